@@ -1,0 +1,52 @@
+/**
+ * Files, handed in: Node's in production; in the simulator a disk that loses what was not synced. Paths are absolute, `/`-separated.
+ * Failures reject with an Error whose `code` is the system's name (ENOENT, ENOSPC, EIO, EACCES …).
+ */
+export interface FileSystem {
+  /** `read`: must exist. `readwrite`: created when missing, never truncated. */
+  open(path: string, mode: "read" | "readwrite"): Promise<File>;
+  /** The whole file; for checkpoints and other small ones. */
+  readFile(path: string): Promise<Buffer>;
+  /** File and folder names directly below `path`, sorted. */
+  list(path: string): Promise<string[]>;
+  exists(path: string): Promise<boolean>;
+  /** With its parents; fine when it exists. */
+  makeDirectory(path: string): Promise<void>;
+  /** Replaces `to` in one step. */
+  rename(from: string, to: string): Promise<void>;
+  /** A file, or a folder with all it holds. Fine when missing. */
+  remove(path: string): Promise<void>;
+  /** Makes names created, renamed or removed in a folder durable. */
+  syncDirectory(path: string): Promise<void>;
+  /** Takes an exclusive lock that dies with this process. False: another process holds it. */
+  lock(path: string): Promise<boolean>;
+  unlock(path: string): Promise<void>;
+}
+
+export interface File {
+  readonly path: string;
+  size(): Promise<number>;
+  /** Up to `length` bytes at `position` into `target` from `offset`; fewer only at the end of the file. */
+  read(target: Buffer, offset: number, length: number, position: number): Promise<number>;
+  /** All of the chunks, in order, from `position`; one system call where possible. Resolves when the operating system has them (not yet the disk). */
+  write(chunks: readonly Uint8Array[], position: number): Promise<void>;
+  truncate(size: number): Promise<void>;
+  /** Data and size are on the disk when it resolves (fdatasync). */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Writes a small file so that a crash leaves the old content or the new, never a mixture: temporary file, sync, rename, sync of the folder. */
+export async function replaceFile(files: FileSystem, path: string, content: Buffer): Promise<void> {
+  const temporary = `${path}.tmp`;
+  const file = await files.open(temporary, "readwrite");
+  try {
+    await file.truncate(0);
+    await file.write([content], 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await files.rename(temporary, path);
+  await files.syncDirectory(path.slice(0, path.lastIndexOf("/")) || "/");
+}

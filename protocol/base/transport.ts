@@ -1,0 +1,49 @@
+/** Byte streams between processes, handed in: TCP in production, the simulator's network in tests. */
+export interface Transport {
+  /**
+   * Opens a link. Resolves once connected; rejects with an Error that names the address when refused, unreachable, or after `timeoutMs`.
+   * The handlers are in force from the moment it resolves; nothing is delivered before.
+   */
+  connect(address: Address, handlers: LinkHandlers, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<Link>;
+  /** Port 0 takes a free one. `accept` returns the handlers of the new link. Rejects when the address is in use. */
+  listen(address: Address, accept: (link: Link) => LinkHandlers): Promise<Listener>;
+}
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Link {
+  /** `host:port` of the other end, for log lines. */
+  readonly remote: string;
+  /** Queues the chunks in order, as one write where possible; they must not change until sent. False: more than the link's high-water mark is queued, wait for `onDrain`. After the end: ignored. */
+  write(chunks: readonly Uint8Array[]): boolean;
+  /** Bytes written and not yet taken by the operating system. */
+  readonly queuedBytes: number;
+  /** Stops and resumes `onData`. */
+  pause(): void;
+  resume(): void;
+  /** Sends what is queued, then closes. */
+  end(): void;
+  /** Closes at once; what is queued is dropped. `onClose` follows. */
+  destroy(reason?: Error): void;
+}
+
+export interface LinkHandlers {
+  /** The bytes belong to the receiver from here on. */
+  onData(chunk: Buffer): void;
+  onDrain?(): void;
+  /** Once, last: the link is gone. `error` when it broke rather than ended. */
+  onClose(error?: Error): void;
+}
+
+export interface Listener {
+  readonly address: Address;
+  /** Stops accepting; open links stay. */
+  close(): Promise<void>;
+}
+
+export function formatAddress({ host, port }: Address): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,55 @@
+import { array, struct } from "../schema/composites.ts";
+import { type MessageType, message } from "../schema/message.ts";
+import { errorCode, int16, int32, int64, nullableRecords, nullableString, string } from "../schema/primitives.ts";
+
+const api = { apiKey: 0, versions: [3, 11], flexibleSince: 9 } as const;
+
+export const produceRequest = message(
+  { ...api, name: "ProduceRequest" },
+  {
+    transactionalId: nullableString(),
+    /** 0: do not answer; 1: the leader has it; -1: every in-sync replica has it. */
+    acks: int16(),
+    timeoutMs: int32(),
+    topicData: array(
+      struct({
+        name: string(),
+        partitionData: array(struct({ index: int32(), records: nullableRecords() })),
+      }),
+    ),
+  },
+);
+export type ProduceRequest = MessageType<typeof produceRequest>;
+
+export const produceResponse = message(
+  { ...api, name: "ProduceResponse" },
+  {
+    responses: array(
+      struct({
+        name: string(),
+        partitionResponses: array(
+          struct({
+            index: int32(),
+            errorCode: errorCode(),
+            baseOffset: int64(),
+            logAppendTimeMs: int64({ since: 2, absent: -1 }),
+            logStartOffset: int64({ since: 5, absent: -1 }),
+            recordErrors: array(struct({ batchIndex: int32(), batchIndexErrorMessage: nullableString() }), { since: 8, absent: [] }),
+            errorMessage: nullableString({ since: 8, nullableSince: 8, absent: null }),
+            currentLeader: struct(
+              { leaderId: int32(), leaderEpoch: int32() },
+              { since: 10, tag: 0, absent: { leaderId: -1, leaderEpoch: -1 } },
+            ),
+          }),
+        ),
+      }),
+    ),
+    throttleTimeMs: int32({ since: 1, absent: 0 }),
+    nodeEndpoints: array(struct({ nodeId: int32(), host: string(), port: int32(), rack: nullableString() }), {
+      since: 10,
+      tag: 0,
+      absent: [],
+    }),
+  },
+);
+export type ProduceResponse = MessageType<typeof produceResponse>;

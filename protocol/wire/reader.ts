@@ -1,0 +1,122 @@
+import { type TopicId, zeroTopicId } from "../base/ids.ts";
+
+/** What a peer sent is not what it claims to be. The connection it came on is of no further use. */
+export class MalformedFrame extends Error {
+  override readonly name = "MalformedFrame";
+}
+
+const zeroUuid = Buffer.alloc(16);
+
+/** Reads the protocol's primitives from one frame. Never reads past its end, never allocates more than the frame is long. */
+export class Reader {
+  readonly #bytes: Buffer;
+  #at: number;
+
+  constructor(bytes: Buffer, at = 0) {
+    this.#bytes = bytes;
+    this.#at = at;
+  }
+
+  get position(): number {
+    return this.#at;
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  #take(length: number): number {
+    const at = this.#at;
+    if (length < 0 || length > this.#bytes.length - at)
+      throw new MalformedFrame(`wanted ${length} bytes at ${at}, the frame has ${this.#bytes.length}`);
+    this.#at = at + length;
+    return at;
+  }
+
+  int8(): number {
+    return this.#bytes.readInt8(this.#take(1));
+  }
+
+  boolean(): boolean {
+    return this.#bytes[this.#take(1)] !== 0;
+  }
+
+  int16(): number {
+    return this.#bytes.readInt16BE(this.#take(2));
+  }
+
+  uint16(): number {
+    return this.#bytes.readUInt16BE(this.#take(2));
+  }
+
+  int32(): number {
+    return this.#bytes.readInt32BE(this.#take(4));
+  }
+
+  uint32(): number {
+    return this.#bytes.readUInt32BE(this.#take(4));
+  }
+
+  /** Offsets, timestamps, ids: refused where a number could not hold them exactly (beyond 2^53). */
+  int64(): number {
+    const at = this.#take(8);
+    const value = this.#bytes.readInt32BE(at) * 2 ** 32 + this.#bytes.readUInt32BE(at + 4);
+    if (!Number.isSafeInteger(value)) throw new MalformedFrame(`int64 at ${at} is beyond 2^53`);
+    return value;
+  }
+
+  float64(): number {
+    return this.#bytes.readDoubleBE(this.#take(8));
+  }
+
+  uuid(): TopicId {
+    const at = this.#take(16);
+    const bytes = this.#bytes.subarray(at, at + 16);
+    return bytes.equals(zeroUuid) ? zeroTopicId : bytes.toString("base64url");
+  }
+
+  unsignedVarint(): number {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.#bytes[this.#take(1)] as number;
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) {
+        if (value > 0xffffffff) break;
+        return value;
+      }
+    }
+    throw new MalformedFrame(`varint at ${this.#at} is longer than 32 bits`);
+  }
+
+  /** Zigzag-coded, as inside records. */
+  varint(): number {
+    const raw = this.unsignedVarint();
+    return (raw >>> 1) ^ -(raw & 1);
+  }
+
+  /** Zigzag-coded 64 bits; refused beyond 2^53. */
+  varlong(): number {
+    let raw = 0n;
+    for (let shift = 0n; shift < 70n; shift += 7n) {
+      const byte = this.#bytes[this.#take(1)] as number;
+      raw |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) {
+        const value = Number((raw >> 1n) ^ -(raw & 1n));
+        if (!Number.isSafeInteger(value)) break;
+        return value;
+      }
+    }
+    throw new MalformedFrame(`varlong at ${this.#at} is beyond 2^53`);
+  }
+
+  /** The next `length` bytes as a view on the frame, not a copy. */
+  view(length: number): Buffer {
+    const at = this.#take(length);
+    return this.#bytes.subarray(at, at + length);
+  }
+
+  text(length: number): string {
+    const at = this.#take(length);
+    return this.#bytes.toString("utf8", at, at + length);
+  }
+}

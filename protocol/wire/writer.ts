@@ -1,0 +1,142 @@
+import { type TopicId, zeroTopicId } from "../base/ids.ts";
+import { invariant } from "../base/invariant.ts";
+
+const zeroUuid = Buffer.alloc(16);
+
+/** Byte strings from this size on are handed over as they are instead of being copied. */
+const referencedBytesMin = 1024;
+
+/** Writes the protocol's primitives. Large byte strings are referenced, not copied: they must not change until the chunks were sent. */
+export class Writer {
+  readonly #done: Buffer[] = [];
+  #doneBytes = 0;
+  #bytes: Buffer;
+  #start = 0;
+  #at = 0;
+
+  constructor(initialBytes = 512) {
+    this.#bytes = Buffer.allocUnsafe(initialBytes);
+  }
+
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#doneBytes + this.#at - this.#start;
+  }
+
+  /** Everything written, in order. The writer is not used afterwards. */
+  chunks(): Buffer[] {
+    this.#cut();
+    return this.#done;
+  }
+
+  #cut(): void {
+    if (this.#at === this.#start) return;
+    this.#done.push(this.#bytes.subarray(this.#start, this.#at));
+    this.#doneBytes += this.#at - this.#start;
+    this.#start = this.#at;
+  }
+
+  #reserve(length: number): number {
+    const at = this.#at;
+    if (at + length <= this.#bytes.length) {
+      this.#at = at + length;
+      return at;
+    }
+    this.#cut();
+    this.#bytes = Buffer.allocUnsafe(Math.max(length, Math.min(this.#bytes.length * 2, 64 * 1024)));
+    this.#start = 0;
+    this.#at = length;
+    return 0;
+  }
+
+  int8(value: number): void {
+    const at = this.#reserve(1);
+    this.#bytes.writeInt8(value, at);
+  }
+
+  boolean(value: boolean): void {
+    const at = this.#reserve(1);
+    this.#bytes[at] = value ? 1 : 0;
+  }
+
+  int16(value: number): void {
+    const at = this.#reserve(2);
+    this.#bytes.writeInt16BE(value, at);
+  }
+
+  uint16(value: number): void {
+    const at = this.#reserve(2);
+    this.#bytes.writeUInt16BE(value, at);
+  }
+
+  int32(value: number): void {
+    const at = this.#reserve(4);
+    this.#bytes.writeInt32BE(value, at);
+  }
+
+  uint32(value: number): void {
+    const at = this.#reserve(4);
+    this.#bytes.writeUInt32BE(value, at);
+  }
+
+  int64(value: number): void {
+    invariant(Number.isSafeInteger(value), "an int64 is a whole number within 2^53", () => ({ value }));
+    const at = this.#reserve(8);
+    this.#bytes.writeInt32BE(Math.floor(value / 2 ** 32), at);
+    this.#bytes.writeUInt32BE(value >>> 0, at + 4);
+  }
+
+  float64(value: number): void {
+    const at = this.#reserve(8);
+    this.#bytes.writeDoubleBE(value, at);
+  }
+
+  uuid(value: TopicId): void {
+    this.raw(value === zeroTopicId ? zeroUuid : Buffer.from(value, "base64url"));
+  }
+
+  unsignedVarint(value: number): void {
+    let rest = value;
+    while (rest > 0x7f) {
+      const at = this.#reserve(1);
+      this.#bytes[at] = (rest & 0x7f) | 0x80;
+      rest = Math.floor(rest / 128);
+    }
+    const at = this.#reserve(1);
+    this.#bytes[at] = rest;
+  }
+
+  varint(value: number): void {
+    this.unsignedVarint(((value << 1) ^ (value >> 31)) >>> 0);
+  }
+
+  varlong(value: number): void {
+    if (value >= -(2 ** 31) && value < 2 ** 31) return this.varint(value);
+    let rest = BigInt.asUintN(64, (BigInt(value) << 1n) ^ (BigInt(value) >> 63n));
+    while (rest > 0x7fn) {
+      const at = this.#reserve(1);
+      this.#bytes[at] = Number(rest & 0x7fn) | 0x80;
+      rest >>= 7n;
+    }
+    const at = this.#reserve(1);
+    this.#bytes[at] = Number(rest);
+  }
+
+  /** The bytes themselves, no length before them. */
+  raw(bytes: Uint8Array): void {
+    if (bytes.length >= referencedBytesMin) {
+      this.#cut();
+      this.#done.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+      this.#doneBytes += bytes.length;
+      return;
+    }
+    const at = this.#reserve(bytes.length);
+    this.#bytes.set(bytes, at);
+  }
+
+  /** UTF-8, no length before it; `byteLength` must be the text's. */
+  text(value: string, byteLength: number): void {
+    const at = this.#reserve(byteLength);
+    this.#bytes.write(value, at, byteLength, "utf8");
+  }
+}
