@@ -1,0 +1,31 @@
+import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
+import type { BrokerRecord, PartitionRecord } from "../../protocol/peer/messages.ts";
+
+/** The cluster as this broker knows it: a value, replaced whole at each update. */
+export interface ClusterImage {
+  readonly clusterId: string;
+  /** -1 while no controller is known. */
+  readonly controllerId: BrokerId;
+  readonly controllerEpoch: number;
+  /** Live brokers. */
+  readonly brokers: ReadonlyMap<BrokerId, BrokerRecord>;
+  readonly topics: ReadonlyMap<string, TopicImage>;
+  readonly topicNames: ReadonlyMap<TopicId, string>;
+  /** Dynamic broker settings: by broker id as text; `""` holds the cluster-wide default. */
+  readonly brokerConfigs: ReadonlyMap<string, Readonly<Record<string, string>>>;
+}
+
+export interface TopicImage {
+  readonly name: string;
+  readonly id: TopicId;
+  /** By partition number, dense from 0. */
+  readonly partitions: readonly PartitionRecord[];
+  readonly config: Readonly<Record<string, string>>;
+}
+
+/** Where the API handlers read the cluster from. */
+export interface ImageSource {
+  readonly current: ClusterImage;
+  /** Called after each replacement. Returns the way to unsubscribe. */
+  onChange(listener: (image: ClusterImage) => void): () => void;
+}

@@ -1,0 +1,147 @@
+import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
+import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
+import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
+import type { FoundRecord } from "../log/log-contract.ts";
+import type { TopicSettings } from "../runtime/topic-settings.ts";
+
+/** A partition as requests name it. The topic's id, where the request carries one, was translated to its name before. */
+export interface PartitionRef {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** What the API handlers may ask of the partitions on this broker. Errors are the protocol's; a partition that is not here is UNKNOWN_TOPIC_OR_PARTITION or NOT_LEADER_OR_FOLLOWER as the caller's metadata says. */
+export interface PartitionService {
+  /**
+   * Validates and appends in the caller's turn of the loop (order of calls = order in the log), then waits as `acks` demands. `acks` 0 resolves as 1 does; the caller does not answer.
+   * The bytes belong to the log from here on.
+   */
+  append(ref: PartitionRef, records: Buffer, options: AppendOptions): Promise<Outcome<AppendedRecords>>;
+  /** Reads committed records for a consumer. Resolves at once; waiting for more is `changed`. */
+  read(ref: PartitionRef, options: ConsumerReadOptions): Promise<Outcome<ConsumerRead>>;
+  /** Resolves when the high watermark, the leadership or the log start of one of these partitions moved after the call was made, at `deadlineMs` (monotonic), or when `signal` aborts. Never rejects. */
+  changed(refs: readonly PartitionRef[], deadlineMs: number, signal?: AbortSignal): Promise<void>;
+  listOffset(ref: PartitionRef, target: OffsetTarget, currentLeaderEpoch: number): Promise<Outcome<FoundRecord>>;
+  endOffsetForEpoch(
+    ref: PartitionRef,
+    currentLeaderEpoch: number,
+    epoch: number,
+  ): Outcome<{ readonly epoch: number; readonly endOffset: number }>;
+}
+
+export interface AppendOptions {
+  readonly acks: 0 | 1 | -1;
+  readonly timeoutMs: number;
+}
+
+export interface AppendedRecords {
+  readonly baseOffset: number;
+  /** -1 under CreateTime. */
+  readonly logAppendTimeMs: number;
+  readonly logStartOffset: number;
+}
+
+export interface ConsumerReadOptions {
+  readonly fetchOffset: number;
+  /** -1: unknown to the client, not checked (KIP-320). */
+  readonly currentLeaderEpoch: number;
+  /** Epoch of the last record the client consumed, or -1: divergence is answered as KIP-595 has it. */
+  readonly lastFetchedEpoch: number;
+  readonly maxBytes: number;
+  readonly minOneBatch: boolean;
+}
+
+export interface ConsumerRead {
+  readonly highWatermark: number;
+  readonly logStartOffset: number;
+  readonly chunks: readonly Buffer[];
+  readonly sizeInBytes: number;
+  readonly diverging: { readonly epoch: number; readonly endOffset: number } | null;
+}
+
+/** Kafka's special timestamps: -1 latest, -2 earliest, -3 maximum; else the first record at or after. */
+export type OffsetTarget =
+  | { readonly kind: "latest" }
+  | { readonly kind: "earliest" }
+  | { readonly kind: "max-timestamp" }
+  | { readonly kind: "timestamp"; readonly timestampMs: number };
+
+/** The leader's side of replication, for the peer API. */
+export interface ReplicaFetchService {
+  /** Takes the fetch offset as an acknowledgement, then reads. `records` go into the payload. */
+  replicaFetch(
+    from: FetchingReplica,
+    partition: ReplicaFetchPartition,
+    maxBytes: number,
+    minOneBatch: boolean,
+  ): Promise<ReplicaFetchOutcome>;
+  /** As `PartitionService.changed`, but also when the written log end moved. By topic id. */
+  replicaChanged(partitions: readonly { readonly topicId: TopicId; readonly partition: number }[], deadlineMs: number): Promise<void>;
+}
+
+export interface FetchingReplica {
+  readonly brokerId: BrokerId;
+  readonly brokerEpoch: number;
+}
+
+export interface ReplicaFetchOutcome {
+  readonly answer: ReplicaFetchedPartition;
+  readonly records: readonly Buffer[];
+  /** False: nothing in it that the follower does not know; may be left out of the answer, or waited on. */
+  readonly news: boolean;
+}
+
+/** How the broker's part in the cluster changes the partitions here. Calls are made one after the other, each awaited. */
+export interface RoleSink {
+  /** Replicas of this broker, new or changed: lead, follow, or take note. An older leader epoch than known is ignored. Answers the ones that could not be taken up. */
+  assign(replicas: readonly AssignedReplica[]): Promise<readonly PartitionRef[]>;
+  /** No longer here. `deleteLog`: the topic is gone, or the replica was moved away. */
+  withdraw(replicas: readonly { readonly ref: PartitionRef; readonly topicId: TopicId; readonly deleteLog: boolean }[]): Promise<void>;
+  /** The topic's settings changed. */
+  updateSettings(topic: string, settings: TopicSettings): void;
+  /** The session is lost or cannot be proved: stop leading and following until assigned again. */
+  standDown(): void;
+}
+
+export interface AssignedReplica {
+  readonly topic: string;
+  readonly topicId: TopicId;
+  readonly state: PartitionRecord;
+  readonly settings: TopicSettings;
+}
+
+/** Where a leader keeps its in-sync set: compare-and-set on the state znode. Implemented over the coordinator in `cluster/`. */
+export interface IsrStore {
+  /**
+   * `written`: the set is in force, `stateVersion` is the new one. `fenced`: someone else changed the state (a newer epoch, or another leader): we no longer lead as we thought; `current` is what was read.
+   * `conflict`: same leader and epoch but another version or set (`current`): adopt it, decide again. `unknown`: cannot be told (yet); keep the stricter set and ask again.
+   */
+  writeIsr(change: IsrChangeRequest): Promise<IsrWriteResult>;
+}
+
+export interface IsrChangeRequest {
+  readonly topic: string;
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly leader: BrokerId;
+  readonly leaderEpoch: number;
+  readonly isr: readonly BrokerId[];
+  readonly expectedVersion: number;
+}
+
+export type IsrWriteResult =
+  | { readonly kind: "written"; readonly stateVersion: number }
+  | { readonly kind: "fenced" }
+  | { readonly kind: "conflict"; readonly isr: readonly BrokerId[]; readonly stateVersion: number }
+  | { readonly kind: "unknown" };
+
+/** What a partition wants to know of the other brokers and of our own session. */
+export interface ClusterView {
+  /** The broker's current registration epoch, or null when it is not alive as far as the metadata goes. */
+  brokerEpoch(id: BrokerId): number | null;
+  peerAddress(id: BrokerId): { readonly host: string; readonly port: number } | null;
+  /** Our own registration's epoch; -1 while not registered. */
+  readonly ownEpoch: number;
+  /** Monotonic ms until which our session is proved; past it a leader acknowledges nothing (I8). */
+  readonly sessionProvedUntilMs: number;
+}

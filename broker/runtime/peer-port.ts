@@ -1,0 +1,37 @@
+import type { Address } from "../../protocol/base/transport.ts";
+import type { PeerKind, PeerRequest, PeerResponse } from "../../protocol/peer/messages.ts";
+
+/** A broker's way to ask another. One link per peer and `lane`, opened when needed; requests of a lane are pipelined and answered in order of completion. */
+export interface PeerRequester {
+  /**
+   * Rejects with PeerUnavailable: not reachable, link lost, no answer within `timeoutMs`, or an answer of the wrong shape. Whether the request was carried out is then unknown.
+   */
+  request<K extends PeerKind>(to: Address, kind: K, body: PeerRequest<K>, options: PeerCallOptions): Promise<PeerAnswer<K>>;
+}
+
+export interface PeerCallOptions {
+  readonly timeoutMs: number;
+  /** Sent after the body. */
+  readonly payload?: readonly Buffer[];
+  /** Calls of different lanes do not wait for each other's bytes: replication must not delay control. */
+  readonly lane: "control" | "replication";
+  readonly signal?: AbortSignal;
+}
+
+export interface PeerAnswer<K extends PeerKind> {
+  readonly body: PeerResponse<K>;
+  readonly payload: Buffer;
+}
+
+export class PeerUnavailable extends Error {
+  override readonly name = "PeerUnavailable";
+}
+
+/** Serves one kind. A rejection closes the link it came on. */
+export type PeerHandler<K extends PeerKind> = (
+  body: PeerRequest<K>,
+  payload: Buffer,
+  remote: string,
+) => Promise<{ readonly body: PeerResponse<K>; readonly payload?: readonly Buffer[] }>;
+
+export type PeerHandlers = { readonly [K in PeerKind]: PeerHandler<K> };

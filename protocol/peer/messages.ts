@@ -1,0 +1,153 @@
+import type { BrokerId, TopicId } from "../base/ids.ts";
+import type { KafkaErrorCode } from "../errors/kafka-errors.ts";
+
+/**
+ * What brokers say to each other. A request or answer is a body (msgpack) followed by raw bytes (`payload`) that are not packed into it.
+ * Bodies that arrive are shape-checked (`shape-check.ts`) before anyone sees them.
+ */
+export interface PeerMessages {
+  /** Follower to leader; the fetch offset is the acknowledgement. The answer's payload holds the partitions' records one after the other. */
+  readonly "replica-fetch": { request: ReplicaFetchRequest; response: ReplicaFetchResponse };
+  /** Controller to every broker: the cluster as it now is, or what changed. Takes the place of Kafka's LeaderAndIsr, UpdateMetadata and StopReplica: a broker derives its roles. */
+  readonly "metadata-update": { request: MetadataUpdateRequest; response: MetadataUpdateResponse };
+  /** Any broker to the controller: a client's request (payload: its body) that only the controller may serve. */
+  readonly forward: { request: ForwardRequest; response: ForwardResponse };
+  readonly "controlled-shutdown": { request: ControlledShutdownRequest; response: ControlledShutdownResponse };
+  /** Leader to controller, after the change is in the coordinator. */
+  readonly "isr-changed": { request: IsrChangedRequest; response: PeerStatus };
+}
+
+export type PeerKind = keyof PeerMessages;
+export type PeerRequest<K extends PeerKind> = PeerMessages[K]["request"];
+export type PeerResponse<K extends PeerKind> = PeerMessages[K]["response"];
+
+export interface PeerStatus {
+  readonly error: KafkaErrorCode;
+  /** For a person; empty when there is nothing to say. */
+  readonly message: string;
+}
+
+export interface ReplicaFetchRequest {
+  readonly brokerId: BrokerId;
+  /** The follower's registration: a fetch from an earlier life must not count as an acknowledgement. */
+  readonly brokerEpoch: number;
+  readonly maxWaitMs: number;
+  readonly minBytes: number;
+  readonly maxBytes: number;
+  readonly partitions: readonly ReplicaFetchPartition[];
+}
+
+export interface ReplicaFetchPartition {
+  readonly topicId: TopicId;
+  readonly partition: number;
+  /** Leader epoch as the follower knows it. */
+  readonly leaderEpoch: number;
+  /** The follower's (written) log end. */
+  readonly fetchOffset: number;
+  /** Epoch of the record before `fetchOffset`; -1 when the log is empty. */
+  readonly lastFetchedEpoch: number;
+  readonly logStartOffset: number;
+}
+
+export interface ReplicaFetchResponse extends PeerStatus {
+  /** In the request's order; partitions with nothing to say are left out. */
+  readonly partitions: readonly ReplicaFetchedPartition[];
+}
+
+export interface ReplicaFetchedPartition {
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly error: KafkaErrorCode;
+  readonly leaderEpoch: number;
+  readonly highWatermark: number;
+  readonly logStartOffset: number;
+  /** Follower and leader disagree: truncate to this epoch's end and ask again. No records come with it. */
+  readonly diverging: { readonly epoch: number; readonly endOffset: number } | null;
+  /** Bytes of this partition's records in the payload. */
+  readonly recordsBytes: number;
+}
+
+export interface BrokerRecord {
+  readonly id: BrokerId;
+  readonly epoch: number;
+  readonly rack: string | null;
+  /** Client listeners by name, as advertised. */
+  readonly endpoints: readonly { readonly listener: string; readonly host: string; readonly port: number }[];
+  /** Where other brokers reach it. */
+  readonly peer: { readonly host: string; readonly port: number };
+}
+
+export interface PartitionRecord {
+  readonly partition: number;
+  /** -1: none. */
+  readonly leader: BrokerId;
+  readonly leaderEpoch: number;
+  readonly isr: readonly BrokerId[];
+  /** Preferred leader first. */
+  readonly replicas: readonly BrokerId[];
+  /** Version of the state znode: what a leader's compare-and-set of the ISR starts from. */
+  readonly stateVersion: number;
+  /** True when the last election took a leader from outside the ISR: followers may truncate below their high watermark. */
+  readonly leaderRecovering: boolean;
+}
+
+export interface TopicRecord {
+  readonly name: string;
+  readonly id: TopicId;
+  readonly partitions: readonly PartitionRecord[];
+  /** The topic's own settings by Kafka's names, as in `/config/topics/T`. */
+  readonly config: Readonly<Record<string, string>>;
+}
+
+export interface MetadataUpdateRequest {
+  readonly controllerId: BrokerId;
+  readonly controllerEpoch: number;
+  /** Registration of the broker this is meant for. */
+  readonly brokerEpoch: number;
+  /** True: this is everything; what is not in it does not exist. False: only what changed. */
+  readonly full: boolean;
+  /** All live brokers, in every update. */
+  readonly brokers: readonly BrokerRecord[];
+  /** Topics that are new or changed; of a changed topic, only the changed partitions, unless `full`. */
+  readonly topics: readonly TopicRecord[];
+  readonly deletedTopics: readonly { readonly name: string; readonly id: TopicId }[];
+  /** Dynamic broker settings by broker id as text, `""` for the cluster-wide default; null when unchanged. */
+  readonly brokerConfigs: Readonly<Record<string, Readonly<Record<string, string>>>> | null;
+}
+
+export interface MetadataUpdateResponse extends PeerStatus {
+  /** Replicas that this broker could not take up (its log directory failed). */
+  readonly offline: readonly { readonly topicId: TopicId; readonly partition: number }[];
+}
+
+export interface ForwardRequest {
+  readonly apiKey: number;
+  readonly apiVersion: number;
+  readonly clientId: string | null;
+  readonly listener: string;
+}
+
+/** NONE: the payload is the response's body. NOT_CONTROLLER: ask the one that the metadata names now. */
+export type ForwardResponse = PeerStatus;
+
+export interface ControlledShutdownRequest {
+  readonly brokerId: BrokerId;
+  readonly brokerEpoch: number;
+}
+
+export interface ControlledShutdownResponse extends PeerStatus {
+  /** Partitions that it still leads because nobody else in sync lives. */
+  readonly remaining: readonly { readonly topic: string; readonly partition: number }[];
+}
+
+export interface IsrChangedRequest {
+  readonly brokerId: BrokerId;
+  readonly brokerEpoch: number;
+  readonly partitions: readonly {
+    readonly topicId: TopicId;
+    readonly partition: number;
+    readonly leaderEpoch: number;
+    readonly isr: readonly BrokerId[];
+    readonly stateVersion: number;
+  }[];
+}
