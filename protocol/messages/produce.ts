@@ -11,12 +11,7 @@ export const produceRequest = message(
     /** 0: do not answer; 1: the leader has it; -1: every in-sync replica has it. */
     acks: int16(),
     timeoutMs: int32(),
-    topicData: array(
-      struct({
-        name: string(),
-        partitionData: array(struct({ index: int32(), records: nullableRecords() })),
-      }),
-    ),
+    topicData: array(struct({ name: string(), partitionData: array(struct({ index: int32(), records: nullableRecords() })) })),
   },
 );
 export type ProduceRequest = MessageType<typeof produceRequest>;
@@ -32,10 +27,13 @@ export const produceResponse = message(
             index: int32(),
             errorCode: errorCode(),
             baseOffset: int64(),
-            logAppendTimeMs: int64({ since: 2, absent: -1 }),
+            /** -1 unless the topic stamps records with the broker's time. */
+            logAppendTimeMs: int64(),
             logStartOffset: int64({ since: 5, absent: -1 }),
+            /** The records for which the whole batch was refused (KIP-467). */
             recordErrors: array(struct({ batchIndex: int32(), batchIndexErrorMessage: nullableString() }), { since: 8, absent: [] }),
-            errorMessage: nullableString({ since: 8, nullableSince: 8, absent: null }),
+            errorMessage: nullableString({ since: 8, absent: null }),
+            /** With NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH: who leads now (KIP-951). */
             currentLeader: struct(
               { leaderId: int32(), leaderEpoch: int32() },
               { since: 10, tag: 0, absent: { leaderId: -1, leaderEpoch: -1 } },
@@ -44,7 +42,8 @@ export const produceResponse = message(
         ),
       }),
     ),
-    throttleTimeMs: int32({ since: 1, absent: 0 }),
+    throttleTimeMs: int32(),
+    /** Where the leaders named above listen. */
     nodeEndpoints: array(struct({ nodeId: int32(), host: string(), port: int32(), rack: nullableString() }), {
       since: 10,
       tag: 0,

@@ -1,0 +1,23 @@
+import { type MessageType, message } from "../schema/message.ts";
+import { errorCode, int16, int32, int64, nullableString } from "../schema/primitives.ts";
+
+const api = { apiKey: 22, versions: [0, 5], flexibleSince: 2 } as const;
+
+export const initProducerIdRequest = message(
+  { ...api, name: "InitProducerIdRequest" },
+  {
+    /** Null: idempotent only. */
+    transactionalId: nullableString(),
+    transactionTimeoutMs: int32(),
+    /** With `producerEpoch`: what the producer had, to go on with a raised epoch (KIP-360); -1: a new id. */
+    producerId: int64({ since: 3, absent: -1 }),
+    producerEpoch: int16({ since: 3, absent: -1 }),
+  },
+);
+export type InitProducerIdRequest = MessageType<typeof initProducerIdRequest>;
+
+export const initProducerIdResponse = message(
+  { ...api, name: "InitProducerIdResponse" },
+  { throttleTimeMs: int32(), errorCode: errorCode(), producerId: int64(), producerEpoch: int16() },
+);
+export type InitProducerIdResponse = MessageType<typeof initProducerIdResponse>;

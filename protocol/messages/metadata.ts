@@ -1,0 +1,62 @@
+import { zeroTopicId } from "../base/ids.ts";
+import { array, nullableArray, struct } from "../schema/composites.ts";
+import { type MessageType, message } from "../schema/message.ts";
+import { bool, errorCode, int32, nullableString, string, uuid } from "../schema/primitives.ts";
+
+const api = { apiKey: 3, versions: [0, 12], flexibleSince: 9 } as const;
+
+export const metadataRequest = message(
+  { ...api, name: "MetadataRequest" },
+  {
+    /** Null: every topic. An empty array: every topic in version 0, none from version 1 on. */
+    topics: nullableArray(
+      struct({
+        topicId: uuid({ since: 10, absent: zeroTopicId }),
+        /** Null when the topic is asked for by id (usable from version 12 on). */
+        name: nullableString({ nullableSince: 10 }),
+      }),
+      { nullableSince: 1 },
+    ),
+    allowAutoTopicCreation: bool({ since: 4, absent: true }),
+    /** Left to DescribeCluster from version 11 on (KIP-700). */
+    includeClusterAuthorizedOperations: bool({ since: 8, until: 10, absent: false }),
+    includeTopicAuthorizedOperations: bool({ since: 8, absent: false }),
+  },
+);
+export type MetadataRequest = MessageType<typeof metadataRequest>;
+
+export const metadataResponse = message(
+  { ...api, name: "MetadataResponse" },
+  {
+    throttleTimeMs: int32({ since: 3, absent: 0 }),
+    brokers: array(struct({ nodeId: int32(), host: string(), port: int32(), rack: nullableString({ since: 1, absent: null }) })),
+    clusterId: nullableString({ since: 2, absent: null }),
+    /** A broker to send administrative requests to; -1: none known. */
+    controllerId: int32({ since: 1, absent: -1 }),
+    topics: array(
+      struct({
+        errorCode: errorCode(),
+        /** Null for an id that no topic has. */
+        name: nullableString({ nullableSince: 12 }),
+        topicId: uuid({ since: 10, absent: zeroTopicId }),
+        isInternal: bool({ since: 1, absent: false }),
+        partitions: array(
+          struct({
+            errorCode: errorCode(),
+            partitionIndex: int32(),
+            /** -1: no leader now. */
+            leaderId: int32(),
+            leaderEpoch: int32({ since: 7, absent: -1 }),
+            replicaNodes: array(int32()),
+            isrNodes: array(int32()),
+            offlineReplicas: array(int32(), { since: 5, absent: [] }),
+          }),
+        ),
+        /** One bit per operation; the default means it was not asked for. */
+        topicAuthorizedOperations: int32({ since: 8, absent: -(2 ** 31) }),
+      }),
+    ),
+    clusterAuthorizedOperations: int32({ since: 8, until: 10, absent: -(2 ** 31) }),
+  },
+);
+export type MetadataResponse = MessageType<typeof metadataResponse>;

@@ -1,0 +1,41 @@
+import { array, struct } from "../schema/composites.ts";
+import { type MessageType, message } from "../schema/message.ts";
+import { errorCode, int32, int64, nullableString, string } from "../schema/primitives.ts";
+
+const api = { apiKey: 8, versions: [2, 9], flexibleSince: 8 } as const;
+
+export const offsetCommitRequest = message(
+  { ...api, name: "OffsetCommitRequest" },
+  {
+    groupId: string(),
+    /** -1: committed from outside the group. */
+    generationIdOrMemberEpoch: int32(),
+    memberId: string(),
+    groupInstanceId: nullableString({ since: 7, absent: null }),
+    /** Later versions leave retention to the broker's setting; -1 did so too. */
+    retentionTimeMs: int64({ until: 4, absent: -1 }),
+    topics: array(
+      struct({
+        name: string(),
+        partitions: array(
+          struct({
+            partitionIndex: int32(),
+            committedOffset: int64(),
+            committedLeaderEpoch: int32({ since: 6, absent: -1 }),
+            committedMetadata: nullableString(),
+          }),
+        ),
+      }),
+    ),
+  },
+);
+export type OffsetCommitRequest = MessageType<typeof offsetCommitRequest>;
+
+export const offsetCommitResponse = message(
+  { ...api, name: "OffsetCommitResponse" },
+  {
+    throttleTimeMs: int32({ since: 3, absent: 0 }),
+    topics: array(struct({ name: string(), partitions: array(struct({ partitionIndex: int32(), errorCode: errorCode() })) })),
+  },
+);
+export type OffsetCommitResponse = MessageType<typeof offsetCommitResponse>;
