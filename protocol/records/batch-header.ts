@@ -1,0 +1,165 @@
+import { crc32c } from "@node-rs/crc32";
+import { invariant } from "../base/invariant.ts";
+
+/**
+ * The 61-byte header of a record batch, format 2, read and written where it lies. `at` is where the batch starts in the buffer;
+ * the caller has made sure that the whole header is there.
+ */
+
+/** Base offset and length: what must be there to know how long the batch is. The length does not count these bytes. */
+export const batchPrefixBytes = 12;
+export const batchHeaderBytes = 61;
+export const currentMagic = 2;
+
+/** Where in the batch a field is, and from where on the CRC counts. */
+export const fieldAt = {
+  baseOffset: 0,
+  batchLength: 8,
+  partitionLeaderEpoch: 12,
+  magic: 16,
+  crc: 17,
+  attributes: 21,
+  lastOffsetDelta: 23,
+  baseTimestamp: 27,
+  maxTimestamp: 35,
+  producerId: 43,
+  producerEpoch: 51,
+  baseSequence: 53,
+  recordsCount: 57,
+} as const;
+
+/** The CRC-32C covers everything from the attributes on; base offset, length, leader epoch and magic may change without it. */
+export const crcCoversFrom = fieldAt.attributes;
+
+export const compressionCodecs = ["none", "gzip", "snappy", "lz4", "zstd"] as const;
+export type CompressionCodec = (typeof compressionCodecs)[number];
+export type TimestampType = "CreateTime" | "LogAppendTime";
+
+export const attributeBits = {
+  codecMask: 0x07,
+  logAppendTime: 0x08,
+  transactional: 0x10,
+  control: 0x20,
+  /** KIP-534: the base timestamp is when a compacted tombstone may go. */
+  deleteHorizon: 0x40,
+} as const;
+
+/** The timestamp of a record that has none. */
+export const noTimestamp = -1;
+/** The producer id of a batch from a producer that is not idempotent; its epoch and sequence are -1 too. */
+export const noProducerId = -1;
+export const noSequence = -1;
+
+/** What a batch's header says. Offsets, ids and timestamps are exact: a header that holds larger ones never becomes a BatchInfo. */
+export interface BatchInfo {
+  /** Where the batch starts in its buffer, and how many bytes it takes, prefix included. */
+  readonly position: number;
+  readonly sizeInBytes: number;
+  readonly baseOffset: number;
+  /** Inclusive. */
+  readonly lastOffset: number;
+  /** -1 as a producer sends it. */
+  readonly leaderEpoch: number;
+  /** Null: a number no codec has. */
+  readonly codec: CompressionCodec | null;
+  readonly timestampType: TimestampType;
+  readonly isTransactional: boolean;
+  readonly isControl: boolean;
+  readonly hasDeleteHorizon: boolean;
+  readonly baseTimestampMs: number;
+  readonly maxTimestampMs: number;
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly baseSequence: number;
+  readonly recordsCount: number;
+}
+
+/** May be inexact beyond 2^53: check with Number.isSafeInteger. */
+export function readInt64(bytes: Buffer, at: number): number {
+  return bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
+}
+
+export function writeInt64(bytes: Buffer, at: number, value: number): void {
+  invariant(Number.isSafeInteger(value), "an int64 is a whole number within 2^53", () => ({ value }));
+  bytes.writeInt32BE(Math.floor(value / 2 ** 32), at);
+  bytes.writeUInt32BE(value >>> 0, at + 4);
+}
+
+/** Size of the whole batch, prefix included, as its length field has it: not checked, may be anything. Needs the prefix only. */
+export function batchSizeAt(bytes: Buffer, at: number): number {
+  return bytes.readInt32BE(at + fieldAt.batchLength) + batchPrefixBytes;
+}
+
+export function baseOffsetAt(bytes: Buffer, at: number): number {
+  return readInt64(bytes, at + fieldAt.baseOffset);
+}
+
+export function lastOffsetAt(bytes: Buffer, at: number): number {
+  return baseOffsetAt(bytes, at) + bytes.readInt32BE(at + fieldAt.lastOffsetDelta);
+}
+
+export function leaderEpochAt(bytes: Buffer, at: number): number {
+  return bytes.readInt32BE(at + fieldAt.partitionLeaderEpoch);
+}
+
+export function magicAt(bytes: Buffer, at: number): number {
+  return bytes.readInt8(at + fieldAt.magic);
+}
+
+export function maxTimestampAt(bytes: Buffer, at: number): number {
+  return readInt64(bytes, at + fieldAt.maxTimestamp);
+}
+
+/** The header at `at`, or null when an offset, id or timestamp in it is beyond 2^53. Nothing else is checked. */
+export function readBatchInfo(bytes: Buffer, at: number): BatchInfo | null {
+  const attributes = bytes.readInt16BE(at + fieldAt.attributes);
+  const baseOffset = baseOffsetAt(bytes, at);
+  const lastOffset = lastOffsetAt(bytes, at);
+  const baseTimestampMs = readInt64(bytes, at + fieldAt.baseTimestamp);
+  const maxTimestampMs = maxTimestampAt(bytes, at);
+  const producerId = readInt64(bytes, at + fieldAt.producerId);
+  const exact =
+    Number.isSafeInteger(baseOffset) &&
+    Number.isSafeInteger(lastOffset) &&
+    Number.isSafeInteger(baseTimestampMs) &&
+    Number.isSafeInteger(maxTimestampMs) &&
+    Number.isSafeInteger(producerId);
+  if (!exact) return null;
+  return {
+    position: at,
+    sizeInBytes: batchSizeAt(bytes, at),
+    baseOffset,
+    lastOffset,
+    leaderEpoch: leaderEpochAt(bytes, at),
+    codec: compressionCodecs[attributes & attributeBits.codecMask] ?? null,
+    timestampType: (attributes & attributeBits.logAppendTime) !== 0 ? "LogAppendTime" : "CreateTime",
+    isTransactional: (attributes & attributeBits.transactional) !== 0,
+    isControl: (attributes & attributeBits.control) !== 0,
+    hasDeleteHorizon: (attributes & attributeBits.deleteHorizon) !== 0,
+    baseTimestampMs,
+    maxTimestampMs,
+    producerId,
+    producerEpoch: bytes.readInt16BE(at + fieldAt.producerEpoch),
+    baseSequence: bytes.readInt32BE(at + fieldAt.baseSequence),
+    recordsCount: bytes.readInt32BE(at + fieldAt.recordsCount),
+  };
+}
+
+/** What the CRC of the batch at `at` should be. `sizeInBytes` is the whole batch's and lies within the buffer. */
+export function batchCrc(bytes: Buffer, at: number, sizeInBytes: number): number {
+  return crc32c(bytes.subarray(at + crcCoversFrom, at + sizeInBytes));
+}
+
+export function hasValidCrc(bytes: Buffer, at: number, sizeInBytes: number): boolean {
+  return bytes.readUInt32BE(at + fieldAt.crc) === batchCrc(bytes, at, sizeInBytes);
+}
+
+/** Writes the CRC of the batch as it now is. */
+export function sealBatch(bytes: Buffer, at: number, sizeInBytes: number): void {
+  bytes.writeUInt32BE(batchCrc(bytes, at, sizeInBytes), at + fieldAt.crc);
+}
+
+/** The sequence `delta` records after `sequence`: after 2^31-1 comes 0. */
+export function sequencePlus(sequence: number, delta: number): number {
+  return (sequence + delta) % 2 ** 31;
+}
