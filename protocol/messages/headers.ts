@@ -25,7 +25,7 @@ export function readRequestStart(reader: Reader): RequestStart {
 export function readRequestHeaderRest(reader: Reader, flexible: boolean): { readonly clientId: string | null } {
   const length = reader.int16();
   if (length < -1) throw new MalformedFrame(`client id of ${length} bytes`);
-  const clientId = length < 0 ? null : reader.text(length);
+  const clientId = length < 0 ? null : reader.string(length);
   if (flexible) skipTags(reader);
   return { clientId };
 }

@@ -1,6 +1,7 @@
 import type { TopicId } from "../base/ids.ts";
+import { invariant } from "../base/invariant.ts";
 import { type KafkaErrorCode, kafkaErrorName, kafkaErrors } from "../errors/kafka-errors.ts";
-import { MalformedFrame, type Reader } from "../wire/reader.ts";
+import { MalformedFrame, type Reader, stringMaxBytes } from "../wire/reader.ts";
 import type { Writer } from "../wire/writer.ts";
 import type { Codec, FieldOptions, PrimitiveName, Type } from "./type.ts";
 
@@ -19,7 +20,7 @@ export const float64 = fixed<number>("float64", { write: (w, v) => w.float64(v),
 export const uuid = fixed<TopicId>("uuid", { write: (w, v) => w.uuid(v), read: (r) => r.uuid() });
 
 /** An int16 on the wire, a name from the error table in code. */
-export const errorCode = fixed<KafkaErrorCode>("int16", {
+export const errorCode = fixed<KafkaErrorCode>("errorCode", {
   write: (w, v) => w.int16(kafkaErrors[v].code),
   read: (r) => kafkaErrorName(r.int16()),
 });
@@ -40,12 +41,13 @@ function nullableStringCodec(flexible: boolean): Codec<string | null> {
     write(w, value) {
       if (value === null) return writeStringLength(w, -1, flexible);
       const length = Buffer.byteLength(value);
+      invariant(length <= stringMaxBytes, "a string is as short as the protocol has them", () => ({ length }));
       writeStringLength(w, length, flexible);
       w.text(value, length);
     },
     read(r) {
       const length = flexible ? r.unsignedVarint() - 1 : r.int16();
-      return length < 0 ? null : r.text(length);
+      return length < 0 ? null : r.string(length);
     },
   };
 }

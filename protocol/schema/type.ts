@@ -17,6 +17,7 @@ export type PrimitiveName =
   | "bool"
   | "int8"
   | "int16"
+  | "errorCode" // an int16 too
   | "uint16"
   | "int32"
   | "uint32"

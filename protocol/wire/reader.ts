@@ -7,6 +7,15 @@ export class MalformedFrame extends Error {
 
 const zeroUuid = Buffer.alloc(16);
 
+/** The longest string the protocol has, in UTF-8 bytes: its length was 16 bits at first, and compact strings kept the limit. */
+export const stringMaxBytes = 0x7fff;
+
+/** U+FFFD, which stands for every byte that is not UTF-8, takes this many bytes when written. */
+const replacementBytes = 3;
+
+/** Below what V8 can hold in one string (about 2^29), so that a long text is a malformed frame and not a RangeError. */
+const textMaxBytes = 2 ** 28;
+
 /** Reads the protocol's primitives from one frame. Never reads past its end, never allocates more than the frame is long. */
 export class Reader {
   readonly #bytes: Buffer;
@@ -96,6 +105,19 @@ export class Reader {
 
   /** Zigzag-coded 64 bits; refused beyond 2^53. */
   varlong(): number {
+    const start = this.#at;
+    let raw = 0;
+    // seven bytes hold 49 bits, which a number counts exactly
+    for (let factor = 1; factor < 2 ** 49; factor *= 128) {
+      const byte = this.#bytes[this.#take(1)] as number;
+      raw += (byte & 0x7f) * factor;
+      if (byte < 0x80) return raw % 2 === 0 ? raw / 2 : -(raw + 1) / 2;
+    }
+    this.#at = start;
+    return this.#longVarlong();
+  }
+
+  #longVarlong(): number {
     let raw = 0n;
     for (let shift = 0n; shift < 70n; shift += 7n) {
       const byte = this.#bytes[this.#take(1)] as number;
@@ -115,8 +137,22 @@ export class Reader {
     return this.#bytes.subarray(at, at + length);
   }
 
+  /** UTF-8 of any length; bytes that are not read as U+FFFD. */
   text(length: number): string {
+    if (length > textMaxBytes) throw new MalformedFrame(`text of ${length} bytes`);
     const at = this.#take(length);
     return this.#bytes.toString("utf8", at, at + length);
+  }
+
+  /**
+   * One of the protocol's strings. Refused when it is longer than any may be, or would be once written back: bytes that are
+   * not UTF-8 grow when they come out as U+FFFD, and what a peer named must fit into the answer that names it.
+   */
+  string(length: number): string {
+    if (length > stringMaxBytes) throw new MalformedFrame(`string of ${length} bytes, at most ${stringMaxBytes}`);
+    const value = this.text(length);
+    if (length > stringMaxBytes / replacementBytes && Buffer.byteLength(value) > stringMaxBytes)
+      throw new MalformedFrame(`string of ${length} bytes that are not UTF-8`);
+    return value;
   }
 }

@@ -92,7 +92,9 @@ export class Writer {
   }
 
   uuid(value: TopicId): void {
-    this.raw(value === zeroTopicId ? zeroUuid : Buffer.from(value, "base64url"));
+    const bytes = value === zeroTopicId ? zeroUuid : Buffer.from(value, "base64url");
+    invariant(bytes.length === 16, "a uuid has 16 bytes", () => ({ value }));
+    this.raw(bytes);
   }
 
   unsignedVarint(value: number): void {

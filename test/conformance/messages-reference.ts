@@ -1,0 +1,163 @@
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { Fields } from "../../protocol/schema/composites.ts";
+import type { MessageSpec } from "../../protocol/schema/message.ts";
+import type { Shape } from "../../protocol/schema/type.ts";
+
+/**
+ * Two accounts of a message, ours and Kafka's, each told as lines of text, version by version: what is on the wire, in
+ * which order, and what a field that is not reads as. They share no code beyond the words of a line.
+ */
+
+const folder = fileURLToPath(new URL("../../../shared/kafka-messages/", import.meta.url));
+
+/** Why there is nothing to compare with; null: there is. */
+export const referenceMissing = existsSync(folder) ? null : `no reference definitions at ${folder}`;
+
+interface ReferenceField {
+  readonly name: string;
+  readonly type: string;
+  readonly versions: string;
+  readonly nullableVersions?: string;
+  readonly taggedVersions?: string;
+  readonly tag?: number;
+  readonly default?: string | number | boolean;
+  readonly flexibleVersions?: string;
+  readonly fields?: readonly ReferenceField[];
+}
+
+export interface ReferenceMessage {
+  readonly apiKey: number;
+  readonly name: string;
+  readonly validVersions: string;
+  readonly flexibleVersions: string;
+  readonly fields: readonly ReferenceField[];
+}
+
+export function referenceText(name: string): string {
+  return readFileSync(`${folder}${name}`, "utf8");
+}
+
+export function referenceMessage(name: string): ReferenceMessage {
+  const lines = referenceText(`${name}.json`).split("\n");
+  return JSON.parse(lines.filter((line) => !line.trim().startsWith("//")).join("\n"));
+}
+
+type Versions = readonly [first: number, last: number];
+const nowhere: Versions = [1, 0];
+
+/** "3", "3-7", "3+" or "none". */
+export function parseVersions(text: string | undefined): Versions {
+  if (text === undefined || text === "none") return nowhere;
+  if (text.endsWith("+")) return [Number(text.slice(0, -1)), Number.POSITIVE_INFINITY];
+  const [first, last = first] = text.split("-").map(Number);
+  return [first!, last!];
+}
+
+const within = (version: number, [first, last]: Versions) => version >= first && version <= last;
+
+/** Kafka's account, over the versions we declare. */
+export function tellReference(reference: ReferenceMessage, declared: Versions): string[] {
+  const lines: string[] = [];
+  for (let version = declared[0]; version <= declared[1]; version++) {
+    const flexible = within(version, parseVersions(reference.flexibleVersions));
+    lines.push(`v${version}${flexible ? " flexible" : ""}`);
+    lines.push(...tellReferenceFields(reference.fields, version, declared, `v${version}`));
+  }
+  return lines;
+}
+
+function tellReferenceFields(fields: readonly ReferenceField[], version: number, declared: Versions, path: string): string[] {
+  const lines: string[] = [];
+  for (const field of fields) {
+    const [first, last] = parseVersions(field.versions);
+    if (first > declared[1] || last < declared[0]) continue;
+    const at = `${path}.${ourName(field.name)}`;
+    if (!within(version, [first, last])) {
+      lines.push(`${at} absent: ${referenceDefault(field)}`);
+      continue;
+    }
+    const nullable = within(version, parseVersions(field.nullableVersions)) ? "?" : "";
+    const tagged = within(version, parseVersions(field.taggedVersions)) ? ` tag ${field.tag} default ${referenceDefault(field)}` : "";
+    lines.push(`${at}: ${referenceType(field)}${nullable}${tagged}`);
+    const inside: Versions = [Math.max(first, declared[0]), Math.min(last, declared[1])];
+    if (field.fields !== undefined) lines.push(...tellReferenceFields(field.fields, version, inside, at));
+  }
+  return lines;
+}
+
+const ourName = (name: string) => name.charAt(0).toLowerCase() + name.slice(1);
+
+function referenceType({ name, type }: ReferenceField): string {
+  const element = type.replace("[]", "");
+  const word = /^[A-Z]/.test(element) ? "struct" : name.endsWith("ErrorCode") && type === "int16" ? "errorCode" : element;
+  return type.startsWith("[]") ? `[]${word}` : word;
+}
+
+function referenceDefault(field: ReferenceField): string {
+  if (field.default === "null") return "null";
+  const type = referenceType(field);
+  if (type.startsWith("[]")) return "[]";
+  switch (type) {
+    case "struct":
+      return `{${(field.fields ?? []).map((inner) => `${ourName(inner.name)}: ${referenceDefault(inner)}`).join(", ")}}`;
+    case "string":
+      return JSON.stringify(field.default ?? "");
+    case "bool":
+      return String(field.default ?? false);
+    case "uuid":
+      return JSON.stringify("A".repeat(22));
+    case "errorCode":
+      return field.default === undefined || Number(field.default) === 0 ? '"NONE"' : `code ${field.default}`;
+    default:
+      return String(Number(field.default ?? 0));
+  }
+}
+
+/** Our account. */
+export function tellOurs(spec: MessageSpec, fields: Fields): string[] {
+  const lines: string[] = [];
+  for (let version = spec.versions[0]; version <= spec.versions[1]; version++) {
+    const flexible = spec.flexibleSince !== null && version >= spec.flexibleSince;
+    lines.push(`v${version}${flexible ? " flexible" : ""}`, ...tellFields(fields, version, `v${version}`));
+  }
+  return lines;
+}
+
+function tellFields(fields: Fields, version: number, path: string): string[] {
+  const lines: string[] = [];
+  for (const [name, field] of Object.entries(fields)) {
+    const at = `${path}.${name}`;
+    if (version < (field.since ?? 0) || version > (field.until ?? Number.POSITIVE_INFINITY)) {
+      lines.push(`${at} absent: ${tellValue(field.absent)}`);
+      continue;
+    }
+    const { shape } = field;
+    const nullable = shape.nullableSince !== null && version >= shape.nullableSince ? "?" : "";
+    const tagged = field.tag === undefined ? "" : ` tag ${field.tag} default ${tellValue(field.absent)}`;
+    lines.push(`${at}: ${tellShape(shape)}${nullable}${tagged}`);
+    const inner = shape.kind === "array" ? shape.element : shape;
+    if (inner.kind === "struct") lines.push(...tellFields(inner.fields, version, at));
+  }
+  return lines;
+}
+
+function tellShape(shape: Shape): string {
+  switch (shape.kind) {
+    case "primitive":
+      return shape.name;
+    case "struct":
+      return "struct";
+    case "array":
+      // Kafka has no null elements: a nullable element would be a type of its own
+      return `[]${tellShape(shape.element)}${shape.element.nullableSince === null ? "" : "?"}`;
+  }
+}
+
+function tellValue(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(tellValue).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "undefined";
+  return `{${Object.entries(value)
+    .map(([name, inner]) => `${name}: ${tellValue(inner)}`)
+    .join(", ")}}`;
+}
