@@ -82,7 +82,8 @@ export interface WriteOperationResult {
   readonly version: number;
 }
 
-export type ConflictReason = "node-exists" | "no-node" | "bad-version" | "not-empty" | "no-parent" | "other";
+/** `too-large`: more than one packet may hold (a little under 1 MiB over all operations); refused before it is sent. */
+export type ConflictReason = "node-exists" | "no-node" | "bad-version" | "not-empty" | "no-parent" | "too-large" | "other";
 
 /** No answer: not connected, the link broke with the call under way, or the session ended. The message names the path and what to look at. */
 export class CoordinatorUnavailable extends Error {

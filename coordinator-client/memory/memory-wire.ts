@@ -1,0 +1,146 @@
+import type { Clock, Timer } from "../../protocol/base/clock.ts";
+import type { SessionWire, WireAnswer, WireHandlers, WireRequest } from "../session/wire.ts";
+import { MemoryConnection, type NetworkPath } from "./connection.ts";
+import type { MemoryServer, ServerSide } from "./ensemble.ts";
+
+/** What the network does to one client's messages; changed by fault hooks while it runs. */
+export interface ClientNetwork extends NetworkPath {
+  /** The next write's answer is lost with the link: after the write was done, or before it was. */
+  nextWrite: "answered" | "done-unanswered" | "lost";
+}
+
+export interface MemoryWireParts {
+  readonly clock: Clock;
+  readonly server: MemoryServer;
+  readonly network: ClientNetwork;
+  readonly latencyMs: () => number;
+  readonly sessionTimeoutMs: number;
+  /** Told of each connection while it is in use, so that a heal can release what it held. */
+  readonly onConnection: (connection: MemoryConnection) => void;
+}
+
+/** Between attempts to connect. Milliseconds. */
+const retryMs = 100;
+
+/** One session's way to the in-memory ensemble. */
+export class MemoryWire implements SessionWire {
+  readonly #parts: MemoryWireParts;
+  readonly #handlers: WireHandlers;
+  #connection: MemoryConnection | null = null;
+  #serverSide: ServerSide | null = null;
+  #sessionId: string | null = null;
+  #linkIsUp = false;
+  #retry: Timer | null = null;
+  #isDead = false;
+
+  constructor(parts: MemoryWireParts, handlers: WireHandlers) {
+    this.#parts = parts;
+    this.#handlers = handlers;
+  }
+
+  get sessionId(): string | null {
+    return this.#sessionId;
+  }
+
+  start(): void {
+    this.#connect();
+  }
+
+  send(request: WireRequest, answered: (answer: WireAnswer) => void): void {
+    const { server, network } = this.#parts;
+    const connection = this.#connection;
+    const serverSide = this.#serverSide;
+    const sessionId = this.#sessionId;
+    if (connection === null || serverSide === null || sessionId === null) return;
+    connection.carry("to-server", () => {
+      const fate = request.kind === "write" ? network.nextWrite : "answered";
+      if (request.kind === "write") network.nextWrite = "answered";
+      if (fate === "lost") return this.#breakFromServer(serverSide);
+      const answer = server.serve(sessionId, serverSide, request);
+      if (answer === null || fate === "done-unanswered") return this.#breakFromServer(serverSide);
+      serverSide.send(() => answered(answer));
+    });
+  }
+
+  dropLink(reason: string): void {
+    this.#closeConnection();
+    this.#retryLater();
+    if (!this.#linkIsUp) return;
+    this.#linkIsUp = false;
+    this.#handlers.linkDown(reason);
+  }
+
+  endSession(done: () => void): void {
+    const { server } = this.#parts;
+    const connection = this.#connection;
+    const serverSide = this.#serverSide;
+    const sessionId = this.#sessionId;
+    if (connection === null || serverSide === null || sessionId === null) return;
+    connection.carry("to-server", () => {
+      serverSide.send(done);
+      server.detached(serverSide); // so that the goodbye is not cut short by the end of the session
+      server.endSession(sessionId);
+    });
+  }
+
+  kill(): void {
+    this.#isDead = true;
+    this.#linkIsUp = false;
+    this.#closeConnection();
+  }
+
+  #connect(): void {
+    if (this.#isDead) return;
+    const { clock, server, network, latencyMs, sessionTimeoutMs } = this.#parts;
+    this.#retryLater(sessionTimeoutMs); // nothing may ever come back
+    if (!server.isServing) return this.#retryLater();
+    const connection = new MemoryConnection(clock, network, latencyMs);
+    this.#connection = connection;
+    this.#parts.onConnection(connection);
+    const sentMs = clock.monotonicMs();
+    const serverSide: ServerSide = {
+      send: (deliver) =>
+        connection.carry("to-client", () => {
+          this.#handlers.heard();
+          deliver();
+        }),
+      close: () => connection.carry("to-client", () => this.dropLink("the server closed the connection")),
+    };
+    this.#serverSide = serverSide;
+    connection.carry("to-server", () => {
+      if (!server.isServing) return serverSide.close();
+      const session = server.attach(serverSide, this.#sessionId, sessionTimeoutMs);
+      connection.carry("to-client", () => {
+        if (session === null) return this.#handlers.expired();
+        this.#retry?.cancel();
+        this.#sessionId = session.id;
+        this.#linkIsUp = true;
+        this.#handlers.linkUp({ id: session.id, timeoutMs: session.timeoutMs, sentMs });
+      });
+    });
+  }
+
+  #breakFromServer(serverSide: ServerSide): void {
+    this.#parts.server.detached(serverSide);
+    serverSide.close();
+  }
+
+  #retryLater(delayMs: number = retryMs): void {
+    this.#retry?.cancel();
+    if (this.#isDead) return;
+    this.#retry = this.#parts.clock.schedule(delayMs, () => {
+      this.#closeConnection();
+      this.#connect();
+    });
+  }
+
+  #closeConnection(): void {
+    this.#retry?.cancel();
+    this.#connection?.close();
+    this.#connection = null;
+    if (this.#serverSide === null) return;
+    // A cut network hides the end of the connection from the server; it finds out when the session moves or expires.
+    if (!this.#parts.network.isCut) this.#parts.server.detached(this.#serverSide);
+    this.#serverSide = null;
+  }
+}
