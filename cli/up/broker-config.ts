@@ -1,0 +1,28 @@
+export interface UpBroker {
+  readonly id: number;
+  readonly port: number;
+  readonly host: string;
+  readonly dataDirectory: string;
+  readonly zookeeperConnect: string;
+  /** How many brokers the cluster has. */
+  readonly clusterSize: number;
+}
+
+/** The server.properties of one of `up`'s brokers. A person may start it again from this file with `ottla broker --config`. */
+export function brokerProperties(broker: UpBroker): string {
+  const copies = Math.min(3, broker.clusterSize);
+  const settings: Record<string, string | number> = {
+    "broker.id": broker.id,
+    listeners: `PLAINTEXT://${broker.host}:${broker.port}`,
+    "log.dirs": broker.dataDirectory,
+    "zookeeper.connect": broker.zookeeperConnect,
+    "zookeeper.session.timeout.ms": 4000,
+    "num.partitions": 6,
+    "default.replication.factor": copies,
+    "min.insync.replicas": Math.max(1, copies - 1),
+    "controlled.shutdown.max.retries": 1,
+    "leader.imbalance.check.interval.seconds": 5,
+  };
+  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+  return `# Written by \`ottla up\` at each start; changes here are lost.\n${lines.join("\n")}\n`;
+}

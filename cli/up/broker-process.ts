@@ -1,0 +1,74 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const mainFile = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../main.ts" : "../main.js", import.meta.url));
+
+/** What a broker started by `up` tells over the channel between the two processes. */
+export type BrokerReport =
+  | { readonly kind: "ready"; readonly listeners: readonly string[] }
+  | { readonly kind: "failed"; readonly message: string };
+
+export interface BrokerProcessOptions {
+  readonly id: number;
+  readonly configFile: string;
+  readonly logFile: string;
+}
+
+/** One broker as a process of its own. It ends when we do: the channel closes with us, and the broker stops at that. */
+export class BrokerProcess {
+  readonly id: number;
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<string>;
+  #failure: string | null = null;
+  #stopping = false;
+
+  constructor(options: BrokerProcessOptions) {
+    this.id = options.id;
+    const log = openSync(options.logFile, "a");
+    this.#child = spawn(process.execPath, [mainFile, "broker", "--config", options.configFile], {
+      stdio: ["ignore", log, log, "ipc"],
+      detached: true, // a terminal's Ctrl-C is ours to pass on, once
+    });
+    closeSync(log);
+    this.#exited = new Promise((resolve) => {
+      this.#child.once("error", (error) => resolve(error.message));
+      this.#child.once("exit", (code, signal) => resolve(this.#failure ?? (signal !== null ? `ended by ${signal}` : `exit code ${code}`)));
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** True once we asked it to end. */
+  get stopping(): boolean {
+    return this.#stopping;
+  }
+
+  /** Resolves with the reason when the process is gone. */
+  get exited(): Promise<string> {
+    return this.#exited;
+  }
+
+  /** Resolves when it serves clients; rejects with what it said when it cannot. */
+  ready(): Promise<readonly string[]> {
+    return new Promise((resolve, reject) => {
+      this.#child.on("message", (message) => {
+        const report = message as BrokerReport;
+        if (report.kind === "ready") resolve(report.listeners);
+        else this.#failure = report.message;
+      });
+      this.#exited.then((reason) => reject(new Error(reason)));
+    });
+  }
+
+  /** Asks it to stop, and ends it when it has not within `graceMs`. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    this.#child.kill("SIGTERM");
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), graceMs);
+    await this.#exited;
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,33 @@
+import { constants } from "node:fs";
+import { access, mkdir } from "node:fs/promises";
+import { createServer } from "node:net";
+import { CommandFailed } from "../command-failed.ts";
+
+/** Fails with one sentence where a broker would fail later with many. */
+export async function checkPortsFree(host: string, ports: readonly number[]): Promise<void> {
+  for (const port of ports) {
+    const error = await tryListen(host, port);
+    if (error === null) continue;
+    const reason =
+      error.code === "EADDRINUSE" ? "is in use" : error.code === "EACCES" ? "needs privileges" : `cannot be used (${error.message})`;
+    throw new CommandFailed(`port ${port} on ${host} ${reason}; choose others with --port`);
+  }
+}
+
+function tryListen(host: string, port: number): Promise<NodeJS.ErrnoException | null> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", resolve);
+    server.listen({ host, port }, () => server.close(() => resolve(null)));
+  });
+}
+
+export async function checkWritableDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+    await access(path, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
+    throw new CommandFailed(`the data directory ${path} cannot be written (${code}); choose another with --data`);
+  }
+}

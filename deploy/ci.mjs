@@ -1,0 +1,33 @@
+// What `.ci/run` runs: lint, type check and build, then every suite; the last line counts the tests, from the runner's own reports.
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { orExit, root, setUp } from "./set-up.mjs";
+
+await orExit(async () => {
+  const { node } = setUp({ debian: ["java", "zookeeper"], optional: ["kcat", "nginx"] });
+  const env = { ...process.env, PATH: `${join(node, "..")}:${join(root, "node_modules", ".bin")}:${process.env.PATH}` };
+  const run = (title, command, args, extra = {}) => {
+    process.stdout.write(`\n== ${title}\n`);
+    return spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], env: { ...env, ...extra } }).status ?? 1;
+  };
+  const failures = [];
+  const must = (title, status) => {
+    if (status !== 0) failures.push(title);
+  };
+  must("lint", run("lint", "biome", ["check", "."]));
+  must("build", run("types and build", "tsc", ["-b"]));
+  must("tests", run("tests", "npm", ["test"], { OTTLA_TEST_REPORT: "tests.json" }));
+  must("container tests", run("container tests", "npm", ["run", "test:containers"], { OTTLA_TEST_REPORT: "containers.json" }));
+  if (failures.length > 0) process.stdout.write(`\nfailed: ${failures.join(", ")}\n`);
+  const counts = ["tests.json", "containers.json"].map((name) => count(join(root, "dist", "test-report", name)));
+  const sum = (key) => counts.reduce((total, each) => total + each[key], 0);
+  process.stdout.write(`\n${sum("passed")} passed, ${sum("failed")} failed, ${sum("skipped")} skipped\n`);
+  process.exitCode = failures.length > 0 || sum("failed") > 0 || sum("passed") === 0 ? 1 : 0;
+});
+
+function count(report) {
+  if (!existsSync(report)) return { passed: 0, failed: 0, skipped: 0 };
+  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests = 0 } = JSON.parse(readFileSync(report, "utf8"));
+  return { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests };
+}

@@ -1,0 +1,20 @@
+import { spawn } from "node:child_process";
+
+/** Runs a program in our place: its output is ours, our signals are its, and its end is ours. */
+export function runInOurPlace(command, args, options = {}) {
+  const child = spawn(command, args, { stdio: "inherit", ...options });
+  const forward = (signal) => child.kill(signal);
+  // A terminal's Ctrl-C reaches the whole process group by itself; the handler only keeps us alive until the child has ended.
+  process.on("SIGINT", () => {
+    if (!process.stdin.isTTY) forward("SIGINT");
+  });
+  process.on("SIGTERM", () => forward("SIGTERM"));
+  process.on("SIGHUP", () => forward("SIGHUP"));
+  return new Promise((resolve) => {
+    child.on("error", (error) => {
+      process.stderr.write(`ottla: cannot run ${command}: ${error.message}\n`);
+      resolve(1);
+    });
+    child.on("exit", (code, signal) => resolve(code ?? 128 + (signal === "SIGINT" ? 2 : signal === "SIGTERM" ? 15 : 9)));
+  });
+}

@@ -1,0 +1,128 @@
+// Puts in place what a fresh clone lacks. Plain JavaScript: it runs on whatever Node the machine has (20 or newer), before anything is installed.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+const nodeMajorMin = 24;
+
+/** What Debian's packages provide, and how to see that it is there. */
+const debianNeeds = {
+  java: { packages: ["default-jre-headless"], present: () => onPath("java"), what: "Java, which ZooKeeper runs on" },
+  zookeeper: { packages: ["zookeeper"], present: () => existsSync("/usr/share/java/zookeeper.jar"), what: "ZooKeeper 3.8" },
+  kcat: { packages: ["kcat"], present: () => onPath("kcat"), what: "kcat, an outside client for the tests" },
+  nginx: {
+    packages: ["nginx-light"],
+    present: () => onPath("nginx") || existsSync("/usr/sbin/nginx"),
+    what: "nginx, for the access-log example",
+  },
+  wrk: { packages: ["wrk"], present: () => onPath("wrk"), what: "wrk, which loads nginx in the access-log example" },
+};
+
+export class SetUpFailed extends Error {}
+
+/** Installs what is missing. `debian`: names from `debianNeeds`; those in `optional` are tried and, failing that, reported only. */
+export function setUp({ debian, optional = [] }) {
+  installDependencies();
+  const node = pinnedNode();
+  installDebianPackages(debian, optional);
+  return { node };
+}
+
+/** Runs `main` and turns a SetUpFailed into one line and exit code 1. */
+export async function orExit(main) {
+  try {
+    await main();
+  } catch (error) {
+    if (!(error instanceof SetUpFailed)) throw error;
+    process.stderr.write(`ottla: ${error.message}\n`);
+    process.exit(1);
+  }
+}
+
+function say(line) {
+  process.stderr.write(`set-up: ${line}\n`);
+}
+
+function onPath(command) {
+  return (process.env.PATH ?? "").split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, command), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** `npm ci`, unless this very lock file was installed before. */
+function installDependencies() {
+  const stamp = join(root, "node_modules", ".ottla-installed");
+  const wanted = createHash("sha256")
+    .update(readFileSync(join(root, "package-lock.json")))
+    .update(`${process.platform}-${process.arch}`)
+    .digest("hex");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+  say("installing the npm dependencies (once)");
+  const npm = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+    cwd: root,
+    stdio: ["ignore", "ignore", "pipe"],
+    encoding: "utf8",
+  });
+  if (npm.error !== undefined) throw new SetUpFailed(`npm could not be run (${npm.error.message}): install npm, then try again`);
+  if (npm.status !== 0) throw new SetUpFailed(`\`npm ci\` failed:\n${npm.stderr.trim()}`);
+  writeFileSync(stamp, wanted);
+}
+
+/** The Node that everything runs on: the pinned one from the `node` package, or this one where it is new enough. */
+function pinnedNode() {
+  const pinned = join(root, "node_modules", "node", "bin", "node");
+  // where npm holds back install scripts, the package is there but not its binary
+  if (!existsSync(pinned)) spawnSync("npm", ["rebuild", "node", "--foreground-scripts"], { cwd: root, stdio: "ignore" });
+  if (!existsSync(pinned))
+    spawnSync(process.execPath, ["installArchSpecificPackage.js"], { cwd: join(root, "node_modules", "node"), stdio: "ignore" });
+  if (existsSync(pinned)) return pinned;
+  if (Number(process.versions.node.split(".")[0]) >= nodeMajorMin) return process.execPath;
+  throw new SetUpFailed(
+    `Node ${nodeMajorMin} is needed: the npm package "node" brought no binary for this machine, and this is Node ${process.versions.node}. Install Node ${nodeMajorMin} or newer.`,
+  );
+}
+
+function installDebianPackages(names, optional) {
+  const missing = [...names, ...optional].filter((name) => !debianNeeds[name].present());
+  if (missing.length === 0) return;
+  const required = missing.filter((name) => names.includes(name));
+  const packages = missing.flatMap((name) => debianNeeds[name].packages);
+  const how = `apt-get install --no-install-recommends ${packages.join(" ")}`;
+  const prefix = rootPrefix();
+  if (prefix === null) {
+    const reason = missing.map((name) => debianNeeds[name].what).join("; ");
+    if (required.length > 0) throw new SetUpFailed(`missing: ${reason}. Run as root: ${how}`);
+    return say(`left out: ${reason} (as root: ${how})`);
+  }
+  say(`installing Debian's ${packages.join(", ")} (once)`);
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const apt = (...args) =>
+    spawnSync(prefix[0] ?? "apt-get", [...prefix.slice(1), ...(prefix.length > 0 ? ["apt-get"] : []), ...args], {
+      env,
+      stdio: ["ignore", "ignore", "pipe"],
+      encoding: "utf8",
+    });
+  const install = () => apt("install", "-y", "--no-install-recommends", ...packages);
+  let result = install();
+  if (result.status !== 0) {
+    apt("update");
+    result = install();
+  }
+  const still = required.filter((name) => !debianNeeds[name].present());
+  if (still.length > 0) throw new SetUpFailed(`\`${how}\` failed:\n${result.stderr.trim()}`);
+}
+
+/** How to become root without a question: not at all, by sudo, or (null) not possible, or no apt-get here. */
+function rootPrefix() {
+  if (!onPath("apt-get")) return null;
+  if (process.getuid?.() === 0) return [];
+  return onPath("sudo") && spawnSync("sudo", ["-n", "true"], { stdio: "ignore" }).status === 0 ? ["sudo", "-n"] : null;
+}
