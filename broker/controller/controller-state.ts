@@ -1,0 +1,126 @@
+import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { BrokerRecord, PartitionRecord } from "../../protocol/peer/messages.ts";
+
+/** Everything the controller knows: a value, replaced whole by each change. What it says of partitions is what the coordinator has, or had when last seen. */
+export interface ControllerState {
+  /** Live brokers, with the epoch of their registration. */
+  readonly brokers: ReadonlyMap<BrokerId, BrokerRecord>;
+  /** Live brokers that asked to be shut down: they get no leadership and no new partition. */
+  readonly shuttingDown: ReadonlySet<BrokerId>;
+  readonly topics: ReadonlyMap<string, TopicState>;
+  readonly topicNames: ReadonlyMap<TopicId, string>;
+  /** Dynamic broker settings: by broker id as text; `""` holds the cluster-wide default. */
+  readonly brokerConfigs: ReadonlyMap<string, Config>;
+  /** Replicas that a live broker could not take up (`offlineKey`); forgotten with the broker's registration. */
+  readonly offlineReplicas: ReadonlyMap<BrokerId, ReadonlySet<string>>;
+}
+
+export type Config = Readonly<Record<string, string>>;
+
+export interface TopicState {
+  readonly name: string;
+  readonly id: TopicId;
+  /** Data version of the topic's znode: what a change of the assignment starts from. */
+  readonly version: number;
+  /** By partition number, dense from 0. */
+  readonly partitions: readonly PartitionRecord[];
+  readonly config: Config;
+}
+
+export interface PartitionChange {
+  readonly topic: string;
+  readonly record: PartitionRecord;
+}
+
+export const emptyState: ControllerState = {
+  brokers: new Map(),
+  shuttingDown: new Set(),
+  topics: new Map(),
+  topicNames: new Map(),
+  brokerConfigs: new Map(),
+  offlineReplicas: new Map(),
+};
+
+export function offlineKey(topicId: TopicId, partition: number): string {
+  return `${topicId}:${partition}`;
+}
+
+/** Whether this broker may be given the leadership of the partition. */
+export function canLead(state: ControllerState, topicId: TopicId, partition: number, id: BrokerId): boolean {
+  return isOnline(state, topicId, partition, id) && !state.shuttingDown.has(id);
+}
+
+/** Whether the broker lives and has its replica of the partition in use. */
+export function isOnline(state: ControllerState, topicId: TopicId, partition: number, id: BrokerId): boolean {
+  return state.brokers.has(id) && state.offlineReplicas.get(id)?.has(offlineKey(topicId, partition)) !== true;
+}
+
+/** Brokers that new partitions may be placed on. */
+export function usableBrokers(state: ControllerState): BrokerRecord[] {
+  return [...state.brokers.values()].filter(({ id }) => !state.shuttingDown.has(id));
+}
+
+export function withTopic(state: ControllerState, topic: TopicState): ControllerState {
+  topic.partitions.forEach((record, index) => {
+    invariant(record.partition === index, "partitions are dense from 0", () => ({ topic: topic.name, index, record }));
+  });
+  const topicNames = new Map(state.topicNames);
+  const replaced = state.topics.get(topic.name);
+  if (replaced !== undefined) topicNames.delete(replaced.id);
+  return {
+    ...state,
+    topics: new Map(state.topics).set(topic.name, topic),
+    topicNames: topicNames.set(topic.id, topic.name),
+  };
+}
+
+export function withoutTopic(state: ControllerState, name: string): ControllerState {
+  const topic = state.topics.get(name);
+  if (topic === undefined) return state;
+  const topics = new Map(state.topics);
+  topics.delete(name);
+  const topicNames = new Map(state.topicNames);
+  topicNames.delete(topic.id);
+  return { ...state, topics, topicNames };
+}
+
+/** Takes over newer partition states; one that is older than what is known (by its znode's version) is left out. Topics that are gone are passed over. */
+export function withPartitions(state: ControllerState, changes: readonly PartitionChange[]): ControllerState {
+  const topics = new Map(state.topics);
+  const copied = new Map<string, PartitionRecord[]>();
+  for (const { topic, record } of changes) {
+    const known = topics.get(topic)?.partitions[record.partition];
+    if (known === undefined || record.stateVersion < known.stateVersion) continue;
+    invariant(record.leaderEpoch >= known.leaderEpoch, "a leader epoch only rises", () => ({ topic, known, record }));
+    const partitions = copied.get(topic) ?? [...topics.get(topic)!.partitions];
+    partitions[record.partition] = record;
+    copied.set(topic, partitions);
+  }
+  for (const [name, partitions] of copied) topics.set(name, { ...topics.get(name)!, partitions });
+  return { ...state, topics };
+}
+
+export function withBrokers(state: ControllerState, brokers: ReadonlyMap<BrokerId, BrokerRecord>): ControllerState {
+  const sameLife = (id: BrokerId) => brokers.has(id) && brokers.get(id)?.epoch === state.brokers.get(id)?.epoch;
+  return {
+    ...state,
+    brokers,
+    shuttingDown: new Set([...state.shuttingDown].filter(sameLife)),
+    offlineReplicas: new Map([...state.offlineReplicas].filter(([id]) => sameLife(id))),
+  };
+}
+
+export function withShuttingDown(state: ControllerState, id: BrokerId): ControllerState {
+  invariant(state.brokers.has(id), "only a live broker can be shutting down", () => ({ id }));
+  return { ...state, shuttingDown: new Set([...state.shuttingDown, id]) };
+}
+
+export function withOfflineReplicas(state: ControllerState, id: BrokerId, keys: readonly string[]): ControllerState {
+  const known = state.offlineReplicas.get(id) ?? new Set<string>();
+  return { ...state, offlineReplicas: new Map(state.offlineReplicas).set(id, new Set([...known, ...keys])) };
+}
+
+export function withBrokerConfig(state: ControllerState, key: string, config: Config): ControllerState {
+  return { ...state, brokerConfigs: new Map(state.brokerConfigs).set(key, config) };
+}

@@ -1,0 +1,106 @@
+import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { PartitionRecord } from "../../protocol/peer/messages.ts";
+import { type ControllerState, canLead, isOnline, type TopicState } from "./controller-state.ts";
+import { type Candidates, type Elected, electForShutdown, electOffline, electPreferred, electUnclean, isrUnder } from "./elections.ts";
+
+/**
+ * What should become of a partition, decided from what is known now; null: leave it as it is. `stateVersion` of the result is that of the state it was decided from: what the
+ * compare-and-set expects. Decided again on a fresh record whenever that fails, so a decision never rests on a state that someone else has changed.
+ */
+export type Decision = (state: ControllerState, topic: TopicState, record: PartitionRecord) => PartitionRecord | null;
+
+/** Leader dead, absent or without its replica: elect. Members of the in-sync set dead: take them out, under the same leader epoch (the leader adopts the smaller set). */
+export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision {
+  return (state, topic, record) => {
+    const candidates = candidatesOf(state, topic, record);
+    const online = onlineIn(state, topic, record);
+    if (record.leader !== noBroker && online(record.leader)) {
+      const isr = record.isr.filter(online);
+      invariant(isr.includes(record.leader), "a leader is in its own ISR", () => ({ topic: topic.name, record }));
+      return isr.length === record.isr.length ? null : { ...record, isr };
+    }
+    const elected = electOffline(candidates, uncleanAllowed(topic));
+    if (elected === null && record.leader === noBroker) return null;
+    return led(record, elected, online);
+  };
+}
+
+/** The preferred replica leads again where it can. */
+export const prefer: Decision = (state, topic, record) => {
+  const elected = electPreferred(candidatesOf(state, topic, record));
+  if (elected === null || elected.leader === record.leader) return null;
+  return led(record, elected, onlineIn(state, topic, record));
+};
+
+/** On demand: a partition without a living leader gets one, whatever is lost. */
+export const electAnyone: Decision = (state, topic, record) => {
+  const online = onlineIn(state, topic, record);
+  if (record.leader !== noBroker && online(record.leader)) return null;
+  const elected = electUnclean(candidatesOf(state, topic, record));
+  return elected === null ? null : led(record, elected, online);
+};
+
+/** Moves leadership and membership of the in-sync set away from a broker that is going to stop. The only member of an in-sync set stays: it is all there is. */
+export function leave(leaving: BrokerId): Decision {
+  return (state, topic, record) => {
+    const staysOnline = (id: BrokerId) => id !== leaving && isOnline(state, topic.id, record.partition, id);
+    if (record.leader === leaving) {
+      const elected = electForShutdown(candidatesOf(state, topic, record), leaving);
+      return elected === null ? null : led(record, elected, staysOnline);
+    }
+    if (record.leader === noBroker || !record.isr.includes(leaving)) return null;
+    return { ...record, isr: record.isr.filter((id) => id !== leaving) };
+  };
+}
+
+/** A partition's first state: its replicas are all empty, so all are in sync; those that live are, unless none does. */
+export function firstState(state: ControllerState, topic: TopicState, partition: number, replicas: readonly BrokerId[]): PartitionRecord {
+  const elected = electOffline({ replicas, isr: replicas, canLead: (id) => canLead(state, topic.id, partition, id) }, false);
+  return {
+    partition,
+    leader: elected?.leader ?? noBroker,
+    leaderEpoch: 0,
+    isr: isrUnder(elected, replicas, (id) => canLead(state, topic.id, partition, id)),
+    replicas,
+    stateVersion: 0,
+    leaderRecovering: false,
+  };
+}
+
+/** Whether the automatic rebalance should move leaderships back to this broker: more than `percentage` of those that prefer it and could be led by it are led elsewhere. */
+export function isImbalanced(state: ControllerState, id: BrokerId, percentage: number): boolean {
+  let preferring = 0;
+  let elsewhere = 0;
+  for (const topic of state.topics.values()) {
+    for (const record of topic.partitions) {
+      if (record.replicas[0] !== id) continue;
+      preferring++;
+      if (record.leader !== id) elsewhere++;
+    }
+  }
+  return preferring > 0 && elsewhere * 100 > preferring * percentage;
+}
+
+/**
+ * A partition stays marked as recovering until all its replicas have been in sync since: one that was away still holds records past the new leader's end,
+ * and must be allowed to cut them whenever it returns, also under a later, clean leader.
+ */
+function led(record: PartitionRecord, elected: Elected | null, online: (id: BrokerId) => boolean): PartitionRecord {
+  const recovered = record.replicas.every((id) => record.isr.includes(id));
+  return {
+    ...record,
+    leader: elected?.leader ?? noBroker,
+    leaderEpoch: record.leaderEpoch + 1,
+    isr: isrUnder(elected, record.isr, online),
+    leaderRecovering: elected?.unclean === true || (record.leaderRecovering && !recovered),
+  };
+}
+
+function candidatesOf(state: ControllerState, topic: TopicState, record: PartitionRecord): Candidates {
+  return { replicas: record.replicas, isr: record.isr, canLead: (id) => canLead(state, topic.id, record.partition, id) };
+}
+
+function onlineIn(state: ControllerState, topic: TopicState, record: PartitionRecord): (id: BrokerId) => boolean {
+  return (id) => isOnline(state, topic.id, record.partition, id);
+}
