@@ -1,0 +1,18 @@
+import type { CompressionCodec } from "./batch-header.ts";
+
+/** Packs the records of a batch. `level` as the codec counts; snappy and lz4 have none. */
+export type RecordCompressor = (codec: CompressionCodec, plain: Buffer, level?: number) => Buffer;
+
+/** Unpacks them; throws MalformedFrame when they are damaged or would take more than `bytesMax`. */
+export type RecordDecompressor = (codec: CompressionCodec, packed: Buffer, bytesMax: number) => Buffer;
+
+/** A batch is compressed, and who reads or writes it has no codecs. */
+export class CompressionUnavailable extends Error {
+  override readonly name = "CompressionUnavailable";
+}
+
+/** For parts that never touch compressed records. */
+export const uncompressedOnly = (codec: CompressionCodec, bytes: Buffer): Buffer => {
+  if (codec !== "none") throw new CompressionUnavailable(`records are compressed with ${codec}`);
+  return bytes;
+};

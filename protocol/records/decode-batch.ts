@@ -1,0 +1,95 @@
+import { MalformedFrame } from "../wire/reader.ts";
+import { type BatchInfo, batchHeaderBytes, batchSizeAt, currentMagic, hasValidCrc, magicAt, readBatchInfo } from "./batch-header.ts";
+import { type RecordDecompressor, uncompressedOnly } from "./codec.ts";
+import type { DecodedRecord, RecordHeader } from "./record.ts";
+import { RecordCursor } from "./record-cursor.ts";
+
+export interface DecodeOptions {
+  /** Needed for compressed batches; without it they throw CompressionUnavailable. */
+  readonly decompress?: RecordDecompressor;
+  /** What a compressed batch may unpack to, bytes: a small bomb cannot take the memory. Default 64 MiB. */
+  readonly decompressedBytesMax?: number;
+  /** False where the CRC was checked already. Default true. */
+  readonly checkCrc?: boolean;
+}
+
+const decompressedBytesMaxDefault = 64 * 1024 * 1024;
+
+/**
+ * The header of the batch at `at`, checked as far as reading needs it. Throws MalformedFrame.
+ * Whoever iterates over a buffer of batches uses `scanBatches`.
+ */
+export function openBatch(bytes: Buffer, at = 0, { checkCrc = true }: Pick<DecodeOptions, "checkCrc"> = {}): BatchInfo {
+  const available = bytes.length - at;
+  if (available < batchHeaderBytes) throw new MalformedFrame(`${available} bytes are too few for a batch`);
+  const sizeInBytes = batchSizeAt(bytes, at);
+  if (sizeInBytes < batchHeaderBytes || sizeInBytes > available)
+    throw new MalformedFrame(`batch of ${sizeInBytes} bytes with ${available} bytes left`);
+  if (magicAt(bytes, at) !== currentMagic) throw new MalformedFrame(`message format ${magicAt(bytes, at)}`);
+  if (checkCrc && !hasValidCrc(bytes, at, sizeInBytes)) throw new MalformedFrame("CRC-32C does not match the batch");
+  const batch = readBatchInfo(bytes, at);
+  if (batch === null) throw new MalformedFrame("offset, producer id or timestamp beyond 2^53");
+  if (batch.codec === null) throw new MalformedFrame("unknown compression codec");
+  if (batch.baseOffset < 0 || batch.lastOffset < batch.baseOffset)
+    throw new MalformedFrame(`offsets ${batch.baseOffset} to ${batch.lastOffset}`);
+  return batch;
+}
+
+/** The records of one batch, one by one. Whatever the bytes are, it yields records or throws MalformedFrame (or CompressionUnavailable). */
+export function* decodeBatch(bytes: Buffer, at = 0, options: DecodeOptions = {}): Generator<DecodedRecord, void, undefined> {
+  const { decompress = uncompressedOnly, decompressedBytesMax = decompressedBytesMaxDefault } = options;
+  const batch = openBatch(bytes, at, options);
+  const packed = bytes.subarray(at + batchHeaderBytes, at + batch.sizeInBytes);
+  if (batch.recordsCount === 0 && packed.length === 0) return; // compaction left the header for the producer's sake
+  const codec = batch.codec ?? "none";
+  const plain = codec === "none" ? packed : decompress(codec, packed, decompressedBytesMax);
+  const cursor = new RecordCursor(plain);
+  let previousOffset = batch.baseOffset - 1;
+  if (batch.recordsCount < 0) throw new MalformedFrame(`batch of ${batch.recordsCount} records`);
+  for (let i = 0; i < batch.recordsCount; i++) {
+    const record = decodeRecord(cursor, batch);
+    if (record.offset <= previousOffset || record.offset > batch.lastOffset)
+      throw new MalformedFrame(`record offset ${record.offset} after ${previousOffset}, the batch's last is ${batch.lastOffset}`);
+    previousOffset = record.offset;
+    yield record;
+  }
+  if (cursor.remaining > 0) throw new MalformedFrame(`${cursor.remaining} bytes after the last record`);
+}
+
+function decodeRecord(cursor: RecordCursor, batch: BatchInfo): DecodedRecord {
+  const end = cursor.mark(cursor.varint());
+  cursor.byte(); // attributes: none are defined
+  const timestampMs = batch.baseTimestampMs + cursor.varlong();
+  const offset = batch.baseOffset + cursor.varint();
+  const key = cursor.nullableBytes();
+  const value = cursor.nullableBytes();
+  const headers = decodeHeaders(cursor);
+  if (cursor.position !== end) throw new MalformedFrame(`record ends at ${cursor.position}, its length says ${end}`);
+  if (!Number.isSafeInteger(timestampMs)) throw new MalformedFrame("timestamp beyond 2^53");
+  return { offset, timestampMs: batch.timestampType === "LogAppendTime" ? batch.maxTimestampMs : timestampMs, key, value, headers };
+}
+
+const noHeaders: readonly RecordHeader[] = [];
+
+function decodeHeaders(cursor: RecordCursor): readonly RecordHeader[] {
+  const count = cursor.varint();
+  if (count === 0) return noHeaders;
+  // a header takes two bytes at least, so a larger count is a lie; nothing is allocated for it
+  if (count < 0 || count * 2 > cursor.remaining) throw new MalformedFrame(`${count} headers with ${cursor.remaining} bytes left`);
+  const headers: RecordHeader[] = [];
+  for (let i = 0; i < count; i++) headers.push({ key: cursor.text(), value: cursor.nullableBytes() });
+  return headers;
+}
+
+/** What a control batch's only record says: the end of a transaction. Kinds that we do not know are `other` and skipped (as Kafka's clients do). */
+export type ControlRecord =
+  | { readonly kind: "abort" | "commit"; readonly coordinatorEpoch: number }
+  | { readonly kind: "other"; readonly type: number };
+
+export function readControlRecord({ key, value }: Pick<DecodedRecord, "key" | "value">): ControlRecord {
+  if (key === null || key.length < 4) throw new MalformedFrame("control record without a type");
+  const type = key.readInt16BE(2);
+  if (type !== 0 && type !== 1) return { kind: "other", type };
+  if (value === null || value.length < 6) throw new MalformedFrame("end of a transaction without the coordinator's epoch");
+  return { kind: type === 0 ? "abort" : "commit", coordinatorEpoch: value.readInt32BE(2) };
+}

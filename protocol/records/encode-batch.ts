@@ -1,0 +1,181 @@
+import { invariant } from "../base/invariant.ts";
+import {
+  attributeBits,
+  batchHeaderBytes,
+  batchPrefixBytes,
+  type CompressionCodec,
+  compressionCodecs,
+  currentMagic,
+  fieldAt,
+  noProducerId,
+  noSequence,
+  noTimestamp,
+  sealBatch,
+  writeInt64,
+} from "./batch-header.ts";
+import { type RecordCompressor, uncompressedOnly } from "./codec.ts";
+import type { RecordHeader, RecordToEncode } from "./record.ts";
+
+export interface BatchOptions {
+  readonly codec?: CompressionCodec;
+  readonly level?: number;
+  /** Needed for every codec but "none". */
+  readonly compress?: RecordCompressor;
+  /** Offset of the first record; a producer leaves it 0. */
+  readonly baseOffset?: number;
+  readonly leaderEpoch?: number;
+  readonly producerId?: number;
+  readonly producerEpoch?: number;
+  readonly baseSequence?: number;
+  readonly isTransactional?: boolean;
+  readonly isControl?: boolean;
+}
+
+/** Largest timestamp that can be written: the difference of any two, zigzag-coded, is exact in a number. */
+export const timestampMaxMs = 2 ** 52 - 2;
+
+/** Collects records, already in their wire form, into one batch. */
+export class BatchBuilder {
+  /** Room for the header, then the records. */
+  #bytes: Buffer;
+  #end = batchHeaderBytes;
+  #recordsCount = 0;
+  #baseTimestampMs = noTimestamp;
+  #maxTimestampMs = noTimestamp;
+
+  constructor(initialBytes = 1024) {
+    this.#bytes = Buffer.allocUnsafe(Math.max(initialBytes, batchHeaderBytes));
+  }
+
+  /** Of the batch as it would be uncompressed. */
+  get sizeInBytes(): number {
+    return this.#end;
+  }
+
+  get recordsCount(): number {
+    return this.#recordsCount;
+  }
+
+  append(record: RecordToEncode): void {
+    const { key, value, headers = [], timestampMs } = record;
+    invariant(
+      Number.isInteger(timestampMs) && timestampMs >= noTimestamp && timestampMs <= timestampMaxMs,
+      "a record's timestamp is a time or -1",
+      () => ({ timestampMs }),
+    );
+    if (this.#recordsCount === 0) this.#baseTimestampMs = timestampMs;
+    this.#maxTimestampMs = Math.max(this.#maxTimestampMs, timestampMs);
+    const timestampDelta = timestampMs - this.#baseTimestampMs;
+    const offsetDelta = this.#recordsCount;
+    const bodyBytes = 1 + varlongBytes(timestampDelta) + varlongBytes(offsetDelta) + contentBytes(key, value, headers);
+    this.#reserve(varlongBytes(bodyBytes) + bodyBytes);
+    this.#varlong(bodyBytes);
+    this.#bytes[this.#end++] = 0; // attributes: none are defined
+    this.#varlong(timestampDelta);
+    this.#varlong(offsetDelta);
+    this.#nullableBytes(key);
+    this.#nullableBytes(value);
+    this.#varlong(headers.length);
+    for (const header of headers) {
+      const keyBytes = Buffer.byteLength(header.key);
+      this.#varlong(keyBytes);
+      this.#end += this.#bytes.write(header.key, this.#end, keyBytes, "utf8");
+      this.#nullableBytes(header.value);
+    }
+    this.#recordsCount++;
+  }
+
+  /** The whole batch, CRC included. The builder may be built again (a retry with other options), but takes no more records once its buffer was handed out. */
+  build(options: BatchOptions = {}): Buffer {
+    const { codec = "none", level, compress = uncompressedOnly } = options;
+    invariant(this.#recordsCount > 0, "a batch has a record");
+    const plain = this.#bytes.subarray(batchHeaderBytes, this.#end);
+    const batch =
+      codec === "none"
+        ? Buffer.from(this.#bytes.subarray(0, this.#end))
+        : Buffer.concat([Buffer.alloc(batchHeaderBytes), compress(codec, plain, level)]);
+    this.#writeHeader(batch, codec, options);
+    return batch;
+  }
+
+  #writeHeader(batch: Buffer, codec: CompressionCodec, options: BatchOptions): void {
+    const { baseOffset = 0, leaderEpoch = -1, producerId = noProducerId, producerEpoch = -1, baseSequence = noSequence } = options;
+    const attributes =
+      compressionCodecs.indexOf(codec) |
+      (options.isTransactional === true ? attributeBits.transactional : 0) |
+      (options.isControl === true ? attributeBits.control : 0);
+    writeInt64(batch, fieldAt.baseOffset, baseOffset);
+    batch.writeInt32BE(batch.length - batchPrefixBytes, fieldAt.batchLength);
+    batch.writeInt32BE(leaderEpoch, fieldAt.partitionLeaderEpoch);
+    batch.writeInt8(currentMagic, fieldAt.magic);
+    batch.writeInt16BE(attributes, fieldAt.attributes);
+    batch.writeInt32BE(this.#recordsCount - 1, fieldAt.lastOffsetDelta);
+    writeInt64(batch, fieldAt.baseTimestamp, this.#baseTimestampMs);
+    writeInt64(batch, fieldAt.maxTimestamp, this.#maxTimestampMs);
+    writeInt64(batch, fieldAt.producerId, producerId);
+    batch.writeInt16BE(producerEpoch, fieldAt.producerEpoch);
+    batch.writeInt32BE(baseSequence, fieldAt.baseSequence);
+    batch.writeInt32BE(this.#recordsCount, fieldAt.recordsCount);
+    sealBatch(batch, 0, batch.length);
+  }
+
+  #reserve(length: number): void {
+    if (this.#end + length <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#end + length));
+    this.#bytes.copy(larger, 0, 0, this.#end);
+    this.#bytes = larger;
+  }
+
+  #nullableBytes(bytes: Buffer | null): void {
+    if (bytes === null) return this.#varlong(-1);
+    this.#varlong(bytes.length);
+    this.#bytes.set(bytes, this.#end);
+    this.#end += bytes.length;
+  }
+
+  /** Zigzag; a varint has the same bytes. */
+  #varlong(value: number): void {
+    let rest = zigzag(value);
+    while (rest > 0x7f) {
+      this.#bytes[this.#end++] = (rest % 128) | 0x80;
+      rest = Math.floor(rest / 128);
+    }
+    this.#bytes[this.#end++] = rest;
+  }
+}
+
+/** One batch of these records. */
+export function encodeBatch(records: readonly RecordToEncode[], options: BatchOptions = {}): Buffer {
+  const builder = new BatchBuilder();
+  for (const record of records) builder.append(record);
+  return builder.build(options);
+}
+
+/** The most a record can take in a batch, whatever its place in it. */
+export function recordBytesAtMost({ key, value, headers = [] }: Omit<RecordToEncode, "timestampMs">): number {
+  const deltasAtMost = 1 + 5 + 10 + 5; // attributes, length, timestamp delta, offset delta
+  return deltasAtMost + contentBytes(key, value, headers);
+}
+
+function zigzag(value: number): number {
+  return value < 0 ? -2 * value - 1 : 2 * value;
+}
+
+function varlongBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = zigzag(value); rest > 0x7f; rest = Math.floor(rest / 128)) bytes++;
+  return bytes;
+}
+
+function nullableBytesLength(bytes: Buffer | null): number {
+  return bytes === null ? 1 : varlongBytes(bytes.length) + bytes.length;
+}
+
+function contentBytes(key: Buffer | null, value: Buffer | null, headers: readonly RecordHeader[]): number {
+  let length = nullableBytesLength(key) + nullableBytesLength(value) + varlongBytes(headers.length);
+  for (const header of headers) {
+    const keyBytes = Buffer.byteLength(header.key);
+    length += varlongBytes(keyBytes) + keyBytes + nullableBytesLength(header.value);
+  }
+  return length;
+}

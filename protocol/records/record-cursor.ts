@@ -1,0 +1,87 @@
+import { MalformedFrame } from "../wire/reader.ts";
+
+/** Reads the primitives of records. Apart from the frame's Reader because a batch has thousands of them: no BigInt on the way of common values. */
+export class RecordCursor {
+  readonly #bytes: Buffer;
+  #at = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  get position(): number {
+    return this.#at;
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  /** Where `length` bytes from here end; they are there. */
+  mark(length: number): number {
+    if (length < 0 || length > this.remaining) throw new MalformedFrame(`${length} bytes wanted, ${this.remaining} left`);
+    return this.#at + length;
+  }
+
+  byte(): number {
+    const byte = this.#bytes[this.#at];
+    if (byte === undefined) throw new MalformedFrame("record is cut off");
+    this.#at++;
+    return byte;
+  }
+
+  /** Zigzag, 32 bits. */
+  varint(): number {
+    const first = this.#bytes[this.#at];
+    if (first !== undefined && first < 0x80) {
+      this.#at++;
+      return (first >>> 1) ^ -(first & 1);
+    }
+    const value = this.varlong();
+    if (value < -(2 ** 31) || value >= 2 ** 31) throw new MalformedFrame(`varint ${value} is longer than 32 bits`);
+    return value;
+  }
+
+  /** Zigzag, 64 bits; refused beyond 2^53. */
+  varlong(): number {
+    let raw = 0;
+    let scale = 1;
+    // seven bytes hold 49 bits: exact in a number
+    for (let i = 0; i < 7; i++) {
+      const byte = this.byte();
+      raw += (byte & 0x7f) * scale;
+      if (byte < 0x80) return raw % 2 === 0 ? raw / 2 : -(raw + 1) / 2;
+      scale *= 128;
+    }
+    return this.#longVarlong(BigInt(raw));
+  }
+
+  #longVarlong(low: bigint): number {
+    let raw = low;
+    for (let shift = 49n; shift < 70n; shift += 7n) {
+      const byte = this.byte();
+      raw |= BigInt(byte & 0x7f) << shift;
+      if (byte >= 0x80) continue;
+      const value = Number((raw >> 1n) ^ -(raw & 1n));
+      if (!Number.isSafeInteger(value)) break;
+      return value;
+    }
+    throw new MalformedFrame("varlong beyond 2^53");
+  }
+
+  nullableBytes(): Buffer | null {
+    const length = this.varint();
+    if (length === -1) return null;
+    const end = this.mark(length);
+    const view = this.#bytes.subarray(this.#at, end);
+    this.#at = end;
+    return view;
+  }
+
+  text(): string {
+    const end = this.mark(this.varint());
+    const value = this.#bytes.toString("utf8", this.#at, end);
+    this.#at = end;
+    return value;
+  }
+}
