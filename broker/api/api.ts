@@ -1,3 +1,4 @@
+import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { Message } from "../../protocol/schema/message.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
 import { Writer } from "../../protocol/wire/writer.ts";
@@ -26,6 +27,21 @@ export interface Api<Req, Res> {
   handle(request: Req, context: RequestContext): Promise<Res | null>;
 }
 
+/** A request kind that changes the cluster: only the controller may serve it, and any broker can answer that it could not ask one. */
+export interface ControllerApi<Req, Res> extends Api<Req, Res> {
+  readonly controllerOnly: true;
+  /** Every item of the request refused for the same reason. */
+  failed(request: Req, error: KafkaError, message: string): Res;
+}
+
+/**
+ * Rejection of `Endpoint.serve` (never a bug): there is no answer to give, and the client must learn of the failure by losing its connection.
+ * Kafka's way to tell a producer with acks=0 that its metadata is out of date.
+ */
+export class CloseConnection extends Error {
+  override readonly name = "CloseConnection";
+}
+
 /** What the dispatcher sees: bytes in, bytes out. */
 export interface Endpoint {
   readonly apiKey: number;
@@ -34,7 +50,10 @@ export interface Endpoint {
   readonly versions: readonly [number, number];
   readonly controllerOnly: boolean;
   isFlexible(version: number): boolean;
-  /** The body without header; throws MalformedFrame in the same turn when it cannot be read. */
+  /**
+   * The body without header; throws MalformedFrame in the same turn when it cannot be read. Resolves to the response's body without header, or null: no answer.
+   * Rejects with CloseConnection, or with a bug.
+   */
   serve(body: Buffer, context: RequestContext): Promise<Buffer[] | null>;
 }
 
@@ -48,11 +67,14 @@ export function endpoint<Req, Res>(api: Api<Req, Res>): Endpoint {
     serve(body, context) {
       const request = api.request.read(new Reader(body), context.apiVersion);
       return api.handle(request, context).then((response) => {
-        if (response === null) return null;
-        const writer = new Writer();
-        api.response.write(writer, response, context.apiVersion);
-        return writer.chunks();
+        return response === null ? null : encodeResponse(api, response, context.apiVersion);
       });
     },
   };
+}
+
+export function encodeResponse<Req, Res>(api: Api<Req, Res>, response: Res, version: number): Buffer[] {
+  const writer = new Writer();
+  api.response.write(writer, response, version);
+  return writer.chunks();
 }

@@ -1,0 +1,44 @@
+import { type ApiVersionsRequest, type ApiVersionsResponse, apiVersionsRequest, apiVersionsResponse } from "../../protocol/messages/api-versions.ts";
+import { encodeWhole } from "../../protocol/schema/message.ts";
+import type { Api, Endpoint } from "./api.ts";
+
+/**
+ * Behavior: lists the APIs that this broker has endpoints for, each with the versions served, and nothing else.
+ * Version notes: 0-2 carry nothing in the request. From 3 on the client names its software (KIP-511); a malformed name is INVALID_REQUEST.
+ * Features (tagged, 3 on) stay empty: none is finalized. A request in a version we do not know is answered in version 0 by the dispatcher, with `unsupportedApiVersions`.
+ */
+export function apiVersionsApi(served: () => readonly Pick<Endpoint, "apiKey" | "versions">[]): Api<ApiVersionsRequest, ApiVersionsResponse> {
+  return {
+    request: apiVersionsRequest,
+    response: apiVersionsResponse,
+    async handle(request, { apiVersion }) {
+      if (apiVersion >= 3 && !(isSoftwareName(request.clientSoftwareName) && isSoftwareName(request.clientSoftwareVersion)))
+        return answer("INVALID_REQUEST", []);
+      return answer("NONE", served());
+    },
+  };
+}
+
+/** The version 0 body for a client whose ApiVersions request is newer than what we serve: it learns what to ask with (KIP-511). */
+export function unsupportedApiVersions(): Buffer {
+  return encodeWhole(apiVersionsResponse, answer("UNSUPPORTED_VERSION", [apiVersionsRequest]), 0);
+}
+
+/** KIP-511: letters, digits, and between them dots and hyphens. */
+export function isSoftwareName(text: string): boolean {
+  return /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$/.test(text);
+}
+
+function answer(errorCode: ApiVersionsResponse["errorCode"], served: readonly Pick<Endpoint, "apiKey" | "versions">[]): ApiVersionsResponse {
+  return {
+    errorCode,
+    apiKeys: served
+      .map(({ apiKey, versions: [minVersion, maxVersion] }) => ({ apiKey, minVersion, maxVersion }))
+      .sort((a, b) => a.apiKey - b.apiKey),
+    throttleTimeMs: 0,
+    supportedFeatures: [],
+    finalizedFeaturesEpoch: -1,
+    finalizedFeatures: [],
+    zkMigrationReady: false,
+  };
+}

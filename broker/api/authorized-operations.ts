@@ -1,0 +1,40 @@
+/** Kafka's numbers of the operations that access lists name. */
+const operation = {
+  read: 3,
+  write: 4,
+  create: 5,
+  delete: 6,
+  alter: 7,
+  describe: 8,
+  clusterAction: 9,
+  describeConfigs: 10,
+  alterConfigs: 11,
+  idempotentWrite: 12,
+} as const;
+
+const bits = (...operations: readonly number[]) => operations.reduce((field, one) => field | (1 << one), 0);
+
+/** What the fields hold when the client did not ask (KIP-430). */
+export const operationsNotAsked = -(2 ** 31);
+
+/** Everything that can be done to a topic: what everyone may do where no access lists are in force. */
+export const allTopicOperations = bits(
+  operation.read,
+  operation.write,
+  operation.create,
+  operation.delete,
+  operation.alter,
+  operation.describe,
+  operation.describeConfigs,
+  operation.alterConfigs,
+);
+
+export const allClusterOperations = bits(
+  operation.create,
+  operation.alter,
+  operation.describe,
+  operation.clusterAction,
+  operation.describeConfigs,
+  operation.alterConfigs,
+  operation.idempotentWrite,
+);

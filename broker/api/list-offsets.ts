@@ -1,0 +1,95 @@
+import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import { type ListOffsetsRequest, type ListOffsetsResponse, listOffsetsRequest, listOffsetsResponse } from "../../protocol/messages/list-offsets.ts";
+import type { ImageSource } from "../cluster/contract.ts";
+import type { OffsetTarget, PartitionRef, PartitionService } from "../partition/contract.ts";
+import type { Api } from "./api.ts";
+import { asMetadataSays } from "./leader-hints.ts";
+
+type PartitionRequest = ListOffsetsRequest["topics"][number]["partitions"][number];
+type PartitionResponse = ListOffsetsResponse["topics"][number]["partitions"][number];
+
+/**
+ * Behavior: the offset that a timestamp stands for, in each partition: the latest (the high watermark), the earliest, that of the largest timestamp, or of the first record
+ * at or after a time (offset -1 when there is none). A partition asked for twice is INVALID_REQUEST. Read committed sees what read uncommitted does.
+ * Version notes: leader epochs since 4; before 5 OFFSET_NOT_AVAILABLE was unknown and is LEADER_NOT_AVAILABLE; timestamp -3 since 7 (KIP-734), -4 since 8, -5 since 9.
+ * Nothing is tiered: -4 answers as -2 does, -5 answers that there is none.
+ */
+export function listOffsetsApi(
+  partitions: Pick<PartitionService, "listOffset">,
+  images: Pick<ImageSource, "current">,
+): Api<ListOffsetsRequest, ListOffsetsResponse> {
+  const answerFor = async (ref: PartitionRef, asked: PartitionRequest, version: number): Promise<PartitionResponse> => {
+    const wanted = offsetTarget(asked.timestamp, version);
+    if (wanted === null) return refused(asked, "UNSUPPORTED_VERSION");
+    const found = await partitions.listOffset(ref, wanted.target, asked.currentLeaderEpoch);
+    if (found.error !== null) return refused(asked, errorInVersion(asMetadataSays(images.current, ref, found.error), version));
+    if (!wanted.isKept) return refused(asked, "NONE");
+    const { offset, timestampMs, leaderEpoch } = found;
+    return { partitionIndex: asked.partitionIndex, errorCode: "NONE", timestamp: timestampMs, offset, leaderEpoch };
+  };
+  return {
+    request: listOffsetsRequest,
+    response: listOffsetsResponse,
+    async handle(request, { apiVersion }) {
+      const duplicated = duplicates(request);
+      const topics = await Promise.all(
+        request.topics.map(async ({ name, partitions: asked }) => ({
+          name,
+          partitions: await Promise.all(
+            asked.map((one) =>
+              duplicated.get(name)?.has(one.partitionIndex)
+                ? refused(one, "INVALID_REQUEST")
+                : answerFor({ topic: name, partition: one.partitionIndex }, one, apiVersion),
+            ),
+          ),
+        })),
+      );
+      return { throttleTimeMs: 0, topics };
+    },
+  };
+}
+
+interface WantedOffset {
+  readonly target: OffsetTarget;
+  /** False: we keep nothing of the kind; the partition is asked all the same, so that its errors are answered. */
+  readonly isKept: boolean;
+}
+
+/** What a timestamp asks for; null: nothing that this version has. */
+export function offsetTarget(timestamp: number, version: number): WantedOffset | null {
+  if (timestamp >= 0) return { target: { kind: "timestamp", timestampMs: timestamp }, isKept: true };
+  if (timestamp === -1) return { target: { kind: "latest" }, isKept: true };
+  if (timestamp === -2 || (timestamp === -4 && version >= 8)) return { target: { kind: "earliest" }, isKept: true };
+  if (timestamp === -3 && version >= 7) return { target: { kind: "max-timestamp" }, isKept: true };
+  if (timestamp === -5 && version >= 9) return { target: { kind: "latest" }, isKept: false };
+  return null;
+}
+
+function errorInVersion(error: KafkaErrorCode, version: number): KafkaErrorCode {
+  return error === "OFFSET_NOT_AVAILABLE" && version < 5 ? "LEADER_NOT_AVAILABLE" : error;
+}
+
+function refused({ partitionIndex }: PartitionRequest, errorCode: KafkaErrorCode): PartitionResponse {
+  return { partitionIndex, errorCode, timestamp: -1, offset: -1, leaderEpoch: -1 };
+}
+
+function duplicates({ topics }: ListOffsetsRequest): ReadonlyMap<string, ReadonlySet<number>> {
+  const seen = new Map<string, Set<number>>();
+  const twice = new Map<string, Set<number>>();
+  for (const { name, partitions } of topics) {
+    const seenHere = setOf(seen, name);
+    for (const { partitionIndex } of partitions) {
+      if (seenHere.has(partitionIndex)) setOf(twice, name).add(partitionIndex);
+      seenHere.add(partitionIndex);
+    }
+  }
+  return twice;
+}
+
+function setOf(sets: Map<string, Set<number>>, name: string): Set<number> {
+  const known = sets.get(name);
+  if (known !== undefined) return known;
+  const added = new Set<number>();
+  sets.set(name, added);
+  return added;
+}

@@ -1,0 +1,99 @@
+import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
+import { type ProduceRequest, type ProduceResponse, produceRequest, produceResponse } from "../../protocol/messages/produce.ts";
+import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
+import type { AppendedRecords, AppendOptions, PartitionRef, PartitionService } from "../partition/contract.ts";
+import { type Api, CloseConnection } from "./api.ts";
+import { asMetadataSays, LeaderHints } from "./leader-hints.ts";
+import { recordsProblem } from "./produced-records.ts";
+
+type PartitionResponse = ProduceResponse["responses"][number]["partitionResponses"][number];
+type Appended = Outcome<AppendedRecords>;
+
+/**
+ * Behavior: hands each partition's batch to its log in the request's order and in the turn in which the request is served, so that a connection's requests reach the logs in
+ * the order they were sent; then waits for all of them. acks other than 0, 1 and -1 is INVALID_REQUIRED_ACKS. With acks=0 there is no answer; a failure closes the connection.
+ * Version notes: zstd since 7 (KIP-110); error messages since 8 (KIP-467); since 10 a leadership error comes with the new leader and its address (KIP-951).
+ */
+export function produceApi(
+  partitions: Pick<PartitionService, "append">,
+  images: Pick<ImageSource, "current">,
+): Api<ProduceRequest, ProduceResponse> {
+  const append = (ref: PartitionRef, records: readonly Buffer[] | null, version: number, options: AppendOptions | null): Appended | Promise<Appended> => {
+    if (options === null) return { error: "INVALID_REQUIRED_ACKS" };
+    const checked = recordsProblem(records, version);
+    return checked.error === null ? partitions.append(ref, checked.batch, options) : checked;
+  };
+  return {
+    request: produceRequest,
+    response: produceResponse,
+    async handle(request, { apiVersion, listener }) {
+      const options = appendOptions(request);
+      const begun = request.topicData.map(({ name, partitionData }) => ({
+        name,
+        parts: partitionData.map(({ index, records }) => ({ index, outcome: append({ topic: name, partition: index }, records, apiVersion, options) })),
+      }));
+      const settled = await Promise.all(
+        begun.map(async ({ name, parts }) => ({
+          name,
+          parts: await Promise.all(parts.map(async ({ index, outcome }) => ({ index, outcome: await outcome }))),
+        })),
+      );
+      if (options?.acks === 0) return noAnswer(settled);
+      return buildResponse(settled, images.current, listener);
+    },
+  };
+}
+
+interface TopicOutcomes {
+  readonly name: string;
+  readonly parts: readonly { readonly index: number; readonly outcome: Appended }[];
+}
+
+function appendOptions({ acks, timeoutMs }: ProduceRequest): AppendOptions | null {
+  if (acks !== 0 && acks !== 1 && acks !== -1) return null;
+  return { acks, timeoutMs: Math.max(0, timeoutMs) };
+}
+
+function noAnswer(topics: readonly TopicOutcomes[]): null {
+  for (const { name, parts } of topics)
+    for (const { index, outcome } of parts)
+      if (outcome.error !== null) throw new CloseConnection(`produce with acks=0 to ${name}-${index} failed: ${outcome.error}`);
+  return null;
+}
+
+function buildResponse(topics: readonly TopicOutcomes[], image: ClusterImage, listener: string): ProduceResponse {
+  const hints = new LeaderHints(image, listener);
+  const responses = topics.map(({ name, parts }) => ({
+    name,
+    partitionResponses: parts.map(({ index, outcome }) => partitionResponse(image, { topic: name, partition: index }, outcome, hints)),
+  }));
+  return { responses, throttleTimeMs: 0, nodeEndpoints: hints.nodeEndpoints };
+}
+
+function partitionResponse(image: ClusterImage, ref: PartitionRef, outcome: Appended, hints: LeaderHints): PartitionResponse {
+  const index = ref.partition;
+  if (outcome.error === null) {
+    const { baseOffset, logAppendTimeMs, logStartOffset } = outcome;
+    return {
+      index,
+      errorCode: "NONE",
+      baseOffset,
+      logAppendTimeMs,
+      logStartOffset,
+      recordErrors: [],
+      errorMessage: null,
+      currentLeader: hints.forError(ref, "NONE"),
+    };
+  }
+  const errorCode: KafkaError = asMetadataSays(image, ref, outcome.error);
+  return {
+    index,
+    errorCode,
+    baseOffset: -1,
+    logAppendTimeMs: -1,
+    logStartOffset: -1,
+    recordErrors: [],
+    errorMessage: outcome.message ?? null,
+    currentLeader: hints.forError(ref, errorCode),
+  };
+}
