@@ -1,0 +1,195 @@
+import type { BrokerValues } from "./broker-settings.ts";
+import { type ListenersConfig, resolveListeners } from "./listener-config.ts";
+
+/** A broker's settings as code uses them. Units end the names; the setting behind each is told by its name. */
+export interface BrokerConfig {
+  readonly brokerId: number;
+  readonly rack: string | null;
+  readonly logDirectory: string;
+  readonly listeners: ListenersConfig;
+  readonly coordinator: CoordinatorConfig;
+  readonly network: NetworkConfig;
+  readonly topics: TopicCreationConfig;
+  readonly log: LogConfig;
+  readonly replication: ReplicationConfig;
+  readonly controller: ControllerConfig;
+  readonly fetch: FetchConfig;
+  readonly process: ProcessConfig;
+}
+
+export interface CoordinatorConfig {
+  /** `host:port,…` with an optional chroot. */
+  readonly connect: string;
+  readonly sessionTimeoutMs: number;
+  readonly connectionTimeoutMs: number;
+}
+
+export interface NetworkConfig {
+  readonly frameMaxBytes: number;
+  readonly connectionIdleMaxMs: number;
+  readonly connectionsMax: number;
+  readonly connectionsPerAddressMax: number;
+  /** Requests of one connection under way. */
+  readonly requestsInFlightMax: number;
+  /** Over all connections. */
+  readonly requestBytesInFlightMax: number;
+  readonly requestBytesInFlightPerConnectionMax: number;
+  readonly unsentBytesPerConnectionMax: number;
+  /** For requests passed on to another broker. */
+  readonly requestTimeoutMs: number;
+}
+
+export interface TopicCreationConfig {
+  readonly numPartitions: number;
+  readonly defaultReplicationFactor: number;
+  readonly autoCreateEnable: boolean;
+  readonly deleteEnable: boolean;
+}
+
+/** Of the log directory as a whole; what differs by topic is in TopicSettings. */
+export interface LogConfig {
+  readonly flushSchedulerIntervalMs: number;
+  readonly flushOffsetCheckpointIntervalMs: number;
+  readonly flushStartOffsetCheckpointIntervalMs: number;
+  readonly retentionCheckIntervalMs: number;
+  readonly segmentDeleteDelayMs: number;
+  readonly recoveryConcurrency: number;
+}
+
+export interface ReplicationConfig {
+  /** A follower not caught up for this long leaves the ISR; above `fetchWaitMaxMs`, or healthy followers flap. */
+  readonly lagTimeMaxMs: number;
+  readonly fetchMaxBytes: number;
+  readonly fetchResponseMaxBytes: number;
+  readonly fetchMinBytes: number;
+  readonly fetchWaitMaxMs: number;
+  readonly fetchBackoffMs: number;
+  readonly fetchTimeoutMs: number;
+  readonly highWatermarkCheckpointIntervalMs: number;
+  readonly fetchersPerLeader: number;
+}
+
+export interface ControllerConfig {
+  readonly autoLeaderRebalanceEnable: boolean;
+  readonly leaderImbalanceCheckIntervalMs: number;
+  readonly leaderImbalancePerBrokerPercent: number;
+  readonly controlledShutdownEnable: boolean;
+  readonly controlledShutdownMaxRetries: number;
+  readonly controlledShutdownRetryBackoffMs: number;
+  readonly requestTimeoutMs: number;
+}
+
+export interface FetchConfig {
+  readonly maxBytes: number;
+  readonly sessionSlotsMax: number;
+}
+
+export interface ProcessConfig {
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+  /** Null: standard error. */
+  readonly logFile: string | null;
+}
+
+/** What `queued.max.request.bytes=-1` stands for. */
+const requestBytesInFlightDefault = 256 * 1024 * 1024;
+
+/** Names what must be given and is not; ListenerProblem when the listeners make no sense. */
+export class MissingSetting extends Error {
+  override readonly name = "MissingSetting";
+}
+
+export function brokerConfig(values: BrokerValues, hostname: string): BrokerConfig {
+  const connect = values["zookeeper.connect"];
+  if (values["broker.id"] < 0) throw new MissingSetting("broker.id must be given: this broker's number, 0 or more, unique in the cluster");
+  if (connect === null || connect === "") throw new MissingSetting("zookeeper.connect must be given: host:port[,host:port...][/chroot]");
+  return {
+    brokerId: values["broker.id"],
+    rack: values["broker.rack"] || null,
+    logDirectory: logDirectory(values),
+    listeners: resolveListeners({
+      listeners: values.listeners,
+      advertisedListeners: values["advertised.listeners"],
+      securityProtocolMap: values["listener.security.protocol.map"],
+      interBrokerListenerName: values["inter.broker.listener.name"]?.toUpperCase() || null,
+      hostname,
+    }),
+    coordinator: {
+      connect,
+      sessionTimeoutMs: values["zookeeper.session.timeout.ms"],
+      connectionTimeoutMs: values["zookeeper.connection.timeout.ms"] ?? values["zookeeper.session.timeout.ms"],
+    },
+    network: networkConfig(values),
+    topics: {
+      numPartitions: values["num.partitions"],
+      defaultReplicationFactor: values["default.replication.factor"],
+      autoCreateEnable: values["auto.create.topics.enable"],
+      deleteEnable: values["delete.topic.enable"],
+    },
+    log: logConfig(values),
+    replication: replicationConfig(values),
+    controller: controllerConfig(values),
+    fetch: { maxBytes: values["fetch.max.bytes"], sessionSlotsMax: values["max.incremental.fetch.session.cache.slots"] },
+    process: { logLevel: values["ottla.log.level"], logFile: values["ottla.log.file"] || null },
+  };
+}
+
+function logDirectory(values: BrokerValues): string {
+  const directories = values["log.dirs"] ?? (values["log.dir"] ? [values["log.dir"]] : []);
+  const [directory, another] = directories;
+  if (directory === undefined) throw new MissingSetting("log.dirs must be given: the directory that holds this broker's logs");
+  if (another !== undefined) throw new MissingSetting(`log.dirs must name one directory; it names ${directories.length}`);
+  return directory;
+}
+
+/** The limits that may change while the broker runs are read from here again. */
+export function networkConfig(values: BrokerValues): NetworkConfig {
+  const inFlight = values["queued.max.request.bytes"];
+  return {
+    frameMaxBytes: values["socket.request.max.bytes"],
+    connectionIdleMaxMs: values["connections.max.idle.ms"],
+    connectionsMax: values["max.connections"],
+    connectionsPerAddressMax: values["max.connections.per.ip"],
+    requestsInFlightMax: values["queued.max.requests"],
+    requestBytesInFlightMax: inFlight < 0 ? requestBytesInFlightDefault : inFlight,
+    requestBytesInFlightPerConnectionMax: values["ottla.queued.max.request.bytes.per.connection"],
+    unsentBytesPerConnectionMax: values["ottla.unsent.max.bytes.per.connection"],
+    requestTimeoutMs: values["request.timeout.ms"],
+  };
+}
+
+function logConfig(values: BrokerValues): LogConfig {
+  return {
+    flushSchedulerIntervalMs: values["log.flush.scheduler.interval.ms"],
+    flushOffsetCheckpointIntervalMs: values["log.flush.offset.checkpoint.interval.ms"],
+    flushStartOffsetCheckpointIntervalMs: values["log.flush.start.offset.checkpoint.interval.ms"],
+    retentionCheckIntervalMs: values["log.retention.check.interval.ms"],
+    segmentDeleteDelayMs: values["log.segment.delete.delay.ms"],
+    recoveryConcurrency: values["num.recovery.threads.per.data.dir"],
+  };
+}
+
+function replicationConfig(values: BrokerValues): ReplicationConfig {
+  return {
+    lagTimeMaxMs: values["replica.lag.time.max.ms"],
+    fetchMaxBytes: values["replica.fetch.max.bytes"],
+    fetchResponseMaxBytes: values["replica.fetch.response.max.bytes"],
+    fetchMinBytes: values["replica.fetch.min.bytes"],
+    fetchWaitMaxMs: values["replica.fetch.wait.max.ms"],
+    fetchBackoffMs: values["replica.fetch.backoff.ms"],
+    fetchTimeoutMs: values["replica.socket.timeout.ms"],
+    highWatermarkCheckpointIntervalMs: values["replica.high.watermark.checkpoint.interval.ms"],
+    fetchersPerLeader: values["num.replica.fetchers"],
+  };
+}
+
+function controllerConfig(values: BrokerValues): ControllerConfig {
+  return {
+    autoLeaderRebalanceEnable: values["auto.leader.rebalance.enable"],
+    leaderImbalanceCheckIntervalMs: values["leader.imbalance.check.interval.seconds"] * 1000,
+    leaderImbalancePerBrokerPercent: values["leader.imbalance.per.broker.percentage"],
+    controlledShutdownEnable: values["controlled.shutdown.enable"],
+    controlledShutdownMaxRetries: values["controlled.shutdown.max.retries"],
+    controlledShutdownRetryBackoffMs: values["controlled.shutdown.retry.backoff.ms"],
+    requestTimeoutMs: values["controller.socket.timeout.ms"],
+  };
+}

@@ -1,0 +1,84 @@
+import { int, list, long, longMax, oneOf } from "./setting.ts";
+
+/** The broker's settings for logs: most of them are what topics fall back on. */
+export const brokerLogSettings = {
+  "log.segment.bytes": int(1073741824, "Size at which a log starts a new segment file.", { min: 14, unit: "bytes", update: "per-broker" }),
+  "log.roll.ms": long(null, "Age at which a log starts a new segment file; without it, `log.roll.hours`.", {
+    min: 1,
+    unit: "milliseconds",
+    update: "per-broker",
+  }),
+  "log.roll.hours": int(168, "Age at which a log starts a new segment file.", { min: 1, unit: "hours" }),
+  "log.index.interval.bytes": int(4096, "Bytes of records between two entries of an offset index.", {
+    min: 0,
+    unit: "bytes",
+    update: "per-broker",
+  }),
+  "log.index.size.max.bytes": int(10485760, "The largest index file; a full one starts a new segment.", {
+    min: 4,
+    unit: "bytes",
+    update: "per-broker",
+  }),
+  "log.flush.interval.messages": long(
+    longMax,
+    "Records after which a log is forced to disk. Durability comes from replication; forcing is rarely needed.",
+    { min: 1, update: "per-broker" },
+  ),
+  "log.flush.interval.ms": long(
+    null,
+    "Longest time that a record waits to be forced to disk; without it, `log.flush.scheduler.interval.ms`.",
+    { min: 0, unit: "milliseconds", update: "per-broker" },
+  ),
+  "log.flush.scheduler.interval.ms": long(longMax, "How often logs are looked over for records to force to disk.", {
+    min: 0,
+    unit: "milliseconds",
+  }),
+  "log.flush.offset.checkpoint.interval.ms": int(60000, "How often the recovery points are written to disk.", {
+    min: 0,
+    unit: "milliseconds",
+  }),
+  "log.flush.start.offset.checkpoint.interval.ms": int(60000, "How often the log start offsets are written to disk.", {
+    min: 0,
+    unit: "milliseconds",
+  }),
+  "log.retention.ms": long(null, "Age at which records are deleted; -1: never. Without it, `log.retention.minutes`.", {
+    min: -1,
+    unit: "milliseconds",
+    update: "per-broker",
+    withoutEffect: true,
+  }),
+  "log.retention.minutes": int(null, "Age at which records are deleted; without it, `log.retention.hours`.", {
+    min: -1,
+    unit: "minutes",
+    withoutEffect: true,
+  }),
+  "log.retention.hours": int(168, "Age at which records are deleted; -1: never.", { min: -1, unit: "hours", withoutEffect: true }),
+  "log.retention.bytes": long(-1, "Size of a partition's log above which its oldest segments are deleted; -1: no limit.", {
+    min: -1,
+    unit: "bytes",
+    update: "per-broker",
+    withoutEffect: true,
+  }),
+  "log.retention.check.interval.ms": long(300000, "How often logs are looked over for segments to delete.", {
+    min: 1,
+    unit: "milliseconds",
+    withoutEffect: true,
+  }),
+  "log.cleanup.policy": list("delete", "What happens to old records: `delete` them, `compact` to the last of each key, or both.", {
+    choices: ["compact", "delete"],
+    update: "per-broker",
+    withoutEffect: true,
+  }),
+  "log.message.timestamp.type": oneOf(
+    ["CreateTime", "LogAppendTime"],
+    "CreateTime",
+    "Whether records keep their producer's timestamp or get the broker's.",
+    { update: "per-broker" },
+  ),
+  "log.segment.delete.delay.ms": long(60000, "How long a deleted file stays on disk, so that readers of it can finish.", {
+    min: 0,
+    unit: "milliseconds",
+    update: "per-broker",
+  }),
+  "num.recovery.threads.per.data.dir": int(1, "Logs recovered at the same time after a crash.", { min: 1, max: 1024 }),
+} as const;

@@ -1,0 +1,205 @@
+import { brokerLogSettings } from "./broker-log-settings.ts";
+import { boolean, int, intMax, list, long, oneOf, type Setting, type SettingValue, string } from "./setting.ts";
+
+const identity = {
+  "broker.id": int(-1, "This broker's number, unique in the cluster. Must be given: ids are not made up.", { min: -1 }),
+  "broker.rack": string(
+    null,
+    "The rack, zone or room this broker stands in: replicas of a partition are spread over as many as there are.",
+  ),
+  "log.dir": string(null, "The directory that holds the logs, when `log.dirs` is not given."),
+  "log.dirs": list(null, "The directory that holds the logs. Kafka accepts several; here it is one."),
+} as const;
+
+const coordinator = {
+  "zookeeper.connect": string(null, "ZooKeeper servers, `host:port,host:port`, with an optional chroot path at the end. Must be given."),
+  "zookeeper.session.timeout.ms": int(
+    18000,
+    "After this long without a sign of life a broker counts as dead and its leaderships move. A leader that cannot prove its session stops acknowledging within this time.",
+    { min: 100, unit: "milliseconds" },
+  ),
+  "zookeeper.connection.timeout.ms": int(
+    null,
+    "How long a starting broker waits for its first connection to ZooKeeper; without it, `zookeeper.session.timeout.ms`.",
+    { min: 1, unit: "milliseconds" },
+  ),
+} as const;
+
+const listeners = {
+  listeners: list(
+    "PLAINTEXT://:9092",
+    "Where to listen: `NAME://host:port`, comma-separated, each name once. An empty host or 0.0.0.0 means every address of the machine; port 0 takes a free one; IPv6 addresses stand in brackets.",
+  ),
+  "advertised.listeners": list(
+    null,
+    "The addresses that others are told to use, by the same names. Needed where a listener's host is 0.0.0.0 or [::], or where clients see this broker under another address.",
+  ),
+  "listener.security.protocol.map": list(
+    "PLAINTEXT:PLAINTEXT",
+    "Security protocol by listener name, `NAME:PROTOCOL`. PLAINTEXT is the only protocol there is; names that are not listed have it.",
+  ),
+  "inter.broker.listener.name": string(
+    null,
+    "The listener on which brokers speak to each other, in their own protocol and never with clients. Without it, the listener named PEER; without that one, a free port on the first listener's host.",
+  ),
+} as const;
+
+const network = {
+  "socket.request.max.bytes": int(104857600, "The largest request. A connection that announces a larger one is closed.", {
+    min: 1024,
+    unit: "bytes",
+  }),
+  "connections.max.idle.ms": long(600000, "A connection without a whole request for this long is closed.", {
+    min: 1,
+    unit: "milliseconds",
+  }),
+  "max.connections": int(intMax, "Client connections open at a time; further ones are closed at once.", {
+    min: 0,
+    update: "cluster-wide",
+  }),
+  "max.connections.per.ip": int(intMax, "Client connections open at a time from one address; further ones are closed at once.", {
+    min: 0,
+    update: "cluster-wide",
+  }),
+  "queued.max.requests": int(500, "Requests of one connection that may be under way; reading from it pauses there.", { min: 1 }),
+  "queued.max.request.bytes": long(
+    -1,
+    "Bytes of requests under way over all connections; reading pauses there. -1: 256 MiB (Kafka has no bound by default).",
+    { min: -1, unit: "bytes" },
+  ),
+  "ottla.queued.max.request.bytes.per.connection": long(
+    16777216,
+    "Bytes of requests under way on one connection; reading from it pauses there.",
+    { min: 1024, unit: "bytes" },
+  ),
+  "ottla.unsent.max.bytes.per.connection": long(
+    1048576,
+    "Answer bytes that a slow client may leave unread; no further request of its connection is started above it.",
+    { min: 1024, unit: "bytes" },
+  ),
+  "request.timeout.ms": int(30000, "How long a broker waits for another's answer to a request it passed on.", {
+    min: 1,
+    unit: "milliseconds",
+  }),
+} as const;
+
+const topics = {
+  "num.partitions": int(1, "Partitions of a topic whose creator did not say how many.", { min: 1 }),
+  "default.replication.factor": int(1, "Copies of a topic whose creator did not say how many.", { min: 1, max: 32767 }),
+  "auto.create.topics.enable": boolean(true, "Whether a topic is made when a client asks for it by name and allows it."),
+  "delete.topic.enable": boolean(true, "Whether topics may be deleted."),
+  "min.insync.replicas": int(1, "In-sync replicas without which a produce with acks=all is refused (NOT_ENOUGH_REPLICAS).", {
+    min: 1,
+    update: "per-broker",
+  }),
+  "unclean.leader.election.enable": boolean(
+    false,
+    "Whether a replica that is not in sync may lead when no other is left. Acknowledged records may then be lost.",
+    { update: "per-broker" },
+  ),
+  "message.max.bytes": int(1048588, "The largest record batch accepted, as compressed by the client.", {
+    min: 0,
+    unit: "bytes",
+    update: "per-broker",
+  }),
+  "compression.type": oneOf(
+    ["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"],
+    "producer",
+    "The codec that topics are set to. Batches are stored as their producer compressed them.",
+    { update: "per-broker", withoutEffect: true },
+  ),
+} as const;
+
+const replication = {
+  "replica.lag.time.max.ms": long(30000, "A follower not caught up for this long leaves the in-sync set.", {
+    min: 1,
+    unit: "milliseconds",
+  }),
+  "replica.fetch.max.bytes": int(1048576, "Bytes per partition that a follower asks for; a larger batch still comes through, alone.", {
+    min: 0,
+    unit: "bytes",
+  }),
+  "replica.fetch.response.max.bytes": int(10485760, "Bytes over all partitions that a follower asks for at a time.", {
+    min: 0,
+    unit: "bytes",
+  }),
+  "replica.fetch.min.bytes": int(1, "A leader with fewer bytes than this to give waits for more, up to `replica.fetch.wait.max.ms`.", {
+    min: 0,
+    unit: "bytes",
+  }),
+  "replica.fetch.wait.max.ms": int(500, "How long a leader may hold a follower's fetch. Keep it below `replica.lag.time.max.ms`.", {
+    min: 0,
+    unit: "milliseconds",
+  }),
+  "replica.fetch.backoff.ms": int(1000, "Pause of a follower after a failed fetch.", { min: 0, unit: "milliseconds" }),
+  "replica.socket.timeout.ms": int(30000, "How long a follower waits for its leader's answer. Above `replica.fetch.wait.max.ms`.", {
+    min: 1,
+    unit: "milliseconds",
+  }),
+  "replica.high.watermark.checkpoint.interval.ms": long(5000, "How often high watermarks are written to disk.", {
+    min: 1,
+    unit: "milliseconds",
+  }),
+  "num.replica.fetchers": int(1, "Fetching loops per leader that a broker follows.", { min: 1, max: 64 }),
+} as const;
+
+const controller = {
+  "auto.leader.rebalance.enable": boolean(true, "Whether the controller gives leaderships back to preferred replicas by itself."),
+  "leader.imbalance.check.interval.seconds": long(300, "How often the controller looks for leaderships to give back.", {
+    min: 1,
+    unit: "seconds",
+  }),
+  "leader.imbalance.per.broker.percentage": int(
+    10,
+    "Share of a broker's preferred leaderships that may be elsewhere before they are given back.",
+    { min: 0, max: 100, unit: "percent" },
+  ),
+  "controlled.shutdown.enable": boolean(true, "Whether a stopping broker hands its leaderships over first."),
+  "controlled.shutdown.max.retries": int(3, "Attempts to hand leaderships over after the first.", { min: 0 }),
+  "controlled.shutdown.retry.backoff.ms": long(5000, "Pause between those attempts.", { min: 0, unit: "milliseconds" }),
+  "controller.socket.timeout.ms": int(30000, "How long the controller waits for a broker's answer.", { min: 1, unit: "milliseconds" }),
+} as const;
+
+const fetching = {
+  "fetch.max.bytes": int(57671680, "The most that one consumer fetch returns, whatever it asks for.", { min: 1024, unit: "bytes" }),
+  "max.incremental.fetch.session.cache.slots": int(1000, "Fetch sessions kept; further clients send whole fetches.", { min: 0 }),
+} as const;
+
+const process = {
+  "ottla.log.level": oneOf(["debug", "info", "warn", "error"], "info", "The least serious lines that the broker's own log has."),
+  "ottla.log.file": string(null, "The file that the broker's own log is appended to; without it, standard error."),
+} as const;
+
+/** Every broker setting that is read here, by Kafka's name, grouped as the reference page shows them. Names starting with `ottla.` are our own. */
+export const brokerSettingGroups = {
+  Identity: identity,
+  Coordinator: coordinator,
+  Listeners: listeners,
+  Network: network,
+  Topics: topics,
+  Log: brokerLogSettings,
+  Replication: replication,
+  Controller: controller,
+  Fetching: fetching,
+  Process: process,
+} as const;
+
+export const brokerSettings = {
+  ...identity,
+  ...coordinator,
+  ...listeners,
+  ...network,
+  ...topics,
+  ...brokerLogSettings,
+  ...replication,
+  ...controller,
+  ...fetching,
+  ...process,
+} as const satisfies Record<string, Setting<unknown>>;
+
+export type BrokerSettingName = keyof typeof brokerSettings;
+export type BrokerValues = { readonly [K in BrokerSettingName]: SettingValue<(typeof brokerSettings)[K]> };
+
+export function isBrokerSetting(name: string): name is BrokerSettingName {
+  return Object.hasOwn(brokerSettings, name);
+}

@@ -1,0 +1,89 @@
+import { type BrokerConfig, brokerConfig, MissingSetting } from "./broker-config.ts";
+import { brokerSettings, isBrokerSetting } from "./broker-settings.ts";
+import { ListenerProblem } from "./listener-config.ts";
+import { parseProperties } from "./properties.ts";
+import { brokerValues, type ConfigTexts } from "./resolve.ts";
+import { invalidValue, nearestName } from "./validate.ts";
+
+/** Where a starting broker's settings may come from; the later ones win: file, `KAFKA_…`, `OTTLA_…`, overrides. */
+export interface ConfigInputs {
+  /** The text of a `server.properties`; null: none was given. */
+  readonly fileText: string | null;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** `key=value`, as given with `--set`. */
+  readonly overrides: readonly string[];
+  /** The machine's own name, advertised where a listener's host is empty. */
+  readonly hostname: string;
+}
+
+export interface ReadConfig {
+  readonly config: BrokerConfig;
+  /** What was set, by name: the static layer that dynamic settings are laid over. */
+  readonly texts: ConfigTexts;
+  /** One line each; nothing that keeps the broker from starting. */
+  readonly warnings: readonly string[];
+}
+
+/** The settings do not do: one line for each thing that is wrong. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join("\n"));
+    this.problems = problems;
+  }
+}
+
+/** Throws ConfigError. */
+export function readConfig(inputs: ConfigInputs): ReadConfig {
+  const warnings: string[] = [];
+  const problems: string[] = [];
+  const texts: Record<string, string> = {};
+  const take = (name: string, value: string, from: string) => {
+    if (!isBrokerSetting(name)) return warnings.push(unknownLine(name, from));
+    const problem = invalidValue(name, value, brokerSettings[name]);
+    if (problem !== null) return problems.push(`${problem} (${from})`);
+    texts[name] = value;
+    return undefined;
+  };
+  for (const [name, value] of parseProperties(inputs.fileText ?? "")) take(name, value, "configuration file");
+  for (const { name, value, variable } of fromEnvironment(inputs.environment, warnings)) take(name, value, variable);
+  for (const override of inputs.overrides) {
+    const at = override.indexOf("=");
+    if (at <= 0) problems.push(`--set ${override}: must be NAME=VALUE.`);
+    else take(override.slice(0, at).trim(), override.slice(at + 1), "--set");
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { config: grouped(texts, inputs.hostname), texts, warnings };
+}
+
+function grouped(texts: ConfigTexts, hostname: string): BrokerConfig {
+  try {
+    return brokerConfig(brokerValues({ dynamic: {}, dynamicDefault: {}, static: texts }), hostname);
+  } catch (error) {
+    if (error instanceof ListenerProblem || error instanceof MissingSetting) throw new ConfigError([error.message]);
+    throw error;
+  }
+}
+
+function unknownLine(name: string, from: string): string {
+  const near = nearestName(name, Object.keys(brokerSettings));
+  return `${from}: the setting "${name}" is not known and has no effect${near === null ? "" : `; did you mean ${near}?`}`;
+}
+
+/** `KAFKA_` first, so that `OTTLA_` wins. Other `KAFKA_…` variables belong to Kafka's images and scripts, and pass in silence. */
+function fromEnvironment(environment: ConfigInputs["environment"], warnings: string[]) {
+  const found: { readonly name: string; readonly value: string; readonly variable: string }[] = [];
+  for (const prefix of ["KAFKA_", "OTTLA_"]) {
+    for (const variable of Object.keys(environment).sort()) {
+      const value = environment[variable];
+      if (value === undefined || !variable.startsWith(prefix)) continue;
+      const dotted = variable.slice(prefix.length).toLowerCase().replaceAll("_", ".");
+      const name = isBrokerSetting(dotted) ? dotted : `ottla.${dotted}`;
+      if (isBrokerSetting(name)) found.push({ name, value, variable });
+      else if (prefix === "OTTLA_") warnings.push(unknownLine(dotted, variable));
+    }
+  }
+  return found;
+}

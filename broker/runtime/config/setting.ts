@@ -1,0 +1,162 @@
+/** Kafka's types of settings, by the names its own documentation uses. */
+export type SettingType = "boolean" | "string" | "int" | "short" | "long" | "double" | "list";
+
+/** Where a broker's setting may be changed: only before it starts, for one broker at run time, or only for all of them at once. */
+export type UpdateMode = "read-only" | "per-broker" | "cluster-wide";
+
+export type Unit = "bytes" | "milliseconds" | "seconds" | "minutes" | "hours" | "percent";
+
+export type Parsed<T> = { readonly value: T } | { readonly problem: string };
+
+/** One setting as data: what it is called is the key it stands under in its table. */
+export interface Setting<T> {
+  readonly type: SettingType;
+  /** Kafka's default in Kafka's text form; null when there is none (another setting steps in, or it must be given). */
+  readonly defaultText: string | null;
+  readonly update: UpdateMode;
+  readonly unit: Unit | null;
+  /** What is accepted, for a person: follows "must be". */
+  readonly valid: string;
+  readonly documentation: string;
+  /** True: kept and shown, so that Kafka's tools work unchanged, but nothing here reads it yet. */
+  readonly withoutEffect: boolean;
+  parse(text: string): Parsed<T>;
+}
+
+/** A value from a setting's text. `null`: not given and without default. */
+export type SettingValue<S> = S extends Setting<infer T> ? T : never;
+
+export interface SettingOptions {
+  readonly update?: UpdateMode;
+  readonly unit?: Unit;
+  readonly withoutEffect?: boolean;
+}
+
+export interface NumberOptions extends SettingOptions {
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/** Kafka's "never" and "no limit" for longs. A number cannot hold it exactly: such values read as 2^53 - 1, which is as far off. */
+export const longMax = "9223372036854775807";
+
+export const intMax = 2 ** 31 - 1;
+
+/** With a default there is always a value. */
+type Given<D, T> = null extends D ? T | null : T;
+
+function setting<T>(
+  type: SettingType,
+  defaultText: string | null,
+  documentation: string,
+  options: SettingOptions,
+  valid: string,
+  parse: (text: string) => Parsed<T>,
+): Setting<T> {
+  return {
+    type,
+    defaultText,
+    update: options.update ?? "read-only",
+    unit: options.unit ?? null,
+    valid,
+    documentation,
+    withoutEffect: options.withoutEffect ?? false,
+    parse,
+  };
+}
+
+export function boolean(defaultValue: boolean, documentation: string, options: SettingOptions = {}): Setting<boolean> {
+  return setting<boolean>("boolean", String(defaultValue), documentation, options, "true or false", (text) => {
+    const word = text.trim().toLowerCase();
+    return word === "true" || word === "false" ? { value: word === "true" } : { problem: "must be true or false" };
+  });
+}
+
+const bounds = { short: 2n ** 15n, int: 2n ** 31n, long: 2n ** 63n } as const;
+
+function whole<D extends number | string | null>(
+  type: "short" | "int" | "long",
+  defaultValue: D,
+  documentation: string,
+  options: NumberOptions,
+): Setting<Given<D, number>> {
+  const min = options.min === undefined ? -bounds[type] : BigInt(options.min);
+  const max = options.max === undefined ? bounds[type] - 1n : BigInt(options.max);
+  const valid = `a whole number from ${min} to ${max}`;
+  const parse = (text: string): Parsed<number> => {
+    const digits = text.trim();
+    // 20 characters hold every 64-bit number; BigInt must not be fed megabytes
+    if (!/^[+-]?\d{1,20}$/.test(digits)) return { problem: `must be ${valid}` };
+    const value = BigInt(digits.replace("+", ""));
+    if (value < min || value > max) return { problem: `must be ${valid}` };
+    return { value: Math.max(Math.min(Number(value), Number.MAX_SAFE_INTEGER), Number.MIN_SAFE_INTEGER) };
+  };
+  return setting(type, defaultValue === null ? null : String(defaultValue), documentation, options, valid, parse) as Setting<
+    Given<D, number>
+  >;
+}
+
+export function short<D extends number | null>(defaultValue: D, documentation: string, options: NumberOptions = {}) {
+  return whole("short", defaultValue, documentation, options);
+}
+
+export function int<D extends number | null>(defaultValue: D, documentation: string, options: NumberOptions = {}) {
+  return whole("int", defaultValue, documentation, options);
+}
+
+export function long<D extends number | typeof longMax | null>(defaultValue: D, documentation: string, options: NumberOptions = {}) {
+  return whole("long", defaultValue, documentation, options);
+}
+
+export function double(
+  defaultValue: number,
+  documentation: string,
+  options: NumberOptions & { min: number; max: number },
+): Setting<number> {
+  const valid = `a number from ${options.min} to ${options.max}`;
+  return setting<number>("double", String(defaultValue), documentation, options, valid, (text) => {
+    const value = text.trim() === "" ? Number.NaN : Number(text);
+    return value >= options.min && value <= options.max ? { value } : { problem: `must be ${valid}` };
+  });
+}
+
+export function string<D extends string | null>(
+  defaultValue: D,
+  documentation: string,
+  options: SettingOptions = {},
+): Setting<Given<D, string>> {
+  return setting("string", defaultValue, documentation, options, "text", (text) => ({ value: text.trim() })) as Setting<Given<D, string>>;
+}
+
+export function oneOf<const C extends string>(
+  choices: readonly C[],
+  defaultValue: C,
+  documentation: string,
+  options: SettingOptions = {},
+): Setting<C> {
+  const valid = `one of ${choices.join(", ")}`;
+  return setting<C>("string", defaultValue, documentation, options, valid, (text) => {
+    const value = choices.find((choice) => choice === text.trim());
+    return value === undefined ? { problem: `must be ${valid}` } : { value };
+  });
+}
+
+/** Comma-separated. `choices`: the only elements accepted. */
+export function list<D extends string | null>(
+  defaultValue: D,
+  documentation: string,
+  options: SettingOptions & { readonly choices?: readonly string[]; readonly emptyAllowed?: boolean } = {},
+): Setting<Given<D, readonly string[]>> {
+  const { choices, emptyAllowed = false } = options;
+  const valid = choices === undefined ? "a comma-separated list" : `a comma-separated list of ${choices.join(", ")}`;
+  const parse = (text: string): Parsed<readonly string[]> => {
+    const value = text
+      .split(",")
+      .map((element) => element.trim())
+      .filter((element) => element !== "");
+    if (value.length === 0 && !emptyAllowed) return { problem: `must be ${valid}, not empty` };
+    if (choices !== undefined && !value.every((element) => choices.includes(element))) return { problem: `must be ${valid}` };
+    return { value };
+  };
+  return setting("list", defaultValue, documentation, options, valid, parse) as Setting<Given<D, readonly string[]>>;
+}

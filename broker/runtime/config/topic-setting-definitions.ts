@@ -1,0 +1,123 @@
+import type { BrokerSettingName } from "./broker-settings.ts";
+import { boolean, double, int, list, long, longMax, oneOf, type Setting, type SettingValue, string } from "./setting.ts";
+
+/** Settings of topics, by Kafka's names. */
+export const topicSettingDefinitions = {
+  "cleanup.policy": list("delete", "What happens to old records: `delete` them, `compact` to the last of each key, or both.", {
+    choices: ["compact", "delete"],
+    withoutEffect: true,
+  }),
+  "compression.type": oneOf(
+    ["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"],
+    "producer",
+    "The codec the topic is set to. Batches are stored as their producer compressed them.",
+    { withoutEffect: true },
+  ),
+  "flush.messages": long(longMax, "Records after which the log is forced to disk.", { min: 1 }),
+  "flush.ms": long(longMax, "Longest time that a record waits to be forced to disk.", { min: 0, unit: "milliseconds" }),
+  "index.interval.bytes": int(4096, "Bytes of records between two entries of the offset index.", { min: 0, unit: "bytes" }),
+  "max.message.bytes": int(1048588, "The largest record batch accepted, as compressed by the client.", { min: 0, unit: "bytes" }),
+  "message.timestamp.type": oneOf(
+    ["CreateTime", "LogAppendTime"],
+    "CreateTime",
+    "Whether records keep their producer's timestamp or get the broker's.",
+  ),
+  "min.insync.replicas": int(1, "In-sync replicas without which a produce with acks=all is refused (NOT_ENOUGH_REPLICAS).", { min: 1 }),
+  "retention.bytes": long(-1, "Size of a partition's log above which its oldest segments are deleted; -1: no limit.", {
+    min: -1,
+    unit: "bytes",
+    withoutEffect: true,
+  }),
+  "retention.ms": long(604800000, "Age at which records are deleted; -1: never.", { min: -1, unit: "milliseconds", withoutEffect: true }),
+  "segment.bytes": int(1073741824, "Size at which the log starts a new segment file.", { min: 14, unit: "bytes" }),
+  "segment.index.bytes": int(10485760, "The largest index file; a full one starts a new segment.", { min: 4, unit: "bytes" }),
+  "segment.ms": long(604800000, "Age at which the log starts a new segment file.", { min: 1, unit: "milliseconds" }),
+  "unclean.leader.election.enable": boolean(
+    false,
+    "Whether a replica that is not in sync may lead when no other is left. Acknowledged records may then be lost.",
+  ),
+  // accepted because tools set them when they create topics
+  "delete.retention.ms": long(86400000, "How long compaction keeps a key's tombstone.", {
+    min: 0,
+    unit: "milliseconds",
+    withoutEffect: true,
+  }),
+  "file.delete.delay.ms": long(60000, "How long a deleted file stays on disk, so that readers of it can finish.", {
+    min: 0,
+    unit: "milliseconds",
+    withoutEffect: true,
+  }),
+  "max.compaction.lag.ms": long(longMax, "Longest time that a record may stay uncompacted.", {
+    min: 1,
+    unit: "milliseconds",
+    withoutEffect: true,
+  }),
+  "message.timestamp.after.max.ms": long(longMax, "How far in the future a record's timestamp may be.", {
+    min: 0,
+    unit: "milliseconds",
+    withoutEffect: true,
+  }),
+  "message.timestamp.before.max.ms": long(longMax, "How far in the past a record's timestamp may be.", {
+    min: 0,
+    unit: "milliseconds",
+    withoutEffect: true,
+  }),
+  "min.cleanable.dirty.ratio": double(0.5, "Share of a log that must be new before it is compacted.", {
+    min: 0,
+    max: 1,
+    withoutEffect: true,
+  }),
+  "min.compaction.lag.ms": long(0, "Shortest time that a record stays uncompacted.", { min: 0, unit: "milliseconds", withoutEffect: true }),
+  preallocate: boolean(false, "Whether a new segment file gets its full size at once.", { withoutEffect: true }),
+  "segment.jitter.ms": long(0, "Largest random part taken off `segment.ms`, so that logs do not roll together.", {
+    min: 0,
+    unit: "milliseconds",
+    withoutEffect: true,
+  }),
+  "follower.replication.throttled.replicas": string("", "Replicas whose following is slowed, `partition:broker`, or `*`.", {
+    withoutEffect: true,
+  }),
+  "leader.replication.throttled.replicas": string("", "Replicas whose leading is slowed, `partition:broker`, or `*`.", {
+    withoutEffect: true,
+  }),
+} as const satisfies Record<string, Setting<unknown>>;
+
+export type TopicSettingName = keyof typeof topicSettingDefinitions;
+export type TopicValues = { readonly [K in TopicSettingName]: SettingValue<(typeof topicSettingDefinitions)[K]> };
+
+/** A broker setting that a topic falls back on, and how many of the topic's units one of its units is. */
+export interface Fallback {
+  readonly name: BrokerSettingName;
+  readonly factor: number;
+}
+
+const same = (name: BrokerSettingName): readonly Fallback[] => [{ name, factor: 1 }];
+const hourMs = 3_600_000;
+const minuteMs = 60_000;
+
+/** What a topic without the setting takes: the first of these that the broker was given, else the last one's default. */
+export const topicFallbacks: { readonly [K in TopicSettingName]?: readonly Fallback[] } = {
+  "cleanup.policy": same("log.cleanup.policy"),
+  "compression.type": same("compression.type"),
+  "flush.messages": same("log.flush.interval.messages"),
+  "flush.ms": [...same("log.flush.interval.ms"), ...same("log.flush.scheduler.interval.ms")],
+  "index.interval.bytes": same("log.index.interval.bytes"),
+  "max.message.bytes": same("message.max.bytes"),
+  "message.timestamp.type": same("log.message.timestamp.type"),
+  "min.insync.replicas": same("min.insync.replicas"),
+  "retention.bytes": same("log.retention.bytes"),
+  "retention.ms": [
+    ...same("log.retention.ms"),
+    { name: "log.retention.minutes", factor: minuteMs },
+    { name: "log.retention.hours", factor: hourMs },
+  ],
+  "segment.bytes": same("log.segment.bytes"),
+  "segment.index.bytes": same("log.index.size.max.bytes"),
+  "segment.ms": [...same("log.roll.ms"), { name: "log.roll.hours", factor: hourMs }],
+  "unclean.leader.election.enable": same("unclean.leader.election.enable"),
+  "file.delete.delay.ms": same("log.segment.delete.delay.ms"),
+};
+
+export function isTopicSetting(name: string): name is TopicSettingName {
+  return Object.hasOwn(topicSettingDefinitions, name);
+}

@@ -1,0 +1,79 @@
+import { brokerSettings, isBrokerSetting } from "./broker-settings.ts";
+import type { Setting } from "./setting.ts";
+import { isTopicSetting, topicSettingDefinitions } from "./topic-setting-definitions.ts";
+
+/** Values longer than this are refused before they are looked at: they go into the coordinator and to every broker. Characters. */
+const valueMaxLength = 32 * 1024;
+
+/** Null when a topic may have this setting; else a sentence for the one who asked. */
+export function validateTopicConfig(name: string, value: string): string | null {
+  if (!isTopicSetting(name)) return unknownName("topic", name, Object.keys(topicSettingDefinitions));
+  return invalidValue(name, value, topicSettingDefinitions[name]);
+}
+
+/** Null when a broker's setting may be changed to this at run time: for one broker, or (`scope` "cluster") for all. */
+export function validateBrokerConfig(name: string, value: string, scope: "broker" | "cluster"): string | null {
+  return brokerConfigNotAlterable(name, scope) ?? (isBrokerSetting(name) ? invalidValue(name, value, brokerSettings[name]) : null);
+}
+
+/** Null when the setting may be changed (or reset) at run time for one broker or for all. */
+export function brokerConfigNotAlterable(name: string, scope: "broker" | "cluster"): string | null {
+  if (!isBrokerSetting(name)) return unknownName("broker", name, Object.keys(brokerSettings));
+  const { update } = brokerSettings[name];
+  if (update === "read-only") return `The broker setting ${name} cannot be changed at run time: change it where the broker is started.`;
+  if (update === "cluster-wide" && scope === "broker") return `The broker setting ${name} can only be changed for all brokers at once.`;
+  return null;
+}
+
+/** Null when the topic setting exists (it may then be reset). */
+export function topicConfigNotAlterable(name: string): string | null {
+  return isTopicSetting(name) ? null : unknownName("topic", name, Object.keys(topicSettingDefinitions));
+}
+
+/** Whether appending to and subtracting from it makes sense. */
+export function isListConfig(kind: "topic" | "broker", name: string): boolean {
+  if (kind === "topic") return isTopicSetting(name) && topicSettingDefinitions[name].type === "list";
+  return isBrokerSetting(name) && brokerSettings[name].type === "list";
+}
+
+/** Null when acceptable; else a sentence that names setting, value and what would be. */
+export function invalidValue(name: string, value: string, setting: Setting<unknown>): string | null {
+  if (value.length > valueMaxLength) return `Invalid value for ${name}: ${value.length} characters, at most ${valueMaxLength}.`;
+  const parsed = setting.parse(value);
+  return "value" in parsed ? null : `Invalid value "${shortened(value)}" for ${name}: it ${parsed.problem}.`;
+}
+
+function unknownName(kind: string, name: string, known: readonly string[]): string {
+  const near = nearestName(name, known);
+  return `Unknown ${kind} setting "${shortened(name)}"${near === null ? "" : ` (did you mean ${near}?)`}.`;
+}
+
+function shortened(text: string): string {
+  return text.length <= 100 ? text : `${text.slice(0, 100)}…`;
+}
+
+/** The known name that takes the fewest edits; null when none is near. */
+export function nearestName(name: string, known: readonly string[]): string | null {
+  if (name.length > 100) return null;
+  let best: string | null = null;
+  let bestEdits = Math.max(2, Math.floor(name.length / 4)) + 1;
+  for (const candidate of known) {
+    const edits = editDistance(name, candidate);
+    if (edits < bestEdits) [best, bestEdits] = [candidate, edits];
+  }
+  return best;
+}
+
+/** Levenshtein's, one row at a time. */
+function editDistance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= from.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= to.length; j++) {
+      const replaced = (row[j - 1] as number) + (from[i - 1] === to[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[to.length] as number;
+}

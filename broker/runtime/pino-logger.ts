@@ -1,0 +1,34 @@
+import { destination, pino } from "pino";
+import type { Logger } from "../../protocol/base/logger.ts";
+import type { ProcessConfig } from "./config/broker-config.ts";
+
+export interface ClosableLogger extends Logger {
+  /** Writes what is still held. After it, nothing more. */
+  flush(): void;
+}
+
+/** One line of JSON per message, to standard error or appended to a file. `fields` are in every line. */
+export function pinoLogger({ logLevel, logFile }: ProcessConfig, fields: object = {}): ClosableLogger {
+  // sync: the line that says why the process dies must be out before it does
+  const output = destination({ dest: logFile ?? 2, mkdir: true, sync: true });
+  const root = pino(
+    {
+      level: logLevel,
+      base: { ...fields },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    output,
+  );
+  return Object.assign(adapt(root), { flush: () => output.flushSync() });
+}
+
+function adapt(to: pino.Logger): Logger {
+  return {
+    debug: (fields, message) => to.debug(fields, message),
+    info: (fields, message) => to.info(fields, message),
+    warn: (fields, message) => to.warn(fields, message),
+    error: (fields, message) => to.error(fields, message),
+    child: (fields) => adapt(to.child(fields)),
+  };
+}
