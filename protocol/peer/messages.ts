@@ -104,8 +104,15 @@ export interface MetadataUpdateRequest {
   readonly controllerEpoch: number;
   /** Registration of the broker this is meant for. */
   readonly brokerEpoch: number;
+  /**
+   * Rises with each message of one controller epoch to one registration. One that is not above the last one taken is an abandoned attempt that arrived late (another connection, a stopped
+   * process) and says nothing that was not said since.
+   */
+  readonly sequence: number;
   /** True: this is everything; what is not in it does not exist. False: only what changed. */
   readonly full: boolean;
+  /** True only in a full update that is split: nothing of it applies until its last part (`more` false, the sequence without gaps) is here. */
+  readonly more: boolean;
   /** All live brokers, in every update. */
   readonly brokers: readonly BrokerRecord[];
   /** Topics that are new or changed; of a changed topic, only the changed partitions, unless `full`. */
