@@ -69,11 +69,21 @@ describe("an array", () => {
     expect(() => numbers.read(reading(text), version)).toThrow(MalformedFrame);
   });
 
+  test("is bounded by the bytes left even if its elements take none", () => {
+    const hollow = message(spec, { hollow: array(struct({ late: int8({ since: 3, absent: 0 }) })) });
+    expect(() => hollow.read(reading("00010000"), 0)).toThrow(MalformedFrame);
+  });
+
   test("is null at any negative count", () => {
     expect(numbers.read(reading("ffffffff"), 0)).toEqual({ numbers: null });
     expect(numbers.read(reading("80000000"), 0)).toEqual({ numbers: null });
     expect(numbers.read(reading("00 00"), 2)).toEqual({ numbers: null });
   });
+});
+
+test("tags are written by number, whatever the order of the fields", () => {
+  const tagged = message(spec, { last: int8({ since: 2, tag: 9, absent: 0 }), first: int8({ since: 2, tag: 1, absent: 0 }) });
+  expect(hex(encodeWhole(tagged, { last: 5, first: 6 }, 2))).toBe("02 01 01 06 09 01 05".replaceAll(" ", ""));
 });
 
 test("an error code that the table lacks reads as UNKNOWN_SERVER_ERROR", () => {
