@@ -40,13 +40,6 @@ describe.each(everyVersion)("%s", (_name, message, version) => {
     expect(decodeWhole(message, encodeFields(message.fields, sample, encoding), version)).toEqual(sample);
   });
 
-  test.runIf(encoding.flexible)("tags of a later version are skipped", () => {
-    const sample = sampleOf(message.fields, version);
-    const bytes = encodeFields(message.fields, sample, { ...encoding, strangeTags: true });
-    expect(bytes.includes("from a later version")).toBe(true);
-    expect(decodeWhole(message, bytes, version)).toEqual(sample);
-  });
-
   test("null is refused wherever the version has none", () => {
     for (const [path, value] of wronglyNull(message.fields, version)) {
       const bytes = encodeFields(message.fields, value, encoding);
@@ -58,6 +51,15 @@ describe.each(everyVersion)("%s", (_name, message, version) => {
     for (const fields of arrayElements(message.fields, version))
       expect(encodeFields(fields, leastOf(fields, version), encoding).length).toBeGreaterThan(0);
   });
+});
+
+const flexibleVersions = everyVersion.filter(([, message, version]) => message.isFlexible(version));
+
+test.each(flexibleVersions)("%s skips the tags of a later version", (_name, message, version) => {
+  const sample = sampleOf(message.fields, version);
+  const bytes = encodeFields(message.fields, sample, { version, flexible: true, strangeTags: true });
+  expect(bytes.includes("from a later version")).toBe(true);
+  expect(decodeWhole(message, bytes, version)).toEqual(sample);
 });
 
 test("the registry has a request and a response of one API under each key", () => {
