@@ -63,6 +63,10 @@ export class BrokerProcess {
     });
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   /** Asks it to stop, and ends it when it has not within `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;

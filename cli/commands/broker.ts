@@ -1,0 +1,14 @@
+import type { Command } from "commander";
+import { runBroker } from "../../broker/main.ts";
+import { collect } from "./options.ts";
+
+export function registerBroker(program: Command): void {
+  program
+    .command("broker")
+    .description("run one broker in the foreground; settings have Kafka's names (docs/configuration.md)")
+    .option("--config <file>", "a server.properties")
+    .option("--set <key=value>", "a setting that overrides the file; may be repeated", collect, [])
+    .action(async ({ config, set }: { readonly config?: string; readonly set: readonly string[] }) => {
+      await runBroker({ configFile: config ?? null, overrides: set });
+    });
+}

@@ -1,0 +1,45 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { nodeFileSystem } from "../../broker/runtime/node-files.ts";
+import { CommandFailed } from "../command-failed.ts";
+import { brokerProperties, type UpBroker } from "./broker-config.ts";
+import { checkWritableDirectory } from "./preflight.ts";
+
+/** Where `up` keeps a cluster: `zookeeper/`, and for each broker `broker-N/` with its settings, its log and its data. */
+export class ClusterDirectory {
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Locked for as long as this process lives: two clusters on one directory would ruin each other. */
+  static async open(path: string): Promise<ClusterDirectory> {
+    await checkWritableDirectory(path);
+    if (!(await nodeFileSystem().lock(join(path, ".lock")))) {
+      throw new CommandFailed(`the data directory ${path} is in use by another \`ottla up\`; stop that one, or choose another with --data`);
+    }
+    return new ClusterDirectory(path);
+  }
+
+  get zookeeperData(): string {
+    return join(this.path, "zookeeper");
+  }
+
+  brokerData(id: number): string {
+    return join(this.path, `broker-${id}`, "data");
+  }
+
+  brokerLog(id: number): string {
+    return join(this.path, `broker-${id}`, "broker.log");
+  }
+
+  /** Answers the file's path. */
+  async writeBrokerConfig(broker: UpBroker): Promise<string> {
+    const folder = join(this.path, `broker-${broker.id}`);
+    await mkdir(folder, { recursive: true });
+    const file = join(folder, "server.properties");
+    await writeFile(file, brokerProperties(broker));
+    return file;
+  }
+}

@@ -1,0 +1,152 @@
+import { createServer } from "node:net";
+import { join, resolve } from "node:path";
+import { CommandFailed, explain, UsageError } from "../command-failed.ts";
+import { ZookeeperProcess } from "../zookeeper/zookeeper-process.ts";
+import { BrokerProcess } from "./broker-process.ts";
+import { ClusterDirectory } from "./cluster-directory.ts";
+import { checkPortsFree } from "./preflight.ts";
+
+export interface UpOptions {
+  readonly brokers: number;
+  readonly port: number;
+  readonly data: string;
+  /** `HOST:PORT,…` with an optional chroot; null: a private ZooKeeper of our own. */
+  readonly zookeeper: string | null;
+  readonly json: boolean;
+}
+
+const host = "127.0.0.1";
+const zookeeperReadyMaxMs = 30_000;
+const brokersReadyMaxMs = 60_000;
+/** All of a stop happens within 5 seconds: the brokers at once, then ZooKeeper. */
+const brokerStopGraceMs = 3500;
+const zookeeperStopGraceMs = 1000;
+
+/** Runs a whole cluster until it is told to stop. Resolves with the exit code. */
+export async function up(options: UpOptions, stopRequested: Promise<void>): Promise<number> {
+  const ports = Array.from({ length: options.brokers }, (_, index) => options.port + index);
+  if ((ports.at(-1) ?? 0) > 65_535) throw new UsageError(`${options.brokers} brokers from port ${options.port} on need ports beyond 65535`);
+  await checkPortsFree(host, ports);
+  const directory = await ClusterDirectory.open(resolve(options.data));
+  const zookeeper = options.zookeeper === null ? await startZookeeper(directory) : null;
+  const brokers: BrokerProcess[] = [];
+  const stopAll = async () => {
+    await Promise.all(brokers.map((broker) => broker.stop(brokerStopGraceMs)));
+    await zookeeper?.process.stop(zookeeperStopGraceMs);
+  };
+  try {
+    const connect = options.zookeeper ?? zookeeper?.connect ?? "";
+    for (const [index, port] of ports.entries()) {
+      const broker = {
+        id: index + 1,
+        host,
+        port,
+        dataDirectory: directory.brokerData(index + 1),
+        zookeeperConnect: connect,
+        clusterSize: options.brokers,
+      };
+      const configFile = await directory.writeBrokerConfig(broker);
+      brokers.push(new BrokerProcess({ id: broker.id, configFile, logFile: directory.brokerLog(broker.id) }));
+    }
+    const stoppedEarly = await Promise.race([allReady(brokers, directory).then(() => false), stopRequested.then(() => true)]);
+    if (!stoppedEarly) {
+      announce(options, ports, brokers);
+      watchForDeaths(brokers, directory);
+      await Promise.race([stopRequested, zookeeperGone(zookeeper?.process)]);
+    }
+  } finally {
+    await stopAll();
+  }
+  return 0;
+}
+
+async function startZookeeper(directory: ClusterDirectory): Promise<{ readonly process: ZookeeperProcess; readonly connect: string }> {
+  const clientPort = await freePort();
+  const zookeeper = await ZookeeperProcess.start({
+    settings: {
+      dataDirectory: directory.zookeeperData,
+      host,
+      clientPort,
+      tickTimeMs: 1000,
+      sessionTimeoutMinMs: 2000,
+      sessionTimeoutMaxMs: 60_000,
+    },
+    heapMaxMib: 256,
+    syncToDisk: true,
+    environment: process.env,
+  });
+  try {
+    await zookeeper.serving(zookeeperReadyMaxMs);
+  } catch (error) {
+    await zookeeper.stop(0);
+    throw error;
+  }
+  return { process: zookeeper, connect: `${host}:${clientPort}` };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen({ host, port: 0 }, () => {
+      const address = server.address();
+      server.close(() => (address !== null && typeof address === "object" ? resolve(address.port) : reject(new Error("no free port"))));
+    });
+  });
+}
+
+async function allReady(brokers: readonly BrokerProcess[], directory: ClusterDirectory): Promise<void> {
+  const timer = new Promise<never>((_, reject) => {
+    setTimeout(
+      () =>
+        reject(
+          new CommandFailed(
+            `the brokers are not ready after ${brokersReadyMaxMs / 1000} s; see ${join(directory.path, "broker-*", "broker.log")}`,
+          ),
+        ),
+      brokersReadyMaxMs,
+    ).unref();
+  });
+  const ready = brokers.map((broker) =>
+    broker.ready().catch((error) => {
+      const reason = explain(error);
+      throw new CommandFailed(
+        reason.includes("exit code") || reason.includes("ended by")
+          ? `broker ${broker.id} did not start (${reason}); see ${directory.brokerLog(broker.id)}`
+          : reason,
+      );
+    }),
+  );
+  await Promise.race([Promise.all(ready), timer]);
+}
+
+function announce({ json, data }: UpOptions, ports: readonly number[], brokers: readonly BrokerProcess[]): void {
+  const bootstrap = ports.map((port) => `${host}:${port}`).join(",");
+  if (json) {
+    const list = brokers.map(({ id, pid }, index) => ({ id, address: `${host}:${ports[index]}`, pid }));
+    process.stdout.write(`${JSON.stringify({ brokers: list, bootstrap, data: resolve(data) })}\n`);
+    return;
+  }
+  for (const [index, { id, pid }] of brokers.entries()) process.stdout.write(`broker ${id}  ${host}:${ports[index]}  pid ${pid}\n`);
+  const flag = ports[0] === 9092 ? "" : ` --bootstrap ${host}:${ports[0]}`;
+  process.stdout.write(
+    `bootstrap ${bootstrap}\n\ntry:\n  seq 1000 | bin/ottla produce numbers${flag}\n  bin/ottla consume numbers --from beginning${flag}\n`,
+  );
+}
+
+/** A broker that dies is told, not restarted: seeing what the others do then is what people run this for. */
+function watchForDeaths(brokers: readonly BrokerProcess[], directory: ClusterDirectory): void {
+  for (const broker of brokers) {
+    broker.exited.then((reason) => {
+      if (broker.stopping) return;
+      const again = `bin/ottla broker --config ${join(directory.path, `broker-${broker.id}`, "server.properties")}`;
+      process.stderr.write(`broker ${broker.id} is gone (${reason}); start it again with: ${again}\n`);
+    });
+  }
+}
+
+async function zookeeperGone(zookeeper: ZookeeperProcess | undefined): Promise<never> {
+  if (zookeeper === undefined) return new Promise(() => {});
+  const { code, signal } = await zookeeper.exited;
+  throw new CommandFailed(`ZooKeeper ended (${signal ?? `exit code ${code}`}): ${zookeeper.complaint.trim().split("\n").at(-1) ?? ""}`);
+}

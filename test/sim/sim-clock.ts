@@ -1,0 +1,121 @@
+import type { Clock, Timer } from "../../protocol/base/clock.ts";
+
+interface PendingTimer {
+  readonly atMs: number;
+  readonly order: number;
+  readonly owner: string;
+  readonly fire: () => void;
+}
+
+/** Where the simulated wall clock starts: 2026-01-01T00:00:00Z. */
+const epochMs = 1_767_225_600_000;
+
+/**
+ * Simulated time: it stands still while promises settle and jumps from timer to timer; ties fire in the order of creation. Every timer has an owner
+ * (a process of the simulation), so that a process can be paused or ended with all that it had scheduled.
+ */
+export class SimClock {
+  #nowMs = 0;
+  #created = 0;
+  readonly #heap: PendingTimer[] = [];
+  readonly #paused = new Map<string, PendingTimer[]>();
+  readonly #ended = new Set<string>();
+
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** The clock that one process sees. */
+  forOwner(owner: string): Clock {
+    return {
+      nowMs: () => epochMs + Math.floor(this.#nowMs),
+      monotonicMs: () => this.#nowMs,
+      schedule: (delayMs, callback) => this.schedule(owner, delayMs, callback),
+    };
+  }
+
+  schedule(owner: string, delayMs: number, callback: () => void): Timer {
+    let live = true;
+    const fire = () => {
+      if (!live) return;
+      live = false;
+      callback();
+    };
+    this.#push({ atMs: this.#nowMs + Math.max(0, delayMs), order: this.#created++, owner, fire });
+    return {
+      cancel: () => {
+        live = false;
+      },
+    };
+  }
+
+  /** Timers that fall due while paused fire, in order, once resumed: what SIGSTOP does to a process. */
+  pause(owner: string): void {
+    if (!this.#paused.has(owner)) this.#paused.set(owner, []);
+  }
+
+  resume(owner: string): void {
+    const held = this.#paused.get(owner) ?? [];
+    this.#paused.delete(owner);
+    for (const timer of held) this.#push({ ...timer, atMs: this.#nowMs });
+  }
+
+  /** Drops all that this owner has scheduled or ever will: the process is gone. */
+  end(owner: string): void {
+    this.#ended.add(owner);
+    this.#paused.delete(owner);
+  }
+
+  /** Lets every ready promise settle, then jumps to the next timer. False when nothing is left to happen. */
+  async step(): Promise<boolean> {
+    await new Promise((resolve) => setImmediate(resolve));
+    for (;;) {
+      const next = this.#pop();
+      if (next === undefined) return false;
+      this.#nowMs = Math.max(this.#nowMs, next.atMs);
+      if (this.#ended.has(next.owner)) continue;
+      const held = this.#paused.get(next.owner);
+      if (held !== undefined) {
+        held.push(next);
+        continue;
+      }
+      next.fire();
+      return true;
+    }
+  }
+
+  #push(timer: PendingTimer): void {
+    const heap = this.#heap;
+    let at = heap.length;
+    heap.push(timer);
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!before(timer, heap[parent] as PendingTimer)) break;
+      heap[at] = heap[parent] as PendingTimer;
+      at = parent;
+    }
+    heap[at] = timer;
+  }
+
+  #pop(): PendingTimer | undefined {
+    const heap = this.#heap;
+    const first = heap[0];
+    const last = heap.pop();
+    if (first === undefined || last === undefined || heap.length === 0) return first;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && before(heap[child + 1] as PendingTimer, heap[child] as PendingTimer)) child++;
+      if (!before(heap[child] as PendingTimer, last)) break;
+      heap[at] = heap[child] as PendingTimer;
+      at = child;
+    }
+    heap[at] = last;
+    return first;
+  }
+}
+
+function before(a: PendingTimer, b: PendingTimer): boolean {
+  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+}
