@@ -1,0 +1,36 @@
+import type { BrokerId } from "../../protocol/base/ids.ts";
+import type { DescribeConfigsResponse } from "../../protocol/messages/describe-configs.ts";
+import type { ClusterImage } from "../cluster/contract.ts";
+import { configTypeCodes, type DescribedConfig } from "../runtime/config/describe.ts";
+import { type BrokerConfigLayers, type ConfigTexts, configSourceCodes } from "../runtime/config/resolve.ts";
+
+export type ConfigEntry = DescribeConfigsResponse["results"][number]["configs"][number];
+
+/** The numbers of the kinds of things that have settings. */
+export const resourceType = { topic: 2, broker: 4 } as const;
+
+/** Where this broker's settings are set: at its start, and at run time as the metadata has it. */
+export function brokerLayers(image: ClusterImage, brokerId: BrokerId, startTexts: ConfigTexts): BrokerConfigLayers {
+  return {
+    dynamic: image.brokerConfigs.get(String(brokerId)) ?? {},
+    dynamicDefault: image.brokerConfigs.get("") ?? {},
+    static: startTexts,
+  };
+}
+
+/** A setting as DescribeConfigs answers it; synonyms and documentation only when asked for. */
+export function configEntry(config: DescribedConfig, asked: { readonly synonyms: boolean; readonly documentation: boolean }): ConfigEntry {
+  return {
+    name: config.name,
+    value: config.value,
+    readOnly: config.isReadOnly,
+    isDefault: config.isDefault,
+    configSource: configSourceCodes[config.source],
+    isSensitive: config.isSensitive,
+    synonyms: asked.synonyms
+      ? config.synonyms.map(({ name, value, source }) => ({ name, value, source: configSourceCodes[source] }))
+      : [],
+    configType: configTypeCodes[config.type],
+    documentation: asked.documentation ? config.documentation : null,
+  };
+}

@@ -1,0 +1,70 @@
+import type { BrokerId } from "../../protocol/base/ids.ts";
+import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
+import {
+  type DescribeConfigsRequest,
+  type DescribeConfigsResponse,
+  describeConfigsRequest,
+  describeConfigsResponse,
+} from "../../protocol/messages/describe-configs.ts";
+import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
+import { topicNameFault } from "../controller/topic-validation.ts";
+import { type DescribedConfig, describeBrokerConfigs, describeDefaultBrokerConfigs, describeTopicConfigs } from "../runtime/config/describe.ts";
+import type { ConfigTexts } from "../runtime/config/resolve.ts";
+import type { Api } from "./api.ts";
+import { brokerLayers, configEntry, resourceType } from "./config-entries.ts";
+
+type ResourceRequest = DescribeConfigsRequest["resources"][number];
+
+export interface OwnConfig {
+  readonly brokerId: BrokerId;
+  /** What the broker was started with. */
+  readonly startTexts: ConfigTexts;
+}
+
+/**
+ * Behavior: the settings of topics, of this broker, and (an empty broker name) those set at run time for all brokers; all of them or the ones named. Another broker's are
+ * asked of that broker: here they are INVALID_REQUEST.
+ * Version notes: 0 says only whether a value is the default; since 1 where it comes from and, when asked, where else it could; since 3 its type and, when asked, documentation.
+ */
+export function describeConfigsApi(images: Pick<ImageSource, "current">, own: OwnConfig): Api<DescribeConfigsRequest, DescribeConfigsResponse> {
+  return {
+    request: describeConfigsRequest,
+    response: describeConfigsResponse,
+    async handle({ resources, includeSynonyms, includeDocumentation }) {
+      const asked = { synonyms: includeSynonyms, documentation: includeDocumentation };
+      const results = resources.map((resource) => {
+        const found = describeResource(resource, images.current, own);
+        return {
+          errorCode: found.error ?? "NONE",
+          errorMessage: found.error === null ? null : (found.message ?? null),
+          resourceType: resource.resourceType,
+          resourceName: resource.resourceName,
+          configs: found.error === null ? found.configs.map((config) => configEntry(config, asked)) : [],
+        };
+      });
+      return { throttleTimeMs: 0, results };
+    },
+  };
+}
+
+function describeResource(
+  { resourceType: type, resourceName, configurationKeys }: ResourceRequest,
+  image: ClusterImage,
+  own: OwnConfig,
+): Outcome<{ readonly configs: readonly DescribedConfig[] }> {
+  const layers = brokerLayers(image, own.brokerId, own.startTexts);
+  if (type === resourceType.topic) {
+    const topic = image.topics.get(resourceName);
+    if (topic !== undefined) return { error: null, configs: describeTopicConfigs(topic.config, layers, configurationKeys) };
+    const fault = topicNameFault(resourceName);
+    return fault === null ? refuse("UNKNOWN_TOPIC_OR_PARTITION", "There is no such topic.") : refuse("INVALID_TOPIC_EXCEPTION", fault);
+  }
+  if (type !== resourceType.broker) return refuse("INVALID_REQUEST", `Resource type ${type} has no settings here.`);
+  if (resourceName === "") return { error: null, configs: describeDefaultBrokerConfigs(layers.dynamicDefault, configurationKeys) };
+  if (resourceName === String(own.brokerId)) return { error: null, configs: describeBrokerConfigs(layers, configurationKeys) };
+  return refuse("INVALID_REQUEST", `This is broker ${own.brokerId}; it can tell its own settings and the default of all brokers, not those of "${resourceName}".`);
+}
+
+function refuse(error: KafkaError, message: string) {
+  return { error, message };
+}

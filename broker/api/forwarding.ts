@@ -1,0 +1,118 @@
+import { type Clock, sleep } from "../../protocol/base/clock.ts";
+import type { Random } from "../../protocol/base/random.ts";
+import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import { Reader } from "../../protocol/wire/reader.ts";
+import type { ImageSource } from "../cluster/contract.ts";
+import type { ControllerService } from "../controller/contract.ts";
+import { type PeerRequester, PeerUnavailable } from "../runtime/peer-port.ts";
+import { type ControllerApi, type Endpoint, encodeResponse, endpoint, type RequestContext } from "./api.ts";
+
+export interface ForwardingParts {
+  readonly controller: Pick<ControllerService, "isController">;
+  readonly images: ImageSource;
+  readonly peers: PeerRequester;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** How long a controller is looked for and waited on, all attempts together. */
+  readonly timeoutMs: number;
+}
+
+const pauseMinMs = 50;
+const pauseMaxMs = 1000;
+
+/**
+ * An endpoint that serves where this broker is the controller and passes the body on, as it came, where it is not. While no controller answers, it asks again whenever the metadata
+ * names another one, and at growing intervals otherwise; an attempt is given up as soon as its controller was replaced. An attempt whose answer was lost may have been carried out: the next one then says so
+ * (TOPIC_ALREADY_EXISTS, for one), as it does in Kafka.
+ */
+export function forwarding<Req, Res>(api: ControllerApi<Req, Res>, parts: ForwardingParts): Endpoint {
+  const local = endpoint(api);
+  return {
+    ...local,
+    serve(body, context) {
+      if (parts.controller.isController) return local.serve(body, context);
+      const request = api.request.read(new Reader(body), context.apiVersion); // a malformed body is refused here, it is never passed on
+      return forward(local.apiKey, body, context, parts).then((result) => {
+        if (result.kind === "answered") return [result.body];
+        if (result.kind === "serve-here") return local.serve(body, context);
+        return encodeResponse(api, api.failed(request, result.error, result.message), context.apiVersion);
+      });
+    },
+  };
+}
+
+type Forwarded =
+  | { readonly kind: "answered"; readonly body: Buffer }
+  /** This broker became the controller meanwhile. */
+  | { readonly kind: "serve-here" }
+  | Failed;
+
+interface Failed {
+  readonly kind: "failed";
+  readonly error: KafkaError;
+  readonly message: string;
+}
+
+async function forward(apiKey: number, body: Buffer, context: RequestContext, parts: ForwardingParts): Promise<Forwarded> {
+  const { clock, controller, random } = parts;
+  const deadlineMs = clock.monotonicMs() + parts.timeoutMs;
+  for (let pauseMs = pauseMinMs; ; pauseMs = Math.min(pauseMs * 2, pauseMaxMs)) {
+    if (controller.isController) return { kind: "serve-here" };
+    const epochTried = parts.images.current.controllerEpoch;
+    const result = await attempt(apiKey, body, context, parts, deadlineMs - clock.monotonicMs());
+    const isFinal = result.kind !== "failed" || (result.error !== "NOT_CONTROLLER" && result.error !== "REQUEST_TIMED_OUT");
+    const remainingMs = deadlineMs - clock.monotonicMs();
+    if (isFinal || remainingMs <= 0 || context.signal.aborted) return result;
+    const whileUnchanged = replacementSignal(parts.images, epochTried, context.signal);
+    const waitMs = Math.min(remainingMs, pauseMs * (0.5 + random.next()));
+    await sleep(clock, waitMs, whileUnchanged.signal).catch(() => undefined); // woken early by a new controller
+    whileUnchanged.release();
+  }
+}
+
+/** One request to the controller that the metadata names now. */
+async function attempt(
+  apiKey: number,
+  body: Buffer,
+  { apiVersion, clientId, listener, signal }: RequestContext,
+  { images, peers }: ForwardingParts,
+  timeoutMs: number,
+): Promise<Forwarded> {
+  const { controllerId, controllerEpoch, brokers } = images.current;
+  const address = brokers.get(controllerId)?.peer;
+  if (address === undefined) return { kind: "failed", error: "NOT_CONTROLLER", message: "no controller is known" };
+  const whileInOffice = replacementSignal(images, controllerEpoch, signal);
+  try {
+    const answer = await peers.request(
+      address,
+      "forward",
+      { apiKey, apiVersion, clientId, listener },
+      { timeoutMs: Math.max(1, timeoutMs), payload: [body], lane: "control", signal: whileInOffice.signal },
+    );
+    const { error, message } = answer.body;
+    return error === "NONE" ? { kind: "answered", body: answer.payload } : { kind: "failed", error, message };
+  } catch (error) {
+    if (!(error instanceof PeerUnavailable) && !whileInOffice.signal.aborted) throw error;
+    return { kind: "failed", error: "REQUEST_TIMED_OUT", message: `no answer from the controller, broker ${controllerId}` };
+  } finally {
+    whileInOffice.release();
+  }
+}
+
+/** Aborts when the controller of that epoch was replaced, or with `outer`. To be released, whatever happened. */
+function replacementSignal(images: ImageSource, epoch: number, outer: AbortSignal): { readonly signal: AbortSignal; release(): void } {
+  const stop = new AbortController();
+  const abort = () => stop.abort();
+  const unsubscribe = images.onChange((image) => {
+    if (image.controllerEpoch !== epoch) abort();
+  });
+  outer.addEventListener("abort", abort, { once: true });
+  if (outer.aborted || images.current.controllerEpoch !== epoch) abort();
+  return {
+    signal: stop.signal,
+    release() {
+      unsubscribe();
+      outer.removeEventListener("abort", abort);
+    },
+  };
+}

@@ -1,0 +1,114 @@
+import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
+import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import { type MetadataRequest, type MetadataResponse, metadataRequest, metadataResponse } from "../../protocol/messages/metadata.ts";
+import type { ClusterImage, ImageSource, TopicImage } from "../cluster/contract.ts";
+import { topicNameFault } from "../controller/topic-validation.ts";
+import type { Api, RequestContext } from "./api.ts";
+import { allClusterOperations, allTopicOperations, operationsNotAsked } from "./authorized-operations.ts";
+import { nodesOn } from "./leader-hints.ts";
+import { type ListingRules, listPartition } from "./partition-listing.ts";
+import { isInternalTopic } from "./topic-names.ts";
+
+type TopicResponse = MetadataResponse["topics"][number];
+
+/** Creates topics on a client's first mention of them. */
+export interface TopicAutoCreation {
+  /** True while `auto.create.topics.enable` is. */
+  readonly isEnabled: boolean;
+  /** Begins to create the topic, unless that is under way; does not wait. False: too much is under way, not begun. */
+  begin(name: string): boolean;
+}
+
+/**
+ * Behavior: the live brokers at the addresses of the request's listener, the controller, and the topics asked for (by name, by id, or all), with each partition's leader,
+ * replicas and in-sync set. A topic that does not exist is begun to be created where broker and request allow it, and is LEADER_NOT_AVAILABLE meanwhile, so that the client asks again.
+ * Version notes: all topics are an empty list in 0, null from 1 on. 0 lists only replicas that can be reached. LISTENER_NOT_FOUND since 6, topic ids in the answer since 10, in the request since 12
+ * (10 and 11 have the field and refuse it). Authorized operations (8 on; the cluster's until 10) are all of them when asked for: there are no access lists.
+ */
+export function metadataApi(images: Pick<ImageSource, "current">, autoCreation: TopicAutoCreation): Api<MetadataRequest, MetadataResponse> {
+  return {
+    request: metadataRequest,
+    response: metadataResponse,
+    async handle(request, context) {
+      const image = images.current;
+      const wanted = wantedTopics(request, context.apiVersion);
+      const describe = topicDescriber(image, context, request.includeTopicAuthorizedOperations);
+      const mayCreate = autoCreation.isEnabled && request.allowAutoTopicCreation;
+      const topics: TopicResponse[] = [];
+      if (wanted.kind === "refused") topics.push(...refuseAll(request));
+      if (wanted.kind === "all") for (const topic of image.topics.values()) topics.push(describe(topic));
+      if (wanted.kind === "ids")
+        for (const id of wanted.ids) {
+          const topic = topicById(image, id);
+          topics.push(topic === undefined ? absentTopic("UNKNOWN_TOPIC_ID", null, id) : describe(topic));
+        }
+      if (wanted.kind === "names")
+        for (const name of wanted.names) {
+          const topic = image.topics.get(name);
+          topics.push(topic === undefined ? absentTopic(absence(name, mayCreate ? autoCreation : null), name) : describe(topic));
+        }
+      return {
+        throttleTimeMs: 0,
+        brokers: nodesOn(image, context.listener),
+        clusterId: image.clusterId,
+        controllerId: image.controllerId,
+        topics,
+        clusterAuthorizedOperations: request.includeClusterAuthorizedOperations ? allClusterOperations : operationsNotAsked,
+      };
+    },
+  };
+}
+
+type WantedTopics =
+  | { readonly kind: "all" }
+  | { readonly kind: "names"; readonly names: ReadonlySet<string> }
+  | { readonly kind: "ids"; readonly ids: ReadonlySet<TopicId> }
+  /** The version has the field but not its use. */
+  | { readonly kind: "refused" };
+
+/** Which topics a request means. As soon as one is named by id, only ids count, as in Kafka. */
+export function wantedTopics({ topics }: Pick<MetadataRequest, "topics">, version: number): WantedTopics {
+  if (topics === null || (version === 0 && topics.length === 0)) return { kind: "all" };
+  if (version < 12 && topics.some(({ name, topicId }) => name === null || topicId !== zeroTopicId)) return { kind: "refused" };
+  if (topics.some(({ name, topicId }) => name === null || topicId !== zeroTopicId))
+    return { kind: "ids", ids: new Set(topics.filter(({ name, topicId }) => name === null || topicId !== zeroTopicId).map(({ topicId }) => topicId)) };
+  return { kind: "names", names: new Set(topics.map(({ name }) => name ?? "")) };
+}
+
+function topicDescriber(image: ClusterImage, { apiVersion, listener }: RequestContext, withOperations: boolean): (topic: TopicImage) => TopicResponse {
+  const rules: ListingRules = { onlyReachable: apiVersion === 0, listenerErrors: apiVersion >= 6 };
+  return ({ name, id, partitions }) => ({
+    errorCode: "NONE",
+    name,
+    topicId: id,
+    isInternal: isInternalTopic(name),
+    partitions: partitions.map((record) => listPartition(image, listener, record, rules)),
+    topicAuthorizedOperations: withOperations ? allTopicOperations : operationsNotAsked,
+  });
+}
+
+function topicById(image: ClusterImage, id: TopicId): TopicImage | undefined {
+  const name = image.topicNames.get(id);
+  return name === undefined ? undefined : image.topics.get(name);
+}
+
+/** What is said of a name that no topic has; begins to create it when `creation` is given. */
+function absence(name: string, creation: TopicAutoCreation | null): KafkaErrorCode {
+  if (topicNameFault(name) !== null) return "INVALID_TOPIC_EXCEPTION";
+  return creation?.begin(name) ? "LEADER_NOT_AVAILABLE" : "UNKNOWN_TOPIC_OR_PARTITION";
+}
+
+function absentTopic(errorCode: KafkaErrorCode, name: string | null, topicId: TopicId = zeroTopicId): TopicResponse {
+  return {
+    errorCode,
+    name,
+    topicId,
+    isInternal: name !== null && isInternalTopic(name),
+    partitions: [],
+    topicAuthorizedOperations: operationsNotAsked,
+  };
+}
+
+function refuseAll({ topics }: MetadataRequest): TopicResponse[] {
+  return (topics ?? []).map(({ name, topicId }) => absentTopic("INVALID_REQUEST", name ?? "", topicId));
+}

@@ -1,0 +1,50 @@
+import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
+import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import type { PartitionRecord } from "../../protocol/peer/messages.ts";
+import type { ClusterImage } from "../cluster/contract.ts";
+import { nodeOn } from "./leader-hints.ts";
+
+/** A partition as metadata answers list it. */
+export interface ListedPartition {
+  readonly errorCode: KafkaErrorCode;
+  readonly partitionIndex: number;
+  readonly leaderId: BrokerId;
+  readonly leaderEpoch: number;
+  readonly replicaNodes: readonly BrokerId[];
+  readonly isrNodes: readonly BrokerId[];
+  /** Replicas that are not alive, or that this listener's clients cannot reach. */
+  readonly offlineReplicas: readonly BrokerId[];
+}
+
+/** How the Metadata versions differ in what they can say of a broker that cannot be reached. */
+export interface ListingRules {
+  /** Version 0 lists only replicas that can be reached, and says when some were left out. */
+  readonly onlyReachable: boolean;
+  /** LISTENER_NOT_FOUND came with version 6; before, such a leader is just not available. */
+  readonly listenerErrors: boolean;
+}
+
+export function listPartition(image: ClusterImage, listener: string, record: PartitionRecord, rules: ListingRules): ListedPartition {
+  const isReachable = (id: BrokerId) => {
+    const broker = image.brokers.get(id);
+    return broker !== undefined && nodeOn(broker, listener) !== null;
+  };
+  const visible = (ids: readonly BrokerId[]) => (rules.onlyReachable ? ids.filter(isReachable) : ids);
+  const replicaNodes = visible(record.replicas);
+  const isrNodes = visible(record.isr);
+  const leaderIsReachable = isReachable(record.leader);
+  const isComplete = replicaNodes.length === record.replicas.length && isrNodes.length === record.isr.length;
+  return {
+    errorCode: leaderIsReachable ? (isComplete ? "NONE" : "REPLICA_NOT_AVAILABLE") : unreachableLeader(image, record.leader, rules),
+    partitionIndex: record.partition,
+    leaderId: leaderIsReachable ? record.leader : noBroker,
+    leaderEpoch: record.leaderEpoch,
+    replicaNodes,
+    isrNodes,
+    offlineReplicas: record.replicas.filter((id) => !isReachable(id)),
+  };
+}
+
+function unreachableLeader(image: ClusterImage, leader: BrokerId, { listenerErrors }: ListingRules): KafkaErrorCode {
+  return image.brokers.has(leader) && listenerErrors ? "LISTENER_NOT_FOUND" : "LEADER_NOT_AVAILABLE";
+}

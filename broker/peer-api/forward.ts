@@ -1,0 +1,38 @@
+import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import { MalformedFrame } from "../../protocol/wire/reader.ts";
+import type { Endpoint } from "../api/api.ts";
+import type { ControllerService } from "../controller/contract.ts";
+import type { PeerHandler } from "../runtime/peer-port.ts";
+
+/**
+ * Serves what other brokers' clients asked of the controller. Only endpoints that say `controllerOnly`, and only while this broker is it (NOT_CONTROLLER otherwise, so that the
+ * sender asks the next one). `endpoints` are those that serve here, not those that forward: a request is passed on once at most.
+ */
+export function forwardHandler(endpoints: readonly Endpoint[], controller: Pick<ControllerService, "isController">): PeerHandler<"forward"> {
+  const byKey = new Map(endpoints.filter(({ controllerOnly }) => controllerOnly).map((one) => [one.apiKey, one]));
+  return async ({ apiKey, apiVersion, clientId, listener }, payload, remote) => {
+    const endpoint = byKey.get(apiKey);
+    if (endpoint === undefined) return refuse("INVALID_REQUEST", `API ${apiKey} is not the controller's alone`);
+    const [first, last] = endpoint.versions;
+    if (apiVersion < first || apiVersion > last) return refuse("UNSUPPORTED_VERSION", `${endpoint.name} ${apiVersion}, served are ${first} to ${last}`);
+    if (!controller.isController) return refuse("NOT_CONTROLLER", "this broker is not the controller");
+    const context = { apiVersion, clientId, listener, remote, connectionId: forwardedConnectionId, signal: neverAborted };
+    try {
+      const answer = await endpoint.serve(payload, context);
+      return answer === null ? refuse("UNKNOWN_SERVER_ERROR", "no answer") : { body: { error: "NONE", message: "" }, payload: answer };
+    } catch (error) {
+      if (error instanceof MalformedFrame) return refuse("INVALID_REQUEST", error.message);
+      throw error;
+    }
+  };
+}
+
+/** Forwarded requests share no connection with their client; nothing that is kept per connection concerns them. */
+const forwardedConnectionId = -1;
+
+/** A change that was begun for another broker's client is finished, whether or not that client still waits. */
+const neverAborted = new AbortController().signal;
+
+function refuse(error: KafkaError, message: string) {
+  return { body: { error, message } };
+}

@@ -1,0 +1,15 @@
+import type { Endpoint } from "../api/api.ts";
+import type { ControllerService } from "../controller/contract.ts";
+import type { PeerHandlers } from "../runtime/peer-port.ts";
+import { forwardHandler } from "./forward.ts";
+
+export interface PeerHandlerParts extends Omit<PeerHandlers, "forward"> {
+  /** Those that serve here, not those that forward. */
+  readonly localEndpoints: readonly Endpoint[];
+  readonly controller: Pick<ControllerService, "isController">;
+}
+
+/** Everything that other brokers may ask of this one. */
+export function peerHandlers({ localEndpoints, controller, ...others }: PeerHandlerParts): PeerHandlers {
+  return { ...others, forward: forwardHandler(localEndpoints, controller) };
+}
