@@ -15,8 +15,13 @@ const debianNeeds = {
   kcat: { packages: ["kcat"], present: () => onPath("kcat"), what: "kcat, an outside client for the tests" },
   nginx: {
     packages: ["nginx-light"],
-    present: () => onPath("nginx") || existsSync("/usr/sbin/nginx"),
+    present: () => onPath("nginx"),
     what: "nginx, for the access-log example",
+  },
+  docker: {
+    packages: ["docker.io", "docker-compose", "debootstrap"],
+    present: () => ["dockerd", "docker-compose", "debootstrap"].every(onPath),
+    what: "Docker, docker-compose and debootstrap, for the container tests",
   },
   wrk: { packages: ["wrk"], present: () => onPath("wrk"), what: "wrk, which loads nginx in the access-log example" },
 };
@@ -47,7 +52,7 @@ function say(line) {
 }
 
 function onPath(command) {
-  return (process.env.PATH ?? "").split(delimiter).some((folder) => {
+  return [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin"].some((folder) => {
     try {
       accessSync(join(folder, command), constants.X_OK);
       return true;
