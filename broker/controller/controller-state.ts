@@ -92,7 +92,6 @@ export function withPartitions(state: ControllerState, changes: readonly Partiti
   for (const { topic, record } of changes) {
     const known = topics.get(topic)?.partitions[record.partition];
     if (known === undefined || record.stateVersion < known.stateVersion) continue;
-    invariant(record.leaderEpoch >= known.leaderEpoch, "a leader epoch only rises", () => ({ topic, known, record }));
     const partitions = copied.get(topic) ?? [...topics.get(topic)!.partitions];
     partitions[record.partition] = record;
     copied.set(topic, partitions);

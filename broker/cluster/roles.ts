@@ -1,0 +1,84 @@
+import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
+import type { PartitionRecord } from "../../protocol/peer/messages.ts";
+import type { AssignedReplica, PartitionRef } from "../partition/contract.ts";
+import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { ClusterImage, TopicImage } from "./contract.ts";
+import { sameConfig } from "./image.ts";
+
+/** A topic's settings in force, from its own and the dynamic settings of brokers. */
+export type ResolveSettings = (topicConfig: Readonly<Record<string, string>>, brokerConfigs: ClusterImage["brokerConfigs"]) => TopicSettings;
+
+/** A replica on this broker's disks, whatever its role. */
+export interface LocalReplica {
+  readonly ref: PartitionRef;
+  readonly topicId: TopicId;
+}
+
+/** What this broker has to do because the image changed, in the order of the fields. */
+export interface RoleChanges {
+  readonly withdraw: readonly (LocalReplica & { readonly deleteLog: boolean })[];
+  readonly settings: readonly { readonly topic: string; readonly settings: TopicSettings }[];
+  readonly assign: readonly AssignedReplica[];
+}
+
+export interface RoleInput {
+  readonly self: BrokerId;
+  readonly before: ClusterImage;
+  readonly after: ClusterImage;
+  /**
+   * After a full update everything is assigned again (it may come after the roles were given up with a session), and what lies on the disks without being ours any more is withdrawn: topics
+   * deleted while this broker was away.
+   */
+  readonly full: boolean;
+  readonly local: readonly LocalReplica[];
+  readonly resolve: ResolveSettings;
+}
+
+export function roleChanges({ self, before, after, full, local, resolve }: RoleInput): RoleChanges {
+  const withdraw = new Map<string, LocalReplica & { readonly deleteLog: boolean }>();
+  const withdrawn = (replica: LocalReplica) => withdraw.set(`${replica.topicId}:${replica.ref.partition}`, { ...replica, deleteLog: true });
+  const settings: { topic: string; settings: TopicSettings }[] = [];
+  const assign: AssignedReplica[] = [];
+
+  for (const topic of before.topics.values()) {
+    const now = after.topics.get(topic.name);
+    if (now === topic) continue;
+    for (const { partition } of ownReplicas(topic, self))
+      if (!isReplica(after, topic.id, partition, self)) withdrawn({ ref: { topic: topic.name, partition }, topicId: topic.id });
+  }
+  if (full) for (const replica of local) if (!isReplica(after, replica.topicId, replica.ref.partition, self)) withdrawn(replica);
+
+  const brokerConfigsChanged = !sameBrokerConfigs(before, after);
+  for (const topic of after.topics.values()) {
+    const previous = before.topics.get(topic.name);
+    const known = previous?.id === topic.id ? previous : undefined;
+    if (known === topic && !full && !brokerConfigsChanged) continue;
+    const own = ownReplicas(topic, self);
+    if (own.length === 0) continue;
+    const resolved = resolve(topic.config, after.brokerConfigs);
+    if (known !== undefined && (brokerConfigsChanged || !sameConfig(known.config, topic.config)))
+      settings.push({ topic: topic.name, settings: resolved });
+    for (const state of own)
+      if (full || known?.partitions[state.partition] !== state)
+        assign.push({ topic: topic.name, topicId: topic.id, state, settings: resolved });
+  }
+  return { withdraw: [...withdraw.values()], settings, assign };
+}
+
+function ownReplicas(topic: TopicImage, self: BrokerId): PartitionRecord[] {
+  return topic.partitions.filter(({ replicas }) => replicas.includes(self));
+}
+
+function isReplica(image: ClusterImage, topicId: TopicId, partition: number, self: BrokerId): boolean {
+  const topic = image.topics.get(image.topicNames.get(topicId) ?? "");
+  return topic?.partitions[partition]?.replicas.includes(self) === true;
+}
+
+function sameBrokerConfigs(before: ClusterImage, after: ClusterImage): boolean {
+  if (before.brokerConfigs === after.brokerConfigs) return true;
+  if (before.brokerConfigs.size !== after.brokerConfigs.size) return false;
+  return [...before.brokerConfigs].every(([key, config]) => {
+    const other = after.brokerConfigs.get(key);
+    return other !== undefined && sameConfig(config, other);
+  });
+}

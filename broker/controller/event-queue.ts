@@ -1,0 +1,65 @@
+/** The queue is full, or closed: the request was not begun. */
+export class EventRefused extends Error {
+  override readonly name = "EventRefused";
+}
+
+interface Waiting {
+  readonly key: string | null;
+  run: () => Promise<void>;
+  readonly refuse: (reason: EventRefused) => void;
+}
+
+/**
+ * Runs one thing at a time, in order of arrival: what makes the controller's decisions rest on a state that nobody changes meanwhile. Signals with the same key that wait are one.
+ */
+export class EventQueue {
+  readonly #waiting: Waiting[] = [];
+  readonly #waitingMax: number;
+  /** What a signal's failure leads to. Failures of requests go to who asked. */
+  readonly #onFailure: (key: string, error: unknown) => void;
+  #running = false;
+  #closed = false;
+
+  constructor(options: { readonly waitingMax: number; readonly onFailure: (key: string, error: unknown) => void }) {
+    this.#waitingMax = options.waitingMax;
+    this.#onFailure = options.onFailure;
+  }
+
+  /** Never refused for want of room: there are only as many keys as kinds of events and brokers. The newest `run` of a key is the one that runs. */
+  signal(key: string, run: () => Promise<void>): void {
+    if (this.#closed) return;
+    const guarded = () =>
+      run().catch((error) => {
+        if (!this.#closed) this.#onFailure(key, error);
+      });
+    const same = this.#waiting.find((event) => event.key === key);
+    if (same !== undefined) same.run = guarded;
+    else this.#add({ key, run: guarded, refuse: () => {} });
+  }
+
+  /** Rejects with EventRefused when more than `waitingMax` wait, or when the queue is closed before its turn. */
+  ask<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(new EventRefused("no longer the controller"));
+    if (this.#waiting.length >= this.#waitingMax) return Promise.reject(new EventRefused(`${this.#waitingMax} requests wait already`));
+    return new Promise<T>((resolve, reject) => {
+      this.#add({ key: null, run: () => run().then(resolve, reject), refuse: reject });
+    });
+  }
+
+  /** Drops what waits; what runs goes on until its next step fails. */
+  close(): void {
+    this.#closed = true;
+    for (const { refuse } of this.#waiting.splice(0)) refuse(new EventRefused("no longer the controller"));
+  }
+
+  #add(event: Waiting): void {
+    this.#waiting.push(event);
+    if (!this.#running) void this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    this.#running = true;
+    for (let event = this.#waiting.shift(); event !== undefined; event = this.#waiting.shift()) await event.run();
+    this.#running = false;
+  }
+}

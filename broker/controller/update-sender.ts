@@ -1,0 +1,196 @@
+import type { Clock, Timer } from "../../protocol/base/clock.ts";
+import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
+import { InvariantViolation } from "../../protocol/base/invariant.ts";
+import type { Logger } from "../../protocol/base/logger.ts";
+import { loop } from "../../protocol/base/loop.ts";
+import type { Random } from "../../protocol/base/random.ts";
+import type { Address } from "../../protocol/base/transport.ts";
+import type { MetadataUpdateRequest, MetadataUpdateResponse } from "../../protocol/peer/messages.ts";
+import type { PeerRequester } from "../runtime/peer-port.ts";
+import type { ControllerState } from "./controller-state.ts";
+import { allDirty, type DirtySet, isClean, mergeDirty, nothingDirty, type Sender, updatesFor } from "./dirty-set.ts";
+
+export interface UpdateSenderParts {
+  readonly peers: PeerRequester;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** The latest; read at the moment of sending. */
+  readonly state: () => ControllerState;
+  readonly events: UpdateEvents;
+}
+
+export interface UpdateEvents {
+  /** A live broker cannot take up these replicas. */
+  replicasOffline(broker: BrokerId, brokerEpoch: number, replicas: readonly { readonly topicId: TopicId; readonly partition: number }[]): void;
+  /** A broker knows a newer controller. */
+  deposed(): void;
+}
+
+/** How long one update may stay unanswered before it is sent again. A broker takes up its roles before it answers. */
+const requestTimeoutMs = 30_000;
+const pauseMinMs = 20;
+const pauseMaxMs = 1_000;
+
+/**
+ * Tells every live broker what changed: one update under way per broker, each made of the latest state of what that broker lacks, repeated until it is acknowledged or that registration is
+ * gone. The first after a registration, or from a new controller, is full.
+ */
+export class UpdateSender {
+  readonly #sender: Sender;
+  readonly #parts: UpdateSenderParts;
+  readonly #channels = new Map<BrokerId, Channel>();
+  readonly #waiters = new Set<() => void>();
+  #changeNumber = 0;
+  #stopped = false;
+
+  constructor(sender: Sender, parts: UpdateSenderParts) {
+    this.#sender = sender;
+    this.#parts = parts;
+  }
+
+  /** Adds channels for registrations that are new in the state and ends those of registrations that are gone. Call after each change of the brokers. */
+  brokersChanged(): void {
+    const { brokers } = this.#parts.state();
+    for (const [id, channel] of this.#channels) {
+      if (brokers.get(id)?.epoch === channel.brokerEpoch) continue;
+      channel.end();
+      this.#channels.delete(id);
+    }
+    for (const { id, epoch } of brokers.values()) {
+      if (this.#channels.has(id)) continue;
+      const channel = new Channel(id, epoch, this.#sender, this.#parts, () => this.#wake());
+      this.#channels.set(id, channel);
+      channel.mark(allDirty, this.#changeNumber);
+    }
+    this.#wake();
+  }
+
+  /** Every live broker is to learn of this. Returns the change's number, for `acknowledged`. */
+  changed(dirty: DirtySet): number {
+    this.#changeNumber++;
+    for (const channel of this.#channels.values()) channel.mark(dirty, this.#changeNumber);
+    return this.#changeNumber;
+  }
+
+  /** Resolves true once every live broker has acknowledged the change; false after `timeoutMs`, or when `stop` was called. */
+  acknowledged(changeNumber: number, timeoutMs: number): Promise<boolean> {
+    const isKnown = () => [...this.#channels.values()].every((channel) => channel.acknowledgedNumber >= changeNumber);
+    if (isKnown()) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const settle = (known: boolean) => {
+        timer.cancel();
+        this.#waiters.delete(check);
+        resolve(known);
+      };
+      const check = () => {
+        if (this.#stopped) settle(false);
+        else if (isKnown()) settle(true);
+      };
+      const timer: Timer = this.#parts.clock.schedule(timeoutMs, () => settle(false));
+      this.#waiters.add(check);
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const channel of this.#channels.values()) channel.end();
+    this.#channels.clear();
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const check of [...this.#waiters]) check();
+  }
+}
+
+class Channel {
+  readonly brokerEpoch: number;
+  readonly #id: BrokerId;
+  readonly #sender: Sender;
+  readonly #parts: UpdateSenderParts;
+  readonly #onAcknowledged: () => void;
+  readonly #abort = new AbortController();
+  #dirty: DirtySet = nothingDirty;
+  #markedNumber = 0;
+  #acknowledgedNumber = -1;
+  #isSending = false;
+  #sequence = 0;
+
+  constructor(id: BrokerId, brokerEpoch: number, sender: Sender, parts: UpdateSenderParts, onAcknowledged: () => void) {
+    this.#id = id;
+    this.brokerEpoch = brokerEpoch;
+    this.#sender = sender;
+    this.#parts = parts;
+    this.#onAcknowledged = onAcknowledged;
+  }
+
+  get acknowledgedNumber(): number {
+    return this.#acknowledgedNumber;
+  }
+
+  mark(dirty: DirtySet, changeNumber: number): void {
+    this.#dirty = mergeDirty(this.#dirty, dirty);
+    this.#markedNumber = changeNumber;
+    if (!this.#isSending) this.#start();
+  }
+
+  end(): void {
+    this.#abort.abort(new Error("the broker's registration is gone, or the controller resigned"));
+  }
+
+  /** A turn of the loop later, so that changes made together go out together. */
+  #start(): void {
+    this.#isSending = true;
+    const { clock } = this.#parts;
+    clock.schedule(0, () => void this.#sendAll());
+  }
+
+  async #sendAll(): Promise<void> {
+    const { clock, random, log } = this.#parts;
+    const done = new AbortController();
+    const signal = AbortSignal.any([this.#abort.signal, done.signal]);
+    const step = async () => {
+      if (isClean(this.#dirty)) done.abort();
+      else await this.#sendOnce();
+    };
+    await loop(`metadata update to broker ${this.#id}`, step, { clock, random, log, signal, pauseMinMs, pauseMaxMs });
+    this.#isSending = false;
+    // marked between the last look and here
+    if (!this.#abort.signal.aborted && !isClean(this.#dirty)) this.#start();
+  }
+
+  async #sendOnce(): Promise<void> {
+    const { state, events } = this.#parts;
+    const current = state();
+    const broker = current.brokers.get(this.#id);
+    if (broker?.epoch !== this.brokerEpoch) return this.end();
+    const sending = this.#dirty;
+    const number = this.#markedNumber;
+    this.#dirty = nothingDirty;
+    const to = { sender: this.#sender, brokerEpoch: this.brokerEpoch, nextSequence: () => this.#sequence++ };
+    try {
+      for (const update of updatesFor(current, sending, to)) {
+        const offline = await this.#request(broker.peer, update);
+        if (this.#abort.signal.aborted) return;
+        if (offline.length > 0) events.replicasOffline(this.#id, this.brokerEpoch, offline);
+      }
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error;
+      // whether it arrived is unknown: say it again, with what has changed since
+      this.#dirty = mergeDirty(sending, this.#dirty);
+      throw error;
+    }
+    this.#acknowledgedNumber = number;
+    this.#onAcknowledged();
+  }
+
+  async #request(to: Address, update: MetadataUpdateRequest): Promise<MetadataUpdateResponse["offline"]> {
+    const { peers, events } = this.#parts;
+    const options = { timeoutMs: requestTimeoutMs, lane: "control", signal: this.#abort.signal } as const;
+    const { body } = await peers.request(to, "metadata-update", update, options);
+    if (body.error === "STALE_CONTROLLER_EPOCH" && !this.#abort.signal.aborted) events.deposed();
+    if (body.error !== "NONE") throw new Error(`broker ${this.#id} refused the update: ${body.error} ${body.message}`);
+    return body.offline;
+  }
+}
