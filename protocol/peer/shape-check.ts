@@ -1,0 +1,188 @@
+import type { TopicId } from "../base/ids.ts";
+import { kafkaErrors } from "../errors/kafka-errors.ts";
+import type {
+  BrokerRecord,
+  ControlledShutdownRequest,
+  ControlledShutdownResponse,
+  ForwardRequest,
+  IsrChangedRequest,
+  MetadataUpdateRequest,
+  MetadataUpdateResponse,
+  PartitionRecord,
+  PeerKind,
+  PeerRequest,
+  PeerResponse,
+  PeerStatus,
+  ReplicaFetchedPartition,
+  ReplicaFetchPartition,
+  ReplicaFetchRequest,
+  ReplicaFetchResponse,
+  TopicRecord,
+} from "./messages.ts";
+import { array, flag, integer, keyOf, type Mismatch, matching, nullable, object, record, type Shape, text } from "./shape.ts";
+
+const int32Max = 2 ** 31 - 1;
+
+/** Far above any cluster there is; what is really possible is bounded by the frame. */
+const brokersMax = 10_000;
+const partitionsMax = 1_000_000;
+const topicsMax = 1_000_000;
+const settingsMax = 10_000;
+
+const brokerId = integer(0, int32Max);
+const brokerIdOrNone = integer(-1, int32Max);
+const brokerEpoch = integer(-1, Number.MAX_SAFE_INTEGER);
+const leaderEpoch = integer(-1, int32Max);
+const offset = integer(-1, Number.MAX_SAFE_INTEGER);
+const partition = integer(0, int32Max);
+const version = integer(-1, int32Max);
+const bytes = integer(0, int32Max);
+const port = integer(0, 65_535);
+const host = text(1024);
+const listenerName = text(255);
+const topicName = text(249);
+const topicId = matching<TopicId>(/^[A-Za-z0-9_-]{22}$/, "a topic id of 22 characters");
+const error = keyOf(kafkaErrors, "the name of a protocol error");
+const message = text(65_536);
+const replicas = array(brokerId, brokersMax);
+const settings = record(text(65_536), settingsMax, 1024);
+
+const status = { error, message } as const;
+const peerStatus = object<PeerStatus>(status);
+
+const replicaFetchRequest = object<ReplicaFetchRequest>({
+  brokerId,
+  brokerEpoch,
+  maxWaitMs: integer(0, int32Max),
+  minBytes: bytes,
+  maxBytes: bytes,
+  partitions: array(
+    object<ReplicaFetchPartition>({
+      topicId,
+      partition,
+      leaderEpoch,
+      fetchOffset: offset,
+      lastFetchedEpoch: leaderEpoch,
+      logStartOffset: offset,
+    }),
+    partitionsMax,
+  ),
+});
+
+const replicaFetchResponse = object<ReplicaFetchResponse>({
+  ...status,
+  partitions: array(
+    object<ReplicaFetchedPartition>({
+      topicId,
+      partition,
+      error,
+      leaderEpoch,
+      highWatermark: offset,
+      logStartOffset: offset,
+      diverging: nullable(object({ epoch: leaderEpoch, endOffset: offset })),
+      recordsBytes: bytes,
+    }),
+    partitionsMax,
+  ),
+});
+
+const brokerRecord = object<BrokerRecord>({
+  id: brokerId,
+  epoch: brokerEpoch,
+  rack: nullable(text(1024)),
+  endpoints: array(object({ listener: listenerName, host, port }), 1000),
+  peer: object({ host, port }),
+});
+
+const partitionRecord = object<PartitionRecord>({
+  partition,
+  leader: brokerIdOrNone,
+  leaderEpoch,
+  isr: replicas,
+  replicas,
+  stateVersion: version,
+  leaderRecovering: flag,
+});
+
+const topicRecord = object<TopicRecord>({
+  name: topicName,
+  id: topicId,
+  partitions: array(partitionRecord, partitionsMax),
+  config: settings,
+});
+
+const metadataUpdateRequest = object<MetadataUpdateRequest>({
+  controllerId: brokerIdOrNone,
+  controllerEpoch: integer(-1, int32Max),
+  brokerEpoch,
+  sequence: integer(0, Number.MAX_SAFE_INTEGER),
+  full: flag,
+  more: flag,
+  brokers: array(brokerRecord, brokersMax),
+  topics: array(topicRecord, topicsMax),
+  deletedTopics: array(object({ name: topicName, id: topicId }), topicsMax),
+  brokerConfigs: nullable(record(settings, brokersMax, 16)),
+});
+
+const metadataUpdateResponse = object<MetadataUpdateResponse>({
+  ...status,
+  offline: array(object({ topicId, partition }), partitionsMax),
+});
+
+const forwardRequest = object<ForwardRequest>({
+  apiKey: integer(0, 32_767),
+  apiVersion: integer(0, 32_767),
+  clientId: nullable(text(32_767)),
+  listener: listenerName,
+});
+
+const controlledShutdownRequest = object<ControlledShutdownRequest>({ brokerId, brokerEpoch });
+
+const controlledShutdownResponse = object<ControlledShutdownResponse>({
+  ...status,
+  remaining: array(object({ topic: topicName, partition }), partitionsMax),
+});
+
+const isrChangedRequest = object<IsrChangedRequest>({
+  brokerId,
+  brokerEpoch,
+  partitions: array(object({ topicId, partition, leaderEpoch, isr: replicas, stateVersion: version }), partitionsMax),
+});
+
+/** Every kind, both ways. */
+const shapes: { readonly [K in PeerKind]: { readonly request: Shape<PeerRequest<K>>; readonly response: Shape<PeerResponse<K>> } } = {
+  "replica-fetch": { request: replicaFetchRequest, response: replicaFetchResponse },
+  "metadata-update": { request: metadataUpdateRequest, response: metadataUpdateResponse },
+  forward: { request: forwardRequest, response: peerStatus },
+  "controlled-shutdown": { request: controlledShutdownRequest, response: controlledShutdownResponse },
+  "isr-changed": { request: isrChangedRequest, response: peerStatus },
+};
+
+/** A body from another broker that is not what its kind declares. */
+export class ShapeMismatch extends Error {
+  override readonly name = "ShapeMismatch";
+
+  constructor(what: string, { path, reason }: Mismatch) {
+    super(`${what}${path === "" ? "" : `: ${path}`} must be ${reason}`);
+  }
+}
+
+export function isPeerKind(kind: string): kind is PeerKind {
+  return Object.hasOwn(shapes, kind);
+}
+
+/** Throws ShapeMismatch, which names the field. */
+export function checkedRequest<K extends PeerKind>(kind: K, body: unknown): PeerRequest<K> {
+  return checked(`${kind} request`, shapes[kind].request, body) as PeerRequest<K>;
+}
+
+/** Throws ShapeMismatch, which names the field. */
+export function checkedResponse<K extends PeerKind>(kind: K, body: unknown): PeerResponse<K> {
+  return checked(`${kind} response`, shapes[kind].response, body) as PeerResponse<K>;
+}
+
+export function checked<T>(what: string, shape: Shape<T>, value: unknown): T {
+  const mismatch = shape.check(value);
+  if (mismatch !== null) throw new ShapeMismatch(what, mismatch);
+  return value as T;
+}
