@@ -1,4 +1,9 @@
-import { type ApiVersionsRequest, type ApiVersionsResponse, apiVersionsRequest, apiVersionsResponse } from "../../protocol/messages/api-versions.ts";
+import {
+  type ApiVersionsRequest,
+  type ApiVersionsResponse,
+  apiVersionsRequest,
+  apiVersionsResponse,
+} from "../../protocol/messages/api-versions.ts";
 import { encodeWhole } from "../../protocol/schema/message.ts";
 import type { Api, Endpoint } from "./api.ts";
 
@@ -7,7 +12,9 @@ import type { Api, Endpoint } from "./api.ts";
  * Version notes: 0-2 carry nothing in the request. From 3 on the client names its software (KIP-511); a malformed name is INVALID_REQUEST.
  * Features (tagged, 3 on) stay empty: none is finalized. A request in a version we do not know is answered in version 0 by the dispatcher, with `unsupportedApiVersions`.
  */
-export function apiVersionsApi(served: () => readonly Pick<Endpoint, "apiKey" | "versions">[]): Api<ApiVersionsRequest, ApiVersionsResponse> {
+export function apiVersionsApi(
+  served: () => readonly Pick<Endpoint, "apiKey" | "versions">[],
+): Api<ApiVersionsRequest, ApiVersionsResponse> {
   return {
     request: apiVersionsRequest,
     response: apiVersionsResponse,
@@ -29,7 +36,10 @@ export function isSoftwareName(text: string): boolean {
   return /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$/.test(text);
 }
 
-function answer(errorCode: ApiVersionsResponse["errorCode"], served: readonly Pick<Endpoint, "apiKey" | "versions">[]): ApiVersionsResponse {
+function answer(
+  errorCode: ApiVersionsResponse["errorCode"],
+  served: readonly Pick<Endpoint, "apiKey" | "versions">[],
+): ApiVersionsResponse {
   return {
     errorCode,
     apiKeys: served

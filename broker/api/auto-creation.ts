@@ -33,7 +33,8 @@ export function autoTopicCreation({ isEnabled, createTopics, signal, log }: Auto
     const answer = await createTopics.serve(body, context);
     for (const { errorCode, errorMessage } of createTopicsResponse.read(new Reader(Buffer.concat(answer ?? [])), version).topics) {
       if (errorCode === "NONE") log.info({ topic: name }, "created a topic on its first mention");
-      else if (errorCode !== "TOPIC_ALREADY_EXISTS") log.warn({ topic: name, error: errorCode, reason: errorMessage }, "could not create a topic on its first mention");
+      else if (errorCode !== "TOPIC_ALREADY_EXISTS")
+        log.warn({ topic: name, error: errorCode, reason: errorMessage }, "could not create a topic on its first mention");
     }
   };
   return {

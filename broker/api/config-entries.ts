@@ -27,9 +27,7 @@ export function configEntry(config: DescribedConfig, asked: { readonly synonyms:
     isDefault: config.isDefault,
     configSource: configSourceCodes[config.source],
     isSensitive: config.isSensitive,
-    synonyms: asked.synonyms
-      ? config.synonyms.map(({ name, value, source }) => ({ name, value, source: configSourceCodes[source] }))
-      : [],
+    synonyms: asked.synonyms ? config.synonyms.map(({ name, value, source }) => ({ name, value, source: configSourceCodes[source] })) : [],
     configType: configTypeCodes[config.type],
     documentation: asked.documentation ? config.documentation : null,
   };

@@ -1,6 +1,11 @@
 import { zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import { type CreateTopicsRequest, type CreateTopicsResponse, createTopicsRequest, createTopicsResponse } from "../../protocol/messages/create-topics.ts";
+import {
+  type CreateTopicsRequest,
+  type CreateTopicsResponse,
+  createTopicsRequest,
+  createTopicsResponse,
+} from "../../protocol/messages/create-topics.ts";
 import type { ControllerService, CreatedTopic, TopicCreation, Verdict } from "../controller/contract.ts";
 import type { DescribedConfig } from "../runtime/config/describe.ts";
 import type { ConfigTexts } from "../runtime/config/resolve.ts";
@@ -41,7 +46,8 @@ export function createTopicsApi(
 /** KIP-464: before version 4 only a given assignment may stand for the numbers. */
 function refuseDefaults(topic: TopicRequest, version: number): TopicResponse | null {
   if (version >= 4 || topic.assignments.length > 0) return null;
-  if (topic.numPartitions === -1) return failure(topic, "INVALID_PARTITIONS", "The number of partitions may be left out from version 4 on.");
+  if (topic.numPartitions === -1)
+    return failure(topic, "INVALID_PARTITIONS", "The number of partitions may be left out from version 4 on.");
   if (topic.replicationFactor === -1)
     return failure(topic, "INVALID_REPLICATION_FACTOR", "The replication factor may be left out from version 4 on.");
   return null;

@@ -1,6 +1,11 @@
 import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
-import { type DeleteTopicsRequest, type DeleteTopicsResponse, deleteTopicsRequest, deleteTopicsResponse } from "../../protocol/messages/delete-topics.ts";
+import {
+  type DeleteTopicsRequest,
+  type DeleteTopicsResponse,
+  deleteTopicsRequest,
+  deleteTopicsResponse,
+} from "../../protocol/messages/delete-topics.ts";
 import type { ControllerService } from "../controller/contract.ts";
 import type { ControllerApi } from "./api.ts";
 import { answerInPlace, repeated } from "./item-answers.ts";
@@ -17,7 +22,9 @@ interface NamedTopic {
  * Behavior: deletes each topic or says why not. Named twice in one request, or both by name and by id: INVALID_REQUEST.
  * Version notes: before 3 a broker with deletion disabled says INVALID_REQUEST, then TOPIC_DELETION_DISABLED; messages since 5; by id since 6 (KIP-516).
  */
-export function deleteTopicsApi(controller: Pick<ControllerService, "deleteTopics">): ControllerApi<DeleteTopicsRequest, DeleteTopicsResponse> {
+export function deleteTopicsApi(
+  controller: Pick<ControllerService, "deleteTopics">,
+): ControllerApi<DeleteTopicsRequest, DeleteTopicsResponse> {
   return {
     request: deleteTopicsRequest,
     response: deleteTopicsResponse,

@@ -8,12 +8,18 @@ import {
 } from "../../protocol/messages/describe-configs.ts";
 import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
 import { topicNameFault } from "../controller/topic-validation.ts";
-import { type DescribedConfig, describeBrokerConfigs, describeDefaultBrokerConfigs, describeTopicConfigs } from "../runtime/config/describe.ts";
+import {
+  type DescribedConfig,
+  describeBrokerConfigs,
+  describeDefaultBrokerConfigs,
+  describeTopicConfigs,
+} from "../runtime/config/describe.ts";
 import type { ConfigTexts } from "../runtime/config/resolve.ts";
 import type { Api } from "./api.ts";
 import { brokerLayers, configEntry, resourceType } from "./config-entries.ts";
 
 type ResourceRequest = DescribeConfigsRequest["resources"][number];
+type Result = DescribeConfigsResponse["results"][number];
 
 export interface OwnConfig {
   readonly brokerId: BrokerId;
@@ -26,21 +32,22 @@ export interface OwnConfig {
  * asked of that broker: here they are INVALID_REQUEST.
  * Version notes: 0 says only whether a value is the default; since 1 where it comes from and, when asked, where else it could; since 3 its type and, when asked, documentation.
  */
-export function describeConfigsApi(images: Pick<ImageSource, "current">, own: OwnConfig): Api<DescribeConfigsRequest, DescribeConfigsResponse> {
+export function describeConfigsApi(
+  images: Pick<ImageSource, "current">,
+  own: OwnConfig,
+): Api<DescribeConfigsRequest, DescribeConfigsResponse> {
   return {
     request: describeConfigsRequest,
     response: describeConfigsResponse,
     async handle({ resources, includeSynonyms, includeDocumentation }) {
       const asked = { synonyms: includeSynonyms, documentation: includeDocumentation };
-      const results = resources.map((resource) => {
+      const results = resources.map((resource): Result => {
+        const { resourceType: type, resourceName } = resource;
         const found = describeResource(resource, images.current, own);
-        return {
-          errorCode: found.error ?? "NONE",
-          errorMessage: found.error === null ? null : (found.message ?? null),
-          resourceType: resource.resourceType,
-          resourceName: resource.resourceName,
-          configs: found.error === null ? found.configs.map((config) => configEntry(config, asked)) : [],
-        };
+        if (found.error !== null)
+          return { errorCode: found.error, errorMessage: found.message ?? null, resourceType: type, resourceName, configs: [] };
+        const configs = found.configs.map((config) => configEntry(config, asked));
+        return { errorCode: "NONE", errorMessage: null, resourceType: type, resourceName, configs };
       });
       return { throttleTimeMs: 0, results };
     },
@@ -62,7 +69,10 @@ function describeResource(
   if (type !== resourceType.broker) return refuse("INVALID_REQUEST", `Resource type ${type} has no settings here.`);
   if (resourceName === "") return { error: null, configs: describeDefaultBrokerConfigs(layers.dynamicDefault, configurationKeys) };
   if (resourceName === String(own.brokerId)) return { error: null, configs: describeBrokerConfigs(layers, configurationKeys) };
-  return refuse("INVALID_REQUEST", `This is broker ${own.brokerId}; it can tell its own settings and the default of all brokers, not those of "${resourceName}".`);
+  return refuse(
+    "INVALID_REQUEST",
+    `This is broker ${own.brokerId}; it can tell its own settings and the default of all brokers, not those of "${resourceName}".`,
+  );
 }
 
 function refuse(error: KafkaError, message: string) {

@@ -56,14 +56,19 @@ interface PageOptions {
   readonly namedByClient: boolean;
 }
 
-function page(image: ClusterImage, listener: string, { names, cursor, limit, namedByClient }: PageOptions): Pick<DescribeTopicPartitionsResponse, "topics" | "nextCursor"> {
+function page(
+  image: ClusterImage,
+  listener: string,
+  { names, cursor, limit, namedByClient }: PageOptions,
+): Pick<DescribeTopicPartitionsResponse, "topics" | "nextCursor"> {
   const topics: TopicResponse[] = [];
   let remaining = limit;
   for (const name of names) {
     if (remaining === 0) return { topics, nextCursor: { topicName: name, partitionIndex: 0 } };
     const topic = image.topics.get(name);
     if (topic === undefined) {
-      if (namedByClient) topics.push(unknownTopic(name, topicNameFault(name) === null ? "UNKNOWN_TOPIC_OR_PARTITION" : "INVALID_TOPIC_EXCEPTION"));
+      if (namedByClient)
+        topics.push(unknownTopic(name, topicNameFault(name) === null ? "UNKNOWN_TOPIC_OR_PARTITION" : "INVALID_TOPIC_EXCEPTION"));
       continue;
     }
     const start = cursor?.topicName === name ? cursor.partitionIndex : 0;
@@ -92,5 +97,12 @@ function describeTopic(image: ClusterImage, listener: string, topic: TopicImage,
 }
 
 function unknownTopic(name: string, errorCode: TopicResponse["errorCode"]): TopicResponse {
-  return { errorCode, name, topicId: zeroTopicId, isInternal: isInternalTopic(name), partitions: [], topicAuthorizedOperations: allTopicOperations };
+  return {
+    errorCode,
+    name,
+    topicId: zeroTopicId,
+    isInternal: isInternalTopic(name),
+    partitions: [],
+    topicAuthorizedOperations: allTopicOperations,
+  };
 }

@@ -1,5 +1,10 @@
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
-import { type ElectLeadersRequest, type ElectLeadersResponse, electLeadersRequest, electLeadersResponse } from "../../protocol/messages/elect-leaders.ts";
+import {
+  type ElectLeadersRequest,
+  type ElectLeadersResponse,
+  electLeadersRequest,
+  electLeadersResponse,
+} from "../../protocol/messages/elect-leaders.ts";
 import type { ControllerService, Verdict } from "../controller/contract.ts";
 import type { ControllerApi } from "./api.ts";
 
@@ -10,7 +15,9 @@ type Elected = Verdict & { readonly topic: string; readonly partition: number };
  * Behavior: makes the preferred replica lead (or, unclean, any live one where there is no leader). Null asks for all partitions; those that need no election are then left out of the answer.
  * Version notes: the kind of election and an error for the whole request since 1 (KIP-460); 0 is always preferred and has errors by partition only.
  */
-export function electLeadersApi(controller: Pick<ControllerService, "electLeaders">): ControllerApi<ElectLeadersRequest, ElectLeadersResponse> {
+export function electLeadersApi(
+  controller: Pick<ControllerService, "electLeaders">,
+): ControllerApi<ElectLeadersRequest, ElectLeadersResponse> {
   return {
     request: electLeadersRequest,
     response: electLeadersResponse,
@@ -19,7 +26,8 @@ export function electLeadersApi(controller: Pick<ControllerService, "electLeader
       const { electionType, topicPartitions, timeoutMs } = request;
       const kind = electionKind(electionType);
       if (kind === null) return refused(request, "INVALID_REQUEST", `There is no election type ${electionType}.`);
-      const partitions = topicPartitions?.flatMap(({ topic, partitions: numbers }) => numbers.map((partition) => ({ topic, partition }))) ?? null;
+      const partitions =
+        topicPartitions?.flatMap(({ topic, partitions: numbers }) => numbers.map((partition) => ({ topic, partition }))) ?? null;
       const elected = await controller.electLeaders(kind, partitions, { timeoutMs: Math.max(0, timeoutMs), validateOnly: false });
       const told = partitions === null ? elected.filter(({ error }) => error !== "ELECTION_NOT_NEEDED") : elected;
       return { throttleTimeMs: 0, errorCode: "NONE", replicaElectionResults: byTopic(told) };

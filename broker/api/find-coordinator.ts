@@ -23,7 +23,8 @@ export interface CoordinatorFinder {
 export function findCoordinatorApi(finder: CoordinatorFinder): Api<FindCoordinatorRequest, FindCoordinatorResponse> {
   const answerFor = async (keyType: number, key: string, listener: string) => {
     const kind = coordinatorKind(keyType);
-    if (kind === null) return { key, ...nowhere, errorCode: "INVALID_REQUEST", errorMessage: `no coordinator for key type ${keyType}` } as const;
+    if (kind === null)
+      return { key, ...nowhere, errorCode: "INVALID_REQUEST", errorMessage: `no coordinator for key type ${keyType}` } as const;
     const found = await finder.find(kind, key, listener);
     if (found.error !== null) return { key, ...nowhere, errorCode: found.error, errorMessage: found.message ?? null };
     const { nodeId, host, port } = found.node;
@@ -48,3 +49,6 @@ function coordinatorKind(keyType: number): CoordinatorKind | null {
   if (keyType === 0) return "group";
   return keyType === 1 ? "transaction" : null;
 }
+
+/** While no group is coordinated anywhere: clients ask again. */
+export const noCoordinators: CoordinatorFinder = { find: async () => ({ error: "COORDINATOR_NOT_AVAILABLE" }) };

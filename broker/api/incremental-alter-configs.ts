@@ -80,6 +80,10 @@ function changedResource(type: number, name: string): ConfigChange["resource"] |
   return /^\d{1,9}$/.test(name) ? { kind: "broker", id: Number(name) } : `A broker's id is a number, not "${name}".`;
 }
 
-function response({ resourceType: type, resourceName }: ResourceRequest, errorCode: KafkaErrorCode, errorMessage: string | null): ResourceResponse {
+function response(
+  { resourceType: type, resourceName }: ResourceRequest,
+  errorCode: KafkaErrorCode,
+  errorMessage: string | null,
+): ResourceResponse {
   return { errorCode, errorMessage, resourceType: type, resourceName };
 }

@@ -22,7 +22,10 @@ export async function answerInPlace<T, A>(
   const refusals = items.map(refuse);
   const accepted = items.filter((_, i) => refusals[i] === null);
   const answers = accepted.length === 0 ? [] : await act(accepted);
-  invariant(answers.length === accepted.length, "every accepted item was answered", () => ({ items: accepted.length, answers: answers.length }));
+  invariant(answers.length === accepted.length, "every accepted item was answered", () => ({
+    items: accepted.length,
+    answers: answers.length,
+  }));
   let next = 0;
   return refusals.map((refusal) => refusal ?? answers[next++]!);
 }

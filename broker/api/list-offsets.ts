@@ -1,5 +1,10 @@
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
-import { type ListOffsetsRequest, type ListOffsetsResponse, listOffsetsRequest, listOffsetsResponse } from "../../protocol/messages/list-offsets.ts";
+import {
+  type ListOffsetsRequest,
+  type ListOffsetsResponse,
+  listOffsetsRequest,
+  listOffsetsResponse,
+} from "../../protocol/messages/list-offsets.ts";
 import type { ImageSource } from "../cluster/contract.ts";
 import type { OffsetTarget, PartitionRef, PartitionService } from "../partition/contract.ts";
 import type { Api } from "./api.ts";

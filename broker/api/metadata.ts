@@ -71,11 +71,18 @@ export function wantedTopics({ topics }: Pick<MetadataRequest, "topics">, versio
   if (topics === null || (version === 0 && topics.length === 0)) return { kind: "all" };
   if (version < 12 && topics.some(({ name, topicId }) => name === null || topicId !== zeroTopicId)) return { kind: "refused" };
   if (topics.some(({ name, topicId }) => name === null || topicId !== zeroTopicId))
-    return { kind: "ids", ids: new Set(topics.filter(({ name, topicId }) => name === null || topicId !== zeroTopicId).map(({ topicId }) => topicId)) };
+    return {
+      kind: "ids",
+      ids: new Set(topics.filter(({ name, topicId }) => name === null || topicId !== zeroTopicId).map(({ topicId }) => topicId)),
+    };
   return { kind: "names", names: new Set(topics.map(({ name }) => name ?? "")) };
 }
 
-function topicDescriber(image: ClusterImage, { apiVersion, listener }: RequestContext, withOperations: boolean): (topic: TopicImage) => TopicResponse {
+function topicDescriber(
+  image: ClusterImage,
+  { apiVersion, listener }: RequestContext,
+  withOperations: boolean,
+): (topic: TopicImage) => TopicResponse {
   const rules: ListingRules = { onlyReachable: apiVersion === 0, listenerErrors: apiVersion >= 6 };
   return ({ name, id, partitions }) => ({
     errorCode: "NONE",

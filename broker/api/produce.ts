@@ -18,7 +18,12 @@ export function produceApi(
   partitions: Pick<PartitionService, "append">,
   images: Pick<ImageSource, "current">,
 ): Api<ProduceRequest, ProduceResponse> {
-  const append = (ref: PartitionRef, records: readonly Buffer[] | null, version: number, options: AppendOptions | null): Appended | Promise<Appended> => {
+  const append = (
+    ref: PartitionRef,
+    records: readonly Buffer[] | null,
+    version: number,
+    options: AppendOptions | null,
+  ): Appended | Promise<Appended> => {
     if (options === null) return { error: "INVALID_REQUIRED_ACKS" };
     const checked = recordsProblem(records, version);
     return checked.error === null ? partitions.append(ref, checked.batch, options) : checked;
@@ -30,7 +35,10 @@ export function produceApi(
       const options = appendOptions(request);
       const begun = request.topicData.map(({ name, partitionData }) => ({
         name,
-        parts: partitionData.map(({ index, records }) => ({ index, outcome: append({ topic: name, partition: index }, records, apiVersion, options) })),
+        parts: partitionData.map(({ index, records }) => ({
+          index,
+          outcome: append({ topic: name, partition: index }, records, apiVersion, options),
+        })),
       }));
       const settled = await Promise.all(
         begun.map(async ({ name, parts }) => ({

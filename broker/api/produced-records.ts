@@ -13,9 +13,11 @@ const zstdSinceVersion = 7;
  */
 export function recordsProblem(records: readonly Buffer[] | null, version: number): Outcome<{ readonly batch: Buffer }> {
   const [batch] = records ?? [];
-  if (records === null || batch === undefined || batch.length === 0) return { error: "INVALID_RECORD", message: "a partition without a record batch" };
+  if (records === null || batch === undefined || batch.length === 0)
+    return { error: "INVALID_RECORD", message: "a partition without a record batch" };
   const whole = records.length === 1 ? batch : Buffer.concat(records);
-  if (version < zstdSinceVersion && isZstd(whole)) return { error: "UNSUPPORTED_COMPRESSION_TYPE", message: "zstd needs Produce version 7" };
+  if (version < zstdSinceVersion && isZstd(whole))
+    return { error: "UNSUPPORTED_COMPRESSION_TYPE", message: "zstd needs Produce version 7" };
   return { error: null, batch: whole };
 }
 

@@ -8,13 +8,17 @@ import type { PeerHandler } from "../runtime/peer-port.ts";
  * Serves what other brokers' clients asked of the controller. Only endpoints that say `controllerOnly`, and only while this broker is it (NOT_CONTROLLER otherwise, so that the
  * sender asks the next one). `endpoints` are those that serve here, not those that forward: a request is passed on once at most.
  */
-export function forwardHandler(endpoints: readonly Endpoint[], controller: Pick<ControllerService, "isController">): PeerHandler<"forward"> {
+export function forwardHandler(
+  endpoints: readonly Endpoint[],
+  controller: Pick<ControllerService, "isController">,
+): PeerHandler<"forward"> {
   const byKey = new Map(endpoints.filter(({ controllerOnly }) => controllerOnly).map((one) => [one.apiKey, one]));
   return async ({ apiKey, apiVersion, clientId, listener }, payload, remote) => {
     const endpoint = byKey.get(apiKey);
     if (endpoint === undefined) return refuse("INVALID_REQUEST", `API ${apiKey} is not the controller's alone`);
     const [first, last] = endpoint.versions;
-    if (apiVersion < first || apiVersion > last) return refuse("UNSUPPORTED_VERSION", `${endpoint.name} ${apiVersion}, served are ${first} to ${last}`);
+    if (apiVersion < first || apiVersion > last)
+      return refuse("UNSUPPORTED_VERSION", `${endpoint.name} ${apiVersion}, served are ${first} to ${last}`);
     if (!controller.isController) return refuse("NOT_CONTROLLER", "this broker is not the controller");
     const context = { apiVersion, clientId, listener, remote, connectionId: forwardedConnectionId, signal: neverAborted };
     try {

@@ -1,0 +1,88 @@
+import type { TopicId } from "../../protocol/base/ids.ts";
+import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import type { FetchRequest } from "../../protocol/messages/fetch.ts";
+import {
+  type AnsweredPartition,
+  type FetchSession,
+  finalEpoch,
+  initialEpoch,
+  nextEpoch,
+  noSessionId,
+  sessionKey,
+  type WantedPartition,
+  wantedPartitions,
+} from "./fetch-session.ts";
+import { type FetchSessionCache, sessionPartitionsMax } from "./fetch-session-cache.ts";
+
+/** What a fetch request is about, decided in the turn in which it arrived: requests of one session take effect in the order they were sent. */
+export type FetchContext =
+  | { readonly kind: "refused"; readonly error: KafkaError }
+  | { readonly kind: "sessionless"; readonly wanted: ReadonlyMap<string, WantedPartition> }
+  | { readonly kind: "opening"; readonly wanted: ReadonlyMap<string, WantedPartition>; readonly session: FetchSession }
+  | {
+      readonly kind: "incremental";
+      readonly wanted: ReadonlyMap<string, WantedPartition>;
+      readonly session: FetchSession;
+      /** The session's epoch from this request to the next. */
+      readonly epoch: number;
+    };
+
+/** From this version on topics go by id (KIP-516). */
+export const topicIdsSinceVersion = 13;
+
+/** KIP-227: which session the request opens, continues or closes. */
+export function fetchContext(
+  request: FetchRequest,
+  version: number,
+  sessions: FetchSessionCache,
+  nameOf: (id: TopicId) => string | undefined,
+): FetchContext {
+  const usesTopicIds = version >= topicIdsSinceVersion;
+  const wanted = wantedPartitions(request, nameOf);
+  const { sessionId, sessionEpoch } = request;
+  if (sessionEpoch === finalEpoch || sessionEpoch === initialEpoch) {
+    if (sessionId !== noSessionId) sessions.close(sessionId);
+    const session = sessionEpoch === initialEpoch ? sessions.open(wanted, usesTopicIds) : null;
+    return session === null ? { kind: "sessionless", wanted } : { kind: "opening", wanted: session.wanted(), session };
+  }
+  const session = sessions.find(sessionId);
+  if (session === undefined) return { kind: "refused", error: "FETCH_SESSION_ID_NOT_FOUND" };
+  if (session.epoch !== sessionEpoch) return { kind: "refused", error: "INVALID_FETCH_SESSION_EPOCH" };
+  if (session.usesTopicIds !== usesTopicIds) return { kind: "refused", error: "FETCH_SESSION_TOPIC_ID_ERROR" };
+  session.update(wanted, forgotten(request));
+  if (session.size > sessionPartitionsMax) {
+    sessions.close(sessionId);
+    return { kind: "refused", error: "FETCH_SESSION_ID_NOT_FOUND" }; // the client starts anew, with everything in one request
+  }
+  if (session.size === 0) {
+    sessions.close(sessionId);
+    return { kind: "sessionless", wanted: new Map() };
+  }
+  session.epoch = nextEpoch(session.epoch);
+  sessions.touch(session);
+  return { kind: "incremental", wanted: session.wanted(), session, epoch: session.epoch };
+}
+
+function forgotten({ forgottenTopicsData }: FetchRequest): string[] {
+  return forgottenTopicsData.flatMap(({ topic, topicId, partitions }) =>
+    partitions.map((partition) => sessionKey(topic, topicId, partition)),
+  );
+}
+
+export type FetchAnswers =
+  | { readonly error: null; readonly sessionId: number; readonly told: readonly AnsweredPartition[] }
+  | { readonly error: KafkaError };
+
+/** Which of the answers the client is told. A later request of the session may have overtaken this one while it waited: then what the client knows is no longer certain, and it must start anew. */
+export function answersToTell(context: Exclude<FetchContext, { kind: "refused" }>, answers: readonly AnsweredPartition[]): FetchAnswers {
+  switch (context.kind) {
+    case "sessionless":
+      return { error: null, sessionId: noSessionId, told: answers };
+    case "opening":
+      context.session.tellAll(answers);
+      return { error: null, sessionId: context.session.id, told: answers };
+    case "incremental":
+      if (context.session.epoch !== context.epoch) return { error: "INVALID_FETCH_SESSION_EPOCH" };
+      return { error: null, sessionId: context.session.id, told: context.session.tell(answers) };
+  }
+}

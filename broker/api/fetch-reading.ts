@@ -1,0 +1,152 @@
+import type { Clock } from "../../protocol/base/clock.ts";
+import { zeroTopicId } from "../../protocol/base/ids.ts";
+import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
+import type { ConsumerRead, PartitionRef, PartitionService } from "../partition/contract.ts";
+import type { AnsweredPartition, PartitionAnswer, WantedPartition } from "./fetch-session.ts";
+import { asMetadataSays, noLeaderHint } from "./leader-hints.ts";
+
+export interface FetchParts {
+  readonly partitions: Pick<PartitionService, "read" | "changed">;
+  readonly images: Pick<ImageSource, "current">;
+  readonly clock: Clock;
+}
+
+export interface FetchBounds {
+  /** Over all partitions; the first batch of all may exceed it. */
+  readonly maxBytes: number;
+  /** With fewer bytes than this, and nothing else to say, the answer waits. */
+  readonly minBytes: number;
+  readonly maxWaitMs: number;
+  readonly readCommitted: boolean;
+}
+
+interface Round {
+  readonly answers: readonly AnsweredPartition[];
+  readonly sizeInBytes: number;
+  /** An error or a divergence, which the client should hear of now. */
+  readonly isUrgent: boolean;
+  /** Partitions that were read, to wait on. */
+  readonly refs: readonly PartitionRef[];
+}
+
+/**
+ * Reads until there is enough, something urgent, no more time, or no client. A change between a read and the beginning of the wait would be missed; so each wait begins
+ * before the read that decides whether it is needed.
+ */
+export async function readUntilEnough(
+  wanted: ReadonlyMap<string, WantedPartition>,
+  bounds: FetchBounds,
+  parts: FetchParts,
+  signal: AbortSignal,
+): Promise<readonly AnsweredPartition[]> {
+  const { clock, partitions } = parts;
+  const deadlineMs = clock.monotonicMs() + bounds.maxWaitMs;
+  let round = await readOnce(wanted, bounds, parts);
+  while (!isEnough(round, bounds) && clock.monotonicMs() < deadlineMs && !signal.aborted) {
+    const wait = beginWait(partitions, round.refs, deadlineMs, signal);
+    try {
+      round = await readOnce(wanted, bounds, parts);
+      if (isEnough(round, bounds)) break;
+      await wait.changed;
+    } finally {
+      wait.end();
+    }
+    // what came too late to wake us, or was too little, is answered at the end all the same
+    if (clock.monotonicMs() >= deadlineMs) round = await readOnce(wanted, bounds, parts);
+  }
+  return round.answers;
+}
+
+/** To be ended, whatever happened: else the partitions keep it until its deadline. */
+function beginWait(partitions: Pick<PartitionService, "changed">, refs: readonly PartitionRef[], deadlineMs: number, outer: AbortSignal) {
+  const stop = new AbortController();
+  const abort = () => stop.abort();
+  outer.addEventListener("abort", abort, { once: true });
+  return {
+    changed: partitions.changed(refs, deadlineMs, stop.signal),
+    end() {
+      outer.removeEventListener("abort", abort);
+      stop.abort();
+    },
+  };
+}
+
+function isEnough({ sizeInBytes, isUrgent, refs }: Round, { minBytes }: FetchBounds): boolean {
+  return isUrgent || sizeInBytes >= minBytes || refs.length === 0;
+}
+
+/** Every partition once, in order: what is left of the bytes shrinks from one to the next, and only the first batch of all may exceed it. */
+async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: FetchBounds, parts: FetchParts): Promise<Round> {
+  const answers: AnsweredPartition[] = [];
+  const refs: PartitionRef[] = [];
+  let sizeInBytes = 0;
+  let isUrgent = false;
+  for (const [key, one] of wanted) {
+    const located = locate(parts.images.current, one);
+    if (located.error !== null) {
+      answers.push({ key, wanted: one, answer: errorAnswer(one.partition, located.error, bounds.readCommitted) });
+      isUrgent = true;
+      continue;
+    }
+    const { ref } = located;
+    const named = ref.topic === one.topic ? one : { ...one, topic: ref.topic };
+    refs.push(ref);
+    const outcome = await parts.partitions.read(ref, {
+      fetchOffset: one.fetchOffset,
+      currentLeaderEpoch: one.currentLeaderEpoch,
+      lastFetchedEpoch: one.lastFetchedEpoch,
+      maxBytes: Math.max(0, Math.min(one.maxBytes, bounds.maxBytes - sizeInBytes)),
+      minOneBatch: sizeInBytes === 0,
+    });
+    if (outcome.error === null) {
+      sizeInBytes += outcome.sizeInBytes;
+      isUrgent ||= outcome.diverging !== null;
+      answers.push({ key, wanted: named, answer: readAnswer(one.partition, outcome, bounds.readCommitted) });
+    } else {
+      isUrgent = true;
+      const error = asMetadataSays(parts.images.current, ref, outcome.error);
+      answers.push({ key, wanted: named, answer: errorAnswer(one.partition, error, bounds.readCommitted) });
+    }
+  }
+  return { answers, sizeInBytes, isUrgent, refs };
+}
+
+type Located = { readonly error: null; readonly ref: PartitionRef } | { readonly error: KafkaError };
+
+/** The partition's name now. An id that no topic has any more, while another topic goes by the name it had, is INCONSISTENT_TOPIC_ID. */
+function locate(image: ClusterImage, { topic, topicId, partition }: WantedPartition): Located {
+  const name = topicId === zeroTopicId ? topic : image.topicNames.get(topicId);
+  if (name !== undefined && name !== null) return { error: null, ref: { topic: name, partition } };
+  return { error: topic !== null && image.topics.has(topic) ? "INCONSISTENT_TOPIC_ID" : "UNKNOWN_TOPIC_ID" };
+}
+
+/** No transaction is ever open: records are stable as soon as they are committed. */
+function readAnswer(partitionIndex: number, read: ConsumerRead, readCommitted: boolean): PartitionAnswer {
+  return {
+    ...errorAnswer(partitionIndex, "NONE", readCommitted),
+    highWatermark: read.highWatermark,
+    lastStableOffset: read.highWatermark,
+    logStartOffset: read.logStartOffset,
+    divergingEpoch: read.diverging ?? noDivergence,
+    records: read.chunks,
+  };
+}
+
+const noDivergence = { epoch: -1, endOffset: -1 } as const;
+
+export function errorAnswer(partitionIndex: number, errorCode: PartitionAnswer["errorCode"], readCommitted: boolean): PartitionAnswer {
+  return {
+    partitionIndex,
+    errorCode,
+    highWatermark: -1,
+    lastStableOffset: -1,
+    logStartOffset: -1,
+    divergingEpoch: noDivergence,
+    currentLeader: noLeaderHint,
+    snapshotId: { endOffset: -1, epoch: -1 },
+    abortedTransactions: readCommitted ? [] : null,
+    preferredReadReplica: -1,
+    records: [],
+  };
+}

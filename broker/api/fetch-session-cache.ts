@@ -1,0 +1,80 @@
+import type { Clock } from "../../protocol/base/clock.ts";
+import { type Random, randomInt } from "../../protocol/base/random.ts";
+import { FetchSession, noSessionId, type WantedPartition } from "./fetch-session.ts";
+
+export interface SessionCacheLimits {
+  /** `max.incremental.fetch.session.cache.slots`. */
+  readonly sessionsMax: number;
+}
+
+/** Partitions of one session; a client with more fetches without one. Bounds what a client can make us keep. */
+export const sessionPartitionsMax = 100_000;
+
+/** A session unused for this long may be replaced by any other, one older than this by a larger one (KIP-227). */
+const evictionMs = 120_000;
+
+/** The fetch sessions of this broker's clients, by id. When there is no room, new clients fetch without one. */
+export class FetchSessionCache {
+  readonly #limits: SessionCacheLimits;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  /** Least recently used first. */
+  readonly #sessions = new Map<number, FetchSession>();
+
+  constructor(limits: SessionCacheLimits, clock: Clock, random: Random) {
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  find(id: number): FetchSession | undefined {
+    return this.#sessions.get(id);
+  }
+
+  /** A session with these partitions, or null when there is no room and nobody less deserving to replace. */
+  open(partitions: ReadonlyMap<string, WantedPartition>, usesTopicIds: boolean): FetchSession | null {
+    const nowMs = this.#clock.monotonicMs();
+    if (partitions.size === 0 || partitions.size > sessionPartitionsMax) return null;
+    if (this.#sessions.size >= this.#limits.sessionsMax) {
+      const victim = sessionToReplace(this.#sessions.values(), partitions.size, nowMs);
+      if (victim === null) return null;
+      this.#sessions.delete(victim.id);
+    }
+    const session = new FetchSession(this.#unusedId(), usesTopicIds, nowMs);
+    session.update(partitions, []);
+    this.#sessions.set(session.id, session);
+    return session;
+  }
+
+  touch(session: FetchSession): void {
+    session.lastUsedMs = this.#clock.monotonicMs();
+    this.#sessions.delete(session.id);
+    this.#sessions.set(session.id, session);
+  }
+
+  close(id: number): void {
+    this.#sessions.delete(id);
+  }
+
+  /** Random, so that a client cannot stumble on another's session. */
+  #unusedId(): number {
+    for (;;) {
+      const id = 1 + randomInt(this.#random, 2 ** 31 - 1);
+      if (id !== noSessionId && !this.#sessions.has(id)) return id;
+    }
+  }
+}
+
+/** `sessions`: least recently used first. The first unused for long; else the smallest of the old ones, if the newcomer is larger. */
+export function sessionToReplace(sessions: Iterable<FetchSession>, newSize: number, nowMs: number): FetchSession | null {
+  let smallest: FetchSession | null = null;
+  for (const session of sessions) {
+    if (nowMs - session.lastUsedMs > evictionMs) return session;
+    if (nowMs - session.createdMs > evictionMs && (smallest === null || session.size < smallest.size)) smallest = session;
+  }
+  return smallest !== null && smallest.size < newSize ? smallest : null;
+}
