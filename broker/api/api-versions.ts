@@ -4,13 +4,12 @@ import {
   apiVersionsRequest,
   apiVersionsResponse,
 } from "../../protocol/messages/api-versions.ts";
-import { encodeWhole } from "../../protocol/schema/message.ts";
 import type { Api, Endpoint } from "./api.ts";
 
 /**
  * Behavior: lists the APIs that this broker has endpoints for, each with the versions served, and nothing else.
  * Version notes: 0-2 carry nothing in the request. From 3 on the client names its software (KIP-511); a malformed name is INVALID_REQUEST.
- * Features (tagged, 3 on) stay empty: none is finalized. A request in a version we do not know is answered in version 0 by the dispatcher, with `unsupportedApiVersions`.
+ * Features (tagged, 3 on) stay empty: none is finalized. A request in a version we do not know is the dispatcher's to answer.
  */
 export function apiVersionsApi(
   served: () => readonly Pick<Endpoint, "apiKey" | "versions">[],
@@ -24,11 +23,6 @@ export function apiVersionsApi(
       return answer("NONE", served());
     },
   };
-}
-
-/** The version 0 body for a client whose ApiVersions request is newer than what we serve: it learns what to ask with (KIP-511). */
-export function unsupportedApiVersions(): Buffer {
-  return encodeWhole(apiVersionsResponse, answer("UNSUPPORTED_VERSION", [apiVersionsRequest]), 0);
 }
 
 /** KIP-511: letters, digits, and between them dots and hyphens. */

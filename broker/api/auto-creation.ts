@@ -1,3 +1,4 @@
+import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import { createTopicsRequest, createTopicsResponse } from "../../protocol/messages/create-topics.ts";
 import { encodeWhole } from "../../protocol/schema/message.ts";
@@ -46,8 +47,12 @@ export function autoTopicCreation({ isEnabled, createTopics, signal, log }: Auto
       if (inFlight.has(name)) return true;
       if (inFlight.size >= inFlightMax) return false;
       inFlight.add(name);
-      // no rejection handler: `serve` fails by answers, so a rejection is a bug and must end the process
-      void create(name).finally(() => inFlight.delete(name));
+      void create(name)
+        .catch((error: unknown) => {
+          if (error instanceof InvariantViolation) throw error;
+          log.warn({ topic: name, err: error }, "could not create a topic on its first mention");
+        })
+        .finally(() => inFlight.delete(name));
       return true;
     },
   };

@@ -1,0 +1,135 @@
+import { describe, expect, test } from "vitest";
+import { CloseConnection } from "../../../broker/api/api.ts";
+import { produceApi } from "../../../broker/api/produce.ts";
+import type { AppendedRecords, AppendOptions, PartitionRef } from "../../../broker/partition/contract.ts";
+import type { Outcome } from "../../../protocol/errors/kafka-errors.ts";
+import type { ProduceRequest } from "../../../protocol/messages/produce.ts";
+import { answerOf, ask, context, Images, image, partition, topic, topicId } from "./fixtures.ts";
+
+const images = new Images(
+  image([topic("orders", topicId("o"), [partition(0), partition(1, { leader: 2, leaderEpoch: 9 })]), topic("bills", topicId("b"))]),
+);
+
+class Appends {
+  readonly calls: { readonly ref: PartitionRef; readonly text: string; readonly options: AppendOptions }[] = [];
+  readonly outcomes = new Map<string, Outcome<AppendedRecords>>();
+  /** While set, appends wait for it. */
+  gate: Promise<void> | null = null;
+
+  async append(ref: PartitionRef, records: Buffer, options: AppendOptions): Promise<Outcome<AppendedRecords>> {
+    this.calls.push({ ref, text: String(records), options });
+    await this.gate;
+    return this.outcomes.get(`${ref.topic}-${ref.partition}`) ?? { error: null, baseOffset: 40, logAppendTimeMs: -1, logStartOffset: 7 };
+  }
+}
+
+function request(acks: number, topicData: Record<string, Record<number, readonly Buffer[] | null>>): ProduceRequest {
+  return {
+    transactionalId: null,
+    acks,
+    timeoutMs: 1500,
+    topicData: Object.entries(topicData).map(([name, partitions]) => ({
+      name,
+      partitionData: Object.entries(partitions).map(([index, records]) => ({ index: Number(index), records })),
+    })),
+  };
+}
+
+const bytes = (text: string) => [Buffer.from(text)];
+
+describe("Produce", () => {
+  test("answers every partition with its offset, in every version", async () => {
+    for (let version = 3; version <= 11; version++) {
+      const partitions = new Appends();
+      const response = await answerOf(produceApi(partitions, images), request(-1, { orders: { 0: bytes("a") } }), version);
+      expect(partitions.calls).toEqual([{ ref: { topic: "orders", partition: 0 }, text: "a", options: { acks: -1, timeoutMs: 1500 } }]);
+      expect(response.responses[0]?.partitionResponses[0]).toMatchObject({
+        index: 0,
+        errorCode: "NONE",
+        baseOffset: 40,
+        logAppendTimeMs: -1,
+        logStartOffset: version >= 5 ? 7 : -1,
+      });
+    }
+  });
+
+  test("appends in the order of the request before anything is awaited", async () => {
+    const partitions = new Appends();
+    partitions.gate = new Promise(() => {});
+    const api = produceApi(partitions, images);
+    void api.handle(request(1, { orders: { 0: bytes("a"), 1: bytes("b") }, bills: { 0: bytes("c") } }), context(9));
+    void api.handle(request(1, { orders: { 0: bytes("d") } }), context(9));
+    expect(partitions.calls.map(({ text }) => text)).toEqual(["a", "b", "c", "d"]);
+  });
+
+  test("appends nothing and says so when acks is none of 0, 1 and -1", async () => {
+    const partitions = new Appends();
+    const response = await answerOf(produceApi(partitions, images), request(2, { orders: { 0: bytes("a") } }), 9);
+    expect(partitions.calls).toEqual([]);
+    expect(response.responses[0]?.partitionResponses[0]).toMatchObject({ errorCode: "INVALID_REQUIRED_ACKS", baseOffset: -1 });
+  });
+
+  test("does not answer acks=0, and closes the connection when something failed", async () => {
+    const partitions = new Appends();
+    const api = produceApi(partitions, images);
+    expect(await ask(api, request(0, { orders: { 0: bytes("a") } }), 9)).toBeNull();
+    partitions.outcomes.set("orders-0", { error: "NOT_LEADER_OR_FOLLOWER" });
+    await expect(ask(api, request(0, { orders: { 0: bytes("a") } }), 9)).rejects.toThrow(CloseConnection);
+  });
+
+  test("one partition without records does not keep the others from being appended", async () => {
+    const partitions = new Appends();
+    const response = await answerOf(
+      produceApi(partitions, images),
+      request(1, { orders: { 0: null, 1: [Buffer.alloc(0)] }, bills: { 0: bytes("c") } }),
+      9,
+    );
+    expect(partitions.calls.map(({ text }) => text)).toEqual(["c"]);
+    expect(response.responses.flatMap(({ partitionResponses }) => partitionResponses.map(({ errorCode }) => errorCode))).toEqual([
+      "INVALID_RECORD",
+      "INVALID_RECORD",
+      "NONE",
+    ]);
+  });
+
+  test("refuses zstd from a client whose version does not know it", async () => {
+    const batch = Buffer.alloc(70);
+    batch.writeInt8(2, 16);
+    batch.writeInt16BE(4, 21);
+    const partitions = new Appends();
+    const api = produceApi(partitions, images);
+    const codeIn = async (version: number) =>
+      (await answerOf(api, request(1, { orders: { 0: [batch] } }), version)).responses[0]?.partitionResponses[0]?.errorCode;
+    expect(await codeIn(6)).toBe("UNSUPPORTED_COMPRESSION_TYPE");
+    expect(await codeIn(7)).toBe("NONE");
+  });
+
+  test("from version 10 on tells who leads now and where", async () => {
+    const partitions = new Appends();
+    partitions.outcomes.set("orders-1", { error: "NOT_LEADER_OR_FOLLOWER", message: "moved" });
+    const api = produceApi(partitions, images);
+    const at10 = await answerOf(api, request(1, { orders: { 0: bytes("a"), 1: bytes("b") } }), 10);
+    expect(at10.responses[0]?.partitionResponses.map(({ currentLeader }) => currentLeader)).toEqual([
+      { leaderId: -1, leaderEpoch: -1 },
+      { leaderId: 2, leaderEpoch: 9 },
+    ]);
+    expect(at10.responses[0]?.partitionResponses[1]?.errorMessage).toBe("moved");
+    expect(at10.nodeEndpoints).toEqual([{ nodeId: 2, host: "public-2", port: 9002, rack: null }]);
+    expect((await answerOf(api, request(1, { orders: { 1: bytes("b") } }), 9)).nodeEndpoints).toEqual([]);
+  });
+
+  test("tells a partition that other brokers have from one that does not exist", async () => {
+    const partitions = new Appends();
+    partitions.outcomes.set("orders-0", { error: "UNKNOWN_TOPIC_OR_PARTITION" });
+    partitions.outcomes.set("ghosts-0", { error: "NOT_LEADER_OR_FOLLOWER" });
+    const response = await answerOf(
+      produceApi(partitions, images),
+      request(1, { orders: { 0: bytes("a") }, ghosts: { 0: bytes("b") } }),
+      11,
+    );
+    expect(response.responses.map(({ partitionResponses }) => partitionResponses[0]?.errorCode)).toEqual([
+      "NOT_LEADER_OR_FOLLOWER",
+      "UNKNOWN_TOPIC_OR_PARTITION",
+    ]);
+  });
+});
