@@ -68,27 +68,58 @@ export type OffsetTarget =
 
 /** The leader's side of replication, for the peer API. */
 export interface ReplicaFetchService {
-  /** Takes the fetch offset as an acknowledgement, then reads. `records` go into the payload. */
-  replicaFetch(
-    from: FetchingReplica,
-    partition: ReplicaFetchPartition,
-    maxBytes: number,
-    minOneBatch: boolean,
-  ): Promise<ReplicaFetchOutcome>;
+  /** Takes the fetch offset as an acknowledgement, in the caller's turn. Doing so again for the same request is harmless. */
+  acknowledge(from: FetchingReplica, partition: ReplicaFetchPartition): ReplicaPosition;
+  /** What is written from the fetch offset on, after `acknowledge` said `isReadable`. `records` go into the payload. */
+  readForReplica(partition: ReplicaFetchPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead>;
+  /** This answer is sent: its high watermark is no news to that follower any more. */
+  noteAnswered(from: FetchingReplica, answer: ReplicaFetchedPartition): void;
   /** As `PartitionService.changed`, but also when the written log end moved. By topic id. */
-  replicaChanged(partitions: readonly { readonly topicId: TopicId; readonly partition: number }[], deadlineMs: number): Promise<void>;
+  replicaChanged(
+    partitions: readonly { readonly topicId: TopicId; readonly partition: number }[],
+    deadlineMs: number,
+    signal?: AbortSignal,
+  ): Promise<void>;
 }
 
 export interface FetchingReplica {
   readonly brokerId: BrokerId;
   readonly brokerEpoch: number;
+  /** When the request arrived (monotonic): being caught up counts from then, however long the answer waits. */
+  readonly receivedAtMs: number;
 }
 
-export interface ReplicaFetchOutcome {
+export interface ReplicaPosition {
+  /** As far as it can be told without reading: an error, a divergence, or where the leader's log stands. No records. */
+  readonly answer: ReplicaFetchedPartition;
+  /** There are records to read. False with an error or a divergence. */
+  readonly isReadable: boolean;
+  /** The follower was not told this high watermark yet, as far as we know. */
+  readonly hasNewHighWatermark: boolean;
+}
+
+export interface ReplicaRead {
   readonly answer: ReplicaFetchedPartition;
   readonly records: readonly Buffer[];
-  /** False: nothing in it that the follower does not know; may be left out of the answer, or waited on. */
-  readonly news: boolean;
+}
+
+/** The follower's side, for the fetchers: one replica under one leader epoch. */
+export interface FollowedPartition extends PartitionRef {
+  readonly topicId: TopicId;
+  readonly leader: BrokerId;
+  /** What to ask next; null while the log is being changed, or when this is over. */
+  nextFetch(): ReplicaFetchPartition | null;
+  /** Carries out an answer to `asked`; resolves when what came is written, so that the next fetch acknowledges it. Everything up to the first `await` runs in the caller's turn. */
+  applyFetched(asked: ReplicaFetchPartition, answer: ReplicaFetchedPartition, records: Buffer): Promise<FetchApplied>;
+}
+
+/** `ended`: no longer followed under this epoch; drop it. */
+export type FetchApplied = "applied" | "back-off" | "ended";
+
+export interface FollowingSource {
+  following(): readonly FollowedPartition[];
+  /** Called after a change, once for many. Returns the way to unsubscribe. */
+  onFollowingChanged(listener: () => void): () => void;
 }
 
 /** How the broker's part in the cluster changes the partitions here. Calls are made one after the other, each awaited. */
@@ -134,6 +165,16 @@ export type IsrWriteResult =
   | { readonly kind: "fenced" }
   | { readonly kind: "conflict"; readonly isr: readonly BrokerId[]; readonly stateVersion: number }
   | { readonly kind: "unknown" };
+
+/** An in-sync set that the coordinator has now, for the controller to be told. */
+export interface IsrInForce {
+  readonly topic: string;
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly leaderEpoch: number;
+  readonly isr: readonly BrokerId[];
+  readonly stateVersion: number;
+}
 
 /** What a partition wants to know of the other brokers and of our own session. */
 export interface ClusterView {

@@ -1,0 +1,73 @@
+import type { Clock } from "../../protocol/base/clock.ts";
+import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
+import type { Logger } from "../../protocol/base/logger.ts";
+import type { Random } from "../../protocol/base/random.ts";
+import type { Log } from "../log/log-contract.ts";
+import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { ClusterView, IsrInForce, IsrStore } from "./contract.ts";
+import type { Deadlines } from "./deadlines.ts";
+
+/** What all partitions of a broker share. */
+export interface PartitionEnvironment {
+  readonly config: PartitionConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly cluster: ClusterView;
+  readonly isrStore: IsrStore;
+  readonly deadlines: Deadlines;
+  readonly news: PartitionNews;
+}
+
+export interface PartitionConfig {
+  readonly brokerId: BrokerId;
+  /** `replica.lag.time.max.ms`: a follower not caught up for this long leaves the in-sync set; above the followers' `replica.fetch.wait.max.ms`, or healthy ones flap. */
+  readonly replicaLagTimeMaxMs: number;
+  /** Between attempts of an ISR write that nobody could tell the result of. Milliseconds, doubled each time up to the maximum, with jitter. */
+  readonly isrRetryMinMs: number;
+  readonly isrRetryMaxMs: number;
+  /** Producers that may wait for replication in one partition; then NOT_ENOUGH_REPLICAS before anything is appended. */
+  readonly appendWaitersMax: number;
+  /** Long polls at one broker; beyond, a poll lasts until its deadline. */
+  readonly changeWaitersMax: number;
+  /** `replica.high.watermark.checkpoint.interval.ms`. */
+  readonly highWatermarkCheckpointMs: number;
+  /** Logs opened at a time while replicas are assigned. */
+  readonly logsOpenedAtOnce: number;
+}
+
+export const partitionDefaults: Omit<PartitionConfig, "brokerId"> = {
+  replicaLagTimeMaxMs: 30_000,
+  isrRetryMinMs: 50,
+  isrRetryMaxMs: 2_000,
+  appendWaitersMax: 100_000,
+  changeWaitersMax: 100_000,
+  highWatermarkCheckpointMs: 5_000,
+  logsOpenedAtOnce: 16,
+};
+
+/** Which replica this is. */
+export interface ReplicaIdentity {
+  readonly topic: string;
+  readonly topicId: TopicId;
+  readonly partition: number;
+  /** `topic-3` */
+  readonly key: string;
+}
+
+/** A replica's log with the topic's settings as they now are. */
+export interface ReplicaLog {
+  readonly log: Log;
+  readonly settings: TopicSettings;
+}
+
+/** What happens in a partition, for those who wait for it. */
+export interface PartitionNews {
+  /** The high watermark or the leadership moved. */
+  committed(key: string): void;
+  /** The written end, the high watermark or the leadership moved. */
+  written(key: string): void;
+  isrInForce(change: IsrInForce): void;
+  /** We lead in this epoch; null: no more. */
+  leads(identity: ReplicaIdentity, leaderEpoch: number | null): void;
+}

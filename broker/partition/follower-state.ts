@@ -1,0 +1,85 @@
+import type { BrokerId } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import type { ReplicaFetchedPartition } from "../../protocol/peer/messages.ts";
+import type { Log } from "../log/log-contract.ts";
+import { noEpoch } from "./log-position.ts";
+
+/** What a follower knows under one leader epoch. */
+export interface FollowerState {
+  readonly leader: BrokerId;
+  readonly leaderEpoch: number;
+  /** The last election took a leader from outside the in-sync set: what we know to be committed may be gone. */
+  readonly leaderRecovering: boolean;
+  /** Exclusive: everything below is known to be committed. */
+  readonly highWatermark: number;
+}
+
+/** What of the follower's own log decides. */
+export type OwnLog = Pick<Log, "startOffset" | "endOffset" | "endOffsetForEpoch">;
+
+/** What to do with a fetch answer. */
+export type FollowerStep =
+  /** Append what came (it may be nothing), then adopt the leader's high watermark. */
+  | { readonly kind: "append"; readonly leaderHighWatermark: number }
+  | { readonly kind: "truncate"; readonly toOffset: number }
+  /** The leader no longer has what comes after our end: begin again where it begins. */
+  | { readonly kind: "start-anew"; readonly atOffset: number }
+  | { readonly kind: "back-off"; readonly error: KafkaErrorCode }
+  /** The leader's log contradicts what we know to be committed. Never obeyed; a person must look. */
+  | { readonly kind: "data-diverged"; readonly reason: string };
+
+export function decide(state: FollowerState, log: OwnLog, answer: ReplicaFetchedPartition): FollowerStep {
+  if (answer.error === "OFFSET_OUT_OF_RANGE") return outOfRange(state, log, answer);
+  if (answer.error !== "NONE") return { kind: "back-off", error: answer.error };
+  if (answer.diverging !== null) return truncation(state, log, truncationPoint(log, answer.diverging));
+  return { kind: "append", leaderHighWatermark: answer.highWatermark };
+}
+
+/** The high watermark after everything up to `ownEndOffset` is written here. It never retreats: a new leader may know less than we do. */
+export function adoptHighWatermark(state: FollowerState, leaderHighWatermark: number, ownEndOffset: number): FollowerState {
+  const highWatermark = Math.max(state.highWatermark, Math.min(leaderHighWatermark, ownEndOffset));
+  invariant(highWatermark <= ownEndOffset, "a follower's high watermark is within its log", () => ({ state, ownEndOffset }));
+  return highWatermark === state.highWatermark ? state : { ...state, highWatermark };
+}
+
+/** After the log was cut at `endOffset` (or began anew there). Only an unclean election may take the high watermark back. */
+export function afterTruncation(state: FollowerState, endOffset: number): FollowerState {
+  const mayRetreat = state.leaderRecovering || endOffset >= state.highWatermark;
+  invariant(mayRetreat, "what is committed is cut only after an unclean election (I4)", () => ({ state, endOffset }));
+  return { ...state, highWatermark: Math.min(state.highWatermark, endOffset) };
+}
+
+/** After the log began anew at `startOffset`, which the leader says is where committed records begin. */
+export function afterStartingAnew(state: FollowerState, startOffset: number): FollowerState {
+  return { ...state, highWatermark: startOffset };
+}
+
+/**
+ * The leader names the largest epoch, not above ours, that it knows, and its end there. If we know that epoch, both agree up to the smaller of the two
+ * ends. If not, what we have above our own largest epoch below it is not the leader's; we cut that and ask again (KIP-279).
+ */
+function truncationPoint(log: OwnLog, leaders: { readonly epoch: number; readonly endOffset: number }): number {
+  const ours = leaders.epoch === noEpoch ? null : log.endOffsetForEpoch(leaders.epoch);
+  if (ours === null) return leaders.endOffset;
+  return ours.epoch === leaders.epoch ? Math.min(ours.endOffset, leaders.endOffset) : ours.endOffset;
+}
+
+function outOfRange(state: FollowerState, log: OwnLog, answer: ReplicaFetchedPartition): FollowerStep {
+  if (log.endOffset < answer.logStartOffset) return { kind: "start-anew", atOffset: answer.logStartOffset };
+  // The leader gives its end in the place of a divergence.
+  if (answer.diverging !== null && answer.diverging.endOffset < log.endOffset) return truncation(state, log, answer.diverging.endOffset);
+  return { kind: "back-off", error: answer.error };
+}
+
+function truncation(state: FollowerState, log: OwnLog, toOffset: number): FollowerStep {
+  const { highWatermark, leader, leaderEpoch, leaderRecovering } = state;
+  // Nothing to cut and yet no agreement: the leader's answer makes no sense. Asking again at once would spin.
+  if (toOffset >= log.endOffset || toOffset < 0) return { kind: "back-off", error: "UNKNOWN_SERVER_ERROR" };
+  if (toOffset < highWatermark && !leaderRecovering) {
+    const reason = `leader ${leader} in epoch ${leaderEpoch} demands truncation to ${toOffset}, below the committed offset ${highWatermark}`;
+    return { kind: "data-diverged", reason };
+  }
+  if (toOffset <= log.startOffset) return { kind: "start-anew", atOffset: toOffset };
+  return { kind: "truncate", toOffset };
+}

@@ -1,0 +1,148 @@
+import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
+import { invariant, unreachable } from "../../protocol/base/invariant.ts";
+import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
+import { baseOffsetAt, batchHeaderBytes } from "../../protocol/records/batch-header.ts";
+import { type Log, LogOffline } from "../log/log-contract.ts";
+import type { FetchApplied, FollowedPartition } from "./contract.ts";
+import type { PartitionEnvironment, ReplicaIdentity } from "./environment.ts";
+import { adoptHighWatermark, afterStartingAnew, afterTruncation, decide, type FollowerState } from "./follower-state.ts";
+import { noEpoch } from "./log-position.ts";
+
+export interface FollowershipParts {
+  readonly identity: ReplicaIdentity;
+  readonly log: Log;
+  readonly environment: PartitionEnvironment;
+  readonly onDataDiverged: (reason: string) => void;
+  readonly onLogOffline: (error: LogOffline) => void;
+}
+
+/** A replica while it follows one leader in one epoch. A thin shell around `follower-state.ts`. */
+export class Followership implements FollowedPartition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly topicId: TopicId;
+  readonly #parts: FollowershipParts;
+  #state: FollowerState;
+  #hasEnded = false;
+  /** An answer that is being carried out; null: none. One at a time. */
+  #underway: Promise<FetchApplied> | null = null;
+
+  constructor(parts: FollowershipParts, record: PartitionRecord, highWatermark: number) {
+    const { leader, leaderEpoch, leaderRecovering } = record;
+    this.topic = parts.identity.topic;
+    this.partition = parts.identity.partition;
+    this.topicId = parts.identity.topicId;
+    this.#parts = parts;
+    this.#state = { leader, leaderEpoch, leaderRecovering, highWatermark };
+  }
+
+  get leader(): BrokerId {
+    return this.#state.leader;
+  }
+
+  get leaderEpoch(): number {
+    return this.#state.leaderEpoch;
+  }
+
+  get highWatermark(): number {
+    return this.#state.highWatermark;
+  }
+
+  /** The same epoch again: the leader may have recovered meanwhile. */
+  note({ leaderRecovering }: PartitionRecord): void {
+    this.#state = { ...this.#state, leaderRecovering };
+  }
+
+  /** No answer is applied from here on; resolves when the one being carried out is done with the log. */
+  async end(): Promise<void> {
+    this.#hasEnded = true;
+    await this.#underway;
+  }
+
+  nextFetch(): ReplicaFetchPartition | null {
+    const { log } = this.#parts;
+    // What is queued but not written must not be acknowledged; it will be written in a moment.
+    if (this.#hasEnded || this.#underway !== null || log.writtenEndOffset < log.endOffset) return null;
+    return {
+      topicId: this.topicId,
+      partition: this.partition,
+      leaderEpoch: this.#state.leaderEpoch,
+      fetchOffset: log.endOffset,
+      lastFetchedEpoch: log.endOffset === log.startOffset && log.lastEpoch < 0 ? noEpoch : log.lastEpoch,
+      logStartOffset: log.startOffset,
+    };
+  }
+
+  async applyFetched(asked: ReplicaFetchPartition, answer: ReplicaFetchedPartition, records: Buffer): Promise<FetchApplied> {
+    if (this.#hasEnded) return "ended";
+    // Race: (1) asked at offset 70; (2) no answer in time, asked again, answered and appended up to 90; (3) the first answer arrives.
+    // An answer is for the log as it was when it was asked for.
+    if (this.#underway !== null || asked.fetchOffset !== this.#parts.log.endOffset) return "applied";
+    this.#underway = this.#carryOut(answer, records);
+    try {
+      return await this.#underway;
+    } finally {
+      this.#underway = null;
+    }
+  }
+
+  async #carryOut(answer: ReplicaFetchedPartition, records: Buffer): Promise<FetchApplied> {
+    try {
+      return await this.#step(answer, records);
+    } catch (error) {
+      if (!(error instanceof LogOffline)) throw error;
+      this.#parts.onLogOffline(error);
+      return "ended";
+    }
+  }
+
+  async #step(answer: ReplicaFetchedPartition, records: Buffer): Promise<FetchApplied> {
+    const { log, identity, environment, onDataDiverged } = this.#parts;
+    const step = decide(this.#state, log, answer);
+    switch (step.kind) {
+      case "append":
+        if (records.length > 0 && !this.#append(records)) return "back-off";
+        if (records.length > 0) await log.written(log.endOffset);
+        // The leadership may have moved while this was written. The bytes stay, and are compared by epoch before anything is built on them;
+        // the high watermark was true under this leader, and what is committed remains so.
+        this.#state = adoptHighWatermark(this.#state, step.leaderHighWatermark, log.writtenEndOffset);
+        return this.#hasEnded ? "ended" : "applied";
+      case "truncate": {
+        const fields = { partition: identity.key, fromOffset: log.endOffset, toOffset: step.toOffset, leaderEpoch: this.leaderEpoch };
+        environment.logger.info(fields, "cutting what the leader does not have");
+        this.#state = afterTruncation(this.#state, step.toOffset);
+        await log.truncateTo(step.toOffset);
+        invariant(log.endOffset <= step.toOffset, "the log was cut", () => ({ step, endOffset: log.endOffset }));
+        return this.#hasEnded ? "ended" : "applied";
+      }
+      case "start-anew": {
+        const fields = { partition: identity.key, endOffset: log.endOffset, atOffset: step.atOffset, leaderEpoch: this.leaderEpoch };
+        environment.logger.info(fields, "beginning again where the leader's log begins");
+        await log.truncateFullyAndStartAt(step.atOffset);
+        this.#state = afterStartingAnew(this.#state, step.atOffset);
+        return this.#hasEnded ? "ended" : "applied";
+      }
+      case "back-off":
+        environment.logger.debug({ partition: identity.key, error: step.error }, "the leader refused a fetch");
+        return "back-off";
+      case "data-diverged":
+        onDataDiverged(step.reason);
+        return "ended";
+      default:
+        return unreachable(step);
+    }
+  }
+
+  /** False: what came cannot be appended. */
+  #append(records: Buffer): boolean {
+    const { log, identity, environment } = this.#parts;
+    const fields = { partition: identity.key, leader: this.leader, endOffset: log.endOffset, bytes: records.length };
+    if (records.length < batchHeaderBytes || baseOffsetAt(records, 0) < log.endOffset) {
+      environment.logger.error(fields, "the leader sent what does not continue this log");
+      return false;
+    }
+    if (log.appendAsFollower(records)) return true;
+    environment.logger.error(fields, "the leader sent a damaged batch");
+    return false;
+  }
+}

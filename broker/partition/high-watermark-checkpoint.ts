@@ -1,0 +1,43 @@
+import type { LogStore } from "../log/log-contract.ts";
+
+type CheckpointStore = Pick<LogStore, "highWatermarks" | "checkpointHighWatermarks">;
+
+/** What is known to be committed, kept over restarts. It may lag: then the replica learns the rest from its leader, or as the leader from its followers. */
+export class HighWatermarkCheckpoint {
+  readonly #store: CheckpointStore;
+  /** Of logs on the disk that nobody opened yet, too: writing the file must not forget them. */
+  readonly #known: Map<string, number>;
+  #hasNews = false;
+
+  constructor(store: CheckpointStore) {
+    this.#store = store;
+    this.#known = new Map(store.highWatermarks);
+  }
+
+  /** 0 when nothing is known. */
+  restored(key: string): number {
+    return this.#known.get(key) ?? 0;
+  }
+
+  set(key: string, highWatermark: number): void {
+    if (this.#known.get(key) === highWatermark) return;
+    this.#known.set(key, highWatermark);
+    this.#hasNews = true;
+  }
+
+  forget(key: string): void {
+    if (this.#known.delete(key)) this.#hasNews = true;
+  }
+
+  /** Writes the file when anything moved. Rejects when the directory fails. */
+  async write(): Promise<void> {
+    if (!this.#hasNews) return;
+    this.#hasNews = false;
+    try {
+      await this.#store.checkpointHighWatermarks(new Map(this.#known));
+    } catch (error) {
+      this.#hasNews = true;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
+import { type FoundRecord, type Log, LogOffline, OffsetOutOfLog, type ReadOptions, type ReadResult } from "../log/log-contract.ts";
+import type { OffsetTarget } from "./contract.ts";
+import type { LeaderState } from "./leader-state.ts";
+import { noEpoch } from "./log-position.ts";
+
+/** A client or follower that knows a leader epoch (-1: does not) must know ours (KIP-320). */
+export function epochRefusal(currentLeaderEpoch: number, ours: number): "FENCED_LEADER_EPOCH" | "UNKNOWN_LEADER_EPOCH" | null {
+  if (currentLeaderEpoch === noEpoch || currentLeaderEpoch === ours) return null;
+  return currentLeaderEpoch < ours ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH";
+}
+
+/** Reads, with the log's failures as the protocol has them. */
+export async function readLog(log: Log, fromOffset: number, options: ReadOptions): Promise<Outcome<ReadResult>> {
+  return orStorageError(async () => ({ error: null, ...(await log.read(fromOffset, options)) }));
+}
+
+/** No record is that late: as Kafka answers it. */
+const nothingFound: FoundRecord = { offset: -1, timestampMs: -1, leaderEpoch: noEpoch };
+
+/**
+ * ListOffsets as a consumer sees it: nothing at or above the high watermark. After an election the high watermark may lag behind what was committed before;
+ * until it reaches the start of the epoch, whatever depends on the end is OFFSET_NOT_AVAILABLE (KIP-207).
+ */
+export async function findOffset(log: Log, state: LeaderState, target: OffsetTarget): Promise<Outcome<FoundRecord>> {
+  const { highWatermark, epochStartOffset, epoch } = state;
+  const isEndKnown = highWatermark >= epochStartOffset;
+  switch (target.kind) {
+    case "earliest": {
+      const offset = log.startOffset;
+      return { error: null, offset, timestampMs: -1, leaderEpoch: log.epochAt(offset) ?? noEpoch };
+    }
+    case "latest":
+      return isEndKnown ? { error: null, offset: highWatermark, timestampMs: -1, leaderEpoch: epoch } : { error: "OFFSET_NOT_AVAILABLE" };
+    case "max-timestamp":
+    case "timestamp":
+      return orStorageError(async () => {
+        const found = target.kind === "timestamp" ? await log.findByTimestamp(target.timestampMs) : await log.findMaxTimestamp();
+        if (found !== null && found.offset < highWatermark) return { error: null, ...found };
+        return isEndKnown ? { error: null, ...nothingFound } : { error: "OFFSET_NOT_AVAILABLE" };
+      });
+  }
+}
+
+/** KIP-101. Epoch and offset -1: we know nothing of an epoch so old, or so new. */
+export function endOfEpoch(log: Log, ourEpoch: number, epoch: number): { readonly epoch: number; readonly endOffset: number } {
+  return (epoch > ourEpoch ? null : log.endOffsetForEpoch(epoch)) ?? { epoch: noEpoch, endOffset: -1 };
+}
+
+async function orStorageError<T>(read: () => Promise<Outcome<T>>): Promise<Outcome<T>> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof OffsetOutOfLog) return { error: "OFFSET_OUT_OF_RANGE" };
+    if (error instanceof LogOffline) return { error: "KAFKA_STORAGE_ERROR" };
+    throw error;
+  }
+}

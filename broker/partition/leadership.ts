@@ -1,0 +1,294 @@
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
+import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
+import { validateProducedBatches } from "../../protocol/records/validate-batches.ts";
+import { type Appended, type FoundRecord, LogOffline } from "../log/log-contract.ts";
+import type {
+  AppendedRecords,
+  AppendOptions,
+  ConsumerRead,
+  ConsumerReadOptions,
+  FetchingReplica,
+  OffsetTarget,
+  ReplicaPosition,
+  ReplicaRead,
+} from "./contract.ts";
+import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
+import { IsrWriter } from "./isr-writer.ts";
+import { endOfEpoch, epochRefusal, findOffset, readLog } from "./leader-reads.ts";
+import { advance, type IsrProposal, type IsrVerdict, type LeaderEvent, type LeaderState, startLeading } from "./leader-state.ts";
+import { positionIn } from "./log-position.ts";
+import { OffsetWaiters, type WaitEnd } from "./offset-waiters.ts";
+import { ReplicaAnswers } from "./replica-answers.ts";
+
+export interface LeadershipParts {
+  readonly identity: ReplicaIdentity;
+  readonly replica: ReplicaLog;
+  readonly environment: PartitionEnvironment;
+  /** The coordinator says that we lead no more. */
+  readonly onFenced: (reason: string) => void;
+  /** The log can no longer be written. */
+  readonly onLogOffline: (error: LogOffline) => void;
+}
+
+/** A replica while it leads, from one assignment to lead until the next to do anything else; the epoch may rise meanwhile. A thin shell around `leader-state.ts`. */
+export class Leadership {
+  readonly #parts: LeadershipParts;
+  readonly #waiters: OffsetWaiters;
+  readonly #isrWriter: IsrWriter;
+  readonly #answers: ReplicaAnswers;
+  #state: LeaderState;
+  #hasEnded = false;
+
+  constructor(parts: LeadershipParts, record: PartitionRecord, highWatermark: number) {
+    const { environment, identity } = parts;
+    this.#parts = parts;
+    this.#waiters = new OffsetWaiters(environment.deadlines, environment.config.appendWaitersMax);
+    this.#answers = new ReplicaAnswers(identity);
+    this.#state = this.#begin(record, highWatermark);
+    this.#isrWriter = new IsrWriter({
+      identity,
+      environment,
+      current: () => this.#state,
+      apply: (verdict, proposed) => this.#applyIsrVerdict(verdict, proposed),
+    });
+    this.#tell();
+  }
+
+  get state(): LeaderState {
+    return this.#state;
+  }
+
+  get waitingAppends(): number {
+    return this.#waiters.size;
+  }
+
+  /**
+   * The epoch was raised and we still lead. Appends that wait go on waiting: their records are in the log that this epoch makes everybody's, so passing the
+   * high watermark means what it meant. What followers fetched before says nothing any more.
+   */
+  renew(record: PartitionRecord): void {
+    invariant(record.leaderEpoch > this.#state.epoch, "a leader epoch only rises", () => ({ record, state: this.#state }));
+    this.#answers.forget();
+    this.#state = this.#begin(record, this.#state.highWatermark);
+    this.#tell();
+  }
+
+  /** The same epoch again, as the metadata has it: somebody may have changed the in-sync set or the assignment. */
+  note(record: PartitionRecord): void {
+    const { self, replicas } = this.#state;
+    if (!record.isr.includes(self)) return;
+    if (record.replicas.join() !== replicas.join()) {
+      this.#advance({ kind: "replicas-changed", replicas: record.replicas, nowMs: this.#nowMs });
+    }
+    this.#advance({ kind: "isr-in-force", isr: record.isr, stateVersion: record.stateVersion });
+  }
+
+  end(why: "lost-leadership" | "log-offline"): void {
+    this.#hasEnded = true;
+    this.#isrWriter.end();
+    this.#waiters.settleAll(why);
+  }
+
+  logWritten(writtenEndOffset: number): void {
+    const before = this.#state.highWatermark;
+    this.#advance({ kind: "written", writtenEndOffset });
+    if (this.#state.highWatermark === before) this.#parts.environment.news.written(this.#parts.identity.key);
+  }
+
+  /** Looks who lags or is gone. */
+  tick(): void {
+    const { cluster } = this.#parts.environment;
+    // a view that lacks even us was not filled yet, and says nothing about the others
+    const isViewFilled = cluster.brokerEpoch(this.#state.self) !== null;
+    this.#advance({ kind: "tick", nowMs: this.#nowMs, isAlive: (id) => !isViewFilled || cluster.brokerEpoch(id) !== null });
+  }
+
+  async append(records: Buffer, { acks, timeoutMs }: AppendOptions): Promise<Outcome<AppendedRecords>> {
+    const { settings } = this.#parts.replica;
+    if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
+    if (acks === -1 && this.#state.isr.size < settings.minInsyncReplicas) return { error: "NOT_ENOUGH_REPLICAS" };
+    if (this.#waiters.isFull) return { error: "NOT_ENOUGH_REPLICAS", message: "too many appends wait for replication" };
+    const validated = validateProducedBatches(records, {
+      exactlyOneBatch: true,
+      batchBytesMax: settings.maxMessageBytes,
+      zstdAllowed: true, // that the version of the request allows it was checked where the version is known
+      timestamps: null,
+    });
+    if (validated.error !== null) return validated;
+    const appended = this.#appendToLog(records); // assigns and queues: no await up to here
+    if (appended === null) return { error: "KAFKA_STORAGE_ERROR" };
+    const end = await (acks === -1
+      ? this.#waiters.wait(appended.endOffset, this.#nowMs + timeoutMs)
+      : this.#untilWritten(appended.endOffset));
+    return this.#acknowledge(end, acks, appended);
+  }
+
+  /** What the producer is told. Decided anew after the wait: leadership, session and in-sync set may be others than when the records were appended. */
+  #acknowledge(end: WaitEnd, acks: -1 | 0 | 1, { baseOffset, logAppendTimeMs }: Appended): Outcome<AppendedRecords> {
+    const { log, settings } = this.#parts.replica;
+    switch (end) {
+      case "timed-out":
+        return { error: "REQUEST_TIMED_OUT" };
+      case "lost-leadership":
+        return { error: "NOT_LEADER_OR_FOLLOWER" };
+      case "log-offline":
+        return { error: "KAFKA_STORAGE_ERROR" };
+      case "reached":
+        // Race (I8): (1) records appended with a proved session; (2) this process is stopped for longer than the session lives, another broker leads;
+        // (3) it wakes up, and what it finds in its socket buffers lets the wait end. Only a session proved now may acknowledge.
+        if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
+        // records that are committed stay so, whoever leads now; those that only we wrote may be lost
+        if (acks !== -1 && this.#hasEnded) return { error: "NOT_LEADER_OR_FOLLOWER" };
+        if (acks === -1 && this.#state.isr.size < settings.minInsyncReplicas) return { error: "NOT_ENOUGH_REPLICAS_AFTER_APPEND" };
+        return { error: null, baseOffset, logAppendTimeMs, logStartOffset: log.startOffset };
+    }
+  }
+
+  async read({
+    fetchOffset,
+    currentLeaderEpoch,
+    lastFetchedEpoch,
+    maxBytes,
+    minOneBatch,
+  }: ConsumerReadOptions): Promise<Outcome<ConsumerRead>> {
+    const { log } = this.#parts.replica;
+    const { highWatermark, epoch } = this.#state;
+    const refusal = epochRefusal(currentLeaderEpoch, epoch);
+    if (refusal !== null) return { error: refusal };
+    const position = positionIn(log, fetchOffset, lastFetchedEpoch);
+    if (position.kind === "out-of-range") return { error: "OFFSET_OUT_OF_RANGE" };
+    const nothing = { error: null, highWatermark, logStartOffset: log.startOffset, chunks: [], sizeInBytes: 0, diverging: null };
+    if (position.kind === "diverging") return { ...nothing, diverging: { epoch: position.epoch, endOffset: position.endOffset } };
+    // a new leader's high watermark may be below what consumers read from the last one: nothing to see until it has caught up
+    if (fetchOffset >= highWatermark) return nothing;
+    const read = await readLog(log, fetchOffset, { maxBytes, endOffsetLimit: highWatermark, minOneBatch });
+    if (this.#hasEnded || this.#state.epoch !== epoch) return { error: "NOT_LEADER_OR_FOLLOWER" };
+    return read.error === null ? { ...nothing, chunks: read.chunks, sizeInBytes: read.sizeInBytes } : read;
+  }
+
+  async listOffset(target: OffsetTarget, currentLeaderEpoch: number): Promise<Outcome<FoundRecord>> {
+    const refusal = epochRefusal(currentLeaderEpoch, this.#state.epoch);
+    if (refusal !== null) return { error: refusal };
+    const found = await findOffset(this.#parts.replica.log, this.#state, target);
+    return this.#hasEnded ? { error: "NOT_LEADER_OR_FOLLOWER" } : found;
+  }
+
+  endOffsetForEpoch(currentLeaderEpoch: number, epoch: number): Outcome<{ readonly epoch: number; readonly endOffset: number }> {
+    const refusal = epochRefusal(currentLeaderEpoch, this.#state.epoch);
+    return refusal === null ? { error: null, ...endOfEpoch(this.#parts.replica.log, this.#state.epoch, epoch) } : { error: refusal };
+  }
+
+  /** A follower's fetch: the offset acknowledges everything below it, provided that what it has there is ours. */
+  acknowledgeFetch(from: FetchingReplica, asked: ReplicaFetchPartition): ReplicaPosition {
+    const { environment, replica } = this.#parts;
+    const refuse = (error: ReplicaFetchedPartition["error"]) => this.#answers.refusal(this.#state, replica.log, error);
+    if (asked.leaderEpoch !== this.#state.epoch)
+      return refuse(asked.leaderEpoch < this.#state.epoch ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH");
+    if (!this.#state.followers.has(from.brokerId)) return refuse("REPLICA_NOT_AVAILABLE");
+    const registeredEpoch = environment.cluster.brokerEpoch(from.brokerId);
+    if (registeredEpoch !== null && from.brokerEpoch < registeredEpoch) return refuse("STALE_BROKER_EPOCH");
+    const position = positionIn(replica.log, asked.fetchOffset, asked.lastFetchedEpoch);
+    if (position.kind === "agrees") {
+      const { brokerId, brokerEpoch, receivedAtMs } = from;
+      const { fetchOffset } = asked;
+      this.#advance({ kind: "follower-fetched", from: brokerId, brokerEpoch, registeredEpoch, fetchOffset, nowMs: receivedAtMs });
+    }
+    return this.#answers.position(this.#state, replica.log, position, from, asked);
+  }
+
+  async readForReplica(asked: ReplicaFetchPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead> {
+    const { log } = this.#parts.replica;
+    const refused = (error: ReplicaFetchedPartition["error"]) => ({
+      answer: this.#answers.refusal(this.#state, log, error).answer,
+      records: [],
+    });
+    const read = await readLog(log, asked.fetchOffset, { maxBytes, endOffsetLimit: log.writtenEndOffset, minOneBatch });
+    if (this.#hasEnded) return refused("NOT_LEADER_OR_FOLLOWER");
+    if (asked.leaderEpoch !== this.#state.epoch) return refused("FENCED_LEADER_EPOCH");
+    if (read.error !== null) return refused(read.error);
+    return { answer: { ...this.#answers.standing(this.#state, log), recordsBytes: read.sizeInBytes }, records: read.chunks };
+  }
+
+  noteAnswered(from: FetchingReplica, answer: ReplicaFetchedPartition): void {
+    if (answer.error === "NONE" && answer.leaderEpoch === this.#state.epoch) this.#answers.noteSent(from.brokerId, answer.highWatermark);
+  }
+
+  #begin(record: PartitionRecord, highWatermark: number): LeaderState {
+    const { environment, replica } = this.#parts;
+    const { log } = replica;
+    const { config } = environment;
+    if (log.lastEpoch < record.leaderEpoch) log.beginEpoch(record.leaderEpoch);
+    return startLeading({
+      self: config.brokerId,
+      epoch: record.leaderEpoch,
+      replicas: record.replicas,
+      isr: record.isr,
+      stateVersion: record.stateVersion,
+      logEndOffset: log.endOffset,
+      writtenEndOffset: log.writtenEndOffset,
+      highWatermark,
+      lagMaxMs: config.replicaLagTimeMaxMs,
+      nowMs: this.#nowMs,
+    });
+  }
+
+  #appendToLog(records: Buffer): Appended | null {
+    const { replica, environment, onLogOffline } = this.#parts;
+    try {
+      const appended = replica.log.appendAsLeader(records, this.#state.epoch, environment.clock.nowMs());
+      this.#advance({ kind: "appended", logEndOffset: replica.log.endOffset });
+      return appended;
+    } catch (error) {
+      if (!(error instanceof LogOffline)) throw error;
+      onLogOffline(error);
+      return null;
+    }
+  }
+
+  async #untilWritten(endOffset: number): Promise<WaitEnd> {
+    try {
+      await this.#parts.replica.log.written(endOffset);
+      return "reached";
+    } catch (error) {
+      if (!(error instanceof LogOffline)) throw error;
+      this.#parts.onLogOffline(error);
+      return "log-offline";
+    }
+  }
+
+  #advance(event: LeaderEvent): void {
+    if (this.#hasEnded) return;
+    const before = this.#state;
+    this.#state = advance(before, event);
+    if (this.#state.highWatermark > before.highWatermark) this.#tell();
+    if (this.#state.change !== before.change) this.#isrWriter.wake();
+  }
+
+  #tell(): void {
+    const { environment, identity } = this.#parts;
+    this.#waiters.reached(this.#state.highWatermark);
+    environment.news.committed(identity.key);
+    environment.news.written(identity.key);
+  }
+
+  #applyIsrVerdict(verdict: Exclude<IsrVerdict, { kind: "ask-again" }>, proposed: IsrProposal): void {
+    const { environment, identity, onFenced } = this.#parts;
+    if (verdict.kind === "step-down") return onFenced(verdict.reason);
+    const before = this.#state;
+    this.#advance(verdict.event);
+    if (this.#state.stateVersion === before.stateVersion) return;
+    const { epoch, isr, stateVersion } = this.#state;
+    const { topic, topicId, partition } = identity;
+    environment.logger.info({ partition: identity.key, leaderEpoch: epoch, isr: [...isr], proposed: proposed.isr }, "in-sync set changed");
+    environment.news.isrInForce({ topic, topicId, partition, leaderEpoch: epoch, isr: [...isr], stateVersion });
+  }
+
+  #isSessionProved(): boolean {
+    return this.#parts.environment.cluster.sessionProvedUntilMs > this.#nowMs;
+  }
+
+  get #nowMs(): number {
+    return this.#parts.environment.clock.monotonicMs();
+  }
+}

@@ -1,0 +1,27 @@
+import type { Log } from "../log/log-contract.ts";
+
+/** What of a log a fetch position is compared with. */
+export type ComparedLog = Pick<Log, "startOffset" | "writtenEndOffset" | "endOffsetForEpoch">;
+
+/** Where a reader stands in our log. `diverging`: the reader's last record is not ours; from this epoch's end on it must forget. */
+export type LogPosition =
+  | { readonly kind: "agrees" }
+  | { readonly kind: "diverging"; readonly epoch: number; readonly endOffset: number }
+  | { readonly kind: "out-of-range" };
+
+/** No epoch: the reader's log is empty, or the client does not know. */
+export const noEpoch = -1;
+
+/** Compares by epoch where the reader gives one (KIP-101, KIP-279, KIP-595), else by offset only. */
+export function positionIn(log: ComparedLog, fetchOffset: number, lastFetchedEpoch: number): LogPosition {
+  if (lastFetchedEpoch !== noEpoch) {
+    const ours = log.endOffsetForEpoch(lastFetchedEpoch);
+    if (ours === null) {
+      // Our history begins after that epoch, so nothing the reader has from our log start on came from us.
+      if (fetchOffset > log.startOffset) return { kind: "diverging", epoch: noEpoch, endOffset: log.startOffset };
+    } else if (ours.epoch < lastFetchedEpoch || ours.endOffset < fetchOffset) {
+      return { kind: "diverging", epoch: ours.epoch, endOffset: ours.endOffset };
+    }
+  }
+  return fetchOffset < log.startOffset || fetchOffset > log.writtenEndOffset ? { kind: "out-of-range" } : { kind: "agrees" };
+}

@@ -1,0 +1,63 @@
+import { partitionKey } from "../../protocol/base/ids.ts";
+import type { KafkaErrorCode, Outcome } from "../../protocol/errors/kafka-errors.ts";
+import type { ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
+import type { PartitionRef, PartitionService, ReplicaFetchService } from "./contract.ts";
+import type { Leadership } from "./leadership.ts";
+import type { PartitionTable } from "./partition-table.ts";
+
+/** A client's view of the table. A partition that is not here is NOT_LEADER_OR_FOLLOWER; whether it exists at all is for the caller's metadata to say. */
+export function partitionService(table: PartitionTable): PartitionService {
+  const led = async <T>(ref: PartitionRef, use: (leadership: Leadership) => Outcome<T> | Promise<Outcome<T>>): Promise<Outcome<T>> => {
+    const leadership = table.find(ref)?.leadership() ?? "NOT_LEADER_OR_FOLLOWER";
+    return typeof leadership === "string" ? { error: leadership } : use(leadership);
+  };
+  return {
+    append: (ref, records, options) => led(ref, (leadership) => leadership.append(records, options)),
+    read: (ref, options) => led(ref, (leadership) => leadership.read(options)),
+    changed: (refs, deadlineMs, signal) =>
+      table.commits.wait(
+        refs.map(({ topic, partition }) => partitionKey(topic, partition)),
+        deadlineMs,
+        signal,
+      ),
+    listOffset: (ref, target, currentLeaderEpoch) => led(ref, (leadership) => leadership.listOffset(target, currentLeaderEpoch)),
+    endOffsetForEpoch(ref, currentLeaderEpoch, epoch) {
+      const leadership = table.find(ref)?.leadership() ?? "NOT_LEADER_OR_FOLLOWER";
+      return typeof leadership === "string" ? { error: leadership } : leadership.endOffsetForEpoch(currentLeaderEpoch, epoch);
+    },
+  };
+}
+
+/** The followers' view of the table. */
+export function replicaFetchService(table: PartitionTable): ReplicaFetchService {
+  const find = ({ topicId, partition }: ReplicaFetchPartition): Leadership | KafkaErrorCode =>
+    table.findById(topicId, partition)?.leadership() ?? "UNKNOWN_TOPIC_ID";
+  return {
+    acknowledge(from, asked) {
+      const leadership = find(asked);
+      if (typeof leadership !== "string") return leadership.acknowledgeFetch(from, asked);
+      return { answer: refusal(asked, leadership), isReadable: false, hasNewHighWatermark: false };
+    },
+    async readForReplica(asked, maxBytes, minOneBatch) {
+      const leadership = find(asked);
+      if (typeof leadership !== "string") return leadership.readForReplica(asked, maxBytes, minOneBatch);
+      return { answer: refusal(asked, leadership), records: [] };
+    },
+    noteAnswered(from, answer) {
+      const leadership = table.findById(answer.topicId, answer.partition)?.leadership();
+      if (leadership !== undefined && typeof leadership !== "string") leadership.noteAnswered(from, answer);
+    },
+    replicaChanged(partitions, deadlineMs, signal) {
+      const keys = partitions.map(({ topicId, partition }) => table.findById(topicId, partition)?.identity.key);
+      return table.writes.wait(
+        keys.filter((key) => key !== undefined),
+        deadlineMs,
+        signal,
+      );
+    },
+  };
+}
+
+function refusal({ topicId, partition }: ReplicaFetchPartition, error: KafkaErrorCode): ReplicaFetchedPartition {
+  return { topicId, partition, error, leaderEpoch: -1, highWatermark: -1, logStartOffset: -1, diverging: null, recordsBytes: 0 };
+}

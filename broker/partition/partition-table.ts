@@ -1,0 +1,245 @@
+import type { Clock } from "../../protocol/base/clock.ts";
+import { sleep } from "../../protocol/base/clock.ts";
+import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
+import type { Logger } from "../../protocol/base/logger.ts";
+import { loop } from "../../protocol/base/loop.ts";
+import type { Random } from "../../protocol/base/random.ts";
+import { LogOffline, type LogStore } from "../log/log-contract.ts";
+import type { TopicSettings } from "../runtime/topic-settings.ts";
+import { ChangeWaiters } from "./change-waiters.ts";
+import type {
+  AssignedReplica,
+  ClusterView,
+  FollowedPartition,
+  FollowingSource,
+  IsrInForce,
+  IsrStore,
+  PartitionRef,
+  RoleSink,
+} from "./contract.ts";
+import { Deadlines } from "./deadlines.ts";
+import type { PartitionConfig, PartitionEnvironment, ReplicaIdentity } from "./environment.ts";
+import { HighWatermarkCheckpoint } from "./high-watermark-checkpoint.ts";
+import { Partition } from "./partition.ts";
+
+export interface PartitionTableParts {
+  readonly config: PartitionConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly logs: LogStore;
+  readonly cluster: ClusterView;
+  readonly isrStore: IsrStore;
+}
+
+/** How often leaders look at their followers, at most: a broker that died holds acknowledgements up for about this long. */
+const sweepMaxMs = 1000;
+
+/** All replicas on this broker, and how they change with the broker's part in the cluster. What they do for clients and followers is in `partition-services.ts`. */
+export class PartitionTable implements RoleSink, FollowingSource {
+  /** Woken when a high watermark or a leadership moves. */
+  readonly commits: ChangeWaiters;
+  /** Woken also when a written end moves. */
+  readonly writes: ChangeWaiters;
+  readonly #parts: PartitionTableParts;
+  readonly #environment: PartitionEnvironment;
+  readonly #checkpoint: HighWatermarkCheckpoint;
+  readonly #byKey = new Map<string, Partition>();
+  readonly #byId = new Map<string, Partition>();
+  readonly #listeners = {
+    following: new Set<() => void>(),
+    isr: new Set<(change: IsrInForce) => void>(),
+    leads: new Set<(ref: PartitionRef, leaderEpoch: number | null) => void>(),
+  };
+  readonly #closing = new AbortController();
+  /** Counts the calls of `standDown`: an assignment begun before must not be carried on. */
+  #standDowns = 0;
+
+  constructor(parts: PartitionTableParts) {
+    const { config, clock, random, logger, cluster, isrStore, logs } = parts;
+    const deadlines = new Deadlines(clock);
+    this.#parts = parts;
+    this.commits = new ChangeWaiters(deadlines, config.changeWaitersMax);
+    this.writes = new ChangeWaiters(deadlines, config.changeWaitersMax);
+    this.#checkpoint = new HighWatermarkCheckpoint(logs);
+    const news = {
+      committed: (key: string) => this.commits.notify(key),
+      written: (key: string) => this.writes.notify(key),
+      isrInForce: (change: IsrInForce) => callEach(this.#listeners.isr, change),
+      leads: (ref: ReplicaIdentity, epoch: number | null) => callEach(this.#listeners.leads, ref, epoch),
+    };
+    this.#environment = { config, clock, random, logger, cluster, isrStore, deadlines, news };
+    logs.onOffline((error) => this.#goOffline(error));
+  }
+
+  /** Begins the sweep for lagging followers and the checkpoints of the high watermarks. */
+  start(): void {
+    const { clock, random, logger: log, config } = this.#parts;
+    const { signal } = this.#closing;
+    const parts = { clock, random, signal, log, pauseMinMs: 100, pauseMaxMs: config.highWatermarkCheckpointMs };
+    const sweepMs = Math.min(config.replicaLagTimeMaxMs / 2, sweepMaxMs);
+    const sweep = async () => {
+      await sleep(clock, sweepMs, signal);
+      for (const partition of this.#byKey.values()) partition.tick();
+    };
+    const checkpoint = async () => {
+      await sleep(clock, config.highWatermarkCheckpointMs, signal);
+      await this.#writeCheckpoint();
+    };
+    void loop("in-sync sweep", sweep, parts);
+    void loop("high watermark checkpoint", checkpoint, parts);
+  }
+
+  /** Stops everything here, then closes the logs. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#standDowns++;
+    await Promise.all([...this.#byKey.values()].map((partition) => partition.close()));
+    this.#followingChanged();
+    try {
+      await this.#writeCheckpoint();
+    } catch (error) {
+      this.#parts.logger.warn({ err: error }, "the last high watermarks were not written; the followers will make it good");
+    }
+    await this.#parts.logs.close();
+  }
+
+  find({ topic, partition }: PartitionRef): Partition | null {
+    return this.#byKey.get(partitionKey(topic, partition)) ?? null;
+  }
+
+  findById(topicId: TopicId, partition: number): Partition | null {
+    return this.#byId.get(partitionKey(topicId, partition)) ?? null;
+  }
+
+  all(): Iterable<Partition> {
+    return this.#byKey.values();
+  }
+
+  /** Called when the coordinator has a new in-sync set of a partition that we lead. */
+  onIsrInForce(listener: (change: IsrInForce) => void): () => void {
+    this.#listeners.isr.add(listener);
+    return () => this.#listeners.isr.delete(listener);
+  }
+
+  /** Called when we begin to lead a partition (or go on in a higher epoch), and with null when we lead it no more. */
+  onLeadershipChanged(listener: (ref: PartitionRef, leaderEpoch: number | null) => void): () => void {
+    this.#listeners.leads.add(listener);
+    return () => this.#listeners.leads.delete(listener);
+  }
+
+  onFollowingChanged(listener: () => void): () => void {
+    this.#listeners.following.add(listener);
+    return () => this.#listeners.following.delete(listener);
+  }
+
+  following(): readonly FollowedPartition[] {
+    return [...this.#byKey.values()].map((partition) => partition.followership()).filter((followership) => followership !== null);
+  }
+
+  async assign(replicas: readonly AssignedReplica[]): Promise<readonly PartitionRef[]> {
+    const standDowns = this.#standDowns;
+    const failed: PartitionRef[] = [];
+    const waiting = replicas.values();
+    const takeUp = async () => {
+      for (const replica of waiting) {
+        // Race: (1) a long list is being taken up; (2) the session is lost, everything stands down; (3) the next of the list is opened.
+        if (standDowns !== this.#standDowns) return;
+        const partition = await this.#open(replica);
+        if (standDowns !== this.#standDowns) return;
+        const { topic, state } = replica;
+        if (partition === null || !(await partition.assign(state))) failed.push({ topic, partition: state.partition });
+      }
+    };
+    await Promise.all(Array.from({ length: this.#parts.config.logsOpenedAtOnce }, takeUp));
+    this.#followingChanged();
+    return failed;
+  }
+
+  async withdraw(
+    replicas: readonly { readonly ref: PartitionRef; readonly topicId: TopicId; readonly deleteLog: boolean }[],
+  ): Promise<void> {
+    for (const { ref, topicId, deleteLog } of replicas) {
+      const partition = this.findById(topicId, ref.partition);
+      if (!deleteLog) partition?.standDown();
+      else if (partition !== null) await this.#delete(partition);
+      else await this.#deleteUnopened(ref, topicId);
+    }
+    this.#followingChanged();
+  }
+
+  updateSettings(topic: string, settings: TopicSettings): void {
+    for (const partition of this.#byKey.values()) if (partition.identity.topic === topic) partition.updateSettings(settings);
+  }
+
+  standDown(): void {
+    this.#standDowns++;
+    for (const partition of this.#byKey.values()) partition.standDown();
+    this.#followingChanged();
+  }
+
+  /** The partition, opened if it was not; null when its log cannot be opened. */
+  async #open({ topic, topicId, state, settings }: AssignedReplica): Promise<Partition | null> {
+    const key = partitionKey(topic, state.partition);
+    const known = this.#byKey.get(key);
+    if (known !== undefined && known.identity.topicId === topicId) return known;
+    try {
+      // a topic of this name was deleted and created again while we were not told: the old log is not this topic's
+      if (known !== undefined) await this.#delete(known);
+      else if (this.#foundAs(topic, state.partition, (found) => found !== null && found !== topicId))
+        await this.#deleteLog(topic, state.partition);
+      const log = await this.#parts.logs.open(topic, state.partition, topicId, settings);
+      const identity = { topic, topicId, partition: state.partition, key };
+      const partition = new Partition(identity, { log, settings }, this.#environment, this.#checkpoint.restored(key));
+      this.#byKey.set(key, partition);
+      this.#byId.set(partitionKey(topicId, state.partition), partition);
+      return partition;
+    } catch (error) {
+      if (!(error instanceof LogOffline)) throw error;
+      this.#parts.logger.error({ err: error, partition: key }, "the log cannot be opened");
+      return null;
+    }
+  }
+
+  async #delete(partition: Partition): Promise<void> {
+    const { topic, topicId, partition: number, key } = partition.identity;
+    await partition.close();
+    this.#byKey.delete(key);
+    this.#byId.delete(partitionKey(topicId, number));
+    this.commits.notify(key);
+    this.writes.notify(key);
+    await this.#deleteLog(topic, number);
+  }
+
+  async #deleteUnopened({ topic, partition }: PartitionRef, topicId: TopicId): Promise<void> {
+    if (this.#byKey.has(partitionKey(topic, partition))) return; // another topic of that name
+    if (this.#foundAs(topic, partition, (found) => found === topicId)) await this.#deleteLog(topic, partition);
+  }
+
+  #foundAs(topic: string, partition: number, matches: (topicId: TopicId | null) => boolean): boolean {
+    return this.#parts.logs.found.some((one) => one.topic === topic && one.partition === partition && matches(one.topicId));
+  }
+
+  async #deleteLog(topic: string, partition: number): Promise<void> {
+    this.#checkpoint.forget(partitionKey(topic, partition));
+    await this.#parts.logs.delete(topic, partition);
+  }
+
+  #goOffline(error: LogOffline): void {
+    for (const partition of this.#byKey.values()) partition.goOffline(error);
+    this.#followingChanged();
+  }
+
+  #followingChanged(): void {
+    callEach(this.#listeners.following);
+  }
+
+  async #writeCheckpoint(): Promise<void> {
+    for (const [key, partition] of this.#byKey) this.#checkpoint.set(key, partition.highWatermark);
+    await this.#checkpoint.write();
+  }
+}
+
+function callEach<A extends unknown[]>(listeners: Iterable<(...values: A) => void>, ...values: A): void {
+  for (const listener of listeners) listener(...values);
+}

@@ -1,0 +1,238 @@
+import { unreachable } from "../../protocol/base/invariant.ts";
+import type { PartitionRecord } from "../../protocol/peer/messages.ts";
+import { type Log, LogOffline } from "../log/log-contract.ts";
+import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
+import { Followership } from "./followership.ts";
+import { Leadership } from "./leadership.ts";
+
+type Role =
+  | { readonly kind: "none" }
+  | { readonly kind: "leading"; readonly leadership: Leadership }
+  | { readonly kind: "following"; readonly followership: Followership }
+  /** The leader's log contradicts what is committed here. Until another epoch says otherwise, nothing is done with this replica. */
+  | { readonly kind: "diverged"; readonly reason: string }
+  /** The log directory failed. For good: only a restart brings it back. */
+  | { readonly kind: "offline" };
+
+const none: Role = { kind: "none" };
+
+/** One replica on this broker: its log, and what it is at the moment. */
+export class Partition implements ReplicaLog {
+  readonly identity: ReplicaIdentity;
+  readonly log: Log;
+  readonly #environment: PartitionEnvironment;
+  readonly #stopListening: () => void;
+  #settings: TopicSettings;
+  #role: Role = none;
+  /** The largest leader epoch heard of; -1: none. */
+  #epoch = -1;
+  /** An epoch in which the coordinator has told us that we do not lead, whatever late metadata says. */
+  #fencedEpoch = -1;
+  /** While there is no role that keeps it. */
+  #restingHighWatermark: number;
+  /** Counts the ends of roles: whoever awaits between two roles checks it. */
+  #turns = 0;
+  /** Resolves when no former role touches the log any more. */
+  #quiet: Promise<void> = Promise.resolve();
+
+  constructor(identity: ReplicaIdentity, { log, settings }: ReplicaLog, environment: PartitionEnvironment, highWatermark: number) {
+    this.identity = identity;
+    this.log = log;
+    this.#settings = settings;
+    this.#environment = environment;
+    this.#restingHighWatermark = highWatermark;
+    this.#stopListening = log.onWritten((writtenEndOffset) => {
+      if (this.#role.kind === "leading") this.#role.leadership.logWritten(writtenEndOffset);
+    });
+  }
+
+  get settings(): TopicSettings {
+    return this.#settings;
+  }
+
+  get highWatermark(): number {
+    switch (this.#role.kind) {
+      case "leading":
+        return this.#role.leadership.state.highWatermark;
+      case "following":
+        return this.#role.followership.highWatermark;
+      default:
+        return this.#restingHighWatermark;
+    }
+  }
+
+  get leaderEpoch(): number {
+    return this.#epoch;
+  }
+
+  get role(): Role["kind"] {
+    return this.#role.kind;
+  }
+
+  /** The leadership, or the error that says why there is none. */
+  leadership(): Leadership | "NOT_LEADER_OR_FOLLOWER" | "KAFKA_STORAGE_ERROR" {
+    if (this.#role.kind === "leading") return this.#role.leadership;
+    return this.#role.kind === "offline" ? "KAFKA_STORAGE_ERROR" : "NOT_LEADER_OR_FOLLOWER";
+  }
+
+  followership(): Followership | null {
+    return this.#role.kind === "following" ? this.#role.followership : null;
+  }
+
+  updateSettings(settings: TopicSettings): void {
+    this.#settings = settings;
+    this.log.updateSettings(settings);
+  }
+
+  /** Takes up what the coordinator has for this partition. False: it cannot, for the log is offline. */
+  async assign(record: PartitionRecord): Promise<boolean> {
+    if (this.#role.kind === "offline") return false;
+    if (record.leaderEpoch < this.#epoch || this.#continues(record)) return true;
+    this.#epoch = record.leaderEpoch;
+    if (this.#role.kind === "leading" && this.#isOurs(record)) {
+      this.#role.leadership.renew(record);
+      this.#environment.news.leads(this.identity, record.leaderEpoch);
+      return true;
+    }
+    const turn = this.#retire("lost-leadership");
+    await this.#settleLog();
+    // Race: (1) assigned, waiting for a truncation of the former role; (2) the session is lost, everything stands down; (3) the truncation is done.
+    // The later word counts.
+    if (this.#isOffline()) return false;
+    if (turn !== this.#turns) return true;
+    this.#take(record);
+    return true;
+  }
+
+  /** Neither leads nor follows until assigned again. */
+  standDown(): void {
+    if (this.#role.kind !== "offline") this.#retire("lost-leadership");
+  }
+
+  goOffline(error: LogOffline): void {
+    if (this.#role.kind === "offline") return;
+    this.#environment.logger.error({ err: error, partition: this.identity.key }, "the log is offline; this replica is given up");
+    this.#retire("log-offline");
+    this.#role = { kind: "offline" };
+  }
+
+  tick(): void {
+    if (this.#role.kind === "leading") this.#role.leadership.tick();
+  }
+
+  /** Ends the role; resolves when the log is no longer used. */
+  async close(): Promise<void> {
+    this.#retire("lost-leadership");
+    await this.#settleLog();
+    this.#stopListening();
+  }
+
+  /** True when the record changes nothing of our role; it may bring small news. */
+  #continues(record: PartitionRecord): boolean {
+    const role = this.#role;
+    if (record.leaderEpoch !== this.#epoch) return false;
+    switch (role.kind) {
+      case "leading":
+        if (record.leader !== this.#environment.config.brokerId) return false;
+        role.leadership.note(record);
+        return true;
+      case "following":
+        if (record.leader !== role.followership.leader) return false;
+        role.followership.note(record);
+        return true;
+      case "diverged":
+        return !record.leaderRecovering;
+      case "none":
+        return record.leader === this.#environment.config.brokerId && this.#fencedEpoch >= record.leaderEpoch;
+      case "offline":
+        return true;
+      default:
+        return unreachable(role);
+    }
+  }
+
+  #isOurs({ leader, isr }: PartitionRecord): boolean {
+    const { brokerId } = this.#environment.config;
+    return leader === brokerId && isr.includes(brokerId);
+  }
+
+  #take(record: PartitionRecord): void {
+    const { identity, log } = this;
+    const { logger, config, news } = this.#environment;
+    const highWatermark = Math.min(Math.max(this.#restingHighWatermark, log.startOffset), log.writtenEndOffset);
+    this.#restingHighWatermark = highWatermark;
+    const onLogOffline = (error: LogOffline) => this.goOffline(error);
+    const environment = this.#environment;
+    const fields = { partition: identity.key, leaderEpoch: record.leaderEpoch, endOffset: log.endOffset, highWatermark };
+    if (this.#isOurs(record)) {
+      logger.info({ ...fields, isr: record.isr }, "leading");
+      const onFenced = (reason: string) => this.#onFenced(reason);
+      const leadership = new Leadership({ identity, replica: this, environment, onFenced, onLogOffline }, record, highWatermark);
+      this.#role = { kind: "leading", leadership };
+      news.leads(identity, record.leaderEpoch);
+      news.committed(identity.key);
+      news.written(identity.key);
+    } else if (record.leader === config.brokerId) {
+      logger.error({ ...fields, isr: record.isr }, "named leader without being in the in-sync set: not leading");
+    } else if (record.leader >= 0) {
+      logger.info({ ...fields, leader: record.leader }, "following");
+      const onDataDiverged = (reason: string) => this.#onDataDiverged(reason);
+      this.#role = {
+        kind: "following",
+        followership: new Followership({ identity, log, environment, onDataDiverged, onLogOffline }, record, highWatermark),
+      };
+    }
+  }
+
+  #onFenced(reason: string): void {
+    this.#environment.logger.warn({ partition: this.identity.key, leaderEpoch: this.#epoch, reason }, "fenced, leading no more");
+    this.#fencedEpoch = this.#epoch;
+    this.#retire("lost-leadership");
+  }
+
+  #onDataDiverged(reason: string): void {
+    this.#environment.logger.error(
+      { partition: this.identity.key, reason },
+      "DATA DIVERGENCE: this replica and its leader disagree about committed records; the replica is set aside, its log untouched",
+    );
+    this.#retire("lost-leadership");
+    this.#role = { kind: "diverged", reason };
+  }
+
+  /** Ends the role in this turn of the loop. Answers the turn's number. */
+  #retire(why: "lost-leadership" | "log-offline"): number {
+    const role = this.#role;
+    this.#restingHighWatermark = this.highWatermark;
+    this.#role = none;
+    if (role.kind === "leading") {
+      role.leadership.end(why);
+      this.#environment.news.leads(this.identity, null);
+      this.#environment.news.committed(this.identity.key);
+      this.#environment.news.written(this.identity.key);
+    }
+    if (role.kind === "following") {
+      const ended = role.followership.end().then(() => {
+        this.#restingHighWatermark = role.followership.highWatermark;
+      });
+      this.#quiet = Promise.all([this.#quiet, ended]).then(() => undefined);
+    }
+    this.#turns++;
+    return this.#turns;
+  }
+
+  /** Waits until no former role is at the log and everything queued is written: the next role begins from what is really there. */
+  async #settleLog(): Promise<void> {
+    await this.#quiet;
+    try {
+      await this.log.written(this.log.endOffset);
+    } catch (error) {
+      if (!(error instanceof LogOffline)) throw error;
+      this.goOffline(error);
+    }
+  }
+
+  #isOffline(): boolean {
+    return this.#role.kind === "offline";
+  }
+}
