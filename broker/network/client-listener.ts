@@ -73,10 +73,14 @@ export class ClientListeners {
   async close(graceMs: number): Promise<void> {
     this.#closing = true;
     this.#sweep?.cancel();
-    await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()));
+    const closed = this.#listeners.splice(0).map((listener) => listener.close()); // may wait for the links to be gone
     for (const connection of [...this.#connections]) connection.drain();
-    if (this.#connections.size === 0) return;
-    await new Promise<void>((resolve) => {
+    if (this.#connections.size > 0) await this.#emptied(graceMs);
+    await Promise.all(closed);
+  }
+
+  #emptied(graceMs: number): Promise<void> {
+    return new Promise((resolve) => {
       const timer = this.#parts.clock.schedule(graceMs, () => {
         for (const connection of [...this.#connections]) connection.destroy("the broker is shutting down");
         resolve();

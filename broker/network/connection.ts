@@ -61,6 +61,8 @@ export class Connection implements LinkHandlers {
   #fetchesUnderWay = 0;
   #flushScheduled = false;
   #paused = false;
+  /** The link said that it has more queued than it likes, and will say when it has not. */
+  #drainAwaited = false;
   #state: "open" | "draining" | "closed" = "open";
   #lastActiveMs: number;
 
@@ -93,6 +95,7 @@ export class Connection implements LinkHandlers {
   }
 
   onDrain(): void {
+    this.#drainAwaited = false;
     this.#lastActiveMs = this.#parts.clock.monotonicMs();
     this.#advance();
   }
@@ -159,7 +162,7 @@ export class Connection implements LinkHandlers {
   }
 
   #unsentBytes(): number {
-    return this.#link.queuedBytes + this.#answeredBytes;
+    return (this.#drainAwaited ? this.#link.queuedBytes : 0) + this.#answeredBytes;
   }
 
   #start(frame: Buffer): void {
@@ -207,7 +210,7 @@ export class Connection implements LinkHandlers {
     }
     this.#slots.splice(0, ready);
     if (ready > 0) this.#lastActiveMs = this.#parts.clock.monotonicMs();
-    if (chunks.length > 0) this.#link.write(chunks);
+    if (chunks.length > 0 && !this.#link.write(chunks)) this.#drainAwaited = true;
     if (this.#state === "draining" && this.#slots.length === 0) this.#link.end();
     else this.#advance();
   }

@@ -42,6 +42,8 @@ export class PeerConnection implements LinkHandlers {
   #state: "unknown" | "welcome" | "closed" = "unknown";
   #underWay = 0;
   #paused = false;
+  /** The link said that it has more queued than it likes, and will say when it has not. */
+  #drainAwaited = false;
 
   constructor(link: Link, parts: PeerServerParts, onClosed: () => void) {
     this.#link = link;
@@ -63,6 +65,7 @@ export class PeerConnection implements LinkHandlers {
   }
 
   onDrain(): void {
+    this.#drainAwaited = false;
     this.#readOn();
   }
 
@@ -113,7 +116,7 @@ export class PeerConnection implements LinkHandlers {
       (answer) => {
         this.#underWay--;
         if (this.#state === "closed") return;
-        this.#link.write(encodePeerFrame(id, kind, answer.body, answer.payload));
+        if (!this.#link.write(encodePeerFrame(id, kind, answer.body, answer.payload))) this.#drainAwaited = true;
         this.#readOn();
       },
       (error: unknown) => this.#fail(error, kind),
@@ -130,7 +133,7 @@ export class PeerConnection implements LinkHandlers {
   #readOn(): void {
     if (this.#state === "closed") return;
     const { requestsInFlightMax, unsentMaxBytes } = this.#parts.limits;
-    const full = this.#underWay >= requestsInFlightMax || this.#link.queuedBytes >= unsentMaxBytes;
+    const full = this.#underWay >= requestsInFlightMax || (this.#drainAwaited && this.#link.queuedBytes >= unsentMaxBytes);
     if (full === this.#paused) return;
     this.#paused = full;
     if (full) this.#link.pause();

@@ -34,8 +34,9 @@ export class PeerServer {
   /** Stops accepting and closes every link; requests under way are not answered. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#listener?.close();
+    const closed = this.#listener?.close(); // may wait for the links to be gone
     for (const connection of [...this.#connections]) connection.destroy("the broker is shutting down");
+    await closed;
   }
 
   #accept(link: Link): LinkHandlers {

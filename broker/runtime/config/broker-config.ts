@@ -14,7 +14,7 @@ export interface BrokerConfig {
   readonly replication: ReplicationConfig;
   readonly controller: ControllerConfig;
   readonly fetch: FetchConfig;
-  readonly process: ProcessConfig;
+  readonly logging: LoggingConfig;
 }
 
 export interface CoordinatorConfig {
@@ -84,7 +84,7 @@ export interface FetchConfig {
   readonly sessionSlotsMax: number;
 }
 
-export interface ProcessConfig {
+export interface LoggingConfig {
   readonly logLevel: "debug" | "info" | "warn" | "error";
   /** Null: standard error. */
   readonly logFile: string | null;
@@ -129,7 +129,7 @@ export function brokerConfig(values: BrokerValues, hostname: string): BrokerConf
     replication: replicationConfig(values),
     controller: controllerConfig(values),
     fetch: { maxBytes: values["fetch.max.bytes"], sessionSlotsMax: values["max.incremental.fetch.session.cache.slots"] },
-    process: { logLevel: values["ottla.log.level"], logFile: values["ottla.log.file"] || null },
+    logging: { logLevel: values["ottla.log.level"], logFile: values["ottla.log.file"] || null },
   };
 }
 

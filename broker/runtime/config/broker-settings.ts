@@ -165,7 +165,7 @@ const fetching = {
   "max.incremental.fetch.session.cache.slots": int(1000, "Fetch sessions kept; further clients send whole fetches.", { min: 0 }),
 } as const;
 
-const process = {
+const logging = {
   "ottla.log.level": oneOf(["debug", "info", "warn", "error"], "info", "The least serious lines that the broker's own log has."),
   "ottla.log.file": string(null, "The file that the broker's own log is appended to; without it, standard error."),
 } as const;
@@ -181,7 +181,7 @@ export const brokerSettingGroups = {
   Replication: replication,
   Controller: controller,
   Fetching: fetching,
-  Process: process,
+  Logging: logging,
 } as const;
 
 export const brokerSettings = {
@@ -194,7 +194,7 @@ export const brokerSettings = {
   ...replication,
   ...controller,
   ...fetching,
-  ...process,
+  ...logging,
 } as const satisfies Record<string, Setting<unknown>>;
 
 export type BrokerSettingName = keyof typeof brokerSettings;

@@ -1,0 +1,80 @@
+import { brokerSettingGroups } from "./broker-settings.ts";
+import type { Setting, UpdateMode } from "./setting.ts";
+import { type TopicSettingName, topicFallbacks, topicSettingDefinitions } from "./topic-setting-definitions.ts";
+
+const updateWords: Readonly<Record<UpdateMode, string>> = {
+  "read-only": "at start",
+  "per-broker": "at start; at run time for one broker or all",
+  "cluster-wide": "at start; at run time for all brokers",
+};
+
+const introduction = `# Configuration
+
+This page is generated from the definitions in \`broker/runtime/config\` by \`node docs/generate-configuration.ts\`; a test keeps it up to date.
+
+Settings have Apache Kafka's names, units, defaults and meaning, so a \`server.properties\` can be used as it is. Names that start with \`ottla.\` are our own.
+A broker reads them, the later ones winning, from
+
+1. the file given with \`ottla broker --config FILE\` (Java's properties format),
+2. the environment: \`KAFKA_\` or \`OTTLA_\` and the name in upper case with \`_\` for \`.\` (\`OTTLA_NUM_PARTITIONS=6\`; \`ottla.log.level\` is \`OTTLA_LOG_LEVEL\`),
+3. the command line: \`--set num.partitions=6\`.
+
+A name that is not known is a warning that names the nearest one that is; a value that is not acceptable is an error that says what would be.
+\`broker.id\`, \`zookeeper.connect\` and \`log.dirs\` must be given.
+
+A topic's setting wins over the broker's; one changed at run time (IncrementalAlterConfigs) for this broker wins over one changed for all brokers, and that one over
+what the broker was started with.
+
+Settings marked **no effect yet** are accepted, kept and shown, so that Kafka's tools work unchanged, but nothing acts on them in this version.
+
+## Listeners
+
+Every listener has a name: \`listeners=INSIDE://:9092,OUTSIDE://:19092\`. A client is told the addresses advertised for the listener it came in by. One listener belongs to
+the brokers alone: they speak their own protocol on it, not Kafka's, and it is never shown to clients. \`inter.broker.listener.name\` says which; without it, it is the one
+named \`PEER\`, and without that one a free port on the first listener's host, found by the other brokers through ZooKeeper. Give it a fixed port where a firewall or a
+container network needs to know it: \`listeners=PLAINTEXT://:9092,PEER://:9093\`.
+`;
+
+/** The reference page, whole. */
+export function referencePage(): string {
+  const groups = Object.entries(brokerSettingGroups).map(([title, settings]) => `### ${title}\n\n${brokerTable(settings)}`);
+  return [introduction, "## Broker settings\n", groups.join("\n"), "## Topic settings\n", topicTable()].join("\n");
+}
+
+function brokerTable(settings: Readonly<Record<string, Setting<unknown>>>): string {
+  const rows = Object.entries(settings).map(([name, setting]) => [
+    `\`${name}\``,
+    setting.type,
+    defaultOf(setting),
+    setting.valid,
+    updateWords[setting.update],
+    explained(setting),
+  ]);
+  return table(["Name", "Type", "Default", "Valid", "Set", "What it does"], rows);
+}
+
+function topicTable(): string {
+  const rows = Object.entries(topicSettingDefinitions).map(([name, setting]) => [
+    `\`${name}\``,
+    setting.type,
+    defaultOf(setting),
+    setting.valid,
+    (topicFallbacks[name as TopicSettingName] ?? []).map((fallback) => `\`${fallback.name}\``).join(", "),
+    explained(setting),
+  ]);
+  return table(["Name", "Type", "Default", "Valid", "Without it", "What it does"], rows);
+}
+
+function explained(setting: Setting<unknown>): string {
+  const unit = setting.unit === null ? "" : ` In ${setting.unit}.`;
+  return `${setting.documentation}${unit}${setting.withoutEffect ? " **No effect yet.**" : ""}`;
+}
+
+function defaultOf({ defaultText }: Setting<unknown>): string {
+  return defaultText === null || defaultText === "" ? "" : `\`${defaultText}\``;
+}
+
+function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`;
+  return line(heads) + line(heads.map(() => "---")) + rows.map(line).join("");
+}

@@ -1,0 +1,92 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { FrameSplitter } from "../../../broker/network/frame-splitter.ts";
+import { MalformedFrame } from "../../../protocol/wire/reader.ts";
+
+function framed(content: Buffer): Buffer {
+  const prefix = Buffer.alloc(4);
+  prefix.writeInt32BE(content.length);
+  return Buffer.concat([prefix, content]);
+}
+
+function split(chunks: readonly Buffer[], frameMaxBytes = 10): Buffer[] {
+  const splitter = new FrameSplitter({ frameMaxBytes });
+  const frames: Buffer[] = [];
+  for (const chunk of chunks) splitter.push(chunk, (frame) => frames.push(frame));
+  return frames;
+}
+
+const stream = Buffer.concat(["ab", "", "c", "0123456789"].map((text) => framed(Buffer.from(text))));
+
+test("frames come out whole however the bytes are cut in three", () => {
+  for (let first = 0; first <= stream.length; first++)
+    for (let second = first; second <= stream.length; second++) {
+      const frames = split([stream.subarray(0, first), stream.subarray(first, second), stream.subarray(second)]);
+      expect(frames.map(String), `cut at ${first} and ${second}`).toEqual(["ab", "", "c", "0123456789"]);
+    }
+});
+
+test("frames come out whole when every byte comes alone", () => {
+  expect(split([...stream].map((byte) => Buffer.from([byte]))).map(String)).toEqual(["ab", "", "c", "0123456789"]);
+});
+
+test("any frames cut anywhere come out as they were", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 20 }),
+      fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 1 }),
+      (contents, sizes) => {
+        const whole = Buffer.concat(contents.map((content) => framed(Buffer.from(content))));
+        const chunks: Buffer[] = [];
+        for (let at = 0, i = 0; at < whole.length; i++) {
+          const size = sizes[i % sizes.length] as number;
+          chunks.push(whole.subarray(at, at + size));
+          at += size;
+        }
+        expect(split(chunks, 300).map((frame) => frame.toString("hex"))).toEqual(
+          contents.map((content) => Buffer.from(content).toString("hex")),
+        );
+      },
+    ),
+  );
+});
+
+test("a frame larger than a megabyte arrives in pieces and comes out whole", () => {
+  const content = Buffer.alloc(5_000_000);
+  for (let i = 0; i < content.length; i += 997) content[i] = i % 251;
+  const whole = framed(content);
+  const chunks: Buffer[] = [];
+  for (let at = 0; at < whole.length; at += 65_536) chunks.push(whole.subarray(at, at + 65_536));
+  const [frame] = split(chunks, content.length);
+  expect(frame?.equals(content)).toBe(true);
+});
+
+test("a frame within one chunk is a view on it", () => {
+  const chunk = framed(Buffer.from("ab"));
+  const [frame] = split([chunk]);
+  expect(frame?.buffer).toBe(chunk.buffer);
+});
+
+test("a negative length and one above the bound are refused, after the frames before were delivered", () => {
+  for (const length of [-1, 11, 0x7fffffff, -0x80000000]) {
+    const bad = Buffer.alloc(4);
+    bad.writeInt32BE(length);
+    for (const cut of [0, 1, 3]) {
+      const splitter = new FrameSplitter({ frameMaxBytes: 10 });
+      const frames: string[] = [];
+      const bytes = Buffer.concat([framed(Buffer.from("ok")), bad]);
+      splitter.push(bytes.subarray(0, 6 + cut), (frame) => frames.push(String(frame)));
+      expect(() => splitter.push(bytes.subarray(6 + cut), () => {}), `length ${length} cut at ${cut}`).toThrow(MalformedFrame);
+      expect(frames).toEqual(["ok"]);
+    }
+  }
+});
+
+test("announcing a large frame costs no memory of its size", () => {
+  const splitter = new FrameSplitter({ frameMaxBytes: 2 ** 31 - 1 });
+  const before = process.memoryUsage().arrayBuffers;
+  const prefix = Buffer.alloc(5);
+  prefix.writeInt32BE(2 ** 31 - 1);
+  splitter.push(prefix, () => {});
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 * 1024 * 1024);
+});
