@@ -1,0 +1,38 @@
+import type { Readable } from "node:stream";
+import type { AcknowledgedPosition } from "./acknowledged-position.ts";
+import { LineSplitter, type SplitLine } from "./line-splitter.ts";
+
+export interface LineBatch {
+  readonly lines: readonly SplitLine[];
+  /** Told of each line that is sent and acknowledged, where a later run is to go on. */
+  readonly stored: AcknowledgedPosition | null;
+}
+
+/** Where `produce` takes its lines from. What it reads ahead is bounded: it goes on only when it is asked for more. */
+export interface LineSource {
+  batches(): AsyncIterable<LineBatch>;
+}
+
+/** The lines of a stream to its end, or until `stop` aborts. The last one may lack its line feed. */
+export function streamSource(input: Readable, { lineBytesMax }: { readonly lineBytesMax: number }, stop: AbortSignal): LineSource {
+  return {
+    async *batches() {
+      const splitter = new LineSplitter({ lineBytesMax });
+      const onStop = () => input.destroy();
+      stop.addEventListener("abort", onStop, { once: true });
+      try {
+        if (stop.aborted) return;
+        for await (const chunk of input) {
+          const lines = splitter.push(chunk as Buffer);
+          if (lines.length > 0) yield { lines, stored: null };
+        }
+      } catch (error) {
+        if (!stop.aborted) throw error;
+      } finally {
+        stop.removeEventListener("abort", onStop);
+      }
+      const last = splitter.finish();
+      if (last !== null) yield { lines: [last], stored: null };
+    },
+  };
+}
