@@ -239,9 +239,10 @@ export function coordinatorSuite(name: string, newHarness: () => Promise<Coordin
       test("stay over a broken link and go when the session expires; the next session does not own them", async () => {
         const [owner, other] = [await connect(), await connect()];
         await owner.write([create("/e", "", "ephemeral")]);
+        const states: SessionState[] = [];
+        owner.onState((state) => states.push(state));
         harness.breakLink(owner);
-        await harness.until("suspension", () => owner.state !== "connected");
-        await owner.connected();
+        await harness.until("the next link", () => states.join() === "suspended,connected");
         expect(owner.sessionNumber).toBe(1);
         expect(await owner.read("/e")).toMatchObject({ ownedByUs: true });
         await harness.expire(owner);

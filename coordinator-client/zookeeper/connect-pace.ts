@@ -1,0 +1,33 @@
+import { type Random, randomInt } from "../../protocol/base/random.ts";
+
+const firstPauseMs = 25;
+const pauseMaxMs = 500;
+const attemptMinMs = 500;
+const attemptLimitMs = 10_000;
+
+/** How long to wait before the next attempt to connect, when `attempts` in a row have failed: not at all until every server was tried once, then longer after each round. */
+export function pauseBeforeMs(attempts: number, servers: number, random: Random): number {
+  const rounds = Math.floor(attempts / servers);
+  if (rounds === 0 || attempts % servers !== 0) return 0;
+  return Math.min(firstPauseMs * 2 ** Math.min(rounds - 1, 10), pauseMaxMs) * (0.5 + random.next());
+}
+
+/**
+ * How long an attempt may take until the session is granted. At first short enough to try every server in the third of the session timeout that is left when a silent link
+ * is dropped; twice as long after each round, lest servers that are merely slow never get to answer.
+ */
+export function attemptMaxMs(attempts: number, servers: number, sessionTimeoutMs: number): number {
+  const rounds = Math.floor(attempts / servers);
+  const firstMs = Math.min(Math.max(sessionTimeoutMs / (3 * servers), attemptMinMs), attemptLimitMs);
+  return Math.min(firstMs * 2 ** Math.min(rounds, 10), Math.max(sessionTimeoutMs, attemptMinMs));
+}
+
+/** The same things in an order drawn from `random` (Fisher and Yates). */
+export function shuffled<T>(things: readonly T[], random: Random): T[] {
+  const result = [...things];
+  for (let i = result.length - 1; i > 0; i--) {
+    const j = randomInt(random, i + 1);
+    [result[i], result[j]] = [result[j] as T, result[i] as T];
+  }
+  return result;
+}
