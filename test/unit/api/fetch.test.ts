@@ -1,0 +1,202 @@
+import { describe, expect, test } from "vitest";
+import type { FetchRequest, FetchResponse } from "../../../protocol/messages/fetch.ts";
+import { byId, fetching, fetchOf } from "./fetch-fixtures.ts";
+import { answerOf, image, settle, topic, topicId } from "./fixtures.ts";
+
+/** `topic-partition: error, records`, in the answer's order. */
+function told({ responses }: FetchResponse): string[] {
+  return responses.flatMap(({ topic: name, partitions }) =>
+    partitions.map(({ partitionIndex, errorCode, records }) => {
+      const text = Buffer.concat([...(records ?? [])]).toString();
+      return `${name}-${partitionIndex} ${errorCode === "NONE" ? text : errorCode}`.trim();
+    }),
+  );
+}
+
+/** Begins a fetch that may wait; `result` is null until it is answered. */
+function begin(api: ReturnType<typeof fetching>["api"], request: FetchRequest, signal?: AbortSignal) {
+  const state: { result: string[] | null } = { result: null };
+  void answerOf(api, request, 11, signal === undefined ? {} : { signal }).then((response) => {
+    state.result = told(response);
+  });
+  return state;
+}
+
+describe("Fetch", () => {
+  test("reads by name and by id in every version", async () => {
+    for (let version = 4; version <= 17; version++) {
+      const { api, partitions } = fetching();
+      partitions.append("orders", 1, "one", "two");
+      const request = fetchOf([{ topic: "orders", partition: 1, offset: 1 }]);
+      const response = await answerOf(api, version >= 13 ? byId(request) : request, version);
+      expect(response.responses).toHaveLength(1);
+      expect(response.responses[0]?.partitions[0]).toMatchObject({
+        partitionIndex: 1,
+        errorCode: "NONE",
+        highWatermark: 2,
+        lastStableOffset: 2,
+        logStartOffset: version >= 5 ? 0 : -1,
+        abortedTransactions: null,
+        preferredReadReplica: -1,
+      });
+      expect(told(response)[0]).toMatch(/-1 two$/);
+    }
+  });
+
+  test("the first batch found comes whatever its size, and nothing beyond the bounds after it", async () => {
+    const { api, partitions } = fetching();
+    partitions.append("orders", 0, "a-large-batch", "b");
+    partitions.append("orders", 1, "cc", "dd");
+    const wants = [2, 0, 1].map((number) => ({ topic: "orders", partition: number }));
+    expect(told(await answerOf(api, fetchOf(wants, { maxBytes: 5 }), 11))).toEqual(["orders-2", "orders-0 a-large-batch", "orders-1"]);
+    expect(told(await answerOf(api, fetchOf(wants, { maxBytes: 16 }), 11))).toEqual(["orders-2", "orders-0 a-large-batchb", "orders-1 cc"]);
+  });
+
+  test("a partition's own bound holds for all but the first batch", async () => {
+    const { api, partitions } = fetching();
+    partitions.append("orders", 0, "aaaa", "bbbb");
+    partitions.append("orders", 1, "cccc");
+    const wants = [
+      { topic: "orders", partition: 0, maxBytes: 2 },
+      { topic: "orders", partition: 1, maxBytes: 2 },
+    ];
+    expect(told(await answerOf(api, fetchOf(wants), 11))).toEqual(["orders-0 aaaa", "orders-1"]);
+  });
+
+  test("the broker's bound holds whatever the client allows", async () => {
+    const { api, partitions } = fetching({ maxBytes: 4 });
+    partitions.append("orders", 0, "aa", "bb", "cc");
+    expect(told(await answerOf(api, fetchOf([{ topic: "orders", partition: 0 }], { minBytes: 500 }), 11))).toEqual(["orders-0 aabb"]);
+    expect(partitions.reads[0]?.options.maxBytes).toBe(4);
+  });
+
+  test("read committed says that no transaction was aborted", async () => {
+    const { api, partitions } = fetching();
+    partitions.append("orders", 0, "a");
+    const response = await answerOf(api, fetchOf([{ topic: "orders", partition: 0 }], { isolationLevel: 1 }), 11);
+    expect(response.responses[0]?.partitions[0]).toMatchObject({ abortedTransactions: [], lastStableOffset: 1 });
+  });
+
+  test("a fetch in a replica's name is refused in both places where the id may be", async () => {
+    const { api, partitions } = fetching();
+    const request = fetchOf([{ topic: "orders", partition: 0 }]);
+    expect(told(await answerOf(api, { ...request, replicaId: 2 }, 11))).toEqual(["orders-0 TOPIC_AUTHORIZATION_FAILED"]);
+    const at15 = await answerOf(api, { ...byId(request), replicaState: { replicaId: 2, replicaEpoch: 1 } }, 15);
+    expect(told(at15)).toEqual(["-0 TOPIC_AUTHORIZATION_FAILED"]);
+    expect(partitions.reads).toEqual([]);
+  });
+
+  test("from version 16 on a leadership error names the leader and its address", async () => {
+    const { api, partitions } = fetching();
+    partitions.at("bills", 0).error = "NOT_LEADER_OR_FOLLOWER";
+    const request = byId(fetchOf([{ topic: "bills", partition: 0 }]));
+    const at16 = await answerOf(api, request, 16);
+    expect(at16.responses[0]?.partitions[0]).toMatchObject({
+      errorCode: "NOT_LEADER_OR_FOLLOWER",
+      currentLeader: { leaderId: 2, leaderEpoch: 8 },
+    });
+    expect(at16.nodeEndpoints).toEqual([{ nodeId: 2, host: "public-2", port: 9002, rack: null }]);
+    const at15 = await answerOf(api, request, 15);
+    expect(at15.responses[0]?.partitions[0]?.currentLeader.leaderId).toBe(-1);
+  });
+
+  test("hands on the client's epochs and answers where its log parts from ours", async () => {
+    const { api, partitions } = fetching();
+    partitions.at("orders", 0).diverging = { epoch: 3, endOffset: 17 };
+    const request = fetchOf([{ topic: "orders", partition: 0 }], { maxWaitMs: 1000 });
+    const [asked] = request.topics;
+    const partition = { ...asked!.partitions[0]!, currentLeaderEpoch: 5, lastFetchedEpoch: 4 };
+    const response = await answerOf(api, { ...request, topics: [{ ...asked!, partitions: [partition] }] }, 12);
+    expect(response.responses[0]?.partitions[0]?.divergingEpoch).toEqual({ epoch: 3, endOffset: 17 });
+    expect(partitions.reads[0]?.options).toMatchObject({ currentLeaderEpoch: 5, lastFetchedEpoch: 4 });
+  });
+});
+
+describe("topic ids in Fetch", () => {
+  test("an id that no topic has is UNKNOWN_TOPIC_ID", async () => {
+    const { api } = fetching();
+    const request = byId(fetchOf([{ topic: topicId("x"), partition: 0 }], { maxWaitMs: 1000 }));
+    expect(told(await answerOf(api, request, 13))).toEqual(["-0 UNKNOWN_TOPIC_ID"]);
+  });
+
+  test("a session whose topic was made anew under its name is told INCONSISTENT_TOPIC_ID, one whose topic is gone UNKNOWN_TOPIC_ID", async () => {
+    const { api, images } = fetching();
+    const opened = await answerOf(api, byId(fetchOf([{ topic: "orders", partition: 0 }], { sessionEpoch: 0 })), 13);
+    const next = (sessionEpoch: number) => answerOf(api, fetchOf([], { sessionId: opened.sessionId, sessionEpoch }), 13);
+    images.replace(image([topic("orders", topicId("n"))]));
+    expect(told(await next(1))).toEqual(["-0 INCONSISTENT_TOPIC_ID"]);
+    images.replace(image([]));
+    expect(told(await next(2))).toEqual(["-0 UNKNOWN_TOPIC_ID"]);
+  });
+});
+
+describe("waiting in Fetch", () => {
+  const waiting = fetchOf([{ topic: "orders", partition: 0 }], { maxWaitMs: 500, minBytes: 4 });
+
+  test("answers as soon as there is enough, not before", async () => {
+    const { api, partitions, clock } = fetching();
+    const fetch = begin(api, waiting);
+    await clock.advance(100);
+    partitions.append("orders", 0, "ab");
+    await clock.advance(100);
+    expect(fetch.result).toBeNull();
+    partitions.append("orders", 0, "cd");
+    await settle();
+    expect(fetch.result).toEqual(["orders-0 abcd"]);
+    expect(partitions.waiting).toBe(0);
+  });
+
+  test("answers with what there is when the time is over", async () => {
+    const { api, partitions, clock } = fetching();
+    const fetch = begin(api, waiting);
+    await clock.advance(100);
+    partitions.append("orders", 0, "ab");
+    await clock.advance(399);
+    expect(fetch.result).toBeNull();
+    await clock.advance(1);
+    expect(fetch.result).toEqual(["orders-0 ab"]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("does not miss what is appended while it reads", async () => {
+    const { api, partitions } = fetching();
+    let reads = 0;
+    partitions.onRead = () => {
+      if (++reads === 2) partitions.append("orders", 0, "abcd");
+    };
+    const fetch = begin(api, waiting);
+    await settle();
+    expect(fetch.result).toEqual(["orders-0 abcd"]);
+  });
+
+  test("an error that turns up while waiting is answered at once", async () => {
+    const { api, partitions, clock } = fetching();
+    const fetch = begin(api, waiting);
+    await clock.advance(100);
+    partitions.at("orders", 0).error = "NOT_LEADER_OR_FOLLOWER";
+    partitions.wake("orders", 0);
+    await settle();
+    expect(fetch.result).toEqual(["orders-0 NOT_LEADER_OR_FOLLOWER"]);
+  });
+
+  test("stops waiting when the connection is gone", async () => {
+    const { api, partitions, clock } = fetching();
+    const connection = new AbortController();
+    const fetch = begin(api, waiting, connection.signal);
+    await clock.advance(100);
+    expect(partitions.waiting).toBe(1);
+    connection.abort();
+    await settle();
+    expect(fetch.result).not.toBeNull();
+    expect(partitions.waiting).toBe(0);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("minBytes 0 and maxWaitMs 0 do not wait", async () => {
+    const { api } = fetching();
+    const without = begin(api, { ...waiting, minBytes: 0 });
+    const noTime = begin(api, { ...waiting, maxWaitMs: 0 });
+    await settle();
+    expect([without.result, noTime.result]).toEqual([["orders-0"], ["orders-0"]]);
+  });
+});
