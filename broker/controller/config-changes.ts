@@ -5,6 +5,8 @@ import type { ConfigChange } from "./contract.ts";
 export interface SettingRules {
   /** Null when the value is good; else a sentence that says why not. Also for names that do not exist or cannot be changed at run time. */
   fault(name: string, value: string): string | null;
+  /** Null when the setting may be reset. */
+  deletionFault(name: string): string | null;
   /** Comma-separated: `append` and `subtract` apply. */
   isList(name: string): boolean;
   /** The value in force when the resource has none of its own: what a list is appended to. */
@@ -22,6 +24,8 @@ export function changedConfig(current: Config, change: Pick<ConfigChange, "opera
     if (named.has(name)) return { fault: `The setting ${name} is changed twice in one request.` };
     named.add(name);
     if (operation === "delete") {
+      const deletionFault = rules.deletionFault(name);
+      if (deletionFault !== null) return { fault: deletionFault };
       delete config[name];
       continue;
     }

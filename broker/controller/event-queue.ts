@@ -1,6 +1,12 @@
 /** The queue is full, or closed: the request was not begun. */
 export class EventRefused extends Error {
   override readonly name = "EventRefused";
+  readonly reason: "full" | "closed";
+
+  constructor(reason: "full" | "closed") {
+    super(reason === "full" ? "too many requests wait for the controller" : "this broker is no longer the controller");
+    this.reason = reason;
+  }
 }
 
 interface Waiting {
@@ -39,8 +45,8 @@ export class EventQueue {
 
   /** Rejects with EventRefused when more than `waitingMax` wait, or when the queue is closed before its turn. */
   ask<T>(run: () => Promise<T>): Promise<T> {
-    if (this.#closed) return Promise.reject(new EventRefused("no longer the controller"));
-    if (this.#waiting.length >= this.#waitingMax) return Promise.reject(new EventRefused(`${this.#waitingMax} requests wait already`));
+    if (this.#closed) return Promise.reject(new EventRefused("closed"));
+    if (this.#waiting.length >= this.#waitingMax) return Promise.reject(new EventRefused("full"));
     return new Promise<T>((resolve, reject) => {
       this.#add({ key: null, run: () => run().then(resolve, reject), refuse: reject });
     });
@@ -49,7 +55,7 @@ export class EventQueue {
   /** Drops what waits; what runs goes on until its next step fails. */
   close(): void {
     this.#closed = true;
-    for (const { refuse } of this.#waiting.splice(0)) refuse(new EventRefused("no longer the controller"));
+    for (const { refuse } of this.#waiting.splice(0)) refuse(new EventRefused("closed"));
   }
 
   #add(event: Waiting): void {

@@ -1,6 +1,7 @@
 import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
+import { stillRecovering } from "../cluster/recovery.ts";
 import { type ControllerState, canLead, isOnline, type TopicState } from "./controller-state.ts";
 import { type Candidates, type Elected, electForShutdown, electOffline, electPreferred, electUnclean, isrUnder } from "./elections.ts";
 
@@ -82,18 +83,13 @@ export function isImbalanced(state: ControllerState, id: BrokerId, percentage: n
   return preferring > 0 && elsewhere * 100 > preferring * percentage;
 }
 
-/**
- * A partition stays marked as recovering until all its replicas have been in sync since: one that was away still holds records past the new leader's end,
- * and must be allowed to cut them whenever it returns, also under a later, clean leader.
- */
 function led(record: PartitionRecord, elected: Elected | null, online: (id: BrokerId) => boolean): PartitionRecord {
-  const recovered = record.replicas.every((id) => record.isr.includes(id));
   return {
     ...record,
     leader: elected?.leader ?? noBroker,
     leaderEpoch: record.leaderEpoch + 1,
     isr: isrUnder(elected, record.isr, online),
-    leaderRecovering: elected?.unclean === true || (record.leaderRecovering && !recovered),
+    leaderRecovering: elected?.unclean === true || stillRecovering(record, record.isr),
   };
 }
 

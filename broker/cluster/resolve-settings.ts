@@ -1,0 +1,14 @@
+import type { BrokerId } from "../../protocol/base/ids.ts";
+import { type BrokerConfigLayers, type ConfigTexts } from "../runtime/config/resolve.ts";
+import { topicSettings } from "../runtime/config/resolve-topic.ts";
+import type { ClusterImage } from "./contract.ts";
+import type { ResolveSettings } from "./roles.ts";
+
+/** What is set for this broker: at its start (`texts`) and at run time. */
+export function configLayers(brokerId: BrokerId, texts: ConfigTexts, brokerConfigs: ClusterImage["brokerConfigs"]): BrokerConfigLayers {
+  return { static: texts, dynamic: brokerConfigs.get(String(brokerId)) ?? {}, dynamicDefault: brokerConfigs.get("") ?? {} };
+}
+
+export function settingsResolver(brokerId: BrokerId, texts: ConfigTexts): ResolveSettings {
+  return (topicConfig, brokerConfigs) => topicSettings(topicConfig, configLayers(brokerId, texts, brokerConfigs));
+}

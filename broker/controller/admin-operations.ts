@@ -1,0 +1,168 @@
+import { newTopicId, zeroTopicId } from "../../protocol/base/ids.ts";
+import type { Random } from "../../protocol/base/random.ts";
+import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import type { PartitionRecord } from "../../protocol/peer/messages.ts";
+import { initialConfig, type SettingRules } from "./config-changes.ts";
+import type { AdminOptions, ControllerService, PartitionsCreation, TopicCreation, Verdict } from "./contract.ts";
+import { type TopicState, usableBrokers } from "./controller-state.ts";
+import { electAnyone, prefer } from "./leadership.ts";
+import type { StateBook } from "./state-book.ts";
+import { type PartitionName, partitionsWhere, type StateWriter } from "./state-writer.ts";
+import type { TopicCreator } from "./topic-creator.ts";
+import type { TopicDeleter } from "./topic-deleter.ts";
+import { type CreationLimits, collidingTopic, type PlanInput, planPartitions, planTopic, topicNameFault } from "./topic-validation.ts";
+
+export interface AdminParts {
+  readonly book: StateBook;
+  readonly creator: TopicCreator;
+  readonly deleter: TopicDeleter;
+  readonly states: StateWriter;
+  readonly random: Random;
+  readonly settings: AdminSettings;
+}
+
+export interface AdminSettings {
+  readonly limits: CreationLimits;
+  /** `delete.topic.enable` */
+  readonly topicDeletionEnabled: boolean;
+  readonly topicRules: SettingRules;
+}
+
+type Answer<K extends keyof ControllerService> = ControllerService[K] extends (...args: never[]) => Promise<infer R> ? R : never;
+type CreationAnswer = Answer<"createTopics">[number];
+
+/** What admin requests do, each as one event of the controller: nothing else changes meanwhile. */
+export class AdminOperations {
+  readonly #parts: AdminParts;
+
+  constructor(parts: AdminParts) {
+    this.#parts = parts;
+  }
+
+  async createTopics(topics: readonly TopicCreation[], { validateOnly }: AdminOptions): Promise<Answer<"createTopics">> {
+    const answers: CreationAnswer[] = [];
+    for (const creation of topics) {
+      const isTwice = topics.filter(({ name }) => name === creation.name).length > 1;
+      answers.push(
+        isTwice
+          ? notCreated(creation, "INVALID_REQUEST", `The topic ${creation.name} is named twice in one request.`)
+          : await this.#createTopic(creation, validateOnly),
+      );
+    }
+    return answers;
+  }
+
+  async #createTopic(creation: TopicCreation, validateOnly: boolean): Promise<CreationAnswer> {
+    const { book, creator, random, settings } = this.#parts;
+    const { name } = creation;
+    const nameFault = topicNameFault(name);
+    if (nameFault !== null) return notCreated(creation, "INVALID_TOPIC_EXCEPTION", nameFault);
+    const { topics } = book.current;
+    if (topics.has(name)) return notCreated(creation, "TOPIC_ALREADY_EXISTS", `Topic '${name}' already exists.`);
+    const colliding = collidingTopic(name, topics.keys());
+    if (colliding !== null)
+      return notCreated(creation, "INVALID_TOPIC_EXCEPTION", `Topic '${name}' collides with ${colliding}: "." and "_" are the same in metric names.`);
+    const planned = planTopic(creation, this.#planInput());
+    if (planned.error !== null) return notCreated(creation, planned.error, planned.message);
+    const configured = initialConfig(creation.configs, settings.topicRules);
+    if (configured.fault !== null) return notCreated(creation, "INVALID_CONFIG", configured.fault);
+    const { assignment } = planned;
+    const shape = { name, numPartitions: assignment.length, replicationFactor: assignment[0]!.length };
+    if (validateOnly) return { error: "NONE", message: null, topicId: zeroTopicId, ...shape };
+    const id = newTopicId(random);
+    const isNew = await creator.create({ name, id, assignment, config: configured.config });
+    if (!isNew) return notCreated(creation, "TOPIC_ALREADY_EXISTS", `Topic '${name}' already exists.`);
+    return { error: "NONE", message: null, topicId: id, ...shape };
+  }
+
+  async deleteTopics(
+    topics: Parameters<ControllerService["deleteTopics"]>[0],
+    { validateOnly }: AdminOptions,
+  ): Promise<Answer<"deleteTopics">> {
+    const { book, deleter, settings } = this.#parts;
+    const state = book.current;
+    const answers = topics.map(({ name, id }): Answer<"deleteTopics">[number] => {
+      const known = state.topics.get(name ?? state.topicNames.get(id ?? "") ?? "");
+      if (known === undefined)
+        return name === null
+          ? { name, id, error: "UNKNOWN_TOPIC_ID", message: "There is no topic with this id." }
+          : { name, id, error: "UNKNOWN_TOPIC_OR_PARTITION", message: `There is no topic ${name}.` };
+      const named = { name: known.name, id: known.id };
+      if (!settings.topicDeletionEnabled) return { ...named, error: "TOPIC_DELETION_DISABLED", message: "delete.topic.enable is false." };
+      return { ...named, error: "NONE", message: null };
+    });
+    if (validateOnly) return answers;
+    const names = new Set(answers.filter(({ error }) => error === "NONE").map(({ name }) => name!));
+    await deleter.mark([...names]);
+    for (const name of names) await deleter.remove(name);
+    return answers;
+  }
+
+  async createPartitions(topics: readonly PartitionsCreation[], { validateOnly }: AdminOptions): Promise<Answer<"createPartitions">> {
+    const answers: Answer<"createPartitions">[number][] = [];
+    for (const creation of topics) answers.push({ name: creation.name, ...(await this.#createPartitions(creation, validateOnly)) });
+    return answers;
+  }
+
+  async #createPartitions(creation: PartitionsCreation, validateOnly: boolean): Promise<Verdict> {
+    const { book, creator } = this.#parts;
+    const topic = book.current.topics.get(creation.name);
+    if (topic === undefined) return { error: "UNKNOWN_TOPIC_OR_PARTITION", message: `There is no topic ${creation.name}.` };
+    const planned = planPartitions(
+      creation,
+      topic.partitions.map(({ replicas }) => replicas),
+      this.#planInput(),
+    );
+    if (planned.error !== null) return { error: planned.error, message: planned.message };
+    if (!validateOnly && !(await creator.addPartitions(topic, planned.assignment)))
+      return { error: "REASSIGNMENT_IN_PROGRESS", message: `The assignment of ${topic.name} was changed by another tool at the same time.` };
+    return { error: "NONE", message: null };
+  }
+
+  async electLeaders(
+    kind: "preferred" | "unclean",
+    partitions: readonly PartitionName[] | null,
+    { validateOnly }: AdminOptions,
+  ): Promise<Answer<"electLeaders">> {
+    const { book, states } = this.#parts;
+    const wanted = partitions ?? partitionsWhere(book.current, () => true);
+    const before = wanted.map(({ topic, partition }) => electionFault(kind, book.current.topics.get(topic), partition));
+    const electing = wanted.filter((_, index) => before[index] === null);
+    if (!validateOnly) await states.apply(electing, kind === "preferred" ? prefer : electAnyone);
+    const answers = wanted.map(({ topic, partition }, index): Answer<"electLeaders">[number] => {
+      const fault = before[index] ?? (validateOnly ? null : electionFault(kind, book.current.topics.get(topic), partition));
+      // asked for, and now there is nothing left to elect: done
+      if (before[index] === null && (fault === null || fault.error === "ELECTION_NOT_NEEDED"))
+        return { topic, partition, error: validateOnly || fault !== null ? "NONE" : notAvailable(kind), message: null };
+      return { topic, partition, ...(fault ?? { error: "NONE" as const, message: null }) };
+    });
+    // of all partitions, those that needed none are not worth a line, as in Kafka
+    return partitions === null ? answers.filter(({ error }) => error !== "ELECTION_NOT_NEEDED") : answers;
+  }
+
+  #planInput(): PlanInput {
+    const { book, random, settings } = this.#parts;
+    return { places: usableBrokers(book.current), limits: settings.limits, random };
+  }
+
+  /** All partitions whose leader might be found under changed settings. */
+  leaderless(): PartitionName[] {
+    return partitionsWhere(this.#parts.book.current, ({ leader }) => leader < 0);
+  }
+}
+
+/** Null: an election should be held. */
+function electionFault(kind: "preferred" | "unclean", topic: TopicState | undefined, partition: number): Verdict | null {
+  const record: PartitionRecord | undefined = topic?.partitions[partition];
+  if (record === undefined) return { error: "UNKNOWN_TOPIC_OR_PARTITION", message: null };
+  const isNeeded = kind === "preferred" ? record.leader !== record.replicas[0] : record.leader < 0;
+  return isNeeded ? null : { error: "ELECTION_NOT_NEEDED", message: "The partition has the leader that was asked for." };
+}
+
+function notAvailable(kind: "preferred" | "unclean"): KafkaErrorCode {
+  return kind === "preferred" ? "PREFERRED_LEADER_NOT_AVAILABLE" : "ELIGIBLE_LEADERS_NOT_AVAILABLE";
+}
+
+function notCreated({ name }: TopicCreation, error: KafkaErrorCode, message: string): CreationAnswer {
+  return { name, error, message, topicId: zeroTopicId, numPartitions: -1, replicationFactor: -1 };
+}

@@ -1,0 +1,83 @@
+import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
+import { sameConfig } from "../cluster/image.ts";
+import type { ClusterStore } from "./cluster-store.ts";
+import { changedConfig, type SettingRules } from "./config-changes.ts";
+import type { ConfigChange, Verdict } from "./contract.ts";
+import { type Config, withBrokerConfig, withTopic } from "./controller-state.ts";
+import { dirtyTopicConfig, nothingDirty } from "./dirty-set.ts";
+import type { FencedWriter } from "./fenced-writer.ts";
+import type { StateBook } from "./state-book.ts";
+
+export type ConfigResource = ConfigChange["resource"];
+
+export interface ResourceRules {
+  readonly topic: SettingRules;
+  /** Settings of one broker; of all brokers. */
+  readonly broker: SettingRules;
+  readonly clusterDefault: SettingRules;
+}
+
+const attemptsMax = 25;
+
+/** Changes of settings: into `/config/…`, with a notification as Kafka's tools leave one, and into the book. */
+export class ConfigWriter {
+  readonly #store: ClusterStore;
+  readonly #writer: FencedWriter;
+  readonly #book: StateBook;
+  readonly #rules: ResourceRules;
+  readonly #signal: AbortSignal;
+
+  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook, rules: ResourceRules, signal: AbortSignal) {
+    this.#store = store;
+    this.#writer = writer;
+    this.#book = book;
+    this.#rules = rules;
+    this.#signal = signal;
+  }
+
+  async alter(change: ConfigChange, validateOnly: boolean): Promise<Verdict> {
+    const { resource } = change;
+    if (resource.kind === "topic" && !this.#book.current.topics.has(resource.name))
+      return { error: "UNKNOWN_TOPIC_OR_PARTITION", message: `There is no topic ${resource.name}.` };
+    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+      const stored = await this.#store.readConfig(resource);
+      const changed = changedConfig(stored?.config ?? {}, change, this.#rulesFor(resource));
+      if (changed.fault !== null) return { error: "INVALID_CONFIG", message: changed.fault };
+      if (validateOnly) return { error: "NONE", message: null };
+      const isThere = sameConfig(stored?.config ?? {}, changed.config);
+      const result = isThere ? null : await this.#writer.write(this.#store.writeConfig(resource, changed.config, stored?.version ?? null));
+      if (result === null || result.kind === "written") {
+        this.#adopt(resource, changed.config);
+        return { error: "NONE", message: null };
+      }
+      // changed by another tool meanwhile, or the answer was lost: every operation may be applied to its own result again
+      await this.#writer.reconnected(this.#signal);
+    }
+    throw new CoordinatorUnavailable(`the settings of ${JSON.stringify(resource)} did not settle in ${attemptsMax} attempts`);
+  }
+
+  /** Another tool says that it has changed them. */
+  async reload(resource: ConfigResource): Promise<void> {
+    const stored = await this.#store.readConfig(resource);
+    this.#writer.assertTerm();
+    this.#adopt(resource, stored?.config ?? {});
+  }
+
+  #adopt(resource: ConfigResource, config: Config): void {
+    const state = this.#book.current;
+    if (resource.kind === "topic") {
+      const topic = state.topics.get(resource.name);
+      if (topic === undefined || sameConfig(topic.config, config)) return;
+      this.#book.commit(withTopic(state, { ...topic, config }), dirtyTopicConfig(topic.name));
+      return;
+    }
+    const key = resource.id === null ? "" : String(resource.id);
+    if (sameConfig(state.brokerConfigs.get(key) ?? {}, config)) return;
+    this.#book.commit(withBrokerConfig(state, key, config), { ...nothingDirty, brokerConfigs: true });
+  }
+
+  #rulesFor(resource: ConfigResource): SettingRules {
+    if (resource.kind === "topic") return this.#rules.topic;
+    return resource.id === null ? this.#rules.clusterDefault : this.#rules.broker;
+  }
+}

@@ -1,0 +1,306 @@
+import type { Coordinator } from "../../coordinator-client/coordinator.ts";
+import type { Clock, Timer } from "../../protocol/base/clock.ts";
+import type { BrokerId } from "../../protocol/base/ids.ts";
+import { InvariantViolation } from "../../protocol/base/invariant.ts";
+import type { Logger } from "../../protocol/base/logger.ts";
+import type { Random } from "../../protocol/base/random.ts";
+import type { ControlledShutdownRequest, ControlledShutdownResponse, IsrChangedRequest, PeerStatus } from "../../protocol/peer/messages.ts";
+import type { ResolveSettings } from "../cluster/roles.ts";
+import type { PeerRequester } from "../runtime/peer-port.ts";
+import { AdminOperations, type AdminSettings } from "./admin-operations.ts";
+import { brokerChanges } from "./broker-changes.ts";
+import { ClusterLoader, type EarlierLives } from "./cluster-loader.ts";
+import { ClusterStore } from "./cluster-store.ts";
+import { ConfigNotifications } from "./config-notifications.ts";
+import { ConfigWriter, type ResourceRules } from "./config-writer.ts";
+import { offlineKey, type TopicState, withBrokers, withOfflineReplicas, withPartitions, withShuttingDown } from "./controller-state.ts";
+import { dirtyPartitions, nothingDirty } from "./dirty-set.ts";
+import { EventQueue } from "./event-queue.ts";
+import { FencedWriter, type Term } from "./fenced-writer.ts";
+import { adoptableReports } from "./isr-reports.ts";
+import { isImbalanced, leave, prefer, repair } from "./leadership.ts";
+import { StateBook } from "./state-book.ts";
+import { partitionsWhere, StateWriter } from "./state-writer.ts";
+import { TopicCreator } from "./topic-creator.ts";
+import { TopicDeleter } from "./topic-deleter.ts";
+import { UpdateSender } from "./update-sender.ts";
+
+export interface ControllerParts {
+  readonly brokerId: BrokerId;
+  readonly coordinator: Coordinator;
+  readonly peers: PeerRequester;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly settings: ControllerSettings;
+  readonly rules: ResourceRules;
+  readonly resolveSettings: ResolveSettings;
+}
+
+export interface ControllerSettings extends Omit<AdminSettings, "topicRules"> {
+  /** `auto.leader.rebalance.enable` */
+  readonly autoLeaderRebalanceEnabled: boolean;
+  readonly leaderImbalanceCheckIntervalMs: number;
+  /** Of the leaderships a broker is preferred for; above it, those led elsewhere move back. */
+  readonly leaderImbalancePerBrokerPercent: number;
+  /** How long a controlled shutdown waits until every broker knows the new leaders. */
+  readonly requestTimeoutMs: number;
+}
+
+/** Requests that may wait for their turn. */
+const requestsWaitingMax = 1_000;
+
+/** One term as controller: from winning `/controller` to losing it, with all that is kept in memory for it. Its events run one after the other. */
+export class ControllerTerm {
+  readonly #parts: ControllerParts;
+  readonly #term: Term;
+  readonly #abort = new AbortController();
+  readonly #queue: EventQueue;
+  readonly #writer: FencedWriter;
+  readonly #book: StateBook;
+  readonly #sender: UpdateSender;
+  readonly #states: StateWriter;
+  readonly #loader: ClusterLoader;
+  readonly #deleter: TopicDeleter;
+  readonly #notifications: ConfigNotifications;
+  readonly #store: ClusterStore;
+  readonly #unwatch: (() => void)[] = [];
+  readonly #offline = new Map<BrokerId, { readonly brokerEpoch: number; readonly keys: Set<string> }>();
+  #balanceTimer: Timer | null = null;
+  readonly admin: AdminOperations;
+  readonly configs: ConfigWriter;
+
+  /** `onOver`: the term cannot go on (deposed, or a write whose outcome cannot be told): called once at most, `stop` is the caller's. */
+  constructor(term: Term, parts: ControllerParts, onOver: (reason: unknown) => void) {
+    const { coordinator, clock, random, log, peers, settings, rules, brokerId } = parts;
+    const { signal } = this.#abort;
+    const over = (reason: unknown) => {
+      if (!signal.aborted) onOver(reason);
+    };
+    this.#parts = parts;
+    this.#term = term;
+    this.#queue = new EventQueue({
+      waitingMax: requestsWaitingMax,
+      onFailure: (key, error) => {
+        if (error instanceof InvariantViolation) throw error;
+        log.warn({ err: error, event: key }, "controller event failed");
+        over(error);
+      },
+    });
+    this.#store = new ClusterStore(coordinator, term.controllerEpoch);
+    this.#writer = new FencedWriter(coordinator, term, this.#store.epochPath);
+    this.#book = new StateBook((dirty) => this.#sender.changed(dirty));
+    this.#sender = new UpdateSender(
+      { controllerId: brokerId, controllerEpoch: term.controllerEpoch },
+      {
+        peers,
+        clock,
+        random,
+        log,
+        state: () => this.#book.current,
+        events: {
+          deposed: () => over(new Error("a broker knows a newer controller")),
+          replicasOffline: (broker, brokerEpoch, replicas) => this.#replicasOffline(broker, brokerEpoch, replicas),
+        },
+      },
+    );
+    const creator = new TopicCreator(this.#store, this.#writer, this.#book, signal);
+    this.#deleter = new TopicDeleter(this.#store, this.#writer, this.#book, signal);
+    this.#states = new StateWriter(this.#store, this.#writer, this.#book, signal);
+    this.#loader = new ClusterLoader({ store: this.#store, writer: this.#writer, book: this.#book, creator, random, log });
+    this.configs = new ConfigWriter(this.#store, this.#writer, this.#book, rules, signal);
+    this.#notifications = new ConfigNotifications(this.#store, this.#writer, this.configs, log);
+    this.admin = new AdminOperations({
+      book: this.#book,
+      creator,
+      deleter: this.#deleter,
+      states: this.#states,
+      random,
+      settings: { ...settings, topicRules: rules.topic },
+    });
+  }
+
+  get controllerEpoch(): number {
+    return this.#term.controllerEpoch;
+  }
+
+  start(): void {
+    this.#queue.signal("load", () => this.#load());
+  }
+
+  /** Nothing is begun, sent or written after this, and what was in memory is not used again. */
+  stop(): void {
+    this.#abort.abort(new Error("resigned"));
+    this.#writer.revoke();
+    this.#queue.close();
+    this.#sender.stop();
+    this.#balanceTimer?.cancel();
+    for (const unwatch of this.#unwatch.splice(0)) unwatch();
+  }
+
+  /** Runs an admin request as one event, then waits (at most `timeoutMs`) until every live broker knows what it changed. */
+  async request<T>(timeoutMs: number, run: () => Promise<T>): Promise<T> {
+    const startedMs = this.#parts.clock.monotonicMs();
+    const { answer, changeNumber } = await this.#queue.ask(async () => {
+      const before = this.#book.changeNumber;
+      const answer = await run();
+      const after = this.#book.changeNumber;
+      return { answer, changeNumber: after === before ? null : after };
+    });
+    const leftMs = timeoutMs - (this.#parts.clock.monotonicMs() - startedMs);
+    if (changeNumber !== null && leftMs > 0) await this.#sender.acknowledged(changeNumber, leftMs);
+    return answer;
+  }
+
+  /** After a change of settings, a partition without a leader may find one. */
+  async repairLeaderless(): Promise<void> {
+    await this.#states.apply(this.admin.leaderless(), this.#repair);
+  }
+
+  async controlledShutdown({ brokerId, brokerEpoch }: ControlledShutdownRequest): Promise<ControlledShutdownResponse> {
+    return this.request(this.#parts.settings.requestTimeoutMs, async () => {
+      const known = this.#book.current.brokers.get(brokerId);
+      if (known === undefined) return { error: "BROKER_ID_NOT_REGISTERED", message: `broker ${brokerId} is not registered`, remaining: [] };
+      if (known.epoch !== brokerEpoch)
+        return { error: "STALE_BROKER_EPOCH", message: `broker ${brokerId} has epoch ${known.epoch}, not ${brokerEpoch}`, remaining: [] };
+      this.#book.commit(withShuttingDown(this.#book.current, brokerId), null);
+      const concerned = partitionsWhere(this.#book.current, ({ leader, isr, replicas }) => {
+        return replicas.length > 1 && (leader === brokerId || isr.includes(brokerId));
+      });
+      await this.#states.apply(concerned, leave(brokerId));
+      const remaining = partitionsWhere(this.#book.current, ({ leader, replicas }) => leader === brokerId && replicas.length > 1);
+      this.#parts.log.info({ brokerId, moved: concerned.length, remaining: remaining.length }, "controlled shutdown");
+      return { error: "NONE", message: "", remaining };
+    });
+  }
+
+  /** Takes over what a leader wrote; it is the coordinator's state already. */
+  async isrChanged(request: IsrChangedRequest): Promise<PeerStatus> {
+    return this.#queue.ask(async (): Promise<PeerStatus> => {
+      if (this.#book.current.brokers.get(request.brokerId)?.epoch !== request.brokerEpoch)
+        return { error: "STALE_BROKER_EPOCH", message: `broker ${request.brokerId} is not registered with epoch ${request.brokerEpoch}` };
+      const changes = adoptableReports(this.#book.current, request);
+      const named = changes.map(({ topic, record }) => ({ topic, partition: record.partition }));
+      if (changes.length > 0) this.#book.commit(withPartitions(this.#book.current, changes), dirtyPartitions(named));
+      return { error: "NONE", message: "" };
+    });
+  }
+
+  readonly #repair = repair((topic: TopicState) => {
+    return this.#parts.resolveSettings(topic.config, this.#book.current.brokerConfigs).uncleanLeaderElectionEnable;
+  });
+
+  async #load(): Promise<void> {
+    const { coordinator } = this.#parts;
+    await this.#store.ensureFolders();
+    // watched before it is read: what changes in between is seen again
+    const watched = (path: string, key: string, run: () => Promise<void>) =>
+      this.#unwatch.push(coordinator.watch(path, "children", () => this.#queue.signal(key, run)));
+    watched(this.#store.brokerIdsPath, "brokers", () => this.#brokersChanged());
+    watched(this.#store.deletionsPath, "deletions", () => this.#deleteMarked());
+    watched(this.#store.configChangesPath, "configs", () => this.#configsChanged());
+    await this.#notifications.begin();
+    const earlier = await this.#loader.load();
+    this.#sender.brokersChanged();
+    await this.#endEarlierLives(earlier);
+    // whoever died meanwhile still leads something, or is in sync
+    await this.#states.apply(
+      partitionsWhere(this.#book.current, () => true),
+      this.#repair,
+    );
+    await this.#deleteMarked();
+    this.#scheduleBalance();
+  }
+
+  /** Brokers that came back unseen are dead first, for the partitions concerned; then what has no leader now may get it back. */
+  async #endEarlierLives(earlier: EarlierLives): Promise<void> {
+    if (earlier.length === 0) return;
+    const keys = new Set(earlier.map(({ topicId, partition }) => offlineKey(topicId, partition)));
+    for (const { broker, topicId, partition } of earlier)
+      this.#book.commit(withOfflineReplicas(this.#book.current, broker, [offlineKey(topicId, partition)]), null);
+    const concerned = [...this.#book.current.topics.values()].flatMap(({ name, id, partitions }) =>
+      partitions.filter(({ partition }) => keys.has(offlineKey(id, partition))).map(({ partition }) => ({ topic: name, partition })),
+    );
+    await this.#states.apply(concerned, this.#repair);
+    this.#book.commit({ ...this.#book.current, offlineReplicas: new Map() }, null);
+    await this.repairLeaderless();
+  }
+
+  async #brokersChanged(): Promise<void> {
+    const registered = await this.#loader.readBrokers();
+    const before = this.#book.current.brokers;
+    const { died, arrived, updated } = brokerChanges(before, registered);
+    if (died.length + arrived.length + updated.length === 0) return;
+    this.#parts.log.info({ died, arrived: arrived.map(({ id }) => id) }, "the live brokers changed");
+    if (died.length > 0) {
+      // a broker that came back at once is dead first: what it led moves, and it is not in sync until its new life has caught up
+      const survivors = new Map([...registered].filter(([id, broker]) => before.get(id)?.epoch === broker.epoch));
+      this.#book.commit(withBrokers(this.#book.current, survivors), { ...nothingDirty, brokers: true });
+      this.#sender.brokersChanged();
+      const dead = new Set(died);
+      await this.#states.apply(
+        partitionsWhere(this.#book.current, ({ leader, isr }) => dead.has(leader) || isr.some((id) => dead.has(id))),
+        this.#repair,
+      );
+    }
+    this.#book.commit(withBrokers(this.#book.current, registered), { ...nothingDirty, brokers: true });
+    this.#sender.brokersChanged();
+    if (arrived.length > 0) await this.repairLeaderless();
+  }
+
+  async #deleteMarked(): Promise<void> {
+    for (const name of await this.#store.markedForDeletion()) {
+      if (this.#parts.settings.topicDeletionEnabled) await this.#deleter.remove(name);
+      else await this.#deleter.unmark(name);
+    }
+  }
+
+  async #configsChanged(): Promise<void> {
+    const before = this.#book.changeNumber;
+    await this.#notifications.takeNew();
+    if (this.#book.changeNumber !== before) await this.repairLeaderless();
+  }
+
+  #replicasOffline(id: BrokerId, brokerEpoch: number, replicas: readonly { readonly topicId: string; readonly partition: number }[]): void {
+    const waiting = this.#offline.get(id);
+    const keys = waiting?.brokerEpoch === brokerEpoch ? waiting.keys : new Set<string>();
+    for (const { topicId, partition } of replicas) keys.add(offlineKey(topicId, partition));
+    this.#offline.set(id, { brokerEpoch, keys });
+    this.#queue.signal(`offline replicas of ${id}`, async () => {
+      const found = this.#offline.get(id);
+      this.#offline.delete(id);
+      const state = this.#book.current;
+      if (found === undefined || state.brokers.get(id)?.epoch !== found.brokerEpoch) return;
+      this.#book.commit(withOfflineReplicas(state, id, [...found.keys]), null);
+      await this.#states.apply(
+        partitionsWhere(this.#book.current, ({ leader, isr }) => leader === id || isr.includes(id)),
+        this.#repair,
+      );
+    });
+  }
+
+  #scheduleBalance(): void {
+    const { clock, settings } = this.#parts;
+    if (!settings.autoLeaderRebalanceEnabled || this.#abort.signal.aborted) return;
+    this.#balanceTimer = clock.schedule(settings.leaderImbalanceCheckIntervalMs, () => {
+      this.#queue.signal("balance", async () => {
+        await this.#balance();
+        this.#scheduleBalance();
+      });
+    });
+  }
+
+  async #balance(): Promise<void> {
+    const { settings } = this.#parts;
+    const imbalanced = new Set(
+      [...this.#book.current.brokers.keys()].filter((id) =>
+        isImbalanced(this.#book.current, id, settings.leaderImbalancePerBrokerPercent),
+      ),
+    );
+    if (imbalanced.size === 0) return;
+    await this.#states.apply(
+      partitionsWhere(this.#book.current, ({ replicas, leader }) => imbalanced.has(replicas[0]!) && leader !== replicas[0]),
+      prefer,
+    );
+  }
+}

@@ -1,0 +1,144 @@
+import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
+import type { TopicId } from "../../protocol/base/ids.ts";
+import type { PartitionRecord } from "../../protocol/peer/messages.ts";
+import type { Replicas } from "./assignment.ts";
+import type { ClusterStore, FoundState } from "./cluster-store.ts";
+import { type Config, type TopicState, withTopic } from "./controller-state.ts";
+import { dirtyPartitions, dirtyTopicConfig, mergeDirty } from "./dirty-set.ts";
+import { type FencedWriter, inTransactions, pipelined } from "./fenced-writer.ts";
+import { firstState } from "./leadership.ts";
+import type { StateBook } from "./state-book.ts";
+
+export interface NewTopic {
+  readonly name: string;
+  readonly id: TopicId;
+  readonly assignment: readonly Replicas[];
+  readonly config: Config;
+}
+
+const transactionsAtOnceMax = 8;
+const readsAtOnceMax = 128;
+const attemptsMax = 25;
+
+/** Writes topics and more partitions: the topic's znode first, then the partitions' first states. What a dead controller left half done is completed from the topic's znode. */
+export class TopicCreator {
+  readonly #store: ClusterStore;
+  readonly #writer: FencedWriter;
+  readonly #book: StateBook;
+  readonly #signal: AbortSignal;
+
+  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook, signal: AbortSignal) {
+    this.#store = store;
+    this.#writer = writer;
+    this.#book = book;
+    this.#signal = signal;
+  }
+
+  /** False: a topic of that name is in the coordinator already. */
+  async create(topic: NewTopic): Promise<boolean> {
+    if (!(await this.#createNode(topic))) return false;
+    await this.completePartitions({ name: topic.name, id: topic.id, version: 0, config: topic.config, partitions: [] }, topic.assignment, 0, true);
+    return true;
+  }
+
+  /** `added`: replicas of the new partitions. False: the topic's znode is not what it was thought to be. */
+  async addPartitions(topic: TopicState, added: readonly Replicas[]): Promise<boolean> {
+    const assignment = [...topic.partitions.map(({ replicas }) => replicas), ...added];
+    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+      const result = await this.#writer.write([this.#store.setAssignment(topic, assignment)]);
+      if (result.kind === "unknown") await this.#writer.reconnected(this.#signal);
+      const stored = result.kind === "written" ? null : await this.#store.readTopic(topic.name);
+      // an answer that was lost: the write may be there already, or still come
+      const isOurs = stored !== null && stored.version === topic.version + 1 && sameAssignment(stored.assignment, assignment);
+      if (result.kind === "written" || isOurs) {
+        await this.completePartitions({ ...topic, version: topic.version + 1 }, assignment, topic.partitions.length, true);
+        return true;
+      }
+      if (result.kind === "conflict") return false;
+    }
+    throw new CoordinatorUnavailable(`the assignment of ${topic.name} did not settle in ${attemptsMax} attempts`);
+  }
+
+  /**
+   * Gives every partition from `from` on that has no state its first one, and takes the topic into the book. `topic.partitions` holds those before `from`. `areNew`: none of them is expected to be
+   * there yet, so there is nothing to read first. Answers the transaction in which each state that was found was last written.
+   */
+  async completePartitions(
+    topic: TopicState,
+    assignment: readonly Replicas[],
+    from: number,
+    areNew: boolean,
+  ): Promise<ReadonlyMap<number, number>> {
+    const records = new Map<number, PartitionRecord>();
+    const modified = new Map<number, number>();
+    let missing = Array.from({ length: assignment.length - from }, (_, index) => from + index);
+    let nodes: ReadonlySet<number> = new Set();
+    for (let attempt = 0; missing.length > 0; attempt++) {
+      if (attempt >= attemptsMax) throw new CoordinatorUnavailable(`the partitions of ${topic.name} did not settle in ${attemptsMax} attempts`);
+      if (attempt > 0 || !areNew) {
+        await this.#writer.reconnected(this.#signal);
+        const found = await this.#readThose(topic.name, missing);
+        for (const [partition, { state, modifiedZxid }] of found) {
+          records.set(partition, { partition, replicas: assignment[partition]!, ...state });
+          modified.set(partition, modifiedZxid);
+        }
+        missing = missing.filter((partition) => !found.has(partition));
+        nodes = await this.#partitionNodes(topic.name);
+      }
+      const first = missing.map((partition) => firstState(this.#book.current, topic, partition, assignment[partition]!));
+      const operationsOf = (record: PartitionRecord) => this.#store.createPartition(topic.name, record, nodes.has(record.partition));
+      const unsettled = await pipelined(inTransactions(first, operationsOf), transactionsAtOnceMax, async (transaction) => {
+        const result = await this.#writer.write(transaction.flatMap(operationsOf));
+        if (result.kind !== "written") return transaction.map(({ partition }) => partition);
+        for (const record of transaction) records.set(record.partition, record);
+        return [];
+      });
+      missing = unsettled.flat();
+    }
+    const partitions = [...topic.partitions.slice(0, from), ...[...records.values()].sort((a, b) => a.partition - b.partition)];
+    const named = [...records.keys()].map((partition) => ({ topic: topic.name, partition }));
+    const dirty = mergeDirty(dirtyTopicConfig(topic.name), dirtyPartitions(named));
+    this.#book.commit(withTopic(this.#book.current, { ...topic, partitions }), dirty);
+    return modified;
+  }
+
+  /** The states that are there. */
+  async #readThose(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, FoundState>> {
+    const states = await pipelined(partitions, readsAtOnceMax, (partition) => this.#store.readState(topic, partition));
+    this.#writer.assertTerm();
+    return new Map(partitions.flatMap((partition, index) => (states[index] ? [[partition, states[index]] as const] : [])));
+  }
+
+  /** Partition nodes that exist; makes the node above them where another tool wrote only the topic's own. */
+  async #partitionNodes(topic: string): Promise<ReadonlySet<number>> {
+    const nodes = await this.#store.readPartitionNodes(topic);
+    if (nodes !== null) return nodes;
+    await this.#writer.write([this.#store.createPartitionsNode(topic)]);
+    return new Set();
+  }
+
+  async #createNode(topic: NewTopic): Promise<boolean> {
+    let configExists = false;
+    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+      const { operations, configIndex } = this.#store.createTopic(topic, configExists);
+      const result = await this.#writer.write(operations);
+      if (result.kind === "written") return true;
+      if (result.kind === "conflict" && result.failedIndex === configIndex) {
+        // settings left by a topic of an earlier time
+        configExists = !configExists;
+        continue;
+      }
+      if (result.kind === "unknown") await this.#writer.reconnected(this.#signal);
+      const stored = await this.#store.readTopic(topic.name);
+      if (stored?.id === topic.id) return true;
+      if (stored !== null) return false;
+      if (result.kind === "conflict" && result.reason !== "node-exists")
+        throw new CoordinatorUnavailable(`the topic ${topic.name} cannot be written: ${result.reason}`);
+    }
+    throw new CoordinatorUnavailable(`the topic ${topic.name} did not settle in ${attemptsMax} attempts`);
+  }
+}
+
+function sameAssignment(a: readonly Replicas[], b: readonly Replicas[]): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

@@ -1,0 +1,65 @@
+import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
+import type { TopicId } from "../../protocol/base/ids.ts";
+import type { ClusterStore } from "./cluster-store.ts";
+import { withoutTopic } from "./controller-state.ts";
+import { nothingDirty } from "./dirty-set.ts";
+import { type FencedWriter, inTransactions } from "./fenced-writer.ts";
+import type { StateBook } from "./state-book.ts";
+
+const attemptsMax = 25;
+
+/**
+ * Deletes topics: a marker below `/admin/delete_topics`, the nodes from the leaves up, the topic's node and the marker in the last transaction, then the brokers. A controller that dies in between
+ * leaves the marker, and the next one goes on. Brokers delete their replicas by the topic's id, so a topic made anew under the same name keeps its log.
+ */
+export class TopicDeleter {
+  readonly #store: ClusterStore;
+  readonly #writer: FencedWriter;
+  readonly #book: StateBook;
+  readonly #signal: AbortSignal;
+
+  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook, signal: AbortSignal) {
+    this.#store = store;
+    this.#writer = writer;
+    this.#book = book;
+    this.#signal = signal;
+  }
+
+  /** Writes the markers; from here on the deletion will be done, if not by this controller. */
+  async mark(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      for (let attempt = 0; ; attempt++) {
+        if (attempt >= attemptsMax) throw new CoordinatorUnavailable(`the deletion of ${name} could not be marked in ${attemptsMax} attempts`);
+        const result = await this.#writer.write([this.#store.createDeletionMarker(name)]);
+        if (result.kind === "written" || (result.kind === "conflict" && result.reason === "node-exists")) break;
+        await this.#writer.reconnected(this.#signal);
+      }
+    }
+  }
+
+  /** Deletion is disabled: the marker goes, the topic stays. */
+  async unmark(name: string): Promise<void> {
+    await this.#writer.write([this.#store.deleteDeletionMarker(name)]);
+  }
+
+  /** Deletes a marked topic; fine when half of it, or all, is gone. */
+  async remove(name: string): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      if (attempt >= attemptsMax) throw new CoordinatorUnavailable(`the topic ${name} could not be deleted in ${attemptsMax} attempts`);
+      // listed each time: what is there is what has to go, whoever was at it before
+      const { below, last } = await this.#store.deletionOf(name);
+      let isDone = true;
+      for (const transaction of [...inTransactions(below, (operations) => operations).map((groups) => groups.flat()), last]) {
+        const result = await this.#writer.write(transaction);
+        if (result.kind === "written") continue;
+        isDone = false;
+        await this.#writer.reconnected(this.#signal);
+        break;
+      }
+      if (isDone) break;
+    }
+    const id: TopicId | undefined = this.#book.current.topics.get(name)?.id;
+    if (id === undefined) return;
+    this.#book.commit(withoutTopic(this.#book.current, name), { ...nothingDirty, deletedTopics: new Map([[id, name]]) });
+  }
+}
