@@ -1,0 +1,47 @@
+import type { AdminOptions, ControllerService, TopicCreation } from "../../../broker/controller/contract.ts";
+import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
+import { topicId } from "./fixtures.ts";
+
+/** Says yes to everything, or one error to everything, and keeps what it was asked. */
+export class FakeController implements ControllerService {
+  isController = true;
+  error: KafkaErrorCode = "NONE";
+  /** By what was asked about: a topic's name, or a resource's kind. */
+  readonly errors = new Map<string, KafkaErrorCode>();
+  readonly calls: { readonly method: string; readonly items: unknown; readonly options: AdminOptions }[] = [];
+
+  #verdict(about: string) {
+    const error = this.errors.get(about) ?? this.error;
+    return { error, message: error === "NONE" ? null : `no: ${about}` };
+  }
+
+  async createTopics(topics: readonly TopicCreation[], options: AdminOptions) {
+    this.calls.push({ method: "createTopics", items: topics, options });
+    return topics.map(({ name }) => ({ ...this.#verdict(name), name, topicId: topicId(name), numPartitions: 4, replicationFactor: 3 }));
+  }
+
+  async deleteTopics(topics: Parameters<ControllerService["deleteTopics"]>[0], options: AdminOptions) {
+    this.calls.push({ method: "deleteTopics", items: topics, options });
+    return topics.map(({ name, id }) => ({
+      ...this.#verdict(name ?? id ?? ""),
+      name: name ?? "found by id",
+      id: id ?? topicId("f"),
+    }));
+  }
+
+  async createPartitions(topics: Parameters<ControllerService["createPartitions"]>[0], options: AdminOptions) {
+    this.calls.push({ method: "createPartitions", items: topics, options });
+    return topics.map(({ name }) => ({ ...this.#verdict(name), name }));
+  }
+
+  async electLeaders(kind: "preferred" | "unclean", partitions: Parameters<ControllerService["electLeaders"]>[1], options: AdminOptions) {
+    this.calls.push({ method: `electLeaders ${kind}`, items: partitions, options });
+    const all = partitions ?? [0, 1].map((partition) => ({ topic: "orders", partition }));
+    return all.map(({ topic, partition }) => ({ ...this.#verdict(`${topic}-${partition}`), topic, partition }));
+  }
+
+  async alterConfigs(changes: Parameters<ControllerService["alterConfigs"]>[0], options: AdminOptions) {
+    this.calls.push({ method: "alterConfigs", items: changes, options });
+    return changes.map(({ resource }) => this.#verdict(resource.kind));
+  }
+}
