@@ -17,7 +17,13 @@ export class FakeController implements ControllerService {
 
   async createTopics(topics: readonly TopicCreation[], options: AdminOptions) {
     this.calls.push({ method: "createTopics", items: topics, options });
-    return topics.map(({ name }) => ({ ...this.#verdict(name), name, topicId: topicId(name), numPartitions: 4, replicationFactor: 3 }));
+    return topics.map(({ name }) => ({
+      ...this.#verdict(name),
+      name,
+      topicId: topicId(name.slice(0, 8)),
+      numPartitions: 4,
+      replicationFactor: 3,
+    }));
   }
 
   async deleteTopics(topics: Parameters<ControllerService["deleteTopics"]>[0], options: AdminOptions) {

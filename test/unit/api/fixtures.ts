@@ -81,9 +81,9 @@ export function partition(number: number, more: Partial<PartitionRecord> = {}): 
   };
 }
 
-/** 22 characters, told apart by their first. */
+/** 22 characters, told apart by how they start. */
 export function topicId(letter: string): string {
-  return `${letter}${"A".repeat(21)}`;
+  return letter.padEnd(22, "A");
 }
 
 export function topic(name: string, id: string, partitions: readonly PartitionRecord[] = [partition(0)], config = {}): TopicImage {

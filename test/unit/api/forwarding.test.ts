@@ -1,0 +1,229 @@
+import { describe, expect, test } from "vitest";
+import { endpoint } from "../../../broker/api/api.ts";
+import { autoTopicCreation } from "../../../broker/api/auto-creation.ts";
+import { createTopicsApi } from "../../../broker/api/create-topics.ts";
+import { describeClusterApi } from "../../../broker/api/describe-cluster.ts";
+import { forwarding } from "../../../broker/api/forwarding.ts";
+import { forwardHandler } from "../../../broker/peer-api/forward.ts";
+import { type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { seededRandom } from "../../../protocol/base/random.ts";
+import { createTopicsRequest, createTopicsResponse } from "../../../protocol/messages/create-topics.ts";
+import { encodeWhole } from "../../../protocol/schema/message.ts";
+import { MalformedFrame } from "../../../protocol/wire/reader.ts";
+import { FakeController } from "./fake-controller.ts";
+import { askEndpoint, broker, context, Images, image, ManualClock, readWhole, settle } from "./fixtures.ts";
+
+const request = {
+  topics: [{ name: "a", numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }],
+  timeoutMs: 100,
+  validateOnly: false,
+};
+
+/** What a peer does with one request: answers, fails, or keeps silent until told to stop. */
+type PeerBehavior = "serve" | "unreachable" | "silent" | "not-controller" | "invalid";
+
+/** This broker is 1; the controllers to be are 2 and 3. */
+function cluster() {
+  const clock = new ManualClock();
+  const brokers = new Map([1, 2, 3].map((id) => [id, broker(id)]));
+  const images = new Images(image([], { brokers, controllerId: 2, controllerEpoch: 3 }));
+  const here = new FakeController();
+  here.isController = false;
+  const there = new FakeController();
+  const handler = forwardHandler([endpoint(createTopicsApi(there, () => []))], there);
+  const behaviors = new Map<string, PeerBehavior>();
+  const asked: string[] = [];
+  const peers: PeerRequester = {
+    async request(to, _kind, body, { payload, signal }) {
+      asked.push(to.host);
+      const behavior = behaviors.get(to.host) ?? "serve";
+      if (behavior === "unreachable") throw new PeerUnavailable(to.host);
+      if (behavior === "silent")
+        return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new PeerUnavailable("stopped"))));
+      if (behavior === "not-controller") return { body: { error: "NOT_CONTROLLER", message: "" } as never, payload: Buffer.alloc(0) };
+      if (behavior === "invalid") return { body: { error: "INVALID_REQUEST", message: "what?" } as never, payload: Buffer.alloc(0) };
+      const answer = await handler(body as never, Buffer.concat([...(payload ?? [])]), "peer-1");
+      return { body: answer.body as never, payload: Buffer.concat([...(answer.payload ?? [])]) };
+    },
+  };
+  const api = createTopicsApi(here, () => []);
+  const served = forwarding(api, { controller: here, images, peers, clock, random: seededRandom(3), timeoutMs: 1000 });
+  const ask = (signal = new AbortController().signal) => {
+    const state: { codes: string[] | null } = { codes: null };
+    void askEndpoint(served, api, request, 7, { signal }).then((response) => {
+      state.codes = response?.topics.map(({ errorCode }) => errorCode) ?? [];
+    });
+    return state;
+  };
+  return { clock, images, here, there, behaviors, asked, served, ask };
+}
+
+describe("a request that only the controller may serve", () => {
+  test("is served here when this broker is the controller", async () => {
+    const { here, asked, ask } = cluster();
+    here.isController = true;
+    const answer = ask();
+    await settle();
+    expect(answer.codes).toEqual(["NONE"]);
+    expect([here.calls.length, asked]).toEqual([1, []]);
+  });
+
+  test("is passed on as it came to the controller that the metadata names", async () => {
+    const { here, there, asked, served } = cluster();
+    const bytes = await served.serve(encodeWhole(createTopicsRequest, request, 5), context(5));
+    expect(readWhole(createTopicsResponse, Buffer.concat(bytes ?? []), 5).topics[0]).toMatchObject({ name: "a", errorCode: "NONE" });
+    expect([here.calls.length, there.calls.length, asked]).toEqual([0, 1, ["peer-2"]]);
+  });
+
+  test("is refused here when malformed, in the same turn", () => {
+    expect(() => cluster().served.serve(Buffer.from([1, 2, 3]), context(7))).toThrow(MalformedFrame);
+  });
+
+  test("goes to the next controller as soon as the metadata names it, even while the old one keeps silent", async () => {
+    const { images, behaviors, asked, ask, clock } = cluster();
+    behaviors.set("peer-2", "silent");
+    const answer = ask();
+    await settle();
+    expect(answer.codes).toBeNull();
+    images.replace({ ...images.current, controllerId: 3, controllerEpoch: 4 });
+    await clock.advance(200);
+    expect(answer.codes).toEqual(["NONE"]);
+    expect(asked).toEqual(["peer-2", "peer-3"]);
+    expect([images.listeners, clock.pending]).toEqual([0, 0]);
+  });
+
+  test("a new controller ends the pause between attempts", async () => {
+    const { images, behaviors, asked, ask, clock } = cluster();
+    behaviors.set("peer-2", "unreachable");
+    const answer = ask();
+    await clock.advance(400);
+    const attempts = asked.length;
+    images.replace({ ...images.current, controllerId: 3, controllerEpoch: 4 });
+    await settle();
+    expect(answer.codes).toEqual(["NONE"]);
+    expect(asked.slice(attempts)).toEqual(["peer-3"]);
+  });
+
+  test("is served here once this broker has become the controller", async () => {
+    const { here, behaviors, ask, clock } = cluster();
+    behaviors.set("peer-2", "not-controller");
+    const answer = ask();
+    await settle();
+    here.isController = true;
+    await clock.advance(200);
+    expect(answer.codes).toEqual(["NONE"]);
+    expect(here.calls).toHaveLength(1);
+  });
+
+  test("is answered with an error per item when no controller can be asked in time", async () => {
+    for (const [behavior, code] of [
+      ["unreachable", "REQUEST_TIMED_OUT"],
+      ["not-controller", "NOT_CONTROLLER"],
+    ] as const) {
+      const { behaviors, ask, clock, asked, images } = cluster();
+      behaviors.set("peer-2", behavior);
+      const answer = ask();
+      await clock.advance(999);
+      expect(answer.codes).toBeNull();
+      await clock.advance(1);
+      expect(answer.codes).toEqual([code]);
+      expect(asked.length).toBeGreaterThan(2);
+      expect(asked.length).toBeLessThan(20);
+      expect([images.listeners, clock.pending]).toEqual([0, 0]);
+    }
+  });
+
+  test("waits for a controller while none is known", async () => {
+    const { images, asked, ask, clock } = cluster();
+    images.replace({ ...images.current, controllerId: -1 });
+    const answer = ask();
+    await clock.advance(500);
+    expect([answer.codes, asked]).toEqual([null, []]);
+    images.replace({ ...images.current, controllerId: 3, controllerEpoch: 4 });
+    await settle();
+    expect(answer.codes).toEqual(["NONE"]);
+  });
+
+  test("a refusal that another attempt would not change is answered at once", async () => {
+    const { behaviors, ask } = cluster();
+    behaviors.set("peer-2", "invalid");
+    const answer = ask();
+    await settle();
+    expect(answer.codes).toEqual(["INVALID_REQUEST"]);
+  });
+
+  test("is given up when its client is gone", async () => {
+    const { behaviors, ask, clock, images } = cluster();
+    behaviors.set("peer-2", "silent");
+    const connection = new AbortController();
+    const answer = ask(connection.signal);
+    await settle();
+    connection.abort();
+    await settle();
+    expect(answer.codes).toEqual(["REQUEST_TIMED_OUT"]);
+    expect([images.listeners, clock.pending]).toEqual([0, 0]);
+  });
+});
+
+describe("the controller's side of a passed-on request", () => {
+  const controller = new FakeController();
+  const served = [endpoint(createTopicsApi(controller, () => [])), endpoint(describeClusterApi(new Images(image([]))))];
+  const handler = forwardHandler(served, controller);
+  const ask = async (apiKey: number, apiVersion: number, payload: Buffer) =>
+    (await handler({ apiKey, apiVersion, clientId: null, listener: "PUBLIC" }, payload, "peer-1")).body.error;
+  const good = encodeWhole(createTopicsRequest, request, 7);
+
+  test("serves only what is the controller's alone, in versions that it knows", async () => {
+    expect(await ask(19, 7, good)).toBe("NONE");
+    expect(await ask(19, 8, good)).toBe("UNSUPPORTED_VERSION");
+    expect(await ask(60, 0, Buffer.from([0, 0]))).toBe("INVALID_REQUEST");
+    expect(await ask(999, 0, good)).toBe("INVALID_REQUEST");
+  });
+
+  test("answers a malformed body instead of breaking the link", async () => {
+    expect(await ask(19, 7, good.subarray(0, 5))).toBe("INVALID_REQUEST");
+  });
+
+  test("says so when it is not the controller", async () => {
+    controller.isController = false;
+    expect(await ask(19, 7, good)).toBe("NOT_CONTROLLER");
+  });
+});
+
+describe("auto creation", () => {
+  const creating = () => {
+    const controller = new FakeController();
+    const createTopics = endpoint(createTopicsApi(controller, () => []));
+    let release = () => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const gated = {
+      ...createTopics,
+      serve: (body: Buffer, of: ReturnType<typeof context>) => gate.then(() => createTopics.serve(body, of)),
+    };
+    const signal = new AbortController().signal;
+    return { controller, release, creation: autoTopicCreation({ isEnabled: () => true, createTopics: gated, signal, log: silentLogger }) };
+  };
+
+  test("creates with the broker's defaults, and once however often the topic is mentioned meanwhile", async () => {
+    const { controller, release, creation } = creating();
+    expect([creation.begin("a"), creation.begin("a")]).toEqual([true, true]);
+    release();
+    await settle();
+    expect(controller.calls.map(({ items }) => items)).toEqual([
+      [{ name: "a", numPartitions: -1, replicationFactor: -1, assignments: [], configs: [] }],
+    ]);
+    creation.begin("a");
+    await settle();
+    expect(controller.calls).toHaveLength(2);
+  });
+
+  test("leaves the brokers' own topics alone, and takes on no more than its bound", () => {
+    const { creation } = creating();
+    expect(creation.begin("__consumer_offsets")).toBe(false);
+    for (let i = 0; i < 1000; i++) expect(creation.begin(`t${i}`)).toBe(true);
+    expect([creation.begin("one-more"), creation.begin("t5")]).toEqual([false, true]);
+  });
+});

@@ -1,0 +1,95 @@
+import { describe, expect, test } from "vitest";
+import { CloseConnection } from "../../../broker/api/api.ts";
+import { noCoordinators } from "../../../broker/api/find-coordinator.ts";
+import { servedApis } from "../../../broker/api/registry.ts";
+import type { PartitionService } from "../../../broker/partition/contract.ts";
+import { PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { seededRandom } from "../../../protocol/base/random.ts";
+import { messagesByKey } from "../../../protocol/messages/registry.ts";
+import { encodeWhole } from "../../../protocol/schema/message.ts";
+import { leastOf, sampleOf } from "../protocol/samples.ts";
+import { FakeController } from "./fake-controller.ts";
+import { context, Images, image, ManualClock, readWhole, topic, topicId } from "./fixtures.ts";
+
+const partitions: PartitionService = {
+  append: async () => ({ error: null, baseOffset: 1, logAppendTimeMs: 2, logStartOffset: 0 }),
+  read: async () => ({ error: "OFFSET_OUT_OF_RANGE" }),
+  changed: async () => undefined,
+  listOffset: async () => ({ error: null, offset: 1, timestampMs: 2, leaderEpoch: 3 }),
+  endOffsetForEpoch: () => ({ error: null, epoch: 1, endOffset: 2 }),
+};
+
+const { endpoints, controllerEndpoints } = servedApis({
+  partitions,
+  images: new Images(image([topic("orders", topicId("o"))])),
+  controller: new FakeController(),
+  coordinators: noCoordinators,
+  peers: { request: () => Promise.reject(new PeerUnavailable("none")) },
+  clock: new ManualClock(),
+  random: seededRandom(1),
+  log: silentLogger,
+  signal: new AbortController().signal,
+  config: { brokerId: 1, startTexts: {}, autoCreateTopics: false, fetchMaxBytes: 100, fetchSessionsMax: 5, forwardTimeoutMs: 100 },
+});
+
+const served: Readonly<Record<string, readonly [number, number]>> = {
+  ApiVersions: [0, 4],
+  CreatePartitions: [0, 3],
+  CreateTopics: [0, 7],
+  DeleteTopics: [0, 6],
+  DescribeCluster: [0, 1],
+  DescribeConfigs: [0, 4],
+  DescribeTopicPartitions: [0, 0],
+  ElectLeaders: [0, 2],
+  Fetch: [4, 17],
+  FindCoordinator: [0, 6],
+  IncrementalAlterConfigs: [0, 1],
+  ListOffsets: [1, 9],
+  Metadata: [0, 12],
+  OffsetForLeaderEpoch: [0, 4],
+  Produce: [3, 11],
+};
+
+const everyVersion = endpoints.flatMap((endpoint) => {
+  const [first, last] = endpoint.versions;
+  return Array.from({ length: last - first + 1 }, (_, i) => [`${endpoint.name} v${first + i}`, endpoint, first + i] as const);
+});
+
+describe("the registry", () => {
+  test("serves these APIs in these versions", () => {
+    expect(Object.fromEntries(endpoints.map(({ name, versions }) => [name, versions]))).toEqual(served);
+    const controllers = controllerEndpoints.map(({ name }) => name).sort();
+    expect(controllers).toEqual(["CreatePartitions", "CreateTopics", "DeleteTopics", "ElectLeaders", "IncrementalAlterConfigs"]);
+    expect(
+      endpoints
+        .filter(({ controllerOnly }) => controllerOnly)
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual(controllers);
+  });
+
+  test.each(everyVersion)(
+    "%s answers the fullest and the emptiest request with what the version can hold",
+    async (_name, endpoint, version) => {
+      const pair = messagesByKey.get(endpoint.apiKey);
+      if (pair === undefined) throw new Error(`no messages for ${endpoint.name}`);
+      for (const request of [sampleOf(pair.request.fields, version), leastOf(pair.request.fields, version)]) {
+        const answer = await endpoint
+          .serve(encodeWhole(pair.request, request, version), context(version))
+          .catch((error: unknown) => (error instanceof CloseConnection ? null : Promise.reject(error)));
+        if (answer === null) expect([endpoint.name, request.acks]).toEqual(["Produce", 0]);
+        else expect(readWhole(pair.response, Buffer.concat(answer), version)).toBeDefined();
+      }
+    },
+  );
+
+  test("ApiVersions lists what the registry serves", async () => {
+    const endpoint = endpoints.find(({ name }) => name === "ApiVersions");
+    const pair = messagesByKey.get(18);
+    if (endpoint === undefined || pair === undefined) throw new Error("no ApiVersions");
+    const answer = await endpoint.serve(Buffer.alloc(0), context(0));
+    const { apiKeys } = readWhole(pair.response, Buffer.concat(answer ?? []), 0) as { apiKeys: readonly { apiKey: number }[] };
+    expect(apiKeys.map(({ apiKey }) => apiKey)).toEqual(endpoints.map(({ apiKey }) => apiKey).sort((a, b) => a - b));
+  });
+});
