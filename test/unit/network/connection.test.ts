@@ -97,12 +97,12 @@ test("reading pauses at the bound on bytes over all connections, and all of them
 });
 
 test("no request is started for a client that does not read its answers", async () => {
-  const broker = await new ClientHarness().start({ unsentBytesPerConnectionMax: 30_000 });
+  const broker = await new ClientHarness().start({ unsentBytesPerConnectionMax: 80_000 });
   const client = await broker.connect();
   client.link.other.isStalled = true;
   for (let i = 0; i < 5; i++) {
     await client.send(produce(i, "a"));
-    broker.asked[i]?.answer("y".repeat(20_000));
+    broker.asked[i]?.answer("y".repeat(50_000));
     await settled();
   }
   expect(broker.asked.length).toBe(2);

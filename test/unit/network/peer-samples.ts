@@ -1,0 +1,77 @@
+import type { PeerMessages } from "../../../protocol/peer/messages.ts";
+
+const topicId = "abcdefghijklmnopqrstuv";
+
+/** One whole message of every kind, both ways. */
+export const peerSamples: PeerMessages = {
+  "replica-fetch": {
+    request: {
+      brokerId: 2,
+      brokerEpoch: 4_294_967_301,
+      maxWaitMs: 500,
+      minBytes: 1,
+      maxBytes: 10_485_760,
+      partitions: [{ topicId, partition: 3, leaderEpoch: 7, fetchOffset: 2 ** 53 - 1, lastFetchedEpoch: -1, logStartOffset: 0 }],
+    },
+    response: {
+      error: "NONE",
+      message: "",
+      partitions: [
+        { topicId, partition: 3, error: "NONE", leaderEpoch: 7, highWatermark: 12, logStartOffset: 0, diverging: null, recordsBytes: 100 },
+        {
+          topicId,
+          partition: 4,
+          error: "FENCED_LEADER_EPOCH",
+          leaderEpoch: 8,
+          highWatermark: -1,
+          logStartOffset: -1,
+          diverging: { epoch: 6, endOffset: 99 },
+          recordsBytes: 0,
+        },
+      ],
+    },
+  },
+  "metadata-update": {
+    request: {
+      controllerId: 1,
+      controllerEpoch: 5,
+      brokerEpoch: 77,
+      sequence: 3,
+      full: true,
+      more: false,
+      brokers: [
+        {
+          id: 1,
+          epoch: 76,
+          rack: null,
+          endpoints: [{ listener: "PLAINTEXT", host: "::1", port: 9092 }],
+          peer: { host: "::1", port: 9093 },
+        },
+        { id: 2, epoch: 77, rack: "r", endpoints: [], peer: { host: "b", port: 9093 } },
+      ],
+      topics: [
+        {
+          name: "orders",
+          id: topicId,
+          partitions: [{ partition: 0, leader: -1, leaderEpoch: 2, isr: [1], replicas: [1, 2], stateVersion: 4, leaderRecovering: true }],
+          config: { "retention.ms": "1000" },
+        },
+      ],
+      deletedTopics: [{ name: "old", id: topicId }],
+      brokerConfigs: { "": { "message.max.bytes": "5" }, "2": {} },
+    },
+    response: { error: "NONE", message: "", offline: [{ topicId, partition: 0 }] },
+  },
+  forward: {
+    request: { apiKey: 19, apiVersion: 7, clientId: null, listener: "PLAINTEXT" },
+    response: { error: "NOT_CONTROLLER", message: "ask 2" },
+  },
+  "controlled-shutdown": {
+    request: { brokerId: 1, brokerEpoch: 9 },
+    response: { error: "NONE", message: "", remaining: [{ topic: "orders", partition: 0 }] },
+  },
+  "isr-changed": {
+    request: { brokerId: 1, brokerEpoch: 9, partitions: [{ topicId, partition: 0, leaderEpoch: 2, isr: [1, 2], stateVersion: 5 }] },
+    response: { error: "STALE_BROKER_EPOCH", message: "" },
+  },
+};
