@@ -1,39 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Coordinator, CoordinatorUnavailable, type SessionState, type WriteOperation } from "../../coordinator-client/coordinator.ts";
-
-export interface OpenOptions {
-  /** Empty or absolute. */
-  readonly chroot?: string;
-  readonly requestsMax?: number;
-}
-
-/** One world to run the suite in: a fresh server per test as far as the tests can see. */
-export interface CoordinatorHarness {
-  readonly sessionTimeoutMs: number;
-  /** Opens a session that `dispose` closes. Not connected yet. */
-  open(options?: OpenOptions): Promise<Coordinator>;
-  /** The server ends the session. */
-  expire(coordinator: Coordinator): Promise<void>;
-  /** The connection is reset; the session lives on. */
-  breakLink(coordinator: Coordinator): void;
-  /** The next write is done, or not, and its answer lost with the link. */
-  loseNextAnswer(coordinator: Coordinator, fate: { readonly done: boolean }): void;
-  nowMs(): number;
-  sleep(ms: number): Promise<void>;
-  /** Waits for the condition; fails after a generous time and says what did not come. */
-  until(what: string, condition: () => boolean | Promise<boolean>): Promise<void>;
-  dispose(): Promise<void>;
-}
-
-const create = (path: string, text = "", mode: "persistent" | "ephemeral" | "persistent-sequential" = "persistent"): WriteOperation => ({
-  kind: "create",
-  path,
-  data: Buffer.from(text),
-  mode,
-});
-const set = (path: string, text: string, version: number): WriteOperation => ({ kind: "set", path, data: Buffer.from(text), version });
-const remove = (path: string, version: number): WriteOperation => ({ kind: "delete", path, version });
-const check = (path: string, version: number): WriteOperation => ({ kind: "check", path, version });
+import { type CoordinatorHarness, check, create, type OpenOptions, remove, set, textAt } from "./coordinator-harness.ts";
+import { watchTests } from "./coordinator-watch-suite.ts";
 
 /** What every coordinator must do, whatever is behind it. */
 export function coordinatorSuite(name: string, newHarness: () => Promise<CoordinatorHarness>): void {
@@ -51,7 +19,6 @@ export function coordinatorSuite(name: string, newHarness: () => Promise<Coordin
       await coordinator.connected();
       return coordinator;
     };
-    const textAt = async (coordinator: Coordinator, path: string) => (await coordinator.read(path))?.data.toString() ?? null;
 
     describe("reads and writes", () => {
       test("a node is created, read, changed and deleted, its version rising with each change", async () => {
@@ -341,81 +308,6 @@ export function coordinatorSuite(name: string, newHarness: () => Promise<Coordin
       );
     });
 
-    describe("watches", () => {
-      test("on a node tell of its creation, change and deletion, one after the other", async () => {
-        const [watcher, writer] = [await connect(), await connect()];
-        const seen: (string | null)[] = [];
-        const stop = watcher.watch("/w", "node", () => void textAt(watcher, "/w").then((text) => seen.push(text)));
-        await harness.until("the first call", () => seen.length > 0);
-        for (const operation of [create("/w", "1"), set("/w", "2", -1), remove("/w", -1), create("/w", "3")]) {
-          const wanted = operation.kind === "delete" ? null : operation.kind === "check" ? "" : operation.data.toString();
-          await writer.write([operation]);
-          await harness.until(`${operation.kind} seen`, () => seen.at(-1) === wanted);
-        }
-        stop();
-        const callsBefore = seen.length;
-        await writer.write([set("/w", "4", -1)]);
-        await harness.sleep(50);
-        expect(seen.length).toBe(callsBefore);
-      });
-
-      test("on children tell of each coming and going, also of a parent that is not there yet", async () => {
-        const [watcher, writer] = [await connect(), await connect()];
-        let names: readonly string[] | null | undefined;
-        watcher.watch("/p", "children", () => {
-          void watcher.children("/p").then((list) => {
-            names = list?.names ?? null;
-          });
-        });
-        await harness.until("no parent", () => names === null);
-        await writer.write([create("/p")]);
-        await harness.until("no children", () => names?.length === 0);
-        await writer.write([create("/p/a")]);
-        await harness.until("a", () => names?.join() === "a");
-        await writer.write([create("/p/b"), remove("/p/a", -1)]);
-        await harness.until("b", () => names?.join() === "b");
-        await writer.write([remove("/p/b", -1), remove("/p", -1)]);
-        await harness.until("no parent again", () => names === null);
-        await writer.write([create("/p"), create("/p/c")]);
-        await harness.until("c", () => names?.join() === "c");
-      });
-
-      test("are armed again by themselves after a broken link and in a later session, and call then", async () => {
-        const [watcher, writer] = [await connect(), await connect()];
-        // What counts is what is read when called: two quick changes may come as one call.
-        let [calls, text] = [0, "unread" as string | null];
-        watcher.watch("/w", "node", () => {
-          calls++;
-          void textAt(watcher, "/w").then(
-            (read) => (text = read),
-            () => undefined,
-          );
-        });
-        let childCalls = 0;
-        watcher.watch("/", "children", () => childCalls++);
-        await harness.until("the first calls", () => text === null && childCalls > 0);
-        for (const [what, disturb] of [
-          ["break", () => harness.breakLink(watcher)],
-          ["expiry", () => harness.expire(watcher)],
-        ] as const) {
-          const [callsBefore, childCallsBefore] = [calls, childCalls];
-          await disturb();
-          await harness.until(`calls after the ${what}`, () => calls > callsBefore && childCalls > childCallsBefore);
-          await writer.write([create("/w", what)]);
-          await harness.until(`creation seen after the ${what}`, () => text === what);
-          await writer.write([remove("/w", -1)]);
-          await harness.until(`deletion seen after the ${what}`, () => text === null);
-        }
-      });
-
-      test("no change is missed however fast they come: the last one is always read", async () => {
-        const [watcher, writer] = [await connect(), await connect()];
-        await writer.write([create("/w", "0")]);
-        let last: string | null = null;
-        watcher.watch("/w", "node", () => void textAt(watcher, "/w").then((text) => (last = text)));
-        for (let i = 1; i <= 100; i++) await writer.write([set("/w", String(i), -1)]);
-        await harness.until("the last change", () => last === "100");
-      });
-    });
+    watchTests(connect, () => harness);
   });
 }

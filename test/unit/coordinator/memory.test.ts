@@ -5,7 +5,8 @@ import { sleep } from "../../../protocol/base/clock.ts";
 import { invariant } from "../../../protocol/base/invariant.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
-import { type CoordinatorHarness, coordinatorSuite } from "../../support/coordinator-suite.ts";
+import type { CoordinatorHarness } from "../../support/coordinator-harness.ts";
+import { coordinatorSuite } from "../../support/coordinator-suite.ts";
 import { DrivenClock } from "./driven-clock.ts";
 
 const sessionTimeoutMs = 6_000;

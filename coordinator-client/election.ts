@@ -1,0 +1,114 @@
+import type { BrokerId } from "../protocol/base/ids.ts";
+import { type Coordinator, CoordinatorUnavailable, type Node, type WriteOperation, type WriteResult } from "./coordinator.ts";
+import { decodeController, decodeControllerEpoch, encodeController, encodeControllerEpoch } from "./znodes/controller.ts";
+import { missingNode } from "./znodes/json.ts";
+import { controllerEpochPath, controllerPath } from "./znodes/paths.ts";
+
+export interface ElectionParts {
+  readonly coordinator: Coordinator;
+  readonly brokerId: BrokerId;
+  /** Wall clock, for the node's timestamp. */
+  readonly nowMs: number;
+}
+
+export type ElectionResult =
+  /** Every write of this term checks that `/controller_epoch` still has data version `epochVersion`. `sessionNumber` is the session that holds `/controller`. */
+  | { readonly kind: "won"; readonly controllerEpoch: number; readonly epochVersion: number; readonly sessionNumber: number }
+  /** Watch `/controller`, and run again when it goes. */
+  | { readonly kind: "lost"; readonly holder: BrokerId }
+  /** It could not be told; run again once connected. Ours or not, no write was made in the name of it. */
+  | { readonly kind: "unknown"; readonly error: Error };
+
+/** The epoch before the first controller; Kafka's first is 1 as well. */
+const epochBeforeFirst = 0;
+const attemptsMax = 5;
+
+/**
+ * Tries to become the controller: raises `/controller_epoch` and creates the ephemeral `/controller` in one transaction, so that a controller without a new epoch, and two with the
+ * same, cannot be. Never rejects for want of an answer: that is `unknown`. Rejects with MalformedZnode.
+ */
+export async function electController(parts: ElectionParts): Promise<ElectionResult> {
+  const { sessionNumber } = parts.coordinator;
+  try {
+    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+      const result = await tryOnce(parts, sessionNumber);
+      if (result !== "again") return result;
+    }
+    return { kind: "unknown", error: new CoordinatorUnavailable(`the election did not settle in ${attemptsMax} attempts`) };
+  } catch (error) {
+    if (error instanceof CoordinatorUnavailable) return { kind: "unknown", error };
+    throw error;
+  }
+}
+
+/** Gives `/controller` up, if it still is of this term, so that the others need not wait for the session's end. */
+export function resignController(coordinator: Coordinator, { epochVersion }: { readonly epochVersion: number }): Promise<WriteResult> {
+  return coordinator.write([
+    { kind: "check", path: controllerEpochPath, version: epochVersion },
+    { kind: "delete", path: controllerPath, version: -1 },
+  ]);
+}
+
+async function tryOnce(parts: ElectionParts, sessionNumber: number): Promise<ElectionResult | "again"> {
+  const { coordinator } = parts;
+  const holder = await coordinator.read(controllerPath);
+  if (holder !== null) return await heldBy(holder, parts, sessionNumber);
+  const epochNode = await ensuredEpoch(coordinator);
+  const controllerEpoch = decodeControllerEpoch(controllerEpochPath, epochNode.data) + 1;
+  const result = await coordinator.write(claim(parts, controllerEpoch, epochNode.version));
+  if (coordinator.sessionNumber !== sessionNumber) return newSession();
+  switch (result.kind) {
+    case "written":
+      return { kind: "won", controllerEpoch, epochVersion: epochNode.version + 1, sessionNumber };
+    case "conflict": // someone else was quicker, or what we read was old
+      return "again";
+    case "unknown":
+      await settleUnknown(coordinator, result);
+      return coordinator.sessionNumber === sessionNumber ? "again" : newSession();
+  }
+}
+
+function claim({ brokerId, nowMs }: ElectionParts, controllerEpoch: number, expectedVersion: number): WriteOperation[] {
+  return [
+    { kind: "set", path: controllerEpochPath, data: encodeControllerEpoch(controllerEpoch), version: expectedVersion },
+    { kind: "create", path: controllerPath, data: encodeController({ brokerId, timestampMs: nowMs }), mode: "ephemeral" },
+  ];
+}
+
+/**
+ * After a lost answer, on the link that follows: a write of any kind comes after ours in the server's one order of transactions, and a read after it on the same link sees
+ * both. A read alone could be answered by a server that lags behind, and show our own node as missing.
+ */
+async function settleUnknown(coordinator: Coordinator, { error }: WriteResult & { kind: "unknown" }): Promise<void> {
+  if (coordinator.state !== "connected") throw error;
+  const barrier = await coordinator.write([{ kind: "check", path: "/", version: -1 }]);
+  if (barrier.kind === "unknown") throw barrier.error;
+}
+
+/** Someone holds `/controller`. If it is our own session, an earlier answer was lost, or a controller of this process is electing itself twice: the term is ours as it stands. */
+async function heldBy(holder: Node, { coordinator, brokerId }: ElectionParts, sessionNumber: number): Promise<ElectionResult | "again"> {
+  const { brokerId: holderId } = decodeController(controllerPath, holder.data);
+  if (!holder.ownedByUs || holderId !== brokerId) return { kind: "lost", holder: holderId };
+  const epochNode = await coordinator.read(controllerEpochPath);
+  if (epochNode === null) throw missingNode(controllerEpochPath);
+  if (coordinator.sessionNumber !== sessionNumber) return newSession();
+  // Both were written by one transaction. A later one on the epoch means that we were replaced, and the read of the holder was old.
+  if (epochNode.modifiedZxid !== holder.createdZxid) return "again";
+  const controllerEpoch = decodeControllerEpoch(controllerEpochPath, epochNode.data);
+  return { kind: "won", controllerEpoch, epochVersion: epochNode.version, sessionNumber };
+}
+
+async function ensuredEpoch(coordinator: Coordinator): Promise<Node> {
+  const known = await coordinator.read(controllerEpochPath);
+  if (known !== null) return known;
+  // A conflict says that it is there by now, and an unknown outcome is as good: the node is read next.
+  const data = encodeControllerEpoch(epochBeforeFirst);
+  await coordinator.write([{ kind: "create", path: controllerEpochPath, data, mode: "persistent" }]);
+  const made = await coordinator.read(controllerEpochPath);
+  if (made === null) throw missingNode(controllerEpochPath);
+  return made;
+}
+
+function newSession(): ElectionResult {
+  return { kind: "unknown", error: new CoordinatorUnavailable("the session ended during the election") };
+}

@@ -1,0 +1,68 @@
+import type { BrokerId } from "../protocol/base/ids.ts";
+import { type Coordinator, CoordinatorUnavailable, type Node } from "./coordinator.ts";
+import { type BrokerRegistration, decodeBrokerRegistration, encodeBrokerRegistration } from "./znodes/broker-registration.ts";
+import { brokerIdsPath, brokerPath } from "./znodes/paths.ts";
+
+/** Another broker holds our id. Nothing that waits or tries again will help. The message says where it is. */
+export class BrokerIdTaken extends Error {
+  override readonly name = "BrokerIdTaken";
+}
+
+export interface RegistrationResult {
+  /** The registration's transaction id: rises with each life of the broker. */
+  readonly brokerEpoch: number;
+  /** The session that holds it; when that is lost, so is the registration. */
+  readonly sessionNumber: number;
+}
+
+const attemptsMax = 10;
+
+/**
+ * Registers the broker under `/brokers/ids`. A registration left by an earlier life of the same data directory (which is locked, so that life is over) is deleted at once, not waited for.
+ * Rejects with BrokerIdTaken, or with CoordinatorUnavailable when the outcome cannot be told: run again once connected.
+ */
+export async function registerBroker(
+  coordinator: Coordinator,
+  brokerId: BrokerId,
+  registration: BrokerRegistration & { readonly incarnation: string },
+): Promise<RegistrationResult> {
+  const path = brokerPath(brokerId);
+  const data = encodeBrokerRegistration(registration);
+  const { sessionNumber } = coordinator;
+  await coordinator.ensurePath(brokerIdsPath);
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    const result = await coordinator.write([{ kind: "create", path, data, mode: "ephemeral" }]);
+    if (result.kind === "conflict" && result.reason !== "node-exists")
+      throw new CoordinatorUnavailable(`cannot create ${path}: ${result.reason}`);
+    if (result.kind === "unknown") await barrier(coordinator, path, result.error);
+    const node = await coordinator.read(path);
+    if (coordinator.sessionNumber !== sessionNumber) throw new CoordinatorUnavailable(`the session ended while ${path} was registered`);
+    // Written by this session with these words: by this call, or by one before it whose answer was lost.
+    if (node?.ownedByUs && node.data.equals(data)) return { brokerEpoch: node.createdZxid, sessionNumber };
+    if (node !== null) await makeWay(coordinator, path, node, registration.incarnation);
+  }
+  throw new CoordinatorUnavailable(`${path} did not settle in ${attemptsMax} attempts`);
+}
+
+/** Deletes the registration if it is of an earlier life of ours. */
+async function makeWay(coordinator: Coordinator, path: string, node: Node, incarnation: string): Promise<void> {
+  const found = decodeBrokerRegistration(path, node.data);
+  if (!node.ownedByUs && found.incarnation !== incarnation) throw new BrokerIdTaken(describeTaken(path, found));
+  // Registrations are never changed, so the version does not tell one from the next. A stranger who took the id since the read would lose its own here, and then
+  // finds ours: a misconfiguration that was going to be reported to one of the two in any case.
+  const result = await coordinator.write([{ kind: "delete", path, version: node.version }]);
+  if (result.kind === "unknown") await barrier(coordinator, path, result.error);
+}
+
+function describeTaken(path: string, { endpoints }: BrokerRegistration): string {
+  const id = path.slice(brokerIdsPath.length + 1);
+  const at = endpoints.map(({ host, port }) => `${host}:${port}`).join(", ") || "an unknown address";
+  return `broker id ${id} is taken by another broker, at ${at}: give this one another broker.id, or stop that one and wait for its session to end`;
+}
+
+/** See the election: what is read after this is not older than the write whose answer was lost. */
+async function barrier(coordinator: Coordinator, path: string, cause: Error): Promise<void> {
+  if (coordinator.state !== "connected") throw new CoordinatorUnavailable(`cannot tell whether ${path} was written`, { cause });
+  const result = await coordinator.write([{ kind: "check", path: "/", version: -1 }]);
+  if (result.kind === "unknown") throw new CoordinatorUnavailable(`cannot tell whether ${path} was written`, { cause: result.error });
+}

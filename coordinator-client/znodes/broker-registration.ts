@@ -1,0 +1,66 @@
+import type { Address } from "../../protocol/base/transport.ts";
+import { encodeJson, JsonNode } from "./json.ts";
+
+export interface RegisteredEndpoint {
+  /** Upper case. */
+  readonly listener: string;
+  readonly securityProtocol: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** What `/brokers/ids/N` says of a live broker. Kafka's version 5, and a member of our own that its tools ignore. */
+export interface BrokerRegistration {
+  readonly endpoints: readonly RegisteredEndpoint[];
+  readonly rack: string | null;
+  /** Of the data directory: tells a broker's earlier life from another machine that was given the same id. Null for a broker that is not ours. */
+  readonly incarnation: string | null;
+  /** Where other brokers reach it; not among the endpoints, for it does not speak Kafka's protocol. Null for a broker that is not ours. */
+  readonly peer: Address | null;
+  /** When it registered, milliseconds since 1970. */
+  readonly timestampMs: number;
+}
+
+const version = 5;
+const portMax = 65_535;
+
+export function encodeBrokerRegistration({ endpoints, rack, incarnation, peer, timestampMs }: BrokerRegistration): Buffer {
+  // Old tools know one plaintext endpoint and no listeners.
+  const plain = endpoints.find(({ securityProtocol }) => securityProtocol === "PLAINTEXT");
+  return encodeJson({
+    features: {},
+    listener_security_protocol_map: Object.fromEntries(endpoints.map(({ listener, securityProtocol }) => [listener, securityProtocol])),
+    endpoints: endpoints.map(({ listener, host, port }) => `${listener}://${host.includes(":") ? `[${host}]` : host}:${port}`),
+    jmx_port: -1,
+    port: plain?.port ?? -1,
+    host: plain?.host ?? null,
+    version,
+    timestamp: String(timestampMs),
+    ...(rack === null ? {} : { rack }),
+    ...(incarnation === null && peer === null ? {} : { ottla: { incarnation, peer } }),
+  });
+}
+
+/** Versions 2 and later (with endpoints) are understood; the protocol map came with version 4. Throws MalformedZnode. */
+export function decodeBrokerRegistration(path: string, data: Buffer): BrokerRegistration {
+  const json = JsonNode.parse(path, data);
+  const protocols = json.has("listener_security_protocol_map") ? json.object("listener_security_protocol_map") : null;
+  const endpoints = json.texts("endpoints").map((text) => {
+    const parts = /^([A-Za-z0-9_.-]+):\/\/(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+    const listener = parts?.[1];
+    const port = Number(parts?.[4]);
+    if (parts === null || listener === undefined || port > portMax)
+      throw json.malformed(`the endpoint "${text.slice(0, 100)}" is no LISTENER://host:port`);
+    return { listener, securityProtocol: protocols?.textOrNull(listener) ?? listener, host: parts[2] ?? parts[3] ?? "", port };
+  });
+  const ours = json.has("ottla") ? json.object("ottla") : null;
+  const peer = ours?.has("peer") ? ours.object("peer") : null;
+  const timestamp = json.textOrNull("timestamp");
+  return {
+    endpoints,
+    rack: json.textOrNull("rack"),
+    incarnation: ours?.textOrNull("incarnation") ?? null,
+    peer: peer === null ? null : { host: peer.text("host"), port: peer.integer("port", { min: 1, max: portMax }) },
+    timestampMs: timestamp !== null && /^\d{1,15}$/.test(timestamp) ? Number(timestamp) : -1,
+  };
+}

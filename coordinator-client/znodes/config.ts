@@ -1,0 +1,40 @@
+import type { BrokerId } from "../../protocol/base/ids.ts";
+import { encodeJson, JsonNode } from "./json.ts";
+import { defaultBrokerConfigName, numberedName } from "./paths.ts";
+
+/** What `/config/topics/T`, `/config/brokers/N` and `/config/brokers/<default>` say: settings by Kafka's names. */
+export type ConfigOverrides = Readonly<Record<string, string>>;
+
+export function encodeConfig(config: ConfigOverrides): Buffer {
+  return encodeJson({ version: 1, config });
+}
+
+/** Throws MalformedZnode. An empty node is one without settings. */
+export function decodeConfig(path: string, data: Buffer): ConfigOverrides {
+  if (data.length === 0) return {};
+  const config = JsonNode.parse(path, data).object("config");
+  return Object.fromEntries(config.names().map((name) => [name, config.text(name)]));
+}
+
+/** Whose settings a notification under `/config/changes` is about; `other` is for entities we do not have (users, clients, addresses). */
+export type ConfigEntity =
+  | { readonly kind: "topic"; readonly name: string }
+  /** Null: what holds for every broker. */
+  | { readonly kind: "broker"; readonly id: BrokerId | null }
+  | { readonly kind: "other"; readonly entityPath: string };
+
+export function encodeConfigChange(entity: Exclude<ConfigEntity, { kind: "other" }>): Buffer {
+  const entityPath = entity.kind === "topic" ? `topics/${entity.name}` : `brokers/${entity.id ?? defaultBrokerConfigName}`;
+  return encodeJson({ version: 2, entity_path: entityPath });
+}
+
+/** Version 2, and version 1 of tools older than Kafka 0.9.1. Throws MalformedZnode. */
+export function decodeConfigChange(path: string, data: Buffer): ConfigEntity {
+  const json = JsonNode.parse(path, data);
+  const entityPath = json.has("entity_path") ? json.text("entity_path") : `${json.text("entity_type")}/${json.text("entity_name")}`;
+  const [type, name, ...rest] = entityPath.split("/");
+  if (type === "topics" && name && rest.length === 0) return { kind: "topic", name };
+  if (type === "brokers" && name === defaultBrokerConfigName && rest.length === 0) return { kind: "broker", id: null };
+  const id = type === "brokers" && name !== undefined && rest.length === 0 ? numberedName(name) : null;
+  return id === null ? { kind: "other", entityPath } : { kind: "broker", id };
+}

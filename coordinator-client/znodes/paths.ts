@@ -1,0 +1,75 @@
+import type { BrokerId } from "../../protocol/base/ids.ts";
+
+/** Where Kafka keeps what; its tools look there. All below the chroot. */
+export const brokerIdsPath = "/brokers/ids";
+export const topicsPath = "/brokers/topics";
+/** Its data version is a counter for generated broker ids. */
+export const brokerSequencePath = "/brokers/seqid";
+export const controllerPath = "/controller";
+export const controllerEpochPath = "/controller_epoch";
+export const configPath = "/config";
+export const topicConfigsPath = "/config/topics";
+export const brokerConfigsPath = "/config/brokers";
+export const configChangesPath = "/config/changes";
+export const deletionsPath = "/admin/delete_topics";
+export const clusterIdPath = "/cluster/id";
+export const producerIdBlockPath = "/latest_producer_id_block";
+export const isrChangesPath = "/isr_change_notification";
+
+/** Folders a fresh cluster needs, parents first. */
+export const persistentFolders: readonly string[] = [
+  brokerIdsPath,
+  topicsPath,
+  topicConfigsPath,
+  brokerConfigsPath,
+  configChangesPath,
+  deletionsPath,
+  brokerSequencePath,
+  isrChangesPath,
+  "/cluster",
+];
+
+/** Prefix of the sequential nodes that tell of changed settings. */
+export const configChangePrefix = `${configChangesPath}/config_change_`;
+export const isrChangePrefix = `${isrChangesPath}/isr_change_`;
+
+/** The child of `brokerConfigsPath` that holds for every broker. */
+export const defaultBrokerConfigName = "<default>";
+
+export function brokerPath(id: BrokerId): string {
+  return `${brokerIdsPath}/${id}`;
+}
+
+export function topicPath(topic: string): string {
+  return `${topicsPath}/${topic}`;
+}
+
+export function partitionsPath(topic: string): string {
+  return `${topicPath(topic)}/partitions`;
+}
+
+export function partitionPath(topic: string, partition: number): string {
+  return `${partitionsPath(topic)}/${partition}`;
+}
+
+export function partitionStatePath(topic: string, partition: number): string {
+  return `${partitionPath(topic, partition)}/state`;
+}
+
+export function topicConfigPath(topic: string): string {
+  return `${topicConfigsPath}/${topic}`;
+}
+
+/** Null: what holds for every broker. */
+export function brokerConfigPath(id: BrokerId | null): string {
+  return `${brokerConfigsPath}/${id ?? defaultBrokerConfigName}`;
+}
+
+export function topicDeletionPath(topic: string): string {
+  return `${deletionsPath}/${topic}`;
+}
+
+/** A child's name of `brokerIdsPath`, `brokerConfigsPath` or a partitions folder as a number; null when it is none. */
+export function numberedName(name: string): number | null {
+  return /^(?:0|[1-9]\d{0,9})$/.test(name) ? Number(name) : null;
+}
