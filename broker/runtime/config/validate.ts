@@ -56,7 +56,7 @@ function shortened(text: string): string {
 export function nearestName(name: string, known: readonly string[]): string | null {
   if (name.length > 100) return null;
   let best: string | null = null;
-  let bestEdits = Math.max(2, Math.floor(name.length / 4)) + 1;
+  let bestEdits = Math.max(2, Math.floor(name.length / 3)) + 1;
   for (const candidate of known) {
     const edits = editDistance(name, candidate);
     if (edits < bestEdits) [best, bestEdits] = [candidate, edits];

@@ -1,0 +1,245 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { brokerSettings } from "../../../broker/runtime/config/broker-settings.ts";
+import { describeBrokerConfigs, describeDefaultBrokerConfigs, describeTopicConfigs } from "../../../broker/runtime/config/describe.ts";
+import { ConfigError, type ConfigInputs, readConfig } from "../../../broker/runtime/config/read-config.ts";
+import { referencePage } from "../../../broker/runtime/config/reference-page.ts";
+import { type BrokerConfigLayers, brokerValues } from "../../../broker/runtime/config/resolve.ts";
+import { topicSettings } from "../../../broker/runtime/config/resolve-topic.ts";
+import { topicFallbacks, topicSettingDefinitions } from "../../../broker/runtime/config/topic-setting-definitions.ts";
+import { isListConfig, nearestName, validateBrokerConfig, validateTopicConfig } from "../../../broker/runtime/config/validate.ts";
+
+const must = "broker.id=1\nzookeeper.connect=127.0.0.1:2181/ottla\nlog.dirs=/data\nlisteners=PLAINTEXT://127.0.0.1:9092\n";
+
+function read(inputs: Partial<ConfigInputs> = {}) {
+  return readConfig({ fileText: must, environment: {}, overrides: [], hostname: "machine", ...inputs });
+}
+
+function problemsOf(inputs: Partial<ConfigInputs>): readonly string[] {
+  try {
+    read(inputs);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+const nothing: BrokerConfigLayers = { dynamic: {}, dynamicDefault: {}, static: {} };
+
+test("the reference page is what the definitions say (node docs/generate-configuration.ts)", () => {
+  expect(readFileSync(new URL("../../../docs/configuration.md", import.meta.url), "utf8")).toBe(referencePage());
+});
+
+test("every default is acceptable to its own setting, and every fallback's default is the topic's", () => {
+  for (const [name, setting] of Object.entries({ ...brokerSettings, ...topicSettingDefinitions }))
+    if (setting.defaultText !== null && setting.defaultText !== "")
+      expect(setting.parse(setting.defaultText), name).toHaveProperty("value");
+  const settings = topicSettings({}, nothing);
+  for (const name of Object.keys(topicFallbacks) as (keyof typeof topicFallbacks)[]) {
+    const [described] = describeTopicConfigs({}, nothing, [name]);
+    expect(described?.value, name).toBe(topicSettingDefinitions[name].defaultText);
+  }
+  expect(settings.retentionMs).toBe(7 * 24 * 3_600_000);
+});
+
+test("the defaults are Kafka's", () => {
+  const facts = {
+    "num.partitions": 1,
+    "default.replication.factor": 1,
+    "min.insync.replicas": 1,
+    "auto.create.topics.enable": true,
+    "delete.topic.enable": true,
+    "unclean.leader.election.enable": false,
+    "message.max.bytes": 1_048_588,
+    "socket.request.max.bytes": 104_857_600,
+    "connections.max.idle.ms": 600_000,
+    "queued.max.requests": 500,
+    "replica.lag.time.max.ms": 30_000,
+    "replica.fetch.max.bytes": 1_048_576,
+    "replica.fetch.wait.max.ms": 500,
+    "replica.fetch.response.max.bytes": 10_485_760,
+    "log.segment.bytes": 1_073_741_824,
+    "log.index.interval.bytes": 4096,
+    "log.index.size.max.bytes": 10_485_760,
+    "log.retention.hours": 168,
+    "log.roll.hours": 168,
+    "zookeeper.session.timeout.ms": 18_000,
+    "leader.imbalance.check.interval.seconds": 300,
+    "leader.imbalance.per.broker.percentage": 10,
+    "controlled.shutdown.max.retries": 3,
+    "max.incremental.fetch.session.cache.slots": 1000,
+    "fetch.max.bytes": 57_671_680,
+    "max.connections": 2_147_483_647,
+  } as const;
+  const values = brokerValues(nothing);
+  for (const [name, value] of Object.entries(facts)) expect(values[name as keyof typeof facts], name).toBe(value);
+});
+
+test("the file, then KAFKA_, then OTTLA_ variables, then --set: the later one wins", () => {
+  const of = (environment: ConfigInputs["environment"], overrides: string[] = []) =>
+    read({ fileText: `${must}num.partitions=2\n`, environment, overrides }).config.topics.numPartitions;
+  expect(of({})).toBe(2);
+  expect(of({ KAFKA_NUM_PARTITIONS: "3" })).toBe(3);
+  expect(of({ OTTLA_NUM_PARTITIONS: "4", KAFKA_NUM_PARTITIONS: "3" })).toBe(4);
+  expect(of({ OTTLA_NUM_PARTITIONS: "4" }, ["num.partitions=5"])).toBe(5);
+});
+
+test("our own settings have short names in the environment", () => {
+  expect(read({ environment: { OTTLA_LOG_LEVEL: "debug", OTTLA_LOG_FILE: "/x" } }).config.logging).toEqual({
+    logLevel: "debug",
+    logFile: "/x",
+  });
+});
+
+test("an unknown name is a warning that names the nearest, except in variables that belong to Kafka's images", () => {
+  const { warnings } = read({
+    fileText: `${must}num.partition=2\nabracadabra=1\n`,
+    environment: { KAFKA_HEAP_OPTS: "-Xmx1G", OTTLA_LISTENER: "x", PATH: "/bin" },
+    overrides: ["replica.lag.max.ms=3"],
+  });
+  expect(warnings).toEqual([
+    'configuration file: the setting "num.partition" is not known and has no effect; did you mean num.partitions?',
+    'configuration file: the setting "abracadabra" is not known and has no effect',
+    'OTTLA_LISTENER: the setting "listener" is not known and has no effect; did you mean listeners?',
+    '--set: the setting "replica.lag.max.ms" is not known and has no effect; did you mean replica.lag.time.max.ms?',
+  ]);
+});
+
+test("every bad value is told at once, with its name, its value, what would be valid, and where it came from", () => {
+  const problems = problemsOf({
+    fileText: `${must}num.partitions=0\nauto.create.topics.enable=yes\n`,
+    environment: { OTTLA_MESSAGE_MAX_BYTES: "1e6" },
+    overrides: ["log.cleanup.policy=shred", "nonsense", "log.message.timestamp.type=createtime"],
+  });
+  expect(problems).toEqual([
+    'Invalid value "0" for num.partitions: it must be a whole number from 1 to 2147483647. (configuration file)',
+    'Invalid value "yes" for auto.create.topics.enable: it must be true or false. (configuration file)',
+    'Invalid value "1e6" for message.max.bytes: it must be a whole number from 0 to 2147483647. (OTTLA_MESSAGE_MAX_BYTES)',
+    'Invalid value "shred" for log.cleanup.policy: it must be a comma-separated list of compact, delete. (--set)',
+    "--set nonsense: must be NAME=VALUE.",
+    'Invalid value "createtime" for log.message.timestamp.type: it must be one of CreateTime, LogAppendTime. (--set)',
+  ]);
+});
+
+test("what must be given is asked for, one clear line", () => {
+  const without = (name: string) => problemsOf({ fileText: must.replace(new RegExp(`^${name}=.*\n`, "m"), "") });
+  expect(without("broker.id")).toEqual([expect.stringContaining("broker.id must be given")]);
+  expect(without("zookeeper.connect")).toEqual([expect.stringContaining("zookeeper.connect must be given")]);
+  expect(without("log.dirs")).toEqual([expect.stringContaining("log.dirs must be given")]);
+  expect(problemsOf({ overrides: ["log.dirs=/a,/b"] })).toEqual([expect.stringContaining("must name one directory")]);
+  expect(read({ fileText: must.replace("log.dirs", "log.dir") }).config.logDirectory).toBe("/data");
+});
+
+test("what -1 and nothing stand for is resolved", () => {
+  const { config } = read({ overrides: ["queued.max.request.bytes=-1", "broker.rack=", "leader.imbalance.check.interval.seconds=7"] });
+  expect(config.network.requestBytesInFlightMax).toBe(256 * 1024 * 1024);
+  expect(config.rack).toBeNull();
+  expect(config.coordinator).toEqual({ connect: "127.0.0.1:2181/ottla", sessionTimeoutMs: 18_000, connectionTimeoutMs: 18_000 });
+  expect(config.controller.leaderImbalanceCheckIntervalMs).toBe(7000);
+});
+
+test("a topic takes its own setting, else this broker's, else all brokers', else the broker's at start, else Kafka's", () => {
+  const layers: BrokerConfigLayers = {
+    dynamic: { "log.segment.bytes": "3000" },
+    dynamicDefault: { "log.segment.bytes": "2000", "log.index.interval.bytes": "200" },
+    static: { "log.segment.bytes": "1000", "log.index.interval.bytes": "100", "min.insync.replicas": "2" },
+  };
+  expect(topicSettings({ "segment.bytes": "4000" }, layers).segmentBytes).toBe(4000);
+  expect(topicSettings({}, layers)).toMatchObject({
+    segmentBytes: 3000,
+    indexIntervalBytes: 200,
+    minInsyncReplicas: 2,
+    maxMessageBytes: 1_048_588,
+  });
+});
+
+test("hours give way to minutes, and minutes to milliseconds, wherever each was set; -1 stays never", () => {
+  const retention = (texts: Record<string, string>, dynamicDefault = {}) =>
+    topicSettings({}, { dynamic: {}, dynamicDefault, static: texts }).retentionMs;
+  expect(retention({ "log.retention.hours": "1" })).toBe(3_600_000);
+  expect(retention({ "log.retention.hours": "1", "log.retention.minutes": "2" })).toBe(120_000);
+  expect(retention({ "log.retention.hours": "1", "log.retention.minutes": "2", "log.retention.ms": "5" })).toBe(5);
+  expect(retention({ "log.retention.hours": "1", "log.retention.minutes": "2" }, { "log.retention.ms": "6" })).toBe(6);
+  expect(retention({ "log.retention.hours": "-1" })).toBe(-1);
+});
+
+test("both cleanup policies read the same in either order", () => {
+  for (const text of ["compact,delete", "delete, compact"])
+    expect(topicSettings({ "cleanup.policy": text }, nothing).cleanupPolicy).toBe("compact,delete");
+  expect(topicSettings({ "cleanup.policy": "compact" }, nothing).cleanupPolicy).toBe("compact");
+});
+
+test("a stored value that is no longer acceptable is passed over, not fatal", () => {
+  const layers = { ...nothing, dynamic: { "message.max.bytes": "many", __proto__: "x" } };
+  expect(topicSettings({ "segment.ms": "-7", unknown: "1" }, layers)).toMatchObject({ segmentMs: 604_800_000, maxMessageBytes: 1_048_588 });
+});
+
+test("what Kafka calls Long.MAX_VALUE is accepted, shown as it is, and as far off as a number goes", () => {
+  expect(topicSettings({ "flush.messages": "9223372036854775807" }, nothing).flushMessages).toBe(Number.MAX_SAFE_INTEGER);
+  expect(describeTopicConfigs({}, nothing, ["flush.ms"])[0]?.value).toBe("9223372036854775807");
+});
+
+test("a topic's setting is validated with a sentence for the one who asked", () => {
+  expect(validateTopicConfig("retention.ms", "-1")).toBeNull();
+  expect(validateTopicConfig("cleanup.policy", "compact,delete")).toBeNull();
+  expect(validateTopicConfig("min.cleanable.dirty.ratio", "0.1")).toBeNull();
+  expect(validateTopicConfig("retention.ms", "soon")).toBe(
+    'Invalid value "soon" for retention.ms: it must be a whole number from -1 to 9223372036854775807.',
+  );
+  expect(validateTopicConfig("retention.ms", "9223372036854775808")).toContain("Invalid value");
+  expect(validateTopicConfig("min.insync.replicas", "0")).toContain("from 1");
+  expect(validateTopicConfig("min.cleanable.dirty.ratio", "1.1")).toContain("a number from 0 to 1");
+  expect(validateTopicConfig("retentoin.ms", "1")).toBe('Unknown topic setting "retentoin.ms" (did you mean retention.ms?).');
+  expect(validateTopicConfig("toString", "1")).toContain("Unknown topic setting");
+  expect(validateTopicConfig("retention.ms", "1".repeat(100_000))).toContain("100000 characters");
+});
+
+test("a broker's setting may be changed at run time only where it is read at run time", () => {
+  expect(validateBrokerConfig("message.max.bytes", "5", "broker")).toBeNull();
+  expect(validateBrokerConfig("message.max.bytes", "five", "broker")).toContain("Invalid value");
+  expect(validateBrokerConfig("max.connections", "5", "cluster")).toBeNull();
+  expect(validateBrokerConfig("max.connections", "5", "broker")).toContain("all brokers at once");
+  expect(validateBrokerConfig("listeners", "X://:1", "broker")).toContain("cannot be changed at run time");
+  expect(validateBrokerConfig("no.such", "1", "cluster")).toContain("Unknown broker setting");
+  expect([isListConfig("topic", "cleanup.policy"), isListConfig("topic", "retention.ms"), isListConfig("broker", "listeners")]).toEqual([
+    true,
+    false,
+    true,
+  ]);
+});
+
+test("a described setting says where its value comes from, and where else it could", () => {
+  const layers: BrokerConfigLayers = {
+    dynamic: { "message.max.bytes": "3" },
+    dynamicDefault: { "message.max.bytes": "2", listeners: "X://evil:1" },
+    static: { "message.max.bytes": "1", "log.retention.hours": "2", "broker.id": "7" },
+  };
+  const [topic] = describeTopicConfigs({ "max.message.bytes": "4" }, layers, ["max.message.bytes"]);
+  expect(topic).toMatchObject({ value: "4", source: "DYNAMIC_TOPIC_CONFIG", type: "int", isReadOnly: false, isDefault: false });
+  expect(topic?.synonyms.map(({ name, value, source }) => `${name}=${value} ${source}`)).toEqual([
+    "max.message.bytes=4 DYNAMIC_TOPIC_CONFIG",
+    "message.max.bytes=3 DYNAMIC_BROKER_CONFIG",
+    "message.max.bytes=2 DYNAMIC_DEFAULT_BROKER_CONFIG",
+    "message.max.bytes=1 STATIC_BROKER_CONFIG",
+    "message.max.bytes=1048588 DEFAULT_CONFIG",
+  ]);
+  const [retention] = describeTopicConfigs({}, layers, ["retention.ms"]);
+  expect(retention).toMatchObject({ value: "7200000", source: "STATIC_BROKER_CONFIG" });
+  expect(retention?.synonyms[0]).toEqual({ name: "log.retention.hours", value: "2", source: "STATIC_BROKER_CONFIG" });
+  const broker = new Map(describeBrokerConfigs(layers, null).map((config) => [config.name, config]));
+  expect(broker.get("broker.id")).toMatchObject({ value: "7", source: "STATIC_BROKER_CONFIG", isReadOnly: true });
+  expect(broker.get("listeners"), "a read-only setting is not read from where it cannot be set").toMatchObject({
+    source: "DEFAULT_CONFIG",
+  });
+  expect(broker.get("broker.rack")).toMatchObject({ value: null, source: "DEFAULT_CONFIG", isDefault: true });
+  expect(describeDefaultBrokerConfigs(layers.dynamicDefault, null).map(({ name, value }) => `${name}=${value}`)).toEqual([
+    "message.max.bytes=2",
+  ]);
+  expect(describeTopicConfigs({}, layers, ["no.such", "segment.ms"]).map(({ name }) => name)).toEqual(["segment.ms"]);
+});
+
+test("the nearest name is near, or there is none", () => {
+  expect(nearestName("listner", ["listeners", "log.dirs"])).toBe("listeners");
+  expect(nearestName("zzz", ["listeners", "log.dirs"])).toBeNull();
+});
