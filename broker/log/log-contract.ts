@@ -11,24 +11,25 @@ export interface Log {
   readonly endOffset: number;
   /** Exclusive end of what the operating system has. At most `endOffset`. Only this may count for the high watermark, be replicated or be served. */
   readonly writtenEndOffset: number;
-  /** Leader epoch of the last record (queued ones included), or -1 for an empty log without history. */
+  /** Leader epoch of the last record (queued ones included), or -1 for an empty log. An epoch begun without a record does not count. */
   readonly lastEpoch: number;
 
   /**
    * Appends validated batches (format 2, CRC checked) as the leader: writes offsets and leader epoch into the batches in place, and `appendTimeMs` as their timestamp under LogAppendTime.
-   * The buffer belongs to the log afterwards. Throws LogOffline after an I/O error.
+   * The buffer belongs to the log afterwards. Throws LogOffline after an I/O error. Appended bytes wait in memory until written: whoever takes them in (with acks=0, too) keeps
+   * counting them against its own bounds until `written` resolves; more than 1 GiB waiting is a bug.
    */
   appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): Appended;
-  /** Appends what the leader sent, offsets and epochs as they are. The batches must start at `endOffset` exactly (checked by the caller through `invariant`s here) and are CRC-checked here: returns false, nothing appended, when damaged. */
+  /** Appends what the leader sent, offsets and epochs as they are. The batches must start at `endOffset` exactly (checked by the caller through `invariant`s here) and are CRC-checked here: returns false, nothing appended, when damaged, or when a leader epoch falls from one batch to the next. */
   appendAsFollower(batches: Buffer): boolean;
   /** Resolves when `writtenEndOffset >= offset`; rejects with LogOffline when a write failed. */
   written(offset: number): Promise<void>;
-  /** Called (in its own turn of the loop, coalesced) whenever `writtenEndOffset` moved. Returns the way to unsubscribe. */
+  /** Called (in a microtask of its own, coalesced) after `writtenEndOffset` rose; a truncation does not call it. Returns the way to unsubscribe. */
   onWritten(listener: (writtenEndOffset: number) => void): () => void;
 
   /**
    * Whole batches from the one holding `fromOffset` on, up to `maxBytes` and only batches that end at or below `endOffsetLimit` (at least one batch when `minOneBatch`, whatever its size).
-   * Empty at the end. The tail is served from memory; else from the files. Rejects OffsetOutOfLog outside [startOffset, writtenEndOffset].
+   * Empty at the end. May return less than `maxBytes` though there is more (one segment at a time, 64 MiB at most). The tail is served from memory; else from the files. Rejects OffsetOutOfLog outside [startOffset, writtenEndOffset].
    */
   read(fromOffset: number, options: ReadOptions): Promise<ReadResult>;
   /** True when `read` at that offset would be served from memory, so without the disk. */
@@ -38,22 +39,27 @@ export interface Log {
   endOffsetForEpoch(epoch: number): { readonly epoch: number; readonly endOffset: number } | null;
   /** Epoch of the record at `offset`, or null when unknown. */
   epochAt(offset: number): number | null;
-  /** Records a new leader epoch that starts at `endOffset`, before its first record. */
+  /** Records a new leader epoch that starts at `endOffset`, before its first record. It must be above all epochs known (or the latest itself: then nothing happens). */
   beginEpoch(epoch: number): void;
   /** First record whose timestamp is at least `timestampMs`, within [startOffset, writtenEndOffset); null when none. */
   findByTimestamp(timestampMs: number): Promise<FoundRecord | null>;
   /** The record with the largest timestamp (the first of those that have it); null in an empty log. KIP-734. */
   findMaxTimestamp(): Promise<FoundRecord | null>;
 
-  /** Cuts everything from `offset` on: a follower making its log agree with the leader's. Resolves when done; queued appends are written first. */
+  /**
+   * Cuts everything from `offset` on: a follower making its log agree with the leader's. Only whole batches go: when `offset` lies inside a batch, all of that batch does, and
+   * `endOffset` is its base offset afterwards. Below the first offset of the files: as `truncateFullyAndStartAt`. At or above the end: only epochs that began there without a record are forgotten.
+   * Resolves when done and durable; queued appends are written first. Reads meanwhile wait. Appending, `beginEpoch` or another truncation before it resolved is a bug
+   * (InvariantViolation): whoever is about to lead waits for it first.
+   */
   truncateTo(offset: number): Promise<void>;
-  /** Empties the log and starts it anew at `offset`. */
+  /** Empties the log and starts it anew at `offset`; its leader epochs are forgotten. The rules of `truncateTo` hold. */
   truncateFullyAndStartAt(offset: number): Promise<void>;
 
   /** Everything written so far is on the disk when it resolves; the recovery point moves there. */
   flush(): Promise<void>;
   updateSettings(settings: TopicSettings): void;
-  /** Flushes and closes the files. */
+  /** Flushes and closes the files. Reads that come later reject LogOffline. */
   close(): Promise<void>;
 }
 
@@ -92,11 +98,16 @@ export class LogOffline extends Error {
   override readonly name = "LogOffline";
 }
 
+/** The topic was deleted and created anew while this broker did not look: the log in the folder is another topic's. */
+export class InconsistentTopicId extends Error {
+  override readonly name = "InconsistentTopicId";
+}
+
 /** All logs of one log directory. */
 export interface LogStore {
   /** Logs found at start, after recovery: their topic, partition and topic id (from `partition.metadata`). */
   readonly found: readonly { readonly topic: string; readonly partition: number; readonly topicId: string | null }[];
-  /** Opens the log or creates it. */
+  /** Opens the log or creates it; the same log when it is open already. Rejects InconsistentTopicId when the folder belongs to an earlier topic of that name: `delete` it first. */
   open(topic: string, partition: number, topicId: string, settings: TopicSettings): Promise<Log>;
   /** Renames the folder to `….-delete` at once, removes it later. Open readers may fail. */
   delete(topic: string, partition: number): Promise<void>;
@@ -105,6 +116,6 @@ export interface LogStore {
   checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void>;
   /** Called once when the directory failed. */
   onOffline(listener: (error: LogOffline) => void): void;
-  /** Flushes and closes all, writes the checkpoints, then the clean-shutdown marker. */
-  close(): Promise<void>;
+  /** Flushes and closes all, writes the checkpoints, then the clean-shutdown marker (`brokerEpoch` goes into it). Rejects LogOffline when the directory failed: no marker then. */
+  close(brokerEpoch?: number): Promise<void>;
 }

@@ -10,6 +10,8 @@ export interface FileSystem {
   /** File and folder names directly below `path`, sorted. */
   list(path: string): Promise<string[]>;
   exists(path: string): Promise<boolean>;
+  /** Bytes in the file; must exist. */
+  size(path: string): Promise<number>;
   /** With its parents; fine when it exists. */
   makeDirectory(path: string): Promise<void>;
   /** Replaces `to` in one step. */
@@ -18,7 +20,7 @@ export interface FileSystem {
   remove(path: string): Promise<void>;
   /** Makes names created, renamed or removed in a folder durable. */
   syncDirectory(path: string): Promise<void>;
-  /** Takes an exclusive lock that dies with this process. False: another process holds it. */
+  /** Takes an exclusive lock on a file (created when missing) that dies with this process. False: it is held already, by another process or by this one. */
   lock(path: string): Promise<boolean>;
   unlock(path: string): Promise<void>;
 }
@@ -28,11 +30,12 @@ export interface File {
   size(): Promise<number>;
   /** Up to `length` bytes at `position` into `target` from `offset`; fewer only at the end of the file. */
   read(target: Buffer, offset: number, length: number, position: number): Promise<number>;
-  /** All of the chunks, in order, from `position`; one system call where possible. Resolves when the operating system has them (not yet the disk). */
+  /** All of the chunks, in order, from `position`; one system call where possible. After a failure any part of them may be in the file. Resolves when the operating system has them (not yet the disk). */
   write(chunks: readonly Uint8Array[], position: number): Promise<void>;
   truncate(size: number): Promise<void>;
   /** Data and size are on the disk when it resolves (fdatasync). */
   sync(): Promise<void>;
+  /** Waits for operations under way; later ones reject with EBADF. Closing again is fine. */
   close(): Promise<void>;
 }
 

@@ -1,0 +1,54 @@
+import { invariant } from "../../protocol/base/invariant.ts";
+
+/** Names of files and folders in a log directory: Kafka's own. */
+export const fileNames = {
+  leaderEpochs: "leader-epoch-checkpoint",
+  partitionMetadata: "partition.metadata",
+  recoveryPoints: "recovery-point-offset-checkpoint",
+  highWatermarks: "replication-offset-checkpoint",
+  startOffsets: "log-start-offset-checkpoint",
+  cleanShutdown: ".kafka_cleanshutdown",
+} as const;
+
+export type SegmentFileKind = "log" | "index" | "timeindex";
+
+/** `00000000000000000042.log`: a segment's files are named after its base offset, so that sorted names are sorted offsets. */
+export function segmentFileName(baseOffset: number, kind: SegmentFileKind): string {
+  invariant(Number.isSafeInteger(baseOffset) && baseOffset >= 0, "a segment starts at an offset", () => ({ baseOffset }));
+  return `${String(baseOffset).padStart(20, "0")}.${kind}`;
+}
+
+export function parseSegmentFileName(name: string): { readonly baseOffset: number; readonly kind: SegmentFileKind } | null {
+  const match = /^(\d{20})\.(log|index|timeindex)$/.exec(name);
+  if (match === null) return null;
+  const baseOffset = Number(match[1]);
+  return Number.isSafeInteger(baseOffset) ? { baseOffset, kind: match[2] as SegmentFileKind } : null;
+}
+
+/** What an interrupted replacement, deletion or cleaning leaves behind. */
+export function isLeftover(name: string): boolean {
+  return /\.(tmp|swap|cleaned|deleted)$/.test(name);
+}
+
+/** `topic-3`. Topics may contain "-": the last one counts. Null for any other folder. */
+export function parsePartitionDirectory(name: string): { readonly topic: string; readonly partition: number } | null {
+  const match = /^([a-zA-Z0-9._-]{1,249})-(0|[1-9]\d{0,9})$/.exec(name);
+  if (match === null) return null;
+  const partition = Number(match[2]);
+  return partition < 2 ** 31 ? { topic: match[1] as string, partition } : null;
+}
+
+const deletedDirectory = /^.+\.[0-9a-f]{32}-delete$/;
+const nameLengthMax = 255;
+
+/** `topic-3.<32 hex digits>-delete`: what a log's folder is called from its deletion until it is gone. A long topic name is cut, as file systems take 255 bytes. */
+export function deletedDirectoryName(partitionDirectory: string, uniqueHex: string): string {
+  const suffix = `.${uniqueHex}-delete`;
+  const name = partitionDirectory.slice(0, nameLengthMax - suffix.length) + suffix;
+  invariant(isDeletedDirectory(name), "a deleted folder is known by its name", () => ({ name }));
+  return name;
+}
+
+export function isDeletedDirectory(name: string): boolean {
+  return deletedDirectory.test(name);
+}

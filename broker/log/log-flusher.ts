@@ -1,0 +1,124 @@
+import { invariant } from "../../protocol/base/invariant.ts";
+import { type File, replaceFile } from "../runtime/files.ts";
+import { LogOffline } from "./log-contract.ts";
+import type { LogState } from "./log-state.ts";
+import type { Segment } from "./segment.ts";
+
+/** Sealed segments that may wait for their fsync, each with an open file; the writer waits beyond that. */
+const sealedMax = 4;
+
+interface Sealed {
+  readonly segment: Segment;
+  readonly file: File;
+}
+
+/** Brings what was written to the disk and moves the recovery point. All who ask while a round is under way share the next one. */
+export class LogFlusher {
+  readonly #state: LogState;
+  #sealed: Sealed[] = [];
+  #running: Promise<void> | null = null;
+  #next: Promise<void> | null = null;
+  /** Version of the leader epochs that the file has. */
+  #epochsStored: number;
+
+  constructor(state: LogState) {
+    this.#state = state;
+    this.#epochsStored = state.epochs.version;
+  }
+
+  flush(): Promise<void> {
+    if (this.#next !== null) return this.#next;
+    if (this.#running === null) return this.#start(() => this.#round());
+    this.#next = this.#after();
+    return this.#next;
+  }
+
+  async #after(): Promise<void> {
+    while (this.#running !== null) await this.#running.catch(() => undefined);
+    this.#next = null;
+    await this.#start(() => this.#round());
+  }
+
+  flushInBackground(): void {
+    this.flush().catch((error: unknown) => {
+      // the directory went offline, and said so; a bug ends the process
+      if (!(error instanceof LogOffline)) throw error;
+    });
+  }
+
+  /** Runs `work` while no flush runs; flushes asked for meanwhile come after it. */
+  async exclusive(work: () => Promise<void>): Promise<void> {
+    while (this.#running !== null) await this.#running.catch(() => undefined);
+    await this.#start(work);
+  }
+
+  addSealed(segment: Segment, file: File): void {
+    this.#sealed.push({ segment, file });
+  }
+
+  async roomForSealed(): Promise<void> {
+    while (this.#sealed.length >= sealedMax) await this.flush();
+  }
+
+  /** Gives up the sealed segments from `baseOffset` on: the file of the one that starts there, if it was waiting; the others are closed. */
+  async takeSealedFrom(baseOffset: number): Promise<File | null> {
+    const given = this.#sealed.filter(({ segment }) => segment.baseOffset >= baseOffset);
+    this.#sealed = this.#sealed.filter(({ segment }) => segment.baseOffset < baseOffset);
+    const wanted = given.find(({ segment }) => segment.baseOffset === baseOffset);
+    for (const item of given) if (item !== wanted) await item.file.close();
+    return wanted?.file ?? null;
+  }
+
+  async storeEpochs(): Promise<void> {
+    const { epochs, epochsPath, directory } = this.#state;
+    const { version } = epochs;
+    if (version === this.#epochsStored) return;
+    await replaceFile(directory.files, epochsPath, epochs.encode());
+    this.#epochsStored = version;
+  }
+
+  #start(work: () => Promise<void>): Promise<void> {
+    invariant(this.#running === null, "one flush at a time");
+    const { health } = this.#state.directory;
+    this.#running = (async () => {
+      try {
+        health.assertOnline();
+        await work();
+        health.assertOnline();
+      } catch (error) {
+        throw health.failed(error);
+      } finally {
+        this.#running = null;
+      }
+    })();
+    return this.#running;
+  }
+
+  async #round(): Promise<void> {
+    const state = this.#state;
+    const { files, checkpoints } = state.directory;
+    const target = state.writtenEndOffset;
+    const { file } = state.last.writable;
+    if (target === state.recoveryPoint && !state.namesUnsynced && this.#epochsStored === state.epochs.version) return;
+    // 1. closed segments (their indexes were synced when they were closed): recovery trusts all that lies before the segment with the recovery point
+    for (let sealed = this.#sealed[0]; sealed !== undefined && sealed.file !== file; sealed = this.#sealed[0]) {
+      await sealed.file.sync();
+      this.#sealed.shift();
+      await sealed.file.close();
+    }
+    // 2. the last one's batches; its indexes are rebuilt after a crash
+    await file.sync();
+    // 3. the names of the files, without which their content is lost
+    if (state.namesUnsynced) {
+      state.namesUnsynced = false;
+      await files.syncDirectory(state.folder);
+    }
+    await this.storeEpochs();
+    invariant(target >= state.recoveryPoint, "a flush moves the recovery point forward", () => ({
+      target,
+      recoveryPoint: state.recoveryPoint,
+    }));
+    state.recoveryPoint = target;
+    checkpoints.due();
+  }
+}

@@ -1,0 +1,47 @@
+import { InvariantViolation } from "../../protocol/base/invariant.ts";
+import { LogOffline } from "./log-contract.ts";
+
+/** The system's name of a failure (ENOSPC, EIO …), or null when it has none. */
+export function codeOf(error: unknown): string | null {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
+}
+
+/**
+ * Whether a log directory can still be trusted. One failed write, sync or read takes all of its logs offline, for good: after a failed fsync nobody
+ * knows what the disk has, and a second fsync would claim success.
+ */
+export class LogHealth {
+  readonly #directory: string;
+  readonly #listeners = new Set<(error: LogOffline) => void>();
+  #offline: LogOffline | null = null;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  get offline(): LogOffline | null {
+    return this.#offline;
+  }
+
+  assertOnline(): void {
+    if (this.#offline !== null) throw this.#offline;
+  }
+
+  /** Called at once when it is too late already. */
+  onOffline(listener: (error: LogOffline) => void): () => void {
+    if (this.#offline !== null) listener(this.#offline);
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** What an operation on files ended with, as what its caller should see. Takes the directory offline; a bug stays a bug. */
+  failed(cause: unknown): Error {
+    if (cause instanceof InvariantViolation || cause instanceof LogOffline) return cause;
+    if (this.#offline === null) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      this.#offline = new LogOffline(`log directory ${this.#directory} is offline: ${why}`, { cause });
+      for (const listener of [...this.#listeners]) listener(this.#offline);
+    }
+    return this.#offline;
+  }
+}

@@ -1,0 +1,87 @@
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { TopicSettings } from "../runtime/topic-settings.ts";
+import { fileNames } from "./file-names.ts";
+import type { LeaderEpochs } from "./leader-epochs.ts";
+import type { LogDirectory } from "./log-directory.ts";
+import type { Segment } from "./segment.ts";
+import type { LayoutState } from "./segment-layout.ts";
+import { TailCache } from "./tail-cache.ts";
+
+export interface OpenedLog {
+  readonly folder: string;
+  readonly segments: Segment[];
+  readonly layout: LayoutState;
+  readonly epochs: LeaderEpochs;
+  readonly startOffset: number;
+  readonly endOffset: number;
+  readonly recoveryPoint: number;
+}
+
+/** What the parts of one log (writer, flusher, reader, truncation) share. Offsets: start <= recovery point <= written end <= end, but the start may be above the recovery point. */
+export class LogState {
+  readonly directory: LogDirectory;
+  readonly folder: string;
+  readonly epochs: LeaderEpochs;
+  readonly tail: TailCache;
+  settings: TopicSettings;
+  /** By base offset; never empty; the last one is growing. */
+  segments: Segment[];
+  /** Of the last segment there will be once all that is queued is written. */
+  layout: LayoutState;
+  startOffset: number;
+  endOffset: number;
+  writtenEndOffset: number;
+  /** Everything below is on the disk. */
+  recoveryPoint: number;
+  /** Rises with every truncation: a read that began before it begins anew. */
+  generation = 0;
+  /** A truncation under way: reads wait for it, appends are a bug. */
+  truncating: Promise<void> | null = null;
+  closed = false;
+  /** Names of segments created since the folder was last synced. */
+  namesUnsynced = true;
+
+  constructor(directory: LogDirectory, settings: TopicSettings, opened: OpenedLog) {
+    this.directory = directory;
+    this.settings = settings;
+    this.folder = opened.folder;
+    this.epochs = opened.epochs;
+    this.segments = opened.segments;
+    this.layout = opened.layout;
+    this.startOffset = opened.startOffset;
+    this.endOffset = opened.endOffset;
+    this.writtenEndOffset = opened.endOffset;
+    this.recoveryPoint = opened.recoveryPoint;
+    this.tail = new TailCache(directory.tails);
+    this.check();
+  }
+
+  get last(): Segment {
+    return this.segments[this.segments.length - 1]!;
+  }
+
+  get epochsPath(): string {
+    return `${this.folder}/${fileNames.leaderEpochs}`;
+  }
+
+  /** The place in `segments` of the one that `offset` belongs to. */
+  segmentIndex(offset: number): number {
+    let [low, high] = [0, this.segments.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (this.segments[middle]!.baseOffset <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  check(): void {
+    const { startOffset, endOffset, writtenEndOffset, recoveryPoint } = this;
+    invariant(
+      this.segments.length > 0 && startOffset <= writtenEndOffset && recoveryPoint <= writtenEndOffset && writtenEndOffset <= endOffset,
+      "a log's offsets are in order",
+      () => ({ folder: this.folder, startOffset, recoveryPoint, writtenEndOffset, endOffset }),
+    );
+    invariant(this.segments[0]!.baseOffset <= startOffset && this.last.baseOffset <= endOffset, "segments hold the log's offsets");
+  }
+}

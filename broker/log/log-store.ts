@@ -1,0 +1,257 @@
+import type { Clock, Timer } from "../../protocol/base/clock.ts";
+import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { Logger } from "../../protocol/base/logger.ts";
+import type { Random } from "../../protocol/base/random.ts";
+import { type FileSystem, replaceFile } from "../runtime/files.ts";
+import type { TopicSettings } from "../runtime/topic-settings.ts";
+import { readOffsets, writeOffsets } from "./checkpoint-file.ts";
+import { deletedDirectoryName, fileNames } from "./file-names.ts";
+import { IndexCache } from "./index-cache.ts";
+import { SegmentedLog } from "./log.ts";
+import { InconsistentTopicId, type Log, LogOffline, type LogStore } from "./log-contract.ts";
+import type { LogDirectory } from "./log-directory.ts";
+import { LogHealth } from "./log-health.ts";
+import { OpenFiles } from "./open-files.ts";
+import { openLog } from "./open-log.ts";
+import { readTopicId, writeTopicId } from "./partition-metadata.ts";
+import { type FoundLog, prepareDirectory } from "./prepare-directory.ts";
+import { TailCacheBudget } from "./tail-cache.ts";
+
+export interface LogStoreParts {
+  readonly files: FileSystem;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+export interface LogStoreOptions {
+  /** Absolute path; made when missing. Locked by the caller. */
+  readonly directory: string;
+  /** Memory for the tails of all logs together, bytes; the oldest batches go first. Default 64 MiB. */
+  readonly tailCacheBytesMax?: number;
+  /** Memory for the indexes of closed segments, bytes. Default 32 MiB. */
+  readonly indexCacheBytesMax?: number;
+  /** Files held open for reading. Every log has one more, for writing. Default 256. */
+  readonly openFilesMax?: number;
+  /** How long a risen recovery point may wait for its checkpoint (Kafka's log.flush.offset.checkpoint.interval.ms). Default 60 s. */
+  readonly checkpointIntervalMs?: number;
+}
+
+/** Opens a log directory: recovers its logs after an unclean stop, finishes deletions. Rejects when the directory cannot be read or written. */
+export async function openLogStore(parts: LogStoreParts, options: LogStoreOptions): Promise<DirectoryLogStore> {
+  const { files, clock, log } = parts;
+  const checkpoints = { write: () => store.writeCheckpoints(), due: () => store.checkpointsDue() };
+  const directory: LogDirectory = {
+    files,
+    clock,
+    logger: log,
+    openFiles: new OpenFiles(files, options.openFilesMax ?? 256),
+    indexes: new IndexCache(options.indexCacheBytesMax ?? 32 * 1024 * 1024),
+    tails: new TailCacheBudget(options.tailCacheBytesMax ?? 64 * 1024 * 1024),
+    health: new LogHealth(options.directory),
+    checkpoints,
+  };
+  const prepared = await prepareDirectory(directory, options.directory);
+  const highWatermarks = await readOffsets(files, `${options.directory}/${fileNames.highWatermarks}`);
+  const store = new DirectoryLogStore(parts, directory, options, {
+    found: prepared.found,
+    recoveryPoints: prepared.recoveryPoints,
+    startOffsets: prepared.startOffsets,
+    highWatermarks: typeof highWatermarks === "string" ? new Map() : highWatermarks,
+  });
+  if (!prepared.clean) await store.writeCheckpoints();
+  store.removeInBackground(prepared.deleted);
+  return store;
+}
+
+interface StoreStart {
+  readonly found: readonly FoundLog[];
+  readonly recoveryPoints: ReadonlyMap<string, number>;
+  readonly startOffsets: ReadonlyMap<string, number>;
+  readonly highWatermarks: ReadonlyMap<string, number>;
+}
+
+export class DirectoryLogStore implements LogStore {
+  readonly found: readonly FoundLog[];
+  readonly highWatermarks: ReadonlyMap<string, number>;
+  readonly #parts: LogStoreParts;
+  readonly #directory: LogDirectory;
+  readonly #root: string;
+  readonly #checkpointIntervalMs: number;
+  /** What the checkpoint files said of logs that are not open. */
+  readonly #recoveryPoints: Map<string, number>;
+  readonly #startOffsets: Map<string, number>;
+  readonly #logs = new Map<string, SegmentedLog>();
+  /** The last operation on each key: opening and deleting one log follow each other. */
+  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #removals = new Set<Promise<void>>();
+  #checkpointTimer: Timer | null = null;
+  #writing: Promise<void> | null = null;
+  #writingNext: Promise<void> | null = null;
+  #closed = false;
+
+  constructor(parts: LogStoreParts, directory: LogDirectory, options: LogStoreOptions, start: StoreStart) {
+    this.#parts = parts;
+    this.#directory = directory;
+    this.#root = options.directory;
+    this.#checkpointIntervalMs = options.checkpointIntervalMs ?? 60_000;
+    this.found = start.found;
+    this.highWatermarks = start.highWatermarks;
+    this.#recoveryPoints = new Map(start.recoveryPoints);
+    this.#startOffsets = new Map(start.startOffsets);
+  }
+
+  open(topic: string, partition: number, topicId: TopicId, settings: TopicSettings): Promise<Log> {
+    const key = partitionKey(topic, partition);
+    return this.#inTurn(key, async () => {
+      const known = this.#logs.get(key);
+      if (known !== undefined && !known.isClosing) {
+        known.updateSettings(settings);
+        return known;
+      }
+      await known?.close();
+      const log = await this.#openFolder(key, topicId, settings);
+      this.#logs.set(key, log);
+      return log;
+    });
+  }
+
+  delete(topic: string, partition: number): Promise<void> {
+    const key = partitionKey(topic, partition);
+    return this.#inTurn(key, async () => {
+      await this.#logs.get(key)?.abandon();
+      this.#logs.delete(key);
+      this.#recoveryPoints.delete(key);
+      this.#startOffsets.delete(key);
+      const folder = `${this.#root}/${key}`;
+      const { files } = this.#parts;
+      if (!(await files.exists(folder))) return;
+      const renamed = `${this.#root}/${deletedDirectoryName(key, this.#parts.random.bytes(16).toString("hex"))}`;
+      await files.rename(folder, renamed);
+      await files.syncDirectory(this.#root);
+      await this.writeCheckpoints();
+      this.removeInBackground([renamed]);
+    });
+  }
+
+  async checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void> {
+    await this.#guarded(() => writeOffsets(this.#parts.files, `${this.#root}/${fileNames.highWatermarks}`, highWatermarks));
+  }
+
+  onOffline(listener: (error: LogOffline) => void): void {
+    this.#directory.health.onOffline(listener);
+  }
+
+  /** Rejects LogOffline when the directory failed: then there is no marker. `brokerEpoch` goes into the marker, where Kafka's own brokers look for it. */
+  async close(brokerEpoch = -1): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#checkpointTimer?.cancel();
+    await Promise.allSettled(this.#turns.values());
+    const { health, openFiles } = this.#directory;
+    for (const log of this.#logs.values()) {
+      if (health.offline === null) await log.close().catch(ignoreOffline);
+      if (health.offline !== null) await log.abandon();
+    }
+    await Promise.all(this.#removals);
+    await openFiles.closeAll();
+    await this.writeCheckpoints();
+    await this.#guarded(() =>
+      replaceFile(this.#parts.files, `${this.#root}/${fileNames.cleanShutdown}`, Buffer.from(JSON.stringify({ version: 0, brokerEpoch }))),
+    );
+  }
+
+  /** Those who ask while a write is under way share the next one. */
+  writeCheckpoints(): Promise<void> {
+    if (this.#writingNext !== null) return this.#writingNext;
+    if (this.#writing === null) return this.#startWriting();
+    this.#writingNext = this.#writeAfter();
+    return this.#writingNext;
+  }
+
+  checkpointsDue(): void {
+    if (this.#closed || this.#checkpointTimer !== null) return;
+    this.#checkpointTimer = this.#parts.clock.schedule(this.#checkpointIntervalMs, () => {
+      this.#checkpointTimer = null;
+      // a failure took the directory offline, which its listeners were told
+      if (!this.#closed) this.writeCheckpoints().catch(ignoreOffline);
+    });
+  }
+
+  removeInBackground(folders: readonly string[]): void {
+    for (const folder of folders) {
+      const removal = this.#parts.files.remove(folder).then(
+        () => undefined,
+        (error: unknown) => this.#parts.log.warn({ err: error, folder }, "deleted log could not be removed; the next start tries again"),
+      );
+      this.#removals.add(removal);
+      void removal.finally(() => this.#removals.delete(removal));
+    }
+  }
+
+  async #openFolder(key: string, topicId: TopicId, settings: TopicSettings): Promise<SegmentedLog> {
+    const { files } = this.#parts;
+    const folder = `${this.#root}/${key}`;
+    if (!(await files.exists(folder))) {
+      await files.makeDirectory(folder);
+      await files.syncDirectory(this.#root);
+    }
+    const known = await readTopicId(files, folder);
+    if (known !== null && known !== topicId) throw new InconsistentTopicId(`${folder} belongs to topic id ${known}, not ${topicId}`);
+    if (known === null) await writeTopicId(files, folder, topicId);
+    const recoveryPoint = this.#recoveryPoints.get(key) ?? 0;
+    const startOffset = this.#startOffsets.get(key) ?? 0;
+    return new SegmentedLog(this.#directory, await openLog(this.#directory, folder, { recoveryPoint, startOffset }), settings);
+  }
+
+  async #writeAfter(): Promise<void> {
+    while (this.#writing !== null) await this.#writing.catch(() => undefined);
+    this.#writingNext = null;
+    await this.#startWriting();
+  }
+
+  #startWriting(): Promise<void> {
+    invariant(this.#writing === null, "one writer of the checkpoints");
+    this.#writing = this.#guarded(async () => {
+      for (const [key, log] of this.#logs) {
+        this.#recoveryPoints.set(key, log.recoveryPoint);
+        if (log.startOffset > log.firstFileOffset) this.#startOffsets.set(key, log.startOffset);
+        else this.#startOffsets.delete(key);
+      }
+      const [recoveryPoints, startOffsets] = [new Map(this.#recoveryPoints), new Map(this.#startOffsets)];
+      await writeOffsets(this.#parts.files, `${this.#root}/${fileNames.recoveryPoints}`, recoveryPoints);
+      await writeOffsets(this.#parts.files, `${this.#root}/${fileNames.startOffsets}`, startOffsets);
+    }).finally(() => {
+      this.#writing = null;
+    });
+    return this.#writing;
+  }
+
+  #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
+    invariant(!this.#closed, "a closed store opens and deletes nothing");
+    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(() => this.#guarded(work));
+    const settled = turn
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#turns.get(key) === settled) this.#turns.delete(key);
+      });
+    this.#turns.set(key, settled);
+    return turn;
+  }
+
+  async #guarded<T>(work: () => Promise<T>): Promise<T> {
+    const { health } = this.#directory;
+    health.assertOnline();
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof InconsistentTopicId) throw error;
+      throw health.failed(error);
+    }
+  }
+}
+
+function ignoreOffline(error: unknown): void {
+  if (!(error instanceof LogOffline)) throw error;
+}

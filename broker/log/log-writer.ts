@@ -1,0 +1,242 @@
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { BatchInfo } from "../../protocol/records/batch-header.ts";
+import type { OffsetEntry, TimeEntry } from "./index-format.ts";
+import type { LogFlusher } from "./log-flusher.ts";
+import type { LogState } from "./log-state.ts";
+import { createSegment } from "./segment-files.ts";
+import { closingEntry, emptyLayout, mustRoll, place } from "./segment-layout.ts";
+import { WrittenWaiters } from "./written-waiters.ts";
+
+/** Appended bytes wait here at most; more is a bug, as the network's bounds are far lower. */
+const queuedBytesMax = 2 ** 30;
+/** One write takes this much at most, so that those at the front of a long queue do not wait for its end. */
+const writeBytesMax = 8 * 1024 * 1024;
+const writeChunksMax = 1024;
+/** Index entries wait in memory until there are this many (2 MiB of log), or the segment is closed. */
+const unstoredEntriesMax = 512;
+
+interface QueuedAppend {
+  readonly kind: "append";
+  readonly bytes: Buffer;
+  readonly baseOffset: number;
+  readonly endOffset: number;
+  readonly offsetEntries: readonly OffsetEntry[];
+  readonly timeEntries: readonly TimeEntry[];
+  /** Of the segment, this append included. */
+  readonly maxTimestampMs: number;
+  readonly offsetOfMaxTimestamp: number;
+}
+
+interface QueuedRoll {
+  readonly kind: "roll";
+  readonly baseOffset: number;
+  readonly closingEntry: TimeEntry | null;
+}
+
+/**
+ * The one writer of a log. `enqueue` decides everything (segment, index entries) in the caller's turn; a loop then carries it out: appends that wait together
+ * become one write. After a failure nothing is written any more.
+ */
+export class LogWriter {
+  readonly #state: LogState;
+  readonly #flusher: LogFlusher;
+  readonly #waiters = new WrittenWaiters();
+  readonly #listeners = new Set<(writtenEndOffset: number) => void>();
+  #queue: (QueuedAppend | QueuedRoll)[] = [];
+  #queuedBytes = 0;
+  #running = false;
+  #notifying = false;
+  #idle: (() => void)[] = [];
+  readonly #forgetHealth: () => void;
+
+  constructor(state: LogState, flusher: LogFlusher) {
+    this.#state = state;
+    this.#flusher = flusher;
+    this.#forgetHealth = state.directory.health.onOffline((error) => {
+      this.#queue = [];
+      this.#waiters.fail(error);
+    });
+  }
+
+  /** `bytes` holds exactly `batches`, whose offsets continue the log. */
+  enqueue(bytes: Buffer, batches: readonly BatchInfo[]): void {
+    const state = this.#state;
+    this.#queuedBytes += bytes.length;
+    invariant(this.#queuedBytes <= queuedBytesMax, "appends that wait for the disk are bounded", () => ({
+      queuedBytes: this.#queuedBytes,
+    }));
+    const nowMs = state.directory.clock.nowMs();
+    let run = startRun(state.endOffset, 0);
+    for (const batch of batches) {
+      invariant(batch.baseOffset >= state.endOffset && batch.lastOffset >= batch.baseOffset, "offsets continue the log", () => ({
+        batch,
+        endOffset: state.endOffset,
+      }));
+      if (mustRoll(state.layout, batch, state.settings, nowMs)) {
+        this.#queueRun(bytes, run, batch.position);
+        this.#queue.push({ kind: "roll", baseOffset: state.endOffset, closingEntry: closingEntry(state.layout) });
+        state.layout = emptyLayout(state.endOffset, nowMs);
+        run = startRun(state.endOffset, batch.position);
+      }
+      const placed = place(state.layout, batch, state.settings.indexIntervalBytes);
+      state.layout = placed.state;
+      if (placed.offsetEntry !== null) run.offsetEntries.push(placed.offsetEntry);
+      if (placed.timeEntry !== null) run.timeEntries.push(placed.timeEntry);
+      state.endOffset = batch.lastOffset + 1;
+    }
+    this.#queueRun(bytes, run, bytes.length);
+    this.#start();
+  }
+
+  written(offset: number): Promise<void> {
+    const { health } = this.#state.directory;
+    if (health.offline !== null) return Promise.reject(health.offline);
+    return offset <= this.#state.writtenEndOffset ? Promise.resolve() : this.#waiters.wait(offset);
+  }
+
+  onWritten(listener: (writtenEndOffset: number) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Resolves once nothing waits to be written; rejects when it cannot be. */
+  async drained(): Promise<void> {
+    if (this.#running) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    this.#state.directory.health.assertOnline();
+  }
+
+  /** Nothing is appended any more. */
+  close(): void {
+    this.#forgetHealth();
+    this.#listeners.clear();
+  }
+
+  #queueRun(bytes: Buffer, run: Run, to: number): void {
+    if (to === run.from) return;
+    const { layout, endOffset } = this.#state;
+    const { maxTimestampMs, offsetOfMaxTimestamp } = layout;
+    const { baseOffset, offsetEntries, timeEntries } = run;
+    const part = run.from === 0 && to === bytes.length ? bytes : bytes.subarray(run.from, to);
+    this.#queue.push({
+      kind: "append",
+      bytes: part,
+      baseOffset,
+      endOffset,
+      offsetEntries,
+      timeEntries,
+      maxTimestampMs,
+      offsetOfMaxTimestamp,
+    });
+  }
+
+  #start(): void {
+    if (this.#running) return;
+    this.#running = true;
+    // in a microtask, so that all appends of this turn go together
+    queueMicrotask(() => void this.#run());
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#queue.length > 0) {
+        const first = this.#queue[0]!;
+        if (first.kind === "append") await this.#write(this.#takeAppends());
+        else {
+          this.#queue.shift();
+          await this.#roll(first);
+        }
+      }
+    } catch (error) {
+      const failure = this.#state.directory.health.failed(error);
+      if (failure !== this.#state.directory.health.offline) throw failure;
+    } finally {
+      this.#running = false;
+      for (const resolve of this.#idle.splice(0)) resolve();
+    }
+  }
+
+  #takeAppends(): QueuedAppend[] {
+    const taken: QueuedAppend[] = [];
+    let bytes = 0;
+    for (const item of this.#queue) {
+      if (item.kind !== "append" || taken.length === writeChunksMax) break;
+      if (taken.length > 0 && bytes + item.bytes.length > writeBytesMax) break;
+      taken.push(item);
+      bytes += item.bytes.length;
+    }
+    this.#queue.splice(0, taken.length);
+    return taken;
+  }
+
+  async #write(appends: readonly QueuedAppend[]): Promise<void> {
+    const state = this.#state;
+    const segment = state.last;
+    const { file, offsets, times } = segment.writable;
+    const chunks = appends.map((append) => append.bytes);
+    const sizeInBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    await file.write(chunks, segment.sizeInBytes);
+    state.directory.health.assertOnline();
+
+    segment.sizeInBytes += sizeInBytes;
+    this.#queuedBytes -= sizeInBytes;
+    for (const append of appends) {
+      for (const entry of append.offsetEntries) offsets.append(entry);
+      for (const entry of append.timeEntries) times.append(entry);
+      state.tail.append(append.bytes, append.baseOffset, append.endOffset);
+    }
+    const last = appends.at(-1)!;
+    segment.writable.maxTimestampMs = last.maxTimestampMs;
+    segment.writable.offsetOfMaxTimestamp = last.offsetOfMaxTimestamp;
+    invariant(last.endOffset > state.writtenEndOffset && last.endOffset <= state.endOffset, "the written end moves towards the end");
+    state.writtenEndOffset = last.endOffset;
+    this.#waiters.reached(last.endOffset);
+    this.#notify();
+    if (offsets.unstoredEntries > unstoredEntriesMax) {
+      await offsets.store(state.directory.files, { sync: false });
+      await times.store(state.directory.files, { sync: false });
+    }
+  }
+
+  async #roll({ baseOffset, closingEntry }: QueuedRoll): Promise<void> {
+    const state = this.#state;
+    const old = state.last;
+    const { offsets, times } = old.writable;
+    if (closingEntry !== null) times.append(closingEntry);
+    // synced before the next segment exists: recovery trusts the indexes of all segments but those from the recovery point on, and that may be the next one's start
+    await offsets.store(state.directory.files, { sync: true });
+    await times.store(state.directory.files, { sync: true });
+    for (const { path } of [offsets, times]) state.directory.indexes.forget(path);
+    await this.#flusher.roomForSealed();
+    const segment = await createSegment(state.directory, state.folder, baseOffset);
+    state.directory.health.assertOnline();
+    invariant(state.writtenEndOffset === baseOffset, "a segment starts where the last one ends", () => ({
+      written: state.writtenEndOffset,
+      baseOffset,
+    }));
+    state.namesUnsynced = true;
+    this.#flusher.addSealed(old, old.seal());
+    state.segments.push(segment);
+    this.#flusher.flushInBackground();
+  }
+
+  /** Tells the listeners in a microtask of its own: once for all that is written until then, and never from within the writer. */
+  #notify(): void {
+    if (this.#notifying || this.#listeners.size === 0) return;
+    this.#notifying = true;
+    queueMicrotask(() => {
+      this.#notifying = false;
+      for (const listener of [...this.#listeners]) listener(this.#state.writtenEndOffset);
+    });
+  }
+}
+
+interface Run {
+  readonly baseOffset: number;
+  readonly from: number;
+  readonly offsetEntries: OffsetEntry[];
+  readonly timeEntries: TimeEntry[];
+}
+
+function startRun(baseOffset: number, from: number): Run {
+  return { baseOffset, from, offsetEntries: [], timeEntries: [] };
+}

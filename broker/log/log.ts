@@ -1,0 +1,229 @@
+import { invariant } from "../../protocol/base/invariant.ts";
+import { assignOffsets } from "../../protocol/records/assign-offsets.ts";
+import { type BatchInfo, leaderEpochAt } from "../../protocol/records/batch-header.ts";
+import { scanBatches } from "../../protocol/records/validate-batches.ts";
+import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { Appended, FoundRecord, Log, ReadOptions, ReadResult } from "./log-contract.ts";
+import type { LogDirectory } from "./log-directory.ts";
+import { LogFlusher } from "./log-flusher.ts";
+import { LogReader } from "./log-reader.ts";
+import { LogState, type OpenedLog } from "./log-state.ts";
+import { LogWriter } from "./log-writer.ts";
+import { segmentPath } from "./segment.ts";
+import { closingEntry } from "./segment-layout.ts";
+import { findByTimestamp, findMaxTimestamp } from "./timestamp-lookup.ts";
+import { restartLog, truncateLog } from "./truncation.ts";
+
+/** A log in its folder: the parts, and the rules that hold between them. */
+export class SegmentedLog implements Log {
+  readonly #state: LogState;
+  readonly #flusher: LogFlusher;
+  readonly #writer: LogWriter;
+  readonly #reader: LogReader;
+  #closing: Promise<void> | null = null;
+
+  constructor(directory: LogDirectory, opened: OpenedLog, settings: TopicSettings) {
+    this.#state = new LogState(directory, settings, opened);
+    this.#flusher = new LogFlusher(this.#state);
+    this.#writer = new LogWriter(this.#state, this.#flusher);
+    this.#reader = new LogReader(this.#state);
+  }
+
+  get startOffset(): number {
+    return this.#state.startOffset;
+  }
+
+  get endOffset(): number {
+    return this.#state.endOffset;
+  }
+
+  get writtenEndOffset(): number {
+    return this.#state.writtenEndOffset;
+  }
+
+  get lastEpoch(): number {
+    const { endOffset, epochs } = this.#state;
+    return epochs.epochAt(endOffset - 1) ?? -1;
+  }
+
+  get recoveryPoint(): number {
+    return this.#state.recoveryPoint;
+  }
+
+  get isClosing(): boolean {
+    return this.#closing !== null;
+  }
+
+  /** First offset that the files have: at most `startOffset`. */
+  get firstFileOffset(): number {
+    return this.#state.segments[0]!.baseOffset;
+  }
+
+  appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): Appended {
+    const state = this.#state;
+    this.#assertAppendable();
+    invariant(leaderEpoch >= state.epochs.latest, "a leader's epoch is the latest", () => ({ leaderEpoch, latest: state.epochs.latest }));
+    const logAppendTimeMs = state.settings.messageTimestampType === "LogAppendTime" ? appendTimeMs : null;
+    const baseOffset = state.endOffset;
+    const assigned = assignOffsets(batches, { baseOffset, leaderEpoch, logAppendTimeMs });
+    invariant(assigned.batches.length > 0, "an append has a batch");
+    this.#append(batches, assigned.batches);
+    invariant(state.endOffset === assigned.endOffset, "the log ends where the offsets assigned end");
+    return { baseOffset, endOffset: assigned.endOffset, logAppendTimeMs: logAppendTimeMs ?? -1 };
+  }
+
+  appendAsFollower(batches: Buffer): boolean {
+    this.#assertAppendable();
+    const scan = scanBatches(batches);
+    const first = scan.batches[0];
+    if (first === undefined || scan.tail.kind !== "clean") return false;
+    if (!epochsRise(scan.batches, this.lastEpoch)) return false;
+    invariant(first.baseOffset === this.endOffset, "a follower appends at its end", () => ({
+      baseOffset: first.baseOffset,
+      endOffset: this.endOffset,
+    }));
+    this.#append(batches, scan.batches);
+    return true;
+  }
+
+  written(offset: number): Promise<void> {
+    invariant(offset <= this.#state.endOffset, "only what was appended is waited for", () => ({ offset, endOffset: this.endOffset }));
+    return this.#writer.written(offset);
+  }
+
+  onWritten(listener: (writtenEndOffset: number) => void): () => void {
+    return this.#writer.onWritten(listener);
+  }
+
+  read(fromOffset: number, options: ReadOptions): Promise<ReadResult> {
+    return this.#reader.read(fromOffset, options);
+  }
+
+  isCached(fromOffset: number): boolean {
+    return this.#state.tail.covers(fromOffset);
+  }
+
+  endOffsetForEpoch(epoch: number): { readonly epoch: number; readonly endOffset: number } | null {
+    return this.#state.epochs.endOffsetFor(epoch, this.#state.writtenEndOffset);
+  }
+
+  epochAt(offset: number): number | null {
+    const { startOffset, endOffset, epochs } = this.#state;
+    return offset < startOffset || offset >= endOffset ? null : epochs.epochAt(offset);
+  }
+
+  beginEpoch(epoch: number): void {
+    const { epochs, endOffset } = this.#state;
+    this.#assertAppendable();
+    epochs.begin(epoch, endOffset);
+  }
+
+  findByTimestamp(timestampMs: number): Promise<FoundRecord | null> {
+    return findByTimestamp(this.#state, timestampMs);
+  }
+
+  findMaxTimestamp(): Promise<FoundRecord | null> {
+    return findMaxTimestamp(this.#state);
+  }
+
+  async truncateTo(offset: number): Promise<void> {
+    invariant(offset >= 0, "an offset to cut at", () => ({ offset }));
+    const restart = offset < this.firstFileOffset;
+    await this.#cut(() => (restart ? restartLog : truncateLog)(this.#state, this.#flusher, offset));
+  }
+
+  async truncateFullyAndStartAt(offset: number): Promise<void> {
+    invariant(Number.isSafeInteger(offset) && offset >= 0, "an offset to start at", () => ({ offset }));
+    await this.#cut(() => restartLog(this.#state, this.#flusher, offset));
+  }
+
+  flush(): Promise<void> {
+    return this.#flusher.flush();
+  }
+
+  updateSettings(settings: TopicSettings): void {
+    this.#state.settings = settings;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Closes the files as they are: the log's folder is being deleted, or its directory failed. */
+  async abandon(): Promise<void> {
+    await this.#writer.drained().catch(() => undefined);
+    this.#state.closed = true;
+    await this.#flusher.exclusive(async () => {}).catch(() => undefined);
+    await this.#release();
+  }
+
+  #append(bytes: Buffer, batches: readonly BatchInfo[]): void {
+    const { epochs } = this.#state;
+    for (const batch of batches) if (batch.leaderEpoch >= 0) epochs.begin(batch.leaderEpoch, batch.baseOffset);
+    this.#writer.enqueue(bytes, batches);
+    invariant(leaderEpochAt(bytes, 0) === batches[0]!.leaderEpoch, "bytes and batches belong together");
+  }
+
+  #assertAppendable(): void {
+    const { directory, truncating, closed, folder } = this.#state;
+    directory.health.assertOnline();
+    invariant(truncating === null && !closed, "nothing is appended while the log is cut, or closed", () => ({ folder, closed }));
+  }
+
+  async #cut(work: () => Promise<void>): Promise<void> {
+    const state = this.#state;
+    this.#assertAppendable();
+    const done = this.#writer.drained().then(() => this.#flusher.exclusive(work));
+    state.truncating = done.catch(() => undefined);
+    try {
+      await done;
+    } finally {
+      state.truncating = null;
+    }
+  }
+
+  async #close(): Promise<void> {
+    const state = this.#state;
+    const { files, health } = state.directory;
+    await state.truncating;
+    await this.#writer.drained();
+    state.closed = true;
+    await this.#flusher.flush();
+    await this.#flusher.exclusive(async () => {
+      const { offsets, times } = state.last.writable;
+      const closing = closingEntry(state.layout);
+      if (closing !== null) times.append(closing);
+      await offsets.store(files, { sync: true });
+      await times.store(files, { sync: true });
+      await this.#flusher.storeEpochs();
+    });
+    await this.#release();
+    health.assertOnline();
+  }
+
+  async #release(): Promise<void> {
+    const state = this.#state;
+    this.#writer.close();
+    state.tail.clear();
+    await this.#flusher.takeSealedFrom(-1);
+    await state.last.growing?.file.close();
+    for (const { folder, baseOffset } of state.segments) {
+      for (const kind of ["log", "index", "timeindex"] as const) {
+        const path = segmentPath(folder, baseOffset, kind);
+        state.directory.indexes.forget(path);
+        await state.directory.openFiles.forget(path);
+      }
+    }
+  }
+}
+
+/** Leader epochs never fall from record to record. */
+function epochsRise(batches: readonly BatchInfo[], from: number): boolean {
+  let latest = from;
+  for (const { leaderEpoch } of batches) {
+    if (leaderEpoch < latest) return false;
+    latest = leaderEpoch;
+  }
+  return true;
+}

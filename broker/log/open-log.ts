@@ -1,0 +1,101 @@
+import { replaceFile } from "../runtime/files.ts";
+import { readIfThere } from "./checkpoint-file.ts";
+import { fileNames, parseSegmentFileName } from "./file-names.ts";
+import { LeaderEpochs } from "./leader-epochs.ts";
+import type { LogDirectory } from "./log-directory.ts";
+import type { OpenedLog } from "./log-state.ts";
+import { epochsFromBatches, recoverLog } from "./recovery.ts";
+import { type Restored, restoreSegment } from "./restore-segment.ts";
+import { Segment, segmentPath } from "./segment.ts";
+import { createSegment } from "./segment-files.ts";
+import { emptyLayout } from "./segment-layout.ts";
+
+/** File sizes asked for at the same time. */
+const sizesAtOnce = 32;
+
+/** What the directory's checkpoints say of a log. */
+export interface Checkpointed {
+  readonly recoveryPoint: number;
+  readonly startOffset: number;
+}
+
+/**
+ * Opens a log that was closed cleanly or recovered; a folder without segments becomes an empty log. Reads names, sizes and the last segment's end;
+ * should that turn out damaged after all, the log is recovered first.
+ */
+export async function openLog(directory: LogDirectory, folder: string, checkpointed: Checkpointed): Promise<OpenedLog> {
+  const bases = await baseOffsets(directory, folder);
+  if (bases.length === 0) return createLog(directory, folder, checkpointed.startOffset);
+  const restored = (await restoreLast(directory, folder, bases.at(-1)!)) ?? null;
+  if (restored === null) {
+    await recoverLog(directory, folder, bases.at(-1)!);
+    const recovered = await baseOffsets(directory, folder);
+    const again = await restoreLast(directory, folder, recovered.at(-1)!);
+    if (again === null) throw new Error(`${folder} is damaged and cannot be recovered`);
+    return assemble(directory, folder, recovered, again, checkpointed);
+  }
+  return assemble(directory, folder, bases, restored, checkpointed);
+}
+
+async function assemble(
+  directory: LogDirectory,
+  folder: string,
+  bases: readonly number[],
+  last: Restored,
+  checkpointed: Checkpointed,
+): Promise<OpenedLog> {
+  const segments: Segment[] = [];
+  const sealed = bases.slice(0, -1);
+  for (let i = 0; i < sealed.length; i += sizesAtOnce) {
+    const some = sealed.slice(i, i + sizesAtOnce);
+    const sizes = await Promise.all(some.map((base) => directory.files.size(segmentPath(folder, base, "log"))));
+    some.forEach((base, j) => {
+      segments.push(new Segment(folder, base, sizes[j]!));
+    });
+  }
+  segments.push(last.segment);
+  const { endOffset, layout } = last;
+  const startOffset = Math.min(Math.max(checkpointed.startOffset, bases[0]!), endOffset);
+  const epochs = await openEpochs(directory, folder, bases, endOffset);
+  return { folder, segments, layout, epochs, startOffset, endOffset, recoveryPoint: Math.min(checkpointed.recoveryPoint, endOffset) };
+}
+
+async function createLog(directory: LogDirectory, folder: string, startOffset: number): Promise<OpenedLog> {
+  const segment = await createSegment(directory, folder, startOffset);
+  const epochs = new LeaderEpochs();
+  await replaceFile(directory.files, `${folder}/${fileNames.leaderEpochs}`, epochs.encode());
+  const layout = emptyLayout(startOffset, directory.clock.nowMs());
+  return { folder, segments: [segment], layout, epochs, startOffset, endOffset: startOffset, recoveryPoint: startOffset };
+}
+
+async function restoreLast(directory: LogDirectory, folder: string, baseOffset: number): Promise<Restored | null> {
+  const path = segmentPath(folder, baseOffset, "log");
+  const file = await directory.files.open(path, "readwrite");
+  const restored = await restoreSegment(directory, folder, baseOffset, file);
+  if (!("damage" in restored)) return restored;
+  await file.close();
+  directory.logger.error({ path, damage: restored.damage }, "log is damaged though it was closed cleanly: recovering it");
+  return null;
+}
+
+async function openEpochs(directory: LogDirectory, folder: string, bases: readonly number[], endOffset: number): Promise<LeaderEpochs> {
+  const path = `${folder}/${fileNames.leaderEpochs}`;
+  const content = await readIfThere(directory.files, path);
+  let epochs = content === null ? null : LeaderEpochs.decode(content);
+  if (epochs === null) {
+    directory.logger.warn({ path }, "leader epochs are missing or damaged: reading them from the batches");
+    epochs = await epochsFromBatches(directory, folder, bases);
+    await replaceFile(directory.files, path, epochs.encode());
+  }
+  // an epoch may have begun at the very end, without a record yet
+  epochs.truncateTo(endOffset + 1);
+  return epochs;
+}
+
+async function baseOffsets(directory: LogDirectory, folder: string): Promise<number[]> {
+  const names = await directory.files.list(folder);
+  return names
+    .map(parseSegmentFileName)
+    .filter((parsed) => parsed?.kind === "log")
+    .map((parsed) => parsed!.baseOffset);
+}

@@ -1,0 +1,68 @@
+import type { TopicId } from "../../protocol/base/ids.ts";
+import { readOffsets } from "./checkpoint-file.ts";
+import { fileNames, isDeletedDirectory, isLeftover, parsePartitionDirectory } from "./file-names.ts";
+import type { LogDirectory } from "./log-directory.ts";
+import { readTopicId } from "./partition-metadata.ts";
+import { recoverLog } from "./recovery.ts";
+
+/** Logs recovered at the same time: the checking takes the one thread, only reading overlaps. */
+const recoveriesAtOnce = 2;
+
+export interface FoundLog {
+  readonly topic: string;
+  readonly partition: number;
+  readonly topicId: TopicId | null;
+}
+
+export interface PreparedDirectory {
+  readonly found: readonly FoundLog[];
+  readonly recoveryPoints: ReadonlyMap<string, number>;
+  readonly startOffsets: ReadonlyMap<string, number>;
+  /** Folders of deleted logs, to be removed. */
+  readonly deleted: readonly string[];
+  readonly clean: boolean;
+}
+
+/** Makes the directory ready: recovers all logs unless the marker says that they were closed, and takes the marker away, for good, before anything is written. */
+export async function prepareDirectory(directory: LogDirectory, root: string): Promise<PreparedDirectory> {
+  const { files, logger } = directory;
+  await files.makeDirectory(root);
+  const parent = root.slice(0, root.lastIndexOf("/")) || "/";
+  await files.syncDirectory(parent);
+  const names = await files.list(root);
+  const clean = names.includes(fileNames.cleanShutdown);
+  const recoveryPoints = await readCheckpoint(directory, root, fileNames.recoveryPoints);
+  const startOffsets = await readCheckpoint(directory, root, fileNames.startOffsets);
+  for (const name of names.filter(isLeftover)) await files.remove(`${root}/${name}`);
+
+  const logs: { readonly key: string; readonly topic: string; readonly partition: number }[] = [];
+  for (const name of names) {
+    const parsed = isDeletedDirectory(name) ? null : parsePartitionDirectory(name);
+    if (parsed !== null) logs.push({ key: name, ...parsed });
+  }
+  const found: FoundLog[] = [];
+  const points = new Map<string, number>();
+  const queue = [...logs];
+  const work = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const { key, topic, partition } = next;
+      const known = recoveryPoints.get(key) ?? 0;
+      points.set(key, clean ? known : await recoverLog(directory, `${root}/${key}`, known));
+      found.push({ topic, partition, topicId: await readTopicId(files, `${root}/${key}`) });
+    }
+  };
+  if (!clean && logs.length > 0) logger.info({ directory: root, logs: logs.length }, "the last stop was not clean: checking logs");
+  await Promise.all(Array.from({ length: recoveriesAtOnce }, work));
+  await files.remove(`${root}/${fileNames.cleanShutdown}`);
+  await files.syncDirectory(root);
+  found.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1));
+  const deleted = names.filter(isDeletedDirectory).map((name) => `${root}/${name}`);
+  return { found, recoveryPoints: points, startOffsets, deleted, clean };
+}
+
+/** A missing or damaged checkpoint costs time only: logs are checked from their start. */
+async function readCheckpoint({ files, logger }: LogDirectory, root: string, name: string): Promise<ReadonlyMap<string, number>> {
+  const offsets = await readOffsets(files, `${root}/${name}`);
+  if (offsets === "damaged") logger.warn({ path: `${root}/${name}` }, "checkpoint is damaged and ignored");
+  return typeof offsets === "string" ? new Map() : offsets;
+}

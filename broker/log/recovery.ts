@@ -1,0 +1,149 @@
+import type { Logger } from "../../protocol/base/logger.ts";
+import { type BatchInfo, noTimestamp } from "../../protocol/records/batch-header.ts";
+import { type File, replaceFile } from "../runtime/files.ts";
+import { walkBatches, walkHeaders } from "./batch-walk.ts";
+import { readIfThere } from "./checkpoint-file.ts";
+import { fileNames, isLeftover, parseSegmentFileName } from "./file-names.ts";
+import { type OffsetEntry, relativeOffsetMax, type TimeEntry } from "./index-format.ts";
+import { LeaderEpochs } from "./leader-epochs.ts";
+import type { LogDirectory } from "./log-directory.ts";
+import { rebuiltIndexIntervalBytes, replaceIndexes } from "./rebuild-indexes.ts";
+import { segmentPath } from "./segment.ts";
+import { removeSegment } from "./segment-files.ts";
+import { closingEntry, emptyLayout, place } from "./segment-layout.ts";
+
+/**
+ * Puts a log in order after an unclean stop, so that it can be opened as after a clean one. Everything from the segment with the recovery point on is read and
+ * checked; the first batch that is torn, damaged or out of order ends the log. Before that segment everything was synced and is trusted.
+ *
+ * Returns the log's end, which is on the disk then: the new recovery point.
+ */
+export async function recoverLog(directory: LogDirectory, folder: string, recoveryPoint: number): Promise<number> {
+  const { files, logger } = directory;
+  const bases = await clearLeftovers(directory, folder);
+  if (bases.length === 0) return 0;
+  const from = Math.max(
+    bases.findLastIndex((base) => base <= recoveryPoint),
+    0,
+  );
+  const expectedFrom = bases[from]!;
+  const epochs = await epochsBefore(directory, folder, bases, expectedFrom);
+  const progress: Progress = { expectedOffset: expectedFrom, denseFrom: recoveryPoint, epochs };
+  let kept = from;
+  for (; kept < bases.length; kept++) {
+    // a segment that does not start where the last one ended: what was between them is lost
+    if (bases[kept] !== progress.expectedOffset) break;
+    const whole = await recoverSegment(directory, folder, bases[kept]!, progress);
+    if (!whole) {
+      kept++;
+      break;
+    }
+  }
+  for (const base of bases.slice(kept).reverse()) {
+    logger.warn({ folder, baseOffset: base }, "segment behind the end of the log is removed");
+    await removeSegment(directory, folder, base);
+  }
+  if (progress.expectedOffset < recoveryPoint)
+    logger.error({ folder, recoveryPoint, endOffset: progress.expectedOffset }, "records that were on the disk are damaged or gone");
+  await replaceFile(files, `${folder}/${fileNames.leaderEpochs}`, epochs.encode());
+  await files.syncDirectory(folder);
+  return progress.expectedOffset;
+}
+
+interface Progress {
+  expectedOffset: number;
+  /** From this offset on no batch may be missing; below it, compaction may have taken some. */
+  readonly denseFrom: number;
+  readonly epochs: LeaderEpochs;
+}
+
+/** Checks one segment, cuts it at the first bad byte, builds its indexes. False when something was cut. */
+async function recoverSegment(directory: LogDirectory, folder: string, baseOffset: number, progress: Progress): Promise<boolean> {
+  const path = segmentPath(folder, baseOffset, "log");
+  const file = await directory.files.open(path, "readwrite");
+  try {
+    const sizeInBytes = await file.size();
+    const { offsets, times, endPosition, damage } = await check(file, baseOffset, sizeInBytes, progress);
+    if (damage !== null) {
+      reportCut(directory.logger, path, { endPosition, sizeInBytes, damage, endOffset: progress.expectedOffset });
+      await file.truncate(endPosition);
+    }
+    await file.sync();
+    await replaceIndexes(directory, folder, baseOffset, { offsets, times });
+    return damage === null;
+  } finally {
+    await file.close();
+  }
+}
+
+async function check(file: File, baseOffset: number, sizeInBytes: number, progress: Progress) {
+  const [offsets, times]: [OffsetEntry[], TimeEntry[]] = [[], []];
+  let layout = emptyLayout(baseOffset, 0);
+  const walked = await walkBatches(file, 0, sizeInBytes, (batch) => {
+    const refuse = outOfOrder(batch, baseOffset, progress);
+    if (refuse !== null) return { refuse };
+    if (batch.leaderEpoch >= 0) progress.epochs.begin(batch.leaderEpoch, batch.baseOffset);
+    progress.expectedOffset = batch.lastOffset + 1;
+    const placed = place(layout, batch, rebuiltIndexIntervalBytes);
+    layout = placed.state;
+    if (placed.offsetEntry !== null) offsets.push(placed.offsetEntry);
+    if (placed.timeEntry !== null) times.push(placed.timeEntry);
+    return "on";
+  });
+  const closing = layout.maxTimestampMs === noTimestamp ? null : closingEntry(layout);
+  if (closing !== null) times.push(closing);
+  return { offsets, times, ...walked };
+}
+
+/** A whole batch may still be an old one, left where a truncated or deleted file's bytes were. */
+function outOfOrder(batch: BatchInfo, baseOffset: number, { expectedOffset, denseFrom, epochs }: Progress): string | null {
+  if (batch.baseOffset < expectedOffset) return `offset ${batch.baseOffset} where ${expectedOffset} comes next`;
+  if (batch.baseOffset > expectedOffset && expectedOffset >= denseFrom)
+    return `offset ${batch.baseOffset} where ${expectedOffset} comes next`;
+  if (batch.lastOffset - baseOffset > relativeOffsetMax) return `offset ${batch.lastOffset} in a segment from ${baseOffset}`;
+  if (batch.leaderEpoch >= 0 && batch.leaderEpoch < epochs.latest) return `leader epoch ${batch.leaderEpoch} after ${epochs.latest}`;
+  return null;
+}
+
+function reportCut(logger: Logger, path: string, cut: object): void {
+  logger.warn({ path, ...cut }, "segment is cut at its first bad byte");
+}
+
+/** Removes what interrupted work left, and indexes without their log. Returns the segments' base offsets, rising. */
+async function clearLeftovers(directory: LogDirectory, folder: string): Promise<number[]> {
+  const names = await directory.files.list(folder);
+  const segmentFiles = names.map(parseSegmentFileName).filter((parsed) => parsed !== null);
+  const bases = segmentFiles.filter(({ kind }) => kind === "log").map(({ baseOffset }) => baseOffset);
+  for (const name of names.filter(isLeftover)) await directory.files.remove(`${folder}/${name}`);
+  for (const { baseOffset, kind } of segmentFiles)
+    if (!bases.includes(baseOffset)) await directory.files.remove(segmentPath(folder, baseOffset, kind));
+  return bases.sort((a, b) => a - b);
+}
+
+/** The epochs that began before `offset`: from their file or, when that is missing or damaged, from the batches. What began later is found while checking. */
+async function epochsBefore(directory: LogDirectory, folder: string, bases: readonly number[], offset: number): Promise<LeaderEpochs> {
+  const content = await readIfThere(directory.files, `${folder}/${fileNames.leaderEpochs}`);
+  const epochs =
+    (content === null ? null : LeaderEpochs.decode(content)) ??
+    (await epochsFromBatches(
+      directory,
+      folder,
+      bases.filter((base) => base < offset),
+    ));
+  epochs.truncateTo(offset);
+  return epochs;
+}
+
+/** The leader epochs as the headers of these segments' batches have them. */
+export async function epochsFromBatches(directory: LogDirectory, folder: string, bases: readonly number[]): Promise<LeaderEpochs> {
+  const epochs = new LeaderEpochs();
+  for (const base of bases) {
+    await directory.openFiles.use(segmentPath(folder, base, "log"), async (file) => {
+      await walkHeaders(file, 0, await file.size(), (batch) => {
+        if (batch.leaderEpoch > epochs.latest) epochs.begin(batch.leaderEpoch, batch.baseOffset);
+        return "on";
+      });
+    });
+  }
+  return epochs;
+}

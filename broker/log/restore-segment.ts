@@ -1,0 +1,110 @@
+import { batchHeaderBytes, noTimestamp, readBatchInfo } from "../../protocol/records/batch-header.ts";
+import type { File } from "../runtime/files.ts";
+import { walkHeaders } from "./batch-walk.ts";
+import { type IndexFormat, type OffsetEntry, offsetIndexFormat, type TimeEntry, timeIndexFormat } from "./index-format.ts";
+import type { LogDirectory } from "./log-directory.ts";
+import { codeOf } from "./log-health.ts";
+import { rebuildIndexes } from "./rebuild-indexes.ts";
+import { type Segment, segmentPath } from "./segment.ts";
+import { growingSegment } from "./segment-files.ts";
+import { emptyLayout, type LayoutState, place } from "./segment-layout.ts";
+
+export interface Restored {
+  readonly segment: Segment;
+  readonly layout: LayoutState;
+  readonly endOffset: number;
+}
+
+/**
+ * Makes a segment the log's last, ready to be written: reads the ends of its indexes, then the headers of the batches behind the last entry.
+ * Indexes that cannot be right are built anew. The reason instead when the batches are damaged.
+ */
+export async function restoreSegment(
+  directory: LogDirectory,
+  folder: string,
+  baseOffset: number,
+  file: File,
+): Promise<Restored | { readonly damage: string }> {
+  const logPath = segmentPath(folder, baseOffset, "log");
+  const sizeInBytes = await file.size();
+  const first = await restoreFromIndexes(directory, folder, baseOffset, file, sizeInBytes);
+  if (first !== "indexes are damaged") return first;
+  directory.logger.warn({ path: logPath }, "indexes are missing or damaged: building them anew from their segment");
+  const damage = await rebuildIndexes(directory, { folder, logPath, baseOffset, sizeInBytes });
+  if (damage !== null) return { damage };
+  const second = await restoreFromIndexes(directory, folder, baseOffset, file, sizeInBytes);
+  return second === "indexes are damaged" ? { damage: "its indexes cannot be rebuilt" } : second;
+}
+
+async function restoreFromIndexes(
+  directory: LogDirectory,
+  folder: string,
+  baseOffset: number,
+  file: File,
+  sizeInBytes: number,
+): Promise<Restored | { readonly damage: string } | "indexes are damaged"> {
+  const offsets = await indexEnd(directory, offsetIndexFormat, segmentPath(folder, baseOffset, "index"), baseOffset);
+  const times = await indexEnd(directory, timeIndexFormat, segmentPath(folder, baseOffset, "timeindex"), baseOffset);
+  if (offsets === null || times === null) return "indexes are damaged";
+  if (offsets.last !== null && (offsets.last.position <= 0 || offsets.last.position >= sizeInBytes)) return "indexes are damaged";
+
+  const from = offsets.last?.position ?? 0;
+  let layout: LayoutState = {
+    ...emptyLayout(baseOffset, directory.clock.nowMs()),
+    sizeInBytes: from,
+    lastIndexedPosition: from,
+    offsetEntries: offsets.entries,
+    timeEntries: times.entries,
+    lastTimeEntryMs: times.last?.timestampMs ?? noTimestamp,
+    maxTimestampMs: times.last?.timestampMs ?? noTimestamp,
+    offsetOfMaxTimestamp: times.last?.offset ?? baseOffset,
+    firstTimestampMs: from === 0 ? noTimestamp : await firstTimestamp(file),
+  };
+  let endOffset = baseOffset;
+  let indexFits = true;
+  const walked = await walkHeaders(file, from, sizeInBytes, (batch) => {
+    if (batch.position === from && offsets.last !== null && batch.lastOffset !== offsets.last.offset) indexFits = false;
+    if (batch.baseOffset < endOffset) return { refuse: `offset ${batch.baseOffset} where ${endOffset} comes next` };
+    layout = place(layout, batch, Number.POSITIVE_INFINITY).state;
+    endOffset = batch.lastOffset + 1;
+    return "on";
+  });
+  // a wrong position shows as a wrong batch, or as none
+  if (!indexFits || (walked.damage !== null && offsets.last !== null && walked.endPosition === from)) return "indexes are damaged";
+  if (walked.damage !== null) return { damage: `at ${walked.endPosition}: ${walked.damage}` };
+  if (times.last !== null && times.last.offset >= endOffset) return "indexes are damaged";
+  return { segment: growingSegment(folder, file, layout, { indexesSynced: true }), layout, endOffset };
+}
+
+async function firstTimestamp(file: File): Promise<number> {
+  const header = Buffer.alloc(batchHeaderBytes);
+  await file.read(header, 0, header.length, 0);
+  return readBatchInfo(header, 0)?.maxTimestampMs ?? noTimestamp;
+}
+
+/** How many entries an index file has, and the last of them; null when it is missing or its size is wrong. */
+async function indexEnd<Entry extends OffsetEntry | TimeEntry>(
+  { files }: LogDirectory,
+  format: IndexFormat<Entry>,
+  path: string,
+  baseOffset: number,
+): Promise<{ readonly entries: number; readonly last: Entry | null } | null> {
+  let file: File;
+  try {
+    file = await files.open(path, "read");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return null;
+    throw error;
+  }
+  try {
+    const size = await file.size();
+    if (size % format.entryBytes !== 0) return null;
+    if (size === 0) return { entries: 0, last: null };
+    const bytes = Buffer.alloc(format.entryBytes);
+    await file.read(bytes, 0, bytes.length, size - bytes.length);
+    const last = format.read(bytes, 0, baseOffset);
+    return last.offset < baseOffset ? null : { entries: size / format.entryBytes, last };
+  } finally {
+    await file.close();
+  }
+}

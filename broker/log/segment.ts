@@ -1,0 +1,130 @@
+import { invariant } from "../../protocol/base/invariant.ts";
+import { noTimestamp } from "../../protocol/records/batch-header.ts";
+import type { File } from "../runtime/files.ts";
+import { type SegmentFileKind, segmentFileName } from "./file-names.ts";
+import type { GrowingIndex } from "./growing-index.ts";
+import {
+  floorEntry,
+  type IndexFormat,
+  type OffsetEntry,
+  offsetIndexFormat,
+  relativeOffsetMax,
+  type TimeEntry,
+  timeIndexFormat,
+} from "./index-format.ts";
+import { loadIndex } from "./load-index.ts";
+import type { LogDirectory } from "./log-directory.ts";
+import { rebuildIndexes } from "./rebuild-indexes.ts";
+
+/** What a segment has while it is the log's last. */
+export interface Growing {
+  readonly file: File;
+  readonly offsets: GrowingIndex<OffsetEntry>;
+  readonly times: GrowingIndex<TimeEntry>;
+  /** As of what was written. */
+  maxTimestampMs: number;
+  offsetOfMaxTimestamp: number;
+}
+
+/** One file of batches and its two indexes. All but the log's last are sealed: they do not change any more, and nothing of them is read before it is needed. */
+export class Segment {
+  readonly baseOffset: number;
+  readonly folder: string;
+  readonly logPath: string;
+  /** Bytes written. */
+  sizeInBytes: number;
+  #growing: Growing | null;
+  #largest: TimeEntry | null | undefined;
+  #rebuilding: Promise<string | null> | null = null;
+
+  constructor(folder: string, baseOffset: number, sizeInBytes: number, growing: Growing | null = null) {
+    this.folder = folder;
+    this.baseOffset = baseOffset;
+    this.logPath = segmentPath(folder, baseOffset, "log");
+    this.sizeInBytes = sizeInBytes;
+    this.#growing = growing;
+  }
+
+  get growing(): Growing | null {
+    return this.#growing;
+  }
+
+  /** The last segment's parts. */
+  get writable(): Growing {
+    invariant(this.#growing !== null, "only the last segment is written", () => ({ path: this.logPath }));
+    return this.#growing;
+  }
+
+  /** Its indexes are complete in their files. Returns the log's file, still open, to be synced and closed. */
+  seal(): File {
+    const { file, offsets, times, maxTimestampMs, offsetOfMaxTimestamp } = this.writable;
+    invariant(offsets.unstoredEntries === 0 && times.unstoredEntries === 0, "a sealed segment's indexes are stored");
+    this.#largest = maxTimestampMs === noTimestamp ? null : { timestampMs: maxTimestampMs, offset: offsetOfMaxTimestamp };
+    this.#growing = null;
+    return file;
+  }
+
+  /** Runs `work` with the log's file open for reading. */
+  use<T>(directory: LogDirectory, work: (file: File) => Promise<T>): Promise<T> {
+    return directory.openFiles.use(this.logPath, work);
+  }
+
+  /** A batch starts there, at or before the one with `offset`, not far from it. */
+  async floorPosition(offset: number, directory: LogDirectory): Promise<number> {
+    const found =
+      this.#growing !== null
+        ? await this.#growing.offsets.floor(offset, directory)
+        : floorEntry(offsetIndexFormat, await this.#sealedIndex(offsetIndexFormat, "index", directory), this.baseOffset, offset);
+    return found?.position ?? 0;
+  }
+
+  /** All records before the returned offset that lie in this segment are older than `timestampMs`. */
+  async floorOffset(timestampMs: number, directory: LogDirectory): Promise<number> {
+    const found =
+      this.#growing !== null
+        ? await this.#growing.times.floor(timestampMs, directory)
+        : floorEntry(timeIndexFormat, await this.#sealedIndex(timeIndexFormat, "timeindex", directory), this.baseOffset, timestampMs);
+    return found?.offset ?? this.baseOffset;
+  }
+
+  /** Largest timestamp in the segment, and the last offset of the first batch that has it; null when no record has a timestamp. */
+  async largestTimestamp(directory: LogDirectory): Promise<TimeEntry | null> {
+    if (this.#growing !== null) {
+      const { maxTimestampMs, offsetOfMaxTimestamp } = this.#growing;
+      return maxTimestampMs === noTimestamp ? null : { timestampMs: maxTimestampMs, offset: offsetOfMaxTimestamp };
+    }
+    if (this.#largest !== undefined) return this.#largest;
+    // sealing appended an entry for the largest timestamp, so it is the index's last
+    const content = await this.#sealedIndex(timeIndexFormat, "timeindex", directory);
+    const at = content.length - timeIndexFormat.entryBytes;
+    this.#largest = at < 0 ? null : timeIndexFormat.read(content, at, this.baseOffset);
+    return this.#largest;
+  }
+
+  /** Resolves once none of its files is being replaced. */
+  async settled(): Promise<void> {
+    await this.#rebuilding?.catch(() => undefined);
+  }
+
+  /** A sealed segment's whole index; built anew from the segment when it is missing or damaged. */
+  async #sealedIndex<Entry>(format: IndexFormat<Entry>, kind: "index" | "timeindex", directory: LogDirectory): Promise<Buffer> {
+    const path = segmentPath(this.folder, this.baseOffset, kind);
+    const secondaryEnd = kind === "index" ? this.sizeInBytes : this.baseOffset + relativeOffsetMax + 1;
+    const extent = { baseOffset: this.baseOffset, entries: null, secondaryEnd };
+    const content = await loadIndex(directory, format, path, extent);
+    if (content !== null) return content;
+    directory.logger.warn({ path }, "index is missing or damaged: building it anew from its segment");
+    this.#rebuilding ??= rebuildIndexes(directory, this).finally(() => {
+      this.#rebuilding = null;
+    });
+    const damage = await this.#rebuilding;
+    if (damage !== null) throw new Error(`${this.logPath} is damaged ${damage}`);
+    const rebuilt = await loadIndex(directory, format, path, extent);
+    invariant(rebuilt !== null, "an index just built is sound", () => ({ path }));
+    return rebuilt;
+  }
+}
+
+export function segmentPath(folder: string, baseOffset: number, kind: SegmentFileKind): string {
+  return `${folder}/${segmentFileName(baseOffset, kind)}`;
+}

@@ -1,0 +1,114 @@
+import { InvariantViolation } from "../../protocol/base/invariant.ts";
+import { type BatchInfo, noTimestamp } from "../../protocol/records/batch-header.ts";
+import { walkHeaders } from "./batch-walk.ts";
+import type { FoundRecord } from "./log-contract.ts";
+import { readExactly, undisturbed } from "./log-reader.ts";
+import type { LogState } from "./log-state.ts";
+import type { Segment } from "./segment.ts";
+
+/** See `Log.findByTimestamp`. The time indexes lead to a segment and a place in it, headers to a batch, the batch to the record. */
+export function findByTimestamp(state: LogState, timestampMs: number): Promise<FoundRecord | null> {
+  return undisturbed(state, async () => {
+    const { startOffset, writtenEndOffset } = state;
+    for (const segment of state.segments.slice(state.segmentIndex(startOffset))) {
+      const largest = await segment.largestTimestamp(state.directory);
+      if (largest === null || largest.timestampMs < timestampMs) continue;
+      const from = Math.max(await segment.floorOffset(timestampMs, state.directory), startOffset);
+      const found = await findInSegment(state, segment, { from, to: writtenEndOffset, timestampMs });
+      if (found !== null) return found;
+    }
+    return null;
+  });
+}
+
+/** See `Log.findMaxTimestamp`. */
+export function findMaxTimestamp(state: LogState): Promise<FoundRecord | null> {
+  return undisturbed(state, async () => {
+    const { startOffset, writtenEndOffset } = state;
+    let best: { readonly segment: Segment; readonly timestampMs: number; readonly offset: number } | null = null;
+    for (const segment of state.segments.slice(state.segmentIndex(startOffset))) {
+      const largest =
+        segment.baseOffset >= startOffset
+          ? await segment.largestTimestamp(state.directory)
+          : await largestFrom(state, segment, startOffset);
+      if (largest !== null && (best === null || largest.timestampMs > best.timestampMs)) best = { segment, ...largest };
+    }
+    if (best === null) return null;
+    // the batch with the largest timestamp ends with that offset
+    const { segment, timestampMs, offset } = best;
+    const found = await findInSegment(state, segment, { from: offset, to: writtenEndOffset, timestampMs });
+    // a producer's header may promise a timestamp that none of its records has
+    return found ?? { offset, timestampMs, leaderEpoch: state.epochs.epochAt(offset) ?? -1 };
+  });
+}
+
+interface Search {
+  /** Batches that end below are passed over. */
+  readonly from: number;
+  readonly to: number;
+  readonly timestampMs: number;
+}
+
+async function findInSegment(state: LogState, segment: Segment, search: Search): Promise<FoundRecord | null> {
+  const { sizeInBytes } = segment;
+  let position = await segment.floorPosition(search.from, state.directory);
+  for (;;) {
+    let candidate: BatchInfo | null = null;
+    let ended = false;
+    const bytes = await segment.use(state.directory, async (file) => {
+      const walked = await walkHeaders(file, position, sizeInBytes, (batch) => {
+        ended = batch.lastOffset >= search.to;
+        if (ended) return { refuse: "written after the search began" };
+        if (batch.lastOffset < search.from || batch.maxTimestampMs < search.timestampMs) return "on";
+        candidate = batch;
+        return "stop";
+      });
+      if (walked.damage !== null && !ended) throw new Error(`${segment.logPath} is damaged at ${walked.endPosition}: ${walked.damage}`);
+      position = walked.endPosition;
+      const found = candidate as BatchInfo | null;
+      return found === null ? null : readExactly(file, found.position, found.sizeInBytes);
+    });
+    if (bytes === null || candidate === null) return null;
+    const found = await findInBatch(bytes, candidate, search.timestampMs, state.startOffset);
+    if (found !== null) return found;
+  }
+}
+
+/** The first record in the batch that is new enough. Null when the header promised one that is not there. */
+async function findInBatch(bytes: Buffer, batch: BatchInfo, timestampMs: number, startOffset: number): Promise<FoundRecord | null> {
+  const { leaderEpoch } = batch;
+  // only here: the codecs are large, and most brokers are never asked
+  const [{ decodeBatch }, { decompressRecords }] = await Promise.all([
+    import("../../protocol/records/decode-batch.ts"),
+    import("../../protocol/records/compression.ts"),
+  ]);
+  try {
+    for (const record of decodeBatch(bytes, 0, { decompress: decompressRecords })) {
+      if (record.timestampMs >= timestampMs && record.offset >= startOffset)
+        return { offset: record.offset, timestampMs: record.timestampMs, leaderEpoch };
+    }
+    return null;
+  } catch (error) {
+    if (error instanceof InvariantViolation) throw error;
+    // the broker keeps batches as they come and looks at their records here first: the batch is as near as one gets
+    return { offset: Math.max(batch.baseOffset, startOffset), timestampMs: batch.maxTimestampMs, leaderEpoch };
+  }
+}
+
+/** Largest timestamp of the batches that end at or above `startOffset`, which lies within the segment. */
+async function largestFrom(
+  state: LogState,
+  segment: Segment,
+  startOffset: number,
+): Promise<{ readonly timestampMs: number; readonly offset: number } | null> {
+  const from = await segment.floorPosition(startOffset, state.directory);
+  let best = { timestampMs: noTimestamp, offset: -1 };
+  await segment.use(state.directory, (file) =>
+    walkHeaders(file, from, segment.sizeInBytes, (batch) => {
+      if (batch.lastOffset >= startOffset && batch.maxTimestampMs > best.timestampMs)
+        best = { timestampMs: batch.maxTimestampMs, offset: batch.lastOffset };
+      return "on";
+    }),
+  );
+  return best.offset === -1 ? null : best;
+}

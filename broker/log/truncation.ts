@@ -1,0 +1,159 @@
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { File } from "../runtime/files.ts";
+import { walkHeaders } from "./batch-walk.ts";
+import { type IndexFormat, type OffsetEntry, offsetIndexFormat, type TimeEntry, timeIndexFormat } from "./index-format.ts";
+import { loadIndex } from "./load-index.ts";
+import type { LogFlusher } from "./log-flusher.ts";
+import type { LogState } from "./log-state.ts";
+import { restoreSegment } from "./restore-segment.ts";
+import { type Segment, segmentPath } from "./segment.ts";
+import { createSegment, removeSegment } from "./segment-files.ts";
+import { emptyLayout } from "./segment-layout.ts";
+
+interface Cut {
+  /** Place in `segments` of the one that will be the last. */
+  readonly index: number;
+  readonly position: number;
+  readonly endOffset: number;
+}
+
+/**
+ * Cuts the log at the start of the batch that has `offset`. Nothing is queued and no flush runs meanwhile.
+ *
+ * 1. The offsets move at once: reads that began before notice it by the generation, later ones wait.
+ * 2. A lower recovery point is made durable before the files change. Else this could happen: new records come where the old ones were, the machine dies before
+ *    they are synced, and recovery takes them for synced.
+ * 3. The files are cut from the end on and synced, so that a crash leaves the old log, the new one or one between, but never old records behind new ones.
+ */
+export async function truncateLog(state: LogState, flusher: LogFlusher, offset: number): Promise<void> {
+  if (offset >= state.writtenEndOffset) {
+    // an epoch that began at the end without a record may be the very thing to give up
+    state.epochs.truncateTo(offset);
+    await flusher.storeEpochs();
+    return;
+  }
+  for (const segment of state.segments) await segment.settled();
+  const cut = await findCut(state, offset);
+  const { directory, folder } = state;
+  const removed = state.segments.slice(cut.index + 1);
+  const target = state.segments[cut.index]!;
+  const growing = state.last.writable;
+  await growing.offsets.store(directory.files, { sync: false });
+  await growing.times.store(directory.files, { sync: false });
+
+  state.generation++;
+  state.tail.truncateTo(cut.endOffset);
+  state.epochs.truncateTo(cut.endOffset);
+  state.writtenEndOffset = state.endOffset = cut.endOffset;
+  state.startOffset = Math.min(state.startOffset, cut.endOffset);
+  await lowerRecoveryPoint(state, cut.endOffset);
+
+  const file = await writableFile(state, flusher, target, growing.file);
+  for (const segment of removed.reverse()) await removeSegment(directory, folder, segment.baseOffset);
+  await file.truncate(cut.position);
+  await file.sync();
+  await trimIndex(state, offsetIndexFormat, segmentPath(folder, target.baseOffset, "index"), target.baseOffset, cut.endOffset);
+  await trimIndex(state, timeIndexFormat, segmentPath(folder, target.baseOffset, "timeindex"), target.baseOffset, cut.endOffset);
+  await directory.files.syncDirectory(folder);
+
+  const restored = await restoreSegment(directory, folder, target.baseOffset, file);
+  if ("damage" in restored) throw new Error(`${target.logPath} is damaged ${restored.damage}`);
+  invariant(restored.endOffset <= cut.endOffset, "nothing is left behind the cut", () => ({ cut, endOffset: restored.endOffset }));
+  state.segments = [...state.segments.slice(0, cut.index), restored.segment];
+  state.layout = restored.layout;
+  await flusher.storeEpochs();
+  state.check();
+}
+
+/** Empties the log: its only segment starts at `offset`. The recovery point and the epochs go first, so that recovery after a crash trusts neither. */
+export async function restartLog(state: LogState, flusher: LogFlusher, offset: number): Promise<void> {
+  const { directory, folder } = state;
+  for (const segment of state.segments) await segment.settled();
+  state.generation++;
+  state.tail.clear();
+  state.epochs.clear();
+  state.recoveryPoint = Math.min(state.recoveryPoint, state.segments[0]!.baseOffset);
+  await directory.checkpoints.write();
+  await flusher.storeEpochs();
+
+  await flusher.takeSealedFrom(-1);
+  await state.last.writable.file.close();
+  for (const segment of [...state.segments].reverse()) await removeSegment(directory, folder, segment.baseOffset);
+  await directory.files.syncDirectory(folder);
+  state.segments = [await createSegment(directory, folder, offset)];
+  await directory.files.syncDirectory(folder);
+
+  state.namesUnsynced = false;
+  state.layout = emptyLayout(offset, directory.clock.nowMs());
+  state.writtenEndOffset = state.endOffset = state.startOffset = state.recoveryPoint = offset;
+  state.check();
+  await directory.checkpoints.write();
+}
+
+/** Where the first batch starts that ends at or above `offset`. */
+async function findCut(state: LogState, offset: number): Promise<Cut> {
+  const index = Math.max(state.segmentIndex(offset), 0);
+  const segment = state.segments[index]!;
+  const from = await segment.floorPosition(offset, state.directory);
+  let endOffset: number | null = null;
+  const walked = await segment.use(state.directory, (file) =>
+    walkHeaders(file, from, segment.sizeInBytes, (batch) => {
+      if (batch.lastOffset < offset) return "on";
+      endOffset = Math.min(batch.baseOffset, offset);
+      return { refuse: "the cut is before it" };
+    }),
+  );
+  if (endOffset === null && walked.damage !== null)
+    throw new Error(`${segment.logPath} is damaged at ${walked.endPosition}: ${walked.damage}`);
+  return { index, position: walked.endPosition, endOffset: endOffset ?? offset };
+}
+
+async function lowerRecoveryPoint(state: LogState, endOffset: number): Promise<void> {
+  if (state.recoveryPoint <= endOffset) return;
+  state.recoveryPoint = endOffset;
+  await state.directory.checkpoints.write();
+}
+
+/** The file of the segment that will be the last; those of the segments behind it are closed. */
+async function writableFile(state: LogState, flusher: LogFlusher, target: Segment, lastFile: File): Promise<File> {
+  const unsynced = await flusher.takeSealedFrom(target.baseOffset);
+  if (target.growing !== null) return lastFile;
+  await lastFile.close();
+  return unsynced ?? (await state.directory.files.open(target.logPath, "readwrite"));
+}
+
+/** Drops the entries from `endOffset` on. A damaged index is left to be rebuilt. */
+async function trimIndex<Entry extends OffsetEntry | TimeEntry>(
+  state: LogState,
+  format: IndexFormat<Entry>,
+  path: string,
+  baseOffset: number,
+  endOffset: number,
+): Promise<void> {
+  const { files, indexes, openFiles } = state.directory;
+  indexes.forget(path);
+  const content = await loadIndex(state.directory, format, path, { baseOffset, entries: null });
+  if (content === null) return;
+  const kept = countBelow(format, content, baseOffset, endOffset);
+  indexes.forget(path);
+  await openFiles.forget(path);
+  const file = await files.open(path, "readwrite");
+  try {
+    await file.truncate(kept * format.entryBytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Number of entries whose offset is below `endOffset`; in either index offsets rise. */
+function countBelow<Entry extends OffsetEntry | TimeEntry>(
+  format: IndexFormat<Entry>,
+  content: Buffer,
+  baseOffset: number,
+  endOffset: number,
+): number {
+  let count = content.length / format.entryBytes;
+  while (count > 0 && format.read(content, (count - 1) * format.entryBytes, baseOffset).offset >= endOffset) count--;
+  return count;
+}

@@ -1,0 +1,198 @@
+import * as fs from "node:fs";
+import { createRequire } from "node:module";
+import type { DatabaseSync } from "node:sqlite";
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { File, FileSystem } from "./files.ts";
+
+/** Linux takes at most 1024 pieces per writev. */
+const chunksPerWriteMax = 1024;
+
+/** The machine's own files. Every call goes through libuv's thread pool; locks live as long as this process. */
+export function nodeFileSystem(): FileSystem {
+  return new NodeFileSystem();
+}
+
+class NodeFileSystem implements FileSystem {
+  readonly #locks = new Map<string, DatabaseSync>();
+
+  async open(path: string, mode: "read" | "readwrite"): Promise<File> {
+    const flags = mode === "read" ? fs.constants.O_RDONLY : fs.constants.O_RDWR | fs.constants.O_CREAT;
+    const descriptor = await call<number>((done) => fs.open(path, flags, 0o644, done));
+    return new NodeFile(path, descriptor);
+  }
+
+  readFile(path: string): Promise<Buffer> {
+    return fs.promises.readFile(path);
+  }
+
+  async list(path: string): Promise<string[]> {
+    return (await fs.promises.readdir(path)).sort();
+  }
+
+  async exists(path: string): Promise<boolean> {
+    try {
+      await fs.promises.stat(path);
+      return true;
+    } catch (error) {
+      if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return false;
+      throw error;
+    }
+  }
+
+  async size(path: string): Promise<number> {
+    return (await fs.promises.stat(path)).size;
+  }
+
+  async makeDirectory(path: string): Promise<void> {
+    await fs.promises.mkdir(path, { recursive: true });
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return fs.promises.rename(from, to);
+  }
+
+  remove(path: string): Promise<void> {
+    return fs.promises.rm(path, { recursive: true, force: true });
+  }
+
+  async syncDirectory(path: string): Promise<void> {
+    const directory = await fs.promises.open(path, "r");
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
+  }
+
+  /**
+   * Node has no call for file locks, and a file that names a process id is wrong after a crash or in a container, where ids repeat.
+   * SQLite, which is part of Node, takes a POSIX record lock: the kernel drops it with the process, however that ends. Nothing is written to the file.
+   */
+  async lock(path: string): Promise<boolean> {
+    if (this.#locks.has(path)) return false;
+    const database = openDatabase(path);
+    try {
+      database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE");
+    } catch (error) {
+      database.close();
+      if (isBusy(error)) return false;
+      throw error;
+    }
+    this.#locks.set(path, database);
+    return true;
+  }
+
+  async unlock(path: string): Promise<void> {
+    this.#locks.get(path)?.close();
+    this.#locks.delete(path);
+  }
+}
+
+/** Loaded at the first lock only: nothing else needs it. */
+function openDatabase(path: string): DatabaseSync {
+  const sqlite = createRequire(import.meta.url)("node:sqlite") as typeof import("node:sqlite");
+  return new sqlite.DatabaseSync(path, { timeout: 0 });
+}
+
+/** SQLITE_BUSY, in any of its extended forms. */
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && "errcode" in error && typeof error.errcode === "number" && (error.errcode & 0xff) === 5;
+}
+
+class NodeFile implements File {
+  readonly path: string;
+  readonly #descriptor: number;
+  /** Operations under way: the descriptor's number may be reused as soon as it is closed, so closing waits for them. */
+  #underWay = 0;
+  #closing: Promise<void> | null = null;
+  #idle: (() => void) | null = null;
+
+  constructor(path: string, descriptor: number) {
+    this.path = path;
+    this.#descriptor = descriptor;
+  }
+
+  size(): Promise<number> {
+    return this.#during(async () => (await call<fs.Stats>((done) => fs.fstat(this.#descriptor, done))).size);
+  }
+
+  read(target: Buffer, offset: number, length: number, position: number): Promise<number> {
+    return this.#during(async () => {
+      let total = 0;
+      while (total < length) {
+        const [at, rest, from] = [offset + total, length - total, position + total];
+        const count = await call<number>((done) => fs.read(this.#descriptor, target, at, rest, from, done));
+        if (count === 0) break;
+        total += count;
+      }
+      return total;
+    });
+  }
+
+  write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    return this.#during(async () => {
+      let at = position;
+      let rest = chunks.filter((chunk) => chunk.length > 0);
+      while (rest.length > 0) {
+        const some = rest.length > chunksPerWriteMax ? rest.slice(0, chunksPerWriteMax) : rest;
+        const from = at;
+        const count = await call<number>((done) => fs.writev(this.#descriptor, some, from, done));
+        invariant(count > 0, "a write of bytes writes some or fails");
+        at += count;
+        rest = dropBytes(rest, count);
+      }
+    });
+  }
+
+  truncate(size: number): Promise<void> {
+    return this.#during(() => call<void>((done) => fs.ftruncate(this.#descriptor, size, (error) => done(error, undefined))));
+  }
+
+  sync(): Promise<void> {
+    return this.#during(() => call<void>((done) => fs.fdatasync(this.#descriptor, (error) => done(error, undefined))));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#underWay > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    }
+    await call<void>((done) => fs.close(this.#descriptor, (error) => done(error ?? null, undefined)));
+  }
+
+  async #during<T>(operation: () => Promise<T>): Promise<T> {
+    if (this.#closing !== null) throw Object.assign(new Error(`EBADF: file is closed, '${this.path}'`), { code: "EBADF", path: this.path });
+    this.#underWay++;
+    try {
+      return await operation();
+    } finally {
+      this.#underWay--;
+      if (this.#underWay === 0) this.#idle?.();
+    }
+  }
+}
+
+function dropBytes(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
+  let skipped = 0;
+  let rest = count;
+  while (skipped < chunks.length && rest >= chunks[skipped]!.length) rest -= chunks[skipped++]!.length;
+  const left = chunks.slice(skipped);
+  if (rest > 0 && left.length > 0) left[0] = left[0]!.subarray(rest);
+  return left;
+}
+
+function call<T>(start: (done: (error: Error | null, value: T) => void) => void): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    start((error, value) => (error === null || error === undefined ? resolve(value) : reject(error)));
+  });
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error ? String(error.code) : undefined;
+}
