@@ -1,5 +1,5 @@
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
-import { invariant, unreachable } from "../../protocol/base/invariant.ts";
+import { InvariantViolation, invariant, unreachable } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import { baseOffsetAt, batchHeaderBytes } from "../../protocol/records/batch-header.ts";
 import { type Log, LogOffline } from "../log/log-contract.ts";
@@ -90,9 +90,13 @@ export class Followership implements FollowedPartition {
     try {
       return await this.#step(answer, records);
     } catch (error) {
-      if (!(error instanceof LogOffline)) throw error;
-      this.#parts.onLogOffline(error);
-      return "ended";
+      if (error instanceof InvariantViolation) throw error;
+      if (error instanceof LogOffline) {
+        this.#parts.onLogOffline(error);
+        return "ended";
+      }
+      this.#parts.environment.logger.error({ err: error, partition: this.#parts.identity.key }, "a fetch answer could not be carried out");
+      return "back-off";
     }
   }
 
@@ -113,6 +117,7 @@ export class Followership implements FollowedPartition {
         this.#state = afterTruncation(this.#state, step.toOffset);
         await log.truncateTo(step.toOffset);
         invariant(log.endOffset <= step.toOffset, "the log was cut", () => ({ step, endOffset: log.endOffset }));
+        this.#state = afterTruncation(this.#state, log.endOffset); // whole batches went
         return this.#hasEnded ? "ended" : "applied";
       }
       case "start-anew": {

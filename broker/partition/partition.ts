@@ -25,8 +25,8 @@ export class Partition implements ReplicaLog {
   readonly #stopListening: () => void;
   #settings: TopicSettings;
   #role: Role = none;
-  /** The largest leader epoch heard of; -1: none. */
-  #epoch = -1;
+  /** The largest leader epoch heard of, in metadata or in our own log; -1: none. */
+  #epoch: number;
   /** An epoch in which the coordinator has told us that we do not lead, whatever late metadata says. */
   #fencedEpoch = -1;
   /** While there is no role that keeps it. */
@@ -42,6 +42,8 @@ export class Partition implements ReplicaLog {
     this.#settings = settings;
     this.#environment = environment;
     this.#restingHighWatermark = highWatermark;
+    // metadata of an epoch older than our log's records comes from a time before them
+    this.#epoch = log.lastEpoch;
     this.#stopListening = log.onWritten((writtenEndOffset) => {
       if (this.#role.kind === "leading") this.#role.leadership.logWritten(writtenEndOffset);
     });

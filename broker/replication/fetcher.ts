@@ -110,7 +110,7 @@ export class Fetcher {
       brokerEpoch: cluster.ownEpoch,
       maxWaitMs,
       minBytes: config.fetchMinBytes,
-      maxBytes: config.responseMaxBytes,
+      maxBytes: config.fetchResponseMaxBytes,
       partitions: asked.map(({ fetch }) => fetch),
     };
     try {

@@ -2,7 +2,7 @@ import type { Clock } from "../../protocol/base/clock.ts";
 import type { ReplicaFetchedPartition, ReplicaFetchRequest, ReplicaFetchResponse } from "../../protocol/peer/messages.ts";
 import type { FetchingReplica, ReplicaFetchService } from "../partition/contract.ts";
 import type { PeerHandler } from "../runtime/peer-port.ts";
-import type { ReplicationConfig } from "./replication-config.ts";
+import { highWatermarkDelayMs, type ReplicationConfig } from "./replication-config.ts";
 
 export interface ReplicaFetchHandlerParts {
   readonly service: ReplicaFetchService;
@@ -25,7 +25,7 @@ export function replicaFetchHandler(parts: ReplicaFetchHandlerParts): PeerHandle
     let tellHighWatermarksAtMs = Number.POSITIVE_INFINITY;
     while (!look.isEnough) {
       const nowMs = clock.monotonicMs();
-      if (look.hasNewHighWatermark) tellHighWatermarksAtMs = Math.min(tellHighWatermarksAtMs, nowMs + config.highWatermarkDelayMs);
+      if (look.hasNewHighWatermark) tellHighWatermarksAtMs = Math.min(tellHighWatermarksAtMs, nowMs + highWatermarkDelayMs);
       const untilMs = Math.min(deadlineMs, tellHighWatermarksAtMs);
       if (nowMs >= untilMs) break;
       // Race: (1) looked, nothing there; (2) records are written; (3) only now we wait. So begin to wait first and look once more.
@@ -64,7 +64,7 @@ class PendingFetch {
     this.#parts = parts;
     this.#request = request;
     this.#from = { brokerId, brokerEpoch, receivedAtMs };
-    this.#maxBytes = Math.min(Math.max(0, maxBytes), parts.config.responseMaxBytes);
+    this.#maxBytes = Math.min(Math.max(0, maxBytes), parts.config.fetchResponseMaxBytes);
   }
 
   async look(): Promise<Look> {
@@ -79,7 +79,7 @@ class PendingFetch {
     for (const { asked, answer, isReadable, hasNewHighWatermark } of positions) {
       let told = answer;
       if (isReadable && (bytes === 0 || bytes < this.#maxBytes)) {
-        const maxBytes = Math.min(config.partitionMaxBytes, this.#maxBytes - bytes);
+        const maxBytes = Math.min(config.fetchMaxBytes, this.#maxBytes - bytes);
         // the first one brings at least one batch, or a batch above the limits would stop replication for good
         const read = await service.readForReplica(asked, maxBytes, bytes === 0);
         told = read.answer;

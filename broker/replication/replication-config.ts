@@ -5,26 +5,26 @@ export interface ReplicationConfig {
   /** `replica.fetch.min.bytes`: the leader waits until it has this much, or the time is up. */
   readonly fetchMinBytes: number;
   /** `replica.fetch.max.bytes`: of one partition in one answer; a single larger batch still passes. */
-  readonly partitionMaxBytes: number;
+  readonly fetchMaxBytes: number;
   /** `replica.fetch.response.max.bytes`: of one answer over all partitions; the first batch may exceed it. */
-  readonly responseMaxBytes: number;
+  readonly fetchResponseMaxBytes: number;
   /** `replica.fetch.backoff.ms`: longest pause after failures in a row, of one partition or of the link. The first pause is `firstBackoffMs`. */
   readonly fetchBackoffMs: number;
   /** `replica.socket.timeout.ms`, counted from the end of the wait: then the link is given up and opened again. */
   readonly fetchTimeoutMs: number;
-  /** A high watermark that is all there is to tell waits this long for records to travel with: a produce then costs each follower one round trip, not two. */
-  readonly highWatermarkDelayMs: number;
 }
 
 export const replicationDefaults: ReplicationConfig = {
   fetchWaitMaxMs: 500,
   fetchMinBytes: 1,
-  partitionMaxBytes: 1024 * 1024,
-  responseMaxBytes: 10 * 1024 * 1024,
+  fetchMaxBytes: 1024 * 1024,
+  fetchResponseMaxBytes: 10 * 1024 * 1024,
   fetchBackoffMs: 1000,
   fetchTimeoutMs: 10_000,
-  highWatermarkDelayMs: 50,
 };
 
 /** After an election the follower often knows sooner than the leader; it asks again soon. */
 export const firstBackoffMs = 20;
+
+/** A high watermark that is all there is to tell waits this long for records to travel with: a produce then costs each follower one round trip, not two. */
+export const highWatermarkDelayMs = 50;

@@ -61,7 +61,10 @@ export interface ReplicaFetchedPartition {
   readonly leaderEpoch: number;
   readonly highWatermark: number;
   readonly logStartOffset: number;
-  /** Follower and leader disagree: truncate to this epoch's end and ask again. No records come with it. */
+  /**
+   * Follower and leader disagree: truncate to this epoch's end and ask again. No records come with it. Epoch -1: the leader knows none so old.
+   * With OFFSET_OUT_OF_RANGE, `endOffset` is the end of the leader's log.
+   */
   readonly diverging: { readonly epoch: number; readonly endOffset: number } | null;
   /** Bytes of this partition's records in the payload. */
   readonly recordsBytes: number;

@@ -1,0 +1,269 @@
+import type { Appended, FoundRecord, Log, LogStore, ReadOptions, ReadResult } from "../../broker/log/log-contract.ts";
+import { LogOffline, OffsetOutOfLog } from "../../broker/log/log-contract.ts";
+import type { TopicSettings } from "../../broker/runtime/topic-settings.ts";
+import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
+import { assignOffsets } from "../../protocol/records/assign-offsets.ts";
+import { batchHeaderBytes, batchPrefixBytes, currentMagic, fieldAt, sealBatch, writeInt64 } from "../../protocol/records/batch-header.ts";
+import { scanBatches } from "../../protocol/records/validate-batches.ts";
+
+/** A log in memory with the same contract. "Writing" happens in a later microtask, or when the test lets it. */
+export class MemoryLog implements Log {
+  startOffset = 0;
+  endOffset = 0;
+  writtenEndOffset = 0;
+  settings: TopicSettings;
+  /** While true, appends stay queued. */
+  isHeld = false;
+  truncations: number[] = [];
+  #batches: {
+    readonly baseOffset: number;
+    readonly endOffset: number;
+    readonly epoch: number;
+    readonly timestampMs: number;
+    readonly bytes: Buffer;
+  }[] = [];
+  #epochs: { readonly epoch: number; readonly startOffset: number }[] = [];
+  #listeners = new Set<(writtenEndOffset: number) => void>();
+  #waiting: { readonly offset: number; readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
+  #isOffline = false;
+  #isScheduled = false;
+
+  constructor(settings: TopicSettings) {
+    this.settings = settings;
+  }
+
+  get lastEpoch(): number {
+    return this.#batches.at(-1)?.epoch ?? -1;
+  }
+
+  /** Offsets, epochs and bytes of everything, for comparing two replicas. */
+  get content(): { readonly baseOffset: number; readonly epoch: number; readonly hex: string }[] {
+    return this.#batches.map(({ baseOffset, epoch, bytes }) => ({ baseOffset, epoch, hex: bytes.toString("hex") }));
+  }
+
+  appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): Appended {
+    if (this.#isOffline) throw new LogOffline("offline");
+    const isLogAppendTime = this.settings.messageTimestampType === "LogAppendTime";
+    const baseOffset = this.endOffset;
+    assignOffsets(batches, { baseOffset, leaderEpoch, logAppendTimeMs: isLogAppendTime ? appendTimeMs : null });
+    this.#take(batches);
+    return { baseOffset, endOffset: this.endOffset, logAppendTimeMs: isLogAppendTime ? appendTimeMs : -1 };
+  }
+
+  appendAsFollower(batches: Buffer): boolean {
+    if (this.#isOffline) throw new LogOffline("offline");
+    if (scanBatches(batches).tail.kind !== "clean") return false;
+    this.#take(batches);
+    return true;
+  }
+
+  written(offset: number): Promise<void> {
+    if (this.#isOffline) return Promise.reject(new LogOffline("offline"));
+    if (this.writtenEndOffset >= offset) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiting.push({ offset, resolve, reject }));
+  }
+
+  onWritten(listener: (writtenEndOffset: number) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Lets held appends be written. */
+  release(): void {
+    this.isHeld = false;
+    this.#write();
+  }
+
+  failWith(error: LogOffline): void {
+    this.#isOffline = true;
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
+  }
+
+  async read(fromOffset: number, { maxBytes, endOffsetLimit, minOneBatch }: ReadOptions): Promise<ReadResult> {
+    await Promise.resolve();
+    if (fromOffset < this.startOffset || fromOffset > this.writtenEndOffset) throw new OffsetOutOfLog(`${fromOffset}`);
+    const chunks: Buffer[] = [];
+    let sizeInBytes = 0;
+    for (const batch of this.#batches) {
+      if (batch.endOffset <= fromOffset) continue;
+      if (batch.endOffset > Math.min(endOffsetLimit, this.writtenEndOffset)) break;
+      if (sizeInBytes + batch.bytes.length > maxBytes && !(minOneBatch && sizeInBytes === 0)) break;
+      chunks.push(batch.bytes);
+      sizeInBytes += batch.bytes.length;
+    }
+    return { chunks, sizeInBytes };
+  }
+
+  isCached(): boolean {
+    return true;
+  }
+
+  endOffsetForEpoch(epoch: number): { readonly epoch: number; readonly endOffset: number } | null {
+    const at = this.#epochs.findLastIndex((entry) => entry.epoch <= epoch);
+    const found = this.#epochs[at];
+    if (found === undefined) return null;
+    return { epoch: found.epoch, endOffset: Math.min(this.#epochs[at + 1]?.startOffset ?? this.writtenEndOffset, this.writtenEndOffset) };
+  }
+
+  epochAt(offset: number): number | null {
+    return this.#epochs.findLast((entry) => entry.startOffset <= offset)?.epoch ?? null;
+  }
+
+  beginEpoch(epoch: number): void {
+    if ((this.#epochs.at(-1)?.epoch ?? -1) === epoch) return;
+    this.#epochs = this.#epochs.filter(({ startOffset }) => startOffset < this.endOffset);
+    const last = this.#epochs.at(-1);
+    invariant(last === undefined || last.epoch < epoch, "epochs rise", () => ({ last, epoch }));
+    this.#epochs.push({ epoch, startOffset: this.endOffset });
+  }
+
+  async findByTimestamp(timestampMs: number): Promise<FoundRecord | null> {
+    const batch = this.#batches.find((one) => one.timestampMs >= timestampMs);
+    return batch === undefined ? null : { offset: batch.baseOffset, timestampMs: batch.timestampMs, leaderEpoch: batch.epoch };
+  }
+
+  async findMaxTimestamp(): Promise<FoundRecord | null> {
+    const latest = Math.max(...this.#batches.map(({ timestampMs }) => timestampMs));
+    return this.findByTimestamp(latest);
+  }
+
+  async truncateTo(offset: number): Promise<void> {
+    await Promise.resolve();
+    this.truncations.push(offset);
+    this.#batches = this.#batches.filter(({ endOffset }) => endOffset <= offset);
+    this.endOffset = this.writtenEndOffset = Math.max(this.#batches.at(-1)?.endOffset ?? this.startOffset, this.startOffset);
+    this.#epochs = this.#epochs.filter(({ startOffset }) => startOffset < this.endOffset);
+  }
+
+  async truncateFullyAndStartAt(offset: number): Promise<void> {
+    await Promise.resolve();
+    this.#batches = [];
+    this.#epochs = [];
+    this.startOffset = this.endOffset = this.writtenEndOffset = offset;
+  }
+
+  /** As retention does: batches that end at or below are gone. */
+  deleteBelow(offset: number): void {
+    this.#batches = this.#batches.filter(({ endOffset }) => endOffset > offset);
+    this.startOffset = offset;
+  }
+
+  async flush(): Promise<void> {}
+  async close(): Promise<void> {}
+
+  updateSettings(settings: TopicSettings): void {
+    this.settings = settings;
+  }
+
+  #take(bytes: Buffer): void {
+    const { batches } = scanBatches(bytes, { checkCrc: false });
+    for (const batch of batches) {
+      if (batch.baseOffset < this.endOffset) throw new InvariantViolation("batches continue the log", { batch, end: this.endOffset });
+      if ((this.#epochs.at(-1)?.epoch ?? -1) < batch.leaderEpoch)
+        this.#epochs.push({ epoch: batch.leaderEpoch, startOffset: batch.baseOffset });
+      this.endOffset = batch.lastOffset + 1;
+      this.#batches.push({
+        baseOffset: batch.baseOffset,
+        endOffset: this.endOffset,
+        epoch: batch.leaderEpoch,
+        timestampMs: batch.maxTimestampMs,
+        bytes: bytes.subarray(batch.position, batch.position + batch.sizeInBytes),
+      });
+    }
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => {
+      this.#isScheduled = false;
+      if (!this.isHeld) this.#write();
+    });
+  }
+
+  #write(): void {
+    if (this.#isOffline || this.writtenEndOffset >= this.endOffset) return;
+    this.writtenEndOffset = this.endOffset;
+    for (const listener of this.#listeners) listener(this.writtenEndOffset);
+    const due = this.#waiting.filter(({ offset }) => offset <= this.writtenEndOffset);
+    this.#waiting = this.#waiting.filter(({ offset }) => offset > this.writtenEndOffset);
+    for (const { resolve } of due) resolve();
+  }
+}
+
+/** The logs of one broker; they survive a "restart" when the store is handed to the next table. */
+export class MemoryLogStore implements LogStore {
+  readonly logs = new Map<string, { readonly log: MemoryLog; readonly topicId: string }>();
+  highWatermarks: ReadonlyMap<string, number> = new Map();
+  readonly #offline = new Set<(error: LogOffline) => void>();
+
+  get found(): LogStore["found"] {
+    return [...this.logs].map(([key, { topicId }]) => {
+      const cut = key.lastIndexOf("-");
+      return { topic: key.slice(0, cut), partition: Number(key.slice(cut + 1)), topicId };
+    });
+  }
+
+  async open(topic: string, partition: number, topicId: string, settings: TopicSettings): Promise<MemoryLog> {
+    await Promise.resolve();
+    const key = `${topic}-${partition}`;
+    const known = this.logs.get(key);
+    if (known !== undefined) return known.log;
+    const log = new MemoryLog(settings);
+    this.logs.set(key, { log, topicId });
+    return log;
+  }
+
+  async delete(topic: string, partition: number): Promise<void> {
+    this.logs.delete(`${topic}-${partition}`);
+  }
+
+  async checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void> {
+    this.highWatermarks = highWatermarks;
+  }
+
+  onOffline(listener: (error: LogOffline) => void): void {
+    this.#offline.add(listener);
+  }
+
+  fail(): void {
+    const error = new LogOffline("disk full");
+    for (const { log } of this.logs.values()) log.failWith(error);
+    for (const listener of this.#offline) listener(error);
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** A batch as a producer sends it: `count` records that nobody decodes, told apart by `fill`. */
+export function producedBatch(count = 1, fill = "x", timestampMs = 1000): Buffer {
+  const body = Buffer.from(fill.repeat(count));
+  const bytes = Buffer.alloc(batchHeaderBytes + body.length);
+  bytes.writeInt32BE(bytes.length - batchPrefixBytes, fieldAt.batchLength);
+  bytes.writeInt32BE(-1, fieldAt.partitionLeaderEpoch);
+  bytes.writeInt8(currentMagic, fieldAt.magic);
+  bytes.writeInt32BE(count - 1, fieldAt.lastOffsetDelta);
+  writeInt64(bytes, fieldAt.baseTimestamp, timestampMs);
+  writeInt64(bytes, fieldAt.maxTimestamp, timestampMs);
+  writeInt64(bytes, fieldAt.producerId, -1);
+  bytes.writeInt16BE(-1, fieldAt.producerEpoch);
+  bytes.writeInt32BE(-1, fieldAt.baseSequence);
+  bytes.writeInt32BE(count, fieldAt.recordsCount);
+  body.copy(bytes, batchHeaderBytes);
+  sealBatch(bytes, 0, bytes.length);
+  return bytes;
+}
+
+export const testSettings: TopicSettings = {
+  cleanupPolicy: "delete",
+  compressionType: "producer",
+  flushMessages: Number.MAX_SAFE_INTEGER,
+  flushMs: Number.MAX_SAFE_INTEGER,
+  indexIntervalBytes: 4096,
+  maxMessageBytes: 1_048_588,
+  messageTimestampType: "CreateTime",
+  minInsyncReplicas: 1,
+  retentionBytes: -1,
+  retentionMs: -1,
+  segmentBytes: 2 ** 30,
+  segmentIndexBytes: 10 * 2 ** 20,
+  segmentMs: 604_800_000,
+  uncleanLeaderElectionEnable: false,
+};

@@ -1,0 +1,127 @@
+import { deepStrictEqual, strictEqual, throws } from "node:assert";
+import { describe, test } from "vitest";
+import { adoptHighWatermark, afterTruncation, decide, type FollowerState, type OwnLog } from "../../../broker/partition/follower-state.ts";
+import { positionIn } from "../../../broker/partition/log-position.ts";
+import { InvariantViolation } from "../../../protocol/base/invariant.ts";
+import type { ReplicaFetchedPartition } from "../../../protocol/peer/messages.ts";
+
+const state: FollowerState = { leader: 2, leaderEpoch: 7, leaderRecovering: false, highWatermark: 50 };
+
+function answer(fields: Partial<ReplicaFetchedPartition> = {}): ReplicaFetchedPartition {
+  const topicId = "AAAAAAAAAAAAAAAAAAAAAQ";
+  return {
+    topicId,
+    partition: 0,
+    error: "NONE",
+    leaderEpoch: 7,
+    highWatermark: 60,
+    logStartOffset: 0,
+    diverging: null,
+    recordsBytes: 0,
+    ...fields,
+  };
+}
+
+/** A log by its epochs: `[[3, 0], [5, 40]]` has epoch 3 from 0, epoch 5 from 40. */
+function log(endOffset: number, epochs: readonly (readonly [number, number])[], startOffset = 0) {
+  return {
+    startOffset,
+    endOffset,
+    writtenEndOffset: endOffset,
+    endOffsetForEpoch(epoch: number) {
+      const at = epochs.findLastIndex(([known]) => known <= epoch);
+      const found = epochs[at];
+      return found === undefined ? null : { epoch: found[0], endOffset: epochs[at + 1]?.[1] ?? endOffset };
+    },
+  };
+}
+
+/** Asks and obeys until both agree, as the shells do; answers where the follower's log then ends. */
+function reconcile(follower: FollowerState, own: Parameters<typeof log>, leader: ReturnType<typeof log>): number | string {
+  let [end, epochs, start] = own;
+  for (let round = 0; round < 10; round++) {
+    const mine = log(end, epochs, start);
+    const lastEpoch = epochs.findLast(([, from]) => from < end)?.[0] ?? -1;
+    const position = positionIn(leader, end, lastEpoch);
+    if (position.kind === "agrees") return end;
+    const told =
+      position.kind === "diverging"
+        ? answer({ diverging: position, logStartOffset: leader.startOffset })
+        : answer({
+            error: "OFFSET_OUT_OF_RANGE",
+            diverging: { epoch: -1, endOffset: leader.endOffset },
+            logStartOffset: leader.startOffset,
+          });
+    const step = decide(follower, mine, told);
+    if (step.kind === "truncate") {
+      end = step.toOffset;
+      epochs = epochs.filter(([, from]) => from < end);
+    } else if (step.kind === "start-anew") {
+      [end, start] = [step.atOffset, step.atOffset];
+      epochs = [];
+    } else return step.kind;
+  }
+  return "no end";
+}
+
+describe("truncation by epochs", () => {
+  const uncommitted = { ...state, highWatermark: 0 };
+
+  test("the follower's tail of an epoch that the leader ended earlier goes", () => {
+    strictEqual(reconcile(uncommitted, [70, [[3, 0]]], log(90, [[3, 0], [7, 60]])), 60); // biome-ignore format: epochs in one line
+  });
+
+  test("epochs that the leader never had go one after the other (KIP-279)", () => {
+    const own = [120, [[1, 0], [4, 40], [6, 80]]] as const; // biome-ignore format: epochs in one line
+    strictEqual(reconcile(uncommitted, [own[0], own[1]], log(100, [[1, 0], [3, 30], [5, 70], [7, 90]])), 30); // biome-ignore format: epochs in one line
+  });
+
+  test("nothing goes when the leader has more of the same", () => {
+    strictEqual(reconcile(state, [70, [[3, 0], [5, 40]]], log(100, [[3, 0], [5, 40], [7, 90]])), 70); // biome-ignore format: epochs in one line
+  });
+
+  test("a leader that knows no epoch so old takes the log back to where its own begins", () => {
+    strictEqual(reconcile(uncommitted, [70, [[3, 0]]], log(90, [[6, 20]], 20)), 20);
+  });
+
+  test("a follower that is behind the leader's first record begins anew there", () => {
+    strictEqual(reconcile(state, [60, [[3, 0]]], log(900, [[3, 400]], 400)), 400);
+  });
+
+  test("without epochs, a longer log is cut to the leader's end", () => {
+    const own: OwnLog = log(70, []);
+    const told = answer({ error: "OFFSET_OUT_OF_RANGE", diverging: { epoch: -1, endOffset: 55 } });
+    deepStrictEqual(decide(state, own, told), { kind: "truncate", toOffset: 55 });
+  });
+
+  test("what is known to be committed is never cut", () => {
+    const leader = log(45, [[3, 0], [7, 40]]); // biome-ignore format: epochs in one line
+    strictEqual(reconcile(state, [70, [[3, 0]]], leader), "data-diverged");
+    throws(() => afterTruncation(state, 40), InvariantViolation);
+  });
+
+  test("except when an unclean election is on record", () => {
+    const leader = log(45, [[3, 0], [7, 40]]); // biome-ignore format: epochs in one line
+    const recovering = { ...state, leaderRecovering: true };
+    strictEqual(reconcile(recovering, [70, [[3, 0]]], leader), 40);
+    strictEqual(afterTruncation(recovering, 40).highWatermark, 40);
+  });
+
+  test("a divergence that would cut nothing is not obeyed at once, or both would spin", () => {
+    const told = answer({ diverging: { epoch: 3, endOffset: 70 } });
+    strictEqual(decide(state, log(70, [[3, 0]]), told).kind, "back-off");
+  });
+});
+
+test("the follower's high watermark is the leader's as far as its own log goes, and never falls", () => {
+  strictEqual(adoptHighWatermark(state, 60, 70).highWatermark, 60);
+  strictEqual(adoptHighWatermark(state, 60, 55).highWatermark, 55);
+  strictEqual(adoptHighWatermark(state, 30, 70).highWatermark, 50, "a new leader may know less");
+});
+
+test("a refusal is waited out", () => {
+  deepStrictEqual(decide(state, log(70, []), answer({ error: "NOT_LEADER_OR_FOLLOWER" })), {
+    kind: "back-off",
+    error: "NOT_LEADER_OR_FOLLOWER",
+  });
+});

@@ -1,0 +1,100 @@
+import { deepStrictEqual, strictEqual } from "node:assert";
+import { describe, test } from "vitest";
+import { ChangeWaiters } from "../../../broker/partition/change-waiters.ts";
+import { Deadlines } from "../../../broker/partition/deadlines.ts";
+import { OffsetWaiters } from "../../../broker/partition/offset-waiters.ts";
+import { ManualClock, settled } from "../network/manual-clock.ts";
+
+function setUp(waitersMax = 100) {
+  const clock = new ManualClock();
+  const deadlines = new Deadlines(clock);
+  return { clock, offsets: new OffsetWaiters(deadlines, waitersMax), changes: new ChangeWaiters(deadlines, waitersMax) };
+}
+
+describe("waiting for an offset", () => {
+  test("ends when the high watermark reaches it, in order", async () => {
+    const { offsets } = setUp();
+    const ended: string[] = [];
+    for (const offset of [5, 8, 8, 12]) void offsets.wait(offset, 1000).then((end) => ended.push(`${offset} ${end}`));
+    offsets.reached(8);
+    await settled();
+    deepStrictEqual(ended, ["5 reached", "8 reached", "8 reached"]);
+    strictEqual(offsets.size, 1);
+  });
+
+  test("ends at its deadline, whatever others wait for, and one timer serves all", async () => {
+    const { clock, offsets } = setUp();
+    const ended: string[] = [];
+    for (const [offset, deadlineMs] of [[5, 300], [6, 100], [7, 200]] as const) // biome-ignore format: one line
+      void offsets.wait(offset, deadlineMs).then((end) => ended.push(`${offset} ${end}`));
+    strictEqual(clock.pendingTimers, 1);
+    await clock.advance(99);
+    deepStrictEqual(ended, []);
+    await clock.advance(106);
+    deepStrictEqual(ended, ["6 timed-out", "7 timed-out"]);
+    offsets.reached(100);
+    await settled();
+    deepStrictEqual(ended.at(-1), "5 reached");
+    await clock.advance(1000);
+    strictEqual(ended.length, 3, "settled once");
+    strictEqual(clock.pendingTimers, 0);
+  });
+
+  test("ends for all when leadership is lost", async () => {
+    const { offsets } = setUp();
+    const both = Promise.all([offsets.wait(5, 1000), offsets.wait(6, 1000)]);
+    offsets.settleAll("lost-leadership");
+    deepStrictEqual(await both, ["lost-leadership", "lost-leadership"]);
+  });
+
+  test("is bounded", () => {
+    const { offsets } = setUp(2);
+    void offsets.wait(1, 1000);
+    strictEqual(offsets.isFull, false);
+    void offsets.wait(1, 1000);
+    strictEqual(offsets.isFull, true);
+  });
+});
+
+describe("waiting for news", () => {
+  async function hasEnded(promise: Promise<void>): Promise<boolean> {
+    let ended = false;
+    void promise.then(() => {
+      ended = true;
+    });
+    await settled();
+    return ended;
+  }
+
+  test("ends with the first of its keys, and not with others'", async () => {
+    const { changes } = setUp();
+    const waiting = changes.wait(["a", "b"], 1000);
+    changes.notify("c");
+    strictEqual(await hasEnded(waiting), false);
+    changes.notify("b");
+    strictEqual(await hasEnded(waiting), true);
+    strictEqual(changes.size, 0);
+  });
+
+  test("ends at its deadline, and when its signal aborts", async () => {
+    const { clock, changes } = setUp();
+    const controller = new AbortController();
+    const aborted = changes.wait(["a"], 1000, controller.signal);
+    const expiring = changes.wait(["a"], 500);
+    controller.abort();
+    strictEqual(await hasEnded(aborted), true);
+    await clock.advance(500);
+    strictEqual(await hasEnded(expiring), true);
+    strictEqual(await hasEnded(changes.wait(["a"], 5000, controller.signal)), true);
+  });
+
+  test("beyond the bound lasts until its deadline", async () => {
+    const { clock, changes } = setUp(1);
+    void changes.wait(["a"], 1000);
+    const surplus = changes.wait(["a"], 1000);
+    changes.notify("a");
+    strictEqual(await hasEnded(surplus), false);
+    await clock.advance(1000);
+    strictEqual(await hasEnded(surplus), true);
+  });
+});
