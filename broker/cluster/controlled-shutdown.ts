@@ -40,7 +40,11 @@ async function ask({ brokerId, membership, controller }: ControlledShutdownParts
   if (membership.epoch < 0) return "this broker is not registered";
   let body: ControlledShutdownResponse;
   try {
-    ({ body } = await controller.request("controlled-shutdown", { brokerId, brokerEpoch: membership.epoch }, { timeoutMs, lane: "control" }));
+    ({ body } = await controller.request(
+      "controlled-shutdown",
+      { brokerId, brokerEpoch: membership.epoch },
+      { timeoutMs, lane: "control" },
+    ));
   } catch (error) {
     if (error instanceof InvariantViolation) throw error;
     return error instanceof Error ? error.message : String(error);

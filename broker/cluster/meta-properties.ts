@@ -75,7 +75,8 @@ export function parseMetaProperties(content: Buffer, path: string): MetaProperti
     values.set(text.slice(0, equals).trim(), text.slice(equals + 1).trim());
   }
   const version = values.get("version");
-  if (version !== "0") throw fault(version === undefined ? "has no version" : `has version ${version}, not 0 as brokers that use ZooKeeper write`);
+  if (version !== "0")
+    throw fault(version === undefined ? "has no version" : `has version ${version}, not 0 as brokers that use ZooKeeper write`);
   const brokerId = values.get("broker.id");
   if (brokerId === undefined || !/^\d{1,9}$/.test(brokerId)) throw fault("has no usable broker.id");
   const clusterId = values.get("cluster.id");

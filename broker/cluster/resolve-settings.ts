@@ -1,5 +1,5 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
-import { type BrokerConfigLayers, type ConfigTexts } from "../runtime/config/resolve.ts";
+import type { BrokerConfigLayers, ConfigTexts } from "../runtime/config/resolve.ts";
 import { topicSettings } from "../runtime/config/resolve-topic.ts";
 import type { ClusterImage } from "./contract.ts";
 import type { ResolveSettings } from "./roles.ts";

@@ -6,7 +6,10 @@ import type { ClusterImage, TopicImage } from "./contract.ts";
 import { sameConfig } from "./image.ts";
 
 /** A topic's settings in force, from its own and the dynamic settings of brokers. */
-export type ResolveSettings = (topicConfig: Readonly<Record<string, string>>, brokerConfigs: ClusterImage["brokerConfigs"]) => TopicSettings;
+export type ResolveSettings = (
+  topicConfig: Readonly<Record<string, string>>,
+  brokerConfigs: ClusterImage["brokerConfigs"],
+) => TopicSettings;
 
 /** A replica on this broker's disks, whatever its role. */
 export interface LocalReplica {

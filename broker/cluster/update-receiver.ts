@@ -81,7 +81,12 @@ export class UpdateReceiver {
    * 3. Then settings and roles. The controller has its answer only after that: "known to every broker" means that they serve it.
    * The registration may end during any wait: then nothing more is taken up, since the session's loss has just made this broker give up its roles.
    */
-  async #apply(before: ClusterImage, after: ClusterImage, full: boolean, brokerEpoch: number): Promise<MetadataUpdateResponse["offline"] | null> {
+  async #apply(
+    before: ClusterImage,
+    after: ClusterImage,
+    full: boolean,
+    brokerEpoch: number,
+  ): Promise<MetadataUpdateResponse["offline"] | null> {
     const { brokerId, images, roles, view, localReplicas, resolveSettings } = this.#parts;
     const changes: RoleChanges = roleChanges({
       self: brokerId,

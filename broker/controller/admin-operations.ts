@@ -61,7 +61,11 @@ export class AdminOperations {
     if (topics.has(name)) return notCreated(creation, "TOPIC_ALREADY_EXISTS", `Topic '${name}' already exists.`);
     const colliding = collidingTopic(name, topics.keys());
     if (colliding !== null)
-      return notCreated(creation, "INVALID_TOPIC_EXCEPTION", `Topic '${name}' collides with ${colliding}: "." and "_" are the same in metric names.`);
+      return notCreated(
+        creation,
+        "INVALID_TOPIC_EXCEPTION",
+        `Topic '${name}' collides with ${colliding}: "." and "_" are the same in metric names.`,
+      );
     const planned = planTopic(creation, this.#planInput());
     if (planned.error !== null) return notCreated(creation, planned.error, planned.message);
     const configured = initialConfig(creation.configs, settings.topicRules);
@@ -115,7 +119,10 @@ export class AdminOperations {
     );
     if (planned.error !== null) return { error: planned.error, message: planned.message };
     if (!validateOnly && !(await creator.addPartitions(topic, planned.assignment)))
-      return { error: "REASSIGNMENT_IN_PROGRESS", message: `The assignment of ${topic.name} was changed by another tool at the same time.` };
+      return {
+        error: "REASSIGNMENT_IN_PROGRESS",
+        message: `The assignment of ${topic.name} was changed by another tool at the same time.`,
+      };
     return { error: "NONE", message: null };
   }
 

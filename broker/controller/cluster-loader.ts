@@ -1,5 +1,5 @@
-import type { Logger } from "../../protocol/base/logger.ts";
 import { type BrokerId, newTopicId, type TopicId } from "../../protocol/base/ids.ts";
+import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { BrokerRecord } from "../../protocol/peer/messages.ts";
 import type { ClusterStore } from "./cluster-store.ts";

@@ -1,5 +1,5 @@
-import type { Config } from "./controller-state.ts";
 import type { ConfigChange } from "./contract.ts";
+import type { Config } from "./controller-state.ts";
 
 /** What the controller must know of the settings of one kind of resource. */
 export interface SettingRules {
@@ -16,7 +16,11 @@ export interface SettingRules {
 export type ChangedConfig = { readonly fault: null; readonly config: Config } | { readonly fault: string };
 
 /** The resource's settings after the change, all operations or none. */
-export function changedConfig(current: Config, change: Pick<ConfigChange, "operations" | "replaceAll">, rules: SettingRules): ChangedConfig {
+export function changedConfig(
+  current: Config,
+  change: Pick<ConfigChange, "operations" | "replaceAll">,
+  rules: SettingRules,
+): ChangedConfig {
   const config: Record<string, string> = change.replaceAll ? {} : { ...current };
   const named = new Set<string>();
   for (const { name, operation, value } of change.operations) {
@@ -30,7 +34,8 @@ export function changedConfig(current: Config, change: Pick<ConfigChange, "opera
       continue;
     }
     if (value === null) return { fault: `The setting ${name} is given no value.` };
-    if (operation !== "set" && !rules.isList(name)) return { fault: `The setting ${name} is not a list: it can be set or deleted, not ${operation}ed.` };
+    if (operation !== "set" && !rules.isList(name))
+      return { fault: `The setting ${name} is not a list: it can be set or deleted, not ${operation}ed.` };
     const wanted = operation === "set" ? value : changedList(config[name] ?? rules.defaultValue(name) ?? "", operation, value);
     const fault = rules.fault(name, wanted);
     if (fault !== null) return { fault };
@@ -40,7 +45,10 @@ export function changedConfig(current: Config, change: Pick<ConfigChange, "opera
 }
 
 /** For a topic's first settings: a null value is an error, as Kafka has it. */
-export function initialConfig(entries: readonly { readonly name: string; readonly value: string | null }[], rules: SettingRules): ChangedConfig {
+export function initialConfig(
+  entries: readonly { readonly name: string; readonly value: string | null }[],
+  rules: SettingRules,
+): ChangedConfig {
   return changedConfig(
     {},
     { operations: entries.map(({ name, value }) => ({ name, value, operation: "set" as const })), replaceAll: true },

@@ -1,14 +1,12 @@
 import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import { sameConfig } from "../cluster/image.ts";
-import type { ClusterStore } from "./cluster-store.ts";
+import type { ClusterStore, ConfigResource } from "./cluster-store.ts";
 import { changedConfig, type SettingRules } from "./config-changes.ts";
 import type { ConfigChange, Verdict } from "./contract.ts";
 import { type Config, withBrokerConfig, withTopic } from "./controller-state.ts";
 import { dirtyTopicConfig, nothingDirty } from "./dirty-set.ts";
 import type { FencedWriter } from "./fenced-writer.ts";
 import type { StateBook } from "./state-book.ts";
-
-export type ConfigResource = ConfigChange["resource"];
 
 export interface ResourceRules {
   readonly topic: SettingRules;
@@ -51,7 +49,7 @@ export class ConfigWriter {
         return { error: "NONE", message: null };
       }
       // changed by another tool meanwhile, or the answer was lost: every operation may be applied to its own result again
-      await this.#writer.reconnected(this.#signal);
+      await this.#writer.barrier(this.#signal);
     }
     throw new CoordinatorUnavailable(`the settings of ${JSON.stringify(resource)} did not settle in ${attemptsMax} attempts`);
   }

@@ -13,6 +13,7 @@ import { ClusterLoader, type EarlierLives } from "./cluster-loader.ts";
 import { ClusterStore } from "./cluster-store.ts";
 import { ConfigNotifications } from "./config-notifications.ts";
 import { ConfigWriter, type ResourceRules } from "./config-writer.ts";
+import type { ConfigChange, Verdict } from "./contract.ts";
 import { offlineKey, type TopicState, withBrokers, withOfflineReplicas, withPartitions, withShuttingDown } from "./controller-state.ts";
 import { dirtyPartitions, nothingDirty } from "./dirty-set.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -62,13 +63,14 @@ export class ControllerTerm {
   readonly #states: StateWriter;
   readonly #loader: ClusterLoader;
   readonly #deleter: TopicDeleter;
+  readonly #configs: ConfigWriter;
   readonly #notifications: ConfigNotifications;
   readonly #store: ClusterStore;
+  readonly #over: (reason: unknown) => void;
   readonly #unwatch: (() => void)[] = [];
   readonly #offline = new Map<BrokerId, { readonly brokerEpoch: number; readonly keys: Set<string> }>();
   #balanceTimer: Timer | null = null;
   readonly admin: AdminOperations;
-  readonly configs: ConfigWriter;
 
   /** `onOver`: the term cannot go on (deposed, or a write whose outcome cannot be told): called once at most, `stop` is the caller's. */
   constructor(term: Term, parts: ControllerParts, onOver: (reason: unknown) => void) {
@@ -79,6 +81,7 @@ export class ControllerTerm {
     };
     this.#parts = parts;
     this.#term = term;
+    this.#over = over;
     this.#queue = new EventQueue({
       waitingMax: requestsWaitingMax,
       onFailure: (key, error) => {
@@ -88,7 +91,7 @@ export class ControllerTerm {
       },
     });
     this.#store = new ClusterStore(coordinator, term.controllerEpoch);
-    this.#writer = new FencedWriter(coordinator, term, this.#store.epochPath);
+    this.#writer = new FencedWriter(coordinator, term, this.#store.epochPath, clock);
     this.#book = new StateBook((dirty) => this.#sender.changed(dirty));
     this.#sender = new UpdateSender(
       { controllerId: brokerId, controllerEpoch: term.controllerEpoch },
@@ -108,8 +111,8 @@ export class ControllerTerm {
     this.#deleter = new TopicDeleter(this.#store, this.#writer, this.#book, signal);
     this.#states = new StateWriter(this.#store, this.#writer, this.#book, signal);
     this.#loader = new ClusterLoader({ store: this.#store, writer: this.#writer, book: this.#book, creator, random, log });
-    this.configs = new ConfigWriter(this.#store, this.#writer, this.#book, rules, signal);
-    this.#notifications = new ConfigNotifications(this.#store, this.#writer, this.configs, log);
+    this.#configs = new ConfigWriter(this.#store, this.#writer, this.#book, rules, signal);
+    this.#notifications = new ConfigNotifications(this.#store, this.#writer, this.#configs, log);
     this.admin = new AdminOperations({
       book: this.#book,
       creator,
@@ -120,8 +123,8 @@ export class ControllerTerm {
     });
   }
 
-  get controllerEpoch(): number {
-    return this.#term.controllerEpoch;
+  get term(): Term {
+    return this.#term;
   }
 
   start(): void {
@@ -138,12 +141,16 @@ export class ControllerTerm {
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
   }
 
-  /** Runs an admin request as one event, then waits (at most `timeoutMs`) until every live broker knows what it changed. */
+  /** Runs a request as one event, then waits (at most `timeoutMs`) until every live broker knows what it changed. Rejects with EventRefused, Deposed, or what went wrong; the term is then over. */
   async request<T>(timeoutMs: number, run: () => Promise<T>): Promise<T> {
     const startedMs = this.#parts.clock.monotonicMs();
     const { answer, changeNumber } = await this.#queue.ask(async () => {
       const before = this.#book.changeNumber;
-      const answer = await run();
+      const answer = await run().catch((error) => {
+        // half of it may be written: the next term reads what there is and completes it
+        this.#over(error);
+        throw error;
+      });
       const after = this.#book.changeNumber;
       return { answer, changeNumber: after === before ? null : after };
     });
@@ -152,8 +159,15 @@ export class ControllerTerm {
     return answer;
   }
 
-  /** After a change of settings, a partition without a leader may find one. */
-  async repairLeaderless(): Promise<void> {
+  /** Changes of settings, one after the other. A partition without a leader may find one under the new ones. */
+  async alterConfigs(changes: readonly ConfigChange[], validateOnly: boolean): Promise<readonly Verdict[]> {
+    const verdicts: Verdict[] = [];
+    for (const change of changes) verdicts.push(await this.#configs.alter(change, validateOnly));
+    if (!validateOnly) await this.#repairLeaderless();
+    return verdicts;
+  }
+
+  async #repairLeaderless(): Promise<void> {
     await this.#states.apply(this.admin.leaderless(), this.#repair);
   }
 
@@ -201,8 +215,9 @@ export class ControllerTerm {
     watched(this.#store.configChangesPath, "configs", () => this.#configsChanged());
     await this.#notifications.begin();
     const earlier = await this.#loader.load();
-    this.#sender.brokersChanged();
+    // before anyone is told: nobody may lead on under the epoch of an earlier life
     await this.#endEarlierLives(earlier);
+    this.#sender.brokersChanged();
     // whoever died meanwhile still leads something, or is in sync
     await this.#states.apply(
       partitionsWhere(this.#book.current, () => true),
@@ -223,7 +238,7 @@ export class ControllerTerm {
     );
     await this.#states.apply(concerned, this.#repair);
     this.#book.commit({ ...this.#book.current, offlineReplicas: new Map() }, null);
-    await this.repairLeaderless();
+    await this.#repairLeaderless();
   }
 
   async #brokersChanged(): Promise<void> {
@@ -245,7 +260,7 @@ export class ControllerTerm {
     }
     this.#book.commit(withBrokers(this.#book.current, registered), { ...nothingDirty, brokers: true });
     this.#sender.brokersChanged();
-    if (arrived.length > 0) await this.repairLeaderless();
+    if (arrived.length > 0) await this.#repairLeaderless();
   }
 
   async #deleteMarked(): Promise<void> {
@@ -258,7 +273,7 @@ export class ControllerTerm {
   async #configsChanged(): Promise<void> {
     const before = this.#book.changeNumber;
     await this.#notifications.takeNew();
-    if (this.#book.changeNumber !== before) await this.repairLeaderless();
+    if (this.#book.changeNumber !== before) await this.#repairLeaderless();
   }
 
   #replicasOffline(id: BrokerId, brokerEpoch: number, replicas: readonly { readonly topicId: string; readonly partition: number }[]): void {
@@ -293,9 +308,7 @@ export class ControllerTerm {
   async #balance(): Promise<void> {
     const { settings } = this.#parts;
     const imbalanced = new Set(
-      [...this.#book.current.brokers.keys()].filter((id) =>
-        isImbalanced(this.#book.current, id, settings.leaderImbalancePerBrokerPercent),
-      ),
+      [...this.#book.current.brokers.keys()].filter((id) => isImbalanced(this.#book.current, id, settings.leaderImbalancePerBrokerPercent)),
     );
     if (imbalanced.size === 0) return;
     await this.#states.apply(

@@ -14,7 +14,13 @@ export interface DirtySet {
   readonly brokers: boolean;
 }
 
-export const nothingDirty: DirtySet = { full: false, partitions: new Map(), deletedTopics: new Map(), brokerConfigs: false, brokers: false };
+export const nothingDirty: DirtySet = {
+  full: false,
+  partitions: new Map(),
+  deletedTopics: new Map(),
+  brokerConfigs: false,
+  brokers: false,
+};
 export const allDirty: DirtySet = { ...nothingDirty, full: true };
 
 export function isClean(dirty: DirtySet): boolean {

@@ -41,11 +41,7 @@ export function electForShutdown({ replicas, isr, canLead }: Candidates, leaving
 }
 
 /** The in-sync set under the leader elected. While nobody leads it stays as it was: every member of it has all there is, and any of them may bring the partition back. */
-export function isrUnder(
-  elected: Elected | null,
-  isr: readonly BrokerId[],
-  isOnline: (id: BrokerId) => boolean,
-): readonly BrokerId[] {
+export function isrUnder(elected: Elected | null, isr: readonly BrokerId[], isOnline: (id: BrokerId) => boolean): readonly BrokerId[] {
   if (elected === null) return isr;
   return elected.unclean ? [elected.leader] : isr.filter((id) => id === elected.leader || isOnline(id));
 }

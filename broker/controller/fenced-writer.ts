@@ -1,4 +1,5 @@
 import { type Coordinator, CoordinatorUnavailable, type WriteOperation, type WriteResult } from "../../coordinator-client/coordinator.ts";
+import { type Clock, sleep } from "../../protocol/base/clock.ts";
 
 /** This broker is not the controller any more: nothing was written, nothing may be. */
 export class Deposed extends Error {
@@ -20,17 +21,22 @@ export type FencedResult = Extract<WriteResult, { readonly kind: "written" | "co
 export const transactionOperationsMax = 200;
 export const transactionBytesMax = 512 * 1024;
 
+const barrierAttemptsMax = 200;
+const barrierPauseMs = 50;
+
 /** Writes as this term's controller: every transaction holds only while nobody raised the controller epoch (I7). */
 export class FencedWriter {
   readonly #coordinator: Coordinator;
   readonly #term: Term;
   readonly #epochPath: string;
+  readonly #clock: Clock;
   #isRevoked = false;
 
-  constructor(coordinator: Coordinator, term: Term, epochPath: string) {
+  constructor(coordinator: Coordinator, term: Term, epochPath: string, clock: Clock) {
     this.#coordinator = coordinator;
     this.#term = term;
     this.#epochPath = epochPath;
+    this.#clock = clock;
   }
 
   /** From here on nothing is begun. */
@@ -64,13 +70,23 @@ export class FencedWriter {
     }
   }
 
-  /** Waits until requests are served again in this same session. */
-  async reconnected(signal: AbortSignal): Promise<void> {
-    this.assertTerm();
-    await this.#coordinator.connected(signal).catch((error) => {
-      throw signal.aborted ? new Deposed("resigned") : new CoordinatorUnavailable(String(error));
-    });
-    this.assertTerm();
+  /**
+   * After a conflict or a lost answer, before reading: resolves in this same session once a transaction (of the epoch check alone) has come through. It comes after every earlier write in the
+   * server's one order of transactions, so a read after it sees what became of them.
+   */
+  async barrier(signal: AbortSignal): Promise<void> {
+    for (let attempt = 0; attempt < barrierAttemptsMax; attempt++) {
+      this.assertTerm();
+      const ended = (cause: unknown) => new Deposed("resigned, or the session ended", { cause });
+      await this.#coordinator.connected(signal).catch((error) => {
+        throw ended(error);
+      });
+      if ((await this.write([])).kind === "written") return;
+      await sleep(this.#clock, barrierPauseMs, signal).catch((error) => {
+        throw ended(error);
+      });
+    }
+    throw new CoordinatorUnavailable(`no transaction came through in ${barrierAttemptsMax} attempts`);
   }
 }
 

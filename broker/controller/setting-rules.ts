@@ -1,5 +1,5 @@
-import { type BrokerConfigLayers, brokerTexts, topicText } from "../runtime/config/resolve.ts";
 import { isBrokerSetting } from "../runtime/config/broker-settings.ts";
+import { type BrokerConfigLayers, brokerTexts, topicText } from "../runtime/config/resolve.ts";
 import { isTopicSetting } from "../runtime/config/topic-setting-definitions.ts";
 import {
   brokerConfigNotAlterable,

@@ -41,10 +41,10 @@ export class StateWriter {
     for (let round = 0; pending.length > 0; round++) {
       if (round >= roundsMax) throw new CoordinatorUnavailable(`${pending.length} partition states did not settle in ${roundsMax} rounds`);
       const changes = decisions(this.#book.current, pending, decide);
-      const transactions = inTransactions(changes, (change) => [this.#store.setState(change, this.#book.current)]);
+      const transactions = inTransactions(changes, (change) => [this.#store.setState(change)]);
       pending = (await pipelined(transactions, transactionsAtOnceMax, (transaction) => this.#write(transaction))).flat();
       if (pending.length === 0) return;
-      await this.#writer.reconnected(this.#signal);
+      await this.#writer.barrier(this.#signal);
       pending = await this.#readAgain(pending);
     }
   }
@@ -55,10 +55,12 @@ export class StateWriter {
     const name = ({ topic, record }: PartitionChange) => ({ topic, partition: record.partition });
     let left = transaction;
     while (left.length > 0) {
-      const result = await this.#writer.write(left.map((change) => this.#store.setState(change, this.#book.current)));
+      const result = await this.#writer.write(left.map((change) => this.#store.setState(change)));
       if (result.kind === "unknown") return [...again, ...left.map(name)];
       if (result.kind === "written") {
-        this.#adopt(left.map(({ topic, record }, index) => ({ topic, record: { ...record, stateVersion: result.results[index]!.version } })));
+        this.#adopt(
+          left.map(({ topic, record }, index) => ({ topic, record: { ...record, stateVersion: result.results[index]!.version } })),
+        );
         return again;
       }
       again.push(...left.slice(result.failedIndex, result.failedIndex + 1).map(name));

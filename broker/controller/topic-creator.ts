@@ -37,7 +37,12 @@ export class TopicCreator {
   /** False: a topic of that name is in the coordinator already. */
   async create(topic: NewTopic): Promise<boolean> {
     if (!(await this.#createNode(topic))) return false;
-    await this.completePartitions({ name: topic.name, id: topic.id, version: 0, config: topic.config, partitions: [] }, topic.assignment, 0, true);
+    await this.completePartitions(
+      { name: topic.name, id: topic.id, version: 0, config: topic.config, partitions: [] },
+      topic.assignment,
+      0,
+      true,
+    );
     return true;
   }
 
@@ -46,7 +51,7 @@ export class TopicCreator {
     const assignment = [...topic.partitions.map(({ replicas }) => replicas), ...added];
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       const result = await this.#writer.write([this.#store.setAssignment(topic, assignment)]);
-      if (result.kind === "unknown") await this.#writer.reconnected(this.#signal);
+      if (result.kind === "unknown") await this.#writer.barrier(this.#signal);
       const stored = result.kind === "written" ? null : await this.#store.readTopic(topic.name);
       // an answer that was lost: the write may be there already, or still come
       const isOurs = stored !== null && stored.version === topic.version + 1 && sameAssignment(stored.assignment, assignment);
@@ -74,9 +79,10 @@ export class TopicCreator {
     let missing = Array.from({ length: assignment.length - from }, (_, index) => from + index);
     let nodes: ReadonlySet<number> = new Set();
     for (let attempt = 0; missing.length > 0; attempt++) {
-      if (attempt >= attemptsMax) throw new CoordinatorUnavailable(`the partitions of ${topic.name} did not settle in ${attemptsMax} attempts`);
+      if (attempt >= attemptsMax)
+        throw new CoordinatorUnavailable(`the partitions of ${topic.name} did not settle in ${attemptsMax} attempts`);
       if (attempt > 0 || !areNew) {
-        await this.#writer.reconnected(this.#signal);
+        await this.#writer.barrier(this.#signal);
         const found = await this.#readThose(topic.name, missing);
         for (const [partition, { state, modifiedZxid }] of found) {
           records.set(partition, { partition, replicas: assignment[partition]!, ...state });
@@ -128,7 +134,7 @@ export class TopicCreator {
         configExists = !configExists;
         continue;
       }
-      if (result.kind === "unknown") await this.#writer.reconnected(this.#signal);
+      if (result.kind === "unknown") await this.#writer.barrier(this.#signal);
       const stored = await this.#store.readTopic(topic.name);
       if (stored?.id === topic.id) return true;
       if (stored !== null) return false;

@@ -29,10 +29,11 @@ export class TopicDeleter {
   async mark(names: readonly string[]): Promise<void> {
     for (const name of names) {
       for (let attempt = 0; ; attempt++) {
-        if (attempt >= attemptsMax) throw new CoordinatorUnavailable(`the deletion of ${name} could not be marked in ${attemptsMax} attempts`);
+        if (attempt >= attemptsMax)
+          throw new CoordinatorUnavailable(`the deletion of ${name} could not be marked in ${attemptsMax} attempts`);
         const result = await this.#writer.write([this.#store.createDeletionMarker(name)]);
         if (result.kind === "written" || (result.kind === "conflict" && result.reason === "node-exists")) break;
-        await this.#writer.reconnected(this.#signal);
+        await this.#writer.barrier(this.#signal);
       }
     }
   }
@@ -53,7 +54,7 @@ export class TopicDeleter {
         const result = await this.#writer.write(transaction);
         if (result.kind === "written") continue;
         isDone = false;
-        await this.#writer.reconnected(this.#signal);
+        await this.#writer.barrier(this.#signal);
         break;
       }
       if (isDone) break;

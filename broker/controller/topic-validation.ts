@@ -32,7 +32,8 @@ export function topicNameFault(name: string): string | null {
   if (name === "") return "The topic's name is empty.";
   if (name === "." || name === "..") return `A topic cannot be called "${name}".`;
   if (name.length > topicNameLengthMax) return `The topic's name has ${name.length} characters; at most ${topicNameLengthMax} are allowed.`;
-  if (!/^[a-zA-Z0-9._-]+$/.test(name)) return `The topic name ${JSON.stringify(name)} may only hold ASCII letters, digits, ".", "_" and "-".`;
+  if (!/^[a-zA-Z0-9._-]+$/.test(name))
+    return `The topic name ${JSON.stringify(name)} may only hold ASCII letters, digits, ".", "_" and "-".`;
   return null;
 }
 
@@ -109,7 +110,10 @@ function checkedAssignment(assignment: readonly Replicas[], replicationFactor: n
       );
     const unknown = replicas.filter((id) => !live.has(id));
     if (unknown.length > 0)
-      return refused("INVALID_REPLICA_ASSIGNMENT", `Entry ${index} of the assignment names brokers that are not alive: ${unknown.join(", ")}.`);
+      return refused(
+        "INVALID_REPLICA_ASSIGNMENT",
+        `Entry ${index} of the assignment names brokers that are not alive: ${unknown.join(", ")}.`,
+      );
   }
   return { error: null, assignment };
 }

@@ -22,7 +22,11 @@ export interface UpdateSenderParts {
 
 export interface UpdateEvents {
   /** A live broker cannot take up these replicas. */
-  replicasOffline(broker: BrokerId, brokerEpoch: number, replicas: readonly { readonly topicId: TopicId; readonly partition: number }[]): void;
+  replicasOffline(
+    broker: BrokerId,
+    brokerEpoch: number,
+    replicas: readonly { readonly topicId: TopicId; readonly partition: number }[],
+  ): void;
   /** A broker knows a newer controller. */
   deposed(): void;
 }

@@ -1,0 +1,233 @@
+import type { Coordinator, WriteOperation } from "../../coordinator-client/coordinator.ts";
+import {
+  type ConfigEntity,
+  decodeConfig,
+  decodeConfigChange,
+  encodeConfig,
+  encodeConfigChange,
+} from "../../coordinator-client/znodes/config.ts";
+import { MalformedZnode } from "../../coordinator-client/znodes/json.ts";
+import { decodePartitionState, encodePartitionState } from "../../coordinator-client/znodes/partition-state.ts";
+import * as paths from "../../coordinator-client/znodes/paths.ts";
+import { decodeTopicAssignment, encodeTopicAssignment } from "../../coordinator-client/znodes/topic-assignment.ts";
+import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
+import type { BrokerRecord, PartitionRecord } from "../../protocol/peer/messages.ts";
+import { brokerRecordOf } from "../cluster/broker-record.ts";
+import type { Replicas } from "./assignment.ts";
+import type { Config, PartitionChange } from "./controller-state.ts";
+import { pipelined } from "./fenced-writer.ts";
+import type { NewTopic } from "./topic-creator.ts";
+
+/** What settings are of. A broker's id null: what holds for every broker. */
+export type ConfigResource = Exclude<ConfigEntity, { kind: "other" }>;
+
+export interface StoredTopic {
+  /** Null: written by a tool that knows no ids. */
+  readonly id: TopicId | null;
+  readonly assignment: readonly Replicas[];
+  readonly version: number;
+}
+
+export interface FoundState {
+  readonly state: Pick<PartitionRecord, "leader" | "leaderEpoch" | "isr" | "leaderRecovering" | "stateVersion">;
+  /** Transaction that wrote it. */
+  readonly modifiedZxid: number;
+}
+
+const readsAtOnceMax = 128;
+
+/** The cluster as the coordinator holds it: reads, and the operations that transactions are made of. Reads reject with CoordinatorUnavailable, and with MalformedZnode: what another tool broke decides over data, so nothing is guessed. */
+export class ClusterStore {
+  readonly #coordinator: Coordinator;
+  readonly #controllerEpoch: number;
+  readonly epochPath = paths.controllerEpochPath;
+  readonly brokerIdsPath = paths.brokerIdsPath;
+  readonly deletionsPath = paths.deletionsPath;
+  readonly configChangesPath = paths.configChangesPath;
+
+  constructor(coordinator: Coordinator, controllerEpoch: number) {
+    this.#coordinator = coordinator;
+    this.#controllerEpoch = controllerEpoch;
+  }
+
+  /** The folders that everything else is put into. They are for ever and empty, so making them needs no fencing. */
+  async ensureFolders(): Promise<void> {
+    for (const path of paths.persistentFolders) await this.#coordinator.ensurePath(path);
+  }
+
+  async brokerIds(): Promise<BrokerId[]> {
+    return (await this.#names(paths.brokerIdsPath)).map(paths.numberedName).filter((id) => id !== null);
+  }
+
+  /** Null: gone since. */
+  async readBroker(id: BrokerId): Promise<BrokerRecord | null> {
+    const node = await this.#coordinator.read(paths.brokerPath(id));
+    return node === null ? null : brokerRecordOf(id, node);
+  }
+
+  topicNames(): Promise<readonly string[]> {
+    return this.#names(paths.topicsPath);
+  }
+
+  async readTopic(name: string): Promise<StoredTopic | null> {
+    const path = paths.topicPath(name);
+    const node = await this.#coordinator.read(path);
+    if (node === null) return null;
+    const { topicId, partitions } = decodeTopicAssignment(path, node.data);
+    return { id: topicId, assignment: partitions, version: node.version };
+  }
+
+  async readState(topic: string, partition: number): Promise<FoundState | null> {
+    const path = paths.partitionStatePath(topic, partition);
+    const node = await this.#coordinator.read(path);
+    if (node === null) return null;
+    const { leader, leaderEpoch, isr, leaderRecovering } = decodePartitionState(path, node.data);
+    return { state: { leader, leaderEpoch, isr, leaderRecovering, stateVersion: node.version }, modifiedZxid: node.modifiedZxid };
+  }
+
+  /** Null: not even the node above them. */
+  async readPartitionNodes(topic: string): Promise<ReadonlySet<number> | null> {
+    const found = await this.#coordinator.children(paths.partitionsPath(topic));
+    return found === null ? null : new Set(found.names.map(Number));
+  }
+
+  async readConfig(resource: ConfigResource): Promise<{ readonly config: Config; readonly version: number } | null> {
+    const path = configPath(resource);
+    const node = await this.#coordinator.read(path);
+    return node === null ? null : { config: decodeConfig(path, node.data), version: node.version };
+  }
+
+  /** Null: the default of all brokers. */
+  async brokerConfigIds(): Promise<(BrokerId | null)[]> {
+    return (await this.#names(paths.brokerConfigsPath))
+      .map((name) => (name === paths.defaultBrokerConfigName ? null : (paths.numberedName(name) ?? "other")))
+      .filter((id) => id !== "other");
+  }
+
+  markedForDeletion(): Promise<readonly string[]> {
+    return this.#names(paths.deletionsPath);
+  }
+
+  configChangeNames(): Promise<readonly string[]> {
+    return this.#names(paths.configChangesPath);
+  }
+
+  /** Null: nothing that concerns us, or gone. */
+  async readConfigChange(name: string): Promise<ConfigResource | "unreadable" | null> {
+    const path = configChangePath(name);
+    const node = await this.#coordinator.read(path);
+    if (node === null) return null;
+    try {
+      const entity = decodeConfigChange(path, node.data);
+      return entity.kind === "other" ? null : entity;
+    } catch (error) {
+      if (error instanceof MalformedZnode) return "unreadable";
+      throw error;
+    }
+  }
+
+  /** Everything of a topic that has to go, leaves first; `last` is one transaction: the topic's node, its settings and the marker. */
+  async deletionOf(topic: string): Promise<{ readonly below: readonly WriteOperation[][]; readonly last: readonly WriteOperation[] }> {
+    const partitionsPath = paths.partitionsPath(topic);
+    const partitions = await this.#coordinator.children(partitionsPath);
+    const below = await pipelined(partitions?.names ?? [], readsAtOnceMax, async (partition) => {
+      const path = `${partitionsPath}/${partition}`;
+      const inside = await this.#coordinator.children(path);
+      return [...(inside?.names ?? []).map((name) => remove(`${path}/${name}`)), remove(path)];
+    });
+    if (partitions !== null) below.push([remove(partitionsPath)]);
+    const ends = [paths.topicPath(topic), configPath({ kind: "topic", name: topic }), paths.topicDeletionPath(topic)];
+    const found = await pipelined(ends, ends.length, (path) => this.#coordinator.read(path));
+    return { below, last: ends.filter((_, index) => found[index] !== null).map(remove) };
+  }
+
+  // Operations
+
+  setState({ topic, record }: PartitionChange): WriteOperation {
+    return {
+      kind: "set",
+      path: paths.partitionStatePath(topic, record.partition),
+      data: encodePartitionState({ ...record, controllerEpoch: this.#controllerEpoch }),
+      version: record.stateVersion,
+    };
+  }
+
+  createTopic(topic: NewTopic, configExists: boolean): { readonly operations: readonly WriteOperation[]; readonly configIndex: number } {
+    const data = encodeConfig(topic.config);
+    const path = configPath({ kind: "topic", name: topic.name });
+    const operations: WriteOperation[] = [
+      create(paths.topicPath(topic.name), encodeAssignment(topic.id, topic.assignment)),
+      create(paths.partitionsPath(topic.name), Buffer.alloc(0)),
+      configExists ? { kind: "set", path, data, version: -1 } : create(path, data),
+    ];
+    return { operations, configIndex: operations.length - 1 };
+  }
+
+  setAssignment(
+    topic: { readonly name: string; readonly id: TopicId; readonly version: number },
+    assignment: readonly (readonly BrokerId[])[],
+  ): WriteOperation {
+    return { kind: "set", path: paths.topicPath(topic.name), data: encodeAssignment(topic.id, assignment), version: topic.version };
+  }
+
+  createPartitionsNode(topic: string): WriteOperation {
+    return create(paths.partitionsPath(topic), Buffer.alloc(0));
+  }
+
+  createPartition(topic: string, record: PartitionRecord, nodeExists: boolean): WriteOperation[] {
+    const { partition } = record;
+    const state = create(
+      paths.partitionStatePath(topic, partition),
+      encodePartitionState({ ...record, controllerEpoch: this.#controllerEpoch }),
+    );
+    return nodeExists ? [state] : [create(paths.partitionPath(topic, partition), Buffer.alloc(0)), state];
+  }
+
+  createDeletionMarker(topic: string): WriteOperation {
+    return create(paths.topicDeletionPath(topic), Buffer.alloc(0));
+  }
+
+  deleteDeletionMarker(topic: string): WriteOperation {
+    return remove(paths.topicDeletionPath(topic));
+  }
+
+  deleteConfigChange(name: string): WriteOperation {
+    return remove(configChangePath(name));
+  }
+
+  /** `version` null: there are no settings yet. */
+  writeConfig(entity: ConfigResource, config: Config, version: number | null): WriteOperation[] {
+    const path = configPath(entity);
+    const data = encodeConfig(config);
+    return [
+      version === null ? create(path, data) : { kind: "set", path, data, version },
+      { kind: "create", path: paths.configChangePrefix, data: encodeConfigChange(entity), mode: "persistent-sequential" },
+    ];
+  }
+
+  async #names(path: string): Promise<readonly string[]> {
+    return (await this.#coordinator.children(path))?.names ?? [];
+  }
+}
+
+/** Partitions are not moved between brokers yet, so none is being added or removed. */
+function encodeAssignment(topicId: TopicId, partitions: readonly Replicas[]): Buffer {
+  return encodeTopicAssignment({ topicId, partitions, addingReplicas: new Map(), removingReplicas: new Map() });
+}
+
+function configPath(resource: ConfigResource): string {
+  return resource.kind === "topic" ? paths.topicConfigPath(resource.name) : paths.brokerConfigPath(resource.id);
+}
+
+function configChangePath(name: string): string {
+  return `${paths.configChangesPath}/${name}`;
+}
+
+function create(path: string, data: Buffer): WriteOperation {
+  return { kind: "create", path, data, mode: "persistent" };
+}
+
+/** Whatever its version: what is deleted is not coming back. */
+function remove(path: string): WriteOperation {
+  return { kind: "delete", path, version: -1 };
+}
