@@ -1,0 +1,46 @@
+import { ConnectionLost, InvalidArgument, KafkaProtocolError, RequestTimedOut } from "../../client/errors.ts";
+import { CommandFailed, explain, UsageError } from "../command-failed.ts";
+
+/**
+ * Runs what a command does with a cluster. `stop` aborts at the first SIGINT or SIGTERM; at the second the process ends at once.
+ * What the client throws becomes one line that says what to do.
+ */
+export async function withCluster<T>(bootstrap: readonly string[], work: (stop: AbortSignal) => Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  const onSignal = () => {
+    if (stop.signal.aborted) process.exit(130);
+    stop.abort();
+  };
+  // the client's timers do not keep the process alive, and between two attempts it has nothing else
+  const alive = setInterval(() => {}, 2 ** 30);
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  try {
+    return await work(stop.signal);
+  } catch (error) {
+    throw forPeople(error, bootstrap);
+  } finally {
+    clearInterval(alive);
+    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+  }
+}
+
+/** The error with a hint where there is one. */
+export function forPeople(error: unknown, bootstrap: readonly string[]): unknown {
+  if (error instanceof ConnectionLost || error instanceof RequestTimedOut)
+    return new CommandFailed(
+      `no answer from ${bootstrap.join(", ")} (${explain(error)}); start a cluster with \`ottla up\`, or name one with --bootstrap`,
+      { cause: error },
+    );
+  if (error instanceof InvalidArgument) return new UsageError(explain(error));
+  const hint = error instanceof KafkaProtocolError ? hints[error.code] : undefined;
+  return hint === undefined ? error : new CommandFailed(`${explain(error)}; ${hint}`, { cause: error });
+}
+
+const hints: Partial<Record<KafkaProtocolError["code"], string>> = {
+  UNKNOWN_TOPIC_OR_PARTITION: "see `ottla topic list`, or make it with `ottla topic create`",
+  TOPIC_ALREADY_EXISTS: "choose another name, or add --if-not-exists",
+  INVALID_REPLICATION_FACTOR: "see `ottla cluster describe` for how many brokers there are",
+  NOT_ENOUGH_REPLICAS: "see `ottla topic describe` for which replicas are missing",
+  LEADER_NOT_AVAILABLE: "see `ottla topic describe` for which replicas are missing",
+  MESSAGE_TOO_LARGE: "raise the topic's max.message.bytes with `ottla topic alter`",
+};

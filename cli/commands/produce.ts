@@ -1,0 +1,55 @@
+import { type Command, Option } from "commander";
+import { type CompressionCodec, compressionCodecs } from "../../protocol/records/batch-header.ts";
+import { Output } from "../output/output.ts";
+import { produce } from "../produce/produce-command.ts";
+import { withCluster } from "./client-session.ts";
+import { type CommonOptions, wholeNumber, withCommonOptions } from "./options.ts";
+
+interface Options extends CommonOptions {
+  readonly keySeparator?: string;
+  readonly keepKey: boolean;
+  readonly file?: string;
+  readonly follow?: string;
+  readonly positionFile?: string;
+  readonly acks: "all" | "0" | "1";
+  readonly codec: CompressionCodec;
+  readonly partition?: number;
+  readonly timeout: number;
+  readonly lineBytesMax: number;
+}
+
+export function registerProduce(program: Command): void {
+  const command = program
+    .command("produce")
+    .description("send lines, a record each: from standard input, a file, or a file that grows")
+    .argument("<topic>")
+    .option("--key-separator <text>", "what ends the key that a line begins with; a line without it has no key")
+    .option("--keep-key", "the value is the whole line, key included", false)
+    .addOption(new Option("--file <path>", "read this file to its end").conflicts("follow"))
+    .option("--follow <path>", "read this file as it grows and is rotated, waiting for it if need be, until Ctrl-C or SIGTERM")
+    .option("--position-file <path>", "remember how far --follow's lines are stored, and go on there the next time")
+    .addOption(new Option("--acks <who>", "when a line counts as stored").choices(["all", "1", "0"]).default("all"))
+    .addOption(new Option("--codec <name>", "compress with").choices(compressionCodecs).default("none"))
+    .option("--partition <number>", "send all lines there", wholeNumber(0, 2 ** 31 - 1))
+    .option("--timeout <seconds>", "give up on a line that is not acknowledged after this long", wholeNumber(1, 86_400), 120)
+    .option("--line-bytes-max <bytes>", "refuse longer lines", wholeNumber(1, 16 * 1024 * 1024), 1_000_000);
+  withCommonOptions(command).action(async (topic: string, options: Options) => {
+    await withCluster(options.bootstrap, (stop) => produce(forProduce(topic, options), new Output(process.stdout), stop));
+  });
+}
+
+function forProduce(topic: string, options: Options) {
+  const { keySeparator = null, file = null, follow = null, positionFile = null, partition = null } = options;
+  const acks = options.acks === "all" ? -1 : options.acks === "1" ? 1 : 0;
+  return {
+    ...options,
+    topic,
+    keySeparator,
+    file,
+    follow,
+    positionFile,
+    partition,
+    acks,
+    deliveryTimeoutMs: options.timeout * 1000,
+  } as const;
+}

@@ -1,0 +1,92 @@
+import { basename, resolve } from "node:path";
+import { parseSegmentFileName } from "../../broker/log/file-names.ts";
+import type { FileSystem } from "../../broker/runtime/files.ts";
+import { CommandFailed, explain, UsageError } from "../command-failed.ts";
+import type { Output } from "../output/output.ts";
+import { dumpOffsetIndex, dumpTimeIndex } from "./dump-index.ts";
+import type { DumpItem } from "./dump-item.ts";
+import { dumpSegment, type SegmentDumpOptions } from "./dump-segment.ts";
+import { dumpLeaderEpochs, dumpMetaProperties, dumpOffsets, dumpPartitionMetadata } from "./dump-text.ts";
+
+export interface LogDumpOptions extends SegmentDumpOptions {
+  readonly json: boolean;
+}
+
+const textBytesMax = 64 * 1024 * 1024;
+const writeTogetherBytes = 64 * 1024;
+
+/** Prints what is in each file; rejects with CommandFailed when any is damaged, after all were printed. */
+export async function dumpFiles(paths: readonly string[], options: LogDumpOptions, files: FileSystem, output: Output): Promise<void> {
+  for (const path of paths) kindOf(path); // a wrong name is told before anything is printed
+  const damages: string[] = [];
+  for (const path of paths) {
+    if (!options.json && paths.length > 1) await output.line(`${path}:`);
+    let together = "";
+    try {
+      for await (const item of itemsOf(path, options, files)) {
+        if (item.kind === "damage") damages.push(`${path} is damaged at ${item.where}: ${item.reason}`);
+        together += options.json ? `${asJson(path, item)}\n` : `${asText(item)}\n`;
+        if (together.length >= writeTogetherBytes) {
+          await output.write(together);
+          together = "";
+        }
+        if (output.closed.aborted) return;
+      }
+    } catch (error) {
+      await output.write(together);
+      throw new CommandFailed(`${path} cannot be read: ${explain(error)}`, { cause: error });
+    }
+    await output.write(together);
+  }
+  const [first, ...others] = damages;
+  if (first !== undefined) throw new CommandFailed(others.length === 0 ? first : `${first} (and ${others.length} more places)`);
+}
+
+function asText(item: DumpItem): string {
+  return item.kind === "damage" ? `DAMAGED at ${item.where}: ${item.reason}` : item.line;
+}
+
+function asJson(file: string, item: DumpItem): string {
+  const fields = item.kind === "damage" ? { where: item.where, reason: item.reason } : item.json;
+  return JSON.stringify({ file, kind: item.kind, ...fields });
+}
+
+type Kind = "log" | "index" | "timeindex" | "leader-epochs" | "offsets" | "partition-metadata" | "meta-properties";
+
+function kindOf(path: string): Kind {
+  const name = basename(path);
+  const segment = parseSegmentFileName(name);
+  if (segment !== null) return segment.kind;
+  if (name.endsWith(".log")) return "log";
+  if (name === "leader-epoch-checkpoint") return "leader-epochs";
+  if (name.endsWith("-offset-checkpoint")) return "offsets";
+  if (name === "partition.metadata") return "partition-metadata";
+  if (name === "meta.properties") return "meta-properties";
+  const hint = /\.(index|timeindex)$/.test(name)
+    ? "an index needs its segment's name, 20 digits, for its first offset"
+    : "not a file of a log directory";
+  throw new UsageError(`${path}: ${hint}; .log, .index, .timeindex, *-checkpoint, partition.metadata and meta.properties are`);
+}
+
+async function* itemsOf(path: string, options: LogDumpOptions, files: FileSystem): AsyncGenerator<DumpItem> {
+  const kind = kindOf(path);
+  const absolute = resolve(path);
+  if (kind === "log" || kind === "index" || kind === "timeindex") {
+    const file = await files.open(absolute, "read");
+    const baseOffset = parseSegmentFileName(basename(path))?.baseOffset ?? 0;
+    try {
+      if (kind === "log") yield* dumpSegment(file, options);
+      else yield* kind === "index" ? dumpOffsetIndex(file, baseOffset) : dumpTimeIndex(file, baseOffset);
+    } finally {
+      await file.close();
+    }
+    return;
+  }
+  const sizeInBytes = await files.size(absolute);
+  if (sizeInBytes > textBytesMax) throw new CommandFailed(`${sizeInBytes} bytes are too many for such a file`);
+  const content = await files.readFile(absolute);
+  if (kind === "leader-epochs") yield* dumpLeaderEpochs(content);
+  else if (kind === "offsets") yield* dumpOffsets(content);
+  else if (kind === "partition-metadata") yield* dumpPartitionMetadata(content);
+  else yield* dumpMetaProperties(content, path);
+}

@@ -1,0 +1,216 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Writable } from "node:stream";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { nodeFileSystem } from "../../../broker/runtime/node-files.ts";
+import { dumpFiles } from "../../../cli/log-dump/dump-files.ts";
+import { Output } from "../../../cli/output/output.ts";
+import { compressRecords } from "../../../protocol/records/compression.ts";
+import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
+import { threeRecords } from "../records/samples.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "ottla-dump-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+interface Dumped {
+  readonly items: Record<string, unknown>[];
+  readonly text: string;
+  readonly failure: string | null;
+}
+
+async function dump(name: string, content: Buffer | string, options = { records: true, values: true }): Promise<Dumped> {
+  const path = join(folder, name);
+  await writeFile(path, content);
+  const run = async (json: boolean) => {
+    let text = "";
+    const sink = new Writable({
+      write(chunk, _encoding, done) {
+        text += String(chunk);
+        done();
+      },
+    });
+    const failure = await dumpFiles([path], { ...options, json }, nodeFileSystem(), new Output(sink)).then(
+      () => null,
+      (error: Error) => error.message.replace(`${folder}/`, ""),
+    );
+    return { text, failure };
+  };
+  const { text, failure } = await run(false);
+  const json = await run(true);
+  expect(json.failure).toBe(failure);
+  const items = json.text
+    .trimEnd()
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => {
+      const { file, ...item } = JSON.parse(line);
+      expect(file).toBe(path);
+      return item;
+    });
+  return { items, text, failure };
+}
+
+const batch = (baseOffset: number, codec: "none" | "zstd" = "none") =>
+  encodeBatch(threeRecords, { baseOffset, leaderEpoch: 7, codec, compress: compressRecords });
+
+const segment = "00000000000000000100.log";
+
+describe("a segment", () => {
+  test("shows its batches and records", async () => {
+    const [first, second] = [batch(100), batch(110, "zstd")];
+    const { items, text, failure } = await dump(segment, Buffer.concat([first, second]));
+    expect(failure).toBeNull();
+    expect(items.map(({ kind }) => kind)).toEqual([
+      "batch",
+      "record",
+      "record",
+      "record",
+      "batch",
+      "record",
+      "record",
+      "record",
+      "summary",
+    ]);
+    expect(items[0]).toMatchObject({ position: 0, baseOffset: 100, lastOffset: 102, leaderEpoch: 7, codec: "none", crcValid: true });
+    expect(items[4]).toMatchObject({ position: first.length, sizeInBytes: second.length, baseOffset: 110, codec: "zstd", crcValid: true });
+    expect(items[5]).toMatchObject({ offset: 110, key: "k1", value: "first value", keyBytes: 2, valueBytes: 11 });
+    expect(items[7]).toMatchObject({ offset: 112, value: null, valueBytes: null, headerValues: [{ key: "none", value: null }] });
+    expect(items.at(-1)).toMatchObject({ batches: 2, records: 6, damaged: 0 });
+    expect(text).toContain("position 0  offsets 100-102  records 3  epoch 7  codec none");
+    expect(text).toContain('key "k1"  value "first value"');
+  });
+
+  test("shows batches alone unless asked for more", async () => {
+    const { items } = await dump(segment, batch(100), { records: false, values: false });
+    expect(items.map(({ kind }) => kind)).toEqual(["batch", "summary"]);
+  });
+
+  test("tells where a batch is damaged and goes on behind it", async () => {
+    const [first, second] = [batch(100), batch(110)];
+    const bytes = Buffer.concat([first, second, batch(120)]);
+    bytes[first.length + 70] = (bytes[first.length + 70] as number) ^ 1;
+    const { items, text, failure } = await dump(segment, bytes, { records: false, values: false });
+    expect(failure).toBe(`${segment} is damaged at position ${first.length}: CRC-32C does not match the batch`);
+    expect(items.map(({ crcValid }) => crcValid)).toEqual([true, false, undefined, true, undefined]);
+    expect(text).toContain(`DAMAGED at position ${first.length}`);
+  });
+
+  test("tells where it was cut, wherever that was", async () => {
+    const [first, second] = [batch(100), batch(110)];
+    const whole = Buffer.concat([first, second]);
+    for (let cut = first.length + 1; cut < whole.length; cut += 7) {
+      const { items, failure } = await dump(segment, whole.subarray(0, cut));
+      expect(failure).toContain(`damaged at position ${first.length}: `);
+      expect(items.filter(({ kind }) => kind === "batch")).toHaveLength(1);
+    }
+  });
+
+  test("checks batches larger than what it reads at once", async () => {
+    const value = Buffer.alloc(700_000, "large ");
+    const bytes = encodeBatch([{ key: null, value, timestampMs: 1 }], { baseOffset: 100, leaderEpoch: 7 });
+    expect((await dump(segment, bytes, { records: false, values: false })).failure).toBeNull();
+    bytes[600_000] = 0;
+    expect((await dump(segment, bytes, { records: false, values: false })).failure).toContain("CRC-32C");
+  });
+
+  test("tells of offsets that go back", async () => {
+    const { failure } = await dump(segment, Buffer.concat([batch(100), batch(101)]));
+    expect(failure).toContain("offset 101 after 102");
+  });
+
+  test("whatever the bytes are, it ends", async () => {
+    const noise = Buffer.alloc(3000);
+    for (let i = 0; i < noise.length; i++) noise[i] = (i * 7919) % 251;
+    expect((await dump(segment, noise)).failure).toContain("damaged at position 0");
+    expect((await dump(segment, Buffer.alloc(500))).failure).toContain("zeros");
+    expect((await dump(segment, "")).failure).toBeNull();
+  });
+});
+
+function int32s(...values: number[]): Buffer {
+  const bytes = Buffer.alloc(values.length * 4);
+  values.forEach((value, i) => {
+    bytes.writeInt32BE(value, i * 4);
+  });
+  return bytes;
+}
+
+describe("an index", () => {
+  test("shows its entries, by the base offset in its name", async () => {
+    const { items, failure } = await dump("00000000000000000100.index", int32s(5, 4096, 9, 8192));
+    expect(failure).toBeNull();
+    expect(items).toEqual([
+      { kind: "entry", offset: 105, position: 4096 },
+      { kind: "entry", offset: 109, position: 8192 },
+    ]);
+  });
+
+  test("by time shows which offset has a time", async () => {
+    const { items } = await dump("00000000000000000100.timeindex", int32s(0, 1700, 3, 0, 1800, 9));
+    expect(items).toEqual([
+      { kind: "entry", timestampMs: 1700, offset: 103 },
+      { kind: "entry", timestampMs: 1800, offset: 109 },
+    ]);
+  });
+
+  test("made at its full size ends at its zeros", async () => {
+    const { items, failure } = await dump("00000000000000000000.index", int32s(5, 4096, 0, 0, 0, 0));
+    expect(failure).toBeNull();
+    expect(items.at(-1)).toEqual({ kind: "entry", unusedBytes: 16 });
+  });
+
+  test("that goes back, or ends amid an entry, is damaged there", async () => {
+    expect((await dump("00000000000000000000.index", int32s(5, 4096, 4, 8192))).failure).toContain("damaged at position 8");
+    expect((await dump("00000000000000000000.index", int32s(5, 4096, 9))).failure).toContain("damaged at position 8");
+  });
+
+  test("under another name cannot be read", async () => {
+    expect((await dump("copy.index", int32s(5, 4096))).failure).toContain("needs its segment's name");
+  });
+});
+
+describe("a small file", () => {
+  test("of epochs", async () => {
+    const { items, failure } = await dump("leader-epoch-checkpoint", "0\n2\n0 0\n3 77\n");
+    expect(failure).toBeNull();
+    expect(items).toEqual([
+      { kind: "entry", epoch: 0, startOffset: 0 },
+      { kind: "entry", epoch: 3, startOffset: 77 },
+    ]);
+    expect((await dump("leader-epoch-checkpoint", "0\n2\n3 77\n2 80\n")).failure).toContain("line 4");
+  });
+
+  test("of offsets", async () => {
+    const { items } = await dump("replication-offset-checkpoint", "0\n1\nmy-topic 4 99\n");
+    expect(items).toEqual([{ kind: "entry", topic: "my-topic", partition: 4, offset: 99 }]);
+    expect((await dump("replication-offset-checkpoint", "0\n2\nt 0 1\n")).failure).toContain("2 entries are announced, 1 are there");
+    expect((await dump("replication-offset-checkpoint", "0\n1\nt zero 1\n")).failure).toContain("line 3");
+    expect((await dump("recovery-point-offset-checkpoint", "1\n0\n")).failure).toContain("line 1");
+    expect((await dump("log-start-offset-checkpoint", "")).failure).toContain("empty");
+  });
+
+  test("of identities", async () => {
+    const { items } = await dump("partition.metadata", "version: 0\ntopic_id: abcdefghijklmnopqrstuv");
+    expect(items).toEqual([{ kind: "entry", topicId: "abcdefghijklmnopqrstuv" }]);
+    expect((await dump("partition.metadata", "version: 9")).failure).toContain("damaged");
+    const meta = await dump("meta.properties", "version=0\nbroker.id=3\ncluster.id=abc\n");
+    expect(meta.items).toEqual([{ kind: "entry", brokerId: 3, clusterId: "abc", directoryId: null }]);
+    expect((await dump("meta.properties", "broker.id=3\n")).failure).toContain("has no version");
+  });
+
+  test("of another kind is refused", async () => {
+    expect((await dump("notes.txt", "")).failure).toContain("not a file of a log directory");
+  });
+});
+
+test("a file that is not there is told with its name", async () => {
+  const output = new Output(new Writable());
+  const options = { records: false, values: false, json: false };
+  await expect(dumpFiles([join(folder, "00000000000000000000.log")], options, nodeFileSystem(), output)).rejects.toThrow(
+    /cannot be read.*ENOENT/,
+  );
+});

@@ -1,0 +1,108 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { AcknowledgedPosition } from "../../../cli/produce/acknowledged-position.ts";
+import type { LineSource } from "../../../cli/produce/line-source.ts";
+import { type LineProducer, shipLines } from "../../../cli/produce/ship-lines.ts";
+import { nodeClock } from "../../../protocol/node/node-clock.ts";
+
+const format = { keySeparator: Buffer.from(" "), keepKey: true };
+const options = { topic: "t", partition: null, format, onProgress: () => {}, onFailure: () => {} };
+
+interface Sent {
+  readonly key: string | undefined;
+  readonly value: string;
+  readonly acknowledge: (attempts?: number) => void;
+  readonly fail: (error: Error) => void;
+}
+
+/** A producer that answers when the test says so, or at once. */
+class HeldProducer implements LineProducer {
+  readonly sent: Sent[] = [];
+  readonly #atOnce: boolean;
+
+  constructor({ atOnce }: { readonly atOnce: boolean }) {
+    this.#atOnce = atOnce;
+  }
+
+  send({ key, value }: { readonly key: Buffer | null; readonly value: Buffer }): Promise<{ readonly attempts: number }> {
+    return new Promise((resolve, fail) => {
+      const acknowledge = (attempts = 1) => resolve({ attempts });
+      this.sent.push({ key: key?.toString(), value: value.toString(), acknowledge, fail });
+      if (this.#atOnce) acknowledge();
+    });
+  }
+
+  async flush(): Promise<void> {}
+}
+
+/** Lines of 100 bytes each, and how many batches of them were asked for. */
+function source(batches: number, linesPerBatch: number) {
+  const state = { asked: 0, stored: new AcknowledgedPosition() };
+  const lines: LineSource = {
+    async *batches() {
+      for (let batch = 0; batch < batches; batch++) {
+        state.asked++;
+        yield {
+          stored: state.stored,
+          lines: Array.from({ length: linesPerBatch }, (_, i) => {
+            const line = batch * linesPerBatch + i;
+            return { bytes: Buffer.from(`${line} ${"x".repeat(98)}`.slice(0, 99)), endPosition: (line + 1) * 100 };
+          }),
+        };
+      }
+    },
+  };
+  return { lines, state };
+}
+
+test("every line is sent in order, with its key, and counted", async () => {
+  const producer = new HeldProducer({ atOnce: true });
+  const { lines, state } = source(3, 2);
+  const report = await shipLines(lines, producer, options, nodeClock);
+  expect(producer.sent.map(({ key }) => key)).toEqual(["0", "1", "2", "3", "4", "5"]);
+  expect(producer.sent[5]?.value).toBe(`5 ${"x".repeat(97)}`);
+  expect(report).toMatchObject({ lines: 6, acknowledged: 6, failed: 0, retried: 0, bytes: 6 * 99, failure: null });
+  expect(state.stored.position).toBe(600);
+});
+
+test("it reads no further ahead than the producer takes", async () => {
+  const producer = new HeldProducer({ atOnce: false });
+  const { lines, state } = source(40, 2500);
+  const shipped = shipLines(lines, producer, options, nodeClock);
+  await sleep(50); // all that it does without an acknowledgement
+  expect(producer.sent).toHaveLength(50_000);
+  expect(state.asked).toBe(21);
+  let next = 0;
+  const pump = setInterval(() => {
+    for (; next < producer.sent.length; next++) producer.sent[next]?.acknowledge();
+  });
+  expect(await shipped).toMatchObject({ lines: 100_000, acknowledged: 100_000 });
+  clearInterval(pump);
+});
+
+test("lines that were sent more than once are counted", async () => {
+  const producer = new HeldProducer({ atOnce: false });
+  const shipped = shipLines(source(1, 3).lines, producer, options, nodeClock);
+  await sleep(5);
+  for (const [index, { acknowledge }] of producer.sent.entries()) acknowledge(index + 1);
+  expect(await shipped).toMatchObject({ acknowledged: 3, retried: 2 });
+});
+
+test("a failed line ends the reading, and no position moves past it", async () => {
+  const producer = new HeldProducer({ atOnce: false });
+  const { lines, state } = source(100, 1000);
+  let told = 0;
+  const shipped = shipLines(lines, producer, { ...options, onFailure: () => told++ }, nodeClock);
+  await sleep(50);
+  const sentBefore = producer.sent.length;
+  for (const [index, { acknowledge, fail }] of producer.sent.entries()) {
+    if (index === 7 || index === 9) fail(new Error(`line ${index} too late`));
+    else acknowledge();
+  }
+  const report = await shipped;
+  expect(producer.sent).toHaveLength(sentBefore);
+  expect(report).toMatchObject({ lines: sentBefore, acknowledged: sentBefore - 2, failed: 2 });
+  expect(report.failure?.message).toBe("line 7 too late");
+  expect(told).toBe(1);
+  expect(state.stored.position).toBe(700);
+});
