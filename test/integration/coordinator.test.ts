@@ -3,6 +3,8 @@ import type { Coordinator } from "../../coordinator-client/coordinator.ts";
 import { sleep } from "../../protocol/base/clock.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import { nodeClock } from "../../protocol/node/node-clock.ts";
+import type { CoordinatorHarness } from "../support/coordinator-harness.ts";
+import { coordinatorRolesSuite } from "../support/coordinator-roles-suite.ts";
 import { coordinatorSuite } from "../support/coordinator-suite.ts";
 import { ProxiedCoordinator } from "../support/proxied-coordinator.ts";
 import { waitUntil } from "../support/wait-until.ts";
@@ -19,7 +21,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-coordinatorSuite("the coordinator on a real ZooKeeper", async () => {
+async function realHarness(): Promise<CoordinatorHarness> {
   const base = `/test-${++testsRun}`;
   const opened: ProxiedCoordinator[] = [];
   const proxied = (coordinator: Coordinator): ProxiedCoordinator => {
@@ -44,4 +46,7 @@ coordinatorSuite("the coordinator on a real ZooKeeper", async () => {
       await Promise.all(opened.map((one) => one.dispose()));
     },
   };
-});
+}
+
+coordinatorSuite("the coordinator on a real ZooKeeper", realHarness);
+coordinatorRolesSuite("brokers on a real ZooKeeper", realHarness);

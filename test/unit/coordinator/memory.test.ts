@@ -6,6 +6,7 @@ import { invariant } from "../../../protocol/base/invariant.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { CoordinatorHarness } from "../../support/coordinator-harness.ts";
+import { coordinatorRolesSuite } from "../../support/coordinator-roles-suite.ts";
 import { coordinatorSuite } from "../../support/coordinator-suite.ts";
 import { DrivenClock } from "./driven-clock.ts";
 
@@ -58,6 +59,7 @@ async function memoryHarness(): Promise<MemoryHarness> {
 }
 
 coordinatorSuite("the coordinator in memory", memoryHarness);
+coordinatorRolesSuite("brokers on the coordinator in memory", memoryHarness);
 
 describe("faults of the coordinator in memory", () => {
   const withHarness = (body: (harness: MemoryHarness) => Promise<void>) => async () => {

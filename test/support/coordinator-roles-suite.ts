@@ -1,0 +1,172 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { readClusterId, readOrCreateClusterId } from "../../coordinator-client/cluster-id.ts";
+import { type Coordinator, CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
+import { electController, resignController } from "../../coordinator-client/election.ts";
+import { readMany } from "../../coordinator-client/read-many.ts";
+import { BrokerIdTaken, registerBroker } from "../../coordinator-client/registration.ts";
+import { type BrokerRegistration, decodeBrokerRegistration } from "../../coordinator-client/znodes/broker-registration.ts";
+import { brokerPath, clusterIdPath, controllerEpochPath, controllerPath } from "../../coordinator-client/znodes/paths.ts";
+import { seededRandom } from "../../protocol/base/random.ts";
+import { type CoordinatorHarness, create, set, textAt } from "./coordinator-harness.ts";
+
+const registration = (incarnation: string, port = 9092): BrokerRegistration & { readonly incarnation: string } => ({
+  endpoints: [{ listener: "PLAINTEXT", securityProtocol: "PLAINTEXT", host: "127.0.0.1", port }],
+  rack: null,
+  incarnation,
+  peer: { host: "127.0.0.1", port: port + 1 },
+  timestampMs: 1_700_000_000_000,
+});
+
+const elect = (coordinator: Coordinator, brokerId: number) => electController({ coordinator, brokerId, nowMs: 1_700_000_000_000 });
+
+/** What brokers make of any coordinator: registration, the controller's election, the cluster's id. */
+export function coordinatorRolesSuite(name: string, newHarness: () => Promise<CoordinatorHarness>): void {
+  describe(name, () => {
+    let harness: CoordinatorHarness;
+    beforeEach(async () => {
+      harness = await newHarness();
+    });
+    afterEach(async () => {
+      await harness.dispose();
+    });
+    const connect = async (): Promise<Coordinator> => {
+      const coordinator = await harness.open();
+      await coordinator.connected();
+      return coordinator;
+    };
+
+    describe("the controller's election", () => {
+      test("has one winner, and each term a higher epoch", async () => {
+        const [one, two] = [await connect(), await connect()];
+        const first = await elect(one, 1);
+        expect(first).toEqual({ kind: "won", controllerEpoch: 1, epochVersion: 1, sessionNumber: 1 });
+        expect(await elect(two, 2)).toEqual({ kind: "lost", holder: 1 });
+        expect(await textAt(one, controllerEpochPath)).toBe("1");
+        expect(JSON.parse((await textAt(two, controllerPath)) ?? "")).toEqual({ version: 1, brokerid: 1, timestamp: "1700000000000" });
+        await one.close();
+        expect(await elect(two, 2)).toEqual({ kind: "won", controllerEpoch: 2, epochVersion: 2, sessionNumber: 1 });
+      });
+
+      test("has one winner when many run at once", async () => {
+        const candidates = await Promise.all(Array.from({ length: 5 }, connect));
+        const results = await Promise.all(candidates.map((candidate, i) => elect(candidate, i)));
+        const winner = results.findIndex(({ kind }) => kind === "won");
+        expect(results.map(({ kind }) => kind).filter((kind) => kind === "won")).toHaveLength(1);
+        expect(results.filter(({ kind }) => kind === "lost")).toEqual(Array(4).fill({ kind: "lost", holder: winner }));
+        expect(await textAt(candidates[0] as Coordinator, controllerEpochPath)).toBe("1");
+      });
+
+      test.each([{ done: true }, { done: false }])("after a lost answer finds out who won (done: $done)", async ({ done }) => {
+        const zk = await connect();
+        await zk.write([create(controllerEpochPath, "4")]);
+        harness.loseNextAnswer(zk, { done });
+        expect(await elect(zk, 1)).toMatchObject({ kind: "unknown", error: expect.any(CoordinatorUnavailable) });
+        await zk.connected();
+        expect(await elect(zk, 1)).toEqual({ kind: "won", controllerEpoch: 5, epochVersion: 1, sessionNumber: 1 });
+        expect(await textAt(zk, controllerEpochPath)).toBe("5");
+      });
+
+      test("a term's writes fail once another has begun, and it cannot resign for the other", async () => {
+        const [one, two] = [await connect(), await connect()];
+        const first = await elect(one, 1);
+        if (first.kind !== "won") throw new Error(first.kind);
+        await harness.expire(one);
+        await harness.until("the end of the first term", async () => (await two.read(controllerPath)) === null);
+        expect((await elect(two, 2)).kind).toBe("won");
+        await harness.until("a new session", () => one.sessionNumber === 2 && one.state === "connected");
+        const fenced = await one.write([{ kind: "check", path: controllerEpochPath, version: first.epochVersion }, create("/x")]);
+        expect(fenced).toEqual({ kind: "conflict", failedIndex: 0, reason: "bad-version" });
+        expect((await resignController(one, first)).kind).toBe("conflict");
+        expect(await elect(one, 1)).toEqual({ kind: "lost", holder: 2 });
+      });
+
+      test("whoever resigns makes way at once", async () => {
+        const [one, two] = [await connect(), await connect()];
+        const first = await elect(one, 1);
+        if (first.kind !== "won") throw new Error(first.kind);
+        expect((await resignController(one, first)).kind).toBe("written");
+        expect(await elect(two, 2)).toMatchObject({ kind: "won", controllerEpoch: 2 });
+      });
+
+      test("of the holder itself gives the same term again; a broken epoch is an error that names the node", async () => {
+        const zk = await connect();
+        const first = await elect(zk, 1);
+        expect(await elect(zk, 1)).toEqual(first);
+        await zk.write([{ kind: "delete", path: controllerPath, version: -1 }, set(controllerEpochPath, "many", -1)]);
+        await expect(elect(zk, 1)).rejects.toThrow(/\/controller_epoch is malformed/);
+      });
+    });
+
+    describe("a broker's registration", () => {
+      test("is readable by all, and its epoch rises with each life", async () => {
+        const [zk, other] = [await connect(), await connect()];
+        const { brokerEpoch, sessionNumber } = await registerBroker(zk, 7, registration("dir-a"));
+        expect(sessionNumber).toBe(1);
+        const node = await other.read(brokerPath(7));
+        expect(node?.createdZxid).toBe(brokerEpoch);
+        expect(decodeBrokerRegistration(brokerPath(7), node?.data ?? Buffer.alloc(0))).toEqual(registration("dir-a"));
+        await zk.close();
+        const again = await connect();
+        expect((await registerBroker(again, 7, registration("dir-a"))).brokerEpoch).toBeGreaterThan(brokerEpoch);
+      });
+
+      test("left by an earlier life of the same directory is replaced at once", async () => {
+        const [earlier, now] = [await connect(), await connect()];
+        const { brokerEpoch } = await registerBroker(earlier, 7, registration("dir-a"));
+        const result = await registerBroker(now, 7, registration("dir-a"));
+        expect(result.brokerEpoch).toBeGreaterThan(brokerEpoch);
+        expect(await now.read(brokerPath(7))).toMatchObject({ ownedByUs: true });
+        expect(await earlier.read(brokerPath(7))).toMatchObject({ ownedByUs: false });
+      });
+
+      test("of another directory with the same id is an error that says where it is", async () => {
+        const [holder, late] = [await connect(), await connect()];
+        await registerBroker(holder, 7, registration("dir-a", 19_092));
+        const refused = registerBroker(late, 7, registration("dir-b"));
+        await expect(refused).rejects.toThrow(BrokerIdTaken);
+        await expect(refused).rejects.toThrow(/broker id 7 .*127\.0\.0\.1:19092/);
+        expect(await holder.read(brokerPath(7))).toMatchObject({ ownedByUs: true });
+      });
+
+      test("whose answer is lost is found to be ours", async () => {
+        const zk = await connect();
+        await registerBroker(zk, 6, registration("dir-b")); // so that the folder is there
+        harness.loseNextAnswer(zk, { done: true });
+        await expect(registerBroker(zk, 7, registration("dir-a"))).rejects.toThrow(CoordinatorUnavailable);
+        await zk.connected();
+        const node = await zk.read(brokerPath(7));
+        expect((await registerBroker(zk, 7, registration("dir-a"))).brokerEpoch).toBe(node?.createdZxid);
+      });
+    });
+
+    test("the cluster's id is made once, though many ask at once", async () => {
+      const askers = await Promise.all(Array.from({ length: 4 }, connect));
+      const asker = askers[0] as Coordinator;
+      expect(await readClusterId(asker)).toBeNull();
+      const ids = await Promise.all(askers.map((zk, seed) => readOrCreateClusterId(zk, seededRandom(seed))));
+      expect(new Set(ids).size).toBe(1);
+      expect(ids[0]).toMatch(/^[A-Za-z0-9_-]{22}$/);
+      expect(JSON.parse((await textAt(asker, clusterIdPath)) ?? "")).toEqual({ version: "1", id: ids[0] });
+    });
+
+    test("many nodes are read in order, missing ones as null, more of them than may be under way at once", async () => {
+      const zk = await harness.open({ requestsMax: 150 });
+      await zk.connected();
+      const paths = Array.from({ length: 500 }, (_, i) => `/n${i}`);
+      for (let from = 0; from < 500; from += 100) {
+        await zk.write(
+          paths
+            .slice(from, from + 100)
+            .filter((_, i) => i % 10 !== 0)
+            .map((path) => create(path, path)),
+        );
+      }
+      const nodes = await readMany(zk, paths);
+      expect(nodes.map((node) => node?.data.toString() ?? null)).toEqual(paths.map((path, i) => (i % 10 === 0 ? null : path)));
+      expect(await readMany(zk, [])).toEqual([]);
+      const reads = readMany(zk, paths);
+      harness.breakLink(zk);
+      await expect(reads).rejects.toThrow(CoordinatorUnavailable);
+    });
+  });
+}
