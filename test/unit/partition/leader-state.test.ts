@@ -32,7 +32,7 @@ function leader(start: Partial<LeaderStart> = {}): LeaderState {
   });
 }
 
-function after(state: LeaderState, ...events: LeaderEvent[]): LeaderState {
+function run(state: LeaderState, ...events: LeaderEvent[]): LeaderState {
   return events.reduce(advance, state);
 }
 
@@ -51,22 +51,22 @@ const inForce = (isr: readonly number[], stateVersion: number): LeaderEvent => (
 
 describe("the high watermark", () => {
   test("follows the slowest in-sync replica", () => {
-    let state = after(leader(), ...wrote(10), fetched(2, 10, 5));
+    let state = run(leader(), ...wrote(10), fetched(2, 10, 5));
     strictEqual(state.highWatermark, 0, "replica 3 has fetched nothing");
-    state = after(state, fetched(3, 7, 6));
+    state = run(state, fetched(3, 7, 6));
     strictEqual(state.highWatermark, 7);
   });
 
   test("counts our own log only as far as it is written", () => {
-    const state = after(leader({ isr: [1] }), { kind: "appended", logEndOffset: 9 }, { kind: "written", writtenEndOffset: 4 });
+    const state = run(leader({ isr: [1] }), { kind: "appended", logEndOffset: 9 }, { kind: "written", writtenEndOffset: 4 });
     strictEqual(state.highWatermark, 4);
   });
 
   test("of a new leader waits until the followers' ends are known", () => {
     const start = { logEndOffset: 20, writtenEndOffset: 20, highWatermark: 12 };
-    const state = after(leader(start), fetched(2, 20, 1));
+    const state = run(leader(start), fetched(2, 20, 1));
     strictEqual(state.highWatermark, 12);
-    strictEqual(after(state, fetched(3, 18, 1)).highWatermark, 18);
+    strictEqual(run(state, fetched(3, 18, 1)).highWatermark, 18);
   });
 
   test("of a lone leader is its written end at once", () => {
@@ -74,43 +74,43 @@ describe("the high watermark", () => {
   });
 
   test("does not move for a fetch from an earlier life of the follower", () => {
-    let state = after(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 4, 1, { brokerEpoch: 200, registeredEpoch: 200 }));
-    state = after(state, fetched(2, 10, 2, { brokerEpoch: 150, registeredEpoch: 200 }));
+    let state = run(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 4, 1, { brokerEpoch: 200, registeredEpoch: 200 }));
+    state = run(state, fetched(2, 10, 2, { brokerEpoch: 150, registeredEpoch: 200 }));
     strictEqual(state.highWatermark, 4);
     // even when the metadata has not heard of the new life yet
-    state = after(state, fetched(2, 10, 3, { brokerEpoch: 150, registeredEpoch: 150 }));
+    state = run(state, fetched(2, 10, 3, { brokerEpoch: 150, registeredEpoch: 150 }));
     strictEqual(state.highWatermark, 4);
   });
 
   test("waits for a joining replica as soon as it is proposed", () => {
-    let state = after(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 10, 1), fetched(3, 10, 2));
+    let state = run(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 10, 1), fetched(3, 10, 2));
     deepStrictEqual(state.change, { kind: "expanding", joining: 3 });
-    state = after(state, ...wrote(15), fetched(2, 15, 3));
+    state = run(state, ...wrote(15), fetched(2, 15, 3));
     strictEqual(state.highWatermark, 10, "replica 3 may be in sync already as far as the coordinator goes");
   });
 
   test("waits for a leaving replica until the coordinator agrees", () => {
-    let state = after(leader(), ...wrote(10), fetched(2, 10, lagMaxMs), tick(lagMaxMs + 1));
+    let state = run(leader(), ...wrote(10), fetched(2, 10, lagMaxMs), tick(lagMaxMs + 1));
     deepStrictEqual(state.change, { kind: "shrinking", leaving: new Set([3]) });
     strictEqual(state.highWatermark, 0);
-    state = after(state, inForce([1, 2], 41));
+    state = run(state, inForce([1, 2], 41));
     strictEqual(state.highWatermark, 10);
   });
 
   test("waits a moment for a replica that is catching up, so that it can join under steady load, but not for ever", () => {
     // replica 3 has everything there was when it fetched before, and the leader has more by the time it fetches again
-    let state = after(leader({ isr: [1, 2], nowMs: 0 }), ...wrote(10), fetched(3, 6, 100));
-    state = after(state, fetched(2, 10, 101), fetched(3, 10, 110));
+    let state = run(leader({ isr: [1, 2], nowMs: 0 }), ...wrote(10), fetched(3, 6, 100));
+    state = run(state, fetched(2, 10, 101), fetched(3, 10, 110));
     strictEqual(state.change.kind, "expanding");
-    state = after(leader({ isr: [1] }), ...wrote(10), fetched(3, 9, 100), ...wrote(12), fetched(3, 10, 110), ...wrote(15));
+    state = run(leader({ isr: [1] }), ...wrote(10), fetched(3, 9, 100), ...wrote(12), fetched(3, 10, 110), ...wrote(15));
     strictEqual(state.highWatermark, 12);
-    state = after(state, fetched(3, 12, 120));
+    state = run(state, fetched(3, 12, 120));
     strictEqual(state.change.kind, "expanding");
-    const held = after(leader({ isr: [1] }), ...wrote(10), fetched(3, 4, 100), fetched(3, 10, 110), inForce([1], 41), ...wrote(20));
+    const held = run(leader({ isr: [1] }), ...wrote(10), fetched(3, 4, 100), fetched(3, 10, 110), inForce([1], 41), ...wrote(20));
     strictEqual(held.highWatermark, 10, "replica 3 is about to join");
-    strictEqual(after(held, tick(110 + holdBackMaxMs)).highWatermark, 10);
-    strictEqual(after(held, tick(111 + holdBackMaxMs)).highWatermark, 20);
-    strictEqual(after(held, tick(112, [3])).highWatermark, 20, "it is dead");
+    strictEqual(run(held, tick(110 + holdBackMaxMs)).highWatermark, 10);
+    strictEqual(run(held, tick(111 + holdBackMaxMs)).highWatermark, 20);
+    strictEqual(run(held, tick(112, [3])).highWatermark, 20, "it is dead");
   });
 });
 
@@ -118,63 +118,63 @@ describe("a follower joins the in-sync set", () => {
   const start = { isr: [1, 2], logEndOffset: 20, writtenEndOffset: 20, highWatermark: 12 };
 
   test("at the leader's high watermark and the start of its epoch", () => {
-    const state = after(leader(start), fetched(3, 20, 1));
+    const state = run(leader(start), fetched(3, 20, 1));
     deepStrictEqual(proposal(state), { isr: [1, 2, 3], expectedVersion: 40 });
   });
 
   test("not between high watermark and start of the epoch: it may hold records that are not ours", () => {
-    strictEqual(proposal(after(leader(start), fetched(3, 19, 1))), null);
+    strictEqual(proposal(run(leader(start), fetched(3, 19, 1))), null);
   });
 
   test("not below the high watermark", () => {
-    const state = after(leader(start), fetched(2, 20, 1), ...wrote(30), fetched(2, 30, 2), fetched(3, 29, 3));
+    const state = run(leader(start), fetched(2, 20, 1), ...wrote(30), fetched(2, 30, 2), fetched(3, 29, 3));
     strictEqual(state.highWatermark, 30);
     strictEqual(proposal(state), null);
   });
 
   test("not in a life that the metadata does not know, nor when it is not alive, nor unassigned", () => {
-    strictEqual(proposal(after(leader(start), fetched(3, 20, 1, { registeredEpoch: null }))), null);
-    strictEqual(proposal(after(leader(start), fetched(3, 20, 1, { registeredEpoch: 99 }))), null);
-    strictEqual(proposal(after(leader({ ...start, replicas: [1, 2] }), fetched(3, 20, 1))), null);
+    strictEqual(proposal(run(leader(start), fetched(3, 20, 1, { registeredEpoch: null }))), null);
+    strictEqual(proposal(run(leader(start), fetched(3, 20, 1, { registeredEpoch: 99 }))), null);
+    strictEqual(proposal(run(leader({ ...start, replicas: [1, 2] }), fetched(3, 20, 1))), null);
   });
 });
 
 describe("a follower leaves the in-sync set", () => {
   test("when it has not caught up for the lag time", () => {
-    let state = after(leader(), ...wrote(10), fetched(2, 10, 1), fetched(3, 10, 1), ...wrote(11), fetched(2, 11, 9000));
-    state = after(state, tick(lagMaxMs + 1));
+    let state = run(leader(), ...wrote(10), fetched(2, 10, 1), fetched(3, 10, 1), ...wrote(11), fetched(2, 11, 9000));
+    state = run(state, tick(lagMaxMs + 1));
     strictEqual(proposal(state), null);
-    state = after(state, tick(lagMaxMs + 2));
+    state = run(state, tick(lagMaxMs + 2));
     deepStrictEqual(proposal(state), { isr: [1, 2], expectedVersion: 40 });
   });
 
   test("not while it keeps up with where the leader was at its last fetch", () => {
-    let state = after(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 0, 100));
+    let state = run(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 0, 100));
     for (let nowMs = 200; nowMs < 5 * lagMaxMs; nowMs += 100) {
       const seen = state.writtenEndOffset;
-      state = after(state, ...wrote(seen + 10), fetched(2, seen, nowMs), tick(nowMs));
+      state = run(state, ...wrote(seen + 10), fetched(2, seen, nowMs), tick(nowMs));
     }
     strictEqual(proposal(state), null);
   });
 
   test("not for silence alone while it has everything", () => {
-    strictEqual(proposal(after(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 10, 1), tick(100 * lagMaxMs))), null);
+    strictEqual(proposal(run(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 10, 1), tick(100 * lagMaxMs))), null);
   });
 
   test("at once when it is dead", () => {
-    const state = after(leader(), ...wrote(10), fetched(2, 10, 1), fetched(3, 10, 1), tick(2, [2, 3]));
+    const state = run(leader(), ...wrote(10), fetched(2, 10, 1), fetched(3, 10, 1), tick(2, [2, 3]));
     deepStrictEqual(proposal(state), { isr: [1], expectedVersion: 40 });
   });
 
   test("at once when it came back without committed records", () => {
-    let state = after(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 10, 1));
-    state = after(state, fetched(2, 6, 2, { brokerEpoch: 300, registeredEpoch: 300 }));
+    let state = run(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 10, 1));
+    state = run(state, fetched(2, 6, 2, { brokerEpoch: 300, registeredEpoch: 300 }));
     deepStrictEqual(proposal(state), { isr: [1], expectedVersion: 40 });
   });
 });
 
 describe("the answer to an ISR write", () => {
-  const shrinking = after(leader(), ...wrote(10), tick(lagMaxMs + 1));
+  const shrinking = run(leader(), ...wrote(10), tick(lagMaxMs + 1));
   const proposed = proposal(shrinking) ?? { isr: [], expectedVersion: -1 };
 
   test("written: the proposal is in force", () => {
@@ -200,8 +200,8 @@ describe("the answer to an ISR write", () => {
   });
 
   test("that comes twice changes nothing the second time", () => {
-    const once = after(shrinking, inForce([1, 2], 41));
-    strictEqual(after(once, inForce([1], 41)), once);
+    const once = run(shrinking, inForce([1, 2], 41));
+    strictEqual(run(once, inForce([1], 41)), once);
   });
 });
 

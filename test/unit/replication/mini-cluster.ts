@@ -1,0 +1,221 @@
+import type {
+  ClusterView,
+  IsrChangeRequest,
+  IsrInForce,
+  IsrStore,
+  IsrWriteResult,
+  PartitionService,
+} from "../../../broker/partition/contract.ts";
+import { partitionDefaults } from "../../../broker/partition/environment.ts";
+import { partitionService, replicaFetchService } from "../../../broker/partition/partition-services.ts";
+import { PartitionTable } from "../../../broker/partition/partition-table.ts";
+import { FetcherSet } from "../../../broker/replication/fetcher-set.ts";
+import { replicaFetchHandler } from "../../../broker/replication/replica-fetch-handler.ts";
+import { replicationDefaults } from "../../../broker/replication/replication-config.ts";
+import { type PeerAnswer, type PeerCallOptions, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
+import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { seededRandom } from "../../../protocol/base/random.ts";
+import type { PartitionRecord, PeerKind, PeerRequest } from "../../../protocol/peer/messages.ts";
+import { type MemoryLog, MemoryLogStore, testSettings } from "../../support/memory-log.ts";
+import { ManualClock, settled } from "../network/manual-clock.ts";
+
+export const topic = "orders";
+export const topicId = "b3JkZXJzb3JkZXJzb3JkZQ";
+export const ref = { topic, partition: 0 };
+export const lagMaxMs = 4000;
+
+/** The state znode, and what may happen to the writes to it. */
+export class StateZnode implements IsrStore {
+  current: PartitionRecord;
+  writes: IsrChangeRequest[] = [];
+  /** How the next writes end: "lost" is carried out without an answer, "dropped" is not carried out and has none either. Then: as it should. */
+  fates: ("lost" | "dropped")[] = [];
+
+  constructor(state: PartitionRecord) {
+    this.current = state;
+  }
+
+  async writeIsr(request: IsrChangeRequest): Promise<IsrWriteResult> {
+    await Promise.resolve();
+    this.writes.push(request);
+    const { leader, leaderEpoch, isr, stateVersion } = this.current;
+    if (leader !== request.leader || leaderEpoch !== request.leaderEpoch) return { kind: "fenced" };
+    const fate = this.fates.shift();
+    if (fate === "dropped") return { kind: "unknown" };
+    if (stateVersion !== request.expectedVersion) return { kind: "conflict", isr, stateVersion };
+    this.current = { ...this.current, isr: request.isr, stateVersion: stateVersion + 1 };
+    return fate === "lost" ? { kind: "unknown" } : { kind: "written", stateVersion: stateVersion + 1 };
+  }
+}
+
+export interface Node {
+  readonly id: number;
+  readonly table: PartitionTable;
+  readonly service: PartitionService;
+  readonly fetchers: FetcherSet;
+  readonly log: () => MemoryLog;
+}
+
+/** Three brokers in one process: real partitions and fetchers over logs in memory, wired by direct calls, in time that the test moves. */
+export class MiniCluster {
+  readonly clock = new ManualClock();
+  readonly znode: StateZnode;
+  readonly nodes = new Map<number, Node>();
+  readonly isrChanges: IsrInForce[] = [];
+  /** Registration by broker; absent: dead. */
+  readonly alive = new Map<number, number>();
+  readonly provedUntilMs = new Map<number, number>();
+  /** Links that carry nothing: `1>2`. */
+  readonly cut = new Set<string>();
+  readonly stores = new Map<number, MemoryLogStore>();
+  fetches = 0;
+  settings: TopicSettings;
+  #registrations = 100;
+
+  constructor(settings: Partial<TopicSettings> = {}, state: Partial<PartitionRecord> = {}) {
+    this.settings = { ...testSettings, minInsyncReplicas: 2, ...settings };
+    this.znode = new StateZnode({
+      partition: 0,
+      leader: 1,
+      leaderEpoch: 0,
+      isr: [1, 2, 3],
+      replicas: [1, 2, 3],
+      stateVersion: 0,
+      leaderRecovering: false,
+      ...state,
+    });
+    for (const id of [1, 2, 3]) this.boot(id);
+  }
+
+  /** Starts (again) with what is on the disk, under a new registration. */
+  boot(id: number): void {
+    const store = this.stores.get(id) ?? new MemoryLogStore();
+    this.stores.set(id, store);
+    this.alive.set(id, ++this.#registrations);
+    this.provedUntilMs.set(id, Number.POSITIVE_INFINITY);
+    const random = seededRandom(id);
+    const cluster = this.#view(id);
+    const config = { ...partitionDefaults, brokerId: id, replicaLagTimeMaxMs: lagMaxMs };
+    const table = new PartitionTable({
+      config,
+      clock: this.clock,
+      random,
+      logger: silentLogger,
+      logs: store,
+      cluster,
+      isrStore: this.znode,
+    });
+    table.onIsrInForce((change) => this.isrChanges.push(change));
+    table.start();
+    const peers = this.#peers(id);
+    const fetchers = new FetcherSet(table, {
+      brokerId: id,
+      config: replicationDefaults,
+      clock: this.clock,
+      random,
+      logger: silentLogger,
+      cluster,
+      peers,
+    });
+    fetchers.start();
+    this.nodes.set(id, {
+      id,
+      table,
+      service: partitionService(table),
+      fetchers,
+      log: () => {
+        const log = store.logs.get(`${topic}-0`)?.log;
+        if (log === undefined) throw new Error(`broker ${id} has no log`);
+        return log;
+      },
+    });
+  }
+
+  node(id: number): Node {
+    const node = this.nodes.get(id);
+    if (node === undefined) throw new Error(`broker ${id} is down`);
+    return node;
+  }
+
+  /** Gone at once: nothing is checkpointed, nobody is told. What the operating system had stays. */
+  kill(id: number): void {
+    const node = this.node(id);
+    this.nodes.delete(id);
+    this.alive.delete(id);
+    node.table.standDown();
+    void node.fetchers.stop();
+  }
+
+  /** Gives the state as the coordinator has it to these brokers. */
+  async assign(ids: Iterable<number> = this.nodes.keys()): Promise<void> {
+    const replica = { topic, topicId, state: this.znode.current, settings: this.settings };
+    for (const id of ids) await this.node(id).table.assign([replica]);
+    await settled();
+  }
+
+  /** As the controller would: a new epoch, in the coordinator first. */
+  elect(leader: number, isr: readonly number[], more: Partial<PartitionRecord> = {}): void {
+    const { current } = this.znode;
+    this.znode.current = { ...current, leader, isr, leaderEpoch: current.leaderEpoch + 1, stateVersion: current.stateVersion + 1, ...more };
+  }
+
+  async pass(ms: number): Promise<void> {
+    await this.clock.advance(ms);
+  }
+
+  /** Lets time pass until the claim holds. */
+  async until(claim: () => boolean, what: string, limitMs = 30_000): Promise<void> {
+    for (let ms = 0; ms <= limitMs; ms += 10) {
+      await settled();
+      if (claim()) return;
+      await this.pass(10);
+    }
+    throw new Error(`not within ${limitMs} ms: ${what}`);
+  }
+
+  highWatermark(id: number): number {
+    return this.node(id).table.find(ref)?.highWatermark ?? -1;
+  }
+
+  async stop(): Promise<void> {
+    for (const id of [...this.nodes.keys()]) this.kill(id);
+    await this.pass(1000);
+  }
+
+  #view(id: number): ClusterView {
+    const { alive, provedUntilMs } = this;
+    return {
+      brokerEpoch: (of) => alive.get(of) ?? null,
+      peerAddress: (of) => ({ host: "peer", port: of }),
+      get ownEpoch() {
+        return alive.get(id) ?? -1;
+      },
+      get sessionProvedUntilMs() {
+        return provedUntilMs.get(id) ?? 0;
+      },
+    };
+  }
+
+  #peers(from: number): PeerRequester {
+    const call = async (to: number, body: PeerRequest<"replica-fetch">): Promise<PeerAnswer<"replica-fetch">> => {
+      await settled();
+      if (!this.nodes.has(to) || this.cut.has(`${from}>${to}`)) throw new PeerUnavailable("no route");
+      this.fetches++;
+      const service = replicaFetchService(this.node(to).table);
+      const { clock } = this;
+      const answer = await replicaFetchHandler({ service, clock, config: replicationDefaults })(body, Buffer.alloc(0), `broker ${from}`);
+      await settled();
+      if (!this.nodes.has(to) || this.cut.has(`${to}>${from}`)) throw new PeerUnavailable("link lost");
+      return { body: answer.body, payload: Buffer.concat(answer.payload ?? []) };
+    };
+    return {
+      request<K extends PeerKind>(to: { port: number }, _kind: K, body: PeerRequest<K>, { signal }: PeerCallOptions) {
+        const aborted = new Promise<never>((_resolve, reject) =>
+          signal?.addEventListener("abort", () => reject(signal.reason), { once: true }),
+        );
+        return Promise.race([call(to.port, body as PeerRequest<"replica-fetch">), aborted]) as Promise<PeerAnswer<K>>;
+      },
+    };
+  }
+}
