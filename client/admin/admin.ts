@@ -1,0 +1,335 @@
+import { type BrokerId, noBroker, type TopicPartition, zeroTopicId } from "../../protocol/base/ids.ts";
+import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import type { MetadataResponse } from "../../protocol/messages/metadata.ts";
+import { ClientClosed, KafkaProtocolError } from "../errors.ts";
+import { Cluster } from "../metadata/cluster.ts";
+import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
+import { listOffsets } from "../metadata/list-offsets.ts";
+import { type ApiCall, calls } from "../network/api-calls.ts";
+import type { Connection } from "../network/connection.ts";
+import type { ClientOptions } from "../options.ts";
+import type {
+  ClusterDescription,
+  ConfigResource,
+  CreatedTopic,
+  ItemResult,
+  NewPartitions,
+  NewTopic,
+  OffsetRequest,
+  OffsetResult,
+  ResourceChange,
+  ResourceConfigs,
+  TopicDescription,
+} from "./admin-types.ts";
+import { answerFor, describedConfigs, wireChanges, wireResource } from "./configs.ts";
+
+export interface AdminOptions extends ClientOptions {
+  /** How long an operation may take, attempts and pauses included. Milliseconds; default 60,000. */
+  readonly operationTimeoutMs?: number;
+}
+
+/**
+ * Manages topics, settings and leaders. Each item of a request succeeds or fails by itself: see `ItemResult` and `orThrow`.
+ * What fails for the moment (no controller, a lost connection) is tried again until `operationTimeoutMs`; an attempt whose answer was lost may
+ * have been carried out, and the next one then finds, say, that the topic exists already.
+ *
+ * ```ts
+ * await using admin = new Admin({ bootstrap: "127.0.0.1:9092" });
+ * orThrow(await admin.createTopics([{ name: "orders", partitions: 6, replicationFactor: 3 }]));
+ * ```
+ */
+export class Admin implements AsyncDisposable {
+  readonly #cluster: Cluster;
+  readonly #operationTimeoutMs: number;
+
+  constructor(options: AdminOptions) {
+    this.#cluster = new Cluster(options, { mayCreateTopics: false });
+    this.#operationTimeoutMs = options.operationTimeoutMs ?? 60_000;
+    options.signal?.addEventListener("abort", () => this.#cluster.close(), { once: true });
+    if (options.signal?.aborted) this.#cluster.close();
+  }
+
+  async createTopics(topics: readonly NewTopic[], { validateOnly = false } = {}): Promise<readonly ItemResult<CreatedTopic>[]> {
+    const wanted = topics.map(({ name, partitions = -1, replicationFactor = -1, assignment = [], configs = {} }) => ({
+      name,
+      numPartitions: assignment.length > 0 ? -1 : partitions,
+      replicationFactor: assignment.length > 0 ? -1 : replicationFactor,
+      assignments: assignment.map((brokerIds, partitionIndex) => ({ partitionIndex, brokerIds })),
+      configs: Object.entries(configs).map(([name, value]) => ({ name, value })),
+    }));
+    return this.#perItem(
+      wanted,
+      "creating topic",
+      ({ name }) => name,
+      async (open) => {
+        const answer = await this.#ask(calls.createTopics, () => ({ topics: open, timeoutMs: this.#brokerTimeoutMs(), validateOnly }));
+        return answer.topics.map(({ name, topicId, errorCode, errorMessage, numPartitions, replicationFactor }) => ({
+          key: name,
+          errorCode,
+          errorMessage,
+          value: { name, topicId, partitions: numPartitions, replicationFactor },
+        }));
+      },
+    );
+  }
+
+  /** By name. */
+  async deleteTopics(names: readonly string[]): Promise<readonly ItemResult<{ readonly name: string }>[]> {
+    return this.#perItem(
+      names,
+      "deleting topic",
+      (name) => name,
+      async (open) => {
+        const answer = await this.#ask(calls.deleteTopics, () => ({
+          topics: open.map((name) => ({ name, topicId: zeroTopicId })),
+          topicNames: open,
+          timeoutMs: this.#brokerTimeoutMs(),
+        }));
+        return answer.responses.map(({ name, errorCode, errorMessage }) => ({
+          key: name ?? "",
+          errorCode,
+          errorMessage,
+          value: { name: name ?? "" },
+        }));
+      },
+    );
+  }
+
+  async createPartitions(
+    topics: readonly NewPartitions[],
+    { validateOnly = false } = {},
+  ): Promise<readonly ItemResult<{ readonly topic: string }>[]> {
+    return this.#perItem(
+      topics,
+      "adding partitions to topic",
+      ({ topic }) => topic,
+      async (open) => {
+        const wanted = open.map(({ topic, count, assignment }) => ({
+          name: topic,
+          count,
+          assignments: assignment?.map((brokerIds) => ({ brokerIds })) ?? null,
+        }));
+        const answer = await this.#ask(calls.createPartitions, () => ({
+          topics: wanted,
+          timeoutMs: this.#brokerTimeoutMs(),
+          validateOnly,
+        }));
+        return answer.results.map(({ name, errorCode, errorMessage }) => ({ key: name, errorCode, errorMessage, value: { topic: name } }));
+      },
+    );
+  }
+
+  /** Every topic, in the order of their names. */
+  async listTopics(): Promise<readonly TopicDescription[]> {
+    const { topics } = mergeMetadata(emptySnapshot, await this.#metadata(null));
+    return [...topics.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async describeTopics(names: readonly string[]): Promise<readonly ItemResult<TopicDescription>[]> {
+    return this.#perItem(
+      names,
+      "describing topic",
+      (name) => name,
+      async (open) => {
+        const { topics, topicErrors } = mergeMetadata(emptySnapshot, await this.#metadata(open));
+        return open.map((name) => {
+          const value = topics.get(name);
+          const errorCode = value === undefined ? (topicErrors.get(name) ?? "UNKNOWN_TOPIC_OR_PARTITION") : "NONE";
+          // an unknown topic is retriable for a producer, whose topic may be on its way; here it is the answer
+          return { key: name, errorCode, errorMessage: null, value, isFinal: errorCode === "UNKNOWN_TOPIC_OR_PARTITION" };
+        });
+      },
+    );
+  }
+
+  async describeCluster(): Promise<ClusterDescription> {
+    const { clusterId, controllerId, brokers } = mergeMetadata(emptySnapshot, await this.#metadata([]));
+    return { clusterId, controllerId, brokers: [...brokers.values()].toSorted((a, b) => a.id - b.id) };
+  }
+
+  /** A broker's own settings are asked of that broker. */
+  async describeConfigs(
+    resources: readonly ConfigResource[],
+    { names }: { readonly names?: readonly string[] } = {},
+  ): Promise<readonly ItemResult<ResourceConfigs>[]> {
+    return Promise.all(
+      resources.map(async (resource) => {
+        const wanted = { ...wireResource(resource), configurationKeys: names ?? null };
+        const answer = await this.#retrying(async () => {
+          const connection = await this.#connectionFor(resource);
+          return connection.request(calls.describeConfigs, () => ({
+            resources: [wanted],
+            includeSynonyms: false,
+            includeDocumentation: false,
+          }));
+        });
+        return describedConfigs(resource, answer);
+      }),
+    );
+  }
+
+  async incrementalAlterConfigs(
+    changes: readonly ResourceChange[],
+    { validateOnly = false } = {},
+  ): Promise<readonly ItemResult<{ readonly resource: ConfigResource }>[]> {
+    return Promise.all(
+      changes.map(async (change) => {
+        const { resource } = change;
+        const answer = await this.#retrying(async () => {
+          const connection = await this.#connectionFor(resource);
+          return connection.request(calls.incrementalAlterConfigs, () => ({ resources: wireChanges([change]), validateOnly }));
+        });
+        const found = answerFor(answer.responses, resource, "altering configs");
+        return found.error === null ? { error: null, resource } : { error: found.error, resource };
+      }),
+    );
+  }
+
+  /** Null: every partition. Those where nothing had to change come back as ELECTION_NOT_NEEDED. */
+  async electLeaders(
+    type: "preferred" | "unclean",
+    partitions: readonly TopicPartition[] | null = null,
+  ): Promise<readonly ItemResult<TopicPartition>[]> {
+    const topicPartitions =
+      partitions === null
+        ? null
+        : [...Map.groupBy(partitions, ({ topic }) => topic)].map(([topic, ofTopic]) => ({
+            topic,
+            partitions: ofTopic.map(({ partition }) => partition),
+          }));
+    const answer = await this.#retrying(async () => {
+      const answer = await this.#ask(calls.electLeaders, () => ({
+        electionType: type === "preferred" ? 0 : 1,
+        topicPartitions,
+        timeoutMs: this.#brokerTimeoutMs(),
+      }));
+      if (answer.errorCode !== "NONE") throw new KafkaProtocolError(answer.errorCode, "electing leaders");
+      return answer;
+    });
+    return answer.replicaElectionResults.flatMap(({ topic, partitionResult }) =>
+      partitionResult.map(({ partitionId, errorCode, errorMessage }) => {
+        const which = { topic, partition: partitionId };
+        if (errorCode === "NONE") return { ...which, error: null };
+        return { ...which, error: new KafkaProtocolError(errorCode, `electing a leader of ${topic}-${partitionId}`, errorMessage) };
+      }),
+    );
+  }
+
+  /** Offsets by place or time, in the order asked. Throws when one cannot be had. */
+  async listOffsets(requests: readonly OffsetRequest[]): Promise<readonly OffsetResult[]> {
+    const found = await listOffsets(this.#cluster, requests, this.#deadlineMs());
+    return requests.map(({ topic, partition }, index) => ({ topic, partition, ...(found[index] as OffsetResult) }));
+  }
+
+  async close(): Promise<void> {
+    this.#cluster.close(new ClientClosed("the admin client was closed"));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #deadlineMs(): number {
+    return this.#cluster.runtime.clock.monotonicMs() + this.#operationTimeoutMs;
+  }
+
+  /** What a broker may take for its part; its answer should come before we give the connection up. */
+  #brokerTimeoutMs(): number {
+    return Math.ceil(Math.min(this.#cluster.settings.requestTimeoutMs, this.#operationTimeoutMs) * 0.9);
+  }
+
+  #retrying<T>(attempt: () => Promise<T>): Promise<T> {
+    return this.#cluster.retrying(this.#deadlineMs(), attempt);
+  }
+
+  async #metadata(names: readonly string[] | null): Promise<MetadataResponse> {
+    const topics = names?.map((name) => ({ topicId: zeroTopicId, name })) ?? null;
+    return this.#retrying(() =>
+      this.#ask(calls.metadata, (version) => ({
+        topics: topics === null && version === 0 ? [] : topics,
+        allowAutoTopicCreation: false,
+        includeClusterAuthorizedOperations: false,
+        includeTopicAuthorizedOperations: false,
+      })),
+    );
+  }
+
+  #controller: BrokerId | null = null;
+
+  /** Any broker will do: it forwards what only the controller may do. One that does not says NOT_CONTROLLER, and then the controller is asked. */
+  async #ask<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req): Promise<Res> {
+    const connection = await this.#cluster.connection(this.#controller);
+    return connection.request(api, build);
+  }
+
+  async #connectionFor(resource: ConfigResource): Promise<Connection> {
+    if ("topic" in resource) return this.#cluster.connection(null);
+    if (!this.#cluster.metadata.snapshot.brokers.has(resource.broker)) await this.#cluster.metadata.refresh();
+    return this.#cluster.connection(resource.broker);
+  }
+
+  /** Asks for all items, then again for those that failed for the moment, until the operation's time is up. Results in the order of the items. */
+  async #perItem<I, T>(
+    items: readonly I[],
+    doing: string,
+    keyOf: (item: I) => string,
+    ask: (open: readonly I[]) => Promise<readonly ItemAnswer<T>[]>,
+  ): Promise<readonly ItemResult<T>[]> {
+    const results = new Map<string, ItemResult<T>>();
+    let open = items;
+    const attempt = async () => {
+      const answers = new Map((await ask(open)).map((answer) => [answer.key, answer]));
+      let failure: KafkaProtocolError | null = null;
+      const again: I[] = [];
+      for (const item of open) {
+        const key = keyOf(item);
+        const { errorCode = "UNKNOWN_SERVER_ERROR", errorMessage = null, value, isFinal = false } = answers.get(key) ?? {};
+        if (errorCode === "NONE") {
+          results.set(key, { ...(value as T), error: null });
+          continue;
+        }
+        const error = new KafkaProtocolError(errorCode, `${doing} ${key}`, errorMessage);
+        results.set(key, { ...(value ?? ({} as Partial<T>)), error });
+        if (!shouldAskAgain(errorCode) || isFinal) continue;
+        again.push(item);
+        failure = error;
+      }
+      open = again;
+      if (failure !== null) await this.#followController(failure);
+    };
+    await this.#retrying(attempt).catch((error: unknown) => {
+      // an answer that says why is better than none
+      if (!(error instanceof KafkaProtocolError) || open.some((item) => !results.has(keyOf(item)))) throw error;
+    });
+    return items.map((item) => results.get(keyOf(item)) as ItemResult<T>);
+  }
+
+  async #followController(failure: KafkaProtocolError): Promise<never> {
+    if (failure.code === "NOT_CONTROLLER") {
+      await this.#cluster.metadata.refresh();
+      const { controllerId } = this.#cluster.metadata.snapshot;
+      this.#controller = controllerId === noBroker ? null : controllerId;
+    }
+    throw failure;
+  }
+}
+
+interface ItemAnswer<T> {
+  readonly key: string;
+  readonly errorCode: KafkaErrorCode;
+  readonly errorMessage: string | null;
+  readonly value: T | undefined;
+  /** Not asked again, whatever the code says. */
+  readonly isFinal?: boolean;
+}
+
+/** Failures of the moment. An unknown topic is not one: nothing here creates it. */
+function shouldAskAgain(code: KafkaErrorCode): boolean {
+  return (
+    code === "NOT_CONTROLLER" ||
+    code === "COORDINATOR_NOT_AVAILABLE" ||
+    code === "LEADER_NOT_AVAILABLE" ||
+    code === "THROTTLING_QUOTA_EXCEEDED" ||
+    code === "NETWORK_EXCEPTION"
+  );
+}

@@ -1,0 +1,141 @@
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { OffsetSpec } from "../metadata/list-offsets.ts";
+
+/** Where to begin, or go on. */
+export type StartPosition = "beginning" | "end" | { readonly offset: number } | { readonly timestampMs: number };
+
+/** What is done when the position is not in the log: go to its beginning or end, or fail. */
+export type ResetPolicy = "earliest" | "latest" | "none";
+
+/** A partition needs one thing at a time: a position, a check that its position is still in the log (KIP-320), or records. */
+export type PartitionPhase =
+  | { readonly kind: "locating"; readonly spec: OffsetSpec }
+  | { readonly kind: "validating" }
+  | { readonly kind: "fetching" };
+
+/** Offsets are the consumer's: `position` is the next record handed out, `fetchPosition` the next one fetched; between them lies what is buffered. */
+export class AssignedPartition {
+  readonly topic: string;
+  readonly partition: number;
+  position = -1;
+  fetchPosition = -1;
+  /** Leader epoch of the record before `fetchPosition`; -1: not known, so nothing can be validated. */
+  fetchEpoch = -1;
+  /** Of the record before `position`. */
+  positionEpoch = -1;
+  /** Leader epoch under which the position was last found to be in the log. */
+  validatedEpoch = -1;
+  /** As of the last fetch; -1: not known. */
+  highWatermark = -1;
+  logStartOffset = -1;
+  isPaused = false;
+  /** Iteration leaves the partition here, exclusive; null: never. */
+  stopOffset: number | null = null;
+  /** What was fetched under an older generation is void: the position was moved since. */
+  generation = 0;
+  phase: PartitionPhase;
+  /** After a failure: no request before (monotonic). */
+  notBeforeMs = 0;
+  failures = 0;
+  /** Bytes fetched and not handed out. */
+  bufferedBytes = 0;
+
+  constructor(topic: string, partition: number, from: StartPosition) {
+    this.topic = topic;
+    this.partition = partition;
+    this.phase = { kind: "fetching" };
+    this.moveTo(from);
+  }
+
+  get isStopped(): boolean {
+    return this.stopOffset !== null && this.position >= this.stopOffset;
+  }
+
+  /** The next record is at `from`; what is buffered is void. */
+  moveTo(from: StartPosition): void {
+    this.generation++;
+    this.bufferedBytes = 0;
+    this.positionEpoch = -1;
+    this.fetchEpoch = -1;
+    this.notBeforeMs = 0;
+    this.failures = 0;
+    if (typeof from === "object" && "offset" in from) {
+      this.#place(from.offset);
+      this.phase = { kind: "fetching" };
+      return;
+    }
+    const spec = from === "beginning" ? "earliest" : from === "end" ? "latest" : from;
+    this.phase = { kind: "locating", spec };
+  }
+
+  /** A position was looked up. `leaderEpoch` is that of the record there, so nothing about the one before. */
+  located(offset: number): void {
+    invariant(this.phase.kind === "locating", "only a partition without position is given one");
+    this.#place(offset);
+    this.phase = { kind: "fetching" };
+    this.failures = 0;
+  }
+
+  /** The log was found to part from ours at `endOffset`: everything from there on is fetched anew. */
+  truncatedTo(endOffset: number, epoch: number): void {
+    this.generation++;
+    this.bufferedBytes = 0;
+    this.#place(Math.min(this.position, endOffset));
+    this.fetchEpoch = epoch;
+    this.positionEpoch = epoch;
+    this.phase = { kind: "fetching" };
+  }
+
+  #place(offset: number): void {
+    this.position = offset;
+    this.fetchPosition = offset;
+  }
+
+  /** A batch up to `nextOffset` was fetched. */
+  fetched(nextOffset: number, leaderEpoch: number): void {
+    this.fetchPosition = Math.max(this.fetchPosition, nextOffset);
+    this.fetchEpoch = leaderEpoch;
+    this.failures = 0;
+  }
+
+  /** Everything below `nextOffset` was handed out. */
+  consumed(nextOffset: number, leaderEpoch: number): void {
+    this.position = Math.max(this.position, nextOffset);
+    this.positionEpoch = leaderEpoch;
+  }
+
+  /** The metadata has this leader epoch now: a newer one than the position was checked under calls for a new check. */
+  leaderEpochIs(epoch: number): void {
+    if (epoch <= this.validatedEpoch || this.phase.kind !== "fetching") return;
+    if (this.fetchEpoch >= 0 && this.fetchEpoch < epoch && this.validatedEpoch >= 0) this.phase = { kind: "validating" };
+    else this.validatedEpoch = epoch;
+  }
+
+  /** What is buffered is given up, to be fetched again later. */
+  dropBuffered(): void {
+    this.generation++;
+    this.bufferedBytes = 0;
+    this.fetchPosition = this.position;
+    this.fetchEpoch = this.positionEpoch;
+  }
+
+  /** Nothing more is asked for until the position is moved. */
+  block(): void {
+    this.notBeforeMs = Number.POSITIVE_INFINITY;
+  }
+
+  validated(epoch: number): void {
+    this.validatedEpoch = Math.max(this.validatedEpoch, epoch);
+    if (this.phase.kind === "validating") this.phase = { kind: "fetching" };
+    this.failures = 0;
+  }
+}
+
+/** What an OffsetForLeaderEpoch answer, or the diverging epoch in a fetch's, means for a position. */
+export type EpochVerdict = { readonly kind: "in-log" } | { readonly kind: "truncated"; readonly endOffset: number; readonly epoch: number };
+
+/** `endOffset` -1: the leader has no history of epochs to compare with; if the position is not in its log, the fetch itself will say so. */
+export function judgeEpochEnd(fetchPosition: number, answer: { readonly epoch: number; readonly endOffset: number }): EpochVerdict {
+  if (answer.endOffset < 0 || answer.endOffset >= fetchPosition) return { kind: "in-log" };
+  return { kind: "truncated", endOffset: answer.endOffset, epoch: answer.epoch };
+}

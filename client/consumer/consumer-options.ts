@@ -1,0 +1,105 @@
+import type { TopicPartition } from "../../protocol/base/ids.ts";
+import type { RecordHeader } from "../../protocol/records/record.ts";
+import { InvalidArgument } from "../errors.ts";
+import { type ClientOptions, positive } from "../options.ts";
+import type { Serde } from "../serialization/serde.ts";
+import type { ResetPolicy, StartPosition } from "./assigned-partition.ts";
+
+/** Type parameters are the types of keys and values; they follow from the serdes. */
+export interface ConsumerOptions<K, V> extends ClientOptions {
+  /** Turns bytes into keys. Default: bytes as they are (a Buffer). */
+  readonly keySerde?: Pick<Serde<K>, "deserialize">;
+  readonly valueSerde?: Pick<Serde<V>, "deserialize">;
+  /** Where to go when the position is not in the log: its beginning, its end, or nowhere (iteration fails with OffsetOutOfRange or LogTruncated). Default "latest". */
+  readonly offsetReset?: ResetPolicy;
+  /** The iteration ends at the high watermarks as they were when the partitions were assigned, instead of waiting for more. Default false. */
+  readonly stopAtEnd?: boolean;
+  /** Fetched and not yet handed out, all partitions together; fetching pauses at it. Bytes as stored; default 32 MiB. One batch may exceed it. */
+  readonly prefetchBytesMax?: number;
+  /** Largest answer of one broker. Bytes; default 16 MiB. */
+  readonly fetchBytesMax?: number;
+  /** Of it, for one partition. Bytes; default 1 MiB. */
+  readonly partitionBytesMax?: number;
+  /** How long a broker waits for `fetchBytesMin` before it answers. Milliseconds; default 500. */
+  readonly fetchWaitMaxMs?: number;
+  /** Default 1: answer as soon as there is anything. */
+  readonly fetchBytesMin?: number;
+  /** What one compressed batch may unpack to. Bytes; default 64 MiB. */
+  readonly decompressedBytesMax?: number;
+  /** False skips checking each batch's CRC. Default true. */
+  readonly checkCrc?: boolean;
+}
+
+export interface ConsumerSettings {
+  readonly offsetReset: ResetPolicy;
+  readonly stopAtEnd: boolean;
+  readonly prefetchBytesMax: number;
+  readonly fetchBytesMax: number;
+  readonly partitionBytesMax: number;
+  readonly fetchWaitMaxMs: number;
+  readonly fetchBytesMin: number;
+  readonly decompressedBytesMax: number;
+  readonly checkCrc: boolean;
+}
+
+export function consumerSettings<K, V>(options: ConsumerOptions<K, V>, requestTimeoutMs: number): ConsumerSettings {
+  const mebibyte = 1024 * 1024;
+  const settings: ConsumerSettings = {
+    offsetReset: options.offsetReset ?? "latest",
+    stopAtEnd: options.stopAtEnd ?? false,
+    prefetchBytesMax: positive("prefetchBytesMax", options.prefetchBytesMax ?? 32 * mebibyte),
+    fetchBytesMax: positive("fetchBytesMax", options.fetchBytesMax ?? 16 * mebibyte),
+    partitionBytesMax: positive("partitionBytesMax", options.partitionBytesMax ?? mebibyte),
+    fetchWaitMaxMs: positive("fetchWaitMaxMs", options.fetchWaitMaxMs ?? 500, 0),
+    fetchBytesMin: positive("fetchBytesMin", options.fetchBytesMin ?? 1, 0),
+    decompressedBytesMax: positive("decompressedBytesMax", options.decompressedBytesMax ?? 64 * mebibyte),
+    checkCrc: options.checkCrc ?? true,
+  };
+  if (!["earliest", "latest", "none"].includes(settings.offsetReset))
+    throw new InvalidArgument(`offsetReset is ${settings.offsetReset}: earliest, latest and none are possible`);
+  if (settings.fetchWaitMaxMs >= requestTimeoutMs) throw new InvalidArgument("fetchWaitMaxMs must be below requestTimeoutMs");
+  return settings;
+}
+
+/** A record as the consumer hands it out. */
+export interface ConsumerRecord<K = Buffer, V = Buffer> {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** Milliseconds since 1970; -1: none. */
+  readonly timestampMs: number;
+  readonly key: K | null;
+  readonly value: V | null;
+  readonly headers: readonly RecordHeader[];
+  /** Of the leader that wrote it. */
+  readonly leaderEpoch: number;
+}
+
+/** The records of one stored batch. */
+export interface ConsumerBatch<K = Buffer, V = Buffer> extends TopicPartition {
+  /** Never empty. */
+  readonly records: readonly ConsumerRecord<K, V>[];
+  /** Of the log as of the fetch. */
+  readonly highWatermark: number;
+}
+
+/** What to read: one partition, or with `partition` left out all that the topic has now. */
+export interface Assignment {
+  readonly topic: string;
+  readonly partition?: number;
+  /** Default "end". */
+  readonly from?: StartPosition;
+}
+
+/** An assigned partition, as of now. */
+export interface AssignmentState extends TopicPartition {
+  /** Offset of the next record; -1 while it is being looked up. */
+  readonly position: number;
+  /** End of what is committed, as of the last fetch; -1 before. */
+  readonly highWatermark: number;
+  /** First offset in the log, as of the last fetch; -1 before. */
+  readonly logStartOffset: number;
+  /** Records between the two; -1 while either is unknown. */
+  readonly lag: number;
+  readonly isPaused: boolean;
+}

@@ -1,0 +1,282 @@
+import { partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
+import { decompressRecords } from "../../protocol/records/compression.ts";
+import { decodeBatch } from "../../protocol/records/decode-batch.ts";
+import type { DecodedRecord } from "../../protocol/records/record.ts";
+import { ClientClosed, CorruptBatch, InvalidArgument, KafkaProtocolError, SerializationFailed } from "../errors.ts";
+import { Cluster } from "../metadata/cluster.ts";
+import { listOffsets } from "../metadata/list-offsets.ts";
+import { bytesSerde, deserializeWith, type Serde } from "../serialization/serde.ts";
+import { AssignedPartition, type StartPosition } from "./assigned-partition.ts";
+import {
+  type Assignment,
+  type AssignmentState,
+  type ConsumerBatch,
+  type ConsumerOptions,
+  type ConsumerRecord,
+  type ConsumerSettings,
+  consumerSettings,
+} from "./consumer-options.ts";
+import { FetchBuffer, type NextBatch } from "./fetch-buffer.ts";
+import { Fetcher } from "./fetcher.ts";
+
+/** A batch that was unpacked, and how far it was handed out. */
+interface Unpacked extends NextBatch {
+  readonly records: readonly DecodedRecord[];
+  nextIndex: number;
+}
+
+/**
+ * Reads records from partitions that it is told to read, from where it is told to. Follows partitions when their leaders change, fetches ahead within bounds.
+ *
+ * ```ts
+ * await using consumer = new Consumer({ bootstrap: "127.0.0.1:9092", valueSerde: jsonSerde<Order>() });
+ * await consumer.assign([{ topic: "orders", from: "beginning" }]);
+ * for await (const { partition, offset, key, value } of consumer) console.log(partition, offset, key?.toString(), value);
+ * ```
+ *
+ * An iteration goes on until `close`, the abort of `signal`, or with `stopAtEnd` the end; leaving the loop leaves the consumer where it is, for another loop.
+ * One iteration at a time. When it throws, the position stays at what failed: `seek` past it, or iterate again.
+ */
+export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerRecord<K, V>>, AsyncDisposable {
+  readonly #cluster: Cluster;
+  readonly #settings: ConsumerSettings;
+  readonly #buffer = new FetchBuffer();
+  readonly #fetcher: Fetcher;
+  readonly #partitions = new Map<string, AssignedPartition>();
+  readonly #keySerde: Pick<Serde<K>, "deserialize">;
+  readonly #valueSerde: Pick<Serde<V>, "deserialize">;
+  #current: Unpacked | null = null;
+  #isIterating = false;
+
+  constructor(options: ConsumerOptions<K, V>) {
+    this.#cluster = new Cluster(options, { mayCreateTopics: false });
+    this.#settings = consumerSettings(options, this.#cluster.settings.requestTimeoutMs);
+    this.#keySerde = options.keySerde ?? (bytesSerde as unknown as Serde<K>);
+    this.#valueSerde = options.valueSerde ?? (bytesSerde as unknown as Serde<V>);
+    this.#fetcher = new Fetcher({
+      cluster: this.#cluster,
+      settings: this.#settings,
+      buffer: this.#buffer,
+      partitions: () => this.#partitions.values(),
+    });
+    options.signal?.addEventListener("abort", () => this.#end(), { once: true });
+    if (options.signal?.aborted) this.#end();
+  }
+
+  /**
+   * Replaces what is read. Resolves once the topics are known (and with `stopAtEnd` their ends); rejects with KafkaProtocolError for a topic or
+   * partition that does not exist, or with the last failure after `requestTimeoutMs`.
+   */
+  async assign(assignments: readonly Assignment[]): Promise<void> {
+    const { clock } = this.#cluster.runtime;
+    const deadlineMs = clock.monotonicMs() + this.#cluster.settings.requestTimeoutMs;
+    const assigned = new Map<string, AssignedPartition>();
+    for (const { topic, partition, from = "end" } of assignments) {
+      checkStart(from);
+      const { partitions } = await this.#cluster.metadata.awaitTopic(topic, deadlineMs, this.#cluster.signal);
+      if (partition !== undefined && partitions[partition] === undefined)
+        throw new KafkaProtocolError("UNKNOWN_TOPIC_OR_PARTITION", `${topic}-${partition}`);
+      for (const index of partition === undefined ? partitions.keys() : [partition])
+        assigned.set(partitionKey(topic, index), new AssignedPartition(topic, index, from));
+    }
+    if (this.#settings.stopAtEnd) await this.#findEnds([...assigned.values()], deadlineMs);
+    if (this.#cluster.isClosed) throw new ClientClosed("the consumer is closed");
+    for (const partition of this.#partitions.values()) partition.dropBuffered();
+    this.#partitions.clear();
+    for (const [key, partition] of assigned) this.#partitions.set(key, partition);
+    this.#buffer.notify();
+    this.#fetcher.wake();
+  }
+
+  async #findEnds(partitions: readonly AssignedPartition[], deadlineMs: number): Promise<void> {
+    const queries = partitions.map(({ topic, partition }) => ({ topic, partition, spec: "latest" as const }));
+    const ends = await listOffsets(this.#cluster, queries, deadlineMs);
+    for (const [index, partition] of partitions.entries()) partition.stopOffset = ends[index]?.offset ?? 0;
+  }
+
+  /** What is read, and how far. */
+  assignment(): readonly AssignmentState[] {
+    return [...this.#partitions.values()].map(({ topic, partition, position, highWatermark, logStartOffset, isPaused }) => {
+      const lag = position < 0 || highWatermark < 0 ? -1 : Math.max(highWatermark - position, 0);
+      return { topic, partition, position, highWatermark, logStartOffset, lag, isPaused };
+    });
+  }
+
+  /** Offset of the next record that will be handed out; -1 while it is being looked up. */
+  position(topic: string, partition: number): number {
+    return this.#assigned({ topic, partition }).position;
+  }
+
+  /** The next record of the partition is the one at `to`. */
+  seek({ topic, partition }: TopicPartition, to: StartPosition): void {
+    checkStart(to);
+    this.#assigned({ topic, partition }).moveTo(to);
+    this.#fetcher.wake();
+  }
+
+  /** No records of these partitions until `resume`; what was fetched ahead is dropped. */
+  pause(partitions: readonly TopicPartition[]): void {
+    for (const each of partitions) {
+      const partition = this.#assigned(each);
+      if (partition.isPaused) continue;
+      partition.isPaused = true;
+      partition.dropBuffered();
+    }
+    this.#fetcher.wake();
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    for (const each of partitions) this.#assigned(each).isPaused = false;
+    this.#fetcher.wake();
+  }
+
+  /** Records one by one, in the order of each partition. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<ConsumerRecord<K, V>> {
+    return this.#iterate(() => this.#takeRecord());
+  }
+
+  /** As the consumer itself, but a stored batch at a time: less work per record. */
+  batches(): AsyncIterableIterator<ConsumerBatch<K, V>> {
+    return this.#iterate(() => this.#takeBatch());
+  }
+
+  /** Ends the iteration and closes the connections. */
+  async close(): Promise<void> {
+    this.#end();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #end(): void {
+    this.#fetcher.close();
+    this.#cluster.close(new ClientClosed("the consumer was closed"));
+    this.#buffer.notify();
+  }
+
+  #assigned({ topic, partition }: TopicPartition): AssignedPartition {
+    const assigned = this.#partitions.get(partitionKey(topic, partition));
+    if (assigned === undefined) throw new InvalidArgument(`${topic}-${partition} is not assigned`);
+    return assigned;
+  }
+
+  /** Written out rather than generated: most records are there already, and cost no more than a resolved promise. */
+  #iterate<T>(take: () => T | null): AsyncIterableIterator<T> {
+    if (this.#isIterating) throw new InvalidArgument("the consumer is being iterated already");
+    this.#isIterating = true;
+    const finish = (): Promise<IteratorResult<T>> => {
+      if (!isFinished) this.#isIterating = false;
+      isFinished = true;
+      return Promise.resolve({ value: undefined, done: true });
+    };
+    let isFinished = false;
+    const next = async (): Promise<IteratorResult<T>> => {
+      for (;;) {
+        if (isFinished || this.#cluster.isClosed) return finish();
+        const { changed } = this.#buffer;
+        try {
+          const value = take();
+          if (value !== null) return { value, done: false };
+        } catch (error) {
+          await finish();
+          throw error;
+        }
+        if (this.#isAtEnd()) return finish();
+        await changed;
+      }
+    };
+    return {
+      next,
+      return: finish,
+      [Symbol.asyncIterator]: () => ({ next, return: finish }) as AsyncIterableIterator<T>,
+    } as AsyncIterableIterator<T>;
+  }
+
+  #isAtEnd(): boolean {
+    return this.#settings.stopAtEnd && [...this.#partitions.values()].every(({ isStopped }) => isStopped);
+  }
+
+  #takeRecord(): ConsumerRecord<K, V> | null {
+    for (let batch = this.#unpacked(); batch !== null; batch = this.#unpacked()) {
+      const record = batch.records[batch.nextIndex];
+      if (record !== undefined && !isBeyond(batch.partition, record.offset)) {
+        const handedOut = this.#handOut(batch, record);
+        batch.nextIndex++;
+        batch.partition.consumed(record.offset + 1, batch.batch.leaderEpoch);
+        if (batch.nextIndex === batch.records.length) this.#finish(batch);
+        return handedOut;
+      }
+      this.#finish(batch);
+    }
+    return null;
+  }
+
+  #takeBatch(): ConsumerBatch<K, V> | null {
+    for (let batch = this.#unpacked(); batch !== null; batch = this.#unpacked()) {
+      const { partition, records, nextIndex } = batch;
+      const rest = records.slice(nextIndex).filter(({ offset }) => !isBeyond(partition, offset));
+      const handedOut = rest.map((record) => this.#handOut(batch as Unpacked, record));
+      this.#finish(batch);
+      if (handedOut.length > 0)
+        return { topic: partition.topic, partition: partition.partition, records: handedOut, highWatermark: partition.highWatermark };
+    }
+    return null;
+  }
+
+  /** The batch under way, or the next; null: none is there yet. Throws what went wrong in fetching. */
+  #unpacked(): Unpacked | null {
+    const current = this.#current;
+    if (current !== null && current.generation === current.partition.generation) return current;
+    this.#current = null;
+    const error = this.#buffer.takeError();
+    if (error !== undefined) throw error;
+    const next = this.#buffer.take();
+    if (next === null) return null;
+    this.#fetcher.wake(); // there is room now
+    const records = next.batch.isControl ? [] : this.#unpack(next);
+    this.#current = { ...next, records, nextIndex: 0 };
+    return this.#current;
+  }
+
+  #unpack({ partition, bytes, batch }: NextBatch): readonly DecodedRecord[] {
+    const { topic, partition: index, position } = partition;
+    try {
+      const options = { decompress: decompressRecords, decompressedBytesMax: this.#settings.decompressedBytesMax, checkCrc: false };
+      return [...decodeBatch(bytes, batch.position, options)].filter(({ offset }) => offset >= position);
+    } catch (error) {
+      partition.dropBuffered();
+      partition.block();
+      throw new CorruptBatch({ topic, partition: index, offset: Math.max(batch.baseOffset, position) }, error);
+    }
+  }
+
+  /** The batch is done, whatever gaps it ends with. */
+  #finish({ partition, batch, generation }: Unpacked): void {
+    this.#current = null;
+    if (generation !== partition.generation) return;
+    partition.consumed(Math.min(batch.lastOffset + 1, partition.stopOffset ?? Number.POSITIVE_INFINITY), batch.leaderEpoch);
+    if (partition.isStopped) this.#buffer.notify();
+  }
+
+  #handOut({ partition: { topic, partition }, batch }: Unpacked, record: DecodedRecord): ConsumerRecord<K, V> {
+    const { offset, timestampMs, headers } = record;
+    try {
+      const key = deserializeWith(this.#keySerde, record.key, "key");
+      const value = deserializeWith(this.#valueSerde, record.value, "value");
+      return { topic, partition, offset, timestampMs, key, value, headers, leaderEpoch: batch.leaderEpoch };
+    } catch (error) {
+      throw new SerializationFailed(`${topic}-${partition} at offset ${offset}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+}
+
+function isBeyond({ stopOffset }: AssignedPartition, offset: number): boolean {
+  return stopOffset !== null && offset >= stopOffset;
+}
+
+function checkStart(from: StartPosition): void {
+  if (from === "beginning" || from === "end") return;
+  const at = typeof from === "object" ? ("offset" in from ? from.offset : from.timestampMs) : Number.NaN;
+  if (!Number.isSafeInteger(at) || at < 0) throw new InvalidArgument(`no place in a log: ${JSON.stringify(from)}`);
+}

@@ -1,0 +1,264 @@
+import type { Timer } from "../../protocol/base/clock.ts";
+import { type BrokerId, noBroker, partitionKey } from "../../protocol/base/ids.ts";
+import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import { scanBatches } from "../../protocol/records/validate-batches.ts";
+import { backoffMs } from "../backoff.ts";
+import { CorruptBatch, isRetriableFailure, KafkaProtocolError, LogTruncated, OffsetOutOfRange } from "../errors.ts";
+import type { Cluster } from "../metadata/cluster.ts";
+import type { PartitionMetadata } from "../metadata/cluster-snapshot.ts";
+import { calls } from "../network/api-calls.ts";
+import { type AssignedPartition, judgeEpochEnd } from "./assigned-partition.ts";
+import type { ConsumerSettings } from "./consumer-options.ts";
+import { answersByPartition, fetchRequestOf, fetchVersionMax, type PartitionAnswer } from "./fetch-answer.ts";
+import type { FetchBuffer } from "./fetch-buffer.ts";
+import { FetchSession, type FetchTarget } from "./fetch-session.ts";
+import { judgeFetchError } from "./partition-outcome.ts";
+import { PositionFinder } from "./position-finder.ts";
+
+export interface FetcherParts {
+  readonly cluster: Cluster;
+  readonly settings: ConsumerSettings;
+  readonly buffer: FetchBuffer;
+  readonly partitions: () => Iterable<AssignedPartition>;
+}
+
+interface Wanted {
+  readonly partition: AssignedPartition;
+  readonly generation: number;
+  readonly target: FetchTarget;
+}
+
+/** Keeps the buffer filled: one fetch at a time per broker, for the partitions that it leads. Works in steps, one whenever something has changed. */
+export class Fetcher {
+  readonly #parts: FetcherParts;
+  readonly #finder: PositionFinder;
+  readonly #sessions = new Map<BrokerId, FetchSession>();
+  /** By broker, the bytes that its fetch under way may bring. */
+  readonly #inFlightBytes = new Map<BrokerId, number>();
+  readonly #unsubscribe: () => void;
+  #isAwake = false;
+  #timer: Timer | null = null;
+
+  constructor(parts: FetcherParts) {
+    this.#parts = parts;
+    this.#finder = new PositionFinder({
+      cluster: parts.cluster,
+      onProgress: () => {
+        parts.buffer.notify();
+        this.wake();
+      },
+      onFailure: (partitions, error) => this.#failed(partitions, error),
+      onTruncated: (partition, end) => this.#truncated(partition, end),
+    });
+    this.#unsubscribe = parts.cluster.metadata.onChange(() => this.wake());
+  }
+
+  wake(): void {
+    if (this.#isAwake || this.#parts.cluster.isClosed) return;
+    this.#isAwake = true;
+    queueMicrotask(() => {
+      this.#isAwake = false;
+      this.#step();
+    });
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    this.#timer?.cancel();
+  }
+
+  #step(): void {
+    const { cluster, partitions } = this.#parts;
+    if (cluster.isClosed) return;
+    const nowMs = cluster.runtime.clock.monotonicMs();
+    let nextCheckMs = Number.POSITIVE_INFINITY;
+    let leaderUnknown = false;
+    const toLocate: AssignedPartition[] = [];
+    const toValidate: AssignedPartition[] = [];
+    const toFetch = new Map<BrokerId, Wanted[]>();
+    for (const partition of partitions()) {
+      if (partition.isStopped || (partition.isPaused && partition.phase.kind === "fetching")) continue;
+      if (partition.notBeforeMs > nowMs) {
+        nextCheckMs = Math.min(nextCheckMs, partition.notBeforeMs);
+        continue;
+      }
+      const known = cluster.metadata.partition(partition.topic, partition.partition);
+      if (known === undefined || known.leader === noBroker) {
+        leaderUnknown = true;
+        continue;
+      }
+      partition.leaderEpochIs(known.leaderEpoch);
+      if (partition.phase.kind === "locating") toLocate.push(partition);
+      else if (partition.phase.kind === "validating") toValidate.push(partition);
+      else this.#want(toFetch, partition, known);
+    }
+    if (leaderUnknown) cluster.metadata.requestRefresh();
+    this.#finder.locate(toLocate);
+    this.#finder.validate(toValidate);
+    for (const [broker, wanted] of toFetch) this.#beginFetch(broker, wanted);
+    this.#timer?.cancel();
+    this.#timer = Number.isFinite(nextCheckMs) ? cluster.runtime.clock.schedule(nextCheckMs - nowMs, () => this.wake()) : null;
+  }
+
+  #want(toFetch: Map<BrokerId, Wanted[]>, partition: AssignedPartition, { leader, leaderEpoch }: PartitionMetadata): void {
+    const { cluster, settings } = this.#parts;
+    const share = Math.max(settings.partitionBytesMax, settings.prefetchBytesMax / Math.max(this.#count(), 1));
+    if (partition.bufferedBytes >= share) return;
+    if (partition.stopOffset !== null && partition.fetchPosition >= partition.stopOffset) return;
+    const target: FetchTarget = {
+      topic: partition.topic,
+      topicId: cluster.metadata.topic(partition.topic)?.topicId ?? "",
+      partition: partition.partition,
+      fetchOffset: partition.fetchPosition,
+      currentLeaderEpoch: leaderEpoch,
+      lastFetchedEpoch: partition.fetchEpoch,
+      partitionMaxBytes: settings.partitionBytesMax,
+    };
+    const ofBroker = toFetch.get(leader) ?? [];
+    ofBroker.push({ partition, generation: partition.generation, target });
+    toFetch.set(leader, ofBroker);
+  }
+
+  #count(): number {
+    let count = 0;
+    for (const _partition of this.#parts.partitions()) count++;
+    return count;
+  }
+
+  #room(): number {
+    let held = 0;
+    for (const { bufferedBytes } of this.#parts.partitions()) held += bufferedBytes;
+    for (const bytes of this.#inFlightBytes.values()) held += bytes;
+    return this.#parts.settings.prefetchBytesMax - held;
+  }
+
+  #beginFetch(broker: BrokerId, wanted: readonly Wanted[]): void {
+    if (this.#inFlightBytes.has(broker)) return;
+    const maxBytes = Math.min(this.#parts.settings.fetchBytesMax, this.#room());
+    if (maxBytes <= 0) return;
+    this.#inFlightBytes.set(broker, maxBytes);
+    void this.#fetch(broker, wanted, maxBytes).finally(() => {
+      this.#inFlightBytes.delete(broker);
+      this.wake();
+    });
+  }
+
+  async #fetch(broker: BrokerId, wanted: readonly Wanted[], maxBytes: number): Promise<void> {
+    const { cluster, settings } = this.#parts;
+    let session = this.#sessions.get(broker);
+    if (session === undefined) {
+      session = new FetchSession();
+      this.#sessions.set(broker, session);
+    }
+    const targets = wanted.map(({ target }) => target);
+    try {
+      const connection = await cluster.pool.toBroker(broker, "fetches");
+      const asked = session.next(targets);
+      const wishes = { maxWaitMs: settings.fetchWaitMaxMs, minBytes: settings.fetchBytesMin, maxBytes };
+      const versionMax = fetchVersionMax(targets);
+      const options = versionMax === undefined ? {} : { versionMax };
+      const answer = await connection.request(calls.fetch, () => fetchRequestOf(asked, wishes), options);
+      if (!session.answered(answer.errorCode, answer.sessionId)) return this.#onVoidAnswer(wanted, answer.errorCode);
+      const answers = answersByPartition(answer, targets);
+      for (const one of wanted) {
+        const { topic, partition, generation } = one.partition;
+        const found = answers.get(partitionKey(topic, partition));
+        if (found !== undefined && generation === one.generation) this.#onAnswer(one, found);
+      }
+    } catch (error) {
+      session.failed();
+      if (cluster.isClosed) return;
+      const current = wanted.filter(({ partition, generation }) => partition.generation === generation).map(({ partition }) => partition);
+      this.#failed(current, error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** A lost session is simply begun anew, with the next step; anything else waits for its turn. */
+  #onVoidAnswer(wanted: readonly Wanted[], code: KafkaErrorCode): void {
+    if (code === "FETCH_SESSION_ID_NOT_FOUND" || code === "INVALID_FETCH_SESSION_EPOCH" || code === "NONE") return;
+    this.#failed(
+      wanted.map(({ partition }) => partition),
+      new KafkaProtocolError(code, "fetching"),
+    );
+  }
+
+  #onAnswer({ partition, target }: Wanted, answer: PartitionAnswer): void {
+    const { cluster, settings, buffer } = this.#parts;
+    const { errorCode, currentLeader, divergingEpoch } = answer;
+    if (currentLeader.leaderId >= 0) cluster.metadata.learn({ topic: target.topic, partition: target.partition, ...currentLeader });
+    if (errorCode !== "NONE") {
+      const verdict = judgeFetchError(errorCode, settings.offsetReset);
+      switch (verdict.kind) {
+        case "reset":
+          partition.moveTo(verdict.to === "earliest" ? "beginning" : "end");
+          return;
+        case "retry":
+          return this.#pause(
+            [partition],
+            new KafkaProtocolError(errorCode, `fetching ${target.topic}-${target.partition}`),
+            verdict.refreshMetadata,
+          );
+        case "out-of-range":
+          partition.block();
+          return buffer.pushError(new OffsetOutOfRange({ ...target, offset: target.fetchOffset }));
+        case "fail":
+          partition.block();
+          return buffer.pushError(new KafkaProtocolError(errorCode, `fetching ${target.topic}-${target.partition}`));
+      }
+    }
+    if (divergingEpoch.endOffset >= 0) {
+      const verdict = judgeEpochEnd(partition.fetchPosition, divergingEpoch);
+      if (verdict.kind === "truncated") return this.#truncated(partition, verdict);
+    }
+    partition.highWatermark = answer.highWatermark;
+    partition.logStartOffset = answer.logStartOffset;
+    this.#onRecords(partition, answer.records ?? []);
+  }
+
+  #onRecords(partition: AssignedPartition, chunks: readonly Buffer[]): void {
+    const { buffer, settings } = this.#parts;
+    const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+    const { batches, tail } = scanBatches(bytes, { checkCrc: settings.checkCrc });
+    const fresh = batches.filter(({ lastOffset }) => lastOffset >= partition.fetchPosition);
+    const last = fresh.at(-1);
+    if (last !== undefined) {
+      buffer.push({ partition, generation: partition.generation, bytes, batches: fresh });
+      partition.fetched(last.lastOffset + 1, last.leaderEpoch);
+    } else if (tail.kind === "corrupt") {
+      // batches before the damage are handed out first; the next fetch begins at it and ends here
+      partition.block();
+      buffer.pushError(
+        new CorruptBatch({ topic: partition.topic, partition: partition.partition, offset: partition.fetchPosition }, tail.reason),
+      );
+    }
+  }
+
+  #truncated(partition: AssignedPartition, { endOffset, epoch }: { readonly endOffset: number; readonly epoch: number }): void {
+    const { buffer, settings, cluster } = this.#parts;
+    const { topic, partition: index, position } = partition;
+    if (settings.offsetReset === "none" && endOffset < position) {
+      partition.block();
+      return buffer.pushError(new LogTruncated({ topic, partition: index, offset: endOffset }, position));
+    }
+    cluster.runtime.log.warn({ topic, partition: index, position, endOffset }, "the log was truncated; going on from where it parts");
+    partition.truncatedTo(endOffset, epoch);
+  }
+
+  #failed(partitions: readonly AssignedPartition[], error: Error): void {
+    if (isRetriableFailure(error)) return this.#pause(partitions, error, true);
+    for (const partition of partitions) partition.block();
+    this.#parts.buffer.pushError(error);
+  }
+
+  #pause(partitions: readonly AssignedPartition[], error: Error, refreshMetadata: boolean): void {
+    const { cluster } = this.#parts;
+    const nowMs = cluster.runtime.clock.monotonicMs();
+    for (const partition of partitions) {
+      partition.failures++;
+      partition.notBeforeMs = nowMs + backoffMs(partition.failures, cluster.settings, cluster.runtime.random);
+    }
+    cluster.runtime.log.debug({ err: error }, "a fetch failed and will be tried again");
+    if (refreshMetadata) cluster.metadata.requestRefresh();
+    this.wake();
+  }
+}

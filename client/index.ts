@@ -1,0 +1,71 @@
+/**
+ * The client library: write with `Producer`, read with `Consumer`, manage with `Admin`. Speaks the Kafka protocol, to Ottla or to Apache Kafka.
+ *
+ * ```ts
+ * import { Admin, Consumer, Producer, jsonSerde, orThrow, stringSerde } from "ottla";
+ *
+ * const bootstrap = "127.0.0.1:9092";
+ * await using admin = new Admin({ bootstrap });
+ * orThrow(await admin.createTopics([{ name: "greetings", partitions: 3, replicationFactor: 3 }]));
+ *
+ * await using producer = new Producer({ bootstrap, keySerde: stringSerde, valueSerde: jsonSerde<{ text: string }>() });
+ * await producer.send({ topic: "greetings", key: "anna", value: { text: "hello" } });
+ *
+ * await using consumer = new Consumer({ bootstrap, valueSerde: jsonSerde<{ text: string }>(), stopAtEnd: true });
+ * await consumer.assign([{ topic: "greetings", from: "beginning" }]);
+ * for await (const record of consumer) console.log(record.offset, record.value?.text);
+ * ```
+ */
+export type { TopicPartition } from "../protocol/base/ids.ts";
+export type { KafkaError } from "../protocol/errors/kafka-errors.ts";
+export type { CompressionCodec } from "../protocol/records/batch-header.ts";
+export type { RecordHeader } from "../protocol/records/record.ts";
+export { Admin, type AdminOptions } from "./admin/admin.ts";
+export type {
+  ClusterDescription,
+  ConfigChange,
+  ConfigEntry,
+  ConfigResource,
+  ConfigSource,
+  CreatedTopic,
+  ItemResult,
+  NewPartitions,
+  NewTopic,
+  OffsetRequest,
+  OffsetResult,
+  ResourceChange,
+  ResourceConfigs,
+  TopicDescription,
+} from "./admin/admin-types.ts";
+export { orThrow } from "./admin/admin-types.ts";
+export type { ResetPolicy, StartPosition } from "./consumer/assigned-partition.ts";
+export { Consumer } from "./consumer/consumer.ts";
+export type { Assignment, AssignmentState, ConsumerBatch, ConsumerOptions, ConsumerRecord } from "./consumer/consumer-options.ts";
+export {
+  BufferExhausted,
+  ClientClosed,
+  ClientError,
+  ConnectionLost,
+  CorruptBatch,
+  DeliveryTimedOut,
+  InvalidArgument,
+  isRetriableFailure,
+  KafkaProtocolError,
+  LogTruncated,
+  OffsetOutOfRange,
+  RecordTooLarge,
+  RequestTimedOut,
+  SerializationFailed,
+  UnsupportedApi,
+} from "./errors.ts";
+export type { BrokerMetadata, PartitionMetadata, TopicMetadata } from "./metadata/cluster-snapshot.ts";
+export type { FoundOffset, OffsetSpec } from "./metadata/list-offsets.ts";
+export { nodeRuntime } from "./node-runtime.ts";
+export type { ClientOptions } from "./options.ts";
+export { murmur2, partitionOfKey } from "./producer/murmur2.ts";
+export type { Partitioner, PartitionerInput } from "./producer/partitioner.ts";
+export { type HeaderValue, Producer, type ProducerRecord, type SendOptions } from "./producer/producer.ts";
+export type { RecordMetadata } from "./producer/producer-batch.ts";
+export type { ProducerOptions } from "./producer/producer-options.ts";
+export type { ClientRuntime } from "./runtime.ts";
+export { bytesSerde, jsonSerde, msgpackSerde, type Serde, stringSerde } from "./serialization/serde.ts";

@@ -1,0 +1,64 @@
+import { sleep } from "../../protocol/base/clock.ts";
+import { backoffMs } from "../backoff.ts";
+import { ClientClosed, isRetriableFailure } from "../errors.ts";
+import type { Connection } from "../network/connection.ts";
+import { ConnectionPool } from "../network/connection-pool.ts";
+import { nodeRuntime } from "../node-runtime.ts";
+import { type ClientOptions, type ClientSettings, clientSettings } from "../options.ts";
+import type { ClientRuntime } from "../runtime.ts";
+import { MetadataCache } from "./metadata-cache.ts";
+
+/** A client's view of one cluster: connections and metadata, and the end of both. */
+export class Cluster {
+  readonly runtime: ClientRuntime;
+  readonly settings: ClientSettings;
+  readonly pool: ConnectionPool;
+  readonly metadata: MetadataCache;
+  readonly #closing = new AbortController();
+
+  constructor(options: ClientOptions, { mayCreateTopics }: { readonly mayCreateTopics: boolean }) {
+    this.runtime = options.runtime ?? nodeRuntime;
+    this.settings = clientSettings(options);
+    this.pool = new ConnectionPool(this.runtime, this.settings);
+    this.metadata = new MetadataCache(this.pool, this.runtime, this.settings, { mayCreateTopics });
+  }
+
+  /** Aborts when the client is closed. */
+  get signal(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  get isClosed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  /**
+   * Runs `attempt` until it succeeds, fails for good or `deadlineMs` (monotonic) has come, with pauses that grow.
+   * Between attempts the metadata is refreshed, for the failure may be that we asked the wrong broker.
+   */
+  async retrying<T>(deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
+    const { clock, random } = this.runtime;
+    for (let failures = 1; ; failures++) {
+      try {
+        return await attempt();
+      } catch (error) {
+        const pauseMs = backoffMs(failures, this.settings, random);
+        if (!isRetriableFailure(error) || clock.monotonicMs() + pauseMs >= deadlineMs) throw error;
+        await sleep(clock, pauseMs, this.signal);
+        await this.metadata.refresh().catch(() => undefined);
+      }
+    }
+  }
+
+  /** A connection to a broker that is known by its id, else to any. */
+  connection(brokerId: number | null): Promise<Connection> {
+    return brokerId === null ? this.pool.toAny() : this.pool.toBroker(brokerId);
+  }
+
+  close(reason: Error = new ClientClosed("the client was closed")): void {
+    if (this.isClosed) return;
+    this.#closing.abort(reason);
+    this.metadata.close(reason);
+    this.pool.close();
+  }
+}

@@ -1,0 +1,203 @@
+import { sleep } from "../../protocol/base/clock.ts";
+import { zeroTopicId } from "../../protocol/base/ids.ts";
+import { backoffMs } from "../backoff.ts";
+import { isRetriableFailure, KafkaProtocolError } from "../errors.ts";
+import { calls } from "../network/api-calls.ts";
+import type { ConnectionPool } from "../network/connection-pool.ts";
+import type { ClientSettings } from "../options.ts";
+import type { ClientRuntime } from "../runtime.ts";
+import {
+  type ClusterSnapshot,
+  emptySnapshot,
+  type LearntLeader,
+  learnLeader,
+  mergeMetadata,
+  type PartitionMetadata,
+  type TopicMetadata,
+} from "./cluster-snapshot.ts";
+
+/** An answer about metadata is quick; a broker that takes longer is stuck, and another one knows the same. */
+const metadataTimeoutMs = 5_000;
+
+/** What is known of the cluster, and one refresh at a time of the topics that are in use. */
+export class MetadataCache {
+  readonly #pool: ConnectionPool;
+  readonly #runtime: ClientRuntime;
+  readonly #settings: ClientSettings;
+  readonly #mayCreateTopics: boolean;
+  readonly #listeners = new Set<() => void>();
+  readonly #closing = new AbortController();
+  /** Topics in use, and when they last were. Monotonic. */
+  readonly #topicsUsedAtMs = new Map<string, number>();
+  #snapshot: ClusterSnapshot = emptySnapshot;
+  #running: Promise<void> | null = null;
+  #next: Promise<void> | null = null;
+  #failures = 0;
+  #startedAtMs = Number.NEGATIVE_INFINITY;
+  #refreshedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    pool: ConnectionPool,
+    runtime: ClientRuntime,
+    settings: ClientSettings,
+    { mayCreateTopics }: { readonly mayCreateTopics: boolean },
+  ) {
+    this.#pool = pool;
+    this.#runtime = runtime;
+    this.#settings = settings;
+    this.#mayCreateTopics = mayCreateTopics;
+  }
+
+  get snapshot(): ClusterSnapshot {
+    return this.#snapshot;
+  }
+
+  /** Called after every change. Returns the way to unsubscribe. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** What is known of a topic, at once; it counts as in use, and old metadata is refreshed behind the caller's back. */
+  topic(name: string): TopicMetadata | undefined {
+    const nowMs = this.#runtime.clock.monotonicMs();
+    this.#topicsUsedAtMs.set(name, nowMs);
+    if (nowMs - this.#refreshedAtMs > this.#settings.metadataMaxAgeMs) this.requestRefresh();
+    return this.#snapshot.topics.get(name);
+  }
+
+  partition(topic: string, partition: number): PartitionMetadata | undefined {
+    return this.topic(topic)?.partitions[partition];
+  }
+
+  learn(learnt: LearntLeader): void {
+    this.#replace(learnLeader(this.#snapshot, learnt));
+  }
+
+  /**
+   * Resolves with the topic once it is known; asks again until `deadlineMs` (monotonic). Throws KafkaProtocolError when the brokers say why not,
+   * ConnectionLost or RequestTimedOut when none answered, the signal's reason.
+   */
+  async awaitTopic(name: string, deadlineMs: number, signal?: AbortSignal): Promise<TopicMetadata> {
+    const { clock, random } = this.#runtime;
+    for (let failures = 1; ; failures++) {
+      const known = this.topic(name);
+      if (known !== undefined) return known;
+      const failure = await this.refresh(signal).then(
+        () => this.#whyUnknown(name),
+        (error: unknown) => error,
+      );
+      signal?.throwIfAborted();
+      if (failure === null) continue;
+      const pauseMs = backoffMs(failures, this.#settings, random);
+      if (!isRetriableFailure(failure) || clock.monotonicMs() + pauseMs > deadlineMs) throw failure;
+      await sleep(clock, pauseMs, signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]));
+    }
+  }
+
+  #whyUnknown(name: string): Error | null {
+    if (this.#snapshot.topics.has(name)) return null;
+    const code = this.#snapshot.topicErrors.get(name) ?? "UNKNOWN_TOPIC_OR_PARTITION";
+    return new KafkaProtocolError(code === "NONE" ? "UNKNOWN_TOPIC_OR_PARTITION" : code, `topic ${name}`);
+  }
+
+  /** Metadata that was asked for after this call. Callers share a refresh; one that began before the call does not count. */
+  refresh(signal?: AbortSignal): Promise<void> {
+    if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason);
+    const shared = this.#running === null ? this.#start() : this.#queue();
+    return signal === undefined ? shared : abortable(shared, signal);
+  }
+
+  /** A refresh that nobody waits for: soon, and again if it fails. */
+  requestRefresh(): void {
+    if (this.#closing.signal.aborted || this.#running !== null) return;
+    this.#start().catch((error: unknown) => {
+      if (this.#closing.signal.aborted) return;
+      this.#runtime.log.debug({ err: error }, "metadata could not be refreshed");
+      this.requestRefresh();
+    });
+  }
+
+  close(reason: Error): void {
+    this.#closing.abort(reason);
+    this.#listeners.clear();
+  }
+
+  #start(): Promise<void> {
+    const run = this.#runRefresh().finally(() => {
+      this.#running = null;
+    });
+    this.#running = run;
+    return run;
+  }
+
+  #queue(): Promise<void> {
+    this.#next ??= (this.#running ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(() => {
+        this.#next = null;
+        return this.#running ?? this.#start();
+      });
+    return this.#next;
+  }
+
+  async #runRefresh(): Promise<void> {
+    const { clock, random } = this.#runtime;
+    // however many ask, brokers are asked at most once per backoff, less often while it fails
+    const gapMs = backoffMs(Math.max(this.#failures, 1), this.#settings, random);
+    const waitMs = this.#startedAtMs + gapMs - clock.monotonicMs();
+    if (waitMs > 0) await sleep(clock, waitMs, this.#closing.signal);
+    this.#startedAtMs = clock.monotonicMs();
+    this.#forgetUnused();
+    const topics = [...this.#topicsUsedAtMs.keys()].map((name) => ({ topicId: zeroTopicId, name }));
+    try {
+      const connection = await this.#pool.toAny();
+      const answer = await connection.request(
+        calls.metadata,
+        () => ({
+          topics,
+          allowAutoTopicCreation: this.#mayCreateTopics,
+          includeClusterAuthorizedOperations: false,
+          includeTopicAuthorizedOperations: false,
+        }),
+        { timeoutMs: Math.min(metadataTimeoutMs, this.#settings.requestTimeoutMs) },
+      );
+      this.#failures = 0;
+      this.#refreshedAtMs = clock.monotonicMs();
+      this.#replace(mergeMetadata(this.#snapshot, answer));
+    } catch (error) {
+      this.#failures++;
+      throw error;
+    }
+  }
+
+  #forgetUnused(): void {
+    const usedSinceMs = this.#runtime.clock.monotonicMs() - this.#settings.metadataMaxAgeMs;
+    const unused = [...this.#topicsUsedAtMs].filter(([, usedAtMs]) => usedAtMs < usedSinceMs).map(([name]) => name);
+    if (unused.length === 0) return;
+    const topics = new Map(this.#snapshot.topics);
+    const topicErrors = new Map(this.#snapshot.topicErrors);
+    for (const name of unused) {
+      this.#topicsUsedAtMs.delete(name);
+      topics.delete(name);
+      topicErrors.delete(name);
+    }
+    this.#snapshot = { ...this.#snapshot, topics, topicErrors };
+  }
+
+  #replace(snapshot: ClusterSnapshot): void {
+    if (snapshot === this.#snapshot || this.#closing.signal.aborted) return;
+    this.#snapshot = snapshot;
+    this.#pool.setBrokers(snapshot.brokers);
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
+
+function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) return Promise.reject(signal.reason);
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

@@ -1,0 +1,277 @@
+import type { Clock, Timer } from "../../protocol/base/clock.ts";
+import { type Address, formatAddress, type Link, type Transport } from "../../protocol/base/transport.ts";
+import { kafkaErrors } from "../../protocol/errors/kafka-errors.ts";
+import { skipResponseHeaderRest, writeRequestHeader } from "../../protocol/messages/headers.ts";
+import { MalformedFrame, Reader } from "../../protocol/wire/reader.ts";
+import { Writer } from "../../protocol/wire/writer.ts";
+import { ClientClosed, ConnectionLost, RequestTimedOut, UnsupportedApi } from "../errors.ts";
+import { type ApiCall, calls } from "./api-calls.ts";
+import { FrameSplitter } from "./frame-splitter.ts";
+import { commonVersion, type ServedVersions } from "./versions.ts";
+
+export interface ConnectionParts {
+  readonly clock: Clock;
+  readonly transport: Transport;
+}
+
+export interface ConnectionLimits {
+  readonly clientId: string;
+  readonly connectTimeoutMs: number;
+  /** A request unanswered for this long ends the connection. */
+  readonly requestTimeoutMs: number;
+  /** A larger answer ends the connection. */
+  readonly responseBytesMax: number;
+}
+
+/** Requests sent and not answered, per connection; more wait their turn, up to `waitingMax`. */
+const inFlightMax = 100;
+const waitingMax = 10_000;
+
+const softwareName = "ottla";
+const softwareVersion = "0.1.0";
+
+export interface RequestOptions {
+  /** Instead of the connection's `requestTimeoutMs`. */
+  readonly timeoutMs?: number;
+  /** Speak no higher version, for what higher ones cannot say. */
+  readonly versionMax?: number;
+}
+
+interface Exchange {
+  readonly name: string;
+  /** Null: nothing is answered; it is done once sent. */
+  readonly read: ((frame: Buffer, reader: Reader) => unknown) | null;
+  readonly encode: (correlationId: number) => Buffer[];
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (error: Error) => void;
+  timer: Timer | null;
+  correlationId: number;
+}
+
+/**
+ * One link to a broker: requests are pipelined and answered in order, each side's versions are agreed on first. Any doubt about what an answer
+ * belongs to ends the connection: a request that timed out, an answer out of order, a frame that is too large or does not parse.
+ */
+export class Connection {
+  readonly #address: Address;
+  readonly #clock: Clock;
+  readonly #limits: ConnectionLimits;
+  readonly #splitter: FrameSplitter;
+  readonly #inFlight: Exchange[] = [];
+  readonly #waiting: Exchange[] = [];
+  #link: Link | null = null;
+  #served: ServedVersions = new Map();
+  #failure: Error | null = null;
+  #nextCorrelationId = 0;
+  #drained: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
+
+  private constructor(address: Address, clock: Clock, limits: ConnectionLimits) {
+    this.#address = address;
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#splitter = new FrameSplitter({ frameBytesMax: limits.responseBytesMax });
+  }
+
+  /** Connects and asks the broker for its versions. Throws ConnectionLost, RequestTimedOut or the signal's reason. */
+  static async open(
+    address: Address,
+    { transport, clock }: ConnectionParts,
+    limits: ConnectionLimits,
+    signal?: AbortSignal,
+  ): Promise<Connection> {
+    const connection = new Connection(address, clock, limits);
+    try {
+      const link = await transport.connect(
+        address,
+        {
+          onData: (chunk) => connection.#onData(chunk),
+          onDrain: () => connection.#onDrain(),
+          onClose: (error) => connection.#fail(connection.#lost(error)),
+        },
+        { timeoutMs: limits.connectTimeoutMs, ...(signal === undefined ? {} : { signal }) },
+      );
+      connection.#link = link;
+      if (connection.#failure !== null) throw connection.#failure;
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      if (error instanceof ConnectionLost) throw error;
+      throw new ConnectionLost(error instanceof Error ? error.message : String(error), { cause: error });
+    }
+    try {
+      connection.#served = await connection.#negotiate();
+    } catch (error) {
+      connection.#fail(error instanceof Error ? error : new ConnectionLost(String(error)));
+      throw error;
+    }
+    return connection;
+  }
+
+  get isOpen(): boolean {
+    return this.#failure === null;
+  }
+
+  get address(): Address {
+    return this.#address;
+  }
+
+  /** Requests sent or waiting, unanswered. */
+  get pending(): number {
+    return this.#inFlight.length + this.#waiting.length;
+  }
+
+  /** The version that `request` would speak, or null when the broker does not serve the API. */
+  versionOf<Req, Res>(api: ApiCall<Req, Res>, versionMax?: number): number | null {
+    return commonVersion(api.request, this.#served, versionMax);
+  }
+
+  /** Sends and resolves with the answer. `build` gets the version agreed on. Rejects with ConnectionLost, RequestTimedOut, UnsupportedApi or ClientClosed. */
+  request<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req, options: RequestOptions = {}): Promise<Res> {
+    const version = this.#agreed(api, options);
+    return this.#exchange(api, version, build(version), this.#reading(api, version), options.timeoutMs) as Promise<Res>;
+  }
+
+  /** For requests that are not answered (acks 0): resolves once the bytes are queued and the link has room for more. */
+  async requestUnanswered<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req, options: RequestOptions = {}): Promise<void> {
+    const version = this.#agreed(api, options);
+    await this.#exchange(api, version, build(version), null, options.timeoutMs);
+    await this.#drained?.promise;
+  }
+
+  close(reason: Error = new ClientClosed(`the connection to ${formatAddress(this.#address)} was closed`)): void {
+    this.#fail(reason);
+  }
+
+  #agreed<Req, Res>(api: ApiCall<Req, Res>, { versionMax }: RequestOptions): number {
+    const version = this.versionOf(api, versionMax);
+    if (version !== null) return version;
+    const where = formatAddress(this.#address);
+    throw new UnsupportedApi(`the broker at ${where} serves no version of ${api.request.name} that we speak`);
+  }
+
+  #reading<Req, Res>(api: ApiCall<Req, Res>, version: number): (frame: Buffer, reader: Reader) => Res {
+    return (_frame, reader) => {
+      skipResponseHeaderRest(reader, api.request.apiKey, api.response.isFlexible(version));
+      return api.response.read(reader, version);
+    };
+  }
+
+  /** A broker that does not know our version of ApiVersions answers in version 0, with an error and what it knows (KIP-511). */
+  async #negotiate(): Promise<ServedVersions> {
+    const api = calls.apiVersions;
+    let version: number = api.request.versions[1];
+    for (;;) {
+      const asked = version;
+      const read = (frame: Buffer, reader: Reader) => {
+        const refused = frame.length >= 6 && frame.readInt16BE(4) === kafkaErrors.UNSUPPORTED_VERSION.code;
+        return api.response.read(reader, refused ? 0 : asked);
+      };
+      const body = { clientSoftwareName: softwareName, clientSoftwareVersion: softwareVersion };
+      const answer = (await this.#exchange(api, asked, body, read)) as ReturnType<typeof api.response.read>;
+      const served: ServedVersions = new Map(
+        answer.apiKeys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, { min: minVersion, max: maxVersion }]),
+      );
+      if (answer.errorCode === "NONE") return served;
+      const next = commonVersion(api.request, served, asked - 1) ?? 0;
+      if (answer.errorCode !== "UNSUPPORTED_VERSION" || asked === 0)
+        throw new UnsupportedApi(`the broker at ${formatAddress(this.#address)} answers ApiVersions with ${answer.errorCode}`);
+      version = next;
+    }
+  }
+
+  #exchange<Req, Res>(
+    api: ApiCall<Req, Res>,
+    version: number,
+    value: Req,
+    read: Exchange["read"],
+    timeoutMs = this.#limits.requestTimeoutMs,
+  ): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== null) return reject(this.#failure);
+      if (this.#waiting.length >= waitingMax)
+        return reject(new ConnectionLost(`${waitingMax} requests wait for ${formatAddress(this.#address)}`));
+      const { name } = api.request;
+      const encode = (correlationId: number) => encodeFrame(api, version, correlationId, this.#limits.clientId, value);
+      const exchange: Exchange = { name, read, encode, resolve, reject, timer: null, correlationId: -1 };
+      exchange.timer = this.#clock.schedule(timeoutMs, () => {
+        exchange.timer = null;
+        this.#fail(new RequestTimedOut(`${formatAddress(this.#address)} did not answer ${name} within ${timeoutMs} ms`));
+      });
+      if (this.#inFlight.length < inFlightMax) this.#send(exchange);
+      else this.#waiting.push(exchange);
+    });
+  }
+
+  #send(exchange: Exchange): void {
+    exchange.correlationId = this.#nextCorrelationId;
+    this.#nextCorrelationId = (this.#nextCorrelationId + 1) % 2 ** 31;
+    const hasRoom = this.#link?.write(exchange.encode(exchange.correlationId)) ?? true;
+    if (!hasRoom) this.#drained ??= Promise.withResolvers<void>();
+    if (exchange.read !== null) this.#inFlight.push(exchange);
+    else this.#settle(exchange, () => exchange.resolve(undefined));
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#failure !== null) return;
+    try {
+      for (const frame of this.#splitter.push(chunk)) this.#onFrame(frame);
+    } catch (error) {
+      if (!(error instanceof MalformedFrame)) throw error;
+      this.#fail(new ConnectionLost(`${formatAddress(this.#address)} sent nonsense: ${error.message}`, { cause: error }));
+    }
+  }
+
+  #onFrame(frame: Buffer): void {
+    const reader = new Reader(frame);
+    const correlationId = reader.int32();
+    const exchange = this.#inFlight[0];
+    if (exchange === undefined) throw new MalformedFrame(`answer ${correlationId} to no request`);
+    if (exchange.correlationId !== correlationId)
+      throw new MalformedFrame(`answer ${correlationId} where ${exchange.correlationId} (${exchange.name}) was due`);
+    const answer = exchange.read?.(frame, reader);
+    this.#inFlight.shift();
+    this.#settle(exchange, () => exchange.resolve(answer));
+    const next = this.#waiting.shift();
+    if (next !== undefined) this.#send(next);
+  }
+
+  #onDrain(): void {
+    this.#drained?.resolve();
+    this.#drained = null;
+  }
+
+  #settle(exchange: Exchange, how: () => void): void {
+    exchange.timer?.cancel();
+    exchange.timer = null;
+    how();
+  }
+
+  #lost(error: Error | undefined): ConnectionLost {
+    const why = error === undefined ? "the broker closed it" : error.message;
+    return new ConnectionLost(`connection to ${formatAddress(this.#address)} lost: ${why}`, { cause: error });
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== null) return;
+    this.#failure = error;
+    this.#link?.destroy(error);
+    this.#onDrain();
+    for (const exchange of [...this.#inFlight.splice(0), ...this.#waiting.splice(0)]) this.#settle(exchange, () => exchange.reject(error));
+  }
+}
+
+function encodeFrame<Req, Res>(
+  { request }: ApiCall<Req, Res>,
+  version: number,
+  correlationId: number,
+  clientId: string,
+  value: Req,
+): Buffer[] {
+  const writer = new Writer();
+  writer.int32(0); // the frame's length, known at the end
+  writeRequestHeader(writer, { apiKey: request.apiKey, apiVersion: version, correlationId }, clientId, request.isFlexible(version));
+  request.write(writer, value, version);
+  const length = writer.length - 4;
+  const chunks = writer.chunks();
+  chunks[0]?.writeInt32BE(length, 0);
+  return chunks;
+}

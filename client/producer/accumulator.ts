@@ -1,0 +1,177 @@
+import { type BrokerId, noBroker, partitionKey } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { RecordToEncode } from "../../protocol/records/record.ts";
+import { type PendingSend, ProducerBatch } from "./producer-batch.ts";
+
+export interface AccumulatorLimits {
+  /** A batch is full at this size (before compression). */
+  readonly batchBytesMax: number;
+  /** How long a batch that is not full waits for company. */
+  readonly lingerMs: number;
+  readonly deliveryTimeoutMs: number;
+  /** Batches of one partition under way at once. 1 keeps the order when one must be sent again; an idempotent producer may have more. */
+  readonly maxInFlightPerPartition: number;
+}
+
+interface PartitionQueue {
+  readonly topic: string;
+  readonly partition: number;
+  /** Oldest first; only the last still takes records. */
+  readonly batches: ProducerBatch[];
+  inFlight: number;
+  /** After a failure: nothing is sent before (monotonic), unless the leader has changed meanwhile. */
+  notBeforeMs: number;
+}
+
+export interface KnownLeader {
+  readonly leader: BrokerId;
+  readonly leaderEpoch: number;
+}
+
+export interface Ready {
+  /** By leader, partitions with a batch to send now. */
+  readonly byBroker: ReadonlyMap<BrokerId, readonly TopicPartitionKey[]>;
+  /** Some partition with records to send has no known leader. */
+  readonly leaderUnknown: boolean;
+  /** When to look again if nothing happens before (monotonic); null: no need. */
+  readonly nextCheckMs: number | null;
+}
+
+/** Names a queue. */
+export type TopicPartitionKey = string & { readonly brand?: "TopicPartitionKey" };
+
+/** Records wait here, in batches per partition, until they may be sent. Pure state: time and leaders come as arguments. */
+export class Accumulator {
+  readonly #limits: AccumulatorLimits;
+  readonly #queues = new Map<TopicPartitionKey, PartitionQueue>();
+  readonly #unsettled = new Set<ProducerBatch>();
+
+  constructor(limits: AccumulatorLimits) {
+    this.#limits = limits;
+  }
+
+  /** Batches not yet acknowledged or failed, those under way included. */
+  get unsettled(): ReadonlySet<ProducerBatch> {
+    return this.#unsettled;
+  }
+
+  /** True when a batch became full or was begun, so that it is worth looking at what is ready. */
+  append(topic: string, partition: number, record: RecordToEncode, send: PendingSend, nowMs: number): boolean {
+    const queue = this.#queue(topic, partition);
+    const { batchBytesMax, deliveryTimeoutMs } = this.#limits;
+    const last = queue.batches.at(-1);
+    if (last?.tryAppend(record, send, batchBytesMax)) return last.sizeInBytes >= batchBytesMax;
+    const batch = new ProducerBatch(topic, partition, nowMs, nowMs + deliveryTimeoutMs);
+    const taken = batch.tryAppend(record, send, batchBytesMax);
+    invariant(taken, "an empty batch takes any record");
+    queue.batches.push(batch);
+    this.#unsettled.add(batch);
+    return true;
+  }
+
+  /** `hurry`: nothing lingers (flushing, closing, or others wait for room in the buffer). */
+  ready(nowMs: number, leaderOf: (topic: string, partition: number) => KnownLeader | undefined, hurry: boolean): Ready {
+    const byBroker = new Map<BrokerId, TopicPartitionKey[]>();
+    let leaderUnknown = false;
+    let nextCheckMs: number | null = null;
+    const checkAt = (atMs: number) => {
+      nextCheckMs = nextCheckMs === null ? atMs : Math.min(nextCheckMs, atMs);
+    };
+    for (const [key, queue] of this.#queues) {
+      const head = queue.batches[0];
+      if (head === undefined) continue;
+      checkAt(head.deadlineMs);
+      if (queue.inFlight >= this.#limits.maxInFlightPerPartition) continue;
+      const known = leaderOf(queue.topic, queue.partition);
+      const sendAtMs = this.#sendAtMs(queue, head, known, hurry);
+      if (sendAtMs > nowMs) {
+        checkAt(sendAtMs);
+        continue;
+      }
+      if (known === undefined || known.leader === noBroker) {
+        leaderUnknown = true;
+        continue;
+      }
+      const keys = byBroker.get(known.leader);
+      if (keys === undefined) byBroker.set(known.leader, [key]);
+      else keys.push(key);
+    }
+    return { byBroker, leaderUnknown, nextCheckMs };
+  }
+
+  #sendAtMs(queue: PartitionQueue, head: ProducerBatch, known: KnownLeader | undefined, hurry: boolean): number {
+    const leaderChanged = known !== undefined && head.attempts > 0 && known.leaderEpoch > head.sentToEpoch;
+    const notBeforeMs = leaderChanged ? 0 : queue.notBeforeMs;
+    const isFull = queue.batches.length > 1 || head.attempts > 0 || head.sizeInBytes >= this.#limits.batchBytesMax;
+    return Math.max(notBeforeMs, isFull || hurry ? 0 : head.createdAtMs + this.#limits.lingerMs);
+  }
+
+  /** The first batches of these partitions, one of each while they fit into a request of `bytesMax` (one in any case). They are under way from here on. */
+  drain(keys: readonly TopicPartitionKey[], bytesMax: number): readonly ProducerBatch[] {
+    const drained: ProducerBatch[] = [];
+    let bytes = 0;
+    for (const key of keys) {
+      const queue = this.#queues.get(key);
+      const head = queue?.batches[0];
+      if (queue === undefined || head === undefined || queue.inFlight >= this.#limits.maxInFlightPerPartition) continue;
+      const size = head.encodedBytes > 0 ? head.encodedBytes : head.sizeInBytes;
+      if (drained.length > 0 && bytes + size > bytesMax) continue;
+      bytes += size;
+      queue.batches.shift();
+      queue.inFlight++;
+      head.attempts++;
+      drained.push(head);
+      // to the end, so that the others come first next time
+      this.#queues.delete(key);
+      this.#queues.set(key, queue);
+    }
+    return drained;
+  }
+
+  /** To be sent again, before everything that came later, not before `notBeforeMs`. */
+  putBack(batches: readonly [ProducerBatch, ...ProducerBatch[]], notBeforeMs: number): void {
+    const [first] = batches;
+    const queue = this.#queue(first.topic, first.partition);
+    queue.inFlight--;
+    queue.batches.unshift(...batches);
+    queue.notBeforeMs = notBeforeMs;
+    for (const batch of batches) this.#unsettled.add(batch);
+  }
+
+  /** A batch under way was acknowledged or failed. */
+  finished(batch: ProducerBatch): void {
+    const key = partitionKey(batch.topic, batch.partition);
+    const queue = this.#queues.get(key);
+    invariant(queue !== undefined && queue.inFlight > 0, "what is finished was under way", () => ({ key }));
+    queue.inFlight--;
+    queue.notBeforeMs = 0;
+    this.#unsettled.delete(batch);
+    if (queue.inFlight === 0 && queue.batches.length === 0) this.#queues.delete(key);
+  }
+
+  /** The batch's records now wait in others. */
+  replaced(batch: ProducerBatch): void {
+    this.#unsettled.delete(batch);
+  }
+
+  /** Removes and returns the waiting batches whose time is up, or all of them. */
+  takeExpired(nowMs: number): readonly ProducerBatch[] {
+    const expired: ProducerBatch[] = [];
+    for (const [key, queue] of this.#queues) {
+      while ((queue.batches[0]?.deadlineMs ?? Number.POSITIVE_INFINITY) <= nowMs) expired.push(queue.batches.shift() as ProducerBatch);
+      if (queue.inFlight === 0 && queue.batches.length === 0) this.#queues.delete(key);
+    }
+    for (const batch of expired) this.#unsettled.delete(batch);
+    return expired;
+  }
+
+  #queue(topic: string, partition: number): PartitionQueue {
+    const key = partitionKey(topic, partition);
+    let queue = this.#queues.get(key);
+    if (queue === undefined) {
+      queue = { topic, partition, batches: [], inFlight: 0, notBeforeMs: 0 };
+      this.#queues.set(key, queue);
+    }
+    return queue;
+  }
+}

@@ -1,0 +1,121 @@
+import type { CompressionCodec } from "../../protocol/records/batch-header.ts";
+import type { RecordCompressor } from "../../protocol/records/codec.ts";
+import { decodeBatch } from "../../protocol/records/decode-batch.ts";
+import { BatchBuilder, recordBytesAtMost } from "../../protocol/records/encode-batch.ts";
+import type { RecordToEncode } from "../../protocol/records/record.ts";
+
+/** Where a record went. */
+export interface RecordMetadata {
+  readonly topic: string;
+  readonly partition: number;
+  /** -1 with acks 0: nobody said. */
+  readonly offset: number;
+  /** The broker's time under LogAppendTime, else the record's own. */
+  readonly timestampMs: number;
+  /** How often the record was sent: 1 when it went through at once. With more, and unless the producer is idempotent, the log may hold it twice. */
+  readonly attempts: number;
+}
+
+/** The caller's end of a record on its way. */
+export interface PendingSend {
+  readonly timestampMs: number;
+  /** What it took of the buffer, given back when settled. */
+  readonly reservedBytes: number;
+  readonly resolve: (metadata: RecordMetadata) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export interface Acknowledged {
+  readonly baseOffset: number;
+  /** -1 under CreateTime. */
+  readonly logAppendTimeMs: number;
+}
+
+/** Records that travel together to one partition. Settled once, all of them. */
+export class ProducerBatch {
+  readonly topic: string;
+  readonly partition: number;
+  /** Monotonic, as is the deadline. */
+  readonly createdAtMs: number;
+  readonly deadlineMs: number;
+  readonly sends: PendingSend[] = [];
+  /** Times it was put into a request. */
+  attempts = 0;
+  /** Leader epoch known when it was last sent: a newer one makes waiting out the backoff pointless. */
+  sentToEpoch = -1;
+  /** Why it was last put back. */
+  lastError: Error | null = null;
+  readonly #builder: BatchBuilder;
+  #encoded: Buffer | null = null;
+  readonly #settled = Promise.withResolvers<void>();
+
+  constructor(topic: string, partition: number, createdAtMs: number, deadlineMs: number) {
+    this.topic = topic;
+    this.partition = partition;
+    this.createdAtMs = createdAtMs;
+    this.deadlineMs = deadlineMs;
+    this.#builder = new BatchBuilder();
+  }
+
+  /** Before compression. */
+  get sizeInBytes(): number {
+    return this.#builder.sizeInBytes;
+  }
+
+  /** As it goes out; 0 before it was encoded. */
+  get encodedBytes(): number {
+    return this.#encoded?.length ?? 0;
+  }
+
+  get whenSettled(): Promise<void> {
+    return this.#settled.promise;
+  }
+
+  /** False when the batch is under way already or the record would make it larger than `bytesMax`; an empty batch takes any record. */
+  tryAppend(record: RecordToEncode, send: PendingSend, bytesMax: number): boolean {
+    if (this.#encoded !== null || this.attempts > 0) return false;
+    if (this.sends.length > 0 && this.sizeInBytes + recordBytesAtMost(record) > bytesMax) return false;
+    this.#builder.append(record);
+    this.sends.push(send);
+    return true;
+  }
+
+  /** The batch in wire form; from here on it takes no more records. Sending it again sends the same bytes. */
+  encode(codec: CompressionCodec, compress: RecordCompressor): Buffer {
+    this.#encoded ??= this.#builder.build({ codec, compress });
+    return this.#encoded;
+  }
+
+  /** Two batches of half the records each, for one that a broker found too large. The same sends wait for them. */
+  split(): readonly [ProducerBatch, ProducerBatch] {
+    const halves = [this.#emptyHalf(), this.#emptyHalf()] as const;
+    const half = Math.ceil(this.sends.length / 2);
+    let index = 0;
+    for (const { key, value, headers, timestampMs } of decodeBatch(this.#builder.build())) {
+      const into = index < half ? halves[0] : halves[1];
+      into.tryAppend({ key, value, headers, timestampMs }, this.sends[index] as PendingSend, Number.POSITIVE_INFINITY);
+      index++;
+    }
+    for (const part of halves) part.attempts = this.attempts;
+    Promise.all(halves.map((part) => part.whenSettled)).then(() => this.#settled.resolve());
+    return halves;
+  }
+
+  #emptyHalf(): ProducerBatch {
+    return new ProducerBatch(this.topic, this.partition, this.createdAtMs, this.deadlineMs);
+  }
+
+  acknowledge({ baseOffset, logAppendTimeMs }: Acknowledged): void {
+    const { topic, partition, attempts } = this;
+    for (const [index, send] of this.sends.entries()) {
+      const offset = baseOffset < 0 ? -1 : baseOffset + index;
+      send.resolve({ topic, partition, offset, timestampMs: logAppendTimeMs >= 0 ? logAppendTimeMs : send.timestampMs, attempts });
+    }
+    this.#settled.resolve();
+  }
+
+  fail(error: Error): void {
+    for (const send of this.sends) send.reject(error);
+    this.#settled.resolve();
+  }
+}

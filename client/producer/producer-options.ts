@@ -1,0 +1,66 @@
+import { type CompressionCodec, compressionCodecs } from "../../protocol/records/batch-header.ts";
+import { InvalidArgument } from "../errors.ts";
+import { type ClientOptions, positive } from "../options.ts";
+import type { Serde } from "../serialization/serde.ts";
+import type { Partitioner } from "./partitioner.ts";
+
+/** Type parameters are the types of keys and values; they follow from the serdes. */
+export interface ProducerOptions<K, V> extends ClientOptions {
+  /** Turns keys into bytes. Default: text (UTF-8) and bytes as they are. */
+  readonly keySerde?: Pick<Serde<K>, "serialize">;
+  readonly valueSerde?: Pick<Serde<V>, "serialize">;
+  /** When a record counts as written: -1 or "all", every in-sync replica has it (default); 1, its leader has it; 0, it was sent (its offset stays unknown, and it may be lost). */
+  readonly acks?: -1 | 0 | 1 | "all";
+  /** How long a record waits for others to travel with. 0 (default): not at all; those that arrive while an earlier batch is under way still go together. */
+  readonly lingerMs?: number;
+  /** A batch is full at this size. Bytes before compression; default 128 KiB. A larger record travels alone. */
+  readonly batchBytesMax?: number;
+  /** Largest request; at least `batchBytesMax`. A larger record fails with RecordTooLarge. Bytes; default 1 MiB. */
+  readonly requestBytesMax?: number;
+  /** Records on their way, all together. When they reach it, `send` waits. Bytes; default 32 MiB. */
+  readonly bufferBytesMax?: number;
+  /** How long `send` waits for room in the buffer, or for a topic to be known; then it fails. Milliseconds; default 60,000. */
+  readonly maxBlockMs?: number;
+  /** Default "none". */
+  readonly compression?: CompressionCodec;
+  /** Instead of Kafka's default (murmur2 of the key, sticky without one). */
+  readonly partitioner?: Partitioner;
+  /** From `send`'s turn to failure, all attempts included. Milliseconds; default 120,000. */
+  readonly deliveryTimeoutMs?: number;
+  /** Requests under way to one broker; a partition has one batch in them at most, so that retries keep the order. Default 5. */
+  readonly maxInFlightPerBroker?: number;
+  /** Whether a topic that does not exist may be created by asking for it, where the brokers allow it. Default true. */
+  readonly allowAutoTopicCreation?: boolean;
+}
+
+export interface ProducerSettings {
+  readonly acks: -1 | 0 | 1;
+  readonly codec: CompressionCodec;
+  readonly lingerMs: number;
+  readonly batchBytesMax: number;
+  readonly requestBytesMax: number;
+  readonly bufferBytesMax: number;
+  readonly maxBlockMs: number;
+  readonly deliveryTimeoutMs: number;
+  readonly maxInFlightPerBroker: number;
+}
+
+export function producerSettings<K, V>(options: ProducerOptions<K, V>): ProducerSettings {
+  const { acks = -1, compression = "none" } = options;
+  if (acks !== "all" && acks !== -1 && acks !== 0 && acks !== 1)
+    throw new InvalidArgument(`acks is ${acks}: -1, 0, 1 or "all" are possible`);
+  if (!compressionCodecs.includes(compression))
+    throw new InvalidArgument(`compression is ${compression}: ${compressionCodecs.join(", ")} are possible`);
+  const requestBytesMax = positive("requestBytesMax", options.requestBytesMax ?? 1024 * 1024);
+  return {
+    acks: acks === "all" ? -1 : acks,
+    codec: compression,
+    lingerMs: positive("lingerMs", options.lingerMs ?? 0, 0),
+    batchBytesMax: Math.min(positive("batchBytesMax", options.batchBytesMax ?? 128 * 1024), requestBytesMax),
+    requestBytesMax,
+    bufferBytesMax: positive("bufferBytesMax", options.bufferBytesMax ?? 32 * 1024 * 1024),
+    maxBlockMs: positive("maxBlockMs", options.maxBlockMs ?? 60_000, 0),
+    deliveryTimeoutMs: positive("deliveryTimeoutMs", options.deliveryTimeoutMs ?? 120_000),
+    maxInFlightPerBroker: positive("maxInFlightPerBroker", options.maxInFlightPerBroker ?? 5),
+  };
+}

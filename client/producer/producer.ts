@@ -1,0 +1,275 @@
+import { recordBytesAtMost, timestampMaxMs } from "../../protocol/records/encode-batch.ts";
+import type { RecordHeader, RecordToEncode } from "../../protocol/records/record.ts";
+import { BufferExhausted, ClientClosed, InvalidArgument, RecordTooLarge } from "../errors.ts";
+import { Cluster } from "../metadata/cluster.ts";
+import type { TopicMetadata } from "../metadata/cluster-snapshot.ts";
+import { bytesOrText, type Serde, serializeWith } from "../serialization/serde.ts";
+import { Accumulator } from "./accumulator.ts";
+import { BufferSpace } from "./buffer-space.ts";
+import { availablePartitions, DefaultPartitioner, type Partitioner } from "./partitioner.ts";
+import type { ProducerBatch, RecordMetadata } from "./producer-batch.ts";
+import { type ProducerOptions, type ProducerSettings, producerSettings } from "./producer-options.ts";
+import { Sender } from "./sender.ts";
+
+/** What `send` takes. */
+export interface ProducerRecord<K = Uint8Array | string, V = Uint8Array | string> {
+  readonly topic: string;
+  /** Null or absent: no key. Records of one key go to one partition, in the order they were sent. */
+  readonly key?: K | null;
+  /** Null: a tombstone. */
+  readonly value: V | null;
+  /** By name; an array for a name that repeats. */
+  readonly headers?: Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>;
+  /** Instead of the partitioner's choice. */
+  readonly partition?: number;
+  /** Milliseconds since 1970; now by default. */
+  readonly timestampMs?: number;
+}
+
+export type HeaderValue = Uint8Array | string | null;
+
+export interface SendOptions {
+  /** Gives up waiting for room or metadata. A record that is on its way already is not called back. */
+  readonly signal?: AbortSignal;
+}
+
+/** Room that a record takes beside its bytes: promise, bookkeeping. */
+const recordOverheadBytes = 128;
+/** `send` calls that wait for room or metadata; more fail at once. */
+const waitingSendsMax = 250_000;
+
+interface PreparedRecord {
+  readonly topic: string;
+  readonly partition: number | undefined;
+  readonly record: RecordToEncode;
+  readonly recordBytes: number;
+  readonly reservedBytes: number;
+}
+
+/** The sends of one topic that wait; later ones queue behind them, so that order is kept. */
+interface Lane {
+  waiting: number;
+  tail: Promise<unknown>;
+}
+
+/**
+ * Writes records to topics. Batches what is sent together, follows partitions when their leaders change, and tries again until the delivery timeout.
+ *
+ * ```ts
+ * await using producer = new Producer({ bootstrap: "127.0.0.1:9092", valueSerde: jsonSerde<Order>(), compression: "zstd" });
+ * const { partition, offset } = await producer.send({ topic: "orders", key: order.customer, value: order });
+ * ```
+ *
+ * `send` resolves when the record is acknowledged. For throughput do not await each: start many, then await them together, or `flush`.
+ * Leaving the `await using` block waits until everything was acknowledged or failed.
+ */
+export class Producer<K = Uint8Array | string, V = Uint8Array | string> implements AsyncDisposable {
+  readonly #cluster: Cluster;
+  readonly #settings: ProducerSettings;
+  readonly #space: BufferSpace;
+  readonly #accumulator: Accumulator;
+  readonly #sender: Sender;
+  readonly #defaultPartitioner: DefaultPartitioner;
+  readonly #partitioner: Partitioner | null;
+  readonly #keySerde: Pick<Serde<K>, "serialize">;
+  readonly #valueSerde: Pick<Serde<V>, "serialize">;
+  readonly #lanes = new Map<string, Lane>();
+  #waitingSends = 0;
+  #flushes = 0;
+  #closing: Promise<void> | null = null;
+
+  constructor(options: ProducerOptions<K, V>) {
+    const settings = producerSettings(options);
+    const cluster = new Cluster(options, { mayCreateTopics: options.allowAutoTopicCreation ?? true });
+    this.#settings = settings;
+    this.#cluster = cluster;
+    this.#space = new BufferSpace(cluster.runtime.clock, settings.bufferBytesMax);
+    this.#accumulator = new Accumulator({ ...settings, maxInFlightPerPartition: 1 });
+    this.#defaultPartitioner = new DefaultPartitioner(cluster.runtime.random, settings.batchBytesMax);
+    this.#partitioner = options.partitioner ?? null;
+    this.#keySerde = options.keySerde ?? (bytesOrText as unknown as Serde<K>);
+    this.#valueSerde = options.valueSerde ?? (bytesOrText as unknown as Serde<V>);
+    this.#sender = new Sender({
+      cluster,
+      accumulator: this.#accumulator,
+      settings,
+      isHurried: () => this.#flushes > 0 || this.#closing !== null || this.#space.hasWaiters,
+      onSettled: (batch) => this.#giveBack(batch),
+    });
+    options.signal?.addEventListener("abort", () => this.#end(new ClientClosed("the producer was aborted")), { once: true });
+    if (options.signal?.aborted) this.#end(new ClientClosed("the producer was aborted"));
+  }
+
+  /**
+   * Resolves once the record is acknowledged as `acks` asks. Records of one partition are written in the order of the calls.
+   * Rejects with DeliveryTimedOut, KafkaProtocolError, RecordTooLarge, BufferExhausted, SerializationFailed, InvalidArgument, ClientClosed, or the signal's reason.
+   */
+  send(record: ProducerRecord<K, V>, { signal }: SendOptions = {}): Promise<RecordMetadata> {
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      if (this.#closing !== null || this.#cluster.isClosed) throw new ClientClosed("the producer is closed");
+      const prepared = this.#prepare(record);
+      const topic = this.#cluster.metadata.topic(record.topic);
+      if (topic !== undefined && !this.#lanes.has(record.topic) && this.#space.tryTake(prepared.reservedBytes))
+        return this.#enqueue(prepared, topic, resolve, reject);
+      this.#queueSend(prepared, resolve, reject, signal);
+    });
+  }
+
+  /** Several records; resolves when all are acknowledged, with their metadata in the same order. Rejects when one fails (the others are still tried). */
+  sendMany(records: readonly ProducerRecord<K, V>[], options: SendOptions = {}): Promise<RecordMetadata[]> {
+    return Promise.all(records.map((record) => this.send(record, options)));
+  }
+
+  /** Resolves once everything sent before has been acknowledged or has failed; nothing lingers meanwhile. */
+  async flush(): Promise<void> {
+    this.#flushes++;
+    try {
+      this.#sender.wake();
+      await Promise.all([...this.#lanes.values()].map(({ tail }) => tail));
+      this.#sender.wake();
+      await Promise.all([...this.#accumulator.unsettled].map((batch) => batch.whenSettled));
+    } finally {
+      this.#flushes--;
+    }
+  }
+
+  /** Takes no more records, waits until those sent are acknowledged or have failed (at most the delivery timeout), closes the connections. */
+  close(): Promise<void> {
+    this.#closing ??= this.#flushAndEnd();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** The partitions of a topic as the producer sees them; waits for them up to `maxBlockMs`. */
+  partitionsOf(topic: string, { signal }: SendOptions = {}): Promise<TopicMetadata> {
+    return this.#cluster.metadata.awaitTopic(topic, this.#deadlineMs(), signal);
+  }
+
+  async #flushAndEnd(): Promise<void> {
+    await this.flush();
+    this.#end(new ClientClosed("the producer was closed"));
+  }
+
+  #end(reason: ClientClosed): void {
+    this.#closing ??= Promise.resolve();
+    this.#sender.close();
+    for (const batch of this.#accumulator.takeExpired(Number.POSITIVE_INFINITY)) {
+      batch.fail(reason);
+      this.#giveBack(batch);
+    }
+    this.#cluster.close(reason);
+  }
+
+  #prepare({ topic, key, value, headers, partition, timestampMs }: ProducerRecord<K, V>): PreparedRecord {
+    if (topic === "") throw new InvalidArgument("a record needs a topic");
+    if (partition !== undefined && (!Number.isInteger(partition) || partition < 0)) throw new InvalidArgument(`no partition ${partition}`);
+    const time = timestampMs ?? this.#cluster.runtime.clock.nowMs();
+    if (!Number.isInteger(time) || time < -1 || time > timestampMaxMs) throw new InvalidArgument(`no timestamp ${time}`);
+    const record: RecordToEncode = {
+      key: serializeWith(this.#keySerde, key, "key"),
+      value: serializeWith(this.#valueSerde, value, "value"),
+      headers: headers === undefined ? [] : encodeHeaders(headers),
+      timestampMs: time,
+    };
+    const recordBytes = recordBytesAtMost(record);
+    const bytesMax = Math.min(this.#settings.requestBytesMax, this.#settings.bufferBytesMax - recordOverheadBytes);
+    if (recordBytes > bytesMax)
+      throw new RecordTooLarge(`the record takes up to ${recordBytes} bytes, requestBytesMax and bufferBytesMax allow ${bytesMax}`);
+    return { topic, partition, record, recordBytes, reservedBytes: recordBytes + recordOverheadBytes };
+  }
+
+  #queueSend(
+    prepared: PreparedRecord,
+    resolve: (sent: RecordMetadata) => void,
+    reject: (reason: Error) => void,
+    signal?: AbortSignal,
+  ): void {
+    if (this.#waitingSends >= waitingSendsMax) throw new BufferExhausted(`${waitingSendsMax} sends wait for room already`);
+    const lane = this.#lanes.get(prepared.topic) ?? { waiting: 0, tail: Promise.resolve() };
+    this.#lanes.set(prepared.topic, lane);
+    lane.waiting++;
+    this.#waitingSends++;
+    const deadlineMs = this.#deadlineMs();
+    lane.tail = lane.tail
+      .then(() => this.#admit(prepared, deadlineMs, resolve, reject, signal))
+      .catch(reject)
+      .finally(() => {
+        this.#waitingSends--;
+        if (--lane.waiting === 0) this.#lanes.delete(prepared.topic);
+      });
+  }
+
+  async #admit(
+    prepared: PreparedRecord,
+    deadlineMs: number,
+    resolve: (sent: RecordMetadata) => void,
+    reject: (reason: Error) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { clock } = this.#cluster.runtime;
+    signal?.throwIfAborted();
+    await this.#cluster.metadata.awaitTopic(prepared.topic, deadlineMs, signal);
+    if (!this.#space.tryTake(prepared.reservedBytes)) {
+      const room = this.#space.take(prepared.reservedBytes, Math.max(deadlineMs - clock.monotonicMs(), 0), signal);
+      this.#sender.wake(); // nothing lingers while someone waits
+      await room;
+    }
+    const topic = this.#cluster.metadata.topic(prepared.topic);
+    if (topic === undefined || this.#cluster.isClosed) {
+      this.#space.give(prepared.reservedBytes);
+      if (topic !== undefined) throw new ClientClosed("the producer was closed");
+      return this.#admit(prepared, deadlineMs, resolve, reject, signal); // forgotten while we waited for room
+    }
+    this.#enqueue(prepared, topic, resolve, reject);
+  }
+
+  /** The record joins a batch. From choosing the partition to here nothing is awaited. */
+  #enqueue(prepared: PreparedRecord, topic: TopicMetadata, resolve: (sent: RecordMetadata) => void, reject: (reason: Error) => void): void {
+    const { record, reservedBytes } = prepared;
+    let partition: number;
+    try {
+      partition = this.#choosePartition(prepared, topic);
+    } catch (error) {
+      this.#space.give(reservedBytes);
+      throw error;
+    }
+    const send = { timestampMs: record.timestampMs, reservedBytes, resolve, reject };
+    const worthALook = this.#accumulator.append(topic.name, partition, record, send, this.#cluster.runtime.clock.monotonicMs());
+    if (worthALook) this.#sender.wake();
+  }
+
+  #choosePartition({ partition, record, recordBytes }: PreparedRecord, topic: TopicMetadata): number {
+    const partitionsCount = topic.partitions.length;
+    const { key, value, headers = [] } = record;
+    const chosen =
+      partition ??
+      this.#partitioner?.({ topic: topic.name, key, value, headers, partitionsCount, availablePartitions: availablePartitions(topic) }) ??
+      this.#defaultPartitioner.partition(topic, key, recordBytes);
+    if (!Number.isInteger(chosen) || chosen < 0 || chosen >= partitionsCount)
+      throw new InvalidArgument(`topic ${topic.name} has partitions 0 to ${partitionsCount - 1}, not ${chosen}`);
+    return chosen;
+  }
+
+  #giveBack(batch: ProducerBatch): void {
+    let bytes = 0;
+    for (const { reservedBytes } of batch.sends) bytes += reservedBytes;
+    this.#space.give(bytes);
+  }
+
+  #deadlineMs(): number {
+    return this.#cluster.runtime.clock.monotonicMs() + this.#settings.maxBlockMs;
+  }
+}
+
+function encodeHeaders(headers: Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>): readonly RecordHeader[] {
+  const encoded: RecordHeader[] = [];
+  for (const [key, values] of Object.entries(headers)) {
+    for (const value of Array.isArray(values) ? (values as readonly HeaderValue[]) : [values as HeaderValue])
+      encoded.push({ key, value: value === null ? null : Buffer.from(value as string) });
+  }
+  return encoded;
+}

@@ -1,0 +1,200 @@
+import type { Timer } from "../../protocol/base/clock.ts";
+import { type BrokerId, partitionKey } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { ProduceRequest, ProduceResponse } from "../../protocol/messages/produce.ts";
+import type { CompressionCodec } from "../../protocol/records/batch-header.ts";
+import { compressRecords } from "../../protocol/records/compression.ts";
+import { backoffMs } from "../backoff.ts";
+import { DeliveryTimedOut } from "../errors.ts";
+import type { Cluster } from "../metadata/cluster.ts";
+import { calls } from "../network/api-calls.ts";
+import type { Connection } from "../network/connection.ts";
+import type { Accumulator } from "./accumulator.ts";
+import { judge, type ProduceOutcome, type Verdict } from "./produce-outcome.ts";
+import type { ProducerBatch } from "./producer-batch.ts";
+
+export interface SenderSettings {
+  readonly acks: -1 | 0 | 1;
+  readonly codec: CompressionCodec;
+  readonly requestBytesMax: number;
+  readonly maxInFlightPerBroker: number;
+  readonly deliveryTimeoutMs: number;
+}
+
+export interface SenderParts {
+  readonly cluster: Cluster;
+  readonly accumulator: Accumulator;
+  readonly settings: SenderSettings;
+  /** Nothing should linger now. */
+  readonly isHurried: () => boolean;
+  /** A batch got its final answer and its room in the buffer is free. */
+  readonly onSettled: (batch: ProducerBatch) => void;
+}
+
+/** Moves batches from the accumulator to their leaders, and back again when that failed for now. Works in steps, one whenever something has changed. */
+export class Sender {
+  readonly #parts: SenderParts;
+  readonly #inFlight = new Map<BrokerId, number>();
+  #isAwake = false;
+  #timer: Timer | null = null;
+  readonly #unsubscribe: () => void;
+
+  constructor(parts: SenderParts) {
+    this.#parts = parts;
+    this.#unsubscribe = parts.cluster.metadata.onChange(() => this.wake());
+  }
+
+  /** Looks, later in this turn of the loop, at what can be sent. */
+  wake(): void {
+    if (this.#isAwake || this.#parts.cluster.isClosed) return;
+    this.#isAwake = true;
+    queueMicrotask(() => {
+      this.#isAwake = false;
+      this.#step();
+    });
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    this.#timer?.cancel();
+  }
+
+  #step(): void {
+    const { cluster, accumulator, settings, isHurried } = this.#parts;
+    if (cluster.isClosed) return;
+    const nowMs = cluster.runtime.clock.monotonicMs();
+    for (const batch of accumulator.takeExpired(nowMs)) this.#fail(batch, this.#timedOut(batch, batch.lastError));
+    const { byBroker, leaderUnknown, nextCheckMs } = accumulator.ready(
+      nowMs,
+      (topic, partition) => cluster.metadata.partition(topic, partition),
+      isHurried(),
+    );
+    if (leaderUnknown) cluster.metadata.requestRefresh();
+    for (const [brokerId, keys] of byBroker) {
+      while ((this.#inFlight.get(brokerId) ?? 0) < settings.maxInFlightPerBroker) {
+        const batches = accumulator.drain(keys, settings.requestBytesMax);
+        if (batches.length === 0) break;
+        this.#inFlight.set(brokerId, (this.#inFlight.get(brokerId) ?? 0) + 1);
+        void this.#deliver(brokerId, batches);
+      }
+    }
+    this.#timer?.cancel();
+    this.#timer = nextCheckMs === null ? null : cluster.runtime.clock.schedule(Math.max(nextCheckMs - nowMs, 0), () => this.wake());
+  }
+
+  async #deliver(brokerId: BrokerId, batches: readonly ProducerBatch[]): Promise<void> {
+    const { cluster } = this.#parts;
+    for (const batch of batches) batch.sentToEpoch = cluster.metadata.partition(batch.topic, batch.partition)?.leaderEpoch ?? -1;
+    let outcomeOf: (batch: ProducerBatch) => ProduceOutcome;
+    try {
+      const connection = await cluster.pool.toBroker(brokerId);
+      outcomeOf = await this.#produce(connection, batches);
+    } catch (error) {
+      const failure = error instanceof Error ? error : new Error(String(error));
+      outcomeOf = () => ({ kind: "failed", error: failure });
+    }
+    this.#inFlight.set(brokerId, (this.#inFlight.get(brokerId) ?? 1) - 1);
+    for (const batch of batches) this.#conclude(batch, outcomeOf(batch));
+    this.wake();
+  }
+
+  async #produce(connection: Connection, batches: readonly ProducerBatch[]): Promise<(batch: ProducerBatch) => ProduceOutcome> {
+    const { settings, cluster } = this.#parts;
+    const topicData = groupByTopic(batches, (batch) => batch.encode(settings.codec, compressRecords));
+    // the broker's own time-out comes first, so that a slow replication does not cost the connection
+    const timeoutMs = Math.ceil(cluster.settings.requestTimeoutMs * 0.9);
+    const request: ProduceRequest = { transactionalId: null, acks: settings.acks, timeoutMs, topicData };
+    if (settings.acks === 0) {
+      await connection.requestUnanswered(calls.produce, () => request);
+      return () => ({ kind: "acknowledged", baseOffset: -1, logAppendTimeMs: -1 });
+    }
+    const answer = await connection.request(calls.produce, () => request);
+    this.#learnLeaders(answer);
+    const outcomes = outcomesByPartition(answer);
+    return ({ topic, partition }) =>
+      outcomes.get(partitionKey(topic, partition)) ?? {
+        kind: "refused",
+        code: "UNKNOWN_SERVER_ERROR",
+        detail: "the broker's answer leaves the partition out",
+      };
+  }
+
+  #learnLeaders({ responses }: ProduceResponse): void {
+    for (const { name, partitionResponses } of responses) {
+      for (const { index, currentLeader } of partitionResponses)
+        if (currentLeader.leaderId >= 0) this.#parts.cluster.metadata.learn({ topic: name, partition: index, ...currentLeader });
+    }
+  }
+
+  #conclude(batch: ProducerBatch, outcome: ProduceOutcome): void {
+    const { cluster, accumulator } = this.#parts;
+    const { clock, random } = cluster.runtime;
+    const nowMs = clock.monotonicMs();
+    const facts = { topic: batch.topic, partition: batch.partition, recordsCount: batch.sends.length, deadlineMs: batch.deadlineMs };
+    const verdict: Verdict = judge(outcome, facts, nowMs);
+    switch (verdict.kind) {
+      case "acknowledge":
+        accumulator.finished(batch);
+        batch.acknowledge(verdict);
+        return this.#parts.onSettled(batch);
+      case "retry": {
+        if (cluster.isClosed) {
+          accumulator.finished(batch);
+          return this.#fail(batch, verdict.error);
+        }
+        batch.lastError = verdict.error;
+        accumulator.putBack([batch], nowMs + backoffMs(batch.attempts, cluster.settings, random));
+        if (verdict.refreshMetadata) cluster.metadata.requestRefresh();
+        const { topic, partition, attempts } = batch;
+        return cluster.runtime.log.debug({ topic, partition, attempts, err: verdict.error }, "a batch will be sent again");
+      }
+      case "split": {
+        invariant(batch.sends.length > 1, "what is split has two records");
+        accumulator.putBack(batch.split(), nowMs);
+        return accumulator.replaced(batch);
+      }
+      case "time-out":
+        accumulator.finished(batch);
+        return this.#fail(batch, this.#timedOut(batch, verdict.error));
+      case "fail":
+        accumulator.finished(batch);
+        return this.#fail(batch, verdict.error);
+    }
+  }
+
+  #fail(batch: ProducerBatch, error: Error): void {
+    batch.fail(error);
+    this.#parts.onSettled(batch);
+  }
+
+  #timedOut(batch: ProducerBatch, cause: Error | null): DeliveryTimedOut {
+    const where = `${batch.topic}-${batch.partition}`;
+    const why = cause === null ? "its leader could not be reached or is unknown" : cause.message;
+    const { deliveryTimeoutMs } = this.#parts.settings;
+    return new DeliveryTimedOut(`not acknowledged by ${where} within ${deliveryTimeoutMs} ms: ${why}`, batch.attempts, cause);
+  }
+}
+
+function groupByTopic(batches: readonly ProducerBatch[], encode: (batch: ProducerBatch) => Buffer): ProduceRequest["topicData"] {
+  const topics = new Map<string, { index: number; records: Buffer[] }[]>();
+  for (const batch of batches) {
+    const partitions = topics.get(batch.topic) ?? [];
+    partitions.push({ index: batch.partition, records: [encode(batch)] });
+    topics.set(batch.topic, partitions);
+  }
+  return [...topics].map(([name, partitionData]) => ({ name, partitionData }));
+}
+
+function outcomesByPartition({ responses }: ProduceResponse): ReadonlyMap<string, ProduceOutcome> {
+  const outcomes = new Map<string, ProduceOutcome>();
+  for (const { name, partitionResponses } of responses) {
+    for (const { index, errorCode, errorMessage, baseOffset, logAppendTimeMs } of partitionResponses) {
+      const outcome: ProduceOutcome =
+        errorCode === "NONE"
+          ? { kind: "acknowledged", baseOffset, logAppendTimeMs }
+          : { kind: "refused", code: errorCode, detail: errorMessage };
+      outcomes.set(partitionKey(name, index), outcome);
+    }
+  }
+  return outcomes;
+}
