@@ -14,7 +14,7 @@ export interface BrokerConfig {
   readonly replication: ReplicationConfig;
   readonly controller: ControllerConfig;
   readonly fetch: FetchConfig;
-  readonly logging: LoggingConfig;
+  readonly process: LoggingConfig;
 }
 
 export interface CoordinatorConfig {
@@ -54,6 +54,9 @@ export interface LogConfig {
   readonly retentionCheckIntervalMs: number;
   readonly segmentDeleteDelayMs: number;
   readonly recoveryConcurrency: number;
+  readonly tailCacheBytesMax: number;
+  readonly indexCacheBytesMax: number;
+  readonly openFilesMax: number;
 }
 
 export interface ReplicationConfig {
@@ -129,7 +132,7 @@ export function brokerConfig(values: BrokerValues, hostname: string): BrokerConf
     replication: replicationConfig(values),
     controller: controllerConfig(values),
     fetch: { maxBytes: values["fetch.max.bytes"], sessionSlotsMax: values["max.incremental.fetch.session.cache.slots"] },
-    logging: { logLevel: values["ottla.log.level"], logFile: values["ottla.log.file"] || null },
+    process: { logLevel: values["ottla.log.level"], logFile: values["ottla.log.file"] || null },
   };
 }
 
@@ -165,6 +168,9 @@ function logConfig(values: BrokerValues): LogConfig {
     retentionCheckIntervalMs: values["log.retention.check.interval.ms"],
     segmentDeleteDelayMs: values["log.segment.delete.delay.ms"],
     recoveryConcurrency: values["num.recovery.threads.per.data.dir"],
+    tailCacheBytesMax: values["ottla.log.tail.cache.max.bytes"],
+    indexCacheBytesMax: values["ottla.log.index.cache.max.bytes"],
+    openFilesMax: values["ottla.log.open.files.max"],
   };
 }
 

@@ -81,4 +81,11 @@ export const brokerLogSettings = {
     update: "per-broker",
   }),
   "num.recovery.threads.per.data.dir": int(1, "Logs recovered at the same time after a crash.", { min: 1, max: 1024 }),
+  "ottla.log.tail.cache.max.bytes": long(
+    67108864,
+    "Memory for the newest records of all logs together: followers and consumers that keep up are served from it, without the disk.",
+    { min: 0, unit: "bytes" },
+  ),
+  "ottla.log.index.cache.max.bytes": long(33554432, "Memory for the indexes of closed segments.", { min: 0, unit: "bytes" }),
+  "ottla.log.open.files.max": int(256, "Files held open for reading. Every log has one more, for writing.", { min: 1 }),
 } as const;

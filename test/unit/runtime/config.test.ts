@@ -86,7 +86,7 @@ test("the file, then KAFKA_, then OTTLA_ variables, then --set: the later one wi
 });
 
 test("our own settings have short names in the environment", () => {
-  expect(read({ environment: { OTTLA_LOG_LEVEL: "debug", OTTLA_LOG_FILE: "/x" } }).config.logging).toEqual({
+  expect(read({ environment: { OTTLA_LOG_LEVEL: "debug", OTTLA_LOG_FILE: "/x" } }).config.process).toEqual({
     logLevel: "debug",
     logFile: "/x",
   });
