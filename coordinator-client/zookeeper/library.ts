@@ -198,7 +198,8 @@ export class LibraryClient {
   }
 }
 
-function takeApart(client: Client): ConnectionManager {
+/** The library's insides, once seen to be what this file was written against. Throws otherwise. */
+export function takeApart(client: Client): ConnectionManager {
   const manager = (client as unknown as { connectionManager?: ConnectionManager }).connectionManager;
   const { ops } = client.transaction() as unknown as { ops?: unknown };
   const isAsExpected =

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { askZookeeper } from "../../cli/zookeeper/four-letter-word.ts";
 import { type Coordinator, CoordinatorUnavailable, type SessionState, type WriteOperation } from "../../coordinator-client/coordinator.ts";
 import type { SessionCoordinator } from "../../coordinator-client/session/session-coordinator.ts";
+import { LibraryClient, type LibraryEvents } from "../../coordinator-client/zookeeper/library.ts";
 import { openZookeeper } from "../../coordinator-client/zookeeper-coordinator.ts";
 import { silentLogger } from "../../protocol/base/logger.ts";
 import { seededRandom } from "../../protocol/base/random.ts";
@@ -322,3 +323,28 @@ async function serves(server: TestZookeeper, zk: Coordinator): Promise<boolean> 
   const owner = (await zk.read("/e"))?.ephemeralOwner ?? "";
   return (await askZookeeper(server.host, server.port, "cons", 2_000)).includes(`sid=0x${owner.replace(/^0+/, "")}`);
 }
+
+test("the library's transaction numbers start over before they overflow", async () => {
+  await using server = await TestZookeeper.start();
+  const events = Object.fromEntries(
+    ["disconnected", "expired", "ended", "heard", "garbled"].map((name) => [name, () => undefined]),
+  ) as unknown as LibraryEvents;
+  let isConnected = false;
+  const library = new LibraryClient([server], 10_000, {
+    ...events,
+    wantsServer: (connect) => connect(server),
+    connected: () => {
+      isConnected = true;
+    },
+  });
+  library.start();
+  await waitUntil("a session", () => isConnected);
+  const { connectionManager } = library.client as unknown as { connectionManager: { xid: number } };
+  connectionManager.xid = 2 ** 31 - 2;
+  for (let i = 0; i < 5; i++) {
+    library.beforeRequest();
+    await new Promise<void>((resolve, reject) => library.client.exists("/", (error) => (error ? reject(error) : resolve())));
+  }
+  expect(connectionManager.xid).toBeLessThan(10);
+  library.kill();
+});

@@ -1,0 +1,76 @@
+import { expect, test } from "vitest";
+import type { Coordinator, WriteOperation } from "../../coordinator-client/coordinator.ts";
+import { MemoryEnsemble } from "../../coordinator-client/memory-coordinator.ts";
+import { openZookeeper } from "../../coordinator-client/zookeeper-coordinator.ts";
+import { silentLogger } from "../../protocol/base/logger.ts";
+import { type Random, randomInt, seededRandom } from "../../protocol/base/random.ts";
+import { nodeClock } from "../../protocol/node/node-clock.ts";
+import { TestZookeeper } from "../support/zookeeper.ts";
+
+const rounds = 400;
+const seed = Number(process.env.OTTLA_TEST_SEED ?? Date.now() % 1_000_000);
+const names = ["a", "b"];
+
+/** Paths up to three levels deep below `/r`, few enough to meet again. */
+function randomPath(random: Random): string {
+  const depth = 1 + randomInt(random, 3);
+  return `/r/${Array.from({ length: depth }, () => names[randomInt(random, names.length)]).join("/")}`;
+}
+
+function randomOperation(random: Random): WriteOperation {
+  const path = randomPath(random);
+  const version = randomInt(random, 4) - 1;
+  const data = random.bytes(randomInt(random, 4));
+  switch (randomInt(random, 6)) {
+    case 0:
+      return { kind: "set", path, data, version };
+    case 1:
+      return { kind: "delete", path, version };
+    case 2:
+      return { kind: "check", path, version };
+    case 3:
+      return { kind: "create", path, data, mode: "persistent-sequential" };
+    case 4:
+      return { kind: "create", path, data, mode: "ephemeral" };
+    default:
+      return { kind: "create", path, data, mode: "persistent" };
+  }
+}
+
+/** All that can be seen below a path, transaction ids aside. */
+async function snapshot(coordinator: Coordinator, path: string): Promise<unknown[]> {
+  const [node, list] = await Promise.all([coordinator.read(path), coordinator.children(path)]);
+  if (node === null) return [];
+  const { data, version, ownedByUs } = node;
+  const children = await Promise.all((list?.names ?? []).map((name) => snapshot(coordinator, `${path}/${name}`)));
+  return [[path, data.toString("hex"), version, ownedByUs, list?.childVersion, list?.names], ...children.flat()];
+}
+
+test(`the ensemble in memory answers random transactions as a real ZooKeeper does (OTTLA_TEST_SEED=${seed})`, async () => {
+  await using server = await TestZookeeper.start();
+  const options = { sessionTimeoutMs: 30_000, clock: nodeClock, log: silentLogger };
+  const real = openZookeeper({ ...options, connectionString: server.connectionString, random: seededRandom(1) });
+  const memory = new MemoryEnsemble({ clock: nodeClock, latencyMs: () => 0 }).open(options);
+  try {
+    const both = async <T>(ask: (coordinator: Coordinator) => Promise<T>) => await Promise.all([ask(real), ask(memory)]);
+    await both((coordinator) => coordinator.connected());
+    await both((coordinator) => coordinator.ensurePath("/r"));
+    const random = seededRandom(seed);
+    const seen = { written: 0, conflict: 0, unknown: 0 };
+    for (let round = 0; round < rounds; round++) {
+      const operations = Array.from({ length: 1 + randomInt(random, 3) }, () => randomOperation(random));
+      const [fromReal, fromMemory] = await both((coordinator) => coordinator.write(operations));
+      expect(fromMemory, `seed ${seed}, round ${round}: ${JSON.stringify(operations)}`).toEqual(fromReal);
+      seen[fromReal.kind]++;
+      if (round % 20 === 0) {
+        const [realTree, memoryTree] = await both((coordinator) => snapshot(coordinator, "/r"));
+        expect(memoryTree, `seed ${seed}, round ${round}`).toEqual(realTree);
+      }
+    }
+    expect(seen.written).toBeGreaterThan(rounds / 20);
+    expect(seen.conflict).toBeGreaterThan(rounds / 20);
+    expect(seen.unknown).toBe(0);
+  } finally {
+    await Promise.all([real.close(), memory.close()]);
+  }
+});
