@@ -1,0 +1,93 @@
+import { type Coordinator, CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
+import { MalformedZnode } from "../../coordinator-client/znodes/json.ts";
+import { decodePartitionState, encodePartitionState } from "../../coordinator-client/znodes/partition-state.ts";
+import { partitionStatePath } from "../../coordinator-client/znodes/paths.ts";
+import type { PartitionRecord } from "../../protocol/peer/messages.ts";
+import type { IsrChangeRequest, IsrStore, IsrWriteResult } from "../partition/contract.ts";
+import type { ClusterImage, ImageSource } from "./contract.ts";
+import type { IsrReport } from "./isr-reporter.ts";
+import { stillRecovering } from "./recovery.ts";
+
+export interface IsrStoreParts {
+  readonly coordinator: Coordinator;
+  readonly images: ImageSource;
+  /** The controller is told of what is in force. */
+  readonly reporter: { report(change: IsrReport): void };
+}
+
+/** A leader's in-sync set in the state znode: compare-and-set on its version, by whoever the znode names as leader of that epoch. */
+export class ZookeeperIsrStore implements IsrStore {
+  readonly #parts: IsrStoreParts;
+
+  constructor(parts: IsrStoreParts) {
+    this.#parts = parts;
+  }
+
+  async writeIsr(change: IsrChangeRequest): Promise<IsrWriteResult> {
+    const { coordinator, images } = this.#parts;
+    const record = ledRecord(images.current, change);
+    if (record === null) return { kind: "fenced" };
+    const path = partitionStatePath(change.topic, change.partition);
+    const { leader, leaderEpoch, isr, expectedVersion } = change;
+    const { controllerEpoch } = images.current;
+    const data = encodePartitionState({ leader, leaderEpoch, isr, controllerEpoch, leaderRecovering: stillRecovering(record, isr) });
+    const result = await coordinator.write([{ kind: "set", path, data, version: expectedVersion }]);
+    switch (result.kind) {
+      case "written":
+        return this.#written(change, result.results[0]!.version);
+      case "conflict":
+      case "unknown":
+        return this.#compare(change, path, result.kind);
+    }
+  }
+
+  #written(change: IsrChangeRequest, stateVersion: number): IsrWriteResult {
+    this.#report(change, change.isr, stateVersion);
+    return { kind: "written", stateVersion };
+  }
+
+  /**
+   * What is there instead. After a lost answer a read may be older than our write: then it shows the version we started from, which says nothing, and the partition asks again. One version
+   * further with our leadership and our set is our own write: nobody else writes in the name of this leader and epoch but the controller, and if it wrote the same set, that is as good.
+   */
+  async #compare(change: IsrChangeRequest, path: string, after: "conflict" | "unknown"): Promise<IsrWriteResult> {
+    const found = await this.#read(path);
+    if (found === "unavailable") return { kind: "unknown" };
+    // a deleted topic's state does not come back under the same id
+    if (found === null) return after === "conflict" ? { kind: "fenced" } : { kind: "unknown" };
+    const { state, stateVersion } = found;
+    if (stateVersion < change.expectedVersion || (stateVersion === change.expectedVersion && after === "unknown"))
+      return { kind: "unknown" };
+    if (state.leader !== change.leader || state.leaderEpoch !== change.leaderEpoch) return { kind: "fenced" };
+    if (after === "unknown" && stateVersion === change.expectedVersion + 1 && sameMembers(state.isr, change.isr))
+      return this.#written(change, stateVersion);
+    this.#report(change, state.isr, stateVersion);
+    return { kind: "conflict", isr: state.isr, stateVersion };
+  }
+
+  async #read(path: string) {
+    try {
+      const node = await this.#parts.coordinator.read(path);
+      return node === null ? null : { state: decodePartitionState(path, node.data), stateVersion: node.version };
+    } catch (error) {
+      // what cannot be read may be repaired; until then the stricter set stands
+      if (error instanceof CoordinatorUnavailable || error instanceof MalformedZnode) return "unavailable" as const;
+      throw error;
+    }
+  }
+
+  #report({ topicId, partition, leaderEpoch }: IsrChangeRequest, isr: readonly number[], stateVersion: number): void {
+    this.#parts.reporter.report({ topicId, partition, leaderEpoch, isr, stateVersion });
+  }
+}
+
+/** What the image says of the partition, if it says that we lead it in this epoch. */
+function ledRecord(image: ClusterImage, { topic, topicId, partition, leader, leaderEpoch }: IsrChangeRequest): PartitionRecord | null {
+  const known = image.topics.get(topic);
+  const record = known?.id === topicId ? known.partitions[partition] : undefined;
+  return record?.leader === leader && record.leaderEpoch === leaderEpoch ? record : null;
+}
+
+function sameMembers(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((id) => b.includes(id));
+}
