@@ -76,6 +76,10 @@ describe("truncation by epochs", () => {
     strictEqual(reconcile(uncommitted, [own[0], own[1]], log(100, [[1, 0], [3, 30], [5, 70], [7, 90]])), 30); // biome-ignore format: epochs in one line
   });
 
+  test("everything goes when the leader had other records from the first one on", () => {
+    strictEqual(reconcile(uncommitted, [6, [[2, 0]]], log(36, [[1, 0], [3, 7]])), 0); // biome-ignore format: epochs in one line
+  });
+
   test("nothing goes when the leader has more of the same", () => {
     strictEqual(reconcile(state, [70, [[3, 0], [5, 40]]], log(100, [[3, 0], [5, 40], [7, 90]])), 70); // biome-ignore format: epochs in one line
   });
