@@ -43,6 +43,7 @@ export class PeerClient implements PeerRequester {
       if (this.#links.get(key) === link) this.#links.delete(key);
     });
     this.#links.set(key, link);
+    link.open();
     return link;
   }
 }

@@ -59,6 +59,10 @@ export class PeerLink implements LinkHandlers {
     this.#to = to;
     this.#parts = parts;
     this.#onEnded = onEnded;
+  }
+
+  /** Once, before the first call. */
+  open(): void {
     void this.#connect();
   }
 

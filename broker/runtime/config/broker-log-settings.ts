@@ -22,16 +22,17 @@ export const brokerLogSettings = {
   "log.flush.interval.messages": long(
     longMax,
     "Records after which a log is forced to disk. Durability comes from replication; forcing is rarely needed.",
-    { min: 1, update: "per-broker" },
+    { min: 1, update: "per-broker", withoutEffect: true },
   ),
   "log.flush.interval.ms": long(
     null,
     "Longest time that a record waits to be forced to disk; without it, `log.flush.scheduler.interval.ms`.",
-    { min: 0, unit: "milliseconds", update: "per-broker" },
+    { min: 0, unit: "milliseconds", update: "per-broker", withoutEffect: true },
   ),
   "log.flush.scheduler.interval.ms": long(longMax, "How often logs are looked over for records to force to disk.", {
     min: 0,
     unit: "milliseconds",
+    withoutEffect: true,
   }),
   "log.flush.offset.checkpoint.interval.ms": int(60000, "How often the recovery points are written to disk.", {
     min: 0,
@@ -40,6 +41,7 @@ export const brokerLogSettings = {
   "log.flush.start.offset.checkpoint.interval.ms": int(60000, "How often the log start offsets are written to disk.", {
     min: 0,
     unit: "milliseconds",
+    withoutEffect: true,
   }),
   "log.retention.ms": long(null, "Age at which records are deleted; -1: never. Without it, `log.retention.minutes`.", {
     min: -1,
@@ -79,8 +81,9 @@ export const brokerLogSettings = {
     min: 0,
     unit: "milliseconds",
     update: "per-broker",
+    withoutEffect: true,
   }),
-  "num.recovery.threads.per.data.dir": int(1, "Logs recovered at the same time after a crash.", { min: 1, max: 1024 }),
+  "num.recovery.threads.per.data.dir": int(1, "Logs recovered at the same time after a crash.", { min: 1, max: 1024, withoutEffect: true }),
   "ottla.log.tail.cache.max.bytes": long(
     67108864,
     "Memory for the newest records of all logs together: followers and consumers that keep up are served from it, without the disk.",

@@ -140,7 +140,7 @@ const replication = {
     min: 1,
     unit: "milliseconds",
   }),
-  "num.replica.fetchers": int(1, "Fetching loops per leader that a broker follows.", { min: 1, max: 64 }),
+  "num.replica.fetchers": int(1, "Fetching loops per leader that a broker follows.", { min: 1, max: 64, withoutEffect: true }),
 } as const;
 
 const controller = {

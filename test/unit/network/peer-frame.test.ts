@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { Packr } from "msgpackr";
 import { expect, test } from "vitest";
@@ -78,6 +79,9 @@ function decodesOrRefuses(bytes: Buffer): void {
   } catch (error) {
     if (!(error instanceof MalformedFrame)) throw error;
   }
+  // what was refused leaves nothing behind that the next frame would meet
+  const good = decodePeerFrame(Buffer.concat(encodePeerFrame(9, "isr-changed", peerSamples["isr-changed"].request)).subarray(4));
+  if (!isDeepStrictEqual(good.body, peerSamples["isr-changed"].request)) throw new Error("a good frame was misread after a bad one");
 }
 
 test("any bytes are decoded or refused as malformed", () => {
