@@ -59,7 +59,8 @@ export class ZookeeperProcess {
     guard.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#complaint = (this.#complaint + text).slice(-complaintMaxChars);
     });
-    this.exited = once(guard, "exit").then(([code, signal]) => {
+    // "close" and not "exit": by then all that it wrote has been read.
+    this.exited = once(guard, "close").then(([code, signal]) => {
       this.#hasExited = true;
       guard.stdin?.destroy();
       return { code, signal } as ProcessExit;
@@ -129,10 +130,12 @@ export class ZookeeperProcess {
     clearTimeout(force);
   }
 
-  /** The reason is in the last line that reports an exception or an error. */
+  /** What it says of its end: the exception it died of rather than that it exits. */
   #lastWords(): string {
-    const lines = this.#complaint.split("\n").filter((line) => line.trim() !== "");
-    const telling = lines.filter((line) => /ERROR|Exception|[Ee]rror:/.test(line) && !line.startsWith("\tat ")).at(-1) ?? lines.at(-1);
+    const lines = this.#complaint.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("\tat "));
+    const exceptions = lines.filter((line) => /^(?:Caused by: )?[\w.$]+(?:Exception|Error)\b/.test(line));
+    const errors = lines.filter((line) => line.includes(" ERROR ") && !line.includes("Exiting JVM"));
+    const telling = exceptions.at(-1) ?? errors.at(-1) ?? lines.at(-1);
     return telling === undefined ? "" : `: ${telling.trim()}`;
   }
 }

@@ -1,0 +1,17 @@
+import type { Command } from "commander";
+import { describeCluster } from "../cluster/describe-cluster.ts";
+import { Output } from "../output/output.ts";
+import { withCluster } from "./client-session.ts";
+import { type CommonOptions, wholeNumber, withCommonOptions } from "./options.ts";
+
+export function registerCluster(program: Command): void {
+  const cluster = program.command("cluster").description("look at a cluster");
+  const describe = cluster
+    .command("describe")
+    .description("its id, controller, brokers and health; exit code 1 when no broker answers")
+    .option("--timeout <seconds>", "how long to try", wholeNumber(1, 3600), 10);
+  withCommonOptions(describe).action(async ({ bootstrap, json, timeout }: CommonOptions & { readonly timeout: number }) => {
+    const options = { bootstrap, json, timeoutMs: timeout * 1000 };
+    await withCluster(bootstrap, (stop) => describeCluster(options, new Output(process.stdout), stop));
+  });
+}

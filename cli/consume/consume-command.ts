@@ -1,0 +1,74 @@
+import type { StartPosition } from "../../client/consumer/assigned-partition.ts";
+import { Consumer } from "../../client/consumer/consumer.ts";
+import { OffsetOutOfRange } from "../../client/errors.ts";
+import { CommandFailed } from "../command-failed.ts";
+import type { Output } from "../output/output.ts";
+import type { RecordFormat, RecordToFormat } from "./record-format.ts";
+
+export interface ConsumeOptions {
+  readonly topic: string;
+  readonly bootstrap: readonly string[];
+  readonly from: StartPosition;
+  /** Empty: all. */
+  readonly partitions: readonly number[];
+  /** How many records to print; null: no end. */
+  readonly recordsMax: number | null;
+  /** End where the partitions ended at the start. */
+  readonly untilEnd: boolean;
+  readonly format: RecordFormat;
+}
+
+const asTheyAre = { deserialize: (bytes: Buffer) => bytes };
+/** Records of one stored batch are printed together, in pieces of about this size. */
+const writeTogetherBytes = 256 * 1024;
+
+/** Prints records as they arrive until one of the ends is reached, `stop` aborts or nobody reads the output any more. */
+export async function consume(options: ConsumeOptions, output: Output, stop: AbortSignal): Promise<void> {
+  const { topic, from, partitions, untilEnd, format } = options;
+  const ended = AbortSignal.any([stop, output.closed]);
+  await using consumer = new Consumer({
+    bootstrap: options.bootstrap,
+    clientId: "ottla-consume",
+    keySerde: asTheyAre,
+    valueSerde: asTheyAre,
+    // a named offset is meant; for everything else the nearest record that there is
+    offsetReset: typeof from === "object" && "offset" in from ? "none" : "earliest",
+    stopAtEnd: untilEnd,
+    signal: ended,
+  });
+  let left = options.recordsMax ?? Number.POSITIVE_INFINITY;
+  try {
+    await consumer.assign(partitions.length === 0 ? [{ topic, from }] : partitions.map((partition) => ({ topic, partition, from })));
+    if (left <= 0) return;
+    for await (const { records } of consumer.batches()) {
+      await print(records.slice(0, left), format, output);
+      left -= records.length;
+      if (left <= 0 || ended.aborted) return;
+    }
+  } catch (error) {
+    if (ended.aborted) return;
+    if (error instanceof OffsetOutOfRange)
+      throw new CommandFailed(`${error.message}; see \`ottla topic describe ${topic} --offsets\`, and name a --partition`, {
+        cause: error,
+      });
+    throw error;
+  }
+}
+
+async function print(records: readonly RecordToFormat[], format: RecordFormat, output: Output): Promise<void> {
+  let pieces: (Buffer | string)[] = [];
+  let bytes = 0;
+  for (const record of records) {
+    format(record, pieces);
+    bytes += (record.key?.length ?? 0) + (record.value?.length ?? 0);
+    if (bytes < writeTogetherBytes) continue;
+    await output.write(joined(pieces));
+    pieces = [];
+    bytes = 0;
+  }
+  await output.write(joined(pieces));
+}
+
+function joined(pieces: readonly (Buffer | string)[]): Buffer {
+  return Buffer.concat(pieces.map((piece) => (typeof piece === "string" ? Buffer.from(piece) : piece)));
+}

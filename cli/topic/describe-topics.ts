@@ -1,0 +1,71 @@
+import type { Admin, ConfigEntry, PartitionMetadata, TopicDescription } from "../../client/index.ts";
+import { type Cell, table } from "../output/table.ts";
+import { formatCount } from "../output/units.ts";
+import { isOffline } from "./topic-health.ts";
+
+export interface DescribeOptions {
+  readonly configs: boolean;
+  readonly offsets: boolean;
+}
+
+interface PartitionOffsets {
+  readonly startOffset: number;
+  readonly endOffset: number;
+}
+
+/** A topic as `topic describe` shows it. Its JSON is this. */
+export interface DescribedTopic {
+  readonly name: string;
+  readonly topicId: string;
+  readonly partitions: readonly (PartitionMetadata & Partial<PartitionOffsets>)[];
+  readonly configs?: readonly Pick<ConfigEntry, "name" | "value" | "source">[];
+}
+
+export async function describeTopic(admin: Admin, topic: TopicDescription, options: DescribeOptions): Promise<DescribedTopic> {
+  const { name, topicId } = topic;
+  const offsets = options.offsets ? await offsetsOf(admin, topic) : null;
+  const partitions = topic.partitions.map((partition) => ({ ...partition, ...offsets?.get(partition.partition) }));
+  return { name, topicId, partitions, ...(options.configs ? { configs: await configsOf(admin, name) } : {}) };
+}
+
+/** Partitions without a leader have none to tell: they are left out. */
+async function offsetsOf(admin: Admin, { name, partitions }: TopicDescription): Promise<Map<number, PartitionOffsets>> {
+  const led = partitions.filter((partition) => !isOffline(partition)).map(({ partition }) => ({ topic: name, partition }));
+  const [starts, ends] = await Promise.all([
+    admin.listOffsets(led.map((each) => ({ ...each, spec: "earliest" }))),
+    admin.listOffsets(led.map((each) => ({ ...each, spec: "latest" }))),
+  ]);
+  return new Map(led.map(({ partition }, i) => [partition, { startOffset: starts[i]?.offset ?? -1, endOffset: ends[i]?.offset ?? -1 }]));
+}
+
+async function configsOf(admin: Admin, topic: string): Promise<Pick<ConfigEntry, "name" | "value" | "source">[]> {
+  const [described] = await admin.describeConfigs([{ topic }]);
+  if (described === undefined) return [];
+  if (described.error !== null) throw described.error;
+  return described.configs.map(({ name, value, source }) => ({ name, value, source }));
+}
+
+export function topicAsText({ name, topicId, partitions, configs }: DescribedTopic, { offsets }: DescribeOptions): string {
+  const copies = Math.max(0, ...partitions.map(({ replicas }) => replicas.length));
+  const summary = `${name}  id ${topicId}  ${formatCount(partitions.length, "partition")}  ${formatCount(copies, "copy", "copies")}\n`;
+  const head = ["partition", "leader", "epoch", "replicas", "isr", "offline", ...(offsets ? ["start", "end"] : [])];
+  const rows = partitions.map((partition): Cell[] => [
+    partition.partition,
+    isOffline(partition) ? "none" : String(partition.leader),
+    partition.leaderEpoch,
+    ids(partition.replicas),
+    ids(partition.isr),
+    ids(partition.offlineReplicas),
+    ...(offsets ? [String(partition.startOffset ?? "-"), String(partition.endOffset ?? "-")] : []),
+  ]);
+  const settings = configs === undefined ? "" : table(["setting", "value", "from"], configs.map(settingRow));
+  return summary + table(head, rows) + settings;
+}
+
+function settingRow({ name, value, source }: Pick<ConfigEntry, "name" | "value" | "source">): Cell[] {
+  return [name, value ?? "(hidden)", source];
+}
+
+function ids(brokers: readonly number[]): string {
+  return brokers.length === 0 ? "-" : brokers.join(",");
+}

@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Admin, ConfigChange, ItemResult, NewTopic } from "../../client/index.ts";
+import { CommandFailed, explain, UsageError } from "../command-failed.ts";
+import type { Output } from "../output/output.ts";
+import { formatCount } from "../output/units.ts";
+import { type DescribeOptions, describeTopic, topicAsText } from "./describe-topics.ts";
+
+export interface Shown {
+  readonly output: Output;
+  readonly json: boolean;
+}
+
+/** How long to wait until a new topic's name is known where we ask; brokers hear of it a moment after it was made. */
+const knownMaxMs = 5000;
+
+export async function createTopic(admin: Admin, topic: NewTopic, ifNotExists: boolean, { output, json }: Shown): Promise<void> {
+  const [result] = await admin.createTopics([topic]);
+  const exists = result?.error?.code === "TOPIC_ALREADY_EXISTS";
+  if (result === undefined || (result.error !== null && !(exists && ifNotExists))) throw result?.error ?? new CommandFailed("no answer");
+  if (result.error !== null) {
+    if (json) await output.json({ name: topic.name, created: false });
+    else await output.line(`topic ${topic.name} exists already`);
+    return;
+  }
+  await untilKnown(admin, topic.name);
+  const { name, topicId, partitions, replicationFactor } = result;
+  if (json) await output.json({ name, created: true, topicId, partitions, replicationFactor });
+  else
+    await output.line(`created ${name}: ${formatCount(partitions, "partition")}, ${formatCount(replicationFactor, "copy", "copies")} each`);
+}
+
+async function untilKnown(admin: Admin, name: string): Promise<void> {
+  for (let waitedMs = 0; waitedMs < knownMaxMs; waitedMs += 50) {
+    const [described] = await admin.describeTopics([name]);
+    if (described?.error === null && described.partitions.every(({ leader }) => leader >= 0)) return;
+    await sleep(50);
+  }
+}
+
+export async function listTopics(admin: Admin, { output, json }: Shown): Promise<void> {
+  const topics = await admin.listTopics();
+  if (!json) return output.write(topics.map(({ name }) => `${name}\n`).join(""));
+  await output.json(
+    topics.map(({ name, topicId, partitions }) => ({
+      name,
+      topicId,
+      partitions: partitions.length,
+      replicationFactor: Math.max(0, ...partitions.map(({ replicas }) => replicas.length)),
+    })),
+  );
+}
+
+/** No names: all topics. */
+export async function describeTopics(
+  admin: Admin,
+  names: readonly string[],
+  options: DescribeOptions,
+  { output, json }: Shown,
+): Promise<void> {
+  const results =
+    names.length === 0 ? (await admin.listTopics()).map((topic) => ({ ...topic, error: null })) : await admin.describeTopics(names);
+  const found = results.filter((result) => result.error === null);
+  const described = [];
+  for (const topic of found) described.push(await describeTopic(admin, topic, options));
+  if (json) await output.json(described);
+  else await output.write(described.map((topic) => topicAsText(topic, options)).join("\n"));
+  failForErrors(results);
+}
+
+export interface TopicChanges {
+  readonly partitions: number | null;
+  readonly set: Readonly<Record<string, string>>;
+  readonly delete: readonly string[];
+}
+
+export async function alterTopic(admin: Admin, topic: string, changes: TopicChanges, { output, json }: Shown): Promise<void> {
+  const configs: ConfigChange[] = [
+    ...Object.entries(changes.set).map(([name, value]) => ({ name, operation: "set", value }) as const),
+    ...changes.delete.map((name) => ({ name, operation: "delete" }) as const),
+  ];
+  if (changes.partitions === null && configs.length === 0)
+    throw new UsageError("nothing to alter: give --partitions, --config or --delete-config");
+  const both = changes.delete.find((name) => name in changes.set);
+  if (both !== undefined) throw new UsageError(`${both} cannot be set and deleted at once`);
+  if (configs.length > 0) failForErrors(await admin.incrementalAlterConfigs([{ resource: { topic }, changes: configs }]));
+  if (changes.partitions !== null) failForErrors(await admin.createPartitions([{ topic, count: changes.partitions }]));
+  if (json) await output.json({ name: topic, ...changes });
+  else await output.line(`altered ${topic}`);
+}
+
+export async function deleteTopics(admin: Admin, names: readonly string[], ifExists: boolean, { output, json }: Shown): Promise<void> {
+  const results = await admin.deleteTopics([...new Set(names)]);
+  const deleted = results.flatMap((result) => (result.error === null ? [result.name] : []));
+  if (json) await output.json({ deleted });
+  else for (const name of deleted) await output.line(`deleted ${name}`);
+  failForErrors(results.filter(({ error }) => !(ifExists && error?.code === "UNKNOWN_TOPIC_OR_PARTITION")));
+}
+
+/** Throws the first error; with more of them, says how many. */
+function failForErrors<T>(results: readonly ItemResult<T>[]): void {
+  const errors = results.flatMap(({ error }) => (error === null ? [] : [error]));
+  const [first] = errors;
+  if (first === undefined) return;
+  if (errors.length === 1) throw first;
+  throw new CommandFailed(`${explain(first)} (and ${formatCount(errors.length - 1, "more error")})`, { cause: first });
+}

@@ -1,0 +1,29 @@
+import type { PartitionMetadata, TopicDescription } from "../../client/index.ts";
+import { noBroker } from "../../protocol/base/ids.ts";
+
+export interface Health {
+  readonly topics: number;
+  readonly partitions: number;
+  /** Some replica is not in sync. */
+  readonly underReplicated: number;
+  /** No leader. */
+  readonly offline: number;
+}
+
+export function isOffline({ leader }: PartitionMetadata): boolean {
+  return leader === noBroker;
+}
+
+export function isUnderReplicated({ isr, replicas }: PartitionMetadata): boolean {
+  return isr.length < replicas.length;
+}
+
+export function healthOf(topics: readonly TopicDescription[]): Health {
+  const partitions = topics.flatMap((topic) => topic.partitions);
+  return {
+    topics: topics.length,
+    partitions: partitions.length,
+    underReplicated: partitions.filter(isUnderReplicated).length,
+    offline: partitions.filter(isOffline).length,
+  };
+}
