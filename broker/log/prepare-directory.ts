@@ -1,7 +1,9 @@
 import type { TopicId } from "../../protocol/base/ids.ts";
+import type { FileSystem } from "../runtime/files.ts";
 import { readOffsets } from "./checkpoint-file.ts";
 import { fileNames, isDeletedDirectory, isLeftover, parsePartitionDirectory } from "./file-names.ts";
 import type { LogDirectory } from "./log-directory.ts";
+import { codeOf } from "./log-health.ts";
 import { readTopicId } from "./partition-metadata.ts";
 import { recoverLog } from "./recovery.ts";
 
@@ -26,9 +28,7 @@ export interface PreparedDirectory {
 /** Makes the directory ready: recovers all logs unless the marker says that they were closed, and takes the marker away, for good, before anything is written. */
 export async function prepareDirectory(directory: LogDirectory, root: string): Promise<PreparedDirectory> {
   const { files, logger } = directory;
-  await files.makeDirectory(root);
-  const parent = root.slice(0, root.lastIndexOf("/")) || "/";
-  await files.syncDirectory(parent);
+  await makeDurableDirectory(files, root);
   const names = await files.list(root);
   const clean = names.includes(fileNames.cleanShutdown);
   const recoveryPoints = await readCheckpoint(directory, root, fileNames.recoveryPoints);
@@ -58,6 +58,20 @@ export async function prepareDirectory(directory: LogDirectory, root: string): P
   found.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1));
   const deleted = names.filter(isDeletedDirectory).map((name) => `${root}/${name}`);
   return { found, recoveryPoints: points, startOffsets, deleted, clean };
+}
+
+/**
+ * Made with its parents, all of their names durable: also those that existed, as an earlier life may have died before it synced them.
+ * Folders that are not ours to read are left alone; they were there before us.
+ */
+async function makeDurableDirectory(files: FileSystem, path: string): Promise<void> {
+  await files.makeDirectory(path);
+  for (let below = path; below !== ""; below = below.slice(0, below.lastIndexOf("/"))) {
+    const parent = below.slice(0, below.lastIndexOf("/")) || "/";
+    await files.syncDirectory(parent).catch((error: unknown) => {
+      if (codeOf(error) !== "EACCES" && codeOf(error) !== "EPERM") throw error;
+    });
+  }
 }
 
 /** A missing or damaged checkpoint costs time only: logs are checked from their start. */

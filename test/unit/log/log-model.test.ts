@@ -1,0 +1,159 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert";
+import fc from "fast-check";
+import { describe, test } from "vitest";
+import type { Log } from "../../../broker/log/log-contract.ts";
+import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
+import { randomInt, seededRandom } from "../../../protocol/base/random.ts";
+import { MemoryDisk } from "../../support/memory-files.ts";
+import { readAll, StillClock, settingsWith, startStore, topicId } from "./log-fixture.ts";
+import { LogModel, withoutBatch } from "./log-model.ts";
+
+const small: Partial<TopicSettings> = { segmentBytes: 1500, indexIntervalBytes: 150 };
+
+const step = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ kind: fc.constantFrom("lead", "follow"), count: fc.integer({ min: 1, max: 12 }) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("truncate"), back: fc.integer({ min: -1, max: 60 }) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("restart"), by: fc.integer({ min: 0, max: 50 }) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("flush", "close", "kill", "begin epoch") }) },
+);
+
+describe("a log does what a plain array does", () => {
+  test("over random appends, rolls, reads, truncations and restarts", async () => {
+    const run = fc.asyncProperty(fc.array(step, { maxLength: 30 }), fc.nat(), fc.constantFrom(0, 1000, 5000, 1_000_000), async (steps, seed, tailBytes) => {
+      const random = seededRandom(seed);
+      const clock = new StillClock();
+      const disk = new MemoryDisk({ clock, random: seededRandom(seed + 1) });
+      const options = { tailCacheBytesMax: tailBytes, openFilesMax: 3, indexCacheBytesMax: 300 };
+      let { store } = await startStore(disk, options, clock);
+      const open = () => store.open("t", 0, topicId, settingsWith(small));
+      let log: Log = await open();
+      let model = new LogModel();
+      for (const next of steps) {
+        if (next.kind === "lead" || next.kind === "follow") {
+          for (let i = 0; i < (next as { count: number }).count; i++) model.append(log, random, next.kind === "lead" ? "leader" : "follower");
+        } else if (next.kind === "truncate") {
+          const offset = Math.max(model.endOffset - (next as { back: number }).back, 0);
+          model = model.truncated(offset);
+          await log.truncateTo(offset);
+        } else if (next.kind === "restart") {
+          const offset = model.endOffset + (next as { by: number }).by;
+          model = model.restarted(offset);
+          await log.truncateFullyAndStartAt(offset);
+        } else if (next.kind === "flush") await log.flush();
+        else if (next.kind === "begin epoch") log.beginEpoch(++model.epoch);
+        else {
+          if (next.kind === "close") await store.close();
+          else {
+            await log.written(log.endOffset);
+            disk.loseProcess();
+          }
+          ({ store } = await startStore(disk, options, clock));
+          deepStrictEqual(store.found, [{ topic: "t", partition: 0, topicId }]);
+          log = await open();
+        }
+        await model.checkAgainst(log, random);
+      }
+    });
+    await fc.assert(run, { numRuns: 150 });
+  });
+});
+
+/** One life of a store: random work until the disk's `operations`-th operation, in which the machine dies. */
+async function liveAndDie(seed: number): Promise<void> {
+  const random = seededRandom(seed);
+  const clock = new StillClock();
+  const disk = new MemoryDisk({ clock, random: seededRandom(seed * 7 + 3) });
+  let model = new LogModel();
+  /** Before a truncation that may not have happened. */
+  let before: LogModel | null = null;
+  /** Records below were flushed. */
+  let safeEnd = 0;
+  const options = { tailCacheBytesMax: 3000, openFilesMax: 3 };
+
+  const work = async () => {
+    const { store } = await startStore(disk, options, clock);
+    const log = await store.open("t", 0, topicId, settingsWith(small));
+    for (;;) {
+      const choice = random.next();
+      if (choice < 0.6) {
+        for (let i = randomInt(random, 5); i >= 0; i--) model.append(log, random, "leader");
+        if (random.next() < 0.5) await log.written(log.endOffset);
+        else await Promise.resolve();
+      } else if (choice < 0.8) {
+        const end = log.writtenEndOffset;
+        await log.flush();
+        safeEnd = Math.max(safeEnd, end);
+      } else if (choice < 0.9) {
+        const offset = Math.max(0, model.endOffset - randomInt(random, 40));
+        before = model;
+        model = model.truncated(offset);
+        const safeAfter = Math.min(safeEnd, model.endOffset);
+        safeEnd = safeAfter;
+        await log.truncateTo(offset);
+        before = null;
+      } else if (choice < 0.93) {
+        before = model;
+        model = model.restarted(model.endOffset + randomInt(random, 20));
+        safeEnd = 0;
+        await log.truncateFullyAndStartAt(model.endOffset);
+        before = null;
+      } else {
+        await log.written(log.endOffset);
+        await readAll(log, log.startOffset, 500);
+      }
+    }
+  };
+
+  for (let life = 0; life < 4; life++) {
+    let left = 1 + randomInt(random, life === 0 ? 150 : 250);
+    const power = random.next() < 0.7;
+    const died = new Promise<void>((resolve) => {
+      disk.fault = () => {
+        if (--left !== 0) return null;
+        if (power) disk.crash();
+        else disk.loseProcess();
+        resolve();
+        return null;
+      };
+    });
+    await Promise.race([work(), died]);
+    disk.fault = null;
+
+    const { store, files } = await startStore(disk, options, clock);
+    const log = await store.open("t", 0, topicId, settingsWith(small));
+    const found = await readAll(log, log.startOffset, 700);
+    const context = `seed ${seed}, life ${life}, ${power ? "power lost" : "process killed"}`;
+    const matching = [model, before].find(
+      (candidate): candidate is LogModel => candidate !== null && isPrefix(found, candidate) && log.startOffset === startOf(candidate, log),
+    );
+    ok(matching !== undefined, `${context}: [${log.startOffset}, ${log.endOffset}) is no beginning of what was appended`);
+    const flushed = matching.records.filter((record) => record.offset < safeEnd).length;
+    ok(found.length >= flushed, `${context}: flushed up to ${safeEnd}, found up to ${log.endOffset}`);
+    strictEqual(log.endOffset, found.length === 0 ? log.startOffset : found.at(-1)!.offset + 1, context);
+    const next = matching.copy();
+    next.adopt(matching.records.slice(0, found.length), log.startOffset, log.endOffset);
+    next.epoch = Math.max(model.epoch, before?.epoch ?? 0);
+    model = next;
+    before = null;
+    await model.checkAgainst(log, random);
+    safeEnd = log.endOffset;
+    for (const name of await files.list("/data/logs/t-0")) ok(!name.endsWith(".tmp"), `${context}: ${name} is left`);
+    if (random.next() < 0.5) disk.loseProcess();
+    else await store.close();
+  }
+}
+
+/** An empty log may have been lost before its first name was durable: then it starts at 0. */
+function startOf(model: LogModel, log: Log): number {
+  return model.records.length === 0 && log.endOffset === 0 ? 0 : model.startOffset;
+}
+
+function isPrefix(found: readonly object[], model: LogModel): boolean {
+  return found.length <= model.records.length && JSON.stringify(found) === JSON.stringify(model.records.slice(0, found.length).map(withoutBatch));
+}
+
+describe("after a crash", () => {
+  test.each([0, 1, 2, 3, 4, 5, 6, 7])("what was flushed is there, and the log is a beginning of what was appended (100 seeds from %i00)", async (hundred) => {
+    for (let seed = hundred * 100; seed < hundred * 100 + 100; seed++) await liveAndDie(seed);
+  });
+});
