@@ -1,0 +1,286 @@
+import type { Coordinator } from "../coordinator-client/coordinator.ts";
+import type { BrokerRegistration } from "../coordinator-client/znodes/broker-registration.ts";
+import type { Address } from "../protocol/base/transport.ts";
+import type { Endpoint } from "./api/api.ts";
+import { noCoordinators } from "./api/find-coordinator.ts";
+import { servedApis } from "./api/registry.ts";
+import type { BrokerOptions } from "./broker.ts";
+import { controllerSettings, partitionConfig } from "./broker-settings.ts";
+import { clusterView } from "./cluster/cluster-view.ts";
+import { controlledShutdown } from "./cluster/controlled-shutdown.ts";
+import { ControllerLink } from "./cluster/controller-link.ts";
+import { ImageStore } from "./cluster/image-store.ts";
+import { IsrReporter } from "./cluster/isr-reporter.ts";
+import { Membership } from "./cluster/membership.ts";
+import { configLayers, settingsResolver } from "./cluster/resolve-settings.ts";
+import { UpdateReceiver } from "./cluster/update-receiver.ts";
+import { ZookeeperIsrStore } from "./cluster/zookeeper-isr-store.ts";
+import { Controller } from "./controller/controller.ts";
+import { controllerPeerHandlers } from "./controller/peer-handlers.ts";
+import { resourceRules } from "./controller/setting-rules.ts";
+import type { LogStore } from "./log/log-contract.ts";
+import { type BoundListener, ClientListeners } from "./network/client-listener.ts";
+import { Dispatcher } from "./network/dispatcher.ts";
+import { PeerClient, peerClientDefaults } from "./network/peer-client.ts";
+import { PeerServer, peerServerDefaults } from "./network/peer-server.ts";
+import { partitionService, replicaFetchService } from "./partition/partition-services.ts";
+import { PartitionTable } from "./partition/partition-table.ts";
+import { peerHandlers } from "./peer-api/peer-handlers.ts";
+import { FetcherSet } from "./replication/fetcher-set.ts";
+import { replicaFetchHandler } from "./replication/replica-fetch-handler.ts";
+
+export interface Foundation {
+  readonly coordinator: Coordinator;
+  readonly logs: LogStore;
+  readonly clusterId: string;
+  /** The data directory's id. */
+  readonly incarnation: string;
+}
+
+/** A frame between brokers may hold a client's request or a replica fetch answer, and a header. */
+const peerFrameSlackBytes = 1024 * 1024;
+/** A controlled shutdown that takes longer than this is given up: the others notice us gone. */
+const controlledShutdownMaxMs = 30_000;
+
+/** What a broker is made of, put together once. The only place that knows everything, and does nothing. */
+export class BrokerParts {
+  readonly #options: BrokerOptions;
+  readonly #foundation: Foundation;
+  readonly #stopping = new AbortController();
+  readonly #images: ImageStore;
+  readonly #membership: Membership;
+  readonly #peers: PeerClient;
+  readonly #controller: Controller;
+  readonly #controllerLink: ControllerLink;
+  readonly #table: PartitionTable;
+  readonly #fetchers: FetcherSet;
+  readonly #reporter: IsrReporter;
+  readonly #peerServer: PeerServer;
+  readonly #clients: ClientListeners;
+  #peerAddress: Address | null = null;
+  #clientAddresses: readonly BoundListener[] = [];
+  readonly #joined = Promise.withResolvers<void>();
+
+  constructor(options: BrokerOptions, foundation: Foundation) {
+    const { config, configTexts, clock, random, transport, onFatal } = options;
+    const { coordinator, logs, clusterId } = foundation;
+    const { brokerId } = config;
+    const logger = (part: string) => options.log.child({ part });
+    this.#options = options;
+    this.#foundation = foundation;
+    this.#images = new ImageStore(clusterId);
+    this.#membership = this.#makeMembership();
+    const peerFrameMaxBytes = config.network.frameMaxBytes + config.replication.fetchResponseMaxBytes + peerFrameSlackBytes;
+    this.#peers = new PeerClient({
+      transport,
+      clusterId,
+      brokerId,
+      clock,
+      log: logger("peers"),
+      limits: { ...peerClientDefaults, frameMaxBytes: peerFrameMaxBytes },
+    });
+
+    const cluster = clusterView({ images: this.#images, membership: this.#membership, session: coordinator });
+    const layers = () => configLayers(brokerId, configTexts, this.#images.current.brokerConfigs);
+    const resolveSettings = settingsResolver(brokerId, configTexts);
+    this.#controller = new Controller(
+      {
+        brokerId,
+        coordinator,
+        peers: this.#peers,
+        clock,
+        random,
+        log: logger("controller"),
+        rules: resourceRules(layers),
+        resolveSettings,
+        settings: controllerSettings(config),
+      },
+      () => this.#membership.epoch >= 0,
+    );
+    this.#controllerLink = new ControllerLink({ peers: this.#peers, images: this.#images, holder: () => this.#controller.holder });
+    this.#reporter = new IsrReporter(
+      { brokerId, membership: this.#membership, controller: this.#controllerLink, clock, random, log: logger("cluster") },
+      this.#stopping.signal,
+    );
+    const isrStore = new ZookeeperIsrStore({ coordinator, images: this.#images, reporter: this.#reporter });
+    this.#table = new PartitionTable({
+      config: partitionConfig(config),
+      clock,
+      random,
+      logger: logger("partition"),
+      logs,
+      cluster,
+      isrStore,
+    });
+    const { replication } = config;
+    this.#fetchers = new FetcherSet(this.#table, {
+      brokerId,
+      config: replication,
+      clock,
+      random,
+      logger: logger("replication"),
+      cluster,
+      peers: this.#peers,
+    });
+
+    const apis = servedApis({
+      partitions: partitionService(this.#table),
+      images: this.#images,
+      controller: this.#controller,
+      coordinators: noCoordinators,
+      peers: this.#peers,
+      clock,
+      random,
+      log: logger("api"),
+      signal: this.#stopping.signal,
+      config: {
+        brokerId,
+        startTexts: configTexts,
+        autoCreateTopics: config.topics.autoCreateEnable,
+        fetchMaxBytes: config.fetch.maxBytes,
+        fetchSessionsMax: config.fetch.sessionSlotsMax,
+        forwardTimeoutMs: config.network.requestTimeoutMs,
+      },
+    });
+    const updates = new UpdateReceiver({
+      brokerId,
+      images: this.#images,
+      roles: this.#table,
+      view: cluster,
+      localReplicas: () => this.#localReplicas(),
+      resolveSettings,
+      log: logger("cluster"),
+    });
+    this.#peerServer = new PeerServer(transport, {
+      clusterId,
+      handlers: peerHandlers({
+        "replica-fetch": replicaFetchHandler({ service: replicaFetchService(this.#table), clock, config: replication }),
+        "metadata-update": updates.handle,
+        ...controllerPeerHandlers(this.#controller),
+        localEndpoints: apis.controllerEndpoints,
+        controller: this.#controller,
+      }),
+      limits: { ...peerServerDefaults, frameMaxBytes: peerFrameMaxBytes },
+      clock,
+      log: logger("peers"),
+      onFatal,
+    });
+    this.#clients = new ClientListeners({
+      transport,
+      dispatcher: new Dispatcher(apis.endpoints.map((endpoint) => afterJoining(endpoint, this.#joined.promise))),
+      limits: () => config.network,
+      clock,
+      log: logger("network"),
+      onFatal,
+    });
+  }
+
+  /** Opens the listeners; clients' requests wait until `join` is done. */
+  async listen(): Promise<BoundListener[]> {
+    const { peer, client } = this.#options.config.listeners;
+    const bound = await this.#peerServer.listen(peer.bind);
+    this.#peerAddress = { host: peer.advertised.host, port: peer.advertised.port || bound.port };
+    const listeners = await this.#clients.listen(client);
+    this.#clientAddresses = listeners;
+    return listeners;
+  }
+
+  /** Registers, and resolves once the controller has told us of the cluster with ourselves in it. Rejects when the registration cannot succeed. */
+  async join(): Promise<void> {
+    const unsubscribe = this.#images.onChange((image) => {
+      const ourselves = image.brokers.get(this.#options.config.brokerId);
+      if (ourselves !== undefined && ourselves.epoch === this.#membership.epoch) this.#joined.resolve();
+    });
+    this.#table.start();
+    this.#fetchers.start();
+    this.#membership.start();
+    this.#controller.start();
+    await this.#joined.promise;
+    unsubscribe();
+  }
+
+  /** Hands leaderships over, then stops serving clients, following, and leading; closes the logs. */
+  async leave(graceMs: number): Promise<void> {
+    const { config, clock, log } = this.#options;
+    const { controlledShutdownEnable, controlledShutdownMaxRetries, controlledShutdownRetryBackoffMs } = config.controller;
+    if (controlledShutdownEnable && this.#membership.epoch >= 0) {
+      const parts = { brokerId: config.brokerId, membership: this.#membership, controller: this.#controllerLink, clock, log };
+      const limits = { retriesMax: controlledShutdownMaxRetries, retryBackoffMs: controlledShutdownRetryBackoffMs };
+      await controlledShutdown({ ...parts, ...limits }, { timeoutMs: controlledShutdownMaxMs });
+    }
+    this.#membership.stop();
+    this.#controller.stop();
+    this.#stopping.abort(new Error("the broker is stopping"));
+    await this.#clients.close(graceMs);
+    await this.#fetchers.stop();
+    await this.#table.close();
+  }
+
+  /** Last, after the coordinator's session is closed: until then the others may still ask us. */
+  async closeLinks(): Promise<void> {
+    this.#peers.close();
+    await this.#peerServer.close();
+  }
+
+  #makeMembership(): Membership {
+    const { config, clock, log, onFailed } = this.#options;
+    return new Membership({
+      coordinator: this.#foundation.coordinator,
+      brokerId: config.brokerId,
+      registration: () => this.#registration(),
+      clock,
+      log: log.child({ part: "cluster" }),
+      events: {
+        registered: () => this.#controller.consider(),
+        lost: () => {
+          this.#table.standDown();
+          this.#reporter.drop();
+        },
+        failed: (error) => {
+          this.#joined.reject(error);
+          onFailed(error);
+        },
+      },
+    });
+  }
+
+  #registration(): BrokerRegistration & { readonly incarnation: string } {
+    const { config, clock } = this.#options;
+    return {
+      endpoints: this.#clientAddresses.map(({ name, advertised: { host, port } }) => ({
+        listener: name,
+        securityProtocol: "PLAINTEXT",
+        host,
+        port,
+      })),
+      rack: config.rack,
+      incarnation: this.#foundation.incarnation,
+      peer: this.#peerAddress,
+      timestampMs: clock.nowMs(),
+    };
+  }
+
+  /** What lies on the disk or is open, by topic id. */
+  #localReplicas() {
+    const found = this.#foundation.logs.found.flatMap(({ topic, partition, topicId }) =>
+      topicId === null ? [] : [{ ref: { topic, partition }, topicId }],
+    );
+    const open = [...this.#table.all()].map(({ identity: { topic, partition, topicId } }) => ({ ref: { topic, partition }, topicId }));
+    return [...found, ...open];
+  }
+}
+
+/** Holds a client's first requests back until this broker knows the cluster: an empty answer would send the client away. */
+function afterJoining(endpoint: Endpoint, joined: Promise<void>): Endpoint {
+  let hasJoined = false;
+  joined.then(
+    () => {
+      hasJoined = true;
+    },
+    () => {},
+  );
+  return {
+    ...endpoint,
+    serve: (body, context) => (hasJoined ? endpoint.serve(body, context) : joined.then(() => endpoint.serve(body, context))),
+  };
+}

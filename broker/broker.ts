@@ -1,0 +1,135 @@
+import { readOrCreateClusterId } from "../coordinator-client/cluster-id.ts";
+import type { Coordinator } from "../coordinator-client/coordinator.ts";
+import type { Clock } from "../protocol/base/clock.ts";
+import type { InvariantViolation } from "../protocol/base/invariant.ts";
+import type { Logger } from "../protocol/base/logger.ts";
+import type { Random } from "../protocol/base/random.ts";
+import { formatAddress, type Transport } from "../protocol/base/transport.ts";
+import { BrokerParts } from "./broker-parts.ts";
+import { claimDataDirectory } from "./cluster/meta-properties.ts";
+import { type DirectoryLogStore, openLogStore } from "./log/log-store.ts";
+import type { BoundListener } from "./network/client-listener.ts";
+import type { BrokerConfig } from "./runtime/config/broker-config.ts";
+import type { ConfigTexts } from "./runtime/config/resolve.ts";
+import type { FileSystem } from "./runtime/files.ts";
+
+export interface BrokerOptions {
+  readonly config: BrokerConfig;
+  /** What was set at the start, by name. */
+  readonly configTexts: ConfigTexts;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly transport: Transport;
+  readonly files: FileSystem;
+  readonly openCoordinator: () => Coordinator;
+  readonly log: Logger;
+  /** A bug was found: end the process. */
+  readonly onFatal: (error: InvariantViolation) => void;
+  /** This broker cannot go on (its id was taken by another): stop it. */
+  readonly onFailed: (error: Error) => void;
+}
+
+/** The data directory cannot be used by this broker now. */
+export class DataDirectoryInUse extends Error {
+  override readonly name = "DataDirectoryInUse";
+}
+
+export class CoordinatorNotReached extends Error {
+  override readonly name = "CoordinatorNotReached";
+}
+
+/** How long a stopping broker lets its clients' requests finish. */
+const requestsGraceMs = 500;
+
+/** One broker: starts what it is made of from the bottom up, and stops it from the top down. */
+export class Broker {
+  readonly #options: BrokerOptions;
+  #locked = false;
+  #coordinator: Coordinator | null = null;
+  #logs: DirectoryLogStore | null = null;
+  #parts: BrokerParts | null = null;
+  #bound: readonly BoundListener[] = [];
+  #stopping: Promise<void> | null = null;
+
+  constructor(options: BrokerOptions) {
+    this.#options = options;
+  }
+
+  /** `NAME://host:port` of each client listener, as advertised. */
+  get listeners(): string[] {
+    return this.#bound.map(({ name, advertised }) => `${name}://${formatAddress(advertised)}`);
+  }
+
+  /**
+   * Resolves when this broker serves clients: registered, and told by the controller what the cluster looks like. Rejects, with a sentence for a person, when it cannot; `stop` then
+   * frees what was taken.
+   */
+  async start(): Promise<void> {
+    const { config, files, clock, random, log, openCoordinator } = this.#options;
+    const directory = config.logDirectory;
+    await this.#lockDirectory(directory);
+    this.#coordinator = openCoordinator();
+    await this.#reachCoordinator(this.#coordinator);
+    const clusterId = await readOrCreateClusterId(this.#coordinator, random);
+    const { directoryId } = await claimDataDirectory(files, directory, { brokerId: config.brokerId, clusterId }, random);
+    const { tailCacheBytesMax, indexCacheBytesMax, openFilesMax } = config.log;
+    this.#logs = await openLogStore(
+      { files, clock, random, log: log.child({ part: "log" }) },
+      { directory, tailCacheBytesMax, indexCacheBytesMax, openFilesMax, checkpointIntervalMs: config.log.flushOffsetCheckpointIntervalMs },
+    );
+    this.#parts = new BrokerParts(this.#options, {
+      coordinator: this.#coordinator,
+      logs: this.#logs,
+      clusterId,
+      incarnation: directoryId ?? "",
+    });
+    this.#bound = await this.#parts.listen();
+    await this.#parts.join();
+  }
+
+  /** Hands its leaderships over, finishes what is under way, closes the logs. Safe to call whatever `start` came to; the second call waits for the first. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    const { config, files } = this.#options;
+    if (this.#parts !== null) await this.#parts.leave(requestsGraceMs);
+    else await this.#logs?.close();
+    await this.#coordinator?.close();
+    await this.#parts?.closeLinks();
+    if (this.#locked) await files.unlock(lockPath(config.logDirectory));
+  }
+
+  async #lockDirectory(directory: string): Promise<void> {
+    const { files } = this.#options;
+    try {
+      await files.makeDirectory(directory);
+      this.#locked = await files.lock(lockPath(directory));
+    } catch (error) {
+      const code = (error as { code?: unknown }).code ?? (error instanceof Error ? error.message : error);
+      throw new DataDirectoryInUse(`the data directory ${directory} cannot be written (${code})`, { cause: error });
+    }
+    if (!this.#locked) throw new DataDirectoryInUse(`the data directory ${directory} is in use by another broker process`);
+  }
+
+  async #reachCoordinator(coordinator: Coordinator): Promise<void> {
+    const { clock, config } = this.#options;
+    const { connect, connectionTimeoutMs } = config.coordinator;
+    const deadline = new AbortController();
+    const timer = clock.schedule(connectionTimeoutMs, () =>
+      deadline.abort(
+        new CoordinatorNotReached(
+          `no ZooKeeper answers at ${connect} within ${connectionTimeoutMs} ms; check zookeeper.connect and that it runs`,
+        ),
+      ),
+    );
+    await coordinator.connected(deadline.signal);
+    timer.cancel();
+  }
+}
+
+function lockPath(directory: string): string {
+  return `${directory}/.lock`;
+}

@@ -1,0 +1,116 @@
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { openZookeeper } from "../coordinator-client/zookeeper-coordinator.ts";
+import { InvariantViolation } from "../protocol/base/invariant.ts";
+import { nodeClock } from "../protocol/node/node-clock.ts";
+import { nodeRandom } from "../protocol/node/node-random.ts";
+import { nodeTransport } from "../protocol/node/node-transport.ts";
+import { Broker } from "./broker.ts";
+import { readConfig } from "./runtime/config/read-config.ts";
+import { nodeFileSystem } from "./runtime/node-files.ts";
+import { type ClosableLogger, pinoLogger } from "./runtime/pino-logger.ts";
+
+export interface RunOptions {
+  /** A server.properties; null: environment and overrides only. */
+  readonly configFile: string | null;
+  /** `key=value`, stronger than the file and the environment. */
+  readonly overrides: readonly string[];
+}
+
+/** What a broker that was started by another process of ours tells it. */
+export type BrokerReport =
+  | { readonly kind: "ready"; readonly listeners: readonly string[] }
+  | { readonly kind: "failed"; readonly message: string };
+
+/** A bug was found (sysexits.h: EX_SOFTWARE). */
+const exitBug = 70;
+
+/** Runs one broker as this process: until SIGTERM, SIGINT, or the end of the process that started us. Rejects when it cannot start. */
+export async function runBroker({ configFile, overrides }: RunOptions): Promise<void> {
+  const fileText = configFile === null ? null : readConfigFile(configFile);
+  const { config, texts, warnings } = readConfig({ fileText, environment: process.env, overrides, hostname: hostname() });
+  const log = pinoLogger(config.process, { broker: config.brokerId });
+  for (const warning of warnings) log.warn({}, warning);
+  const onFatal = (error: unknown) => {
+    log.error({ err: error }, "a bug was found: this broker ends at once, so that it cannot do harm");
+    log.flush();
+    process.exit(exitBug);
+  };
+  process.on("uncaughtException", onFatal);
+  process.on("unhandledRejection", onFatal);
+
+  let hasStarted = false;
+  const stop = stopSignal(log);
+  const broker = new Broker({
+    config,
+    configTexts: texts,
+    clock: nodeClock,
+    random: nodeRandom,
+    transport: nodeTransport,
+    files: nodeFileSystem(),
+    openCoordinator: () =>
+      openZookeeper({
+        connectionString: config.coordinator.connect,
+        sessionTimeoutMs: config.coordinator.sessionTimeoutMs,
+        clock: nodeClock,
+        random: nodeRandom,
+        log: log.child({ part: "coordinator" }),
+      }),
+    log,
+    onFatal,
+    onFailed: (error) => {
+      // a start that is under way rejects with it, and says so there
+      if (!hasStarted) return;
+      log.error({ err: error }, "this broker cannot go on");
+      log.flush();
+      process.exit(1);
+    },
+  });
+  try {
+    const started = await Promise.race([broker.start().then(() => true), stop.then(() => false)]);
+    if (started) {
+      hasStarted = true;
+      report({ kind: "ready", listeners: broker.listeners });
+      log.info({ listeners: broker.listeners }, "ready");
+      await stop;
+    }
+  } catch (error) {
+    if (error instanceof InvariantViolation) return onFatal(error);
+    const message = error instanceof Error ? error.message : String(error);
+    log.error({ err: error }, "this broker cannot start");
+    report({ kind: "failed", message: `broker ${config.brokerId}: ${message}` });
+    await broker.stop();
+    log.flush();
+    throw error;
+  }
+  await broker.stop();
+  log.info({}, "stopped");
+  log.flush();
+  // sockets of clients that linger, and the channel to our parent, would keep us
+  process.exit(0);
+}
+
+function readConfigFile(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new Error(`the configuration file ${path} cannot be read: ${error instanceof Error ? error.message : error}`, { cause: error });
+  }
+}
+
+function stopSignal(log: ClosableLogger): Promise<void> {
+  return new Promise((resolve) => {
+    const on = (why: string) => () => {
+      log.info({ why }, "stopping");
+      resolve();
+    };
+    process.once("SIGTERM", on("SIGTERM"));
+    process.once("SIGINT", on("SIGINT"));
+    // started by `ottla up` or a test: do not outlive it
+    process.once("disconnect", on("the process that started this broker is gone"));
+  });
+}
+
+function report(message: BrokerReport): void {
+  process.send?.(message, () => {});
+}
