@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { InvariantViolation } from "../../../protocol/base/invariant.ts";
 import { apiVersionsResponse } from "../../../protocol/messages/api-versions.ts";
@@ -17,6 +18,30 @@ test("requests are started in order without waiting for each other, and answered
   expect(await client.answers()).toEqual([]);
   broker.asked[0]?.answer("A");
   expect(await client.answers()).toEqual(["1:A", "2:B", "3:C"]);
+});
+
+test("answers leave in the order of the requests in whatever order and groups they become ready", async () => {
+  const readyOrder = fc.shuffledSubarray([0, 1, 2, 3, 4, 5, 6, 7], { minLength: 8 });
+  await fc.assert(
+    fc.asyncProperty(readyOrder, fc.array(fc.boolean(), { minLength: 8, maxLength: 8 }), async (order, pauses) => {
+      const broker = await new ClientHarness().start();
+      const client = await broker.connect();
+      await client.send(...order.map((_, i) => produce(i, "x")));
+      const ready = new Set<number>();
+      for (const [step, i] of order.entries()) {
+        broker.asked[i]?.answer(`${i}`);
+        ready.add(i);
+        if (!pauses[step]) continue;
+        const whole = [0, 1, 2, 3, 4, 5, 6, 7].findIndex((index) => !ready.has(index));
+        expect(await client.answers()).toEqual(
+          [0, 1, 2, 3, 4, 5, 6, 7].slice(0, whole < 0 ? 8 : whole).map((index) => `${index}:${index}`),
+        );
+      }
+      expect((await client.answers()).length).toBe(8);
+      expect(broker.listeners.requestBytesInFlight).toBe(0);
+    }),
+    { numRuns: 60 },
+  );
 });
 
 test("a request that the protocol does not answer leaves no gap in the answers", async () => {
