@@ -89,6 +89,12 @@ export class ZookeeperWire implements SessionWire {
   #connectNext(connect: (server: Address) => void): void {
     const { servers, clock, random, log, sessionTimeoutMs } = this.#parts;
     const pauseMs = pauseBeforeMs(this.#attempts, servers.length, random);
+    if (isWorthTelling(this.#attempts / servers.length)) {
+      log.warn(
+        { servers: servers.map(formatAddress), attempts: this.#attempts },
+        "coordinator: no ZooKeeper server can be reached, trying on",
+      );
+    }
     this.#timer?.cancel();
     this.#timer = clock.schedule(pauseMs, () => {
       const server = servers[this.#nextServerIndex % servers.length];
@@ -117,6 +123,11 @@ export class ZookeeperWire implements SessionWire {
     this.#linkIsUp = false;
     this.#handlers.linkDown(this.#downReason);
   }
+}
+
+/** Rounds over all servers that failed in a row: told at the 1st, 2nd, 4th, 8th, … lest a long outage fills the log. */
+function isWorthTelling(rounds: number): boolean {
+  return Number.isInteger(Math.log2(rounds));
 }
 
 type Answered = (error: unknown, answer: () => WireAnswer) => void;

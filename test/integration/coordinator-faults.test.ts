@@ -154,13 +154,30 @@ describe("faults of a real ZooKeeper and of the network to it", () => {
     await waitUntil("the end of the old ephemeral", async () => (await zk.read("/e")) === null);
   });
 
+  test("without any server it goes on connecting, and says so; whoever waits is served when one comes", async () => {
+    await server.kill();
+    const warnings: string[] = [];
+    const log = { ...silentLogger, warn: (_fields: object, message: string) => warnings.push(message) };
+    const { connectionString } = server;
+    const late = openZookeeper({ connectionString, sessionTimeoutMs, clock: nodeClock, random: seededRandom(9), log });
+    await waitUntil("a warning", () => warnings.some((message) => message.includes("no ZooKeeper server can be reached")));
+    expect(late.state).toBe("connecting");
+    await expect(late.read("/")).rejects.toThrow(/session is connecting/);
+    const waiting = late.connected();
+    await server.restart();
+    await waiting;
+    expect(late.sessionNumber).toBe(1);
+    await late.close();
+  });
+
   test("a session ended at the server is lost at our next word, and the next one does not own its nodes", async () => {
     await zk.write([create("/e", "ephemeral")]);
     await proxied.expireSession();
     expect(await observer.read("/e")).toBeNull();
-    const result = await zk.write([create("/e", "ephemeral")]);
-    expect(result.kind).toBe("unknown");
+    // The server closes the connection, or leaves it open and refuses what comes over it.
+    const word = zk.read("/e").catch((error: unknown) => expect(error).toBeInstanceOf(CoordinatorUnavailable));
     await waitUntil("the new session", () => zk.state === "connected" && zk.sessionNumber === 2);
+    await word;
     expect(await zk.read("/e")).toBeNull();
   });
 
