@@ -98,7 +98,7 @@ export class Partition implements ReplicaLog {
       return true;
     }
     const turn = this.#retire("lost-leadership");
-    await this.#settleLog();
+    await this.#settleLog(!this.#isOurs(record));
     // Race: (1) assigned, waiting for a truncation of the former role; (2) the session is lost, everything stands down; (3) the truncation is done.
     // The later word counts.
     if (this.#isOffline()) return false;
@@ -126,7 +126,7 @@ export class Partition implements ReplicaLog {
   /** Ends the role; resolves when the log is no longer used. */
   async close(): Promise<void> {
     this.#retire("lost-leadership");
-    await this.#settleLog();
+    await this.#settleLog(false);
     this.#stopListening();
   }
 
@@ -223,11 +223,20 @@ export class Partition implements ReplicaLog {
     return this.#turns;
   }
 
-  /** Waits until no former role is at the log and everything queued is written: the next role begins from what is really there. */
-  async #settleLog(): Promise<void> {
+  /**
+   * Waits until no former role is at the log and everything queued is written: the next role begins from what is really there.
+   *
+   * A follower must also forget epochs of its own that have no record: (1) we led in epoch 3 from offset 6, nothing was appended; (2) the leader of epoch 4
+   * has one more record of epoch 1 at offset 6, and we copy it; (3) were epoch 3 still noted from offset 6 on, we would say as a later leader that epoch 1
+   * ended there, and have followers cut a record that is committed.
+   */
+  async #settleLog(willFollow: boolean): Promise<void> {
     await this.#quiet;
+    const { log } = this;
     try {
-      await this.log.written(this.log.endOffset);
+      await log.written(log.endOffset);
+      const latest = log.endOffsetForEpoch(Number.MAX_SAFE_INTEGER)?.epoch ?? -1;
+      if (willFollow && latest > log.lastEpoch) await log.truncateTo(log.endOffset);
     } catch (error) {
       if (!(error instanceof LogOffline)) throw error;
       this.goOffline(error);

@@ -129,7 +129,7 @@ export class MemoryLog implements Log {
 
   async truncateTo(offset: number): Promise<void> {
     await Promise.resolve();
-    this.truncations.push(offset);
+    if (offset < this.endOffset) this.truncations.push(offset);
     this.#batches = this.#batches.filter(({ endOffset }) => endOffset <= offset);
     this.endOffset = this.writtenEndOffset = Math.max(this.#batches.at(-1)?.endOffset ?? this.startOffset, this.startOffset);
     this.#epochs = this.#epochs.filter(({ startOffset }) => startOffset < this.endOffset);
@@ -159,6 +159,8 @@ export class MemoryLog implements Log {
     const { batches } = scanBatches(bytes, { checkCrc: false });
     for (const batch of batches) {
       if (batch.baseOffset < this.endOffset) throw new InvariantViolation("batches continue the log", { batch, end: this.endOffset });
+      if ((this.#epochs.at(-1)?.epoch ?? -1) > batch.leaderEpoch)
+        throw new InvariantViolation("leader epochs only rise", { batch, epochs: this.#epochs });
       if ((this.#epochs.at(-1)?.epoch ?? -1) < batch.leaderEpoch)
         this.#epochs.push({ epoch: batch.leaderEpoch, startOffset: batch.baseOffset });
       this.endOffset = batch.lastOffset + 1;

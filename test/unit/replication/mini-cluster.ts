@@ -32,13 +32,22 @@ export class StateZnode implements IsrStore {
   /** How the next writes end: "lost" is carried out without an answer, "dropped" is not carried out and has none either. Then: as it should. */
   fates: ("lost" | "dropped")[] = [];
 
+  #held: Promise<void> = Promise.resolve();
+
   constructor(state: PartitionRecord) {
     this.current = state;
   }
 
+  /** Writes from now on reach the coordinator only when the returned function is called. */
+  holdWrites(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#held = promise;
+    return resolve;
+  }
+
   async writeIsr(request: IsrChangeRequest): Promise<IsrWriteResult> {
-    await Promise.resolve();
     this.writes.push(request);
+    await this.#held;
     const { leader, leaderEpoch, isr, stateVersion } = this.current;
     if (leader !== request.leader || leaderEpoch !== request.leaderEpoch) return { kind: "fenced" };
     const fate = this.fates.shift();

@@ -151,6 +151,5 @@ class RandomRun {
 test("whatever fails, replicas agree in the end and have every acknowledged record", { timeout: 120_000 }, async () => {
   let acknowledged = 0;
   for (let seed = firstSeed; seed < firstSeed + seeds; seed++) acknowledged += await new RandomRun(seed).run(150);
-  if (process.env.SHOW) console.log("acked", acknowledged);
   strictEqual(acknowledged > seeds * 5, true, `only ${acknowledged} appends were acknowledged: the test tests nothing`);
 });

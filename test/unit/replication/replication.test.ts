@@ -168,6 +168,40 @@ describe("a change of leaders", () => {
     assertIdenticalLogs();
   });
 
+  test("an epoch in which nothing was appended leaves no trace that makes others cut committed records", async () => {
+    await start();
+    await produce(1, "a");
+    // 1 gets one more record than 3; 3 leads without appending; 1 leads again and 3 copies that record
+    cluster.cut.add("3>1").add("1>3");
+    void cluster.node(1).service.append(ref, producedBatch(2, "b"), { acks: 1, timeoutMs: 100 });
+    await cluster.pass(20);
+    cluster.elect(3, [1, 2, 3]);
+    await cluster.assign([3]);
+    cluster.elect(1, [1, 2, 3]);
+    cluster.cut.clear();
+    await cluster.assign();
+    await cluster.until(() => cluster.highWatermark(1) === 4 && cluster.highWatermark(2) === 4, "b committed");
+    cluster.elect(3, [1, 2, 3]);
+    await cluster.assign();
+    strictEqual(await produce(3, "c"), 4);
+    deepStrictEqual([1, 2].map((id) => cluster.node(id).log().truncations), [[], []]); // biome-ignore format: one line
+    assertIdenticalLogs();
+  });
+
+  test("an answer to an ISR write of the last epoch does not end the leadership of this one", async () => {
+    await start();
+    cluster.kill(3);
+    const released = cluster.znode.holdWrites();
+    await cluster.until(() => cluster.znode.writes.length === 1, "the leader proposes");
+    cluster.elect(1, [1, 2, 3]);
+    await cluster.assign();
+    released();
+    await cluster.pass(50);
+    strictEqual(cluster.node(1).table.find(ref)?.role, "leading");
+    strictEqual(await produce(1, "a"), 0);
+    deepStrictEqual(cluster.znode.current.isr, [1, 2]);
+  });
+
   test("a higher epoch for the same leader does not fail appends that wait", async () => {
     await start();
     cluster.cut.add("3>1");

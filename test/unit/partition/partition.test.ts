@@ -1,0 +1,337 @@
+import { deepStrictEqual, strictEqual } from "node:assert";
+import { describe, test } from "vitest";
+import type { ConsumerReadOptions, IsrStore } from "../../../broker/partition/contract.ts";
+import { partitionDefaults } from "../../../broker/partition/environment.ts";
+import { partitionService, replicaFetchService } from "../../../broker/partition/partition-services.ts";
+import { PartitionTable } from "../../../broker/partition/partition-table.ts";
+import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { seededRandom } from "../../../protocol/base/random.ts";
+import type { PartitionRecord, ReplicaFetchPartition } from "../../../protocol/peer/messages.ts";
+import { fieldAt, maxTimestampAt, sealBatch } from "../../../protocol/records/batch-header.ts";
+import { MemoryLogStore, producedBatch, testSettings } from "../../support/memory-log.ts";
+import { ManualClock, settled } from "../network/manual-clock.ts";
+
+const ref = { topic: "t", partition: 0 };
+const topicId = "dG9waWN0b3BpY3RvcGljMQ";
+const record: PartitionRecord = {
+  partition: 0,
+  leader: 1,
+  leaderEpoch: 5,
+  isr: [1],
+  replicas: [1, 2],
+  stateVersion: 3,
+  leaderRecovering: false,
+};
+const neverAnswers: IsrStore = { writeIsr: () => new Promise(() => undefined) };
+
+async function setUp(settings: Partial<TopicSettings> = {}, state: Partial<PartitionRecord> = {}, store = new MemoryLogStore()) {
+  const clock = new ManualClock();
+  const session = { provedUntilMs: Number.POSITIVE_INFINITY };
+  const table = new PartitionTable({
+    config: { ...partitionDefaults, brokerId: 1, appendWaitersMax: 3 },
+    clock,
+    random: seededRandom(1),
+    logger: silentLogger,
+    logs: store,
+    cluster: {
+      brokerEpoch: (id) => 100 + id,
+      peerAddress: () => null,
+      ownEpoch: 101,
+      get sessionProvedUntilMs() {
+        return session.provedUntilMs;
+      },
+    },
+    isrStore: neverAnswers,
+  });
+  const assign = (more: Partial<PartitionRecord> = {}) =>
+    table.assign([{ topic: "t", topicId, state: { ...record, ...state, ...more }, settings: { ...testSettings, ...settings } }]);
+  await assign();
+  const log = store.logs.get("t-0")?.log;
+  if (log === undefined) throw new Error("no log");
+  const service = partitionService(table);
+  const append = (batch = producedBatch(), acks: -1 | 0 | 1 = 1) => service.append(ref, batch, { acks, timeoutMs: 1000 });
+  const read = (fetchOffset: number, more: Partial<ConsumerReadOptions> = {}) =>
+    service.read(ref, { fetchOffset, currentLeaderEpoch: -1, lastFetchedEpoch: -1, maxBytes: 1e6, minOneBatch: true, ...more });
+  return { clock, session, table, assign, log, service, append, read, replicas: replicaFetchService(table), store };
+}
+
+/** In sync with a follower that has fetched up to `end`. */
+function followerFetch(fetchOffset: number, more: Partial<ReplicaFetchPartition> = {}): ReplicaFetchPartition {
+  return { topicId, partition: 0, leaderEpoch: 5, fetchOffset, lastFetchedEpoch: fetchOffset === 0 ? -1 : 5, logStartOffset: 0, ...more };
+}
+const follower = { brokerId: 2, brokerEpoch: 102, receivedAtMs: 0 };
+
+describe("append", () => {
+  test("refuses what is not one sound batch, with nothing appended", async () => {
+    const { append, log } = await setUp({ maxMessageBytes: 100 });
+    const damaged = producedBatch();
+    damaged.writeUInt8(0x79, damaged.length - 1);
+    const control = producedBatch();
+    control.writeInt16BE(0x20, fieldAt.attributes);
+    sealBatch(control, 0, control.length);
+    strictEqual((await append(damaged)).error, "CORRUPT_MESSAGE");
+    strictEqual((await append(producedBatch(60))).error, "MESSAGE_TOO_LARGE");
+    strictEqual((await append(Buffer.concat([producedBatch(), producedBatch()]))).error, "INVALID_RECORD");
+    strictEqual((await append(Buffer.alloc(0))).error, "INVALID_RECORD");
+    strictEqual((await append(control)).error, "INVALID_RECORD");
+    strictEqual(log.endOffset, 0);
+  });
+
+  test("assigns offsets in the order of the calls, within the caller's turn", async () => {
+    const { append, log } = await setUp();
+    const both = [append(producedBatch(3)), append(producedBatch(2))];
+    strictEqual(log.endOffset, 5);
+    deepStrictEqual(await Promise.all(both), [
+      { error: null, baseOffset: 0, logAppendTimeMs: -1, logStartOffset: 0 },
+      { error: null, baseOffset: 3, logAppendTimeMs: -1, logStartOffset: 0 },
+    ]);
+  });
+
+  test("under LogAppendTime the broker's clock counts", async () => {
+    const { clock, append, log, read } = await setUp({ messageTimestampType: "LogAppendTime" });
+    await clock.advance(7777);
+    const appended = await append(producedBatch(1, "x", 12));
+    strictEqual(appended.error === null && appended.logAppendTimeMs, 7777);
+    const { chunks } = { chunks: [] as readonly Buffer[], ...(await read(0)) };
+    strictEqual(maxTimestampAt(Buffer.concat(chunks), 0), 7777);
+    strictEqual(log.endOffset, 1);
+  });
+
+  test("with acks=1 answers when it is written, not before", async () => {
+    const { append, log } = await setUp();
+    log.isHeld = true;
+    let answered = false;
+    const appending = append().then((outcome) => {
+      answered = true;
+      return outcome;
+    });
+    await settled();
+    strictEqual(answered, false);
+    log.release();
+    strictEqual((await appending).error, null);
+  });
+
+  test("with acks=1 is not acknowledged when the leadership went before it was written", async () => {
+    const { append, log, assign } = await setUp();
+    log.isHeld = true;
+    const appending = append();
+    const assigning = assign({ leader: 2, leaderEpoch: 6 });
+    await settled();
+    log.release();
+    strictEqual((await appending).error, "NOT_LEADER_OR_FOLLOWER");
+    await assigning;
+  });
+
+  test("more waiting appends than allowed are refused before anything is appended", async () => {
+    const { append, log } = await setUp({}, { isr: [1, 2] });
+    const waiting = [1, 2, 3].map(() => append(producedBatch(), -1));
+    strictEqual((await append(producedBatch(), -1)).error, "NOT_ENOUGH_REPLICAS");
+    strictEqual(log.endOffset, 3);
+    strictEqual(waiting.length, 3);
+  });
+
+  test("to a partition that is not here, or not led here", async () => {
+    const { service, assign, append } = await setUp();
+    const nowhere = await service.append({ topic: "u", partition: 0 }, producedBatch(), { acks: 1, timeoutMs: 1 });
+    strictEqual(nowhere.error, "NOT_LEADER_OR_FOLLOWER");
+    await assign({ leader: 2, leaderEpoch: 6 });
+    strictEqual((await append()).error, "NOT_LEADER_OR_FOLLOWER");
+  });
+});
+
+describe("a consumer", () => {
+  test("sees nothing above the high watermark (I6), though it may wait there", async () => {
+    const { append, read, replicas } = await setUp({}, { isr: [1, 2] });
+    await append(producedBatch(2, "a"));
+    await append(producedBatch(2, "b"));
+    const before = await read(0);
+    strictEqual(before.error === null && before.sizeInBytes, 0);
+    strictEqual(replicas.acknowledge(follower, followerFetch(2)).answer.error, "NONE");
+    const after = await read(0);
+    strictEqual(after.error === null && after.highWatermark, 2);
+    strictEqual(after.error === null && after.sizeInBytes, producedBatch(2).length);
+    const above = await read(4);
+    strictEqual(above.error === null && above.sizeInBytes, 0);
+    strictEqual((await read(5)).error, "OFFSET_OUT_OF_RANGE");
+  });
+
+  test("below the log start is out of range", async () => {
+    const { append, read, log } = await setUp();
+    await append();
+    await append();
+    log.deleteBelow(1);
+    strictEqual((await read(0)).error, "OFFSET_OUT_OF_RANGE");
+    strictEqual((await read(1)).error, null);
+  });
+
+  test("with another leader epoch than ours is told so", async () => {
+    const { read, service } = await setUp();
+    strictEqual((await read(0, { currentLeaderEpoch: 4 })).error, "FENCED_LEADER_EPOCH");
+    strictEqual((await read(0, { currentLeaderEpoch: 6 })).error, "UNKNOWN_LEADER_EPOCH");
+    strictEqual((await read(0, { currentLeaderEpoch: 5 })).error, null);
+    strictEqual((await service.listOffset(ref, { kind: "latest" }, 4)).error, "FENCED_LEADER_EPOCH");
+    strictEqual(service.endOffsetForEpoch(ref, 6, 5).error, "UNKNOWN_LEADER_EPOCH");
+  });
+
+  test("whose last record is not ours is told where it diverges", async () => {
+    const { append, read, assign } = await setUp();
+    await append(producedBatch(3));
+    await assign({ leaderEpoch: 8 });
+    await append(producedBatch(2));
+    const told = await read(5, { lastFetchedEpoch: 7 });
+    deepStrictEqual(told.error === null && told.diverging, { epoch: 5, endOffset: 3 });
+    const fine = await read(3, { lastFetchedEpoch: 5 });
+    strictEqual(fine.error === null && fine.diverging, null);
+  });
+
+  test("waits for a commit, not for mere writes", async () => {
+    const { append, service, replicas, clock } = await setUp({}, { isr: [1, 2] });
+    let woken = false;
+    void service.changed([ref], clock.monotonicMs() + 500).then(() => {
+      woken = true;
+    });
+    await append();
+    await settled();
+    strictEqual(woken, false);
+    replicas.acknowledge(follower, followerFetch(1));
+    await settled();
+    strictEqual(woken, true);
+  });
+});
+
+describe("ListOffsets", () => {
+  test("answers first, last and by time, below the high watermark only", async () => {
+    const { append, service, replicas } = await setUp({}, { isr: [1, 2] });
+    await append(producedBatch(1, "a", 100));
+    await append(producedBatch(1, "b", 300));
+    await append(producedBatch(1, "c", 900));
+    replicas.acknowledge(follower, followerFetch(2));
+    const list = async (target: Parameters<typeof service.listOffset>[1]) => {
+      const found = await service.listOffset(ref, target, -1);
+      return found.error ?? [found.offset, found.timestampMs, found.leaderEpoch];
+    };
+    deepStrictEqual(await list({ kind: "earliest" }), [0, -1, 5]);
+    deepStrictEqual(await list({ kind: "latest" }), [2, -1, 5]);
+    deepStrictEqual(await list({ kind: "timestamp", timestampMs: 200 }), [1, 300, 5]);
+    deepStrictEqual(await list({ kind: "timestamp", timestampMs: 800 }), [-1, -1, -1]);
+  });
+
+  test("after an election cannot say where the end is until the high watermark has caught up (KIP-207)", async () => {
+    const { append, service, replicas, assign } = await setUp({}, { isr: [1, 2] });
+    await append(producedBatch(1, "a", 100));
+    await assign({ leaderEpoch: 6, isr: [1, 2] });
+    strictEqual((await service.listOffset(ref, { kind: "latest" }, -1)).error, "OFFSET_NOT_AVAILABLE");
+    strictEqual((await service.listOffset(ref, { kind: "timestamp", timestampMs: 50 }, -1)).error, "OFFSET_NOT_AVAILABLE");
+    replicas.acknowledge(follower, followerFetch(1, { leaderEpoch: 6 }));
+    strictEqual((await service.listOffset(ref, { kind: "latest" }, -1)).error, null);
+  });
+
+  test("the end of an epoch is where the next begins", async () => {
+    const { append, service, assign } = await setUp();
+    await append(producedBatch(3));
+    await assign({ leaderEpoch: 8 });
+    await append(producedBatch(2));
+    deepStrictEqual(service.endOffsetForEpoch(ref, -1, 6), { error: null, epoch: 5, endOffset: 3 });
+    deepStrictEqual(service.endOffsetForEpoch(ref, -1, 8), { error: null, epoch: 8, endOffset: 5 });
+    deepStrictEqual(service.endOffsetForEpoch(ref, -1, 9), { error: null, epoch: -1, endOffset: -1 });
+    deepStrictEqual(service.endOffsetForEpoch(ref, -1, 4), { error: null, epoch: -1, endOffset: -1 });
+  });
+});
+
+describe("a follower's fetch", () => {
+  test("is refused in another epoch, from an earlier life, and from a broker that has no replica", async () => {
+    const { replicas } = await setUp();
+    const ask = (from: Partial<typeof follower>, asked: Partial<ReplicaFetchPartition>) =>
+      replicas.acknowledge({ ...follower, ...from }, followerFetch(0, asked)).answer.error;
+    strictEqual(ask({}, { leaderEpoch: 4 }), "FENCED_LEADER_EPOCH");
+    strictEqual(ask({}, { leaderEpoch: 6 }), "UNKNOWN_LEADER_EPOCH");
+    strictEqual(ask({ brokerEpoch: 99 }, {}), "STALE_BROKER_EPOCH");
+    strictEqual(ask({ brokerId: 9 }, {}), "REPLICA_NOT_AVAILABLE");
+    strictEqual(ask({}, { partition: 4 }), "UNKNOWN_TOPIC_ID");
+    strictEqual(ask({}, {}), "NONE");
+  });
+
+  test("from a diverging log acknowledges nothing", async () => {
+    const { replicas, append, table } = await setUp({}, { isr: [1, 2] });
+    await append(producedBatch(3));
+    const told = replicas.acknowledge(follower, followerFetch(3, { lastFetchedEpoch: 4 }));
+    deepStrictEqual(told.answer.diverging, { epoch: -1, endOffset: 0 });
+    strictEqual(table.find(ref)?.highWatermark, 0);
+    const tooFar = replicas.acknowledge(follower, followerFetch(9, { lastFetchedEpoch: -1 }));
+    strictEqual(tooFar.answer.error, "OFFSET_OUT_OF_RANGE");
+    deepStrictEqual(tooFar.answer.diverging, { epoch: -1, endOffset: 3 });
+  });
+
+  test("does not get what is queued but not written", async () => {
+    const { replicas, append, log } = await setUp();
+    log.isHeld = true;
+    void append();
+    strictEqual(replicas.acknowledge(follower, followerFetch(0)).isReadable, false);
+    log.release();
+    strictEqual(replicas.acknowledge(follower, followerFetch(0)).isReadable, true);
+  });
+
+  test("that was read while the epoch rose brings nothing", async () => {
+    const { replicas, append, assign } = await setUp();
+    await append();
+    const reading = replicas.readForReplica(followerFetch(0), 1e6, true);
+    void assign({ leaderEpoch: 6 });
+    strictEqual((await reading).answer.error, "FENCED_LEADER_EPOCH");
+  });
+});
+
+describe("assignments", () => {
+  test("of an older epoch are ignored, whether heard of or found in the log", async () => {
+    const store = new MemoryLogStore();
+    const { assign, append, table } = await setUp({}, {}, store);
+    await append();
+    await assign({ leader: 2, leaderEpoch: 4 });
+    strictEqual(table.find(ref)?.role, "leading");
+    const restarted = await setUp({}, { leaderEpoch: 3 }, store);
+    strictEqual(restarted.table.find(ref)?.role, "none");
+  });
+
+  test("that name us leader outside the in-sync set are not obeyed", async () => {
+    const { assign, table } = await setUp();
+    await assign({ leaderEpoch: 6, isr: [2] });
+    strictEqual(table.find(ref)?.role, "none");
+  });
+
+  test("without a leader end the leadership", async () => {
+    const { assign, table, append } = await setUp();
+    await assign({ leader: -1, leaderEpoch: 6 });
+    strictEqual(table.find(ref)?.role, "none");
+    strictEqual((await append()).error, "NOT_LEADER_OR_FOLLOWER");
+  });
+
+  test("that bring a newer in-sync set of the same epoch are taken note of", async () => {
+    const { assign, table } = await setUp();
+    const leadership = table.find(ref)?.leadership();
+    await assign({ isr: [1, 2], stateVersion: 9 });
+    deepStrictEqual(typeof leadership === "object" && leadership.state.isr, new Set([1, 2]));
+    await assign({ isr: [1], stateVersion: 8 });
+    deepStrictEqual(typeof leadership === "object" && leadership.state.isr, new Set([1, 2]));
+  });
+
+  test("tell listeners who lead and who no longer do", async () => {
+    const { assign, table } = await setUp();
+    const heard: (number | null)[] = [];
+    table.onLeadershipChanged((_ref, epoch) => heard.push(epoch));
+    await assign({ leaderEpoch: 6 });
+    await assign({ leader: 2, leaderEpoch: 7 });
+    deepStrictEqual(heard, [6, null]);
+  });
+
+  test("under way when everything stands down are not carried on", async () => {
+    const { assign, table, log, append } = await setUp();
+    log.isHeld = true;
+    void append();
+    const assigning = assign({ leader: 2, leaderEpoch: 6 });
+    await settled();
+    table.standDown();
+    log.release();
+    await assigning;
+    strictEqual(table.find(ref)?.role, "none");
+  });
+});
