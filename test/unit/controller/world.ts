@@ -1,0 +1,358 @@
+import { clusterView } from "../../../broker/cluster/cluster-view.ts";
+import { controlledShutdown } from "../../../broker/cluster/controlled-shutdown.ts";
+import { ControllerLink } from "../../../broker/cluster/controller-link.ts";
+import { ImageStore } from "../../../broker/cluster/image-store.ts";
+import { IsrReporter } from "../../../broker/cluster/isr-reporter.ts";
+import { Membership } from "../../../broker/cluster/membership.ts";
+import { configLayers, settingsResolver } from "../../../broker/cluster/resolve-settings.ts";
+import { UpdateReceiver } from "../../../broker/cluster/update-receiver.ts";
+import { ZookeeperIsrStore } from "../../../broker/cluster/zookeeper-isr-store.ts";
+import { Controller } from "../../../broker/controller/controller.ts";
+import type { ControllerSettings } from "../../../broker/controller/controller-term.ts";
+import { controllerPeerHandlers } from "../../../broker/controller/peer-handlers.ts";
+import { resourceRules } from "../../../broker/controller/setting-rules.ts";
+import type { AssignedReplica, RoleSink } from "../../../broker/partition/contract.ts";
+import { type PeerHandler, type PeerHandlers, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
+import type { MemoryCoordinator } from "../../../coordinator-client/memory-coordinator.ts";
+import { MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";
+import { decodeController } from "../../../coordinator-client/znodes/controller.ts";
+import { decodePartitionState, type PartitionState } from "../../../coordinator-client/znodes/partition-state.ts";
+import { decodeTopicAssignment } from "../../../coordinator-client/znodes/topic-assignment.ts";
+import { type Clock, sleep } from "../../../protocol/base/clock.ts";
+import { invariant } from "../../../protocol/base/invariant.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { type Random, seededRandom } from "../../../protocol/base/random.ts";
+import type { Address } from "../../../protocol/base/transport.ts";
+import type { PeerKind, PeerRequest } from "../../../protocol/peer/messages.ts";
+import { SimClock } from "../../sim/sim-clock.ts";
+
+const sessionTimeoutMs = 6_000;
+const untilMaxMs = 120_000;
+
+export interface WorldOptions {
+  readonly seed?: number;
+  readonly settings?: Partial<ControllerSettings>;
+}
+
+const defaultSettings: ControllerSettings = {
+  limits: { numPartitions: 1, defaultReplicationFactor: 1, partitionsPerTopicMax: 10_000 },
+  topicDeletionEnabled: true,
+  autoLeaderRebalanceEnabled: false,
+  leaderImbalanceCheckIntervalMs: 10_000,
+  leaderImbalancePerBrokerPercent: 10,
+  requestTimeoutMs: 10_000,
+};
+
+/** What partitions would be on one broker: remembers what it was told. */
+export class RecordedRoles implements RoleSink {
+  readonly assigned = new Map<string, AssignedReplica>();
+  readonly deleted: string[] = [];
+  readonly failing = new Set<string>();
+  /** Logs on the disk; outlive the process. */
+  readonly disk: Map<string, { readonly topic: string; readonly partition: number; readonly topicId: string }>;
+  standDowns = 0;
+
+  constructor(disk: RecordedRoles["disk"]) {
+    this.disk = disk;
+  }
+
+  async assign(replicas: readonly AssignedReplica[]) {
+    const failed = [];
+    for (const replica of replicas) {
+      const { topic, topicId, state } = replica;
+      const key = `${topicId}:${state.partition}`;
+      if (this.failing.has(`${topic}-${state.partition}`)) {
+        failed.push({ topic, partition: state.partition });
+        continue;
+      }
+      const known = this.assigned.get(key);
+      if (known !== undefined && known.state.stateVersion > state.stateVersion) continue;
+      this.assigned.set(key, replica);
+      this.disk.set(key, { topic, topicId, partition: state.partition });
+    }
+    return failed;
+  }
+
+  async withdraw(replicas: Parameters<RoleSink["withdraw"]>[0]) {
+    for (const { ref, topicId, deleteLog } of replicas) {
+      const key = `${topicId}:${ref.partition}`;
+      this.assigned.delete(key);
+      if (!deleteLog) continue;
+      this.disk.delete(key);
+      this.deleted.push(key);
+    }
+  }
+
+  readonly settings = new Map<string, unknown>();
+  updateSettings(topic: string, settings: unknown): void {
+    this.settings.set(topic, settings);
+  }
+
+  standDown(): void {
+    this.standDowns++;
+    this.assigned.clear();
+  }
+}
+
+/** One life of one broker, without partitions and network. */
+export class Node {
+  readonly id: number;
+  readonly owner: string;
+  readonly clock: Clock;
+  readonly coordinator: MemoryCoordinator;
+  readonly membership: Membership;
+  readonly controller: Controller;
+  readonly images: ImageStore;
+  readonly roles: RecordedRoles;
+  readonly isrStore: ZookeeperIsrStore;
+  readonly link: ControllerLink;
+  readonly handlers: Pick<PeerHandlers, "metadata-update" | "isr-changed" | "controlled-shutdown">;
+  isAlive = true;
+  readonly #abort = new AbortController();
+
+  constructor(world: World, id: number, life: number, rack: string | null) {
+    this.id = id;
+    this.owner = `broker ${id}, life ${life}`;
+    this.clock = world.sim.forOwner(this.owner);
+    this.coordinator = world.ensemble.open({ sessionTimeoutMs, log: silentLogger });
+    const { clock, coordinator } = this;
+    const peers = world.peersOf(this);
+    const random = world.random;
+    const log = silentLogger;
+    this.images = new ImageStore("test-cluster");
+    this.roles = new RecordedRoles(world.diskOf(id));
+    const resolveSettings = settingsResolver(id, {});
+    this.membership = new Membership({
+      coordinator,
+      brokerId: id,
+      registration: () => ({
+        endpoints: [{ listener: "PLAINTEXT", securityProtocol: "PLAINTEXT", host: "localhost", port: 9000 + id }],
+        rack,
+        incarnation: `directory-${id}`,
+        peer: { host: "localhost", port: id },
+        timestampMs: clock.nowMs(),
+      }),
+      clock,
+      log,
+      events: {
+        registered: () => this.controller.consider(),
+        lost: () => {
+          this.roles.standDown();
+          reporter.drop();
+        },
+        failed: (error) => {
+          throw error;
+        },
+      },
+    });
+    this.controller = new Controller(
+      {
+        brokerId: id,
+        coordinator,
+        peers,
+        clock,
+        random,
+        log,
+        settings: { ...defaultSettings, ...world.options.settings },
+        rules: resourceRules(() => configLayers(id, {}, this.images.current.brokerConfigs)),
+        resolveSettings,
+      },
+      () => this.membership.epoch >= 0,
+    );
+    this.link = new ControllerLink({ peers, images: this.images, holder: () => this.controller.holder });
+    const reporter = new IsrReporter(
+      { brokerId: id, membership: this.membership, controller: this.link, clock, random, log },
+      this.#abort.signal,
+    );
+    this.isrStore = new ZookeeperIsrStore({ coordinator, images: this.images, reporter });
+    const receiver = new UpdateReceiver({
+      brokerId: id,
+      images: this.images,
+      roles: this.roles,
+      view: clusterView({ images: this.images, membership: this.membership, session: coordinator }),
+      localReplicas: () => [...this.roles.disk.values()].map(({ topic, partition, topicId }) => ({ ref: { topic, partition }, topicId })),
+      resolveSettings,
+      log,
+    });
+    this.handlers = { "metadata-update": receiver.handle, ...controllerPeerHandlers(this.controller) };
+    this.membership.start();
+    this.controller.start();
+  }
+
+  controlledShutdown(): Promise<boolean> {
+    const { id, membership, link, clock } = this;
+    return controlledShutdown(
+      { brokerId: id, membership, controller: link, clock, log: silentLogger, retriesMax: 3, retryBackoffMs: 500 },
+      { timeoutMs: 20_000 },
+    );
+  }
+
+  /** As SIGKILL: nothing of it happens any more. */
+  end(): void {
+    this.isAlive = false;
+    this.coordinator.cut();
+    this.controller.stop();
+    this.membership.stop();
+    this.#abort.abort();
+  }
+
+  async close(): Promise<void> {
+    this.controller.stop();
+    this.membership.stop();
+    this.#abort.abort();
+    await this.coordinator.close();
+    this.isAlive = false;
+  }
+}
+
+/** Brokers' cluster parts on an ensemble in memory, on simulated time. */
+export class World {
+  readonly sim = new SimClock();
+  readonly random: Random;
+  readonly ensemble: MemoryEnsemble;
+  readonly options: WorldOptions;
+  readonly nodes = new Map<number, Node>();
+  /** Peer messages are lost while this says so. */
+  isLost: (from: number, to: number, kind: PeerKind) => boolean = () => false;
+  readonly #lives = new Map<number, number>();
+  readonly #disks = new Map<number, RecordedRoles["disk"]>();
+  readonly #leaders = new Map<string, number>();
+  readonly #epochs = new Map<string, number>();
+
+  constructor(options: WorldOptions = {}) {
+    this.options = options;
+    this.random = seededRandom(options.seed ?? 1);
+    this.ensemble = new MemoryEnsemble({ clock: this.sim.forOwner("zookeeper"), latencyMs: () => 1 });
+  }
+
+  async start(...ids: number[]): Promise<Node> {
+    for (const id of ids) this.startNode(id);
+    await this.until("the brokers know each other", () =>
+      ids.every((id) => this.node(id).images.current.brokers.size >= this.aliveIds.length),
+    );
+    return this.node(ids[0]!);
+  }
+
+  startNode(id: number, rack: string | null = null): Node {
+    const life = (this.#lives.get(id) ?? 0) + 1;
+    this.#lives.set(id, life);
+    const node = new Node(this, id, life, rack);
+    this.nodes.set(id, node);
+    return node;
+  }
+
+  get aliveIds(): number[] {
+    return [...this.nodes.values()].filter(({ isAlive }) => isAlive).map(({ id }) => id);
+  }
+
+  node(id: number): Node {
+    return this.nodes.get(id)!;
+  }
+
+  /** The session ends at once (`expire`), or when the ensemble has missed it for long enough. */
+  kill(id: number, { expire = true } = {}): void {
+    const node = this.node(id);
+    if (expire) node.coordinator.expireSession();
+    node.end();
+    this.sim.end(node.owner);
+  }
+
+  get controller(): Controller {
+    const [leading, ...others] = [...this.nodes.values()].filter(({ isAlive, controller }) => isAlive && controller.isController);
+    invariant(leading !== undefined && others.length === 0, "one controller", () => ({ ids: others.map(({ id }) => id) }));
+    return leading.controller;
+  }
+
+  get controllerId(): number | null {
+    const node = this.ensemble.tree.read("/controller");
+    return node === null ? null : decodeController("/controller", node.data).brokerId;
+  }
+
+  state(topic: string, partition = 0): PartitionState {
+    const path = `/brokers/topics/${topic}/partitions/${partition}/state`;
+    const node = this.ensemble.tree.read(path);
+    invariant(node !== null, "the state is there", () => ({ path }));
+    return decodePartitionState(path, node.data);
+  }
+
+  exists(path: string): boolean {
+    return this.ensemble.tree.read(path) !== null;
+  }
+
+  assignment(topic: string): readonly (readonly number[])[] {
+    const path = `/brokers/topics/${topic}`;
+    return decodeTopicAssignment(path, this.ensemble.tree.read(path)!.data).partitions;
+  }
+
+  diskOf(id: number): RecordedRoles["disk"] {
+    const disk = this.#disks.get(id) ?? new Map();
+    this.#disks.set(id, disk);
+    return disk;
+  }
+
+  peersOf(from: Node): PeerRequester {
+    return {
+      request: async <K extends PeerKind>(to: Address, kind: K, body: PeerRequest<K>) => {
+        await sleep(from.clock, 1);
+        const target = this.nodes.get(to.port);
+        const handler = target?.handlers[kind as keyof Node["handlers"]] as PeerHandler<K> | undefined;
+        if (target === undefined || !target.isAlive || handler === undefined || this.isLost(from.id, to.port, kind)) {
+          await sleep(from.clock, 5);
+          throw new PeerUnavailable(`no link to broker ${to.port}`);
+        }
+        const answer = await handler(structuredClone(body), Buffer.alloc(0), "test");
+        await sleep(from.clock, 1);
+        return { body: structuredClone(answer.body), payload: Buffer.alloc(0) };
+      },
+    };
+  }
+
+  async until(what: string, condition: () => boolean): Promise<void> {
+    const deadlineMs = this.sim.nowMs + untilMaxMs;
+    while (!condition()) {
+      if (this.sim.nowMs > deadlineMs) throw new Error(`never came: ${what}`);
+      await this.step();
+    }
+  }
+
+  /** Lets time pass while `work` is done. */
+  async run<T>(work: Promise<T>): Promise<T> {
+    let isDone = false;
+    const settled = work.finally(() => {
+      isDone = true;
+    });
+    settled.catch(() => undefined);
+    await this.until("the work is done", () => isDone);
+    return settled;
+  }
+
+  async pass(ms: number): Promise<void> {
+    const endMs = this.sim.nowMs + ms;
+    this.sim.schedule("test", ms, () => {});
+    while (this.sim.nowMs < endMs) await this.step();
+  }
+
+  async step(): Promise<void> {
+    invariant(await this.sim.step(), "something is left to happen");
+    this.#checkStates();
+  }
+
+  /** One leader per epoch, epochs that only rise, a leader in its own in-sync set: whatever happens. */
+  #checkStates(): void {
+    for (const topic of this.ensemble.tree.children("/brokers/topics")?.names ?? []) {
+      const id = this.ensemble.tree.read(`/brokers/topics/${topic}`)?.createdZxid;
+      for (const partition of this.ensemble.tree.children(`/brokers/topics/${topic}/partitions`)?.names ?? []) {
+        if (!this.exists(`/brokers/topics/${topic}/partitions/${partition}/state`)) continue;
+        const state = this.state(topic, Number(partition));
+        const key = `${topic}:${id}:${partition}`;
+        const known = this.#leaders.get(`${key}:${state.leaderEpoch}`);
+        invariant(known === undefined || known === state.leader, "one leader per epoch", () => ({ key, state, known }));
+        this.#leaders.set(`${key}:${state.leaderEpoch}`, state.leader);
+        invariant((this.#epochs.get(key) ?? -1) <= state.leaderEpoch, "epochs only rise", () => ({ key, state }));
+        this.#epochs.set(key, state.leaderEpoch);
+        invariant(state.leader === -1 || state.isr.includes(state.leader), "a leader is in its own ISR", () => ({ key, state }));
+        invariant(state.isr.length > 0, "the last in-sync members are remembered", () => ({ key, state }));
+      }
+    }
+  }
+}
