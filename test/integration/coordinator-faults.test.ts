@@ -101,6 +101,7 @@ describe("faults of a real ZooKeeper and of the network to it", () => {
     await waitUntil("expiry at the server", async () => (await observer.read("/e")) === null, { timeoutMs: sessionTimeoutMs * 3 });
     await waitUntil("two sessions at the server: ours and the observer's", async () => (await serverSessions(server)).length === 2);
     expect(zk.sessionNumber).toBe(2);
+    expect(await observer.read("/late"), "what lay in the buffers was dropped with the connection").toBeNull();
     await waitUntil("the old connections are gone", () => proxied.proxy.openConnections === 1);
   });
 
