@@ -4,7 +4,7 @@ import type { MetadataResponse } from "../../protocol/messages/metadata.ts";
 import { ClientClosed, KafkaProtocolError } from "../errors.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
-import { listOffsets } from "../metadata/list-offsets.ts";
+import { type FoundOffset, listOffsets } from "../metadata/list-offsets.ts";
 import { type ApiCall, calls } from "../network/api-calls.ts";
 import type { Connection } from "../network/connection.ts";
 import type { ClientOptions } from "../options.ts";
@@ -41,6 +41,8 @@ export interface AdminOptions extends ClientOptions {
 export class Admin implements AsyncDisposable {
   readonly #cluster: Cluster;
   readonly #operationTimeoutMs: number;
+  /** Whom to ask, after a broker refused to forward; null: any. */
+  #controller: BrokerId | null = null;
 
   constructor(options: AdminOptions) {
     this.#cluster = new Cluster(options, { mayCreateTopics: false });
@@ -218,7 +220,7 @@ export class Admin implements AsyncDisposable {
   /** Offsets by place or time, in the order asked. Throws when one cannot be had. */
   async listOffsets(requests: readonly OffsetRequest[]): Promise<readonly OffsetResult[]> {
     const found = await listOffsets(this.#cluster, requests, this.#deadlineMs());
-    return requests.map(({ topic, partition }, index) => ({ topic, partition, ...(found[index] as OffsetResult) }));
+    return requests.map(({ topic, partition }, index) => ({ topic, partition, ...(found[index] as FoundOffset) }));
   }
 
   async close(): Promise<void> {
@@ -254,12 +256,15 @@ export class Admin implements AsyncDisposable {
     );
   }
 
-  #controller: BrokerId | null = null;
-
   /** Any broker will do: it forwards what only the controller may do. One that does not says NOT_CONTROLLER, and then the controller is asked. */
   async #ask<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req): Promise<Res> {
-    const connection = await this.#cluster.connection(this.#controller);
-    return connection.request(api, build);
+    try {
+      const connection = await this.#cluster.connection(this.#controller);
+      return await connection.request(api, build);
+    } catch (error) {
+      this.#controller = null;
+      throw error;
+    }
   }
 
   async #connectionFor(resource: ConfigResource): Promise<Connection> {

@@ -29,6 +29,8 @@ export class MetadataCache {
   readonly #closing = new AbortController();
   /** Topics in use, and when they last were. Monotonic. */
   readonly #topicsUsedAtMs = new Map<string, number>();
+  /** Those of the last refresh. */
+  #askedTopics: ReadonlySet<string> = new Set();
   #snapshot: ClusterSnapshot = emptySnapshot;
   #running: Promise<void> | null = null;
   #next: Promise<void> | null = null;
@@ -62,8 +64,9 @@ export class MetadataCache {
   topic(name: string): TopicMetadata | undefined {
     const nowMs = this.#runtime.clock.monotonicMs();
     this.#topicsUsedAtMs.set(name, nowMs);
-    if (nowMs - this.#refreshedAtMs > this.#settings.metadataMaxAgeMs) this.requestRefresh();
-    return this.#snapshot.topics.get(name);
+    const known = this.#snapshot.topics.get(name);
+    if (known !== undefined && nowMs - this.#refreshedAtMs > this.#settings.metadataMaxAgeMs) this.requestRefresh();
+    return known;
   }
 
   partition(topic: string, partition: number): PartitionMetadata | undefined {
@@ -143,13 +146,15 @@ export class MetadataCache {
 
   async #runRefresh(): Promise<void> {
     const { clock, random } = this.#runtime;
-    // however many ask, brokers are asked at most once per backoff, less often while it fails
-    const gapMs = backoffMs(Math.max(this.#failures, 1), this.#settings, random);
+    // however many ask, brokers are asked about the same topics at most once per backoff, less often while it fails
+    const isNews = this.#failures === 0 && [...this.#topicsUsedAtMs.keys()].some((name) => !this.#askedTopics.has(name));
+    const gapMs = isNews ? 0 : backoffMs(Math.max(this.#failures, 1), this.#settings, random);
     const waitMs = this.#startedAtMs + gapMs - clock.monotonicMs();
     if (waitMs > 0) await sleep(clock, waitMs, this.#closing.signal);
     this.#startedAtMs = clock.monotonicMs();
     this.#forgetUnused();
-    const topics = [...this.#topicsUsedAtMs.keys()].map((name) => ({ topicId: zeroTopicId, name }));
+    this.#askedTopics = new Set(this.#topicsUsedAtMs.keys());
+    const topics = [...this.#askedTopics].map((name) => ({ topicId: zeroTopicId, name }));
     try {
       const connection = await this.#pool.toAny();
       const answer = await connection.request(

@@ -125,9 +125,9 @@ export class Connection {
   }
 
   /** Sends and resolves with the answer. `build` gets the version agreed on. Rejects with ConnectionLost, RequestTimedOut, UnsupportedApi or ClientClosed. */
-  request<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req, options: RequestOptions = {}): Promise<Res> {
+  async request<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req, options: RequestOptions = {}): Promise<Res> {
     const version = this.#agreed(api, options);
-    return this.#exchange(api, version, build(version), this.#reading(api, version), options.timeoutMs) as Promise<Res>;
+    return (await this.#exchange(api, version, build(version), this.#reading(api, version), options.timeoutMs)) as Res;
   }
 
   /** For requests that are not answered (acks 0): resolves once the bytes are queued and the link has room for more. */

@@ -167,7 +167,7 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
   #prepare({ topic, key, value, headers, partition, timestampMs }: ProducerRecord<K, V>): PreparedRecord {
     if (topic === "") throw new InvalidArgument("a record needs a topic");
     if (partition !== undefined && (!Number.isInteger(partition) || partition < 0)) throw new InvalidArgument(`no partition ${partition}`);
-    const time = timestampMs ?? this.#cluster.runtime.clock.nowMs();
+    const time = timestampMs ?? Math.floor(this.#cluster.runtime.clock.nowMs());
     if (!Number.isInteger(time) || time < -1 || time > timestampMaxMs) throw new InvalidArgument(`no timestamp ${time}`);
     const record: RecordToEncode = {
       key: serializeWith(this.#keySerde, key, "key"),

@@ -1,0 +1,152 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { ConnectionLost, InvalidArgument, RequestTimedOut, UnsupportedApi } from "../../../client/errors.ts";
+import { calls } from "../../../client/network/api-calls.ts";
+import { Connection } from "../../../client/network/connection.ts";
+import { FrameSplitter } from "../../../client/network/frame-splitter.ts";
+import { commonVersion } from "../../../client/network/versions.ts";
+import { parseBootstrap } from "../../../client/options.ts";
+import type { Link, LinkHandlers } from "../../../protocol/base/transport.ts";
+import { MalformedFrame } from "../../../protocol/wire/reader.ts";
+import { FakeCluster } from "./fake-cluster.ts";
+
+const limits = { clientId: "test", connectTimeoutMs: 1000, requestTimeoutMs: 2000, responseBytesMax: 1 << 20 };
+const address = { host: "fake", port: 9001 };
+const noTopics = () => ({
+  topics: [],
+  allowAutoTopicCreation: false,
+  includeClusterAuthorizedOperations: false,
+  includeTopicAuthorizedOperations: false,
+});
+
+function frame(text: string): Buffer {
+  const bytes = Buffer.alloc(4 + text.length, text);
+  bytes.writeInt32BE(text.length, 0);
+  bytes.write(text, 4);
+  return bytes;
+}
+
+describe("frames", () => {
+  test("come out whole however the bytes are cut", () => {
+    const texts = ["ab", "", "c", "defghij"];
+    const stream = Buffer.concat(texts.map(frame));
+    fc.assert(
+      fc.property(fc.array(fc.nat(stream.length)), (cuts) => {
+        const splitter = new FrameSplitter({ frameBytesMax: 10 });
+        const places = [0, ...cuts.toSorted((a, b) => a - b), stream.length];
+        const frames = places.slice(1).flatMap((end, i) => [...splitter.push(stream.subarray(places[i], end))]);
+        expect(frames.map(String)).toEqual(texts);
+      }),
+    );
+  });
+
+  test("with hostile sizes are refused before anything is waited for", () => {
+    for (const size of [-1, -(2 ** 31), 11, 2 ** 31 - 1]) {
+      const bytes = Buffer.alloc(4);
+      bytes.writeInt32BE(size);
+      expect(() => new FrameSplitter({ frameBytesMax: 10 }).push(bytes), `size ${size}`).toThrow(MalformedFrame);
+    }
+  });
+});
+
+test("versions: the highest that both sides speak, or none", () => {
+  const message = { name: "X", apiKey: 5, versions: [2, 7], flexibleSince: null } as const;
+  const served = (min: number, max: number) => new Map([[5, { min, max }]]);
+  expect(commonVersion(message, served(0, 9))).toBe(7);
+  expect(commonVersion(message, served(0, 4))).toBe(4);
+  expect(commonVersion(message, served(0, 9), 3)).toBe(3);
+  expect(commonVersion(message, served(8, 9))).toBe(null);
+  expect(commonVersion(message, served(0, 1))).toBe(null);
+  expect(commonVersion(message, new Map())).toBe(null);
+});
+
+test("bootstrap lists: ports, defaults, IPv6, and what is no address", () => {
+  expect(parseBootstrap("a:1, b ,[::1]:3")).toEqual([
+    { host: "a", port: 1 },
+    { host: "b", port: 9092 },
+    { host: "::1", port: 3 },
+  ]);
+  for (const bad of ["", "a:0", "a:99999", "a:b", "::1:3"]) expect(() => parseBootstrap(bad), bad).toThrow(InvalidArgument);
+});
+
+describe("a connection", () => {
+  test("agrees on versions, even with a broker that knows only old ones", async () => {
+    const cluster = new FakeCluster([1]);
+    cluster.versionMax = { ApiVersions: 2, Metadata: 4 };
+    const connection = await cluster.clock.until(Connection.open(address, cluster, limits));
+    expect(connection.versionOf(calls.metadata)).toBe(4);
+    expect((await cluster.clock.until(connection.request(calls.metadata, noTopics))).clusterId).toBe("fake");
+  });
+
+  test("says so when an API is not served", async () => {
+    const cluster = new FakeCluster([1]);
+    cluster.versionMax = { Produce: 2 };
+    const connection = await cluster.clock.until(Connection.open(address, cluster, limits));
+    await expect(
+      connection.request(calls.produce, () => ({ transactionalId: null, acks: 1, timeoutMs: 1, topicData: [] })),
+    ).rejects.toBeInstanceOf(UnsupportedApi);
+  });
+
+  test("pipelines: many requests are under way at once and each gets its own answer", async () => {
+    const cluster = new FakeCluster([1]);
+    cluster.topic("t", [1]);
+    const connection = await cluster.clock.until(Connection.open(address, cluster, limits));
+    const answers = await cluster.clock.until(
+      Promise.all(
+        Array.from({ length: 250 }, (_, i) =>
+          connection.request(calls.metadata, () => ({ ...noTopics(), topics: [{ topicId: "AAAAAAAAAAAAAAAAAAAAAA", name: `n${i}` }] })),
+        ),
+      ),
+    );
+    expect(answers.map(({ topics }) => topics[0]?.name)).toEqual(answers.map((_, i) => `n${i}`));
+  });
+
+  test("is closed by a request that times out; the others on it fail, and a late answer reaches nobody", async () => {
+    const cluster = new FakeCluster([1]);
+    const connection = await cluster.clock.until(Connection.open(address, cluster, limits));
+    cluster.intercept = () => "ignore";
+    const first = connection.request(calls.metadata, noTopics, { timeoutMs: 500 });
+    const second = connection.request(calls.metadata, noTopics);
+    const outcomes = await cluster.clock.until(Promise.allSettled([first, second]));
+    expect(outcomes.map((outcome) => outcome.status === "rejected" && outcome.reason instanceof RequestTimedOut)).toEqual([true, true]);
+    expect(connection.isOpen).toBe(false);
+    expect(cluster.clock.monotonicMs()).toBe(1500);
+    await cluster.clock.settle();
+    expect(cluster.links.get(1)?.size).toBe(0);
+  });
+
+  test("fails what is under way when the broker goes", async () => {
+    const cluster = new FakeCluster([1]);
+    const connection = await cluster.clock.until(Connection.open(address, cluster, limits));
+    cluster.intercept = () => "close";
+    await expect(cluster.clock.until(connection.request(calls.metadata, noTopics))).rejects.toBeInstanceOf(ConnectionLost);
+    await expect(connection.request(calls.metadata, noTopics)).rejects.toBeInstanceOf(ConnectionLost);
+  });
+
+  test("gives up on an address that does not answer, and on a broker that accepts but never speaks", async () => {
+    const cluster = new FakeCluster([1]);
+    cluster.transport.silent.add("fake:9002");
+    await expect(cluster.clock.until(Connection.open({ host: "fake", port: 9002 }, cluster, limits))).rejects.toBeInstanceOf(
+      ConnectionLost,
+    );
+    cluster.intercept = () => "ignore";
+    await expect(cluster.clock.until(Connection.open(address, cluster, limits))).rejects.toBeInstanceOf(RequestTimedOut);
+  });
+
+  test.each<[string, Buffer]>([
+    ["a giant frame", Buffer.from([0x7f, 0xff, 0xff, 0xff])],
+    ["a negative frame", Buffer.from([0xff, 0xff, 0xff, 0xff])],
+    ["an answer to nothing we asked", Buffer.from([0, 0, 0, 4, 0, 0, 0, 77])],
+    ["an empty frame", Buffer.from([0, 0, 0, 0])],
+    ["a body that is cut short", Buffer.from([0, 0, 0, 6, 0, 0, 0, 0, 0, 1])],
+  ])("is closed by %s", async (_what, bytes) => {
+    const cluster = new FakeCluster([]);
+    let server: Link | null = null;
+    await cluster.transport.listen(address, (link): LinkHandlers => {
+      server = link;
+      return { onData: () => link.write([bytes]), onClose: () => {} };
+    });
+    await expect(cluster.clock.until(Connection.open(address, cluster, limits))).rejects.toBeInstanceOf(ConnectionLost);
+    expect(server).not.toBe(null);
+  });
+});
