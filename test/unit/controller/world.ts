@@ -217,6 +217,7 @@ export class World {
   readonly #lives = new Map<number, number>();
   readonly #disks = new Map<number, RecordedRoles["disk"]>();
   readonly #leaders = new Map<string, number>();
+  readonly #checkedZxids = new Map<string, number>();
   readonly #epochs = new Map<string, number>();
 
   constructor(options: WorldOptions = {}) {
@@ -261,6 +262,13 @@ export class World {
     const [leading, ...others] = [...this.nodes.values()].filter(({ isAlive, controller }) => isAlive && controller.isController);
     invariant(leading !== undefined && others.length === 0, "one controller", () => ({ ids: others.map(({ id }) => id) }));
     return leading.controller;
+  }
+
+  /** Waits until a living broker other than `previous` serves as the controller. */
+  async controllerAfter(previous: number): Promise<void> {
+    await this.until("another controller", () =>
+      [...this.nodes.values()].some(({ id, isAlive, controller }) => isAlive && controller.isController && id !== previous),
+    );
   }
 
   get controllerId(): number | null {
@@ -342,9 +350,11 @@ export class World {
     for (const topic of this.ensemble.tree.children("/brokers/topics")?.names ?? []) {
       const id = this.ensemble.tree.read(`/brokers/topics/${topic}`)?.createdZxid;
       for (const partition of this.ensemble.tree.children(`/brokers/topics/${topic}/partitions`)?.names ?? []) {
-        if (!this.exists(`/brokers/topics/${topic}/partitions/${partition}/state`)) continue;
-        const state = this.state(topic, Number(partition));
+        const node = this.ensemble.tree.read(`/brokers/topics/${topic}/partitions/${partition}/state`);
         const key = `${topic}:${id}:${partition}`;
+        if (node === null || this.#checkedZxids.get(key) === node.modifiedZxid) continue;
+        this.#checkedZxids.set(key, node.modifiedZxid);
+        const state = this.state(topic, Number(partition));
         const known = this.#leaders.get(`${key}:${state.leaderEpoch}`);
         invariant(known === undefined || known === state.leader, "one leader per epoch", () => ({ key, state, known }));
         this.#leaders.set(`${key}:${state.leaderEpoch}`, state.leader);
