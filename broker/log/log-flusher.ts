@@ -79,19 +79,21 @@ export class LogFlusher {
 
   #start(work: () => Promise<void>): Promise<void> {
     invariant(this.#running === null, "one flush at a time");
-    const { health } = this.#state.directory;
-    this.#running = (async () => {
-      try {
-        health.assertOnline();
-        await work();
-        health.assertOnline();
-      } catch (error) {
-        throw health.failed(error);
-      } finally {
-        this.#running = null;
-      }
-    })();
+    this.#running = this.#guarded(work).finally(() => {
+      this.#running = null;
+    });
     return this.#running;
+  }
+
+  async #guarded(work: () => Promise<void>): Promise<void> {
+    const { health } = this.#state.directory;
+    try {
+      health.assertOnline();
+      await work();
+      health.assertOnline();
+    } catch (error) {
+      throw health.failed(error);
+    }
   }
 
   async #round(): Promise<void> {

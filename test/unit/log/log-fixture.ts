@@ -85,7 +85,10 @@ export async function startStore(
   return { disk: onDisk, clock, files, store };
 }
 
-export async function startLog(settings: Partial<TopicSettings> = {}, options: Partial<LogStoreOptions> = {}): Promise<Fixture & { log: Log }> {
+export async function startLog(
+  settings: Partial<TopicSettings> = {},
+  options: Partial<LogStoreOptions> = {},
+): Promise<Fixture & { log: Log }> {
   const fixture = await startStore(undefined, options);
   return { ...fixture, log: await fixture.store.open("t", 0, topicId, settingsWith(settings)) };
 }

@@ -19,41 +19,47 @@ const step = fc.oneof(
 
 describe("a log does what a plain array does", () => {
   test("over random appends, rolls, reads, truncations and restarts", async () => {
-    const run = fc.asyncProperty(fc.array(step, { maxLength: 30 }), fc.nat(), fc.constantFrom(0, 1000, 5000, 1_000_000), async (steps, seed, tailBytes) => {
-      const random = seededRandom(seed);
-      const clock = new StillClock();
-      const disk = new MemoryDisk({ clock, random: seededRandom(seed + 1) });
-      const options = { tailCacheBytesMax: tailBytes, openFilesMax: 3, indexCacheBytesMax: 300 };
-      let { store } = await startStore(disk, options, clock);
-      const open = () => store.open("t", 0, topicId, settingsWith(small));
-      let log: Log = await open();
-      let model = new LogModel();
-      for (const next of steps) {
-        if (next.kind === "lead" || next.kind === "follow") {
-          for (let i = 0; i < (next as { count: number }).count; i++) model.append(log, random, next.kind === "lead" ? "leader" : "follower");
-        } else if (next.kind === "truncate") {
-          const offset = Math.max(model.endOffset - (next as { back: number }).back, 0);
-          model = model.truncated(offset);
-          await log.truncateTo(offset);
-        } else if (next.kind === "restart") {
-          const offset = model.endOffset + (next as { by: number }).by;
-          model = model.restarted(offset);
-          await log.truncateFullyAndStartAt(offset);
-        } else if (next.kind === "flush") await log.flush();
-        else if (next.kind === "begin epoch") log.beginEpoch(++model.epoch);
-        else {
-          if (next.kind === "close") await store.close();
+    const run = fc.asyncProperty(
+      fc.array(step, { maxLength: 30 }),
+      fc.nat(),
+      fc.constantFrom(0, 1000, 5000, 1_000_000),
+      async (steps, seed, tailBytes) => {
+        const random = seededRandom(seed);
+        const clock = new StillClock();
+        const disk = new MemoryDisk({ clock, random: seededRandom(seed + 1) });
+        const options = { tailCacheBytesMax: tailBytes, openFilesMax: 3, indexCacheBytesMax: 300 };
+        let { store } = await startStore(disk, options, clock);
+        const open = () => store.open("t", 0, topicId, settingsWith(small));
+        let log: Log = await open();
+        let model = new LogModel();
+        for (const next of steps) {
+          if (next.kind === "lead" || next.kind === "follow") {
+            for (let i = 0; i < (next as { count: number }).count; i++)
+              model.append(log, random, next.kind === "lead" ? "leader" : "follower");
+          } else if (next.kind === "truncate") {
+            const offset = Math.max(model.endOffset - (next as { back: number }).back, 0);
+            model = model.truncated(offset);
+            await log.truncateTo(offset);
+          } else if (next.kind === "restart") {
+            const offset = model.endOffset + (next as { by: number }).by;
+            model = model.restarted(offset);
+            await log.truncateFullyAndStartAt(offset);
+          } else if (next.kind === "flush") await log.flush();
+          else if (next.kind === "begin epoch") log.beginEpoch(++model.epoch);
           else {
-            await log.written(log.endOffset);
-            disk.loseProcess();
+            if (next.kind === "close") await store.close();
+            else {
+              await log.written(log.endOffset);
+              disk.loseProcess();
+            }
+            ({ store } = await startStore(disk, options, clock));
+            deepStrictEqual(store.found, [{ topic: "t", partition: 0, topicId }]);
+            log = await open();
           }
-          ({ store } = await startStore(disk, options, clock));
-          deepStrictEqual(store.found, [{ topic: "t", partition: 0, topicId }]);
-          log = await open();
+          await model.checkAgainst(log, random);
         }
-        await model.checkAgainst(log, random);
-      }
-    });
+      },
+    );
     await fc.assert(run, { numRuns: 150 });
   });
 });
@@ -149,11 +155,16 @@ function startOf(model: LogModel, log: Log): number {
 }
 
 function isPrefix(found: readonly object[], model: LogModel): boolean {
-  return found.length <= model.records.length && JSON.stringify(found) === JSON.stringify(model.records.slice(0, found.length).map(withoutBatch));
+  return (
+    found.length <= model.records.length && JSON.stringify(found) === JSON.stringify(model.records.slice(0, found.length).map(withoutBatch))
+  );
 }
 
 describe("after a crash", () => {
-  test.each([0, 1, 2, 3, 4, 5, 6, 7])("what was flushed is there, and the log is a beginning of what was appended (100 seeds from %i00)", async (hundred) => {
-    for (let seed = hundred * 100; seed < hundred * 100 + 100; seed++) await liveAndDie(seed);
-  });
+  test.each([0, 1, 2, 3, 4, 5, 6, 7])(
+    "what was flushed is there, and the log is a beginning of what was appended (100 seeds from %i00)",
+    async (hundred) => {
+      for (let seed = hundred * 100; seed < hundred * 100 + 100; seed++) await liveAndDie(seed);
+    },
+  );
 });

@@ -113,7 +113,9 @@ export class LogModel {
     );
     const end = (got.at(-1)?.offset ?? from - 1) + 1;
     ok(got.length === 0 || (end > from && end <= limit), `read from ${from} ended at ${end}, limit ${limit}`);
-    const batches = new Set(this.records.slice(base - this.startOffset, base - this.startOffset + got.length).map((record) => record.batchBase)).size;
+    const batches = new Set(
+      this.records.slice(base - this.startOffset, base - this.startOffset + got.length).map((record) => record.batchBase),
+    ).size;
     ok(sizeInBytes <= maxBytes || (minOneBatch && batches === 1), `${sizeInBytes} bytes in ${batches} batches, at most ${maxBytes}`);
     const firstEnd = base + this.records.filter((record) => record.batchBase === base).length;
     if (minOneBatch && firstEnd <= limit) ok(got.length > 0, "at least one batch");
@@ -124,7 +126,10 @@ export class LogModel {
     const found = await log.findByTimestamp(wanted);
     const expected = this.records.find((record) => record.timestampMs >= wanted);
     deepStrictEqual(found, expected === undefined ? null : place(expected), `first at or after ${wanted}`);
-    const max = this.records.reduce<ModelRecord | null>((best, next) => (best === null || next.timestampMs > best.timestampMs ? next : best), null);
+    const max = this.records.reduce<ModelRecord | null>(
+      (best, next) => (best === null || next.timestampMs > best.timestampMs ? next : best),
+      null,
+    );
     deepStrictEqual(await log.findMaxTimestamp(), max === null ? null : place(max));
   }
 }

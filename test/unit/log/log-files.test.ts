@@ -1,0 +1,293 @@
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
+import { describe, test } from "vitest";
+import { isSoundIndex, offsetIndexFormat, timeIndexFormat } from "../../../broker/log/index-format.ts";
+import { InconsistentTopicId, LogOffline, OffsetOutOfLog } from "../../../broker/log/log-contract.ts";
+import { scanBatches } from "../../../protocol/records/validate-batches.ts";
+import { append, batchOf, fileContents, readAll, root, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
+
+const folder = `${root}/t-0`;
+const time = 1_700_000_000_000;
+
+/** What Kafka's dump tool checks of an index: its entries are the batches' own last offsets, positions and timestamps. */
+function checkIndexes(files: Map<string, Buffer>): { offsetEntries: number; timeEntries: number } {
+  let [offsetEntries, timeEntries] = [0, 0];
+  for (const [name, content] of files) {
+    if (!name.endsWith(".log")) continue;
+    const base = Number(name.slice(0, 20));
+    const { batches, tail } = scanBatches(content);
+    strictEqual(tail.kind, "clean");
+    const [index, times] = [files.get(name.replace(".log", ".index"))!, files.get(name.replace(".log", ".timeindex"))!];
+    ok(isSoundIndex(offsetIndexFormat, index, base, content.length), name);
+    ok(isSoundIndex(timeIndexFormat, times, base, base + 2 ** 31), name);
+    for (let at = 0; at < index.length; at += 8) {
+      const batch = batches.find((candidate) => candidate.position === index.readInt32BE(at + 4));
+      strictEqual(batch?.lastOffset, base + index.readInt32BE(at));
+      offsetEntries++;
+    }
+    for (let at = 0; at < times.length; at += 12) {
+      const batch = batches.find((candidate) => candidate.lastOffset === base + times.readInt32BE(at + 8));
+      strictEqual(batch?.maxTimestampMs, Number(times.readBigInt64BE(at)));
+      timeEntries++;
+    }
+    const largest = Math.max(...batches.map((batch) => batch.maxTimestampMs));
+    if (batches.length > 0)
+      strictEqual(Number(times.readBigInt64BE(times.length - 12)), largest, "the last entry is the segment's largest timestamp");
+  }
+  return { offsetEntries, timeEntries };
+}
+
+describe("the files", () => {
+  test("are Kafka's, after a clean stop and after recovery alike", async () => {
+    const { log, store, disk, files, clock } = await startLog({ segmentBytes: 20_000 });
+    for (let i = 0; i < 300; i++)
+      await append(log, [`value ${i}`, "x".repeat(i)], i < 100 ? 0 : 2, [time + i * 10, time + ((i * 7919) % 500)]);
+    await store.close(7);
+    const closed = await fileContents(files);
+    const { offsetEntries, timeEntries } = checkIndexes(closed);
+    ok(offsetEntries >= 10 && timeEntries >= 6, `${offsetEntries} and ${timeEntries} entries`);
+    strictEqual(String(closed.get("leader-epoch-checkpoint")), "0\n2\n0 0\n2 200\n");
+    strictEqual(String(closed.get("partition.metadata")), `version: 0\ntopic_id: ${topicId}`);
+    strictEqual(String(await files.readFile(`${root}/recovery-point-offset-checkpoint`)), "0\n1\nt 0 600\n");
+    strictEqual(String(await files.readFile(`${root}/log-start-offset-checkpoint`)), "0\n0\n");
+    strictEqual(String(await files.readFile(`${root}/.kafka_cleanshutdown`)), '{"version":0,"brokerEpoch":7}');
+
+    await files.remove(`${root}/.kafka_cleanshutdown`);
+    await files.remove(`${root}/recovery-point-offset-checkpoint`);
+    const second = await startStore(disk, {}, clock);
+    deepStrictEqual(await fileContents(second.files), closed, "recovery builds the same bytes");
+    ok(!(await second.files.exists(`${root}/.kafka_cleanshutdown`)));
+  });
+
+  test("a clean start reads no whole segment, and few files stay open over many segments", async () => {
+    const { log, store, disk, clock } = await startLog({ segmentBytes: 300 }, { openFilesMax: 8 });
+    for (let i = 0; i < 400; i++) await append(log, [`value ${i} ${"x".repeat(150)}`]);
+    await store.close();
+    let readBytesOps = 0;
+    disk.fault = ({ kind, path }) => {
+      if (kind === "read" && path.endsWith(".log")) readBytesOps++;
+      return null;
+    };
+    const second = await startStore(disk, { openFilesMax: 8 }, clock);
+    const again = await second.store.open("t", 0, topicId, settingsWith({ segmentBytes: 300 }));
+    ok(readBytesOps <= 2, `${readBytesOps} reads of logs to open`);
+    disk.fault = null;
+    strictEqual((await readAll(again)).length, 400);
+    deepStrictEqual(await again.findByTimestamp(0), { offset: 0, timestampMs: time, leaderEpoch: 0 });
+    await rejects(again.read(401, { maxBytes: 1, endOffsetLimit: 500, minOneBatch: true }), OffsetOutOfLog);
+  });
+
+  test("segments roll by size, by the records' time, and when an index is full", async () => {
+    const bases = async (
+      changes: Parameters<typeof startLog>[0],
+      appendAll: (log: Awaited<ReturnType<typeof startLog>>["log"]) => Promise<void>,
+    ) => {
+      const { log, files } = await startLog(changes);
+      await appendAll(log);
+      return [...(await fileContents(files)).keys()].filter((name) => name.endsWith(".log")).map((name) => Number(name.slice(0, 20)));
+    };
+    const size = batchOf(["v"]).length;
+    const ten = async (log: Parameters<typeof append>[0], step = 0) => {
+      for (let i = 0; i < 10; i++) await append(log, ["v"], 0, time + i * step);
+    };
+    deepStrictEqual(await bases({ segmentBytes: size * 4 }, (log) => ten(log)), [0, 4, 8]);
+    deepStrictEqual(await bases({ segmentMs: 30 }, (log) => ten(log, 10)), [0, 4, 8]);
+    deepStrictEqual(await bases({ segmentIndexBytes: 24, indexIntervalBytes: 0 }, (log) => ten(log, 10)), [0, 2, 4, 6, 8]);
+  });
+});
+
+describe("damage", () => {
+  test("at any byte of the last batch cuts that batch and nothing else", async () => {
+    const { log, disk, clock } = await startLog();
+    await append(log, ["first", "second"]);
+    await log.flush();
+    const before = (await fileContents(disk.attach())).get("00000000000000000000.log")!.length;
+    await append(log, ["the last batch"]);
+    const whole = (await fileContents(disk.attach())).get("00000000000000000000.log")!;
+    for (let at = before; at < whole.length; at++) {
+      for (const change of ["flip", "cut"] as const) {
+        disk.loseProcess();
+        disk.corrupt(`${folder}/00000000000000000000.log`, () => {
+          const bytes = Buffer.from(whole);
+          if (change === "flip") bytes[at]! ^= 0x55;
+          return change === "flip" ? bytes : bytes.subarray(0, at);
+        });
+        const { store, files } = await startStore(disk, {}, clock);
+        const again = await store.open("t", 0, topicId, settingsWith());
+        // the leader epoch is not covered by the CRC: a changed one may be a later epoch
+        const epochOnly = change === "flip" && at - before >= 12 && at - before < 16 && again.endOffset === 3;
+        strictEqual(again.endOffset, epochOnly ? 3 : 2, `${change} at ${at - before}`);
+        if (!epochOnly) strictEqual(await files.size(`${folder}/00000000000000000000.log`), before);
+        strictEqual((await readAll(again))[1]?.value, "second");
+        deepStrictEqual(await append(again, ["next"], 2 ** 31 - 1), again.endOffset - 1);
+      }
+    }
+  });
+
+  const damages: Record<string, (content: Buffer) => Buffer | null> = {
+    missing: () => null,
+    empty: () => Buffer.alloc(0),
+    "cut inside an entry": (content) => content.subarray(0, content.length - 5),
+    "zeros at its end": (content) => Buffer.concat([content, Buffer.alloc(48)]),
+    "zeros all over": (content) => Buffer.alloc(content.length),
+    "entries in the wrong order": (content) =>
+      Buffer.concat([content.subarray(content.length - 24), content.subarray(0, content.length - 24)]),
+    "positions beyond the file": (content) => content.map((byte, i) => (i % 4 === 0 ? 0x7f : byte)) as Buffer,
+  };
+  for (const [name, damage] of Object.entries(damages)) {
+    test(`indexes that are damaged (${name}) are built anew, and reads are right`, async () => {
+      const { log, store, disk, files, clock } = await startLog({ segmentBytes: 8000, indexIntervalBytes: 200 });
+      for (let i = 0; i < 200; i++) await append(log, [`value ${i}`], 0, time + i);
+      const expected = await readAll(log);
+      await store.close();
+      for (const file of await files.list(folder)) {
+        if (!file.endsWith("index")) continue;
+        const content = damage(await files.readFile(`${folder}/${file}`));
+        if (content === null) await files.remove(`${folder}/${file}`);
+        else disk.corrupt(`${folder}/${file}`, () => Buffer.from(content));
+      }
+      const second = await startStore(disk, {}, clock);
+      const again = await second.store.open("t", 0, topicId, settingsWith({ segmentBytes: 8000, indexIntervalBytes: 200 }));
+      deepStrictEqual(await readAll(again, 0, 300), expected);
+      for (const i of [0, 60, 61, 120, 199]) {
+        const found = await again.findByTimestamp(time + i);
+        if (name !== "empty") deepStrictEqual(found, { offset: i, timestampMs: time + i, leaderEpoch: 0 }, `at ${i}`);
+      }
+      await append(again, ["more"], 0, time + 1000);
+      await again.truncateTo(90);
+      deepStrictEqual(await readAll(again, 0, 300), expected.slice(0, 90));
+      strictEqual(again.endOffset, 90);
+    });
+  }
+
+  test("leader epochs whose file is missing or damaged come from the batches", async () => {
+    for (const clean of [true, false]) {
+      for (const content of [null, "rubbish"]) {
+        const { log, store, disk, files, clock } = await startLog({ segmentBytes: 500 });
+        for (let i = 0; i < 30; i++) await append(log, [`value ${i}`], Math.floor(i / 10) * 3);
+        await log.flush();
+        if (clean) await store.close();
+        if (content === null) await files.remove(`${folder}/leader-epoch-checkpoint`);
+        else disk.corrupt(`${folder}/leader-epoch-checkpoint`, () => Buffer.from(content));
+        if (!clean) disk.loseProcess();
+        const second = await startStore(disk, {}, clock);
+        const again = await second.store.open("t", 0, topicId, settingsWith());
+        deepStrictEqual(again.endOffsetForEpoch(4), { epoch: 3, endOffset: 20 }, `clean ${clean}, ${content}`);
+        strictEqual(again.lastEpoch, 6);
+      }
+    }
+  });
+
+  test("leftovers of interrupted work are removed, other folders left alone", async () => {
+    const { log, disk, files, clock } = await startLog();
+    await append(log, ["v"]);
+    await files.makeDirectory(`${root}/lost+found`);
+    await files.makeDirectory(`${root}/old-1.0123456789abcdef0123456789abcdef-delete/deep`);
+    for (const name of ["a.tmp", "00000000000000000000.log.swap", "x.cleaned", "y.deleted", "00000000000000000005.index"])
+      await (await files.open(`${folder}/${name}`, "readwrite")).close();
+    disk.loseProcess();
+    const second = await startStore(disk, {}, clock);
+    await second.store.open("t", 0, topicId, settingsWith());
+    await second.store.close();
+    deepStrictEqual(await second.files.list(folder), [
+      "00000000000000000000.index",
+      "00000000000000000000.log",
+      "00000000000000000000.timeindex",
+      "leader-epoch-checkpoint",
+      "partition.metadata",
+    ]);
+    ok((await second.files.list(root)).includes("lost+found"));
+    ok(!(await second.files.list(root)).some((name) => name.endsWith("-delete")));
+  });
+});
+
+describe("the store", () => {
+  test("deletes a log by renaming its folder, and the name is free at once", async () => {
+    const { log, store, files } = await startLog();
+    await append(log, ["old"]);
+    await store.delete("t", 0);
+    ok(!(await files.exists(folder)));
+    const other = "ZZZZZZZZZZZZZZZZZZZZZQ";
+    const fresh = await store.open("t", 0, other, settingsWith());
+    strictEqual(fresh.endOffset, 0);
+    await append(fresh, ["new"]);
+    await rejects(log.read(0, { maxBytes: 1, endOffsetLimit: 9, minOneBatch: true }), LogOffline);
+    await store.close();
+    ok(
+      !(await files.list(root)).some((name) => name.endsWith("-delete")),
+      "removed in the background, at the latest when the store closes",
+    );
+  });
+
+  test("refuses a folder of an earlier topic with the same name", async () => {
+    const { store, disk, clock } = await startLog();
+    await store.close();
+    const second = await startStore(disk, {}, clock);
+    await rejects(second.store.open("t", 0, "ZZZZZZZZZZZZZZZZZZZZZQ", settingsWith()), InconsistentTopicId);
+    await second.store.open("t", 0, topicId, settingsWith());
+  });
+
+  test("opens a log once, and again after it was closed", async () => {
+    const { log, store } = await startLog();
+    strictEqual(await store.open("t", 0, topicId, settingsWith()), log);
+    await append(log, ["v"]);
+    await log.close();
+    const again = await store.open("t", 0, topicId, settingsWith());
+    strictEqual(again.endOffset, 1);
+  });
+
+  test("keeps high watermarks", async () => {
+    const { store, disk, clock } = await startLog();
+    await store.checkpointHighWatermarks(
+      new Map([
+        ["t-0", 5],
+        ["a-b-12", 7],
+      ]),
+    );
+    disk.crash();
+    const second = await startStore(disk, {}, clock);
+    deepStrictEqual(
+      second.store.highWatermarks,
+      new Map([
+        ["t-0", 5],
+        ["a-b-12", 7],
+      ]),
+    );
+  });
+
+  for (const kind of ["write", "sync"] as const) {
+    test(`a failed ${kind} takes the directory offline: nothing is acknowledged any more, by any of its logs`, async () => {
+      const { log, store, disk, files, clock } = await startLog();
+      const other = await store.open("other", 1, "ZZZZZZZZZZZZZZZZZZZZZQ", settingsWith());
+      const causes: unknown[] = [];
+      store.onOffline((error) => causes.push(error.cause));
+      await append(log, ["before"]);
+      disk.fault = (operation) => (operation.kind === kind && operation.path.endsWith(".log") ? "ENOSPC" : null);
+      const { endOffset } = log.appendAsLeader(batchOf(["lost"]), 0, 0);
+      const waits = [log.written(endOffset), log.flush()];
+      for (const wait of kind === "write" ? waits : waits.slice(1)) await rejects(wait, LogOffline);
+      await waits[0]?.catch(() => undefined);
+      disk.fault = null;
+      strictEqual((causes[0] as { code: string }).code, "ENOSPC");
+      strictEqual(causes.length, 1);
+      ok(throwsOffline(() => log.appendAsLeader(batchOf(["more"]), 0, 0)));
+      ok(throwsOffline(() => other.appendAsLeader(batchOf(["more"]), 0, 0)));
+      await rejects(other.flush(), LogOffline);
+      await rejects(store.open("third", 0, topicId, settingsWith()), LogOffline);
+      await rejects(store.close(), LogOffline);
+      ok(!(await files.exists(`${root}/.kafka_cleanshutdown`)));
+      disk.loseProcess();
+      const second = await startStore(disk, {}, clock);
+      const again = await second.store.open("t", 0, topicId, settingsWith());
+      strictEqual((await readAll(again))[0]?.value, "before");
+    });
+  }
+});
+
+function throwsOffline(work: () => unknown): boolean {
+  try {
+    work();
+    return false;
+  } catch (error) {
+    return error instanceof LogOffline;
+  }
+}
