@@ -142,7 +142,7 @@ export class Followership implements FollowedPartition {
   #append(records: Buffer): boolean {
     const { log, identity, environment } = this.#parts;
     const fields = { partition: identity.key, leader: this.leader, endOffset: log.endOffset, bytes: records.length };
-    if (records.length < batchHeaderBytes || baseOffsetAt(records, 0) < log.endOffset) {
+    if (records.length < batchHeaderBytes || baseOffsetAt(records, 0) !== log.endOffset) {
       environment.logger.error(fields, "the leader sent what does not continue this log");
       return false;
     }

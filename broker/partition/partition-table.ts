@@ -4,7 +4,7 @@ import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import { loop } from "../../protocol/base/loop.ts";
 import type { Random } from "../../protocol/base/random.ts";
-import { LogOffline, type LogStore } from "../log/log-contract.ts";
+import { InconsistentTopicId, type Log, LogOffline, type LogStore } from "../log/log-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import { ChangeWaiters } from "./change-waiters.ts";
 import type {
@@ -101,7 +101,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
     } catch (error) {
       this.#parts.logger.warn({ err: error }, "the last high watermarks were not written; the followers will make it good");
     }
-    await this.#parts.logs.close();
+    await this.#parts.logs.close(this.#parts.cluster.ownEpoch);
   }
 
   find({ topic, partition }: PartitionRef): Partition | null {
@@ -186,9 +186,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
     try {
       // a topic of this name was deleted and created again while we were not told: the old log is not this topic's
       if (known !== undefined) await this.#delete(known);
-      else if (this.#foundAs(topic, state.partition, (found) => found !== null && found !== topicId))
-        await this.#deleteLog(topic, state.partition);
-      const log = await this.#parts.logs.open(topic, state.partition, topicId, settings);
+      const log = await this.#openLog(topic, state.partition, topicId, settings);
       const identity = { topic, topicId, partition: state.partition, key };
       const partition = new Partition(identity, { log, settings }, this.#environment, this.#checkpoint.restored(key));
       this.#byKey.set(key, partition);
@@ -198,6 +196,18 @@ export class PartitionTable implements RoleSink, FollowingSource {
       if (!(error instanceof LogOffline)) throw error;
       this.#parts.logger.error({ err: error, partition: key }, "the log cannot be opened");
       return null;
+    }
+  }
+
+  async #openLog(topic: string, partition: number, topicId: TopicId, settings: TopicSettings): Promise<Log> {
+    const { logs, logger } = this.#parts;
+    try {
+      return await logs.open(topic, partition, topicId, settings);
+    } catch (error) {
+      if (!(error instanceof InconsistentTopicId)) throw error;
+      logger.warn({ err: error }, "the topic was deleted and created again: deleting the old one's log");
+      await this.#deleteLog(topic, partition);
+      return logs.open(topic, partition, topicId, settings);
     }
   }
 

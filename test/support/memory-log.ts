@@ -1,5 +1,5 @@
 import type { Appended, FoundRecord, Log, LogStore, ReadOptions, ReadResult } from "../../broker/log/log-contract.ts";
-import { LogOffline, OffsetOutOfLog } from "../../broker/log/log-contract.ts";
+import { InconsistentTopicId, LogOffline, OffsetOutOfLog } from "../../broker/log/log-contract.ts";
 import type { TopicSettings } from "../../broker/runtime/topic-settings.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import { assignOffsets } from "../../protocol/records/assign-offsets.ts";
@@ -158,7 +158,7 @@ export class MemoryLog implements Log {
   #take(bytes: Buffer): void {
     const { batches } = scanBatches(bytes, { checkCrc: false });
     for (const batch of batches) {
-      if (batch.baseOffset < this.endOffset) throw new InvariantViolation("batches continue the log", { batch, end: this.endOffset });
+      if (batch.baseOffset !== this.endOffset) throw new InvariantViolation("batches continue the log", { batch, end: this.endOffset });
       if ((this.#epochs.at(-1)?.epoch ?? -1) > batch.leaderEpoch)
         throw new InvariantViolation("leader epochs only rise", { batch, epochs: this.#epochs });
       if ((this.#epochs.at(-1)?.epoch ?? -1) < batch.leaderEpoch)
@@ -207,6 +207,7 @@ export class MemoryLogStore implements LogStore {
     await Promise.resolve();
     const key = `${topic}-${partition}`;
     const known = this.logs.get(key);
+    if (known !== undefined && known.topicId !== topicId) throw new InconsistentTopicId(key);
     if (known !== undefined) return known.log;
     const log = new MemoryLog(settings);
     this.logs.set(key, { log, topicId });

@@ -1,3 +1,4 @@
+import type { LogStore } from "../../../broker/log/log-contract.ts";
 import type {
   ClusterView,
   IsrChangeRequest,
@@ -17,6 +18,7 @@ import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { PartitionRecord, PeerKind, PeerRequest } from "../../../protocol/peer/messages.ts";
+import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import { type MemoryLog, MemoryLogStore, testSettings } from "../../support/memory-log.ts";
 import { ManualClock, settled } from "../network/manual-clock.ts";
 
@@ -77,12 +79,14 @@ export class MiniCluster {
   readonly provedUntilMs = new Map<number, number>();
   /** Links that carry nothing: `1>2`. */
   readonly cut = new Set<string>();
+  /** What the brokers' disks have, where logs are in memory. */
   readonly stores = new Map<number, MemoryLogStore>();
+  readonly #openStore: (id: number) => Promise<LogStore>;
   fetches = 0;
   settings: TopicSettings;
   #registrations = 100;
 
-  constructor(settings: Partial<TopicSettings> = {}, state: Partial<PartitionRecord> = {}) {
+  constructor(settings: Partial<TopicSettings> = {}, openStore?: (cluster: MiniCluster, id: number) => Promise<LogStore>) {
     this.settings = { ...testSettings, minInsyncReplicas: 2, ...settings };
     this.znode = new StateZnode({
       partition: 0,
@@ -92,15 +96,24 @@ export class MiniCluster {
       replicas: [1, 2, 3],
       stateVersion: 0,
       leaderRecovering: false,
-      ...state,
     });
-    for (const id of [1, 2, 3]) this.boot(id);
+    this.#openStore = async (id) => openStore?.(this, id) ?? this.#memoryStore(id);
+  }
+
+  async start(): Promise<void> {
+    for (const id of [1, 2, 3]) await this.boot(id);
+    await this.assign();
+  }
+
+  #memoryStore(id: number): MemoryLogStore {
+    const store = this.stores.get(id) ?? new MemoryLogStore();
+    this.stores.set(id, store);
+    return store;
   }
 
   /** Starts (again) with what is on the disk, under a new registration. */
-  boot(id: number): void {
-    const store = this.stores.get(id) ?? new MemoryLogStore();
-    this.stores.set(id, store);
+  async boot(id: number): Promise<void> {
+    const store = await this.#openStore(id);
     this.alive.set(id, ++this.#registrations);
     this.provedUntilMs.set(id, Number.POSITIVE_INFINITY);
     const random = seededRandom(id);
@@ -134,7 +147,7 @@ export class MiniCluster {
       service: partitionService(table),
       fetchers,
       log: () => {
-        const log = store.logs.get(`${topic}-0`)?.log;
+        const log = this.stores.get(id)?.logs.get(`${topic}-0`)?.log;
         if (log === undefined) throw new Error(`broker ${id} has no log`);
         return log;
       },
@@ -167,6 +180,23 @@ export class MiniCluster {
   elect(leader: number, isr: readonly number[], more: Partial<PartitionRecord> = {}): void {
     const { current } = this.znode;
     this.znode.current = { ...current, leader, isr, leaderEpoch: current.leaderEpoch + 1, stateVersion: current.stateVersion + 1, ...more };
+  }
+
+  /** Everything that a replica's log has written, batch by batch; null: it has none. */
+  async content(id: number): Promise<{ readonly baseOffset: number; readonly hex: string }[] | null> {
+    const log = this.nodes.get(id)?.table.find(ref)?.log;
+    if (log === undefined) return null;
+    const batches: { baseOffset: number; hex: string }[] = [];
+    for (let at = log.startOffset; at < log.writtenEndOffset; ) {
+      const { chunks } = await log.read(at, { maxBytes: 1e6, endOffsetLimit: log.writtenEndOffset, minOneBatch: true });
+      const bytes = Buffer.concat(chunks);
+      const { batches: found } = scanBatches(bytes);
+      if (found.length === 0) break;
+      for (const { baseOffset, position, sizeInBytes } of found)
+        batches.push({ baseOffset, hex: bytes.toString("hex", position, position + sizeInBytes) });
+      at = (found.at(-1)?.lastOffset ?? at) + 1;
+    }
+    return batches;
   }
 
   async pass(ms: number): Promise<void> {

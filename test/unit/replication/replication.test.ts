@@ -9,7 +9,7 @@ afterEach(() => cluster.stop());
 
 async function start(...args: ConstructorParameters<typeof MiniCluster>): Promise<MiniCluster> {
   cluster = new MiniCluster(...args);
-  await cluster.assign();
+  await cluster.start();
   return cluster;
 }
 
@@ -69,7 +69,7 @@ describe("three replicas", () => {
     cluster.kill(3);
     strictEqual(await produce(1, "b"), 2);
     deepStrictEqual(cluster.znode.current.isr, [1, 2]);
-    cluster.boot(3);
+    await cluster.boot(3);
     await cluster.assign([3]);
     await cluster.until(() => cluster.znode.current.isr.length === 3, "all in sync again");
     strictEqual(await produce(1, "c"), 4);
@@ -271,7 +271,7 @@ describe("the in-sync set", () => {
     await produce(1, "b");
     cluster.kill(2);
     await cluster.stores.get(2)?.logs.get(`${topic}-0`)?.log.truncateTo(2);
-    cluster.boot(2);
+    await cluster.boot(2);
     cluster.cut.add("1>2");
     await cluster.assign([2]);
     await cluster.until(() => !cluster.znode.current.isr.includes(2), "2 is out", 900);
@@ -336,7 +336,7 @@ describe("storage", () => {
     await cluster.pass(6000);
     deepStrictEqual(cluster.stores.get(2)?.highWatermarks, new Map([[`${topic}-0`, 2]]));
     cluster.kill(2);
-    cluster.boot(2);
+    await cluster.boot(2);
     cluster.cut.add("2>1");
     await cluster.assign([2]);
     strictEqual(cluster.highWatermark(2), 2);
