@@ -41,8 +41,9 @@ export class AdminOperations {
 
   async createTopics(topics: readonly TopicCreation[], { validateOnly }: AdminOptions): Promise<Answer<"createTopics">> {
     const answers: CreationAnswer[] = [];
+    const byName = Map.groupBy(topics, ({ name }) => name);
     for (const creation of topics) {
-      const isTwice = topics.filter(({ name }) => name === creation.name).length > 1;
+      const isTwice = byName.get(creation.name)!.length > 1;
       answers.push(
         isTwice
           ? notCreated(creation, "INVALID_REQUEST", `The topic ${creation.name} is named twice in one request.`)

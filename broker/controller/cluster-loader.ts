@@ -3,10 +3,10 @@ import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { BrokerRecord } from "../../protocol/peer/messages.ts";
 import type { ClusterStore } from "./cluster-store.ts";
-import { type Config, type ControllerState, withBrokerConfig, withBrokers } from "./controller-state.ts";
+import { type Config, type ControllerState, withBrokerConfig, withBrokers, withTopics } from "./controller-state.ts";
 import { type FencedWriter, pipelined } from "./fenced-writer.ts";
 import type { StateBook } from "./state-book.ts";
-import type { TopicCreator } from "./topic-creator.ts";
+import type { CompletedTopic, TopicCreator } from "./topic-creator.ts";
 
 export interface LoaderParts {
   readonly store: ClusterStore;
@@ -37,10 +37,17 @@ export class ClusterLoader {
       if (stored !== null) book.commit(withBrokerConfig(book.current, id === null ? "" : String(id), stored.config), null);
     }
     const names = await store.topicNames();
-    const earlier = await pipelined(names, topicsAtOnceMax, (name) => this.loadTopic(name));
+    const loaded = (await pipelined(names, topicsAtOnceMax, (name) => this.#loadTopic(name))).filter((topic) => topic !== null);
     writer.assertTerm();
+    book.commit(
+      withTopics(
+        book.current,
+        loaded.map(({ topic }) => topic),
+      ),
+      null,
+    );
     log.info({ brokers: [...book.current.brokers.keys()], topics: names.length }, "cluster loaded");
-    return earlier.flat();
+    return loaded.flatMap((topic) => earlierLives(book.current.brokers, topic));
   }
 
   async readBrokers(): Promise<ReadonlyMap<number, BrokerRecord>> {
@@ -51,15 +58,14 @@ export class ClusterLoader {
     return new Map(brokers.flatMap((broker) => (broker === null ? [] : [[broker.id, broker] as const])));
   }
 
-  /** Takes a topic into the book, with whatever its creation left undone. */
-  async loadTopic(name: string): Promise<EarlierLives> {
-    const { store, creator, book } = this.#parts;
-    const topic = await this.#readWithId(name);
-    if (topic === null) return [];
+  /** With whatever its creation left undone; null: gone since. */
+  async #loadTopic(name: string): Promise<CompletedTopic | null> {
+    const { store, creator } = this.#parts;
+    const found = await this.#readWithId(name);
+    if (found === null) return null;
     const config: Config = (await store.readConfig({ kind: "topic", name }))?.config ?? {};
-    const { id, version, assignment } = topic;
-    const modified = await creator.completePartitions({ name, id, version, config, partitions: [] }, assignment, 0, false);
-    return earlierLives(book.current, name, modified);
+    const { id, version, assignment } = found;
+    return creator.complete({ name, id, version, config, partitions: [] }, assignment);
   }
 
   /** A topic without an id was written by another tool: it gets one. */
@@ -75,20 +81,23 @@ export class ClusterLoader {
   }
 }
 
-export type EarlierLives = readonly { readonly broker: BrokerId; readonly topicId: TopicId; readonly partition: number }[];
+export type EarlierLives = readonly {
+  readonly broker: BrokerId;
+  readonly topic: string;
+  readonly topicId: TopicId;
+  readonly partition: number;
+}[];
 
 /**
  * Replicas named as leader or in sync by a state that was written before the broker's present registration: nobody saw that broker go and come back (there was no controller), but what it had
  * in memory, or not yet on its disk, is gone. It must not go on leading under the same epoch, nor count as in sync.
  */
-export function earlierLives(state: ControllerState, name: string, modified: ReadonlyMap<number, number>): EarlierLives {
-  const topic = state.topics.get(name);
-  return (topic?.partitions ?? []).flatMap(({ partition, leader, isr }) => {
+export function earlierLives(brokers: ControllerState["brokers"], { topic, modified }: CompletedTopic): EarlierLives {
+  return topic.partitions.flatMap(({ partition, leader, isr }) => {
     const modifiedZxid = modified.get(partition);
     if (modifiedZxid === undefined) return [];
-    const named = new Set([leader, ...isr]);
-    return [...named]
-      .filter((id) => (state.brokers.get(id)?.epoch ?? -1) > modifiedZxid)
-      .map((broker) => ({ broker, topicId: topic!.id, partition }));
+    return [...new Set([leader, ...isr])]
+      .filter((id) => (brokers.get(id)?.epoch ?? -1) > modifiedZxid)
+      .map((broker) => ({ broker, topic: topic.name, topicId: topic.id, partition }));
   });
 }

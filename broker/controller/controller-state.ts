@@ -62,17 +62,22 @@ export function usableBrokers(state: ControllerState): BrokerRecord[] {
 }
 
 export function withTopic(state: ControllerState, topic: TopicState): ControllerState {
-  topic.partitions.forEach((record, index) => {
-    invariant(record.partition === index, "partitions are dense from 0", () => ({ topic: topic.name, index, record }));
-  });
+  return withTopics(state, [topic]);
+}
+
+export function withTopics(state: ControllerState, added: readonly TopicState[]): ControllerState {
+  const topics = new Map(state.topics);
   const topicNames = new Map(state.topicNames);
-  const replaced = state.topics.get(topic.name);
-  if (replaced !== undefined) topicNames.delete(replaced.id);
-  return {
-    ...state,
-    topics: new Map(state.topics).set(topic.name, topic),
-    topicNames: topicNames.set(topic.id, topic.name),
-  };
+  for (const topic of added) {
+    topic.partitions.forEach((record, index) => {
+      invariant(record.partition === index, "partitions are dense from 0", () => ({ topic: topic.name, index, record }));
+    });
+    const replaced = topics.get(topic.name);
+    if (replaced !== undefined) topicNames.delete(replaced.id);
+    topics.set(topic.name, topic);
+    topicNames.set(topic.id, topic.name);
+  }
+  return { ...state, topics, topicNames };
 }
 
 export function withoutTopic(state: ControllerState, name: string): ControllerState {
@@ -115,7 +120,7 @@ export function withShuttingDown(state: ControllerState, id: BrokerId): Controll
   return { ...state, shuttingDown: new Set([...state.shuttingDown, id]) };
 }
 
-export function withOfflineReplicas(state: ControllerState, id: BrokerId, keys: readonly string[]): ControllerState {
+export function withOfflineReplicas(state: ControllerState, id: BrokerId, keys: Iterable<string>): ControllerState {
   const known = state.offlineReplicas.get(id) ?? new Set<string>();
   return { ...state, offlineReplicas: new Map(state.offlineReplicas).set(id, new Set([...known, ...keys])) };
 }

@@ -230,12 +230,13 @@ export class ControllerTerm {
   /** Brokers that came back unseen are dead first, for the partitions concerned; then what has no leader now may get it back. */
   async #endEarlierLives(earlier: EarlierLives): Promise<void> {
     if (earlier.length === 0) return;
-    const keys = new Set(earlier.map(({ topicId, partition }) => offlineKey(topicId, partition)));
-    for (const { broker, topicId, partition } of earlier)
-      this.#book.commit(withOfflineReplicas(this.#book.current, broker, [offlineKey(topicId, partition)]), null);
-    const concerned = [...this.#book.current.topics.values()].flatMap(({ name, id, partitions }) =>
-      partitions.filter(({ partition }) => keys.has(offlineKey(id, partition))).map(({ partition }) => ({ topic: name, partition })),
-    );
+    for (const [broker, replicas] of Map.groupBy(earlier, ({ broker }) => broker)) {
+      const keys = replicas.map(({ topicId, partition }) => offlineKey(topicId, partition));
+      this.#book.commit(withOfflineReplicas(this.#book.current, broker, keys), null);
+    }
+    const concerned = new Map(
+      earlier.map(({ topic, topicId, partition }) => [offlineKey(topicId, partition), { topic, partition }]),
+    ).values();
     await this.#states.apply(concerned, this.#repair);
     this.#book.commit({ ...this.#book.current, offlineReplicas: new Map() }, null);
     await this.#repairLeaderless();

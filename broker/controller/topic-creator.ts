@@ -16,6 +16,12 @@ export interface NewTopic {
   readonly config: Config;
 }
 
+export interface CompletedTopic {
+  readonly topic: TopicState;
+  /** By partition: the transaction that last wrote the state, for those that were found. */
+  readonly modified: ReadonlyMap<number, number>;
+}
+
 const transactionsAtOnceMax = 8;
 const readsAtOnceMax = 128;
 const attemptsMax = 25;
@@ -37,12 +43,8 @@ export class TopicCreator {
   /** False: a topic of that name is in the coordinator already. */
   async create(topic: NewTopic): Promise<boolean> {
     if (!(await this.#createNode(topic))) return false;
-    await this.completePartitions(
-      { name: topic.name, id: topic.id, version: 0, config: topic.config, partitions: [] },
-      topic.assignment,
-      0,
-      true,
-    );
+    const { name, id, config, assignment } = topic;
+    await this.#addToBook({ name, id, version: 0, config, partitions: [] }, assignment);
     return true;
   }
 
@@ -56,7 +58,7 @@ export class TopicCreator {
       // an answer that was lost: the write may be there already, or still come
       const isOurs = stored !== null && stored.version === topic.version + 1 && sameAssignment(stored.assignment, assignment);
       if (result.kind === "written" || isOurs) {
-        await this.completePartitions({ ...topic, version: topic.version + 1 }, assignment, topic.partitions.length, true);
+        await this.#addToBook({ ...topic, version: topic.version + 1 }, assignment);
         return true;
       }
       if (result.kind === "conflict") return false;
@@ -64,16 +66,20 @@ export class TopicCreator {
     throw new CoordinatorUnavailable(`the assignment of ${topic.name} did not settle in ${attemptsMax} attempts`);
   }
 
-  /**
-   * Gives every partition from `from` on that has no state its first one, and takes the topic into the book. `topic.partitions` holds those before `from`. `areNew`: none of them is expected to be
-   * there yet, so there is nothing to read first. Answers the transaction in which each state that was found was last written.
-   */
-  async completePartitions(
-    topic: TopicState,
-    assignment: readonly Replicas[],
-    from: number,
-    areNew: boolean,
-  ): Promise<ReadonlyMap<number, number>> {
+  /** A topic that another controller, or tool, has begun: with the states there are, and first ones where there are none. `topic.partitions` is empty. */
+  complete(topic: TopicState, assignment: readonly Replicas[]): Promise<CompletedTopic> {
+    return this.#complete(topic, assignment, false);
+  }
+
+  async #addToBook(before: TopicState, assignment: readonly Replicas[]): Promise<void> {
+    const { topic } = await this.#complete(before, assignment, true);
+    const added = topic.partitions.slice(before.partitions.length).map(({ partition }) => ({ topic: topic.name, partition }));
+    this.#book.commit(withTopic(this.#book.current, topic), mergeDirty(dirtyTopicConfig(topic.name), dirtyPartitions(added)));
+  }
+
+  /** Gives every partition beyond `topic.partitions` that has no state its first one. `areNew`: none of them is expected to be there yet, so there is nothing to read first. */
+  async #complete(topic: TopicState, assignment: readonly Replicas[], areNew: boolean): Promise<CompletedTopic> {
+    const from = topic.partitions.length;
     const records = new Map<number, PartitionRecord>();
     const modified = new Map<number, number>();
     let missing = Array.from({ length: assignment.length - from }, (_, index) => from + index);
@@ -81,15 +87,15 @@ export class TopicCreator {
     for (let attempt = 0; missing.length > 0; attempt++) {
       if (attempt >= attemptsMax)
         throw new CoordinatorUnavailable(`the partitions of ${topic.name} did not settle in ${attemptsMax} attempts`);
+      if (attempt > 0) await this.#writer.barrier(this.#signal);
       if (attempt > 0 || !areNew) {
-        await this.#writer.barrier(this.#signal);
         const found = await this.#readThose(topic.name, missing);
         for (const [partition, { state, modifiedZxid }] of found) {
           records.set(partition, { partition, replicas: assignment[partition]!, ...state });
           modified.set(partition, modifiedZxid);
         }
         missing = missing.filter((partition) => !found.has(partition));
-        nodes = await this.#partitionNodes(topic.name);
+        if (missing.length > 0) nodes = await this.#partitionNodes(topic.name);
       }
       const first = missing.map((partition) => firstState(this.#book.current, topic, partition, assignment[partition]!));
       const operationsOf = (record: PartitionRecord) => this.#store.createPartition(topic.name, record, nodes.has(record.partition));
@@ -101,11 +107,8 @@ export class TopicCreator {
       });
       missing = unsettled.flat();
     }
-    const partitions = [...topic.partitions.slice(0, from), ...[...records.values()].sort((a, b) => a.partition - b.partition)];
-    const named = [...records.keys()].map((partition) => ({ topic: topic.name, partition }));
-    const dirty = mergeDirty(dirtyTopicConfig(topic.name), dirtyPartitions(named));
-    this.#book.commit(withTopic(this.#book.current, { ...topic, partitions }), dirty);
-    return modified;
+    const partitions = [...topic.partitions, ...[...records.values()].sort((a, b) => a.partition - b.partition)];
+    return { topic: { ...topic, partitions }, modified };
   }
 
   /** The states that are there. */

@@ -108,6 +108,11 @@ export class UpdateSender {
   }
 }
 
+/** The broker does not have what the changes build on. */
+class FullUpdateNeeded extends Error {
+  override readonly name = "FullUpdateNeeded";
+}
+
 class Channel {
   readonly brokerEpoch: number;
   readonly #id: BrokerId;
@@ -182,7 +187,7 @@ class Channel {
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
       // whether it arrived is unknown: say it again, with what has changed since
-      this.#dirty = mergeDirty(sending, this.#dirty);
+      this.#dirty = error instanceof FullUpdateNeeded ? allDirty : mergeDirty(sending, this.#dirty);
       throw error;
     }
     this.#acknowledgedNumber = number;
@@ -194,6 +199,7 @@ class Channel {
     const options = { timeoutMs: requestTimeoutMs, lane: "control", signal: this.#abort.signal } as const;
     const { body } = await peers.request(to, "metadata-update", update, options);
     if (body.error === "STALE_CONTROLLER_EPOCH" && !this.#abort.signal.aborted) events.deposed();
+    if (body.error === "INVALID_REQUEST") throw new FullUpdateNeeded(`broker ${this.#id} cannot apply the update: ${body.message}`);
     if (body.error !== "NONE") throw new Error(`broker ${this.#id} refused the update: ${body.error} ${body.message}`);
     return body.offline;
   }
