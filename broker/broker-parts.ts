@@ -22,12 +22,15 @@ import type { LogStore } from "./log/log-contract.ts";
 import { type BoundListener, ClientListeners } from "./network/client-listener.ts";
 import { Dispatcher } from "./network/dispatcher.ts";
 import { PeerClient, peerClientDefaults } from "./network/peer-client.ts";
+import { peerFrameMaxBytes } from "./network/peer-frame.ts";
 import { PeerServer, peerServerDefaults } from "./network/peer-server.ts";
 import { partitionService, replicaFetchService } from "./partition/partition-services.ts";
 import { PartitionTable } from "./partition/partition-table.ts";
 import { peerHandlers } from "./peer-api/peer-handlers.ts";
 import { FetcherSet } from "./replication/fetcher-set.ts";
 import { replicaFetchHandler } from "./replication/replica-fetch-handler.ts";
+import { type NetworkConfig, networkConfig } from "./runtime/config/broker-config.ts";
+import { brokerValues } from "./runtime/config/resolve.ts";
 
 export interface Foundation {
   readonly coordinator: Coordinator;
@@ -37,8 +40,6 @@ export interface Foundation {
   readonly incarnation: string;
 }
 
-/** A frame between brokers may hold a client's request or a replica fetch answer, and a header. */
-const peerFrameSlackBytes = 1024 * 1024;
 /** A controlled shutdown that takes longer than this is given up: the others notice us gone. */
 const controlledShutdownMaxMs = 30_000;
 
@@ -57,6 +58,8 @@ export class BrokerParts {
   readonly #reporter: IsrReporter;
   readonly #peerServer: PeerServer;
   readonly #clients: ClientListeners;
+  /** Some limits may change while we run. */
+  #networkLimits: NetworkConfig;
   #peerAddress: Address | null = null;
   #clientAddresses: readonly BoundListener[] = [];
   readonly #joined = Promise.withResolvers<void>();
@@ -70,19 +73,26 @@ export class BrokerParts {
     this.#foundation = foundation;
     this.#images = new ImageStore(clusterId);
     this.#membership = this.#makeMembership();
-    const peerFrameMaxBytes = config.network.frameMaxBytes + config.replication.fetchResponseMaxBytes + peerFrameSlackBytes;
+    const frameMaxBytes = peerFrameMaxBytes(config);
     this.#peers = new PeerClient({
       transport,
       clusterId,
       brokerId,
       clock,
       log: logger("peers"),
-      limits: { ...peerClientDefaults, frameMaxBytes: peerFrameMaxBytes },
+      limits: { ...peerClientDefaults, frameMaxBytes },
     });
 
     const cluster = clusterView({ images: this.#images, membership: this.#membership, session: coordinator });
     const layers = () => configLayers(brokerId, configTexts, this.#images.current.brokerConfigs);
     const resolveSettings = settingsResolver(brokerId, configTexts);
+    this.#networkLimits = config.network;
+    let configsInForce = this.#images.current.brokerConfigs;
+    this.#images.onChange(({ brokerConfigs }) => {
+      if (brokerConfigs === configsInForce) return;
+      configsInForce = brokerConfigs;
+      this.#networkLimits = networkConfig(brokerValues(layers()));
+    });
     this.#controller = new Controller(
       {
         brokerId,
@@ -160,7 +170,7 @@ export class BrokerParts {
         localEndpoints: apis.controllerEndpoints,
         controller: this.#controller,
       }),
-      limits: { ...peerServerDefaults, frameMaxBytes: peerFrameMaxBytes },
+      limits: { ...peerServerDefaults, frameMaxBytes },
       clock,
       log: logger("peers"),
       onFatal,
@@ -168,7 +178,7 @@ export class BrokerParts {
     this.#clients = new ClientListeners({
       transport,
       dispatcher: new Dispatcher(apis.endpoints.map((endpoint) => afterJoining(endpoint, this.#joined.promise))),
-      limits: () => config.network,
+      limits: () => this.#networkLimits,
       clock,
       log: logger("network"),
       onFatal,
