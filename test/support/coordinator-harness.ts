@@ -1,4 +1,5 @@
-import type { Coordinator, WriteOperation } from "../../coordinator-client/coordinator.ts";
+import type { Coordinator, SessionState, WriteOperation } from "../../coordinator-client/coordinator.ts";
+import { nodeClock } from "../../protocol/node/node-clock.ts";
 
 export interface OpenOptions {
   /** Empty or absolute. */
@@ -46,4 +47,22 @@ export const check = (path: string, version: number): WriteOperation => ({ kind:
 /** The node's data as text, null when there is none. */
 export async function textAt(coordinator: Coordinator, path: string): Promise<string | null> {
   return (await coordinator.read(path))?.data.toString() ?? null;
+}
+
+export interface Moment {
+  readonly state: SessionState;
+  readonly sessionNumber: number;
+  readonly atMs: number;
+}
+
+/** Every change of state from now on, with its time on the real clock. */
+export function recordStates(coordinator: Coordinator): Moment[] {
+  const moments: Moment[] = [];
+  coordinator.onState((state, sessionNumber) => moments.push({ state, sessionNumber, atMs: nodeClock.monotonicMs() }));
+  return moments;
+}
+
+/** `connected 1`, `suspended 1`, … */
+export function statesOf(moments: readonly Moment[]): string[] {
+  return moments.map(({ state, sessionNumber }) => `${state} ${sessionNumber}`);
 }

@@ -1,0 +1,105 @@
+import { describe, expect, test } from "vitest";
+import { askZookeeper } from "../../cli/zookeeper/four-letter-word.ts";
+import type { Coordinator, WriteOperation } from "../../coordinator-client/coordinator.ts";
+import type { SessionCoordinator } from "../../coordinator-client/session/session-coordinator.ts";
+import { LibraryClient, type LibraryEvents } from "../../coordinator-client/zookeeper/library.ts";
+import { openZookeeper } from "../../coordinator-client/zookeeper-coordinator.ts";
+import { silentLogger } from "../../protocol/base/logger.ts";
+import { seededRandom } from "../../protocol/base/random.ts";
+import { nodeClock } from "../../protocol/node/node-clock.ts";
+import { recordStates, statesOf } from "../support/coordinator-harness.ts";
+import { waitUntil } from "../support/wait-until.ts";
+import { TestZookeeper } from "../support/zookeeper.ts";
+
+const sessionTimeoutMs = 3_000;
+
+const create = (path: string, mode: "persistent" | "ephemeral" = "persistent", data = Buffer.alloc(0)): WriteOperation => ({
+  kind: "create",
+  path,
+  data,
+  mode,
+});
+
+function direct(connectionString: string): SessionCoordinator {
+  return openZookeeper({ connectionString, sessionTimeoutMs, clock: nodeClock, random: seededRandom(3), log: silentLogger });
+}
+
+describe("an ensemble of three", () => {
+  test("loses the server we are on: the next one is tried, and the session goes on", async () => {
+    const ensemble = await TestZookeeper.startEnsemble(3);
+    const sessionTimeoutOfEnsembleMs = 10_000; // an election may take its time
+    const zk = openZookeeper({
+      connectionString: `${ensemble.connectionString}/root`,
+      sessionTimeoutMs: sessionTimeoutOfEnsembleMs,
+      clock: nodeClock,
+      random: seededRandom(5),
+      log: silentLogger,
+    });
+    try {
+      await zk.connected();
+      await zk.write([create("/e", "ephemeral")]);
+      const moments = recordStates(zk);
+      const ours = await waitUntil("the server we are on", async () => {
+        for (const server of ensemble.servers) if (await serves(server, zk)) return server;
+        return null;
+      });
+      await ours.kill();
+      await waitUntil("the next server", () => moments.at(-1)?.state === "connected", { timeoutMs: 60_000 });
+      expect(statesOf(moments).every((state) => state.endsWith(" 1"))).toBe(true);
+      expect(await zk.read("/e")).toMatchObject({ ownedByUs: true });
+      expect((await zk.write([create("/a")])).kind).toBe("written");
+    } finally {
+      await zk.close();
+      await ensemble.stop();
+    }
+  });
+
+  test("of which two are gone serves nobody; with one back, writes go on", async () => {
+    const ensemble = await TestZookeeper.startEnsemble(3);
+    const zk = direct(ensemble.connectionString);
+    try {
+      await zk.connected();
+      const [first, second] = ensemble.servers;
+      await Promise.all([first?.kill(), second?.kill()]);
+      await waitUntil("suspension or loss", () => zk.state !== "connected", { timeoutMs: 60_000 });
+      const waiting = zk.connected();
+      await second?.restart();
+      await waiting;
+      expect((await zk.write([create("/a")])).kind).toBe("written");
+    } finally {
+      await zk.close();
+      await ensemble.stop();
+    }
+  });
+});
+
+/** Whether the session's connection is to this server: its `cons` lists the session's id. */
+async function serves(server: TestZookeeper, zk: Coordinator): Promise<boolean> {
+  const owner = (await zk.read("/e"))?.ephemeralOwner ?? "";
+  return (await askZookeeper(server.host, server.port, "cons", 2_000)).includes(`sid=0x${owner.replace(/^0+/, "")}`);
+}
+
+test("the library's transaction numbers start over before they overflow", async () => {
+  await using server = await TestZookeeper.start();
+  const events = Object.fromEntries(
+    ["disconnected", "expired", "ended", "heard", "garbled"].map((name) => [name, () => undefined]),
+  ) as unknown as LibraryEvents;
+  let isConnected = false;
+  const library = new LibraryClient([server], 10_000, {
+    ...events,
+    wantsServer: (connect) => connect(server),
+    connected: () => {
+      isConnected = true;
+    },
+  });
+  library.start();
+  await waitUntil("a session", () => isConnected);
+  const { connectionManager } = library.client as unknown as { connectionManager: { xid: number } };
+  connectionManager.xid = 2 ** 31 - 2;
+  for (let i = 0; i < 5; i++) {
+    library.beforeRequest();
+    await new Promise<void>((resolve, reject) => library.client.exists("/", (error) => (error ? reject(error) : resolve())));
+  }
+  expect(connectionManager.xid).toBeLessThan(10);
+  library.kill();
+});
