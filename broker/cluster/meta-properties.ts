@@ -37,11 +37,20 @@ export async function claimDataDirectory(
     if (fault !== null) throw new WrongDataDirectory(fault);
     if (found.directoryId !== null) return found;
   } else {
-    await files.makeDirectory(dataDirectory);
+    await makeDurableDirectory(files, dataDirectory);
   }
   const properties = { ...owner, directoryId: newTopicId(random) };
   await replaceFile(files, path, formatMetaProperties(properties));
   return properties;
+}
+
+/** Makes the folder and those above it, so that a loss of power cannot take a whole new data directory away: each new name is synced in the folder that holds it. */
+async function makeDurableDirectory(files: FileSystem, path: string): Promise<void> {
+  const parents: string[] = [];
+  for (let child = path; child !== "" && !(await files.exists(child)); child = child.slice(0, child.lastIndexOf("/")))
+    parents.push(child.slice(0, child.lastIndexOf("/")) || "/");
+  await files.makeDirectory(path);
+  for (const parent of parents) await files.syncDirectory(parent);
 }
 
 /** The one clear line, or null when the directory is ours. */

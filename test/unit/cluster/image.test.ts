@@ -1,0 +1,346 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { ClusterImage } from "../../../broker/cluster/contract.ts";
+import { emptyImage, type StreamPosition, startOfStream, takeUpdate } from "../../../broker/cluster/image.ts";
+import { ImageStore } from "../../../broker/cluster/image-store.ts";
+import { settingsResolver } from "../../../broker/cluster/resolve-settings.ts";
+import { type RoleInput, roleChanges } from "../../../broker/cluster/roles.ts";
+import { UpdateReceiver } from "../../../broker/cluster/update-receiver.ts";
+import {
+  type ControllerState,
+  emptyState,
+  type TopicState,
+  withBrokerConfig,
+  withBrokers,
+  withoutTopic,
+  withPartitions,
+  withTopic,
+} from "../../../broker/controller/controller-state.ts";
+import {
+  allDirty,
+  type DirtySet,
+  dirtyPartitions,
+  dirtyTopicConfig,
+  mergeDirty,
+  nothingDirty,
+  updatesFor,
+} from "../../../broker/controller/dirty-set.ts";
+import type { AssignedReplica, RoleSink } from "../../../broker/partition/contract.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import type { MetadataUpdateRequest, PartitionRecord } from "../../../protocol/peer/messages.ts";
+
+const sender = { controllerId: 1, controllerEpoch: 3 };
+const brokerEpoch = 77;
+const topicId = (number: number) => `topic-id-${String(number).padStart(13, "0")}`;
+const partition = (number: number, change: Partial<PartitionRecord> = {}): PartitionRecord => ({
+  partition: number,
+  leader: 1,
+  leaderEpoch: 0,
+  isr: [1, 2],
+  replicas: [1, 2],
+  stateVersion: 0,
+  leaderRecovering: false,
+  ...change,
+});
+const topicOf = (name: string, id: number, partitions: number, config = {}): TopicState => ({
+  name,
+  id: topicId(id),
+  version: 0,
+  partitions: Array.from({ length: partitions }, (_, index) => partition(index)),
+  config,
+});
+const broker = (id: number) => ({ id, epoch: id * 10, rack: null, endpoints: [], peer: { host: "h", port: id } });
+
+/** Sends `dirty` of `state`, in parts of at most `partitionsMax`, from `sequence` on. */
+function stream(partitionsMax = 20_000) {
+  let sequence = 0;
+  let position: StreamPosition = startOfStream;
+  let image = emptyImage("cluster");
+  return {
+    get image() {
+      return image;
+    },
+    updates: (state: ControllerState, dirty: DirtySet) =>
+      updatesFor(state, dirty, { sender, brokerEpoch, nextSequence: () => sequence++ }, partitionsMax),
+    take(update: MetadataUpdateRequest) {
+      const taken = takeUpdate(image, position, structuredClone(update), brokerEpoch);
+      if (taken.kind === "applied" || taken.kind === "part") position = taken.position;
+      if (taken.kind === "applied") image = taken.image;
+      return taken;
+    },
+  };
+}
+
+const contents = ({
+  brokers,
+  topics,
+  topicNames,
+  brokerConfigs,
+}: Pick<ClusterImage, "brokers" | "topics" | "topicNames" | "brokerConfigs">) => ({
+  brokers: Object.fromEntries(brokers),
+  topics: Object.fromEntries([...topics].map(([name, { id, partitions, config }]) => [name, { id, partitions, config }])),
+  topicNames: Object.fromEntries(topicNames),
+  brokerConfigs: Object.fromEntries(brokerConfigs),
+});
+
+describe("the stream of updates", () => {
+  test("changes, whole or in parts, delayed or merged, leave every broker with the controller's state", () => {
+    const change = fc.oneof(
+      fc.record({
+        kind: fc.constant("create" as const),
+        topic: fc.integer({ min: 0, max: 3 }),
+        partitions: fc.integer({ min: 1, max: 7 }),
+      }),
+      fc.record({ kind: fc.constant("delete" as const), topic: fc.integer({ min: 0, max: 3 }) }),
+      fc.record({ kind: fc.constant("lead" as const), topic: fc.integer({ min: 0, max: 3 }), leader: fc.integer({ min: 1, max: 2 }) }),
+      fc.record({ kind: fc.constant("configure" as const), topic: fc.integer({ min: 0, max: 3 }), value: fc.string() }),
+      fc.record({ kind: fc.constant("brokers" as const), live: fc.uniqueArray(fc.integer({ min: 1, max: 5 })) }),
+      fc.record({ kind: fc.constant("default" as const), value: fc.string() }),
+      fc.record({ kind: fc.constantFrom("send" as const, "send all" as const) }),
+    );
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 40 }), fc.integer({ min: 1, max: 6 }), (changes, partitionsMax) => {
+        const { updates, take, ...rest } = stream(partitionsMax);
+        const receiver = { take, rest };
+        let state = emptyState;
+        let dirty: DirtySet = allDirty;
+        let ids = 0;
+        let image = emptyImage("cluster");
+        const send = () => {
+          for (const update of updates(state, dirty)) {
+            const taken = receiver.take(update);
+            expect(taken.kind).toBe(update.more ? "part" : "applied");
+            if (taken.kind === "applied") image = taken.image;
+          }
+          dirty = nothingDirty;
+          expect(contents(image)).toEqual(contents(state));
+        };
+        for (const next of changes) {
+          const name = "topic" in next ? `t${next.topic}` : "";
+          const known = state.topics.get(name);
+          switch (next.kind) {
+            case "create":
+              if (known !== undefined) break;
+              state = withTopic(state, topicOf(name, ids++, next.partitions));
+              dirty = mergeDirty(
+                dirty,
+                dirtyPartitions(state.topics.get(name)!.partitions.map(({ partition: number }) => ({ topic: name, partition: number }))),
+              );
+              break;
+            case "delete":
+              if (known === undefined) break;
+              state = withoutTopic(state, name);
+              dirty = mergeDirty(dirty, { ...nothingDirty, deletedTopics: new Map([[known.id, name]]) });
+              break;
+            case "lead": {
+              const record = known?.partitions.at(-1);
+              if (record === undefined) break;
+              const changed = {
+                ...record,
+                leader: next.leader,
+                leaderEpoch: record.leaderEpoch + 1,
+                stateVersion: record.stateVersion + 1,
+              };
+              state = withPartitions(state, [{ topic: name, record: changed }]);
+              dirty = mergeDirty(dirty, dirtyPartitions([{ topic: name, partition: record.partition }]));
+              break;
+            }
+            case "configure":
+              if (known === undefined) break;
+              state = withTopic(state, { ...known, config: { x: next.value } });
+              dirty = mergeDirty(dirty, dirtyTopicConfig(name));
+              break;
+            case "brokers":
+              state = withBrokers(state, new Map(next.live.map((id) => [id, broker(id)])));
+              dirty = mergeDirty(dirty, { ...nothingDirty, brokers: true });
+              break;
+            case "default":
+              state = withBrokerConfig(state, "", { x: next.value });
+              dirty = mergeDirty(dirty, { ...nothingDirty, brokerConfigs: true });
+              break;
+            case "send all":
+              dirty = allDirty;
+              send();
+              break;
+            case "send":
+              send();
+          }
+        }
+        send();
+      }),
+    );
+  });
+
+  test("nothing of a full update applies before its last part, and a gap asks for all of it again", () => {
+    const state = withTopic(withTopic(emptyState, topicOf("a", 1, 3)), topicOf("b", 2, 3));
+    const whole = stream(2);
+    const parts = whole.updates(state, allDirty);
+    expect(parts.map(({ more }) => more)).toEqual([true, true, false]);
+    expect(whole.take(parts[0]!).kind).toBe("part");
+    expect(whole.image.topics.size).toBe(0);
+    expect(whole.take(parts[1]!).kind).toBe("part");
+    expect(whole.take(parts[2]!).kind).toBe("applied");
+    expect(whole.image.topics.get("b")?.partitions).toHaveLength(3);
+
+    const gap = stream(2);
+    const others = gap.updates(state, allDirty);
+    gap.take(others[0]!);
+    expect(gap.take(others[2]!)).toMatchObject({ kind: "refused", error: "INVALID_REQUEST" });
+  });
+
+  test("a late copy of an abandoned attempt changes nothing", () => {
+    const { updates, take } = stream();
+    const state = withTopic(emptyState, topicOf("a", 1, 1));
+    const [first] = updates(state, allDirty);
+    const [late] = updates(state, dirtyPartitions([{ topic: "a", partition: 0 }]));
+    const moved = withPartitions(state, [{ topic: "a", record: partition(0, { leader: 2, leaderEpoch: 1, stateVersion: 1 }) }]);
+    const [newer] = updates(moved, dirtyPartitions([{ topic: "a", partition: 0 }]));
+    take(first!);
+    expect(take(newer!).kind).toBe("applied");
+    expect(take(late!).kind).toBe("superseded");
+  });
+
+  test("changes before a full update, from an older controller, or for another registration are refused", () => {
+    const state = withTopic(emptyState, topicOf("a", 1, 1));
+    const { updates, take } = stream();
+    const [early] = updates(state, dirtyTopicConfig("a"));
+    expect(take(early!)).toMatchObject({ kind: "refused", error: "INVALID_REQUEST" });
+    const [full] = updates(state, allDirty);
+    expect(take({ ...full!, brokerEpoch: 5 })).toMatchObject({ error: "STALE_BROKER_EPOCH" });
+    take(full!);
+    expect(take({ ...full!, controllerEpoch: 2, sequence: 50 })).toMatchObject({ error: "STALE_CONTROLLER_EPOCH" });
+    expect(take({ ...full!, controllerEpoch: 4, full: false, sequence: 51 })).toMatchObject({ error: "INVALID_REQUEST" });
+  });
+});
+
+const imageOf = (...topics: TopicState[]): ClusterImage => ({
+  ...emptyImage("cluster"),
+  topics: new Map(topics.map((topic) => [topic.name, topic])),
+  topicNames: new Map(topics.map(({ id, name }) => [id, name])),
+});
+
+describe("roles", () => {
+  const changes = (input: Partial<RoleInput> & Pick<RoleInput, "before" | "after">) =>
+    roleChanges({ self: 2, full: false, local: [], resolve: settingsResolver(2, {}), ...input });
+
+  test("only what changed, and only our own replicas, are assigned", () => {
+    const [kept, changed, foreign] = [partition(0), partition(1), partition(2, { replicas: [1, 3], isr: [1] })];
+    const before = imageOf({ ...topicOf("a", 1, 0), partitions: [kept, changed, foreign] });
+    const next = { ...changed, leader: 2, leaderEpoch: 1 };
+    const after = imageOf({ ...topicOf("a", 1, 0), partitions: [kept, next, { ...foreign, leaderEpoch: 1 }] });
+    const found = changes({ before, after });
+    expect(found.assign.map(({ state }) => state)).toEqual([next]);
+    expect(found.withdraw).toEqual([]);
+    expect(changes({ before, after, full: true }).assign).toHaveLength(2);
+  });
+
+  test("a topic made anew under its name is another topic: the old log goes, the new one comes", () => {
+    const found = changes({ before: imageOf(topicOf("a", 1, 1)), after: imageOf(topicOf("a", 2, 1)) });
+    expect(found.withdraw).toEqual([{ ref: { topic: "a", partition: 0 }, topicId: topicId(1), deleteLog: true }]);
+    expect(found.assign.map(({ topicId: id }) => id)).toEqual([topicId(2)]);
+  });
+
+  test("after a full update, logs of topics that are gone are withdrawn; after a change they are left alone", () => {
+    const after = imageOf(topicOf("a", 1, 1));
+    const stray = { ref: { topic: "gone", partition: 4 }, topicId: topicId(9) };
+    const local = [stray, { ref: { topic: "a", partition: 0 }, topicId: topicId(1) }];
+    expect(changes({ before: emptyImage("cluster"), after, local, full: true }).withdraw).toEqual([{ ...stray, deleteLog: true }]);
+    expect(changes({ before: after, after, local }).withdraw).toEqual([]);
+  });
+
+  test("settings of a topic are told when its own or the brokers' change", () => {
+    const before = imageOf(topicOf("a", 1, 1), topicOf("b", 2, 1));
+    const own = imageOf(topicOf("a", 1, 1, { "retention.ms": "5" }), before.topics.get("b") as TopicState);
+    expect(changes({ before, after: own }).settings).toMatchObject([{ topic: "a", settings: { retentionMs: 5 } }]);
+    const all = { ...before, brokerConfigs: new Map([["", { "log.retention.ms": "6" }]]) };
+    expect(changes({ before, after: all }).settings.map(({ settings }) => settings.retentionMs)).toEqual([6, 6]);
+  });
+});
+
+describe("the receiver", () => {
+  function receiver(roles: Partial<RoleSink> = {}) {
+    const calls: string[] = [];
+    const images = new ImageStore("cluster");
+    images.onChange((image) => calls.push(`image with ${[...image.topics.values()].map(({ id }) => id)}`));
+    const view = { ownEpoch: brokerEpoch };
+    const sink: RoleSink = {
+      assign: async (replicas: readonly AssignedReplica[]) => {
+        calls.push(`assign ${replicas.map((replica) => replica.topicId)}`);
+        return [];
+      },
+      withdraw: async (replicas) => void calls.push(`withdraw ${replicas.map((replica) => replica.topicId)}`),
+      updateSettings: () => {},
+      standDown: () => {},
+      ...roles,
+    };
+    const parts = {
+      brokerId: 2,
+      images,
+      roles: sink,
+      view,
+      localReplicas: () => [],
+      resolveSettings: settingsResolver(2, {}),
+      log: silentLogger,
+    };
+    const { handle } = new UpdateReceiver(parts);
+    const send = async (update: MetadataUpdateRequest) => (await handle(update, Buffer.alloc(0), "test")).body;
+    return { calls, images, view, send };
+  }
+
+  test("the old log goes before the new topic is seen, and roles are taken after", async () => {
+    const { calls, send } = receiver();
+    const { updates } = stream();
+    const first = withTopic(emptyState, topicOf("a", 1, 1));
+    await send(updates(first, allDirty)[0]!);
+    const second = withTopic(withoutTopic(first, "a"), topicOf("a", 2, 1));
+    const dirty = mergeDirty(
+      { ...nothingDirty, deletedTopics: new Map([[topicId(1), "a"]]) },
+      dirtyPartitions([{ topic: "a", partition: 0 }]),
+    );
+    expect(await send(updates(second, dirty)[0]!)).toEqual({ error: "NONE", message: "", offline: [] });
+    expect(calls.slice(2)).toEqual([`withdraw ${topicId(1)}`, `image with ${topicId(2)}`, `assign ${topicId(2)}`]);
+  });
+
+  test("replicas that cannot be taken up are named in the answer", async () => {
+    const { send } = receiver({ assign: async () => [{ topic: "a", partition: 0 }] });
+    const [update] = stream().updates(withTopic(emptyState, topicOf("a", 1, 1)), allDirty);
+    expect((await send(update!)).offline).toEqual([{ topicId: topicId(1), partition: 0 }]);
+  });
+
+  test("a registration that ends while roles are given up takes no new ones, and the next one starts with a full update", async () => {
+    const { calls, images, view, send } = receiver({
+      withdraw: async () => {
+        view.ownEpoch = -1;
+      },
+    });
+    const { updates } = stream();
+    const first = withTopic(emptyState, topicOf("a", 1, 1));
+    await send(updates(first, allDirty)[0]!);
+    const gone = updates(withoutTopic(first, "a"), { ...nothingDirty, deletedTopics: new Map([[topicId(1), "a"]]) });
+    expect((await send(gone[0]!)).error).toBe("STALE_BROKER_EPOCH");
+    expect(images.current.topics.has("a")).toBe(true);
+    expect(calls.filter((call) => call.startsWith("assign"))).toHaveLength(1);
+    view.ownEpoch = brokerEpoch;
+    expect((await send(updates(first, dirtyTopicConfig("a"))[0]!)).error).toBe("INVALID_REQUEST");
+  });
+
+  test("updates are taken one after the other, and no more than a bounded number waits", async () => {
+    let release = () => {};
+    const blocked = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { send } = receiver({
+      assign: async () => {
+        await blocked;
+        return [];
+      },
+    });
+    const { updates } = stream();
+    const state = withTopic(emptyState, topicOf("a", 1, 1));
+    const answers = Array.from({ length: 20 }, () => send(updates(state, allDirty)[0]!));
+    release();
+    const errors = (await Promise.all(answers)).map(({ error }) => error);
+    expect(errors.filter((error) => error === "NONE")).toHaveLength(16);
+    expect(errors.filter((error) => error === "BROKER_NOT_AVAILABLE")).toHaveLength(4);
+  });
+});
