@@ -138,7 +138,7 @@ async function liveAndDie(seed: number): Promise<void> {
     strictEqual(log.endOffset, found.length === 0 ? log.startOffset : found.at(-1)!.offset + 1, context);
     const next = matching.copy();
     next.adopt(matching.records.slice(0, found.length), log.startOffset, log.endOffset);
-    next.epoch = Math.max(model.epoch, before?.epoch ?? 0);
+    next.epoch = Math.max(model.epoch, matching.epoch);
     model = next;
     before = null;
     await model.checkAgainst(log, random);

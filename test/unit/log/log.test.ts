@@ -1,0 +1,281 @@
+import { deepStrictEqual, ok, rejects, strictEqual, throws } from "node:assert";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { describe, test } from "vitest";
+import type { Log } from "../../../broker/log/log-contract.ts";
+import { openLogStore } from "../../../broker/log/log-store.ts";
+import { nodeFileSystem } from "../../../broker/runtime/node-files.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { randomInt, seededRandom } from "../../../protocol/base/random.ts";
+import { compressRecords } from "../../../protocol/records/compression.ts";
+import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
+import { MemoryDisk } from "../../support/memory-files.ts";
+import { append, batchOf, readAll, recordsIn, root, StillClock, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
+import { LogModel } from "./log-model.ts";
+
+const time = 1_700_000_000_000;
+const everything = { maxBytes: 1e6, endOffsetLimit: 1e9, minOneBatch: true };
+
+function sent(baseOffset: number, leaderEpoch: number, value = "v"): Buffer {
+  return encodeBatch([{ key: null, value: Buffer.from(value), headers: [], timestampMs: time }], { baseOffset, leaderEpoch });
+}
+
+describe("appending", () => {
+  test("assigns offsets in the caller's turn; only what is written is read", async () => {
+    const { log } = await startLog();
+    const first = log.appendAsLeader(batchOf(["a", "b"]), 3, 0);
+    const second = log.appendAsLeader(batchOf(["c"]), 3, 0);
+    deepStrictEqual([first.baseOffset, first.endOffset, second.baseOffset, second.endOffset], [0, 2, 2, 3]);
+    deepStrictEqual([log.endOffset, log.writtenEndOffset, log.lastEpoch], [3, 0, 3]);
+    deepStrictEqual(recordsIn((await log.read(0, everything)).chunks), []);
+    await log.written(3);
+    deepStrictEqual(
+      (await readAll(log)).map((record) => [record.offset, record.value, record.epoch]),
+      [
+        [0, "a", 3],
+        [1, "b", 3],
+        [2, "c", 3],
+      ],
+    );
+  });
+
+  test("appends that wait together leave in one write, and listeners hear of it once", async () => {
+    const { log, disk } = await startLog();
+    let writes = 0;
+    disk.fault = ({ kind, path }) => {
+      if (kind === "write" && path.endsWith(".log")) writes++;
+      return null;
+    };
+    const heard: number[] = [];
+    const stop = log.onWritten((end) => heard.push(end));
+    for (let i = 0; i < 500; i++) log.appendAsLeader(batchOf([`v${i}`]), 0, 0);
+    await log.written(500);
+    await Promise.resolve();
+    strictEqual(writes, 1);
+    deepStrictEqual(heard, [500]);
+    stop();
+    await append(log, ["later"]);
+    await Promise.resolve();
+    deepStrictEqual(heard, [500]);
+  });
+
+  test("under LogAppendTime every record gets the append's time", async () => {
+    const { log } = await startLog({ messageTimestampType: "LogAppendTime" });
+    const { logAppendTimeMs } = log.appendAsLeader(batchOf(["a", "b"], time), 0, 42);
+    strictEqual(logAppendTimeMs, 42);
+    await log.written(2);
+    deepStrictEqual(
+      (await readAll(log)).map((record) => record.timestampMs),
+      [42, 42],
+    );
+    deepStrictEqual(await log.findByTimestamp(42), { offset: 0, timestampMs: 42, leaderEpoch: 0 });
+  });
+
+  test("a follower refuses damaged batches and falling leader epochs, and appends nothing of them", async () => {
+    const { log } = await startLog();
+    ok(log.appendAsFollower(sent(0, 5)));
+    const damaged = sent(1, 5, "damaged");
+    damaged[damaged.length - 2]! ^= 1;
+    for (const batches of [
+      damaged,
+      Buffer.concat([sent(1, 5), damaged]),
+      sent(1, 5).subarray(0, 30),
+      sent(1, 4),
+      Buffer.concat([sent(1, 6), sent(2, 5)]),
+      Buffer.alloc(0),
+    ])
+      ok(!log.appendAsFollower(batches));
+    strictEqual(log.endOffset, 1);
+    ok(log.appendAsFollower(Buffer.concat([sent(1, 5), sent(2, 6)])));
+    deepStrictEqual(log.endOffsetForEpoch(5), { epoch: 5, endOffset: 0 }, "nothing is written yet");
+    await log.written(3);
+    deepStrictEqual(log.endOffsetForEpoch(5), { epoch: 5, endOffset: 2 });
+    throws(() => log.appendAsFollower(sent(7, 6)), /a follower appends at its end/);
+  });
+});
+
+describe("flushing", () => {
+  test("callers who come while a flush runs share the next one", async () => {
+    const { log, disk } = await startLog();
+    await append(log, ["v"]);
+    let syncs = 0;
+    disk.fault = ({ kind, path }) => {
+      if (kind === "sync" && path.endsWith(".log")) syncs++;
+      return null;
+    };
+    const flushes = Array.from({ length: 50 }, () => log.flush());
+    await append(log, ["w"]);
+    flushes.push(log.flush());
+    await Promise.all(flushes);
+    ok(syncs <= 2, `${syncs} syncs`);
+    await log.flush();
+    ok(syncs <= 2, "nothing to flush, nothing synced");
+  });
+
+  test("a risen recovery point is checkpointed in time", async () => {
+    const { log, clock, files } = await startLog();
+    await append(log, ["v"]);
+    await log.flush();
+    ok(
+      !(await files.exists(`${root}/recovery-point-offset-checkpoint`)) ||
+        !String(await files.readFile(`${root}/recovery-point-offset-checkpoint`)).includes("t 0 1"),
+    );
+    strictEqual(clock.due.length, 1);
+    clock.due[0]?.();
+    for (let i = 0; i < 50; i++) await Promise.resolve();
+    ok(String(await files.readFile(`${root}/recovery-point-offset-checkpoint`)).includes("t 0 1\n"));
+  });
+});
+
+describe("truncating", () => {
+  test("inside a batch cuts all of it", async () => {
+    const { log } = await startLog();
+    await append(log, ["a"]);
+    await append(log, ["b", "c", "d"]);
+    await log.truncateTo(2);
+    deepStrictEqual([log.endOffset, log.writtenEndOffset], [1, 1]);
+    strictEqual(await append(log, ["e"]), 1);
+    deepStrictEqual(
+      (await readAll(log)).map((record) => record.value),
+      ["a", "e"],
+    );
+  });
+
+  test("writes queued appends first, and appending meanwhile is a bug", async () => {
+    const { log } = await startLog();
+    for (let i = 0; i < 5; i++) log.appendAsLeader(batchOf([`v${i}`]), 0, 0);
+    const written = log.written(5);
+    const truncated = log.truncateTo(3);
+    throws(() => log.appendAsLeader(batchOf(["x"]), 0, 0), /nothing is appended while the log is cut/);
+    await Promise.all([written, truncated]);
+    strictEqual(log.endOffset, 3);
+  });
+
+  test("at the end forgets an epoch that began there without a record", async () => {
+    const { log } = await startLog();
+    await append(log, ["a"], 1);
+    log.beginEpoch(4);
+    deepStrictEqual(log.endOffsetForEpoch(4), { epoch: 4, endOffset: 1 });
+    strictEqual(log.lastEpoch, 1);
+    await log.truncateTo(1);
+    deepStrictEqual(log.endOffsetForEpoch(4), { epoch: 1, endOffset: 1 });
+    ok(log.appendAsFollower(sent(1, 3)), "an epoch in between may follow now");
+  });
+
+  test("reads that run meanwhile give old records or new ones, never a mixture or a failure", async () => {
+    for (let seed = 0; seed < 25; seed++) {
+      const random = seededRandom(seed);
+      const clock = new StillClock();
+      const disk = new MemoryDisk({ clock: fastClock(), random, latencyMs: { min: 0, max: 1 } });
+      const { store } = await startStore(disk, { tailCacheBytesMax: 500, openFilesMax: 2 }, clock);
+      const log = await store.open("t", 0, topicId, settingsWith({ segmentBytes: 700, indexIntervalBytes: 100 }));
+      for (let i = 0; i < 30; i++) log.appendAsLeader(batchOf([`0:${i}`]), 0, 0);
+      await log.written(30);
+      let [generation, done] = [0, false];
+      const history = new Map<number, string[]>([...Array(30).keys()].map((i) => [i, [`0:${i}`]]));
+      const reading = Array.from({ length: 4 }, async () => {
+        while (!done) {
+          const from = randomInt(random, 25);
+          const { chunks } = await log.read(from, { maxBytes: 400, endOffsetLimit: 1e9, minOneBatch: true }).catch((error: Error) => {
+            strictEqual(error.name, "OffsetOutOfLog");
+            return { chunks: [] };
+          });
+          let newest = -1;
+          for (const record of recordsIn(chunks)) {
+            ok(history.get(record.offset)?.includes(record.value), `seed ${seed}: ${record.value} at ${record.offset}`);
+            ok(Number(record.value.split(":")[0]) >= newest, `seed ${seed}: an old record behind a new one`);
+            newest = Number(record.value.split(":")[0]);
+          }
+        }
+      });
+      for (let i = 0; i < 6; i++) {
+        const end = 5 + randomInt(random, 20);
+        await log.truncateTo(end);
+        generation++;
+        for (let offset = end; offset < 30; offset++) {
+          const value = `${generation}:${offset}`;
+          history.get(offset)?.push(value);
+          log.appendAsLeader(batchOf([value]), generation, 0);
+        }
+        await log.written(30);
+      }
+      done = true;
+      await Promise.all(reading);
+    }
+  });
+});
+
+describe("timestamps", () => {
+  test("lead into compressed batches, to the record", async () => {
+    const { log } = await startLog({ indexIntervalBytes: 0 });
+    const { length } = ["none", "gzip", "snappy", "lz4", "zstd"].map((codec, i) => {
+      const records = [0, 1, 2].map((j) => ({ key: null, value: Buffer.from(`v${j}`), headers: [], timestampMs: time + i * 10 + j }));
+      return log.appendAsLeader(encodeBatch(records, { codec: codec as "gzip", compress: compressRecords }), 7, 0);
+    });
+    await log.written(length * 3);
+    for (let i = 0; i < length; i++)
+      deepStrictEqual(await log.findByTimestamp(time + i * 10 + 1), { offset: i * 3 + 1, timestampMs: time + i * 10 + 1, leaderEpoch: 7 });
+    deepStrictEqual(await log.findByTimestamp(time + 5), { offset: 3, timestampMs: time + 10, leaderEpoch: 7 });
+    strictEqual(await log.findByTimestamp(time + 1000), null);
+    deepStrictEqual(await log.findMaxTimestamp(), { offset: 14, timestampMs: time + 42, leaderEpoch: 7 });
+  });
+
+  test("an empty log has none, nor one whose records have none", async () => {
+    const { log } = await startLog();
+    strictEqual(await log.findMaxTimestamp(), null);
+    strictEqual(await log.findByTimestamp(0), null);
+    await append(log, ["v"], 0, -1);
+    strictEqual(await log.findMaxTimestamp(), null);
+  });
+});
+
+describe("on the machine's own files", () => {
+  test("a log does what a plain array does, is found again, and recovers", async () => {
+    const directory = await mkdtemp(`${tmpdir()}/ottla-log-`);
+    try {
+      const random = seededRandom(11);
+      const parts = { files: nodeFileSystem(), clock: new StillClock(), random, log: silentLogger };
+      const settings = settingsWith({ segmentBytes: 2000, indexIntervalBytes: 100 });
+      let model = new LogModel();
+      for (let life = 0; life < 4; life++) {
+        const store = await openLogStore(parts, { directory: `${directory}/logs`, tailCacheBytesMax: 3000, openFilesMax: 3 });
+        const log: Log = await store.open("t", 0, topicId, settings);
+        await model.checkAgainst(log, random);
+        for (let i = 0; i < 15; i++) {
+          for (let j = randomInt(random, 8); j >= 0; j--) model.append(log, random, j % 2 === 0 ? "leader" : "follower");
+          if (random.next() < 0.3) {
+            const offset = Math.max(0, model.endOffset - randomInt(random, 15));
+            model = model.truncated(offset);
+            await log.truncateTo(offset);
+          }
+          await model.checkAgainst(log, random);
+        }
+        await store.close();
+        if (life % 2 === 0) await rm(`${directory}/logs/.kafka_cleanshutdown`);
+      }
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  });
+});
+
+test("what failed stays failed: a read error takes the directory offline too", async () => {
+  const { log, disk } = await startLog({}, { tailCacheBytesMax: 0 });
+  await append(log, ["v"]);
+  disk.fault = ({ kind }) => (kind === "read" ? "EIO" : null);
+  await rejects(log.read(0, everything), /offline/);
+  disk.fault = null;
+  await rejects(log.read(0, everything), /offline/);
+});
+
+/** Timers that fire in a later turn of the loop, in order of creation: enough for operations to overlap. */
+function fastClock() {
+  const clock = new StillClock();
+  clock.schedule = (delayMs: number, callback: () => void) => {
+    const rounds = Math.round(delayMs * 8);
+    const wait = (left: number): void => void (left <= 0 ? callback() : queueMicrotask(() => wait(left - 1)));
+    queueMicrotask(() => wait(rounds));
+    return { cancel: () => {} };
+  };
+  return clock;
+}
