@@ -7,14 +7,15 @@ import type { File, FileSystem } from "./files.ts";
 /** Linux takes at most 1024 pieces per writev. */
 const chunksPerWriteMax = 1024;
 
+/** Locks of this process, by path. Kept here rather than by the file system that took them: a connection that is collected gives its lock up. */
+const heldLocks = new Map<string, DatabaseSync>();
+
 /** The machine's own files. Every call goes through libuv's thread pool; locks live as long as this process. */
 export function nodeFileSystem(): FileSystem {
   return new NodeFileSystem();
 }
 
 class NodeFileSystem implements FileSystem {
-  readonly #locks = new Map<string, DatabaseSync>();
-
   async open(path: string, mode: "read" | "readwrite"): Promise<File> {
     const flags = mode === "read" ? fs.constants.O_RDONLY : fs.constants.O_RDWR | fs.constants.O_CREAT;
     const descriptor = await call<number>((done) => fs.open(path, flags, 0o644, done));
@@ -69,7 +70,7 @@ class NodeFileSystem implements FileSystem {
    * SQLite, which is part of Node, takes a POSIX record lock: the kernel drops it with the process, however that ends. Nothing is written to the file.
    */
   async lock(path: string): Promise<boolean> {
-    if (this.#locks.has(path)) return false;
+    if (heldLocks.has(path)) return false;
     const database = openDatabase(path);
     try {
       database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE");
@@ -78,13 +79,13 @@ class NodeFileSystem implements FileSystem {
       if (isBusy(error)) return false;
       throw error;
     }
-    this.#locks.set(path, database);
+    heldLocks.set(path, database);
     return true;
   }
 
   async unlock(path: string): Promise<void> {
-    this.#locks.get(path)?.close();
-    this.#locks.delete(path);
+    heldLocks.get(path)?.close();
+    heldLocks.delete(path);
   }
 }
 
