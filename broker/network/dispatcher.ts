@@ -10,6 +10,7 @@ import {
 import { Reader } from "../../protocol/wire/reader.ts";
 import { Writer } from "../../protocol/wire/writer.ts";
 import type { Endpoint, RequestContext } from "../api/api.ts";
+import { claimedVersions } from "../api/api-versions.ts";
 
 export type ConnectionContext = Pick<RequestContext, "listener" | "remote" | "connectionId" | "signal">;
 
@@ -60,11 +61,7 @@ export class Dispatcher {
     if (start.apiKey !== apiVersionsKey)
       throw new RefusedRequest(`${endpoint.name} v${start.apiVersion} is not supported, only v${first} to v${last}`);
     const writer = new Writer();
-    const apiKeys = [...this.#endpoints.values()].map(({ apiKey, versions: [minVersion, maxVersion] }) => ({
-      apiKey,
-      minVersion,
-      maxVersion,
-    }));
+    const apiKeys = claimedVersions(this.#endpoints.values());
     const nothingElse = {
       throttleTimeMs: 0,
       supportedFeatures: [],

@@ -14,12 +14,12 @@ describe("ApiVersions", () => {
   const ask = (version: number, clientSoftwareName = "ottla-client", clientSoftwareVersion = "1.0") =>
     answerOf(api, { clientSoftwareName, clientSoftwareVersion }, version);
 
-  test("lists what is served, and nothing else, in every version", async () => {
+  test("lists what is served, and Produce from 0 on for librdkafka's sake (KAFKA-18659), in every version", async () => {
     for (let version = 0; version <= 4; version++)
       expect(await ask(version)).toMatchObject({
         errorCode: "NONE",
         apiKeys: [
-          { apiKey: 0, minVersion: 3, maxVersion: 11 },
+          { apiKey: 0, minVersion: 0, maxVersion: 11 },
           { apiKey: 18, minVersion: 0, maxVersion: 4 },
         ],
         supportedFeatures: [],

@@ -160,7 +160,7 @@ test("ApiVersions in a version that is not known is answered in version 0 with w
   const answer = apiVersionsResponse.read(reader, 0);
   expect(reader.remaining).toBe(0);
   expect(answer.errorCode).toBe("UNSUPPORTED_VERSION");
-  expect(answer.apiKeys).toContainEqual({ apiKey: 0, minVersion: 3, maxVersion: 8 });
+  expect(answer.apiKeys).toContainEqual({ apiKey: 0, minVersion: 0, maxVersion: 8 });
   expect(client.link.isClosed).toBe(false);
 });
 
