@@ -12,7 +12,8 @@ export interface ClusterViewParts {
 /** What partitions see of the cluster. */
 export function clusterView({ images, membership, session }: ClusterViewParts): ClusterView {
   return {
-    brokerEpoch: (id: BrokerId) => images.current.brokers.get(id)?.epoch ?? null,
+    // one that is being shut down counts as gone: it may not join an in-sync set again
+    brokerEpoch: (id: BrokerId) => (images.current.leavingBrokers.has(id) ? null : (images.current.brokers.get(id)?.epoch ?? null)),
     peerAddress: (id: BrokerId) => images.current.brokers.get(id)?.peer ?? null,
     get ownEpoch() {
       return membership.epoch;

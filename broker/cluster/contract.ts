@@ -9,6 +9,8 @@ export interface ClusterImage {
   readonly controllerEpoch: number;
   /** Live brokers. */
   readonly brokers: ReadonlyMap<BrokerId, BrokerRecord>;
+  /** Live brokers that are being shut down. */
+  readonly leavingBrokers: ReadonlySet<BrokerId>;
   readonly topics: ReadonlyMap<string, TopicImage>;
   readonly topicNames: ReadonlyMap<TopicId, string>;
   /** Dynamic broker settings: by broker id as text; `""` holds the cluster-wide default. */

@@ -16,7 +16,6 @@ import { brokerRecordOf } from "../cluster/broker-record.ts";
 import type { Replicas } from "./assignment.ts";
 import type { Config, PartitionChange } from "./controller-state.ts";
 import { pipelined } from "./fenced-writer.ts";
-import type { NewTopic } from "./topic-creator.ts";
 
 /** What settings are of. A broker's id null: what holds for every broker. */
 export type ConfigResource = Exclude<ConfigEntity, { kind: "other" }>;
@@ -26,6 +25,13 @@ export interface StoredTopic {
   readonly id: TopicId | null;
   readonly assignment: readonly Replicas[];
   readonly version: number;
+}
+
+export interface NewTopic {
+  readonly name: string;
+  readonly id: TopicId;
+  readonly assignment: readonly Replicas[];
+  readonly config: Config;
 }
 
 export interface FoundState {

@@ -177,7 +177,7 @@ export class ControllerTerm {
       if (known === undefined) return { error: "BROKER_ID_NOT_REGISTERED", message: `broker ${brokerId} is not registered`, remaining: [] };
       if (known.epoch !== brokerEpoch)
         return { error: "STALE_BROKER_EPOCH", message: `broker ${brokerId} has epoch ${known.epoch}, not ${brokerEpoch}`, remaining: [] };
-      this.#book.commit(withShuttingDown(this.#book.current, brokerId), null);
+      this.#book.commit(withShuttingDown(this.#book.current, brokerId), { ...nothingDirty, brokers: true });
       const concerned = partitionsWhere(this.#book.current, ({ leader, isr, replicas }) => {
         return replicas.length > 1 && (leader === brokerId || isr.includes(brokerId));
       });

@@ -80,6 +80,7 @@ export function updatesFor(
     full: dirty.full,
     more: dirty.full && index < parts.length - 1,
     brokers: [...state.brokers.values()],
+    leavingBrokers: [...state.shuttingDown],
     topics,
     deletedTopics: dirty.full || index > 0 ? [] : [...dirty.deletedTopics].map(([id, name]) => ({ id, name })),
     brokerConfigs: dirty.full || dirty.brokerConfigs ? Object.fromEntries(state.brokerConfigs) : null,

@@ -2,19 +2,12 @@ import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts"
 import type { TopicId } from "../../protocol/base/ids.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import type { Replicas } from "./assignment.ts";
-import type { ClusterStore, FoundState } from "./cluster-store.ts";
-import { type Config, type TopicState, withTopic } from "./controller-state.ts";
+import type { ClusterStore, FoundState, NewTopic } from "./cluster-store.ts";
+import { type TopicState, withTopic } from "./controller-state.ts";
 import { dirtyPartitions, dirtyTopicConfig, mergeDirty } from "./dirty-set.ts";
 import { type FencedWriter, inTransactions, pipelined } from "./fenced-writer.ts";
 import { firstState } from "./leadership.ts";
 import type { StateBook } from "./state-book.ts";
-
-export interface NewTopic {
-  readonly name: string;
-  readonly id: TopicId;
-  readonly assignment: readonly Replicas[];
-  readonly config: Config;
-}
 
 export interface CompletedTopic {
   readonly topic: TopicState;

@@ -178,7 +178,7 @@ export interface IsrInForce {
 
 /** What a partition wants to know of the other brokers and of our own session. */
 export interface ClusterView {
-  /** The broker's current registration epoch, or null when it is not alive as far as the metadata goes. */
+  /** The broker's current registration epoch, or null when it is not alive, or is being shut down, as far as the metadata goes. */
   brokerEpoch(id: BrokerId): number | null;
   peerAddress(id: BrokerId): { readonly host: string; readonly port: number } | null;
   /** Our own registration's epoch; -1 while not registered. */

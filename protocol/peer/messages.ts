@@ -118,6 +118,8 @@ export interface MetadataUpdateRequest {
   readonly more: boolean;
   /** All live brokers, in every update. */
   readonly brokers: readonly BrokerRecord[];
+  /** Those of them that are being shut down: they may not join an in-sync set any more, or a leader would wait for one that is about to go. */
+  readonly leavingBrokers: readonly BrokerId[];
   /** Topics that are new or changed; of a changed topic, only the changed partitions, unless `full`. */
   readonly topics: readonly TopicRecord[];
   readonly deletedTopics: readonly { readonly name: string; readonly id: TopicId }[];

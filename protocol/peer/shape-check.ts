@@ -119,6 +119,7 @@ const metadataUpdateRequest = object<MetadataUpdateRequest>({
   full: flag,
   more: flag,
   brokers: array(brokerRecord, brokersMax),
+  leavingBrokers: array(brokerId, brokersMax),
   topics: array(topicRecord, topicsMax),
   deletedTopics: array(object({ name: topicName, id: topicId }), topicsMax),
   brokerConfigs: nullable(record(settings, brokersMax, 16)),

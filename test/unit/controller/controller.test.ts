@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { clusterView } from "../../../broker/cluster/cluster-view.ts";
 import { World } from "./world.ts";
 
 const options = { timeoutMs: 10_000, validateOnly: false };
@@ -346,6 +347,10 @@ describe("brokers that come and go", () => {
     expect(await world.run(world.node(2).controlledShutdown())).toBe(true);
     expect(assigned(world, 3, id!, 0)).toMatchObject({ leader: 3, isr: [3] });
     expect(world.state("t", 1)).toMatchObject({ leader: 3, isr: [3], leaderEpoch: 0 });
+    // or the leader would take it back into the in-sync set at its next fetch, and wait for it when it is gone
+    const view = clusterView({ images: world.node(3).images, membership: { epoch: 1 }, session: { provedUntilMs: 0 } });
+    expect([view.brokerEpoch(2), view.brokerEpoch(1)]).toEqual([null, world.node(1).membership.epoch]);
+    expect(view.peerAddress(2)).not.toBeNull();
     const [answer] = await world.run(
       world.controller.createTopics([{ ...topic("u", []), numPartitions: 1, replicationFactor: 3 }], options),
     );

@@ -183,6 +183,7 @@ describe("what others write at the same time", () => {
       full: true,
       more: false,
       brokers: [],
+      leavingBrokers: [],
       topics: [],
       deletedTopics: [],
       brokerConfigs: {},

@@ -49,6 +49,7 @@ export const peerSamples: PeerMessages = {
         },
         { id: 2, epoch: 77, rack: "r", endpoints: [], peer: { host: "b", port: 9093 } },
       ],
+      leavingBrokers: [2],
       topics: [
         {
           name: "orders",
