@@ -229,8 +229,6 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     const current = this.#current;
     if (current !== null && current.generation === current.partition.generation) return current;
     this.#current = null;
-    const error = this.#buffer.takeError();
-    if (error !== undefined) throw error;
     const next = this.#buffer.take();
     if (next === null) return null;
     this.#fetcher.wake(); // there is room now

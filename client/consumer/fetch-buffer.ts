@@ -17,40 +17,48 @@ export interface NextBatch {
   readonly batch: BatchInfo;
 }
 
-/** What was fetched and not handed out yet, in the order of its coming; and failures, which come first. */
+/** A failure takes its turn behind what was fetched before it; it is void when its partition was moved since. */
+interface Failure {
+  readonly error: Error;
+  readonly partition: AssignedPartition | null;
+  readonly generation: number;
+}
+
+/** What was fetched and not handed out yet, in the order of its coming. */
 export class FetchBuffer {
-  readonly #fetched: FetchedBatches[] = [];
-  readonly #errors: Error[] = [];
-  /** Batches taken of the first in `#fetched`. */
+  readonly #queue: (FetchedBatches | Failure)[] = [];
+  /** Batches taken of the first in the queue. */
   #taken = 0;
   #changed = Promise.withResolvers<void>();
 
   push(fetched: FetchedBatches): void {
     for (const { sizeInBytes } of fetched.batches) fetched.partition.bufferedBytes += sizeInBytes;
-    this.#fetched.push(fetched);
+    this.#queue.push(fetched);
     this.notify();
   }
 
-  pushError(error: Error): void {
-    this.#errors.push(error);
+  /** `partition` null: it concerns several. */
+  pushError(error: Error, partition: AssignedPartition | null): void {
+    this.#queue.push({ error, partition, generation: partition?.generation ?? 0 });
     this.notify();
   }
 
-  takeError(): Error | undefined {
-    return this.#errors.shift();
-  }
-
-  /** The next batch whose partition was not moved since it was fetched. */
+  /** The next batch whose partition was not moved since it was fetched; null: none. Throws a failure whose turn it is, once. */
   take(): NextBatch | null {
-    for (let first = this.#fetched[0]; first !== undefined; first = this.#fetched[0]) {
-      const batch = first.batches[this.#taken];
-      if (batch !== undefined && first.generation === first.partition.generation) {
-        this.#taken++;
-        first.partition.bufferedBytes -= batch.sizeInBytes;
-        return { partition: first.partition, generation: first.generation, bytes: first.bytes, batch };
+    for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
+      const isCurrent = first.partition === null || first.generation === first.partition.generation;
+      if (isCurrent && "batches" in first) {
+        const { partition, generation, bytes } = first;
+        const batch = first.batches[this.#taken];
+        if (batch !== undefined) {
+          this.#taken++;
+          partition.bufferedBytes -= batch.sizeInBytes;
+          return { partition, generation, bytes, batch };
+        }
       }
-      this.#fetched.shift();
+      this.#queue.shift();
       this.#taken = 0;
+      if (isCurrent && "error" in first) throw first.error;
     }
     return null;
   }

@@ -190,6 +190,9 @@ export class Fetcher {
       const verdict = judgeFetchError(errorCode, settings.offsetReset);
       switch (verdict.kind) {
         case "reset":
+          // what was fetched before is still good, and is handed out first
+          if (partition.position < partition.fetchPosition)
+            return this.#pause([partition], new KafkaProtocolError(errorCode, `fetching ${target.topic}-${target.partition}`), false);
           partition.moveTo(verdict.to === "earliest" ? "beginning" : "end");
           return;
         case "retry":
@@ -200,10 +203,10 @@ export class Fetcher {
           );
         case "out-of-range":
           partition.block();
-          return buffer.pushError(new OffsetOutOfRange({ ...target, offset: target.fetchOffset }));
+          return buffer.pushError(new OffsetOutOfRange({ ...target, offset: target.fetchOffset }), partition);
         case "fail":
           partition.block();
-          return buffer.pushError(new KafkaProtocolError(errorCode, `fetching ${target.topic}-${target.partition}`));
+          return buffer.pushError(new KafkaProtocolError(errorCode, `fetching ${target.topic}-${target.partition}`), partition);
       }
     }
     if (divergingEpoch.endOffset >= 0) {
@@ -229,6 +232,7 @@ export class Fetcher {
       partition.block();
       buffer.pushError(
         new CorruptBatch({ topic: partition.topic, partition: partition.partition, offset: partition.fetchPosition }, tail.reason),
+        partition,
       );
     }
   }
@@ -238,7 +242,7 @@ export class Fetcher {
     const { topic, partition: index, position } = partition;
     if (settings.offsetReset === "none" && endOffset < position) {
       partition.block();
-      return buffer.pushError(new LogTruncated({ topic, partition: index, offset: endOffset }, position));
+      return buffer.pushError(new LogTruncated({ topic, partition: index, offset: endOffset }, position), partition);
     }
     cluster.runtime.log.warn({ topic, partition: index, position, endOffset }, "the log was truncated; going on from where it parts");
     partition.truncatedTo(endOffset, epoch);
@@ -247,7 +251,7 @@ export class Fetcher {
   #failed(partitions: readonly AssignedPartition[], error: Error): void {
     if (isRetriableFailure(error)) return this.#pause(partitions, error, true);
     for (const partition of partitions) partition.block();
-    this.#parts.buffer.pushError(error);
+    this.#parts.buffer.pushError(error, null);
   }
 
   #pause(partitions: readonly AssignedPartition[], error: Error, refreshMetadata: boolean): void {

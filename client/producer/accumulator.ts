@@ -154,11 +154,12 @@ export class Accumulator {
     this.#unsettled.delete(batch);
   }
 
-  /** Removes and returns the waiting batches whose time is up, or all of them. */
+  /** Removes and returns the waiting batches whose time is up (all of them, when it is the end of time). */
   takeExpired(nowMs: number): readonly ProducerBatch[] {
     const expired: ProducerBatch[] = [];
     for (const [key, queue] of this.#queues) {
-      while ((queue.batches[0]?.deadlineMs ?? Number.POSITIVE_INFINITY) <= nowMs) expired.push(queue.batches.shift() as ProducerBatch);
+      const alive = queue.batches.findIndex(({ deadlineMs }) => deadlineMs > nowMs);
+      expired.push(...queue.batches.splice(0, alive < 0 ? queue.batches.length : alive));
       if (queue.inFlight === 0 && queue.batches.length === 0) this.#queues.delete(key);
     }
     for (const batch of expired) this.#unsettled.delete(batch);

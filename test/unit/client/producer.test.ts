@@ -107,6 +107,7 @@ describe("failures", () => {
     const [partition] = cluster.topic("t", [1]);
     const producer = producerFor(cluster, { batchBytesMax: 200 });
     await cluster.clock.until(producer.send({ topic: "t", value: "warm" }));
+    await cluster.clock.advance(500);
     cluster.moveLeader("t", 0, 2);
     const sent = await cluster.clock.until(producer.sendMany(numbered(30).map((value) => ({ topic: "t", value }))));
     expect(partition?.values()).toEqual(["warm", ...numbered(30)]);
