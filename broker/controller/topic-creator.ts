@@ -1,5 +1,4 @@
 import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
-import type { TopicId } from "../../protocol/base/ids.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import type { Replicas } from "./assignment.ts";
 import type { ClusterStore, FoundState, NewTopic } from "./cluster-store.ts";
