@@ -1,0 +1,82 @@
+import { describe, expect, test } from "vitest";
+import { clusterView } from "../../../broker/cluster/cluster-view.ts";
+import { assigned, cluster, created, options, seen, topic } from "./requests.ts";
+
+describe("brokers that come and go", () => {
+  test("a registration that blinks is a death and an arrival", async () => {
+    const world = await cluster();
+    const [id] = await created(world, topic("t", [[2, 3]]), topic("only", [[2]]));
+    const epoch = world.node(2).membership.epoch;
+    world.node(2).coordinator.expireSession();
+    await world.until("a new life", () => world.node(2).membership.epoch > epoch);
+    await world.until("broker 3 leads", () => world.state("t").leader === 3);
+    await world.until("broker 2 follows in its new life", () => assigned(world, 2, id!)?.leader === 3);
+    expect(world.state("t").isr).toEqual([3]);
+    expect(world.node(2).roles.standDowns).toBe(1);
+    await world.until(
+      "the only replica leads again, in a new epoch",
+      () => world.state("only").leader === 2 && world.state("only").leaderEpoch > 0,
+    );
+  });
+
+  test("a life that ended unseen, while there was no controller, does not go on leading", async () => {
+    const world = await cluster();
+    await world.until("broker 1 is the controller", () => world.controllerId === 1);
+    const [id] = await created(world, topic("t", [[2, 3]]));
+    const before = world.node(2).membership.epoch;
+    // all messages of a controller are lost, so that nobody acts on the restart; then that controller dies
+    world.kill(2);
+    world.kill(1);
+    world.startNode(2);
+    await world.until("another controller", () => world.controllerId === 2 || world.controllerId === 3);
+    await world.until("broker 3 leads", () => world.state("t").leader === 3 && assigned(world, 3, id!)?.leader === 3);
+    expect(world.state("t").isr).toEqual([3]);
+    expect(world.node(2).membership.epoch).toBeGreaterThan(before);
+  });
+
+  test("a controlled shutdown moves every leadership first, and no new partition comes to the broker", async () => {
+    const world = await cluster();
+    const [id] = await created(
+      world,
+      topic("t", [
+        [2, 3],
+        [3, 2],
+      ]),
+      topic("only", [[2]]),
+    );
+    expect(await world.run(world.node(2).controlledShutdown())).toBe(true);
+    expect(assigned(world, 3, id!, 0)).toMatchObject({ leader: 3, isr: [3] });
+    expect(world.state("t", 1)).toMatchObject({ leader: 3, isr: [3], leaderEpoch: 0 });
+    // or the leader would take it back into the in-sync set at its next fetch, and wait for it when it is gone
+    const view = clusterView({ images: world.node(3).images, membership: { epoch: 1 }, session: { provedUntilMs: 0 } });
+    expect([view.brokerEpoch(2), view.brokerEpoch(1)]).toEqual([null, world.node(1).membership.epoch]);
+    expect(view.peerAddress(2)).not.toBeNull();
+    const [answer] = await world.run(
+      world.controller.createTopics([{ ...topic("u", []), numPartitions: 1, replicationFactor: 3 }], options),
+    );
+    expect(answer?.error).toBe("INVALID_REPLICATION_FACTOR");
+    await world.run(world.node(2).close());
+    await world.until("the others see it gone", () => !world.node(1).images.current.brokers.has(2));
+  });
+
+  test("a leader that nobody else is in sync with is told so", async () => {
+    const world = await cluster();
+    await created(world, topic("t", [[2, 3]]));
+    world.kill(3);
+    await world.until("only broker 2 is in sync", () => world.state("t").isr.length === 1);
+    expect(await world.run(world.node(2).controlledShutdown())).toBe(false);
+    expect(world.state("t")).toMatchObject({ leader: 2, isr: [2] });
+  });
+
+  test("updates that are lost are said again, and admin requests wait no longer than they were allowed", async () => {
+    const world = await cluster();
+    world.isLost = (_, to, kind) => to === 3 && kind === "metadata-update";
+    const startMs = world.sim.nowMs;
+    const [answer] = await world.run(world.controller.createTopics([topic("t", [[1, 3]])], { ...options, timeoutMs: 2_000 }));
+    expect(answer?.error).toBe("NONE");
+    expect(world.sim.nowMs - startMs).toBeGreaterThanOrEqual(2_000);
+    expect(seen(world, 3, "t")).toBeUndefined();
+    world.isLost = () => false;
+    await world.until("broker 3 knows", () => seen(world, 3, "t")?.leader === 1);
+  });
+});

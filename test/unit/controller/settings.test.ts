@@ -1,0 +1,52 @@
+import { describe, expect, test } from "vitest";
+import { cluster, created, options, topic } from "./requests.ts";
+
+describe("settings", () => {
+  const change = (name: string, operation: "set" | "delete" | "append", value: string | null) =>
+    ({ resource: { kind: "topic", name: "t" }, operations: [{ name, operation, value }], replaceAll: false }) as const;
+
+  test("a change reaches coordinator, brokers and partitions; a wrong one nobody", async () => {
+    const world = await cluster();
+    await created(world, topic("t", [[1, 2]]));
+    const verdicts = await world.run(
+      world.controller.alterConfigs(
+        [
+          change("retention.ms", "set", "1000"),
+          change("cleanup.policy", "append", "compact"),
+          change("retention.ms", "set", "soon"),
+          { ...change("retention.ms", "set", "1"), resource: { kind: "topic", name: "nope" } },
+          {
+            resource: { kind: "broker", id: null },
+            operations: [{ name: "broker.id", operation: "set", value: "7" }],
+            replaceAll: false,
+          },
+        ],
+        options,
+      ),
+    );
+    expect(verdicts.map(({ error }) => error)).toEqual(["NONE", "NONE", "INVALID_CONFIG", "UNKNOWN_TOPIC_OR_PARTITION", "INVALID_CONFIG"]);
+    const config = { "retention.ms": "1000", "cleanup.policy": "delete,compact" };
+    expect(JSON.parse(world.ensemble.tree.read("/config/topics/t")!.data.toString())).toEqual({ version: 1, config });
+    expect(world.node(3).images.current.topics.get("t")?.config).toEqual(config);
+    expect(world.node(2).roles.settings.get("t")).toMatchObject({ retentionMs: 1000, cleanupPolicy: "compact,delete" });
+    expect(world.ensemble.tree.children("/config/changes")?.names).toHaveLength(2);
+  });
+
+  test("a change of another tool is found by its notification, and old notifications are deleted", async () => {
+    const world = await cluster();
+    await created(world, topic("t", [[1, 2]]));
+    for (let round = 0; round < 120; round++)
+      await world.run(world.controller.alterConfigs([change("retention.ms", "set", String(1000 + round))], options));
+    await world.until("the notifications are bounded", () => (world.ensemble.tree.children("/config/changes")?.names.length ?? 0) <= 101);
+    const tool = world.node(3).coordinator;
+    const data = Buffer.from(JSON.stringify({ version: 1, config: { "retention.ms": "77" } }));
+    const notice = Buffer.from(JSON.stringify({ version: 2, entity_path: "topics/t" }));
+    await world.run(
+      tool.write([
+        { kind: "set", path: "/config/topics/t", data, version: -1 },
+        { kind: "create", path: "/config/changes/config_change_", data: notice, mode: "persistent-sequential" },
+      ]),
+    );
+    await world.until("the partition knows", () => JSON.stringify(world.node(1).roles.settings.get("t"))?.includes('"retentionMs":77'));
+  });
+});
