@@ -75,10 +75,14 @@ export class TailCache {
     return first != null && last != null && offset >= first.baseOffset && offset < last.endOffset;
   }
 
-  /** Whole batches, just written, that continue what is there. */
+  /** Whole batches, just written, that continue what is there. More than the whole budget are not kept, nor is what was before them then. */
   append(bytes: Buffer, baseOffset: number, endOffset: number): void {
     const last = this.#blocks.at(-1);
     invariant(last == null || last.endOffset === baseOffset, "the tail has no gap", () => ({ expected: last?.endOffset, baseOffset }));
+    if (bytes.length > this.#budget.bytesMax) {
+      this.clear();
+      return;
+    }
     if (bytes.length >= referencedBytesMin && bytes.length * 2 >= bytes.buffer.byteLength) {
       this.#add(bytes, bytes.length, baseOffset, endOffset);
       return;
