@@ -3,7 +3,7 @@ import { describe, test } from "vitest";
 import { isSoundIndex, offsetIndexFormat, timeIndexFormat } from "../../../broker/log/index-format.ts";
 import { InconsistentTopicId, LogOffline, OffsetOutOfLog } from "../../../broker/log/log-contract.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
-import { append, batchOf, fileContents, readAll, root, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
+import { append, batchOf, fileContents, readAll, recordsIn, root, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
 
 const folder = `${root}/t-0`;
 const time = 1_700_000_000_000;
@@ -74,6 +74,29 @@ describe("the files", () => {
     strictEqual((await readAll(again)).length, 400);
     deepStrictEqual(await again.findByTimestamp(0), { offset: 0, timestampMs: time, leaderEpoch: 0 });
     await rejects(again.read(401, { maxBytes: 1, endOffsetLimit: 500, minOneBatch: true }), OffsetOutOfLog);
+  });
+
+  test("an index longer than what is kept of it in memory still leads to every batch, also after a cut", async () => {
+    const { log } = await startLog({ indexIntervalBytes: 0 }, { tailCacheBytesMax: 0 });
+    for (let i = 0; i < 12_000; i++) {
+      log.appendAsLeader(batchOf([`${i}`], time + i), 0, 0);
+      if (i % 500 === 499) await log.written(i + 1);
+    }
+    const check = async (offsets: readonly number[]) => {
+      for (const offset of offsets) {
+        const { chunks } = await log.read(offset, { maxBytes: 1, endOffsetLimit: 1e9, minOneBatch: true });
+        deepStrictEqual(
+          recordsIn(chunks).map((record) => record.value),
+          [`${offset}`],
+        );
+        deepStrictEqual(await log.findByTimestamp(time + offset), { offset, timestampMs: time + offset, leaderEpoch: 0 });
+      }
+    };
+    await check([0, 1, 17, 4095, 4096, 7000, 10_500, 11_999]);
+    await log.truncateTo(6000);
+    await check([0, 3000, 5999]);
+    await append(log, ["6000"], 0, time + 6000);
+    await check([5999, 6000]);
   });
 
   test("segments roll by size, by the records' time, and when an index is full", async () => {
