@@ -278,6 +278,9 @@ describe("a follower's fetch", () => {
     const reading = replicas.readForReplica(followerFetch(0), 1e6, true);
     void assign({ leaderEpoch: 6 });
     strictEqual((await reading).answer.error, "FENCED_LEADER_EPOCH");
+    const readingOn = replicas.readForReplica(followerFetch(0, { leaderEpoch: 6 }), 1e6, true);
+    void assign({ leader: 2, leaderEpoch: 7 });
+    strictEqual((await readingOn).answer.error, "NOT_LEADER_OR_FOLLOWER");
   });
 });
 

@@ -1,0 +1,141 @@
+import { deepStrictEqual, strictEqual } from "node:assert";
+import { test } from "vitest";
+import { LogOffline } from "../../../broker/log/log-contract.ts";
+import { Deadlines } from "../../../broker/partition/deadlines.ts";
+import { type PartitionEnvironment, partitionDefaults } from "../../../broker/partition/environment.ts";
+import { Followership } from "../../../broker/partition/followership.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { seededRandom } from "../../../protocol/base/random.ts";
+import type { ReplicaFetchedPartition, ReplicaFetchPartition } from "../../../protocol/peer/messages.ts";
+import { MemoryLog, producedBatch, testSettings } from "../../support/memory-log.ts";
+import { ManualClock, settled } from "../network/manual-clock.ts";
+
+const topicId = "AAAAAAAAAAAAAAAAAAAAAQ";
+const record = { partition: 0, leader: 2, leaderEpoch: 4, isr: [2], replicas: [2, 1], stateVersion: 0, leaderRecovering: false };
+
+function setUp() {
+  const clock = new ManualClock();
+  const environment: PartitionEnvironment = {
+    config: { ...partitionDefaults, brokerId: 1 },
+    clock,
+    random: seededRandom(1),
+    logger: silentLogger,
+    cluster: { brokerEpoch: () => 1, peerAddress: () => null, ownEpoch: 1, sessionProvedUntilMs: 0 },
+    isrStore: { writeIsr: async () => ({ kind: "unknown" }) },
+    deadlines: new Deadlines(clock),
+    news: { committed: () => {}, written: () => {}, isrInForce: () => {}, leads: () => {} },
+  };
+  const log = new MemoryLog(testSettings);
+  const failures: string[] = [];
+  const followership = new Followership(
+    {
+      identity: { topic: "t", topicId, partition: 0, key: "t-0" },
+      log,
+      environment,
+      onDataDiverged: (reason) => failures.push(reason),
+      onLogOffline: () => failures.push("offline"),
+    },
+    record,
+    0,
+  );
+  const asked = (): ReplicaFetchPartition => {
+    const fetch = followership.nextFetch();
+    if (fetch === null) throw new Error("nothing to ask");
+    return fetch;
+  };
+  return { log, followership, asked, failures };
+}
+
+/** The leader's log, from which answers are made. */
+function leadersRecords(...counts: number[]): { records: Buffer; endOffset: number } {
+  const leader = new MemoryLog(testSettings);
+  const batches = counts.map((count) => {
+    const batch = producedBatch(count);
+    leader.appendAsLeader(batch, 4, 0);
+    return batch;
+  });
+  return { records: Buffer.concat(batches), endOffset: leader.endOffset };
+}
+
+function answer(fields: Partial<ReplicaFetchedPartition> = {}): ReplicaFetchedPartition {
+  return {
+    topicId,
+    partition: 0,
+    error: "NONE",
+    leaderEpoch: 4,
+    highWatermark: 0,
+    logStartOffset: 0,
+    diverging: null,
+    recordsBytes: 0,
+    ...fields,
+  };
+}
+
+test("what came is asked past only once it is written, for the fetch acknowledges it", async () => {
+  const { log, followership, asked } = setUp();
+  log.isHeld = true;
+  const applying = followership.applyFetched(asked(), answer({ highWatermark: 2 }), leadersRecords(2).records);
+  await settled();
+  strictEqual(followership.nextFetch(), null);
+  strictEqual(followership.highWatermark, 0);
+  log.release();
+  strictEqual(await applying, "applied");
+  strictEqual(asked().fetchOffset, 2);
+  strictEqual(asked().lastFetchedEpoch, 4);
+  strictEqual(followership.highWatermark, 2);
+});
+
+test("an answer to a question that was asked of an earlier end is dropped", async () => {
+  const { log, followership, asked } = setUp();
+  const first = asked();
+  const { records } = leadersRecords(2);
+  await followership.applyFetched(first, answer(), Buffer.from(records));
+  strictEqual(await followership.applyFetched(first, answer(), Buffer.from(records)), "applied");
+  strictEqual(await followership.applyFetched(first, answer({ diverging: { epoch: -1, endOffset: 0 } }), Buffer.alloc(0)), "applied");
+  strictEqual(log.endOffset, 2);
+});
+
+test("what does not continue the log, or is damaged, is not appended", async () => {
+  const { log, followership, asked } = setUp();
+  const ahead = leadersRecords(2, 3).records.subarray(producedBatch(2).length);
+  strictEqual(await followership.applyFetched(asked(), answer(), ahead), "back-off");
+  const damaged = leadersRecords(2).records;
+  damaged.writeUInt8(0, damaged.length - 1);
+  strictEqual(await followership.applyFetched(asked(), answer(), damaged), "back-off");
+  strictEqual(await followership.applyFetched(asked(), answer(), Buffer.from("too short")), "back-off");
+  strictEqual(log.endOffset, 0);
+});
+
+test("after its end nothing is asked and nothing applied", async () => {
+  const { log, followership, asked } = setUp();
+  const question = asked();
+  await followership.end();
+  strictEqual(followership.nextFetch(), null);
+  strictEqual(await followership.applyFetched(question, answer(), leadersRecords(2).records), "ended");
+  strictEqual(log.endOffset, 0);
+});
+
+test("ending waits until what is under way is done with the log", async () => {
+  const { log, followership, asked } = setUp();
+  log.isHeld = true;
+  const applying = followership.applyFetched(asked(), answer(), leadersRecords(2).records);
+  let ended = false;
+  void followership.end().then(() => {
+    ended = true;
+  });
+  await settled();
+  strictEqual(ended, false);
+  log.release();
+  strictEqual(await applying, "ended");
+  await settled();
+  strictEqual(ended, true);
+});
+
+test("a log that fails is reported, once and by name", async () => {
+  const { log, followership, asked, failures } = setUp();
+  log.isHeld = true;
+  const applying = followership.applyFetched(asked(), answer(), leadersRecords(2).records);
+  log.failWith(new LogOffline("disk full"));
+  strictEqual(await applying, "ended");
+  deepStrictEqual(failures, ["offline"]);
+});

@@ -1,0 +1,188 @@
+import { deepStrictEqual, strictEqual } from "node:assert";
+import { describe, test } from "vitest";
+import { ChangeWaiters } from "../../../broker/partition/change-waiters.ts";
+import type { ReplicaFetchService } from "../../../broker/partition/contract.ts";
+import { Deadlines } from "../../../broker/partition/deadlines.ts";
+import { replicaFetchHandler } from "../../../broker/replication/replica-fetch-handler.ts";
+import { highWatermarkDelayMs, replicationDefaults } from "../../../broker/replication/replication-config.ts";
+import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
+import type { ReplicaFetchedPartition, ReplicaFetchRequest } from "../../../protocol/peer/messages.ts";
+import { ManualClock, settled } from "../network/manual-clock.ts";
+
+const topicId = "AAAAAAAAAAAAAAAAAAAAAQ";
+
+interface Led {
+  /** Bytes that each batch has; all of them are new to the follower. */
+  batches: number[];
+  error: KafkaErrorCode;
+  highWatermark: number;
+  told: number;
+}
+
+/** A leader of partitions that hold what the test says. */
+function setUp(partitions: number) {
+  const clock = new ManualClock();
+  const waiters = new ChangeWaiters(new Deadlines(clock), 100);
+  const led: Led[] = Array.from({ length: partitions }, () => ({ batches: [], error: "NONE", highWatermark: 0, told: 0 }));
+  const reads: { partition: number; maxBytes: number; minOneBatch: boolean }[] = [];
+  const at = (partition: number): Led => led[partition] ?? { batches: [], error: "UNKNOWN_TOPIC_ID", highWatermark: -1, told: -1 };
+  const answer = (partition: number, recordsBytes = 0): ReplicaFetchedPartition => {
+    const { error, highWatermark } = at(partition);
+    return { topicId, partition, error, leaderEpoch: 1, highWatermark, logStartOffset: 0, diverging: null, recordsBytes };
+  };
+  const service: ReplicaFetchService = {
+    acknowledge: (_from, { partition }) => {
+      const { batches, error, highWatermark, told } = at(partition);
+      return { answer: answer(partition), isReadable: error === "NONE" && batches.length > 0, hasNewHighWatermark: highWatermark !== told };
+    },
+    readForReplica: async ({ partition }, maxBytes, minOneBatch) => {
+      reads.push({ partition, maxBytes, minOneBatch });
+      const taken: Buffer[] = [];
+      let bytes = 0;
+      for (const size of at(partition).batches) {
+        if (bytes + size > maxBytes && !(minOneBatch && bytes === 0)) break;
+        taken.push(Buffer.alloc(size, partition));
+        bytes += size;
+      }
+      return { answer: answer(partition, bytes), records: taken };
+    },
+    noteAnswered: (_from, told) => {
+      at(told.partition).told = told.highWatermark;
+    },
+    replicaChanged: (asked, deadlineMs, signal) =>
+      waiters.wait(
+        asked.map(({ partition }) => String(partition)),
+        deadlineMs,
+        signal,
+      ),
+  };
+  const handle = replicaFetchHandler({ service, clock, config: { ...replicationDefaults, fetchMaxBytes: 1000 } });
+  const fetch = (more: Partial<ReplicaFetchRequest> = {}) => {
+    const request: ReplicaFetchRequest = {
+      brokerId: 2,
+      brokerEpoch: 7,
+      maxWaitMs: 500,
+      minBytes: 1,
+      maxBytes: 2500,
+      partitions: led.map((_, partition) => ({
+        topicId,
+        partition,
+        leaderEpoch: 1,
+        fetchOffset: 0,
+        lastFetchedEpoch: -1,
+        logStartOffset: 0,
+      })),
+      ...more,
+    };
+    const pending = { atMs: -1, answered: handle(request, Buffer.alloc(0), "test") };
+    void pending.answered.then(() => {
+      pending.atMs = clock.monotonicMs();
+    });
+    return pending;
+  };
+  const change = (partition: number, changes: Partial<Led>) => {
+    Object.assign(at(partition), changes);
+    waiters.notify(String(partition));
+  };
+  return { clock, led, fetch, change, reads, waiters };
+}
+
+describe("an answer to a replica fetch", () => {
+  test("comes at once with records, leaving out the partitions without news", async () => {
+    const { fetch, led } = setUp(3);
+    led[1]?.batches.push(100, 200);
+    const { body, payload } = await fetch().answered;
+    deepStrictEqual(
+      body.partitions.map(({ partition, recordsBytes }) => [partition, recordsBytes]),
+      [[1, 300]],
+    );
+    strictEqual(Buffer.concat(payload ?? []).length, 300);
+  });
+
+  test("keeps to the bytes asked for, in the request's order; only the first batch may exceed them", async () => {
+    const { fetch, led } = setUp(4);
+    for (const one of led) one.batches.push(900, 900);
+    const { body } = await fetch().answered;
+    deepStrictEqual(
+      body.partitions.map(({ partition, recordsBytes }) => [partition, recordsBytes]),
+      [[0, 900], [1, 900]], // biome-ignore format: one line
+    );
+    if (led[0] !== undefined) led[0].batches = [5000];
+    const large = await fetch().answered;
+    deepStrictEqual(
+      large.body.partitions.map(({ recordsBytes }) => recordsBytes),
+      [5000],
+    );
+  });
+
+  test("waits for records, and brings them when they are written", async () => {
+    const { fetch, change, clock, waiters } = setUp(2);
+    const pending = fetch();
+    await clock.advance(120);
+    strictEqual(pending.atMs, -1);
+    change(1, { batches: [10] });
+    strictEqual((await pending.answered).body.partitions.length, 1);
+    strictEqual(clock.monotonicMs(), 120);
+    strictEqual(waiters.size, 0);
+  });
+
+  test("waits for as many bytes as asked for, and no longer than asked", async () => {
+    const { fetch, change, clock } = setUp(1);
+    const pending = fetch({ minBytes: 100 });
+    await settled();
+    change(0, { batches: [60] });
+    await clock.advance(200);
+    strictEqual(pending.atMs, -1);
+    change(0, { batches: [60, 60] });
+    await settled();
+    strictEqual(pending.atMs, 200);
+    const short = fetch({ minBytes: 1000 });
+    await clock.advance(505);
+    const { body } = await short.answered;
+    strictEqual(body.partitions[0]?.recordsBytes, 120);
+  });
+
+  test("comes at once with a refusal", async () => {
+    const { fetch, led, clock } = setUp(2);
+    if (led[0] !== undefined) led[0].error = "FENCED_LEADER_EPOCH";
+    const { body } = await fetch().answered;
+    deepStrictEqual(
+      body.partitions.map(({ error }) => error),
+      ["FENCED_LEADER_EPOCH"],
+    );
+    strictEqual(clock.monotonicMs(), 0);
+  });
+
+  test("that is only about a high watermark waits a little for records to travel with", async () => {
+    const { fetch, change, clock } = setUp(2);
+    const pending = fetch();
+    await settled();
+    await clock.advance(100);
+    change(0, { highWatermark: 7 });
+    await settled();
+    await clock.advance(highWatermarkDelayMs - 1);
+    strictEqual(pending.atMs, -1);
+    await clock.advance(10);
+    deepStrictEqual(
+      (await pending.answered).body.partitions.map(({ partition, highWatermark }) => [partition, highWatermark]),
+      [[0, 7]],
+    );
+    const next = fetch();
+    await clock.advance(300);
+    strictEqual(next.atMs, -1, "told once, it is no news");
+  });
+
+  test("at the end of the wait tells all partitions where they stand", async () => {
+    const { fetch, clock } = setUp(3);
+    const pending = fetch();
+    await clock.advance(505);
+    strictEqual((await pending.answered).body.partitions.length, 3);
+  });
+
+  test("does not wait longer than this broker allows", async () => {
+    const { fetch, clock } = setUp(1);
+    const pending = fetch({ maxWaitMs: 2 ** 31 - 1 });
+    await clock.advance(505);
+    strictEqual(pending.atMs >= 500, true);
+  });
+});
