@@ -214,6 +214,8 @@ export class ControllerTerm {
     watched(this.#store.deletionsPath, "deletions", () => this.#deleteMarked());
     watched(this.#store.configChangesPath, "configs", () => this.#configsChanged());
     await this.#notifications.begin();
+    // before the rest is read: what is half deleted must not be completed
+    await this.#deleteMarked();
     const earlier = await this.#loader.load();
     // before anyone is told: nobody may lead on under the epoch of an earlier life
     await this.#endEarlierLives(earlier);
@@ -223,7 +225,6 @@ export class ControllerTerm {
       partitionsWhere(this.#book.current, () => true),
       this.#repair,
     );
-    await this.#deleteMarked();
     this.#scheduleBalance();
   }
 

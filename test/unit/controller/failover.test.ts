@@ -220,7 +220,7 @@ describe("answers that are lost", () => {
 
 test("whatever dies, returns, blinks or loses its link, everything is led again in the end, and no epoch has two leaders", async () => {
   const action = fc.record({
-    kind: fc.constantFrom("kill", "start", "blink", "lose", "break", "wait", "create"),
+    kind: fc.constantFrom("kill", "start", "blink", "lose", "break", "cut", "heal", "isolate", "wait", "create", "delete"),
     id: fc.integer({ min: 1, max: 4 }),
     steps: fc.integer({ min: 0, max: 60 }),
     slow: fc.boolean(),
@@ -237,13 +237,21 @@ test("whatever dies, returns, blinks or loses its link, everything is led again 
         if (kind === "blink" && node.isAlive) node.coordinator.expireSession();
         if (kind === "lose" && node.isAlive) node.coordinator.loseNextAnswer({ done: slow });
         if (kind === "break" && node.isAlive) node.coordinator.breakConnection();
+        if (kind === "cut" && node.isAlive) node.coordinator.cut();
+        if (kind === "heal" && node.isAlive) node.coordinator.heal();
+        if (kind === "isolate") world.isLost = (from, to) => slow && (from === id || to === id);
+        if (kind === "delete" && node.isAlive) void node.controller.deleteTopics([{ name: `t${topics - 1}`, id: null }], options);
         if (kind === "create" && node.isAlive) void node.controller.createTopics([creation(`t${topics++}`, 5, 1)], options);
         for (let step = 0; step < steps; step++) await world.step();
       }
-      for (const id of [1, 2, 3, 4]) if (!world.node(id).isAlive) world.startNode(id);
+      world.isLost = () => false;
+      for (const id of [1, 2, 3, 4]) {
+        if (world.node(id).isAlive) world.node(id).coordinator.heal();
+        else world.startNode(id);
+      }
       const names = () => (world.ensemble.tree.children("/brokers/topics")?.names ?? []).filter((name) => name !== "");
       await world.until("everything is led", () => {
-        return world.controllerId !== null && names().includes("t0") && names().every((name) => isSettled(world, name));
+        return world.controllerId !== null && world.aliveIds.length === 4 && names().every((name) => isSettled(world, name));
       });
     }),
     { numRuns: 30 },
