@@ -52,6 +52,8 @@ export interface MemorySessionOptions {
   /** Empty, or an absolute path. */
   readonly chroot?: string;
   readonly requestsMax?: number;
+  /** The client's own, which may be stopped while the ensemble goes on. Default: the ensemble's. */
+  readonly clock?: Clock;
 }
 
 /** A session on a `MemoryEnsemble`, with hooks for faults. */
@@ -60,16 +62,16 @@ export class MemoryCoordinator extends SessionCoordinator {
   readonly #network: ClientNetwork;
   readonly #parts: { connection: MemoryConnection | null; wire: MemoryWire | null };
 
-  constructor(clock: Clock, server: MemoryServer, latencyMs: () => number, options: MemorySessionOptions) {
+  constructor(serverClock: Clock, server: MemoryServer, latencyMs: () => number, options: MemorySessionOptions) {
     const network: ClientNetwork = { isCut: false, nextWrite: "answered" };
     const parts: { connection: MemoryConnection | null; wire: MemoryWire | null } = { connection: null, wire: null };
     const onConnection = (connection: MemoryConnection) => {
       parts.connection = connection;
     };
-    const { sessionTimeoutMs, log, chroot = "", requestsMax } = options;
+    const { sessionTimeoutMs, log, chroot = "", requestsMax, clock = serverClock } = options;
     super({
       newWire: (handlers) => {
-        parts.wire = new MemoryWire({ clock, server, network, latencyMs, sessionTimeoutMs, onConnection }, handlers);
+        parts.wire = new MemoryWire({ clock, serverClock, server, network, latencyMs, sessionTimeoutMs, onConnection }, handlers);
         return parts.wire;
       },
       chroot,

@@ -6,18 +6,28 @@ export interface NetworkPath {
   isCut: boolean;
 }
 
+type Direction = "to-server" | "to-client";
+
+/** Of the receiver each: a client that is stopped hears nothing, while what it sent before goes on. */
+export type Clocks = Readonly<Record<Direction, Clock>>;
+
+interface Held {
+  readonly direction: Direction;
+  readonly deliver: () => void;
+}
+
 /** One TCP-like connection: two ordered streams of messages with latency; closed for good by either end. */
 export class MemoryConnection {
-  readonly #clock: Clock;
+  readonly #clocks: Clocks;
   readonly #path: NetworkPath;
   readonly #latencyMs: () => number;
   /** Delivery times rise within a direction, so messages keep their order. */
   readonly #lastDueMs = { "to-server": 0, "to-client": 0 };
-  #held: (() => void)[] = [];
+  #held: Held[] = [];
   #isOpen = true;
 
-  constructor(clock: Clock, path: NetworkPath, latencyMs: () => number) {
-    this.#clock = clock;
+  constructor(clocks: Clocks, path: NetworkPath, latencyMs: () => number) {
+    this.#clocks = clocks;
     this.#path = path;
     this.#latencyMs = latencyMs;
   }
@@ -26,13 +36,14 @@ export class MemoryConnection {
     return this.#isOpen;
   }
 
-  carry(direction: "to-server" | "to-client", deliver: () => void): void {
-    const nowMs = this.#clock.monotonicMs();
+  carry(direction: Direction, deliver: () => void): void {
+    const clock = this.#clocks[direction];
+    const nowMs = clock.monotonicMs();
     const dueMs = Math.max(nowMs + this.#latencyMs(), this.#lastDueMs[direction]);
     this.#lastDueMs[direction] = dueMs;
-    this.#clock.schedule(dueMs - nowMs, () => {
+    clock.schedule(dueMs - nowMs, () => {
       if (!this.#isOpen) return;
-      if (this.#path.isCut || this.#held.length > 0) this.#held.push(deliver);
+      if (this.#path.isCut || this.#held.length > 0) this.#held.push({ direction, deliver });
       else deliver();
     });
   }
@@ -41,7 +52,7 @@ export class MemoryConnection {
   releaseHeld(): void {
     const held = this.#held;
     this.#held = [];
-    for (const deliver of held) if (this.#isOpen) deliver();
+    for (const { direction, deliver } of held) this.#clocks[direction].schedule(0, () => this.#isOpen && deliver());
   }
 
   /** What is under way in either direction is dropped. */

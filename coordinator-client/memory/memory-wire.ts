@@ -10,7 +10,9 @@ export interface ClientNetwork extends NetworkPath {
 }
 
 export interface MemoryWireParts {
+  /** The client's. */
   readonly clock: Clock;
+  readonly serverClock: Clock;
   readonly server: MemoryServer;
   readonly network: ClientNetwork;
   readonly latencyMs: () => number;
@@ -91,10 +93,10 @@ export class MemoryWire implements SessionWire {
 
   #connect(): void {
     if (this.#isDead) return;
-    const { clock, server, network, latencyMs, sessionTimeoutMs } = this.#parts;
+    const { clock, serverClock, server, network, latencyMs, sessionTimeoutMs } = this.#parts;
     this.#retryLater(sessionTimeoutMs); // nothing may ever come back
     if (!server.isServing) return this.#retryLater();
-    const connection = new MemoryConnection(clock, network, latencyMs);
+    const connection = new MemoryConnection({ "to-server": serverClock, "to-client": clock }, network, latencyMs);
     this.#connection = connection;
     this.#parts.onConnection(connection);
     const sentMs = clock.monotonicMs();

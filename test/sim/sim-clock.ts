@@ -1,10 +1,11 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
 
 interface PendingTimer {
-  readonly atMs: number;
+  atMs: number;
   readonly order: number;
   readonly owner: string;
-  readonly fire: () => void;
+  /** Null: cancelled. */
+  callback: (() => void) | null;
 }
 
 /** Where the simulated wall clock starts: 2026-01-01T00:00:00Z. */
@@ -35,16 +36,11 @@ export class SimClock {
   }
 
   schedule(owner: string, delayMs: number, callback: () => void): Timer {
-    let live = true;
-    const fire = () => {
-      if (!live) return;
-      live = false;
-      callback();
-    };
-    this.#push({ atMs: this.#nowMs + Math.max(0, delayMs), order: this.#created++, owner, fire });
+    const timer: PendingTimer = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#created++, owner, callback };
+    if (!this.#ended.has(owner)) this.#push(timer);
     return {
       cancel: () => {
-        live = false;
+        timer.callback = null;
       },
     };
   }
@@ -57,7 +53,10 @@ export class SimClock {
   resume(owner: string): void {
     const held = this.#paused.get(owner) ?? [];
     this.#paused.delete(owner);
-    for (const timer of held) this.#push({ ...timer, atMs: this.#nowMs });
+    for (const timer of held) {
+      timer.atMs = this.#nowMs;
+      this.#push(timer);
+    }
   }
 
   /** Drops all that this owner has scheduled or ever will: the process is gone. */
@@ -72,14 +71,16 @@ export class SimClock {
     for (;;) {
       const next = this.#pop();
       if (next === undefined) return false;
+      if (next.callback === null || this.#ended.has(next.owner)) continue;
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
-      if (this.#ended.has(next.owner)) continue;
       const held = this.#paused.get(next.owner);
       if (held !== undefined) {
         held.push(next);
         continue;
       }
-      next.fire();
+      const { callback } = next;
+      next.callback = null;
+      callback();
       return true;
     }
   }

@@ -1,0 +1,162 @@
+import type { TreeObserver } from "./observer.ts";
+import { dataDirectory, type SimBroker } from "./sim-broker.ts";
+import { readHighWatermarks, readStoredLog, type StoredLog } from "./stored-log.ts";
+import type { PlacedRecord, Send } from "./workload.ts";
+
+export interface CheckerParts {
+  readonly topic: string;
+  readonly partitions: number;
+  readonly brokers: readonly SimBroker[];
+  readonly observer: TreeObserver;
+  /** This broker lost unsynced bytes while it was in sync, and has not left the in-sync set since. */
+  readonly mayLackRecords: (broker: number, partition: number) => boolean;
+  readonly onViolation: (claim: string) => void;
+}
+
+/**
+ * A second opinion on what the cluster stores, from the files and what clients were told, sharing no code with the broker: I1, I4, I5, I6.
+ * Committed is what was acknowledged with acks=all, what a consumer was given, and what lies below a high watermark on a disk.
+ */
+export class Checker {
+  readonly #parts: CheckerParts;
+  /** By partition, then offset. */
+  readonly #committed: Map<number, string>[];
+  readonly #consumedEnd: number[];
+  /** Which batch was written at an offset in an epoch: there can be only one. */
+  readonly #batches = new Map<string, number>();
+
+  constructor(parts: CheckerParts) {
+    this.#parts = parts;
+    this.#committed = Array.from({ length: parts.partitions }, () => new Map());
+    this.#consumedEnd = Array.from({ length: parts.partitions }, () => 0);
+  }
+
+  acknowledged(record: PlacedRecord): void {
+    this.#commit(record, "I1 acknowledged");
+  }
+
+  consumed(record: PlacedRecord): void {
+    const { partition, offset } = record;
+    const due = this.#consumedEnd[partition];
+    if (offset !== due) this.#parts.onViolation(`I6 the consumer got offset ${offset} of partition ${partition} where ${due} was due`);
+    this.#consumedEnd[partition] = offset + 1;
+    this.#commit(record, "I6 consumed");
+  }
+
+  consumedEnd(partition: number): number {
+    return this.#consumedEnd[partition] ?? 0;
+  }
+
+  committedCount(): number {
+    return this.#committed.reduce((sum, offsets) => sum + offsets.size, 0);
+  }
+
+  /** While the cluster runs, whatever is broken: every live in-sync replica has every committed record. */
+  look(): void {
+    const { brokers, partitions, observer, mayLackRecords } = this.#parts;
+    for (const broker of brokers) {
+      if (!broker.isReady) continue;
+      for (let partition = 0; partition < partitions; partition++) {
+        const log = this.#read(broker, partition);
+        if (log === null || mayLackRecords(broker.id, partition)) continue;
+        this.#checkBatches(broker, partition, log);
+        this.#takeHighWatermark(broker, partition, log);
+        if (observer.state(partition)?.isr.includes(broker.id)) this.#checkCommitted(broker, partition, log);
+      }
+    }
+  }
+
+  /** Whether every broker stores the same bytes by now. */
+  areAlike(): boolean {
+    const { brokers, partitions } = this.#parts;
+    for (let partition = 0; partition < partitions; partition++) {
+      const [first, ...others] = brokers.map((broker) => this.#read(broker, partition)?.bytes);
+      if (first === undefined || !others.every((bytes) => bytes?.equals(first))) return false;
+    }
+    return true;
+  }
+
+  /** After convergence: the same bytes everywhere, every acknowledged record at its offset, everything consumed, in the order of sending. */
+  finish(sends: readonly Send[]): void {
+    const { brokers, partitions, onViolation } = this.#parts;
+    this.look();
+    for (let partition = 0; partition < partitions; partition++) {
+      const logs = brokers.map((broker) => this.#read(broker, partition));
+      const [first] = logs;
+      for (const [index, log] of logs.entries()) {
+        const host = brokers[index]?.host;
+        if (log == null || log.damage !== null) onViolation(`I5 ${host} partition ${partition}: ${log?.damage ?? "no log"}`);
+        else if (!log.bytes.equals(first!.bytes))
+          onViolation(`I4 ${host} and b1 differ in partition ${partition}: ${difference(first!, log)}`);
+      }
+      if (first == null) continue;
+      const end = first.startOffset + first.records.length;
+      if (this.#consumedEnd[partition] !== end)
+        onViolation(`I6 partition ${partition} ends at ${end}, consumed up to ${this.#consumedEnd[partition]}`);
+      this.#checkOrder(sends, partition);
+    }
+  }
+
+  #checkOrder(sends: readonly Send[], partition: number): void {
+    let last = -1;
+    for (const { offset, state, partition: of, value } of sends) {
+      if (of !== partition || state !== "acknowledged") continue;
+      if (offset <= last)
+        this.#parts.onViolation(`partition ${partition}: ${name(value)} was sent after offset ${last} and is at ${offset}`);
+      last = offset;
+    }
+  }
+
+  #read(broker: SimBroker, partition: number): StoredLog | null {
+    return readStoredLog(broker.disk, `${dataDirectory}/${this.#parts.topic}-${partition}`);
+  }
+
+  #commit({ partition, offset, value }: PlacedRecord, claim: string): void {
+    const known = this.#committed[partition]?.get(offset);
+    if (known === undefined) this.#committed[partition]?.set(offset, value);
+    else if (known !== value)
+      this.#parts.onViolation(`${claim}: partition ${partition} offset ${offset} is ${name(value)}, and was committed as ${name(known)}`);
+  }
+
+  #checkBatches(broker: SimBroker, partition: number, log: StoredLog): void {
+    for (const { baseOffset, epoch, checksum } of log.batches) {
+      const key = `${partition}@${baseOffset} epoch ${epoch}`;
+      const known = this.#batches.get(key);
+      if (known === undefined) this.#batches.set(key, checksum);
+      else if (known !== checksum) this.#parts.onViolation(`I2 two batches at ${key}, one of them on ${broker.host}`);
+    }
+  }
+
+  #takeHighWatermark(broker: SimBroker, partition: number, log: StoredLog): void {
+    const highWatermark = readHighWatermarks(broker.disk, dataDirectory).get(`${this.#parts.topic}-${partition}`) ?? 0;
+    for (const { offset, value } of log.records) {
+      if (offset >= highWatermark) break;
+      this.#commit({ partition, offset, value }, `I4 below the high watermark ${highWatermark} of ${broker.host}`);
+    }
+  }
+
+  #checkCommitted(broker: SimBroker, partition: number, log: StoredLog): void {
+    for (const [offset, value] of this.#committed[partition] ?? []) {
+      const stored = log.records[offset - log.startOffset];
+      if (stored?.value === value) continue;
+      const has =
+        stored === undefined
+          ? `its log ends at ${log.startOffset + log.records.length}${log.damage ? ` (${log.damage})` : ""}`
+          : `it has ${name(stored.value)}`;
+      return this.#parts.onViolation(
+        `I1 ${broker.host} is in sync and lacks offset ${offset} of partition ${partition}, ${name(value)}: ${has}`,
+      );
+    }
+  }
+}
+
+function name(value: string): string {
+  return value.slice(0, value.indexOf(":"));
+}
+
+function difference(a: StoredLog, b: StoredLog): string {
+  const at = a.batches.findIndex(
+    (batch, index) => batch.checksum !== b.batches[index]?.checksum || batch.epoch !== b.batches[index]?.epoch,
+  );
+  return `${a.batches.length} and ${b.batches.length} batches, ${at < 0 ? "the second is longer" : `other ones from offset ${a.batches[at]?.baseOffset} on`}`;
+}

@@ -1,0 +1,239 @@
+import { randomInt } from "../../protocol/base/random.ts";
+import type { SimBroker } from "./sim-broker.ts";
+import { partitions, type World } from "./world.ts";
+
+/** What can go wrong, with how often it is chosen. */
+const kinds = {
+  kill: 5,
+  power: 6,
+  pause: 4,
+  cutLink: 5,
+  cutCoordinator: 3,
+  coordinatorFault: 5,
+  stopCoordinator: 1,
+  slowNetwork: 2,
+  stopCleanly: 3,
+  killAll: 1,
+} as const;
+
+type FaultKind = keyof typeof kinds;
+
+const clients = ["producer", "hasty", "consumer"];
+
+/** By seed: one fault after the other, each of which ends by itself, until `heal`. */
+export class Faults {
+  readonly #world: World;
+  readonly #counts: Partial<Record<FaultKind, number>> = {};
+  #isOver = false;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  start(gapMaxMs: number): void {
+    const { clock, random } = this.#world;
+    const next = () => {
+      if (this.#isOver) return;
+      const kind = this.#choose();
+      if (this.#inject(kind)) this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
+      clock.schedule("faults", random.next() * gapMaxMs, next);
+    };
+    clock.schedule("faults", random.next() * gapMaxMs, next);
+  }
+
+  get counts(): Readonly<Partial<Record<FaultKind, number>>> {
+    return this.#counts;
+  }
+
+  /** Ends all faults: every broker runs, every link carries. */
+  heal(): void {
+    this.#isOver = true;
+    const { network, ensemble, brokers, trace } = this.#world;
+    trace.line("healed");
+    network.healAll();
+    network.setDelays({ delayMinMs: 0.1, delayMaxMs: 2 });
+    ensemble.start();
+    for (const broker of brokers) {
+      broker.healCoordinator();
+      broker.resume();
+      broker.supervise();
+    }
+  }
+
+  #choose(): FaultKind {
+    const all = Object.entries(kinds) as [FaultKind, number][];
+    let left = randomInt(
+      this.#world.random,
+      all.reduce((sum, [, weight]) => sum + weight, 0),
+    );
+    for (const [kind, weight] of all) {
+      left -= weight;
+      if (left < 0) return kind;
+    }
+    return "kill";
+  }
+
+  #inject(kind: FaultKind): boolean {
+    switch (kind) {
+      case "kill":
+        return this.#crash(this.#victim(), "kill");
+      case "power":
+        return this.#crash(this.#victim(), this.#flip() ? "power" : "power-silent");
+      case "pause":
+        return this.#pause(this.#victim());
+      case "cutLink":
+        return this.#cutLink();
+      case "cutCoordinator":
+        return this.#cutCoordinator(this.#victim());
+      case "coordinatorFault":
+        return this.#coordinatorFault(this.#victim());
+      case "stopCoordinator":
+        return this.#stopCoordinator();
+      case "slowNetwork":
+        return this.#slowNetwork();
+      case "stopCleanly":
+        return this.#stopCleanly(this.#victim());
+      case "killAll":
+        return this.#killAll();
+    }
+  }
+
+  #crash(broker: SimBroker, kind: "kill" | "power" | "power-silent"): boolean {
+    if (!broker.isUp || !this.#world.mayTakeAway(broker, kind !== "kill")) return false;
+    if (kind === "kill") broker.crash(kind);
+    else this.#world.losePower(broker, kind);
+    this.#later(this.#downMs(), () => broker.start());
+    return true;
+  }
+
+  #pause(broker: SimBroker): boolean {
+    if (!broker.isUp || broker.isPaused || !this.#world.mayTakeAway(broker, false)) return false;
+    broker.pause();
+    this.#later(this.#durationMs(), () => broker.resume());
+    return true;
+  }
+
+  #cutLink(): boolean {
+    const { network, random, trace } = this.#world;
+    const hosts = ["b1", "b2", "b3"];
+    const a = hosts.splice(randomInt(random, 3), 1)[0] as string;
+    const others = this.#flip() ? hosts : [...hosts, ...clients];
+    const b = others[randomInt(random, others.length)] as string;
+    const oneWay = this.#flip();
+    trace.line(`cut ${a} ${oneWay ? ">" : "|"} ${b}`);
+    if (oneWay) network.cutOneWay(a, b);
+    else network.cut(a, b);
+    this.#later(this.#durationMs(), () => {
+      trace.line(`mend ${a} | ${b}`);
+      network.heal(a, b);
+    });
+    return true;
+  }
+
+  #cutCoordinator(broker: SimBroker): boolean {
+    const { trace } = this.#world;
+    if (broker.isCoordinatorCut || !this.#world.mayTakeAway(broker, false)) return false;
+    trace.line(`cut ${broker.host} | coordinator`);
+    broker.cutCoordinator();
+    this.#later(this.#durationMs(), () => {
+      trace.line(`mend ${broker.host} | coordinator`);
+      broker.healCoordinator();
+    });
+    return true;
+  }
+
+  #coordinatorFault(broker: SimBroker): boolean {
+    const { random, trace } = this.#world;
+    const { coordinator } = broker;
+    if (coordinator === null) return false;
+    const which = randomInt(random, 5);
+    if (which === 4) {
+      if (!this.#world.mayTakeAway(broker, false)) return false;
+      trace.line(`${broker.host} loses its session`);
+      coordinator.expireSession();
+    } else if (which === 3) {
+      trace.line(`${broker.host} loses its connection to the coordinator`);
+      coordinator.breakConnection();
+    } else {
+      const done = which > 0;
+      trace.line(`${broker.host} gets no answer to its next write (${done ? "done" : "not done"})`);
+      coordinator.loseNextAnswer({ done });
+    }
+    return true;
+  }
+
+  /** Sessions stand still meanwhile: nobody loses one by it. */
+  #stopCoordinator(): boolean {
+    const { ensemble, trace } = this.#world;
+    trace.line("the coordinator stops");
+    ensemble.stop();
+    this.#later(this.#durationMs() / 2, () => {
+      trace.line("the coordinator starts");
+      ensemble.start();
+    });
+    return true;
+  }
+
+  #slowNetwork(): boolean {
+    const { network, random, trace } = this.#world;
+    const delayMaxMs = 5 + random.next() * 300;
+    trace.line(`the network takes up to ${delayMaxMs.toFixed(0)} ms`);
+    network.setDelays({ delayMinMs: 0.1, delayMaxMs });
+    this.#later(this.#durationMs() / 2, () => network.setDelays({ delayMinMs: 0.1, delayMaxMs: 2 }));
+    return true;
+  }
+
+  #stopCleanly(broker: SimBroker): boolean {
+    if (!broker.isReady || broker.isPaused || !this.#world.mayTakeAway(broker, false)) return false;
+    broker.stop(8000);
+    this.#later(8000 + this.#downMs(), () => broker.start());
+    const again = () => {
+      if (!broker.isUp) broker.start();
+    };
+    this.#later(this.#durationMs(), again);
+    return true;
+  }
+
+  /** All processes at once; what was written stays, so nothing may be lost. */
+  #killAll(): boolean {
+    const { brokers } = this.#world;
+    for (let partition = 0; partition < partitions; partition++)
+      for (const { id } of brokers) if (this.#world.mayLackRecords(id, partition)) return false;
+    for (const broker of brokers) {
+      broker.crash("kill");
+      this.#later(this.#downMs(), () => broker.start());
+    }
+    return true;
+  }
+
+  /** Any broker; the controller and the leaders more often. */
+  #victim(): SimBroker {
+    const { brokers, observer, random } = this.#world;
+    const roles = [observer.controllerId, observer.state(0)?.leader, observer.state(1)?.leader];
+    const pick = randomInt(random, 6);
+    const named = brokers.find(({ id }) => id === roles[pick]);
+    return named ?? (brokers[randomInt(random, brokers.length)] as SimBroker);
+  }
+
+  #flip(): boolean {
+    return this.#world.random.next() < 0.5;
+  }
+
+  /** How long a fault lasts: mostly short, sometimes longer than a session. */
+  #durationMs(): number {
+    const { random } = this.#world;
+    return 50 + random.next() ** 2 * 6000;
+  }
+
+  /** How long a crashed broker stays away: half of them are back before anyone noticed. */
+  #downMs(): number {
+    const { random } = this.#world;
+    return this.#flip() ? 5 + random.next() * 200 : this.#durationMs();
+  }
+
+  #later(delayMs: number, action: () => void): void {
+    this.#world.clock.schedule("faults", delayMs, () => {
+      if (!this.#isOver) action();
+    });
+  }
+}

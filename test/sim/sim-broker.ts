@@ -1,0 +1,216 @@
+import { Broker } from "../../broker/broker.ts";
+import { readConfig } from "../../broker/runtime/config/read-config.ts";
+import type { MemoryCoordinator, MemoryEnsemble } from "../../coordinator-client/memory-coordinator.ts";
+import { type Random, seededRandom } from "../../protocol/base/random.ts";
+import { MemoryDisk } from "../support/memory-files.ts";
+import type { SimClock } from "./sim-clock.ts";
+import type { SimNetwork } from "./sim-network.ts";
+import type { Trace } from "./trace.ts";
+
+export const dataDirectory = "/data";
+
+export interface SimBrokerParts {
+  readonly clock: SimClock;
+  readonly network: SimNetwork;
+  readonly ensemble: MemoryEnsemble;
+  readonly random: Random;
+  readonly trace: Trace;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly diskLatencyMs: { readonly min: number; readonly max: number };
+  readonly sessionTimeoutMs: number;
+  /** The broker found a bug in itself. */
+  readonly onFatal: (error: Error) => void;
+}
+
+/** `kill`: the process ends, its links are reset, the system keeps what was written. `power`: what was not synced may be lost; `power-silent`: and nobody is told. */
+export type CrashKind = "kill" | "power" | "power-silent";
+
+/** After a failed start or the loss of its id, as a supervisor would. */
+const restartPauseMs = 1000;
+
+/** One machine with one broker on it: the shipped code, on a simulated disk that survives its processes. */
+export class SimBroker {
+  readonly id: number;
+  readonly host: string;
+  readonly disk: MemoryDisk;
+  readonly #parts: SimBrokerParts;
+  #life = 0;
+  #broker: Broker | null = null;
+  #coordinator: MemoryCoordinator | null = null;
+  #isCoordinatorCut = false;
+  #isSupervised = false;
+  isPaused = false;
+  /** Serves clients. */
+  isReady = false;
+
+  constructor(id: number, parts: SimBrokerParts) {
+    this.id = id;
+    this.host = `b${id}`;
+    this.#parts = parts;
+    const { clock, trace } = parts;
+    // an operation belongs to the process that asked for it
+    const diskClock = {
+      nowMs: () => clock.forOwner(this.owner).nowMs(),
+      monotonicMs: () => clock.nowMs,
+      schedule: (delayMs: number, callback: () => void) => clock.schedule(this.owner, delayMs, callback),
+    };
+    this.disk = new MemoryDisk({ clock: diskClock, random: seededRandom(seedFrom(parts.random)), latencyMs: parts.diskLatencyMs });
+    this.disk.fault = ({ kind, path }) => {
+      trace.line(`${this.owner} disk ${kind} ${path}`, true);
+      return null;
+    };
+  }
+
+  /** Its process: `b1#3` is the third on machine b1. */
+  get owner(): string {
+    return `${this.host}#${this.#life}`;
+  }
+
+  get isUp(): boolean {
+    return this.#broker !== null;
+  }
+
+  get isCoordinatorCut(): boolean {
+    return this.#isCoordinatorCut;
+  }
+
+  /** Null: the process is down, or not there yet. */
+  get coordinator(): MemoryCoordinator | null {
+    return this.#coordinator;
+  }
+
+  start(): void {
+    if (this.isUp) return;
+    const { clock, network, random, trace } = this.#parts;
+    this.#life++;
+    const { owner } = this;
+    trace.line(`${owner} starts`);
+    network.hostIsBack(this.host);
+    const { config, texts } = this.#config();
+    const broker = new Broker({
+      config,
+      configTexts: texts,
+      clock: clock.forOwner(owner),
+      random: seededRandom(seedFrom(random)),
+      transport: network.transportFor(owner),
+      files: this.disk.attach(),
+      openCoordinator: () => this.#openCoordinator(owner),
+      log: trace.logger(owner),
+      onFatal: this.#parts.onFatal,
+      onFailed: (error) => this.#failed(broker, error),
+    });
+    this.#broker = broker;
+    broker.start().then(
+      () => {
+        if (this.#broker !== broker) return;
+        this.isReady = true;
+        trace.line(`${owner} is ready`);
+      },
+      (error: Error) => this.#failed(broker, error),
+    );
+  }
+
+  /** From now on it runs: at once if it is down, and again whenever it has ended. */
+  supervise(): void {
+    this.#isSupervised = true;
+    this.start();
+  }
+
+  crash(kind: CrashKind): void {
+    if (!this.isUp) return;
+    this.#parts.trace.line(`${this.owner} crashes: ${kind}`);
+    this.#end(kind);
+  }
+
+  /** SIGTERM: a controlled shutdown; killed when that takes longer than `graceMs`. */
+  stop(graceMs: number): void {
+    const broker = this.#broker;
+    if (broker === null) return;
+    const { clock, trace } = this.#parts;
+    trace.line(`${this.owner} is told to stop`);
+    const ended = (how: string) => {
+      if (this.#broker !== broker) return;
+      trace.line(`${this.owner} ${how}`);
+      this.#end("kill");
+    };
+    clock.schedule(this.host, graceMs, () => ended("did not stop in time"));
+    broker.stop().then(
+      () => ended("has stopped"),
+      (error: Error) => ended(`failed to stop: ${error.message}`),
+    );
+  }
+
+  pause(): void {
+    if (!this.isUp || this.isPaused) return;
+    this.#parts.trace.line(`${this.owner} is paused`);
+    this.isPaused = true;
+    this.#parts.clock.pause(this.owner);
+  }
+
+  resume(): void {
+    if (!this.isPaused) return;
+    this.#parts.trace.line(`${this.owner} goes on`);
+    this.isPaused = false;
+    this.#parts.clock.resume(this.owner);
+  }
+
+  cutCoordinator(): void {
+    this.#isCoordinatorCut = true;
+    this.#coordinator?.cut();
+  }
+
+  healCoordinator(): void {
+    this.#isCoordinatorCut = false;
+    this.#coordinator?.heal();
+  }
+
+  #failed(broker: Broker, error: Error): void {
+    if (this.#broker !== broker) return;
+    this.#parts.trace.line(`${this.owner} fails: ${error.name}: ${error.message}`);
+    this.#end("kill");
+    this.#parts.clock.schedule(this.host, restartPauseMs, () => this.start());
+  }
+
+  #end(kind: CrashKind): void {
+    const { clock, network } = this.#parts;
+    this.#broker = null;
+    this.#coordinator = null;
+    this.isReady = false;
+    this.isPaused = false;
+    clock.end(this.owner);
+    if (kind === "power-silent") network.endSilently(this.owner);
+    else network.end(this.owner);
+    if (kind === "kill") this.disk.loseProcess();
+    else this.disk.crash();
+    if (this.#isSupervised) clock.schedule(this.host, restartPauseMs, () => this.start());
+  }
+
+  #openCoordinator(owner: string): MemoryCoordinator {
+    const { ensemble, clock, trace, sessionTimeoutMs } = this.#parts;
+    this.#coordinator = ensemble.open({
+      sessionTimeoutMs,
+      log: trace.logger(owner, { part: "coordinator" }),
+      clock: clock.forOwner(owner),
+    });
+    if (this.#isCoordinatorCut) this.#coordinator.cut();
+    return this.#coordinator;
+  }
+
+  #config() {
+    const { settings, sessionTimeoutMs } = this.#parts;
+    const all = {
+      "broker.id": String(this.id),
+      "log.dirs": dataDirectory,
+      "zookeeper.connect": "zk:2181",
+      "zookeeper.session.timeout.ms": String(sessionTimeoutMs),
+      listeners: `PLAINTEXT://${this.host}:9092,PEER://${this.host}:9093`,
+      ...settings,
+    };
+    const overrides = Object.entries(all).map(([name, value]) => `${name}=${value}`);
+    return readConfig({ fileText: null, environment: {}, overrides, hostname: this.host });
+  }
+}
+
+export function seedFrom(random: Random): number {
+  return Math.floor(random.next() * 2 ** 32);
+}

@@ -1,0 +1,149 @@
+import type { Link, LinkHandlers } from "../../protocol/base/transport.ts";
+
+/** What a link needs of the network it is part of. */
+export interface LinkWorld {
+  isCut(from: string, to: string): boolean;
+  /** The machine of this process is off. */
+  isDown(owner: string): boolean;
+  delayMs(): number;
+  cutPoint(length: number): number;
+  schedule(owner: string, delayMs: number, callback: () => void): void;
+  delivered(link: SimLink, bytes: Buffer): void;
+  forget(link: SimLink): void;
+}
+
+const highWaterMarkBytes = 256 * 1024;
+
+/** One end of a link: writes travel to the other end; `null` in the queue is the end of the stream. */
+export class SimLink implements Link {
+  readonly owner: string;
+  readonly peerOwner: string;
+  readonly remote: string;
+  readonly #network: LinkWorld;
+  #peer: SimLink | null = null;
+  #handlers: LinkHandlers | null = null;
+  #outbound: (Buffer | null)[] = [];
+  #travelling = false;
+  #paused = false;
+  #arrived: (Buffer | null)[] = [];
+  #closed = false;
+  #ended = false;
+  queuedBytes = 0;
+
+  constructor(network: LinkWorld, owner: string, peerOwner: string, remote: string) {
+    this.#network = network;
+    this.owner = owner;
+    this.peerOwner = peerOwner;
+    this.remote = remote;
+  }
+
+  join(peer: SimLink): void {
+    this.#peer = peer;
+  }
+
+  handledBy(handlers: LinkHandlers): void {
+    this.#handlers = handlers;
+    if (this.#closed) this.#network.schedule(this.owner, 0, () => handlers.onClose(new Error("connection reset")));
+    else if (this.#arrived.length > 0) this.#network.schedule(this.owner, 0, () => this.#deliver());
+  }
+
+  write(chunks: readonly Uint8Array[]): boolean {
+    if (this.#closed || this.#ended) return true;
+    // the bytes are copied: whoever changes them after writing would be caught by a real socket only sometimes
+    const bytes = Buffer.concat(chunks);
+    if (bytes.length === 0) return true;
+    this.#outbound.push(bytes);
+    this.queuedBytes += bytes.length;
+    this.pump();
+    return this.queuedBytes < highWaterMarkBytes;
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#network.schedule(this.owner, 0, () => this.#deliver());
+  }
+
+  end(): void {
+    if (this.#closed || this.#ended) return;
+    this.#ended = true;
+    this.#outbound.push(null);
+    this.pump();
+  }
+
+  destroy(reason?: Error): void {
+    if (this.#closed) return;
+    this.#close(reason);
+    const peer = this.#peer;
+    // a reset that meets a cut is lost; the peer then learns from silence, or when it sends
+    if (peer !== null && !this.#network.isCut(this.owner, this.peerOwner)) {
+      this.#network.schedule(peer.owner, this.#network.delayMs(), () => peer.#close(new Error("connection reset")));
+    }
+  }
+
+  vanish(): void {
+    this.#close(new Error("the machine is off"));
+  }
+
+  /** Sends the next chunk on its way, one at a time, so that order is kept. */
+  pump(): void {
+    const network = this.#network;
+    const peer = this.#peer as SimLink;
+    if (this.#closed || this.#outbound.length === 0) return;
+    if (network.isCut(this.owner, this.peerOwner) || network.isDown(this.peerOwner)) return;
+    if (peer.#closed) return network.schedule(this.owner, network.delayMs(), () => this.#close(new Error("connection reset")));
+    if (this.#travelling) return;
+    const next = this.#outbound[0] as Buffer | null;
+    this.#travelling = true;
+    network.schedule(peer.owner, network.delayMs(), () => {
+      this.#travelling = false;
+      if (this.#closed || network.isCut(this.owner, this.peerOwner)) return; // it waits for the cut to heal
+      if (peer.#closed) return this.#close(new Error("connection reset")); // its reset was lost in a cut; bytes sent to it now bring one
+      this.#arriveAt(peer, next);
+      this.pump();
+    });
+  }
+
+  #arriveAt(peer: SimLink, next: Buffer | null): void {
+    if (next === null) {
+      this.#outbound.shift();
+      peer.#arrived.push(null);
+    } else {
+      const cut = this.#network.cutPoint(next.length);
+      if (cut < next.length) this.#outbound[0] = next.subarray(cut);
+      else this.#outbound.shift();
+      const chunk = next.subarray(0, cut);
+      peer.#arrived.push(chunk);
+      this.#network.delivered(this, chunk);
+      const wasFull = this.queuedBytes >= highWaterMarkBytes;
+      this.queuedBytes -= cut;
+      if (wasFull && this.queuedBytes < highWaterMarkBytes)
+        this.#network.schedule(this.owner, 0, () => this.#closed || this.#handlers?.onDrain?.());
+    }
+    peer.#deliver();
+  }
+
+  #deliver(): void {
+    while (!this.#paused && !this.#closed && this.#handlers !== null && this.#arrived.length > 0) {
+      const next = this.#arrived.shift() as Buffer | null;
+      if (next === null) return this.#close();
+      this.#handlers.onData(Buffer.from(next));
+    }
+  }
+
+  #close(error?: Error): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#network.forget(this);
+    this.#outbound = [];
+    this.#arrived = [];
+    this.#network.schedule(this.owner, 0, () => this.#handlers?.onClose(error));
+    const peer = this.#peer;
+    if (error === undefined && peer !== null && !peer.#closed)
+      this.#network.schedule(peer.owner, this.#network.delayMs(), () => peer.#close());
+  }
+}

@@ -1,0 +1,111 @@
+import { Faults } from "./faults.ts";
+import { partitions, topic, World } from "./world.ts";
+
+export interface SimulationOptions {
+  readonly seed: number;
+  /** Each line of the trace that a person might want to read. */
+  readonly sink?: (line: string) => void;
+}
+
+export interface SimulationResult {
+  readonly seed: number;
+  /** Null: all went as it should. */
+  readonly failure: string | null;
+  /** Over every line of the trace: the same for the same seed. */
+  readonly hash: string;
+  readonly lines: number;
+  readonly simulatedMs: number;
+  readonly sent: number;
+  readonly acknowledged: number;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly latest: readonly string[];
+}
+
+const startLimitMs = 30_000;
+/** From the end of the faults to everything whole: sessions, delivery and rebalancing all fit in it several times. */
+const convergeLimitMs = 60_000;
+
+/** Faults by seed while clients work (safety); then everything is healed, and must become whole (liveness). Never rejects. */
+export async function simulate({ seed, sink }: SimulationOptions): Promise<SimulationResult> {
+  const world = new World(seed, sink ?? null);
+  const faults = new Faults(world);
+  const onUnhandled = (error: unknown) => world.violated(error instanceof Error ? error : new Error(String(error)));
+  process.on("unhandledRejection", onUnhandled);
+  process.on("uncaughtException", onUnhandled);
+  let failure: string | null;
+  try {
+    failure = await run(world, faults);
+  } catch (error) {
+    failure = `the simulator itself failed: ${(error as Error).stack}`;
+  } finally {
+    process.off("unhandledRejection", onUnhandled);
+    process.off("uncaughtException", onUnhandled);
+  }
+  const { trace, clock, workload } = world;
+  return {
+    seed,
+    failure: world.violations[0] ?? failure,
+    hash: trace.digest(),
+    lines: trace.lines,
+    simulatedMs: Math.round(clock.nowMs),
+    sent: workload.sends.length,
+    acknowledged: workload.sends.filter(({ state }) => state === "acknowledged").length,
+    faults: faults.counts,
+    latest: trace.latest,
+  };
+}
+
+/** Null, or what did not come about. */
+async function run(world: World, faults: Faults): Promise<string | null> {
+  const { brokers, workload, random, clock, checker } = world;
+  for (const broker of brokers) broker.start();
+  const step = async (what: string, condition: () => boolean, limitMs: number) =>
+    (await world.until(condition, limitMs)) ? null : `not within ${limitMs} ms: ${what}`;
+  let failure = await step("the brokers start", () => brokers.every(({ isReady }) => isReady), startLimitMs);
+  if (failure !== null) return failure;
+
+  const configs = {
+    "min.insync.replicas": String(world.minInsyncReplicas),
+    "segment.bytes": String(1500 + Math.floor(random.next() * 6000)),
+  };
+  let isSetUp = false;
+  void workload
+    .createTopic(configs)
+    .then(() => workload.startConsuming())
+    .then(() => {
+      isSetUp = true;
+    });
+  failure = await step(`topic ${topic} is created and read`, () => isSetUp && world.isConverged, startLimitMs);
+  if (failure !== null) return failure;
+
+  workload.startSending(60 + random.next() * 120, random.next() < 0.5 ? 0 : 0.3);
+  faults.start(600 + random.next() * 2400);
+  const faultyMs = 8000 + random.next() * 10_000;
+  const healAtMs = clock.nowMs + faultyMs;
+  if (!(await world.until(() => clock.nowMs >= healAtMs, faultyMs + 10_000))) return "time stands still";
+
+  faults.heal();
+  workload.stopSending();
+  failure = await step("every partition is led and whole again", () => world.isConverged, convergeLimitMs);
+  failure ??= await step("every send is settled", () => workload.isSettled, convergeLimitMs);
+  if (failure !== null) return failure;
+  let lastOnes: readonly string[] | null = null;
+  void Promise.all(Array.from({ length: partitions }, (_, partition) => workload.send(`last${partition}:`, partition))).then((sends) => {
+    lastOnes = sends.map(({ state }) => state);
+  });
+  failure = await step("a last record to each partition", () => lastOnes !== null && world.isConverged, convergeLimitMs);
+  if (failure !== null) return failure;
+  const failed = (lastOnes ?? []).some((state) => state !== "acknowledged");
+  if (failed) return "a whole cluster does not take a record";
+  const isRead = () => workload.sends.slice(-partitions).every(({ partition, offset }) => checker.consumedEnd(partition) > offset);
+  failure = await step("the consumer has read to the end", isRead, convergeLimitMs);
+  failure ??= await step("the replicas have the last records", () => checker.areAlike(), convergeLimitMs);
+  if (failure !== null) return failure;
+  checker.finish(workload.sends);
+  return null;
+}
+
+/** For a person: what failed, what led to it, and how to see it again. */
+export function describeFailure({ seed, failure, latest }: SimulationResult): string {
+  return [`seed ${seed}: ${failure}`, ...latest, `replay it with: npm run sim -- --seed ${seed}`].join("\n");
+}

@@ -1,0 +1,59 @@
+import { createHash } from "node:crypto";
+import type { Logger } from "../../protocol/base/logger.ts";
+import type { SimClock } from "./sim-clock.ts";
+
+/** Lines kept for a failure's report. */
+const keptLinesMax = 60;
+
+/** All that happens in a simulation, a line each. Two runs went the same way when their hashes are the same. */
+export class Trace {
+  readonly #clock: SimClock;
+  readonly #sink: ((line: string) => void) | null;
+  readonly #hash = createHash("sha256");
+  #kept: string[] = [];
+  lines = 0;
+
+  constructor(clock: SimClock, sink: ((line: string) => void) | null = null) {
+    this.#clock = clock;
+    this.#sink = sink;
+  }
+
+  /** `isQuiet`: counted and hashed, but of no help to a reader. */
+  line(text: string, isQuiet = false): void {
+    const line = `${this.#clock.nowMs.toFixed(3)} ${text}`;
+    this.lines++;
+    this.#hash.update(line).update("\n");
+    if (isQuiet) return;
+    this.#sink?.(line);
+    this.#kept.push(line);
+    if (this.#kept.length >= 2 * keptLinesMax) this.#kept = this.#kept.slice(-keptLinesMax);
+  }
+
+  get latest(): readonly string[] {
+    return this.#kept.slice(-keptLinesMax);
+  }
+
+  digest(): string {
+    return this.#hash.copy().digest("hex").slice(0, 16);
+  }
+
+  logger(owner: string, fields: object = {}): Logger {
+    const say = (level: string) => (more: object, message: string) =>
+      this.line(`${owner} ${level}: ${message} ${plain({ ...fields, ...more })}`, level === "debug");
+    return {
+      debug: say("debug"),
+      info: say("info"),
+      warn: say("warn"),
+      error: say("error"),
+      child: (more) => this.logger(owner, { ...fields, ...more }),
+    };
+  }
+}
+
+function plain(fields: object): string {
+  return JSON.stringify(fields, (_key, value) => {
+    if (value instanceof Error) return `${value.name}: ${value.message}`;
+    if (value instanceof Map || value instanceof Set) return [...value];
+    return typeof value === "bigint" ? String(value) : value;
+  });
+}

@@ -1,0 +1,147 @@
+import { Admin, Consumer, KafkaProtocolError, LogTruncated, OffsetOutOfRange, orThrow, Producer } from "../../client/index.ts";
+import type { ClientRuntime } from "../../client/runtime.ts";
+import { type Random, randomInt, seededRandom } from "../../protocol/base/random.ts";
+import { seedFrom } from "./sim-broker.ts";
+import type { SimClock } from "./sim-clock.ts";
+import type { SimNetwork } from "./sim-network.ts";
+import type { Trace } from "./trace.ts";
+
+export interface WorkloadParts {
+  readonly clock: SimClock;
+  readonly network: SimNetwork;
+  readonly trace: Trace;
+  readonly random: Random;
+  readonly topic: string;
+  readonly partitions: number;
+  readonly bootstrap: string;
+  readonly onAcknowledged: (record: PlacedRecord) => void;
+  readonly onConsumed: (record: PlacedRecord) => void;
+  readonly onViolation: (claim: string) => void;
+}
+
+export interface PlacedRecord {
+  readonly partition: number;
+  readonly offset: number;
+  readonly value: string;
+}
+
+export interface Send {
+  readonly value: string;
+  readonly partition: number;
+  state: "under way" | "acknowledged" | "failed";
+  offset: number;
+}
+
+const deliveryTimeoutMs = 12_000;
+
+/** The clients of a simulation, shipped code as well: a producer with acks=all, perhaps one with acks=1 beside it, and a consumer from the beginning. */
+export class Workload {
+  readonly #parts: WorkloadParts;
+  /** With acks=all, in the order of sending. */
+  readonly sends: Send[] = [];
+  readonly #safe: Producer;
+  readonly #hasty: Producer;
+  readonly #consumer: Consumer<Buffer, Buffer>;
+  #isSending = false;
+  #hastyUnderWay = 0;
+
+  constructor(parts: WorkloadParts) {
+    this.#parts = parts;
+    const { random } = parts;
+    const lingerMs = randomInt(random, 3) * 10;
+    const base = { requestTimeoutMs: 3000, connectTimeoutMs: 1000, retryBackoffMs: 50, retryBackoffMaxMs: 500, bootstrap: parts.bootstrap };
+    const producing = { ...base, deliveryTimeoutMs, maxBlockMs: deliveryTimeoutMs, lingerMs, allowAutoTopicCreation: false };
+    this.#safe = new Producer({ ...producing, acks: "all", runtime: this.#runtime("producer") });
+    this.#hasty = new Producer({ ...producing, acks: 1, runtime: this.#runtime("hasty") });
+    this.#consumer = new Consumer({ ...base, offsetReset: "none", fetchWaitMaxMs: 300, runtime: this.#runtime("consumer") });
+  }
+
+  async createTopic(configs: Readonly<Record<string, string>>): Promise<void> {
+    const { topic, partitions, bootstrap } = this.#parts;
+    await using admin = new Admin({ bootstrap, runtime: this.#runtime("admin") });
+    orThrow(await admin.createTopics([{ name: topic, partitions, replicationFactor: 3, configs }]));
+  }
+
+  /** Sends at intervals of up to `everyMs`, until `stopSending`. `hastyShare` of the records go with acks=1. */
+  startSending(everyMs: number, hastyShare: number): void {
+    const { clock, random, partitions } = this.#parts;
+    this.#isSending = true;
+    let number = 0;
+    const next = () => {
+      if (!this.#isSending) return;
+      const value = `${++number}:${"x".repeat(randomInt(random, 120))}`;
+      const partition = randomInt(random, partitions);
+      if (random.next() < hastyShare) this.#sendHastily(`h${value}`, partition);
+      else void this.send(`s${value}`, partition);
+      clock.schedule("producer", random.next() * everyMs, next);
+    };
+    next();
+  }
+
+  stopSending(): void {
+    this.#isSending = false;
+  }
+
+  get isSettled(): boolean {
+    return this.#hastyUnderWay === 0 && this.sends.every(({ state }) => state !== "under way");
+  }
+
+  async send(value: string, partition: number): Promise<Send> {
+    const { topic, trace, onAcknowledged } = this.#parts;
+    const send: Send = { value, partition, state: "under way", offset: -1 };
+    this.sends.push(send);
+    try {
+      const { offset } = await this.#safe.send({ topic, partition, value });
+      send.state = "acknowledged";
+      send.offset = offset;
+      trace.line(`acknowledged ${partition}@${offset} ${value.slice(0, 12)}`, true);
+      onAcknowledged({ partition, offset, value });
+    } catch (error) {
+      send.state = "failed";
+      trace.line(`not sent ${partition} ${value.slice(0, 12)}: ${(error as Error).message}`, true);
+    }
+    return send;
+  }
+
+  async startConsuming(): Promise<void> {
+    await this.#consumer.assign([{ topic: this.#parts.topic, from: "beginning" }]);
+    void this.#consume();
+  }
+
+  async #consume(): Promise<void> {
+    const { trace, onConsumed, onViolation } = this.#parts;
+    for (;;) {
+      try {
+        for await (const { partition, offset, value } of this.#consumer) {
+          const text = value?.toString() ?? "";
+          trace.line(`consumed ${partition}@${offset} ${text.slice(0, 12)}`, true);
+          onConsumed({ partition, offset, value: text });
+        }
+        return;
+      } catch (error) {
+        const { name, message } = error as Error;
+        trace.line(`consumer: ${name}: ${message}`);
+        const isExpected = error instanceof KafkaProtocolError && !(error instanceof LogTruncated) && !(error instanceof OffsetOutOfRange);
+        if (!isExpected) return onViolation(`I6 the consumer fails: ${name}: ${message}`);
+      }
+    }
+  }
+
+  #sendHastily(value: string, partition: number): void {
+    this.#hastyUnderWay++;
+    const settled = () => {
+      this.#hastyUnderWay--;
+    };
+    this.#hasty.send({ topic: this.#parts.topic, partition, value }).then(settled, settled);
+  }
+
+  #runtime(owner: string): ClientRuntime {
+    const { clock, network, trace, random } = this.#parts;
+    return {
+      clock: clock.forOwner(owner),
+      transport: network.transportFor(owner),
+      random: seededRandom(seedFrom(random)),
+      log: trace.logger(owner),
+    };
+  }
+}

@@ -1,0 +1,165 @@
+import { MemoryEnsemble } from "../../coordinator-client/memory-coordinator.ts";
+import { type Random, randomInt, seededRandom } from "../../protocol/base/random.ts";
+import { Checker } from "./checker.ts";
+import { TreeObserver } from "./observer.ts";
+import { SimBroker, seedFrom } from "./sim-broker.ts";
+import { SimClock } from "./sim-clock.ts";
+import { SimNetwork } from "./sim-network.ts";
+import { Trace } from "./trace.ts";
+import { Workload } from "./workload.ts";
+
+export const topic = "orders";
+export const partitions = 2;
+export const sessionTimeoutMs = 3000;
+const brokerIds = [1, 2, 3];
+
+/** A whole cluster with its clients, in one process: simulated clock, network, disks and coordinator around the shipped code. */
+export class World {
+  readonly clock = new SimClock();
+  readonly random: Random;
+  readonly trace: Trace;
+  readonly network: SimNetwork;
+  readonly ensemble: MemoryEnsemble;
+  readonly brokers: readonly SimBroker[];
+  readonly observer: TreeObserver;
+  readonly checker: Checker;
+  readonly workload: Workload;
+  readonly minInsyncReplicas: number;
+  /** What broke, in order; the simulation ends at the first. */
+  readonly violations: string[] = [];
+  /** `broker:partition` pairs that lost unsynced bytes while in sync. */
+  readonly #lacking = new Set<string>();
+
+  constructor(seed: number, sink: ((line: string) => void) | null) {
+    const random = seededRandom(seed);
+    this.random = random;
+    this.trace = new Trace(this.clock, sink);
+    this.network = new SimNetwork(this.clock, seededRandom(seedFrom(random)), (line) => this.trace.line(line, true));
+    const latency = seededRandom(seedFrom(random));
+    this.ensemble = new MemoryEnsemble({ clock: this.clock.forOwner("zk"), latencyMs: () => 0.2 + 2 * latency.next() });
+    this.minInsyncReplicas = 1 + randomInt(random, 2);
+    const diskMaxMs = [0.05, 1, 10][randomInt(random, 3)] ?? 1;
+    this.brokers = brokerIds.map(
+      (id) =>
+        new SimBroker(id, {
+          clock: this.clock,
+          network: this.network,
+          ensemble: this.ensemble,
+          random: seededRandom(seedFrom(random)),
+          trace: this.trace,
+          settings: brokerSettings,
+          diskLatencyMs: { min: 0.01, max: diskMaxMs },
+          sessionTimeoutMs,
+          onFatal: this.violated,
+        }),
+    );
+    this.observer = new TreeObserver(
+      this.ensemble.tree,
+      { topic, partitions },
+      {
+        onViolation: this.violated,
+        onChange: (partition, state) => {
+          this.trace.line(`partition ${partition}: leader ${state.leader} epoch ${state.leaderEpoch} isr ${state.isr}`);
+          for (const id of brokerIds) if (!state.isr.includes(id)) this.#lacking.delete(`${id}:${partition}`);
+        },
+      },
+    );
+    this.checker = new Checker({
+      topic,
+      partitions,
+      brokers: this.brokers,
+      observer: this.observer,
+      mayLackRecords: (broker, partition) => this.mayLackRecords(broker, partition),
+      onViolation: this.violated,
+    });
+    this.workload = new Workload({
+      clock: this.clock,
+      network: this.network,
+      trace: this.trace,
+      random: seededRandom(seedFrom(random)),
+      topic,
+      partitions,
+      bootstrap: "b1:9092,b2:9092,b3:9092",
+      onAcknowledged: (record) => this.checker.acknowledged(record),
+      onConsumed: (record) => this.checker.consumed(record),
+      onViolation: this.violated,
+    });
+  }
+
+  readonly violated = (what: string | Error): void => {
+    const claim = typeof what === "string" ? what : `${what.name}: ${what.message}`;
+    this.trace.line(`VIOLATION ${claim}`);
+    this.violations.push(claim);
+  };
+
+  /** The power of a broker fails: for each partition it is in sync for, it may lack records until it has left the in-sync set. */
+  losePower(broker: SimBroker, kind: "power" | "power-silent"): void {
+    for (let partition = 0; partition < partitions; partition++)
+      if (this.observer.state(partition)?.isr.includes(broker.id)) this.#lacking.add(`${broker.id}:${partition}`);
+    broker.crash(kind);
+  }
+
+  mayLackRecords(broker: number, partition: number): boolean {
+    return this.#lacking.has(`${broker}:${partition}`);
+  }
+
+  /**
+   * Whether the rules let this broker be taken away now, by whatever means. Records that are on no disk for sure live on in the brokers that hold them in sync: while one broker may lack
+   * some, each partition needs another one that is up, heard by the coordinator, and has them all. `losing`: its unsynced bytes go too.
+   */
+  mayTakeAway(broker: SimBroker, losing: boolean): boolean {
+    for (let partition = 0; partition < partitions; partition++) {
+      const isr = this.observer.state(partition)?.isr ?? [];
+      const inDanger = isr.some((id) => this.mayLackRecords(id, partition)) || (losing && isr.includes(broker.id));
+      if (!inDanger) continue;
+      const keepers = this.brokers.filter(
+        (other) => other !== broker && isr.includes(other.id) && isWell(other) && !this.mayLackRecords(other.id, partition),
+      );
+      if (keepers.length === 0) return false;
+    }
+    return true;
+  }
+
+  /** Runs until `condition` holds. False: not within `limitMs` of simulated time, or something broke. */
+  async until(condition: () => boolean, limitMs: number, lookEveryMs = 250): Promise<boolean> {
+    const endMs = this.clock.nowMs + limitMs;
+    let lookMs = this.clock.nowMs;
+    while (this.violations.length === 0) {
+      if (condition()) return true;
+      if (this.clock.nowMs >= endMs) return false;
+      if (!(await this.clock.step())) return false;
+      this.observer.look();
+      if (this.clock.nowMs < lookMs) continue;
+      lookMs = this.clock.nowMs + lookEveryMs;
+      this.checker.look();
+    }
+    return false;
+  }
+
+  get isConverged(): boolean {
+    for (let partition = 0; partition < partitions; partition++) {
+      const state = this.observer.state(partition);
+      if (state === null || state.leader < 0 || state.isr.length < this.brokers.length) return false;
+    }
+    return this.brokers.every(({ isReady }) => isReady);
+  }
+}
+
+function isWell(broker: SimBroker): boolean {
+  return broker.isReady && !broker.isPaused && !broker.isCoordinatorCut && broker.coordinator?.state === "connected";
+}
+
+/** Everything a little faster than by default, so that a short run sees much. */
+const brokerSettings = {
+  "replica.lag.time.max.ms": "2000",
+  "replica.fetch.wait.max.ms": "300",
+  "replica.fetch.backoff.ms": "100",
+  "replica.socket.timeout.ms": "2000",
+  "replica.high.watermark.checkpoint.interval.ms": "400",
+  "log.flush.offset.checkpoint.interval.ms": "3000",
+  "leader.imbalance.check.interval.seconds": "5",
+  "controller.socket.timeout.ms": "2000",
+  "request.timeout.ms": "3000",
+  "auto.create.topics.enable": "false",
+  "zookeeper.connection.timeout.ms": "6000",
+};
