@@ -74,12 +74,8 @@ export interface ReplicaFetchService {
   readForReplica(partition: ReplicaFetchPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead>;
   /** This answer is sent: its high watermark is no news to that follower any more. */
   noteAnswered(from: FetchingReplica, answer: ReplicaFetchedPartition): void;
-  /** As `PartitionService.changed`, but also when the written log end moved. By topic id. */
-  replicaChanged(
-    partitions: readonly { readonly topicId: TopicId; readonly partition: number }[],
-    deadlineMs: number,
-    signal?: AbortSignal,
-  ): Promise<void>;
+  /** Calls `moved` whenever a partition's written end, high watermark or leadership moved, in the turn in which it did. Returns the way to unsubscribe. */
+  watch(moved: (partition: { readonly topicId: TopicId; readonly partition: number }) => void): () => void;
 }
 
 export interface FetchingReplica {

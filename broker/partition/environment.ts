@@ -66,7 +66,7 @@ export interface PartitionNews {
   /** The high watermark or the leadership moved. */
   committed(key: string): void;
   /** The written end, the high watermark or the leadership moved. */
-  written(key: string): void;
+  written(identity: ReplicaIdentity): void;
   isrInForce(change: IsrInForce): void;
   /** We lead in this epoch; null: no more. */
   leads(identity: ReplicaIdentity, leaderEpoch: number | null): void;

@@ -93,7 +93,7 @@ export class Leadership {
   logWritten(writtenEndOffset: number): void {
     const before = this.#state.highWatermark;
     this.#advance({ kind: "written", writtenEndOffset });
-    if (this.#state.highWatermark === before) this.#parts.environment.news.written(this.#parts.identity.key);
+    if (this.#state.highWatermark === before) this.#parts.environment.news.written(this.#parts.identity);
   }
 
   /** Looks who lags or is gone. */
@@ -269,7 +269,7 @@ export class Leadership {
     const { environment, identity } = this.#parts;
     this.#waiters.reached(this.#state.highWatermark);
     environment.news.committed(identity.key);
-    environment.news.written(identity.key);
+    environment.news.written(identity);
   }
 
   #applyIsrVerdict(verdict: Exclude<IsrVerdict, { kind: "ask-again" }>, proposed: IsrProposal): void {

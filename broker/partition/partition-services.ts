@@ -47,14 +47,7 @@ export function replicaFetchService(table: PartitionTable): ReplicaFetchService 
       const leadership = table.findById(answer.topicId, answer.partition)?.leadership();
       if (leadership !== undefined && typeof leadership !== "string") leadership.noteAnswered(from, answer);
     },
-    replicaChanged(partitions, deadlineMs, signal) {
-      const keys = partitions.map(({ topicId, partition }) => table.findById(topicId, partition)?.identity.key);
-      return table.writes.wait(
-        keys.filter((key) => key !== undefined),
-        deadlineMs,
-        signal,
-      );
-    },
+    watch: (moved) => table.onWritten(moved),
   };
 }
 

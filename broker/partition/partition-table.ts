@@ -39,14 +39,13 @@ const sweepMaxMs = 1000;
 export class PartitionTable implements RoleSink, FollowingSource {
   /** Woken when a high watermark or a leadership moves. */
   readonly commits: ChangeWaiters;
-  /** Woken also when a written end moves. */
-  readonly writes: ChangeWaiters;
   readonly #parts: PartitionTableParts;
   readonly #environment: PartitionEnvironment;
   readonly #checkpoint: HighWatermarkCheckpoint;
   readonly #byKey = new Map<string, Partition>();
   readonly #byId = new Map<string, Partition>();
   readonly #listeners = {
+    written: new Set<(identity: ReplicaIdentity) => void>(),
     following: new Set<() => void>(),
     isr: new Set<(change: IsrInForce) => void>(),
     leads: new Set<(ref: PartitionRef, leaderEpoch: number | null) => void>(),
@@ -60,11 +59,10 @@ export class PartitionTable implements RoleSink, FollowingSource {
     const deadlines = new Deadlines(clock);
     this.#parts = parts;
     this.commits = new ChangeWaiters(deadlines, config.changeWaitersMax);
-    this.writes = new ChangeWaiters(deadlines, config.changeWaitersMax);
     this.#checkpoint = new HighWatermarkCheckpoint(logs);
     const news = {
       committed: (key: string) => this.commits.notify(key),
-      written: (key: string) => this.writes.notify(key),
+      written: (identity: ReplicaIdentity) => callEach(this.#listeners.written, identity),
       isrInForce: (change: IsrInForce) => callEach(this.#listeners.isr, change),
       leads: (ref: ReplicaIdentity, epoch: number | null) => callEach(this.#listeners.leads, ref, epoch),
     };
@@ -126,6 +124,12 @@ export class PartitionTable implements RoleSink, FollowingSource {
   onLeadershipChanged(listener: (ref: PartitionRef, leaderEpoch: number | null) => void): () => void {
     this.#listeners.leads.add(listener);
     return () => this.#listeners.leads.delete(listener);
+  }
+
+  /** Called when a partition's written end, high watermark or leadership moved. */
+  onWritten(listener: (identity: ReplicaIdentity) => void): () => void {
+    this.#listeners.written.add(listener);
+    return () => this.#listeners.written.delete(listener);
   }
 
   onFollowingChanged(listener: () => void): () => void {
@@ -217,7 +221,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
     this.#byKey.delete(key);
     this.#byId.delete(partitionKey(topicId, number));
     this.commits.notify(key);
-    this.writes.notify(key);
+    callEach(this.#listeners.written, partition.identity);
     await this.#deleteLog(topic, number);
   }
 

@@ -174,7 +174,7 @@ export class Partition implements ReplicaLog {
       this.#role = { kind: "leading", leadership };
       news.leads(identity, record.leaderEpoch);
       news.committed(identity.key);
-      news.written(identity.key);
+      news.written(identity);
     } else if (record.leader === config.brokerId) {
       logger.error({ ...fields, isr: record.isr }, "named leader without being in the in-sync set: not leading");
     } else if (record.leader >= 0) {
@@ -211,7 +211,7 @@ export class Partition implements ReplicaLog {
       role.leadership.end(why);
       this.#environment.news.leads(this.identity, null);
       this.#environment.news.committed(this.identity.key);
-      this.#environment.news.written(this.identity.key);
+      this.#environment.news.written(this.identity);
     }
     if (role.kind === "following") {
       const ended = role.followership.end().then(() => {

@@ -1,6 +1,7 @@
 import type { Clock } from "../../protocol/base/clock.ts";
+import { partitionKey } from "../../protocol/base/ids.ts";
 import type { ReplicaFetchedPartition, ReplicaFetchRequest, ReplicaFetchResponse } from "../../protocol/peer/messages.ts";
-import type { FetchingReplica, ReplicaFetchService } from "../partition/contract.ts";
+import type { FetchingReplica, ReplicaFetchService, ReplicaPosition } from "../partition/contract.ts";
 import type { PeerHandler } from "../runtime/peer-port.ts";
 import { highWatermarkDelayMs, type ReplicationConfig } from "./replication-config.ts";
 
@@ -18,39 +19,30 @@ export interface ReplicaFetchHandlerParts {
 export function replicaFetchHandler(parts: ReplicaFetchHandlerParts): PeerHandler<"replica-fetch"> {
   return async (request) => {
     const { clock, config } = parts;
-    const receivedAtMs = clock.monotonicMs();
-    const fetch = new PendingFetch(parts, request, receivedAtMs);
-    const deadlineMs = receivedAtMs + Math.min(Math.max(0, request.maxWaitMs), config.fetchWaitMaxMs);
-    let look = await fetch.look();
-    let tellHighWatermarksAtMs = Number.POSITIVE_INFINITY;
-    while (!look.isEnough) {
-      const nowMs = clock.monotonicMs();
-      if (look.hasNewHighWatermark) tellHighWatermarksAtMs = Math.min(tellHighWatermarksAtMs, nowMs + highWatermarkDelayMs);
-      const untilMs = Math.min(deadlineMs, tellHighWatermarksAtMs);
-      if (nowMs >= untilMs) break;
-      // Race: (1) looked, nothing there; (2) records are written; (3) only now we wait. So begin to wait first and look once more.
-      const waiting = new AbortController();
-      const changed = parts.service.replicaChanged(request.partitions, untilMs, waiting.signal);
-      look = await fetch.look();
-      if (look.isEnough) waiting.abort();
-      else {
-        await changed;
-        look = await fetch.look();
+    const deadlineMs = clock.monotonicMs() + Math.min(Math.max(0, request.maxWaitMs), config.fetchWaitMaxMs);
+    const fetch = new PendingFetch(parts, request);
+    try {
+      let tellHighWatermarksAtMs = Number.POSITIVE_INFINITY;
+      for (;;) {
+        const nowMs = clock.monotonicMs();
+        const isWaitOver = nowMs >= deadlineMs;
+        if (isWaitOver || nowMs >= tellHighWatermarksAtMs || fetch.mayBeEnough) {
+          const found = await fetch.read();
+          if (isWaitOver || nowMs >= tellHighWatermarksAtMs || found.isEnough) return fetch.answer(found, isWaitOver);
+        }
+        if (fetch.hasNewHighWatermark) tellHighWatermarksAtMs = Math.min(tellHighWatermarksAtMs, nowMs + highWatermarkDelayMs);
+        await fetch.moved(Math.min(deadlineMs, tellHighWatermarksAtMs));
       }
+    } finally {
+      fetch.end();
     }
-    return fetch.answer(look, clock.monotonicMs() >= deadlineMs);
   };
 }
 
-/** What there is to tell at one moment. */
-interface Look {
+interface Found {
   readonly answers: readonly ReplicaFetchedPartition[];
-  /** Of those, the ones with news: records, refusals, divergence, a high watermark not told yet. */
-  readonly news: ReadonlySet<ReplicaFetchedPartition>;
   readonly records: readonly Buffer[];
-  /** Answer now. */
   readonly isEnough: boolean;
-  readonly hasNewHighWatermark: boolean;
 }
 
 class PendingFetch {
@@ -58,51 +50,104 @@ class PendingFetch {
   readonly #request: ReplicaFetchRequest;
   readonly #from: FetchingReplica;
   readonly #maxBytes: number;
+  readonly #positions: ReplicaPosition[];
+  /** Made when there is something to wait for: place in the request by partition. */
+  #places: Map<string, number> | null = null;
+  /** Partitions that moved since they were looked at. */
+  readonly #moved = new Set<string>();
+  #wake: () => void = () => undefined;
+  readonly #unwatch: () => void;
 
-  constructor(parts: ReplicaFetchHandlerParts, request: ReplicaFetchRequest, receivedAtMs: number) {
-    const { brokerId, brokerEpoch, maxBytes } = request;
+  constructor(parts: ReplicaFetchHandlerParts, request: ReplicaFetchRequest) {
+    const { brokerId, brokerEpoch, maxBytes, partitions } = request;
+    const { service, clock, config } = parts;
     this.#parts = parts;
     this.#request = request;
-    this.#from = { brokerId, brokerEpoch, receivedAtMs };
-    this.#maxBytes = Math.min(Math.max(0, maxBytes), parts.config.fetchResponseMaxBytes);
+    this.#from = { brokerId, brokerEpoch, receivedAtMs: clock.monotonicMs() };
+    this.#maxBytes = Math.min(Math.max(0, maxBytes), config.fetchResponseMaxBytes);
+    // Race: (1) looked, nothing there; (2) records are written; (3) only now we watch. So watch first.
+    this.#unwatch = service.watch(({ topicId, partition }) => {
+      this.#moved.add(partitionKey(topicId, partition));
+      this.#wake();
+    });
+    // All acknowledgements in one turn, before anything is read: a read that goes to the disk must not keep producers of other partitions waiting.
+    this.#positions = partitions.map((asked) => service.acknowledge(this.#from, asked));
   }
 
-  async look(): Promise<Look> {
+  get mayBeEnough(): boolean {
+    return this.#positions.some((position) => position.isReadable || isUrgent(position.answer));
+  }
+
+  get hasNewHighWatermark(): boolean {
+    return this.#positions.some((position) => position.hasNewHighWatermark);
+  }
+
+  /** Resolves when a partition of the request moved, or at `untilMs`; what moved was looked at again. Waiting costs by what moves, not by what is asked for. */
+  async moved(untilMs: number): Promise<void> {
+    const { clock } = this.#parts;
+    this.#places ??= new Map(this.#request.partitions.map(({ topicId, partition }, place) => [partitionKey(topicId, partition), place]));
+    while (!this.#lookAgain() && clock.monotonicMs() < untilMs) {
+      await new Promise<void>((resolve) => {
+        const timer = clock.schedule(untilMs - clock.monotonicMs(), resolve);
+        this.#wake = () => {
+          timer.cancel();
+          resolve();
+        };
+      });
+    }
+  }
+
+  /** As many records as may be sent, in the request's order. */
+  async read(): Promise<Found> {
     const { service, config } = this.#parts;
-    // All acknowledgements first and in one turn: a read that goes to the disk must not keep producers of other partitions waiting.
-    const positions = this.#request.partitions.map((asked) => ({ asked, ...service.acknowledge(this.#from, asked) }));
     const answers: ReplicaFetchedPartition[] = [];
-    const news = new Set<ReplicaFetchedPartition>();
     const records: Buffer[] = [];
     let bytes = 0;
-    let isUrgent = false;
-    for (const { asked, answer, isReadable, hasNewHighWatermark } of positions) {
-      let told = answer;
-      if (isReadable && (bytes === 0 || bytes < this.#maxBytes)) {
+    for (const [place, asked] of this.#request.partitions.entries()) {
+      const position = this.#positions[place]!;
+      let { answer } = position;
+      if (position.isReadable && (bytes === 0 || bytes < this.#maxBytes)) {
         const maxBytes = Math.min(config.fetchMaxBytes, this.#maxBytes - bytes);
         // the first one brings at least one batch, or a batch above the limits would stop replication for good
         const read = await service.readForReplica(asked, maxBytes, bytes === 0);
-        told = read.answer;
-        bytes += read.answer.recordsBytes;
+        answer = read.answer;
+        bytes += answer.recordsBytes;
         records.push(...read.records);
       }
-      answers.push(told);
-      const isUrgentOne = told.error !== "NONE" || told.diverging !== null;
-      isUrgent ||= isUrgentOne;
-      if (isUrgentOne || told.recordsBytes > 0 || hasNewHighWatermark) news.add(told);
+      answers.push(answer);
     }
-    return {
-      answers,
-      news,
-      records,
-      isEnough: isUrgent || (bytes > 0 && bytes >= this.#request.minBytes),
-      hasNewHighWatermark: positions.some((position) => position.hasNewHighWatermark),
-    };
+    return { answers, records, isEnough: answers.some(isUrgent) || (bytes > 0 && bytes >= this.#request.minBytes) };
   }
 
-  answer({ answers, news, records }: Look, isWaitOver: boolean): { body: ReplicaFetchResponse; payload: readonly Buffer[] } {
-    const told = isWaitOver ? answers : answers.filter((answer) => news.has(answer));
+  answer({ answers, records }: Found, isWaitOver: boolean): { body: ReplicaFetchResponse; payload: readonly Buffer[] } {
+    const isNews = (answer: ReplicaFetchedPartition, place: number) =>
+      isUrgent(answer) || answer.recordsBytes > 0 || this.#positions[place]!.hasNewHighWatermark;
+    const told = isWaitOver ? answers : answers.filter(isNews);
     for (const answer of told) this.#parts.service.noteAnswered(this.#from, answer);
     return { body: { error: "NONE", message: "", partitions: told }, payload: records };
   }
+
+  end(): void {
+    this.#unwatch();
+    this.#wake();
+  }
+
+  /** Looks at what moved. False: nothing that was asked for did. */
+  #lookAgain(): boolean {
+    const { service } = this.#parts;
+    let any = false;
+    for (const key of this.#moved) {
+      const place = this.#places?.get(key);
+      if (place === undefined) continue;
+      this.#positions[place] = service.acknowledge(this.#from, this.#request.partitions[place]!);
+      any = true;
+    }
+    this.#moved.clear();
+    return any;
+  }
+}
+
+/** To be acted upon at once, unlike a high watermark. */
+function isUrgent({ error, diverging }: ReplicaFetchedPartition): boolean {
+  return error !== "NONE" || diverging !== null;
 }

@@ -1,8 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
-import { ChangeWaiters } from "../../../broker/partition/change-waiters.ts";
 import type { ReplicaFetchService } from "../../../broker/partition/contract.ts";
-import { Deadlines } from "../../../broker/partition/deadlines.ts";
 import { replicaFetchHandler } from "../../../broker/replication/replica-fetch-handler.ts";
 import { highWatermarkDelayMs, replicationDefaults } from "../../../broker/replication/replication-config.ts";
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
@@ -22,7 +20,7 @@ interface Led {
 /** A leader of partitions that hold what the test says. */
 function setUp(partitions: number) {
   const clock = new ManualClock();
-  const waiters = new ChangeWaiters(new Deadlines(clock), 100);
+  const watching = new Set<Parameters<ReplicaFetchService["watch"]>[0]>();
   const led: Led[] = Array.from({ length: partitions }, () => ({ batches: [], error: "NONE", highWatermark: 0, told: 0 }));
   const reads: { partition: number; maxBytes: number; minOneBatch: boolean }[] = [];
   const at = (partition: number): Led => led[partition] ?? { batches: [], error: "UNKNOWN_TOPIC_ID", highWatermark: -1, told: -1 };
@@ -49,12 +47,10 @@ function setUp(partitions: number) {
     noteAnswered: (_from, told) => {
       at(told.partition).told = told.highWatermark;
     },
-    replicaChanged: (asked, deadlineMs, signal) =>
-      waiters.wait(
-        asked.map(({ partition }) => String(partition)),
-        deadlineMs,
-        signal,
-      ),
+    watch: (moved) => {
+      watching.add(moved);
+      return () => watching.delete(moved);
+    },
   };
   const handle = replicaFetchHandler({ service, clock, config: { ...replicationDefaults, fetchMaxBytes: 1000 } });
   const fetch = (more: Partial<ReplicaFetchRequest> = {}) => {
@@ -82,9 +78,9 @@ function setUp(partitions: number) {
   };
   const change = (partition: number, changes: Partial<Led>) => {
     Object.assign(at(partition), changes);
-    waiters.notify(String(partition));
+    for (const moved of watching) moved({ topicId, partition });
   };
-  return { clock, led, fetch, change, reads, waiters };
+  return { clock, led, fetch, change, reads, watching };
 }
 
 describe("an answer to a replica fetch", () => {
@@ -116,14 +112,14 @@ describe("an answer to a replica fetch", () => {
   });
 
   test("waits for records, and brings them when they are written", async () => {
-    const { fetch, change, clock, waiters } = setUp(2);
+    const { fetch, change, clock, watching } = setUp(2);
     const pending = fetch();
     await clock.advance(120);
     strictEqual(pending.atMs, -1);
     change(1, { batches: [10] });
     strictEqual((await pending.answered).body.partitions.length, 1);
     strictEqual(clock.monotonicMs(), 120);
-    strictEqual(waiters.size, 0);
+    strictEqual(watching.size, 0);
   });
 
   test("waits for as many bytes as asked for, and no longer than asked", async () => {
