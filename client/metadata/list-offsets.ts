@@ -1,4 +1,4 @@
-import { noBroker, type TopicPartition } from "../../protocol/base/ids.ts";
+import { noBroker, partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
 import { KafkaProtocolError } from "../errors.ts";
 import { calls } from "../network/api-calls.ts";
 import type { Cluster } from "./cluster.ts";
@@ -29,14 +29,36 @@ export async function listOffsets(cluster: Cluster, queries: readonly OffsetQuer
   await cluster.retrying(deadlineMs, async () => {
     for (const topic of new Set(queries.map((query) => query.topic))) await cluster.metadata.awaitTopic(topic, deadlineMs, cluster.signal);
     const open = queries.map((query, index) => ({ query, index })).filter(({ index }) => !foundByIndex.has(index));
-    const groups = Map.groupBy(open, ({ query }) => leaderOf(cluster, query));
+    const groups = groupByRequest(cluster, open);
     const outcomes = await Promise.allSettled(
-      [...groups].map(([leader, members]) => askLeader(cluster, leader, members, (index, found) => foundByIndex.set(index, found))),
+      groups.map(({ leader, members }) => askLeader(cluster, leader, members, (index, found) => foundByIndex.set(index, found))),
     );
     const failed = outcomes.find((outcome) => outcome.status === "rejected");
     if (failed !== undefined) throw failed.reason;
   });
   return queries.map((_query, index) => foundByIndex.get(index) as FoundOffset);
+}
+
+interface Group {
+  readonly leader: number;
+  readonly members: Member[];
+}
+
+/** By leader; a partition that is asked for several times goes into several requests, for it may be in one only once. */
+function groupByRequest(cluster: Cluster, open: readonly Member[]): readonly Group[] {
+  const groups = new Map<string, Group>();
+  const timesSeen = new Map<string, number>();
+  for (const member of open) {
+    const { topic, partition } = member.query;
+    const times = timesSeen.get(partitionKey(topic, partition)) ?? 0;
+    timesSeen.set(partitionKey(topic, partition), times + 1);
+    const leader = leaderOf(cluster, member.query);
+    const key = `${leader} ${times}`;
+    const group = groups.get(key) ?? { leader, members: [] };
+    groups.set(key, group);
+    group.members.push(member);
+  }
+  return [...groups.values()];
 }
 
 function leaderOf(cluster: Cluster, { topic, partition }: OffsetQuery): number {

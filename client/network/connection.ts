@@ -16,6 +16,7 @@ export interface ConnectionParts {
 
 export interface ConnectionLimits {
   readonly clientId: string;
+  /** For the link, and again for agreeing on versions. */
   readonly connectTimeoutMs: number;
   /** A request unanswered for this long ends the connection. */
   readonly requestTimeoutMs: number;
@@ -166,7 +167,7 @@ export class Connection {
         return api.response.read(reader, refused ? 0 : asked);
       };
       const body = { clientSoftwareName: softwareName, clientSoftwareVersion: softwareVersion };
-      const answer = (await this.#exchange(api, asked, body, read)) as ReturnType<typeof api.response.read>;
+      const answer = (await this.#exchange(api, asked, body, read, this.#limits.connectTimeoutMs)) as ReturnType<typeof api.response.read>;
       const served: ServedVersions = new Map(
         answer.apiKeys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, { min: minVersion, max: maxVersion }]),
       );

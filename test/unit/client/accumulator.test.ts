@@ -1,0 +1,100 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Accumulator } from "../../../client/producer/accumulator.ts";
+import type { ProducerBatch } from "../../../client/producer/producer-batch.ts";
+import { bytesSerde, jsonSerde, msgpackSerde, type Serde, serializeWith, stringSerde } from "../../../client/serialization/serde.ts";
+import { textRecord } from "./fake-cluster.ts";
+
+const limits = { batchBytesMax: 300, lingerMs: 10, deliveryTimeoutMs: 1_000, maxInFlightPerPartition: 1 };
+const leader = () => ({ leader: 1, leaderEpoch: 0 });
+
+function append(accumulator: Accumulator, partition: number, value: string, nowMs: number): void {
+  const send = { timestampMs: 0, reservedBytes: 0, resolve: () => {}, reject: () => {} };
+  accumulator.append("t", partition, textRecord(value), send, nowMs);
+}
+
+const readyKeys = (accumulator: Accumulator, nowMs: number, hurry = false, leaderOf: Parameters<Accumulator["ready"]>[1] = leader) =>
+  accumulator.ready(nowMs, leaderOf, hurry).byBroker.get(1) ?? [];
+
+describe("the accumulator", () => {
+  test("holds a batch for the linger, unless it is full, another is behind it, or there is hurry", () => {
+    const accumulator = new Accumulator(limits);
+    append(accumulator, 0, "x", 100);
+    expect(accumulator.ready(105, leader, false)).toMatchObject({ nextCheckMs: 110, leaderUnknown: false });
+    expect(readyKeys(accumulator, 105)).toEqual([]);
+    expect(readyKeys(accumulator, 105, true)).toEqual(["t-0"]);
+    expect(readyKeys(accumulator, 110)).toEqual(["t-0"]);
+    append(accumulator, 1, "y".repeat(400), 105);
+    expect(readyKeys(accumulator, 105)).toEqual(["t-1"]);
+  });
+
+  test("gives one batch of a partition at a time, and one that comes back goes first, after its pause", () => {
+    const accumulator = new Accumulator(limits);
+    for (let i = 0; i < 5; i++) append(accumulator, 0, "x".repeat(200), 0);
+    const [first] = accumulator.drain(readyKeys(accumulator, 0), 1_000) as [ProducerBatch];
+    expect(readyKeys(accumulator, 0)).toEqual([]);
+    first.sentToEpoch = 0;
+    accumulator.putBack([first], 50);
+    expect(readyKeys(accumulator, 49)).toEqual([]);
+    expect(accumulator.drain(readyKeys(accumulator, 50), 1_000)).toEqual([first]);
+    expect(first.attempts).toBe(2);
+  });
+
+  test("does not wait out the pause when the partition has a newer leader", () => {
+    const accumulator = new Accumulator(limits);
+    append(accumulator, 0, "x", 0);
+    const [batch] = accumulator.drain(readyKeys(accumulator, 50), 1_000) as [ProducerBatch];
+    batch.sentToEpoch = 4;
+    accumulator.putBack([batch], 500);
+    expect(readyKeys(accumulator, 100, false, () => ({ leader: 1, leaderEpoch: 4 }))).toEqual([]);
+    expect(readyKeys(accumulator, 100, false, () => ({ leader: 1, leaderEpoch: 5 }))).toEqual(["t-0"]);
+  });
+
+  test("fills requests up to their bound, and takes turns among partitions", () => {
+    const accumulator = new Accumulator(limits);
+    for (let partition = 0; partition < 4; partition++) for (let i = 0; i < 3; i++) append(accumulator, partition, "x".repeat(200), 0);
+    const first = accumulator.drain(readyKeys(accumulator, 0), 600).map(({ partition }) => partition);
+    expect(first).toEqual([0, 1]);
+    const second = accumulator.drain(readyKeys(accumulator, 0), 600).map(({ partition }) => partition);
+    expect(second).toEqual([2, 3]);
+  });
+
+  test("gives up what has waited for too long, and says when the next will", () => {
+    const accumulator = new Accumulator(limits);
+    append(accumulator, 0, "old", 0);
+    append(accumulator, 1, "young", 700);
+    expect(accumulator.ready(800, () => undefined, false)).toMatchObject({ leaderUnknown: true, nextCheckMs: 1_000 });
+    expect(accumulator.takeExpired(1_000).map(({ partition }) => partition)).toEqual([0]);
+    expect(accumulator.unsettled.size).toBe(1);
+    expect(accumulator.takeExpired(Number.POSITIVE_INFINITY).map(({ partition }) => partition)).toEqual([1]);
+    expect(accumulator.ready(2_000, leader, true)).toEqual({ byBroker: new Map(), leaderUnknown: false, nextCheckMs: null });
+  });
+});
+
+describe("serdes", () => {
+  test.each<[string, Serde<unknown>, unknown]>([
+    ["text", stringSerde as Serde<unknown>, "grüße 🦦"],
+    ["bytes", bytesSerde as Serde<unknown>, Buffer.from([0, 255])],
+    ["JSON", jsonSerde(), { a: [1, null, "x"] }],
+    ["msgpack", msgpackSerde(), { at: new Date(5), bytes: Buffer.from([1]), nested: { n: 2 ** 40 } }],
+  ])("%s comes back as it was", (_name, serde, value) => {
+    const bytes = serializeWith(serde, value, "value") as Buffer;
+    expect(serde.deserialize(bytes)).toEqual(value);
+  });
+
+  test("msgpack and JSON bring back any JSON value", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        for (const serde of [jsonSerde<unknown>(), msgpackSerde<unknown>()]) {
+          const back = serde.deserialize(Buffer.from(serde.serialize(value)));
+          expect(JSON.stringify(back)).toEqual(JSON.stringify(value));
+        }
+      }),
+    );
+  });
+
+  test("null is never serialized: it is no key, or a tombstone", () => {
+    expect(serializeWith(jsonSerde<unknown>(), null, "value")).toBe(null);
+    expect(serializeWith(stringSerde, undefined, "key")).toBe(null);
+  });
+});
