@@ -68,8 +68,10 @@ export type OffsetTarget =
 
 /** The leader's side of replication, for the peer API. */
 export interface ReplicaFetchService {
-  /** Takes the fetch offset as an acknowledgement, in the caller's turn. Doing so again for the same request is harmless. */
+  /** Takes the fetch offset as an acknowledgement, in the caller's turn: once, when the request arrives. */
   acknowledge(from: FetchingReplica, partition: ReplicaFetchPartition): ReplicaPosition;
+  /** Where that fetch stands now. Acknowledges nothing: the follower may have given the request up and be further by now. */
+  lookAgain(from: FetchingReplica, partition: ReplicaFetchPartition): ReplicaPosition;
   /** What is written from the fetch offset on, after `acknowledge` said `isReadable`. `records` go into the payload. */
   readForReplica(partition: ReplicaFetchPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead>;
   /** This answer is sent: its high watermark is no news to that follower any more. */
@@ -81,7 +83,7 @@ export interface ReplicaFetchService {
 export interface FetchingReplica {
   readonly brokerId: BrokerId;
   readonly brokerEpoch: number;
-  /** When the request arrived (monotonic): being caught up counts from then, however long the answer waits. */
+  /** When the request arrived (monotonic): what it proves about the follower, it proves of then. */
   readonly receivedAtMs: number;
 }
 

@@ -1,5 +1,5 @@
 import { invariant } from "../../protocol/base/invariant.ts";
-import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
+import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import { validateProducedBatches } from "../../protocol/records/validate-batches.ts";
 import { type Appended, type FoundRecord, LogOffline } from "../log/log-contract.ts";
@@ -182,19 +182,21 @@ export class Leadership {
   /** A follower's fetch: the offset acknowledges everything below it, provided that what it has there is ours. */
   acknowledgeFetch(from: FetchingReplica, asked: ReplicaFetchPartition): ReplicaPosition {
     const { environment, replica } = this.#parts;
-    const refuse = (error: ReplicaFetchedPartition["error"]) => this.#answers.refusal(this.#state, replica.log, error);
-    if (asked.leaderEpoch !== this.#state.epoch)
-      return refuse(asked.leaderEpoch < this.#state.epoch ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH");
-    if (!this.#state.followers.has(from.brokerId)) return refuse("REPLICA_NOT_AVAILABLE");
-    const registeredEpoch = environment.cluster.brokerEpoch(from.brokerId);
-    if (registeredEpoch !== null && from.brokerEpoch < registeredEpoch) return refuse("STALE_BROKER_EPOCH");
-    const position = positionIn(replica.log, asked.fetchOffset, asked.lastFetchedEpoch);
-    if (position.kind === "agrees") {
+    if (this.#fetchRefusal(from, asked) === null && positionIn(replica.log, asked.fetchOffset, asked.lastFetchedEpoch).kind === "agrees") {
       const { brokerId, brokerEpoch, receivedAtMs } = from;
+      const registeredEpoch = environment.cluster.brokerEpoch(brokerId);
       const { fetchOffset } = asked;
       this.#advance({ kind: "follower-fetched", from: brokerId, brokerEpoch, registeredEpoch, fetchOffset, nowMs: receivedAtMs });
     }
-    return this.#answers.position(this.#state, replica.log, position, from, asked);
+    return this.positionOf(from, asked);
+  }
+
+  /** Where a fetch stands: what it could be answered now. */
+  positionOf(from: FetchingReplica, asked: ReplicaFetchPartition): ReplicaPosition {
+    const { log } = this.#parts.replica;
+    const refusal = this.#fetchRefusal(from, asked);
+    if (refusal !== null) return this.#answers.refusal(this.#state, log, refusal);
+    return this.#answers.position(this.#state, log, positionIn(log, asked.fetchOffset, asked.lastFetchedEpoch), from, asked);
   }
 
   async readForReplica(asked: ReplicaFetchPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead> {
@@ -212,6 +214,14 @@ export class Leadership {
 
   noteAnswered(from: FetchingReplica, answer: ReplicaFetchedPartition): void {
     if (answer.error === "NONE" && answer.leaderEpoch === this.#state.epoch) this.#answers.noteSent(from.brokerId, answer.highWatermark);
+  }
+
+  #fetchRefusal({ brokerId, brokerEpoch }: FetchingReplica, { leaderEpoch }: ReplicaFetchPartition): KafkaError | null {
+    const { epoch, followers } = this.#state;
+    if (leaderEpoch !== epoch) return leaderEpoch < epoch ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH";
+    if (!followers.has(brokerId)) return "REPLICA_NOT_AVAILABLE";
+    const registeredEpoch = this.#parts.environment.cluster.brokerEpoch(brokerId);
+    return registeredEpoch !== null && brokerEpoch < registeredEpoch ? "STALE_BROKER_EPOCH" : null;
   }
 
   #begin(record: PartitionRecord, highWatermark: number): LeaderState {

@@ -38,6 +38,11 @@ export function replicaFetchService(table: PartitionTable): ReplicaFetchService 
       if (typeof leadership !== "string") return leadership.acknowledgeFetch(from, asked);
       return { answer: refusal(asked, leadership), isReadable: false, hasNewHighWatermark: false };
     },
+    lookAgain(from, asked) {
+      const leadership = find(asked);
+      if (typeof leadership !== "string") return leadership.positionOf(from, asked);
+      return { answer: refusal(asked, leadership), isReadable: false, hasNewHighWatermark: false };
+    },
     async readForReplica(asked, maxBytes, minOneBatch) {
       const leadership = find(asked);
       if (typeof leadership !== "string") return leadership.readForReplica(asked, maxBytes, minOneBatch);

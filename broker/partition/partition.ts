@@ -89,6 +89,16 @@ export class Partition implements ReplicaLog {
 
   /** Takes up what the coordinator has for this partition. False: it cannot, for the log is offline. */
   async assign(record: PartitionRecord): Promise<boolean> {
+    try {
+      return await this.#assign(record);
+    } catch (error) {
+      if (!(error instanceof LogOffline)) throw error;
+      this.goOffline(error);
+      return false;
+    }
+  }
+
+  async #assign(record: PartitionRecord): Promise<boolean> {
     if (this.#role.kind === "offline") return false;
     if (record.leaderEpoch < this.#epoch || this.#continues(record)) return true;
     this.#epoch = record.leaderEpoch;

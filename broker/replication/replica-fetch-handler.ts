@@ -139,7 +139,7 @@ class PendingFetch {
     for (const key of this.#moved) {
       const place = this.#places?.get(key);
       if (place === undefined) continue;
-      this.#positions[place] = service.acknowledge(this.#from, this.#request.partitions[place]!);
+      this.#positions[place] = service.lookAgain(this.#from, this.#request.partitions[place]!);
       any = true;
     }
     this.#moved.clear();

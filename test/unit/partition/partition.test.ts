@@ -272,6 +272,18 @@ describe("a follower's fetch", () => {
     strictEqual(replicas.acknowledge(follower, followerFetch(0)).isReadable, true);
   });
 
+  test("that waits, and may have been given up, says nothing about where the follower is now", async () => {
+    const { replicas, append, table } = await setUp({}, { isr: [1, 2] });
+    replicas.acknowledge(follower, followerFetch(0));
+    await append(producedBatch(3));
+    replicas.acknowledge(follower, followerFetch(3));
+    strictEqual(replicas.lookAgain(follower, followerFetch(0)).isReadable, true);
+    const leadership = table.find(ref)?.leadership();
+    if (typeof leadership !== "object") throw new Error("not leading");
+    strictEqual(leadership.state.followers.get(2)?.fetchOffset, 3);
+    strictEqual(leadership.state.change.kind, "settled");
+  });
+
   test("that was read while the epoch rose brings nothing", async () => {
     const { replicas, append, assign } = await setUp();
     await append();

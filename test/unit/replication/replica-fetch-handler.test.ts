@@ -28,11 +28,13 @@ function setUp(partitions: number) {
     const { error, highWatermark } = at(partition);
     return { topicId, partition, error, leaderEpoch: 1, highWatermark, logStartOffset: 0, diverging: null, recordsBytes };
   };
+  const position: ReplicaFetchService["lookAgain"] = (_from, { partition }) => {
+    const { batches, error, highWatermark, told } = at(partition);
+    return { answer: answer(partition), isReadable: error === "NONE" && batches.length > 0, hasNewHighWatermark: highWatermark !== told };
+  };
   const service: ReplicaFetchService = {
-    acknowledge: (_from, { partition }) => {
-      const { batches, error, highWatermark, told } = at(partition);
-      return { answer: answer(partition), isReadable: error === "NONE" && batches.length > 0, hasNewHighWatermark: highWatermark !== told };
-    },
+    acknowledge: position,
+    lookAgain: position,
     readForReplica: async ({ partition }, maxBytes, minOneBatch) => {
       reads.push({ partition, maxBytes, minOneBatch });
       const taken: Buffer[] = [];
