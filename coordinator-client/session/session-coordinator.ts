@@ -16,7 +16,7 @@ import { PendingRequests } from "./pending-requests.ts";
 import { StateListeners } from "./state-listeners.ts";
 import { type WatchKind, WatchTable } from "./watch-table.ts";
 import type { SessionWire, WireAnswer, WireFactory, WireRequest, WireSession } from "./wire.ts";
-import { firstTooLarge } from "./write-size.ts";
+import { measureWrite, unansweredMaxBytes } from "./write-size.ts";
 
 export interface SessionOptions {
   /** Makes the way to the servers; called once per session. */
@@ -54,6 +54,7 @@ export class SessionCoordinator implements Coordinator {
   #provedUntilMs = Number.NEGATIVE_INFINITY;
   #heardMs = 0;
   #probedMs = 0;
+  #unansweredBytes = 0;
   #watchdog: Timer | null = null;
   #closing: Promise<void> | null = null;
   /** Ends the wait of a close under way. */
@@ -106,8 +107,15 @@ export class SessionCoordinator implements Coordinator {
   async write(operations: readonly WriteOperation[]): Promise<WriteResult> {
     invariant(operations.length > 0, "a write has operations");
     for (const { path } of operations) checkPath(path);
-    const tooLarge = firstTooLarge(operations, this.#options.chroot);
-    if (tooLarge !== null) return { kind: "conflict", failedIndex: tooLarge, reason: "too-large" };
+    const { bytes, firstTooLarge } = measureWrite(operations, this.#options.chroot);
+    if (firstTooLarge !== null) return { kind: "conflict", failedIndex: firstTooLarge, reason: "too-large" };
+    if (this.#unansweredBytes + bytes > unansweredMaxBytes) {
+      return {
+        kind: "unknown",
+        error: new CoordinatorUnavailable(`${unansweredMaxBytes} bytes of writes to the coordinator are unanswered already`),
+      };
+    }
+    this.#unansweredBytes += bytes;
     try {
       const answer = await this.#request({ kind: "write", operations });
       invariant(answer.kind === "write", "a write is answered by a result");
@@ -115,6 +123,8 @@ export class SessionCoordinator implements Coordinator {
     } catch (error) {
       if (error instanceof CoordinatorUnavailable) return { kind: "unknown", error };
       throw error;
+    } finally {
+      this.#unansweredBytes -= bytes;
     }
   }
 

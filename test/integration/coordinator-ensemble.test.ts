@@ -79,27 +79,46 @@ async function serves(server: TestZookeeper, zk: Coordinator): Promise<boolean> 
   return (await askZookeeper(server.host, server.port, "cons", 2_000)).includes(`sid=0x${owner.replace(/^0+/, "")}`);
 }
 
-test("the library's transaction numbers start over before they overflow", async () => {
-  await using server = await TestZookeeper.start();
-  const events = Object.fromEntries(
-    ["disconnected", "expired", "ended", "heard", "garbled"].map((name) => [name, () => undefined]),
-  ) as unknown as LibraryEvents;
-  let isConnected = false;
-  const library = new LibraryClient([server], 10_000, {
-    ...events,
-    wantsServer: (connect) => connect(server),
-    connected: () => {
+describe("the library's client", () => {
+  const connectedClient = async (
+    server: TestZookeeper,
+    prepare: (library: LibraryClient) => void = () => undefined,
+  ): Promise<LibraryClient> => {
+    const names = ["disconnected", "expired", "ended", "heard", "garbled"];
+    const others = Object.fromEntries(names.map((name) => [name, () => undefined])) as unknown as LibraryEvents;
+    let isConnected = false;
+    const connected = () => {
       isConnected = true;
-    },
+    };
+    const library = new LibraryClient([server], 10_000, { ...others, wantsServer: (connect) => connect(server), connected });
+    prepare(library);
+    library.start();
+    await waitUntil("a session", () => isConnected);
+    return library;
+  };
+  const exists = (library: LibraryClient, path: string) =>
+    new Promise<boolean>((resolve, reject) =>
+      library.client.exists(path, (error, stat) => (error ? reject(error) : resolve(stat !== null))),
+    );
+
+  test("starts its transaction numbers over before they overflow", async () => {
+    await using server = await TestZookeeper.start();
+    const library = await connectedClient(server);
+    const { connectionManager } = library.client as unknown as { connectionManager: { xid: number } };
+    connectionManager.xid = 2 ** 31 - 2;
+    for (let i = 0; i < 5; i++) {
+      library.beforeRequest();
+      expect(await exists(library, "/")).toBe(true);
+    }
+    expect(connectionManager.xid).toBeLessThan(10);
+    library.kill();
   });
-  library.start();
-  await waitUntil("a session", () => isConnected);
-  const { connectionManager } = library.client as unknown as { connectionManager: { xid: number } };
-  connectionManager.xid = 2 ** 31 - 2;
-  for (let i = 0; i < 5; i++) {
-    library.beforeRequest();
-    await new Promise<void>((resolve, reject) => library.client.exists("/", (error) => (error ? reject(error) : resolve())));
-  }
-  expect(connectionManager.xid).toBeLessThan(10);
-  library.kill();
+
+  test("does not send on a new connection what was queued before it", async () => {
+    await using server = await TestZookeeper.start();
+    const library = await connectedClient(server, ({ client }) => client.create("/ghost", () => undefined));
+    expect(await exists(library, "/")).toBe(true);
+    expect(await exists(library, "/ghost")).toBe(false);
+    library.kill();
+  });
 });

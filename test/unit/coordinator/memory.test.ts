@@ -149,6 +149,19 @@ describe("faults of the coordinator in memory", () => {
     }),
   );
 
+  test(
+    "more bytes of unanswered writes than allowed are refused at once, and then room is there again",
+    withHarness(async (harness) => {
+      const zk = harness.openMemory();
+      await zk.connected();
+      const data = Buffer.alloc(900_000);
+      const writes = Array.from({ length: 80 }, (_, i) => zk.write([{ kind: "create", path: `/n${i}`, data, mode: "persistent" }]));
+      const refused = (await Promise.all(writes)).filter(({ kind }) => kind === "unknown");
+      expect(refused).toHaveLength(6); // 74 of them are just under 64 MiB
+      expect((await zk.write([ephemeral])).kind).toBe("written");
+    }),
+  );
+
   test("the same calls give the same history", async () => {
     const history = async () => {
       const events: string[] = [];
