@@ -128,7 +128,7 @@ export class MetadataCache {
 
   #start(): Promise<void> {
     const run = this.#runRefresh().finally(() => {
-      this.#running = null;
+      if (this.#running === run) this.#running = null;
     });
     this.#running = run;
     return run;
@@ -169,6 +169,8 @@ export class MetadataCache {
       );
       this.#failures = 0;
       this.#refreshedAtMs = clock.monotonicMs();
+      // a listener that finds the answer wanting asks for the next one at once: this refresh is over for it
+      this.#running = null;
       this.#replace(mergeMetadata(this.#snapshot, answer));
     } catch (error) {
       this.#failures++;
