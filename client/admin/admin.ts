@@ -47,7 +47,7 @@ export class Admin implements AsyncDisposable {
   constructor(options: AdminOptions) {
     this.#cluster = new Cluster(options, { mayCreateTopics: false });
     this.#operationTimeoutMs = options.operationTimeoutMs ?? 60_000;
-    options.signal?.addEventListener("abort", () => this.#cluster.close(), { once: true });
+    options.signal?.addEventListener("abort", () => this.#cluster.close(), { once: true, signal: this.#cluster.signal });
     if (options.signal?.aborted) this.#cluster.close();
   }
 

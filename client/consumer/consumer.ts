@@ -59,7 +59,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
       buffer: this.#buffer,
       partitions: () => this.#partitions.values(),
     });
-    options.signal?.addEventListener("abort", () => this.#end(), { once: true });
+    options.signal?.addEventListener("abort", () => this.#end(), { once: true, signal: this.#cluster.signal });
     if (options.signal?.aborted) this.#end();
   }
 

@@ -96,7 +96,10 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
       isHurried: () => this.#flushes > 0 || this.#closing !== null || this.#space.hasWaiters,
       onSettled: (batch) => this.#giveBack(batch),
     });
-    options.signal?.addEventListener("abort", () => this.#end(new ClientClosed("the producer was aborted")), { once: true });
+    options.signal?.addEventListener("abort", () => this.#end(new ClientClosed("the producer was aborted")), {
+      once: true,
+      signal: this.#cluster.signal,
+    });
     if (options.signal?.aborted) this.#end(new ClientClosed("the producer was aborted"));
   }
 
