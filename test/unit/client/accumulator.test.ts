@@ -84,12 +84,16 @@ describe("serdes", () => {
 
   test("msgpack and JSON bring back any JSON value", () => {
     fc.assert(
-      fc.property(fc.jsonValue(), (value) => {
-        for (const serde of [jsonSerde<unknown>(), msgpackSerde<unknown>()]) {
-          const back = serde.deserialize(Buffer.from(serde.serialize(value)));
-          expect(JSON.stringify(back)).toEqual(JSON.stringify(value));
-        }
-      }),
+      // msgpackr renames "__proto__", lest a message changes an object's prototype
+      fc.property(
+        fc.jsonValue().filter((value) => !JSON.stringify(value).includes("__proto__")),
+        (value) => {
+          for (const serde of [jsonSerde<unknown>(), msgpackSerde<unknown>()]) {
+            const back = serde.deserialize(Buffer.from(serde.serialize(value)));
+            expect(JSON.stringify(back)).toEqual(JSON.stringify(value));
+          }
+        },
+      ),
     );
   });
 
