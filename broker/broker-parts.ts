@@ -4,7 +4,7 @@ import type { Address } from "../protocol/base/transport.ts";
 import type { Endpoint } from "./api/api.ts";
 import { noCoordinators } from "./api/find-coordinator.ts";
 import { servedApis } from "./api/registry.ts";
-import type { BrokerOptions } from "./broker.ts";
+import type { BrokerOptions } from "./broker-options.ts";
 import { controllerSettings, partitionConfig } from "./broker-settings.ts";
 import { clusterView } from "./cluster/cluster-view.ts";
 import { controlledShutdown } from "./cluster/controlled-shutdown.ts";
@@ -209,7 +209,7 @@ export class BrokerParts {
     unsubscribe();
   }
 
-  /** Hands leaderships over, then stops serving clients, following, and leading; closes the logs. */
+  /** Hands leaderships over, then stops serving clients and following. */
   async leave(graceMs: number): Promise<void> {
     const { config, clock, log } = this.#options;
     const { controlledShutdownEnable, controlledShutdownMaxRetries, controlledShutdownRetryBackoffMs } = config.controller;
@@ -223,11 +223,11 @@ export class BrokerParts {
     this.#stopping.abort(new Error("the broker is stopping"));
     await this.#clients.close(graceMs);
     await this.#fetchers.stop();
-    await this.#table.close();
   }
 
-  /** Last, after the coordinator's session is closed: until then the others may still ask us. */
-  async closeLinks(): Promise<void> {
+  /** After the coordinator's session is closed: stops leading, closes the logs, and then the links, by which the others may have asked us until now. */
+  async close(): Promise<void> {
+    await this.#table.close();
     this.#peers.close();
     await this.#peerServer.close();
   }

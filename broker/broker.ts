@@ -1,33 +1,11 @@
 import { readOrCreateClusterId } from "../coordinator-client/cluster-id.ts";
 import type { Coordinator } from "../coordinator-client/coordinator.ts";
-import type { Clock } from "../protocol/base/clock.ts";
-import type { InvariantViolation } from "../protocol/base/invariant.ts";
-import type { Logger } from "../protocol/base/logger.ts";
-import type { Random } from "../protocol/base/random.ts";
-import { formatAddress, type Transport } from "../protocol/base/transport.ts";
+import { formatAddress } from "../protocol/base/transport.ts";
+import type { BrokerOptions } from "./broker-options.ts";
 import { BrokerParts } from "./broker-parts.ts";
 import { claimDataDirectory } from "./cluster/meta-properties.ts";
 import { type DirectoryLogStore, openLogStore } from "./log/log-store.ts";
 import type { BoundListener } from "./network/client-listener.ts";
-import type { BrokerConfig } from "./runtime/config/broker-config.ts";
-import type { ConfigTexts } from "./runtime/config/resolve.ts";
-import type { FileSystem } from "./runtime/files.ts";
-
-export interface BrokerOptions {
-  readonly config: BrokerConfig;
-  /** What was set at the start, by name. */
-  readonly configTexts: ConfigTexts;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly transport: Transport;
-  readonly files: FileSystem;
-  readonly openCoordinator: () => Coordinator;
-  readonly log: Logger;
-  /** A bug was found: end the process. */
-  readonly onFatal: (error: InvariantViolation) => void;
-  /** This broker cannot go on (its id was taken by another): stop it. */
-  readonly onFailed: (error: Error) => void;
-}
 
 /** The data directory cannot be used by this broker now. */
 export class DataDirectoryInUse extends Error {
@@ -95,10 +73,11 @@ export class Broker {
 
   async #stop(): Promise<void> {
     const { config, files } = this.#options;
-    if (this.#parts !== null) await this.#parts.leave(requestsGraceMs);
-    else await this.#logs?.close();
+    await this.#parts?.leave(requestsGraceMs);
+    // The session before the logs: what could not be handed over, and /controller if it is ours, is taken up by others while we are still flushing.
     await this.#coordinator?.close();
-    await this.#parts?.closeLinks();
+    if (this.#parts !== null) await this.#parts.close();
+    else await this.#logs?.close();
     if (this.#locked) await files.unlock(lockPath(config.logDirectory));
   }
 

@@ -38,6 +38,7 @@ export const realAdapters: readonly string[] = [
   "protocol/node/node-clock.ts",
   "protocol/node/node-random.ts",
   "protocol/node/node-transport.ts",
+  "coordinator-client/zookeeper/library.ts",
   "broker/runtime/node-files.ts",
   "broker/runtime/pino-logger.ts",
   "broker/main.ts",

@@ -1,0 +1,26 @@
+import type { Coordinator } from "../coordinator-client/coordinator.ts";
+import type { Clock } from "../protocol/base/clock.ts";
+import type { InvariantViolation } from "../protocol/base/invariant.ts";
+import type { Logger } from "../protocol/base/logger.ts";
+import type { Random } from "../protocol/base/random.ts";
+import type { Transport } from "../protocol/base/transport.ts";
+import type { BrokerConfig } from "./runtime/config/broker-config.ts";
+import type { ConfigTexts } from "./runtime/config/resolve.ts";
+import type { FileSystem } from "./runtime/files.ts";
+
+/** Everything a broker gets from outside. */
+export interface BrokerOptions {
+  readonly config: BrokerConfig;
+  /** What was set at the start, by name. */
+  readonly configTexts: ConfigTexts;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly transport: Transport;
+  readonly files: FileSystem;
+  readonly openCoordinator: () => Coordinator;
+  readonly log: Logger;
+  /** A bug was found: end the process. */
+  readonly onFatal: (error: InvariantViolation) => void;
+  /** This broker cannot go on (its id was taken by another): stop it. */
+  readonly onFailed: (error: Error) => void;
+}
