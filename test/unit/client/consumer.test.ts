@@ -214,6 +214,18 @@ describe("reading", () => {
 });
 
 describe("leaders that change", () => {
+  test("a partition that has none for a while is read once it has one", async () => {
+    const cluster = new FakeCluster();
+    const [partition] = cluster.topic("t", [-1]);
+    fill(partition, 0, 2);
+    const consumer = consumerFor(cluster);
+    await cluster.clock.until(consumer.assign([{ topic: "t", from: "beginning" }]));
+    const reading = take(cluster, consumer, 2);
+    await cluster.clock.advance(3_000);
+    cluster.moveLeader("t", 0, 2);
+    expect(valuesOf(await cluster.clock.until(reading))).toEqual(values(0, 2));
+  });
+
   test("are followed, wherever the news comes from", async () => {
     const cluster = new FakeCluster();
     const [partition] = cluster.topic("t", [1]);
