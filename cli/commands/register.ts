@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { registerBench } from "./bench.ts";
 import { registerBroker } from "./broker.ts";
 import { registerCluster } from "./cluster.ts";
 import { registerConsume } from "./consume.ts";
@@ -15,4 +16,5 @@ export function registerCommands(program: Command): void {
   registerConsume(program);
   registerCluster(program);
   registerLog(program);
+  registerBench(program);
 }

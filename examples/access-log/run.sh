@@ -8,7 +8,8 @@ root=$(cd "$here/../.." && pwd)
 export PATH="$root/node_modules/.bin:$PATH:/usr/sbin"
 requests=${REQUESTS:-20000} addresses=${ADDRESSES:-16} rate=${RATE:-2000} port=${PORT:-19092}
 bootstrap=127.0.0.1:$port,127.0.0.1:$((port + 1)),127.0.0.1:$((port + 2))
-ottla() { "$root/bin/ottla" "$@"; }
+ottla=$root/bin/ottla # in the background by its path: a function would be a shell in between, and kill would reach that
+ottla() { "$ottla" "$@"; }
 say() { printf '%6.1f s  %s\n' "$(node -p "(Date.now() - $started) / 1000")" "$*"; }
 json() { node -e 'let t = ""; process.stdin.on("data", (d) => (t += d)).on("end", () => console.log(eval(`(j) => ${process.argv[1]}`)(JSON.parse(t))))' "$1"; }
 wait_for() { # what, seconds, command...
@@ -35,22 +36,27 @@ clean_up() {
 trap clean_up EXIT
 
 # --- a cluster, a topic, a web server ---
-ottla up --port "$port" --data "$work/cluster" --json >"$work/up.json" 2>"$work/up.err" &
+"$ottla" up --port "$port" --data "$work/cluster" --json >"$work/up.json" 2>"$work/up.err" &
 pids+=($!)
-wait_for "the cluster" 60 grep -q bootstrap "$work/up.json" || { cat "$work/up.err" >&2; exit 1; }
+up_pid=$!
+cluster_is_up() { grep -q bootstrap "$work/up.json" || ! kill -0 "$up_pid"; }
+wait_for "the cluster" 60 cluster_is_up
+kill -0 "$up_pid" 2>/dev/null || { cat "$work/up.err" >&2; exit 1; }
 ottla topic create access --partitions 6 --replication-factor 3 --config min.insync.replicas=2 --bootstrap "$bootstrap" >/dev/null
 say "three brokers, topic access with 6 partitions and 3 copies"
 
-web_port=$(node -p 'const s = require("net").createServer().listen(0, "127.0.0.1"); s.address().port; const p = s.address().port; s.close(); p')
+web_port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')
 mkdir -p "$work/web/tmp"
 sed "s/@PORT@/$web_port/" "$here/nginx.conf" >"$work/web/nginx.conf"
-nginx -p "$work/web" -c nginx.conf -e error.log &
+as_user=()
+if ((EUID == 0)); then as_user=(-g "user root;"); fi # its workers must be able to open the log again when it is rotated
+nginx -p "$work/web" -c nginx.conf -e error.log "${as_user[@]}" &
 nginx_pid=$!
 pids+=("$nginx_pid")
 wait_for "nginx" 10 test -s "$work/web/nginx.pid"
 
 # --- its access log, as it grows ---
-ottla produce access --follow "$work/web/access.log" --acks all --key-separator " " --keep-key --codec lz4 \
+"$ottla" produce access --follow "$work/web/access.log" --acks all --key-separator " " --keep-key --codec lz4 \
   --bootstrap "$bootstrap" --json >"$work/summary.json" &
 produce_pid=$!
 pids+=("$produce_pid")
@@ -75,7 +81,7 @@ kill -USR1 "$nginx_pid"
 say "rotated the access log after $(lines_written) lines"
 
 wait_for "two thirds of the lines" 120 at_least $((requests * 2 / 3))
-ottla broker --config "$work/cluster/broker-$leader/server.properties" >"$work/broker-again.log" 2>&1 &
+"$ottla" broker --config "$work/cluster/broker-$leader/server.properties" >"$work/broker-again.log" 2>&1 &
 pids+=($!)
 say "started broker $leader again"
 
