@@ -1,6 +1,6 @@
 import { randomInt } from "../../protocol/base/random.ts";
 import type { SimBroker } from "./sim-broker.ts";
-import { partitions, type World } from "./world.ts";
+import type { World } from "./world.ts";
 
 /** What can go wrong, with how often it is chosen. */
 const kinds = {
@@ -17,6 +17,8 @@ const kinds = {
 } as const;
 
 type FaultKind = keyof typeof kinds;
+
+export const faultKinds = Object.keys(kinds) as readonly FaultKind[];
 
 const clients = ["producer", "hasty", "consumer"];
 
@@ -162,9 +164,10 @@ export class Faults {
     return true;
   }
 
-  /** Sessions stand still meanwhile: nobody loses one by it. */
+  /** The server forgets no session meanwhile, but who hears nothing for long takes its own for lost. */
   #stopCoordinator(): boolean {
-    const { ensemble, trace } = this.#world;
+    const { ensemble, trace, isInDanger } = this.#world;
+    if (isInDanger) return false;
     trace.line("the coordinator stops");
     ensemble.stop();
     this.#later(this.#durationMs() / 2, () => {
@@ -197,8 +200,7 @@ export class Faults {
   /** All processes at once; what was written stays, so nothing may be lost. */
   #killAll(): boolean {
     const { brokers } = this.#world;
-    for (let partition = 0; partition < partitions; partition++)
-      for (const { id } of brokers) if (this.#world.mayLackRecords(id, partition)) return false;
+    if (this.#world.isInDanger) return false;
     for (const broker of brokers) {
       broker.crash("kill");
       this.#later(this.#downMs(), () => broker.start());

@@ -71,7 +71,8 @@ export class TreeObserver {
     if (before === null) return;
     if (leaderEpoch < before.leaderEpoch) say("I2 the leader epoch fell");
     if (leaderEpoch === before.leaderEpoch && leader !== before.leader) say("I2 two leaders in one epoch");
-    if (controllerEpoch < before.controllerEpoch) say("I7 an older controller wrote");
+    // a leader that has not heard of the newest controller may still change its in-sync set: only elections are the controller's
+    if (leaderEpoch > before.leaderEpoch && controllerEpoch < before.controllerEpoch) say("I7 an older controller elected");
     if (leader >= 0 && leaderEpoch > before.leaderEpoch && !before.isr.includes(leader)) say("elected from outside the in-sync set");
   }
 }

@@ -1,18 +1,22 @@
 import { parseArgs } from "node:util";
 import { describeFailure, simulate } from "./simulation.ts";
 
-/** `npm run sim -- --seed 17` shows one run line by line; `--seeds 1000 --from 5000` tries many, and says which fail. */
+/** `npm run sim -- --seed 17` shows one run line by line (`--all`: every byte that moves); `--seeds 1000 --from 5000` tries many, and says which fail. */
 const { values } = parseArgs({
   options: {
     seed: { type: "string" },
     seeds: { type: "string", default: "100" },
     from: { type: "string", default: "1" },
     quiet: { type: "boolean" },
+    all: { type: "boolean" },
   },
 });
 
 if (values.seed !== undefined) {
-  const result = await simulate({ seed: Number(values.seed), ...(values.quiet ? {} : { sink: (line) => console.log(line) }) });
+  const result = await simulate({
+    seed: Number(values.seed),
+    ...(values.quiet ? {} : { sink: (line, isQuiet) => (values.all || !isQuiet) && console.log(line) }),
+  });
   const { latest: _, ...summary } = result;
   console.log(summary);
   process.exitCode = result.failure === null ? 0 : 1;

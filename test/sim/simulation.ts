@@ -1,10 +1,11 @@
 import { Faults } from "./faults.ts";
+import type { TraceSink } from "./trace.ts";
 import { partitions, topic, World } from "./world.ts";
 
 export interface SimulationOptions {
   readonly seed: number;
-  /** Each line of the trace that a person might want to read. */
-  readonly sink?: (line: string) => void;
+  /** Each line of the trace; quiet ones are those that a person seldom wants to read. */
+  readonly sink?: TraceSink;
 }
 
 export interface SimulationResult {

@@ -5,15 +5,17 @@ import type { SimClock } from "./sim-clock.ts";
 /** Lines kept for a failure's report. */
 const keptLinesMax = 60;
 
+export type TraceSink = (line: string, isQuiet: boolean) => void;
+
 /** All that happens in a simulation, a line each. Two runs went the same way when their hashes are the same. */
 export class Trace {
   readonly #clock: SimClock;
-  readonly #sink: ((line: string) => void) | null;
+  readonly #sink: TraceSink | null;
   readonly #hash = createHash("sha256");
   #kept: string[] = [];
   lines = 0;
 
-  constructor(clock: SimClock, sink: ((line: string) => void) | null = null) {
+  constructor(clock: SimClock, sink: TraceSink | null = null) {
     this.#clock = clock;
     this.#sink = sink;
   }
@@ -23,8 +25,8 @@ export class Trace {
     const line = `${this.#clock.nowMs.toFixed(3)} ${text}`;
     this.lines++;
     this.#hash.update(line).update("\n");
+    this.#sink?.(line, isQuiet);
     if (isQuiet) return;
-    this.#sink?.(line);
     this.#kept.push(line);
     if (this.#kept.length >= 2 * keptLinesMax) this.#kept = this.#kept.slice(-keptLinesMax);
   }

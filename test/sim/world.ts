@@ -5,7 +5,7 @@ import { TreeObserver } from "./observer.ts";
 import { SimBroker, seedFrom } from "./sim-broker.ts";
 import { SimClock } from "./sim-clock.ts";
 import { SimNetwork } from "./sim-network.ts";
-import { Trace } from "./trace.ts";
+import { Trace, type TraceSink } from "./trace.ts";
 import { Workload } from "./workload.ts";
 
 export const topic = "orders";
@@ -30,7 +30,7 @@ export class World {
   /** `broker:partition` pairs that lost unsynced bytes while in sync. */
   readonly #lacking = new Set<string>();
 
-  constructor(seed: number, sink: ((line: string) => void) | null) {
+  constructor(seed: number, sink: TraceSink | null) {
     const random = seededRandom(seed);
     this.random = random;
     this.trace = new Trace(this.clock, sink);
@@ -118,6 +118,11 @@ export class World {
       if (keepers.length === 0) return false;
     }
     return true;
+  }
+
+  /** Some broker may lack records: who has them must not be disturbed. */
+  get isInDanger(): boolean {
+    return this.#lacking.size > 0;
   }
 
   /** Runs until `condition` holds. False: not within `limitMs` of simulated time, or something broke. */
