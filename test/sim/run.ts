@@ -9,6 +9,7 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     quiet: { type: "boolean" },
     all: { type: "boolean" },
+    bail: { type: "boolean" },
   },
 });
 
@@ -34,6 +35,7 @@ if (values.seed !== undefined) {
     if (result.failure === null) continue;
     failed++;
     console.log(values.quiet ? `seed ${seed}: ${result.failure}` : describeFailure(result));
+    if (values.bail) break;
   }
   const seconds = (performance.now() - startedMs) / 1000;
   console.log(`${count} seeds from ${from}: ${failed} failed, ${acknowledged} records acknowledged, ${seconds.toFixed(1)} s`);
