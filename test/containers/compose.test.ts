@@ -10,6 +10,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const skippedBecause = process.env.OTTLA_CONTAINERS_SKIPPED_BECAUSE || null;
 const brokers = ["broker1", "broker2", "broker3"] as const;
 const startMaxMs = 600_000;
+const project = `ottla-test-${process.pid}`;
 
 function succeeds(command: string, args: readonly string[]): boolean {
   return spawnSync(command, args, { stdio: "ignore" }).status === 0;
@@ -32,6 +33,7 @@ describe.skipIf(skippedBecause !== null)(`docker-compose.yml${skippedBecause ===
     bootstrap = ports.map((port) => `127.0.0.1:${port}`);
     const variables = Object.fromEntries(ports.map((port, index) => [`OTTLA_PORT_${index + 1}`, String(port)]));
     const compose = new DockerComposeEnvironment(root, "docker-compose.yml")
+      .withProjectName(project)
       .withBuild()
       .withEnvironment(variables)
       .withStartupTimeout(startMaxMs)
@@ -48,7 +50,17 @@ describe.skipIf(skippedBecause !== null)(`docker-compose.yml${skippedBecause ===
     await environment?.down({ removeVolumes: true, timeout: 10_000 });
   });
 
-  const containerId = (service: string) => environment.getContainer(`${service}-1`).getId();
+  /** By label: the compose plugin and Debian's docker-compose name containers differently. Stopped ones too. */
+  const containerId = (service: string): string =>
+    docker(
+      "ps",
+      "--all",
+      "--quiet",
+      "--filter",
+      `label=com.docker.compose.project=${project}`,
+      "--filter",
+      `label=com.docker.compose.service=${service}`,
+    );
 
   test("runs three healthy brokers as an ordinary user, reachable from the host", async () => {
     const described = await admin.describeCluster();
