@@ -35,6 +35,8 @@ import { brokerValues } from "./runtime/config/resolve.ts";
 export interface Foundation {
   readonly coordinator: Coordinator;
   readonly logs: LogStore;
+  /** The logs were closed properly by the process before us. */
+  readonly wasClean: boolean;
   readonly clusterId: string;
   /** The data directory's id. */
   readonly incarnation: string;
@@ -63,6 +65,8 @@ export class BrokerParts {
   #peerAddress: Address | null = null;
   #clientAddresses: readonly BoundListener[] = [];
   readonly #joined = Promise.withResolvers<void>();
+  /** Of this process' first registration; -1 before. */
+  #firstEpoch = -1;
 
   constructor(options: BrokerOptions, foundation: Foundation) {
     const { config, configTexts, clock, random, transport, onFatal } = options;
@@ -241,7 +245,10 @@ export class BrokerParts {
       clock,
       log: log.child({ part: "cluster" }),
       events: {
-        registered: () => this.#controller.consider(),
+        registered: (brokerEpoch) => {
+          if (this.#firstEpoch < 0) this.#firstEpoch = brokerEpoch;
+          this.#controller.consider();
+        },
         lost: () => {
           this.#table.standDown();
           this.#reporter.drop();
@@ -267,6 +274,7 @@ export class BrokerParts {
       incarnation: this.#foundation.incarnation,
       peer: this.#peerAddress,
       timestampMs: clock.nowMs(),
+      ...(this.#foundation.wasClean ? {} : { recoveredUnder: this.#firstEpoch }),
     };
   }
 

@@ -5,6 +5,13 @@ import { brokerPath } from "../../coordinator-client/znodes/paths.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { BrokerRecord } from "../../protocol/peer/messages.ts";
 
+/** The registration under which the broker's process came back from an unclean stop: what it had in sync before may lack records. -1: it came from a clean one. */
+export function recoveredEpochOf(id: BrokerId, node: Node): number {
+  const { recoveredUnder } = decodeBrokerRegistration(brokerPath(id), node.data);
+  if (recoveredUnder === undefined) return -1;
+  return recoveredUnder < 0 ? node.createdZxid : recoveredUnder;
+}
+
 /** A live broker as its registration tells. Null when it is none of ours: it cannot be read, or says no address that other brokers could reach it at. */
 export function brokerRecordOf(id: BrokerId, node: Node): BrokerRecord | null {
   try {

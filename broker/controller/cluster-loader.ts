@@ -23,6 +23,7 @@ const readsAtOnceMax = 128;
 /** Reads the whole cluster into the book, in the session in which the controller epoch was raised: whatever was written before that is seen. */
 export class ClusterLoader {
   readonly #parts: LoaderParts;
+  #recoveredEpochs: ReadonlyMap<BrokerId, number> = new Map();
 
   constructor(parts: LoaderParts) {
     this.#parts = parts;
@@ -55,7 +56,14 @@ export class ClusterLoader {
     const ids = await store.brokerIds();
     const brokers = await pipelined(ids, readsAtOnceMax, (id) => store.readBroker(id));
     writer.assertTerm();
-    return new Map(brokers.flatMap((broker) => (broker === null ? [] : [[broker.id, broker] as const])));
+    const found = brokers.filter((broker) => broker !== null);
+    this.#recoveredEpochs = new Map(found.map(({ broker, recoveredEpoch }) => [broker.id, recoveredEpoch]));
+    return new Map(found.map(({ broker }) => [broker.id, broker]));
+  }
+
+  /** Of a broker as last read: its process began after an unclean stop, later than this transaction. What was in sync then may lack records now. */
+  hasRecoveredSince(id: BrokerId, zxid: number): boolean {
+    return (this.#recoveredEpochs.get(id) ?? -1) > zxid;
   }
 
   /** With whatever its creation left undone; null: gone since. */
@@ -86,6 +94,8 @@ export type EarlierLives = readonly {
   readonly topic: string;
   readonly topicId: TopicId;
   readonly partition: number;
+  /** When the state was written that names it. */
+  readonly modifiedZxid: number;
 }[];
 
 /**
@@ -98,6 +108,6 @@ export function earlierLives(brokers: ControllerState["brokers"], { topic, modif
     if (modifiedZxid === undefined) return [];
     return [...new Set([leader, ...isr])]
       .filter((id) => (brokers.get(id)?.epoch ?? -1) > modifiedZxid)
-      .map((broker) => ({ broker, topic: topic.name, topicId: topic.id, partition }));
+      .map((broker) => ({ broker, topic: topic.name, topicId: topic.id, partition, modifiedZxid }));
   });
 }

@@ -12,7 +12,7 @@ import * as paths from "../../coordinator-client/znodes/paths.ts";
 import { decodeTopicAssignment, encodeTopicAssignment } from "../../coordinator-client/znodes/topic-assignment.ts";
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import type { BrokerRecord, PartitionRecord } from "../../protocol/peer/messages.ts";
-import { brokerRecordOf } from "../cluster/broker-record.ts";
+import { brokerRecordOf, recoveredEpochOf } from "../cluster/broker-record.ts";
 import type { Replicas } from "./assignment.ts";
 import type { Config, PartitionChange } from "./controller-state.ts";
 import { pipelined } from "./fenced-writer.ts";
@@ -66,9 +66,10 @@ export class ClusterStore {
   }
 
   /** Null: gone since. */
-  async readBroker(id: BrokerId): Promise<BrokerRecord | null> {
+  async readBroker(id: BrokerId): Promise<{ readonly broker: BrokerRecord; readonly recoveredEpoch: number } | null> {
     const node = await this.#coordinator.read(paths.brokerPath(id));
-    return node === null ? null : brokerRecordOf(id, node);
+    const broker = node === null ? null : brokerRecordOf(id, node);
+    return node === null || broker === null ? null : { broker, recoveredEpoch: recoveredEpochOf(id, node) };
   }
 
   topicNames(): Promise<readonly string[]> {

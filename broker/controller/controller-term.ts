@@ -228,7 +228,10 @@ export class ControllerTerm {
     this.#scheduleBalance();
   }
 
-  /** Brokers that came back unseen are dead first, for the partitions concerned; then what has no leader now may get it back. */
+  /**
+   * Brokers that came back unseen are dead first, for the partitions concerned; then what has no leader now may get it back: from those that still have all they had,
+   * if there are any (their session was lost, not their process), before those whose unclean stop may have cost them records.
+   */
   async #endEarlierLives(earlier: EarlierLives): Promise<void> {
     if (earlier.length === 0) return;
     for (const [broker, replicas] of Map.groupBy(earlier, ({ broker }) => broker)) {
@@ -240,7 +243,21 @@ export class ControllerTerm {
     ).values();
     await this.#states.apply(concerned, this.#repair);
     this.#book.commit({ ...this.#book.current, offlineReplicas: new Map() }, null);
+    const doubtful = earlier.filter(({ broker, modifiedZxid }) => this.#loader.hasRecoveredSince(broker, modifiedZxid));
+    await this.#repairWithout(doubtful);
     await this.#repairLeaderless();
+  }
+
+  /** A round of elections in which these replicas do not stand. */
+  async #repairWithout(
+    doubtful: readonly { readonly broker: BrokerId; readonly topicId: string; readonly partition: number }[],
+  ): Promise<void> {
+    if (doubtful.length === 0) return;
+    const { offlineReplicas } = this.#book.current;
+    for (const { broker, topicId, partition } of doubtful)
+      this.#book.commit(withOfflineReplicas(this.#book.current, broker, [offlineKey(topicId, partition)]), null);
+    await this.#repairLeaderless();
+    this.#book.commit({ ...this.#book.current, offlineReplicas }, null);
   }
 
   async #brokersChanged(): Promise<void> {
@@ -262,7 +279,15 @@ export class ControllerTerm {
     }
     this.#book.commit(withBrokers(this.#book.current, registered), { ...nothingDirty, brokers: true });
     this.#sender.brokersChanged();
-    if (arrived.length > 0) await this.#repairLeaderless();
+    if (arrived.length === 0) return;
+    const doubtful = arrived.filter(({ id }) => this.#loader.hasRecoveredSince(id, before.get(id)?.epoch ?? -1));
+    await this.#repairWithout(
+      this.admin.leaderless().flatMap(({ topic, partition }) => {
+        const topicId = this.#book.current.topics.get(topic)?.id ?? "";
+        return doubtful.map(({ id }) => ({ broker: id, topicId, partition }));
+      }),
+    );
+    await this.#repairLeaderless();
   }
 
   async #deleteMarked(): Promise<void> {

@@ -59,6 +59,7 @@ export async function openLogStore(parts: LogStoreParts, options: LogStoreOption
     recoveryPoints: prepared.recoveryPoints,
     startOffsets: prepared.startOffsets,
     highWatermarks: typeof highWatermarks === "string" ? new Map() : highWatermarks,
+    wasClean: prepared.clean,
   });
   if (!prepared.clean) await store.writeCheckpoints();
   store.removeInBackground(prepared.deleted);
@@ -70,11 +71,14 @@ interface StoreStart {
   readonly recoveryPoints: ReadonlyMap<string, number>;
   readonly startOffsets: ReadonlyMap<string, number>;
   readonly highWatermarks: ReadonlyMap<string, number>;
+  readonly wasClean: boolean;
 }
 
 export class DirectoryLogStore implements LogStore {
   readonly found: readonly FoundLog[];
   readonly highWatermarks: ReadonlyMap<string, number>;
+  /** The last stop was a clean one: nothing that was written can be missing. */
+  readonly wasClean: boolean;
   readonly #parts: LogStoreParts;
   readonly #directory: LogDirectory;
   readonly #root: string;
@@ -98,6 +102,7 @@ export class DirectoryLogStore implements LogStore {
     this.#checkpointIntervalMs = options.checkpointIntervalMs ?? 60_000;
     this.found = start.found;
     this.highWatermarks = start.highWatermarks;
+    this.wasClean = start.wasClean;
     this.#recoveryPoints = new Map(start.recoveryPoints);
     this.#startOffsets = new Map(start.startOffsets);
   }

@@ -19,12 +19,18 @@ export interface BrokerRegistration {
   readonly peer: Address | null;
   /** When it registered, milliseconds since 1970. */
   readonly timestampMs: number;
+  /**
+   * Only of a process that began after an unclean stop: the registration (its epoch) under which it began; -1: this one. What was in sync before that may lack records, for the
+   * machine may have lost what was not yet on its disk; a process that only lost its session has everything it had.
+   */
+  readonly recoveredUnder?: number;
 }
 
 const version = 5;
 const portMax = 65_535;
 
-export function encodeBrokerRegistration({ endpoints, rack, incarnation, peer, timestampMs }: BrokerRegistration): Buffer {
+export function encodeBrokerRegistration(registration: BrokerRegistration): Buffer {
+  const { endpoints, rack, incarnation, peer, timestampMs, recoveredUnder } = registration;
   // Old tools know one plaintext endpoint and no listeners.
   const plain = endpoints.find(({ securityProtocol }) => securityProtocol === "PLAINTEXT");
   return encodeJson({
@@ -37,7 +43,9 @@ export function encodeBrokerRegistration({ endpoints, rack, incarnation, peer, t
     version,
     timestamp: String(timestampMs),
     ...(rack === null ? {} : { rack }),
-    ...(incarnation === null && peer === null ? {} : { ottla: { incarnation, peer } }),
+    ...(incarnation === null && peer === null
+      ? {}
+      : { ottla: { incarnation, peer, ...(recoveredUnder === undefined ? {} : { recovered_under: recoveredUnder }) } }),
   });
 }
 
@@ -62,5 +70,6 @@ export function decodeBrokerRegistration(path: string, data: Buffer): BrokerRegi
     incarnation: ours?.textOrNull("incarnation") ?? null,
     peer: peer === null ? null : { host: peer.text("host"), port: peer.integer("port", { min: 1, max: portMax }) },
     timestampMs: timestamp !== null && /^\d{1,15}$/.test(timestamp) ? Number(timestamp) : -1,
+    ...(ours?.has("recovered_under") ? { recoveredUnder: ours.integer("recovered_under", { min: -1 }) } : {}),
   };
 }
