@@ -1,0 +1,235 @@
+import { appendFile, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { TestCluster } from "../support/cluster.ts";
+import { OttlaCommand } from "../support/ottla-command.ts";
+import { waitUntil } from "../support/wait-until.ts";
+
+let cluster: TestCluster;
+let folder: string;
+beforeAll(async () => {
+  [cluster, folder] = await Promise.all([TestCluster.start(), mkdtemp(join(tmpdir(), "ottla-cli-"))]);
+});
+afterAll(async () => {
+  await cluster?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function run(args: string, stdin?: string | Buffer) {
+  return new OttlaCommand([...args.split(" "), "--bootstrap", cluster.bootstrap.join(",")], stdin).result;
+}
+
+/** The command must succeed; its JSON, or its text. */
+async function text(args: string, stdin?: string | Buffer): Promise<string> {
+  const { code, stdout, stderr } = await run(args, stdin);
+  expect({ args, code, stderr: code === 0 ? "" : stderr }).toEqual({ args, code: 0, stderr: "" });
+  return stdout;
+}
+
+async function json(args: string, stdin?: string) {
+  return JSON.parse(await text(`${args} --json`, stdin));
+}
+
+function within<T>(what: string, promise: Promise<T>): Promise<T> {
+  const late = new Promise<never>((_, reject) => setTimeout(() => reject(new Error(`not within 20 s: ${what}`)), 20_000).unref());
+  return Promise.race([promise, late]);
+}
+
+const numbered = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `line ${from + i}`);
+
+test("a topic is made, listed, described, altered and deleted", async () => {
+  expect(await text("topic create life --partitions 2 --replication-factor 3 --config retention.ms=1000000")).toBe(
+    "created life: 2 partitions, 3 copies each\n",
+  );
+  expect((await text("topic list")).split("\n")).toContain("life");
+  const [life] = await json("topic describe life --configs");
+  expect(life.partitions.map(({ replicas, isr }: { replicas: number[]; isr: number[] }) => [replicas.length, isr.length])).toEqual([
+    [3, 3],
+    [3, 3],
+  ]);
+  expect(life.configs).toContainEqual({ name: "retention.ms", value: "1000000", source: "topic" });
+  expect(await text("topic describe life --offsets")).toMatch(
+    /^life {2}id \S{22} {2}2 partitions {2}3 copies\npartition {2}leader {2}epoch {2}replicas {2}isr +offline {2}start {2}end\n +0 {2}[123] +0 {2}/,
+  );
+  await text("topic alter life --partitions 5 --delete-config retention.ms");
+  await waitUntil("five partitions", async () => (await json("topic describe life"))[0].partitions.length === 5);
+  expect(await text("topic create life --if-not-exists")).toBe("topic life exists already\n");
+  expect(await text("topic delete life")).toBe("deleted life\n");
+  await waitUntil("the topic to be gone", async () => !(await text("topic list")).split("\n").includes("life"));
+});
+
+test("replicas go where they are told", async () => {
+  await text("topic create placed --replica-assignment 3:1,2:3");
+  const [placed] = await json("topic describe placed");
+  expect(placed.partitions.map(({ replicas }: { replicas: number[] }) => replicas)).toEqual([
+    [3, 1],
+    [2, 3],
+  ]);
+});
+
+test("what fails says so in one line, with 1 for a failure and 2 for wrong use", async () => {
+  await text("topic create there --partitions 1");
+  const failures = [
+    "topic create there",
+    "topic delete nothing",
+    "topic describe nothing",
+    "topic alter there --config no.such=1",
+    "consume there --from 99 --max 1",
+  ];
+  for (const args of failures) {
+    const { code, stdout, stderr } = await run(args);
+    expect({ args, code, stdout }).toEqual({ args, code: 1, stdout: "" });
+    expect(stderr, args).toMatch(/^ottla: [^\n]+\n$/);
+  }
+  for (const args of [
+    "topic create",
+    "topic alter there",
+    "consume there --from nowhere",
+    "produce there --keep-key",
+    "produce there --acks 2",
+  ]) {
+    expect({ args, code: (await run(args)).code }).toEqual({ args, code: 2 });
+  }
+  const nobody = await new OttlaCommand(["cluster", "describe", "--timeout", "1", "--bootstrap", "127.0.0.1:1"]).result;
+  expect(nobody.code).toBe(1);
+  expect(nobody.stderr).toMatch(/^ottla: no answer from 127\.0\.0\.1:1 \([^\n]+\n$/);
+});
+
+test("the cluster is described", async () => {
+  const described = await json("cluster describe");
+  expect(described.brokers.map(({ id, port }: { id: number; port: number }) => [id, port])).toEqual(
+    cluster.ids.map((id) => [id, cluster.port(id)]),
+  );
+  expect(described).toMatchObject({ offline: 0, underReplicated: 0 });
+  expect(await text("cluster describe")).toContain(`127.0.0.1:${cluster.port(2)}`);
+});
+
+test("lines go in with their keys and come out in every format", async () => {
+  await text("topic create formats --partitions 1");
+  const summary = await json("produce formats --key-separator : --codec zstd", "a:1\nb:2\nno key\n:empty key\n\n");
+  expect(summary).toMatchObject({ topic: "formats", lines: 5, acknowledged: 5, failed: 0, bytes: 3 + 3 + 6 + 10 });
+  const all = "consume formats --from beginning --until-end";
+  expect(await text(all)).toBe("1\n2\nno key\nempty key\n\n");
+  expect(await text(`${all} --format key-value`)).toBe("a\t1\nb\t2\n\tno key\n\tempty key\n\t\n");
+  expect(await text(`${all} --format %o=%k/%v --max 2`)).toBe("0=a/1\n1=b/2\n");
+  const records = (await text(`${all} --json`))
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(records.map(({ offset, key, value }) => [offset, key, value])).toEqual([
+    [0, "a", "1"],
+    [1, "b", "2"],
+    [2, null, "no key"],
+    [3, "", "empty key"],
+    [4, null, ""],
+  ]);
+  expect(await text("consume formats --from 3 --until-end")).toBe("empty key\n\n");
+  expect(await text(`consume formats --from ${records[0].timestampMs} --until-end`)).toBe("1\n2\nno key\nempty key\n\n");
+  expect(await text("consume formats --from end --until-end")).toBe("");
+});
+
+test("bytes that are no text pass unchanged, many lines too", async () => {
+  await text("topic create bytes --partitions 1");
+  const lines = Array.from({ length: 50_000 }, (_, i) => `${i} \u00e4 ${"x".repeat(i % 100)}`).join("\n");
+  const path = join(folder, "lines.txt");
+  await writeFile(path, `${lines}\n`);
+  await text(`produce bytes --file ${path} --codec lz4`);
+  expect((await text("consume bytes --from beginning --until-end")) === `${lines}\n`).toBe(true);
+});
+
+test("consume prints lines as they arrive, and ends with 0 at SIGINT", async () => {
+  await text("topic create live --partitions 3");
+  await text("produce live", "first\n");
+  const consume = new OttlaCommand(["consume", "live", "--from", "beginning", "--max", "2", "--bootstrap", cluster.bootstrap.join(",")]);
+  const endless = new OttlaCommand(["consume", "live", "--from", "beginning", "--bootstrap", cluster.bootstrap.join(",")]);
+  await text("produce live", "second\n");
+  expect((await within("two records", consume.result)).stdout.split("\n").sort()).toEqual(["", "first", "second"]);
+  endless.signal("SIGINT");
+  expect(await within("the end after SIGINT", endless.result)).toMatchObject({ code: 0, stderr: "" });
+});
+
+test("consume ends quietly when nobody reads any more", async () => {
+  await text("topic create pipe --partitions 1");
+  const consume = new OttlaCommand(["consume", "pipe", "--from", "beginning", "--bootstrap", cluster.bootstrap.join(",")]);
+  consume.stopReading();
+  await text("produce pipe", "a\nb\n");
+  await waitUntil("the end of consume", async () => {
+    await text("produce pipe", "more\n");
+    return Promise.race([consume.result, new Promise<null>((resolve) => setTimeout(resolve, 100, null))]);
+  });
+  expect(await consume.result).toMatchObject({ code: 0, stderr: "" });
+});
+
+test("log dump shows what is in a broker's files", async () => {
+  await text("topic create dumped --partitions 1");
+  await text("produce dumped", "a\nb\nc\n");
+  const data = join(cluster.dataDirectory(1), "dumped-0");
+  await waitUntil("the records at broker 1", async () => (await cluster.logBytes(1, "dumped", 0))?.length);
+  const [segment] = (await readdir(data)).filter((name) => name.endsWith(".log"));
+  const { code, stdout } = await new OttlaCommand([
+    "log",
+    "dump",
+    "--values",
+    "--json",
+    join(data, segment ?? ""),
+    join(data, "partition.metadata"),
+  ]).result;
+  expect(code).toBe(0);
+  const items = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(items.filter(({ kind }) => kind === "record").map(({ offset, value }) => [offset, value])).toEqual([
+    [0, "a"],
+    [1, "b"],
+    [2, "c"],
+  ]);
+  const [topic] = await json("topic describe dumped");
+  expect(items.at(-1)).toMatchObject({ kind: "entry", topicId: topic.topicId });
+});
+
+test("100,000 lines of a log that is rotated while a leader dies and returns are all stored, each key's in order", async () => {
+  await text("topic create access --partitions 6 --replication-factor 3");
+  const path = join(folder, "access.log");
+  const bootstrap = cluster.bootstrap.join(",");
+  const options = ["--follow", path, "--key-separator", " ", "--keep-key", "--position-file", join(folder, "positions"), "--json"];
+  const follow = () => new OttlaCommand(["produce", "access", ...options, "--bootstrap", bootstrap]);
+  const lines = numbered(0, 100_000).map((line, i) => `10.0.0.${i % 23} ${line}`);
+  const write = async (from: number, to: number) => {
+    for (let at = from; at < to; at += 500) await appendFile(path, `${lines.slice(at, at + 500).join("\n")}\n`);
+  };
+  let produce = follow();
+  await write(0, 30_000);
+  const leader: number = (await json("topic describe access"))[0].partitions[0].leader;
+  await cluster.kill(leader);
+  await write(30_000, 45_000);
+  await rename(path, `${path}.1`);
+  await write(45_000, 60_000);
+  await cluster.startBroker(leader);
+  // a restart of the command itself: the next one goes on where the acknowledgements ended
+  produce.signal("SIGTERM");
+  const first = await produce.result;
+  expect(first).toMatchObject({ code: 0 });
+  await write(60_000, 70_000);
+  await rename(path, `${path}.2`);
+  const positions = await readFile(join(folder, "positions"), "utf8");
+  produce = follow();
+  await waitUntil("the second run to be under way", async () => (await readFile(join(folder, "positions"), "utf8")) !== positions);
+  await write(70_000, 100_000);
+  produce.signal("SIGTERM");
+  const second = await produce.result;
+  expect(second).toMatchObject({ code: 0 });
+  const [one, two] = [JSON.parse(first.stdout), JSON.parse(second.stdout)];
+  expect(one.acknowledged + two.acknowledged).toBe(lines.length);
+
+  const stored = (await text("consume access --from beginning --until-end")).trimEnd().split("\n");
+  const unique = [...new Set(stored)];
+  const ofKey = (all: readonly string[], key: string) => all.filter((line) => line.startsWith(`${key} `));
+  for (let i = 0; i < 23; i++)
+    expect(ofKey(unique, `10.0.0.${i}`).join("\n") === ofKey(lines, `10.0.0.${i}`).join("\n"), `address ${i}`).toBe(true);
+  expect(unique).toHaveLength(lines.length);
+  expect(stored.length - unique.length).toBeLessThanOrEqual(one.retried + two.retried);
+  console.log(`${stored.length - unique.length} lines repeated, ${one.retried + two.retried} sent more than once`);
+  await cluster.replicasIdentical("access");
+});

@@ -1,0 +1,38 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const mainFile = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
+
+export interface CommandResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The `ottla` command as a process of its own, at work. */
+export class OttlaCommand {
+  readonly #child: ChildProcess;
+  readonly result: Promise<CommandResult>;
+
+  constructor(args: readonly string[], stdin: string | Buffer = "") {
+    const child = spawn(process.execPath, [mainFile, ...args], { stdio: ["pipe", "pipe", "pipe"] });
+    this.#child = child;
+    const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
+    child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
+    child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
+    child.stdin.on("error", () => {}); // it may end without reading all
+    child.stdin.end(stdin);
+    this.result = new Promise((resolve) => {
+      child.once("close", (code) => resolve({ code, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() }));
+    });
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Closes our end of its output, as `| head` does. */
+  stopReading(): void {
+    this.#child.stdout?.destroy();
+  }
+}
