@@ -101,11 +101,20 @@ export class SimLink implements Link {
     this.#travelling = true;
     network.schedule(peer.owner, network.delayMs(), () => {
       this.#travelling = false;
-      if (this.#closed || network.isCut(this.owner, this.peerOwner)) return; // it waits for the cut to heal
+      if (network.isCut(this.owner, this.peerOwner)) return; // it waits for the cut to heal
+      if (this.#closed) return peer.#lateWord(this, next);
       if (peer.#closed) return this.#close(new Error("connection reset")); // its reset was lost in a cut; bytes sent to it now bring one
       this.#arriveAt(peer, next);
       this.pump();
     });
+  }
+
+  /** What was on the wire arrives, even from a process that is gone by now. */
+  #lateWord(from: SimLink, bytes: Buffer | null): void {
+    if (this.#closed || bytes === null) return;
+    this.#arrived.push(bytes);
+    this.#network.delivered(from, bytes);
+    this.#deliver();
   }
 
   #arriveAt(peer: SimLink, next: Buffer | null): void {

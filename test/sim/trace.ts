@@ -39,6 +39,9 @@ export class Trace {
     return this.#hash.copy().digest("hex").slice(0, 16);
   }
 
+  /** Called with what a process calls an error. */
+  onError: ((what: string) => void) | null = null;
+
   logger(owner: string, fields: object = {}): Logger {
     const say = (level: string) => (more: object, message: string) =>
       this.line(`${owner} ${level}: ${message} ${plain({ ...fields, ...more })}`, level === "debug");
@@ -46,7 +49,10 @@ export class Trace {
       debug: say("debug"),
       info: say("info"),
       warn: say("warn"),
-      error: say("error"),
+      error: (more, message) => {
+        say("error")(more, message);
+        this.onError?.(`${owner} reports an error: ${message}`);
+      },
       child: (more) => this.logger(owner, { ...fields, ...more }),
     };
   }

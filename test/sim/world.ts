@@ -34,6 +34,7 @@ export class World {
     const random = seededRandom(seed);
     this.random = random;
     this.trace = new Trace(this.clock, sink);
+    this.trace.onError = this.violated;
     this.network = new SimNetwork(this.clock, seededRandom(seedFrom(random)), (line) => this.trace.line(line, true));
     const latency = seededRandom(seedFrom(random));
     this.ensemble = new MemoryEnsemble({ clock: this.clock.forOwner("zk"), latencyMs: () => 0.2 + 2 * latency.next() });
