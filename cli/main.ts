@@ -22,5 +22,7 @@ try {
     process.stderr.write(`ottla: ${explain(error)}\n`);
     process.exitCode = error instanceof UsageError ? exitUsage : exitFailed;
     if (!(error instanceof CommandFailed || error instanceof UsageError) && process.env.OTTLA_DEBUG) console.error(error);
+    // what failed half-way may have left sockets or timers that would keep the process; standard error is written to at once
+    process.exit();
   }
 }

@@ -1,0 +1,193 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Admin, Consumer, orThrow, Producer, stringSerde } from "../../client/index.ts";
+import { waitUntil } from "../support/wait-until.ts";
+import { TestZookeeper } from "../support/zookeeper.ts";
+
+const command = fileURLToPath(new URL("../../bin/ottla", import.meta.url));
+const stopMaxMs = 5000;
+let folder: string;
+let data: string;
+let running: Run[];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "ottla-up-"));
+  data = join(folder, "data");
+  running = [];
+});
+
+afterEach(async () => {
+  for (const run of running) await run.interrupt();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** `ottla up` as a process of its own. */
+class Run {
+  out = "";
+  err = "";
+  readonly #child: ChildProcess;
+  readonly exitCode: Promise<number | null>;
+
+  constructor(args: readonly string[]) {
+    this.#child = spawn(command, ["up", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    this.#child.stdout?.on("data", (chunk) => {
+      this.out += chunk;
+    });
+    this.#child.stderr?.on("data", (chunk) => {
+      this.err += chunk;
+    });
+    this.exitCode = new Promise((resolve) => this.#child.once("close", (code) => resolve(code)));
+    running.push(this);
+  }
+
+  async ready(): Promise<void> {
+    await waitUntil("the cluster to be ready", () => {
+      if (this.#child.exitCode !== null) throw new Error(this.err);
+      return this.out.includes("try:");
+    });
+  }
+
+  /** What Ctrl-C does. */
+  async interrupt(): Promise<number | null> {
+    this.#child.kill("SIGINT");
+    return this.exitCode;
+  }
+
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+
+  /** Process ids of the brokers, from the lines that it printed. */
+  get brokerPids(): number[] {
+    return [...this.out.matchAll(/^broker \d+ {2}\S+ {2}pid (\d+)$/gm)].map((match) => Number(match[1]));
+  }
+}
+
+/** A port with free ones after it. */
+async function freeRange(length: number): Promise<number> {
+  for (;;) {
+    const first = 20_000 + Math.floor(Math.random() * 10_000);
+    const servers = await Promise.all(Array.from({ length }, (_, i) => listening(first + i)));
+    await Promise.all(servers.map((server) => server?.close()));
+    if (servers.every((server) => server !== null)) return first;
+  }
+}
+
+function listening(port: number): Promise<{ close(): Promise<void> } | null> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(null));
+    server.listen({ host: "127.0.0.1", port }, () => resolve({ close: () => new Promise((done) => server.close(() => done())) }));
+  });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Everything that has our data directory in its command line. */
+async function processesOf(directory: string): Promise<number[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
+  const found = await Promise.all(
+    pids.map(async (pid) => ((await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).includes(directory) ? [pid] : [])),
+  );
+  return found.flat().filter((pid) => pid !== process.pid);
+}
+
+test("starts three brokers, stops them within 5 seconds, and finds the data again", async () => {
+  const port = await freeRange(3);
+  const bootstrap = [0, 1, 2].map((i) => `127.0.0.1:${port + i}`);
+  const first = new Run(["--port", String(port), "--data", data]);
+  await first.ready();
+  const lines = first.out.split("\n");
+  expect(lines.slice(0, 4)).toEqual([
+    ...bootstrap.map((address, i) => expect.stringMatching(`^broker ${i + 1}  ${address}  pid \\d+$`)),
+    `bootstrap ${bootstrap.join(",")}`,
+  ]);
+  const admin = new Admin({ bootstrap });
+  orThrow(await admin.createTopics([{ name: "kept", partitions: 3, replicationFactor: 3 }]));
+  await admin.close();
+  const producer = new Producer({ bootstrap, valueSerde: stringSerde });
+  for (let i = 0; i < 30; i++) await producer.send({ topic: "kept", partition: i % 3, value: `${i}` });
+  await producer.close();
+
+  const interruptedAtMs = performance.now();
+  expect(await first.interrupt()).toBe(0);
+  expect(performance.now() - interruptedAtMs).toBeLessThan(stopMaxMs);
+  expect(await processesOf(data)).toEqual([]);
+
+  const second = new Run(["--port", String(port), "--data", data]);
+  await second.ready();
+  await using consumer = new Consumer({ bootstrap, valueSerde: stringSerde, stopAtEnd: true });
+  await consumer.assign([{ topic: "kept", from: "beginning" }]);
+  const values: number[] = [];
+  for await (const { value } of consumer) values.push(Number(value));
+  expect(values.sort((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, i) => i));
+});
+
+test("nothing outlives a killed `ottla up`", async () => {
+  const port = await freeRange(1);
+  const run = new Run(["--port", String(port), "--brokers", "1", "--data", data]);
+  await run.ready();
+  const pids = await processesOf(data);
+  expect(pids).toEqual(expect.arrayContaining(run.brokerPids));
+  run.kill();
+  await waitUntil("every process to be gone", () => !pids.some(isAlive));
+});
+
+test("says in one line that a port is in use, that the directory cannot be written, or that it is in use", async () => {
+  const port = await freeRange(3);
+  const taken = await listening(port + 1);
+  const onTakenPort = new Run(["--port", String(port), "--data", data]);
+  expect(await onTakenPort.exitCode).toBe(1);
+  expect(onTakenPort.err).toBe(`ottla: port ${port + 1} on 127.0.0.1 is in use; choose others with --port\n`);
+  await taken?.close();
+
+  const file = join(folder, "a-file");
+  await writeFile(file, "");
+  const belowAFile = new Run(["--port", String(port), "--data", join(file, "data")]);
+  expect(await belowAFile.exitCode).toBe(1);
+  expect(belowAFile.err).toMatch(/^ottla: the data directory \S+ cannot be written \(ENOTDIR\); choose another with --data\n$/);
+
+  const owner = new Run(["--port", String(port), "--brokers", "1", "--data", data]);
+  await owner.ready();
+  const intruder = new Run(["--port", String(port + 1), "--brokers", "1", "--data", data]);
+  expect(await intruder.exitCode).toBe(1);
+  expect(intruder.err).toMatch(/^ottla: the data directory \S+ is in use by another `ottla up`; .*\n$/);
+});
+
+test("refuses a data directory that belongs to another cluster", async () => {
+  const port = await freeRange(1);
+  const own = new Run(["--port", String(port), "--brokers", "1", "--data", data]);
+  await own.ready();
+  await own.interrupt();
+  await using zookeeper = await TestZookeeper.start();
+  const elsewhere = new Run([
+    "--port",
+    String(port),
+    "--brokers",
+    "1",
+    "--data",
+    data,
+    "--zookeeper",
+    `${zookeeper.host}:${zookeeper.port}`,
+  ]);
+  expect(await elsewhere.exitCode).toBe(1);
+  expect(elsewhere.err).toMatch(/^ottla: broker 1: \S+ holds data of cluster \S+, but this is cluster \S+: .*\n$/);
+});
+
+test("wrong options are a usage error", async () => {
+  const run = new Run(["--brokers", "many"]);
+  expect(await run.exitCode).toBe(2);
+  expect(run.err).toContain("--brokers");
+});
