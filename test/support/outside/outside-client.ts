@@ -65,26 +65,27 @@ function sampleValue(label: string, index: number): Buffer | null {
   return Buffer.from(`${label} value ${index} ${"abc ".repeat(index % 40)}`);
 }
 
-/** One record as a line of JSON, the form in which programs in other languages take and give them. Bytes are base64. */
-export function recordToJson({ key, value, headers, timestampMs }: PlainRecord): string {
-  const bytes = (of: Buffer | null) => of?.toString("base64") ?? null;
-  return JSON.stringify({
-    key: bytes(key),
-    value: bytes(value),
-    headers: headers.map(([name, header]) => [name, bytes(header)]),
-    timestampMs,
-  });
+/**
+ * One record as a line, the form in which programs in other languages take and give them: timestamp, key, value and headers (`name:value,name:value`), separated by tabs; bytes are base64, null is `-`.
+ */
+export function recordToLine({ key, value, headers, timestampMs }: PlainRecord): string {
+  const bytes = (of: Buffer | null) => of?.toString("base64") ?? "-";
+  return [timestampMs, bytes(key), bytes(value), headers.map(([name, header]) => `${name}:${bytes(header)}`).join(",")].join("\t");
 }
 
-export function recordFromJson(line: string): PlacedRecord {
-  const { key, value, headers, timestampMs, partition, offset } = JSON.parse(line) as {
-    key: string | null;
-    value: string | null;
-    headers: [string, string | null][];
-    timestampMs: number;
-    partition: number;
-    offset: number;
+/** What they give has partition and offset in front. */
+export function recordFromLine(line: string): PlacedRecord {
+  const [partition, offset, timestamp, key = "-", value = "-", headers = ""] = line.split("\t");
+  const bytes = (of: string) => (of === "-" ? null : Buffer.from(of, "base64"));
+  return {
+    partition: Number(partition),
+    offset: Number(offset),
+    timestampMs: Number(timestamp),
+    key: bytes(key),
+    value: bytes(value),
+    headers:
+      headers === ""
+        ? []
+        : headers.split(",").map((pair) => [pair.slice(0, pair.indexOf(":")), bytes(pair.slice(pair.indexOf(":") + 1))] as const),
   };
-  const bytes = (of: string | null) => (of === null ? null : Buffer.from(of, "base64"));
-  return { key: bytes(key), value: bytes(value), headers: headers.map(([n, v]) => [n, bytes(v)]), timestampMs, partition, offset };
 }
