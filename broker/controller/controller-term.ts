@@ -19,7 +19,7 @@ import { dirtyPartitions, nothingDirty } from "./dirty-set.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FencedWriter, type Term } from "./fenced-writer.ts";
 import { adoptableReports } from "./isr-reports.ts";
-import { isImbalanced, leave, prefer, repair } from "./leadership.ts";
+import { isImbalanced, leave, prefer, renew, repair } from "./leadership.ts";
 import { StateBook } from "./state-book.ts";
 import { partitionsWhere, StateWriter } from "./state-writer.ts";
 import { TopicCreator } from "./topic-creator.ts";
@@ -229,22 +229,25 @@ export class ControllerTerm {
   }
 
   /**
-   * Brokers that came back unseen are dead first, for the partitions concerned; then what has no leader now may get it back: from those that still have all they had,
-   * if there are any (their session was lost, not their process), before those whose unclean stop may have cost them records.
+   * Brokers that came back unseen: what they led gets a new epoch and a leader that still has all it had, if there is one (its session was lost, not its process); only then those
+   * stand for election whose unclean stop may have cost them records.
    */
   async #endEarlierLives(earlier: EarlierLives): Promise<void> {
     if (earlier.length === 0) return;
-    for (const [broker, replicas] of Map.groupBy(earlier, ({ broker }) => broker)) {
-      const keys = replicas.map(({ topicId, partition }) => offlineKey(topicId, partition));
-      this.#book.commit(withOfflineReplicas(this.#book.current, broker, keys), null);
+    const keyOf = (topicId: string, partition: number, broker: BrokerId) => `${broker}:${offlineKey(topicId, partition)}`;
+    const earlierLives = new Set(earlier.map(({ topicId, partition, broker }) => keyOf(topicId, partition, broker)));
+    for (const { broker, topicId, partition, modifiedZxid } of earlier) {
+      if (!this.#loader.hasRecoveredSince(broker, modifiedZxid)) continue;
+      this.#book.commit(withOfflineReplicas(this.#book.current, broker, [offlineKey(topicId, partition)]), null);
     }
     const concerned = new Map(
       earlier.map(({ topic, topicId, partition }) => [offlineKey(topicId, partition), { topic, partition }]),
     ).values();
-    await this.#states.apply(concerned, this.#repair);
+    await this.#states.apply(
+      concerned,
+      renew(({ id }, partition, broker) => earlierLives.has(keyOf(id, partition, broker))),
+    );
     this.#book.commit({ ...this.#book.current, offlineReplicas: new Map() }, null);
-    const doubtful = earlier.filter(({ broker, modifiedZxid }) => this.#loader.hasRecoveredSince(broker, modifiedZxid));
-    await this.#repairWithout(doubtful);
     await this.#repairLeaderless();
   }
 
