@@ -8,6 +8,7 @@ export class HighWatermarkCheckpoint {
   /** Of logs on the disk that nobody opened yet, too: writing the file must not forget them. */
   readonly #known: Map<string, number>;
   #hasNews = false;
+  #lastWrite: Promise<void> = Promise.resolve();
 
   constructor(store: CheckpointStore) {
     this.#store = store;
@@ -29,8 +30,13 @@ export class HighWatermarkCheckpoint {
     if (this.#known.delete(key)) this.#hasNews = true;
   }
 
-  /** Writes the file when anything moved. Rejects when the directory fails. */
-  async write(): Promise<void> {
+  /** Writes the file when anything moved, after a write that is under way: two at once would take each other's temporary file away. Rejects when the directory fails. */
+  write(): Promise<void> {
+    this.#lastWrite = this.#lastWrite.catch(() => undefined).then(() => this.#write());
+    return this.#lastWrite;
+  }
+
+  async #write(): Promise<void> {
     if (!this.#hasNews) return;
     this.#hasNews = false;
     try {
