@@ -1,0 +1,91 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Admin } from "../../../client/index.ts";
+import { TestCluster } from "../../support/cluster.ts";
+import { type Exchanged, expectExchanged, writeTopic } from "../../support/outside/exchange.ts";
+import { OttlaClient } from "../../support/outside/ottla-client.ts";
+import type { OutsideClient } from "../../support/outside/outside-client.ts";
+import { ProgramClient, prepareGo, prepareJava, preparePython } from "../../support/outside/program-client.ts";
+
+// Clients that no package of ours brings along: tested where they can be had, skipped with the reason where not.
+const [java, python, go] = await Promise.all([prepareJava(), preparePython(), prepareGo()]);
+
+const clients = [
+  { name: "java", what: "Apache Kafka's Java client", ...java, cannotSend: {} },
+  { name: "python", what: "confluent-kafka (librdkafka)", ...python, cannotSend: {} },
+  { name: "go", what: "franz-go", ...go, cannotSend: {} },
+];
+const title = ({ what, missing }: (typeof clients)[number]) => (missing === null ? what : `${what}: ${missing}`);
+
+let cluster: TestCluster;
+const written = new Map<string, Exchanged>();
+
+beforeAll(async () => {
+  if (clients.every(({ missing }) => missing !== null)) return;
+  cluster = await TestCluster.start();
+  const ours = new OttlaClient(cluster.bootstrap);
+  written.set(ours.name, await writeTopic(cluster, ours));
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+});
+
+function clientOf({ name, program, cannotSend }: (typeof clients)[number]): OutsideClient {
+  if (program === null) throw new Error("was to be skipped");
+  return new ProgramClient(name, program, cluster.bootstrap, cannotSend);
+}
+
+describe.each(clients.map((client) => [title(client), client] as const))("%s", (_title, client) => {
+  test.skipIf(client.missing !== null)("writes with every codec, stored as it came, read back by our client", async () => {
+    const writer = clientOf(client);
+    const exchanged = await writeTopic(cluster, writer);
+    written.set(writer.name, exchanged);
+    expectExchanged(await new OttlaClient(cluster.bootstrap).consume(exchanged.topic), exchanged);
+  });
+
+  test.skipIf(client.missing !== null)("reads what our client wrote, and what the others did", async () => {
+    const reader = clientOf(client);
+    expect(written.size).toBeGreaterThan(0);
+    for (const exchanged of written.values()) {
+      const found = (await reader.consume?.(exchanged.topic, exchanged.partitions)) ?? [];
+      expectExchanged(found, exchanged);
+    }
+  });
+});
+
+describe(java.missing === null ? "Apache Kafka's Java admin client" : `Apache Kafka's Java admin client: ${java.missing}`, () => {
+  test.skipIf(java.missing !== null)("finds, creates, changes and deletes as on Apache Kafka", async () => {
+    const topic = "by-java-admin";
+    const printed = (await java.program?.run(cluster.bootstrap, ["admin", topic])) ?? "";
+    const lines = printed
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.split("\t") as [string, string]);
+    const answers = Object.fromEntries(lines);
+    await using ours = new Admin({ bootstrap: cluster.bootstrap });
+    const own = await ours.describeCluster();
+    const partitions = lines.filter(([question]) => question === "partition").map(([, answer]) => answer);
+    expect(partitions).toHaveLength(4);
+    for (const [index, partition] of partitions.entries())
+      expect(partition).toMatch(new RegExp(`^${index} leader \\d replicas \\[\\d, \\d, \\d\\] isr \\[\\d, \\d, \\d\\]$`));
+    expect(answers).toMatchObject({
+      cluster: own.clusterId,
+      controller: String(own.controllerId),
+      nodes: `[${cluster.ids.map((id) => `${id}@${cluster.address(id)}`).join(", ")}]`,
+      created: "3 3 1234567",
+      topicId: "true",
+      again: "TopicExistsException",
+      tooMany: "InvalidReplicationFactorException",
+      listed: "true",
+      config: "54321 DYNAMIC_TOPIC_CONFIG false",
+      badConfig: "InvalidConfigurationException",
+      earliest: "0 -1 0",
+      latest: "3 -1 0",
+      max: "1 1700000009000 0",
+      time: "1 1700000009000 0",
+      consumerTime: "1 1700000009000",
+      elect: "ElectionNotNeededException",
+      deleted: "UnknownTopicOrPartitionException",
+    });
+  });
+});

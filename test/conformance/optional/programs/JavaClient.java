@@ -1,0 +1,189 @@
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Base64;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Properties;
+import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.DescribeClusterResult;
+import org.apache.kafka.clients.admin.NewPartitions;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.ElectionType;
+import org.apache.kafka.common.Node;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/** Apache Kafka's own client, driven by the tests: `produce TOPIC CODEC`, `consume TOPIC` or `admin TOPIC`. Records are lines, see outside-client.ts. */
+public class JavaClient {
+  static final PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
+
+  public static void main(String[] args) throws Exception {
+    Properties common = new Properties();
+    common.put("bootstrap.servers", args[0]);
+    switch (args[1]) {
+      case "produce" -> produce(common, args[2], args[3]);
+      case "consume" -> consume(common, args[2]);
+      case "admin" -> admin(common, args[2]);
+      default -> throw new IllegalArgumentException(args[1]);
+    }
+    out.flush();
+  }
+
+  static String text(byte[] bytes) {
+    return bytes == null ? "-" : Base64.getEncoder().encodeToString(bytes);
+  }
+
+  static byte[] bytes(String text) {
+    return text.equals("-") ? null : Base64.getDecoder().decode(text);
+  }
+
+  static void produce(Properties config, String topic, String codec) throws Exception {
+    config.put("acks", "all");
+    config.put("enable.idempotence", "false");
+    config.put("compression.type", codec);
+    config.put("linger.ms", "5");
+    try (var producer = new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer())) {
+      List<Future<RecordMetadata>> sent = new ArrayList<>();
+      var lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+        String[] fields = line.split("\t", -1);
+        var record = new ProducerRecord<>(topic, null, Long.parseLong(fields[0]), bytes(fields[1]), bytes(fields[2]));
+        if (!fields[3].isEmpty())
+          for (String pair : fields[3].split(",")) {
+            int colon = pair.indexOf(':');
+            record.headers().add(pair.substring(0, colon), bytes(pair.substring(colon + 1)));
+          }
+        sent.add(producer.send(record));
+      }
+      for (var future : sent) out.println(future.get().partition() + "\t" + future.get().offset());
+    }
+  }
+
+  static void consume(Properties config, String topic) {
+    config.put("auto.offset.reset", "none");
+    config.put("client.rack", "anywhere");
+    try (var consumer = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+      var partitions = consumer.partitionsFor(topic).stream().map(p -> new TopicPartition(topic, p.partition())).toList();
+      consumer.assign(partitions);
+      consumer.seekToBeginning(partitions);
+      Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+      while (partitions.stream().anyMatch(p -> consumer.position(p) < ends.get(p)))
+        for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(500))) print(record);
+    }
+  }
+
+  static void print(ConsumerRecord<byte[], byte[]> record) {
+    var headers = new ArrayList<String>();
+    for (Header header : record.headers()) headers.add(header.key() + ":" + text(header.value()));
+    out.println(
+        String.join("\t",
+            List.of("" + record.partition(), "" + record.offset(), "" + record.timestamp(), text(record.key()), text(record.value()), String.join(",", headers))));
+  }
+
+  /** One line per question: its name, a tab, the answer. */
+  static void admin(Properties config, String topic) throws Exception {
+    try (Admin admin = Admin.create(config)) {
+      DescribeClusterResult cluster = admin.describeCluster();
+      answer("cluster", cluster.clusterId().get());
+      answer("controller", cluster.controller().get().id());
+      answer("nodes", cluster.nodes().get().stream().map(n -> n.id() + "@" + n.host() + ":" + n.port()).sorted().toList());
+      var created = admin.createTopics(List.of(new NewTopic(topic, 3, (short) 3).configs(Map.of("retention.ms", "1234567"))));
+      created.all().get();
+      answer("created", created.numPartitions(topic).get() + " " + created.replicationFactor(topic).get() + " " + created.config(topic).get().get("retention.ms").value());
+      answer("topicId", created.topicId(topic).get().equals(describe(admin, topic).topicId()));
+      answer("again", failure(() -> admin.createTopics(List.of(new NewTopic(topic, 1, (short) 1))).all().get()));
+      answer("tooMany", failure(() -> admin.createTopics(List.of(new NewTopic(topic + "-9", 1, (short) 9))).all().get()));
+      admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(4))).all().get();
+      answer("listed", admin.listTopics().names().get().contains(topic));
+      while (describe(admin, topic).partitions().size() < 4) Thread.sleep(20);
+      for (var p : describe(admin, topic).partitions())
+        answer("partition", p.partition() + " leader " + p.leader().id() + " replicas " + ids(p.replicas()) + " isr " + ids(p.isr()));
+      configs(admin, topic);
+      offsets(admin, config, topic);
+      answer("elect", failure(() -> admin.electLeaders(ElectionType.PREFERRED, java.util.Set.of(new TopicPartition(topic, 0))).all().get()));
+      admin.deleteTopics(List.of(topic)).all().get();
+      while (admin.listTopics().names().get().contains(topic)) Thread.sleep(20);
+      answer("deleted", failure(() -> admin.deleteTopics(List.of(topic)).all().get()));
+    }
+  }
+
+  static void configs(Admin admin, String topic) throws Exception {
+    var resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+    var change = new AlterConfigOp(new ConfigEntry("max.message.bytes", "54321"), AlterConfigOp.OpType.SET);
+    admin.incrementalAlterConfigs(Map.of(resource, List.of(change))).all().get();
+    ConfigEntry entry = null;
+    do entry = admin.describeConfigs(List.of(resource)).all().get().get(resource).get("max.message.bytes");
+    while (!entry.value().equals("54321"));
+    answer("config", entry.value() + " " + entry.source() + " " + entry.isReadOnly());
+    var wrong = new AlterConfigOp(new ConfigEntry("max.message.bytes", "many"), AlterConfigOp.OpType.SET);
+    answer("badConfig", failure(() -> admin.incrementalAlterConfigs(Map.of(resource, List.of(wrong))).all().get()));
+  }
+
+  static void offsets(Admin admin, Properties config, String topic) throws Exception {
+    var partition = new TopicPartition(topic, 0);
+    var producing = new Properties();
+    producing.putAll(config);
+    producing.putAll(Map.of("acks", "all", "enable.idempotence", "false"));
+    long firstMs = 1_700_000_000_000L;
+    try (var producer = new KafkaProducer<>(producing, new ByteArraySerializer(), new ByteArraySerializer())) {
+      for (long ms : new long[] {firstMs, firstMs + 9000, firstMs + 1000}) producer.send(new ProducerRecord<>(topic, 0, ms, null, new byte[1])).get();
+    }
+    var specs = new TreeMap<String, OffsetSpec>(
+        Map.of("earliest", OffsetSpec.earliest(), "latest", OffsetSpec.latest(), "max", OffsetSpec.maxTimestamp(), "time", OffsetSpec.forTimestamp(firstMs + 1)));
+    for (var spec : specs.entrySet()) {
+      var found = admin.listOffsets(Map.of(partition, spec.getValue())).partitionResult(partition).get();
+      answer(spec.getKey(), found.offset() + " " + found.timestamp() + " " + found.leaderEpoch().orElse(-1));
+    }
+    try (var consumer = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+      OffsetAndTimestamp found = consumer.offsetsForTimes(Map.of(partition, firstMs + 500)).get(partition);
+      answer("consumerTime", found.offset() + " " + found.timestamp());
+    }
+  }
+
+  static TopicDescription describe(Admin admin, String topic) throws Exception {
+    return admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic);
+  }
+
+  static List<Integer> ids(List<Node> nodes) {
+    return nodes.stream().map(Node::id).toList();
+  }
+
+  interface Attempt {
+    void run() throws Exception;
+  }
+
+  static String failure(Attempt attempt) throws Exception {
+    try {
+      attempt.run();
+      return "none";
+    } catch (ExecutionException error) {
+      return error.getCause().getClass().getSimpleName();
+    }
+  }
+
+  static void answer(String question, Object what) {
+    out.println(question + "\t" + what);
+  }
+}
