@@ -1,3 +1,5 @@
+import { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Admin, Consumer, orThrow, Producer, partitionOfKey } from "../../client/index.ts";
 import { compressionCodecs } from "../../protocol/records/batch-header.ts";
@@ -7,6 +9,18 @@ import { describeRecord, type PlacedRecord, type PlainRecord, sampleRecords } fr
 import { storedBatches } from "../support/outside/stored-batches.ts";
 
 const partitions = 3;
+
+/** As a program would that makes a line every few milliseconds. */
+function slowly(lines: readonly string[]): Readable {
+  return Readable.from(
+    (async function* () {
+      for (const line of lines) {
+        yield `${line}\n`;
+        await sleep(4);
+      }
+    })(),
+  );
+}
 
 describe.skipIf(noKcat !== null)(`kcat${noKcat === null ? "" : ` (${noKcat})`}`, () => {
   let cluster: TestCluster;
@@ -211,6 +225,24 @@ describe.skipIf(noKcat !== null)(`kcat${noKcat === null ? "" : ` (${noKcat})`}`,
     const found = await kcat.read(["-t", topic, "-o", "beginning"]);
     expect(found.map(({ value }) => value?.length)).toEqual([near.length]);
     expect(found[0]?.value?.equals(near)).toBe(true);
+  });
+
+  test("writes and follows on while the leader is stopped and comes back", async () => {
+    const topic = await newTopic({}, 1);
+    const leader = await leaderOf(topic, 0);
+    const lines = Array.from({ length: 1000 }, (_, i) => `line ${i}`);
+    const follower = kcat.run(["-C", "-u", "-q", "-t", topic, "-p", "0", "-o", "beginning", "-c", String(lines.length)]);
+    const oneAtATime = ["-X", "max.in.flight=1", "-X", "linger.ms=0", "-X", "topic.acks=-1"];
+    const writer = kcat.run(["-P", "-t", topic, "-p", "0", ...oneAtATime], slowly(lines));
+    await expect.poll(async () => (await readByUs(topic)).length).toBeGreaterThan(50);
+    await cluster.shutDown(leader);
+    await cluster.startBroker(leader);
+    expect((await writer).exitCode).toBe(0);
+    const found = (await readByUs(topic)).map(({ value }) => value?.toString() ?? "");
+    expect([...new Set(found)]).toEqual(lines);
+    const followed = (await follower).stdout.toString().trimEnd().split("\n");
+    expect(followed).toEqual(found.slice(0, lines.length));
+    await cluster.replicasIdentical(topic);
   });
 
   test("is told that a topic or partition does not exist", async () => {

@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import { compressionCodecs } from "../../../protocol/records/batch-header.ts";
 import type { OutsideClient, PlacedRecord, ProduceOrder } from "./outside-client.ts";
 import { type CommandResult, hasCommand, runCommand, runToSuccess } from "./run-command.ts";
@@ -22,7 +23,7 @@ export class Kcat implements OutsideClient {
   }
 
   /** Whatever it comes to. An empty configuration, so that the user's own does not matter. */
-  run(args: readonly string[], input?: string | Buffer): Promise<CommandResult> {
+  run(args: readonly string[], input?: string | Buffer | Readable): Promise<CommandResult> {
     return runCommand("kcat", ["-F", "/dev/null", "-b", this.#bootstrap, ...args], input === undefined ? {} : { input });
   }
 

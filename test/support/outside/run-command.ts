@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
+import { Readable } from "node:stream";
 
 export interface CommandResult {
   readonly exitCode: number | null;
@@ -9,7 +10,7 @@ export interface CommandResult {
 }
 
 export interface CommandOptions {
-  readonly input?: string | Buffer;
+  readonly input?: string | Buffer | Readable;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** Then it is killed and the promise rejects. */
@@ -38,7 +39,8 @@ export function runCommand(command: string, args: readonly string[], options: Co
       resolve({ exitCode, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString() });
     });
     child.stdin.on("error", () => {}); // it may end before it has read everything
-    child.stdin.end(input ?? "");
+    if (input instanceof Readable) input.pipe(child.stdin);
+    else child.stdin.end(input ?? "");
   });
 }
 
