@@ -27,7 +27,7 @@ export class World {
   readonly minInsyncReplicas: number;
   /** What broke, in order; the simulation ends at the first. */
   readonly violations: string[] = [];
-  /** `broker:partition` pairs that lost unsynced bytes while in sync. */
+  /** `broker:partition` pairs that lost unsynced bytes, and have not been out of the in-sync set since. */
   readonly #lacking = new Set<string>();
 
   constructor(seed: number, sink: TraceSink | null) {
@@ -61,7 +61,6 @@ export class World {
         onViolation: this.violated,
         onChange: (partition, state) => {
           this.trace.line(`partition ${partition}: leader ${state.leader} epoch ${state.leaderEpoch} isr ${state.isr}`);
-          for (const id of brokerIds) if (!state.isr.includes(id)) this.#lacking.delete(`${id}:${partition}`);
         },
       },
     );
@@ -93,11 +92,19 @@ export class World {
     this.violations.push(claim);
   };
 
-  /** The power of a broker fails: for each partition it is in sync for, it may lack records until it has left the in-sync set. */
+  /**
+   * The power of a broker fails: it may lack records until its next life is seen outside the in-sync set. Also where it was not in the set when the power went: a leader's
+   * write that takes it in may be on its way.
+   */
   losePower(broker: SimBroker, kind: "power" | "power-silent"): void {
-    for (let partition = 0; partition < partitions; partition++)
-      if (this.observer.state(partition)?.isr.includes(broker.id)) this.#lacking.add(`${broker.id}:${partition}`);
+    for (let partition = 0; partition < partitions; partition++) this.#lacking.add(`${broker.id}:${partition}`);
     broker.crash(kind);
+  }
+
+  #forgetLacking(): void {
+    for (const { id, isReady } of this.#lacking.size === 0 ? [] : this.brokers)
+      for (let partition = 0; partition < partitions; partition++)
+        if (isReady && !this.observer.state(partition)?.isr.includes(id)) this.#lacking.delete(`${id}:${partition}`);
   }
 
   mayLackRecords(broker: number, partition: number): boolean {
@@ -111,8 +118,7 @@ export class World {
   mayTakeAway(broker: SimBroker, losing: boolean): boolean {
     for (let partition = 0; partition < partitions; partition++) {
       const isr = this.observer.state(partition)?.isr ?? [];
-      const inDanger = isr.some((id) => this.mayLackRecords(id, partition)) || (losing && isr.includes(broker.id));
-      if (!inDanger) continue;
+      if (!losing && !this.brokers.some(({ id }) => this.mayLackRecords(id, partition))) continue;
       const keepers = this.brokers.filter(
         (other) => other !== broker && isr.includes(other.id) && isWell(other) && !this.mayLackRecords(other.id, partition),
       );
@@ -135,6 +141,7 @@ export class World {
       if (this.clock.nowMs >= endMs) return false;
       if (!(await this.clock.step())) return false;
       this.observer.look();
+      this.#forgetLacking();
       if (this.clock.nowMs < lookMs) continue;
       lookMs = this.clock.nowMs + lookEveryMs;
       this.checker.look();
