@@ -26,8 +26,11 @@ export class HighWatermarkCheckpoint {
     this.#hasNews = true;
   }
 
-  forget(key: string): void {
-    if (this.#known.delete(key)) this.#hasNews = true;
+  /** True: the file may still have it, until the next write. */
+  forget(key: string): boolean {
+    const wasKnown = this.#known.delete(key);
+    if (wasKnown) this.#hasNews = true;
+    return wasKnown;
   }
 
   /** Writes the file when anything moved, after a write that is under way: two at once would take each other's temporary file away. Rejects when the directory fails. */

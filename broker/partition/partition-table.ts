@@ -142,6 +142,8 @@ export class PartitionTable implements RoleSink, FollowingSource {
   }
 
   async assign(replicas: readonly AssignedReplica[]): Promise<readonly PartitionRef[]> {
+    // Race: (1) this broker stops, its logs are closed; (2) an update that the controller sent before it knew arrives. No role is taken up any more.
+    if (this.#closing.signal.aborted) return [];
     const standDowns = this.#standDowns;
     const failed: PartitionRef[] = [];
     const waiting = replicas.values();
@@ -205,14 +207,20 @@ export class PartitionTable implements RoleSink, FollowingSource {
 
   async #openLog(topic: string, partition: number, topicId: TopicId, settings: TopicSettings): Promise<Log> {
     const { logs, logger } = this.#parts;
+    this.#assertNotClosing();
     try {
       return await logs.open(topic, partition, topicId, settings);
     } catch (error) {
       if (!(error instanceof InconsistentTopicId)) throw error;
       logger.warn({ err: error }, "the topic was deleted and created again: deleting the old one's log");
       await this.#deleteLog(topic, partition);
+      this.#assertNotClosing();
       return logs.open(topic, partition, topicId, settings);
     }
+  }
+
+  #assertNotClosing(): void {
+    if (this.#closing.signal.aborted) throw new LogOffline("this broker is stopping");
   }
 
   async #delete(partition: Partition): Promise<void> {
@@ -235,7 +243,11 @@ export class PartitionTable implements RoleSink, FollowingSource {
   }
 
   async #deleteLog(topic: string, partition: number): Promise<void> {
-    this.#checkpoint.forget(partitionKey(topic, partition));
+    // Race: (1) the log is deleted, a topic of the same name is made anew and grows; (2) this process dies before the next checkpoint; (3) started again, it takes the old log's
+    // high watermark for the new one's, and what nobody else has for committed. So the file forgets it first.
+    if (this.#checkpoint.forget(partitionKey(topic, partition))) await this.#checkpoint.write();
+    // stopped meanwhile: the next life finds the log and learns that its topic is gone
+    if (this.#closing.signal.aborted) return;
     await this.#parts.logs.delete(topic, partition);
   }
 

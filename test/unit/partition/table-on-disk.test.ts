@@ -1,0 +1,71 @@
+import { expect, test } from "vitest";
+import { type DirectoryLogStore, openLogStore } from "../../../broker/log/log-store.ts";
+import { partitionDefaults } from "../../../broker/partition/environment.ts";
+import { partitionService } from "../../../broker/partition/partition-services.ts";
+import { PartitionTable } from "../../../broker/partition/partition-table.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { seededRandom } from "../../../protocol/base/random.ts";
+import { MemoryDisk } from "../../support/memory-files.ts";
+import { producedBatch, testSettings } from "../../support/memory-log.ts";
+import { ManualClock } from "../network/manual-clock.ts";
+
+const ref = { topic: "t", partition: 0 };
+const [firstId, secondId] = ["AbCdEfGhIjKlMnOpQrStUw", "BbCdEfGhIjKlMnOpQrStUw"];
+const state = { partition: 0, leader: 1, leaderEpoch: 0, isr: [1], replicas: [1], stateVersion: 0, leaderRecovering: false };
+const replica = (topicId: string) => ({ topic: "t", topicId, state, settings: testSettings });
+
+/** One broker's partitions over the log's own store. */
+async function life(disk: MemoryDisk, clock: ManualClock) {
+  const parts = { files: disk.attach(), clock, random: seededRandom(1), log: silentLogger };
+  const logs: DirectoryLogStore = await openLogStore(parts, { directory: "/data" });
+  const table = new PartitionTable({
+    config: { ...partitionDefaults, brokerId: 1 },
+    clock,
+    random: seededRandom(2),
+    logger: silentLogger,
+    logs,
+    cluster: { brokerEpoch: () => 1, peerAddress: () => null, ownEpoch: 1, sessionProvedUntilMs: Number.POSITIVE_INFINITY },
+    isrStore: { writeIsr: async () => ({ kind: "unknown" }) },
+  });
+  table.start();
+  const append = () => partitionService(table).append(ref, producedBatch(5), { acks: 1, timeoutMs: 1000 });
+  return { logs, table, append };
+}
+
+function machine() {
+  const clock = new ManualClock();
+  return { clock, disk: new MemoryDisk({ clock, random: seededRandom(3) }) };
+}
+
+test("an update that arrives while the broker stops is let pass: no log is opened, led or deleted any more", async () => {
+  const { clock, disk } = machine();
+  const { table } = await life(disk, clock);
+  await table.assign([replica(firstId)]);
+  const closing = table.close();
+  const withdrawing = table.withdraw([{ ref, topicId: firstId, deleteLog: true }]);
+  await closing;
+  await withdrawing;
+  await table.assign([{ ...replica(firstId), state: { ...state, leaderEpoch: 1, stateVersion: 1 } }]);
+  await table.assign([{ ...replica(firstId), topic: "new", topicId: secondId }]);
+  await table.withdraw([{ ref, topicId: firstId, deleteLog: true }]);
+  expect([...table.all()].map(({ role }) => role).filter((role) => role !== "none")).toEqual([]);
+  const { logs } = await life(disk, clock);
+  expect(logs.wasClean).toBe(true);
+  expect(logs.found).toEqual([{ topic: "t", partition: 0, topicId: firstId }]);
+});
+
+test("a topic made anew does not inherit the high watermark of the one deleted, whenever the process dies", async () => {
+  const { clock, disk } = machine();
+  const { table, append } = await life(disk, clock);
+  await table.assign([replica(firstId)]);
+  expect(await append()).toMatchObject({ error: null });
+  await clock.advance(partitionDefaults.highWatermarkCheckpointMs + 1);
+  await table.withdraw([{ ref, topicId: firstId, deleteLog: true }]);
+  await table.assign([{ ...replica(secondId), state: { ...state, isr: [1, 2], replicas: [1, 2] } }]);
+  expect(await append()).toMatchObject({ error: null, baseOffset: 0 });
+  expect(table.find(ref)?.highWatermark).toBe(0);
+  disk.loseProcess();
+  const next = await life(disk, clock);
+  await next.table.assign([{ ...replica(secondId), state: { ...state, isr: [1, 2], replicas: [1, 2], leaderEpoch: 1, stateVersion: 1 } }]);
+  expect(next.table.find(ref)?.highWatermark).toBe(0);
+});
