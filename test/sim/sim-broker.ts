@@ -40,6 +40,8 @@ export class SimBroker {
   #isCoordinatorCut = false;
   #isSupervised = false;
   isPaused = false;
+  /** Was told to, and will end soon. */
+  isStopping = false;
   /** Serves clients. */
   isReady = false;
 
@@ -128,6 +130,7 @@ export class SimBroker {
     if (broker === null) return;
     const { clock, trace } = this.#parts;
     trace.line(`${this.owner} is told to stop`);
+    this.isStopping = true;
     const ended = (how: string) => {
       if (this.#broker !== broker) return;
       trace.line(`${this.owner} ${how}`);
@@ -177,6 +180,7 @@ export class SimBroker {
     this.#coordinator = null;
     this.isReady = false;
     this.isPaused = false;
+    this.isStopping = false;
     clock.end(this.owner);
     if (kind === "power-silent") network.endSilently(this.owner);
     else network.end(this.owner);

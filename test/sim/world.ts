@@ -159,7 +159,7 @@ export class World {
 }
 
 function isWell(broker: SimBroker): boolean {
-  return broker.isReady && !broker.isPaused && !broker.isCoordinatorCut && broker.coordinator?.state === "connected";
+  return broker.isReady && !broker.isStopping && !broker.isPaused && !broker.isCoordinatorCut && broker.coordinator?.state === "connected";
 }
 
 /** Everything a little faster than by default, so that a short run sees much. */
