@@ -27,7 +27,7 @@ export class ConnectionLost extends ClientError {
   override readonly retriable = true;
 }
 
-/** A broker did not answer in time; the connection was closed, so that a late answer cannot be taken for another's. */
+/** A broker did not answer in time, or was late and another leads by now. Should it answer after all, nobody takes that answer for another's. */
 export class RequestTimedOut extends ClientError {
   override readonly name = "RequestTimedOut";
   override readonly retriable = true;

@@ -10,6 +10,11 @@ export interface ClientOptions {
   readonly clientId?: string;
   /** How long a broker may take to answer before its connection is given up. Milliseconds; default 30,000. */
   readonly requestTimeoutMs?: number;
+  /**
+   * A broker that is this late is not waited for alone: another is asked for metadata too, and what it led is looked for elsewhere. Its connection is kept for
+   * `requestTimeoutMs` all the same, unless nothing waits for it any more. Milliseconds; default 1,000.
+   */
+  readonly slowAfterMs?: number;
   /** How long a connection may take to open. Milliseconds; default 5,000. */
   readonly connectTimeoutMs?: number;
   /** First pause before something is tried again; doubles with each failure in a row, with some randomness. Milliseconds; default 100. */
@@ -31,6 +36,7 @@ export interface ClientSettings {
   readonly bootstrap: readonly Address[];
   readonly clientId: string;
   readonly requestTimeoutMs: number;
+  readonly slowAfterMs: number;
   readonly connectTimeoutMs: number;
   readonly retryBackoffMs: number;
   readonly retryBackoffMaxMs: number;
@@ -43,6 +49,7 @@ export function clientSettings(options: ClientOptions): ClientSettings {
     bootstrap: parseBootstrap(options.bootstrap),
     clientId: options.clientId ?? "ottla",
     requestTimeoutMs: positive("requestTimeoutMs", options.requestTimeoutMs ?? 30_000),
+    slowAfterMs: positive("slowAfterMs", options.slowAfterMs ?? 1_000),
     connectTimeoutMs: positive("connectTimeoutMs", options.connectTimeoutMs ?? 5_000),
     retryBackoffMs: positive("retryBackoffMs", options.retryBackoffMs ?? 100),
     retryBackoffMaxMs: positive("retryBackoffMaxMs", options.retryBackoffMaxMs ?? 1_000),

@@ -246,14 +246,13 @@ export class Admin implements AsyncDisposable {
 
   async #metadata(names: readonly string[] | null): Promise<MetadataResponse> {
     const topics = names?.map((name) => ({ topicId: zeroTopicId, name })) ?? null;
-    return this.#retrying(() =>
-      this.#ask(calls.metadata, (version) => ({
-        topics: topics === null && version === 0 ? [] : topics,
-        allowAutoTopicCreation: false,
-        includeClusterAuthorizedOperations: false,
-        includeTopicAuthorizedOperations: false,
-      })),
-    );
+    const build = (version: number) => ({
+      topics: topics === null && version === 0 ? [] : topics,
+      allowAutoTopicCreation: false,
+      includeClusterAuthorizedOperations: false,
+      includeTopicAuthorizedOperations: false,
+    });
+    return this.#retrying(() => this.#cluster.pool.askAny((connection, signal) => connection.request(calls.metadata, build, { signal })));
   }
 
   /** Any broker will do: it forwards what only the controller may do. One that does not says NOT_CONTROLLER, and then the controller is asked. */

@@ -6,6 +6,7 @@ import { backoffMs } from "../backoff.ts";
 import { CorruptBatch, isRetriableFailure, KafkaProtocolError, LogTruncated, OffsetOutOfRange } from "../errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import type { PartitionMetadata } from "../metadata/cluster-snapshot.ts";
+import { whileLeading } from "../metadata/leader-watch.ts";
 import { calls } from "../network/api-calls.ts";
 import { type AssignedPartition, judgeEpochEnd } from "./assigned-partition.ts";
 import type { ConsumerSettings } from "./consumer-options.ts";
@@ -35,6 +36,9 @@ export class Fetcher {
   readonly #sessions = new Map<BrokerId, FetchSession>();
   /** By broker, the bytes that its fetch under way may bring. */
   readonly #inFlightBytes = new Map<BrokerId, number>();
+  /** Number of the last fetch begun at each broker. */
+  readonly #begun = new Map<BrokerId, number>();
+  #fetches = 0;
   readonly #unsubscribe: () => void;
   #isAwake = false;
   #timer: Timer | null = null;
@@ -95,7 +99,11 @@ export class Fetcher {
     if (leaderUnknown) cluster.metadata.requestRefresh();
     this.#finder.locate(toLocate);
     this.#finder.validate(toValidate);
-    for (const [broker, wanted] of toFetch) this.#beginFetch(broker, wanted);
+    // who waited longest goes first, and nobody gets more than its share: fetches that merely wait at their brokers must not use up the room of another's
+    const brokers = new Set([...toFetch.keys(), ...this.#inFlightBytes.keys()]).size;
+    const longestWaiting = [...toFetch].sort(([a], [b]) => (this.#begun.get(a) ?? 0) - (this.#begun.get(b) ?? 0));
+    for (const [broker, wanted] of longestWaiting)
+      this.#beginFetch(broker, wanted, Math.ceil(this.#parts.settings.prefetchBytesMax / brokers));
     this.#timer?.cancel();
     this.#timer = Number.isFinite(nextCheckMs) ? cluster.runtime.clock.schedule(nextCheckMs - nowMs, () => this.wake()) : null;
   }
@@ -132,10 +140,11 @@ export class Fetcher {
     return this.#parts.settings.prefetchBytesMax - held;
   }
 
-  #beginFetch(broker: BrokerId, wanted: readonly Wanted[]): void {
+  #beginFetch(broker: BrokerId, wanted: readonly Wanted[], shareBytes: number): void {
     if (this.#inFlightBytes.has(broker)) return;
-    const maxBytes = Math.min(this.#parts.settings.fetchBytesMax, this.#room());
+    const maxBytes = Math.min(this.#parts.settings.fetchBytesMax, shareBytes, this.#room());
     if (maxBytes <= 0) return;
+    this.#begun.set(broker, ++this.#fetches);
     this.#inFlightBytes.set(broker, maxBytes);
     void this.#fetch(broker, wanted, maxBytes).finally(() => {
       this.#inFlightBytes.delete(broker);
@@ -151,13 +160,20 @@ export class Fetcher {
       this.#sessions.set(broker, session);
     }
     const targets = wanted.map(({ target }) => target);
+    // 1. A partition that moves to another leader is fetched from there at once, whatever its old leader still owes us. 2. When that one is stuck, its fetch is given up as a
+    //    whole: asking twice costs nothing, and the bytes set aside for the answer are needed. 3. The answer is never seen if it comes late; one that comes in time
+    //    holds only what is committed, and `#onRecords` drops what is known already.
+    const partitions = targets.map(({ topic, partition, currentLeaderEpoch: sentToEpoch }) => ({ topic, partition, sentToEpoch }));
+    const waitMs = settings.fetchWaitMaxMs;
     try {
-      const connection = await cluster.pool.toBroker(broker, "fetches");
-      const asked = session.next(targets);
-      const wishes = { maxWaitMs: settings.fetchWaitMaxMs, minBytes: settings.fetchBytesMin, maxBytes };
-      const versionMax = fetchVersionMax(targets);
-      const options = versionMax === undefined ? {} : { versionMax };
-      const answer = await connection.request(calls.fetch, () => fetchRequestOf(asked, wishes), options);
+      const answer = await whileLeading(cluster, { broker, partitions, waitMs }, async (signal) => {
+        const connection = await cluster.pool.toBroker(broker, "fetches", signal);
+        const asked = session.next(targets);
+        const wishes = { maxWaitMs: waitMs, minBytes: settings.fetchBytesMin, maxBytes };
+        const versionMax = fetchVersionMax(targets);
+        const options = { waitMs, signal, ...(versionMax === undefined ? {} : { versionMax }) };
+        return connection.request(calls.fetch, () => fetchRequestOf(asked, wishes), options);
+      });
       if (!session.answered(answer.errorCode, answer.sessionId)) return this.#onVoidAnswer(wanted, answer.errorCode);
       const answers = answersByPartition(answer, targets);
       for (const one of wanted) {
@@ -168,9 +184,15 @@ export class Fetcher {
     } catch (error) {
       session.failed();
       if (cluster.isClosed) return;
-      const current = wanted.filter(({ partition, generation }) => partition.generation === generation).map(({ partition }) => partition);
+      const current = wanted.filter((one) => this.#isCurrent(broker, one)).map(({ partition }) => partition);
       this.#failed(current, error instanceof Error ? error : new Error(String(error)));
     }
+  }
+
+  /** False: the partition was moved since by its reader, or is fetched from another leader by now. */
+  #isCurrent(broker: BrokerId, { partition, generation, target }: Wanted): boolean {
+    const known = this.#parts.cluster.metadata.partition(target.topic, target.partition);
+    return partition.generation === generation && (known?.leader === broker || known?.leaderEpoch === target.currentLeaderEpoch);
   }
 
   /** A lost session is simply begun anew, with the next step; anything else waits for its turn. */

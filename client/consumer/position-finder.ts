@@ -1,5 +1,7 @@
+import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
 import { KafkaProtocolError, UnsupportedApi } from "../errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
+import { whileLeading } from "../metadata/leader-watch.ts";
 import { listOffsets } from "../metadata/list-offsets.ts";
 import { calls } from "../network/api-calls.ts";
 import { type AssignedPartition, type EpochVerdict, judgeEpochEnd } from "./assigned-partition.ts";
@@ -22,16 +24,19 @@ export class PositionFinder {
     this.#parts = parts;
   }
 
-  /** Partitions in the phase "locating". */
+  /** Partitions in the phase "locating". A leader that does not answer holds up only those it leads. */
   locate(partitions: readonly AssignedPartition[]): void {
-    this.#run(partitions, (fresh) => this.#lookUp(fresh));
+    for (const ofLeader of this.#byLeader(partitions).values()) this.#run(ofLeader, (fresh) => this.#lookUp(fresh));
   }
 
   /** Partitions in the phase "validating". */
   validate(partitions: readonly AssignedPartition[]): void {
+    for (const [leader, ofLeader] of this.#byLeader(partitions)) this.#run(ofLeader, (fresh) => this.#askEpochEnds(leader, fresh));
+  }
+
+  #byLeader(partitions: readonly AssignedPartition[]): ReadonlyMap<BrokerId, readonly AssignedPartition[]> {
     const { metadata } = this.#parts.cluster;
-    const byLeader = Map.groupBy(partitions, ({ topic, partition }) => metadata.partition(topic, partition)?.leader ?? -1);
-    for (const [leader, ofLeader] of byLeader) this.#run(ofLeader, (fresh) => this.#askEpochEnds(leader, fresh));
+    return Map.groupBy(partitions, ({ topic, partition }) => metadata.partition(topic, partition)?.leader ?? noBroker);
   }
 
   #run(partitions: readonly AssignedPartition[], work: (fresh: readonly AssignedPartition[]) => Promise<void>): void {
@@ -58,11 +63,13 @@ export class PositionFinder {
     );
     const queries = asked.map(({ partition: { topic, partition }, spec }) => ({ topic, partition, spec }));
     const found = await listOffsets(cluster, queries, cluster.runtime.clock.monotonicMs() + cluster.settings.requestTimeoutMs);
-    for (const [index, { partition, generation }] of asked.entries()) {
+    for (const [index, { partition, generation, spec }] of asked.entries()) {
       const offset = found[index]?.offset ?? -1;
       if (partition.generation !== generation) continue;
       if (offset >= 0) partition.located(offset);
-      else partition.moveTo("end"); // nothing is as late as the time asked for
+      else if (typeof spec === "object")
+        partition.moveTo("end"); // nothing is as late as the time asked for
+      else throw new KafkaProtocolError("OFFSET_NOT_AVAILABLE", `the place to begin in ${partition.topic}-${partition.partition}`);
     }
   }
 
@@ -70,12 +77,6 @@ export class PositionFinder {
     const { cluster } = this.#parts;
     const epochOf = ({ topic, partition }: AssignedPartition) => cluster.metadata.partition(topic, partition)?.leaderEpoch ?? -1;
     const asked = partitions.map((partition) => ({ partition, generation: partition.generation, leaderEpoch: epochOf(partition) }));
-    const connection = await cluster.pool.toBroker(leader);
-    if (connection.versionOf(calls.offsetForLeaderEpoch) === null) {
-      // a broker too old to ask: nothing can be checked
-      for (const { partition, leaderEpoch } of asked) partition.validated(leaderEpoch);
-      return;
-    }
     const topics = [...Map.groupBy(asked, ({ partition }) => partition.topic)].map(([topic, ofTopic]) => ({
       topic,
       partitions: ofTopic.map(({ partition, leaderEpoch }) => ({
@@ -84,7 +85,17 @@ export class PositionFinder {
         leaderEpoch: partition.fetchEpoch,
       })),
     }));
-    const answer = await connection.request(calls.offsetForLeaderEpoch, () => ({ replicaId: -1, topics }));
+    const sent = asked.map(({ partition: { topic, partition }, leaderEpoch }) => ({ topic, partition, sentToEpoch: leaderEpoch }));
+    const answer = await whileLeading(cluster, { broker: leader, partitions: sent, waitMs: 0 }, async (signal) => {
+      const connection = await cluster.pool.toBroker(leader, "requests", signal);
+      if (connection.versionOf(calls.offsetForLeaderEpoch) === null) return null;
+      return connection.request(calls.offsetForLeaderEpoch, () => ({ replicaId: -1, topics }), { signal });
+    });
+    if (answer === null) {
+      // a broker too old to ask: nothing can be checked
+      for (const { partition, leaderEpoch } of asked) partition.validated(leaderEpoch);
+      return;
+    }
     let failure: Error | null = null;
     for (const { partition, generation, leaderEpoch } of asked) {
       if (partition.generation !== generation) continue;

@@ -2,6 +2,7 @@ import { noBroker, partitionKey, type TopicPartition } from "../../protocol/base
 import { KafkaProtocolError } from "../errors.ts";
 import { calls } from "../network/api-calls.ts";
 import type { Cluster } from "./cluster.ts";
+import { whileLeading } from "./leader-watch.ts";
 
 /** Which offset is asked for: a place in the log, the record with the largest timestamp, or the first record from a time on. */
 export type OffsetSpec = "earliest" | "latest" | "max-timestamp" | { readonly timestampMs: number };
@@ -79,7 +80,6 @@ async function askLeader(
   members: readonly Member[],
   onFound: (index: number, found: FoundOffset) => void,
 ): Promise<void> {
-  const connection = await cluster.pool.toBroker(leader);
   const topics = [...Map.groupBy(members, ({ query }) => query.topic)].map(([name, ofTopic]) => ({
     name,
     partitions: ofTopic.map(({ query }) => ({
@@ -88,10 +88,17 @@ async function askLeader(
       timestamp: typeof query.spec === "string" ? wireTimestamps[query.spec] : query.spec.timestampMs,
     })),
   }));
-  const answer = await connection.request(calls.listOffsets, (version) => {
+  const build = (version: number) => {
     if (version < maxTimestampSince && members.some(({ query }) => query.spec === "max-timestamp"))
       throw new KafkaProtocolError("UNSUPPORTED_VERSION", "the record with the largest timestamp");
     return { replicaId: -1, isolationLevel: 0, topics };
+  };
+  const partitions = topics.flatMap(({ name, partitions: asked }) =>
+    asked.map(({ partitionIndex, currentLeaderEpoch }) => ({ topic: name, partition: partitionIndex, sentToEpoch: currentLeaderEpoch })),
+  );
+  const answer = await whileLeading(cluster, { broker: leader, partitions, waitMs: 0 }, async (signal) => {
+    const connection = await cluster.pool.toBroker(leader, "requests", signal);
+    return connection.request(calls.listOffsets, build, { signal });
   });
   let failure: KafkaProtocolError | null = null;
   for (const { query, index } of members) {

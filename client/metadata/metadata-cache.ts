@@ -1,7 +1,9 @@
-import { sleep } from "../../protocol/base/clock.ts";
+import { type Clock, sleep } from "../../protocol/base/clock.ts";
 import { zeroTopicId } from "../../protocol/base/ids.ts";
+import type { MetadataRequest, MetadataResponse } from "../../protocol/messages/metadata.ts";
+import { abortable } from "../abort.ts";
 import { backoffMs } from "../backoff.ts";
-import { isRetriableFailure, KafkaProtocolError } from "../errors.ts";
+import { isRetriableFailure, KafkaProtocolError, RequestTimedOut } from "../errors.ts";
 import { calls } from "../network/api-calls.ts";
 import type { ConnectionPool } from "../network/connection-pool.ts";
 import type { ClientSettings } from "../options.ts";
@@ -16,7 +18,7 @@ import {
   type TopicMetadata,
 } from "./cluster-snapshot.ts";
 
-/** An answer about metadata is quick; a broker that takes longer is stuck, and another one knows the same. */
+/** An answer about metadata is quick; when nobody has given one for so long, everybody is asked anew. */
 const metadataTimeoutMs = 5_000;
 
 /** What is known of the cluster, and one refresh at a time of the topics that are in use. */
@@ -108,7 +110,7 @@ export class MetadataCache {
   refresh(signal?: AbortSignal): Promise<void> {
     if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason);
     const shared = this.#running === null ? this.#start() : this.#queue();
-    return signal === undefined ? shared : abortable(shared, signal);
+    return abortable(shared, signal);
   }
 
   /** A refresh that nobody waits for: soon, and again if it fails. */
@@ -156,17 +158,12 @@ export class MetadataCache {
     this.#askedTopics = new Set(this.#topicsUsedAtMs.keys());
     const topics = [...this.#askedTopics].map((name) => ({ topicId: zeroTopicId, name }));
     try {
-      const connection = await this.#pool.toAny();
-      const answer = await connection.request(
-        calls.metadata,
-        () => ({
-          topics,
-          allowAutoTopicCreation: this.#mayCreateTopics,
-          includeClusterAuthorizedOperations: false,
-          includeTopicAuthorizedOperations: false,
-        }),
-        { timeoutMs: Math.min(metadataTimeoutMs, this.#settings.requestTimeoutMs) },
-      );
+      const answer = await askMetadata(this.#pool, this.#runtime.clock, this.#settings, {
+        topics,
+        allowAutoTopicCreation: this.#mayCreateTopics,
+        includeClusterAuthorizedOperations: false,
+        includeTopicAuthorizedOperations: false,
+      });
       this.#failures = 0;
       this.#refreshedAtMs = clock.monotonicMs();
       // a listener that finds the answer wanting asks for the next one at once: this refresh is over for it
@@ -200,11 +197,19 @@ export class MetadataCache {
   }
 }
 
-function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason);
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
+/** The first good answer of any broker. Rejects with RequestTimedOut when nobody answers, ConnectionLost when nobody can be reached. */
+async function askMetadata(
+  pool: ConnectionPool,
+  clock: Clock,
+  settings: ClientSettings,
+  request: MetadataRequest,
+): Promise<MetadataResponse> {
+  const timeoutMs = Math.min(metadataTimeoutMs, settings.requestTimeoutMs);
+  const over = new AbortController();
+  const timer = clock.schedule(timeoutMs, () => over.abort(new RequestTimedOut(`no broker answered Metadata within ${timeoutMs} ms`)));
+  try {
+    return await pool.askAny((connection, signal) => connection.request(calls.metadata, () => request, { signal }), over.signal);
+  } finally {
+    timer.cancel();
+  }
 }

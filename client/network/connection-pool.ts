@@ -1,16 +1,28 @@
 import { randomInt } from "../../protocol/base/random.ts";
 import { type Address, formatAddress } from "../../protocol/base/transport.ts";
+import { abortable } from "../abort.ts";
 import { backoffMs } from "../backoff.ts";
 import { ClientClosed, ConnectionLost } from "../errors.ts";
 import type { ClientSettings } from "../options.ts";
 import type { ClientRuntime } from "../runtime.ts";
 import { Connection } from "./connection.ts";
+import { hedged } from "./hedge.ts";
 
-/** Long polls have connections of their own: a broker answers a connection's requests in order, and nothing else should wait behind them. */
-export type ConnectionPurpose = "requests" | "fetches";
+/**
+ * A broker answers a connection's requests in order. Long polls have connections of their own, so that nothing else waits behind them; so has what is asked of a broker
+ * whose answer to an earlier request is late ("probes").
+ */
+export type ConnectionPurpose = "requests" | "fetches" | "probes";
+
+/** Brokers asked the same at the same time. */
+const askedAtOnceMax = 3;
+
+/** A broker that answered within this time is taken to be well. */
+const recentlyMs = 2_000;
 
 interface Slot {
   readonly address: Address;
+  readonly purpose: ConnectionPurpose;
   connection: Connection | null;
   opening: Promise<Connection> | null;
   failures: number;
@@ -43,31 +55,35 @@ export class ConnectionPool {
     }
   }
 
-  /** Throws ConnectionLost when the broker is unknown or cannot be reached, ClientClosed after `close`. */
-  async toBroker(brokerId: number, purpose: ConnectionPurpose = "requests"): Promise<Connection> {
+  /** Throws ConnectionLost when the broker is unknown or cannot be reached, ClientClosed after `close`, the signal's reason (a connection that is being opened is still opened). */
+  async toBroker(brokerId: number, purpose: ConnectionPurpose = "requests", signal?: AbortSignal): Promise<Connection> {
     const address = this.#brokers.get(brokerId);
     if (address === undefined) throw new ConnectionLost(`broker ${brokerId} is not known to be alive`);
-    return this.#connect(address, purpose);
+    return abortable(this.#connect(address, purpose), signal);
   }
 
-  /** Some broker: one that is connected already if any, the least busy of them; else whoever can be reached. */
-  async toAny(): Promise<Connection> {
-    let best: Connection | null = null;
-    for (const [key, { connection }] of this.#slots) {
-      if (connection === null || !connection.isOpen || !key.endsWith("requests")) continue;
-      if (best === null || connection.pending < best.pending) best = connection;
+  /** Some broker: one that answered lately if any, the least busy of them; else whoever can be reached first. */
+  toAny(): Promise<Connection> {
+    return this.#ofAny((address) => this.#connect(address, "requests"));
+  }
+
+  /** The first good answer of some broker: another one is asked too as soon as one is late or fails. For questions that every broker answers alike. */
+  askAny<T>(ask: (connection: Connection, signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.#ofAny(async (address, settled) => {
+      const isStuck = this.#slot(address, "requests").connection?.isOverdue(this.#runtime.clock.monotonicMs()) ?? false;
+      return ask(await this.#connect(address, isStuck ? "probes" : "requests"), settled);
+    }, signal);
+  }
+
+  async #ofAny<T>(attempt: (address: Address, signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const limits = { slowAfterMs: this.#settings.slowAfterMs, atOnceMax: askedAtOnceMax };
+    try {
+      return await hedged(this.#runtime.clock, this.#candidates(), limits, attempt, signal);
+    } catch (error) {
+      if (!(error instanceof AggregateError)) throw error;
+      const final = error.errors.find((failure) => !(failure instanceof ConnectionLost));
+      throw final ?? new ConnectionLost(`no broker can be reached: ${[...new Set(error.errors.map(describe))].join("; ")}`);
     }
-    if (best !== null) return best;
-    const failures: string[] = [];
-    for (const address of this.#candidates()) {
-      try {
-        return await this.#connect(address, "requests");
-      } catch (error) {
-        if (!(error instanceof ConnectionLost)) throw error;
-        failures.push(error.message);
-      }
-    }
-    throw new ConnectionLost(`no broker can be reached: ${[...new Set(failures)].join("; ")}`);
   }
 
   close(): void {
@@ -76,24 +92,44 @@ export class ConnectionPool {
     this.#slots.clear();
   }
 
-  /** Every known address once, from a random one on: the brokers of the metadata, then the bootstrap list. */
+  /** Every known address once, the most promising first; otherwise from a random one on, the brokers of the metadata before the bootstrap list. */
   #candidates(): readonly Address[] {
     const rotated = (addresses: readonly Address[]) => {
       const from = randomInt(this.#runtime.random, Math.max(addresses.length, 1));
       return [...addresses.slice(from), ...addresses.slice(0, from)];
     };
     const all = [...rotated([...this.#brokers.values()]), ...rotated(this.#settings.bootstrap)];
-    return [...new Map(all.map((address) => [formatAddress(address), address])).values()];
+    const unique = new Map(all.map((address) => [formatAddress(address), address]));
+    const ranked = [...unique.values()].map((address) => ({ address, ...this.#promise(address) }));
+    return ranked.sort((a, b) => a.rank - b.rank || a.pending - b.pending).map(({ address }) => address);
+  }
+
+  /** How likely the address is to answer soon (low ranks first). It only orders: whoever was slow is still asked when the others do not answer. */
+  #promise(address: Address): { readonly rank: number; readonly pending: number } {
+    const nowMs = this.#runtime.clock.monotonicMs();
+    const slots = [...this.#slots.values()].filter((slot) => isSame(slot.address, address));
+    const open = slots.flatMap(({ connection }) => (connection?.isOpen ? [connection] : []));
+    const pending = slots.find(({ purpose }) => purpose === "requests")?.connection?.pending ?? 0;
+    const isDoubtful = slots.some(({ failures, opening }) => failures > 0 || opening !== null);
+    if (isDoubtful || open.some((connection) => connection.isOverdue(nowMs))) return { rank: 3, pending };
+    if (open.length === 0) return { rank: 2, pending };
+    const isRecent = open.some(({ answeredAtMs }) => nowMs - answeredAtMs < recentlyMs);
+    return { rank: isRecent ? 0 : 1, pending };
+  }
+
+  #slot(address: Address, purpose: ConnectionPurpose): Slot {
+    const key = `${formatAddress(address)} ${purpose}`;
+    let slot = this.#slots.get(key);
+    if (slot === undefined) {
+      slot = { address, purpose, connection: null, opening: null, failures: 0, notBeforeMs: 0, lastError: null };
+      this.#slots.set(key, slot);
+    }
+    return slot;
   }
 
   #connect(address: Address, purpose: ConnectionPurpose): Promise<Connection> {
     if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason);
-    const key = `${formatAddress(address)} ${purpose}`;
-    let slot = this.#slots.get(key);
-    if (slot === undefined) {
-      slot = { address, connection: null, opening: null, failures: 0, notBeforeMs: 0, lastError: null };
-      this.#slots.set(key, slot);
-    }
+    const slot = this.#slot(address, purpose);
     if (slot.connection?.isOpen) return Promise.resolve(slot.connection);
     if (slot.opening !== null) return slot.opening;
     if (slot.lastError !== null && this.#runtime.clock.monotonicMs() < slot.notBeforeMs) return Promise.reject(slot.lastError);
@@ -125,6 +161,10 @@ export class ConnectionPool {
       slot.opening = null;
     }
   }
+}
+
+function isSame(a: Address, b: Address): boolean {
+  return a.host === b.host && a.port === b.port;
 }
 
 function describe(error: unknown): string {

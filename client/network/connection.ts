@@ -4,6 +4,7 @@ import { kafkaErrors } from "../../protocol/errors/kafka-errors.ts";
 import { skipResponseHeaderRest, writeRequestHeader } from "../../protocol/messages/headers.ts";
 import { MalformedFrame, Reader } from "../../protocol/wire/reader.ts";
 import { Writer } from "../../protocol/wire/writer.ts";
+import { abortable } from "../abort.ts";
 import { ClientClosed, ConnectionLost, RequestTimedOut, UnsupportedApi } from "../errors.ts";
 import { type ApiCall, calls } from "./api-calls.ts";
 import { FrameSplitter } from "./frame-splitter.ts";
@@ -20,6 +21,8 @@ export interface ConnectionLimits {
   readonly connectTimeoutMs: number;
   /** A request unanswered for this long ends the connection. */
   readonly requestTimeoutMs: number;
+  /** An answer that is late by this much makes the connection overdue. */
+  readonly slowAfterMs: number;
   /** A larger answer ends the connection. */
   readonly responseBytesMax: number;
 }
@@ -36,6 +39,13 @@ export interface RequestOptions {
   readonly timeoutMs?: number;
   /** Speak no higher version, for what higher ones cannot say. */
   readonly versionMax?: number;
+  /** How long the broker may rightly take, for a request that asks it to wait. Default 0. */
+  readonly waitMs?: number;
+  /**
+   * Gives the request up: it rejects with the signal's reason, and an answer that comes late is dropped unread. What was sent may have been done all the same.
+   * A connection on which nobody waits for anything else is closed then, for it may be dead.
+   */
+  readonly signal?: AbortSignal;
 }
 
 interface Exchange {
@@ -45,7 +55,11 @@ interface Exchange {
   readonly encode: (correlationId: number) => Buffer[];
   readonly resolve: (answer: unknown) => void;
   readonly reject: (error: Error) => void;
+  readonly waitMs: number;
+  sentAtMs: number;
   timer: Timer | null;
+  stopListening: (() => void) | null;
+  isGivenUp: boolean;
   correlationId: number;
 }
 
@@ -64,6 +78,7 @@ export class Connection {
   #served: ServedVersions = new Map();
   #failure: Error | null = null;
   #nextCorrelationId = 0;
+  #answeredAtMs = Number.NEGATIVE_INFINITY;
   #drained: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
 
   private constructor(address: Address, clock: Clock, limits: ConnectionLimits) {
@@ -120,6 +135,18 @@ export class Connection {
     return this.#inFlight.length + this.#waiting.length;
   }
 
+  /** When the last answer came, monotonic; -Infinity: none yet. */
+  get answeredAtMs(): number {
+    return this.#answeredAtMs;
+  }
+
+  /** The answer that is due next is late: the broker is stuck, or something on the way to it. */
+  isOverdue(nowMs: number): boolean {
+    const next = this.#inFlight[0];
+    if (next === undefined) return false;
+    return nowMs >= Math.max(next.sentAtMs, this.#answeredAtMs) + next.waitMs + this.#limits.slowAfterMs;
+  }
+
   /** The version that `request` would speak, or null when the broker does not serve the API. */
   versionOf<Req, Res>(api: ApiCall<Req, Res>, versionMax?: number): number | null {
     return commonVersion(api.request, this.#served, versionMax);
@@ -128,14 +155,19 @@ export class Connection {
   /** Sends and resolves with the answer. `build` gets the version agreed on. Rejects with ConnectionLost, RequestTimedOut, UnsupportedApi or ClientClosed. */
   async request<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req, options: RequestOptions = {}): Promise<Res> {
     const version = this.#agreed(api, options);
-    return (await this.#exchange(api, version, build(version), this.#reading(api, version), options.timeoutMs)) as Res;
+    return (await this.#exchange(api, version, build(version), this.#reading(api, version), options)) as Res;
   }
 
   /** For requests that are not answered (acks 0): resolves once the bytes are queued and the link has room for more. */
   async requestUnanswered<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req, options: RequestOptions = {}): Promise<void> {
     const version = this.#agreed(api, options);
-    await this.#exchange(api, version, build(version), null, options.timeoutMs);
-    await this.#drained?.promise;
+    await this.#exchange(api, version, build(version), null, options);
+    if (this.#drained === null) return;
+    const timeoutMs = options.timeoutMs ?? this.#limits.requestTimeoutMs;
+    const timer = this.#clock.schedule(timeoutMs, () =>
+      this.#fail(new RequestTimedOut(`${formatAddress(this.#address)} took nothing from its link for ${timeoutMs} ms`)),
+    );
+    await abortable(this.#drained.promise, options.signal).finally(() => timer.cancel());
   }
 
   close(reason: Error = new ClientClosed(`the connection to ${formatAddress(this.#address)} was closed`)): void {
@@ -167,7 +199,9 @@ export class Connection {
         return api.response.read(reader, refused ? 0 : asked);
       };
       const body = { clientSoftwareName: softwareName, clientSoftwareVersion: softwareVersion };
-      const answer = (await this.#exchange(api, asked, body, read, this.#limits.connectTimeoutMs)) as ReturnType<typeof api.response.read>;
+      const answer = (await this.#exchange(api, asked, body, read, { timeoutMs: this.#limits.connectTimeoutMs })) as ReturnType<
+        typeof api.response.read
+      >;
       const served: ServedVersions = new Map(
         answer.apiKeys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, { min: minVersion, max: maxVersion }]),
       );
@@ -184,15 +218,33 @@ export class Connection {
     version: number,
     value: Req,
     read: Exchange["read"],
-    timeoutMs = this.#limits.requestTimeoutMs,
+    { timeoutMs = this.#limits.requestTimeoutMs, waitMs = 0, signal }: RequestOptions,
   ): Promise<unknown> {
     return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
       if (this.#failure !== null) return reject(this.#failure);
       if (this.#waiting.length >= waitingMax)
         return reject(new ConnectionLost(`${waitingMax} requests wait for ${formatAddress(this.#address)}`));
       const { name } = api.request;
       const encode = (correlationId: number) => encodeFrame(api, version, correlationId, this.#limits.clientId, value);
-      const exchange: Exchange = { name, read, encode, resolve, reject, timer: null, correlationId: -1 };
+      const exchange: Exchange = {
+        name,
+        read,
+        encode,
+        resolve,
+        reject,
+        waitMs,
+        sentAtMs: 0,
+        timer: null,
+        stopListening: null,
+        isGivenUp: false,
+        correlationId: -1,
+      };
+      if (signal !== undefined) {
+        const onAbort = () => this.#giveUp(exchange, signal.reason);
+        signal.addEventListener("abort", onAbort, { once: true });
+        exchange.stopListening = () => signal.removeEventListener("abort", onAbort);
+      }
       exchange.timer = this.#clock.schedule(timeoutMs, () => {
         exchange.timer = null;
         this.#fail(new RequestTimedOut(`${formatAddress(this.#address)} did not answer ${name} within ${timeoutMs} ms`));
@@ -205,6 +257,7 @@ export class Connection {
   #send(exchange: Exchange): void {
     exchange.correlationId = this.#nextCorrelationId;
     this.#nextCorrelationId = (this.#nextCorrelationId + 1) % 2 ** 31;
+    exchange.sentAtMs = this.#clock.monotonicMs();
     const hasRoom = this.#link?.write(exchange.encode(exchange.correlationId)) ?? true;
     if (!hasRoom) this.#drained ??= Promise.withResolvers<void>();
     if (exchange.read !== null) this.#inFlight.push(exchange);
@@ -228,8 +281,9 @@ export class Connection {
     if (exchange === undefined) throw new MalformedFrame(`answer ${correlationId} to no request`);
     if (exchange.correlationId !== correlationId)
       throw new MalformedFrame(`answer ${correlationId} where ${exchange.correlationId} (${exchange.name}) was due`);
-    const answer = exchange.read?.(frame, reader);
+    const answer = exchange.isGivenUp ? undefined : exchange.read?.(frame, reader);
     this.#inFlight.shift();
+    this.#answeredAtMs = this.#clock.monotonicMs();
     this.#settle(exchange, () => exchange.resolve(answer));
     const next = this.#waiting.shift();
     if (next !== undefined) this.#send(next);
@@ -240,9 +294,24 @@ export class Connection {
     this.#drained = null;
   }
 
+  /** The exchange keeps its place among those in flight, so that its answer is known by its number and dropped. */
+  #giveUp(exchange: Exchange, reason: Error): void {
+    this.#settle(exchange, () => exchange.reject(reason));
+    const waitingAt = this.#waiting.indexOf(exchange);
+    if (waitingAt >= 0) {
+      this.#waiting.splice(waitingAt, 1);
+      return;
+    }
+    exchange.isGivenUp = true;
+    if (this.#waiting.length > 0 || this.#inFlight.some(({ isGivenUp }) => !isGivenUp)) return;
+    this.#fail(new ConnectionLost(`${formatAddress(this.#address)} did not answer, and nobody waits for it any more`));
+  }
+
   #settle(exchange: Exchange, how: () => void): void {
     exchange.timer?.cancel();
     exchange.timer = null;
+    exchange.stopListening?.();
+    exchange.stopListening = null;
     how();
   }
 

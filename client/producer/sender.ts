@@ -7,6 +7,7 @@ import { compressRecords } from "../../protocol/records/compression.ts";
 import { backoffMs } from "../backoff.ts";
 import { DeliveryTimedOut } from "../errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
+import { leaderMoved, watchLeaders } from "../metadata/leader-watch.ts";
 import { calls } from "../network/api-calls.ts";
 import type { Connection } from "../network/connection.ts";
 import type { Accumulator } from "./accumulator.ts";
@@ -82,33 +83,57 @@ export class Sender {
     this.#timer = nextCheckMs === null ? null : cluster.runtime.clock.schedule(Math.max(nextCheckMs - nowMs, 0), () => this.wake());
   }
 
+  /**
+   * One request with its answer. A leader that hangs is left behind, batch by batch, as soon as the metadata names another:
+   *
+   * 1. While the metadata names the same leader and epoch, its batches wait for it: it may be slow for good reasons, and sending again would only write twice.
+   * 2. Once another leads under a higher epoch, the old one can commit nothing more: its followers follow the new one. So a batch that it has not acknowledged goes to the new
+   *    leader. If it was committed before, it is there twice; if not, the old copy is cut off. Nothing was acknowledged yet, so nothing is lost.
+   * 3. The batch goes back to the head of its queue, and a partition has one batch under way, so nothing later was sent to either leader: the first copies of all records are in order.
+   * 4. `attempts` counts it as sent again, which is how the caller learns that the log may hold it twice.
+   * 5. The late answer is no use: a batch is concluded once, and `open` says which of them still wait. When none does, the request is given up and the connection drops its answer.
+   */
   async #deliver(brokerId: BrokerId, batches: readonly ProducerBatch[]): Promise<void> {
     const { cluster } = this.#parts;
     for (const batch of batches) batch.sentToEpoch = cluster.metadata.partition(batch.topic, batch.partition)?.leaderEpoch ?? -1;
+    const open = new Set(batches);
+    const allMoved = new AbortController();
+    const endWatch = watchLeaders(cluster, { broker: brokerId, partitions: batches, waitMs: 0 }, (batch) => {
+      open.delete(batch);
+      const error = leaderMoved(brokerId, batch);
+      this.#conclude(batch, { kind: "failed", error });
+      if (open.size === 0) allMoved.abort(error);
+      this.wake();
+    });
     let outcomeOf: (batch: ProducerBatch) => ProduceOutcome;
     try {
-      const connection = await cluster.pool.toBroker(brokerId);
-      outcomeOf = await this.#produce(connection, batches);
+      const connection = await cluster.pool.toBroker(brokerId, "requests", allMoved.signal);
+      outcomeOf = await this.#produce(connection, batches, allMoved.signal);
     } catch (error) {
       const failure = error instanceof Error ? error : new Error(String(error));
       outcomeOf = () => ({ kind: "failed", error: failure });
     }
+    endWatch();
     this.#inFlight.set(brokerId, (this.#inFlight.get(brokerId) ?? 1) - 1);
-    for (const batch of batches) this.#conclude(batch, outcomeOf(batch));
+    for (const batch of open) this.#conclude(batch, outcomeOf(batch));
     this.wake();
   }
 
-  async #produce(connection: Connection, batches: readonly ProducerBatch[]): Promise<(batch: ProducerBatch) => ProduceOutcome> {
+  async #produce(
+    connection: Connection,
+    batches: readonly ProducerBatch[],
+    signal: AbortSignal,
+  ): Promise<(batch: ProducerBatch) => ProduceOutcome> {
     const { settings, cluster } = this.#parts;
     const topicData = groupByTopic(batches, (batch) => batch.encode(settings.codec, compressRecords));
     // the broker's own time-out comes first, so that a slow replication does not cost the connection
     const timeoutMs = Math.ceil(cluster.settings.requestTimeoutMs * 0.9);
     const request: ProduceRequest = { transactionalId: null, acks: settings.acks, timeoutMs, topicData };
     if (settings.acks === 0) {
-      await connection.requestUnanswered(calls.produce, () => request);
+      await connection.requestUnanswered(calls.produce, () => request, { signal });
       return () => ({ kind: "acknowledged", baseOffset: -1, logAppendTimeMs: -1 });
     }
-    const answer = await connection.request(calls.produce, () => request);
+    const answer = await connection.request(calls.produce, () => request, { signal });
     this.#learnLeaders(answer);
     const outcomes = outcomesByPartition(answer);
     return ({ topic, partition }) =>

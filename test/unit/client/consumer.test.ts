@@ -336,3 +336,14 @@ describe("damage", () => {
     expect((await cluster.clock.until(consumer[Symbol.asyncIterator]().next())).value.value).toBe(3);
   });
 });
+
+test("fetches that wait at two brokers do not use up the room of a third", async () => {
+  const cluster = new FakeCluster([1, 2, 3]);
+  const [, , third] = cluster.topic("t", [1, 2, 3]);
+  fill(third, 0, 10);
+  // two fetches may reserve all of it
+  const consumer = consumerFor(cluster, { prefetchBytesMax: 4_000, fetchBytesMax: 2_000, partitionBytesMax: 500 });
+  await cluster.clock.until(consumer.assign([{ topic: "t", from: "beginning" }]));
+  expect(valuesOf(await take(cluster, consumer, 10))).toEqual(values(0, 10));
+  await consumer.close();
+});

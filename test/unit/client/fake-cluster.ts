@@ -82,6 +82,8 @@ export class FakeCluster {
   readonly bootstrap: string;
   /** Every request that arrived: `Produce@2`. */
   readonly requests: string[] = [];
+  /** Brokers that hold their links but read nothing, as when stopped, and what came for them meanwhile. */
+  readonly #hanging = new Map<number, (() => void)[]>();
   intercept: (seen: Intercepted) => Interception = () => undefined;
   /** Highest versions that the brokers admit to, by API name. */
   versionMax: Record<string, number> = {};
@@ -99,7 +101,11 @@ export class FakeCluster {
       const splitter = new FrameSplitter({ frameBytesMax: 1 << 28 });
       return {
         onData: (chunk) => {
-          for (const frame of splitter.push(chunk)) this.#onFrame(broker, link, frame);
+          for (const frame of splitter.push(chunk)) {
+            const held = this.#hanging.get(broker);
+            if (held === undefined) this.#onFrame(broker, link, frame);
+            else held.push(() => this.#onFrame(broker, link, frame));
+          }
         },
         onClose: () => links.delete(link),
       };
@@ -112,6 +118,17 @@ export class FakeCluster {
     await listener.close();
     for (const link of [...(this.links.get(broker) ?? [])]) link.destroy();
     this.links.delete(broker);
+  }
+
+  hang(broker: number): void {
+    this.#hanging.set(broker, []);
+  }
+
+  /** It reads what came meanwhile, in order, even from links that are closed by now. */
+  wake(broker: number): void {
+    const held = this.#hanging.get(broker) ?? [];
+    this.#hanging.delete(broker);
+    for (const read of held) read();
   }
 
   topic(name: string, leaders: readonly number[], topicId = Buffer.from(name.padEnd(16, "_")).toString("base64url")): FakePartition[] {
@@ -257,6 +274,18 @@ export class FakeCluster {
         }),
       })),
     };
+  }
+
+  /** As of a broker that does not know that it leads no more. */
+  produceAnyway(request: ProduceRequest): ProduceResponse {
+    const partitions = request.topicData.flatMap(({ name, partitionData }) =>
+      partitionData.flatMap(({ index }) => this.topics.get(name)?.partitions[index] ?? []),
+    );
+    const leaders = partitions.map(({ leader }) => leader);
+    for (const partition of partitions) partition.leader = 0;
+    const answer = this.produce(request, 0);
+    for (const [i, partition] of partitions.entries()) partition.leader = leaders[i] as number;
+    return answer;
   }
 
   fetch({ topics }: FetchRequest, broker: number, version: number): FetchResponse {

@@ -10,7 +10,7 @@ import type { Link, LinkHandlers } from "../../../protocol/base/transport.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 import { FakeCluster } from "./fake-cluster.ts";
 
-const limits = { clientId: "test", connectTimeoutMs: 1000, requestTimeoutMs: 2000, responseBytesMax: 1 << 20 };
+const limits = { clientId: "test", connectTimeoutMs: 1000, requestTimeoutMs: 2000, slowAfterMs: 500, responseBytesMax: 1 << 20 };
 const address = { host: "fake", port: 9001 };
 const noTopics = () => ({
   topics: [],
