@@ -21,6 +21,6 @@ export interface BrokerOptions {
   readonly log: Logger;
   /** A bug was found: end the process. */
   readonly onFatal: (error: InvariantViolation) => void;
-  /** This broker cannot go on (its id was taken by another): stop it. */
+  /** This broker cannot go on (its id was taken by another, its log directory failed): stop it. */
   readonly onFailed: (error: Error) => void;
 }

@@ -229,6 +229,12 @@ export class BrokerParts {
     await this.#fetchers.stop();
   }
 
+  /** This broker cannot go on: a start under way rejects with it, and whoever runs it is told. */
+  fail(error: Error): void {
+    this.#joined.reject(error);
+    this.#options.onFailed(error);
+  }
+
   /** After the coordinator's session is closed: stops leading, closes the logs, and then the links, by which the others may have asked us until now. */
   async close(): Promise<void> {
     await this.#table.close();
@@ -237,7 +243,7 @@ export class BrokerParts {
   }
 
   #makeMembership(): Membership {
-    const { config, clock, log, onFailed } = this.#options;
+    const { config, clock, log } = this.#options;
     return new Membership({
       coordinator: this.#foundation.coordinator,
       brokerId: config.brokerId,
@@ -253,10 +259,7 @@ export class BrokerParts {
           this.#table.standDown();
           this.#reporter.drop();
         },
-        failed: (error) => {
-          this.#joined.reject(error);
-          onFailed(error);
-        },
+        failed: (error) => this.fail(error),
       },
     });
   }

@@ -4,6 +4,7 @@ import { formatAddress } from "../protocol/base/transport.ts";
 import type { BrokerOptions } from "./broker-options.ts";
 import { BrokerParts } from "./broker-parts.ts";
 import { claimDataDirectory } from "./cluster/meta-properties.ts";
+import type { LogOffline } from "./log/log-contract.ts";
 import { type DirectoryLogStore, openLogStore } from "./log/log-store.ts";
 import type { BoundListener } from "./network/client-listener.ts";
 
@@ -62,8 +63,10 @@ export class Broker {
       clusterId,
       incarnation: directoryId ?? "",
     });
-    this.#bound = await this.#parts.listen();
-    await this.#parts.join();
+    const parts = this.#parts;
+    this.#logs.onOffline((error) => void this.#giveUp(error, parts));
+    this.#bound = await parts.listen();
+    await parts.join();
   }
 
   /** Hands its leaderships over, finishes what is under way, closes the logs. Safe to call whatever `start` came to; the second call waits for the first. */
@@ -80,6 +83,17 @@ export class Broker {
     if (this.#parts !== null) await this.#parts.close();
     else await this.#logs?.close();
     if (this.#locked) await files.unlock(lockPath(config.logDirectory));
+  }
+
+  /**
+   * The one log directory failed, so there is nothing left to lead or to follow with: as Kafka's brokers do, this one ends. Its session goes first, and with it the registration: its
+   * leaderships, for which it has only errors by now, then move at once and not when a session has timed out. No controlled shutdown: a leader that cannot write is not waited for.
+   */
+  async #giveUp(error: LogOffline, parts: BrokerParts): Promise<void> {
+    if (this.#stopping !== null) return;
+    this.#options.log.error({ err: error }, "the log directory failed: this broker leaves the cluster");
+    await this.#coordinator?.close();
+    parts.fail(error);
   }
 
   async #lockDirectory(directory: string): Promise<void> {

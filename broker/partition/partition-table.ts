@@ -99,7 +99,12 @@ export class PartitionTable implements RoleSink, FollowingSource {
     } catch (error) {
       this.#parts.logger.warn({ err: error }, "the last high watermarks were not written; the followers will make it good");
     }
-    await this.#parts.logs.close(this.#parts.cluster.ownEpoch);
+    try {
+      await this.#parts.logs.close(this.#parts.cluster.ownEpoch);
+    } catch (error) {
+      if (!(error instanceof LogOffline)) throw error;
+      this.#parts.logger.warn({ err: error }, "the logs were not closed properly: they are checked at the next start");
+    }
   }
 
   find({ topic, partition }: PartitionRef): Partition | null {
