@@ -28,21 +28,23 @@ export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision
 }
 
 /**
- * The state names brokers that went and came back unseen. Nobody leads on under the epoch of an earlier life, nor counts as in sync for what it did in it. Whoever was never away leads;
- * else one who came back with all it had (those in doubt are marked offline meanwhile), at once: a state without a leader in between would hide from the next controller who was in doubt.
+ * The state names brokers that went and came back unseen. Nobody leads on under the epoch of an earlier life; but who came back with all it had (its session was lost, not its process) stays
+ * in sync, and leads if nobody does who was never away. Those who may lack records are marked offline meanwhile. The election comes at once: a state without a leader in between would hide
+ * from the next controller who was in doubt.
  */
 export function renew(isEarlierLife: (topic: TopicState, partition: number, id: BrokerId) => boolean): Decision {
   return (state, topic, record) => {
-    const online = (id: BrokerId) => isOnline(state, topic.id, record.partition, id) && !isEarlierLife(topic, record.partition, id);
-    if (record.leader !== noBroker && online(record.leader)) {
-      const isr = record.isr.filter(online);
+    const isWhole = onlineIn(state, topic, record);
+    const neverAway = (id: BrokerId) => isWhole(id) && !isEarlierLife(topic, record.partition, id);
+    if (record.leader !== noBroker && neverAway(record.leader)) {
+      const isr = record.isr.filter(isWhole);
       return isr.length === record.isr.length ? null : { ...record, isr };
     }
     const candidates = candidatesOf(state, topic, record);
-    const neverAway = { ...candidates, canLead: (id: BrokerId) => candidates.canLead(id) && online(id) };
-    const elected = electOffline(neverAway, false) ?? electOffline(candidates, false);
+    const canLead = (id: BrokerId) => candidates.canLead(id) && neverAway(id);
+    const elected = electOffline({ ...candidates, canLead }, false) ?? electOffline(candidates, false);
     if (elected === null && record.leader === noBroker) return null;
-    return led(record, elected, online);
+    return led(record, elected, isWhole);
   };
 }
 

@@ -122,6 +122,8 @@ export class Node {
     this.images = new ImageStore("test-cluster");
     this.roles = new RecordedRoles(world.diskOf(id));
     const resolveSettings = settingsResolver(id, {});
+    // killed, never stopped: each process begins after an unclean stop
+    let firstEpoch = -1;
     this.membership = new Membership({
       coordinator,
       brokerId: id,
@@ -131,11 +133,15 @@ export class Node {
         incarnation: `directory-${id}`,
         peer: { host: "localhost", port: id },
         timestampMs: clock.nowMs(),
+        recoveredUnder: firstEpoch,
       }),
       clock,
       log,
       events: {
-        registered: () => this.controller.consider(),
+        registered: (brokerEpoch) => {
+          if (firstEpoch < 0) firstEpoch = brokerEpoch;
+          this.controller.consider();
+        },
         lost: () => {
           this.roles.standDown();
           reporter.drop();
