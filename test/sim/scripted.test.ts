@@ -52,3 +52,23 @@ test.each([1, 2, 3])(
     expect(violations).toStrictEqual([]);
   },
 );
+
+test.each([21, 22, 23])(
+  "a broker that lost its session while nobody controlled stays in sync, and outlives the others' crashes (seed %i)",
+  async (seed) => {
+    const violations = await played(seed, async (world) => {
+      const controller = world.brokers.find(({ id }) => id === world.observer.controllerId);
+      const [whole, lossy] = world.brokers.filter((broker) => broker !== controller);
+      if (controller === undefined || whole === undefined || lossy === undefined) throw new Error("three brokers were expected");
+      controller.crash("kill");
+      await world.until(() => false, 300);
+      whole.coordinator?.expireSession();
+      await world.until(() => false, 500);
+      world.losePower(lossy, "power-silent");
+      controller.start();
+      await world.until(() => controller.isReady, 20_000);
+      lossy.start();
+    });
+    expect(violations).toStrictEqual([]);
+  },
+);
