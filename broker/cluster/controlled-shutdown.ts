@@ -17,27 +17,37 @@ export interface ControlledShutdownParts {
   readonly retryBackoffMs: number;
 }
 
+/** A controller that goes is replaced within this order of time; partitions that have to catch up take much longer. */
+const controllerPauseMs = 100;
+
+/** `moved`: nothing is led any more. `futile`: what is left cannot be moved by waiting. `later`: a replica may yet get in sync. `no controller`: there is none, or it is another broker by now. */
+type Outcome = { readonly kind: "moved" } | { readonly kind: "futile" | "later" | "no controller"; readonly reason: string };
+
 /**
- * Asks the controller to move this broker's leaderships away, until none is left, the attempts are used up or `timeoutMs` is over. False: it goes while still leading something (nobody else
- * was in sync, or there was no controller to ask).
+ * Asks the controller to move this broker's leaderships away, until none is left or none can be moved, the attempts are used up or `timeoutMs` is over. False: it goes while still leading
+ * something (nobody else was in sync, or there was no controller to ask). A controller that stops at the same time is replaced at once, so its successor is asked without the long pause.
  */
 export async function controlledShutdown(parts: ControlledShutdownParts, { timeoutMs }: { readonly timeoutMs: number }): Promise<boolean> {
   const { clock, log, retriesMax, retryBackoffMs } = parts;
   const deadlineMs = clock.monotonicMs() + timeoutMs;
-  for (let attempt = 0; attempt <= retriesMax; attempt++) {
-    const leftMs = deadlineMs - clock.monotonicMs();
-    if (leftMs <= 0) break;
-    const outcome = await ask(parts, leftMs);
-    if (outcome === null) return true;
-    log.warn({ attempt, reason: outcome }, "controlled shutdown is not complete");
-    if (attempt < retriesMax) await sleep(clock, Math.max(0, Math.min(retryBackoffMs, deadlineMs - clock.monotonicMs())));
+  const leftMs = () => Math.max(0, deadlineMs - clock.monotonicMs());
+  for (let attempt = 0; attempt <= retriesMax && leftMs() > 0; attempt++) {
+    const patientUntilMs = clock.monotonicMs() + retryBackoffMs;
+    let outcome = await ask(parts, leftMs());
+    while (outcome.kind === "no controller" && leftMs() > 0 && clock.monotonicMs() < patientUntilMs) {
+      await sleep(clock, Math.min(controllerPauseMs, leftMs()));
+      outcome = await ask(parts, leftMs());
+    }
+    if (outcome.kind === "moved") return true;
+    log.warn({ attempt, reason: outcome.reason }, "controlled shutdown is not complete");
+    if (outcome.kind === "futile") return false;
+    if (outcome.kind === "later" && attempt < retriesMax) await sleep(clock, Math.min(retryBackoffMs, leftMs()));
   }
   return false;
 }
 
-/** Null: nothing is led any more. Else why not. */
-async function ask({ brokerId, membership, controller }: ControlledShutdownParts, timeoutMs: number): Promise<string | null> {
-  if (membership.epoch < 0) return "this broker is not registered";
+async function ask({ brokerId, membership, controller }: ControlledShutdownParts, timeoutMs: number): Promise<Outcome> {
+  if (membership.epoch < 0) return { kind: "later", reason: "this broker is not registered" };
   let body: ControlledShutdownResponse;
   try {
     ({ body } = await controller.request(
@@ -47,10 +57,12 @@ async function ask({ brokerId, membership, controller }: ControlledShutdownParts
     ));
   } catch (error) {
     if (error instanceof InvariantViolation) throw error;
-    return error instanceof Error ? error.message : String(error);
+    return { kind: "no controller", reason: error instanceof Error ? error.message : String(error) };
   }
-  if (body.error !== "NONE") return `${body.error} ${body.message}`;
-  if (body.remaining.length === 0) return null;
-  const named = body.remaining.slice(0, 5).map(({ topic, partition }) => `${topic}-${partition}`);
-  return `still leading ${body.remaining.length} partitions that nobody else is in sync with (${named.join(", ")}${body.remaining.length > 5 ? ", …" : ""})`;
+  const { error, message, remaining, mayMoveLater } = body;
+  if (error !== "NONE") return { kind: error === "NOT_CONTROLLER" ? "no controller" : "later", reason: `${error} ${message}` };
+  if (remaining.length === 0) return { kind: "moved" };
+  const named = remaining.slice(0, 5).map(({ topic, partition }) => `${topic}-${partition}`);
+  const reason = `still leading ${remaining.length} partitions that nobody else is in sync with (${named.join(", ")}${remaining.length > 5 ? ", …" : ""})`;
+  return { kind: mayMoveLater ? "later" : "futile", reason };
 }

@@ -14,7 +14,15 @@ import { ClusterStore } from "./cluster-store.ts";
 import { ConfigNotifications } from "./config-notifications.ts";
 import { ConfigWriter, type ResourceRules } from "./config-writer.ts";
 import type { ConfigChange, Verdict } from "./contract.ts";
-import { offlineKey, type TopicState, withBrokers, withOfflineReplicas, withPartitions, withShuttingDown } from "./controller-state.ts";
+import {
+  offlineKey,
+  type TopicState,
+  usableBrokers,
+  withBrokers,
+  withOfflineReplicas,
+  withPartitions,
+  withShuttingDown,
+} from "./controller-state.ts";
 import { dirtyPartitions, nothingDirty } from "./dirty-set.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FencedWriter, type Term } from "./fenced-writer.ts";
@@ -47,6 +55,8 @@ export interface ControllerSettings extends Omit<AdminSettings, "topicRules"> {
   /** How long a controlled shutdown waits until every broker knows the new leaders. */
   readonly requestTimeoutMs: number;
 }
+
+const nothingRemains = { remaining: [], mayMoveLater: false } as const;
 
 /** Requests that may wait for their turn. */
 const requestsWaitingMax = 1_000;
@@ -174,9 +184,14 @@ export class ControllerTerm {
   async controlledShutdown({ brokerId, brokerEpoch }: ControlledShutdownRequest): Promise<ControlledShutdownResponse> {
     return this.request(this.#parts.settings.requestTimeoutMs, async () => {
       const known = this.#book.current.brokers.get(brokerId);
-      if (known === undefined) return { error: "BROKER_ID_NOT_REGISTERED", message: `broker ${brokerId} is not registered`, remaining: [] };
+      if (known === undefined)
+        return { error: "BROKER_ID_NOT_REGISTERED", message: `broker ${brokerId} is not registered`, ...nothingRemains };
       if (known.epoch !== brokerEpoch)
-        return { error: "STALE_BROKER_EPOCH", message: `broker ${brokerId} has epoch ${known.epoch}, not ${brokerEpoch}`, remaining: [] };
+        return {
+          error: "STALE_BROKER_EPOCH",
+          message: `broker ${brokerId} has epoch ${known.epoch}, not ${brokerEpoch}`,
+          ...nothingRemains,
+        };
       this.#book.commit(withShuttingDown(this.#book.current, brokerId), { ...nothingDirty, brokers: true });
       const concerned = partitionsWhere(this.#book.current, ({ leader, isr, replicas }) => {
         return replicas.length > 1 && (leader === brokerId || isr.includes(brokerId));
@@ -184,7 +199,13 @@ export class ControllerTerm {
       await this.#states.apply(concerned, leave(brokerId));
       const remaining = partitionsWhere(this.#book.current, ({ leader, replicas }) => leader === brokerId && replicas.length > 1);
       this.#parts.log.info({ brokerId, moved: concerned.length, remaining: remaining.length }, "controlled shutdown");
-      return { error: "NONE", message: "", remaining };
+      // a replica whose broker is gone, or is going as well, will not be in sync in time
+      const staying = new Set(usableBrokers(this.#book.current).map(({ id }) => id));
+      const mayMove = partitionsWhere(
+        this.#book.current,
+        ({ leader, replicas }) => leader === brokerId && replicas.some((id) => staying.has(id)),
+      );
+      return { error: "NONE", message: "", remaining, mayMoveLater: mayMove.length > 0 };
     });
   }
 

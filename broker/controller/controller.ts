@@ -197,7 +197,7 @@ export class Controller implements ControllerService {
     return this.#serve(
       0,
       (term) => term.controlledShutdown(request),
-      ({ error, message }) => ({ error, message: message ?? "", remaining: [] }),
+      ({ error, message }) => ({ error, message: message ?? "", remaining: [], mayMoveLater: false }),
       "direct",
     );
   }

@@ -150,6 +150,8 @@ export interface ControlledShutdownRequest {
 export interface ControlledShutdownResponse extends PeerStatus {
   /** Partitions that it still leads because nobody else in sync lives. */
   readonly remaining: readonly { readonly topic: string; readonly partition: number }[];
+  /** Whether one of them has another replica that lives and stays, so that asking again later may help. */
+  readonly mayMoveLater: boolean;
 }
 
 export interface IsrChangedRequest {

@@ -142,6 +142,7 @@ const controlledShutdownRequest = object<ControlledShutdownRequest>({ brokerId, 
 const controlledShutdownResponse = object<ControlledShutdownResponse>({
   ...status,
   remaining: array(object({ topic: topicName, partition }), partitionsMax),
+  mayMoveLater: flag,
 });
 
 const isrChangedRequest = object<IsrChangedRequest>({

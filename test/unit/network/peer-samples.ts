@@ -69,7 +69,7 @@ export const peerSamples: PeerMessages = {
   },
   "controlled-shutdown": {
     request: { brokerId: 1, brokerEpoch: 9 },
-    response: { error: "NONE", message: "", remaining: [{ topic: "orders", partition: 0 }] },
+    response: { error: "NONE", message: "", remaining: [{ topic: "orders", partition: 0 }], mayMoveLater: true },
   },
   "isr-changed": {
     request: { brokerId: 1, brokerEpoch: 9, partitions: [{ topicId, partition: 0, leaderEpoch: 2, isr: [1, 2], stateVersion: 5 }] },
