@@ -1,7 +1,7 @@
 import { type Coordinator, CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import { MalformedZnode } from "../../coordinator-client/znodes/json.ts";
 import { decodePartitionState, encodePartitionState } from "../../coordinator-client/znodes/partition-state.ts";
-import { partitionStatePath } from "../../coordinator-client/znodes/paths.ts";
+import { partitionStatePath, topicIdPath } from "../../coordinator-client/znodes/paths.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import type { IsrChangeRequest, IsrStore, IsrWriteResult } from "../partition/contract.ts";
 import type { ClusterImage, ImageSource } from "./contract.ts";
@@ -31,11 +31,19 @@ export class ZookeeperIsrStore implements IsrStore {
     const { leader, leaderEpoch, isr, expectedVersion } = change;
     const { controllerEpoch } = images.current;
     const data = encodePartitionState({ leader, leaderEpoch, isr, controllerEpoch, leaderRecovering: stillRecovering(record, isr) });
-    const result = await coordinator.write([{ kind: "set", path, data, version: expectedVersion }]);
+    // Race: (1) the topic is deleted, and this leader cannot be told; (2) one of the same name is made, its states at version 0 as ours was; (3) our followers are gone, so we shrink the
+    // in-sync set at version 0. Without the check of the id this would put us in the place of the new topic's leader.
+    const result = await coordinator.write([
+      { kind: "check", path: topicIdPath(change.topic, change.topicId), version: -1 },
+      { kind: "set", path, data, version: expectedVersion },
+    ]);
     switch (result.kind) {
       case "written":
-        return this.#written(change, result.results[0]!.version);
+        return this.#written(change, result.results[1]!.version);
       case "conflict":
+        // The topic is gone, which the metadata will tell; or another tool made it, and the next controller adds the node. Until then the stricter set stands.
+        if (result.failedIndex === 0) return { kind: "unknown" };
+        return this.#compare(change, path, result.kind);
       case "unknown":
         return this.#compare(change, path, result.kind);
     }

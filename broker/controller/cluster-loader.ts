@@ -76,15 +76,16 @@ export class ClusterLoader {
     return creator.complete({ name, id, version, config, partitions: [] }, assignment);
   }
 
-  /** A topic without an id was written by another tool: it gets one. */
+  /** A topic without an id was written by another tool: it gets one. One without the id's own node, too. */
   async #readWithId(name: string) {
     const { store, writer, random } = this.#parts;
     for (;;) {
       const topic = await store.readTopic(name);
       if (topic === null) return null;
       const { id, version, assignment } = topic;
-      if (id !== null) return { id, version, assignment };
-      await writer.write([store.setAssignment({ name, id: newTopicId(random), version }, assignment)]);
+      if (id !== null && (await store.hasIdNode(name, id))) return { id, version, assignment };
+      if (id !== null) await writer.write([store.createIdNode(name, id)]);
+      else await writer.write([store.setAssignment({ name, id: newTopicId(random), version }, assignment)]);
     }
   }
 }

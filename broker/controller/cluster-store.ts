@@ -84,6 +84,11 @@ export class ClusterStore {
     return { id: topicId, assignment: partitions, version: node.version };
   }
 
+  /** Whether the node is there that leaders' writes of in-sync sets check. */
+  async hasIdNode(topic: string, id: TopicId): Promise<boolean> {
+    return (await this.#coordinator.read(paths.topicIdPath(topic, id))) !== null;
+  }
+
   async readState(topic: string, partition: number): Promise<FoundState | null> {
     const path = paths.partitionStatePath(topic, partition);
     const node = await this.#coordinator.read(path);
@@ -137,12 +142,14 @@ export class ClusterStore {
   async deletionOf(topic: string): Promise<{ readonly below: readonly WriteOperation[][]; readonly last: readonly WriteOperation[] }> {
     const partitionsPath = paths.partitionsPath(topic);
     const partitions = await this.#coordinator.children(partitionsPath);
+    const topicPath = paths.topicPath(topic);
+    const beside = ((await this.#coordinator.children(topicPath))?.names ?? []).map((name) => `${topicPath}/${name}`);
     const below = await pipelined(partitions?.names ?? [], readsAtOnceMax, async (partition) => {
       const path = `${partitionsPath}/${partition}`;
       const inside = await this.#coordinator.children(path);
       return [...(inside?.names ?? []).map((name) => remove(`${path}/${name}`)), remove(path)];
     });
-    if (partitions !== null) below.push([remove(partitionsPath)]);
+    if (beside.length > 0) below.push(beside.map(remove));
     const ends = [paths.topicPath(topic), configPath({ kind: "topic", name: topic }), paths.topicDeletionPath(topic)];
     const found = await pipelined(ends, ends.length, (path) => this.#coordinator.read(path));
     return { below, last: ends.filter((_, index) => found[index] !== null).map(remove) };
@@ -165,6 +172,7 @@ export class ClusterStore {
     const operations: WriteOperation[] = [
       create(paths.topicPath(topic.name), encodeAssignment(topic.id, topic.assignment)),
       create(paths.partitionsPath(topic.name), Buffer.alloc(0)),
+      this.createIdNode(topic.name, topic.id),
       configExists ? { kind: "set", path, data, version: -1 } : create(path, data),
     ];
     return { operations, configIndex: operations.length - 1 };
@@ -175,6 +183,10 @@ export class ClusterStore {
     assignment: readonly (readonly BrokerId[])[],
   ): WriteOperation {
     return { kind: "set", path: paths.topicPath(topic.name), data: encodeAssignment(topic.id, assignment), version: topic.version };
+  }
+
+  createIdNode(topic: string, id: TopicId): WriteOperation {
+    return create(paths.topicIdPath(topic, id), Buffer.alloc(0));
   }
 
   createPartitionsNode(topic: string): WriteOperation {

@@ -1,4 +1,4 @@
-import type { BrokerId } from "../../protocol/base/ids.ts";
+import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 
 /** Where Kafka keeps what; its tools look there. All below the chroot. */
 export const brokerIdsPath = "/brokers/ids";
@@ -42,6 +42,14 @@ export function brokerPath(id: BrokerId): string {
 
 export function topicPath(topic: string): string {
   return `${topicsPath}/${topic}`;
+}
+
+/**
+ * Ours, not Kafka's: there while the topic of this name is the one with this id. A write that checks it cannot reach a topic made anew under the name, whose nodes have the same paths
+ * and, being new, the same versions.
+ */
+export function topicIdPath(topic: string, id: TopicId): string {
+  return `${topicPath(topic)}/id-${id}`;
 }
 
 export function partitionsPath(topic: string): string {
