@@ -1,5 +1,7 @@
 import type { Message } from "../schema/message.ts";
 import { apiVersionsRequest, apiVersionsResponse } from "./api-versions.ts";
+import { consumerGroupDescribeRequest, consumerGroupDescribeResponse } from "./consumer-group-describe.ts";
+import { consumerGroupHeartbeatRequest, consumerGroupHeartbeatResponse } from "./consumer-group-heartbeat.ts";
 import { createPartitionsRequest, createPartitionsResponse } from "./create-partitions.ts";
 import { createTopicsRequest, createTopicsResponse } from "./create-topics.ts";
 import { deleteGroupsRequest, deleteGroupsResponse } from "./delete-groups.ts";
@@ -67,4 +69,6 @@ export const messagesByKey: ReadonlyMap<number, MessagePair> = new Map([
   pair(listGroupsRequest, listGroupsResponse),
   pair(deleteGroupsRequest, deleteGroupsResponse),
   pair(offsetDeleteRequest, offsetDeleteResponse),
+  pair(consumerGroupHeartbeatRequest, consumerGroupHeartbeatResponse),
+  pair(consumerGroupDescribeRequest, consumerGroupDescribeResponse),
 ]);

@@ -40,7 +40,21 @@ export function referenceText(name: string): string {
 
 export function referenceMessage(name: string): ReferenceMessage {
   const lines = referenceText(`${name}.json`).split("\n");
-  return JSON.parse(lines.filter((line) => !line.trim().startsWith("//")).join("\n"));
+  const { commonStructs = [], ...message } = JSON.parse(lines.filter((line) => !line.trim().startsWith("//")).join("\n"));
+  return { ...message, fields: withCommonStructs(message.fields, commonStructs) };
+}
+
+interface CommonStruct {
+  readonly name: string;
+  readonly fields: readonly ReferenceField[];
+}
+
+/** The fields with every struct that a message declares once and uses by name written out where it is used. */
+function withCommonStructs(fields: readonly ReferenceField[], common: readonly CommonStruct[]): ReferenceField[] {
+  return fields.map((field) => {
+    const inner = field.fields ?? common.find(({ name }) => name === field.type.replace("[]", ""))?.fields;
+    return inner === undefined ? field : { ...field, fields: withCommonStructs(inner, common) };
+  });
 }
 
 type Versions = readonly [first: number, last: number];

@@ -1,0 +1,51 @@
+import { array, struct } from "../schema/composites.ts";
+import { type MessageType, message } from "../schema/message.ts";
+import { bool, errorCode, int32, nullableString, string, uuid } from "../schema/primitives.ts";
+
+const api = { apiKey: 69, versions: [0, 0], flexibleSince: 0 } as const;
+
+const assignment = struct({
+  topicPartitions: array(struct({ topicId: uuid(), topicName: string(), partitions: array(int32()) })),
+});
+
+export const consumerGroupDescribeRequest = message(
+  { ...api, name: "ConsumerGroupDescribeRequest" },
+  { groupIds: array(string()), includeAuthorizedOperations: bool() },
+);
+export type ConsumerGroupDescribeRequest = MessageType<typeof consumerGroupDescribeRequest>;
+
+export const consumerGroupDescribeResponse = message(
+  { ...api, name: "ConsumerGroupDescribeResponse" },
+  {
+    throttleTimeMs: int32(),
+    groups: array(
+      struct({
+        errorCode: errorCode(),
+        errorMessage: nullableString(),
+        groupId: string(),
+        /** Empty, Assigning, Reconciling, Stable or Dead. */
+        groupState: string(),
+        groupEpoch: int32(),
+        assignmentEpoch: int32(),
+        assignorName: string(),
+        members: array(
+          struct({
+            memberId: string(),
+            instanceId: nullableString(),
+            rackId: nullableString(),
+            memberEpoch: int32(),
+            clientId: string(),
+            clientHost: string(),
+            subscribedTopicNames: array(string()),
+            subscribedTopicRegex: nullableString(),
+            assignment,
+            targetAssignment: assignment,
+          }),
+        ),
+        /** A bit per operation; the lowest number of all when they were not asked for. */
+        authorizedOperations: int32(),
+      }),
+    ),
+  },
+);
+export type ConsumerGroupDescribeResponse = MessageType<typeof consumerGroupDescribeResponse>;
