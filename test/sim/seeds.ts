@@ -8,6 +8,6 @@ export function testSeeds(from: number, count: number): void {
       const result = await simulate({ seed });
       if (result.failure !== null) expect.fail(describeFailure(result));
       expect(result.acknowledged).toBeGreaterThan(0);
-    });
+    }, 120_000);
   }
 }

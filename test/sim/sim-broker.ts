@@ -18,6 +18,8 @@ export interface SimBrokerParts {
   readonly settings: Readonly<Record<string, string>>;
   readonly diskLatencyMs: { readonly min: number; readonly max: number };
   readonly sessionTimeoutMs: number;
+  /** The process ended other than by a clean stop. */
+  readonly onUncleanEnd: (broker: number) => void;
   /** The broker found a bug in itself. */
   readonly onFatal: (error: Error) => void;
 }
@@ -131,15 +133,15 @@ export class SimBroker {
     const { clock, trace } = this.#parts;
     trace.line(`${this.owner} is told to stop`);
     this.isStopping = true;
-    const ended = (how: string) => {
+    const ended = (how: string, isClean: boolean) => {
       if (this.#broker !== broker) return;
       trace.line(`${this.owner} ${how}`);
-      this.#end("kill");
+      this.#end("kill", isClean);
     };
-    clock.schedule(this.host, graceMs, () => ended("did not stop in time"));
+    clock.schedule(this.host, graceMs, () => ended("did not stop in time", false));
     broker.stop().then(
-      () => ended("has stopped"),
-      (error: Error) => ended(`failed to stop: ${error.message}`),
+      () => ended("has stopped", true),
+      (error: Error) => ended(`failed to stop: ${error.message}`, false),
     );
   }
 
@@ -174,8 +176,9 @@ export class SimBroker {
     this.#parts.clock.schedule(this.host, restartPauseMs, () => this.start());
   }
 
-  #end(kind: CrashKind): void {
-    const { clock, network } = this.#parts;
+  #end(kind: CrashKind, isClean = false): void {
+    const { clock, network, onUncleanEnd } = this.#parts;
+    if (!isClean) onUncleanEnd(this.id);
     this.#broker = null;
     this.#coordinator = null;
     this.isReady = false;

@@ -12,7 +12,7 @@ test("the same seed gives the same trace, another seed another", async () => {
     hashes.add(first.hash);
   }
   expect(hashes.size).toBe(4);
-});
+}, 120_000);
 
 test("every kind of fault happens within a few seeds, and most sends come through", async () => {
   const seen = new Set<string>();
@@ -26,4 +26,4 @@ test("every kind of fault happens within a few seeds, and most sends come throug
   }
   expect([...seen].sort()).toStrictEqual([...faultKinds].sort());
   expect(acknowledged).toBeGreaterThan(sent / 2);
-});
+}, 120_000);

@@ -29,6 +29,8 @@ export class World {
   readonly violations: string[] = [];
   /** `broker:partition` pairs that lost unsynced bytes, and have not been out of the in-sync set since. */
   readonly #lacking = new Set<string>();
+  /** The same for any unclean end: its records are there, but a broker that asks cannot know it, nor prefer such a one to one that lost some. */
+  readonly #unproved = new Set<string>();
 
   constructor(seed: number, sink: TraceSink | null) {
     const random = seededRandom(seed);
@@ -51,6 +53,9 @@ export class World {
           settings: brokerSettings,
           diskLatencyMs: { min: 0.01, max: diskMaxMs },
           sessionTimeoutMs,
+          onUncleanEnd: (broker) => {
+            for (let partition = 0; partition < partitions; partition++) this.#unproved.add(`${broker}:${partition}`);
+          },
           onFatal: this.violated,
         }),
     );
@@ -102,9 +107,13 @@ export class World {
   }
 
   #forgetLacking(): void {
-    for (const { id, isReady } of this.#lacking.size === 0 ? [] : this.brokers)
-      for (let partition = 0; partition < partitions; partition++)
-        if (isReady && !this.observer.state(partition)?.isr.includes(id)) this.#lacking.delete(`${id}:${partition}`);
+    for (const { id, isReady } of this.#unproved.size === 0 ? [] : this.brokers) {
+      for (let partition = 0; partition < partitions; partition++) {
+        if (!isReady || this.observer.state(partition)?.isr.includes(id)) continue;
+        this.#lacking.delete(`${id}:${partition}`);
+        this.#unproved.delete(`${id}:${partition}`);
+      }
+    }
   }
 
   mayLackRecords(broker: number, partition: number): boolean {
@@ -113,14 +122,14 @@ export class World {
 
   /**
    * Whether the rules let this broker be taken away now, by whatever means. Records that are on no disk for sure live on in the brokers that hold them in sync: while one broker may lack
-   * some, each partition needs another one that is up, heard by the coordinator, and has them all. `losing`: its unsynced bytes go too.
+   * some, each partition needs another one that is up, heard by the coordinator, and known to have them all. `losing`: its unsynced bytes go too.
    */
   mayTakeAway(broker: SimBroker, losing: boolean): boolean {
     for (let partition = 0; partition < partitions; partition++) {
       const isr = this.observer.state(partition)?.isr ?? [];
       if (!losing && !this.brokers.some(({ id }) => this.mayLackRecords(id, partition))) continue;
       const keepers = this.brokers.filter(
-        (other) => other !== broker && isr.includes(other.id) && isWell(other) && !this.mayLackRecords(other.id, partition),
+        (other) => other !== broker && isr.includes(other.id) && isWell(other) && !this.#unproved.has(`${other.id}:${partition}`),
       );
       if (keepers.length === 0) return false;
     }
