@@ -19,6 +19,8 @@ interface PartitionQueue {
   /** Oldest first; only the last still takes records. */
   readonly batches: ProducerBatch[];
   inFlight: number;
+  /** Of the last batch that was drained: the next one will probably be as large. */
+  lastBatchBytes: number;
   /** After a failure: nothing is sent before (monotonic), unless the leader has changed meanwhile. */
   notBeforeMs: number;
 }
@@ -36,6 +38,15 @@ export interface Ready {
   /** When to look again if nothing happens before (monotonic); null: no need. */
   readonly nextCheckMs: number | null;
 }
+
+/** A record, and the most it can take in a batch. */
+export interface SizedRecord {
+  readonly record: RecordToEncode;
+  readonly recordBytes: number;
+}
+
+/** A batch begins with this much room. */
+const batchBytesMin = 1024;
 
 /** Names a queue. */
 export type TopicPartitionKey = string & { readonly brand?: "TopicPartitionKey" };
@@ -56,22 +67,31 @@ export class Accumulator {
   }
 
   /** True when a batch became full or was begun, so that it is worth looking at what is ready. */
-  append(topic: string, partition: number, record: RecordToEncode, send: PendingSend, nowMs: number): boolean {
+  append(topic: string, partition: number, { record, recordBytes }: SizedRecord, send: PendingSend, nowMs: number): boolean {
     const queue = this.#queue(topic, partition);
     const { batchBytesMax, deliveryTimeoutMs } = this.#limits;
     const last = queue.batches.at(-1);
-    if (last?.tryAppend(record, send, batchBytesMax)) return last.sizeInBytes >= batchBytesMax;
-    const batch = new ProducerBatch(topic, partition, nowMs, nowMs + deliveryTimeoutMs);
-    const taken = batch.tryAppend(record, send, batchBytesMax);
+    if (last?.tryAppend(record, recordBytes, send, batchBytesMax)) return last.sizeInBytes >= batchBytesMax;
+    // a little room, for the next one is rarely exactly as large
+    const bytesExpected = Math.min(Math.max(queue.lastBatchBytes * 1.1, batchBytesMin + recordBytes), batchBytesMax);
+    const batch = new ProducerBatch(topic, partition, nowMs, nowMs + deliveryTimeoutMs, Math.ceil(bytesExpected));
+    const taken = batch.tryAppend(record, recordBytes, send, batchBytesMax);
     invariant(taken, "an empty batch takes any record");
     queue.batches.push(batch);
     this.#unsettled.add(batch);
     return true;
   }
 
+  /** What waits for the partition need not wait for company. */
+  doNotLinger(topic: string, partition: number): void {
+    const last = this.#queues.get(partitionKey(topic, partition))?.batches.at(-1);
+    if (last !== undefined) last.lingers = false;
+  }
+
   /** `hurry`: nothing lingers (flushing, closing, or others wait for room in the buffer). */
   ready(nowMs: number, leaderOf: (topic: string, partition: number) => KnownLeader | undefined, hurry: boolean): Ready {
     const byBroker = new Map<BrokerId, TopicPartitionKey[]>();
+    const lingering = new Map<BrokerId, TopicPartitionKey[]>();
     let leaderUnknown = false;
     let nextCheckMs: number | null = null;
     const checkAt = (atMs: number) => {
@@ -86,23 +106,24 @@ export class Accumulator {
       const sendAtMs = this.#sendAtMs(queue, head, known, hurry);
       if (sendAtMs > nowMs) {
         checkAt(sendAtMs);
+        if (known !== undefined && queue.notBeforeMs <= nowMs) add(lingering, known.leader, key);
         continue;
       }
       if (known === undefined || known.leader === noBroker) {
         leaderUnknown = true;
         continue;
       }
-      const keys = byBroker.get(known.leader);
-      if (keys === undefined) byBroker.set(known.leader, [key]);
-      else keys.push(key);
+      add(byBroker, known.leader, key);
     }
+    // a request that goes anyway takes along what only waits for company: more in one request, and fewer requests
+    for (const [leader, keys] of byBroker) keys.push(...(lingering.get(leader) ?? []));
     return { byBroker, leaderUnknown, nextCheckMs };
   }
 
   #sendAtMs(queue: PartitionQueue, head: ProducerBatch, known: KnownLeader | undefined, hurry: boolean): number {
     const leaderChanged = known !== undefined && head.attempts > 0 && known.leaderEpoch > head.sentToEpoch;
     const notBeforeMs = leaderChanged ? 0 : queue.notBeforeMs;
-    const isFull = queue.batches.length > 1 || head.attempts > 0 || head.sizeInBytes >= this.#limits.batchBytesMax;
+    const isFull = queue.batches.length > 1 || head.attempts > 0 || !head.lingers || head.sizeInBytes >= this.#limits.batchBytesMax;
     return Math.max(notBeforeMs, isFull || hurry ? 0 : head.createdAtMs + this.#limits.lingerMs);
   }
 
@@ -119,6 +140,7 @@ export class Accumulator {
       bytes += size;
       queue.batches.shift();
       queue.inFlight++;
+      queue.lastBatchBytes = head.sizeInBytes;
       head.attempts++;
       drained.push(head);
       // to the end, so that the others come first next time
@@ -170,9 +192,15 @@ export class Accumulator {
     const key = partitionKey(topic, partition);
     let queue = this.#queues.get(key);
     if (queue === undefined) {
-      queue = { topic, partition, batches: [], inFlight: 0, notBeforeMs: 0 };
+      queue = { topic, partition, batches: [], inFlight: 0, lastBatchBytes: 0, notBeforeMs: 0 };
       this.#queues.set(key, queue);
     }
     return queue;
   }
+}
+
+function add(keysByBroker: Map<BrokerId, TopicPartitionKey[]>, broker: BrokerId, key: TopicPartitionKey): void {
+  const keys = keysByBroker.get(broker);
+  if (keys === undefined) keysByBroker.set(broker, [key]);
+  else keys.push(key);
 }

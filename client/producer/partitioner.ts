@@ -28,11 +28,14 @@ interface Sticky {
 export class DefaultPartitioner {
   readonly #random: Random;
   readonly #stickyBytes: number;
+  readonly #onMovedOn: (topic: string, partition: number) => void;
   readonly #sticky = new Map<string, Sticky>();
 
-  constructor(random: Random, stickyBytes: number) {
+  /** `onMovedOn`: no more records without key will come to the partition for now, so that waiting for company would be in vain. */
+  constructor(random: Random, stickyBytes: number, onMovedOn: (topic: string, partition: number) => void = () => undefined) {
     this.#random = random;
     this.#stickyBytes = stickyBytes;
+    this.#onMovedOn = onMovedOn;
   }
 
   partition(topic: TopicMetadata, key: Buffer | null, recordBytes: number): number {
@@ -45,6 +48,7 @@ export class DefaultPartitioner {
       }
     }
     const partition = this.#another(topic, current?.partition ?? -1);
+    if (current !== undefined && current.partition !== partition) this.#onMovedOn(topic.name, current.partition);
     this.#sticky.set(topic.name, { partition, bytesLeft: this.#stickyBytes - recordBytes });
     return partition;
   }

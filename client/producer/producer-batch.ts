@@ -1,7 +1,7 @@
 import type { CompressionCodec } from "../../protocol/records/batch-header.ts";
 import type { RecordCompressor } from "../../protocol/records/codec.ts";
 import { decodeBatch } from "../../protocol/records/decode-batch.ts";
-import { BatchBuilder, recordBytesAtMost } from "../../protocol/records/encode-batch.ts";
+import { BatchBuilder } from "../../protocol/records/encode-batch.ts";
 import type { RecordToEncode } from "../../protocol/records/record.ts";
 
 /** Where a record went. */
@@ -43,18 +43,21 @@ export class ProducerBatch {
   attempts = 0;
   /** Leader epoch known when it was last sent: a newer one makes waiting out the backoff pointless. */
   sentToEpoch = -1;
+  /** False: it goes as soon as it may, full or not. */
+  lingers = true;
   /** Why it was last put back. */
   lastError: Error | null = null;
   readonly #builder: BatchBuilder;
   #encoded: Buffer | null = null;
   readonly #settled = Promise.withResolvers<void>();
 
-  constructor(topic: string, partition: number, createdAtMs: number, deadlineMs: number) {
+  /** `bytesExpected`: about as large as it will become. */
+  constructor(topic: string, partition: number, createdAtMs: number, deadlineMs: number, bytesExpected?: number) {
     this.topic = topic;
     this.partition = partition;
     this.createdAtMs = createdAtMs;
     this.deadlineMs = deadlineMs;
-    this.#builder = new BatchBuilder();
+    this.#builder = new BatchBuilder(bytesExpected);
   }
 
   /** Before compression. */
@@ -71,10 +74,10 @@ export class ProducerBatch {
     return this.#settled.promise;
   }
 
-  /** False when the batch is under way already or the record would make it larger than `bytesMax`; an empty batch takes any record. */
-  tryAppend(record: RecordToEncode, send: PendingSend, bytesMax: number): boolean {
+  /** `recordBytesMax`: see `recordBytesAtMost`. False when the batch is under way already or the record would make it larger than `bytesMax`; an empty batch takes any record. */
+  tryAppend(record: RecordToEncode, recordBytesMax: number, send: PendingSend, bytesMax: number): boolean {
     if (this.#encoded !== null || this.attempts > 0) return false;
-    if (this.sends.length > 0 && this.sizeInBytes + recordBytesAtMost(record) > bytesMax) return false;
+    if (this.sends.length > 0 && this.sizeInBytes + recordBytesMax > bytesMax) return false;
     this.#builder.append(record);
     this.sends.push(send);
     return true;
@@ -93,7 +96,7 @@ export class ProducerBatch {
     let index = 0;
     for (const { key, value, headers, timestampMs } of decodeBatch(this.#builder.build())) {
       const into = index < half ? halves[0] : halves[1];
-      into.tryAppend({ key, value, headers, timestampMs }, this.sends[index] as PendingSend, Number.POSITIVE_INFINITY);
+      into.tryAppend({ key, value, headers, timestampMs }, 0, this.sends[index] as PendingSend, Number.POSITIVE_INFINITY);
       index++;
     }
     for (const part of halves) part.attempts = this.attempts;
@@ -107,9 +110,10 @@ export class ProducerBatch {
 
   acknowledge({ baseOffset, logAppendTimeMs }: Acknowledged): void {
     const { topic, partition, attempts } = this;
-    for (const [index, send] of this.sends.entries()) {
-      const offset = baseOffset < 0 ? -1 : baseOffset + index;
+    let offset = baseOffset;
+    for (const send of this.sends) {
       send.resolve({ topic, partition, offset, timestampMs: logAppendTimeMs >= 0 ? logAppendTimeMs : send.timestampMs, attempts });
+      if (baseOffset >= 0) offset++;
     }
     this.#settled.resolve();
   }

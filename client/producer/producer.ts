@@ -85,7 +85,10 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     this.#cluster = cluster;
     this.#space = new BufferSpace(cluster.runtime.clock, settings.bufferBytesMax);
     this.#accumulator = new Accumulator({ ...settings, maxInFlightPerPartition: 1 });
-    this.#defaultPartitioner = new DefaultPartitioner(cluster.runtime.random, settings.batchBytesMax);
+    this.#defaultPartitioner = new DefaultPartitioner(cluster.runtime.random, settings.batchBytesMax, (topic, partition) => {
+      this.#accumulator.doNotLinger(topic, partition);
+      this.#sender.wake();
+    });
     this.#partitioner = options.partitioner ?? null;
     this.#keySerde = options.keySerde ?? (bytesOrText as unknown as Serde<K>);
     this.#valueSerde = options.valueSerde ?? (bytesOrText as unknown as Serde<V>);
@@ -241,7 +244,7 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
       throw error;
     }
     const send = { timestampMs: record.timestampMs, reservedBytes, resolve, reject };
-    const worthALook = this.#accumulator.append(topic.name, partition, record, send, this.#cluster.runtime.clock.monotonicMs());
+    const worthALook = this.#accumulator.append(topic.name, partition, prepared, send, this.#cluster.runtime.clock.monotonicMs());
     if (worthALook) this.#sender.wake();
   }
 

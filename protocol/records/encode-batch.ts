@@ -85,14 +85,17 @@ export class BatchBuilder {
     this.#recordsCount++;
   }
 
-  /** The whole batch, CRC included. The builder may be built again (a retry with other options), but takes no more records once its buffer was handed out. */
+  /**
+   * The whole batch, CRC included. Uncompressed it is a view on the builder's own bytes, not a copy: the builder takes no more records then, and building it again
+   * (a retry with other options) writes the header anew in the same place.
+   */
   build(options: BatchOptions = {}): Buffer {
     const { codec = "none", level, compress = uncompressedOnly } = options;
     invariant(this.#recordsCount > 0, "a batch has a record");
     const plain = this.#bytes.subarray(batchHeaderBytes, this.#end);
     const batch =
       codec === "none"
-        ? Buffer.from(this.#bytes.subarray(0, this.#end))
+        ? this.#bytes.subarray(0, this.#end)
         : Buffer.concat([Buffer.alloc(batchHeaderBytes), compress(codec, plain, level)]);
     this.#writeHeader(batch, codec, options);
     return batch;

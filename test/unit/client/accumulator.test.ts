@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Accumulator } from "../../../client/producer/accumulator.ts";
 import type { ProducerBatch } from "../../../client/producer/producer-batch.ts";
 import { bytesSerde, jsonSerde, msgpackSerde, type Serde, serializeWith, stringSerde } from "../../../client/serialization/serde.ts";
+import { recordBytesAtMost } from "../../../protocol/records/encode-batch.ts";
 import { textRecord } from "./fake-cluster.ts";
 
 const limits = { batchBytesMax: 300, lingerMs: 10, deliveryTimeoutMs: 1_000, maxInFlightPerPartition: 1 };
@@ -10,7 +11,8 @@ const leader = () => ({ leader: 1, leaderEpoch: 0 });
 
 function append(accumulator: Accumulator, partition: number, value: string, nowMs: number): void {
   const send = { timestampMs: 0, reservedBytes: 0, resolve: () => {}, reject: () => {} };
-  accumulator.append("t", partition, textRecord(value), send, nowMs);
+  const record = textRecord(value);
+  accumulator.append("t", partition, { record, recordBytes: recordBytesAtMost(record) }, send, nowMs);
 }
 
 const readyKeys = (accumulator: Accumulator, nowMs: number, hurry = false, leaderOf: Parameters<Accumulator["ready"]>[1] = leader) =>
@@ -24,8 +26,26 @@ describe("the accumulator", () => {
     expect(readyKeys(accumulator, 105)).toEqual([]);
     expect(readyKeys(accumulator, 105, true)).toEqual(["t-0"]);
     expect(readyKeys(accumulator, 110)).toEqual(["t-0"]);
+    const others = new Accumulator(limits);
+    append(others, 1, "y".repeat(400), 105);
+    expect(readyKeys(others, 105)).toEqual(["t-1"]);
+  });
+
+  test("lets what lingers go along with a request that goes anyway, behind what is due", () => {
+    const accumulator = new Accumulator(limits);
+    const led = (_topic: string, partition: number) => ({ leader: partition === 2 ? 9 : 1, leaderEpoch: 0 });
+    append(accumulator, 0, "x", 100);
+    append(accumulator, 2, "x", 100);
     append(accumulator, 1, "y".repeat(400), 105);
-    expect(readyKeys(accumulator, 105)).toEqual(["t-1"]);
+    expect([...accumulator.ready(105, led, false).byBroker]).toEqual([[1, ["t-1", "t-0"]]]);
+  });
+
+  test("lets nothing linger that no more company will come for", () => {
+    const accumulator = new Accumulator(limits);
+    append(accumulator, 0, "x", 100);
+    accumulator.doNotLinger("t", 0);
+    accumulator.doNotLinger("t", 1);
+    expect(readyKeys(accumulator, 100)).toEqual(["t-0"]);
   });
 
   test("gives one batch of a partition at a time, and one that comes back goes first, after its pause", () => {
