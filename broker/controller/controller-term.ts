@@ -27,7 +27,7 @@ import { dirtyPartitions, nothingDirty } from "./dirty-set.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FencedWriter, type Term } from "./fenced-writer.ts";
 import { adoptableReports } from "./isr-reports.ts";
-import { isImbalanced, leave, prefer, renew, repair } from "./leadership.ts";
+import { isImbalanced, leave, type MayLackRecords, prefer, renew, repair } from "./leadership.ts";
 import { StateBook } from "./state-book.ts";
 import { partitionsWhere, StateWriter } from "./state-writer.ts";
 import { TopicCreator } from "./topic-creator.ts";
@@ -177,8 +177,8 @@ export class ControllerTerm {
     return verdicts;
   }
 
-  async #repairLeaderless(): Promise<void> {
-    await this.#states.apply(this.admin.leaderless(), this.#repair);
+  async #repairLeaderless(mayLack?: MayLackRecords): Promise<void> {
+    await this.#states.apply(this.admin.leaderless(), repair(this.#isUncleanAllowed, mayLack));
   }
 
   async controlledShutdown({ brokerId, brokerEpoch }: ControlledShutdownRequest): Promise<ControlledShutdownResponse> {
@@ -221,9 +221,10 @@ export class ControllerTerm {
     });
   }
 
-  readonly #repair = repair((topic: TopicState) => {
-    return this.#parts.resolveSettings(topic.config, this.#book.current.brokerConfigs).uncleanLeaderElectionEnable;
-  });
+  readonly #isUncleanAllowed = (topic: TopicState): boolean =>
+    this.#parts.resolveSettings(topic.config, this.#book.current.brokerConfigs).uncleanLeaderElectionEnable;
+
+  readonly #repair = repair(this.#isUncleanAllowed);
 
   async #load(): Promise<void> {
     const { coordinator } = this.#parts;
@@ -251,24 +252,24 @@ export class ControllerTerm {
 
   /**
    * Brokers that came back unseen: what they led gets a new epoch and a leader that still has all it had, if there is one (its session was lost, not its process); only then those
-   * stand for election whose unclean stop may have cost them records.
+   * stand for election whose unclean stop may have cost them records, and such an election counts as unclean.
    */
   async #endEarlierLives(earlier: EarlierLives): Promise<void> {
     if (earlier.length === 0) return;
     const keyOf = (topicId: string, partition: number, broker: BrokerId) => `${broker}:${offlineKey(topicId, partition)}`;
-    const earlierLives = new Set(earlier.map(({ topicId, partition, broker }) => keyOf(topicId, partition, broker)));
-    for (const { broker, topicId, partition, modifiedZxid } of earlier) {
-      if (!this.#loader.hasRecoveredSince(broker, modifiedZxid)) continue;
-      this.#book.commit(withOfflineReplicas(this.#book.current, broker, [offlineKey(topicId, partition)]), null);
-    }
+    const keysOf = (lives: EarlierLives) => new Set(lives.map(({ topicId, partition, broker }) => keyOf(topicId, partition, broker)));
+    const earlierLives = keysOf(earlier);
+    const doubtful = keysOf(earlier.filter(({ broker, modifiedZxid }) => this.#loader.hasRecoveredSince(broker, modifiedZxid)));
     const concerned = new Map(
       earlier.map(({ topic, topicId, partition }) => [offlineKey(topicId, partition), { topic, partition }]),
     ).values();
     await this.#states.apply(
       concerned,
-      renew(({ id }, partition, broker) => earlierLives.has(keyOf(id, partition, broker))),
+      renew(
+        ({ id }, partition, broker) => earlierLives.has(keyOf(id, partition, broker)),
+        ({ id }, partition, broker) => doubtful.has(keyOf(id, partition, broker)),
+      ),
     );
-    this.#book.commit({ ...this.#book.current, offlineReplicas: new Map() }, null);
     await this.#repairLeaderless();
   }
 
@@ -311,7 +312,7 @@ export class ControllerTerm {
         return doubtful.map(({ id }) => ({ broker: id, topicId, partition }));
       }),
     );
-    await this.#repairLeaderless();
+    await this.#repairLeaderless((_topic, _partition, broker) => doubtful.some(({ id }) => id === broker));
   }
 
   async #deleteMarked(): Promise<void> {

@@ -11,8 +11,11 @@ import { type Candidates, type Elected, electForShutdown, electOffline, electPre
  */
 export type Decision = (state: ControllerState, topic: TopicState, record: PartitionRecord) => PartitionRecord | null;
 
+/** Whether a broker's replica may lack records that were committed, for its process before this one ended uncleanly while the state already named it in sync. */
+export type MayLackRecords = (topic: TopicState, partition: number, id: BrokerId) => boolean;
+
 /** Leader dead, absent or without its replica: elect. Members of the in-sync set dead: take them out, under the same leader epoch (the leader adopts the smaller set). */
-export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision {
+export function repair(uncleanAllowed: (topic: TopicState) => boolean, mayLack: MayLackRecords = () => false): Decision {
   return (state, topic, record) => {
     const candidates = candidatesOf(state, topic, record);
     const online = onlineIn(state, topic, record);
@@ -23,28 +26,30 @@ export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision
     }
     const elected = electOffline(candidates, uncleanAllowed(topic));
     if (elected === null && record.leader === noBroker) return null;
-    return led(record, elected, online);
+    return led(record, inDoubt(elected, topic, record, mayLack), online);
   };
 }
 
 /**
  * The state names brokers that went and came back unseen. Nobody leads on under the epoch of an earlier life; but who came back with all it had (its session was lost, not its process) stays
- * in sync, and leads if nobody does who was never away. Those who may lack records are marked offline meanwhile. The election comes at once: a state without a leader in between would hide
- * from the next controller who was in doubt.
+ * in sync, and leads if nobody does who was never away; those who may lack records come last. The election comes at once: a state without a leader in between would hide from the next
+ * controller who was in doubt.
  */
-export function renew(isEarlierLife: (topic: TopicState, partition: number, id: BrokerId) => boolean): Decision {
+export function renew(isEarlierLife: (topic: TopicState, partition: number, id: BrokerId) => boolean, mayLack: MayLackRecords): Decision {
   return (state, topic, record) => {
-    const isWhole = onlineIn(state, topic, record);
+    const online = onlineIn(state, topic, record);
+    const isWhole = (id: BrokerId) => online(id) && !mayLack(topic, record.partition, id);
     const neverAway = (id: BrokerId) => isWhole(id) && !isEarlierLife(topic, record.partition, id);
     if (record.leader !== noBroker && neverAway(record.leader)) {
       const isr = record.isr.filter(isWhole);
       return isr.length === record.isr.length ? null : { ...record, isr };
     }
     const candidates = candidatesOf(state, topic, record);
-    const canLead = (id: BrokerId) => candidates.canLead(id) && neverAway(id);
-    const elected = electOffline({ ...candidates, canLead }, false) ?? electOffline(candidates, false);
+    const electAmong = (mayStand: (id: BrokerId) => boolean) =>
+      electOffline({ ...candidates, canLead: (id) => candidates.canLead(id) && mayStand(id) }, false);
+    const elected = electAmong(neverAway) ?? electAmong(isWhole) ?? electAmong(() => true);
     if (elected === null && record.leader === noBroker) return null;
-    return led(record, elected, isWhole);
+    return led(record, inDoubt(elected, topic, record, mayLack), isWhole);
   };
 }
 
@@ -102,6 +107,21 @@ export function isImbalanced(state: ControllerState, id: BrokerId, percentage: n
     }
   }
   return preferring > 0 && elsewhere * 100 > preferring * percentage;
+}
+
+/**
+ * An election that nobody can vouch for counts as unclean. Else this would happen when the power of all brokers failed: (1) the first one back is elected though it lost its last records;
+ * (2) another kept more of them, up to a high watermark it knows; (3) it would have to cut below that and, the election being clean, must not: it is set aside, for ever.
+ */
+function inDoubt(
+  elected: Elected | null,
+  topic: TopicState,
+  { partition, replicas }: PartitionRecord,
+  mayLack: MayLackRecords,
+): Elected | null {
+  // the only replica has nobody to disagree with
+  if (elected === null || replicas.length === 1 || !mayLack(topic, partition, elected.leader)) return elected;
+  return { ...elected, unclean: true };
 }
 
 function led(record: PartitionRecord, elected: Elected | null, online: (id: BrokerId) => boolean): PartitionRecord {
