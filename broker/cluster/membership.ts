@@ -31,7 +31,6 @@ const retryPauseMs = 200;
 export class Membership {
   readonly #parts: MembershipParts;
   readonly #abort = new AbortController();
-  #unsubscribe: (() => void) | null = null;
   #epoch = -1;
   /** Session that a registration was begun for; nothing is done twice in one session. */
   #sessionNumber = 0;
@@ -47,20 +46,22 @@ export class Membership {
 
   start(): void {
     const { coordinator } = this.#parts;
-    this.#unsubscribe = coordinator.onState((state, sessionNumber) => this.#stateChanged(state, sessionNumber));
+    coordinator.onState((state, sessionNumber) => this.#stateChanged(state, sessionNumber));
     this.#stateChanged(coordinator.state, coordinator.sessionNumber);
   }
 
   /** No further registration. The present one ends with the coordinator's `close`. */
   stop(): void {
-    this.#unsubscribe?.();
     this.#abort.abort(new Error("the broker is stopping"));
   }
 
   #stateChanged(state: SessionState, sessionNumber: number): void {
-    if (this.#abort.signal.aborted) return;
-    if (state === "lost" || state === "closed") this.#lose();
-    else if (state === "connected" && sessionNumber !== this.#sessionNumber) {
+    const isStopping = this.#abort.signal.aborted;
+    // Race (I8): (1) this broker stops, and still leads what nobody could take over; (2) the session is lost while the last requests are served; (3) the next session proves itself, and
+    // would prove a registration that is gone. So a loss counts while stopping, too; our own `close` then comes as the end of everything.
+    if (state === "lost" || (state === "closed" && !isStopping)) return this.#lose();
+    if (isStopping) return;
+    if (state === "connected" && sessionNumber !== this.#sessionNumber) {
       // a session that follows another without `lost` in between would still be another
       if (this.#epoch >= 0) this.#lose();
       this.#sessionNumber = sessionNumber;

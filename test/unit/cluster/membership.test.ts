@@ -77,6 +77,18 @@ test("a broker id that another directory's broker holds is an error; an earlier 
   expect(next.membership.epoch).toBeGreaterThan(first.membership.epoch);
 });
 
+test("a session lost while the broker stops takes the registration with it, and there is no other", async () => {
+  const { until, member } = world();
+  const { coordinator, membership, happened } = member(1, "a");
+  await until(() => membership.epoch >= 0);
+  membership.stop();
+  const { sessionNumber } = coordinator;
+  coordinator.expireSession();
+  await until(() => coordinator.sessionNumber > sessionNumber && coordinator.state === "connected");
+  expect(membership.epoch).toBe(-1);
+  expect(happened).toEqual(["registered true", "lost -1"]);
+});
+
 test("without a registration nothing is proved", () => {
   const images = { current: emptyImage("c"), onChange: () => () => {} };
   const membership = { epoch: -1 };
