@@ -1,4 +1,5 @@
 import type { BrokerValues } from "./broker-settings.ts";
+import { type ConsumerGroupConfig, consumerGroupConfig } from "./consumer-group-config.ts";
 import { type ListenersConfig, resolveListeners } from "./listener-config.ts";
 
 /** A broker's settings as code uses them. Units end the names; the setting behind each is told by its name. */
@@ -14,6 +15,7 @@ export interface BrokerConfig {
   readonly replication: ReplicationConfig;
   readonly controller: ControllerConfig;
   readonly fetch: FetchConfig;
+  readonly consumerGroups: ConsumerGroupConfig;
   readonly process: LoggingConfig;
 }
 
@@ -101,6 +103,7 @@ export class MissingSetting extends Error {
   override readonly name = "MissingSetting";
 }
 
+/** Throws MissingSetting, ListenerProblem or ConflictingSettings. */
 export function brokerConfig(values: BrokerValues, hostname: string): BrokerConfig {
   const connect = values["zookeeper.connect"];
   if (values["broker.id"] < 0) throw new MissingSetting("broker.id must be given: this broker's number, 0 or more, unique in the cluster");
@@ -132,6 +135,7 @@ export function brokerConfig(values: BrokerValues, hostname: string): BrokerConf
     replication: replicationConfig(values),
     controller: controllerConfig(values),
     fetch: { maxBytes: values["fetch.max.bytes"], sessionSlotsMax: values["max.incremental.fetch.session.cache.slots"] },
+    consumerGroups: consumerGroupConfig(values),
     process: { logLevel: values["ottla.log.level"], logFile: values["ottla.log.file"] || null },
   };
 }

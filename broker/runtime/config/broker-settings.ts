@@ -1,4 +1,5 @@
 import { brokerLogSettings } from "./broker-log-settings.ts";
+import { consumerGroupSettings } from "./consumer-group-settings.ts";
 import { boolean, int, intMax, list, long, oneOf, type Setting, type SettingValue, string } from "./setting.ts";
 
 const identity = {
@@ -181,6 +182,7 @@ export const brokerSettingGroups = {
   Replication: replication,
   Controller: controller,
   Fetching: fetching,
+  "Consumer groups": consumerGroupSettings,
   Logging: logging,
 } as const;
 
@@ -194,6 +196,7 @@ export const brokerSettings = {
   ...replication,
   ...controller,
   ...fetching,
+  ...consumerGroupSettings,
   ...logging,
 } as const satisfies Record<string, Setting<unknown>>;
 

@@ -1,5 +1,6 @@
 import { type BrokerConfig, brokerConfig, MissingSetting } from "./broker-config.ts";
 import { brokerSettings, isBrokerSetting } from "./broker-settings.ts";
+import { ConflictingSettings } from "./consumer-group-config.ts";
 import { ListenerProblem } from "./listener-config.ts";
 import { parseProperties } from "./properties.ts";
 import { brokerValues, type ConfigTexts } from "./resolve.ts";
@@ -62,7 +63,8 @@ function grouped(texts: ConfigTexts, hostname: string): BrokerConfig {
   try {
     return brokerConfig(brokerValues({ dynamic: {}, dynamicDefault: {}, static: texts }), hostname);
   } catch (error) {
-    if (error instanceof ListenerProblem || error instanceof MissingSetting) throw new ConfigError([error.message]);
+    const isTheirs = error instanceof ListenerProblem || error instanceof MissingSetting || error instanceof ConflictingSettings;
+    if (isTheirs) throw new ConfigError([error.message]);
     throw error;
   }
 }
