@@ -3,7 +3,8 @@ import type { Coordinator } from "../coordinator-client/coordinator.ts";
 import { formatAddress } from "../protocol/base/transport.ts";
 import type { BrokerOptions } from "./broker-options.ts";
 import { BrokerParts } from "./broker-parts.ts";
-import { claimDataDirectory } from "./cluster/meta-properties.ts";
+import { claimDataDirectory, metaPropertiesPath } from "./cluster/meta-properties.ts";
+import { awaitOthersInSync } from "./cluster/replaced-directory.ts";
 import type { LogOffline } from "./log/log-contract.ts";
 import { type DirectoryLogStore, openLogStore } from "./log/log-store.ts";
 import type { BoundListener } from "./network/client-listener.ts";
@@ -50,6 +51,10 @@ export class Broker {
     this.#coordinator = openCoordinator();
     await this.#reachCoordinator(this.#coordinator);
     const clusterId = await readOrCreateClusterId(this.#coordinator, random);
+    if (!(await files.exists(metaPropertiesPath(directory)))) {
+      const { brokerId } = config;
+      await awaitOthersInSync({ coordinator: this.#coordinator, brokerId, clock, log: log.child({ part: "cluster" }) });
+    }
     const { directoryId } = await claimDataDirectory(files, directory, { brokerId: config.brokerId, clusterId }, random);
     const { tailCacheBytesMax, indexCacheBytesMax, openFilesMax } = config.log;
     this.#logs = await openLogStore(
