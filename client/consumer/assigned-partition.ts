@@ -1,3 +1,4 @@
+import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { OffsetSpec } from "../metadata/list-offsets.ts";
 
@@ -25,6 +26,10 @@ export class AssignedPartition {
   positionEpoch = -1;
   /** Leader epoch under which the position was last found to be in the log. */
   validatedEpoch = -1;
+  /** Of the topic that the offsets belong to; the zero id: not known. */
+  topicId: TopicId = zeroTopicId;
+  /** Of the topic of the same name before it. Metadata that names it again is old. */
+  #formerTopicId: TopicId = zeroTopicId;
   /** As of the last fetch; -1: not known. */
   highWatermark = -1;
   logStartOffset = -1;
@@ -102,6 +107,27 @@ export class AssignedPartition {
   consumed(nextOffset: number, leaderEpoch: number): void {
     this.position = Math.max(this.position, nextOffset);
     this.positionEpoch = leaderEpoch;
+  }
+
+  /** What the metadata's topic id means: it is ours, of a topic that was deleted before ours was made, or of one that was made after ours was deleted. */
+  judgeTopicId(topicId: TopicId): "ours" | "old" | "new" {
+    if (topicId === zeroTopicId || topicId === this.topicId) return "ours";
+    if (this.topicId === zeroTopicId) {
+      this.topicId = topicId;
+      return "ours";
+    }
+    return topicId === this.#formerTopicId ? "old" : "new";
+  }
+
+  /** The topic was deleted and made again: no offset, epoch or end of the old one means anything in the new one. An iteration that was to stop at the old end stops. */
+  beginAnew(topicId: TopicId, from: StartPosition): void {
+    this.#formerTopicId = this.topicId;
+    this.topicId = topicId;
+    this.validatedEpoch = -1;
+    this.highWatermark = -1;
+    this.logStartOffset = -1;
+    if (this.stopOffset !== null) this.stopOffset = this.position;
+    this.moveTo(from);
   }
 
   /** The metadata has this leader epoch now: a newer one than the position was checked under calls for a new check. */

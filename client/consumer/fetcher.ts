@@ -1,5 +1,5 @@
 import type { Timer } from "../../protocol/base/clock.ts";
-import { type BrokerId, noBroker, partitionKey } from "../../protocol/base/ids.ts";
+import { type BrokerId, noBroker, partitionKey, type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { scanBatches } from "../../protocol/records/validate-batches.ts";
 import { backoffMs } from "../backoff.ts";
@@ -89,6 +89,13 @@ export class Fetcher {
       const known = cluster.metadata.partition(partition.topic, partition.partition);
       if (known === undefined || known.leader === noBroker) {
         leaderUnknown = true;
+        continue;
+      }
+      const topicId = cluster.metadata.topic(partition.topic)?.topicId ?? zeroTopicId;
+      const topic = partition.judgeTopicId(topicId);
+      if (topic !== "ours") {
+        if (topic === "new") this.#topicMadeAnew(partition, topicId);
+        else leaderUnknown = true;
         continue;
       }
       partition.leaderEpochIs(known.leaderEpoch);
@@ -238,6 +245,22 @@ export class Fetcher {
     partition.highWatermark = answer.highWatermark;
     partition.logStartOffset = answer.logStartOffset;
     this.#onRecords(partition, answer.records ?? []);
+  }
+
+  /** As with a position that is not in the log; but the new log may well have that offset, with other records. */
+  #topicMadeAnew(partition: AssignedPartition, topicId: TopicId): void {
+    const { settings, buffer } = this.#parts;
+    const { topic, partition: index, position: offset } = partition;
+    // what was fetched before is still good, and is handed out first
+    if (offset < partition.fetchPosition)
+      return this.#pause([partition], new KafkaProtocolError("UNKNOWN_TOPIC_ID", `fetching ${topic}-${index}`), false);
+    partition.beginAnew(topicId, settings.offsetReset === "latest" ? "end" : "beginning");
+    if (settings.offsetReset === "none") {
+      partition.block();
+      buffer.pushError(new OffsetOutOfRange({ topic, partition: index, offset }), partition);
+    }
+    buffer.notify();
+    this.wake();
   }
 
   #onRecords(partition: AssignedPartition, chunks: readonly Buffer[]): void {

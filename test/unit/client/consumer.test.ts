@@ -347,3 +347,26 @@ test("fetches that wait at two brokers do not use up the room of a third", async
   expect(valuesOf(await take(cluster, consumer, 10))).toEqual(values(0, 10));
   await consumer.close();
 });
+
+describe("a topic that is deleted and made again", () => {
+  test.each([
+    ["earliest", "new 0"],
+    ["latest", "later"],
+  ] as const)("is another topic: with offsetReset %s reading goes on with %s", async (offsetReset, expected) => {
+    const cluster = new FakeCluster();
+    const [old] = cluster.topic("t", [1]);
+    old?.appendRecords([textRecord("old 0"), textRecord("old 1")]);
+    const consumer = new Consumer<Buffer, string>({ ...cluster, valueSerde: stringSerde, offsetReset, metadataMaxAgeMs: 1_000 });
+    await cluster.clock.until(consumer.assign([{ topic: "t", from: "beginning" }]));
+    const records = consumer[Symbol.asyncIterator]();
+    const next = async () => (await cluster.clock.until(records.next())).value?.value;
+    expect([await next(), await next()]).toEqual(["old 0", "old 1"]);
+    const [made] = cluster.topic("t", [1], `${"A".repeat(21)}Q`);
+    // as many as were read of the old one: the position alone tells nothing
+    made?.appendRecords([textRecord("new 0"), textRecord("new 1"), textRecord("new 2")]);
+    const following = next();
+    await cluster.clock.advance(4_000);
+    if (offsetReset === "latest") made?.appendRecords([textRecord("later")]);
+    expect(await following).toBe(expected);
+  });
+});
