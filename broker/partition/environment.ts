@@ -17,6 +17,8 @@ export interface PartitionEnvironment {
   readonly isrStore: IsrStore;
   readonly deadlines: Deadlines;
   readonly news: PartitionNews;
+  /** Resolves when no restart will believe in a higher one. Rejects LogOffline. */
+  readonly lowerHighWatermark: (key: string, highWatermark: number) => Promise<void>;
 }
 
 export interface PartitionConfig {

@@ -114,7 +114,7 @@ export class Followership implements FollowedPartition {
       case "truncate": {
         const fields = { partition: identity.key, fromOffset: log.endOffset, toOffset: step.toOffset, leaderEpoch: this.leaderEpoch };
         environment.logger.info(fields, "cutting what the leader does not have");
-        this.#state = afterTruncation(this.#state, step.toOffset);
+        await this.#retreat(step.toOffset);
         await log.truncateTo(step.toOffset);
         invariant(log.endOffset <= step.toOffset, "the log was cut", () => ({ step, endOffset: log.endOffset }));
         this.#state = afterTruncation(this.#state, log.endOffset); // whole batches went
@@ -123,6 +123,7 @@ export class Followership implements FollowedPartition {
       case "start-anew": {
         const fields = { partition: identity.key, endOffset: log.endOffset, atOffset: step.atOffset, leaderEpoch: this.leaderEpoch };
         environment.logger.info(fields, "beginning again where the leader's log begins");
+        if (step.atOffset < this.highWatermark) await this.#retreat(step.atOffset);
         await log.truncateFullyAndStartAt(step.atOffset);
         this.#state = afterStartingAnew(this.#state, step.atOffset);
         return this.#hasEnded ? "ended" : "applied";
@@ -136,6 +137,16 @@ export class Followership implements FollowedPartition {
       default:
         return unreachable(step);
     }
+  }
+
+  /**
+   * The high watermark goes back with a cut (after an unclean election), on the disk before in the log. Else: (1) the log is cut below the high watermark of the last checkpoint, and grows
+   * again; (2) this process dies before the next one; (3) started again, it takes for committed what has come in the place of what was, and refuses the next leader who lacks it.
+   */
+  async #retreat(toOffset: number): Promise<void> {
+    const isLower = toOffset < this.highWatermark;
+    this.#state = afterTruncation(this.#state, toOffset);
+    if (isLower) await this.#parts.environment.lowerHighWatermark(this.#parts.identity.key, toOffset);
   }
 
   /** False: what came cannot be appended. */

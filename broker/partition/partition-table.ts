@@ -66,7 +66,11 @@ export class PartitionTable implements RoleSink, FollowingSource {
       isrInForce: (change: IsrInForce) => callEach(this.#listeners.isr, change),
       leads: (ref: ReplicaIdentity, epoch: number | null) => callEach(this.#listeners.leads, ref, epoch),
     };
-    this.#environment = { config, clock, random, logger, cluster, isrStore, deadlines, news };
+    const lowerHighWatermark = (key: string, highWatermark: number) => {
+      this.#checkpoint.set(key, highWatermark);
+      return this.#checkpoint.write();
+    };
+    this.#environment = { config, clock, random, logger, cluster, isrStore, deadlines, news, lowerHighWatermark };
     logs.onOffline((error) => this.#goOffline(error));
   }
 

@@ -24,6 +24,7 @@ function setUp() {
     isrStore: { writeIsr: async () => ({ kind: "unknown" }) },
     deadlines: new Deadlines(clock),
     news: { committed: () => {}, written: () => {}, isrInForce: () => {}, leads: () => {} },
+    lowerHighWatermark: async () => {},
   };
   const log = new MemoryLog(testSettings);
   const failures: string[] = [];

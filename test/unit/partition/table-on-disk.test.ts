@@ -69,3 +69,31 @@ test("a topic made anew does not inherit the high watermark of the one deleted, 
   await next.table.assign([{ ...replica(secondId), state: { ...state, isr: [1, 2], replicas: [1, 2], leaderEpoch: 1, stateVersion: 1 } }]);
   expect(next.table.find(ref)?.highWatermark).toBe(0);
 });
+
+test("a high watermark that went back with a cut after an unclean election does not return with a restart", async () => {
+  const { clock, disk } = machine();
+  const { table, append } = await life(disk, clock);
+  await table.assign([replica(firstId)]);
+  for (let count = 0; count < 2; count++) expect(await append()).toMatchObject({ error: null });
+  await clock.advance(partitionDefaults.highWatermarkCheckpointMs + 1);
+  expect(table.find(ref)?.highWatermark).toBe(10);
+  const following = { ...state, leader: 2, leaderEpoch: 1, stateVersion: 1, isr: [2], replicas: [1, 2], leaderRecovering: true };
+  await table.assign([{ ...replica(firstId), state: following }]);
+  const [followed] = table.following();
+  const asked = followed!.nextFetch()!;
+  const told = {
+    topicId: firstId,
+    partition: 0,
+    error: "NONE",
+    leaderEpoch: 1,
+    highWatermark: 5,
+    logStartOffset: 0,
+    recordsBytes: 0,
+  } as const;
+  const cut = followed!.applyFetched(asked, { ...told, diverging: { epoch: 0, endOffset: 5 } }, Buffer.alloc(0));
+  expect(await cut).toBe("applied");
+  expect(table.find(ref)?.highWatermark).toBe(5);
+  disk.loseProcess();
+  const { logs } = await life(disk, clock);
+  expect(logs.highWatermarks.get("t-0")).toBe(5);
+});
