@@ -119,7 +119,7 @@ export class Leadership {
     const appended = this.#appendToLog(records); // assigns and queues: no await up to here
     if (appended === null) return { error: "KAFKA_STORAGE_ERROR" };
     const end = await (acks === -1
-      ? this.#waiters.wait(appended.endOffset, this.#nowMs + timeoutMs)
+      ? this.#untilCommitted(appended.endOffset, this.#nowMs + timeoutMs)
       : this.#untilWritten(appended.endOffset));
     return this.#acknowledge(end, acks, appended);
   }
@@ -254,6 +254,16 @@ export class Leadership {
       onLogOffline(error);
       return null;
     }
+  }
+
+  /**
+   * A request's bytes count against the broker's bound until it is answered, so one whose records still wait for the disk is not answered. Else: (1) the disk stands still; (2) requests time
+   * out, their bytes no longer count, the producers send them again; (3) the log's queue grows without a bound.
+   */
+  async #untilCommitted(endOffset: number, deadlineMs: number): Promise<WaitEnd> {
+    const end = await this.#waiters.wait(endOffset, deadlineMs);
+    if (end !== "timed-out") return end;
+    return (await this.#untilWritten(endOffset)) === "reached" ? end : "log-offline";
   }
 
   async #untilWritten(endOffset: number): Promise<WaitEnd> {

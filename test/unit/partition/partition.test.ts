@@ -112,6 +112,20 @@ describe("append", () => {
     strictEqual((await appending).error, null);
   });
 
+  test("with acks=all a time-out is not answered before the records left the queue: until then their bytes must count", async () => {
+    const { clock, append, log } = await setUp({}, { isr: [1, 2] });
+    log.isHeld = true;
+    let answered = false;
+    const appending = append(producedBatch(), -1).then((outcome) => {
+      answered = true;
+      return outcome;
+    });
+    await clock.advance(1100);
+    strictEqual(answered, false);
+    log.release();
+    strictEqual((await appending).error, "REQUEST_TIMED_OUT");
+  });
+
   test("with acks=1 is not acknowledged when the leadership went before it was written", async () => {
     const { append, log, assign } = await setUp();
     log.isHeld = true;
