@@ -53,8 +53,8 @@ interface Exchange {
   /** Null: nothing is answered; it is done once sent. */
   readonly read: ((frame: Buffer, reader: Reader) => unknown) | null;
   readonly encode: (correlationId: number) => Buffer[];
-  readonly resolve: (answer: unknown) => void;
-  readonly reject: (error: Error) => void;
+  resolve: (answer: unknown) => void;
+  reject: (error: Error) => void;
   readonly waitMs: number;
   sentAtMs: number;
   timer: Timer | null;
@@ -313,6 +313,9 @@ export class Connection {
     exchange.stopListening?.();
     exchange.stopListening = null;
     how();
+    // a settled exchange, promoted to the old generation, must not keep a large answer until the next full collection
+    exchange.resolve = nobodyWaits;
+    exchange.reject = nobodyWaits;
   }
 
   #lost(error: Error | undefined): ConnectionLost {
@@ -328,6 +331,8 @@ export class Connection {
     for (const exchange of [...this.#inFlight.splice(0), ...this.#waiting.splice(0)]) this.#settle(exchange, () => exchange.reject(error));
   }
 }
+
+const nobodyWaits = () => undefined;
 
 function encodeFrame<Req, Res>(
   { request }: ApiCall<Req, Res>,
