@@ -30,9 +30,11 @@ export interface GroupRecord {
   readonly value: Buffer | null;
 }
 
-/** What an operation comes to. Records are appended together or not at all. */
+/** What an operation comes to. Records are appended together or not at all, unless they are `divisible`. */
 export interface Decision<T> {
   readonly records: readonly GroupRecord[];
+  /** The records mean something each on its own: they may be appended in several batches, and be refused from one of them on. For what can outgrow a batch. Default false. */
+  readonly divisible?: boolean;
   /** The answer to the request, or the ticket of one that a later decision settles. */
   readonly answer: T | Ticket<T>;
   /** Tickets of earlier requests that are answered with this decision, once it is committed. */
@@ -136,7 +138,12 @@ export interface GroupOperations<Machine> {
 }
 
 /** A decision that only answers. */
-export function answered<T>(answer: T): Decision<T> {
+export interface Answered<T> {
+  readonly records: readonly GroupRecord[];
+  readonly answer: T;
+}
+
+export function answered<T>(answer: T): Answered<T> {
   return { records: [], answer };
 }
 

@@ -36,6 +36,11 @@ export class Ticket<T> {
     this.#resolve(ran);
   }
 
+  /** Is answered as the other one is. */
+  follow(other: Ticket<T>): void {
+    void other.answer.then((ran) => this.settle(ran));
+  }
+
   fail(error: KafkaError): void {
     this.settle({ error });
   }

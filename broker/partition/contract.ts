@@ -1,5 +1,5 @@
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
-import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
+import type { KafkaErrorCode, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import type { FoundRecord } from "../log/log-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
@@ -65,6 +65,32 @@ export type OffsetTarget =
   | { readonly kind: "earliest" }
   | { readonly kind: "max-timestamp" }
   | { readonly kind: "timestamp"; readonly timestampMs: number };
+
+/** For parts of this broker that keep their own state in a partition that it leads (group and transaction coordinators). */
+export interface StatePartitions extends Pick<PartitionService, "read" | "changed"> {
+  /**
+   * Appends in the caller's turn, as acks=all does. An error: nothing was appended. The bytes belong to the log from here on.
+   * An append that was accepted ends in one of two ways: committed, or this leadership is over (told to `onLeadershipChanged` in the same turn).
+   */
+  append(ref: PartitionRef, records: Buffer): Outcome<AppendedState>;
+  standing(ref: PartitionRef): Outcome<StateStanding>;
+}
+
+export interface AppendedState {
+  readonly endOffset: number;
+  /** NONE: every in-sync replica has it, and they are enough. An error: it cannot be said, but the records are in our log and stay there while we lead. Never rejects; appends of one partition resolve in order. */
+  readonly committed: Promise<KafkaErrorCode>;
+}
+
+export interface StateStanding {
+  readonly startOffset: number;
+  readonly endOffset: number;
+  readonly highWatermark: number;
+  /** Our session is proved now: what we know is the newest there is (I8). */
+  readonly isProved: boolean;
+  /** The largest batch accepted. */
+  readonly batchBytesMax: number;
+}
 
 /** The leader's side of replication, for the peer API. */
 export interface ReplicaFetchService {

@@ -5,6 +5,7 @@ import { validateProducedBatches } from "../../protocol/records/validate-batches
 import { type Appended, type FoundRecord, LogOffline } from "../log/log-contract.ts";
 import type {
   AppendedRecords,
+  AppendedState,
   AppendOptions,
   ConsumerRead,
   ConsumerReadOptions,
@@ -12,6 +13,7 @@ import type {
   OffsetTarget,
   ReplicaPosition,
   ReplicaRead,
+  StateStanding,
 } from "./contract.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
 import { IsrWriter } from "./isr-writer.ts";
@@ -105,6 +107,38 @@ export class Leadership {
   }
 
   async append(records: Buffer, { acks, timeoutMs }: AppendOptions): Promise<Outcome<AppendedRecords>> {
+    const appended = this.#takeIn(records, acks); // assigns and queues: no await up to here
+    if (appended.error !== null) return appended;
+    const end = await (acks === -1
+      ? this.#untilCommitted(appended.endOffset, this.#nowMs + timeoutMs)
+      : this.#untilWritten(appended.endOffset));
+    return this.#acknowledge(end, acks, appended);
+  }
+
+  /** As `append` with acks=all, but tells in the same turn whether the records are in the log, and waits for as long as this leadership lasts. */
+  appendState(records: Buffer): Outcome<AppendedState> {
+    const appended = this.#takeIn(records, -1);
+    if (appended.error !== null) return appended;
+    const { endOffset } = appended;
+    const committed = this.#waiters
+      .wait(endOffset, Number.POSITIVE_INFINITY)
+      .then((end) => this.#acknowledge(end, -1, appended).error ?? "NONE");
+    return { error: null, endOffset, committed };
+  }
+
+  standing(): StateStanding {
+    const { log, settings } = this.#parts.replica;
+    return {
+      startOffset: log.startOffset,
+      endOffset: log.endOffset,
+      highWatermark: this.#state.highWatermark,
+      isProved: this.#isSessionProved(),
+      batchBytesMax: settings.maxMessageBytes,
+    };
+  }
+
+  /** Refuses, or appends in this turn. */
+  #takeIn(records: Buffer, acks: -1 | 0 | 1): Outcome<Appended> {
     const { settings } = this.#parts.replica;
     if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
     if (acks === -1 && this.#state.isr.size < settings.minInsyncReplicas) return { error: "NOT_ENOUGH_REPLICAS" };
@@ -116,12 +150,8 @@ export class Leadership {
       timestamps: null,
     });
     if (validated.error !== null) return validated;
-    const appended = this.#appendToLog(records); // assigns and queues: no await up to here
-    if (appended === null) return { error: "KAFKA_STORAGE_ERROR" };
-    const end = await (acks === -1
-      ? this.#untilCommitted(appended.endOffset, this.#nowMs + timeoutMs)
-      : this.#untilWritten(appended.endOffset));
-    return this.#acknowledge(end, acks, appended);
+    const appended = this.#appendToLog(records);
+    return appended === null ? { error: "KAFKA_STORAGE_ERROR" } : { error: null, ...appended };
   }
 
   /** What the producer is told. Decided anew after the wait: leadership, session and in-sync set may be others than when the records were appended. */

@@ -1,7 +1,7 @@
 import { partitionKey } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
-import type { PartitionRef, PartitionService, ReplicaFetchService } from "./contract.ts";
+import type { PartitionRef, PartitionService, ReplicaFetchService, StatePartitions } from "./contract.ts";
 import type { Leadership } from "./leadership.ts";
 import type { PartitionTable } from "./partition-table.ts";
 
@@ -25,6 +25,21 @@ export function partitionService(table: PartitionTable): PartitionService {
       const leadership = table.find(ref)?.leadership() ?? "NOT_LEADER_OR_FOLLOWER";
       return typeof leadership === "string" ? { error: leadership } : leadership.endOffsetForEpoch(currentLeaderEpoch, epoch);
     },
+  };
+}
+
+/** The view of those who keep their state in a partition. */
+export function statePartitions(table: PartitionTable): StatePartitions {
+  const { read, changed } = partitionService(table);
+  const led = <T>(ref: PartitionRef, use: (leadership: Leadership) => Outcome<T>): Outcome<T> => {
+    const leadership = table.find(ref)?.leadership() ?? "NOT_LEADER_OR_FOLLOWER";
+    return typeof leadership === "string" ? { error: leadership } : use(leadership);
+  };
+  return {
+    read,
+    changed,
+    append: (ref, records) => led(ref, (leadership) => leadership.appendState(records)),
+    standing: (ref) => led(ref, (leadership) => ({ error: null, ...leadership.standing() })),
   };
 }
 

@@ -1,0 +1,185 @@
+import { invariant } from "../../../protocol/base/invariant.ts";
+import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
+import type { Reader } from "../../../protocol/wire/reader.ts";
+import { answered, type Decision, type Group, type GroupKind, type GroupRecord, type Now, type ShardEnvironment } from "../contract.ts";
+import { classicGroupKeyVersion, groupMetadataKey, groupMetadataValue, readKey, readVersioned } from "../group-records.ts";
+import { Ticket } from "../ticket.ts";
+import { ClassicGroup } from "./classic-group.ts";
+import { type JoinConfig, Joining, type JoinRequest, joinFault } from "./join.ts";
+import { type Leaver, type Left, leave } from "./leave.ts";
+import { type JoinAnswer, joinRefusal, type Member, metadataOf, noBytes, type SyncAnswer, syncRefusal } from "./member.ts";
+import { type RebalanceConfig, Rebalances } from "./rebalances.ts";
+import { type SyncRequest, sync } from "./sync.ts";
+
+export type ClassicConfig = JoinConfig & RebalanceConfig;
+
+export interface ClassicEnvironment extends ShardEnvironment<ClassicConfig> {
+  hasOffsets(groupId: string): boolean;
+}
+
+export interface HeartbeatRequest {
+  readonly memberId: string;
+  readonly groupInstanceId: string | null;
+  readonly generationId: number;
+}
+
+export interface DescribedGroup {
+  readonly groupState: string;
+  readonly protocolType: string;
+  readonly protocolData: string;
+  readonly members: readonly {
+    readonly memberId: string;
+    readonly groupInstanceId: string | null;
+    readonly clientId: string;
+    readonly clientHost: string;
+    readonly memberMetadata: Buffer;
+    readonly memberAssignment: Buffer;
+  }[];
+}
+
+/** What is said of a group that there is not. */
+const deadGroup: DescribedGroup = { groupState: "Dead", protocolType: "", protocolData: "", members: [] };
+
+/** The classic groups of a shard: JoinGroup, SyncGroup, Heartbeat, LeaveGroup, DescribeGroups. */
+export class ClassicGroups implements GroupKind {
+  readonly type = "classic";
+  readonly keyVersions: readonly number[] = [classicGroupKeyVersion];
+  readonly #environment: ClassicEnvironment;
+  readonly #rebalances: Rebalances;
+  readonly #joining: Joining;
+  #isLoaded = false;
+
+  constructor(environment: ClassicEnvironment) {
+    const { groups, timers, random, config } = environment;
+    this.#environment = environment;
+    this.#rebalances = new Rebalances({ groups, timers, config });
+    const onPendingForgotten = (group: ClassicGroup) => this.#forgetIfUnused(group);
+    this.#joining = new Joining({ timers, random, config, rebalances: this.#rebalances, onPendingForgotten });
+  }
+
+  join(groupId: string, request: JoinRequest, now: Now): Decision<JoinAnswer> {
+    const fault = joinFault(request, this.#environment.config);
+    if (fault !== "NONE") return answered(joinRefusal(request.memberId, fault));
+    const found = this.#environment.groups.get(groupId);
+    if (found === undefined && request.memberId !== "") return answered(joinRefusal(request.memberId, "UNKNOWN_MEMBER_ID"));
+    const changed = found === undefined || found.type === this.type ? [] : this.#changeKind(found);
+    if (changed === null) return answered(joinRefusal(request.memberId, "INCONSISTENT_GROUP_PROTOCOL"));
+    if (changed.length > 0 && request.memberId !== "") return answered(joinRefusal(request.memberId, "UNKNOWN_MEMBER_ID"));
+    if (changed.length > 0) return this.#joinAfter(changed, groupId, request, now);
+    const group = this.find(groupId) ?? this.#newGroup(groupId);
+    const decision = this.#joining.join(group, request, now);
+    this.#forgetIfUnused(group);
+    return decision;
+  }
+
+  sync(groupId: string, request: SyncRequest, now: Now): Decision<SyncAnswer> {
+    const group = this.find(groupId);
+    return group === null ? answered(syncRefusal("UNKNOWN_MEMBER_ID")) : sync(group, request, this.#rebalances, now);
+  }
+
+  heartbeat(groupId: string, { memberId, groupInstanceId, generationId }: HeartbeatRequest, now: Now): Decision<KafkaErrorCode> {
+    const group = this.find(groupId);
+    if (group === null) return answered("UNKNOWN_MEMBER_ID");
+    const refusal = group.memberRefusal(memberId, groupInstanceId);
+    if (refusal !== null) return answered(refusal);
+    if (generationId !== group.generation) return answered("ILLEGAL_GENERATION");
+    this.#rebalances.keepAlive(group, group.members.get(memberId)!, now);
+    return answered(group.state === "PreparingRebalance" ? "REBALANCE_IN_PROGRESS" : "NONE");
+  }
+
+  leave(groupId: string, leavers: readonly Leaver[], now: Now): Decision<readonly Left[]> {
+    const group = this.find(groupId);
+    if (group === null) return answered(leavers.map((leaver) => ({ ...leaver, errorCode: "UNKNOWN_MEMBER_ID" })));
+    const decision = leave(group, leavers, { timers: this.#environment.timers, rebalances: this.#rebalances }, now);
+    this.#forgetIfUnused(group);
+    return decision;
+  }
+
+  describe(groupId: string): DescribedGroup {
+    const group = this.find(groupId);
+    if (group === null) return deadGroup;
+    const { stateName: groupState, protocolType, protocolName } = group;
+    const isStable = group.state === "Stable" && protocolName !== null;
+    const members = [...group.members.values()].map((member) => describeMember(member, isStable ? protocolName : null));
+    return { groupState, protocolType, protocolData: isStable ? protocolName : "", members };
+  }
+
+  find(groupId: string): ClassicGroup | null {
+    const group = this.#environment.groups.get(groupId);
+    return group instanceof ClassicGroup ? group : null;
+  }
+
+  /** A group that somebody keeps offsets in without being a member. */
+  keepOffsetsOf(groupId: string): void {
+    if (this.#environment.groups.get(groupId) === undefined) this.#newGroup(groupId);
+  }
+
+  replay(keyVersion: number, key: Reader, value: Buffer | null): void {
+    const { group: groupId } = readKey(groupMetadataKey, keyVersion, key);
+    const known = this.find(groupId);
+    if (value === null) {
+      if (known !== null) this.#drop(known);
+      return;
+    }
+    // our own record comes back: what it says is already so, or will be as soon as `accepted` is called
+    if (known !== null && this.#isLoaded) return;
+    const group = this.#makeGroup(groupId);
+    group.restore(readVersioned(groupMetadataValue, value));
+    this.#environment.groups.set(group);
+  }
+
+  loaded(now: Now): void {
+    this.#isLoaded = true;
+    for (const group of this.#environment.groups.values())
+      if (group instanceof ClassicGroup) for (const member of group.members.values()) this.#rebalances.keepAlive(group, member, now);
+  }
+
+  topicsChanged(): readonly Decision<null>[] {
+    return [];
+  }
+
+  #newGroup(groupId: string): ClassicGroup {
+    const group = this.#makeGroup(groupId);
+    this.#environment.groups.set(group);
+    return group;
+  }
+
+  #makeGroup(groupId: string): ClassicGroup {
+    return new ClassicGroup(groupId, (group, member, now) => this.#rebalances.keepAlive(group, member, now));
+  }
+
+  /** What has to go from the log so that a group of another kind becomes a classic one; null: it has members. */
+  #changeKind(group: Group): readonly GroupRecord[] | null {
+    return group.isEmpty ? group.tombstones() : null;
+  }
+
+  /** The group of the other kind is gone when its tombstones are replayed; a first join never has records of its own. */
+  #joinAfter(records: readonly GroupRecord[], groupId: string, request: JoinRequest, now: Now): Decision<JoinAnswer> {
+    const ticket = new Ticket<JoinAnswer>();
+    const accepted = () => {
+      this.keepOffsetsOf(groupId);
+      const { records: more, answer } = this.join(groupId, request, now);
+      invariant(more.length === 0, "the first join of a group changes nothing in the log");
+      if (!(answer instanceof Ticket)) return [ticket.settlement(answer)];
+      ticket.follow(answer);
+      return [];
+    };
+    return { records, answer: ticket, accepted };
+  }
+
+  #drop(group: ClassicGroup): void {
+    this.#rebalances.forget(group);
+    this.#environment.groups.delete(group);
+  }
+
+  /** Nobody joined it, and nothing of it is in the log: there is no reason to remember its name. */
+  #forgetIfUnused(group: ClassicGroup): void {
+    if (group.isSimple && group.members.size === 0 && !this.#environment.hasOffsets(group.groupId)) this.#drop(group);
+  }
+}
+
+function describeMember(member: Member, protocolName: string | null): DescribedGroup["members"][number] {
+  const { memberId, groupInstanceId, clientId, clientHost, assignment } = member;
+  const memberMetadata = protocolName === null ? noBytes : metadataOf(member, protocolName);
+  return { memberId, groupInstanceId, clientId, clientHost, memberMetadata, memberAssignment: assignment };
+}

@@ -1,0 +1,85 @@
+import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
+import { answered, type Decision, type Now } from "../contract.ts";
+import { type Settlement, Ticket } from "../ticket.ts";
+import type { ClassicGroup } from "./classic-group.ts";
+import { type Member, noBytes, type SyncAnswer, syncRefusal } from "./member.ts";
+import { type Rebalances, releaseWaits } from "./rebalances.ts";
+
+export interface SyncRequest {
+  readonly memberId: string;
+  readonly groupInstanceId: string | null;
+  readonly generationId: number;
+  /** Null: not said (before version 5). */
+  readonly protocolType: string | null;
+  readonly protocolName: string | null;
+  /** From the leader. */
+  readonly assignments: readonly { readonly memberId: string; readonly assignment: Buffer }[];
+}
+
+/** SyncGroup: members wait for their part of the work; the leader brings everybody's, which goes to the log before it goes to anyone. */
+export function sync(group: ClassicGroup, request: SyncRequest, rebalances: Rebalances, now: Now): Decision<SyncAnswer> {
+  const refusal = syncFault(group, request);
+  if (refusal !== "NONE") return answered(syncRefusal(refusal));
+  const member = group.members.get(request.memberId)!;
+  switch (group.state) {
+    case "PreparingRebalance":
+      return answered(syncRefusal("REBALANCE_IN_PROGRESS"));
+    case "CompletingRebalance":
+      return group.leaderId === member.memberId
+        ? syncLeader(group, member, request, rebalances, now)
+        : syncFollower(group, member, rebalances, now);
+    case "Stable":
+      synced(group, member, rebalances, now);
+      return answered(syncedAnswer(group, member));
+    default:
+      return answered(syncRefusal("UNKNOWN_MEMBER_ID"));
+  }
+}
+
+function syncFault(group: ClassicGroup, request: SyncRequest): KafkaErrorCode {
+  const { memberId, groupInstanceId, generationId, protocolType, protocolName } = request;
+  const refusal = group.memberRefusal(memberId, groupInstanceId);
+  if (refusal !== null) return refusal;
+  if (generationId !== group.generation) return "ILLEGAL_GENERATION";
+  const isSame = (said: string | null, ours: string | null) => said === null || said === ours;
+  return isSame(protocolType, group.protocolType) && isSame(protocolName, group.protocolName) ? "NONE" : "INCONSISTENT_GROUP_PROTOCOL";
+}
+
+function syncFollower(group: ClassicGroup, member: Member, rebalances: Rebalances, now: Now): Decision<SyncAnswer> {
+  const givenUp = releaseWaits(member, "REBALANCE_IN_PROGRESS");
+  const ticket = new Ticket<SyncAnswer>();
+  member.awaitingSync = ticket;
+  synced(group, member, rebalances, now);
+  return { records: [], answer: ticket, settled: givenUp };
+}
+
+function syncLeader(group: ClassicGroup, leader: Member, request: SyncRequest, rebalances: Rebalances, now: Now): Decision<SyncAnswer> {
+  const assignments = new Map<string, Buffer>();
+  for (const { memberId, assignment } of request.assignments) assignments.set(memberId, Buffer.from(assignment));
+  const ticket = new Ticket<SyncAnswer>();
+  const accepted = (): Settlement[] => {
+    const settled: Settlement[] = releaseWaits(leader, "REBALANCE_IN_PROGRESS");
+    leader.awaitingSync = ticket;
+    group.enter("Stable", now);
+    for (const member of group.members.values()) member.assignment = assignments.get(member.memberId) ?? noBytes;
+    for (const member of group.members.values()) {
+      const waiting = member.awaitingSync;
+      if (waiting === null) continue;
+      member.awaitingSync = null;
+      settled.push(waiting.settlement(syncedAnswer(group, member)));
+      synced(group, member, rebalances, now);
+    }
+    return settled;
+  };
+  return { records: [group.record(now, { assignments })], answer: ticket, accepted };
+}
+
+function synced(group: ClassicGroup, member: Member, rebalances: Rebalances, now: Now): void {
+  group.pendingSync.delete(member.memberId);
+  rebalances.onSynced(group);
+  rebalances.keepAlive(group, member, now);
+}
+
+function syncedAnswer({ protocolType, protocolName }: ClassicGroup, { assignment }: Member): SyncAnswer {
+  return { errorCode: "NONE", protocolType, protocolName, assignment };
+}

@@ -1,0 +1,183 @@
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { Random } from "../../protocol/base/random.ts";
+import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import { Reader } from "../../protocol/wire/reader.ts";
+import { ClassicGroups } from "./classic/classic-groups.ts";
+import {
+  answered,
+  type Decision,
+  type Group,
+  type GroupBook,
+  type GroupKind,
+  type GroupTimers,
+  type Now,
+  type TopicSource,
+} from "./contract.ts";
+import { offsetKeyVersions } from "./group-records.ts";
+import type { MachineConfig } from "./machine-config.ts";
+import { OffsetBook } from "./offset-book.ts";
+import {
+  type CommitRequest,
+  commitOffsets,
+  deleteGroup,
+  deleteOffsets,
+  expiredRecords,
+  type FetchedTopic,
+  fetchOffsets,
+  offsetTombstones,
+  type TopicErrors,
+  type WantedTopic,
+} from "./offset-requests.ts";
+
+export interface MachineParts {
+  readonly timers: GroupTimers;
+  readonly topics: TopicSource;
+  readonly random: Random;
+  readonly config: MachineConfig;
+}
+
+export interface ListedGroup {
+  readonly groupId: string;
+  readonly protocolType: string;
+  readonly groupState: string;
+  readonly groupType: string;
+}
+
+const expiryTimer = "expire offsets";
+/** Groups looked at in one turn of the loop. */
+const groupsPerTurnMax = 200;
+
+/** Everything a shard knows, and what each request means for it. No I/O: requests and time in, decisions out; records in, state changed. */
+export class GroupMachine {
+  readonly classic: ClassicGroups;
+  readonly offsets = new OffsetBook();
+  readonly #groups = new Groups();
+  readonly #parts: MachineParts;
+  readonly #kinds: ReadonlyMap<number, GroupKind>;
+  readonly #allKinds: readonly GroupKind[];
+  #isLoaded = false;
+
+  constructor(parts: MachineParts) {
+    this.#parts = parts;
+    const environment = { ...parts, groups: this.#groups };
+    this.classic = new ClassicGroups({ ...environment, hasOffsets: (groupId) => this.offsets.has(groupId) });
+    this.#allKinds = [this.classic];
+    this.#kinds = new Map(this.#allKinds.flatMap((kind) => kind.keyVersions.map((version) => [version, kind] as const)));
+  }
+
+  get groups(): GroupBook & { readonly size: number } {
+    return this.#groups;
+  }
+
+  /** Applies a record of the log, or one that was just appended. Throws MalformedFrame. A kind of record that we do not know is left alone. */
+  replay(key: Buffer, value: Buffer | null): void {
+    const reader = new Reader(key);
+    const version = reader.int16();
+    if (offsetKeyVersions.includes(version)) {
+      const groupId = this.offsets.replay(version, reader, value);
+      if (this.#isLoaded && value !== null) this.classic.keepOffsetsOf(groupId);
+      return;
+    }
+    this.#kinds.get(version)?.replay(version, reader, value);
+  }
+
+  /** The whole log was replayed: members get their timers, and this machine serves from now on. */
+  loaded(now: Now): void {
+    invariant(!this.#isLoaded, "a log is loaded once");
+    this.#isLoaded = true;
+    for (const groupId of this.offsets.groupIds()) this.classic.keepOffsetsOf(groupId);
+    for (const kind of this.#allKinds) kind.loaded(now);
+    this.#scheduleExpiry(now);
+  }
+
+  commitOffsets(groupId: string, request: CommitRequest, now: Now): Decision<readonly TopicErrors[]> {
+    return commitOffsets(groupId, this.#find(groupId), request, this.#parts.config.offsetMetadataMaxBytes, now);
+  }
+
+  fetchOffsets(
+    groupId: string,
+    by: { readonly memberId: string | null; readonly memberEpoch: number },
+    wanted: readonly WantedTopic[] | null,
+  ): Decision<{ readonly error: KafkaError | null; readonly topics: readonly FetchedTopic[] }> {
+    const refusal = this.#find(groupId)?.admitOffsetFetch(by) ?? null;
+    return answered({ error: refusal, topics: refusal === null ? fetchOffsets(this.offsets.of(groupId), wanted) : [] });
+  }
+
+  deleteOffsets(groupId: string, topics: Parameters<typeof deleteOffsets>[2]): ReturnType<typeof deleteOffsets> {
+    return deleteOffsets(this.#find(groupId), this.offsets.of(groupId), topics);
+  }
+
+  deleteGroup(groupId: string): ReturnType<typeof deleteGroup> {
+    return deleteGroup(this.#find(groupId), this.offsets.of(groupId));
+  }
+
+  listGroups(): ListedGroup[] {
+    return [...this.#groups.values()].map(({ groupId, protocolType, stateName, type }) => ({
+      groupId,
+      protocolType,
+      groupState: stateName,
+      groupType: type,
+    }));
+  }
+
+  /** Something about the topics changed; `deleted` are gone, and what was committed for them means nothing any more. */
+  topicsChanged(deleted: ReadonlySet<string>, now: Now): readonly Decision<null>[] {
+    const decisions = this.#allKinds.flatMap((kind) => kind.topicsChanged(now));
+    if (deleted.size === 0) return decisions;
+    for (const groupId of this.offsets.groupIds()) {
+      const gone = new Map([...this.offsets.of(groupId)].filter(([topic]) => deleted.has(topic)));
+      if (gone.size > 0) decisions.push({ records: offsetTombstones(groupId, gone), answer: null, divisible: true });
+    }
+    return decisions;
+  }
+
+  #find(groupId: string): Group | null {
+    return this.#groups.get(groupId) ?? null;
+  }
+
+  #scheduleExpiry(now: Now): void {
+    const atMs = now.monotonicMs + this.#parts.config.offsetsRetentionCheckIntervalMs;
+    this.#parts.timers.set(expiryTimer, atMs, (then) =>
+      this.#expire(
+        [...this.#groups.values()].map(({ groupId }) => groupId),
+        then,
+      ),
+    );
+  }
+
+  /** Looks at some groups, and at the others in later turns. */
+  #expire(groupIds: readonly string[], now: Now): Decision<null> {
+    const rest = groupIds.slice(groupsPerTurnMax);
+    if (rest.length === 0) this.#scheduleExpiry(now);
+    else this.#parts.timers.set(expiryTimer, now.monotonicMs, (then) => this.#expire(rest, then));
+    const records = groupIds.slice(0, groupsPerTurnMax).flatMap((groupId) => {
+      const group = this.#find(groupId);
+      return group === null ? [] : expiredRecords(group, this.offsets, this.#parts.config.offsetsRetentionMs, now);
+    });
+    return { records, answer: null, divisible: true };
+  }
+}
+
+class Groups implements GroupBook {
+  readonly #byId = new Map<string, Group>();
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  get(groupId: string): Group | undefined {
+    return this.#byId.get(groupId);
+  }
+
+  set(group: Group): void {
+    this.#byId.set(group.groupId, group);
+  }
+
+  delete(group: Group): void {
+    if (this.#byId.get(group.groupId) === group) this.#byId.delete(group.groupId);
+  }
+
+  values(): Iterable<Group> {
+    return this.#byId.values();
+  }
+}

@@ -1,0 +1,78 @@
+import type { Reader } from "../../protocol/wire/reader.ts";
+import { type OffsetCommitValue, offsetCommitKey, offsetCommitValue, readKey, readVersioned } from "./group-records.ts";
+
+/** What a group has committed for one partition. */
+export interface CommittedOffset {
+  readonly offset: number;
+  /** -1: unknown. */
+  readonly leaderEpoch: number;
+  readonly metadata: string;
+  readonly commitTimestampMs: number;
+  /** Wall clock; -1: the broker's retention counts. */
+  readonly expireTimestampMs: number;
+}
+
+export type TopicOffsets = ReadonlyMap<number, CommittedOffset>;
+export type GroupOffsets = ReadonlyMap<string, TopicOffsets>;
+
+const none: GroupOffsets = new Map();
+
+/** Every committed offset of a shard, by group, topic and partition. Changed only by records. */
+export class OffsetBook {
+  readonly #byGroup = new Map<string, Map<string, Map<number, CommittedOffset>>>();
+  #size = 0;
+
+  /** Offsets in the book. */
+  get size(): number {
+    return this.#size;
+  }
+
+  groupIds(): Iterable<string> {
+    return this.#byGroup.keys();
+  }
+
+  /** Topics without offsets are left out. */
+  of(groupId: string): GroupOffsets {
+    return this.#byGroup.get(groupId) ?? none;
+  }
+
+  has(groupId: string): boolean {
+    return this.#byGroup.has(groupId);
+  }
+
+  find(groupId: string, topic: string, partition: number): CommittedOffset | undefined {
+    return this.#byGroup.get(groupId)?.get(topic)?.get(partition);
+  }
+
+  /** Answers the group's id. */
+  replay(keyVersion: number, key: Reader, value: Buffer | null): string {
+    const { group, topic, partition } = readKey(offsetCommitKey, keyVersion, key);
+    if (value === null) this.#remove(group, topic, partition);
+    else this.#set(group, topic, partition, fromRecord(readVersioned(offsetCommitValue, value)));
+    return group;
+  }
+
+  #set(groupId: string, topic: string, partition: number, committed: CommittedOffset): void {
+    const topics = this.#byGroup.get(groupId) ?? new Map<string, Map<number, CommittedOffset>>();
+    if (topics.size === 0) this.#byGroup.set(groupId, topics);
+    const partitions = topics.get(topic) ?? new Map<number, CommittedOffset>();
+    if (partitions.size === 0) topics.set(topic, partitions);
+    const before = partitions.size;
+    partitions.set(partition, committed);
+    this.#size += partitions.size - before;
+  }
+
+  #remove(groupId: string, topic: string, partition: number): void {
+    const topics = this.#byGroup.get(groupId);
+    const partitions = topics?.get(topic);
+    if (topics === undefined || partitions === undefined || !partitions.delete(partition)) return;
+    this.#size--;
+    if (partitions.size > 0) return;
+    topics.delete(topic);
+    if (topics.size === 0) this.#byGroup.delete(groupId);
+  }
+}
+
+function fromRecord({ offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp }: OffsetCommitValue): CommittedOffset {
+  return { offset, leaderEpoch, metadata, commitTimestampMs: commitTimestamp, expireTimestampMs: expireTimestamp };
+}

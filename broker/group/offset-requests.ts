@@ -1,0 +1,152 @@
+import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import { answered, type Committer, type Decision, type Group, type GroupRecord, type Now } from "./contract.ts";
+import { offsetRecord, offsetTombstone } from "./group-records.ts";
+import type { CommittedOffset, GroupOffsets, OffsetBook } from "./offset-book.ts";
+
+export interface CommitRequest extends Committer {
+  /** Of a commit that names its own retention; -1: the broker's. */
+  readonly retentionTimeMs: number;
+  readonly topics: readonly {
+    readonly name: string;
+    readonly partitions: readonly OffsetToCommit[];
+  }[];
+}
+
+export interface OffsetToCommit {
+  readonly partitionIndex: number;
+  readonly committedOffset: number;
+  readonly committedLeaderEpoch: number;
+  readonly committedMetadata: string | null;
+}
+
+export interface TopicErrors {
+  readonly name: string;
+  readonly partitions: readonly { readonly partitionIndex: number; readonly errorCode: KafkaErrorCode }[];
+}
+
+/** `group`: null when there is none yet. */
+export function commitOffsets(
+  groupId: string,
+  group: Group | null,
+  request: CommitRequest,
+  metadataMaxBytes: number,
+  now: Now,
+): Decision<readonly TopicErrors[]> {
+  // without a group, only someone who is no member of anything may begin to keep offsets
+  const refusal =
+    group === null ? (request.generationIdOrMemberEpoch < 0 ? null : "ILLEGAL_GENERATION") : group.admitOffsetCommit(request, now);
+  if (refusal !== null) return answered(allTopics(request.topics, refusal));
+  const records: GroupRecord[] = [];
+  const expireTimestamp = request.retentionTimeMs < 0 ? -1 : now.wallMs + request.retentionTimeMs;
+  const answer = request.topics.map(({ name, partitions }) => ({
+    name,
+    partitions: partitions.map(({ partitionIndex, committedOffset, committedLeaderEpoch, committedMetadata }) => {
+      const metadata = committedMetadata ?? "";
+      if (Buffer.byteLength(metadata) > metadataMaxBytes) return { partitionIndex, errorCode: "OFFSET_METADATA_TOO_LARGE" as const };
+      const value = { offset: committedOffset, leaderEpoch: committedLeaderEpoch, metadata };
+      records.push(offsetRecord(groupId, name, partitionIndex, { ...value, commitTimestamp: now.wallMs, expireTimestamp }));
+      return { partitionIndex, errorCode: "NONE" as const };
+    }),
+  }));
+  return { records, answer, divisible: true };
+}
+
+export function allTopics(
+  topics: readonly { readonly name: string; readonly partitions: readonly { readonly partitionIndex: number }[] }[],
+  errorCode: KafkaErrorCode,
+): TopicErrors[] {
+  return topics.map(({ name, partitions }) => ({
+    name,
+    partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })),
+  }));
+}
+
+export interface FetchedOffset {
+  readonly partitionIndex: number;
+  /** -1: none committed. */
+  readonly committedOffset: number;
+  readonly committedLeaderEpoch: number;
+  readonly metadata: string;
+  readonly errorCode: KafkaErrorCode;
+}
+
+export interface FetchedTopic {
+  readonly name: string;
+  readonly partitions: readonly FetchedOffset[];
+}
+
+export interface WantedTopic {
+  readonly name: string;
+  readonly partitionIndexes: readonly number[];
+}
+
+/** `wanted` null: everything that the group has. */
+export function fetchOffsets(offsets: GroupOffsets, wanted: readonly WantedTopic[] | null): FetchedTopic[] {
+  if (wanted === null)
+    return [...offsets].map(([name, partitions]) => ({
+      name,
+      partitions: [...partitions].map(([partition, committed]) => fetched(partition, committed)),
+    }));
+  return wanted.map(({ name, partitionIndexes }) => ({
+    name,
+    partitions: partitionIndexes.map((partition) => fetched(partition, offsets.get(name)?.get(partition))),
+  }));
+}
+
+function fetched(partitionIndex: number, committed: CommittedOffset | undefined): FetchedOffset {
+  const { offset, leaderEpoch, metadata } = committed ?? { offset: -1, leaderEpoch: -1, metadata: "" };
+  return { partitionIndex, committedOffset: offset, committedLeaderEpoch: leaderEpoch, metadata, errorCode: "NONE" };
+}
+
+export type OffsetsDeleted = { readonly error: KafkaError } | { readonly error: null; readonly topics: readonly TopicErrors[] };
+
+export function deleteOffsets(
+  group: Group | null,
+  offsets: GroupOffsets,
+  topics: readonly { readonly name: string; readonly partitions: readonly { readonly partitionIndex: number }[] }[],
+): Decision<OffsetsDeleted> {
+  if (group === null) return answered({ error: "GROUP_ID_NOT_FOUND" });
+  // of a group that is not a consumer's, nobody can tell what it still needs
+  if (!group.isEmpty && group.protocolType !== "consumer") return answered({ error: "NON_EMPTY_GROUP" });
+  const records: GroupRecord[] = [];
+  const answers = topics.map(({ name, partitions }) => {
+    const errorCode = group.isSubscribedTo(name) ? "GROUP_SUBSCRIBED_TO_TOPIC" : "NONE";
+    if (errorCode === "NONE")
+      for (const { partitionIndex } of partitions)
+        if (offsets.get(name)?.has(partitionIndex)) records.push(offsetTombstone(group.groupId, name, partitionIndex));
+    return { name, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode }) as const) };
+  });
+  return { records, answer: { error: null, topics: answers }, divisible: true };
+}
+
+/** Offsets first: what is left when not all of it can be appended is still a group that can be deleted. */
+export function deleteGroup(group: Group | null, offsets: GroupOffsets): Decision<KafkaErrorCode> {
+  if (group === null) return answered("GROUP_ID_NOT_FOUND");
+  if (!group.isEmpty) return answered("NON_EMPTY_GROUP");
+  return { records: [...offsetTombstones(group.groupId, offsets), ...group.tombstones()], answer: "NONE", divisible: true };
+}
+
+export function offsetTombstones(groupId: string, offsets: GroupOffsets): GroupRecord[] {
+  return [...offsets].flatMap(([topic, partitions]) =>
+    [...partitions.keys()].map((partition) => offsetTombstone(groupId, topic, partition)),
+  );
+}
+
+/** What may go from one group now: offsets that nobody used for as long as they are kept, and the group itself when it has neither members nor offsets left. */
+export function expiredRecords(group: Group, book: OffsetBook, retentionMs: number, now: Now): GroupRecord[] {
+  const records: GroupRecord[] = [];
+  let kept = 0;
+  for (const [topic, partitions] of book.of(group.groupId))
+    for (const [partition, committed] of partitions)
+      if (isExpired(group, topic, committed, retentionMs, now)) records.push(offsetTombstone(group.groupId, topic, partition));
+      else kept++;
+  if (kept === 0 && group.isEmpty) records.push(...group.tombstones());
+  return records;
+}
+
+function isExpired(group: Group, topic: string, committed: CommittedOffset, retentionMs: number, now: Now): boolean {
+  const idleSinceMs = group.offsetIdleSinceMs(topic, committed.commitTimestampMs);
+  if (idleSinceMs === null) return false;
+  const expiresAtMs = committed.expireTimestampMs >= 0 ? committed.expireTimestampMs : idleSinceMs + retentionMs;
+  return now.wallMs >= expiresAtMs;
+}

@@ -1,0 +1,261 @@
+import type { Clock, Timer } from "../../protocol/base/clock.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { Logger } from "../../protocol/base/logger.ts";
+import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import type { PartitionRef, StatePartitions } from "../partition/contract.ts";
+import type { Deadlines } from "../partition/deadlines.ts";
+import type { Decision, GroupTimers, Now } from "./contract.ts";
+import { inBatches, readWholeLog } from "./shard-log.ts";
+import { type Ran, type Settlement, Ticket } from "./ticket.ts";
+import { ShardTimers } from "./timers.ts";
+
+/** What a shard runs: state that records change. */
+export interface Machine {
+  replay(key: Buffer, value: Buffer | null): void;
+  loaded(now: Now): void;
+}
+
+export interface ShardParts<M extends Machine> {
+  readonly ref: PartitionRef;
+  readonly partitions: StatePartitions;
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  readonly log: Logger;
+  readonly config: ShardConfig;
+  readonly makeMachine: (timers: GroupTimers) => M;
+}
+
+export interface ShardConfig {
+  /** `offsets.commit.timeout.ms`: how long an answer waits for the in-sync replicas. */
+  readonly commitTimeoutMs: number;
+  /** `offsets.load.buffer.size` */
+  readonly loadBufferBytes: number;
+  /** Requests of one shard that may wait for an answer: for other members, or for the replicas. Beyond, COORDINATOR_NOT_AVAILABLE before anything is done. */
+  readonly waitingMax: number;
+}
+
+/** Answers that wait for one append, in the order in which they were decided. */
+interface Parked {
+  readonly endOffset: number;
+  readonly committed: Promise<KafkaErrorCode>;
+  settlements: Settlement[];
+  /** Answered by now, one way or the other: who comes later has to wait on its own. */
+  isOver: boolean;
+}
+
+/** A decision without what it answers. */
+type Effects = Omit<Decision<unknown>, "answer">;
+
+/** Timers whose records were refused are called again after this long. */
+const retryMs = 1_000;
+/** Timers handled in one turn of the loop. */
+const timersPerTurnMax = 500;
+
+/**
+ * The groups of one partition of `__consumer_offsets`, for as long as this broker leads it: loads the log, then runs one operation after the other, each in one turn of the loop.
+ * See `contract.ts` for the order of things.
+ */
+export class Shard<M extends Machine> {
+  readonly #parts: ShardParts<M>;
+  readonly #machine: M;
+  readonly #timers: ShardTimers;
+  readonly #ended = new AbortController();
+  /** Requests without an answer yet. */
+  readonly #waiting = new Set<Ticket<never>>();
+  #isServing = false;
+  /** The last append that may not be committed yet. */
+  #last: Parked | null = null;
+  #timer: Timer | null = null;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+
+  constructor(parts: ShardParts<M>) {
+    this.#parts = parts;
+    this.#timers = new ShardTimers((deadlineMs) => this.#arm(deadlineMs));
+    this.#machine = parts.makeMachine(this.#timers);
+  }
+
+  get isServing(): boolean {
+    return this.#isServing;
+  }
+
+  /** Requests that wait for other members or for the replicas. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Reads the log; serves from when it resolves, unless the leadership ended. */
+  async load(): Promise<void> {
+    const { ref, partitions, clock, log, config } = this.#parts;
+    const startMs = clock.monotonicMs();
+    const replay = (key: Buffer, value: Buffer | null) => this.#machine.replay(key, value);
+    const reading = { ref, partitions, clock, log, signal: this.#ended.signal, readBytesMax: config.loadBufferBytes, replay };
+    const loaded = await readWholeLog(reading);
+    if (loaded === null || this.#ended.signal.aborted) return;
+    this.#machine.loaded(this.#now());
+    this.#isServing = true;
+    const next = this.#timers.nextMs();
+    if (next !== null) this.#arm(next);
+    log.info(
+      { partition: ref.partition, ...loaded, tookMs: Math.round(clock.monotonicMs() - startMs) },
+      "coordinating the groups of a partition",
+    );
+  }
+
+  /** The leadership is over: nothing that waits will be answered here. */
+  end(): void {
+    this.#ended.abort();
+    this.#isServing = false;
+    this.#timer?.cancel();
+    this.#timer = null;
+    for (const ticket of [...this.#waiting]) ticket.fail("NOT_COORDINATOR");
+    this.#waiting.clear();
+  }
+
+  run<T>(operation: (machine: M, now: Now) => Decision<T>): Promise<Ran<T>> {
+    const { ref, partitions, config } = this.#parts;
+    if (!this.#isServing) return refused(this.#ended.signal.aborted ? "NOT_COORDINATOR" : "COORDINATOR_LOAD_IN_PROGRESS");
+    const standing = partitions.standing(ref);
+    // Race (I8): (1) this process is stopped for longer than its session lives, another broker coordinates; (2) it wakes up and finds requests in its buffers. What it knows is old.
+    if (standing.error !== null || !standing.isProved) return refused("NOT_COORDINATOR");
+    if (this.#waiting.size >= config.waitingMax) return refused("COORDINATOR_NOT_AVAILABLE");
+    const now = this.#now();
+    const decision = operation(this.#machine, now);
+    const ticket = decision.answer instanceof Ticket ? decision.answer : new Ticket<T>();
+    this.#track(ticket);
+    const own = decision.answer instanceof Ticket ? [] : [ticket.settlement(decision.answer)];
+    const refusal = this.#carryOut(decision, own, now);
+    if (refusal !== null) ticket.fail(refusal);
+    return ticket.answer;
+  }
+
+  /** Something that is not a request. */
+  runAll(operation: (machine: M, now: Now) => readonly Decision<null>[]): void {
+    if (!this.#isServing) return;
+    const now = this.#now();
+    for (const decision of operation(this.#machine, now)) this.#carryOut(decision, [], now);
+  }
+
+  /** Appends, replays, parks the answers. Answers why the records were refused, or null. */
+  #carryOut(decision: Effects, own: readonly Settlement[], now: Now): KafkaError | null {
+    // what was changed in memory already (and only there) has its answers, whatever becomes of the records
+    const settled = [...(decision.settled ?? [])];
+    const refusal = this.#append(decision, now);
+    if (refusal === null) settled.push(...own, ...(decision.accepted?.() ?? []));
+    this.#park(settled);
+    return refusal;
+  }
+
+  #append({ records, divisible = false }: Effects, now: Now): KafkaError | null {
+    if (records.length === 0) return null;
+    const { ref, partitions } = this.#parts;
+    const standing = partitions.standing(ref);
+    if (standing.error !== null) return refusalOf(standing.error);
+    const batches = inBatches(records, { batchBytesMax: standing.batchBytesMax, divisible, timestampMs: now.wallMs });
+    if (batches === null) return "MESSAGE_TOO_LARGE";
+    const before = this.#last;
+    for (const batch of batches) {
+      const appended = partitions.append(ref, batch.bytes);
+      if (appended.error !== null) {
+        if (this.#last !== before) this.#watch(this.#last!);
+        return refusalOf(appended.error);
+      }
+      this.#last = { endOffset: appended.endOffset, committed: appended.committed, settlements: [], isOver: false };
+      for (const { key, value } of batch.records) this.#machine.replay(key, value);
+    }
+    this.#watch(this.#last!);
+    return null;
+  }
+
+  /** These answers go out when everything appended up to here is committed. */
+  #park(settlements: readonly Settlement[]): void {
+    if (settlements.length === 0) return;
+    const last = this.#last;
+    if (last === null) {
+      for (const { release } of settlements) release();
+      return;
+    }
+    if (!last.isOver) {
+      last.settlements.push(...settlements);
+      return;
+    }
+    // the last append takes longer than answers wait: those who come now wait for it anew
+    const anew: Parked = { ...last, settlements: [...settlements], isOver: false };
+    this.#last = anew;
+    this.#watch(anew);
+  }
+
+  #watch(parked: Parked): void {
+    const { deadlines, clock, config } = this.#parts;
+    const forget = deadlines.add(clock.monotonicMs() + config.commitTimeoutMs, () => settle(parked, "COORDINATOR_NOT_AVAILABLE"));
+    void parked.committed.then((end) => {
+      forget();
+      if (this.#last === parked) this.#last = null;
+      settle(parked, end === "NONE" ? null : refusalOf(end));
+    });
+  }
+
+  #track<T>(ticket: Ticket<T>): void {
+    const waiting = ticket as unknown as Ticket<never>;
+    this.#waiting.add(waiting);
+    void ticket.answer.then(() => this.#waiting.delete(waiting));
+  }
+
+  #arm(deadlineMs: number): void {
+    if (!this.#isServing || deadlineMs >= this.#timerAtMs) return;
+    const { clock } = this.#parts;
+    this.#timer?.cancel();
+    this.#timerAtMs = deadlineMs;
+    this.#timer = clock.schedule(Math.max(0, deadlineMs - clock.monotonicMs()), () => this.#tick());
+  }
+
+  #tick(): void {
+    this.#timer = null;
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    if (!this.#isServing) return;
+    const now = this.#now();
+    const standing = this.#parts.partitions.standing(this.#parts.ref);
+    // nobody is thrown out by someone who cannot tell whether it still coordinates
+    if (standing.error !== null || !standing.isProved) return this.#arm(now.monotonicMs + retryMs);
+    for (let handled = 0; handled < timersPerTurnMax; handled++) {
+      const expired = this.#timers.takeDue(now.monotonicMs);
+      if (expired === null) break;
+      const refusal = this.#carryOut(expired.decide(now), [], now);
+      if (refusal !== null) this.#timers.set(expired.key, now.monotonicMs + retryMs, expired.decide);
+    }
+    const next = this.#timers.nextMs();
+    if (next !== null) this.#arm(next);
+  }
+
+  #now(): Now {
+    const { clock } = this.#parts;
+    return { monotonicMs: clock.monotonicMs(), wallMs: clock.nowMs() };
+  }
+}
+
+function settle(parked: Parked, error: KafkaError | null): void {
+  if (parked.isOver) return;
+  parked.isOver = true;
+  const { settlements } = parked;
+  parked.settlements = [];
+  for (const { release, fail } of settlements)
+    if (error === null) release();
+    else fail(error);
+}
+
+function refused<T>(error: KafkaError): Promise<Ran<T>> {
+  return Promise.resolve({ error });
+}
+
+/** A partition's errors, as clients of a coordinator know them. */
+function refusalOf(error: KafkaErrorCode): KafkaError {
+  switch (error) {
+    case "NOT_LEADER_OR_FOLLOWER":
+    case "KAFKA_STORAGE_ERROR":
+      return "NOT_COORDINATOR";
+    case "MESSAGE_TOO_LARGE":
+      return error;
+    default:
+      invariant(error !== "NONE", "a refusal has an error");
+      return "COORDINATOR_NOT_AVAILABLE";
+  }
+}
