@@ -127,6 +127,28 @@ export class CorruptBatch extends ClientError implements At {
   }
 }
 
+/** Nothing is committed for a partition of the group, and no reset policy says where to begin. `seek` says. */
+export class NoCommittedOffset extends ClientError {
+  override readonly name = "NoCommittedOffset";
+  readonly topic: string;
+  readonly partition: number;
+
+  constructor({ topic, partition }: { readonly topic: string; readonly partition: number }, group: string) {
+    super(`group ${group} has no position in ${topic}-${partition}, and offsetReset is "none"`);
+    this.topic = topic;
+    this.partition = partition;
+  }
+}
+
+/** Positions were not committed: the partitions went to another member of the group. Whoever has them now goes on from what was committed before. */
+export class CommitFailed extends ClientError {
+  override readonly name = "CommitFailed";
+
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause });
+  }
+}
+
 /** True for failures that go away by themselves or with newer metadata: links, time-outs, the protocol's retriable codes. */
 export function isRetriableFailure(error: unknown): boolean {
   return error instanceof ClientError && error.retriable;
@@ -156,6 +178,19 @@ const sentences: Partial<Record<KafkaError, string>> = {
   CORRUPT_MESSAGE: "the batch was damaged on its way",
   KAFKA_STORAGE_ERROR: "the broker's disk failed",
   UNKNOWN_SERVER_ERROR: "the broker met an error it did not expect",
+  INCONSISTENT_GROUP_PROTOCOL: "the group's members use other assignors, or the group is of another kind",
+  INVALID_GROUP_ID: "that is no name for a group, or the group is of another kind",
+  INVALID_SESSION_TIMEOUT: "the session timeout is outside the brokers' bounds",
+  GROUP_ID_NOT_FOUND: "the group does not exist",
+  NON_EMPTY_GROUP: "the group has members",
+  GROUP_SUBSCRIBED_TO_TOPIC: "members of the group are subscribed to the topic",
+  GROUP_MAX_SIZE_REACHED: "the group has as many members as it may",
+  FENCED_INSTANCE_ID: "another member has joined under the same group.instance.id",
+  UNRELEASED_INSTANCE_ID: "another member of the group has the same group.instance.id",
+  UNSUPPORTED_ASSIGNOR: "the brokers do not know that assignor",
+  COORDINATOR_NOT_AVAILABLE: "the group's coordinator cannot be reached now",
+  COORDINATOR_LOAD_IN_PROGRESS: "the group's coordinator is loading the group",
+  NOT_COORDINATOR: "the broker does not coordinate the group any more",
 };
 
 function explain(code: KafkaError): string {

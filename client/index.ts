@@ -45,6 +45,7 @@ export {
   BufferExhausted,
   ClientClosed,
   ClientError,
+  CommitFailed,
   ConnectionLost,
   CorruptBatch,
   DeliveryTimedOut,
@@ -52,12 +53,17 @@ export {
   isRetriableFailure,
   KafkaProtocolError,
   LogTruncated,
+  NoCommittedOffset,
   OffsetOutOfRange,
   RecordTooLarge,
   RequestTimedOut,
   SerializationFailed,
   UnsupportedApi,
 } from "./errors.ts";
+export type { AssignorName } from "./group/assignors.ts";
+export type { CommittedOffset, OffsetToCommit } from "./group/group-offsets.ts";
+export type { GroupOptions, PartitionsCallback } from "./group/group-options.ts";
+export type { TopicPattern } from "./group/topic-watch.ts";
 export type { BrokerMetadata, PartitionMetadata, TopicMetadata } from "./metadata/cluster-snapshot.ts";
 export type { FoundOffset, OffsetSpec } from "./metadata/list-offsets.ts";
 export { nodeRuntime } from "./node-runtime.ts";

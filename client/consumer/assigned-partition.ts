@@ -34,6 +34,8 @@ export class AssignedPartition {
   highWatermark = -1;
   logStartOffset = -1;
   isPaused = false;
+  /** Changing hands within a group: nothing is fetched, nothing handed out. Unlike a pause not the application's business. */
+  isHeld = false;
   /** Iteration leaves the partition here, exclusive; null: never. */
   stopOffset: number | null = null;
   /** What was fetched under an older generation is void: the position was moved since. */
@@ -71,6 +73,17 @@ export class AssignedPartition {
     }
     const spec = from === "beginning" ? "earliest" : from === "end" ? "latest" : from;
     this.phase = { kind: "locating", spec };
+  }
+
+  /** `leaderEpoch` of the record before the position, as committed with it; -1: not known. The next fetch tells if the log has parted from it. */
+  knowsEpochBefore(leaderEpoch: number): void {
+    this.positionEpoch = leaderEpoch;
+    this.fetchEpoch = leaderEpoch;
+  }
+
+  hold(): void {
+    this.isHeld = true;
+    this.dropBuffered();
   }
 
   /** A position was looked up. `leaderEpoch` is that of the record there, so nothing about the one before. */

@@ -1,18 +1,19 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { RecordHeader } from "../../protocol/records/record.ts";
 import { InvalidArgument } from "../errors.ts";
+import type { GroupOptions } from "../group/group-options.ts";
 import { type ClientOptions, positive } from "../options.ts";
 import type { Serde } from "../serialization/serde.ts";
 import type { ResetPolicy, StartPosition } from "./assigned-partition.ts";
 
 /** Type parameters are the types of keys and values; they follow from the serdes. */
-export interface ConsumerOptions<K, V> extends ClientOptions {
+export interface ConsumerOptions<K, V> extends ClientOptions, GroupOptions {
   /** Turns bytes into keys. Default: bytes as they are (a Buffer). */
   readonly keySerde?: Pick<Serde<K>, "deserialize">;
   readonly valueSerde?: Pick<Serde<V>, "deserialize">;
-  /** Where to go when the position is not in the log: its beginning, its end, or nowhere (iteration fails with OffsetOutOfRange or LogTruncated). Default "latest". */
+  /** Where to go when the group has committed no position, or the position is not in the log: its beginning, its end, or nowhere (iteration fails with NoCommittedOffset, OffsetOutOfRange or LogTruncated). Default "latest". */
   readonly offsetReset?: ResetPolicy;
-  /** The iteration ends at the high watermarks as they were when the partitions were assigned, instead of waiting for more. Default false. */
+  /** The iteration ends at the high watermarks as they were when the partitions were assigned, instead of waiting for more; in a group once it has settled. Default false. */
   readonly stopAtEnd?: boolean;
   /** Fetched and not yet handed out, all partitions together; fetching pauses at it. Bytes as stored; default 32 MiB. One batch may exceed it. */
   readonly prefetchBytesMax?: number;

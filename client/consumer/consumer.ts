@@ -3,6 +3,10 @@ import { decompressRecords } from "../../protocol/records/compression.ts";
 import { decodeBatch } from "../../protocol/records/decode-batch.ts";
 import type { DecodedRecord } from "../../protocol/records/record.ts";
 import { ClientClosed, CorruptBatch, InvalidArgument, KafkaProtocolError, SerializationFailed } from "../errors.ts";
+import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
+import { groupSettings } from "../group/group-options.ts";
+import { GroupSession } from "../group/group-session.ts";
+import type { TopicPattern } from "../group/topic-watch.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import { listOffsets } from "../metadata/list-offsets.ts";
 import { bytesSerde, deserializeWith, type Serde } from "../serialization/serde.ts";
@@ -25,14 +29,29 @@ interface Unpacked extends NextBatch {
   nextIndex: number;
 }
 
+/** What was handed out last and is being handled, as long as the next is not asked for: what came before it in its partition was processed. */
+interface Handled {
+  readonly partition: AssignedPartition;
+  readonly offset: number;
+  readonly leaderEpoch: number;
+}
+
 /**
- * Reads records from partitions that it is told to read, from where it is told to. Follows partitions when their leaders change, fetches ahead within bounds.
+ * Reads records: from partitions that it is told to read, from where it is told to (`assign`), or as a member of a group that shares the partitions of topics and
+ * remembers how far it has come (`subscribe`). Follows partitions when their leaders change, fetches ahead within bounds.
  *
  * ```ts
  * await using consumer = new Consumer({ bootstrap: "127.0.0.1:9092", valueSerde: jsonSerde<Order>() });
  * await consumer.assign([{ topic: "orders", from: "beginning" }]);
  * for await (const { partition, offset, key, value } of consumer) console.log(partition, offset, key?.toString(), value);
+ *
+ * await using member = new Consumer({ bootstrap: "127.0.0.1:9092", group: "billing", offsetReset: "earliest" });
+ * await member.subscribe(["orders", /^returns-/]);
+ * for await (const record of member) await bill(record);
  * ```
+ *
+ * In a group, what was processed is committed every few seconds and before partitions go to others: a record counts as processed when the next one is asked for. So a record
+ * whose handler throws, or breaks out of the loop, is handed out again to whoever reads its partition next, unless `commit` was called.
  *
  * An iteration goes on until `close`, the abort of `signal`, or with `stopAtEnd` the end; leaving the loop leaves the consumer where it is, for another loop.
  * One iteration at a time. When it throws, the position stays at what failed: `seek` past it, or iterate again.
@@ -47,6 +66,9 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   readonly #valueSerde: Pick<Serde<V>, "deserialize">;
   #current: Unpacked | null = null;
   #isIterating = false;
+  readonly #group: GroupSession | null;
+  #handled: Handled | null = null;
+  #isClosing = false;
 
   constructor(options: ConsumerOptions<K, V>) {
     this.#cluster = new Cluster(options, { mayCreateTopics: false });
@@ -59,6 +81,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
       buffer: this.#buffer,
       partitions: () => this.#partitions.values(),
     });
+    this.#group = this.#groupSession(options);
     options.signal?.addEventListener("abort", () => this.#end(), { once: true, signal: this.#cluster.signal });
     if (options.signal?.aborted) this.#end();
   }
@@ -68,6 +91,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
    * partition that does not exist, or with the last failure after `requestTimeoutMs`.
    */
   async assign(assignments: readonly Assignment[]): Promise<void> {
+    if (this.#group?.isSubscribed) throw new InvalidArgument("the group assigns the partitions: assign with another consumer");
     const { clock } = this.#cluster.runtime;
     const deadlineMs = clock.monotonicMs() + this.#cluster.settings.requestTimeoutMs;
     const assigned = new Map<string, AssignedPartition>();
@@ -86,6 +110,68 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     for (const [key, partition] of assigned) this.#partitions.set(key, partition);
     this.#buffer.notify();
     this.#fetcher.wake();
+  }
+
+  #groupSession(options: ConsumerOptions<K, V>): GroupSession | null {
+    const settings = groupSettings(options);
+    if (settings === null) return null;
+    const { offsetReset, stopAtEnd } = this.#settings;
+    const reader = {
+      partitions: this.#partitions,
+      processed: (partition: AssignedPartition) => this.#processed(partition),
+      wake: () => {
+        this.#buffer.notify();
+        this.#fetcher.wake();
+      },
+      fail: (error: Error, partition: AssignedPartition | null) => this.#buffer.pushError(error, partition),
+    };
+    return new GroupSession({ cluster: this.#cluster, settings, offsetReset, stopAtEnd, reader });
+  }
+
+  #inGroup(): GroupSession {
+    if (this.#cluster.isClosed || this.#isClosing) throw new ClientClosed("the consumer is closed");
+    if (this.#group === null) throw new InvalidArgument("the consumer belongs to no group: name one with the option `group`");
+    return this.#group;
+  }
+
+  /**
+   * Shares the partitions of these topics with the group's other members: their names, or expressions that names match. Replaces an earlier subscription. Resolves once the
+   * topics are known, and rejects as `assign` does; partitions come and go from then on, see `onAssigned` and `onRevoked`.
+   */
+  async subscribe(topics: readonly TopicPattern[]): Promise<void> {
+    const group = this.#inGroup();
+    if (!group.isSubscribed && this.#partitions.size > 0)
+      throw new InvalidArgument("partitions are assigned by hand: subscribe with another consumer");
+    await group.subscribe(topics);
+  }
+
+  /**
+   * Commits these offsets (each the one of the next record to be handled), or else the positions: everything handed out so far, the record being handled included.
+   * Rejects with CommitFailed when a partition belongs to another member by now, else with the last failure after `requestTimeoutMs`.
+   */
+  async commit(offsets?: readonly OffsetToCommit[]): Promise<void> {
+    const group = this.#inGroup();
+    for (const { offset } of offsets ?? []) checkStart({ offset });
+    await group.commit(offsets ?? this.#positions());
+  }
+
+  #positions(): OffsetToCommit[] {
+    return [...this.#partitions.values()]
+      .filter(({ position }) => position >= 0)
+      .map(({ topic, partition, position, positionEpoch }) => ({ topic, partition, offset: position, leaderEpoch: positionEpoch }));
+  }
+
+  /** What the group has committed for these partitions, in their order, whoever has them. */
+  async committed(partitions: readonly TopicPartition[]): Promise<readonly CommittedOffset[]> {
+    return this.#inGroup().committed(partitions);
+  }
+
+  #processed(partition: AssignedPartition): { readonly offset: number; readonly leaderEpoch: number } {
+    const { position, positionEpoch } = partition;
+    const handled = this.#handled;
+    if (handled === null || handled.partition !== partition || handled.offset > position)
+      return { offset: position, leaderEpoch: positionEpoch };
+    return handled;
   }
 
   async #findEnds(partitions: readonly AssignedPartition[], deadlineMs: number): Promise<void> {
@@ -110,7 +196,9 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   /** The next record of the partition is the one at `to`. */
   seek({ topic, partition }: TopicPartition, to: StartPosition): void {
     checkStart(to);
-    this.#assigned({ topic, partition }).moveTo(to);
+    const assigned = this.#assigned({ topic, partition });
+    assigned.moveTo(to);
+    if (this.#handled?.partition === assigned) this.#handled = null;
     this.#fetcher.wake();
   }
 
@@ -140,8 +228,11 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     return this.#iterate(() => this.#takeBatch());
   }
 
-  /** Ends the iteration and closes the connections. */
+  /** Ends the iteration and closes the connections. In a group, commits what was processed (unless `autoCommit` is false) and leaves before, for which it takes 5 s at most. */
   async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#buffer.notify();
+    if (!this.#cluster.isClosed) await this.#group?.close();
     this.#end();
   }
 
@@ -166,18 +257,26 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     if (this.#isIterating) throw new InvalidArgument("the consumer is being iterated already");
     this.#isIterating = true;
     const finish = (): Promise<IteratorResult<T>> => {
-      if (!isFinished) this.#isIterating = false;
+      if (!isFinished) {
+        this.#isIterating = false;
+        this.#group?.left();
+      }
       isFinished = true;
       return Promise.resolve({ value: undefined, done: true });
     };
     let isFinished = false;
     const next = async (): Promise<IteratorResult<T>> => {
+      this.#handled = null;
+      this.#group?.asked();
       for (;;) {
-        if (isFinished || this.#cluster.isClosed) return finish();
+        if (isFinished || this.#isClosing || this.#cluster.isClosed) return finish();
         const { changed } = this.#buffer;
         try {
-          const value = take();
-          if (value !== null) return { value, done: false };
+          const value = this.#group === null || this.#group.mayHandOut ? take() : null;
+          if (value !== null) {
+            this.#group?.handedOut();
+            return { value, done: false };
+          }
         } catch (error) {
           await finish();
           throw error;
@@ -194,7 +293,8 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   }
 
   #isAtEnd(): boolean {
-    return this.#settings.stopAtEnd && [...this.#partitions.values()].every(({ isStopped }) => isStopped);
+    if (!this.#settings.stopAtEnd || this.#group?.isSettled === false) return false;
+    return [...this.#partitions.values()].every(({ isStopped }) => isStopped);
   }
 
   #takeRecord(): ConsumerRecord<K, V> | null {
@@ -202,6 +302,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
       const record = batch.records[batch.nextIndex];
       if (record !== undefined && !isBeyond(batch.partition, record.offset)) {
         const handedOut = this.#handOut(batch, record);
+        this.#beginHandling(batch.partition);
         batch.nextIndex++;
         batch.partition.consumed(record.offset + 1, batch.batch.leaderEpoch);
         if (batch.nextIndex === batch.records.length) this.#finish(batch);
@@ -217,11 +318,16 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
       const { partition, records, nextIndex } = batch;
       const rest = records.slice(nextIndex).filter(({ offset }) => !isBeyond(partition, offset));
       const handedOut = rest.map((record) => this.#handOut(batch as Unpacked, record));
+      if (handedOut.length > 0) this.#beginHandling(partition);
       this.#finish(batch);
       if (handedOut.length > 0)
         return { topic: partition.topic, partition: partition.partition, records: handedOut, highWatermark: partition.highWatermark };
     }
     return null;
+  }
+
+  #beginHandling(partition: AssignedPartition): void {
+    if (this.#group !== null) this.#handled = { partition, offset: partition.position, leaderEpoch: partition.positionEpoch };
   }
 
   /** The batch under way, or the next; null: none is there yet. Throws what went wrong in fetching. */

@@ -81,7 +81,7 @@ export class Fetcher {
     const toValidate: AssignedPartition[] = [];
     const toFetch = new Map<BrokerId, Wanted[]>();
     for (const partition of partitions()) {
-      if (partition.isStopped || (partition.isPaused && partition.phase.kind === "fetching")) continue;
+      if (partition.isStopped || ((partition.isPaused || partition.isHeld) && partition.phase.kind === "fetching")) continue;
       if (partition.notBeforeMs > nowMs) {
         nextCheckMs = Math.min(nextCheckMs, partition.notBeforeMs);
         continue;

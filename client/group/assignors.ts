@@ -1,3 +1,4 @@
+import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { decodeSubscription, encodeSubscription } from "../../protocol/messages/consumer-protocol.ts";
 import type { JoinGroupResponse } from "../../protocol/messages/join-group.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
@@ -21,10 +22,14 @@ export function assignorNamed(name: AssignorName): Assignor {
   return table[name];
 }
 
-/** What a member joins with: a subscription for each assignor, in the order of preference. */
+/**
+ * What a member joins with: a subscription for each assignor, in the order of preference. `owned` is what the member has and keeps meanwhile; `before` what it had in
+ * its last generation, whether it has it still or not.
+ */
 export function joinProtocols(
   assignors: readonly Assignor[],
   topics: readonly string[],
+  owned: readonly TopicPartition[],
   before: OwnedBefore,
 ): { name: string; metadata: Buffer }[] {
   return assignors.map((assignor) => ({
@@ -32,7 +37,7 @@ export function joinProtocols(
     metadata: encodeSubscription({
       topics,
       userData: assignor.userData(before),
-      ownedPartitions: assignor.rebalanceProtocol === "cooperative" ? byTopic(before.partitions) : [],
+      ownedPartitions: byTopic(owned),
       generationId: before.generation,
       rackId: null,
     }),

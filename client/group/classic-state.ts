@@ -10,8 +10,9 @@ export interface ClassicSettings {
   readonly isStatic: boolean;
   readonly heartbeatIntervalMs: number;
   readonly maxPollIntervalMs: number;
-  /** The pause before a request that failed for the moment is sent again. */
+  /** The pause before a request that failed for the moment is sent again; doubles with each failure in a row up to the second. */
   readonly retryBackoffMs: number;
+  readonly retryBackoffMaxMs: number;
 }
 
 /** Why partitions are given up: in order, with time to commit; or they were lost, and somebody else may have them already. */
@@ -42,10 +43,10 @@ export interface ClassicState {
   readonly attempt: number;
   /** Infinity: none is due, or one is under way. */
   readonly heartbeatAtMs: number;
-  /** Until then the application must have asked for a record; Infinity while it waits for one. */
-  readonly pollBeforeMs: number;
   /** What we joined with is out of date. */
   readonly mustRejoin: boolean;
+  /** In a row. */
+  readonly failures: number;
 }
 
 export const outsideGroup: ClassicState = {
@@ -55,8 +56,8 @@ export const outsideGroup: ClassicState = {
   owned: [],
   attempt: 0,
   heartbeatAtMs: Number.POSITIVE_INFINITY,
-  pollBeforeMs: Number.POSITIVE_INFINITY,
   mustRejoin: false,
+  failures: 0,
 };
 
 type Joined = Pick<JoinGroupResponse, "memberId" | "generationId" | "protocolName" | "leader" | "members" | "skipAssignment">;
@@ -67,9 +68,10 @@ export type GroupFailure = KafkaError | "lost";
 export type ClassicEvent =
   /** There is a new subscription, or the topics' partitions have changed. */
   | { readonly kind: "join-wanted" }
+  /** The application asks for a record. Of interest only after it has not for too long. */
   | { readonly kind: "polled" }
-  | { readonly kind: "handed-out" }
-  | { readonly kind: "ticked" }
+  /** Time has passed. `busySinceMs`: since when the application has not asked for a record; null: it waits for one. */
+  | { readonly kind: "ticked"; readonly busySinceMs: number | null }
   | { readonly kind: "joined"; readonly attempt: number; readonly answer: Joined }
   | { readonly kind: "join-failed"; readonly attempt: number; readonly failure: GroupFailure; readonly memberId: string }
   | { readonly kind: "synced"; readonly attempt: number; readonly assigned: readonly TopicPartition[] }
@@ -84,7 +86,7 @@ export type ClassicAction =
   | { readonly kind: "join"; readonly attempt: number }
   /** The assignment is ours to make. */
   | { readonly kind: "assign-and-sync"; readonly attempt: number; readonly protocolName: string; readonly members: Joined["members"] }
-  | { readonly kind: "sync"; readonly attempt: number }
+  | { readonly kind: "sync"; readonly attempt: number; readonly protocolName: string | null }
   | { readonly kind: "heartbeat"; readonly attempt: number }
   /** Say goodbye as this member. */
   | { readonly kind: "leave"; readonly memberId: string; readonly reason: string }
@@ -109,16 +111,14 @@ export function stepClassic(state: ClassicState, event: ClassicEvent, nowMs: num
       if (state.phase.kind === "outside" || state.phase.kind === "stable") return beginRejoin(state, settings);
       return stay({ ...state, mustRejoin: true });
     case "polled":
-      if (state.phase.kind === "left") return giveUpAndJoin({ ...state, pollBeforeMs: never }, state.owned, "lost");
-      return stay({ ...state, pollBeforeMs: never });
-    case "handed-out":
-      return stay({ ...state, pollBeforeMs: nowMs + settings.maxPollIntervalMs });
+      return state.phase.kind === "left" ? giveUpAndJoin(state, state.owned, "lost") : stay(state);
     case "ticked":
-      return onTick(state, nowMs, settings);
+      return onTick(state, event.busySinceMs, nowMs, settings);
     case "joined":
       return onJoined(state, event.answer);
     case "join-failed":
       if (event.failure === "MEMBER_ID_REQUIRED") return joinNow({ ...state, memberId: event.memberId });
+      if (event.failure === "REBALANCE_IN_PROGRESS") return pause(state, nowMs, settings);
       return onRefused(state, event.failure, nowMs, settings);
     case "synced":
       return onSynced(state, event.assigned, nowMs, settings);
@@ -142,9 +142,9 @@ export function stepClassic(state: ClassicState, event: ClassicEvent, nowMs: num
 }
 
 /** When `ticked` is to be told next. */
-export function nextTickMs({ phase, heartbeatAtMs, pollBeforeMs }: ClassicState): number {
-  const pauseEndsMs = phase.kind === "pausing" ? phase.atMs : never;
-  return phase.kind === "outside" || phase.kind === "left" ? never : Math.min(heartbeatAtMs, pollBeforeMs, pauseEndsMs);
+export function nextTickMs({ phase, heartbeatAtMs }: ClassicState): number {
+  if (phase.kind === "pausing") return phase.atMs;
+  return phase.kind === "outside" || phase.kind === "left" ? never : heartbeatAtMs;
 }
 
 function stay(state: ClassicState): ClassicStep {
@@ -163,8 +163,10 @@ function beginRejoin(state: ClassicState, { rebalanceProtocol }: ClassicSettings
 function giveUpAndJoin(state: ClassicState, partitions: readonly TopicPartition[], as: GivenUpAs): ClassicStep {
   if (partitions.length === 0) return joinNow(state);
   const attempt = state.attempt + 1;
+  // the application may take its time, and until it is done we are a member: an answer to a heartbeat under way is void now, so the next one is due
+  const heartbeatAtMs = state.generation < 0 ? never : state.heartbeatAtMs === never ? 0 : state.heartbeatAtMs;
   return {
-    state: { ...state, attempt, phase: { kind: "giving-up", partitions } },
+    state: { ...state, attempt, heartbeatAtMs, phase: { kind: "giving-up", partitions } },
     actions: [{ kind: "give-up", attempt, partitions, as }],
   };
 }
@@ -177,11 +179,11 @@ function joinNow(state: ClassicState): ClassicStep {
   };
 }
 
-function onTick(state: ClassicState, nowMs: number, settings: ClassicSettings): ClassicStep {
+function onTick(state: ClassicState, busySinceMs: number | null, nowMs: number, settings: ClassicSettings): ClassicStep {
   const { phase, memberId, attempt } = state;
   if (phase.kind === "outside" || phase.kind === "left") return stay(state);
-  if (nowMs >= state.pollBeforeMs) {
-    const left: ClassicState = { ...withoutGeneration(state), attempt: attempt + 1, phase: { kind: "left" }, pollBeforeMs: never };
+  if (busySinceMs !== null && nowMs >= busySinceMs + settings.maxPollIntervalMs) {
+    const left: ClassicState = { ...withoutGeneration(state), attempt: attempt + 1, phase: { kind: "left" } };
     if (settings.isStatic || memberId === "") return { state: left, actions: [] };
     const reason = "the application has not asked for records within maxPollIntervalMs";
     return { state: { ...left, memberId: "" }, actions: [{ kind: "leave", memberId, reason }] };
@@ -195,7 +197,7 @@ function onJoined(state: ClassicState, { memberId, generationId, leader, protoco
   if (state.phase.kind !== "joining") return stay(state);
   const { attempt } = state;
   const next: ClassicState = { ...state, memberId, generation: generationId, phase: { kind: "syncing" } };
-  if (leader !== memberId || skipAssignment) return { state: next, actions: [{ kind: "sync", attempt }] };
+  if (leader !== memberId || skipAssignment) return { state: next, actions: [{ kind: "sync", attempt, protocolName }] };
   return { state: next, actions: [{ kind: "assign-and-sync", attempt, protocolName: protocolName ?? "", members }] };
 }
 
@@ -204,19 +206,20 @@ function onSynced(state: ClassicState, assigned: readonly TopicPartition[], nowM
   const revoked = without(state.owned, assigned);
   const added = without(assigned, state.owned);
   const heartbeatAtMs = nowMs + settings.heartbeatIntervalMs;
-  const settled: ClassicState = { ...state, phase: { kind: "stable" }, owned: [...state.owned, ...added], heartbeatAtMs };
+  const settled: ClassicState = { ...state, phase: { kind: "stable" }, owned: [...state.owned, ...added], heartbeatAtMs, failures: 0 };
   const take: ClassicAction = { kind: "take", partitions: added };
   // what others are waiting for; they get it once we have joined again without it (KIP-429)
-  const next = revoked.length > 0 ? giveUpAndJoin(settled, revoked, "revoked") : state.mustRejoin ? beginRejoin(settled, settings) : stay(settled);
+  const next =
+    revoked.length > 0 ? giveUpAndJoin(settled, revoked, "revoked") : state.mustRejoin ? beginRejoin(settled, settings) : stay(settled);
   return { state: next.state, actions: [take, ...next.actions] };
 }
 
 function onHeartbeat(state: ClassicState, failure: GroupFailure | null, nowMs: number, settings: ClassicSettings): ClassicStep {
   if (!isSettled(state)) return stay(state);
   const beating = { ...state, heartbeatAtMs: nowMs + settings.heartbeatIntervalMs };
-  if (failure === null) return stay(beating);
+  if (failure === null) return stay({ ...beating, failures: 0 });
   if (failure === "REBALANCE_IN_PROGRESS") return onRebalance(beating, settings);
-  if (isMomentary(failure)) return stay({ ...state, heartbeatAtMs: nowMs + settings.retryBackoffMs });
+  if (isMomentary(failure)) return stay({ ...state, failures: state.failures + 1, heartbeatAtMs: nowMs + pauseMs(state, settings) });
   return onRefused(beating, failure, nowMs, settings);
 }
 
@@ -235,8 +238,16 @@ function isMomentary(failure: GroupFailure): boolean {
   );
 }
 
+function pause(state: ClassicState, nowMs: number, settings: ClassicSettings): ClassicStep {
+  return stay({ ...state, failures: state.failures + 1, phase: { kind: "pausing", atMs: nowMs + pauseMs(state, settings) } });
+}
+
+function pauseMs({ failures }: ClassicState, { retryBackoffMs, retryBackoffMaxMs }: ClassicSettings): number {
+  return Math.min(retryBackoffMs * 2 ** Math.min(failures, 30), retryBackoffMaxMs);
+}
+
 function onRefused(state: ClassicState, failure: GroupFailure, nowMs: number, settings: ClassicSettings): ClassicStep {
-  if (isMomentary(failure)) return stay({ ...state, phase: { kind: "pausing", atMs: nowMs + settings.retryBackoffMs } });
+  if (isMomentary(failure)) return pause(state, nowMs, settings);
   switch (failure) {
     case "REBALANCE_IN_PROGRESS":
       return joinNow(state);

@@ -9,10 +9,10 @@ import { Connection } from "./connection.ts";
 import { hedged } from "./hedge.ts";
 
 /**
- * A broker answers a connection's requests in order. Long polls have connections of their own, so that nothing else waits behind them; so has what is asked of a broker
- * whose answer to an earlier request is late ("probes").
+ * A broker answers a connection's requests in order. Long polls have connections of their own, so that nothing else waits behind them; so have what is asked of a broker
+ * whose answer to an earlier request is late ("probes"), and joining a group, which is answered when everybody has joined ("groups").
  */
-export type ConnectionPurpose = "requests" | "fetches" | "probes";
+export type ConnectionPurpose = "requests" | "fetches" | "probes" | "groups";
 
 /** Brokers asked the same at the same time. */
 const askedAtOnceMax = 3;

@@ -1,0 +1,155 @@
+import { sleep, type Timer } from "../../protocol/base/clock.ts";
+import type { BrokerId } from "../../protocol/base/ids.ts";
+import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import { backoffMs } from "../backoff.ts";
+import { ConnectionLost, isRetriableFailure, KafkaProtocolError, RequestTimedOut } from "../errors.ts";
+import type { Cluster } from "../metadata/cluster.ts";
+import { type ApiCall, calls } from "../network/api-calls.ts";
+import type { ConnectionPurpose } from "../network/connection-pool.ts";
+
+const groupKeyType = 0;
+/** From this version on several groups are asked for at once. */
+const manyKeysSince = 4;
+
+export interface CoordinatorRequest<Res> {
+  /** The error that stands for the whole answer. */
+  readonly errorOf: (answer: Res) => KafkaErrorCode;
+  /** Joining and heartbeats have a connection of their own, for a join is answered only when everybody has joined. */
+  readonly purpose?: ConnectionPurpose;
+  /** How long the coordinator may rightly take. Milliseconds; default 0. */
+  readonly waitMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** The way to the broker that coordinates one group: looked for when first needed, and anew whenever it turns out to be another. */
+export class CoordinatorLink {
+  readonly #cluster: Cluster;
+  readonly #groupId: string;
+  #node: BrokerId | null = null;
+  #finding: Promise<BrokerId> | null = null;
+
+  constructor(cluster: Cluster, groupId: string) {
+    this.#cluster = cluster;
+    this.#groupId = groupId;
+  }
+
+  /**
+   * One attempt. Throws KafkaProtocolError for errors of the whole answer and of the search, ConnectionLost or RequestTimedOut; after any that a move of the
+   * coordinator may explain, the next attempt looks for it anew.
+   */
+  async request<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req, options: CoordinatorRequest<Res>): Promise<Res> {
+    const { errorOf, purpose = "requests", waitMs = 0, signal } = options;
+    const { requestTimeoutMs } = this.#cluster.settings;
+    let node: BrokerId | null = null;
+    try {
+      const coordinator = await this.#find();
+      node = coordinator;
+      signal?.throwIfAborted();
+      const answer = await this.#whileCoordinating(coordinator, waitMs, signal, async (either) => {
+        const connection = await this.#cluster.pool.toBroker(coordinator, purpose, either);
+        return connection.request(api, build, { waitMs, timeoutMs: waitMs + requestTimeoutMs, signal: either });
+      });
+      const code = errorOf(answer);
+      if (code !== "NONE") throw new KafkaProtocolError(code, `group ${this.#groupId}`);
+      return answer;
+    } catch (error) {
+      if (mayHaveMoved(error) && this.#node === node) this.#node = null;
+      throw error;
+    }
+  }
+
+  /** As `request`, again and again with pauses until `deadlineMs` (monotonic); whatever is retriable is tried again. */
+  async retrying<Req, Res>(
+    api: ApiCall<Req, Res>,
+    build: (version: number) => Req,
+    options: CoordinatorRequest<Res>,
+    deadlineMs: number,
+  ): Promise<Res> {
+    const { clock, random } = this.#cluster.runtime;
+    for (let failures = 1; ; failures++) {
+      try {
+        return await this.request(api, build, options);
+      } catch (error) {
+        const pauseMs = backoffMs(failures, this.#cluster.settings, random);
+        if (!isRetriableFailure(error) || clock.monotonicMs() + pauseMs >= deadlineMs) throw error;
+        const { signal } = this.#cluster;
+        await sleep(clock, pauseMs, options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]));
+      }
+    }
+  }
+
+  /** An answer named another coordinator, or none. */
+  forget(): void {
+    this.#node = null;
+  }
+
+  #find(): Promise<BrokerId> {
+    if (this.#node !== null) return Promise.resolve(this.#node);
+    this.#finding ??= this.#ask()
+      .then((node) => {
+        this.#node = node;
+        return node;
+      })
+      .finally(() => {
+        this.#finding = null;
+      });
+    return this.#finding;
+  }
+
+  async #ask(): Promise<BrokerId> {
+    const { pool, metadata, signal } = this.#cluster;
+    const build = () => ({ key: this.#groupId, keyType: groupKeyType, coordinatorKeys: [this.#groupId] });
+    const found = await pool.askAny(async (connection, settled) => {
+      const version = connection.versionOf(calls.findCoordinator) ?? 0;
+      const answer = await connection.request(calls.findCoordinator, build, { signal: settled });
+      const one = version < manyKeysSince ? answer : answer.coordinators.find(({ key }) => key === this.#groupId);
+      const code = one?.errorCode ?? "COORDINATOR_NOT_AVAILABLE";
+      if (one === undefined || code !== "NONE")
+        throw new KafkaProtocolError(code === "NONE" ? "COORDINATOR_NOT_AVAILABLE" : code, `group ${this.#groupId}`, one?.errorMessage);
+      return one.nodeId;
+    }, signal);
+    if (!metadata.snapshot.brokers.has(found)) await metadata.refresh();
+    return found;
+  }
+
+  /** A coordinator that hangs keeps its connection. When its answer is late, others are asked who coordinates now; a request to one that no longer does is given up. */
+  async #whileCoordinating<T>(
+    node: BrokerId,
+    waitMs: number,
+    signal: AbortSignal | undefined,
+    attempt: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const { runtime, settings } = this.#cluster;
+    const moved = new AbortController();
+    let timer = null as Timer | null;
+    let isOver = false;
+    const check = () => {
+      this.#ask()
+        .then((now) => {
+          if (now === node) return;
+          if (this.#node === node) this.#node = now;
+          moved.abort(new RequestTimedOut(`broker ${node} did not answer, and does not coordinate group ${this.#groupId} any more`));
+        })
+        .catch(() => undefined)
+        .finally(watch);
+    };
+    const watch = () => {
+      // what may take long by right is looked after more patiently
+      const lateMs = waitMs === 0 ? settings.slowAfterMs : 3 * settings.slowAfterMs;
+      if (!isOver && !this.#cluster.isClosed) timer = runtime.clock.schedule(lateMs, check);
+    };
+    watch();
+    try {
+      return await attempt(signal === undefined ? moved.signal : AbortSignal.any([signal, moved.signal]));
+    } finally {
+      isOver = true;
+      timer?.cancel();
+    }
+  }
+}
+
+function mayHaveMoved(error: unknown): boolean {
+  if (error instanceof KafkaProtocolError)
+    return error.code === "NOT_COORDINATOR" || error.code === "COORDINATOR_NOT_AVAILABLE" || error.code === "REQUEST_TIMED_OUT";
+  return error instanceof ConnectionLost || error instanceof RequestTimedOut;
+}

@@ -1,0 +1,109 @@
+import { partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
+import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import type { OffsetCommitRequest } from "../../protocol/messages/offset-commit.ts";
+import type { OffsetFetchRequest, OffsetFetchResponse } from "../../protocol/messages/offset-fetch.ts";
+import { KafkaProtocolError } from "../errors.ts";
+import { calls } from "../network/api-calls.ts";
+import { byTopic } from "./assignor.ts";
+import type { CoordinatorLink } from "./coordinator-link.ts";
+import type { GroupIdentity } from "./membership.ts";
+
+/** A position of a group in a partition. */
+export interface OffsetToCommit extends TopicPartition {
+  /** Of the next record to be handled. */
+  readonly offset: number;
+  /** Of the record before it, as far as known: lets the next reader notice a truncated log (KIP-320). */
+  readonly leaderEpoch?: number;
+  /** Kept with the offset, for people. */
+  readonly metadata?: string;
+}
+
+export interface CommittedOffset extends TopicPartition {
+  /** -1: none. */
+  readonly offset: number;
+  /** -1: not known. */
+  readonly leaderEpoch: number;
+  readonly metadata: string | null;
+}
+
+export function offsetCommitOf(groupId: string, by: GroupIdentity, offsets: readonly OffsetToCommit[]): OffsetCommitRequest {
+  return {
+    groupId,
+    generationIdOrMemberEpoch: by.generation,
+    memberId: by.memberId,
+    groupInstanceId: by.groupInstanceId,
+    retentionTimeMs: -1,
+    topics: [...Map.groupBy(offsets, ({ topic }) => topic)].map(([name, ofTopic]) => ({
+      name,
+      partitions: ofTopic.map(({ partition, offset, leaderEpoch = -1, metadata = "" }) => ({
+        partitionIndex: partition,
+        committedOffset: offset,
+        committedLeaderEpoch: leaderEpoch,
+        committedMetadata: metadata,
+      })),
+    })),
+  };
+}
+
+/** One attempt; throws for the first partition that was refused. */
+export async function commitOffsets(
+  link: CoordinatorLink,
+  groupId: string,
+  by: GroupIdentity,
+  offsets: readonly OffsetToCommit[],
+): Promise<void> {
+  await link.request(calls.offsetCommit, () => offsetCommitOf(groupId, by, offsets), {
+    errorOf: ({ topics }) =>
+      topics.flatMap(({ partitions }) => partitions.map((each) => each.errorCode)).find((code) => code !== "NONE") ?? "NONE",
+  });
+}
+
+export function offsetFetchOf(groupId: string, partitions: readonly TopicPartition[] | null): (version: number) => OffsetFetchRequest {
+  const topics =
+    partitions === null ? null : byTopic(partitions).map(({ topic, partitions: indexes }) => ({ name: topic, partitionIndexes: indexes }));
+  // a member id would have the coordinator check it; what is asked for here is asked again if the assignment changes
+  return () => ({ groupId, topics, groups: [{ groupId, memberId: null, memberEpoch: -1, topics }], requireStable: true });
+}
+
+/** Of the group, or of the first partition that has one. */
+export function offsetFetchError({ errorCode, groups, topics }: OffsetFetchResponse): KafkaErrorCode {
+  if (errorCode !== "NONE") return errorCode;
+  const [group] = groups;
+  if (group !== undefined && group.errorCode !== "NONE") return group.errorCode;
+  return (
+    (group?.topics ?? topics).flatMap(({ partitions }) => partitions.map((each) => each.errorCode)).find((code) => code !== "NONE") ??
+    "NONE"
+  );
+}
+
+export function fetchedOffsets(answer: OffsetFetchResponse): CommittedOffset[] {
+  return (answer.groups[0]?.topics ?? answer.topics).flatMap(({ name, partitions }) =>
+    partitions.map(({ partitionIndex, committedOffset, committedLeaderEpoch, metadata }) => ({
+      topic: name,
+      partition: partitionIndex,
+      offset: committedOffset,
+      leaderEpoch: committedLeaderEpoch,
+      metadata,
+    })),
+  );
+}
+
+/** What is committed for these partitions, in their order; with null for all that the group has. Tried again until `deadlineMs` (monotonic) or the signal. */
+export async function fetchCommitted(
+  link: CoordinatorLink,
+  groupId: string,
+  partitions: readonly TopicPartition[] | null,
+  deadlineMs: number,
+  signal?: AbortSignal,
+): Promise<readonly CommittedOffset[]> {
+  const options = { errorOf: offsetFetchError, ...(signal === undefined ? {} : { signal }) };
+  const found = fetchedOffsets(await link.retrying(calls.offsetFetch, offsetFetchOf(groupId, partitions), options, deadlineMs));
+  if (partitions === null) return found;
+  const byKey = new Map(found.map((each) => [partitionKey(each.topic, each.partition), each]));
+  return partitions.map(({ topic, partition }) => {
+    const committed = byKey.get(partitionKey(topic, partition));
+    if (committed === undefined)
+      throw new KafkaProtocolError("UNKNOWN_SERVER_ERROR", `the committed offset of ${topic}-${partition}`, "the answer leaves it out");
+    return committed;
+  });
+}

@@ -1,0 +1,317 @@
+import { sleep, type Timer } from "../../protocol/base/clock.ts";
+import type { TopicPartition } from "../../protocol/base/ids.ts";
+import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import { backoffMs } from "../backoff.ts";
+import { AssignedPartition, type ResetPolicy, type StartPosition } from "../consumer/assigned-partition.ts";
+import { CommitFailed, isRetriableFailure, KafkaProtocolError, NoCommittedOffset } from "../errors.ts";
+import type { Cluster } from "../metadata/cluster.ts";
+import { listOffsets } from "../metadata/list-offsets.ts";
+import { keyOf } from "./assignor.ts";
+import { ClassicMember } from "./classic-member.ts";
+import type { GivenUpAs } from "./classic-state.ts";
+import { CoordinatorLink } from "./coordinator-link.ts";
+import { type CommittedOffset, commitOffsets, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
+import type { GroupSettings } from "./group-options.ts";
+import { IncrementalMember } from "./incremental-member.ts";
+import { type Membership, type MembershipHost, noMember } from "./membership.ts";
+import { SafePoints } from "./safe-points.ts";
+import { type TopicPattern, TopicWatch } from "./topic-watch.ts";
+
+/** The consumer, as its group sees it. */
+export interface GroupReader {
+  /** What is read, by its key; the group adds to it and takes away. */
+  readonly partitions: Map<string, AssignedPartition>;
+  /** Everything before it was handled: the record that the application is at does not count. -1: no position yet. */
+  processed(partition: AssignedPartition): { readonly offset: number; readonly leaderEpoch: number };
+  /** Some partitions may be fetched, or handed out, that could not before. */
+  wake(): void;
+  /** Thrown by the iteration when its turn comes. */
+  fail(error: Error, partition: AssignedPartition | null): void;
+}
+
+export interface GroupSessionParts {
+  readonly cluster: Cluster;
+  readonly settings: GroupSettings;
+  readonly offsetReset: ResetPolicy;
+  readonly stopAtEnd: boolean;
+  readonly reader: GroupReader;
+}
+
+/** What a goodbye may take altogether. */
+const closeTimeoutMs = 5_000;
+
+/** Refusals of a commit that another attempt, as the member that we are by then, may not meet. */
+const refusalsOfMember: ReadonlySet<KafkaError> = new Set<KafkaError>([
+  "REBALANCE_IN_PROGRESS",
+  "ILLEGAL_GENERATION",
+  "UNKNOWN_MEMBER_ID",
+  "STALE_MEMBER_EPOCH",
+  "FENCED_MEMBER_EPOCH",
+]);
+
+/** A consumer's part in its group: which partitions it reads, from which positions, and what it commits. */
+export class GroupSession {
+  readonly #cluster: Cluster;
+  readonly #settings: GroupSettings;
+  readonly #parts: GroupSessionParts;
+  readonly #link: CoordinatorLink;
+  readonly #member: Membership;
+  readonly #topics: TopicWatch;
+  readonly #safePoints: SafePoints;
+  /** Partitions that are ours or about to be, and which time they were given to us. */
+  readonly #wanted = new Map<string, object>();
+  /** As last committed or found committed. */
+  readonly #committed = new Map<string, number>();
+  readonly #closing = new AbortController();
+  #takesUnderWay = 0;
+  #isSubscribed = false;
+  #timer: Timer | null = null;
+
+  constructor(parts: GroupSessionParts) {
+    const { cluster, settings, reader } = parts;
+    this.#parts = parts;
+    this.#cluster = cluster;
+    this.#settings = settings;
+    this.#link = new CoordinatorLink(cluster, settings.groupId);
+    this.#safePoints = new SafePoints(cluster.runtime.clock, () => reader.wake());
+    const host: MembershipHost = {
+      topics: () => this.#topics.topics,
+      busySinceMs: () => this.#safePoints.busySinceMs,
+      giveUp: (partitions, as) => this.#giveUp(partitions, as),
+      take: (partitions) => void this.#take(partitions),
+      fail: (error) => reader.fail(error, null),
+      changed: () => {
+        if (parts.stopAtEnd) reader.wake();
+      },
+    };
+    const Member = settings.groupProtocol === "consumer" ? IncrementalMember : ClassicMember;
+    this.#member = new Member(cluster, this.#link, settings, host);
+    this.#topics = new TopicWatch(cluster, () => this.#member.join());
+  }
+
+  /** Resolves once the topics are known; the partitions come later, see `onAssigned`. */
+  async subscribe(patterns: readonly TopicPattern[]): Promise<void> {
+    await this.#topics.watch(patterns, this.#deadlineMs());
+    if (this.#closing.signal.aborted) return;
+    if (!this.#isSubscribed) {
+      if (this.#safePoints.busySinceMs !== null) this.#safePoints.left(); // the time that the application may take begins now
+      if (this.#settings.autoCommit) this.#scheduleCommit();
+    }
+    this.#isSubscribed = true;
+    this.#member.join();
+  }
+
+  get isSubscribed(): boolean {
+    return this.#isSubscribed;
+  }
+
+  /** All partitions that are to be ours are, with their positions. */
+  get isSettled(): boolean {
+    return this.#member.isSettled && this.#takesUnderWay === 0;
+  }
+
+  get mayHandOut(): boolean {
+    return this.#safePoints.mayHandOut;
+  }
+
+  asked(): void {
+    this.#safePoints.asked();
+    this.#member.polled();
+  }
+
+  handedOut(): void {
+    this.#safePoints.handedOut();
+  }
+
+  left(): void {
+    this.#safePoints.left();
+  }
+
+  /** Tried again until `requestTimeoutMs`, over rebalances too, as long as the partitions are ours. */
+  commit(offsets: readonly OffsetToCommit[]): Promise<void> {
+    return this.#commit(offsets, this.#deadlineMs());
+  }
+
+  committed(partitions: readonly TopicPartition[]): Promise<readonly CommittedOffset[]> {
+    return fetchCommitted(this.#link, this.#settings.groupId, partitions, this.#deadlineMs());
+  }
+
+  /** Commits what was processed, tells the application, leaves; within a few seconds whatever happens. */
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(new Error("the consumer was closed"));
+    this.#timer?.cancel();
+    this.#topics.close();
+    const { runtime } = this.#cluster;
+    const tooLate = new AbortController();
+    const timer = runtime.clock.schedule(closeTimeoutMs, () => tooLate.abort());
+    const goodbye = this.#sayGoodbye().catch((error: unknown) => {
+      runtime.log.warn({ group: this.#settings.groupId, err: error }, "leaving the group failed");
+    });
+    await Promise.race([goodbye, new Promise<void>((resolve) => tooLate.signal.addEventListener("abort", () => resolve()))]);
+    timer.cancel();
+  }
+
+  async #sayGoodbye(): Promise<void> {
+    const ours = this.#isSubscribed ? [...this.#parts.reader.partitions.values()] : [];
+    const isMember = this.#member.identity.generation >= 0;
+    if (this.#settings.autoCommit && isMember) await this.#commitProcessed(ours, closeTimeoutMs / 2);
+    if (ours.length > 0) await (isMember ? this.#settings.onRevoked(named(ours)) : this.#settings.onLost(named(ours)));
+    this.#wanted.clear();
+    await this.#member.leave();
+  }
+
+  #deadlineMs(): number {
+    return this.#cluster.runtime.clock.monotonicMs() + this.#cluster.settings.requestTimeoutMs;
+  }
+
+  /** New partitions: finds where to begin, tells the application, then hands their records out. */
+  async #take(partitions: readonly TopicPartition[]): Promise<void> {
+    if (partitions.length === 0) return;
+    const given = {};
+    for (const each of partitions) this.#wanted.set(keyOf(each), given);
+    this.#takesUnderWay++;
+    try {
+      const committed = await fetchCommitted(
+        this.#link,
+        this.#settings.groupId,
+        partitions,
+        Number.POSITIVE_INFINITY,
+        this.#closing.signal,
+      );
+      const ends = this.#parts.stopAtEnd ? await this.#ends(partitions) : null;
+      await this.#safePoints.run(async () => {
+        // while we asked, some may have gone to others again
+        const ours = committed.filter((each) => this.#wanted.get(keyOf(each)) === given && !this.#closing.signal.aborted);
+        const added = ours.map((each) => this.#add(each, ends?.get(keyOf(each)) ?? null));
+        if (added.length > 0) await this.#callBack(this.#settings.onAssigned, added);
+        for (const partition of added) partition.isHeld = false;
+      });
+    } catch (error) {
+      if (this.#closing.signal.aborted || this.#cluster.isClosed) return;
+      this.#parts.reader.fail(error instanceof Error ? error : new Error(String(error)), null);
+    } finally {
+      this.#takesUnderWay--;
+      this.#parts.reader.wake();
+    }
+  }
+
+  async #ends(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, number>> {
+    const found = await listOffsets(
+      this.#cluster,
+      partitions.map(({ topic, partition }) => ({ topic, partition, spec: "latest" as const })),
+      this.#deadlineMs(),
+    );
+    return new Map(partitions.map((each, index) => [keyOf(each), found[index]?.offset ?? 0]));
+  }
+
+  #add({ topic, partition, offset, leaderEpoch }: CommittedOffset, stopOffset: number | null): AssignedPartition {
+    const { offsetReset, reader } = this.#parts;
+    const from: StartPosition = offset >= 0 ? { offset } : offsetReset === "earliest" ? "beginning" : "end";
+    const added = new AssignedPartition(topic, partition, from);
+    added.isHeld = true;
+    added.stopOffset = stopOffset;
+    if (offset >= 0) {
+      added.knowsEpochBefore(leaderEpoch);
+      this.#committed.set(keyOf(added), offset);
+    } else if (offsetReset === "none") {
+      added.block();
+      reader.fail(new NoCommittedOffset({ topic, partition }, this.#settings.groupId), added);
+    }
+    reader.partitions.set(keyOf(added), added);
+    return added;
+  }
+
+  /** 1. At the next safe point nothing more of these is handed out. 2. What was processed is committed. 3. The application is told. The others go on meanwhile. */
+  async #giveUp(partitions: readonly TopicPartition[], as: GivenUpAs): Promise<void> {
+    const { reader } = this.#parts;
+    for (const each of partitions) this.#wanted.delete(keyOf(each));
+    const held = await this.#safePoints.run(() => {
+      const ours = partitions.flatMap((each) => reader.partitions.get(keyOf(each)) ?? []);
+      for (const partition of ours) partition.hold();
+      return ours;
+    });
+    if (this.#closing.signal.aborted) return; // `close` sees to them
+    // by now it may be too late
+    const isOrderly = as === "revoked" && this.#member.identity.generation >= 0;
+    if (isOrderly && this.#settings.autoCommit) await this.#commitProcessed(held, this.#cluster.settings.requestTimeoutMs);
+    await this.#safePoints.run(async () => {
+      if (this.#closing.signal.aborted) return;
+      const theirs = held.filter((partition) => reader.partitions.get(keyOf(partition)) === partition);
+      if (theirs.length > 0) await this.#callBack(isOrderly ? this.#settings.onRevoked : this.#settings.onLost, theirs);
+      for (const partition of theirs) {
+        partition.dropBuffered();
+        reader.partitions.delete(keyOf(partition));
+        this.#committed.delete(keyOf(partition));
+      }
+    });
+    reader.wake();
+  }
+
+  async #callBack(callback: GroupSettings["onAssigned"], partitions: readonly AssignedPartition[]): Promise<void> {
+    try {
+      await callback(named(partitions));
+    } catch (error) {
+      this.#parts.reader.fail(error instanceof Error ? error : new Error(String(error)), null);
+    }
+  }
+
+  #scheduleCommit(): void {
+    this.#timer = this.#cluster.runtime.clock.schedule(this.#settings.autoCommitIntervalMs, () => {
+      const ours = [...this.#parts.reader.partitions.values()].filter(
+        (partition) => this.#wanted.has(keyOf(partition)) && !partition.isHeld,
+      );
+      void this.#commitProcessed(ours, this.#settings.autoCommitIntervalMs).finally(() => {
+        if (!this.#closing.signal.aborted && !this.#cluster.isClosed) this.#scheduleCommit();
+      });
+    });
+  }
+
+  /** What fails here is committed the next time, or handed out again: never thrown. */
+  async #commitProcessed(partitions: readonly AssignedPartition[], timeoutMs: number): Promise<void> {
+    const { clock, log } = this.#cluster.runtime;
+    const offsets = partitions.flatMap((partition): OffsetToCommit[] => {
+      const { offset, leaderEpoch } = this.#parts.reader.processed(partition);
+      if (offset < 0 || this.#committed.get(keyOf(partition)) === offset) return [];
+      return [{ topic: partition.topic, partition: partition.partition, offset, leaderEpoch }];
+    });
+    if (offsets.length === 0) return;
+    await this.#commit(offsets, clock.monotonicMs() + timeoutMs).catch((error: unknown) => {
+      if (!this.#cluster.isClosed) log.warn({ group: this.#settings.groupId, err: error }, "what was processed could not be committed");
+    });
+  }
+
+  async #commit(offsets: readonly OffsetToCommit[], deadlineMs: number): Promise<void> {
+    const { runtime, settings, signal } = this.#cluster;
+    if (offsets.length === 0) return;
+    for (let failures = 1; ; failures++) {
+      const identity = this.#isSubscribed ? this.#member.identity : noMember;
+      if (this.#isSubscribed && identity.generation < 0)
+        throw new CommitFailed(`the consumer is not in group ${this.#settings.groupId} now`);
+      try {
+        await commitOffsets(this.#link, this.#settings.groupId, identity, offsets);
+        for (const each of offsets)
+          if (this.#committed.has(keyOf(each)) || this.#wanted.has(keyOf(each))) this.#committed.set(keyOf(each), each.offset);
+        return;
+      } catch (error) {
+        const isRefused = error instanceof KafkaProtocolError && refusalsOfMember.has(error.code);
+        if (isRefused) {
+          this.#member.commitRefused(identity.generation, error.code);
+          const others = offsets.find((each) => !this.#parts.reader.partitions.has(keyOf(each)));
+          if (others !== undefined || !this.#isSubscribed)
+            throw new CommitFailed(
+              `${others?.topic}-${others?.partition} is not assigned to this member of group ${this.#settings.groupId} any more`,
+              error,
+            );
+        }
+        const pauseMs = backoffMs(failures, settings, runtime.random);
+        if (!(isRefused || isRetriableFailure(error)) || runtime.clock.monotonicMs() + pauseMs >= deadlineMs) throw error;
+        await sleep(runtime.clock, pauseMs, signal);
+      }
+    }
+  }
+}
+
+function named(partitions: readonly AssignedPartition[]): TopicPartition[] {
+  return partitions.map(({ topic, partition }) => ({ topic, partition }));
+}

@@ -1,0 +1,87 @@
+import type { Timer } from "../../protocol/base/clock.ts";
+import type { Cluster } from "../metadata/cluster.ts";
+import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
+import { calls } from "../network/api-calls.ts";
+
+/** A topic's name, or what the names of topics match as a whole or in part, as regular expressions do. */
+export type TopicPattern = string | RegExp;
+
+/** Which topics a subscription means: the patterns among them are looked up in the cluster's list now and then, and so are new partitions. */
+export class TopicWatch {
+  readonly #cluster: Cluster;
+  readonly #onChange: () => void;
+  #patterns: readonly TopicPattern[] = [];
+  #topics: readonly string[] = [];
+  #timer: Timer | null = null;
+
+  constructor(cluster: Cluster, onChange: () => void) {
+    this.#cluster = cluster;
+    this.#onChange = onChange;
+  }
+
+  /** In the order of their names. */
+  get topics(): readonly string[] {
+    return this.#topics;
+  }
+
+  /** Resolves once the topics are known. Rejects, and leaves what was watched, for a name that is no topic's. */
+  async watch(patterns: readonly TopicPattern[], deadlineMs: number): Promise<void> {
+    const { metadata, signal } = this.#cluster;
+    for (const pattern of patterns) if (typeof pattern === "string") await metadata.awaitTopic(pattern, deadlineMs, signal);
+    const topics = await this.#cluster.retrying(deadlineMs, () => this.#resolve(patterns));
+    this.#patterns = patterns;
+    this.#topics = topics;
+    this.#schedule();
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#patterns = [];
+  }
+
+  #schedule(): void {
+    this.#timer?.cancel();
+    if (this.#cluster.isClosed) return;
+    const { metadataMaxAgeMs } = this.#cluster.settings;
+    this.#timer = this.#cluster.runtime.clock.schedule(metadataMaxAgeMs, () => {
+      this.#refresh()
+        .catch((error: unknown) => {
+          if (!this.#cluster.isClosed) this.#cluster.runtime.log.debug({ err: error }, "the list of topics could not be refreshed");
+        })
+        .finally(() => {
+          if (this.#patterns.length > 0) this.#schedule();
+        });
+    });
+  }
+
+  async #refresh(): Promise<void> {
+    const { metadata } = this.#cluster;
+    for (const topic of this.#topics) metadata.topic(topic);
+    metadata.requestRefresh();
+    const patterns = this.#patterns;
+    const topics = await this.#resolve(patterns);
+    if (patterns !== this.#patterns || (topics.length === this.#topics.length && topics.every((topic, i) => topic === this.#topics[i])))
+      return;
+    this.#topics = topics;
+    this.#onChange();
+  }
+
+  async #resolve(patterns: readonly TopicPattern[]): Promise<readonly string[]> {
+    const expressions = patterns.filter((pattern) => typeof pattern !== "string");
+    const names = new Set(patterns.filter((pattern) => typeof pattern === "string"));
+    if (expressions.length > 0) {
+      const { pool, signal } = this.#cluster;
+      const build = (version: number) => ({
+        topics: version === 0 ? [] : null,
+        allowAutoTopicCreation: false,
+        includeClusterAuthorizedOperations: false,
+        includeTopicAuthorizedOperations: false,
+      });
+      const answer = await pool.askAny((connection, settled) => connection.request(calls.metadata, build, { signal: settled }), signal);
+      for (const { name, isInternal } of mergeMetadata(emptySnapshot, answer).topics.values())
+        if (!isInternal && expressions.some((expression) => name.search(expression) >= 0)) names.add(name);
+    }
+    return [...names].toSorted();
+  }
+}
