@@ -1,0 +1,184 @@
+import type { TopicId } from "../../../protocol/base/ids.ts";
+import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
+import { noPartitions, type PartitionMap } from "../assignors/partition-map.ts";
+import type { Committer, Group, GroupRecord } from "../contract.ts";
+import { groupTombstone, memberTombstone, type SubscribedTopics } from "./consumer-group-records.ts";
+import { type CurrentAssignment, isReconciledTo, type MemberProfile, unassigned } from "./member.ts";
+import { PartitionOwners } from "./partition-owners.ts";
+import { Tally } from "./tally.ts";
+
+/** The first version of OffsetCommit whose clients know of member epochs. */
+const epochAwareCommitVersion = 9;
+
+export type ConsumerGroupState = "Empty" | "Assigning" | "Reconciling" | "Stable";
+
+/**
+ * A group with the new protocol (KIP-848), as its records tell it. Only `replay…` changes it, when a record is read or was appended; so what it is in memory is what a reload gives.
+ * A compacted log may have the records of a group in another order than they were written in: nothing here depends on which comes first.
+ */
+export class ConsumerGroup implements Group {
+  readonly type = "consumer";
+  readonly protocolType = "consumer";
+  readonly groupId: string;
+  #groupEpoch: number | null = null;
+  #assignmentEpoch: number | null = null;
+  #subscribedTopics: SubscribedTopics | null = null;
+  readonly #profiles = new Map<string, MemberProfile>();
+  readonly #currents = new Map<string, CurrentAssignment>();
+  readonly #targets = new Map<string, PartitionMap>();
+  // derived from the above
+  readonly #owners = new PartitionOwners();
+  readonly #staticMembers = new Map<string, string>();
+  readonly #subscriptions = new Tally();
+  readonly #assignors = new Tally();
+
+  constructor(groupId: string) {
+    this.groupId = groupId;
+  }
+
+  get groupEpoch(): number {
+    return this.#groupEpoch ?? 0;
+  }
+
+  /** The group epoch that the target assignment was made for. */
+  get assignmentEpoch(): number {
+    return this.#assignmentEpoch ?? 0;
+  }
+
+  /** The topics that the group epoch stands for. */
+  get subscribedTopics(): SubscribedTopics {
+    return this.#subscribedTopics ?? new Map();
+  }
+
+  get members(): ReadonlyMap<string, MemberProfile> {
+    return this.#profiles;
+  }
+
+  /** Of subscribed topics, whether they exist or not, how many members subscribe to each. */
+  get subscriptions(): Pick<Tally, "count" | "words"> {
+    return this.#subscriptions;
+  }
+
+  /** How many members ask for each assignor. */
+  get assignors(): Pick<Tally, "count"> {
+    return this.#assignors;
+  }
+
+  get isEmpty(): boolean {
+    return this.#profiles.size === 0;
+  }
+
+  /** Not one record is left of it. */
+  get isGone(): boolean {
+    const isBlank = this.#groupEpoch === null && this.#assignmentEpoch === null && this.#subscribedTopics === null;
+    return isBlank && this.#profiles.size === 0 && this.#currents.size === 0 && this.#targets.size === 0;
+  }
+
+  get stateName(): ConsumerGroupState {
+    if (this.isEmpty) return "Empty";
+    if (this.groupEpoch > this.assignmentEpoch) return "Assigning";
+    for (const memberId of this.#profiles.keys()) if (!isReconciledTo(this.current(memberId), this.assignmentEpoch)) return "Reconciling";
+    return "Stable";
+  }
+
+  current(memberId: string): CurrentAssignment {
+    return this.#currents.get(memberId) ?? unassigned;
+  }
+
+  target(memberId: string): PartitionMap {
+    return this.#targets.get(memberId) ?? noPartitions;
+  }
+
+  hasTarget(memberId: string): boolean {
+    return this.#targets.has(memberId);
+  }
+
+  /** The member that has the instance id; null: none has. */
+  staticMember(instanceId: string): string | null {
+    return this.#staticMembers.get(instanceId) ?? null;
+  }
+
+  ownerOf(topicId: TopicId, partition: number): string | null {
+    return this.#owners.ownerOf(topicId, partition);
+  }
+
+  admitOffsetCommit({ memberId, generationIdOrMemberEpoch: epoch, apiVersion }: Committer): KafkaError | null {
+    // from outside, while nobody consumes: an administrator sets positions
+    if (epoch < 0 && this.isEmpty) return null;
+    if (!this.#profiles.has(memberId)) return "UNKNOWN_MEMBER_ID";
+    if (apiVersion < epochAwareCommitVersion) return "UNSUPPORTED_VERSION";
+    return epoch === this.current(memberId).epoch ? null : "STALE_MEMBER_EPOCH";
+  }
+
+  admitOffsetFetch({ memberId, memberEpoch }: { readonly memberId: string | null; readonly memberEpoch: number }): KafkaError | null {
+    if (memberId === null && memberEpoch < 0) return null;
+    if (memberId === null || !this.#profiles.has(memberId)) return "UNKNOWN_MEMBER_ID";
+    return memberEpoch === this.current(memberId).epoch ? null : "STALE_MEMBER_EPOCH";
+  }
+
+  isSubscribedTo(topic: string): boolean {
+    return this.#subscriptions.count(topic) > 0;
+  }
+
+  offsetIdleSinceMs(topic: string, commitTimestampMs: number): number | null {
+    return this.isSubscribedTo(topic) ? null : commitTimestampMs;
+  }
+
+  tombstones(): readonly GroupRecord[] {
+    return [
+      ...this.#tombstonesOf("current", this.#currents),
+      ...this.#tombstonesOf("target", this.#targets),
+      ...this.#tombstonesOf("member", this.#profiles),
+      groupTombstone("assignmentEpoch", this.groupId),
+      groupTombstone("subscribedTopics", this.groupId),
+      groupTombstone("groupEpoch", this.groupId),
+    ];
+  }
+
+  #tombstonesOf(kind: "current" | "target" | "member", byMember: ReadonlyMap<string, unknown>): GroupRecord[] {
+    return [...byMember.keys()].map((memberId) => memberTombstone(kind, this.groupId, memberId));
+  }
+
+  // Replaying: null is a tombstone.
+
+  replayGroupEpoch(epoch: number | null): void {
+    this.#groupEpoch = epoch;
+  }
+
+  replayAssignmentEpoch(epoch: number | null): void {
+    this.#assignmentEpoch = epoch;
+  }
+
+  replaySubscribedTopics(topics: SubscribedTopics | null): void {
+    this.#subscribedTopics = topics;
+  }
+
+  replayProfile(memberId: string, profile: MemberProfile | null): void {
+    const before = this.#profiles.get(memberId);
+    if (before !== undefined) {
+      this.#subscriptions.remove(before.subscribedTopicNames);
+      if (before.serverAssignor !== null) this.#assignors.remove([before.serverAssignor]);
+      const { instanceId } = before;
+      if (instanceId !== null && this.#staticMembers.get(instanceId) === memberId) this.#staticMembers.delete(instanceId);
+    }
+    if (profile === null) {
+      this.#profiles.delete(memberId);
+      return;
+    }
+    this.#profiles.set(memberId, profile);
+    this.#subscriptions.add(profile.subscribedTopicNames);
+    if (profile.serverAssignor !== null) this.#assignors.add([profile.serverAssignor]);
+    if (profile.instanceId !== null) this.#staticMembers.set(profile.instanceId, memberId);
+  }
+
+  replayCurrent(memberId: string, current: CurrentAssignment | null): void {
+    this.#owners.replace(memberId, this.#currents.get(memberId), current ?? undefined);
+    if (current === null) this.#currents.delete(memberId);
+    else this.#currents.set(memberId, current);
+  }
+
+  replayTarget(memberId: string, target: PartitionMap | null): void {
+    if (target === null) this.#targets.delete(memberId);
+    else this.#targets.set(memberId, target);
+  }
+}

@@ -1,0 +1,59 @@
+import type { TopicId } from "../../../protocol/base/ids.ts";
+import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
+import type { ConsumerGroupDescribeResponse } from "../../../protocol/messages/consumer-group-describe.ts";
+import type { PartitionMap } from "../assignors/partition-map.ts";
+import type { ConsumerGroup } from "./consumer-group.ts";
+
+/** What ConsumerGroupDescribe tells of a group, authorized operations aside. */
+export type DescribedConsumerGroup = Omit<ConsumerGroupDescribeResponse["groups"][number], "authorizedOperations">;
+
+export function describeConsumerGroup(
+  group: ConsumerGroup,
+  assignorName: string,
+  topicNames: ReadonlyMap<TopicId, string>,
+): DescribedConsumerGroup {
+  // a topic that was deleted meanwhile has no name to be told by
+  const named = (partitions: PartitionMap) => ({
+    topicPartitions: [...partitions].flatMap(([topicId, numbers]) => {
+      const topicName = topicNames.get(topicId);
+      return topicName === undefined ? [] : [{ topicId, topicName, partitions: numbers }];
+    }),
+  });
+  return {
+    errorCode: "NONE",
+    errorMessage: null,
+    groupId: group.groupId,
+    groupState: group.stateName,
+    groupEpoch: group.groupEpoch,
+    assignmentEpoch: group.assignmentEpoch,
+    assignorName,
+    members: [...group.members].map(([memberId, { instanceId, rackId, clientId, clientHost, subscribedTopicNames }]) => {
+      const { epoch, assigned } = group.current(memberId);
+      return {
+        memberId,
+        instanceId,
+        rackId,
+        memberEpoch: epoch,
+        clientId,
+        clientHost,
+        subscribedTopicNames,
+        subscribedTopicRegex: null,
+        assignment: named(assigned),
+        targetAssignment: named(group.target(memberId)),
+      };
+    }),
+  };
+}
+
+export function undescribed(groupId: string, errorCode: KafkaError, errorMessage: string | null): DescribedConsumerGroup {
+  return {
+    errorCode,
+    errorMessage,
+    groupId,
+    groupState: "",
+    groupEpoch: 0,
+    assignmentEpoch: 0,
+    assignorName: "",
+    members: [],
+  };
+}

@@ -1,0 +1,24 @@
+/** How often each of some words was counted. */
+export class Tally {
+  readonly #counts = new Map<string, number>();
+
+  add(words: Iterable<string>): void {
+    for (const word of words) this.#counts.set(word, this.count(word) + 1);
+  }
+
+  remove(words: Iterable<string>): void {
+    for (const word of words) {
+      const left = this.count(word) - 1;
+      if (left > 0) this.#counts.set(word, left);
+      else this.#counts.delete(word);
+    }
+  }
+
+  count(word: string): number {
+    return this.#counts.get(word) ?? 0;
+  }
+
+  words(): Iterable<string> {
+    return this.#counts.keys();
+  }
+}

@@ -1,0 +1,67 @@
+import type { TopicId } from "../../../protocol/base/ids.ts";
+import { invariant } from "../../../protocol/base/invariant.ts";
+import type { AssigningMember, Assignor } from "../assignors/assignor.ts";
+import type { PartitionMap } from "../assignors/partition-map.ts";
+import type { ConsumerGroup } from "./consumer-group.ts";
+import type { SubscribedTopics } from "./consumer-group-records.ts";
+import type { MemberProfile } from "./member.ts";
+
+/** One member as it is about to be. */
+export interface ChangedMember {
+  readonly memberId: string;
+  readonly before: MemberProfile;
+  readonly now: MemberProfile;
+  /** The member whose place it takes (a static member that is back); its own id otherwise. */
+  readonly inPlaceOf: string;
+}
+
+/** Who is to have what, for the group as it is with one member changed. */
+export function targetAssignment(
+  group: ConsumerGroup,
+  changed: ChangedMember,
+  subscribed: SubscribedTopics,
+  assignor: Assignor,
+): ReadonlyMap<string, PartitionMap> {
+  const topicIds = topicIdsBySubscription(subscribed);
+  const assigning = (memberId: string, { instanceId, subscribedTopicNames }: MemberProfile, owned: PartitionMap): AssigningMember => ({
+    memberId,
+    instanceId,
+    topics: topicIds(subscribedTopicNames),
+    owned,
+  });
+  const members = [assigning(changed.memberId, changed.now, group.target(changed.inPlaceOf))];
+  for (const [memberId, profile] of group.members) {
+    if (memberId === changed.memberId || memberId === changed.inPlaceOf) continue;
+    members.push(assigning(memberId, profile, group.target(memberId)));
+  }
+  const partitionCounts = new Map([...subscribed.values()].map(({ topicId, partitionCount }) => [topicId, partitionCount]));
+  return assignor.assign({ members, partitionCounts });
+}
+
+/** Members with the same subscription share one set: with a thousand of them it is what takes the time. */
+function topicIdsBySubscription(subscribed: SubscribedTopics): (names: readonly string[]) => ReadonlySet<TopicId> {
+  const known = new Map<string, ReadonlySet<TopicId>>();
+  return (names) => {
+    const key = names.join("/"); // no topic's name has one
+    const ids = known.get(key) ?? new Set(names.flatMap((name) => subscribed.get(name)?.topicId ?? []));
+    known.set(key, ids);
+    return ids;
+  };
+}
+
+/** The one that most members ask for; of several the first configured, which is also the one for members that ask for none. */
+export function preferredAssignor(group: ConsumerGroup, changed: ChangedMember | null, assignors: readonly Assignor[]): Assignor {
+  let [preferred] = assignors;
+  invariant(preferred !== undefined, "there is an assignor");
+  let most = 0;
+  for (const assignor of assignors) {
+    const { name } = assignor;
+    const gained = changed?.now.serverAssignor === name ? 1 : 0;
+    const lost = changed?.before.serverAssignor === name ? 1 : 0;
+    const votes = group.assignors.count(name) + gained - lost;
+    if (votes <= most) continue;
+    preferred = assignor;
+    most = votes;
+  }
+  return preferred;
+}
