@@ -3,6 +3,7 @@ import type { Random } from "../../protocol/base/random.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
 import { ClassicGroups } from "./classic/classic-groups.ts";
+import { ConsumerGroups } from "./consumer/consumer-groups.ts";
 import {
   answered,
   type Decision,
@@ -50,6 +51,7 @@ const groupsPerTurnMax = 200;
 /** Everything a shard knows, and what each request means for it. No I/O: requests and time in, decisions out; records in, state changed. */
 export class GroupMachine {
   readonly classic: ClassicGroups;
+  readonly consumer: ConsumerGroups;
   readonly offsets = new OffsetBook();
   readonly #groups = new Groups();
   readonly #parts: MachineParts;
@@ -61,7 +63,8 @@ export class GroupMachine {
     this.#parts = parts;
     const environment = { ...parts, groups: this.#groups };
     this.classic = new ClassicGroups({ ...environment, hasOffsets: (groupId) => this.offsets.has(groupId) });
-    this.#allKinds = [this.classic];
+    this.consumer = new ConsumerGroups({ ...environment, config: parts.config.consumer });
+    this.#allKinds = [this.classic, this.consumer];
     this.#kinds = new Map(this.#allKinds.flatMap((kind) => kind.keyVersions.map((version) => [version, kind] as const)));
   }
 

@@ -1,5 +1,5 @@
 import type { TopicId } from "../../../protocol/base/ids.ts";
-import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
+import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
 import type { ConsumerGroupDescribeResponse } from "../../../protocol/messages/consumer-group-describe.ts";
 import type { PartitionMap } from "../assignors/partition-map.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
@@ -45,7 +45,7 @@ export function describeConsumerGroup(
   };
 }
 
-export function undescribed(groupId: string, errorCode: KafkaError, errorMessage: string | null): DescribedConsumerGroup {
+export function undescribed(groupId: string, errorCode: KafkaErrorCode, errorMessage: string | null): DescribedConsumerGroup {
   return {
     errorCode,
     errorMessage,

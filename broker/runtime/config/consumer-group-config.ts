@@ -3,7 +3,7 @@ import { type ConsumerGroupAssignorName, consumerGroupAssignors } from "./consum
 
 /** For groups that use the new protocol (KIP-848). */
 export interface ConsumerGroupConfig {
-  /** False: heartbeats of such groups are refused, and the API is not announced. */
+  /** False: heartbeats of such groups are refused (UNSUPPORTED_VERSION). */
   readonly enabled: boolean;
   readonly sessionTimeoutMs: number;
   /** Told to the members. Below the session timeout. */
