@@ -2,10 +2,11 @@ import type { Coordinator } from "../coordinator-client/coordinator.ts";
 import type { BrokerRegistration } from "../coordinator-client/znodes/broker-registration.ts";
 import type { Address } from "../protocol/base/transport.ts";
 import type { Endpoint } from "./api/api.ts";
-import { noCoordinators } from "./api/find-coordinator.ts";
+import { groupEndpoints } from "./api/group-apis.ts";
+import { groupFinder } from "./api/group-finder.ts";
 import { servedApis } from "./api/registry.ts";
 import type { BrokerOptions } from "./broker-options.ts";
-import { controllerSettings, partitionConfig } from "./broker-settings.ts";
+import { controllerSettings, groupCoordinatorConfig, offsetsTopicConfig, partitionConfig } from "./broker-settings.ts";
 import { clusterView } from "./cluster/cluster-view.ts";
 import { controlledShutdown } from "./cluster/controlled-shutdown.ts";
 import { ControllerLink } from "./cluster/controller-link.ts";
@@ -18,13 +19,14 @@ import { ZookeeperIsrStore } from "./cluster/zookeeper-isr-store.ts";
 import { Controller } from "./controller/controller.ts";
 import { controllerPeerHandlers } from "./controller/peer-handlers.ts";
 import { resourceRules } from "./controller/setting-rules.ts";
+import { GroupCoordinator } from "./group/group-coordinator.ts";
 import type { LogStore } from "./log/log-contract.ts";
 import { type BoundListener, ClientListeners } from "./network/client-listener.ts";
 import { Dispatcher } from "./network/dispatcher.ts";
 import { PeerClient, peerClientDefaults } from "./network/peer-client.ts";
 import { peerFrameMaxBytes } from "./network/peer-frame.ts";
 import { PeerServer, peerServerDefaults } from "./network/peer-server.ts";
-import { partitionService, replicaFetchService } from "./partition/partition-services.ts";
+import { partitionService, replicaFetchService, statePartitions } from "./partition/partition-services.ts";
 import { PartitionTable } from "./partition/partition-table.ts";
 import { peerHandlers } from "./peer-api/peer-handlers.ts";
 import { FetcherSet } from "./replication/fetcher-set.ts";
@@ -57,6 +59,7 @@ export class BrokerParts {
   readonly #controllerLink: ControllerLink;
   readonly #table: PartitionTable;
   readonly #fetchers: FetcherSet;
+  readonly #groups: GroupCoordinator;
   readonly #reporter: IsrReporter;
   readonly #peerServer: PeerServer;
   readonly #clients: ClientListeners;
@@ -137,25 +140,44 @@ export class BrokerParts {
       peers: this.#peers,
     });
 
-    const apis = servedApis({
-      partitions: partitionService(this.#table),
-      images: this.#images,
-      controller: this.#controller,
-      coordinators: noCoordinators,
-      peers: this.#peers,
+    this.#groups = new GroupCoordinator({
+      partitions: statePartitions(this.#table),
+      onLeadershipChanged: (listener) => this.#table.onLeadershipChanged(listener),
+      topics: this.#images,
       clock,
       random,
-      log: logger("api"),
-      signal: this.#stopping.signal,
-      config: {
-        brokerId,
-        startTexts: configTexts,
-        autoCreateTopics: config.topics.autoCreateEnable,
-        fetchMaxBytes: config.fetch.maxBytes,
-        fetchSessionsMax: config.fetch.sessionSlotsMax,
-        forwardTimeoutMs: config.network.requestTimeoutMs,
-      },
+      log: logger("group"),
+      config: groupCoordinatorConfig(config),
     });
+    const apis = servedApis(
+      {
+        partitions: partitionService(this.#table),
+        images: this.#images,
+        controller: this.#controller,
+        coordinators: (createTopics) =>
+          groupFinder({
+            images: this.#images,
+            createTopics,
+            signal: this.#stopping.signal,
+            log: logger("group"),
+            config: offsetsTopicConfig(config),
+          }),
+        peers: this.#peers,
+        clock,
+        random,
+        log: logger("api"),
+        signal: this.#stopping.signal,
+        config: {
+          brokerId,
+          startTexts: configTexts,
+          autoCreateTopics: config.topics.autoCreateEnable,
+          fetchMaxBytes: config.fetch.maxBytes,
+          fetchSessionsMax: config.fetch.sessionSlotsMax,
+          forwardTimeoutMs: config.network.requestTimeoutMs,
+        },
+      },
+      groupEndpoints(this.#groups, this.#images),
+    );
     const updates = new UpdateReceiver({
       brokerId,
       images: this.#images,
@@ -238,6 +260,7 @@ export class BrokerParts {
   /** After the coordinator's session is closed: stops leading, closes the logs, and then the links, by which the others may have asked us until now. */
   async close(): Promise<void> {
     await this.#table.close();
+    this.#groups.close();
     this.#peers.close();
     await this.#peerServer.close();
   }

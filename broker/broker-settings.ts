@@ -1,4 +1,6 @@
+import type { OffsetsTopicConfig } from "./api/group-finder.ts";
 import type { ControllerSettings } from "./controller/controller-term.ts";
+import type { GroupCoordinatorConfig } from "./group/group-coordinator.ts";
 import { type PartitionConfig, partitionDefaults } from "./partition/environment.ts";
 import type { BrokerConfig } from "./runtime/config/broker-config.ts";
 
@@ -12,6 +14,24 @@ export function partitionConfig({ brokerId, replication }: BrokerConfig): Partit
     brokerId,
     replicaLagTimeMaxMs: replication.lagTimeMaxMs,
     highWatermarkCheckpointMs: replication.highWatermarkCheckpointIntervalMs,
+  };
+}
+
+/** Requests that may wait at the groups of one partition. Each holds a request's memory, and members that wait for a rebalance wait for minutes. */
+const waitingPerShardMax = 100_000;
+
+/** The settings as the group coordinator wants them. */
+export function groupCoordinatorConfig({ group, consumerGroups }: BrokerConfig): GroupCoordinatorConfig {
+  const { offsetsCommitTimeoutMs: commitTimeoutMs, offsetsLoadBufferBytes: loadBufferBytes } = group;
+  return { machine: { ...group, consumer: consumerGroups }, shard: { commitTimeoutMs, loadBufferBytes, waitingMax: waitingPerShardMax } };
+}
+
+/** The settings of the topic that groups are kept in. */
+export function offsetsTopicConfig({ group }: BrokerConfig): OffsetsTopicConfig {
+  return {
+    partitions: group.offsetsTopicPartitions,
+    replicationFactor: group.offsetsTopicReplicationFactor,
+    segmentBytes: group.offsetsTopicSegmentBytes,
   };
 }
 

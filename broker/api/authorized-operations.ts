@@ -38,3 +38,11 @@ export const allClusterOperations = bits(
   operation.alterConfigs,
   operation.idempotentWrite,
 );
+
+export const allGroupOperations = bits(
+  operation.read,
+  operation.describe,
+  operation.delete,
+  operation.describeConfigs,
+  operation.alterConfigs,
+);

@@ -34,7 +34,8 @@ export interface ApiParts {
   readonly partitions: PartitionService;
   readonly images: ImageSource;
   readonly controller: ControllerService;
-  readonly coordinators: CoordinatorFinder;
+  /** `createTopics`: CreateTopics as clients reach it. */
+  readonly coordinators: (createTopics: Endpoint) => CoordinatorFinder;
   readonly peers: PeerRequester;
   readonly clock: Clock;
   readonly random: Random;
@@ -94,7 +95,7 @@ export function servedApis(parts: ApiParts, more: readonly Endpoint[] = []): Ser
     endpoint(describeClusterApi(images)),
     endpoint(describeTopicPartitionsApi(images)),
     endpoint(describeConfigsApi(images, config)),
-    endpoint(findCoordinatorApi(parts.coordinators)),
+    endpoint(findCoordinatorApi(parts.coordinators(createTopics))),
     ...forwarded,
     ...more,
   ];

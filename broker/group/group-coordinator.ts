@@ -26,8 +26,6 @@ export interface GroupCoordinatorParts {
   readonly random: Random;
   readonly log: Logger;
   readonly config: GroupCoordinatorConfig;
-  /** A bug: the process cannot go on. */
-  readonly onFatal: (error: unknown) => void;
 }
 
 export interface ListedGroups {
@@ -90,7 +88,7 @@ export class GroupCoordinator implements GroupOperations<GroupMachine> {
   /** A higher epoch of a leadership that goes on changes nothing: the log is the same, and so is what we made of it. */
   #begin(ref: PartitionRef): void {
     if (this.#shards.has(ref.partition)) return;
-    const { partitions, clock, random, log, config, topics, onFatal } = this.#parts;
+    const { partitions, clock, random, log, config, topics } = this.#parts;
     const shard = new Shard<GroupMachine>({
       ref: { topic: ref.topic, partition: ref.partition },
       partitions,
@@ -101,7 +99,7 @@ export class GroupCoordinator implements GroupOperations<GroupMachine> {
       makeMachine: (timers) => new GroupMachine({ timers, topics, random, config: config.machine }),
     });
     this.#shards.set(ref.partition, shard);
-    void shard.load().catch(onFatal);
+    void shard.load(); // rejects with a bug only, which ends the process
   }
 
   #end(partition: number): void {

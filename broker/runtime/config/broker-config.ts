@@ -1,5 +1,6 @@
 import type { BrokerValues } from "./broker-settings.ts";
 import { type ConsumerGroupConfig, consumerGroupConfig } from "./consumer-group-config.ts";
+import { type GroupConfig, groupConfig } from "./group-config.ts";
 import { type ListenersConfig, resolveListeners } from "./listener-config.ts";
 
 /** A broker's settings as code uses them. Units end the names; the setting behind each is told by its name. */
@@ -15,6 +16,7 @@ export interface BrokerConfig {
   readonly replication: ReplicationConfig;
   readonly controller: ControllerConfig;
   readonly fetch: FetchConfig;
+  readonly group: GroupConfig;
   readonly consumerGroups: ConsumerGroupConfig;
   readonly process: LoggingConfig;
 }
@@ -136,6 +138,7 @@ export function brokerConfig(values: BrokerValues, hostname: string): BrokerConf
     controller: controllerConfig(values),
     fetch: { maxBytes: values["fetch.max.bytes"], sessionSlotsMax: values["max.incremental.fetch.session.cache.slots"] },
     consumerGroups: consumerGroupConfig(values),
+    group: groupConfig(values),
     process: { logLevel: values["ottla.log.level"], logFile: values["ottla.log.file"] || null },
   };
 }

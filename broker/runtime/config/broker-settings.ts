@@ -1,5 +1,6 @@
 import { brokerLogSettings } from "./broker-log-settings.ts";
 import { consumerGroupSettings } from "./consumer-group-settings.ts";
+import { groupSettings } from "./group-settings.ts";
 import { boolean, int, intMax, list, long, oneOf, type Setting, type SettingValue, string } from "./setting.ts";
 
 const identity = {
@@ -182,6 +183,7 @@ export const brokerSettingGroups = {
   Replication: replication,
   Controller: controller,
   Fetching: fetching,
+  Groups: groupSettings,
   "Consumer groups": consumerGroupSettings,
   Logging: logging,
 } as const;
@@ -196,6 +198,7 @@ export const brokerSettings = {
   ...replication,
   ...controller,
   ...fetching,
+  ...groupSettings,
   ...consumerGroupSettings,
   ...logging,
 } as const satisfies Record<string, Setting<unknown>>;

@@ -24,7 +24,7 @@ const { endpoints, controllerEndpoints } = servedApis({
   partitions,
   images: new Images(image([topic("orders", topicId("o"))])),
   controller: new FakeController(),
-  coordinators: noCoordinators,
+  coordinators: () => noCoordinators,
   peers: { request: () => Promise.reject(new PeerUnavailable("none")) },
   clock: new ManualClock(),
   random: seededRandom(1),

@@ -1,0 +1,31 @@
+import {
+  type ConsumerGroupDescribeRequest,
+  type ConsumerGroupDescribeResponse,
+  consumerGroupDescribeRequest,
+  consumerGroupDescribeResponse,
+} from "../../protocol/messages/consumer-group-describe.ts";
+import { type DescribedConsumerGroup, undescribed } from "../group/consumer/describe-consumer-group.ts";
+import type { Api } from "./api.ts";
+import { allGroupOperations, operationsNotAsked } from "./authorized-operations.ts";
+import { type GroupService, memberError } from "./group-context.ts";
+
+/** Behavior: epochs, members, and what each of them has and is to have, of consumer groups (KIP-848). Groups of another kind are GROUP_ID_NOT_FOUND here: DescribeGroups tells of those. */
+export function consumerGroupDescribeApi(
+  groups: Pick<GroupService, "run">,
+): Api<ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse> {
+  return {
+    request: consumerGroupDescribeRequest,
+    response: consumerGroupDescribeResponse,
+    async handle({ groupIds, includeAuthorizedOperations }) {
+      const described = await Promise.all(
+        groupIds.map(async (groupId) => {
+          const ran = await groups.run<DescribedConsumerGroup>(groupId, (machine) => machine.consumer.describe(groupId));
+          const group = ran.error === null ? ran.value : undescribed(groupId, memberError(ran.error), null);
+          const isTold = includeAuthorizedOperations && group.errorCode === "NONE";
+          return { ...group, authorizedOperations: isTold ? allGroupOperations : operationsNotAsked };
+        }),
+      );
+      return { throttleTimeMs: 0, groups: described };
+    },
+  };
+}

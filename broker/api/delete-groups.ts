@@ -1,0 +1,26 @@
+import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import {
+  type DeleteGroupsRequest,
+  type DeleteGroupsResponse,
+  deleteGroupsRequest,
+  deleteGroupsResponse,
+} from "../../protocol/messages/delete-groups.ts";
+import type { Api } from "./api.ts";
+import { type GroupService, memberError } from "./group-context.ts";
+
+/** Behavior: forgets groups without members, of whatever kind, and everything they have committed. */
+export function deleteGroupsApi(groups: Pick<GroupService, "run">): Api<DeleteGroupsRequest, DeleteGroupsResponse> {
+  return {
+    request: deleteGroupsRequest,
+    response: deleteGroupsResponse,
+    async handle({ groupsNames }) {
+      const results = await Promise.all(
+        [...new Set(groupsNames)].map(async (groupId) => {
+          const ran = await groups.run<KafkaErrorCode>(groupId, (machine) => machine.deleteGroup(groupId));
+          return { groupId, errorCode: ran.error === null ? ran.value : memberError(ran.error) };
+        }),
+      );
+      return { throttleTimeMs: 0, results };
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import {
+  type ListGroupsRequest,
+  type ListGroupsResponse,
+  listGroupsRequest,
+  listGroupsResponse,
+} from "../../protocol/messages/list-groups.ts";
+import type { Api } from "./api.ts";
+import { type GroupService, memberError } from "./group-context.ts";
+
+/**
+ * Behavior: the groups that this broker coordinates; a client asks every broker. COORDINATOR_LOAD_IN_PROGRESS: there are more, they are just being read.
+ * Version notes: states, and a filter for them, since 4 (KIP-518); types since 5 (KIP-848). Case does not matter in filters.
+ */
+export function listGroupsApi(groups: Pick<GroupService, "listGroups">): Api<ListGroupsRequest, ListGroupsResponse> {
+  return {
+    request: listGroupsRequest,
+    response: listGroupsResponse,
+    async handle({ statesFilter, typesFilter }) {
+      const listed = await groups.listGroups();
+      const isWanted = filterOf(statesFilter);
+      const isWantedType = filterOf(typesFilter);
+      return {
+        throttleTimeMs: 0,
+        errorCode: listed.error === null ? "NONE" : memberError(listed.error),
+        groups: listed.groups.filter(({ groupState, groupType }) => isWanted(groupState) && isWantedType(groupType)),
+      };
+    },
+  };
+}
+
+function filterOf(wanted: readonly string[]): (name: string) => boolean {
+  const names = new Set(wanted.map((name) => name.toLowerCase()));
+  return (name) => names.size === 0 || names.has(name.toLowerCase());
+}

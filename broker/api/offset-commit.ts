@@ -1,0 +1,57 @@
+import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import {
+  type OffsetCommitRequest,
+  type OffsetCommitResponse,
+  offsetCommitRequest,
+  offsetCommitResponse,
+} from "../../protocol/messages/offset-commit.ts";
+import type { ImageSource } from "../cluster/contract.ts";
+import { allTopics, type TopicErrors } from "../group/offset-requests.ts";
+import type { Api } from "./api.ts";
+import type { GroupService } from "./group-context.ts";
+import { partitionRecord } from "./leader-hints.ts";
+
+type TopicRequest = OffsetCommitRequest["topics"][number];
+
+/**
+ * Behavior: keeps positions of a group; answered when they are committed to the in-sync replicas. Partitions that do not exist are UNKNOWN_TOPIC_OR_PARTITION and do not disturb the others.
+ * Version notes: a retention of its own until 4; leader epochs since 6 (KIP-320); static members since 7 (KIP-345); the generation may be a member epoch since 9 (KIP-848).
+ */
+export function offsetCommitApi(
+  groups: Pick<GroupService, "run" | "runEvenUnnamed">,
+  images: Pick<ImageSource, "current">,
+): Api<OffsetCommitRequest, OffsetCommitResponse> {
+  const commit = async (request: OffsetCommitRequest, topics: readonly TopicRequest[], apiVersion: number) => {
+    const { groupId, generationIdOrMemberEpoch } = request;
+    const run = generationIdOrMemberEpoch < 0 ? groups.runEvenUnnamed.bind(groups) : groups.run.bind(groups);
+    const ran = await run<readonly TopicErrors[]>(groupId, (machine, now) =>
+      machine.commitOffsets(groupId, { ...request, topics, apiVersion }, now),
+    );
+    return ran.error === null ? ran.value : allTopics(topics, commitError(ran.error));
+  };
+  return {
+    request: offsetCommitRequest,
+    response: offsetCommitResponse,
+    async handle(request, { apiVersion }) {
+      const image = images.current;
+      const exists = (topic: string, partition: number) => partitionRecord(image, { topic, partition }) !== undefined;
+      const known = request.topics
+        .map(({ name, partitions }) => ({ name, partitions: partitions.filter((one) => exists(name, one.partitionIndex)) }))
+        .filter(({ partitions }) => partitions.length > 0);
+      const committed = known.length === 0 ? [] : await commit(request, known, apiVersion);
+      const remaining = new Map(committed.map(({ name, partitions }) => [name, partitions.values()] as const));
+      // every partition keeps its place in the answer; those that exist were answered in their order
+      const answerFor = (name: string, partitionIndex: number): { partitionIndex: number; errorCode: KafkaErrorCode } =>
+        exists(name, partitionIndex) ? remaining.get(name)!.next().value! : { partitionIndex, errorCode: "UNKNOWN_TOPIC_OR_PARTITION" };
+      const topics = request.topics.map(({ name, partitions }) => ({
+        name,
+        partitions: partitions.map(({ partitionIndex }) => answerFor(name, partitionIndex)),
+      }));
+      return { throttleTimeMs: 0, topics };
+    },
+  };
+}
+
+function commitError(error: KafkaError): KafkaErrorCode {
+  return error === "MESSAGE_TOO_LARGE" ? "INVALID_COMMIT_OFFSET_SIZE" : error;
+}

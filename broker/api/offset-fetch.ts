@@ -1,0 +1,58 @@
+import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import {
+  type OffsetFetchRequest,
+  type OffsetFetchResponse,
+  offsetFetchRequest,
+  offsetFetchResponse,
+} from "../../protocol/messages/offset-fetch.ts";
+import type { FetchedTopic } from "../group/offset-requests.ts";
+import type { Api } from "./api.ts";
+import { type GroupService, memberError } from "./group-context.ts";
+
+type GroupRequest = OffsetFetchRequest["groups"][number];
+type GroupAnswer = OffsetFetchResponse["groups"][number];
+
+/**
+ * Behavior: the positions that groups have committed; -1 where there is none, whether or not there is such a group. No transaction ever holds an offset back yet, so all are stable.
+ * Version notes: all topics (null) since 2, with an error for the whole group; before, each partition has it. Leader epochs since 5, "require stable" since 7 (KIP-447), several groups since 8 (KIP-709),
+ * member and epoch since 9 (KIP-848).
+ */
+export function offsetFetchApi(groups: Pick<GroupService, "runEvenUnnamed">): Api<OffsetFetchRequest, OffsetFetchResponse> {
+  const answerFor = async ({ groupId, memberId, memberEpoch, topics }: GroupRequest): Promise<GroupAnswer> => {
+    const ran = await groups.runEvenUnnamed(groupId, (machine) => machine.fetchOffsets(groupId, { memberId, memberEpoch }, topics));
+    if (ran.error !== null) return { groupId, topics: [], errorCode: memberError(ran.error) };
+    return { groupId, topics: ran.value.topics, errorCode: ran.value.error ?? "NONE" };
+  };
+  return {
+    request: offsetFetchRequest,
+    response: offsetFetchResponse,
+    async handle(request, { apiVersion }) {
+      if (apiVersion >= 8) {
+        const answers = await Promise.all(request.groups.map(answerFor));
+        return { throttleTimeMs: 0, topics: [], errorCode: "NONE", groups: answers };
+      }
+      const { groupId, topics: wanted } = request;
+      const { topics, errorCode } = await answerFor({ groupId, memberId: null, memberEpoch: -1, topics: wanted });
+      const hasGroupError = apiVersion >= 2;
+      return {
+        throttleTimeMs: 0,
+        topics: errorCode === "NONE" || hasGroupError ? topics : failedTopics(wanted ?? [], errorCode),
+        errorCode,
+        groups: [],
+      };
+    },
+  };
+}
+
+function failedTopics(wanted: NonNullable<OffsetFetchRequest["topics"]>, errorCode: KafkaErrorCode): FetchedTopic[] {
+  return wanted.map(({ name, partitionIndexes }) => ({
+    name,
+    partitions: partitionIndexes.map((partitionIndex) => ({
+      partitionIndex,
+      committedOffset: -1,
+      committedLeaderEpoch: -1,
+      metadata: "",
+      errorCode,
+    })),
+  }));
+}
