@@ -3,8 +3,8 @@ import { fileURLToPath } from "node:url";
 import { DockerComposeEnvironment, type StartedDockerComposeEnvironment, Wait } from "testcontainers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Admin, Consumer, orThrow, Producer, stringSerde } from "../../client/index.ts";
+import { freePorts } from "../support/free-ports.ts";
 import { waitUntil } from "../support/wait-until.ts";
-import { freePorts } from "../support/zookeeper.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const skippedBecause = process.env.OTTLA_CONTAINERS_SKIPPED_BECAUSE || null;

@@ -1,19 +1,19 @@
-import { appendFile, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { appendFile, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { TestCluster } from "../support/cluster.ts";
 import { OttlaCommand } from "../support/ottla-command.ts";
+import { makeTestFolder, removeTestFolder } from "../support/test-folder.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 let cluster: TestCluster;
 let folder: string;
 beforeAll(async () => {
-  [cluster, folder] = await Promise.all([TestCluster.start(), mkdtemp(join(tmpdir(), "ottla-cli-"))]);
+  [cluster, folder] = await Promise.all([TestCluster.start(), makeTestFolder("cli")]);
 });
 afterAll(async () => {
   await cluster?.stop();
-  await rm(folder, { recursive: true, force: true });
+  await removeTestFolder(folder);
 });
 
 function run(args: string, stdin?: string | Buffer) {

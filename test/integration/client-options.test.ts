@@ -17,8 +17,8 @@ import {
   stringSerde,
 } from "../../client/index.ts";
 import { TestCluster } from "../support/cluster.ts";
+import { freePorts } from "../support/free-ports.ts";
 import { waitUntil } from "../support/wait-until.ts";
-import { freePorts } from "../support/zookeeper.ts";
 
 let cluster: TestCluster;
 let bootstrap: string[];

@@ -1,20 +1,20 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { zookeeperCommand } from "../../cli/zookeeper/zookeeper-command.ts";
 import { ZookeeperProcess } from "../../cli/zookeeper/zookeeper-process.ts";
+import { freePorts } from "../support/free-ports.ts";
+import { makeTestFolder, removeTestFolder } from "../support/test-folder.ts";
 import { waitUntil } from "../support/wait-until.ts";
-import { freePorts } from "../support/zookeeper.ts";
 
 let folder: string;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "ottla-zookeeper-process-"));
+  folder = await makeTestFolder("zookeeper-process");
 });
 afterEach(async () => {
-  await rm(folder, { recursive: true, force: true });
+  await removeTestFolder(folder);
 });
 
 const optionsAt = (clientPort: number) => ({

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Admin, Consumer, orThrow, Producer, stringSerde } from "../../client/index.ts";
+import { freePorts, listenOn } from "../support/free-ports.ts";
+import { makeTestFolder, removeTestFolder } from "../support/test-folder.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { TestZookeeper } from "../support/zookeeper.ts";
 
@@ -16,14 +16,14 @@ let data: string;
 let running: Run[];
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "ottla-up-"));
+  folder = await makeTestFolder("up");
   data = join(folder, "data");
   running = [];
 });
 
 afterEach(async () => {
   for (const run of running) await run.interrupt();
-  await rm(folder, { recursive: true, force: true });
+  await removeTestFolder(folder);
 });
 
 /** `ottla up` as a process of its own. */
@@ -70,20 +70,8 @@ class Run {
 
 /** A port with free ones after it. */
 async function freeRange(length: number): Promise<number> {
-  for (;;) {
-    const first = 20_000 + Math.floor(Math.random() * 10_000);
-    const servers = await Promise.all(Array.from({ length }, (_, i) => listening(first + i)));
-    await Promise.all(servers.map((server) => server?.close()));
-    if (servers.every((server) => server !== null)) return first;
-  }
-}
-
-function listening(port: number): Promise<{ close(): Promise<void> } | null> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(null));
-    server.listen({ host: "127.0.0.1", port }, () => resolve({ close: () => new Promise((done) => server.close(() => done())) }));
-  });
+  const [first = 0] = await freePorts(length, { adjacent: true });
+  return first;
 }
 
 function isAlive(pid: number): boolean {
@@ -147,11 +135,11 @@ test("nothing outlives a killed `ottla up`", async () => {
 
 test("says in one line that a port is in use, that the directory cannot be written, or that it is in use", async () => {
   const port = await freeRange(3);
-  const taken = await listening(port + 1);
+  const taken = await listenOn(port + 1);
   const onTakenPort = new Run(["--port", String(port), "--data", data]);
   expect(await onTakenPort.exitCode).toBe(1);
   expect(onTakenPort.err).toBe(`ottla: port ${port + 1} on 127.0.0.1 is in use; choose others with --port\n`);
-  await taken?.close();
+  await new Promise((resolve) => taken?.close(resolve));
 
   const file = join(folder, "a-file");
   await writeFile(file, "");

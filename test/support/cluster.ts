@@ -1,9 +1,10 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BrokerProcess } from "../../cli/up/broker-process.ts";
+import { freePorts } from "./free-ports.ts";
+import { makeTestFolder, removeTestFolder } from "./test-folder.ts";
 import { waitUntil } from "./wait-until.ts";
-import { freePorts, TestZookeeper } from "./zookeeper.ts";
+import { TestZookeeper } from "./zookeeper.ts";
 
 export interface TestClusterOptions {
   readonly brokers?: number;
@@ -14,6 +15,7 @@ export interface TestClusterOptions {
 }
 
 const host = "127.0.0.1";
+const startMaxMs = 60_000;
 const stopGraceMs = 10_000;
 
 /** Quick to notice a death, so that tests are quick; everything else as Kafka has it. */
@@ -43,11 +45,7 @@ export class TestCluster {
   /** Resolves when every broker serves clients. */
   static async start(options: TestClusterOptions = {}): Promise<TestCluster> {
     const size = options.brokers ?? 3;
-    const [zookeeper, folder, ports] = await Promise.all([
-      TestZookeeper.start(),
-      mkdtemp(join(tmpdir(), "ottla-cluster-")),
-      freePorts(size),
-    ]);
+    const [zookeeper, folder, ports] = await Promise.all([TestZookeeper.start(), makeTestFolder("cluster"), freePorts(size)]);
     const cluster = new TestCluster(zookeeper, folder, new Map(ports.map((port, index) => [index + 1, port])), options);
     try {
       await Promise.all(cluster.ids.map((id) => cluster.startBroker(id)));
@@ -109,9 +107,14 @@ export class TestCluster {
     );
     const broker = new BrokerProcess({ id, configFile, logFile: this.logFile(id) });
     this.#processes.set(id, broker);
-    await broker.ready().catch(async (error) => {
-      throw new Error(`broker ${id} did not start\n${await this.logTail(id)}`, { cause: error });
-    });
+    const late = setTimeout(() => broker.signal("SIGKILL"), startMaxMs);
+    try {
+      await broker.ready();
+    } catch (error) {
+      throw new Error(`broker ${id} did not start within ${startMaxMs} ms\n${await this.logTail(id)}`, { cause: error });
+    } finally {
+      clearTimeout(late);
+    }
   }
 
   /** SIGKILL. Resolves when it is gone. */
@@ -199,7 +202,7 @@ export class TestCluster {
       }),
     );
     await this.zookeeper.stop();
-    await rm(this.#folder, { recursive: true, force: true });
+    await removeTestFolder(this.#folder);
   }
 
   #processOf(id: number): BrokerProcess {

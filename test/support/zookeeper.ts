@@ -1,10 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { zookeeperMode } from "../../cli/zookeeper/four-letter-word.ts";
 import type { ZookeeperEnsemble, ZookeeperSettings } from "../../cli/zookeeper/zookeeper-config.ts";
 import { ZookeeperProcess } from "../../cli/zookeeper/zookeeper-process.ts";
+import { freePorts } from "./free-ports.ts";
+import { makeTestFolder, removeTestFolder } from "./test-folder.ts";
 
 export interface TestZookeeperOptions {
   /** Sessions expire at multiples of it. Milliseconds. */
@@ -50,7 +49,7 @@ export class TestZookeeper {
   }
 
   static async #launch(clientPort: number, options: TestZookeeperOptions, ensemble?: ZookeeperEnsemble): Promise<TestZookeeper> {
-    const folder = await mkdtemp(join(tmpdir(), "ottla-zookeeper-"));
+    const folder = await makeTestFolder("zookeeper");
     const { tickTimeMs = 500 } = options;
     const settings: ZookeeperSettings = {
       dataDirectory: join(folder, "data"),
@@ -131,7 +130,7 @@ export class TestZookeeper {
   /** Ends it and removes its data. */
   async stop(): Promise<void> {
     await this.kill();
-    await rm(this.#folder, { recursive: true, force: true });
+    await removeTestFolder(this.#folder);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -161,24 +160,4 @@ export class TestZookeeperEnsemble {
 
 function run(settings: ZookeeperSettings): Promise<ZookeeperProcess> {
   return ZookeeperProcess.start({ settings, heapMaxMib: 128, syncToDisk: false, environment: process.env });
-}
-
-/** Ports that were free a moment ago, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve, reject) => {
-          server.once("error", reject);
-          server.listen(0, host, () => {
-            const address = server.address();
-            if (address === null || typeof address === "string") reject(new Error("no port"));
-            else resolve(address.port);
-          });
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
