@@ -152,7 +152,12 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   async commit(offsets?: readonly OffsetToCommit[]): Promise<void> {
     const group = this.#inGroup();
     for (const { offset } of offsets ?? []) checkStart({ offset });
-    await group.commit(offsets ?? this.#positions());
+    const wanted = offsets ?? this.#positions();
+    // what the application itself says is done is done: no later commit of ours goes back behind it
+    const handled = this.#handled;
+    const isDone = wanted.some((each) => handled !== null && isIn(each, handled.partition) && each.offset > handled.offset);
+    if (isDone) this.#handled = null;
+    await group.commit(wanted);
   }
 
   #positions(): OffsetToCommit[] {
@@ -373,6 +378,10 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
       throw new SerializationFailed(`${topic}-${partition} at offset ${offset}: ${(error as Error).message}`, { cause: error });
     }
   }
+}
+
+function isIn(offset: OffsetToCommit, { topic, partition }: AssignedPartition): boolean {
+  return offset.topic === topic && offset.partition === partition;
 }
 
 function isBeyond({ stopOffset }: AssignedPartition, offset: number): boolean {

@@ -69,8 +69,8 @@ export interface Intercepted {
   readonly request: never;
 }
 
-/** What becomes of a request: `undefined`, the usual; "ignore", never answered; "close", the link ends; else this answer. */
-export type Interception = object | "ignore" | "close" | undefined;
+/** What becomes of a request: `undefined`, the usual; "ignore", never answered; "close", the link ends; a function answers when it likes; else this answer. */
+export type Interception = object | ((respond: (body: object) => void) => void) | "ignore" | "close" | undefined;
 
 /** Brokers that know just enough of the protocol, on one clock, scripted by tests. Broker 1 is at fake:9001 and so on. */
 export class FakeCluster {
@@ -166,6 +166,7 @@ export class FakeCluster {
     const scripted = this.intercept({ api: pair.name, version: apiVersion, broker, request: request as never });
     if (scripted === "ignore") return;
     if (scripted === "close") return link.destroy();
+    if (typeof scripted === "function") return scripted(respond);
     if (scripted !== undefined) return respond(scripted);
     this.#answer(pair.name, request, broker, apiVersion, respond);
   }
