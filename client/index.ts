@@ -38,6 +38,7 @@ export type {
   TopicDescription,
 } from "./admin/admin-types.ts";
 export { orThrow } from "./admin/admin-types.ts";
+export type { GroupDescription, GroupListing, GroupMemberDescription, GroupType } from "./admin/groups.ts";
 export type { ResetPolicy, StartPosition } from "./consumer/assigned-partition.ts";
 export { Consumer } from "./consumer/consumer.ts";
 export type { Assignment, AssignmentState, ConsumerBatch, ConsumerOptions, ConsumerRecord } from "./consumer/consumer-options.ts";

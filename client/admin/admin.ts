@@ -2,6 +2,7 @@ import { type BrokerId, noBroker, type TopicPartition, zeroTopicId } from "../..
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { MetadataResponse } from "../../protocol/messages/metadata.ts";
 import { ClientClosed, KafkaProtocolError } from "../errors.ts";
+import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
 import { type FoundOffset, listOffsets } from "../metadata/list-offsets.ts";
@@ -22,6 +23,16 @@ import type {
   TopicDescription,
 } from "./admin-types.ts";
 import { answerFor, describedConfigs, wireChanges, wireResource } from "./configs.ts";
+import {
+  alterGroupOffsets,
+  deleteGroup,
+  deleteGroupOffsets,
+  describeGroup,
+  type GroupDescription,
+  type GroupListing,
+  listGroupOffsets,
+  listGroups,
+} from "./groups.ts";
 
 export interface AdminOptions extends ClientOptions {
   /** How long an operation may take, attempts and pauses included. Milliseconds; default 60,000. */
@@ -221,6 +232,36 @@ export class Admin implements AsyncDisposable {
   async listOffsets(requests: readonly OffsetRequest[]): Promise<readonly OffsetResult[]> {
     const found = await listOffsets(this.#cluster, requests, this.#deadlineMs());
     return requests.map(({ topic, partition }, index) => ({ topic, partition, ...(found[index] as FoundOffset) }));
+  }
+
+  /** Every group, in the order of their names. */
+  listGroups(): Promise<readonly GroupListing[]> {
+    return listGroups(this.#cluster, this.#deadlineMs());
+  }
+
+  /** Groups of either protocol. A group that does not exist comes back as GROUP_ID_NOT_FOUND. */
+  describeGroups(groupIds: readonly string[]): Promise<readonly ItemResult<GroupDescription>[]> {
+    return Promise.all(groupIds.map((groupId) => describeGroup(this.#cluster, groupId, this.#deadlineMs())));
+  }
+
+  /** With their positions. A group that has members comes back as NON_EMPTY_GROUP. */
+  deleteGroups(groupIds: readonly string[]): Promise<readonly ItemResult<{ readonly groupId: string }>[]> {
+    return Promise.all(groupIds.map((groupId) => deleteGroup(this.#cluster, groupId, this.#deadlineMs())));
+  }
+
+  /** What a group has committed: for these partitions in their order (offset -1: nothing), or all that it has. */
+  listGroupOffsets(groupId: string, partitions: readonly TopicPartition[] | null = null): Promise<readonly CommittedOffset[]> {
+    return listGroupOffsets(this.#cluster, groupId, partitions, this.#deadlineMs());
+  }
+
+  /** Sets a group's positions. While it has members, they come back as NON_EMPTY_GROUP. */
+  alterGroupOffsets(groupId: string, offsets: readonly OffsetToCommit[]): Promise<readonly ItemResult<TopicPartition>[]> {
+    return alterGroupOffsets(this.#cluster, groupId, offsets, this.#deadlineMs());
+  }
+
+  /** Forgets positions. Those in topics that members subscribe to come back as GROUP_SUBSCRIBED_TO_TOPIC. */
+  deleteGroupOffsets(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly ItemResult<TopicPartition>[]> {
+    return deleteGroupOffsets(this.#cluster, groupId, partitions, this.#deadlineMs());
   }
 
   async close(): Promise<void> {
