@@ -1,6 +1,9 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { StartPosition } from "../../client/consumer/assigned-partition.ts";
+import { type AssignorName, assignorNames } from "../../client/group/assignors.ts";
+import { UsageError } from "../command-failed.ts";
 import { consume } from "../consume/consume-command.ts";
+import { consumeInGroup } from "../consume/consume-group.ts";
 import { parseRecordFormat, type RecordFormat } from "../consume/record-format.ts";
 import { parseStartPosition } from "../consume/start-position.ts";
 import { Output } from "../output/output.ts";
@@ -13,6 +16,11 @@ interface Options extends CommonOptions {
   readonly max?: number;
   readonly untilEnd: boolean;
   readonly format?: RecordFormat;
+  readonly group?: string;
+  readonly groupProtocol: "classic" | "consumer";
+  readonly assignor?: readonly AssignorName[];
+  readonly instanceId?: string;
+  readonly sessionTimeout?: number;
 }
 
 export function registerConsume(program: Command): void {
@@ -33,19 +41,50 @@ export function registerConsume(program: Command): void {
       "--format <format>",
       "value (default), key-value, json, full, or a template: %k key, %v value, %t topic, %p partition, %o offset, %T time in ms, %h headers, \\n, \\t",
       parseRecordFormat,
+    )
+    .option("--group <name>", "share the topic with this group's other members, go on where the group is, and commit what was printed")
+    .addOption(
+      new Option("--group-protocol <protocol>", "the group's: classic, or consumer for the new one (KIP-848)")
+        .choices(["classic", "consumer"])
+        .default("classic"),
+    )
+    .addOption(
+      new Option("--assignor <name...>", "how a classic group shares out; cooperative-sticky unless given, others know range").choices(
+        assignorNames,
+      ),
+    )
+    .option("--instance-id <name>", "a name that stays over restarts: who is back within the session keeps its partitions")
+    .option("--session-timeout <ms>", "silence after which a classic group goes on without us", wholeNumber(1, 2 ** 31 - 1));
+  withCommonOptions(command).action(async (topic: string, options: Options) => {
+    const { bootstrap, group } = options;
+    const output = new Output(process.stdout);
+    await withCluster(bootstrap, (stop) =>
+      group === undefined
+        ? consume(plainOptions(topic, options), output, stop)
+        : consumeInGroup(groupOptions(topic, group, options), output, stop),
     );
-  withCommonOptions(command).action(async (topic: string, { bootstrap, json, from, partition, max, untilEnd, format }: Options) => {
-    const options = {
-      topic,
-      bootstrap,
-      from,
-      partitions: [...new Set(partition)],
-      recordsMax: max ?? null,
-      untilEnd,
-      format: format ?? parseRecordFormat(json ? "json" : "value"),
-    };
-    await withCluster(bootstrap, (stop) => consume(options, new Output(process.stdout), stop));
   });
+}
+
+function commonOptions(topic: string, { bootstrap, json, max, untilEnd, format }: Options) {
+  return { topic, bootstrap, recordsMax: max ?? null, untilEnd, format: format ?? parseRecordFormat(json ? "json" : "value") };
+}
+
+function plainOptions(topic: string, options: Options) {
+  const { from, partition } = options;
+  return { ...commonOptions(topic, options), from, partitions: [...new Set(partition)] };
+}
+
+function groupOptions(topic: string, group: string, options: Options) {
+  const { from, partition, groupProtocol, assignor = [], instanceId = null, sessionTimeout = null } = options;
+  if (group === "") throw new UsageError("--group needs a name");
+  if (partition.length > 0) throw new UsageError("the group gives out the partitions: leave --partition out");
+  if (typeof from === "object")
+    throw new UsageError("--from says where a group without position begins: beginning or end; move one with `ottla group reset-offsets`");
+  if (groupProtocol === "consumer" && assignor.length > 0)
+    throw new UsageError("--assignor is for classic groups: here the brokers assign");
+  const membership = { group, groupProtocol, assignors: assignor, instanceId, sessionTimeoutMs: sessionTimeout };
+  return { ...commonOptions(topic, options), ...membership, from };
 }
 
 const partitionNumber = wholeNumber(0, 2 ** 31 - 1);

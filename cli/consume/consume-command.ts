@@ -3,7 +3,8 @@ import { Consumer } from "../../client/consumer/consumer.ts";
 import { OffsetOutOfRange } from "../../client/errors.ts";
 import { CommandFailed } from "../command-failed.ts";
 import type { Output } from "../output/output.ts";
-import type { RecordFormat, RecordToFormat } from "./record-format.ts";
+import { printRecords } from "./print-records.ts";
+import type { RecordFormat } from "./record-format.ts";
 
 export interface ConsumeOptions {
   readonly topic: string;
@@ -19,8 +20,6 @@ export interface ConsumeOptions {
 }
 
 const asTheyAre = { deserialize: (bytes: Buffer) => bytes };
-/** Records of one stored batch are printed together, in pieces of about this size. */
-const writeTogetherBytes = 256 * 1024;
 
 /** Prints records as they arrive until one of the ends is reached, `stop` aborts or nobody reads the output any more. */
 export async function consume(options: ConsumeOptions, output: Output, stop: AbortSignal): Promise<void> {
@@ -41,7 +40,7 @@ export async function consume(options: ConsumeOptions, output: Output, stop: Abo
     await consumer.assign(partitions.length === 0 ? [{ topic, from }] : partitions.map((partition) => ({ topic, partition, from })));
     if (left <= 0) return;
     for await (const { records } of consumer.batches()) {
-      await print(records.slice(0, left), format, output);
+      await printRecords(records.slice(0, left), format, output);
       left -= records.length;
       if (left <= 0 || ended.aborted) return;
     }
@@ -53,22 +52,4 @@ export async function consume(options: ConsumeOptions, output: Output, stop: Abo
       });
     throw error;
   }
-}
-
-async function print(records: readonly RecordToFormat[], format: RecordFormat, output: Output): Promise<void> {
-  let pieces: (Buffer | string)[] = [];
-  let bytes = 0;
-  for (const record of records) {
-    format(record, pieces);
-    bytes += (record.key?.length ?? 0) + (record.value?.length ?? 0);
-    if (bytes < writeTogetherBytes) continue;
-    await output.write(joined(pieces));
-    pieces = [];
-    bytes = 0;
-  }
-  await output.write(joined(pieces));
-}
-
-function joined(pieces: readonly (Buffer | string)[]): Buffer {
-  return Buffer.concat(pieces.map((piece) => (typeof piece === "string" ? Buffer.from(piece) : piece)));
 }

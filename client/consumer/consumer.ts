@@ -68,7 +68,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   #isIterating = false;
   readonly #group: GroupSession | null;
   #handled: Handled | null = null;
-  #isClosing = false;
+  #closing: Promise<void> | null = null;
 
   constructor(options: ConsumerOptions<K, V>) {
     this.#cluster = new Cluster(options, { mayCreateTopics: false });
@@ -129,7 +129,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   }
 
   #inGroup(): GroupSession {
-    if (this.#cluster.isClosed || this.#isClosing) throw new ClientClosed("the consumer is closed");
+    if (this.#cluster.isClosed || this.#closing !== null) throw new ClientClosed("the consumer is closed");
     if (this.#group === null) throw new InvalidArgument("the consumer belongs to no group: name one with the option `group`");
     return this.#group;
   }
@@ -234,8 +234,12 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   }
 
   /** Ends the iteration and closes the connections. In a group, commits what was processed (unless `autoCommit` is false) and leaves before, for which it takes 5 s at most. */
-  async close(): Promise<void> {
-    this.#isClosing = true;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#buffer.notify();
     if (!this.#cluster.isClosed) await this.#group?.close();
     this.#end();
@@ -274,7 +278,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
       this.#handled = null;
       this.#group?.asked();
       for (;;) {
-        if (isFinished || this.#isClosing || this.#cluster.isClosed) return finish();
+        if (isFinished || this.#closing !== null || this.#cluster.isClosed) return finish();
         const { changed } = this.#buffer;
         try {
           const value = this.#group === null || this.#group.mayHandOut ? take() : null;
