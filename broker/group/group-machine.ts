@@ -10,6 +10,7 @@ import {
   type Group,
   type GroupBook,
   type GroupKind,
+  type GroupRecord,
   type GroupTimers,
   type Now,
   type TopicSource,
@@ -45,6 +46,7 @@ export interface ListedGroup {
 }
 
 const expiryTimer = "expire offsets";
+const deletedTopicsTimer = "offsets of deleted topics";
 /** Groups looked at in one turn of the loop. */
 const groupsPerTurnMax = 200;
 
@@ -57,6 +59,7 @@ export class GroupMachine {
   readonly #parts: MachineParts;
   readonly #kinds: ReadonlyMap<number, GroupKind>;
   readonly #allKinds: readonly GroupKind[];
+  readonly #deletedTopics = new Set<string>();
   #isLoaded = false;
 
   constructor(parts: MachineParts) {
@@ -91,6 +94,7 @@ export class GroupMachine {
     for (const groupId of this.offsets.groupIds()) this.classic.keepOffsetsOf(groupId);
     for (const kind of this.#allKinds) kind.loaded(now);
     this.#scheduleExpiry(now);
+    this.#forgetTopics(this.#unknownTopics(), now);
   }
 
   commitOffsets(groupId: string, request: CommitRequest, now: Now): Decision<readonly TopicErrors[]> {
@@ -125,13 +129,36 @@ export class GroupMachine {
 
   /** Something about the topics changed; `deleted` are gone, and what was committed for them means nothing any more. */
   topicsChanged(deleted: ReadonlySet<string>, now: Now): readonly Decision<null>[] {
-    const decisions = this.#allKinds.flatMap((kind) => kind.topicsChanged(now));
-    if (deleted.size === 0) return decisions;
+    this.#forgetTopics(deleted, now);
+    return this.#allKinds.flatMap((kind) => kind.topicsChanged(now));
+  }
+
+  /** By a timer, which tries again when the records are refused. */
+  #forgetTopics(deleted: Iterable<string>, now: Now): void {
+    for (const topic of deleted) this.#deletedTopics.add(topic);
+    if (this.#deletedTopics.size > 0) this.#parts.timers.set(deletedTopicsTimer, now.monotonicMs, () => this.#withoutDeletedTopics());
+  }
+
+  #withoutDeletedTopics(): Decision<null> {
+    const records: GroupRecord[] = [];
     for (const groupId of this.offsets.groupIds()) {
-      const gone = new Map([...this.offsets.of(groupId)].filter(([topic]) => deleted.has(topic)));
-      if (gone.size > 0) decisions.push({ records: offsetTombstones(groupId, gone), answer: null, divisible: true });
+      const gone = new Map([...this.offsets.of(groupId)].filter(([topic]) => this.#deletedTopics.has(topic)));
+      if (gone.size > 0) records.push(...offsetTombstones(groupId, gone));
     }
-    return decisions;
+    const accepted = () => {
+      this.#deletedTopics.clear();
+      return [];
+    };
+    return { records, answer: null, divisible: true, accepted };
+  }
+
+  /**
+   * Topics that were deleted while no coordinator looked. None of them is merely unknown to us yet: what makes this broker lead here comes after, or with, everything that
+   * was known when those offsets were committed.
+   */
+  *#unknownTopics(): Generator<string> {
+    const { topics } = this.#parts.topics.current;
+    for (const groupId of this.offsets.groupIds()) for (const topic of this.offsets.of(groupId).keys()) if (!topics.has(topic)) yield topic;
   }
 
   #find(groupId: string): Group | null {

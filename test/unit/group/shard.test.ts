@@ -1,0 +1,138 @@
+import { describe, expect, test } from "vitest";
+import { settled } from "../network/manual-clock.ts";
+import { World } from "./world.ts";
+
+describe("an answer and the log", () => {
+  test("a commit is answered when the in-sync replicas have it, and not before", async () => {
+    const world = await World.loaded();
+    world.partition.isReplicated = false;
+    const commit = await world.commit({ offsets: { t: 11 } });
+    expect(commit.isWaiting).toBe(true);
+    world.partition.commit();
+    await settled();
+    expect(commit.value).toEqual([{ name: "t", partitions: [{ partitionIndex: 0, errorCode: "NONE" }] }]);
+  });
+
+  test("nobody is told of a position that a failing leader could still take back", async () => {
+    const world = await World.loaded();
+    await world.commit({ offsets: { t: 11 } });
+    world.partition.isReplicated = false;
+    await world.commit({ offsets: { t: 12 } });
+    const fetch = await world.ask((machine) => machine.fetchOffsets("g", { memberId: null, memberEpoch: -1 }, null));
+    expect(fetch.isWaiting).toBe(true);
+    await world.move();
+    expect(fetch.error).toBe("NOT_COORDINATOR");
+    expect(await world.offsets()).toEqual({ t: 11 });
+  });
+
+  test("an append that is refused changes nothing", async () => {
+    const world = await World.loaded();
+    await world.commit({ offsets: { t: 11 } });
+    world.partition.refusal = "NOT_ENOUGH_REPLICAS";
+    expect((await world.commit({ offsets: { t: 12 } })).error).toBe("COORDINATOR_NOT_AVAILABLE");
+    expect(await world.offsets()).toEqual({ t: 11 });
+  });
+
+  test("a commit that takes too long is answered COORDINATOR_NOT_AVAILABLE and still counts when it comes about", async () => {
+    const world = await World.loaded();
+    world.partition.isReplicated = false;
+    const commit = await world.commit({ offsets: { t: 12 } });
+    await world.clock.advance(4_990);
+    expect(commit.isWaiting).toBe(true);
+    await world.clock.advance(20);
+    expect(commit.error).toBe("COORDINATOR_NOT_AVAILABLE");
+    const fetch = await world.ask((machine) => machine.fetchOffsets("g", { memberId: null, memberEpoch: -1 }, null));
+    expect(fetch.isWaiting).toBe(true);
+    world.partition.commit();
+    await settled();
+    expect(fetch.value.topics).toMatchObject([{ name: "t", partitions: [{ committedOffset: 12 }] }]);
+  });
+
+  test("those who come after an answer that took too long wait no longer than it did", async () => {
+    const world = await World.loaded();
+    world.partition.isReplicated = false;
+    await world.commit({ offsets: { t: 12 } });
+    await world.clock.advance(5_010);
+    const fetch = await world.ask((machine) => machine.fetchOffsets("g", { memberId: null, memberEpoch: -1 }, null));
+    await world.clock.advance(4_980);
+    expect(fetch.isWaiting).toBe(true);
+    await world.clock.advance(30);
+    expect(fetch.error).toBe("COORDINATOR_NOT_AVAILABLE");
+  });
+
+  test("whoever waits when the leadership ends learns that this is not the coordinator", async () => {
+    const world = await World.loaded();
+    const join = await world.join();
+    const { shard } = world;
+    await world.move();
+    await settled();
+    expect(join.error).toBe("NOT_COORDINATOR");
+    expect(await shard.run((machine) => machine.deleteGroup("g") as never)).toEqual({ error: "NOT_COORDINATOR" });
+  });
+
+  test("a broker that cannot prove its session neither answers nor throws anybody out", async () => {
+    const world = await World.loaded();
+    const [member = ""] = await world.stableGroup(1);
+    world.partition.isProved = false;
+    expect(await world.heartbeat(member, 1)).toBe("NOT_COORDINATOR");
+    await world.clock.advance(60_000);
+    expect(world.describe().members).toHaveLength(1);
+  });
+
+  test("more requests than may wait are refused before anything is done", async () => {
+    const world = await World.loaded({}, { waitingMax: 2 });
+    await world.join({ clientId: "a" });
+    await world.join({ clientId: "b" });
+    expect((await world.join({ clientId: "c" })).error).toBe("COORDINATOR_NOT_AVAILABLE");
+    expect(world.describe().members).toHaveLength(2);
+  });
+
+  test("heartbeats write nothing to the log", async () => {
+    const world = await World.loaded();
+    const [member = ""] = await world.stableGroup(1);
+    const { appends } = world.partition;
+    for (let i = 0; i < 10; i++) expect(await world.heartbeat(member, 1)).toBe("NONE");
+    expect(world.partition.appends).toBe(appends);
+  });
+
+  test("what outgrows a batch goes into several, where it may", async () => {
+    const world = await World.loaded();
+    world.partition.batchBytesMax = 300;
+    const offsets = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`topic-${i}`, i]));
+    world.topics = { ...world.topics, topics: new Map(Object.keys(offsets).map((name) => [name, { name, id: name, partitions: [] }])) };
+    const before = world.partition.appends;
+    expect((await world.commit({ offsets })).error).toBeNull();
+    expect(world.partition.appends - before).toBeGreaterThan(2);
+    await world.move();
+    expect(await world.offsets()).toEqual(offsets);
+  });
+});
+
+describe("loading", () => {
+  test("requests are told that the groups are being loaded until all of the log is committed", async () => {
+    const world = await World.loaded();
+    await world.commit({ offsets: { t: 11 } });
+    world.partition.isReplicated = false;
+    await world.commit({ offsets: { t: 12 } });
+    await world.move(world.partition.endOffset); // the new leader has the last record; its followers may not
+    expect((await world.commit({ offsets: { t: 13 } })).error).toBe("COORDINATOR_LOAD_IN_PROGRESS");
+    expect(world.shard.isServing).toBe(false);
+    world.partition.commit();
+    for (let i = 0; i < 5; i++) await settled();
+    expect(await world.offsets()).toEqual({ t: 12 });
+  });
+
+  test("a record that cannot be read is left out and the others are not", async () => {
+    const world = await World.loaded();
+    await world.commit({ offsets: { t: 11 } });
+    const { BatchBuilder } = await import("../../../protocol/records/encode-batch.ts");
+    const odd = new BatchBuilder();
+    odd.append({ key: Buffer.from([0, 1, 0]), value: null, timestampMs: 1 });
+    odd.append({ key: Buffer.from([0, 2, 0, 1, 0x61]), value: Buffer.from([0, 99]), timestampMs: 1 });
+    odd.append({ key: Buffer.from([0, 77, 0]), value: Buffer.from([1]), timestampMs: 1 });
+    world.partition.append(null, odd.build());
+    await world.commit({ offsets: { u: 21 } });
+    await world.move();
+    expect(await world.offsets()).toEqual({ t: 11, u: 21 });
+  });
+});
