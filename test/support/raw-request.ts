@@ -27,8 +27,9 @@ export class RawConnection {
     });
   }
 
-  /** Rejects when the connection closes first. */
+  /** Rejects when the connection closes first, or was closed before. */
   request<Req, Res>(api: { readonly request: Message<Req>; readonly response: Message<Res> }, version: number, body: Req): Promise<Res> {
+    if (this.#socket.destroyed) return Promise.reject(new Error("the connection was closed"));
     const correlationId = ++this.#correlationId;
     const { apiKey } = api.request;
     const flexible = api.request.isFlexible(version);
