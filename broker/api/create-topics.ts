@@ -18,7 +18,7 @@ type TopicResponse = CreateTopicsResponse["topics"][number];
 
 /**
  * Behavior: creates each topic or says why not; `validateOnly` checks and answers alike, and creates nothing. A name given twice in one request is INVALID_REQUEST in all its places.
- * Version notes: validateOnly since 1; partitions and replication factor may be left to the broker (-1) since 4; since 5 the answer has the topic's resolved settings (KIP-525), since 7 its id.
+ * Version notes: validateOnly since 1; partitions and replication factor may be left to the broker (-1) since 4, as KIP-464 has it, but kafkajs sends -1 in 3, and Kafka accepts that; since 5 the answer has the topic's resolved settings (KIP-525), since 7 its id.
  */
 export function createTopicsApi(
   controller: Pick<ControllerService, "createTopics">,
@@ -29,10 +29,10 @@ export function createTopicsApi(
     request: createTopicsRequest,
     response: createTopicsResponse,
     controllerOnly: true,
-    async handle({ topics, timeoutMs, validateOnly }, { apiVersion }) {
+    async handle({ topics, timeoutMs, validateOnly }) {
       const twice = repeated(topics.map(({ name }) => name));
       const refuse = (topic: TopicRequest) =>
-        twice.has(topic.name) ? failure(topic, "INVALID_REQUEST", "The topic is named more than once.") : refuseDefaults(topic, apiVersion);
+        twice.has(topic.name) ? failure(topic, "INVALID_REQUEST", "The topic is named more than once.") : null;
       const create = async (accepted: readonly TopicRequest[]) => {
         const verdicts = await controller.createTopics(accepted.map(topicCreation), { timeoutMs: Math.max(0, timeoutMs), validateOnly });
         return verdicts.map((verdict, i) => answer(accepted[i]!, verdict, describeTopic));
@@ -41,16 +41,6 @@ export function createTopicsApi(
     },
     failed: ({ topics }, error, message) => ({ throttleTimeMs: 0, topics: topics.map((topic) => failure(topic, error, message)) }),
   };
-}
-
-/** KIP-464: before version 4 only a given assignment may stand for the numbers. */
-function refuseDefaults(topic: TopicRequest, version: number): TopicResponse | null {
-  if (version >= 4 || topic.assignments.length > 0) return null;
-  if (topic.numPartitions === -1)
-    return failure(topic, "INVALID_PARTITIONS", "The number of partitions may be left out from version 4 on.");
-  if (topic.replicationFactor === -1)
-    return failure(topic, "INVALID_REPLICATION_FACTOR", "The replication factor may be left out from version 4 on.");
-  return null;
 }
 
 function topicCreation({ name, numPartitions, replicationFactor, assignments, configs }: TopicRequest): TopicCreation {

@@ -47,7 +47,8 @@ export async function controlledShutdown(parts: ControlledShutdownParts, { timeo
 }
 
 async function ask({ brokerId, membership, controller }: ControlledShutdownParts, timeoutMs: number): Promise<Outcome> {
-  if (membership.epoch < 0) return { kind: "later", reason: "this broker is not registered" };
+  // without a registration it leads nothing, and there may be no ZooKeeper to wait for
+  if (membership.epoch < 0) return { kind: "futile", reason: "this broker is not registered" };
   let body: ControlledShutdownResponse;
   try {
     ({ body } = await controller.request(

@@ -44,6 +44,13 @@ const errorTypes = (error: unknown) => {
 };
 
 describe("kafkajs's admin", () => {
+  test("creates topics with its own defaults: the brokers' number of partitions and copies", async () => {
+    const topic = newName();
+    expect(await admin.createTopics({ topics: [{ topic }] })).toBe(true);
+    const [created] = (await admin.fetchTopicMetadata({ topics: [topic] })).topics;
+    expect(created?.partitions.map(({ replicas }) => replicas.length)).toEqual([3]);
+  });
+
   test("describes the cluster", async () => {
     const described = await admin.describeCluster();
     const own = await ours.describeCluster();

@@ -74,13 +74,10 @@ async function freeRange(length: number): Promise<number> {
   return first;
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+/** A process that has ended may stay as a zombie for as long as whoever inherited it does not look. */
+async function isAlive(pid: number): Promise<boolean> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "State:\tX");
+  return !/^State:\s+[ZX]/m.test(status);
 }
 
 /** Everything that has our data directory in its command line. */
@@ -130,7 +127,7 @@ test("nothing outlives a killed `ottla up`", async () => {
   const pids = await processesOf(data);
   expect(pids).toEqual(expect.arrayContaining(run.brokerPids));
   run.kill();
-  await waitUntil("every process to be gone", () => !pids.some(isAlive));
+  await waitUntil("every process to be gone", async () => !(await Promise.all(pids.map(isAlive))).includes(true));
 });
 
 test("says in one line that a port is in use, that the directory cannot be written, or that it is in use", async () => {

@@ -1,0 +1,275 @@
+import { describe, expect, test } from "vitest";
+import { deleteGroupsApi } from "../../../broker/api/delete-groups.ts";
+import { describeGroupsApi } from "../../../broker/api/describe-groups.ts";
+import type { GroupService } from "../../../broker/api/group-context.ts";
+import { heartbeatApi } from "../../../broker/api/heartbeat.ts";
+import { joinGroupApi } from "../../../broker/api/join-group.ts";
+import { leaveGroupApi } from "../../../broker/api/leave-group.ts";
+import { listGroupsApi } from "../../../broker/api/list-groups.ts";
+import { offsetCommitApi } from "../../../broker/api/offset-commit.ts";
+import { offsetDeleteApi } from "../../../broker/api/offset-delete.ts";
+import { offsetFetchApi } from "../../../broker/api/offset-fetch.ts";
+import { syncGroupApi } from "../../../broker/api/sync-group.ts";
+import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
+import { subscription, World } from "../group/world.ts";
+import { answerOf, context, image, partition, topic, topicId } from "./fixtures.ts";
+
+/** The API in front of one shard that has every group. */
+async function served() {
+  const world = await World.loaded();
+  const run: GroupService["run"] = (groupId, operation) =>
+    groupId === "" ? Promise.resolve({ error: "INVALID_GROUP_ID" }) : world.shard.run(operation);
+  const groups: GroupService = {
+    run,
+    runEvenUnnamed: (_groupId, operation) => world.shard.run(operation),
+    listGroups: async () => ({ error: null, groups: world.machine.listGroups() }),
+  };
+  return { world, groups };
+}
+
+function failing(error: KafkaError): GroupService {
+  const fail = async () => ({ error });
+  return { run: fail, runEvenUnnamed: fail, listGroups: async () => ({ error, groups: [] }) };
+}
+
+const images = { current: image([topic("t", topicId("t"), [partition(0), partition(1)])]) };
+const joining = {
+  groupId: "g",
+  sessionTimeoutMs: 10_000,
+  rebalanceTimeoutMs: 20_000,
+  memberId: "",
+  groupInstanceId: null,
+  protocolType: "consumer",
+  protocols: [{ name: "range", metadata: subscription("t") }],
+  reason: null,
+};
+
+describe("joining and syncing through the API", () => {
+  test("in every version a member joins, gets its part and is described as the client it is", async () => {
+    for (let version = 0; version <= 9; version++) {
+      const { world, groups } = await served();
+      const api = joinGroupApi(groups);
+      const first = version >= 4 ? await answerOf(api, joining, version) : null;
+      if (first !== null) expect(first.errorCode).toBe("MEMBER_ID_REQUIRED");
+      const asked = answerOf(api, { ...joining, memberId: first?.memberId ?? "" }, version);
+      await world.clock.advance(3_000);
+      const joined = await asked;
+      expect(joined).toMatchObject({ errorCode: "NONE", generationId: 1, protocolName: "range", leader: joined.memberId });
+      expect(joined.protocolType).toBe(version >= 7 ? "consumer" : null);
+      expect(joined.members).toMatchObject([{ memberId: joined.memberId, metadata: subscription("t") }]);
+      const { memberId } = joined;
+      const syncing = { groupId: "g", generationId: 1, memberId, groupInstanceId: null, protocolType: "consumer", protocolName: "range" };
+      const assignments = [{ memberId, assignment: Buffer.from("all") }];
+      const synced = await answerOf(syncGroupApi(groups), { ...syncing, assignments }, Math.min(version, 5));
+      expect([synced.errorCode, String(synced.assignment)]).toEqual(["NONE", "all"]);
+      expect(world.machine.classic.find("g")!.members.get(memberId)!.rebalanceTimeoutMs).toBe(version === 0 ? 10_000 : 20_000);
+      const described = await answerOf(describeGroupsApi(groups), { groups: ["g", "none"], includeAuthorizedOperations: true }, 5);
+      expect(described.groups).toMatchObject([
+        {
+          ...{ errorCode: "NONE", groupState: "Stable", protocolType: "consumer", protocolData: "range" },
+          members: [{ memberId, clientId: "test", clientHost: "/10.0.0.9", memberAssignment: Buffer.from("all") }],
+        },
+        { errorCode: "NONE", groupState: "Dead", members: [] },
+      ]);
+      expect(described.groups[0]?.authorizedOperations).toBeGreaterThan(0);
+    }
+  });
+
+  test("a static member is given no id in advance", async () => {
+    const { world, groups } = await served();
+    const asked = answerOf(joinGroupApi(groups), { ...joining, groupInstanceId: "i" }, 9);
+    await world.clock.advance(3_000);
+    expect((await asked).errorCode).toBe("NONE");
+  });
+
+  test("a refusal has a form in every version", async () => {
+    for (let version = 0; version <= 9; version++) {
+      const refused = await answerOf(joinGroupApi(failing("NOT_COORDINATOR")), { ...joining, memberId: "m" }, version);
+      expect(refused).toMatchObject({ errorCode: "NOT_COORDINATOR", generationId: -1, memberId: "m", members: [] });
+      expect(refused.protocolName).toBe(version >= 7 ? null : "");
+    }
+  });
+
+  test("from version 5 on SyncGroup must name the protocol", async () => {
+    const { groups } = await served();
+    const request = {
+      groupId: "g",
+      generationId: 1,
+      memberId: "m",
+      groupInstanceId: null,
+      protocolType: null,
+      protocolName: "range",
+      assignments: [],
+    };
+    expect((await answerOf(syncGroupApi(groups), request, 5)).errorCode).toBe("INCONSISTENT_GROUP_PROTOCOL");
+    expect((await answerOf(syncGroupApi(groups), request, 4)).errorCode).toBe("UNKNOWN_MEMBER_ID");
+  });
+
+  test("a group without a name has no members", async () => {
+    const { groups } = await served();
+    expect((await answerOf(joinGroupApi(groups), { ...joining, groupId: "" }, 9)).errorCode).toBe("INVALID_GROUP_ID");
+  });
+
+  test("while groups are loaded every heartbeat is good", async () => {
+    const request = { groupId: "g", generationId: 1, memberId: "m", groupInstanceId: null };
+    for (const [error, told] of [
+      ["COORDINATOR_LOAD_IN_PROGRESS", "NONE"],
+      ["NOT_COORDINATOR", "NOT_COORDINATOR"],
+    ] as const)
+      expect((await answerOf(heartbeatApi(failing(error)), request, 4)).errorCode).toBe(told);
+  });
+
+  test("leaving: one member's error is the answer's before version 3, each has its own from then on", async () => {
+    const { groups } = await served();
+    const request = { groupId: "g", memberId: "nobody", members: [{ memberId: "nobody", groupInstanceId: null, reason: "done" }] };
+    expect((await answerOf(leaveGroupApi(groups), request, 2)).errorCode).toBe("UNKNOWN_MEMBER_ID");
+    const left = await answerOf(leaveGroupApi(groups), request, 5);
+    expect(left).toMatchObject({ errorCode: "NONE", members: [{ memberId: "nobody", errorCode: "UNKNOWN_MEMBER_ID" }] });
+  });
+});
+
+describe("offsets through the API", () => {
+  const commitRequest = (groupId: string) => ({
+    groupId,
+    generationIdOrMemberEpoch: -1,
+    memberId: "",
+    groupInstanceId: null,
+    retentionTimeMs: -1,
+    topics: [
+      {
+        name: "t",
+        partitions: [7, 1, 0].map((partitionIndex) => ({
+          partitionIndex,
+          committedOffset: 100 + partitionIndex,
+          committedLeaderEpoch: 3,
+          committedMetadata: partitionIndex === 0 ? null : "m",
+        })),
+      },
+      { name: "gone", partitions: [{ partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: -1, committedMetadata: "" }] },
+    ],
+  });
+
+  test("partitions that do not exist are told so and the others are kept, in every version", async () => {
+    for (let version = 2; version <= 9; version++) {
+      const { groups, world } = await served();
+      const answer = await answerOf(offsetCommitApi(groups, images), commitRequest("g"), version);
+      expect(answer.topics).toEqual([
+        {
+          name: "t",
+          partitions: [
+            { partitionIndex: 7, errorCode: "UNKNOWN_TOPIC_OR_PARTITION" },
+            { partitionIndex: 1, errorCode: "NONE" },
+            { partitionIndex: 0, errorCode: "NONE" },
+          ],
+        },
+        { name: "gone", partitions: [{ partitionIndex: 0, errorCode: "UNKNOWN_TOPIC_OR_PARTITION" }] },
+      ]);
+      expect(world.machine.offsets.find("g", "t", 1)).toMatchObject({ offset: 101, leaderEpoch: version >= 6 ? 3 : -1, metadata: "m" });
+      expect(world.machine.offsets.size).toBe(2);
+    }
+  });
+
+  test("fetching: named or all, one group or several, in every version", async () => {
+    const { groups } = await served();
+    await answerOf(offsetCommitApi(groups, images), commitRequest("g"), 8);
+    const committed = (version: number) => ({
+      name: "t",
+      partitions: [
+        { partitionIndex: 1, committedOffset: 101, committedLeaderEpoch: version >= 5 ? 3 : -1, metadata: "m", errorCode: "NONE" },
+        { partitionIndex: 0, committedOffset: 100, committedLeaderEpoch: version >= 5 ? 3 : -1, metadata: "", errorCode: "NONE" },
+      ],
+    });
+    for (let version = 1; version <= 9; version++) {
+      const topics = version === 1 ? [{ name: "t", partitionIndexes: [1, 0] }] : null;
+      const asked = (groupId: string) => ({ groupId, memberId: null, memberEpoch: -1, topics });
+      const several = version >= 8 ? [asked("g"), asked("none")] : [];
+      const answer = await answerOf(
+        offsetFetchApi(groups),
+        { groupId: "g", topics, groups: several, requireStable: version >= 7 },
+        version,
+      );
+      if (version < 8) expect(answer.topics).toEqual([committed(version)]);
+      else
+        expect(answer.groups).toEqual([
+          { groupId: "g", topics: [committed(version)], errorCode: "NONE" },
+          { groupId: "none", topics: [], errorCode: "NONE" },
+        ]);
+    }
+  });
+
+  test("who is not the coordinator says so where the version has room for it", async () => {
+    const groups = failing("NOT_COORDINATOR");
+    const topics = [{ name: "t", partitionIndexes: [4] }];
+    const request = { groupId: "g", topics, groups: [{ groupId: "g", memberId: null, memberEpoch: -1, topics }], requireStable: false };
+    expect((await answerOf(offsetFetchApi(groups), request, 1)).topics).toMatchObject([
+      { name: "t", partitions: [{ partitionIndex: 4, committedOffset: -1, errorCode: "NOT_COORDINATOR" }] },
+    ]);
+    expect(await answerOf(offsetFetchApi(groups), request, 7)).toMatchObject({ errorCode: "NOT_COORDINATOR", topics: [] });
+    expect((await answerOf(offsetFetchApi(groups), request, 9)).groups).toEqual([
+      { groupId: "g", topics: [], errorCode: "NOT_COORDINATOR" },
+    ]);
+    const commits = await answerOf(offsetCommitApi(failing("MESSAGE_TOO_LARGE"), images), commitRequest("g"), 9);
+    expect(commits.topics[0]?.partitions.map(({ errorCode }) => errorCode)).toEqual([
+      "UNKNOWN_TOPIC_OR_PARTITION",
+      "INVALID_COMMIT_OFFSET_SIZE",
+      "INVALID_COMMIT_OFFSET_SIZE",
+    ]);
+  });
+
+  test("deleting offsets answers for partitions that do not exist, and for groups that do not", async () => {
+    const { groups, world } = await served();
+    await answerOf(offsetCommitApi(groups, images), commitRequest("g"), 8);
+    const topics = [{ name: "t", partitions: [{ partitionIndex: 1 }, { partitionIndex: 7 }] }];
+    expect(await answerOf(offsetDeleteApi(groups, images), { groupId: "g", topics }, 0)).toMatchObject({
+      errorCode: "NONE",
+      topics: [
+        {
+          partitions: [
+            { partitionIndex: 1, errorCode: "NONE" },
+            { partitionIndex: 7, errorCode: "UNKNOWN_TOPIC_OR_PARTITION" },
+          ],
+        },
+      ],
+    });
+    expect(world.machine.offsets.size).toBe(1);
+    expect((await answerOf(offsetDeleteApi(groups, images), { groupId: "none", topics }, 0)).errorCode).toBe("GROUP_ID_NOT_FOUND");
+  });
+});
+
+describe("listing and deleting through the API", () => {
+  test("filters by state and type, whatever their case, and deletes what has no members", async () => {
+    const { groups, world } = await served();
+    await world.stableGroup(1);
+    await world.commit({ offsets: { t: 5 } }, "idle");
+    const list = async (statesFilter: string[], typesFilter: string[], version = 5) =>
+      (await answerOf(listGroupsApi(groups), { statesFilter, typesFilter }, version)).groups;
+    expect(await list([], [])).toEqual([
+      { groupId: "g", protocolType: "consumer", groupState: "Stable", groupType: "classic" },
+      { groupId: "idle", protocolType: "", groupState: "Empty", groupType: "classic" },
+    ]);
+    expect((await list(["empty"], ["CLASSIC"])).map(({ groupId }) => groupId)).toEqual(["idle"]);
+    expect(await list([], ["consumer"])).toEqual([]);
+    expect(await list([], [], 3)).toHaveLength(2);
+    const deleted = await answerOf(deleteGroupsApi(groups), { groupsNames: ["g", "idle", "none"] }, 2);
+    expect(deleted.results).toEqual([
+      { groupId: "g", errorCode: "NON_EMPTY_GROUP" },
+      { groupId: "idle", errorCode: "NONE" },
+      { groupId: "none", errorCode: "GROUP_ID_NOT_FOUND" },
+    ]);
+  });
+
+  test("an incomplete list says why", async () => {
+    const request = { statesFilter: [], typesFilter: [] };
+    expect((await answerOf(listGroupsApi(failing("COORDINATOR_LOAD_IN_PROGRESS")), request, 5)).errorCode).toBe(
+      "COORDINATOR_LOAD_IN_PROGRESS",
+    );
+  });
+});
+
+test("an IPv6 client is shown without brackets", async () => {
+  const { world, groups } = await served();
+  const asked = joinGroupApi(groups).handle({ ...joining, groupInstanceId: "i" }, context(9, { remote: "[::1]:5000", clientId: null }));
+  await world.clock.advance(3_000);
+  await asked;
+  expect(world.describe().members).toMatchObject([{ clientId: "", clientHost: "/::1" }]);
+});
