@@ -37,6 +37,16 @@ function randomOperation(random: Random): WriteOperation {
   }
 }
 
+/** One that may well succeed. Of operations that are all thrown at random few do, and with some seeds hardly any: an ephemeral node at the top, and nothing can be made below it. */
+async function likelyOperation(random: Random, coordinator: Coordinator): Promise<WriteOperation> {
+  const path = randomPath(random);
+  const data = random.bytes(randomInt(random, 4));
+  const node = await coordinator.read(path);
+  if (node === null) return { kind: "create", path, data, mode: randomInt(random, 4) === 0 ? "ephemeral" : "persistent" };
+  const { version } = node;
+  return randomInt(random, 2) === 0 ? { kind: "set", path, data, version } : { kind: "delete", path, version };
+}
+
 /** All that can be seen below a path, transaction ids aside. */
 async function snapshot(coordinator: Coordinator, path: string): Promise<unknown[]> {
   const [node, list] = await Promise.all([coordinator.read(path), coordinator.children(path)]);
@@ -58,7 +68,9 @@ test(`the ensemble in memory answers random transactions as a real ZooKeeper doe
     const random = seededRandom(seed);
     const seen = { written: 0, conflict: 0, unknown: 0 };
     for (let round = 0; round < rounds; round++) {
-      const operations = Array.from({ length: 1 + randomInt(random, 3) }, () => randomOperation(random));
+      const operations: WriteOperation[] = [];
+      for (let count = 1 + randomInt(random, 3); operations.length < count; )
+        operations.push(randomInt(random, 4) === 0 ? randomOperation(random) : await likelyOperation(random, memory));
       const [fromReal, fromMemory] = await both((coordinator) => coordinator.write(operations));
       expect(fromMemory, `seed ${seed}, round ${round}: ${JSON.stringify(operations)}`).toEqual(fromReal);
       seen[fromReal.kind]++;
@@ -67,9 +79,10 @@ test(`the ensemble in memory answers random transactions as a real ZooKeeper doe
         expect(memoryTree, `seed ${seed}, round ${round}`).toEqual(realTree);
       }
     }
-    expect(seen.written).toBeGreaterThan(rounds / 20);
-    expect(seen.conflict).toBeGreaterThan(rounds / 20);
-    expect(seen.unknown).toBe(0);
+    console.log(`of ${rounds} transactions ${seen.written} were written, ${seen.conflict} refused`);
+    expect(seen.written, `seed ${seed}`).toBeGreaterThan(rounds / 10);
+    expect(seen.conflict, `seed ${seed}`).toBeGreaterThan(rounds / 10);
+    expect(seen.unknown, `seed ${seed}`).toBe(0);
   } finally {
     await Promise.all([real.close(), memory.close()]);
   }
