@@ -30,19 +30,24 @@ beforeEach(async () => {
 
 /** What every fault must end in: nothing acknowledged is lost, the copies are the same bytes, the in-sync sets are whole. */
 afterEach(async () => {
-  await waitUntil("all in-sync sets to be whole", isrWhole, { timeoutMs: 60_000 });
-  const before = workload.acknowledgedCount;
-  await waitUntil("the load to run on", () => workload.acknowledgedCount > before + 1000);
-  await workload.stop();
+  try {
+    await waitUntil("all in-sync sets to be whole", isrWhole, { timeoutMs: 60_000 });
+    const before = workload.acknowledgedCount;
+    await waitUntil("the load to run on", () => workload.acknowledgedCount > before + 1000);
+  } finally {
+    await workload.stop(); // or it runs on beside the next test
+  }
   const { acknowledged, repeated } = await workload.verify();
   await cluster.replicasIdentical(topic);
   console.log(`${topic}: ${acknowledged} acknowledged records are all there, ${repeated} repeated by retries`);
 });
 
 async function isrWhole(): Promise<boolean> {
-  const [described] = await admin.describeTopics([topic]);
-  if (described === undefined || described.error !== null) return false;
-  return described.partitions.length === partitions && described.partitions.every(({ isr, leader }) => isr.length === 3 && leader >= 0);
+  const described = orThrow(await admin.describeTopics([topic]))[0]?.partitions ?? [];
+  const broken = described.filter(({ isr, leader }) => isr.length < 3 || leader < 0);
+  if (described.length < partitions || broken.length > 0)
+    throw new Error(`${described.length} partitions are known; not whole: ${JSON.stringify(broken)}`);
+  return true;
 }
 
 async function partitionsLedBy(id: number): Promise<number[]> {

@@ -50,8 +50,14 @@ beforeEach(async () => {
 /** Whatever was done to them: the brokers live, and the producer beside noticed nothing. */
 afterEach(async ({ task }) => {
   const before = producer.acknowledgedCount;
-  await waitUntil("the producer to go on", () => producer.acknowledgedCount > before + 30);
-  const report = await producer.stop();
+  const goesOn = waitUntil("the producer to go on", () => producer.acknowledgedCount > before + 30);
+  const report = await goesOn.then(
+    () => producer.stop(),
+    async (error) => {
+      const { failed } = await producer.stop(); // or it runs on beside the next test
+      throw new Error(`${error.message}; ${failed.length} sends failed`, { cause: failed[0] ?? error });
+    },
+  );
   console.log(
     `${task.name}: ${report.acknowledged} sends beside, p50 ${report.p50Ms.toFixed(1)} ms, longest ${report.maxMs.toFixed(0)} ms; ` +
       `resident ${(await Promise.all(watches.map((watch) => watch.residentMib()))).map((mib) => mib.toFixed(0)).join(", ")} MiB`,
