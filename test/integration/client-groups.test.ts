@@ -1,0 +1,404 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { Admin, Consumer, type ConsumerOptions, type GroupOptions, orThrow, Producer, stringSerde } from "../../client/index.ts";
+import { TestCluster } from "../support/cluster.ts";
+import { noKcat } from "../support/outside/kcat.ts";
+import { waitUntil } from "../support/wait-until.ts";
+
+const sessionTimeoutMs = 6_000;
+let cluster: TestCluster;
+let admin: Admin;
+let producer: Producer<string, string>;
+let count = 0;
+const closers: (() => Promise<void> | void)[] = [];
+
+beforeAll(async () => {
+  cluster = await TestCluster.start({
+    settings: {
+      "group.initial.rebalance.delay.ms": 200,
+      "group.consumer.min.session.timeout.ms": sessionTimeoutMs,
+      "group.consumer.session.timeout.ms": sessionTimeoutMs,
+      "group.consumer.min.heartbeat.interval.ms": 200,
+      "group.consumer.heartbeat.interval.ms": 500,
+    },
+  });
+  admin = new Admin({ bootstrap: cluster.bootstrap });
+  producer = new Producer({ bootstrap: cluster.bootstrap, keySerde: stringSerde, valueSerde: stringSerde });
+});
+afterEach(async () => {
+  await Promise.all(closers.splice(0).map((close) => close()));
+});
+afterAll(async () => {
+  await producer?.close();
+  await admin?.close();
+  await cluster?.stop();
+});
+
+async function newTopic(partitions = 8): Promise<string> {
+  const name = `shared-${++count}`;
+  orThrow(await admin.createTopics([{ name, partitions, replicationFactor: 3 }]));
+  return name;
+}
+
+/** Numbered values, `from`.. to `to`, over all partitions in turn. */
+async function produce(topic: string, from: number, to: number, partitions = 8): Promise<void> {
+  const sent = Array.from({ length: to - from }, (_, i) =>
+    producer.send({ topic, partition: (from + i) % partitions, value: String(from + i) }),
+  );
+  await Promise.all(sent);
+}
+
+interface Got {
+  readonly partition: number;
+  readonly offset: number;
+  readonly value: string;
+}
+
+interface AnyMember {
+  readonly got: Got[];
+}
+
+/** A member of a group in this process. */
+class Member implements AnyMember {
+  readonly got: Got[] = [];
+  readonly events: string[] = [];
+  readonly consumer: Consumer<Buffer, string>;
+  readonly done: Promise<void>;
+  handle: (record: Got) => Promise<void> = async () => {};
+  error: unknown = null;
+
+  constructor(topic: string, group: string, options: Partial<ConsumerOptions<Buffer, string>> & GroupOptions = {}) {
+    const note = (what: string) => (partitions: readonly { partition: number }[]) => {
+      this.events.push(
+        `${what}${partitions
+          .map(({ partition }) => partition)
+          .toSorted()
+          .join(",")}`,
+      );
+    };
+    this.consumer = new Consumer<Buffer, string>({
+      bootstrap: cluster.bootstrap,
+      group,
+      offsetReset: "earliest",
+      valueSerde: stringSerde,
+      sessionTimeoutMs,
+      heartbeatIntervalMs: 500,
+      onAssigned: note("+"),
+      onRevoked: note("-"),
+      onLost: note("!"),
+      ...options,
+    });
+    closers.push(() => this.consumer.close());
+    this.done = this.#run(topic).catch((error: unknown) => {
+      this.error = error;
+    });
+  }
+
+  async #run(topic: string): Promise<void> {
+    await this.consumer.subscribe([topic]);
+    for await (const { partition, offset, value } of this.consumer) {
+      const record = { partition, offset, value: value ?? "" };
+      this.got.push(record);
+      await this.handle(record);
+    }
+  }
+
+  get owned(): number[] {
+    return this.consumer.assignment().map(({ partition }) => partition);
+  }
+}
+
+const mainFile = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
+
+/** A member that is a process of its own, and can be killed. */
+class MemberProcess implements AnyMember {
+  readonly got: Got[] = [];
+  readonly #child: ChildProcess;
+  readonly exited: Promise<number | null>;
+
+  constructor(command: string, args: readonly string[], parse: (line: string) => Got | null) {
+    this.#child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
+    this.exited = new Promise((resolve) => this.#child.once("exit", resolve));
+    createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on("line", (line) => {
+      const record = parse(line);
+      if (record !== null) this.got.push(record);
+    });
+    closers.push(async () => {
+      this.#child.kill("SIGKILL");
+      await this.exited;
+    });
+  }
+
+  static ottla(topic: string, group: string, ...more: readonly string[]): MemberProcess {
+    const args = ["consume", topic, "--group", group, "--from", "beginning", "--json", "--session-timeout", String(sessionTimeoutMs)];
+    return new MemberProcess(process.execPath, [mainFile, ...args, "--bootstrap", cluster.bootstrap.join(","), ...more], (line) =>
+      JSON.parse(line),
+    );
+  }
+
+  static kcat(topic: string, group: string, ...more: readonly string[]): MemberProcess {
+    const settings = [
+      `session.timeout.ms=${sessionTimeoutMs}`,
+      "auto.offset.reset=earliest",
+      "auto.commit.interval.ms=500",
+      "heartbeat.interval.ms=500",
+    ];
+    const args = [
+      "-F",
+      "/dev/null",
+      "-b",
+      cluster.bootstrap.join(","),
+      "-u",
+      "-q",
+      "-f",
+      "%p %o %s\\n",
+      ...settings.flatMap((s) => ["-X", s]),
+      ...more,
+    ];
+    return new MemberProcess("kcat", [...args, "-G", group, topic], (line) => {
+      const [partition, offset, value = ""] = line.split(" ");
+      return { partition: Number(partition), offset: Number(offset), value };
+    });
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+}
+
+const valuesOf = (...members: readonly AnyMember[]) => members.flatMap(({ got }) => got.map(({ value }) => Number(value)));
+const numbers = (to: number) => Array.from({ length: to }, (_, i) => i);
+const sorted = (values: readonly number[]) => values.toSorted((a, b) => a - b);
+
+function expectInOrder(...members: readonly AnyMember[]): void {
+  for (const { got } of members)
+    for (const [partition, records] of Map.groupBy(got, (record) => record.partition)) {
+      const offsets = records.map(({ offset }) => offset);
+      expect(offsets, `partition ${partition}`).toEqual(sorted(offsets));
+    }
+}
+
+/** Every partition has one owner, and shares are within one of each other. */
+async function untilShared(members: readonly Member[], partitions = 8): Promise<void> {
+  await waitUntil(`${members.length} members to share ${partitions} partitions`, () => {
+    const shares = members.map(({ owned }) => owned.length);
+    const isWhole = sorted(members.flatMap(({ owned }) => owned)).join() === numbers(partitions).join();
+    return isWhole && Math.max(...shares) - Math.min(...shares) <= 1;
+  });
+}
+
+const protocols = [
+  ["classic, cooperative-sticky", {}],
+  ["classic, range", { assignors: ["range"] }],
+  ["classic, sticky", { assignors: ["sticky"] }],
+  ["the new protocol", { groupProtocol: "consumer" }],
+] as const satisfies readonly (readonly [string, GroupOptions])[];
+
+describe.each(protocols)("%s", (_name, options) => {
+  test("four members take every record once between them, a fifth takes its share, and one that leaves gives back its own", async () => {
+    const topic = await newTopic();
+    const group = `g-${topic}`;
+    await produce(topic, 0, 2_000);
+    const members = Array.from({ length: 4 }, () => new Member(topic, group, options));
+    await untilShared(members);
+    await waitUntil("2,000 records", () => valuesOf(...members).length >= 2_000);
+    const fifth = new Member(topic, group, options);
+    const producing = (async () => {
+      for (let from = 2_000; from < 6_000; from += 200) {
+        await produce(topic, from, from + 200);
+        await sleep(50);
+      }
+    })();
+    await untilShared([...members, fifth]);
+    await producing;
+    await waitUntil("6,000 records", () => valuesOf(...members, fifth).length >= 6_000);
+    await members[0]?.consumer.close();
+    const rest = [...members.slice(1), fifth];
+    await produce(topic, 6_000, 7_000);
+    await untilShared(rest);
+    await waitUntil("7,000 records", () => valuesOf(...members, fifth).length >= 7_000);
+    await sleep(300);
+    expect(sorted(valuesOf(...members, fifth))).toEqual(numbers(7_000));
+    expectInOrder(...members, fifth);
+    expect([...members, fifth].map(({ error }) => error)).toEqual([null, null, null, null, null]);
+    expect([...members, fifth].flatMap(({ events }) => events.filter((event) => event.startsWith("!")))).toEqual([]);
+  });
+
+  test("three groups each see everything", async () => {
+    const topic = await newTopic();
+    await produce(topic, 0, 1_000);
+    const groups = ["a", "b", "c"].map((name) => [1, 2].map(() => new Member(topic, `${name}-${topic}`, options)));
+    for (const members of groups) {
+      await waitUntil("1,000 records", () => valuesOf(...members).length >= 1_000);
+      expect(sorted(valuesOf(...members))).toEqual(numbers(1_000));
+    }
+  });
+
+  test("a slow handler keeps its membership, and what others wait for is given up when it is done", async () => {
+    const topic = await newTopic(2);
+    const group = `g-${topic}`;
+    await produce(topic, 0, 100, 2);
+    const first = new Member(topic, group, options);
+    let slow = true;
+    first.handle = async () => {
+      while (slow) await sleep(50);
+    };
+    await waitUntil("the first record", () => first.got.length === 1);
+    const second = new Member(topic, group, options);
+    await sleep(sessionTimeoutMs + 2_000);
+    expect(first.events.filter((event) => event.startsWith("!"))).toEqual([]);
+    slow = false;
+    await untilShared([first, second], 2);
+    await waitUntil("all records", () => valuesOf(first, second).length >= 100);
+    await sleep(300);
+    expect(sorted(valuesOf(first, second))).toEqual(numbers(100));
+  });
+});
+
+describe("members that die", () => {
+  test.each([
+    ["classic", []],
+    ["consumer", ["--group-protocol", "consumer"]],
+  ] as const)("%s: killed, its partitions are taken over after the session timeout, from its committed positions", async (_name, more) => {
+    const topic = await newTopic();
+    const group = `g-${topic}`;
+    await produce(topic, 0, 2_000);
+    const processes = Array.from({ length: 4 }, () => MemberProcess.ottla(topic, group, ...more));
+    await waitUntil("2,000 records", () => valuesOf(...processes).length >= 2_000, { timeoutMs: 60_000 });
+    await waitUntil("four members, sharing", async () => {
+      const [described] = orThrow(await admin.describeGroups([group]));
+      return described?.members.length === 4 && described.members.every(({ partitions }) => partitions.length === 2);
+    });
+    // all of it is committed by now, so nobody may see any of it again
+    await waitUntil("everything to be committed", async () => {
+      const offsets = await admin.listGroupOffsets(group);
+      return offsets.reduce((sum, { offset }) => sum + offset, 0) === 2_000;
+    });
+    const [victim, ...others] = processes;
+    const killedAtMs = performance.now();
+    victim?.signal("SIGKILL");
+    await produce(topic, 2_000, 3_000);
+    await waitUntil("3,000 records", () => new Set(valuesOf(...processes)).size >= 3_000, { timeoutMs: 60_000 });
+    const tookMs = performance.now() - killedAtMs;
+    console.log(`taken over within ${Math.round(tookMs)} ms`);
+    expect(tookMs).toBeLessThan(sessionTimeoutMs + 3_000);
+    expect(sorted(valuesOf(...processes))).toEqual(numbers(3_000));
+    expectInOrder(...processes);
+    for (const process of others) process.signal("SIGTERM");
+    expect(await Promise.all(others.map(({ exited }) => exited))).toEqual([0, 0, 0]);
+  });
+
+  test.each([
+    ["classic", {}],
+    ["consumer", { groupProtocol: "consumer" }],
+  ] as const)("%s: a static member comes back without a rebalance", async (_name, options) => {
+    const topic = await newTopic(4);
+    const group = `g-${topic}`;
+    await produce(topic, 0, 100, 4);
+    const other = new Member(topic, group, options);
+    const first = new Member(topic, group, { ...options, groupInstanceId: "one" });
+    await untilShared([other, first], 4);
+    await waitUntil("100 records", () => valuesOf(other, first).length >= 100);
+    const [events, owned] = [[...other.events], sorted(first.owned)];
+    await first.consumer.close();
+    await produce(topic, 100, 200, 4);
+    await sleep(1_000);
+    const again = new Member(topic, group, { ...options, groupInstanceId: "one" });
+    await waitUntil("200 records", () => valuesOf(other, first, again).length >= 200);
+    expect(sorted(again.owned)).toEqual(owned);
+    expect(other.events).toEqual(events);
+    expect(sorted(valuesOf(other, first, again))).toEqual(numbers(200));
+  });
+});
+
+test.each([
+  ["classic", {}],
+  ["consumer", { groupProtocol: "consumer" }],
+] as const)(
+  "%s: the coordinator's broker is killed while members join, read and commit: nothing is lost, no commit goes back",
+  async (_name, options) => {
+    const topic = await newTopic();
+    const group = `g-${topic}`;
+    await produce(topic, 0, 1_000);
+    const members = Array.from({ length: 3 }, () => new Member(topic, group, { ...options, autoCommitIntervalMs: 200 }));
+    await untilShared(members);
+    await waitUntil("1,000 records", () => valuesOf(...members).length >= 1_000);
+    const offsetsTopic = await admin.describeTopics(["__consumer_offsets"]);
+    const partitions = offsetsTopic[0]?.partitions ?? [];
+    let hash = 0;
+    for (const c of group) hash = (Math.imul(31, hash) + c.charCodeAt(0)) | 0;
+    const coordinator = partitions[Math.abs(hash) % partitions.length]?.leader ?? 1;
+    const before = await admin.listGroupOffsets(group);
+    const fourth = new Member(topic, group, options);
+    await cluster.kill(coordinator);
+    const killedAtMs = performance.now();
+    await produce(topic, 1_000, 2_000);
+    await waitUntil("2,000 records", () => new Set(valuesOf(...members, fourth)).size >= 2_000, { timeoutMs: 60_000 });
+    await untilShared([...members, fourth]);
+    console.log(`all at work ${Math.round(performance.now() - killedAtMs)} ms after the coordinator's death`);
+    for (const { topic: of, partition, offset } of before) {
+      const [now] = await admin.listGroupOffsets(group, [{ topic: of, partition }]);
+      expect(now?.offset).toBeGreaterThanOrEqual(offset);
+    }
+    await cluster.startBroker(coordinator);
+    expect(sorted([...new Set(valuesOf(...members, fourth))])).toEqual(numbers(2_000));
+    console.log(`${valuesOf(...members, fourth).length - 2_000} records handed out again`);
+  },
+);
+
+describe.skipIf(noKcat !== null)(`with kcat${noKcat === null ? "" : ` (skipped: ${noKcat})`}`, () => {
+  test.each([
+    ["range", []],
+    ["cooperative-sticky", ["-X", "partition.assignment.strategy=cooperative-sticky"]],
+  ] as const)("kcat and our members share a group by %s", async (assignor, more) => {
+    const topic = await newTopic();
+    const group = `g-${topic}`;
+    await produce(topic, 0, 500);
+    const kcat = MemberProcess.kcat(topic, group, ...more);
+    const ours = [new Member(topic, group, { assignors: [assignor] }), new Member(topic, group, { assignors: [assignor] })];
+    await waitUntil("three members to share", async () => {
+      const [described] = orThrow(await admin.describeGroups([group]));
+      return (
+        described?.state === "Stable" &&
+        described.members.length === 3 &&
+        described.members.every(({ partitions }) => partitions.length >= 2)
+      );
+    });
+    const late = [ours[0], ours[1]].map((member) => member?.got.length ?? 0);
+    await produce(topic, 500, 2_000);
+    await waitUntil("2,000 records", () => new Set(valuesOf(kcat, ...ours)).size >= 2_000);
+    for (const [i, member] of ours.entries()) expect(member.got.length).toBeGreaterThan(late[i] ?? 0);
+    expect(kcat.got.length).toBeGreaterThan(0);
+    expectInOrder(...ours);
+    kcat.signal("SIGTERM");
+    await untilShared(ours);
+    await produce(topic, 2_000, 2_500);
+    await waitUntil("2,500 records", () => new Set(valuesOf(kcat, ...ours)).size >= 2_500);
+  });
+
+  test("a group that kcat consumed is continued by ours, and the other way round", async () => {
+    const topic = await newTopic(4);
+    const group = `g-${topic}`;
+    await produce(topic, 0, 400, 4);
+    const kcat = MemberProcess.kcat(topic, group);
+    await waitUntil("400 records", () => kcat.got.length >= 400);
+    kcat.signal("SIGTERM");
+    await kcat.exited;
+    await produce(topic, 400, 800, 4);
+    const ours = new Member(topic, group, { assignors: ["range"] });
+    await waitUntil("400 more", () => ours.got.length >= 400);
+    await waitUntil("all to be processed", async () => {
+      const offsets = ours.consumer.assignment();
+      return offsets.every(({ position }) => position === 200);
+    });
+    await sleep(100);
+    await ours.consumer.close();
+    await produce(topic, 800, 1_000, 4);
+    const again = MemberProcess.kcat(topic, group);
+    await waitUntil("200 more", () => again.got.length >= 200);
+    expect(sorted(valuesOf(kcat, ours, again))).toEqual(numbers(1_000));
+  });
+});
