@@ -1,23 +1,24 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from "commander";
+import { CommanderError } from "commander";
 import { CommandFailed, explain, UsageError } from "./command-failed.ts";
-import { registerCommands } from "./commands/register.ts";
+import { Output } from "./output/output.ts";
+import { ottlaProgram } from "./program.ts";
 
 const exitFailed = 1;
 const exitUsage = 2;
 
-const program = new Command("ottla")
-  .description("A distributed, partitioned, replicated log that every Kafka client can talk to.")
-  .showHelpAfterError("(add --help for the options)")
-  .exitOverride();
-registerCommands(program);
+// listens from the start: whoever writes, a failure to do so is told at the end
+const output = new Output(process.stdout);
+// who does not take our complaints gets the exit code
+process.stderr.on("error", () => {});
 
 try {
-  await program.parseAsync(process.argv);
+  await ottlaProgram().parseAsync(process.argv).catch(helpIsNoFailure);
+  await output.flushed();
 } catch (error) {
   if (error instanceof CommanderError) {
-    // commander has printed its line; help and version end with 0
-    process.exitCode = error.exitCode === 0 ? 0 : exitUsage;
+    // the line was printed with it
+    process.exitCode = exitUsage;
   } else {
     process.stderr.write(`ottla: ${explain(error)}\n`);
     process.exitCode = error instanceof UsageError ? exitUsage : exitFailed;
@@ -25,4 +26,9 @@ try {
     // what failed half-way may have left sockets or timers that would keep the process; standard error is written to at once
     process.exit();
   }
+}
+
+/** Commander throws for --help and --version too. */
+function helpIsNoFailure(error: unknown): void {
+  if (!(error instanceof CommanderError) || error.exitCode !== 0) throw error;
 }

@@ -42,5 +42,8 @@ const hints: Partial<Record<KafkaProtocolError["code"], string>> = {
   INVALID_REPLICATION_FACTOR: "see `ottla cluster describe` for how many brokers there are",
   NOT_ENOUGH_REPLICAS: "see `ottla topic describe` for which replicas are missing",
   LEADER_NOT_AVAILABLE: "see `ottla topic describe` for which replicas are missing",
+  GROUP_ID_NOT_FOUND: "see `ottla group list`",
+  NON_EMPTY_GROUP: "stop its members first, see `ottla group describe`",
+  INVALID_SESSION_TIMEOUT: "see the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms",
   MESSAGE_TOO_LARGE: "raise the topic's max.message.bytes with `ottla topic alter`",
 };

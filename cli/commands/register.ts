@@ -3,6 +3,7 @@ import { registerBench } from "./bench.ts";
 import { registerBroker } from "./broker.ts";
 import { registerCluster } from "./cluster.ts";
 import { registerConsume } from "./consume.ts";
+import { registerGroup } from "./group.ts";
 import { registerLog } from "./log.ts";
 import { registerProduce } from "./produce.ts";
 import { registerTopic } from "./topic.ts";
@@ -14,6 +15,7 @@ export function registerCommands(program: Command): void {
   registerTopic(program);
   registerProduce(program);
   registerConsume(program);
+  registerGroup(program);
   registerCluster(program);
   registerLog(program);
   registerBench(program);

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { Output } from "../output/output.ts";
 import { up } from "../up/up-command.ts";
 import { parseBootstrap, wholeNumber } from "./options.ts";
 
@@ -24,7 +25,7 @@ export function registerUp(program: Command): void {
     })
     .option("--json", "print JSON, for programs", false)
     .action(async ({ brokers, port, data, zookeeper, json }: Options) => {
-      process.exitCode = await up({ brokers, port, data, zookeeper: zookeeper ?? null, json }, stopSignal());
+      process.exitCode = await up({ brokers, port, data, zookeeper: zookeeper ?? null, json }, new Output(process.stdout), stopSignal());
       // the directory's lock and idle sockets would keep the process alive for nothing
       process.exit();
     });

@@ -1,20 +1,22 @@
 import type { Writable } from "node:stream";
+import { CommandFailed } from "../command-failed.ts";
 
 /** Standard output of a command: takes bytes as fast as the reader does, and ends quietly when the reader is gone (`| head`). */
 export class Output {
   readonly #stream: Writable;
   readonly #closed = new AbortController();
-  #failure: Error | null = null;
+  #failure: CommandFailed | null = null;
 
   constructor(stream: Writable) {
     this.#stream = stream;
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") this.#failure = error;
+      if (error.code !== "EPIPE")
+        this.#failure ??= new CommandFailed(`standard output cannot be written: ${error.message}`, { cause: error });
       this.#closed.abort();
     });
   }
 
-  /** Aborts when nobody reads any more. */
+  /** Aborts when nothing can be written any more. */
   get closed(): AbortSignal {
     return this.#closed.signal;
   }
@@ -32,6 +34,15 @@ export class Output {
       this.#stream.on("drain", settle);
       this.closed.addEventListener("abort", settle);
     });
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** Resolves when all that was written, by whomever, is with the reader. Rejects as `write` does: a stream tells of a failure only after the write returned. */
+  async flushed(): Promise<void> {
+    if (!this.closed.aborted) {
+      // an empty write is called back after those before it; its own error is the stream's, which the listener has or is about to get
+      await new Promise<void>((resolve) => this.#stream.write("", () => setImmediate(resolve)));
+    }
     if (this.#failure !== null) throw this.#failure;
   }
 

@@ -1,6 +1,7 @@
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { CommandFailed, explain, UsageError } from "../command-failed.ts";
+import type { Output } from "../output/output.ts";
 import { ZookeeperProcess } from "../zookeeper/zookeeper-process.ts";
 import { BrokerProcess } from "./broker-process.ts";
 import { ClusterDirectory } from "./cluster-directory.ts";
@@ -23,7 +24,7 @@ const brokerStopGraceMs = 3500;
 const zookeeperStopGraceMs = 1000;
 
 /** Runs a whole cluster until it is told to stop. Resolves with the exit code. */
-export async function up(options: UpOptions, stopRequested: Promise<void>): Promise<number> {
+export async function up(options: UpOptions, output: Output, stopRequested: Promise<void>): Promise<number> {
   const ports = Array.from({ length: options.brokers }, (_, index) => options.port + index);
   if ((ports.at(-1) ?? 0) > 65_535) throw new UsageError(`${options.brokers} brokers from port ${options.port} on need ports beyond 65535`);
   await checkPortsFree(host, ports);
@@ -50,7 +51,7 @@ export async function up(options: UpOptions, stopRequested: Promise<void>): Prom
     }
     const stoppedEarly = await Promise.race([allReady(brokers, directory).then(() => false), stopRequested.then(() => true)]);
     if (!stoppedEarly) {
-      announce(options, ports, brokers);
+      await announce(options, ports, brokers, output);
       watchForDeaths(brokers, directory);
       await Promise.race([stopRequested, zookeeperGone(zookeeper?.process)]);
     }
@@ -120,18 +121,25 @@ async function allReady(brokers: readonly BrokerProcess[], directory: ClusterDir
   await Promise.race([Promise.all(ready), timer]);
 }
 
-function announce({ json, data }: UpOptions, ports: readonly number[], brokers: readonly BrokerProcess[]): void {
+/** Whoever reads it may go away after that; a cluster that could not be announced is no use to anyone. */
+async function announce(
+  { json, data }: UpOptions,
+  ports: readonly number[],
+  brokers: readonly BrokerProcess[],
+  output: Output,
+): Promise<void> {
   const bootstrap = ports.map((port) => `${host}:${port}`).join(",");
   if (json) {
     const list = brokers.map(({ id, pid }, index) => ({ id, address: `${host}:${ports[index]}`, pid }));
-    process.stdout.write(`${JSON.stringify({ brokers: list, bootstrap, data: resolve(data) })}\n`);
-    return;
+    await output.json({ brokers: list, bootstrap, data: resolve(data) });
+  } else {
+    const lines = brokers.map(({ id, pid }, index) => `broker ${id}  ${host}:${ports[index]}  pid ${pid}\n`);
+    const flag = ports[0] === 9092 ? "" : ` --bootstrap ${host}:${ports[0]}`;
+    await output.write(
+      `${lines.join("")}bootstrap ${bootstrap}\n\ntry:\n  seq 1000 | bin/ottla produce numbers${flag}\n  bin/ottla consume numbers --from beginning${flag}\n`,
+    );
   }
-  for (const [index, { id, pid }] of brokers.entries()) process.stdout.write(`broker ${id}  ${host}:${ports[index]}  pid ${pid}\n`);
-  const flag = ports[0] === 9092 ? "" : ` --bootstrap ${host}:${ports[0]}`;
-  process.stdout.write(
-    `bootstrap ${bootstrap}\n\ntry:\n  seq 1000 | bin/ottla produce numbers${flag}\n  bin/ottla consume numbers --from beginning${flag}\n`,
-  );
+  await output.flushed();
 }
 
 /** A broker that dies is told, not restarted: seeing what the others do then is what people run this for. */

@@ -1,0 +1,106 @@
+import type { Admin, ItemResult, OffsetSpec, TopicPartition } from "../../client/index.ts";
+import { partitionKey } from "../../protocol/base/ids.ts";
+import { CommandFailed, explain, UsageError } from "../command-failed.ts";
+import { table } from "../output/table.ts";
+import { formatCount } from "../output/units.ts";
+import type { Shown } from "../topic/topic-commands.ts";
+import { isOffline } from "../topic/topic-health.ts";
+import { newPosition, type ResetTarget, type TopicSelection } from "./reset-target.ts";
+
+export interface ResetOrder {
+  readonly group: string;
+  /** Empty: every topic that the group has positions in. */
+  readonly selections: readonly TopicSelection[];
+  readonly target: ResetTarget;
+  readonly dryRun: boolean;
+  /** Wall clock. */
+  readonly nowMs: number;
+}
+
+interface Move extends TopicPartition {
+  /** -1: none. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Moves a group's positions, or shows how it would. Only while nobody consumes as that group. */
+export async function resetOffsets(admin: Admin, order: ResetOrder, { output, json }: Shown): Promise<void> {
+  const { group, dryRun } = order;
+  await mustBeEmpty(admin, group);
+  const moves = await plan(admin, order);
+  if (!dryRun) {
+    const offsets = moves.map(({ topic, partition, to }) => ({ topic, partition, offset: to }));
+    failForErrors(await admin.alterGroupOffsets(group, offsets));
+  }
+  if (json) return output.json({ group, dryRun, partitions: moves });
+  const rows = moves.map(({ topic, partition, from, to }) => [topic, partition, from < 0 ? "-" : String(from), to]);
+  await output.write(table(["topic", "partition", "from", "to"], rows));
+  if (dryRun) await output.line(`nothing was changed; without --dry-run ${formatCount(moves.length, "position")} would be`);
+}
+
+async function mustBeEmpty(admin: Admin, group: string): Promise<void> {
+  const [described] = await admin.describeGroups([group]);
+  // a group that does not exist yet may be given positions
+  if (described === undefined || described.error?.code === "GROUP_ID_NOT_FOUND") return;
+  if (described.error !== null) throw described.error;
+  if (described.members.length > 0)
+    throw new CommandFailed(
+      `group ${group} has ${formatCount(described.members.length, "member")}; stop them first, see \`ottla group describe ${group}\``,
+    );
+}
+
+async function plan(admin: Admin, { group, selections, target, nowMs }: ResetOrder): Promise<Move[]> {
+  const committed = await admin.listGroupOffsets(group).catch((error: unknown) => {
+    if ((error as { readonly code?: string }).code === "GROUP_ID_NOT_FOUND") return [];
+    throw error;
+  });
+  const positions = new Map(committed.map(({ topic, partition, offset }) => [partitionKey(topic, partition), offset]));
+  const chosen =
+    selections.length > 0 ? selections : [...new Set(committed.map(({ topic }) => topic))].map((topic) => ({ topic, partitions: null }));
+  if (chosen.length === 0) throw new CommandFailed(`group ${group} has no positions; name topics with --topic`);
+  const partitions = await chosenPartitions(admin, chosen);
+  const offsetsAt = async (spec: OffsetSpec) =>
+    (await admin.listOffsets(partitions.map((each) => ({ ...each, spec })))).map(({ offset }) => offset);
+  const timestampMs = target.kind === "time" ? target.timestampMs : target.kind === "back" ? Math.max(0, nowMs - target.durationMs) : null;
+  const [starts, ends, times] = await Promise.all([
+    offsetsAt("earliest"),
+    offsetsAt("latest"),
+    timestampMs === null ? null : offsetsAt({ timestampMs }),
+  ]);
+  return partitions.flatMap(({ topic, partition }, i): Move[] => {
+    const from = positions.get(partitionKey(topic, partition)) ?? -1;
+    const range = { position: from, startOffset: starts[i] as number, endOffset: ends[i] as number, atTime: times?.[i] ?? null };
+    const to = newPosition(target, range);
+    if (to === null)
+      throw new CommandFailed(
+        `group ${group} has no position in ${topic}-${partition} that could be shifted; choose another target for it`,
+      );
+    return [{ topic, partition, from, to }];
+  });
+}
+
+async function chosenPartitions(admin: Admin, chosen: readonly TopicSelection[]): Promise<TopicPartition[]> {
+  const names = [...new Set(chosen.map(({ topic }) => topic))];
+  const results = await admin.describeTopics(names);
+  const unique = new Map<string, TopicPartition>();
+  for (const { topic, partitions } of chosen) {
+    const described = results[names.indexOf(topic)];
+    if (described === undefined || described.error !== null) throw described?.error ?? new CommandFailed(`no answer about topic ${topic}`);
+    for (const partition of partitions ?? described.partitions.map((each) => each.partition)) {
+      const known = described.partitions[partition];
+      if (known === undefined)
+        throw new UsageError(`${topic} has ${formatCount(described.partitions.length, "partition")}, none is ${partition}`);
+      if (isOffline(known)) throw new CommandFailed(`${topic}-${partition} has no leader now; see \`ottla topic describe ${topic}\``);
+      unique.set(partitionKey(topic, partition), { topic, partition });
+    }
+  }
+  return [...unique.values()];
+}
+
+export function failForErrors<T>(results: readonly ItemResult<T>[]): void {
+  const errors = results.flatMap(({ error }) => (error === null ? [] : [error]));
+  const [first] = errors;
+  if (first === undefined) return;
+  if (errors.length === 1) throw first;
+  throw new CommandFailed(`${explain(first)} (and ${formatCount(errors.length - 1, "more error")})`, { cause: first });
+}

@@ -1,0 +1,40 @@
+import { Command, Help, type Option } from "commander";
+import { registerCommands } from "./commands/register.ts";
+import { packageVersion } from "./version.ts";
+
+/** The whole command line. Its commands run from `parseAsync`; wrong use is told in one line and thrown as a CommanderError. */
+export function ottlaProgram(): Command {
+  const program = new Command("ottla")
+    .description("A distributed, partitioned, replicated log that every Kafka client can talk to.")
+    .version(packageVersion())
+    .configureOutput({ outputError: (text, write) => write(usageLine(text)) })
+    .configureHelp({ optionDescription })
+    .exitOverride();
+  registerCommands(program);
+  return program;
+}
+
+/** Commander's `error: …` with its suggestions on lines of their own, as one line. */
+function usageLine(text: string): string {
+  const message = text.trim().replace(/^error: /, "");
+  return `ottla: ${message.replaceAll(/\s*\n\s*/g, " ")} (add --help for the options)\n`;
+}
+
+/** As commander has it, but with defaults as they would be typed, and without those that say nothing: no, none. */
+function optionDescription(this: Help, option: Option): string {
+  const shown = Object.create(option) as Option;
+  const { defaultValue, defaultValueDescription } = option;
+  if (defaultValueDescription === undefined && defaultValue !== undefined) {
+    const text = typed(defaultValue);
+    if (text === null) shown.defaultValue = undefined;
+    else shown.defaultValueDescription = text;
+  }
+  return Help.prototype.optionDescription.call(this, shown);
+}
+
+function typed(value: unknown): string | null {
+  if (typeof value === "boolean") return null;
+  if (typeof value !== "object" || value === null) return String(value);
+  if (Object.keys(value).length === 0) return null;
+  return Array.isArray(value) ? value.join(",") : JSON.stringify(value);
+}
