@@ -103,14 +103,16 @@ async function cached(name: string, url: string): Promise<string> {
 }
 
 const confluentKafka = "confluent-kafka==2.16.1";
+/** The last whose librdkafka speaks version 0 of the new group protocol's heartbeat, the one of Kafka 3.9. */
+export const confluentKafkaOf39 = "confluent-kafka==2.8.0";
 
-/** librdkafka of today through confluent-kafka's wheel, from PyPI. */
-export function preparePython(): Promise<Prepared> {
+/** librdkafka through confluent-kafka's wheel, from PyPI; of today, unless another is named. */
+export function preparePython(wheel = confluentKafka): Promise<Prepared> {
   return prepared(hasCommand("python3") ? null : "Python 3 is not installed", async () => {
-    const folder = join(cache, confluentKafka);
+    const folder = join(cache, wheel);
     if (!(await exists(join(folder, "confluent_kafka")))) {
       const options = ["--quiet", "--only-binary", ":all:", "--target", folder, "--retries", "1", "--timeout", "15"];
-      await runToSuccess("python3", ["-m", "pip", "install", ...options, confluentKafka], { timeoutMs: prepareMaxMs });
+      await runToSuccess("python3", ["-m", "pip", "install", ...options, wheel], { timeoutMs: prepareMaxMs });
     }
     return {
       run: async (bootstrap, [command = "", ...args], input = "") => {

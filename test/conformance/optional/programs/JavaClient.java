@@ -35,7 +35,7 @@ import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
-/** Apache Kafka's own client, driven by the tests: `produce TOPIC CODEC`, `consume TOPIC` or `admin TOPIC`. Records are lines, see outside-client.ts. */
+/** Apache Kafka's own client, driven by the tests: `produce TOPIC CODEC`, `consume TOPIC`, `share TOPIC GROUP ENDS` or `admin TOPIC`. Records are lines, see outside-client.ts. */
 public class JavaClient {
   static final PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
 
@@ -45,6 +45,7 @@ public class JavaClient {
     switch (args[1]) {
       case "produce" -> produce(common, args[2], args[3]);
       case "consume" -> consume(common, args[2]);
+      case "share" -> share(common, args[2], args[3], Integer.parseInt(args[4]));
       case "admin" -> admin(common, args[2]);
       default -> throw new IllegalArgumentException(args[1]);
     }
@@ -91,6 +92,22 @@ public class JavaClient {
       Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
       while (partitions.stream().anyMatch(p -> consumer.position(p) < ends.get(p)))
         for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(500))) print(record);
+    }
+  }
+
+  /** As a member of a group with the new protocol, until it has seen as many records with the value "end". */
+  static void share(Properties config, String topic, String group, int ends) {
+    config.putAll(Map.of("group.protocol", "consumer", "group.id", group, "auto.offset.reset", "earliest", "enable.auto.commit", "false"));
+    try (var consumer = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+      consumer.subscribe(List.of(topic));
+      int seen = 0;
+      while (seen < ends) {
+        for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(500))) {
+          print(record);
+          if (new String(record.value(), StandardCharsets.UTF_8).equals("end")) seen++;
+        }
+        consumer.commitSync();
+      }
     }
   }
 
