@@ -66,6 +66,8 @@ export async function readWholeLog(reading: LogReading): Promise<LoadedLog | nul
     invariant(replayed.endOffset > at, "reading goes on", () => ({ at, replayed }));
     at = replayed.endOffset;
     records += replayed.records;
+    // reads from memory never leave this turn of the loop: other requests must not wait for all of a long log
+    await sleep(clock, 0, signal).catch(() => undefined);
   }
   return null;
 }

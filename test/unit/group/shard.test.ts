@@ -118,7 +118,7 @@ describe("loading", () => {
     expect((await world.commit({ offsets: { t: 13 } })).error).toBe("COORDINATOR_LOAD_IN_PROGRESS");
     expect(world.shard.isServing).toBe(false);
     world.partition.commit();
-    for (let i = 0; i < 5; i++) await settled();
+    for (let i = 0; i < 5; i++) await world.clock.advance(0);
     expect(await world.offsets()).toEqual({ t: 12 });
   });
 

@@ -101,7 +101,7 @@ export class World {
 
   async load(): Promise<void> {
     void this.shard.load();
-    for (let i = 0; i < 50 && !this.shard.isServing; i++) await settled();
+    for (let i = 0; i < 50 && !this.shard.isServing; i++) await this.clock.advance(0);
   }
 
   /** The coordinator moves: the old one's leadership ends, and a new one reads what is left. */

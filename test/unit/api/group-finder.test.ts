@@ -1,0 +1,86 @@
+import { describe, expect, test } from "vitest";
+import type { Endpoint } from "../../../broker/api/api.ts";
+import { groupFinder } from "../../../broker/api/group-finder.ts";
+import type { ClusterImage } from "../../../broker/cluster/contract.ts";
+import { partitionOfGroup } from "../../../broker/group/group-partition.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { createTopicsRequest, createTopicsResponse } from "../../../protocol/messages/create-topics.ts";
+import { encodeWhole } from "../../../protocol/schema/message.ts";
+import { Reader } from "../../../protocol/wire/reader.ts";
+import { broker, image, partition, topic, topicId } from "./fixtures.ts";
+
+const config = { partitions: 50, replicationFactor: 3, segmentBytes: 104_857_600 };
+
+/** CreateTopics that answers when it is told to. */
+function setUp(current: ClusterImage) {
+  const created: unknown[] = [];
+  let answer = () => {};
+  const createTopics: Endpoint = {
+    apiKey: 19,
+    name: "CreateTopics",
+    versions: createTopicsRequest.versions,
+    controllerOnly: true,
+    isFlexible: () => true,
+    serve: (body, { apiVersion }) => {
+      created.push(...createTopicsRequest.read(new Reader(body), apiVersion).topics);
+      const done = { name: "__consumer_offsets", topicId: topicId("O"), errorCode: "NONE", errorMessage: null } as const;
+      const rest = { numPartitions: 50, replicationFactor: 2, configs: [], topicConfigErrorCode: "NONE" } as const;
+      return new Promise((resolve) => {
+        answer = () => resolve([encodeWhole(createTopicsResponse, { throttleTimeMs: 0, topics: [{ ...done, ...rest }] }, apiVersion)]);
+      });
+    },
+  };
+  const images = { current };
+  const finder = groupFinder({ images, createTopics, signal: new AbortController().signal, log: silentLogger, config });
+  return { finder, images, created, answer: () => answer() };
+}
+
+const offsets = (leader: number) =>
+  topic(
+    "__consumer_offsets",
+    topicId("O"),
+    Array.from({ length: 50 }, (_, index) => partition(index, { leader: index === 47 ? leader : 1 })),
+  );
+
+describe("finding a group's coordinator", () => {
+  test("the first question has the topic made: compacted, with as many copies as there are brokers", async () => {
+    const { finder, created, answer } = setUp(image([]));
+    for (let i = 0; i < 3; i++) expect(await finder.find("group", "a", "PUBLIC")).toMatchObject({ error: "COORDINATOR_NOT_AVAILABLE" });
+    expect(created).toMatchObject([{ name: "__consumer_offsets", numPartitions: 50, replicationFactor: 2, assignments: [] }]);
+    expect((created[0] as { configs: { name: string; value: string }[] }).configs.map(({ name, value }) => `${name}=${value}`)).toEqual([
+      "cleanup.policy=compact",
+      "compression.type=producer",
+      "segment.bytes=104857600",
+    ]);
+    answer();
+    await new Promise((resolve) => setImmediate(resolve));
+    await finder.find("group", "a", "PUBLIC");
+    expect(created, "asked once more, as it is still not there").toHaveLength(2);
+  });
+
+  test("brokers that are leaving get no copy, and there are never more than wanted", async () => {
+    const brokers = new Map([1, 2, 3, 4, 5].map((id) => [id, broker(id)]));
+    const many = setUp(image([], { brokers }));
+    await many.finder.find("group", "a", "PUBLIC");
+    expect(many.created).toMatchObject([{ replicationFactor: 3 }]);
+    const few = setUp(image([], { leavingBrokers: new Set([2]) }));
+    await few.finder.find("group", "a", "PUBLIC");
+    expect(few.created).toMatchObject([{ replicationFactor: 1 }]);
+  });
+
+  test("it is the leader of the group's partition, at its address on the client's listener", async () => {
+    expect(partitionOfGroup("a", 50)).toBe(47);
+    const { finder } = setUp(image([offsets(2)], { brokers: new Map([1, 2].map((id) => [id, broker(id, ["PUBLIC", "INSIDE"])])) }));
+    expect(await finder.find("group", "a", "INSIDE")).toMatchObject({ error: null, node: { nodeId: 2, host: "inside-2", port: 9002 } });
+    expect(await finder.find("group", "b", "PUBLIC")).toMatchObject({ error: null, node: { nodeId: 1, host: "public-1" } });
+  });
+
+  test("nobody, while the partition has no leader, or none on that listener; and nobody for transactions", async () => {
+    const none = setUp(image([offsets(-1)]));
+    expect(await none.finder.find("group", "a", "PUBLIC")).toMatchObject({ error: "COORDINATOR_NOT_AVAILABLE" });
+    const led = setUp(image([offsets(2)]));
+    expect(await led.finder.find("group", "a", "OTHER")).toMatchObject({ error: "COORDINATOR_NOT_AVAILABLE" });
+    expect(await led.finder.find("transaction", "a", "PUBLIC")).toMatchObject({ error: "COORDINATOR_NOT_AVAILABLE" });
+    expect([none.created, led.created]).toEqual([[], []]);
+  });
+});
