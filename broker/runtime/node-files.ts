@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import { createRequire } from "node:module";
+import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { File, FileSystem } from "./files.ts";
@@ -44,8 +45,15 @@ class NodeFileSystem implements FileSystem {
     return (await fs.promises.stat(path)).size;
   }
 
+  /** Not Node's `recursive`: where a parent is there and `mkdir` in it still answers ENOENT, as in /proc, that spins for ever, on a thread that keeps the process from ending. */
   async makeDirectory(path: string): Promise<void> {
-    await fs.promises.mkdir(path, { recursive: true });
+    try {
+      await makeOneDirectory(path);
+    } catch (error) {
+      if (codeOf(error) !== "ENOENT") throw error;
+      await this.makeDirectory(dirname(path));
+      await makeOneDirectory(path);
+    }
   }
 
   rename(from: string, to: string): Promise<void> {
@@ -192,6 +200,14 @@ function call<T>(start: (done: (error: Error | null, value: T) => void) => void)
   return new Promise<T>((resolve, reject) => {
     start((error, value) => (error === null || error === undefined ? resolve(value) : reject(error)));
   });
+}
+
+async function makeOneDirectory(path: string): Promise<void> {
+  try {
+    await fs.promises.mkdir(path);
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST" || !(await fs.promises.stat(path)).isDirectory()) throw error;
+  }
 }
 
 function codeOf(error: unknown): string | undefined {
