@@ -1,7 +1,8 @@
 import { type Coordinator, CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import { MalformedZnode } from "../../coordinator-client/znodes/json.ts";
-import { decodePartitionState, encodePartitionState } from "../../coordinator-client/znodes/partition-state.ts";
+import { decodePartitionState, encodePartitionState, knownIsrEpochs } from "../../coordinator-client/znodes/partition-state.ts";
 import { partitionStatePath, topicIdPath } from "../../coordinator-client/znodes/paths.ts";
+import type { IsrEpochs } from "../../protocol/base/ids.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import type { IsrChangeRequest, IsrStore, IsrWriteResult } from "../partition/contract.ts";
 import type { ClusterImage, ImageSource } from "./contract.ts";
@@ -28,9 +29,10 @@ export class ZookeeperIsrStore implements IsrStore {
     const record = ledRecord(images.current, change);
     if (record === null) return { kind: "fenced" };
     const path = partitionStatePath(change.topic, change.partition);
-    const { leader, leaderEpoch, isr, expectedVersion } = change;
+    const { leader, leaderEpoch, isr, isrEpochs, expectedVersion } = change;
     const { controllerEpoch } = images.current;
-    const data = encodePartitionState({ leader, leaderEpoch, isr, controllerEpoch, leaderRecovering: stillRecovering(record, isr) });
+    const leaderRecovering = stillRecovering(record, isr);
+    const data = encodePartitionState({ leader, leaderEpoch, isr, isrEpochs, controllerEpoch, leaderRecovering });
     // Race: (1) the topic is deleted, and this leader cannot be told; (2) one of the same name is made, its states at version 0 as ours was; (3) our followers are gone, so we shrink the
     // in-sync set at version 0. Without the check of the id this would put us in the place of the new topic's leader.
     const result = await coordinator.write([
@@ -50,7 +52,7 @@ export class ZookeeperIsrStore implements IsrStore {
   }
 
   #written(change: IsrChangeRequest, stateVersion: number): IsrWriteResult {
-    this.#report(change, change.isr, stateVersion);
+    this.#report(change, change, stateVersion);
     return { kind: "written", stateVersion };
   }
 
@@ -67,16 +69,18 @@ export class ZookeeperIsrStore implements IsrStore {
     if (stateVersion < change.expectedVersion || (stateVersion === change.expectedVersion && after === "unknown"))
       return { kind: "unknown" };
     if (state.leader !== change.leader || state.leaderEpoch !== change.leaderEpoch) return { kind: "fenced" };
-    if (after === "unknown" && stateVersion === change.expectedVersion + 1 && sameMembers(state.isr, change.isr))
+    if (after === "unknown" && stateVersion === change.expectedVersion + 1 && sameMembers(state, change))
       return this.#written(change, stateVersion);
-    this.#report(change, state.isr, stateVersion);
-    return { kind: "conflict", isr: state.isr, stateVersion };
+    this.#report(change, state, stateVersion);
+    return { kind: "conflict", isr: state.isr, isrEpochs: state.isrEpochs, stateVersion };
   }
 
   async #read(path: string) {
     try {
       const node = await this.#parts.coordinator.read(path);
-      return node === null ? null : { state: decodePartitionState(path, node.data), stateVersion: node.version };
+      if (node === null) return null;
+      const state = decodePartitionState(path, node.data);
+      return { state: { ...state, isrEpochs: knownIsrEpochs(state, node.modifiedZxid) }, stateVersion: node.version };
     } catch (error) {
       // what cannot be read may be repaired; until then the stricter set stands
       if (error instanceof CoordinatorUnavailable || error instanceof MalformedZnode) return "unavailable" as const;
@@ -84,8 +88,8 @@ export class ZookeeperIsrStore implements IsrStore {
     }
   }
 
-  #report({ topicId, partition, leaderEpoch }: IsrChangeRequest, isr: readonly number[], stateVersion: number): void {
-    this.#parts.reporter.report({ topicId, partition, leaderEpoch, isr, stateVersion });
+  #report({ topicId, partition, leaderEpoch }: IsrChangeRequest, { isr, isrEpochs }: Members, stateVersion: number): void {
+    this.#parts.reporter.report({ topicId, partition, leaderEpoch, isr, isrEpochs, stateVersion });
   }
 }
 
@@ -96,6 +100,12 @@ function ledRecord(image: ClusterImage, { topic, topicId, partition, leader, lea
   return record?.leader === leader && record.leaderEpoch === leaderEpoch ? record : null;
 }
 
-function sameMembers(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((id) => b.includes(id));
+interface Members {
+  readonly isr: readonly number[];
+  readonly isrEpochs: IsrEpochs;
+}
+
+/** In the same lives. */
+function sameMembers(a: Members, b: Members): boolean {
+  return a.isr.length === b.isr.length && a.isr.every((id) => b.isr.includes(id) && a.isrEpochs[id] === b.isrEpochs[id]);
 }

@@ -7,7 +7,7 @@ import {
   encodeConfigChange,
 } from "../../coordinator-client/znodes/config.ts";
 import { MalformedZnode } from "../../coordinator-client/znodes/json.ts";
-import { decodePartitionState, encodePartitionState } from "../../coordinator-client/znodes/partition-state.ts";
+import { decodePartitionState, encodePartitionState, knownIsrEpochs } from "../../coordinator-client/znodes/partition-state.ts";
 import * as paths from "../../coordinator-client/znodes/paths.ts";
 import { decodeTopicAssignment, encodeTopicAssignment } from "../../coordinator-client/znodes/topic-assignment.ts";
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
@@ -35,7 +35,7 @@ export interface NewTopic {
 }
 
 export interface FoundState {
-  readonly state: Pick<PartitionRecord, "leader" | "leaderEpoch" | "isr" | "leaderRecovering" | "stateVersion">;
+  readonly state: Pick<PartitionRecord, "leader" | "leaderEpoch" | "isr" | "isrEpochs" | "leaderRecovering" | "stateVersion">;
   /** Transaction that wrote it. */
   readonly modifiedZxid: number;
 }
@@ -93,8 +93,11 @@ export class ClusterStore {
     const path = paths.partitionStatePath(topic, partition);
     const node = await this.#coordinator.read(path);
     if (node === null) return null;
-    const { leader, leaderEpoch, isr, leaderRecovering } = decodePartitionState(path, node.data);
-    return { state: { leader, leaderEpoch, isr, leaderRecovering, stateVersion: node.version }, modifiedZxid: node.modifiedZxid };
+    const { version: stateVersion, modifiedZxid } = node;
+    const found = decodePartitionState(path, node.data);
+    const { leader, leaderEpoch, isr, leaderRecovering } = found;
+    const isrEpochs = knownIsrEpochs(found, modifiedZxid);
+    return { state: { leader, leaderEpoch, isr, isrEpochs, leaderRecovering, stateVersion }, modifiedZxid };
   }
 
   /** Null: not even the node above them. */

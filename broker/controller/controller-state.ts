@@ -6,6 +6,8 @@ import type { BrokerRecord, PartitionRecord } from "../../protocol/peer/messages
 export interface ControllerState {
   /** Live brokers, with the epoch of their registration. */
   readonly brokers: ReadonlyMap<BrokerId, BrokerRecord>;
+  /** Of live brokers whose process began after an unclean stop: the registration it began under. What such a broker was in sync with before that, it may lack records of. */
+  readonly recoveredEpochs: ReadonlyMap<BrokerId, number>;
   /** Live brokers that asked to be shut down: they get no leadership and no new partition. */
   readonly shuttingDown: ReadonlySet<BrokerId>;
   readonly topics: ReadonlyMap<string, TopicState>;
@@ -35,6 +37,7 @@ export interface PartitionChange {
 
 export const emptyState: ControllerState = {
   brokers: new Map(),
+  recoveredEpochs: new Map(),
   shuttingDown: new Set(),
   topics: new Map(),
   topicNames: new Map(),
@@ -105,11 +108,16 @@ export function withPartitions(state: ControllerState, changes: readonly Partiti
   return { ...state, topics };
 }
 
-export function withBrokers(state: ControllerState, brokers: ReadonlyMap<BrokerId, BrokerRecord>): ControllerState {
+export function withBrokers(
+  state: ControllerState,
+  brokers: ReadonlyMap<BrokerId, BrokerRecord>,
+  recoveredEpochs: ReadonlyMap<BrokerId, number>,
+): ControllerState {
   const sameLife = (id: BrokerId) => brokers.has(id) && brokers.get(id)?.epoch === state.brokers.get(id)?.epoch;
   return {
     ...state,
     brokers,
+    recoveredEpochs,
     shuttingDown: new Set([...state.shuttingDown].filter(sameLife)),
     offlineReplicas: new Map([...state.offlineReplicas].filter(([id]) => sameLife(id))),
   };

@@ -4,12 +4,18 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
-import type { ControlledShutdownRequest, ControlledShutdownResponse, IsrChangedRequest, PeerStatus } from "../../protocol/peer/messages.ts";
+import type {
+  ControlledShutdownRequest,
+  ControlledShutdownResponse,
+  IsrChangedRequest,
+  PartitionRecord,
+  PeerStatus,
+} from "../../protocol/peer/messages.ts";
 import type { ResolveSettings } from "../cluster/roles.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
 import { AdminOperations, type AdminSettings } from "./admin-operations.ts";
 import { brokerChanges } from "./broker-changes.ts";
-import { ClusterLoader, type EarlierLives } from "./cluster-loader.ts";
+import { ClusterLoader } from "./cluster-loader.ts";
 import { ClusterStore } from "./cluster-store.ts";
 import { ConfigNotifications } from "./config-notifications.ts";
 import { ConfigWriter, type ResourceRules } from "./config-writer.ts";
@@ -27,7 +33,8 @@ import { dirtyPartitions, nothingDirty } from "./dirty-set.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FencedWriter, type Term } from "./fenced-writer.ts";
 import { adoptableReports } from "./isr-reports.ts";
-import { isImbalanced, leave, type MayLackRecords, prefer, renew, repair } from "./leadership.ts";
+import { namesEarlierLife, standingOf } from "./isr-standing.ts";
+import { isImbalanced, leave, prefer, repair } from "./leadership.ts";
 import { StateBook } from "./state-book.ts";
 import { partitionsWhere, StateWriter } from "./state-writer.ts";
 import { TopicCreator } from "./topic-creator.ts";
@@ -177,8 +184,8 @@ export class ControllerTerm {
     return verdicts;
   }
 
-  async #repairLeaderless(mayLack?: MayLackRecords): Promise<void> {
-    await this.#states.apply(this.admin.leaderless(), repair(this.#isUncleanAllowed, mayLack));
+  async #repairLeaderless(): Promise<void> {
+    await this.#states.apply(this.admin.leaderless(), this.#repair);
   }
 
   async controlledShutdown({ brokerId, brokerEpoch }: ControlledShutdownRequest): Promise<ControlledShutdownResponse> {
@@ -217,6 +224,17 @@ export class ControllerTerm {
       const changes = adoptableReports(this.#book.current, request);
       const named = changes.map(({ topic, record }) => ({ topic, partition: record.partition }));
       if (changes.length > 0) this.#book.commit(withPartitions(this.#book.current, changes), dirtyPartitions(named));
+      // a member that has registered anew since the leader decided to take it in
+      const { topics, topicNames } = this.#book.current;
+      const reported = request.partitions.map(({ topicId, partition }) => ({ topic: topicNames.get(topicId) ?? "", partition }));
+      const outdated = reported.filter(({ topic, partition }) => {
+        const record = topics.get(topic)?.partitions[partition];
+        return record !== undefined && namesEarlierLife(this.#book.current, record);
+      });
+      await this.#states.apply(outdated, this.#repair).catch((error) => {
+        this.#over(error);
+        throw error;
+      });
       return { error: "NONE", message: "" };
     });
   }
@@ -238,9 +256,12 @@ export class ControllerTerm {
     await this.#notifications.begin();
     // before the rest is read: what is half deleted must not be completed
     await this.#deleteMarked();
-    const earlier = await this.#loader.load();
+    await this.#loader.load();
     // before anyone is told: nobody may lead on under the epoch of an earlier life
-    await this.#endEarlierLives(earlier);
+    await this.#states.apply(
+      partitionsWhere(this.#book.current, (record) => namesEarlierLife(this.#book.current, record)),
+      this.#repair,
+    );
     this.#sender.brokersChanged();
     // whoever died meanwhile still leads something, or is in sync
     await this.#states.apply(
@@ -250,69 +271,32 @@ export class ControllerTerm {
     this.#scheduleBalance();
   }
 
-  /**
-   * Brokers that came back unseen: what they led gets a new epoch and a leader that still has all it had, if there is one (its session was lost, not its process); only then those
-   * stand for election whose unclean stop may have cost them records, and such an election counts as unclean.
-   */
-  async #endEarlierLives(earlier: EarlierLives): Promise<void> {
-    if (earlier.length === 0) return;
-    const keyOf = (topicId: string, partition: number, broker: BrokerId) => `${broker}:${offlineKey(topicId, partition)}`;
-    const keysOf = (lives: EarlierLives) => new Set(lives.map(({ topicId, partition, broker }) => keyOf(topicId, partition, broker)));
-    const earlierLives = keysOf(earlier);
-    const doubtful = keysOf(earlier.filter(({ broker, modifiedZxid }) => this.#loader.hasRecoveredSince(broker, modifiedZxid)));
-    const concerned = new Map(
-      earlier.map(({ topic, topicId, partition }) => [offlineKey(topicId, partition), { topic, partition }]),
-    ).values();
-    await this.#states.apply(
-      concerned,
-      renew(
-        ({ id }, partition, broker) => earlierLives.has(keyOf(id, partition, broker)),
-        ({ id }, partition, broker) => doubtful.has(keyOf(id, partition, broker)),
-      ),
-    );
-    await this.#repairLeaderless();
-  }
-
-  /** A round of elections in which these replicas do not stand. */
-  async #repairWithout(
-    doubtful: readonly { readonly broker: BrokerId; readonly topicId: string; readonly partition: number }[],
-  ): Promise<void> {
-    if (doubtful.length === 0) return;
-    const { offlineReplicas } = this.#book.current;
-    for (const { broker, topicId, partition } of doubtful)
-      this.#book.commit(withOfflineReplicas(this.#book.current, broker, [offlineKey(topicId, partition)]), null);
-    await this.#repairLeaderless();
-    this.#book.commit({ ...this.#book.current, offlineReplicas }, null);
-  }
-
   async #brokersChanged(): Promise<void> {
-    const registered = await this.#loader.readBrokers();
     const before = this.#book.current.brokers;
+    const { brokers: registered, recoveredEpochs } = await this.#loader.readBrokers();
     const { died, arrived, updated } = brokerChanges(before, registered);
     if (died.length + arrived.length + updated.length === 0) return;
     this.#parts.log.info({ died, arrived: arrived.map(({ id }) => id) }, "the live brokers changed");
-    if (died.length > 0) {
-      // a broker that came back at once is dead first: what it led moves, and it is not in sync until its new life has caught up
-      const survivors = new Map([...registered].filter(([id, broker]) => before.get(id)?.epoch === broker.epoch));
-      this.#book.commit(withBrokers(this.#book.current, survivors), { ...nothingDirty, brokers: true });
-      this.#sender.brokersChanged();
-      const dead = new Set(died);
-      await this.#states.apply(
-        partitionsWhere(this.#book.current, ({ leader, isr }) => dead.has(leader) || isr.some((id) => dead.has(id))),
-        this.#repair,
-      );
-    }
-    this.#book.commit(withBrokers(this.#book.current, registered), { ...nothingDirty, brokers: true });
-    this.#sender.brokersChanged();
-    if (arrived.length === 0) return;
-    const doubtful = arrived.filter(({ id }) => this.#loader.hasRecoveredSince(id, before.get(id)?.epoch ?? -1));
-    await this.#repairWithout(
-      this.admin.leaderless().flatMap(({ topic, partition }) => {
-        const topicId = this.#book.current.topics.get(topic)?.id ?? "";
-        return doubtful.map(({ id }) => ({ broker: id, topicId, partition }));
-      }),
+    this.#book.commit(withBrokers(this.#book.current, registered, recoveredEpochs), { ...nothingDirty, brokers: true });
+    await this.#states.refresh(partitionsWhere(this.#book.current, (record) => this.#dependsOnDoubt(record)));
+    const changed = new Set([...died, ...arrived.map(({ id }) => id)]);
+    await this.#states.apply(
+      partitionsWhere(this.#book.current, ({ leader, isr }) => leader < 0 || changed.has(leader) || isr.some((id) => changed.has(id))),
+      this.#repair,
     );
-    await this.#repairLeaderless((_topic, _partition, broker) => doubtful.some(({ id }) => id === broker));
+    // Race: (1) another tool deletes /controller, another broker wins, a topic is made; (2) one of its brokers registers anew; (3) this controller, which has not heard of it, tells that
+    // broker of all topics there are, and it deletes the log of the one that is not among them. This transaction comes after the registration: that epoch is still ours, so we know
+    // all that the broker could have been told before.
+    if (arrived.length > 0) await this.#writer.barrier(this.#abort.signal);
+    // only now are those that arrived told anything: nobody leads on under the epoch of an earlier life
+    this.#sender.brokersChanged();
+  }
+
+  /** Its leader is gone, and whether a member that may have lost records can take its place depends on whether the leader has gone on without it: on when the state was written. */
+  #dependsOnDoubt({ leader, isr, isrEpochs }: PartitionRecord): boolean {
+    const state = this.#book.current;
+    if (leader < 0 || (state.brokers.has(leader) && standingOf(state, { isrEpochs }, leader) === "same-life")) return false;
+    return isr.some((id) => id !== leader && standingOf(state, { isrEpochs }, id) === "in-doubt");
   }
 
   async #deleteMarked(): Promise<void> {

@@ -1,9 +1,10 @@
-import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
+import { type BrokerId, type IsrEpochs, noBroker } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import { stillRecovering } from "../cluster/recovery.ts";
 import { type ControllerState, canLead, isOnline, type TopicState } from "./controller-state.ts";
 import { type Candidates, type Elected, electForShutdown, electOffline, electPreferred, electUnclean, isrUnder } from "./elections.ts";
+import { standingOf } from "./isr-standing.ts";
 
 /**
  * What should become of a partition, decided from what is known now; null: leave it as it is. `stateVersion` of the result is that of the state it was decided from: what the
@@ -11,45 +12,27 @@ import { type Candidates, type Elected, electForShutdown, electOffline, electPre
  */
 export type Decision = (state: ControllerState, topic: TopicState, record: PartitionRecord) => PartitionRecord | null;
 
-/** Whether a broker's replica may lack records that were committed, for its process before this one ended uncleanly while the state already named it in sync. */
-export type MayLackRecords = (topic: TopicState, partition: number, id: BrokerId) => boolean;
-
-/** Leader dead, absent or without its replica: elect. Members of the in-sync set dead: take them out, under the same leader epoch (the leader adopts the smaller set). */
-export function repair(uncleanAllowed: (topic: TopicState) => boolean, mayLack: MayLackRecords = () => false): Decision {
-  return (state, topic, record) => {
-    const candidates = candidatesOf(state, topic, record);
-    const online = onlineIn(state, topic, record);
-    if (record.leader !== noBroker && online(record.leader)) {
-      const isr = record.isr.filter(online);
-      invariant(isr.includes(record.leader), "a leader is in its own ISR", () => ({ topic: topic.name, record }));
-      return isr.length === record.isr.length ? null : { ...record, isr };
-    }
-    const elected = electOffline(candidates, uncleanAllowed(topic));
-    if (elected === null && record.leader === noBroker) return null;
-    return led(record, inDoubt(elected, topic, record, mayLack), online);
-  };
-}
-
 /**
- * The state names brokers that went and came back unseen. Nobody leads on under the epoch of an earlier life; but who came back with all it had (its session was lost, not its process) stays
- * in sync, and leads if nobody does who was never away; those who may lack records come last. The election comes at once: a state without a leader in between would hide from the next
- * controller who was in doubt.
+ * Leader dead, absent, without its replica, or a broker that has registered anew: elect, under a new epoch. Nobody leads on under the epoch of an earlier life; but who came back with all it
+ * had stays in sync, and leads if nobody does who was never away. The election comes at once: a state without a leader in between would hide from the next controller who was in doubt.
+ * Else: members of the in-sync set that are dead or may lack records are taken out, under the same leader epoch (the leader adopts the smaller set).
  */
-export function renew(isEarlierLife: (topic: TopicState, partition: number, id: BrokerId) => boolean, mayLack: MayLackRecords): Decision {
+export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision {
   return (state, topic, record) => {
-    const online = onlineIn(state, topic, record);
-    const isWhole = (id: BrokerId) => online(id) && !mayLack(topic, record.partition, id);
-    const neverAway = (id: BrokerId) => isWhole(id) && !isEarlierLife(topic, record.partition, id);
-    if (record.leader !== noBroker && neverAway(record.leader)) {
-      const isr = record.isr.filter(isWhole);
-      return isr.length === record.isr.length ? null : { ...record, isr };
+    const stays = staysInSync(state, topic, record);
+    if (
+      record.leader !== noBroker &&
+      isOnline(state, topic.id, record.partition, record.leader) &&
+      isSameLife(state, record, record.leader)
+    ) {
+      const isr = record.isr.filter(stays);
+      invariant(isr.includes(record.leader), "a leader is in its own ISR", () => ({ topic: topic.name, record }));
+      const isrEpochs = epochsOf(state, record, isr, stays);
+      return sameMembers(record, isr, isrEpochs) ? null : { ...record, isr, isrEpochs };
     }
-    const candidates = candidatesOf(state, topic, record);
-    const electAmong = (mayStand: (id: BrokerId) => boolean) =>
-      electOffline({ ...candidates, canLead: (id) => candidates.canLead(id) && mayStand(id) }, false);
-    const elected = electAmong(neverAway) ?? electAmong(isWhole) ?? electAmong(() => true);
+    const elected = electOffline(candidatesOf(state, topic, record), uncleanAllowed(topic));
     if (elected === null && record.leader === noBroker) return null;
-    return led(record, inDoubt(elected, topic, record, mayLack), isWhole);
+    return led(state, record, elected, stays);
   };
 }
 
@@ -57,24 +40,23 @@ export function renew(isEarlierLife: (topic: TopicState, partition: number, id: 
 export const prefer: Decision = (state, topic, record) => {
   const elected = electPreferred(candidatesOf(state, topic, record));
   if (elected === null || elected.leader === record.leader) return null;
-  return led(record, elected, onlineIn(state, topic, record));
+  return led(state, record, elected, staysInSync(state, topic, record));
 };
 
 /** On demand: a partition without a living leader gets one, whatever is lost. */
 export const electAnyone: Decision = (state, topic, record) => {
-  const online = onlineIn(state, topic, record);
-  if (record.leader !== noBroker && online(record.leader)) return null;
+  if (record.leader !== noBroker && isOnline(state, topic.id, record.partition, record.leader)) return null;
   const elected = electUnclean(candidatesOf(state, topic, record));
-  return elected === null ? null : led(record, elected, online);
+  return elected === null ? null : led(state, record, elected, staysInSync(state, topic, record));
 };
 
 /** Moves leadership and membership of the in-sync set away from a broker that is going to stop. The only member of an in-sync set stays: it is all there is. */
 export function leave(leaving: BrokerId): Decision {
   return (state, topic, record) => {
-    const staysOnline = (id: BrokerId) => id !== leaving && isOnline(state, topic.id, record.partition, id);
+    const stays = staysInSync(state, topic, record);
     if (record.leader === leaving) {
       const elected = electForShutdown(candidatesOf(state, topic, record), leaving);
-      return elected === null ? null : led(record, elected, staysOnline);
+      return elected === null ? null : led(state, record, elected, (id) => id !== leaving && stays(id));
     }
     if (record.leader === noBroker || !record.isr.includes(leaving)) return null;
     return { ...record, isr: record.isr.filter((id) => id !== leaving) };
@@ -84,11 +66,13 @@ export function leave(leaving: BrokerId): Decision {
 /** A partition's first state: its replicas are all empty, so all are in sync; those that live are, unless none does. */
 export function firstState(state: ControllerState, topic: TopicState, partition: number, replicas: readonly BrokerId[]): PartitionRecord {
   const elected = electOffline({ replicas, isr: replicas, canLead: (id) => canLead(state, topic.id, partition, id) }, false);
+  const isr = isrUnder(elected, replicas, (id) => canLead(state, topic.id, partition, id));
   return {
     partition,
     leader: elected?.leader ?? noBroker,
     leaderEpoch: 0,
-    isr: isrUnder(elected, replicas, (id) => canLead(state, topic.id, partition, id)),
+    isr,
+    isrEpochs: Object.fromEntries(isr.map((id) => [id, state.brokers.get(id)?.epoch ?? 0])),
     replicas,
     stateVersion: 0,
     leaderRecovering: false,
@@ -109,35 +93,57 @@ export function isImbalanced(state: ControllerState, id: BrokerId, percentage: n
   return preferring > 0 && elsewhere * 100 > preferring * percentage;
 }
 
-/**
- * An election that nobody can vouch for counts as unclean. Else this would happen when the power of all brokers failed: (1) the first one back is elected though it lost its last records;
- * (2) another kept more of them, up to a high watermark it knows; (3) it would have to cut below that and, the election being clean, must not: it is set aside, for ever.
- */
-function inDoubt(
-  elected: Elected | null,
-  topic: TopicState,
-  { partition, replicas }: PartitionRecord,
-  mayLack: MayLackRecords,
-): Elected | null {
-  // the only replica has nobody to disagree with
-  if (elected === null || replicas.length === 1 || !mayLack(topic, partition, elected.leader)) return elected;
-  return { ...elected, unclean: true };
-}
-
-function led(record: PartitionRecord, elected: Elected | null, online: (id: BrokerId) => boolean): PartitionRecord {
+function led(state: ControllerState, record: PartitionRecord, elected: Elected | null, stays: (id: BrokerId) => boolean): PartitionRecord {
+  // while nobody leads, the set is remembered; but who never was in sync in truth must not be found in it when it comes back
+  const remembered = record.isr.filter((id) => standingOf(state, record, id) !== "outlived");
+  const isr = isrUnder(elected, remembered, stays);
   return {
     ...record,
     leader: elected?.leader ?? noBroker,
     leaderEpoch: record.leaderEpoch + 1,
-    isr: isrUnder(elected, record.isr, online),
+    isr,
+    isrEpochs: epochsOf(state, record, isr, (id) => id === elected?.leader || stays(id)),
     leaderRecovering: elected?.unclean === true || stillRecovering(record, record.isr),
   };
 }
 
-function candidatesOf(state: ControllerState, topic: TopicState, record: PartitionRecord): Candidates {
-  return { replicas: record.replicas, isr: record.isr, canLead: (id) => canLead(state, topic.id, record.partition, id) };
+/** Whom this controller vouches for is in the set in its present life; for others it stays what it was. */
+function epochsOf(
+  { brokers }: ControllerState,
+  { isrEpochs }: PartitionRecord,
+  isr: readonly BrokerId[],
+  isVouchedFor: (id: BrokerId) => boolean,
+): IsrEpochs {
+  const epochOf = (id: BrokerId) => {
+    const known = isrEpochs[id] ?? 0;
+    return isVouchedFor(id) ? Math.max(known, brokers.get(id)?.epoch ?? 0) : known;
+  };
+  return Object.fromEntries(isr.map((id) => [id, epochOf(id)]));
 }
 
-function onlineIn(state: ControllerState, topic: TopicState, record: PartitionRecord): (id: BrokerId) => boolean {
-  return (id) => isOnline(state, topic.id, record.partition, id);
+function sameMembers(record: PartitionRecord, isr: readonly BrokerId[], isrEpochs: IsrEpochs): boolean {
+  return isr.length === record.isr.length && isr.every((id) => isrEpochs[id] === record.isrEpochs[id]);
+}
+
+function candidatesOf(state: ControllerState, topic: TopicState, record: PartitionRecord): Candidates {
+  const members = Map.groupBy(record.isr, (id) => standingOf(state, record, id));
+  return {
+    replicas: record.replicas,
+    isr: members.get("same-life") ?? [],
+    whole: members.get("whole") ?? [],
+    inDoubt: members.get("in-doubt") ?? [],
+    canLead: (id) => canLead(state, topic.id, record.partition, id),
+  };
+}
+
+/** Members that live, and have all they had when they were taken in. */
+function staysInSync(state: ControllerState, topic: TopicState, record: PartitionRecord): (id: BrokerId) => boolean {
+  return (id) => {
+    const standing = standingOf(state, record, id);
+    return isOnline(state, topic.id, record.partition, id) && (standing === "same-life" || standing === "whole");
+  };
+}
+
+function isSameLife(state: ControllerState, record: PartitionRecord, id: BrokerId): boolean {
+  return standingOf(state, record, id) === "same-life";
 }

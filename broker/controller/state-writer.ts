@@ -4,6 +4,7 @@ import type { ClusterStore } from "./cluster-store.ts";
 import { type ControllerState, type PartitionChange, withPartitions } from "./controller-state.ts";
 import { dirtyPartitions } from "./dirty-set.ts";
 import { type FencedWriter, inTransactions, pipelined } from "./fenced-writer.ts";
+import { withOutlived } from "./isr-standing.ts";
 import type { Decision } from "./leadership.ts";
 import type { StateBook } from "./state-book.ts";
 
@@ -49,6 +50,13 @@ export class StateWriter {
     }
   }
 
+  /** Reads these states anew, before a decision that rests on when they were written. */
+  async refresh(partitions: readonly PartitionName[]): Promise<void> {
+    if (partitions.length === 0) return;
+    await this.#writer.barrier(this.#signal);
+    await this.#readAgain(partitions);
+  }
+
   /** Answers the partitions that have to be read and decided again. One conflict fails a whole transaction, so the others are sent once more without it. */
   async #write(transaction: readonly PartitionChange[]): Promise<PartitionName[]> {
     const again: PartitionName[] = [];
@@ -75,10 +83,11 @@ export class StateWriter {
     this.#writer.assertTerm();
     const found: PartitionChange[] = [];
     for (const [index, { topic, partition }] of partitions.entries()) {
-      const state = states[index]?.state;
+      const read = states[index] ?? null;
       const known = this.#book.current.topics.get(topic)?.partitions[partition];
-      if (state === undefined || known === undefined) continue;
-      found.push({ topic, record: { ...known, ...state } });
+      if (read === null || known === undefined) continue;
+      const isrEpochs = withOutlived(this.#book.current, read.state, read.modifiedZxid, known);
+      found.push({ topic, record: { ...known, ...read.state, isrEpochs } });
     }
     this.#adopt(found);
     return found.map(({ topic, record }) => ({ topic, partition: record.partition }));

@@ -1,18 +1,13 @@
 import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import type { Replicas } from "./assignment.ts";
-import type { ClusterStore, FoundState, NewTopic } from "./cluster-store.ts";
+import type { ClusterStore, NewTopic } from "./cluster-store.ts";
 import { type TopicState, withTopic } from "./controller-state.ts";
 import { dirtyPartitions, dirtyTopicConfig, mergeDirty } from "./dirty-set.ts";
 import { type FencedWriter, inTransactions, pipelined } from "./fenced-writer.ts";
+import { withOutlived } from "./isr-standing.ts";
 import { firstState } from "./leadership.ts";
 import type { StateBook } from "./state-book.ts";
-
-export interface CompletedTopic {
-  readonly topic: TopicState;
-  /** By partition: the transaction that last wrote the state, for those that were found. */
-  readonly modified: ReadonlyMap<number, number>;
-}
 
 const transactionsAtOnceMax = 8;
 const readsAtOnceMax = 128;
@@ -59,21 +54,20 @@ export class TopicCreator {
   }
 
   /** A topic that another controller, or tool, has begun: with the states there are, and first ones where there are none. `topic.partitions` is empty. */
-  complete(topic: TopicState, assignment: readonly Replicas[]): Promise<CompletedTopic> {
+  complete(topic: TopicState, assignment: readonly Replicas[]): Promise<TopicState> {
     return this.#complete(topic, assignment, false);
   }
 
   async #addToBook(before: TopicState, assignment: readonly Replicas[]): Promise<void> {
-    const { topic } = await this.#complete(before, assignment, true);
+    const topic = await this.#complete(before, assignment, true);
     const added = topic.partitions.slice(before.partitions.length).map(({ partition }) => ({ topic: topic.name, partition }));
     this.#book.commit(withTopic(this.#book.current, topic), mergeDirty(dirtyTopicConfig(topic.name), dirtyPartitions(added)));
   }
 
   /** Gives every partition beyond `topic.partitions` that has no state its first one. `areNew`: none of them is expected to be there yet, so there is nothing to read first. */
-  async #complete(topic: TopicState, assignment: readonly Replicas[], areNew: boolean): Promise<CompletedTopic> {
+  async #complete(topic: TopicState, assignment: readonly Replicas[], areNew: boolean): Promise<TopicState> {
     const from = topic.partitions.length;
     const records = new Map<number, PartitionRecord>();
-    const modified = new Map<number, number>();
     let missing = Array.from({ length: assignment.length - from }, (_, index) => from + index);
     let nodes: ReadonlySet<number> = new Set();
     for (let attempt = 0; missing.length > 0; attempt++) {
@@ -81,11 +75,8 @@ export class TopicCreator {
         throw new CoordinatorUnavailable(`the partitions of ${topic.name} did not settle in ${attemptsMax} attempts`);
       if (attempt > 0) await this.#writer.barrier(this.#signal);
       if (attempt > 0 || !areNew) {
-        const found = await this.#readThose(topic.name, missing);
-        for (const [partition, { state, modifiedZxid }] of found) {
-          records.set(partition, { partition, replicas: assignment[partition]!, ...state });
-          modified.set(partition, modifiedZxid);
-        }
+        const found = await this.#readThose(topic.name, missing, assignment);
+        for (const [partition, record] of found) records.set(partition, record);
         missing = missing.filter((partition) => !found.has(partition));
         if (missing.length > 0) nodes = await this.#partitionNodes(topic.name);
       }
@@ -100,14 +91,25 @@ export class TopicCreator {
       missing = unsettled.flat();
     }
     const partitions = [...topic.partitions, ...[...records.values()].sort((a, b) => a.partition - b.partition)];
-    return { topic: { ...topic, partitions }, modified };
+    return { ...topic, partitions };
   }
 
   /** The states that are there. */
-  async #readThose(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, FoundState>> {
+  async #readThose(
+    topic: string,
+    partitions: readonly number[],
+    assignment: readonly Replicas[],
+  ): Promise<ReadonlyMap<number, PartitionRecord>> {
     const states = await pipelined(partitions, readsAtOnceMax, (partition) => this.#store.readState(topic, partition));
     this.#writer.assertTerm();
-    return new Map(partitions.flatMap((partition, index) => (states[index] ? [[partition, states[index]] as const] : [])));
+    const records = new Map<number, PartitionRecord>();
+    for (const [index, partition] of partitions.entries()) {
+      const found = states[index] ?? null;
+      if (found === null) continue;
+      const isrEpochs = withOutlived(this.#book.current, found.state, found.modifiedZxid, null);
+      records.set(partition, { partition, replicas: assignment[partition]!, ...found.state, isrEpochs });
+    }
+    return records;
   }
 
   /** Partition nodes that exist; makes the node above them where another tool wrote only the topic's own. */

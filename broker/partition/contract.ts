@@ -1,4 +1,4 @@
-import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
+import type { BrokerId, IsrEpochs, TopicId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import type { FoundRecord } from "../log/log-contract.ts";
@@ -181,13 +181,14 @@ export interface IsrChangeRequest {
   readonly leader: BrokerId;
   readonly leaderEpoch: number;
   readonly isr: readonly BrokerId[];
+  readonly isrEpochs: IsrEpochs;
   readonly expectedVersion: number;
 }
 
 export type IsrWriteResult =
   | { readonly kind: "written"; readonly stateVersion: number }
   | { readonly kind: "fenced" }
-  | { readonly kind: "conflict"; readonly isr: readonly BrokerId[]; readonly stateVersion: number }
+  | { readonly kind: "conflict"; readonly isr: readonly BrokerId[]; readonly isrEpochs: IsrEpochs; readonly stateVersion: number }
   | { readonly kind: "unknown" };
 
 /** An in-sync set that the coordinator has now, for the controller to be told. */
@@ -197,6 +198,7 @@ export interface IsrInForce {
   readonly partition: number;
   readonly leaderEpoch: number;
   readonly isr: readonly BrokerId[];
+  readonly isrEpochs: IsrEpochs;
   readonly stateVersion: number;
 }
 

@@ -58,7 +58,7 @@ export class IsrWriter {
     this.#inFlight = false;
   }
 
-  async #write(state: LeaderState, { isr, expectedVersion }: IsrProposal): Promise<IsrWriteResult> {
+  async #write(state: LeaderState, { isr, isrEpochs, expectedVersion }: IsrProposal): Promise<IsrWriteResult> {
     const { identity, environment } = this.#parts;
     const { topic, topicId, partition } = identity;
     try {
@@ -69,6 +69,7 @@ export class IsrWriter {
         leader: state.self,
         leaderEpoch: state.epoch,
         isr,
+        isrEpochs,
         expectedVersion,
       });
     } catch (error) {

@@ -1,11 +1,16 @@
-import type { BrokerId } from "../../protocol/base/ids.ts";
+import type { BrokerId, IsrEpochs } from "../../protocol/base/ids.ts";
 import { invariant, unreachable } from "../../protocol/base/invariant.ts";
 import type { IsrWriteResult } from "./contract.ts";
 
 /** What is under way with the in-sync set. One change at a time: the next one is decided when the coordinator has answered. */
 export type IsrChange =
   | { readonly kind: "settled" }
-  | { readonly kind: "expanding"; readonly joining: BrokerId }
+  | {
+      readonly kind: "expanding";
+      readonly joining: BrokerId;
+      /** The registration under which it has shown what it has. */
+      readonly joiningEpoch: number;
+    }
   | { readonly kind: "shrinking"; readonly leaving: ReadonlySet<BrokerId> };
 
 /** What a leader knows of one follower, all of it learned from fetches under its own epoch. */
@@ -31,6 +36,7 @@ export interface LeaderState {
   readonly replicas: readonly BrokerId[];
   /** As the coordinator has it, as far as we know. */
   readonly isr: ReadonlySet<BrokerId>;
+  readonly isrEpochs: IsrEpochs;
   /** Version of the state znode that holds `isr`. */
   readonly stateVersion: number;
   readonly change: IsrChange;
@@ -62,12 +68,13 @@ export type LeaderEvent =
     }
   | { readonly kind: "tick"; readonly nowMs: number; readonly isAlive: (id: BrokerId) => boolean }
   /** The coordinator has this set at this version: our write went through, or somebody else's did. */
-  | { readonly kind: "isr-in-force"; readonly isr: readonly BrokerId[]; readonly stateVersion: number }
+  | { readonly kind: "isr-in-force"; readonly isr: readonly BrokerId[]; readonly isrEpochs: IsrEpochs; readonly stateVersion: number }
   | { readonly kind: "replicas-changed"; readonly replicas: readonly BrokerId[]; readonly nowMs: number };
 
 /** An in-sync set to be written by compare-and-set. */
 export interface IsrProposal {
   readonly isr: readonly BrokerId[];
+  readonly isrEpochs: IsrEpochs;
   readonly expectedVersion: number;
 }
 
@@ -76,6 +83,7 @@ export interface LeaderStart {
   readonly epoch: number;
   readonly replicas: readonly BrokerId[];
   readonly isr: readonly BrokerId[];
+  readonly isrEpochs: IsrEpochs;
   readonly stateVersion: number;
   readonly logEndOffset: number;
   readonly writtenEndOffset: number;
@@ -99,6 +107,7 @@ export function startLeading(start: LeaderStart): LeaderState {
     epoch,
     replicas,
     isr,
+    isrEpochs: start.isrEpochs,
     stateVersion,
     change: settled,
     epochStartOffset: logEndOffset,
@@ -136,11 +145,13 @@ export function mustHave(state: LeaderState): ReadonlySet<BrokerId> {
 
 /** The change under way, as it is to be written; null when nothing is. */
 export function proposal(state: LeaderState): IsrProposal | null {
-  const { isr, change, replicas, stateVersion } = state;
+  const { isr, isrEpochs, change, replicas, stateVersion } = state;
   if (change.kind === "settled") return null;
   const wanted = change.kind === "expanding" ? new Set([...isr, change.joining]) : isr.difference(change.leaving);
   const ordered = [...replicas.filter((id) => wanted.has(id)), ...[...wanted].filter((id) => !replicas.includes(id))];
-  return { isr: ordered, expectedVersion: stateVersion };
+  const epochs = change.kind === "expanding" ? { ...isrEpochs, [change.joining]: change.joiningEpoch } : isrEpochs;
+  const known = ordered.flatMap((id) => (epochs[id] === undefined ? [] : [[id, epochs[id]] as const]));
+  return { isr: ordered, isrEpochs: Object.fromEntries(known), expectedVersion: stateVersion };
 }
 
 /** What the answer to an ISR write means. */
@@ -152,13 +163,18 @@ export type IsrVerdict =
 
 export function judgeIsrWrite(state: LeaderState, proposed: IsrProposal, result: IsrWriteResult): IsrVerdict {
   switch (result.kind) {
-    case "written":
-      return { kind: "in-force", event: { kind: "isr-in-force", isr: proposed.isr, stateVersion: result.stateVersion } };
+    case "written": {
+      const { isr, isrEpochs } = proposed;
+      return { kind: "in-force", event: { kind: "isr-in-force", isr, isrEpochs, stateVersion: result.stateVersion } };
+    }
     case "conflict":
       if (!result.isr.includes(state.self)) return { kind: "step-down", reason: "the coordinator has an in-sync set without this leader" };
       // a read from a coordinator server that lags shows nothing newer than we have: no reason to undo anything
       if (result.stateVersion <= state.stateVersion) return { kind: "ask-again" };
-      return { kind: "in-force", event: { kind: "isr-in-force", isr: result.isr, stateVersion: result.stateVersion } };
+      return {
+        kind: "in-force",
+        event: { kind: "isr-in-force", isr: result.isr, isrEpochs: result.isrEpochs, stateVersion: result.stateVersion },
+      };
     case "unknown":
       return { kind: "ask-again" };
     case "fenced":
@@ -214,7 +230,8 @@ function fetched(state: LeaderState, event: LeaderEvent & { kind: "follower-fetc
   };
   const next = { ...state, followers: new Map(state.followers).set(from, progress) };
   if (state.change.kind !== "settled") return next;
-  if (outside && eligible && fetchOffset >= state.highWatermark) return { ...next, change: { kind: "expanding", joining: from } };
+  if (outside && eligible && fetchOffset >= state.highWatermark)
+    return { ...next, change: { kind: "expanding", joining: from, joiningEpoch: brokerEpoch } };
   // In sync, and yet without records that are committed: it lost them (its disk did). It must not be elected on the strength of them.
   if (!outside && fetchOffset < state.highWatermark) return { ...next, change: { kind: "shrinking", leaving: new Set([from]) } };
   return next;
@@ -240,7 +257,7 @@ function isLagging({ writtenEndOffset, lagMaxMs }: LeaderState, { fetchOffset, c
   return fetchOffset < writtenEndOffset && nowMs - caughtUpAtMs > lagMaxMs;
 }
 
-function inForce(state: LeaderState, { isr, stateVersion }: LeaderEvent & { kind: "isr-in-force" }): LeaderState {
+function inForce(state: LeaderState, { isr, isrEpochs, stateVersion }: LeaderEvent & { kind: "isr-in-force" }): LeaderState {
   // Race: (1) our write is carried out, its answer is lost; (2) the metadata brings the new version; (3) the retried write's answer tells the same
   // again. Versions only rise, so what is not newer than what we have is old news.
   if (stateVersion <= state.stateVersion) return state;
@@ -251,7 +268,7 @@ function inForce(state: LeaderState, { isr, stateVersion }: LeaderEvent & { kind
   for (const [id, progress] of followersOf(state.replicas, members, state.self, state.followers, latestMs)) {
     followers.set(id, members.has(id) ? { ...progress, holdsBack: false } : progress);
   }
-  return { ...state, isr: members, stateVersion, change: settled, followers };
+  return { ...state, isr: members, isrEpochs, stateVersion, change: settled, followers };
 }
 
 /** The smallest log end among those that must have the record; our own counts as far as it is written. */

@@ -83,7 +83,8 @@ export class Leadership {
     if (record.replicas.join() !== replicas.join()) {
       this.#advance({ kind: "replicas-changed", replicas: record.replicas, nowMs: this.#nowMs });
     }
-    this.#advance({ kind: "isr-in-force", isr: record.isr, stateVersion: record.stateVersion });
+    const { isr, isrEpochs, stateVersion } = record;
+    this.#advance({ kind: "isr-in-force", isr, isrEpochs, stateVersion });
   }
 
   end(why: "lost-leadership" | "log-offline"): void {
@@ -264,6 +265,7 @@ export class Leadership {
       epoch: record.leaderEpoch,
       replicas: record.replicas,
       isr: record.isr,
+      isrEpochs: record.isrEpochs,
       stateVersion: record.stateVersion,
       logEndOffset: log.endOffset,
       writtenEndOffset: log.writtenEndOffset,
@@ -328,10 +330,10 @@ export class Leadership {
     const before = this.#state;
     this.#advance(verdict.event);
     if (this.#state.stateVersion === before.stateVersion) return;
-    const { epoch, isr, stateVersion } = this.#state;
+    const { epoch, isr, isrEpochs, stateVersion } = this.#state;
     const { topic, topicId, partition } = identity;
     environment.logger.info({ partition: identity.key, leaderEpoch: epoch, isr: [...isr], proposed: proposed.isr }, "in-sync set changed");
-    environment.news.isrInForce({ topic, topicId, partition, leaderEpoch: epoch, isr: [...isr], stateVersion });
+    environment.news.isrInForce({ topic, topicId, partition, leaderEpoch: epoch, isr: [...isr], isrEpochs, stateVersion });
   }
 
   #isSessionProved(): boolean {

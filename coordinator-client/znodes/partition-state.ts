@@ -1,4 +1,4 @@
-import type { BrokerId } from "../../protocol/base/ids.ts";
+import type { BrokerId, IsrEpochs } from "../../protocol/base/ids.ts";
 import { encodeJson, JsonNode } from "./json.ts";
 
 /** What `/brokers/topics/T/partitions/P/state` says. */
@@ -7,6 +7,8 @@ export interface PartitionState {
   readonly leader: BrokerId;
   readonly leaderEpoch: number;
   readonly isr: readonly BrokerId[];
+  /** As written: a tool that does not know of them leaves them out (see `knownIsrEpochs`). A member of our own that Kafka's tools ignore. */
+  readonly isrEpochs: IsrEpochs;
   /** Of the controller, or of the leader's controller, that wrote it. */
   readonly controllerEpoch: number;
   /** The last leader came from outside the in-sync set, and its log may lack committed records (`leader_recovery_state` 1, KIP-704). */
@@ -15,7 +17,8 @@ export interface PartitionState {
 
 const version = 1;
 
-export function encodePartitionState({ leader, leaderEpoch, isr, controllerEpoch, leaderRecovering }: PartitionState): Buffer {
+export function encodePartitionState({ leader, leaderEpoch, isr, isrEpochs, controllerEpoch, leaderRecovering }: PartitionState): Buffer {
+  const epochs = isr.flatMap((id) => (isrEpochs[id] === undefined ? [] : [[id, isrEpochs[id]] as const]));
   return encodeJson({
     controller_epoch: controllerEpoch,
     leader,
@@ -24,17 +27,30 @@ export function encodePartitionState({ leader, leaderEpoch, isr, controllerEpoch
     isr,
     // As Kafka writes it: only when there is something to say, so that older tools see what they know.
     ...(leaderRecovering ? { leader_recovery_state: 1 } : {}),
+    ...(epochs.length === 0 ? {} : { ottla: { isr_epochs: Object.fromEntries(epochs) } }),
   });
 }
 
 /** Throws MalformedZnode. */
 export function decodePartitionState(path: string, data: Buffer): PartitionState {
   const json = JsonNode.parse(path, data);
+  const ours = json.has("ottla") ? json.object("ottla") : null;
+  const epochs = ours?.has("isr_epochs") ? ours.object("isr_epochs") : null;
+  const isr = json.integers("isr", { min: 0 });
   return {
     leader: json.integer("leader", { min: -1 }),
     leaderEpoch: json.integer("leader_epoch", { min: 0 }),
-    isr: json.integers("isr", { min: 0 }),
+    isr,
+    isrEpochs: Object.fromEntries(isr.flatMap((id) => (epochs?.has(`${id}`) ? [[id, epochs.integer(`${id}`, { min: -1 })]] : []))),
     controllerEpoch: json.integer("controller_epoch", { min: 0 }),
     leaderRecovering: json.has("leader_recovery_state") && json.integer("leader_recovery_state") === 1,
   };
+}
+
+/**
+ * Of every member. For one that the state does not tell it of, the transaction that wrote the state: it was taken in under a registration before that, and whatever was registered later is
+ * another life.
+ */
+export function knownIsrEpochs({ isr, isrEpochs }: Pick<PartitionState, "isr" | "isrEpochs">, modifiedZxid: number): IsrEpochs {
+  return Object.fromEntries(isr.map((id) => [id, isrEpochs[id] ?? modifiedZxid]));
 }

@@ -1,4 +1,4 @@
-import type { BrokerId, TopicId } from "../base/ids.ts";
+import type { BrokerId, IsrEpochs, TopicId } from "../base/ids.ts";
 import type { KafkaErrorCode } from "../errors/kafka-errors.ts";
 
 /**
@@ -86,6 +86,7 @@ export interface PartitionRecord {
   readonly leader: BrokerId;
   readonly leaderEpoch: number;
   readonly isr: readonly BrokerId[];
+  readonly isrEpochs: IsrEpochs;
   /** Preferred leader first. */
   readonly replicas: readonly BrokerId[];
   /** Version of the state znode: what a leader's compare-and-set of the ISR starts from. */
@@ -162,6 +163,7 @@ export interface IsrChangedRequest {
     readonly partition: number;
     readonly leaderEpoch: number;
     readonly isr: readonly BrokerId[];
+    readonly isrEpochs: IsrEpochs;
     readonly stateVersion: number;
   }[];
 }

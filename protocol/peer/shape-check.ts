@@ -45,6 +45,8 @@ const topicId = matching<TopicId>(/^[A-Za-z0-9_-]{22}$/, "a topic id of 22 chara
 const error = keyOf(kafkaErrors, "the name of a protocol error");
 const message = text(65_536);
 const replicas = array(brokerId, brokersMax);
+/** By broker id. */
+const isrEpochs = record(brokerEpoch, brokersMax, 16);
 const settings = record(text(65_536), settingsMax, 1024);
 
 const status = { error, message } as const;
@@ -99,6 +101,7 @@ const partitionRecord = object<PartitionRecord>({
   leader: brokerIdOrNone,
   leaderEpoch,
   isr: replicas,
+  isrEpochs,
   replicas,
   stateVersion: version,
   leaderRecovering: flag,
@@ -148,7 +151,7 @@ const controlledShutdownResponse = object<ControlledShutdownResponse>({
 const isrChangedRequest = object<IsrChangedRequest>({
   brokerId,
   brokerEpoch,
-  partitions: array(object({ topicId, partition, leaderEpoch, isr: replicas, stateVersion: version }), partitionsMax),
+  partitions: array(object({ topicId, partition, leaderEpoch, isr: replicas, isrEpochs, stateVersion: version }), partitionsMax),
 });
 
 /** Every kind, both ways. */

@@ -76,6 +76,7 @@ export function partition(number: number, more: Partial<PartitionRecord> = {}): 
     isr: [1, 2],
     replicas: [1, 2],
     stateVersion: 0,
+    isrEpochs: {},
     leaderRecovering: false,
     ...more,
   };

@@ -39,6 +39,7 @@ const partition = (number: number, change: Partial<PartitionRecord> = {}): Parti
   isr: [1, 2],
   replicas: [1, 2],
   stateVersion: 0,
+  isrEpochs: { 1: 11 },
   leaderRecovering: false,
   ...change,
 });
@@ -151,7 +152,7 @@ describe("the stream of updates", () => {
               dirty = mergeDirty(dirty, dirtyTopicConfig(name));
               break;
             case "brokers":
-              state = withBrokers(state, new Map(next.live.map((id) => [id, broker(id)])));
+              state = withBrokers(state, new Map(next.live.map((id) => [id, broker(id)])), new Map());
               dirty = mergeDirty(dirty, { ...nothingDirty, brokers: true });
               break;
             case "default":

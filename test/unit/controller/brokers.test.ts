@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { clusterView } from "../../../broker/cluster/cluster-view.ts";
 import { assigned, cluster, created, options, seen, topic } from "./requests.ts";
+import type { World } from "./world.ts";
 
 describe("brokers that come and go", () => {
   test("a registration that blinks is a death and an arrival", async () => {
@@ -17,6 +18,90 @@ describe("brokers that come and go", () => {
       "the only replica leads again, in a new epoch",
       () => world.state("only").leader === 2 && world.state("only").leaderEpoch > 0,
     );
+  });
+
+  describe("a broker that the controller sees registered anew all at once", () => {
+    /** Broker 1 controls, and does not hear of broker 2 until it is back. */
+    async function unseen(come: (world: World) => void) {
+      const world = await cluster();
+      await world.until("broker 1 is the controller", () => world.controllerId === 1);
+      const [id] = await created(world, topic("led", [[2, 3]]), topic("followed", [[3, 2]]), topic("only", [[2]]));
+      const before = world.node(2).membership.epoch;
+      const leaders: number[] = [];
+      world.node(1).coordinator.cut();
+      come(world);
+      await world.until("a new life", () => world.node(2).membership.epoch > before);
+      world.node(1).coordinator.heal();
+      await world.until("a new epoch", () => {
+        leaders.push(world.state("only").leader);
+        return world.state("only").leaderEpoch > 0 && world.state("led").leaderEpoch > 0;
+      });
+      await world.until("broker 2 follows in its new life", () => assigned(world, 2, id!)?.leader === 3);
+      expect(new Set(leaders)).toEqual(new Set([2]));
+      expect(world.controllerId).toBe(1);
+      const epochs = { 2: world.node(2).membership.epoch, 3: world.node(3).membership.epoch };
+      return { world, before, epochs, id: id! };
+    }
+
+    test("stays in sync if only its session was lost; nothing is without a leader in between", async () => {
+      const { world, epochs } = await unseen((each) => each.node(2).coordinator.expireSession());
+      expect(world.state("led")).toMatchObject({ leader: 3, leaderEpoch: 1, isr: [2, 3], isrEpochs: epochs });
+      expect(world.state("followed")).toMatchObject({ leader: 3, leaderEpoch: 0, isr: [3, 2], isrEpochs: epochs });
+      expect(world.state("only")).toMatchObject({ leader: 2, leaderEpoch: 1, isr: [2], leaderRecovering: false });
+    });
+
+    test("is out of the in-sync sets of others if it ended uncleanly; and a late write that takes it in for its earlier life is undone", async () => {
+      const { world, before, epochs, id } = await unseen((each) => {
+        each.kill(2, { expire: false });
+        each.startNode(2);
+      });
+      expect(world.state("led")).toMatchObject({ leader: 3, leaderEpoch: 1, isr: [3] });
+      expect(world.state("followed")).toMatchObject({ leader: 3, leaderEpoch: 0, isr: [3], isrEpochs: { 3: epochs[3] } });
+      expect(world.state("only")).toMatchObject({ leader: 2, leaderEpoch: 1, isr: [2], leaderRecovering: false });
+      const { leaderEpoch, stateVersion } = assigned(world, 3, id)!;
+      const late = { topic: "led", topicId: id, partition: 0, leader: 3, leaderEpoch, isr: [3, 2], expectedVersion: stateVersion };
+      expect(await world.run(world.node(3).isrStore.writeIsr({ ...late, isrEpochs: { ...epochs, 2: before } }))).toMatchObject({
+        kind: "written",
+      });
+      expect(world.state("led").isr).toEqual([3, 2]);
+      await world.until("it is out again", () => world.state("led").isr.length === 1);
+      await world.until("the leader knows", () => assigned(world, 3, id)?.isr.length === 1);
+    });
+
+    test("is not elected on the strength of such a write when that leader dies before anyone hears of it", async () => {
+      const { world, before, epochs, id } = await unseen((each) => {
+        each.kill(2, { expire: false });
+        each.startNode(2);
+      });
+      const { leaderEpoch, stateVersion } = assigned(world, 3, id)!;
+      world.isLost = (_from, _to, kind) => kind === "isr-changed";
+      const late = { topic: "led", topicId: id, partition: 0, leader: 3, leaderEpoch, isr: [3, 2], expectedVersion: stateVersion };
+      await world.run(world.node(3).isrStore.writeIsr({ ...late, isrEpochs: { ...epochs, 2: before } }));
+      world.kill(3);
+      await world.until("nobody leads", () => world.state("led").leader === -1);
+      expect(world.state("led").isr).toEqual([3]);
+      await world.pass(1_000);
+      expect(world.state("led").leader).toBe(-1);
+      world.startNode(3);
+      await world.until("who has all records leads", () => world.state("led").leader === 3);
+    });
+
+    test("nor by another controller, which loads what there is", async () => {
+      const { world, before, epochs, id } = await unseen((each) => {
+        each.kill(2, { expire: false });
+        each.startNode(2);
+      });
+      const { leaderEpoch, stateVersion } = assigned(world, 3, id)!;
+      world.isLost = (_from, _to, kind) => kind === "isr-changed";
+      const late = { topic: "led", topicId: id, partition: 0, leader: 3, leaderEpoch, isr: [3, 2], expectedVersion: stateVersion };
+      await world.run(world.node(3).isrStore.writeIsr({ ...late, isrEpochs: { ...epochs, 2: before } }));
+      world.kill(1);
+      world.kill(3);
+      await world.until("nobody leads", () => world.state("led").leader === -1);
+      expect(world.state("led").isr).toEqual([3]);
+      world.startNode(3);
+      await world.until("who has all records leads", () => world.state("led").leader === 3);
+    });
   });
 
   test("a life that ended unseen, while there was no controller, does not go on leading", async () => {

@@ -99,7 +99,7 @@ describe("what others write at the same time", () => {
     const [answer] = await world.run(world.controller.createTopics([explicit], options));
     // the leader's word does not reach the controller: it goes by an old state, in which broker 3 is in sync
     world.isLost = (_from, _to, kind) => kind === "isr-changed";
-    const change = { topic: "t", topicId: answer!.topicId, partition: 0, leader: 2, leaderEpoch: 0, expectedVersion: 0 };
+    const change = { topic: "t", topicId: answer!.topicId, partition: 0, leader: 2, leaderEpoch: 0, isrEpochs: {}, expectedVersion: 0 };
     expect(await world.run(world.node(2).isrStore.writeIsr({ ...change, isr: [2, 1] }))).toEqual({ kind: "written", stateVersion: 1 });
     world.kill(2);
     await world.until("broker 1 leads", () => world.state("t").leader === 1);
@@ -110,12 +110,21 @@ describe("what others write at the same time", () => {
     const world = await cluster();
     const explicit = { ...creation("t", -1, -1), assignments: [{ partition: 0, brokerIds: [2, 3, 1] }] };
     const [answer] = await world.run(world.controller.createTopics([explicit], options));
-    const change = { topic: "t", topicId: answer!.topicId, partition: 0, leader: 2, leaderEpoch: 0, expectedVersion: 0, isr: [2, 1] };
+    const change = {
+      topic: "t",
+      topicId: answer!.topicId,
+      partition: 0,
+      leader: 2,
+      leaderEpoch: 0,
+      isrEpochs: {},
+      expectedVersion: 0,
+      isr: [2, 1],
+    };
     world.kill(3);
     await world.until("the dead follower left", () => world.state("t").isr.length === 2);
-    expect(await world.run(world.node(2).isrStore.writeIsr(change))).toEqual({ kind: "conflict", isr: [2, 1], stateVersion: 1 });
+    expect(await world.run(world.node(2).isrStore.writeIsr(change))).toMatchObject({ kind: "conflict", isr: [2, 1], stateVersion: 1 });
     const stranger = world.node(1).coordinator;
-    const data = encodePartitionState({ leader: 1, leaderEpoch: 5, isr: [1], controllerEpoch: 1, leaderRecovering: false });
+    const data = encodePartitionState({ leader: 1, leaderEpoch: 5, isr: [1], isrEpochs: {}, controllerEpoch: 1, leaderRecovering: false });
     await world.run(stranger.write([{ kind: "set", path: statePath, data, version: -1 }]));
     expect(await world.run(world.node(2).isrStore.writeIsr({ ...change, expectedVersion: 1 }))).toEqual({ kind: "fenced" });
   });
@@ -125,7 +134,16 @@ describe("what others write at the same time", () => {
       const world = await cluster();
       const explicit = { ...creation("t", -1, -1), assignments: [{ partition: 0, brokerIds: [2, 3] }] };
       const [answer] = await world.run(world.controller.createTopics([explicit], options));
-      const change = { topic: "t", topicId: answer!.topicId, partition: 0, leader: 2, leaderEpoch: 0, expectedVersion: 0, isr: [2] };
+      const change = {
+        topic: "t",
+        topicId: answer!.topicId,
+        partition: 0,
+        leader: 2,
+        leaderEpoch: 0,
+        isrEpochs: {},
+        expectedVersion: 0,
+        isr: [2],
+      };
       world.node(2).coordinator.loseNextAnswer({ done });
       const results = [];
       for (let attempt = 0; attempt < 100; attempt++) {

@@ -102,6 +102,7 @@ describe("leaders", () => {
           leader: 3,
           leaderEpoch,
           isr: [3, 2],
+          isrEpochs: { 2: world.node(2).membership.epoch, 3: world.node(3).membership.epoch },
           expectedVersion: stateVersion,
         }),
       );

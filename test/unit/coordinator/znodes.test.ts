@@ -11,7 +11,7 @@ import {
 } from "../../../coordinator-client/znodes/controller.ts";
 import { decodeIsrChange, encodeIsrChange } from "../../../coordinator-client/znodes/isr-change.ts";
 import { MalformedZnode } from "../../../coordinator-client/znodes/json.ts";
-import { decodePartitionState, encodePartitionState } from "../../../coordinator-client/znodes/partition-state.ts";
+import { decodePartitionState, encodePartitionState, knownIsrEpochs } from "../../../coordinator-client/znodes/partition-state.ts";
 import { brokerConfigPath, numberedName, partitionStatePath } from "../../../coordinator-client/znodes/paths.ts";
 import { decodeProducerIdBlock, encodeProducerIdBlock } from "../../../coordinator-client/znodes/producer-id-block.ts";
 import { decodeTopicAssignment, encodeTopicAssignment } from "../../../coordinator-client/znodes/topic-assignment.ts";
@@ -56,7 +56,12 @@ describe("znodes as Kafka 3.x writes them are understood", () => {
   test("a partition's state, the controller and its epoch", () => {
     expect(
       decodePartitionState(partitionStatePath("t", 0), json('{"controller_epoch":3,"leader":-1,"version":1,"leader_epoch":9,"isr":[2]}')),
-    ).toEqual({ leader: -1, leaderEpoch: 9, isr: [2], controllerEpoch: 3, leaderRecovering: false });
+    ).toEqual({ leader: -1, leaderEpoch: 9, isr: [2], isrEpochs: {}, controllerEpoch: 3, leaderRecovering: false });
+    const withEpochs = '{"controller_epoch":3,"leader":1,"leader_epoch":9,"isr":[1,2,3],"ottla":{"isr_epochs":{"1":7,"3":-1,"9":5}}}';
+    const state = decodePartitionState(partitionStatePath("t", 0), json(withEpochs));
+    expect(state.isrEpochs).toEqual({ 1: 7, 3: -1 });
+    expect(knownIsrEpochs(state, 40)).toEqual({ 1: 7, 2: 40, 3: -1 });
+    expect(() => decodePartitionState("/s", json(withEpochs.replace("7", '"7"')))).toThrow(MalformedZnode);
     expect(decodeController("/controller", json('{"version":2,"brokerid":4,"timestamp":"17","kraftControllerEpoch":-1}'))).toEqual({
       brokerId: 4,
       timestampMs: 17,
@@ -80,8 +85,9 @@ describe("znodes are written as Kafka's tools expect them", () => {
   const written = (data: Buffer) => JSON.parse(data.toString());
 
   test("byte for byte where Kafka's order is known", () => {
-    const state = { leader: 1, leaderEpoch: 2, isr: [1, 2], controllerEpoch: 3, leaderRecovering: false };
+    const state = { leader: 1, leaderEpoch: 2, isr: [1, 2], isrEpochs: {}, controllerEpoch: 3, leaderRecovering: false };
     expect(encodePartitionState(state).toString()).toBe('{"controller_epoch":3,"leader":1,"version":1,"leader_epoch":2,"isr":[1,2]}');
+    expect(written(encodePartitionState({ ...state, isrEpochs: { 2: 20, 4: 40 } })).ottla).toEqual({ isr_epochs: { 2: 20 } });
     expect(written(encodePartitionState({ ...state, leaderRecovering: true }))).toMatchObject({ leader_recovery_state: 1 });
     expect(encodeController({ brokerId: 1, timestampMs: 17 }).toString()).toBe('{"version":1,"brokerid":1,"timestamp":"17"}');
     expect(encodeControllerEpoch(7).toString()).toBe("7");

@@ -54,7 +54,18 @@ export const peerSamples: PeerMessages = {
         {
           name: "orders",
           id: topicId,
-          partitions: [{ partition: 0, leader: -1, leaderEpoch: 2, isr: [1], replicas: [1, 2], stateVersion: 4, leaderRecovering: true }],
+          partitions: [
+            {
+              partition: 0,
+              leader: -1,
+              leaderEpoch: 2,
+              isr: [1],
+              isrEpochs: { "1": 5 },
+              replicas: [1, 2],
+              stateVersion: 4,
+              leaderRecovering: true,
+            },
+          ],
           config: { "retention.ms": "1000" },
         },
       ],
@@ -72,7 +83,11 @@ export const peerSamples: PeerMessages = {
     response: { error: "NONE", message: "", remaining: [{ topic: "orders", partition: 0 }], mayMoveLater: true },
   },
   "isr-changed": {
-    request: { brokerId: 1, brokerEpoch: 9, partitions: [{ topicId, partition: 0, leaderEpoch: 2, isr: [1, 2], stateVersion: 5 }] },
+    request: {
+      brokerId: 1,
+      brokerEpoch: 9,
+      partitions: [{ topicId, partition: 0, leaderEpoch: 2, isr: [1, 2], isrEpochs: { "1": 9, "2": -1 }, stateVersion: 5 }],
+    },
     response: { error: "STALE_BROKER_EPOCH", message: "" },
   },
 };

@@ -11,7 +11,16 @@ import { MemoryLog, producedBatch, testSettings } from "../../support/memory-log
 import { ManualClock, settled } from "../network/manual-clock.ts";
 
 const topicId = "AAAAAAAAAAAAAAAAAAAAAQ";
-const record = { partition: 0, leader: 2, leaderEpoch: 4, isr: [2], replicas: [2, 1], stateVersion: 0, leaderRecovering: false };
+const record = {
+  partition: 0,
+  leader: 2,
+  leaderEpoch: 4,
+  isr: [2],
+  replicas: [2, 1],
+  isrEpochs: {},
+  stateVersion: 0,
+  leaderRecovering: false,
+};
 
 function setUp() {
   const clock = new ManualClock();

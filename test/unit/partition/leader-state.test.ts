@@ -22,6 +22,7 @@ function leader(start: Partial<LeaderStart> = {}): LeaderState {
     epoch: 5,
     replicas: [1, 2, 3],
     isr: [1, 2, 3],
+    isrEpochs: { 1: 101, 2: 102, 3: 103 },
     stateVersion: 40,
     logEndOffset: 0,
     writtenEndOffset: 0,
@@ -47,7 +48,13 @@ const fetched = (
   epochs: { brokerEpoch?: number; registeredEpoch?: number | null } = {},
 ) => ({ kind: "follower-fetched", from, fetchOffset, nowMs, brokerEpoch: 100 + from, registeredEpoch: 100 + from, ...epochs }) as const;
 const tick = (nowMs: number, dead: readonly number[] = []): LeaderEvent => ({ kind: "tick", nowMs, isAlive: (id) => !dead.includes(id) });
-const inForce = (isr: readonly number[], stateVersion: number): LeaderEvent => ({ kind: "isr-in-force", isr, stateVersion });
+const epochsOf = (isr: readonly number[]) => Object.fromEntries(isr.map((id) => [id, 100 + id]));
+const inForce = (isr: readonly number[], stateVersion: number): LeaderEvent => ({
+  kind: "isr-in-force",
+  isr,
+  isrEpochs: epochsOf(isr),
+  stateVersion,
+});
 
 describe("the high watermark", () => {
   test("follows the slowest in-sync replica", () => {
@@ -84,7 +91,7 @@ describe("the high watermark", () => {
 
   test("waits for a joining replica as soon as it is proposed", () => {
     let state = run(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 10, 1), fetched(3, 10, 2));
-    deepStrictEqual(state.change, { kind: "expanding", joining: 3 });
+    deepStrictEqual(state.change, { kind: "expanding", joining: 3, joiningEpoch: 103 });
     state = run(state, ...wrote(15), fetched(2, 15, 3));
     strictEqual(state.highWatermark, 10, "replica 3 may be in sync already as far as the coordinator goes");
   });
@@ -119,7 +126,7 @@ describe("a follower joins the in-sync set", () => {
 
   test("at the leader's high watermark and the start of its epoch", () => {
     const state = run(leader(start), fetched(3, 20, 1));
-    deepStrictEqual(proposal(state), { isr: [1, 2, 3], expectedVersion: 40 });
+    deepStrictEqual(proposal(state), { isr: [1, 2, 3], isrEpochs: epochsOf([1, 2, 3]), expectedVersion: 40 });
   });
 
   test("not between high watermark and start of the epoch: it may hold records that are not ours", () => {
@@ -145,7 +152,7 @@ describe("a follower leaves the in-sync set", () => {
     state = run(state, tick(lagMaxMs + 1));
     strictEqual(proposal(state), null);
     state = run(state, tick(lagMaxMs + 2));
-    deepStrictEqual(proposal(state), { isr: [1, 2], expectedVersion: 40 });
+    deepStrictEqual(proposal(state), { isr: [1, 2], isrEpochs: epochsOf([1, 2]), expectedVersion: 40 });
   });
 
   test("not while it keeps up with where the leader was at its last fetch", () => {
@@ -163,19 +170,19 @@ describe("a follower leaves the in-sync set", () => {
 
   test("at once when it is dead", () => {
     const state = run(leader(), ...wrote(10), fetched(2, 10, 1), fetched(3, 10, 1), tick(2, [2, 3]));
-    deepStrictEqual(proposal(state), { isr: [1], expectedVersion: 40 });
+    deepStrictEqual(proposal(state), { isr: [1], isrEpochs: epochsOf([1]), expectedVersion: 40 });
   });
 
   test("at once when it came back without committed records", () => {
     let state = run(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 10, 1));
     state = run(state, fetched(2, 6, 2, { brokerEpoch: 300, registeredEpoch: 300 }));
-    deepStrictEqual(proposal(state), { isr: [1], expectedVersion: 40 });
+    deepStrictEqual(proposal(state), { isr: [1], isrEpochs: epochsOf([1]), expectedVersion: 40 });
   });
 });
 
 describe("the answer to an ISR write", () => {
   const shrinking = run(leader(), ...wrote(10), tick(lagMaxMs + 1));
-  const proposed = proposal(shrinking) ?? { isr: [], expectedVersion: -1 };
+  const proposed = proposal(shrinking) ?? { isr: [], isrEpochs: {}, expectedVersion: -1 };
 
   test("written: the proposal is in force", () => {
     const verdict = judgeIsrWrite(shrinking, proposed, { kind: "written", stateVersion: 41 });
@@ -183,9 +190,14 @@ describe("the answer to an ISR write", () => {
   });
 
   test("conflict: what was found is in force, if it is newer than what we have", () => {
-    const newer = judgeIsrWrite(shrinking, proposed, { kind: "conflict", isr: [1, 2], stateVersion: 43 });
+    const newer = judgeIsrWrite(shrinking, proposed, { kind: "conflict", isr: [1, 2], isrEpochs: epochsOf([1, 2]), stateVersion: 43 });
     deepStrictEqual(newer, { kind: "in-force", event: inForce([1, 2], 43) });
-    const stale = judgeIsrWrite(shrinking, proposed, { kind: "conflict", isr: [1, 2, 3], stateVersion: 40 });
+    const stale = judgeIsrWrite(shrinking, proposed, {
+      kind: "conflict",
+      isr: [1, 2, 3],
+      isrEpochs: epochsOf([1, 2, 3]),
+      stateVersion: 40,
+    });
     deepStrictEqual(stale, { kind: "ask-again" });
   });
 
@@ -196,7 +208,10 @@ describe("the answer to an ISR write", () => {
 
   test("fenced, or a set without us: leading is over", () => {
     strictEqual(judgeIsrWrite(shrinking, proposed, { kind: "fenced" }).kind, "step-down");
-    strictEqual(judgeIsrWrite(shrinking, proposed, { kind: "conflict", isr: [2], stateVersion: 44 }).kind, "step-down");
+    strictEqual(
+      judgeIsrWrite(shrinking, proposed, { kind: "conflict", isr: [2], isrEpochs: epochsOf([2]), stateVersion: 44 }).kind,
+      "step-down",
+    );
   });
 
   test("that comes twice changes nothing the second time", () => {
@@ -274,7 +289,12 @@ test("whatever happens, the high watermark rises only, everyone who must have it
                 ? ({ kind: "unknown" } as const)
                 : isCarriedOut
                   ? ({ kind: "written", stateVersion: stored.version } as const)
-                  : ({ kind: "conflict", isr: [...stored.isr], stateVersion: stored.version } as const);
+                  : ({
+                      kind: "conflict",
+                      isr: [...stored.isr],
+                      isrEpochs: epochsOf([...stored.isr]),
+                      stateVersion: stored.version,
+                    } as const);
             const verdict = judgeIsrWrite(state, proposed, result);
             if (verdict.kind === "in-force") state = advance(state, verdict.event);
             break;

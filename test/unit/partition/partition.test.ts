@@ -19,6 +19,7 @@ const record: PartitionRecord = {
   leader: 1,
   leaderEpoch: 5,
   isr: [1],
+  isrEpochs: { 1: 101 },
   replicas: [1, 2],
   stateVersion: 3,
   leaderRecovering: false,

@@ -11,7 +11,7 @@ import { ManualClock } from "../network/manual-clock.ts";
 
 const ref = { topic: "t", partition: 0 };
 const [firstId, secondId] = ["AbCdEfGhIjKlMnOpQrStUw", "BbCdEfGhIjKlMnOpQrStUw"];
-const state = { partition: 0, leader: 1, leaderEpoch: 0, isr: [1], replicas: [1], stateVersion: 0, leaderRecovering: false };
+const state = { partition: 0, leader: 1, leaderEpoch: 0, isr: [1], isrEpochs: {}, replicas: [1], stateVersion: 0, leaderRecovering: false };
 const replica = (topicId: string) => ({ topic: "t", topicId, state, settings: testSettings });
 
 /** One broker's partitions over the log's own store. */

@@ -50,12 +50,12 @@ export class StateZnode implements IsrStore {
   async writeIsr(request: IsrChangeRequest): Promise<IsrWriteResult> {
     this.writes.push(request);
     await this.#held;
-    const { leader, leaderEpoch, isr, stateVersion } = this.current;
+    const { leader, leaderEpoch, isr, isrEpochs, stateVersion } = this.current;
     if (leader !== request.leader || leaderEpoch !== request.leaderEpoch) return { kind: "fenced" };
     const fate = this.fates.shift();
     if (fate === "dropped") return { kind: "unknown" };
-    if (stateVersion !== request.expectedVersion) return { kind: "conflict", isr, stateVersion };
-    this.current = { ...this.current, isr: request.isr, stateVersion: stateVersion + 1 };
+    if (stateVersion !== request.expectedVersion) return { kind: "conflict", isr, isrEpochs, stateVersion };
+    this.current = { ...this.current, isr: request.isr, isrEpochs: request.isrEpochs, stateVersion: stateVersion + 1 };
     return fate === "lost" ? { kind: "unknown" } : { kind: "written", stateVersion: stateVersion + 1 };
   }
 }
@@ -93,6 +93,7 @@ export class MiniCluster {
       leader: 1,
       leaderEpoch: 0,
       isr: [1, 2, 3],
+      isrEpochs: {},
       replicas: [1, 2, 3],
       stateVersion: 0,
       leaderRecovering: false,
