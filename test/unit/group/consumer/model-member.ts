@@ -14,7 +14,9 @@ export type Answer = "arrives" | "is lost";
 
 /** A consumer as KIP-848 wants it: takes what it is given at once, gives up what it must in its own time, and says what it owns. */
 export class ModelMember {
-  readonly memberId: string;
+  memberId: string;
+  /** Null: a dynamic member. */
+  readonly instanceId: string | null;
   /** What it reads now. */
   owned: PartitionMap = noPartitions;
   /** 0: not in the group, as far as it knows. */
@@ -24,8 +26,9 @@ export class ModelMember {
   #topics: readonly string[];
   #resubscribed = false;
 
-  constructor(memberId: string, topics: readonly string[]) {
+  constructor(memberId: string, topics: readonly string[], instanceId: string | null = null) {
     this.memberId = memberId;
+    this.instanceId = instanceId;
     this.#topics = topics;
   }
 
@@ -44,7 +47,7 @@ export class ModelMember {
   }
 
   heartbeat(shard: TestShard, answer: Answer): void {
-    const response = this.epoch === 0 ? shard.join(this.memberId, this.#topics) : this.#stay(shard);
+    const response = this.epoch === 0 ? shard.join(this.memberId, this.#topics, { instanceId: this.instanceId }) : this.#stay(shard);
     if (answer === "is lost") {
       this.#lastSaid = null;
       this.#resubscribed = true; // whether it was heard is not known: everything is said again
@@ -56,6 +59,14 @@ export class ModelMember {
   leave(shard: TestShard): void {
     this.#abandon();
     shard.heartbeat({ memberId: this.memberId, memberEpoch: -1 });
+  }
+
+  /** A static member stops and is started again: it says that it will be back, and comes back as another. */
+  restart(shard: TestShard): void {
+    if (this.instanceId === null || this.epoch === 0) return;
+    this.#abandon();
+    shard.heartbeat({ memberId: this.memberId, memberEpoch: -2, instanceId: this.instanceId });
+    this.memberId += "'";
   }
 
   #stay(shard: TestShard): ConsumerGroupHeartbeatResponse {

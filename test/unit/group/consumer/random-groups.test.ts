@@ -8,11 +8,12 @@ import { type Answer, ModelMember } from "./model-member.ts";
 import { compacted, groupId, idOf, TestShard, topicsView } from "./test-shard.ts";
 
 const names = ["ann", "bob", "cid", "dan", "eve"];
+const staticNames = ["ann", "bob"];
 const topicNames = ["apples", "bananas"];
 
 type Step =
   | { readonly what: "heartbeat"; readonly who: string; readonly answer: Answer; readonly topics: readonly string[] }
-  | { readonly what: "give up" | "leave" | "vanish"; readonly who: string }
+  | { readonly what: "give up" | "leave" | "vanish" | "restart"; readonly who: string }
   | { readonly what: "subscribe"; readonly who: string; readonly topics: readonly string[] }
   | { readonly what: "topics"; readonly counts: Readonly<Record<string, number>>; readonly again: boolean }
   | { readonly what: "wait"; readonly ms: number }
@@ -31,6 +32,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 20, arbitrary: heartbeatStep },
   { weight: 8, arbitrary: fc.record({ what: fc.constant("give up" as const), who }) },
   { weight: 1, arbitrary: fc.record({ what: fc.constantFrom("leave" as const, "vanish" as const), who }) },
+  { weight: 2, arbitrary: fc.record({ what: fc.constant("restart" as const), who: fc.constantFrom(...staticNames) }) },
   { weight: 2, arbitrary: fc.record({ what: fc.constant("subscribe" as const), who, topics }) },
   {
     weight: 2,
@@ -66,12 +68,15 @@ class World {
   take(next: Step): void {
     switch (next.what) {
       case "heartbeat": {
-        const member = this.members.get(next.who) ?? new ModelMember(next.who, next.topics);
+        const instanceId = staticNames.includes(next.who) ? next.who : null;
+        const member = this.members.get(next.who) ?? new ModelMember(next.who, next.topics, instanceId);
         this.members.set(next.who, member);
         return member.heartbeat(this.shard, next.answer);
       }
       case "give up":
         return this.members.get(next.who)?.giveUp();
+      case "restart":
+        return this.members.get(next.who)?.restart(this.shard);
       case "subscribe":
         return this.members.get(next.who)?.subscribe(next.topics);
       case "leave":
@@ -148,7 +153,7 @@ class World {
   checkSettled(): void {
     const group = this.group;
     if (group === null || group.isEmpty) return expect(this.members.size).toBe(0);
-    expect([...group.members.keys()].sort()).toEqual([...this.members.keys()].sort());
+    expect([...group.members.keys()].sort()).toEqual([...this.members.values()].map(({ memberId }) => memberId).sort());
     expect(group.stateName).toBe("Stable");
     for (const { memberId, owned, epoch } of this.members.values()) {
       expect(epoch).toBe(group.groupEpoch);
