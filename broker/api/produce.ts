@@ -5,13 +5,17 @@ import type { AppendedRecords, AppendOptions, PartitionRef, PartitionService } f
 import { type Api, CloseConnection } from "./api.ts";
 import { asMetadataSays, LeaderHints } from "./leader-hints.ts";
 import { recordsProblem } from "./produced-records.ts";
+import { isInternalTopic } from "./topic-names.ts";
 
 type PartitionResponse = ProduceResponse["responses"][number]["partitionResponses"][number];
 type Appended = Outcome<AppendedRecords>;
 
+/** Kafka's own tools for repairs call themselves so; nobody else writes what brokers keep their state in. */
+const repairClientId = "__admin_client";
+
 /**
  * Behavior: hands each partition's batch to its log in the request's order and in the turn in which the request is served, so that a connection's requests reach the logs in
- * the order they were sent; then waits for all of them. acks other than 0, 1 and -1 is INVALID_REQUIRED_ACKS. With acks=0 there is no answer; a failure closes the connection.
+ * the order they were sent; then waits for all of them. The brokers' own topics are closed to clients (INVALID_TOPIC_EXCEPTION). acks other than 0, 1 and -1 is INVALID_REQUIRED_ACKS. With acks=0 there is no answer; a failure closes the connection.
  * Version notes: zstd since 7 (KIP-110); error messages since 8 (KIP-467); since 10 a leadership error comes with the new leader and its address (KIP-951).
  */
 export function produceApi(
@@ -31,13 +35,16 @@ export function produceApi(
   return {
     request: produceRequest,
     response: produceResponse,
-    async handle(request, { apiVersion, listener }) {
+    async handle(request, { apiVersion, listener, clientId }) {
       const options = appendOptions(request);
+      const isClosed = (topic: string) => isInternalTopic(topic) && clientId !== repairClientId;
       const begun = request.topicData.map(({ name, partitionData }) => ({
         name,
         parts: partitionData.map(({ index, records }) => ({
           index,
-          outcome: append({ topic: name, partition: index }, records, apiVersion, options),
+          outcome: isClosed(name)
+            ? ({ error: "INVALID_TOPIC_EXCEPTION" } as const)
+            : append({ topic: name, partition: index }, records, apiVersion, options),
         })),
       }));
       const settled = await Promise.all(

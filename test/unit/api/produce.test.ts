@@ -53,6 +53,16 @@ describe("Produce", () => {
     }
   });
 
+  test("the brokers' own topics are closed to clients, but for Kafka's repair tools", async () => {
+    const partitions = new Appends();
+    const own = request(-1, { __consumer_offsets: { 0: bytes("a") } });
+    const refused = await answerOf(produceApi(partitions, images), own, 9);
+    expect(refused.responses[0]?.partitionResponses[0]?.errorCode).toBe("INVALID_TOPIC_EXCEPTION");
+    expect(partitions.calls).toEqual([]);
+    await answerOf(produceApi(partitions, images), own, 9, { clientId: "__admin_client" });
+    expect(partitions.calls).toHaveLength(1);
+  });
+
   test("appends in the order of the request before anything is awaited", async () => {
     const partitions = new Appends();
     partitions.gate = new Promise(() => {});
