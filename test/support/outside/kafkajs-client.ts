@@ -2,8 +2,8 @@ import { CompressionTypes, Kafka, logLevel, Partitioners } from "kafkajs";
 import type { OutsideClient, ProduceOrder } from "./outside-client.ts";
 
 /** kafkajs against one cluster; it complains of nothing on its own, the tests look at what it answers. */
-export function kafkajsFor(bootstrap: readonly string[]): Kafka {
-  return new Kafka({ clientId: "kafkajs", brokers: [...bootstrap], logLevel: logLevel.NOTHING, retry: { retries: 2 } });
+export function kafkajsFor(bootstrap: readonly string[], clientId = "kafkajs"): Kafka {
+  return new Kafka({ clientId, brokers: [...bootstrap], logLevel: logLevel.NOTHING, retry: { retries: 2 } });
 }
 
 /** Without a group kafkajs cannot read. */
