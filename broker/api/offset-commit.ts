@@ -39,10 +39,10 @@ export function offsetCommitApi(
         .map(({ name, partitions }) => ({ name, partitions: partitions.filter((one) => exists(name, one.partitionIndex)) }))
         .filter(({ partitions }) => partitions.length > 0);
       const committed = known.length === 0 ? [] : await commit(request, known, apiVersion);
-      const remaining = new Map(committed.map(({ name, partitions }) => [name, partitions.values()] as const));
+      const remaining = committed.flatMap(({ partitions }) => partitions).values();
       // every partition keeps its place in the answer; those that exist were answered in their order
       const answerFor = (name: string, partitionIndex: number): { partitionIndex: number; errorCode: KafkaErrorCode } =>
-        exists(name, partitionIndex) ? remaining.get(name)!.next().value! : { partitionIndex, errorCode: "UNKNOWN_TOPIC_OR_PARTITION" };
+        exists(name, partitionIndex) ? remaining.next().value! : { partitionIndex, errorCode: "UNKNOWN_TOPIC_OR_PARTITION" };
       const topics = request.topics.map(({ name, partitions }) => ({
         name,
         partitions: partitions.map(({ partitionIndex }) => answerFor(name, partitionIndex)),

@@ -65,7 +65,11 @@ export class GroupMachine {
   constructor(parts: MachineParts) {
     this.#parts = parts;
     const environment = { ...parts, groups: this.#groups };
-    this.classic = new ClassicGroups({ ...environment, hasOffsets: (groupId) => this.offsets.has(groupId) });
+    this.classic = new ClassicGroups({
+      ...environment,
+      hasOffsets: (groupId) => this.offsets.has(groupId),
+      groupCount: () => this.#groups.size,
+    });
     this.consumer = new ConsumerGroups({ ...environment, config: parts.config.consumer });
     this.#allKinds = [this.classic, this.consumer];
     this.#kinds = new Map(this.#allKinds.flatMap((kind) => kind.keyVersions.map((version) => [version, kind] as const)));

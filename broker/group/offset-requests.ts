@@ -37,7 +37,7 @@ export function commitOffsets(
     group === null ? (request.generationIdOrMemberEpoch < 0 ? null : "ILLEGAL_GENERATION") : group.admitOffsetCommit(request, now);
   if (refusal !== null) return answered(allTopics(request.topics, refusal));
   const records: GroupRecord[] = [];
-  const expireTimestamp = request.retentionTimeMs < 0 ? -1 : now.wallMs + request.retentionTimeMs;
+  const expireTimestamp = request.retentionTimeMs < 0 ? -1 : Math.min(now.wallMs + request.retentionTimeMs, Number.MAX_SAFE_INTEGER);
   const answer = request.topics.map(({ name, partitions }) => ({
     name,
     partitions: partitions.map(({ partitionIndex, committedOffset, committedLeaderEpoch, committedMetadata }) => {

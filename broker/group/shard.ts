@@ -48,6 +48,8 @@ type Effects = Omit<Decision<unknown>, "answer">;
 
 /** Timers whose records were refused are called again after this long. */
 const retryMs = 1_000;
+/** A timer may be set for later than the machine's timers can count. */
+const sleepMaxMs = 24 * 3_600_000;
 /** Timers handled in one turn of the loop. */
 const timersPerTurnMax = 500;
 
@@ -205,7 +207,8 @@ export class Shard<M extends Machine> {
     const { clock } = this.#parts;
     this.#timer?.cancel();
     this.#timerAtMs = deadlineMs;
-    this.#timer = clock.schedule(Math.max(0, deadlineMs - clock.monotonicMs()), () => this.#tick());
+    const delayMs = Math.min(Math.max(0, deadlineMs - clock.monotonicMs()), sleepMaxMs);
+    this.#timer = clock.schedule(delayMs, () => this.#tick());
   }
 
   #tick(): void {

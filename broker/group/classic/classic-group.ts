@@ -1,5 +1,6 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
+import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 import type { Committer, Group, GroupRecord, Now } from "../contract.ts";
 import { classicGroupRecord, classicGroupTombstone, type GroupMetadataValue } from "../group-records.ts";
 import { type JoinedMember, type Member, type MemberProtocol, metadataOf } from "./member.ts";
@@ -262,10 +263,14 @@ export class ClassicGroup implements Group {
     });
   }
 
-  /** Becomes what a record says. Only for a group that has no members yet. */
+  /** Becomes what a record says. Only for a group that has no members yet. Throws MalformedFrame where the record contradicts itself. */
   restore(value: GroupMetadataValue): void {
     invariant(this.members.size === 0, "a group is restored before anyone joins it");
     const { protocol } = value;
+    const ids = new Set(value.members.map(({ memberId }) => memberId));
+    const isWhole = value.members.length === 0 || (protocol !== null && value.leader !== null && ids.has(value.leader));
+    if (!isWhole || ids.size < value.members.length)
+      throw new MalformedFrame(`group ${this.groupId} with members but without leader or protocol`);
     for (const stored of value.members) {
       const { memberId, groupInstanceId, clientId, clientHost, sessionTimeout, rebalanceTimeout } = stored;
       const protocols = [{ name: protocol ?? "", metadata: Buffer.from(stored.subscription) }];

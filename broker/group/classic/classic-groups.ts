@@ -15,6 +15,8 @@ export type ClassicConfig = JoinConfig & RebalanceConfig;
 
 export interface ClassicEnvironment extends ShardEnvironment<ClassicConfig> {
   hasOffsets(groupId: string): boolean;
+  /** Groups of any kind in the shard. */
+  groupCount(): number;
 }
 
 export interface HeartbeatRequest {
@@ -36,6 +38,9 @@ export interface DescribedGroup {
     readonly memberAssignment: Buffer;
   }[];
 }
+
+/** Groups of one shard beyond which nobody can make new ones by joining: a name costs memory before anything is in the log. */
+const groupsMax = 200_000;
 
 /** What is said of a group that there is not. */
 const deadGroup: DescribedGroup = { groupState: "Dead", protocolType: "", protocolData: "", members: [] };
@@ -66,6 +71,7 @@ export class ClassicGroups implements GroupKind {
     if (changed === null) return answered(joinRefusal(request.memberId, "INCONSISTENT_GROUP_PROTOCOL"));
     if (changed.length > 0 && request.memberId !== "") return answered(joinRefusal(request.memberId, "UNKNOWN_MEMBER_ID"));
     if (changed.length > 0) return this.#joinAfter(changed, groupId, request, now);
+    if (found === undefined && this.#environment.groupCount() >= groupsMax) return answered(joinRefusal("", "COORDINATOR_NOT_AVAILABLE"));
     const group = this.find(groupId) ?? this.#newGroup(groupId);
     const decision = this.#joining.join(group, request, now);
     this.#forgetIfUnused(group);

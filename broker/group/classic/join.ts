@@ -38,6 +38,8 @@ export interface JoinParts {
 
 /** What a member's protocols may take; above what fits into the group's record, which would be refused later. */
 const protocolsMaxBytes = 1024 * 1024;
+/** Characters of a client id, or instance, that a member id begins with. */
+const idPrefixMax = 255;
 /** Ids handed out in one group whose owners have not come back. */
 const pendingMembersMax = 10_000;
 
@@ -79,7 +81,7 @@ export class Joining {
 
   #joinUnknown(group: ClassicGroup, request: JoinRequest, now: Now): Decision<JoinAnswer> {
     const { groupInstanceId, clientId } = request;
-    const memberId = `${groupInstanceId ?? clientId}-${newUuid(this.#parts.random)}`;
+    const memberId = newMemberId(groupInstanceId ?? clientId, this.#parts.random);
     const known = groupInstanceId === null ? null : group.staticMember(groupInstanceId);
     if (known !== null) return this.#replaceStatic(group, known, memberId, request, now);
     if (groupInstanceId !== null || !request.mustKnowItsId) return this.#add(group, memberId, request, now);
@@ -199,6 +201,11 @@ function newMember(memberId: string, request: JoinRequest): Member {
 /** The request's bytes are views on its frame, which need not be kept for them. */
 function keptProtocols(protocols: readonly MemberProtocol[]): MemberProtocol[] {
   return protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) }));
+}
+
+/** Begins as the client calls itself, but for what would make it longer than the protocol's strings. The same text in memory as on the wire. */
+function newMemberId(prefix: string, random: Random): string {
+  return `${prefix.slice(0, idPrefixMax).toWellFormed()}-${newUuid(random)}`;
 }
 
 /** A random UUID (version 4), as Kafka puts it behind member ids. */

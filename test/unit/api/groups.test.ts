@@ -75,6 +75,15 @@ describe("joining and syncing through the API", () => {
     }
   });
 
+  test("the longest client id there can be still makes a member id that fits", async () => {
+    const { groups, world } = await served();
+    const { memberId } = await answerOf(joinGroupApi(groups), joining, 9, { clientId: "😀".repeat(8_000) });
+    expect(memberId.length).toBeLessThan(300);
+    const again = answerOf(joinGroupApi(groups), { ...joining, memberId }, 9);
+    await world.clock.advance(3_000);
+    expect((await again).errorCode).toBe("NONE");
+  });
+
   test("a static member is given no id in advance", async () => {
     const { world, groups } = await served();
     const asked = answerOf(joinGroupApi(groups), { ...joining, groupInstanceId: "i" }, 9);
@@ -167,6 +176,21 @@ describe("offsets through the API", () => {
       expect(world.machine.offsets.find("g", "t", 1)).toMatchObject({ offset: 101, leaderEpoch: version >= 6 ? 3 : -1, metadata: "m" });
       expect(world.machine.offsets.size).toBe(2);
     }
+  });
+
+  test("a topic named twice is answered twice", async () => {
+    const { groups } = await served();
+    const [topic] = commitRequest("g").topics;
+    const answer = await answerOf(offsetCommitApi(groups, images), { ...commitRequest("g"), topics: [topic!, topic!] }, 8);
+    expect(answer.topics.map(({ partitions }) => partitions.map(({ errorCode }) => errorCode))).toEqual(
+      [1, 2].map(() => ["UNKNOWN_TOPIC_OR_PARTITION", "NONE", "NONE"]),
+    );
+  });
+
+  test("the longest retention that can be asked for is kept as the longest there is", async () => {
+    const { groups, world } = await served();
+    await answerOf(offsetCommitApi(groups, images), { ...commitRequest("g"), retentionTimeMs: Number.MAX_SAFE_INTEGER }, 4);
+    expect(world.machine.offsets.find("g", "t", 1)?.expireTimestampMs).toBe(Number.MAX_SAFE_INTEGER);
   });
 
   test("fetching: named or all, one group or several, in every version", async () => {

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { classicGroupRecord } from "../../../broker/group/group-records.ts";
+import { BatchBuilder } from "../../../protocol/records/encode-batch.ts";
 import { settled } from "../network/manual-clock.ts";
 import { World } from "./world.ts";
 
@@ -125,14 +127,18 @@ describe("loading", () => {
   test("a record that cannot be read is left out and the others are not", async () => {
     const world = await World.loaded();
     await world.commit({ offsets: { t: 11 } });
-    const { BatchBuilder } = await import("../../../protocol/records/encode-batch.ts");
     const odd = new BatchBuilder();
     odd.append({ key: Buffer.from([0, 1, 0]), value: null, timestampMs: 1 });
     odd.append({ key: Buffer.from([0, 2, 0, 1, 0x61]), value: Buffer.from([0, 99]), timestampMs: 1 });
     odd.append({ key: Buffer.from([0, 77, 0]), value: Buffer.from([1]), timestampMs: 1 });
+    const member = { memberId: "m", groupInstanceId: null, clientId: "c", clientHost: "/h", rebalanceTimeout: 1, sessionTimeout: 1 };
+    const members = [{ ...member, subscription: Buffer.alloc(0), assignment: Buffer.alloc(0) }];
+    const headless = { protocolType: "consumer", generation: 4, protocol: "range", leader: null, currentStateTimestamp: -1, members };
+    odd.append({ ...classicGroupRecord("headless", headless), timestampMs: 1 });
     world.partition.append(null, odd.build());
     await world.commit({ offsets: { u: 21 } });
     await world.move();
     expect(await world.offsets()).toEqual({ t: 11, u: 21 });
+    expect(world.describe("headless").groupState).toBe("Dead");
   });
 });
