@@ -2,7 +2,7 @@ import type { BrokerId } from "../protocol/base/ids.ts";
 import { type Coordinator, CoordinatorUnavailable, type Node, type WriteOperation, type WriteResult } from "./coordinator.ts";
 import { decodeController, decodeControllerEpoch, encodeController, encodeControllerEpoch } from "./znodes/controller.ts";
 import { missingNode } from "./znodes/json.ts";
-import { controllerEpochPath, controllerPath } from "./znodes/paths.ts";
+import { brokerPath, controllerEpochPath, controllerPath } from "./znodes/paths.ts";
 
 export interface ElectionParts {
   readonly coordinator: Coordinator;
@@ -25,7 +25,8 @@ const attemptsMax = 5;
 
 /**
  * Tries to become the controller: raises `/controller_epoch` and creates the ephemeral `/controller` in one transaction, so that a controller without a new epoch, and two with the
- * same, cannot be. Never rejects for want of an answer: that is `unknown`. Rejects with MalformedZnode.
+ * same, cannot be. A `/controller` left by an earlier life of this broker, which is known to be over because the broker's registration is of this session (see `registerBroker`), is replaced in
+ * that transaction, not waited for. Never rejects for want of an answer: that is `unknown`. Rejects with MalformedZnode.
  */
 export async function electController(parts: ElectionParts): Promise<ElectionResult> {
   const { sessionNumber } = parts.coordinator;
@@ -52,10 +53,13 @@ export function resignController(coordinator: Coordinator, { epochVersion }: { r
 async function tryOnce(parts: ElectionParts, sessionNumber: number): Promise<ElectionResult | "again"> {
   const { coordinator } = parts;
   const holder = await coordinator.read(controllerPath);
-  if (holder !== null) return await heldBy(holder, parts, sessionNumber);
+  const isLeftover = holder !== null && (await isOfEarlierLife(holder, parts));
+  if (holder !== null && !isLeftover) return await heldBy(holder, parts, sessionNumber);
   const epochNode = await ensuredEpoch(coordinator);
+  // Both were written by one transaction. A later one on the epoch means that the node was replaced since, perhaps by another broker's.
+  if (isLeftover && epochNode.modifiedZxid !== holder.createdZxid) return "again";
   const controllerEpoch = decodeControllerEpoch(controllerEpochPath, epochNode.data) + 1;
-  const result = await coordinator.write(claim(parts, controllerEpoch, epochNode.version));
+  const result = await coordinator.write(claim(parts, controllerEpoch, epochNode.version, isLeftover));
   if (coordinator.sessionNumber !== sessionNumber) return newSession();
   switch (result.kind) {
     case "written":
@@ -68,9 +72,16 @@ async function tryOnce(parts: ElectionParts, sessionNumber: number): Promise<Ele
   }
 }
 
-function claim({ brokerId, nowMs }: ElectionParts, controllerEpoch: number, expectedVersion: number): WriteOperation[] {
+/** Whoever else has won meanwhile has raised the epoch, and the transaction fails. */
+function claim({ brokerId, nowMs }: ElectionParts, controllerEpoch: number, expectedVersion: number, replaces: boolean): WriteOperation[] {
   return [
     { kind: "set", path: controllerEpochPath, data: encodeControllerEpoch(controllerEpoch), version: expectedVersion },
+    ...(replaces
+      ? ([
+          { kind: "check", path: brokerPath(brokerId), version: -1 },
+          { kind: "delete", path: controllerPath, version: -1 },
+        ] as const)
+      : []),
     { kind: "create", path: controllerPath, data: encodeController({ brokerId, timestampMs: nowMs }), mode: "ephemeral" },
   ];
 }
@@ -83,6 +94,12 @@ async function settleUnknown(coordinator: Coordinator, { error }: WriteResult & 
   if (coordinator.state !== "connected") throw error;
   const barrier = await coordinator.write([{ kind: "check", path: "/", version: -1 }]);
   if (barrier.kind === "unknown") throw barrier.error;
+}
+
+/** Our id, another session, and yet the broker registered under that id is this session: whoever held it had our data directory, which is locked, so that life is over. */
+async function isOfEarlierLife(holder: Node, { coordinator, brokerId }: ElectionParts): Promise<boolean> {
+  if (holder.ownedByUs || decodeController(controllerPath, holder.data).brokerId !== brokerId) return false;
+  return (await coordinator.read(brokerPath(brokerId)))?.ownedByUs === true;
 }
 
 /** Someone holds `/controller`. If it is our own session, an earlier answer was lost, or a controller of this process is electing itself twice: the term is ours as it stands. */

@@ -88,6 +88,41 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
         expect(await elect(two, 2)).toMatchObject({ kind: "won", controllerEpoch: 2 });
       });
 
+      test("does not wait for the session of an earlier life of the same broker, once that broker is registered anew", async () => {
+        const [earlier, now, other] = [await connect(), await connect(), await connect()];
+        await registerBroker(earlier, 7, registration("dir-a"));
+        const first = await elect(earlier, 7);
+        if (first.kind !== "won") throw new Error(first.kind);
+        expect(await elect(now, 7)).toEqual({ kind: "lost", holder: 7 });
+        await registerBroker(now, 7, registration("dir-a"));
+        expect(await elect(other, 8)).toEqual({ kind: "lost", holder: 7 });
+        const again = await elect(now, 7);
+        expect(again).toEqual({ kind: "won", controllerEpoch: 2, epochVersion: first.epochVersion + 1, sessionNumber: 1 });
+        expect(await now.read(controllerPath)).toMatchObject({ ownedByUs: true });
+        const late = await earlier.write([{ kind: "check", path: controllerEpochPath, version: first.epochVersion }, create("/x")]);
+        expect(late).toMatchObject({ kind: "conflict", failedIndex: 0 });
+        // the end of the old session takes nothing of the new term away
+        await earlier.close();
+        expect(await elect(now, 7)).toEqual(again);
+        expect(await elect(other, 8)).toEqual({ kind: "lost", holder: 7 });
+      });
+
+      test.each([{ done: true }, { done: false }])(
+        "takes an earlier life's place once, though the answer is lost and another stands as well (done: $done)",
+        async ({ done }) => {
+          const [earlier, now, other] = [await connect(), await connect(), await connect()];
+          await elect(earlier, 7);
+          await registerBroker(now, 7, registration("dir-a"));
+          harness.loseNextAnswer(now, { done });
+          expect(await elect(now, 7)).toMatchObject({ kind: "unknown" });
+          await earlier.close();
+          await now.connected();
+          const results = await Promise.all([elect(now, 7), elect(other, 8)]);
+          expect(results.filter(({ kind }) => kind === "won")).toEqual([expect.objectContaining({ controllerEpoch: 2 })]);
+          expect(await textAt(other, controllerEpochPath)).toBe("2");
+        },
+      );
+
       test("of the holder itself gives the same term again; a broken epoch is an error that names the node", async () => {
         const zk = await connect();
         const first = await elect(zk, 1);
