@@ -1,0 +1,177 @@
+import { describe, expect, test } from "vitest";
+import { GroupCoordinator } from "../../../broker/group/group-coordinator.ts";
+import { partitionOfGroup } from "../../../broker/group/group-partition.ts";
+import { partitionDefaults } from "../../../broker/partition/environment.ts";
+import { replicaFetchService, statePartitions } from "../../../broker/partition/partition-services.ts";
+import { PartitionTable } from "../../../broker/partition/partition-table.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { seededRandom } from "../../../protocol/base/random.ts";
+import { MemoryLogStore, testSettings } from "../../support/memory-log.ts";
+import { Images, image, partition, topic, topicId } from "../api/fixtures.ts";
+import { ManualClock, settled } from "../network/manual-clock.ts";
+import { Asked, machineConfig, shardConfig } from "./world.ts";
+
+const offsetsId = topicId("O");
+const count = 4;
+
+/** A coordinator on the real partitions of broker 1, whose logs are in memory. */
+async function setUp() {
+  const clock = new ManualClock();
+  const session = { provedUntilMs: Number.POSITIVE_INFINITY };
+  const logs = new MemoryLogStore();
+  const table = new PartitionTable({
+    config: { ...partitionDefaults, brokerId: 1 },
+    clock,
+    random: seededRandom(1),
+    logger: silentLogger,
+    logs,
+    cluster: {
+      brokerEpoch: (id) => 100 + id,
+      peerAddress: () => null,
+      ownEpoch: 101,
+      get sessionProvedUntilMs() {
+        return session.provedUntilMs;
+      },
+    },
+    isrStore: { writeIsr: () => new Promise(() => undefined) },
+  });
+  const offsetsTopic = topic(
+    "__consumer_offsets",
+    offsetsId,
+    Array.from({ length: count }, (_, index) => partition(index)),
+  );
+  const images = new Images(image([offsetsTopic, topic("t", topicId("t")), topic("u", topicId("u"))]));
+  const coordinator = new GroupCoordinator({
+    partitions: statePartitions(table),
+    onLeadershipChanged: (listener) => table.onLeadershipChanged(listener),
+    topics: images,
+    clock,
+    random: seededRandom(2),
+    log: silentLogger,
+    config: { machine: machineConfig, shard: shardConfig },
+  });
+  const assign = async (number: number, leader: number, leaderEpoch: number, isr = [leader]) => {
+    const state = partition(number, { leader, leaderEpoch, isr, replicas: [1, 2] });
+    const settings = { ...testSettings, minInsyncReplicas: isr.length };
+    await table.assign([{ topic: "__consumer_offsets", topicId: offsetsId, state, settings }]);
+    for (let i = 0; i < 5; i++) await clock.advance(0);
+  };
+  const commit = async (groupId: string, offset: number, name = "t") => {
+    const partitions = [{ partitionIndex: 0, committedOffset: offset, committedLeaderEpoch: -1, committedMetadata: null }];
+    const by = { memberId: "", groupInstanceId: null, generationIdOrMemberEpoch: -1, apiVersion: 8, retentionTimeMs: -1 };
+    const asked = new Asked(
+      coordinator.run(groupId, (machine, now) => machine.commitOffsets(groupId, { ...by, topics: [{ name, partitions }] }, now)),
+    );
+    await settled();
+    return asked;
+  };
+  const offsetOf = async (groupId: string) => {
+    const ran = await coordinator.run(groupId, (machine) => machine.fetchOffsets(groupId, { memberId: null, memberEpoch: -1 }, null));
+    return ran.error ?? ran.value.topics.map(({ name, partitions }) => `${name} ${partitions[0]!.committedOffset}`).join();
+  };
+  return { clock, session, table, images, coordinator, assign, commit, offsetOf, replicas: replicaFetchService(table) };
+}
+
+/** A group of each partition. */
+const groups = Array.from({ length: count }, (_, number) => {
+  const found = Array.from({ length: 100 }, (_, index) => `group-${index}`).find((id) => partitionOfGroup(id, count) === number);
+  return found ?? "";
+});
+const [a = "", b = ""] = groups;
+
+describe("the group coordinator", () => {
+  test("serves the groups of the partitions that this broker leads, and of no others", async () => {
+    const { assign, commit, coordinator } = await setUp();
+    await assign(0, 1, 3);
+    await assign(1, 2, 3);
+    expect((await commit(a, 5)).error).toBeNull();
+    expect((await commit(b, 5)).error).toBe("NOT_COORDINATOR");
+    expect((await commit("", 5)).error).toBe("INVALID_GROUP_ID");
+    expect(coordinator.servingCount).toBe(1);
+    expect(await coordinator.listGroups()).toMatchObject({ error: null, groups: [{ groupId: a }] });
+  });
+
+  test("what was committed is found again when the leadership comes back", async () => {
+    const { assign, commit, offsetOf } = await setUp();
+    await assign(0, 1, 3);
+    await commit(a, 5);
+    await assign(0, 2, 4);
+    expect(await offsetOf(a)).toBe("NOT_COORDINATOR");
+    await assign(0, 1, 5);
+    expect(await offsetOf(a)).toBe("t 5");
+  });
+
+  test("a higher epoch of a leadership that goes on changes nothing", async () => {
+    const { assign, coordinator, clock } = await setUp();
+    await assign(0, 1, 3);
+    const join = new Asked(
+      coordinator.run(a, (machine, now) =>
+        machine.classic.join(
+          a,
+          {
+            ...{
+              memberId: "",
+              groupInstanceId: null,
+              clientId: "c",
+              clientHost: "/h",
+              sessionTimeoutMs: 10_000,
+              rebalanceTimeoutMs: 10_000,
+            },
+            ...{ protocolType: "x", protocols: [{ name: "p", metadata: Buffer.alloc(0) }], mustKnowItsId: false, canSkipAssignment: false },
+          },
+          now,
+        ),
+      ),
+    );
+    await assign(0, 1, 4);
+    expect(join.isWaiting).toBe(true);
+    await clock.advance(3_000);
+    expect(join.value.errorCode).toBe("NONE");
+  });
+
+  test("a commit is answered by the fetch that proves that the follower has it", async () => {
+    const { assign, commit, replicas, clock } = await setUp();
+    await assign(0, 1, 3, [1, 2]);
+    const asked = await commit(a, 5);
+    expect(asked.isWaiting).toBe(true);
+    const at = { topicId: offsetsId, partition: 0, leaderEpoch: 3, lastFetchedEpoch: 3, logStartOffset: 0 };
+    replicas.acknowledge({ brokerId: 2, brokerEpoch: 102, receivedAtMs: clock.monotonicMs() }, { ...at, fetchOffset: 1 });
+    await settled();
+    expect(asked.value).toMatchObject([{ partitions: [{ errorCode: "NONE" }] }]);
+  });
+
+  test("with a session that is not proved nothing is read and nothing acknowledged", async () => {
+    const { assign, commit, offsetOf, session } = await setUp();
+    await assign(0, 1, 3);
+    await commit(a, 5);
+    session.provedUntilMs = -1;
+    expect(await offsetOf(a)).toBe("NOT_COORDINATOR");
+    expect((await commit(a, 6)).error).toBe("NOT_COORDINATOR");
+    session.provedUntilMs = Number.POSITIVE_INFINITY;
+    expect(await offsetOf(a)).toBe("t 5");
+  });
+
+  test("the session's loss ends all of it", async () => {
+    const { assign, commit, table, coordinator } = await setUp();
+    await assign(0, 1, 3, [1, 2]);
+    const asked = await commit(a, 5);
+    table.standDown();
+    await settled();
+    expect(asked.error).toBe("NOT_COORDINATOR");
+    expect(coordinator.servingCount).toBe(0);
+  });
+
+  test("a topic that is deleted, or made anew under its name, takes its offsets along", async () => {
+    const { assign, commit, offsetOf, images, clock } = await setUp();
+    for (const number of [0, 1]) await assign(number, 1, 3);
+    await commit(a, 5, "t");
+    await commit(b, 6, "u");
+    const kept = [...images.current.topics.values()].filter(({ name }) => name === "__consumer_offsets");
+    images.replace(image([...kept, topic("t", topicId("t")), topic("u", topicId("n"))]));
+    await clock.advance(0);
+    expect([await offsetOf(a), await offsetOf(b)]).toEqual(["t 5", ""]);
+    images.replace(image([...kept, topic("u", topicId("n"))]));
+    await clock.advance(0);
+    expect(await offsetOf(a)).toBe("");
+  });
+});
