@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
-import { partitions, World } from "./world.ts";
+import { dataDirectory, type SimBroker } from "./sim-broker.ts";
+import { readStoredLog } from "./stored-log.ts";
+import { partitions, topic, World } from "./world.ts";
 
 /** A cluster that has taken 40 records; `play` then does to it what the test is about, and leaves all its brokers running. */
-async function played(seed: number, play: (world: World) => Promise<void>): Promise<readonly string[]> {
+async function played(seed: number, play: (world: World) => Promise<void>, minInsyncReplicas = 2): Promise<readonly string[]> {
   const world = new World(seed, null);
   const { brokers, workload, checker } = world;
   const must = async (what: string, condition: () => boolean) => {
@@ -10,7 +12,7 @@ async function played(seed: number, play: (world: World) => Promise<void>): Prom
   };
   for (const broker of brokers) broker.start();
   await must("start", () => brokers.every(({ isReady }) => isReady));
-  void workload.createTopic({ "min.insync.replicas": "2" }).then(() => workload.startConsuming());
+  void workload.createTopic({ "min.insync.replicas": `${minInsyncReplicas}` }).then(() => workload.startConsuming());
   await must("topic", () => world.isConverged);
   for (let number = 0; number < 40; number++) void workload.send(`s${number}:`, number % partitions);
   await must("records", () => workload.sends.length === 40 && workload.isSettled);
@@ -72,3 +74,65 @@ test.each([21, 22, 23])(
     expect(violations).toStrictEqual([]);
   },
 );
+
+/**
+ * KIP-903, told by the code: the leader decides to take a follower back; before its write is carried out the follower loses its power, and with it records that were committed without it,
+ * and is registered anew, by a controller that has nothing to take it out of; the write is carried out; the leader dies before anyone has noticed.
+ */
+test.each([41, 42, 43, 44, 45])(
+  "a follower that a late write puts into the in-sync set for an earlier life is not elected (seed %i)",
+  async (seed) => {
+    const violations = await played(seed, playLateWrite, 1);
+    expect(violations).toStrictEqual([]);
+  },
+);
+
+async function playLateWrite(world: World): Promise<void> {
+  const { brokers, network, observer, workload } = world;
+  const controller = brokers.find(({ id }) => id === observer.controllerId);
+  const partition = [0, 1].find((each) => observer.state(each)?.leader !== controller?.id) ?? 0;
+  const isr = () => observer.state(partition)?.isr ?? [];
+  const leader = brokers.find(({ id }) => id === observer.state(partition)?.leader);
+  const follower = brokers.find((broker) => broker !== controller && broker !== leader);
+  if (controller === undefined || leader === undefined || follower === undefined) throw new Error("three brokers were expected");
+  const must = async (what: string, condition: () => boolean, limitMs: number, lookEveryMs?: number) => {
+    if (!(await world.until(condition, limitMs, lookEveryMs)))
+      throw new Error(`${what}: ${[...world.violations, ...world.trace.latest].join("\n")}`);
+  };
+  for (const other of [controller, follower]) network.cut(leader.host, other.host);
+  for (let number = 40; number < 80; number++) void workload.send(`s${number}:`, partition);
+  await must("the leader is alone", () => isr().length === 1, 10_000);
+  await must("records that only the leader has", () => workload.isSettled, 10_000);
+  // 1. it decides, and its write is on the way
+  network.heal(leader.host, follower.host);
+  const stored = ({ disk }: SimBroker) => readStoredLog(disk, `${dataDirectory}/${topic}-${partition}`)?.records.length ?? 0;
+  await must("the follower has them as well", () => stored(follower) === stored(leader), 10_000);
+  leader.cutCoordinator();
+  await world.until(() => false, 100);
+  // 2. the follower's next life
+  world.losePower(follower, "power-silent");
+  network.cut(leader.host, follower.host);
+  follower.start();
+  await must("the follower is back", () => follower.isReady, 1_500);
+  expect(isr()).toStrictEqual([leader.id]);
+  // 3. the write arrives
+  let looks = 0;
+  await must(
+    "the late write",
+    () => {
+      if (++looks === 3) leader.healCoordinator();
+      return isr().includes(follower.id);
+    },
+    1_000,
+    Number.POSITIVE_INFINITY,
+  );
+  world.distrust(follower);
+  // 4. the leader dies
+  leader.coordinator?.expireSession();
+  leader.crash("kill");
+  await must("its death is noticed", () => observer.state(partition)?.leader !== leader.id, 5_000);
+  await world.until(() => false, 5_000);
+  expect(observer.state(partition)).toMatchObject({ leader: -1, isr: [leader.id] });
+  network.healAll();
+  leader.start();
+}

@@ -102,8 +102,13 @@ export class World {
    * write that takes it in may be on its way.
    */
   losePower(broker: SimBroker, kind: "power" | "power-silent"): void {
-    for (let partition = 0; partition < partitions; partition++) this.#lacking.add(`${broker.id}:${partition}`);
+    this.distrust(broker);
     broker.crash(kind);
+  }
+
+  /** It may lack records, whatever the coordinator says. */
+  distrust(broker: SimBroker): void {
+    for (let partition = 0; partition < partitions; partition++) this.#lacking.add(`${broker.id}:${partition}`);
   }
 
   #forgetLacking(): void {
