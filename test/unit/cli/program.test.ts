@@ -1,0 +1,44 @@
+import type { Command } from "commander";
+import { afterEach, expect, test, vi } from "vitest";
+import { ottlaProgram } from "../../../cli/program.ts";
+
+afterEach(() => vi.restoreAllMocks());
+
+function withSubcommands(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
+}
+
+test("help shows defaults as they are typed, and none that say nothing", () => {
+  const help = withSubcommands(ottlaProgram()).map((command) => command.helpInformation());
+  for (const text of help) expect(text).not.toMatch(/default:\s+(\[|\{|"|false|true)/);
+  expect(help.filter((text) => text.includes("(default: 127.0.0.1:9092)")).length).toBeGreaterThan(5);
+});
+
+test("every command that does something takes --json", () => {
+  const doing = withSubcommands(ottlaProgram()).filter((command) => command.commands.length === 0);
+  expect(doing.length).toBeGreaterThan(10);
+  const without = doing.filter((command) => !command.options.some(({ long }) => long === "--json"));
+  expect(without.map((command) => command.name())).toEqual([]);
+});
+
+test("wrong use is told in one line, its hint included", async () => {
+  const written: string[] = [];
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    written.push(String(text));
+    return true;
+  });
+  const cases = [
+    "produce",
+    "produce t --ack 1",
+    "produce t --acks 2",
+    "nope",
+    "topic nope",
+    "consume t --from nowhere",
+    "broker --no-such",
+  ];
+  for (const args of cases) {
+    written.length = 0;
+    await expect(ottlaProgram().parseAsync(["node", "ottla", ...args.split(" ")])).rejects.toThrow();
+    expect(written.join(""), args).toMatch(/^ottla: [^\n]+ \(add --help for the options\)\n$/);
+  }
+});
