@@ -1,11 +1,21 @@
-import { ConnectionLost, InvalidArgument, KafkaProtocolError, RequestTimedOut } from "../../client/errors.ts";
+import { ClientClosed, ConnectionLost, InvalidArgument, KafkaProtocolError, RequestTimedOut } from "../../client/errors.ts";
 import { CommandFailed, explain, UsageError } from "../command-failed.ts";
+import { reachCluster } from "./reach-cluster.ts";
+
+/** SIGINT or SIGTERM came before the command had done what it was asked for. */
+export class StoppedEarly extends CommandFailed {}
+
+export const reachMaxMs = 10_000;
 
 /**
- * Runs what a command does with a cluster. `stop` aborts at the first SIGINT or SIGTERM; at the second the process ends at once.
- * What the client throws becomes one line that says what to do.
+ * Waits until a broker answers, for `giveUpAfterMs` at most, and runs what a command does with a cluster. `stop` aborts at the first SIGINT or SIGTERM; at the second the
+ * process ends at once. What the client throws becomes one line that says what to do.
  */
-export async function withCluster<T>(bootstrap: readonly string[], work: (stop: AbortSignal) => Promise<T>): Promise<T> {
+export async function withCluster<T>(
+  bootstrap: readonly string[],
+  work: (stop: AbortSignal) => Promise<T>,
+  giveUpAfterMs = reachMaxMs,
+): Promise<T> {
   const stop = new AbortController();
   const onSignal = () => {
     if (stop.signal.aborted) process.exit(130);
@@ -14,14 +24,25 @@ export async function withCluster<T>(bootstrap: readonly string[], work: (stop: 
   // the client's timers do not keep the process alive, and between two attempts it has nothing else
   const alive = setInterval(() => {}, 2 ** 30);
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  const onLate = (line: string) => process.stderr.write(`ottla: ${line}\n`);
+  let hasAnswered = false;
   try {
+    await reachCluster({ bootstrap, giveUpAfterMs, onLate }, stop.signal);
+    hasAnswered = true;
     return await work(stop.signal);
   } catch (error) {
+    if (stop.signal.aborted && isStop(error))
+      throw new StoppedEarly(hasAnswered ? "stopped before it was done" : "stopped before any broker answered; nothing was done");
     throw forPeople(error, bootstrap);
   } finally {
     clearInterval(alive);
     process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
   }
+}
+
+/** What waits ends in when it is told to stop: ours with the signal's AbortError, the client's with its own end. */
+function isStop(error: unknown): boolean {
+  return error instanceof ClientClosed || (error instanceof Error && error.name === "AbortError");
 }
 
 /** The error with a hint where there is one. */

@@ -6,12 +6,16 @@ import { type CommonOptions, wholeNumber, withCommonOptions } from "./options.ts
 
 export function registerCluster(program: Command): void {
   const cluster = program.command("cluster").description("look at a cluster");
-  const describe = cluster
+  const command = cluster
     .command("describe")
     .description("its id, controller, brokers and health; exit code 1 when no broker answers")
     .option("--timeout <seconds>", "how long to try", wholeNumber(1, 3600), 10);
-  withCommonOptions(describe).action(async ({ bootstrap, json, timeout }: CommonOptions & { readonly timeout: number }) => {
-    const options = { bootstrap, json, timeoutMs: timeout * 1000 };
-    await withCluster(bootstrap, (stop) => describeCluster(options, new Output(process.stdout), stop));
+  withCommonOptions(command).action(async ({ bootstrap, json, timeout }: CommonOptions & { readonly timeout: number }) => {
+    const giveUpAtMs = performance.now() + timeout * 1000;
+    const describe = (stop: AbortSignal) => {
+      const timeoutMs = Math.max(1, giveUpAtMs - performance.now());
+      return describeCluster({ bootstrap, json, timeoutMs }, new Output(process.stdout), stop);
+    };
+    await withCluster(bootstrap, describe, timeout * 1000);
   });
 }

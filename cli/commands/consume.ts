@@ -5,9 +5,10 @@ import { UsageError } from "../command-failed.ts";
 import { consume } from "../consume/consume-command.ts";
 import { consumeInGroup } from "../consume/consume-group.ts";
 import { parseRecordFormat, type RecordFormat } from "../consume/record-format.ts";
+import { requireTopic } from "../consume/require-topic.ts";
 import { parseStartPosition } from "../consume/start-position.ts";
 import { Output } from "../output/output.ts";
-import { withCluster } from "./client-session.ts";
+import { StoppedEarly, withCluster } from "./client-session.ts";
 import { type CommonOptions, wholeNumber, withCommonOptions } from "./options.ts";
 
 interface Options extends CommonOptions {
@@ -58,11 +59,14 @@ export function registerConsume(program: Command): void {
   withCommonOptions(command).action(async (topic: string, options: Options) => {
     const { bootstrap, group } = options;
     const output = new Output(process.stdout);
-    await withCluster(bootstrap, (stop) =>
-      group === undefined
-        ? consume(plainOptions(topic, options), output, stop)
-        : consumeInGroup(groupOptions(topic, group, options), output, stop),
-    );
+    const run = group === undefined ? plainRun(topic, options) : groupRun(topic, group, options);
+    await withCluster(bootstrap, async (stop) => {
+      await requireTopic(bootstrap, topic, stop);
+      await run(output, stop);
+    }).catch((error) => {
+      // being stopped is how it ends
+      if (!(error instanceof StoppedEarly)) throw error;
+    });
   });
 }
 
@@ -70,12 +74,16 @@ function commonOptions(topic: string, { bootstrap, json, max, untilEnd, format }
   return { topic, bootstrap, recordsMax: max ?? null, untilEnd, format: format ?? parseRecordFormat(json ? "json" : "value") };
 }
 
-function plainOptions(topic: string, options: Options) {
+type Run = (output: Output, stop: AbortSignal) => Promise<void>;
+
+function plainRun(topic: string, options: Options): Run {
   const { from, partition } = options;
-  return { ...commonOptions(topic, options), from, partitions: [...new Set(partition)] };
+  const wanted = { ...commonOptions(topic, options), from, partitions: [...new Set(partition)] };
+  return (output, stop) => consume(wanted, output, stop);
 }
 
-function groupOptions(topic: string, group: string, options: Options) {
+/** Throws UsageError before anything is waited for. */
+function groupRun(topic: string, group: string, options: Options): Run {
   const { from, partition, groupProtocol, assignor = [], instanceId = null, sessionTimeout = null } = options;
   if (group === "") throw new UsageError("--group needs a name");
   if (partition.length > 0) throw new UsageError("the group gives out the partitions: leave --partition out");
@@ -84,7 +92,8 @@ function groupOptions(topic: string, group: string, options: Options) {
   if (groupProtocol === "consumer" && assignor.length > 0)
     throw new UsageError("--assignor is for classic groups: here the brokers assign");
   const membership = { group, groupProtocol, assignors: assignor, instanceId, sessionTimeoutMs: sessionTimeout };
-  return { ...commonOptions(topic, options), ...membership, from };
+  const wanted = { ...commonOptions(topic, options), ...membership, from };
+  return (output, stop) => consumeInGroup(wanted, output, stop);
 }
 
 const partitionNumber = wholeNumber(0, 2 ** 31 - 1);

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import { type CompressionCodec, compressionCodecs } from "../../protocol/records/batch-header.ts";
 import { Output } from "../output/output.ts";
 import { produce } from "../produce/produce-command.ts";
-import { withCluster } from "./client-session.ts";
+import { reachMaxMs, withCluster } from "./client-session.ts";
 import { type CommonOptions, wholeNumber, withCommonOptions } from "./options.ts";
 
 interface Options extends CommonOptions {
@@ -14,9 +14,11 @@ interface Options extends CommonOptions {
   readonly acks: "all" | "0" | "1";
   readonly codec: CompressionCodec;
   readonly partition?: number;
-  readonly timeout: number;
+  readonly timeout?: number;
   readonly lineBytesMax: number;
 }
+
+const deliveryTimeoutSeconds = 120;
 
 export function registerProduce(program: Command): void {
   const command = program
@@ -31,10 +33,16 @@ export function registerProduce(program: Command): void {
     .addOption(new Option("--acks <who>", "when a line counts as stored").choices(["all", "1", "0"]).default("all"))
     .addOption(new Option("--codec <name>", "compress with").choices(compressionCodecs).default("none"))
     .option("--partition <number>", "send all lines there", wholeNumber(0, 2 ** 31 - 1))
-    .option("--timeout <seconds>", "give up on a line that is not acknowledged after this long", wholeNumber(1, 86_400), 120)
+    .option(
+      "--timeout <seconds>",
+      `give up on a line that is not acknowledged, or at the start on a broker, after this long (default: ${deliveryTimeoutSeconds}; at the start ${reachMaxMs / 1000})`,
+      wholeNumber(1, 86_400),
+    )
     .option("--line-bytes-max <bytes>", "refuse longer lines", wholeNumber(1, 16 * 1024 * 1024), 1_000_000);
   withCommonOptions(command).action(async (topic: string, options: Options) => {
-    await withCluster(options.bootstrap, (stop) => produce(forProduce(topic, options), new Output(process.stdout), stop));
+    const wanted = forProduce(topic, options);
+    const giveUpAfterMs = options.timeout === undefined ? reachMaxMs : options.timeout * 1000;
+    await withCluster(options.bootstrap, (stop) => produce(wanted, new Output(process.stdout), stop), giveUpAfterMs);
   });
 }
 
@@ -50,6 +58,6 @@ function forProduce(topic: string, options: Options) {
     positionFile,
     partition,
     acks,
-    deliveryTimeoutMs: options.timeout * 1000,
+    deliveryTimeoutMs: (options.timeout ?? deliveryTimeoutSeconds) * 1000,
   } as const;
 }
