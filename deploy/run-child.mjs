@@ -18,3 +18,9 @@ export function runInOurPlace(command, args, options = {}) {
     child.on("exit", (code, signal) => resolve(code ?? 128 + (signal === "SIGINT" ? 2 : signal === "SIGTERM" ? 15 : 9)));
   });
 }
+
+/** The same for a Node program, which moreover ends when we are killed: the channel between us closes with us, and the program watches it. */
+export function runNodeInOurPlace(node, args) {
+  const lifeline = new URL("./lifeline.mjs", import.meta.url).href;
+  return runInOurPlace(node, ["--import", lifeline, ...args], { stdio: ["inherit", "inherit", "inherit", "ipc"] });
+}
