@@ -30,9 +30,13 @@ export class SetUpFailed extends Error {}
 
 /** Installs what is missing. `debian`: names from `debianNeeds`; those in `optional` are tried and, failing that, reported only. */
 export function setUp({ debian, optional = [] }) {
+  const missing = missingDebian(debian, optional);
+  // what nobody can put in place here is told before minutes of installing the rest
+  const prefix = missing.length === 0 ? null : rootPrefix();
+  if (prefix === null) reportMissing(missing, debian);
   installDependencies();
   const node = pinnedNode();
-  installDebianPackages(debian, optional);
+  if (prefix !== null) installDebianPackages(missing, debian, prefix);
   return { node };
 }
 
@@ -95,18 +99,26 @@ function pinnedNode() {
   );
 }
 
-function installDebianPackages(names, optional) {
-  const missing = [...names, ...optional].filter((name) => !debianNeeds[name].present());
+function missingDebian(names, optional) {
+  return [...new Set([...names, ...optional])].filter((name) => !debianNeeds[name].present());
+}
+
+function aptCommand(missing) {
+  return `apt-get install --no-install-recommends ${missing.flatMap((name) => debianNeeds[name].packages).join(" ")}`;
+}
+
+/** For where we cannot become root: fails for what is required, says what is left out otherwise. */
+function reportMissing(missing, required) {
   if (missing.length === 0) return;
+  const reason = missing.map((name) => debianNeeds[name].what).join("; ");
+  const how = aptCommand(missing);
+  if (missing.some((name) => required.includes(name))) throw new SetUpFailed(`missing: ${reason}. Run as root: ${how}`);
+  say(`left out: ${reason} (as root: ${how})`);
+}
+
+function installDebianPackages(missing, names, prefix) {
   const required = missing.filter((name) => names.includes(name));
   const packages = missing.flatMap((name) => debianNeeds[name].packages);
-  const how = `apt-get install --no-install-recommends ${packages.join(" ")}`;
-  const prefix = rootPrefix();
-  if (prefix === null) {
-    const reason = missing.map((name) => debianNeeds[name].what).join("; ");
-    if (required.length > 0) throw new SetUpFailed(`missing: ${reason}. Run as root: ${how}`);
-    return say(`left out: ${reason} (as root: ${how})`);
-  }
   say(`installing Debian's ${packages.join(", ")} (once)`);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   const apt = (...args) =>
@@ -122,7 +134,7 @@ function installDebianPackages(names, optional) {
     result = install();
   }
   const still = required.filter((name) => !debianNeeds[name].present());
-  if (still.length > 0) throw new SetUpFailed(`\`${how}\` failed:\n${result.stderr.trim()}`);
+  if (still.length > 0) throw new SetUpFailed(`\`${aptCommand(missing)}\` failed:\n${result.stderr.trim()}`);
 }
 
 /** How to become root without a question: not at all, by sudo, or (null) not possible, or no apt-get here. */
