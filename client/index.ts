@@ -14,6 +14,10 @@
  * await using consumer = new Consumer({ bootstrap, valueSerde: jsonSerde<{ text: string }>(), stopAtEnd: true });
  * await consumer.assign([{ topic: "greetings", from: "beginning" }]);
  * for await (const record of consumer) console.log(record.offset, record.value?.text);
+ *
+ * await using member = new Consumer({ bootstrap, group: "readers", offsetReset: "earliest" });
+ * await member.subscribe(["greetings"]);
+ * for await (const record of member) console.log(record.partition, record.offset);
  * ```
  */
 export type { TopicPartition } from "../protocol/base/ids.ts";

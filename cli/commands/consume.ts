@@ -31,7 +31,7 @@ export function registerConsume(program: Command): void {
     .argument("<topic>")
     .option(
       "--from <where>",
-      "beginning, end, an offset, or a time: 2026-07-01T12:00:00Z, milliseconds since 1970 (@1000 for early ones)",
+      "beginning, end, an offset, or a time: 2026-07-01T12:00:00Z, milliseconds since 1970 (@1000 for early ones); with --group, where it begins when it has no position",
       parseStartPosition,
       "end" as StartPosition,
     )

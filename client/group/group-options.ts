@@ -30,7 +30,7 @@ export interface GroupOptions {
   readonly autoCommit?: boolean;
   /** Milliseconds; default 5,000. */
   readonly autoCommitIntervalMs?: number;
-  /** These are ours from now on; their positions are known, and `seek` may change them. */
+  /** These are ours from now on. They are read from where the group is, or from where `seek` says here. */
   readonly onAssigned?: PartitionsCallback;
   /** These go to others. What was processed is committed already (unless `autoCommit` is false: this is the time to). */
   readonly onRevoked?: PartitionsCallback;

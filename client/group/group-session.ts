@@ -284,6 +284,10 @@ export class GroupSession {
   async #commit(offsets: readonly OffsetToCommit[], deadlineMs: number): Promise<void> {
     const { runtime, settings, signal } = this.#cluster;
     if (offsets.length === 0) return;
+    const { partitions } = this.#parts.reader;
+    const before = new Map(offsets.map((each) => [keyOf(each), partitions.get(keyOf(each))]));
+    const areOurs = () =>
+      offsets.every((each) => before.get(keyOf(each)) !== undefined && partitions.get(keyOf(each)) === before.get(keyOf(each)));
     for (let failures = 1; ; failures++) {
       const identity = this.#isSubscribed ? this.#member.identity : noMember;
       if (this.#isSubscribed && identity.generation < 0)
@@ -294,19 +298,14 @@ export class GroupSession {
           if (this.#committed.has(keyOf(each)) || this.#wanted.has(keyOf(each))) this.#committed.set(keyOf(each), each.offset);
         return;
       } catch (error) {
-        const isRefused = error instanceof KafkaProtocolError && refusalsOfMember.has(error.code);
-        if (isRefused) {
-          this.#member.commitRefused(identity.generation, error.code);
-          const others = offsets.find((each) => !this.#parts.reader.partitions.has(keyOf(each)));
-          if (others !== undefined || !this.#isSubscribed)
-            throw new CommitFailed(
-              `${others?.topic}-${others?.partition} is not assigned to this member of group ${this.#settings.groupId} any more`,
-              error,
-            );
-        }
+        const isRefused = this.#isSubscribed && error instanceof KafkaProtocolError && refusalsOfMember.has(error.code);
+        if (isRefused) this.#member.commitRefused(identity.generation, error.code);
         const pauseMs = backoffMs(failures, settings, runtime.random);
         if (!(isRefused || isRetriableFailure(error)) || runtime.clock.monotonicMs() + pauseMs >= deadlineMs) throw error;
-        await sleep(runtime.clock, pauseMs, signal);
+        if (!isRefused || areOurs()) await sleep(runtime.clock, pauseMs, signal);
+        // who had them in the meantime may have committed more: what was ours before is void, even if they came back
+        if (this.#isSubscribed && !areOurs())
+          throw new CommitFailed(`partitions went to another member of group ${this.#settings.groupId} before they were committed`, error);
       }
     }
   }

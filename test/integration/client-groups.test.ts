@@ -1,14 +1,20 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { Admin, Consumer, type ConsumerOptions, type GroupOptions, orThrow, Producer, stringSerde } from "../../client/index.ts";
+import { Admin, type GroupOptions, orThrow, Producer, stringSerde } from "../../client/index.ts";
 import { TestCluster } from "../support/cluster.ts";
+import {
+  type AnyMember,
+  Member,
+  MemberProcess,
+  numbers,
+  type Place,
+  sessionTimeoutMs,
+  sorted,
+  valuesOf,
+} from "../support/group-members.ts";
 import { noKcat } from "../support/outside/kcat.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
-const sessionTimeoutMs = 6_000;
 let cluster: TestCluster;
 let admin: Admin;
 let producer: Producer<string, string>;
@@ -37,10 +43,10 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-async function newTopic(partitions = 8): Promise<string> {
-  const name = `shared-${++count}`;
-  orThrow(await admin.createTopics([{ name, partitions, replicationFactor: 3 }]));
-  return name;
+async function newTopic(partitions = 8): Promise<Place> {
+  const topic = `shared-${++count}`;
+  orThrow(await admin.createTopics([{ name: topic, partitions, replicationFactor: 3 }]));
+  return { bootstrap: cluster.bootstrap, topic, group: `g-${topic}`, closers };
 }
 
 /** Numbered values, `from`.. to `to`, over all partitions in turn. */
@@ -50,128 +56,6 @@ async function produce(topic: string, from: number, to: number, partitions = 8):
   );
   await Promise.all(sent);
 }
-
-interface Got {
-  readonly partition: number;
-  readonly offset: number;
-  readonly value: string;
-}
-
-interface AnyMember {
-  readonly got: Got[];
-}
-
-/** A member of a group in this process. */
-class Member implements AnyMember {
-  readonly got: Got[] = [];
-  readonly events: string[] = [];
-  readonly consumer: Consumer<Buffer, string>;
-  readonly done: Promise<void>;
-  handle: (record: Got) => Promise<void> = async () => {};
-  error: unknown = null;
-
-  constructor(topic: string, group: string, options: Partial<ConsumerOptions<Buffer, string>> & GroupOptions = {}) {
-    const note = (what: string) => (partitions: readonly { partition: number }[]) => {
-      this.events.push(
-        `${what}${partitions
-          .map(({ partition }) => partition)
-          .toSorted()
-          .join(",")}`,
-      );
-    };
-    this.consumer = new Consumer<Buffer, string>({
-      bootstrap: cluster.bootstrap,
-      group,
-      offsetReset: "earliest",
-      valueSerde: stringSerde,
-      sessionTimeoutMs,
-      heartbeatIntervalMs: 500,
-      onAssigned: note("+"),
-      onRevoked: note("-"),
-      onLost: note("!"),
-      ...options,
-    });
-    closers.push(() => this.consumer.close());
-    this.done = this.#run(topic).catch((error: unknown) => {
-      this.error = error;
-    });
-  }
-
-  async #run(topic: string): Promise<void> {
-    await this.consumer.subscribe([topic]);
-    for await (const { partition, offset, value } of this.consumer) {
-      const record = { partition, offset, value: value ?? "" };
-      this.got.push(record);
-      await this.handle(record);
-    }
-  }
-
-  get owned(): number[] {
-    return this.consumer.assignment().map(({ partition }) => partition);
-  }
-}
-
-const mainFile = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
-
-/** A member that is a process of its own, and can be killed. */
-class MemberProcess implements AnyMember {
-  readonly got: Got[] = [];
-  readonly #child: ChildProcess;
-  readonly exited: Promise<number | null>;
-
-  constructor(command: string, args: readonly string[], parse: (line: string) => Got | null) {
-    this.#child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
-    this.exited = new Promise((resolve) => this.#child.once("exit", resolve));
-    createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on("line", (line) => {
-      const record = parse(line);
-      if (record !== null) this.got.push(record);
-    });
-    closers.push(async () => {
-      this.#child.kill("SIGKILL");
-      await this.exited;
-    });
-  }
-
-  static ottla(topic: string, group: string, ...more: readonly string[]): MemberProcess {
-    const args = ["consume", topic, "--group", group, "--from", "beginning", "--json", "--session-timeout", String(sessionTimeoutMs)];
-    return new MemberProcess(process.execPath, [mainFile, ...args, "--bootstrap", cluster.bootstrap.join(","), ...more], (line) =>
-      JSON.parse(line),
-    );
-  }
-
-  static kcat(topic: string, group: string, ...more: readonly string[]): MemberProcess {
-    const settings = [
-      `session.timeout.ms=${sessionTimeoutMs}`,
-      "auto.offset.reset=earliest",
-      "auto.commit.interval.ms=500",
-      "heartbeat.interval.ms=500",
-    ];
-    const args = [
-      "-F",
-      "/dev/null",
-      "-b",
-      cluster.bootstrap.join(","),
-      "-u",
-      "-q",
-      "-f",
-      "%p %o %s\\n",
-      ...settings.flatMap((s) => ["-X", s]),
-      ...more,
-    ];
-    return new MemberProcess("kcat", [...args, "-G", group, topic], (line) => {
-      const [partition, offset, value = ""] = line.split(" ");
-      return { partition: Number(partition), offset: Number(offset), value };
-    });
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.#child.kill(signal);
-  }
-}
-
-const valuesOf = (...members: readonly AnyMember[]) => members.flatMap(({ got }) => got.map(({ value }) => Number(value)));
-const numbers = (to: number) => Array.from({ length: to }, (_, i) => i);
-const sorted = (values: readonly number[]) => values.toSorted((a, b) => a - b);
 
 function expectInOrder(...members: readonly AnyMember[]): void {
   for (const { got } of members)
@@ -199,13 +83,13 @@ const protocols = [
 
 describe.each(protocols)("%s", (_name, options) => {
   test("four members take every record once between them, a fifth takes its share, and one that leaves gives back its own", async () => {
-    const topic = await newTopic();
-    const group = `g-${topic}`;
+    const place = await newTopic();
+    const { topic } = place;
     await produce(topic, 0, 2_000);
-    const members = Array.from({ length: 4 }, () => new Member(topic, group, options));
+    const members = Array.from({ length: 4 }, () => new Member(place, options));
     await untilShared(members);
     await waitUntil("2,000 records", () => valuesOf(...members).length >= 2_000);
-    const fifth = new Member(topic, group, options);
+    const fifth = new Member(place, options);
     const producing = (async () => {
       for (let from = 2_000; from < 6_000; from += 200) {
         await produce(topic, from, from + 200);
@@ -228,9 +112,10 @@ describe.each(protocols)("%s", (_name, options) => {
   });
 
   test("three groups each see everything", async () => {
-    const topic = await newTopic();
+    const place = await newTopic();
+    const { topic } = place;
     await produce(topic, 0, 1_000);
-    const groups = ["a", "b", "c"].map((name) => [1, 2].map(() => new Member(topic, `${name}-${topic}`, options)));
+    const groups = ["a", "b", "c"].map((name) => [1, 2].map(() => new Member({ ...place, group: `${name}-${topic}` }, options)));
     for (const members of groups) {
       await waitUntil("1,000 records", () => valuesOf(...members).length >= 1_000);
       expect(sorted(valuesOf(...members))).toEqual(numbers(1_000));
@@ -238,16 +123,16 @@ describe.each(protocols)("%s", (_name, options) => {
   });
 
   test("a slow handler keeps its membership, and what others wait for is given up when it is done", async () => {
-    const topic = await newTopic(2);
-    const group = `g-${topic}`;
+    const place = await newTopic(2);
+    const { topic } = place;
     await produce(topic, 0, 100, 2);
-    const first = new Member(topic, group, options);
+    const first = new Member(place, options);
     let slow = true;
     first.handle = async () => {
       while (slow) await sleep(50);
     };
     await waitUntil("the first record", () => first.got.length === 1);
-    const second = new Member(topic, group, options);
+    const second = new Member(place, options);
     await sleep(sessionTimeoutMs + 2_000);
     expect(first.events.filter((event) => event.startsWith("!"))).toEqual([]);
     slow = false;
@@ -263,10 +148,10 @@ describe("members that die", () => {
     ["classic", []],
     ["consumer", ["--group-protocol", "consumer"]],
   ] as const)("%s: killed, its partitions are taken over after the session timeout, from its committed positions", async (_name, more) => {
-    const topic = await newTopic();
-    const group = `g-${topic}`;
+    const place = await newTopic();
+    const { topic, group } = place;
     await produce(topic, 0, 2_000);
-    const processes = Array.from({ length: 4 }, () => MemberProcess.ottla(topic, group, ...more));
+    const processes = Array.from({ length: 4 }, () => MemberProcess.ottla(place, ...more));
     await waitUntil("2,000 records", () => valuesOf(...processes).length >= 2_000, { timeoutMs: 60_000 });
     await waitUntil("four members, sharing", async () => {
       const [described] = orThrow(await admin.describeGroups([group]));
@@ -295,18 +180,18 @@ describe("members that die", () => {
     ["classic", {}],
     ["consumer", { groupProtocol: "consumer" }],
   ] as const)("%s: a static member comes back without a rebalance", async (_name, options) => {
-    const topic = await newTopic(4);
-    const group = `g-${topic}`;
+    const place = await newTopic(4);
+    const { topic } = place;
     await produce(topic, 0, 100, 4);
-    const other = new Member(topic, group, options);
-    const first = new Member(topic, group, { ...options, groupInstanceId: "one" });
+    const other = new Member(place, options);
+    const first = new Member(place, { ...options, groupInstanceId: "one" });
     await untilShared([other, first], 4);
     await waitUntil("100 records", () => valuesOf(other, first).length >= 100);
     const [events, owned] = [[...other.events], sorted(first.owned)];
     await first.consumer.close();
     await produce(topic, 100, 200, 4);
     await sleep(1_000);
-    const again = new Member(topic, group, { ...options, groupInstanceId: "one" });
+    const again = new Member(place, { ...options, groupInstanceId: "one" });
     await waitUntil("200 records", () => valuesOf(other, first, again).length >= 200);
     expect(sorted(again.owned)).toEqual(owned);
     expect(other.events).toEqual(events);
@@ -320,10 +205,10 @@ test.each([
 ] as const)(
   "%s: the coordinator's broker is killed while members join, read and commit: nothing is lost, no commit goes back",
   async (_name, options) => {
-    const topic = await newTopic();
-    const group = `g-${topic}`;
+    const place = await newTopic();
+    const { topic, group } = place;
     await produce(topic, 0, 1_000);
-    const members = Array.from({ length: 3 }, () => new Member(topic, group, { ...options, autoCommitIntervalMs: 200 }));
+    const members = Array.from({ length: 3 }, () => new Member(place, { ...options, autoCommitIntervalMs: 200 }));
     await untilShared(members);
     await waitUntil("1,000 records", () => valuesOf(...members).length >= 1_000);
     const offsetsTopic = await admin.describeTopics(["__consumer_offsets"]);
@@ -332,7 +217,7 @@ test.each([
     for (const c of group) hash = (Math.imul(31, hash) + c.charCodeAt(0)) | 0;
     const coordinator = partitions[Math.abs(hash) % partitions.length]?.leader ?? 1;
     const before = await admin.listGroupOffsets(group);
-    const fourth = new Member(topic, group, options);
+    const fourth = new Member(place, options);
     await cluster.kill(coordinator);
     const killedAtMs = performance.now();
     await produce(topic, 1_000, 2_000);
@@ -354,11 +239,11 @@ describe.skipIf(noKcat !== null)(`with kcat${noKcat === null ? "" : ` (skipped: 
     ["range", []],
     ["cooperative-sticky", ["-X", "partition.assignment.strategy=cooperative-sticky"]],
   ] as const)("kcat and our members share a group by %s", async (assignor, more) => {
-    const topic = await newTopic();
-    const group = `g-${topic}`;
+    const place = await newTopic();
+    const { topic, group } = place;
     await produce(topic, 0, 500);
-    const kcat = MemberProcess.kcat(topic, group, ...more);
-    const ours = [new Member(topic, group, { assignors: [assignor] }), new Member(topic, group, { assignors: [assignor] })];
+    const kcat = MemberProcess.kcat(place, ...more);
+    const ours = [new Member(place, { assignors: [assignor] }), new Member(place, { assignors: [assignor] })];
     await waitUntil("three members to share", async () => {
       const [described] = orThrow(await admin.describeGroups([group]));
       return (
@@ -380,15 +265,15 @@ describe.skipIf(noKcat !== null)(`with kcat${noKcat === null ? "" : ` (skipped: 
   });
 
   test("a group that kcat consumed is continued by ours, and the other way round", async () => {
-    const topic = await newTopic(4);
-    const group = `g-${topic}`;
+    const place = await newTopic(4);
+    const { topic } = place;
     await produce(topic, 0, 400, 4);
-    const kcat = MemberProcess.kcat(topic, group);
+    const kcat = MemberProcess.kcat(place);
     await waitUntil("400 records", () => kcat.got.length >= 400);
     kcat.signal("SIGTERM");
     await kcat.exited;
     await produce(topic, 400, 800, 4);
-    const ours = new Member(topic, group, { assignors: ["range"] });
+    const ours = new Member(place, { assignors: ["range"] });
     await waitUntil("400 more", () => ours.got.length >= 400);
     await waitUntil("all to be processed", async () => {
       const offsets = ours.consumer.assignment();
@@ -397,7 +282,7 @@ describe.skipIf(noKcat !== null)(`with kcat${noKcat === null ? "" : ` (skipped: 
     await sleep(100);
     await ours.consumer.close();
     await produce(topic, 800, 1_000, 4);
-    const again = MemberProcess.kcat(topic, group);
+    const again = MemberProcess.kcat(place);
     await waitUntil("200 more", () => again.got.length >= 200);
     expect(sorted(valuesOf(kcat, ours, again))).toEqual(numbers(1_000));
   });

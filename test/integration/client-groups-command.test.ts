@@ -1,0 +1,128 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { Admin, orThrow, Producer, stringSerde } from "../../client/index.ts";
+import { TestCluster } from "../support/cluster.ts";
+import { MemberProcess, numbers, sorted } from "../support/group-members.ts";
+import { OttlaCommand } from "../support/ottla-command.ts";
+import { waitUntil } from "../support/wait-until.ts";
+
+let cluster: TestCluster;
+let admin: Admin;
+let producer: Producer<string, string>;
+let count = 0;
+const closers: (() => Promise<void> | void)[] = [];
+
+beforeAll(async () => {
+  cluster = await TestCluster.start({
+    settings: {
+      "group.initial.rebalance.delay.ms": 100,
+      "group.consumer.min.heartbeat.interval.ms": 200,
+      "group.consumer.heartbeat.interval.ms": 500,
+    },
+  });
+  admin = new Admin({ bootstrap: cluster.bootstrap });
+  producer = new Producer({ bootstrap: cluster.bootstrap, keySerde: stringSerde, valueSerde: stringSerde });
+});
+afterEach(async () => {
+  await Promise.all(closers.splice(0).map((close) => close()));
+});
+afterAll(async () => {
+  await producer?.close();
+  await admin?.close();
+  await cluster?.stop();
+});
+
+async function newTopic(partitions: number): Promise<string> {
+  const name = `spoken-${++count}`;
+  orThrow(await admin.createTopics([{ name, partitions, replicationFactor: 3 }]));
+  return name;
+}
+
+const run = (args: string) => new OttlaCommand([...args.split(" "), "--bootstrap", cluster.bootstrap.join(",")]).result;
+const json = async (args: string) => {
+  const { code, stdout, stderr } = await run(`${args} --json`);
+  expect({ args, code, stderr: code === 0 ? "" : stderr }).toEqual({ args, code: 0, stderr: "" });
+  return JSON.parse(stdout);
+};
+const lines = async (args: string) => {
+  const { code, stdout, stderr } = await run(args);
+  expect({ args, code, stderr: code === 0 ? "" : stderr }).toEqual({ args, code: 0, stderr: "" });
+  return stdout
+    .trimEnd()
+    .split("\n")
+    .filter((line) => line !== "");
+};
+
+test.each([["classic"], ["consumer"]])("%s: a group consumes in turns, is described, moved and deleted", async (protocol) => {
+  const topic = await newTopic(2);
+  const group = `cli-${topic}`;
+  await Promise.all(numbers(100).map((n) => producer.send({ topic, partition: n % 2, value: String(n) })));
+  const consume = `consume ${topic} --group ${group} --from beginning --group-protocol ${protocol}`;
+  const first = await lines(`${consume} --max 30`);
+  expect(first).toHaveLength(30);
+  const rest = await lines(`${consume} --until-end`);
+  expect(sorted([...first, ...rest].map(Number))).toEqual(numbers(100));
+  expect(await lines(`${consume} --until-end`)).toEqual([]);
+
+  const listed = await json("group list");
+  expect(listed).toContainEqual({ group, type: protocol, state: "Empty", protocolType: "consumer" });
+  expect((await lines("group list")).some((line) => line.split(/ +/).join(" ") === `${group} ${protocol} Empty`)).toBe(true);
+
+  const [empty] = await json(`group describe ${group}`);
+  const nobody = { topic, member: null, host: null, clientId: null };
+  expect(empty).toMatchObject({ group, state: "Empty", members: [] });
+  expect(empty.partitions).toEqual([0, 1].map((partition) => ({ ...nobody, partition, position: 50, end: 50, lag: 0 })));
+
+  const dry = await json(`group reset-offsets ${group} --topic ${topic}:1 --shift-by -5 --dry-run`);
+  expect(dry).toEqual({ group, dryRun: true, partitions: [{ topic, partition: 1, from: 50, to: 45 }] });
+  expect((await json(`group describe ${group}`))[0].partitions[1].position).toBe(50);
+  await json(`group reset-offsets ${group} --topic ${topic}:1 --shift-by -5`);
+  expect((await json(`group describe ${group}`))[0].partitions.map(({ lag }: { lag: number }) => lag)).toEqual([0, 5]);
+  expect(await lines(`${consume} --until-end`)).toHaveLength(5);
+  for (const [target, count] of [
+    ["--to-earliest", 100],
+    ["--to-latest", 0],
+    ["--to-offset 40", 20],
+    ["--by-duration 1h", 100],
+    ["--to-datetime 2001-01-01T00:00:00Z", 100],
+  ] as const) {
+    await lines(`group reset-offsets ${group} --all-topics ${target}`);
+    expect(await lines(`${consume} --until-end`), target).toHaveLength(count);
+  }
+
+  const member = MemberProcess.ottla({ bootstrap: cluster.bootstrap, topic, group, closers }, "--group-protocol", protocol);
+  await waitUntil("a member that has both partitions", async () => {
+    const [described] = await json(`group describe ${group}`);
+    return described.members.length === 1 && described.partitions.every((each: { member: string | null }) => each.member !== null);
+  });
+  const [shown] = await json(`group describe ${group}`);
+  expect(shown.partitions[0]).toMatchObject({ clientId: "ottla-consume", host: expect.stringMatching(/127\.0\.0\.1/), lag: 0 });
+  expect((await lines(`group describe ${group}`))[0]).toMatch(new RegExp(`^${group}  ${protocol}  Stable  \\S+  1 member  lag 0$`));
+  for (const args of [
+    `group reset-offsets ${group} --all-topics --to-earliest`,
+    `group delete ${group}`,
+    "group describe nobody",
+    "group delete nobody",
+  ]) {
+    const { code, stderr } = await run(args);
+    expect({ args, code }).toEqual({ args, code: 1 });
+    expect(stderr, args).toMatch(/^ottla: [^\n]+\n$/);
+  }
+  member.signal("SIGTERM");
+  expect(await member.exited).toBe(0);
+  expect(await lines(`group delete ${group}`)).toEqual([`deleted ${group}`]);
+  expect((await json("group list")).map((each: { group: string }) => each.group)).not.toContain(group);
+});
+
+test("wrong use ends with 2", async () => {
+  const topic = await newTopic(1);
+  for (const args of [
+    "group reset-offsets g --all-topics",
+    "group reset-offsets g --to-earliest",
+    "group reset-offsets g --all-topics --to-earliest --to-latest",
+    `group reset-offsets g --topic ${topic}:7 --to-earliest`,
+    `consume ${topic} --group g --partition 0`,
+    `consume ${topic} --group g --from 12`,
+    `consume ${topic} --group g --assignor fair`,
+  ])
+    expect({ args, code: (await run(args)).code }).toEqual({ args, code: 2 });
+});
