@@ -28,13 +28,18 @@ export interface LoadedLog {
 
 const retryPauseMs = 200;
 const changeWaitMs = 5_000;
+/**
+ * Replaying goes on for this long, then others have their turn. Race: (1) the end of a long log is in memory, so that reading it never waits for the disk; (2) a million records take seconds; (3) if nothing else
+ * ran meanwhile, heartbeats to the other brokers and to the coordinator would be missed, the session lost and with it this leadership: the load would begin anew somewhere else, and end like this one.
+ */
+const turnMaxMs = 20;
 
 /**
  * Replays a partition from its first record to where its log ended when the reading began, and resolves when all of that is committed: a new leader's log may end with records that its
  * followers do not have yet, and nobody may be told of them before. Null: the leadership ended first.
  */
 export async function readWholeLog(reading: LogReading): Promise<LoadedLog | null> {
-  const { ref, partitions, clock, log, signal, readBytesMax, replay } = reading;
+  const { ref, partitions, clock, log, signal, readBytesMax } = reading;
   let at = -1;
   let endOffset = -1;
   let records = 0;
@@ -62,7 +67,8 @@ export async function readWholeLog(reading: LogReading): Promise<LoadedLog | nul
       await sleep(clock, retryPauseMs, signal).catch(() => undefined);
       continue;
     }
-    const replayed = replayBatches(read.chunks, at, replay, log);
+    const replayed = await replayBatches(reading, read.chunks, at);
+    if (replayed === null) return null;
     invariant(replayed.endOffset > at, "reading goes on", () => ({ at, replayed }));
     at = replayed.endOffset;
     records += replayed.records;
@@ -72,17 +78,25 @@ export async function readWholeLog(reading: LogReading): Promise<LoadedLog | nul
   return null;
 }
 
-/** Whole batches, in one or more pieces. What cannot be read is left out, with a line in the log: one damaged record must not make a whole partition of groups unusable. */
-function replayBatches(
+/**
+ * Whole batches, in one or more pieces. What cannot be read is left out, with a line in the log: one damaged record must not make a whole partition of groups unusable.
+ * Null: the leadership ended on the way.
+ */
+async function replayBatches(
+  { replay, log, clock, signal }: LogReading,
   chunks: readonly Buffer[],
   fromOffset: number,
-  replay: (key: Buffer, value: Buffer | null) => void,
-  log: Logger,
-): { readonly endOffset: number; readonly records: number } {
+): Promise<{ readonly endOffset: number; readonly records: number } | null> {
   const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
   let endOffset = fromOffset;
   let records = 0;
+  let turnEndMs = clock.monotonicMs() + turnMaxMs;
   for (let position = 0; position + batchHeaderBytes <= bytes.length; ) {
+    if (clock.monotonicMs() >= turnEndMs) {
+      await sleep(clock, 0, signal).catch(() => undefined);
+      if (signal.aborted) return null;
+      turnEndMs = clock.monotonicMs() + turnMaxMs;
+    }
     const batch = openBatch(bytes, position, { checkCrc: false });
     try {
       if (!batch.isControl) records += replayBatch(bytes, position, fromOffset, replay, log);
@@ -93,7 +107,9 @@ function replayBatches(
     endOffset = Math.max(endOffset, batch.lastOffset + 1);
     position += batch.sizeInBytes;
   }
-  return { endOffset, records };
+  // the next read may be answered from memory, without a turn for anyone else
+  await sleep(clock, 0, signal).catch(() => undefined);
+  return signal.aborted ? null : { endOffset, records };
 }
 
 function replayBatch(
