@@ -119,6 +119,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     const reader = {
       partitions: this.#partitions,
       processed: (partition: AssignedPartition) => this.#processed(partition),
+      isHandled: (partition: AssignedPartition) => this.#handled?.partition === partition,
       wake: () => {
         this.#buffer.notify();
         this.#fetcher.wake();

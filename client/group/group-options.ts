@@ -49,9 +49,9 @@ export interface GroupSettings {
   readonly maxPollIntervalMs: number;
   readonly autoCommit: boolean;
   readonly autoCommitIntervalMs: number;
-  readonly onAssigned: PartitionsCallback;
-  readonly onRevoked: PartitionsCallback;
-  readonly onLost: PartitionsCallback;
+  readonly onAssigned: PartitionsCallback | null;
+  readonly onRevoked: PartitionsCallback | null;
+  readonly onLost: PartitionsCallback | null;
 }
 
 const timerMaxMs = 2 ** 31 - 1;
@@ -77,9 +77,9 @@ export function groupSettings(options: GroupOptions): GroupSettings | null {
     maxPollIntervalMs: positive("maxPollIntervalMs", options.maxPollIntervalMs ?? 300_000),
     autoCommit: options.autoCommit ?? true,
     autoCommitIntervalMs: positive("autoCommitIntervalMs", options.autoCommitIntervalMs ?? 5_000),
-    onAssigned: options.onAssigned ?? (() => {}),
-    onRevoked: options.onRevoked ?? (() => {}),
-    onLost: options.onLost ?? (() => {}),
+    onAssigned: options.onAssigned ?? null,
+    onRevoked: options.onRevoked ?? null,
+    onLost: options.onLost ?? null,
   };
   if (settings.heartbeatIntervalMs >= settings.sessionTimeoutMs)
     throw new InvalidArgument("heartbeatIntervalMs must be below sessionTimeoutMs");

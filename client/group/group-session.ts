@@ -11,7 +11,7 @@ import { ClassicMember } from "./classic-member.ts";
 import type { GivenUpAs } from "./classic-state.ts";
 import { CoordinatorLink } from "./coordinator-link.ts";
 import { type CommittedOffset, commitOffsets, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
-import type { GroupSettings } from "./group-options.ts";
+import type { GroupSettings, PartitionsCallback } from "./group-options.ts";
 import { IncrementalMember } from "./incremental-member.ts";
 import { type Membership, type MembershipHost, noMember } from "./membership.ts";
 import { SafePoints } from "./safe-points.ts";
@@ -23,6 +23,8 @@ export interface GroupReader {
   readonly partitions: Map<string, AssignedPartition>;
   /** Everything before it was handled: the record that the application is at does not count. -1: no position yet. */
   processed(partition: AssignedPartition): { readonly offset: number; readonly leaderEpoch: number };
+  /** One of its records was handed out last, and the next is not asked for yet. */
+  isHandled(partition: AssignedPartition): boolean;
   /** Some partitions may be fetched, or handed out, that could not before. */
   wake(): void;
   /** Thrown by the iteration when its turn comes. */
@@ -156,7 +158,7 @@ export class GroupSession {
     const ours = this.#isSubscribed ? [...this.#parts.reader.partitions.values()] : [];
     const isMember = this.#member.identity.generation >= 0;
     if (this.#settings.autoCommit && isMember) await this.#commitProcessed(ours, closeTimeoutMs / 2);
-    if (ours.length > 0) await (isMember ? this.#settings.onRevoked(named(ours)) : this.#settings.onLost(named(ours)));
+    if (ours.length > 0) await (isMember ? this.#settings.onRevoked : this.#settings.onLost)?.(named(ours));
     this.#wanted.clear();
     await this.#member.leave();
   }
@@ -180,13 +182,14 @@ export class GroupSession {
         this.#closing.signal,
       );
       const ends = this.#parts.stopAtEnd ? await this.#ends(partitions) : null;
-      await this.#safePoints.run(async () => {
+      const begin = async () => {
         // while we asked, some may have gone to others again
         const ours = committed.filter((each) => this.#wanted.get(keyOf(each)) === given && !this.#closing.signal.aborted);
         const added = ours.map((each) => this.#add(each, ends?.get(keyOf(each)) ?? null));
         if (added.length > 0) await this.#callBack(this.#settings.onAssigned, added);
         for (const partition of added) partition.isHeld = false;
-      });
+      };
+      await (this.#settings.onAssigned === null ? begin() : this.#safePoints.run(begin));
     } catch (error) {
       if (this.#closing.signal.aborted || this.#cluster.isClosed) return;
       this.#parts.reader.fail(error instanceof Error ? error : new Error(String(error)), null);
@@ -222,35 +225,43 @@ export class GroupSession {
     return added;
   }
 
-  /** 1. At the next safe point nothing more of these is handed out. 2. What was processed is committed. 3. The application is told. The others go on meanwhile. */
+  /**
+   * 1. Nothing more of these is handed out. 2. What was processed is committed. 3. The application is told. 4. They are no longer ours. Begins when none of their records is being
+   * handled. An application that wants to be told is told between two records, and gets none until it is done; otherwise the other partitions go on all the while.
+   */
   async #giveUp(partitions: readonly TopicPartition[], as: GivenUpAs): Promise<void> {
     const { reader } = this.#parts;
     for (const each of partitions) this.#wanted.delete(keyOf(each));
-    const held = await this.#safePoints.run(() => {
-      const ours = partitions.flatMap((each) => reader.partitions.get(keyOf(each)) ?? []);
-      for (const partition of ours) partition.hold();
-      return ours;
-    });
-    if (this.#closing.signal.aborted) return; // `close` sees to them
-    // by now it may be too late
-    const isOrderly = as === "revoked" && this.#member.identity.generation >= 0;
-    if (isOrderly && this.#settings.autoCommit) await this.#commitProcessed(held, this.#cluster.settings.requestTimeoutMs);
-    await this.#safePoints.run(async () => {
+    const ours = () => partitions.flatMap((each) => reader.partitions.get(keyOf(each)) ?? []);
+    const hold = () => {
+      for (const partition of ours()) partition.hold();
+    };
+    const letGo = async () => {
+      hold();
+      const theirs = ours();
+      if (this.#closing.signal.aborted || theirs.length === 0) return; // `close` sees to them
+      // by now it may be too late
+      const isOrderly = as === "revoked" && this.#member.identity.generation >= 0;
+      if (isOrderly && this.#settings.autoCommit) await this.#commitProcessed(theirs, this.#cluster.settings.requestTimeoutMs);
       if (this.#closing.signal.aborted) return;
-      const theirs = held.filter((partition) => reader.partitions.get(keyOf(partition)) === partition);
-      if (theirs.length > 0) await this.#callBack(isOrderly ? this.#settings.onRevoked : this.#settings.onLost, theirs);
+      await this.#callBack(isOrderly ? this.#settings.onRevoked : this.#settings.onLost, theirs);
       for (const partition of theirs) {
         partition.dropBuffered();
         reader.partitions.delete(keyOf(partition));
         this.#committed.delete(keyOf(partition));
       }
-    });
+    };
+    if (this.#settings.onRevoked !== null || this.#settings.onLost !== null) await this.#safePoints.run(letGo);
+    else {
+      if (ours().some((partition) => reader.isHandled(partition))) await this.#safePoints.run(hold);
+      await letGo();
+    }
     reader.wake();
   }
 
-  async #callBack(callback: GroupSettings["onAssigned"], partitions: readonly AssignedPartition[]): Promise<void> {
+  async #callBack(callback: PartitionsCallback | null, partitions: readonly AssignedPartition[]): Promise<void> {
     try {
-      await callback(named(partitions));
+      await callback?.(named(partitions));
     } catch (error) {
       this.#parts.reader.fail(error instanceof Error ? error : new Error(String(error)), null);
     }

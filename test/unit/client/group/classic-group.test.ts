@@ -93,6 +93,31 @@ describe("sharing", () => {
     expectSingleOwners(group);
   });
 
+  test("without callbacks, a slow handler holds up only the partition that its record is from", async () => {
+    const { cluster, logs, group } = world(4, 0);
+    fill(logs[0], 0, 4);
+    fill(logs[3], 0, 2);
+    const first = memberOf(cluster);
+    await cluster.clock.until(first.subscribe(["t"]));
+    const iterator = first[Symbol.asyncIterator]();
+    const seen = [];
+    for (let i = 0; i < 6; i++) seen.push((await cluster.clock.until(iterator.next())).value);
+    fill(logs[0], 4, 6);
+    expect((await cluster.clock.until(iterator.next())).value).toMatchObject({ partition: 0, offset: 4 });
+    const second = memberOf(cluster);
+    await cluster.clock.until(second.subscribe(["t"]));
+    await cluster.clock.advance(12_000);
+    expect(first.assignment().map(({ partition }) => partition)).toEqual([0, 1]);
+    expect(second.assignment().map(({ partition, position }) => [partition, position])).toEqual([
+      [2, 0],
+      [3, 2],
+    ]);
+    expect(group.offsets.get("t-0")?.offset).toBe(4);
+    await cluster.clock.until(iterator.next());
+    await cluster.clock.until(first.close());
+    expect(group.offsets.get("t-0")?.offset).toBe(5);
+  });
+
   test("new partitions of the topic, and new topics that match, are noticed", async () => {
     const { cluster } = world(1, 2);
     const worker = new Worker(cluster, [/^t/], { metadataMaxAgeMs: 10_000 });
