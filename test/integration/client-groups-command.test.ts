@@ -78,16 +78,20 @@ test.each([["classic"], ["consumer"]])("%s: a group consumes in turns, is descri
   await json(`group reset-offsets ${group} --topic ${topic}:1 --shift-by -5`);
   expect((await json(`group describe ${group}`))[0].partitions.map(({ lag }: { lag: number }) => lag)).toEqual([0, 5]);
   expect(await lines(`${consume} --until-end`)).toHaveLength(5);
-  for (const [target, count] of [
-    ["--to-earliest", 100],
-    ["--to-latest", 0],
-    ["--to-offset 40", 20],
-    ["--by-duration 1h", 100],
-    ["--to-datetime 2001-01-01T00:00:00Z", 100],
+  for (const [target, to] of [
+    ["--to-latest", [50, 50]],
+    ["--to-offset 40", [40, 40]],
+    ["--by-duration 1h", [0, 0]],
+    ["--to-datetime 2001-01-01T00:00:00Z", [0, 0]],
   ] as const) {
-    await lines(`group reset-offsets ${group} --all-topics ${target}`);
-    expect(await lines(`${consume} --until-end`), target).toHaveLength(count);
+    const moved = await json(`group reset-offsets ${group} --all-topics ${target} --dry-run`);
+    expect(
+      moved.partitions.map((each: { to: number }) => each.to),
+      target,
+    ).toEqual(to);
   }
+  await lines(`group reset-offsets ${group} --all-topics --to-earliest`);
+  expect(await lines(`${consume} --until-end`)).toHaveLength(100);
 
   const member = MemberProcess.ottla({ bootstrap: cluster.bootstrap, topic, group, closers }, "--group-protocol", protocol);
   await waitUntil("a member that has both partitions", async () => {
