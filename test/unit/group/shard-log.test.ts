@@ -1,0 +1,77 @@
+import { beforeEach, expect, test } from "vitest";
+import { readWholeLog } from "../../../broker/group/shard-log.ts";
+import type { Clock } from "../../../protocol/base/clock.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { BatchBuilder } from "../../../protocol/records/encode-batch.ts";
+import { FakePartition } from "./fake-partition.ts";
+
+const ref = { topic: "__consumer_offsets", partition: 0 };
+const batches = 500;
+
+let partition: FakePartition;
+let nowMs: number;
+/** How often others had their turn. */
+let turns: number;
+let onTurn: () => void;
+
+/** Time passes with every record; what is scheduled has its turn as soon as nothing else runs. */
+const clock: Clock = {
+  nowMs: () => nowMs,
+  monotonicMs: () => nowMs,
+  schedule: (_delayMs, callback) => {
+    const pending = setImmediate(() => {
+      turns++;
+      onTurn();
+      callback();
+    });
+    return { cancel: () => clearImmediate(pending) };
+  },
+};
+
+beforeEach(() => {
+  partition = new FakePartition();
+  nowMs = 0;
+  turns = 0;
+  onTurn = () => {};
+  for (let i = 0; i < batches; i++) {
+    const builder = new BatchBuilder();
+    builder.append({ key: Buffer.from(`${i}`), value: null, timestampMs: 0 });
+    partition.append(ref, builder.build());
+  }
+});
+
+function reading(signal: AbortSignal, replayed: string[], readBytesMax: number) {
+  const replay = (key: Buffer) => {
+    nowMs++;
+    replayed.push(key.toString());
+  };
+  return { ref, partitions: partition, clock, log: silentLogger, signal, readBytesMax, replay };
+}
+
+test.each([
+  ["in one read", 1_000_000],
+  ["in many reads, each answered from memory", 100],
+])("a long log %s leaves others their turn all the way: none takes long", async (_how, readBytesMax) => {
+  const replayed: string[] = [];
+  let lastTurnMs = 0;
+  let longestMs = 0;
+  onTurn = () => {
+    longestMs = Math.max(longestMs, nowMs - lastTurnMs);
+    lastTurnMs = nowMs;
+  };
+  const loaded = await readWholeLog(reading(new AbortController().signal, replayed, readBytesMax));
+  expect(loaded).toEqual({ records: batches, endOffset: batches });
+  expect(replayed).toEqual(Array.from({ length: batches }, (_, i) => `${i}`));
+  expect(turns).toBeGreaterThanOrEqual(batches / 20);
+  expect(longestMs).toBeLessThanOrEqual(20);
+});
+
+test("a leadership that ends in the middle of a read ends the replay there", async () => {
+  const replayed: string[] = [];
+  const ending = new AbortController();
+  onTurn = () => {
+    if (turns === 3) ending.abort();
+  };
+  expect(await readWholeLog(reading(ending.signal, replayed, 1_000_000))).toBeNull();
+  expect(replayed).toHaveLength(60);
+});
