@@ -1,3 +1,4 @@
+import { closeSync, openSync } from "node:fs";
 import { appendFile, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -159,6 +160,28 @@ test("consume ends quietly when nobody reads any more", async () => {
     return Promise.race([consume.result, new Promise<null>((resolve) => setTimeout(resolve, 100, null))]);
   });
   expect(await consume.result).toMatchObject({ code: 0, stderr: "" });
+});
+
+test("consume says in one line that its output cannot be written, also when all of it fits into one write", async () => {
+  await text("topic create full --partitions 1");
+  await text("produce full", "a\nb\n");
+  const device = openSync("/dev/full", "w");
+  const args = ["consume", "full", "--from", "beginning", "--bootstrap", cluster.bootstrap.join(",")];
+  const results = [new OttlaCommand([...args, "--until-end"], "", device).result, new OttlaCommand(args, "", device).result];
+  for (const result of results) {
+    const { code, stderr } = await within("the end of consume", result);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^ottla: standard output cannot be written: [^\n]*ENOSPC[^\n]*\n$/);
+  }
+  closeSync(device);
+});
+
+test("consuming a topic that does not exist fails at once, in a group too", async () => {
+  for (const args of ["consume nope", "consume nope --group readers"]) {
+    const { code, stdout, stderr } = await within(args, run(args));
+    expect({ args, code, stdout }).toEqual({ args, code: 1, stdout: "" });
+    expect(stderr).toMatch(/^ottla: [^\n]*nope[^\n]*does not exist[^\n]*ottla topic create[^\n]*\n$/);
+  }
 });
 
 test("log dump shows what is in a broker's files", async () => {

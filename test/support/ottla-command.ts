@@ -14,16 +14,19 @@ export class OttlaCommand {
   readonly #child: ChildProcess;
   readonly result: Promise<CommandResult>;
 
-  constructor(args: readonly string[], stdin: string | Buffer = "") {
-    const child = spawn(process.execPath, [mainFile, ...args], { stdio: ["pipe", "pipe", "pipe"] });
+  /** `stdout`: a file descriptor that takes its output instead. */
+  constructor(args: readonly string[], stdin: string | Buffer = "", stdout: "pipe" | number = "pipe") {
+    const child = spawn(process.execPath, [mainFile, ...args], { stdio: ["pipe", stdout, "pipe"] });
     this.#child = child;
-    const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
-    child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
-    child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
-    child.stdin.on("error", () => {}); // it may end without reading all
-    child.stdin.end(stdin);
+    const [printed, complaints]: [Buffer[], Buffer[]] = [[], []];
+    child.stdout?.on("data", (chunk: Buffer) => printed.push(chunk));
+    child.stderr?.on("data", (chunk: Buffer) => complaints.push(chunk));
+    child.stdin?.on("error", () => {}); // it may end without reading all
+    child.stdin?.end(stdin);
     this.result = new Promise((resolve) => {
-      child.once("close", (code) => resolve({ code, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() }));
+      child.once("close", (code) =>
+        resolve({ code, stdout: Buffer.concat(printed).toString(), stderr: Buffer.concat(complaints).toString() }),
+      );
     });
   }
 
