@@ -11,25 +11,45 @@ export interface CommandResult {
 
 /** The `ottla` command as a process of its own, at work. */
 export class OttlaCommand {
+  static readonly #running = new Set<OttlaCommand>();
   readonly #child: ChildProcess;
+  readonly #printed: Buffer[] = [];
   readonly result: Promise<CommandResult>;
 
   /** `stdout`: a file descriptor that takes its output instead. */
   constructor(args: readonly string[], stdin: string | Buffer = "", stdout: "pipe" | number = "pipe") {
     const child = spawn(process.execPath, [mainFile, ...args], { stdio: ["pipe", stdout, "pipe"] });
     this.#child = child;
-    const [printed, complaints]: [Buffer[], Buffer[]] = [[], []];
-    child.stdout?.on("data", (chunk: Buffer) => printed.push(chunk));
+    const complaints: Buffer[] = [];
+    child.stdout?.on("data", (chunk: Buffer) => this.#printed.push(chunk));
     child.stderr?.on("data", (chunk: Buffer) => complaints.push(chunk));
     child.stdin?.on("error", () => {}); // it may end without reading all
     child.stdin?.end(stdin);
+    OttlaCommand.#running.add(this);
     this.result = new Promise((resolve) => {
-      child.once("close", (code) =>
-        resolve({ code, stdout: Buffer.concat(printed).toString(), stderr: Buffer.concat(complaints).toString() }),
-      );
+      child.once("close", (code) => {
+        OttlaCommand.#running.delete(this);
+        resolve({ code, stdout: this.printed, stderr: Buffer.concat(complaints).toString() });
+      });
     });
   }
 
+  /** Kills those that a failed test left running; they would outlive the test run. */
+  static async killAll(): Promise<void> {
+    await Promise.all(
+      [...OttlaCommand.#running].map((command) => {
+        command.signal("SIGKILL");
+        return command.result;
+      }),
+    );
+  }
+
+  /** What it has written to its output so far. */
+  get printed(): string {
+    return Buffer.concat(this.#printed).toString();
+  }
+
+  /** A command that is only starting knows nothing of signals yet and is killed by any: wait for a sign that it is at work. */
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
