@@ -52,70 +52,74 @@ const lines = async (args: string) => {
     .filter((line) => line !== "");
 };
 
-test.each([["classic"], ["consumer"]])("%s: a group consumes in turns, is described, moved and deleted", async (protocol) => {
-  const topic = await newTopic(2);
-  const group = `cli-${topic}`;
-  await Promise.all(numbers(100).map((n) => producer.send({ topic, partition: n % 2, value: String(n) })));
-  const consume = `consume ${topic} --group ${group} --from beginning --group-protocol ${protocol}`;
-  const first = await lines(`${consume} --max 30`);
-  expect(first).toHaveLength(30);
-  const rest = await lines(`${consume} --until-end`);
-  expect(sorted([...first, ...rest].map(Number))).toEqual(numbers(100));
-  expect(await lines(`${consume} --until-end`)).toEqual([]);
+test.each([["classic"], ["consumer"]])(
+  "%s: a group consumes in turns, is described, moved and deleted",
+  async (protocol) => {
+    const topic = await newTopic(2);
+    const group = `cli-${topic}`;
+    await Promise.all(numbers(100).map((n) => producer.send({ topic, partition: n % 2, value: String(n) })));
+    const consume = `consume ${topic} --group ${group} --from beginning --group-protocol ${protocol}`;
+    const first = await lines(`${consume} --max 30`);
+    expect(first).toHaveLength(30);
+    const rest = await lines(`${consume} --until-end`);
+    expect(sorted([...first, ...rest].map(Number))).toEqual(numbers(100));
+    expect(await lines(`${consume} --until-end`)).toEqual([]);
 
-  const listed = await json("group list");
-  expect(listed).toContainEqual({ group, type: protocol, state: "Empty", protocolType: "consumer" });
-  expect((await lines("group list")).some((line) => line.split(/ +/).join(" ") === `${group} ${protocol} Empty`)).toBe(true);
+    const listed = await json("group list");
+    expect(listed).toContainEqual({ group, type: protocol, state: "Empty", protocolType: "consumer" });
+    expect((await lines("group list")).some((line) => line.split(/ +/).join(" ") === `${group} ${protocol} Empty`)).toBe(true);
 
-  const [empty] = await json(`group describe ${group}`);
-  const nobody = { topic, member: null, host: null, clientId: null };
-  expect(empty).toMatchObject({ group, state: "Empty", members: [] });
-  expect(empty.partitions).toEqual([0, 1].map((partition) => ({ ...nobody, partition, position: 50, end: 50, lag: 0 })));
+    const [empty] = await json(`group describe ${group}`);
+    const nobody = { topic, member: null, host: null, clientId: null };
+    expect(empty).toMatchObject({ group, state: "Empty", members: [] });
+    expect(empty.partitions).toEqual([0, 1].map((partition) => ({ ...nobody, partition, position: 50, end: 50, lag: 0 })));
 
-  const dry = await json(`group reset-offsets ${group} --topic ${topic}:1 --shift-by -5 --dry-run`);
-  expect(dry).toEqual({ group, dryRun: true, partitions: [{ topic, partition: 1, from: 50, to: 45 }] });
-  expect((await json(`group describe ${group}`))[0].partitions[1].position).toBe(50);
-  await json(`group reset-offsets ${group} --topic ${topic}:1 --shift-by -5`);
-  expect((await json(`group describe ${group}`))[0].partitions.map(({ lag }: { lag: number }) => lag)).toEqual([0, 5]);
-  expect(await lines(`${consume} --until-end`)).toHaveLength(5);
-  for (const [target, to] of [
-    ["--to-latest", [50, 50]],
-    ["--to-offset 40", [40, 40]],
-    ["--by-duration 1h", [0, 0]],
-    ["--to-datetime 2001-01-01T00:00:00Z", [0, 0]],
-  ] as const) {
-    const moved = await json(`group reset-offsets ${group} --all-topics ${target} --dry-run`);
-    expect(
-      moved.partitions.map((each: { to: number }) => each.to),
-      target,
-    ).toEqual(to);
-  }
-  await lines(`group reset-offsets ${group} --all-topics --to-earliest`);
-  expect(await lines(`${consume} --until-end`)).toHaveLength(100);
+    const dry = await json(`group reset-offsets ${group} --topic ${topic}:1 --shift-by -5 --dry-run`);
+    expect(dry).toEqual({ group, dryRun: true, partitions: [{ topic, partition: 1, from: 50, to: 45 }] });
+    expect((await json(`group describe ${group}`))[0].partitions[1].position).toBe(50);
+    await json(`group reset-offsets ${group} --topic ${topic}:1 --shift-by -5`);
+    expect((await json(`group describe ${group}`))[0].partitions.map(({ lag }: { lag: number }) => lag)).toEqual([0, 5]);
+    expect(await lines(`${consume} --until-end`)).toHaveLength(5);
+    for (const [target, to] of [
+      ["--to-latest", [50, 50]],
+      ["--to-offset 40", [40, 40]],
+      ["--by-duration 1h", [0, 0]],
+      ["--to-datetime 2001-01-01T00:00:00Z", [0, 0]],
+    ] as const) {
+      const moved = await json(`group reset-offsets ${group} --all-topics ${target} --dry-run`);
+      expect(
+        moved.partitions.map((each: { to: number }) => each.to),
+        target,
+      ).toEqual(to);
+    }
+    await lines(`group reset-offsets ${group} --all-topics --to-earliest`);
+    expect(await lines(`${consume} --until-end`)).toHaveLength(100);
 
-  const member = MemberProcess.ottla({ bootstrap: cluster.bootstrap, topic, group, closers }, "--group-protocol", protocol);
-  await waitUntil("a member that has both partitions", async () => {
-    const [described] = await json(`group describe ${group}`);
-    return described.members.length === 1 && described.partitions.every((each: { member: string | null }) => each.member !== null);
-  });
-  const [shown] = await json(`group describe ${group}`);
-  expect(shown.partitions[0]).toMatchObject({ clientId: "ottla-consume", host: expect.stringMatching(/127\.0\.0\.1/), lag: 0 });
-  expect((await lines(`group describe ${group}`))[0]).toMatch(new RegExp(`^${group}  ${protocol}  Stable  \\S+  1 member  lag 0$`));
-  for (const args of [
-    `group reset-offsets ${group} --all-topics --to-earliest`,
-    `group delete ${group}`,
-    "group describe nobody",
-    "group delete nobody",
-  ]) {
-    const { code, stderr } = await run(args);
-    expect({ args, code }).toEqual({ args, code: 1 });
-    expect(stderr, args).toMatch(/^ottla: [^\n]+\n$/);
-  }
-  member.signal("SIGTERM");
-  expect(await member.exited).toBe(0);
-  expect(await lines(`group delete ${group}`)).toEqual([`deleted ${group}`]);
-  expect((await json("group list")).map((each: { group: string }) => each.group)).not.toContain(group);
-});
+    const member = MemberProcess.ottla({ bootstrap: cluster.bootstrap, topic, group, closers }, "--group-protocol", protocol);
+    await waitUntil("a member that has both partitions", async () => {
+      const [described] = await json(`group describe ${group}`);
+      return described.members.length === 1 && described.partitions.every((each: { member: string | null }) => each.member !== null);
+    });
+    const [shown] = await json(`group describe ${group}`);
+    expect(shown.partitions[0]).toMatchObject({ clientId: "ottla-consume", host: expect.stringMatching(/127\.0\.0\.1/), lag: 0 });
+    expect((await lines(`group describe ${group}`))[0]).toMatch(new RegExp(`^${group}  ${protocol}  Stable  \\S+  1 member  lag 0$`));
+    for (const args of [
+      `group reset-offsets ${group} --all-topics --to-earliest`,
+      `group delete ${group}`,
+      "group describe nobody",
+      "group delete nobody",
+    ]) {
+      const { code, stderr } = await run(args);
+      expect({ args, code }).toEqual({ args, code: 1 });
+      expect(stderr, args).toMatch(/^ottla: [^\n]+\n$/);
+    }
+    member.signal("SIGTERM");
+    expect(await member.exited).toBe(0);
+    expect(await lines(`group delete ${group}`)).toEqual([`deleted ${group}`]);
+    expect((await json("group list")).map((each: { group: string }) => each.group)).not.toContain(group);
+  },
+  400_000,
+); // some thirty processes, on a machine that may be busy
 
 test("wrong use ends with 2", async () => {
   const topic = await newTopic(1);
