@@ -18,20 +18,24 @@ const partitions = 6;
 interface Kind {
   readonly name: string;
   readonly start: StartMember;
-  /** Members keep their partitions through a rebalance: none stops while another joins. */
   readonly assignor: string;
+  /** kcat cannot be told to commit more often than every 5 s (it takes the setting for one of the topic's); it does commit when it gives partitions up. */
+  readonly commitsSeldom?: boolean;
+  /** It hands out what a fetch brings that was under way when the partition went to another member: then that member has those records as well. */
+  readonly handsOutLate?: boolean;
   readonly missing?: string | null;
 }
 
 const kinds: readonly Kind[] = [
   { name: "Ottla's client", start: ottlaMember(), assignor: "cooperative-sticky" },
   { name: "kafkajs", start: kafkajsMember, assignor: "RoundRobinAssigner" },
-  { name: "@platformatic/kafka", start: platformaticMember, assignor: "roundrobin" },
-  { name: "kcat", start: kcatMember(), assignor: "range", missing: noKcat },
+  { name: "@platformatic/kafka", start: platformaticMember, assignor: "roundrobin", handsOutLate: true },
+  { name: "kcat", start: kcatMember(), assignor: "range", commitsSeldom: true, missing: noKcat },
   {
     name: "kcat with cooperative-sticky",
     start: kcatMember({ "partition.assignment.strategy": "cooperative-sticky" }),
     assignor: "cooperative-sticky",
+    commitsSeldom: true,
     missing: noKcat,
   },
 ];
@@ -91,9 +95,9 @@ async function untilStable(group: string, memberCount: number): Promise<GroupDes
   );
 }
 
-async function committed(group: string, topic: string): Promise<number[]> {
+async function untilCommitted(group: string, topic: string, offset: number): Promise<void> {
   const all = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
-  return (await admin.listGroupOffsets(group, all)).map(({ offset }) => offset);
+  await waitUntil("all of it committed", async () => (await admin.listGroupOffsets(group, all)).every((each) => each.offset === offset));
 }
 
 async function untilRead(records: HandedOutRecords, perPartition: number): Promise<void> {
@@ -117,20 +121,22 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))("a group of %s", 
       expect(described.members.map((member) => member.partitions.length)).toEqual([3, 3]);
       await produceNumbered(cluster.bootstrap, topic, { partitions, count: 100 });
       await untilRead(records, 100);
-      await waitUntil("all of it committed", async () => (await committed(group, topic)).every((offset) => offset === 100));
+      if (kind.commitsSeldom !== true) await untilCommitted(group, topic, 100);
 
       await startMember(kind.start, group, topic, "third", records);
       await untilStable(group, 3);
       await produceNumbered(cluster.bootstrap, topic, { partitions, count: 50, from: 100 });
       await untilRead(records, 150);
-      await waitUntil("all of it committed", async () => (await committed(group, topic)).every((offset) => offset === 150));
+      if (kind.commitsSeldom !== true) await untilCommitted(group, topic, 150);
       for (const member of ["first", "second", "third"]) expect(records.countOf(member)).toBeGreaterThan(0);
 
       await stopMember(first!);
       await untilStable(group, 2);
       await produceNumbered(cluster.bootstrap, topic, { partitions, count: 50, from: 150 });
       await untilRead(records, 200);
-      expect(records.faults(partitions, 200)).toEqual([]);
+      if (kind.handsOutLate !== true) expect(records.faults(partitions, 200)).toEqual([]);
+      expect(records.distinctCount).toBe(partitions * 200);
+      expect(records.outOfOrder()).toEqual([]);
       expect(records.strangers()).toEqual([]);
     },
   );
@@ -154,7 +160,6 @@ test.skipIf(noKcat !== null)("kcat and Ottla's client share one group with range
   await untilRead(records, 100);
   for (const { clientId, partitions: share } of described.members)
     expect(records.partitionsOf(clientId)).toEqual(share.map(({ partition }) => partition).sort());
-  await waitUntil("all of it committed", async () => (await committed(group, topic)).every((offset) => offset === 100));
   await stopMember(ours);
   await untilStable(group, 1);
   // now ours leads the group: kcat comes to it instead of the other way round
@@ -172,13 +177,14 @@ test("a group consumed by one client is continued by the next from its committed
   const records = new HandedOutRecords();
   const usable = kinds.filter(({ missing }) => typeof missing !== "string");
   // round twice: each client continues what another one committed
-  for (const [round, { name, start }] of [...usable, ...usable].entries()) {
+  for (const [round, { name, start, commitsSeldom }] of [...usable, ...usable].entries()) {
     const reader = `${round} ${name}`;
     const member = await startMember(start, group, topic, reader, records);
     await produceNumbered(cluster.bootstrap, topic, { partitions, count: 20, from: round * 20 });
     await untilRead(records, (round + 1) * 20);
-    await waitUntil("all of it committed", async () => (await committed(group, topic)).every((offset) => offset === (round + 1) * 20));
+    if (commitsSeldom !== true) await untilCommitted(group, topic, (round + 1) * 20);
     await stopMember(member);
+    await untilCommitted(group, topic, (round + 1) * 20);
     expect(records.countOf(reader), reader).toBe(partitions * 20);
   }
   expect(records.faults(partitions, usable.length * 2 * 20)).toEqual([]);
