@@ -6,6 +6,9 @@ import { calls } from "../network/api-calls.ts";
 /** A topic's name, or what the names of topics match as a whole or in part, as regular expressions do. */
 export type TopicPattern = string | RegExp;
 
+/** A subscribed topic that was deleted may be made again any moment: it is looked for this often. Milliseconds. */
+const missingTopicLookMs = 2000;
+
 /** Which topics a subscription means: the patterns among them are looked up in the cluster's list now and then, and so are new partitions. */
 export class TopicWatch {
   readonly #cluster: Cluster;
@@ -13,10 +16,15 @@ export class TopicWatch {
   #patterns: readonly TopicPattern[] = [];
   #topics: readonly string[] = [];
   #timer: Timer | null = null;
+  #delayMs = Number.POSITIVE_INFINITY;
+  readonly #unsubscribe: () => void;
 
   constructor(cluster: Cluster, onChange: () => void) {
     this.#cluster = cluster;
     this.#onChange = onChange;
+    this.#unsubscribe = cluster.metadata.onChange(() => {
+      if (this.#timer !== null && this.#nextDelayMs() < this.#delayMs) this.#schedule();
+    });
   }
 
   /** In the order of their names. */
@@ -35,6 +43,7 @@ export class TopicWatch {
   }
 
   close(): void {
+    this.#unsubscribe();
     this.#timer?.cancel();
     this.#timer = null;
     this.#patterns = [];
@@ -43,8 +52,8 @@ export class TopicWatch {
   #schedule(): void {
     this.#timer?.cancel();
     if (this.#cluster.isClosed) return;
-    const { metadataMaxAgeMs } = this.#cluster.settings;
-    this.#timer = this.#cluster.runtime.clock.schedule(metadataMaxAgeMs, () => {
+    this.#delayMs = this.#nextDelayMs();
+    this.#timer = this.#cluster.runtime.clock.schedule(this.#delayMs, () => {
       this.#refresh()
         .catch((error: unknown) => {
           if (!this.#cluster.isClosed) this.#cluster.runtime.log.debug({ err: error }, "the list of topics could not be refreshed");
@@ -53,6 +62,12 @@ export class TopicWatch {
           if (this.#patterns.length > 0) this.#schedule();
         });
     });
+  }
+
+  #nextDelayMs(): number {
+    const { metadata, settings } = this.#cluster;
+    const isMissing = this.#topics.some((topic) => metadata.topic(topic) === undefined);
+    return isMissing ? Math.min(missingTopicLookMs, settings.metadataMaxAgeMs) : settings.metadataMaxAgeMs;
   }
 
   async #refresh(): Promise<void> {
