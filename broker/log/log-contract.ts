@@ -9,7 +9,9 @@ export interface Log {
   readonly startOffset: number;
   /** Exclusive end: the offset that the next record gets; counts appends that are still queued. */
   readonly endOffset: number;
-  /** Exclusive end of what the operating system has. At most `endOffset`. Only this may count for the high watermark, be replicated or be served. */
+  /**
+   * Exclusive end of what the operating system has; with `flush.messages`, once that many records wait for an fsync, of what is on the disk. At most `endOffset`. Only this may count for the high watermark, be replicated or be served.
+   */
   readonly writtenEndOffset: number;
   /** Leader epoch of the last record (queued ones included), or -1 for an empty log. An epoch begun without a record does not count. */
   readonly lastEpoch: number;

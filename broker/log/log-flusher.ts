@@ -99,7 +99,8 @@ export class LogFlusher {
   async #round(): Promise<void> {
     const state = this.#state;
     const { files, checkpoints } = state.directory;
-    const target = state.writtenEndOffset;
+    // what the operating system has: the writer may be waiting for this very round before it counts as written
+    const target = state.handedOverEndOffset;
     const { file } = state.last.writable;
     if (target === state.recoveryPoint && !state.namesUnsynced && this.#epochsStored === state.epochs.version) return;
     // 1. closed segments (their indexes were synced when they were closed): recovery trusts all that lies before the segment with the recovery point

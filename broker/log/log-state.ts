@@ -17,7 +17,7 @@ export interface OpenedLog {
   readonly recoveryPoint: number;
 }
 
-/** What the parts of one log (writer, flusher, reader, truncation) share. Offsets: start <= recovery point <= written end <= end, but the start may be above the recovery point. */
+/** What the parts of one log (writer, flusher, reader, truncation) share. Offsets: start <= written end <= handed over end <= end; recovery point <= handed over end, and it may be below the start. */
 export class LogState {
   readonly directory: LogDirectory;
   readonly folder: string;
@@ -30,7 +30,10 @@ export class LogState {
   layout: LayoutState;
   startOffset: number;
   endOffset: number;
+  /** What counts as written: what the operating system has and, where `flush.messages` demands it, the disk. */
   writtenEndOffset: number;
+  /** What the operating system has. Above `writtenEndOffset` while a write waits for its fsync. */
+  handedOverEndOffset: number;
   /** Everything below is on the disk. */
   recoveryPoint: number;
   /** Rises with every truncation: a read that began before it begins anew. */
@@ -51,6 +54,7 @@ export class LogState {
     this.startOffset = opened.startOffset;
     this.endOffset = opened.endOffset;
     this.writtenEndOffset = opened.endOffset;
+    this.handedOverEndOffset = opened.endOffset;
     this.recoveryPoint = opened.recoveryPoint;
     this.tail = new TailCache(directory.tails);
     this.check();
@@ -62,6 +66,11 @@ export class LogState {
 
   get epochsPath(): string {
     return `${this.folder}/${fileNames.leaderEpochs}`;
+  }
+
+  /** Everything written is as it is when nothing is under way: after a cut, or a new beginning. */
+  endAt(offset: number): void {
+    this.endOffset = this.writtenEndOffset = this.handedOverEndOffset = offset;
   }
 
   /** The place in `segments` of the one that `offset` belongs to. */
@@ -76,12 +85,16 @@ export class LogState {
   }
 
   check(): void {
-    const { startOffset, endOffset, writtenEndOffset, recoveryPoint } = this;
-    invariant(
-      this.segments.length > 0 && startOffset <= writtenEndOffset && recoveryPoint <= writtenEndOffset && writtenEndOffset <= endOffset,
-      "a log's offsets are in order",
-      () => ({ folder: this.folder, startOffset, recoveryPoint, writtenEndOffset, endOffset }),
-    );
+    const { startOffset, endOffset, writtenEndOffset, handedOverEndOffset, recoveryPoint } = this;
+    const inOrder = startOffset <= writtenEndOffset && writtenEndOffset <= handedOverEndOffset && handedOverEndOffset <= endOffset;
+    invariant(this.segments.length > 0 && inOrder && recoveryPoint <= handedOverEndOffset, "a log's offsets are in order", () => ({
+      folder: this.folder,
+      startOffset,
+      recoveryPoint,
+      writtenEndOffset,
+      handedOverEndOffset,
+      endOffset,
+    }));
     invariant(this.segments[0]!.baseOffset <= startOffset && this.last.baseOffset <= endOffset, "segments hold the log's offsets");
   }
 }

@@ -1,5 +1,6 @@
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { BatchInfo } from "../../protocol/records/batch-header.ts";
+import { FlushSchedule } from "./flush-schedule.ts";
 import type { OffsetEntry, TimeEntry } from "./index-format.ts";
 import type { LogFlusher } from "./log-flusher.ts";
 import type { LogState } from "./log-state.ts";
@@ -35,11 +36,12 @@ interface QueuedRoll {
 
 /**
  * The one writer of a log. `enqueue` decides everything (segment, index entries) in the caller's turn; a loop then carries it out: appends that wait together
- * become one write. After a failure nothing is written any more.
+ * become one write, and one fsync where `flush.messages` demands it. After a failure nothing is written any more.
  */
 export class LogWriter {
   readonly #state: LogState;
   readonly #flusher: LogFlusher;
+  readonly #schedule: FlushSchedule;
   readonly #waiters = new WrittenWaiters();
   readonly #listeners = new Set<(writtenEndOffset: number) => void>();
   #queue: (QueuedAppend | QueuedRoll)[] = [];
@@ -52,6 +54,7 @@ export class LogWriter {
   constructor(state: LogState, flusher: LogFlusher) {
     this.#state = state;
     this.#flusher = flusher;
+    this.#schedule = new FlushSchedule(state, flusher);
     this.#forgetHealth = state.directory.health.onOffline((error) => {
       this.#queue = [];
       this.#waiters.fail(error);
@@ -105,8 +108,13 @@ export class LogWriter {
     this.#state.directory.health.assertOnline();
   }
 
+  flushMsChanged(): void {
+    this.#schedule.begunAnew();
+  }
+
   /** Nothing is appended any more. */
   close(): void {
+    this.#schedule.stop();
     this.#forgetHealth();
     this.#listeners.clear();
   }
@@ -176,6 +184,11 @@ export class LogWriter {
     const sizeInBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     await file.write(chunks, segment.sizeInBytes);
     state.directory.health.assertOnline();
+    const last = appends.at(-1)!;
+    state.handedOverEndOffset = last.endOffset;
+    this.#schedule.handedOver();
+    // Appends that come while this fsync runs wait in the queue and leave together, with the next write and the next fsync (group commit).
+    if (this.#schedule.isFlushDue()) await this.#flusher.flush();
 
     segment.sizeInBytes += sizeInBytes;
     this.#queuedBytes -= sizeInBytes;
@@ -184,7 +197,6 @@ export class LogWriter {
       for (const entry of append.timeEntries) times.append(entry);
       state.tail.append(append.bytes, append.baseOffset, append.endOffset);
     }
-    const last = appends.at(-1)!;
     segment.writable.maxTimestampMs = last.maxTimestampMs;
     segment.writable.offsetOfMaxTimestamp = last.offsetOfMaxTimestamp;
     invariant(last.endOffset > state.writtenEndOffset && last.endOffset <= state.endOffset, "the written end moves towards the end");

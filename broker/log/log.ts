@@ -142,7 +142,9 @@ export class SegmentedLog implements Log {
   }
 
   updateSettings(settings: TopicSettings): void {
+    const { flushMs } = this.#state.settings;
     this.#state.settings = settings;
+    if (settings.flushMs !== flushMs) this.#writer.flushMsChanged();
   }
 
   close(): Promise<void> {

@@ -44,7 +44,7 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, offset: 
   state.generation++;
   state.tail.truncateTo(cut.endOffset);
   state.epochs.truncateTo(cut.endOffset);
-  state.writtenEndOffset = state.endOffset = cut.endOffset;
+  state.endAt(cut.endOffset);
   state.startOffset = Math.min(state.startOffset, cut.endOffset);
   await lowerRecoveryPoint(state, cut.endOffset);
 
@@ -85,7 +85,8 @@ export async function restartLog(state: LogState, flusher: LogFlusher, offset: n
 
   state.namesUnsynced = false;
   state.layout = emptyLayout(offset, directory.clock.nowMs());
-  state.writtenEndOffset = state.endOffset = state.startOffset = state.recoveryPoint = offset;
+  state.endAt(offset);
+  state.startOffset = state.recoveryPoint = offset;
   state.check();
   await directory.checkpoints.write();
 }

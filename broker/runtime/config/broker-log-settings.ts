@@ -21,19 +21,19 @@ export const brokerLogSettings = {
   }),
   "log.flush.interval.messages": long(
     longMax,
-    "Records after which a log is forced to disk. Durability comes from replication; forcing is rarely needed.",
-    { min: 1, update: "per-broker", withoutEffect: true },
+    "Records that may wait to be forced to disk; with 1, what is acknowledged is on the disk. Durability comes from replication; forcing is rarely needed.",
+    { min: 1, update: "per-broker" },
   ),
-  "log.flush.interval.ms": long(
-    null,
-    "Longest time that a record waits to be forced to disk; without it, `log.flush.scheduler.interval.ms`.",
-    { min: 0, unit: "milliseconds", update: "per-broker", withoutEffect: true },
-  ),
-  "log.flush.scheduler.interval.ms": long(longMax, "How often logs are looked over for records to force to disk.", {
+  "log.flush.interval.ms": long(null, "Longest time until a record is forced to disk; without it, `log.flush.scheduler.interval.ms`.", {
     min: 0,
     unit: "milliseconds",
-    withoutEffect: true,
+    update: "per-broker",
   }),
+  "log.flush.scheduler.interval.ms": long(
+    longMax,
+    "Longest time until a record is forced to disk, where `log.flush.interval.ms` is not set. Logs are not looked over at intervals: each one has its own timer.",
+    { min: 0, unit: "milliseconds" },
+  ),
   "log.flush.offset.checkpoint.interval.ms": int(60000, "How often the recovery points are written to disk.", {
     min: 0,
     unit: "milliseconds",

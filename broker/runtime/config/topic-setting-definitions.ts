@@ -13,12 +13,12 @@ export const topicSettingDefinitions = {
     "The codec the topic is set to. Batches are stored as their producer compressed them.",
     { withoutEffect: true },
   ),
-  "flush.messages": long(longMax, "Records after which the log is forced to disk.", { min: 1, withoutEffect: true }),
-  "flush.ms": long(longMax, "Longest time that a record waits to be forced to disk.", {
-    min: 0,
-    unit: "milliseconds",
-    withoutEffect: true,
-  }),
+  "flush.messages": long(
+    longMax,
+    "Records that may wait to be forced to disk. A write that brings more is acknowledged once it is on the disk: with 1, every one is. Producers that write at the same time share one fsync.",
+    { min: 1 },
+  ),
+  "flush.ms": long(longMax, "Longest time until a record is forced to disk. Nothing waits for it.", { min: 0, unit: "milliseconds" }),
   "index.interval.bytes": int(4096, "Bytes of records between two entries of the offset index.", { min: 0, unit: "bytes" }),
   "max.message.bytes": int(1048588, "The largest record batch accepted, as compressed by the client.", { min: 0, unit: "bytes" }),
   "message.timestamp.type": oneOf(
