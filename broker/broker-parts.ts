@@ -13,6 +13,7 @@ import { ControllerLink } from "./cluster/controller-link.ts";
 import { ImageStore } from "./cluster/image-store.ts";
 import { IsrReporter } from "./cluster/isr-reporter.ts";
 import { Membership } from "./cluster/membership.ts";
+import { ReplicaReporter } from "./cluster/replica-reporter.ts";
 import { configLayers, settingsResolver } from "./cluster/resolve-settings.ts";
 import { UpdateReceiver } from "./cluster/update-receiver.ts";
 import { ZookeeperIsrStore } from "./cluster/zookeeper-isr-store.ts";
@@ -119,6 +120,18 @@ export class BrokerParts {
       { brokerId, membership: this.#membership, controller: this.#controllerLink, clock, random, log: logger("cluster") },
       this.#stopping.signal,
     );
+    const replicaReporter = new ReplicaReporter(
+      {
+        brokerId,
+        membership: this.#membership,
+        images: this.#images,
+        controller: this.#controllerLink,
+        clock,
+        random,
+        log: logger("cluster"),
+      },
+      this.#stopping.signal,
+    );
     const isrStore = new ZookeeperIsrStore({ coordinator, images: this.#images, reporter: this.#reporter });
     this.#table = new PartitionTable({
       config: partitionConfig(config),
@@ -128,6 +141,7 @@ export class BrokerParts {
       logs,
       cluster,
       isrStore,
+      health: replicaReporter,
     });
     const { replication } = config;
     this.#fetchers = new FetcherSet(this.#table, {

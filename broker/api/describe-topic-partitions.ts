@@ -87,7 +87,7 @@ function describeTopic(image: ClusterImage, listener: string, topic: TopicImage,
     topicId: topic.id,
     isInternal: isInternalTopic(topic.name),
     partitions: topic.partitions.slice(start, end).map((record) => ({
-      ...listPartition(image, listener, record, { onlyReachable: false, listenerErrors: true }),
+      ...listPartition(image, listener, topic.id, record, { onlyReachable: false, listenerErrors: true }),
       errorCode: "NONE", // a missing leader is told by its id; the other fields are right all the same
       eligibleLeaderReplicas: [],
       lastKnownElr: [],

@@ -89,7 +89,7 @@ function topicDescriber(
     name,
     topicId: id,
     isInternal: isInternalTopic(name),
-    partitions: partitions.map((record) => listPartition(image, listener, record, rules)),
+    partitions: partitions.map((record) => listPartition(image, listener, id, record, rules)),
     topicAuthorizedOperations: withOperations ? allTopicOperations : operationsNotAsked,
   });
 }

@@ -1,4 +1,4 @@
-import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
+import { type BrokerId, noBroker, partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import type { ClusterImage } from "../cluster/contract.ts";
@@ -12,7 +12,7 @@ export interface ListedPartition {
   readonly leaderEpoch: number;
   readonly replicaNodes: readonly BrokerId[];
   readonly isrNodes: readonly BrokerId[];
-  /** Replicas that are not alive, or that this listener's clients cannot reach. */
+  /** Replicas that are not alive, whose log directory failed, or that this listener's clients cannot reach. */
   readonly offlineReplicas: readonly BrokerId[];
 }
 
@@ -24,11 +24,18 @@ export interface ListingRules {
   readonly listenerErrors: boolean;
 }
 
-export function listPartition(image: ClusterImage, listener: string, record: PartitionRecord, rules: ListingRules): ListedPartition {
+export function listPartition(
+  image: ClusterImage,
+  listener: string,
+  topicId: TopicId,
+  record: PartitionRecord,
+  rules: ListingRules,
+): ListedPartition {
   const isReachable = (id: BrokerId) => {
     const broker = image.brokers.get(id);
     return broker !== undefined && nodeOn(broker, listener) !== null;
   };
+  const hasFailed = (id: BrokerId) => image.offlineReplicas.get(id)?.has(partitionKey(topicId, record.partition)) === true;
   const visible = (ids: readonly BrokerId[]) => (rules.onlyReachable ? ids.filter(isReachable) : ids);
   const replicaNodes = visible(record.replicas);
   const isrNodes = visible(record.isr);
@@ -41,7 +48,7 @@ export function listPartition(image: ClusterImage, listener: string, record: Par
     leaderEpoch: record.leaderEpoch,
     replicaNodes,
     isrNodes,
-    offlineReplicas: record.replicas.filter((id) => !isReachable(id)),
+    offlineReplicas: record.replicas.filter((id) => !isReachable(id) || hasFailed(id)),
   };
 }
 

@@ -1,4 +1,4 @@
-import { noBroker } from "../../protocol/base/ids.ts";
+import { noBroker, partitionKey } from "../../protocol/base/ids.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { MetadataUpdateRequest, PartitionRecord, TopicRecord } from "../../protocol/peer/messages.ts";
 import type { ClusterImage, TopicImage } from "./contract.ts";
@@ -14,6 +14,7 @@ export function emptyImage(clusterId: string): ClusterImage {
     topics: new Map(),
     topicNames: new Map(),
     brokerConfigs: new Map(),
+    offlineReplicas: new Map(),
   };
 }
 
@@ -98,7 +99,14 @@ function withChanges(image: ClusterImage, update: MetadataUpdateRequest): Cluste
     topics,
     topicNames,
     brokerConfigs: update.brokerConfigs === null ? image.brokerConfigs : new Map(Object.entries(update.brokerConfigs)),
+    offlineReplicas: update.offlineReplicas === null ? image.offlineReplicas : offlineByBroker(update.offlineReplicas),
   };
+}
+
+function offlineByBroker(told: NonNullable<MetadataUpdateRequest["offlineReplicas"]>): ClusterImage["offlineReplicas"] {
+  return new Map(
+    told.map(({ brokerId, replicas }) => [brokerId, new Set(replicas.map(({ topicId, partition }) => partitionKey(topicId, partition)))]),
+  );
 }
 
 /** Null when partitions would be missing between those known. */

@@ -1,10 +1,10 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
-import { loop } from "../../protocol/base/loop.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { IsrChangedRequest } from "../../protocol/peer/messages.ts";
 import type { ControllerRequester } from "./controller-link.ts";
+import { ReportLoop } from "./report-loop.ts";
 
 export type IsrReport = IsrChangedRequest["partitions"][number];
 
@@ -19,8 +19,6 @@ export interface IsrReporterParts {
 
 const partitionsPerReportMax = 2_000;
 const requestTimeoutMs = 10_000;
-const pauseMinMs = 20;
-const pauseMaxMs = 1_000;
 
 /**
  * Tells the controller of in-sync sets that this broker has written, until it acknowledges them. Holds the newest per partition, so no more than there are partitions led here; all of it is
@@ -30,11 +28,13 @@ export class IsrReporter {
   readonly #parts: IsrReporterParts;
   readonly #signal: AbortSignal;
   readonly #waiting = new Map<string, IsrReport>();
-  #isSending = false;
+  readonly #loop: ReportLoop;
 
   constructor(parts: IsrReporterParts, signal: AbortSignal) {
     this.#parts = parts;
     this.#signal = signal;
+    const report = { name: "report of in-sync sets", isDue: () => this.#waiting.size > 0, send: () => this.#sendOnce() };
+    this.#loop = new ReportLoop(report, parts, signal);
   }
 
   report(change: IsrReport): void {
@@ -42,31 +42,12 @@ export class IsrReporter {
     const waiting = this.#waiting.get(key);
     if (waiting !== undefined && waiting.stateVersion >= change.stateVersion) return;
     this.#waiting.set(key, change);
-    if (!this.#isSending && !this.#signal.aborted) this.#start();
+    this.#loop.wake();
   }
 
   /** The session is lost. */
   drop(): void {
     this.#waiting.clear();
-  }
-
-  #start(): void {
-    this.#isSending = true;
-    // a turn later: what changes together is told together
-    this.#parts.clock.schedule(0, () => void this.#sendAll());
-  }
-
-  async #sendAll(): Promise<void> {
-    const { clock, random, log } = this.#parts;
-    const done = new AbortController();
-    const signal = AbortSignal.any([this.#signal, done.signal]);
-    const step = async () => {
-      if (this.#waiting.size === 0) done.abort();
-      else await this.#sendOnce();
-    };
-    await loop("report of in-sync sets", step, { clock, random, log, signal, pauseMinMs, pauseMaxMs });
-    this.#isSending = false;
-    if (this.#waiting.size > 0 && !this.#signal.aborted) this.#start();
   }
 
   async #sendOnce(): Promise<void> {

@@ -2,7 +2,7 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { MetadataUpdateRequest, MetadataUpdateResponse } from "../../protocol/peer/messages.ts";
-import type { ClusterView, PartitionRef, RoleSink } from "../partition/contract.ts";
+import type { ClusterView, RoleSink } from "../partition/contract.ts";
 import type { PeerHandler } from "../runtime/peer-port.ts";
 import type { ClusterImage } from "./contract.ts";
 import { startOfStream, takeUpdate } from "./image.ts";
@@ -56,37 +56,31 @@ export class UpdateReceiver {
         log.info({ error: taken.error, controllerId: update.controllerId }, `metadata update refused: ${taken.message}`);
         return refused(taken.error, taken.message);
       case "superseded":
-        return { error: "NONE", message: "superseded", offline: [] };
+        return { error: "NONE", message: "superseded" };
       case "part":
         this.#position = taken.position;
-        return { error: "NONE", message: "", offline: [] };
+        return { error: "NONE", message: "" };
       case "applied": {
-        const offline = await this.#apply(before, taken.image, taken.full, update.brokerEpoch);
-        if (offline === null) {
+        if (!(await this.#apply(before, taken.image, taken.full, update.brokerEpoch))) {
           // whatever was done of it, the new registration begins with a full update
           this.#position = startOfStream;
           return refused("STALE_BROKER_EPOCH", "the registration ended while the update was applied");
         }
         this.#position = taken.position;
-        return { error: "NONE", message: "", offline };
+        return { error: "NONE", message: "" };
       }
     }
   }
 
   /**
-   * The order, and why:
+   * False: the registration ended meanwhile. The order, and why:
    * 1. Replicas that are no longer ours go first. A topic made anew under an old name must not be visible while its name still leads to the old log: a produce would be acknowledged into it.
    * 2. Then the image: whoever takes up a role needs the peers' addresses and epochs, and the in-sync set's writer needs the state it starts from. Requests that come between find the
    *    new leader epoch in the image and the old one in the partition: UNKNOWN_LEADER_EPOCH or NOT_LEADER_OR_FOLLOWER, both of which a client repeats.
    * 3. Then settings and roles. The controller has its answer only after that: "known to every broker" means that they serve it.
    * The registration may end during any wait: then nothing more is taken up, since the session's loss has just made this broker give up its roles.
    */
-  async #apply(
-    before: ClusterImage,
-    after: ClusterImage,
-    full: boolean,
-    brokerEpoch: number,
-  ): Promise<MetadataUpdateResponse["offline"] | null> {
+  async #apply(before: ClusterImage, after: ClusterImage, full: boolean, brokerEpoch: number): Promise<boolean> {
     const { brokerId, images, roles, view, localReplicas, resolveSettings } = this.#parts;
     const changes: RoleChanges = roleChanges({
       self: brokerId,
@@ -97,15 +91,14 @@ export class UpdateReceiver {
       resolve: resolveSettings,
     });
     if (changes.withdraw.length > 0) await roles.withdraw(changes.withdraw);
-    if (view.ownEpoch !== brokerEpoch) return null;
+    if (view.ownEpoch !== brokerEpoch) return false;
     images.replace(after);
     for (const { topic, settings } of changes.settings) roles.updateSettings(topic, settings);
-    const failed = changes.assign.length > 0 ? await roles.assign(changes.assign) : [];
-    if (view.ownEpoch !== brokerEpoch) return null;
-    return failed.map(({ topic, partition }: PartitionRef) => ({ topicId: after.topics.get(topic)!.id, partition }));
+    if (changes.assign.length > 0) await roles.assign(changes.assign);
+    return view.ownEpoch === brokerEpoch;
   }
 }
 
 function refused(error: KafkaError, message: string): MetadataUpdateResponse {
-  return { error, message, offline: [] };
+  return { error, message };
 }

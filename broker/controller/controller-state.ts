@@ -1,6 +1,6 @@
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
-import type { BrokerRecord, PartitionRecord } from "../../protocol/peer/messages.ts";
+import type { BrokerRecord, PartitionRecord, ReplicaName } from "../../protocol/peer/messages.ts";
 
 /** Everything the controller knows: a value, replaced whole by each change. What it says of partitions is what the coordinator has, or had when last seen. */
 export interface ControllerState {
@@ -14,8 +14,15 @@ export interface ControllerState {
   readonly topicNames: ReadonlyMap<TopicId, string>;
   /** Dynamic broker settings: by broker id as text; `""` holds the cluster-wide default. */
   readonly brokerConfigs: ReadonlyMap<string, Config>;
-  /** Replicas that a live broker could not take up (`offlineKey`); forgotten with the broker's registration. */
-  readonly offlineReplicas: ReadonlyMap<BrokerId, ReadonlySet<string>>;
+  /** What live brokers reported of replicas that they cannot use; forgotten with the broker's registration. */
+  readonly offlineReplicas: ReadonlyMap<BrokerId, OfflineReplicas>;
+}
+
+export interface OfflineReplicas {
+  /** Of the report that said so. */
+  readonly sequence: number;
+  /** By `offlineKey`. */
+  readonly replicas: ReadonlyMap<string, ReplicaName>;
 }
 
 export type Config = Readonly<Record<string, string>>;
@@ -56,7 +63,7 @@ export function canLead(state: ControllerState, topicId: TopicId, partition: num
 
 /** Whether the broker lives and has its replica of the partition in use. */
 export function isOnline(state: ControllerState, topicId: TopicId, partition: number, id: BrokerId): boolean {
-  return state.brokers.has(id) && state.offlineReplicas.get(id)?.has(offlineKey(topicId, partition)) !== true;
+  return state.brokers.has(id) && state.offlineReplicas.get(id)?.replicas.has(offlineKey(topicId, partition)) !== true;
 }
 
 /** Brokers that new partitions may be placed on. */
@@ -128,9 +135,8 @@ export function withShuttingDown(state: ControllerState, id: BrokerId): Controll
   return { ...state, shuttingDown: new Set([...state.shuttingDown, id]) };
 }
 
-export function withOfflineReplicas(state: ControllerState, id: BrokerId, keys: Iterable<string>): ControllerState {
-  const known = state.offlineReplicas.get(id) ?? new Set<string>();
-  return { ...state, offlineReplicas: new Map(state.offlineReplicas).set(id, new Set([...known, ...keys])) };
+export function withOfflineReplicas(state: ControllerState, id: BrokerId, offline: OfflineReplicas): ControllerState {
+  return { ...state, offlineReplicas: new Map(state.offlineReplicas).set(id, offline) };
 }
 
 export function withBrokerConfig(state: ControllerState, key: string, config: Config): ControllerState {

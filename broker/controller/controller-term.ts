@@ -10,6 +10,7 @@ import type {
   IsrChangedRequest,
   PartitionRecord,
   PeerStatus,
+  ReplicasOfflineRequest,
 } from "../../protocol/peer/messages.ts";
 import type { ResolveSettings } from "../cluster/roles.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
@@ -20,21 +21,14 @@ import { ClusterStore } from "./cluster-store.ts";
 import { ConfigNotifications } from "./config-notifications.ts";
 import { ConfigWriter, type ResourceRules } from "./config-writer.ts";
 import type { ConfigChange, Verdict } from "./contract.ts";
-import {
-  offlineKey,
-  type TopicState,
-  usableBrokers,
-  withBrokers,
-  withOfflineReplicas,
-  withPartitions,
-  withShuttingDown,
-} from "./controller-state.ts";
+import { isOnline, type TopicState, usableBrokers, withBrokers, withPartitions, withShuttingDown } from "./controller-state.ts";
 import { dirtyPartitions, nothingDirty } from "./dirty-set.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FencedWriter, type Term } from "./fenced-writer.ts";
 import { adoptableReports } from "./isr-reports.ts";
 import { namesEarlierLife, standingOf } from "./isr-standing.ts";
 import { isImbalanced, leave, prefer, repair } from "./leadership.ts";
+import { takeOfflineReport } from "./offline-reports.ts";
 import { StateBook } from "./state-book.ts";
 import { partitionsWhere, StateWriter } from "./state-writer.ts";
 import { TopicCreator } from "./topic-creator.ts";
@@ -85,7 +79,6 @@ export class ControllerTerm {
   readonly #store: ClusterStore;
   readonly #over: (reason: unknown) => void;
   readonly #unwatch: (() => void)[] = [];
-  readonly #offline = new Map<BrokerId, { readonly brokerEpoch: number; readonly keys: Set<string> }>();
   #balanceTimer: Timer | null = null;
   readonly admin: AdminOperations;
 
@@ -120,7 +113,6 @@ export class ControllerTerm {
         state: () => this.#book.current,
         events: {
           deposed: () => over(new Error("a broker knows a newer controller")),
-          replicasOffline: (broker, brokerEpoch, replicas) => this.#replicasOffline(broker, brokerEpoch, replicas),
         },
       },
     );
@@ -224,14 +216,34 @@ export class ControllerTerm {
       const changes = adoptableReports(this.#book.current, request);
       const named = changes.map(({ topic, record }) => ({ topic, partition: record.partition }));
       if (changes.length > 0) this.#book.commit(withPartitions(this.#book.current, changes), dirtyPartitions(named));
-      // a member that has registered anew since the leader decided to take it in
+      // a member that has registered anew, or lost its replica, since the leader decided to take it in
       const { topics, topicNames } = this.#book.current;
       const reported = request.partitions.map(({ topicId, partition }) => ({ topic: topicNames.get(topicId) ?? "", partition }));
-      const outdated = reported.filter(({ topic, partition }) => {
-        const record = topics.get(topic)?.partitions[partition];
-        return record !== undefined && namesEarlierLife(this.#book.current, record);
+      const outdated = reported.filter(({ topic: name, partition }) => {
+        const topic = topics.get(name);
+        const record = topic?.partitions[partition];
+        if (topic === undefined || record === undefined) return false;
+        const isUsable = (id: BrokerId) => isOnline(this.#book.current, topic.id, partition, id);
+        return namesEarlierLife(this.#book.current, record) || !record.isr.every(isUsable);
       });
       await this.#states.apply(outdated, this.#repair).catch((error) => {
+        this.#over(error);
+        throw error;
+      });
+      return { error: "NONE", message: "" };
+    });
+  }
+
+  /** A broker cannot use some of its replicas, or can use some again: whoever led there leads no more, and is in sync no more. */
+  async replicasOffline(request: ReplicasOfflineRequest): Promise<PeerStatus> {
+    return this.#queue.ask(async (): Promise<PeerStatus> => {
+      const taken = takeOfflineReport(this.#book.current, this.#term.controllerEpoch, request);
+      if (taken.kind === "answered") return taken.status;
+      const { brokerId, offline } = request;
+      const fields = { brokerId, wentOffline: taken.wentOffline, reasons: offline.slice(0, 3).map(({ reason }) => reason) };
+      if (taken.changed.length > 0) this.#parts.log.warn(fields, "a broker reports which of its replicas cannot be used");
+      this.#book.commit(taken.state, { ...nothingDirty, offlineReplicas: true });
+      await this.#states.apply(taken.changed, this.#repair).catch((error) => {
         this.#over(error);
         throw error;
       });
@@ -277,7 +289,9 @@ export class ControllerTerm {
     const { died, arrived, updated } = brokerChanges(before, registered);
     if (died.length + arrived.length + updated.length === 0) return;
     this.#parts.log.info({ died, arrived: arrived.map(({ id }) => id) }, "the live brokers changed");
-    this.#book.commit(withBrokers(this.#book.current, registered, recoveredEpochs), { ...nothingDirty, brokers: true });
+    // a registration that ended took what it reported with it
+    const offlineReplicas = this.#book.current.offlineReplicas.size > 0;
+    this.#book.commit(withBrokers(this.#book.current, registered, recoveredEpochs), { ...nothingDirty, brokers: true, offlineReplicas });
     await this.#states.refresh(partitionsWhere(this.#book.current, (record) => this.#dependsOnDoubt(record)));
     const changed = new Set([...died, ...arrived.map(({ id }) => id)]);
     await this.#states.apply(
@@ -310,24 +324,6 @@ export class ControllerTerm {
     const before = this.#book.changeNumber;
     await this.#notifications.takeNew();
     if (this.#book.changeNumber !== before) await this.#repairLeaderless();
-  }
-
-  #replicasOffline(id: BrokerId, brokerEpoch: number, replicas: readonly { readonly topicId: string; readonly partition: number }[]): void {
-    const waiting = this.#offline.get(id);
-    const keys = waiting?.brokerEpoch === brokerEpoch ? waiting.keys : new Set<string>();
-    for (const { topicId, partition } of replicas) keys.add(offlineKey(topicId, partition));
-    this.#offline.set(id, { brokerEpoch, keys });
-    this.#queue.signal(`offline replicas of ${id}`, async () => {
-      const found = this.#offline.get(id);
-      this.#offline.delete(id);
-      const state = this.#book.current;
-      if (found === undefined || state.brokers.get(id)?.epoch !== found.brokerEpoch) return;
-      this.#book.commit(withOfflineReplicas(state, id, [...found.keys]), null);
-      await this.#states.apply(
-        partitionsWhere(this.#book.current, ({ leader, isr }) => leader === id || isr.includes(id)),
-        this.#repair,
-      );
-    });
   }
 
   #scheduleBalance(): void {

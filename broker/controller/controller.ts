@@ -4,7 +4,13 @@ import type { Timer } from "../../protocol/base/clock.ts";
 import { type BrokerId, zeroTopicId } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
-import type { ControlledShutdownRequest, ControlledShutdownResponse, IsrChangedRequest, PeerStatus } from "../../protocol/peer/messages.ts";
+import type {
+  ControlledShutdownRequest,
+  ControlledShutdownResponse,
+  IsrChangedRequest,
+  PeerStatus,
+  ReplicasOfflineRequest,
+} from "../../protocol/peer/messages.ts";
 import type { ConfigChange, ControllerService, Verdict } from "./contract.ts";
 import { type ControllerParts, ControllerTerm } from "./controller-term.ts";
 import { EventRefused } from "./event-queue.ts";
@@ -204,12 +210,17 @@ export class Controller implements ControllerService {
 
   /** A leader has written an in-sync set. */
   isrChanged(request: IsrChangedRequest): Promise<PeerStatus> {
-    return this.#serve(
-      0,
-      (term) => term.isrChanged(request),
-      ({ error, message }) => ({ error, message: message ?? "" }),
-      "direct",
-    );
+    return this.#told((term) => term.isrChanged(request));
+  }
+
+  /** What a broker cannot use of its replicas. */
+  replicasOffline(request: ReplicasOfflineRequest): Promise<PeerStatus> {
+    return this.#told((term) => term.replicasOffline(request));
+  }
+
+  /** For brokers that tell something and want to know whether it was taken. */
+  #told(run: (term: ControllerTerm) => Promise<PeerStatus>): Promise<PeerStatus> {
+    return this.#serve(0, run, ({ error, message }) => ({ error, message: message ?? "" }), "direct");
   }
 
   /** `event`: run as one event of the term. `direct`: it queues its own events. */

@@ -10,6 +10,8 @@ export interface DirtySet {
   readonly partitions: ReadonlyMap<string, ReadonlySet<number>>;
   readonly deletedTopics: ReadonlyMap<TopicId, string>;
   readonly brokerConfigs: boolean;
+  /** The replicas that brokers cannot use. */
+  readonly offlineReplicas: boolean;
   /** The brokers go with every update; this alone makes one due. */
   readonly brokers: boolean;
 }
@@ -19,12 +21,14 @@ export const nothingDirty: DirtySet = {
   partitions: new Map(),
   deletedTopics: new Map(),
   brokerConfigs: false,
+  offlineReplicas: false,
   brokers: false,
 };
 export const allDirty: DirtySet = { ...nothingDirty, full: true };
 
 export function isClean(dirty: DirtySet): boolean {
-  return !dirty.full && !dirty.brokers && !dirty.brokerConfigs && dirty.partitions.size === 0 && dirty.deletedTopics.size === 0;
+  const { full, brokers, brokerConfigs, offlineReplicas, partitions, deletedTopics } = dirty;
+  return !full && !brokers && !brokerConfigs && !offlineReplicas && partitions.size === 0 && deletedTopics.size === 0;
 }
 
 /** A full update says everything, deletions included: what is not in it does not exist. */
@@ -37,6 +41,7 @@ export function mergeDirty(a: DirtySet, b: DirtySet): DirtySet {
     partitions,
     deletedTopics: new Map([...a.deletedTopics, ...b.deletedTopics]),
     brokerConfigs: a.brokerConfigs || b.brokerConfigs,
+    offlineReplicas: a.offlineReplicas || b.offlineReplicas,
     brokers: a.brokers || b.brokers,
   };
 }
@@ -84,7 +89,12 @@ export function updatesFor(
     topics,
     deletedTopics: dirty.full || index > 0 ? [] : [...dirty.deletedTopics].map(([id, name]) => ({ id, name })),
     brokerConfigs: dirty.full || dirty.brokerConfigs ? Object.fromEntries(state.brokerConfigs) : null,
+    offlineReplicas: dirty.full || dirty.offlineReplicas ? allOffline(state) : null,
   }));
+}
+
+function allOffline({ offlineReplicas }: ControllerState): MetadataUpdateRequest["offlineReplicas"] {
+  return [...offlineReplicas].map(([brokerId, { replicas }]) => ({ brokerId, replicas: [...replicas.values()] }));
 }
 
 /** At least one part; a topic larger than a part is spread over several. */

@@ -1,11 +1,11 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
-import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
+import type { BrokerId } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import { loop } from "../../protocol/base/loop.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { Address } from "../../protocol/base/transport.ts";
-import type { MetadataUpdateRequest, MetadataUpdateResponse } from "../../protocol/peer/messages.ts";
+import type { MetadataUpdateRequest } from "../../protocol/peer/messages.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
 import type { ControllerState } from "./controller-state.ts";
 import { allDirty, type DirtySet, isClean, mergeDirty, nothingDirty, type Sender, updatesFor } from "./dirty-set.ts";
@@ -21,12 +21,6 @@ export interface UpdateSenderParts {
 }
 
 export interface UpdateEvents {
-  /** A live broker cannot take up these replicas. */
-  replicasOffline(
-    broker: BrokerId,
-    brokerEpoch: number,
-    replicas: readonly { readonly topicId: TopicId; readonly partition: number }[],
-  ): void;
   /** A broker knows a newer controller. */
   deposed(): void;
 }
@@ -170,7 +164,7 @@ class Channel {
   }
 
   async #sendOnce(): Promise<void> {
-    const { state, events } = this.#parts;
+    const { state } = this.#parts;
     const current = state();
     const broker = current.brokers.get(this.#id);
     if (broker?.epoch !== this.brokerEpoch) return this.end();
@@ -180,9 +174,8 @@ class Channel {
     const to = { sender: this.#sender, brokerEpoch: this.brokerEpoch, nextSequence: () => this.#sequence++ };
     try {
       for (const update of updatesFor(current, sending, to)) {
-        const offline = await this.#request(broker.peer, update);
+        await this.#request(broker.peer, update);
         if (this.#abort.signal.aborted) return;
-        if (offline.length > 0) events.replicasOffline(this.#id, this.brokerEpoch, offline);
       }
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
@@ -194,13 +187,12 @@ class Channel {
     this.#onAcknowledged();
   }
 
-  async #request(to: Address, update: MetadataUpdateRequest): Promise<MetadataUpdateResponse["offline"]> {
+  async #request(to: Address, update: MetadataUpdateRequest): Promise<void> {
     const { peers, events } = this.#parts;
     const options = { timeoutMs: requestTimeoutMs, lane: "control", signal: this.#abort.signal } as const;
     const { body } = await peers.request(to, "metadata-update", update, options);
     if (body.error === "STALE_CONTROLLER_EPOCH" && !this.#abort.signal.aborted) events.deposed();
     if (body.error === "INVALID_REQUEST") throw new FullUpdateNeeded(`broker ${this.#id} cannot apply the update: ${body.message}`);
     if (body.error !== "NONE") throw new Error(`broker ${this.#id} refused the update: ${body.error} ${body.message}`);
-    return body.offline;
   }
 }

@@ -148,8 +148,8 @@ export interface FollowingSource {
 
 /** How the broker's part in the cluster changes the partitions here. Calls are made one after the other, each awaited. */
 export interface RoleSink {
-  /** Replicas of this broker, new or changed: lead, follow, or take note. An older leader epoch than known is ignored. Answers the ones that could not be taken up. */
-  assign(replicas: readonly AssignedReplica[]): Promise<readonly PartitionRef[]>;
+  /** Replicas of this broker, new or changed: lead, follow, or take note. An older leader epoch than known is ignored. What cannot be taken up is reported (`ReplicaHealthReporter`). */
+  assign(replicas: readonly AssignedReplica[]): Promise<void>;
   /** No longer here. `deleteLog`: the topic is gone, or the replica was moved away. */
   withdraw(replicas: readonly { readonly ref: PartitionRef; readonly topicId: TopicId; readonly deleteLog: boolean }[]): Promise<void>;
   /** The topic's settings changed. */
@@ -164,6 +164,17 @@ export interface AssignedReplica {
   readonly state: PartitionRecord;
   readonly settings: TopicSettings;
 }
+
+/**
+ * Where the partitions here say which replicas cannot be used: the controller moves their leaderships, takes them out of the in-sync sets and elects them no more. It is told at once, and told
+ * again whenever it is another one, or this broker has registered anew, until the replica is `usable` again.
+ */
+export interface ReplicaHealthReporter {
+  report(replica: { readonly topicId: TopicId; readonly partition: number }, health: ReplicaHealth): void;
+}
+
+/** `usable` also for a replica that is no longer here: there is nothing to say of it. */
+export type ReplicaHealth = { readonly kind: "usable" } | { readonly kind: "offline" /** For the operator. */; readonly reason: string };
 
 /** Where a leader keeps its in-sync set: compare-and-set on the state znode. Implemented over the coordinator in `cluster/`. */
 export interface IsrStore {

@@ -4,7 +4,7 @@ import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { Log } from "../log/log-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
-import type { ClusterView, IsrInForce, IsrStore } from "./contract.ts";
+import type { ClusterView, IsrInForce, IsrStore, ReplicaHealthReporter } from "./contract.ts";
 import type { Deadlines } from "./deadlines.ts";
 
 /** What all partitions of a broker share. */
@@ -15,6 +15,7 @@ export interface PartitionEnvironment {
   readonly logger: Logger;
   readonly cluster: ClusterView;
   readonly isrStore: IsrStore;
+  readonly health: ReplicaHealthReporter;
   readonly deadlines: Deadlines;
   readonly news: PartitionNews;
   /** Resolves when no restart will believe in a higher one. Rejects LogOffline. */

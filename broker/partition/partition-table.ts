@@ -15,6 +15,7 @@ import type {
   IsrInForce,
   IsrStore,
   PartitionRef,
+  ReplicaHealthReporter,
   RoleSink,
 } from "./contract.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -30,6 +31,7 @@ export interface PartitionTableParts {
   readonly logs: LogStore;
   readonly cluster: ClusterView;
   readonly isrStore: IsrStore;
+  readonly health: ReplicaHealthReporter;
 }
 
 /** How often leaders look at their followers, at most: a broker that died holds acknowledgements up for about this long. */
@@ -55,7 +57,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
   #standDowns = 0;
 
   constructor(parts: PartitionTableParts) {
-    const { config, clock, random, logger, cluster, isrStore, logs } = parts;
+    const { config, clock, random, logger, cluster, isrStore, health, logs } = parts;
     const deadlines = new Deadlines(clock);
     this.#parts = parts;
     this.commits = new ChangeWaiters(deadlines, config.changeWaitersMax);
@@ -70,7 +72,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
       this.#checkpoint.set(key, highWatermark);
       return this.#checkpoint.write();
     };
-    this.#environment = { config, clock, random, logger, cluster, isrStore, deadlines, news, lowerHighWatermark };
+    this.#environment = { config, clock, random, logger, cluster, isrStore, health, deadlines, news, lowerHighWatermark };
     logs.onOffline((error) => this.#goOffline(error));
   }
 
@@ -150,11 +152,10 @@ export class PartitionTable implements RoleSink, FollowingSource {
     return [...this.#byKey.values()].map((partition) => partition.followership()).filter((followership) => followership !== null);
   }
 
-  async assign(replicas: readonly AssignedReplica[]): Promise<readonly PartitionRef[]> {
+  async assign(replicas: readonly AssignedReplica[]): Promise<void> {
     // Race: (1) this broker stops, its logs are closed; (2) an update that the controller sent before it knew arrives. No role is taken up any more.
-    if (this.#closing.signal.aborted) return [];
+    if (this.#closing.signal.aborted) return;
     const standDowns = this.#standDowns;
-    const failed: PartitionRef[] = [];
     const waiting = replicas.values();
     const takeUp = async () => {
       for (const replica of waiting) {
@@ -162,19 +163,18 @@ export class PartitionTable implements RoleSink, FollowingSource {
         if (standDowns !== this.#standDowns) return;
         const partition = await this.#open(replica);
         if (standDowns !== this.#standDowns) return;
-        const { topic, state } = replica;
-        if (partition === null || !(await partition.assign(state))) failed.push({ topic, partition: state.partition });
+        await partition?.assign(replica.state);
       }
     };
     await Promise.all(Array.from({ length: this.#parts.config.logsOpenedAtOnce }, takeUp));
     this.#followingChanged();
-    return failed;
   }
 
   async withdraw(
     replicas: readonly { readonly ref: PartitionRef; readonly topicId: TopicId; readonly deleteLog: boolean }[],
   ): Promise<void> {
     for (const { ref, topicId, deleteLog } of replicas) {
+      if (deleteLog) this.#parts.health.report({ topicId, partition: ref.partition }, { kind: "usable" });
       const partition = this.findById(topicId, ref.partition);
       if (!deleteLog) partition?.standDown();
       else if (partition !== null) await this.#delete(partition);
@@ -210,6 +210,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
     } catch (error) {
       if (!(error instanceof LogOffline)) throw error;
       this.#parts.logger.error({ err: error, partition: key }, "the log cannot be opened");
+      this.#parts.health.report({ topicId, partition: state.partition }, { kind: "offline", reason: error.message });
       return null;
     }
   }

@@ -87,34 +87,30 @@ export class Partition implements ReplicaLog {
     this.log.updateSettings(settings);
   }
 
-  /** Takes up what the coordinator has for this partition. False: it cannot, for the log is offline. */
-  async assign(record: PartitionRecord): Promise<boolean> {
+  /** Takes up what the coordinator has for this partition, unless the log is offline. */
+  async assign(record: PartitionRecord): Promise<void> {
     try {
-      return await this.#assign(record);
+      await this.#assign(record);
     } catch (error) {
       if (!(error instanceof LogOffline)) throw error;
       this.goOffline(error);
-      return false;
     }
   }
 
-  async #assign(record: PartitionRecord): Promise<boolean> {
-    if (this.#role.kind === "offline") return false;
-    if (record.leaderEpoch < this.#epoch || this.#continues(record)) return true;
+  async #assign(record: PartitionRecord): Promise<void> {
+    if (this.#role.kind === "offline" || record.leaderEpoch < this.#epoch || this.#continues(record)) return;
     this.#epoch = record.leaderEpoch;
     if (this.#role.kind === "leading" && this.#isOurs(record)) {
       this.#role.leadership.renew(record);
       this.#environment.news.leads(this.identity, record.leaderEpoch);
-      return true;
+      return;
     }
     const turn = this.#retire("lost-leadership");
     await this.#settleLog(!this.#isOurs(record));
     // Race: (1) assigned, waiting for a truncation of the former role; (2) the session is lost, everything stands down; (3) the truncation is done.
     // The later word counts.
-    if (this.#isOffline()) return false;
-    if (turn !== this.#turns) return true;
+    if (this.#isOffline() || turn !== this.#turns) return;
     this.#take(record);
-    return true;
   }
 
   /** Neither leads nor follows until assigned again. */
@@ -127,6 +123,7 @@ export class Partition implements ReplicaLog {
     this.#environment.logger.error({ err: error, partition: this.identity.key }, "the log is offline; this replica is given up");
     this.#retire("log-offline");
     this.#role = { kind: "offline" };
+    this.#environment.health.report(this.identity, { kind: "offline", reason: error.message });
   }
 
   tick(): void {

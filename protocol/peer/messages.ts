@@ -15,6 +15,8 @@ export interface PeerMessages {
   readonly "controlled-shutdown": { request: ControlledShutdownRequest; response: ControlledShutdownResponse };
   /** Leader to controller, after the change is in the coordinator. */
   readonly "isr-changed": { request: IsrChangedRequest; response: PeerStatus };
+  /** Any broker to the controller: the replicas that it cannot use now. */
+  readonly "replicas-offline": { request: ReplicasOfflineRequest; response: PeerStatus };
 }
 
 export type PeerKind = keyof PeerMessages;
@@ -126,12 +128,17 @@ export interface MetadataUpdateRequest {
   readonly deletedTopics: readonly { readonly name: string; readonly id: TopicId }[];
   /** Dynamic broker settings by broker id as text, `""` for the cluster-wide default; null when unchanged. */
   readonly brokerConfigs: Readonly<Record<string, Readonly<Record<string, string>>>> | null;
+  /** Of live brokers: the replicas that they reported as unusable. Null when unchanged. */
+  readonly offlineReplicas: readonly { readonly brokerId: BrokerId; readonly replicas: readonly ReplicaName[] }[] | null;
 }
 
-export interface MetadataUpdateResponse extends PeerStatus {
-  /** Replicas that this broker could not take up (its log directory failed). */
-  readonly offline: readonly { readonly topicId: TopicId; readonly partition: number }[];
+export interface ReplicaName {
+  readonly topicId: TopicId;
+  readonly partition: number;
 }
+
+/** Replicas that the broker cannot take up do not show here: it reports them, as all that fail later (`replicas-offline`). */
+export type MetadataUpdateResponse = PeerStatus;
 
 export interface ForwardRequest {
   readonly apiKey: number;
@@ -166,4 +173,15 @@ export interface IsrChangedRequest {
     readonly isrEpochs: IsrEpochs;
     readonly stateVersion: number;
   }[];
+}
+
+export interface ReplicasOfflineRequest {
+  readonly brokerId: BrokerId;
+  readonly brokerEpoch: number;
+  /** Of the controller this is meant for. Any other refuses it, so that what one was told is never taken for known to the next. */
+  readonly controllerEpoch: number;
+  /** Rises with each report. One that is not above the last one taken is an abandoned attempt that arrived late. */
+  readonly sequence: number;
+  /** All replicas that the broker cannot use now, by reason. What was reported before and is not among them can be used again. */
+  readonly offline: readonly { readonly reason: string; readonly replicas: readonly ReplicaName[] }[];
 }

@@ -7,7 +7,6 @@ import type {
   ForwardRequest,
   IsrChangedRequest,
   MetadataUpdateRequest,
-  MetadataUpdateResponse,
   PartitionRecord,
   PeerKind,
   PeerRequest,
@@ -17,6 +16,8 @@ import type {
   ReplicaFetchPartition,
   ReplicaFetchRequest,
   ReplicaFetchResponse,
+  ReplicaName,
+  ReplicasOfflineRequest,
   TopicRecord,
 } from "./messages.ts";
 import { array, flag, integer, keyOf, type Mismatch, matching, nullable, object, record, type Shape, text } from "./shape.ts";
@@ -114,6 +115,8 @@ const topicRecord = object<TopicRecord>({
   config: settings,
 });
 
+const replicaName = object<ReplicaName>({ topicId, partition });
+
 const metadataUpdateRequest = object<MetadataUpdateRequest>({
   controllerId: brokerIdOrNone,
   controllerEpoch: integer(-1, int32Max),
@@ -126,11 +129,7 @@ const metadataUpdateRequest = object<MetadataUpdateRequest>({
   topics: array(topicRecord, topicsMax),
   deletedTopics: array(object({ name: topicName, id: topicId }), topicsMax),
   brokerConfigs: nullable(record(settings, brokersMax, 16)),
-});
-
-const metadataUpdateResponse = object<MetadataUpdateResponse>({
-  ...status,
-  offline: array(object({ topicId, partition }), partitionsMax),
+  offlineReplicas: nullable(array(object({ brokerId, replicas: array(replicaName, partitionsMax) }), brokersMax)),
 });
 
 const forwardRequest = object<ForwardRequest>({
@@ -154,13 +153,22 @@ const isrChangedRequest = object<IsrChangedRequest>({
   partitions: array(object({ topicId, partition, leaderEpoch, isr: replicas, isrEpochs, stateVersion: version }), partitionsMax),
 });
 
+const replicasOfflineRequest = object<ReplicasOfflineRequest>({
+  brokerId,
+  brokerEpoch,
+  controllerEpoch: integer(0, int32Max),
+  sequence: integer(0, Number.MAX_SAFE_INTEGER),
+  offline: array(object({ reason: message, replicas: array(replicaName, partitionsMax) }), partitionsMax),
+});
+
 /** Every kind, both ways. */
 const shapes: { readonly [K in PeerKind]: { readonly request: Shape<PeerRequest<K>>; readonly response: Shape<PeerResponse<K>> } } = {
   "replica-fetch": { request: replicaFetchRequest, response: replicaFetchResponse },
-  "metadata-update": { request: metadataUpdateRequest, response: metadataUpdateResponse },
+  "metadata-update": { request: metadataUpdateRequest, response: peerStatus },
   forward: { request: forwardRequest, response: peerStatus },
   "controlled-shutdown": { request: controlledShutdownRequest, response: controlledShutdownResponse },
   "isr-changed": { request: isrChangedRequest, response: peerStatus },
+  "replicas-offline": { request: replicasOfflineRequest, response: peerStatus },
 };
 
 /** A body from another broker that is not what its kind declares. */

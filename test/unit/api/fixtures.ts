@@ -101,6 +101,7 @@ export function image(topics: readonly TopicImage[], more: Partial<ClusterImage>
     topics: new Map(topics.map((one) => [one.name, one])),
     topicNames: new Map(topics.map((one) => [one.id, one.name])),
     brokerConfigs: new Map(),
+    offlineReplicas: new Map(),
     ...more,
   };
 }

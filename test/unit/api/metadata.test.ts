@@ -105,6 +105,19 @@ describe("Metadata", () => {
     expect(inside).toEqual([{ nodeId: 2, host: "inside-2", port: 9002, rack: null }]);
   });
 
+  test("a replica whose log directory failed is listed as offline, though its broker lives", async () => {
+    const offlineReplicas = new Map([[2, new Set([`${ordersId}-1`])]]);
+    const some = metadataApi(
+      new Images(image([topic("orders", ordersId, [partition(0), partition(1)])], { offlineReplicas })),
+      creation(false),
+    );
+    const listed = (await answerOf(some, request(["orders"]), 12)).topics[0]?.partitions ?? [];
+    expect(listed.map((one) => [one.errorCode, one.offlineReplicas])).toEqual([
+      ["NONE", []],
+      ["NONE", [2]],
+    ]);
+  });
+
   test("version 0 says when replicas are missing from its lists", async () => {
     const topics = [topic("orders", ordersId, [partition(0, { replicas: [1, 2, 3] })])];
     const some = metadataApi(new Images(image(topics)), creation(false));

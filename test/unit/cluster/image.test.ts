@@ -9,9 +9,11 @@ import { UpdateReceiver } from "../../../broker/cluster/update-receiver.ts";
 import {
   type ControllerState,
   emptyState,
+  offlineKey,
   type TopicState,
   withBrokerConfig,
   withBrokers,
+  withOfflineReplicas,
   withoutTopic,
   withPartitions,
   withTopic,
@@ -26,6 +28,7 @@ import {
   updatesFor,
 } from "../../../broker/controller/dirty-set.ts";
 import type { AssignedReplica, RoleSink } from "../../../broker/partition/contract.ts";
+import { partitionKey } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import type { MetadataUpdateRequest, PartitionRecord } from "../../../protocol/peer/messages.ts";
 
@@ -97,6 +100,7 @@ describe("the stream of updates", () => {
       fc.record({ kind: fc.constant("configure" as const), topic: fc.integer({ min: 0, max: 3 }), value: fc.string() }),
       fc.record({ kind: fc.constant("brokers" as const), live: fc.uniqueArray(fc.integer({ min: 1, max: 5 })) }),
       fc.record({ kind: fc.constant("default" as const), value: fc.string() }),
+      fc.record({ kind: fc.constant("offline" as const), broker: fc.integer({ min: 1, max: 5 }), partitions: fc.uniqueArray(fc.nat(3)) }),
       fc.record({ kind: fc.constantFrom("send" as const, "send all" as const) }),
     );
     fc.assert(
@@ -115,6 +119,11 @@ describe("the stream of updates", () => {
           }
           dirty = nothingDirty;
           expect(contents(image)).toEqual(contents(state));
+          const offline = [...state.offlineReplicas].map(([id, { replicas }]) => [
+            id,
+            [...replicas.values()].map((replica) => partitionKey(replica.topicId, replica.partition)),
+          ]);
+          expect([...image.offlineReplicas].map(([id, keys]) => [id, [...keys]])).toEqual(offline);
         };
         for (const next of changes) {
           const name = "topic" in next ? `t${next.topic}` : "";
@@ -153,8 +162,15 @@ describe("the stream of updates", () => {
               break;
             case "brokers":
               state = withBrokers(state, new Map(next.live.map((id) => [id, broker(id)])), new Map());
-              dirty = mergeDirty(dirty, { ...nothingDirty, brokers: true });
+              dirty = mergeDirty(dirty, { ...nothingDirty, brokers: true, offlineReplicas: true });
               break;
+            case "offline": {
+              const replicas = next.partitions.map((number) => ({ topicId: topicId(0), partition: number }));
+              const byKey = new Map(replicas.map((replica) => [offlineKey(replica.topicId, replica.partition), replica]));
+              state = withOfflineReplicas(state, next.broker, { sequence: 0, replicas: byKey });
+              dirty = mergeDirty(dirty, { ...nothingDirty, offlineReplicas: true });
+              break;
+            }
             case "default":
               state = withBrokerConfig(state, "", { x: next.value });
               dirty = mergeDirty(dirty, { ...nothingDirty, brokerConfigs: true });
@@ -267,7 +283,6 @@ describe("the receiver", () => {
     const sink: RoleSink = {
       assign: async (replicas: readonly AssignedReplica[]) => {
         calls.push(`assign ${replicas.map((replica) => replica.topicId)}`);
-        return [];
       },
       withdraw: async (replicas) => void calls.push(`withdraw ${replicas.map((replica) => replica.topicId)}`),
       updateSettings: () => {},
@@ -298,14 +313,8 @@ describe("the receiver", () => {
       { ...nothingDirty, deletedTopics: new Map([[topicId(1), "a"]]) },
       dirtyPartitions([{ topic: "a", partition: 0 }]),
     );
-    expect(await send(updates(second, dirty)[0]!)).toEqual({ error: "NONE", message: "", offline: [] });
+    expect(await send(updates(second, dirty)[0]!)).toEqual({ error: "NONE", message: "" });
     expect(calls.slice(2)).toEqual([`withdraw ${topicId(1)}`, `image with ${topicId(2)}`, `assign ${topicId(2)}`]);
-  });
-
-  test("replicas that cannot be taken up are named in the answer", async () => {
-    const { send } = receiver({ assign: async () => [{ topic: "a", partition: 0 }] });
-    const [update] = stream().updates(withTopic(emptyState, topicOf("a", 1, 1)), allDirty);
-    expect((await send(update!)).offline).toEqual([{ topicId: topicId(1), partition: 0 }]);
   });
 
   test("a registration that ends while roles are given up takes no new ones, and the next one starts with a full update", async () => {
@@ -331,10 +340,7 @@ describe("the receiver", () => {
       release = resolve;
     });
     const { send } = receiver({
-      assign: async () => {
-        await blocked;
-        return [];
-      },
+      assign: () => blocked,
     });
     const { updates } = stream();
     const state = withTopic(emptyState, topicOf("a", 1, 1));

@@ -205,6 +205,7 @@ describe("what others write at the same time", () => {
       topics: [],
       deletedTopics: [],
       brokerConfigs: {},
+      offlineReplicas: [],
     };
     const { body } = await world.run(handlers["metadata-update"](update, Buffer.alloc(0), "test"));
     expect(body.error).toBe("STALE_CONTROLLER_EPOCH");

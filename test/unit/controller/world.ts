@@ -4,6 +4,7 @@ import { ControllerLink } from "../../../broker/cluster/controller-link.ts";
 import { ImageStore } from "../../../broker/cluster/image-store.ts";
 import { IsrReporter } from "../../../broker/cluster/isr-reporter.ts";
 import { Membership } from "../../../broker/cluster/membership.ts";
+import { ReplicaReporter } from "../../../broker/cluster/replica-reporter.ts";
 import { configLayers, settingsResolver } from "../../../broker/cluster/resolve-settings.ts";
 import { UpdateReceiver } from "../../../broker/cluster/update-receiver.ts";
 import { ZookeeperIsrStore } from "../../../broker/cluster/zookeeper-isr-store.ts";
@@ -11,7 +12,7 @@ import { Controller } from "../../../broker/controller/controller.ts";
 import type { ControllerSettings } from "../../../broker/controller/controller-term.ts";
 import { controllerPeerHandlers } from "../../../broker/controller/peer-handlers.ts";
 import { resourceRules } from "../../../broker/controller/setting-rules.ts";
-import type { AssignedReplica, RoleSink } from "../../../broker/partition/contract.ts";
+import type { AssignedReplica, ReplicaHealthReporter, RoleSink } from "../../../broker/partition/contract.ts";
 import { type PeerHandler, type PeerHandlers, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
 import type { MemoryCoordinator } from "../../../coordinator-client/memory-coordinator.ts";
 import { MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";
@@ -56,13 +57,14 @@ export class RecordedRoles implements RoleSink {
     this.disk = disk;
   }
 
+  report: ReplicaHealthReporter["report"] = () => {};
+
   async assign(replicas: readonly AssignedReplica[]) {
-    const failed = [];
     for (const replica of replicas) {
       const { topic, topicId, state } = replica;
       const key = `${topicId}:${state.partition}`;
       if (this.failing.has(`${topic}-${state.partition}`)) {
-        failed.push({ topic, partition: state.partition });
+        this.report({ topicId, partition: state.partition }, { kind: "offline", reason: "the disk failed" });
         continue;
       }
       const known = this.assigned.get(key);
@@ -70,7 +72,6 @@ export class RecordedRoles implements RoleSink {
       this.assigned.set(key, replica);
       this.disk.set(key, { topic, topicId, partition: state.partition });
     }
-    return failed;
   }
 
   async withdraw(replicas: Parameters<RoleSink["withdraw"]>[0]) {
@@ -106,7 +107,7 @@ export class Node {
   readonly roles: RecordedRoles;
   readonly isrStore: ZookeeperIsrStore;
   readonly link: ControllerLink;
-  readonly handlers: Pick<PeerHandlers, "metadata-update" | "isr-changed" | "controlled-shutdown">;
+  readonly handlers: Pick<PeerHandlers, "metadata-update" | "isr-changed" | "controlled-shutdown" | "replicas-offline">;
   isAlive = true;
   readonly #abort = new AbortController();
 
@@ -170,6 +171,11 @@ export class Node {
       { brokerId: id, membership: this.membership, controller: this.link, clock, random, log },
       this.#abort.signal,
     );
+    const replicas = new ReplicaReporter(
+      { brokerId: id, membership: this.membership, images: this.images, controller: this.link, clock, random, log },
+      this.#abort.signal,
+    );
+    this.roles.report = (replica, health) => replicas.report(replica, health);
     this.isrStore = new ZookeeperIsrStore({ coordinator, images: this.images, reporter });
     const receiver = new UpdateReceiver({
       brokerId: id,

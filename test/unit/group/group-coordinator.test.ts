@@ -34,6 +34,7 @@ async function setUp() {
       },
     },
     isrStore: { writeIsr: () => new Promise(() => undefined) },
+    health: { report: () => {} },
   });
   const offsetsTopic = topic(
     "__consumer_offsets",

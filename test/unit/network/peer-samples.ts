@@ -71,8 +71,9 @@ export const peerSamples: PeerMessages = {
       ],
       deletedTopics: [{ name: "old", id: topicId }],
       brokerConfigs: { "": { "message.max.bytes": "5" }, "2": {} },
+      offlineReplicas: [{ brokerId: 2, replicas: [{ topicId, partition: 0 }] }],
     },
-    response: { error: "NONE", message: "", offline: [{ topicId, partition: 0 }] },
+    response: { error: "NONE", message: "" },
   },
   forward: {
     request: { apiKey: 19, apiVersion: 7, clientId: null, listener: "PLAINTEXT" },
@@ -89,5 +90,15 @@ export const peerSamples: PeerMessages = {
       partitions: [{ topicId, partition: 0, leaderEpoch: 2, isr: [1, 2], isrEpochs: { "1": 9, "2": -1 }, stateVersion: 5 }],
     },
     response: { error: "STALE_BROKER_EPOCH", message: "" },
+  },
+  "replicas-offline": {
+    request: {
+      brokerId: 2,
+      brokerEpoch: 9,
+      controllerEpoch: 5,
+      sequence: 0,
+      offline: [{ reason: "log directory /data/1 is offline: ENOSPC", replicas: [{ topicId, partition: 0 }] }],
+    },
+    response: { error: "STALE_CONTROLLER_EPOCH", message: "" },
   },
 };

@@ -31,6 +31,7 @@ function setUp() {
     logger: silentLogger,
     cluster: { brokerEpoch: () => 1, peerAddress: () => null, ownEpoch: 1, sessionProvedUntilMs: 0 },
     isrStore: { writeIsr: async () => ({ kind: "unknown" }) },
+    health: { report: () => {} },
     deadlines: new Deadlines(clock),
     news: { committed: () => {}, written: () => {}, isrInForce: () => {}, leads: () => {} },
     lowerHighWatermark: async () => {},

@@ -44,6 +44,7 @@ async function setUp(settings: Partial<TopicSettings> = {}, state: Partial<Parti
       },
     },
     isrStore: neverAnswers,
+    health: { report: () => {} },
   });
   const assign = (more: Partial<PartitionRecord> = {}) =>
     table.assign([{ topic: "t", topicId, state: { ...record, ...state, ...more }, settings: { ...testSettings, ...settings } }]);

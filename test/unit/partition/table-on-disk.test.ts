@@ -26,6 +26,7 @@ async function life(disk: MemoryDisk, clock: ManualClock) {
     logs,
     cluster: { brokerEpoch: () => 1, peerAddress: () => null, ownEpoch: 1, sessionProvedUntilMs: Number.POSITIVE_INFINITY },
     isrStore: { writeIsr: async () => ({ kind: "unknown" }) },
+    health: { report: () => {} },
   });
   table.start();
   const append = () => partitionService(table).append(ref, producedBatch(5), { acks: 1, timeoutMs: 1000 });

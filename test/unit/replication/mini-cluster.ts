@@ -74,6 +74,7 @@ export class MiniCluster {
   readonly znode: StateZnode;
   readonly nodes = new Map<number, Node>();
   readonly isrChanges: IsrInForce[] = [];
+  readonly reported: string[] = [];
   /** Registration by broker; absent: dead. */
   readonly alive = new Map<number, number>();
   readonly provedUntilMs = new Map<number, number>();
@@ -128,6 +129,7 @@ export class MiniCluster {
       logs: store,
       cluster,
       isrStore: this.znode,
+      health: { report: ({ partition }, { kind }) => this.reported.push(`${id}: ${partition} ${kind}`) },
     });
     table.onIsrInForce((change) => this.isrChanges.push(change));
     table.start();

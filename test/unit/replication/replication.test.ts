@@ -326,7 +326,9 @@ describe("storage", () => {
     strictEqual(await produce(1, "c"), "KAFKA_STORAGE_ERROR");
     cluster.elect(2, [2, 3]);
     const state = { topic, topicId, state: cluster.znode.current, settings: cluster.settings };
-    deepStrictEqual(await cluster.node(1).table.assign([state]), [ref]);
+    deepStrictEqual(cluster.reported, ["1: 0 offline"]);
+    await cluster.node(1).table.assign([state]);
+    strictEqual(cluster.node(1).table.find(ref)?.role, "offline");
     deepStrictEqual(cluster.node(1).fetchers.leaders, []);
   });
 
