@@ -2,11 +2,11 @@ import type { Clock } from "../../protocol/base/clock.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Link, LinkHandlers } from "../../protocol/base/transport.ts";
+import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
 import type { NetworkConfig } from "../runtime/config/broker-config.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { type ConnectionContext, type Dispatcher, FailedRequest, RefusedRequest } from "./dispatcher.ts";
-import { FrameSplitter } from "./frame-splitter.ts";
 
 export type ConnectionLimits = Pick<
   NetworkConfig,

@@ -4,9 +4,9 @@ import type { Logger } from "../../protocol/base/logger.ts";
 import type { Link, LinkHandlers } from "../../protocol/base/transport.ts";
 import type { PeerKind } from "../../protocol/peer/messages.ts";
 import { checkedRequest, isPeerKind, ShapeMismatch } from "../../protocol/peer/shape-check.ts";
+import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
 import type { PeerHandlers } from "../runtime/peer-port.ts";
-import { FrameSplitter } from "./frame-splitter.ts";
 import { decodePeerFrame, encodePeerFrame, type PeerFrame } from "./peer-frame.ts";
 import { checkedHello, type HelloAnswer, helloKind, helloMaxBytes, peerProtocolVersion, refusalOf } from "./peer-hello.ts";
 

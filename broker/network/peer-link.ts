@@ -3,9 +3,9 @@ import type { Logger } from "../../protocol/base/logger.ts";
 import { type Address, formatAddress, type Link, type LinkHandlers, type Transport } from "../../protocol/base/transport.ts";
 import type { PeerKind, PeerRequest } from "../../protocol/peer/messages.ts";
 import { checkedResponse } from "../../protocol/peer/shape-check.ts";
+import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
 import { type PeerAnswer, type PeerCallOptions, PeerUnavailable } from "../runtime/peer-port.ts";
-import { FrameSplitter } from "./frame-splitter.ts";
 import { decodePeerFrame, encodePeerFrame, type PeerFrame } from "./peer-frame.ts";
 import { checkedHelloAnswer, type Hello, helloKind, helloMaxBytes, peerProtocolVersion } from "./peer-hello.ts";
 

@@ -2,12 +2,12 @@ import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import { type Address, formatAddress, type Link, type Transport } from "../../protocol/base/transport.ts";
 import { kafkaErrors } from "../../protocol/errors/kafka-errors.ts";
 import { skipResponseHeaderRest, writeRequestHeader } from "../../protocol/messages/headers.ts";
+import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 import { MalformedFrame, Reader } from "../../protocol/wire/reader.ts";
 import { Writer } from "../../protocol/wire/writer.ts";
 import { abortable } from "../abort.ts";
 import { ClientClosed, ConnectionLost, RequestTimedOut, UnsupportedApi } from "../errors.ts";
 import { type ApiCall, calls } from "./api-calls.ts";
-import { FrameSplitter } from "./frame-splitter.ts";
 import { commonVersion, type ServedVersions } from "./versions.ts";
 
 export interface ConnectionParts {
@@ -85,7 +85,7 @@ export class Connection {
     this.#address = address;
     this.#clock = clock;
     this.#limits = limits;
-    this.#splitter = new FrameSplitter({ frameBytesMax: limits.responseBytesMax });
+    this.#splitter = new FrameSplitter({ frameMaxBytes: limits.responseBytesMax });
   }
 
   /** Connects and asks the broker for its versions. Throws ConnectionLost, RequestTimedOut or the signal's reason. */
@@ -267,7 +267,9 @@ export class Connection {
   #onData(chunk: Buffer): void {
     if (this.#failure !== null) return;
     try {
-      for (const frame of this.#splitter.push(chunk)) this.#onFrame(frame);
+      this.#splitter.push(chunk, (frame) => {
+        if (this.#failure === null) this.#onFrame(frame);
+      });
     } catch (error) {
       if (!(error instanceof MalformedFrame)) throw error;
       this.#fail(new ConnectionLost(`${formatAddress(this.#address)} sent nonsense: ${error.message}`, { cause: error }));

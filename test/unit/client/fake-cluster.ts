@@ -1,4 +1,3 @@
-import { FrameSplitter } from "../../../client/network/frame-splitter.ts";
 import type { ClientRuntime } from "../../../client/runtime.ts";
 import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
@@ -18,6 +17,7 @@ import { decompressRecords } from "../../../protocol/records/compression.ts";
 import { decodeBatch } from "../../../protocol/records/decode-batch.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import type { RecordToEncode } from "../../../protocol/records/record.ts";
+import { FrameSplitter } from "../../../protocol/wire/frame-splitter.ts";
 import { Reader } from "../../../protocol/wire/reader.ts";
 import { Writer } from "../../../protocol/wire/writer.ts";
 import { ManualClock } from "./manual-clock.ts";
@@ -98,15 +98,14 @@ export class FakeCluster {
     this.links.set(broker, links);
     void this.transport.listen({ host: "fake", port: 9000 + broker }, (link) => {
       links.add(link);
-      const splitter = new FrameSplitter({ frameBytesMax: 1 << 28 });
+      const splitter = new FrameSplitter({ frameMaxBytes: 1 << 28 });
       return {
-        onData: (chunk) => {
-          for (const frame of splitter.push(chunk)) {
+        onData: (chunk) =>
+          splitter.push(chunk, (frame) => {
             const held = this.#hanging.get(broker);
             if (held === undefined) this.#onFrame(broker, link, frame);
             else held.push(() => this.#onFrame(broker, link, frame));
-          }
-        },
+          }),
         onClose: () => links.delete(link),
       };
     });

@@ -1,13 +1,10 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ConnectionLost, InvalidArgument, RequestTimedOut, UnsupportedApi } from "../../../client/errors.ts";
 import { calls } from "../../../client/network/api-calls.ts";
 import { Connection } from "../../../client/network/connection.ts";
-import { FrameSplitter } from "../../../client/network/frame-splitter.ts";
 import { commonVersion } from "../../../client/network/versions.ts";
 import { parseBootstrap } from "../../../client/options.ts";
 import type { Link, LinkHandlers } from "../../../protocol/base/transport.ts";
-import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 import { FakeCluster } from "./fake-cluster.ts";
 
 const limits = { clientId: "test", connectTimeoutMs: 1000, requestTimeoutMs: 2000, slowAfterMs: 500, responseBytesMax: 1 << 20 };
@@ -17,36 +14,6 @@ const noTopics = () => ({
   allowAutoTopicCreation: false,
   includeClusterAuthorizedOperations: false,
   includeTopicAuthorizedOperations: false,
-});
-
-function frame(text: string): Buffer {
-  const bytes = Buffer.alloc(4 + text.length, text);
-  bytes.writeInt32BE(text.length, 0);
-  bytes.write(text, 4);
-  return bytes;
-}
-
-describe("frames", () => {
-  test("come out whole however the bytes are cut", () => {
-    const texts = ["ab", "", "c", "defghij"];
-    const stream = Buffer.concat(texts.map(frame));
-    fc.assert(
-      fc.property(fc.array(fc.nat(stream.length)), (cuts) => {
-        const splitter = new FrameSplitter({ frameBytesMax: 10 });
-        const places = [0, ...cuts.toSorted((a, b) => a - b), stream.length];
-        const frames = places.slice(1).flatMap((end, i) => [...splitter.push(stream.subarray(places[i], end))]);
-        expect(frames.map(String)).toEqual(texts);
-      }),
-    );
-  });
-
-  test("with hostile sizes are refused before anything is waited for", () => {
-    for (const size of [-1, -(2 ** 31), 11, 2 ** 31 - 1]) {
-      const bytes = Buffer.alloc(4);
-      bytes.writeInt32BE(size);
-      expect(() => new FrameSplitter({ frameBytesMax: 10 }).push(bytes), `size ${size}`).toThrow(MalformedFrame);
-    }
-  });
 });
 
 test("versions: the highest that both sides speak, or none", () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FrameSplitter } from "../../../broker/network/frame-splitter.ts";
+import { FrameSplitter } from "../../../protocol/wire/frame-splitter.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 
 function framed(content: Buffer): Buffer {

@@ -1,4 +1,4 @@
-import { MalformedFrame } from "../../protocol/wire/reader.ts";
+import { MalformedFrame } from "./reader.ts";
 
 const prefixBytes = 4;
 
