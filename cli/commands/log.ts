@@ -1,12 +1,13 @@
 import type { Command } from "commander";
 import { nodeFileSystem } from "../../broker/runtime/node-files.ts";
 import { dumpFiles, type LogDumpOptions } from "../log-dump/dump-files.ts";
+import { type LogVerifyOptions, verifyDirectories } from "../log-verify/verify-command.ts";
 import { Output } from "../output/output.ts";
+import { progress } from "../output/progress.ts";
 
 export function registerLog(program: Command): void {
-  program
-    .command("log")
-    .description("look into a broker's files")
+  const log = program.command("log").description("look into a broker's files");
+  log
     .command("dump")
     .description("print what is in files of a log directory: segments, indexes, checkpoints; exit code 1 when one is damaged")
     .argument("<file...>", "*.log, *.index, *.timeindex, leader-epoch-checkpoint, *-offset-checkpoint, partition.metadata, meta.properties")
@@ -16,4 +17,29 @@ export function registerLog(program: Command): void {
     .action(async (paths: string[], { records, values, json }: LogDumpOptions) => {
       await dumpFiles(paths, { records: records || values, values, json }, nodeFileSystem(), new Output(process.stdout));
     });
+  log
+    .command("verify")
+    .description(
+      "check all of a stopped broker's logs, changing nothing; exit code 1, and the first problem's place, when one is not sound",
+    )
+    .argument("<dir...>", "log directories, or folders of single partitions")
+    .option("--deep", "look into the batches too: decompress them and decode every record", false)
+    .option(
+      "--compacted <topics>",
+      "topics, with commas between, whose offsets may have gaps (cleanup.policy=compact); not needed for logs that were compacted here",
+      commaSeparated,
+      [],
+    )
+    .option("--force", "also when a broker runs on a directory", false)
+    .option("--json", "a JSON object per line, for programs", false)
+    .action(async (paths: string[], options: LogVerifyOptions) => {
+      await verifyDirectories(paths, options, { files: nodeFileSystem(), output: new Output(process.stdout), progress });
+    });
+}
+
+function commaSeparated(text: string): string[] {
+  return text
+    .split(",")
+    .map((topic) => topic.trim())
+    .filter((topic) => topic !== "");
 }

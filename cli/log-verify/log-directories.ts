@@ -1,0 +1,125 @@
+import type { OffsetsByPartition } from "../../broker/log/checkpoint-file.ts";
+import { fileNames, isDeletedDirectory, isLeftover, parsePartitionDirectory, parseSegmentFileName } from "../../broker/log/file-names.ts";
+import { codeOf } from "../../broker/log/log-health.ts";
+import type { FileSystem } from "../../broker/runtime/files.ts";
+import { CommandFailed, explain, UsageError } from "../command-failed.ts";
+import { dumpMetaProperties } from "../log-dump/dump-text.ts";
+import { type CheckpointedOffsets, type CheckpointName, checkpointNames } from "./check-checkpoints.ts";
+import { type Finding, findingIn } from "./finding.ts";
+import { readOffsetsCheckpoint, readSmallFile, tellDamage } from "./small-files.ts";
+import type { LogToVerify } from "./verify-log.ts";
+
+export interface FoundDirectory {
+  /** The log directory: what was named, or the folder above a partition's. */
+  readonly root: string;
+  readonly logs: readonly LogToVerify[];
+}
+
+export interface FindOptions {
+  /** Topics that are known to be compacted. */
+  readonly compacted: ReadonlySet<string>;
+  readonly tell: (finding: Finding) => void;
+}
+
+const alwaysCompacted = new Set(["__consumer_offsets", "__transaction_state"]);
+const lockName = ".lock";
+/** A log on its way to another directory, or one that the cluster does not know. */
+const otherLogFolder = /^(.+)\.[0-9a-f]{32}-(future|stray)$/;
+
+/** The logs in `path`: a log directory, or one partition's folder in it. Rejects with UsageError when it is neither. */
+export async function findLogs(files: FileSystem, path: string, options: FindOptions): Promise<FoundDirectory> {
+  const names = await files.list(path).catch((error: unknown) => {
+    if (codeOf(error) === "ENOTDIR")
+      throw new UsageError(`${path} is a file; a log directory or a partition's folder is needed (ottla log dump shows files)`);
+    throw new CommandFailed(`${path} cannot be read: ${explain(error)}`, { cause: error });
+  });
+  if (isPartitionFolder(names)) {
+    const [root, name] = [path.slice(0, path.lastIndexOf("/")) || "/", path.slice(path.lastIndexOf("/") + 1)];
+    const known = await readDirectory(files, root, await files.list(root), options);
+    return { root, logs: [logOf(path, name, known, options)] };
+  }
+  const folders = names.filter((name) => partitionOf(name) !== null);
+  if (folders.length === 0 && !isLogDirectory(names)) throw new UsageError(`${path} is neither a log directory nor a partition's folder`);
+  const known = await readDirectory(files, path, names, options);
+  for (const name of names.filter((name) => isLeftover(name) || isDeletedDirectory(name)))
+    options.tell(findingIn(`${path}/${name}`, { kind: "note", reason: "left over; the next start removes it" }));
+  return { root: path, logs: folders.map((name) => logOf(`${path}/${name}`, name, known, options)) };
+}
+
+/**
+ * Keeps brokers off the directory while it is read. The way to let them on again; rejects when one runs on it and `force` is not given.
+ * Nothing is created: a directory without a lock file was never a broker's, or is a copy.
+ */
+export async function lockDirectory(
+  files: FileSystem,
+  root: string,
+  { force, tell }: { readonly force: boolean; readonly tell: (finding: Finding) => void },
+): Promise<() => Promise<void>> {
+  const path = `${root}/${lockName}`;
+  const free = async () => {};
+  if (!(await files.exists(path))) return free;
+  try {
+    if (await files.lock(path)) return () => files.unlock(path);
+  } catch (error) {
+    tell(findingIn(path, { kind: "note", reason: `whether a broker runs on the directory cannot be told: ${explain(error)}` }));
+    return free;
+  }
+  if (!force)
+    throw new CommandFailed(`a broker runs on ${root}: stop it first, or look nevertheless with --force, at files that change meanwhile`);
+  tell(
+    findingIn(path, {
+      kind: "note",
+      reason: "a broker runs on the directory: what is said of the ends of its logs may be of that moment only",
+    }),
+  );
+  return free;
+}
+
+interface KnownOfDirectory {
+  readonly offsets: Readonly<Record<CheckpointName, OffsetsByPartition | null>>;
+  readonly stoppedCleanly: boolean;
+}
+
+async function readDirectory(files: FileSystem, root: string, names: readonly string[], { tell }: FindOptions): Promise<KnownOfDirectory> {
+  const read = (name: CheckpointName) => readOffsetsCheckpoint(files, `${root}/${checkpointNames[name]}`, tell);
+  const metaPath = `${root}/meta.properties`;
+  const meta = await readSmallFile(files, metaPath, tell);
+  if (meta !== null) tellDamage(metaPath, dumpMetaProperties(meta, metaPath), tell);
+  return {
+    offsets: {
+      recoveryPoint: await read("recoveryPoint"),
+      highWatermark: await read("highWatermark"),
+      startOffset: await read("startOffset"),
+      cleanedTo: await read("cleanedTo"),
+    },
+    stoppedCleanly: names.includes(fileNames.cleanShutdown),
+  };
+}
+
+function logOf(folder: string, name: string, { offsets, stoppedCleanly }: KnownOfDirectory, { compacted }: FindOptions): LogToVerify {
+  const topic = partitionOf(name)?.topic ?? "";
+  const said = (which: CheckpointName) => offsets[which]?.get(name) ?? null;
+  const checkpointed: CheckpointedOffsets = {
+    recoveryPoint: said("recoveryPoint"),
+    highWatermark: said("highWatermark"),
+    startOffset: said("startOffset"),
+    cleanedTo: said("cleanedTo"),
+  };
+  const isCompacted = checkpointed.cleanedTo !== null || compacted.has(topic) || alwaysCompacted.has(topic);
+  return { folder, checkpointed, isCompacted, stoppedCleanly };
+}
+
+function partitionOf(name: string): { readonly topic: string; readonly partition: number } | null {
+  return isDeletedDirectory(name) ? null : parsePartitionDirectory(otherLogFolder.exec(name)?.[1] ?? name);
+}
+
+function isPartitionFolder(names: readonly string[]): boolean {
+  return names.some(
+    (name) => parseSegmentFileName(name) !== null || name === fileNames.leaderEpochs || name === fileNames.partitionMetadata,
+  );
+}
+
+function isLogDirectory(names: readonly string[]): boolean {
+  const own = [lockName, "meta.properties", fileNames.cleanShutdown, ...Object.values(checkpointNames)];
+  return names.some((name) => own.includes(name) || isDeletedDirectory(name));
+}

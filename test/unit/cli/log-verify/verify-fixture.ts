@@ -1,0 +1,51 @@
+import { Writable } from "node:stream";
+import type { FileSystem } from "../../../../broker/runtime/files.ts";
+import type { Finding } from "../../../../cli/log-verify/finding.ts";
+import { type LogVerifyOptions, verifyDirectories } from "../../../../cli/log-verify/verify-command.ts";
+import { Output } from "../../../../cli/output/output.ts";
+
+export interface Verified {
+  readonly findings: readonly Finding[];
+  readonly problems: readonly Finding[];
+  /** What was printed, as JSON, but for the findings. */
+  readonly lines: readonly Record<string, unknown>[];
+  readonly failure: string | null;
+}
+
+/** Runs `ottla log verify --json` in this process. */
+export async function verify(files: FileSystem, paths: readonly string[], options: Partial<LogVerifyOptions> = {}): Promise<Verified> {
+  const { text, failure } = await verifyAsText(files, paths, { json: true, ...options });
+  const all = text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line));
+  const findings = all.filter(({ kind }) => kind === "problem" || kind === "note") as Finding[];
+  return {
+    findings,
+    problems: findings.filter(({ kind }) => kind === "problem"),
+    lines: all.filter((line) => !findings.includes(line)),
+    failure,
+  };
+}
+
+export async function verifyAsText(
+  files: FileSystem,
+  paths: readonly string[],
+  options: Partial<LogVerifyOptions> = {},
+): Promise<{ readonly text: string; readonly failure: string | null }> {
+  let text = "";
+  const sink = new Writable({
+    write(chunk, _encoding, done) {
+      text += String(chunk);
+      done();
+    },
+  });
+  const output = new Output(sink);
+  const progress = () => ({ show: () => {}, end: () => {} });
+  const all = { deep: true, force: false, compacted: [], json: false, ...options };
+  const failure = await verifyDirectories(paths, all, { files, output, progress }).then(
+    () => null,
+    (error: Error) => error.message,
+  );
+  return { text, failure };
+}
