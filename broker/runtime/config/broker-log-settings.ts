@@ -1,4 +1,4 @@
-import { int, list, long, longMax, oneOf } from "./setting.ts";
+import { boolean, int, list, long, longMax, oneOf } from "./setting.ts";
 
 /** The broker's settings for logs: most of them are what topics fall back on. */
 export const brokerLogSettings = {
@@ -9,6 +9,21 @@ export const brokerLogSettings = {
     update: "per-broker",
   }),
   "log.roll.hours": int(168, "Age at which a log starts a new segment file.", { min: 1, unit: "hours" }),
+  "log.roll.jitter.ms": long(null, "Largest random part taken off a segment's age; without it, `log.roll.jitter.hours`.", {
+    min: 0,
+    unit: "milliseconds",
+    update: "per-broker",
+    withoutEffect: true,
+  }),
+  "log.roll.jitter.hours": int(0, "Largest random part taken off a segment's age, so that logs do not roll together.", {
+    min: 0,
+    unit: "hours",
+    withoutEffect: true,
+  }),
+  "log.preallocate": boolean(false, "Whether a new segment file gets its full size at once.", {
+    update: "per-broker",
+    withoutEffect: true,
+  }),
   "log.index.interval.bytes": int(4096, "Bytes of records between two entries of an offset index.", {
     min: 0,
     unit: "bytes",
@@ -55,8 +70,7 @@ export const brokerLogSettings = {
     withoutEffect: true,
   }),
   "log.retention.hours": int(168, "Age at which records are deleted; -1: never.", { min: -1, unit: "hours", withoutEffect: true }),
-  "log.retention.bytes": long(-1, "Size of a partition's log above which its oldest segments are deleted; -1: no limit.", {
-    min: -1,
+  "log.retention.bytes": long(-1, "Size of a partition's log above which its oldest segments are deleted; below 0: no limit.", {
     unit: "bytes",
     update: "per-broker",
     withoutEffect: true,

@@ -1,6 +1,8 @@
 import { brokerLogSettings } from "./broker-log-settings.ts";
+import { cleanerSettings } from "./cleaner-settings.ts";
 import { consumerGroupSettings } from "./consumer-group-settings.ts";
 import { groupSettings } from "./group-settings.ts";
+import { brokerMessageSettings } from "./message-settings.ts";
 import { boolean, int, intMax, list, long, oneOf, type Setting, type SettingValue, string } from "./setting.ts";
 
 const identity = {
@@ -180,6 +182,8 @@ export const brokerSettingGroups = {
   Network: network,
   Topics: topics,
   Log: brokerLogSettings,
+  Messages: brokerMessageSettings,
+  Compaction: cleanerSettings,
   Replication: replication,
   Controller: controller,
   Fetching: fetching,
@@ -195,6 +199,8 @@ export const brokerSettings = {
   ...network,
   ...topics,
   ...brokerLogSettings,
+  ...brokerMessageSettings,
+  ...cleanerSettings,
   ...replication,
   ...controller,
   ...fetching,

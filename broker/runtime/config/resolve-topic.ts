@@ -10,16 +10,25 @@ export function topicSettings(topic: ConfigTexts, layers: BrokerConfigLayers): T
     invariant("value" in parsed, "a topic setting's text was checked", () => ({ name }));
     return parsed.value as TopicValues[K];
   };
+  const timestampDifferenceMaxMs = value("message.timestamp.difference.max.ms");
+  const timestampBound = (boundMs: number) => (boundMs === Number.MAX_SAFE_INTEGER ? timestampDifferenceMaxMs : boundMs);
   return {
     cleanupPolicy: cleanupPolicy(value("cleanup.policy")),
     compressionType: value("compression.type"),
+    deleteRetentionMs: value("delete.retention.ms"),
+    fileDeleteDelayMs: value("file.delete.delay.ms"),
     flushMessages: value("flush.messages"),
     flushMs: value("flush.ms"),
     indexIntervalBytes: value("index.interval.bytes"),
     maxMessageBytes: value("max.message.bytes"),
+    minCompactionLagMs: value("min.compaction.lag.ms"),
+    maxCompactionLagMs: value("max.compaction.lag.ms"),
+    minCleanableDirtyRatio: value("min.cleanable.dirty.ratio"),
+    messageTimestampBeforeMaxMs: timestampBound(value("message.timestamp.before.max.ms")),
+    messageTimestampAfterMaxMs: timestampBound(value("message.timestamp.after.max.ms")),
     messageTimestampType: value("message.timestamp.type"),
     minInsyncReplicas: value("min.insync.replicas"),
-    retentionBytes: value("retention.bytes"),
+    retentionBytes: Math.max(value("retention.bytes"), -1),
     retentionMs: value("retention.ms"),
     segmentBytes: value("segment.bytes"),
     segmentIndexBytes: value("segment.index.bytes"),

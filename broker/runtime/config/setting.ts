@@ -108,15 +108,14 @@ export function long<D extends number | typeof longMax | null>(defaultValue: D, 
   return whole("long", defaultValue, documentation, options);
 }
 
-export function double(
-  defaultValue: number,
-  documentation: string,
-  options: NumberOptions & { min: number; max: number },
-): Setting<number> {
-  const valid = `a number from ${options.min} to ${options.max}`;
+/** The default is text where Java writes a number otherwise. */
+export function double(defaultValue: number | string, documentation: string, options: NumberOptions = {}): Setting<number> {
+  const { min = -Number.MAX_VALUE, max = Number.MAX_VALUE } = options;
+  const bounded = options.min !== undefined || options.max !== undefined;
+  const valid = bounded ? `a number from ${min} to ${max}` : "a number";
   return setting<number>("double", String(defaultValue), documentation, options, valid, (text) => {
     const value = text.trim() === "" ? Number.NaN : Number(text);
-    return value >= options.min && value <= options.max ? { value } : { problem: `must be ${valid}` };
+    return value >= min && value <= max ? { value } : { problem: `must be ${valid}` };
   });
 }
 
@@ -139,6 +138,18 @@ export function oneOf<const C extends string>(
     const value = choices.find((choice) => choice === text.trim());
     return value === undefined ? { problem: `must be ${valid}` } : { value };
   });
+}
+
+/** For what must be true of a text beyond its type: `valid` follows "must be". */
+export function restricted<T>(base: Setting<T>, valid: string, accepts: (value: T) => boolean): Setting<T> {
+  return {
+    ...base,
+    valid,
+    parse: (text) => {
+      const parsed = base.parse(text);
+      return "value" in parsed && accepts(parsed.value) ? parsed : { problem: `must be ${valid}` };
+    },
+  };
 }
 
 /** Comma-separated. `choices`: the only elements accepted. */

@@ -1,5 +1,13 @@
 import type { BrokerSettingName } from "./broker-settings.ts";
-import { boolean, double, int, list, long, longMax, oneOf, type Setting, type SettingValue, string } from "./setting.ts";
+import { gzipLevel, lz4Level, messageFormatVersion, zstdLevel } from "./message-settings.ts";
+import { boolean, double, int, list, long, longMax, oneOf, restricted, type Setting, type SettingValue } from "./setting.ts";
+
+const throttledReplicas = (documentation: string) =>
+  restricted(
+    list("", documentation, { emptyAllowed: true, withoutEffect: true }),
+    "a comma-separated list of partition:broker, or *",
+    (replicas) => (replicas.length === 1 && replicas[0] === "*") || replicas.every((replica) => /^\d+:\d+$/.test(replica)),
+  );
 
 /** Settings of topics, by Kafka's names. */
 export const topicSettingDefinitions = {
@@ -27,8 +35,7 @@ export const topicSettingDefinitions = {
     "Whether records keep their producer's timestamp or get the broker's.",
   ),
   "min.insync.replicas": int(1, "In-sync replicas without which a produce with acks=all is refused (NOT_ENOUGH_REPLICAS).", { min: 1 }),
-  "retention.bytes": long(-1, "Size of a partition's log above which its oldest segments are deleted; -1: no limit.", {
-    min: -1,
+  "retention.bytes": long(-1, "Size of a partition's log above which its oldest segments are deleted; below 0: no limit.", {
     unit: "bytes",
     withoutEffect: true,
   }),
@@ -40,7 +47,6 @@ export const topicSettingDefinitions = {
     false,
     "Whether a replica that is not in sync may lead when no other is left. Acknowledged records may then be lost.",
   ),
-  // accepted because tools set them when they create topics
   "delete.retention.ms": long(86400000, "How long compaction keeps a key's tombstone.", {
     min: 0,
     unit: "milliseconds",
@@ -51,9 +57,15 @@ export const topicSettingDefinitions = {
     unit: "milliseconds",
     withoutEffect: true,
   }),
-  "max.compaction.lag.ms": long(longMax, "Longest time that a record may stay uncompacted.", {
+  "max.compaction.lag.ms": long(longMax, "Longest time that a record may stay uncompacted. Not below `min.compaction.lag.ms`.", {
     min: 1,
     unit: "milliseconds",
+    withoutEffect: true,
+  }),
+  "min.compaction.lag.ms": long(0, "Shortest time that a record stays uncompacted.", { min: 0, unit: "milliseconds", withoutEffect: true }),
+  "min.cleanable.dirty.ratio": double(0.5, "Share of a log that must be new before it is compacted.", {
+    min: 0,
+    max: 1,
     withoutEffect: true,
   }),
   "message.timestamp.after.max.ms": long(longMax, "How far in the future a record's timestamp may be.", {
@@ -66,22 +78,45 @@ export const topicSettingDefinitions = {
     unit: "milliseconds",
     withoutEffect: true,
   }),
-  "min.cleanable.dirty.ratio": double(0.5, "Share of a log that must be new before it is compacted.", {
-    min: 0,
-    max: 1,
-    withoutEffect: true,
-  }),
-  "min.compaction.lag.ms": long(0, "Shortest time that a record stays uncompacted.", { min: 0, unit: "milliseconds", withoutEffect: true }),
-  preallocate: boolean(false, "Whether a new segment file gets its full size at once.", { withoutEffect: true }),
+  "message.timestamp.difference.max.ms": long(
+    longMax,
+    "Kafka's former name for both bounds of timestamps: each of them that is at its default takes this one.",
+    { min: 0, unit: "milliseconds", withoutEffect: true },
+  ),
+  "compression.gzip.level": gzipLevel({ withoutEffect: true }),
+  "compression.lz4.level": lz4Level({ withoutEffect: true }),
+  "compression.zstd.level": zstdLevel({ withoutEffect: true }),
   "segment.jitter.ms": long(0, "Largest random part taken off `segment.ms`, so that logs do not roll together.", {
     min: 0,
     unit: "milliseconds",
     withoutEffect: true,
   }),
-  "follower.replication.throttled.replicas": string("", "Replicas whose following is slowed, `partition:broker`, or `*`.", {
+  preallocate: boolean(false, "Whether a new segment file gets its full size at once.", { withoutEffect: true }),
+  "follower.replication.throttled.replicas": throttledReplicas("Replicas whose following is slowed, `partition:broker`, or `*`."),
+  "leader.replication.throttled.replicas": throttledReplicas("Replicas whose leading is slowed, `partition:broker`, or `*`."),
+  // formerly: what they chose between is gone
+  "message.downconversion.enable": boolean(true, "Whether old clients get older formats: there is one format here, so nobody does.", {
     withoutEffect: true,
   }),
-  "leader.replication.throttled.replicas": string("", "Replicas whose leading is slowed, `partition:broker`, or `*`.", {
+  "message.format.version": messageFormatVersion,
+  // tiered storage: Kafka's names, so that what sets them to their defaults goes through
+  "remote.storage.enable": restricted(
+    boolean(false, "Tiered storage, which there is not here.", { withoutEffect: true }),
+    "false: there is no tiered storage here",
+    (value) => !value,
+  ),
+  "local.retention.bytes": long(-2, "With tiered storage: size above which segments are kept remotely only.", {
+    min: -2,
+    unit: "bytes",
+    withoutEffect: true,
+  }),
+  "local.retention.ms": long(-2, "With tiered storage: age above which segments are kept remotely only.", {
+    min: -2,
+    unit: "milliseconds",
+    withoutEffect: true,
+  }),
+  "remote.log.copy.disable": boolean(false, "With tiered storage: whether nothing more is copied.", { withoutEffect: true }),
+  "remote.log.delete.on.disable": boolean(false, "With tiered storage: whether disabling it deletes what is remote.", {
     withoutEffect: true,
   }),
 } as const satisfies Record<string, Setting<unknown>>;
@@ -103,11 +138,23 @@ const minuteMs = 60_000;
 export const topicFallbacks: { readonly [K in TopicSettingName]?: readonly Fallback[] } = {
   "cleanup.policy": same("log.cleanup.policy"),
   "compression.type": same("compression.type"),
+  "compression.gzip.level": same("compression.gzip.level"),
+  "compression.lz4.level": same("compression.lz4.level"),
+  "compression.zstd.level": same("compression.zstd.level"),
+  "delete.retention.ms": same("log.cleaner.delete.retention.ms"),
   "flush.messages": same("log.flush.interval.messages"),
   "flush.ms": [...same("log.flush.interval.ms"), ...same("log.flush.scheduler.interval.ms")],
   "index.interval.bytes": same("log.index.interval.bytes"),
   "max.message.bytes": same("message.max.bytes"),
+  "max.compaction.lag.ms": same("log.cleaner.max.compaction.lag.ms"),
+  "message.downconversion.enable": same("log.message.downconversion.enable"),
+  "message.format.version": same("log.message.format.version"),
+  "message.timestamp.after.max.ms": same("log.message.timestamp.after.max.ms"),
+  "message.timestamp.before.max.ms": same("log.message.timestamp.before.max.ms"),
+  "message.timestamp.difference.max.ms": same("log.message.timestamp.difference.max.ms"),
   "message.timestamp.type": same("log.message.timestamp.type"),
+  "min.cleanable.dirty.ratio": same("log.cleaner.min.cleanable.ratio"),
+  "min.compaction.lag.ms": same("log.cleaner.min.compaction.lag.ms"),
   "min.insync.replicas": same("min.insync.replicas"),
   "retention.bytes": same("log.retention.bytes"),
   "retention.ms": [
@@ -117,6 +164,8 @@ export const topicFallbacks: { readonly [K in TopicSettingName]?: readonly Fallb
   ],
   "segment.bytes": same("log.segment.bytes"),
   "segment.index.bytes": same("log.index.size.max.bytes"),
+  preallocate: same("log.preallocate"),
+  "segment.jitter.ms": [...same("log.roll.jitter.ms"), { name: "log.roll.jitter.hours", factor: hourMs }],
   "segment.ms": [...same("log.roll.ms"), { name: "log.roll.hours", factor: hourMs }],
   "unclean.leader.election.enable": same("unclean.leader.election.enable"),
   "file.delete.delay.ms": same("log.segment.delete.delay.ms"),

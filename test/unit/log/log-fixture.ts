@@ -9,28 +9,13 @@ import { decodeBatch } from "../../../protocol/records/decode-batch.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
+import { testSettings } from "../../support/memory-log.ts";
 
 export const topicId = "AbCdEfGhIjKlMnOpQrStUw";
 export const root = "/data/logs";
 
 export function settingsWith(changes: Partial<TopicSettings> = {}): TopicSettings {
-  return {
-    cleanupPolicy: "delete",
-    compressionType: "producer",
-    flushMessages: Number.MAX_SAFE_INTEGER,
-    flushMs: Number.MAX_SAFE_INTEGER,
-    indexIntervalBytes: 4096,
-    maxMessageBytes: 1_048_588,
-    messageTimestampType: "CreateTime",
-    minInsyncReplicas: 1,
-    retentionBytes: -1,
-    retentionMs: -1,
-    segmentBytes: 2 ** 30,
-    segmentIndexBytes: 10 * 1024 * 1024,
-    segmentMs: 7 * 24 * 3600 * 1000,
-    uncleanLeaderElectionEnable: false,
-    ...changes,
-  };
+  return { ...testSettings, ...changes };
 }
 
 /** Stands still unless moved; what is scheduled runs when the test says so. */
