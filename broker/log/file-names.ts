@@ -7,6 +7,8 @@ export const fileNames = {
   recoveryPoints: "recovery-point-offset-checkpoint",
   highWatermarks: "replication-offset-checkpoint",
   startOffsets: "log-start-offset-checkpoint",
+  /** Ours: what is known to be damaged in a log. */
+  damage: "ottla-damage",
   cleanShutdown: ".kafka_cleanshutdown",
 } as const;
 

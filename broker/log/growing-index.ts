@@ -28,6 +28,7 @@ export class GrowingIndex<Entry> {
   #recent: Buffer;
   #recentEntries = 0;
   #synced: boolean;
+  #isFileDistrusted = false;
 
   /** `synced`: what the file has is on the disk. */
   constructor(format: IndexFormat<Entry>, path: string, baseOffset: number, { entries: storedEntries, synced }: StoredEntries) {
@@ -78,11 +79,16 @@ export class GrowingIndex<Entry> {
     this.#forgetOldest();
   }
 
+  /** From here on only entries in memory are used. */
+  distrustFile(): void {
+    this.#isFileDistrusted = true;
+  }
+
   /** The last entry whose key is at most `key`, or null. Should the file be damaged: null, so that the search begins at the segment's start. */
   async floor(key: number, directory: LogDirectory): Promise<Entry | null> {
     const recent = this.#recent.subarray(0, this.#recentEntries * this.#format.entryBytes);
     const found = floorEntry(this.#format, recent, this.#baseOffset, key);
-    if (found !== null || this.#recentFrom === 0) return found;
+    if (found !== null || this.#recentFrom === 0 || this.#isFileDistrusted) return found;
     const earlier = await loadIndex(directory, this.#format, this.path, { baseOffset: this.#baseOffset, entries: this.#recentFrom });
     if (earlier !== null) return floorEntry(this.#format, earlier, this.#baseOffset, key);
     directory.logger.error({ path: this.path }, "index is damaged; it is rebuilt when its segment is closed");

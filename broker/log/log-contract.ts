@@ -31,6 +31,7 @@ export interface Log {
 
   /**
    * Whole batches from the one holding `fromOffset` on, up to `maxBytes` and only batches that end at or below `endOffsetLimit` (at least one batch when `minOneBatch`, whatever its size).
+   * What comes from the files is checked: a damaged batch ends what is returned; when it is the first, rejects DamagedBatch, and `damage` tells of it.
    * Empty at the end. May return less than `maxBytes` though there is more (one segment at a time, 64 MiB at most). The tail is served from memory; else from the files. Rejects OffsetOutOfLog outside [startOffset, writtenEndOffset].
    */
   read(fromOffset: number, options: ReadOptions): Promise<ReadResult>;
@@ -60,6 +61,11 @@ export interface Log {
 
   /** Everything written so far is on the disk when it resolves; the recovery point moves there. */
   flush(): Promise<void>;
+  /** What is known to be damaged of what was on the disk, the first that was found; null: nothing. Over restarts, too, until `truncateFullyAndStartAt`. */
+  readonly damage: LogDamage | null;
+  /** Called when the first damage is found. Returns the way to unsubscribe. */
+  onDamaged(listener: (damage: LogDamage) => void): () => void;
+
   updateSettings(settings: TopicSettings): void;
   /** Flushes and closes the files. Reads that come later reject LogOffline. */
   close(): Promise<void>;
@@ -93,6 +99,28 @@ export interface FoundRecord {
 
 export class OffsetOutOfLog extends Error {
   override readonly name = "OffsetOutOfLog";
+}
+
+/** Records that were on the disk and are no longer what they were. */
+export interface LogDamage {
+  /** `batch`: one is damaged, those around it are not. `end-lost`: the log's end is gone, from `offset` on. */
+  readonly kind: "batch" | "end-lost";
+  readonly path: string;
+  /** Where in the file. */
+  readonly position: number;
+  readonly offset: number;
+  readonly reason: string;
+}
+
+/** A batch on the disk is not what was written there. It is not served, nor copied to followers; all other batches of the log are. */
+export class DamagedBatch extends Error {
+  override readonly name = "DamagedBatch";
+  readonly damage: LogDamage;
+
+  constructor(damage: LogDamage) {
+    super(`${damage.path} is damaged at ${damage.position} (offset ${damage.offset}): ${damage.reason}`);
+    this.damage = damage;
+  }
 }
 
 /** The log's directory failed (disk full, I/O error): nothing is acknowledged from it any more. `cause` has the system's error. */

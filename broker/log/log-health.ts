@@ -1,5 +1,5 @@
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
-import { LogOffline } from "./log-contract.ts";
+import { DamagedBatch, LogOffline } from "./log-contract.ts";
 
 /** The system's name of a failure (ENOSPC, EIO …), or null when it has none. */
 export function codeOf(error: unknown): string | null {
@@ -34,9 +34,9 @@ export class LogHealth {
     return () => this.#listeners.delete(listener);
   }
 
-  /** What an operation on files ended with, as what its caller should see. Takes the directory offline; a bug stays a bug. */
+  /** What an operation on files ended with, as what its caller should see. Takes the directory offline; a bug stays a bug, and a damaged batch concerns one log only. */
   failed(cause: unknown): Error {
-    if (cause instanceof InvariantViolation || cause instanceof LogOffline) return cause;
+    if (cause instanceof InvariantViolation || cause instanceof LogOffline || cause instanceof DamagedBatch) return cause;
     if (this.#offline === null) {
       const why = cause instanceof Error ? cause.message : String(cause);
       this.#offline = new LogOffline(`log directory ${this.#directory} is offline: ${why}`, { cause });

@@ -1,15 +1,18 @@
-import { batchHeaderBytes, batchSizeAt, currentMagic, lastOffsetAt, magicAt } from "../../protocol/records/batch-header.ts";
+import { baseOffsetAt, batchHeaderBytes, batchSizeAt, lastOffsetAt } from "../../protocol/records/batch-header.ts";
 import type { File } from "../runtime/files.ts";
-import { LogOffline, OffsetOutOfLog, type ReadOptions, type ReadResult } from "./log-contract.ts";
+import { DamagedBatch, OffsetOutOfLog, type ReadOptions, type ReadResult } from "./log-contract.ts";
 import type { LogState } from "./log-state.ts";
+import { RunCheck } from "./run-check.ts";
 import type { Segment } from "./segment.ts";
+import { undisturbed } from "./undisturbed.ts";
 
 /** One read takes at most this much memory, whatever is asked for; only a single larger batch may exceed it. */
 const readBytesMax = 64 * 1024 * 1024;
+const offsetBytes = 8;
 
 const nothing: ReadResult = { chunks: [], sizeInBytes: 0 };
 
-/** Reads batches: from the tail in memory or, in one piece, from one segment's file. */
+/** Reads batches: from the tail in memory or, in one piece and checked, from one segment's file. */
 export class LogReader {
   readonly #state: LogState;
 
@@ -27,9 +30,10 @@ export class LogReader {
       if (fromOffset >= limits.endOffsetLimit) return nothing;
       if (state.tail.covers(fromOffset)) return state.tail.read(fromOffset, limits);
       // compaction may have taken a segment's last batches: then the next segment has the next one
-      for (const segment of state.segments.slice(state.segmentIndex(fromOffset))) {
+      const segments = state.segments.slice(state.segmentIndex(fromOffset));
+      for (const [i, segment] of segments.entries()) {
         if (segment.baseOffset >= limits.endOffsetLimit) break;
-        const found = await this.#readSegment(segment, fromOffset, limits);
+        const found = await this.#readSegment(segment, segments[i + 1]?.baseOffset ?? state.writtenEndOffset, fromOffset, limits);
         if (found !== null) return found;
       }
       return nothing;
@@ -37,85 +41,123 @@ export class LogReader {
   }
 
   /** Null when the segment has no batch that ends at or above `fromOffset`. */
-  async #readSegment(segment: Segment, fromOffset: number, options: ReadOptions): Promise<ReadResult | null> {
-    const { directory, settings } = this.#state;
-    // both before the first await, so that they belong together
+  async #readSegment(segment: Segment, endOffset: number, fromOffset: number, options: ReadOptions): Promise<ReadResult | null> {
+    const { directory, settings, epochs } = this.#state;
+    // before the first await, so that it belongs to `endOffset`
     const { sizeInBytes } = segment;
-    let at = await segment.floorPosition(fromOffset, directory);
+    const floor = await segment.floor(fromOffset, directory);
+    const check = new RunCheck({
+      firstOffset: segment.baseOffset,
+      endOffset,
+      firstBatchLastOffset: floor?.offset ?? null,
+      epochAt: (offset) => epochs.epochAt(offset),
+    });
     return segment.use(directory, async (file) => {
+      const run = new SegmentRun(file, sizeInBytes, check, fromOffset, options);
       // what lies between the index entry and the batch comes on top of what is asked for
       const windowBytes = Math.min(Math.max(options.maxBytes, 0), readBytesMax) + settings.indexIntervalBytes + batchHeaderBytes;
-      while (at < sizeInBytes) {
+      for (let at = floor?.position ?? 0; at < sizeInBytes; ) {
         const window = await readExactly(file, at, Math.min(windowBytes, sizeInBytes - at));
-        const start = skipTo(window, fromOffset);
+        const start = run.skip(window, at);
         if (start + batchHeaderBytes > window.length) {
-          if (start === 0) throw new Error(`${file.path} is damaged at ${at}`);
+          if (start === 0) throw run.damaged(at, `${window.length} bytes are too few for a batch`);
           at += start;
           continue;
         }
-        const whole = wholeBatches(window, start, options);
-        if (whole.length > 0) return { chunks: [whole], sizeInBytes: whole.length };
-        const firstBytes = batchSizeAt(window, start);
-        const wanted = options.minOneBatch || firstBytes <= options.maxBytes;
-        if (!wanted || lastOffsetAt(window, start) >= options.endOffsetLimit) return nothing;
-        const first = await readExactly(file, at + start, firstBytes);
-        return { chunks: [first], sizeInBytes: firstBytes };
+        return run.take(window, start, at);
       }
       return null;
     });
   }
 }
 
-/**
- * Runs a read that may be overtaken by a truncation. (a) It looks up a position; (b) the log is cut below it and grows again; (c) it reads bytes of other records, or none.
- * So whatever came out is dropped, and asked for again, when the log was cut meanwhile. Failures of the files take the directory offline.
- */
-export async function undisturbed<T>(state: LogState, read: () => Promise<T>): Promise<T> {
-  for (;;) {
-    while (state.truncating !== null) await state.truncating;
-    state.directory.health.assertOnline();
-    if (state.closed) throw new LogOffline(`log ${state.folder} is closed`);
-    const { generation } = state;
-    try {
-      const result = await read();
-      if (state.generation === generation) return result;
-    } catch (error) {
-      if (error instanceof OffsetOutOfLog) throw error;
-      if (state.closed) throw new LogOffline(`log ${state.folder} is closed`, { cause: error });
-      if (state.generation === generation) throw state.directory.health.failed(error);
+/** One pass over a segment's batches, from a place that an index gave. */
+class SegmentRun {
+  readonly #file: File;
+  readonly #sizeInBytes: number;
+  readonly #check: RunCheck;
+  readonly #fromOffset: number;
+  readonly #options: ReadOptions;
+
+  constructor(file: File, sizeInBytes: number, check: RunCheck, fromOffset: number, options: ReadOptions) {
+    this.#file = file;
+    this.#sizeInBytes = sizeInBytes;
+    this.#check = check;
+    this.#fromOffset = fromOffset;
+    this.#options = options;
+  }
+
+  damaged(position: number, reason: string): DamagedBatch {
+    const offset = Math.max(this.#check.nextOffset, this.#fromOffset);
+    return new DamagedBatch({ kind: "batch", path: this.#file.path, position, offset, reason });
+  }
+
+  /** Where in the window (which is from `at` on) the first batch starts that ends at or above the wanted offset; may be behind the window. Headers are all it looks at. */
+  skip(window: Buffer, at: number): number {
+    let start = 0;
+    while (start + batchHeaderBytes <= window.length) {
+      this.#checkHeader(window, start, at);
+      if (lastOffsetAt(window, start) >= this.#fromOffset) break;
+      this.#check.pass(window, start);
+      start += batchSizeAt(window, start);
     }
+    return start;
+  }
+
+  /** The whole, sound batches from `start` on, within what was asked for. A damaged one ends them; when it is the first, it is thrown. */
+  async take(window: Buffer, start: number, at: number): Promise<ReadResult> {
+    const { maxBytes, endOffsetLimit, minOneBatch } = this.#options;
+    let end = start;
+    while (end + batchHeaderBytes <= window.length) {
+      const isFirst = end === start;
+      const refusedHeader = this.#check.refuseHeader(window, end, this.#sizeInBytes - at - end);
+      if (refusedHeader !== null) {
+        if (isFirst) throw this.damaged(at + end, refusedHeader);
+        break;
+      }
+      const next = end + batchSizeAt(window, end);
+      if (lastOffsetAt(window, end) >= endOffsetLimit) break;
+      if (next - start > maxBytes && !(minOneBatch && isFirst)) break;
+      if (next > window.length) {
+        if (isFirst) return this.#takeOne(await readExactly(this.#file, at + end, next - end), at + end);
+        break;
+      }
+      const refused = this.#check.refuseBatch(window, end) ?? (await this.#refuseNeighbour(window, end, next, at));
+      if (refused !== null) {
+        if (isFirst) throw this.damaged(at + end, refused);
+        break;
+      }
+      this.#check.pass(window, end);
+      end = next;
+    }
+    return end === start ? nothing : { chunks: [window.subarray(start, end)], sizeInBytes: end - start };
+  }
+
+  async #takeOne(batch: Buffer, at: number): Promise<ReadResult> {
+    const refused = this.#check.refuseBatch(batch, 0) ?? (await this.#refuseNeighbour(batch, 0, batch.length, at));
+    if (refused !== null) throw this.damaged(at, refused);
+    return { chunks: [batch], sizeInBytes: batch.length };
+  }
+
+  #checkHeader(window: Buffer, start: number, at: number): void {
+    const refused = this.#check.refuseHeader(window, start, this.#sizeInBytes - at - start);
+    if (refused !== null) throw this.damaged(at + start, refused);
+  }
+
+  /** A batch whose last offset is not below the next one's first: one of the two is not where it says. */
+  async #refuseNeighbour(window: Buffer, batchAt: number, next: number, at: number): Promise<string | null> {
+    if (at + next + offsetBytes > this.#sizeInBytes) return null;
+    const bytes = next + offsetBytes <= window.length ? window.subarray(next) : await readExactly(this.#file, at + next, offsetBytes);
+    const [lastOffset, nextOffset] = [lastOffsetAt(window, batchAt), baseOffsetAt(bytes, 0)];
+    return nextOffset > lastOffset ? null : `ends with offset ${lastOffset}, but the next batch begins with ${nextOffset}`;
   }
 }
 
+/** Bytes that must be there: a file that has become shorter is damaged. */
 export async function readExactly(file: File, position: number, length: number): Promise<Buffer> {
   const bytes = Buffer.allocUnsafe(length);
   const count = await file.read(bytes, 0, length, position);
-  if (count < length) throw new Error(`${file.path} ends at ${position + count}, ${length} bytes were to be at ${position}`);
-  return bytes;
-}
-
-/** Where the first batch starts that ends at or above `offset`; may be behind the window. */
-function skipTo(window: Buffer, offset: number): number {
-  let at = 0;
-  while (at + batchHeaderBytes <= window.length && lastOffsetAt(window, at) < offset) at += checkedSize(window, at);
-  return at;
-}
-
-function wholeBatches(window: Buffer, start: number, { maxBytes, endOffsetLimit, minOneBatch }: ReadOptions): Buffer {
-  let end = start;
-  while (end + batchHeaderBytes <= window.length) {
-    const next = end + checkedSize(window, end);
-    if (next > window.length || lastOffsetAt(window, end) >= endOffsetLimit) break;
-    if (next - start > maxBytes && !(minOneBatch && end === start)) break;
-    end = next;
-  }
-  return window.subarray(start, end);
-}
-
-/** Our own files, but disks rot: a size that cannot be would have us walk in circles. */
-function checkedSize(window: Buffer, at: number): number {
-  const sizeInBytes = batchSizeAt(window, at);
-  if (sizeInBytes < batchHeaderBytes || magicAt(window, at) !== currentMagic)
-    throw new Error(`no batch where one should be (offset ${lastOffsetAt(window, at)})`);
-  return sizeInBytes;
+  if (count === length) return bytes;
+  const reason = `the file ends at ${position + count}, and should have ${length} bytes from ${position} on`;
+  throw new DamagedBatch({ kind: "batch", path: file.path, position: position + count, offset: -1, reason });
 }

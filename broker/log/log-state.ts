@@ -1,7 +1,9 @@
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import { fileNames } from "./file-names.ts";
+import { KnownDamage } from "./known-damage.ts";
 import type { LeaderEpochs } from "./leader-epochs.ts";
+import type { LogDamage } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import type { Segment } from "./segment.ts";
 import type { LayoutState } from "./segment-layout.ts";
@@ -15,6 +17,7 @@ export interface OpenedLog {
   readonly startOffset: number;
   readonly endOffset: number;
   readonly recoveryPoint: number;
+  readonly damage: LogDamage | null;
 }
 
 /** What the parts of one log (writer, flusher, reader, truncation) share. Offsets: start <= written end <= handed over end <= end; recovery point <= handed over end, and it may be below the start. */
@@ -23,6 +26,7 @@ export class LogState {
   readonly folder: string;
   readonly epochs: LeaderEpochs;
   readonly tail: TailCache;
+  readonly damage: KnownDamage;
   settings: TopicSettings;
   /** By base offset; never empty; the last one is growing. */
   segments: Segment[];
@@ -57,6 +61,7 @@ export class LogState {
     this.handedOverEndOffset = opened.endOffset;
     this.recoveryPoint = opened.recoveryPoint;
     this.tail = new TailCache(directory.tails);
+    this.damage = new KnownDamage(directory, opened.folder, opened.damage);
     this.check();
   }
 

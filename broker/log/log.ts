@@ -3,7 +3,7 @@ import { assignOffsets } from "../../protocol/records/assign-offsets.ts";
 import { type BatchInfo, leaderEpochAt } from "../../protocol/records/batch-header.ts";
 import { scanBatches } from "../../protocol/records/validate-batches.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
-import type { Appended, FoundRecord, Log, ReadOptions, ReadResult } from "./log-contract.ts";
+import type { Appended, FoundRecord, Log, LogDamage, ReadOptions, ReadResult } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { LogFlusher } from "./log-flusher.ts";
 import { LogReader } from "./log-reader.ts";
@@ -135,6 +135,14 @@ export class SegmentedLog implements Log {
   async truncateFullyAndStartAt(offset: number): Promise<void> {
     invariant(Number.isSafeInteger(offset) && offset >= 0, "an offset to start at", () => ({ offset }));
     await this.#cut(() => restartLog(this.#state, this.#flusher, offset));
+  }
+
+  get damage(): LogDamage | null {
+    return this.#state.damage.first;
+  }
+
+  onDamaged(listener: (damage: LogDamage) => void): () => void {
+    return this.#state.damage.onDamaged(listener);
   }
 
   flush(): Promise<void> {

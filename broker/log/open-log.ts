@@ -4,7 +4,8 @@ import { fileNames, parseSegmentFileName } from "./file-names.ts";
 import { LeaderEpochs } from "./leader-epochs.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import type { OpenedLog } from "./log-state.ts";
-import { epochsFromBatches, recoverLog } from "./recovery.ts";
+import type { SegmentDamage } from "./rebuild-indexes.ts";
+import { damageAtEnd, epochsFromBatches, recoverLog } from "./recovery.ts";
 import { type Restored, restoreSegment } from "./restore-segment.ts";
 import { Segment, segmentPath } from "./segment.ts";
 import { createSegment } from "./segment-files.ts";
@@ -25,16 +26,14 @@ export interface Checkpointed {
  */
 export async function openLog(directory: LogDirectory, folder: string, checkpointed: Checkpointed): Promise<OpenedLog> {
   const bases = await baseOffsets(directory, folder);
-  if (bases.length === 0) return createLog(directory, folder, checkpointed.startOffset);
-  const restored = (await restoreLast(directory, folder, bases.at(-1)!)) ?? null;
-  if (restored === null) {
-    await recoverLog(directory, folder, bases.at(-1)!);
-    const recovered = await baseOffsets(directory, folder);
-    const again = await restoreLast(directory, folder, recovered.at(-1)!);
-    if (again === null) throw new Error(`${folder} is damaged and cannot be recovered`);
-    return assemble(directory, folder, recovered, again, checkpointed);
-  }
-  return assemble(directory, folder, bases, restored, checkpointed);
+  if (bases.length === 0) return createLog(directory, folder, checkpointed);
+  const restored = await restoreLast(directory, folder, bases.at(-1)!);
+  if (!("damage" in restored)) return assemble(directory, folder, bases, restored, checkpointed);
+  await recoverLog(directory, folder, { recoveryPoint: bases.at(-1)!, stableEndOffset: checkpointed.recoveryPoint });
+  const recovered = await baseOffsets(directory, folder);
+  const again = await restoreLast(directory, folder, recovered.at(-1)!);
+  if ("damage" in again) throw new Error(`${folder} is damaged and cannot be recovered`);
+  return assemble(directory, folder, recovered, again, checkpointed);
 }
 
 async function assemble(
@@ -57,25 +56,32 @@ async function assemble(
   const { endOffset, layout } = last;
   const startOffset = Math.min(Math.max(checkpointed.startOffset, bases[0]!), endOffset);
   const epochs = await openEpochs(directory, folder, bases, endOffset);
-  return { folder, segments, layout, epochs, startOffset, endOffset, recoveryPoint: Math.min(checkpointed.recoveryPoint, endOffset) };
+  const recoveryPoint = Math.min(checkpointed.recoveryPoint, endOffset);
+  const damage = await damageAtEnd(directory, folder, checkpointed.recoveryPoint, { endOffset, position: layout.sizeInBytes });
+  return { folder, segments, layout, epochs, startOffset, endOffset, recoveryPoint, damage };
 }
 
-async function createLog(directory: LogDirectory, folder: string, startOffset: number): Promise<OpenedLog> {
+async function createLog(directory: LogDirectory, folder: string, { startOffset, recoveryPoint: lost }: Checkpointed): Promise<OpenedLog> {
+  const damage = await damageAtEnd(directory, folder, lost, { endOffset: startOffset, position: 0 });
   const segment = await createSegment(directory, folder, startOffset);
   const epochs = new LeaderEpochs();
   await replaceFile(directory.files, `${folder}/${fileNames.leaderEpochs}`, epochs.encode());
   const layout = emptyLayout(startOffset, directory.clock.nowMs());
-  return { folder, segments: [segment], layout, epochs, startOffset, endOffset: startOffset, recoveryPoint: startOffset };
+  return { folder, segments: [segment], layout, epochs, startOffset, endOffset: startOffset, recoveryPoint: startOffset, damage };
 }
 
-async function restoreLast(directory: LogDirectory, folder: string, baseOffset: number): Promise<Restored | null> {
+async function restoreLast(
+  directory: LogDirectory,
+  folder: string,
+  baseOffset: number,
+): Promise<Restored | { readonly damage: SegmentDamage }> {
   const path = segmentPath(folder, baseOffset, "log");
   const file = await directory.files.open(path, "readwrite");
   const restored = await restoreSegment(directory, folder, baseOffset, file);
   if (!("damage" in restored)) return restored;
   await file.close();
-  directory.logger.error({ path, damage: restored.damage }, "log is damaged though it was closed cleanly: recovering it");
-  return null;
+  directory.logger.error({ path, ...restored.damage }, "log is damaged though it was closed cleanly: recovering it");
+  return restored;
 }
 
 async function openEpochs(directory: LogDirectory, folder: string, bases: readonly number[], endOffset: number): Promise<LeaderEpochs> {

@@ -47,7 +47,7 @@ export async function prepareDirectory(directory: LogDirectory, root: string): P
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const { key, topic, partition } = next;
       const known = recoveryPoints.get(key) ?? 0;
-      points.set(key, clean ? known : await recoverLog(directory, `${root}/${key}`, known));
+      points.set(key, clean ? known : await recoverLog(directory, `${root}/${key}`, { recoveryPoint: known, stableEndOffset: known }));
       found.push({ topic, partition, topicId: await readTopicId(files, `${root}/${key}`) });
     }
   };

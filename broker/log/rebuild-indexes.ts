@@ -1,7 +1,7 @@
 import { type FileSystem, replaceFile } from "../runtime/files.ts";
 import { walkHeaders } from "./batch-walk.ts";
 import { segmentFileName } from "./file-names.ts";
-import { encodeEntries, type OffsetEntry, offsetIndexFormat, type TimeEntry, timeIndexFormat } from "./index-format.ts";
+import { encodeEntries, type OffsetEntry, offsetIndexFormat, relativeOffsetMax, type TimeEntry, timeIndexFormat } from "./index-format.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { closingEntry, emptyLayout, place } from "./segment-layout.ts";
 
@@ -20,13 +20,24 @@ interface SealedSegment {
   readonly sizeInBytes: number;
 }
 
+/** Where a segment's batches are no batches any more. */
+export interface SegmentDamage {
+  readonly position: number;
+  readonly reason: string;
+}
+
 /** Builds a segment's indexes from the headers of its batches, as they are when it is sealed. The reason instead, and nothing built, when the batches are damaged. */
-export async function rebuildIndexes(directory: LogDirectory, segment: SealedSegment): Promise<string | null> {
+export async function rebuildIndexes(directory: LogDirectory, segment: SealedSegment): Promise<SegmentDamage | null> {
   const { baseOffset, folder, sizeInBytes } = segment;
   const [offsets, times]: [OffsetEntry[], TimeEntry[]] = [[], []];
   let layout = emptyLayout(baseOffset, 0);
+  let nextOffset = baseOffset;
   const { damage, endPosition } = await directory.openFiles.use(segment.logPath, (file) =>
     walkHeaders(file, 0, sizeInBytes, (batch) => {
+      // a header's base offset is not covered by the CRC, and an index must rise
+      if (batch.baseOffset < nextOffset || batch.lastOffset < batch.baseOffset || batch.lastOffset - baseOffset > relativeOffsetMax)
+        return { refuse: `offsets ${batch.baseOffset} to ${batch.lastOffset} where ${nextOffset} comes next` };
+      nextOffset = batch.lastOffset + 1;
       const placed = place(layout, batch, rebuiltIndexIntervalBytes);
       layout = placed.state;
       if (placed.offsetEntry !== null) offsets.push(placed.offsetEntry);
@@ -34,7 +45,7 @@ export async function rebuildIndexes(directory: LogDirectory, segment: SealedSeg
       return "on";
     }),
   );
-  if (damage !== null) return `at ${endPosition}: ${damage}`;
+  if (damage !== null) return { position: endPosition, reason: damage };
   const closing = closingEntry(layout);
   if (closing !== null) times.push(closing);
   await replaceIndexes(directory, folder, baseOffset, { offsets, times });

@@ -3,9 +3,11 @@ import { type BatchInfo, noTimestamp } from "../../protocol/records/batch-header
 import { type File, replaceFile } from "../runtime/files.ts";
 import { walkBatches, walkHeaders } from "./batch-walk.ts";
 import { readIfThere } from "./checkpoint-file.ts";
+import { noteDamage, readDamage } from "./damage-note.ts";
 import { fileNames, isLeftover, parseSegmentFileName } from "./file-names.ts";
 import { type OffsetEntry, relativeOffsetMax, type TimeEntry } from "./index-format.ts";
 import { LeaderEpochs } from "./leader-epochs.ts";
+import type { LogDamage } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { rebuiltIndexIntervalBytes, replaceIndexes } from "./rebuild-indexes.ts";
 import { segmentPath } from "./segment.ts";
@@ -18,7 +20,7 @@ import { closingEntry, emptyLayout, place } from "./segment-layout.ts";
  *
  * Returns the log's end, which is on the disk then: the new recovery point.
  */
-export async function recoverLog(directory: LogDirectory, folder: string, recoveryPoint: number): Promise<number> {
+export async function recoverLog(directory: LogDirectory, folder: string, { recoveryPoint, stableEndOffset }: Recovery): Promise<number> {
   const { files, logger } = directory;
   const bases = await clearLeftovers(directory, folder);
   if (bases.length === 0) return 0;
@@ -28,7 +30,7 @@ export async function recoverLog(directory: LogDirectory, folder: string, recove
   );
   const expectedFrom = bases[from]!;
   const epochs = await epochsBefore(directory, folder, bases, expectedFrom);
-  const progress: Progress = { expectedOffset: expectedFrom, denseFrom: recoveryPoint, epochs };
+  const progress: Progress = { expectedOffset: expectedFrom, endPosition: 0, denseFrom: recoveryPoint, epochs };
   let kept = from;
   for (; kept < bases.length; kept++) {
     // a segment that does not start where the last one ended: what was between them is lost
@@ -43,15 +45,42 @@ export async function recoverLog(directory: LogDirectory, folder: string, recove
     logger.warn({ folder, baseOffset: base }, "segment behind the end of the log is removed");
     await removeSegment(directory, folder, base);
   }
-  if (progress.expectedOffset < recoveryPoint)
-    logger.error({ folder, recoveryPoint, endOffset: progress.expectedOffset }, "records that were on the disk are damaged or gone");
+  await damageAtEnd(directory, folder, stableEndOffset, { endOffset: progress.expectedOffset, position: progress.endPosition });
   await replaceFile(files, `${folder}/${fileNames.leaderEpochs}`, epochs.encode());
   await files.syncDirectory(folder);
   return progress.expectedOffset;
 }
 
+export interface Recovery {
+  /** Segments that end at or below are not looked at. */
+  readonly recoveryPoint: number;
+  /** What was on the disk ended there, or above. */
+  readonly stableEndOffset: number;
+}
+
+/** What is known to be damaged in a log that ends at `endOffset`: noted by an earlier life, or now, when records were on the disk that are gone. */
+export async function damageAtEnd(
+  { files, logger }: LogDirectory,
+  folder: string,
+  stableEndOffset: number,
+  { endOffset, position }: { readonly endOffset: number; readonly position: number },
+): Promise<LogDamage | null> {
+  const known = await readDamage(files, folder);
+  if (known !== null || endOffset >= stableEndOffset) return known;
+  const reason = `offsets ${endOffset} to ${stableEndOffset - 1} were on the disk, and are damaged or gone`;
+  const damage = { kind: "end-lost", path: folder, position, offset: endOffset, reason } as const;
+  logger.error(
+    { ...damage },
+    "records that were on the disk are damaged or gone. Where another replica is in sync, this one is copied anew from it",
+  );
+  await noteDamage(files, folder, damage);
+  return damage;
+}
+
 interface Progress {
   expectedOffset: number;
+  /** Of the last segment that was checked. */
+  endPosition: number;
   /** From this offset on no batch may be missing; below it, compaction may have taken some. */
   readonly denseFrom: number;
   readonly epochs: LeaderEpochs;
@@ -64,6 +93,7 @@ async function recoverSegment(directory: LogDirectory, folder: string, baseOffse
   try {
     const sizeInBytes = await file.size();
     const { offsets, times, endPosition, damage } = await check(file, baseOffset, sizeInBytes, progress);
+    progress.endPosition = endPosition;
     if (damage !== null) {
       reportCut(directory.logger, path, { endPosition, sizeInBytes, damage, endOffset: progress.expectedOffset });
       await file.truncate(endPosition);

@@ -4,7 +4,7 @@ import { walkHeaders } from "./batch-walk.ts";
 import { type IndexFormat, type OffsetEntry, offsetIndexFormat, type TimeEntry, timeIndexFormat } from "./index-format.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { codeOf } from "./log-health.ts";
-import { rebuildIndexes } from "./rebuild-indexes.ts";
+import { rebuildIndexes, type SegmentDamage } from "./rebuild-indexes.ts";
 import { type Segment, segmentPath } from "./segment.ts";
 import { growingSegment } from "./segment-files.ts";
 import { emptyLayout, type LayoutState, place } from "./segment-layout.ts";
@@ -24,7 +24,7 @@ export async function restoreSegment(
   folder: string,
   baseOffset: number,
   file: File,
-): Promise<Restored | { readonly damage: string }> {
+): Promise<Restored | { readonly damage: SegmentDamage }> {
   const logPath = segmentPath(folder, baseOffset, "log");
   const sizeInBytes = await file.size();
   const first = await restoreFromIndexes(directory, folder, baseOffset, file, sizeInBytes);
@@ -33,7 +33,7 @@ export async function restoreSegment(
   const damage = await rebuildIndexes(directory, { folder, logPath, baseOffset, sizeInBytes });
   if (damage !== null) return { damage };
   const second = await restoreFromIndexes(directory, folder, baseOffset, file, sizeInBytes);
-  return second === "indexes are damaged" ? { damage: "its indexes cannot be rebuilt" } : second;
+  return second === "indexes are damaged" ? { damage: { position: 0, reason: "its indexes cannot be rebuilt" } } : second;
 }
 
 async function restoreFromIndexes(
@@ -42,7 +42,7 @@ async function restoreFromIndexes(
   baseOffset: number,
   file: File,
   sizeInBytes: number,
-): Promise<Restored | { readonly damage: string } | "indexes are damaged"> {
+): Promise<Restored | { readonly damage: SegmentDamage } | "indexes are damaged"> {
   const offsets = await indexEnd(directory, offsetIndexFormat, segmentPath(folder, baseOffset, "index"), baseOffset);
   const times = await indexEnd(directory, timeIndexFormat, segmentPath(folder, baseOffset, "timeindex"), baseOffset);
   if (offsets === null || times === null) return "indexes are damaged";
@@ -71,7 +71,7 @@ async function restoreFromIndexes(
   });
   // a wrong position shows as a wrong batch, or as none
   if (!indexFits || (walked.damage !== null && offsets.last !== null && walked.endPosition === from)) return "indexes are damaged";
-  if (walked.damage !== null) return { damage: `at ${walked.endPosition}: ${walked.damage}` };
+  if (walked.damage !== null) return { damage: { position: walked.endPosition, reason: walked.damage } };
   if (times.last !== null && times.last.offset >= endOffset) return "indexes are damaged";
   return { segment: growingSegment(folder, file, layout, { indexesSynced: true }), layout, endOffset };
 }

@@ -13,8 +13,9 @@ import {
   timeIndexFormat,
 } from "./index-format.ts";
 import { loadIndex } from "./load-index.ts";
+import { DamagedBatch } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
-import { rebuildIndexes } from "./rebuild-indexes.ts";
+import { rebuildIndexes, type SegmentDamage } from "./rebuild-indexes.ts";
 
 /** What a segment has while it is the log's last. */
 export interface Growing {
@@ -35,7 +36,8 @@ export class Segment {
   sizeInBytes: number;
   #growing: Growing | null;
   #largest: TimeEntry | null | undefined;
-  #rebuilding: Promise<string | null> | null = null;
+  #rebuilding: Promise<SegmentDamage | null> | null = null;
+  #proving: Promise<void> | null = null;
 
   constructor(folder: string, baseOffset: number, sizeInBytes: number, growing: Growing | null = null) {
     this.folder = folder;
@@ -69,22 +71,21 @@ export class Segment {
     return directory.openFiles.use(this.logPath, work);
   }
 
-  /** A batch starts there, at or before the one with `offset`, not far from it. */
-  async floorPosition(offset: number, directory: LogDirectory): Promise<number> {
-    const found =
-      this.#growing !== null
-        ? await this.#growing.offsets.floor(offset, directory)
-        : floorEntry(offsetIndexFormat, await this.#sealedIndex(offsetIndexFormat, "index", directory), this.baseOffset, offset);
-    return found?.position ?? 0;
+  /** The index entry of a batch that ends at or before `offset`, not far from it; null: search from the segment's start. */
+  async floor(offset: number, directory: LogDirectory): Promise<OffsetEntry | null> {
+    if (this.#growing !== null) return this.#growing.offsets.floor(offset, directory);
+    return floorEntry(offsetIndexFormat, await this.#sealedIndex(offsetIndexFormat, "index", directory), this.baseOffset, offset);
   }
 
-  /** All records before the returned offset that lie in this segment are older than `timestampMs`. */
-  async floorOffset(timestampMs: number, directory: LogDirectory): Promise<number> {
-    const found =
-      this.#growing !== null
-        ? await this.#growing.times.floor(timestampMs, directory)
-        : floorEntry(timeIndexFormat, await this.#sealedIndex(timeIndexFormat, "timeindex", directory), this.baseOffset, timestampMs);
-    return found?.offset ?? this.baseOffset;
+  /** A batch starts there, at or before the one with `offset`, not far from it. */
+  async floorPosition(offset: number, directory: LogDirectory): Promise<number> {
+    return (await this.floor(offset, directory))?.position ?? 0;
+  }
+
+  /** All records of this segment before that entry's offset are older than `timestampMs`; null: search from the segment's start. */
+  async timeFloor(timestampMs: number, directory: LogDirectory): Promise<TimeEntry | null> {
+    if (this.#growing !== null) return this.#growing.times.floor(timestampMs, directory);
+    return floorEntry(timeIndexFormat, await this.#sealedIndex(timeIndexFormat, "timeindex", directory), this.baseOffset, timestampMs);
   }
 
   /** Largest timestamp in the segment, and the last offset of the first batch that has it; null when no record has a timestamp. */
@@ -101,6 +102,38 @@ export class Segment {
     return this.#largest;
   }
 
+  /** What its indexes say is no reason any more when a batch is not where it should be: they were built anew from the batches, or are not used. The first call does it. */
+  async proveIndexes(directory: LogDirectory): Promise<void> {
+    this.#proving ??= this.#prove(directory);
+    await this.#proving;
+  }
+
+  get hasProvenIndexes(): boolean {
+    return this.#proving !== null;
+  }
+
+  async #prove(directory: LogDirectory): Promise<void> {
+    if (this.#growing !== null) {
+      this.#growing.offsets.distrustFile();
+      this.#growing.times.distrustFile();
+      return;
+    }
+    directory.logger.warn(
+      { path: this.logPath },
+      "no batch where the index says, or a damaged one: building the indexes anew from the batches",
+    );
+    this.#largest = undefined;
+    await this.#rebuild(directory);
+  }
+
+  /** The reason when the batches are damaged: then the indexes stay as they are. */
+  #rebuild(directory: LogDirectory): Promise<SegmentDamage | null> {
+    this.#rebuilding ??= rebuildIndexes(directory, this).finally(() => {
+      this.#rebuilding = null;
+    });
+    return this.#rebuilding;
+  }
+
   /** Resolves once none of its files is being replaced. */
   async settled(): Promise<void> {
     await this.#rebuilding?.catch(() => undefined);
@@ -114,11 +147,8 @@ export class Segment {
     const content = await loadIndex(directory, format, path, extent);
     if (content !== null) return content;
     directory.logger.warn({ path }, "index is missing or damaged: building it anew from its segment");
-    this.#rebuilding ??= rebuildIndexes(directory, this).finally(() => {
-      this.#rebuilding = null;
-    });
-    const damage = await this.#rebuilding;
-    if (damage !== null) throw new Error(`${this.logPath} is damaged ${damage}`);
+    const damage = await this.#rebuild(directory);
+    if (damage !== null) throw new DamagedBatch({ kind: "batch", path: this.logPath, offset: this.baseOffset, ...damage });
     const rebuilt = await loadIndex(directory, format, path, extent);
     invariant(rebuilt !== null, "an index just built is sound", () => ({ path }));
     return rebuilt;

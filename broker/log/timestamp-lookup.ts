@@ -1,10 +1,12 @@
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
-import { type BatchInfo, noTimestamp } from "../../protocol/records/batch-header.ts";
+import { type BatchInfo, hasValidCrc, noTimestamp } from "../../protocol/records/batch-header.ts";
 import { walkHeaders } from "./batch-walk.ts";
 import type { FoundRecord } from "./log-contract.ts";
-import { readExactly, undisturbed } from "./log-reader.ts";
+import { DamagedBatch } from "./log-contract.ts";
+import { readExactly } from "./log-reader.ts";
 import type { LogState } from "./log-state.ts";
 import type { Segment } from "./segment.ts";
+import { undisturbed } from "./undisturbed.ts";
 
 /** See `Log.findByTimestamp`. The time indexes lead to a segment and a place in it, headers to a batch, the batch to the record. */
 export function findByTimestamp(state: LogState, timestampMs: number): Promise<FoundRecord | null> {
@@ -13,8 +15,11 @@ export function findByTimestamp(state: LogState, timestampMs: number): Promise<F
     for (const segment of state.segments.slice(state.segmentIndex(startOffset))) {
       const largest = await segment.largestTimestamp(state.directory);
       if (largest === null || largest.timestampMs < timestampMs) continue;
-      const from = Math.max(await segment.floorOffset(timestampMs, state.directory), startOffset);
-      const found = await findInSegment(state, segment, { from, to: writtenEndOffset, timestampMs });
+      const floor = await segment.timeFloor(timestampMs, state.directory);
+      const from = Math.max(floor?.offset ?? segment.baseOffset, startOffset);
+      const isKnown = floor !== null && from === floor.offset && !segment.hasProvenIndexes;
+      const fromTimestampMs = isKnown ? floor.timestampMs : null;
+      const found = await findInSegment(state, segment, { from, fromTimestampMs, to: writtenEndOffset, timestampMs });
       if (found !== null) return found;
     }
     return null;
@@ -36,7 +41,7 @@ export function findMaxTimestamp(state: LogState): Promise<FoundRecord | null> {
     if (best === null) return null;
     // the batch with the largest timestamp ends with that offset
     const { segment, timestampMs, offset } = best;
-    const found = await findInSegment(state, segment, { from: offset, to: writtenEndOffset, timestampMs });
+    const found = await findInSegment(state, segment, { from: offset, fromTimestampMs: null, to: writtenEndOffset, timestampMs });
     // a producer's header may promise a timestamp that none of its records has
     return found ?? { offset, timestampMs, leaderEpoch: state.epochs.epochAt(offset) ?? -1 };
   });
@@ -45,6 +50,8 @@ export function findMaxTimestamp(state: LogState): Promise<FoundRecord | null> {
 interface Search {
   /** Batches that end below are passed over. */
   readonly from: number;
+  /** Largest timestamp of the batch with `from`, by an index that may be damaged. Null: not known. */
+  readonly fromTimestampMs: number | null;
   readonly to: number;
   readonly timestampMs: number;
 }
@@ -52,6 +59,7 @@ interface Search {
 async function findInSegment(state: LogState, segment: Segment, search: Search): Promise<FoundRecord | null> {
   const { sizeInBytes } = segment;
   let position = await segment.floorPosition(search.from, state.directory);
+  let { fromTimestampMs } = search;
   for (;;) {
     let candidate: BatchInfo | null = null;
     let ended = false;
@@ -59,14 +67,23 @@ async function findInSegment(state: LogState, segment: Segment, search: Search):
       const walked = await walkHeaders(file, position, sizeInBytes, (batch) => {
         ended = batch.lastOffset >= search.to;
         if (ended) return { refuse: "written after the search began" };
-        if (batch.lastOffset < search.from || batch.maxTimestampMs < search.timestampMs) return "on";
+        if (batch.lastOffset < search.from) return "on";
+        if (fromTimestampMs !== null && (batch.baseOffset > search.from || batch.maxTimestampMs !== fromTimestampMs))
+          return { refuse: `by the time index the batch has the timestamp ${fromTimestampMs}, and has ${batch.maxTimestampMs}` };
+        fromTimestampMs = null;
+        if (batch.maxTimestampMs < search.timestampMs) return "on";
         candidate = batch;
         return "stop";
       });
-      if (walked.damage !== null && !ended) throw new Error(`${segment.logPath} is damaged at ${walked.endPosition}: ${walked.damage}`);
+      const damaged = (at: number, offset: number, reason: string) =>
+        new DamagedBatch({ kind: "batch", path: segment.logPath, position: at, offset, reason });
+      if (walked.damage !== null && !ended) throw damaged(walked.endPosition, search.from, walked.damage);
       position = walked.endPosition;
       const found = candidate as BatchInfo | null;
-      return found === null ? null : readExactly(file, found.position, found.sizeInBytes);
+      if (found === null) return null;
+      const batch = await readExactly(file, found.position, found.sizeInBytes);
+      if (!hasValidCrc(batch, 0, batch.length)) throw damaged(found.position, found.baseOffset, "CRC-32C does not match the batch");
+      return batch;
     });
     if (bytes === null || candidate === null) return null;
     const found = await findInBatch(bytes, candidate, search.timestampMs, state.startOffset);

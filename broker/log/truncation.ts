@@ -3,12 +3,14 @@ import type { File } from "../runtime/files.ts";
 import { walkHeaders } from "./batch-walk.ts";
 import { type IndexFormat, type OffsetEntry, offsetIndexFormat, type TimeEntry, timeIndexFormat } from "./index-format.ts";
 import { loadIndex } from "./load-index.ts";
+import { DamagedBatch } from "./log-contract.ts";
 import type { LogFlusher } from "./log-flusher.ts";
 import type { LogState } from "./log-state.ts";
 import { restoreSegment } from "./restore-segment.ts";
 import { type Segment, segmentPath } from "./segment.ts";
 import { createSegment, removeSegment } from "./segment-files.ts";
 import { emptyLayout } from "./segment-layout.ts";
+import { withProvenIndexes } from "./undisturbed.ts";
 
 interface Cut {
   /** Place in `segments` of the one that will be the last. */
@@ -33,7 +35,7 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, offset: 
     return;
   }
   for (const segment of state.segments) await segment.settled();
-  const cut = await findCut(state, offset);
+  const cut = await withProvenIndexes(state, () => findCut(state, offset));
   const { directory, folder } = state;
   const removed = state.segments.slice(cut.index + 1);
   const target = state.segments[cut.index]!;
@@ -57,7 +59,7 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, offset: 
   await directory.files.syncDirectory(folder);
 
   const restored = await restoreSegment(directory, folder, target.baseOffset, file);
-  if ("damage" in restored) throw new Error(`${target.logPath} is damaged ${restored.damage}`);
+  if ("damage" in restored) throw new Error(`${target.logPath} is damaged at ${restored.damage.position}: ${restored.damage.reason}`);
   invariant(restored.endOffset <= cut.endOffset, "nothing is left behind the cut", () => ({ cut, endOffset: restored.endOffset }));
   state.segments = [...state.segments.slice(0, cut.index), restored.segment];
   state.layout = restored.layout;
@@ -65,23 +67,38 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, offset: 
   state.check();
 }
 
-/** Empties the log: its only segment starts at `offset`. The recovery point and the epochs go first, so that recovery after a crash trusts neither. */
+/**
+ * Empties the log: its only segment starts at `offset`.
+ *
+ * 1. The recovery point and the epochs go first, so that recovery after a crash trusts neither.
+ * 2. The new segment is made, and its name durable, before the last of the old ones goes; those go from the end on. So a crash leaves a beginning of the old log (what does not continue
+ *    it is removed by recovery) or the new one, and never a log that begins at an offset that neither had.
+ * 3. What was known to be damaged is forgotten last: until then a start finds the note, and begins the log anew again.
+ */
 export async function restartLog(state: LogState, flusher: LogFlusher, offset: number): Promise<void> {
   const { directory, folder } = state;
   for (const segment of state.segments) await segment.settled();
   state.generation++;
   state.tail.clear();
   state.epochs.clear();
-  state.recoveryPoint = Math.min(state.recoveryPoint, state.segments[0]!.baseOffset);
+  state.recoveryPoint = Math.min(state.recoveryPoint, state.segments[0]!.baseOffset, offset);
   await directory.checkpoints.write();
   await flusher.storeEpochs();
 
   await flusher.takeSealedFrom(-1);
   await state.last.writable.file.close();
-  for (const segment of [...state.segments].reverse()) await removeSegment(directory, folder, segment.baseOffset);
+  const fromTheEnd = state.segments.map(({ baseOffset }) => baseOffset).reverse();
+  // where an old one has the new one's name, making the new one empties it: what is behind it must be gone by then
+  const firstGone = fromTheEnd.includes(offset) ? fromTheEnd.filter((base) => base > offset) : [];
+  await removeSegments(state, firstGone);
+  const only = await createSegment(directory, folder, offset);
+  await only.writable.file.sync();
   await directory.files.syncDirectory(folder);
-  state.segments = [await createSegment(directory, folder, offset)];
-  await directory.files.syncDirectory(folder);
+  await removeSegments(
+    state,
+    fromTheEnd.filter((base) => base !== offset && !firstGone.includes(base)),
+  );
+  state.segments = [only];
 
   state.namesUnsynced = false;
   state.layout = emptyLayout(offset, directory.clock.nowMs());
@@ -89,6 +106,12 @@ export async function restartLog(state: LogState, flusher: LogFlusher, offset: n
   state.startOffset = state.recoveryPoint = offset;
   state.check();
   await directory.checkpoints.write();
+  await state.damage.forget();
+}
+
+async function removeSegments({ directory, folder }: LogState, bases: readonly number[]): Promise<void> {
+  for (const base of bases) await removeSegment(directory, folder, base);
+  await directory.files.syncDirectory(folder);
 }
 
 /** Where the first batch starts that ends at or above `offset`. */
@@ -105,7 +128,7 @@ async function findCut(state: LogState, offset: number): Promise<Cut> {
     }),
   );
   if (endOffset === null && walked.damage !== null)
-    throw new Error(`${segment.logPath} is damaged at ${walked.endPosition}: ${walked.damage}`);
+    throw new DamagedBatch({ kind: "batch", path: segment.logPath, position: walked.endPosition, offset, reason: walked.damage });
   return { index, position: walked.endPosition, endOffset: endOffset ?? offset };
 }
 

@@ -1,5 +1,13 @@
 import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
-import { type FoundRecord, type Log, LogOffline, OffsetOutOfLog, type ReadOptions, type ReadResult } from "../log/log-contract.ts";
+import {
+  DamagedBatch,
+  type FoundRecord,
+  type Log,
+  LogOffline,
+  OffsetOutOfLog,
+  type ReadOptions,
+  type ReadResult,
+} from "../log/log-contract.ts";
 import type { OffsetTarget } from "./contract.ts";
 import type { LeaderState } from "./leader-state.ts";
 import { noEpoch } from "./log-position.ts";
@@ -53,6 +61,7 @@ async function orStorageError<T>(read: () => Promise<Outcome<T>>): Promise<Outco
   } catch (error) {
     if (error instanceof OffsetOutOfLog) return { error: "OFFSET_OUT_OF_RANGE" };
     if (error instanceof LogOffline) return { error: "KAFKA_STORAGE_ERROR" };
+    if (error instanceof DamagedBatch) return { error: "CORRUPT_MESSAGE", message: error.message };
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import type { Appended, FoundRecord, Log, LogStore, ReadOptions, ReadResult } from "../../broker/log/log-contract.ts";
+import type { Appended, FoundRecord, Log, LogDamage, LogStore, ReadOptions, ReadResult } from "../../broker/log/log-contract.ts";
 import { InconsistentTopicId, LogOffline, OffsetOutOfLog } from "../../broker/log/log-contract.ts";
 import type { TopicSettings } from "../../broker/runtime/topic-settings.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
@@ -140,12 +140,27 @@ export class MemoryLog implements Log {
     this.#batches = [];
     this.#epochs = [];
     this.startOffset = this.endOffset = this.writtenEndOffset = offset;
+    this.damage = null;
   }
 
   /** As retention does: batches that end at or below are gone. */
   deleteBelow(offset: number): void {
     this.#batches = this.#batches.filter(({ endOffset }) => endOffset > offset);
     this.startOffset = offset;
+  }
+
+  damage: LogDamage | null = null;
+  readonly #damaged = new Set<(damage: LogDamage) => void>();
+
+  onDamaged(listener: (damage: LogDamage) => void): () => void {
+    this.#damaged.add(listener);
+    return () => this.#damaged.delete(listener);
+  }
+
+  /** As if a read had come upon it. */
+  becomeDamaged(damage: LogDamage): void {
+    this.damage = damage;
+    for (const listener of this.#damaged) listener(damage);
   }
 
   async flush(): Promise<void> {}
