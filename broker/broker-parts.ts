@@ -41,7 +41,7 @@ export interface Foundation {
   /** The logs were closed properly by the process before us. */
   readonly wasClean: boolean;
   readonly clusterId: string;
-  /** The data directory's id. */
+  /** The data directories' ids, as the registration has them. */
   readonly incarnation: string;
 }
 

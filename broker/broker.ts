@@ -1,18 +1,15 @@
 import { readOrCreateClusterId } from "../coordinator-client/cluster-id.ts";
 import type { Coordinator } from "../coordinator-client/coordinator.ts";
+import { incarnationOf } from "../coordinator-client/registration.ts";
 import { formatAddress } from "../protocol/base/transport.ts";
 import type { BrokerOptions } from "./broker-options.ts";
 import { BrokerParts } from "./broker-parts.ts";
-import { claimDataDirectory, metaPropertiesPath } from "./cluster/meta-properties.ts";
 import { awaitOthersInSync } from "./cluster/replaced-directory.ts";
-import type { LogOffline } from "./log/log-contract.ts";
-import { type DirectoryLogStore, openLogStore } from "./log/log-store.ts";
+import { DataDirectories } from "./data-directories.ts";
+import { remedyFor } from "./log/failure-words.ts";
+import type { DirectoryFailure, LogOffline } from "./log/log-contract.ts";
+import { type LogDirectories, openLogDirectories } from "./log/log-directories.ts";
 import type { BoundListener } from "./network/client-listener.ts";
-
-/** The data directory cannot be used by this broker now. */
-export class DataDirectoryInUse extends Error {
-  override readonly name = "DataDirectoryInUse";
-}
 
 export class CoordinatorNotReached extends Error {
   override readonly name = "CoordinatorNotReached";
@@ -24,9 +21,9 @@ const requestsGraceMs = 500;
 /** One broker: starts what it is made of from the bottom up, and stops it from the top down. */
 export class Broker {
   readonly #options: BrokerOptions;
-  #locked = false;
+  #directories: DataDirectories | null = null;
   #coordinator: Coordinator | null = null;
-  #logs: DirectoryLogStore | null = null;
+  #logs: LogDirectories | null = null;
   #parts: BrokerParts | null = null;
   #bound: readonly BoundListener[] = [];
   #stopping: Promise<void> | null = null;
@@ -46,30 +43,45 @@ export class Broker {
    */
   async start(): Promise<void> {
     const { config, files, clock, random, log, openCoordinator } = this.#options;
-    const directory = config.logDirectory;
-    await this.#lockDirectory(directory);
+    const directories = new DataDirectories(config.logDirectories, {
+      files,
+      random,
+      log: log.child({ part: "log" }),
+      brokerId: config.brokerId,
+    });
+    this.#directories = directories;
+    await directories.lock();
     this.#coordinator = openCoordinator();
     await this.#reachCoordinator(this.#coordinator);
     const clusterId = await readOrCreateClusterId(this.#coordinator, random);
-    if (!(await files.exists(metaPropertiesPath(directory)))) {
+    const remaining = await directories.remaining();
+    if (remaining !== null) {
       const { brokerId } = config;
-      await awaitOthersInSync({ coordinator: this.#coordinator, brokerId, clock, log: log.child({ part: "cluster" }) });
+      await awaitOthersInSync({ coordinator: this.#coordinator, brokerId, clock, log: log.child({ part: "cluster" }), remaining });
     }
-    const { directoryId } = await claimDataDirectory(files, directory, { brokerId: config.brokerId, clusterId }, random);
+    const directoryIds = await directories.claim(clusterId);
     const { tailCacheBytesMax, indexCacheBytesMax, openFilesMax } = config.log;
-    this.#logs = await openLogStore(
+    this.#logs = await openLogDirectories(
       { files, clock, random, log: log.child({ part: "log" }) },
-      { directory, tailCacheBytesMax, indexCacheBytesMax, openFilesMax, checkpointIntervalMs: config.log.flushOffsetCheckpointIntervalMs },
+      {
+        directories: directories.usable,
+        offline: directories.offline,
+        tailCacheBytesMax,
+        indexCacheBytesMax,
+        openFilesMax,
+        recoveriesAtOnce: config.log.recoveryConcurrency,
+        checkpointIntervalMs: config.log.flushOffsetCheckpointIntervalMs,
+      },
     );
     this.#parts = new BrokerParts(this.#options, {
       coordinator: this.#coordinator,
       logs: this.#logs,
       wasClean: this.#logs.wasClean,
       clusterId,
-      incarnation: directoryId ?? "",
+      incarnation: incarnationOf(directoryIds),
     });
-    const parts = this.#parts;
-    this.#logs.onOffline((error) => void this.#giveUp(error, parts));
+    const [logs, parts] = [this.#logs, this.#parts];
+    logs.onOffline((failure) => this.#directoryFailed(failure, logs, parts));
     this.#bound = await parts.listen();
     await parts.join();
   }
@@ -81,36 +93,35 @@ export class Broker {
   }
 
   async #stop(): Promise<void> {
-    const { config, files } = this.#options;
     await this.#parts?.leave(requestsGraceMs);
     // The session before the logs: what could not be handed over, and /controller if it is ours, is taken up by others while we are still flushing.
     await this.#coordinator?.close();
     if (this.#parts !== null) await this.#parts.close();
     else await this.#logs?.close();
-    if (this.#locked) await files.unlock(lockPath(config.logDirectory));
+    await this.#directories?.unlock();
+  }
+
+  /** Its replicas are given up and reported by the partitions; the others go on. */
+  #directoryFailed({ error, directory }: DirectoryFailure, { onlineCount }: LogDirectories, parts: BrokerParts): void {
+    const { log, config } = this.#options;
+    const remedy = `${remedyFor(error.cause)}; then restart broker ${config.brokerId}`;
+    if (onlineCount > 0)
+      log.error(
+        { err: error, directory, online: onlineCount },
+        `${error.message}. Broker ${config.brokerId} goes on without it, and hands over what it led there. To use it again, ${remedy}`,
+      );
+    else void this.#giveUp(error, remedy, parts);
   }
 
   /**
-   * The one log directory failed, so there is nothing left to lead or to follow with: as Kafka's brokers do, this one ends. Its session goes first, and with it the registration: its
+   * No log directory is left, so there is nothing left to lead or to follow with: as Kafka's brokers do, this one ends. Its session goes first, and with it the registration: its
    * leaderships, for which it has only errors by now, then move at once and not when a session has timed out. No controlled shutdown: a leader that cannot write is not waited for.
    */
-  async #giveUp(error: LogOffline, parts: BrokerParts): Promise<void> {
+  async #giveUp(error: LogOffline, remedy: string, parts: BrokerParts): Promise<void> {
     if (this.#stopping !== null) return;
-    this.#options.log.error({ err: error }, "the log directory failed: this broker leaves the cluster");
+    this.#options.log.error({ err: error }, `${error.message}. No log directory is left: this broker leaves the cluster. First ${remedy}`);
     await this.#coordinator?.close();
     parts.fail(error);
-  }
-
-  async #lockDirectory(directory: string): Promise<void> {
-    const { files } = this.#options;
-    try {
-      await files.makeDirectory(directory);
-      this.#locked = await files.lock(lockPath(directory));
-    } catch (error) {
-      const code = (error as { code?: unknown }).code ?? (error instanceof Error ? error.message : error);
-      throw new DataDirectoryInUse(`the data directory ${directory} cannot be written (${code})`, { cause: error });
-    }
-    if (!this.#locked) throw new DataDirectoryInUse(`the data directory ${directory} is in use by another broker process`);
   }
 
   async #reachCoordinator(coordinator: Coordinator): Promise<void> {
@@ -127,8 +138,4 @@ export class Broker {
     await coordinator.connected(deadline.signal);
     timer.cancel();
   }
-}
-
-function lockPath(directory: string): string {
-  return `${directory}/.lock`;
 }

@@ -18,7 +18,7 @@ export interface RegistrationResult {
 const attemptsMax = 10;
 
 /**
- * Registers the broker under `/brokers/ids`. A registration left by an earlier life of the same data directory (which is locked, so that life is over) is deleted at once, not waited for.
+ * Registers the broker under `/brokers/ids`. A registration left by an earlier life of one of our data directories (which is locked, so that life is over) is deleted at once, not waited for.
  * Rejects with BrokerIdTaken, or with CoordinatorUnavailable when the outcome cannot be told: run again once connected.
  */
 export async function registerBroker(
@@ -47,11 +47,22 @@ export async function registerBroker(
 /** Deletes the registration if it is of an earlier life of ours. */
 async function makeWay(coordinator: Coordinator, path: string, node: Node, incarnation: string): Promise<void> {
   const found = decodeBrokerRegistration(path, node.data);
-  if (!node.ownedByUs && found.incarnation !== incarnation) throw new BrokerIdTaken(describeTaken(path, found));
+  if (!node.ownedByUs && !sharesDirectory(found.incarnation, incarnation)) throw new BrokerIdTaken(describeTaken(path, found));
   // Registrations are never changed, so the version does not tell one from the next. A stranger who took the id since the read would lose its own here, and then
   // finds ours: a misconfiguration that was going to be reported to one of the two in any case.
   const result = await coordinator.write([{ kind: "delete", path, version: node.version }]);
   if (result.kind === "unknown") await barrier(coordinator, path, result.error);
+}
+
+/** What a broker's data directories are called together in its registration. */
+export function incarnationOf(directoryIds: readonly string[]): string {
+  return directoryIds.join(",");
+}
+
+/** One directory in common will do: it is locked by whoever uses it, and others may be lost or new. */
+function sharesDirectory(found: string | undefined | null, ours: string): boolean {
+  const ids = new Set(ours.split(","));
+  return (found ?? "").split(",").some((id) => id !== "" && ids.has(id));
 }
 
 function describeTaken(path: string, { endpoints }: BrokerRegistration): string {

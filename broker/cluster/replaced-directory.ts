@@ -12,6 +12,8 @@ export interface ReplacedDirectoryParts {
   readonly brokerId: BrokerId;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Folders of logs that this broker still has (`topic-3`). */
+  readonly remaining: ReadonlySet<string>;
 }
 
 /** Longer than brokers that were stopped together take to come back; not for ever, or a cluster whose directories are all new would never start. */
@@ -19,21 +21,22 @@ const waitMaxMs = 60_000;
 const lookEveryMs = 500;
 
 /**
- * To be awaited before a new, empty data directory is marked as this broker's, and so before it registers. The disk of a known broker may have been replaced: (1) all brokers were down, and
+ * To be awaited before a new, empty data directory is marked as this broker's, and so before it registers; and before it registers without a directory that cannot be used. The disk of a known
+ * broker may have been replaced: (1) all brokers were down, and
  * the coordinator still has this one in sync with others; (2) it comes back first and, nobody else being there, is elected without a record; (3) the others come back, and cut all they have.
  * So it waits until the others lead, which takes it out of the in-sync sets, and then joins as a follower that copies everything. Where it is the only one in sync there is nothing to wait for.
  */
-export async function awaitOthersInSync({ coordinator, brokerId, clock, log }: ReplacedDirectoryParts): Promise<void> {
+export async function awaitOthersInSync({ coordinator, brokerId, clock, log, remaining }: ReplacedDirectoryParts): Promise<void> {
   const deadlineMs = clock.monotonicMs() + waitMaxMs;
   let paths: readonly string[] | null = null;
   for (let looks = 0; ; looks++) {
     try {
-      paths = await stillShared(coordinator, brokerId, paths ?? (await statePaths(coordinator)));
+      paths = await stillShared(coordinator, brokerId, paths ?? (await statePaths(coordinator, remaining)));
       if (paths.length === 0) return;
       if (looks === 0)
         log.warn(
           { partitions: paths.length, first: paths[0], waitMaxMs },
-          "the data directory is new, but this broker is known to be in sync for partitions: waiting for others that have them to lead",
+          "a data directory is new or cannot be used, but this broker is known to be in sync for partitions that it has no log of: waiting for others that have them to lead",
         );
     } catch (error) {
       if (!(error instanceof CoordinatorUnavailable) || coordinator.state === "closed") throw error;
@@ -43,15 +46,16 @@ export async function awaitOthersInSync({ coordinator, brokerId, clock, log }: R
   }
   log.error(
     { partitions: paths?.length ?? null },
-    "nobody else came to lead them: joining with an empty data directory; what only this broker had is lost",
+    "nobody else came to lead them: joining without their logs; what only this broker had in a replaced directory is lost",
   );
 }
 
-async function statePaths(coordinator: Coordinator): Promise<string[]> {
+/** Of the partitions that this broker has no log of. */
+async function statePaths(coordinator: Coordinator, remaining: ReadonlySet<string>): Promise<string[]> {
   const paths: string[] = [];
   for (const topic of (await coordinator.children(topicsPath))?.names ?? [])
     for (const partition of (await coordinator.children(partitionsPath(topic)))?.names ?? [])
-      paths.push(partitionStatePath(topic, Number(partition)));
+      if (!remaining.has(`${topic}-${partition}`)) paths.push(partitionStatePath(topic, Number(partition)));
   return paths;
 }
 

@@ -1,5 +1,4 @@
-import { type FileSystem, replaceFile } from "../runtime/files.ts";
-import { codeOf } from "./log-health.ts";
+import { codeOf, type FileSystem, replaceFile } from "../runtime/files.ts";
 
 /**
  * Kafka's checkpoint files: a version (0), the number of lines, then the lines. Each line's last numbers are its values, whatever is before is its name:

@@ -1,6 +1,6 @@
+import { codeOf } from "../runtime/files.ts";
 import { type IndexFormat, isSoundIndex } from "./index-format.ts";
 import type { LogDirectory } from "./log-directory.ts";
-import { codeOf } from "./log-health.ts";
 
 export interface IndexExtent {
   readonly baseOffset: number;

@@ -133,19 +133,29 @@ export class InconsistentTopicId extends Error {
   override readonly name = "InconsistentTopicId";
 }
 
-/** All logs of one log directory. */
+export interface DirectoryFailure {
+  readonly directory: string;
+  readonly error: LogOffline;
+  /** Whether the log of this key (`topic-3`) lies there. */
+  readonly holds: (key: string) => boolean;
+}
+
+/** All logs of a broker. */
 export interface LogStore {
   /** Logs found at start, after recovery: their topic, partition and topic id (from `partition.metadata`). */
   readonly found: readonly { readonly topic: string; readonly partition: number; readonly topicId: string | null }[];
-  /** Opens the log or creates it; the same log when it is open already. Rejects InconsistentTopicId when the folder belongs to an earlier topic of that name: `delete` it first. */
-  open(topic: string, partition: number, topicId: string, settings: TopicSettings): Promise<Log>;
+  /**
+   * Opens the log or creates it; the same log when it is open already. Rejects InconsistentTopicId when the folder belongs to an earlier topic of that name: `delete` it first. `isNew`: no replica of this partition was ever written,
+   * so that it cannot lie in a directory that is offline; a log that may, and is not found, is refused with LogOffline.
+   */
+  open(topic: string, partition: number, topicId: string, settings: TopicSettings, isNew?: boolean): Promise<Log>;
   /** Renames the folder to `….-delete` at once, removes it later. Open readers may fail. */
   delete(topic: string, partition: number): Promise<void>;
   /** High watermarks as of the last checkpoint (`replication-offset-checkpoint`). */
   readonly highWatermarks: ReadonlyMap<string, number>;
   checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void>;
-  /** Called once when the directory failed. */
-  onOffline(listener: (error: LogOffline) => void): void;
-  /** Flushes and closes all, writes the checkpoints, then the clean-shutdown marker (`brokerEpoch` goes into it). Rejects LogOffline when the directory failed: no marker then. */
+  /** Called once for each directory that fails. */
+  onOffline(listener: (failure: DirectoryFailure) => void): void;
+  /** Flushes and closes all, writes the checkpoints, then the clean-shutdown markers (`brokerEpoch` goes into them). Rejects LogOffline when a directory failed: that one has no marker then. */
   close(brokerEpoch?: number): Promise<void>;
 }

@@ -1,10 +1,6 @@
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
+import { failureInWords } from "./failure-words.ts";
 import { DamagedBatch, LogOffline } from "./log-contract.ts";
-
-/** The system's name of a failure (ENOSPC, EIO …), or null when it has none. */
-export function codeOf(error: unknown): string | null {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
-}
 
 /**
  * Whether a log directory can still be trusted. One failed write, sync or read takes all of its logs offline, for good: after a failed fsync nobody
@@ -38,8 +34,7 @@ export class LogHealth {
   failed(cause: unknown): Error {
     if (cause instanceof InvariantViolation || cause instanceof LogOffline || cause instanceof DamagedBatch) return cause;
     if (this.#offline === null) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      this.#offline = new LogOffline(`log directory ${this.#directory} is offline: ${why}`, { cause });
+      this.#offline = new LogOffline(`log directory ${this.#directory} is offline: ${failureInWords(cause)}`, { cause });
       for (const listener of [...this.#listeners]) listener(this.#offline);
     }
     return this.#offline;

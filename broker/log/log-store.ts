@@ -9,7 +9,7 @@ import { readOffsets, writeOffsets } from "./checkpoint-file.ts";
 import { deletedDirectoryName, fileNames } from "./file-names.ts";
 import { IndexCache } from "./index-cache.ts";
 import { SegmentedLog } from "./log.ts";
-import { InconsistentTopicId, type Log, LogOffline, type LogStore } from "./log-contract.ts";
+import { type DirectoryFailure, InconsistentTopicId, type Log, LogOffline, type LogStore } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { LogHealth } from "./log-health.ts";
 import { OpenFiles } from "./open-files.ts";
@@ -34,25 +34,43 @@ export interface LogStoreOptions {
   readonly indexCacheBytesMax?: number;
   /** Files held open for reading. Every log has one more, for writing. Default 256. */
   readonly openFilesMax?: number;
+  /** Logs recovered at the same time after an unclean stop, in each directory. Default 2. */
+  readonly recoveriesAtOnce?: number;
   /** How long a risen recovery point may wait for its checkpoint (Kafka's log.flush.offset.checkpoint.interval.ms). Default 60 s. */
   readonly checkpointIntervalMs?: number;
 }
 
+/** What all directories of a broker share. */
+export type LogCaches = Pick<LogDirectory, "openFiles" | "indexes" | "tails">;
+
+type CacheBounds = Pick<LogStoreOptions, "tailCacheBytesMax" | "indexCacheBytesMax" | "openFilesMax">;
+
+export function logCaches(files: FileSystem, { tailCacheBytesMax, indexCacheBytesMax, openFilesMax }: CacheBounds): LogCaches {
+  return {
+    openFiles: new OpenFiles(files, openFilesMax ?? 256),
+    indexes: new IndexCache(indexCacheBytesMax ?? 32 * 1024 * 1024),
+    tails: new TailCacheBudget(tailCacheBytesMax ?? 64 * 1024 * 1024),
+  };
+}
+
+/** A store over one directory that shares nothing with others. */
+export function openLogStore(parts: LogStoreParts, options: LogStoreOptions): Promise<DirectoryLogStore> {
+  return openLogDirectory(parts, logCaches(parts.files, options), options);
+}
+
 /** Opens a log directory: recovers its logs after an unclean stop, finishes deletions. Rejects when the directory cannot be read or written. */
-export async function openLogStore(parts: LogStoreParts, options: LogStoreOptions): Promise<DirectoryLogStore> {
+export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, options: LogStoreOptions): Promise<DirectoryLogStore> {
   const { files, clock, log } = parts;
   const checkpoints = { write: () => store.writeCheckpoints(), due: () => store.checkpointsDue() };
   const directory: LogDirectory = {
     files,
     clock,
     logger: log,
-    openFiles: new OpenFiles(files, options.openFilesMax ?? 256),
-    indexes: new IndexCache(options.indexCacheBytesMax ?? 32 * 1024 * 1024),
-    tails: new TailCacheBudget(options.tailCacheBytesMax ?? 64 * 1024 * 1024),
+    ...caches,
     health: new LogHealth(options.directory),
     checkpoints,
   };
-  const prepared = await prepareDirectory(directory, options.directory);
+  const prepared = await prepareDirectory(directory, options.directory, options.recoveriesAtOnce);
   const highWatermarks = await readOffsets(files, `${options.directory}/${fileNames.highWatermarks}`);
   const store = new DirectoryLogStore(parts, directory, options, {
     found: prepared.found,
@@ -144,8 +162,17 @@ export class DirectoryLogStore implements LogStore {
     await this.#guarded(() => writeOffsets(this.#parts.files, `${this.#root}/${fileNames.highWatermarks}`, highWatermarks));
   }
 
-  onOffline(listener: (error: LogOffline) => void): void {
-    this.#directory.health.onOffline(listener);
+  get directory(): string {
+    return this.#root;
+  }
+
+  /** Why nothing here can be used any more; null: it can. */
+  get offline(): LogOffline | null {
+    return this.#directory.health.offline;
+  }
+
+  onOffline(listener: (failure: DirectoryFailure) => void): void {
+    this.#directory.health.onOffline((error) => listener({ directory: this.#root, error, holds: () => true }));
   }
 
   /** Rejects LogOffline when the directory failed: then there is no marker. `brokerEpoch` goes into the marker, where Kafka's own brokers look for it. */

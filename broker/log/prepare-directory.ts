@@ -1,14 +1,10 @@
 import type { TopicId } from "../../protocol/base/ids.ts";
-import type { FileSystem } from "../runtime/files.ts";
+import { codeOf, type FileSystem } from "../runtime/files.ts";
 import { readOffsets } from "./checkpoint-file.ts";
 import { fileNames, isDeletedDirectory, isLeftover, parsePartitionDirectory } from "./file-names.ts";
 import type { LogDirectory } from "./log-directory.ts";
-import { codeOf } from "./log-health.ts";
 import { readTopicId } from "./partition-metadata.ts";
 import { recoverLog } from "./recovery.ts";
-
-/** Logs recovered at the same time: the checking takes the one thread, only reading overlaps. */
-const recoveriesAtOnce = 2;
 
 export interface FoundLog {
   readonly topic: string;
@@ -26,7 +22,7 @@ export interface PreparedDirectory {
 }
 
 /** Makes the directory ready: recovers all logs unless the marker says that they were closed, and takes the marker away, for good, before anything is written. */
-export async function prepareDirectory(directory: LogDirectory, root: string): Promise<PreparedDirectory> {
+export async function prepareDirectory(directory: LogDirectory, root: string, recoveriesAtOnce = 2): Promise<PreparedDirectory> {
   const { files, logger } = directory;
   await makeDurableDirectory(files, root);
   const names = await files.list(root);

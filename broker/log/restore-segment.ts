@@ -1,9 +1,8 @@
 import { batchHeaderBytes, noTimestamp, readBatchInfo } from "../../protocol/records/batch-header.ts";
-import type { File } from "../runtime/files.ts";
+import { codeOf, type File } from "../runtime/files.ts";
 import { walkHeaders } from "./batch-walk.ts";
 import { type IndexFormat, type OffsetEntry, offsetIndexFormat, type TimeEntry, timeIndexFormat } from "./index-format.ts";
 import type { LogDirectory } from "./log-directory.ts";
-import { codeOf } from "./log-health.ts";
 import { rebuildIndexes, type SegmentDamage } from "./rebuild-indexes.ts";
 import { type Segment, segmentPath } from "./segment.ts";
 import { growingSegment } from "./segment-files.ts";

@@ -4,7 +4,7 @@ import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import { loop } from "../../protocol/base/loop.ts";
 import type { Random } from "../../protocol/base/random.ts";
-import { InconsistentTopicId, type Log, LogOffline, type LogStore } from "../log/log-contract.ts";
+import { type DirectoryFailure, InconsistentTopicId, type Log, LogOffline, type LogStore } from "../log/log-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import { ChangeWaiters } from "./change-waiters.ts";
 import type {
@@ -73,7 +73,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
       return this.#checkpoint.write();
     };
     this.#environment = { config, clock, random, logger, cluster, isrStore, health, deadlines, news, lowerHighWatermark };
-    logs.onOffline((error) => this.#goOffline(error));
+    logs.onOffline((failure) => this.#goOffline(failure));
   }
 
   /** Begins the sweep for lagging followers and the checkpoints of the high watermarks. */
@@ -201,7 +201,9 @@ export class PartitionTable implements RoleSink, FollowingSource {
     try {
       // a topic of this name was deleted and created again while we were not told: the old log is not this topic's
       if (known !== undefined) await this.#delete(known);
-      const log = await this.#openLog(topic, state.partition, topicId, settings);
+      // as the controller makes it: whoever registers anew with a log of it has changed it first
+      const isNew = state.leaderEpoch === 0 && state.stateVersion === 0;
+      const log = await this.#openLog(topic, state.partition, topicId, settings, isNew);
       const identity = { topic, topicId, partition: state.partition, key };
       const partition = new Partition(identity, { log, settings }, this.#environment, this.#checkpoint.restored(key));
       this.#byKey.set(key, partition);
@@ -215,17 +217,17 @@ export class PartitionTable implements RoleSink, FollowingSource {
     }
   }
 
-  async #openLog(topic: string, partition: number, topicId: TopicId, settings: TopicSettings): Promise<Log> {
+  async #openLog(topic: string, partition: number, topicId: TopicId, settings: TopicSettings, isNew: boolean): Promise<Log> {
     const { logs, logger } = this.#parts;
     this.#assertNotClosing();
     try {
-      return await logs.open(topic, partition, topicId, settings);
+      return await logs.open(topic, partition, topicId, settings, isNew);
     } catch (error) {
       if (!(error instanceof InconsistentTopicId)) throw error;
       logger.warn({ err: error }, "the topic was deleted and created again: deleting the old one's log");
       await this.#deleteLog(topic, partition);
       this.#assertNotClosing();
-      return logs.open(topic, partition, topicId, settings);
+      return logs.open(topic, partition, topicId, settings, isNew);
     }
   }
 
@@ -261,8 +263,8 @@ export class PartitionTable implements RoleSink, FollowingSource {
     await this.#parts.logs.delete(topic, partition);
   }
 
-  #goOffline(error: LogOffline): void {
-    for (const partition of this.#byKey.values()) partition.goOffline(error);
+  #goOffline({ error, holds }: DirectoryFailure): void {
+    for (const partition of this.#byKey.values()) if (holds(partition.identity.key)) partition.goOffline(error);
     this.#followingChanged();
   }
 

@@ -39,6 +39,11 @@ export interface File {
   close(): Promise<void>;
 }
 
+/** The system's name of a failure (ENOSPC, EIO …), or null when it has none. */
+export function codeOf(error: unknown): string | null {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
+}
+
 /** Writes a small file so that a crash leaves the old content or the new, never a mixture: temporary file, sync, rename, sync of the folder. */
 export async function replaceFile(files: FileSystem, path: string, content: Buffer): Promise<void> {
   const temporary = `${path}.tmp`;

@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { invariant } from "../../protocol/base/invariant.ts";
-import type { File, FileSystem } from "./files.ts";
+import { codeOf, type File, type FileSystem } from "./files.ts";
 
 /** Linux takes at most 1024 pieces per writev. */
 const chunksPerWriteMax = 1024;
@@ -180,6 +180,10 @@ class NodeFile implements File {
     this.#underWay++;
     try {
       return await operation();
+    } catch (error) {
+      // the system knows a descriptor only; a person wants to know the file
+      if (error instanceof Error && !("path" in error)) Object.assign(error, { path: this.path });
+      throw error;
     } finally {
       this.#underWay--;
       if (this.#underWay === 0) this.#idle?.();
@@ -208,8 +212,4 @@ async function makeOneDirectory(path: string): Promise<void> {
   } catch (error) {
     if (codeOf(error) !== "EEXIST" || !(await fs.promises.stat(path)).isDirectory()) throw error;
   }
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error ? String(error.code) : undefined;
 }

@@ -1,7 +1,6 @@
 import type { OffsetsByPartition } from "../../broker/log/checkpoint-file.ts";
 import { fileNames, isDeletedDirectory, isLeftover, parsePartitionDirectory, parseSegmentFileName } from "../../broker/log/file-names.ts";
-import { codeOf } from "../../broker/log/log-health.ts";
-import type { FileSystem } from "../../broker/runtime/files.ts";
+import { codeOf, type FileSystem } from "../../broker/runtime/files.ts";
 import { CommandFailed, explain, UsageError } from "../command-failed.ts";
 import { dumpMetaProperties } from "../log-dump/dump-text.ts";
 import { type CheckpointedOffsets, type CheckpointName, checkpointNames } from "./check-checkpoints.ts";

@@ -250,7 +250,7 @@ class ProcessView implements FileSystem {
 
   async look<T>(kind: DiskOperationKind, path: string, effect: () => T): Promise<T> {
     const code = await this.#disk.begin(this, kind, path);
-    if (code !== null) throw systemError(code, path);
+    if (code !== null) throw systemError(code, path, kind);
     return effect();
   }
 
@@ -262,7 +262,7 @@ class ProcessView implements FileSystem {
     this.#underWay.delete(effect);
     if (code !== null) {
       if (kind === "write") apply(this.#disk.partOf(1000) / 1000);
-      throw systemError(code, path);
+      throw systemError(code, path, kind);
     }
     return apply(1);
   }
@@ -332,6 +332,6 @@ function namesIn(path: string): string[] {
   return path.split("/").filter((name) => name !== "");
 }
 
-function systemError(code: string, path: string): Error {
-  return Object.assign(new Error(`${code}: '${path}'`), { code, path });
+function systemError(code: string, path: string, syscall = "open"): Error {
+  return Object.assign(new Error(`${code}: ${syscall} '${path}'`), { code, path, syscall });
 }

@@ -1,4 +1,13 @@
-import type { Appended, FoundRecord, Log, LogDamage, LogStore, ReadOptions, ReadResult } from "../../broker/log/log-contract.ts";
+import type {
+  Appended,
+  DirectoryFailure,
+  FoundRecord,
+  Log,
+  LogDamage,
+  LogStore,
+  ReadOptions,
+  ReadResult,
+} from "../../broker/log/log-contract.ts";
 import { InconsistentTopicId, LogOffline, OffsetOutOfLog } from "../../broker/log/log-contract.ts";
 import type { TopicSettings } from "../../broker/runtime/topic-settings.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
@@ -209,7 +218,7 @@ export class MemoryLog implements Log {
 export class MemoryLogStore implements LogStore {
   readonly logs = new Map<string, { readonly log: MemoryLog; readonly topicId: string }>();
   highWatermarks: ReadonlyMap<string, number> = new Map();
-  readonly #offline = new Set<(error: LogOffline) => void>();
+  readonly #offline = new Set<(failure: DirectoryFailure) => void>();
 
   get found(): LogStore["found"] {
     return [...this.logs].map(([key, { topicId }]) => {
@@ -237,14 +246,14 @@ export class MemoryLogStore implements LogStore {
     this.highWatermarks = highWatermarks;
   }
 
-  onOffline(listener: (error: LogOffline) => void): void {
+  onOffline(listener: (failure: DirectoryFailure) => void): void {
     this.#offline.add(listener);
   }
 
   fail(): void {
     const error = new LogOffline("disk full");
     for (const { log } of this.logs.values()) log.failWith(error);
-    for (const listener of this.#offline) listener(error);
+    for (const listener of this.#offline) listener({ directory: "/logs", error, holds: () => true });
   }
 
   async close(): Promise<void> {}

@@ -1,5 +1,5 @@
 import type { BrokerValues } from "./broker-settings.ts";
-import { type ConsumerGroupConfig, consumerGroupConfig } from "./consumer-group-config.ts";
+import { ConflictingSettings, type ConsumerGroupConfig, consumerGroupConfig } from "./consumer-group-config.ts";
 import { type GroupConfig, groupConfig } from "./group-config.ts";
 import { type ListenersConfig, resolveListeners } from "./listener-config.ts";
 
@@ -7,7 +7,8 @@ import { type ListenersConfig, resolveListeners } from "./listener-config.ts";
 export interface BrokerConfig {
   readonly brokerId: number;
   readonly rack: string | null;
-  readonly logDirectory: string;
+  /** Absolute paths; at least one, each once. */
+  readonly logDirectories: readonly string[];
   readonly listeners: ListenersConfig;
   readonly coordinator: CoordinatorConfig;
   readonly network: NetworkConfig;
@@ -113,7 +114,7 @@ export function brokerConfig(values: BrokerValues, hostname: string): BrokerConf
   return {
     brokerId: values["broker.id"],
     rack: values["broker.rack"] || null,
-    logDirectory: logDirectory(values),
+    logDirectories: logDirectories(values),
     listeners: resolveListeners({
       listeners: values.listeners,
       advertisedListeners: values["advertised.listeners"],
@@ -143,12 +144,13 @@ export function brokerConfig(values: BrokerValues, hostname: string): BrokerConf
   };
 }
 
-function logDirectory(values: BrokerValues): string {
-  const directories = values["log.dirs"] ?? (values["log.dir"] ? [values["log.dir"]] : []);
-  const [directory, another] = directories;
-  if (directory === undefined) throw new MissingSetting("log.dirs must be given: the directory that holds this broker's logs");
-  if (another !== undefined) throw new MissingSetting(`log.dirs must name one directory; it names ${directories.length}`);
-  return directory;
+function logDirectories(values: BrokerValues): string[] {
+  const named = values["log.dirs"] ?? (values["log.dir"] ? [values["log.dir"]] : []);
+  const directories = named.map((directory) => directory.replace(/(?<=.)\/+$/, ""));
+  if (directories.length === 0) throw new MissingSetting("log.dirs must be given: the directories that hold this broker's logs");
+  const twice = directories.find((directory, index) => directories.indexOf(directory) !== index);
+  if (twice !== undefined) throw new ConflictingSettings(`log.dirs names ${twice} twice`);
+  return directories;
 }
 
 /** The limits that may change while the broker runs are read from here again. */

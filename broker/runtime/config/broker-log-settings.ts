@@ -97,7 +97,10 @@ export const brokerLogSettings = {
     update: "per-broker",
     withoutEffect: true,
   }),
-  "num.recovery.threads.per.data.dir": int(1, "Logs recovered at the same time after a crash.", { min: 1, max: 1024, withoutEffect: true }),
+  "num.recovery.threads.per.data.dir": int(1, "Logs recovered at the same time after a crash, in each log directory.", {
+    min: 1,
+    max: 1024,
+  }),
   "ottla.log.tail.cache.max.bytes": long(
     67108864,
     "Memory for the newest records of all logs together: followers and consumers that keep up are served from it, without the disk.",

@@ -12,7 +12,10 @@ const identity = {
     "The rack, zone or room this broker stands in: replicas of a partition are spread over as many as there are.",
   ),
   "log.dir": string(null, "The directory that holds the logs, when `log.dirs` is not given."),
-  "log.dirs": list(null, "The directory that holds the logs. Kafka accepts several; here it is one."),
+  "log.dirs": list(
+    null,
+    "The directories that hold the logs, best on a disk each. A new log goes where the fewest are; when a directory fails, the others go on.",
+  ),
 } as const;
 
 const coordinator = {

@@ -133,7 +133,7 @@ describe("flush.messages", () => {
     const { log, store, disk, clock } = await startLog({ flushMessages: 1 });
     await append(log, ["kept"]);
     const causes: unknown[] = [];
-    store.onOffline((error) => causes.push((error.cause as { code: string }).code));
+    store.onOffline(({ error }) => causes.push((error.cause as { code: string }).code));
     const held = holdSyncs(disk);
     const waits = ["a", "b"].map((value) => log.written(log.appendAsLeader(batchOf([value]), 0, 0).endOffset));
     const outcomes = Promise.allSettled(waits);

@@ -282,7 +282,7 @@ describe("the store", () => {
       const { log, store, disk, files, clock } = await startLog();
       const other = await store.open("other", 1, "ZZZZZZZZZZZZZZZZZZZZZQ", settingsWith());
       const causes: unknown[] = [];
-      store.onOffline((error) => causes.push(error.cause));
+      store.onOffline(({ error }) => causes.push(error.cause));
       await append(log, ["before"]);
       disk.fault = (operation) => (operation.kind === kind && operation.path.endsWith(".log") ? "ENOSPC" : null);
       const { endOffset } = log.appendAsLeader(batchOf(["lost"]), 0, 0);

@@ -127,8 +127,9 @@ test("what must be given is asked for, one clear line", () => {
   expect(without("broker.id")).toEqual([expect.stringContaining("broker.id must be given")]);
   expect(without("zookeeper.connect")).toEqual([expect.stringContaining("zookeeper.connect must be given")]);
   expect(without("log.dirs")).toEqual([expect.stringContaining("log.dirs must be given")]);
-  expect(problemsOf({ overrides: ["log.dirs=/a,/b"] })).toEqual([expect.stringContaining("must name one directory")]);
-  expect(read({ fileText: must.replace("log.dirs", "log.dir") }).config.logDirectory).toBe("/data");
+  expect(problemsOf({ overrides: ["log.dirs=/a,/b,/a/"] })).toEqual([expect.stringContaining("log.dirs names /a twice")]);
+  expect(read({ overrides: ["log.dirs=/a/, /b"] }).config.logDirectories).toEqual(["/a", "/b"]);
+  expect(read({ fileText: must.replace("log.dirs", "log.dir") }).config.logDirectories).toEqual(["/data"]);
 });
 
 test("what -1 and nothing stand for is resolved", () => {

@@ -1,0 +1,177 @@
+import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert";
+import { describe, test } from "vitest";
+import { failureInWords, remedyFor } from "../../../broker/log/failure-words.ts";
+import { type DirectoryFailure, type Log, LogOffline } from "../../../broker/log/log-contract.ts";
+import { DuplicateLog, type LogDirectories, openLogDirectories } from "../../../broker/log/log-directories.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { seededRandom } from "../../../protocol/base/random.ts";
+import { type DiskOperationKind, MemoryDisk } from "../../support/memory-files.ts";
+import { append, readAll, StillClock, settingsWith, topicId } from "./log-fixture.ts";
+
+const [one, two] = ["/disk1", "/disk2"];
+
+async function open(disk: MemoryDisk, directories: readonly string[] = [one, two]): Promise<LogDirectories> {
+  const parts = { files: disk.attach(), clock: new StillClock(), random: seededRandom(7), log: silentLogger };
+  // nothing is kept in memory: what is read comes from the files
+  return openLogDirectories(parts, { directories, offline: [], tailCacheBytesMax: 1, openFilesMax: 2 });
+}
+
+const newDisk = (seed = 1) => new MemoryDisk({ clock: new StillClock(), random: seededRandom(seed) });
+const small = settingsWith({ segmentBytes: 300 });
+const logOf = (logs: LogDirectories, name: string, isNew = true) => logs.open(name, 0, topicId, small, isNew);
+const valuesOf = async (log: Log) => (await readAll(log)).map(({ value }) => value);
+
+describe("several log directories", () => {
+  test("a new log goes where the fewest are, and is found there again", async () => {
+    const disk = newDisk();
+    const logs = await open(disk);
+    for (const name of ["a", "b", "c", "d"]) await append(await logOf(logs, name), [`in ${name}`]);
+    deepStrictEqual(
+      [one, two].map((directory) => [...disk.directory(directory).entries.keys()].filter((name) => name.endsWith("-0"))),
+      [
+        ["a-0", "c-0"],
+        ["b-0", "d-0"],
+      ],
+    );
+    await logs.checkpointHighWatermarks(
+      new Map([
+        ["a-0", 1],
+        ["b-0", 1],
+      ]),
+    );
+    await logs.delete("a", 0);
+    await append(await logOf(logs, "e"), ["in e"]);
+    ok(disk.find(`${one}/e-0`) !== null);
+    await logs.close();
+
+    const again = await open(disk);
+    deepStrictEqual(
+      again.found.map(({ topic }) => topic),
+      ["c", "e", "b", "d"],
+    );
+    strictEqual(again.wasClean, true);
+    deepStrictEqual(
+      [...again.highWatermarks],
+      [
+        ["a-0", 1],
+        ["b-0", 1],
+      ],
+    );
+    deepStrictEqual(await valuesOf(await logOf(again, "d", false)), ["in d"]);
+  });
+
+  test("one that was not stopped cleanly is enough for the whole not to be clean", async () => {
+    const disk = newDisk();
+    await (await open(disk)).close();
+    disk.remove(`${two}/.kafka_cleanshutdown`);
+    strictEqual((await open(disk)).wasClean, false);
+  });
+
+  test("a log in two of them ends the start, with a sentence", async () => {
+    const disk = newDisk();
+    disk.makeDirectory(`${one}/t-0`);
+    disk.makeDirectory(`${two}/t-0`);
+    await rejects(
+      open(disk),
+      (error: Error) => error instanceof DuplicateLog && /t-0 lies both in \/disk1 and in \/disk2/.test(error.message),
+    );
+  });
+
+  test("without one of them the others start; a log that may lie there is not begun anew", async () => {
+    const disk = newDisk();
+    const first = await open(disk);
+    for (const name of ["a", "b"]) await append(await logOf(first, name), [`in ${name}`]);
+    await first.close();
+    disk.fault = ({ path }) => (path.startsWith(two) ? "EIO" : null);
+    const logs = await open(disk);
+    deepStrictEqual([logs.wasClean, logs.onlineCount, logs.found.map(({ topic }) => topic)], [false, 1, ["a"]]);
+    await rejects(logOf(logs, "b", false), /b-0 may lie in \/disk2, which is offline/);
+    await append(await logOf(logs, "new", true), ["in new"]);
+    deepStrictEqual(await valuesOf(await logOf(logs, "a", false)), ["in a"]);
+    await logs.close();
+    disk.fault = null;
+    deepStrictEqual(await valuesOf(await logOf(await open(disk), "b", false)), ["in b"]);
+  });
+
+  test("with all of them failing nothing starts", async () => {
+    const disk = newDisk();
+    disk.fault = () => "EROFS";
+    await rejects(open(disk), (error: Error) => error instanceof LogOffline && /\/disk1.*read-only/.test(error.message));
+  });
+});
+
+const kinds: readonly DiskOperationKind[] = ["open", "makeDirectory", "rename", "syncDirectory", "read", "write", "truncate", "sync"];
+
+describe("a directory that fails while it is used", () => {
+  for (const kind of kinds)
+    for (const code of ["ENOSPC", "EIO", "EACCES", "EROFS", "EMFILE"]) {
+      test(`${code} at ${kind} takes that one offline only; nothing acknowledged is lost, nothing unwritten acknowledged`, async () => {
+        const disk = newDisk();
+        const logs = await open(disk);
+        const failures: DirectoryFailure[] = [];
+        logs.onOffline((failure) => failures.push(failure));
+        const sound = await logOf(logs, "sound");
+        const failing = await logOf(logs, "failing");
+        const acknowledged: string[] = [];
+        for (let i = 0; i < 12; i++) {
+          await append(failing, [`before ${i}`]);
+          acknowledged.push(`before ${i}`);
+        }
+        disk.fault = (operation) => (operation.kind === kind && operation.path.startsWith(two) ? code : null);
+
+        // all that a log does, until it ends in the failure
+        const use = async () => {
+          for (let i = 0; i < 12; i++) {
+            await append(failing, [`after ${i}`]);
+            acknowledged.push(`after ${i}`);
+          }
+          await valuesOf(failing);
+          await failing.flush();
+          await logs.open("another", 0, topicId, small, true);
+          await logs.open("more", 0, topicId, small, true);
+          await failing.truncateTo(failing.endOffset);
+          await failing.truncateTo(failing.endOffset - 1);
+          acknowledged.pop();
+        };
+        await rejects(use(), LogOffline);
+        strictEqual(failures.length, 1);
+        const [{ directory, error, holds } = failures[0]!] = failures;
+        deepStrictEqual([directory, holds("failing-0"), holds("sound-0"), logs.onlineCount], [two, true, false, 1]);
+        match(error.message, new RegExp(`^log directory /disk2 is offline: \\S.* /disk2\\S* failed: .* \\(${code}\\)$`));
+        ok(remedyFor(error.cause).length > 20);
+        await rejects(append(failing, ["too late"]), LogOffline);
+        await rejects(logOf(logs, "failing", false), LogOffline);
+
+        await append(sound, ["all is well"]);
+        await sound.flush();
+        await logs.checkpointHighWatermarks(
+          new Map([
+            ["sound-0", 1],
+            ["failing-0", 1],
+          ]),
+        );
+        deepStrictEqual(await valuesOf(sound), ["all is well"]);
+        await rejects(logs.close(), LogOffline);
+
+        disk.loseProcess();
+        disk.fault = null;
+        const again = await open(disk);
+        strictEqual(again.wasClean, false);
+        const values = await valuesOf(await logOf(again, "failing", false));
+        deepStrictEqual(values.slice(0, acknowledged.length), acknowledged);
+        deepStrictEqual(await valuesOf(await logOf(again, "sound", false)), ["all is well"]);
+      });
+    }
+});
+
+test("a failure is told in words, with the file and what to do", () => {
+  const full = Object.assign(new Error("ENOSPC: no space left on device, write"), {
+    code: "ENOSPC",
+    syscall: "writev",
+    path: "/disk2/t-0/0.log",
+  });
+  strictEqual(failureInWords(full), "writing /disk2/t-0/0.log failed: no space is left on the device (ENOSPC)");
+  match(remedyFor(full), /free space there/);
+  strictEqual(failureInWords(new Error("/disk2/t-0/0.log is damaged at 7")), "/disk2/t-0/0.log is damaged at 7");
+  strictEqual(failureInWords(Object.assign(new Error("E?"), { code: "EODD", path: "/x" })), "working on /x failed: E? (EODD)");
+});
