@@ -13,6 +13,7 @@ import { ControllerLink } from "./cluster/controller-link.ts";
 import { ImageStore } from "./cluster/image-store.ts";
 import { IsrReporter } from "./cluster/isr-reporter.ts";
 import { Membership } from "./cluster/membership.ts";
+import { ProducerIds } from "./cluster/producer-ids.ts";
 import { ReplicaReporter } from "./cluster/replica-reporter.ts";
 import { configLayers, settingsResolver } from "./cluster/resolve-settings.ts";
 import { UpdateReceiver } from "./cluster/update-receiver.ts";
@@ -176,6 +177,7 @@ export class BrokerParts {
             log: logger("group"),
             config: offsetsTopicConfig(config),
           }),
+        producerIds: new ProducerIds({ coordinator, brokerId, clock, log: logger("api") }),
         peers: this.#peers,
         clock,
         random,

@@ -60,7 +60,8 @@ export function groupFinder({ images, createTopics, signal, log, config }: Group
   };
   return {
     async find(kind, key, listener) {
-      if (kind !== "group") return { error: "COORDINATOR_NOT_AVAILABLE" };
+      // final for every client; COORDINATOR_NOT_AVAILABLE would be asked again for ever
+      if (kind !== "group") return { error: "INVALID_REQUEST", message: "transactions are not served: leave transactional.id out" };
       const image = images.current;
       const partitions = image.topics.get(offsetsTopic)?.partitions.length ?? 0;
       if (partitions === 0) {

@@ -4,6 +4,7 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { ImageSource } from "../cluster/contract.ts";
+import type { ProducerIdSource } from "../cluster/producer-ids.ts";
 import type { ControllerService } from "../controller/contract.ts";
 import type { PartitionService } from "../partition/contract.ts";
 import { describeTopicConfigs } from "../runtime/config/describe.ts";
@@ -25,6 +26,7 @@ import { FetchSessionCache } from "./fetch-session-cache.ts";
 import { type CoordinatorFinder, findCoordinatorApi } from "./find-coordinator.ts";
 import { forwarding } from "./forwarding.ts";
 import { incrementalAlterConfigsApi } from "./incremental-alter-configs.ts";
+import { initProducerIdApi } from "./init-producer-id.ts";
 import { listOffsetsApi } from "./list-offsets.ts";
 import { metadataApi } from "./metadata.ts";
 import { offsetForLeaderEpochApi } from "./offset-for-leader-epoch.ts";
@@ -36,6 +38,7 @@ export interface ApiParts {
   readonly controller: ControllerService;
   /** `createTopics`: CreateTopics as clients reach it. */
   readonly coordinators: (createTopics: Endpoint) => CoordinatorFinder;
+  readonly producerIds: ProducerIdSource;
   readonly peers: PeerRequester;
   readonly clock: Clock;
   readonly random: Random;
@@ -89,6 +92,7 @@ export function servedApis(parts: ApiParts, more: readonly Endpoint[] = []): Ser
     endpoint(apiVersionsApi(() => endpoints)),
     endpoint(metadataApi(images, autoCreation)),
     endpoint(produceApi(partitions, images)),
+    endpoint(initProducerIdApi(parts.producerIds)),
     endpoint(fetchApi(parts, sessions, { maxBytes: config.fetchMaxBytes })),
     endpoint(listOffsetsApi(partitions, images)),
     endpoint(offsetForLeaderEpochApi(partitions, images)),

@@ -1,0 +1,35 @@
+import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import {
+  type InitProducerIdRequest,
+  type InitProducerIdResponse,
+  initProducerIdRequest,
+  initProducerIdResponse,
+} from "../../protocol/messages/init-producer-id.ts";
+import { noProducerId } from "../../protocol/records/batch-header.ts";
+import type { ProducerIdSource } from "../cluster/producer-ids.ts";
+import type { Api } from "./api.ts";
+
+const noEpoch = -1;
+
+/**
+ * Behavior: gives a producer an id of its own, with epoch 0. Whoever has no transactional id gets a new one each time, whatever id and epoch it names (it raises its epoch by itself). Transactions
+ * are not served: a transactional id is INVALID_REQUEST, which every client takes as final, rather than an error it would repeat the request for.
+ * Version notes: the id and epoch that the producer has since 3 (KIP-360): both or none, else INVALID_REQUEST.
+ */
+export function initProducerIdApi(ids: ProducerIdSource): Api<InitProducerIdRequest, InitProducerIdResponse> {
+  return {
+    request: initProducerIdRequest,
+    response: initProducerIdResponse,
+    async handle({ transactionalId, producerId, producerEpoch }) {
+      if (transactionalId !== null) return refused("INVALID_REQUEST");
+      if ((producerId === noProducerId) !== (producerEpoch === noEpoch)) return refused("INVALID_REQUEST");
+      const given = await ids.next();
+      if (given.error !== null) return refused(given.error);
+      return { throttleTimeMs: 0, errorCode: "NONE", producerId: given.producerId, producerEpoch: 0 };
+    },
+  };
+}
+
+function refused(errorCode: KafkaError): InitProducerIdResponse {
+  return { throttleTimeMs: 0, errorCode, producerId: noProducerId, producerEpoch: noEpoch };
+}

@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import { initProducerIdApi } from "../../../broker/api/init-producer-id.ts";
+import type { ProducerIdSource } from "../../../broker/cluster/producer-ids.ts";
+import { answerOf } from "./fixtures.ts";
+
+const asked = { transactionalId: null, transactionTimeoutMs: 1_000, producerId: -1, producerEpoch: -1 };
+
+function counting(): ProducerIdSource {
+  let next = 40;
+  return { next: async () => ({ error: null, producerId: next++ }) };
+}
+
+test("whoever has no transactional id gets a new id and epoch 0, whatever it had before", async () => {
+  const api = initProducerIdApi(counting());
+  expect(await answerOf(api, asked, 0)).toMatchObject({ errorCode: "NONE", producerId: 40, producerEpoch: 0 });
+  expect(await answerOf(api, { ...asked, producerId: 40, producerEpoch: 3 }, 5)).toMatchObject({ producerId: 41, producerEpoch: 0 });
+  expect(await answerOf(api, { ...asked, producerId: 0, producerEpoch: 0 }, 4)).toMatchObject({ producerId: 42, producerEpoch: 0 });
+});
+
+test("an id without an epoch, an epoch without an id, and a transactional id are refused for good", async () => {
+  const api = initProducerIdApi(counting());
+  for (const more of [{ producerId: 4 }, { producerEpoch: 4 }, { transactionalId: "t" }, { transactionalId: "" }])
+    expect(await answerOf(api, { ...asked, ...more }, 5)).toMatchObject({
+      errorCode: "INVALID_REQUEST",
+      producerId: -1,
+      producerEpoch: -1,
+    });
+});
+
+test("when no id can be had, the producer is told why", async () => {
+  const api = initProducerIdApi({ next: async () => ({ error: "COORDINATOR_NOT_AVAILABLE" }) });
+  expect(await answerOf(api, asked, 5)).toMatchObject({ errorCode: "COORDINATOR_NOT_AVAILABLE", producerId: -1, producerEpoch: -1 });
+});
