@@ -12,7 +12,9 @@ export const fileNames = {
   cleanShutdown: ".kafka_cleanshutdown",
 } as const;
 
-export type SegmentFileKind = "log" | "index" | "timeindex";
+/** What a segment consists of. Its log goes first where all go: an index without a log is a leftover that recovery removes. */
+export const segmentFileKinds = ["log", "index", "timeindex"] as const;
+export type SegmentFileKind = (typeof segmentFileKinds)[number];
 
 /** `00000000000000000042.log`: a segment's files are named after its base offset, so that sorted names are sorted offsets. */
 export function segmentFileName(baseOffset: number, kind: SegmentFileKind): string {
@@ -25,6 +27,13 @@ export function parseSegmentFileName(name: string): { readonly baseOffset: numbe
   if (match === null) return null;
   const baseOffset = Number(match[1]);
   return Number.isSafeInteger(baseOffset) ? { baseOffset, kind: match[2] as SegmentFileKind } : null;
+}
+
+const deletedSuffix = ".deleted";
+
+/** What a file that is no longer part of a log is called until it is removed. */
+export function deletedFilePath(path: string): string {
+  return `${path}${deletedSuffix}`;
 }
 
 /** What an interrupted replacement, deletion or cleaning leaves behind. */

@@ -60,6 +60,15 @@ export class LeaderEpochs {
     this.#version++;
   }
 
+  /** The log begins at `startOffset` now: the epoch in force there begins there, earlier ones are forgotten. */
+  startAt(startOffset: number): void {
+    const before = this.#countWhere((entry) => entry.startOffset <= startOffset);
+    const inForce = this.#entries[before - 1];
+    if (inForce === undefined || (before === 1 && inForce.startOffset === startOffset)) return;
+    this.#entries = [{ epoch: inForce.epoch, startOffset }, ...this.#entries.slice(before)];
+    this.#version++;
+  }
+
   clear(): void {
     this.truncateTo(-1);
   }

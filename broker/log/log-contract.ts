@@ -59,6 +59,17 @@ export interface Log {
   /** Empties the log and starts it anew at `offset`; its leader epochs are forgotten. The rules of `truncateTo` hold. */
   truncateFullyAndStartAt(offset: number): Promise<void>;
 
+  /**
+   * The log begins at `offset` from this turn on (no change below its start; at most `writtenEndOffset`); what is below is read no more. Resolves when no crash takes that back.
+   * Segments that lie wholly below are removed in the background. Not while the log is cut.
+   */
+  advanceStartOffset(offset: number): Promise<void>;
+  /**
+   * Moves the start past the segments that `retention.ms` and `retention.bytes` give up, among those wholly below `highWatermark`, and removes what lies wholly below the start;
+   * under `cleanup.policy=compact` only the latter. When everything is given up, what is appended next goes to a new segment. Appends and reads go on. `nowMs` is the wall clock.
+   */
+  retain(moment: { readonly highWatermark: number; readonly nowMs: number }): Promise<void>;
+
   /** Everything written so far is on the disk when it resolves; the recovery point moves there. */
   flush(): Promise<void>;
   /** What is known to be damaged of what was on the disk, the first that was found; null: nothing. Over restarts, too, until `truncateFullyAndStartAt`. */

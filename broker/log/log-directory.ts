@@ -4,6 +4,7 @@ import type { FileSystem } from "../runtime/files.ts";
 import type { IndexCache } from "./index-cache.ts";
 import type { LogHealth } from "./log-health.ts";
 import type { OpenFiles } from "./open-files.ts";
+import type { RemovedFiles } from "./removed-files.ts";
 import type { TailCacheBudget } from "./tail-cache.ts";
 
 /** What all logs of one directory share. */
@@ -16,6 +17,7 @@ export interface LogDirectory {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly checkpoints: Checkpoints;
+  readonly removedFiles: RemovedFiles;
 }
 
 /** The directory's checkpoint files hold the recovery points and start offsets of all of its logs. */

@@ -1,6 +1,6 @@
 import { invariant } from "../../protocol/base/invariant.ts";
 import { type File, replaceFile } from "../runtime/files.ts";
-import { LogOffline } from "./log-contract.ts";
+import { ignoreOffline } from "./log-health.ts";
 import type { LogState } from "./log-state.ts";
 import type { Segment } from "./segment.ts";
 
@@ -40,13 +40,13 @@ export class LogFlusher {
   }
 
   flushInBackground(): void {
-    this.flush().catch((error: unknown) => {
-      // the directory went offline, and said so; a bug ends the process
-      if (!(error instanceof LogOffline)) throw error;
-    });
+    this.flush().catch(ignoreOffline);
   }
 
-  /** Runs `work` while no flush runs; flushes asked for meanwhile come after it. */
+  /**
+   * Runs `work` while no flush and no other such work runs; flushes asked for meanwhile come after it. The one gate for whatever cuts a log, empties it or changes its segments. Appends
+   * that wait for an fsync wait for it too, so it has to be short.
+   */
   async exclusive(work: () => Promise<void>): Promise<void> {
     while (this.#running !== null) await this.#running.catch(() => undefined);
     await this.#start(work);
@@ -67,6 +67,13 @@ export class LogFlusher {
     const wanted = given.find(({ segment }) => segment.baseOffset === baseOffset);
     for (const item of given) if (item !== wanted) await item.file.close();
     return wanted?.file ?? null;
+  }
+
+  /** These segments left the log: nobody needs them on the disk any more. */
+  async giveUpSealed(segments: readonly Segment[]): Promise<void> {
+    const given = this.#sealed.filter(({ segment }) => segments.includes(segment));
+    this.#sealed = this.#sealed.filter(({ segment }) => !segments.includes(segment));
+    for (const { file } of given) await file.close();
   }
 
   async storeEpochs(): Promise<void> {

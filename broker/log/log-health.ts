@@ -2,6 +2,11 @@ import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import { failureInWords } from "./failure-words.ts";
 import { DamagedBatch, LogOffline } from "./log-contract.ts";
 
+/** For work in the background: the directory failed, and its listeners were told. Anything else is a bug. */
+export function ignoreOffline(error: unknown): void {
+  if (!(error instanceof LogOffline)) throw error;
+}
+
 /**
  * Whether a log directory can still be trusted. One failed write, sync or read takes all of its logs offline, for good: after a failed fsync nobody
  * knows what the disk has, and a second fsync would claim success.

@@ -40,13 +40,15 @@ export class LogState {
   handedOverEndOffset: number;
   /** Everything below is on the disk. */
   recoveryPoint: number;
-  /** Rises with every truncation: a read that began before it begins anew. */
+  /** Rises with every truncation and whenever segments leave: a read that began before it begins anew. */
   generation = 0;
   /** A truncation under way: reads wait for it, appends are a bug. */
   truncating: Promise<void> | null = null;
   closed = false;
   /** Names of segments created since the folder was last synced. */
   namesUnsynced = true;
+  /** Segments left since the folder was last synced: after a crash they may be back. */
+  removalsUnsynced = false;
 
   constructor(directory: LogDirectory, settings: TopicSettings, opened: OpenedLog) {
     this.directory = directory;
@@ -76,6 +78,31 @@ export class LogState {
   /** Everything written is as it is when nothing is under way: after a cut, or a new beginning. */
   endAt(offset: number): void {
     this.endOffset = this.writtenEndOffset = this.handedOverEndOffset = offset;
+  }
+
+  /**
+   * Some segments give way to others, in this turn: reads under way notice it and begin anew. By the gate (`LogFlusher.exclusive`) only, and their files are the caller's to
+   * remove (`removeSegmentsLater`) or to replace. The growing one stays.
+   */
+  replaceSegments(at: number, count: number, replacements: readonly Segment[] = []): readonly Segment[] {
+    const replaced = this.segments.slice(at, at + count);
+    invariant(replaced.length === count && replaced.at(-1) !== this.last, "only sealed segments leave a log", () => ({ at, count }));
+    for (const segment of replaced) segment.retire();
+    this.segments = [...this.segments.slice(0, at), ...replacements, ...this.segments.slice(at + count)];
+    this.generation++;
+    this.removalsUnsynced = true;
+    return replaced;
+  }
+
+  /** The log begins at `offset`: what is below is read no more. Its files go later. */
+  startAt(offset: number): void {
+    invariant(offset >= this.startOffset && offset <= this.writtenEndOffset, "a log's start moves forward, within what is written", () => ({
+      offset,
+      startOffset: this.startOffset,
+      writtenEndOffset: this.writtenEndOffset,
+    }));
+    this.startOffset = offset;
+    this.epochs.startAt(offset);
   }
 
   /** The place in `segments` of the one that `offset` belongs to. */

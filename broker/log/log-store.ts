@@ -9,13 +9,14 @@ import { readOffsets, writeOffsets } from "./checkpoint-file.ts";
 import { deletedDirectoryName, fileNames } from "./file-names.ts";
 import { IndexCache } from "./index-cache.ts";
 import { SegmentedLog } from "./log.ts";
-import { type DirectoryFailure, InconsistentTopicId, type Log, LogOffline, type LogStore } from "./log-contract.ts";
+import { type DirectoryFailure, InconsistentTopicId, type Log, type LogOffline, type LogStore } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
-import { LogHealth } from "./log-health.ts";
+import { ignoreOffline, LogHealth } from "./log-health.ts";
 import { OpenFiles } from "./open-files.ts";
 import { openLog } from "./open-log.ts";
 import { readTopicId, writeTopicId } from "./partition-metadata.ts";
 import { type FoundLog, prepareDirectory } from "./prepare-directory.ts";
+import { RemovedFiles } from "./removed-files.ts";
 import { TailCacheBudget } from "./tail-cache.ts";
 
 export interface LogStoreParts {
@@ -69,6 +70,7 @@ export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, 
     ...caches,
     health: new LogHealth(options.directory),
     checkpoints,
+    removedFiles: new RemovedFiles({ files, clock, logger: log }),
   };
   const prepared = await prepareDirectory(directory, options.directory, options.recoveriesAtOnce);
   const highWatermarks = await readOffsets(files, `${options.directory}/${fileNames.highWatermarks}`);
@@ -181,12 +183,12 @@ export class DirectoryLogStore implements LogStore {
     this.#closed = true;
     this.#checkpointTimer?.cancel();
     await Promise.allSettled(this.#turns.values());
-    const { health, openFiles } = this.#directory;
+    const { health, openFiles, removedFiles } = this.#directory;
     for (const log of this.#logs.values()) {
       if (health.offline === null) await log.close().catch(ignoreOffline);
       if (health.offline !== null) await log.abandon();
     }
-    await Promise.all(this.#removals);
+    await Promise.all([...this.#removals, removedFiles.removeAll()]);
     await openFiles.closeAll();
     await this.writeCheckpoints();
     await this.#guarded(() =>
@@ -248,7 +250,7 @@ export class DirectoryLogStore implements LogStore {
     this.#writing = this.#guarded(async () => {
       for (const [key, log] of this.#logs) {
         this.#recoveryPoints.set(key, log.recoveryPoint);
-        if (log.startOffset > log.firstFileOffset) this.#startOffsets.set(key, log.startOffset);
+        if (log.mustKeepStartOffset) this.#startOffsets.set(key, log.startOffset);
         else this.#startOffsets.delete(key);
       }
       const [recoveryPoints, startOffsets] = [new Map(this.#recoveryPoints), new Map(this.#startOffsets)];
@@ -282,8 +284,4 @@ export class DirectoryLogStore implements LogStore {
       throw health.failed(error);
     }
   }
-}
-
-function ignoreOffline(error: unknown): void {
-  if (!(error instanceof LogOffline)) throw error;
 }

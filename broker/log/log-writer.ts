@@ -32,6 +32,7 @@ interface QueuedRoll {
   readonly kind: "roll";
   readonly baseOffset: number;
   readonly closingEntry: TimeEntry | null;
+  readonly done: PromiseWithResolvers<void> | null;
 }
 
 /**
@@ -48,6 +49,7 @@ export class LogWriter {
   #queuedBytes = 0;
   #running = false;
   #notifying = false;
+  readonly #rolls = new Set<PromiseWithResolvers<void>>();
   #idle: (() => void)[] = [];
   readonly #forgetHealth: () => void;
 
@@ -58,6 +60,7 @@ export class LogWriter {
     this.#forgetHealth = state.directory.health.onOffline((error) => {
       this.#queue = [];
       this.#waiters.fail(error);
+      for (const { reject } of this.#rolls) reject(error);
     });
   }
 
@@ -77,8 +80,7 @@ export class LogWriter {
       }));
       if (mustRoll(state.layout, batch, state.settings, nowMs)) {
         this.#queueRun(bytes, run, batch.position);
-        this.#queue.push({ kind: "roll", baseOffset: state.endOffset, closingEntry: closingEntry(state.layout) });
-        state.layout = emptyLayout(state.endOffset, nowMs);
+        this.#queueRoll(nowMs, null);
         run = startRun(state.endOffset, batch.position);
       }
       const placed = place(state.layout, batch, state.settings.indexIntervalBytes);
@@ -89,6 +91,17 @@ export class LogWriter {
     }
     this.#queueRun(bytes, run, bytes.length);
     this.#start();
+  }
+
+  /** What is appended next goes to a new segment. Resolves once the one there is is sealed; all that was appended is written, and it is not empty. */
+  roll(): Promise<void> {
+    const { layout, writtenEndOffset, endOffset, directory } = this.#state;
+    invariant(layout.sizeInBytes > 0 && writtenEndOffset === endOffset, "a segment with records, all of them written, is closed");
+    const done = Promise.withResolvers<void>();
+    this.#rolls.add(done);
+    this.#queueRoll(directory.clock.nowMs(), done);
+    this.#start();
+    return done.promise.finally(() => this.#rolls.delete(done));
   }
 
   written(offset: number): Promise<void> {
@@ -117,6 +130,12 @@ export class LogWriter {
     this.#schedule.stop();
     this.#forgetHealth();
     this.#listeners.clear();
+  }
+
+  #queueRoll(nowMs: number, done: PromiseWithResolvers<void> | null): void {
+    const state = this.#state;
+    this.#queue.push({ kind: "roll", baseOffset: state.endOffset, closingEntry: closingEntry(state.layout), done });
+    state.layout = emptyLayout(state.endOffset, nowMs);
   }
 
   #queueRun(bytes: Buffer, run: Run, to: number): void {
@@ -209,7 +228,7 @@ export class LogWriter {
     }
   }
 
-  async #roll({ baseOffset, closingEntry }: QueuedRoll): Promise<void> {
+  async #roll({ baseOffset, closingEntry, done }: QueuedRoll): Promise<void> {
     const state = this.#state;
     const old = state.last;
     const { offsets, times } = old.writable;
@@ -229,6 +248,7 @@ export class LogWriter {
     this.#flusher.addSealed(old, old.seal());
     state.segments.push(segment);
     this.#flusher.flushInBackground();
+    done?.resolve();
   }
 
   /** Tells the listeners in a microtask of its own: once for all that is written until then, and never from within the writer. */

@@ -3,10 +3,13 @@ import { assignOffsets } from "../../protocol/records/assign-offsets.ts";
 import { type BatchInfo, leaderEpochAt } from "../../protocol/records/batch-header.ts";
 import { scanBatches } from "../../protocol/records/validate-batches.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
+import { segmentFileKinds } from "./file-names.ts";
 import type { Appended, FoundRecord, Log, LogDamage, ReadOptions, ReadResult } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { LogFlusher } from "./log-flusher.ts";
+import { ignoreOffline } from "./log-health.ts";
 import { LogReader } from "./log-reader.ts";
+import { LogRetention, type RetentionMoment } from "./log-retention.ts";
 import { LogState, type OpenedLog } from "./log-state.ts";
 import { LogWriter } from "./log-writer.ts";
 import { segmentPath } from "./segment.ts";
@@ -20,6 +23,9 @@ export class SegmentedLog implements Log {
   readonly #flusher: LogFlusher;
   readonly #writer: LogWriter;
   readonly #reader: LogReader;
+  readonly #retention: LogRetention;
+  /** A check that is under way. */
+  #retaining: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
 
   constructor(directory: LogDirectory, opened: OpenedLog, settings: TopicSettings) {
@@ -27,6 +33,7 @@ export class SegmentedLog implements Log {
     this.#flusher = new LogFlusher(this.#state);
     this.#writer = new LogWriter(this.#state, this.#flusher);
     this.#reader = new LogReader(this.#state);
+    this.#retention = new LogRetention(this.#state, this.#flusher, this.#writer);
   }
 
   get startOffset(): number {
@@ -54,9 +61,10 @@ export class SegmentedLog implements Log {
     return this.#closing !== null;
   }
 
-  /** First offset that the files have: at most `startOffset`. */
-  get firstFileOffset(): number {
-    return this.#state.segments[0]!.baseOffset;
+  /** The files alone do not tell, or would not after a crash. */
+  get mustKeepStartOffset(): boolean {
+    const { startOffset, segments, removalsUnsynced } = this.#state;
+    return startOffset > segments[0]!.baseOffset || removalsUnsynced;
   }
 
   appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): Appended {
@@ -128,7 +136,7 @@ export class SegmentedLog implements Log {
 
   async truncateTo(offset: number): Promise<void> {
     invariant(offset >= 0, "an offset to cut at", () => ({ offset }));
-    const restart = offset < this.firstFileOffset;
+    const restart = offset < this.#state.segments[0]!.baseOffset;
     await this.#cut(() => (restart ? restartLog : truncateLog)(this.#state, this.#flusher, offset));
   }
 
@@ -143,6 +151,21 @@ export class SegmentedLog implements Log {
 
   onDamaged(listener: (damage: LogDamage) => void): () => void {
     return this.#state.damage.onDamaged(listener);
+  }
+
+  async advanceStartOffset(offset: number): Promise<void> {
+    this.#assertAppendable();
+    if (offset <= this.startOffset) return;
+    await this.#retention.startAt(offset);
+    void this.#retention.removeBelowStart().catch(ignoreOffline);
+  }
+
+  retain(moment: RetentionMoment): Promise<void> {
+    if (this.isClosing) return Promise.resolve();
+    this.#retaining ??= this.#retention.retain(moment).finally(() => {
+      this.#retaining = null;
+    });
+    return this.#retaining;
   }
 
   flush(): Promise<void> {
@@ -162,6 +185,7 @@ export class SegmentedLog implements Log {
 
   /** Closes the files as they are: the log's folder is being deleted, or its directory failed. */
   async abandon(): Promise<void> {
+    await this.#retaining?.catch(() => undefined);
     await this.#writer.drained().catch(() => undefined);
     this.#state.closed = true;
     await this.#flusher.exclusive(async () => {}).catch(() => undefined);
@@ -197,6 +221,7 @@ export class SegmentedLog implements Log {
     const state = this.#state;
     const { files, health } = state.directory;
     await state.truncating;
+    await this.#retaining?.catch(ignoreOffline);
     await this.#writer.drained();
     state.closed = true;
     await this.#flusher.flush();
@@ -219,7 +244,7 @@ export class SegmentedLog implements Log {
     await this.#flusher.takeSealedFrom(-1);
     await state.last.growing?.file.close();
     for (const { folder, baseOffset } of state.segments) {
-      for (const kind of ["log", "index", "timeindex"] as const) {
+      for (const kind of segmentFileKinds) {
         const path = segmentPath(folder, baseOffset, kind);
         state.directory.indexes.forget(path);
         await state.directory.openFiles.forget(path);

@@ -1,6 +1,6 @@
 import { replaceFile } from "../runtime/files.ts";
 import { readIfThere } from "./checkpoint-file.ts";
-import { fileNames, parseSegmentFileName } from "./file-names.ts";
+import { fileNames, isLeftover, parseSegmentFileName } from "./file-names.ts";
 import { LeaderEpochs } from "./leader-epochs.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import type { OpenedLog } from "./log-state.ts";
@@ -8,7 +8,7 @@ import type { SegmentDamage } from "./rebuild-indexes.ts";
 import { damageAtEnd, epochsFromBatches, recoverLog } from "./recovery.ts";
 import { type Restored, restoreSegment } from "./restore-segment.ts";
 import { Segment, segmentPath } from "./segment.ts";
-import { createSegment } from "./segment-files.ts";
+import { createSegment, removeSegment } from "./segment-files.ts";
 import { emptyLayout } from "./segment-layout.ts";
 
 /** File sizes asked for at the same time. */
@@ -25,12 +25,12 @@ export interface Checkpointed {
  * should that turn out damaged after all, the log is recovered first.
  */
 export async function openLog(directory: LogDirectory, folder: string, checkpointed: Checkpointed): Promise<OpenedLog> {
-  const bases = await baseOffsets(directory, folder);
+  const bases = await tidied(directory, folder, checkpointed.startOffset);
   if (bases.length === 0) return createLog(directory, folder, checkpointed);
   const restored = await restoreLast(directory, folder, bases.at(-1)!);
   if (!("damage" in restored)) return assemble(directory, folder, bases, restored, checkpointed);
   await recoverLog(directory, folder, { recoveryPoint: bases.at(-1)!, stableEndOffset: checkpointed.recoveryPoint });
-  const recovered = await baseOffsets(directory, folder);
+  const recovered = baseOffsetsIn(await directory.files.list(folder));
   const again = await restoreLast(directory, folder, recovered.at(-1)!);
   if ("damage" in again) throw new Error(`${folder} is damaged and cannot be recovered`);
   return assemble(directory, folder, recovered, again, checkpointed);
@@ -54,11 +54,30 @@ async function assemble(
   }
   segments.push(last.segment);
   const { endOffset, layout } = last;
-  const startOffset = Math.min(Math.max(checkpointed.startOffset, bases[0]!), endOffset);
-  const epochs = await openEpochs(directory, folder, bases, endOffset);
+  if (endOffset < checkpointed.startOffset) return beginAnew(directory, segments, checkpointed, endOffset);
+  const startOffset = Math.max(checkpointed.startOffset, bases[0]!);
+  const epochs = await openEpochs(directory, folder, bases, { startOffset, endOffset });
   const recoveryPoint = Math.min(checkpointed.recoveryPoint, endOffset);
   const damage = await damageAtEnd(directory, folder, checkpointed.recoveryPoint, { endOffset, position: layout.sizeInBytes });
   return { folder, segments, layout, epochs, startOffset, endOffset, recoveryPoint, damage };
+}
+
+/**
+ * All that a crash left is below the start: (1) records up to the end were deleted by request, which is durable; (2) the last of them were on no disk. Appending where they end would give
+ * their offsets a second time.
+ */
+async function beginAnew(
+  directory: LogDirectory,
+  segments: readonly Segment[],
+  checkpointed: Checkpointed,
+  endOffset: number,
+): Promise<OpenedLog> {
+  const { folder } = segments[0]!;
+  directory.logger.warn({ folder, startOffset: checkpointed.startOffset, endOffset }, "the log ends below its start: it begins anew there");
+  await segments.at(-1)!.writable.file.close();
+  for (const { baseOffset } of segments.toReversed()) await removeSegment(directory, folder, baseOffset);
+  await directory.files.syncDirectory(folder);
+  return createLog(directory, folder, checkpointed);
 }
 
 async function createLog(directory: LogDirectory, folder: string, { startOffset, recoveryPoint: lost }: Checkpointed): Promise<OpenedLog> {
@@ -84,7 +103,12 @@ async function restoreLast(
   return restored;
 }
 
-async function openEpochs(directory: LogDirectory, folder: string, bases: readonly number[], endOffset: number): Promise<LeaderEpochs> {
+async function openEpochs(
+  directory: LogDirectory,
+  folder: string,
+  bases: readonly number[],
+  { startOffset, endOffset }: Pick<OpenedLog, "startOffset" | "endOffset">,
+): Promise<LeaderEpochs> {
   const path = `${folder}/${fileNames.leaderEpochs}`;
   const content = await readIfThere(directory.files, path);
   let epochs = content === null ? null : LeaderEpochs.decode(content);
@@ -95,11 +119,27 @@ async function openEpochs(directory: LogDirectory, folder: string, bases: readon
   }
   // an epoch may have begun at the very end, without a record yet
   epochs.truncateTo(endOffset + 1);
+  epochs.startAt(startOffset);
   return epochs;
 }
 
-async function baseOffsets(directory: LogDirectory, folder: string): Promise<number[]> {
-  const names = await directory.files.list(folder);
+/** The segments' base offsets, after what a crash or a disk that failed left was removed: files that were given up, and segments below the start that are back. */
+async function tidied(directory: LogDirectory, folder: string, startOffset: number): Promise<number[]> {
+  const { files } = directory;
+  const names = await files.list(folder);
+  for (const name of names.filter(isLeftover)) await files.remove(`${folder}/${name}`);
+  const bases = baseOffsetsIn(names);
+  const kept = Math.max(
+    bases.findLastIndex((base) => base <= startOffset),
+    0,
+  );
+  for (const base of bases.slice(0, kept)) await removeSegment(directory, folder, base);
+  // before any checkpoint relies on the files alone to tell the start
+  if (kept > 0) await files.syncDirectory(folder);
+  return bases.slice(kept);
+}
+
+function baseOffsetsIn(names: readonly string[]): number[] {
   return names
     .map(parseSegmentFileName)
     .filter((parsed) => parsed?.kind === "log")

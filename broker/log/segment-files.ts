@@ -1,4 +1,5 @@
 import type { File } from "../runtime/files.ts";
+import { segmentFileKinds } from "./file-names.ts";
 import { GrowingIndex } from "./growing-index.ts";
 import { offsetIndexFormat, timeIndexFormat } from "./index-format.ts";
 import type { LogDirectory } from "./log-directory.ts";
@@ -39,9 +40,9 @@ export function growingSegment(
   });
 }
 
-/** Removes the segment's files. Its log goes first: an index without a log is a leftover that recovery removes. */
+/** Removes the segment's files, now. */
 export async function removeSegment({ files, indexes, openFiles }: LogDirectory, folder: string, baseOffset: number): Promise<void> {
-  for (const kind of ["log", "index", "timeindex"] as const) {
+  for (const kind of segmentFileKinds) {
     const path = segmentPath(folder, baseOffset, kind);
     indexes.forget(path);
     await openFiles.forget(path);

@@ -38,6 +38,7 @@ export class Segment {
   #largest: TimeEntry | null | undefined;
   #rebuilding: Promise<SegmentDamage | null> | null = null;
   #proving: Promise<void> | null = null;
+  #isRetired = false;
 
   constructor(folder: string, baseOffset: number, sizeInBytes: number, growing: Growing | null = null) {
     this.folder = folder;
@@ -134,6 +135,16 @@ export class Segment {
     return this.#rebuilding;
   }
 
+  /** What counts as its age for retention: its largest timestamp or, where no record has one, when its file was last written. */
+  async newestMs(directory: LogDirectory): Promise<number> {
+    return (await this.largestTimestamp(directory))?.timestampMs ?? directory.files.modifiedMs(this.logPath);
+  }
+
+  /** It left its log: whoever still reads it finds its open files, but must not build its indexes anew. */
+  retire(): void {
+    this.#isRetired = true;
+  }
+
   /** Resolves once none of its files is being replaced. */
   async settled(): Promise<void> {
     await this.#rebuilding?.catch(() => undefined);
@@ -146,6 +157,7 @@ export class Segment {
     const extent = { baseOffset: this.baseOffset, entries: null, secondaryEnd };
     const content = await loadIndex(directory, format, path, extent);
     if (content !== null) return content;
+    if (this.#isRetired) throw new Error(`${this.logPath} left its log`);
     directory.logger.warn({ path }, "index is missing or damaged: building it anew from its segment");
     const damage = await this.#rebuild(directory);
     if (damage !== null) throw new DamagedBatch({ kind: "batch", path: this.logPath, offset: this.baseOffset, ...damage });

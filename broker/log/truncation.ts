@@ -47,8 +47,7 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, offset: 
   state.tail.truncateTo(cut.endOffset);
   state.epochs.truncateTo(cut.endOffset);
   state.endAt(cut.endOffset);
-  state.startOffset = Math.min(state.startOffset, cut.endOffset);
-  await lowerRecoveryPoint(state, cut.endOffset);
+  await lowerCheckpoints(state, cut.endOffset);
 
   const file = await writableFile(state, flusher, target, growing.file);
   for (const segment of removed.reverse()) await removeSegment(directory, folder, segment.baseOffset);
@@ -70,7 +69,7 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, offset: 
 /**
  * Empties the log: its only segment starts at `offset`.
  *
- * 1. The recovery point and the epochs go first, so that recovery after a crash trusts neither.
+ * 1. The recovery point and the epochs go first, so that recovery after a crash trusts neither; a start above too, or a later life would begin there.
  * 2. The new segment is made, and its name durable, before the last of the old ones goes; those go from the end on. So a crash leaves a beginning of the old log (what does not continue
  *    it is removed by recovery) or the new one, and never a log that begins at an offset that neither had.
  * 3. What was known to be damaged is forgotten last: until then a start finds the note, and begins the log anew again.
@@ -81,7 +80,9 @@ export async function restartLog(state: LogState, flusher: LogFlusher, offset: n
   state.generation++;
   state.tail.clear();
   state.epochs.clear();
-  state.recoveryPoint = Math.min(state.recoveryPoint, state.segments[0]!.baseOffset, offset);
+  const firstOffset = state.segments[0]!.baseOffset;
+  state.recoveryPoint = Math.min(state.recoveryPoint, firstOffset, offset);
+  if (offset < state.startOffset) state.startOffset = firstOffset;
   await directory.checkpoints.write();
   await flusher.storeEpochs();
 
@@ -132,9 +133,11 @@ async function findCut(state: LogState, offset: number): Promise<Cut> {
   return { index, position: walked.endPosition, endOffset: endOffset ?? offset };
 }
 
-async function lowerRecoveryPoint(state: LogState, endOffset: number): Promise<void> {
-  if (state.recoveryPoint <= endOffset) return;
-  state.recoveryPoint = endOffset;
+/** The recovery point, and the start if the cut took it along: one above the end would have a later life begin there. */
+async function lowerCheckpoints(state: LogState, endOffset: number): Promise<void> {
+  if (state.recoveryPoint <= endOffset && state.startOffset <= endOffset) return;
+  state.recoveryPoint = Math.min(state.recoveryPoint, endOffset);
+  state.startOffset = Math.min(state.startOffset, endOffset);
   await state.directory.checkpoints.write();
 }
 

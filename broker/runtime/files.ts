@@ -12,6 +12,8 @@ export interface FileSystem {
   exists(path: string): Promise<boolean>;
   /** Bytes in the file; must exist. */
   size(path: string): Promise<number>;
+  /** When the file was last written, wall clock; must exist. */
+  modifiedMs(path: string): Promise<number>;
   /** With its parents; fine when it exists. */
   makeDirectory(path: string): Promise<void>;
   /** Replaces `to` in one step. */

@@ -45,6 +45,10 @@ class NodeFileSystem implements FileSystem {
     return (await fs.promises.stat(path)).size;
   }
 
+  async modifiedMs(path: string): Promise<number> {
+    return Math.floor((await fs.promises.stat(path)).mtimeMs);
+  }
+
   /** Not Node's `recursive`: where a parent is there and `mkdir` in it still answers ENOENT, as in /proc, that spins for ever, on a thread that keeps the process from ending. */
   async makeDirectory(path: string): Promise<void> {
     try {

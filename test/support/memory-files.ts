@@ -87,6 +87,10 @@ export class MemoryDisk {
     return code;
   }
 
+  nowMs(): number {
+    return this.#parts.clock.nowMs();
+  }
+
   partOf(length: number): number {
     return randomInt(this.#parts.random, length + 1);
   }
@@ -224,6 +228,10 @@ class ProcessView implements FileSystem {
     return this.look("size", path, () => this.#disk.file(path).size);
   }
 
+  modifiedMs(path: string): Promise<number> {
+    return this.look("size", path, () => this.#disk.file(path).modifiedMs);
+  }
+
   makeDirectory(path: string): Promise<void> {
     return this.change("makeDirectory", path, () => this.#disk.makeDirectory(path));
   }
@@ -246,6 +254,10 @@ class ProcessView implements FileSystem {
 
   async unlock(path: string): Promise<void> {
     this.#disk.unlock(path, this);
+  }
+
+  nowMs(): number {
+    return this.#disk.nowMs();
   }
 
   async look<T>(kind: DiskOperationKind, path: string, effect: () => T): Promise<T> {
@@ -320,6 +332,7 @@ class MemoryFile implements File {
 
   #apply(change: FileChange): void {
     this.#inode.change(change);
+    this.#inode.modifiedMs = this.#view.nowMs();
   }
 
   #check(forWriting: boolean): void {

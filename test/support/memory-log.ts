@@ -152,6 +152,13 @@ export class MemoryLog implements Log {
     this.damage = null;
   }
 
+  async advanceStartOffset(offset: number): Promise<void> {
+    if (offset > this.startOffset) this.deleteBelow(offset);
+    await Promise.resolve();
+  }
+
+  async retain(): Promise<void> {}
+
   /** As retention does: batches that end at or below are gone. */
   deleteBelow(offset: number): void {
     this.#batches = this.#batches.filter(({ endOffset }) => endOffset > offset);

@@ -17,6 +17,7 @@ export class MemoryInode {
   readonly #current = new GrowingBytes();
   readonly #durable = new GrowingBytes();
   #unsynced: FileChange[] = [];
+  modifiedMs = 0;
 
   get size(): number {
     return this.#current.size;

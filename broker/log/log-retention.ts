@@ -1,0 +1,106 @@
+import type { LogFlusher } from "./log-flusher.ts";
+
+import type { LogState } from "./log-state.ts";
+import type { LogWriter } from "./log-writer.ts";
+import { committedSegments, isExpired, segmentsBelow, segmentsOverSize } from "./retention.ts";
+import type { Segment } from "./segment.ts";
+import { removeSegmentsLater } from "./segment-removal.ts";
+import { undisturbed } from "./undisturbed.ts";
+
+export interface RetentionMoment {
+  /** Nothing above goes. */
+  readonly highWatermark: number;
+  readonly nowMs: number;
+}
+
+/** Segments whose files are renamed while the gate is held: an append that waits for an fsync waits for no more than these. */
+const segmentsAtOnce = 16;
+
+/**
+ * Moves the log's start, and removes the segments that lie wholly below it. Appends go on meanwhile.
+ *
+ * 1. The start moves at once: nothing below is read from here on.
+ * 2. It is made durable before any file changes. Else: (1) records are deleted by request; (2) the files' new names are lost in a crash; (3) the records are back.
+ * 3. The segments leave the log and their files are renamed, oldest first; removed they are later.
+ */
+export class LogRetention {
+  readonly #state: LogState;
+  readonly #flusher: LogFlusher;
+  readonly #writer: LogWriter;
+
+  constructor(state: LogState, flusher: LogFlusher, writer: LogWriter) {
+    this.#state = state;
+    this.#flusher = flusher;
+    this.#writer = writer;
+  }
+
+  /** See `Log.retain`. */
+  async retain(moment: RetentionMoment): Promise<void> {
+    const ages = await undisturbed(this.#state, () => this.#readAges(moment));
+    // (1) the ages were read; (2) a cut began: what is committed is not known before it is done. The next check comes.
+    if (this.#state.truncating !== null || this.#state.closed) return;
+    const { startOffset, rolled } = this.#decide(moment, ages);
+    if (startOffset !== null) await this.startAt(startOffset);
+    await rolled;
+    await this.removeBelowStart();
+  }
+
+  /** The start is `offset` in this turn, and durable when it resolves. */
+  async startAt(offset: number): Promise<void> {
+    this.#state.startAt(offset);
+    await this.#state.directory.checkpoints.write();
+  }
+
+  async removeBelowStart(): Promise<void> {
+    const state = this.#state;
+    let isDone = segmentsBelow(state.segments, state.startOffset) === 0;
+    while (!isDone) {
+      await this.#flusher.exclusive(async () => {
+        const count = state.closed ? 0 : segmentsBelow(state.segments, state.startOffset);
+        isDone = count <= segmentsAtOnce;
+        if (count === 0) return;
+        const removed = state.replaceSegments(0, Math.min(count, segmentsAtOnce));
+        await this.#flusher.giveUpSealed(removed);
+        await removeSegmentsLater(state, removed);
+      });
+    }
+  }
+
+  /**
+   * When the oldest segments were last written to, as far as it decides: up to the first one that stays. So a check reads one time index, and those of the segments that it
+   * removes, however many there are.
+   */
+  async #readAges({ highWatermark, nowMs }: RetentionMoment): Promise<ReadonlyMap<Segment, number>> {
+    const { segments, settings, directory } = this.#state;
+    const ages = new Map<Segment, number>();
+    if (settings.retentionMs < 0 || settings.cleanupPolicy === "compact") return ages;
+    const from = this.#goneAnyway();
+    for (const segment of segments.slice(from, Math.max(from, committedSegments(this.#state, highWatermark)))) {
+      const newestMs = await segment.newestMs(directory);
+      ages.set(segment, newestMs);
+      if (!isExpired(newestMs, settings.retentionMs, nowMs)) break;
+    }
+    return ages;
+  }
+
+  /** The new start, in force in the caller's turn; null when it stays. When nothing stays, the last segment is closed and an empty one follows. */
+  #decide({ highWatermark, nowMs }: RetentionMoment, ages: ReadonlyMap<Segment, number>) {
+    const state = this.#state;
+    const { segments, settings } = state;
+    const removable = committedSegments(state, highWatermark);
+    let count = Math.min(this.#goneAnyway(), removable);
+    const isOld = (segment: Segment) => isExpired(ages.get(segment) ?? Number.POSITIVE_INFINITY, settings.retentionMs, nowMs);
+    while (count < removable && isOld(segments[count]!)) count++;
+    const rolled = count === segments.length ? this.#writer.roll() : null;
+    const startOffset = segments[count]?.baseOffset ?? state.endOffset;
+    return { startOffset: startOffset > state.startOffset ? startOffset : null, rolled };
+  }
+
+  /** How many of the first segments go whatever their age: those below the start, and those above the size. */
+  #goneAnyway(): number {
+    const { segments, startOffset, settings } = this.#state;
+    const below = segmentsBelow(segments, startOffset);
+    if (settings.cleanupPolicy === "compact") return below;
+    return below + segmentsOverSize(segments.slice(below), settings.retentionBytes);
+  }
+}
