@@ -1,5 +1,5 @@
 import type { TreeObserver } from "./observer.ts";
-import { dataDirectory, type SimBroker } from "./sim-broker.ts";
+import { logDirectories, type SimBroker } from "./sim-broker.ts";
 import { readHighWatermarks, readStoredLog, type StoredLog } from "./stored-log.ts";
 import type { PlacedRecord, Send } from "./workload.ts";
 
@@ -108,7 +108,8 @@ export class Checker {
   }
 
   #read(broker: SimBroker, partition: number): StoredLog | null {
-    return readStoredLog(broker.disk, `${dataDirectory}/${this.#parts.topic}-${partition}`);
+    const folder = broker.folderOf(`${this.#parts.topic}-${partition}`);
+    return folder === null ? null : readStoredLog(broker.disk, folder);
   }
 
   #commit({ partition, offset, value }: PlacedRecord, claim: string): void {
@@ -128,7 +129,9 @@ export class Checker {
   }
 
   #takeHighWatermark(broker: SimBroker, partition: number, log: StoredLog): void {
-    const highWatermark = readHighWatermarks(broker.disk, dataDirectory).get(`${this.#parts.topic}-${partition}`) ?? 0;
+    const key = `${this.#parts.topic}-${partition}`;
+    const directory = logDirectories.find((one) => broker.folderOf(key) === `${one}/${key}`) ?? logDirectories[0];
+    const highWatermark = readHighWatermarks(broker.disk, directory).get(key) ?? 0;
     for (const { offset, value } of log.records) {
       if (offset >= highWatermark) break;
       this.#commit({ partition, offset, value }, `I4 below the high watermark ${highWatermark} of ${broker.host}`);

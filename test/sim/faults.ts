@@ -1,5 +1,6 @@
 import { randomInt } from "../../protocol/base/random.ts";
-import type { SimBroker } from "./sim-broker.ts";
+import type { DiskOperationKind } from "../support/memory-files.ts";
+import { logDirectories, type SimBroker } from "./sim-broker.ts";
 import type { World } from "./world.ts";
 
 /** What can go wrong, with how often it is chosen. */
@@ -14,11 +15,19 @@ const kinds = {
   slowNetwork: 2,
   stopCleanly: 3,
   killAll: 1,
+  failDirectory: 3,
 } as const;
 
 type FaultKind = keyof typeof kinds;
 
 export const faultKinds = Object.keys(kinds) as readonly FaultKind[];
+
+const diskFailures: readonly (readonly [what: string, code: string, kinds: readonly DiskOperationKind[] | null])[] = [
+  ["nothing works any more", "EIO", null],
+  ["it is full", "ENOSPC", ["write", "makeDirectory"]],
+  ["what was written cannot be forced to disk", "EIO", ["sync", "syncDirectory"]],
+  ["it is read-only", "EROFS", ["write", "rename", "remove", "makeDirectory", "truncate"]],
+];
 
 const clients = ["producer", "hasty", "consumer"];
 
@@ -58,6 +67,7 @@ export class Faults {
     for (const broker of brokers) {
       broker.healCoordinator();
       broker.resume();
+      if (broker.hasDiskFailure) this.#repairDisk(broker);
       broker.supervise();
     }
   }
@@ -97,7 +107,28 @@ export class Faults {
         return this.#stopCleanly(this.#victim());
       case "killAll":
         return this.#killAll();
+      case "failDirectory":
+        return this.#failDirectory(this.#victim());
     }
+  }
+
+  /** One of a broker's disks fails, in one of the ways in which they do, until somebody repairs it and starts the broker again. */
+  #failDirectory(broker: SimBroker): boolean {
+    const { random, trace } = this.#world;
+    if (!broker.isUp || broker.hasDiskFailure || !this.#world.mayTakeAway(broker, false)) return false;
+    const directory = logDirectories[randomInt(random, logDirectories.length)]!;
+    const [what, code, kinds] = diskFailures[randomInt(random, diskFailures.length)]!;
+    trace.line(`${broker.host} ${directory}: ${what}`);
+    broker.failDisk(({ kind, path }) => (path.startsWith(`${directory}/`) && (kinds === null || kinds.includes(kind)) ? code : null));
+    this.#later(this.#durationMs() + this.#downMs(), () => this.#repairDisk(broker));
+    return true;
+  }
+
+  #repairDisk(broker: SimBroker): void {
+    this.#world.trace.line(`${broker.host}: the disk is repaired`);
+    broker.failDisk(null);
+    broker.crash("kill");
+    broker.start();
   }
 
   #crash(broker: SimBroker, kind: "kill" | "power" | "power-silent"): boolean {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { dataDirectory, type SimBroker } from "./sim-broker.ts";
+import type { SimBroker } from "./sim-broker.ts";
 import { readStoredLog } from "./stored-log.ts";
 import { partitions, topic, World } from "./world.ts";
 
@@ -105,7 +105,10 @@ async function playLateWrite(world: World): Promise<void> {
   await must("records that only the leader has", () => workload.isSettled, 10_000);
   // 1. it decides, and its write is on the way
   network.heal(leader.host, follower.host);
-  const stored = ({ disk }: SimBroker) => readStoredLog(disk, `${dataDirectory}/${topic}-${partition}`)?.records.length ?? 0;
+  const stored = (broker: SimBroker) => {
+    const folder = broker.folderOf(`${topic}-${partition}`);
+    return folder === null ? 0 : (readStoredLog(broker.disk, folder)?.records.length ?? 0);
+  };
   await must("the follower has them as well", () => stored(follower) === stored(leader), 10_000);
   leader.cutCoordinator();
   await world.until(() => false, 100);

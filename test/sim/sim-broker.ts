@@ -7,7 +7,9 @@ import type { SimClock } from "./sim-clock.ts";
 import type { SimNetwork } from "./sim-network.ts";
 import type { Trace } from "./trace.ts";
 
+/** Two disks, mounted below one folder. */
 export const dataDirectory = "/data";
+export const logDirectories = [`${dataDirectory}/1`, `${dataDirectory}/2`] as const;
 
 export interface SimBrokerParts {
   readonly clock: SimClock;
@@ -42,6 +44,7 @@ export class SimBroker {
   #isCoordinatorCut = false;
   #isSupervised = false;
   isPaused = false;
+  #diskFailure: MemoryDisk["fault"] = null;
   /** Was told to, and will end soon. */
   isStopping = false;
   /** Serves clients. */
@@ -59,9 +62,9 @@ export class SimBroker {
       schedule: (delayMs: number, callback: () => void) => clock.schedule(this.owner, delayMs, callback),
     };
     this.disk = new MemoryDisk({ clock: diskClock, random: seededRandom(seedFrom(parts.random)), latencyMs: parts.diskLatencyMs });
-    this.disk.fault = ({ kind, path }) => {
-      trace.line(`${this.owner} disk ${kind} ${path}`, true);
-      return null;
+    this.disk.fault = (operation) => {
+      trace.line(`${this.owner} disk ${operation.kind} ${operation.path}`, true);
+      return this.#diskFailure?.(operation) ?? null;
     };
   }
 
@@ -145,6 +148,21 @@ export class SimBroker {
     );
   }
 
+  /** From now on what the disk is asked for may fail. Null: it works again. */
+  failDisk(failure: MemoryDisk["fault"]): void {
+    this.#diskFailure = failure;
+  }
+
+  get hasDiskFailure(): boolean {
+    return this.#diskFailure !== null;
+  }
+
+  /** Where its log of a partition lies; null: nowhere. */
+  folderOf(topicPartition: string): string | null {
+    const folders = logDirectories.map((directory) => `${directory}/${topicPartition}`);
+    return folders.find((folder) => this.disk.find(folder) !== null) ?? null;
+  }
+
   pause(): void {
     if (!this.isUp || this.isPaused) return;
     this.#parts.trace.line(`${this.owner} is paused`);
@@ -207,7 +225,7 @@ export class SimBroker {
     const { settings, sessionTimeoutMs } = this.#parts;
     const all = {
       "broker.id": String(this.id),
-      "log.dirs": dataDirectory,
+      "log.dirs": logDirectories.join(","),
       "zookeeper.connect": "zk:2181",
       "zookeeper.session.timeout.ms": String(sessionTimeoutMs),
       listeners: `PLAINTEXT://${this.host}:9092,PEER://${this.host}:9093`,

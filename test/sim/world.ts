@@ -36,7 +36,10 @@ export class World {
     const random = seededRandom(seed);
     this.random = random;
     this.trace = new Trace(this.clock, sink);
-    this.trace.onError = this.violated;
+    // a broker says so when its disk fails, and what it gives up for that
+    this.trace.onError = (what) => {
+      if (!this.brokers.some((broker) => broker.hasDiskFailure && what.startsWith(`${broker.host}#`))) this.violated(what);
+    };
     this.network = new SimNetwork(this.clock, seededRandom(seedFrom(random)), (line) => this.trace.line(line, true));
     const latency = seededRandom(seedFrom(random));
     this.ensemble = new MemoryEnsemble({ clock: this.clock.forOwner("zk"), latencyMs: () => 0.2 + 2 * latency.next() });
@@ -173,7 +176,14 @@ export class World {
 }
 
 function isWell(broker: SimBroker): boolean {
-  return broker.isReady && !broker.isStopping && !broker.isPaused && !broker.isCoordinatorCut && broker.coordinator?.state === "connected";
+  return (
+    broker.isReady &&
+    !broker.hasDiskFailure &&
+    !broker.isStopping &&
+    !broker.isPaused &&
+    !broker.isCoordinatorCut &&
+    broker.coordinator?.state === "connected"
+  );
 }
 
 /** Everything a little faster than by default, so that a short run sees much. */
