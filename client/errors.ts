@@ -175,7 +175,7 @@ const sentences: Partial<Record<KafkaError, string>> = {
   ELIGIBLE_LEADERS_NOT_AVAILABLE: "no replica may lead",
   TOPIC_DELETION_DISABLED: "the brokers do not allow topics to be deleted",
   UNSUPPORTED_VERSION: "the broker does not know this version of the request",
-  CORRUPT_MESSAGE: "the batch was damaged on its way",
+  CORRUPT_MESSAGE: "the batch is damaged",
   KAFKA_STORAGE_ERROR: "the broker's disk failed",
   UNKNOWN_SERVER_ERROR: "the broker met an error it did not expect",
   INCONSISTENT_GROUP_PROTOCOL: "the group's members use other assignors, or the group is of another kind",

@@ -16,20 +16,21 @@ export interface FollowerState {
 }
 
 /** What of the follower's own log decides. */
-export type OwnLog = Pick<Log, "startOffset" | "endOffset" | "endOffsetForEpoch">;
+export type OwnLog = Pick<Log, "startOffset" | "endOffset" | "endOffsetForEpoch" | "damage">;
 
 /** What to do with a fetch answer. */
 export type FollowerStep =
   /** Append what came (it may be nothing), then adopt the leader's high watermark. */
   | { readonly kind: "append"; readonly leaderHighWatermark: number }
   | { readonly kind: "truncate"; readonly toOffset: number }
-  /** The leader no longer has what comes after our end: begin again where it begins. */
+  /** The leader no longer has what comes after our end, or our log is damaged: begin again where the leader's begins. */
   | { readonly kind: "start-anew"; readonly atOffset: number }
   | { readonly kind: "back-off"; readonly error: KafkaErrorCode }
   /** The leader's log contradicts what we know to be committed. Never obeyed; a person must look. */
   | { readonly kind: "data-diverged"; readonly reason: string };
 
 export function decide(state: FollowerState, log: OwnLog, answer: ReplicaFetchedPartition): FollowerStep {
+  if (log.damage !== null) return copyAnew(answer);
   if (answer.error === "OFFSET_OUT_OF_RANGE") return outOfRange(state, log, answer);
   if (answer.error !== "NONE") return { kind: "back-off", error: answer.error };
   if (answer.diverging !== null) return truncation(state, log, truncationPoint(log, answer.diverging));
@@ -66,6 +67,12 @@ function truncationPoint(log: OwnLog, leaders: { readonly epoch: number; readonl
   const ours = log.endOffsetForEpoch(leaders.epoch);
   if (ours === null) return log.startOffset;
   return ours.epoch === leaders.epoch ? Math.min(ours.endOffset, leaders.endOffset) : ours.endOffset;
+}
+
+/** The answer to a fetch from `nothingKept`: out of range, once the leader counts on nothing that we have. */
+function copyAnew({ error, logStartOffset }: ReplicaFetchedPartition): FollowerStep {
+  if (error === "OFFSET_OUT_OF_RANGE") return { kind: "start-anew", atOffset: logStartOffset };
+  return { kind: "back-off", error: error === "NONE" ? "UNKNOWN_SERVER_ERROR" : error };
 }
 
 function outOfRange(state: FollowerState, log: OwnLog, answer: ReplicaFetchedPartition): FollowerStep {

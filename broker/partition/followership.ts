@@ -4,6 +4,7 @@ import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } 
 import { baseOffsetAt, batchHeaderBytes } from "../../protocol/records/batch-header.ts";
 import { type Log, LogOffline } from "../log/log-contract.ts";
 import type { FetchApplied, FollowedPartition } from "./contract.ts";
+import { nothingKept } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity } from "./environment.ts";
 import { adoptHighWatermark, afterStartingAnew, afterTruncation, decide, type FollowerState } from "./follower-state.ts";
 import { noEpoch } from "./log-position.ts";
@@ -14,6 +15,8 @@ export interface FollowershipParts {
   readonly environment: PartitionEnvironment;
   readonly onDataDiverged: (reason: string) => void;
   readonly onLogOffline: (error: LogOffline) => void;
+  /** The log begins where the leader's does, and has nothing yet. */
+  readonly onBegunAnew: () => void;
 }
 
 /** A replica while it follows one leader in one epoch. A thin shell around `follower-state.ts`. */
@@ -63,21 +66,27 @@ export class Followership implements FollowedPartition {
     const { log } = this.#parts;
     // What is queued but not written must not be acknowledged; it will be written in a moment.
     if (this.#hasEnded || this.#underway !== null || log.writtenEndOffset < log.endOffset) return null;
+    const isEmpty = log.endOffset === log.startOffset && log.lastEpoch < 0;
     return {
       topicId: this.topicId,
       partition: this.partition,
       leaderEpoch: this.#state.leaderEpoch,
-      fetchOffset: log.endOffset,
-      lastFetchedEpoch: log.endOffset === log.startOffset && log.lastEpoch < 0 ? noEpoch : log.lastEpoch,
+      fetchOffset: this.#fetchOffset,
+      lastFetchedEpoch: isEmpty || log.damage !== null ? noEpoch : log.lastEpoch,
       logStartOffset: log.startOffset,
     };
+  }
+
+  /** What a fetch acknowledges: our end; nothing, when what we have is damaged. */
+  get #fetchOffset(): number {
+    return this.#parts.log.damage === null ? this.#parts.log.endOffset : nothingKept;
   }
 
   async applyFetched(asked: ReplicaFetchPartition, answer: ReplicaFetchedPartition, records: Buffer): Promise<FetchApplied> {
     if (this.#hasEnded) return "ended";
     // Race: (1) asked at offset 70; (2) no answer in time, asked again, answered and appended up to 90; (3) the first answer arrives.
     // An answer is for the log as it was when it was asked for.
-    if (this.#underway !== null || asked.fetchOffset !== this.#parts.log.endOffset) return "applied";
+    if (this.#underway !== null || asked.fetchOffset !== this.#fetchOffset) return "applied";
     this.#underway = this.#carryOut(answer, records);
     try {
       return await this.#underway;
@@ -122,10 +131,11 @@ export class Followership implements FollowedPartition {
       }
       case "start-anew": {
         const fields = { partition: identity.key, endOffset: log.endOffset, atOffset: step.atOffset, leaderEpoch: this.leaderEpoch };
-        environment.logger.info(fields, "beginning again where the leader's log begins");
+        environment.logger.info({ ...fields, damage: log.damage }, "beginning again where the leader's log begins");
         if (step.atOffset < this.highWatermark) await this.#retreat(step.atOffset);
         await log.truncateFullyAndStartAt(step.atOffset);
         this.#state = afterStartingAnew(this.#state, step.atOffset);
+        this.#parts.onBegunAnew();
         return this.#hasEnded ? "ended" : "applied";
       }
       case "back-off":
@@ -145,7 +155,8 @@ export class Followership implements FollowedPartition {
    */
   async #retreat(toOffset: number): Promise<void> {
     const isLower = toOffset < this.highWatermark;
-    this.#state = afterTruncation(this.#state, toOffset);
+    // a damaged replica is in no in-sync set by now: what it knows to be committed is not its to keep
+    this.#state = this.#parts.log.damage === null ? afterTruncation(this.#state, toOffset) : afterStartingAnew(this.#state, toOffset);
     if (isLower) await this.#parts.environment.lowerHighWatermark(this.#parts.identity.key, toOffset);
   }
 

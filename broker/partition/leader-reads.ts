@@ -61,6 +61,7 @@ async function orStorageError<T>(read: () => Promise<Outcome<T>>): Promise<Outco
   } catch (error) {
     if (error instanceof OffsetOutOfLog) return { error: "OFFSET_OUT_OF_RANGE" };
     if (error instanceof LogOffline) return { error: "KAFKA_STORAGE_ERROR" };
+    // Java's consumer throws on it, librdkafka reports it: an application hears that it will not get past this place. KAFKA_STORAGE_ERROR it would repeat for ever, in silence.
     if (error instanceof DamagedBatch) return { error: "CORRUPT_MESSAGE", message: error.message };
     throw error;
   }

@@ -15,10 +15,11 @@ import type {
   ReplicaRead,
   StateStanding,
 } from "./contract.ts";
+import { hasBetterCopy, nothingKept } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
 import { IsrWriter } from "./isr-writer.ts";
 import { endOfEpoch, epochRefusal, findOffset, readLog } from "./leader-reads.ts";
-import { advance, type IsrProposal, type IsrVerdict, type LeaderEvent, type LeaderState, startLeading } from "./leader-state.ts";
+import { advance, type IsrProposal, type IsrVerdict, type LeaderEvent, type LeaderState, mustHave, startLeading } from "./leader-state.ts";
 import { positionIn } from "./log-position.ts";
 import { OffsetWaiters, type WaitEnd } from "./offset-waiters.ts";
 import { ReplicaAnswers } from "./replica-answers.ts";
@@ -63,6 +64,12 @@ export class Leadership {
 
   get waitingAppends(): number {
     return this.#waiters.size;
+  }
+
+  /** Another in-sync replica may be asked for what is damaged here. */
+  get hasBetterCopy(): boolean {
+    const { self, isr } = this.#state;
+    return hasBetterCopy({ self, leader: self, isr });
   }
 
   /**
@@ -195,6 +202,7 @@ export class Leadership {
     if (fetchOffset >= highWatermark) return nothing;
     const read = await readLog(log, fetchOffset, { maxBytes, endOffsetLimit: highWatermark, minOneBatch });
     if (this.#hasEnded || this.#state.epoch !== epoch) return { error: "NOT_LEADER_OR_FOLLOWER" };
+    if (read.error === "CORRUPT_MESSAGE" && this.hasBetterCopy) return { error: "KAFKA_STORAGE_ERROR" };
     return read.error === null ? { ...nothing, chunks: read.chunks, sizeInBytes: read.sizeInBytes } : read;
   }
 
@@ -213,7 +221,9 @@ export class Leadership {
   /** A follower's fetch: the offset acknowledges everything below it, provided that what it has there is ours. */
   acknowledgeFetch(from: FetchingReplica, asked: ReplicaFetchPartition): ReplicaPosition {
     const { environment, replica } = this.#parts;
-    if (this.#fetchRefusal(from, asked) === null && positionIn(replica.log, asked.fetchOffset, asked.lastFetchedEpoch).kind === "agrees") {
+    const isAgreed =
+      asked.fetchOffset === nothingKept || positionIn(replica.log, asked.fetchOffset, asked.lastFetchedEpoch).kind === "agrees";
+    if (this.#fetchRefusal(from, asked) === null && isAgreed) {
       const { brokerId, brokerEpoch, receivedAtMs } = from;
       const registeredEpoch = environment.cluster.brokerEpoch(brokerId);
       const { fetchOffset } = asked;
@@ -227,6 +237,9 @@ export class Leadership {
     const { log } = this.#parts.replica;
     const refusal = this.#fetchRefusal(from, asked);
     if (refusal !== null) return this.#answers.refusal(this.#state, log, refusal);
+    // it wants to begin its log anew, and may not while anybody could elect it for what it has
+    if (asked.fetchOffset === nothingKept && mustHave(this.#state).has(from.brokerId))
+      return this.#answers.refusal(this.#state, log, "INELIGIBLE_REPLICA");
     return this.#answers.position(this.#state, log, positionIn(log, asked.fetchOffset, asked.lastFetchedEpoch), from, asked);
   }
 

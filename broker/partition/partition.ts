@@ -2,6 +2,7 @@ import { unreachable } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import { type Log, LogOffline } from "../log/log-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
+import { damageReason, hasBetterCopy } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
 import { Followership } from "./followership.ts";
 import { Leadership } from "./leadership.ts";
@@ -12,6 +13,8 @@ type Role =
   | { readonly kind: "following"; readonly followership: Followership }
   /** The leader's log contradicts what is committed here. Until another epoch says otherwise, nothing is done with this replica. */
   | { readonly kind: "diverged"; readonly reason: string }
+  /** The log is damaged, and others are in sync: it is led by one of those, or by nobody. */
+  | { readonly kind: "damaged" }
   /** The log directory failed. For good: only a restart brings it back. */
   | { readonly kind: "offline" };
 
@@ -22,11 +25,15 @@ export class Partition implements ReplicaLog {
   readonly identity: ReplicaIdentity;
   readonly log: Log;
   readonly #environment: PartitionEnvironment;
-  readonly #stopListening: () => void;
+  readonly #stopListening: (() => void)[];
   #settings: TopicSettings;
   #role: Role = none;
   /** The largest leader epoch heard of, in metadata or in our own log; -1: none. */
   #epoch: number;
+  /** There may be a better copy than this one, by what the coordinator last said. */
+  #hasBetterCopy = false;
+  /** The controller was told that this replica is damaged, for it to choose another. */
+  #isGivenUp = false;
   /** An epoch in which the coordinator has told us that we do not lead, whatever late metadata says. */
   #fencedEpoch = -1;
   /** While there is no role that keeps it. */
@@ -44,9 +51,12 @@ export class Partition implements ReplicaLog {
     this.#restingHighWatermark = highWatermark;
     // metadata of an epoch older than our log's records comes from a time before them
     this.#epoch = log.lastEpoch;
-    this.#stopListening = log.onWritten((writtenEndOffset) => {
-      if (this.#role.kind === "leading") this.#role.leadership.logWritten(writtenEndOffset);
-    });
+    this.#stopListening = [
+      log.onWritten((writtenEndOffset) => {
+        if (this.#role.kind === "leading") this.#role.leadership.logWritten(writtenEndOffset);
+      }),
+      log.onDamaged(() => this.#tellHealth()),
+    ];
   }
 
   get settings(): TopicSettings {
@@ -98,7 +108,9 @@ export class Partition implements ReplicaLog {
   }
 
   async #assign(record: PartitionRecord): Promise<void> {
-    if (this.#role.kind === "offline" || record.leaderEpoch < this.#epoch || this.#continues(record)) return;
+    if (this.#role.kind === "offline" || record.leaderEpoch < this.#epoch) return;
+    this.#noteCompany(record);
+    if (this.#continues(record)) return;
     this.#epoch = record.leaderEpoch;
     if (this.#role.kind === "leading" && this.#isOurs(record)) {
       this.#role.leadership.renew(record);
@@ -127,14 +139,34 @@ export class Partition implements ReplicaLog {
   }
 
   tick(): void {
-    if (this.#role.kind === "leading") this.#role.leadership.tick();
+    if (this.#role.kind !== "leading") return;
+    this.#role.leadership.tick();
+    this.#tellHealth(); // others may have come into the in-sync set, or left it
+  }
+
+  #noteCompany({ leader, isr }: PartitionRecord): void {
+    const hadBetterCopy = this.#hasBetterCopy;
+    this.#hasBetterCopy = hasBetterCopy({ self: this.#environment.config.brokerId, leader, isr });
+    // what is gone from the end may have been acknowledged with those who were in sync: see `damaged-replica.ts`
+    if (hadBetterCopy && this.log.damage?.kind === "end-lost") this.#hasBetterCopy = true;
+    this.#tellHealth();
+  }
+
+  /** A damaged replica is given up for a better one, if there is one. */
+  #tellHealth(): void {
+    if (this.#role.kind === "offline") return;
+    const { damage } = this.log;
+    const isGivenUp = damage !== null && (this.#role.kind === "leading" ? this.#role.leadership.hasBetterCopy : this.#hasBetterCopy);
+    if (isGivenUp === this.#isGivenUp) return;
+    this.#isGivenUp = isGivenUp;
+    this.#environment.health.report(this.identity, isGivenUp ? { kind: "offline", reason: damageReason(damage) } : { kind: "usable" });
   }
 
   /** Ends the role; resolves when the log is no longer used. */
   async close(): Promise<void> {
     this.#retire("lost-leadership");
     await this.#settleLog(false);
-    this.#stopListening();
+    for (const stop of this.#stopListening) stop();
   }
 
   /** True when the record changes nothing of our role; it may bring small news. */
@@ -152,6 +184,8 @@ export class Partition implements ReplicaLog {
         return true;
       case "diverged":
         return !record.leaderRecovering;
+      case "damaged":
+        return this.#isOurs(record) && this.#mustNotLead();
       case "none":
         return record.leader === this.#environment.config.brokerId && this.#fencedEpoch >= record.leaderEpoch;
       case "offline":
@@ -166,6 +200,10 @@ export class Partition implements ReplicaLog {
     return leader === brokerId && isr.includes(brokerId);
   }
 
+  #mustNotLead(): boolean {
+    return this.log.damage !== null && this.#hasBetterCopy;
+  }
+
   #take(record: PartitionRecord): void {
     const { identity, log } = this;
     const { logger, config, news } = this.#environment;
@@ -174,7 +212,10 @@ export class Partition implements ReplicaLog {
     const onLogOffline = (error: LogOffline) => this.goOffline(error);
     const environment = this.#environment;
     const fields = { partition: identity.key, leaderEpoch: record.leaderEpoch, endOffset: log.endOffset, highWatermark };
-    if (this.#isOurs(record)) {
+    if (this.#isOurs(record) && this.#mustNotLead()) {
+      logger.error({ ...fields, isr: record.isr, damage: log.damage }, "damaged, and others are in sync: not leading");
+      this.#role = { kind: "damaged" };
+    } else if (this.#isOurs(record)) {
       logger.info({ ...fields, isr: record.isr }, "leading");
       const onFenced = (reason: string) => this.#onFenced(reason);
       const leadership = new Leadership({ identity, replica: this, environment, onFenced, onLogOffline }, record, highWatermark);
@@ -187,9 +228,10 @@ export class Partition implements ReplicaLog {
     } else if (record.leader >= 0) {
       logger.info({ ...fields, leader: record.leader }, "following");
       const onDataDiverged = (reason: string) => this.#onDataDiverged(reason);
+      const onBegunAnew = () => this.#tellHealth();
       this.#role = {
         kind: "following",
-        followership: new Followership({ identity, log, environment, onDataDiverged, onLogOffline }, record, highWatermark),
+        followership: new Followership({ identity, log, environment, onDataDiverged, onLogOffline, onBegunAnew }, record, highWatermark),
       };
     }
   }

@@ -11,6 +11,8 @@ export type FetchVerdict =
 
 export function judgeFetchError(code: KafkaError, policy: ResetPolicy): FetchVerdict {
   if (code === "OFFSET_OUT_OF_RANGE") return policy === "none" ? { kind: "out-of-range" } : { kind: "reset", to: policy };
-  if (isRetriable(code)) return { kind: "retry", refreshMetadata: code !== "OFFSET_NOT_AVAILABLE" && code !== "CORRUPT_MESSAGE" };
+  // the only copy there is, is damaged there: asking again would go on for ever
+  if (code === "CORRUPT_MESSAGE") return { kind: "fail" };
+  if (isRetriable(code)) return { kind: "retry", refreshMetadata: code !== "OFFSET_NOT_AVAILABLE" };
   return { kind: "fail" };
 }

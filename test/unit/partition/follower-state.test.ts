@@ -28,6 +28,7 @@ function log(endOffset: number, epochs: readonly (readonly [number, number])[], 
     startOffset,
     endOffset,
     writtenEndOffset: endOffset,
+    damage: null,
     endOffsetForEpoch(epoch: number) {
       const at = epochs.findLastIndex(([known]) => known <= epoch);
       const found = epochs[at];

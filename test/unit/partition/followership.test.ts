@@ -45,6 +45,7 @@ function setUp() {
       environment,
       onDataDiverged: (reason) => failures.push(reason),
       onLogOffline: () => failures.push("offline"),
+      onBegunAnew: () => {},
     },
     record,
     0,
