@@ -1,3 +1,4 @@
+import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 
 /**
@@ -20,8 +21,11 @@ export interface Log {
    * Appends validated batches (format 2, CRC checked) as the leader: writes offsets and leader epoch into the batches in place, and `appendTimeMs` as their timestamp under LogAppendTime.
    * The buffer belongs to the log afterwards. Throws LogOffline after an I/O error. Appended bytes wait in memory until written: whoever takes them in (with acks=0, too) keeps
    * counting them against its own bounds until `written` resolves; more than 1 GiB waiting is a bug.
+   *
+   * A batch of an idempotent producer comes alone. It is appended only if it comes next in the producer's sequence; the retry of one of its last five batches changes nothing and is
+   * answered with where that batch is.
    */
-  appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): Appended;
+  appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): LeaderAppend;
   /** Appends what the leader sent, offsets and epochs as they are. The batches must start at `endOffset` exactly (checked by the caller through `invariant`s here) and are CRC-checked here: returns false, nothing appended, when damaged, or when a leader epoch falls from one batch to the next. */
   appendAsFollower(batches: Buffer): boolean;
   /** Resolves when `writtenEndOffset >= offset`; rejects with LogOffline when a write failed. */
@@ -82,6 +86,12 @@ export interface Log {
   close(): Promise<void>;
 }
 
+export type LeaderAppend =
+  | (Appended & { readonly kind: "appended" | "duplicate" })
+  /** Out of the producer's sequence, or from an epoch that is over; the message says which. */
+  | { readonly kind: "refused"; readonly error: KafkaError; readonly message: string };
+
+/** Where the records are. Those of a `duplicate` may still wait to be written or replicated. */
 export interface Appended {
   readonly baseOffset: number;
   readonly endOffset: number;

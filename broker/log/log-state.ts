@@ -5,6 +5,7 @@ import { KnownDamage } from "./known-damage.ts";
 import type { LeaderEpochs } from "./leader-epochs.ts";
 import type { LogDamage } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
+import type { ProducerStates } from "./producer-states.ts";
 import type { Segment } from "./segment.ts";
 import type { LayoutState } from "./segment-layout.ts";
 import { TailCache } from "./tail-cache.ts";
@@ -14,6 +15,8 @@ export interface OpenedLog {
   readonly segments: Segment[];
   readonly layout: LayoutState;
   readonly epochs: LeaderEpochs;
+  /** As of `endOffset`. */
+  readonly producers: ProducerStates;
   readonly startOffset: number;
   readonly endOffset: number;
   readonly recoveryPoint: number;
@@ -25,6 +28,8 @@ export class LogState {
   readonly directory: LogDirectory;
   readonly folder: string;
   readonly epochs: LeaderEpochs;
+  /** As of `endOffset`, so of what is still queued, too. */
+  readonly producers: ProducerStates;
   readonly tail: TailCache;
   readonly damage: KnownDamage;
   settings: TopicSettings;
@@ -55,6 +60,7 @@ export class LogState {
     this.settings = settings;
     this.folder = opened.folder;
     this.epochs = opened.epochs;
+    this.producers = opened.producers;
     this.segments = opened.segments;
     this.layout = opened.layout;
     this.startOffset = opened.startOffset;

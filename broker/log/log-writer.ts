@@ -87,6 +87,7 @@ export class LogWriter {
       state.layout = placed.state;
       if (placed.offsetEntry !== null) run.offsetEntries.push(placed.offsetEntry);
       if (placed.timeEntry !== null) run.timeEntries.push(placed.timeEntry);
+      state.producers.note(batch);
       state.endOffset = batch.lastOffset + 1;
     }
     this.#queueRun(bytes, run, bytes.length);

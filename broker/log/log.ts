@@ -4,7 +4,7 @@ import { type BatchInfo, leaderEpochAt } from "../../protocol/records/batch-head
 import { scanBatches } from "../../protocol/records/validate-batches.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import { segmentFileKinds } from "./file-names.ts";
-import type { Appended, FoundRecord, Log, LogDamage, ReadOptions, ReadResult } from "./log-contract.ts";
+import type { FoundRecord, LeaderAppend, Log, LogDamage, ReadOptions, ReadResult } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { LogFlusher } from "./log-flusher.ts";
 import { ignoreOffline } from "./log-health.ts";
@@ -67,17 +67,19 @@ export class SegmentedLog implements Log {
     return startOffset > segments[0]!.baseOffset || removalsUnsynced;
   }
 
-  appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): Appended {
+  appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): LeaderAppend {
     const state = this.#state;
     this.#assertAppendable();
     invariant(leaderEpoch >= state.epochs.latest, "a leader's epoch is the latest", () => ({ leaderEpoch, latest: state.epochs.latest }));
     const logAppendTimeMs = state.settings.messageTimestampType === "LogAppendTime" ? appendTimeMs : null;
+    const settled = state.producers.judgeAppend(batches, state.settings);
+    if (settled !== null) return settled;
     const baseOffset = state.endOffset;
     const assigned = assignOffsets(batches, { baseOffset, leaderEpoch, logAppendTimeMs });
     invariant(assigned.batches.length > 0, "an append has a batch");
     this.#append(batches, assigned.batches);
     invariant(state.endOffset === assigned.endOffset, "the log ends where the offsets assigned end");
-    return { baseOffset, endOffset: assigned.endOffset, logAppendTimeMs: logAppendTimeMs ?? -1 };
+    return { kind: "appended", baseOffset, endOffset: assigned.endOffset, logAppendTimeMs: logAppendTimeMs ?? -1 };
   }
 
   appendAsFollower(batches: Buffer): boolean {

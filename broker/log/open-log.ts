@@ -4,6 +4,7 @@ import { fileNames, isLeftover, parseSegmentFileName } from "./file-names.ts";
 import { LeaderEpochs } from "./leader-epochs.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import type { OpenedLog } from "./log-state.ts";
+import { ProducerStates } from "./producer-states.ts";
 import type { SegmentDamage } from "./rebuild-indexes.ts";
 import { damageAtEnd, epochsFromBatches, recoverLog } from "./recovery.ts";
 import { type Restored, restoreSegment } from "./restore-segment.ts";
@@ -59,7 +60,8 @@ async function assemble(
   const epochs = await openEpochs(directory, folder, bases, { startOffset, endOffset });
   const recoveryPoint = Math.min(checkpointed.recoveryPoint, endOffset);
   const damage = await damageAtEnd(directory, folder, checkpointed.recoveryPoint, { endOffset, position: layout.sizeInBytes });
-  return { folder, segments, layout, epochs, startOffset, endOffset, recoveryPoint, damage };
+  const producers = new ProducerStates();
+  return { folder, segments, layout, epochs, producers, startOffset, endOffset, recoveryPoint, damage };
 }
 
 /**
@@ -86,7 +88,18 @@ async function createLog(directory: LogDirectory, folder: string, { startOffset,
   const epochs = new LeaderEpochs();
   await replaceFile(directory.files, `${folder}/${fileNames.leaderEpochs}`, epochs.encode());
   const layout = emptyLayout(startOffset, directory.clock.nowMs());
-  return { folder, segments: [segment], layout, epochs, startOffset, endOffset: startOffset, recoveryPoint: startOffset, damage };
+  const producers = new ProducerStates();
+  return {
+    folder,
+    segments: [segment],
+    layout,
+    epochs,
+    producers,
+    startOffset,
+    endOffset: startOffset,
+    recoveryPoint: startOffset,
+    damage,
+  };
 }
 
 async function restoreLast(

@@ -46,6 +46,7 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, offset: 
   state.generation++;
   state.tail.truncateTo(cut.endOffset);
   state.epochs.truncateTo(cut.endOffset);
+  state.producers.clear();
   state.endAt(cut.endOffset);
   await lowerCheckpoints(state, cut.endOffset);
 
@@ -80,6 +81,7 @@ export async function restartLog(state: LogState, flusher: LogFlusher, offset: n
   state.generation++;
   state.tail.clear();
   state.epochs.clear();
+  state.producers.clear();
   const firstOffset = state.segments[0]!.baseOffset;
   state.recoveryPoint = Math.min(state.recoveryPoint, firstOffset, offset);
   if (offset < state.startOffset) state.startOffset = firstOffset;

@@ -145,7 +145,7 @@ export class Leadership {
     };
   }
 
-  /** Refuses, or appends in this turn. */
+  /** Refuses, or appends in this turn. What was appended before, by the same producer, is answered as if it were now. */
   #takeIn(records: Buffer, acks: -1 | 0 | 1): Outcome<Appended> {
     const { settings } = this.#parts.replica;
     if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
@@ -158,8 +158,7 @@ export class Leadership {
       timestamps: null,
     });
     if (validated.error !== null) return validated;
-    const appended = this.#appendToLog(records);
-    return appended === null ? { error: "KAFKA_STORAGE_ERROR" } : { error: null, ...appended };
+    return this.#appendToLog(records);
   }
 
   /** What the producer is told. Decided anew after the wait: leadership, session and in-sync set may be others than when the records were appended. */
@@ -288,16 +287,17 @@ export class Leadership {
     });
   }
 
-  #appendToLog(records: Buffer): Appended | null {
+  #appendToLog(records: Buffer): Outcome<Appended> {
     const { replica, environment, onLogOffline } = this.#parts;
     try {
       const appended = replica.log.appendAsLeader(records, this.#state.epoch, environment.clock.nowMs());
-      this.#advance({ kind: "appended", logEndOffset: replica.log.endOffset });
-      return appended;
+      if (appended.kind === "refused") return { error: appended.error, message: appended.message };
+      if (appended.kind === "appended") this.#advance({ kind: "appended", logEndOffset: replica.log.endOffset });
+      return { error: null, ...appended };
     } catch (error) {
       if (!(error instanceof LogOffline)) throw error;
       onLogOffline(error);
-      return null;
+      return { error: "KAFKA_STORAGE_ERROR" };
     }
   }
 

@@ -13,6 +13,10 @@ export class OffsetWaiters {
   readonly #waitersMax: number;
   /** In the order of offsets: whoever waits has just appended. */
   readonly #waiting = new Set<Waiter>();
+  /** Those that came when higher offsets were waited for already: retries of what was appended before. */
+  readonly #waitingAgain = new Set<Waiter>();
+  #lastOffset = 0;
+  #reachedOffset = 0;
 
   constructor(deadlines: Deadlines, waitersMax: number) {
     this.#deadlines = deadlines;
@@ -21,30 +25,36 @@ export class OffsetWaiters {
 
   /** When full, refuse before appending. */
   get isFull(): boolean {
-    return this.#waiting.size >= this.#waitersMax;
+    return this.size >= this.#waitersMax;
   }
 
   get size(): number {
-    return this.#waiting.size;
+    return this.#waiting.size + this.#waitingAgain.size;
   }
 
-  /** `offset` is exclusive: reached when the high watermark is at or above it. Offsets of successive calls do not fall. */
+  /** `offset` is exclusive: reached when the high watermark is at or above it, at once where it is already. */
   wait(offset: number, deadlineMs: number): Promise<WaitEnd> {
+    if (offset <= this.#reachedOffset) return Promise.resolve("reached");
+    const queue = offset >= this.#lastOffset ? this.#waiting : this.#waitingAgain;
+    this.#lastOffset = Math.max(this.#lastOffset, offset);
     return new Promise((resolve) => {
       const forget = this.#deadlines.add(deadlineMs, () => waiter.settle("timed-out"));
       const waiter: Waiter = {
         offset,
         settle: (end) => {
-          this.#waiting.delete(waiter);
+          queue.delete(waiter);
           forget();
           resolve(end);
         },
       };
-      this.#waiting.add(waiter);
+      queue.add(waiter);
     });
   }
 
+  /** The high watermark of one leadership never falls. */
   reached(highWatermark: number): void {
+    this.#reachedOffset = highWatermark;
+    for (const waiter of this.#waitingAgain) if (waiter.offset <= highWatermark) waiter.settle("reached");
     for (const waiter of this.#waiting) {
       if (waiter.offset > highWatermark) return;
       waiter.settle("reached");
@@ -52,6 +62,6 @@ export class OffsetWaiters {
   }
 
   settleAll(end: "lost-leadership" | "log-offline"): void {
-    for (const waiter of this.#waiting) waiter.settle(end);
+    for (const waiter of [...this.#waiting, ...this.#waitingAgain]) waiter.settle(end);
   }
 }

@@ -110,6 +110,10 @@ export function maxTimestampAt(bytes: Buffer, at: number): number {
   return readInt64(bytes, at + fieldAt.maxTimestamp);
 }
 
+export function producerIdAt(bytes: Buffer, at: number): number {
+  return readInt64(bytes, at + fieldAt.producerId);
+}
+
 /** The header at `at`, or null when an offset, id or timestamp in it is beyond 2^53. Nothing else is checked. */
 export function readBatchInfo(bytes: Buffer, at: number): BatchInfo | null {
   const attributes = bytes.readInt16BE(at + fieldAt.attributes);
@@ -117,7 +121,7 @@ export function readBatchInfo(bytes: Buffer, at: number): BatchInfo | null {
   const lastOffset = lastOffsetAt(bytes, at);
   const baseTimestampMs = readInt64(bytes, at + fieldAt.baseTimestamp);
   const maxTimestampMs = maxTimestampAt(bytes, at);
-  const producerId = readInt64(bytes, at + fieldAt.producerId);
+  const producerId = producerIdAt(bytes, at);
   const exact =
     Number.isSafeInteger(baseOffset) &&
     Number.isSafeInteger(lastOffset) &&

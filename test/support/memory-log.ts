@@ -1,7 +1,7 @@
 import type {
-  Appended,
   DirectoryFailure,
   FoundRecord,
+  LeaderAppend,
   Log,
   LogDamage,
   LogStore,
@@ -9,6 +9,7 @@ import type {
   ReadResult,
 } from "../../broker/log/log-contract.ts";
 import { InconsistentTopicId, LogOffline, OffsetOutOfLog } from "../../broker/log/log-contract.ts";
+import { ProducerStates } from "../../broker/log/producer-states.ts";
 import type { TopicSettings } from "../../broker/runtime/topic-settings.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import { assignOffsets } from "../../protocol/records/assign-offsets.ts";
@@ -34,6 +35,7 @@ export class MemoryLog implements Log {
   #epochs: { readonly epoch: number; readonly startOffset: number }[] = [];
   #listeners = new Set<(writtenEndOffset: number) => void>();
   #waiting: { readonly offset: number; readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
+  readonly #producers = new ProducerStates();
   #isOffline = false;
   #isScheduled = false;
 
@@ -50,13 +52,15 @@ export class MemoryLog implements Log {
     return this.#batches.map(({ baseOffset, epoch, bytes }) => ({ baseOffset, epoch, hex: bytes.toString("hex") }));
   }
 
-  appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): Appended {
+  appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): LeaderAppend {
     if (this.#isOffline) throw new LogOffline("offline");
+    const settled = this.#producers.judgeAppend(batches, this.settings);
+    if (settled !== null) return settled;
     const isLogAppendTime = this.settings.messageTimestampType === "LogAppendTime";
     const baseOffset = this.endOffset;
     assignOffsets(batches, { baseOffset, leaderEpoch, logAppendTimeMs: isLogAppendTime ? appendTimeMs : null });
     this.#take(batches);
-    return { baseOffset, endOffset: this.endOffset, logAppendTimeMs: isLogAppendTime ? appendTimeMs : -1 };
+    return { kind: "appended", baseOffset, endOffset: this.endOffset, logAppendTimeMs: isLogAppendTime ? appendTimeMs : -1 };
   }
 
   appendAsFollower(batches: Buffer): boolean {
@@ -142,12 +146,14 @@ export class MemoryLog implements Log {
     this.#batches = this.#batches.filter(({ endOffset }) => endOffset <= offset);
     this.endOffset = this.writtenEndOffset = Math.max(this.#batches.at(-1)?.endOffset ?? this.startOffset, this.startOffset);
     this.#epochs = this.#epochs.filter(({ startOffset }) => startOffset < this.endOffset);
+    this.#rebuildProducers();
   }
 
   async truncateFullyAndStartAt(offset: number): Promise<void> {
     await Promise.resolve();
     this.#batches = [];
     this.#epochs = [];
+    this.#rebuildProducers();
     this.startOffset = this.endOffset = this.writtenEndOffset = offset;
     this.damage = null;
   }
@@ -195,6 +201,7 @@ export class MemoryLog implements Log {
       if ((this.#epochs.at(-1)?.epoch ?? -1) < batch.leaderEpoch)
         this.#epochs.push({ epoch: batch.leaderEpoch, startOffset: batch.baseOffset });
       this.endOffset = batch.lastOffset + 1;
+      this.#producers.note(batch);
       this.#batches.push({
         baseOffset: batch.baseOffset,
         endOffset: this.endOffset,
@@ -209,6 +216,11 @@ export class MemoryLog implements Log {
       this.#isScheduled = false;
       if (!this.isHeld) this.#write();
     });
+  }
+
+  #rebuildProducers(): void {
+    this.#producers.clear();
+    for (const { bytes } of this.#batches) for (const batch of scanBatches(bytes).batches) this.#producers.note(batch);
   }
 
   #write(): void {
@@ -281,6 +293,16 @@ export function producedBatch(count = 1, fill = "x", timestampMs = 1000): Buffer
   bytes.writeInt32BE(-1, fieldAt.baseSequence);
   bytes.writeInt32BE(count, fieldAt.recordsCount);
   body.copy(bytes, batchHeaderBytes);
+  sealBatch(bytes, 0, bytes.length);
+  return bytes;
+}
+
+/** A batch of an idempotent producer with epoch 0. */
+export function idempotentBatch(producerId: number, baseSequence: number, count = 1, producerEpoch = 0): Buffer {
+  const bytes = producedBatch(count);
+  writeInt64(bytes, fieldAt.producerId, producerId);
+  bytes.writeInt16BE(producerEpoch, fieldAt.producerEpoch);
+  bytes.writeInt32BE(baseSequence, fieldAt.baseSequence);
   sealBatch(bytes, 0, bytes.length);
   return bytes;
 }

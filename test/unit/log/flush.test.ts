@@ -4,7 +4,7 @@ import { LogOffline } from "../../../broker/log/log-contract.ts";
 import { randomInt, seededRandom } from "../../../protocol/base/random.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { type DiskOperation, MemoryDisk } from "../../support/memory-files.ts";
-import { append, batchOf, readAll, root, StillClock, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
+import { append, batchOf, lead, readAll, root, StillClock, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
 
 const everything = { maxBytes: 1e6, endOffsetLimit: 1e9, minOneBatch: true };
 
@@ -135,10 +135,10 @@ describe("flush.messages", () => {
     const causes: unknown[] = [];
     store.onOffline(({ error }) => causes.push((error.cause as { code: string }).code));
     const held = holdSyncs(disk);
-    const waits = ["a", "b"].map((value) => log.written(log.appendAsLeader(batchOf([value]), 0, 0).endOffset));
+    const waits = ["a", "b"].map((value) => log.written(lead(log, batchOf([value])).endOffset));
     const outcomes = Promise.allSettled(waits);
     await until(() => held.waiting.length === 1);
-    const later = log.written(log.appendAsLeader(batchOf(["c"]), 0, 0).endOffset);
+    const later = log.written(lead(log, batchOf(["c"])).endOffset);
     held.release("EIO");
     for (const { status } of await outcomes) strictEqual(status, "rejected");
     await rejects(later, LogOffline);
@@ -165,7 +165,7 @@ describe("flush.messages", () => {
             { length: 1 + randomInt(random, 3) },
             (_, j) => `${producer} ${i} ${j} ${"x".repeat(randomInt(random, 90))}`,
           );
-          const { baseOffset, endOffset } = log.appendAsLeader(batchOf(values), 0, 0);
+          const { baseOffset, endOffset } = lead(log, batchOf(values));
           await log.written(endOffset);
           values.forEach((value, j) => {
             acknowledged[baseOffset + j] = value;

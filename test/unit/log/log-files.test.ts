@@ -3,7 +3,19 @@ import { describe, test } from "vitest";
 import { isSoundIndex, offsetIndexFormat, timeIndexFormat } from "../../../broker/log/index-format.ts";
 import { InconsistentTopicId, LogOffline, OffsetOutOfLog } from "../../../broker/log/log-contract.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
-import { append, batchOf, fileContents, readAll, recordsIn, root, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
+import {
+  append,
+  batchOf,
+  fileContents,
+  lead,
+  readAll,
+  recordsIn,
+  root,
+  settingsWith,
+  startLog,
+  startStore,
+  topicId,
+} from "./log-fixture.ts";
 
 const folder = `${root}/t-0`;
 const time = 1_700_000_000_000;
@@ -285,7 +297,7 @@ describe("the store", () => {
       store.onOffline(({ error }) => causes.push(error.cause));
       await append(log, ["before"]);
       disk.fault = (operation) => (operation.kind === kind && operation.path.endsWith(".log") ? "ENOSPC" : null);
-      const { endOffset } = log.appendAsLeader(batchOf(["lost"]), 0, 0);
+      const { endOffset } = lead(log, batchOf(["lost"]));
       const waits = [log.written(endOffset), log.flush()];
       for (const wait of kind === "write" ? waits : waits.slice(1)) await rejects(wait, LogOffline);
       await waits[0]?.catch(() => undefined);

@@ -1,4 +1,4 @@
-import type { Log } from "../../../broker/log/log-contract.ts";
+import type { Appended, Log } from "../../../broker/log/log-contract.ts";
 import { type DirectoryLogStore, type LogStoreOptions, openLogStore } from "../../../broker/log/log-store.ts";
 import type { FileSystem } from "../../../broker/runtime/files.ts";
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
@@ -78,9 +78,16 @@ export async function startLog(
   return { ...fixture, log: await fixture.store.open("t", 0, topicId, settingsWith(settings)) };
 }
 
+/** Appends as the leader what must be appended. */
+export function lead(log: Log, batches: Buffer, epoch = 0, appendTimeMs = 0): Appended {
+  const appended = log.appendAsLeader(batches, epoch, appendTimeMs);
+  if (appended.kind !== "appended") throw new Error(`not appended but ${JSON.stringify(appended)}`);
+  return appended;
+}
+
 /** Appends as the leader and waits until it is written. */
 export async function append(log: Log, values: readonly string[], epoch = 0, timestampsMs?: number | readonly number[]): Promise<number> {
-  const { baseOffset, endOffset } = log.appendAsLeader(batchOf(values, timestampsMs), epoch, 0);
+  const { baseOffset, endOffset } = lead(log, batchOf(values, timestampsMs), epoch);
   await log.written(endOffset);
   return baseOffset;
 }

@@ -10,7 +10,7 @@ import { randomInt, seededRandom } from "../../../protocol/base/random.ts";
 import { compressRecords } from "../../../protocol/records/compression.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
-import { append, batchOf, readAll, recordsIn, root, StillClock, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
+import { append, batchOf, lead, readAll, recordsIn, root, StillClock, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
 import { LogModel } from "./log-model.ts";
 
 const time = 1_700_000_000_000;
@@ -23,8 +23,8 @@ function sent(baseOffset: number, leaderEpoch: number, value = "v"): Buffer {
 describe("appending", () => {
   test("assigns offsets in the caller's turn; only what is written is read", async () => {
     const { log } = await startLog();
-    const first = log.appendAsLeader(batchOf(["a", "b"]), 3, 0);
-    const second = log.appendAsLeader(batchOf(["c"]), 3, 0);
+    const first = lead(log, batchOf(["a", "b"]), 3, 0);
+    const second = lead(log, batchOf(["c"]), 3, 0);
     deepStrictEqual([first.baseOffset, first.endOffset, second.baseOffset, second.endOffset], [0, 2, 2, 3]);
     deepStrictEqual([log.endOffset, log.writtenEndOffset, log.lastEpoch], [3, 0, 3]);
     deepStrictEqual(recordsIn((await log.read(0, everything)).chunks), []);
@@ -61,7 +61,7 @@ describe("appending", () => {
 
   test("under LogAppendTime every record gets the append's time", async () => {
     const { log } = await startLog({ messageTimestampType: "LogAppendTime" });
-    const { logAppendTimeMs } = log.appendAsLeader(batchOf(["a", "b"], time), 0, 42);
+    const { logAppendTimeMs } = lead(log, batchOf(["a", "b"], time), 0, 42);
     strictEqual(logAppendTimeMs, 42);
     await log.written(2);
     deepStrictEqual(
@@ -210,7 +210,7 @@ describe("timestamps", () => {
     const { log } = await startLog({ indexIntervalBytes: 0 });
     const { length } = ["none", "gzip", "snappy", "lz4", "zstd"].map((codec, i) => {
       const records = [0, 1, 2].map((j) => ({ key: null, value: Buffer.from(`v${j}`), headers: [], timestampMs: time + i * 10 + j }));
-      return log.appendAsLeader(encodeBatch(records, { codec: codec as "gzip", compress: compressRecords }), 7, 0);
+      return lead(log, encodeBatch(records, { codec: codec as "gzip", compress: compressRecords }), 7);
     });
     await log.written(length * 3);
     for (let i = 0; i < length; i++)

@@ -1,0 +1,42 @@
+import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import { type BatchInfo, noSequence, sequencePlus } from "../../protocol/records/batch-header.ts";
+import type { ProducerEntry, RememberedBatch } from "./producer-entry.ts";
+
+export type ProducerVerdict =
+  | { readonly kind: "append" }
+  | { readonly kind: "duplicate"; readonly original: RememberedBatch }
+  | { readonly kind: "refused"; readonly error: KafkaError; readonly message: string };
+
+const append: ProducerVerdict = { kind: "append" };
+
+/**
+ * Whether a producer's batch comes next in a log that knows `entry` of it. A producer that the log does not know may begin anywhere: what it wrote before may be deleted, or its silence was
+ * so long that it was forgotten (KIP-360). Sequences wrap from 2^31-1 to 0.
+ */
+export function judgeBatch(entry: ProducerEntry | undefined, batch: BatchInfo): ProducerVerdict {
+  if (entry === undefined) return append;
+  const original = entry.findRepeated(batch);
+  if (original !== null) return { kind: "duplicate", original };
+  const { producerId, producerEpoch, baseSequence } = batch;
+  const producer = `producer ${producerId} with epoch ${producerEpoch}`;
+  if (producerEpoch < entry.epoch)
+    return refuse("INVALID_PRODUCER_EPOCH", `${producer}: a newer one with epoch ${entry.epoch} has written since`);
+  if (producerEpoch > entry.epoch) {
+    if (baseSequence !== 0)
+      return refuse("OUT_OF_ORDER_SEQUENCE_NUMBER", `${producer}: a new epoch (last was ${entry.epoch}) begins at 0, got ${baseSequence}`);
+  } else {
+    const expected = entry.lastSequence === noSequence ? 0 : sequencePlus(entry.lastSequence, 1);
+    if (baseSequence !== expected)
+      return refuse("OUT_OF_ORDER_SEQUENCE_NUMBER", `${producer}: expected sequence ${expected}, got ${baseSequence}`);
+  }
+  if (entry.transactionFirstOffset !== -1 && !batch.isTransactional)
+    return refuse(
+      "INVALID_TXN_STATE",
+      `${producer}: its transaction since offset ${entry.transactionFirstOffset} is open, got a batch outside of it`,
+    );
+  return append;
+}
+
+function refuse(error: KafkaError, message: string): ProducerVerdict {
+  return { kind: "refused", error, message };
+}

@@ -1,0 +1,137 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert";
+import { describe, test } from "vitest";
+import { ProducerStates } from "../../../broker/log/producer-states.ts";
+import { fieldAt, readBatchInfo, writeInt64 } from "../../../protocol/records/batch-header.ts";
+import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
+import { settingsWith } from "./log-fixture.ts";
+
+interface Produced {
+  readonly sequence: number;
+  readonly count?: number;
+  readonly epoch?: number;
+  readonly producerId?: number;
+  readonly isTransactional?: boolean;
+}
+
+function batch({ sequence, count = 1, epoch = 0, producerId = 7, isTransactional = false }: Produced): Buffer {
+  const records = Array.from({ length: count }, () => ({ key: null, value: Buffer.from("v"), headers: [], timestampMs: 1234 }));
+  return encodeBatch(records, { producerId, producerEpoch: epoch, baseSequence: sequence, isTransactional });
+}
+
+/** The producers' side of a log: what is not refused is taken in at the next offset. */
+class Judged {
+  readonly producers = new ProducerStates();
+  endOffset = 0;
+
+  /** "at OFFSET", "again at OFFSET", or the error. */
+  send(produced: Produced): string {
+    const bytes = batch(produced);
+    const settled = this.producers.judgeAppend(bytes, settingsWith());
+    if (settled?.kind === "refused") return settled.error;
+    if (settled !== null) return `again at ${settled.baseOffset}`;
+    const at = this.endOffset;
+    writeInt64(bytes, fieldAt.baseOffset, at);
+    this.producers.note(readBatchInfo(bytes, 0)!);
+    this.endOffset += produced.count ?? 1;
+    return `at ${at}`;
+  }
+
+  message(produced: Produced): string {
+    const settled = this.producers.judgeAppend(batch(produced), settingsWith());
+    ok(settled?.kind === "refused");
+    return settled.message;
+  }
+}
+
+function logWith(...sent: readonly Produced[]): Judged {
+  const log = new Judged();
+  for (const one of sent) ok(log.send(one).startsWith("at "), JSON.stringify(one));
+  return log;
+}
+
+describe("a producer's batches", () => {
+  test("follow each other by sequence, each producer on its own", () => {
+    const log = new Judged();
+    const answers = [
+      log.send({ sequence: 0, count: 3 }),
+      log.send({ sequence: 0, count: 2, producerId: 8 }),
+      log.send({ sequence: 3 }),
+      log.send({ sequence: 2, producerId: 8 }),
+    ];
+    deepStrictEqual(answers, ["at 0", "at 3", "at 5", "at 6"]);
+  });
+
+  test("of the last five are recognised when they come again, and change nothing", () => {
+    const log = logWith(...[0, 2, 4, 6, 8, 10].map((sequence) => ({ sequence, count: 2 })));
+    const retried = [10, 2, 4, 6, 8].map((sequence) => log.send({ sequence, count: 2 }));
+    deepStrictEqual(retried, ["again at 10", "again at 2", "again at 4", "again at 6", "again at 8"]);
+    strictEqual(log.send({ sequence: 0, count: 2 }), "OUT_OF_ORDER_SEQUENCE_NUMBER", "the sixth is forgotten");
+    strictEqual(log.send({ sequence: 12 }), "at 12");
+  });
+
+  test("are the same only when first and last sequence are", () => {
+    const log = logWith({ sequence: 0, count: 4 });
+    strictEqual(log.send({ sequence: 0, count: 3 }), "OUT_OF_ORDER_SEQUENCE_NUMBER");
+    strictEqual(log.send({ sequence: 1, count: 3 }), "OUT_OF_ORDER_SEQUENCE_NUMBER");
+    strictEqual(log.send({ sequence: 0, count: 4 }), "again at 0");
+  });
+
+  test("leave no gap; the refusal says producer, epoch, expected and got", () => {
+    const log = logWith({ sequence: 0, count: 3, epoch: 2 });
+    strictEqual(log.send({ sequence: 5, epoch: 2 }), "OUT_OF_ORDER_SEQUENCE_NUMBER");
+    strictEqual(log.message({ sequence: 5, epoch: 2 }), "producer 7 with epoch 2: expected sequence 3, got 5");
+    strictEqual(log.send({ sequence: 3, epoch: 2 }), "at 3", "a refusal changes nothing");
+  });
+
+  test("begin anywhere when the log does not know the producer", () => {
+    const log = new Judged();
+    strictEqual(log.send({ sequence: 41, epoch: 6 }), "at 0");
+    strictEqual(log.send({ sequence: 42, epoch: 6 }), "at 1");
+  });
+
+  test("wrap from 2^31-1 to 0, between batches and within one", () => {
+    const between = logWith({ sequence: 2 ** 31 - 2, count: 2 });
+    strictEqual(between.send({ sequence: 0 }), "at 2");
+    strictEqual(between.send({ sequence: 2 ** 31 - 2, count: 2 }), "again at 0");
+
+    const within = logWith({ sequence: 2 ** 31 - 2, count: 4 });
+    strictEqual(within.send({ sequence: 2 ** 31 - 2, count: 4 }), "again at 0");
+    strictEqual(within.send({ sequence: 2, count: 1 }), "at 4");
+  });
+});
+
+describe("a producer's epoch", () => {
+  test("ends the older ones", () => {
+    const log = logWith({ sequence: 0, epoch: 3 }, { sequence: 0, epoch: 5 });
+    strictEqual(log.send({ sequence: 1, epoch: 3 }), "INVALID_PRODUCER_EPOCH");
+    strictEqual(log.send({ sequence: 0, epoch: 3 }), "INVALID_PRODUCER_EPOCH", "its batches are forgotten");
+    strictEqual(log.message({ sequence: 1, epoch: 4 }), "producer 7 with epoch 4: a newer one with epoch 5 has written since");
+    strictEqual(log.send({ sequence: 1, epoch: 5 }), "at 2");
+  });
+
+  test("begins at sequence 0", () => {
+    const log = logWith({ sequence: 0, count: 10 });
+    strictEqual(log.send({ sequence: 10, epoch: 1 }), "OUT_OF_ORDER_SEQUENCE_NUMBER");
+    strictEqual(log.message({ sequence: 10, epoch: 1 }), "producer 7 with epoch 1: a new epoch (last was 0) begins at 0, got 10");
+    strictEqual(log.send({ sequence: 10 }), "at 10", "a refused epoch has not begun");
+    strictEqual(log.send({ sequence: 0, epoch: 1 }), "at 11");
+    strictEqual(log.send({ sequence: 0, epoch: 1 }), "again at 11");
+  });
+});
+
+test("while a transaction is open, nothing of its producer comes from outside of it", () => {
+  const log = logWith({ sequence: 0, isTransactional: true }, { sequence: 1, isTransactional: true });
+  strictEqual(log.send({ sequence: 2 }), "INVALID_TXN_STATE");
+  strictEqual(log.send({ sequence: 2, isTransactional: true }), "at 2");
+  deepStrictEqual(
+    [...log.producers.entries()].map(([, { transactionFirstOffset }]) => transactionFirstOffset),
+    [0],
+  );
+});
+
+test("batches without a producer leave no trace", () => {
+  const log = new Judged();
+  strictEqual(log.send({ sequence: -1, epoch: -1, producerId: -1 }), "at 0");
+  strictEqual(log.send({ sequence: -1, epoch: -1, producerId: -1 }), "at 1");
+  strictEqual(log.producers.size, 0);
+});

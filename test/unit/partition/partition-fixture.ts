@@ -1,0 +1,62 @@
+import type { ConsumerReadOptions, IsrStore } from "../../../broker/partition/contract.ts";
+import { partitionDefaults } from "../../../broker/partition/environment.ts";
+import { partitionService, replicaFetchService } from "../../../broker/partition/partition-services.ts";
+import { PartitionTable } from "../../../broker/partition/partition-table.ts";
+import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { seededRandom } from "../../../protocol/base/random.ts";
+import type { PartitionRecord, ReplicaFetchPartition } from "../../../protocol/peer/messages.ts";
+import { MemoryLogStore, producedBatch, testSettings } from "../../support/memory-log.ts";
+import { ManualClock } from "../network/manual-clock.ts";
+
+export const ref = { topic: "t", partition: 0 };
+export const topicId = "dG9waWN0b3BpY3RvcGljMQ";
+export const record: PartitionRecord = {
+  partition: 0,
+  leader: 1,
+  leaderEpoch: 5,
+  isr: [1],
+  isrEpochs: { 1: 101 },
+  replicas: [1, 2],
+  stateVersion: 3,
+  leaderRecovering: false,
+};
+const neverAnswers: IsrStore = { writeIsr: () => new Promise(() => undefined) };
+
+export async function setUp(settings: Partial<TopicSettings> = {}, state: Partial<PartitionRecord> = {}, store = new MemoryLogStore()) {
+  const clock = new ManualClock();
+  const session = { provedUntilMs: Number.POSITIVE_INFINITY };
+  const table = new PartitionTable({
+    config: { ...partitionDefaults, brokerId: 1, appendWaitersMax: 3 },
+    clock,
+    random: seededRandom(1),
+    logger: silentLogger,
+    logs: store,
+    cluster: {
+      brokerEpoch: (id) => 100 + id,
+      peerAddress: () => null,
+      ownEpoch: 101,
+      get sessionProvedUntilMs() {
+        return session.provedUntilMs;
+      },
+    },
+    isrStore: neverAnswers,
+    health: { report: () => {} },
+  });
+  const assign = (more: Partial<PartitionRecord> = {}) =>
+    table.assign([{ topic: "t", topicId, state: { ...record, ...state, ...more }, settings: { ...testSettings, ...settings } }]);
+  await assign();
+  const log = store.logs.get("t-0")?.log;
+  if (log === undefined) throw new Error("no log");
+  const service = partitionService(table);
+  const append = (batch = producedBatch(), acks: -1 | 0 | 1 = 1) => service.append(ref, batch, { acks, timeoutMs: 1000 });
+  const read = (fetchOffset: number, more: Partial<ConsumerReadOptions> = {}) =>
+    service.read(ref, { fetchOffset, currentLeaderEpoch: -1, lastFetchedEpoch: -1, maxBytes: 1e6, minOneBatch: true, ...more });
+  return { clock, session, table, assign, log, service, append, read, replicas: replicaFetchService(table), store };
+}
+
+/** In sync with a follower that has fetched up to `end`. */
+export function followerFetch(fetchOffset: number, more: Partial<ReplicaFetchPartition> = {}): ReplicaFetchPartition {
+  return { topicId, partition: 0, leaderEpoch: 5, fetchOffset, lastFetchedEpoch: fetchOffset === 0 ? -1 : 5, logStartOffset: 0, ...more };
+}
+export const follower = { brokerId: 2, brokerEpoch: 102, receivedAtMs: 0 };
