@@ -32,7 +32,7 @@ export class World {
   /** The same for any unclean end: its records are there, but a broker that asks cannot know it, nor prefer such a one to one that lost some. */
   readonly #unproved = new Set<string>();
 
-  constructor(seed: number, sink: TraceSink | null) {
+  constructor(seed: number, sink: TraceSink | null, settings: Readonly<Record<string, string>> = {}) {
     const random = seededRandom(seed);
     this.random = random;
     this.trace = new Trace(this.clock, sink);
@@ -53,7 +53,7 @@ export class World {
           ensemble: this.ensemble,
           random: seededRandom(seedFrom(random)),
           trace: this.trace,
-          settings: brokerSettings,
+          settings: { ...brokerSettings, ...settings },
           diskLatencyMs: { min: 0.01, max: diskMaxMs },
           sessionTimeoutMs,
           onUncleanEnd: (broker) => {
