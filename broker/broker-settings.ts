@@ -8,12 +8,13 @@ import type { BrokerConfig } from "./runtime/config/broker-config.ts";
 const partitionsPerTopicMax = 10_000;
 
 /** The settings as the partitions want them. */
-export function partitionConfig({ brokerId, replication }: BrokerConfig): PartitionConfig {
+export function partitionConfig({ brokerId, replication, log }: BrokerConfig): PartitionConfig {
   return {
     ...partitionDefaults,
     brokerId,
     replicaLagTimeMaxMs: replication.lagTimeMaxMs,
     highWatermarkCheckpointMs: replication.highWatermarkCheckpointIntervalMs,
+    retentionCheckMs: log.retentionCheckIntervalMs,
   };
 }
 

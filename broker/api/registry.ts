@@ -16,6 +16,7 @@ import { autoTopicCreation } from "./auto-creation.ts";
 import { brokerLayers } from "./config-entries.ts";
 import { createPartitionsApi } from "./create-partitions.ts";
 import { createTopicsApi } from "./create-topics.ts";
+import { deleteRecordsApi } from "./delete-records.ts";
 import { deleteTopicsApi } from "./delete-topics.ts";
 import { describeClusterApi } from "./describe-cluster.ts";
 import { describeConfigsApi } from "./describe-configs.ts";
@@ -95,6 +96,7 @@ export function servedApis(parts: ApiParts, more: readonly Endpoint[] = []): Ser
     endpoint(initProducerIdApi(parts.producerIds)),
     endpoint(fetchApi(parts, sessions, { maxBytes: config.fetchMaxBytes })),
     endpoint(listOffsetsApi(partitions, images)),
+    endpoint(deleteRecordsApi(partitions, images)),
     endpoint(offsetForLeaderEpochApi(partitions, images)),
     endpoint(describeClusterApi(images)),
     endpoint(describeTopicPartitionsApi(images)),

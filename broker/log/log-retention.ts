@@ -36,9 +36,10 @@ export class LogRetention {
 
   /** See `Log.retain`. */
   async retain(moment: RetentionMoment): Promise<void> {
+    const { generation } = this.#state;
     const ages = await undisturbed(this.#state, () => this.#readAges(moment));
-    // (1) the ages were read; (2) a cut began: what is committed is not known before it is done. The next check comes.
-    if (this.#state.truncating !== null || this.#state.closed) return;
+    // (1) the ages were read; (2) the log was cut, or is being: what was committed may be other records by now. The next check comes.
+    if (this.#state.generation !== generation || this.#state.truncating !== null || this.#state.closed) return;
     const { startOffset, rolled } = this.#decide(moment, ages);
     if (startOffset !== null) await this.startAt(startOffset);
     await rolled;

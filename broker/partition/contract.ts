@@ -21,6 +21,8 @@ export interface PartitionService {
   read(ref: PartitionRef, options: ConsumerReadOptions): Promise<Outcome<ConsumerRead>>;
   /** Resolves when the high watermark, the leadership or the log start of one of these partitions moved after the call was made, at `deadlineMs` (monotonic), or when `signal` aborts. Never rejects. */
   changed(refs: readonly PartitionRef[], deadlineMs: number, signal?: AbortSignal): Promise<void>;
+  /** Deletes the records below `beforeOffset` (-1: below the high watermark). Resolves when they are gone from all live replicas, and stay so. */
+  deleteRecords(ref: PartitionRef, beforeOffset: number, timeoutMs: number): Promise<Outcome<{ readonly lowWatermark: number }>>;
   listOffset(ref: PartitionRef, target: OffsetTarget, currentLeaderEpoch: number): Promise<Outcome<FoundRecord>>;
   endOffsetForEpoch(
     ref: PartitionRef,
@@ -118,8 +120,8 @@ export interface ReplicaPosition {
   readonly answer: ReplicaFetchedPartition;
   /** There are records to read. False with an error or a divergence. */
   readonly isReadable: boolean;
-  /** The follower was not told this high watermark yet, as far as we know. */
-  readonly hasNewHighWatermark: boolean;
+  /** The follower was not told this high watermark, or this log start, yet, as far as we know. */
+  readonly hasNews: boolean;
 }
 
 export interface ReplicaRead {

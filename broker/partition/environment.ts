@@ -35,6 +35,8 @@ export interface PartitionConfig {
   readonly changeWaitersMax: number;
   /** `replica.high.watermark.checkpoint.interval.ms`. */
   readonly highWatermarkCheckpointMs: number;
+  /** `log.retention.check.interval.ms`. */
+  readonly retentionCheckMs: number;
   /** Logs opened at a time while replicas are assigned. */
   readonly logsOpenedAtOnce: number;
 }
@@ -46,6 +48,7 @@ export const partitionDefaults: Omit<PartitionConfig, "brokerId"> = {
   appendWaitersMax: 100_000,
   changeWaitersMax: 100_000,
   highWatermarkCheckpointMs: 5_000,
+  retentionCheckMs: 300_000,
   logsOpenedAtOnce: 16,
 };
 

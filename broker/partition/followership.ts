@@ -1,7 +1,7 @@
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import { InvariantViolation, invariant, unreachable } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
-import { baseOffsetAt, batchHeaderBytes } from "../../protocol/records/batch-header.ts";
+import { baseOffsetAt, batchHeaderBytes, lastOffsetAt } from "../../protocol/records/batch-header.ts";
 import { type Log, LogOffline } from "../log/log-contract.ts";
 import type { FetchApplied, FollowedPartition } from "./contract.ts";
 import { nothingKept } from "./damaged-replica.ts";
@@ -114,11 +114,12 @@ export class Followership implements FollowedPartition {
     const step = decide(this.#state, log, answer);
     switch (step.kind) {
       case "append":
-        if (records.length > 0 && !this.#append(records)) return "back-off";
+        if (records.length > 0 && !(await this.#append(records))) return "back-off";
         if (records.length > 0) await log.written(log.endOffset);
         // The leadership may have moved while this was written. The bytes stay, and are compared by epoch before anything is built on them;
         // the high watermark was true under this leader, and what is committed remains so.
         this.#state = adoptHighWatermark(this.#state, step.leaderHighWatermark, log.writtenEndOffset);
+        await log.advanceStartOffset(Math.min(answer.logStartOffset, this.highWatermark));
         return this.#hasEnded ? "ended" : "applied";
       case "truncate": {
         const fields = { partition: identity.key, fromOffset: log.endOffset, toOffset: step.toOffset, leaderEpoch: this.leaderEpoch };
@@ -161,9 +162,13 @@ export class Followership implements FollowedPartition {
   }
 
   /** False: what came cannot be appended. */
-  #append(records: Buffer): boolean {
+  async #append(records: Buffer): Promise<boolean> {
     const { log, identity, environment } = this.#parts;
     const fields = { partition: identity.key, leader: this.leader, endOffset: log.endOffset, bytes: records.length };
+    if (records.length >= batchHeaderBytes && beginsInside(log, records)) {
+      this.#state = afterStartingAnew(this.#state, baseOffsetAt(records, 0));
+      await log.truncateFullyAndStartAt(baseOffsetAt(records, 0));
+    }
     if (records.length < batchHeaderBytes || baseOffsetAt(records, 0) !== log.endOffset) {
       environment.logger.error(fields, "the leader sent what does not continue this log");
       return false;
@@ -172,4 +177,12 @@ export class Followership implements FollowedPartition {
     environment.logger.error(fields, "the leader sent a damaged batch");
     return false;
   }
+}
+
+/**
+ * The leader's log may begin inside a batch, and batches are kept whole. A log that begins anew there, and has nothing yet, takes all of the batch; its start follows the leader's as soon as
+ * that is written.
+ */
+function beginsInside({ startOffset, endOffset }: Log, records: Buffer): boolean {
+  return startOffset === endOffset && baseOffsetAt(records, 0) < endOffset && lastOffsetAt(records, 0) >= endOffset;
 }

@@ -1,3 +1,4 @@
+import type { BrokerId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
@@ -18,6 +19,7 @@ import type {
 import { hasBetterCopy, nothingKept } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
 import { IsrWriter } from "./isr-writer.ts";
+import { LeaderLogStart } from "./leader-log-start.ts";
 import { endOfEpoch, epochRefusal, findOffset, readLog } from "./leader-reads.ts";
 import { advance, type IsrProposal, type IsrVerdict, type LeaderEvent, type LeaderState, mustHave, startLeading } from "./leader-state.ts";
 import { positionIn } from "./log-position.ts";
@@ -40,6 +42,7 @@ export class Leadership {
   readonly #waiters: OffsetWaiters;
   readonly #isrWriter: IsrWriter;
   readonly #answers: ReplicaAnswers;
+  readonly #logStart: LeaderLogStart;
   #state: LeaderState;
   #hasEnded = false;
 
@@ -48,6 +51,7 @@ export class Leadership {
     this.#parts = parts;
     this.#waiters = new OffsetWaiters(environment.deadlines, environment.config.appendWaitersMax);
     this.#answers = new ReplicaAnswers(identity);
+    this.#logStart = new LeaderLogStart({ ...parts, state: () => this.#state, isAlive: (id) => this.#isAlive(id) });
     this.#state = this.#begin(record, highWatermark);
     this.#isrWriter = new IsrWriter({
       identity,
@@ -98,6 +102,7 @@ export class Leadership {
     this.#hasEnded = true;
     this.#isrWriter.end();
     this.#waiters.settleAll(why);
+    this.#logStart.end(why === "log-offline" ? "KAFKA_STORAGE_ERROR" : "NOT_LEADER_OR_FOLLOWER");
   }
 
   logWritten(writtenEndOffset: number): void {
@@ -108,10 +113,20 @@ export class Leadership {
 
   /** Looks who lags or is gone. */
   tick(): void {
-    const { cluster } = this.#parts.environment;
-    // a view that lacks even us was not filled yet, and says nothing about the others
-    const isViewFilled = cluster.brokerEpoch(this.#state.self) !== null;
-    this.#advance({ kind: "tick", nowMs: this.#nowMs, isAlive: (id) => !isViewFilled || cluster.brokerEpoch(id) !== null });
+    this.#advance({ kind: "tick", nowMs: this.#nowMs, isAlive: (id) => this.#isAlive(id) });
+    this.#logStart.look();
+  }
+
+  /** Gives up what is old, or too much. */
+  retain(): Promise<void> {
+    return this.#logStart.retain();
+  }
+
+  async deleteRecords(beforeOffset: number, timeoutMs: number): Promise<Outcome<{ readonly lowWatermark: number }>> {
+    if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
+    const deleted = await this.#logStart.deleteRecords(beforeOffset, timeoutMs);
+    // as with an append: only one who still leads can say what every replica has
+    return this.#hasEnded && deleted.error === null ? { error: "NOT_LEADER_OR_FOLLOWER" } : deleted;
   }
 
   async append(records: Buffer, { acks, timeoutMs }: AppendOptions): Promise<Outcome<AppendedRecords>> {
@@ -227,6 +242,7 @@ export class Leadership {
       const registeredEpoch = environment.cluster.brokerEpoch(brokerId);
       const { fetchOffset } = asked;
       this.#advance({ kind: "follower-fetched", from: brokerId, brokerEpoch, registeredEpoch, fetchOffset, nowMs: receivedAtMs });
+      this.#logStart.note(brokerId, asked.logStartOffset);
     }
     return this.positionOf(from, asked);
   }
@@ -256,7 +272,7 @@ export class Leadership {
   }
 
   noteAnswered(from: FetchingReplica, answer: ReplicaFetchedPartition): void {
-    if (answer.error === "NONE" && answer.leaderEpoch === this.#state.epoch) this.#answers.noteSent(from.brokerId, answer.highWatermark);
+    if (answer.error === "NONE" && answer.leaderEpoch === this.#state.epoch) this.#answers.noteSent(from.brokerId, answer);
   }
 
   #fetchRefusal({ brokerId, brokerEpoch }: FetchingReplica, { leaderEpoch }: ReplicaFetchPartition): KafkaError | null {
@@ -347,6 +363,12 @@ export class Leadership {
     const { topic, topicId, partition } = identity;
     environment.logger.info({ partition: identity.key, leaderEpoch: epoch, isr: [...isr], proposed: proposed.isr }, "in-sync set changed");
     environment.news.isrInForce({ topic, topicId, partition, leaderEpoch: epoch, isr: [...isr], isrEpochs, stateVersion });
+  }
+
+  #isAlive(id: BrokerId): boolean {
+    const { cluster } = this.#parts.environment;
+    // a view that lacks even us was not filled yet, and says nothing about the others
+    return cluster.brokerEpoch(this.#state.self) === null || cluster.brokerEpoch(id) !== null;
   }
 
   #isSessionProved(): boolean {

@@ -20,6 +20,7 @@ export function partitionService(table: PartitionTable): PartitionService {
         deadlineMs,
         signal,
       ),
+    deleteRecords: (ref, beforeOffset, timeoutMs) => led(ref, (leadership) => leadership.deleteRecords(beforeOffset, timeoutMs)),
     listOffset: (ref, target, currentLeaderEpoch) => led(ref, (leadership) => leadership.listOffset(target, currentLeaderEpoch)),
     endOffsetForEpoch(ref, currentLeaderEpoch, epoch) {
       const leadership = table.find(ref)?.leadership() ?? "NOT_LEADER_OR_FOLLOWER";
@@ -51,12 +52,12 @@ export function replicaFetchService(table: PartitionTable): ReplicaFetchService 
     acknowledge(from, asked) {
       const leadership = find(asked);
       if (typeof leadership !== "string") return leadership.acknowledgeFetch(from, asked);
-      return { answer: refusal(asked, leadership), isReadable: false, hasNewHighWatermark: false };
+      return { answer: refusal(asked, leadership), isReadable: false, hasNews: false };
     },
     lookAgain(from, asked) {
       const leadership = find(asked);
       if (typeof leadership !== "string") return leadership.positionOf(from, asked);
-      return { answer: refusal(asked, leadership), isReadable: false, hasNewHighWatermark: false };
+      return { answer: refusal(asked, leadership), isReadable: false, hasNews: false };
     },
     async readForReplica(asked, maxBytes, minOneBatch) {
       const leadership = find(asked);

@@ -22,6 +22,7 @@ import { Deadlines } from "./deadlines.ts";
 import type { PartitionConfig, PartitionEnvironment, ReplicaIdentity } from "./environment.ts";
 import { HighWatermarkCheckpoint } from "./high-watermark-checkpoint.ts";
 import { Partition } from "./partition.ts";
+import { retentionRound } from "./retention-round.ts";
 
 export interface PartitionTableParts {
   readonly config: PartitionConfig;
@@ -36,6 +37,9 @@ export interface PartitionTableParts {
 
 /** How often leaders look at their followers, at most: a broker that died holds acknowledgements up for about this long. */
 const sweepMaxMs = 1000;
+
+/** Until old records are first looked for: a broker that starts has other things to do. */
+const firstRetentionMs = 30_000;
 
 /** All replicas on this broker, and how they change with the broker's part in the cluster. What they do for clients and followers is in `partition-services.ts`. */
 export class PartitionTable implements RoleSink, FollowingSource {
@@ -76,7 +80,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
     logs.onOffline((failure) => this.#goOffline(failure));
   }
 
-  /** Begins the sweep for lagging followers and the checkpoints of the high watermarks. */
+  /** Begins the sweep for lagging followers, the checkpoints of the high watermarks and the search for old records. */
   start(): void {
     const { clock, random, logger: log, config } = this.#parts;
     const { signal } = this.#closing;
@@ -92,6 +96,13 @@ export class PartitionTable implements RoleSink, FollowingSource {
     };
     void loop("in-sync sweep", sweep, parts);
     void loop("high watermark checkpoint", checkpoint, parts);
+    let untilRetentionMs = Math.min(config.retentionCheckMs, firstRetentionMs);
+    const retention = async () => {
+      await sleep(clock, untilRetentionMs, signal);
+      untilRetentionMs = config.retentionCheckMs;
+      await retentionRound([...this.#byKey.values()], { clock, signal, logger: log });
+    };
+    void loop("retention", retention, parts);
   }
 
   /** Stops everything here, then closes the logs. */

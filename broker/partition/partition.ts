@@ -162,6 +162,11 @@ export class Partition implements ReplicaLog {
     this.#environment.health.report(this.identity, isGivenUp ? { kind: "offline", reason: damageReason(damage) } : { kind: "usable" });
   }
 
+  /** Followers take the leader's log start; without a leader nothing is given up. */
+  async retain(): Promise<void> {
+    if (this.#role.kind === "leading") await this.#role.leadership.retain();
+  }
+
   /** Ends the role; resolves when the log is no longer used. */
   async close(): Promise<void> {
     this.#retire("lost-leadership");

@@ -10,10 +10,12 @@ import { type LogPosition, noEpoch } from "./log-position.ts";
 type LogEnds = Pick<Log, "startOffset" | "writtenEndOffset">;
 type Standing = Pick<LeaderState, "epoch" | "highWatermark">;
 
-/** What a leader tells its followers, and which high watermark it told each of them last. */
+/** What a leader tells its followers, and which high watermark and log start it told each of them last. */
+type Told = Pick<ReplicaFetchedPartition, "highWatermark" | "logStartOffset">;
+
 export class ReplicaAnswers {
   readonly #identity: ReplicaIdentity;
-  readonly #toldHighWatermarks = new Map<BrokerId, number>();
+  readonly #told = new Map<BrokerId, Told>();
 
   constructor(identity: ReplicaIdentity) {
     this.#identity = identity;
@@ -34,37 +36,38 @@ export class ReplicaAnswers {
   }
 
   refusal(state: Standing, log: LogEnds, error: KafkaErrorCode): ReplicaPosition {
-    return { answer: { ...this.standing(state, log), error }, isReadable: false, hasNewHighWatermark: false };
+    return { answer: { ...this.standing(state, log), error }, isReadable: false, hasNews: false };
   }
 
   position(state: Standing, log: LogEnds, position: LogPosition, from: FetchingReplica, asked: ReplicaFetchPartition): ReplicaPosition {
     const answer = this.standing(state, log);
+    const told = this.#told.get(from.brokerId);
     switch (position.kind) {
       case "agrees":
         return {
           answer,
           isReadable: asked.fetchOffset < log.writtenEndOffset,
-          hasNewHighWatermark: this.#toldHighWatermarks.get(from.brokerId) !== state.highWatermark,
+          hasNews: told?.highWatermark !== answer.highWatermark || told.logStartOffset !== answer.logStartOffset,
         };
       case "diverging":
         return {
           answer: { ...answer, diverging: { epoch: position.epoch, endOffset: position.endOffset } },
           isReadable: false,
-          hasNewHighWatermark: false,
+          hasNews: false,
         };
       case "out-of-range": {
         const diverging = { epoch: noEpoch, endOffset: log.writtenEndOffset };
-        return { answer: { ...answer, error: "OFFSET_OUT_OF_RANGE", diverging }, isReadable: false, hasNewHighWatermark: false };
+        return { answer: { ...answer, error: "OFFSET_OUT_OF_RANGE", diverging }, isReadable: false, hasNews: false };
       }
     }
   }
 
-  noteSent(to: BrokerId, highWatermark: number): void {
-    this.#toldHighWatermarks.set(to, highWatermark);
+  noteSent(to: BrokerId, { highWatermark, logStartOffset }: Told): void {
+    this.#told.set(to, { highWatermark, logStartOffset });
   }
 
   /** A new epoch: its followers may be new to it. */
   forget(): void {
-    this.#toldHighWatermarks.clear();
+    this.#told.clear();
   }
 }

@@ -30,7 +30,7 @@ export function replicaFetchHandler(parts: ReplicaFetchHandlerParts): PeerHandle
           const found = await fetch.read();
           if (isWaitOver || nowMs >= tellHighWatermarksAtMs || found.isEnough) return fetch.answer(found, isWaitOver);
         }
-        if (fetch.hasNewHighWatermark) tellHighWatermarksAtMs = Math.min(tellHighWatermarksAtMs, nowMs + highWatermarkDelayMs);
+        if (fetch.hasNews) tellHighWatermarksAtMs = Math.min(tellHighWatermarksAtMs, nowMs + highWatermarkDelayMs);
         await fetch.moved(Math.min(deadlineMs, tellHighWatermarksAtMs));
       }
     } finally {
@@ -78,8 +78,8 @@ class PendingFetch {
     return this.#positions.some((position) => position.isReadable || isUrgent(position.answer));
   }
 
-  get hasNewHighWatermark(): boolean {
-    return this.#positions.some((position) => position.hasNewHighWatermark);
+  get hasNews(): boolean {
+    return this.#positions.some((position) => position.hasNews);
   }
 
   /** Resolves when a partition of the request moved, or at `untilMs`; what moved was looked at again. Waiting costs by what moves, not by what is asked for. */
@@ -121,7 +121,7 @@ class PendingFetch {
 
   answer({ answers, records }: Found, isWaitOver: boolean): { body: ReplicaFetchResponse; payload: readonly Buffer[] } {
     const isNews = (answer: ReplicaFetchedPartition, place: number) =>
-      isUrgent(answer) || answer.recordsBytes > 0 || this.#positions[place]!.hasNewHighWatermark;
+      isUrgent(answer) || answer.recordsBytes > 0 || this.#positions[place]!.hasNews;
     const told = isWaitOver ? answers : answers.filter(isNews);
     for (const answer of told) this.#parts.service.noteAnswered(this.#from, answer);
     return { body: { error: "NONE", message: "", partitions: told }, payload: records };

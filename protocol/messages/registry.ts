@@ -5,6 +5,7 @@ import { consumerGroupHeartbeatRequest, consumerGroupHeartbeatResponse } from ".
 import { createPartitionsRequest, createPartitionsResponse } from "./create-partitions.ts";
 import { createTopicsRequest, createTopicsResponse } from "./create-topics.ts";
 import { deleteGroupsRequest, deleteGroupsResponse } from "./delete-groups.ts";
+import { deleteRecordsRequest, deleteRecordsResponse } from "./delete-records.ts";
 import { deleteTopicsRequest, deleteTopicsResponse } from "./delete-topics.ts";
 import { describeClusterRequest, describeClusterResponse } from "./describe-cluster.ts";
 import { describeConfigsRequest, describeConfigsResponse } from "./describe-configs.ts";
@@ -51,6 +52,7 @@ export const messagesByKey: ReadonlyMap<number, MessagePair> = new Map([
   pair(offsetForLeaderEpochRequest, offsetForLeaderEpochResponse),
   pair(createTopicsRequest, createTopicsResponse),
   pair(deleteTopicsRequest, deleteTopicsResponse),
+  pair(deleteRecordsRequest, deleteRecordsResponse),
   pair(createPartitionsRequest, createPartitionsResponse),
   pair(describeClusterRequest, describeClusterResponse),
   pair(describeConfigsRequest, describeConfigsResponse),

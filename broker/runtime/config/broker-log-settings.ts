@@ -62,23 +62,19 @@ export const brokerLogSettings = {
     min: -1,
     unit: "milliseconds",
     update: "per-broker",
-    withoutEffect: true,
   }),
   "log.retention.minutes": int(null, "Age at which records are deleted; without it, `log.retention.hours`.", {
     min: -1,
     unit: "minutes",
-    withoutEffect: true,
   }),
-  "log.retention.hours": int(168, "Age at which records are deleted; -1: never.", { min: -1, unit: "hours", withoutEffect: true }),
+  "log.retention.hours": int(168, "Age at which records are deleted; -1: never.", { min: -1, unit: "hours" }),
   "log.retention.bytes": long(-1, "Size of a partition's log above which its oldest segments are deleted; below 0: no limit.", {
     unit: "bytes",
     update: "per-broker",
-    withoutEffect: true,
   }),
   "log.retention.check.interval.ms": long(300000, "How often logs are looked over for segments to delete.", {
     min: 1,
     unit: "milliseconds",
-    withoutEffect: true,
   }),
   "log.cleanup.policy": list("delete", "What happens to old records: `delete` them, `compact` to the last of each key, or both.", {
     choices: ["compact", "delete"],
@@ -95,7 +91,6 @@ export const brokerLogSettings = {
     min: 0,
     unit: "milliseconds",
     update: "per-broker",
-    withoutEffect: true,
   }),
   "num.recovery.threads.per.data.dir": int(1, "Logs recovered at the same time after a crash, in each log directory.", {
     min: 1,

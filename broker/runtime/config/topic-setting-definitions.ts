@@ -37,9 +37,11 @@ export const topicSettingDefinitions = {
   "min.insync.replicas": int(1, "In-sync replicas without which a produce with acks=all is refused (NOT_ENOUGH_REPLICAS).", { min: 1 }),
   "retention.bytes": long(-1, "Size of a partition's log above which its oldest segments are deleted; below 0: no limit.", {
     unit: "bytes",
-    withoutEffect: true,
   }),
-  "retention.ms": long(604800000, "Age at which records are deleted; -1: never.", { min: -1, unit: "milliseconds", withoutEffect: true }),
+  "retention.ms": long(604800000, "Age at which records are deleted, a segment at a time: when its newest record is that old; -1: never.", {
+    min: -1,
+    unit: "milliseconds",
+  }),
   "segment.bytes": int(1073741824, "Size at which the log starts a new segment file.", { min: 14, unit: "bytes" }),
   "segment.index.bytes": int(10485760, "The largest index file; a full one starts a new segment.", { min: 4, unit: "bytes" }),
   "segment.ms": long(604800000, "Age at which the log starts a new segment file.", { min: 1, unit: "milliseconds" }),
@@ -55,7 +57,6 @@ export const topicSettingDefinitions = {
   "file.delete.delay.ms": long(60000, "How long a deleted file stays on disk, so that readers of it can finish.", {
     min: 0,
     unit: "milliseconds",
-    withoutEffect: true,
   }),
   "max.compaction.lag.ms": long(longMax, "Longest time that a record may stay uncompacted. Not below `min.compaction.lag.ms`.", {
     min: 1,

@@ -16,6 +16,7 @@ const partitions: PartitionService = {
   append: async () => ({ error: null, baseOffset: 1, logAppendTimeMs: 2, logStartOffset: 0 }),
   read: async () => ({ error: "OFFSET_OUT_OF_RANGE" }),
   changed: async () => undefined,
+  deleteRecords: async () => ({ error: null, lowWatermark: 3 }),
   listOffset: async () => ({ error: null, offset: 1, timestampMs: 2, leaderEpoch: 3 }),
   endOffsetForEpoch: () => ({ error: null, epoch: 1, endOffset: 2 }),
 };
@@ -38,6 +39,7 @@ const served: Readonly<Record<string, readonly [number, number]>> = {
   ApiVersions: [0, 4],
   CreatePartitions: [0, 3],
   CreateTopics: [0, 7],
+  DeleteRecords: [0, 2],
   DeleteTopics: [0, 6],
   DescribeCluster: [0, 1],
   DescribeConfigs: [0, 4],

@@ -30,7 +30,7 @@ function setUp(partitions: number) {
   };
   const position: ReplicaFetchService["lookAgain"] = (_from, { partition }) => {
     const { batches, error, highWatermark, told } = at(partition);
-    return { answer: answer(partition), isReadable: error === "NONE" && batches.length > 0, hasNewHighWatermark: highWatermark !== told };
+    return { answer: answer(partition), isReadable: error === "NONE" && batches.length > 0, hasNews: highWatermark !== told };
   };
   const service: ReplicaFetchService = {
     acknowledge: position,
