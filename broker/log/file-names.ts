@@ -29,6 +29,17 @@ export function parseSegmentFileName(name: string): { readonly baseOffset: numbe
   return Number.isSafeInteger(baseOffset) ? { baseOffset, kind: match[2] as SegmentFileKind } : null;
 }
 
+/** The log's producers as of `offset`: `00000000000000000042.snapshot`. */
+export function snapshotPath(folder: string, offset: number): string {
+  invariant(Number.isSafeInteger(offset) && offset >= 0, "a snapshot is of an offset", () => ({ offset }));
+  return `${folder}/${String(offset).padStart(20, "0")}.snapshot`;
+}
+
+export function parseSnapshotFileName(name: string): number | null {
+  const offset = /^\d{20}\.snapshot$/.test(name) ? Number.parseInt(name, 10) : Number.NaN;
+  return Number.isSafeInteger(offset) ? offset : null;
+}
+
 const deletedSuffix = ".deleted";
 
 /** What a file that is no longer part of a log is called until it is removed. */

@@ -1,5 +1,6 @@
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { ProducerRow } from "./producer-entry.ts";
 
 /**
  * One partition's log, as the partition sees it. One writer: `appendAs…` assigns and queues in the caller's turn, the bytes reach the operating system
@@ -48,6 +49,8 @@ export interface Log {
   epochAt(offset: number): number | null;
   /** Records a new leader epoch that starts at `endOffset`, before its first record. It must be above all epochs known (or the latest itself: then nothing happens). */
   beginEpoch(epoch: number): void;
+  /** What the log knows of the producers that write to it with an id, as of `endOffset`: a row for each batch that it would recognise, each producer's in their order, so the last one is what the producer did last. */
+  producerRows(): ProducerRow[];
   /** First record whose timestamp is at least `timestampMs`, within [startOffset, writtenEndOffset); null when none. */
   findByTimestamp(timestampMs: number): Promise<FoundRecord | null>;
   /** The record with the largest timestamp (the first of those that have it); null in an empty log. KIP-734. */

@@ -17,6 +17,8 @@ export interface OpenedLog {
   readonly epochs: LeaderEpochs;
   /** As of `endOffset`. */
   readonly producers: ProducerStates;
+  /** Of the newest snapshot of them on the disk; null: there is none. */
+  readonly snapshotOffset: number | null;
   readonly startOffset: number;
   readonly endOffset: number;
   readonly recoveryPoint: number;
@@ -30,6 +32,7 @@ export class LogState {
   readonly epochs: LeaderEpochs;
   /** As of `endOffset`, so of what is still queued, too. */
   readonly producers: ProducerStates;
+  snapshotOffset: number | null;
   readonly tail: TailCache;
   readonly damage: KnownDamage;
   settings: TopicSettings;
@@ -61,6 +64,7 @@ export class LogState {
     this.folder = opened.folder;
     this.epochs = opened.epochs;
     this.producers = opened.producers;
+    this.snapshotOffset = opened.snapshotOffset;
     this.segments = opened.segments;
     this.layout = opened.layout;
     this.startOffset = opened.startOffset;

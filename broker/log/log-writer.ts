@@ -4,6 +4,7 @@ import { FlushSchedule } from "./flush-schedule.ts";
 import type { OffsetEntry, TimeEntry } from "./index-format.ts";
 import type { LogFlusher } from "./log-flusher.ts";
 import type { LogState } from "./log-state.ts";
+import { storeSnapshot } from "./producer-files.ts";
 import { createSegment } from "./segment-files.ts";
 import { closingEntry, emptyLayout, mustRoll, place } from "./segment-layout.ts";
 import { WrittenWaiters } from "./written-waiters.ts";
@@ -32,6 +33,8 @@ interface QueuedRoll {
   readonly kind: "roll";
   readonly baseOffset: number;
   readonly closingEntry: TimeEntry | null;
+  /** Snapshot as of `baseOffset`. */
+  readonly producers: Buffer;
   readonly done: PromiseWithResolvers<void> | null;
 }
 
@@ -135,7 +138,13 @@ export class LogWriter {
 
   #queueRoll(nowMs: number, done: PromiseWithResolvers<void> | null): void {
     const state = this.#state;
-    this.#queue.push({ kind: "roll", baseOffset: state.endOffset, closingEntry: closingEntry(state.layout), done });
+    this.#queue.push({
+      kind: "roll",
+      baseOffset: state.endOffset,
+      closingEntry: closingEntry(state.layout),
+      producers: state.producers.encode(),
+      done,
+    });
     state.layout = emptyLayout(state.endOffset, nowMs);
   }
 
@@ -229,7 +238,7 @@ export class LogWriter {
     }
   }
 
-  async #roll({ baseOffset, closingEntry, done }: QueuedRoll): Promise<void> {
+  async #roll({ baseOffset, closingEntry, producers, done }: QueuedRoll): Promise<void> {
     const state = this.#state;
     const old = state.last;
     const { offsets, times } = old.writable;
@@ -238,6 +247,9 @@ export class LogWriter {
     await offsets.store(state.directory.files, { sync: true });
     await times.store(state.directory.files, { sync: true });
     for (const { path } of [offsets, times]) state.directory.indexes.forget(path);
+    // before the segment exists, too: whoever opens the log reads no more than the last one to know its producers
+    await storeSnapshot(state.directory, state.folder, baseOffset, producers);
+    state.snapshotOffset = baseOffset;
     await this.#flusher.roomForSealed();
     const segment = await createSegment(state.directory, state.folder, baseOffset);
     state.directory.health.assertOnline();

@@ -12,6 +12,8 @@ import { LogReader } from "./log-reader.ts";
 import { LogRetention, type RetentionMoment } from "./log-retention.ts";
 import { LogState, type OpenedLog } from "./log-state.ts";
 import { LogWriter } from "./log-writer.ts";
+import type { ProducerRow } from "./producer-entry.ts";
+import { storeSnapshot } from "./producer-files.ts";
 import { segmentPath } from "./segment.ts";
 import { closingEntry } from "./segment-layout.ts";
 import { findByTimestamp, findMaxTimestamp } from "./timestamp-lookup.ts";
@@ -128,6 +130,10 @@ export class SegmentedLog implements Log {
     epochs.begin(epoch, endOffset);
   }
 
+  producerRows(): ProducerRow[] {
+    return this.#state.producers.rows();
+  }
+
   findByTimestamp(timestampMs: number): Promise<FoundRecord | null> {
     return findByTimestamp(this.#state, timestampMs);
   }
@@ -234,9 +240,18 @@ export class SegmentedLog implements Log {
       await offsets.store(files, { sync: true });
       await times.store(files, { sync: true });
       await this.#flusher.storeEpochs();
+      await this.#storeProducers();
     });
     await this.#release();
     health.assertOnline();
+  }
+
+  /** So that the next opening reads no segment. An empty log is known without. */
+  async #storeProducers(): Promise<void> {
+    const { directory, folder, producers, snapshotOffset, segments, endOffset } = this.#state;
+    if (endOffset === (snapshotOffset ?? segments[0]!.baseOffset)) return;
+    await storeSnapshot(directory, folder, endOffset, producers.encode());
+    this.#state.snapshotOffset = endOffset;
   }
 
   async #release(): Promise<void> {

@@ -4,6 +4,7 @@ import { fileNames, isLeftover, parseSegmentFileName } from "./file-names.ts";
 import { LeaderEpochs } from "./leader-epochs.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import type { OpenedLog } from "./log-state.ts";
+import { removeSnapshots, restoreProducers } from "./producer-files.ts";
 import { ProducerStates } from "./producer-states.ts";
 import type { SegmentDamage } from "./rebuild-indexes.ts";
 import { damageAtEnd, epochsFromBatches, recoverLog } from "./recovery.ts";
@@ -60,8 +61,8 @@ async function assemble(
   const epochs = await openEpochs(directory, folder, bases, { startOffset, endOffset });
   const recoveryPoint = Math.min(checkpointed.recoveryPoint, endOffset);
   const damage = await damageAtEnd(directory, folder, checkpointed.recoveryPoint, { endOffset, position: layout.sizeInBytes });
-  const producers = new ProducerStates();
-  return { folder, segments, layout, epochs, producers, startOffset, endOffset, recoveryPoint, damage };
+  const { producers, snapshotOffset } = await restoreProducers(directory, folder, { bases, endOffset });
+  return { folder, segments, layout, epochs, producers, snapshotOffset, startOffset, endOffset, recoveryPoint, damage };
 }
 
 /**
@@ -88,13 +89,14 @@ async function createLog(directory: LogDirectory, folder: string, { startOffset,
   const epochs = new LeaderEpochs();
   await replaceFile(directory.files, `${folder}/${fileNames.leaderEpochs}`, epochs.encode());
   const layout = emptyLayout(startOffset, directory.clock.nowMs());
-  const producers = new ProducerStates();
+  await removeSnapshots(directory, folder, () => true);
   return {
     folder,
     segments: [segment],
     layout,
     epochs,
-    producers,
+    producers: new ProducerStates(),
+    snapshotOffset: null,
     startOffset,
     endOffset: startOffset,
     recoveryPoint: startOffset,

@@ -2,19 +2,16 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import { type BatchInfo, noProducerId, producerIdAt, readBatchInfo } from "../../protocol/records/batch-header.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import type { LeaderAppend } from "./log-contract.ts";
-import { ProducerEntry } from "./producer-entry.ts";
+import { ProducerEntry, type ProducerRow } from "./producer-entry.ts";
 import { judgeBatch } from "./producer-rules.ts";
+import { encodeSnapshot } from "./producer-snapshot.ts";
 
 /** What a log knows of the producers that wrote to it with an id: a function of its batches and of the snapshot it began with. */
 export class ProducerStates {
-  readonly #entries = new Map<number, ProducerEntry>();
+  #entries = new Map<number, ProducerEntry>();
 
   get size(): number {
     return this.#entries.size;
-  }
-
-  entries(): IterableIterator<[producerId: number, entry: ProducerEntry]> {
-    return this.#entries.entries();
   }
 
   /** What a leader answers to validated batches without appending them, or null: they are to be appended. Changes nothing: what is appended is noted when its offsets are known. */
@@ -33,15 +30,47 @@ export class ProducerStates {
   /** The batch is in the log. A follower notes what its leader judged. */
   note(batch: BatchInfo): void {
     if (batch.producerId === noProducerId) return;
-    let entry = this.#entries.get(batch.producerId);
-    if (entry === undefined) {
-      entry = new ProducerEntry(batch.producerEpoch);
-      this.#entries.set(batch.producerId, entry);
+    this.#entryOf(batch.producerId, batch.producerEpoch).note(batch);
+  }
+
+  /** As rows of a snapshot have it that was taken at `offset`, or why they cannot be one. */
+  static from(rows: readonly ProducerRow[], offset: number): ProducerStates | string {
+    const states = new ProducerStates();
+    for (const row of rows) {
+      const entry = states.#entryOf(row.producerId, row.epoch);
+      const follows = entry.lastOffset === -1 || (entry.epoch === row.epoch && row.lastOffset > entry.lastOffset);
+      if (!follows || row.lastOffset >= offset) return `offset ${row.lastOffset} of producer ${row.producerId} cannot be`;
+      entry.load(row);
     }
-    entry.note(batch);
+    return states;
+  }
+
+  /** A snapshot's rows as of now. */
+  rows(): ProducerRow[] {
+    const rows: ProducerRow[] = [];
+    for (const [producerId, entry] of this.#entries) rows.push(...entry.rows(producerId));
+    return rows;
+  }
+
+  /** A snapshot's content as of now. */
+  encode(): Buffer {
+    return encodeSnapshot(this.rows());
+  }
+
+  /** Becomes what `other` is, which nobody uses afterwards. */
+  become(other: ProducerStates): void {
+    this.#entries = other.#entries;
   }
 
   clear(): void {
     this.#entries.clear();
+  }
+
+  #entryOf(producerId: number, epoch: number): ProducerEntry {
+    const known = this.#entries.get(producerId);
+    if (known !== undefined) return known;
+    const entry = new ProducerEntry(epoch);
+    this.#entries.set(producerId, entry);
+    return entry;
   }
 }

@@ -1,5 +1,5 @@
 import { codeOf } from "../runtime/files.ts";
-import { deletedFilePath, segmentFileKinds } from "./file-names.ts";
+import { deletedFilePath, segmentFileKinds, snapshotPath } from "./file-names.ts";
 import type { LogState } from "./log-state.ts";
 import { type Segment, segmentPath } from "./segment.ts";
 
@@ -13,8 +13,8 @@ export async function removeSegmentsLater(state: LogState, segments: readonly Se
   const removed: string[] = [];
   for (const segment of segments) {
     await segment.settled();
-    for (const kind of segmentFileKinds) {
-      const path = segmentPath(folder, segment.baseOffset, kind);
+    const paths = segmentFileKinds.map((kind) => segmentPath(folder, segment.baseOffset, kind));
+    for (const path of [...paths, snapshotPath(folder, segment.baseOffset)]) {
       indexes.forget(path);
       await openFiles.forget(path);
       const deleted = deletedFilePath(path);
@@ -27,7 +27,7 @@ export async function removeSegmentsLater(state: LogState, segments: readonly Se
   removedFiles.removeLater(removed, settings.fileDeleteDelayMs);
 }
 
-/** An index may be missing: it is built when it is needed. */
+/** An index may be missing: it is built when it is needed. So may a snapshot: the log was read without. */
 function ignoreMissing(error: unknown): void {
   if (codeOf(error) !== "ENOENT") throw error;
 }

@@ -6,6 +6,7 @@ import { loadIndex } from "./load-index.ts";
 import { DamagedBatch } from "./log-contract.ts";
 import type { LogFlusher } from "./log-flusher.ts";
 import type { LogState } from "./log-state.ts";
+import { removeSnapshots, restoreProducers } from "./producer-files.ts";
 import { restoreSegment } from "./restore-segment.ts";
 import { type Segment, segmentPath } from "./segment.ts";
 import { createSegment, removeSegment } from "./segment-files.ts";
@@ -46,7 +47,6 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, offset: 
   state.generation++;
   state.tail.truncateTo(cut.endOffset);
   state.epochs.truncateTo(cut.endOffset);
-  state.producers.clear();
   state.endAt(cut.endOffset);
   await lowerCheckpoints(state, cut.endOffset);
 
@@ -64,13 +64,17 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, offset: 
   state.segments = [...state.segments.slice(0, cut.index), restored.segment];
   state.layout = restored.layout;
   await flusher.storeEpochs();
+  const bases = state.segments.map(({ baseOffset }) => baseOffset);
+  const { producers, snapshotOffset } = await restoreProducers(directory, folder, { bases, endOffset: state.endOffset });
+  state.producers.become(producers);
+  state.snapshotOffset = snapshotOffset;
   state.check();
 }
 
 /**
  * Empties the log: its only segment starts at `offset`.
  *
- * 1. The recovery point and the epochs go first, so that recovery after a crash trusts neither; a start above too, or a later life would begin there.
+ * 1. The recovery point, the epochs and the snapshots of the producers go first, so that recovery after a crash trusts none; a start above too, or a later life would begin there.
  * 2. The new segment is made, and its name durable, before the last of the old ones goes; those go from the end on. So a crash leaves a beginning of the old log (what does not continue
  *    it is removed by recovery) or the new one, and never a log that begins at an offset that neither had.
  * 3. What was known to be damaged is forgotten last: until then a start finds the note, and begins the log anew again.
@@ -88,6 +92,8 @@ export async function restartLog(state: LogState, flusher: LogFlusher, offset: n
   await directory.checkpoints.write();
   await flusher.storeEpochs();
 
+  await removeSnapshots(directory, folder, () => true);
+  state.snapshotOffset = null;
   await flusher.takeSealedFrom(-1);
   await state.last.writable.file.close();
   const fromTheEnd = state.segments.map(({ baseOffset }) => baseOffset).reverse();

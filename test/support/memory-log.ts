@@ -9,6 +9,7 @@ import type {
   ReadResult,
 } from "../../broker/log/log-contract.ts";
 import { InconsistentTopicId, LogOffline, OffsetOutOfLog } from "../../broker/log/log-contract.ts";
+import type { ProducerRow } from "../../broker/log/producer-entry.ts";
 import { ProducerStates } from "../../broker/log/producer-states.ts";
 import type { TopicSettings } from "../../broker/runtime/topic-settings.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
@@ -128,6 +129,10 @@ export class MemoryLog implements Log {
     const last = this.#epochs.at(-1);
     invariant(last === undefined || last.epoch < epoch, "epochs rise", () => ({ last, epoch }));
     this.#epochs.push({ epoch, startOffset: this.endOffset });
+  }
+
+  producerRows(): ProducerRow[] {
+    return this.#producers.rows();
   }
 
   async findByTimestamp(timestampMs: number): Promise<FoundRecord | null> {

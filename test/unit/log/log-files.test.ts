@@ -227,6 +227,7 @@ describe("damage", () => {
       "00000000000000000000.index",
       "00000000000000000000.log",
       "00000000000000000000.timeindex",
+      "00000000000000000001.snapshot",
       "leader-epoch-checkpoint",
       "partition.metadata",
     ]);

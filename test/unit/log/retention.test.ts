@@ -108,6 +108,7 @@ describe("retain", () => {
       "0.timeindex.deleted",
       "1.index.deleted",
       "1.log.deleted",
+      "1.snapshot.deleted",
       "1.timeindex.deleted",
     ]);
     deepStrictEqual(

@@ -1,0 +1,201 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert";
+import { crc32c } from "@node-rs/crc32";
+import { describe, test } from "vitest";
+import type { Log } from "../../../broker/log/log-contract.ts";
+import type { ProducerRow } from "../../../broker/log/producer-entry.ts";
+import { decodeSnapshot, encodeSnapshot } from "../../../broker/log/producer-snapshot.ts";
+import { idempotentBatch } from "../../support/memory-log.ts";
+import { type Fixture, lead, root, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
+
+const settings = { segmentBytes: 200, indexIntervalBytes: 100 };
+const folder = `${root}/t-0`;
+
+const row: ProducerRow = {
+  producerId: 0x0102030405,
+  epoch: 0x0607,
+  lastSequence: 0x08090a0b,
+  lastOffset: 0x0c0d0e0f,
+  offsetDelta: 0x10,
+  timestampMs: 0x0111213141,
+  coordinatorEpoch: -1,
+  transactionFirstOffset: -1,
+};
+
+/** As Kafka's ProducerStateManager lays it out. */
+const kafkaRow = "0000000102030405 0607 08090a0b 000000000c0d0e0f 00000010 0000000111213141 ffffffff ffffffffffffffff";
+
+function snapshotHex(hexRows: string, count: number): Buffer {
+  const body = Buffer.from(`${count.toString(16).padStart(8, "0")}${hexRows}`.replaceAll(" ", ""), "hex");
+  const head = Buffer.alloc(6);
+  head.writeInt16BE(1, 0);
+  head.writeUInt32BE(crc32c(body), 2);
+  return Buffer.concat([head, body]);
+}
+
+describe("a snapshot", () => {
+  test("is Kafka's, byte by byte", () => {
+    strictEqual(encodeSnapshot([row]).toString("hex"), snapshotHex(kafkaRow, 1).toString("hex"));
+    deepStrictEqual(decodeSnapshot(snapshotHex(kafkaRow, 1)), [row]);
+    deepStrictEqual(decodeSnapshot(encodeSnapshot([])), []);
+  });
+
+  test("is refused when any bit of it is another, when it is cut, or longer", () => {
+    const sound = encodeSnapshot([row, { ...row, producerId: 9 }]);
+    for (let bit = 0; bit < sound.length * 8; bit++) {
+      const damaged = Buffer.from(sound);
+      damaged[bit >> 3] = damaged[bit >> 3]! ^ (1 << (bit & 7));
+      strictEqual(typeof decodeSnapshot(damaged), "string", `bit ${bit}`);
+    }
+    for (let length = 0; length < sound.length; length++) strictEqual(typeof decodeSnapshot(sound.subarray(0, length)), "string");
+    strictEqual(typeof decodeSnapshot(Buffer.concat([sound, Buffer.alloc(1)])), "string");
+  });
+
+  test("with a sound checksum but impossible rows is refused", () => {
+    for (const change of [{ producerId: -1 }, { lastSequence: -2 }, { offsetDelta: -1 }, { lastOffset: 3, offsetDelta: 4 }])
+      strictEqual(typeof decodeSnapshot(encodeSnapshot([{ ...row, ...change }])), "string", JSON.stringify(change));
+  });
+});
+
+interface Reads {
+  readonly paths: Set<string>;
+}
+
+async function reopened({ disk, clock }: Fixture): Promise<Fixture & { log: Log; reads: Reads }> {
+  const fixture = await startStore(disk, {}, clock);
+  const reads = { paths: new Set<string>() };
+  disk.fault = ({ kind, path }) => {
+    if (kind === "read" && path.endsWith(".log")) reads.paths.add(path.slice(folder.length + 1));
+    return null;
+  };
+  const log = await fixture.store.open("t", 0, topicId, settingsWith(settings));
+  disk.fault = null;
+  return { ...fixture, log, reads };
+}
+
+/** Two producers, five segments. */
+async function written(): Promise<Fixture & { log: Log; rows: ProducerRow[] }> {
+  const fixture = await startLog(settings);
+  const { log } = fixture;
+  for (let i = 0; i < 7; i++) {
+    lead(log, idempotentBatch(7, i * 2, 2));
+    lead(log, idempotentBatch(8, i, 1, 3));
+  }
+  await log.written(log.endOffset);
+  return { ...fixture, log, rows: log.producerRows() };
+}
+
+async function snapshotsIn({ files }: Fixture): Promise<number[]> {
+  return (await files.list(folder)).filter((name) => name.endsWith(".snapshot")).map((name) => Number.parseInt(name, 10));
+}
+
+describe("the producers of a log", () => {
+  test("have a snapshot at each segment's start but the first, and at a clean end", async () => {
+    const fixture = await written();
+    const bases = (await fixture.files.list(folder)).filter((name) => name.endsWith(".log")).map((name) => Number.parseInt(name, 10));
+    ok(bases.length >= 5);
+    deepStrictEqual(await snapshotsIn(fixture), bases.slice(1));
+    await fixture.store.close();
+    deepStrictEqual(await snapshotsIn(fixture), [...bases.slice(1), 21]);
+  });
+
+  test("are known after a clean stop without a segment read, all five batches of each", async () => {
+    const fixture = await written();
+    strictEqual(fixture.rows.length, 10);
+    await fixture.store.close();
+    const { log, reads } = await reopened(fixture);
+    deepStrictEqual(log.producerRows(), fixture.rows);
+    // the end of the last one, for its index
+    deepStrictEqual([...reads.paths].slice(1), []);
+    strictEqual(log.appendAsLeader(idempotentBatch(7, 4, 2), 0, 0).kind, "duplicate");
+    strictEqual(log.appendAsLeader(idempotentBatch(7, 14, 2), 0, 0).kind, "appended");
+  });
+
+  test("are read from the last segment after a crash", async () => {
+    const fixture = await written();
+    await fixture.log.flush();
+    fixture.disk.crash();
+    const { log, reads } = await reopened(fixture);
+    strictEqual(log.endOffset, 21);
+    deepStrictEqual(log.producerRows(), fixture.rows);
+    strictEqual(reads.paths.size, 1);
+  });
+
+  test("are known from an older snapshot when the newest is damaged, and from the batches when all are", async () => {
+    const fixture = await written();
+    await fixture.store.close();
+    const offsets = await snapshotsIn(fixture);
+    const damage = (offset: number) =>
+      fixture.disk.corrupt(`${folder}/${String(offset).padStart(20, "0")}.snapshot`, (content) =>
+        Buffer.from(content.map((byte, i) => (i === 20 ? byte ^ 1 : byte))),
+      );
+    damage(21);
+    const second = await reopened(fixture);
+    deepStrictEqual(second.log.producerRows(), fixture.rows);
+    deepStrictEqual(await snapshotsIn(second), offsets.slice(0, -1), "the damaged one is gone");
+    await second.store.close();
+    for (const offset of offsets) damage(offset);
+    const third = await reopened(fixture);
+    deepStrictEqual(third.log.producerRows(), fixture.rows);
+    deepStrictEqual(await snapshotsIn(third), []);
+  });
+
+  test("are not known from a snapshot above the end, which is removed", async () => {
+    const fixture = await written();
+    await fixture.store.close();
+    const future = await fixture.files.open(`${folder}/00000000000000000022.snapshot`, "readwrite");
+    await future.write([encodeSnapshot([{ ...row, producerId: 7, lastOffset: 21, offsetDelta: 0 }])], 0);
+    await future.close();
+    const second = await reopened(fixture);
+    deepStrictEqual(second.log.producerRows(), fixture.rows);
+    ok(!(await snapshotsIn(second)).includes(22));
+  });
+
+  test("go back with a truncation, and are forgotten when the log begins anew", async () => {
+    const fixture = await written();
+    const { log } = fixture;
+    await log.truncateTo(12);
+    ok((await snapshotsIn(fixture)).every((offset) => offset <= 12));
+    strictEqual(log.appendAsLeader(idempotentBatch(8, 3, 1, 3), 0, 0).kind, "duplicate");
+    strictEqual(log.appendAsLeader(idempotentBatch(8, 6, 1, 3), 0, 0).kind, "refused");
+    strictEqual(log.appendAsLeader(idempotentBatch(8, 4, 1, 3), 0, 0).kind, "appended");
+    await log.written(log.endOffset);
+    await log.truncateFullyAndStartAt(100);
+    deepStrictEqual(log.producerRows(), []);
+    deepStrictEqual(await snapshotsIn(fixture), []);
+    strictEqual(log.appendAsLeader(idempotentBatch(8, 77, 1, 3), 0, 0).kind, "appended");
+  });
+
+  test("stay when their records are deleted, also in a later life", async () => {
+    const fixture = await written();
+    const { log } = fixture;
+    await log.advanceStartOffset(21);
+    await log.flush(); // comes after the removal
+    deepStrictEqual(await snapshotsIn(fixture), [18], "those of removed segments go with them");
+    deepStrictEqual(log.producerRows(), fixture.rows);
+    await fixture.store.close();
+    const { log: again } = await reopened(fixture);
+    deepStrictEqual(again.producerRows(), fixture.rows);
+  });
+
+  test("are not known from a snapshot below the first segment: it would refuse what continues the batches between", async () => {
+    const fixture = await written();
+    const early = await fixture.files.readFile(`${folder}/00000000000000000005.snapshot`);
+    await fixture.log.advanceStartOffset(21);
+    await fixture.log.flush();
+    await fixture.store.close();
+    for (const offset of await snapshotsIn(fixture)) await fixture.files.remove(`${folder}/${String(offset).padStart(20, "0")}.snapshot`);
+    const back = await fixture.files.open(`${folder}/00000000000000000005.snapshot`, "readwrite");
+    await back.write([early], 0);
+    await back.close();
+    const { log, files } = await reopened(fixture);
+    deepStrictEqual(
+      log.producerRows(),
+      fixture.rows.filter(({ lastOffset }) => lastOffset >= 18),
+    );
+    deepStrictEqual(
+      (await files.list(folder)).filter((name) => name.endsWith(".snapshot")),
+      [],
+    );
+    strictEqual(log.appendAsLeader(idempotentBatch(7, 14, 2), 0, 0).kind, "appended");
+  });
+});

@@ -1,0 +1,142 @@
+import { deepStrictEqual, strictEqual } from "node:assert";
+import type { LeaderAppend, Log } from "../../../broker/log/log-contract.ts";
+import type { ProducerRow } from "../../../broker/log/producer-entry.ts";
+import { type Random, randomInt } from "../../../protocol/base/random.ts";
+import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
+
+interface SentBatch {
+  readonly producerId: number;
+  readonly epoch: number;
+  readonly sequence: number;
+  readonly count: number;
+  readonly timestampMs: number;
+}
+
+interface StoredBatch extends SentBatch {
+  readonly baseOffset: number;
+}
+
+const sequences = 2 ** 31;
+const anonymous: Omit<SentBatch, "count" | "timestampMs"> = { producerId: -1, epoch: -1, sequence: -1 };
+
+/** A log as the list of its batches. What it should know of its producers is read from that list each time: a second opinion, written from Kafka's rules. */
+export class ProducerModel {
+  batches: StoredBatch[] = [];
+
+  get endOffset(): number {
+    const last = this.batches.at(-1);
+    return last === undefined ? 0 : last.baseOffset + last.count;
+  }
+
+  /** What `producerId` wrote under its latest epoch, the last five batches of it. */
+  remembered(producerId: number): StoredBatch[] {
+    const all = this.batches.filter((batch) => batch.producerId === producerId);
+    return all.filter((batch) => batch.epoch === all.at(-1)?.epoch).slice(-5);
+  }
+
+  expectedRows(): string[] {
+    const ids = new Set(this.batches.map(({ producerId }) => producerId));
+    ids.delete(-1);
+    return [...ids].flatMap((id) => this.remembered(id).map((batch) => JSON.stringify({ ...batch, openSince: -1 }))).sort();
+  }
+
+  /** A batch that may come next, be one again, or be wrong; by a producer that exists, or not yet. Checks what the log makes of it. */
+  send(log: Log, random: Random): void {
+    const sent = this.#randomBatch(random);
+    const expected = this.#expected(sent);
+    const answered = told(log.appendAsLeader(encoded(sent), 0, 0));
+    deepStrictEqual(answered, expected, `${JSON.stringify(sent)} after ${JSON.stringify(this.remembered(sent.producerId))}`);
+    if (expected.startsWith("appended")) this.batches.push({ ...sent, baseOffset: this.endOffset });
+  }
+
+  /** As a leader sends it: in order, so nothing is judged. */
+  follow(log: Log, random: Random): void {
+    const id = randomInt(random, 4);
+    const known = this.remembered(id).at(-1);
+    const next = known === undefined ? this.#first(id, random) : { ...known, sequence: (known.sequence + known.count) % sequences };
+    const { producerId, epoch, sequence } = next;
+    const batch = {
+      producerId,
+      epoch,
+      sequence,
+      count: 1 + randomInt(random, 4),
+      timestampMs: this.#time(random),
+      baseOffset: this.endOffset,
+    };
+    strictEqual(log.appendAsFollower(encoded(batch, { baseOffset: batch.baseOffset, leaderEpoch: 0 })), true);
+    this.batches.push(batch);
+  }
+
+  truncateTo(offset: number): void {
+    const cut = this.batches.findIndex((batch) => batch.baseOffset + batch.count > offset);
+    if (cut !== -1) this.batches.length = cut;
+  }
+
+  check(log: Log, context = ""): void {
+    strictEqual(log.endOffset, this.endOffset, context);
+    deepStrictEqual(log.producerRows().map(asStored).sort(), this.expectedRows(), context);
+  }
+
+  #expected({ producerId, epoch, sequence, count }: SentBatch): string {
+    const appended = `appended ${this.endOffset} to ${this.endOffset + count}`;
+    if (producerId === -1) return appended;
+    const known = this.remembered(producerId);
+    const last = known.at(-1);
+    if (last === undefined) return appended;
+    const again = known.find((batch) => batch.epoch === epoch && batch.sequence === sequence && batch.count === count);
+    if (again !== undefined) return `duplicate ${again.baseOffset} to ${again.baseOffset + count}`;
+    if (epoch < last.epoch) return "INVALID_PRODUCER_EPOCH";
+    const next = epoch > last.epoch ? 0 : (last.sequence + last.count) % sequences;
+    return sequence === next ? appended : "OUT_OF_ORDER_SEQUENCE_NUMBER";
+  }
+
+  #randomBatch(random: Random): SentBatch {
+    const count = 1 + randomInt(random, 4);
+    const timestampMs = this.#time(random);
+    if (random.next() < 0.15) return { ...anonymous, count, timestampMs };
+    const id = randomInt(random, 4);
+    const known = this.remembered(id);
+    const last = known.at(-1);
+    if (last === undefined) return { ...this.#first(id, random), count, timestampMs };
+    const choice = random.next();
+    if (choice < 0.25) return known[randomInt(random, known.length)]!;
+    const next = { ...last, sequence: (last.sequence + last.count) % sequences, count, timestampMs };
+    if (choice < 0.75) return next;
+    if (choice < 0.85) return { ...next, sequence: (next.sequence + 1 + randomInt(random, 5)) % sequences };
+    if (choice < 0.9) return { ...next, epoch: last.epoch - 1, sequence: randomInt(random, 2) };
+    return { ...next, epoch: last.epoch + 1, sequence: random.next() < 0.8 ? 0 : 1 + randomInt(random, 3) };
+  }
+
+  #first(producerId: number, random: Random): Pick<SentBatch, "producerId" | "epoch" | "sequence"> {
+    return {
+      producerId,
+      epoch: 1 + randomInt(random, 3),
+      sequence: random.next() < 0.5 ? 0 : sequences - 1 - randomInt(random, 9),
+    };
+  }
+
+  #time(random: Random): number {
+    return 1_700_000_000_000 + randomInt(random, 5000);
+  }
+}
+
+function encoded({ producerId, epoch, sequence, count, timestampMs }: SentBatch, place = {}): Buffer {
+  const records = Array.from({ length: count }, (_, i) => ({ key: null, value: Buffer.from(`v${i}`), headers: [], timestampMs }));
+  return encodeBatch(records, { producerId, producerEpoch: epoch, baseSequence: sequence, ...place });
+}
+
+function told(answer: LeaderAppend): string {
+  return answer.kind === "refused" ? answer.error : `${answer.kind} ${answer.baseOffset} to ${answer.endOffset}`;
+}
+
+function asStored({ producerId, epoch, lastSequence, lastOffset, offsetDelta, timestampMs, transactionFirstOffset }: ProducerRow): string {
+  return JSON.stringify({
+    producerId,
+    epoch,
+    sequence: (lastSequence - offsetDelta + sequences) % sequences,
+    count: offsetDelta + 1,
+    timestampMs,
+    baseOffset: lastOffset - offsetDelta,
+    openSince: transactionFirstOffset,
+  });
+}
