@@ -48,8 +48,11 @@ export class LogRetention {
 
   /** The start is `offset` in this turn, and durable when it resolves. */
   async startAt(offset: number): Promise<void> {
-    this.#state.startAt(offset);
-    await this.#state.directory.checkpoints.write();
+    const state = this.#state;
+    state.startAt(offset);
+    await state.directory.checkpoints.write();
+    // Only now: (1) the epochs are cut at the new start, and their file is written; (2) a crash takes the start back; (3) of what is between, nobody knows the epoch.
+    state.epochs.startAt(Math.min(offset, state.startOffset));
   }
 
   async removeBelowStart(): Promise<void> {

@@ -112,7 +112,6 @@ export class LogState {
       writtenEndOffset: this.writtenEndOffset,
     }));
     this.startOffset = offset;
-    this.epochs.startAt(offset);
   }
 
   /** The place in `segments` of the one that `offset` belongs to. */

@@ -94,13 +94,8 @@ async function findInSegment(state: LogState, segment: Segment, search: Search):
 /** The first record in the batch that is new enough. Null when the header promised one that is not there. */
 async function findInBatch(bytes: Buffer, batch: BatchInfo, timestampMs: number, startOffset: number): Promise<FoundRecord | null> {
   const { leaderEpoch } = batch;
-  // only here: the codecs are large, and most brokers are never asked
-  const [{ decodeBatch }, { decompressRecords }] = await Promise.all([
-    import("../../protocol/records/decode-batch.ts"),
-    import("../../protocol/records/compression.ts"),
-  ]);
   try {
-    for (const record of decodeBatch(bytes, 0, { decompress: decompressRecords })) {
+    for (const record of await recordsOf(bytes)) {
       if (record.timestampMs >= timestampMs && record.offset >= startOffset)
         return { offset: record.offset, timestampMs: record.timestampMs, leaderEpoch };
     }
@@ -112,7 +107,16 @@ async function findInBatch(bytes: Buffer, batch: BatchInfo, timestampMs: number,
   }
 }
 
-/** Largest timestamp of the batches that end at or above `startOffset`, which lies within the segment. */
+async function recordsOf(bytes: Buffer): Promise<Iterable<{ readonly offset: number; readonly timestampMs: number }>> {
+  // only here: the codecs are large, and most brokers are never asked
+  const [{ decodeBatch }, { decompressRecords }] = await Promise.all([
+    import("../../protocol/records/decode-batch.ts"),
+    import("../../protocol/records/compression.ts"),
+  ]);
+  return decodeBatch(bytes, 0, { decompress: decompressRecords });
+}
+
+/** Largest timestamp from `startOffset` on, which lies within the segment, or within a batch of it. */
 async function largestFrom(
   state: LogState,
   segment: Segment,
@@ -120,12 +124,29 @@ async function largestFrom(
 ): Promise<{ readonly timestampMs: number; readonly offset: number } | null> {
   const from = await segment.floorPosition(startOffset, state.directory);
   let best = { timestampMs: noTimestamp, offset: -1 };
-  await segment.use(state.directory, (file) =>
-    walkHeaders(file, from, segment.sizeInBytes, (batch) => {
-      if (batch.lastOffset >= startOffset && batch.maxTimestampMs > best.timestampMs)
-        best = { timestampMs: batch.maxTimestampMs, offset: batch.lastOffset };
+  await segment.use(state.directory, async (file) => {
+    let cut: BatchInfo | null = null;
+    await walkHeaders(file, from, segment.sizeInBytes, (batch) => {
+      if (batch.lastOffset < startOffset) return "on";
+      if (batch.baseOffset < startOffset) cut = batch;
+      else if (batch.maxTimestampMs > best.timestampMs) best = { timestampMs: batch.maxTimestampMs, offset: batch.lastOffset };
       return "on";
-    }),
-  );
+    });
+    const begun = cut as BatchInfo | null;
+    if (begun !== null) best = await largerOf(await readExactly(file, begun.position, begun.sizeInBytes), startOffset, best);
+  });
   return best.offset === -1 ? null : best;
+}
+
+/** `best`, or the newest record of a batch that the log begins inside of: what its header says may be true only of those that are gone. */
+async function largerOf<T extends { readonly timestampMs: number; readonly offset: number }>(bytes: Buffer, startOffset: number, best: T) {
+  let newest: { timestampMs: number; offset: number } = { timestampMs: noTimestamp, offset: -1 };
+  try {
+    for (const { offset, timestampMs } of await recordsOf(bytes))
+      if (offset >= startOffset && timestampMs > newest.timestampMs) newest = { timestampMs, offset };
+  } catch (error) {
+    if (error instanceof InvariantViolation) throw error;
+    // as above: a batch that cannot be looked into counts with what the others have
+  }
+  return newest.timestampMs >= best.timestampMs ? newest : best;
 }

@@ -15,10 +15,20 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("truncate"), back: fc.integer({ min: -1, max: 60 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("restart"), by: fc.integer({ min: 0, max: 50 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("flush", "close", "kill", "begin epoch") }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("advance"), back: fc.integer({ min: 0, max: 60 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("retain"),
+      back: fc.constantFrom(0, 0, 1, 30),
+      retentionBytes: fc.constantFrom(-1, 0, 1500, 4000),
+      ageMs: fc.constantFrom(0, 2500, 4900, 6000),
+    }),
+  },
 );
 
 describe("a log does what a plain array does", () => {
-  test("over random appends, rolls, reads, truncations and restarts", async () => {
+  test("over random appends, rolls, reads, truncations, deletions, retention and restarts", async () => {
     const run = fc.asyncProperty(
       fc.array(step, { maxLength: 30 }),
       fc.nat(),
@@ -37,9 +47,18 @@ describe("a log does what a plain array does", () => {
             for (let i = 0; i < (next as { count: number }).count; i++)
               model.append(log, random, next.kind === "lead" ? "leader" : "follower");
           } else if (next.kind === "truncate") {
-            const offset = Math.max(model.endOffset - (next as { back: number }).back, 0);
+            // nobody cuts below the start: a log begins anew instead
+            const offset = Math.max(model.endOffset - (next as { back: number }).back, model.startOffset);
             model = model.truncated(offset);
             await log.truncateTo(offset);
+          } else if (next.kind === "advance") {
+            const offset = Math.max(model.endOffset - (next as { back: number }).back, 0);
+            model = model.advanced(offset);
+            await log.written(log.endOffset);
+            await log.advanceStartOffset(offset);
+          } else if (next.kind === "retain") {
+            await log.written(log.endOffset);
+            model = model.advanced(await retained(log, model, next as Retained));
           } else if (next.kind === "restart") {
             const offset = model.endOffset + (next as { by: number }).by;
             model = model.restarted(offset);
@@ -64,6 +83,34 @@ describe("a log does what a plain array does", () => {
   });
 });
 
+interface Retained {
+  readonly back: number;
+  readonly retentionBytes: number;
+  readonly ageMs: number;
+}
+
+/** One check of a log's age and size. Answers where it begins then, which segment sizes decide; what they decide is tested by itself. */
+async function retained(log: Log, model: LogModel, { back, retentionBytes, ageMs }: Retained): Promise<number> {
+  const highWatermark = Math.max(model.endOffset - back, model.startOffset);
+  const retentionMs = ageMs === 0 ? -1 : 1000;
+  log.updateSettings(settingsWith({ ...small, retentionBytes, retentionMs, fileDeleteDelayMs: 0 }));
+  await log.retain({ highWatermark, nowMs: 1_700_000_000_000 + 1000 + ageMs });
+  const { startOffset } = log;
+  ok(startOffset >= model.startOffset && startOffset <= Math.max(highWatermark, model.startOffset), "only what is committed goes");
+  const kept = model.visible.filter(({ offset }) => offset < startOffset);
+  ok(retentionBytes >= 0 || kept.every(({ timestampMs }) => timestampMs < 1_700_000_000_000 + ageMs), "only what is old enough goes");
+  if (retentionBytes < 0 && retentionMs < 0) strictEqual(startOffset, model.startOffset);
+  if (retentionBytes === 0) strictEqual(await everythingBelow(log, highWatermark), true, "with no bytes to keep, all that may go does");
+  return startOffset;
+}
+
+/** No whole segment lies below: the batches up to there are fewer than a segment holds. */
+async function everythingBelow(log: Log, highWatermark: number): Promise<boolean> {
+  if (log.startOffset >= highWatermark) return true;
+  const { sizeInBytes } = await log.read(log.startOffset, { maxBytes: 1e6, endOffsetLimit: highWatermark, minOneBatch: true });
+  return sizeInBytes <= 1500;
+}
+
 /** One life of a store: random work until the disk's `operations`-th operation, in which the machine dies. */
 async function liveAndDie(seed: number): Promise<void> {
   const random = seededRandom(seed);
@@ -72,6 +119,8 @@ async function liveAndDie(seed: number): Promise<void> {
   let model = new LogModel();
   /** Before a truncation that may not have happened. */
   let before: LogModel | null = null;
+  /** Where the start may have come to, by a deletion under way. */
+  let startMax = 0;
   /** Records below were flushed. */
   let safeEnd = 0;
   const options = { tailCacheBytesMax: 3000, openFilesMax: 3 };
@@ -90,7 +139,7 @@ async function liveAndDie(seed: number): Promise<void> {
         await log.flush();
         safeEnd = Math.max(safeEnd, end);
       } else if (choice < 0.9) {
-        const offset = Math.max(0, model.endOffset - randomInt(random, 40));
+        const offset = Math.max(model.startOffset, model.endOffset - randomInt(random, 40));
         before = model;
         model = model.truncated(offset);
         const safeAfter = Math.min(safeEnd, model.endOffset);
@@ -103,6 +152,18 @@ async function liveAndDie(seed: number): Promise<void> {
         safeEnd = 0;
         await log.truncateFullyAndStartAt(model.endOffset);
         before = null;
+      } else if (choice < 0.96) {
+        await log.written(log.endOffset);
+        const offset = model.startOffset + randomInt(random, model.endOffset - model.startOffset + 1);
+        startMax = offset;
+        await log.advanceStartOffset(offset);
+        model = model.advanced(offset);
+      } else if (choice < 0.98) {
+        await log.written(log.endOffset);
+        startMax = model.endOffset;
+        const retentionBytes = [0, 2000, 6000][randomInt(random, 3)]!;
+        model = model.advanced(await retained(log, model, { back: randomInt(random, 20), retentionBytes, ageMs: 0 }));
+        startMax = model.startOffset;
       } else {
         await log.written(log.endOffset);
         await readAll(log, log.startOffset, 500);
@@ -129,24 +190,32 @@ async function liveAndDie(seed: number): Promise<void> {
     const log = await store.open("t", 0, topicId, settingsWith(small));
     const found = await readAll(log, log.startOffset, 700);
     const context = `seed ${seed}, life ${life}, ${power ? "power lost" : "process killed"}`;
-    const matching = [model, before].find(
+    const mayStart = (at: number) => at >= model.startOffset && at <= Math.max(startMax, model.startOffset);
+    const deleted = before === null && mayStart(log.startOffset) ? model.advanced(log.startOffset) : model;
+    // a cut inside the batch that the log begins in takes its start back first
+    const matching = [deleted, before, startingLower(before, model.startOffset)].find(
       (candidate): candidate is LogModel => candidate !== null && isPrefix(found, candidate) && log.startOffset === startOf(candidate, log),
     );
     ok(matching !== undefined, `${context}: [${log.startOffset}, ${log.endOffset}) is no beginning of what was appended`);
-    const flushed = matching.records.filter((record) => record.offset < safeEnd).length;
+    const flushed = matching.visible.filter((record) => record.offset < safeEnd).length;
     ok(found.length >= flushed, `${context}: flushed up to ${safeEnd}, found up to ${log.endOffset}`);
     strictEqual(log.endOffset, found.length === 0 ? log.startOffset : found.at(-1)!.offset + 1, context);
     const next = matching.copy();
-    next.adopt(matching.records.slice(0, found.length), log.startOffset, log.endOffset);
+    next.adopt(found.length === 0 ? [] : matching.records.filter(({ offset }) => offset < log.endOffset), log.startOffset, log.endOffset);
     next.epoch = Math.max(model.epoch, matching.epoch);
     model = next;
     before = null;
+    startMax = 0;
     await model.checkAgainst(log, random);
     safeEnd = log.endOffset;
     for (const name of await files.list("/data/logs/t-0")) ok(!name.endsWith(".tmp"), `${context}: ${name} is left`);
     if (random.next() < 0.5) disk.loseProcess();
     else await store.close();
   }
+}
+
+function startingLower(model: LogModel | null, offset: number): LogModel | null {
+  return model?.startingAt(Math.min(model.startOffset, offset)) ?? null;
 }
 
 /** An empty log may have been lost before its first name was durable: then it starts at 0. */
@@ -156,7 +225,7 @@ function startOf(model: LogModel, log: Log): number {
 
 function isPrefix(found: readonly object[], model: LogModel): boolean {
   return (
-    found.length <= model.records.length && JSON.stringify(found) === JSON.stringify(model.records.slice(0, found.length).map(withoutBatch))
+    found.length <= model.visible.length && JSON.stringify(found) === JSON.stringify(model.visible.slice(0, found.length).map(withoutBatch))
   );
 }
 

@@ -12,11 +12,17 @@ export interface ModelRecord extends ReadBack {
 
 /** A log as a plain array: what it should hold, whatever happens to its files. */
 export class LogModel {
+  /** Whole batches: the first may begin below the start. */
   records: ModelRecord[] = [];
   startOffset = 0;
   endOffset = 0;
   epoch = 0;
   #counter = 0;
+
+  /** What readers see. */
+  get visible(): ModelRecord[] {
+    return this.records.filter(({ offset }) => offset >= this.startOffset);
+  }
 
   get lastEpoch(): number {
     return this.records.at(-1)?.epoch ?? -1;
@@ -41,10 +47,26 @@ export class LogModel {
   truncated(offset: number): LogModel {
     const model = this.copy();
     if (offset >= this.endOffset) return model;
-    if (offset < this.startOffset) return this.restarted(offset);
     const cut = this.records.find((record) => record.offset >= offset)?.batchBase ?? offset;
     model.records = this.records.filter((record) => record.offset < cut);
     model.endOffset = cut;
+    model.startOffset = Math.min(cut, this.startOffset);
+    return model;
+  }
+
+  /** What `advanceStartOffset(offset)`, or retention up to there, should leave. */
+  advanced(offset: number): LogModel {
+    const model = this.copy();
+    if (offset <= this.startOffset) return model;
+    const first = this.records.find((record) => record.offset >= offset)?.batchBase ?? offset;
+    model.records = this.records.filter((record) => record.offset >= first);
+    model.startOffset = offset;
+    return model;
+  }
+
+  startingAt(offset: number): LogModel {
+    const model = this.copy();
+    model.startOffset = offset;
     return model;
   }
 
@@ -78,15 +100,15 @@ export class LogModel {
     strictEqual(log.endOffset, this.endOffset);
     strictEqual(log.writtenEndOffset, this.endOffset);
     strictEqual(log.lastEpoch, this.lastEpoch);
-    deepStrictEqual(await readAll(log, this.startOffset, 1 + randomInt(random, 2000)), this.records.map(withoutBatch));
+    deepStrictEqual(await readAll(log, this.startOffset, 1 + randomInt(random, 2000)), this.visible.map(withoutBatch));
     this.#checkEpochs(log);
     await this.#checkRead(log, random);
     await this.#checkTimestamps(log, random);
   }
 
   #checkEpochs(log: Log): void {
-    for (const record of this.records) strictEqual(log.epochAt(record.offset), record.epoch);
-    const epochs = new Set(this.records.map((record) => record.epoch));
+    for (const record of this.visible) strictEqual(log.epochAt(record.offset), record.epoch);
+    const epochs = new Set(this.visible.map((record) => record.epoch));
     for (const epoch of epochs) {
       const end = this.records.find((record) => record.epoch > epoch)?.offset ?? this.endOffset;
       deepStrictEqual(log.endOffsetForEpoch(epoch), { epoch, endOffset: end });
@@ -94,7 +116,8 @@ export class LogModel {
   }
 
   async #checkRead(log: Log, random: Random): Promise<void> {
-    if (this.records.length === 0) return;
+    const [first] = this.records;
+    if (first === undefined) return;
     const from = this.startOffset + randomInt(random, this.endOffset - this.startOffset);
     const limit = from + randomInt(random, this.endOffset - from + 1);
     const maxBytes = randomInt(random, 3000);
@@ -105,17 +128,12 @@ export class LogModel {
       sizeInBytes,
       chunks.reduce((sum, chunk) => sum + chunk.length, 0),
     );
-    const base = this.records[from - this.startOffset]!.batchBase;
-    deepStrictEqual(
-      got,
-      this.records.slice(base - this.startOffset, base - this.startOffset + got.length).map(withoutBatch),
-      `read from ${from} to ${limit}`,
-    );
+    const base = this.records[from - first.offset]!.batchBase;
+    const expected = this.records.slice(base - first.offset, base - first.offset + got.length);
+    deepStrictEqual(got, expected.map(withoutBatch), `read from ${from} to ${limit}`);
     const end = (got.at(-1)?.offset ?? from - 1) + 1;
     ok(got.length === 0 || (end > from && end <= limit), `read from ${from} ended at ${end}, limit ${limit}`);
-    const batches = new Set(
-      this.records.slice(base - this.startOffset, base - this.startOffset + got.length).map((record) => record.batchBase),
-    ).size;
+    const batches = new Set(expected.map((record) => record.batchBase)).size;
     ok(sizeInBytes <= maxBytes || (minOneBatch && batches === 1), `${sizeInBytes} bytes in ${batches} batches, at most ${maxBytes}`);
     const firstEnd = base + this.records.filter((record) => record.batchBase === base).length;
     if (minOneBatch && firstEnd <= limit) ok(got.length > 0, "at least one batch");
@@ -124,9 +142,9 @@ export class LogModel {
   async #checkTimestamps(log: Log, random: Random): Promise<void> {
     const wanted = 1_700_000_000_000 + randomInt(random, 5200);
     const found = await log.findByTimestamp(wanted);
-    const expected = this.records.find((record) => record.timestampMs >= wanted);
+    const expected = this.visible.find((record) => record.timestampMs >= wanted);
     deepStrictEqual(found, expected === undefined ? null : place(expected), `first at or after ${wanted}`);
-    const max = this.records.reduce<ModelRecord | null>(
+    const max = this.visible.reduce<ModelRecord | null>(
       (best, next) => (best === null || next.timestampMs > best.timestampMs ? next : best),
       null,
     );
