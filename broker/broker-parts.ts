@@ -135,7 +135,7 @@ export class BrokerParts {
     );
     const isrStore = new ZookeeperIsrStore({ coordinator, images: this.#images, reporter: this.#reporter });
     this.#table = new PartitionTable({
-      config: partitionConfig(config),
+      config: partitionConfig(config, () => brokerValues(layers())),
       clock,
       random,
       logger: logger("partition"),

@@ -3,18 +3,21 @@ import type { ControllerSettings } from "./controller/controller-term.ts";
 import type { GroupCoordinatorConfig } from "./group/group-coordinator.ts";
 import { type PartitionConfig, partitionDefaults } from "./partition/environment.ts";
 import type { BrokerConfig } from "./runtime/config/broker-config.ts";
+import type { BrokerValues } from "./runtime/config/broker-settings.ts";
 
 /** Far more than one topic can use well, far less than what one request could make the controller write. */
 const partitionsPerTopicMax = 10_000;
 
-/** The settings as the partitions want them. */
-export function partitionConfig({ brokerId, replication, log }: BrokerConfig): PartitionConfig {
+/** The settings as the partitions want them; `current` has those that may change while we run. */
+export function partitionConfig({ brokerId, replication, log }: BrokerConfig, current: () => BrokerValues): PartitionConfig {
   return {
     ...partitionDefaults,
     brokerId,
     replicaLagTimeMaxMs: replication.lagTimeMaxMs,
     highWatermarkCheckpointMs: replication.highWatermarkCheckpointIntervalMs,
     retentionCheckMs: log.retentionCheckIntervalMs,
+    producerExpirationCheckMs: log.producerIdExpirationCheckIntervalMs,
+    producerExpirationMs: () => current()["producer.id.expiration.ms"],
   };
 }
 

@@ -51,6 +51,8 @@ export interface Log {
   beginEpoch(epoch: number): void;
   /** What the log knows of the producers that write to it with an id, as of `endOffset`: a row for each batch that it would recognise, each producer's in their order, so the last one is what the producer did last. */
   producerRows(): ProducerRow[];
+  /** Forgets the producers whose last batch is `expirationMs` older than `nowMs`, by its largest timestamp, unless they have a transaction open. */
+  expireProducers(nowMs: number, expirationMs: number): void;
   /** First record whose timestamp is at least `timestampMs`, within [startOffset, writtenEndOffset); null when none. */
   findByTimestamp(timestampMs: number): Promise<FoundRecord | null>;
   /** The record with the largest timestamp (the first of those that have it); null in an empty log. KIP-734. */

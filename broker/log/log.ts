@@ -134,6 +134,10 @@ export class SegmentedLog implements Log {
     return this.#state.producers.rows();
   }
 
+  expireProducers(nowMs: number, expirationMs: number): void {
+    this.#state.producers.expire(nowMs, expirationMs);
+  }
+
   findByTimestamp(timestampMs: number): Promise<FoundRecord | null> {
     return findByTimestamp(this.#state, timestampMs);
   }

@@ -62,6 +62,12 @@ export class ProducerStates {
     this.#entries = other.#entries;
   }
 
+  /** See `Log.expireProducers`. */
+  expire(nowMs: number, expirationMs: number): void {
+    for (const [producerId, { transactionFirstOffset, lastTimestampMs }] of this.#entries)
+      if (transactionFirstOffset === -1 && nowMs - lastTimestampMs >= expirationMs) this.#entries.delete(producerId);
+  }
+
   clear(): void {
     this.#entries.clear();
   }

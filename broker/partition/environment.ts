@@ -37,6 +37,10 @@ export interface PartitionConfig {
   readonly highWatermarkCheckpointMs: number;
   /** `log.retention.check.interval.ms`. */
   readonly retentionCheckMs: number;
+  /** `producer.id.expiration.check.interval.ms`. */
+  readonly producerExpirationCheckMs: number;
+  /** `producer.id.expiration.ms` as it is now. */
+  readonly producerExpirationMs: () => number;
   /** Logs opened at a time while replicas are assigned. */
   readonly logsOpenedAtOnce: number;
 }
@@ -49,6 +53,8 @@ export const partitionDefaults: Omit<PartitionConfig, "brokerId"> = {
   changeWaitersMax: 100_000,
   highWatermarkCheckpointMs: 5_000,
   retentionCheckMs: 300_000,
+  producerExpirationCheckMs: 600_000,
+  producerExpirationMs: () => 86_400_000,
   logsOpenedAtOnce: 16,
 };
 

@@ -80,7 +80,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
     logs.onOffline((failure) => this.#goOffline(failure));
   }
 
-  /** Begins the sweep for lagging followers, the checkpoints of the high watermarks and the search for old records. */
+  /** Begins the sweep for lagging followers, the checkpoints of the high watermarks and the search for old records and silent producers. */
   start(): void {
     const { clock, random, logger: log, config } = this.#parts;
     const { signal } = this.#closing;
@@ -103,6 +103,11 @@ export class PartitionTable implements RoleSink, FollowingSource {
       await retentionRound([...this.#byKey.values()], { clock, signal, logger: log });
     };
     void loop("retention", retention, parts);
+    const forgetProducers = async () => {
+      await sleep(clock, config.producerExpirationCheckMs, signal);
+      for (const partition of this.#byKey.values()) partition.expireProducers();
+    };
+    void loop("expiration of producers", forgetProducers, parts);
   }
 
   /** Stops everything here, then closes the logs. */

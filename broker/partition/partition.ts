@@ -167,6 +167,12 @@ export class Partition implements ReplicaLog {
     if (this.#role.kind === "leading") await this.#role.leadership.retain();
   }
 
+  /** Forgets producers whose last record is that old. */
+  expireProducers(): void {
+    const { clock, config } = this.#environment;
+    this.log.expireProducers(clock.nowMs(), config.producerExpirationMs());
+  }
+
   /** Ends the role; resolves when the log is no longer used. */
   async close(): Promise<void> {
     this.#retire("lost-leadership");

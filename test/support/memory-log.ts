@@ -135,6 +135,10 @@ export class MemoryLog implements Log {
     return this.#producers.rows();
   }
 
+  expireProducers(nowMs: number, expirationMs: number): void {
+    this.#producers.expire(nowMs, expirationMs);
+  }
+
   async findByTimestamp(timestampMs: number): Promise<FoundRecord | null> {
     const batch = this.#batches.find((one) => one.timestampMs >= timestampMs);
     return batch === undefined ? null : { offset: batch.baseOffset, timestampMs: batch.timestampMs, leaderEpoch: batch.epoch };

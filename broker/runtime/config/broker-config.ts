@@ -57,6 +57,7 @@ export interface LogConfig {
   readonly flushOffsetCheckpointIntervalMs: number;
   readonly flushStartOffsetCheckpointIntervalMs: number;
   readonly retentionCheckIntervalMs: number;
+  readonly producerIdExpirationCheckIntervalMs: number;
   readonly segmentDeleteDelayMs: number;
   readonly recoveryConcurrency: number;
   readonly tailCacheBytesMax: number;
@@ -175,6 +176,7 @@ function logConfig(values: BrokerValues): LogConfig {
     flushOffsetCheckpointIntervalMs: values["log.flush.offset.checkpoint.interval.ms"],
     flushStartOffsetCheckpointIntervalMs: values["log.flush.start.offset.checkpoint.interval.ms"],
     retentionCheckIntervalMs: values["log.retention.check.interval.ms"],
+    producerIdExpirationCheckIntervalMs: values["producer.id.expiration.check.interval.ms"],
     segmentDeleteDelayMs: values["log.segment.delete.delay.ms"],
     recoveryConcurrency: values["num.recovery.threads.per.data.dir"],
     tailCacheBytesMax: values["ottla.log.tail.cache.max.bytes"],

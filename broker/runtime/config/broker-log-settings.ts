@@ -92,6 +92,15 @@ export const brokerLogSettings = {
     unit: "milliseconds",
     update: "per-broker",
   }),
+  "producer.id.expiration.ms": int(86400000, "How long a log remembers an idempotent producer that is silent.", {
+    min: 1,
+    unit: "milliseconds",
+    update: "per-broker",
+  }),
+  "producer.id.expiration.check.interval.ms": int(600000, "How often logs are looked over for producers to forget.", {
+    min: 1,
+    unit: "milliseconds",
+  }),
   "num.recovery.threads.per.data.dir": int(1, "Logs recovered at the same time after a crash, in each log directory.", {
     min: 1,
     max: 1024,

@@ -135,3 +135,12 @@ test("batches without a producer leave no trace", () => {
   strictEqual(log.send({ sequence: -1, epoch: -1, producerId: -1 }), "at 1");
   strictEqual(log.producers.size, 0);
 });
+
+test("a producer is forgotten once its last record is old enough, by its timestamp, unless its transaction is open", () => {
+  const log = logWith({ sequence: 0, count: 5 }, { sequence: 0, producerId: 8, isTransactional: true });
+  log.producers.expire(1234 + 999, 1000);
+  strictEqual(log.send({ sequence: 9 }), "OUT_OF_ORDER_SEQUENCE_NUMBER");
+  log.producers.expire(1234 + 1000, 1000);
+  strictEqual(log.send({ sequence: 9 }), "at 6", "unknown again, it may begin anywhere");
+  strictEqual(log.send({ sequence: 2, producerId: 8, isTransactional: true }), "OUT_OF_ORDER_SEQUENCE_NUMBER");
+});

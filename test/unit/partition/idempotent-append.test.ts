@@ -92,3 +92,19 @@ test("a retry is recognised by the next leader, which had the records by replica
   const continued = await next.append(idempotentBatch(7, 5));
   strictEqual(continued.error === null && continued.baseOffset, 5);
 });
+
+test("a silent producer is forgotten after producer.id.expiration.ms as it is then, on a schedule", async () => {
+  const { table, append, clock, log, expiration } = await setUp({ messageTimestampType: "LogAppendTime" });
+  expiration.ms = 5000;
+  table.start();
+  await append(idempotentBatch(7, 0));
+  await clock.advance(1000);
+  strictEqual((await append(idempotentBatch(7, 5))).error, "OUT_OF_ORDER_SEQUENCE_NUMBER");
+  expiration.ms = 1500;
+  await clock.advance(999);
+  strictEqual(log.producerRows().length, 1, "not looked for yet");
+  await clock.advance(1);
+  strictEqual(log.producerRows().length, 0);
+  strictEqual((await append(idempotentBatch(7, 5))).error, null);
+  await table.close();
+});

@@ -25,9 +25,16 @@ const neverAnswers: IsrStore = { writeIsr: () => new Promise(() => undefined) };
 
 export async function setUp(settings: Partial<TopicSettings> = {}, state: Partial<PartitionRecord> = {}, store = new MemoryLogStore()) {
   const clock = new ManualClock();
+  const expiration = { ms: 86_400_000 };
   const session = { provedUntilMs: Number.POSITIVE_INFINITY };
   const table = new PartitionTable({
-    config: { ...partitionDefaults, brokerId: 1, appendWaitersMax: 3 },
+    config: {
+      ...partitionDefaults,
+      brokerId: 1,
+      appendWaitersMax: 3,
+      producerExpirationCheckMs: 2000,
+      producerExpirationMs: () => expiration.ms,
+    },
     clock,
     random: seededRandom(1),
     logger: silentLogger,
@@ -52,7 +59,7 @@ export async function setUp(settings: Partial<TopicSettings> = {}, state: Partia
   const append = (batch = producedBatch(), acks: -1 | 0 | 1 = 1) => service.append(ref, batch, { acks, timeoutMs: 1000 });
   const read = (fetchOffset: number, more: Partial<ConsumerReadOptions> = {}) =>
     service.read(ref, { fetchOffset, currentLeaderEpoch: -1, lastFetchedEpoch: -1, maxBytes: 1e6, minOneBatch: true, ...more });
-  return { clock, session, table, assign, log, service, append, read, replicas: replicaFetchService(table), store };
+  return { clock, expiration, session, table, assign, log, service, append, read, replicas: replicaFetchService(table), store };
 }
 
 /** In sync with a follower that has fetched up to `end`. */
