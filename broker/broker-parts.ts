@@ -4,6 +4,7 @@ import type { Address } from "../protocol/base/transport.ts";
 import type { Endpoint } from "./api/api.ts";
 import { groupEndpoints } from "./api/group-apis.ts";
 import { groupFinder } from "./api/group-finder.ts";
+import { logDirectoryEndpoints } from "./api/log-directory-apis.ts";
 import { servedApis } from "./api/registry.ts";
 import type { BrokerOptions } from "./broker-options.ts";
 import { controllerSettings, groupCoordinatorConfig, offsetsTopicConfig, partitionConfig } from "./broker-settings.ts";
@@ -23,6 +24,7 @@ import { controllerPeerHandlers } from "./controller/peer-handlers.ts";
 import { resourceRules } from "./controller/setting-rules.ts";
 import { GroupCoordinator } from "./group/group-coordinator.ts";
 import type { LogStore } from "./log/log-contract.ts";
+import type { LogDirectoryService } from "./log/log-directory-service.ts";
 import { type BoundListener, ClientListeners } from "./network/client-listener.ts";
 import { Dispatcher } from "./network/dispatcher.ts";
 import { PeerClient, peerClientDefaults } from "./network/peer-client.ts";
@@ -38,7 +40,7 @@ import { brokerValues } from "./runtime/config/resolve.ts";
 
 export interface Foundation {
   readonly coordinator: Coordinator;
-  readonly logs: LogStore;
+  readonly logs: LogStore & LogDirectoryService;
   /** The logs were closed properly by the process before us. */
   readonly wasClean: boolean;
   readonly clusterId: string;
@@ -192,7 +194,10 @@ export class BrokerParts {
           forwardTimeoutMs: config.network.requestTimeoutMs,
         },
       },
-      groupEndpoints(this.#groups, this.#images),
+      [
+        ...groupEndpoints(this.#groups, this.#images),
+        ...logDirectoryEndpoints(logs, (topic, partition) => this.#table.find({ topic, partition })?.highWatermark ?? null),
+      ],
     );
     const updates = new UpdateReceiver({
       brokerId,

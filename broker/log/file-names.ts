@@ -74,3 +74,30 @@ export function deletedDirectoryName(partitionDirectory: string, uniqueHex: stri
 export function isDeletedDirectory(name: string): boolean {
   return deletedDirectory.test(name);
 }
+
+const futureDirectory = /^(.+)\.[0-9a-f]{32}-future$/;
+const moveNote = /^(.+)\.[0-9a-f]{32}-moving$/;
+
+/** Kafka's name of the folder of a log that is being copied from another directory. */
+export function futureDirectoryName(partitionDirectory: string, uniqueHex: string): string {
+  return `${partitionDirectory}.${uniqueHex}-future`;
+}
+
+/** The log that it is a copy of; null for any other folder. */
+export function parseFutureDirectory(name: string): string | null {
+  return futureDirectory.exec(name)?.[1] ?? null;
+}
+
+/** Ours: a file beside the folder of a log that is being moved to another directory. */
+export function moveNoteName(partitionDirectory: string, uniqueHex: string): string {
+  return `${partitionDirectory}.${uniqueHex}-moving`;
+}
+
+export function parseMoveNoteName(name: string): string | null {
+  return moveNote.exec(name)?.[1] ?? null;
+}
+
+/** Whether the name, with what is appended to it during a move, is one that file systems take. */
+export function canBeMoved(partitionDirectory: string): boolean {
+  return moveNoteName(partitionDirectory, "0".repeat(32)).length <= nameLengthMax;
+}

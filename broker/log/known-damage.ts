@@ -7,8 +7,8 @@ const toldMax = 100;
 
 /** What is known to be damaged in one log. */
 export class KnownDamage {
-  readonly #directory: LogDirectory;
-  readonly #folder: string;
+  #directory: LogDirectory;
+  #folder: string;
   readonly #listeners = new Set<(damage: LogDamage) => void>();
   readonly #told = new Set<string>();
   #first: LogDamage | null;
@@ -54,6 +54,11 @@ export class KnownDamage {
     await forgetDamage(this.#directory.files, this.#folder);
     this.#first = null;
     this.#told.clear();
+  }
+
+  movedTo(directory: LogDirectory, folder: string): void {
+    this.#directory = directory;
+    this.#folder = folder;
   }
 
   async settled(): Promise<void> {

@@ -1,8 +1,13 @@
 import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
+import { canBeMoved, parsePartitionDirectory } from "./file-names.ts";
 import { type DirectoryFailure, type Log, LogOffline, type LogStore } from "./log-contract.ts";
+import type { DescribedDirectory, DescribedLog, LogDirectoryService, MoveVerdict } from "./log-directory-service.ts";
 import { LogHealth } from "./log-health.ts";
+import { LogMover } from "./log-mover.ts";
 import { type DirectoryLogStore, type LogStoreOptions, type LogStoreParts, logCaches, openLogDirectory } from "./log-store.ts";
+import { type SettledMoves, settleMoves } from "./settle-moves.ts";
 
 export interface LogDirectoriesOptions extends Omit<LogStoreOptions, "directory"> {
   /** Absolute paths, each locked by the caller. */
@@ -10,6 +15,9 @@ export interface LogDirectoriesOptions extends Omit<LogStoreOptions, "directory"
   /** Those that cannot be used from the beginning. */
   readonly offline: readonly OfflineDirectory[];
 }
+
+/** Logs that somebody wants in some directory and that this broker does not have, remembered at most. */
+const wishesMax = 100_000;
 
 export interface OfflineDirectory {
   readonly directory: string;
@@ -39,11 +47,12 @@ export async function openLogDirectories(parts: LogStoreParts, options: LogDirec
   const [first] = offline;
   if (stores.length === 0) throw first?.error ?? new Error("no log directory is given");
   stores.sort((a, b) => options.directories.indexOf(a.directory) - options.directories.indexOf(b.directory));
-  return new LogDirectories(stores, offline);
+  const moves = await settleMoves(stores, parts.log);
+  return new LogDirectories(parts, stores, offline, moves);
 }
 
 /** All log directories of a broker as one store. Each fails by itself: its logs are given up, the others go on. */
-export class LogDirectories implements LogStore {
+export class LogDirectories implements LogStore, LogDirectoryService {
   readonly found: LogStore["found"];
   readonly highWatermarks: ReadonlyMap<string, number>;
   /** The last stop was a clean one for all that this broker has: none of its logs can lack anything that was written. */
@@ -52,12 +61,30 @@ export class LogDirectories implements LogStore {
   readonly #lost: readonly OfflineDirectory[];
   /** Where each log lies. */
   readonly #places = new Map<string, DirectoryLogStore>();
+  /** Where logs are to lie that are not open yet. */
+  readonly #wishes: Map<string, DirectoryLogStore>;
+  readonly #elsewhere: ReadonlyMap<string, string>;
+  readonly #mover: LogMover;
 
-  constructor(stores: readonly DirectoryLogStore[], lost: readonly OfflineDirectory[]) {
+  constructor(
+    { random, log: logger }: LogStoreParts,
+    stores: readonly DirectoryLogStore[],
+    lost: readonly OfflineDirectory[],
+    { wishes, elsewhere }: SettledMoves,
+  ) {
     this.#stores = stores;
     this.#lost = lost;
+    this.#wishes = new Map(wishes);
+    this.#elsewhere = elsewhere;
+    this.#mover = new LogMover({
+      random,
+      logger,
+      placeOf: (key) => this.#places.get(key),
+      moved: (key, to) => this.#places.set(key, to),
+    });
     this.found = stores.flatMap((store) => store.found);
-    this.highWatermarks = new Map(stores.flatMap((store) => [...store.highWatermarks]));
+    // those of the directory in which the log lies: another may still have one from before a move
+    this.highWatermarks = new Map(stores.flatMap(highWatermarksOf));
     this.wasClean = lost.length === 0 && stores.every((store) => store.wasClean);
     for (const store of stores) for (const { topic, partition } of store.found) this.#found(partitionKey(topic, partition), store);
   }
@@ -69,13 +96,69 @@ export class LogDirectories implements LogStore {
 
   async open(topic: string, partition: number, topicId: TopicId, settings: TopicSettings, isNew = false): Promise<Log> {
     const key = partitionKey(topic, partition);
+    const moved = this.#elsewhere.get(key);
+    if (moved !== undefined)
+      throw new LogOffline(`the log of ${key} was being moved to ${moved}, which is not here: it may have gone on there`);
     const place = this.#places.get(key) ?? this.#newPlace(key, isNew);
     this.#places.set(key, place);
-    return place.open(topic, partition, topicId, settings);
+    const log = await place.open(topic, partition, topicId, settings);
+    const wish = this.#wishes.get(key);
+    this.#wishes.delete(key);
+    if (wish !== undefined && wish !== this.#places.get(key)) this.#mover.want(key, wish);
+    return log;
+  }
+
+  move(topic: string, partition: number, directory: string): MoveVerdict {
+    const key = partitionKey(topic, partition);
+    if (this.#lost.some((lost) => lost.directory === directory)) return "KAFKA_STORAGE_ERROR";
+    const to = this.#stores.find((store) => store.directory === directory);
+    if (to === undefined) return "LOG_DIR_NOT_FOUND";
+    const place = this.#places.get(key);
+    if (to.offline !== null || (place?.offline ?? null) !== null || this.#elsewhere.has(key)) return "KAFKA_STORAGE_ERROR";
+    const log = place?.openLog(key);
+    if (place === undefined || log === undefined) {
+      if (this.#wishes.size >= wishesMax && !this.#wishes.has(key)) return "KAFKA_STORAGE_ERROR";
+      this.#wishes.set(key, to);
+      return "REPLICA_NOT_AVAILABLE";
+    }
+    if (log.damage !== null || !canBeMoved(key)) return "KAFKA_STORAGE_ERROR";
+    if (place === to) void this.#mover.cancel(key);
+    else this.#mover.want(key, to);
+    return "NONE";
+  }
+
+  async describe(): Promise<readonly DescribedDirectory[]> {
+    const offline = ({ directory }: { readonly directory: string }): DescribedDirectory => ({
+      directory,
+      isOnline: false,
+      space: null,
+      logs: [],
+    });
+    const online = await Promise.all(this.#stores.map(async (store) => (store.offline === null ? this.#describe(store) : offline(store))));
+    return [...online, ...this.#lost.map(offline)];
+  }
+
+  async #describe(store: DirectoryLogStore): Promise<DescribedDirectory> {
+    const { directory, files } = store;
+    // what cannot be told of a file system says nothing of the logs in it
+    const space = await files.space(directory).catch(() => null);
+    const described = (key: string, log: { readonly sizeInBytes: number }, endOffset: number, copyOf: DescribedLog["copyOf"]) => {
+      const name = parsePartitionDirectory(key);
+      invariant(name !== null, "a log's key is its folder's name", () => ({ key }));
+      return { ...name, sizeInBytes: log.sizeInBytes, endOffset, copyOf };
+    };
+    const logs = [...store.openLogs()].map(([key, log]) => described(key, log, log.writtenEndOffset, null));
+    const copies = this.#mover.copiesIn(store).map(({ key, copy }) => {
+      const original = this.#places.get(key)?.openLog(key);
+      return described(key, copy, copy.endOffset, { endOffset: original?.writtenEndOffset ?? copy.endOffset });
+    });
+    return { directory, isOnline: true, space, logs: [...logs, ...copies] };
   }
 
   async delete(topic: string, partition: number): Promise<void> {
     const key = partitionKey(topic, partition);
+    this.#wishes.delete(key);
+    await this.#mover.cancel(key);
     const place = this.#places.get(key);
     if (place === undefined) return;
     await place.delete(topic, partition);
@@ -100,6 +183,7 @@ export class LogDirectories implements LogStore {
   }
 
   async close(brokerEpoch = -1): Promise<void> {
+    await this.#mover.close();
     const [failure] = await offlineAmong(this.#stores.map((store) => store.close(brokerEpoch)));
     if (failure !== undefined) throw failure;
   }
@@ -123,17 +207,27 @@ export class LogDirectories implements LogStore {
    */
   #newPlace(key: string, isNew: boolean): DirectoryLogStore {
     const online = this.#online();
+    const wish = this.#wishes.get(key);
     const offline = [
       ...this.#lost.map(({ directory }) => directory),
       ...this.#stores.filter((store) => store.offline !== null).map(({ directory }) => directory),
     ];
     if (offline.length > 0 && !isNew) throw new LogOffline(`the log of ${key} may lie in ${offline.join(" or ")}, which is offline`);
+    if (wish !== undefined && wish.offline === null) return wish;
     const counts = Map.groupBy(this.#places.values(), (store) => store);
     const load = (store: DirectoryLogStore) => counts.get(store)?.length ?? 0;
     const [first, ...others] = online;
     if (first === undefined) throw new LogOffline("all log directories are offline");
     return others.reduce((best, store) => (load(store) < load(best) ? store : best), first);
   }
+}
+
+function highWatermarksOf({ found, highWatermarks }: DirectoryLogStore): [key: string, highWatermark: number][] {
+  return found.flatMap(({ topic, partition }) => {
+    const key = partitionKey(topic, partition);
+    const highWatermark = highWatermarks.get(key);
+    return highWatermark === undefined ? [] : [[key, highWatermark]];
+  });
 }
 
 /** Waits for all; the directories' failures among the outcomes. Whatever else went wrong is thrown. */

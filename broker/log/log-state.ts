@@ -27,8 +27,9 @@ export interface OpenedLog {
 
 /** What the parts of one log (writer, flusher, reader, truncation) share. Offsets: start <= written end <= handed over end <= end; recovery point <= handed over end, and it may be below the start. */
 export class LogState {
-  readonly directory: LogDirectory;
-  readonly folder: string;
+  /** Another one after a move (`relocation.ts`), as is the folder. */
+  directory: LogDirectory;
+  folder: string;
   readonly epochs: LeaderEpochs;
   /** As of `endOffset`, so of what is still queued, too. */
   readonly producers: ProducerStates;
@@ -50,6 +51,8 @@ export class LogState {
   recoveryPoint: number;
   /** Rises with every truncation and whenever segments leave: a read that began before it begins anew. */
   generation = 0;
+  /** Rises with every truncation: bytes that were read before may be others now. */
+  cuts = 0;
   /** A truncation under way: reads wait for it, appends are a bug. */
   truncating: Promise<void> | null = null;
   closed = false;
@@ -102,6 +105,20 @@ export class LogState {
     this.generation++;
     this.removalsUnsynced = true;
     return replaced;
+  }
+
+  /** The log lies there from now on: all of it, and on the disk. */
+  movedTo(directory: LogDirectory, folder: string, segments: Segment[]): void {
+    for (const segment of this.segments.slice(0, -1)) segment.retire();
+    this.directory = directory;
+    this.folder = folder;
+    this.segments = segments;
+    this.damage.movedTo(directory, folder);
+    this.recoveryPoint = this.handedOverEndOffset;
+    this.namesUnsynced = false;
+    this.removalsUnsynced = false;
+    this.generation++;
+    this.check();
   }
 
   /** The log begins at `offset`: what is below is read no more. Its files go later. */

@@ -95,7 +95,8 @@ interface StoreStart {
 }
 
 export class DirectoryLogStore implements LogStore {
-  readonly found: readonly FoundLog[];
+  /** Without what was discarded since. */
+  found: readonly FoundLog[];
   readonly highWatermarks: ReadonlyMap<string, number>;
   /** The last stop was a clean one: nothing that was written can be missing. */
   readonly wasClean: boolean;
@@ -143,7 +144,12 @@ export class DirectoryLogStore implements LogStore {
   }
 
   delete(topic: string, partition: number): Promise<void> {
-    const key = partitionKey(topic, partition);
+    return this.discard(partitionKey(topic, partition));
+  }
+
+  /** The log is no more, or is another directory's. */
+  discard(key: string): Promise<void> {
+    this.found = this.found.filter(({ topic, partition }) => partitionKey(topic, partition) !== key);
     return this.#inTurn(key, async () => {
       await this.#logs.get(key)?.abandon();
       this.#logs.delete(key);
@@ -161,7 +167,7 @@ export class DirectoryLogStore implements LogStore {
   }
 
   async checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void> {
-    await this.#guarded(() => writeOffsets(this.#parts.files, `${this.#root}/${fileNames.highWatermarks}`, highWatermarks));
+    await this.guarded(() => writeOffsets(this.#parts.files, `${this.#root}/${fileNames.highWatermarks}`, highWatermarks));
   }
 
   get directory(): string {
@@ -191,7 +197,7 @@ export class DirectoryLogStore implements LogStore {
     await Promise.all([...this.#removals, removedFiles.removeAll()]);
     await openFiles.closeAll();
     await this.writeCheckpoints();
-    await this.#guarded(() =>
+    await this.guarded(() =>
       replaceFile(this.#parts.files, `${this.#root}/${fileNames.cleanShutdown}`, Buffer.from(JSON.stringify({ version: 0, brokerEpoch }))),
     );
   }
@@ -224,6 +230,56 @@ export class DirectoryLogStore implements LogStore {
     }
   }
 
+  // For moves between directories (`LogMover`)
+
+  get files(): FileSystem {
+    return this.#parts.files;
+  }
+
+  get logDirectory(): LogDirectory {
+    return this.#directory;
+  }
+
+  openLog(key: string): SegmentedLog | undefined {
+    return this.#logs.get(key);
+  }
+
+  openLogs(): ReadonlyMap<string, SegmentedLog> {
+    return this.#logs;
+  }
+
+  makeFolder(folder: string): Promise<void> {
+    return this.guarded(async () => {
+      await this.#parts.files.makeDirectory(folder);
+      await this.#parts.files.syncDirectory(this.#root);
+    });
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#parts.files.rename(from, to);
+    await this.#parts.files.syncDirectory(this.#root);
+  }
+
+  /** Its start offset is on the disk here, before the log is. */
+  async expect(key: string, log: SegmentedLog): Promise<void> {
+    this.#recoveryPoints.delete(key);
+    if (log.mustKeepStartOffset) this.#startOffsets.set(key, log.startOffset);
+    else this.#startOffsets.delete(key);
+    await this.writeCheckpoints();
+  }
+
+  /** The log lies in another directory now. */
+  release(key: string): void {
+    this.#logs.delete(key);
+    this.#recoveryPoints.delete(key);
+    this.#startOffsets.delete(key);
+  }
+
+  adopt(key: string, log: SegmentedLog): void {
+    this.#logs.set(key, log);
+    this.checkpointsDue();
+  }
+
   async #openFolder(key: string, topicId: TopicId, settings: TopicSettings): Promise<SegmentedLog> {
     const { files } = this.#parts;
     const folder = `${this.#root}/${key}`;
@@ -247,7 +303,7 @@ export class DirectoryLogStore implements LogStore {
 
   #startWriting(): Promise<void> {
     invariant(this.#writing === null, "one writer of the checkpoints");
-    this.#writing = this.#guarded(async () => {
+    this.#writing = this.guarded(async () => {
       for (const [key, log] of this.#logs) {
         this.#recoveryPoints.set(key, log.recoveryPoint);
         if (log.mustKeepStartOffset) this.#startOffsets.set(key, log.startOffset);
@@ -264,7 +320,7 @@ export class DirectoryLogStore implements LogStore {
 
   #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
     invariant(!this.#closed, "a closed store opens and deletes nothing");
-    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(() => this.#guarded(work));
+    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(() => this.guarded(work));
     const settled = turn
       .catch(() => undefined)
       .then(() => {
@@ -274,7 +330,8 @@ export class DirectoryLogStore implements LogStore {
     return turn;
   }
 
-  async #guarded<T>(work: () => Promise<T>): Promise<T> {
+  /** Runs work on files: what fails takes the directory offline. */
+  async guarded<T>(work: () => Promise<T>): Promise<T> {
     const { health } = this.#directory;
     health.assertOnline();
     try {

@@ -38,6 +38,12 @@ interface QueuedRoll {
   readonly done: PromiseWithResolvers<void> | null;
 }
 
+interface QueuedPause {
+  readonly kind: "pause";
+  readonly work: () => Promise<void>;
+  readonly done: PromiseWithResolvers<void>;
+}
+
 /**
  * The one writer of a log. `enqueue` decides everything (segment, index entries) in the caller's turn; a loop then carries it out: appends that wait together
  * become one write, and one fsync where `flush.messages` demands it. After a failure nothing is written any more.
@@ -48,23 +54,33 @@ export class LogWriter {
   readonly #schedule: FlushSchedule;
   readonly #waiters = new WrittenWaiters();
   readonly #listeners = new Set<(writtenEndOffset: number) => void>();
-  #queue: (QueuedAppend | QueuedRoll)[] = [];
+  #queue: (QueuedAppend | QueuedRoll | QueuedPause)[] = [];
   #queuedBytes = 0;
   #running = false;
   #notifying = false;
   readonly #rolls = new Set<PromiseWithResolvers<void>>();
   #idle: (() => void)[] = [];
-  readonly #forgetHealth: () => void;
+  #forgetHealth: () => void;
 
   constructor(state: LogState, flusher: LogFlusher) {
     this.#state = state;
     this.#flusher = flusher;
     this.#schedule = new FlushSchedule(state, flusher);
-    this.#forgetHealth = state.directory.health.onOffline((error) => {
+    this.#forgetHealth = this.#watchHealth();
+  }
+
+  #watchHealth(): () => void {
+    return this.#state.directory.health.onOffline((error) => {
       this.#queue = [];
       this.#waiters.fail(error);
       for (const { reject } of this.#rolls) reject(error);
     });
+  }
+
+  /** The log lies in another directory now. */
+  directoryChanged(): void {
+    this.#forgetHealth();
+    this.#forgetHealth = this.#watchHealth();
   }
 
   /** `bytes` holds exactly `batches`, whose offsets continue the log. */
@@ -104,6 +120,16 @@ export class LogWriter {
     const done = Promise.withResolvers<void>();
     this.#rolls.add(done);
     this.#queueRoll(directory.clock.nowMs(), done);
+    this.#start();
+    return done.promise.finally(() => this.#rolls.delete(done));
+  }
+
+  /** Runs `work`, which must not reject, once all that was appended before is written; what is appended meanwhile is written after. Rejects when there is nothing to write to any more. */
+  pausing(work: () => Promise<void>): Promise<void> {
+    this.#state.directory.health.assertOnline();
+    const done = Promise.withResolvers<void>();
+    this.#rolls.add(done);
+    this.#queue.push({ kind: "pause", work, done });
     this.#start();
     return done.promise.finally(() => this.#rolls.delete(done));
   }
@@ -180,7 +206,8 @@ export class LogWriter {
         if (first.kind === "append") await this.#write(this.#takeAppends());
         else {
           this.#queue.shift();
-          await this.#roll(first);
+          if (first.kind === "roll") await this.#roll(first);
+          else await first.work().then(first.done.resolve);
         }
       }
     } catch (error) {

@@ -4,6 +4,7 @@ import { type BatchInfo, leaderEpochAt } from "../../protocol/records/batch-head
 import { scanBatches } from "../../protocol/records/validate-batches.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import { segmentFileKinds } from "./file-names.ts";
+import { FolderCopy } from "./folder-copy.ts";
 import type { FoundRecord, LeaderAppend, Log, LogDamage, ReadOptions, ReadResult } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { LogFlusher } from "./log-flusher.ts";
@@ -14,6 +15,7 @@ import { LogState, type OpenedLog } from "./log-state.ts";
 import { LogWriter } from "./log-writer.ts";
 import type { ProducerRow } from "./producer-entry.ts";
 import { storeSnapshot } from "./producer-files.ts";
+import { type RelocationSteps, relocate } from "./relocation.ts";
 import { segmentPath } from "./segment.ts";
 import { closingEntry } from "./segment-layout.ts";
 import { findByTimestamp, findMaxTimestamp } from "./timestamp-lookup.ts";
@@ -180,6 +182,21 @@ export class SegmentedLog implements Log {
     return this.#retaining;
   }
 
+  get sizeInBytes(): number {
+    return this.#state.segments.reduce((sum, segment) => sum + segment.sizeInBytes, 0);
+  }
+
+  /** A copy of this log, to be made in another directory. */
+  copyTo(target: LogDirectory, folder: string): FolderCopy {
+    return new FolderCopy(this.#state, target, folder);
+  }
+
+  /** See `relocate`. */
+  async moveInto(copy: FolderCopy, steps: RelocationSteps): Promise<boolean> {
+    await this.#retaining?.catch(ignoreOffline);
+    return relocate(this.#state, this.#flusher, this.#writer, copy, steps);
+  }
+
   flush(): Promise<void> {
     return this.#flusher.flush();
   }
@@ -222,6 +239,7 @@ export class SegmentedLog implements Log {
     this.#assertAppendable();
     const done = this.#writer.drained().then(() => this.#flusher.exclusive(work));
     state.truncating = done.catch(() => undefined);
+    state.cuts++;
     try {
       await done;
     } finally {

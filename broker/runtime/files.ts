@@ -22,9 +22,17 @@ export interface FileSystem {
   remove(path: string): Promise<void>;
   /** Makes names created, renamed or removed in a folder durable. */
   syncDirectory(path: string): Promise<void>;
+  /** Of the file system that holds `path`. */
+  space(path: string): Promise<Space>;
   /** Takes an exclusive lock on a file (created when missing) that dies with this process. False: it is held already, by another process or by this one. */
   lock(path: string): Promise<boolean>;
   unlock(path: string): Promise<void>;
+}
+
+export interface Space {
+  readonly totalBytes: number;
+  /** What is left for us, which may be less than what is free. */
+  readonly usableBytes: number;
 }
 
 export interface File {

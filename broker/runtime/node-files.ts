@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { invariant } from "../../protocol/base/invariant.ts";
-import { codeOf, type File, type FileSystem } from "./files.ts";
+import { codeOf, type File, type FileSystem, type Space } from "./files.ts";
 
 /** Linux takes at most 1024 pieces per writev. */
 const chunksPerWriteMax = 1024;
@@ -75,6 +75,11 @@ class NodeFileSystem implements FileSystem {
     } finally {
       await directory.close();
     }
+  }
+
+  async space(path: string): Promise<Space> {
+    const { bsize, blocks, bavail } = await fs.promises.statfs(path);
+    return { totalBytes: bsize * blocks, usableBytes: bsize * bavail };
   }
 
   /**

@@ -1,3 +1,4 @@
+import { alterReplicaLogDirsRequest, alterReplicaLogDirsResponse } from "../../protocol/messages/alter-replica-log-dirs.ts";
 import { apiVersionsRequest, apiVersionsResponse } from "../../protocol/messages/api-versions.ts";
 import { consumerGroupDescribeRequest, consumerGroupDescribeResponse } from "../../protocol/messages/consumer-group-describe.ts";
 import { consumerGroupHeartbeatRequest, consumerGroupHeartbeatResponse } from "../../protocol/messages/consumer-group-heartbeat.ts";
@@ -8,6 +9,7 @@ import { deleteTopicsRequest, deleteTopicsResponse } from "../../protocol/messag
 import { describeClusterRequest, describeClusterResponse } from "../../protocol/messages/describe-cluster.ts";
 import { describeConfigsRequest, describeConfigsResponse } from "../../protocol/messages/describe-configs.ts";
 import { describeGroupsRequest, describeGroupsResponse } from "../../protocol/messages/describe-groups.ts";
+import { describeLogDirsRequest, describeLogDirsResponse } from "../../protocol/messages/describe-log-dirs.ts";
 import { electLeadersRequest, electLeadersResponse } from "../../protocol/messages/elect-leaders.ts";
 import { fetchRequest, fetchResponse } from "../../protocol/messages/fetch.ts";
 import { findCoordinatorRequest, findCoordinatorResponse } from "../../protocol/messages/find-coordinator.ts";
@@ -50,6 +52,8 @@ export const calls = {
   describeCluster: call(describeClusterRequest, describeClusterResponse),
   describeConfigs: call(describeConfigsRequest, describeConfigsResponse),
   incrementalAlterConfigs: call(incrementalAlterConfigsRequest, incrementalAlterConfigsResponse),
+  describeLogDirs: call(describeLogDirsRequest, describeLogDirsResponse),
+  alterReplicaLogDirs: call(alterReplicaLogDirsRequest, alterReplicaLogDirsResponse),
   electLeaders: call(electLeadersRequest, electLeadersResponse),
   findCoordinator: call(findCoordinatorRequest, findCoordinatorResponse),
   joinGroup: call(joinGroupRequest, joinGroupResponse),

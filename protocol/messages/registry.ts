@@ -1,4 +1,5 @@
 import type { Message } from "../schema/message.ts";
+import { alterReplicaLogDirsRequest, alterReplicaLogDirsResponse } from "./alter-replica-log-dirs.ts";
 import { apiVersionsRequest, apiVersionsResponse } from "./api-versions.ts";
 import { consumerGroupDescribeRequest, consumerGroupDescribeResponse } from "./consumer-group-describe.ts";
 import { consumerGroupHeartbeatRequest, consumerGroupHeartbeatResponse } from "./consumer-group-heartbeat.ts";
@@ -10,6 +11,7 @@ import { deleteTopicsRequest, deleteTopicsResponse } from "./delete-topics.ts";
 import { describeClusterRequest, describeClusterResponse } from "./describe-cluster.ts";
 import { describeConfigsRequest, describeConfigsResponse } from "./describe-configs.ts";
 import { describeGroupsRequest, describeGroupsResponse } from "./describe-groups.ts";
+import { describeLogDirsRequest, describeLogDirsResponse } from "./describe-log-dirs.ts";
 import { describeTopicPartitionsRequest, describeTopicPartitionsResponse } from "./describe-topic-partitions.ts";
 import { electLeadersRequest, electLeadersResponse } from "./elect-leaders.ts";
 import { fetchRequest, fetchResponse } from "./fetch.ts";
@@ -57,6 +59,8 @@ export const messagesByKey: ReadonlyMap<number, MessagePair> = new Map([
   pair(describeClusterRequest, describeClusterResponse),
   pair(describeConfigsRequest, describeConfigsResponse),
   pair(incrementalAlterConfigsRequest, incrementalAlterConfigsResponse),
+  pair(describeLogDirsRequest, describeLogDirsResponse),
+  pair(alterReplicaLogDirsRequest, alterReplicaLogDirsResponse),
   pair(describeTopicPartitionsRequest, describeTopicPartitionsResponse),
   pair(electLeadersRequest, electLeadersResponse),
   pair(findCoordinatorRequest, findCoordinatorResponse),

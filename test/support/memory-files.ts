@@ -1,4 +1,4 @@
-import type { File, FileSystem } from "../../broker/runtime/files.ts";
+import type { File, FileSystem, Space } from "../../broker/runtime/files.ts";
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import { type Random, randomInt } from "../../protocol/base/random.ts";
@@ -21,6 +21,7 @@ export type DiskOperationKind =
   | "rename"
   | "remove"
   | "syncDirectory"
+  | "space"
   | "lock"
   | "read"
   | "write"
@@ -246,6 +247,10 @@ class ProcessView implements FileSystem {
 
   syncDirectory(path: string): Promise<void> {
     return this.change("syncDirectory", path, () => this.#disk.directory(path).sync());
+  }
+
+  space(path: string): Promise<Space> {
+    return this.look("space", path, () => ({ totalBytes: 2 ** 30, usableBytes: 2 ** 29 }));
   }
 
   lock(path: string): Promise<boolean> {

@@ -1,0 +1,240 @@
+import { type File, type FileSystem, replaceFile } from "../runtime/files.ts";
+import { fileNames, isLeftover, parseSegmentFileName, type SegmentFileKind, segmentFileKinds, segmentFileName } from "./file-names.ts";
+import { GrowingIndex } from "./growing-index.ts";
+import { offsetIndexFormat, timeIndexFormat } from "./index-format.ts";
+import type { LogDirectory } from "./log-directory.ts";
+import type { LogState } from "./log-state.ts";
+import { Segment, segmentPath } from "./segment.ts";
+
+const chunkBytes = 1024 * 1024;
+/** What may be missing when the log is paused for the rest: appends wait for it. */
+const leftMaxBytes = 4 * 1024 * 1024;
+
+/**
+ * A copy of a log's files in another directory, made while the log goes on: closed segments once, the growing one as far as it is written, again and again until little is missing. Appends never
+ * wait for it. A cut of the log makes it begin anew.
+ */
+export class FolderCopy {
+  readonly folder: string;
+  readonly target: LogDirectory;
+  readonly #state: LogState;
+  /** Closed segments that are there whole, and on the disk. */
+  readonly #sealed = new Set<Segment>();
+  readonly #others = new Set<string>();
+  #growing: { readonly segment: Segment; bytes: number } | null = null;
+  #cuts: number;
+
+  constructor(state: LogState, target: LogDirectory, folder: string) {
+    this.#state = state;
+    this.#cuts = state.cuts;
+    this.target = target;
+    this.folder = folder;
+  }
+
+  get sizeInBytes(): number {
+    let bytes = this.#growing?.bytes ?? 0;
+    for (const { sizeInBytes } of this.#sealed) bytes += sizeInBytes;
+    return bytes;
+  }
+
+  /** Everything before is there. */
+  get endOffset(): number {
+    const missing = this.#state.segments.find((segment) => !this.#sealed.has(segment));
+    return missing === undefined || this.#missingBytes() === 0 ? this.#state.writtenEndOffset : missing.baseOffset;
+  }
+
+  get isComplete(): boolean {
+    return this.#cuts === this.#state.cuts && this.#missingBytes() === 0;
+  }
+
+  get isNearlyComplete(): boolean {
+    return this.#cuts === this.#state.cuts && this.#missingBytes() <= leftMaxBytes;
+  }
+
+  /** Rejects LogOffline when either directory fails, and with the signal's reason. */
+  async catchUp(signal: AbortSignal): Promise<void> {
+    do {
+      signal.throwIfAborted();
+      await this.#pass(signal);
+    } while (!this.isNearlyComplete);
+  }
+
+  /** While nothing is written to the log: the rest, all of it on the disk. The segments as they are once the folder is called `folderAfter`. */
+  async complete(signal: AbortSignal): Promise<(folderAfter: string) => Promise<Segment[]>> {
+    const state = this.#state;
+    const { segments, last } = state;
+    await this.#pass(signal);
+    const { offsets, times, maxTimestampMs, offsetOfMaxTimestamp } = last.writable;
+    await this.#source(async ({ files }) => {
+      await offsets.store(files, { sync: false });
+      await times.store(files, { sync: false });
+    });
+    for (const kind of ["index", "timeindex"] as const) await this.#copySegmentFile(last, kind);
+    await this.#copyOthers(true);
+    await this.#target(async ({ files }) => {
+      await replaceFile(files, `${this.folder}/${fileNames.leaderEpochs}`, state.epochs.encode());
+      const file = await files.open(segmentPath(this.folder, last.baseOffset, "log"), "readwrite");
+      await file.sync().finally(() => file.close());
+      await files.syncDirectory(this.folder);
+    });
+    const entriesOf = { offsets: offsets.entries, times: times.entries };
+    return (folderAfter) =>
+      this.#target(async ({ files }) => {
+        const { baseOffset, sizeInBytes } = last;
+        const file = await files.open(segmentPath(folderAfter, baseOffset, "log"), "readwrite");
+        const index = (entries: number) => ({ entries, synced: true });
+        const growing = {
+          file,
+          offsets: new GrowingIndex(offsetIndexFormat, segmentPath(folderAfter, baseOffset, "index"), baseOffset, index(entriesOf.offsets)),
+          times: new GrowingIndex(timeIndexFormat, segmentPath(folderAfter, baseOffset, "timeindex"), baseOffset, index(entriesOf.times)),
+          maxTimestampMs,
+          offsetOfMaxTimestamp,
+        };
+        const sealed = segments.slice(0, -1).map((segment) => new Segment(folderAfter, segment.baseOffset, segment.sizeInBytes));
+        return [...sealed, new Segment(folderAfter, baseOffset, sizeInBytes, growing)];
+      });
+  }
+
+  #missingBytes(): number {
+    let bytes = 0;
+    for (const segment of this.#state.segments) {
+      if (this.#sealed.has(segment)) continue;
+      bytes += segment.sizeInBytes - (this.#growing?.segment === segment ? this.#growing.bytes : 0);
+    }
+    return bytes;
+  }
+
+  async #pass(signal: AbortSignal): Promise<void> {
+    const state = this.#state;
+    if (this.#cuts !== state.cuts) await this.#beginAnew();
+    for (const segment of this.#sealed) {
+      // retention or compaction took it
+      if (state.segments.includes(segment)) continue;
+      this.#sealed.delete(segment);
+      await this.#remove(segment);
+    }
+    for (const segment of state.segments) {
+      if (this.#sealed.has(segment)) continue;
+      signal.throwIfAborted();
+      if (!(await this.#copySegment(segment))) return;
+    }
+    await this.#copyOthers(false);
+  }
+
+  async #beginAnew(): Promise<void> {
+    this.#sealed.clear();
+    this.#others.clear();
+    this.#growing = null;
+    this.#cuts = this.#state.cuts;
+    await this.#target(async ({ files }) => {
+      for (const name of await files.list(this.folder)) await files.remove(`${this.folder}/${name}`);
+    });
+  }
+
+  /** False: it is no longer part of the log, or the log was cut. */
+  async #copySegment(segment: Segment): Promise<boolean> {
+    // before the log's bytes: had it been growing when they were read, they would not be all
+    const isSealed = segment.growing === null;
+    const from = this.#growing?.segment === segment ? this.#growing.bytes : 0;
+    const to = segment.sizeInBytes;
+    if (!(await this.#copyBytes(segment, "log", from, to, isSealed))) return false;
+    this.#growing = isSealed ? null : { segment, bytes: to };
+    if (!isSealed) return true;
+    await segment.settled();
+    for (const kind of segmentFileKinds) if (kind !== "log" && !(await this.#copySegmentFile(segment, kind))) return false;
+    this.#sealed.add(segment);
+    return true;
+  }
+
+  async #copySegmentFile(segment: Segment, kind: SegmentFileKind): Promise<boolean> {
+    const path = segmentPath(segment.folder, segment.baseOffset, kind);
+    const size = await this.#source(async ({ files }) => ((await files.exists(path)) ? files.size(path) : null));
+    // an index that is missing is built when it is needed
+    return size === null || this.#copyBytes(segment, kind, 0, size, true);
+  }
+
+  async #copyBytes(segment: Segment, kind: SegmentFileKind, from: number, to: number, sync: boolean): Promise<boolean> {
+    const isHere = () => this.#state.segments.includes(segment) && this.#cuts === this.#state.cuts;
+    const path = `${this.folder}/${segmentFileName(segment.baseOffset, kind)}`;
+    const copied = await this.#target(({ files }) => files.open(path, "readwrite"));
+    try {
+      await this.#target(() => (from === 0 ? copied.truncate(0) : Promise.resolve()));
+      const source = segmentPath(segment.folder, segment.baseOffset, kind);
+      if (!(await this.#copyRange(source, copied, from, to, isHere))) return false;
+      if (sync) await this.#target(() => copied.sync());
+      return isHere();
+    } finally {
+      await copied.close();
+    }
+  }
+
+  async #copyRange(path: string, copied: File, from: number, to: number, isHere: () => boolean): Promise<boolean> {
+    const file = await this.#source(({ files }) => files.open(path, "read"), isHere);
+    if (file === null) return false;
+    try {
+      const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, Math.max(to - from, 1)));
+      for (let at = from; at < to; ) {
+        const length = Math.min(buffer.length, to - at);
+        const count = await this.#source(() => file.read(buffer, 0, length, at), isHere);
+        if (count === null || !isHere()) return false;
+        if (count === 0) throw this.#state.directory.health.failed(new Error(`${path} ends at ${at}, ${to} bytes were to be there`));
+        await this.#target(() => copied.write([buffer.subarray(0, count)], at));
+        at += count;
+      }
+      return true;
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** What is neither a segment's nor written anew for the copy: the topic's id, the producers' snapshots. */
+  async #copyOthers(last: boolean): Promise<void> {
+    const { folder } = this.#state;
+    const names = await this.#source(({ files }) => files.list(folder));
+    const others = (names ?? []).filter(
+      (name) => parseSegmentFileName(name) === null && !isLeftover(name) && name !== fileNames.leaderEpochs && name !== fileNames.damage,
+    );
+    for (const name of others) {
+      if (this.#others.has(name)) continue;
+      const content = await this.#source(({ files }) => readIfStillThere(files, `${folder}/${name}`));
+      if (content === null) continue;
+      await this.#target(({ files }) => replaceFile(files, `${this.folder}/${name}`, content));
+      this.#others.add(name);
+    }
+    if (!last) return;
+    for (const name of this.#others) if (!others.includes(name)) await this.#target(({ files }) => files.remove(`${this.folder}/${name}`));
+  }
+
+  async #remove(segment: Segment): Promise<void> {
+    await this.#target(async ({ files }) => {
+      for (const kind of segmentFileKinds) await files.remove(segmentPath(this.folder, segment.baseOffset, kind));
+    });
+  }
+
+  /** Null: what was read has left the log meanwhile. */
+  #source<T>(work: (directory: LogDirectory) => Promise<T>): Promise<T>;
+  #source<T>(work: (directory: LogDirectory) => Promise<T>, isHere: () => boolean): Promise<T | null>;
+  async #source<T>(work: (directory: LogDirectory) => Promise<T>, isHere?: () => boolean): Promise<T | null> {
+    const { directory } = this.#state;
+    directory.health.assertOnline();
+    try {
+      return await work(directory);
+    } catch (error) {
+      if (isHere !== undefined && !isHere()) return null;
+      throw directory.health.failed(error);
+    }
+  }
+
+  async #target<T>(work: (directory: LogDirectory) => Promise<T>): Promise<T> {
+    this.target.health.assertOnline();
+    try {
+      return await work(this.target);
+    } catch (error) {
+      throw this.target.health.failed(error);
+    }
+  }
+}
+
+async function readIfStillThere(files: FileSystem, path: string): Promise<Buffer | null> {
+  return (await files.exists(path)) ? files.readFile(path) : null;
+}

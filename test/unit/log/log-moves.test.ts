@@ -1,0 +1,260 @@
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
+import { describe, test } from "vitest";
+import { type Log, LogOffline } from "../../../broker/log/log-contract.ts";
+import { type LogDirectories, openLogDirectories } from "../../../broker/log/log-directories.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { seededRandom } from "../../../protocol/base/random.ts";
+import { type DiskOperationKind, MemoryDisk } from "../../support/memory-files.ts";
+import { append, readAll, StillClock, settingsWith, topicId } from "./log-fixture.ts";
+
+const [one, two] = ["/disk1", "/disk2"];
+const small = settingsWith({ segmentBytes: 400 });
+const newDisk = (seed = 1) => new MemoryDisk({ clock: new StillClock(), random: seededRandom(seed) });
+
+async function open(disk: MemoryDisk, directories: readonly string[] = [one, two]): Promise<LogDirectories> {
+  const parts = { files: disk.attach(), clock: new StillClock(), random: seededRandom(7), log: silentLogger };
+  return openLogDirectories(parts, { directories, offline: [], tailCacheBytesMax: 1, openFilesMax: 4 });
+}
+
+const opened = (logs: LogDirectories, isNew = true) => logs.open("t", 0, topicId, small, isNew);
+const valuesOf = async (log: Log) => (await readAll(log)).map(({ value }) => value);
+const folders = (disk: MemoryDisk) =>
+  [one, two].map((directory) =>
+    [...(disk.find(directory) === null ? [] : disk.directory(directory).entries.keys())].filter((name) => name.startsWith("t-0")),
+  );
+
+/** Where the log lies, and what is on its way to each directory. */
+async function whereabouts(logs: LogDirectories) {
+  const described = await logs.describe();
+  return described.map(({ logs: there }) => there.map(({ copyOf }) => (copyOf === null ? "log" : "copy")));
+}
+
+/** What happens in memory happens in microtasks: so that it is seen in the middle, too, this looks after each. */
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let turns = 0; turns < 50_000; turns++) {
+    if (await condition()) return;
+    await Promise.resolve();
+  }
+  throw new Error("it never came");
+}
+
+const isMoved = async (logs: LogDirectories) => (await whereabouts(logs))[1]![0] === "log";
+
+describe("moving a log to another directory", () => {
+  test("it serves and takes records all the while, and has all of them there; also after a restart", async () => {
+    const disk = newDisk();
+    const logs = await open(disk);
+    const log = await opened(logs);
+    const values: string[] = [];
+    const add = async () => {
+      values.push(`value ${values.length}`);
+      await append(log, values.slice(-1), 0, 1000 + values.length);
+    };
+    for (let i = 0; i < 40; i++) await add();
+    strictEqual(logs.move("t", 0, two), "NONE");
+    let turns = 0;
+    while (!(await isMoved(logs))) {
+      ok(turns++ < 200);
+      await add();
+      if (turns % 3 === 0) deepStrictEqual(await valuesOf(log), values);
+    }
+    ok(turns > 3, "appends went on during the move");
+    for (let i = 0; i < 10; i++) await add();
+    deepStrictEqual(await valuesOf(log), values);
+    strictEqual((await log.findByTimestamp(1020))?.offset, 19);
+    await until(() => disk.find(`${one}/t-0`) === null);
+    strictEqual(logs.move("t", 0, two), "NONE");
+    await logs.close();
+    deepStrictEqual(folders(disk), [[], ["t-0"]]);
+
+    const again = await open(disk);
+    strictEqual(again.wasClean, true);
+    const reopened = await opened(again, false);
+    deepStrictEqual([await valuesOf(reopened), reopened.lastEpoch], [values, 0]);
+    strictEqual((await reopened.findByTimestamp(1045))?.offset, 44);
+  });
+
+  test("a cut, a new start and deleted records meanwhile are in the copy too", async () => {
+    const disk = newDisk();
+    const logs = await open(disk);
+    const log = await opened(logs);
+    for (let i = 0; i < 30; i++) await append(log, [`a ${i}`]);
+    logs.move("t", 0, two);
+    await until(async () => (await whereabouts(logs))[1]![0] === "copy");
+    await log.truncateTo(20);
+    await append(log, ["b 20"], 1);
+    await log.advanceStartOffset(7);
+    await append(log, ["b 21"], 1);
+    await until(() => isMoved(logs));
+    const expected = [...Array.from({ length: 13 }, (_, i) => `a ${i + 7}`), "b 20", "b 21"];
+    deepStrictEqual([await valuesOf(log), log.startOffset, log.endOffsetForEpoch(0)?.endOffset], [expected, 7, 20]);
+    await logs.close();
+    const again = await opened(await open(disk), false);
+    deepStrictEqual([await valuesOf(again), again.startOffset, again.endOffsetForEpoch(0)?.endOffset], [expected, 7, 20]);
+  });
+
+  test("answers as Kafka does, and remembers where a log is wanted that is not there yet", async () => {
+    const disk = newDisk();
+    const logs = await open(disk);
+    strictEqual(logs.move("t", 0, "/elsewhere"), "LOG_DIR_NOT_FOUND");
+    strictEqual(logs.move("t", 0, two), "REPLICA_NOT_AVAILABLE");
+    await append(await opened(logs), ["x"]);
+    deepStrictEqual(await whereabouts(logs), [[], ["log"]]);
+    const [, { space }] = (await logs.describe()) as [unknown, { space: { totalBytes: number } }];
+    ok(space.totalBytes > 0);
+    disk.fault = ({ path }) => (path.startsWith(one) ? "EIO" : null);
+    await rejects(logs.open("other", 0, topicId, small, true), LogOffline);
+    strictEqual(logs.move("t", 0, one), "KAFKA_STORAGE_ERROR");
+    strictEqual(logs.move("other", 0, two), "KAFKA_STORAGE_ERROR");
+    deepStrictEqual(
+      (await logs.describe()).map(({ isOnline }) => isOnline),
+      [false, true],
+    );
+  });
+
+  test("another wish ends the first, deletion ends the move, and a stop leaves it to the next start", async () => {
+    const disk = newDisk();
+    const logs = await open(disk);
+    const log = await opened(logs);
+    for (let i = 0; i < 30; i++) await append(log, [`a ${i}`]);
+    logs.move("t", 0, two);
+    logs.move("t", 0, one);
+    await until(async () => folders(disk)[1]!.length === 0);
+    deepStrictEqual(await whereabouts(logs), [["log"], []]);
+    logs.move("t", 0, two);
+    await until(async () => folders(disk)[1]!.length > 0);
+    await logs.close();
+    ok(folders(disk)[1]![0]!.endsWith("-future"));
+
+    const again = await open(disk);
+    const reopened = await opened(again, false);
+    await until(() => isMoved(again));
+    strictEqual((await valuesOf(reopened)).length, 30);
+    again.move("t", 0, one);
+    await again.delete("t", 0);
+    await until(async () => folders(disk).every((names) => names.length === 0));
+  });
+});
+
+/** Some records, a move with more records meanwhile, and records after it. `acknowledged` has what was written, `flushed` what was forced to disk. */
+async function movingLog(disk: MemoryDisk, segmentBytes: number, progress: { acknowledged: number; flushed: number }): Promise<void> {
+  const logs = await open(disk);
+  const log = await logs.open("t", 0, topicId, settingsWith({ segmentBytes }), true);
+  const add = async () => {
+    await append(log, [`value ${progress.acknowledged}`]);
+    progress.acknowledged++;
+  };
+  for (let i = 0; i < 8; i++) await add();
+  await log.flush();
+  progress.flushed = 8;
+  logs.move("t", 0, two);
+  for (let i = 0; i < 6; i++) await add();
+  await log.flush();
+  progress.flushed = progress.acknowledged;
+  await until(() => isMoved(logs));
+  for (let i = 0; i < 4; i++) await add();
+  await log.flush();
+  progress.flushed = progress.acknowledged;
+  await until(() => disk.find(`${one}/t-0`) === null);
+  await logs.close();
+}
+
+const numbered = (count: number) => Array.from({ length: count }, (_, i) => `value ${i}`);
+
+describe("a crash during a move", () => {
+  test.each([
+    ["killed", 400],
+    ["killed", 4000],
+    ["without power", 400],
+    ["without power", 4000],
+  ] as const)(
+    "at any operation (%s, segments of %i bytes): one log is there, with all that was acknowledged",
+    async (how, segmentBytes) => {
+      const disk = newDisk();
+      await movingLog(disk, segmentBytes, { acknowledged: 0, flushed: 0 });
+      const operations = disk.operations;
+      ok(operations > 100);
+      for (let at = 1; at < operations; at++) {
+        const broken = newDisk(at);
+        const progress = { acknowledged: 0, flushed: 0 };
+        let hasCrashed = false;
+        broken.fault = () => {
+          if (broken.operations !== at) return null;
+          hasCrashed = true;
+          if (how === "killed") broken.loseProcess();
+          else broken.crash();
+          return null;
+        };
+        await Promise.race([movingLog(broken, segmentBytes, progress).catch(() => undefined), until(() => hasCrashed)]);
+        ok(hasCrashed);
+        broken.fault = null;
+        const logs = await open(broken);
+        const places = logs.found.length;
+        ok(places <= 1, `operation ${at}: found ${places} times`);
+        const values = await valuesOf(await opened(logs, true));
+        const least = how === "killed" ? progress.acknowledged : progress.flushed;
+        ok(values.length >= least, `operation ${at}: ${values.length} of ${least} records`);
+        deepStrictEqual(values, numbered(values.length));
+        await logs.close();
+        const left = folders(broken).flat();
+        ok(
+          left.filter((name) => name === "t-0").length === 1 && left.every((name) => name === "t-0" || name.endsWith("-future")),
+          `operation ${at}: ${left}`,
+        );
+      }
+    },
+  );
+});
+
+describe("a directory that fails during a move", () => {
+  const kinds: readonly DiskOperationKind[] = [
+    "open",
+    "readFile",
+    "list",
+    "makeDirectory",
+    "rename",
+    "syncDirectory",
+    "read",
+    "write",
+    "truncate",
+    "sync",
+    "remove",
+  ];
+  for (const directory of [one, two])
+    test.each(kinds)(`${directory} at any %s: the other goes on, and after the repair all that was acknowledged is there`, async (kind) => {
+      for (let at = 1; at < 60; at++) {
+        const disk = newDisk(at);
+        const progress = { acknowledged: 0, flushed: 0 };
+        let seen = 0;
+        let logs: LogDirectories | null = null;
+        const use = async () => {
+          logs = await open(disk);
+          const log = await opened(logs);
+          const other = await logs.open("other", 0, topicId, small, true);
+          disk.fault = (operation) => (operation.path.startsWith(directory) && operation.kind === kind && ++seen >= at ? "EIO" : null);
+          for (let i = 0; i < 6; i++) {
+            await append(log, [`value ${i}`]);
+            progress.acknowledged++;
+          }
+          logs.move("t", 0, two);
+          await until(async () => (await isMoved(logs!)) || logs!.onlineCount < 2);
+          for (let i = 6; i < 9; i++) {
+            await append(log, [`value ${i}`]);
+            progress.acknowledged++;
+          }
+          await append(other, ["x"]);
+        };
+        await use().catch((error: unknown) => ok(error instanceof LogOffline, String(error)));
+        ok(logs !== null);
+        await (logs as LogDirectories).close().catch((error: unknown) => ok(error instanceof LogOffline, String(error)));
+        disk.fault = null;
+        disk.loseProcess();
+        if (seen < at) break;
+        const again = await open(disk);
+        const values = await valuesOf(await opened(again, false));
+        ok(values.length >= progress.acknowledged, `${kind} ${at}: ${values.length} of ${progress.acknowledged}`);
+        deepStrictEqual(values, numbered(values.length));
+        await again.close();
+      }
+    });
+});
