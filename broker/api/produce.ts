@@ -1,14 +1,13 @@
-import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
+import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { type ProduceRequest, type ProduceResponse, produceRequest, produceResponse } from "../../protocol/messages/produce.ts";
 import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
-import type { AppendedRecords, AppendOptions, PartitionRef, PartitionService } from "../partition/contract.ts";
+import type { AppendOptions, AppendOutcome, PartitionRef, PartitionService } from "../partition/contract.ts";
 import { type Api, CloseConnection } from "./api.ts";
 import { asMetadataSays, LeaderHints } from "./leader-hints.ts";
 import { recordsProblem } from "./produced-records.ts";
 import { isInternalTopic } from "./topic-names.ts";
 
 type PartitionResponse = ProduceResponse["responses"][number]["partitionResponses"][number];
-type Appended = Outcome<AppendedRecords>;
 
 /** Kafka's own tools for repairs call themselves so; nobody else writes what brokers keep their state in. */
 const repairClientId = "__admin_client";
@@ -16,7 +15,7 @@ const repairClientId = "__admin_client";
 /**
  * Behavior: hands each partition's batch to its log in the request's order and in the turn in which the request is served, so that a connection's requests reach the logs in
  * the order they were sent; then waits for all of them. The brokers' own topics are closed to clients (INVALID_TOPIC_EXCEPTION). acks other than 0, 1 and -1 is INVALID_REQUIRED_ACKS. With acks=0 there is no answer; a failure closes the connection.
- * Version notes: zstd since 7 (KIP-110); error messages since 8 (KIP-467); since 10 a leadership error comes with the new leader and its address (KIP-951).
+ * Version notes: zstd since 7 (KIP-110); error messages and the records at fault since 8 (KIP-467); since 10 a leadership error comes with the new leader and its address (KIP-951).
  */
 export function produceApi(
   partitions: Pick<PartitionService, "append">,
@@ -27,7 +26,7 @@ export function produceApi(
     records: readonly Buffer[] | null,
     version: number,
     options: AppendOptions | null,
-  ): Appended | Promise<Appended> => {
+  ): AppendOutcome | Promise<AppendOutcome> => {
     if (options === null) return { error: "INVALID_REQUIRED_ACKS" };
     const checked = recordsProblem(records, version);
     return checked.error === null ? partitions.append(ref, checked.batch, options) : checked;
@@ -61,7 +60,7 @@ export function produceApi(
 
 interface TopicOutcomes {
   readonly name: string;
-  readonly parts: readonly { readonly index: number; readonly outcome: Appended }[];
+  readonly parts: readonly { readonly index: number; readonly outcome: AppendOutcome }[];
 }
 
 function appendOptions({ acks, timeoutMs }: ProduceRequest): AppendOptions | null {
@@ -85,7 +84,7 @@ function buildResponse(topics: readonly TopicOutcomes[], image: ClusterImage, li
   return { responses, throttleTimeMs: 0, nodeEndpoints: hints.nodeEndpoints };
 }
 
-function partitionResponse(image: ClusterImage, ref: PartitionRef, outcome: Appended, hints: LeaderHints): PartitionResponse {
+function partitionResponse(image: ClusterImage, ref: PartitionRef, outcome: AppendOutcome, hints: LeaderHints): PartitionResponse {
   const index = ref.partition;
   if (outcome.error === null) {
     const { baseOffset, logAppendTimeMs, logStartOffset } = outcome;
@@ -107,7 +106,7 @@ function partitionResponse(image: ClusterImage, ref: PartitionRef, outcome: Appe
     baseOffset: -1,
     logAppendTimeMs: -1,
     logStartOffset: -1,
-    recordErrors: [],
+    recordErrors: (outcome.recordErrors ?? []).map(({ index: batchIndex, message }) => ({ batchIndex, batchIndexErrorMessage: message })),
     errorMessage: outcome.message ?? null,
     currentLeader: hints.forError(ref, errorCode),
   };

@@ -1,6 +1,7 @@
 import type { BrokerId, IsrEpochs, TopicId } from "../../protocol/base/ids.ts";
-import type { KafkaErrorCode, Outcome } from "../../protocol/errors/kafka-errors.ts";
+import type { KafkaError, KafkaErrorCode, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
+import type { RecordError } from "../../protocol/records/walk-records.ts";
 import type { FoundRecord } from "../log/log-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 
@@ -16,7 +17,7 @@ export interface PartitionService {
    * Validates and appends in the caller's turn of the loop (order of calls = order in the log), then waits as `acks` demands. `acks` 0 resolves as 1 does; the caller does not answer.
    * The bytes belong to the log from here on.
    */
-  append(ref: PartitionRef, records: Buffer, options: AppendOptions): Promise<Outcome<AppendedRecords>>;
+  append(ref: PartitionRef, records: Buffer, options: AppendOptions): Promise<AppendOutcome>;
   /** Reads committed records for a consumer. Resolves at once; waiting for more is `changed`. */
   read(ref: PartitionRef, options: ConsumerReadOptions): Promise<Outcome<ConsumerRead>>;
   /** Resolves when the high watermark, the leadership or the log start of one of these partitions moved after the call was made, at `deadlineMs` (monotonic), or when `signal` aborts. Never rejects. */
@@ -35,6 +36,15 @@ export interface AppendOptions {
   readonly acks: 0 | 1 | -1;
   readonly timeoutMs: number;
 }
+
+export type AppendOutcome =
+  | ({ readonly error: null } & AppendedRecords)
+  | {
+      readonly error: KafkaError;
+      readonly message?: string;
+      /** The records because of which the whole batch was refused, or some of them. */
+      readonly recordErrors?: readonly RecordError[];
+    };
 
 export interface AppendedRecords {
   readonly baseOffset: number;

@@ -2,12 +2,12 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
-import { validateProducedBatches } from "../../protocol/records/validate-batches.ts";
 import { type Appended, type FoundRecord, LogOffline } from "../log/log-contract.ts";
 import type {
   AppendedRecords,
   AppendedState,
   AppendOptions,
+  AppendOutcome,
   ConsumerRead,
   ConsumerReadOptions,
   FetchingReplica,
@@ -24,6 +24,7 @@ import { endOfEpoch, epochRefusal, findOffset, readLog } from "./leader-reads.ts
 import { advance, type IsrProposal, type IsrVerdict, type LeaderEvent, type LeaderState, mustHave, startLeading } from "./leader-state.ts";
 import { positionIn } from "./log-position.ts";
 import { OffsetWaiters, type WaitEnd } from "./offset-waiters.ts";
+import { type BatchOrigin, producedBatch } from "./produced-batch.ts";
 import { ReplicaAnswers } from "./replica-answers.ts";
 
 export interface LeadershipParts {
@@ -129,8 +130,8 @@ export class Leadership {
     return this.#hasEnded && deleted.error === null ? { error: "NOT_LEADER_OR_FOLLOWER" } : deleted;
   }
 
-  async append(records: Buffer, { acks, timeoutMs }: AppendOptions): Promise<Outcome<AppendedRecords>> {
-    const appended = this.#takeIn(records, acks); // assigns and queues: no await up to here
+  async append(records: Buffer, { acks, timeoutMs }: AppendOptions): Promise<AppendOutcome> {
+    const appended = this.#takeIn(records, acks, "client"); // assigns and queues: no await up to here
     if (appended.error !== null) return appended;
     const end = await (acks === -1
       ? this.#untilCommitted(appended.endOffset, this.#nowMs + timeoutMs)
@@ -140,7 +141,7 @@ export class Leadership {
 
   /** As `append` with acks=all, but tells in the same turn whether the records are in the log, and waits for as long as this leadership lasts. */
   appendState(records: Buffer): Outcome<AppendedState> {
-    const appended = this.#takeIn(records, -1);
+    const appended = this.#takeIn(records, -1, "broker");
     if (appended.error !== null) return appended;
     const { endOffset } = appended;
     const committed = this.#waiters
@@ -161,19 +162,14 @@ export class Leadership {
   }
 
   /** Refuses, or appends in this turn. What was appended before, by the same producer, is answered as if it were now. */
-  #takeIn(records: Buffer, acks: -1 | 0 | 1): Outcome<Appended> {
+  #takeIn(records: Buffer, acks: -1 | 0 | 1, origin: BatchOrigin): Outcome<Appended> {
     const { settings } = this.#parts.replica;
     if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
     if (acks === -1 && this.#state.isr.size < settings.minInsyncReplicas) return { error: "NOT_ENOUGH_REPLICAS" };
     if (this.#waiters.isFull) return { error: "NOT_ENOUGH_REPLICAS", message: "too many appends wait for replication" };
-    const validated = validateProducedBatches(records, {
-      exactlyOneBatch: true,
-      batchBytesMax: settings.maxMessageBytes,
-      zstdAllowed: true, // that the version of the request allows it was checked where the version is known
-      timestamps: null,
-    });
-    if (validated.error !== null) return validated;
-    return this.#appendToLog(records);
+    const admitted = producedBatch(records, origin, settings, this.#parts.environment.clock.nowMs());
+    if (admitted.error !== null) return admitted;
+    return this.#appendToLog(admitted.bytes);
   }
 
   /** What the producer is told. Decided anew after the wait: leadership, session and in-sync set may be others than when the records were appended. */

@@ -1,5 +1,5 @@
 import { partitionKey } from "../../protocol/base/ids.ts";
-import type { KafkaErrorCode, Outcome } from "../../protocol/errors/kafka-errors.ts";
+import type { KafkaError, KafkaErrorCode, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import type { PartitionRef, PartitionService, ReplicaFetchService, StatePartitions } from "./contract.ts";
 import type { Leadership } from "./leadership.ts";
@@ -7,7 +7,10 @@ import type { PartitionTable } from "./partition-table.ts";
 
 /** A client's view of the table. A partition that is not here is NOT_LEADER_OR_FOLLOWER; whether it exists at all is for the caller's metadata to say. */
 export function partitionService(table: PartitionTable): PartitionService {
-  const led = async <T>(ref: PartitionRef, use: (leadership: Leadership) => Outcome<T> | Promise<Outcome<T>>): Promise<Outcome<T>> => {
+  const led = async <R>(
+    ref: PartitionRef,
+    use: (leadership: Leadership) => R | Promise<R>,
+  ): Promise<R | { readonly error: KafkaError }> => {
     const leadership = table.find(ref)?.leadership() ?? "NOT_LEADER_OR_FOLLOWER";
     return typeof leadership === "string" ? { error: leadership } : use(leadership);
   };

@@ -1,6 +1,9 @@
 /** A topic's settings, resolved: the topic's own, else the broker's default, else Kafka's. Names, units and defaults as in Kafka 3.9. */
 export interface TopicSettings {
   readonly cleanupPolicy: "delete" | "compact" | "compact,delete";
+  /** Where the broker compresses; gzip's -1 is its own choice. */
+  readonly compressionGzipLevel: number;
+  readonly compressionZstdLevel: number;
   /** How long compaction keeps a tombstone. */
   readonly deleteRetentionMs: number;
   /** How long a removed segment's files stay, renamed. */

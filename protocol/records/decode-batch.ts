@@ -13,7 +13,8 @@ export interface DecodeOptions {
   readonly checkCrc?: boolean;
 }
 
-const decompressedBytesMaxDefault = 64 * 1024 * 1024;
+/** 64 times what a batch may be by default (`max.message.bytes`). A broker takes no batch that unpacks to more, so whoever reads can rely on it. */
+export const decompressedBytesMaxDefault = 64 * 1024 * 1024;
 
 /**
  * The header of the batch at `at`, checked as far as reading needs it. Throws MalformedFrame.

@@ -44,6 +44,11 @@ export class RecordCursor {
 
   /** Zigzag, 64 bits; refused beyond 2^53. */
   varlong(): number {
+    const first = this.#bytes[this.#at];
+    if (first !== undefined && first < 0x80) {
+      this.#at++;
+      return (first >>> 1) ^ -(first & 1);
+    }
     let raw = 0;
     let scale = 1;
     // seven bytes hold 49 bits: exact in a number
@@ -76,6 +81,14 @@ export class RecordCursor {
     const view = this.#bytes.subarray(this.#at, end);
     this.#at = end;
     return view;
+  }
+
+  /** False: null. */
+  skipNullableBytes(): boolean {
+    const length = this.varint();
+    if (length === -1) return false;
+    this.#at = this.mark(length);
+    return true;
   }
 
   text(): string {

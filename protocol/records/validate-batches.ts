@@ -19,8 +19,6 @@ export interface ProduceValidation {
   readonly batchBytesMax?: number;
   /** zstd came with Produce version 7 (KIP-110); a client of an older version cannot have meant it. */
   readonly zstdAllowed: boolean;
-  /** Under CreateTime, how far from now a batch's timestamps may be. Null under LogAppendTime, where they are replaced, and where there is no limit. */
-  readonly timestamps: { readonly nowMs: number; readonly beforeMaxMs: number; readonly afterMaxMs: number } | null;
 }
 
 interface Refusal {
@@ -28,7 +26,7 @@ interface Refusal {
   readonly message: string;
 }
 
-/** What a broker must know before it appends what a producer sent. Looks at headers and CRCs; the records stay compressed and unread. */
+/** What a broker must know before it appends what a producer sent. Looks at headers and CRCs; the records are `admitBatch`'s. */
 export function validateProducedBatches(bytes: Buffer, options: ProduceValidation): Outcome<{ readonly batches: readonly BatchInfo[] }> {
   const batches: BatchInfo[] = [];
   let at = 0;
@@ -86,23 +84,14 @@ function refuseProduced(batch: BatchInfo, options: ProduceValidation): Refusal |
     return refuse("INVALID_RECORD", `producer ${batch.producerId} without epoch or sequence`);
   if (batch.producerId < noProducerId) return refuse("INVALID_RECORD", `producer id ${batch.producerId}`);
   if (batch.isTransactional && batch.producerId === noProducerId) return refuse("INVALID_RECORD", "transactional without producer id");
-  return refuseTimestamps(batch, options);
+  return refuseTimestamps(batch);
 }
 
-function refuseTimestamps(batch: BatchInfo, { timestamps }: ProduceValidation): Refusal | null {
-  const { baseTimestampMs, maxTimestampMs } = batch;
-  if (batch.timestampType === "LogAppendTime") return refuse("INVALID_TIMESTAMP", "a producer may not set LogAppendTime");
-  if (batch.hasDeleteHorizon) return refuse("INVALID_RECORD", "a producer may not set a delete horizon");
-  // some producers leave the largest timestamp out; `assignOffsets` fills it in
-  if (baseTimestampMs < noTimestamp || (maxTimestampMs < baseTimestampMs && maxTimestampMs !== noTimestamp))
-    return refuse("INVALID_TIMESTAMP", `timestamps from ${baseTimestampMs} to ${maxTimestampMs}`);
-  if (timestamps === null) return null;
-  const { nowMs, beforeMaxMs, afterMaxMs } = timestamps;
-  if (baseTimestampMs !== noTimestamp && nowMs - baseTimestampMs > beforeMaxMs)
-    return refuse("INVALID_TIMESTAMP", `timestamp ${baseTimestampMs} is more than ${beforeMaxMs} ms before now (${nowMs})`);
-  if (maxTimestampMs - nowMs > afterMaxMs)
-    return refuse("INVALID_TIMESTAMP", `timestamp ${maxTimestampMs} is more than ${afterMaxMs} ms after now (${nowMs})`);
-  return null;
+function refuseTimestamps({ timestampType, hasDeleteHorizon, baseTimestampMs }: BatchInfo): Refusal | null {
+  if (timestampType === "LogAppendTime") return refuse("INVALID_TIMESTAMP", "a producer may not set LogAppendTime");
+  if (hasDeleteHorizon) return refuse("INVALID_RECORD", "a producer may not set a delete horizon");
+  // the largest timestamp may be anything (some producers leave it out): it is made true when the records were looked at
+  return baseTimestampMs < noTimestamp ? refuse("INVALID_TIMESTAMP", `first timestamp ${baseTimestampMs}`) : null;
 }
 
 /** How a run of batches ends. `torn`: the last batch is not all there (yet). `corrupt`: what follows is no batch, or a damaged one. */

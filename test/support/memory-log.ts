@@ -14,7 +14,7 @@ import { ProducerStates } from "../../broker/log/producer-states.ts";
 import type { TopicSettings } from "../../broker/runtime/topic-settings.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import { assignOffsets } from "../../protocol/records/assign-offsets.ts";
-import { batchHeaderBytes, batchPrefixBytes, currentMagic, fieldAt, sealBatch, writeInt64 } from "../../protocol/records/batch-header.ts";
+import { encodeBatch } from "../../protocol/records/encode-batch.ts";
 import { scanBatches } from "../../protocol/records/validate-batches.ts";
 
 /** A log in memory with the same contract. "Writing" happens in a later microtask, or when the test lets it. */
@@ -287,38 +287,25 @@ export class MemoryLogStore implements LogStore {
   async close(): Promise<void> {}
 }
 
-/** A batch as a producer sends it: `count` records that nobody decodes, told apart by `fill`. */
+/** A batch as a producer sends it: `count` records, told apart by `fill`. */
 export function producedBatch(count = 1, fill = "x", timestampMs = 1000): Buffer {
-  const body = Buffer.from(fill.repeat(count));
-  const bytes = Buffer.alloc(batchHeaderBytes + body.length);
-  bytes.writeInt32BE(bytes.length - batchPrefixBytes, fieldAt.batchLength);
-  bytes.writeInt32BE(-1, fieldAt.partitionLeaderEpoch);
-  bytes.writeInt8(currentMagic, fieldAt.magic);
-  bytes.writeInt32BE(count - 1, fieldAt.lastOffsetDelta);
-  writeInt64(bytes, fieldAt.baseTimestamp, timestampMs);
-  writeInt64(bytes, fieldAt.maxTimestamp, timestampMs);
-  writeInt64(bytes, fieldAt.producerId, -1);
-  bytes.writeInt16BE(-1, fieldAt.producerEpoch);
-  bytes.writeInt32BE(-1, fieldAt.baseSequence);
-  bytes.writeInt32BE(count, fieldAt.recordsCount);
-  body.copy(bytes, batchHeaderBytes);
-  sealBatch(bytes, 0, bytes.length);
-  return bytes;
+  return encodeBatch(recordsFilledWith(count, fill, timestampMs));
+}
+
+function recordsFilledWith(count: number, fill = "x", timestampMs = 1000) {
+  return Array.from({ length: count }, () => ({ key: null, value: Buffer.from(fill), timestampMs }));
 }
 
 /** A batch of an idempotent producer with epoch 0. */
 export function idempotentBatch(producerId: number, baseSequence: number, count = 1, producerEpoch = 0): Buffer {
-  const bytes = producedBatch(count);
-  writeInt64(bytes, fieldAt.producerId, producerId);
-  bytes.writeInt16BE(producerEpoch, fieldAt.producerEpoch);
-  bytes.writeInt32BE(baseSequence, fieldAt.baseSequence);
-  sealBatch(bytes, 0, bytes.length);
-  return bytes;
+  return encodeBatch(recordsFilledWith(count), { producerId, producerEpoch, baseSequence });
 }
 
 export const testSettings: TopicSettings = {
   cleanupPolicy: "delete",
   compressionType: "producer",
+  compressionGzipLevel: -1,
+  compressionZstdLevel: 3,
   deleteRetentionMs: 86_400_000,
   fileDeleteDelayMs: 60_000,
   flushMessages: Number.MAX_SAFE_INTEGER,

@@ -112,8 +112,8 @@ const topics = {
   "compression.type": oneOf(
     ["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"],
     "producer",
-    "The codec that topics are set to. Batches are stored as their producer compressed them.",
-    { update: "per-broker", withoutEffect: true },
+    "The codec that topics are set to: see the topic's setting.",
+    { update: "per-broker" },
   ),
 } as const;
 

@@ -15,6 +15,8 @@ export function topicSettings(topic: ConfigTexts, layers: BrokerConfigLayers): T
   return {
     cleanupPolicy: cleanupPolicy(value("cleanup.policy")),
     compressionType: value("compression.type"),
+    compressionGzipLevel: value("compression.gzip.level"),
+    compressionZstdLevel: value("compression.zstd.level"),
     deleteRetentionMs: value("delete.retention.ms"),
     fileDeleteDelayMs: value("file.delete.delay.ms"),
     flushMessages: value("flush.messages"),

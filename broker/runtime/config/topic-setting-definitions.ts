@@ -18,8 +18,7 @@ export const topicSettingDefinitions = {
   "compression.type": oneOf(
     ["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"],
     "producer",
-    "The codec the topic is set to. Batches are stored as their producer compressed them.",
-    { withoutEffect: true },
+    "The codec that batches are stored with: their producer's, or this one, and then the leader compresses those that come with another anew.",
   ),
   "flush.messages": long(
     longMax,
@@ -69,24 +68,30 @@ export const topicSettingDefinitions = {
     max: 1,
     withoutEffect: true,
   }),
-  "message.timestamp.after.max.ms": long(longMax, "How far in the future a record's timestamp may be.", {
-    min: 0,
-    unit: "milliseconds",
-    withoutEffect: true,
-  }),
-  "message.timestamp.before.max.ms": long(longMax, "How far in the past a record's timestamp may be.", {
-    min: 0,
-    unit: "milliseconds",
-    withoutEffect: true,
-  }),
+  "message.timestamp.after.max.ms": long(
+    longMax,
+    "How far in the future a record's timestamp may be: else INVALID_TIMESTAMP. Not with LogAppendTime.",
+    {
+      min: 0,
+      unit: "milliseconds",
+    },
+  ),
+  "message.timestamp.before.max.ms": long(
+    longMax,
+    "How far in the past a record's timestamp may be: else INVALID_TIMESTAMP. Not with LogAppendTime.",
+    {
+      min: 0,
+      unit: "milliseconds",
+    },
+  ),
   "message.timestamp.difference.max.ms": long(
     longMax,
     "Kafka's former name for both bounds of timestamps: each of them that is at its default takes this one.",
-    { min: 0, unit: "milliseconds", withoutEffect: true },
+    { min: 0, unit: "milliseconds" },
   ),
-  "compression.gzip.level": gzipLevel({ withoutEffect: true }),
-  "compression.lz4.level": lz4Level({ withoutEffect: true }),
-  "compression.zstd.level": zstdLevel({ withoutEffect: true }),
+  "compression.gzip.level": gzipLevel(),
+  "compression.lz4.level": lz4Level(),
+  "compression.zstd.level": zstdLevel(),
   "segment.jitter.ms": long(0, "Largest random part taken off `segment.ms`, so that logs do not roll together.", {
     min: 0,
     unit: "milliseconds",

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { CloseConnection } from "../../../broker/api/api.ts";
 import { produceApi } from "../../../broker/api/produce.ts";
-import type { AppendedRecords, AppendOptions, PartitionRef } from "../../../broker/partition/contract.ts";
-import type { Outcome } from "../../../protocol/errors/kafka-errors.ts";
+import type { AppendOptions, AppendOutcome, PartitionRef } from "../../../broker/partition/contract.ts";
 import type { ProduceRequest } from "../../../protocol/messages/produce.ts";
 import { answerOf, ask, context, Images, image, partition, topic, topicId } from "./fixtures.ts";
 
@@ -12,11 +11,11 @@ const images = new Images(
 
 class Appends {
   readonly calls: { readonly ref: PartitionRef; readonly text: string; readonly options: AppendOptions }[] = [];
-  readonly outcomes = new Map<string, Outcome<AppendedRecords>>();
+  readonly outcomes = new Map<string, AppendOutcome>();
   /** While set, appends wait for it. */
   gate: Promise<void> | null = null;
 
-  async append(ref: PartitionRef, records: Buffer, options: AppendOptions): Promise<Outcome<AppendedRecords>> {
+  async append(ref: PartitionRef, records: Buffer, options: AppendOptions): Promise<AppendOutcome> {
     this.calls.push({ ref, text: String(records), options });
     await this.gate;
     return this.outcomes.get(`${ref.topic}-${ref.partition}`) ?? { error: null, baseOffset: 40, logAppendTimeMs: -1, logStartOffset: 7 };
@@ -112,6 +111,21 @@ describe("Produce", () => {
       (await answerOf(api, request(1, { orders: { 0: [batch] } }), version)).responses[0]?.partitionResponses[0]?.errorCode;
     expect(await codeIn(6)).toBe("UNSUPPORTED_COMPRESSION_TYPE");
     expect(await codeIn(7)).toBe("NONE");
+  });
+
+  test("from version 8 on names the records for which a batch is refused", async () => {
+    const partitions = new Appends();
+    const recordErrors = [{ index: 3, error: "INVALID_RECORD", message: "no key" }] as const;
+    partitions.outcomes.set("orders-0", { error: "INVALID_RECORD", message: "1 of 4", recordErrors });
+    const partIn = async (version: number) =>
+      (await answerOf(produceApi(partitions, images), request(-1, { orders: { 0: bytes("a") } }), version)).responses[0]
+        ?.partitionResponses[0];
+    expect(await partIn(8)).toMatchObject({
+      errorCode: "INVALID_RECORD",
+      errorMessage: "1 of 4",
+      recordErrors: [{ batchIndex: 3, batchIndexErrorMessage: "no key" }],
+    });
+    expect((await partIn(7))?.recordErrors).toEqual([]);
   });
 
   test("from version 10 on tells who leads now and where", async () => {

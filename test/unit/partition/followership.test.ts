@@ -112,7 +112,7 @@ test("what does not continue the log, or is damaged, is not appended", async () 
   const ahead = leadersRecords(2, 3).records.subarray(producedBatch(2).length);
   strictEqual(await followership.applyFetched(asked(), answer(), ahead), "back-off");
   const damaged = leadersRecords(2).records;
-  damaged.writeUInt8(0, damaged.length - 1);
+  damaged.writeUInt8((damaged.at(-1) ?? 0) ^ 1, damaged.length - 1);
   strictEqual(await followership.applyFetched(asked(), answer(), damaged), "back-off");
   strictEqual(await followership.applyFetched(asked(), answer(), Buffer.from("too short")), "back-off");
   strictEqual(log.endOffset, 0);

@@ -31,7 +31,7 @@ test.each([
       kafkajsRecord({ key: null, value: "two", timestampDelta: 300, offsetDelta: 1 }),
     ],
   });
-  const checked = validateProducedBatches(buffer, { exactlyOneBatch: true, zstdAllowed: true, timestamps: null });
+  const checked = validateProducedBatches(buffer, { exactlyOneBatch: true, zstdAllowed: true });
   expect(checked).toMatchObject({
     error: null,
     batches: [{ recordsCount: 2, sizeInBytes: buffer.length, maxTimestampMs: 1_700_000_000_300 }],

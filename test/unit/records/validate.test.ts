@@ -7,7 +7,7 @@ import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { type ProduceValidation, scanBatches, validateProducedBatches } from "../../../protocol/records/validate-batches.ts";
 import { someRecords, threeRecords } from "./samples.ts";
 
-const produce: ProduceValidation = { exactlyOneBatch: true, zstdAllowed: true, timestamps: null };
+const produce: ProduceValidation = { exactlyOneBatch: true, zstdAllowed: true };
 const errorOf = (bytes: Buffer, options: Partial<ProduceValidation> = {}) =>
   validateProducedBatches(bytes, { ...produce, ...options }).error;
 
@@ -93,24 +93,18 @@ describe("what a producer sent", () => {
     ["a producer id without sequence", "INVALID_RECORD", (b) => writeInt64(b, fieldAt.producerId, 9)],
     ["a transaction without producer id", "INVALID_RECORD", (b) => b.writeInt16BE(0x10, fieldAt.attributes)],
     ["a timestamp beyond 2^53", "INVALID_RECORD", (b) => b.writeInt32BE(0x7fffffff, fieldAt.maxTimestamp)],
-    ["a largest timestamp before the first", "INVALID_TIMESTAMP", (b) => writeInt64(b, fieldAt.maxTimestamp, 1_600_000_000_000)],
     ["a timestamp below -1", "INVALID_TIMESTAMP", (b) => writeInt64(b, fieldAt.baseTimestamp, -2)],
   ])("%s is %s", (_what, error, change) => {
     expect(errorOf(changed(change))).toBe(error);
   });
 
-  test("zstd needs a client that can have meant it; size has its bound; time its window", () => {
+  test("zstd needs a client that can have meant it; size has its bound", () => {
     const zstd = changed((batch) => batch.writeInt16BE(4, fieldAt.attributes));
     expect(errorOf(zstd)).toBe(null);
     expect(errorOf(zstd, { zstdAllowed: false })).toBe("UNSUPPORTED_COMPRESSION_TYPE");
     const batch = encodeBatch(threeRecords);
     expect(errorOf(batch, { batchBytesMax: batch.length })).toBe(null);
     expect(errorOf(batch, { batchBytesMax: batch.length - 1 })).toBe("MESSAGE_TOO_LARGE");
-    const window = (nowMs: number) => ({ timestamps: { nowMs, beforeMaxMs: 100, afterMaxMs: 50 } });
-    expect(errorOf(batch, window(1_700_000_000_100))).toBe(null);
-    expect(errorOf(batch, window(1_700_000_000_101))).toBe("INVALID_TIMESTAMP");
-    expect(errorOf(batch, window(1_699_999_999_955))).toBe(null);
-    expect(errorOf(batch, window(1_699_999_999_954))).toBe("INVALID_TIMESTAMP");
   });
 
   test("any bytes get an answer", () => {
