@@ -42,6 +42,7 @@ export type {
   TopicDescription,
 } from "./admin/admin-types.ts";
 export { orThrow } from "./admin/admin-types.ts";
+export type { DeletedRecords, RecordsToDelete } from "./admin/delete-records.ts";
 export type { GroupDescription, GroupListing, GroupMemberDescription, GroupType } from "./admin/groups.ts";
 export type { ResetPolicy, StartPosition } from "./consumer/assigned-partition.ts";
 export { Consumer } from "./consumer/consumer.ts";

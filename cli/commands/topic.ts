@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { Admin } from "../../client/index.ts";
 import { UsageError } from "../command-failed.ts";
 import { Output } from "../output/output.ts";
+import { collectCut, deleteRecords, type PartitionCut } from "../topic/delete-records.ts";
 import { collectConfig, parseReplicaAssignment } from "../topic/topic-arguments.ts";
 import { alterTopic, createTopic, deleteTopics, describeTopics, listTopics, type Shown } from "../topic/topic-commands.ts";
 import { withCluster } from "./client-session.ts";
@@ -20,6 +21,7 @@ export function registerTopic(program: Command): void {
   registerDescribe(topic);
   registerAlter(topic);
   registerDelete(topic);
+  registerDeleteRecords(topic);
 }
 
 function withAdmin(options: CommonOptions, work: (admin: Admin, shown: Shown) => Promise<void>): Promise<void> {
@@ -109,4 +111,23 @@ function registerDelete(topic: Command): void {
   withCommonOptions(remove).action((names: string[], options: CommonOptions & { readonly ifExists: boolean }) =>
     withAdmin(options, (admin, shown) => deleteTopics(admin, names, options.ifExists, shown)),
   );
+}
+
+interface DeleteRecordsOptions extends CommonOptions {
+  readonly offset: readonly PartitionCut[];
+  readonly all: boolean;
+}
+
+function registerDeleteRecords(topic: Command): void {
+  const remove = topic
+    .command("delete-records")
+    .description("delete the oldest records of partitions")
+    .argument("<name>")
+    .option("--offset <partition:offset>", "the first record to keep; `end` keeps none of those there are; may be repeated", collectCut, [])
+    .option("--all", "every record of every partition", false);
+  withCommonOptions(remove).action((name: string, options: DeleteRecordsOptions) => {
+    const { offset: cuts, all } = options;
+    if (all === cuts.length > 0) throw new UsageError("say what to delete: --offset PARTITION:OFFSET for each partition, or --all");
+    return withAdmin(options, (admin, shown) => deleteRecords(admin, name, all ? null : cuts, shown));
+  });
 }

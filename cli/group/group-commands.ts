@@ -1,10 +1,10 @@
 import type { Admin, CommittedOffset, GroupDescription, GroupMemberDescription } from "../../client/index.ts";
 import { partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
+import { failForErrors } from "../fail-for-errors.ts";
 import { type Cell, table } from "../output/table.ts";
 import { formatCount } from "../output/units.ts";
 import type { Shown } from "../topic/topic-commands.ts";
 import { isOffline } from "../topic/topic-health.ts";
-import { failForErrors } from "./reset-offsets.ts";
 
 export async function listGroups(admin: Admin, { output, json }: Shown): Promise<void> {
   const groups = await admin.listGroups();

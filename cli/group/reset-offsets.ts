@@ -1,6 +1,7 @@
-import type { Admin, ItemResult, OffsetSpec, TopicPartition } from "../../client/index.ts";
+import type { Admin, OffsetSpec, TopicPartition } from "../../client/index.ts";
 import { partitionKey } from "../../protocol/base/ids.ts";
-import { CommandFailed, explain, UsageError } from "../command-failed.ts";
+import { CommandFailed, UsageError } from "../command-failed.ts";
+import { failForErrors } from "../fail-for-errors.ts";
 import { table } from "../output/table.ts";
 import { formatCount } from "../output/units.ts";
 import type { Shown } from "../topic/topic-commands.ts";
@@ -95,12 +96,4 @@ async function chosenPartitions(admin: Admin, chosen: readonly TopicSelection[])
     }
   }
   return [...unique.values()];
-}
-
-export function failForErrors<T>(results: readonly ItemResult<T>[]): void {
-  const errors = results.flatMap(({ error }) => (error === null ? [] : [error]));
-  const [first] = errors;
-  if (first === undefined) return;
-  if (errors.length === 1) throw first;
-  throw new CommandFailed(`${explain(first)} (and ${formatCount(errors.length - 1, "more error")})`, { cause: first });
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Admin, ConfigChange, ItemResult, NewTopic } from "../../client/index.ts";
-import { CommandFailed, explain, UsageError } from "../command-failed.ts";
+import type { Admin, ConfigChange, NewTopic } from "../../client/index.ts";
+import { CommandFailed, UsageError } from "../command-failed.ts";
+import { failForErrors } from "../fail-for-errors.ts";
 import type { Output } from "../output/output.ts";
 import { formatCount } from "../output/units.ts";
 import { type DescribeOptions, describeTopic, topicAsText } from "./describe-topics.ts";
@@ -94,13 +95,4 @@ export async function deleteTopics(admin: Admin, names: readonly string[], ifExi
   if (json) await output.json({ deleted });
   else for (const name of deleted) await output.line(`deleted ${name}`);
   failForErrors(results.filter(({ error }) => !(ifExists && error?.code === "UNKNOWN_TOPIC_OR_PARTITION")));
-}
-
-/** Throws the first error; with more of them, says how many. */
-function failForErrors<T>(results: readonly ItemResult<T>[]): void {
-  const errors = results.flatMap(({ error }) => (error === null ? [] : [error]));
-  const [first] = errors;
-  if (first === undefined) return;
-  if (errors.length === 1) throw first;
-  throw new CommandFailed(`${explain(first)} (and ${formatCount(errors.length - 1, "more error")})`, { cause: first });
 }

@@ -23,6 +23,7 @@ import type {
   TopicDescription,
 } from "./admin-types.ts";
 import { answerFor, describedConfigs, wireChanges, wireResource } from "./configs.ts";
+import { type DeletedRecords, deleteRecords, type RecordsToDelete } from "./delete-records.ts";
 import {
   alterGroupOffsets,
   deleteGroup,
@@ -232,6 +233,11 @@ export class Admin implements AsyncDisposable {
   async listOffsets(requests: readonly OffsetRequest[]): Promise<readonly OffsetResult[]> {
     const found = await listOffsets(this.#cluster, requests, this.#deadlineMs());
     return requests.map(({ topic, partition }, index) => ({ topic, partition, ...(found[index] as FoundOffset) }));
+  }
+
+  /** Deletes the oldest records of partitions, from every live replica. */
+  deleteRecords(wanted: readonly RecordsToDelete[]): Promise<readonly ItemResult<DeletedRecords>[]> {
+    return deleteRecords(this.#cluster, wanted, { deadlineMs: this.#deadlineMs(), brokerTimeoutMs: this.#brokerTimeoutMs() });
   }
 
   /** Every group, in the order of their names. */

@@ -5,6 +5,7 @@ import { consumerGroupHeartbeatRequest, consumerGroupHeartbeatResponse } from ".
 import { createPartitionsRequest, createPartitionsResponse } from "../../protocol/messages/create-partitions.ts";
 import { createTopicsRequest, createTopicsResponse } from "../../protocol/messages/create-topics.ts";
 import { deleteGroupsRequest, deleteGroupsResponse } from "../../protocol/messages/delete-groups.ts";
+import { deleteRecordsRequest, deleteRecordsResponse } from "../../protocol/messages/delete-records.ts";
 import { deleteTopicsRequest, deleteTopicsResponse } from "../../protocol/messages/delete-topics.ts";
 import { describeClusterRequest, describeClusterResponse } from "../../protocol/messages/describe-cluster.ts";
 import { describeConfigsRequest, describeConfigsResponse } from "../../protocol/messages/describe-configs.ts";
@@ -48,6 +49,7 @@ export const calls = {
   offsetForLeaderEpoch: call(offsetForLeaderEpochRequest, offsetForLeaderEpochResponse),
   createTopics: call(createTopicsRequest, createTopicsResponse),
   deleteTopics: call(deleteTopicsRequest, deleteTopicsResponse),
+  deleteRecords: call(deleteRecordsRequest, deleteRecordsResponse),
   createPartitions: call(createPartitionsRequest, createPartitionsResponse),
   describeCluster: call(describeClusterRequest, describeClusterResponse),
   describeConfigs: call(describeConfigsRequest, describeConfigsResponse),

@@ -3,6 +3,7 @@ import { Admin } from "../../../client/admin/admin.ts";
 import { orThrow } from "../../../client/admin/admin-types.ts";
 import { KafkaProtocolError } from "../../../client/errors.ts";
 import type { CreateTopicsRequest } from "../../../protocol/messages/create-topics.ts";
+import type { DeleteRecordsRequest } from "../../../protocol/messages/delete-records.ts";
 import type { DescribeConfigsRequest } from "../../../protocol/messages/describe-configs.ts";
 import type { IncrementalAlterConfigsRequest } from "../../../protocol/messages/incremental-alter-configs.ts";
 import { FakeCluster, textRecord } from "./fake-cluster.ts";
@@ -209,4 +210,40 @@ test("elections come back per partition, offsets in the order asked", async () =
     [0, 1],
     [0, 0],
   ]);
+});
+
+test("records are deleted at the partitions' leaders; an error of the moment is asked again, one that stays belongs to its partition", async () => {
+  const fake = new FakeCluster([1, 2]);
+  fake.createTopic("t", 3);
+  const asked: (readonly [broker: number, partition: number, offset: number])[] = [];
+  fake.intercept = ({ api, request, broker }) => {
+    if (api !== "DeleteRecords") return undefined;
+    const { topics } = request as DeleteRecordsRequest;
+    return {
+      throttleTimeMs: 0,
+      topics: topics.map(({ name, partitions }) => ({
+        name,
+        partitions: partitions.map(({ partitionIndex, offset }) => {
+          asked.push([broker, partitionIndex, offset]);
+          const isFirst = asked.filter(([, partition]) => partition === partitionIndex).length === 1;
+          if (partitionIndex === 1 && isFirst) return { partitionIndex, lowWatermark: -1, errorCode: "NOT_LEADER_OR_FOLLOWER" };
+          if (partitionIndex === 2) return { partitionIndex, lowWatermark: -1, errorCode: "OFFSET_OUT_OF_RANGE" };
+          return { partitionIndex, lowWatermark: 40 + partitionIndex, errorCode: "NONE" };
+        }),
+      })),
+    };
+  };
+  const wanted = [
+    { topic: "t", partition: 2, before: 1e6 },
+    { topic: "t", partition: 0, before: 40 },
+    { topic: "t", partition: 1, before: "all" },
+  ] as const;
+  const results = await fake.clock.until(new Admin(fake).deleteRecords(wanted));
+  expect(results.map(({ partition, error, startOffset }) => [partition, error?.code ?? startOffset])).toEqual([
+    [2, "OFFSET_OUT_OF_RANGE"],
+    [0, 40],
+    [1, 41],
+  ]);
+  expect(asked.filter(([, partition]) => partition === 1).map(([, , offset]) => offset)).toEqual([-1, -1]);
+  expect(asked.length).toBe(4);
 });
