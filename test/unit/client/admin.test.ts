@@ -214,7 +214,7 @@ test("elections come back per partition, offsets in the order asked", async () =
 
 test("records are deleted at the partitions' leaders; an error of the moment is asked again, one that stays belongs to its partition", async () => {
   const fake = new FakeCluster([1, 2]);
-  fake.createTopic("t", 3);
+  fake.topic("t", [1, 2, 1]);
   const asked: (readonly [broker: number, partition: number, offset: number])[] = [];
   fake.intercept = ({ api, request, broker }) => {
     if (api !== "DeleteRecords") return undefined;
