@@ -16,6 +16,7 @@ import { fetchRequest, fetchResponse } from "../../protocol/messages/fetch.ts";
 import { findCoordinatorRequest, findCoordinatorResponse } from "../../protocol/messages/find-coordinator.ts";
 import { heartbeatRequest, heartbeatResponse } from "../../protocol/messages/heartbeat.ts";
 import { incrementalAlterConfigsRequest, incrementalAlterConfigsResponse } from "../../protocol/messages/incremental-alter-configs.ts";
+import { initProducerIdRequest, initProducerIdResponse } from "../../protocol/messages/init-producer-id.ts";
 import { joinGroupRequest, joinGroupResponse } from "../../protocol/messages/join-group.ts";
 import { leaveGroupRequest, leaveGroupResponse } from "../../protocol/messages/leave-group.ts";
 import { listGroupsRequest, listGroupsResponse } from "../../protocol/messages/list-groups.ts";
@@ -44,6 +45,7 @@ export const calls = {
   apiVersions: call(apiVersionsRequest, apiVersionsResponse),
   metadata: call(metadataRequest, metadataResponse),
   produce: call(produceRequest, produceResponse),
+  initProducerId: call(initProducerIdRequest, initProducerIdResponse),
   fetch: call(fetchRequest, fetchResponse),
   listOffsets: call(listOffsetsRequest, listOffsetsResponse),
   offsetForLeaderEpoch: call(offsetForLeaderEpochRequest, offsetForLeaderEpochResponse),

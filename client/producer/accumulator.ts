@@ -1,6 +1,8 @@
 import { type BrokerId, noBroker, partitionKey } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { RecordToEncode } from "../../protocol/records/record.ts";
+import { Numbering, type ProducerIdentity } from "./numbering.ts";
+import { PartitionQueue } from "./partition-queue.ts";
 import { type PendingSend, ProducerBatch } from "./producer-batch.ts";
 
 export interface AccumulatorLimits {
@@ -9,20 +11,9 @@ export interface AccumulatorLimits {
   /** How long a batch that is not full waits for company. */
   readonly lingerMs: number;
   readonly deliveryTimeoutMs: number;
-  /** Batches of one partition under way at once. 1 keeps the order when one must be sent again; an idempotent producer may have more. */
+  /** Batches of one partition under way at once. More than 1 only for an idempotent producer, and then at most the five that a broker remembers. */
   readonly maxInFlightPerPartition: number;
-}
-
-interface PartitionQueue {
-  readonly topic: string;
-  readonly partition: number;
-  /** Oldest first; only the last still takes records. */
-  readonly batches: ProducerBatch[];
-  inFlight: number;
-  /** Of the last batch that was drained: the next one will probably be as large. */
-  lastBatchBytes: number;
-  /** After a failure: nothing is sent before (monotonic), unless the leader has changed meanwhile. */
-  notBeforeMs: number;
+  readonly isIdempotent: boolean;
 }
 
 export interface KnownLeader {
@@ -35,6 +26,8 @@ export interface Ready {
   readonly byBroker: ReadonlyMap<BrokerId, readonly TopicPartitionKey[]>;
   /** Some partition with records to send has no known leader. */
   readonly leaderUnknown: boolean;
+  /** Something waits for another `identity`. */
+  readonly identityNeeded: boolean;
   /** When to look again if nothing happens before (monotonic); null: no need. */
   readonly nextCheckMs: number | null;
 }
@@ -55,7 +48,12 @@ export type TopicPartitionKey = string & { readonly brand?: "TopicPartitionKey" 
 export class Accumulator {
   readonly #limits: AccumulatorLimits;
   readonly #queues = new Map<TopicPartitionKey, PartitionQueue>();
+  /** Kept when a queue is empty: the broker remembers as well. One per partition ever written to. */
+  readonly #numberings = new Map<TopicPartitionKey, Numbering>();
   readonly #unsettled = new Set<ProducerBatch>();
+
+  /** The latest that was fetched; null: none yet. Without one an idempotent producer sends nothing. */
+  identity: ProducerIdentity | null = null;
 
   constructor(limits: AccumulatorLimits) {
     this.#limits = limits;
@@ -93,6 +91,7 @@ export class Accumulator {
     const byBroker = new Map<BrokerId, TopicPartitionKey[]>();
     const lingering = new Map<BrokerId, TopicPartitionKey[]>();
     let leaderUnknown = false;
+    let identityNeeded = false;
     let nextCheckMs: number | null = null;
     const checkAt = (atMs: number) => {
       nextCheckMs = nextCheckMs === null ? atMs : Math.min(nextCheckMs, atMs);
@@ -101,8 +100,13 @@ export class Accumulator {
       const head = queue.batches[0];
       if (head === undefined) continue;
       checkAt(head.deadlineMs);
-      if (queue.inFlight >= this.#limits.maxInFlightPerPartition) continue;
+      if (!queue.mayTake(this.#limits.batchBytesMax)) continue;
+      if (queue.needsIdentity(this.identity)) {
+        identityNeeded = true;
+        continue;
+      }
       const known = leaderOf(queue.topic, queue.partition);
+      if (isElsewhere(queue, known)) continue;
       const sendAtMs = this.#sendAtMs(queue, head, known, hurry);
       if (sendAtMs > nowMs) {
         checkAt(sendAtMs);
@@ -117,7 +121,7 @@ export class Accumulator {
     }
     // a request that goes anyway takes along what only waits for company: more in one request, and fewer requests
     for (const [leader, keys] of byBroker) keys.push(...(lingering.get(leader) ?? []));
-    return { byBroker, leaderUnknown, nextCheckMs };
+    return { byBroker, leaderUnknown, identityNeeded, nextCheckMs };
   }
 
   #sendAtMs(queue: PartitionQueue, head: ProducerBatch, known: KnownLeader | undefined, hurry: boolean): number {
@@ -134,15 +138,12 @@ export class Accumulator {
     for (const key of keys) {
       const queue = this.#queues.get(key);
       const head = queue?.batches[0];
-      if (queue === undefined || head === undefined || queue.inFlight >= this.#limits.maxInFlightPerPartition) continue;
+      if (queue === undefined || head === undefined) continue;
+      if (!queue.mayTake(this.#limits.batchBytesMax) || queue.needsIdentity(this.identity)) continue;
       const size = head.encodedBytes > 0 ? head.encodedBytes : head.sizeInBytes;
       if (drained.length > 0 && bytes + size > bytesMax) continue;
       bytes += size;
-      queue.batches.shift();
-      queue.inFlight++;
-      queue.lastBatchBytes = head.sizeInBytes;
-      head.attempts++;
-      drained.push(head);
+      drained.push(queue.take(this.identity));
       // to the end, so that the others come first next time
       this.#queues.delete(key);
       this.#queues.set(key, queue);
@@ -150,53 +151,85 @@ export class Accumulator {
     return drained;
   }
 
+  /** Everything that was taken before it is settled. */
+  isNext(batch: ProducerBatch): boolean {
+    return this.#queueOf(batch).isNext(batch);
+  }
+
   /** To be sent again, before everything that came later, not before `notBeforeMs`. */
-  putBack(batches: readonly [ProducerBatch, ...ProducerBatch[]], notBeforeMs: number): void {
-    const [first] = batches;
-    const queue = this.#queue(first.topic, first.partition);
-    queue.inFlight--;
-    queue.batches.unshift(...batches);
-    queue.notBeforeMs = notBeforeMs;
-    for (const batch of batches) this.#unsettled.add(batch);
+  putBack(batch: ProducerBatch, notBeforeMs: number): void {
+    this.#queueOf(batch).putBack(batch, [batch], notBeforeMs);
+  }
+
+  /** In its place, its records wait in these. */
+  replace(batch: ProducerBatch, parts: readonly ProducerBatch[]): void {
+    this.#queueOf(batch).putBack(batch, parts, 0);
+    this.#unsettled.delete(batch);
+    for (const part of parts) this.#unsettled.add(part);
+  }
+
+  /** The leader takes nothing more under this batch's numbering: see `PartitionQueue`. */
+  refuseNumbering(batch: ProducerBatch, another: boolean): void {
+    this.#queueOf(batch).refuseNumbering(batch, another);
   }
 
   /** A batch under way was acknowledged or failed. */
-  finished(batch: ProducerBatch): void {
-    const key = partitionKey(batch.topic, batch.partition);
-    const queue = this.#queues.get(key);
-    invariant(queue !== undefined && queue.inFlight > 0, "what is finished was under way", () => ({ key }));
-    queue.inFlight--;
-    queue.notBeforeMs = 0;
+  finished(batch: ProducerBatch, how: "acknowledged" | "failed"): void {
+    const queue = this.#queueOf(batch);
+    if (how === "acknowledged") queue.acknowledged(batch);
+    else queue.failed(batch);
     this.#unsettled.delete(batch);
-    if (queue.inFlight === 0 && queue.batches.length === 0) this.#queues.delete(key);
-  }
-
-  /** The batch's records now wait in others. */
-  replaced(batch: ProducerBatch): void {
-    this.#unsettled.delete(batch);
+    this.#dropIfIdle(queue);
   }
 
   /** Removes and returns the waiting batches whose time is up (all of them, when it is the end of time). */
   takeExpired(nowMs: number): readonly ProducerBatch[] {
     const expired: ProducerBatch[] = [];
-    for (const [key, queue] of this.#queues) {
+    for (const queue of this.#queues.values()) {
       const alive = queue.batches.findIndex(({ deadlineMs }) => deadlineMs > nowMs);
-      expired.push(...queue.batches.splice(0, alive < 0 ? queue.batches.length : alive));
-      if (queue.inFlight === 0 && queue.batches.length === 0) this.#queues.delete(key);
+      for (const batch of queue.batches.splice(0, alive < 0 ? queue.batches.length : alive)) {
+        queue.lost(batch);
+        expired.push(batch);
+      }
+      this.#dropIfIdle(queue);
     }
     for (const batch of expired) this.#unsettled.delete(batch);
     return expired;
+  }
+
+  #dropIfIdle(queue: PartitionQueue): void {
+    if (queue.isIdle) this.#queues.delete(partitionKey(queue.topic, queue.partition));
+  }
+
+  #queueOf({ topic, partition }: ProducerBatch): PartitionQueue {
+    const key = partitionKey(topic, partition);
+    const queue = this.#queues.get(key);
+    invariant(queue !== undefined, "what is under way has a queue", () => ({ key }));
+    return queue;
   }
 
   #queue(topic: string, partition: number): PartitionQueue {
     const key = partitionKey(topic, partition);
     let queue = this.#queues.get(key);
     if (queue === undefined) {
-      queue = { topic, partition, batches: [], inFlight: 0, lastBatchBytes: 0, notBeforeMs: 0 };
+      queue = new PartitionQueue(topic, partition, this.#limits.maxInFlightPerPartition, this.#numbering(key));
       this.#queues.set(key, queue);
     }
     return queue;
   }
+
+  #numbering(key: TopicPartitionKey): Numbering | null {
+    if (!this.#limits.isIdempotent) return null;
+    const numbering = this.#numberings.get(key) ?? new Numbering();
+    this.#numberings.set(key, numbering);
+    return numbering;
+  }
+}
+
+/** What is under way went to another leader, or to this one in another epoch. */
+function isElsewhere({ inFlight: [first] }: PartitionQueue, known: KnownLeader | undefined): boolean {
+  if (first === undefined || known === undefined) return false;
+  return first.sentToBroker !== known.leader || first.sentToEpoch !== known.leaderEpoch;
 }
 
 function add(keysByBroker: Map<BrokerId, TopicPartitionKey[]>, broker: BrokerId, key: TopicPartitionKey): void {

@@ -1,14 +1,15 @@
-import type { CompressionCodec } from "../../protocol/records/batch-header.ts";
+import { type CompressionCodec, sequencePlus } from "../../protocol/records/batch-header.ts";
 import type { RecordCompressor } from "../../protocol/records/codec.ts";
 import { decodeBatch } from "../../protocol/records/decode-batch.ts";
-import { BatchBuilder } from "../../protocol/records/encode-batch.ts";
+import { BatchBuilder, type ProducerFields, signBatch } from "../../protocol/records/encode-batch.ts";
 import type { RecordToEncode } from "../../protocol/records/record.ts";
+import type { BatchNumber } from "./numbering.ts";
 
 /** Where a record went. */
 export interface RecordMetadata {
   readonly topic: string;
   readonly partition: number;
-  /** -1 with acks 0: nobody said. */
+  /** -1: nobody said (acks 0, or the broker knows the batch as an old one and has forgotten where it is). */
   readonly offset: number;
   /** The broker's time under LogAppendTime, else the record's own. */
   readonly timestampMs: number;
@@ -43,12 +44,20 @@ export class ProducerBatch {
   attempts = 0;
   /** Leader epoch known when it was last sent: a newer one makes waiting out the backoff pointless. */
   sentToEpoch = -1;
+  sentToBroker = -1;
+  /** Records of the partition that were taken before it: its place when it is put back; -1: not taken yet. */
+  ordinal = -1;
+  /** Null: not numbered yet, or the producer is not idempotent. */
+  number: BatchNumber | null = null;
+  /** An attempt ended without a clear no: the log may hold it, or get it late. */
+  mayBeInLog = false;
   /** False: it goes as soon as it may, full or not. */
   lingers = true;
   /** Why it was last put back. */
   lastError: Error | null = null;
   readonly #builder: BatchBuilder;
   #encoded: Buffer | null = null;
+  #encodedAs: BatchNumber | null = null;
   readonly #settled = Promise.withResolvers<void>();
 
   /** `bytesExpected`: about as large as it will become. */
@@ -83,9 +92,14 @@ export class ProducerBatch {
     return true;
   }
 
-  /** The batch in wire form; from here on it takes no more records. Sending it again sends the same bytes. */
+  /** The batch in wire form; from here on it takes no more records. Sending it again sends the same bytes, unless it was numbered anew. */
   encode(codec: CompressionCodec, compress: RecordCompressor): Buffer {
-    this.#encoded ??= this.#builder.build({ codec, compress });
+    const fields = this.number === null ? {} : producerFields(this.number);
+    if (this.#encoded === null) this.#encoded = this.#builder.build({ codec, compress, ...fields });
+    else if (this.#encodedAs !== this.number && this.number !== null)
+      // a copy: the bytes of an earlier attempt may still be in a socket's buffer
+      this.#encoded = signBatch(Buffer.from(this.#encoded), producerFields(this.number));
+    this.#encodedAs = this.number;
     return this.#encoded;
   }
 
@@ -99,7 +113,15 @@ export class ProducerBatch {
       into.tryAppend({ key, value, headers, timestampMs }, 0, this.sends[index] as PendingSend, Number.POSITIVE_INFINITY);
       index++;
     }
-    for (const part of halves) part.attempts = this.attempts;
+    for (const part of halves) {
+      part.attempts = this.attempts;
+      part.mayBeInLog = this.mayBeInLog;
+    }
+    // the numbers stay as they are: those behind have theirs
+    halves[0].ordinal = this.ordinal;
+    halves[1].ordinal = this.ordinal + half;
+    halves[0].number = this.number;
+    halves[1].number = this.number === null ? null : { ...this.number, position: this.number.position + half };
     Promise.all(halves.map((part) => part.whenSettled)).then(() => this.#settled.resolve());
     return halves;
   }
@@ -122,4 +144,8 @@ export class ProducerBatch {
     for (const send of this.sends) send.reject(error);
     this.#settled.resolve();
   }
+}
+
+function producerFields({ producerId, producerEpoch, position }: BatchNumber): ProducerFields {
+  return { producerId, producerEpoch, baseSequence: sequencePlus(position, 0) };
 }

@@ -11,6 +11,11 @@ export interface ProducerOptions<K, V> extends ClientOptions {
   readonly valueSerde?: Pick<Serde<V>, "serialize">;
   /** When a record counts as written: -1 or "all", every in-sync replica has it (default); 1, its leader has it; 0, it was sent (its offset stays unknown, and it may be lost). */
   readonly acks?: -1 | 0 | 1 | "all";
+  /**
+   * Every record is written once, in order, however often it has to be sent (idempotent): the brokers know a repetition by its number. Needs acks "all". Default: true, unless `acks` says 0 or 1.
+   * A send that rejects all the same (its time was up) may have been written, once.
+   */
+  readonly enableIdempotence?: boolean;
   /** How long a record waits for others to travel with. 0 (default): not at all; those that arrive while an earlier batch is under way still go together. */
   readonly lingerMs?: number;
   /** A batch is full at this size. Bytes before compression; default 128 KiB. A larger record travels alone. */
@@ -27,13 +32,14 @@ export interface ProducerOptions<K, V> extends ClientOptions {
   readonly partitioner?: Partitioner;
   /** From `send`'s turn to failure, all attempts included. Milliseconds; default 120,000. */
   readonly deliveryTimeoutMs?: number;
-  /** Requests under way to one broker; a partition has one batch in them at most, so that retries keep the order. Default 5. */
+  /** Requests under way to one broker. A partition has up to five batches in them, or one when the producer is not idempotent, so that retries keep the order. Default 5. */
   readonly maxInFlightPerBroker?: number;
   /** Whether a topic that does not exist may be created by asking for it, where the brokers allow it. Default true. */
   readonly allowAutoTopicCreation?: boolean;
 }
 
 export interface ProducerSettings {
+  readonly isIdempotent: boolean;
   readonly acks: -1 | 0 | 1;
   readonly codec: CompressionCodec;
   readonly lingerMs: number;
@@ -46,13 +52,17 @@ export interface ProducerSettings {
 }
 
 export function producerSettings<K, V>(options: ProducerOptions<K, V>): ProducerSettings {
-  const { acks = -1, compression = "none" } = options;
+  const { acks = -1, compression = "none", enableIdempotence } = options;
   if (acks !== "all" && acks !== -1 && acks !== 0 && acks !== 1)
     throw new InvalidArgument(`acks is ${acks}: -1, 0, 1 or "all" are possible`);
   if (!compressionCodecs.includes(compression))
     throw new InvalidArgument(`compression is ${compression}: ${compressionCodecs.join(", ")} are possible`);
+  const isAll = acks === -1 || acks === "all";
+  if (enableIdempotence === true && !isAll)
+    throw new InvalidArgument(`enableIdempotence needs acks "all", not ${acks}: a leader's word alone does not outlive it`);
   const requestBytesMax = positive("requestBytesMax", options.requestBytesMax ?? 1024 * 1024);
   return {
+    isIdempotent: enableIdempotence ?? isAll,
     acks: acks === "all" ? -1 : acks,
     codec: compression,
     lingerMs: positive("lingerMs", options.lingerMs ?? 0, 0),

@@ -8,6 +8,7 @@ import { Accumulator } from "./accumulator.ts";
 import { BufferSpace } from "./buffer-space.ts";
 import { availablePartitions, DefaultPartitioner, type Partitioner } from "./partitioner.ts";
 import type { ProducerBatch, RecordMetadata } from "./producer-batch.ts";
+import { IdentitySource } from "./producer-identity.ts";
 import { type ProducerOptions, type ProducerSettings, producerSettings } from "./producer-options.ts";
 import { Sender } from "./sender.ts";
 
@@ -33,6 +34,8 @@ export interface SendOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A broker remembers the last five batches of each producer. */
+const inFlightIdempotent = 5;
 /** Room that a record takes beside its bytes: promise, bookkeeping. */
 const recordOverheadBytes = 128;
 /** `send` calls that wait for room or metadata; more fail at once. */
@@ -53,7 +56,7 @@ interface Lane {
 }
 
 /**
- * Writes records to topics. Batches what is sent together, follows partitions when their leaders change, and tries again until the delivery timeout.
+ * Writes records to topics, each exactly once. Batches what is sent together, follows partitions when their leaders change, and tries again until the delivery timeout.
  *
  * ```ts
  * await using producer = new Producer({ bootstrap: "127.0.0.1:9092", valueSerde: jsonSerde<Order>(), compression: "zstd" });
@@ -84,7 +87,7 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     this.#settings = settings;
     this.#cluster = cluster;
     this.#space = new BufferSpace(cluster.runtime.clock, settings.bufferBytesMax);
-    this.#accumulator = new Accumulator({ ...settings, maxInFlightPerPartition: 1 });
+    this.#accumulator = new Accumulator({ ...settings, maxInFlightPerPartition: settings.isIdempotent ? inFlightIdempotent : 1 });
     this.#defaultPartitioner = new DefaultPartitioner(cluster.runtime.random, settings.batchBytesMax, (topic, partition) => {
       this.#accumulator.doNotLinger(topic, partition);
       this.#sender.wake();
@@ -96,6 +99,7 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
       cluster,
       accumulator: this.#accumulator,
       settings,
+      identities: new IdentitySource(cluster),
       isHurried: () => this.#flushes > 0 || this.#closing !== null || this.#space.hasWaiters,
       onSettled: (batch) => this.#giveBack(batch),
     });

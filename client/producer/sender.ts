@@ -11,8 +11,9 @@ import { leaderMoved, watchLeaders } from "../metadata/leader-watch.ts";
 import { calls } from "../network/api-calls.ts";
 import type { Connection } from "../network/connection.ts";
 import type { Accumulator } from "./accumulator.ts";
-import { judge, type ProduceOutcome, type Verdict } from "./produce-outcome.ts";
+import { isFencing, judge, mayHaveWritten, type ProduceOutcome, type Verdict } from "./produce-outcome.ts";
 import type { ProducerBatch } from "./producer-batch.ts";
+import type { IdentitySource } from "./producer-identity.ts";
 
 export interface SenderSettings {
   readonly acks: -1 | 0 | 1;
@@ -26,6 +27,8 @@ export interface SenderParts {
   readonly cluster: Cluster;
   readonly accumulator: Accumulator;
   readonly settings: SenderSettings;
+  /** Where an idempotent producer's ids come from. */
+  readonly identities: IdentitySource;
   /** Nothing should linger now. */
   readonly isHurried: () => boolean;
   /** A batch got its final answer and its room in the buffer is free. */
@@ -61,16 +64,17 @@ export class Sender {
   }
 
   #step(): void {
-    const { cluster, accumulator, settings, isHurried } = this.#parts;
+    const { cluster, accumulator, settings, identities, isHurried } = this.#parts;
     if (cluster.isClosed) return;
     const nowMs = cluster.runtime.clock.monotonicMs();
-    for (const batch of accumulator.takeExpired(nowMs)) this.#fail(batch, this.#timedOut(batch, batch.lastError));
-    const { byBroker, leaderUnknown, nextCheckMs } = accumulator.ready(
+    for (const batch of accumulator.takeExpired(nowMs)) this.#fail(batch, this.#timedOut(batch, batch.lastError ?? identities.lastError));
+    const { byBroker, leaderUnknown, identityNeeded, nextCheckMs } = accumulator.ready(
       nowMs,
       (topic, partition) => cluster.metadata.partition(topic, partition),
       isHurried(),
     );
     if (leaderUnknown) cluster.metadata.requestRefresh();
+    if (identityNeeded) void this.#fetchIdentity();
     for (const [brokerId, keys] of byBroker) {
       while ((this.#inFlight.get(brokerId) ?? 0) < settings.maxInFlightPerBroker) {
         const batches = accumulator.drain(keys, settings.requestBytesMax);
@@ -83,35 +87,51 @@ export class Sender {
     this.#timer = nextCheckMs === null ? null : cluster.runtime.clock.schedule(Math.max(nextCheckMs - nowMs, 0), () => this.wake());
   }
 
+  /** Batches wait meanwhile, and expire. What cannot come right by waiting fails everything that waits. */
+  async #fetchIdentity(): Promise<void> {
+    const { accumulator, identities } = this.#parts;
+    const fetched = await identities.fetch();
+    if (fetched === null) return;
+    if (fetched.error === null) accumulator.identity = fetched.identity;
+    else for (const batch of accumulator.takeExpired(Number.POSITIVE_INFINITY)) this.#fail(batch, fetched.error);
+    this.wake();
+  }
+
   /**
    * One request with its answer. A leader that hangs is left behind, batch by batch, as soon as the metadata names another:
    *
-   * 1. While the metadata names the same leader and epoch, its batches wait for it: it may be slow for good reasons, and sending again would only write twice.
+   * 1. While the metadata names the same leader and epoch, its batches wait for it: it may be slow for good reasons, and sending again would gain nothing.
    * 2. Once another leads under a higher epoch, the old one can commit nothing more: its followers follow the new one. So a batch that it has not acknowledged goes to the new
-   *    leader. If it was committed before, it is there twice; if not, the old copy is cut off. Nothing was acknowledged yet, so nothing is lost.
-   * 3. The batch goes back to the head of its queue, and a partition has one batch under way, so nothing later was sent to either leader: the first copies of all records are in order.
-   * 4. `attempts` counts it as sent again, which is how the caller learns that the log may hold it twice.
+   *    leader. If it was committed before, the new leader knows its number and answers with its offset (a producer that is not idempotent writes it twice); if not, the old copy is cut off.
+   *    Nothing was acknowledged yet, so nothing is lost.
+   * 3. The batches go back to the head of their queue, all that were under way before any is sent: they reach the new leader in order.
+   * 4. `attempts` counts them as sent again, which is how the caller of a producer that is not idempotent learns that the log may hold them twice.
    * 5. The late answer is no use: a batch is concluded once, and `open` says which of them still wait. When none does, the request is given up and the connection drops its answer.
    */
   async #deliver(brokerId: BrokerId, batches: readonly ProducerBatch[]): Promise<void> {
     const { cluster } = this.#parts;
-    for (const batch of batches) batch.sentToEpoch = cluster.metadata.partition(batch.topic, batch.partition)?.leaderEpoch ?? -1;
+    for (const batch of batches) {
+      batch.sentToBroker = brokerId;
+      batch.sentToEpoch = cluster.metadata.partition(batch.topic, batch.partition)?.leaderEpoch ?? -1;
+    }
+    let wasSent = false;
     const open = new Set(batches);
     const allMoved = new AbortController();
     const endWatch = watchLeaders(cluster, { broker: brokerId, partitions: batches, waitMs: 0 }, (batch) => {
       open.delete(batch);
       const error = leaderMoved(brokerId, batch);
-      this.#conclude(batch, { kind: "failed", error });
+      this.#conclude(batch, { kind: "failed", error, wasSent });
       if (open.size === 0) allMoved.abort(error);
       this.wake();
     });
     let outcomeOf: (batch: ProducerBatch) => ProduceOutcome;
     try {
       const connection = await cluster.pool.toBroker(brokerId, "requests", allMoved.signal);
+      wasSent = true;
       outcomeOf = await this.#produce(connection, batches, allMoved.signal);
     } catch (error) {
       const failure = error instanceof Error ? error : new Error(String(error));
-      outcomeOf = () => ({ kind: "failed", error: failure });
+      outcomeOf = () => ({ kind: "failed", error: failure, wasSent });
     }
     endWatch();
     this.#inFlight.set(brokerId, (this.#inFlight.get(brokerId) ?? 1) - 1);
@@ -155,34 +175,39 @@ export class Sender {
     const { cluster, accumulator } = this.#parts;
     const { clock, random } = cluster.runtime;
     const nowMs = clock.monotonicMs();
-    const facts = { topic: batch.topic, partition: batch.partition, recordsCount: batch.sends.length, deadlineMs: batch.deadlineMs };
+    batch.mayBeInLog ||= mayHaveWritten(outcome);
+    const { topic, partition, deadlineMs, mayBeInLog, attempts } = batch;
+    const isNext = accumulator.isNext(batch);
+    const facts = { topic, partition, recordsCount: batch.sends.length, deadlineMs, isNumbered: batch.number !== null, isNext, mayBeInLog };
     const verdict: Verdict = judge(outcome, facts, nowMs);
     switch (verdict.kind) {
       case "acknowledge":
-        accumulator.finished(batch);
+        accumulator.finished(batch, "acknowledged");
         batch.acknowledge(verdict);
         return this.#parts.onSettled(batch);
-      case "retry": {
+      case "retry":
+      case "renumber": {
+        const { error } = verdict;
         if (cluster.isClosed) {
-          accumulator.finished(batch);
-          return this.#fail(batch, verdict.error);
+          accumulator.finished(batch, "failed");
+          return this.#fail(batch, error);
         }
-        batch.lastError = verdict.error;
-        accumulator.putBack([batch], nowMs + backoffMs(batch.attempts, cluster.settings, random));
-        if (verdict.refreshMetadata) cluster.metadata.requestRefresh();
-        const { topic, partition, attempts } = batch;
-        return cluster.runtime.log.debug({ topic, partition, attempts, err: verdict.error }, "a batch will be sent again");
+        batch.lastError = error;
+        // who was only out of turn waits for those before it, not for its own pause
+        accumulator.putBack(batch, isNext ? nowMs + backoffMs(attempts, cluster.settings, random) : nowMs);
+        if (verdict.kind === "renumber") accumulator.refuseNumbering(batch, false);
+        else if (verdict.refreshMetadata) cluster.metadata.requestRefresh();
+        return cluster.runtime.log.debug({ topic, partition, attempts, err: error }, "a batch will be sent again");
       }
-      case "split": {
+      case "split":
         invariant(batch.sends.length > 1, "what is split has two records");
-        accumulator.putBack(batch.split(), nowMs);
-        return accumulator.replaced(batch);
-      }
+        return accumulator.replace(batch, batch.split());
       case "time-out":
-        accumulator.finished(batch);
+        accumulator.finished(batch, "failed");
         return this.#fail(batch, this.#timedOut(batch, verdict.error));
       case "fail":
-        accumulator.finished(batch);
+        if (isFencing(outcome)) accumulator.refuseNumbering(batch, true);
+        accumulator.finished(batch, "failed");
         return this.#fail(batch, verdict.error);
     }
   }

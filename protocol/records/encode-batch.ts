@@ -16,7 +16,14 @@ import {
 import { type RecordCompressor, uncompressedOnly } from "./codec.ts";
 import type { RecordHeader, RecordToEncode } from "./record.ts";
 
-export interface BatchOptions {
+/** What an idempotent producer signs a batch with. */
+export interface ProducerFields {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly baseSequence: number;
+}
+
+export interface BatchOptions extends Partial<ProducerFields> {
   readonly codec?: CompressionCodec;
   readonly level?: number;
   /** Needed for every codec but "none". */
@@ -24,9 +31,6 @@ export interface BatchOptions {
   /** Offset of the first record; a producer leaves it 0. */
   readonly baseOffset?: number;
   readonly leaderEpoch?: number;
-  readonly producerId?: number;
-  readonly producerEpoch?: number;
-  readonly baseSequence?: number;
   readonly isTransactional?: boolean;
   readonly isControl?: boolean;
 }
@@ -115,11 +119,8 @@ export class BatchBuilder {
     batch.writeInt32BE(this.#recordsCount - 1, fieldAt.lastOffsetDelta);
     writeInt64(batch, fieldAt.baseTimestamp, this.#baseTimestampMs);
     writeInt64(batch, fieldAt.maxTimestamp, this.#maxTimestampMs);
-    writeInt64(batch, fieldAt.producerId, producerId);
-    batch.writeInt16BE(producerEpoch, fieldAt.producerEpoch);
-    batch.writeInt32BE(baseSequence, fieldAt.baseSequence);
     batch.writeInt32BE(this.#recordsCount, fieldAt.recordsCount);
-    sealBatch(batch, 0, batch.length);
+    signBatch(batch, { producerId, producerEpoch, baseSequence });
   }
 
   #reserve(length: number): void {
@@ -145,6 +146,15 @@ export class BatchBuilder {
     }
     this.#bytes[this.#end++] = rest;
   }
+}
+
+/** Signs a whole batch, in place. */
+export function signBatch(batch: Buffer, { producerId, producerEpoch, baseSequence }: ProducerFields): Buffer {
+  writeInt64(batch, fieldAt.producerId, producerId);
+  batch.writeInt16BE(producerEpoch, fieldAt.producerEpoch);
+  batch.writeInt32BE(baseSequence, fieldAt.baseSequence);
+  sealBatch(batch, 0, batch.length);
+  return batch;
 }
 
 /** One batch of these records. */

@@ -6,7 +6,7 @@ import { bytesSerde, jsonSerde, msgpackSerde, type Serde, serializeWith, stringS
 import { recordBytesAtMost } from "../../../protocol/records/encode-batch.ts";
 import { textRecord } from "./fake-cluster.ts";
 
-const limits = { batchBytesMax: 300, lingerMs: 10, deliveryTimeoutMs: 1_000, maxInFlightPerPartition: 1 };
+const limits = { batchBytesMax: 300, lingerMs: 10, deliveryTimeoutMs: 1_000, maxInFlightPerPartition: 1, isIdempotent: false };
 const leader = () => ({ leader: 1, leaderEpoch: 0 });
 
 function append(accumulator: Accumulator, partition: number, value: string, nowMs: number): void {
@@ -54,10 +54,32 @@ describe("the accumulator", () => {
     const [first] = accumulator.drain(readyKeys(accumulator, 0), 1_000) as [ProducerBatch];
     expect(readyKeys(accumulator, 0)).toEqual([]);
     first.sentToEpoch = 0;
-    accumulator.putBack([first], 50);
+    accumulator.putBack(first, 50);
     expect(readyKeys(accumulator, 49)).toEqual([]);
     expect(accumulator.drain(readyKeys(accumulator, 50), 1_000)).toEqual([first]);
     expect(first.attempts).toBe(2);
+  });
+
+  test("an idempotent producer has five batches under way, full ones, all with one leader, and the first alone", () => {
+    const accumulator = new Accumulator({ ...limits, maxInFlightPerPartition: 5, isIdempotent: true });
+    for (let i = 0; i < 9; i++) append(accumulator, 0, "x".repeat(200), 0);
+    expect(accumulator.ready(0, leader, false)).toMatchObject({ identityNeeded: true, byBroker: new Map() });
+    accumulator.identity = { producerId: 7, producerEpoch: 0 };
+    const take = () => {
+      const [batch] = accumulator.drain(readyKeys(accumulator, 0), 1_000);
+      if (batch !== undefined) Object.assign(batch, { sentToBroker: 1, sentToEpoch: 0 });
+      return batch;
+    };
+    const first = take() as ProducerBatch;
+    expect(take()).toBeUndefined();
+    accumulator.finished(first, "acknowledged");
+    const underWay = [take(), take(), take(), take()];
+    expect(underWay.map((batch) => batch?.number?.position)).toEqual([1, 2, 3, 4]);
+    expect(accumulator.ready(0, () => ({ leader: 2, leaderEpoch: 1 }), true).byBroker.size).toBe(0);
+    expect(take()?.number?.position).toBe(5);
+    expect(take(), "five are under way").toBeUndefined();
+    accumulator.finished(underWay[0] as ProducerBatch, "acknowledged");
+    expect(take()?.number?.position).toBe(6);
   });
 
   test("does not wait out the pause when the partition has a newer leader", () => {
@@ -65,7 +87,7 @@ describe("the accumulator", () => {
     append(accumulator, 0, "x", 0);
     const [batch] = accumulator.drain(readyKeys(accumulator, 50), 1_000) as [ProducerBatch];
     batch.sentToEpoch = 4;
-    accumulator.putBack([batch], 500);
+    accumulator.putBack(batch, 500);
     expect(readyKeys(accumulator, 100, false, () => ({ leader: 1, leaderEpoch: 4 }))).toEqual([]);
     expect(readyKeys(accumulator, 100, false, () => ({ leader: 1, leaderEpoch: 5 }))).toEqual(["t-0"]);
   });
@@ -87,7 +109,12 @@ describe("the accumulator", () => {
     expect(accumulator.takeExpired(1_000).map(({ partition }) => partition)).toEqual([0]);
     expect(accumulator.unsettled.size).toBe(1);
     expect(accumulator.takeExpired(Number.POSITIVE_INFINITY).map(({ partition }) => partition)).toEqual([1]);
-    expect(accumulator.ready(2_000, leader, true)).toEqual({ byBroker: new Map(), leaderUnknown: false, nextCheckMs: null });
+    expect(accumulator.ready(2_000, leader, true)).toEqual({
+      byBroker: new Map(),
+      leaderUnknown: false,
+      identityNeeded: false,
+      nextCheckMs: null,
+    });
   });
 });
 

@@ -14,7 +14,8 @@ import type { FetchRequest } from "../../../protocol/messages/fetch.ts";
 import { fieldAt, sealBatch } from "../../../protocol/records/batch-header.ts";
 import { compressRecords } from "../../../protocol/records/compression.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
-import { FakeCluster, type FakePartition, textRecord } from "./fake-cluster.ts";
+import { FakeCluster, textRecord } from "./fake-cluster.ts";
+import type { FakePartition } from "./fake-partition.ts";
 
 function consumerFor(cluster: FakeCluster, options: Partial<ConsumerOptions<string, string>> = {}): Consumer<string, string> {
   const { runtime, bootstrap } = cluster;

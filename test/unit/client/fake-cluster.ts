@@ -11,51 +11,16 @@ import type { MetadataRequest, MetadataResponse } from "../../../protocol/messag
 import type { OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse } from "../../../protocol/messages/offset-for-leader-epoch.ts";
 import type { ProduceRequest, ProduceResponse } from "../../../protocol/messages/produce.ts";
 import { messagesByKey } from "../../../protocol/messages/registry.ts";
-import { assignOffsets } from "../../../protocol/records/assign-offsets.ts";
-import { lastOffsetAt, leaderEpochAt } from "../../../protocol/records/batch-header.ts";
+import { lastOffsetAt } from "../../../protocol/records/batch-header.ts";
 import { decompressRecords } from "../../../protocol/records/compression.ts";
 import { decodeBatch } from "../../../protocol/records/decode-batch.ts";
-import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import type { RecordToEncode } from "../../../protocol/records/record.ts";
 import { FrameSplitter } from "../../../protocol/wire/frame-splitter.ts";
 import { Reader } from "../../../protocol/wire/reader.ts";
 import { Writer } from "../../../protocol/wire/writer.ts";
+import { epochEnd, FakePartition } from "./fake-partition.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { MemoryTransport } from "./memory-transport.ts";
-
-export class FakePartition {
-  leader: number;
-  leaderEpoch = 0;
-  batches: Buffer[] = [];
-  startOffset = 0;
-
-  constructor(leader: number) {
-    this.leader = leader;
-  }
-
-  get endOffset(): number {
-    const last = this.batches.at(-1);
-    return last === undefined ? this.startOffset : lastOffsetAt(last, 0) + 1;
-  }
-
-  append(batch: Buffer): number {
-    const baseOffset = this.endOffset;
-    const own = Buffer.from(batch);
-    assignOffsets(own, { baseOffset, leaderEpoch: this.leaderEpoch, logAppendTimeMs: null });
-    this.batches.push(own);
-    return baseOffset;
-  }
-
-  appendRecords(records: readonly RecordToEncode[]): number {
-    return this.append(encodeBatch(records));
-  }
-
-  values(): (string | null)[] {
-    return this.batches.flatMap((batch) =>
-      [...decodeBatch(batch, 0, { decompress: decompressRecords })].map(({ value }) => value?.toString() ?? null),
-    );
-  }
-}
 
 interface FakeTopic {
   topicId: string;
@@ -83,6 +48,7 @@ export class FakeCluster {
   /** Every request that arrived: `Produce@2`. */
   readonly requests: string[] = [];
   /** Brokers that hold their links but read nothing, as when stopped, and what came for them meanwhile. */
+  #nextProducerId = 4000;
   readonly #hanging = new Map<number, (() => void)[]>();
   intercept: (seen: Intercepted) => Interception = () => undefined;
   /** Highest versions that the brokers admit to, by API name. */
@@ -182,6 +148,8 @@ export class FakeCluster {
           return;
         }
         return respond(this.produce(request as ProduceRequest, broker));
+      case "InitProducerId":
+        return respond({ throttleTimeMs: 0, errorCode: "NONE", producerId: this.#nextProducerId++, producerEpoch: 0 });
       case "Fetch": {
         const asked = request as FetchRequest;
         const answer = this.fetch(asked, broker, version);
@@ -261,10 +229,11 @@ export class FakeCluster {
           const bytes = Buffer.concat(records ?? []);
           const led = this.#led(name, index, broker);
           const refused = typeof led === "string" ? led : refuse(name, index, bytes);
+          const written = typeof led === "string" ? led : (refused ?? led.produce(bytes));
           return {
             index,
-            errorCode: refused ?? "NONE",
-            baseOffset: refused === null && typeof led !== "string" ? led.append(bytes) : -1,
+            errorCode: typeof written === "string" ? written : "NONE",
+            baseOffset: typeof written === "string" ? -1 : written,
             logAppendTimeMs: -1,
             logStartOffset: 0,
             recordErrors: [],
@@ -381,14 +350,6 @@ export class FakeCluster {
       })),
     };
   }
-}
-
-/** Of the largest epoch not above the one asked for. */
-function epochEnd(partition: FakePartition, epoch: number): { leaderEpoch: number; endOffset: number } {
-  const above = partition.batches.find((batch) => leaderEpochAt(batch, 0) > epoch);
-  const upTo = partition.batches.filter((batch) => leaderEpochAt(batch, 0) <= epoch).at(-1);
-  const endOffset = above === undefined ? partition.endOffset : upTo === undefined ? partition.startOffset : lastOffsetAt(upTo, 0) + 1;
-  return { leaderEpoch: upTo === undefined ? epoch : leaderEpochAt(upTo, 0), endOffset };
 }
 
 export function textRecord(value: string, key: string | null = null, timestampMs = 1_700_000_000_000): RecordToEncode {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { CommitFailed, InvalidArgument, KafkaProtocolError, NoCommittedOffset } from "../../../../client/errors.ts";
-import { FakeCluster, type FakePartition } from "../fake-cluster.ts";
+import { FakeCluster } from "../fake-cluster.ts";
+import type { FakePartition } from "../fake-partition.ts";
 import { FakeGroup, refuse } from "./fake-group.ts";
 import { fill, memberOf, Worker } from "./group-fixture.ts";
 

@@ -1,7 +1,8 @@
 import { Consumer } from "../../../../client/consumer/consumer.ts";
 import type { ConsumerOptions, ConsumerRecord } from "../../../../client/consumer/consumer-options.ts";
 import { stringSerde } from "../../../../client/serialization/serde.ts";
-import { type FakeCluster, type FakePartition, textRecord } from "../fake-cluster.ts";
+import { type FakeCluster, textRecord } from "../fake-cluster.ts";
+import type { FakePartition } from "../fake-partition.ts";
 
 export type Member = Consumer<string, string>;
 

@@ -1,0 +1,83 @@
+import { invariant } from "../../protocol/base/invariant.ts";
+import { noProducerId } from "../../protocol/records/batch-header.ts";
+
+/** Under which a producer's batches are numbered. A broker lets a raised epoch begin at 0 and refuses everything of an earlier one, however late it comes. */
+export interface ProducerIdentity {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+}
+
+/** A batch's place among its partition's records: with the batch's size, what makes a retry known as one. */
+export interface BatchNumber extends ProducerIdentity {
+  /** Records numbered before it under this identity; the sequence on the wire is its remainder by 2^31. */
+  readonly position: number;
+}
+
+const epochMax = 2 ** 15 - 1;
+
+/**
+ * The numbers of one partition. Pure state.
+ *
+ * A numbering is good until one of its batches fails for good: the broker takes nothing that comes after a missing number. Then the partition goes on under a raised epoch, from 0, as soon as
+ * nothing that bears an old number is under way or waits to be sent again.
+ */
+export class Numbering {
+  #identity: ProducerIdentity | null = null;
+  /** An id that may not be used again here: its epochs are used up, or somebody else has it. */
+  #spentId: number = noProducerId;
+  #next = 0;
+  #hasGap = false;
+
+  /** The leader is known to have what was numbered so far: it would refuse a number out of its turn. */
+  isProven = false;
+
+  get hasGap(): boolean {
+    return this.#hasGap;
+  }
+
+  /** False: an identity other than `offered` has to be fetched first. */
+  canNumber(offered: ProducerIdentity | null): boolean {
+    const isSpent = this.#identity === null || (this.#hasGap && this.#identity.producerEpoch >= epochMax);
+    return !isSpent || (offered !== null && offered.producerId !== (this.#identity?.producerId ?? this.#spentId));
+  }
+
+  number(recordsCount: number, offered: ProducerIdentity | null): BatchNumber {
+    invariant(this.canNumber(offered), "a batch is numbered under an identity");
+    if (this.#hasGap) this.startAnew();
+    this.#identity ??= offered as ProducerIdentity;
+    const number = { ...this.#identity, position: this.#next };
+    this.#next += recordsCount;
+    return number;
+  }
+
+  /** Whether the number is of the numbering in force. */
+  isCurrent({ producerId, producerEpoch }: ProducerIdentity): boolean {
+    return this.#identity?.producerId === producerId && this.#identity.producerEpoch === producerEpoch;
+  }
+
+  /** A batch with this number failed for good. */
+  lost(number: BatchNumber): void {
+    if (this.isCurrent(number)) this.#hasGap = true;
+  }
+
+  /** The next number is 0, under a raised epoch. */
+  startAnew(): void {
+    const before = this.#identity;
+    if (before === null || before.producerEpoch >= epochMax) return this.abandonId();
+    this.#identity = { ...before, producerEpoch: before.producerEpoch + 1 };
+    this.#begin();
+  }
+
+  /** The next number is 0, under another id. */
+  abandonId(): void {
+    if (this.#identity !== null) this.#spentId = this.#identity.producerId;
+    this.#identity = null;
+    this.#begin();
+  }
+
+  #begin(): void {
+    this.#next = 0;
+    this.#hasGap = false;
+    this.isProven = false;
+  }
+}

@@ -1,0 +1,127 @@
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { Numbering, ProducerIdentity } from "./numbering.ts";
+import type { ProducerBatch } from "./producer-batch.ts";
+
+/**
+ * The batches of one partition, oldest first, those under way aside. Pure state.
+ *
+ * Order and uniqueness with several requests under way (`numbering` is null when the producer is not idempotent: then one at a time is what keeps the order):
+ * 1. A batch is numbered when it is first taken, in the order of taking, and keeps its number and its bytes through retries: the broker knows what it has. An answer that was lost and a request
+ *    that was repeated are the same to it.
+ * 2. When the first of five fails for now, the other four come back out of order (or, sent to a broker that is no leader, with the same error). All return to their places, and nothing is sent
+ *    before the last of them is back: `isProven` is gone, so one goes at a time until one is acknowledged. A batch that is sent again is never overtaken.
+ * 3. While the leader is not known to have anything under this numbering, one batch is under way: a broker that knows nothing of a producer takes whatever number comes first.
+ * 4. Batches under way all go to one leader in one epoch; whoever leads next gets none before those are concluded.
+ * 5. A batch that failed for good leaves a gap, for it may or may not be in the log. What was numbered after it is still sent under its number: it is accepted if the lost one was written, and out
+ *    of order if not. What was not numbered yet waits until none of those is left, and begins a new numbering.
+ * 6. Out of order, with nothing before it unsettled, is that gap (or the leader lost its log). A batch that no attempt can have left in the log is numbered anew, and with it all behind it of
+ *    which the same is true. One that may be there keeps its number, for under another it could be there twice: it is accepted as a repetition, or fails.
+ */
+export class PartitionQueue {
+  readonly topic: string;
+  readonly partition: number;
+  /** Waiting; only the last still takes records. */
+  readonly batches: ProducerBatch[] = [];
+  readonly inFlight: ProducerBatch[] = [];
+  /** Of the last batch that was taken: the next one will probably be as large. */
+  lastBatchBytes = 0;
+  /** After a failure: nothing is sent before (monotonic), unless the leader has changed meanwhile. */
+  notBeforeMs = 0;
+  readonly #numbering: Numbering | null;
+  readonly #inFlightMax: number;
+  #recordsTaken = 0;
+
+  constructor(topic: string, partition: number, inFlightMax: number, numbering: Numbering | null) {
+    this.topic = topic;
+    this.partition = partition;
+    this.#inFlightMax = inFlightMax;
+    this.#numbering = numbering;
+  }
+
+  get isIdle(): boolean {
+    return this.inFlight.length === 0 && this.batches.length === 0;
+  }
+
+  /** Whether the first batch may be sent as far as the others are concerned. Behind others it goes when it is full: until then it may as well take more records. */
+  mayTake(batchBytesMax: number): boolean {
+    const [head] = this.batches;
+    if (head === undefined || this.inFlight.length >= this.#window) return false;
+    if (this.inFlight.length === 0) return true;
+    if (this.#numbering?.hasGap === true && this.#mustNumber(head)) return false;
+    return head.ordinal >= 0 || this.batches.length > 1 || head.sizeInBytes >= batchBytesMax;
+  }
+
+  /** The first batch cannot be numbered under the identity that there is. */
+  needsIdentity(offered: ProducerIdentity | null): boolean {
+    const [head] = this.batches;
+    return head !== undefined && this.#numbering !== null && this.#mustNumber(head) && !this.#numbering.canNumber(offered);
+  }
+
+  take(offered: ProducerIdentity | null): ProducerBatch {
+    const head = this.batches.shift();
+    invariant(head !== undefined, "who takes has looked");
+    if (head.ordinal < 0) {
+      head.ordinal = this.#recordsTaken;
+      this.#recordsTaken += head.sends.length;
+    }
+    if (this.#numbering !== null && this.#mustNumber(head)) head.number = this.#numbering.number(head.sends.length, offered);
+    this.inFlight.push(head);
+    this.lastBatchBytes = head.sizeInBytes;
+    head.attempts++;
+    return head;
+  }
+
+  /** Nothing that was taken before it is unsettled. */
+  isNext({ ordinal }: ProducerBatch): boolean {
+    const isBefore = (other: ProducerBatch) => other.ordinal >= 0 && other.ordinal < ordinal;
+    return !this.inFlight.some(isBefore) && !this.batches.some(isBefore);
+  }
+
+  /** `batches`, the one under way or its parts, return to their places. */
+  putBack(batch: ProducerBatch, batches: readonly ProducerBatch[], notBeforeMs: number): void {
+    this.#land(batch);
+    const behind = this.batches.findIndex(({ ordinal }) => ordinal < 0 || ordinal > batch.ordinal);
+    this.batches.splice(behind < 0 ? this.batches.length : behind, 0, ...batches);
+    this.notBeforeMs = Math.max(this.notBeforeMs, notBeforeMs);
+    if (this.#numbering !== null) this.#numbering.isProven = false;
+  }
+
+  acknowledged(batch: ProducerBatch): void {
+    this.#land(batch);
+    this.notBeforeMs = 0;
+    if (this.#numbering !== null && batch.number !== null && this.#numbering.isCurrent(batch.number) && this.isNext(batch))
+      this.#numbering.isProven = true;
+  }
+
+  failed(batch: ProducerBatch): void {
+    this.#land(batch);
+    this.notBeforeMs = 0;
+    this.lost(batch);
+  }
+
+  /** The batch is given up, under way or not. */
+  lost({ number }: ProducerBatch): void {
+    if (number !== null) this.#numbering?.lost(number);
+  }
+
+  /** The leader takes nothing more under this batch's numbering. `another`: not under its id either. */
+  refuseNumbering({ number }: ProducerBatch, another: boolean): void {
+    if (number === null || this.#numbering?.isCurrent(number) !== true) return;
+    if (another) this.#numbering.abandonId();
+    else this.#numbering.startAnew();
+  }
+
+  get #window(): number {
+    return this.#numbering === null || this.#numbering.isProven ? this.#inFlightMax : 1;
+  }
+
+  #mustNumber({ number, mayBeInLog }: ProducerBatch): boolean {
+    return number === null || (!mayBeInLog && this.#numbering?.isCurrent(number) === false);
+  }
+
+  #land(batch: ProducerBatch): void {
+    const at = this.inFlight.indexOf(batch);
+    invariant(at >= 0, "what is concluded was under way", () => ({ topic: this.topic, partition: this.partition }));
+    this.inFlight.splice(at, 1);
+  }
+}
