@@ -71,6 +71,7 @@ export class Broker {
         openFilesMax,
         recoveriesAtOnce: config.log.recoveryConcurrency,
         checkpointIntervalMs: config.log.flushOffsetCheckpointIntervalMs,
+        ...(config.log.cleaner === null ? {} : { cleaner: config.log.cleaner }),
       },
     );
     this.#parts = new BrokerParts(this.#options, {

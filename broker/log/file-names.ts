@@ -9,6 +9,8 @@ export const fileNames = {
   startOffsets: "log-start-offset-checkpoint",
   /** Ours: what is known to be damaged in a log. */
   damage: "ottla-damage",
+  /** Up to where compaction came, by partition. */
+  cleanedOffsets: "cleaner-offset-checkpoint",
   cleanShutdown: ".kafka_cleanshutdown",
 } as const;
 

@@ -133,6 +133,9 @@ export class FolderCopy {
 
   /** False: it is no longer part of the log, or the log was cut. */
   async #copySegment(segment: Segment): Promise<boolean> {
+    // compaction renames files: what this one's are called is another's, or nobody's, meanwhile
+    while (this.#state.renaming !== null) await this.#state.renaming;
+    if (!this.#state.segments.includes(segment)) return false;
     // before the log's bytes: had it been growing when they were read, they would not be all
     const isSealed = segment.growing === null;
     const from = this.#growing?.segment === segment ? this.#growing.bytes : 0;

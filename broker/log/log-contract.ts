@@ -27,7 +27,7 @@ export interface Log {
    * answered with where that batch is.
    */
   appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): LeaderAppend;
-  /** Appends what the leader sent, offsets and epochs as they are. The batches must start at `endOffset` exactly (checked by the caller through `invariant`s here) and are CRC-checked here: returns false, nothing appended, when damaged, or when a leader epoch falls from one batch to the next. */
+  /** Appends what the leader sent, offsets and epochs as they are. The batches start at `endOffset`, or above where compaction took what was between (checked by the caller through `invariant`s here), and are CRC-checked here: returns false, nothing appended, when damaged, or when a leader epoch falls from one batch to the next. */
   appendAsFollower(batches: Buffer): boolean;
   /** Resolves when `writtenEndOffset >= offset`; rejects with LogOffline when a write failed. */
   written(offset: number): Promise<void>;
@@ -182,6 +182,8 @@ export interface LogStore {
   checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void>;
   /** Called once for each directory that fails. */
   onOffline(listener: (failure: DirectoryFailure) => void): void;
+  /** Begins to compact the logs whose topics want it, in the background: below their high watermarks, which the log itself does not know (null: not known now). Ends with `close`. */
+  startCleaning(highWatermark: (key: string) => number | null): void;
   /** Flushes and closes all, writes the checkpoints, then the clean-shutdown markers (`brokerEpoch` goes into them). Rejects LogOffline when a directory failed: that one has no marker then. */
   close(brokerEpoch?: number): Promise<void>;
 }

@@ -182,6 +182,10 @@ export class LogDirectories implements LogStore, LogDirectoryService {
       store.onOffline(({ error, directory }) => listener({ error, directory, holds: (key) => this.#places.get(key) === store }));
   }
 
+  startCleaning(highWatermark: (key: string) => number | null): void {
+    for (const store of this.#online()) store.startCleaning(highWatermark);
+  }
+
   async close(brokerEpoch = -1): Promise<void> {
     await this.#mover.close();
     const [failure] = await offlineAmong(this.#stores.map((store) => store.close(brokerEpoch)));

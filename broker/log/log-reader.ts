@@ -22,6 +22,8 @@ export class LogReader {
 
   async read(fromOffset: number, options: ReadOptions): Promise<ReadResult> {
     const state = this.#state;
+    const cached = this.#fromTailMeanwhile(fromOffset, options);
+    if (cached !== null) return cached;
     return undisturbed(state, async () => {
       const { startOffset, writtenEndOffset } = state;
       if (fromOffset < startOffset || fromOffset > writtenEndOffset)
@@ -38,6 +40,14 @@ export class LogReader {
       }
       return nothing;
     });
+  }
+
+  /** Compaction renames files, and reads of files wait: those of the tail need no file. */
+  #fromTailMeanwhile(fromOffset: number, options: ReadOptions): ReadResult | null {
+    const { renaming, truncating, closed, directory, startOffset, tail, writtenEndOffset } = this.#state;
+    const isPossible = renaming !== null && truncating === null && !closed && directory.health.offline === null;
+    if (!isPossible || fromOffset < startOffset || !tail.covers(fromOffset)) return null;
+    return tail.read(fromOffset, { ...options, endOffsetLimit: Math.min(options.endOffsetLimit, writtenEndOffset) });
   }
 
   /** Null when the segment has no batch that ends at or above `fromOffset`. */

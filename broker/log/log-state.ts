@@ -53,6 +53,10 @@ export class LogState {
   generation = 0;
   /** Rises with every truncation: bytes that were read before may be others now. */
   cuts = 0;
+  /** Up to where compaction came: each key is there once. Above the end or below the start it says nothing. */
+  cleanedEndOffset: number;
+  /** Segments' files are being renamed: reads of files wait. */
+  renaming: Promise<void> | null = null;
   /** A truncation under way: reads wait for it, appends are a bug. */
   truncating: Promise<void> | null = null;
   closed = false;
@@ -61,7 +65,7 @@ export class LogState {
   /** Segments left since the folder was last synced: after a crash they may be back. */
   removalsUnsynced = false;
 
-  constructor(directory: LogDirectory, settings: TopicSettings, opened: OpenedLog) {
+  constructor(directory: LogDirectory, settings: TopicSettings, opened: OpenedLog, cleanedEndOffset = 0) {
     this.directory = directory;
     this.settings = settings;
     this.folder = opened.folder;
@@ -75,6 +79,7 @@ export class LogState {
     this.writtenEndOffset = opened.endOffset;
     this.handedOverEndOffset = opened.endOffset;
     this.recoveryPoint = opened.recoveryPoint;
+    this.cleanedEndOffset = cleanedEndOffset;
     this.tail = new TailCache(directory.tails);
     this.damage = new KnownDamage(directory, opened.folder, opened.damage);
     this.check();
@@ -119,6 +124,23 @@ export class LogState {
     this.removalsUnsynced = false;
     this.generation++;
     this.check();
+  }
+
+  /** Records from `endOffset` on go. */
+  cutAt(endOffset: number): void {
+    this.generation++;
+    this.cleanedEndOffset = Math.min(this.cleanedEndOffset, endOffset);
+  }
+
+  /** No read of files begins from this turn on, and those under way begin anew, until the returned function is called. */
+  holdReads(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.generation++;
+    this.renaming = promise;
+    return () => {
+      this.renaming = null;
+      resolve();
+    };
   }
 
   /** The log begins at `offset`: what is below is read no more. Its files go later. */

@@ -6,6 +6,7 @@ import type { Random } from "../../protocol/base/random.ts";
 import { type FileSystem, replaceFile } from "../runtime/files.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import { readOffsets, writeOffsets } from "./checkpoint-file.ts";
+import { type CleanerConfig, LogCleaner } from "./compaction/log-cleaner.ts";
 import { deletedDirectoryName, fileNames } from "./file-names.ts";
 import { IndexCache } from "./index-cache.ts";
 import { SegmentedLog } from "./log.ts";
@@ -39,6 +40,8 @@ export interface LogStoreOptions {
   readonly recoveriesAtOnce?: number;
   /** How long a risen recovery point may wait for its checkpoint (Kafka's log.flush.offset.checkpoint.interval.ms). Default 60 s. */
   readonly checkpointIntervalMs?: number;
+  /** Absent: logs are not compacted. */
+  readonly cleaner?: CleanerConfig;
 }
 
 /** What all directories of a broker share. */
@@ -78,6 +81,7 @@ export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, 
     found: prepared.found,
     recoveryPoints: prepared.recoveryPoints,
     startOffsets: prepared.startOffsets,
+    cleanedOffsets: prepared.cleanedOffsets,
     highWatermarks: typeof highWatermarks === "string" ? new Map() : highWatermarks,
     wasClean: prepared.clean,
   });
@@ -90,6 +94,7 @@ interface StoreStart {
   readonly found: readonly FoundLog[];
   readonly recoveryPoints: ReadonlyMap<string, number>;
   readonly startOffsets: ReadonlyMap<string, number>;
+  readonly cleanedOffsets: ReadonlyMap<string, number>;
   readonly highWatermarks: ReadonlyMap<string, number>;
   readonly wasClean: boolean;
 }
@@ -107,6 +112,10 @@ export class DirectoryLogStore implements LogStore {
   /** What the checkpoint files said of logs that are not open. */
   readonly #recoveryPoints: Map<string, number>;
   readonly #startOffsets: Map<string, number>;
+  readonly #cleanedOffsets: Map<string, number>;
+  readonly #cleanerConfig: CleanerConfig | null;
+  #cleaner: LogCleaner | null = null;
+  #writtenCleanedOffsets: ReadonlyMap<string, number>;
   readonly #logs = new Map<string, SegmentedLog>();
   /** The last operation on each key: opening and deleting one log follow each other. */
   readonly #turns = new Map<string, Promise<unknown>>();
@@ -126,6 +135,9 @@ export class DirectoryLogStore implements LogStore {
     this.wasClean = start.wasClean;
     this.#recoveryPoints = new Map(start.recoveryPoints);
     this.#startOffsets = new Map(start.startOffsets);
+    this.#cleanedOffsets = new Map(start.cleanedOffsets);
+    this.#writtenCleanedOffsets = start.cleanedOffsets;
+    this.#cleanerConfig = options.cleaner ?? null;
   }
 
   open(topic: string, partition: number, topicId: TopicId, settings: TopicSettings): Promise<Log> {
@@ -155,6 +167,7 @@ export class DirectoryLogStore implements LogStore {
       this.#logs.delete(key);
       this.#recoveryPoints.delete(key);
       this.#startOffsets.delete(key);
+      this.#cleanedOffsets.delete(key);
       const folder = `${this.#root}/${key}`;
       const { files } = this.#parts;
       if (!(await files.exists(folder))) return;
@@ -168,6 +181,13 @@ export class DirectoryLogStore implements LogStore {
 
   async checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void> {
     await this.guarded(() => writeOffsets(this.#parts.files, `${this.#root}/${fileNames.highWatermarks}`, highWatermarks));
+  }
+
+  startCleaning(highWatermark: (key: string) => number | null): void {
+    if (this.#cleanerConfig === null || this.#closed || this.#cleaner !== null) return;
+    const { clock, random, log } = this.#parts;
+    this.#cleaner = new LogCleaner({ clock, random, logger: log, config: this.#cleanerConfig, logs: () => this.#logs, highWatermark });
+    this.#cleaner.start();
   }
 
   get directory(): string {
@@ -188,6 +208,7 @@ export class DirectoryLogStore implements LogStore {
     if (this.#closed) return;
     this.#closed = true;
     this.#checkpointTimer?.cancel();
+    await this.#cleaner?.stop();
     await Promise.allSettled(this.#turns.values());
     const { health, openFiles, removedFiles } = this.#directory;
     for (const log of this.#logs.values()) {
@@ -292,7 +313,8 @@ export class DirectoryLogStore implements LogStore {
     if (known === null) await writeTopicId(files, folder, topicId);
     const recoveryPoint = this.#recoveryPoints.get(key) ?? 0;
     const startOffset = this.#startOffsets.get(key) ?? 0;
-    return new SegmentedLog(this.#directory, await openLog(this.#directory, folder, { recoveryPoint, startOffset }), settings);
+    const opened = await openLog(this.#directory, folder, { recoveryPoint, startOffset });
+    return new SegmentedLog(this.#directory, opened, settings, this.#cleanedOffsets.get(key) ?? 0);
   }
 
   async #writeAfter(): Promise<void> {
@@ -308,14 +330,26 @@ export class DirectoryLogStore implements LogStore {
         this.#recoveryPoints.set(key, log.recoveryPoint);
         if (log.mustKeepStartOffset) this.#startOffsets.set(key, log.startOffset);
         else this.#startOffsets.delete(key);
+        if (log.cleanedEndOffset > 0) this.#cleanedOffsets.set(key, log.cleanedEndOffset);
+        else this.#cleanedOffsets.delete(key);
       }
       const [recoveryPoints, startOffsets] = [new Map(this.#recoveryPoints), new Map(this.#startOffsets)];
       await writeOffsets(this.#parts.files, `${this.#root}/${fileNames.recoveryPoints}`, recoveryPoints);
       await writeOffsets(this.#parts.files, `${this.#root}/${fileNames.startOffsets}`, startOffsets);
+      await this.#writeCleanedOffsets();
     }).finally(() => {
       this.#writing = null;
     });
     return this.#writing;
+  }
+
+  /** Most directories have nothing to compact, and most of these writes are for other news. */
+  async #writeCleanedOffsets(): Promise<void> {
+    const offsets = new Map(this.#cleanedOffsets);
+    const isKnown = offsets.size === this.#writtenCleanedOffsets.size;
+    if (isKnown && [...offsets].every(([key, offset]) => this.#writtenCleanedOffsets.get(key) === offset)) return;
+    await writeOffsets(this.#parts.files, `${this.#root}/${fileNames.cleanedOffsets}`, offsets);
+    this.#writtenCleanedOffsets = offsets;
   }
 
   #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {

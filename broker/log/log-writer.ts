@@ -1,12 +1,13 @@
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { BatchInfo } from "../../protocol/records/batch-header.ts";
+import type { TopicSettings } from "../runtime/topic-settings.ts";
 import { FlushSchedule } from "./flush-schedule.ts";
-import type { OffsetEntry, TimeEntry } from "./index-format.ts";
+import { type OffsetEntry, relativeOffsetMax, type TimeEntry } from "./index-format.ts";
 import type { LogFlusher } from "./log-flusher.ts";
 import type { LogState } from "./log-state.ts";
 import { storeSnapshot } from "./producer-files.ts";
 import { createSegment } from "./segment-files.ts";
-import { closingEntry, emptyLayout, mustRoll, place } from "./segment-layout.ts";
+import { closingEntry, emptyLayout, mustRoll, place, type RollLimits } from "./segment-layout.ts";
 import { WrittenWaiters } from "./written-waiters.ts";
 
 /** Appended bytes wait here at most; more is a bug, as the network's bounds are far lower. */
@@ -27,6 +28,8 @@ interface QueuedAppend {
   /** Of the segment, this append included. */
   readonly maxTimestampMs: number;
   readonly offsetOfMaxTimestamp: number;
+  /** Compaction at the leader took what was between two batches, or before the first. */
+  readonly hasGap: boolean;
 }
 
 interface QueuedRoll {
@@ -97,11 +100,16 @@ export class LogWriter {
         batch,
         endOffset: state.endOffset,
       }));
-      if (mustRoll(state.layout, batch, state.settings, nowMs)) {
+      if (mustRoll(state.layout, batch, rollLimits(state.settings), nowMs)) {
         this.#queueRun(bytes, run, batch.position);
+        // so far from the last batch that no segment reaches over the gap: the next one begins behind it
+        const isFar = batch.lastOffset - state.endOffset > relativeOffsetMax;
+        if (isFar) state.endOffset = batch.baseOffset;
         this.#queueRoll(nowMs, null);
         run = startRun(state.endOffset, batch.position);
+        run.hasGap = isFar;
       }
+      run.hasGap ||= batch.baseOffset > state.endOffset;
       const placed = place(state.layout, batch, state.settings.indexIntervalBytes);
       state.layout = placed.state;
       if (placed.offsetEntry !== null) run.offsetEntries.push(placed.offsetEntry);
@@ -178,7 +186,7 @@ export class LogWriter {
     if (to === run.from) return;
     const { layout, endOffset } = this.#state;
     const { maxTimestampMs, offsetOfMaxTimestamp } = layout;
-    const { baseOffset, offsetEntries, timeEntries } = run;
+    const { baseOffset, offsetEntries, timeEntries, hasGap } = run;
     const part = run.from === 0 && to === bytes.length ? bytes : bytes.subarray(run.from, to);
     this.#queue.push({
       kind: "append",
@@ -189,6 +197,7 @@ export class LogWriter {
       timeEntries,
       maxTimestampMs,
       offsetOfMaxTimestamp,
+      hasGap,
     });
   }
 
@@ -244,7 +253,10 @@ export class LogWriter {
     state.handedOverEndOffset = last.endOffset;
     this.#schedule.handedOver();
     // Appends that come while this fsync runs wait in the queue and leave together, with the next write and the next fsync (group commit).
-    if (this.#schedule.isFlushDue()) await this.#flusher.flush();
+    const hasGap = appends.some((append) => append.hasGap);
+    if (hasGap || this.#schedule.isFlushDue()) await this.#flusher.flush();
+    // Recovery takes a gap above the recovery point for lost records, and cuts the log there. So what has one counts as written once the recovery point is above it, for good.
+    if (hasGap) await state.directory.checkpoints.write();
 
     segment.sizeInBytes += sizeInBytes;
     this.#queuedBytes -= sizeInBytes;
@@ -280,10 +292,14 @@ export class LogWriter {
     await this.#flusher.roomForSealed();
     const segment = await createSegment(state.directory, state.folder, baseOffset);
     state.directory.health.assertOnline();
-    invariant(state.writtenEndOffset === baseOffset, "a segment starts where the last one ends", () => ({
+    invariant(state.writtenEndOffset <= baseOffset, "a segment starts where the last one ends, or behind a gap", () => ({
       written: state.writtenEndOffset,
       baseOffset,
     }));
+    if (state.writtenEndOffset < baseOffset) {
+      state.handedOverEndOffset = state.writtenEndOffset = baseOffset;
+      state.tail.clear();
+    }
     state.namesUnsynced = true;
     this.#flusher.addSealed(old, old.seal());
     state.segments.push(segment);
@@ -302,13 +318,20 @@ export class LogWriter {
   }
 }
 
+/** What is in the segment being written is never compacted, so it must not stay there for longer than a record may stay uncompacted. */
+function rollLimits(settings: TopicSettings): RollLimits {
+  if (settings.cleanupPolicy === "delete" || settings.maxCompactionLagMs >= settings.segmentMs) return settings;
+  return { ...settings, segmentMs: settings.maxCompactionLagMs };
+}
+
 interface Run {
   readonly baseOffset: number;
   readonly from: number;
   readonly offsetEntries: OffsetEntry[];
   readonly timeEntries: TimeEntry[];
+  hasGap: boolean;
 }
 
 function startRun(baseOffset: number, from: number): Run {
-  return { baseOffset, from, offsetEntries: [], timeEntries: [] };
+  return { baseOffset, from, offsetEntries: [], timeEntries: [], hasGap: false };
 }

@@ -3,6 +3,7 @@ import { assignOffsets } from "../../protocol/records/assign-offsets.ts";
 import { type BatchInfo, leaderEpochAt } from "../../protocol/records/batch-header.ts";
 import { scanBatches } from "../../protocol/records/validate-batches.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
+import { LogCompaction } from "./compaction/log-compaction.ts";
 import { segmentFileKinds } from "./file-names.ts";
 import { FolderCopy } from "./folder-copy.ts";
 import type { FoundRecord, LeaderAppend, Log, LogDamage, ReadOptions, ReadResult } from "./log-contract.ts";
@@ -28,16 +29,19 @@ export class SegmentedLog implements Log {
   readonly #writer: LogWriter;
   readonly #reader: LogReader;
   readonly #retention: LogRetention;
+  readonly compaction: LogCompaction;
   /** A check that is under way. */
   #retaining: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
 
-  constructor(directory: LogDirectory, opened: OpenedLog, settings: TopicSettings) {
-    this.#state = new LogState(directory, settings, opened);
+  /** `cleanedEndOffset`: up to where compaction came in an earlier life. */
+  constructor(directory: LogDirectory, opened: OpenedLog, settings: TopicSettings, cleanedEndOffset = 0) {
+    this.#state = new LogState(directory, settings, opened, cleanedEndOffset);
     this.#flusher = new LogFlusher(this.#state);
     this.#writer = new LogWriter(this.#state, this.#flusher);
     this.#reader = new LogReader(this.#state);
     this.#retention = new LogRetention(this.#state, this.#flusher, this.#writer);
+    this.compaction = new LogCompaction(this.#state, this.#flusher);
   }
 
   get startOffset(): number {
@@ -59,6 +63,10 @@ export class SegmentedLog implements Log {
 
   get recoveryPoint(): number {
     return this.#state.recoveryPoint;
+  }
+
+  get cleanedEndOffset(): number {
+    return this.#state.cleanedEndOffset;
   }
 
   get isClosing(): boolean {
@@ -92,7 +100,7 @@ export class SegmentedLog implements Log {
     const first = scan.batches[0];
     if (first === undefined || scan.tail.kind !== "clean") return false;
     if (!epochsRise(scan.batches, this.lastEpoch)) return false;
-    invariant(first.baseOffset === this.endOffset, "a follower appends at its end", () => ({
+    invariant(first.baseOffset >= this.endOffset, "a follower appends behind its end", () => ({
       baseOffset: first.baseOffset,
       endOffset: this.endOffset,
     }));
@@ -217,6 +225,7 @@ export class SegmentedLog implements Log {
     await this.#retaining?.catch(() => undefined);
     await this.#writer.drained().catch(() => undefined);
     this.#state.closed = true;
+    await this.compaction.ended();
     await this.#flusher.exclusive(async () => {}).catch(() => undefined);
     await this.#release();
   }
@@ -254,6 +263,7 @@ export class SegmentedLog implements Log {
     await this.#retaining?.catch(ignoreOffline);
     await this.#writer.drained();
     state.closed = true;
+    await this.compaction.ended();
     await this.#flusher.flush();
     await this.#flusher.exclusive(async () => {
       const { offsets, times } = state.last.writable;

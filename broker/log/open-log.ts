@@ -1,5 +1,6 @@
 import { replaceFile } from "../runtime/files.ts";
 import { readIfThere } from "./checkpoint-file.ts";
+import { completeSwaps } from "./compaction/swap.ts";
 import { fileNames, isLeftover, parseSegmentFileName } from "./file-names.ts";
 import { LeaderEpochs } from "./leader-epochs.ts";
 import type { LogDirectory } from "./log-directory.ts";
@@ -141,6 +142,7 @@ async function openEpochs(
 /** The segments' base offsets, after what a crash or a disk that failed left was removed: files that were given up, and segments below the start that are back. */
 async function tidied(directory: LogDirectory, folder: string, startOffset: number): Promise<number[]> {
   const { files } = directory;
+  await completeSwaps(directory, folder);
   const names = await files.list(folder);
   for (const name of names.filter(isLeftover)) await files.remove(`${folder}/${name}`);
   const bases = baseOffsetsIn(names);

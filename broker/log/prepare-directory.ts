@@ -16,6 +16,7 @@ export interface PreparedDirectory {
   readonly found: readonly FoundLog[];
   readonly recoveryPoints: ReadonlyMap<string, number>;
   readonly startOffsets: ReadonlyMap<string, number>;
+  readonly cleanedOffsets: ReadonlyMap<string, number>;
   /** Folders of deleted logs, to be removed. */
   readonly deleted: readonly string[];
   readonly clean: boolean;
@@ -28,6 +29,7 @@ export async function prepareDirectory(directory: LogDirectory, root: string, re
   const names = await files.list(root);
   const clean = names.includes(fileNames.cleanShutdown);
   const recoveryPoints = await readCheckpoint(directory, root, fileNames.recoveryPoints);
+  const cleanedOffsets = await readCheckpoint(directory, root, fileNames.cleanedOffsets);
   const startOffsets = await readCheckpoint(directory, root, fileNames.startOffsets);
   for (const name of names.filter(isLeftover)) await files.remove(`${root}/${name}`);
 
@@ -36,6 +38,8 @@ export async function prepareDirectory(directory: LogDirectory, root: string, re
     const parsed = isDeletedDirectory(name) ? null : parsePartitionDirectory(name);
     if (parsed !== null) logs.push({ key: name, ...parsed });
   }
+  // without recovery points nobody knows which gaps compaction left: then all may be its own, where there was compaction
+  const denseFrom = recoveryPoints.size === 0 && cleanedOffsets.size > 0 ? { denseFrom: Number.POSITIVE_INFINITY } : {};
   const found: FoundLog[] = [];
   const points = new Map<string, number>();
   const queue = [...logs];
@@ -43,7 +47,10 @@ export async function prepareDirectory(directory: LogDirectory, root: string, re
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const { key, topic, partition } = next;
       const known = recoveryPoints.get(key) ?? 0;
-      points.set(key, clean ? known : await recoverLog(directory, `${root}/${key}`, { recoveryPoint: known, stableEndOffset: known }));
+      points.set(
+        key,
+        clean ? known : await recoverLog(directory, `${root}/${key}`, { recoveryPoint: known, stableEndOffset: known, ...denseFrom }),
+      );
       found.push({ topic, partition, topicId: await readTopicId(files, `${root}/${key}`) });
     }
   };
@@ -53,7 +60,7 @@ export async function prepareDirectory(directory: LogDirectory, root: string, re
   await files.syncDirectory(root);
   found.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1));
   const deleted = names.filter(isDeletedDirectory).map((name) => `${root}/${name}`);
-  return { found, recoveryPoints: points, startOffsets, deleted, clean };
+  return { found, recoveryPoints: points, startOffsets, cleanedOffsets, deleted, clean };
 }
 
 /**

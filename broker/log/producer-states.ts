@@ -33,6 +33,11 @@ export class ProducerStates {
     this.#entryOf(batch.producerId, batch.producerEpoch).note(batch);
   }
 
+  /** Of the producer's last batch in the log; null: nothing is known of it, or no more. */
+  lastOffsetOf(producerId: number): number | null {
+    return this.#entries.get(producerId)?.lastOffset ?? null;
+  }
+
   /** As rows of a snapshot have it that was taken at `offset`, or why they cannot be one. */
   static from(rows: readonly ProducerRow[], offset: number): ProducerStates | string {
     const states = new ProducerStates();

@@ -3,6 +3,7 @@ import { type BatchInfo, noTimestamp } from "../../protocol/records/batch-header
 import { type File, replaceFile } from "../runtime/files.ts";
 import { walkBatches, walkHeaders } from "./batch-walk.ts";
 import { readIfThere } from "./checkpoint-file.ts";
+import { completeSwaps } from "./compaction/swap.ts";
 import { noteDamage, readDamage } from "./damage-note.ts";
 import { fileNames, isLeftover, parseSegmentFileName } from "./file-names.ts";
 import { type OffsetEntry, relativeOffsetMax, type TimeEntry } from "./index-format.ts";
@@ -20,8 +21,13 @@ import { closingEntry, emptyLayout, place } from "./segment-layout.ts";
  *
  * Returns the log's end, which is on the disk then: the new recovery point.
  */
-export async function recoverLog(directory: LogDirectory, folder: string, { recoveryPoint, stableEndOffset }: Recovery): Promise<number> {
+export async function recoverLog(
+  directory: LogDirectory,
+  folder: string,
+  { recoveryPoint, stableEndOffset, denseFrom = recoveryPoint }: Recovery,
+): Promise<number> {
   const { files, logger } = directory;
+  await completeSwaps(directory, folder);
   const bases = await clearLeftovers(directory, folder);
   if (bases.length === 0) return 0;
   const from = Math.max(
@@ -30,11 +36,12 @@ export async function recoverLog(directory: LogDirectory, folder: string, { reco
   );
   const expectedFrom = bases[from]!;
   const epochs = await epochsBefore(directory, folder, bases, expectedFrom);
-  const progress: Progress = { expectedOffset: expectedFrom, endPosition: 0, denseFrom: recoveryPoint, epochs };
+  const progress: Progress = { expectedOffset: expectedFrom, endPosition: 0, denseFrom, epochs };
   let kept = from;
   for (; kept < bases.length; kept++) {
     // a segment that does not start where the last one ended: what was between them is lost
-    if (bases[kept] !== progress.expectedOffset) break;
+    if (bases[kept] !== progress.expectedOffset && !isFarGap(progress, bases[kept]!)) break;
+    progress.expectedOffset = bases[kept]!;
     const whole = await recoverSegment(directory, folder, bases[kept]!, progress);
     if (!whole) {
       kept++;
@@ -56,6 +63,8 @@ export interface Recovery {
   readonly recoveryPoint: number;
   /** What was on the disk ended there, or above. */
   readonly stableEndOffset: number;
+  /** Compaction may have left gaps below. As a rule, the recovery point; above it, where that is not known. */
+  readonly denseFrom?: number;
 }
 
 /** What is known to be damaged in a log that ends at `endOffset`: noted by an earlier life, or now, when records were on the disk that are gone. */
@@ -75,6 +84,11 @@ export async function damageAtEnd(
   );
   await noteDamage(files, folder, damage);
   return damage;
+}
+
+/** No segment reaches over such a distance, so it is none that a lost end of the last one would have filled. */
+function isFarGap({ expectedOffset, denseFrom }: Progress, nextBase: number): boolean {
+  return expectedOffset < denseFrom && nextBase - expectedOffset > relativeOffsetMax;
 }
 
 interface Progress {

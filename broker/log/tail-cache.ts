@@ -12,7 +12,7 @@ interface Block {
   readonly owner: TailCache;
   readonly bytes: Buffer;
   length: number;
-  readonly baseOffset: number;
+  baseOffset: number;
   endOffset: number;
   /** No more is added: its bytes may be in a reader's hands beyond `length`. */
   closed: boolean;
@@ -131,6 +131,14 @@ export class TailCache {
       return;
     }
     this.clear();
+  }
+
+  /** Forgets batches that end at or below `offset`: the files have less of them now. */
+  forgetBefore(offset: number): void {
+    for (let first = this.#blocks[this.#first]; first != null && first.endOffset <= offset; first = this.#blocks[this.#first])
+      this.dropOldest(first);
+    const first = this.#blocks[this.#first];
+    if (first != null) first.baseOffset = Math.max(first.baseOffset, offset);
   }
 
   clear(): void {

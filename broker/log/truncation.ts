@@ -44,7 +44,7 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, offset: 
   await growing.offsets.store(directory.files, { sync: false });
   await growing.times.store(directory.files, { sync: false });
 
-  state.generation++;
+  state.cutAt(cut.endOffset);
   state.tail.truncateTo(cut.endOffset);
   state.epochs.truncateTo(cut.endOffset);
   state.endAt(cut.endOffset);
@@ -82,7 +82,7 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, offset: 
 export async function restartLog(state: LogState, flusher: LogFlusher, offset: number): Promise<void> {
   const { directory, folder } = state;
   for (const segment of state.segments) await segment.settled();
-  state.generation++;
+  state.cutAt(0);
   state.tail.clear();
   state.epochs.clear();
   state.producers.clear();
@@ -123,22 +123,27 @@ async function removeSegments({ directory, folder }: LogState, bases: readonly n
   await directory.files.syncDirectory(folder);
 }
 
-/** Where the first batch starts that ends at or above `offset`. */
+/**
+ * Where the first batch starts that ends at or above `offset`, and where the last one before it ends: there the log ends, though compaction may have left a gap up to `offset`. A log's end is a
+ * batch's end, and so is the next segment's base.
+ */
 async function findCut(state: LogState, offset: number): Promise<Cut> {
   const index = Math.max(state.segmentIndex(offset), 0);
   const segment = state.segments[index]!;
-  const from = await segment.floorPosition(offset, state.directory);
-  let endOffset: number | null = null;
+  const from = await segment.floorPosition(offset - 1, state.directory);
+  let endOffset = segment.baseOffset;
+  let isFound = false;
   const walked = await segment.use(state.directory, (file) =>
     walkHeaders(file, from, segment.sizeInBytes, (batch) => {
-      if (batch.lastOffset < offset) return "on";
-      endOffset = Math.min(batch.baseOffset, offset);
-      return { refuse: "the cut is before it" };
+      isFound = batch.lastOffset >= offset;
+      if (isFound) return { refuse: "the cut is before it" };
+      endOffset = batch.lastOffset + 1;
+      return "on";
     }),
   );
-  if (endOffset === null && walked.damage !== null)
+  if (!isFound && walked.damage !== null)
     throw new DamagedBatch({ kind: "batch", path: segment.logPath, position: walked.endPosition, offset, reason: walked.damage });
-  return { index, position: walked.endPosition, endOffset: endOffset ?? offset };
+  return { index, position: walked.endPosition, endOffset };
 }
 
 /** The recovery point, and the start if the cut took it along: one above the end would have a later life begin there. */

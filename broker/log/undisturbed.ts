@@ -2,13 +2,13 @@ import { DamagedBatch, LogOffline, OffsetOutOfLog } from "./log-contract.ts";
 import type { LogState } from "./log-state.ts";
 
 /**
- * Runs a read that may be overtaken by a truncation. (a) It looks up a position; (b) the log is cut below it and grows again; (c) it reads bytes of other records, or none.
+ * Runs a read that may be overtaken by a truncation. (a) It looks up a position; (b) the log is cut below it and grows again; (c) it reads bytes of other records, or none. Compaction replaces files, too.
  * So whatever came out is dropped, and asked for again, when the log was cut meanwhile. Failures of the files take the directory offline; damaged batches are noted, and do not.
  */
 export async function undisturbed<T>(state: LogState, read: () => Promise<T>): Promise<T> {
   let isIndexProven = false;
   for (;;) {
-    while (state.truncating !== null) await state.truncating;
+    while (state.truncating !== null || state.renaming !== null) await (state.truncating ?? state.renaming);
     state.directory.health.assertOnline();
     if (state.closed) throw new LogOffline(`log ${state.folder} is closed`);
     const { generation } = state;

@@ -169,7 +169,7 @@ export class Followership implements FollowedPartition {
       this.#state = afterStartingAnew(this.#state, baseOffsetAt(records, 0));
       await log.truncateFullyAndStartAt(baseOffsetAt(records, 0));
     }
-    if (records.length < batchHeaderBytes || baseOffsetAt(records, 0) !== log.endOffset) {
+    if (records.length < batchHeaderBytes || baseOffsetAt(records, 0) < log.endOffset) {
       environment.logger.error(fields, "the leader sent what does not continue this log");
       return false;
     }

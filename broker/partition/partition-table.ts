@@ -94,6 +94,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
       await sleep(clock, config.highWatermarkCheckpointMs, signal);
       await this.#writeCheckpoint();
     };
+    this.#parts.logs.startCleaning((key) => this.#byKey.get(key)?.highWatermark ?? null);
     void loop("in-sync sweep", sweep, parts);
     void loop("high watermark checkpoint", checkpoint, parts);
     let untilRetentionMs = Math.min(config.retentionCheckMs, firstRetentionMs);

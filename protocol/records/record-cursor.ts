@@ -23,6 +23,11 @@ export class RecordCursor {
     return this.#at + length;
   }
 
+  /** On, or back, to a place that `mark` or `position` gave. */
+  moveTo(position: number): void {
+    this.#at = position;
+  }
+
   byte(): number {
     const byte = this.#bytes[this.#at];
     if (byte === undefined) throw new MalformedFrame("record is cut off");

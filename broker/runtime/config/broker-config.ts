@@ -63,6 +63,15 @@ export interface LogConfig {
   readonly tailCacheBytesMax: number;
   readonly indexCacheBytesMax: number;
   readonly openFilesMax: number;
+  /** Of each log directory; null: logs are not compacted. */
+  readonly cleaner: CompactionConfig | null;
+}
+
+export interface CompactionConfig {
+  readonly backoffMs: number;
+  readonly mapBytesMax: number;
+  readonly mapLoadFactor: number;
+  readonly bytesPerSecondMax: number;
 }
 
 export interface ReplicationConfig {
@@ -182,6 +191,21 @@ function logConfig(values: BrokerValues): LogConfig {
     tailCacheBytesMax: values["ottla.log.tail.cache.max.bytes"],
     indexCacheBytesMax: values["ottla.log.index.cache.max.bytes"],
     openFilesMax: values["ottla.log.open.files.max"],
+    cleaner: values["log.cleaner.enable"] ? compactionConfig(values) : null,
+  };
+}
+
+/** Less would take a round for every few records. */
+const compactionMapBytesMin = 64 * 1024;
+
+/** The memory and the bytes per second are for all directories together, each of which has a cleaner. */
+function compactionConfig(values: BrokerValues): CompactionConfig {
+  const cleaners = Math.max(values["log.dirs"]?.length ?? 1, 1);
+  return {
+    backoffMs: values["log.cleaner.backoff.ms"],
+    mapBytesMax: Math.max(Math.floor(values["log.cleaner.dedupe.buffer.size"] / cleaners), compactionMapBytesMin),
+    mapLoadFactor: Math.min(Math.max(values["log.cleaner.io.buffer.load.factor"], 0.1), 0.95),
+    bytesPerSecondMax: Math.max(values["log.cleaner.io.max.bytes.per.second"] / cleaners, 1),
   };
 }
 

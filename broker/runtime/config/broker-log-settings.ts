@@ -79,7 +79,6 @@ export const brokerLogSettings = {
   "log.cleanup.policy": list("delete", "What happens to old records: `delete` them, `compact` to the last of each key, or both.", {
     choices: ["compact", "delete"],
     update: "per-broker",
-    withoutEffect: true,
   }),
   "log.message.timestamp.type": oneOf(
     ["CreateTime", "LogAppendTime"],

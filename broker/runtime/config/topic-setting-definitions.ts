@@ -13,7 +13,6 @@ const throttledReplicas = (documentation: string) =>
 export const topicSettingDefinitions = {
   "cleanup.policy": list("delete", "What happens to old records: `delete` them, `compact` to the last of each key, or both.", {
     choices: ["compact", "delete"],
-    withoutEffect: true,
   }),
   "compression.type": oneOf(
     ["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"],
@@ -51,7 +50,6 @@ export const topicSettingDefinitions = {
   "delete.retention.ms": long(86400000, "How long compaction keeps a key's tombstone.", {
     min: 0,
     unit: "milliseconds",
-    withoutEffect: true,
   }),
   "file.delete.delay.ms": long(60000, "How long a deleted file stays on disk, so that readers of it can finish.", {
     min: 0,
@@ -60,13 +58,11 @@ export const topicSettingDefinitions = {
   "max.compaction.lag.ms": long(longMax, "Longest time that a record may stay uncompacted. Not below `min.compaction.lag.ms`.", {
     min: 1,
     unit: "milliseconds",
-    withoutEffect: true,
   }),
-  "min.compaction.lag.ms": long(0, "Shortest time that a record stays uncompacted.", { min: 0, unit: "milliseconds", withoutEffect: true }),
+  "min.compaction.lag.ms": long(0, "Shortest time that a record stays uncompacted.", { min: 0, unit: "milliseconds" }),
   "min.cleanable.dirty.ratio": double(0.5, "Share of a log that must be new before it is compacted.", {
     min: 0,
     max: 1,
-    withoutEffect: true,
   }),
   "message.timestamp.after.max.ms": long(
     longMax,

@@ -90,7 +90,9 @@ describe("appending", () => {
     deepStrictEqual(log.endOffsetForEpoch(5), { epoch: 5, endOffset: 0 }, "nothing is written yet");
     await log.written(3);
     deepStrictEqual(log.endOffsetForEpoch(5), { epoch: 5, endOffset: 2 });
-    throws(() => log.appendAsFollower(sent(7, 6)), /a follower appends at its end/);
+    throws(() => log.appendAsFollower(sent(2, 6)), /a follower appends behind its end/);
+    ok(log.appendAsFollower(sent(7, 6)), "compaction took what was between");
+    strictEqual(log.endOffset, 8);
   });
 });
 

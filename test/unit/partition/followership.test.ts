@@ -107,15 +107,25 @@ test("an answer to a question that was asked of an earlier end is dropped", asyn
   strictEqual(log.endOffset, 2);
 });
 
-test("what does not continue the log, or is damaged, is not appended", async () => {
+test("what compaction left at the leader is appended behind a gap, and the high watermark stays within the log", async () => {
   const { log, followership, asked } = setUp();
   const ahead = leadersRecords(2, 3).records.subarray(producedBatch(2).length);
-  strictEqual(await followership.applyFetched(asked(), answer(), ahead), "back-off");
+  strictEqual(await followership.applyFetched(asked(), answer({ highWatermark: 9 }), ahead), "applied");
+  strictEqual(log.endOffset, 5);
+  strictEqual(followership.highWatermark, 5);
+  strictEqual(asked().fetchOffset, 5);
+});
+
+test("what begins below the log's end, or is damaged, is not appended", async () => {
+  const { log, followership, asked } = setUp();
   const damaged = leadersRecords(2).records;
   damaged.writeUInt8((damaged.at(-1) ?? 0) ^ 1, damaged.length - 1);
   strictEqual(await followership.applyFetched(asked(), answer(), damaged), "back-off");
   strictEqual(await followership.applyFetched(asked(), answer(), Buffer.from("too short")), "back-off");
   strictEqual(log.endOffset, 0);
+  strictEqual(await followership.applyFetched(asked(), answer(), leadersRecords(2).records), "applied");
+  strictEqual(await followership.applyFetched(asked(), answer(), leadersRecords(2).records), "back-off", "asked for offset 2, got 0");
+  strictEqual(log.endOffset, 2);
 });
 
 test("after its end nothing is asked and nothing applied", async () => {

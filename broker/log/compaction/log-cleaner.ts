@@ -1,0 +1,111 @@
+import { type Clock, sleep } from "../../../protocol/base/clock.ts";
+import type { Logger } from "../../../protocol/base/logger.ts";
+import { loop } from "../../../protocol/base/loop.ts";
+import type { Random } from "../../../protocol/base/random.ts";
+import { DamagedBatch, LogOffline } from "../log-contract.ts";
+import type { DueCleaning } from "./due.ts";
+import type { CleaningReport, LogCompaction } from "./log-compaction.ts";
+import { Pace } from "./pace.ts";
+import { CleaningFailed } from "./read-batches.ts";
+
+export interface CleanerConfig {
+  /** Pause before the logs are looked over again when none was worth it. */
+  readonly backoffMs: number;
+  /** Memory for the keys of one round, at most; a round takes what its range of offsets can need. */
+  readonly mapBytesMax: number;
+  readonly mapLoadFactor: number;
+  readonly bytesPerSecondMax: number;
+}
+
+export interface CleanerParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly config: CleanerConfig;
+  /** The open logs of the directory, by `topic-partition`. */
+  readonly logs: () => Iterable<readonly [string, { readonly compaction: LogCompaction }]>;
+  /** Null: nothing is known of it now, so nothing is compacted. */
+  readonly highWatermark: (key: string) => number | null;
+}
+
+/** Compacts the logs of one directory, one at a time: always the one with the largest share of new records. */
+export class LogCleaner {
+  readonly #parts: CleanerParts;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> | null = null;
+
+  constructor(parts: CleanerParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    const { clock, random, logger, config } = this.#parts;
+    const { signal } = this.#stopping;
+    const parts = { clock, random, signal, log: logger, pauseMinMs: 1000, pauseMaxMs: Math.max(config.backoffMs, 1000) };
+    const step = async () => {
+      // after a round the next log may be due already, though others shall have their turn in between
+      await sleep(clock, (await this.cleanOne()) ? 0 : config.backoffMs, signal);
+    };
+    this.#running = loop("log cleaner", step, parts);
+  }
+
+  /** Resolves when no log is being compacted any more. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  /** One round of the log that needs it most. False: none was worth it. */
+  async cleanOne(): Promise<boolean> {
+    const nowMs = this.#parts.clock.nowMs();
+    const chosen = await this.#dirtiest(nowMs);
+    if (chosen === null) return false;
+    const { clock, config, logger } = this.#parts;
+    const { key, compaction, due } = chosen;
+    const pace = new Pace(clock, () => config.bytesPerSecondMax, this.#stopping.signal);
+    const startMs = clock.monotonicMs();
+    try {
+      const report = await compaction.clean(due, { pace, nowMs, mapBytesMax: config.mapBytesMax, mapLoadFactor: config.mapLoadFactor });
+      if (report !== null) this.#tell(key, report, clock.monotonicMs() - startMs);
+      // given up, it is looked at again after a pause
+      return report !== null;
+    } catch (error) {
+      if (error instanceof LogOffline || this.#stopping.signal.aborted) return false;
+      if (!(error instanceof DamagedBatch || error instanceof CleaningFailed)) throw error;
+      logger.error(
+        { err: error, partition: key },
+        "this log cannot be compacted and grows from now on; other logs are. It is tried again when it was copied anew from its leader, or after a restart",
+      );
+      return true;
+    }
+  }
+
+  async #dirtiest(nowMs: number) {
+    const { logs, highWatermark } = this.#parts;
+    let best: { readonly key: string; readonly compaction: LogCompaction; readonly due: DueCleaning } | null = null;
+    for (const [key, { compaction }] of [...logs()]) {
+      const known = highWatermark(key);
+      if (known === null) continue;
+      const due = await assess(compaction, known, nowMs);
+      if (due !== null && (best === null || due.ratio > best.due.ratio)) best = { key, compaction, due };
+    }
+    return best;
+  }
+
+  #tell(key: string, report: CleaningReport, tookMs: number): void {
+    const { recordsWithoutKey, ...rest } = report;
+    this.#parts.logger.info({ partition: key, ...rest, tookMs: Math.round(tookMs) }, "compacted a log");
+    if (recordsWithoutKey > 0)
+      this.#parts.logger.warn({ partition: key, recordsWithoutKey }, "records without key were dropped from a compacted log");
+  }
+}
+
+/** Null also for a log that was closed meanwhile, or whose directory failed, and for one whose index led to damage: reading it will tell. */
+async function assess(compaction: LogCompaction, highWatermark: number, nowMs: number): Promise<DueCleaning | null> {
+  try {
+    return await compaction.assess({ highWatermark, nowMs });
+  } catch (error) {
+    if (error instanceof LogOffline || error instanceof DamagedBatch) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,293 @@
+import { InvariantViolation, invariant } from "../../../protocol/base/invariant.ts";
+import { type BatchInfo, noProducerId } from "../../../protocol/records/batch-header.ts";
+import type { RecordCompressor, RecordDecompressor } from "../../../protocol/records/codec.ts";
+import { MalformedFrame } from "../../../protocol/wire/reader.ts";
+import { relativeOffsetMax } from "../index-format.ts";
+import { DamagedBatch } from "../log-contract.ts";
+import type { LogFlusher } from "../log-flusher.ts";
+import type { LogState } from "../log-state.ts";
+import { type Segment, segmentPath } from "../segment.ts";
+import { CleanedSegment } from "./cleaned-segment.ts";
+import { assessLog, type CleaningMoment, type DueCleaning } from "./due.ts";
+import { emptied, filterBatch } from "./filter-batch.ts";
+import { OffsetMap } from "./offset-map.ts";
+import type { Pace } from "./pace.ts";
+import { type CleaningPlan, groupSegments } from "./plan.ts";
+import { CleaningFailed, readBatches } from "./read-batches.ts";
+import { plainRecords, type RecordView, visitRecords } from "./records-of.ts";
+import { swapSegments } from "./swap.ts";
+
+/** Segments made into one at a time: their files are renamed while reads wait. */
+const groupSegmentsMax = 64;
+/** Batches that could not be read and were reported, by offset. */
+const reportedMax = 1000;
+
+export interface CleaningTools {
+  readonly pace: Pace;
+  readonly nowMs: number;
+  /** Memory for the keys of one round. */
+  readonly mapBytesMax: number;
+  readonly mapLoadFactor: number;
+}
+
+export interface CleaningReport {
+  readonly firstDirtyOffset: number;
+  /** Up to where this round came: all keys before it are the last of their kind, among themselves. */
+  readonly endOffset: number;
+  readonly keys: number;
+  readonly mapBytes: number;
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  readonly recordsWithoutKey: number;
+}
+
+/** The log was cut, deleted or closed while it was being compacted. */
+class RoundOver extends Error {
+  override readonly name = "RoundOver";
+}
+
+interface Round {
+  readonly tools: CleaningTools;
+  readonly map: OffsetMap;
+  readonly isWanted: () => boolean;
+  readonly compress: RecordCompressor;
+  readonly decompress: RecordDecompressor;
+  /** Exclusive: records from there on are not in the map, and stay. */
+  mapEndOffset: number;
+  recordsWithoutKey: number;
+}
+
+interface Group {
+  readonly segments: readonly Segment[];
+  /** Where the next segment begins. */
+  readonly endOffset: number;
+}
+
+/**
+ * Compaction of one log. One round: learn the last offset of each key between the first dirty offset and as far as memory reaches; then copy all segments up to there without the records
+ * that are superseded, and put the copies in their place.
+ */
+export class LogCompaction {
+  readonly #state: LogState;
+  readonly #flusher: LogFlusher;
+  readonly #reported = new Set<number>();
+  #underWay: Promise<unknown> | null = null;
+  /** How often the log had been cut when it could not be compacted: it is not tried again until it is another log. */
+  #uncleanableSince = -1;
+
+  constructor(state: LogState, flusher: LogFlusher) {
+    this.#state = state;
+    this.#flusher = flusher;
+  }
+
+  /** Null: the log is not to be compacted, at this time. */
+  async assess(moment: CleaningMoment): Promise<DueCleaning | null> {
+    const isUncleanable = this.#uncleanableSince === this.#state.cuts;
+    return isUncleanable || this.#state.settings.cleanupPolicy === "delete" ? null : assessLog(this.#state, moment);
+  }
+
+  /** Resolves when no round is under way. One that is ends soon once the log is closed. */
+  async ended(): Promise<void> {
+    await this.#underWay?.catch(() => undefined);
+  }
+
+  /**
+   * Null: the log was cut, deleted or closed meanwhile, so that what was learnt is no longer true. Rejects DamagedBatch or CleaningFailed when this log cannot be cleaned.
+   *
+   * Race: (1) the map has key K at offset 90; (2) an unclean election cuts the log at 50; (3) the copy without K at 10 replaces the segment: K would be lost. So a cut ends the round. Segments
+   * that retention removes are below those that stay: what is in the map stays true.
+   */
+  async clean({ plan }: DueCleaning, tools: CleaningTools): Promise<CleaningReport | null> {
+    invariant(this.#underWay === null, "one round at a time");
+    const round = this.#guarded(plan, tools);
+    this.#underWay = round;
+    try {
+      return await round;
+    } finally {
+      this.#underWay = null;
+    }
+  }
+
+  async #guarded(plan: CleaningPlan, tools: CleaningTools): Promise<CleaningReport | null> {
+    const state = this.#state;
+    const { cuts } = state;
+    const isWanted = () => !state.closed && state.cuts === cuts && state.truncating === null && state.directory.health.offline === null;
+    try {
+      return await this.#round(plan, tools, isWanted);
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error;
+      if (error instanceof RoundOver || !isWanted()) return null;
+      if (error instanceof DamagedBatch) state.damage.add(error.damage);
+      if (error instanceof DamagedBatch || error instanceof CleaningFailed) {
+        this.#uncleanableSince = cuts;
+        throw error;
+      }
+      throw state.directory.health.failed(error);
+    }
+  }
+
+  async #round(plan: CleaningPlan, tools: CleaningTools, isWanted: () => boolean): Promise<CleaningReport> {
+    const { compressRecords: compress, decompressRecords: decompress } = await import("../../../protocol/records/compression.ts");
+    const { firstDirtyOffset, endOffset } = plan;
+    const map = OffsetMap.within(tools.mapBytesMax, tools.mapLoadFactor, endOffset - firstDirtyOffset);
+    const round: Round = { tools, map, isWanted, compress, decompress, mapEndOffset: endOffset, recordsWithoutKey: 0 };
+    round.mapEndOffset = await this.#learn(round, firstDirtyOffset, endOffset);
+    invariant(round.mapEndOffset > firstDirtyOffset, "a round of compaction goes on", () => ({ plan, mapEndOffset: round.mapEndOffset }));
+    // recovery takes a gap above the recovery point that it reads in the checkpoint for lost records
+    await this.#state.directory.checkpoints.write();
+    let [bytesBefore, bytesAfter] = [0, 0];
+    const groups = await this.#groups(round.mapEndOffset);
+    for (const [i, group] of groups.entries()) {
+      bytesBefore += group.segments.reduce((sum, segment) => sum + segment.sizeInBytes, 0);
+      bytesAfter += await this.#rewrite(round, group, i === groups.length - 1);
+    }
+    await this.#state.directory.checkpoints.write();
+    const { mapEndOffset, recordsWithoutKey } = round;
+    return {
+      firstDirtyOffset,
+      endOffset: mapEndOffset,
+      keys: map.keys,
+      mapBytes: map.sizeInBytes,
+      bytesBefore,
+      bytesAfter,
+      recordsWithoutKey,
+    };
+  }
+
+  /** Fills the map. Returns up to where it has every key. */
+  async #learn(round: Round, from: number, to: number): Promise<number> {
+    const { directory, segments } = this.#state;
+    const { pace } = round.tools;
+    const inRange = segments.slice(this.#state.segmentIndex(from)).filter(({ baseOffset }) => baseOffset < to);
+    for (const segment of inRange) {
+      const position = await segment.floorPosition(from, directory);
+      for await (const { bytes, batches } of readBatches(directory, segment, position, pace)) {
+        check(round);
+        for (const batch of batches) {
+          if (batch.lastOffset < from || batch.isControl) continue;
+          const full = this.#learnBatch(round, bytes, batch, from);
+          if (full !== null) return full;
+          await pace.worked(batch.sizeInBytes);
+        }
+      }
+    }
+    return to;
+  }
+
+  /** The offset of the first record that the map has no room for, or null. */
+  #learnBatch({ map, decompress }: Round, bytes: Buffer, batch: BatchInfo, from: number): number | null {
+    let full: number | null = null;
+    this.#whereReadable(batch, () => {
+      visitRecords(plainRecords(bytes, batch, decompress), batch, ({ key, offset }) => {
+        if (full === null && key !== null && offset >= from && !map.put(key, offset)) full = offset;
+      });
+    });
+    return full;
+  }
+
+  /** The segments below `endOffset`, in groups whose rest fits into one segment. */
+  async #groups(endOffset: number): Promise<readonly Group[]> {
+    const { directory, folder, segments, settings } = this.#state;
+    const indexSize = async (baseOffset: number, kind: "index" | "timeindex") => {
+      const path = segmentPath(folder, baseOffset, kind);
+      return (await directory.files.exists(path)) ? directory.files.size(path) : 0;
+    };
+    const sized = [];
+    for (const [i, segment] of segments.slice(0, -1).entries()) {
+      const { baseOffset, sizeInBytes } = segment;
+      if (baseOffset >= endOffset) break;
+      const indexBytes = await indexSize(baseOffset, "index");
+      const timeIndexBytes = await indexSize(baseOffset, "timeindex");
+      sized.push({ segment, baseOffset, endOffset: segments[i + 1]!.baseOffset, sizeInBytes, indexBytes, timeIndexBytes });
+    }
+    const { segmentBytes, segmentIndexBytes } = settings;
+    const limits = { segmentBytes, segmentIndexBytes, offsetsMax: relativeOffsetMax, segmentsMax: groupSegmentsMax };
+    return groupSegments(sized, limits).map((group) => ({
+      segments: group.map(({ segment }) => segment),
+      endOffset: group.at(-1)!.endOffset,
+    }));
+  }
+
+  /** Returns the bytes that are left of the group. */
+  async #rewrite(round: Round, { segments, endOffset }: Group, isLast: boolean): Promise<number> {
+    const state = this.#state;
+    const { directory, folder, settings } = state;
+    check(round);
+    const cleaned = await CleanedSegment.create(directory, folder, segments[0]!.baseOffset, settings.indexIntervalBytes);
+    let isSwapped = false;
+    try {
+      for (const segment of segments) {
+        for await (const { bytes, batches } of readBatches(directory, segment, 0, round.tools.pace)) {
+          check(round);
+          for (const batch of batches) {
+            const left = this.#filtered(round, bytes, batch, batch.lastOffset + 1 === endOffset);
+            if (left !== null) await cleaned.append(left, round.tools.pace);
+            await round.tools.pace.worked(batch.sizeInBytes);
+          }
+        }
+      }
+      await cleaned.finish();
+      isSwapped = await swapSegments(state, this.#flusher, {
+        group: segments,
+        sizeInBytes: cleaned.sizeInBytes,
+        isStillWanted: () => round.isWanted() && segments.every((segment) => state.segments.includes(segment)),
+        replaced: () => {
+          if (isLast) state.cleanedEndOffset = round.mapEndOffset;
+        },
+      });
+      if (!isSwapped) throw new RoundOver();
+      return cleaned.sizeInBytes;
+    } finally {
+      if (!isSwapped) await cleaned.discard();
+    }
+  }
+
+  /** What is left of a batch: the same bytes where all of it is, null where nothing needs it. */
+  #filtered(round: Round, bytes: Buffer, batch: BatchInfo, endsGroup: boolean): Buffer | null {
+    const whole = bytes.subarray(batch.position, batch.position + batch.sizeInBytes);
+    // the end of a transaction stays, as the records of the transaction may
+    if (batch.isControl) return whole;
+    const { tools, compress, decompress } = round;
+    const { deleteRetentionMs } = this.#state.settings;
+    const rules = { nowMs: tools.nowMs, deleteRetentionMs, isOutdated: outdatedIn(round), compress, decompress };
+    const filtered = this.#whereReadable(batch, () => filterBatch(bytes, batch, rules));
+    if (filtered === null || filtered.kind === "same") return whole;
+    if (filtered.kind === "changed") return filtered.bytes;
+    // The segments' ends are kept, so that each goes on where the one before ended: recovery takes anything else for lost records.
+    if (!endsGroup && !this.#isLastOfProducer(batch)) return null;
+    return batch.recordsCount === 0 ? whole : emptied(bytes, batch);
+  }
+
+  /** The producer's next sequence is known by this batch, whatever is left of it. */
+  #isLastOfProducer({ producerId, lastOffset }: BatchInfo): boolean {
+    return producerId !== noProducerId && this.#state.producers.lastOffsetOf(producerId) === lastOffset;
+  }
+
+  /** Null, and one line in the log, when the records of a batch cannot be read: it stays as it is. Its producer compressed it so, and the CRC says that it is what was sent. */
+  #whereReadable<T>(batch: BatchInfo, work: () => T): T | null {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof MalformedFrame)) throw error;
+      if (this.#reported.has(batch.baseOffset) || this.#reported.size >= reportedMax) return null;
+      this.#reported.add(batch.baseOffset);
+      const { directory, folder } = this.#state;
+      directory.logger.warn({ err: error, folder, offset: batch.baseOffset }, "a batch cannot be unpacked: compaction leaves it as it is");
+      return null;
+    }
+  }
+}
+
+function check({ isWanted }: Round): void {
+  if (!isWanted()) throw new RoundOver();
+}
+
+/** Records without key have no place in a compacted log, where nothing could ever replace them: as Kafka does, they go. */
+function outdatedIn(round: Round): (record: RecordView) => boolean {
+  return ({ key, offset }) => {
+    if (offset >= round.mapEndOffset) return false;
+    if (key !== null) return round.map.get(key) > offset;
+    round.recordsWithoutKey++;
+    return true;
+  };
+}

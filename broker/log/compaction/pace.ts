@@ -1,0 +1,45 @@
+import { type Clock, sleep } from "../../../protocol/base/clock.ts";
+
+/** Bytes of records looked at before others have their turn: a few milliseconds. */
+const turnBytes = 256 * 1024;
+const pauseMaxMs = 1000;
+
+/** Keeps a cleaning from taking the one thread, or more of the disk than it may have. */
+export class Pace {
+  readonly #clock: Clock;
+  readonly #bytesPerSecondMax: () => number;
+  readonly #signal: AbortSignal;
+  #sinceTurn = 0;
+  #sinceMs: number;
+  #ioBytes = 0;
+
+  constructor(clock: Clock, bytesPerSecondMax: () => number, signal: AbortSignal) {
+    this.#clock = clock;
+    this.#bytesPerSecondMax = bytesPerSecondMax;
+    this.#signal = signal;
+    this.#sinceMs = clock.monotonicMs();
+  }
+
+  /** After so many bytes of records. Waits now and then; rejects when it is over. */
+  async worked(bytes: number): Promise<void> {
+    this.#sinceTurn += bytes;
+    if (this.#sinceTurn < turnBytes) return;
+    this.#sinceTurn = 0;
+    await sleep(this.#clock, 0, this.#signal);
+  }
+
+  /** After so many bytes were read or written. */
+  async transferred(bytes: number): Promise<void> {
+    this.#ioBytes += bytes;
+    for (;;) {
+      const [bytesPerSecondMax, passedMs] = [this.#bytesPerSecondMax(), this.#clock.monotonicMs() - this.#sinceMs];
+      const aheadMs = (this.#ioBytes / bytesPerSecondMax) * 1000 - passedMs;
+      if (aheadMs < 1) {
+        // what was not used in quiet times is not saved up
+        if (passedMs > pauseMaxMs) [this.#sinceMs, this.#ioBytes] = [this.#clock.monotonicMs(), 0];
+        return;
+      }
+      await sleep(this.#clock, Math.min(aheadMs, pauseMaxMs), this.#signal);
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
+import { scanBatches } from "../../../protocol/records/validate-batches.ts";
+import { DamagedBatch } from "../log-contract.ts";
+import type { LogDirectory } from "../log-directory.ts";
+import type { Segment } from "../segment.ts";
+import type { Pace } from "./pace.ts";
+
+const windowBytes = 256 * 1024;
+
+/** A log cannot be compacted: where, and why. Appends and reads go on. */
+export class CleaningFailed extends Error {
+  override readonly name = "CleaningFailed";
+}
+
+/** Whole batches of a segment, checked. Their positions are those in `bytes`. */
+export interface BatchRun {
+  readonly bytes: Buffer;
+  readonly batches: readonly BatchInfo[];
+}
+
+/** The batches of a segment from `position` on, a quarter of a mebibyte at a time, more where one batch is larger. Throws DamagedBatch. */
+export async function* readBatches(directory: LogDirectory, segment: Segment, from: number, pace: Pace): AsyncGenerator<BatchRun, void> {
+  const { sizeInBytes, logPath } = segment;
+  let wantedBytes = windowBytes;
+  let nextOffset = segment.baseOffset;
+  for (let at = from; at < sizeInBytes; ) {
+    const length = Math.min(wantedBytes, sizeInBytes - at);
+    const bytes = Buffer.allocUnsafe(length);
+    const position = at;
+    const count = await segment.use(directory, (file) => file.read(bytes, 0, length, position));
+    await pace.transferred(count);
+    const damaged = (position: number, reason: string) =>
+      new DamagedBatch({ kind: "batch", path: logPath, position, offset: nextOffset, reason });
+    if (count < length) throw damaged(at + count, `the file ends there, and had ${sizeInBytes} bytes`);
+    const { batches, endPosition, tail } = scanBatches(bytes);
+    nextOffset = (batches.at(-1)?.lastOffset ?? nextOffset - 1) + 1;
+    if (batches.length > 0) yield { bytes, batches };
+    at += endPosition;
+    if (tail.kind === "corrupt") throw damaged(at, tail.reason);
+    wantedBytes = Math.max(windowBytes, tail.kind === "torn" ? tail.neededBytes : 0);
+    if (tail.kind === "torn" && at + Math.max(tail.neededBytes, 1) > sizeInBytes) throw damaged(at, "the last batch is not all there");
+  }
+}

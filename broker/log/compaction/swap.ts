@@ -1,0 +1,153 @@
+import { codeOf } from "../../runtime/files.ts";
+import { walkHeaders } from "../batch-walk.ts";
+import { deletedFilePath, parseSegmentFileName, segmentFileKinds } from "../file-names.ts";
+import type { LogDirectory } from "../log-directory.ts";
+import type { LogFlusher } from "../log-flusher.ts";
+import type { LogState } from "../log-state.ts";
+import { removeSnapshots } from "../producer-files.ts";
+import { Segment, segmentPath } from "../segment.ts";
+
+/** The segment's log is renamed last: once it has the new name, all three are complete. */
+const logLast = ["index", "timeindex", "log"] as const;
+
+export interface Replacement {
+  /** Neighbours, oldest first, none of them the growing one. */
+  readonly group: readonly Segment[];
+  /** Bytes of the cleaned segment that takes their place, and their first's name. */
+  readonly sizeInBytes: number;
+  /** False: the log was cut, deleted or closed meanwhile, and nothing is to be replaced. */
+  readonly isStillWanted: () => boolean;
+  /** In the turn in which the new segment is in place. */
+  readonly replaced: () => void;
+}
+
+/**
+ * Puts a cleaned segment in the place of those it was made from. Its files are complete and synced, under `.cleaned` names. Kafka's protocol; a crash after any step leaves the old segments
+ * or the new one once `completeSwaps` has run:
+ *
+ * 1. `.cleaned` becomes `.swap`, the log last, and the folder is synced. A crash before: there is no `.log.swap`, the copy is thrown away. After: the copy counts, and its range is that of
+ *    its batches, since its last batch ends where the last of the old segments did.
+ * 2. From here on no read may look at the files by their names: reads that began before are repeated, those from the tail go on, others wait.
+ * 3. The old segments' files become `.deleted`, and the folder is synced: none of them can be back once the next step was taken.
+ * 4. `.swap` gets the segment's name, the log last: while `.log.swap` is there, a start does all of this again.
+ * 5. The log has the new segment instead of the old ones, in one turn, and forgets what it kept of the old files.
+ * 6. The producers' snapshots at the bases that are gone are removed, and the folder is synced; the `.deleted` files are removed later.
+ *
+ * All of it in the gate, so no truncation, deletion of segments or closing is under way, and the segments checked before 1 are there until 5. Step 1 is in the gate, too: (a) a copy is complete;
+ * (b) the log is cut below it; (c) the machine dies: the copy must not bring back what was cut.
+ */
+export async function swapSegments(state: LogState, flusher: LogFlusher, replacement: Replacement): Promise<boolean> {
+  const { directory, folder } = state;
+  const { group, sizeInBytes, isStillWanted, replaced } = replacement;
+  let isDone = false;
+  await flusher.exclusive(async () => {
+    if (!isStillWanted()) return;
+    for (const segment of group) segment.retire();
+    for (const segment of group) await segment.settled();
+    const base = group[0]!.baseOffset;
+    await renameAll(directory, folder, base, { from: ".cleaned", to: ".swap" });
+    await directory.files.syncDirectory(folder);
+    const reopen = state.holdReads();
+    try {
+      const deleted = await renameDeleted(directory, folder, group);
+      await directory.files.syncDirectory(folder);
+      await renameAll(directory, folder, base, { from: ".swap", to: "" });
+      const at = state.segments.indexOf(group[0]!);
+      state.replaceSegments(at, group.length, [new Segment(folder, base, sizeInBytes)]);
+      state.tail.forgetBefore(state.segments[at + 1]!.baseOffset);
+      forgetFiles(directory, folder, group);
+      replaced();
+      directory.removedFiles.removeLater(deleted, state.settings.fileDeleteDelayMs);
+      isDone = true;
+    } finally {
+      reopen();
+    }
+    const gone = new Set(group.slice(1).map(({ baseOffset }) => baseOffset));
+    await removeSnapshots(directory, folder, (offset) => gone.has(offset) && offset !== state.snapshotOffset);
+    await directory.files.syncDirectory(folder);
+    state.removalsUnsynced = false;
+  });
+  return isDone;
+}
+
+/**
+ * Finishes what a crash interrupted, before a log is looked at: a copy that is complete takes the place of the segments in its range; one that is not is thrown away. May itself be interrupted
+ * at any step. Other leftovers stay.
+ */
+export async function completeSwaps(directory: LogDirectory, folder: string): Promise<void> {
+  const { files, logger } = directory;
+  const names = await files.list(folder);
+  for (const name of names.filter((name) => name.endsWith(".log.swap"))) {
+    const base = parseSegmentFileName(name.slice(0, -".swap".length))?.baseOffset;
+    if (base === undefined) continue;
+    const endOffset = await endOfSwap(directory, folder, base);
+    logger.info({ folder, baseOffset: base, endOffset }, "completing a compaction that was interrupted");
+    for (const other of names.map(parseSegmentFileName)) {
+      if (other === null || other.baseOffset <= base || other.baseOffset >= endOffset) continue;
+      await files.remove(segmentPath(folder, other.baseOffset, other.kind));
+    }
+    await files.syncDirectory(folder);
+    await renameAll(directory, folder, base, { from: ".swap", to: "" });
+  }
+  const left = (await files.list(folder)).filter((name) => /\.(swap|cleaned)$/.test(name));
+  for (const name of left) await files.remove(`${folder}/${name}`);
+  if (left.length > 0 || names.some((name) => name.endsWith(".swap"))) await files.syncDirectory(folder);
+}
+
+/** Behind the last batch of a `.log.swap`. */
+async function endOfSwap({ files, logger }: LogDirectory, folder: string, baseOffset: number): Promise<number> {
+  const path = `${segmentPath(folder, baseOffset, "log")}.swap`;
+  const file = await files.open(path, "read");
+  try {
+    let endOffset = baseOffset;
+    const walked = await walkHeaders(file, 0, await file.size(), (batch) => {
+      endOffset = batch.lastOffset + 1;
+      return "on";
+    });
+    if (walked.damage !== null)
+      logger.error({ path, position: walked.endPosition, damage: walked.damage }, "a compacted segment is damaged; what is before counts");
+    return endOffset;
+  } finally {
+    await file.close();
+  }
+}
+
+async function renameAll(
+  { files }: LogDirectory,
+  folder: string,
+  baseOffset: number,
+  names: { readonly from: string; readonly to: string },
+) {
+  for (const kind of logLast) {
+    const path = segmentPath(folder, baseOffset, kind);
+    // an index that is not there was renamed before a crash
+    await files.rename(path + names.from, path + names.to).catch(kind === "log" ? undefined : ignoreMissing);
+  }
+}
+
+async function renameDeleted({ files }: LogDirectory, folder: string, group: readonly Segment[]): Promise<readonly string[]> {
+  const deleted: string[] = [];
+  for (const { baseOffset } of group) {
+    for (const kind of segmentFileKinds) {
+      const path = segmentPath(folder, baseOffset, kind);
+      await files.rename(path, deletedFilePath(path)).catch(ignoreMissing);
+      deleted.push(deletedFilePath(path));
+    }
+  }
+  return deleted;
+}
+
+function forgetFiles({ indexes, openFiles }: LogDirectory, folder: string, group: readonly Segment[]): void {
+  for (const { baseOffset } of group) {
+    for (const kind of segmentFileKinds) {
+      const path = segmentPath(folder, baseOffset, kind);
+      indexes.forget(path);
+      // it is found no more from this turn on; its readers close it
+      void openFiles.forget(path);
+    }
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (codeOf(error) !== "ENOENT") throw error;
+}

@@ -1,0 +1,181 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert";
+import { describe, test } from "vitest";
+import { emptied, type Filtered, filterBatch } from "../../../../broker/log/compaction/filter-batch.ts";
+import { hashKey } from "../../../../broker/log/compaction/key-hash.ts";
+import { OffsetMap, offsetMapEntryBytes } from "../../../../broker/log/compaction/offset-map.ts";
+import { dirtyRatio, groupSegments, planCleaning } from "../../../../broker/log/compaction/plan.ts";
+import { compressionCodecs, readBatchInfo } from "../../../../protocol/records/batch-header.ts";
+import { compressRecords, decompressRecords } from "../../../../protocol/records/compression.ts";
+import { scanBatches } from "../../../../protocol/records/validate-batches.ts";
+import { type Entry, foundIn, keyedBatch, type Sender } from "./compaction-fixture.ts";
+
+describe("the hash of keys", () => {
+  test("is MurmurHash3, 128 bits: the verification value of its author's test suite", () => {
+    const hash = new Int32Array(4);
+    const all: number[] = [];
+    for (let length = 0; length < 256; length++) {
+      hashKey(
+        Uint8Array.from({ length }, (_, i) => i),
+        hash,
+        256 - length,
+      );
+      all.push(...new Uint8Array(hash.buffer));
+    }
+    hashKey(Uint8Array.from(all), hash);
+    strictEqual((hash[0]! >>> 0).toString(16), "b3ece62a");
+  });
+});
+
+describe("the map of last offsets", () => {
+  test("keeps the last offset of each key, and refuses new keys when it is full", () => {
+    const map = new OffsetMap(10, 0.5);
+    const keys = ["a", "b", "c", "d", "e"].map((key) => Buffer.from(key));
+    keys.forEach((key, i) => {
+      ok(map.put(key, i));
+    });
+    ok(!map.put(Buffer.from("f"), 9));
+    ok(map.put(keys[2]!, 7), "a known key needs no room");
+    deepStrictEqual(
+      keys.map((key) => map.get(key)),
+      [0, 1, 7, 3, 4],
+    );
+    strictEqual(map.get(Buffer.from("f")), -1);
+  });
+
+  test("holds what a Map holds, to the last slot", () => {
+    const map = new OffsetMap(5000, 1);
+    const expected = new Map<string, number>();
+    for (let i = 0; i < 12_000; i++) {
+      const key = `key-${(i * 7919) % 6000}`;
+      if (map.put(Buffer.from(key), i)) expected.set(key, i);
+    }
+    strictEqual(map.keys, 5000);
+    for (let i = 0; i < 6000; i++) strictEqual(map.get(Buffer.from(`key-${i}`)), expected.get(`key-${i}`) ?? -1);
+  });
+
+  test("takes the memory that its range of offsets can need, and never more than it may", () => {
+    ok(OffsetMap.within(2 ** 20, 0.9, 100).sizeInBytes < 120 * offsetMapEntryBytes);
+    ok(OffsetMap.within(2 ** 20, 0.9, 100).keysMax >= 100);
+    ok(OffsetMap.within(2 ** 20, 0.9, 10 ** 9).sizeInBytes <= 2 ** 20);
+    ok(OffsetMap.within(1, 0.9, 10).put(Buffer.from("k"), 1), "one key always fits");
+  });
+});
+
+describe("filtering a batch", () => {
+  const nowMs = 1_700_000_100_000;
+  const filtered = (entries: readonly Entry[], outdated: readonly number[], sender: Sender = {}, bytes = keyedBatch(entries, sender)) => {
+    const rules = {
+      nowMs,
+      deleteRetentionMs: 5000,
+      isOutdated: ({ offset }: { offset: number }) => outdated.includes(offset),
+      compress: compressRecords,
+      decompress: decompressRecords,
+    };
+    return { bytes, filtered: filterBatch(bytes, readBatchInfo(bytes, 0)!, rules) };
+  };
+  const changedBytes = (result: Filtered) => {
+    if (result.kind !== "changed") throw new Error(`the batch is ${result.kind}`);
+    return result.bytes;
+  };
+  const abc: Entry[] = [
+    { key: "a", value: "1", timestampMs: 5 },
+    { key: "b", value: "2", timestampMs: 9 },
+    { key: "a", value: "3", timestampMs: 7 },
+  ];
+
+  for (const codec of compressionCodecs) {
+    test(`takes records out and keeps everything else (${codec})`, () => {
+      const { bytes, filtered: result } = filtered(abc, [1], { codec, producerId: 8, baseSequence: 40 });
+      const changed = changedBytes(result);
+      deepStrictEqual(
+        foundIn(changed).map(({ offset, value, timestampMs }) => [offset, value, timestampMs]),
+        [
+          [0, "1", 5],
+          [2, "3", 7],
+        ],
+      );
+      const [before, after] = [readBatchInfo(bytes, 0)!, readBatchInfo(changed, 0)!];
+      deepStrictEqual({ ...after, sizeInBytes: 0 }, { ...before, sizeInBytes: 0, recordsCount: 2, maxTimestampMs: 7 });
+    });
+  }
+
+  test("a batch from which nothing goes stays byte for byte; one of which nothing is left is dropped", () => {
+    strictEqual(filtered(abc, []).filtered.kind, "same");
+    strictEqual(filtered(abc, [0, 1, 2]).filtered.kind, "dropped");
+  });
+
+  test("a tombstone that stays gives its batch a delete horizon, once, and leaves when that has passed", () => {
+    const entries = [
+      { key: "a", value: null, timestampMs: 5 },
+      { key: "b", value: "2", timestampMs: 2 ** 45 },
+    ];
+    for (const codec of ["none", "zstd"] as const) {
+      const first = changedBytes(filtered(entries, [], { codec }).filtered);
+      const batch = readBatchInfo(first, 0)!;
+      strictEqual(batch.hasDeleteHorizon, true);
+      strictEqual(batch.baseTimestampMs, nowMs + 5000);
+      deepStrictEqual(foundIn(first), foundIn(keyedBatch(entries)), "timestamps are as they were");
+      strictEqual(filtered([], [], {}, first).filtered.kind, "same", "the horizon has not passed");
+      const rules = {
+        nowMs: nowMs + 5000,
+        deleteRetentionMs: 5000,
+        isOutdated: () => false,
+        compress: compressRecords,
+        decompress: decompressRecords,
+      };
+      const second = changedBytes(filterBatch(first, batch, rules));
+      deepStrictEqual(foundIn(second), foundIn(keyedBatch(entries)).slice(1));
+    }
+  });
+
+  test("an emptied batch keeps its producer's fields and offsets, and is sound", () => {
+    const bytes = keyedBatch(abc, { codec: "lz4", producerId: 8, baseSequence: 40 });
+    const header = emptied(bytes, readBatchInfo(bytes, 0)!);
+    const { batches, tail } = scanBatches(header);
+    strictEqual(tail.kind, "clean");
+    const { producerId, producerEpoch, baseSequence, baseOffset, lastOffset, recordsCount, sizeInBytes } = batches[0]!;
+    deepStrictEqual([producerId, producerEpoch, baseSequence, baseOffset, lastOffset, recordsCount, sizeInBytes], [8, 3, 40, 0, 2, 0, 61]);
+    deepStrictEqual(foundIn(header), []);
+  });
+});
+
+describe("what to clean", () => {
+  const segments = [0, 100, 200, 300].map((baseOffset) => ({ baseOffset, sizeInBytes: 10 + baseOffset }));
+  const plan = (cleanedEndOffset: number, limitOffset: number, startOffset = 0) =>
+    planCleaning({ segments, startOffset, endOffset: 350, cleanedEndOffset, limitOffset });
+
+  test("whole segments below the limit, never the last one", () => {
+    deepStrictEqual(plan(0, 350), { firstDirtyOffset: 0, endOffset: 300, cleanBytes: 0, dirtyBytes: 330, uncleanableBytes: 310 });
+    deepStrictEqual(plan(0, 299), { firstDirtyOffset: 0, endOffset: 200, cleanBytes: 0, dirtyBytes: 120, uncleanableBytes: 520 });
+    strictEqual(plan(0, 50).dirtyBytes, 0);
+  });
+
+  test("what was cleaned counts as clean, and the ratio is of both", () => {
+    const { cleanBytes, dirtyBytes } = plan(200, 350);
+    deepStrictEqual([cleanBytes, dirtyBytes], [120, 210]);
+    strictEqual(dirtyRatio(plan(200, 350)), 210 / 330);
+    strictEqual(dirtyRatio(plan(300, 350)), 0);
+  });
+
+  test("a checkpoint beyond the log, or before its start, counts from the start", () => {
+    strictEqual(plan(900, 350).firstDirtyOffset, 0);
+    strictEqual(plan(50, 350, 120).firstDirtyOffset, 120);
+  });
+
+  test("neighbours are grouped as far as they fit into one segment", () => {
+    const sized = segments.map(({ baseOffset }) => ({
+      baseOffset,
+      endOffset: baseOffset + 100,
+      sizeInBytes: 40,
+      indexBytes: 8,
+      timeIndexBytes: 12,
+    }));
+    const limits = { segmentBytes: 100, segmentIndexBytes: 1000, offsetsMax: 1000, segmentsMax: 10 };
+    const sizes = (changes: Partial<typeof limits>) => groupSegments(sized, { ...limits, ...changes }).map((group) => group.length);
+    deepStrictEqual(sizes({}), [2, 2]);
+    deepStrictEqual(sizes({ segmentBytes: 1000 }), [4]);
+    deepStrictEqual(sizes({ segmentBytes: 1000, segmentsMax: 3 }), [3, 1]);
+    deepStrictEqual(sizes({ segmentBytes: 1000, offsetsMax: 199 }), [2, 2]);
+    deepStrictEqual(sizes({ segmentBytes: 1000, segmentIndexBytes: 35 }), [2, 2]);
+  });
+});
