@@ -1,6 +1,6 @@
 import { codeOf } from "../../runtime/files.ts";
 import { walkHeaders } from "../batch-walk.ts";
-import { deletedFilePath, parseSegmentFileName, segmentFileKinds } from "../file-names.ts";
+import { deletedFilePath, parseSegmentFileName, segmentFileKinds, segmentFileName } from "../file-names.ts";
 import type { LogDirectory } from "../log-directory.ts";
 import type { LogFlusher } from "../log-flusher.ts";
 import type { LogState } from "../log-state.ts";
@@ -81,9 +81,11 @@ export async function completeSwaps(directory: LogDirectory, folder: string): Pr
     const base = parseSegmentFileName(name.slice(0, -".swap".length))?.baseOffset;
     if (base === undefined) continue;
     const endOffset = await endOfSwap(directory, folder, base);
+    // none of ours is empty, or damaged; while the old log is there it is the better one
+    if (endOffset === null && names.includes(segmentFileName(base, "log"))) continue;
     logger.info({ folder, baseOffset: base, endOffset }, "completing a compaction that was interrupted");
     for (const other of names.map(parseSegmentFileName)) {
-      if (other === null || other.baseOffset <= base || other.baseOffset >= endOffset) continue;
+      if (other === null || other.baseOffset <= base || other.baseOffset >= (endOffset ?? base)) continue;
       await files.remove(segmentPath(folder, other.baseOffset, other.kind));
     }
     await files.syncDirectory(folder);
@@ -94,8 +96,8 @@ export async function completeSwaps(directory: LogDirectory, folder: string): Pr
   if (left.length > 0 || names.some((name) => name.endsWith(".swap"))) await files.syncDirectory(folder);
 }
 
-/** Behind the last batch of a `.log.swap`. */
-async function endOfSwap({ files, logger }: LogDirectory, folder: string, baseOffset: number): Promise<number> {
+/** Behind the last batch of a `.log.swap`; null: it is none. */
+async function endOfSwap({ files, logger }: LogDirectory, folder: string, baseOffset: number): Promise<number | null> {
   const path = `${segmentPath(folder, baseOffset, "log")}.swap`;
   const file = await files.open(path, "read");
   try {
@@ -104,9 +106,9 @@ async function endOfSwap({ files, logger }: LogDirectory, folder: string, baseOf
       endOffset = batch.lastOffset + 1;
       return "on";
     });
-    if (walked.damage !== null)
-      logger.error({ path, position: walked.endPosition, damage: walked.damage }, "a compacted segment is damaged; what is before counts");
-    return endOffset;
+    if (walked.damage === null && endOffset > baseOffset) return endOffset;
+    logger.error({ path, position: walked.endPosition, damage: walked.damage }, "a compacted segment is damaged");
+    return null;
   } finally {
     await file.close();
   }

@@ -129,7 +129,10 @@ describe("compacting a log", () => {
       return content;
     });
     const errors: { fields: { err: Error }; message: string }[] = [];
-    const logger = { ...silentLogger, error: (fields: object, message: string) => void errors.push({ fields: fields as { err: Error }, message }) };
+    const logger = {
+      ...silentLogger,
+      error: (fields: object, message: string) => void errors.push({ fields: fields as { err: Error }, message }),
+    };
     const cleaner = cleanerOf(log, { clock, logger });
     ok(await cleaner.cleanOne());
     ok(errors.some(({ fields, message }) => message.includes("cannot be compacted") && /00000\.log.* 0\b/.test(fields.err.message)));
