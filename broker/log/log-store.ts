@@ -294,6 +294,7 @@ export class DirectoryLogStore implements LogStore {
     this.#logs.delete(key);
     this.#recoveryPoints.delete(key);
     this.#startOffsets.delete(key);
+    this.#cleanedOffsets.delete(key);
   }
 
   adopt(key: string, log: SegmentedLog): void {

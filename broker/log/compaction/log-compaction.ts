@@ -92,7 +92,7 @@ export class LogCompaction {
   }
 
   /**
-   * Null: the log was cut, deleted or closed meanwhile, so that what was learnt is no longer true. Rejects DamagedBatch or CleaningFailed when this log cannot be cleaned.
+   * Null: the log was cut, moved, deleted or closed meanwhile, so that what was learnt is no longer true. Rejects DamagedBatch or CleaningFailed when this log cannot be cleaned.
    *
    * Race: (1) the map has key K at offset 90; (2) an unclean election cuts the log at 50; (3) the copy without K at 10 replaces the segment: K would be lost. So a cut ends the round. Segments
    * that retention removes are below those that stay: what is in the map stays true.
@@ -110,8 +110,9 @@ export class LogCompaction {
 
   async #guarded(plan: CleaningPlan, tools: CleaningTools): Promise<CleaningReport | null> {
     const state = this.#state;
-    const { cuts } = state;
-    const isWanted = () => !state.closed && state.cuts === cuts && state.truncating === null && state.directory.health.offline === null;
+    const { cuts, directory } = state;
+    const isHere = () => !state.closed && state.directory === directory && directory.health.offline === null;
+    const isWanted = () => isHere() && state.cuts === cuts && state.truncating === null;
     try {
       return await this.#round(plan, tools, isWanted);
     } catch (error) {
@@ -122,7 +123,7 @@ export class LogCompaction {
         this.#uncleanableSince = cuts;
         throw error;
       }
-      throw state.directory.health.failed(error);
+      throw directory.health.failed(error);
     }
   }
 

@@ -27,13 +27,13 @@ export interface Replacement {
  *
  * 1. `.cleaned` becomes `.swap`, the log last, and the folder is synced. A crash before: there is no `.log.swap`, the copy is thrown away. After: the copy counts, and its range is that of
  *    its batches, since its last batch ends where the last of the old segments did.
- * 2. From here on no read may look at the files by their names: reads that began before are repeated, those from the tail go on, others wait.
+ * 2. The log has the new segment instead of the old ones, in one turn. Until 5 no read may look at files by their names: reads that began before are repeated, those from the tail go on, others wait.
  * 3. The old segments' files become `.deleted`, and the folder is synced: none of them can be back once the next step was taken.
  * 4. `.swap` gets the segment's name, the log last: while `.log.swap` is there, a start does all of this again.
- * 5. The log has the new segment instead of the old ones, in one turn, and forgets what it kept of the old files.
+ * 5. What is kept of the old files (open ones, indexes) is forgotten, and reads go on.
  * 6. The producers' snapshots at the bases that are gone are removed, and the folder is synced; the `.deleted` files are removed later.
  *
- * All of it in the gate, so no truncation, deletion of segments or closing is under way, and the segments checked before 1 are there until 5. Step 1 is in the gate, too: (a) a copy is complete;
+ * All of it in the gate, so no truncation, deletion of segments or closing is under way, and the segments checked before 1 are there until 2. Step 1 is in the gate, too: (a) a copy is complete;
  * (b) the log is cut below it; (c) the machine dies: the copy must not bring back what was cut.
  */
 export async function swapSegments(state: LogState, flusher: LogFlusher, replacement: Replacement): Promise<boolean> {
@@ -42,19 +42,19 @@ export async function swapSegments(state: LogState, flusher: LogFlusher, replace
   let isDone = false;
   await flusher.exclusive(async () => {
     if (!isStillWanted()) return;
-    for (const segment of group) segment.retire();
     for (const segment of group) await segment.settled();
     const base = group[0]!.baseOffset;
     await renameAll(directory, folder, base, { from: ".cleaned", to: ".swap" });
     await directory.files.syncDirectory(folder);
+    const at = state.segments.indexOf(group[0]!);
+    const endOffset = state.segments[at + group.length]!.baseOffset;
     const reopen = state.holdReads();
     try {
+      state.replaceSegments(at, group.length, [new Segment(folder, base, sizeInBytes)]);
+      state.tail.forgetBefore(endOffset);
       const deleted = await renameDeleted(directory, folder, group);
       await directory.files.syncDirectory(folder);
       await renameAll(directory, folder, base, { from: ".swap", to: "" });
-      const at = state.segments.indexOf(group[0]!);
-      state.replaceSegments(at, group.length, [new Segment(folder, base, sizeInBytes)]);
-      state.tail.forgetBefore(state.segments[at + 1]!.baseOffset);
       forgetFiles(directory, folder, group);
       replaced();
       directory.removedFiles.removeLater(deleted, state.settings.fileDeleteDelayMs);
