@@ -63,6 +63,11 @@ const hints: Partial<Record<KafkaProtocolError["code"], string>> = {
   INVALID_REPLICATION_FACTOR: "see `ottla cluster describe` for how many brokers there are",
   NOT_ENOUGH_REPLICAS: "see `ottla topic describe` for which replicas are missing",
   LEADER_NOT_AVAILABLE: "see `ottla topic describe` for which replicas are missing",
+  LOG_DIR_NOT_FOUND: "see `ottla cluster log-dirs` for the directories that the broker has",
+  REPLICA_NOT_AVAILABLE:
+    "see `ottla topic describe` for the brokers that have replicas; the broker remembers the directory for one that comes",
+  KAFKA_STORAGE_ERROR: "see `ottla cluster log-dirs`, and the broker's log for what to do",
+  BROKER_NOT_AVAILABLE: "see `ottla cluster describe` for the brokers that live",
   GROUP_ID_NOT_FOUND: "see `ottla group list`",
   NON_EMPTY_GROUP: "stop its members first, see `ottla group describe`",
   INVALID_SESSION_TIMEOUT: "see the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms",

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { describeCluster } from "../cluster/describe-cluster.ts";
 import { Output } from "../output/output.ts";
 import { withCluster } from "./client-session.ts";
+import { registerLogDirectories } from "./log-directories.ts";
 import { type CommonOptions, wholeNumber, withCommonOptions } from "./options.ts";
 
 export function registerCluster(program: Command): void {
@@ -18,4 +19,5 @@ export function registerCluster(program: Command): void {
     };
     await withCluster(bootstrap, describe, timeout * 1000);
   });
+  registerLogDirectories(cluster);
 }

@@ -34,6 +34,7 @@ import {
   listGroupOffsets,
   listGroups,
 } from "./groups.ts";
+import { alterReplicaLogDirectories, type BrokerLogDirectories, describeLogDirectories, type ReplicaMove } from "./log-directories.ts";
 
 export interface AdminOptions extends ClientOptions {
   /** How long an operation may take, attempts and pauses included. Milliseconds; default 60,000. */
@@ -268,6 +269,16 @@ export class Admin implements AsyncDisposable {
   /** Forgets positions. Those in topics that members subscribe to come back as GROUP_SUBSCRIBED_TO_TOPIC. */
   deleteGroupOffsets(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly ItemResult<TopicPartition>[]> {
     return deleteGroupOffsets(this.#cluster, groupId, partitions, this.#deadlineMs());
+  }
+
+  /** The brokers' log directories with the replicas in them, in the order of their ids; null: of all that live. */
+  describeLogDirs(brokers: readonly BrokerId[] | null = null): Promise<readonly ItemResult<BrokerLogDirectories>[]> {
+    return describeLogDirectories(this.#cluster, brokers, this.#deadlineMs());
+  }
+
+  /** Moves replicas to other directories of the brokers that have them, while they go on serving. */
+  alterReplicaLogDirs(moves: readonly ReplicaMove[]): Promise<readonly ItemResult<ReplicaMove>[]> {
+    return alterReplicaLogDirectories(this.#cluster, moves, this.#deadlineMs());
   }
 
   async close(): Promise<void> {
