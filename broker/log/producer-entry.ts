@@ -19,6 +19,15 @@ export interface ProducerRow {
   readonly transactionFirstOffset: number;
 }
 
+/** Of a batch that is not in the log yet: what there is to judge. */
+export interface ProducedBatch {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly baseSequence: number;
+  readonly lastOffsetDelta: number;
+  readonly isTransactional: boolean;
+}
+
 export interface RememberedBatch {
   readonly firstSequence: number;
   readonly lastSequence: number;
@@ -60,19 +69,15 @@ export class ProducerEntry {
   }
 
   /** The remembered batch that `batch` repeats: of the same epoch, with the same first and last sequence. */
-  findRepeated(batch: BatchInfo): RememberedBatch | null {
+  findRepeated(batch: ProducedBatch): RememberedBatch | null {
     if (batch.producerEpoch !== this.epoch) return null;
-    const lastSequence = lastSequenceOf(batch);
+    const lastSequence = lastSequenceOf(batch.baseSequence, batch.lastOffsetDelta);
     for (let at = 0; at < this.#batches.length; at += fieldsPerBatch) {
       if (this.#batches[at + fields.lastSequence] !== lastSequence) continue;
       const remembered = this.#remembered(at);
       if (remembered.firstSequence === batch.baseSequence) return remembered;
     }
     return null;
-  }
-
-  batches(): RememberedBatch[] {
-    return Array.from({ length: this.rememberedBatches }, (_, i) => this.#remembered(i * fieldsPerBatch));
   }
 
   /** The batch is in the log. */
@@ -84,7 +89,8 @@ export class ProducerEntry {
       this.transactionFirstOffset = -1;
       return;
     }
-    this.#remember(lastSequenceOf(batch), batch.lastOffset, batch.lastOffset - batch.baseOffset, batch.maxTimestampMs);
+    const offsetDelta = batch.lastOffset - batch.baseOffset;
+    this.#remember(lastSequenceOf(batch.baseSequence, offsetDelta), batch.lastOffset, offsetDelta, batch.maxTimestampMs);
     if (batch.isTransactional && this.transactionFirstOffset === -1) this.transactionFirstOffset = batch.baseOffset;
   }
 
@@ -97,19 +103,29 @@ export class ProducerEntry {
     if (row.lastOffset >= 0) this.#remember(row.lastSequence, row.lastOffset, row.offsetDelta, row.timestampMs);
   }
 
+  /** How many rows `forEachRow` visits. */
+  get rowsCount(): number {
+    return Math.max(this.rememberedBatches, 1);
+  }
+
   /** At least one, so that the epoch is there. The last one is as Kafka has it; a reader that takes only one row per producer takes the last. */
-  rows(producerId: number): ProducerRow[] {
-    const { epoch, coordinatorEpoch } = this;
-    const common = { producerId, epoch, coordinatorEpoch, transactionFirstOffset: -1 };
-    const rows: ProducerRow[] = this.batches().map(({ lastSequence, lastOffset, baseOffset, timestampMs }) => ({
-      ...common,
-      lastSequence,
-      lastOffset,
-      offsetDelta: lastOffset - baseOffset,
-      timestampMs,
-    }));
-    const last = rows.pop() ?? { ...common, lastSequence: noSequence, lastOffset: -1, offsetDelta: 0 };
-    return [...rows, { ...last, timestampMs: this.lastTimestampMs, transactionFirstOffset: this.transactionFirstOffset }];
+  forEachRow(producerId: number, visit: (row: ProducerRow) => void): void {
+    const { epoch, coordinatorEpoch, rowsCount, rememberedBatches } = this;
+    const batches = this.#batches;
+    for (let i = 0; i < rowsCount; i++) {
+      const isLast = i === rowsCount - 1;
+      const at = i * fieldsPerBatch;
+      visit({
+        producerId,
+        epoch,
+        lastSequence: rememberedBatches === 0 ? noSequence : batches[at + fields.lastSequence]!,
+        lastOffset: rememberedBatches === 0 ? -1 : batches[at + fields.lastOffset]!,
+        offsetDelta: rememberedBatches === 0 ? 0 : batches[at + fields.offsetDelta]!,
+        timestampMs: isLast ? this.lastTimestampMs : batches[at + fields.timestampMs]!,
+        coordinatorEpoch,
+        transactionFirstOffset: isLast ? this.transactionFirstOffset : -1,
+      });
+    }
   }
 
   #beginEpoch(epoch: number): void {
@@ -124,8 +140,18 @@ export class ProducerEntry {
       offsetDelta,
       previous: this.lastOffset,
     }));
-    if (this.rememberedBatches === rememberedBatchesMax) this.#batches.splice(0, fieldsPerBatch);
-    this.#batches.push(lastSequence, lastOffset, offsetDelta, timestampMs);
+    const batches = this.#batches;
+    if (this.rememberedBatches < rememberedBatchesMax) {
+      batches.push(lastSequence, lastOffset, offsetDelta, timestampMs);
+      return;
+    }
+    // by hand: `splice` and `copyWithin` take longer than all the rest of an append
+    const at = batches.length - fieldsPerBatch;
+    for (let i = 0; i < at; i++) batches[i] = batches[i + fieldsPerBatch]!;
+    batches[at + fields.lastSequence] = lastSequence;
+    batches[at + fields.lastOffset] = lastOffset;
+    batches[at + fields.offsetDelta] = offsetDelta;
+    batches[at + fields.timestampMs] = timestampMs;
   }
 
   #remembered(at: number): RememberedBatch {
@@ -143,6 +169,6 @@ export class ProducerEntry {
   }
 }
 
-function lastSequenceOf({ baseSequence, baseOffset, lastOffset }: BatchInfo): number {
-  return baseSequence === noSequence ? noSequence : sequencePlus(baseSequence, lastOffset - baseOffset);
+function lastSequenceOf(baseSequence: number, lastOffsetDelta: number): number {
+  return baseSequence === noSequence ? noSequence : sequencePlus(baseSequence, lastOffsetDelta);
 }

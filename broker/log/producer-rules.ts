@@ -1,6 +1,6 @@
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import { type BatchInfo, noSequence, sequencePlus } from "../../protocol/records/batch-header.ts";
-import type { ProducerEntry, RememberedBatch } from "./producer-entry.ts";
+import { noSequence, sequencePlus } from "../../protocol/records/batch-header.ts";
+import type { ProducedBatch, ProducerEntry, RememberedBatch } from "./producer-entry.ts";
 
 export type ProducerVerdict =
   | { readonly kind: "append" }
@@ -13,7 +13,7 @@ const append: ProducerVerdict = { kind: "append" };
  * Whether a producer's batch comes next in a log that knows `entry` of it. A producer that the log does not know may begin anywhere: what it wrote before may be deleted, or its silence was
  * so long that it was forgotten (KIP-360). Sequences wrap from 2^31-1 to 0.
  */
-export function judgeBatch(entry: ProducerEntry | undefined, batch: BatchInfo): ProducerVerdict {
+export function judgeBatch(entry: ProducerEntry | undefined, batch: ProducedBatch): ProducerVerdict {
   if (entry === undefined) return append;
   const original = entry.findRepeated(batch);
   if (original !== null) return { kind: "duplicate", original };

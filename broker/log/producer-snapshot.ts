@@ -1,4 +1,5 @@
 import { crc32c } from "@node-rs/crc32";
+import { invariant } from "../../protocol/base/invariant.ts";
 import { readInt64, writeInt64 } from "../../protocol/records/batch-header.ts";
 import type { ProducerRow } from "./producer-entry.ts";
 
@@ -23,13 +24,17 @@ const rowFieldAt = {
 } as const;
 const rowBytes = 46;
 
-export function encodeSnapshot(rows: readonly ProducerRow[]): Buffer {
-  const bytes = Buffer.allocUnsafe(rowsAt + rows.length * rowBytes);
+/** `forEachRow` visits so many rows; there may be too many to hold them all beside the snapshot. */
+export function encodeSnapshot(rowsCount: number, forEachRow: (visit: (row: ProducerRow) => void) => void): Buffer {
+  const bytes = Buffer.allocUnsafe(rowsAt + rowsCount * rowBytes);
   bytes.writeInt16BE(version, 0);
-  bytes.writeInt32BE(rows.length, rowsCountAt);
-  rows.forEach((row, i) => {
-    writeRow(bytes, rowsAt + i * rowBytes, row);
+  bytes.writeInt32BE(rowsCount, rowsCountAt);
+  let at = rowsAt;
+  forEachRow((row) => {
+    writeRow(bytes, at, row);
+    at += rowBytes;
   });
+  invariant(at === bytes.length, "a snapshot has its rows", () => ({ rowsCount, at }));
   bytes.writeUInt32BE(crc32c(bytes.subarray(rowsCountAt)), crcAt);
   return bytes;
 }

@@ -1,5 +1,5 @@
 import { invariant } from "../../protocol/base/invariant.ts";
-import { type BatchInfo, noProducerId, producerIdAt, readBatchInfo } from "../../protocol/records/batch-header.ts";
+import { attributeBits, type BatchInfo, batchSizeAt, fieldAt, noProducerId, producerIdAt } from "../../protocol/records/batch-header.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import type { LeaderAppend } from "./log-contract.ts";
 import { ProducerEntry, type ProducerRow } from "./producer-entry.ts";
@@ -16,10 +16,16 @@ export class ProducerStates {
 
   /** What a leader answers to validated batches without appending them, or null: they are to be appended. Changes nothing: what is appended is noted when its offsets are known. */
   judgeAppend(bytes: Buffer, { messageTimestampType }: Pick<TopicSettings, "messageTimestampType">): LeaderAppend | null {
-    if (producerIdAt(bytes, 0) === noProducerId) return null;
-    const batch = readBatchInfo(bytes, 0);
-    invariant(batch !== null && batch.sizeInBytes === bytes.length, "a batch of an idempotent producer comes alone");
-    const verdict = judgeBatch(this.#entries.get(batch.producerId), batch);
+    const producerId = producerIdAt(bytes, 0);
+    if (producerId === noProducerId) return null;
+    invariant(batchSizeAt(bytes, 0) === bytes.length, "a batch of an idempotent producer comes alone");
+    const verdict = judgeBatch(this.#entries.get(producerId), {
+      producerId,
+      producerEpoch: bytes.readInt16BE(fieldAt.producerEpoch),
+      baseSequence: bytes.readInt32BE(fieldAt.baseSequence),
+      lastOffsetDelta: bytes.readInt32BE(fieldAt.lastOffsetDelta),
+      isTransactional: (bytes.readInt16BE(fieldAt.attributes) & attributeBits.transactional) !== 0,
+    });
     if (verdict.kind === "append") return null;
     if (verdict.kind === "refused") return verdict;
     const { baseOffset, lastOffset, timestampMs } = verdict.original;
@@ -53,13 +59,19 @@ export class ProducerStates {
   /** A snapshot's rows as of now. */
   rows(): ProducerRow[] {
     const rows: ProducerRow[] = [];
-    for (const [producerId, entry] of this.#entries) rows.push(...entry.rows(producerId));
+    this.#forEachRow((row) => rows.push(row));
     return rows;
   }
 
   /** A snapshot's content as of now. */
   encode(): Buffer {
-    return encodeSnapshot(this.rows());
+    let rowsCount = 0;
+    for (const entry of this.#entries.values()) rowsCount += entry.rowsCount;
+    return encodeSnapshot(rowsCount, (visit) => this.#forEachRow(visit));
+  }
+
+  #forEachRow(visit: (row: ProducerRow) => void): void {
+    for (const [producerId, entry] of this.#entries) entry.forEachRow(producerId, visit);
   }
 
   /** Becomes what `other` is, which nobody uses afterwards. */

@@ -21,6 +21,10 @@ const row: ProducerRow = {
   transactionFirstOffset: -1,
 };
 
+function snapshotOf(rows: readonly ProducerRow[]): Buffer {
+  return encodeSnapshot(rows.length, (visit) => rows.forEach(visit));
+}
+
 /** As Kafka's ProducerStateManager lays it out. */
 const kafkaRow = "0000000102030405 0607 08090a0b 000000000c0d0e0f 00000010 0000000111213141 ffffffff ffffffffffffffff";
 
@@ -34,13 +38,13 @@ function snapshotHex(hexRows: string, count: number): Buffer {
 
 describe("a snapshot", () => {
   test("is Kafka's, byte by byte", () => {
-    strictEqual(encodeSnapshot([row]).toString("hex"), snapshotHex(kafkaRow, 1).toString("hex"));
+    strictEqual(snapshotOf([row]).toString("hex"), snapshotHex(kafkaRow, 1).toString("hex"));
     deepStrictEqual(decodeSnapshot(snapshotHex(kafkaRow, 1)), [row]);
-    deepStrictEqual(decodeSnapshot(encodeSnapshot([])), []);
+    deepStrictEqual(decodeSnapshot(snapshotOf([])), []);
   });
 
   test("is refused when any bit of it is another, when it is cut, or longer", () => {
-    const sound = encodeSnapshot([row, { ...row, producerId: 9 }]);
+    const sound = snapshotOf([row, { ...row, producerId: 9 }]);
     for (let bit = 0; bit < sound.length * 8; bit++) {
       const damaged = Buffer.from(sound);
       damaged[bit >> 3] = damaged[bit >> 3]! ^ (1 << (bit & 7));
@@ -52,7 +56,7 @@ describe("a snapshot", () => {
 
   test("with a sound checksum but impossible rows is refused", () => {
     for (const change of [{ producerId: -1 }, { lastSequence: -2 }, { offsetDelta: -1 }, { lastOffset: 3, offsetDelta: 4 }])
-      strictEqual(typeof decodeSnapshot(encodeSnapshot([{ ...row, ...change }])), "string", JSON.stringify(change));
+      strictEqual(typeof decodeSnapshot(snapshotOf([{ ...row, ...change }])), "string", JSON.stringify(change));
   });
 });
 
@@ -143,7 +147,7 @@ describe("the producers of a log", () => {
     const fixture = await written();
     await fixture.store.close();
     const future = await fixture.files.open(`${folder}/00000000000000000022.snapshot`, "readwrite");
-    await future.write([encodeSnapshot([{ ...row, producerId: 7, lastOffset: 21, offsetDelta: 0 }])], 0);
+    await future.write([snapshotOf([{ ...row, producerId: 7, lastOffset: 21, offsetDelta: 0 }])], 0);
     await future.close();
     const second = await reopened(fixture);
     deepStrictEqual(second.log.producerRows(), fixture.rows);
