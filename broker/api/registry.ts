@@ -20,6 +20,7 @@ import { deleteRecordsApi } from "./delete-records.ts";
 import { deleteTopicsApi } from "./delete-topics.ts";
 import { describeClusterApi } from "./describe-cluster.ts";
 import { describeConfigsApi } from "./describe-configs.ts";
+import { describeProducersApi } from "./describe-producers.ts";
 import { describeTopicPartitionsApi } from "./describe-topic-partitions.ts";
 import { electLeadersApi } from "./elect-leaders.ts";
 import { fetchApi } from "./fetch.ts";
@@ -98,6 +99,7 @@ export function servedApis(parts: ApiParts, more: readonly Endpoint[] = []): Ser
     endpoint(listOffsetsApi(partitions, images)),
     endpoint(deleteRecordsApi(partitions, images)),
     endpoint(offsetForLeaderEpochApi(partitions, images)),
+    endpoint(describeProducersApi(partitions, images)),
     endpoint(describeClusterApi(images)),
     endpoint(describeTopicPartitionsApi(images)),
     endpoint(describeConfigsApi(images, config)),

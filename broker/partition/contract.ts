@@ -3,6 +3,7 @@ import type { KafkaError, KafkaErrorCode, Outcome } from "../../protocol/errors/
 import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import type { RecordError } from "../../protocol/records/walk-records.ts";
 import type { FoundRecord } from "../log/log-contract.ts";
+import type { ProducerRow } from "../log/producer-entry.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 
 /** A partition as requests name it. The topic's id, where the request carries one, was translated to its name before. */
@@ -24,6 +25,8 @@ export interface PartitionService {
   changed(refs: readonly PartitionRef[], deadlineMs: number, signal?: AbortSignal): Promise<void>;
   /** Deletes the records below `beforeOffset` (-1: below the high watermark). Resolves when they are gone from all live replicas, and stay so. */
   deleteRecords(ref: PartitionRef, beforeOffset: number, timeoutMs: number): Promise<Outcome<{ readonly lowWatermark: number }>>;
+  /** What the replica here knows of the producers that write with an id, whether it leads or follows: what each did last. */
+  producers(ref: PartitionRef): Outcome<{ readonly producers: readonly ProducerStanding[] }>;
   listOffset(ref: PartitionRef, target: OffsetTarget, currentLeaderEpoch: number): Promise<Outcome<FoundRecord>>;
   endOffsetForEpoch(
     ref: PartitionRef,
@@ -31,6 +34,8 @@ export interface PartitionService {
     epoch: number,
   ): Outcome<{ readonly epoch: number; readonly endOffset: number }>;
 }
+
+export type ProducerStanding = Omit<ProducerRow, "offsetDelta">;
 
 export interface AppendOptions {
   readonly acks: 0 | 1 | -1;

@@ -24,6 +24,12 @@ export function partitionService(table: PartitionTable): PartitionService {
         signal,
       ),
     deleteRecords: (ref, beforeOffset, timeoutMs) => led(ref, (leadership) => leadership.deleteRecords(beforeOffset, timeoutMs)),
+    producers(ref) {
+      const partition = table.find(ref);
+      if (partition === null) return { error: "NOT_LEADER_OR_FOLLOWER" };
+      const lastRows = new Map(partition.log.producerRows().map((row) => [row.producerId, row]));
+      return { error: null, producers: [...lastRows.values()] };
+    },
     listOffset: (ref, target, currentLeaderEpoch) => led(ref, (leadership) => leadership.listOffset(target, currentLeaderEpoch)),
     endOffsetForEpoch(ref, currentLeaderEpoch, epoch) {
       const leadership = table.find(ref)?.leadership() ?? "NOT_LEADER_OR_FOLLOWER";

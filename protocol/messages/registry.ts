@@ -12,6 +12,7 @@ import { describeClusterRequest, describeClusterResponse } from "./describe-clus
 import { describeConfigsRequest, describeConfigsResponse } from "./describe-configs.ts";
 import { describeGroupsRequest, describeGroupsResponse } from "./describe-groups.ts";
 import { describeLogDirsRequest, describeLogDirsResponse } from "./describe-log-dirs.ts";
+import { describeProducersRequest, describeProducersResponse } from "./describe-producers.ts";
 import { describeTopicPartitionsRequest, describeTopicPartitionsResponse } from "./describe-topic-partitions.ts";
 import { electLeadersRequest, electLeadersResponse } from "./elect-leaders.ts";
 import { fetchRequest, fetchResponse } from "./fetch.ts";
@@ -51,6 +52,7 @@ export const messagesByKey: ReadonlyMap<number, MessagePair> = new Map([
   pair(produceRequest, produceResponse),
   pair(fetchRequest, fetchResponse),
   pair(listOffsetsRequest, listOffsetsResponse),
+  pair(describeProducersRequest, describeProducersResponse),
   pair(offsetForLeaderEpochRequest, offsetForLeaderEpochResponse),
   pair(createTopicsRequest, createTopicsResponse),
   pair(deleteTopicsRequest, deleteTopicsResponse),

@@ -19,6 +19,7 @@ const partitions: PartitionService = {
   deleteRecords: async () => ({ error: null, lowWatermark: 3 }),
   listOffset: async () => ({ error: null, offset: 1, timestampMs: 2, leaderEpoch: 3 }),
   endOffsetForEpoch: () => ({ error: null, epoch: 1, endOffset: 2 }),
+  producers: () => ({ error: null, producers: [] }),
 };
 
 const { endpoints, controllerEndpoints } = servedApis({
@@ -43,6 +44,7 @@ const served: Readonly<Record<string, readonly [number, number]>> = {
   DeleteTopics: [0, 6],
   DescribeCluster: [0, 1],
   DescribeConfigs: [0, 4],
+  DescribeProducers: [0, 0],
   DescribeTopicPartitions: [0, 0],
   ElectLeaders: [0, 2],
   Fetch: [4, 17],
