@@ -14,6 +14,8 @@ import { plainRecords, type RecordView, visitRecords } from "./records-of.ts";
 export interface FilterRules {
   readonly nowMs: number;
   readonly deleteRetentionMs: number;
+  /** Records from there on stay: nothing is known of their keys yet. */
+  readonly endOffset: number;
   /** Whether a later record of its key makes this one superfluous, or nothing can be told of it (no key). */
   readonly isOutdated: (record: RecordView) => boolean;
   readonly compress: RecordCompressor;
@@ -38,13 +40,17 @@ export function filterBatch(bytes: Buffer, batch: BatchInfo, rules: FilterRules)
   const horizonPassed = batch.hasDeleteHorizon && batch.baseTimestampMs <= rules.nowMs;
   const kept: RecordView[] = [];
   let keepsTombstone = false;
+  let isWhollyKnown = true;
   visitRecords(plain, batch, (record) => {
-    if (rules.isOutdated(record) || (record.isTombstone && horizonPassed)) return;
+    const isKnown = record.offset < rules.endOffset;
+    if (isKnown && (rules.isOutdated(record) || (record.isTombstone && horizonPassed))) return;
     kept.push(record);
     keepsTombstone ||= record.isTombstone;
+    isWhollyKnown &&= isKnown;
   });
   if (kept.length === 0) return dropped;
-  const setsHorizon = keepsTombstone && !batch.hasDeleteHorizon;
+  // a batch that this round reaches in part only gets its horizon in the next one: its last tombstones were not cleaned yet
+  const setsHorizon = keepsTombstone && isWhollyKnown && !batch.hasDeleteHorizon;
   if (kept.length === batch.recordsCount && !setsHorizon) return same;
   const baseTimestampMs = setsHorizon ? rules.nowMs + rules.deleteRetentionMs : batch.baseTimestampMs;
   const records = setsHorizon ? rebased(plain, kept, baseTimestampMs) : pieces(plain, kept);

@@ -250,7 +250,14 @@ export class LogCompaction {
     if (batch.isControl) return whole;
     const { tools, compress, decompress } = round;
     const { deleteRetentionMs } = this.#state.settings;
-    const rules = { nowMs: tools.nowMs, deleteRetentionMs, isOutdated: outdatedIn(round), compress, decompress };
+    const rules = {
+      nowMs: tools.nowMs,
+      deleteRetentionMs,
+      endOffset: round.mapEndOffset,
+      isOutdated: outdatedIn(round),
+      compress,
+      decompress,
+    };
     const filtered = this.#whereReadable(batch, () => filterBatch(bytes, batch, rules));
     if (filtered === null || filtered.kind === "same") return whole;
     if (filtered.kind === "changed") return filtered.bytes;
@@ -286,7 +293,6 @@ function check({ isWanted }: Round): void {
 /** Records without key have no place in a compacted log, where nothing could ever replace them: as Kafka does, they go. */
 function outdatedIn(round: Round): (record: RecordView) => boolean {
   return ({ key, offset }) => {
-    if (offset >= round.mapEndOffset) return false;
     if (key !== null) return round.map.get(key) > offset;
     round.recordsWithoutKey++;
     return true;

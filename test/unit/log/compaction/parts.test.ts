@@ -63,10 +63,17 @@ describe("the map of last offsets", () => {
 
 describe("filtering a batch", () => {
   const nowMs = 1_700_000_100_000;
-  const filtered = (entries: readonly Entry[], outdated: readonly number[], sender: Sender = {}, bytes = keyedBatch(entries, sender)) => {
+  const filtered = (
+    entries: readonly Entry[],
+    outdated: readonly number[],
+    sender: Sender = {},
+    bytes = keyedBatch(entries, sender),
+    endOffset = 3,
+  ) => {
     const rules = {
       nowMs,
       deleteRetentionMs: 5000,
+      endOffset,
       isOutdated: ({ offset }: { offset: number }) => outdated.includes(offset),
       compress: compressRecords,
       decompress: decompressRecords,
@@ -119,6 +126,7 @@ describe("filtering a batch", () => {
       const rules = {
         nowMs: nowMs + 5000,
         deleteRetentionMs: 5000,
+        endOffset: 2,
         isOutdated: () => false,
         compress: compressRecords,
         decompress: decompressRecords,
@@ -126,6 +134,24 @@ describe("filtering a batch", () => {
       const second = changedBytes(filterBatch(first, batch, rules));
       deepStrictEqual(foundIn(second), foundIn(keyedBatch(entries)).slice(1));
     }
+  });
+
+  test("what lies above the offset that the round reached stays, and its tombstones count from the next round", () => {
+    const entries = [
+      { key: "a", value: null },
+      { key: "b", value: null },
+    ];
+    strictEqual(filtered(entries, [1], {}, keyedBatch(entries), 1).filtered.kind, "same");
+    const first = changedBytes(filtered(entries, []).filtered);
+    const rules = {
+      nowMs: nowMs + 5000,
+      deleteRetentionMs: 5000,
+      endOffset: 1,
+      isOutdated: () => false,
+      compress: compressRecords,
+      decompress: decompressRecords,
+    };
+    deepStrictEqual(foundIn(changedBytes(filterBatch(first, readBatchInfo(first, 0)!, rules))), foundIn(keyedBatch(entries)).slice(1));
   });
 
   test("an emptied batch keeps its producer's fields and offsets, and is sound", () => {
