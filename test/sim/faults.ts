@@ -1,7 +1,7 @@
 import { randomInt } from "../../protocol/base/random.ts";
 import type { DiskOperationKind } from "../support/memory-files.ts";
 import { logDirectories, type SimBroker } from "./sim-broker.ts";
-import type { World } from "./world.ts";
+import { partitions, type World } from "./world.ts";
 
 /** What can go wrong, with how often it is chosen. */
 const kinds = {
@@ -16,6 +16,7 @@ const kinds = {
   stopCleanly: 3,
   killAll: 1,
   failDirectory: 3,
+  moveReplica: 5,
 } as const;
 
 type FaultKind = keyof typeof kinds;
@@ -109,7 +110,18 @@ export class Faults {
         return this.#killAll();
       case "failDirectory":
         return this.#failDirectory(this.#victim());
+      case "moveReplica":
+        return this.#moveReplica(this.#victim());
     }
+  }
+
+  /** No fault by itself: the others come in its middle. */
+  #moveReplica(broker: SimBroker): boolean {
+    const { random, workload } = this.#world;
+    if (!broker.isReady) return false;
+    const directory = logDirectories[randomInt(random, logDirectories.length)]!;
+    void workload.moveReplica(broker.id, randomInt(random, partitions), directory);
+    return true;
   }
 
   /** One of a broker's disks fails, in one of the ways in which they do, until somebody repairs it and starts the broker again. */

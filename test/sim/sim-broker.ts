@@ -157,10 +157,23 @@ export class SimBroker {
     return this.#diskFailure !== null;
   }
 
-  /** Where its log of a partition lies; null: nowhere. */
+  /** Where its log of a partition lies; null: nowhere. At the end of a move it is there twice for a moment, and a note beside the old one says so. */
   folderOf(topicPartition: string): string | null {
-    const folders = logDirectories.map((directory) => `${directory}/${topicPartition}`);
-    return folders.find((folder) => this.disk.find(folder) !== null) ?? null;
+    const there = logDirectories.filter((directory) => this.disk.find(`${directory}/${topicPartition}`) !== null);
+    const found =
+      there.length < 2
+        ? there[0]
+        : (there.find((directory) => this.#noteOf(directory, topicPartition) === "cancelled") ??
+          there.find((directory) => this.#noteOf(directory, topicPartition) === null));
+    return found === undefined ? null : `${found}/${topicPartition}`;
+  }
+
+  #noteOf(directory: string, topicPartition: string): "moving" | "cancelled" | null {
+    const names = [...this.disk.directory(directory).entries.keys()];
+    const notes = names.filter((name) => name.startsWith(`${topicPartition}.`) && name.endsWith("-moving"));
+    const content = notes.map((name) => this.disk.file(`${directory}/${name}`).content().toString());
+    if (content.some((text) => text.includes('"cancelled"'))) return "cancelled";
+    return content.length > 0 ? "moving" : null;
   }
 
   pause(): void {

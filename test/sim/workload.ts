@@ -62,6 +62,19 @@ export class Workload {
     orThrow(await admin.createTopics([{ name: topic, partitions, replicationFactor: 3, configs }]));
   }
 
+  /** Has a broker move its replica of a partition to another of its directories; what comes of it is the broker's affair. */
+  async moveReplica(broker: number, partition: number, directory: string): Promise<void> {
+    const { topic, bootstrap, trace } = this.#parts;
+    await using admin = new Admin({ bootstrap, operationTimeoutMs: 2000, requestTimeoutMs: 1000, runtime: this.#runtime("admin") });
+    const what = `${topic}-${partition} of b${broker} to ${directory}`;
+    try {
+      orThrow(await admin.alterReplicaLogDirs([{ broker, topic, partition, directory }]));
+      trace.line(`moving ${what}`);
+    } catch (error) {
+      trace.line(`not moving ${what}: ${(error as Error).message}`, true);
+    }
+  }
+
   /** Sends at intervals of up to `everyMs`, until `stopSending`. `hastyShare` of the records go with acks=1. */
   startSending(everyMs: number, hastyShare: number): void {
     const { clock, random, partitions } = this.#parts;
