@@ -12,6 +12,7 @@ export interface BenchOptions {
   readonly partitions: number;
   readonly replicationFactor: number;
   readonly acks: -1 | 0 | 1;
+  readonly enableIdempotence: boolean;
   readonly codec: CompressionCodec;
   /** Records per second; null: as fast as they are taken. */
   readonly rate: number | null;
@@ -70,8 +71,8 @@ async function measureProduce(
   onProgress: BenchProgress,
   stop: AbortSignal,
 ): Promise<BenchReport["produce"]> {
-  const { bootstrap, records, sizeInBytes, acks, codec, rate, underWayMax } = options;
-  await using producer = new Producer({ bootstrap, clientId: "ottla-bench", acks, compression: codec, lingerMs: 5 });
+  const { bootstrap, records, sizeInBytes, acks, enableIdempotence, codec, rate, underWayMax } = options;
+  await using producer = new Producer({ bootstrap, clientId: "ottla-bench", acks, enableIdempotence, compression: codec, lingerMs: 5 });
   await producer.partitionsOf(topic);
   const values = Array.from({ length: differentValues }, (_, index) => sampleValue(sizeInBytes, index));
   const latencies = build(histogramOptions);

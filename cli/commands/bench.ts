@@ -12,6 +12,7 @@ interface Options extends CommonOptions {
   readonly partitions: number;
   readonly replicationFactor: number;
   readonly acks: "all" | "1" | "0";
+  readonly idempotence: boolean;
   readonly codec: CompressionCodec;
   readonly rate?: number;
   readonly underWay: number;
@@ -26,6 +27,7 @@ export function registerBench(program: Command): void {
     .option("--partitions <count>", "of the topic", wholeNumber(1, 10_000), 6)
     .option("--replication-factor <count>", "copies of each", wholeNumber(1, 32_767), 3)
     .addOption(new Option("--acks <who>", "when a record counts as stored").choices(["all", "1", "0"]).default("all"))
+    .option("--no-idempotence", "measure a producer that may write a record twice (with --acks 1 or 0 it is always so)")
     .addOption(new Option("--codec <name>", "compress with").choices(compressionCodecs).default("none"))
     .option("--rate <count>", "records per second; as fast as they are taken unless given", wholeNumber(1, 10_000_000))
     .option("--under-way <count>", "records sent and not acknowledged, at most", wholeNumber(1, 200_000), 5000);
@@ -39,6 +41,7 @@ export function registerBench(program: Command): void {
       partitions,
       replicationFactor,
       acks,
+      enableIdempotence: options.idempotence && acks === -1,
       codec,
       rate: rate ?? null,
       underWayMax: underWay,

@@ -12,6 +12,7 @@ interface Options extends CommonOptions {
   readonly follow?: string;
   readonly positionFile?: string;
   readonly acks: "all" | "0" | "1";
+  readonly idempotence: boolean;
   readonly codec: CompressionCodec;
   readonly partition?: number;
   readonly timeout?: number;
@@ -31,6 +32,10 @@ export function registerProduce(program: Command): void {
     .option("--follow <path>", "read this file as it grows and is rotated, waiting for it if need be, until Ctrl-C or SIGTERM")
     .option("--position-file <path>", "remember how far --follow's lines are stored, and go on there the next time")
     .addOption(new Option("--acks <who>", "when a line counts as stored").choices(["all", "1", "0"]).default("all"))
+    .option(
+      "--no-idempotence",
+      "lines may be stored twice when they have to be sent again; for brokers that give out no producer ids (with --acks 1 or 0 it is always so)",
+    )
     .addOption(new Option("--codec <name>", "compress with").choices(compressionCodecs).default("none"))
     .option("--partition <number>", "send all lines there", wholeNumber(0, 2 ** 31 - 1))
     .option(
@@ -58,6 +63,7 @@ function forProduce(topic: string, options: Options) {
     positionFile,
     partition,
     acks,
+    enableIdempotence: options.idempotence && acks === -1,
     deliveryTimeoutMs: (options.timeout ?? deliveryTimeoutSeconds) * 1000,
   } as const;
 }

@@ -25,6 +25,7 @@ export interface ProduceOptions {
   readonly follow: string | null;
   readonly positionFile: string | null;
   readonly acks: -1 | 0 | 1;
+  readonly enableIdempotence: boolean;
   readonly codec: CompressionCodec;
   readonly partition: number | null;
   /** How long a line may take to be acknowledged, all attempts included. */
@@ -46,6 +47,7 @@ export async function produce(options: ProduceOptions, output: Output, stop: Abo
     bootstrap: options.bootstrap,
     clientId: "ottla-produce",
     acks: options.acks,
+    enableIdempotence: options.enableIdempotence,
     compression: options.codec,
     lingerMs,
     requestBytesMax: Math.max(1024 * 1024, options.lineBytesMax + 64 * 1024),

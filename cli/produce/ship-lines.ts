@@ -25,7 +25,7 @@ export interface ShipReport {
   readonly lines: number;
   readonly acknowledged: number;
   readonly failed: number;
-  /** Of the acknowledged lines, those that were sent more than once: each of them may be in the log twice. */
+  /** Of the acknowledged lines, those that were sent more than once: without idempotence each of them may be in the log twice. */
   readonly retried: number;
   /** Of all lines, without their line feeds. */
   readonly bytes: number;

@@ -103,4 +103,4 @@ kcat -C -b "$bootstrap" -t access -o beginning -e -q -f '%k\t%s\n' >"$work/by-kc
 logs=("$work/web/access.log.1" "$work/web/access.log")
 node "$here/compare.ts" "ottla consume" "$work/by-ottla.txt" "$work/summary.json" "${logs[@]}"
 node "$here/compare.ts" "kcat" "$work/by-kcat.txt" "$work/summary.json" "${logs[@]}"
-say "every line that nginx wrote is there, each address's in order"
+say "every line that nginx wrote is there exactly once, each address's in order"

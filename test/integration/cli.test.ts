@@ -251,12 +251,11 @@ test("100,000 lines of a log that is rotated while a leader dies and returns are
   expect(one.acknowledged + two.acknowledged).toBe(lines.length);
 
   const stored = (await text("consume access --from beginning --until-end")).trimEnd().split("\n");
-  const unique = [...new Set(stored)];
   const ofKey = (all: readonly string[], key: string) => all.filter((line) => line.startsWith(`${key} `));
   for (let i = 0; i < 23; i++)
-    expect(ofKey(unique, `10.0.0.${i}`).join("\n") === ofKey(lines, `10.0.0.${i}`).join("\n"), `address ${i}`).toBe(true);
-  expect(unique).toHaveLength(lines.length);
-  expect(stored.length - unique.length).toBeLessThanOrEqual(one.retried + two.retried);
-  console.log(`${stored.length - unique.length} lines repeated, ${one.retried + two.retried} sent more than once`);
+    expect(ofKey(stored, `10.0.0.${i}`).join("\n") === ofKey(lines, `10.0.0.${i}`).join("\n"), `address ${i}`).toBe(true);
+  // every line once: `first` ended cleanly, so the second run repeated nothing, and what either sent again is known by its number
+  expect(stored).toHaveLength(lines.length);
+  console.log(`${lines.length} lines, once each; ${one.retried + two.retried} sent more than once`);
   await cluster.replicasIdentical("access");
 });

@@ -28,7 +28,7 @@ beforeEach(async () => {
   await waitUntil("the load to run", () => workload.acknowledgedCount > 1000);
 });
 
-/** What every fault must end in: nothing acknowledged is lost, the copies are the same bytes, the in-sync sets are whole. */
+/** What every fault must end in: every record is there exactly once and in order, the copies are the same bytes, the in-sync sets are whole. */
 afterEach(async () => {
   try {
     await waitUntil("all in-sync sets to be whole", isrWhole, { timeoutMs: 60_000 });
@@ -37,9 +37,9 @@ afterEach(async () => {
   } finally {
     await workload.stop(); // or it runs on beside the next test
   }
-  const { acknowledged, repeated } = await workload.verify();
+  const { acknowledged, sentAgain } = await workload.verify();
   await cluster.replicasIdentical(topic);
-  console.log(`${topic}: ${acknowledged} acknowledged records are all there, ${repeated} repeated by retries`);
+  console.log(`${topic}: ${acknowledged} acknowledged records are there once and in order, ${sentAgain} of them sent more than once`);
 });
 
 async function isrWhole(): Promise<boolean> {

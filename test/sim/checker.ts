@@ -14,7 +14,7 @@ export interface CheckerParts {
 }
 
 /**
- * A second opinion on what the cluster stores, from the files and what clients were told, sharing no code with the broker: I1, I4, I5, I6.
+ * A second opinion on what the cluster stores, from the files and what clients were told, sharing no code with the broker: I1, I4, I5, I6, I9.
  * Committed is what was acknowledged with acks=all, what a consumer was given, and what lies below a high watermark on a disk.
  */
 export class Checker {
@@ -93,18 +93,29 @@ export class Checker {
       const end = first.startOffset + first.records.length;
       if (this.#consumedEnd[partition] !== end)
         onViolation(`I6 partition ${partition} ends at ${end}, consumed up to ${this.#consumedEnd[partition]}`);
-      this.#checkOrder(sends, partition);
+      this.#checkOnceInOrder(sends, partition, first);
     }
   }
 
-  #checkOrder(sends: readonly Send[], partition: number): void {
+  /** What the idempotent producer sent: once if it was acknowledged, at most once if not, and in the order of sending. Others' records may be repeated. */
+  #checkOnceInOrder(sends: readonly Send[], partition: number, { records }: StoredLog): void {
+    const { onViolation } = this.#parts;
+    const sent = sends.filter((send) => send.partition === partition);
+    const places = new Map(sent.map(({ value }, place) => [value, place]));
+    const offsets = new Map<number, number>();
     let last = -1;
-    for (const { offset, state, partition: of, value } of sends) {
-      if (of !== partition || state !== "acknowledged") continue;
-      if (offset <= last)
-        this.#parts.onViolation(`partition ${partition}: ${name(value)} was sent after offset ${last} and is at ${offset}`);
-      last = offset;
+    for (const { offset, value } of records) {
+      const place = places.get(value);
+      if (place === undefined) continue;
+      const before = offsets.get(place);
+      if (before !== undefined) onViolation(`I9 partition ${partition}: ${name(value)} is at ${before} and again at ${offset}`);
+      else if (place < last) onViolation(`I9 partition ${partition}: ${name(value)} is at ${offset}, behind records that were sent later`);
+      offsets.set(place, offset);
+      last = Math.max(last, place);
     }
+    for (const [place, { state, value, offset }] of sent.entries())
+      if (state === "acknowledged" && offsets.get(place) !== offset)
+        onViolation(`I9 partition ${partition}: ${name(value)} was acknowledged at ${offset} and is at ${offsets.get(place)}`);
   }
 
   #read(broker: SimBroker, partition: number): StoredLog | null {

@@ -34,10 +34,10 @@ export interface Send {
 
 const deliveryTimeoutMs = 12_000;
 
-/** The clients of a simulation, shipped code as well: a producer with acks=all, perhaps one with acks=1 beside it, and a consumer from the beginning. */
+/** The clients of a simulation, shipped code as well: an idempotent producer, perhaps one with acks=1 beside it, and a consumer from the beginning. */
 export class Workload {
   readonly #parts: WorkloadParts;
-  /** With acks=all, in the order of sending. */
+  /** Of the idempotent producer, in the order of sending. */
   readonly sends: Send[] = [];
   readonly #safe: Producer;
   readonly #hasty: Producer;
@@ -51,7 +51,9 @@ export class Workload {
     const lingerMs = randomInt(random, 3) * 10;
     const base = { requestTimeoutMs: 3000, connectTimeoutMs: 1000, retryBackoffMs: 50, retryBackoffMaxMs: 500, bootstrap: parts.bootstrap };
     const producing = { ...base, deliveryTimeoutMs, maxBlockMs: deliveryTimeoutMs, lingerMs, allowAutoTopicCreation: false };
-    this.#safe = new Producer({ ...producing, acks: "all", runtime: this.#runtime("producer") });
+    // one record or a few in a batch: after a fault, five batches of a partition are soon under way
+    const batchBytesMax = 150 + randomInt(random, 2) * 600;
+    this.#safe = new Producer({ ...producing, batchBytesMax, runtime: this.#runtime("producer") });
     this.#hasty = new Producer({ ...producing, acks: 1, runtime: this.#runtime("hasty") });
     this.#consumer = new Consumer({ ...base, offsetReset: "none", fetchWaitMaxMs: 300, runtime: this.#runtime("consumer") });
   }

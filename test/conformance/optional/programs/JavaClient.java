@@ -62,7 +62,6 @@ public class JavaClient {
 
   static void produce(Properties config, String topic, String codec) throws Exception {
     config.put("acks", "all");
-    config.put("enable.idempotence", "false");
     config.put("compression.type", codec);
     config.put("linger.ms", "5");
     try (var producer = new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer())) {
@@ -162,7 +161,7 @@ public class JavaClient {
     var partition = new TopicPartition(topic, 0);
     var producing = new Properties();
     producing.putAll(config);
-    producing.putAll(Map.of("acks", "all", "enable.idempotence", "false"));
+    producing.putAll(Map.of("acks", "all"));
     long firstMs = 1_700_000_000_000L;
     try (var producer = new KafkaProducer<>(producing, new ByteArraySerializer(), new ByteArraySerializer())) {
       for (long ms : new long[] {firstMs, firstMs + 9000, firstMs + 1000}) producer.send(new ProducerRecord<>(topic, 0, ms, null, new byte[1])).get();

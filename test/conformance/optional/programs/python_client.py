@@ -17,7 +17,7 @@ def to_text(data):
 
 def produce(bootstrap, topic, codec):
     producer = Producer(
-        {"bootstrap.servers": bootstrap, "acks": "all", "compression.type": codec, "partitioner": "murmur2_random", "linger.ms": 5}
+        {"bootstrap.servers": bootstrap, "enable.idempotence": True, "compression.type": codec, "partitioner": "murmur2_random", "linger.ms": 5}
     )
     placed = []
 
