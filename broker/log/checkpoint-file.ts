@@ -12,7 +12,8 @@ export function encodeCheckpoint(lines: readonly string[]): Buffer {
 export function decodeCheckpoint(content: Buffer): readonly string[] | null {
   const [version, count, ...rest] = content.toString("utf8").split("\n");
   if (version !== "0" || count === undefined || !/^\d{1,9}$/.test(count)) return null;
-  if (rest.at(-1) === "") rest.pop();
+  // the last line ends, too: a file that was cut may have all of its lines, the last one shorter
+  if (rest.pop() !== "") return null;
   return rest.length === Number(count) ? rest : null;
 }
 

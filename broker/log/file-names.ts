@@ -11,6 +11,8 @@ export const fileNames = {
   damage: "ottla-damage",
   /** Up to where compaction came, by partition. */
   cleanedOffsets: "cleaner-offset-checkpoint",
+  /** Ours: what a log consisted of when it was closed. */
+  cleanStop: "ottla-clean-stop",
   cleanShutdown: ".kafka_cleanshutdown",
 } as const;
 

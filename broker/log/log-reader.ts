@@ -32,8 +32,9 @@ export class LogReader {
       if (fromOffset >= limits.endOffsetLimit) return nothing;
       if (state.tail.covers(fromOffset)) return state.tail.read(fromOffset, limits);
       // compaction may have taken a segment's last batches: then the next segment has the next one
-      const segments = state.segments.slice(state.segmentIndex(fromOffset));
-      for (const [i, segment] of segments.entries()) {
+      const { segments } = state;
+      for (let i = state.segmentIndex(fromOffset); i < segments.length; i++) {
+        const segment = segments[i]!;
         if (segment.baseOffset >= limits.endOffsetLimit) break;
         const found = await this.#readSegment(segment, segments[i + 1]?.baseOffset ?? state.writtenEndOffset, fromOffset, limits);
         if (found !== null) return found;

@@ -9,6 +9,7 @@ import type { ProducerStates } from "./producer-states.ts";
 import type { Segment } from "./segment.ts";
 import type { LayoutState } from "./segment-layout.ts";
 import { TailCache } from "./tail-cache.ts";
+import { TimestampMaxima } from "./timestamp-maxima.ts";
 
 export interface OpenedLog {
   readonly folder: string;
@@ -36,6 +37,7 @@ export class LogState {
   snapshotOffset: number | null;
   readonly tail: TailCache;
   readonly damage: KnownDamage;
+  readonly maxima = new TimestampMaxima();
   settings: TopicSettings;
   /** By base offset; never empty; the last one is growing. */
   segments: Segment[];

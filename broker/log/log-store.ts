@@ -15,7 +15,7 @@ import type { LogDirectory } from "./log-directory.ts";
 import { ignoreOffline, LogHealth } from "./log-health.ts";
 import { OpenFiles } from "./open-files.ts";
 import { openLog } from "./open-log.ts";
-import { readTopicId, writeTopicId } from "./partition-metadata.ts";
+import { isTopicId, readTopicId, writeTopicId } from "./partition-metadata.ts";
 import { type FoundLog, prepareDirectory } from "./prepare-directory.ts";
 import { RemovedFiles } from "./removed-files.ts";
 import { TailCacheBudget } from "./tail-cache.ts";
@@ -310,8 +310,9 @@ export class DirectoryLogStore implements LogStore {
       await files.syncDirectory(this.#root);
     }
     const known = await readTopicId(files, folder);
-    if (known !== null && known !== topicId) throw new InconsistentTopicId(`${folder} belongs to topic id ${known}, not ${topicId}`);
-    if (known === null) await writeTopicId(files, folder, topicId);
+    if (known !== null && !isTopicId(known, topicId))
+      throw new InconsistentTopicId(`${folder} belongs to topic id ${known}, not ${topicId}`);
+    if (known !== topicId) await writeTopicId(files, folder, topicId);
     const recoveryPoint = this.#recoveryPoints.get(key) ?? 0;
     const startOffset = this.#startOffsets.get(key) ?? 0;
     const opened = await openLog(this.#directory, folder, { recoveryPoint, startOffset });

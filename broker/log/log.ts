@@ -3,6 +3,7 @@ import { assignOffsets } from "../../protocol/records/assign-offsets.ts";
 import { type BatchInfo, leaderEpochAt } from "../../protocol/records/batch-header.ts";
 import { scanBatches } from "../../protocol/records/validate-batches.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
+import { type SegmentSizes, writeCleanStop } from "./clean-stop.ts";
 import { LogCompaction } from "./compaction/log-compaction.ts";
 import { segmentFileKinds } from "./file-names.ts";
 import { FolderCopy } from "./folder-copy.ts";
@@ -17,7 +18,7 @@ import { LogWriter } from "./log-writer.ts";
 import type { ProducerRow } from "./producer-entry.ts";
 import { storeSnapshot } from "./producer-files.ts";
 import { type RelocationSteps, relocate } from "./relocation.ts";
-import { segmentPath } from "./segment.ts";
+import { type Segment, segmentPath } from "./segment.ts";
 import { closingEntry } from "./segment-layout.ts";
 import { findByTimestamp, findMaxTimestamp } from "./timestamp-lookup.ts";
 import { restartLog, truncateLog } from "./truncation.ts";
@@ -273,6 +274,7 @@ export class SegmentedLog implements Log {
       await times.store(files, { sync: true });
       await this.#flusher.storeEpochs();
       await this.#storeProducers();
+      await writeCleanStop(files, state.folder, state.segments.map(sizesOf));
     });
     await this.#release();
     health.assertOnline();
@@ -300,6 +302,10 @@ export class SegmentedLog implements Log {
       }
     }
   }
+}
+
+function sizesOf({ baseOffset, sizeInBytes, indexBytes }: Segment): SegmentSizes {
+  return { baseOffset, log: sizeInBytes, index: indexBytes?.index ?? -1, timeindex: indexBytes?.timeindex ?? -1 };
 }
 
 /** Leader epochs never fall from record to record. */

@@ -1,12 +1,16 @@
 import { replaceFile } from "../runtime/files.ts";
 import { readIfThere } from "./checkpoint-file.ts";
+import { type SegmentSizes, takeCleanStop } from "./clean-stop.ts";
 import { completeSwaps } from "./compaction/swap.ts";
+import { noteDamage } from "./damage-note.ts";
 import { fileNames, isLeftover, parseSegmentFileName } from "./file-names.ts";
 import { LeaderEpochs } from "./leader-epochs.ts";
+import type { LogDamage } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import type { OpenedLog } from "./log-state.ts";
 import { removeSnapshots, restoreProducers } from "./producer-files.ts";
 import { ProducerStates } from "./producer-states.ts";
+import { epochsFit } from "./prove-epochs.ts";
 import type { SegmentDamage } from "./rebuild-indexes.ts";
 import { damageAtEnd, epochsFromBatches, recoverLog } from "./recovery.ts";
 import { type Restored, restoreSegment } from "./restore-segment.ts";
@@ -28,15 +32,19 @@ export interface Checkpointed {
  * should that turn out damaged after all, the log is recovered first.
  */
 export async function openLog(directory: LogDirectory, folder: string, checkpointed: Checkpointed): Promise<OpenedLog> {
-  const bases = await tidied(directory, folder, checkpointed.startOffset);
-  if (bases.length === 0) return createLog(directory, folder, checkpointed);
+  const closed = await takeCleanStop(directory.files, folder);
+  const found = await tidied(directory, folder, checkpointed.startOffset);
+  if (found.length === 0) return createLog(directory, folder, checkpointed);
+  const expected = new Map(closed?.filter(({ baseOffset }) => baseOffset >= found[0]!).map((sizes) => [sizes.baseOffset, sizes]));
+  const bases = await withLostSegments(directory, folder, found, expected);
+  await dropOtherIndexes(directory, folder, expected.get(bases.at(-1)!));
   const restored = await restoreLast(directory, folder, bases.at(-1)!);
-  if (!("damage" in restored)) return assemble(directory, folder, bases, restored, checkpointed);
+  if (!("damage" in restored)) return assemble(directory, folder, bases, restored, checkpointed, expected);
   await recoverLog(directory, folder, { recoveryPoint: bases.at(-1)!, stableEndOffset: checkpointed.recoveryPoint });
   const recovered = baseOffsetsIn(await directory.files.list(folder));
   const again = await restoreLast(directory, folder, recovered.at(-1)!);
   if ("damage" in again) throw new Error(`${folder} is damaged and cannot be recovered`);
-  return assemble(directory, folder, recovered, again, checkpointed);
+  return assemble(directory, folder, recovered, again, checkpointed, expected);
 }
 
 async function assemble(
@@ -45,25 +53,76 @@ async function assemble(
   bases: readonly number[],
   last: Restored,
   checkpointed: Checkpointed,
+  expected: Expected,
 ): Promise<OpenedLog> {
   const segments: Segment[] = [];
+  let cut: LogDamage | null = null;
   const sealed = bases.slice(0, -1);
   for (let i = 0; i < sealed.length; i += sizesAtOnce) {
     const some = sealed.slice(i, i + sizesAtOnce);
     const sizes = await Promise.all(some.map((base) => directory.files.size(segmentPath(folder, base, "log"))));
     some.forEach((base, j) => {
-      segments.push(new Segment(folder, base, sizes[j]!));
+      const segment = sealedSegment(folder, base, sizes[j]!, expected.get(base));
+      segments.push(segment);
+      if (sizes[j]! < segment.sizeInBytes) cut ??= shorterThanClosed(segment, sizes[j]!);
     });
   }
   segments.push(last.segment);
   const { endOffset, layout } = last;
   if (endOffset < checkpointed.startOffset) return beginAnew(directory, segments, checkpointed, endOffset);
   const startOffset = Math.max(checkpointed.startOffset, bases[0]!);
-  const epochs = await openEpochs(directory, folder, bases, { startOffset, endOffset });
+  const epochs = await openEpochs(directory, folder, segments, { startOffset, endOffset });
   const recoveryPoint = Math.min(checkpointed.recoveryPoint, endOffset);
-  const damage = await damageAtEnd(directory, folder, checkpointed.recoveryPoint, { endOffset, position: layout.sizeInBytes });
+  const atEnd = await damageAtEnd(directory, folder, checkpointed.recoveryPoint, { endOffset, position: layout.sizeInBytes });
+  const damage = atEnd ?? (await noted(directory, folder, cut));
   const { producers, snapshotOffset } = await restoreProducers(directory, folder, { bases, endOffset });
   return { folder, segments, layout, epochs, producers, snapshotOffset, startOffset, endOffset, recoveryPoint, damage };
+}
+
+type Expected = ReadonlyMap<number, SegmentSizes>;
+
+/** A segment that is closed. As large as it was then: reads of what is gone find that it is damaged, and what was added since is none of ours. */
+function sealedSegment(folder: string, baseOffset: number, foundBytes: number, closed: SegmentSizes | undefined): Segment {
+  const segment = new Segment(folder, baseOffset, closed?.log ?? foundBytes);
+  if (closed !== undefined && closed.index >= 0) segment.expectIndexBytes(closed);
+  return segment;
+}
+
+function shorterThanClosed({ logPath, baseOffset, sizeInBytes }: Segment, position: number): LogDamage {
+  return {
+    kind: "batch",
+    path: logPath,
+    position,
+    offset: baseOffset,
+    reason: `the file had ${sizeInBytes} bytes when it was closed, and has ${position}`,
+  };
+}
+
+async function noted({ files, logger }: LogDirectory, folder: string, damage: LogDamage | null): Promise<LogDamage | null> {
+  if (damage === null) return null;
+  logger.error(
+    { ...damage },
+    "a segment was cut or lost while this broker was stopped. Where another replica is in sync, this one is copied anew from it",
+  );
+  await noteDamage(files, folder, damage);
+  return damage;
+}
+
+/** The base offsets, with those of segments that are gone from the middle: empty files take their places, so that nobody reads over the hole. */
+async function withLostSegments(directory: LogDirectory, folder: string, found: readonly number[], expected: Expected): Promise<number[]> {
+  const known = new Set(found);
+  const lost = [...expected.keys()].filter((base) => !known.has(base) && base < found.at(-1)!);
+  for (const base of lost) await (await directory.files.open(segmentPath(folder, base, "log"), "readwrite")).close();
+  return lost.length === 0 ? [...found] : [...found, ...lost].sort((a, b) => a - b);
+}
+
+/** The last segment's indexes, when they are not as they were closed: they are built anew then. */
+async function dropOtherIndexes({ files }: LogDirectory, folder: string, closed: SegmentSizes | undefined): Promise<void> {
+  if (closed === undefined || closed.index < 0) return;
+  for (const kind of ["index", "timeindex"] as const) {
+    const path = segmentPath(folder, closed.baseOffset, kind);
+    if ((await files.exists(path)) && (await files.size(path)) !== closed[kind]) await files.remove(path);
+  }
 }
 
 /**
@@ -122,13 +181,15 @@ async function restoreLast(
 async function openEpochs(
   directory: LogDirectory,
   folder: string,
-  bases: readonly number[],
+  segments: readonly Segment[],
   { startOffset, endOffset }: Pick<OpenedLog, "startOffset" | "endOffset">,
 ): Promise<LeaderEpochs> {
   const path = `${folder}/${fileNames.leaderEpochs}`;
   const content = await readIfThere(directory.files, path);
   let epochs = content === null ? null : LeaderEpochs.decode(content);
-  if (epochs === null) {
+  const bases = segments.map(({ baseOffset }) => baseOffset);
+  const segmentAt = (base: number) => segments[bases.indexOf(base)]!;
+  if (epochs === null || !(await epochsFit(directory, epochs, { bases, segmentAt, endOffset }))) {
     directory.logger.warn({ path }, "leader epochs are missing or damaged: reading them from the batches");
     epochs = await epochsFromBatches(directory, folder, bases);
     await replaceFile(directory.files, path, epochs.encode());

@@ -14,6 +14,11 @@ export function decodePartitionMetadata(content: Buffer): TopicId | null {
   return match === null || match[1] === zeroTopicId ? null : (match[1] as TopicId);
 }
 
+/** Ids are random: two that differ in one character only are the same, one of them damaged. Taken for another topic's, the log would be deleted. */
+export function isTopicId(stored: TopicId, topicId: TopicId): boolean {
+  return [...stored].filter((character, at) => character !== topicId[at]).length <= 1;
+}
+
 export async function readTopicId(files: FileSystem, directory: string): Promise<TopicId | null> {
   const content = await readIfThere(files, `${directory}/${fileNames.partitionMetadata}`);
   return content === null ? null : decodePartitionMetadata(content);

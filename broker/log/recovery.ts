@@ -3,6 +3,7 @@ import { type BatchInfo, noTimestamp } from "../../protocol/records/batch-header
 import { type File, replaceFile } from "../runtime/files.ts";
 import { walkBatches, walkHeaders } from "./batch-walk.ts";
 import { readIfThere } from "./checkpoint-file.ts";
+import { takeCleanStop } from "./clean-stop.ts";
 import { completeSwaps } from "./compaction/swap.ts";
 import { noteDamage, readDamage } from "./damage-note.ts";
 import { fileNames, isLeftover, parseSegmentFileName } from "./file-names.ts";
@@ -10,8 +11,9 @@ import { type OffsetEntry, relativeOffsetMax, type TimeEntry } from "./index-for
 import { LeaderEpochs } from "./leader-epochs.ts";
 import type { LogDamage } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
+import { epochsFit } from "./prove-epochs.ts";
 import { rebuiltIndexIntervalBytes, replaceIndexes } from "./rebuild-indexes.ts";
-import { segmentPath } from "./segment.ts";
+import { Segment, segmentPath } from "./segment.ts";
 import { removeSegment } from "./segment-files.ts";
 import { closingEntry, emptyLayout, place } from "./segment-layout.ts";
 
@@ -28,6 +30,7 @@ export async function recoverLog(
 ): Promise<number> {
   const { files, logger } = directory;
   await completeSwaps(directory, folder);
+  await takeCleanStop(files, folder); // of an earlier stop
   const bases = await clearLeftovers(directory, folder);
   if (bases.length === 0) return 0;
   const from = Math.max(
@@ -164,18 +167,15 @@ async function clearLeftovers(directory: LogDirectory, folder: string): Promise<
   return bases.sort((a, b) => a - b);
 }
 
-/** The epochs that began before `offset`: from their file or, when that is missing or damaged, from the batches. What began later is found while checking. */
-async function epochsBefore(directory: LogDirectory, folder: string, bases: readonly number[], offset: number): Promise<LeaderEpochs> {
+/** The epochs that began before `offset`: from their file or, when that is missing, damaged or not what the batches say, from the batches. What began later is found while checking. */
+async function epochsBefore(directory: LogDirectory, folder: string, all: readonly number[], offset: number): Promise<LeaderEpochs> {
+  const bases = all.filter((base) => base < offset);
   const content = await readIfThere(directory.files, `${folder}/${fileNames.leaderEpochs}`);
-  const epochs =
-    (content === null ? null : LeaderEpochs.decode(content)) ??
-    (await epochsFromBatches(
-      directory,
-      folder,
-      bases.filter((base) => base < offset),
-    ));
-  epochs.truncateTo(offset);
-  return epochs;
+  const epochs = content === null ? null : LeaderEpochs.decode(content);
+  epochs?.truncateTo(offset);
+  const segmentAt = async (base: number) => new Segment(folder, base, await directory.files.size(segmentPath(folder, base, "log")));
+  if (epochs !== null && (await epochsFit(directory, epochs, { bases, segmentAt, endOffset: offset }))) return epochs;
+  return epochsFromBatches(directory, folder, bases);
 }
 
 /** The leader epochs as the headers of these segments' batches have them. */

@@ -1,7 +1,8 @@
 import { batchHeaderBytes, noTimestamp, readBatchInfo } from "../../protocol/records/batch-header.ts";
-import { codeOf, type File } from "../runtime/files.ts";
+import type { File } from "../runtime/files.ts";
 import { walkHeaders } from "./batch-walk.ts";
-import { type IndexFormat, type OffsetEntry, offsetIndexFormat, type TimeEntry, timeIndexFormat } from "./index-format.ts";
+import { indexEnd } from "./index-end.ts";
+import { offsetIndexFormat, timeIndexFormat } from "./index-format.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { rebuildIndexes, type SegmentDamage } from "./rebuild-indexes.ts";
 import { type Segment, segmentPath } from "./segment.ts";
@@ -42,8 +43,8 @@ async function restoreFromIndexes(
   file: File,
   sizeInBytes: number,
 ): Promise<Restored | { readonly damage: SegmentDamage } | "indexes are damaged"> {
-  const offsets = await indexEnd(directory, offsetIndexFormat, segmentPath(folder, baseOffset, "index"), baseOffset);
-  const times = await indexEnd(directory, timeIndexFormat, segmentPath(folder, baseOffset, "timeindex"), baseOffset);
+  const offsets = await indexEnd(directory.files, offsetIndexFormat, segmentPath(folder, baseOffset, "index"), baseOffset);
+  const times = await indexEnd(directory.files, timeIndexFormat, segmentPath(folder, baseOffset, "timeindex"), baseOffset);
   if (offsets === null || times === null) return "indexes are damaged";
   if (offsets.last !== null && (offsets.last.position <= 0 || offsets.last.position >= sizeInBytes)) return "indexes are damaged";
 
@@ -63,6 +64,8 @@ async function restoreFromIndexes(
   let indexFits = true;
   const walked = await walkHeaders(file, from, sizeInBytes, (batch) => {
     if (batch.position === from && offsets.last !== null && batch.lastOffset !== offsets.last.offset) indexFits = false;
+    const isNewest = times.last !== null && batch.baseOffset <= times.last.offset && times.last.offset <= batch.lastOffset;
+    if (isNewest && batch.maxTimestampMs !== times.last.timestampMs) indexFits = false;
     if (batch.baseOffset < endOffset) return { refuse: `offset ${batch.baseOffset} where ${endOffset} comes next` };
     layout = place(layout, batch, Number.POSITIVE_INFINITY).state;
     endOffset = batch.lastOffset + 1;
@@ -79,31 +82,4 @@ async function firstTimestamp(file: File): Promise<number> {
   const header = Buffer.alloc(batchHeaderBytes);
   await file.read(header, 0, header.length, 0);
   return readBatchInfo(header, 0)?.maxTimestampMs ?? noTimestamp;
-}
-
-/** How many entries an index file has, and the last of them; null when it is missing or its size is wrong. */
-async function indexEnd<Entry extends OffsetEntry | TimeEntry>(
-  { files }: LogDirectory,
-  format: IndexFormat<Entry>,
-  path: string,
-  baseOffset: number,
-): Promise<{ readonly entries: number; readonly last: Entry | null } | null> {
-  let file: File;
-  try {
-    file = await files.open(path, "read");
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return null;
-    throw error;
-  }
-  try {
-    const size = await file.size();
-    if (size % format.entryBytes !== 0) return null;
-    if (size === 0) return { entries: 0, last: null };
-    const bytes = Buffer.alloc(format.entryBytes);
-    await file.read(bytes, 0, bytes.length, size - bytes.length);
-    const last = format.read(bytes, 0, baseOffset);
-    return last.offset < baseOffset ? null : { entries: size / format.entryBytes, last };
-  } finally {
-    await file.close();
-  }
 }

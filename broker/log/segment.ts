@@ -3,6 +3,7 @@ import { noTimestamp } from "../../protocol/records/batch-header.ts";
 import type { File } from "../runtime/files.ts";
 import { type SegmentFileKind, segmentFileName } from "./file-names.ts";
 import type { GrowingIndex } from "./growing-index.ts";
+import { endsWithLargest, indexEnd } from "./index-end.ts";
 import {
   floorEntry,
   type IndexFormat,
@@ -27,6 +28,11 @@ export interface Growing {
   offsetOfMaxTimestamp: number;
 }
 
+export interface IndexBytes {
+  readonly index: number;
+  readonly timeindex: number;
+}
+
 /** One file of batches and its two indexes. All but the log's last are sealed: they do not change any more, and nothing of them is read before it is needed. */
 export class Segment {
   readonly baseOffset: number;
@@ -39,6 +45,8 @@ export class Segment {
   #rebuilding: Promise<SegmentDamage | null> | null = null;
   #proving: Promise<void> | null = null;
   #isRetired = false;
+  /** Of its index files, once it is sealed: what they must have; null: not known. */
+  #indexBytes: IndexBytes | null = null;
 
   constructor(folder: string, baseOffset: number, sizeInBytes: number, growing: Growing | null = null) {
     this.folder = folder;
@@ -63,8 +71,25 @@ export class Segment {
     const { file, offsets, times, maxTimestampMs, offsetOfMaxTimestamp } = this.writable;
     invariant(offsets.unstoredEntries === 0 && times.unstoredEntries === 0, "a sealed segment's indexes are stored");
     this.#largest = maxTimestampMs === noTimestamp ? null : { timestampMs: maxTimestampMs, offset: offsetOfMaxTimestamp };
+    this.#indexBytes = this.indexBytes;
     this.#growing = null;
     return file;
+  }
+
+  /** How large its index files are when everything is stored in them; null: not known. */
+  get indexBytes(): IndexBytes | null {
+    if (this.#growing === null) return this.#indexBytes;
+    const { offsets, times } = this.#growing;
+    return { index: offsets.entries * offsetIndexFormat.entryBytes, timeindex: times.entries * timeIndexFormat.entryBytes };
+  }
+
+  /** An index file of another size is not the one that was closed, though it may look sound. */
+  expectIndexBytes(bytes: IndexBytes): void {
+    this.#indexBytes = bytes;
+  }
+
+  #isAsClosed(kind: keyof IndexBytes, bytes: number): boolean {
+    return this.#indexBytes === null || this.#indexBytes[kind] === bytes;
   }
 
   /** Runs `work` with the log's file open for reading. */
@@ -97,6 +122,13 @@ export class Segment {
     }
     if (this.#largest !== undefined) return this.#largest;
     // sealing appended an entry for the largest timestamp, so it is the index's last
+    const end = await indexEnd(directory.files, timeIndexFormat, segmentPath(this.folder, this.baseOffset, "timeindex"), this.baseOffset);
+    const isWhole = end !== null && this.#isAsClosed("timeindex", end.entries * timeIndexFormat.entryBytes);
+    if (isWhole && (this.hasProvenIndexes || (await endsWithLargest(directory, this, end.last)))) {
+      this.#largest = end.last;
+      return end.last;
+    }
+    await this.proveIndexes(directory);
     const content = await this.#sealedIndex(timeIndexFormat, "timeindex", directory);
     const at = content.length - timeIndexFormat.entryBytes;
     this.#largest = at < 0 ? null : timeIndexFormat.read(content, at, this.baseOffset);
@@ -129,7 +161,7 @@ export class Segment {
 
   /** The reason when the batches are damaged: then the indexes stay as they are. */
   #rebuild(directory: LogDirectory): Promise<SegmentDamage | null> {
-    this.#rebuilding ??= rebuildIndexes(directory, this).finally(() => {
+    this.#rebuilding ??= this.#replaceIndexes(directory).finally(() => {
       this.#rebuilding = null;
     });
     return this.#rebuilding;
@@ -145,6 +177,12 @@ export class Segment {
     this.#isRetired = true;
   }
 
+  async #replaceIndexes(directory: LogDirectory): Promise<SegmentDamage | null> {
+    const damage = await rebuildIndexes(directory, this);
+    if (damage === null) this.#indexBytes = null;
+    return damage;
+  }
+
   /** Resolves once none of its files is being replaced. */
   async settled(): Promise<void> {
     await this.#rebuilding?.catch(() => undefined);
@@ -156,7 +194,7 @@ export class Segment {
     const secondaryEnd = kind === "index" ? this.sizeInBytes : this.baseOffset + relativeOffsetMax + 1;
     const extent = { baseOffset: this.baseOffset, entries: null, secondaryEnd };
     const content = await loadIndex(directory, format, path, extent);
-    if (content !== null) return content;
+    if (content !== null && this.#isAsClosed(kind, content.length)) return content;
     if (this.#isRetired) throw new Error(`${this.logPath} left its log`);
     directory.logger.warn({ path }, "index is missing or damaged: building it anew from its segment");
     const damage = await this.#rebuild(directory);

@@ -1,50 +1,76 @@
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import { type BatchInfo, hasValidCrc, noTimestamp } from "../../protocol/records/batch-header.ts";
 import { walkHeaders } from "./batch-walk.ts";
-import type { FoundRecord } from "./log-contract.ts";
-import { DamagedBatch } from "./log-contract.ts";
+import type { TimeEntry } from "./index-format.ts";
+import { DamagedBatch, type FoundRecord } from "./log-contract.ts";
 import { readExactly } from "./log-reader.ts";
 import type { LogState } from "./log-state.ts";
 import type { Segment } from "./segment.ts";
 import { undisturbed } from "./undisturbed.ts";
 
-/** See `Log.findByTimestamp`. The time indexes lead to a segment and a place in it, headers to a batch, the batch to the record. */
+/** See `Log.findByTimestamp`. The segments' largest timestamps lead to a segment, its time index to a place in it, headers to a batch, the batch to the record. */
 export function findByTimestamp(state: LogState, timestampMs: number): Promise<FoundRecord | null> {
   return undisturbed(state, async () => {
-    const { startOffset, writtenEndOffset } = state;
-    for (const segment of state.segments.slice(state.segmentIndex(startOffset))) {
-      const largest = await segment.largestTimestamp(state.directory);
-      if (largest === null || largest.timestampMs < timestampMs) continue;
-      const floor = await segment.timeFloor(timestampMs, state.directory);
+    const { startOffset, writtenEndOffset, directory } = state;
+    const { partial, sealedTo, growing } = await byTimestamp(state);
+    const { segments } = state;
+    const look = async (segment: Segment) => {
+      const largest = await segment.largestTimestamp(directory);
+      if (largest === null || largest.timestampMs < timestampMs) return null;
+      const floor = await segment.timeFloor(timestampMs, directory);
       const from = Math.max(floor?.offset ?? segment.baseOffset, startOffset);
       const isKnown = floor !== null && from === floor.offset && !segment.hasProvenIndexes;
       const fromTimestampMs = isKnown ? floor.timestampMs : null;
-      const found = await findInSegment(state, segment, { from, fromTimestampMs, to: writtenEndOffset, timestampMs });
+      return findInSegment(state, segment, { from, fromTimestampMs, to: writtenEndOffset, timestampMs });
+    };
+    const early = partial === null ? null : await look(partial);
+    if (early !== null) return early;
+    // a producer's header may promise a timestamp that none of its records has: then the next segment
+    for (let at = state.maxima.firstReaching(timestampMs) ?? sealedTo; at < sealedTo; at++) {
+      const found = await look(segments[at]!);
       if (found !== null) return found;
     }
-    return null;
+    return growing === null ? null : look(growing);
   });
 }
 
 /** See `Log.findMaxTimestamp`. */
 export function findMaxTimestamp(state: LogState): Promise<FoundRecord | null> {
   return undisturbed(state, async () => {
-    const { startOffset, writtenEndOffset } = state;
+    const { startOffset, writtenEndOffset, directory } = state;
+    const { partial, growing } = await byTimestamp(state);
     let best: { readonly segment: Segment; readonly timestampMs: number; readonly offset: number } | null = null;
-    for (const segment of state.segments.slice(state.segmentIndex(startOffset))) {
-      const largest =
-        segment.baseOffset >= startOffset
-          ? await segment.largestTimestamp(state.directory)
-          : await largestFrom(state, segment, startOffset);
+    const consider = (segment: Segment, largest: TimeEntry | null) => {
       if (largest !== null && (best === null || largest.timestampMs > best.timestampMs)) best = { segment, ...largest };
-    }
+    };
+    if (partial !== null) consider(partial, await largestFrom(state, partial, startOffset));
+    const bestSealed = state.maxima.best === null ? null : state.segments[state.maxima.best]!;
+    for (const segment of [bestSealed, growing]) if (segment !== null) consider(segment, await segment.largestTimestamp(directory));
     if (best === null) return null;
     // the batch with the largest timestamp ends with that offset
-    const { segment, timestampMs, offset } = best;
+    const { segment, timestampMs, offset } = best as { readonly segment: Segment } & TimeEntry;
     const found = await findInSegment(state, segment, { from: offset, fromTimestampMs: null, to: writtenEndOffset, timestampMs });
     // a producer's header may promise a timestamp that none of its records has
     return found ?? { offset, timestampMs, leaderEpoch: state.epochs.epochAt(offset) ?? -1 };
   });
+}
+
+interface ByTimestamp {
+  /** Begins below the log's start. */
+  readonly partial: Segment | null;
+  /** Up to here the state's maxima cover the others. */
+  readonly sealedTo: number;
+  readonly growing: Segment | null;
+}
+
+/** The log's segments from its start on, as a search by timestamp takes them, one after the other. */
+async function byTimestamp(state: LogState): Promise<ByTimestamp> {
+  const { startOffset, segments, generation, directory } = state;
+  const from = state.segmentIndex(startOffset);
+  const isPartial = segments[from]!.baseOffset < startOffset;
+  const [sealedTo, last] = [segments.length - 1, segments.at(-1)!];
+  await state.maxima.cover(segments, { from: isPartial ? from + 1 : from, to: sealedTo, generation }, directory);
+  return { partial: isPartial ? segments[from]! : null, sealedTo, growing: isPartial && from === sealedTo ? null : last };
 }
 
 interface Search {

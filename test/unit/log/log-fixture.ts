@@ -63,10 +63,11 @@ export async function startStore(
   options: Partial<LogStoreOptions> = {},
   clock = new StillClock(),
   seed = 1,
+  log = silentLogger,
 ): Promise<Fixture> {
   const onDisk = disk ?? new MemoryDisk({ clock, random: seededRandom(seed) });
   const files = onDisk.attach();
-  const store = await openLogStore({ files, clock, random: seededRandom(seed + 1), log: silentLogger }, { directory: root, ...options });
+  const store = await openLogStore({ files, clock, random: seededRandom(seed + 1), log }, { directory: root, ...options });
   return { disk: onDisk, clock, files, store };
 }
 
