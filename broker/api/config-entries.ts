@@ -9,6 +9,18 @@ export type ConfigEntry = DescribeConfigsResponse["results"][number]["configs"][
 /** The numbers of the kinds of things that have settings. */
 export const resourceType = { topic: 2, broker: 4 } as const;
 
+/** Those that Kafka knows too, and why they have none here. */
+const resourcesWithoutSettings: Readonly<Record<number, string>> = {
+  8: "The levels of a broker's loggers cannot be looked at or changed: ottla.log.level is set where the broker is started.",
+  16: "Clients' metrics are not collected here, so they have no settings.",
+  32: "Groups have no settings of their own here: those of the brokers hold for all of them.",
+};
+
+/** For a kind of resource other than those above. */
+export function unsupportedResource(type: number): string {
+  return resourcesWithoutSettings[type] ?? `Resource type ${type} has no settings here.`;
+}
+
 /** Where this broker's settings are set: at its start, and at run time as the metadata has it. */
 export function brokerLayers(image: ClusterImage, brokerId: BrokerId, startTexts: ConfigTexts): BrokerConfigLayers {
   return {

@@ -16,7 +16,7 @@ import {
 } from "../runtime/config/describe.ts";
 import type { ConfigTexts } from "../runtime/config/resolve.ts";
 import type { Api } from "./api.ts";
-import { brokerLayers, configEntry, resourceType } from "./config-entries.ts";
+import { brokerLayers, configEntry, resourceType, unsupportedResource } from "./config-entries.ts";
 
 type ResourceRequest = DescribeConfigsRequest["resources"][number];
 type Result = DescribeConfigsResponse["results"][number];
@@ -66,7 +66,7 @@ function describeResource(
     const fault = topicNameFault(resourceName);
     return fault === null ? refuse("UNKNOWN_TOPIC_OR_PARTITION", "There is no such topic.") : refuse("INVALID_TOPIC_EXCEPTION", fault);
   }
-  if (type !== resourceType.broker) return refuse("INVALID_REQUEST", `Resource type ${type} has no settings here.`);
+  if (type !== resourceType.broker) return refuse("INVALID_REQUEST", unsupportedResource(type));
   if (resourceName === "") return { error: null, configs: describeDefaultBrokerConfigs(layers.dynamicDefault, configurationKeys) };
   if (resourceName === String(own.brokerId)) return { error: null, configs: describeBrokerConfigs(layers, configurationKeys) };
   return refuse(

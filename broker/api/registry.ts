@@ -10,6 +10,7 @@ import type { PartitionService } from "../partition/contract.ts";
 import { describeTopicConfigs } from "../runtime/config/describe.ts";
 import type { ConfigTexts } from "../runtime/config/resolve.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
+import { alterConfigsApi } from "./alter-configs.ts";
 import { type ControllerApi, type Endpoint, endpoint } from "./api.ts";
 import { apiVersionsApi } from "./api-versions.ts";
 import { autoTopicCreation } from "./auto-creation.ts";
@@ -85,6 +86,7 @@ export function servedApis(parts: ApiParts, more: readonly Endpoint[] = []): Ser
   onController(deleteTopicsApi(parts.controller));
   onController(createPartitionsApi(parts.controller));
   onController(electLeadersApi(parts.controller));
+  onController(alterConfigsApi(parts.controller));
   onController(incrementalAlterConfigsApi(parts.controller));
 
   const { signal, log } = parts;

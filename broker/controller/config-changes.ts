@@ -11,6 +11,8 @@ export interface SettingRules {
   isList(name: string): boolean;
   /** The value in force when the resource has none of its own: what a list is appended to. */
   defaultValue(name: string): string | null;
+  /** Null when the settings, each of them good, go together. */
+  conflict(config: Config): string | null;
 }
 
 export type ChangedConfig = { readonly fault: null; readonly config: Config } | { readonly fault: string };
@@ -41,7 +43,8 @@ export function changedConfig(
     if (fault !== null) return { fault };
     config[name] = wanted;
   }
-  return { fault: null, config };
+  const fault = rules.conflict(config);
+  return fault === null ? { fault, config } : { fault };
 }
 
 /** For a topic's first settings: a null value is an error, as Kafka has it. */

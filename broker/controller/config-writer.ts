@@ -10,9 +10,8 @@ import type { StateBook } from "./state-book.ts";
 
 export interface ResourceRules {
   readonly topic: SettingRules;
-  /** Settings of one broker; of all brokers. */
+  /** Of one broker, or of all. */
   readonly broker: SettingRules;
-  readonly clusterDefault: SettingRules;
 }
 
 const attemptsMax = 25;
@@ -75,7 +74,6 @@ export class ConfigWriter {
   }
 
   #rulesFor(resource: ConfigResource): SettingRules {
-    if (resource.kind === "topic") return this.#rules.topic;
-    return resource.id === null ? this.#rules.clusterDefault : this.#rules.broker;
+    return this.#rules[resource.kind];
   }
 }

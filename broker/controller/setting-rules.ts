@@ -5,27 +5,30 @@ import {
   brokerConfigNotAlterable,
   isListConfig,
   topicConfigNotAlterable,
+  topicConflict,
   validateBrokerConfig,
   validateTopicConfig,
 } from "../runtime/config/validate.ts";
+import type { SettingRules } from "./config-changes.ts";
 import type { ResourceRules } from "./config-writer.ts";
 
 /** The broker's own tables of settings as the controller's rules. `layers`: what is set for this broker, which lists are appended to where the resource has none. */
 export function resourceRules(layers: () => BrokerConfigLayers): ResourceRules {
-  const ofBroker = (scope: "broker" | "cluster") => ({
-    fault: (name: string, value: string) => validateBrokerConfig(name, value, scope),
-    deletionFault: (name: string) => brokerConfigNotAlterable(name, scope),
-    isList: (name: string) => isListConfig("broker", name),
-    defaultValue: (name: string) => (isBrokerSetting(name) ? (brokerTexts(layers(), name)[0]?.text ?? null) : null),
-  });
+  const ofBroker: SettingRules = {
+    fault: validateBrokerConfig,
+    deletionFault: brokerConfigNotAlterable,
+    isList: (name) => isListConfig("broker", name),
+    defaultValue: (name) => (isBrokerSetting(name) ? (brokerTexts(layers(), name)[0]?.text ?? null) : null),
+    conflict: () => null,
+  };
   return {
     topic: {
       fault: validateTopicConfig,
       deletionFault: topicConfigNotAlterable,
       isList: (name) => isListConfig("topic", name),
       defaultValue: (name) => (isTopicSetting(name) ? topicText({}, layers(), name).text : null),
+      conflict: (config) => topicConflict(config, layers()),
     },
-    broker: ofBroker("broker"),
-    clusterDefault: ofBroker("cluster"),
+    broker: ofBroker,
   };
 }

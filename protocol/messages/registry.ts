@@ -1,4 +1,5 @@
 import type { Message } from "../schema/message.ts";
+import { alterConfigsRequest, alterConfigsResponse } from "./alter-configs.ts";
 import { alterReplicaLogDirsRequest, alterReplicaLogDirsResponse } from "./alter-replica-log-dirs.ts";
 import { apiVersionsRequest, apiVersionsResponse } from "./api-versions.ts";
 import { consumerGroupDescribeRequest, consumerGroupDescribeResponse } from "./consumer-group-describe.ts";
@@ -60,6 +61,7 @@ export const messagesByKey: ReadonlyMap<number, MessagePair> = new Map([
   pair(createPartitionsRequest, createPartitionsResponse),
   pair(describeClusterRequest, describeClusterResponse),
   pair(describeConfigsRequest, describeConfigsResponse),
+  pair(alterConfigsRequest, alterConfigsResponse),
   pair(incrementalAlterConfigsRequest, incrementalAlterConfigsResponse),
   pair(describeLogDirsRequest, describeLogDirsResponse),
   pair(alterReplicaLogDirsRequest, alterReplicaLogDirsResponse),

@@ -62,11 +62,11 @@ const network = {
   }),
   "max.connections": int(intMax, "Client connections open at a time; further ones are closed at once.", {
     min: 0,
-    update: "cluster-wide",
+    update: "per-broker",
   }),
   "max.connections.per.ip": int(intMax, "Client connections open at a time from one address; further ones are closed at once.", {
     min: 0,
-    update: "cluster-wide",
+    update: "per-broker",
   }),
   "queued.max.requests": int(500, "Requests of one connection that may be under way; reading from it pauses there.", { min: 1 }),
   "queued.max.request.bytes": long(

@@ -1,4 +1,4 @@
-import { int, intMax, long } from "./setting.ts";
+import { int, intMax, long, short } from "./setting.ts";
 
 /** Settings of the group coordinator. */
 export const groupSettings = {
@@ -36,7 +36,7 @@ export const groupSettings = {
       min: 1,
     },
   ),
-  "offsets.topic.replication.factor": int(
+  "offsets.topic.replication.factor": short(
     3,
     "Copies of `__consumer_offsets`; as many as there are brokers when the topic is made, if those are fewer.",
     { min: 1, max: 32767 },

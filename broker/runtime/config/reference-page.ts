@@ -5,7 +5,6 @@ import { type TopicSettingName, topicFallbacks, topicSettingDefinitions } from "
 const updateWords: Readonly<Record<UpdateMode, string>> = {
   "read-only": "at start",
   "per-broker": "at start; at run time for one broker or all",
-  "cluster-wide": "at start; at run time for all brokers",
 };
 
 const introduction = `# Configuration

@@ -49,8 +49,10 @@ export function brokerTexts(layers: BrokerConfigLayers, name: BrokerSettingName)
     const text = textOf(texts, name);
     if (text !== undefined && "value" in parse(text)) found.push({ name, text, source });
   };
-  if (update === "per-broker") add(layers.dynamic, "DYNAMIC_BROKER_CONFIG");
-  if (update !== "read-only") add(layers.dynamicDefault, "DYNAMIC_DEFAULT_BROKER_CONFIG");
+  if (update === "per-broker") {
+    add(layers.dynamic, "DYNAMIC_BROKER_CONFIG");
+    add(layers.dynamicDefault, "DYNAMIC_DEFAULT_BROKER_CONFIG");
+  }
   add(layers.static, "STATIC_BROKER_CONFIG");
   if (defaultText !== null) found.push({ name, text: defaultText, source: "DEFAULT_CONFIG" });
   return found;

@@ -1,8 +1,8 @@
 /** Kafka's types of settings, by the names its own documentation uses. */
 export type SettingType = "boolean" | "string" | "int" | "short" | "long" | "double" | "list";
 
-/** Where a broker's setting may be changed: only before it starts, for one broker at run time, or only for all of them at once. */
-export type UpdateMode = "read-only" | "per-broker" | "cluster-wide";
+/** Where a broker's setting may be changed: only before it starts, or also at run time, for one broker or for all. */
+export type UpdateMode = "read-only" | "per-broker";
 
 export type Unit = "bytes" | "milliseconds" | "seconds" | "minutes" | "hours" | "percent";
 

@@ -1,4 +1,6 @@
 import { brokerSettings, isBrokerSetting } from "./broker-settings.ts";
+import type { BrokerConfigLayers, ConfigTexts } from "./resolve.ts";
+import { topicSettings } from "./resolve-topic.ts";
 import type { Setting } from "./setting.ts";
 import { isTopicSetting, topicSettingDefinitions } from "./topic-setting-definitions.ts";
 
@@ -11,17 +13,23 @@ export function validateTopicConfig(name: string, value: string): string | null 
   return invalidValue(name, value, topicSettingDefinitions[name]);
 }
 
-/** Null when a broker's setting may be changed to this at run time: for one broker, or (`scope` "cluster") for all. */
-export function validateBrokerConfig(name: string, value: string, scope: "broker" | "cluster"): string | null {
-  return brokerConfigNotAlterable(name, scope) ?? (isBrokerSetting(name) ? invalidValue(name, value, brokerSettings[name]) : null);
+/** Null when a topic's settings go together, whatever of them is its own and whatever the brokers'. */
+export function topicConflict(topic: ConfigTexts, layers: BrokerConfigLayers): string | null {
+  const { minCompactionLagMs, maxCompactionLagMs } = topicSettings(topic, layers);
+  if (minCompactionLagMs <= maxCompactionLagMs) return null;
+  return `min.compaction.lag.ms (${minCompactionLagMs}) must not be above max.compaction.lag.ms (${maxCompactionLagMs}).`;
+}
+
+/** Null when a broker's setting may be changed to this at run time, for one broker or for all. */
+export function validateBrokerConfig(name: string, value: string): string | null {
+  return brokerConfigNotAlterable(name) ?? (isBrokerSetting(name) ? invalidValue(name, value, brokerSettings[name]) : null);
 }
 
 /** Null when the setting may be changed (or reset) at run time for one broker or for all. */
-export function brokerConfigNotAlterable(name: string, scope: "broker" | "cluster"): string | null {
+export function brokerConfigNotAlterable(name: string): string | null {
   if (!isBrokerSetting(name)) return unknownName("broker", name, Object.keys(brokerSettings));
   const { update } = brokerSettings[name];
   if (update === "read-only") return `The broker setting ${name} cannot be changed at run time: change it where the broker is started.`;
-  if (update === "cluster-wide" && scope === "broker") return `The broker setting ${name} can only be changed for all brokers at once.`;
   return null;
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { alterConfigsApi } from "../../../broker/api/alter-configs.ts";
 import { createPartitionsApi } from "../../../broker/api/create-partitions.ts";
 import { createTopicsApi } from "../../../broker/api/create-topics.ts";
 import { deleteTopicsApi } from "../../../broker/api/delete-topics.ts";
@@ -221,6 +222,60 @@ describe("IncrementalAlterConfigs", () => {
     ];
     const { responses } = await answerOf(incrementalAlterConfigsApi(controller), { resources, validateOnly: false }, 1);
     expect(responses.map(({ errorCode }) => errorCode)).toEqual([...Array(7).fill("INVALID_REQUEST"), "NONE"]);
+    expect(controller.calls[0]?.items).toHaveLength(1);
+  });
+});
+
+describe("AlterConfigs", () => {
+  const resource = (resourceType: number, resourceName: string, ...settings: readonly (readonly [string, string | null])[]) => ({
+    resourceType,
+    resourceName,
+    configs: settings.map(([name, value]) => ({ name, value })),
+  });
+
+  test("replaces the settings of topics, brokers and all brokers in every version", async () => {
+    for (const version of [0, 1, 2]) {
+      const controller = new FakeController();
+      const resources = [resource(2, "a", ["x", "1"], ["y", "2"]), resource(4, "3"), resource(4, "", ["z", "w"])];
+      const { responses } = await answerOf(alterConfigsApi(controller), { resources, validateOnly: true }, version);
+      expect(responses.map(({ errorCode, resourceType, resourceName }) => [errorCode, resourceType, resourceName])).toEqual([
+        ["NONE", 2, "a"],
+        ["NONE", 4, "3"],
+        ["NONE", 4, ""],
+      ]);
+      expect(controller.calls[0]?.options).toMatchObject({ validateOnly: true });
+      expect(controller.calls[0]?.items).toEqual([
+        {
+          resource: { kind: "topic", name: "a" },
+          operations: [
+            { name: "x", operation: "set", value: "1" },
+            { name: "y", operation: "set", value: "2" },
+          ],
+          replaceAll: true,
+        },
+        { resource: { kind: "broker", id: 3 }, operations: [], replaceAll: true },
+        { resource: { kind: "broker", id: null }, operations: [{ name: "z", operation: "set", value: "w" }], replaceAll: true },
+      ]);
+    }
+  });
+
+  test("refuses what makes no sense, resource by resource, and says what has no settings here", async () => {
+    const controller = new FakeController();
+    const resources = [
+      resource(2, "twice", ["x", "1"]),
+      resource(2, "twice", ["x", "1"]),
+      resource(2, "a", ["x", "1"], ["x", "1"]),
+      resource(2, "b", ["x", null]),
+      resource(4, "one", ["x", "1"]),
+      resource(8, "1", ["x", "1"]),
+      resource(32, "group", ["x", "1"]),
+      resource(77, "?", ["x", "1"]),
+      resource(2, "good", ["x", "1"]),
+    ];
+    const { responses } = await answerOf(alterConfigsApi(controller), { resources, validateOnly: false }, 2);
+    expect(responses.map(({ errorCode }) => errorCode)).toEqual([...Array(8).fill("INVALID_REQUEST"), "NONE"]);
+    expect(responses[5]?.errorMessage).toContain("loggers");
+    expect(responses[6]?.errorMessage).toContain("Groups");
     expect(controller.calls[0]?.items).toHaveLength(1);
   });
 });

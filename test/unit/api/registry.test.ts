@@ -37,6 +37,7 @@ const { endpoints, controllerEndpoints } = servedApis({
 });
 
 const served: Readonly<Record<string, readonly [number, number]>> = {
+  AlterConfigs: [0, 2],
   ApiVersions: [0, 4],
   CreatePartitions: [0, 3],
   CreateTopics: [0, 7],
@@ -66,7 +67,14 @@ describe("the registry", () => {
   test("serves these APIs in these versions", () => {
     expect(Object.fromEntries(endpoints.map(({ name, versions }) => [name, versions]))).toEqual(served);
     const controllers = controllerEndpoints.map(({ name }) => name).sort();
-    expect(controllers).toEqual(["CreatePartitions", "CreateTopics", "DeleteTopics", "ElectLeaders", "IncrementalAlterConfigs"]);
+    expect(controllers).toEqual([
+      "AlterConfigs",
+      "CreatePartitions",
+      "CreateTopics",
+      "DeleteTopics",
+      "ElectLeaders",
+      "IncrementalAlterConfigs",
+    ]);
     expect(
       endpoints
         .filter(({ controllerOnly }) => controllerOnly)

@@ -206,6 +206,7 @@ describe("changes of settings", () => {
     deletionFault: (name) => (name === "fixed" ? "fixed" : null),
     isList: (name) => name === "list",
     defaultValue: (name) => (name === "list" ? "a" : null),
+    conflict: ({ low = "0", high = "9" }) => (low > high ? "low is above high" : null),
   };
   const changed = (current: Record<string, string>, ...operations: [string, "set" | "delete" | "append" | "subtract", string | null][]) =>
     changedConfig(
@@ -226,5 +227,17 @@ describe("changes of settings", () => {
     expect(changed({}, ["x", "set", null]).fault).not.toBeNull();
     expect(changed({}, ["fixed", "delete", null]).fault).toBe("fixed");
     expect(changed({}, ["x", "set", "1"], ["x", "set", "2"]).fault).not.toBeNull();
+  });
+
+  test("settings that do not go together are refused, whichever of them was there before", () => {
+    expect(changed({ low: "5" }, ["high", "set", "4"]).fault).toBe("low is above high");
+    expect(changed({ low: "5" }, ["high", "set", "4"], ["low", "delete", null])).toEqual({ fault: null, config: { high: "4" } });
+    expect(changed({}, ["low", "set", "5"], ["high", "set", "4"]).fault).toBe("low is above high");
+  });
+
+  test("replacing leaves nothing of what was there", () => {
+    const operations = [{ name: "number", operation: "set", value: "2" }] as const;
+    expect(changedConfig({ x: "1" }, { operations, replaceAll: true }, rules)).toEqual({ fault: null, config: { number: "2" } });
+    expect(changedConfig({ x: "1" }, { operations: [], replaceAll: true }, rules)).toEqual({ fault: null, config: {} });
   });
 });

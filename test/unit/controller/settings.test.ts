@@ -32,6 +32,29 @@ describe("settings", () => {
     expect(world.ensemble.tree.children("/config/changes")?.names).toHaveLength(2);
   });
 
+  test("replacing resets what is not named; only validating changes nothing; bounds that exclude each other are refused", async () => {
+    const world = await cluster();
+    await created(world, topic("t", [[1, 2]]));
+    const replace = (...settings: readonly (readonly [name: string, value: string])[]) => ({
+      resource: { kind: "topic" as const, name: "t" },
+      operations: settings.map(([name, value]) => ({ name, operation: "set" as const, value })),
+      replaceAll: true,
+    });
+    const alter = async (change: ReturnType<typeof replace>, more = {}) =>
+      (await world.run(world.controller.alterConfigs([change], { ...options, ...more })))[0];
+    await alter(replace(["retention.ms", "1000"], ["segment.ms", "50"]));
+    expect(await alter(replace(["retention.ms", "2000"]), { validateOnly: true })).toMatchObject({ error: "NONE" });
+    expect(world.node(3).images.current.topics.get("t")?.config).toEqual({ "retention.ms": "1000", "segment.ms": "50" });
+    expect(await alter(replace(["retention.ms", "2000"]))).toMatchObject({ error: "NONE" });
+    expect(world.node(3).images.current.topics.get("t")?.config).toEqual({ "retention.ms": "2000" });
+    expect(await alter(replace(["min.compaction.lag.ms", "5"], ["max.compaction.lag.ms", "4"]))).toEqual({
+      error: "INVALID_CONFIG",
+      message: "min.compaction.lag.ms (5) must not be above max.compaction.lag.ms (4).",
+    });
+    expect(await alter(replace(["segment.ms", "9"], ["segment.bytes", "13"]))).toMatchObject({ error: "INVALID_CONFIG" });
+    expect(world.node(3).images.current.topics.get("t")?.config).toEqual({ "retention.ms": "2000" });
+  });
+
   test("a change of another tool is found by its notification, and old notifications are deleted", async () => {
     const world = await cluster();
     await created(world, topic("t", [[1, 2]]));

@@ -1,0 +1,130 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { brokerSettings, isBrokerSetting } from "../../../broker/runtime/config/broker-settings.ts";
+import type { Setting } from "../../../broker/runtime/config/setting.ts";
+import { isTopicSetting, topicSettingDefinitions } from "../../../broker/runtime/config/topic-setting-definitions.ts";
+
+interface KafkaSetting {
+  readonly kind: string;
+  readonly name: string;
+  readonly type: string;
+  readonly default: string;
+  readonly min: string;
+  readonly max: string;
+  readonly choices: readonly string[];
+  readonly isDynamic: boolean;
+}
+
+const table: readonly KafkaSetting[] = readFileSync(new URL("fixtures/kafka-settings.txt", import.meta.url), "utf8")
+  .split("\n")
+  .filter((line) => line !== "" && !line.startsWith("#"))
+  .map((line) => {
+    const [kind = "", name = "", type = "", defaultText = "", min = "", max = "", choices = "", dynamic = ""] = line
+      .split("|")
+      .map((cell) => cell.trim());
+    return {
+      kind,
+      name,
+      type,
+      default: defaultText,
+      min,
+      max,
+      choices: choices === "" ? [] : choices.split(","),
+      isDynamic: dynamic !== "",
+    };
+  });
+const ofTopics = table.filter(({ kind }) => kind === "topic");
+const ofBrokers = new Map(table.filter(({ kind }) => kind === "broker").map((setting) => [setting.name, setting]));
+
+/** What is not as in Kafka, and why. */
+const otherDefaults: Readonly<Record<string, string>> = {
+  "log.dir": "there is no directory of everybody's to fall back on: it must be given",
+  "group.coordinator.rebalance.protocols": "the new protocol is ready here, an early one in Kafka 3.9",
+  "group.consumer.assignors": "names, not classes of Java",
+  "listener.security.protocol.map": "PLAINTEXT is the only protocol there is",
+};
+const otherTypes: Readonly<Record<string, string>> = {
+  listeners: "a list of them, written the same",
+  "advertised.listeners": "a list of them, written the same",
+  "listener.security.protocol.map": "a list of them, written the same",
+  "log.dirs": "a list of them, written the same",
+};
+const onlyAtStart: Readonly<Record<string, string>> = {
+  listeners: "sockets are opened once",
+  "advertised.listeners": "told to the cluster when the broker registers",
+  "listener.security.protocol.map": "there is one protocol",
+  "num.replica.fetchers": "nothing reads it",
+  "num.recovery.threads.per.data.dir": "read while the broker starts",
+};
+/** Kafka's brokers accept any number here, its topics do not: what a topic could not use is refused where it is set. */
+const boundedAsTopics: readonly string[] = ["log.roll.ms", "log.retention.ms", "log.flush.interval.ms", "log.roll.jitter.ms"];
+const notHere: readonly (readonly [what: RegExp, why: string])[] = [
+  [/^(ssl|sasl)\.|^principal\./, "listeners are PLAINTEXT"],
+  [/^(remote|log\.local)\./, "no tiered storage"],
+  [/^(background\.threads|num\.(io|network)\.threads)$/, "one event loop, no thread pools"],
+  [/^metric\.reporters$/, "no classes of Java"],
+  [/^max\.connection(s\.per\.ip\.overrides|\.creation\.rate)$/, "connections are bounded by number"],
+  [/^transaction\./, "no transactions yet"],
+];
+
+function accepts(setting: Setting<unknown>, text: string): boolean {
+  return "value" in setting.parse(text);
+}
+
+const typeMinimum: Readonly<Record<string, string>> = { int: "-2147483648", long: "-9223372036854775808", short: "-32768" };
+
+/** What of the setting's bounds is not Kafka's. */
+function otherBounds(setting: Setting<unknown>, { type, min, max, choices }: KafkaSetting): string[] {
+  const expected: [text: string, isGood: boolean][] = choices.map((choice) => [choice, true]);
+  if (choices.length > 0) expected.push(["no-such-choice", false]);
+  const step = (text: string, by: bigint) => String(BigInt(text) + by);
+  if (type in typeMinimum || type === "double") {
+    if (min !== "") expected.push([min, true], [step(min, -1n), false]);
+    else if (type in typeMinimum) expected.push([typeMinimum[type] as string, true]);
+    if (max !== "") expected.push([max, true], [step(max, 1n), false]);
+    else if (type === "int") expected.push(["2147483647", true], ["2147483648", false]);
+    else if (type === "long") expected.push(["9223372036854775807", true], ["9223372036854775808", false]);
+    expected.push(["x", false], ["", false]);
+  }
+  if (type === "boolean") expected.push(["TRUE", true], ["false", true], ["1", false]);
+  return expected
+    .filter(([text, isGood]) => accepts(setting, text) !== isGood)
+    .map(([text, isGood]) => `${text}: ${isGood ? "refused" : "accepted"}`);
+}
+
+test("a topic has Kafka's settings, all of them and no others, with its types, defaults and bounds", () => {
+  expect(Object.keys(topicSettingDefinitions).toSorted()).toEqual(ofTopics.map(({ name }) => name).toSorted());
+  for (const kafka of ofTopics) {
+    if (!isTopicSetting(kafka.name)) throw new Error(kafka.name);
+    const setting: Setting<unknown> = topicSettingDefinitions[kafka.name];
+    expect([setting.type, setting.defaultText], kafka.name).toEqual([kafka.type, kafka.default]);
+    if (kafka.name !== "remote.storage.enable") expect(otherBounds(setting, kafka), kafka.name).toEqual([]);
+  }
+  expect(accepts(topicSettingDefinitions["remote.storage.enable"], "true"), "there is no tiered storage").toBe(false);
+  expect(accepts(topicSettingDefinitions["compression.gzip.level"], "0"), "neither a level nor -1").toBe(false);
+});
+
+test("a broker's settings have Kafka's types and defaults, and are changed at run time where Kafka's are", () => {
+  const other: string[] = [];
+  for (const [name, setting] of Object.entries(brokerSettings) as [string, Setting<unknown>][]) {
+    if (name.startsWith("ottla.")) continue;
+    const kafka = ofBrokers.get(name);
+    if (kafka === undefined) {
+      other.push(`${name}: not Kafka's`);
+      continue;
+    }
+    const defaultText = setting.defaultText ?? "null";
+    if (setting.type !== kafka.type && !(name in otherTypes)) other.push(`${name}: ${setting.type}, ${kafka.type} in Kafka`);
+    if (defaultText !== kafka.default && !(name in otherDefaults)) other.push(`${name}: ${defaultText}, ${kafka.default} in Kafka`);
+    const isDynamic = setting.update !== "read-only";
+    if (isDynamic !== (kafka.isDynamic && !(name in onlyAtStart))) other.push(`${name}: changed at run time here, or there, but not both`);
+    // at the start a value may be refused that Kafka accepts and then fails with; at run time the bounds are Kafka's
+    if (isDynamic && !boundedAsTopics.includes(name)) other.push(...otherBounds(setting, kafka).map((what) => `${name}: ${what}`));
+  }
+  expect(other).toEqual([]);
+});
+
+test("what Kafka can change at run time and is not here is known by name", () => {
+  const missing = [...ofBrokers.values()].filter(({ name, isDynamic }) => isDynamic && !isBrokerSetting(name));
+  expect(missing.filter(({ name }) => !notHere.some(([what]) => what.test(name))).map(({ name }) => name)).toEqual([]);
+});
