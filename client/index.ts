@@ -31,6 +31,7 @@ export type {
   ConfigEntry,
   ConfigResource,
   ConfigSource,
+  ConfigSynonym,
   CreatedTopic,
   ItemResult,
   NewPartitions,
@@ -39,6 +40,7 @@ export type {
   OffsetResult,
   ResourceChange,
   ResourceConfigs,
+  ResourceReplacement,
   TopicDescription,
 } from "./admin/admin-types.ts";
 export { orThrow } from "./admin/admin-types.ts";

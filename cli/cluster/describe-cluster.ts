@@ -4,16 +4,19 @@ import type { Output } from "../output/output.ts";
 import { table } from "../output/table.ts";
 import { formatCount } from "../output/units.ts";
 import { healthOf } from "../topic/topic-health.ts";
+import { brokerConfigs, brokerConfigsAsText } from "./cluster-configs.ts";
 
 export interface DescribeClusterOptions {
   readonly bootstrap: readonly string[];
   readonly json: boolean;
   /** When nobody has answered until then, the command fails: it serves as a health check. */
   readonly timeoutMs: number;
+  /** The brokers' settings too: of one broker, or "all". Null: not asked for. */
+  readonly configsOf: number | "all" | null;
 }
 
 export async function describeCluster(
-  { bootstrap, json, timeoutMs }: DescribeClusterOptions,
+  { bootstrap, json, timeoutMs, configsOf }: DescribeClusterOptions,
   output: Output,
   stop: AbortSignal,
 ): Promise<void> {
@@ -27,8 +30,9 @@ export async function describeCluster(
   });
   const { clusterId, controllerId, brokers } = await admin.describeCluster();
   const health = healthOf(await admin.listTopics());
+  const configs = configsOf === null ? null : await brokerConfigs(admin, brokers, configsOf === "all" ? null : configsOf);
   if (json) {
-    await output.json({ clusterId, controllerId, brokers, ...health });
+    await output.json({ clusterId, controllerId, brokers, ...health, ...(configs === null ? {} : { configs }) });
     return;
   }
   const rows = brokers.map(({ id, host, port, rack }) => [id, `${host}:${port}`, rack ?? "-", id === controllerId ? "controller" : ""]);
@@ -38,4 +42,5 @@ export async function describeCluster(
   await output.line(
     `${formatCount(topics, "topic")}  ${formatCount(partitions, "partition")}  ${underReplicated} under-replicated  ${offline} offline`,
   );
+  if (configs !== null) await output.write(brokerConfigsAsText(configs));
 }

@@ -1,4 +1,5 @@
-import type { Admin, ConfigEntry, PartitionMetadata, TopicDescription } from "../../client/index.ts";
+import type { Admin, PartitionMetadata, TopicDescription } from "../../client/index.ts";
+import { configHead, configRow, describedConfigs, type ShownConfig } from "../config/describe-configs.ts";
 import { type Cell, table } from "../output/table.ts";
 import { formatCount } from "../output/units.ts";
 import { isOffline } from "./topic-health.ts";
@@ -18,14 +19,14 @@ export interface DescribedTopic {
   readonly name: string;
   readonly topicId: string;
   readonly partitions: readonly (PartitionMetadata & Partial<PartitionOffsets>)[];
-  readonly configs?: readonly Pick<ConfigEntry, "name" | "value" | "source">[];
+  readonly configs?: readonly ShownConfig[];
 }
 
 export async function describeTopic(admin: Admin, topic: TopicDescription, options: DescribeOptions): Promise<DescribedTopic> {
   const { name, topicId } = topic;
   const offsets = options.offsets ? await offsetsOf(admin, topic) : null;
   const partitions = topic.partitions.map((partition) => ({ ...partition, ...offsets?.get(partition.partition) }));
-  return { name, topicId, partitions, ...(options.configs ? { configs: await configsOf(admin, name) } : {}) };
+  return { name, topicId, partitions, ...(options.configs ? { configs: await describedConfigs(admin, { topic: name }) } : {}) };
 }
 
 /** Partitions without a leader have none to tell: they are left out. */
@@ -36,13 +37,6 @@ async function offsetsOf(admin: Admin, { name, partitions }: TopicDescription): 
     admin.listOffsets(led.map((each) => ({ ...each, spec: "latest" }))),
   ]);
   return new Map(led.map(({ partition }, i) => [partition, { startOffset: starts[i]?.offset ?? -1, endOffset: ends[i]?.offset ?? -1 }]));
-}
-
-async function configsOf(admin: Admin, topic: string): Promise<Pick<ConfigEntry, "name" | "value" | "source">[]> {
-  const [described] = await admin.describeConfigs([{ topic }]);
-  if (described === undefined) return [];
-  if (described.error !== null) throw described.error;
-  return described.configs.map(({ name, value, source }) => ({ name, value, source }));
 }
 
 export function topicAsText({ name, topicId, partitions, configs }: DescribedTopic, { offsets }: DescribeOptions): string {
@@ -58,12 +52,8 @@ export function topicAsText({ name, topicId, partitions, configs }: DescribedTop
     ids(partition.offlineReplicas),
     ...(offsets ? [String(partition.startOffset ?? "-"), String(partition.endOffset ?? "-")] : []),
   ]);
-  const settings = configs === undefined ? "" : table(["setting", "value", "from"], configs.map(settingRow));
+  const settings = configs === undefined ? "" : table(configHead, configs.map(configRow));
   return summary + table(head, rows) + settings;
-}
-
-function settingRow({ name, value, source }: Pick<ConfigEntry, "name" | "value" | "source">): Cell[] {
-  return [name, value ?? "(hidden)", source];
 }
 
 function ids(brokers: readonly number[]): string {

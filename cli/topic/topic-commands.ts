@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Admin, ConfigChange, NewTopic } from "../../client/index.ts";
+import type { Admin, NewTopic } from "../../client/index.ts";
 import { CommandFailed, UsageError } from "../command-failed.ts";
+import { configChanges, type SettingChanges } from "../config/config-changes.ts";
 import { failForErrors } from "../fail-for-errors.ts";
 import type { Output } from "../output/output.ts";
 import { formatCount } from "../output/units.ts";
@@ -68,21 +69,14 @@ export async function describeTopics(
   failForErrors(results);
 }
 
-export interface TopicChanges {
+export interface TopicChanges extends SettingChanges {
   readonly partitions: number | null;
-  readonly set: Readonly<Record<string, string>>;
-  readonly delete: readonly string[];
 }
 
 export async function alterTopic(admin: Admin, topic: string, changes: TopicChanges, { output, json }: Shown): Promise<void> {
-  const configs: ConfigChange[] = [
-    ...Object.entries(changes.set).map(([name, value]) => ({ name, operation: "set", value }) as const),
-    ...changes.delete.map((name) => ({ name, operation: "delete" }) as const),
-  ];
+  const configs = configChanges(changes);
   if (changes.partitions === null && configs.length === 0)
     throw new UsageError("nothing to alter: give --partitions, --config or --delete-config");
-  const both = changes.delete.find((name) => name in changes.set);
-  if (both !== undefined) throw new UsageError(`${both} cannot be set and deleted at once`);
   if (configs.length > 0) failForErrors(await admin.incrementalAlterConfigs([{ resource: { topic }, changes: configs }]));
   if (changes.partitions !== null) failForErrors(await admin.createPartitions([{ topic, count: changes.partitions }]));
   if (json) await output.json({ name: topic, ...changes });

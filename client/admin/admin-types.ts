@@ -54,7 +54,8 @@ export interface ClusterDescription {
   readonly brokers: readonly BrokerMetadata[];
 }
 
-export type ConfigResource = { readonly topic: string } | { readonly broker: BrokerId };
+/** `broker` null: what is set at run time for all brokers. */
+export type ConfigResource = { readonly topic: string } | { readonly broker: BrokerId | null };
 
 export type ConfigSource = "topic" | "dynamic-broker" | "dynamic-default" | "static-broker" | "default" | "unknown";
 
@@ -65,6 +66,14 @@ export interface ConfigEntry {
   readonly source: ConfigSource;
   readonly isReadOnly: boolean;
   readonly isSensitive: boolean;
+  /** Where the value could come from, the one in force first; empty unless asked for. */
+  readonly synonyms: readonly ConfigSynonym[];
+}
+
+export interface ConfigSynonym {
+  readonly name: string;
+  readonly value: string | null;
+  readonly source: ConfigSource;
 }
 
 export interface ResourceConfigs {
@@ -80,6 +89,12 @@ export type ConfigChange =
 export interface ResourceChange {
   readonly resource: ConfigResource;
   readonly changes: readonly ConfigChange[];
+}
+
+/** All that the resource will have: what is set at run time and not named goes back to its default. */
+export interface ResourceReplacement {
+  readonly resource: ConfigResource;
+  readonly configs: Readonly<Record<string, string>>;
 }
 
 export interface OffsetResult extends TopicPartition, FoundOffset {}

@@ -20,9 +20,10 @@ import type {
   OffsetResult,
   ResourceChange,
   ResourceConfigs,
+  ResourceReplacement,
   TopicDescription,
 } from "./admin-types.ts";
-import { answerFor, describedConfigs, wireChanges, wireResource } from "./configs.ts";
+import { alteredConfigs, describedConfigs, wireChanges, wireReplacement, wireResource } from "./configs.ts";
 import { type DeletedRecords, deleteRecords, type RecordsToDelete } from "./delete-records.ts";
 import {
   alterGroupOffsets,
@@ -35,6 +36,8 @@ import {
   listGroups,
 } from "./groups.ts";
 import { alterReplicaLogDirectories, type BrokerLogDirectories, describeLogDirectories, type ReplicaMove } from "./log-directories.ts";
+
+type Altered = ItemResult<{ readonly resource: ConfigResource }>;
 
 export interface AdminOptions extends ClientOptions {
   /** How long an operation may take, attempts and pauses included. Milliseconds; default 60,000. */
@@ -162,42 +165,35 @@ export class Admin implements AsyncDisposable {
     return { clusterId, controllerId, brokers: [...brokers.values()].toSorted((a, b) => a.id - b.id) };
   }
 
-  /** A broker's own settings are asked of that broker. */
+  /** A broker's own settings are asked of that broker. `synonyms`: where else each value could come from, too. */
   async describeConfigs(
     resources: readonly ConfigResource[],
-    { names }: { readonly names?: readonly string[] } = {},
+    { names, synonyms = false }: { readonly names?: readonly string[]; readonly synonyms?: boolean } = {},
   ): Promise<readonly ItemResult<ResourceConfigs>[]> {
-    return Promise.all(
-      resources.map(async (resource) => {
-        const wanted = { ...wireResource(resource), configurationKeys: names ?? null };
-        const answer = await this.#retrying(async () => {
-          const connection = await this.#connectionFor(resource);
-          return connection.request(calls.describeConfigs, () => ({
-            resources: [wanted],
-            includeSynonyms: false,
-            includeDocumentation: false,
-          }));
-        });
-        return describedConfigs(resource, answer);
-      }),
-    );
+    const describe = async (resource: ConfigResource) => {
+      const asked = { ...wireResource(resource), configurationKeys: names ?? null };
+      const request = { resources: [asked], includeSynonyms: synonyms, includeDocumentation: false };
+      return describedConfigs(resource, await this.#askAbout(resource, calls.describeConfigs, request));
+    };
+    return Promise.all(resources.map(describe));
   }
 
-  async incrementalAlterConfigs(
-    changes: readonly ResourceChange[],
-    { validateOnly = false } = {},
-  ): Promise<readonly ItemResult<{ readonly resource: ConfigResource }>[]> {
-    return Promise.all(
-      changes.map(async (change) => {
-        const { resource } = change;
-        const answer = await this.#retrying(async () => {
-          const connection = await this.#connectionFor(resource);
-          return connection.request(calls.incrementalAlterConfigs, () => ({ resources: wireChanges([change]), validateOnly }));
-        });
-        const found = answerFor(answer.responses, resource, "altering configs");
-        return found.error === null ? { error: null, resource } : { error: found.error, resource };
-      }),
-    );
+  /** Changes what is named and leaves the rest. */
+  async incrementalAlterConfigs(changes: readonly ResourceChange[], { validateOnly = false } = {}): Promise<readonly Altered[]> {
+    const alter = async (change: ResourceChange) => {
+      const request = { resources: wireChanges([change]), validateOnly };
+      return alteredConfigs(change.resource, await this.#askAbout(change.resource, calls.incrementalAlterConfigs, request));
+    };
+    return Promise.all(changes.map(alter));
+  }
+
+  /** Replaces all that is set at run time. Two who do this at once undo each other's changes: `incrementalAlterConfigs` does not. */
+  async alterConfigs(replacements: readonly ResourceReplacement[], { validateOnly = false } = {}): Promise<readonly Altered[]> {
+    const alter = async (replacement: ResourceReplacement) => {
+      const request = { resources: [wireReplacement(replacement)], validateOnly };
+      return alteredConfigs(replacement.resource, await this.#askAbout(replacement.resource, calls.alterConfigs, request));
+    };
+    return Promise.all(replacements.map(alter));
   }
 
   /** Null: every partition. Those where nothing had to change come back as ELECTION_NOT_NEEDED. */
@@ -324,8 +320,12 @@ export class Admin implements AsyncDisposable {
     }
   }
 
+  #askAbout<Req, Res>(resource: ConfigResource, api: ApiCall<Req, Res>, request: Req): Promise<Res> {
+    return this.#retrying(async () => (await this.#connectionFor(resource)).request(api, () => request));
+  }
+
   async #connectionFor(resource: ConfigResource): Promise<Connection> {
-    if ("topic" in resource) return this.#cluster.connection(null);
+    if ("topic" in resource || resource.broker === null) return this.#cluster.connection(null);
     if (!this.#cluster.metadata.snapshot.brokers.has(resource.broker)) await this.#cluster.metadata.refresh();
     return this.#cluster.connection(resource.broker);
   }

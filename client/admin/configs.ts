@@ -1,8 +1,17 @@
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import type { AlterConfigsRequest, AlterConfigsResponse } from "../../protocol/messages/alter-configs.ts";
 import type { DescribeConfigsResponse } from "../../protocol/messages/describe-configs.ts";
 import type { IncrementalAlterConfigsRequest } from "../../protocol/messages/incremental-alter-configs.ts";
 import { KafkaProtocolError } from "../errors.ts";
-import type { ConfigEntry, ConfigResource, ConfigSource, ItemResult, ResourceChange, ResourceConfigs } from "./admin-types.ts";
+import type {
+  ConfigEntry,
+  ConfigResource,
+  ConfigSource,
+  ItemResult,
+  ResourceChange,
+  ResourceConfigs,
+  ResourceReplacement,
+} from "./admin-types.ts";
 
 const resourceTypes = { topic: 2, broker: 4 } as const;
 const operations = { set: 0, delete: 1, append: 2, subtract: 3 } as const;
@@ -22,11 +31,12 @@ export interface WireResource {
 export function wireResource(resource: ConfigResource): WireResource {
   return "topic" in resource
     ? { resourceType: resourceTypes.topic, resourceName: resource.topic }
-    : { resourceType: resourceTypes.broker, resourceName: String(resource.broker) };
+    : { resourceType: resourceTypes.broker, resourceName: resource.broker === null ? "" : String(resource.broker) };
 }
 
 export function resourceText(resource: ConfigResource): string {
-  return "topic" in resource ? `topic ${resource.topic}` : `broker ${resource.broker}`;
+  if ("topic" in resource) return `topic ${resource.topic}`;
+  return resource.broker === null ? "all brokers" : `broker ${resource.broker}`;
 }
 
 export function wireChanges(changes: readonly ResourceChange[]): IncrementalAlterConfigsRequest["resources"] {
@@ -40,13 +50,25 @@ export function wireChanges(changes: readonly ResourceChange[]): IncrementalAlte
   }));
 }
 
+export function wireReplacement({ resource, configs }: ResourceReplacement): AlterConfigsRequest["resources"][number] {
+  return { ...wireResource(resource), configs: Object.entries(configs).map(([name, value]) => ({ name, value })) };
+}
+
+/** Both ways to alter answer the same. */
+export function alteredConfigs(
+  resource: ConfigResource,
+  { responses }: AlterConfigsResponse,
+): ItemResult<{ readonly resource: ConfigResource }> {
+  return { error: answerFor(responses, resource, "altering configs").error, resource };
+}
+
 interface ResourceAnswer extends WireResource {
   readonly errorCode: KafkaErrorCode;
   readonly errorMessage: string | null;
 }
 
 /** The answer for a resource, or the error that it carries. One that is missing is an error too. */
-export function answerFor<A extends ResourceAnswer>(
+function answerFor<A extends ResourceAnswer>(
   answers: readonly A[],
   resource: ConfigResource,
   doing: string,
@@ -66,7 +88,8 @@ export function describedConfigs(resource: ConfigResource, { results }: Describe
 }
 
 function entryOf(config: DescribeConfigsResponse["results"][number]["configs"][number]): ConfigEntry {
-  const { name, value, readOnly, isDefault, configSource, isSensitive } = config;
+  const { name, value, readOnly, isDefault, configSource, isSensitive, synonyms } = config;
   const source = sources[configSource] ?? (isDefault ? "default" : "unknown");
-  return { name, value, source, isReadOnly: readOnly, isSensitive };
+  const where = synonyms.map((one) => ({ name: one.name, value: one.value, source: sources[one.source] ?? "unknown" }));
+  return { name, value, source, isReadOnly: readOnly, isSensitive, synonyms: where };
 }

@@ -1,3 +1,4 @@
+import { alterConfigsRequest, alterConfigsResponse } from "../../protocol/messages/alter-configs.ts";
 import { alterReplicaLogDirsRequest, alterReplicaLogDirsResponse } from "../../protocol/messages/alter-replica-log-dirs.ts";
 import { apiVersionsRequest, apiVersionsResponse } from "../../protocol/messages/api-versions.ts";
 import { consumerGroupDescribeRequest, consumerGroupDescribeResponse } from "../../protocol/messages/consumer-group-describe.ts";
@@ -55,6 +56,7 @@ export const calls = {
   createPartitions: call(createPartitionsRequest, createPartitionsResponse),
   describeCluster: call(describeClusterRequest, describeClusterResponse),
   describeConfigs: call(describeConfigsRequest, describeConfigsResponse),
+  alterConfigs: call(alterConfigsRequest, alterConfigsResponse),
   incrementalAlterConfigs: call(incrementalAlterConfigsRequest, incrementalAlterConfigsResponse),
   describeLogDirs: call(describeLogDirsRequest, describeLogDirsResponse),
   alterReplicaLogDirs: call(alterReplicaLogDirsRequest, alterReplicaLogDirsResponse),

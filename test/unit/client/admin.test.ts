@@ -153,7 +153,7 @@ test("a broker's settings are asked of that broker, a topic's of any", async () 
   const admin = new Admin(fake);
   const results = await fake.clock.until(admin.describeConfigs([{ broker: 3 }, { topic: "t" }]));
   expect(orThrow(results).map(({ configs }) => configs)).toEqual(
-    Array(2).fill([{ name: "n", value: "v", source: "topic", isReadOnly: false, isSensitive: false }]),
+    Array(2).fill([{ name: "n", value: "v", source: "topic", isReadOnly: false, isSensitive: false, synonyms: [] }]),
   );
   expect(askedAt.toSorted()).toEqual([
     [2, "t", 0],

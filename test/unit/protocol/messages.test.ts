@@ -63,7 +63,7 @@ test.each(flexibleVersions)("%s skips the tags of a later version", (_name, mess
 });
 
 test("the registry has a request and a response of one API under each key", () => {
-  expect(messagesByKey.size).toBe(32);
+  expect(messagesByKey.size).toBe(33);
   for (const [key, { name, request, response }] of messagesByKey) {
     expect([request.apiKey, response.apiKey]).toEqual([key, key]);
     expect([request.name, response.name]).toEqual([`${name}Request`, `${name}Response`]);
