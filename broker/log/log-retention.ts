@@ -40,9 +40,8 @@ export class LogRetention {
     const ages = await undisturbed(this.#state, () => this.#readAges(moment));
     // (1) the ages were read; (2) the log was cut, or is being: what was committed may be other records by now. The next check comes.
     if (this.#state.generation !== generation || this.#state.truncating !== null || this.#state.closed) return;
-    const { startOffset, rolled } = this.#decide(moment, ages);
-    if (startOffset !== null) await this.startAt(startOffset);
-    await rolled;
+    const startOffset = this.#decide(moment, ages);
+    await (startOffset > this.#state.startOffset ? this.startAt(startOffset) : this.#closeIfGone());
     await this.removeBelowStart();
   }
 
@@ -50,7 +49,7 @@ export class LogRetention {
   async startAt(offset: number): Promise<void> {
     const state = this.#state;
     state.startAt(offset);
-    await state.directory.checkpoints.write();
+    await Promise.all([this.#closeIfGone(), state.directory.checkpoints.write()]);
     // Only now: (1) the epochs are cut at the new start, and their file is written; (2) a crash takes the start back; (3) of what is between, nobody knows the epoch.
     state.epochs.startAt(Math.min(offset, state.startOffset));
   }
@@ -87,17 +86,21 @@ export class LogRetention {
     return ages;
   }
 
-  /** The new start, in force in the caller's turn; null when it stays. When nothing stays, the last segment is closed and an empty one follows. */
-  #decide({ highWatermark, nowMs }: RetentionMoment, ages: ReadonlyMap<Segment, number>) {
+  /** Where the log begins once what may go has gone: at its end, when that is everything. */
+  #decide({ highWatermark, nowMs }: RetentionMoment, ages: ReadonlyMap<Segment, number>): number {
     const state = this.#state;
     const { segments, settings } = state;
     const removable = committedSegments(state, highWatermark);
     let count = Math.min(this.#goneAnyway(), removable);
     const isOld = (segment: Segment) => isExpired(ages.get(segment) ?? Number.POSITIVE_INFINITY, settings.retentionMs, nowMs);
     while (count < removable && isOld(segments[count]!)) count++;
-    const rolled = count === segments.length ? this.#writer.roll() : null;
-    const startOffset = segments[count]?.baseOffset ?? state.endOffset;
-    return { startOffset: startOffset > state.startOffset ? startOffset : null, rolled };
+    return segments[count]?.baseOffset ?? state.endOffset;
+  }
+
+  /** Nothing of the last segment is left to read: it is closed, in the caller's turn, so that it can go too. What is appended next goes to a new one. */
+  async #closeIfGone(): Promise<void> {
+    const { startOffset, endOffset, layout } = this.#state;
+    if (startOffset === endOffset && layout.sizeInBytes > 0) await this.#writer.roll();
   }
 
   /** How many of the first segments go whatever their age: those below the start, and those above the size. */

@@ -114,12 +114,15 @@ export class Followership implements FollowedPartition {
     const step = decide(this.#state, log, answer);
     switch (step.kind) {
       case "append":
+        // before what came is appended: when nothing of the last segment is left, that goes to a new one, as it did at the leader
+        if (startIn(this.#state, answer) > log.startOffset) await log.advanceStartOffset(startIn(this.#state, answer));
+        if (this.#hasEnded) return "ended";
         if (records.length > 0 && !(await this.#append(records))) return "back-off";
         if (records.length > 0) await log.written(log.endOffset);
         // The leadership may have moved while this was written. The bytes stay, and are compared by epoch before anything is built on them;
         // the high watermark was true under this leader, and what is committed remains so.
         this.#state = adoptHighWatermark(this.#state, step.leaderHighWatermark, log.writtenEndOffset);
-        await log.advanceStartOffset(Math.min(answer.logStartOffset, this.highWatermark));
+        await log.advanceStartOffset(startIn(this.#state, answer));
         return this.#hasEnded ? "ended" : "applied";
       case "truncate": {
         const fields = { partition: identity.key, fromOffset: log.endOffset, toOffset: step.toOffset, leaderEpoch: this.leaderEpoch };
@@ -177,6 +180,11 @@ export class Followership implements FollowedPartition {
     environment.logger.error(fields, "the leader sent a damaged batch");
     return false;
   }
+}
+
+/** Where our log may begin: where the leader's does, as far as we know it to be committed. */
+function startIn({ highWatermark }: FollowerState, { logStartOffset }: ReplicaFetchedPartition): number {
+  return Math.min(logStartOffset, highWatermark);
 }
 
 /**

@@ -189,3 +189,60 @@ describe("retain", () => {
     ok(operations <= 4, `${operations} operations on the disk`);
   });
 });
+
+describe("advanceStartOffset", () => {
+  test("takes effect at once, removes what lies wholly below, and closes the last segment when nothing of it is left", async () => {
+    const fixture = await fourSegments();
+    const { log } = fixture;
+    const durable = log.advanceStartOffset(3);
+    strictEqual(log.startOffset, 3);
+    await rejects(log.read(2, everything), OffsetOutOfLog);
+    await durable;
+    await settle();
+    deepStrictEqual(await names(fixture, ".log"), ["3.log"]);
+    await log.advanceStartOffset(1);
+    strictEqual(log.startOffset, 3, "never back");
+    await log.advanceStartOffset(4);
+    await settle();
+    deepStrictEqual(await names(fixture, ".log"), ["4.log"]);
+    deepStrictEqual(log.endOffsetForEpoch(1), { epoch: 1, endOffset: 4 });
+    strictEqual(await append(log, ["e"], 1), 4);
+  });
+
+  test("within a batch: what is below is not found, by offset, time or epoch, before and after a restart", async () => {
+    const { log, store, disk, clock } = await startLog();
+    await append(log, ["a", "b", "c"], 0, [900, 300, 400]);
+    await append(log, ["d"], 2, 100);
+    await log.advanceStartOffset(1);
+    const check = async (where: typeof log) => {
+      strictEqual(where.startOffset, 1);
+      deepStrictEqual((await readAll(where)).map(({ value }) => value), ["b", "c", "d"]); // biome-ignore format: one line
+      deepStrictEqual(await where.findByTimestamp(0), { offset: 1, timestampMs: 300, leaderEpoch: 0 });
+      strictEqual(await where.findByTimestamp(500), null);
+      deepStrictEqual(await where.findMaxTimestamp(), { offset: 2, timestampMs: 400, leaderEpoch: 0 });
+      deepStrictEqual([where.epochAt(0), where.epochAt(1), where.epochAt(3)], [null, 0, 2]);
+      deepStrictEqual(where.endOffsetForEpoch(1), { epoch: 0, endOffset: 3 });
+    };
+    await check(log);
+    await store.close();
+    disk.loseProcess();
+    const again = await startStore(disk, {}, clock);
+    await check(await again.store.open("t", 0, topicId, settingsWith()));
+  });
+
+  test("a read under way has its file until it is done, and then finds that the log begins later", async () => {
+    const { log, disk } = await startLog({ segmentBytes: 100 }, { tailCacheBytesMax: 0 });
+    for (const value of ["a", "b", "c"]) await append(log, [value]);
+    const begin = disk.begin.bind(disk);
+    disk.begin = async (view, kind, path) => {
+      if (kind === "read" && path.endsWith("00000000000000000000.log")) {
+        await log.advanceStartOffset(2);
+        await settle();
+      }
+      return begin(view, kind, path);
+    };
+    await rejects(log.read(0, everything), OffsetOutOfLog);
+    disk.begin = begin;
+    deepStrictEqual((await readAll(log)).map(({ value }) => value), ["c"]); // biome-ignore format: one line
+  });
+});
