@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { nodeFileSystem } from "../../broker/runtime/node-files.ts";
 import { dumpFiles, type LogDumpOptions } from "../log-dump/dump-files.ts";
 import { type LogVerifyOptions, verifyDirectories } from "../log-verify/verify-command.ts";
@@ -9,8 +9,11 @@ export function registerLog(program: Command): void {
   const log = program.command("log").description("look into a broker's files");
   log
     .command("dump")
-    .description("print what is in files of a log directory: segments, indexes, checkpoints; exit code 1 when one is damaged")
-    .argument("<file...>", "*.log, *.index, *.timeindex, leader-epoch-checkpoint, *-offset-checkpoint, partition.metadata, meta.properties")
+    .description("print what is in files of a log directory: segments, indexes, snapshots, checkpoints; exit code 1 when one is damaged")
+    .argument(
+      "<file...>",
+      "*.log, *.index, *.timeindex, *.snapshot, leader-epoch-checkpoint, *-offset-checkpoint, partition.metadata, meta.properties",
+    )
     .option("--records", "the records in each batch of a segment", false)
     .option("--values", "with their keys and values (implies --records)", false)
     .option("--json", "a JSON object per line, for programs", false)
@@ -30,10 +33,16 @@ export function registerLog(program: Command): void {
       commaSeparated,
       [],
     )
+    .option(
+      "--producer-expiration <ms>",
+      "producer.id.expiration.ms of the broker: who was silent for longer may be missing in snapshots",
+      millis,
+      86_400_000,
+    )
     .option("--force", "also when a broker runs on a directory", false)
     .option("--json", "a JSON object per line, for programs", false)
     .action(async (paths: string[], options: LogVerifyOptions) => {
-      await verifyDirectories(paths, options, { files: nodeFileSystem(), output: new Output(process.stdout), progress });
+      await verifyDirectories(paths, options, { files: nodeFileSystem(), output: new Output(process.stdout), progress, nowMs: Date.now() });
     });
 }
 
@@ -42,4 +51,9 @@ function commaSeparated(text: string): string[] {
     .split(",")
     .map((topic) => topic.trim())
     .filter((topic) => topic !== "");
+}
+
+function millis(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError("a number of milliseconds is needed");
+  return Number(text);
 }

@@ -6,6 +6,7 @@ import type { Output } from "../output/output.ts";
 import { dumpOffsetIndex, dumpTimeIndex } from "./dump-index.ts";
 import type { DumpItem } from "./dump-item.ts";
 import { dumpSegment, type SegmentDumpOptions } from "./dump-segment.ts";
+import { dumpSnapshot } from "./dump-snapshot.ts";
 import { dumpLeaderEpochs, dumpMetaProperties, dumpOffsets, dumpPartitionMetadata } from "./dump-text.ts";
 
 export interface LogDumpOptions extends SegmentDumpOptions {
@@ -51,13 +52,14 @@ function asJson(file: string, item: DumpItem): string {
   return JSON.stringify({ file, kind: item.kind, ...fields });
 }
 
-type Kind = "log" | "index" | "timeindex" | "leader-epochs" | "offsets" | "partition-metadata" | "meta-properties";
+type Kind = "log" | "index" | "timeindex" | "snapshot" | "leader-epochs" | "offsets" | "partition-metadata" | "meta-properties";
 
 function kindOf(path: string): Kind {
   const name = basename(path);
   const segment = parseSegmentFileName(name);
   if (segment !== null) return segment.kind;
   if (name.endsWith(".log")) return "log";
+  if (name.endsWith(".snapshot")) return "snapshot";
   if (name === "leader-epoch-checkpoint") return "leader-epochs";
   if (name.endsWith("-offset-checkpoint")) return "offsets";
   if (name === "partition.metadata") return "partition-metadata";
@@ -65,7 +67,7 @@ function kindOf(path: string): Kind {
   const hint = /\.(index|timeindex)$/.test(name)
     ? "an index needs its segment's name, 20 digits, for its first offset"
     : "not a file of a log directory";
-  throw new UsageError(`${path}: ${hint}; .log, .index, .timeindex, *-checkpoint, partition.metadata and meta.properties are`);
+  throw new UsageError(`${path}: ${hint}; .log, .index, .timeindex, .snapshot, *-checkpoint, partition.metadata and meta.properties are`);
 }
 
 async function* itemsOf(path: string, options: LogDumpOptions, files: FileSystem): AsyncGenerator<DumpItem> {
@@ -85,7 +87,8 @@ async function* itemsOf(path: string, options: LogDumpOptions, files: FileSystem
   const sizeInBytes = await files.size(absolute);
   if (sizeInBytes > textBytesMax) throw new CommandFailed(`${sizeInBytes} bytes are too many for such a file`);
   const content = await files.readFile(absolute);
-  if (kind === "leader-epochs") yield* dumpLeaderEpochs(content);
+  if (kind === "snapshot") yield* dumpSnapshot(content);
+  else if (kind === "leader-epochs") yield* dumpLeaderEpochs(content);
   else if (kind === "offsets") yield* dumpOffsets(content);
   else if (kind === "partition-metadata") yield* dumpPartitionMetadata(content);
   else yield* dumpMetaProperties(content, path);

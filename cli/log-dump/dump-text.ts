@@ -31,11 +31,11 @@ interface CheckpointLine {
 
 /** Kafka's checkpoint files: the version, the number of lines, the lines. */
 function* dumpCheckpoint(content: Buffer, pattern: RegExp, read: (match: RegExpExecArray) => CheckpointLine): Generator<DumpItem> {
+  if (content.length === 0) return; // as Kafka makes it, before it has anything to write
   const lines = content.toString("utf8").split("\n");
   if (lines.at(-1) === "") lines.pop();
   const [version, count, ...rest] = lines;
-  if (version !== "0")
-    return yield damage("line 1", version === undefined ? "the file is empty" : `version ${JSON.stringify(version.slice(0, 40))}, not 0`);
+  if (version !== "0") return yield damage("line 1", `version ${JSON.stringify((version ?? "").slice(0, 40))}, not 0`);
   if (count === undefined || !/^\d{1,9}$/.test(count)) return yield damage("line 2", "no number of entries");
   for (const [index, line] of rest.entries()) {
     const match = pattern.exec(line);

@@ -1,10 +1,11 @@
 import type { OffsetsByPartition } from "../../broker/log/checkpoint-file.ts";
-import { fileNames, isDeletedDirectory, isLeftover, parsePartitionDirectory, parseSegmentFileName } from "../../broker/log/file-names.ts";
+import { fileNames, isDeletedDirectory, parsePartitionDirectory, parseSegmentFileName } from "../../broker/log/file-names.ts";
 import { codeOf, type FileSystem } from "../../broker/runtime/files.ts";
 import { CommandFailed, explain, UsageError } from "../command-failed.ts";
 import { dumpMetaProperties } from "../log-dump/dump-text.ts";
 import { type CheckpointedOffsets, type CheckpointName, checkpointNames } from "./check-checkpoints.ts";
 import { type Finding, findingIn } from "./finding.ts";
+import { tellOfLeftovers } from "./leftovers.ts";
 import { readOffsetsCheckpoint, readSmallFile, tellDamage } from "./small-files.ts";
 import type { LogToVerify } from "./verify-log.ts";
 
@@ -40,8 +41,7 @@ export async function findLogs(files: FileSystem, path: string, options: FindOpt
   const folders = names.filter((name) => partitionOf(name) !== null);
   if (folders.length === 0 && !isLogDirectory(names)) throw new UsageError(`${path} is neither a log directory nor a partition's folder`);
   const known = await readDirectory(files, path, names, options);
-  for (const name of names.filter((name) => isLeftover(name) || isDeletedDirectory(name)))
-    options.tell(findingIn(`${path}/${name}`, { kind: "note", reason: "left over; the next start removes it" }));
+  tellOfLeftovers(path, names, options.tell);
   return { root: path, logs: folders.map((name) => logOf(`${path}/${name}`, name, known, options)) };
 }
 

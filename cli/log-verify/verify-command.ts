@@ -17,10 +17,13 @@ export interface LogVerifyOptions {
   readonly force: boolean;
   /** Topics whose logs may have gaps. */
   readonly compacted: readonly string[];
+  /** Milliseconds. */
+  readonly producerExpiration: number;
   readonly json: boolean;
 }
 
 export interface VerifyParts {
+  readonly nowMs: number;
   readonly files: FileSystem;
   readonly output: Output;
   readonly progress: (what: string, total: number) => Progress;
@@ -50,14 +53,15 @@ export async function verifyDirectories(paths: readonly string[], options: LogVe
 
 async function verifyAll(
   directories: readonly FoundDirectory[],
-  { deep }: LogVerifyOptions,
-  { files, output, progress }: VerifyParts,
+  { deep, producerExpiration }: LogVerifyOptions,
+  { files, output, progress, nowMs }: VerifyParts,
   report: Report,
 ): Promise<void> {
   const all = directories.flatMap(({ root, logs }) => logs.map((log) => ({ root, log })));
   let total = 0;
   for (const { log } of all) total += await segmentBytes(files, log.folder);
   const bar = progress("verifying", total);
+  const common = { deep, expiredBeforeMs: nowMs - producerExpiration, tell: report.tell, taken: () => report.flush() };
   let done = 0;
   try {
     for (const { root, log } of all) {
@@ -68,7 +72,7 @@ async function verifyAll(
         bar.show(done, `${log.folder} ${formatBytes(done)} of ${formatBytes(total)}`);
       };
       try {
-        const totals = await verifyLog(files, log, { deep, tell: report.tell, taken: () => report.flush(), advanced });
+        const totals = await verifyLog(files, log, { ...common, advanced });
         for (const { name, reason } of checkCheckpoints(log.checkpointed, totals.endOffset))
           report.tell(findingIn(`${root}/${checkpointNames[name]}`, { offset: totals.endOffset, reason: `${nameOf(log)}: ${reason}` }));
         await report.endLog(log, totals);

@@ -1,5 +1,7 @@
-import { fileNames, isLeftover, parseSegmentFileName, type SegmentFileKind } from "../../broker/log/file-names.ts";
+import { readDamage } from "../../broker/log/damage-note.ts";
+import { fileNames, parseSegmentFileName, type SegmentFileKind, snapshotPath } from "../../broker/log/file-names.ts";
 import { LeaderEpochs } from "../../broker/log/leader-epochs.ts";
+import type { ProducerRow } from "../../broker/log/producer-entry.ts";
 import { segmentPath } from "../../broker/log/segment.ts";
 import type { FileSystem } from "../../broker/runtime/files.ts";
 import { explain } from "../command-failed.ts";
@@ -8,7 +10,10 @@ import type { CheckpointedOffsets } from "./check-checkpoints.ts";
 import { EpochsCheck } from "./check-epochs.ts";
 import { OffsetIndexCheck, TimeIndexCheck } from "./check-index.ts";
 import { OffsetsCheck } from "./check-offsets.ts";
+import { ProducersCheck } from "./check-producers.ts";
 import { FaultsOfFile, type Finding, findingIn } from "./finding.ts";
+import { tellOfLeftovers } from "./leftovers.ts";
+import { readSnapshots } from "./read-snapshots.ts";
 import { readSmallFile, tellDamage } from "./small-files.ts";
 import { verifySegment } from "./verify-segment.ts";
 
@@ -33,6 +38,8 @@ export interface LogTotals {
 
 export interface VerifyOptions {
   readonly deep: boolean;
+  /** Producers that were last heard of before may be missing in snapshots. */
+  readonly expiredBeforeMs: number;
   readonly tell: (finding: Finding) => void;
   /** Bytes of segments gone through. */
   readonly advanced: (bytes: number) => void;
@@ -46,9 +53,16 @@ export async function verifyLog(files: FileSystem, log: LogToVerify, options: Ve
   const bases = segmentBases(names);
   tellOfStrays(log.folder, names, new Set(bases), options.tell);
   await verifyMetadata(files, log.folder, options.tell);
-  const run = new LogRun(files, log, options, await readEpochs(files, log, options.tell));
+  const known = await readDamage(files, log.folder);
+  if (known !== null)
+    options.tell(
+      findingIn(known.path, { position: known.position, offset: known.offset, reason: `the broker found it damaged: ${known.reason}` }),
+    );
+  const epochs = await readEpochs(files, log, options.tell);
+  const snapshots = await readSnapshots(files, log.folder, names, options.tell);
+  const run = new LogRun(files, log, options, { epochs, snapshots, firstOffset: bases[0] ?? 0 });
   for (const [index, base] of bases.entries()) await run.segment(base, { isLast: index === bases.length - 1 });
-  return run.end(bases[0] ?? 0);
+  return run.end();
 }
 
 function segmentBases(names: readonly string[]): number[] {
@@ -59,18 +73,12 @@ function segmentBases(names: readonly string[]): number[] {
 }
 
 function tellOfStrays(folder: string, names: readonly string[], bases: ReadonlySet<number>, tell: (finding: Finding) => void): void {
+  tellOfLeftovers(folder, names, tell);
   for (const name of names) {
     const segment = parseSegmentFileName(name);
-    if (isLeftover(name)) tell(findingIn(`${folder}/${name}`, { kind: "note", reason: leftoverReason(name) }));
-    else if (segment !== null && !bases.has(segment.baseOffset))
+    if (segment !== null && !bases.has(segment.baseOffset))
       tell(findingIn(`${folder}/${name}`, { kind: "note", reason: "an index without its segment; the next start removes it" }));
   }
-}
-
-function leftoverReason(name: string): string {
-  if (name.endsWith(".deleted")) return "left over: deleted, its bytes are given back after file.delete.delay.ms or at the next start";
-  if (name.endsWith(".swap")) return "left over from an interrupted compaction; the next start completes that";
-  return "left over from interrupted work; the next start removes it";
 }
 
 async function verifyMetadata(files: FileSystem, folder: string, tell: (finding: Finding) => void): Promise<void> {
@@ -88,6 +96,12 @@ async function readEpochs(files: FileSystem, { folder }: LogToVerify, tell: (fin
   return tellDamage(path, dumpLeaderEpochs(content), tell) ? LeaderEpochs.decode(content) : null;
 }
 
+interface KnownOfLog {
+  readonly epochs: LeaderEpochs | null;
+  readonly snapshots: ReadonlyMap<number, readonly ProducerRow[]>;
+  readonly firstOffset: number;
+}
+
 /** One pass over a log's segments. */
 class LogRun {
   readonly #files: FileSystem;
@@ -96,27 +110,42 @@ class LogRun {
   readonly #offsets: OffsetsCheck;
   readonly #epochs: EpochsCheck;
   readonly #epochFaults: FaultsOfFile;
+  readonly #producers: ProducersCheck;
+  readonly #firstOffset: number;
   #totals = { segments: 0, batches: 0, records: 0, sizeInBytes: 0 };
 
-  constructor(files: FileSystem, log: LogToVerify, options: VerifyOptions, epochs: LeaderEpochs | null) {
+  constructor(files: FileSystem, log: LogToVerify, options: VerifyOptions, { epochs, snapshots, firstOffset }: KnownOfLog) {
     const { checkpointed, isCompacted, stoppedCleanly } = log;
     this.#files = files;
     this.#log = log;
     this.#options = options;
     this.#offsets = new OffsetsCheck({ cleanedTo: checkpointed.cleanedTo ?? 0, isCompacted });
     this.#epochs = new EpochsCheck({ checkpoint: epochs, startOffset: checkpointed.startOffset ?? 0, stoppedCleanly });
+    this.#firstOffset = firstOffset;
+    this.#producers = new ProducersCheck({
+      snapshots,
+      firstOffset,
+      expiredBeforeMs: options.expiredBeforeMs,
+      stoppedCleanly,
+      tell: (offset, fault) => options.tell(findingIn(snapshotPath(log.folder, offset), fault)),
+    });
+    // where the cleaner was, the last batches that a snapshot speaks of may be gone
+    if (isCompacted) this.#producers.unsure();
     this.#epochFaults = new FaultsOfFile(`${log.folder}/${fileNames.leaderEpochs}`, options.tell);
   }
 
   async segment(baseOffset: number, { isLast }: { readonly isLast: boolean }): Promise<void> {
     const path = segmentPath(this.#log.folder, baseOffset, "log");
     const faults = new FaultsOfFile(path, this.#options.tell);
-    for (const fault of this.#offsets.segment(baseOffset)) faults.add(fault);
+    const gaps = this.#offsets.segment(baseOffset);
+    for (const gap of gaps) faults.add(gap);
+    if (gaps.length > 0) this.#producers.unsure();
     const [offsetFaults, timeFaults] = [this.#indexFaults(baseOffset, "index"), this.#indexFaults(baseOffset, "timeindex")];
-    const [offsets, times] = [await this.#index(baseOffset, "index"), await this.#index(baseOffset, "timeindex")];
     try {
       const file = await this.#files.open(path, "read");
       try {
+        const isEmpty = (await file.size()) === 0;
+        const [offsets, times] = [await this.#index(baseOffset, "index", isEmpty), await this.#index(baseOffset, "timeindex", isEmpty)];
         const totals = await verifySegment(
           file,
           {
@@ -124,7 +153,7 @@ class LogRun {
             epochs: this.#epochs,
             offsetIndex: offsets === null ? null : new OffsetIndexCheck(offsets, baseOffset, offsetFaults.add),
             timeIndex: times === null ? null : new TimeIndexCheck(times, baseOffset, timeFaults.add),
-            also: () => {},
+            producers: this.#producers,
           },
           {
             ...this.#options,
@@ -141,15 +170,18 @@ class LogRun {
     } catch (error) {
       faults.add({ reason: `it cannot be read: ${explain(error)}` });
       this.#offsets.unreadable();
+      this.#producers.unsure();
     }
     for (const all of [faults, offsetFaults, timeFaults]) all.end();
     await this.#options.taken();
   }
 
-  end(startOffset: number): LogTotals {
+  end(): LogTotals {
+    const startOffset = this.#firstOffset;
     const endOffset = this.#offsets.endOffset ?? startOffset;
     for (const fault of this.#epochs.end(endOffset)) this.#epochFaults.add(fault);
     this.#epochFaults.end();
+    this.#producers.end(endOffset);
     return { ...this.#totals, startOffset, endOffset };
   }
 
@@ -157,10 +189,11 @@ class LogRun {
     return new FaultsOfFile(segmentPath(this.#log.folder, baseOffset, kind), this.#options.tell);
   }
 
-  async #index(baseOffset: number, kind: SegmentFileKind): Promise<Buffer | null> {
+  /** Null when there is nothing to check. Kafka makes the indexes of an empty segment only when it writes to it. */
+  async #index(baseOffset: number, kind: SegmentFileKind, isEmpty: boolean): Promise<Buffer | null> {
     const path = segmentPath(this.#log.folder, baseOffset, kind);
     const content = await readSmallFile(this.#files, path, this.#options.tell);
-    if (content === null && !(await this.#files.exists(path)))
+    if (content === null && !isEmpty && !(await this.#files.exists(path)))
       this.#options.tell(findingIn(path, { reason: "it is missing; the broker builds it anew when it needs it" }));
     return content;
   }

@@ -6,6 +6,7 @@ import { type FoundBatch, scanSegment } from "../log-dump/scan-segment.ts";
 import type { EpochsCheck } from "./check-epochs.ts";
 import type { OffsetIndexCheck, TimeIndexCheck } from "./check-index.ts";
 import type { OffsetsCheck } from "./check-offsets.ts";
+import type { ProducersCheck } from "./check-producers.ts";
 import type { Fault } from "./finding.ts";
 
 /** What watches a segment's batches go by. */
@@ -15,8 +16,7 @@ export interface SegmentChecks {
   /** Null: the index is missing, or cannot be checked. */
   readonly offsetIndex: OffsetIndexCheck | null;
   readonly timeIndex: TimeIndexCheck | null;
-  /** Sees every batch whose CRC is right. */
-  readonly also: (batch: BatchInfo) => void;
+  readonly producers: ProducersCheck;
 }
 
 export interface SegmentOptions {
@@ -59,6 +59,7 @@ export async function verifySegment(file: File, checks: SegmentChecks, options: 
       const { position, reason } = part.end;
       tell({ position, reason: `${reason}${options.tornTail}`, ...(offsets.endOffset === null ? {} : { offset: offsets.endOffset }) });
       offsets.unreadable();
+      checks.producers.unsure();
     }
   }
   options.advanced(sizeInBytes - from);
@@ -73,8 +74,11 @@ function verifyBatch({ info, crcValid }: FoundBatch, checks: SegmentChecks, { te
     tell({ position: info.position, offset: info.baseOffset, reason: "CRC-32C does not match the batch" });
     // neither its offsets nor anything else in its header can be believed
     offsets.unreadable();
+    checks.producers.unsure();
   } else {
-    for (const fault of offsets.batch(info)) tell(fault);
+    const faults = offsets.batch(info);
+    for (const fault of faults) tell(fault);
+    if (faults.length > 0) checks.producers.unsure();
   }
   offsetIndex?.batch(info, crcValid);
   timeIndex?.batch(info, crcValid);
@@ -85,7 +89,7 @@ function verifyBatch({ info, crcValid }: FoundBatch, checks: SegmentChecks, { te
   if (epoch !== null) tell(epoch);
   const compared = epochs.compare(info);
   if (compared !== null) tellEpochs(compared);
-  checks.also(info);
+  checks.producers.batch(info);
 }
 
 /** What a broker would not have written though the CRC is right. */

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { encodeSnapshot } from "../../../broker/log/producer-snapshot.ts";
 import { nodeFileSystem } from "../../../broker/runtime/node-files.ts";
 import { dumpFiles } from "../../../cli/log-dump/dump-files.ts";
 import { Output } from "../../../cli/output/output.ts";
@@ -174,6 +175,15 @@ describe("an index", () => {
 });
 
 describe("a small file", () => {
+  test("of producers", async () => {
+    const row = { producerId: 5, epoch: 1, lastSequence: 9, lastOffset: 19, offsetDelta: 4, timestampMs: 7, coordinatorEpoch: -1 };
+    const content = encodeSnapshot([{ ...row, transactionFirstOffset: -1 }]);
+    const { items, failure } = await dump("00000000000000000020.snapshot", content);
+    expect(failure).toBeNull();
+    expect(items).toEqual([{ kind: "entry", ...row, transactionFirstOffset: -1 }]);
+    expect((await dump("00000000000000000020.snapshot", content.fill(1, 12, 13))).failure).toContain("CRC-32C");
+  });
+
   test("of epochs", async () => {
     const { items, failure } = await dump("leader-epoch-checkpoint", "0\n2\n0 0\n3 77\n");
     expect(failure).toBeNull();
@@ -190,7 +200,8 @@ describe("a small file", () => {
     expect((await dump("replication-offset-checkpoint", "0\n2\nt 0 1\n")).failure).toContain("2 entries are announced, 1 are there");
     expect((await dump("replication-offset-checkpoint", "0\n1\nt zero 1\n")).failure).toContain("line 3");
     expect((await dump("recovery-point-offset-checkpoint", "1\n0\n")).failure).toContain("line 1");
-    expect((await dump("log-start-offset-checkpoint", "")).failure).toContain("empty");
+    expect((await dump("log-start-offset-checkpoint", "\n")).failure).toContain("line 1");
+    expect(await dump("log-start-offset-checkpoint", "")).toMatchObject({ items: [], failure: null });
   });
 
   test("of identities", async () => {

@@ -213,17 +213,22 @@ describe("it tells where and what, of", () => {
 
   test("leftovers, without failing", async () => {
     const { disk, files } = await closedLog();
-    for (const name of [`${folder}/${first}.log.deleted`, `${folder}/${first}.log.swap`, `${root}/gone-0.${"a".repeat(32)}-delete/x`]) {
+    for (const name of [
+      ...["log", "index", "timeindex", "zip"].map((kind) => `${folder}/${first}.${kind}.deleted`),
+      `${folder}/${first}.log.swap`,
+      `${root}/gone-0.${"a".repeat(32)}-delete/x`,
+    ]) {
       const parent = name.slice(0, name.lastIndexOf("/"));
       disk.makeDirectory(parent);
       disk.create(name);
     }
     const { findings, failure } = await verify(files, [root]);
+    const deletedLater = "deleted, removed after file.delete.delay.ms or at the next start";
     expect(failure).toBeNull();
-    expect(findings.map(({ kind, reason }) => `${kind}: ${reason}`)).toEqual([
-      "note: left over; the next start removes it",
-      expect.stringContaining("note: left over: deleted"),
-      expect.stringContaining("note: left over from an interrupted compaction"),
+    expect(findings.map(({ kind, file, reason }) => [kind, file, reason])).toEqual([
+      ["note", root, `left over: gone-0.${"a".repeat(32)}-delete; the next start removes it`],
+      ["note", folder, `left over: ${first}.index.deleted, ${first}.log.deleted, ${first}.timeindex.deleted and 1 more; ${deletedLater}`],
+      ["note", folder, `left over: ${first}.log.swap; the next start completes the compaction that was interrupted`],
     ]);
   });
 });

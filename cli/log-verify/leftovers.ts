@@ -1,0 +1,30 @@
+import { isDeletedDirectory, isLeftover } from "../../broker/log/file-names.ts";
+import { type Finding, findingIn } from "./finding.ts";
+
+const namesShownMax = 3;
+
+/** Notes what interrupted or delayed work left in a folder, kind by kind: such names come in masses after retention or compaction. */
+export function tellOfLeftovers(folder: string, names: readonly string[], tell: (finding: Finding) => void): void {
+  const byKind = new Map<string, string[]>();
+  for (const name of names) {
+    if (!isLeftover(name) && !isDeletedDirectory(name)) continue;
+    const kind = isDeletedDirectory(name) ? "-delete" : name.slice(name.lastIndexOf("."));
+    byKind.set(kind, [...(byKind.get(kind) ?? []), name]);
+  }
+  for (const [kind, some] of byKind) {
+    const more = some.length > namesShownMax ? ` and ${some.length - namesShownMax} more` : "";
+    const shown = some.slice(0, namesShownMax).join(", ");
+    tell(findingIn(folder, { kind: "note", reason: `left over: ${shown}${more}; ${whatBecomesOf(kind)}` }));
+  }
+}
+
+function whatBecomesOf(kind: string): string {
+  switch (kind) {
+    case ".deleted":
+      return "deleted, removed after file.delete.delay.ms or at the next start";
+    case ".swap":
+      return "the next start completes the compaction that was interrupted";
+    default:
+      return "the next start removes it";
+  }
+}
