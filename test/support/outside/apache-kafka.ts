@@ -1,0 +1,177 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Admin } from "../../../client/index.ts";
+import { freePorts } from "../free-ports.ts";
+import { makeTestFolder, removeTestFolder } from "../test-folder.ts";
+import { waitUntil } from "../wait-until.ts";
+import { TestZookeeper } from "../zookeeper.ts";
+import { classPath, type Prepared, prepared, programs } from "./prepared.ts";
+import { hasCommand, runToSuccess } from "./run-command.ts";
+
+const memory = ["-Xmx256m", "-XX:TieredStopAtLevel=1"];
+const host = "127.0.0.1";
+const startMaxMs = 60_000;
+const stopGraceMs = 30_000;
+
+/** Apache Kafka 3.9.1 from Maven Central: its tools, and a broker. */
+export interface ApacheKafka {
+  /** What `kafka.tools.DumpLogSegments` prints. */
+  dump(args: readonly string[]): Promise<string>;
+  startBroker(settings?: Readonly<Record<string, string | number>>): Promise<KafkaBroker>;
+}
+
+export function prepareKafka(): Promise<Prepared<ApacheKafka>> {
+  return prepared(hasCommand("javac") ? null : "a Java development kit is not installed", async () => {
+    const path = await classPath(packages);
+    return {
+      dump: async (args) =>
+        (await runToSuccess("java", [...memory, "-cp", path, "kafka.tools.DumpLogSegments", ...args])).stdout.toString(),
+      startBroker: (settings = {}) => KafkaBroker.start(path, settings),
+    };
+  });
+}
+
+/** One broker of Apache Kafka on a ZooKeeper of its own, in a temporary folder. */
+export class KafkaBroker {
+  readonly address: string;
+  readonly #folder: string;
+  readonly #zookeeper: TestZookeeper;
+  readonly #process: ChildProcess;
+  #said = "";
+
+  private constructor(address: string, folder: string, zookeeper: TestZookeeper, child: ChildProcess) {
+    this.address = address;
+    this.#folder = folder;
+    this.#zookeeper = zookeeper;
+    this.#process = child;
+    for (const stream of [child.stdout, child.stderr])
+      stream?.setEncoding("utf8").on("data", (text: string) => {
+        this.#said = (this.#said + text).slice(-10_000);
+      });
+  }
+
+  static async start(path: string, settings: Readonly<Record<string, string | number>>): Promise<KafkaBroker> {
+    const [zookeeper, folder, [port]] = await Promise.all([TestZookeeper.start(), makeTestFolder("apache-kafka"), freePorts(1)]);
+    const address = `${host}:${port}`;
+    const all = {
+      "broker.id": 1,
+      listeners: `PLAINTEXT://${address}`,
+      "log.dirs": join(folder, "data"),
+      "zookeeper.connect": zookeeper.connectionString,
+      "offsets.topic.replication.factor": 1,
+      "offsets.topic.num.partitions": 1,
+      "group.initial.rebalance.delay.ms": 0,
+      ...settings,
+    };
+    const lines = Object.entries(all).map(([name, value]) => `${name}=${value}\n`);
+    await mkdir(join(folder, "data"));
+    await writeFile(join(folder, "server.properties"), lines.join(""));
+    const args = [...memory, "-cp", path, join(programs, "GuardedKafka.java"), join(folder, "server.properties")];
+    const broker = new KafkaBroker(address, folder, zookeeper, spawn("java", args, { stdio: ["pipe", "pipe", "pipe"], cwd: folder }));
+    try {
+      await broker.#serving();
+      return broker;
+    } catch (error) {
+      await broker.remove();
+      throw error;
+    }
+  }
+
+  get dataDirectory(): string {
+    return join(this.#folder, "data");
+  }
+
+  async #serving(): Promise<void> {
+    await waitUntil(
+      "Apache Kafka serves",
+      async () => {
+        if (this.#process.exitCode !== null) throw new Error(`Apache Kafka ended with ${this.#process.exitCode}`);
+        await using admin = new Admin({ bootstrap: [this.address] });
+        const { brokers } = await admin.describeCluster();
+        return brokers.length === 1;
+      },
+      { timeoutMs: startMaxMs },
+    ).catch((error) => {
+      throw new Error(`${error.message}\n${this.#said}`, { cause: error });
+    });
+  }
+
+  /** Its files stay until `remove`. */
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
+    const child = this.#process;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, "close");
+    child.kill(signal);
+    const late = setTimeout(() => child.kill("SIGKILL"), stopGraceMs);
+    await gone;
+    clearTimeout(late);
+  }
+
+  async remove(): Promise<void> {
+    await this.stop("SIGKILL");
+    await this.#zookeeper.stop();
+    await removeTestFolder(this.#folder);
+  }
+}
+
+/** kafka_2.13 3.9.1 with all that it needs, and a logger that says nothing. */
+const packages = [
+  "com/fasterxml/jackson/core/jackson-annotations/2.16.2",
+  "com/fasterxml/jackson/core/jackson-core/2.16.2",
+  "com/fasterxml/jackson/core/jackson-databind/2.16.2",
+  "com/fasterxml/jackson/dataformat/jackson-dataformat-csv/2.16.2",
+  "com/fasterxml/jackson/datatype/jackson-datatype-jdk8/2.16.2",
+  "com/fasterxml/jackson/module/jackson-module-scala_2.13/2.16.2",
+  "com/github/ben-manes/caffeine/caffeine/2.9.3",
+  "com/github/luben/zstd-jni/1.5.6-4",
+  "com/google/errorprone/error_prone_annotations/2.10.0",
+  "com/thoughtworks/paranamer/paranamer/2.8",
+  "com/typesafe/scala-logging/scala-logging_2.13/3.9.5",
+  "com/yammer/metrics/metrics-core/2.2.0",
+  "commons-beanutils/commons-beanutils/1.9.4",
+  "commons-cli/commons-cli/1.4",
+  "commons-collections/commons-collections/3.2.2",
+  "commons-digester/commons-digester/2.1",
+  "commons-io/commons-io/2.14.0",
+  "commons-logging/commons-logging/1.2",
+  "commons-validator/commons-validator/1.7",
+  "io/dropwizard/metrics/metrics-core/4.1.12.1",
+  "io/netty/netty-buffer/4.1.105.Final",
+  "io/netty/netty-codec/4.1.105.Final",
+  "io/netty/netty-common/4.1.105.Final",
+  "io/netty/netty-handler/4.1.105.Final",
+  "io/netty/netty-resolver/4.1.105.Final",
+  "io/netty/netty-transport-classes-epoll/4.1.105.Final",
+  "io/netty/netty-transport-native-epoll/4.1.105.Final",
+  "io/netty/netty-transport-native-unix-common/4.1.105.Final",
+  "io/netty/netty-transport/4.1.105.Final",
+  "net/sf/jopt-simple/jopt-simple/5.0.4",
+  "net/sourceforge/argparse4j/argparse4j/0.7.0",
+  "org/apache/kafka/kafka-clients/3.9.1",
+  "org/apache/kafka/kafka-group-coordinator-api/3.9.1",
+  "org/apache/kafka/kafka-group-coordinator/3.9.1",
+  "org/apache/kafka/kafka-metadata/3.9.1",
+  "org/apache/kafka/kafka-raft/3.9.1",
+  "org/apache/kafka/kafka-server-common/3.9.1",
+  "org/apache/kafka/kafka-server/3.9.1",
+  "org/apache/kafka/kafka-storage-api/3.9.1",
+  "org/apache/kafka/kafka-storage/3.9.1",
+  "org/apache/kafka/kafka-tools-api/3.9.1",
+  "org/apache/kafka/kafka-transaction-coordinator/3.9.1",
+  "org/apache/kafka/kafka_2.13/3.9.1",
+  "org/apache/yetus/audience-annotations/0.12.0",
+  "org/apache/zookeeper/zookeeper-jute/3.8.4",
+  "org/apache/zookeeper/zookeeper/3.8.4",
+  "org/bitbucket/b_c/jose4j/0.9.4",
+  "org/lz4/lz4-java/1.8.0",
+  "org/pcollections/pcollections/4.0.1",
+  "org/scala-lang/modules/scala-collection-compat_2.13/2.10.0",
+  "org/scala-lang/modules/scala-java8-compat_2.13/1.0.2",
+  "org/scala-lang/scala-library/2.13.15",
+  "org/scala-lang/scala-reflect/2.13.15",
+  "org/slf4j/slf4j-api/1.7.36",
+  "org/slf4j/slf4j-nop/1.7.36",
+  "org/xerial/snappy/snappy-java/1.1.10.5",
+];
