@@ -177,7 +177,7 @@ describe("an index", () => {
 describe("a small file", () => {
   test("of producers", async () => {
     const row = { producerId: 5, epoch: 1, lastSequence: 9, lastOffset: 19, offsetDelta: 4, timestampMs: 7, coordinatorEpoch: -1 };
-    const content = encodeSnapshot([{ ...row, transactionFirstOffset: -1 }]);
+    const content = encodeSnapshot(1, (visit) => visit({ ...row, transactionFirstOffset: -1 }));
     const { items, failure } = await dump("00000000000000000020.snapshot", content);
     expect(failure).toBeNull();
     expect(items).toEqual([{ kind: "entry", ...row, transactionFirstOffset: -1 }]);

@@ -30,7 +30,12 @@ async function snapshotsOf({ files }: Fixture): Promise<string[]> {
 }
 
 function rewritten(change: (rows: ProducerRow[]) => ProducerRow[]): (content: Buffer) => Buffer {
-  return (content) => encodeSnapshot(change([...(decodeSnapshot(content) as readonly ProducerRow[])]));
+  return (content) => {
+    const rows = change([...(decodeSnapshot(content) as readonly ProducerRow[])]);
+    return encodeSnapshot(rows.length, (visit) => {
+      for (const row of rows) visit(row);
+    });
+  };
 }
 
 describe("snapshots of a log's producers", () => {
