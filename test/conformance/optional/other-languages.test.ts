@@ -84,6 +84,10 @@ describe(java.missing === null ? "Apache Kafka's Java admin client" : `Apache Ka
       max: "1 1700000009000 0",
       time: "1 1700000009000 0",
       consumerTime: "1 1700000009000",
+      logDir: `${cluster.dataDirectory(1)} null true 0 false`,
+      replicaDir: cluster.dataDirectory(1),
+      noSuchDir: "LogDirNotFoundException",
+      noSuchReplica: "ReplicaNotAvailableException",
       elect: "ElectionNotNeededException",
       deleted: "UnknownTopicOrPartitionException",
     });

@@ -30,6 +30,7 @@ import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.ElectionType;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.TopicPartitionReplica;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -138,11 +139,28 @@ public class JavaClient {
         answer("partition", p.partition() + " leader " + p.leader().id() + " replicas " + ids(p.replicas()) + " isr " + ids(p.isr()));
       configs(admin, topic);
       offsets(admin, config, topic);
+      logDirectories(admin, topic);
       answer("elect", failure(() -> admin.electLeaders(ElectionType.PREFERRED, java.util.Set.of(new TopicPartition(topic, 0))).all().get()));
       admin.deleteTopics(List.of(topic)).all().get();
       while (admin.listTopics().names().get().contains(topic)) Thread.sleep(20);
       answer("deleted", failure(() -> admin.deleteTopics(List.of(topic)).all().get()));
     }
+  }
+
+  static void logDirectories(Admin admin, String topic) throws Exception {
+    var replica = new TopicPartitionReplica(topic, 0, 1);
+    var directories = admin.describeLogDirs(List.of(1)).allDescriptions().get().get(1);
+    for (var one : directories.entrySet()) {
+      var info = one.getValue().replicaInfos().get(new TopicPartition(topic, 0));
+      var space = one.getValue().totalBytes().getAsLong() > one.getValue().usableBytes().getAsLong() && one.getValue().usableBytes().getAsLong() > 0;
+      answer("logDir", one.getKey() + " " + one.getValue().error() + " " + space + " " + (info == null ? "-" : info.offsetLag() + " " + info.isFuture()));
+    }
+    var current = admin.describeReplicaLogDirs(List.of(replica)).all().get().get(replica).getCurrentReplicaLogDir();
+    answer("replicaDir", current);
+    admin.alterReplicaLogDirs(Map.of(replica, current)).all().get();
+    answer("noSuchDir", failure(() -> admin.alterReplicaLogDirs(Map.of(replica, "/nowhere")).all().get()));
+    var unknown = new TopicPartitionReplica(topic, 77, 1);
+    answer("noSuchReplica", failure(() -> admin.alterReplicaLogDirs(Map.of(unknown, current)).all().get()));
   }
 
   static void configs(Admin admin, String topic) throws Exception {
