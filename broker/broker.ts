@@ -60,7 +60,7 @@ export class Broker {
       await awaitOthersInSync({ coordinator: this.#coordinator, brokerId, clock, log: log.child({ part: "cluster" }), remaining });
     }
     const directoryIds = await directories.claim(clusterId);
-    const { tailCacheBytesMax, indexCacheBytesMax, openFilesMax } = config.log;
+    const { tailCacheBytesMax, indexCacheBytesMax, openFilesMax, producersMax } = config.log;
     this.#logs = await openLogDirectories(
       { files, clock, random, log: log.child({ part: "log" }) },
       {
@@ -69,6 +69,7 @@ export class Broker {
         tailCacheBytesMax,
         indexCacheBytesMax,
         openFilesMax,
+        producersMax,
         recoveriesAtOnce: config.log.recoveryConcurrency,
         checkpointIntervalMs: config.log.flushOffsetCheckpointIntervalMs,
         ...(config.log.cleaner === null ? {} : { cleaner: config.log.cleaner }),

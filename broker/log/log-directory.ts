@@ -4,6 +4,7 @@ import type { FileSystem } from "../runtime/files.ts";
 import type { IndexCache } from "./index-cache.ts";
 import type { LogHealth } from "./log-health.ts";
 import type { OpenFiles } from "./open-files.ts";
+import type { ProducerBudget } from "./producer-budget.ts";
 import type { RemovedFiles } from "./removed-files.ts";
 import type { TailCacheBudget } from "./tail-cache.ts";
 
@@ -13,6 +14,7 @@ export interface LogDirectory {
   readonly openFiles: OpenFiles;
   readonly indexes: IndexCache;
   readonly tails: TailCacheBudget;
+  readonly producers: ProducerBudget;
   readonly health: LogHealth;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -17,6 +17,7 @@ import { OpenFiles } from "./open-files.ts";
 import { openLog } from "./open-log.ts";
 import { isTopicId, readTopicId, writeTopicId } from "./partition-metadata.ts";
 import { type FoundLog, prepareDirectory } from "./prepare-directory.ts";
+import { ProducerBudget } from "./producer-budget.ts";
 import { RemovedFiles } from "./removed-files.ts";
 import { TailCacheBudget } from "./tail-cache.ts";
 
@@ -36,6 +37,8 @@ export interface LogStoreOptions {
   readonly indexCacheBytesMax?: number;
   /** Files held open for reading. Every log has one more, for writing. Default 256. */
   readonly openFilesMax?: number;
+  /** Idempotent producers that all logs together remember; each log that wants more forgets its least recent ones. Default 1,000,000. */
+  readonly producersMax?: number;
   /** Logs recovered at the same time after an unclean stop, in each directory. Default 2. */
   readonly recoveriesAtOnce?: number;
   /** How long a risen recovery point may wait for its checkpoint (Kafka's log.flush.offset.checkpoint.interval.ms). Default 60 s. */
@@ -45,15 +48,17 @@ export interface LogStoreOptions {
 }
 
 /** What all directories of a broker share. */
-export type LogCaches = Pick<LogDirectory, "openFiles" | "indexes" | "tails">;
+export type LogCaches = Pick<LogDirectory, "openFiles" | "indexes" | "tails" | "producers">;
 
-type CacheBounds = Pick<LogStoreOptions, "tailCacheBytesMax" | "indexCacheBytesMax" | "openFilesMax">;
+type CacheBounds = Pick<LogStoreOptions, "tailCacheBytesMax" | "indexCacheBytesMax" | "openFilesMax" | "producersMax">;
 
-export function logCaches(files: FileSystem, { tailCacheBytesMax, indexCacheBytesMax, openFilesMax }: CacheBounds): LogCaches {
+export function logCaches(files: FileSystem, bounds: CacheBounds): LogCaches {
+  const { tailCacheBytesMax, indexCacheBytesMax, openFilesMax, producersMax } = bounds;
   return {
     openFiles: new OpenFiles(files, openFilesMax ?? 256),
     indexes: new IndexCache(indexCacheBytesMax ?? 32 * 1024 * 1024),
     tails: new TailCacheBudget(tailCacheBytesMax ?? 64 * 1024 * 1024),
+    producers: new ProducerBudget(producersMax),
   };
 }
 

@@ -292,6 +292,7 @@ export class SegmentedLog implements Log {
     const state = this.#state;
     this.#writer.close();
     state.tail.clear();
+    state.producers.clear();
     await this.#flusher.takeSealedFrom(-1);
     await state.last.growing?.file.close();
     for (const { folder, baseOffset } of state.segments) {

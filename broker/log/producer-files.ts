@@ -49,17 +49,21 @@ export async function restoreProducers(directory: LogDirectory, folder: string, 
     if (producers !== null) break;
     damaged.add(offset);
   }
-  if (producers === null) [producers, snapshotOffset] = [new ProducerStates(), null];
+  if (producers === null) [producers, snapshotOffset] = [new ProducerStates(directory.producers), null];
   const kept = new Set([...bases, ...(snapshotOffset === null ? [] : [snapshotOffset])]);
   await removeSnapshots(directory, folder, (offset) => offset > endOffset || damaged.has(offset) || !kept.has(offset));
   await replay(directory, folder, producers, snapshotOffset ?? bases[0]!, extent);
   return { producers, snapshotOffset };
 }
 
-async function readSnapshot({ files, logger }: LogDirectory, folder: string, offset: number): Promise<ProducerStates | null> {
+async function readSnapshot(
+  { files, logger, producers: budget }: LogDirectory,
+  folder: string,
+  offset: number,
+): Promise<ProducerStates | null> {
   const path = snapshotPath(folder, offset);
   const rows = decodeSnapshot(await files.readFile(path));
-  const states = typeof rows === "string" ? rows : ProducerStates.from(rows, offset);
+  const states = typeof rows === "string" ? rows : ProducerStates.from(rows, offset, budget);
   if (typeof states !== "string") return states;
   logger.warn({ path, damage: states }, "snapshot of the producers is damaged and removed: an older one is taken, or the log is read");
   return null;

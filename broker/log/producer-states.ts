@@ -2,13 +2,22 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import { attributeBits, type BatchInfo, batchSizeAt, fieldAt, noProducerId, producerIdAt } from "../../protocol/records/batch-header.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import type { LeaderAppend } from "./log-contract.ts";
+import { ProducerBudget } from "./producer-budget.ts";
 import { ProducerEntry, type ProducerRow } from "./producer-entry.ts";
 import { judgeBatch } from "./producer-rules.ts";
 import { encodeSnapshot } from "./producer-snapshot.ts";
 
-/** What a log knows of the producers that wrote to it with an id: a function of its batches and of the snapshot it began with. */
+/** When there are too many producers, a log that wants one more forgets this part of its own: those that wrote least recently. */
+const forgottenPart = 0.1;
+
+/** What a log knows of the producers that wrote to it with an id: a function of its batches and of the snapshot it began with, less those that were forgotten. */
 export class ProducerStates {
+  readonly #budget: ProducerBudget;
   #entries = new Map<number, ProducerEntry>();
+
+  constructor(budget: ProducerBudget = new ProducerBudget()) {
+    this.#budget = budget;
+  }
 
   get size(): number {
     return this.#entries.size;
@@ -45,12 +54,15 @@ export class ProducerStates {
   }
 
   /** As rows of a snapshot have it that was taken at `offset`, or why they cannot be one. */
-  static from(rows: readonly ProducerRow[], offset: number): ProducerStates | string {
-    const states = new ProducerStates();
+  static from(rows: readonly ProducerRow[], offset: number, budget = new ProducerBudget()): ProducerStates | string {
+    const states = new ProducerStates(budget);
     for (const row of rows) {
       const entry = states.#entryOf(row.producerId, row.epoch);
       const follows = entry.lastOffset === -1 || (entry.epoch === row.epoch && row.lastOffset > entry.lastOffset);
-      if (!follows || row.lastOffset >= offset) return `offset ${row.lastOffset} of producer ${row.producerId} cannot be`;
+      if (!follows || row.lastOffset >= offset) {
+        states.clear();
+        return `offset ${row.lastOffset} of producer ${row.producerId} cannot be`;
+      }
       entry.load(row);
     }
     return states;
@@ -76,24 +88,40 @@ export class ProducerStates {
 
   /** Becomes what `other` is, which nobody uses afterwards. */
   become(other: ProducerStates): void {
+    invariant(other.#budget === this.#budget, "producers stay in one budget");
+    this.clear();
     this.#entries = other.#entries;
   }
 
   /** See `Log.expireProducers`. */
   expire(nowMs: number, expirationMs: number): void {
     for (const [producerId, { transactionFirstOffset, lastTimestampMs }] of this.#entries)
-      if (transactionFirstOffset === -1 && nowMs - lastTimestampMs >= expirationMs) this.#entries.delete(producerId);
+      if (transactionFirstOffset === -1 && nowMs - lastTimestampMs >= expirationMs) this.#forget(producerId);
   }
 
   clear(): void {
+    this.#budget.giveBack(this.#entries.size);
     this.#entries.clear();
   }
 
   #entryOf(producerId: number, epoch: number): ProducerEntry {
     const known = this.#entries.get(producerId);
     if (known !== undefined) return known;
+    if (this.#budget.isSpent) this.#forgetLeastRecent();
     const entry = new ProducerEntry(epoch);
     this.#entries.set(producerId, entry);
+    this.#budget.take();
     return entry;
+  }
+
+  #forgetLeastRecent(): void {
+    const silent = [...this.#entries].filter(([, { transactionFirstOffset }]) => transactionFirstOffset === -1);
+    silent.sort(([, a], [, b]) => a.lastOffset - b.lastOffset);
+    for (const [producerId] of silent.slice(0, Math.ceil(silent.length * forgottenPart))) this.#forget(producerId);
+  }
+
+  #forget(producerId: number): void {
+    this.#entries.delete(producerId);
+    this.#budget.giveBack(1);
   }
 }

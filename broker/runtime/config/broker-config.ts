@@ -63,6 +63,7 @@ export interface LogConfig {
   readonly tailCacheBytesMax: number;
   readonly indexCacheBytesMax: number;
   readonly openFilesMax: number;
+  readonly producersMax: number;
   /** Of each log directory; null: logs are not compacted. */
   readonly cleaner: CompactionConfig | null;
 }
@@ -191,6 +192,7 @@ function logConfig(values: BrokerValues): LogConfig {
     tailCacheBytesMax: values["ottla.log.tail.cache.max.bytes"],
     indexCacheBytesMax: values["ottla.log.index.cache.max.bytes"],
     openFilesMax: values["ottla.log.open.files.max"],
+    producersMax: values["ottla.log.producers.max"],
     cleaner: values["log.cleaner.enable"] ? compactionConfig(values) : null,
   };
 }

@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
+import { ProducerBudget } from "../../../broker/log/producer-budget.ts";
 import { ProducerStates } from "../../../broker/log/producer-states.ts";
 import { fieldAt, readBatchInfo, writeInt64 } from "../../../protocol/records/batch-header.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
@@ -20,8 +21,12 @@ function batch({ sequence, count = 1, epoch = 0, producerId = 7, isTransactional
 
 /** The producers' side of a log: what is not refused is taken in at the next offset. */
 class Judged {
-  readonly producers = new ProducerStates();
+  readonly producers: ProducerStates;
   endOffset = 0;
+
+  constructor(budget?: ProducerBudget) {
+    this.producers = new ProducerStates(budget);
+  }
 
   /** "at OFFSET", "again at OFFSET", or the error. */
   send(produced: Produced): string {
@@ -143,4 +148,38 @@ test("a producer is forgotten once its last record is old enough, by its timesta
   log.producers.expire(1234 + 1000, 1000);
   strictEqual(log.send({ sequence: 9 }), "at 6", "unknown again, it may begin anywhere");
   strictEqual(log.send({ sequence: 2, producerId: 8, isTransactional: true }), "OUT_OF_ORDER_SEQUENCE_NUMBER");
+});
+
+describe("when all logs together remember as many producers as they may", () => {
+  test("a log that has a new one forgets those that wrote to it least recently", () => {
+    const budget = new ProducerBudget(20);
+    const [log, other] = [new Judged(budget), new Judged(budget)];
+    for (let producerId = 0; producerId < 5; producerId++) other.send({ producerId, sequence: 0 });
+    for (let producerId = 0; producerId < 15; producerId++) log.send({ producerId, sequence: 0 });
+    log.send({ producerId: 0, sequence: 1 });
+    log.send({ producerId: 1, sequence: 1, isTransactional: true });
+    strictEqual(log.send({ producerId: 99, sequence: 0 }), "at 17");
+    strictEqual(budget.held, 19);
+    const remembered = (judged: Judged) => [...new Set(judged.producers.rows().map(({ producerId }) => producerId))];
+    deepStrictEqual(remembered(log), [0, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 99]);
+    strictEqual(remembered(other).length, 5, "what others remember is theirs");
+    strictEqual(log.send({ producerId: 2, sequence: 8 }), "at 18", "unknown again");
+  });
+
+  test("what is forgotten, expires, or is given up makes room", () => {
+    const budget = new ProducerBudget(20);
+    const log = new Judged(budget);
+    for (let producerId = 0; producerId < 100; producerId++) {
+      log.send({ producerId, sequence: 0 });
+      ok(budget.held <= 20);
+    }
+    log.producers.become(new ProducerStates(budget));
+    strictEqual(budget.held, 0);
+    log.send({ sequence: 0 });
+    log.producers.expire(1e9, 1);
+    strictEqual(budget.held, 0);
+    log.send({ sequence: 0 });
+    log.producers.clear();
+    strictEqual(budget.held, 0);
+  });
 });
