@@ -19,6 +19,8 @@ export interface FetchBounds {
   readonly minBytes: number;
   readonly maxWaitMs: number;
   readonly readCommitted: boolean;
+  /** The request is older than zstd (KIP-110). */
+  readonly withoutZstd: boolean;
 }
 
 interface Round {
@@ -98,6 +100,7 @@ async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: Fe
       lastFetchedEpoch: one.lastFetchedEpoch,
       maxBytes: Math.max(0, Math.min(one.maxBytes, bounds.maxBytes - sizeInBytes)),
       minOneBatch: sizeInBytes === 0,
+      withoutZstd: bounds.withoutZstd,
     });
     if (outcome.error === null) {
       sizeInBytes += outcome.sizeInBytes;

@@ -12,6 +12,9 @@ export interface FetchLimits {
   readonly maxBytes: number;
 }
 
+/** KIP-110. A topic that keeps zstd is UNSUPPORTED_COMPRESSION_TYPE to older requests; one that keeps what producers chose is not looked into, as in Kafka. */
+const zstdSinceVersion = 10;
+
 /** Longest wait for more; a client that allows more gets an empty answer and asks again. */
 const waitLimitMs = 300_000;
 
@@ -19,7 +22,7 @@ const waitLimitMs = 300_000;
  * Behavior: reads committed records of the partitions asked for, in order, up to the client's and the broker's bounds; the first batch found always comes, whatever its size, so that a
  * consumer cannot get stuck. With fewer than `minBytes` the answer waits up to `maxWaitMs`. Errors and divergence are answered at once. Read committed sees what read uncommitted does.
  * Followers of this cluster use the brokers' own protocol: a fetch with a replica's id is TOPIC_AUTHORIZATION_FAILED.
- * Version notes: fetch sessions since 7 (KIP-227); leader epochs since 9 (KIP-320); divergence since 12; topics by id since 13 (KIP-516); the replica id moved into a tag in 15;
+ * Version notes: fetch sessions since 7 (KIP-227); leader epochs since 9 (KIP-320); zstd topics since 10; divergence since 12; topics by id since 13 (KIP-516); the replica id moved into a tag in 15;
  * since 16 a leadership error comes with the new leader and its address (KIP-951).
  */
 export function fetchApi(parts: FetchParts, sessions: FetchSessionCache, limits: FetchLimits): Api<FetchRequest, FetchResponse> {
@@ -31,7 +34,7 @@ export function fetchApi(parts: FetchParts, sessions: FetchSessionCache, limits:
       if (isFromReplica(request)) return refuseReplica(request);
       const context = fetchContext(request, apiVersion, sessions, nameOf);
       if (context.kind === "refused") return response(context.error);
-      const answers = await readUntilEnough(context.wanted, fetchBounds(request, limits), parts, signal);
+      const answers = await readUntilEnough(context.wanted, fetchBounds(request, apiVersion, limits), parts, signal);
       const result = answersToTell(context, answers);
       if (result.error !== null) return response(result.error);
       return partitionsResponse(result.told, result.sessionId, apiVersion, new LeaderHints(parts.images.current, listener));
@@ -39,13 +42,14 @@ export function fetchApi(parts: FetchParts, sessions: FetchSessionCache, limits:
   };
 }
 
-function fetchBounds(request: FetchRequest, limits: FetchLimits): FetchBounds {
+function fetchBounds(request: FetchRequest, version: number, limits: FetchLimits): FetchBounds {
   const maxBytes = Math.max(0, Math.min(request.maxBytes, limits.maxBytes));
   return {
     maxBytes,
     minBytes: Math.min(request.minBytes, limits.maxBytes),
     maxWaitMs: Math.max(0, Math.min(request.maxWaitMs, waitLimitMs)),
     readCommitted: request.isolationLevel === 1,
+    withoutZstd: version < zstdSinceVersion,
   };
 }
 

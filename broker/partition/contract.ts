@@ -66,6 +66,8 @@ export interface ConsumerReadOptions {
   readonly lastFetchedEpoch: number;
   readonly maxBytes: number;
   readonly minOneBatch: boolean;
+  /** The client cannot read zstd: a topic that keeps its records so is refused. */
+  readonly withoutZstd?: boolean;
 }
 
 export interface ConsumerRead {

@@ -199,11 +199,13 @@ export class Leadership {
     lastFetchedEpoch,
     maxBytes,
     minOneBatch,
+    withoutZstd = false,
   }: ConsumerReadOptions): Promise<Outcome<ConsumerRead>> {
-    const { log } = this.#parts.replica;
+    const { log, settings } = this.#parts.replica;
     const { highWatermark, epoch } = this.#state;
     const refusal = epochRefusal(currentLeaderEpoch, epoch);
     if (refusal !== null) return { error: refusal };
+    if (withoutZstd && settings.compressionType === "zstd") return { error: "UNSUPPORTED_COMPRESSION_TYPE" };
     const position = positionIn(log, fetchOffset, lastFetchedEpoch);
     if (position.kind === "out-of-range") return { error: "OFFSET_OUT_OF_RANGE" };
     const nothing = { error: null, highWatermark, logStartOffset: log.startOffset, chunks: [], sizeInBytes: 0, diverging: null };

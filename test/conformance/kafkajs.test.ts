@@ -150,6 +150,25 @@ describe("kafkajs's admin", () => {
     expect(brokerSettings.get("min.insync.replicas")).toBe("2");
   });
 
+  test("replaces a topic's settings, and is told what is wrong with them", async () => {
+    const topic = await newTopic();
+    const alter = (...configEntries: { name: string; value: string }[]) =>
+      admin.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries }] });
+    const ownSettings = async () => {
+      const { resources } = await admin.describeConfigs({
+        includeSynonyms: false,
+        resources: [{ type: ConfigResourceTypes.TOPIC, name: topic }],
+      });
+      return resources[0]?.configEntries.filter(({ configSource }) => configSource === 1).map(({ configName }) => configName);
+    };
+    await alter({ name: "retention.ms", value: "12345" }, { name: "segment.ms", value: "5000" });
+    await expect.poll(ownSettings).toEqual(["retention.ms", "segment.ms"]);
+    await alter({ name: "cleanup.policy", value: "compact" });
+    await expect.poll(ownSettings).toEqual(["cleanup.policy"]);
+    await expect(alter({ name: "retention.ms", value: "soon" })).rejects.toMatchObject({ type: "INVALID_CONFIG" });
+    expect(await ownSettings()).toEqual(["cleanup.policy"]);
+  });
+
   test("finds a topic's offsets, also by time", async () => {
     const topic = await newTopic(2);
     const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });

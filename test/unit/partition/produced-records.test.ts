@@ -77,3 +77,12 @@ test("what the broker writes itself is not looked at again", async () => {
   strictEqual(statePartitions(table).append(ref, batch).error, null);
   strictEqual(log.endOffset, 1);
 });
+
+test("a client that cannot read zstd is refused where the topic keeps it, and only there", async () => {
+  for (const compressionType of ["zstd", "producer"] as const) {
+    const { append, read } = await setUp({ compressionType });
+    await append(encodeBatch([record("a", 1)]));
+    strictEqual((await read(0, { withoutZstd: true })).error, compressionType === "zstd" ? "UNSUPPORTED_COMPRESSION_TYPE" : null);
+    strictEqual((await read(0)).error, null);
+  }
+});
