@@ -4,6 +4,7 @@ import type { Random } from "../../protocol/base/random.ts";
 import { futureDirectoryName, moveNoteName } from "./file-names.ts";
 import type { FolderCopy } from "./folder-copy.ts";
 import type { LogOffline } from "./log-contract.ts";
+import { ignoreOffline } from "./log-health.ts";
 import type { DirectoryLogStore } from "./log-store.ts";
 import { writeMoveNote } from "./move-note.ts";
 
@@ -142,8 +143,9 @@ export class LogMover {
         if (!isMoved && (log.isClosing || log.damage !== null)) return;
       }
       logger.info({ partition: key, from: from.directory, to: to.directory }, "the log was moved");
-      await from.discard(key);
-      await from.guarded(() => from.files.remove(note));
+      // a directory that fails now says so itself; what is left there the next start removes
+      await from.discard(key).catch(ignoreOffline);
+      if (from.offline === null) await from.guarded(() => from.files.remove(note)).catch(ignoreOffline);
     } finally {
       if (!isMoved) this.#abandon(move, folder);
     }

@@ -154,6 +154,13 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
         expect(await earlier.read(brokerPath(7))).toMatchObject({ ownedByUs: false });
       });
 
+      test("of an earlier life with one of our directories makes way: another may have failed since, or be new", async () => {
+        const [earlier, now] = [await connect(), await connect()];
+        await registerBroker(earlier, 7, registration("dir-a,dir-b"));
+        await registerBroker(now, 7, registration("dir-b,dir-c"));
+        expect(await now.read(brokerPath(7))).toMatchObject({ ownedByUs: true });
+      });
+
       test("of another directory with the same id is an error that says where it is", async () => {
         const [holder, late] = [await connect(), await connect()];
         await registerBroker(holder, 7, registration("dir-a", 19_092));
