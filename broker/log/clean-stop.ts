@@ -27,6 +27,11 @@ export async function takeCleanStop(files: FileSystem, folder: string): Promise<
   const content = await readIfThere(files, path);
   if (content === null) return null;
   await files.remove(path);
+  return decodeCleanStop(content);
+}
+
+/** Null when it is damaged. */
+export function decodeCleanStop(content: Buffer): readonly SegmentSizes[] | null {
   const lines = decodeCheckpoint(content);
   const entries = lines?.slice(0, -1) ?? [];
   if (lines === null || lines.at(-1) !== checkLine(entries)) return null;

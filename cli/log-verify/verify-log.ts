@@ -15,6 +15,7 @@ import { FaultsOfFile, type Finding, findingIn } from "./finding.ts";
 import { tellOfLeftovers } from "./leftovers.ts";
 import { readSnapshots } from "./read-snapshots.ts";
 import { readSmallFile, tellDamage } from "./small-files.ts";
+import { verifyCleanStop } from "./verify-clean-stop.ts";
 import { verifySegment } from "./verify-segment.ts";
 
 /** A log as its folder and the directory it lies in describe it. */
@@ -53,6 +54,7 @@ export async function verifyLog(files: FileSystem, log: LogToVerify, options: Ve
   const bases = segmentBases(names);
   tellOfStrays(log.folder, names, new Set(bases), options.tell);
   await verifyMetadata(files, log.folder, options.tell);
+  await verifyCleanStop(files, log.folder, bases[0] ?? 0, options.tell);
   const known = await readDamage(files, log.folder);
   if (known !== null)
     options.tell(

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { encodeCheckpoint } from "../../../../broker/log/checkpoint-file.ts";
+import { fileNames } from "../../../../broker/log/file-names.ts";
 import { compressRecords } from "../../../../protocol/records/compression.ts";
 import { encodeBatch } from "../../../../protocol/records/encode-batch.ts";
 import { append, type Fixture, root, settingsWith, startStore, topicId } from "../../log/log-fixture.ts";
@@ -8,19 +9,20 @@ import { verify, verifyAsText } from "./verify-fixture.ts";
 const folder = `${root}/t-0`;
 const [first, second] = ["00000000000000000000", "00000000000000000010"];
 
-/** 25 batches of a record each, ten to a segment, epoch 1 from 7 on, closed. */
-async function closedLog(): Promise<Fixture> {
+/** 25 batches of a record each, ten to a segment, epoch 1 from 7 on, closed. `noted`: with the note of its files' sizes, which would find most of what the tests do. */
+async function closedLog(noted = false): Promise<Fixture> {
   const fixture = await startStore();
   const log = await fixture.store.open("t", 0, topicId, settingsWith({ segmentBytes: 1000, indexIntervalBytes: 150 }));
   for (let i = 0; i < 25; i++) await append(log, [`value ${String(i).padStart(22)}`], i < 7 ? 0 : 1, 1_700_000_000_000 + ((i * 7) % 25));
   await fixture.store.close();
+  if (!noted) fixture.disk.remove(`${folder}/${fileNames.cleanStop}`);
   return fixture;
 }
 
-async function damaged(file: string, change: (content: Buffer) => Buffer, options = {}) {
-  const { disk, files } = await closedLog();
+async function damaged(file: string, change: (content: Buffer) => Buffer, noted = false) {
+  const { disk, files } = await closedLog(noted);
   disk.corrupt(`${root}/${file}`, change);
-  return verify(files, [root], options);
+  return verify(files, [root]);
 }
 
 function overwrite(content: Buffer, at: number, ...bytes: number[]): Buffer {
@@ -31,7 +33,7 @@ function overwrite(content: Buffer, at: number, ...bytes: number[]): Buffer {
 
 describe("a log that is sound", () => {
   test("gets a line with what is in it", async () => {
-    const { files } = await closedLog();
+    const { files } = await closedLog(true);
     const { findings, lines, failure } = await verify(files, [root]);
     expect(findings).toEqual([]);
     expect(failure).toBeNull();
@@ -159,6 +161,21 @@ describe("it tells where and what, of", () => {
     expect((await verify(files, [root])).failure).toContain("with 91 bytes left");
     disk.remove(`${root}/.kafka_cleanshutdown`);
     expect((await verify(files, [root])).failure).toContain("the next start cuts the log here");
+  });
+
+  test("what was cut off between entries, or batches, since the broker was stopped", async () => {
+    for (const [name, kept] of [
+      ["index", 8],
+      ["timeindex", 12],
+      ["log", 480],
+    ] as const) {
+      const { problems } = await damaged(`t-0/${second}.${name}`, (content) => content.subarray(0, kept), true);
+      expect(problems[0]).toMatchObject({
+        file: `${folder}/${second}.${name}`,
+        position: kept,
+        reason: expect.stringContaining("when the broker was stopped"),
+      });
+    }
   });
 
   test("a missing index, and one that ends amid an entry", async () => {
