@@ -1,4 +1,5 @@
 import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
+import { batchSizeAt, lastOffsetAt, recordsCountAt } from "../../protocol/records/batch-header.ts";
 import {
   DamagedBatch,
   type FoundRecord,
@@ -25,6 +26,33 @@ export async function readLog(log: Log, fromOffset: number, options: ReadOptions
 
 /** No record is that late: as Kafka answers it. */
 const nothingFound: FoundRecord = { offset: -1, timestampMs: -1, leaderEpoch: noEpoch };
+
+/**
+ * As a consumer reads. Compaction leaves batches without records, for their producers' sake and at the ends of segments. A consumer that is given nothing else may ask for the same offset for ever
+ * (kafkajs 2.2 does), so they are passed over where something comes behind them. Followers get them.
+ */
+export async function readRecords(log: Log, fromOffset: number, options: ReadOptions): Promise<Outcome<ReadResult>> {
+  let read = await readLog(log, fromOffset, options);
+  for (;;) {
+    const endOffset = read.error === null ? endOfEmptied(read.chunks) : null;
+    if (endOffset === null || endOffset >= options.endOffsetLimit) return read;
+    const next = await readLog(log, endOffset, options);
+    if (next.error !== null || next.sizeInBytes === 0) return read;
+    read = next;
+  }
+}
+
+/** Where these batches end, when none of them has a record; null when one has, or there is none. */
+function endOfEmptied(chunks: readonly Buffer[]): number | null {
+  let endOffset: number | null = null;
+  for (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; at += batchSizeAt(chunk, at)) {
+      if (recordsCountAt(chunk, at) > 0) return null;
+      endOffset = lastOffsetAt(chunk, at) + 1;
+    }
+  }
+  return endOffset;
+}
 
 /**
  * ListOffsets as a consumer sees it: nothing at or above the high watermark. After an election the high watermark may lag behind what was committed before;

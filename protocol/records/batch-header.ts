@@ -98,6 +98,10 @@ export function lastOffsetAt(bytes: Buffer, at: number): number {
   return baseOffsetAt(bytes, at) + bytes.readInt32BE(at + fieldAt.lastOffsetDelta);
 }
 
+export function recordsCountAt(bytes: Buffer, at: number): number {
+  return bytes.readInt32BE(at + fieldAt.recordsCount);
+}
+
 export function leaderEpochAt(bytes: Buffer, at: number): number {
   return bytes.readInt32BE(at + fieldAt.partitionLeaderEpoch);
 }
