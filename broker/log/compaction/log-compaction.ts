@@ -128,7 +128,12 @@ export class LogCompaction {
   }
 
   async #round(plan: CleaningPlan, tools: CleaningTools, isWanted: () => boolean): Promise<CleaningReport> {
-    const { compressRecords: compress, decompressRecords: decompress } = await import("../../../protocol/records/compression.ts");
+    const { compressRecords: compress, decompressRecords } = await import("../../../protocol/records/compression.ts");
+    const decompress: RecordDecompressor = (codec, packed, bytesMax) => {
+      const plain = decompressRecords(codec, packed, bytesMax);
+      tools.pace.unpacked(plain.length);
+      return plain;
+    };
     const { firstDirtyOffset, endOffset } = plan;
     const map = OffsetMap.within(tools.mapBytesMax, tools.mapLoadFactor, endOffset - firstDirtyOffset);
     const round: Round = { tools, map, isWanted, compress, decompress, mapEndOffset: endOffset, recordsWithoutKey: 0 };

@@ -28,6 +28,11 @@ export class Pace {
     await sleep(this.#clock, 0, this.#signal);
   }
 
+  /** So many bytes were looked at that are not in the log as such. */
+  unpacked(bytes: number): void {
+    this.#sinceTurn += bytes;
+  }
+
   /** After so many bytes were read or written. */
   async transferred(bytes: number): Promise<void> {
     this.#ioBytes += bytes;
