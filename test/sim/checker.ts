@@ -22,6 +22,8 @@ export class Checker {
   /** By partition, then offset. */
   readonly #committed: Map<number, string>[];
   readonly #consumedEnd: number[];
+  /** By partition: somebody asked for what is below to be deleted. It may be gone, nothing else. */
+  readonly #mayBeGone: number[];
   /** Which batch was written at an offset in an epoch: there can be only one. */
   readonly #batches = new Map<string, number>();
 
@@ -29,6 +31,7 @@ export class Checker {
     this.#parts = parts;
     this.#committed = Array.from({ length: parts.partitions }, () => new Map());
     this.#consumedEnd = Array.from({ length: parts.partitions }, () => 0);
+    this.#mayBeGone = Array.from({ length: parts.partitions }, () => 0);
   }
 
   acknowledged(record: PlacedRecord): void {
@@ -41,6 +44,11 @@ export class Checker {
     if (offset !== due) this.#parts.onViolation(`I6 the consumer got offset ${offset} of partition ${partition} where ${due} was due`);
     this.#consumedEnd[partition] = offset + 1;
     this.#commit(record, "I6 consumed");
+  }
+
+  /** To be called before it is asked for. */
+  deletes(partition: number, beforeOffset: number): void {
+    this.#mayBeGone[partition] = Math.max(beforeOffset, this.#mayBeGone[partition] ?? 0);
   }
 
   consumedEnd(partition: number): number {
@@ -66,17 +74,18 @@ export class Checker {
     }
   }
 
-  /** Whether every broker stores the same bytes by now. */
+  /** Whether every broker stores the same batches by now. */
   areAlike(): boolean {
     const { brokers, partitions } = this.#parts;
     for (let partition = 0; partition < partitions; partition++) {
-      const [first, ...others] = brokers.map((broker) => this.#read(broker, partition)?.bytes);
-      if (first === undefined || !others.every((bytes) => bytes?.equals(first))) return false;
+      const logs = brokers.map((broker) => this.#read(broker, partition)).filter((log) => log !== null);
+      const [first] = logs;
+      if (first === undefined || logs.length < brokers.length || !logs.every((log) => areEqual(first, log))) return false;
     }
     return true;
   }
 
-  /** After convergence: the same bytes everywhere, every acknowledged record at its offset, everything consumed, in the order of sending. */
+  /** After convergence: the same batches everywhere, every acknowledged record at its offset, everything consumed, in the order of sending. */
   finish(sends: readonly Send[]): void {
     const { brokers, partitions, onViolation } = this.#parts;
     this.look();
@@ -86,8 +95,7 @@ export class Checker {
       for (const [index, log] of logs.entries()) {
         const host = brokers[index]?.host;
         if (log == null || log.damage !== null) onViolation(`I5 ${host} partition ${partition}: ${log?.damage ?? "no log"}`);
-        else if (!log.bytes.equals(first!.bytes))
-          onViolation(`I4 ${host} and b1 differ in partition ${partition}: ${difference(first!, log)}`);
+        else if (!areEqual(first!, log)) onViolation(`I4 ${host} and b1 differ in partition ${partition}: ${difference(first!, log)}`);
       }
       if (first == null) continue;
       const end = first.startOffset + first.records.length;
@@ -98,7 +106,8 @@ export class Checker {
   }
 
   /** What the idempotent producer sent: once if it was acknowledged, at most once if not, and in the order of sending. Others' records may be repeated. */
-  #checkOnceInOrder(sends: readonly Send[], partition: number, { records }: StoredLog): void {
+  #checkOnceInOrder(sends: readonly Send[], partition: number, first: StoredLog): void {
+    const { records } = first;
     const { onViolation } = this.#parts;
     const sent = sends.filter((send) => send.partition === partition);
     const places = new Map(sent.map(({ value }, place) => [value, place]));
@@ -114,7 +123,7 @@ export class Checker {
       last = Math.max(last, place);
     }
     for (const [place, { state, value, offset }] of sent.entries())
-      if (state === "acknowledged" && offsets.get(place) !== offset)
+      if (state === "acknowledged" && offset >= this.#goneUpTo(partition, first) && offsets.get(place) !== offset)
         onViolation(`I9 partition ${partition}: ${name(value)} was acknowledged at ${offset} and is at ${offsets.get(place)}`);
   }
 
@@ -149,19 +158,33 @@ export class Checker {
     }
   }
 
+  /** Offsets below are rightly not in this log. */
+  #goneUpTo(partition: number, { startOffset }: StoredLog): number {
+    return Math.min(startOffset, this.#mayBeGone[partition] ?? 0);
+  }
+
   #checkCommitted(broker: SimBroker, partition: number, log: StoredLog): void {
     for (const [offset, value] of this.#committed[partition] ?? []) {
+      if (offset < this.#goneUpTo(partition, log)) continue;
       const stored = log.records[offset - log.startOffset];
       if (stored?.value === value) continue;
       const has =
         stored === undefined
-          ? `its log ends at ${log.startOffset + log.records.length}${log.damage ? ` (${log.damage})` : ""}`
+          ? `its log begins at ${log.startOffset} and ends at ${log.startOffset + log.records.length}${log.damage ? ` (${log.damage})` : ""}`
           : `it has ${name(stored.value)}`;
       return this.#parts.onViolation(
         `I1 ${broker.host} is in sync and lacks offset ${offset} of partition ${partition}, ${name(value)}: ${has}`,
       );
     }
   }
+}
+
+/** The same batches from where both begin: a last segment may hold deleted records on one replica and be gone on another. */
+function areEqual(a: StoredLog, b: StoredLog): boolean {
+  const from = Math.max(a.startOffset, b.startOffset);
+  const batchesOf = ({ batches }: StoredLog) =>
+    batches.flatMap(({ baseOffset, epoch, checksum }) => (baseOffset >= from ? [`${baseOffset} ${epoch} ${checksum}`] : [])).join();
+  return a.startOffset + a.records.length === b.startOffset + b.records.length && batchesOf(a) === batchesOf(b);
 }
 
 function name(value: string): string {

@@ -16,6 +16,7 @@ const kinds = {
   stopCleanly: 3,
   killAll: 1,
   failDirectory: 3,
+  deleteRecords: 3,
   moveReplica: 5,
 } as const;
 
@@ -108,6 +109,8 @@ export class Faults {
         return this.#stopCleanly(this.#victim());
       case "killAll":
         return this.#killAll();
+      case "deleteRecords":
+        return this.#deleteRecords();
       case "failDirectory":
         return this.#failDirectory(this.#victim());
       case "moveReplica":
@@ -121,6 +124,16 @@ export class Faults {
     if (!broker.isReady) return false;
     const directory = logDirectories[randomInt(random, logDirectories.length)]!;
     void workload.moveReplica(broker.id, randomInt(random, partitions), directory);
+    return true;
+  }
+
+  /** No fault, but it must not go wrong amid them: records that everybody has read are deleted. */
+  #deleteRecords(): boolean {
+    const { random, checker, workload } = this.#world;
+    const partition = randomInt(random, partitions);
+    const beforeOffset = randomInt(random, checker.consumedEnd(partition) + 1);
+    checker.deletes(partition, beforeOffset);
+    void workload.deleteRecords(partition, beforeOffset);
     return true;
   }
 

@@ -64,6 +64,19 @@ export class Workload {
     orThrow(await admin.createTopics([{ name: topic, partitions, replicationFactor: 3, configs }]));
   }
 
+  /** Deletes what lies below; what comes of it is the cluster's affair. */
+  async deleteRecords(partition: number, beforeOffset: number): Promise<void> {
+    const { topic, bootstrap, trace } = this.#parts;
+    await using admin = new Admin({ bootstrap, operationTimeoutMs: 4000, requestTimeoutMs: 2000, runtime: this.#runtime("admin") });
+    const what = `${topic}-${partition} before ${beforeOffset}`;
+    try {
+      orThrow(await admin.deleteRecords([{ topic, partition, before: beforeOffset }]));
+      trace.line(`deleted ${what}`);
+    } catch (error) {
+      trace.line(`not deleted ${what}: ${(error as Error).message}`);
+    }
+  }
+
   /** Has a broker move its replica of a partition to another of its directories; what comes of it is the broker's affair. */
   async moveReplica(broker: number, partition: number, directory: string): Promise<void> {
     const { topic, bootstrap, trace } = this.#parts;
