@@ -1,4 +1,4 @@
-import { isDeletedDirectory, isLeftover } from "../../broker/log/file-names.ts";
+import { isLeftover } from "../../broker/log/file-names.ts";
 import { type Finding, findingIn } from "./finding.ts";
 
 const namesShownMax = 3;
@@ -7,8 +7,9 @@ const namesShownMax = 3;
 export function tellOfLeftovers(folder: string, names: readonly string[], tell: (finding: Finding) => void): void {
   const byKind = new Map<string, string[]>();
   for (const name of names) {
-    if (!isLeftover(name) && !isDeletedDirectory(name)) continue;
-    const kind = isDeletedDirectory(name) ? "-delete" : name.slice(name.lastIndexOf("."));
+    const folderKind = /\.[0-9a-f]{32}(-delete|-future|-moving)$/.exec(name)?.[1];
+    if (!isLeftover(name) && folderKind === undefined) continue;
+    const kind = folderKind ?? name.slice(name.lastIndexOf("."));
     byKind.set(kind, [...(byKind.get(kind) ?? []), name]);
   }
   for (const [kind, some] of byKind) {
@@ -24,6 +25,10 @@ function whatBecomesOf(kind: string): string {
       return "deleted, removed after file.delete.delay.ms or at the next start";
     case ".swap":
       return "the next start completes the compaction that was interrupted";
+    case "-future":
+      return "a copy from another log directory that is not whole yet; the next start begins it anew";
+    case "-moving":
+      return "it says where a log went to; the next start completes the move";
     default:
       return "the next start removes it";
   }

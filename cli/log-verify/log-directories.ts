@@ -23,8 +23,8 @@ export interface FindOptions {
 
 const alwaysCompacted = new Set(["__consumer_offsets", "__transaction_state"]);
 const lockName = ".lock";
-/** A log on its way to another directory, or one that the cluster does not know. */
-const otherLogFolder = /^(.+)\.[0-9a-f]{32}-(future|stray)$/;
+/** Kafka's name for a log that the cluster does not know. */
+const strayFolder = /^(.+)\.[0-9a-f]{32}-stray$/;
 
 /** The logs in `path`: a log directory, or one partition's folder in it. Rejects with UsageError when it is neither. */
 export async function findLogs(files: FileSystem, path: string, options: FindOptions): Promise<FoundDirectory> {
@@ -109,7 +109,7 @@ function logOf(folder: string, name: string, { offsets, stoppedCleanly }: KnownO
 }
 
 function partitionOf(name: string): { readonly topic: string; readonly partition: number } | null {
-  return isDeletedDirectory(name) ? null : parsePartitionDirectory(otherLogFolder.exec(name)?.[1] ?? name);
+  return isDeletedDirectory(name) ? null : parsePartitionDirectory(strayFolder.exec(name)?.[1] ?? name);
 }
 
 function isPartitionFolder(names: readonly string[]): boolean {

@@ -234,6 +234,7 @@ describe("it tells where and what, of", () => {
       ...["log", "index", "timeindex", "zip"].map((kind) => `${folder}/${first}.${kind}.deleted`),
       `${folder}/${first}.log.swap`,
       `${root}/gone-0.${"a".repeat(32)}-delete/x`,
+      `${root}/coming-0.${"b".repeat(32)}-future/${first}.log`,
     ]) {
       const parent = name.slice(0, name.lastIndexOf("/"));
       disk.makeDirectory(parent);
@@ -243,6 +244,7 @@ describe("it tells where and what, of", () => {
     const deletedLater = "deleted, removed after file.delete.delay.ms or at the next start";
     expect(failure).toBeNull();
     expect(findings.map(({ kind, file, reason }) => [kind, file, reason])).toEqual([
+      ["note", root, expect.stringContaining("a copy from another log directory that is not whole yet")],
       ["note", root, `left over: gone-0.${"a".repeat(32)}-delete; the next start removes it`],
       ["note", folder, `left over: ${first}.index.deleted, ${first}.log.deleted, ${first}.timeindex.deleted and 1 more; ${deletedLater}`],
       ["note", folder, `left over: ${first}.log.swap; the next start completes the compaction that was interrupted`],
