@@ -1,6 +1,8 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
+import type { FileSystem } from "../../../../broker/runtime/files.ts";
 import { seededRandom } from "../../../../protocol/base/random.ts";
+import { scanBatches } from "../../../../protocol/records/validate-batches.ts";
 import { MemoryDisk } from "../../../support/memory-files.ts";
 import { StillClock, startStore, topicId } from "../log-fixture.ts";
 import { cleanerOf, compacted, type Found, folder, keyedBatch, readKeyed } from "./compaction-fixture.ts";
@@ -75,6 +77,7 @@ describe("a crash while a log is compacted", () => {
           strictEqual(again.log.endOffset, log.endOffset);
           strictEqual(again.log.damage, null);
           ok((await again.files.list(folder)).every((name) => !/\.(swap|cleaned|deleted)$/.test(name)));
+          await segmentsJoin(again.files);
           lengths.add(seen.records.length);
           while (await cleanerOf(again.log, { clock }).cleanOne());
           ok(isBetween(await readKeyed(again.log), before.records, after.records));
@@ -85,6 +88,15 @@ describe("a crash while a log is compacted", () => {
     }, 120_000);
   }
 });
+
+/** Each segment begins where the batches of the one before end. */
+async function segmentsJoin(files: FileSystem): Promise<void> {
+  let endOffset = 0;
+  for (const name of (await files.list(folder)).filter((name) => name.endsWith(".log"))) {
+    strictEqual(Number.parseInt(name, 10), endOffset, name);
+    endOffset = scanBatches(await files.readFile(`${folder}/${name}`)).batches.at(-1)!.lastOffset + 1;
+  }
+}
 
 /** Runs `work` until the disk's `at`-th operation, in which the machine dies; or to its end, when it has fewer. */
 async function dieAt(disk: MemoryDisk, at: number, crash: () => void, work: () => Promise<unknown>): Promise<void> {
