@@ -15,28 +15,32 @@ const append: ProducerVerdict = { kind: "append" };
  */
 export function judgeBatch(entry: ProducerEntry | undefined, batch: ProducedBatch): ProducerVerdict {
   if (entry === undefined) return append;
-  const original = entry.findRepeated(batch);
-  if (original !== null) return { kind: "duplicate", original };
-  const { producerId, producerEpoch, baseSequence } = batch;
-  const producer = `producer ${producerId} with epoch ${producerEpoch}`;
+  const { producerEpoch, baseSequence } = batch;
+  const isNewEpoch = producerEpoch > entry.epoch;
+  const expected = isNewEpoch || entry.lastSequence === noSequence ? 0 : sequencePlus(entry.lastSequence, 1);
   if (producerEpoch < entry.epoch)
-    return refuse("INVALID_PRODUCER_EPOCH", `${producer}: a newer one with epoch ${entry.epoch} has written since`);
-  if (producerEpoch > entry.epoch) {
-    if (baseSequence !== 0)
-      return refuse("OUT_OF_ORDER_SEQUENCE_NUMBER", `${producer}: a new epoch (last was ${entry.epoch}) begins at 0, got ${baseSequence}`);
-  } else {
-    const expected = entry.lastSequence === noSequence ? 0 : sequencePlus(entry.lastSequence, 1);
-    if (baseSequence !== expected)
-      return refuse("OUT_OF_ORDER_SEQUENCE_NUMBER", `${producer}: expected sequence ${expected}, got ${baseSequence}`);
+    return refuse("INVALID_PRODUCER_EPOCH", `${producerOf(batch)}: a newer one with epoch ${entry.epoch} has written since`);
+  if (baseSequence !== expected) {
+    const original = entry.findRepeated(batch);
+    if (original !== null) return { kind: "duplicate", original };
+    return isNewEpoch
+      ? refuse(
+          "OUT_OF_ORDER_SEQUENCE_NUMBER",
+          `${producerOf(batch)}: a new epoch (last was ${entry.epoch}) begins at 0, got ${baseSequence}`,
+        )
+      : refuse("OUT_OF_ORDER_SEQUENCE_NUMBER", `${producerOf(batch)}: expected sequence ${expected}, got ${baseSequence}`);
   }
-  if (entry.transactionFirstOffset !== -1 && !batch.isTransactional)
-    return refuse(
-      "INVALID_TXN_STATE",
-      `${producer}: its transaction since offset ${entry.transactionFirstOffset} is open, got a batch outside of it`,
-    );
-  return append;
+  if (entry.transactionFirstOffset === -1 || batch.isTransactional) return append;
+  return refuse(
+    "INVALID_TXN_STATE",
+    `${producerOf(batch)}: its transaction since offset ${entry.transactionFirstOffset} is open, got a batch outside of it`,
+  );
 }
 
 function refuse(error: KafkaError, message: string): ProducerVerdict {
   return { kind: "refused", error, message };
+}
+
+function producerOf({ producerId, producerEpoch }: ProducedBatch): string {
+  return `producer ${producerId} with epoch ${producerEpoch}`;
 }
