@@ -12,8 +12,12 @@ async function running(): Promise<{ readonly world: World; readonly must: (what:
   };
   for (const broker of world.brokers) broker.start();
   await must("start", () => world.brokers.every(({ isReady }) => isReady));
-  void world.workload.createTopic({ "min.insync.replicas": "2" }).then(() => world.workload.startConsuming());
-  await must("topic", () => world.isConverged);
+  let isReading = false;
+  const setUp = world.workload.createTopic({ "min.insync.replicas": "2" }).then(() => world.workload.startConsuming());
+  void setUp.then(() => {
+    isReading = true;
+  });
+  await must("topic", () => isReading && world.isConverged);
   return { world, must };
 }
 

@@ -64,8 +64,12 @@ describe("bits that rot on the disk of one replica", () => {
     const random = seededRandom(seed * 31);
     for (const broker of brokers) broker.start();
     await must("start", () => brokers.every(({ isReady }) => isReady));
-    void workload.createTopic({ "min.insync.replicas": "2", "segment.bytes": "1500" }).then(() => workload.startConsuming());
-    await must("topic", () => world.isConverged);
+    let isReading = false;
+    const setUp = workload.createTopic({ "min.insync.replicas": "2", "segment.bytes": "1500" }).then(() => workload.startConsuming());
+    void setUp.then(() => {
+      isReading = true;
+    });
+    await must("topic", () => isReading && world.isConverged);
     for (let number = 0; number < 60; number++) void workload.send(`s${number}:${"x".repeat(randomInt(random, 120))}`, number % partitions);
     await must("the records are taken", () => workload.sends.length === 60 && workload.isSettled);
 
