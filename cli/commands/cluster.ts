@@ -5,6 +5,7 @@ import { describeCluster } from "../cluster/describe-cluster.ts";
 import { Output } from "../output/output.ts";
 import { collectConfig } from "../topic/topic-arguments.ts";
 import { withCluster } from "./client-session.ts";
+import { registerLogDirectories } from "./log-directories.ts";
 import { type CommonOptions, collect, wholeNumber, withCommonOptions } from "./options.ts";
 
 const brokerIdMax = 2 ** 31 - 1;
@@ -14,6 +15,7 @@ export function registerCluster(program: Command): void {
   const cluster = program.command("cluster").description("look at a cluster, change its brokers' settings");
   registerDescribe(cluster);
   registerAlter(cluster);
+  registerLogDirectories(cluster);
 }
 
 interface DescribeOptions extends CommonOptions {

@@ -1,8 +1,8 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Admin, Consumer, orThrow, Producer, stringSerde } from "../../client/index.ts";
-import { TestCluster } from "../support/cluster.ts";
+import { segmentBytes, TestCluster } from "../support/cluster.ts";
 import { OttlaCommand } from "../support/ottla-command.ts";
 import { SmallDisk } from "../support/small-disk.ts";
 import { makeTestFolder, removeTestFolder } from "../support/test-folder.ts";
@@ -58,24 +58,11 @@ async function isWhole(topic: string): Promise<boolean> {
 async function copiesAlike(topic: string): Promise<boolean> {
   for (let partition = 0; partition < partitions; partition++) {
     const copies: (Buffer | null)[] = await Promise.all([2, 3].map((id) => cluster.logBytes(id, topic, partition)));
-    const found = await Promise.all([large, small!.path].map((directory) => bytesIn(join(directory, `${topic}-${partition}`))));
+    const found = await Promise.all([large, small!.path].map((directory) => segmentBytes(join(directory, `${topic}-${partition}`))));
     const ours = found.filter((bytes) => bytes !== null);
     if (ours.length !== 1 || !copies.every((copy) => copy?.equals(ours[0]!) === true)) return false;
   }
   return true;
-}
-
-async function bytesIn(logFolder: string): Promise<Buffer | null> {
-  const names = await readdir(logFolder).catch(() => null);
-  if (names === null) return null;
-  return Buffer.concat(
-    await Promise.all(
-      names
-        .filter((name) => name.endsWith(".log"))
-        .sort()
-        .map((name) => readFile(join(logFolder, name))),
-    ),
-  );
 }
 
 /** What broker 1 said when its directory failed, and when (milliseconds since 1970). */

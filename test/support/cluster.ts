@@ -159,17 +159,7 @@ export class TestCluster {
 
   /** A partition's log on one broker, all segments in order, or null when it has no copy. */
   async logBytes(id: number, topic: string, partition: number): Promise<Buffer | null> {
-    const folder = join(this.dataDirectory(id), `${topic}-${partition}`);
-    const names = await readdir(folder).catch(() => null);
-    if (names === null) return null;
-    return Buffer.concat(
-      await Promise.all(
-        names
-          .filter((name) => name.endsWith(".log"))
-          .sort()
-          .map((name) => readFile(join(folder, name))),
-      ),
-    );
+    return segmentBytes(join(this.dataDirectory(id), `${topic}-${partition}`));
   }
 
   async #firstDifference(topic: string): Promise<string> {
@@ -210,4 +200,12 @@ export class TestCluster {
     if (broker === undefined) throw new Error(`broker ${id} was never started`);
     return broker;
   }
+}
+
+/** All segments in a log's folder, in order, or null when there is no such folder. */
+export async function segmentBytes(folder: string): Promise<Buffer | null> {
+  const names = await readdir(folder).catch(() => null);
+  if (names === null) return null;
+  const segments = names.filter((name) => name.endsWith(".log")).sort();
+  return Buffer.concat(await Promise.all(segments.map((name) => readFile(join(folder, name)))));
 }

@@ -21,6 +21,11 @@ test("every command that does something takes --json", () => {
   expect(without.map((command) => command.name())).toEqual([]);
 });
 
+test("what can be done with a cluster", () => {
+  const cluster = ottlaProgram().commands.find((command) => command.name() === "cluster");
+  expect(cluster?.commands.map((command) => command.name())).toEqual(["describe", "alter", "log-dirs", "move-replica"]);
+});
+
 test("wrong use is told in one line, its hint included", async () => {
   const written: string[] = [];
   vi.spyOn(process.stderr, "write").mockImplementation((text) => {
