@@ -16,9 +16,10 @@ export function registerLog(program: Command): void {
     )
     .option("--records", "the records in each batch of a segment", false)
     .option("--values", "with their keys and values (implies --records)", false)
+    .option("--groups", "what records of __consumer_offsets say: committed offsets and groups (implies --records)", false)
     .option("--json", "a JSON object per line, for programs", false)
-    .action(async (paths: string[], { records, values, json }: LogDumpOptions) => {
-      await dumpFiles(paths, { records: records || values, values, json }, nodeFileSystem(), new Output(process.stdout));
+    .action(async (paths: string[], { records, values, groups, json }: LogDumpOptions) => {
+      await dumpFiles(paths, { records: records || values || groups, values, groups, json }, nodeFileSystem(), new Output(process.stdout));
     });
   log
     .command("verify")

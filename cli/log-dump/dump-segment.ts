@@ -5,6 +5,7 @@ import type { DecodedRecord } from "../../protocol/records/record.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
 import { bytesAsJson } from "../consume/record-format.ts";
 import { atPosition, type DumpItem, damage, fieldsAsText, timeText } from "./dump-item.ts";
+import { describeGroupRecord } from "./group-record.ts";
 import { readLargeBatch, recordsOf } from "./records-of.ts";
 import { scanSegment } from "./scan-segment.ts";
 
@@ -13,10 +14,12 @@ export interface SegmentDumpOptions {
   readonly records: boolean;
   /** Keys and values of the records, not only their sizes. */
   readonly values: boolean;
+  /** What the records say, as records of `__consumer_offsets`. */
+  readonly groups: boolean;
 }
 
 /** The batches of a `.log` file. A batch with a wrong CRC is told and passed over; where no batch begins, the rest cannot be read. */
-export async function* dumpSegment(file: File, { records, values }: SegmentDumpOptions): AsyncGenerator<DumpItem> {
+export async function* dumpSegment(file: File, { records, values, groups }: SegmentDumpOptions): AsyncGenerator<DumpItem> {
   const fileBytes = await file.size();
   const totals = { batches: 0, records: 0, damaged: 0 };
   let previousLastOffset = -1;
@@ -30,7 +33,7 @@ export async function* dumpSegment(file: File, { records, values }: SegmentDumpO
         totals.damaged++;
         yield damage(atPosition(info.position), reason);
       }
-      if (records && crcValid) yield* dumpRecords(file, info, bytes, values);
+      if (records && crcValid) yield* dumpRecords(file, info, bytes, { values, groups });
       previousLastOffset = info.lastOffset;
     }
     if (end !== null) {
@@ -63,25 +66,28 @@ function batchItem(batch: BatchInfo, crcValid: boolean): DumpItem {
   return { kind: "batch", line, json: { ...batch, crcValid } };
 }
 
-async function* dumpRecords(file: File, batch: BatchInfo, bytes: Buffer | null, values: boolean): AsyncGenerator<DumpItem> {
+type Shown = Pick<SegmentDumpOptions, "values" | "groups">;
+
+async function* dumpRecords(file: File, batch: BatchInfo, bytes: Buffer | null, show: Shown): AsyncGenerator<DumpItem> {
   const where = atPosition(batch.position);
   try {
-    for (const record of recordsOf(bytes ?? (await readLargeBatch(file, batch)))) yield recordItem(record, batch, values);
+    for (const record of recordsOf(bytes ?? (await readLargeBatch(file, batch)))) yield recordItem(record, batch, show);
   } catch (error) {
     if (!(error instanceof MalformedFrame)) throw error;
     yield damage(where, `records: ${error.message}`);
   }
 }
 
-function recordItem(record: DecodedRecord, batch: BatchInfo, values: boolean): DumpItem {
+function recordItem(record: DecodedRecord, batch: BatchInfo, { values, groups }: Shown): DumpItem {
   const { offset, timestampMs, key, value, headers } = record;
   const size = (bytes: Buffer | null) => (bytes === null ? null : bytes.length);
   const sizes = { keyBytes: size(key), valueBytes: size(value), headers: headers.length };
   const marker: Record<string, string> = batch.isControl ? { control: readControlRecord(record).kind } : {};
   const shown = values ? { key: bytesAsJson(key), value: bytesAsJson(value), headerValues: headersAsJson(record) } : {};
+  const said = groups && !batch.isControl ? describeGroupRecord(record) : {};
   const texts = values ? `  key ${JSON.stringify(shown.key)}  value ${JSON.stringify(shown.value)}` : "";
-  const line = `  offset ${offset}  time ${timeText(timestampMs)}  ${fieldsAsText({ ...sizes, ...marker })}${texts}`;
-  return { kind: "record", line, json: { offset, timestampMs, ...sizes, ...marker, ...shown } };
+  const line = `  offset ${offset}  time ${timeText(timestampMs)}  ${fieldsAsText({ ...sizes, ...marker, ...said })}${texts}`;
+  return { kind: "record", line, json: { offset, timestampMs, ...sizes, ...marker, ...said, ...shown } };
 }
 
 function headersAsJson({ headers }: DecodedRecord): unknown {

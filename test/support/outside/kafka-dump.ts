@@ -56,7 +56,7 @@ export async function dumpWithOttla(paths: readonly string[]): Promise<Map<strin
       done();
     },
   });
-  await dumpFiles(paths, { records: true, values: false, json: true }, nodeFileSystem(), new Output(sink));
+  await dumpFiles(paths, { records: true, values: false, groups: false, json: true }, nodeFileSystem(), new Output(sink));
   const found = new Map<string, Dumping>(paths.map((path) => [path, noFindings()]));
   for (const line of text.trimEnd().split("\n")) {
     const { file, kind, ...item } = JSON.parse(line);

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { classicGroupTombstone, offsetRecord, offsetTombstone } from "../../../broker/group/group-records.ts";
 import { encodeSnapshot } from "../../../broker/log/producer-snapshot.ts";
 import { nodeFileSystem } from "../../../broker/runtime/node-files.ts";
 import { dumpFiles } from "../../../cli/log-dump/dump-files.ts";
@@ -23,7 +24,7 @@ interface Dumped {
   readonly failure: string | null;
 }
 
-async function dump(name: string, content: Buffer | string, options = { records: true, values: true }): Promise<Dumped> {
+async function dump(name: string, content: Buffer | string, options = { records: true, values: true, groups: false }): Promise<Dumped> {
   const path = join(folder, name);
   await writeFile(path, content);
   const run = async (json: boolean) => {
@@ -86,7 +87,7 @@ describe("a segment", () => {
   });
 
   test("shows batches alone unless asked for more", async () => {
-    const { items } = await dump(segment, batch(100), { records: false, values: false });
+    const { items } = await dump(segment, batch(100), { records: false, values: false, groups: false });
     expect(items.map(({ kind }) => kind)).toEqual(["batch", "summary"]);
   });
 
@@ -94,7 +95,7 @@ describe("a segment", () => {
     const [first, second] = [batch(100), batch(110)];
     const bytes = Buffer.concat([first, second, batch(120)]);
     bytes[first.length + 70] = (bytes[first.length + 70] as number) ^ 1;
-    const { items, text, failure } = await dump(segment, bytes, { records: false, values: false });
+    const { items, text, failure } = await dump(segment, bytes, { records: false, values: false, groups: false });
     expect(failure).toBe(`${segment} is damaged at position ${first.length}: CRC-32C does not match the batch`);
     expect(items.map(({ crcValid }) => crcValid)).toEqual([true, false, undefined, true, undefined]);
     expect(text).toContain(`DAMAGED at position ${first.length}`);
@@ -113,9 +114,30 @@ describe("a segment", () => {
   test("checks batches larger than what it reads at once", async () => {
     const value = Buffer.alloc(700_000, "large ");
     const bytes = encodeBatch([{ key: null, value, timestampMs: 1 }], { baseOffset: 100, leaderEpoch: 7 });
-    expect((await dump(segment, bytes, { records: false, values: false })).failure).toBeNull();
+    expect((await dump(segment, bytes, { records: false, values: false, groups: false })).failure).toBeNull();
     bytes[600_000] = 0;
-    expect((await dump(segment, bytes, { records: false, values: false })).failure).toContain("CRC-32C");
+    expect((await dump(segment, bytes, { records: false, values: false, groups: false })).failure).toContain("CRC-32C");
+  });
+
+  test("of the offsets' topic shows what groups committed, and that they are gone", async () => {
+    const committed = { offset: 42, leaderEpoch: 3, metadata: "m", commitTimestamp: 9, expireTimestamp: -1 };
+    const records = [
+      offsetRecord("readers", "orders", 1, committed),
+      offsetTombstone("readers", "orders", 2),
+      classicGroupTombstone("old"),
+    ];
+    const bytes = encodeBatch(
+      records.map((record) => ({ ...record, timestampMs: 1 })),
+      { baseOffset: 100, leaderEpoch: 0 },
+    );
+    const { items, failure } = await dump(segment, bytes, { records: true, values: false, groups: true });
+    expect(failure).toBeNull();
+    expect(items.slice(1, 4)).toMatchObject([
+      { offset: 100, says: "offset", group: "readers", topic: "orders", partition: 1, committedOffset: 42, leaderEpoch: 3, metadata: "m" },
+      { offset: 101, says: "offset", group: "readers", topic: "orders", partition: 2, deleted: true },
+      { offset: 102, says: "group", group: "old", deleted: true },
+    ]);
+    expect((await dump(segment, batch(100), { records: true, values: false, groups: true })).failure).toContain("records: ");
   });
 
   test("tells of offsets that go back", async () => {
@@ -220,7 +242,7 @@ describe("a small file", () => {
 
 test("a file that is not there is told with its name", async () => {
   const output = new Output(new Writable());
-  const options = { records: false, values: false, json: false };
+  const options = { records: false, values: false, groups: false, json: false };
   await expect(dumpFiles([join(folder, "00000000000000000000.log")], options, nodeFileSystem(), output)).rejects.toThrow(
     /cannot be read.*ENOENT/,
   );
