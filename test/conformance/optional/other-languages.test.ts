@@ -78,6 +78,11 @@ describe(java.missing === null ? "Apache Kafka's Java admin client" : `Apache Ka
       tooMany: "InvalidReplicationFactorException",
       listed: "true",
       config: "54321 DYNAMIC_TOPIC_CONFIG false",
+      synonyms:
+        "[max.message.bytes=54321 DYNAMIC_TOPIC_CONFIG, message.max.bytes=777777 DYNAMIC_DEFAULT_BROKER_CONFIG, message.max.bytes=1048588 DEFAULT_CONFIG]",
+      documented: "true",
+      ofAllBrokers: "[message.max.bytes=777777 DYNAMIC_DEFAULT_BROKER_CONFIG]",
+      appended: "delete,compact",
       badConfig: "InvalidConfigurationException",
       earliest: "0 -1 0",
       latest: "3 -1 0",

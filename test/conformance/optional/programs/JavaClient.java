@@ -17,6 +17,7 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.DescribeClusterResult;
+import org.apache.kafka.clients.admin.DescribeConfigsOptions;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
@@ -138,6 +139,7 @@ public class JavaClient {
       for (var p : describe(admin, topic).partitions())
         answer("partition", p.partition() + " leader " + p.leader().id() + " replicas " + ids(p.replicas()) + " isr " + ids(p.isr()));
       configs(admin, topic);
+      synonyms(admin, topic);
       offsets(admin, config, topic);
       logDirectories(admin, topic);
       answer("elect", failure(() -> admin.electLeaders(ElectionType.PREFERRED, java.util.Set.of(new TopicPartition(topic, 0))).all().get()));
@@ -173,6 +175,28 @@ public class JavaClient {
     answer("config", entry.value() + " " + entry.source() + " " + entry.isReadOnly());
     var wrong = new AlterConfigOp(new ConfigEntry("max.message.bytes", "many"), AlterConfigOp.OpType.SET);
     answer("badConfig", failure(() -> admin.incrementalAlterConfigs(Map.of(resource, List.of(wrong))).all().get()));
+  }
+
+  /** Where a value comes from, and where else it could: as kafka-configs.sh prints it. */
+  static void synonyms(Admin admin, String topic) throws Exception {
+    var resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+    var all = new ConfigResource(ConfigResource.Type.BROKER, "");
+    alter(admin, all, "message.max.bytes", "777777", AlterConfigOp.OpType.SET);
+    var options = new DescribeConfigsOptions().includeSynonyms(true).includeDocumentation(true);
+    var size = admin.describeConfigs(List.of(resource), options).all().get().get(resource).get("max.message.bytes");
+    answer("synonyms", size.synonyms().stream().map(one -> one.name() + "=" + one.value() + " " + one.source()).toList());
+    answer("documented", size.documentation() != null && size.type() == ConfigEntry.ConfigType.INT);
+    var defaults = admin.describeConfigs(List.of(all)).all().get().get(all);
+    answer("ofAllBrokers", defaults.entries().stream().map(entry -> entry.name() + "=" + entry.value() + " " + entry.source()).toList());
+    alter(admin, all, "message.max.bytes", null, AlterConfigOp.OpType.DELETE);
+    alter(admin, resource, "cleanup.policy", "compact", AlterConfigOp.OpType.APPEND);
+    var policy = admin.describeConfigs(List.of(resource)).all().get().get(resource).get("cleanup.policy");
+    answer("appended", policy.value());
+    alter(admin, resource, "cleanup.policy", null, AlterConfigOp.OpType.DELETE);
+  }
+
+  static void alter(Admin admin, ConfigResource resource, String name, String value, AlterConfigOp.OpType how) throws Exception {
+    admin.incrementalAlterConfigs(Map.of(resource, List.of(new AlterConfigOp(new ConfigEntry(name, value), how)))).all().get();
   }
 
   static void offsets(Admin admin, Properties config, String topic) throws Exception {
