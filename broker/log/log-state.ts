@@ -55,6 +55,8 @@ export class LogState {
   generation = 0;
   /** Rises with every truncation: bytes that were read before may be others now. */
   cuts = 0;
+  /** Rises whenever segments leave for good: whoever reads their files by name may find none. */
+  departures = 0;
   /** Up to where compaction came: each key is there once. Above the end or below the start it says nothing. */
   cleanedEndOffset: number;
   /** Segments' files are being renamed: reads of files wait. */
@@ -110,6 +112,7 @@ export class LogState {
     for (const segment of replaced) segment.retire();
     this.segments = [...this.segments.slice(0, at), ...replacements, ...this.segments.slice(at + count)];
     this.generation++;
+    if (replacements.length === 0) this.departures++;
     this.removalsUnsynced = true;
     return replaced;
   }

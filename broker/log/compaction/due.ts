@@ -13,12 +13,14 @@ export interface CleaningMoment {
 export interface DueCleaning {
   readonly plan: CleaningPlan;
   readonly ratio: number;
+  /** How often the log had been cut when this was found: it is true of no other. */
+  readonly cuts: number;
 }
 
 /** Whether a log is worth compacting now: enough of it is new (`min.cleanable.dirty.ratio`), or something waits for longer than `max.compaction.lag.ms`. */
 export function assessLog(state: LogState, { highWatermark, nowMs }: CleaningMoment): Promise<DueCleaning | null> {
   return undisturbed(state, async () => {
-    const { settings, segments, startOffset, endOffset, cleanedEndOffset, recoveryPoint } = state;
+    const { settings, segments, startOffset, endOffset, cleanedEndOffset, recoveryPoint, cuts } = state;
     if (settings.cleanupPolicy === "delete") return null;
     const facts = { segments, startOffset, endOffset, cleanedEndOffset };
     // what is not on the disk may be gone after a crash, while a copy made from it is there
@@ -33,9 +35,9 @@ export function assessLog(state: LogState, { highWatermark, nowMs }: CleaningMom
     const plan = young === null ? committed : planCleaning({ ...facts, limitOffset: Math.min(young.baseOffset, committed.endOffset) });
     if (plan.dirtyBytes === 0) return null;
     const ratio = dirtyRatio(plan);
-    if (ratio > minCleanableDirtyRatio) return { plan, ratio };
+    if (ratio > minCleanableDirtyRatio) return { plan, ratio, cuts };
     const oldestMs = maxCompactionLagMs < Number.MAX_SAFE_INTEGER ? await firstTimestamp(state, dirty[0]!) : noTimestamp;
-    return oldestMs !== noTimestamp && oldestMs < nowMs - maxCompactionLagMs ? { plan, ratio } : null;
+    return oldestMs !== noTimestamp && oldestMs < nowMs - maxCompactionLagMs ? { plan, ratio, cuts } : null;
   });
 }
 

@@ -92,14 +92,18 @@ export class LogCompaction {
   }
 
   /**
-   * Null: the log was cut, moved, deleted or closed meanwhile, so that what was learnt is no longer true. Rejects DamagedBatch or CleaningFailed when this log cannot be cleaned.
+   * Null: the log was cut, moved, deleted or closed since it was found to be due, so that what was learnt is no longer true, or the broker stops. Rejects DamagedBatch or CleaningFailed when
+   * this log cannot be cleaned.
    *
-   * Race: (1) the map has key K at offset 90; (2) an unclean election cuts the log at 50; (3) the copy without K at 10 replaces the segment: K would be lost. So a cut ends the round. Segments
-   * that retention removes are below those that stay: what is in the map stays true.
+   * Race: (1) the map has key K at offset 90; (2) an unclean election cuts the log at 50; (3) the copy without K at 10 replaces the segment: K would be lost. So a cut ends the round, also one
+   * before it began: the plan was made for what was committed then.
+   *
+   * Segments that retention removes are below those that stay: what is in the map stays true. But (1) a piece of a segment is read; (2) retention renames its file; (3) the next piece is not
+   * there. That is no failure of the disk, and the next round has other segments.
    */
-  async clean({ plan }: DueCleaning, tools: CleaningTools): Promise<CleaningReport | null> {
+  async clean(due: DueCleaning, tools: CleaningTools): Promise<CleaningReport | null> {
     invariant(this.#underWay === null, "one round at a time");
-    const round = this.#guarded(plan, tools);
+    const round = this.#guarded(due, tools);
     this.#underWay = round;
     try {
       return await round;
@@ -108,16 +112,17 @@ export class LogCompaction {
     }
   }
 
-  async #guarded(plan: CleaningPlan, tools: CleaningTools): Promise<CleaningReport | null> {
+  async #guarded({ plan, cuts }: DueCleaning, tools: CleaningTools): Promise<CleaningReport | null> {
     const state = this.#state;
-    const { cuts, directory } = state;
+    const { directory, departures } = state;
     const isHere = () => !state.closed && state.directory === directory && directory.health.offline === null;
     const isWanted = () => isHere() && state.cuts === cuts && state.truncating === null;
     try {
+      if (!isWanted()) return null;
       return await this.#round(plan, tools, isWanted);
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
-      if (error instanceof RoundOver || !isWanted()) return null;
+      if (error instanceof RoundOver || !isWanted() || tools.pace.isOver || state.departures !== departures) return null;
       if (error instanceof DamagedBatch) state.damage.add(error.damage);
       if (error instanceof DamagedBatch || error instanceof CleaningFailed) {
         this.#uncleanableSince = cuts;

@@ -20,6 +20,11 @@ export class Pace {
     this.#sinceMs = clock.monotonicMs();
   }
 
+  /** Nothing is to be cleaned any more. */
+  get isOver(): boolean {
+    return this.#signal.aborted;
+  }
+
   /** After so many bytes of records. Waits now and then; rejects when it is over. */
   async worked(bytes: number): Promise<void> {
     this.#sinceTurn += bytes;

@@ -1,0 +1,82 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert";
+import { describe, test } from "vitest";
+import { Pace } from "../../../../broker/log/compaction/pace.ts";
+import type { SegmentedLog } from "../../../../broker/log/log.ts";
+import type { Log } from "../../../../broker/log/log-contract.ts";
+import { startLog } from "../log-fixture.ts";
+import { cleanerOf, compacted, keyedBatch, readKeyed } from "./compaction-fixture.ts";
+
+async function fill(log: Log, count: number, tag = "v", epoch = 0): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const entry = (at: number) => ({ key: `k${(2 * i + at) % 5}`, value: `${tag}${2 * i + at}-${"x".repeat(40)}` });
+    log.appendAsLeader(keyedBatch([entry(0), entry(1)]), epoch, 0);
+    await log.written(log.endOffset);
+  }
+  await log.flush();
+}
+
+async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await Promise.resolve();
+}
+
+describe("what a round of compaction meets", () => {
+  test("a broker that stops in the middle of it stops cleanly", async () => {
+    const { log, clock, store } = await startLog(compacted, {
+      cleaner: { backoffMs: 1000, mapBytesMax: 10_000, mapLoadFactor: 1, bytesPerSecondMax: 1 },
+    });
+    await fill(log, 30);
+    store.startCleaning(() => log.writtenEndOffset);
+    // it reads a first piece, and then waits for its share of the disk
+    for (let i = 0; i < 100 && clock.due.length > 0; i++) {
+      for (const due of clock.due.splice(0)) due();
+      await turns(200);
+      clock.now += 1;
+    }
+    ok(clock.due.length > 0);
+    await store.close();
+    strictEqual(store.offline, null);
+  });
+
+  test("retention that takes segments which it reads, at any operation of the disk", async () => {
+    let met = 0;
+    for (let at = 1; ; at++) {
+      const { log, clock, store, disk } = await startLog({ ...compacted, cleanupPolicy: "compact,delete" }, { openFilesMax: 1 });
+      await fill(log, 30);
+      const [before, start] = [await readKeyed(log), 33];
+      const from = disk.operations;
+      let deleted: Promise<void> | null = null;
+      disk.fault = () => {
+        if (disk.operations - from >= at) deleted ??= Promise.resolve().then(() => log.advanceStartOffset(start));
+        return null;
+      };
+      await cleanerOf(log, { clock }).cleanOne();
+      if (deleted === null) break;
+      met++;
+      await deleted;
+      await turns(2000);
+      strictEqual(store.offline?.message ?? null, null, `operation ${at}`);
+      const newest = new Set(new Map(before.map(({ key, offset }) => [key, offset])).values());
+      const left = await readKeyed(log);
+      deepStrictEqual(
+        left.filter(({ offset }) => newest.has(offset)),
+        before.filter(({ offset }) => newest.has(offset)),
+      );
+      ok(left.every(({ offset }) => offset >= start));
+    }
+    ok(met > 50);
+  });
+
+  test("a log that was cut, and grew again, since it was chosen", async () => {
+    const { log, clock } = await startLog(compacted);
+    await fill(log, 30);
+    const { compaction } = log as SegmentedLog;
+    const due = await compaction.assess({ highWatermark: log.writtenEndOffset, nowMs: clock.now });
+    ok(due !== null);
+    await log.truncateTo(20);
+    await fill(log, 40, "uncommitted", 1);
+    const before = await readKeyed(log);
+    const pace = new Pace(clock, () => Number.MAX_VALUE, new AbortController().signal);
+    strictEqual(await compaction.clean(due, { pace, nowMs: clock.now, mapBytesMax: 10_000, mapLoadFactor: 1 }), null);
+    deepStrictEqual(await readKeyed(log), before);
+  });
+});
