@@ -13,6 +13,10 @@ export const fileNames = {
   cleanedOffsets: "cleaner-offset-checkpoint",
   /** Ours: what a log consisted of when it was closed. */
   cleanStop: "ottla-clean-stop",
+  /** Ours, in a directory: segments join in all of its logs, but for the gaps noted with them. */
+  segmentsJoin: "ottla-segments-join",
+  /** Ours, in a log that was Kafka's: where segments did not join when it was opened for the first time. */
+  gaps: "ottla-gaps",
   cleanShutdown: ".kafka_cleanshutdown",
 } as const;
 

@@ -4,6 +4,7 @@ import { DamagedBatch, OffsetOutOfLog, type ReadOptions, type ReadResult } from 
 import type { LogState } from "./log-state.ts";
 import { RunCheck } from "./run-check.ts";
 import type { Segment } from "./segment.ts";
+import { refuseJoin } from "./segment-joins.ts";
 import { undisturbed } from "./undisturbed.ts";
 
 /** One read takes at most this much memory, whatever is asked for; only a single larger batch may exceed it. */
@@ -31,12 +32,12 @@ export class LogReader {
       const limits = { ...options, endOffsetLimit: Math.min(options.endOffsetLimit, writtenEndOffset) };
       if (fromOffset >= limits.endOffsetLimit) return nothing;
       if (state.tail.covers(fromOffset)) return state.tail.read(fromOffset, limits);
-      // compaction may have taken a segment's last batches: then the next segment has the next one
+      // where a gap is believed, the next segment has the next batch
       const { segments } = state;
       for (let i = state.segmentIndex(fromOffset); i < segments.length; i++) {
         const segment = segments[i]!;
         if (segment.baseOffset >= limits.endOffsetLimit) break;
-        const found = await this.#readSegment(segment, segments[i + 1]?.baseOffset ?? state.writtenEndOffset, fromOffset, limits);
+        const found = await this.#readSegment(segment, segments[i + 1]?.baseOffset ?? null, fromOffset, limits);
         if (found !== null) return found;
       }
       return nothing;
@@ -52,9 +53,10 @@ export class LogReader {
   }
 
   /** Null when the segment has no batch that ends at or above `fromOffset`. */
-  async #readSegment(segment: Segment, endOffset: number, fromOffset: number, options: ReadOptions): Promise<ReadResult | null> {
-    const { directory, settings, epochs } = this.#state;
-    // before the first await, so that it belongs to `endOffset`
+  async #readSegment(segment: Segment, nextBase: number | null, fromOffset: number, options: ReadOptions): Promise<ReadResult | null> {
+    const { directory, settings, epochs, believedGaps } = this.#state;
+    // before the first await, so that they belong together
+    const endOffset = nextBase ?? this.#state.writtenEndOffset;
     const { sizeInBytes } = segment;
     const floor = await segment.floor(fromOffset, directory);
     const check = new RunCheck({
@@ -77,6 +79,8 @@ export class LogReader {
         }
         return run.take(window, start, at);
       }
+      const refused = nextBase === null ? null : refuseJoin(check.nextOffset, nextBase, believedGaps);
+      if (refused !== null) throw run.damaged(sizeInBytes, refused);
       return null;
     });
   }

@@ -7,6 +7,7 @@ import type { LogDamage } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import type { ProducerStates } from "./producer-states.ts";
 import type { Segment } from "./segment.ts";
+import type { BelievedGaps } from "./segment-joins.ts";
 import type { LayoutState } from "./segment-layout.ts";
 import { TailCache } from "./tail-cache.ts";
 import { TimestampMaxima } from "./timestamp-maxima.ts";
@@ -24,6 +25,7 @@ export interface OpenedLog {
   readonly endOffset: number;
   readonly recoveryPoint: number;
   readonly damage: LogDamage | null;
+  readonly believedGaps: BelievedGaps;
 }
 
 /** What the parts of one log (writer, flusher, reader, truncation) share. Offsets: start <= written end <= handed over end <= end; recovery point <= handed over end, and it may be below the start. */
@@ -38,6 +40,7 @@ export class LogState {
   readonly tail: TailCache;
   readonly damage: KnownDamage;
   readonly maxima = new TimestampMaxima();
+  readonly believedGaps: BelievedGaps;
   settings: TopicSettings;
   /** By base offset; never empty; the last one is growing. */
   segments: Segment[];
@@ -83,6 +86,7 @@ export class LogState {
     this.writtenEndOffset = opened.endOffset;
     this.handedOverEndOffset = opened.endOffset;
     this.recoveryPoint = opened.recoveryPoint;
+    this.believedGaps = opened.believedGaps;
     this.cleanedEndOffset = cleanedEndOffset;
     this.tail = new TailCache(directory.tails);
     this.damage = new KnownDamage(directory, opened.folder, opened.damage);

@@ -16,6 +16,7 @@ import { damageAtEnd, epochsFromBatches, recoverLog } from "./recovery.ts";
 import { type Restored, restoreSegment } from "./restore-segment.ts";
 import { Segment, segmentPath } from "./segment.ts";
 import { createSegment, removeSegment } from "./segment-files.ts";
+import { brokenJoins, readBelievedGaps } from "./segment-joins.ts";
 import { emptyLayout } from "./segment-layout.ts";
 
 /** File sizes asked for at the same time. */
@@ -39,12 +40,12 @@ export async function openLog(directory: LogDirectory, folder: string, checkpoin
   const bases = await withLostSegments(directory, folder, found, expected);
   await dropOtherIndexes(directory, folder, expected.get(bases.at(-1)!));
   const restored = await restoreLast(directory, folder, bases.at(-1)!);
-  if (!("damage" in restored)) return assemble(directory, folder, bases, restored, checkpointed, expected);
+  if (!("damage" in restored)) return assemble(directory, folder, bases, restored, checkpointed, expected, closed === null);
   await recoverLog(directory, folder, { recoveryPoint: bases.at(-1)!, stableEndOffset: checkpointed.recoveryPoint });
   const recovered = baseOffsetsIn(await directory.files.list(folder));
   const again = await restoreLast(directory, folder, recovered.at(-1)!);
   if ("damage" in again) throw new Error(`${folder} is damaged and cannot be recovered`);
-  return assemble(directory, folder, recovered, again, checkpointed, expected);
+  return assemble(directory, folder, recovered, again, checkpointed, expected, closed === null);
 }
 
 async function assemble(
@@ -54,6 +55,7 @@ async function assemble(
   last: Restored,
   checkpointed: Checkpointed,
   expected: Expected,
+  wasUnclean: boolean,
 ): Promise<OpenedLog> {
   const segments: Segment[] = [];
   let cut: LogDamage | null = null;
@@ -69,6 +71,9 @@ async function assemble(
   }
   segments.push(last.segment);
   const { endOffset, layout } = last;
+  const believedGaps = await readBelievedGaps(directory, folder);
+  // sizes say it all after a clean stop
+  if (wasUnclean) cut ??= (await brokenJoins(directory, segments, believedGaps))[0]?.damage ?? null;
   if (endOffset < checkpointed.startOffset) return beginAnew(directory, segments, checkpointed, endOffset);
   const startOffset = Math.max(checkpointed.startOffset, bases[0]!);
   const epochs = await openEpochs(directory, folder, segments, { startOffset, endOffset });
@@ -76,7 +81,7 @@ async function assemble(
   const atEnd = await damageAtEnd(directory, folder, checkpointed.recoveryPoint, { endOffset, position: layout.sizeInBytes });
   const damage = atEnd ?? (await noted(directory, folder, cut));
   const { producers, snapshotOffset } = await restoreProducers(directory, folder, { bases, endOffset });
-  return { folder, segments, layout, epochs, producers, snapshotOffset, startOffset, endOffset, recoveryPoint, damage };
+  return { folder, segments, layout, epochs, producers, snapshotOffset, startOffset, endOffset, recoveryPoint, damage, believedGaps };
 }
 
 type Expected = ReadonlyMap<number, SegmentSizes>;
@@ -161,6 +166,7 @@ async function createLog(directory: LogDirectory, folder: string, { startOffset,
     endOffset: startOffset,
     recoveryPoint: startOffset,
     damage,
+    believedGaps: new Set(),
   };
 }
 

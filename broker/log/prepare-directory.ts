@@ -5,6 +5,7 @@ import { fileNames, isDeletedDirectory, isLeftover, parsePartitionDirectory } fr
 import type { LogDirectory } from "./log-directory.ts";
 import { readTopicId } from "./partition-metadata.ts";
 import { recoverLog } from "./recovery.ts";
+import { takeOverJoins } from "./segment-joins.ts";
 
 export interface FoundLog {
   readonly topic: string;
@@ -56,6 +57,10 @@ export async function prepareDirectory(directory: LogDirectory, root: string, re
   };
   if (!clean && logs.length > 0) logger.info({ directory: root, logs: logs.length }, "the last stop was not clean: checking logs");
   await Promise.all(Array.from({ length: recoveriesAtOnce }, work));
+  if (!names.includes(fileNames.segmentsJoin)) {
+    const taken = logs.map(({ key }) => ({ folder: `${root}/${key}`, startOffset: startOffsets.get(key) ?? 0 }));
+    await takeOverJoins(directory, root, taken);
+  }
   await files.remove(`${root}/${fileNames.cleanShutdown}`);
   await files.syncDirectory(root);
   found.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1));

@@ -1,4 +1,5 @@
 import { relativeOffsetMax } from "../../broker/log/index-format.ts";
+import { type BelievedGaps, refuseJoin } from "../../broker/log/segment-joins.ts";
 import type { BatchInfo } from "../../protocol/records/batch-header.ts";
 import type { Fault } from "./finding.ts";
 
@@ -7,6 +8,8 @@ export interface GapRules {
   readonly cleanedTo: number;
   /** The topic is compacted: a replica copies the gaps of a leader whose cleaner was further, so above `cleanedTo` they are only told. */
   readonly isCompacted: boolean;
+  /** Base offsets of segments that need not begin where the one before ends; null: none need, Kafka's compaction having been there. */
+  readonly believedGaps: BelievedGaps | null;
 }
 
 /** Whether a log's offsets go on from batch to batch and from segment to segment, as far as the cleaner left them dense. */
@@ -29,6 +32,19 @@ export class OffsetsCheck {
 
   segment(baseOffset: number): Fault[] {
     this.#segmentBase = baseOffset;
+    const { believedGaps } = this.#rules;
+    const [endOffset, isUncertain] = [this.#nextOffset, this.#isUncertain];
+    const isHole = believedGaps !== null && endOffset !== null && !isUncertain && endOffset < baseOffset;
+    const refused = isHole ? refuseJoin(endOffset, baseOffset, believedGaps) : null;
+    if (refused !== null) {
+      this.#nextOffset = baseOffset;
+      return [
+        {
+          offset: endOffset!,
+          reason: `offsets ${endOffset} to ${baseOffset - 1} are missing before this segment: the end of the one before is gone, or a segment`,
+        },
+      ];
+    }
     return this.#goOn(baseOffset, baseOffset, { offset: baseOffset });
   }
 

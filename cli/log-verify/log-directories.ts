@@ -77,6 +77,7 @@ export async function lockDirectory(
 interface KnownOfDirectory {
   readonly offsets: Readonly<Record<CheckpointName, OffsetsByPartition | null>>;
   readonly stoppedCleanly: boolean;
+  readonly segmentsJoin: boolean;
 }
 
 async function readDirectory(files: FileSystem, root: string, names: readonly string[], { tell }: FindOptions): Promise<KnownOfDirectory> {
@@ -92,10 +93,16 @@ async function readDirectory(files: FileSystem, root: string, names: readonly st
       cleanedTo: await read("cleanedTo"),
     },
     stoppedCleanly: names.includes(fileNames.cleanShutdown),
+    segmentsJoin: names.includes(fileNames.segmentsJoin),
   };
 }
 
-function logOf(folder: string, name: string, { offsets, stoppedCleanly }: KnownOfDirectory, { compacted }: FindOptions): LogToVerify {
+function logOf(
+  folder: string,
+  name: string,
+  { offsets, stoppedCleanly, segmentsJoin }: KnownOfDirectory,
+  { compacted }: FindOptions,
+): LogToVerify {
   const topic = partitionOf(name)?.topic ?? "";
   const said = (which: CheckpointName) => offsets[which]?.get(name) ?? null;
   const checkpointed: CheckpointedOffsets = {
@@ -105,7 +112,7 @@ function logOf(folder: string, name: string, { offsets, stoppedCleanly }: KnownO
     cleanedTo: said("cleanedTo"),
   };
   const isCompacted = checkpointed.cleanedTo !== null || compacted.has(topic) || alwaysCompacted.has(topic);
-  return { folder, checkpointed, isCompacted, stoppedCleanly };
+  return { folder, checkpointed, isCompacted, stoppedCleanly, segmentsJoin };
 }
 
 function partitionOf(name: string): { readonly topic: string; readonly partition: number } | null {

@@ -3,6 +3,7 @@ import { fileNames, parseSegmentFileName, type SegmentFileKind, snapshotPath } f
 import { LeaderEpochs } from "../../broker/log/leader-epochs.ts";
 import type { ProducerRow } from "../../broker/log/producer-entry.ts";
 import { segmentPath } from "../../broker/log/segment.ts";
+import { type BelievedGaps, readBelievedGaps } from "../../broker/log/segment-joins.ts";
 import type { FileSystem } from "../../broker/runtime/files.ts";
 import { explain } from "../command-failed.ts";
 import { dumpLeaderEpochs, dumpPartitionMetadata } from "../log-dump/dump-text.ts";
@@ -25,6 +26,8 @@ export interface LogToVerify {
   /** The topic's cleanup.policy has `compact`, as far as can be known here. */
   readonly isCompacted: boolean;
   readonly stoppedCleanly: boolean;
+  /** Its directory is Ottla's: segments join. In one of Kafka's, compaction leaves gaps between them. */
+  readonly segmentsJoin: boolean;
 }
 
 export interface LogTotals {
@@ -62,7 +65,8 @@ export async function verifyLog(files: FileSystem, log: LogToVerify, options: Ve
     );
   const epochs = await readEpochs(files, log, options.tell);
   const snapshots = await readSnapshots(files, log.folder, names, options.tell);
-  const run = new LogRun(files, log, options, { epochs, snapshots, firstOffset: bases[0] ?? 0 });
+  const believedGaps = log.segmentsJoin ? await readBelievedGaps({ files }, log.folder) : null;
+  const run = new LogRun(files, log, options, { epochs, snapshots, firstOffset: bases[0] ?? 0, believedGaps });
   for (const [index, base] of bases.entries()) await run.segment(base, { isLast: index === bases.length - 1 });
   return run.end();
 }
@@ -102,6 +106,7 @@ interface KnownOfLog {
   readonly epochs: LeaderEpochs | null;
   readonly snapshots: ReadonlyMap<number, readonly ProducerRow[]>;
   readonly firstOffset: number;
+  readonly believedGaps: BelievedGaps | null;
 }
 
 /** One pass over a log's segments. */
@@ -116,12 +121,12 @@ class LogRun {
   readonly #firstOffset: number;
   #totals = { segments: 0, batches: 0, records: 0, sizeInBytes: 0 };
 
-  constructor(files: FileSystem, log: LogToVerify, options: VerifyOptions, { epochs, snapshots, firstOffset }: KnownOfLog) {
+  constructor(files: FileSystem, log: LogToVerify, options: VerifyOptions, { epochs, snapshots, firstOffset, believedGaps }: KnownOfLog) {
     const { checkpointed, isCompacted, stoppedCleanly } = log;
     this.#files = files;
     this.#log = log;
     this.#options = options;
-    this.#offsets = new OffsetsCheck({ cleanedTo: checkpointed.cleanedTo ?? 0, isCompacted });
+    this.#offsets = new OffsetsCheck({ cleanedTo: checkpointed.cleanedTo ?? 0, isCompacted, believedGaps });
     this.#epochs = new EpochsCheck({ checkpoint: epochs, startOffset: checkpointed.startOffset ?? 0, stoppedCleanly });
     this.#firstOffset = firstOffset;
     this.#producers = new ProducersCheck({

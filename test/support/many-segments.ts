@@ -1,4 +1,5 @@
 import { encodeCheckpoint, writeOffsets } from "../../broker/log/checkpoint-file.ts";
+import { type SegmentSizes, writeCleanStop } from "../../broker/log/clean-stop.ts";
 import { fileNames, segmentFileName } from "../../broker/log/file-names.ts";
 import { encodeEntries, timeIndexFormat } from "../../broker/log/index-format.ts";
 import { writeTopicId } from "../../broker/log/partition-metadata.ts";
@@ -23,6 +24,7 @@ export async function writeManySegments(files: FileSystem, { root, topicId, coun
     await file.write([content], 0);
     await file.close();
   };
+  const sizes: SegmentSizes[] = [];
   for (let offset = 0; offset < count; offset++) {
     const record = { key: null, value: Buffer.from(`value ${offset}`), headers: [], timestampMs: timestampMs(offset) };
     const batch = encodeBatch([record], { baseOffset: offset, leaderEpoch: 0 });
@@ -30,7 +32,9 @@ export async function writeManySegments(files: FileSystem, { root, topicId, coun
     await write(`${folder}/${segmentFileName(offset, "index")}`, Buffer.alloc(0));
     const entries = encodeEntries(timeIndexFormat, [{ timestampMs: timestampMs(offset), offset }], offset);
     await write(`${folder}/${segmentFileName(offset, "timeindex")}`, entries);
+    sizes.push({ baseOffset: offset, log: batch.length, index: 0, timeindex: entries.length });
   }
+  await writeCleanStop(files, folder, sizes);
   await write(
     `${folder}/${String(count).padStart(20, "0")}.snapshot`,
     encodeSnapshot(0, () => {}),
@@ -38,5 +42,6 @@ export async function writeManySegments(files: FileSystem, { root, topicId, coun
   await writeTopicId(files, folder, topicId);
   await replaceFile(files, `${folder}/${fileNames.leaderEpochs}`, encodeCheckpoint(["0 0"]));
   await writeOffsets(files, `${root}/${fileNames.recoveryPoints}`, new Map([["t-0", count]]));
+  await replaceFile(files, `${root}/${fileNames.segmentsJoin}`, encodeCheckpoint([]));
   await replaceFile(files, `${root}/${fileNames.cleanShutdown}`, Buffer.from('{"version":0,"brokerEpoch":1}'));
 }

@@ -167,12 +167,13 @@ export class LogCompaction {
 
   /** Fills the map. Returns up to where it has every key. */
   async #learn(round: Round, from: number, to: number): Promise<number> {
-    const { directory, segments } = this.#state;
+    const { directory, segments, believedGaps } = this.#state;
     const { pace } = round.tools;
     const inRange = segments.slice(this.#state.segmentIndex(from)).filter(({ baseOffset }) => baseOffset < to);
-    for (const segment of inRange) {
+    for (const [i, segment] of inRange.entries()) {
       const position = await segment.floorPosition(from, directory);
-      for await (const { bytes, batches } of readBatches(directory, segment, position, pace)) {
+      const part = { position, nextBase: inRange[i + 1]?.baseOffset ?? to, believedGaps };
+      for await (const { bytes, batches } of readBatches(directory, segment, part, pace)) {
         check(round);
         for (const batch of batches) {
           if (batch.lastOffset < from || batch.isControl) continue;
@@ -222,13 +223,14 @@ export class LogCompaction {
   /** Returns the bytes that are left of the group. */
   async #rewrite(round: Round, { segments, endOffset }: Group, isLast: boolean): Promise<number> {
     const state = this.#state;
-    const { directory, folder, settings } = state;
+    const { directory, folder, settings, believedGaps } = state;
     check(round);
     const cleaned = await CleanedSegment.create(directory, folder, segments[0]!.baseOffset, settings.indexIntervalBytes);
     let isSwapped = false;
     try {
-      for (const segment of segments) {
-        for await (const { bytes, batches } of readBatches(directory, segment, 0, round.tools.pace)) {
+      for (const [i, segment] of segments.entries()) {
+        const whole = { position: 0, nextBase: segments[i + 1]?.baseOffset ?? endOffset, believedGaps };
+        for await (const { bytes, batches } of readBatches(directory, segment, whole, round.tools.pace)) {
           check(round);
           for (const batch of batches) {
             const left = this.#filtered(round, bytes, batch, batch.lastOffset + 1 === endOffset);

@@ -3,6 +3,7 @@ import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import { DamagedBatch } from "../log-contract.ts";
 import type { LogDirectory } from "../log-directory.ts";
 import type { Segment } from "../segment.ts";
+import { type BelievedGaps, refuseJoin } from "../segment-joins.ts";
 import type { Pace } from "./pace.ts";
 
 const windowBytes = 256 * 1024;
@@ -18,19 +19,31 @@ export interface BatchRun {
   readonly batches: readonly BatchInfo[];
 }
 
-/** The batches of a segment from `position` on, a quarter of a mebibyte at a time, more where one batch is larger. Throws DamagedBatch. */
-export async function* readBatches(directory: LogDirectory, segment: Segment, from: number, pace: Pace): AsyncGenerator<BatchRun, void> {
+export interface ReadFrom {
+  readonly position: number;
+  /** Where the next segment begins: this one must go on until there. */
+  readonly nextBase: number;
+  readonly believedGaps: BelievedGaps;
+}
+
+/** The batches of a sealed segment from `position` on, a quarter of a mebibyte at a time, more where one batch is larger. Throws DamagedBatch. */
+export async function* readBatches(
+  directory: LogDirectory,
+  segment: Segment,
+  { position: from, nextBase, believedGaps }: ReadFrom,
+  pace: Pace,
+): AsyncGenerator<BatchRun, void> {
   const { sizeInBytes, logPath } = segment;
   let wantedBytes = windowBytes;
   let nextOffset = segment.baseOffset;
+  const damaged = (position: number, reason: string) =>
+    new DamagedBatch({ kind: "batch", path: logPath, position, offset: nextOffset, reason });
   for (let at = from; at < sizeInBytes; ) {
     const length = Math.min(wantedBytes, sizeInBytes - at);
     const bytes = Buffer.allocUnsafe(length);
     const position = at;
     const count = await segment.use(directory, (file) => file.read(bytes, 0, length, position));
     await pace.transferred(count);
-    const damaged = (position: number, reason: string) =>
-      new DamagedBatch({ kind: "batch", path: logPath, position, offset: nextOffset, reason });
     if (count < length) throw damaged(at + count, `the file ends there, and had ${sizeInBytes} bytes`);
     const { batches, endPosition, tail } = scanBatches(bytes);
     nextOffset = (batches.at(-1)?.lastOffset ?? nextOffset - 1) + 1;
@@ -40,4 +53,7 @@ export async function* readBatches(directory: LogDirectory, segment: Segment, fr
     wantedBytes = Math.max(windowBytes, tail.kind === "torn" ? tail.neededBytes : 0);
     if (tail.kind === "torn" && at + Math.max(tail.neededBytes, 1) > sizeInBytes) throw damaged(at, "the last batch is not all there");
   }
+  // a copy that reached over a hole would make it look compacted
+  const refused = refuseJoin(nextOffset, nextBase, believedGaps);
+  if (refused !== null) throw damaged(sizeInBytes, refused);
 }

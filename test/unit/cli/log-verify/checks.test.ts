@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { encodeEntries, offsetIndexFormat, timeIndexFormat } from "../../../../broker/log/index-format.ts";
 import { OffsetIndexCheck, TimeIndexCheck, usedBytes } from "../../../../cli/log-verify/check-index.ts";
-import { OffsetsCheck } from "../../../../cli/log-verify/check-offsets.ts";
+import { type GapRules, OffsetsCheck } from "../../../../cli/log-verify/check-offsets.ts";
 import type { Fault } from "../../../../cli/log-verify/finding.ts";
 import type { BatchInfo } from "../../../../protocol/records/batch-header.ts";
 
@@ -104,11 +104,12 @@ describe("an entry of a time index", () => {
   });
 });
 
+function rulesWith(changes: Partial<GapRules>): GapRules {
+  return { cleanedTo: 0, isCompacted: false, believedGaps: new Set(), ...changes };
+}
+
 describe("offsets", () => {
-  function faultsOf(
-    changed: readonly BatchInfo[],
-    rules = { cleanedTo: 0, isCompacted: false },
-  ): readonly (readonly [string, number | undefined])[] {
+  function faultsOf(changed: readonly BatchInfo[], rules: GapRules = rulesWith({})): readonly (readonly [string, number | undefined])[] {
     const check = new OffsetsCheck(rules);
     check.segment(100);
     return changed.flatMap((batch) => check.batch(batch)).map(({ kind = "problem", offset }) => [kind, offset]);
@@ -122,15 +123,30 @@ describe("offsets", () => {
 
   test("may be missing below what was compacted, inside of batches too", () => {
     const sparse = [batchAt(0), batchAt(2, { recordsCount: 2 }), batchAt(3, { recordsCount: 0 }), batchAt(5)];
-    expect(faultsOf(sparse, { cleanedTo: 125, isCompacted: true })).toEqual([]);
-    expect(faultsOf(sparse, { cleanedTo: 115, isCompacted: true })).toEqual([
+    expect(faultsOf(sparse, rulesWith({ cleanedTo: 125, isCompacted: true }))).toEqual([]);
+    expect(faultsOf(sparse, rulesWith({ cleanedTo: 115, isCompacted: true }))).toEqual([
       ["note", 115],
       ["note", 125],
     ]);
-    expect(faultsOf(sparse, { cleanedTo: 115, isCompacted: false })).toEqual([
+    expect(faultsOf(sparse, rulesWith({ cleanedTo: 115, isCompacted: false }))).toEqual([
       ["problem", 115],
       ["problem", 125],
     ]);
+  });
+
+  test("go on from segment to segment, wherever the cleaner was, but for gaps of Kafka's", () => {
+    const gaps = (rules: Partial<GapRules>, nextBase = 120) => {
+      const check = new OffsetsCheck(rulesWith({ cleanedTo: 500, isCompacted: true, ...rules }));
+      check.segment(100);
+      for (const batch of batches.slice(0, 3)) expect(check.batch(batch)).toEqual([]);
+      return check.segment(nextBase).map(({ kind = "problem", offset }) => [kind, offset]);
+    };
+    expect(gaps({}, 115)).toEqual([]);
+    expect(gaps({})).toEqual([["problem", 115]]);
+    expect(gaps({}, 115 + 2 ** 31)).toEqual([["note", 115 + 2 ** 31]]);
+    expect(gaps({ believedGaps: new Set([120]) })).toEqual([]);
+    expect(gaps({ believedGaps: new Set([125]) })).toEqual([["problem", 115]]);
+    expect(gaps({ believedGaps: null })).toEqual([]);
   });
 
   test("cannot be fewer than records", () => {
@@ -139,7 +155,7 @@ describe("offsets", () => {
   });
 
   test("are not missed where something could not be read", () => {
-    const check = new OffsetsCheck({ cleanedTo: 0, isCompacted: false });
+    const check = new OffsetsCheck(rulesWith({}));
     check.segment(100);
     check.unreadable();
     expect(check.batch(batchAt(4))).toEqual([]);

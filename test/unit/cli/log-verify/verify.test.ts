@@ -253,14 +253,26 @@ describe("it tells where and what, of", () => {
 });
 
 describe("gaps", () => {
-  async function withGap(): Promise<Fixture> {
+  /** `kafka`: in a directory that no broker of ours ever opened. */
+  async function withGap({ kafka }: { readonly kafka: boolean }): Promise<Fixture> {
     const fixture = await closedLog();
+    if (kafka) fixture.disk.remove(`${root}/${fileNames.segmentsJoin}`);
     for (const name of [`${second}.log`, `${second}.index`, `${second}.timeindex`]) fixture.disk.remove(`${folder}/${name}`);
     return fixture;
   }
 
-  test("are right where the cleaner was, and told above", async () => {
-    const { disk, files } = await withGap();
+  test("between segments are faults wherever the cleaner was, but for those of Kafka's", async () => {
+    const { disk, files } = await withGap({ kafka: false });
+    disk.create(`${root}/cleaner-offset-checkpoint`);
+    disk.corrupt(`${root}/cleaner-offset-checkpoint`, () => encodeCheckpoint(["t 0 20"]));
+    expect(await verify(files, [root], { compacted: ["t"] })).toMatchObject({ findings: [{ kind: "problem", offset: 10 }] });
+    disk.create(`${folder}/${fileNames.gaps}`);
+    disk.corrupt(`${folder}/${fileNames.gaps}`, () => encodeCheckpoint(["20"]));
+    expect((await verify(files, [root])).findings).toEqual([]);
+  });
+
+  test("are right in a directory of Kafka's where the cleaner was, and told above", async () => {
+    const { disk, files } = await withGap({ kafka: true });
     disk.create(`${root}/cleaner-offset-checkpoint`);
     disk.corrupt(`${root}/cleaner-offset-checkpoint`, () => encodeCheckpoint(["t 0 20"]));
     expect((await verify(files, [root])).findings).toEqual([]);
@@ -269,7 +281,7 @@ describe("gaps", () => {
   });
 
   test("are told, not faults, in topics that are known to be compacted", async () => {
-    const { files } = await withGap();
+    const { files } = await withGap({ kafka: true });
     expect((await verify(files, [root])).failure).toContain("--compacted");
     expect(await verify(files, [root], { compacted: ["t"] })).toMatchObject({ failure: null, findings: [{ kind: "note", offset: 20 }] });
   });
