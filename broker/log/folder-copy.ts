@@ -1,4 +1,5 @@
-import { type File, type FileSystem, replaceFile } from "../runtime/files.ts";
+import { type File, replaceFile } from "../runtime/files.ts";
+import { readIfThere } from "./checkpoint-file.ts";
 import { fileNames, isLeftover, parseSegmentFileName, type SegmentFileKind, segmentFileKinds, segmentFileName } from "./file-names.ts";
 import { GrowingIndex } from "./growing-index.ts";
 import { offsetIndexFormat, timeIndexFormat } from "./index-format.ts";
@@ -51,12 +52,12 @@ export class FolderCopy {
     return this.#cuts === this.#state.cuts && this.#missingBytes() <= leftMaxBytes;
   }
 
-  /** Rejects LogOffline when either directory fails, and with the signal's reason. */
+  /** Until little is missing, or the log is closed. Rejects LogOffline when either directory fails, and with the signal's reason. */
   async catchUp(signal: AbortSignal): Promise<void> {
     do {
       signal.throwIfAborted();
       await this.#pass(signal);
-    } while (!this.isNearlyComplete);
+    } while (!this.isNearlyComplete && !this.#state.closed);
   }
 
   /** While nothing is written to the log: the rest, all of it on the disk. The segments as they are once the folder is called `folderAfter`. */
@@ -107,12 +108,7 @@ export class FolderCopy {
   async #pass(signal: AbortSignal): Promise<void> {
     const state = this.#state;
     if (this.#cuts !== state.cuts) await this.#beginAnew();
-    for (const segment of this.#sealed) {
-      // retention or compaction took it
-      if (state.segments.includes(segment)) continue;
-      this.#sealed.delete(segment);
-      await this.#remove(segment);
-    }
+    await this.#dropDeparted();
     for (const segment of state.segments) {
       if (this.#sealed.has(segment)) continue;
       signal.throwIfAborted();
@@ -151,13 +147,13 @@ export class FolderCopy {
 
   async #copySegmentFile(segment: Segment, kind: SegmentFileKind): Promise<boolean> {
     const path = segmentPath(segment.folder, segment.baseOffset, kind);
-    const size = await this.#source(async ({ files }) => ((await files.exists(path)) ? files.size(path) : null));
+    const size = await this.#source(async ({ files }) => ((await files.exists(path)) ? files.size(path) : null), this.#isPart(segment));
     // an index that is missing is built when it is needed
     return size === null || this.#copyBytes(segment, kind, 0, size, true);
   }
 
   async #copyBytes(segment: Segment, kind: SegmentFileKind, from: number, to: number, sync: boolean): Promise<boolean> {
-    const isHere = () => this.#state.segments.includes(segment) && this.#cuts === this.#state.cuts;
+    const isHere = this.#isPart(segment);
     const path = `${this.folder}/${segmentFileName(segment.baseOffset, kind)}`;
     const copied = await this.#target(({ files }) => files.open(path, "readwrite"));
     try {
@@ -169,6 +165,11 @@ export class FolderCopy {
     } finally {
       await copied.close();
     }
+  }
+
+  /** Whether its files are still what they were when the copying of them began. */
+  #isPart(segment: Segment): () => boolean {
+    return () => this.#state.segments.includes(segment) && this.#cuts === this.#state.cuts && !this.#state.closed;
   }
 
   async #copyRange(path: string, copied: File, from: number, to: number, isHere: () => boolean): Promise<boolean> {
@@ -199,7 +200,7 @@ export class FolderCopy {
     );
     for (const name of others) {
       if (this.#others.has(name)) continue;
-      const content = await this.#source(({ files }) => readIfStillThere(files, `${folder}/${name}`));
+      const content = await this.#source(({ files }) => readIfThere(files, `${folder}/${name}`));
       if (content === null) continue;
       await this.#target(({ files }) => replaceFile(files, `${this.folder}/${name}`, content));
       this.#others.add(name);
@@ -208,22 +209,28 @@ export class FolderCopy {
     for (const name of this.#others) if (!others.includes(name)) await this.#target(({ files }) => files.remove(`${this.folder}/${name}`));
   }
 
-  async #remove(segment: Segment): Promise<void> {
+  /** Segments that retention or compaction took, also what was copied of them in part: left in the folder, it would be part of the log at the next start. */
+  async #dropDeparted(): Promise<void> {
+    const { segments } = this.#state;
+    for (const segment of this.#sealed) if (!segments.includes(segment)) this.#sealed.delete(segment);
+    if (this.#growing !== null && !segments.includes(this.#growing.segment)) this.#growing = null;
+    const kept = new Set([...this.#sealed, ...(this.#growing === null ? [] : [this.#growing.segment])].map(({ baseOffset }) => baseOffset));
     await this.#target(async ({ files }) => {
-      for (const kind of segmentFileKinds) await files.remove(segmentPath(this.folder, segment.baseOffset, kind));
+      for (const name of await files.list(this.folder)) {
+        const parsed = parseSegmentFileName(name);
+        if (parsed !== null && !kept.has(parsed.baseOffset)) await files.remove(`${this.folder}/${name}`);
+      }
     });
   }
 
-  /** Null: what was read has left the log meanwhile. */
-  #source<T>(work: (directory: LogDirectory) => Promise<T>): Promise<T>;
-  #source<T>(work: (directory: LogDirectory) => Promise<T>, isHere: () => boolean): Promise<T | null>;
-  async #source<T>(work: (directory: LogDirectory) => Promise<T>, isHere?: () => boolean): Promise<T | null> {
+  /** Null: what was to be read has left the log meanwhile, or the log is closed. */
+  async #source<T>(work: (directory: LogDirectory) => Promise<T>, isHere = () => !this.#state.closed): Promise<T | null> {
     const { directory } = this.#state;
     directory.health.assertOnline();
     try {
       return await work(directory);
     } catch (error) {
-      if (isHere !== undefined && !isHere()) return null;
+      if (!isHere()) return null;
       throw directory.health.failed(error);
     }
   }
@@ -236,8 +243,4 @@ export class FolderCopy {
       throw this.target.health.failed(error);
     }
   }
-}
-
-async function readIfStillThere(files: FileSystem, path: string): Promise<Buffer | null> {
-  return (await files.exists(path)) ? files.readFile(path) : null;
 }

@@ -65,6 +65,8 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   readonly #wishes: Map<string, DirectoryLogStore>;
   readonly #elsewhere: ReadonlyMap<string, string>;
   readonly #mover: LogMover;
+  /** Logs that are being deleted: no move of them may begin. */
+  readonly #deleting = new Set<string>();
 
   constructor(
     { random, log: logger }: LogStoreParts,
@@ -115,6 +117,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     if (to === undefined) return "LOG_DIR_NOT_FOUND";
     const place = this.#places.get(key);
     if (to.offline !== null || (place?.offline ?? null) !== null || this.#elsewhere.has(key)) return "KAFKA_STORAGE_ERROR";
+    if (this.#deleting.has(key)) return "REPLICA_NOT_AVAILABLE";
     const log = place?.openLog(key);
     if (place === undefined || log === undefined) {
       if (this.#wishes.size >= wishesMax && !this.#wishes.has(key)) return "KAFKA_STORAGE_ERROR";
@@ -158,12 +161,17 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   async delete(topic: string, partition: number): Promise<void> {
     const key = partitionKey(topic, partition);
     this.#wishes.delete(key);
-    await this.#mover.cancel(key);
-    const place = this.#places.get(key);
-    if (place === undefined) return;
-    await place.delete(topic, partition);
-    // made anew, it may go elsewhere
-    if (this.#places.get(key) === place) this.#places.delete(key);
+    this.#deleting.add(key);
+    try {
+      await this.#mover.cancel(key);
+      const place = this.#places.get(key);
+      if (place === undefined) return;
+      await place.delete(topic, partition);
+      // made anew, it may go elsewhere
+      if (this.#places.get(key) === place) this.#places.delete(key);
+    } finally {
+      this.#deleting.delete(key);
+    }
   }
 
   /** Each directory's file has what lies there. Rejects LogOffline when no directory took it: what lies in one that failed is given up anyway. */

@@ -286,9 +286,13 @@ export class DirectoryLogStore implements LogStore {
     await this.#parts.files.syncDirectory(this.#root);
   }
 
-  /** Its start offset is on the disk here, before the log is. */
+  /**
+   * What the checkpoints say of it is on the disk here, before the log is: all of it is synced. Without a recovery point the next start after a crash would look through all of it, and take the first
+   * gap that compaction left for lost records.
+   */
   async expect(key: string, log: SegmentedLog): Promise<void> {
-    this.#recoveryPoints.delete(key);
+    this.#recoveryPoints.set(key, log.writtenEndOffset);
+    if (log.cleanedEndOffset > 0) this.#cleanedOffsets.set(key, log.cleanedEndOffset);
     if (log.mustKeepStartOffset) this.#startOffsets.set(key, log.startOffset);
     else this.#startOffsets.delete(key);
     await this.writeCheckpoints();

@@ -70,8 +70,9 @@ export class SegmentedLog implements Log {
     return this.#state.cleanedEndOffset;
   }
 
+  /** Or closed, or being given up. */
   get isClosing(): boolean {
-    return this.#closing !== null;
+    return this.#closing !== null || this.#state.closed;
   }
 
   /** The files alone do not tell, or would not after a crash. */

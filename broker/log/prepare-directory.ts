@@ -65,7 +65,9 @@ export async function prepareDirectory(directory: LogDirectory, root: string, re
   await files.syncDirectory(root);
   found.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1));
   const deleted = names.filter(isDeletedDirectory).map((name) => `${root}/${name}`);
-  return { found, recoveryPoints: points, startOffsets, cleanedOffsets, deleted, clean };
+  // a move that a crash interrupted may have left offsets of a log that never came here
+  const ofFound = (offsets: ReadonlyMap<string, number>) => new Map([...offsets].filter(([key]) => points.has(key)));
+  return { found, recoveryPoints: points, startOffsets: ofFound(startOffsets), cleanedOffsets: ofFound(cleanedOffsets), deleted, clean };
 }
 
 /**

@@ -69,6 +69,7 @@ export async function relocate(
     failure ??= error;
   });
   await running;
-  if (failure !== null) throw failure;
+  // the directory that it left may fail in the last moment
+  if (failure !== null && !isMoved) throw failure;
   return isMoved;
 }

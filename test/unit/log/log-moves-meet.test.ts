@@ -1,0 +1,120 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert";
+import { describe, test } from "vitest";
+import { Pace } from "../../../broker/log/compaction/pace.ts";
+import type { SegmentedLog } from "../../../broker/log/log.ts";
+import type { Log } from "../../../broker/log/log-contract.ts";
+import { type LogDirectories, openLogDirectories } from "../../../broker/log/log-directories.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { seededRandom } from "../../../protocol/base/random.ts";
+import { MemoryDisk } from "../../support/memory-files.ts";
+import { compacted, keyedBatch, readKeyed } from "./compaction/compaction-fixture.ts";
+import { lead, StillClock, topicId } from "./log-fixture.ts";
+
+const [one, two] = ["/disk1", "/disk2"];
+const settings = { ...compacted, cleanupPolicy: "compact,delete" } as const;
+
+async function open(disk: MemoryDisk): Promise<LogDirectories> {
+  const parts = { files: disk.attach(), clock: new StillClock(), random: seededRandom(7), log: silentLogger };
+  return openLogDirectories(parts, { directories: [one, two], offline: [], tailCacheBytesMax: 1, openFilesMax: 4 });
+}
+
+async function startedOn(disk: MemoryDisk): Promise<{ logs: LogDirectories; log: Log }> {
+  const logs = await open(disk);
+  const log = await logs.open("t", 0, topicId, settings, true);
+  for (let i = 0; i < 24; i++) {
+    const entry = (at: number) => ({ key: `k${(2 * i + at) % 5}`, value: `v${2 * i + at}-${"x".repeat(40)}` });
+    await log.written(lead(log, keyedBatch([entry(0), entry(1)])).endOffset);
+  }
+  await log.flush();
+  return { logs, log };
+}
+
+async function compact(log: Log): Promise<void> {
+  const { compaction } = log as SegmentedLog;
+  const nowMs = 1_700_000_000_000;
+  const due = await compaction.assess({ highWatermark: log.writtenEndOffset, nowMs });
+  const pace = new Pace(new StillClock(), () => Number.MAX_VALUE, new AbortController().signal);
+  if (due !== null) await compaction.clean(due, { pace, nowMs, mapBytesMax: 10_000, mapLoadFactor: 1 });
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let turns = 0; turns < 50_000; turns++) {
+    if (await condition()) return;
+    await Promise.resolve();
+  }
+  throw new Error("it never came");
+}
+
+const newDisk = () => new MemoryDisk({ clock: new StillClock(), random: seededRandom(1) });
+const isMoved = async (logs: LogDirectories) => (await logs.describe())[1]!.logs.some(({ copyOf }) => copyOf === null);
+const segmentsIn = (disk: MemoryDisk, folder: string) => [...disk.directory(folder).entries.keys()].filter((name) => name.endsWith(".log"));
+
+describe("what a move of a log meets", () => {
+  test("a crash soon after: the gaps that compaction left are no lost records", async () => {
+    const disk = newDisk();
+    const { logs, log } = await startedOn(disk);
+    await compact(log);
+    const expected = await readKeyed(log);
+    ok(expected.length < 48);
+    logs.move("t", 0, two);
+    await until(() => isMoved(logs));
+    disk.loseProcess();
+    const again = await (await open(disk)).open("t", 0, topicId, settings, false);
+    deepStrictEqual([await readKeyed(again), again.damage], [expected, null]);
+  });
+
+  for (const [what, meet] of [
+    ["retention", (log: Log) => log.advanceStartOffset(33)],
+    ["compaction", compact],
+  ] as const)
+    test(`${what} at any operation of the disk: the copy has the same segments`, async () => {
+      for (let at = 1; ; at += 2) {
+        const disk = newDisk();
+        const { logs, log } = await startedOn(disk);
+        if (what === "compaction") log.updateSettings({ ...settings, segmentBytes: 60_000 });
+        const from = disk.operations;
+        let met: Promise<void> | null = null;
+        disk.fault = () => {
+          if (disk.operations - from >= at) met ??= Promise.resolve().then(() => meet(log));
+          return null;
+        };
+        logs.move("t", 0, two);
+        await until(() => isMoved(logs));
+        if (met === null) {
+          ok(at > 50);
+          break;
+        }
+        await met;
+        await until(() => disk.find(`${one}/t-0`) === null);
+        const [expected, startOffset, endOffset] = [await readKeyed(log), log.startOffset, log.endOffset];
+        await logs.close();
+        strictEqual(logs.onlineCount, 2, `operation ${at}`);
+        const left = segmentsIn(disk, `${two}/t-0`);
+        const again = await open(disk);
+        const reopened = await again.open("t", 0, topicId, settings, false);
+        deepStrictEqual(
+          [await readKeyed(reopened), reopened.startOffset, reopened.endOffset],
+          [expected, startOffset, endOffset],
+          `operation ${at}: ${left}`,
+        );
+      }
+    });
+
+  test("a deletion of the log under way when the move is asked for", async () => {
+    for (let at = 1; at < 40; at++) {
+      const disk = newDisk();
+      const { logs, log } = await startedOn(disk);
+      const deleted = logs.delete("t", 0);
+      for (let i = 0; i < at; i++) await Promise.resolve();
+      logs.move("t", 0, two);
+      await deleted;
+      for (let i = 0; i < 2000; i++) await Promise.resolve();
+      strictEqual(logs.onlineCount, 2, `after ${at} turns, ${log.endOffset}`);
+      await logs.close();
+      deepStrictEqual(
+        [...disk.directory(two).entries.keys()].filter((name) => name.startsWith("t-0")),
+        [],
+      );
+    }
+  });
+});
