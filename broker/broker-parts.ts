@@ -35,7 +35,7 @@ import { PartitionTable } from "./partition/partition-table.ts";
 import { peerHandlers } from "./peer-api/peer-handlers.ts";
 import { FetcherSet } from "./replication/fetcher-set.ts";
 import { replicaFetchHandler } from "./replication/replica-fetch-handler.ts";
-import { type NetworkConfig, networkConfig } from "./runtime/config/broker-config.ts";
+import { compactionConfig, type NetworkConfig, networkConfig } from "./runtime/config/broker-config.ts";
 import { brokerValues } from "./runtime/config/resolve.ts";
 
 export interface Foundation {
@@ -102,7 +102,9 @@ export class BrokerParts {
     this.#images.onChange(({ brokerConfigs }) => {
       if (brokerConfigs === configsInForce) return;
       configsInForce = brokerConfigs;
-      this.#networkLimits = networkConfig(brokerValues(layers()));
+      const values = brokerValues(layers());
+      this.#networkLimits = networkConfig(values);
+      logs.reconfigureCleaning(compactionConfig(values));
     });
     this.#controller = new Controller(
       {

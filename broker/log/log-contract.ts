@@ -1,5 +1,6 @@
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { CleanerConfig } from "./compaction/cleaner-config.ts";
 import type { ProducerRow } from "./producer-entry.ts";
 
 /**
@@ -184,6 +185,8 @@ export interface LogStore {
   onOffline(listener: (failure: DirectoryFailure) => void): void;
   /** Begins to compact the logs whose topics want it, in the background: below their high watermarks, which the log itself does not know (null: not known now). Ends with `close`. */
   startCleaning(highWatermark: (key: string) => number | null): void;
+  /** The cleaner's settings have changed. Whether logs are compacted at all stays as it was at the start. */
+  reconfigureCleaning(config: CleanerConfig): void;
   /** Flushes and closes all, writes the checkpoints, then the clean-shutdown markers (`brokerEpoch` goes into them). Rejects LogOffline when a directory failed: that one has no marker then. */
   close(brokerEpoch?: number): Promise<void>;
 }

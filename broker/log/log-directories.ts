@@ -1,6 +1,7 @@
 import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { CleanerConfig } from "./compaction/cleaner-config.ts";
 import { canBeMoved, parsePartitionDirectory } from "./file-names.ts";
 import { type DirectoryFailure, type Log, LogOffline, type LogStore } from "./log-contract.ts";
 import type { DescribedDirectory, DescribedLog, LogDirectoryService, MoveVerdict } from "./log-directory-service.ts";
@@ -192,6 +193,10 @@ export class LogDirectories implements LogStore, LogDirectoryService {
 
   startCleaning(highWatermark: (key: string) => number | null): void {
     for (const store of this.#online()) store.startCleaning(highWatermark);
+  }
+
+  reconfigureCleaning(config: CleanerConfig): void {
+    for (const store of this.#stores) store.reconfigureCleaning(config);
   }
 
   async close(brokerEpoch = -1): Promise<void> {

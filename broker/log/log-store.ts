@@ -6,7 +6,8 @@ import type { Random } from "../../protocol/base/random.ts";
 import { type FileSystem, replaceFile } from "../runtime/files.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import { readOffsets, writeOffsets } from "./checkpoint-file.ts";
-import { type CleanerConfig, LogCleaner } from "./compaction/log-cleaner.ts";
+import type { CleanerConfig } from "./compaction/cleaner-config.ts";
+import { LogCleaner } from "./compaction/log-cleaner.ts";
 import { deletedDirectoryName, fileNames } from "./file-names.ts";
 import { IndexCache } from "./index-cache.ts";
 import { SegmentedLog } from "./log.ts";
@@ -118,7 +119,7 @@ export class DirectoryLogStore implements LogStore {
   readonly #recoveryPoints: Map<string, number>;
   readonly #startOffsets: Map<string, number>;
   readonly #cleanedOffsets: Map<string, number>;
-  readonly #cleanerConfig: CleanerConfig | null;
+  #cleanerConfig: CleanerConfig | null;
   #cleaner: LogCleaner | null = null;
   #writtenCleanedOffsets: ReadonlyMap<string, number>;
   readonly #logs = new Map<string, SegmentedLog>();
@@ -193,6 +194,13 @@ export class DirectoryLogStore implements LogStore {
     const { clock, random, log } = this.#parts;
     this.#cleaner = new LogCleaner({ clock, random, logger: log, config: this.#cleanerConfig, logs: () => this.#logs, highWatermark });
     this.#cleaner.start();
+  }
+
+  reconfigureCleaning(config: CleanerConfig): void {
+    // whether there is a cleaner at all is decided at the start
+    if (this.#cleanerConfig === null) return;
+    this.#cleanerConfig = config;
+    this.#cleaner?.reconfigure(config);
   }
 
   get directory(): string {

@@ -15,7 +15,7 @@ let cluster: TestCluster;
 let admin: Admin;
 
 beforeAll(async () => {
-  cluster = await TestCluster.start();
+  cluster = await TestCluster.start({ settings: { "log.cleaner.backoff.ms": 3_600_000 } });
   admin = new Admin({ bootstrap: cluster.bootstrap });
   // partition i is led by the i-th broker
   const assignment = cluster.ids.map((id) => [id, ...cluster.ids.filter((other) => other !== id)]);
@@ -92,6 +92,29 @@ describe("settings changed while brokers run", () => {
     });
     orThrow(await admin.alterConfigs([{ resource: { broker: null }, configs: {} }]));
     await untilEveryLeader("no bound", () => batch(600), "NONE");
+  });
+});
+
+describe("the cleaner's settings", () => {
+  test("changed while it pauses for an hour, they are in force on every broker within a second", async () => {
+    const name = "latest";
+    const configs = { "cleanup.policy": "compact", "segment.bytes": "1000", "min.cleanable.dirty.ratio": "0.01" };
+    orThrow(await admin.createTopics([{ name, assignment: [cluster.ids], configs }]));
+    await waitUntil("the topic to be led", async () => (await produceTo(0, batch(), name)).errorCode === "NONE");
+    for (let i = 0; i < 60; i++) expect((await produceTo(0, batch(), name)).errorCode).toBe("NONE");
+    await cluster.replicasIdentical(name);
+    const count = async (id: number) => (await storedBatches(cluster, id, name, 0)).length;
+    expect(await count(cluster.ids[0] as number)).toBe(61);
+    const change = (operation: "set" | "delete") =>
+      admin.incrementalAlterConfigs([
+        { resource: { broker: null }, changes: [{ name: "log.cleaner.backoff.ms", operation, value: "50" }] },
+      ]);
+    orThrow(await change("set"));
+    const startMs = performance.now();
+    await waitUntil("all replicas to be compacted", async () => (await Promise.all(cluster.ids.map(count))).every((left) => left < 30));
+    console.log(`compacted on all brokers after ${(performance.now() - startMs).toFixed(0)} ms`);
+    expect(performance.now() - startMs).toBeLessThan(3 * appliedMaxMs);
+    orThrow(await change("delete"));
   });
 });
 

@@ -276,6 +276,8 @@ export class MemoryLogStore implements LogStore {
 
   startCleaning(): void {}
 
+  reconfigureCleaning(): void {}
+
   onOffline(listener: (failure: DirectoryFailure) => void): void {
     this.#offline.add(listener);
   }

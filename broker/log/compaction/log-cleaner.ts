@@ -3,19 +3,14 @@ import type { Logger } from "../../../protocol/base/logger.ts";
 import { loop } from "../../../protocol/base/loop.ts";
 import type { Random } from "../../../protocol/base/random.ts";
 import { DamagedBatch, LogOffline } from "../log-contract.ts";
+import type { CleanerConfig } from "./cleaner-config.ts";
 import type { DueCleaning } from "./due.ts";
 import type { CleaningReport, LogCompaction } from "./log-compaction.ts";
 import { Pace } from "./pace.ts";
 import { CleaningFailed } from "./read-batches.ts";
 
-export interface CleanerConfig {
-  /** Pause before the logs are looked over again when none was worth it. */
-  readonly backoffMs: number;
-  /** Memory for the keys of one round, at most; a round takes what its range of offsets can need. */
-  readonly mapBytesMax: number;
-  readonly mapLoadFactor: number;
-  readonly bytesPerSecondMax: number;
-}
+/** Between attempts after failures in a row. */
+const failurePauseMaxMs = 15_000;
 
 export interface CleanerParts {
   readonly clock: Clock;
@@ -32,26 +27,55 @@ export interface CleanerParts {
 export class LogCleaner {
   readonly #parts: CleanerParts;
   readonly #stopping = new AbortController();
+  #config: CleanerConfig;
+  /** Ends the pause under way. */
+  #wake: () => void = () => undefined;
   #running: Promise<void> | null = null;
 
   constructor(parts: CleanerParts) {
     this.#parts = parts;
+    this.#config = parts.config;
   }
 
   start(): void {
-    const { clock, random, logger, config } = this.#parts;
+    const { clock, random, logger } = this.#parts;
     const { signal } = this.#stopping;
-    const parts = { clock, random, signal, log: logger, pauseMinMs: 1000, pauseMaxMs: Math.max(config.backoffMs, 1000) };
+    const parts = { clock, random, signal, log: logger, pauseMinMs: 1000, pauseMaxMs: failurePauseMaxMs };
     const step = async () => {
       // after a round the next log may be due already, though others shall have their turn in between
-      await sleep(clock, (await this.cleanOne()) ? 0 : config.backoffMs, signal);
+      if (await this.cleanOne()) await sleep(clock, 0, signal);
+      else await this.#pause();
     };
     this.#running = loop("log cleaner", step, parts);
+  }
+
+  /** At once for the bytes per second and the pause, from the next round on for the memory. */
+  reconfigure(config: CleanerConfig): void {
+    this.#config = config;
+    this.#wake();
+  }
+
+  /** Until the backoff is over. When the settings change, the rest of it is what they say now. */
+  async #pause(): Promise<void> {
+    const { clock } = this.#parts;
+    const startMs = clock.monotonicMs();
+    for (;;) {
+      const leftMs = startMs + this.#config.backoffMs - clock.monotonicMs();
+      if (leftMs <= 0 || this.#stopping.signal.aborted) return;
+      await new Promise<void>((resolve) => {
+        const timer = clock.schedule(leftMs, resolve);
+        this.#wake = () => {
+          timer.cancel();
+          resolve();
+        };
+      });
+    }
   }
 
   /** Resolves when no log is being compacted any more. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#wake();
     await this.#running;
   }
 
@@ -60,12 +84,13 @@ export class LogCleaner {
     const nowMs = this.#parts.clock.nowMs();
     const chosen = await this.#dirtiest(nowMs);
     if (chosen === null) return false;
-    const { clock, config, logger } = this.#parts;
+    const { clock, logger } = this.#parts;
     const { key, compaction, due } = chosen;
-    const pace = new Pace(clock, () => config.bytesPerSecondMax, this.#stopping.signal);
+    const pace = new Pace(clock, () => this.#config.bytesPerSecondMax, this.#stopping.signal);
     const startMs = clock.monotonicMs();
     try {
-      const report = await compaction.clean(due, { pace, nowMs, mapBytesMax: config.mapBytesMax, mapLoadFactor: config.mapLoadFactor });
+      const { mapBytesMax, mapLoadFactor } = this.#config;
+      const report = await compaction.clean(due, { pace, nowMs, mapBytesMax, mapLoadFactor });
       if (report !== null) this.#tell(key, report, clock.monotonicMs() - startMs);
       // given up, it is looked at again after a pause
       return report !== null;

@@ -201,7 +201,7 @@ function logConfig(values: BrokerValues): LogConfig {
 const compactionMapBytesMin = 64 * 1024;
 
 /** The memory and the bytes per second are for all directories together, each of which has a cleaner. */
-function compactionConfig(values: BrokerValues): CompactionConfig {
+export function compactionConfig(values: BrokerValues): CompactionConfig {
   const cleaners = Math.max(values["log.dirs"]?.length ?? 1, 1);
   return {
     backoffMs: values["log.cleaner.backoff.ms"],

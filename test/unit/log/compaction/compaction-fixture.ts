@@ -1,3 +1,4 @@
+import type { CleanerConfig } from "../../../../broker/log/compaction/cleaner-config.ts";
 import { LogCleaner } from "../../../../broker/log/compaction/log-cleaner.ts";
 import { offsetMapEntryBytes } from "../../../../broker/log/compaction/offset-map.ts";
 import type { SegmentedLog } from "../../../../broker/log/log.ts";
@@ -83,14 +84,15 @@ export interface CleaningOptions {
   readonly keysMax?: number;
   readonly highWatermark?: number;
   readonly logger?: Logger;
+  readonly config?: CleanerConfig;
 }
 
-export function cleanerOf(log: Log, { clock, keysMax = 1000, highWatermark, logger = silentLogger }: CleaningOptions): LogCleaner {
+export function cleanerOf(log: Log, { clock, keysMax = 1000, highWatermark, logger = silentLogger, config }: CleaningOptions): LogCleaner {
   return new LogCleaner({
     clock,
     random: seededRandom(1),
     logger,
-    config: {
+    config: config ?? {
       backoffMs: 15_000,
       mapBytesMax: keysMax * offsetMapEntryBytes,
       mapLoadFactor: 1,

@@ -1,0 +1,61 @@
+import { ok } from "node:assert";
+import { setTimeout as sleep } from "node:timers/promises";
+import { test } from "vitest";
+import type { CleanerConfig } from "../../../../broker/log/compaction/cleaner-config.ts";
+import type { SegmentedLog } from "../../../../broker/log/log.ts";
+import { SimClock } from "../../../sim/sim-clock.ts";
+import { lead, startLog } from "../log-fixture.ts";
+import { cleanerOf, compacted, keyedBatch } from "./compaction-fixture.ts";
+
+const eagerly: CleanerConfig = { backoffMs: 100, mapBytesMax: 1e6, mapLoadFactor: 0.9, bytesPerSecondMax: Number.MAX_VALUE };
+const hourMs = 3_600_000;
+
+async function cleaning(config: CleanerConfig) {
+  const { log, store } = await startLog(compacted);
+  const clock = new SimClock();
+  const cleaner = cleanerOf(log, { clock: clock.forOwner("cleaner"), config });
+  const fill = async () => {
+    for (let i = 0; i < 40; i++) {
+      lead(log, keyedBatch([{ key: `k${i % 3}`, value: `${i}-${"x".repeat(40)}` }]));
+      await log.written(log.endOffset);
+    }
+    await log.flush();
+  };
+  /** Lets `limitMs` pass, or less if `condition` holds before. */
+  const until = async (condition: () => boolean, limitMs: number) => {
+    for (const endMs = clock.nowMs + limitMs; !condition() && clock.nowMs < endMs; await clock.step()) {
+      clock.schedule("test", 10, () => undefined);
+      // loading the codecs takes real time
+      await sleep(1);
+    }
+    return condition();
+  };
+  return { cleaner, store, fill, until, bytes: () => (log as SegmentedLog).sizeInBytes };
+}
+
+test("a shorter backoff is in force at once, in the middle of a long one", async () => {
+  const { cleaner, store, fill, until, bytes } = await cleaning({ ...eagerly, backoffMs: hourMs });
+  cleaner.start();
+  await until(() => false, 1000);
+  await fill();
+  const before = bytes();
+  ok(!(await until(() => bytes() < before, 2_000)), "not due yet");
+  cleaner.reconfigure({ ...eagerly, backoffMs: hourMs / 2 });
+  ok(!(await until(() => bytes() < before, 2_000)), "nor now");
+  cleaner.reconfigure(eagerly);
+  ok(await until(() => bytes() < before, 1000));
+  await cleaner.stop();
+  await store.close();
+});
+
+test("more bytes per second are in force within a second, in the middle of a round; more memory from the next round on", async () => {
+  const { cleaner, store, fill, until, bytes } = await cleaning({ ...eagerly, bytesPerSecondMax: 1, mapBytesMax: 24 });
+  await fill();
+  const before = bytes();
+  cleaner.start();
+  ok(!(await until(() => bytes() < before, 2_000)), "it waits for the disk to be free");
+  cleaner.reconfigure(eagerly);
+  ok(await until(() => bytes() < before / 2, 2000));
+  await cleaner.stop();
+  await store.close();
+});
