@@ -2,7 +2,7 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import { attributeBits, type BatchInfo, batchSizeAt, fieldAt, noProducerId, producerIdAt } from "../../protocol/records/batch-header.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import type { LeaderAppend } from "./log-contract.ts";
-import { ProducerBudget } from "./producer-budget.ts";
+import { ProducerBudget, producersInLogMax } from "./producer-budget.ts";
 import { ProducerEntry, type ProducerRow } from "./producer-entry.ts";
 import { judgeBatch } from "./producer-rules.ts";
 import { encodeSnapshot } from "./producer-snapshot.ts";
@@ -107,7 +107,7 @@ export class ProducerStates {
   #entryOf(producerId: number, epoch: number): ProducerEntry {
     const known = this.#entries.get(producerId);
     if (known !== undefined) return known;
-    if (this.#budget.isSpent) this.#forgetLeastRecent();
+    if (this.#budget.isSpent || this.#entries.size >= producersInLogMax) this.#forgetLeastRecent();
     const entry = new ProducerEntry(epoch);
     this.#entries.set(producerId, entry);
     this.#budget.take();

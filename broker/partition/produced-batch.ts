@@ -15,10 +15,19 @@ export function producedBatch(records: Buffer, origin: BatchOrigin, settings: To
   });
   if (validated.error !== null) return { error: validated.error, message: validated.message ?? "", recordErrors: [] };
   const [batch] = validated.batches;
-  return origin === "broker" || batch === undefined
-    ? { error: null, bytes: records }
-    : admitBatch(records, batch, admissionRules(settings, nowMs));
+  if (origin === "broker" || batch === undefined) return { error: null, bytes: records };
+  return batch.isTransactional ? withoutTransaction : admitBatch(records, batch, admissionRules(settings, nowMs));
 }
+
+/**
+ * Nobody could end it: its producer would be remembered for ever, and whoever reads committed records only would read no further. `transactional.id` is refused by InitProducerId, so this is a client
+ * that did not ask, or asked another cluster.
+ */
+const withoutTransaction: Admission = {
+  error: "INVALID_TXN_STATE",
+  message: "the batch is part of a transaction, and transactions are not served: leave transactional.id out",
+  recordErrors: [],
+};
 
 function admissionRules(settings: TopicSettings, nowMs: number): AdmissionRules {
   const { messageTimestampBeforeMaxMs, messageTimestampAfterMaxMs } = settings;

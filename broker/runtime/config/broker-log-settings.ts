@@ -112,7 +112,7 @@ export const brokerLogSettings = {
   "ottla.log.index.cache.max.bytes": long(33554432, "Memory for the indexes of closed segments.", { min: 0, unit: "bytes" }),
   "ottla.log.producers.max": int(
     1000000,
-    "Idempotent producers that all logs together remember, each in each log that it writes to; at about 300 bytes. A log that wants more forgets those that wrote to it least recently.",
+    "Idempotent producers that all logs together remember, each in each log that it writes to; at about 300 bytes. A log that wants more forgets those that wrote to it least recently. One log remembers 100000 at most: they are written down in one piece whenever it rolls a segment.",
     { min: 1 },
   ),
   "ottla.log.open.files.max": int(256, "Files held open for reading. Every log has one more, for writing.", { min: 1 }),

@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
-import { ProducerBudget } from "../../../broker/log/producer-budget.ts";
+import { ProducerBudget, producersInLogMax } from "../../../broker/log/producer-budget.ts";
 import { ProducerStates } from "../../../broker/log/producer-states.ts";
 import { fieldAt, readBatchInfo, writeInt64 } from "../../../protocol/records/batch-header.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
@@ -164,6 +164,13 @@ describe("when all logs together remember as many producers as they may", () => 
     deepStrictEqual(remembered(log), [0, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 99]);
     strictEqual(remembered(other).length, 5, "what others remember is theirs");
     strictEqual(log.send({ producerId: 2, sequence: 8 }), "at 18", "unknown again");
+  });
+
+  test("one log remembers a hundred thousand, however many there may be", () => {
+    const { producers } = new Judged();
+    const info = readBatchInfo(batch({ sequence: 0 }), 0)!;
+    for (let at = 0; at <= producersInLogMax; at++) producers.note({ ...info, producerId: at, baseOffset: at, lastOffset: at });
+    strictEqual(producers.size, 0.9 * producersInLogMax + 1);
   });
 
   test("what is forgotten, expires, or is given up makes room", () => {

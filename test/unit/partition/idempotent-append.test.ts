@@ -1,5 +1,6 @@
-import { deepStrictEqual, strictEqual } from "node:assert";
+import { deepStrictEqual, match, strictEqual } from "node:assert";
 import { test } from "vitest";
+import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { idempotentBatch } from "../../support/memory-log.ts";
 import { settled } from "../network/manual-clock.ts";
 import { follower, followerFetch, setUp } from "./partition-fixture.ts";
@@ -31,6 +32,17 @@ test("a batch out of sequence is refused with a sentence", async () => {
   strictEqual((await append(idempotentBatch(7, 0, 1, 1))).error, null);
   strictEqual((await append(idempotentBatch(7, 3))).error, "INVALID_PRODUCER_EPOCH");
   strictEqual(log.endOffset, 4);
+});
+
+test("what is part of a transaction, or would end one, is refused: nobody could end it", async () => {
+  const { append, log } = await setUp();
+  const records = [{ key: null, value: Buffer.from("x"), headers: [], timestampMs: 0 }];
+  const producer = { producerId: 7, producerEpoch: 0, baseSequence: 0 };
+  const transactional = await append(encodeBatch(records, { ...producer, isTransactional: true }));
+  strictEqual(transactional.error, "INVALID_TXN_STATE");
+  match(("message" in transactional && transactional.message) || "", /transactions are not served/);
+  strictEqual((await append(encodeBatch(records, { ...producer, isTransactional: true, isControl: true }))).error, "INVALID_RECORD");
+  deepStrictEqual([log.endOffset, log.producerRows()], [0, []]);
 });
 
 test("under LogAppendTime a retry has the time of the first", async () => {
