@@ -73,6 +73,7 @@ export class Broker {
         recoveriesAtOnce: config.log.recoveryConcurrency,
         checkpointIntervalMs: config.log.flushOffsetCheckpointIntervalMs,
         ...(config.log.cleaner === null ? {} : { cleaner: config.log.cleaner }),
+        ...(config.log.scrub === null ? {} : { scrub: config.log.scrub }),
       },
     );
     this.#parts = new BrokerParts(this.#options, {

@@ -3,11 +3,12 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import type { CleanerConfig } from "./compaction/cleaner-config.ts";
 import { canBeMoved, parsePartitionDirectory } from "./file-names.ts";
+import { logCaches } from "./log-caches.ts";
 import { type DirectoryFailure, type Log, LogOffline, type LogStore } from "./log-contract.ts";
 import type { DescribedDirectory, DescribedLog, LogDirectoryService, MoveVerdict } from "./log-directory-service.ts";
 import { LogHealth } from "./log-health.ts";
 import { LogMover } from "./log-mover.ts";
-import { type DirectoryLogStore, type LogStoreOptions, type LogStoreParts, logCaches, openLogDirectory } from "./log-store.ts";
+import { type DirectoryLogStore, type LogStoreOptions, type LogStoreParts, openLogDirectory } from "./log-store.ts";
 import { type SettledMoves, settleMoves } from "./settle-moves.ts";
 
 export interface LogDirectoriesOptions extends Omit<LogStoreOptions, "directory"> {

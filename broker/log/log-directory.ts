@@ -1,5 +1,6 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
+import type { Random } from "../../protocol/base/random.ts";
 import type { FileSystem } from "../runtime/files.ts";
 import type { IndexCache } from "./index-cache.ts";
 import type { LogHealth } from "./log-health.ts";
@@ -17,6 +18,7 @@ export interface LogDirectory {
   readonly producers: ProducerBudget;
   readonly health: LogHealth;
   readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
   readonly checkpoints: Checkpoints;
   readonly removedFiles: RemovedFiles;

@@ -9,18 +9,16 @@ import { readOffsets, writeOffsets } from "./checkpoint-file.ts";
 import type { CleanerConfig } from "./compaction/cleaner-config.ts";
 import { LogCleaner } from "./compaction/log-cleaner.ts";
 import { deletedDirectoryName, fileNames } from "./file-names.ts";
-import { IndexCache } from "./index-cache.ts";
 import { SegmentedLog } from "./log.ts";
+import { type CacheBounds, type LogCaches, logCaches } from "./log-caches.ts";
 import { type DirectoryFailure, InconsistentTopicId, type Log, type LogOffline, type LogStore } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { ignoreOffline, LogHealth } from "./log-health.ts";
-import { OpenFiles } from "./open-files.ts";
+import { LogScrub, type ScrubConfig } from "./log-scrub.ts";
 import { openLog } from "./open-log.ts";
 import { isTopicId, readTopicId, writeTopicId } from "./partition-metadata.ts";
 import { type FoundLog, prepareDirectory } from "./prepare-directory.ts";
-import { ProducerBudget } from "./producer-budget.ts";
 import { RemovedFiles } from "./removed-files.ts";
-import { TailCacheBudget } from "./tail-cache.ts";
 
 export interface LogStoreParts {
   readonly files: FileSystem;
@@ -29,38 +27,17 @@ export interface LogStoreParts {
   readonly log: Logger;
 }
 
-export interface LogStoreOptions {
+export interface LogStoreOptions extends CacheBounds {
   /** Absolute path; made when missing. Locked by the caller. */
   readonly directory: string;
-  /** Memory for the tails of all logs together, bytes; the oldest batches go first. Default 64 MiB. */
-  readonly tailCacheBytesMax?: number;
-  /** Memory for the indexes of closed segments, bytes. Default 32 MiB. */
-  readonly indexCacheBytesMax?: number;
-  /** Files held open for reading. Every log has one more, for writing. Default 256. */
-  readonly openFilesMax?: number;
-  /** Idempotent producers that all logs together remember; each log that wants more forgets its least recent ones. Default 1,000,000. */
-  readonly producersMax?: number;
   /** Logs recovered at the same time after an unclean stop, in each directory. Default 2. */
   readonly recoveriesAtOnce?: number;
   /** How long a risen recovery point may wait for its checkpoint (Kafka's log.flush.offset.checkpoint.interval.ms). Default 60 s. */
   readonly checkpointIntervalMs?: number;
   /** Absent: logs are not compacted. */
   readonly cleaner?: CleanerConfig;
-}
-
-/** What all directories of a broker share. */
-export type LogCaches = Pick<LogDirectory, "openFiles" | "indexes" | "tails" | "producers">;
-
-type CacheBounds = Pick<LogStoreOptions, "tailCacheBytesMax" | "indexCacheBytesMax" | "openFilesMax" | "producersMax">;
-
-export function logCaches(files: FileSystem, bounds: CacheBounds): LogCaches {
-  const { tailCacheBytesMax, indexCacheBytesMax, openFilesMax, producersMax } = bounds;
-  return {
-    openFiles: new OpenFiles(files, openFilesMax ?? 256),
-    indexes: new IndexCache(indexCacheBytesMax ?? 32 * 1024 * 1024),
-    tails: new TailCacheBudget(tailCacheBytesMax ?? 64 * 1024 * 1024),
-    producers: new ProducerBudget(producersMax),
-  };
+  /** Absent: what nobody reads is not looked at. */
+  readonly scrub?: ScrubConfig;
 }
 
 /** A store over one directory that shares nothing with others. */
@@ -75,6 +52,7 @@ export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, 
   const directory: LogDirectory = {
     files,
     clock,
+    random: parts.random,
     logger: log,
     ...caches,
     health: new LogHealth(options.directory),
@@ -121,6 +99,7 @@ export class DirectoryLogStore implements LogStore {
   readonly #cleanedOffsets: Map<string, number>;
   #cleanerConfig: CleanerConfig | null;
   #cleaner: LogCleaner | null = null;
+  readonly #scrub: LogScrub | null = null;
   #writtenCleanedOffsets: ReadonlyMap<string, number>;
   readonly #logs = new Map<string, SegmentedLog>();
   /** The last operation on each key: opening and deleting one log follow each other. */
@@ -144,6 +123,10 @@ export class DirectoryLogStore implements LogStore {
     this.#cleanedOffsets = new Map(start.cleanedOffsets);
     this.#writtenCleanedOffsets = start.cleanedOffsets;
     this.#cleanerConfig = options.cleaner ?? null;
+    if (options.scrub === undefined) return;
+    const { clock, random, log: logger } = parts;
+    this.#scrub = new LogScrub({ clock, random, logger, config: options.scrub, logs: () => this.#logs.values() });
+    this.#scrub.start();
   }
 
   open(topic: string, partition: number, topicId: TopicId, settings: TopicSettings): Promise<Log> {
@@ -222,6 +205,7 @@ export class DirectoryLogStore implements LogStore {
     this.#closed = true;
     this.#checkpointTimer?.cancel();
     await this.#cleaner?.stop();
+    await this.#scrub?.stop();
     await Promise.allSettled(this.#turns.values());
     const { health, openFiles, removedFiles } = this.#directory;
     for (const log of this.#logs.values()) {

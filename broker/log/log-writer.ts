@@ -59,6 +59,8 @@ export class LogWriter {
   readonly #listeners = new Set<(writtenEndOffset: number) => void>();
   #queue: (QueuedAppend | QueuedRoll | QueuedPause)[] = [];
   #queuedBytes = 0;
+  /** In [0, 1), of the segment that is written; null: not drawn yet. */
+  #jitterShare: number | null = null;
   #running = false;
   #notifying = false;
   readonly #rolls = new Set<PromiseWithResolvers<void>>();
@@ -100,7 +102,7 @@ export class LogWriter {
         batch,
         endOffset: state.endOffset,
       }));
-      if (mustRoll(state.layout, batch, rollLimits(state.settings), nowMs)) {
+      if (mustRoll(state.layout, batch, this.#rollLimits(), nowMs)) {
         this.#queueRun(bytes, run, batch.position);
         // so far from the last batch that no segment reaches over the gap: the next one begins behind it
         const isFar = batch.lastOffset - state.endOffset > relativeOffsetMax;
@@ -170,6 +172,12 @@ export class LogWriter {
     this.#listeners.clear();
   }
 
+  #rollLimits(): RollLimits {
+    const { settings, directory } = this.#state;
+    if (settings.segmentJitterMs > 0) this.#jitterShare ??= directory.random.next();
+    return rollLimits(settings, this.#jitterShare ?? 0);
+  }
+
   #queueRoll(nowMs: number, done: PromiseWithResolvers<void> | null): void {
     const state = this.#state;
     this.#queue.push({
@@ -180,6 +188,7 @@ export class LogWriter {
       done,
     });
     state.layout = emptyLayout(state.endOffset, nowMs);
+    this.#jitterShare = null;
   }
 
   #queueRun(bytes: Buffer, run: Run, to: number): void {
@@ -318,10 +327,15 @@ export class LogWriter {
   }
 }
 
-/** What is in the segment being written is never compacted, so it must not stay there for longer than a record may stay uncompacted. */
-function rollLimits(settings: TopicSettings): RollLimits {
-  if (settings.cleanupPolicy === "delete" || settings.maxCompactionLagMs >= settings.segmentMs) return settings;
-  return { ...settings, segmentMs: settings.maxCompactionLagMs };
+/**
+ * What is in the segment being written is never compacted, so it must not stay there for longer than a record may stay uncompacted. Of a random part taken off its age, `jitterShare` is this
+ * segment's.
+ */
+function rollLimits(settings: TopicSettings, jitterShare: number): RollLimits {
+  const { segmentMs, segmentJitterMs, maxCompactionLagMs, cleanupPolicy } = settings;
+  const oldestMs = cleanupPolicy === "delete" ? segmentMs : Math.min(segmentMs, maxCompactionLagMs);
+  const jitterMs = Math.floor(jitterShare * Math.min(segmentJitterMs, segmentMs));
+  return oldestMs - jitterMs === segmentMs ? settings : { ...settings, segmentMs: Math.max(oldestMs - jitterMs, 0) };
 }
 
 interface Run {

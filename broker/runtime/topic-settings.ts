@@ -31,6 +31,8 @@ export interface TopicSettings {
   readonly retentionMs: number;
   readonly segmentBytes: number;
   readonly segmentIndexBytes: number;
+  /** Largest random part taken off `segmentMs`, another one for each segment. */
+  readonly segmentJitterMs: number;
   readonly segmentMs: number;
   readonly uncleanLeaderElectionEnable: boolean;
 }

@@ -327,6 +327,7 @@ export const testSettings: TopicSettings = {
   retentionMs: -1,
   segmentBytes: 2 ** 30,
   segmentIndexBytes: 10 * 2 ** 20,
+  segmentJitterMs: 0,
   segmentMs: 604_800_000,
   uncleanLeaderElectionEnable: false,
 };

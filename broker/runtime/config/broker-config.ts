@@ -66,6 +66,13 @@ export interface LogConfig {
   readonly producersMax: number;
   /** Of each log directory; null: logs are not compacted. */
   readonly cleaner: CompactionConfig | null;
+  /** Of each log directory; null: what nobody reads is not looked at. */
+  readonly scrub: ScrubbingConfig | null;
+}
+
+export interface ScrubbingConfig {
+  readonly bytesPerSecondMax: number;
+  readonly intervalMs: number;
 }
 
 export interface CompactionConfig {
@@ -194,7 +201,15 @@ function logConfig(values: BrokerValues): LogConfig {
     openFilesMax: values["ottla.log.open.files.max"],
     producersMax: values["ottla.log.producers.max"],
     cleaner: values["log.cleaner.enable"] ? compactionConfig(values) : null,
+    scrub: scrubbingConfig(values),
   };
+}
+
+function scrubbingConfig(values: BrokerValues): ScrubbingConfig | null {
+  const bytesPerSecond = values["ottla.log.scrub.max.bytes.per.second"];
+  if (bytesPerSecond === 0) return null;
+  const directories = Math.max(values["log.dirs"]?.length ?? 1, 1);
+  return { bytesPerSecondMax: Math.max(bytesPerSecond / directories, 1), intervalMs: values["ottla.log.scrub.interval.ms"] };
 }
 
 /** Less would take a round for every few records. */

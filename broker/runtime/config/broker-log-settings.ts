@@ -13,12 +13,10 @@ export const brokerLogSettings = {
     min: 0,
     unit: "milliseconds",
     update: "per-broker",
-    withoutEffect: true,
   }),
   "log.roll.jitter.hours": int(0, "Largest random part taken off a segment's age, so that logs do not roll together.", {
     min: 0,
     unit: "hours",
-    withoutEffect: true,
   }),
   "log.preallocate": boolean(false, "Whether a new segment file gets its full size at once.", {
     update: "per-broker",
@@ -115,5 +113,14 @@ export const brokerLogSettings = {
     "Idempotent producers that all logs together remember, each in each log that it writes to; at about 300 bytes. A log that wants more forgets those that wrote to it least recently. One log remembers 100000 at most: they are written down in one piece whenever it rolls a segment.",
     { min: 1 },
   ),
+  "ottla.log.scrub.max.bytes.per.second": long(
+    1048576,
+    "Bytes that the broker reads in a second, over all log directories, to find damage in records that nobody reads, such as a follower's; 0: it does not.",
+    { min: 0, unit: "bytes" },
+  ),
+  "ottla.log.scrub.interval.ms": long(604800000, "How long a log is left alone that was read for damage.", {
+    min: 1,
+    unit: "milliseconds",
+  }),
   "ottla.log.open.files.max": int(256, "Files held open for reading. Every log has one more, for writing.", { min: 1 }),
 } as const;

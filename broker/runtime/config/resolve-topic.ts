@@ -34,6 +34,7 @@ export function topicSettings(topic: ConfigTexts, layers: BrokerConfigLayers): T
     retentionMs: value("retention.ms"),
     segmentBytes: value("segment.bytes"),
     segmentIndexBytes: value("segment.index.bytes"),
+    segmentJitterMs: value("segment.jitter.ms"),
     segmentMs: value("segment.ms"),
     uncleanLeaderElectionEnable: value("unclean.leader.election.enable"),
   };

@@ -91,7 +91,6 @@ export const topicSettingDefinitions = {
   "segment.jitter.ms": long(0, "Largest random part taken off `segment.ms`, so that logs do not roll together.", {
     min: 0,
     unit: "milliseconds",
-    withoutEffect: true,
   }),
   preallocate: boolean(false, "Whether a new segment file gets its full size at once.", { withoutEffect: true }),
   "follower.replication.throttled.replicas": throttledReplicas("Replicas whose following is slowed, `partition:broker`, or `*`."),

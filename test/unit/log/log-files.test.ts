@@ -129,6 +129,24 @@ describe("the files", () => {
     deepStrictEqual(await bases({ segmentMs: 30 }, (log) => ten(log, 10)), [0, 4, 8]);
     deepStrictEqual(await bases({ segmentIndexBytes: 24, indexIntervalBytes: 0 }, (log) => ten(log, 10)), [0, 2, 4, 6, 8]);
   });
+
+  test("segments roll earlier by a random part, another one for each", async () => {
+    const basesWith = async (segmentJitterMs: number, segmentMs = 50) => {
+      const { log, files } = await startLog({ segmentMs, segmentJitterMs });
+      for (let i = 0; i < 200; i++) await append(log, ["v"], 0, time + i);
+      return [...(await fileContents(files)).keys()].filter((name) => name.endsWith(".log")).map((name) => Number(name.slice(0, 20)));
+    };
+    deepStrictEqual(await basesWith(0), [0, 51, 102, 153]);
+    const bases = await basesWith(30);
+    const sizes = bases.slice(1).map((base, i) => base - bases[i]!);
+    ok(
+      sizes.every((size) => size > 20 && size <= 51),
+      `${sizes}`,
+    );
+    ok(new Set(sizes).size > 1, `${sizes}`);
+    // no more than the segment's age
+    ok((await basesWith(1_000_000)).length > 4);
+  });
 });
 
 describe("damage", () => {
