@@ -17,15 +17,20 @@ export interface ControlledShutdownParts {
   readonly retryBackoffMs: number;
 }
 
-/** A controller that goes is replaced within this order of time; partitions that have to catch up take much longer. */
+/** A controller that goes is replaced within this order of time. */
 const controllerPauseMs = 100;
+/** A replica that was nearly in sync is within this order of time, and a broker that stops with us has gone. */
+const replicaPauseMs = 250;
 
 /** `moved`: nothing is led any more. `futile`: what is left cannot be moved by waiting. `later`: a replica may yet get in sync. `no controller`: there is none, or it is another broker by now. */
 type Outcome = { readonly kind: "moved" } | { readonly kind: "futile" | "later" | "no controller"; readonly reason: string };
 
 /**
  * Asks the controller to move this broker's leaderships away, until none is left or none can be moved, the attempts are used up or `timeoutMs` is over. False: it goes while still leading
- * something (nobody else was in sync, or there was no controller to ask). A controller that stops at the same time is replaced at once, so its successor is asked without the long pause.
+ * something (nobody else was in sync, or there was no controller to ask).
+ *
+ * An attempt lasts as long as Kafka's pause between two, and asks again and again meanwhile. A controller that stops at the same time is replaced at once. And: (1) three brokers stop together, the
+ * controller among them; (2) the next controller does not know that the second is going, too, and says that it may yet get in sync; (3) a moment later it is gone, and there is nothing to wait for.
  */
 export async function controlledShutdown(parts: ControlledShutdownParts, { timeoutMs }: { readonly timeoutMs: number }): Promise<boolean> {
   const { clock, log, retriesMax, retryBackoffMs } = parts;
@@ -33,15 +38,15 @@ export async function controlledShutdown(parts: ControlledShutdownParts, { timeo
   const leftMs = () => Math.max(0, deadlineMs - clock.monotonicMs());
   for (let attempt = 0; attempt <= retriesMax && leftMs() > 0; attempt++) {
     const patientUntilMs = clock.monotonicMs() + retryBackoffMs;
+    const isPatient = () => leftMs() > 0 && clock.monotonicMs() < patientUntilMs;
     let outcome = await ask(parts, leftMs());
-    while (outcome.kind === "no controller" && leftMs() > 0 && clock.monotonicMs() < patientUntilMs) {
-      await sleep(clock, Math.min(controllerPauseMs, leftMs()));
+    while (isPatient() && (outcome.kind === "no controller" || (outcome.kind === "later" && attempt < retriesMax))) {
+      await sleep(clock, Math.min(outcome.kind === "later" ? replicaPauseMs : controllerPauseMs, leftMs()));
       outcome = await ask(parts, leftMs());
     }
     if (outcome.kind === "moved") return true;
     log.warn({ attempt, reason: outcome.reason }, "controlled shutdown is not complete");
     if (outcome.kind === "futile") return false;
-    if (outcome.kind === "later" && attempt < retriesMax) await sleep(clock, Math.min(retryBackoffMs, leftMs()));
   }
   return false;
 }
