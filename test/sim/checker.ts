@@ -1,7 +1,7 @@
 import type { TreeObserver } from "./observer.ts";
 import { logDirectories, type SimBroker } from "./sim-broker.ts";
-import { readHighWatermarks, readStoredLog, type StoredLog } from "./stored-log.ts";
-import type { PlacedRecord, Send } from "./workload.ts";
+import { readHighWatermarks, readStoredLog, type StoredLog, type StoredRecord } from "./stored-log.ts";
+import { isTombstone, type PlacedRecord, type Send } from "./workload.ts";
 
 export interface CheckerParts {
   readonly topic: string;
@@ -13,23 +13,34 @@ export interface CheckerParts {
   readonly onViolation: (claim: string) => void;
 }
 
+type Known = Pick<PlacedRecord, "offset" | "key" | "value">;
+
 /**
  * A second opinion on what the cluster stores, from the files and what clients were told, sharing no code with the broker: I1, I4, I5, I6, I9.
  * Committed is what was acknowledged with acks=all, what a consumer was given, and what lies below a high watermark on a disk.
+ * Where the topic is compacted, a committed record may be gone once a later one of its key is there, or a committed tombstone of it was; what is left stays at its offset.
  */
 export class Checker {
   readonly #parts: CheckerParts;
+  /** The topic is compacted. */
+  isCompacted = false;
   /** By partition, then offset. */
-  readonly #committed: Map<number, string>[];
+  readonly #committed: Map<number, Known>[];
+  /** By partition, then key: the offset of its last committed tombstone. */
+  readonly #tombstones: Map<string, number>[];
+  /** By partition, then key: what the consumer was given last. */
+  readonly #consumed: Map<string, string>[];
   readonly #consumedEnd: number[];
   /** By partition: somebody asked for what is below to be deleted. It may be gone, nothing else. */
   readonly #mayBeGone: number[];
   /** Which batch was written at an offset in an epoch: there can be only one. */
-  readonly #batches = new Map<string, number>();
+  readonly #batches = new Map<string, number | string>();
 
   constructor(parts: CheckerParts) {
     this.#parts = parts;
     this.#committed = Array.from({ length: parts.partitions }, () => new Map());
+    this.#tombstones = Array.from({ length: parts.partitions }, () => new Map());
+    this.#consumed = Array.from({ length: parts.partitions }, () => new Map());
     this.#consumedEnd = Array.from({ length: parts.partitions }, () => 0);
     this.#mayBeGone = Array.from({ length: parts.partitions }, () => 0);
   }
@@ -39,10 +50,12 @@ export class Checker {
   }
 
   consumed(record: PlacedRecord): void {
-    const { partition, offset } = record;
-    const due = this.#consumedEnd[partition];
-    if (offset !== due) this.#parts.onViolation(`I6 the consumer got offset ${offset} of partition ${partition} where ${due} was due`);
+    const { partition, offset, key, value } = record;
+    const due = this.#consumedEnd[partition] ?? 0;
+    if (offset < due || (offset > due && !this.isCompacted))
+      this.#parts.onViolation(`I6 the consumer got offset ${offset} of partition ${partition} where ${due} was due`);
     this.#consumedEnd[partition] = offset + 1;
+    if (key !== null) this.#consumed[partition]?.set(key, value);
     this.#commit(record, "I6 consumed");
   }
 
@@ -80,7 +93,7 @@ export class Checker {
     for (let partition = 0; partition < partitions; partition++) {
       const logs = brokers.map((broker) => this.#read(broker, partition)).filter((log) => log !== null);
       const [first] = logs;
-      if (first === undefined || logs.length < brokers.length || !logs.every((log) => areEqual(first, log))) return false;
+      if (first === undefined || logs.length < brokers.length || !logs.every((log) => this.#areEqual(first, log))) return false;
     }
     return true;
   }
@@ -95,14 +108,29 @@ export class Checker {
       for (const [index, log] of logs.entries()) {
         const host = brokers[index]?.host;
         if (log == null || log.damage !== null) onViolation(`I5 ${host} partition ${partition}: ${log?.damage ?? "no log"}`);
-        else if (!areEqual(first!, log)) onViolation(`I4 ${host} and b1 differ in partition ${partition}: ${difference(first!, log)}`);
+        else if (!this.#areEqual(first!, log))
+          onViolation(`I4 ${host} and b1 differ in partition ${partition}: ${difference(first!, log)}`);
       }
       if (first == null) continue;
-      const end = first.startOffset + first.records.length;
+      const end = first.endOffset;
       if (this.#consumedEnd[partition] !== end)
         onViolation(`I6 partition ${partition} ends at ${end}, consumed up to ${this.#consumedEnd[partition]}`);
       this.#checkOnceInOrder(sends, partition, first);
+      if (this.isCompacted) this.#checkNewestConsumed(partition, first);
     }
+  }
+
+  /** Of each key, the consumer was given the newest record. */
+  #checkNewestConsumed(partition: number, { records }: StoredLog): void {
+    const newest = new Map(records.map(({ key, value }) => [key ?? "", value]));
+    for (const [key, value] of newest) {
+      const seen = this.#consumed[partition]?.get(key);
+      if (seen !== value) this.#parts.onViolation(`I6 the consumer has ${seen && name(seen)} of ${key}, and the log ${name(value)}`);
+    }
+  }
+
+  #areEqual(a: StoredLog, b: StoredLog): boolean {
+    return this.isCompacted ? agree(a, b) : areEqual(a, b);
   }
 
   /** What the idempotent producer sent: once if it was acknowledged, at most once if not, and in the order of sending. Others' records may be repeated. */
@@ -122,29 +150,37 @@ export class Checker {
       offsets.set(place, offset);
       last = Math.max(last, place);
     }
-    for (const [place, { state, value, offset }] of sent.entries())
-      if (state === "acknowledged" && offset >= this.#goneUpTo(partition, first) && offsets.get(place) !== offset)
+    const mayLack = this.#mayLack(partition, first);
+    for (const [place, { state, key, value, offset }] of sent.entries())
+      if (state === "acknowledged" && offsets.get(place) !== offset && (offsets.has(place) || !mayLack({ offset, key })))
         onViolation(`I9 partition ${partition}: ${name(value)} was acknowledged at ${offset} and is at ${offsets.get(place)}`);
   }
 
   #read(broker: SimBroker, partition: number): StoredLog | null {
     const folder = broker.folderOf(`${this.#parts.topic}-${partition}`);
-    return folder === null ? null : readStoredLog(broker.disk, folder);
+    return folder === null ? null : readStoredLog(broker.disk, folder, this.isCompacted);
   }
 
-  #commit({ partition, offset, value }: PlacedRecord, claim: string): void {
-    const known = this.#committed[partition]?.get(offset);
-    if (known === undefined) this.#committed[partition]?.set(offset, value);
-    else if (known !== value)
+  #commit({ partition, offset, key, value }: PlacedRecord, claim: string): void {
+    const known = this.#committed[partition]?.get(offset)?.value;
+    if (known === undefined) {
+      this.#committed[partition]?.set(offset, { offset, key, value });
+      const tombstones = this.#tombstones[partition];
+      if (key !== null && isTombstone(value)) tombstones?.set(key, Math.max(offset, tombstones.get(key) ?? 0));
+    } else if (known !== value)
       this.#parts.onViolation(`${claim}: partition ${partition} offset ${offset} is ${name(value)}, and was committed as ${name(known)}`);
   }
 
   #checkBatches(broker: SimBroker, partition: number, log: StoredLog): void {
-    for (const { baseOffset, epoch, checksum } of log.batches) {
-      const key = `${partition}@${baseOffset} epoch ${epoch}`;
+    // compaction changes batches, and each replica has its own
+    const written = this.isCompacted
+      ? log.records.map(({ offset, epoch, key, value }) => [offset, epoch, `${key} ${value}`] as const)
+      : log.batches.map(({ baseOffset, epoch, checksum }) => [baseOffset, epoch, checksum] as const);
+    for (const [offset, epoch, content] of written) {
+      const key = `${partition}@${offset} epoch ${epoch}`;
       const known = this.#batches.get(key);
-      if (known === undefined) this.#batches.set(key, checksum);
-      else if (known !== checksum) this.#parts.onViolation(`I2 two batches at ${key}, one of them on ${broker.host}`);
+      if (known === undefined) this.#batches.set(key, content);
+      else if (known !== content) this.#parts.onViolation(`I2 two batches at ${key}, one of them on ${broker.host}`);
     }
   }
 
@@ -152,9 +188,9 @@ export class Checker {
     const key = `${this.#parts.topic}-${partition}`;
     const directory = logDirectories.find((one) => broker.folderOf(key) === `${one}/${key}`) ?? logDirectories[0];
     const highWatermark = readHighWatermarks(broker.disk, directory).get(key) ?? 0;
-    for (const { offset, value } of log.records) {
+    for (const { offset, key: recordKey, value } of log.records) {
       if (offset >= highWatermark) break;
-      this.#commit({ partition, offset, value }, `I4 below the high watermark ${highWatermark} of ${broker.host}`);
+      this.#commit({ partition, offset, key: recordKey, value }, `I4 below the high watermark ${highWatermark} of ${broker.host}`);
     }
   }
 
@@ -163,14 +199,25 @@ export class Checker {
     return Math.min(startOffset, this.#mayBeGone[partition] ?? 0);
   }
 
+  /** Which records are rightly not in this log: deleted ones, and superseded ones where it is compacted. */
+  #mayLack(partition: number, log: StoredLog): (record: Pick<Known, "offset" | "key">) => boolean {
+    const gone = this.#goneUpTo(partition, log);
+    if (!this.isCompacted) return ({ offset }) => offset < gone;
+    const newest = new Map(log.records.map(({ key, offset }) => [key, offset]));
+    const tombstones = this.#tombstones[partition];
+    return ({ offset, key }) =>
+      offset < gone || (key !== null && ((newest.get(key) ?? -1) > offset || (tombstones?.get(key) ?? -1) >= offset));
+  }
+
   #checkCommitted(broker: SimBroker, partition: number, log: StoredLog): void {
-    for (const [offset, value] of this.#committed[partition] ?? []) {
-      if (offset < this.#goneUpTo(partition, log)) continue;
-      const stored = log.records[offset - log.startOffset];
-      if (stored?.value === value) continue;
+    const mayLack = this.#mayLack(partition, log);
+    const byOffset = new Map(log.records.map((record) => [record.offset, record]));
+    for (const [offset, { key, value }] of this.#committed[partition] ?? []) {
+      const stored = byOffset.get(offset);
+      if (stored?.value === value || (stored === undefined && mayLack({ offset, key }))) continue;
       const has =
         stored === undefined
-          ? `its log begins at ${log.startOffset} and ends at ${log.startOffset + log.records.length}${log.damage ? ` (${log.damage})` : ""}`
+          ? `its log begins at ${log.startOffset} and ends at ${log.endOffset}${log.damage ? ` (${log.damage})` : ""}`
           : `it has ${name(stored.value)}`;
       return this.#parts.onViolation(
         `I1 ${broker.host} is in sync and lacks offset ${offset} of partition ${partition}, ${name(value)}: ${has}`,
@@ -184,7 +231,17 @@ function areEqual(a: StoredLog, b: StoredLog): boolean {
   const from = Math.max(a.startOffset, b.startOffset);
   const batchesOf = ({ batches }: StoredLog) =>
     batches.flatMap(({ baseOffset, epoch, checksum }) => (baseOffset >= from ? [`${baseOffset} ${epoch} ${checksum}`] : [])).join();
-  return a.startOffset + a.records.length === b.startOffset + b.records.length && batchesOf(a) === batchesOf(b);
+  return a.endOffset === b.endOffset && batchesOf(a) === batchesOf(b);
+}
+
+/** The same records at the offsets at which both have one, up to the same end: each replica is compacted by itself. */
+function agree(a: StoredLog, b: StoredLog): boolean {
+  const known = new Map(a.records.map((record) => [record.offset, record]));
+  const isSame = ({ offset, epoch, key, value }: StoredRecord) => {
+    const other = known.get(offset);
+    return other === undefined || (other.epoch === epoch && other.key === key && other.value === value);
+  };
+  return a.endOffset === b.endOffset && b.records.every(isSame);
 }
 
 function name(value: string): string {

@@ -28,9 +28,11 @@ if (values.seed !== undefined) {
   const totals: Record<string, number> = {};
   let failed = 0;
   let acknowledged = 0;
+  let compactions = 0;
   for (let seed = from; seed < from + count; seed++) {
     const result = await simulate({ seed });
     acknowledged += result.acknowledged;
+    compactions += result.compactions;
     for (const [kind, times] of Object.entries(result.faults)) totals[kind] = (totals[kind] ?? 0) + times;
     if (result.failure === null) continue;
     failed++;
@@ -38,7 +40,9 @@ if (values.seed !== undefined) {
     if (values.bail) break;
   }
   const seconds = (performance.now() - startedMs) / 1000;
-  console.log(`${count} seeds from ${from}: ${failed} failed, ${acknowledged} records acknowledged, ${seconds.toFixed(1)} s`);
+  console.log(
+    `${count} seeds from ${from}: ${failed} failed, ${acknowledged} records acknowledged, ${compactions} compactions, ${seconds.toFixed(1)} s`,
+  );
   console.log(
     `faults: ${Object.entries(totals)
       .map(([kind, times]) => `${kind} ${times}`)

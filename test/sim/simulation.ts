@@ -1,3 +1,4 @@
+import { type Random, randomInt } from "../../protocol/base/random.ts";
 import { Faults } from "./faults.ts";
 import type { TraceSink } from "./trace.ts";
 import { partitions, topic, World } from "./world.ts";
@@ -18,6 +19,8 @@ export interface SimulationResult {
   readonly simulatedMs: number;
   readonly sent: number;
   readonly acknowledged: number;
+  /** Rounds of compaction. */
+  readonly compactions: number;
   readonly faults: Readonly<Record<string, number>>;
   readonly latest: readonly string[];
 }
@@ -51,6 +54,7 @@ export async function simulate({ seed, sink }: SimulationOptions): Promise<Simul
     simulatedMs: Math.round(clock.nowMs),
     sent: workload.sends.length,
     acknowledged: workload.sends.filter(({ state }) => state === "acknowledged").length,
+    compactions: trace.compactions,
     faults: faults.counts,
     latest: trace.latest,
   };
@@ -68,7 +72,9 @@ async function run(world: World, faults: Faults): Promise<string | null> {
   const configs = {
     "min.insync.replicas": String(world.minInsyncReplicas),
     "segment.bytes": String(1500 + Math.floor(random.next() * 6000)),
+    ...(random.next() < 0.4 ? compactedBy(random) : {}),
   };
+  checker.isCompacted = "cleanup.policy" in configs;
   let isSetUp = false;
   void workload
     .createTopic(configs)
@@ -104,6 +110,19 @@ async function run(world: World, faults: Faults): Promise<string | null> {
   if (failure !== null) return failure;
   checker.finish(workload.sends);
   return null;
+}
+
+/** Small segments, so that compaction runs in the middle of everything. */
+function compactedBy(random: Random): Readonly<Record<string, string>> {
+  const codecs = ["producer", "producer", "gzip", "zstd"];
+  return {
+    "cleanup.policy": random.next() < 0.5 ? "compact" : "compact,delete",
+    "segment.bytes": String(400 + randomInt(random, 1600)),
+    "min.cleanable.dirty.ratio": random.next() < 0.5 ? "0.01" : "0.3",
+    "delete.retention.ms": String(randomInt(random, 3000)),
+    "file.delete.delay.ms": String(randomInt(random, 1000)),
+    "compression.type": codecs[randomInt(random, codecs.length)] ?? "producer",
+  };
 }
 
 /** For a person: what failed, what led to it, and how to see it again. */

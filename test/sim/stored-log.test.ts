@@ -29,9 +29,9 @@ test("the second opinion reads segments one after the other", async () => {
   const log = await stored({ [first]: batch(0, 0, ["a", "b"]), "00000000000000000002.log": batch(2, 3, ["c"]) });
   expect(log?.damage).toBeNull();
   expect(log?.records).toStrictEqual([
-    { offset: 0, epoch: 0, value: "a" },
-    { offset: 1, epoch: 0, value: "b" },
-    { offset: 2, epoch: 3, value: "c" },
+    { offset: 0, epoch: 0, key: null, value: "a" },
+    { offset: 1, epoch: 0, key: "key", value: "b" },
+    { offset: 2, epoch: 3, key: null, value: "c" },
   ]);
 });
 

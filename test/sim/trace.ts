@@ -14,6 +14,8 @@ export class Trace {
   readonly #hash = createHash("sha256");
   #kept: string[] = [];
   lines = 0;
+  /** Rounds of compaction that brokers told of. */
+  compactions = 0;
 
   constructor(clock: SimClock, sink: TraceSink | null = null) {
     this.#clock = clock;
@@ -47,7 +49,10 @@ export class Trace {
       this.line(`${owner} ${level}: ${message} ${plain({ ...fields, ...more })}`, level === "debug");
     return {
       debug: say("debug"),
-      info: say("info"),
+      info: (more, message) => {
+        say("info")(more, message);
+        if (message === "compacted a log") this.compactions++;
+      },
       warn: say("warn"),
       error: (more, message) => {
         say("error")(more, message);

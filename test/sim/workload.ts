@@ -22,10 +22,21 @@ export interface WorkloadParts {
 export interface PlacedRecord {
   readonly partition: number;
   readonly offset: number;
+  readonly key: string | null;
+  /** What tells it from all others. A tombstone has it in a header. */
   readonly value: string;
 }
 
+/** For a compacted topic: a record with this value deletes its key. */
+const tombstone = ":gone";
+const keysCount = 12;
+
+export function isTombstone(value: string): boolean {
+  return value.endsWith(tombstone);
+}
+
 export interface Send {
+  readonly key: string | null;
   readonly value: string;
   readonly partition: number;
   state: "under way" | "acknowledged" | "failed";
@@ -44,6 +55,8 @@ export class Workload {
   readonly #consumer: Consumer<Buffer, Buffer>;
   #isSending = false;
   #hastyUnderWay = 0;
+  /** Records have keys, of which there are few, and some delete theirs. */
+  #isKeyed = false;
 
   constructor(parts: WorkloadParts) {
     this.#parts = parts;
@@ -59,6 +72,7 @@ export class Workload {
   }
 
   async createTopic(configs: Readonly<Record<string, string>>): Promise<void> {
+    this.#isKeyed = configs["cleanup.policy"]?.includes("compact") ?? false;
     const { topic, partitions, bootstrap } = this.#parts;
     await using admin = new Admin({ bootstrap, runtime: this.#runtime("admin") });
     orThrow(await admin.createTopics([{ name: topic, partitions, replicationFactor: 3, configs }]));
@@ -97,7 +111,8 @@ export class Workload {
     let number = 0;
     const next = () => {
       if (!this.#isSending) return;
-      const value = `${++number}:${"x".repeat(randomInt(random, 120))}`;
+      const text = this.#isKeyed && random.next() < 0.15 ? tombstone : `:${"x".repeat(randomInt(random, 120))}`;
+      const value = `${++number}${text}`;
       const partition = randomInt(random, partitions);
       if (random.next() < hastyShare) this.#sendHastily(`h${value}`, partition);
       else void this.send(`s${value}`, partition);
@@ -115,15 +130,17 @@ export class Workload {
   }
 
   async send(value: string, partition: number): Promise<Send> {
-    const { topic, trace, onAcknowledged } = this.#parts;
-    const send: Send = { value, partition, state: "under way", offset: -1 };
+    const { trace, onAcknowledged } = this.#parts;
+    const record = this.#record(value, partition);
+    const { key } = record;
+    const send: Send = { key, value, partition, state: "under way", offset: -1 };
     this.sends.push(send);
     try {
-      const { offset } = await this.#safe.send({ topic, partition, value });
+      const { offset } = await this.#safe.send(record);
       send.state = "acknowledged";
       send.offset = offset;
       trace.line(`acknowledged ${partition}@${offset} ${value.slice(0, 12)}`, true);
-      onAcknowledged({ partition, offset, value });
+      onAcknowledged({ partition, offset, key, value });
     } catch (error) {
       send.state = "failed";
       trace.line(`not sent ${partition} ${value.slice(0, 12)}: ${(error as Error).message}`, true);
@@ -140,10 +157,10 @@ export class Workload {
     const { trace, onConsumed, onViolation } = this.#parts;
     for (;;) {
       try {
-        for await (const { partition, offset, value } of this.#consumer) {
-          const text = value?.toString() ?? "";
+        for await (const { partition, offset, key, value, headers } of this.#consumer) {
+          const text = value?.toString() ?? String(headers[0]?.value ?? "");
           trace.line(`consumed ${partition}@${offset} ${text.slice(0, 12)}`, true);
-          onConsumed({ partition, offset, value: text });
+          onConsumed({ partition, offset, key: key?.toString() ?? null, value: text });
         }
         return;
       } catch (error) {
@@ -160,7 +177,13 @@ export class Workload {
     const settled = () => {
       this.#hastyUnderWay--;
     };
-    this.#hasty.send({ topic: this.#parts.topic, partition, value }).then(settled, settled);
+    this.#hasty.send(this.#record(value, partition)).then(settled, settled);
+  }
+
+  #record(value: string, partition: number) {
+    const { topic, random } = this.#parts;
+    const key = this.#isKeyed ? `k${randomInt(random, keysCount)}` : null;
+    return isTombstone(value) ? { topic, partition, key, value: null, headers: { id: value } } : { topic, partition, key, value };
   }
 
   #runtime(owner: string): ClientRuntime {
