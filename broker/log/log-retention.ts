@@ -27,6 +27,8 @@ export class LogRetention {
   readonly #state: LogState;
   readonly #flusher: LogFlusher;
   readonly #writer: LogWriter;
+  /** Resolves when the start as it is is durable. */
+  #durable: Promise<void> = Promise.resolve();
 
   constructor(state: LogState, flusher: LogFlusher, writer: LogWriter) {
     this.#state = state;
@@ -45,11 +47,23 @@ export class LogRetention {
     await this.removeBelowStart();
   }
 
+  /** Whoever finds the start where it should be may be told so only when no crash takes it back. */
+  get durable(): Promise<void> {
+    return this.#durable;
+  }
+
   /** The start is `offset` in this turn, and durable when it resolves. */
-  async startAt(offset: number): Promise<void> {
+  startAt(offset: number): Promise<void> {
+    this.#state.startAt(offset);
+    this.#durable = this.#store(offset);
+    return this.#durable;
+  }
+
+  async #store(offset: number): Promise<void> {
     const state = this.#state;
-    state.startAt(offset);
-    await Promise.all([this.#closeIfGone(), state.directory.checkpoints.write()]);
+    // In the gate, or: (1) the log is being moved, and the other directory's checkpoint has its start; (2) the new start is written here, and answered; (3) the move is done; (4) a crash takes it back.
+    const written = this.#flusher.exclusive(() => state.directory.checkpoints.write());
+    await Promise.all([this.#closeIfGone(), written]);
     // Only now: (1) the epochs are cut at the new start, and their file is written; (2) a crash takes the start back; (3) of what is between, nobody knows the epoch.
     state.epochs.startAt(Math.min(offset, state.startOffset));
   }

@@ -179,7 +179,7 @@ export class SegmentedLog implements Log {
 
   async advanceStartOffset(offset: number): Promise<void> {
     this.#assertAppendable();
-    if (offset <= this.startOffset) return;
+    if (offset <= this.startOffset) return this.#retention.durable;
     await this.#retention.startAt(offset);
     void this.#retention.removeBelowStart().catch(ignoreOffline);
   }

@@ -41,7 +41,8 @@ export async function openLog(directory: LogDirectory, folder: string, checkpoin
   await dropOtherIndexes(directory, folder, expected.get(bases.at(-1)!));
   const restored = await restoreLast(directory, folder, bases.at(-1)!);
   if (!("damage" in restored)) return assemble(directory, folder, bases, restored, checkpointed, expected, closed === null);
-  await recoverLog(directory, folder, { recoveryPoint: bases.at(-1)!, stableEndOffset: checkpointed.recoveryPoint });
+  const { recoveryPoint } = checkpointed;
+  await recoverLog(directory, folder, { recoveryPoint: bases.at(-1)!, stableEndOffset: recoveryPoint, denseFrom: recoveryPoint });
   const recovered = baseOffsetsIn(await directory.files.list(folder));
   const again = await restoreLast(directory, folder, recovered.at(-1)!);
   if ("damage" in again) throw new Error(`${folder} is damaged and cannot be recovered`);

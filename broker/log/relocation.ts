@@ -1,5 +1,6 @@
 import { segmentFileKinds } from "./file-names.ts";
 import type { FolderCopy } from "./folder-copy.ts";
+import type { LogDirectory } from "./log-directory.ts";
 import type { LogFlusher } from "./log-flusher.ts";
 import type { LogState } from "./log-state.ts";
 import type { LogWriter } from "./log-writer.ts";
@@ -40,6 +41,7 @@ export async function relocate(
     if (!copy.isComplete) return;
     await commit();
     const segments = await openSegments(folderAfter);
+    for (const segment of segments) await forgetFiles(copy.target, segment);
     const { directory: left, folder, segments: old } = state;
     const file = old.at(-1)?.growing?.file;
     await flusher.takeSealedFrom(-1);
@@ -48,12 +50,7 @@ export async function relocate(
     moved();
     isMoved = true;
     await file?.close().catch(() => undefined);
-    for (const { baseOffset } of old)
-      for (const kind of segmentFileKinds) {
-        const path = segmentPath(folder, baseOffset, kind);
-        left.indexes.forget(path);
-        await left.openFiles.forget(path);
-      }
+    for (const { baseOffset } of old) await forgetFiles(left, { folder, baseOffset });
   };
   const caught = () =>
     step().catch((error: unknown) => {
@@ -72,4 +69,16 @@ export async function relocate(
   // the directory that it left may fail in the last moment
   if (failure !== null && !isMoved) throw failure;
   return isMoved;
+}
+
+/** Also what an earlier stay of the log in that directory may have left. */
+async function forgetFiles(
+  { indexes, openFiles }: LogDirectory,
+  { folder, baseOffset }: { readonly folder: string; readonly baseOffset: number },
+): Promise<void> {
+  for (const kind of segmentFileKinds) {
+    const path = segmentPath(folder, baseOffset, kind);
+    indexes.forget(path);
+    await openFiles.forget(path);
+  }
 }

@@ -161,6 +161,7 @@ export class Segment {
 
   /** The reason when the batches are damaged: then the indexes stay as they are. */
   #rebuild(directory: LogDirectory): Promise<SegmentDamage | null> {
+    if (this.#isRetired) return Promise.reject(new Error(`${this.logPath} left its log`));
     this.#rebuilding ??= this.#replaceIndexes(directory).finally(() => {
       this.#rebuilding = null;
     });
@@ -195,7 +196,6 @@ export class Segment {
     const extent = { baseOffset: this.baseOffset, entries: null, secondaryEnd };
     const content = await loadIndex(directory, format, path, extent);
     if (content !== null && this.#isAsClosed(kind, content.length)) return content;
-    if (this.#isRetired) throw new Error(`${this.logPath} left its log`);
     directory.logger.warn({ path }, "index is missing or damaged: building it anew from its segment");
     const damage = await this.#rebuild(directory);
     if (damage !== null) throw new DamagedBatch({ kind: "batch", path: this.logPath, offset: this.baseOffset, ...damage });

@@ -6,14 +6,14 @@ import { DamagedBatch, type FoundRecord } from "./log-contract.ts";
 import { readExactly } from "./log-reader.ts";
 import type { LogState } from "./log-state.ts";
 import type { Segment } from "./segment.ts";
+import type { CoveredSegments } from "./timestamp-maxima.ts";
 import { undisturbed } from "./undisturbed.ts";
 
 /** See `Log.findByTimestamp`. The segments' largest timestamps lead to a segment, its time index to a place in it, headers to a batch, the batch to the record. */
 export function findByTimestamp(state: LogState, timestampMs: number): Promise<FoundRecord | null> {
   return undisturbed(state, async () => {
     const { startOffset, writtenEndOffset, directory } = state;
-    const { partial, sealedTo, growing } = await byTimestamp(state);
-    const { segments } = state;
+    const { segments, partial, maxima, sealedTo, growing } = await byTimestamp(state);
     const look = async (segment: Segment) => {
       const largest = await segment.largestTimestamp(directory);
       if (largest === null || largest.timestampMs < timestampMs) return null;
@@ -26,7 +26,7 @@ export function findByTimestamp(state: LogState, timestampMs: number): Promise<F
     const early = partial === null ? null : await look(partial);
     if (early !== null) return early;
     // a producer's header may promise a timestamp that none of its records has: then the next segment
-    for (let at = state.maxima.firstReaching(timestampMs) ?? sealedTo; at < sealedTo; at++) {
+    for (let at = maxima.firstReaching(timestampMs) ?? sealedTo; at < sealedTo; at++) {
       const found = await look(segments[at]!);
       if (found !== null) return found;
     }
@@ -38,13 +38,13 @@ export function findByTimestamp(state: LogState, timestampMs: number): Promise<F
 export function findMaxTimestamp(state: LogState): Promise<FoundRecord | null> {
   return undisturbed(state, async () => {
     const { startOffset, writtenEndOffset, directory } = state;
-    const { partial, growing } = await byTimestamp(state);
+    const { segments, partial, maxima, growing } = await byTimestamp(state);
     let best: { readonly segment: Segment; readonly timestampMs: number; readonly offset: number } | null = null;
     const consider = (segment: Segment, largest: TimeEntry | null) => {
       if (largest !== null && (best === null || largest.timestampMs > best.timestampMs)) best = { segment, ...largest };
     };
     if (partial !== null) consider(partial, await largestFrom(state, partial, startOffset));
-    const bestSealed = state.maxima.best === null ? null : state.segments[state.maxima.best]!;
+    const bestSealed = maxima.best === null ? null : segments[maxima.best]!;
     for (const segment of [bestSealed, growing]) if (segment !== null) consider(segment, await segment.largestTimestamp(directory));
     if (best === null) return null;
     // the batch with the largest timestamp ends with that offset
@@ -56,9 +56,11 @@ export function findMaxTimestamp(state: LogState): Promise<FoundRecord | null> {
 }
 
 interface ByTimestamp {
+  readonly segments: readonly Segment[];
   /** Begins below the log's start. */
   readonly partial: Segment | null;
-  /** Up to here the state's maxima cover the others. */
+  readonly maxima: CoveredSegments;
+  /** Up to here the maxima cover the others. */
   readonly sealedTo: number;
   readonly growing: Segment | null;
 }
@@ -69,8 +71,8 @@ async function byTimestamp(state: LogState): Promise<ByTimestamp> {
   const from = state.segmentIndex(startOffset);
   const isPartial = segments[from]!.baseOffset < startOffset;
   const [sealedTo, last] = [segments.length - 1, segments.at(-1)!];
-  await state.maxima.cover(segments, { from: isPartial ? from + 1 : from, to: sealedTo, generation }, directory);
-  return { partial: isPartial ? segments[from]! : null, sealedTo, growing: isPartial && from === sealedTo ? null : last };
+  const maxima = await state.maxima.cover(segments, { from: isPartial ? from + 1 : from, to: sealedTo, generation }, directory);
+  return { segments, maxima, partial: isPartial ? segments[from]! : null, sealedTo, growing: isPartial && from === sealedTo ? null : last };
 }
 
 interface Search {

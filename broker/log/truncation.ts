@@ -175,7 +175,6 @@ async function trimIndex<Entry extends OffsetEntry | TimeEntry>(
   const content = await loadIndex(state.directory, format, path, { baseOffset, entries: null });
   if (content === null) return;
   const kept = countBelow(format, content, baseOffset, endOffset);
-  indexes.forget(path);
   await openFiles.forget(path);
   const file = await files.open(path, "readwrite");
   try {
@@ -183,6 +182,8 @@ async function trimIndex<Entry extends OffsetEntry | TimeEntry>(
     await file.sync();
   } finally {
     await file.close();
+    // last: a read that began before the cut may have loaded it once more
+    indexes.forget(path);
   }
 }
 

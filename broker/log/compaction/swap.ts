@@ -52,6 +52,8 @@ export async function swapSegments(state: LogState, flusher: LogFlusher, replace
     try {
       state.replaceSegments(at, group.length, [new Segment(folder, base, sizeInBytes)]);
       state.tail.forgetBefore(endOffset);
+      // a read may have begun to build an index of one meanwhile; from now on none does
+      for (const segment of group) await segment.settled();
       const deleted = await renameDeleted(directory, folder, group);
       await directory.files.syncDirectory(folder);
       await renameAll(directory, folder, base, { from: ".swap", to: "" });
