@@ -211,9 +211,9 @@ export class FolderCopy {
 
   /** Segments that retention or compaction took, also what was copied of them in part: left in the folder, it would be part of the log at the next start. */
   async #dropDeparted(): Promise<void> {
-    const { segments } = this.#state;
-    for (const segment of this.#sealed) if (!segments.includes(segment)) this.#sealed.delete(segment);
-    if (this.#growing !== null && !segments.includes(this.#growing.segment)) this.#growing = null;
+    const here = new Set(this.#state.segments);
+    for (const segment of this.#sealed) if (!here.has(segment)) this.#sealed.delete(segment);
+    if (this.#growing !== null && !here.has(this.#growing.segment)) this.#growing = null;
     const kept = new Set([...this.#sealed, ...(this.#growing === null ? [] : [this.#growing.segment])].map(({ baseOffset }) => baseOffset));
     await this.#target(async ({ files }) => {
       for (const name of await files.list(this.folder)) {

@@ -18,6 +18,7 @@ export class LogFlusher {
   #sealed: Sealed[] = [];
   #running: Promise<void> | null = null;
   #next: Promise<void> | null = null;
+  #isOver = false;
   /** Version of the leader epochs that the file has. */
   #epochsStored: number;
 
@@ -50,6 +51,12 @@ export class LogFlusher {
   async exclusive(work: () => Promise<void>): Promise<void> {
     while (this.#running !== null) await this.#running.catch(() => undefined);
     await this.#start(work);
+  }
+
+  /** The log is given up: its folder may be gone, and flushes that still come do nothing. Resolves when what is under way is done. */
+  async end(): Promise<void> {
+    this.#isOver = true;
+    await this.exclusive(async () => {}).catch(() => undefined);
   }
 
   addSealed(segment: Segment, file: File): void {
@@ -104,6 +111,7 @@ export class LogFlusher {
   }
 
   async #round(): Promise<void> {
+    if (this.#isOver) return;
     const state = this.#state;
     const { files, checkpoints } = state.directory;
     // what the operating system has: the writer may be waiting for this very round before it counts as written

@@ -228,7 +228,7 @@ export class SegmentedLog implements Log {
     await this.#writer.drained().catch(() => undefined);
     this.#state.closed = true;
     await this.compaction.ended();
-    await this.#flusher.exclusive(async () => {}).catch(() => undefined);
+    await this.#flusher.end();
     await this.#release();
   }
 

@@ -274,13 +274,22 @@ export class LogCompaction {
     if (filtered === null || filtered.kind === "same") return whole;
     if (filtered.kind === "changed") return filtered.bytes;
     // The segments' ends are kept, so that each goes on where the one before ended: recovery takes anything else for lost records.
-    if (!endsGroup && !this.#isLastOfProducer(batch)) return null;
+    if (!endsGroup && !this.#isLastOfProducer(batch) && !this.#beginsEpoch(batch)) return null;
     return batch.recordsCount === 0 ? whole : emptied(bytes, batch);
   }
 
   /** The producer's next sequence is known by this batch, whatever is left of it. */
   #isLastOfProducer({ producerId, lastOffset }: BatchInfo): boolean {
     return producerId !== noProducerId && this.#state.producers.lastOffsetOf(producerId) === lastOffset;
+  }
+
+  /**
+   * Who copies this log learns from its batches where each leader epoch began. Else: (1) all records of epoch 2 are compacted; (2) a replica is copied anew, and knows epochs 1 and 3; (3) it leads, and a
+   * replica that was away has epoch 2 last: it would be told to cut what is committed, or, had it records of epoch 1 that never were, be left with them.
+   */
+  #beginsEpoch({ baseOffset, leaderEpoch }: BatchInfo): boolean {
+    const before = this.#state.epochs.epochAt(baseOffset - 1);
+    return before !== null && before < leaderEpoch;
   }
 
   /** Null, and one line in the log, when the records of a batch cannot be read: it stays as it is. Its producer compressed it so, and the CRC says that it is what was sent. */

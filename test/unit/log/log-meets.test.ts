@@ -1,8 +1,8 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
+import { logCaches } from "../../../broker/log/log-caches.ts";
 import type { FoundRecord } from "../../../broker/log/log-contract.ts";
 import type { LogDirectory } from "../../../broker/log/log-directory.ts";
-import { logCaches } from "../../../broker/log/log-store.ts";
 import { createSegment } from "../../../broker/log/segment-files.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";

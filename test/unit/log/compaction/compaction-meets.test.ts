@@ -19,6 +19,26 @@ async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await Promise.resolve();
 }
 
+test("who copies a compacted log knows the same leader epochs", async () => {
+  const { log, clock } = await startLog(compacted);
+  for (let epoch = 0; epoch < 9; epoch += 2) await fill(log, 3, `e${epoch}`, epoch);
+  await fill(log, 9, "last", 9);
+  const epochs = () => Array.from({ length: 11 }, (_, epoch) => log.endOffsetForEpoch(epoch));
+  const known = epochs();
+  ok(await cleanerOf(log, { clock }).cleanOne());
+  const { log: copy } = await startLog(compacted);
+  while (copy.endOffset < log.endOffset) {
+    const { chunks } = await log.read(copy.endOffset, { maxBytes: 700, endOffsetLimit: log.endOffset, minOneBatch: true });
+    ok(copy.appendAsFollower(Buffer.concat(chunks)));
+    await copy.written(copy.endOffset);
+  }
+  ok((await readKeyed(copy)).length < 30);
+  deepStrictEqual(
+    known.map((_, epoch) => copy.endOffsetForEpoch(epoch)),
+    known,
+  );
+});
+
 describe("what a round of compaction meets", () => {
   test("a broker that stops in the middle of it stops cleanly", async () => {
     const { log, clock, store } = await startLog(compacted, {
