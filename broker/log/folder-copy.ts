@@ -56,6 +56,8 @@ export class FolderCopy {
   async catchUp(signal: AbortSignal): Promise<void> {
     do {
       signal.throwIfAborted();
+      // a cut is told at its beginning; what it leaves is there at its end
+      while (this.#state.truncating !== null) await this.#state.truncating;
       await this.#pass(signal);
     } while (!this.isNearlyComplete && !this.#state.closed);
   }

@@ -66,6 +66,7 @@ describe("what a move of a log meets", () => {
   for (const [what, meet] of [
     ["retention", (log: Log) => log.advanceStartOffset(25)],
     ["compaction", compact],
+    ["a cut", (log: Log) => log.truncateTo(15)],
   ] as const)
     test(`${what} at any operation of the disk: the copy has the same segments`, async () => {
       for (let at = 1; ; at += 2) {
