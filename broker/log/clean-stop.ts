@@ -30,6 +30,12 @@ export async function takeCleanStop(files: FileSystem, folder: string): Promise<
   return decodeCleanStop(content);
 }
 
+/** The segments that a log has which begins at `startOffset`: from the one that holds it on. Not by the first file found, which may be gone as well as any other. */
+export function fromStart(sizes: readonly SegmentSizes[], startOffset: number): readonly SegmentSizes[] {
+  const first = sizes.findLastIndex(({ baseOffset }) => baseOffset <= startOffset);
+  return sizes.slice(Math.max(first, 0));
+}
+
 /** Null when it is damaged. */
 export function decodeCleanStop(content: Buffer): readonly SegmentSizes[] | null {
   const lines = decodeCheckpoint(content);

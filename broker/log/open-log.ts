@@ -1,6 +1,6 @@
 import { replaceFile } from "../runtime/files.ts";
 import { readIfThere } from "./checkpoint-file.ts";
-import { type SegmentSizes, takeCleanStop } from "./clean-stop.ts";
+import { fromStart, type SegmentSizes, takeCleanStop } from "./clean-stop.ts";
 import { completeSwaps } from "./compaction/swap.ts";
 import { noteDamage } from "./damage-note.ts";
 import { fileNames, isLeftover, parseSegmentFileName } from "./file-names.ts";
@@ -36,7 +36,7 @@ export async function openLog(directory: LogDirectory, folder: string, checkpoin
   const closed = await takeCleanStop(directory.files, folder);
   const found = await tidied(directory, folder, checkpointed.startOffset);
   if (found.length === 0) return createLog(directory, folder, checkpointed);
-  const expected = new Map(closed?.filter(({ baseOffset }) => baseOffset >= found[0]!).map((sizes) => [sizes.baseOffset, sizes]));
+  const expected = new Map(fromStart(closed ?? [], checkpointed.startOffset).map((sizes) => [sizes.baseOffset, sizes]));
   const bases = await withLostSegments(directory, folder, found, expected);
   await dropOtherIndexes(directory, folder, expected.get(bases.at(-1)!));
   const restored = await restoreLast(directory, folder, bases.at(-1)!);
@@ -114,7 +114,7 @@ async function noted({ files, logger }: LogDirectory, folder: string, damage: Lo
   return damage;
 }
 
-/** The base offsets, with those of segments that are gone from the middle: empty files take their places, so that nobody reads over the hole. */
+/** The base offsets, with those of segments that are gone from the front or the middle: empty files take their places, so that nobody reads over the hole. */
 async function withLostSegments(directory: LogDirectory, folder: string, found: readonly number[], expected: Expected): Promise<number[]> {
   const known = new Set(found);
   const lost = [...expected.keys()].filter((base) => !known.has(base) && base < found.at(-1)!);

@@ -1,4 +1,4 @@
-import { decodeCleanStop } from "../../broker/log/clean-stop.ts";
+import { decodeCleanStop, fromStart } from "../../broker/log/clean-stop.ts";
 import { fileNames, segmentFileKinds } from "../../broker/log/file-names.ts";
 import { segmentPath } from "../../broker/log/segment.ts";
 import type { FileSystem } from "../../broker/runtime/files.ts";
@@ -9,7 +9,7 @@ import { readSmallFile } from "./small-files.ts";
 export async function verifyCleanStop(
   files: FileSystem,
   folder: string,
-  firstBase: number,
+  startOffset: number,
   tell: (finding: Finding) => void,
 ): Promise<void> {
   const path = `${folder}/${fileNames.cleanStop}`;
@@ -17,7 +17,7 @@ export async function verifyCleanStop(
   if (content === null) return;
   const noted = decodeCleanStop(content);
   if (noted === null) return tell(findingIn(path, { reason: "the sizes in it cannot be read" }));
-  for (const sizes of noted.filter(({ baseOffset }) => baseOffset >= firstBase)) {
+  for (const sizes of fromStart(noted, startOffset)) {
     for (const kind of segmentFileKinds) {
       if (sizes[kind] < 0) continue;
       const segmentFile = segmentPath(folder, sizes.baseOffset, kind);

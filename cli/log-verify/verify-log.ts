@@ -57,7 +57,7 @@ export async function verifyLog(files: FileSystem, log: LogToVerify, options: Ve
   const bases = segmentBases(names);
   tellOfStrays(log.folder, names, new Set(bases), options.tell);
   await verifyMetadata(files, log.folder, options.tell);
-  await verifyCleanStop(files, log.folder, bases[0] ?? 0, options.tell);
+  await verifyCleanStop(files, log.folder, log.checkpointed.startOffset ?? 0, options.tell);
   const known = await readDamage(files, log.folder);
   if (known !== null)
     options.tell(

@@ -1,5 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
+import { fromStart } from "../../../broker/log/clean-stop.ts";
+import { parseSegmentFileName } from "../../../broker/log/file-names.ts";
 import type { Log } from "../../../broker/log/log-contract.ts";
 import type { Logger } from "../../../protocol/base/logger.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
@@ -189,6 +191,29 @@ describe("after a clean stop", () => {
       ok((await read(batches.at(-1)!.lastOffset + 1)) !== undefined, "the next segment is read");
       strictEqual(log.endOffset, expected.length);
     }
+  });
+
+  test("the first segment lost: the log does not begin later for that, and followers are not told that it does", async () => {
+    const { disk, clock, logs } = await stopped();
+    disk.remove(logs[0]!);
+    const { log, said } = await reopened(disk, clock);
+    deepStrictEqual([log.startOffset, log.damage?.path, log.damage?.offset], [0, logs[0], 0]);
+    ok(said.some((one) => one.path === logs[0]));
+    deepStrictEqual(await readAll(log, 0, 300).catch(() => "damaged"), "damaged");
+  });
+
+  test("segments below the start that were on their way out at the stop are not missed", async () => {
+    const { disk, clock, logs } = await stopped();
+    const sizes = [0, 1, 2].map((base) => ({ baseOffset: base, log: 1, index: -1, timeindex: -1 }));
+    deepStrictEqual(fromStart(sizes, 1), sizes.slice(1));
+    deepStrictEqual(fromStart(sizes, 9), sizes.slice(2));
+    deepStrictEqual(fromStart(sizes.slice(1), 0), sizes.slice(1), "the log began between two checkpoints");
+    const second = parseSegmentFileName(logs[1]!.split("/").at(-1)!)!.baseOffset;
+    disk.create(`${root}/log-start-offset-checkpoint`);
+    disk.corrupt(`${root}/log-start-offset-checkpoint`, () => Buffer.from(`0\n1\nt 0 ${second}\n`));
+    disk.remove(logs[0]!);
+    const { log } = await reopened(disk, clock);
+    deepStrictEqual([log.startOffset, log.damage], [second, null]);
   });
 
   test("an end that was cut, even at a batch's end, counts as damage: what was on the disk is gone", async () => {

@@ -155,6 +155,16 @@ describe("it tells where and what, of", () => {
     ]);
   });
 
+  test("the first segment that is missing, by what the broker noted at its stop", async () => {
+    const { disk, files } = await closedLog(true);
+    disk.remove(`${folder}/${first}.log`);
+    const { problems } = await verify(files, [root]);
+    expect(problems.map(({ file, reason }) => [file, reason])).toContainEqual([
+      `${folder}/${first}.log`,
+      expect.stringContaining("it is not there; when the broker was stopped it had"),
+    ]);
+  });
+
   test("a torn end, with what the next start does about it", async () => {
     const { disk, files } = await closedLog();
     disk.corrupt(`${folder}/00000000000000000020.log`, (content) => content.subarray(0, content.length - 5));
