@@ -31,7 +31,9 @@ export async function findLogs(files: FileSystem, path: string, options: FindOpt
   const names = await files.list(path).catch((error: unknown) => {
     if (codeOf(error) === "ENOTDIR")
       throw new UsageError(`${path} is a file; a log directory or a partition's folder is needed (ottla log dump shows files)`);
-    throw new CommandFailed(`${path} cannot be read: ${explain(error)}`, { cause: error });
+    const message = `${path} cannot be read: ${explain(error)}`;
+    if (codeOf(error) === "ENOENT") throw new UsageError(message);
+    throw new CommandFailed(message, { cause: error });
   });
   if (isPartitionFolder(names)) {
     const [root, name] = [path.slice(0, path.lastIndexOf("/")) || "/", path.slice(path.lastIndexOf("/") + 1)];
@@ -64,7 +66,7 @@ export async function lockDirectory(
     return free;
   }
   if (!force)
-    throw new CommandFailed(`a broker runs on ${root}: stop it first, or look nevertheless with --force, at files that change meanwhile`);
+    throw new UsageError(`a broker runs on ${root}: stop it first, or look nevertheless with --force, at files that change meanwhile`);
   tell(
     findingIn(path, {
       kind: "note",

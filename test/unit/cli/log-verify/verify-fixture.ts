@@ -1,5 +1,6 @@
 import { Writable } from "node:stream";
 import type { FileSystem } from "../../../../broker/runtime/files.ts";
+import { UsageError } from "../../../../cli/command-failed.ts";
 import type { Finding } from "../../../../cli/log-verify/finding.ts";
 import { type LogVerifyOptions, verifyDirectories } from "../../../../cli/log-verify/verify-command.ts";
 import { Output } from "../../../../cli/output/output.ts";
@@ -10,11 +11,13 @@ export interface Verified {
   /** What was printed, as JSON, but for the findings. */
   readonly lines: readonly Record<string, unknown>[];
   readonly failure: string | null;
+  /** The failure is of the command's use (exit code 2), not of the logs (1). */
+  readonly usedWrongly: boolean;
 }
 
 /** Runs `ottla log verify --json` in this process. */
 export async function verify(files: FileSystem, paths: readonly string[], options: Partial<LogVerifyOptions> = {}): Promise<Verified> {
-  const { text, failure } = await verifyAsText(files, paths, { json: true, ...options });
+  const { text, failure, usedWrongly } = await verifyAsText(files, paths, { json: true, ...options });
   const all = text
     .split("\n")
     .filter((line) => line !== "")
@@ -25,6 +28,7 @@ export async function verify(files: FileSystem, paths: readonly string[], option
     problems: findings.filter(({ kind }) => kind === "problem"),
     lines: all.filter((line) => !findings.includes(line)),
     failure,
+    usedWrongly,
   };
 }
 
@@ -32,7 +36,7 @@ export async function verifyAsText(
   files: FileSystem,
   paths: readonly string[],
   options: Partial<LogVerifyOptions> = {},
-): Promise<{ readonly text: string; readonly failure: string | null }> {
+): Promise<{ readonly text: string; readonly failure: string | null; readonly usedWrongly: boolean }> {
   let text = "";
   const sink = new Writable({
     write(chunk, _encoding, done) {
@@ -45,7 +49,7 @@ export async function verifyAsText(
   const all = { deep: true, force: false, compacted: [], producerExpiration: 0, json: false, ...options };
   const failure = await verifyDirectories(paths, all, { files, output, progress, nowMs: 1_700_000_000_000 }).then(
     () => null,
-    (error: Error) => error.message,
+    (error: Error) => error,
   );
-  return { text, failure };
+  return { text, failure: failure?.message ?? null, usedWrongly: failure instanceof UsageError };
 }

@@ -301,7 +301,10 @@ describe("a directory", () => {
   test("that a broker runs on is refused, or looked at by force", async () => {
     const { disk, files } = await closedLog();
     await disk.attach().lock(`${root}/.lock`);
-    expect((await verify(files, [root])).failure).toContain("a broker runs on /data/logs: stop it first");
+    expect(await verify(files, [root])).toMatchObject({
+      failure: expect.stringContaining("a broker runs on /data/logs: stop it first"),
+      usedWrongly: true,
+    });
     expect((await verify(files, [folder])).failure).toContain("a broker runs on /data/logs: stop it first");
     const forced = await verify(files, [root], { force: true });
     expect(forced.failure).toBeNull();
@@ -332,7 +335,10 @@ describe("a directory", () => {
     const { disk, files } = await closedLog();
     disk.makeDirectory("/data/other");
     expect((await verify(files, ["/data/other"])).failure).toContain("neither a log directory nor a partition's folder");
-    expect((await verify(files, ["/data/nowhere"])).failure).toContain("/data/nowhere cannot be read");
+    expect(await verify(files, ["/data/nowhere"])).toMatchObject({
+      failure: expect.stringContaining("/data/nowhere cannot be read"),
+      usedWrongly: true,
+    });
     expect((await verify(files, [`${folder}/${first}.log`])).failure).toContain("is a file");
   });
 
