@@ -87,7 +87,8 @@ export class LogState {
     this.handedOverEndOffset = opened.endOffset;
     this.recoveryPoint = opened.recoveryPoint;
     this.believedGaps = opened.believedGaps;
-    this.cleanedEndOffset = cleanedEndOffset;
+    // A crash may have taken the log's end before the checkpoint said so: what is appended there is new.
+    this.cleanedEndOffset = Math.min(cleanedEndOffset, opened.endOffset);
     this.tail = new TailCache(directory.tails);
     this.damage = new KnownDamage(directory, opened.folder, opened.damage);
     this.check();

@@ -66,6 +66,7 @@ export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, 
     recoveryPoints: prepared.recoveryPoints,
     startOffsets: prepared.startOffsets,
     cleanedOffsets: prepared.cleanedOffsets,
+    storedCleanedOffsets: prepared.storedCleanedOffsets,
     highWatermarks: typeof highWatermarks === "string" ? new Map() : highWatermarks,
     wasClean: prepared.clean,
   });
@@ -79,6 +80,8 @@ interface StoreStart {
   readonly recoveryPoints: ReadonlyMap<string, number>;
   readonly startOffsets: ReadonlyMap<string, number>;
   readonly cleanedOffsets: ReadonlyMap<string, number>;
+  /** As the file has them. */
+  readonly storedCleanedOffsets: ReadonlyMap<string, number>;
   readonly highWatermarks: ReadonlyMap<string, number>;
   readonly wasClean: boolean;
 }
@@ -121,7 +124,7 @@ export class DirectoryLogStore implements LogStore {
     this.#recoveryPoints = new Map(start.recoveryPoints);
     this.#startOffsets = new Map(start.startOffsets);
     this.#cleanedOffsets = new Map(start.cleanedOffsets);
-    this.#writtenCleanedOffsets = start.cleanedOffsets;
+    this.#writtenCleanedOffsets = start.storedCleanedOffsets;
     this.#cleanerConfig = options.cleaner ?? null;
     if (options.scrub === undefined) return;
     const { clock, random, log: logger } = parts;

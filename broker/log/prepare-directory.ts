@@ -17,7 +17,10 @@ export interface PreparedDirectory {
   readonly found: readonly FoundLog[];
   readonly recoveryPoints: ReadonlyMap<string, number>;
   readonly startOffsets: ReadonlyMap<string, number>;
+  /** No further than the logs go. */
   readonly cleanedOffsets: ReadonlyMap<string, number>;
+  /** As the file has them. */
+  readonly storedCleanedOffsets: ReadonlyMap<string, number>;
   /** Folders of deleted logs, to be removed. */
   readonly deleted: readonly string[];
   readonly clean: boolean;
@@ -67,7 +70,20 @@ export async function prepareDirectory(directory: LogDirectory, root: string, re
   const deleted = names.filter(isDeletedDirectory).map((name) => `${root}/${name}`);
   // a move that a crash interrupted may have left offsets of a log that never came here
   const ofFound = (offsets: ReadonlyMap<string, number>) => new Map([...offsets].filter(([key]) => points.has(key)));
-  return { found, recoveryPoints: points, startOffsets: ofFound(startOffsets), cleanedOffsets: ofFound(cleanedOffsets), deleted, clean };
+  return {
+    found,
+    recoveryPoints: points,
+    startOffsets: ofFound(startOffsets),
+    cleanedOffsets: clean ? ofFound(cleanedOffsets) : within(ofFound(cleanedOffsets), points),
+    storedCleanedOffsets: cleanedOffsets,
+    deleted,
+    clean,
+  };
+}
+
+/** Where a crash took a log's end, what is appended there is new: (1) the cleaner came to 23; (2) a cut is interrupted, and the log ends at 0; (3) other records come; they were never cleaned. */
+function within(offsets: ReadonlyMap<string, number>, ends: ReadonlyMap<string, number>): Map<string, number> {
+  return new Map([...offsets].map(([key, offset]) => [key, Math.min(offset, ends.get(key) ?? 0)]));
 }
 
 /**

@@ -50,9 +50,20 @@ export function findMaxTimestamp(state: LogState): Promise<FoundRecord | null> {
     // the batch with the largest timestamp ends with that offset
     const { segment, timestampMs, offset } = best as { readonly segment: Segment } & TimeEntry;
     const found = await findInSegment(state, segment, { from: offset, fromTimestampMs: null, to: writtenEndOffset, timestampMs });
-    // a producer's header may promise a timestamp that none of its records has
-    return found ?? { offset, timestampMs, leaderEpoch: state.epochs.epochAt(offset) ?? -1 };
+    return found ?? largestBelow(state, timestampMs);
   });
+}
+
+/** No record has the timestamp that a header promises: its producer said so, or compaction took the records and left the batch. By halves, since what headers say is no more than a bound. */
+async function largestBelow(state: LogState, promisedMs: number): Promise<FoundRecord | null> {
+  let best: FoundRecord | null = null;
+  for (let [low, high] = [0, promisedMs]; low < high; ) {
+    const middle = Math.floor((low + high) / 2);
+    const found = await findByTimestamp(state, middle);
+    if (found === null) high = middle;
+    else [best, low] = [found, found.timestampMs + 1];
+  }
+  return best;
 }
 
 interface ByTimestamp {

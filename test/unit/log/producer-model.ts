@@ -4,7 +4,7 @@ import type { ProducerRow } from "../../../broker/log/producer-entry.ts";
 import { type Random, randomInt } from "../../../protocol/base/random.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 
-interface SentBatch {
+export interface SentBatch {
   readonly producerId: number;
   readonly epoch: number;
   readonly sequence: number;
@@ -12,7 +12,7 @@ interface SentBatch {
   readonly timestampMs: number;
 }
 
-interface StoredBatch extends SentBatch {
+export interface StoredBatch extends SentBatch {
   readonly baseOffset: number;
 }
 
@@ -42,8 +42,8 @@ export class ProducerModel {
 
   /** A batch that may come next, be one again, or be wrong; by a producer that exists, or not yet. Checks what the log makes of it. */
   send(log: Log, random: Random): void {
-    const sent = this.#randomBatch(random);
-    const expected = this.#expected(sent);
+    const sent = randomBatch(random, timeFrom(random), (id) => this.remembered(id));
+    const expected = expectedAnswer(sent, this.remembered(sent.producerId), this.endOffset);
     const answered = told(log.appendAsLeader(encoded(sent), 0, 0));
     deepStrictEqual(answered, expected, `${JSON.stringify(sent)} after ${JSON.stringify(this.remembered(sent.producerId))}`);
     if (expected.startsWith("appended")) this.batches.push({ ...sent, baseOffset: this.endOffset });
@@ -51,18 +51,7 @@ export class ProducerModel {
 
   /** As a leader sends it: in order, so nothing is judged. */
   follow(log: Log, random: Random): void {
-    const id = randomInt(random, 4);
-    const known = this.remembered(id).at(-1);
-    const next = known === undefined ? this.#first(id, random) : { ...known, sequence: (known.sequence + known.count) % sequences };
-    const { producerId, epoch, sequence } = next;
-    const batch = {
-      producerId,
-      epoch,
-      sequence,
-      count: 1 + randomInt(random, 4),
-      timestampMs: this.#time(random),
-      baseOffset: this.endOffset,
-    };
+    const batch = { ...nextBatch(random, timeFrom(random), (id) => this.remembered(id)), baseOffset: this.endOffset };
     strictEqual(log.appendAsFollower(encoded(batch, { baseOffset: batch.baseOffset, leaderEpoch: 0 })), true);
     this.batches.push(batch);
   }
@@ -76,48 +65,60 @@ export class ProducerModel {
     strictEqual(log.endOffset, this.endOffset, context);
     deepStrictEqual(log.producerRows().map(asStored).sort(), this.expectedRows(), context);
   }
+}
 
-  #expected({ producerId, epoch, sequence, count }: SentBatch): string {
-    const appended = `appended ${this.endOffset} to ${this.endOffset + count}`;
-    if (producerId === -1) return appended;
-    const known = this.remembered(producerId);
-    const last = known.at(-1);
-    if (last === undefined) return appended;
-    const again = known.find((batch) => batch.epoch === epoch && batch.sequence === sequence && batch.count === count);
-    if (again !== undefined) return `duplicate ${again.baseOffset} to ${again.baseOffset + count}`;
-    if (epoch < last.epoch) return "INVALID_PRODUCER_EPOCH";
-    const next = epoch > last.epoch ? 0 : (last.sequence + last.count) % sequences;
-    return sequence === next ? appended : "OUT_OF_ORDER_SEQUENCE_NUMBER";
-  }
+/** What a log that remembers `known` of the producer, and ends at `endOffset`, answers to a batch. */
+export function expectedAnswer(
+  { producerId, epoch, sequence, count }: SentBatch,
+  known: readonly StoredBatch[],
+  endOffset: number,
+): string {
+  const appended = `appended ${endOffset} to ${endOffset + count}`;
+  const last = known.at(-1);
+  if (producerId === -1 || last === undefined) return appended;
+  const again = known.find((batch) => batch.epoch === epoch && batch.sequence === sequence && batch.count === count);
+  if (again !== undefined) return `duplicate ${again.baseOffset} to ${again.baseOffset + count}`;
+  if (epoch < last.epoch) return "INVALID_PRODUCER_EPOCH";
+  const next = epoch > last.epoch ? 0 : (last.sequence + last.count) % sequences;
+  return sequence === next ? appended : "OUT_OF_ORDER_SEQUENCE_NUMBER";
+}
 
-  #randomBatch(random: Random): SentBatch {
-    const count = 1 + randomInt(random, 4);
-    const timestampMs = this.#time(random);
-    if (random.next() < 0.15) return { ...anonymous, count, timestampMs };
-    const id = randomInt(random, 4);
-    const known = this.remembered(id);
-    const last = known.at(-1);
-    if (last === undefined) return { ...this.#first(id, random), count, timestampMs };
-    const choice = random.next();
-    if (choice < 0.25) return known[randomInt(random, known.length)]!;
-    const next = { ...last, sequence: (last.sequence + last.count) % sequences, count, timestampMs };
-    if (choice < 0.75) return next;
-    if (choice < 0.85) return { ...next, sequence: (next.sequence + 1 + randomInt(random, 5)) % sequences };
-    if (choice < 0.9) return { ...next, epoch: last.epoch - 1, sequence: randomInt(random, 2) };
-    return { ...next, epoch: last.epoch + 1, sequence: random.next() < 0.8 ? 0 : 1 + randomInt(random, 3) };
-  }
+/** A batch that may come next, be one again, or be wrong; by a producer that exists, or not yet. */
+export function randomBatch(random: Random, timestampMs: number, rememberedOf: (id: number) => readonly StoredBatch[]): SentBatch {
+  const count = 1 + randomInt(random, 4);
+  if (random.next() < 0.15) return { ...anonymous, count, timestampMs };
+  const id = randomInt(random, 4);
+  const known = rememberedOf(id);
+  const last = known.at(-1);
+  if (last === undefined) return { ...firstOf(id, random), count, timestampMs };
+  const choice = random.next();
+  if (choice < 0.25) return known[randomInt(random, known.length)]!;
+  const next = { ...last, sequence: (last.sequence + last.count) % sequences, count, timestampMs };
+  if (choice < 0.75) return next;
+  if (choice < 0.85) return { ...next, sequence: (next.sequence + 1 + randomInt(random, 5)) % sequences };
+  if (choice < 0.9) return { ...next, epoch: last.epoch - 1, sequence: randomInt(random, 2) };
+  return { ...next, epoch: last.epoch + 1, sequence: random.next() < 0.8 ? 0 : 1 + randomInt(random, 3) };
+}
 
-  #first(producerId: number, random: Random): Pick<SentBatch, "producerId" | "epoch" | "sequence"> {
-    return {
-      producerId,
-      epoch: 1 + randomInt(random, 3),
-      sequence: random.next() < 0.5 ? 0 : sequences - 1 - randomInt(random, 9),
-    };
-  }
+/** A batch that comes next: what a leader took in. */
+export function nextBatch(random: Random, timestampMs: number, rememberedOf: (id: number) => readonly StoredBatch[]): SentBatch {
+  const id = randomInt(random, 4);
+  const known = rememberedOf(id).at(-1);
+  const next = known === undefined ? firstOf(id, random) : { ...known, sequence: (known.sequence + known.count) % sequences };
+  const { producerId, epoch, sequence } = next;
+  return { producerId, epoch, sequence, count: 1 + randomInt(random, 4), timestampMs };
+}
 
-  #time(random: Random): number {
-    return 1_700_000_000_000 + randomInt(random, 5000);
-  }
+function firstOf(producerId: number, random: Random): Pick<SentBatch, "producerId" | "epoch" | "sequence"> {
+  return {
+    producerId,
+    epoch: 1 + randomInt(random, 3),
+    sequence: random.next() < 0.5 ? 0 : sequences - 1 - randomInt(random, 9),
+  };
+}
+
+function timeFrom(random: Random): number {
+  return 1_700_000_000_000 + randomInt(random, 5000);
 }
 
 function encoded({ producerId, epoch, sequence, count, timestampMs }: SentBatch, place = {}): Buffer {
@@ -125,18 +126,22 @@ function encoded({ producerId, epoch, sequence, count, timestampMs }: SentBatch,
   return encodeBatch(records, { producerId, producerEpoch: epoch, baseSequence: sequence, ...place });
 }
 
-function told(answer: LeaderAppend): string {
+export function told(answer: LeaderAppend): string {
   return answer.kind === "refused" ? answer.error : `${answer.kind} ${answer.baseOffset} to ${answer.endOffset}`;
 }
 
-function asStored({ producerId, epoch, lastSequence, lastOffset, offsetDelta, timestampMs, transactionFirstOffset }: ProducerRow): string {
-  return JSON.stringify({
+function asStored(row: ProducerRow): string {
+  return JSON.stringify({ ...storedOf(row), openSince: row.transactionFirstOffset });
+}
+
+/** The batch that a row is of. */
+export function storedOf({ producerId, epoch, lastSequence, lastOffset, offsetDelta, timestampMs }: ProducerRow): StoredBatch {
+  return {
     producerId,
     epoch,
     sequence: (lastSequence - offsetDelta + sequences) % sequences,
     count: offsetDelta + 1,
     timestampMs,
     baseOffset: lastOffset - offsetDelta,
-    openSince: transactionFirstOffset,
-  });
+  };
 }

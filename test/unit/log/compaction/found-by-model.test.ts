@@ -1,0 +1,52 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert";
+import { describe, test } from "vitest";
+import { readOffsets, writeOffsets } from "../../../../broker/log/checkpoint-file.ts";
+import { fileNames } from "../../../../broker/log/file-names.ts";
+import type { SegmentedLog } from "../../../../broker/log/log.ts";
+import { root, startStore, topicId } from "../log-fixture.ts";
+import { cleanerOf, compacted, keyedBatch, readKeyed } from "./compaction-fixture.ts";
+
+describe("what the whole model found in compacted logs", () => {
+  test("the largest timestamp is one of a record, not of a batch that compaction emptied", async () => {
+    const { store, clock } = await startStore();
+    const log = (await store.open("t", 0, topicId, { ...compacted, segmentBytes: 200 })) as SegmentedLog;
+    const lead = async (key: string, timestampMs: number, sender = {}) => {
+      strictEqual(log.appendAsLeader(keyedBatch([{ key, value: "x".repeat(100), timestampMs }], sender), 0, 0).kind, "appended");
+      await log.written(log.endOffset);
+    };
+    await lead("a", 9000, { producerId: 1, baseSequence: 0 });
+    await lead("b", 2000);
+    await lead("a", 3000);
+    await lead("c", 1000);
+    await log.flush();
+    ok(await cleanerOf(log, { clock }).cleanOne());
+    deepStrictEqual(
+      (await readKeyed(log)).map(({ offset }) => offset),
+      [1, 2, 3],
+    );
+    strictEqual(log.producerRows().length, 1);
+    deepStrictEqual(await log.findMaxTimestamp(), { offset: 2, timestampMs: 3000, leaderEpoch: 0 });
+    await store.close();
+  });
+
+  test("a checkpoint of the cleaner from before a crash that took the log's end says nothing of what is appended there", async () => {
+    const { disk, store, clock, files } = await startStore();
+    const append = async (log: SegmentedLog) => {
+      for (let i = 0; i < 10; i++) log.appendAsLeader(keyedBatch([{ key: "k", value: `v${i}` }]), 0, 0);
+      await log.written(log.endOffset);
+    };
+    await append((await store.open("t", 0, topicId, compacted)) as SegmentedLog);
+    const path = `${root}/${fileNames.cleanedOffsets}`;
+    await writeOffsets(files, path, new Map([["t-0", 15]]));
+    disk.loseProcess();
+
+    const again = await startStore(disk, {}, clock);
+    const log = (await again.store.open("t", 0, topicId, compacted)) as SegmentedLog;
+    strictEqual(log.cleanedEndOffset, 10);
+    deepStrictEqual(await readOffsets(again.files, path), new Map([["t-0", 10]]), "before anything is appended");
+    await append(log);
+    disk.loseProcess();
+    const third = await startStore(disk, {}, clock);
+    strictEqual(((await third.store.open("t", 0, topicId, compacted)) as SegmentedLog).cleanedEndOffset, 10);
+  });
+});

@@ -1,0 +1,218 @@
+import { ok, strictEqual } from "node:assert";
+import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
+import type { Found } from "./compaction/compaction-fixture.ts";
+import type { StoredBatch } from "./producer-model.ts";
+
+export interface ModelRecord extends Found {
+  /** Of its batch. */
+  readonly batchLast: number;
+  readonly leaderEpoch: number;
+  /** Compaction took it. */
+  isGone: boolean;
+  /** When a round first covered it; a tombstone may leave `delete.retention.ms` later. */
+  coveredAtMs: number | null;
+}
+
+export interface ModelBatch {
+  /** As its producer sent it, and where it is; producer id -1: not idempotent. */
+  readonly stored: StoredBatch;
+  readonly lastOffset: number;
+  readonly leaderEpoch: number;
+  readonly records: readonly ModelRecord[];
+  /** False: the log may have forgotten that its producer wrote it. */
+  isRemembered: boolean;
+}
+
+/** All batches ever appended and not cut, and what may have happened to them since: enough to say what a log must hold, what it may have lost, and what it must answer. */
+export class WholeModel {
+  batches: ModelBatch[] = [];
+  startOffset = 0;
+  endOffset = 0;
+  /** Which epoch began where. */
+  epochStarts: { readonly epoch: number; readonly startOffset: number }[] = [];
+  /** Compaction came no further. */
+  coveredTo = 0;
+  /** An offset is missing somewhere, or a batch is. */
+  hasGaps = false;
+  /** Where the log began when it was last made anew. */
+  #origin = 0;
+  /** What the last cut took, which may have superseded what compaction took meanwhile. */
+  #justCut: readonly ModelRecord[] = [];
+  /** A cut went into what was compacted: what the log knows of batches that are gone may be lost in a crash. */
+  isBlurred = false;
+  /** Producers were forgotten up to there: until the log is opened again, or cut. */
+  #forgotten: { readonly producerId: number; readonly endOffset: number }[] = [];
+
+  get records(): ModelRecord[] {
+    return this.batches.flatMap(({ records }) => records);
+  }
+
+  /** What readers see. */
+  get visible(): ModelRecord[] {
+    return this.records.filter(({ offset, isGone }) => offset >= this.startOffset && !isGone);
+  }
+
+  /** Of the last batch that is not wholly below the start. */
+  get lastEpoch(): number {
+    const last = this.batches.at(-1);
+    return last !== undefined && last.lastOffset >= this.startOffset ? last.leaderEpoch : -1;
+  }
+
+  get latestEpoch(): number {
+    return this.epochStarts.at(-1)?.epoch ?? -1;
+  }
+
+  /** What `producerId` wrote under its latest epoch, the last five batches of it. */
+  remembered(producerId: number): StoredBatch[] {
+    const all = this.batches
+      .filter(({ stored, isRemembered }) => isRemembered && stored.producerId === producerId)
+      .map(({ stored }) => stored);
+    return all.filter(({ epoch }) => epoch === all.at(-1)?.epoch).slice(-5);
+  }
+
+  get producerIds(): number[] {
+    return [...new Set(this.batches.map(({ stored }) => stored.producerId))].filter((id) => id !== -1);
+  }
+
+  append(stored: StoredBatch, leaderEpoch: number, entries: readonly Omit<Found, "offset">[]): void {
+    const { baseOffset } = stored;
+    this.hasGaps ||= baseOffset > this.endOffset;
+    this.beginEpoch(leaderEpoch, baseOffset);
+    const lastOffset = baseOffset + entries.length - 1;
+    const rest = { batchLast: lastOffset, leaderEpoch, isGone: false, coveredAtMs: null };
+    const records = entries.map((entry, i) => ({ offset: baseOffset + i, ...entry, ...rest }));
+    this.batches.push({ stored, lastOffset, leaderEpoch, records, isRemembered: true });
+    this.endOffset = lastOffset + 1;
+  }
+
+  /** An epoch that began there without a record gives way. */
+  beginEpoch(epoch: number, startOffset: number): void {
+    if (this.latestEpoch === epoch) return;
+    this.#cutEpochs(startOffset);
+    this.epochStarts.push({ epoch, startOffset });
+  }
+
+  expire(nowMs: number, expirationMs: number): void {
+    for (const producerId of this.producerIds) {
+      const last = this.remembered(producerId).at(-1);
+      if (last === undefined || nowMs - last.timestampMs < expirationMs) continue;
+      this.#forgotten.push({ producerId, endOffset: this.endOffset });
+      for (const batch of this.batches) if (batch.stored.producerId === producerId) batch.isRemembered = false;
+    }
+  }
+
+  startAt(offset: number): void {
+    strictEqual(
+      offset >= this.startOffset && offset <= this.endOffset,
+      true,
+      `a start at ${offset}, in [${this.startOffset}, ${this.endOffset}]`,
+    );
+    this.startOffset = offset;
+  }
+
+  restartAt(offset: number): void {
+    this.batches = [];
+    this.epochStarts = [];
+    this.#forgotten = [];
+    this.isBlurred = false;
+    this.#origin = this.startOffset = this.endOffset = offset;
+    this.coveredTo = 0;
+  }
+
+  /** The log ended at `endOffset` after it was cut at `offset`. */
+  cut(offset: number, endOffset: number): void {
+    if (offset >= this.endOffset) {
+      strictEqual(endOffset, this.endOffset);
+      this.#cutEpochs(offset);
+      return;
+    }
+    const [first, last] = this.endsAfterCut(offset);
+    ok(endOffset >= first && endOffset <= last, `cut at ${offset} it ends at ${endOffset}, not in [${first}, ${last}]`);
+    this.endAt(endOffset);
+  }
+
+  /** Where a cut at `offset` may leave the end: what compaction took of the batches before is not known. */
+  endsAfterCut(offset: number): readonly [number, number] {
+    const whole = this.batches.filter(({ lastOffset }) => lastOffset < offset);
+    const farthest = Math.max(this.#origin, ...whole.map(({ lastOffset }) => lastOffset + 1));
+    const isThere = ({ offset, isGone }: ModelRecord) => !isGone && offset >= this.startOffset;
+    const present = whole.filter(({ records, lastOffset }) => lastOffset >= this.coveredTo || records.some(isThere));
+    const nearest = Math.max(this.#origin, ...present.map(({ lastOffset }) => lastOffset + 1));
+    return [nearest, farthest];
+  }
+
+  /** Batches from there on are gone: it was cut, or a crash took them. Epochs that began without a record may be. */
+  endAt(endOffset: number): void {
+    const inside = this.batches.find(({ stored, lastOffset }) => stored.baseOffset < endOffset && lastOffset >= endOffset);
+    strictEqual(inside, undefined, `the log ends at ${endOffset}, inside of a batch`);
+    this.#justCut = this.records.filter(({ offset }) => offset >= endOffset);
+    this.batches = this.batches.filter(({ lastOffset }) => lastOffset < endOffset);
+    this.endOffset = endOffset;
+    this.startOffset = Math.min(this.startOffset, endOffset);
+    this.#cutEpochs(endOffset);
+  }
+
+  #cutEpochs(endOffset: number): void {
+    this.epochStarts = this.epochStarts.filter(({ startOffset }) => startOffset < endOffset);
+  }
+
+  /** Compaction may have been through everything below `limit`, as far as it is old enough. */
+  covered(limit: number, nowMs: number, { minCompactionLagMs }: TopicSettings): void {
+    const isYoung = ({ offset, timestampMs }: ModelRecord) => offset >= this.coveredTo && timestampMs > nowMs - minCompactionLagMs;
+    const young = minCompactionLagMs > 0 ? this.visible.find(isYoung) : undefined;
+    this.coveredTo = Math.max(this.coveredTo, Math.min(limit, young?.offset ?? limit));
+    for (const record of this.records)
+      if (record.offset < this.coveredTo) record.coveredAtMs = Math.min(record.coveredAtMs ?? nowMs, nowMs);
+  }
+
+  /** Records that are not there any more: only what compaction may take may be gone. */
+  lose(found: readonly Found[], nowMs: number, deleteRetentionMs: number): void {
+    const there = new Set(found.map(({ offset }) => offset));
+    const newest = new Map<string, number>();
+    for (const { key, offset } of [...this.records, ...this.#justCut]) if (key !== null && offset < this.coveredTo) newest.set(key, offset);
+    for (const record of this.records) {
+      const { offset, key, value, coveredAtMs } = record;
+      if (offset < this.startOffset) continue;
+      if (there.has(offset)) record.isGone = false; // a crash brought it back
+      if (there.has(offset) || record.isGone) continue;
+      const isSuperseded = key === null || newest.get(key)! > offset;
+      const isExpired = value === null && coveredAtMs !== null && coveredAtMs + deleteRetentionMs <= nowMs;
+      const story = `${offset} (${key}: ${value}) is gone; compaction may have come to ${this.coveredTo}, covered it at ${coveredAtMs}, now ${nowMs}`;
+      ok(offset < this.coveredTo && (isSuperseded || isExpired), story);
+      record.isGone = true;
+      this.hasGaps = true;
+    }
+    this.#justCut = [];
+    this.coveredTo = Math.min(this.coveredTo, this.endOffset);
+  }
+
+  /**
+   * The log read its producers from its files. Those that it had forgotten may be back. `isWhole` false: a cut into what was compacted, where it may know less, and other timestamps, but nothing that is
+   * not true, and all of the last batches that are still there. What was compacted is in the segment that is written then, so that holds from then on.
+   */
+  reloaded(rows: readonly StoredBatch[], isWhole: boolean): void {
+    this.isBlurred ||= !isWhole;
+    const isExact = !this.isBlurred;
+    const textOf = ({ producerId, epoch, sequence, count, baseOffset }: StoredBatch) =>
+      [producerId, epoch, sequence, count, baseOffset].join(" ");
+    for (const producerId of this.producerIds) {
+      const told = rows.filter((row) => row.producerId === producerId).map(textOf);
+      const all = this.batches.filter(({ stored }) => stored.producerId === producerId);
+      const marks = [...this.#forgotten.filter((mark) => mark.producerId === producerId).map(({ endOffset }) => endOffset), 0];
+      const fits = (mark: number) => {
+        for (const batch of all) batch.isRemembered = batch.stored.baseOffset >= mark;
+        return this.remembered(producerId).map(textOf).join() === told.join();
+      };
+      if (isExact || marks.some(fits)) {
+        if (!marks.some(fits)) marks.slice(0, 1).forEach(fits);
+        continue;
+      }
+      const truth = new Set(all.map(({ stored }) => textOf(stored)));
+      for (const row of told) ok(truth.has(row), `the log remembers ${row}, which is not in it`);
+      const last = all.at(-1)!;
+      const isThere = last.records.some(({ isGone, offset }) => !isGone && offset >= this.startOffset);
+      if (isThere) ok(told.includes(textOf(last.stored)), `the log does not remember ${textOf(last.stored)}, which is there`);
+      for (const batch of all) batch.isRemembered = told.includes(textOf(batch.stored));
+    }
+  }
+}
