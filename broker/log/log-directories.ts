@@ -2,6 +2,7 @@ import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import type { CleanerConfig } from "./compaction/cleaner-config.ts";
+import { remedyFor } from "./failure-words.ts";
 import { canBeMoved, parsePartitionDirectory } from "./file-names.ts";
 import { logCaches } from "./log-caches.ts";
 import { type DirectoryFailure, type Log, LogOffline, type LogStore } from "./log-contract.ts";
@@ -43,6 +44,10 @@ export async function openLogDirectories(parts: LogStoreParts, options: LogDirec
       const failure = new LogHealth(directory).failed(error);
       if (!(failure instanceof LogOffline)) throw failure;
       offline.push({ directory, error: failure });
+      parts.log.error(
+        { err: failure, directory },
+        `${failure.message}. To use it again, ${remedyFor(failure.cause)}; then restart this broker`,
+      );
     }
   };
   await Promise.all(options.directories.map(open));

@@ -3,15 +3,15 @@ import { describe, test } from "vitest";
 import { failureInWords, remedyFor } from "../../../broker/log/failure-words.ts";
 import { type DirectoryFailure, type Log, LogOffline } from "../../../broker/log/log-contract.ts";
 import { DuplicateLog, type LogDirectories, openLogDirectories } from "../../../broker/log/log-directories.ts";
-import { silentLogger } from "../../../protocol/base/logger.ts";
+import { type Logger, silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { type DiskOperationKind, MemoryDisk } from "../../support/memory-files.ts";
 import { append, readAll, StillClock, settingsWith, topicId } from "./log-fixture.ts";
 
 const [one, two] = ["/disk1", "/disk2"];
 
-async function open(disk: MemoryDisk, directories: readonly string[] = [one, two]): Promise<LogDirectories> {
-  const parts = { files: disk.attach(), clock: new StillClock(), random: seededRandom(7), log: silentLogger };
+async function open(disk: MemoryDisk, directories: readonly string[] = [one, two], log: Logger = silentLogger): Promise<LogDirectories> {
+  const parts = { files: disk.attach(), clock: new StillClock(), random: seededRandom(7), log };
   // nothing is kept in memory: what is read comes from the files
   return openLogDirectories(parts, { directories, offline: [], tailCacheBytesMax: 1, openFilesMax: 2 });
 }
@@ -77,7 +77,11 @@ describe("several log directories", () => {
     for (const name of ["a", "b"]) await append(await logOf(first, name), [`in ${name}`]);
     await first.close();
     disk.fault = ({ path }) => (path.startsWith(two) ? "EIO" : null);
-    const logs = await open(disk);
+    const said: string[] = [];
+    const log: Logger = { ...silentLogger, error: (_: object, message: string) => void said.push(message), child: () => log };
+    const logs = await open(disk, [one, two], log);
+    strictEqual(said.length, 1);
+    match(said[0]!, /^log directory \/disk2 is offline: .* \(EIO\)\. To use it again, check the disk .*; then restart this broker$/);
     deepStrictEqual([logs.wasClean, logs.onlineCount, logs.found.map(({ topic }) => topic)], [false, 1, ["a"]]);
     await rejects(logOf(logs, "b", false), /b-0 may lie in \/disk2, which is offline/);
     await append(await logOf(logs, "new", true), ["in new"]);
