@@ -16,7 +16,7 @@ export interface BrokerConfigs {
 /** Of one broker: all of its settings. Of the cluster: what is set at run time for all brokers, and what each broker has that is not the default. */
 export async function brokerConfigs(admin: Admin, brokers: readonly BrokerMetadata[], only: number | null): Promise<BrokerConfigs[]> {
   if (only !== null) {
-    if (!brokers.some(({ id }) => id === only)) throw new CommandFailed(`there is no broker ${only}: see ottla cluster describe`);
+    demandLiving(only, brokers);
     return [{ broker: only, configs: await describedConfigs(admin, { broker: only }) }];
   }
   const all = { broker: null, configs: await describedConfigs(admin, { broker: null }) };
@@ -45,7 +45,12 @@ export async function alterCluster(
 ): Promise<void> {
   const configs = configChanges(changes);
   if (configs.length === 0) throw new UsageError("nothing to alter: give --config or --delete-config");
+  if (broker !== null) demandLiving(broker, (await admin.describeCluster()).brokers);
   failForErrors(await admin.incrementalAlterConfigs([{ resource: { broker }, changes: configs }]));
   if (json) await output.json({ broker, ...changes });
   else await output.line(broker === null ? "altered all brokers" : `altered broker ${broker}`);
+}
+
+function demandLiving(broker: number, brokers: readonly BrokerMetadata[]): void {
+  if (!brokers.some(({ id }) => id === broker)) throw new CommandFailed(`there is no broker ${broker}: see ottla cluster describe`);
 }

@@ -188,6 +188,10 @@ describe("the command", () => {
     expect(described?.configs[0]?.source).not.toBe("topic");
     expect(await run("cluster alter --config broker.id=9")).toMatchObject({ code: 1 });
     expect(await run("cluster alter --config max.connections")).toMatchObject({ code: 2 });
+    expect(await run("cluster alter --broker 99 --config max.connections=5")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("there is no broker 99"),
+    });
     expect(await run("cluster alter")).toMatchObject({ code: 2 });
   });
 });
