@@ -37,6 +37,13 @@ async function compact(log: Log): Promise<void> {
   if (due !== null) await compaction.clean(due, { pace, nowMs, mapBytesMax: 10_000, mapLoadFactor: 1 });
 }
 
+/** As when a read finds that it is damaged. With the interval of rebuilt indexes it has fewer entries. */
+async function rebuildIndex(log: Log, _at: number, disk: MemoryDisk): Promise<void> {
+  const path = `${one}/t-0/00000000000000000000.index`;
+  if (disk.find(path) !== null) disk.corrupt(path, (content) => content.subarray(0, 3));
+  await readKeyed(log, 1);
+}
+
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   for (let turns = 0; turns < 50_000; turns++) {
     if (await condition()) return;
@@ -66,6 +73,7 @@ describe("what a move of a log meets", () => {
   for (const [what, meet] of [
     ["retention", (log: Log) => log.advanceStartOffset(25)],
     ["compaction", compact],
+    ["an index that is built anew", rebuildIndex],
     ["a cut", (log: Log, at: number) => log.truncateTo(1 + (at % 15))],
   ] as const)
     test(`${what} at any operation of the disk: the copy has the same segments`, async () => {
@@ -76,7 +84,7 @@ describe("what a move of a log meets", () => {
         const from = disk.operations;
         let met: Promise<void> | null = null;
         disk.fault = () => {
-          if (disk.operations - from >= at) met ??= Promise.resolve().then(() => meet(log, at));
+          if (disk.operations - from >= at) met ??= Promise.resolve().then(() => meet(log, at, disk));
           return null;
         };
         logs.move("t", 0, two);
