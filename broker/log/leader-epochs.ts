@@ -39,6 +39,28 @@ export class LeaderEpochs {
     this.#version++;
   }
 
+  /** The epoch in force at `offset` and the later ones. */
+  from(offset: number): readonly EpochStart[] {
+    return this.#entries.slice(Math.max(this.#countWhere((entry) => entry.startOffset <= offset) - 1, 0));
+  }
+
+  /**
+   * What a leader knows of epochs up to `epoch`, whose first record that is left is at `firstOffset`; our log ends at `endOffset`. Compaction may have left out an epoch's first records, or all
+   * of them, and yet its bounds decide what a replica that was away has to cut:
+   *
+   * (1) Offsets 10 to 14 of epoch 0 are on A only; (2) B leads epoch 1 from 10 on, and compacts 10 to 14 away; (3) C copies B: the first batch of epoch 1 that it sees is at 15; (4) C leads,
+   * A comes back with its 15 records of epoch 0. Did C take epoch 1 to begin at 15, A would keep what was never committed, and once it leads, serve it.
+   */
+  learn(
+    known: readonly EpochStart[],
+    { epoch, firstOffset, endOffset }: { readonly epoch: number; readonly firstOffset: number; readonly endOffset: number },
+  ): void {
+    for (const entry of known) {
+      if (entry.epoch <= this.latest || entry.epoch > epoch || entry.startOffset > firstOffset) continue;
+      this.begin(entry.epoch, Math.max(entry.startOffset, endOffset));
+    }
+  }
+
   /** Epoch of the record at `offset`, or null before the first known epoch. */
   epochAt(offset: number): number | null {
     return this.#entries[this.#countWhere((entry) => entry.startOffset <= offset) - 1]?.epoch ?? null;

@@ -1,6 +1,7 @@
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import type { CleanerConfig } from "./compaction/cleaner-config.ts";
+import type { EpochStart } from "./leader-epochs.ts";
 import type { ProducerRow } from "./producer-entry.ts";
 
 /**
@@ -28,8 +29,9 @@ export interface Log {
    * answered with where that batch is.
    */
   appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): LeaderAppend;
-  /** Appends what the leader sent, offsets and epochs as they are. The batches start at `endOffset`, or above where compaction took what was between (checked by the caller through `invariant`s here), and are CRC-checked here: returns false, nothing appended, when damaged, or when a leader epoch falls from one batch to the next. */
-  appendAsFollower(batches: Buffer): boolean;
+  /** Appends what the leader sent, offsets and epochs as they are. The batches start at `endOffset`, or above where compaction took what was between (checked by the caller through `invariant`s here), and are CRC-checked here: returns false, nothing appended, when damaged, or when a leader epoch falls from one batch to the next.
+   * `leadersEpochs`: where the leader knows its epochs to have begun; what it does not say begins with its first batch here. */
+  appendAsFollower(batches: Buffer, leadersEpochs?: readonly EpochStart[]): boolean;
   /** Resolves when `writtenEndOffset >= offset`; rejects with LogOffline when a write failed. */
   written(offset: number): Promise<void>;
   /** Called (in a microtask of its own, coalesced) after `writtenEndOffset` rose; a truncation does not call it. Returns the way to unsubscribe. */
@@ -46,6 +48,8 @@ export interface Log {
 
   /** Of the largest epoch known that is not above `epoch`: that epoch and its exclusive end offset. Null when there is none (KIP-101, KIP-279). */
   endOffsetForEpoch(epoch: number): { readonly epoch: number; readonly endOffset: number } | null;
+  /** The epoch in force at `offset` and the later ones, with where they began. */
+  epochsFrom(offset: number): readonly EpochStart[];
   /** Epoch of the record at `offset`, or null when unknown. */
   epochAt(offset: number): number | null;
   /** Records a new leader epoch that starts at `endOffset`, before its first record. It must be above all epochs known (or the latest itself: then nothing happens). */

@@ -7,6 +7,7 @@ import { type SegmentSizes, writeCleanStop } from "./clean-stop.ts";
 import { LogCompaction } from "./compaction/log-compaction.ts";
 import { segmentFileKinds } from "./file-names.ts";
 import { FolderCopy } from "./folder-copy.ts";
+import type { EpochStart } from "./leader-epochs.ts";
 import type { FoundRecord, LeaderAppend, Log, LogDamage, ReadOptions, ReadResult } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { LogFlusher } from "./log-flusher.ts";
@@ -96,7 +97,7 @@ export class SegmentedLog implements Log {
     return { kind: "appended", baseOffset, endOffset: assigned.endOffset, logAppendTimeMs: logAppendTimeMs ?? -1 };
   }
 
-  appendAsFollower(batches: Buffer): boolean {
+  appendAsFollower(batches: Buffer, leadersEpochs: readonly EpochStart[] = []): boolean {
     this.#assertAppendable();
     const scan = scanBatches(batches);
     const first = scan.batches[0];
@@ -106,7 +107,7 @@ export class SegmentedLog implements Log {
       baseOffset: first.baseOffset,
       endOffset: this.endOffset,
     }));
-    this.#append(batches, scan.batches);
+    this.#append(batches, scan.batches, leadersEpochs);
     return true;
   }
 
@@ -129,6 +130,10 @@ export class SegmentedLog implements Log {
 
   endOffsetForEpoch(epoch: number): { readonly epoch: number; readonly endOffset: number } | null {
     return this.#state.epochs.endOffsetFor(epoch, this.#state.writtenEndOffset);
+  }
+
+  epochsFrom(offset: number): readonly EpochStart[] {
+    return this.#state.epochs.from(offset);
   }
 
   epochAt(offset: number): number | null {
@@ -232,9 +237,14 @@ export class SegmentedLog implements Log {
     await this.#release();
   }
 
-  #append(bytes: Buffer, batches: readonly BatchInfo[]): void {
+  #append(bytes: Buffer, batches: readonly BatchInfo[], leadersEpochs: readonly EpochStart[] = []): void {
     const { epochs } = this.#state;
-    for (const batch of batches) if (batch.leaderEpoch >= 0) epochs.begin(batch.leaderEpoch, batch.baseOffset);
+    let { endOffset } = this.#state;
+    for (const { leaderEpoch: epoch, baseOffset: firstOffset, lastOffset } of batches) {
+      if (leadersEpochs.length > 0) epochs.learn(leadersEpochs, { epoch, firstOffset, endOffset });
+      if (epoch >= 0) epochs.begin(epoch, firstOffset);
+      endOffset = lastOffset + 1;
+    }
     this.#writer.enqueue(bytes, batches);
     invariant(leaderEpochAt(bytes, 0) === batches[0]!.leaderEpoch, "bytes and batches belong together");
   }

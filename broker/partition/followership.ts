@@ -117,7 +117,7 @@ export class Followership implements FollowedPartition {
         // before what came is appended: when nothing of the last segment is left, that goes to a new one, as it did at the leader
         if (startIn(this.#state, answer) > log.startOffset) await log.advanceStartOffset(startIn(this.#state, answer));
         if (this.#hasEnded) return "ended";
-        if (records.length > 0 && !(await this.#append(records))) return "back-off";
+        if (records.length > 0 && !(await this.#append(records, answer.epochs))) return "back-off";
         if (records.length > 0) await log.written(log.endOffset);
         // The leadership may have moved while this was written. The bytes stay, and are compared by epoch before anything is built on them;
         // the high watermark was true under this leader, and what is committed remains so.
@@ -165,7 +165,7 @@ export class Followership implements FollowedPartition {
   }
 
   /** False: what came cannot be appended. */
-  async #append(records: Buffer): Promise<boolean> {
+  async #append(records: Buffer, epochs: ReplicaFetchedPartition["epochs"]): Promise<boolean> {
     const { log, identity, environment } = this.#parts;
     const fields = { partition: identity.key, leader: this.leader, endOffset: log.endOffset, bytes: records.length };
     if (records.length >= batchHeaderBytes && beginsInside(log, records)) {
@@ -176,7 +176,7 @@ export class Followership implements FollowedPartition {
       environment.logger.error(fields, "the leader sent what does not continue this log");
       return false;
     }
-    if (log.appendAsFollower(records)) return true;
+    if (log.appendAsFollower(records, epochs)) return true;
     environment.logger.error(fields, "the leader sent a damaged batch");
     return false;
   }

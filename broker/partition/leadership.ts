@@ -22,7 +22,7 @@ import { IsrWriter } from "./isr-writer.ts";
 import { LeaderLogStart } from "./leader-log-start.ts";
 import { endOfEpoch, epochRefusal, findOffset, readLog, readRecords } from "./leader-reads.ts";
 import { advance, type IsrProposal, type IsrVerdict, type LeaderEvent, type LeaderState, mustHave, startLeading } from "./leader-state.ts";
-import { positionIn } from "./log-position.ts";
+import { epochsBehind, positionIn } from "./log-position.ts";
 import { OffsetWaiters, type WaitEnd } from "./offset-waiters.ts";
 import { type BatchOrigin, producedBatch } from "./produced-batch.ts";
 import { ReplicaAnswers } from "./replica-answers.ts";
@@ -266,7 +266,8 @@ export class Leadership {
     if (this.#hasEnded) return refused("NOT_LEADER_OR_FOLLOWER");
     if (asked.leaderEpoch !== this.#state.epoch) return refused("FENCED_LEADER_EPOCH");
     if (read.error !== null) return refused(read.error);
-    return { answer: { ...this.#answers.standing(this.#state, log), recordsBytes: read.sizeInBytes }, records: read.chunks };
+    const epochs = epochsBehind(log, asked);
+    return { answer: { ...this.#answers.standing(this.#state, log), epochs, recordsBytes: read.sizeInBytes }, records: read.chunks };
   }
 
   noteAnswered(from: FetchingReplica, answer: ReplicaFetchedPartition): void {

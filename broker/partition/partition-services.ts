@@ -82,5 +82,15 @@ export function replicaFetchService(table: PartitionTable): ReplicaFetchService 
 }
 
 function refusal({ topicId, partition }: ReplicaFetchPartition, error: KafkaErrorCode): ReplicaFetchedPartition {
-  return { topicId, partition, error, leaderEpoch: -1, highWatermark: -1, logStartOffset: -1, diverging: null, recordsBytes: 0 };
+  return {
+    topicId,
+    partition,
+    error,
+    leaderEpoch: -1,
+    highWatermark: -1,
+    logStartOffset: -1,
+    diverging: null,
+    epochs: [],
+    recordsBytes: 0,
+  };
 }

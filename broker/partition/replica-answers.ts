@@ -31,6 +31,7 @@ export class ReplicaAnswers {
       highWatermark,
       logStartOffset: startOffset,
       diverging: null,
+      epochs: [],
       recordsBytes: 0,
     };
   }

@@ -68,6 +68,8 @@ export interface ReplicaFetchedPartition {
    * With OFFSET_OUT_OF_RANGE, `endOffset` is the end of the leader's log.
    */
   readonly diverging: { readonly epoch: number; readonly endOffset: number } | null;
+  /** Where the epochs of these records began at the leader, but for the follower's last one: compaction may have left their first records out, or all of them. Rising; with records only. */
+  readonly epochs: readonly { readonly epoch: number; readonly startOffset: number }[];
   /** Bytes of this partition's records in the payload. */
   readonly recordsBytes: number;
 }

@@ -27,6 +27,8 @@ const int32Max = 2 ** 31 - 1;
 /** Far above any cluster there is; what is really possible is bounded by the frame. */
 const brokersMax = 10_000;
 const partitionsMax = 1_000_000;
+/** Of one partition in one answer. */
+const epochsMax = 1000;
 const topicsMax = 1_000_000;
 const settingsMax = 10_000;
 
@@ -83,6 +85,7 @@ const replicaFetchResponse = object<ReplicaFetchResponse>({
       highWatermark: offset,
       logStartOffset: offset,
       diverging: nullable(object({ epoch: leaderEpoch, endOffset: offset })),
+      epochs: array(object({ epoch: leaderEpoch, startOffset: offset }), epochsMax),
       recordsBytes: bytes,
     }),
     partitionsMax,

@@ -74,6 +74,7 @@ async function run(world: World, faults: Faults): Promise<string | null> {
     "segment.bytes": String(1500 + Math.floor(random.next() * 6000)),
     ...(random.next() < 0.4 ? compactedBy(random) : {}),
   };
+  checker.tombstonesLeave = Number(("delete.retention.ms" in configs && configs["delete.retention.ms"]) || 0) < 60_000;
   checker.isCompacted = "cleanup.policy" in configs;
   let isSetUp = false;
   void workload
@@ -85,7 +86,7 @@ async function run(world: World, faults: Faults): Promise<string | null> {
   failure = await step(`topic ${topic} is created and read`, () => isSetUp && world.isConverged, startLimitMs);
   if (failure !== null) return failure;
 
-  workload.startSending(60 + random.next() * 120, random.next() < 0.5 ? 0 : 0.3);
+  workload.startSending(60 + random.next() * 120, random.next() < (checker.isCompacted ? 0.2 : 0.5) ? 0 : 0.3);
   faults.start(600 + random.next() * 2400);
   const faultyMs = 8000 + random.next() * 10_000;
   const healAtMs = clock.nowMs + faultyMs;
@@ -117,9 +118,9 @@ function compactedBy(random: Random): Readonly<Record<string, string>> {
   const codecs = ["producer", "producer", "gzip", "zstd"];
   return {
     "cleanup.policy": random.next() < 0.5 ? "compact" : "compact,delete",
-    "segment.bytes": String(400 + randomInt(random, 1600)),
+    "segment.bytes": String(150 + randomInt(random, random.next() < 0.7 ? 400 : 1600)),
     "min.cleanable.dirty.ratio": random.next() < 0.5 ? "0.01" : "0.3",
-    "delete.retention.ms": String(randomInt(random, 3000)),
+    "delete.retention.ms": String(random.next() < 0.5 ? randomInt(random, 3000) : 300_000),
     "file.delete.delay.ms": String(randomInt(random, 1000)),
     "compression.type": codecs[randomInt(random, codecs.length)] ?? "producer",
   };

@@ -198,7 +198,7 @@ const brokerSettings = {
   "replica.high.watermark.checkpoint.interval.ms": "400",
   "log.flush.offset.checkpoint.interval.ms": "3000",
   "leader.imbalance.check.interval.seconds": "5",
-  "log.cleaner.backoff.ms": "300",
+  "log.cleaner.backoff.ms": "50",
   "controller.socket.timeout.ms": "2000",
   "request.timeout.ms": "3000",
   "auto.create.topics.enable": "false",

@@ -64,10 +64,10 @@ export class MemoryLog implements Log {
     return { kind: "appended", baseOffset, endOffset: this.endOffset, logAppendTimeMs: isLogAppendTime ? appendTimeMs : -1 };
   }
 
-  appendAsFollower(batches: Buffer): boolean {
+  appendAsFollower(batches: Buffer, leadersEpochs: readonly { readonly epoch: number; readonly startOffset: number }[] = []): boolean {
     if (this.#isOffline) throw new LogOffline("offline");
     if (scanBatches(batches).tail.kind !== "clean") return false;
-    this.#take(batches);
+    this.#take(batches, leadersEpochs);
     return true;
   }
 
@@ -117,6 +117,11 @@ export class MemoryLog implements Log {
     const found = this.#epochs[at];
     if (found === undefined) return null;
     return { epoch: found.epoch, endOffset: Math.min(this.#epochs[at + 1]?.startOffset ?? this.writtenEndOffset, this.writtenEndOffset) };
+  }
+
+  epochsFrom(offset: number): { readonly epoch: number; readonly startOffset: number }[] {
+    const at = this.#epochs.findLastIndex(({ startOffset }) => startOffset <= offset);
+    return this.#epochs.slice(Math.max(at, 0));
   }
 
   epochAt(offset: number): number | null {
@@ -201,10 +206,13 @@ export class MemoryLog implements Log {
     this.settings = settings;
   }
 
-  #take(bytes: Buffer): void {
+  #take(bytes: Buffer, leadersEpochs: readonly { readonly epoch: number; readonly startOffset: number }[] = []): void {
     const { batches } = scanBatches(bytes, { checkCrc: false });
     for (const batch of batches) {
       if (batch.baseOffset < this.endOffset) throw new InvariantViolation("batches continue the log", { batch, end: this.endOffset });
+      for (const { epoch, startOffset } of leadersEpochs)
+        if (epoch > (this.#epochs.at(-1)?.epoch ?? -1) && epoch <= batch.leaderEpoch && startOffset <= batch.baseOffset)
+          this.#epochs.push({ epoch, startOffset: Math.max(startOffset, this.endOffset) });
       if ((this.#epochs.at(-1)?.epoch ?? -1) > batch.leaderEpoch)
         throw new InvariantViolation("leader epochs only rise", { batch, epochs: this.#epochs });
       if ((this.#epochs.at(-1)?.epoch ?? -1) < batch.leaderEpoch)

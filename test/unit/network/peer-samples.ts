@@ -17,7 +17,17 @@ export const peerSamples: PeerMessages = {
       error: "NONE",
       message: "",
       partitions: [
-        { topicId, partition: 3, error: "NONE", leaderEpoch: 7, highWatermark: 12, logStartOffset: 0, diverging: null, recordsBytes: 100 },
+        {
+          topicId,
+          partition: 3,
+          error: "NONE",
+          leaderEpoch: 7,
+          highWatermark: 12,
+          logStartOffset: 0,
+          diverging: null,
+          epochs: [{ epoch: 7, startOffset: 3 }],
+          recordsBytes: 100,
+        },
         {
           topicId,
           partition: 4,
@@ -26,6 +36,7 @@ export const peerSamples: PeerMessages = {
           highWatermark: -1,
           logStartOffset: -1,
           diverging: { epoch: 6, endOffset: 99 },
+          epochs: [],
           recordsBytes: 0,
         },
       ],

@@ -17,6 +17,7 @@ function answer(fields: Partial<ReplicaFetchedPartition> = {}): ReplicaFetchedPa
     highWatermark: 60,
     logStartOffset: 0,
     diverging: null,
+    epochs: [],
     recordsBytes: 0,
     ...fields,
   };

@@ -78,6 +78,7 @@ function answer(fields: Partial<ReplicaFetchedPartition> = {}): ReplicaFetchedPa
     highWatermark: 0,
     logStartOffset: 0,
     diverging: null,
+    epochs: [],
     recordsBytes: 0,
     ...fields,
   };
@@ -110,8 +111,13 @@ test("an answer to a question that was asked of an earlier end is dropped", asyn
 test("what compaction left at the leader is appended behind a gap, and the high watermark stays within the log", async () => {
   const { log, followership, asked } = setUp();
   const ahead = leadersRecords(2, 3).records.subarray(producedBatch(2).length);
-  strictEqual(await followership.applyFetched(asked(), answer({ highWatermark: 9 }), ahead), "applied");
+  const epochs = [
+    { epoch: 3, startOffset: 0 },
+    { epoch: 4, startOffset: 1 },
+  ];
+  strictEqual(await followership.applyFetched(asked(), answer({ highWatermark: 9, epochs }), ahead), "applied");
   strictEqual(log.endOffset, 5);
+  deepStrictEqual(log.epochsFrom(0), epochs, "epochs begin where they did at the leader, not where their first record that is left is");
   strictEqual(followership.highWatermark, 5);
   strictEqual(asked().fetchOffset, 5);
 });

@@ -243,6 +243,15 @@ describe("a follower's fetch", () => {
     strictEqual(leadership.state.change.kind, "settled");
   });
 
+  test("brings where the epochs of the records began, unless it is that of the follower's last record", async () => {
+    const { replicas, append } = await setUp();
+    await append();
+    const told = async (lastFetchedEpoch: number) =>
+      (await replicas.readForReplica(followerFetch(0, { lastFetchedEpoch }), 1e6, true)).answer.epochs;
+    deepStrictEqual(await told(-1), [{ epoch: 5, startOffset: 0 }]);
+    deepStrictEqual(await told(5), []);
+  });
+
   test("that was read while the epoch rose brings nothing", async () => {
     const { replicas, append, assign } = await setUp();
     await append();

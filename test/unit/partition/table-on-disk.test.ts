@@ -89,6 +89,7 @@ test("a high watermark that went back with a cut after an unclean election does 
     leaderEpoch: 1,
     highWatermark: 5,
     logStartOffset: 0,
+    epochs: [],
     recordsBytes: 0,
   } as const;
   const cut = followed!.applyFetched(asked, { ...told, diverging: { epoch: 0, endOffset: 5 } }, Buffer.alloc(0));

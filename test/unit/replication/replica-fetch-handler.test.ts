@@ -26,7 +26,7 @@ function setUp(partitions: number) {
   const at = (partition: number): Led => led[partition] ?? { batches: [], error: "UNKNOWN_TOPIC_ID", highWatermark: -1, told: -1 };
   const answer = (partition: number, recordsBytes = 0): ReplicaFetchedPartition => {
     const { error, highWatermark } = at(partition);
-    return { topicId, partition, error, leaderEpoch: 1, highWatermark, logStartOffset: 0, diverging: null, recordsBytes };
+    return { topicId, partition, error, leaderEpoch: 1, highWatermark, logStartOffset: 0, diverging: null, epochs: [], recordsBytes };
   };
   const position: ReplicaFetchService["lookAgain"] = (_from, { partition }) => {
     const { batches, error, highWatermark, told } = at(partition);
