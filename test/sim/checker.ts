@@ -24,7 +24,7 @@ export class Checker {
   readonly #parts: CheckerParts;
   /** The topic is compacted. */
   isCompacted = false;
-  /** Replicas may be away for longer than tombstones stay: then they may have what was deleted meanwhile, and show it when they lead. */
+  /** Replicas and the consumer may be away for longer than tombstones stay: then they may not learn of a deletion, and such a replica shows what was deleted when it leads. */
   tombstonesLeave = false;
   /** By partition, then offset. */
   readonly #committed: Map<number, Known>[];
@@ -130,7 +130,7 @@ export class Checker {
     const newest = new Map(records.map(({ key, ...record }) => [key ?? "", record]));
     for (const [key, { offset, value }] of newest) {
       const seen = this.#consumed[partition]?.get(key);
-      const isDeleted = (this.#tombstones[partition]?.get(key) ?? -1) > offset;
+      const isDeleted = (this.#tombstones[partition]?.get(key) ?? -1) >= offset;
       if (seen !== value && !(isDeleted && this.tombstonesLeave))
         this.#parts.onViolation(`I6 the consumer has ${seen && name(seen)} of ${key}, and the log ${name(value)}`);
     }
