@@ -108,7 +108,7 @@ async function noted({ files, logger }: LogDirectory, folder: string, damage: Lo
   if (damage === null) return null;
   logger.error(
     { ...damage },
-    "a segment was cut or lost while this broker was stopped. Where another replica is in sync, this one is copied anew from it",
+    "a segment was cut, damaged or lost while this broker was stopped. Where another replica is in sync, this one is copied anew from it",
   );
   await noteDamage(files, folder, damage);
   return damage;

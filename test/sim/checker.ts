@@ -1,4 +1,6 @@
 import type { TreeObserver } from "./observer.ts";
+import type { Retention } from "./plan.ts";
+import { RetentionCheck } from "./retention-check.ts";
 import { logDirectories, type SimBroker } from "./sim-broker.ts";
 import { readHighWatermarks, readStoredLog, type StoredLog, type StoredRecord } from "./stored-log.ts";
 import { isTombstone, type PlacedRecord, type Send } from "./workload.ts";
@@ -8,6 +10,10 @@ export interface CheckerParts {
   readonly partitions: number;
   readonly brokers: readonly SimBroker[];
   readonly observer: TreeObserver;
+  /** Null: nothing goes but what somebody asked to be deleted. */
+  readonly retention: Retention | null;
+  /** The wall clock. */
+  readonly nowMs: () => number;
   /** This broker lost unsynced bytes while it was in sync, and has not left the in-sync set since. */
   readonly mayLackRecords: (broker: number, partition: number) => boolean;
   readonly onViolation: (claim: string) => void;
@@ -33,8 +39,11 @@ export class Checker {
   /** By partition, then key: what the consumer was given last. */
   readonly #consumed: Map<string, string>[];
   readonly #consumedEnd: number[];
-  /** By partition: somebody asked for what is below to be deleted. It may be gone, nothing else. */
+  /** By partition: somebody asked for what is below to be deleted, or it was seen to go rightly by its age or the log's size. It may be gone, nothing else. */
   readonly #mayBeGone: number[];
+  readonly #retention: readonly RetentionCheck[];
+  /** By partition: the consumer went on there, for what was before was gone. */
+  readonly #skippedTo: number[];
   /** Which batch was written at an offset in an epoch: there can be only one. */
   readonly #batches = new Map<string, number | string>();
 
@@ -45,6 +54,9 @@ export class Checker {
     this.#consumed = Array.from({ length: parts.partitions }, () => new Map());
     this.#consumedEnd = Array.from({ length: parts.partitions }, () => 0);
     this.#mayBeGone = Array.from({ length: parts.partitions }, () => 0);
+    this.#skippedTo = Array.from({ length: parts.partitions }, () => 0);
+    const { retention } = parts;
+    this.#retention = retention === null ? [] : Array.from({ length: parts.partitions }, () => new RetentionCheck(retention));
   }
 
   acknowledged(record: PlacedRecord): void {
@@ -54,8 +66,11 @@ export class Checker {
   consumed(record: PlacedRecord): void {
     const { partition, offset, key, value } = record;
     const due = this.#consumedEnd[partition] ?? 0;
-    if (offset < due || (offset > due && !this.isCompacted))
+    const isRetained = this.#parts.retention === null;
+    if (offset < due || (offset > due && !this.isCompacted && isRetained))
       this.#parts.onViolation(`I6 the consumer got offset ${offset} of partition ${partition} where ${due} was due`);
+    // a log's start moves before its files go: whether it may be there is seen later
+    else if (offset > due && !isRetained) this.#skippedTo[partition] = offset;
     this.#consumedEnd[partition] = offset + 1;
     if (key !== null) this.#consumed[partition]?.set(key, value);
     this.#commit(record, "I6 consumed");
@@ -82,6 +97,7 @@ export class Checker {
       for (let partition = 0; partition < partitions; partition++) {
         const log = this.#read(broker, partition);
         if (log === null || mayLackRecords(broker.id, partition)) continue;
+        this.#checkStart(broker, partition, log);
         this.#checkBatches(broker, partition, log);
         this.#takeHighWatermark(broker, partition, log);
         if (observer.state(partition)?.isr.includes(broker.id)) this.#checkCommitted(broker, partition, log);
@@ -114,6 +130,8 @@ export class Checker {
           onViolation(`I4 ${host} and b1 differ in partition ${partition}: ${difference(first!, log)}`);
       }
       if (first == null) continue;
+      if (this.#skippedTo[partition]! > this.#mayBeGone[partition]!)
+        onViolation(`I6 the consumer went on at ${this.#skippedTo[partition]} of partition ${partition}, where nothing was gone`);
       const end = first.endOffset;
       if (this.#consumedEnd[partition] !== end)
         onViolation(`I6 partition ${partition} ends at ${end}, consumed up to ${this.#consumedEnd[partition]}`);
@@ -161,6 +179,20 @@ export class Checker {
     for (const [place, { state, key, value, offset }] of sent.entries())
       if (state === "acknowledged" && offsets.get(place) !== offset && (offsets.has(place) || !mayLack({ offset, key })))
         onViolation(`I9 partition ${partition}: ${name(value)} was acknowledged at ${offset} and is at ${offsets.get(place)}`);
+  }
+
+  /** A log begins where records were deleted by request, or where retention may have come. */
+  #checkStart(broker: SimBroker, partition: number, log: StoredLog): void {
+    const check = this.#retention[partition];
+    if (check === undefined) return;
+    const known = this.#mayBeGone[partition] ?? 0;
+    if (log.startOffset > known) {
+      const logs = this.#parts.brokers.map((other) => this.#read(other, partition)).filter((other) => other !== null);
+      const refused = check.refuse(log.startOffset, known, logs, this.#parts.nowMs());
+      if (refused !== null) this.#parts.onViolation(`I5 ${broker.host} partition ${partition}: deleted too early: ${refused}`);
+      this.#mayBeGone[partition] = log.startOffset;
+    }
+    check.seen(log.batches);
   }
 
   #read(broker: SimBroker, partition: number): StoredLog | null {

@@ -1,5 +1,6 @@
 import { randomInt } from "../../protocol/base/random.ts";
 import type { DiskOperationKind } from "../support/memory-files.ts";
+import { rot } from "./rot.ts";
 import { logDirectories, type SimBroker } from "./sim-broker.ts";
 import { partitions, type World } from "./world.ts";
 
@@ -15,6 +16,8 @@ const kinds = {
   slowNetwork: 2,
   stopCleanly: 3,
   killAll: 1,
+  powerAll: 3,
+  rot: 5,
   failDirectory: 3,
   deleteRecords: 3,
   moveReplica: 5,
@@ -108,7 +111,11 @@ export class Faults {
       case "stopCleanly":
         return this.#stopCleanly(this.#victim());
       case "killAll":
-        return this.#killAll();
+        return this.#world.isInDanger ? false : this.#crashAll("kill");
+      case "powerAll":
+        return this.#world.plan.isFlushed && !this.#world.isInDanger ? this.#crashAll("power") : false;
+      case "rot":
+        return this.#world.plan.mayRot ? this.#rot() : false;
       case "deleteRecords":
         return this.#deleteRecords();
       case "failDirectory":
@@ -129,7 +136,9 @@ export class Faults {
 
   /** No fault, but it must not go wrong amid them: records that everybody has read are deleted. */
   #deleteRecords(): boolean {
-    const { random, checker, workload } = this.#world;
+    const { random, checker, workload, plan } = this.#world;
+    // what rots below a log's start, in a segment that stays, is nobody's concern, and would look like damage here
+    if (plan.mayRot) return false;
     const partition = randomInt(random, partitions);
     const beforeOffset = randomInt(random, checker.consumedEnd(partition) + 1);
     checker.deletes(partition, beforeOffset);
@@ -253,15 +262,25 @@ export class Faults {
     return true;
   }
 
-  /** All processes at once; what was written stays, so nothing may be lost. */
-  #killAll(): boolean {
-    const { brokers } = this.#world;
-    if (this.#world.isInDanger) return false;
-    for (const broker of brokers) {
-      broker.crash("kill");
+  /** All at once: of processes what was written stays, of the power what was acknowledged, where that is on the disk. So nothing may be lost. */
+  #crashAll(kind: "kill" | "power"): boolean {
+    for (const broker of this.#world.brokers) {
+      broker.crash(kind);
       this.#later(this.#downMs(), () => broker.start());
     }
     return true;
+  }
+
+  /** A bit of a follower's disk rots. What the leader has must be there to copy it anew from. */
+  #rot(): boolean {
+    const { brokers, observer, random, trace, isInDanger } = this.#world;
+    const partition = randomInt(random, partitions);
+    const followers = brokers.filter(({ id, isReady }) => isReady && id !== observer.state(partition)?.leader);
+    const broker = followers[randomInt(random, Math.max(followers.length, 1))];
+    if (broker === undefined || isInDanger || broker.hasDiskFailure || !this.#world.mayTakeAway(broker, true)) return false;
+    const where = rot(this.#world, broker, partition, random);
+    if (where !== null) trace.line(`a bit rots: ${where}`);
+    return where !== null;
   }
 
   /** Any broker; the controller and the leaders more often. */

@@ -2,6 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
 import { Consumer } from "../../client/index.ts";
 import { randomInt, seededRandom } from "../../protocol/base/random.ts";
+import { rot } from "./rot.ts";
 import type { SimBroker } from "./sim-broker.ts";
 import { partitions, topic, World } from "./world.ts";
 
@@ -18,22 +19,6 @@ function running(seed: number) {
       throw new Error(`seed ${seed}: ${what}: ${[...world.violations, ...world.trace.latest].join("\n")}`);
   };
   return { world, must, reports };
-}
-
-/** Flips some bits of a broker's batches of partition 0, of any segment; the last one's end, which a restart would cut, stays. */
-function rot(world: World, broker: SimBroker, random: ReturnType<typeof seededRandom>): string {
-  world.distrust(broker);
-  const folder = broker.folderOf(`${topic}-0`)!;
-  const logs = [...broker.disk.directory(folder).entries.keys()].filter((name) => name.endsWith(".log")).sort();
-  const name = logs[randomInt(random, Math.max(1, logs.length - 1))]!;
-  const path = `${folder}/${name}`;
-  const at = randomInt(random, broker.disk.file(path).size);
-  broker.disk.corrupt(path, (content) => {
-    const changed = Buffer.from(content);
-    changed[at]! ^= 1 << randomInt(random, 8);
-    return changed;
-  });
-  return `${broker.host} ${path} at ${at}`;
 }
 
 /** Reads partition 0 from the beginning to where the sends end, with a consumer of its own. */
@@ -74,7 +59,8 @@ describe("bits that rot on the disk of one replica", () => {
     await must("the records are taken", () => workload.sends.length === 60 && workload.isSettled);
 
     const victim = brokers[randomInt(random, 3)]!;
-    const where = rot(world, victim, random);
+    const where = rot(world, victim, 0, random)!;
+    ok(where !== null);
     /** Has a broker lead partition 0, with the others in sync. */
     const haveLead = async (leader: SimBroker) => {
       const stopped: SimBroker[] = [];

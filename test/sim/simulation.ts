@@ -1,5 +1,6 @@
 import { type Random, randomInt } from "../../protocol/base/random.ts";
 import { Faults } from "./faults.ts";
+import { planFor } from "./plan.ts";
 import type { TraceSink } from "./trace.ts";
 import { partitions, topic, World } from "./world.ts";
 
@@ -31,7 +32,7 @@ const convergeLimitMs = 60_000;
 
 /** Faults by seed while clients work (safety); then everything is healed, and must become whole (liveness). Never rejects. */
 export async function simulate({ seed, sink }: SimulationOptions): Promise<SimulationResult> {
-  const world = new World(seed, sink ?? null);
+  const world = new World(seed, sink ?? null, {}, planFor(seed));
   const faults = new Faults(world);
   const onUnhandled = (error: unknown) => world.violated(error instanceof Error ? error : new Error(String(error)));
   process.on("unhandledRejection", onUnhandled);
@@ -72,7 +73,9 @@ async function run(world: World, faults: Faults): Promise<string | null> {
   const configs = {
     "min.insync.replicas": String(world.minInsyncReplicas),
     "segment.bytes": String(1500 + Math.floor(random.next() * 6000)),
-    ...(random.next() < 0.4 ? compactedBy(random) : {}),
+    // what retention or rot make of a compacted log is told apart by nobody here
+    ...(world.plan.retention === null && !world.plan.mayRot && random.next() < 0.4 ? compactedBy(random) : {}),
+    ...world.plan.topicConfigs,
   };
   checker.tombstonesLeave = Number(("delete.retention.ms" in configs && configs["delete.retention.ms"]) || 0) < 60_000;
   checker.isCompacted = "cleanup.policy" in configs;

@@ -27,6 +27,8 @@ export interface StoredBatch {
   readonly baseOffset: number;
   readonly epoch: number;
   readonly checksum: number;
+  readonly maxTimestampMs: number;
+  readonly sizeInBytes: number;
 }
 
 const headerBytes = 61;
@@ -102,7 +104,8 @@ function readSegment(
       next = offset + 1;
     }
     next = baseOffset + lastDelta + 1;
-    batches.push({ baseOffset, epoch, checksum });
+    const maxTimestampMs = Number(content.readBigInt64BE(position + 35));
+    batches.push({ baseOffset, epoch, checksum, maxTimestampMs, sizeInBytes: sizeBytes });
     position += sizeBytes;
   }
   return { position, next, damage: null };

@@ -14,6 +14,8 @@ export interface WorkloadParts {
   readonly topic: string;
   readonly partitions: number;
   readonly bootstrap: string;
+  /** `earliest` where records may go before they are read. */
+  readonly offsetReset: "none" | "earliest";
   readonly onAcknowledged: (record: PlacedRecord) => void;
   readonly onConsumed: (record: PlacedRecord) => void;
   readonly onViolation: (claim: string) => void;
@@ -68,7 +70,7 @@ export class Workload {
     const batchBytesMax = 150 + randomInt(random, 2) * 600;
     this.#safe = new Producer({ ...producing, batchBytesMax, runtime: this.#runtime("producer") });
     this.#hasty = new Producer({ ...producing, acks: 1, runtime: this.#runtime("hasty") });
-    this.#consumer = new Consumer({ ...base, offsetReset: "none", fetchWaitMaxMs: 300, runtime: this.#runtime("consumer") });
+    this.#consumer = new Consumer({ ...base, offsetReset: parts.offsetReset, fetchWaitMaxMs: 300, runtime: this.#runtime("consumer") });
   }
 
   async createTopic(configs: Readonly<Record<string, string>>): Promise<void> {

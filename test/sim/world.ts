@@ -2,6 +2,7 @@ import { MemoryEnsemble } from "../../coordinator-client/memory-coordinator.ts";
 import { type Random, randomInt, seededRandom } from "../../protocol/base/random.ts";
 import { Checker } from "./checker.ts";
 import { TreeObserver } from "./observer.ts";
+import { type Plan, plain } from "./plan.ts";
 import { SimBroker, seedFrom } from "./sim-broker.ts";
 import { SimClock } from "./sim-clock.ts";
 import { SimNetwork } from "./sim-network.ts";
@@ -25,23 +26,28 @@ export class World {
   readonly checker: Checker;
   readonly workload: Workload;
   readonly minInsyncReplicas: number;
+  readonly plan: Plan;
   /** What broke, in order; the simulation ends at the first. */
   readonly violations: string[] = [];
   /** `broker:partition` pairs that lost unsynced bytes, and have not been out of the in-sync set since. */
   readonly #lacking = new Set<string>();
   /** The same for any unclean end: its records are there, but a broker that asks cannot know it, nor prefer such a one to one that lost some. */
   readonly #unproved = new Set<string>();
+  /** Whether a replica is still the one with the rotten bit. */
+  readonly #rotten = new Map<string, () => boolean>();
 
-  constructor(seed: number, sink: TraceSink | null, settings: Readonly<Record<string, string>> = {}) {
+  constructor(seed: number, sink: TraceSink | null, settings: Readonly<Record<string, string>> = {}, plan: Plan = plain) {
     const random = seededRandom(seed);
     this.random = random;
+    this.plan = plan;
     this.trace = new Trace(this.clock, sink);
     // a broker says so when its disk fails, and what it gives up for that
     this.trace.onError = (what) => {
       const broker = this.brokers.find(({ host }) => what.startsWith(`${host}#`));
       // what an earlier life was about to say when it was killed is not heard
       const isHeard = broker === undefined || what.startsWith(`${broker.owner} `);
-      if (isHeard && !broker?.hasDiskFailure) this.violated(what);
+      const isExpected = broker?.hasDiskFailure || (plan.mayRot && what.includes("damaged"));
+      if (isHeard && !isExpected) this.violated(what);
     };
     this.network = new SimNetwork(this.clock, seededRandom(seedFrom(random)), (line) => this.trace.line(line, true));
     const latency = seededRandom(seedFrom(random));
@@ -56,7 +62,7 @@ export class World {
           ensemble: this.ensemble,
           random: seededRandom(seedFrom(random)),
           trace: this.trace,
-          settings: { ...brokerSettings, ...settings },
+          settings: { ...brokerSettings, ...plan.brokerSettings, ...settings },
           diskLatencyMs: { min: 0.01, max: diskMaxMs },
           sessionTimeoutMs,
           onUncleanEnd: (broker) => {
@@ -80,6 +86,8 @@ export class World {
       partitions,
       brokers: this.brokers,
       observer: this.observer,
+      retention: plan.retention,
+      nowMs: () => this.clock.forOwner("checker").nowMs(),
       mayLackRecords: (broker, partition) => this.mayLackRecords(broker, partition),
       onViolation: this.violated,
     });
@@ -91,6 +99,7 @@ export class World {
       topic,
       partitions,
       bootstrap: "b1:9092,b2:9092,b3:9092",
+      offsetReset: plan.retention === null ? "none" : "earliest",
       onAcknowledged: (record) => this.checker.acknowledged(record),
       onConsumed: (record) => this.checker.consumed(record),
       onViolation: this.violated,
@@ -117,10 +126,17 @@ export class World {
     for (let partition = 0; partition < partitions; partition++) this.#lacking.add(`${broker.id}:${partition}`);
   }
 
+  /** Its replica of a partition is damaged, in the in-sync set or not, for as long as it is the one that `isStill` tells of. */
+  rotted(broker: SimBroker, partition: number, isStill: () => boolean): void {
+    this.#lacking.add(`${broker.id}:${partition}`);
+    this.#rotten.set(`${broker.id}:${partition}`, isStill);
+  }
+
   #forgetLacking(): void {
-    for (const { id, isReady } of this.#unproved.size === 0 ? [] : this.brokers) {
+    for (const { id, isReady } of this.#unproved.size + this.#lacking.size === 0 ? [] : this.brokers) {
       for (let partition = 0; partition < partitions; partition++) {
         if (!isReady || this.observer.state(partition)?.isr.includes(id)) continue;
+        if (this.#rotten.get(`${id}:${partition}`)?.() === true) continue;
         this.#lacking.delete(`${id}:${partition}`);
         this.#unproved.delete(`${id}:${partition}`);
       }

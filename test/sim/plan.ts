@@ -1,0 +1,50 @@
+import { randomInt, seededRandom } from "../../protocol/base/random.ts";
+
+/** What a run is about beside its faults: the settings it has, and what they allow to go wrong or to be gone. */
+export interface Plan {
+  readonly topicConfigs: Readonly<Record<string, string>>;
+  readonly brokerSettings: Readonly<Record<string, string>>;
+  /** What is acknowledged is on the disk: the power of all brokers may fail at once. */
+  readonly isFlushed: boolean;
+  /** Bits may rot; brokers look for that themselves. */
+  readonly mayRot: boolean;
+  readonly retention: Retention | null;
+}
+
+export type Retention = { readonly kind: "bytes"; readonly bytes: number } | { readonly kind: "ms"; readonly ms: number };
+
+/** As things were before there were plans. */
+export const plain: Plan = { topicConfigs: {}, brokerSettings: {}, isFlushed: false, mayRot: false, retention: null };
+
+export function planFor(seed: number): Plan {
+  const random = seededRandom(seed * 7919 + 13);
+  const isFlushed = random.next() < 0.25;
+  const mayRot = random.next() < 0.3;
+  const retention = random.next() < 0.3 ? retentionBy(random.next(), randomInt(random, 4000)) : null;
+  return {
+    topicConfigs: {
+      ...(isFlushed ? { "flush.messages": "1" } : {}),
+      ...(retention?.kind === "bytes" ? { "retention.bytes": `${retention.bytes}` } : {}),
+      ...(retention?.kind === "ms" ? { "retention.ms": `${retention.ms}` } : {}),
+      ...(retention === null ? {} : { "file.delete.delay.ms": "500" }),
+    },
+    brokerSettings: {
+      ...(retention === null ? {} : { "log.retention.check.interval.ms": "700" }),
+      // what is in memory would hide what rots on the disk
+      ...(mayRot
+        ? {
+            "ottla.log.tail.cache.max.bytes": "0",
+            "ottla.log.scrub.interval.ms": "1000",
+            "ottla.log.scrub.max.bytes.per.second": "1000000000",
+          }
+        : { "ottla.log.scrub.max.bytes.per.second": "0" }),
+    },
+    isFlushed,
+    mayRot,
+    retention,
+  };
+}
+
+function retentionBy(which: number, more: number): Retention {
+  return which < 0.5 ? { kind: "bytes", bytes: 4000 + more } : { kind: "ms", ms: 3000 + more };
+}
