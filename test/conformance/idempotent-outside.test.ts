@@ -1,3 +1,4 @@
+import "../support/outside/kafkajs-patience.ts";
 import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Producer as PlatformaticProducer, stringSerializers } from "@platformatic/kafka";

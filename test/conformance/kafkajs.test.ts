@@ -1,3 +1,4 @@
+import "../support/outside/kafkajs-patience.ts";
 import { ConfigResourceTypes, type Kafka, type KafkaJSProtocolError, type Admin as KafkajsAdmin, Partitioners } from "kafkajs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Admin, orThrow } from "../../client/index.ts";

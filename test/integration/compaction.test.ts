@@ -1,3 +1,4 @@
+import "../support/outside/kafkajs-patience.ts";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Kafka as KafkajsKafka, logLevel } from "kafkajs";

@@ -1,3 +1,4 @@
+import "../support/outside/kafkajs-patience.ts";
 import { type Kafka, type Consumer as KafkajsConsumer, Kafka as KafkajsKafka, logLevel } from "kafkajs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { partitionOfGroup } from "../../broker/group/group-partition.ts";

@@ -1,3 +1,4 @@
+import "./kafkajs-patience.ts";
 import { CompressionTypes, Kafka, logLevel, Partitioners } from "kafkajs";
 import type { OutsideClient, ProduceOrder } from "./outside-client.ts";
 
