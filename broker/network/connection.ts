@@ -4,6 +4,7 @@ import type { Logger } from "../../protocol/base/logger.ts";
 import type { Link, LinkHandlers } from "../../protocol/base/transport.ts";
 import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
+import { CloseConnection } from "../api/api.ts";
 import type { NetworkConfig } from "../runtime/config/broker-config.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { type ConnectionContext, type Dispatcher, FailedRequest, RefusedRequest } from "./dispatcher.ts";
@@ -223,6 +224,11 @@ export class Connection implements LinkHandlers {
     const where = { remote: this.#link.remote, listener: this.#context.listener };
     if (error instanceof MalformedFrame || error instanceof RefusedRequest)
       log.warn({ ...where, reason: error.message }, "client connection closed: bad request");
+    else if (error instanceof FailedRequest && error.cause instanceof CloseConnection)
+      log.warn(
+        { ...where, reason: error.cause.message },
+        "client connection closed: there is no answer that could say that the request failed",
+      );
     else if (error instanceof FailedRequest)
       log.error({ ...where, reason: error.message, err: error.cause }, "client connection closed: a request failed");
     else log.error({ ...where, err: error }, "client connection closed: a request failed");
