@@ -89,6 +89,8 @@ async function check(directory: string, expected: ReadonlyMap<string, LogExpecta
   const store = await openLogStore({ files, clock: nodeClock, random: seededRandom(1), log: silentLogger }, { directory });
   for (const { topic, settings } of logsOfCrash) await expected.get(topic)?.check(await store.open(topic, 0, topicId, settings));
   await store.close();
-  const { failure } = await verify(files, [directory], { producerExpiration: Number.MAX_SAFE_INTEGER });
+  // killed in a log's first round, there is no checkpoint yet that says that it is compacted
+  const compacted = logsOfCrash.filter(({ settings }) => settings.cleanupPolicy !== "delete").map(({ topic }) => topic);
+  const { failure } = await verify(files, [directory], { compacted, producerExpiration: Number.MAX_SAFE_INTEGER });
   if (failure !== null) throw new Error(failure);
 }
