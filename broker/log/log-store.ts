@@ -8,6 +8,7 @@ import type { TopicSettings } from "../runtime/topic-settings.ts";
 import { readOffsets, writeOffsets } from "./checkpoint-file.ts";
 import type { CleanerConfig } from "./compaction/cleaner-config.ts";
 import { LogCleaner } from "./compaction/log-cleaner.ts";
+import { DirectoryCheckpoints } from "./directory-checkpoints.ts";
 import { deletedDirectoryName, fileNames } from "./file-names.ts";
 import { SegmentedLog } from "./log.ts";
 import { type CacheBounds, type LogCaches, logCaches } from "./log-caches.ts";
@@ -63,10 +64,7 @@ export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, 
   const highWatermarks = await readOffsets(files, `${options.directory}/${fileNames.highWatermarks}`);
   const store = new DirectoryLogStore(parts, directory, options, {
     found: prepared.found,
-    recoveryPoints: prepared.recoveryPoints,
-    startOffsets: prepared.startOffsets,
-    cleanedOffsets: prepared.cleanedOffsets,
-    storedCleanedOffsets: prepared.storedCleanedOffsets,
+    checkpoints: new DirectoryCheckpoints(files, options.directory, prepared),
     highWatermarks: typeof highWatermarks === "string" ? new Map() : highWatermarks,
     wasClean: prepared.clean,
   });
@@ -77,11 +75,7 @@ export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, 
 
 interface StoreStart {
   readonly found: readonly FoundLog[];
-  readonly recoveryPoints: ReadonlyMap<string, number>;
-  readonly startOffsets: ReadonlyMap<string, number>;
-  readonly cleanedOffsets: ReadonlyMap<string, number>;
-  /** As the file has them. */
-  readonly storedCleanedOffsets: ReadonlyMap<string, number>;
+  readonly checkpoints: DirectoryCheckpoints;
   readonly highWatermarks: ReadonlyMap<string, number>;
   readonly wasClean: boolean;
 }
@@ -96,14 +90,10 @@ export class DirectoryLogStore implements LogStore {
   readonly #directory: LogDirectory;
   readonly #root: string;
   readonly #checkpointIntervalMs: number;
-  /** What the checkpoint files said of logs that are not open. */
-  readonly #recoveryPoints: Map<string, number>;
-  readonly #startOffsets: Map<string, number>;
-  readonly #cleanedOffsets: Map<string, number>;
+  readonly #checkpoints: DirectoryCheckpoints;
   #cleanerConfig: CleanerConfig | null;
   #cleaner: LogCleaner | null = null;
   readonly #scrub: LogScrub | null = null;
-  #writtenCleanedOffsets: ReadonlyMap<string, number>;
   readonly #logs = new Map<string, SegmentedLog>();
   /** The last operation on each key: opening and deleting one log follow each other. */
   readonly #turns = new Map<string, Promise<unknown>>();
@@ -121,10 +111,7 @@ export class DirectoryLogStore implements LogStore {
     this.found = start.found;
     this.highWatermarks = start.highWatermarks;
     this.wasClean = start.wasClean;
-    this.#recoveryPoints = new Map(start.recoveryPoints);
-    this.#startOffsets = new Map(start.startOffsets);
-    this.#cleanedOffsets = new Map(start.cleanedOffsets);
-    this.#writtenCleanedOffsets = start.storedCleanedOffsets;
+    this.#checkpoints = start.checkpoints;
     this.#cleanerConfig = options.cleaner ?? null;
     if (options.scrub === undefined) return;
     const { clock, random, log: logger } = parts;
@@ -157,9 +144,7 @@ export class DirectoryLogStore implements LogStore {
     return this.#inTurn(key, async () => {
       await this.#logs.get(key)?.abandon();
       this.#logs.delete(key);
-      this.#recoveryPoints.delete(key);
-      this.#startOffsets.delete(key);
-      this.#cleanedOffsets.delete(key);
+      this.#checkpoints.forget(key);
       const folder = `${this.#root}/${key}`;
       const { files } = this.#parts;
       if (!(await files.exists(folder))) return;
@@ -286,19 +271,14 @@ export class DirectoryLogStore implements LogStore {
    * gap that compaction left for lost records.
    */
   async expect(key: string, log: SegmentedLog): Promise<void> {
-    this.#recoveryPoints.set(key, log.writtenEndOffset);
-    if (log.cleanedEndOffset > 0) this.#cleanedOffsets.set(key, log.cleanedEndOffset);
-    if (log.mustKeepStartOffset) this.#startOffsets.set(key, log.startOffset);
-    else this.#startOffsets.delete(key);
+    this.#checkpoints.note(key, log, log.writtenEndOffset);
     await this.writeCheckpoints();
   }
 
   /** The log lies in another directory now. */
   release(key: string): void {
     this.#logs.delete(key);
-    this.#recoveryPoints.delete(key);
-    this.#startOffsets.delete(key);
-    this.#cleanedOffsets.delete(key);
+    this.#checkpoints.forget(key);
   }
 
   adopt(key: string, log: SegmentedLog): void {
@@ -317,10 +297,8 @@ export class DirectoryLogStore implements LogStore {
     if (known !== null && !isTopicId(known, topicId))
       throw new InconsistentTopicId(`${folder} belongs to topic id ${known}, not ${topicId}`);
     if (known !== topicId) await writeTopicId(files, folder, topicId);
-    const recoveryPoint = this.#recoveryPoints.get(key) ?? 0;
-    const startOffset = this.#startOffsets.get(key) ?? 0;
-    const opened = await openLog(this.#directory, folder, { recoveryPoint, startOffset });
-    return new SegmentedLog(this.#directory, opened, settings, this.#cleanedOffsets.get(key) ?? 0);
+    const checkpointed = this.#checkpoints.of(key);
+    return new SegmentedLog(this.#directory, await openLog(this.#directory, folder, checkpointed), settings, checkpointed.cleanedEndOffset);
   }
 
   async #writeAfter(): Promise<void> {
@@ -332,30 +310,12 @@ export class DirectoryLogStore implements LogStore {
   #startWriting(): Promise<void> {
     invariant(this.#writing === null, "one writer of the checkpoints");
     this.#writing = this.guarded(async () => {
-      for (const [key, log] of this.#logs) {
-        this.#recoveryPoints.set(key, log.recoveryPoint);
-        if (log.mustKeepStartOffset) this.#startOffsets.set(key, log.startOffset);
-        else this.#startOffsets.delete(key);
-        if (log.cleanedEndOffset > 0) this.#cleanedOffsets.set(key, log.cleanedEndOffset);
-        else this.#cleanedOffsets.delete(key);
-      }
-      const [recoveryPoints, startOffsets] = [new Map(this.#recoveryPoints), new Map(this.#startOffsets)];
-      await writeOffsets(this.#parts.files, `${this.#root}/${fileNames.recoveryPoints}`, recoveryPoints);
-      await writeOffsets(this.#parts.files, `${this.#root}/${fileNames.startOffsets}`, startOffsets);
-      await this.#writeCleanedOffsets();
+      for (const [key, log] of this.#logs) this.#checkpoints.note(key, log);
+      await this.#checkpoints.write();
     }).finally(() => {
       this.#writing = null;
     });
     return this.#writing;
-  }
-
-  /** Most directories have nothing to compact, and most of these writes are for other news. */
-  async #writeCleanedOffsets(): Promise<void> {
-    const offsets = new Map(this.#cleanedOffsets);
-    const isKnown = offsets.size === this.#writtenCleanedOffsets.size;
-    if (isKnown && [...offsets].every(([key, offset]) => this.#writtenCleanedOffsets.get(key) === offset)) return;
-    await writeOffsets(this.#parts.files, `${this.#root}/${fileNames.cleanedOffsets}`, offsets);
-    this.#writtenCleanedOffsets = offsets;
   }
 
   #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {

@@ -1,0 +1,81 @@
+import type { FileSystem } from "../runtime/files.ts";
+import { type OffsetsByPartition, writeOffsets } from "./checkpoint-file.ts";
+import { fileNames } from "./file-names.ts";
+
+/** What the checkpoint files say of one log. */
+export interface CheckpointedOffsets {
+  readonly recoveryPoint: number;
+  readonly startOffset: number;
+  readonly cleanedEndOffset: number;
+}
+
+/** What of an open log goes into them. */
+export interface NotedLog extends CheckpointedOffsets {
+  readonly mustKeepStartOffset: boolean;
+}
+
+export interface FoundCheckpoints {
+  readonly recoveryPoints: OffsetsByPartition;
+  readonly startOffsets: OffsetsByPartition;
+  readonly cleanedOffsets: OffsetsByPartition;
+  /** As the file has them. */
+  readonly storedCleanedOffsets: OffsetsByPartition;
+}
+
+/** What a directory's checkpoint files hold of its logs, those that are not open included: recovery points, start offsets, and how far compaction came. */
+export class DirectoryCheckpoints {
+  readonly #files: FileSystem;
+  readonly #root: string;
+  readonly #recoveryPoints: Map<string, number>;
+  readonly #startOffsets: Map<string, number>;
+  readonly #cleanedOffsets: Map<string, number>;
+  #storedCleanedOffsets: OffsetsByPartition;
+
+  constructor(files: FileSystem, root: string, found: FoundCheckpoints) {
+    this.#files = files;
+    this.#root = root;
+    this.#recoveryPoints = new Map(found.recoveryPoints);
+    this.#startOffsets = new Map(found.startOffsets);
+    this.#cleanedOffsets = new Map(found.cleanedOffsets);
+    this.#storedCleanedOffsets = found.storedCleanedOffsets;
+  }
+
+  of(key: string): CheckpointedOffsets {
+    return {
+      recoveryPoint: this.#recoveryPoints.get(key) ?? 0,
+      startOffset: this.#startOffsets.get(key) ?? 0,
+      cleanedEndOffset: this.#cleanedOffsets.get(key) ?? 0,
+    };
+  }
+
+  note(key: string, log: NotedLog, recoveryPoint = log.recoveryPoint): void {
+    this.#recoveryPoints.set(key, recoveryPoint);
+    if (log.mustKeepStartOffset) this.#startOffsets.set(key, log.startOffset);
+    else this.#startOffsets.delete(key);
+    if (log.cleanedEndOffset > 0) this.#cleanedOffsets.set(key, log.cleanedEndOffset);
+    else this.#cleanedOffsets.delete(key);
+  }
+
+  forget(key: string): void {
+    this.#recoveryPoints.delete(key);
+    this.#startOffsets.delete(key);
+    this.#cleanedOffsets.delete(key);
+  }
+
+  /** Durable when it resolves. One at a time. */
+  async write(): Promise<void> {
+    const [recoveryPoints, startOffsets] = [new Map(this.#recoveryPoints), new Map(this.#startOffsets)];
+    await writeOffsets(this.#files, `${this.#root}/${fileNames.recoveryPoints}`, recoveryPoints);
+    await writeOffsets(this.#files, `${this.#root}/${fileNames.startOffsets}`, startOffsets);
+    await this.#writeCleanedOffsets();
+  }
+
+  /** Most directories have nothing to compact, and most of these writes are for other news. */
+  async #writeCleanedOffsets(): Promise<void> {
+    const offsets = new Map(this.#cleanedOffsets);
+    const isKnown = offsets.size === this.#storedCleanedOffsets.size;
+    if (isKnown && [...offsets].every(([key, offset]) => this.#storedCleanedOffsets.get(key) === offset)) return;
+    await writeOffsets(this.#files, `${this.#root}/${fileNames.cleanedOffsets}`, offsets);
+    this.#storedCleanedOffsets = offsets;
+  }
+}
