@@ -1,6 +1,7 @@
 import { openLogStore } from "../../broker/log/log-store.ts";
 import { silentLogger } from "../../protocol/base/logger.ts";
 import { randomInt, seededRandom } from "../../protocol/base/random.ts";
+import { dyingAt, endLife } from "../support/dying-disk.ts";
 import { MemoryDisk } from "../support/memory-files.ts";
 import { verify } from "../unit/cli/log-verify/verify-fixture.ts";
 import { StillClock } from "../unit/log/log-fixture.ts";
@@ -31,19 +32,9 @@ export async function crashSimulated(seed: number): Promise<void> {
       await workload.open();
       for (;;) await workload.step();
     };
-    let left = 1 + randomInt(random, 400);
-    const died = new Promise<void>((resolve) => {
-      disk.fault = () => {
-        if (--left !== 0) return null;
-        if (power) disk.crash();
-        else disk.loseProcess();
-        resolve();
-        return null;
-      };
-    });
+    const operation = 1 + randomInt(random, 400);
     try {
-      await Promise.race([work(), died]);
-      disk.fault = null;
+      await dyingAt(disk, operation, () => endLife(disk, power), work);
       const store = await open();
       for (const { topic, settings } of logsOfCrash) await expected.get(topic)?.check(await store.open(topic, 0, topicId, settings));
       await store.close();

@@ -4,6 +4,7 @@ import { describe, test } from "vitest";
 import type { Log } from "../../../broker/log/log-contract.ts";
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { randomInt, seededRandom } from "../../../protocol/base/random.ts";
+import { dyingAt, endLife } from "../../support/dying-disk.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
 import { readAll, StillClock, settingsWith, startStore, topicId } from "./log-fixture.ts";
 import { LogModel, withoutBatch } from "./log-model.ts";
@@ -172,19 +173,9 @@ async function liveAndDie(seed: number): Promise<void> {
   };
 
   for (let life = 0; life < 4; life++) {
-    let left = 1 + randomInt(random, life === 0 ? 150 : 250);
+    const operation = 1 + randomInt(random, life === 0 ? 150 : 250);
     const power = random.next() < 0.7;
-    const died = new Promise<void>((resolve) => {
-      disk.fault = () => {
-        if (--left !== 0) return null;
-        if (power) disk.crash();
-        else disk.loseProcess();
-        resolve();
-        return null;
-      };
-    });
-    await Promise.race([work(), died]);
-    disk.fault = null;
+    await dyingAt(disk, operation, () => endLife(disk, power), work);
 
     const { store, files } = await startStore(disk, options, clock);
     const log = await store.open("t", 0, topicId, settingsWith(small));

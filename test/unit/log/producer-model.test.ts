@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import type { Log } from "../../../broker/log/log-contract.ts";
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { randomInt, seededRandom } from "../../../protocol/base/random.ts";
+import { dyingAt, endLife } from "../../support/dying-disk.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
 import { StillClock, settingsWith, startStore, topicId } from "./log-fixture.ts";
 import { ProducerModel } from "./producer-model.ts";
@@ -85,18 +86,9 @@ async function liveAndDie(seed: number): Promise<{ rolled: number; lost: number 
     }
   };
   for (let life = 0; life < 5; life++) {
-    let left = 1 + randomInt(random, life === 0 ? 150 : 250);
+    const operation = 1 + randomInt(random, life === 0 ? 150 : 250);
     const power = random.next() < 0.7;
-    const died = new Promise<void>((resolve) => {
-      disk.fault = () => {
-        if (--left !== 0) return null;
-        power ? disk.crash() : disk.loseProcess();
-        resolve();
-        return null;
-      };
-    });
-    await Promise.race([work(), died]);
-    disk.fault = null;
+    await dyingAt(disk, operation, () => endLife(disk, power), work);
     const { store, files } = await startStore(disk, options, clock);
     const log = await store.open("t", 0, topicId, settingsWith(small));
     const context = `seed ${seed}, life ${life}, ${power ? "power lost" : "process killed"}`;

@@ -3,6 +3,7 @@ import type { SegmentedLog } from "../../../broker/log/log.ts";
 import type { DirectoryLogStore } from "../../../broker/log/log-store.ts";
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { type Random, randomInt, seededRandom } from "../../../protocol/base/random.ts";
+import { dyingAt, endLife } from "../../support/dying-disk.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
 import { verify } from "../cli/log-verify/verify-fixture.ts";
 import { cleanerOf } from "./compaction/compaction-fixture.ts";
@@ -66,19 +67,13 @@ export class LogLife {
   async #work({ activities, crash }: Work, random: Random): Promise<void> {
     const isAlone = activities.length === 1 && crash === null;
     if (crash === null) return this.#activities.run(activities, random, { isAlone });
-    let [left, writtenEnd] = [crash.operation, 0];
-    const died = new Promise<void>((resolve) => {
-      this.#disk.fault = () => {
-        if (--left !== 0) return null;
-        writtenEnd = this.#log.writtenEndOffset;
-        this.#die(crash.power);
-        resolve();
-        return null;
-      };
-    });
-    await Promise.race([this.#activities.run(activities, random, { isAlone }), died]);
-    this.#disk.fault = null;
-    if (left <= 0) await this.#reopenAfterCrash(crash.power, writtenEnd);
+    let writtenEnd = 0;
+    const die = () => {
+      writtenEnd = this.#log.writtenEndOffset;
+      this.#die(crash.power);
+    };
+    const work = () => this.#activities.run(activities, random, { isAlone });
+    if (await dyingAt(this.#disk, crash.operation, die, work)) await this.#reopenAfterCrash(crash.power, writtenEnd);
   }
 
   async #step(kind: Exclude<Step["kind"], "work">, random: Random): Promise<void> {
@@ -151,8 +146,7 @@ export class LogLife {
 
   #die(power: boolean): void {
     this.#activities.stop();
-    if (power) this.#disk.crash();
-    else this.#disk.loseProcess();
+    endLife(this.#disk, power);
     this.#clock.due.length = 0;
   }
 

@@ -3,6 +3,7 @@ import { describe, test } from "vitest";
 import type { FileSystem } from "../../../../broker/runtime/files.ts";
 import { seededRandom } from "../../../../protocol/base/random.ts";
 import { scanBatches } from "../../../../protocol/records/validate-batches.ts";
+import { dyingAt } from "../../../support/dying-disk.ts";
 import { MemoryDisk } from "../../../support/memory-files.ts";
 import { StillClock, startStore, topicId } from "../log-fixture.ts";
 import { cleanerOf, compacted, type Found, folder, keyedBatch, readKeyed } from "./compaction-fixture.ts";
@@ -98,19 +99,7 @@ async function segmentsJoin(files: FileSystem): Promise<void> {
   }
 }
 
-/** Runs `work` until the disk's `at`-th operation, in which the machine dies; or to its end, when it has fewer. */
+/** The machine dies at the disk's `at`-th operation, or behind the work, when that has fewer. */
 async function dieAt(disk: MemoryDisk, at: number, crash: () => void, work: () => Promise<unknown>): Promise<void> {
-  let left = at;
-  const died = new Promise<void>((resolve) => {
-    disk.fault = () => {
-      if (--left === 0) {
-        crash();
-        resolve();
-      }
-      return null;
-    };
-  });
-  await Promise.race([work(), died]);
-  disk.fault = null;
-  if (left > 0) crash();
+  if (!(await dyingAt(disk, at, crash, work))) crash();
 }
