@@ -62,12 +62,15 @@ export class DirectoryCheckpoints {
     this.#cleanedOffsets.delete(key);
   }
 
-  /** Durable when it resolves. One at a time. */
+  /**
+   * Durable when it resolves. One at a time. How far compaction came is written before the starts: (1) a log is made anew, both of its offsets go down; (2) the machine dies between the files; (3) records
+   * that were below the start when it was compacted are back, older values of keys among them, and compaction must come to them.
+   */
   async write(): Promise<void> {
     const [recoveryPoints, startOffsets] = [new Map(this.#recoveryPoints), new Map(this.#startOffsets)];
     await writeOffsets(this.#files, `${this.#root}/${fileNames.recoveryPoints}`, recoveryPoints);
-    await writeOffsets(this.#files, `${this.#root}/${fileNames.startOffsets}`, startOffsets);
     await this.#writeCleanedOffsets();
+    await writeOffsets(this.#files, `${this.#root}/${fileNames.startOffsets}`, startOffsets);
   }
 
   /** Most directories have nothing to compact, and most of these writes are for other news. */

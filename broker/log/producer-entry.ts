@@ -68,11 +68,11 @@ export class ProducerEntry {
     return this.#batches.at(fields.lastOffset - fieldsPerBatch) ?? -1;
   }
 
-  /** The remembered batch that `batch` repeats: of the same epoch, with the same first and last sequence. */
+  /** The latest remembered batch that `batch` repeats: of the same epoch, with the same first and last sequence. */
   findRepeated(batch: ProducedBatch): RememberedBatch | null {
     if (batch.producerEpoch !== this.epoch) return null;
     const lastSequence = lastSequenceOf(batch.baseSequence, batch.lastOffsetDelta);
-    for (let at = 0; at < this.#batches.length; at += fieldsPerBatch) {
+    for (let at = this.#batches.length - fieldsPerBatch; at >= 0; at -= fieldsPerBatch) {
       if (this.#batches[at + fields.lastSequence] !== lastSequence) continue;
       const remembered = this.#remembered(at);
       if (remembered.firstSequence === batch.baseSequence) return remembered;

@@ -12,6 +12,9 @@ const append: ProducerVerdict = { kind: "append" };
 /**
  * Whether a producer's batch comes next in a log that knows `entry` of it. A producer that the log does not know may begin anywhere: what it wrote before may be deleted, or its silence was
  * so long that it was forgotten (KIP-360). Sequences wrap from 2^31-1 to 0.
+ *
+ * A batch that comes next is new, whatever is remembered (Kafka looks for a repeated one first): (1) a producer is forgotten; (2) an older client begins at 0 again under the same epoch; (3) the
+ * broker restarts and reads both lives from the log; (4) a batch that continues the second would be answered with the place of one of the first, and be lost.
  */
 export function judgeBatch(entry: ProducerEntry | undefined, batch: ProducedBatch): ProducerVerdict {
   if (entry === undefined) return append;

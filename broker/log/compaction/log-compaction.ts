@@ -284,12 +284,11 @@ export class LogCompaction {
   }
 
   /**
-   * Who copies this log learns from its batches where each leader epoch began. Else: (1) all records of epoch 2 are compacted; (2) a replica is copied anew, and knows epochs 1 and 3; (3) it leads, and a
-   * replica that was away has epoch 2 last: it would be told to cut what is committed, or, had it records of epoch 1 that never were, be left with them.
+   * Who copies this log, or recovers it, learns from its batches where each leader epoch began. Else: (1) all records of epoch 2 are compacted; (2) a replica is copied anew, and knows epochs 1 and 3;
+   * (3) it leads, and a replica that was away has epoch 2 last: it would be told to cut what is committed, or, had it records of epoch 1 that never were, be left with them.
    */
   #beginsEpoch({ baseOffset, leaderEpoch }: BatchInfo): boolean {
-    const before = this.#state.epochs.epochAt(baseOffset - 1);
-    return before !== null && before < leaderEpoch;
+    return (this.#state.epochs.epochAt(baseOffset - 1) ?? -1) < leaderEpoch;
   }
 
   /** Null, and one line in the log, when the records of a batch cannot be read: it stays as it is. Its producer compressed it so, and the CRC says that it is what was sent. */

@@ -76,10 +76,12 @@ export function expectedAnswer(
   const appended = `appended ${endOffset} to ${endOffset + count}`;
   const last = known.at(-1);
   if (producerId === -1 || last === undefined) return appended;
-  const again = known.find((batch) => batch.epoch === epoch && batch.sequence === sequence && batch.count === count);
+  const next = epoch > last.epoch ? 0 : (last.sequence + last.count) % sequences;
+  // what comes next is new, though an earlier life of the producer, forgotten and then read from the log again, may have had the same sequence
+  if (epoch === last.epoch && sequence === next) return appended;
+  const again = known.findLast((batch) => batch.epoch === epoch && batch.sequence === sequence && batch.count === count);
   if (again !== undefined) return `duplicate ${again.baseOffset} to ${again.baseOffset + count}`;
   if (epoch < last.epoch) return "INVALID_PRODUCER_EPOCH";
-  const next = epoch > last.epoch ? 0 : (last.sequence + last.count) % sequences;
   return sequence === next ? appended : "OUT_OF_ORDER_SEQUENCE_NUMBER";
 }
 

@@ -34,6 +34,12 @@ class Judged {
     const settled = this.producers.judgeAppend(bytes, settingsWith());
     if (settled?.kind === "refused") return settled.error;
     if (settled !== null) return `again at ${settled.baseOffset}`;
+    return this.take(produced);
+  }
+
+  /** As a follower takes it, or a log that reads its batches again: it is in the log, and nothing is judged. */
+  take(produced: Produced): string {
+    const bytes = batch(produced);
     const at = this.endOffset;
     writeInt64(bytes, fieldAt.baseOffset, at);
     this.producers.note(readBatchInfo(bytes, 0)!);
@@ -55,6 +61,14 @@ function logWith(...sent: readonly Produced[]): Judged {
 }
 
 describe("a producer's batches", () => {
+  test("that continue its second life are new, and repeat the second life's, when the log has read both again", () => {
+    const log = new Judged();
+    for (const sequence of [0, 1, 2, 0]) log.take({ sequence });
+    strictEqual(log.send({ sequence: 1 }), "at 4", "not the one at 1");
+    strictEqual(log.send({ sequence: 0 }), "again at 3", "not the one at 0");
+    strictEqual(log.send({ sequence: 1 }), "again at 4");
+  });
+
   test("follow each other by sequence, each producer on its own", () => {
     const log = new Judged();
     const answers = [

@@ -14,8 +14,8 @@ export interface ModelRecord extends Found {
 }
 
 export interface ModelBatch {
-  /** As its producer sent it, and where it is; producer id -1: not idempotent. */
-  readonly stored: StoredBatch;
+  /** As its producer sent it, and where it is; producer id -1: not idempotent. With the timestamp that the log knows it by: the largest of what compaction left, once it has read that. */
+  stored: StoredBatch;
   readonly lastOffset: number;
   readonly leaderEpoch: number;
   readonly records: readonly ModelRecord[];
@@ -193,8 +193,7 @@ export class WholeModel {
   reloaded(rows: readonly StoredBatch[], isWhole: boolean): void {
     this.isBlurred ||= !isWhole;
     const isExact = !this.isBlurred;
-    const textOf = ({ producerId, epoch, sequence, count, baseOffset }: StoredBatch) =>
-      [producerId, epoch, sequence, count, baseOffset].join(" ");
+    this.#adoptTimestamps(rows);
     for (const producerId of this.producerIds) {
       const told = rows.filter((row) => row.producerId === producerId).map(textOf);
       const all = this.batches.filter(({ stored }) => stored.producerId === producerId);
@@ -203,16 +202,34 @@ export class WholeModel {
         for (const batch of all) batch.isRemembered = batch.stored.baseOffset >= mark;
         return this.remembered(producerId).map(textOf).join() === told.join();
       };
-      if (isExact || marks.some(fits)) {
-        if (!marks.some(fits)) marks.slice(0, 1).forEach(fits);
+      const isOneOf = marks.some(fits);
+      if (isExact) {
+        if (!isOneOf) marks.slice(0, 1).forEach(fits);
         continue;
       }
+      // batches of earlier epochs that do not show now may be forgotten as well, and would show again after a cut
+      for (const batch of all) batch.isRemembered = told.includes(textOf(batch.stored));
+      if (isOneOf) continue;
       const truth = new Set(all.map(({ stored }) => textOf(stored)));
       for (const row of told) ok(truth.has(row), `the log remembers ${row}, which is not in it`);
       const last = all.at(-1)!;
       const isThere = last.records.some(({ isGone, offset }) => !isGone && offset >= this.startOffset);
       if (isThere) ok(told.includes(textOf(last.stored)), `the log does not remember ${textOf(last.stored)}, which is there`);
-      for (const batch of all) batch.isRemembered = told.includes(textOf(batch.stored));
     }
   }
+
+  #adoptTimestamps(rows: readonly StoredBatch[]): void {
+    for (const batch of this.batches) {
+      const row = rows.find((other) => textOf(other) === textOf(batch.stored));
+      if (row === undefined || row.timestampMs === batch.stored.timestampMs) continue;
+      const largest = Math.max(...batch.records.map(({ timestampMs }) => timestampMs));
+      const story = `${textOf(row)} has timestamp ${row.timestampMs}, was ${batch.stored.timestampMs}; compaction may have come to ${this.coveredTo}`;
+      ok(row.baseOffset < this.coveredTo && row.timestampMs <= largest, story);
+      batch.stored = { ...batch.stored, timestampMs: row.timestampMs };
+    }
+  }
+}
+
+function textOf({ producerId, epoch, sequence, count, baseOffset }: StoredBatch): string {
+  return [producerId, epoch, sequence, count, baseOffset].join(" ");
 }

@@ -1,9 +1,10 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
 import { Pace } from "../../../../broker/log/compaction/pace.ts";
+import { fileNames } from "../../../../broker/log/file-names.ts";
 import type { SegmentedLog } from "../../../../broker/log/log.ts";
 import type { Log } from "../../../../broker/log/log-contract.ts";
-import { startLog } from "../log-fixture.ts";
+import { root, startLog, startStore, topicId } from "../log-fixture.ts";
 import { cleanerOf, compacted, keyedBatch, readKeyed } from "./compaction-fixture.ts";
 
 async function fill(log: Log, count: number, tag = "v", epoch = 0): Promise<void> {
@@ -37,6 +38,21 @@ test("who copies a compacted log knows the same leader epochs", async () => {
     known.map((_, epoch) => copy.endOffsetForEpoch(epoch)),
     known,
   );
+});
+
+test("a compacted log that has lost the file of its epochs reads the same ones from its batches, the first too", async () => {
+  const settings = { ...compacted, segmentBytes: 2000 };
+  const { log, clock, store, disk } = await startLog(settings);
+  for (const epoch of [3, 5]) await fill(log, 3, `e${epoch}`, epoch);
+  await fill(log, 30, "last", 9);
+  const known = log.epochsFrom(0);
+  strictEqual(known[0]?.epoch, 3);
+  ok(await cleanerOf(log, { clock }).cleanOne());
+  ok((await readKeyed(log))[0]!.offset > 12, "nothing is left of the first epochs");
+  await store.close();
+  await disk.attach().remove(`${root}/t-0/${fileNames.leaderEpochs}`);
+  const again = await startStore(disk, {}, clock);
+  deepStrictEqual((await again.store.open("t", 0, topicId, settings)).epochsFrom(0), known);
 });
 
 describe("what a round of compaction meets", () => {

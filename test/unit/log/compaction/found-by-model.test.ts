@@ -3,6 +3,7 @@ import { describe, test } from "vitest";
 import { readOffsets, writeOffsets } from "../../../../broker/log/checkpoint-file.ts";
 import { fileNames } from "../../../../broker/log/file-names.ts";
 import type { SegmentedLog } from "../../../../broker/log/log.ts";
+import { dyingAt } from "../../../support/dying-disk.ts";
 import { root, startStore, topicId } from "../log-fixture.ts";
 import { cleanerOf, compacted, keyedBatch, readKeyed } from "./compaction-fixture.ts";
 
@@ -48,5 +49,29 @@ describe("what the whole model found in compacted logs", () => {
     disk.loseProcess();
     const third = await startStore(disk, {}, clock);
     strictEqual(((await third.store.open("t", 0, topicId, compacted)) as SegmentedLog).cleanedEndOffset, 10);
+  });
+
+  test("a start that goes back behind what was compacted takes how far compaction came along, wherever a crash comes between", async () => {
+    for (let crashAt = 1, isOver = false; !isOver; crashAt++) {
+      const { disk, store, clock } = await startStore();
+      const log = (await store.open("t", 0, topicId, compacted)) as SegmentedLog;
+      // the same key five times, deleted and so of no interest to compaction; then each another
+      for (let i = 0; i < 10; i++) log.appendAsLeader(keyedBatch([{ key: `k${Math.max(i, 4)}`, value: `v${i}` }]), 0, 0);
+      await log.written(log.endOffset);
+      await log.advanceStartOffset(5);
+      await log.flush();
+      ok(await cleanerOf(log, { clock }).cleanOne());
+      const { cleanedEndOffset } = log;
+      ok(cleanedEndOffset > 5);
+      isOver = !(await dyingAt(
+        disk,
+        crashAt,
+        () => disk.loseProcess(),
+        () => log.truncateFullyAndStartAt(0),
+      ));
+      if (isOver) disk.loseProcess();
+      const again = (await (await startStore(disk, {}, clock)).store.open("t", 0, topicId, compacted)) as SegmentedLog;
+      if (again.startOffset < 5) strictEqual(again.cleanedEndOffset, 0, `died at operation ${crashAt}: it begins at ${again.startOffset}`);
+    }
   });
 });
