@@ -37,35 +37,44 @@ export async function indexEnd<Entry extends OffsetEntry | TimeEntry>(
   }
 }
 
-/** Batches behind an offset index's last entry are looked at up to here: with the largest sensible interval between entries there are no more. */
-const lookedAtBytesMax = 4 * 1024 * 1024;
-
 interface ClosedSegment {
   readonly folder: string;
   readonly baseOffset: number;
   readonly sizeInBytes: number;
   use<T>(directory: LogDirectory, work: (file: File) => Promise<T>): Promise<T>;
+  floorPosition(offset: number, directory: LogDirectory): Promise<number>;
 }
 
 /**
- * Whether a closed segment's time index may end with `last`: no batch at the segment's end is newer, and the batch that the entry names, if it is among those, is as new as the entry says.
- * Where timestamps rise, this finds every index that was cut, at little cost: a segment ends soon behind its last offset entry.
+ * Whether a closed segment's time index may end with `last`: the batch that the entry names is as new as it says, and none behind that is newer. Entries rise, and each is the newest of all batches up to
+ * its own: so this finds every index that was cut, and every last entry that was changed. Retention deletes by it. It costs little where timestamps rise, as that batch is near the segment's end then.
  */
 export async function endsWithLargest(directory: LogDirectory, segment: ClosedSegment, last: TimeEntry | null): Promise<boolean> {
-  const { folder, baseOffset, sizeInBytes } = segment;
-  const offsets = await indexEnd(directory.files, offsetIndexFormat, `${folder}/${segmentFileName(baseOffset, "index")}`, baseOffset);
-  const from = offsets?.last?.position ?? 0;
-  if (offsets === null || from < 0 || from >= Math.max(sizeInBytes, 1)) return false;
+  const { sizeInBytes } = segment;
+  const from = last === null ? 0 : await nearEnd(directory, segment, last.offset);
+  if (from === null) return false;
   let fits = true;
-  let lastOffset = -1;
+  let isFound = last === null;
   const walked = await segment.use(directory, (file) =>
     walkHeaders(file, from, sizeInBytes, (batch) => {
-      lastOffset = batch.lastOffset;
       if (batch.maxTimestampMs > (last?.timestampMs ?? noTimestamp)) fits = false;
-      const isNewest = last !== null && batch.baseOffset <= last.offset && last.offset <= batch.lastOffset;
-      if (isNewest && batch.maxTimestampMs !== last.timestampMs) fits = false;
-      return fits && batch.position - from < lookedAtBytesMax ? "on" : "stop";
+      // Kafka's entries may name any record of the batch
+      if (last !== null && batch.baseOffset <= last.offset && last.offset <= batch.lastOffset) {
+        isFound = true;
+        if (batch.maxTimestampMs !== last.timestampMs) fits = false;
+      }
+      return fits ? "on" : "stop";
     }),
   );
-  return fits && walked.damage === null && (last === null || last.offset <= lastOffset);
+  return fits && isFound && walked.damage === null;
+}
+
+/** Where a batch starts, at or before the one with `offset`. As a rule that is in the last part of the segment, for which the end of the offset index is enough. Null: that is missing or damaged. */
+async function nearEnd(directory: LogDirectory, segment: ClosedSegment, offset: number): Promise<number | null> {
+  const { folder, baseOffset, sizeInBytes } = segment;
+  const end = await indexEnd(directory.files, offsetIndexFormat, `${folder}/${segmentFileName(baseOffset, "index")}`, baseOffset);
+  if (end === null) return null;
+  if (end.last === null) return 0;
+  if (end.last.position < 0 || end.last.position >= sizeInBytes) return null;
+  return offset >= end.last.offset ? end.last.position : segment.floorPosition(offset, directory);
 }

@@ -1,6 +1,7 @@
 import { invariant } from "../../protocol/base/invariant.ts";
-import { noTimestamp } from "../../protocol/records/batch-header.ts";
+import { batchHeaderBytes, noTimestamp } from "../../protocol/records/batch-header.ts";
 import type { File } from "../runtime/files.ts";
+import { headerIn } from "./batch-walk.ts";
 import { type SegmentFileKind, segmentFileName } from "./file-names.ts";
 import type { GrowingIndex } from "./growing-index.ts";
 import { endsWithLargest, indexEnd } from "./index-end.ts";
@@ -44,6 +45,9 @@ export class Segment {
   #largest: TimeEntry | null | undefined;
   #rebuilding: Promise<SegmentDamage | null> | null = null;
   #proving: Promise<void> | null = null;
+  #hasProvenIndexes = false;
+  /** They lead to wrong places, and cannot be built anew since batches are damaged: every search begins at the start, and meets the damage. */
+  #areIndexesWrong = false;
   #isRetired = false;
   /** Of its index files, once it is sealed: what they must have; null: not known. */
   #indexBytes: IndexBytes | null = null;
@@ -100,17 +104,33 @@ export class Segment {
   /** The index entry of a batch that ends at or before `offset`, not far from it; null: search from the segment's start. */
   async floor(offset: number, directory: LogDirectory): Promise<OffsetEntry | null> {
     if (this.#growing !== null) return this.#growing.offsets.floor(offset, directory);
+    if (this.#areIndexesWrong) return null;
     return floorEntry(offsetIndexFormat, await this.#sealedIndex(offsetIndexFormat, "index", directory), this.baseOffset, offset);
   }
 
-  /** A batch starts there, at or before the one with `offset`, not far from it. */
+  /**
+   * A batch starts there, at or before the one with `offset`, not far from it. It was looked at: an index that was changed may lead to any batch, from where all that follows looks sound, and records
+   * would be passed over, or kept where a log is cut.
+   */
   async floorPosition(offset: number, directory: LogDirectory): Promise<number> {
+    const floor = await this.floor(offset, directory);
+    if (floor === null || (await this.#hasBatchAt(floor, directory))) return floor?.position ?? 0;
+    await this.proveIndexes(directory);
     return (await this.floor(offset, directory))?.position ?? 0;
+  }
+
+  async #hasBatchAt({ offset, position }: OffsetEntry, directory: LogDirectory): Promise<boolean> {
+    const header = Buffer.allocUnsafe(batchHeaderBytes);
+    const count = await this.use(directory, (file) => file.read(header, 0, header.length, position));
+    if (count < header.length) return false;
+    const batch = headerIn(header, 0, this.sizeInBytes - position);
+    return typeof batch !== "string" && batch.lastOffset === offset;
   }
 
   /** All records of this segment before that entry's offset are older than `timestampMs`; null: search from the segment's start. */
   async timeFloor(timestampMs: number, directory: LogDirectory): Promise<TimeEntry | null> {
     if (this.#growing !== null) return this.#growing.times.floor(timestampMs, directory);
+    if (this.#areIndexesWrong) return null;
     return floorEntry(timeIndexFormat, await this.#sealedIndex(timeIndexFormat, "timeindex", directory), this.baseOffset, timestampMs);
   }
 
@@ -121,10 +141,12 @@ export class Segment {
       return maxTimestampMs === noTimestamp ? null : { timestampMs: maxTimestampMs, offset: offsetOfMaxTimestamp };
     }
     if (this.#largest !== undefined) return this.#largest;
+    // before anything is read: what is read before they are proven is not
+    const isProven = this.#hasProvenIndexes;
     // sealing appended an entry for the largest timestamp, so it is the index's last
     const end = await indexEnd(directory.files, timeIndexFormat, segmentPath(this.folder, this.baseOffset, "timeindex"), this.baseOffset);
     const isWhole = end !== null && this.#isAsClosed("timeindex", end.entries * timeIndexFormat.entryBytes);
-    if (isWhole && (this.hasProvenIndexes || (await endsWithLargest(directory, this, end.last)))) {
+    if (isWhole && (isProven || (await endsWithLargest(directory, this, end.last)))) {
       this.#largest = end.last;
       return end.last;
     }
@@ -137,12 +159,15 @@ export class Segment {
 
   /** What its indexes say is no reason any more when a batch is not where it should be: they were built anew from the batches, or are not used. The first call does it. */
   async proveIndexes(directory: LogDirectory): Promise<void> {
-    this.#proving ??= this.#prove(directory);
+    this.#proving ??= this.#prove(directory).then(() => {
+      this.#hasProvenIndexes = true;
+    });
     await this.#proving;
   }
 
+  /** To be asked before an index is looked at. While they are being proven what it says must still be checked: it is the old one's. */
   get hasProvenIndexes(): boolean {
-    return this.#proving !== null;
+    return this.#hasProvenIndexes;
   }
 
   async #prove(directory: LogDirectory): Promise<void> {
@@ -156,7 +181,7 @@ export class Segment {
       "no batch where the index says, or a damaged one: building the indexes anew from the batches",
     );
     this.#largest = undefined;
-    await this.#rebuild(directory);
+    this.#areIndexesWrong = (await this.#rebuild(directory)) !== null;
   }
 
   /** The reason when the batches are damaged: then the indexes stay as they are. */

@@ -17,9 +17,10 @@ export function findByTimestamp(state: LogState, timestampMs: number): Promise<F
     const look = async (segment: Segment) => {
       const largest = await segment.largestTimestamp(directory);
       if (largest === null || largest.timestampMs < timestampMs) return null;
+      const isProven = segment.hasProvenIndexes;
       const floor = await segment.timeFloor(timestampMs, directory);
       const from = Math.max(floor?.offset ?? segment.baseOffset, startOffset);
-      const isKnown = floor !== null && from === floor.offset && !segment.hasProvenIndexes;
+      const isKnown = floor !== null && from === floor.offset && !isProven;
       const fromTimestampMs = isKnown ? floor.timestampMs : null;
       return findInSegment(state, segment, { from, fromTimestampMs, to: writtenEndOffset, timestampMs });
     };
@@ -165,12 +166,14 @@ async function largestFrom(
   let best = { timestampMs: noTimestamp, offset: -1 };
   await segment.use(state.directory, async (file) => {
     let cut: BatchInfo | null = null;
-    await walkHeaders(file, from, segment.sizeInBytes, (batch) => {
+    const { damage, endPosition } = await walkHeaders(file, from, segment.sizeInBytes, (batch) => {
       if (batch.lastOffset < startOffset) return "on";
       if (batch.baseOffset < startOffset) cut = batch;
       else if (batch.maxTimestampMs > best.timestampMs) best = { timestampMs: batch.maxTimestampMs, offset: batch.lastOffset };
       return "on";
     });
+    if (damage !== null)
+      throw new DamagedBatch({ kind: "batch", path: segment.logPath, position: endPosition, offset: startOffset, reason: damage });
     const begun = cut as BatchInfo | null;
     if (begun !== null) best = await largerOf(await readExactly(file, begun.position, begun.sizeInBytes), startOffset, best);
   });

@@ -64,7 +64,9 @@ export async function findOffset(log: Log, state: LeaderState, target: OffsetTar
   switch (target.kind) {
     case "earliest": {
       const offset = log.startOffset;
-      return { error: null, offset, timestampMs: -1, leaderEpoch: log.epochAt(offset) ?? noEpoch };
+      // in an empty log the next record, which will be ours
+      const leaderEpoch = offset === log.writtenEndOffset ? epoch : (log.epochAt(offset) ?? noEpoch);
+      return { error: null, offset, timestampMs: -1, leaderEpoch };
     }
     case "latest":
       return isEndKnown ? { error: null, offset: highWatermark, timestampMs: -1, leaderEpoch: epoch } : { error: "OFFSET_NOT_AVAILABLE" };

@@ -36,8 +36,10 @@ export class AssignedPartition {
   isPaused = false;
   /** Changing hands within a group: nothing is fetched, nothing handed out. Unlike a pause not the application's business. */
   isHeld = false;
-  /** Iteration leaves the partition here, exclusive; null: never. */
+  /** Iteration leaves the partition here, exclusive; null: never. See `stopAt`. */
   stopOffset: number | null = null;
+  /** The position is behind `stopOffset`, and nobody has said yet that it is in the log. */
+  #isBehindStop = false;
   /** What was fetched under an older generation is void: the position was moved since. */
   generation = 0;
   phase: PartitionPhase;
@@ -54,8 +56,25 @@ export class AssignedPartition {
     this.moveTo(from);
   }
 
+  /** The iteration leaves the partition at `offset`. A position behind that may not be in the log at all: it is asked for once, so that the reset policy has its say. */
+  stopAt(offset: number | null): void {
+    this.stopOffset = offset;
+    this.#isBehindStop = offset !== null && this.position > offset;
+  }
+
   get isStopped(): boolean {
-    return this.stopOffset !== null && this.position >= this.stopOffset;
+    const isLocated = this.phase.kind !== "locating";
+    return isLocated && this.stopOffset !== null && this.position >= this.stopOffset && !this.#isBehindStop;
+  }
+
+  /** All up to where the iteration leaves it was fetched. */
+  get isFetchedToStop(): boolean {
+    return this.stopOffset !== null && this.fetchPosition >= this.stopOffset && !this.#isBehindStop;
+  }
+
+  /** The leader answered a fetch from its position. */
+  foundInLog(): void {
+    this.#isBehindStop = false;
   }
 
   /** The next record is at `from`; what is buffered is void. */
@@ -68,9 +87,11 @@ export class AssignedPartition {
     this.failures = 0;
     if (typeof from === "object" && "offset" in from) {
       this.#place(from.offset);
+      this.#isBehindStop = this.stopOffset !== null && from.offset > this.stopOffset;
       this.phase = { kind: "fetching" };
       return;
     }
+    this.#isBehindStop = false;
     const spec = from === "beginning" ? "earliest" : from === "end" ? "latest" : from;
     this.phase = { kind: "locating", spec };
   }

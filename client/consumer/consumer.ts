@@ -183,7 +183,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   async #findEnds(partitions: readonly AssignedPartition[], deadlineMs: number): Promise<void> {
     const queries = partitions.map(({ topic, partition }) => ({ topic, partition, spec: "latest" as const }));
     const ends = await listOffsets(this.#cluster, queries, deadlineMs);
-    for (const [index, partition] of partitions.entries()) partition.stopOffset = ends[index]?.offset ?? 0;
+    for (const [index, partition] of partitions.entries()) partition.stopAt(ends[index]?.offset ?? 0);
   }
 
   /** What is read, and how far. */

@@ -119,7 +119,7 @@ export class Fetcher {
     const { cluster, settings } = this.#parts;
     const share = Math.max(settings.partitionBytesMax, settings.prefetchBytesMax / Math.max(this.#count(), 1));
     if (partition.bufferedBytes >= share) return;
-    if (partition.stopOffset !== null && partition.fetchPosition >= partition.stopOffset) return;
+    if (partition.isFetchedToStop) return;
     const target: FetchTarget = {
       topic: partition.topic,
       topicId: cluster.metadata.topic(partition.topic)?.topicId ?? "",
@@ -244,6 +244,8 @@ export class Fetcher {
     }
     partition.highWatermark = answer.highWatermark;
     partition.logStartOffset = answer.logStartOffset;
+    partition.foundInLog();
+    if (partition.isStopped) return buffer.notify();
     this.#onRecords(partition, answer.records ?? []);
   }
 

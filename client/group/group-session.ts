@@ -213,7 +213,7 @@ export class GroupSession {
     const from: StartPosition = offset >= 0 ? { offset } : offsetReset === "earliest" ? "beginning" : "end";
     const added = new AssignedPartition(topic, partition, from);
     added.isHeld = true;
-    added.stopOffset = stopOffset;
+    added.stopAt(stopOffset);
     if (offset >= 0) {
       added.knowsEpochBefore(leaderEpoch);
       this.#committed.set(keyOf(added), offset);

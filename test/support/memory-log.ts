@@ -125,6 +125,7 @@ export class MemoryLog implements Log {
   }
 
   epochAt(offset: number): number | null {
+    if (offset < this.startOffset || offset >= this.endOffset) return null;
     return this.#epochs.findLast((entry) => entry.startOffset <= offset)?.epoch ?? null;
   }
 

@@ -36,8 +36,8 @@ export function assessLog(state: LogState, { highWatermark, nowMs }: CleaningMom
     if (plan.dirtyBytes === 0) return null;
     const ratio = dirtyRatio(plan);
     if (ratio > minCleanableDirtyRatio) return { plan, ratio, cuts };
-    const oldestMs = maxCompactionLagMs < Number.MAX_SAFE_INTEGER ? await firstTimestamp(state, dirty[0]!) : noTimestamp;
-    return oldestMs !== noTimestamp && oldestMs < nowMs - maxCompactionLagMs ? { plan, ratio, cuts } : null;
+    const isOverdue = maxCompactionLagMs < Number.MAX_SAFE_INTEGER && (await anyBeginsBefore(state, dirty, nowMs - maxCompactionLagMs));
+    return isOverdue ? { plan, ratio, cuts } : null;
   });
 }
 
@@ -47,6 +47,15 @@ async function firstYoung({ directory }: LogState, segments: readonly Segment[],
     if (largest !== null && largest.timestampMs > olderThanMs) return segment;
   }
   return null;
+}
+
+/** By their first batches, as in Kafka: timestamps may come in any order, and those that say nothing (0 or less) do not count. */
+async function anyBeginsBefore(state: LogState, segments: readonly Segment[], limitMs: number): Promise<boolean> {
+  for (const segment of segments) {
+    const timestampMs = await firstTimestamp(state, segment);
+    if (timestampMs > 0 && timestampMs < limitMs) return true;
+  }
+  return false;
 }
 
 async function firstTimestamp({ directory }: LogState, segment: Segment): Promise<number> {

@@ -11,6 +11,8 @@ import { CleaningFailed } from "./read-batches.ts";
 
 /** Between attempts after failures in a row. */
 const failurePauseMaxMs = 15_000;
+/** Between two looks at the logs, whatever the settings say. */
+const backoffLeastMs = 100;
 
 export interface CleanerParts {
   readonly clock: Clock;
@@ -55,12 +57,12 @@ export class LogCleaner {
     this.#wake();
   }
 
-  /** Until the backoff is over. When the settings change, the rest of it is what they say now. */
+  /** Until the backoff is over. When the settings change, the rest of it is what they say now. Never nothing: to look at logs that need no cleaning takes no I/O, so nothing else would have a turn. */
   async #pause(): Promise<void> {
     const { clock } = this.#parts;
     const startMs = clock.monotonicMs();
     for (;;) {
-      const leftMs = startMs + this.#config.backoffMs - clock.monotonicMs();
+      const leftMs = startMs + Math.max(this.#config.backoffMs, backoffLeastMs) - clock.monotonicMs();
       if (leftMs <= 0 || this.#stopping.signal.aborted) return;
       await new Promise<void>((resolve) => {
         const timer = clock.schedule(leftMs, resolve);

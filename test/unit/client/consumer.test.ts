@@ -1,48 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { Consumer } from "../../../client/consumer/consumer.ts";
 import type { ConsumerOptions, ConsumerRecord } from "../../../client/consumer/consumer-options.ts";
-import {
-  CorruptBatch,
-  InvalidArgument,
-  KafkaProtocolError,
-  LogTruncated,
-  OffsetOutOfRange,
-  SerializationFailed,
-} from "../../../client/errors.ts";
+import { CorruptBatch, InvalidArgument, KafkaProtocolError, LogTruncated, SerializationFailed } from "../../../client/errors.ts";
 import { jsonSerde, stringSerde } from "../../../client/serialization/serde.ts";
 import type { FetchRequest } from "../../../protocol/messages/fetch.ts";
 import { fieldAt, sealBatch } from "../../../protocol/records/batch-header.ts";
 import { compressRecords } from "../../../protocol/records/compression.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
+import { consumerFor, fill, take, values, valuesOf } from "./consumer-fixture.ts";
 import { FakeCluster, textRecord } from "./fake-cluster.ts";
 import type { FakePartition } from "./fake-partition.ts";
-
-function consumerFor(cluster: FakeCluster, options: Partial<ConsumerOptions<string, string>> = {}): Consumer<string, string> {
-  const { runtime, bootstrap } = cluster;
-  return new Consumer<string, string>({ bootstrap, runtime, keySerde: stringSerde, valueSerde: stringSerde, ...options });
-}
-
-function fill(partition: FakePartition | undefined, from: number, to: number, perBatch = 2): void {
-  for (let i = from; i < to; i += perBatch) {
-    partition?.appendRecords(Array.from({ length: Math.min(perBatch, to - i) }, (_, n) => textRecord(`v${i + n}`, null, 1_000 + i + n)));
-  }
-}
-
-const values = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `v${from + i}`);
-
-async function take(cluster: FakeCluster, consumer: Consumer<string, string>, count: number): Promise<ConsumerRecord<string, string>[]> {
-  const taken: ConsumerRecord<string, string>[] = [];
-  const work = (async () => {
-    for await (const record of consumer) {
-      taken.push(record);
-      if (taken.length === count) break;
-    }
-  })();
-  await cluster.clock.until(work);
-  return taken;
-}
-
-const valuesOf = (records: readonly ConsumerRecord<string, string>[]) => records.map(({ value }) => value);
 
 describe("where reading begins", () => {
   test.each<[string, Parameters<Consumer["seek"]>[1], number]>([
@@ -273,37 +240,6 @@ describe("leaders that change", () => {
       }
     },
   );
-});
-
-describe("positions that are not in the log", () => {
-  test.each([
-    ["earliest", [50, 51]],
-    ["latest", [60, 61]],
-  ] as const)("%s", async (offsetReset, expected) => {
-    const cluster = new FakeCluster();
-    const [partition] = cluster.topic("t", [1]) as [FakePartition];
-    partition.startOffset = 50;
-    fill(partition, 50, 60);
-    const consumer = consumerFor(cluster, { offsetReset });
-    await cluster.clock.until(consumer.assign([{ topic: "t", from: { offset: 3 } }]));
-    const reading = take(cluster, consumer, 2);
-    await cluster.clock.advance(1_000);
-    fill(partition, 60, 62);
-    expect((await reading).map(({ offset }) => offset)).toEqual(expected);
-  });
-
-  test("none: the iteration fails, and goes on after a seek", async () => {
-    const cluster = new FakeCluster();
-    const [partition] = cluster.topic("t", [1]);
-    fill(partition, 0, 4);
-    const consumer = consumerFor(cluster, { offsetReset: "none" });
-    await cluster.clock.until(consumer.assign([{ topic: "t", from: { offset: 99 } }]));
-    const error = await take(cluster, consumer, 1).catch((e: unknown) => e);
-    expect(error).toBeInstanceOf(OffsetOutOfRange);
-    expect(error).toMatchObject({ topic: "t", partition: 0, offset: 99 });
-    consumer.seek({ topic: "t", partition: 0 }, "beginning");
-    expect(valuesOf(await take(cluster, consumer, 4))).toEqual(values(0, 4));
-  });
 });
 
 describe("damage", () => {

@@ -183,9 +183,9 @@ export class LogLife {
   /** Sound to `ottla log verify`, and the same when opened again. */
   async #end(): Promise<void> {
     await this.#store.close();
-    const { hasGaps } = this.#model;
+    const { hasGaps, wasCompacted } = this.#model;
     const producerExpiration = this.#hasExpired ? -(2 ** 50) : Number.MAX_SAFE_INTEGER;
-    const { problems } = await verify(this.#disk.attach(), [root], { compacted: hasGaps ? ["t"] : [], producerExpiration });
+    const { problems } = await verify(this.#disk.attach(), [root], { compacted: hasGaps || wasCompacted ? ["t"] : [], producerExpiration });
     deepStrictEqual(problems, []);
     this.#clock.due.length = 0;
     await this.#open();

@@ -34,6 +34,8 @@ export class WholeModel {
   coveredTo = 0;
   /** An offset is missing somewhere, or a batch is. */
   hasGaps = false;
+  /** One may also be missing below the start. */
+  wasCompacted = false;
   /** Where the log began when it was last made anew. */
   #origin = 0;
   /** What the last cut took, which may have superseded what compaction took meanwhile. */
@@ -161,6 +163,7 @@ export class WholeModel {
     const isYoung = ({ offset, timestampMs }: ModelRecord) => offset >= this.coveredTo && timestampMs > nowMs - minCompactionLagMs;
     const young = minCompactionLagMs > 0 ? this.visible.find(isYoung) : undefined;
     this.coveredTo = Math.max(this.coveredTo, Math.min(limit, young?.offset ?? limit));
+    this.wasCompacted ||= this.coveredTo > 0;
     for (const record of this.records)
       if (record.offset < this.coveredTo) record.coveredAtMs = Math.min(record.coveredAtMs ?? nowMs, nowMs);
   }

@@ -176,6 +176,17 @@ describe("ListOffsets", () => {
     deepStrictEqual(await list({ kind: "timestamp", timestampMs: 800 }), [-1, -1, -1]);
   });
 
+  test("the first record of an empty log will be of the leader's epoch", async () => {
+    const { service, assign } = await setUp();
+    const first = async () => {
+      const found = await service.listOffset(ref, { kind: "earliest" }, -1);
+      return found.error ?? [found.offset, found.leaderEpoch];
+    };
+    deepStrictEqual(await first(), [0, 5]);
+    await assign({ leaderEpoch: 6 });
+    deepStrictEqual(await first(), [0, 6]);
+  });
+
   test("after an election cannot say where the end is until the high watermark has caught up (KIP-207)", async () => {
     const { append, service, replicas, assign } = await setUp({}, { isr: [1, 2] });
     await append(producedBatch(1, "a", 100));

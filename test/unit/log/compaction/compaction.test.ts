@@ -155,6 +155,22 @@ describe("compacting a log", () => {
     ok(await cleanerOf(log, { clock }).cleanOne());
   });
 
+  test.each([
+    ["from the future", 90_000],
+    ["without a timestamp", -1],
+  ])(
+    "max.compaction.lag.ms counts from the oldest record that a dirty segment begins with: a first one %s hides no other",
+    async (_, firstMs) => {
+      const { log, clock } = await startLog({ ...compacted, minCleanableDirtyRatio: 1, maxCompactionLagMs: 5000 });
+      for (let i = 0; i < 20; i++) await put(log, [{ key: "a", value: "x".repeat(60), timestampMs: i === 0 ? firstMs : 1000 + i * 100 }]);
+      await log.flush();
+      clock.now = 6000;
+      strictEqual(await cleanerOf(log, { clock }).cleanOne(), false);
+      clock.now = 9000;
+      ok(await cleanerOf(log, { clock }).cleanOne());
+    },
+  );
+
   test("truncated, deleted or closed meanwhile, the round is given up", async () => {
     for (const end of ["truncate", "close", "delete"] as const) {
       const { log, clock, store, files } = await startLog(compacted, { tailCacheBytesMax: 0 });

@@ -2,7 +2,11 @@ import { ok } from "node:assert";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "vitest";
 import type { CleanerConfig } from "../../../../broker/log/compaction/cleaner-config.ts";
+import { LogCleaner } from "../../../../broker/log/compaction/log-cleaner.ts";
 import type { SegmentedLog } from "../../../../broker/log/log.ts";
+import { invariant } from "../../../../protocol/base/invariant.ts";
+import { silentLogger } from "../../../../protocol/base/logger.ts";
+import { seededRandom } from "../../../../protocol/base/random.ts";
 import { SimClock } from "../../../sim/sim-clock.ts";
 import { lead, startLog } from "../log-fixture.ts";
 import { cleanerOf, compacted, keyedBatch } from "./compaction-fixture.ts";
@@ -58,4 +62,27 @@ test("more bytes per second are in force within a second, in the middle of a rou
   ok(await until(() => bytes() < before / 2, 2000));
   await cleaner.stop();
   await store.close();
+});
+
+test("no backoff at all still leaves the rest of the broker its turns", async () => {
+  const clock = new SimClock();
+  let looks = 0;
+  const logs = () => {
+    // without a pause nothing else would ever run, not even this test
+    invariant(++looks < 1000, "a cleaner with nothing to do rests between its looks");
+    return [];
+  };
+  const config = { ...eagerly, backoffMs: 0 };
+  const cleaner = new LogCleaner({
+    clock: clock.forOwner("cleaner"),
+    random: seededRandom(1),
+    logger: silentLogger,
+    config,
+    logs,
+    highWatermark: () => null,
+  });
+  cleaner.start();
+  for (let i = 0; i < 10; i++) await clock.step();
+  await cleaner.stop();
+  ok(looks > 2 && looks < 20, `${looks} looks in ten steps`);
 });
