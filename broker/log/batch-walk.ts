@@ -50,7 +50,14 @@ export function headerIn(bytes: Buffer, at: number, available: number): BatchInf
   const sizeInBytes = batchSizeAt(bytes, at);
   if (magicAt(bytes, at) !== currentMagic) return `message format ${magicAt(bytes, at)}`;
   if (sizeInBytes < batchHeaderBytes || sizeInBytes > available) return `batch of ${sizeInBytes} bytes with ${available} bytes left`;
-  return readBatchInfo(bytes, at) ?? "offset or timestamp beyond 2^53";
+  const batch = readBatchInfo(bytes, at);
+  if (batch === null) return "offset or timestamp beyond 2^53";
+  return refuseEpoch(batch.leaderEpoch) ?? batch;
+}
+
+/** -1 is none, as in logs from before there were any. The CRC does not cover it, so a flipped bit must be seen by its value. */
+export function refuseEpoch(leaderEpoch: number): string | null {
+  return leaderEpoch < -1 ? `leader epoch ${leaderEpoch}` : null;
 }
 
 /** Visits the batches in [from, to) after checking all of their bytes (CRC). Reads a mebibyte at a time, more where a batch is larger. */
@@ -65,7 +72,8 @@ export async function walkBatches(file: File, from: number, to: number, visit: V
     const { batches, endPosition, tail } = scanBatches(window.subarray(0, count));
     for (const batch of batches) {
       const position = at + batch.position;
-      const verdict = visit({ ...batch, position });
+      const refused = refuseEpoch(batch.leaderEpoch);
+      const verdict = refused === null ? visit({ ...batch, position }) : { refuse: refused };
       if (typeof verdict === "object") return { endPosition: position, damage: verdict.refuse };
       if (verdict === "stop") return { endPosition: position + batch.sizeInBytes, damage: null };
     }

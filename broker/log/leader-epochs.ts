@@ -95,6 +95,16 @@ export class LeaderEpochs {
     this.truncateTo(-1);
   }
 
+  /** Those that begin below `offset`. */
+  before(offset: number): LeaderEpochs {
+    const epochs = new LeaderEpochs();
+    epochs.#entries = this.#entries.slice(
+      0,
+      this.#countWhere((entry) => entry.startOffset < offset),
+    );
+    return epochs;
+  }
+
   encode(): Buffer {
     return encodeCheckpoint(this.#entries.map(({ epoch, startOffset }) => `${epoch} ${startOffset}`));
   }

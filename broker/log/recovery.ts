@@ -8,7 +8,7 @@ import { completeSwaps } from "./compaction/swap.ts";
 import { noteDamage, readDamage } from "./damage-note.ts";
 import { fileNames, isLeftover, parseSegmentFileName } from "./file-names.ts";
 import { type OffsetEntry, relativeOffsetMax, type TimeEntry } from "./index-format.ts";
-import { LeaderEpochs } from "./leader-epochs.ts";
+import { type EpochStart, LeaderEpochs } from "./leader-epochs.ts";
 import type { LogDamage } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { epochsFit } from "./prove-epochs.ts";
@@ -21,25 +21,54 @@ import { closingEntry, emptyLayout, place } from "./segment-layout.ts";
  * Puts a log in order after an unclean stop, so that it can be opened as after a clean one. Everything from the segment with the recovery point on is read and
  * checked; the first batch that is torn, damaged or out of order ends the log. Before that segment everything was synced and is trusted.
  *
+ * The CRC does not cover a batch's leader epoch, and one that was changed shows only in the next batch, whose epoch is lower: (1) a bit makes epoch 1 of a batch's 0; (2) the log would end behind it, with
+ * an epoch that never was; (3) its leader, which does not know it, demands a cut below what is committed here. So an epoch that only a single batch tells of, and the next one contradicts, ends the log
+ * before it.
+ *
  * Returns the log's end, which is on the disk then: the new recovery point.
  */
-export async function recoverLog(
+export async function recoverLog(directory: LogDirectory, folder: string, recovery: Recovery): Promise<number> {
+  const { endOffset, contradictedFrom } = await recoverUpTo(directory, folder, recovery, Number.POSITIVE_INFINITY);
+  if (contradictedFrom === null) return endOffset;
+  return (await recoverUpTo(directory, folder, recovery, contradictedFrom)).endOffset;
+}
+
+interface Recovered {
+  readonly endOffset: number;
+  /** Not null: the batch there has an epoch that the one behind it contradicts. */
+  readonly contradictedFrom: number | null;
+}
+
+/** `refusedFrom`: batches that begin there or above are refused. */
+async function recoverUpTo(
   directory: LogDirectory,
   folder: string,
   { recoveryPoint, stableEndOffset, denseFrom = recoveryPoint }: Recovery,
-): Promise<number> {
+  refusedFrom: number,
+): Promise<Recovered> {
   const { files, logger } = directory;
   await completeSwaps(directory, folder);
   await takeCleanStop(files, folder); // of an earlier stop
   const bases = await clearLeftovers(directory, folder);
-  if (bases.length === 0) return 0;
+  if (bases.length === 0) return { endOffset: 0, contradictedFrom: null };
   const from = Math.max(
     bases.findLastIndex((base) => base <= recoveryPoint),
     0,
   );
   const expectedFrom = bases[from]!;
-  const epochs = await epochsBefore(directory, folder, bases, expectedFrom);
-  const progress: Progress = { expectedOffset: expectedFrom, endPosition: 0, denseFrom, epochs };
+  const noted = await notedEpochs(directory, folder);
+  const epochs = await epochsBefore(directory, folder, noted, { all: bases, offset: expectedFrom });
+  const progress: Progress = {
+    expectedOffset: expectedFrom,
+    endPosition: 0,
+    denseFrom,
+    epochs,
+    refusedFrom,
+    isNoted: ({ epoch, startOffset }) =>
+      noted?.entries.some((known) => known.epoch === epoch && known.startOffset === startOffset) ?? false,
+    latestBatches: 0,
+    contradictedFrom: null,
+  };
   let kept = from;
   for (; kept < bases.length; kept++) {
     // a segment that does not start where the last one ended: what was between them is lost
@@ -55,10 +84,12 @@ export async function recoverLog(
     logger.warn({ folder, baseOffset: base }, "segment behind the end of the log is removed");
     await removeSegment(directory, folder, base);
   }
-  await damageAtEnd(directory, folder, stableEndOffset, { endOffset: progress.expectedOffset, position: progress.endPosition });
+  const { expectedOffset: endOffset, endPosition: position, contradictedFrom } = progress;
+  if (contradictedFrom !== null) return { endOffset, contradictedFrom };
+  await damageAtEnd(directory, folder, stableEndOffset, { endOffset, position });
   await replaceFile(files, `${folder}/${fileNames.leaderEpochs}`, epochs.encode());
   await files.syncDirectory(folder);
-  return progress.expectedOffset;
+  return { endOffset, contradictedFrom };
 }
 
 export interface Recovery {
@@ -101,6 +132,12 @@ interface Progress {
   /** From this offset on no batch may be missing; below it, compaction may have taken some. */
   readonly denseFrom: number;
   readonly epochs: LeaderEpochs;
+  readonly refusedFrom: number;
+  /** `leader-epoch-checkpoint` says so, too. */
+  readonly isNoted: (start: EpochStart) => boolean;
+  /** Visited, of the latest epoch. */
+  latestBatches: number;
+  contradictedFrom: number | null;
 }
 
 /** Checks one segment, cuts it at the first bad byte, builds its indexes. False when something was cut. */
@@ -127,8 +164,9 @@ async function check(file: File, baseOffset: number, sizeInBytes: number, progre
   const [offsets, times]: [OffsetEntry[], TimeEntry[]] = [[], []];
   let layout = emptyLayout(baseOffset, 0);
   const walked = await walkBatches(file, 0, sizeInBytes, (batch) => {
-    const refuse = outOfOrder(batch, baseOffset, progress);
+    const refuse = outOfOrder(batch, baseOffset, progress) ?? contradiction(batch, progress);
     if (refuse !== null) return { refuse };
+    progress.latestBatches = batch.leaderEpoch === progress.epochs.latest ? progress.latestBatches + 1 : 1;
     if (batch.leaderEpoch >= 0) progress.epochs.begin(batch.leaderEpoch, batch.baseOffset);
     progress.expectedOffset = batch.lastOffset + 1;
     const placed = place(layout, batch, rebuiltIndexIntervalBytes);
@@ -143,13 +181,22 @@ async function check(file: File, baseOffset: number, sizeInBytes: number, progre
 }
 
 /** A whole batch may still be an old one, left where a truncated or deleted file's bytes were. */
-function outOfOrder(batch: BatchInfo, baseOffset: number, { expectedOffset, denseFrom, epochs }: Progress): string | null {
+function outOfOrder(batch: BatchInfo, baseOffset: number, { expectedOffset, denseFrom }: Progress): string | null {
   if (batch.baseOffset < expectedOffset) return `offset ${batch.baseOffset} where ${expectedOffset} comes next`;
   if (batch.baseOffset > expectedOffset && expectedOffset >= denseFrom)
     return `offset ${batch.baseOffset} where ${expectedOffset} comes next`;
   if (batch.lastOffset - baseOffset > relativeOffsetMax) return `offset ${batch.lastOffset} in a segment from ${baseOffset}`;
-  if (batch.leaderEpoch >= 0 && batch.leaderEpoch < epochs.latest) return `leader epoch ${batch.leaderEpoch} after ${epochs.latest}`;
   return null;
+}
+
+/** Leader epochs only rise. */
+function contradiction({ baseOffset, leaderEpoch }: BatchInfo, progress: Progress): string | null {
+  const { epochs, refusedFrom, isNoted, latestBatches } = progress;
+  if (baseOffset >= refusedFrom) return `leader epoch ${leaderEpoch}, which the batch behind it contradicts`;
+  if (leaderEpoch < 0 || leaderEpoch >= epochs.latest) return null;
+  const latest = epochs.entries.at(-1)!;
+  if (latestBatches === 1 && !isNoted(latest)) progress.contradictedFrom = latest.startOffset;
+  return `leader epoch ${leaderEpoch} after ${latest.epoch}`;
 }
 
 function reportCut(logger: Logger, path: string, cut: object): void {
@@ -167,12 +214,21 @@ async function clearLeftovers(directory: LogDirectory, folder: string): Promise<
   return bases.sort((a, b) => a - b);
 }
 
+/** Null: the file is missing or damaged. */
+async function notedEpochs({ files }: LogDirectory, folder: string): Promise<LeaderEpochs | null> {
+  const content = await readIfThere(files, `${folder}/${fileNames.leaderEpochs}`);
+  return content === null ? null : LeaderEpochs.decode(content);
+}
+
 /** The epochs that began before `offset`: from their file or, when that is missing, damaged or not what the batches say, from the batches. What began later is found while checking. */
-async function epochsBefore(directory: LogDirectory, folder: string, all: readonly number[], offset: number): Promise<LeaderEpochs> {
+async function epochsBefore(
+  directory: LogDirectory,
+  folder: string,
+  noted: LeaderEpochs | null,
+  { all, offset }: { readonly all: readonly number[]; readonly offset: number },
+): Promise<LeaderEpochs> {
   const bases = all.filter((base) => base < offset);
-  const content = await readIfThere(directory.files, `${folder}/${fileNames.leaderEpochs}`);
-  const epochs = content === null ? null : LeaderEpochs.decode(content);
-  epochs?.truncateTo(offset);
+  const epochs = noted?.before(offset) ?? null;
   const segmentAt = async (base: number) => new Segment(folder, base, await directory.files.size(segmentPath(folder, base, "log")));
   if (epochs !== null && (await epochsFit(directory, epochs, { bases, segmentAt, endOffset: offset }))) return epochs;
   return epochsFromBatches(directory, folder, bases);

@@ -8,6 +8,7 @@ import {
   leaderEpochAt,
   magicAt,
 } from "../../protocol/records/batch-header.ts";
+import { refuseEpoch } from "./batch-walk.ts";
 
 export interface RunBounds {
   /** Offsets of the run's batches lie in [firstOffset, endOffset). */
@@ -58,7 +59,7 @@ export class RunCheck {
     if (!hasValidCrc(bytes, at, batchSizeAt(bytes, at))) return "CRC-32C does not match the batch";
     const [epoch, known] = [leaderEpochAt(bytes, at), this.#bounds.epochAt(baseOffsetAt(bytes, at))];
     if (epoch >= 0 && known !== null && epoch !== known) return `leader epoch ${epoch}, where it must be ${known}`;
-    return null;
+    return refuseEpoch(epoch);
   }
 
   /** The batch at `at` is passed; the next one follows it. */

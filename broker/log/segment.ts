@@ -46,8 +46,6 @@ export class Segment {
   #rebuilding: Promise<SegmentDamage | null> | null = null;
   #proving: Promise<void> | null = null;
   #hasProvenIndexes = false;
-  /** They lead to wrong places, and cannot be built anew since batches are damaged: every search begins at the start, and meets the damage. */
-  #areIndexesWrong = false;
   #isRetired = false;
   /** Of its index files, once it is sealed: what they must have; null: not known. */
   #indexBytes: IndexBytes | null = null;
@@ -104,7 +102,6 @@ export class Segment {
   /** The index entry of a batch that ends at or before `offset`, not far from it; null: search from the segment's start. */
   async floor(offset: number, directory: LogDirectory): Promise<OffsetEntry | null> {
     if (this.#growing !== null) return this.#growing.offsets.floor(offset, directory);
-    if (this.#areIndexesWrong) return null;
     return floorEntry(offsetIndexFormat, await this.#sealedIndex(offsetIndexFormat, "index", directory), this.baseOffset, offset);
   }
 
@@ -113,10 +110,18 @@ export class Segment {
    * would be passed over, or kept where a log is cut.
    */
   async floorPosition(offset: number, directory: LogDirectory): Promise<number> {
-    const floor = await this.floor(offset, directory);
-    if (floor === null || (await this.#hasBatchAt(floor, directory))) return floor?.position ?? 0;
+    const position = await this.#soundPosition(offset, directory);
+    if (position !== null) return position;
     await this.proveIndexes(directory);
-    return (await this.floor(offset, directory))?.position ?? 0;
+    // still null: damaged batches keep the indexes from being built anew
+    return (await this.#soundPosition(offset, directory)) ?? 0;
+  }
+
+  /** Null: the index leads to another batch than it says. */
+  async #soundPosition(offset: number, directory: LogDirectory): Promise<number | null> {
+    const floor = await this.floor(offset, directory);
+    if (floor === null) return 0;
+    return (await this.#hasBatchAt(floor, directory)) ? floor.position : null;
   }
 
   async #hasBatchAt({ offset, position }: OffsetEntry, directory: LogDirectory): Promise<boolean> {
@@ -130,7 +135,6 @@ export class Segment {
   /** All records of this segment before that entry's offset are older than `timestampMs`; null: search from the segment's start. */
   async timeFloor(timestampMs: number, directory: LogDirectory): Promise<TimeEntry | null> {
     if (this.#growing !== null) return this.#growing.times.floor(timestampMs, directory);
-    if (this.#areIndexesWrong) return null;
     return floorEntry(timeIndexFormat, await this.#sealedIndex(timeIndexFormat, "timeindex", directory), this.baseOffset, timestampMs);
   }
 
@@ -181,7 +185,7 @@ export class Segment {
       "no batch where the index says, or a damaged one: building the indexes anew from the batches",
     );
     this.#largest = undefined;
-    this.#areIndexesWrong = (await this.#rebuild(directory)) !== null;
+    await this.#rebuild(directory);
   }
 
   /** The reason when the batches are damaged: then the indexes stay as they are. */

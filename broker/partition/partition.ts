@@ -226,6 +226,14 @@ export class Partition implements ReplicaLog {
     if (this.#isOurs(record) && this.#mustNotLead()) {
       logger.error({ ...fields, isr: record.isr, damage: log.damage }, "damaged, and others are in sync: not leading");
       this.#role = { kind: "damaged" };
+    } else if (this.#isOurs(record) && log.lastEpoch > record.leaderEpoch) {
+      // nobody appends under an epoch that was not given yet: a batch was changed on the disk
+      const reason = `its last record has leader epoch ${log.lastEpoch}, and no leader had one above ${record.leaderEpoch}`;
+      logger.error(
+        { ...fields, isr: record.isr, reason },
+        "damaged: not leading. Look at the disk and at what ottla log verify says of the log",
+      );
+      this.#role = { kind: "diverged", reason };
     } else if (this.#isOurs(record)) {
       logger.info({ ...fields, isr: record.isr }, "leading");
       const onFenced = (reason: string) => this.#onFenced(reason);

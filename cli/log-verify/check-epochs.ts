@@ -1,3 +1,4 @@
+import { refuseEpoch } from "../../broker/log/batch-walk.ts";
 import type { EpochStart, LeaderEpochs } from "../../broker/log/leader-epochs.ts";
 import type { BatchInfo } from "../../protocol/records/batch-header.ts";
 import type { Fault } from "./finding.ts";
@@ -23,6 +24,8 @@ export class EpochsCheck {
 
   /** What is wrong with the batch itself. */
   batch({ leaderEpoch, baseOffset, position }: BatchInfo): Fault | null {
+    const refused = refuseEpoch(leaderEpoch);
+    if (refused !== null) return { position, offset: baseOffset, reason: refused };
     if (leaderEpoch < 0) return null;
     const previous = this.#latest;
     this.#latest = Math.max(previous, leaderEpoch);

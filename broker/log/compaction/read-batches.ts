@@ -1,5 +1,6 @@
 import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
+import { refuseEpoch } from "../batch-walk.ts";
 import { DamagedBatch } from "../log-contract.ts";
 import type { LogDirectory } from "../log-directory.ts";
 import type { Segment } from "../segment.ts";
@@ -46,6 +47,10 @@ export async function* readBatches(
     await pace.transferred(count);
     if (count < length) throw damaged(at + count, `the file ends there, and had ${sizeInBytes} bytes`);
     const { batches, endPosition, tail } = scanBatches(bytes);
+    for (const { position, leaderEpoch } of batches) {
+      const refused = refuseEpoch(leaderEpoch);
+      if (refused !== null) throw damaged(at + position, refused);
+    }
     nextOffset = (batches.at(-1)?.lastOffset ?? nextOffset - 1) + 1;
     if (batches.length > 0) yield { bytes, batches };
     at += endPosition;

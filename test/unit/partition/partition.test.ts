@@ -299,6 +299,19 @@ describe("assignments", () => {
     strictEqual((await append()).error, "NOT_LEADER_OR_FOLLOWER");
   });
 
+  test("of an older epoch than the log's last record has are not led: a batch was changed on the disk", async () => {
+    const { assign, table, log } = await setUp();
+    await assign({ leader: 2, leaderEpoch: 6 });
+    const batch = producedBatch();
+    batch.writeInt32BE(2 ** 30, fieldAt.partitionLeaderEpoch);
+    strictEqual(log.appendAsFollower(batch), true);
+    await assign({ leaderEpoch: 7 });
+    strictEqual(table.find(ref)?.role, "diverged");
+    strictEqual(log.endOffset, 1, "it is left to the operator");
+    await assign({ leader: 2, leaderEpoch: 8 });
+    strictEqual(table.find(ref)?.role, "following");
+  });
+
   test("that bring a newer in-sync set of the same epoch are taken note of", async () => {
     const { assign, table } = await setUp();
     const leadership = table.find(ref)?.leadership();

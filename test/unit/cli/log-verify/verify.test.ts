@@ -207,6 +207,11 @@ describe("it tells where and what, of", () => {
     ]);
   });
 
+  test("an epoch that cannot be", async () => {
+    const { problems } = await damaged(`t-0/${second}.log`, (content) => overwrite(content, 12, 0x80));
+    expect(problems).toMatchObject([{ file: `${folder}/${second}.log`, offset: 10, reason: `leader epoch ${1 - 2 ** 31}` }]);
+  });
+
   test("epochs that the checkpoint has otherwise", async () => {
     const wrong = await damaged("t-0/leader-epoch-checkpoint", () => encodeCheckpoint(["0 0", "1 8"]));
     expect(wrong.problems).toMatchObject([{ offset: 7, reason: "it says epoch 0 for offsets 7 to 7, whose batch has epoch 1" }]);
