@@ -16,6 +16,10 @@ const failures: Readonly<Record<string, Failure>> = {
   EACCES: { words: "permission was denied", remedy: "give the broker's user the right to read and write all that is in there" },
   EPERM: { words: "the operation is not permitted", remedy: "give the broker's user the right to read and write all that is in there" },
   EROFS: { words: "the file system is read-only", remedy: `mount it writable; systems make it read-only after errors, so ${checkTheDisk}` },
+  ENOLCK: {
+    words: "the file system has no locks to give",
+    remedy: "put the directory on a file system with file locks, or start its lock service (NFS: rpc.statd, or mount it with version 4)",
+  },
   ENOENT: { words: "it is not there", remedy: "find out who removed it, and whether the file system is mounted" },
   ENOTDIR: { words: "a file stands where a folder should be", remedy: "move that file away, or name another directory in log.dirs" },
   EMFILE: { words: "this process has too many files open", remedy: "raise its limit of open files (ulimit -n, LimitNOFILE)" },
@@ -43,6 +47,7 @@ const operations: Readonly<Record<string, string>> = {
   unlink: "removing",
   remove: "removing",
   stat: "looking at",
+  access: "writing",
   lock: "locking",
 };
 

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { invariant } from "../../protocol/base/invariant.ts";
 import { codeOf, type File, type FileSystem, type Space } from "./files.ts";
+import { isBusy, lockFailure } from "./lock-failure.ts";
 
 /** Linux takes at most 1024 pieces per writev. */
 const chunksPerWriteMax = 1024;
@@ -84,16 +85,25 @@ class NodeFileSystem implements FileSystem {
 
   /**
    * Node has no call for file locks, and a file that names a process id is wrong after a crash or in a container, where ids repeat.
-   * SQLite, which is part of Node, takes a POSIX record lock: the kernel drops it with the process, however that ends. Nothing is written to the file.
+   * SQLite, which is part of Node, takes a POSIX record lock: the kernel drops it with the process, however that ends. Nothing is written, to that file or to another one: a journal on the
+   * disk would be (Node opens databases so that `OFF` is not obeyed), and then a full disk could not be locked.
    */
   async lock(path: string): Promise<boolean> {
     if (heldLocks.has(path)) return false;
-    const database = openDatabase(path);
+    let database: DatabaseSync | null = null;
     try {
-      database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE");
+      database = openDatabase(path);
+      database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+    } catch (error) {
+      database?.close();
+      if (isBusy(error)) return false;
+      throw lockFailure(error, path, openingFailure(path));
+    }
+    try {
+      // a file that may only be read is locked against writers only, and so for any number of brokers
+      fs.accessSync(path, fs.constants.W_OK);
     } catch (error) {
       database.close();
-      if (isBusy(error)) return false;
       throw error;
     }
     heldLocks.set(path, database);
@@ -112,9 +122,14 @@ function openDatabase(path: string): DatabaseSync {
   return new sqlite.DatabaseSync(path, { timeout: 0 });
 }
 
-/** SQLITE_BUSY, in any of its extended forms. */
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && "errcode" in error && typeof error.errcode === "number" && (error.errcode & 0xff) === 5;
+/** Why the file cannot be opened to be locked, or null when it can. Only for a file that this process holds no lock on: closing it gives all of them up. */
+function openingFailure(path: string): NodeJS.ErrnoException | null {
+  try {
+    fs.closeSync(fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o644));
+    return null;
+  } catch (error) {
+    return error as NodeJS.ErrnoException;
+  }
 }
 
 class NodeFile implements File {

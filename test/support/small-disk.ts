@@ -12,11 +12,12 @@ export class SmallDisk {
     this.path = path;
   }
 
-  static async mount(path: string, megabytes: number): Promise<SmallDisk | string> {
+  /** `filesMax`: with its root folder. */
+  static async mount(path: string, megabytes: number, filesMax = 100_000): Promise<SmallDisk | string> {
     if (process.platform !== "linux" || process.getuid?.() !== 0) return "mounting a tmpfs takes root on Linux";
     await mkdir(path, { recursive: true });
     try {
-      await run("mount", ["-t", "tmpfs", "-o", `size=${megabytes}m`, "tmpfs", path]);
+      await run("mount", ["-t", "tmpfs", "-o", `size=${megabytes}m,nr_inodes=${filesMax}`, "tmpfs", path]);
     } catch (error) {
       return `no tmpfs can be mounted here: ${(error as Error).message.trim()}`;
     }
