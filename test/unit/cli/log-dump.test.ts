@@ -191,6 +191,41 @@ describe("an index", () => {
     expect((await dump("00000000000000000000.index", int32s(5, 4096, 9))).failure).toContain("damaged at position 8");
   });
 
+  const damageIn = ({ items }: Dumped) => items.filter(({ kind }) => kind === "damage").map(({ where, reason }) => `${where}: ${reason}`);
+
+  test("with an entry that no segment can have is damaged there, whatever the entries around it are", async () => {
+    const crafted = await dump("00000000000000000100.index", int32s(-5, -7, -2, 900, 3, 950, 4, -1, 5, 960));
+    expect(damageIn(crafted)).toEqual([
+      "position 0: offset 95 is below the segment's first, 100; position -7 is negative",
+      "position 8: offset 98 is below the segment's first, 100",
+      "position 24: position -1 is negative",
+    ]);
+    expect(crafted.text).toContain("offset 98  position 900\nDAMAGED at position 8: ");
+    const byTime = await dump("00000000000000000100.timeindex", int32s(0, 1700, -1, 0, 1800, 0, -1, 5, 1));
+    expect(damageIn(byTime)).toEqual([
+      "position 0: offset 99 is below the segment's first, 100",
+      "position 24: timestampMs -4294967291 is negative",
+    ]);
+  });
+
+  test("with a time or an offset beyond 2^53 is damaged there, and shows it exactly", async () => {
+    const byTime = await dump("00000000000000000100.timeindex", int32s(0, 1700, 3, 0x20_00_00, 1, 4, 0x7fffffff, -1, 5, 0, 1800, 6));
+    expect(byTime.items.filter(({ kind }) => kind === "entry")).toEqual([
+      { kind: "entry", timestampMs: 1700, offset: 103 },
+      { kind: "entry", timestampMs: "9007199254740993", offset: 104 },
+      { kind: "entry", timestampMs: "9223372036854775807", offset: 105 },
+      { kind: "entry", timestampMs: 1800, offset: 106 },
+    ]);
+    expect(damageIn(byTime)).toEqual([
+      "position 12: timestampMs 9007199254740993 is beyond 2^53",
+      "position 24: timestampMs 9223372036854775807 is beyond 2^53",
+    ]);
+    expect(byTime.text).toContain("timestampMs 9007199254740993  offset 104\n");
+    expect(damageIn(await dump("00009007199254740990.index", int32s(1, 10, 3, 20)))).toEqual([
+      "position 8: offset 9007199254740993 is beyond 2^53",
+    ]);
+  });
+
   test("under another name cannot be read", async () => {
     expect((await dump("copy.index", int32s(5, 4096))).failure).toContain("needs its segment's name");
   });
