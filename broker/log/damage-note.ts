@@ -19,7 +19,8 @@ export async function readDamage(files: FileSystem, folder: string): Promise<Log
     : (decodeDamage(content) ?? { kind: "end-lost", path, position: 0, offset: 0, reason: "what was damaged cannot be read" });
 }
 
-function decodeDamage(content: Buffer): LogDamage | null {
+/** Null when it says nothing usable. */
+export function decodeDamage(content: Buffer): LogDamage | null {
   try {
     const { kind, path, position, offset, reason } = JSON.parse(content.toString("utf8")) as Record<string, unknown>;
     if (kind !== "batch" && kind !== "end-lost") return null;

@@ -1,10 +1,11 @@
 import { basename, resolve } from "node:path";
-import { parseSegmentFileName } from "../../broker/log/file-names.ts";
+import { fileNames, parseSegmentFileName, type SegmentFileKind } from "../../broker/log/file-names.ts";
 import type { FileSystem } from "../../broker/runtime/files.ts";
 import { CommandFailed, explain, UsageError } from "../command-failed.ts";
 import type { Output } from "../output/output.ts";
 import { dumpOffsetIndex, dumpTimeIndex } from "./dump-index.ts";
 import type { DumpItem } from "./dump-item.ts";
+import { dumpCleanStop, dumpDamage, dumpGaps, dumpSegmentsJoin } from "./dump-notes.ts";
 import { dumpSegment, type SegmentDumpOptions } from "./dump-segment.ts";
 import { dumpSnapshot } from "./dump-snapshot.ts";
 import { dumpLeaderEpochs, dumpMetaProperties, dumpOffsets, dumpPartitionMetadata } from "./dump-text.ts";
@@ -52,30 +53,46 @@ function asJson(file: string, item: DumpItem): string {
   return JSON.stringify({ file, kind: item.kind, ...fields });
 }
 
-type Kind = "log" | "index" | "timeindex" | "snapshot" | "leader-epochs" | "offsets" | "partition-metadata" | "meta-properties";
+type SmallFileDump = (content: Buffer, path: string) => Iterable<DumpItem>;
 
-function kindOf(path: string): Kind {
-  const name = basename(path);
+const smallFiles: Readonly<Record<string, SmallFileDump>> = {
+  [fileNames.leaderEpochs]: dumpLeaderEpochs,
+  [fileNames.partitionMetadata]: dumpPartitionMetadata,
+  "meta.properties": dumpMetaProperties,
+  [fileNames.cleanStop]: dumpCleanStop,
+  [fileNames.damage]: dumpDamage,
+  [fileNames.gaps]: dumpGaps,
+  [fileNames.segmentsJoin]: dumpSegmentsJoin,
+};
+
+/** What the file is, for those that are read piece by piece; else how it is shown. */
+function kindOf(path: string): SegmentFileKind | SmallFileDump {
+  const name = undeletedName(path);
   const segment = parseSegmentFileName(name);
   if (segment !== null) return segment.kind;
   if (name.endsWith(".log")) return "log";
-  if (name.endsWith(".snapshot")) return "snapshot";
-  if (name === "leader-epoch-checkpoint") return "leader-epochs";
-  if (name.endsWith("-offset-checkpoint")) return "offsets";
-  if (name === "partition.metadata") return "partition-metadata";
-  if (name === "meta.properties") return "meta-properties";
+  if (name.endsWith(".snapshot")) return dumpSnapshot;
+  if (name.endsWith("-offset-checkpoint")) return dumpOffsets;
+  const dump = Object.hasOwn(smallFiles, name) ? smallFiles[name] : undefined;
+  if (dump !== undefined) return dump;
   const hint = /\.(index|timeindex)$/.test(name)
     ? "an index needs its segment's name, 20 digits, for its first offset"
     : "not a file of a log directory";
-  throw new UsageError(`${path}: ${hint}; .log, .index, .timeindex, .snapshot, *-checkpoint, partition.metadata and meta.properties are`);
+  const known = ".log, .index, .timeindex, .snapshot, *-checkpoint, partition.metadata, meta.properties and ottla-* are";
+  throw new UsageError(`${path}: ${hint}; ${known}`);
+}
+
+/** A file that waits to be removed has its old name with `.deleted` behind it, and is what it was. */
+function undeletedName(path: string): string {
+  return basename(path).replace(/\.deleted$/, "");
 }
 
 async function* itemsOf(path: string, options: LogDumpOptions, files: FileSystem): AsyncGenerator<DumpItem> {
   const kind = kindOf(path);
   const absolute = resolve(path);
-  if (kind === "log" || kind === "index" || kind === "timeindex") {
+  if (typeof kind === "string") {
     const file = await files.open(absolute, "read");
-    const baseOffset = parseSegmentFileName(basename(path))?.baseOffset ?? 0;
+    const baseOffset = parseSegmentFileName(undeletedName(path))?.baseOffset ?? 0;
     try {
       if (kind === "log") yield* dumpSegment(file, options);
       else yield* kind === "index" ? dumpOffsetIndex(file, baseOffset) : dumpTimeIndex(file, baseOffset);
@@ -87,9 +104,5 @@ async function* itemsOf(path: string, options: LogDumpOptions, files: FileSystem
   const sizeInBytes = await files.size(absolute);
   if (sizeInBytes > textBytesMax) throw new CommandFailed(`${sizeInBytes} bytes are too many for such a file`);
   const content = await files.readFile(absolute);
-  if (kind === "snapshot") yield* dumpSnapshot(content);
-  else if (kind === "leader-epochs") yield* dumpLeaderEpochs(content);
-  else if (kind === "offsets") yield* dumpOffsets(content);
-  else if (kind === "partition-metadata") yield* dumpPartitionMetadata(content);
-  else yield* dumpMetaProperties(content, path);
+  yield* kind(content, path);
 }

@@ -25,12 +25,16 @@ export function dumpOffsets(content: Buffer): Iterable<DumpItem> {
 }
 
 interface CheckpointLine {
-  readonly fields: Readonly<Record<string, string | number>>;
+  readonly fields: Readonly<Record<string, string | number | null>>;
   readonly fault: string | null;
 }
 
-/** Kafka's checkpoint files: the version, the number of lines, the lines. */
-function* dumpCheckpoint(content: Buffer, pattern: RegExp, read: (match: RegExpExecArray) => CheckpointLine): Generator<DumpItem> {
+/** Kafka's checkpoint files: the version, the number of lines, the lines. `read` answers null for a line that is no entry. */
+export function* dumpCheckpoint(
+  content: Buffer,
+  pattern: RegExp,
+  read: (match: RegExpExecArray) => CheckpointLine | null,
+): Generator<DumpItem> {
   if (content.length === 0) return; // as Kafka makes it, before it has anything to write
   const lines = content.toString("utf8").split("\n");
   if (lines.at(-1) === "") lines.pop();
@@ -43,7 +47,9 @@ function* dumpCheckpoint(content: Buffer, pattern: RegExp, read: (match: RegExpE
       yield damage(`line ${index + 3}`, `${JSON.stringify(line.slice(0, 80))} is no entry`);
       continue;
     }
-    const { fields, fault } = read(match);
+    const found = read(match);
+    if (found === null) continue;
+    const { fields, fault } = found;
     yield entry(fields);
     if (fault !== null) yield damage(`line ${index + 3}`, fault);
   }

@@ -1,9 +1,11 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { classicGroupTombstone, offsetRecord, offsetTombstone } from "../../../broker/group/group-records.ts";
+import { writeCleanStop } from "../../../broker/log/clean-stop.ts";
+import { noteDamage } from "../../../broker/log/damage-note.ts";
 import { encodeSnapshot } from "../../../broker/log/producer-snapshot.ts";
 import { nodeFileSystem } from "../../../broker/runtime/node-files.ts";
 import { dumpFiles } from "../../../cli/log-dump/dump-files.ts";
@@ -268,6 +270,61 @@ describe("a small file", () => {
     const meta = await dump("meta.properties", "version=0\nbroker.id=3\ncluster.id=abc\n");
     expect(meta.items).toEqual([{ kind: "entry", brokerId: 3, clusterId: "abc", directoryId: null }]);
     expect((await dump("meta.properties", "broker.id=3\n")).failure).toContain("has no version");
+  });
+
+  test("of a clean stop", async () => {
+    const sizes = [
+      { baseOffset: 0, log: 4711, index: 8, timeindex: 12 },
+      { baseOffset: 590, log: 0, index: -1, timeindex: -1 },
+    ];
+    await writeCleanStop(nodeFileSystem(), folder, sizes);
+    const content = await readFile(join(folder, "ottla-clean-stop"), "utf8");
+    const { items, text, failure } = await dump("ottla-clean-stop", content);
+    expect(failure).toBeNull();
+    expect(items).toEqual([
+      { kind: "entry", baseOffset: 0, logBytes: 4711, indexBytes: 8, timeindexBytes: 12 },
+      { kind: "entry", baseOffset: 590, logBytes: 0, indexBytes: null, timeindexBytes: null },
+    ]);
+    expect(text).toContain("baseOffset 590  logBytes 0  indexBytes -  timeindexBytes -\n");
+    for (let cut = 0; cut < content.length; cut++)
+      expect((await dump("ottla-clean-stop", content.slice(0, cut))).failure, `cut at ${cut}`).toContain(
+        "ottla-clean-stop is damaged at line ",
+      );
+    expect((await dump("ottla-clean-stop", content.replace("4711", "4712"))).failure).toContain("CRC-32C");
+    expect((await dump("ottla-clean-stop", content.replace("590 0", "590 ?"))).failure).toContain("damaged at line 4");
+  });
+
+  test("of a damage that was noted, which is no damage of that file", async () => {
+    const noted = { kind: "batch", path: "/d/t-0/0.log", position: 776, offset: 599, reason: "CRC-32C does not match" } as const;
+    await noteDamage(nodeFileSystem(), folder, noted);
+    const content = await readFile(join(folder, "ottla-damage"), "utf8");
+    const { items, text, failure } = await dump("ottla-damage", content);
+    expect(failure).toBeNull();
+    const { kind, ...place } = noted;
+    expect(items).toEqual([{ kind: "entry", damage: kind, ...place }]);
+    expect(text).toBe("damage batch  path /d/t-0/0.log  position 776  offset 599  reason CRC-32C does not match\n");
+    for (let cut = 0; cut < content.length - 1; cut++)
+      expect((await dump("ottla-damage", content.slice(0, cut))).failure, `cut at ${cut}`).toContain("ottla-damage is damaged at line 1");
+  });
+
+  test("of gaps, and the one that says that there are no others", async () => {
+    const { items, failure } = await dump("ottla-gaps", "0\n2\n590\n1184\n");
+    expect(failure).toBeNull();
+    expect(items).toEqual([
+      { kind: "entry", baseOffset: 590 },
+      { kind: "entry", baseOffset: 1184 },
+    ]);
+    expect((await dump("ottla-gaps", "0\n2\n590\n118")).failure).toContain("damaged at line 4");
+    expect((await dump("ottla-gaps", "0\n2\n590\n59\n")).failure).toContain("damaged at line 4");
+    expect((await dump("ottla-gaps", "")).failure).toContain("damaged at line 1");
+    expect(await dump("ottla-segments-join", "0\n0\n")).toMatchObject({ items: [], failure: null });
+    expect((await dump("ottla-segments-join", "0\n1\nx\n")).failure).toContain("damaged at line 3");
+  });
+
+  test("that waits to be removed is what it was", async () => {
+    const { items, failure } = await dump("00000000000000000100.index.deleted", int32s(5, 4096));
+    expect(failure).toBeNull();
+    expect(items).toEqual([{ kind: "entry", offset: 105, position: 4096 }]);
   });
 
   test("of another kind is refused", async () => {
