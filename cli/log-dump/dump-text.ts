@@ -5,23 +5,32 @@ import { type DumpItem, damage, entry } from "./dump-item.ts";
 /** `leader-epoch-checkpoint`: which epoch began at which offset; both rise. */
 export function dumpLeaderEpochs(content: Buffer): Iterable<DumpItem> {
   let previous = { epoch: -1, startOffset: -1 };
-  return dumpCheckpoint(content, /^(\d{1,10}) (\d{1,16})$/, ([, epoch, startOffset]) => {
-    const fields = { epoch: Number(epoch), startOffset: Number(startOffset) };
-    const rises = fields.epoch > previous.epoch && fields.startOffset > previous.startOffset;
-    previous = fields;
-    return { fields, fault: rises ? null : "the epoch does not lie after the one before it" };
+  return dumpCheckpoint(content, /^(\d{1,10}) (\d{1,16})$/, ([, epochText, offsetText = ""]) => {
+    const [epoch, startOffset] = [Number(epochText), Number(offsetText)];
+    if (!Number.isSafeInteger(startOffset)) return { fields: { epoch, startOffset: offsetText }, fault: beyond(offsetText) };
+    const rises = epoch > previous.epoch && startOffset > previous.startOffset;
+    previous = { epoch, startOffset };
+    return { fields: previous, fault: rises ? null : "the epoch does not lie after the one before it" };
   });
 }
 
 /** `recovery-point-`, `replication-` and `log-start-offset-checkpoint`: an offset per partition. */
 export function dumpOffsets(content: Buffer): Iterable<DumpItem> {
   const seen = new Set<string>();
-  return dumpCheckpoint(content, /^(\S+) (\d{1,10}) (\d{1,16})$/, ([, topic = "", partition, offset]) => {
+  return dumpCheckpoint(content, /^(\S+) (\d{1,10}) (\d{1,16})$/, ([, topic = "", partition, offsetText = ""]) => {
     const name = `${topic}-${partition}`;
-    const fault = seen.has(name) ? `${name} is there twice` : null;
+    const isExact = Number.isSafeInteger(Number(offsetText));
+    const fields = { topic, partition: Number(partition), offset: isExact ? Number(offsetText) : offsetText };
+    const fault = isExact ? null : beyond(offsetText);
+    if (seen.has(name)) return { fields, fault: `${name} is there twice` };
     seen.add(name);
-    return { fields: { topic, partition: Number(partition), offset: Number(offset) }, fault };
+    return { fields, fault };
   });
+}
+
+/** No broker reads a file with such an offset; it is shown by its digits, as a number would be rounded. */
+function beyond(offsetText: string): string {
+  return `offset ${offsetText} is beyond 2^53`;
 }
 
 interface CheckpointLine {
@@ -37,7 +46,8 @@ export function* dumpCheckpoint(
 ): Generator<DumpItem> {
   if (content.length === 0) return; // as Kafka makes it, before it has anything to write
   const lines = content.toString("utf8").split("\n");
-  if (lines.at(-1) === "") lines.pop();
+  const isCut = lines.at(-1) !== "";
+  if (!isCut) lines.pop();
   const [version, count, ...rest] = lines;
   if (version !== "0") return yield damage("line 1", `version ${JSON.stringify((version ?? "").slice(0, 40))}, not 0`);
   if (count === undefined || !/^\d{1,9}$/.test(count)) return yield damage("line 2", "no number of entries");
@@ -54,6 +64,8 @@ export function* dumpCheckpoint(
     if (fault !== null) yield damage(`line ${index + 3}`, fault);
   }
   if (rest.length !== Number(count)) yield damage("line 2", `${count} entries are announced, ${rest.length} are there`);
+  // all lines may be there, the last one shorter
+  else if (isCut) yield damage(`line ${lines.length}`, "the file ends within the line");
 }
 
 export function* dumpPartitionMetadata(content: Buffer): Generator<DumpItem> {

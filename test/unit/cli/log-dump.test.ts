@@ -263,6 +263,18 @@ describe("a small file", () => {
     expect(await dump("log-start-offset-checkpoint", "")).toMatchObject({ items: [], failure: null });
   });
 
+  test("of offsets or epochs that was cut within its last line, or has an offset beyond 2^53, is damaged there", async () => {
+    for (const [name, line] of [
+      ["leader-epoch-checkpoint", "3 9"],
+      ["replication-offset-checkpoint", "t 0 9"],
+    ] as const) {
+      expect((await dump(name, `0\n1\n${line}9`)).failure).toBe(`${name} is damaged at line 3: the file ends within the line`);
+      const { items, failure } = await dump(name, `0\n1\n${line}007199254740993\n`);
+      expect(failure).toBe(`${name} is damaged at line 3: offset 9007199254740993 is beyond 2^53`);
+      expect(Object.values(items[0]!).at(-1)).toBe("9007199254740993");
+    }
+  });
+
   test("of identities", async () => {
     const { items } = await dump("partition.metadata", "version: 0\ntopic_id: abcdefghijklmnopqrstuv");
     expect(items).toEqual([{ kind: "entry", topicId: "abcdefghijklmnopqrstuv" }]);
