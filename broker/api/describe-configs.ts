@@ -60,15 +60,16 @@ function describeResource(
   own: OwnConfig,
 ): Outcome<{ readonly configs: readonly DescribedConfig[] }> {
   const layers = brokerLayers(image, own.brokerId, own.startTexts);
+  const names = configurationKeys === null || configurationKeys.length === 0 ? null : configurationKeys; // none named: all, as Kafka has it
   if (type === resourceType.topic) {
     const topic = image.topics.get(resourceName);
-    if (topic !== undefined) return { error: null, configs: describeTopicConfigs(topic.config, layers, configurationKeys) };
+    if (topic !== undefined) return { error: null, configs: describeTopicConfigs(topic.config, layers, names) };
     const fault = topicNameFault(resourceName);
     return fault === null ? refuse("UNKNOWN_TOPIC_OR_PARTITION", "There is no such topic.") : refuse("INVALID_TOPIC_EXCEPTION", fault);
   }
   if (type !== resourceType.broker) return refuse("INVALID_REQUEST", unsupportedResource(type));
-  if (resourceName === "") return { error: null, configs: describeDefaultBrokerConfigs(layers.dynamicDefault, configurationKeys) };
-  if (resourceName === String(own.brokerId)) return { error: null, configs: describeBrokerConfigs(layers, configurationKeys) };
+  if (resourceName === "") return { error: null, configs: describeDefaultBrokerConfigs(layers.dynamicDefault, names) };
+  if (resourceName === String(own.brokerId)) return { error: null, configs: describeBrokerConfigs(layers, names) };
   return refuse(
     "INVALID_REQUEST",
     `This is broker ${own.brokerId}; it can tell its own settings and the default of all brokers, not those of "${resourceName}".`,

@@ -135,9 +135,13 @@ describe("DescribeConfigs", () => {
     }
   });
 
-  test("null asks for all settings; synonyms and documentation come only when asked for", async () => {
+  test("null or no name at all asks for all settings; synonyms and documentation come only when asked for", async () => {
     const result = await ask(2, "orders", null);
     expect(result.configs.length).toBeGreaterThan(20);
+    for (const name of ["orders", "1", ""]) {
+      const type = name === "orders" ? 2 : 4;
+      expect((await ask(type, name, [])).configs, name).toEqual((await ask(type, name, null)).configs);
+    }
     expect(result.configs.every(({ synonyms, documentation }) => synonyms.length === 0 && documentation === null)).toBe(true);
   });
 
