@@ -1,4 +1,5 @@
 import { type BrokerSettingName, brokerSettings } from "./broker-settings.ts";
+import { canonicalText } from "./canonical-text.ts";
 import { type BrokerConfigLayers, brokerTexts, type ConfigSource, type ConfigTexts, fallbackText, topicText } from "./resolve.ts";
 import type { Setting, SettingType } from "./setting.ts";
 import { type TopicSettingName, topicFallbacks, topicSettingDefinitions } from "./topic-setting-definitions.ts";
@@ -71,13 +72,14 @@ function described(
 ): DescribedConfig {
   return {
     name,
-    value,
+    value: value === null ? null : canonicalText(setting.type, value),
     source,
     type: setting.type,
     isReadOnly,
     isSensitive: false, // there is no setting yet that holds a secret
     isDefault: source === "DEFAULT_CONFIG",
-    synonyms: synonyms.map((one) => ({ name: one.name, value: one.text, source: one.source })),
+    // a setting and what it falls back on have one type, but for int and long
+    synonyms: synonyms.map((one) => ({ name: one.name, value: canonicalText(setting.type, one.text), source: one.source })),
     documentation: setting.documentation,
   };
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { brokerSettings } from "../../../broker/runtime/config/broker-settings.ts";
+import { canonicalText } from "../../../broker/runtime/config/canonical-text.ts";
 import { describeBrokerConfigs, describeDefaultBrokerConfigs, describeTopicConfigs } from "../../../broker/runtime/config/describe.ts";
 import { ConfigError, type ConfigInputs, readConfig } from "../../../broker/runtime/config/read-config.ts";
 import { referencePage } from "../../../broker/runtime/config/reference-page.ts";
@@ -237,6 +238,43 @@ test("a described setting says where its value comes from, and where else it cou
     "message.max.bytes=2",
   ]);
   expect(describeTopicConfigs({}, layers, ["no.such", "segment.ms"]).map(({ name }) => name)).toEqual(["segment.ms"]);
+});
+
+test("a described setting has the value as its type reads it, not the text as it was set", () => {
+  const layers: BrokerConfigLayers = {
+    dynamic: { "log.retention.ms": " +7 ", "log.cleaner.min.cleanable.ratio": "1" },
+    dynamicDefault: { "log.preallocate": "TRUE", "log.cleanup.policy": " compact ,delete" },
+    static: { "log.retention.hours": "007", "broker.rack": " r1 ", "log.cleaner.io.max.bytes.per.second": "12345678.5" },
+  };
+  const topic = (config: Record<string, string>, name: string) => describeTopicConfigs(config, layers, [name])[0];
+  const own = { "retention.ms": " 5 ", "cleanup.policy": "compact, delete", preallocate: "False", "flush.ms": "+9223372036854775807" };
+  expect(topic(own, "retention.ms")?.value).toBe("5");
+  expect(topic(own, "retention.ms")?.synonyms.map(({ name, value }) => `${name}=${value}`)).toEqual([
+    "retention.ms=5",
+    "log.retention.ms=7",
+    "log.retention.hours=7",
+    "log.retention.hours=168",
+  ]);
+  expect(topic(own, "cleanup.policy")?.value).toBe("compact,delete");
+  expect(topic({ "cleanup.policy": "delete," }, "cleanup.policy")?.value).toBe("delete,");
+  expect(topic(own, "preallocate")?.value).toBe("false");
+  expect(topic(own, "flush.ms")?.value).toBe("9223372036854775807");
+  expect(topic({ "min.cleanable.dirty.ratio": ".250" }, "min.cleanable.dirty.ratio")?.value).toBe("0.25");
+  expect(topic({ "follower.replication.throttled.replicas": " " }, "follower.replication.throttled.replicas")?.value).toBe("");
+  const broker = new Map(describeBrokerConfigs(layers, null).map((config) => [config.name, config]));
+  expect(broker.get("log.retention.ms")).toMatchObject({ value: "7", synonyms: [{ value: "7" }] });
+  expect(broker.get("log.preallocate")?.value).toBe("true");
+  expect(broker.get("log.cleanup.policy")?.value).toBe("compact,delete");
+  expect(broker.get("log.retention.hours")?.value).toBe("7");
+  expect(broker.get("broker.rack")?.value).toBe("r1");
+  expect(broker.get("log.cleaner.min.cleanable.ratio")?.value).toBe("1.0");
+  expect(broker.get("log.cleaner.io.max.bytes.per.second")?.value).toBe("1.23456785E7");
+  expect(describeDefaultBrokerConfigs(layers.dynamicDefault, ["log.preallocate"])[0]?.value).toBe("true");
+});
+
+test("every default is shown as it stands in its definition", () => {
+  for (const [name, { type, defaultText }] of Object.entries({ ...brokerSettings, ...topicSettingDefinitions }))
+    if (defaultText !== null) expect(canonicalText(type, defaultText), name).toBe(defaultText);
 });
 
 test("the nearest name is near, or there is none", () => {
