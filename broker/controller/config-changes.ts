@@ -11,8 +11,8 @@ export interface SettingRules {
   isList(name: string): boolean;
   /** The value in force when the resource has none of its own: what a list is appended to. */
   defaultValue(name: string): string | null;
-  /** Null when the settings, each of them good, go together. */
-  conflict(config: Config): string | null;
+  /** Null when the settings, each of them good, go together, and may replace these. */
+  conflict(config: Config, current: Config): string | null;
 }
 
 export type ChangedConfig = { readonly fault: null; readonly config: Config } | { readonly fault: string };
@@ -43,7 +43,7 @@ export function changedConfig(
     if (fault !== null) return { fault };
     config[name] = wanted;
   }
-  const fault = rules.conflict(config);
+  const fault = rules.conflict(config, current);
   return fault === null ? { fault, config } : { fault };
 }
 

@@ -1,4 +1,5 @@
 import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
+import type { BrokerId } from "../../protocol/base/ids.ts";
 import { sameConfig } from "../cluster/image.ts";
 import type { ClusterStore, ConfigResource } from "./cluster-store.ts";
 import { changedConfig, type SettingRules } from "./config-changes.ts";
@@ -10,8 +11,8 @@ import type { StateBook } from "./state-book.ts";
 
 export interface ResourceRules {
   readonly topic: SettingRules;
-  /** Of one broker, or of all. */
-  readonly broker: SettingRules;
+  /** Of one broker, or (null) of all, amid what is set at run time for any: by broker id, empty for all. */
+  broker(id: BrokerId | null, brokerConfigs: ReadonlyMap<string, Config>): SettingRules;
 }
 
 const attemptsMax = 25;
@@ -74,6 +75,6 @@ export class ConfigWriter {
   }
 
   #rulesFor(resource: ConfigResource): SettingRules {
-    return this.#rules[resource.kind];
+    return resource.kind === "topic" ? this.#rules.topic : this.#rules.broker(resource.id, this.#book.current.brokerConfigs);
   }
 }

@@ -1,3 +1,4 @@
+import { cleanerMemoryConflict } from "./broker-conflicts.ts";
 import type { BrokerValues } from "./broker-settings.ts";
 import { ConflictingSettings, type ConsumerGroupConfig, consumerGroupConfig } from "./consumer-group-config.ts";
 import { type GroupConfig, groupConfig } from "./group-config.ts";
@@ -128,6 +129,8 @@ export class MissingSetting extends Error {
 export function brokerConfig(values: BrokerValues, hostname: string): BrokerConfig {
   const connect = values["zookeeper.connect"];
   if (values["broker.id"] < 0) throw new MissingSetting("broker.id must be given: this broker's number, 0 or more, unique in the cluster");
+  const cleanerMemory = cleanerMemoryConflict(values["log.cleaner.dedupe.buffer.size"], values["log.cleaner.threads"]);
+  if (cleanerMemory !== null) throw new ConflictingSettings(cleanerMemory);
   if (connect === null || connect === "") throw new MissingSetting("zookeeper.connect must be given: host:port[,host:port...][/chroot]");
   return {
     brokerId: values["broker.id"],

@@ -1,4 +1,8 @@
-import { boolean, int, list, long, longMax, oneOf } from "./setting.ts";
+import { boolean, int, intMax, list, long, longMax, oneOf, restricted, type Setting } from "./setting.ts";
+
+/** -1 is never, and nothing is kept for no time at all. A topic's own setting may be 0. */
+const retention = <T extends number | null>(base: Setting<T>, max: number | typeof longMax) =>
+  restricted(base, `-1 or a whole number from 1 to ${max}`, (age) => age !== 0);
 
 /** The broker's settings for logs: most of them are what topics fall back on. */
 export const brokerLogSettings = {
@@ -56,16 +60,19 @@ export const brokerLogSettings = {
     unit: "milliseconds",
     withoutEffect: true,
   }),
-  "log.retention.ms": long(null, "Age at which records are deleted; -1: never. Without it, `log.retention.minutes`.", {
-    min: -1,
-    unit: "milliseconds",
-    update: "per-broker",
-  }),
-  "log.retention.minutes": int(null, "Age at which records are deleted; without it, `log.retention.hours`.", {
-    min: -1,
-    unit: "minutes",
-  }),
-  "log.retention.hours": int(168, "Age at which records are deleted; -1: never.", { min: -1, unit: "hours" }),
+  "log.retention.ms": retention(
+    long(null, "Age at which records are deleted; -1: never. Without it, `log.retention.minutes`.", {
+      min: -1,
+      unit: "milliseconds",
+      update: "per-broker",
+    }),
+    longMax,
+  ),
+  "log.retention.minutes": retention(
+    int(null, "Age at which records are deleted; without it, `log.retention.hours`.", { min: -1, unit: "minutes" }),
+    intMax,
+  ),
+  "log.retention.hours": retention(int(168, "Age at which records are deleted; -1: never.", { min: -1, unit: "hours" }), intMax),
   "log.retention.bytes": long(-1, "Size of a partition's log above which its oldest segments are deleted; below 0: no limit.", {
     unit: "bytes",
     update: "per-broker",

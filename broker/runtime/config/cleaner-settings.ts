@@ -1,18 +1,26 @@
 import { boolean, double, int, long, longMax } from "./setting.ts";
 
+/** Kafka's bound, for each of `log.cleaner.threads`. */
+export const dedupeBytesPerThreadMin = 1024 * 1024;
+
 /** The broker's settings for compaction: of the cleaner itself, and what topics fall back on. */
 export const cleanerSettings = {
   "log.cleaner.enable": boolean(true, "Whether logs are compacted at all."),
-  "log.cleaner.threads": int(1, "Logs compacted at the same time.", { min: 0, update: "per-broker", withoutEffect: true }),
+  "log.cleaner.threads": int(1, "Logs compacted at the same time. Changed at run time, it can be halved or doubled at most.", {
+    min: 1,
+    update: "per-broker",
+    withoutEffect: true,
+  }),
   "log.cleaner.backoff.ms": long(15000, "Pause before logs are looked over again when none was worth compacting.", {
     min: 0,
     unit: "milliseconds",
     update: "per-broker",
   }),
-  "log.cleaner.dedupe.buffer.size": long(134217728, "Memory for the keys of one round of compaction, over all of the cleaner's threads.", {
-    unit: "bytes",
-    update: "per-broker",
-  }),
+  "log.cleaner.dedupe.buffer.size": long(
+    134217728,
+    "Memory for the keys of one round of compaction, over all of the cleaner's threads: at least 1 MiB for each of `log.cleaner.threads`.",
+    { min: dedupeBytesPerThreadMin, unit: "bytes", update: "per-broker" },
+  ),
   "log.cleaner.io.buffer.load.factor": double(0.9, "How full the memory for keys may become.", {
     update: "per-broker",
   }),

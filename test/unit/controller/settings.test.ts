@@ -55,6 +55,32 @@ describe("settings", () => {
     expect(world.node(3).images.current.topics.get("t")?.config).toEqual({ "retention.ms": "2000" });
   });
 
+  test("a count of threads is halved or doubled at most, from what is in force, and each of the cleaner's threads has its memory", async () => {
+    const world = await cluster();
+    const set = async (id: number | null, name: string, value: string | null) => {
+      const operations = [{ name, operation: value === null ? ("delete" as const) : ("set" as const), value }];
+      const changes = [{ resource: { kind: "broker" as const, id }, operations, replaceAll: false }];
+      return (await world.run(world.controller.alterConfigs(changes, options)))[0]?.message ?? null;
+    };
+    const threads = "log.cleaner.threads";
+    const buffer = "log.cleaner.dedupe.buffer.size";
+    expect(await set(null, threads, "3")).toBe("log.cleaner.threads cannot go from 1 to 3 at once: to double of it at most.");
+    expect(await set(null, threads, "2")).toBeNull();
+    expect(await set(2, threads, "4"), "what is in force for all is in force for broker 2").toBeNull();
+    expect(await set(2, threads, "9")).toBe("log.cleaner.threads cannot go from 4 to 9 at once: to double of it at most.");
+    expect(await set(2, threads, "8")).toBeNull();
+    expect(await set(2, threads, null)).toBe("log.cleaner.threads cannot go from 8 to 2 at once: to half of it at least.");
+    expect(await set(null, threads, "5")).toContain("from 2 to 5");
+    expect(await set(null, threads, null)).toBeNull();
+    expect(await set(null, threads, "0")).toContain("from 1");
+    expect(await set(null, buffer, "4194304")).toBe(
+      "Broker 2: log.cleaner.dedupe.buffer.size (4194304) must be at least 1 MiB per cleaner thread (log.cleaner.threads: 8)",
+    );
+    expect(await set(null, buffer, "8388608")).toBeNull();
+    expect(await set(2, threads, "9")).toContain("must be at least 1 MiB per cleaner thread");
+    expect(await set(2, "message.max.bytes", "5")).toBeNull();
+  });
+
   test("a change of another tool is found by its notification, and old notifications are deleted", async () => {
     const world = await cluster();
     await created(world, topic("t", [[1, 2]]));

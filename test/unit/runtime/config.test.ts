@@ -166,6 +166,26 @@ test("hours give way to minutes, and minutes to milliseconds, wherever each was 
   expect(retention({ "log.retention.hours": "-1" })).toBe(-1);
 });
 
+test("records are kept for some time or for ever, and the cleaner has a thread, and 1 MiB for each", () => {
+  for (const name of ["log.retention.ms", "log.retention.minutes", "log.retention.hours"]) {
+    expect(problemsOf({ overrides: [`${name}=0`] })).toEqual([expect.stringContaining("must be -1 or a whole number from 1 to")]);
+    expect(problemsOf({ overrides: [`${name}=-1`] })).toEqual([]);
+  }
+  expect(validateBrokerConfig("log.retention.ms", "0")).toContain("must be -1 or a whole number from 1 to 9223372036854775807");
+  expect(validateBrokerConfig("log.retention.ms", "1")).toBeNull();
+  expect(validateTopicConfig("retention.ms", "0"), "a topic's own may be 0").toBeNull();
+  expect(validateBrokerConfig("log.cleaner.threads", "0")).toContain("from 1");
+  expect(problemsOf({ overrides: ["log.cleaner.threads=0"] })).toHaveLength(1);
+  expect(validateBrokerConfig("log.cleaner.dedupe.buffer.size", "1048575")).toContain("from 1048576");
+  expect(validateBrokerConfig("log.cleaner.dedupe.buffer.size", "1048576")).toBeNull();
+  const memory = (bytes: number, threads: number) =>
+    problemsOf({ overrides: [`log.cleaner.dedupe.buffer.size=${bytes}`, `log.cleaner.threads=${threads}`] });
+  expect(memory(2_097_151, 2)).toEqual([
+    "log.cleaner.dedupe.buffer.size (2097151) must be at least 1 MiB per cleaner thread (log.cleaner.threads: 2)",
+  ]);
+  expect(memory(2_097_152, 2)).toEqual([]);
+});
+
 test("both cleanup policies read the same in either order", () => {
   for (const text of ["compact,delete", "delete, compact"])
     expect(topicSettings({ "cleanup.policy": text }, nothing).cleanupPolicy).toBe("compact,delete");
