@@ -129,9 +129,9 @@ export class MissingSetting extends Error {
 export function brokerConfig(values: BrokerValues, hostname: string): BrokerConfig {
   const connect = values["zookeeper.connect"];
   if (values["broker.id"] < 0) throw new MissingSetting("broker.id must be given: this broker's number, 0 or more, unique in the cluster");
+  if (connect === null || connect === "") throw new MissingSetting("zookeeper.connect must be given: host:port[,host:port...][/chroot]");
   const cleanerMemory = cleanerMemoryConflict(values["log.cleaner.dedupe.buffer.size"], values["log.cleaner.threads"]);
   if (cleanerMemory !== null) throw new ConflictingSettings(cleanerMemory);
-  if (connect === null || connect === "") throw new MissingSetting("zookeeper.connect must be given: host:port[,host:port...][/chroot]");
   return {
     brokerId: values["broker.id"],
     rack: values["broker.rack"] || null,
@@ -190,6 +190,9 @@ export function networkConfig(values: BrokerValues): NetworkConfig {
   };
 }
 
+/** More at once would only hold more open. */
+const recoveryConcurrencyMax = 1024;
+
 function logConfig(values: BrokerValues): LogConfig {
   return {
     flushSchedulerIntervalMs: values["log.flush.scheduler.interval.ms"],
@@ -198,7 +201,7 @@ function logConfig(values: BrokerValues): LogConfig {
     retentionCheckIntervalMs: values["log.retention.check.interval.ms"],
     producerIdExpirationCheckIntervalMs: values["producer.id.expiration.check.interval.ms"],
     segmentDeleteDelayMs: values["log.segment.delete.delay.ms"],
-    recoveryConcurrency: values["num.recovery.threads.per.data.dir"],
+    recoveryConcurrency: Math.min(values["num.recovery.threads.per.data.dir"], recoveryConcurrencyMax),
     tailCacheBytesMax: values["ottla.log.tail.cache.max.bytes"],
     indexCacheBytesMax: values["ottla.log.index.cache.max.bytes"],
     openFilesMax: values["ottla.log.open.files.max"],

@@ -4,7 +4,14 @@ import { dedupeBytesPerThreadMin } from "./cleaner-settings.ts";
 import { type BrokerConfigLayers, brokerTexts } from "./resolve.ts";
 
 /** Counts of threads in Kafka, which lets none of them shrink below half or grow above double of what is in force. */
-const threadCounts = ["log.cleaner.threads"] as const;
+const threadCounts = [
+  "background.threads",
+  "log.cleaner.threads",
+  "num.io.threads",
+  "num.network.threads",
+  "num.recovery.threads.per.data.dir",
+  "num.replica.fetchers",
+] as const;
 
 type WholeNumber = (typeof threadCounts)[number] | "log.cleaner.dedupe.buffer.size";
 

@@ -105,10 +105,11 @@ export const brokerLogSettings = {
     min: 1,
     unit: "milliseconds",
   }),
-  "num.recovery.threads.per.data.dir": int(1, "Logs recovered at the same time after a crash, in each log directory.", {
-    min: 1,
-    max: 1024,
-  }),
+  "num.recovery.threads.per.data.dir": int(
+    1,
+    "Logs recovered at the same time after a crash, in each log directory; above 1024 as with 1024. That is while the broker starts, which goes by what it is started with: a value set at run time is kept and shown, and nothing goes by it. Changed at run time, it can be halved or doubled at most.",
+    { min: 1, update: "per-broker" },
+  ),
   "ottla.log.tail.cache.max.bytes": long(
     67108864,
     "Memory for the newest records of all logs together: followers and consumers that keep up are served from it, without the disk.",

@@ -147,7 +147,25 @@ const replication = {
     min: 1,
     unit: "milliseconds",
   }),
-  "num.replica.fetchers": int(1, "Fetching loops per leader that a broker follows.", { min: 1, max: 64, withoutEffect: true }),
+  "num.replica.fetchers": int(
+    1,
+    "Fetching loops per leader that a broker follows: there is one, whatever this says. Changed at run time, it can be halved or doubled at most.",
+    { min: 1, update: "per-broker", withoutEffect: true },
+  ),
+} as const;
+
+/** Kafka's thread pools, of which there are none here. */
+const threadCount = (count: number, work: string) =>
+  int(count, `Kafka's threads for ${work}: here one event loop does it. Changed at run time, it can be halved or doubled at most.`, {
+    min: 1,
+    update: "per-broker",
+    withoutEffect: true,
+  });
+
+const threads = {
+  "num.network.threads": threadCount(3, "reading requests and sending answers"),
+  "num.io.threads": threadCount(8, "handling requests"),
+  "background.threads": threadCount(10, "what is done in the background"),
 } as const;
 
 const controller = {
@@ -188,6 +206,7 @@ export const brokerSettingGroups = {
   Messages: brokerMessageSettings,
   Compaction: cleanerSettings,
   Replication: replication,
+  Threads: threads,
   Controller: controller,
   Fetching: fetching,
   Groups: groupSettings,
@@ -205,6 +224,7 @@ export const brokerSettings = {
   ...brokerMessageSettings,
   ...cleanerSettings,
   ...replication,
+  ...threads,
   ...controller,
   ...fetching,
   ...groupSettings,

@@ -79,6 +79,10 @@ describe("settings", () => {
     expect(await set(null, buffer, "8388608")).toBeNull();
     expect(await set(2, threads, "9")).toContain("must be at least 1 MiB per cleaner thread");
     expect(await set(2, "message.max.bytes", "5")).toBeNull();
+    expect(await set(null, "num.replica.fetchers", "2")).toBeNull();
+    expect(await set(null, "num.recovery.threads.per.data.dir", "4")).toContain("from 1 to 4");
+    expect(await set(1, "num.io.threads", "3")).toContain("from 8 to 3 at once: to half of it at least");
+    expect(await set(1, "num.network.threads", "1"), "half of 3, rounded down").toBeNull();
   });
 
   test("a change of another tool is found by its notification, and old notifications are deleted", async () => {

@@ -297,6 +297,24 @@ test("every default is shown as it stands in its definition", () => {
     if (defaultText !== null) expect(canonicalText(type, defaultText), name).toBe(defaultText);
 });
 
+test("Kafka's counts of threads are changed at run time and shown, though nothing here goes by them while it runs", () => {
+  const counts = {
+    "num.replica.fetchers": ["1", "2"],
+    "num.recovery.threads.per.data.dir": ["1", "2"],
+    "num.network.threads": ["3", "6"],
+    "num.io.threads": ["8", "4"],
+    "background.threads": ["10", "20"],
+  } as const;
+  for (const [name, [initial, changed]] of Object.entries(counts)) {
+    expect(validateBrokerConfig(name, changed), name).toBeNull();
+    expect(validateBrokerConfig(name, "0"), name).toContain("from 1");
+    const [described] = describeBrokerConfigs({ ...nothing, dynamicDefault: { [name]: changed } }, [name]);
+    expect(described).toMatchObject({ value: changed, source: "DYNAMIC_DEFAULT_BROKER_CONFIG", isReadOnly: false });
+    expect(described?.synonyms.map(({ value }) => value)).toEqual([changed, initial]);
+  }
+  expect(read({ overrides: ["num.recovery.threads.per.data.dir=2147483647"] }).config.log.recoveryConcurrency).toBe(1024);
+});
+
 test("the nearest name is near, or there is none", () => {
   expect(nearestName("listner", ["listeners", "log.dirs"])).toBe("listeners");
   expect(nearestName("zzz", ["listeners", "log.dirs"])).toBeNull();

@@ -53,8 +53,6 @@ const onlyAtStart: Readonly<Record<string, string>> = {
   listeners: "sockets are opened once",
   "advertised.listeners": "told to the cluster when the broker registers",
   "listener.security.protocol.map": "there is one protocol",
-  "num.replica.fetchers": "nothing reads it",
-  "num.recovery.threads.per.data.dir": "read while the broker starts",
 };
 const asTopics = "its topics have the bound: what a topic could not use is refused where it is set";
 const checkedLater = "Kafka refuses it too, not where it defines the setting but where it checks the whole of them";
@@ -65,12 +63,12 @@ const otherBound: Readonly<Record<string, string>> = {
   "log.roll.jitter.ms": asTopics,
   "log.retention.ms": checkedLater,
   "log.cleaner.threads": checkedLater,
+  "num.replica.fetchers": checkedLater,
   "log.cleaner.dedupe.buffer.size": checkedLater,
 };
 const notHere: readonly (readonly [what: RegExp, why: string])[] = [
   [/^(ssl|sasl)\.|^principal\./, "listeners are PLAINTEXT"],
   [/^(remote|log\.local)\./, "no tiered storage"],
-  [/^(background\.threads|num\.(io|network)\.threads)$/, "one event loop, no thread pools"],
   [/^metric\.reporters$/, "no classes of Java"],
   [/^max\.connection(s\.per\.ip\.overrides|\.creation\.rate)$/, "connections are bounded by number"],
   [/^transaction\./, "no transactions yet"],
