@@ -64,8 +64,7 @@ async function recoverUpTo(
     denseFrom,
     epochs,
     refusedFrom,
-    isNoted: ({ epoch, startOffset }) =>
-      noted?.entries.some((known) => known.epoch === epoch && known.startOffset === startOffset) ?? false,
+    noted: noted?.entries ?? [],
     latestBatches: 0,
     contradictedFrom: null,
   };
@@ -133,8 +132,8 @@ interface Progress {
   readonly denseFrom: number;
   readonly epochs: LeaderEpochs;
   readonly refusedFrom: number;
-  /** `leader-epoch-checkpoint` says so, too. */
-  readonly isNoted: (start: EpochStart) => boolean;
+  /** In `leader-epoch-checkpoint`. */
+  readonly noted: readonly EpochStart[];
   /** Visited, of the latest epoch. */
   latestBatches: number;
   contradictedFrom: number | null;
@@ -167,7 +166,7 @@ async function check(file: File, baseOffset: number, sizeInBytes: number, progre
     const refuse = outOfOrder(batch, baseOffset, progress) ?? contradiction(batch, progress);
     if (refuse !== null) return { refuse };
     progress.latestBatches = batch.leaderEpoch === progress.epochs.latest ? progress.latestBatches + 1 : 1;
-    if (batch.leaderEpoch >= 0) progress.epochs.begin(batch.leaderEpoch, batch.baseOffset);
+    noteEpoch(batch, progress);
     progress.expectedOffset = batch.lastOffset + 1;
     const placed = place(layout, batch, rebuiltIndexIntervalBytes);
     layout = placed.state;
@@ -189,13 +188,24 @@ function outOfOrder(batch: BatchInfo, baseOffset: number, { expectedOffset, dens
   return null;
 }
 
+/** Where compaction left a gap, the file knows of epochs that began in it. */
+function noteEpoch(
+  { leaderEpoch: epoch, baseOffset: firstOffset }: BatchInfo,
+  { epochs, noted, expectedOffset: endOffset }: Progress,
+): void {
+  if (epoch < 0) return;
+  if (firstOffset > endOffset) epochs.learn(noted, { epoch, firstOffset, endOffset });
+  epochs.begin(epoch, firstOffset);
+}
+
 /** Leader epochs only rise. */
 function contradiction({ baseOffset, leaderEpoch }: BatchInfo, progress: Progress): string | null {
-  const { epochs, refusedFrom, isNoted, latestBatches } = progress;
+  const { epochs, refusedFrom, noted, latestBatches } = progress;
   if (baseOffset >= refusedFrom) return `leader epoch ${leaderEpoch}, which the batch behind it contradicts`;
   if (leaderEpoch < 0 || leaderEpoch >= epochs.latest) return null;
   const latest = epochs.entries.at(-1)!;
-  if (latestBatches === 1 && !isNoted(latest)) progress.contradictedFrom = latest.startOffset;
+  const isNoted = noted.some(({ epoch, startOffset }) => epoch === latest.epoch && startOffset === latest.startOffset);
+  if (latestBatches === 1 && !isNoted) progress.contradictedFrom = latest.startOffset;
   return `leader epoch ${leaderEpoch} after ${latest.epoch}`;
 }
 

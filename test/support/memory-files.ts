@@ -78,13 +78,12 @@ export class MemoryDisk {
     inode.replace(change(inode.content()));
   }
 
-  async begin(view: ProcessView, kind: DiskOperationKind, path: string): Promise<string | null> {
+  async begin(kind: DiskOperationKind, path: string): Promise<string | null> {
     this.operations++;
     const code = this.fault?.({ kind, path }) ?? null;
     const { latencyMs, clock, random } = this.#parts;
     if (latencyMs !== undefined) await sleep(clock, latencyMs.min + random.next() * (latencyMs.max - latencyMs.min));
     else await Promise.resolve();
-    if (view.isDead) await new Promise<never>(() => {});
     return code;
   }
 
@@ -266,7 +265,7 @@ class ProcessView implements FileSystem {
   }
 
   async look<T>(kind: DiskOperationKind, path: string, effect: () => T): Promise<T> {
-    const code = await this.#disk.begin(this, kind, path);
+    const code = await this.#begun(kind, path);
     if (code !== null) throw systemError(code, path, kind);
     return effect();
   }
@@ -275,13 +274,20 @@ class ProcessView implements FileSystem {
   async change<T>(kind: DiskOperationKind, path: string, apply: (share: number) => T): Promise<T> {
     const effect: Effect = { apply };
     this.#underWay.add(effect);
-    const code = await this.#disk.begin(this, kind, path);
+    const code = await this.#begun(kind, path);
     this.#underWay.delete(effect);
     if (code !== null) {
       if (kind === "write") apply(this.#disk.partOf(1000) / 1000);
       throw systemError(code, path, kind);
     }
     return apply(1);
+  }
+
+  /** Asked in the turn of the effect: between the disk's answer and its being heard the process may be lost, and then the effect would come after that. */
+  async #begun(kind: DiskOperationKind, path: string): Promise<string | null> {
+    const code = await this.#disk.begin(kind, path);
+    if (this.isDead) await new Promise<never>(() => {});
+    return code;
   }
 }
 

@@ -25,9 +25,9 @@ function holdSyncs(disk: MemoryDisk) {
   const waiting: (() => void)[] = [];
   let failing: string | null = null;
   const begin = disk.begin.bind(disk);
-  disk.begin = async (view, kind, path) => {
+  disk.begin = async (kind, path) => {
     if (isLogSync({ kind, path })) await new Promise<void>((resolve) => waiting.push(resolve));
-    return failing !== null && isLogSync({ kind, path }) ? failing : begin(view, kind, path);
+    return failing !== null && isLogSync({ kind, path }) ? failing : begin(kind, path);
   };
   return {
     waiting,

@@ -30,8 +30,7 @@ export class ProducerModel {
 
   /** What `producerId` wrote under its latest epoch, the last five batches of it. */
   remembered(producerId: number): StoredBatch[] {
-    const all = this.batches.filter((batch) => batch.producerId === producerId);
-    return all.filter((batch) => batch.epoch === all.at(-1)?.epoch).slice(-5);
+    return ofLastEpoch(this.batches.filter((batch) => batch.producerId === producerId));
   }
 
   expectedRows(): string[] {
@@ -65,6 +64,12 @@ export class ProducerModel {
     strictEqual(log.endOffset, this.endOffset, context);
     deepStrictEqual(log.producerRows().map(asStored).sort(), this.expectedRows(), context);
   }
+}
+
+/** Those since the producer's epoch changed last, five at most. */
+export function ofLastEpoch(batches: readonly StoredBatch[]): StoredBatch[] {
+  const from = batches.findLastIndex(({ epoch }) => epoch !== batches.at(-1)?.epoch) + 1;
+  return batches.slice(from).slice(-5);
 }
 
 /** What a log that remembers `known` of the producer, and ends at `endOffset`, answers to a batch. */

@@ -234,12 +234,12 @@ describe("advanceStartOffset", () => {
     const { log, disk } = await startLog({ segmentBytes: 100 }, { tailCacheBytesMax: 0 });
     for (const value of ["a", "b", "c"]) await append(log, [value]);
     const begin = disk.begin.bind(disk);
-    disk.begin = async (view, kind, path) => {
+    disk.begin = async (kind, path) => {
       if (kind === "read" && path.endsWith("00000000000000000000.log")) {
         await log.advanceStartOffset(2);
         await settle();
       }
-      return begin(view, kind, path);
+      return begin(kind, path);
     };
     await rejects(log.read(0, everything), OffsetOutOfLog);
     disk.begin = begin;
