@@ -79,16 +79,16 @@ async function recoverUpTo(
       break;
     }
   }
+  if (progress.contradictedFrom !== null) return { endOffset: progress.expectedOffset, contradictedFrom: progress.contradictedFrom };
   for (const base of bases.slice(kept).reverse()) {
     logger.warn({ folder, baseOffset: base }, "segment behind the end of the log is removed");
     await removeSegment(directory, folder, base);
   }
-  const { expectedOffset: endOffset, endPosition: position, contradictedFrom } = progress;
-  if (contradictedFrom !== null) return { endOffset, contradictedFrom };
+  const { expectedOffset: endOffset, endPosition: position } = progress;
   await damageAtEnd(directory, folder, stableEndOffset, { endOffset, position });
   await replaceFile(files, `${folder}/${fileNames.leaderEpochs}`, epochs.encode());
   await files.syncDirectory(folder);
-  return { endOffset, contradictedFrom };
+  return { endOffset, contradictedFrom: null };
 }
 
 export interface Recovery {
@@ -139,7 +139,7 @@ interface Progress {
   contradictedFrom: number | null;
 }
 
-/** Checks one segment, cuts it at the first bad byte, builds its indexes. False when something was cut. */
+/** Checks one segment, cuts it at the first bad byte, builds its indexes. False when the log ends in it. */
 async function recoverSegment(directory: LogDirectory, folder: string, baseOffset: number, progress: Progress): Promise<boolean> {
   const path = segmentPath(folder, baseOffset, "log");
   const file = await directory.files.open(path, "readwrite");
@@ -147,6 +147,8 @@ async function recoverSegment(directory: LogDirectory, folder: string, baseOffse
     const sizeInBytes = await file.size();
     const { offsets, times, endPosition, damage } = await check(file, baseOffset, sizeInBytes, progress);
     progress.endPosition = endPosition;
+    // the next pass ends the log before: were it cut here, and the process ended, nothing would contradict that batch any more
+    if (progress.contradictedFrom !== null) return false;
     if (damage !== null) {
       reportCut(directory.logger, path, { endPosition, sizeInBytes, damage, endOffset: progress.expectedOffset });
       await file.truncate(endPosition);

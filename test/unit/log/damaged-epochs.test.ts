@@ -3,12 +3,19 @@ import { describe, test } from "vitest";
 import { DamagedBatch } from "../../../broker/log/log-contract.ts";
 import { fieldAt } from "../../../protocol/records/batch-header.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
+import { dyingAt } from "../../support/dying-disk.ts";
 import { append, readAll, root, settingsWith, startStore, topicId } from "./log-fixture.ts";
 
 const settings = settingsWith({ segmentBytes: 300, indexIntervalBytes: 100 });
 
 /** Batches 0 to 9 of epoch 3 and 10 to 19 of epoch 4, a few to a segment; the machine is killed, and batch `at` has epoch `epoch` by then. `isFlushed`: all but the last were on the disk. */
 async function reopened(at: number, epoch: number, { isFlushed = false } = {}) {
+  const { disk, clock } = await killed(at, epoch, isFlushed);
+  const again = await startStore(disk, { tailCacheBytesMax: 0 }, clock);
+  return again.store.open("t", 0, topicId, settings);
+}
+
+async function killed(at: number, epoch: number, isFlushed = false) {
   const { store, disk, clock, files } = await startStore();
   const log = await store.open("t", 0, topicId, settings);
   for (let offset = 0; offset < 20; offset++) {
@@ -28,8 +35,7 @@ async function reopened(at: number, epoch: number, { isFlushed = false } = {}) {
     changed.writeInt32BE(epoch, batch.position + fieldAt.partitionLeaderEpoch);
     return changed;
   });
-  const again = await startStore(disk, { tailCacheBytesMax: 0 }, clock);
-  return again.store.open("t", 0, topicId, settings);
+  return { disk, clock };
 }
 
 describe("a leader epoch that was changed on the disk, which no CRC covers", () => {
@@ -46,6 +52,21 @@ describe("a leader epoch that was changed on the disk, which no CRC covers", () 
     strictEqual((await readAll(log)).length, at);
     deepStrictEqual(log.endOffsetForEpoch(2 ** 31), { epoch: at < 10 ? 3 : 4, endOffset: at });
     await append(log, ["it goes on"], 6);
+  });
+
+  test("and recovery is itself interrupted: what contradicts the batch is there until the batch is gone", async () => {
+    for (let operation = 1, isOver = false; !isOver; operation++) {
+      const { disk, clock } = await killed(3, 4);
+      isOver = !(await dyingAt(
+        disk,
+        operation,
+        () => disk.loseProcess(),
+        () => startStore(disk, {}, clock),
+      ));
+      if (isOver) disk.loseProcess();
+      const log = await (await startStore(disk, {}, clock)).store.open("t", 0, topicId, settings);
+      deepStrictEqual([log.endOffset, log.lastEpoch], [3, 3], `died at operation ${operation}`);
+    }
   });
 
   test.each([
