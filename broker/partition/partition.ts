@@ -13,6 +13,8 @@ type Role =
   | { readonly kind: "following"; readonly followership: Followership }
   /** The leader's log contradicts what is committed here. Until another epoch says otherwise, nothing is done with this replica. */
   | { readonly kind: "diverged"; readonly reason: string }
+  /** Named leader, and cannot lead with the log that is there: see `#unfitBecause`. */
+  | { readonly kind: "unfit" }
   /** The log is damaged, and others are in sync: it is led by one of those, or by nobody. */
   | { readonly kind: "damaged" }
   /** The log directory failed. For good: only a restart brings it back. */
@@ -34,6 +36,8 @@ export class Partition implements ReplicaLog {
   #hasBetterCopy = false;
   /** The controller was told that this replica is damaged, for it to choose another. */
   #isGivenUp = false;
+  /** Why it must not lead, nor be elected while nobody does: it would be named again and again. Null: it may; or it follows, and its leader tells what it must cut. */
+  #unfitBecause: string | null = null;
   /** An epoch in which the coordinator has told us that we do not lead, whatever late metadata says. */
   #fencedEpoch = -1;
   /** While there is no role that keeps it. */
@@ -152,14 +156,16 @@ export class Partition implements ReplicaLog {
     this.#tellHealth();
   }
 
-  /** A damaged replica is given up for a better one, if there is one. */
+  /** A damaged replica is given up for a better one, if there is one; one that cannot lead, for any other. */
   #tellHealth(): void {
     if (this.#role.kind === "offline") return;
     const { damage } = this.log;
-    const isGivenUp = damage !== null && (this.#role.kind === "leading" ? this.#role.leadership.hasBetterCopy : this.#hasBetterCopy);
+    const isDamaged = damage !== null && (this.#role.kind === "leading" ? this.#role.leadership.hasBetterCopy : this.#hasBetterCopy);
+    const reason = this.#unfitBecause ?? (isDamaged ? damageReason(damage) : null);
+    const isGivenUp = reason !== null;
     if (isGivenUp === this.#isGivenUp) return;
     this.#isGivenUp = isGivenUp;
-    this.#environment.health.report(this.identity, isGivenUp ? { kind: "offline", reason: damageReason(damage) } : { kind: "usable" });
+    this.#environment.health.report(this.identity, reason === null ? { kind: "usable" } : { kind: "offline", reason });
   }
 
   /** Followers take the leader's log start; without a leader nothing is given up. */
@@ -195,6 +201,8 @@ export class Partition implements ReplicaLog {
         return true;
       case "diverged":
         return !record.leaderRecovering;
+      case "unfit":
+        return this.#isOurs(record);
       case "damaged":
         return this.#isOurs(record) && this.#mustNotLead();
       case "none":
@@ -223,17 +231,17 @@ export class Partition implements ReplicaLog {
     const onLogOffline = (error: LogOffline) => this.goOffline(error);
     const environment = this.#environment;
     const fields = { partition: identity.key, leaderEpoch: record.leaderEpoch, endOffset: log.endOffset, highWatermark };
+    const willFollow = record.leader >= 0 && record.leader !== config.brokerId;
+    this.#unfitBecause = willFollow ? null : unfitReason(log.lastEpoch, record.leaderEpoch);
     if (this.#isOurs(record) && this.#mustNotLead()) {
       logger.error({ ...fields, isr: record.isr, damage: log.damage }, "damaged, and others are in sync: not leading");
       this.#role = { kind: "damaged" };
-    } else if (this.#isOurs(record) && log.lastEpoch > record.leaderEpoch) {
-      // nobody appends under an epoch that was not given yet: a batch was changed on the disk
-      const reason = `its last record has leader epoch ${log.lastEpoch}, and no leader had one above ${record.leaderEpoch}`;
+    } else if (this.#isOurs(record) && this.#unfitBecause !== null) {
       logger.error(
-        { ...fields, isr: record.isr, reason },
+        { ...fields, isr: record.isr, reason: this.#unfitBecause },
         "damaged: not leading. Look at the disk and at what ottla log verify says of the log",
       );
-      this.#role = { kind: "diverged", reason };
+      this.#role = { kind: "unfit" };
     } else if (this.#isOurs(record)) {
       logger.info({ ...fields, isr: record.isr }, "leading");
       const onFenced = (reason: string) => this.#onFenced(reason);
@@ -253,6 +261,7 @@ export class Partition implements ReplicaLog {
         followership: new Followership({ identity, log, environment, onDataDiverged, onLogOffline, onBegunAnew }, record, highWatermark),
       };
     }
+    this.#tellHealth();
   }
 
   #onFenced(reason: string): void {
@@ -314,4 +323,9 @@ export class Partition implements ReplicaLog {
   #isOffline(): boolean {
     return this.#role.kind === "offline";
   }
+}
+
+/** Nobody appends under an epoch that was not given yet: a batch was changed on the disk, where no CRC covers its epoch. */
+function unfitReason(lastEpoch: number, leaderEpoch: number): string | null {
+  return lastEpoch > leaderEpoch ? `its last record has leader epoch ${lastEpoch}, and no leader had one above ${leaderEpoch}` : null;
 }

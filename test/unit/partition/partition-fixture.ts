@@ -24,6 +24,8 @@ export const record: PartitionRecord = {
 const neverAnswers: IsrStore = { writeIsr: () => new Promise(() => undefined) };
 
 export async function setUp(settings: Partial<TopicSettings> = {}, state: Partial<PartitionRecord> = {}, store = new MemoryLogStore()) {
+  /** What was reported of the replica's health. */
+  const health: string[] = [];
   const clock = new ManualClock();
   const expiration = { ms: 86_400_000 };
   const session = { provedUntilMs: Number.POSITIVE_INFINITY };
@@ -48,7 +50,7 @@ export async function setUp(settings: Partial<TopicSettings> = {}, state: Partia
       },
     },
     isrStore: neverAnswers,
-    health: { report: () => {} },
+    health: { report: (_replica, { kind }) => void health.push(kind) },
   });
   const assign = (more: Partial<PartitionRecord> = {}) =>
     table.assign([{ topic: "t", topicId, state: { ...record, ...state, ...more }, settings: { ...testSettings, ...settings } }]);
@@ -59,7 +61,7 @@ export async function setUp(settings: Partial<TopicSettings> = {}, state: Partia
   const append = (batch = producedBatch(), acks: -1 | 0 | 1 = 1) => service.append(ref, batch, { acks, timeoutMs: 1000 });
   const read = (fetchOffset: number, more: Partial<ConsumerReadOptions> = {}) =>
     service.read(ref, { fetchOffset, currentLeaderEpoch: -1, lastFetchedEpoch: -1, maxBytes: 1e6, minOneBatch: true, ...more });
-  return { clock, expiration, session, table, assign, log, service, append, read, replicas: replicaFetchService(table), store };
+  return { health, clock, expiration, session, table, assign, log, service, append, read, replicas: replicaFetchService(table), store };
 }
 
 /** In sync with a follower that has fetched up to `end`. */

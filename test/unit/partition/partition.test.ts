@@ -300,16 +300,21 @@ describe("assignments", () => {
   });
 
   test("of an older epoch than the log's last record has are not led: a batch was changed on the disk", async () => {
-    const { assign, table, log } = await setUp();
+    const { assign, table, log, health } = await setUp();
     await assign({ leader: 2, leaderEpoch: 6 });
     const batch = producedBatch();
     batch.writeInt32BE(2 ** 30, fieldAt.partitionLeaderEpoch);
     strictEqual(log.appendAsFollower(batch), true);
     await assign({ leaderEpoch: 7 });
-    strictEqual(table.find(ref)?.role, "diverged");
+    strictEqual(table.find(ref)?.role, "unfit");
     strictEqual(log.endOffset, 1, "it is left to the operator");
-    await assign({ leader: 2, leaderEpoch: 8 });
+    deepStrictEqual(health, ["offline"], "others may lead");
+    await assign({ leaderEpoch: 7, stateVersion: 9 });
+    await assign({ leader: -1, leaderEpoch: 8 });
+    deepStrictEqual(health, ["offline"], "it is not to be named again");
+    await assign({ leader: 2, leaderEpoch: 9 });
     strictEqual(table.find(ref)?.role, "following");
+    deepStrictEqual(health, ["offline", "usable"]);
   });
 
   test("that bring a newer in-sync set of the same epoch are taken note of", async () => {
