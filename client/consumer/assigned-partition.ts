@@ -87,7 +87,7 @@ export class AssignedPartition {
     this.failures = 0;
     if (typeof from === "object" && "offset" in from) {
       this.#place(from.offset);
-      this.#isBehindStop = this.stopOffset !== null && from.offset > this.stopOffset;
+      this.stopAt(this.stopOffset);
       this.phase = { kind: "fetching" };
       return;
     }

@@ -22,7 +22,8 @@ export function brokerConflict(before: BrokerConfigLayers, after: BrokerConfigLa
     if (wanted < Math.floor(current / 2)) return `${name} cannot go from ${current} to ${wanted} at once: to half of it at least.`;
     if (wanted > current * 2) return `${name} cannot go from ${current} to ${wanted} at once: to double of it at most.`;
   }
-  return cleanerMemoryIn(after) === cleanerMemoryIn(before) ? null : cleanerMemoryIn(after);
+  const memory = cleanerMemoryIn(after);
+  return memory === cleanerMemoryIn(before) ? null : memory;
 }
 
 /** Null when the cleaner's threads have enough memory each. */
