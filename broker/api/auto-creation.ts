@@ -3,9 +3,9 @@ import type { Logger } from "../../protocol/base/logger.ts";
 import { createTopicsRequest, createTopicsResponse } from "../../protocol/messages/create-topics.ts";
 import { encodeWhole } from "../../protocol/schema/message.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
+import { isInternalTopic } from "../runtime/topic-names.ts";
 import type { Endpoint } from "./api.ts";
 import type { TopicAutoCreation } from "./metadata.ts";
-import { isInternalTopic } from "./topic-names.ts";
 
 export interface AutoCreationParts {
   readonly isEnabled: () => boolean;

@@ -19,7 +19,7 @@ export function consumerGroupHeartbeatApi(
     request: consumerGroupHeartbeatRequest,
     response: consumerGroupHeartbeatResponse,
     async handle(request, context) {
-      const from = clientOf(context);
+      const from = { ...clientOf(context), apiVersion: context.apiVersion };
       const ran = await groups.run<ConsumerGroupHeartbeatResponse>(request.groupId, (machine, now) =>
         machine.consumer.heartbeat(request, from, now),
       );

@@ -7,9 +7,9 @@ import {
 } from "../../protocol/messages/delete-records.ts";
 import type { ImageSource } from "../cluster/contract.ts";
 import type { PartitionRef, PartitionService } from "../partition/contract.ts";
+import { isInternalTopic } from "../runtime/topic-names.ts";
 import type { Api } from "./api.ts";
 import { asMetadataSays } from "./leader-hints.ts";
-import { isInternalTopic } from "./topic-names.ts";
 
 type PartitionAnswer = DeleteRecordsResponse["topics"][number]["partitions"][number];
 

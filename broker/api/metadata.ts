@@ -3,11 +3,11 @@ import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { type MetadataRequest, type MetadataResponse, metadataRequest, metadataResponse } from "../../protocol/messages/metadata.ts";
 import type { ClusterImage, ImageSource, TopicImage } from "../cluster/contract.ts";
 import { topicNameFault } from "../controller/topic-validation.ts";
+import { isInternalTopic } from "../runtime/topic-names.ts";
 import type { Api, RequestContext } from "./api.ts";
 import { allClusterOperations, allTopicOperations, operationsNotAsked } from "./authorized-operations.ts";
 import { nodesOn } from "./leader-hints.ts";
 import { type ListingRules, listPartition } from "./partition-listing.ts";
-import { isInternalTopic } from "./topic-names.ts";
 
 type TopicResponse = MetadataResponse["topics"][number];
 

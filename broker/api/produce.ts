@@ -2,10 +2,10 @@ import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { type ProduceRequest, type ProduceResponse, produceRequest, produceResponse } from "../../protocol/messages/produce.ts";
 import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
 import type { AppendOptions, AppendOutcome, PartitionRef, PartitionService } from "../partition/contract.ts";
+import { isInternalTopic } from "../runtime/topic-names.ts";
 import { type Api, CloseConnection } from "./api.ts";
 import { asMetadataSays, LeaderHints } from "./leader-hints.ts";
 import { recordsProblem } from "./produced-records.ts";
-import { isInternalTopic } from "./topic-names.ts";
 
 type PartitionResponse = ProduceResponse["responses"][number]["partitionResponses"][number];
 

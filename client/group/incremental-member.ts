@@ -1,5 +1,5 @@
 import type { Timer } from "../../protocol/base/clock.ts";
-import type { TopicPartition } from "../../protocol/base/ids.ts";
+import { newTopicId, type TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse } from "../../protocol/messages/consumer-group-heartbeat.ts";
 import { KafkaProtocolError } from "../errors.ts";
@@ -38,7 +38,7 @@ export class IncrementalMember implements Membership {
   readonly #rules: IncrementalSettings;
   readonly #host: MembershipHost;
   readonly #unsubscribe: () => void;
-  #state: IncrementalState = outsideIncremental;
+  #state: IncrementalState;
   #timer: Timer | null = null;
   #lastFailure: Error | null = null;
   /** Names of topics that the coordinator has named by their ids. */
@@ -52,6 +52,8 @@ export class IncrementalMember implements Membership {
     this.#link = link;
     this.#settings = settings;
     this.#host = host;
+    // ours for as long as this consumer lives (KIP-1082): a join whose answer is lost can be repeated, and left again
+    this.#state = { ...outsideIncremental, memberId: newTopicId(cluster.runtime.random) };
     const { retryBackoffMs, retryBackoffMaxMs } = cluster.settings;
     this.#rules = { maxPollIntervalMs: settings.maxPollIntervalMs, retryBackoffMs, retryBackoffMaxMs };
     this.#unsubscribe = cluster.metadata.onChange(() => this.#resolveAgain());
@@ -149,6 +151,7 @@ export class IncrementalMember implements Membership {
       rackId: null,
       rebalanceTimeoutMs: all ? maxPollIntervalMs : -1,
       subscribedTopicNames: all || topics ? [...this.#host.topics()] : null,
+      subscribedTopicRegex: null,
       serverAssignor: all ? serverAssignor : null,
       topicPartitions: all || owned ? this.#wireOwned(epoch) : null,
     };
@@ -232,6 +235,7 @@ export class IncrementalMember implements Membership {
       rackId: null,
       rebalanceTimeoutMs: -1,
       subscribedTopicNames: null,
+      subscribedTopicRegex: null,
       serverAssignor: null,
       topicPartitions: null,
     };

@@ -103,6 +103,7 @@ export const kafkaErrors = {
   FEATURE_UPDATE_FAILED: { code: 96, retriable: false },
   PRINCIPAL_DESERIALIZATION_FAILURE: { code: 97, retriable: false },
   SNAPSHOT_NOT_FOUND: { code: 98, retriable: false },
+  POSITION_OUT_OF_RANGE: { code: 99, retriable: false },
   UNKNOWN_TOPIC_ID: { code: 100, retriable: true },
   DUPLICATE_BROKER_REGISTRATION: { code: 101, retriable: false },
   BROKER_ID_NOT_REGISTERED: { code: 102, retriable: false },
@@ -131,6 +132,15 @@ export const kafkaErrors = {
   INVALID_VOTER_KEY: { code: 125, retriable: false },
   DUPLICATE_VOTER: { code: 126, retriable: false },
   VOTER_NOT_FOUND: { code: 127, retriable: false },
+  INVALID_REGULAR_EXPRESSION: { code: 128, retriable: false },
+  REBOOTSTRAP_REQUIRED: { code: 129, retriable: false },
+  STREAMS_INVALID_TOPOLOGY: { code: 130, retriable: false },
+  STREAMS_INVALID_TOPOLOGY_EPOCH: { code: 131, retriable: false },
+  STREAMS_TOPOLOGY_FENCED: { code: 132, retriable: false },
+  SHARE_SESSION_LIMIT_REACHED: { code: 133, retriable: true },
+  GROUP_DELETION_FAILED: { code: 134, retriable: false },
+  STREAMS_TOPOLOGY_DESCRIPTION_UPDATE_FAILED: { code: 135, retriable: false },
+  CONTROLLER_ID_NOT_REGISTERED: { code: 136, retriable: false },
 } as const satisfies Record<string, { code: number; retriable: boolean }>;
 
 /** A name from the table, `NONE` included: what an `error_code` field holds. */

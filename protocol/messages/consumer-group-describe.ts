@@ -1,8 +1,8 @@
 import { array, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { bool, errorCode, int32, nullableString, string, uuid } from "../schema/primitives.ts";
+import { bool, errorCode, int8, int32, nullableString, string, uuid } from "../schema/primitives.ts";
 
-const api = { apiKey: 69, versions: [0, 0], flexibleSince: 0 } as const;
+const api = { apiKey: 69, versions: [0, 1], flexibleSince: 0 } as const;
 
 const assignment = struct({
   topicPartitions: array(struct({ topicId: uuid(), topicName: string(), partitions: array(int32()) })),
@@ -40,6 +40,8 @@ export const consumerGroupDescribeResponse = message(
             subscribedTopicRegex: nullableString(),
             assignment,
             targetAssignment: assignment,
+            /** -1: unknown; 0: of the classic protocol; 1: of the consumer protocol. */
+            memberType: int8({ since: 1, absent: -1 }),
           }),
         ),
         /** A bit per operation; the lowest number of all when they were not asked for. */

@@ -2,7 +2,7 @@ import { array, nullableArray, nullableStruct, struct } from "../schema/composit
 import { type MessageType, message } from "../schema/message.ts";
 import { errorCode, int32, nullableString, string, uuid } from "../schema/primitives.ts";
 
-const api = { apiKey: 68, versions: [0, 0], flexibleSince: 0 } as const;
+const api = { apiKey: 68, versions: [0, 1], flexibleSince: 0 } as const;
 
 const topicPartitions = struct({ topicId: uuid(), partitions: array(int32()) });
 
@@ -11,7 +11,7 @@ export const consumerGroupHeartbeatRequest = message(
   { ...api, name: "ConsumerGroupHeartbeatRequest" },
   {
     groupId: string(),
-    /** Empty on the first join: the answer then has the id to use from there on. */
+    /** Version 0 may leave it empty on the first join: the answer then has the id to use from there on. From version 1 on the member makes its own (KIP-1082). */
     memberId: string(),
     /** 0 to join; -1 to leave; -2 when a static member leaves and will be back. */
     memberEpoch: int32(),
@@ -20,6 +20,8 @@ export const consumerGroupHeartbeatRequest = message(
     /** Milliseconds the member may take to give partitions up; -1: unchanged. */
     rebalanceTimeoutMs: int32(),
     subscribedTopicNames: nullableArray(string()),
+    /** RE2; what matches a topic's whole name is subscribed to, besides the names. Empty: no expression any more. */
+    subscribedTopicRegex: nullableString({ since: 1, absent: null }),
     serverAssignor: nullableString(),
     /** What the member has now. */
     topicPartitions: nullableArray(topicPartitions),

@@ -10,9 +10,17 @@ import type { Shape } from "../../protocol/schema/type.ts";
  */
 
 const folder = fileURLToPath(new URL("../../../shared/kafka-messages/", import.meta.url));
+const folderOf44 = fileURLToPath(new URL("../../../shared/kafka-messages-4.4/", import.meta.url));
+
+/** What is served here in versions that came after 3.9, and the table of errors, which only grew. */
+const of44: ReadonlySet<string> = new Set(
+  ["ConsumerGroupHeartbeat", "ConsumerGroupDescribe"]
+    .flatMap((name) => [`${name}Request.json`, `${name}Response.json`])
+    .concat("errors.tsv"),
+);
 
 /** Why there is nothing to compare with; null: there is. */
-export const referenceMissing = existsSync(folder) ? null : `no reference definitions at ${folder}`;
+export const referenceMissing = [folder, folderOf44].every((each) => existsSync(each)) ? null : `no reference definitions at ${folder}`;
 
 interface ReferenceField {
   readonly name: string;
@@ -35,7 +43,7 @@ export interface ReferenceMessage {
 }
 
 export function referenceText(name: string): string {
-  return readFileSync(`${folder}${name}`, "utf8");
+  return readFileSync(`${of44.has(name) ? folderOf44 : folder}${name}`, "utf8");
 }
 
 export function referenceMessage(name: string): ReferenceMessage {

@@ -1,14 +1,14 @@
 import type { TopicId } from "../../../protocol/base/ids.ts";
 import { array, struct } from "../../../protocol/schema/composites.ts";
 import { type Message, message } from "../../../protocol/schema/message.ts";
-import { int8, int32, nullableString, string, uuid } from "../../../protocol/schema/primitives.ts";
+import { int8, int32, int64, nullableString, string, uuid } from "../../../protocol/schema/primitives.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 import { type PartitionMap, partitionMap, topicPartitions } from "../assignors/partition-map.ts";
 import type { GroupRecord } from "../contract.ts";
 import { readVersioned, versioned } from "../group-records.ts";
 import type { CurrentAssignment, MemberProfile, MemberState } from "./member.ts";
 
-/** The records that consumer groups are kept in, as Kafka 3.9 writes them. The version of the key says which. */
+/** The records that consumer groups are kept in, as Kafka 3.9 writes them; those of expressions as Kafka 4 does. The version of the key says which. */
 export const keyVersions = {
   groupEpoch: 3,
   subscribedTopics: 4,
@@ -16,6 +16,7 @@ export const keyVersions = {
   assignmentEpoch: 6,
   target: 7,
   current: 8,
+  pattern: 16,
 } as const;
 
 function keyOf(name: string, version: number) {
@@ -42,6 +43,11 @@ export const memberKeys = {
   current: message(keyOf("ConsumerGroupCurrentMemberAssignmentKey", keyVersions.current), ofMember),
 } as const;
 
+export const patternKey = message(keyOf("ConsumerGroupRegularExpressionKey", keyVersions.pattern), {
+  groupId: string(),
+  regularExpression: string(),
+});
+
 const groupEpochValue = message(named("ConsumerGroupMetadataValue"), { epoch: int32() });
 const assignmentEpochValue = message(named("ConsumerGroupTargetAssignmentMetadataValue"), { assignmentEpoch: int32() });
 
@@ -64,7 +70,6 @@ const memberValue = message(named("ConsumerGroupMemberMetadataValue"), {
   clientId: string(),
   clientHost: string(),
   subscribedTopicNames: array(string()),
-  /** Null: no version of the heartbeat served here has one. */
   subscribedTopicRegex: nullableString(),
   rebalanceTimeoutMs: int32(),
   serverAssignor: nullableString(),
@@ -78,6 +83,13 @@ const currentValue = message(named("ConsumerGroupCurrentMemberAssignmentValue"),
   state: int8(),
   assignedPartitions: partitionLists,
   partitionsPendingRevocation: partitionLists,
+});
+
+const patternValue = message(named("ConsumerGroupRegularExpressionValue"), {
+  topics: array(string()),
+  /** Of the metadata that was looked at. Kafka counts versions there, we do not: always 0. */
+  version: int64(),
+  timestamp: int64(),
 });
 
 const stateNumbers = { stable: 0, unrevoked: 1, unreleased: 2 } as const satisfies Record<MemberState, number>;
@@ -129,7 +141,7 @@ export function subscribedTopicsRecord(groupId: string, subscribed: SubscribedTo
 }
 
 export function memberProfileRecord(groupId: string, memberId: string, profile: MemberProfile): GroupRecord {
-  return memberRecord("member", groupId, memberId, memberValue, { ...profile, subscribedTopicRegex: null });
+  return memberRecord("member", groupId, memberId, memberValue, profile);
 }
 
 export function targetRecord(groupId: string, memberId: string, partitions: PartitionMap): GroupRecord {
@@ -144,6 +156,16 @@ export function currentRecord(groupId: string, memberId: string, current: Curren
     assignedPartitions: topicPartitions(current.assigned),
     partitionsPendingRevocation: topicPartitions(current.pendingRevocation),
   });
+}
+
+/** Which topics an expression matches: so that a coordinator that takes over need not take them away until it has looked itself. */
+export function patternRecord(groupId: string, pattern: string, topics: Iterable<string>, timestampMs: number): GroupRecord {
+  const key = versioned(patternKey, { groupId, regularExpression: pattern }, keyVersions.pattern);
+  return { key, value: versioned(patternValue, { topics: [...topics], version: 0, timestamp: timestampMs }, 0) };
+}
+
+export function patternTombstone(groupId: string, pattern: string): GroupRecord {
+  return { key: versioned(patternKey, { groupId, regularExpression: pattern }, keyVersions.pattern), value: null };
 }
 
 // What follows reads values, and throws MalformedFrame.
@@ -162,8 +184,13 @@ export function readSubscribedTopics(value: Buffer): SubscribedTopics {
 }
 
 export function readMemberProfile(value: Buffer): MemberProfile {
-  const { subscribedTopicRegex: _, ...profile } = readVersioned(memberValue, value);
-  return profile;
+  const profile = readVersioned(memberValue, value);
+  // Kafka writes the empty expression for none
+  return { ...profile, subscribedTopicRegex: profile.subscribedTopicRegex === "" ? null : profile.subscribedTopicRegex };
+}
+
+export function readPatternTopics(value: Buffer): ReadonlySet<string> {
+  return new Set(readVersioned(patternValue, value).topics);
 }
 
 export function readTarget(value: Buffer): PartitionMap {

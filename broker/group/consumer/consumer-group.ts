@@ -2,7 +2,7 @@ import type { TopicId } from "../../../protocol/base/ids.ts";
 import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
 import { noPartitions, type PartitionMap } from "../assignors/partition-map.ts";
 import type { Committer, Group, GroupRecord } from "../contract.ts";
-import { groupTombstone, memberTombstone, type SubscribedTopics } from "./consumer-group-records.ts";
+import { groupTombstone, memberTombstone, patternTombstone, type SubscribedTopics } from "./consumer-group-records.ts";
 import { type CurrentAssignment, isReconciledTo, type MemberProfile, unassigned } from "./member.ts";
 import { PartitionOwners } from "./partition-owners.ts";
 import { Tally } from "./tally.ts";
@@ -26,10 +26,13 @@ export class ConsumerGroup implements Group {
   readonly #profiles = new Map<string, MemberProfile>();
   readonly #currents = new Map<string, CurrentAssignment>();
   readonly #targets = new Map<string, PartitionMap>();
+  /** By expression, the topics it matches. */
+  readonly #matches = new Map<string, ReadonlySet<string>>();
   // derived from the above
   readonly #owners = new PartitionOwners();
   readonly #staticMembers = new Map<string, string>();
   readonly #subscriptions = new Tally();
+  readonly #patterns = new Tally();
   readonly #assignors = new Tally();
 
   constructor(groupId: string) {
@@ -59,6 +62,16 @@ export class ConsumerGroup implements Group {
     return this.#subscriptions;
   }
 
+  /** How many members subscribe by each expression. */
+  get patterns(): Pick<Tally, "count" | "words"> {
+    return this.#patterns;
+  }
+
+  /** The topics that an expression was found to match; null: nobody has looked yet. */
+  matchesOf(pattern: string): ReadonlySet<string> | null {
+    return this.#matches.get(pattern) ?? null;
+  }
+
   /** How many members ask for each assignor. */
   get assignors(): Pick<Tally, "count"> {
     return this.#assignors;
@@ -71,7 +84,7 @@ export class ConsumerGroup implements Group {
   /** Not one record is left of it. */
   get isGone(): boolean {
     const isBlank = this.#groupEpoch === null && this.#assignmentEpoch === null && this.#subscribedTopics === null;
-    return isBlank && this.#profiles.size === 0 && this.#currents.size === 0 && this.#targets.size === 0;
+    return isBlank && [this.#profiles, this.#currents, this.#targets, this.#matches].every(({ size }) => size === 0);
   }
 
   get stateName(): ConsumerGroupState {
@@ -117,7 +130,9 @@ export class ConsumerGroup implements Group {
   }
 
   isSubscribedTo(topic: string): boolean {
-    return this.#subscriptions.count(topic) > 0;
+    if (this.#subscriptions.count(topic) > 0) return true;
+    for (const pattern of this.#patterns.words()) if (this.#matches.get(pattern)?.has(topic)) return true;
+    return false;
   }
 
   offsetIdleSinceMs(topic: string, commitTimestampMs: number): number | null {
@@ -129,6 +144,7 @@ export class ConsumerGroup implements Group {
       ...this.#tombstonesOf("current", this.#currents),
       ...this.#tombstonesOf("target", this.#targets),
       ...this.#tombstonesOf("member", this.#profiles),
+      ...[...this.#matches.keys()].map((pattern) => patternTombstone(this.groupId, pattern)),
       groupTombstone("assignmentEpoch", this.groupId),
       groupTombstone("subscribedTopics", this.groupId),
       groupTombstone("groupEpoch", this.groupId),
@@ -157,6 +173,7 @@ export class ConsumerGroup implements Group {
     const before = this.#profiles.get(memberId);
     if (before !== undefined) {
       this.#subscriptions.remove(before.subscribedTopicNames);
+      if (before.subscribedTopicRegex !== null) this.#patterns.remove([before.subscribedTopicRegex]);
       if (before.serverAssignor !== null) this.#assignors.remove([before.serverAssignor]);
       const { instanceId } = before;
       if (instanceId !== null && this.#staticMembers.get(instanceId) === memberId) this.#staticMembers.delete(instanceId);
@@ -167,8 +184,14 @@ export class ConsumerGroup implements Group {
     }
     this.#profiles.set(memberId, profile);
     this.#subscriptions.add(profile.subscribedTopicNames);
+    if (profile.subscribedTopicRegex !== null) this.#patterns.add([profile.subscribedTopicRegex]);
     if (profile.serverAssignor !== null) this.#assignors.add([profile.serverAssignor]);
     if (profile.instanceId !== null) this.#staticMembers.set(profile.instanceId, memberId);
+  }
+
+  replayMatches(pattern: string, topics: ReadonlySet<string> | null): void {
+    if (topics === null) this.#matches.delete(pattern);
+    else this.#matches.set(pattern, topics);
   }
 
   replayCurrent(memberId: string, current: CurrentAssignment | null): void {

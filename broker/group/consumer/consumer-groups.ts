@@ -15,10 +15,12 @@ import {
   groupKeys,
   keyVersions,
   memberKeys,
+  patternKey,
   readAssignmentEpoch,
   readCurrent,
   readGroupEpoch,
   readMemberProfile,
+  readPatternTopics,
   readSubscribedTopics,
   readTarget,
 } from "./consumer-group-records.ts";
@@ -26,6 +28,7 @@ import { type DescribedConsumerGroup, describeConsumerGroup, undescribed } from 
 import { type AcceptedHeartbeat, type HeartbeatInputs, heartbeat, instanceRefusal, removeMember, unknownMember } from "./heartbeat.ts";
 import { faultOf, isLeaving, type Refusal, refusal } from "./heartbeat-rules.ts";
 import { type CurrentAssignment, joining, leftForNow } from "./member.ts";
+import { PatternWatch } from "./pattern-watch.ts";
 import { preferredAssignor } from "./target-assignment.ts";
 
 /** The settings that consumer groups go by. */
@@ -40,6 +43,8 @@ export interface ConsumerGroupsConfig {
 }
 
 export interface HeartbeatSender {
+  /** Of the request. */
+  readonly apiVersion: number;
   readonly clientId: string;
   /** As groups are described with: `/127.0.0.1`. */
   readonly clientHost: string;
@@ -59,17 +64,19 @@ export class ConsumerGroups implements GroupKind {
   /** Counts the changes of the topics, and by group id, up to which of them it was looked at. */
   #topicsChanges = 0;
   readonly #lookedAt = new Map<string, number>();
+  readonly #patterns: PatternWatch;
 
   constructor(environment: ShardEnvironment<ConsumerGroupsConfig>) {
     this.#environment = environment;
     this.#assignors = environment.config.assignors.map((name) => assignorsByName[name]);
     invariant(this.#assignors.length > 0, "there is an assignor");
+    this.#patterns = new PatternWatch(environment.timers, environment.topics, (groupId) => this.#groups.get(groupId));
   }
 
   heartbeat(request: ConsumerGroupHeartbeatRequest, from: HeartbeatSender, now: Now): HeartbeatDecision {
     const { config } = this.#environment;
     if (!config.enabled) return refused(refusal("UNSUPPORTED_VERSION", "The consumer group protocol is turned off."));
-    const fault = faultOf(request, config.assignors);
+    const fault = faultOf(request, from.apiVersion, config.assignors);
     if (fault !== null) return refused(fault);
     const place = this.#placeFor(request);
     if ("error" in place) return refused(place);
@@ -110,6 +117,7 @@ export class ConsumerGroups implements GroupKind {
     if (group.isGone) {
       this.#groups.delete(groupId);
       this.#lookedAt.delete(groupId);
+      this.#patterns.forget(groupId);
       this.#environment.groups.delete(group);
     } else if (known === undefined) {
       this.#groups.set(groupId, group);
@@ -149,6 +157,7 @@ export class ConsumerGroups implements GroupKind {
         this.#awaitHeartbeat(group.groupId, outcome.memberId, now);
         const { memberId, before, current, profile } = outcome;
         if (current !== before) this.#awaitRevocation(group.groupId, memberId, current, profile.rebalanceTimeoutMs, now);
+        this.#patterns.look(this.#groups.get(group.groupId) ?? group, now);
         return [];
       },
     };
@@ -256,6 +265,11 @@ function readRecord(keyVersion: number, key: Reader, value: Buffer | null): { gr
       const { groupId, memberId } = readKey(memberKeys.member, keyVersion, key);
       const profile = value === null ? null : readMemberProfile(value);
       return { groupId, apply: (group) => group.replayProfile(memberId, profile) };
+    }
+    case keyVersions.pattern: {
+      const { groupId, regularExpression } = readKey(patternKey, keyVersion, key);
+      const topics = value === null ? null : readPatternTopics(value);
+      return { groupId, apply: (group) => group.replayMatches(regularExpression, topics) };
     }
     case keyVersions.target: {
       const { groupId, memberId } = readKey(memberKeys.target, keyVersion, key);

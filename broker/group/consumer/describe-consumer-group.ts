@@ -7,6 +7,8 @@ import type { ConsumerGroup } from "./consumer-group.ts";
 /** What ConsumerGroupDescribe tells of a group, authorized operations aside. */
 export type DescribedConsumerGroup = Omit<ConsumerGroupDescribeResponse["groups"][number], "authorizedOperations">;
 
+const memberOfConsumerProtocol = 1;
+
 export function describeConsumerGroup(
   group: ConsumerGroup,
   assignorName: string,
@@ -27,21 +29,24 @@ export function describeConsumerGroup(
     groupEpoch: group.groupEpoch,
     assignmentEpoch: group.assignmentEpoch,
     assignorName,
-    members: [...group.members].map(([memberId, { instanceId, rackId, clientId, clientHost, subscribedTopicNames }]) => {
-      const { epoch, assigned } = group.current(memberId);
-      return {
-        memberId,
-        instanceId,
-        rackId,
-        memberEpoch: epoch,
-        clientId,
-        clientHost,
-        subscribedTopicNames,
-        subscribedTopicRegex: null,
-        assignment: named(assigned),
-        targetAssignment: named(group.target(memberId)),
-      };
-    }),
+    members: [...group.members].map(
+      ([memberId, { instanceId, rackId, clientId, clientHost, subscribedTopicNames, subscribedTopicRegex }]) => {
+        const { epoch, assigned } = group.current(memberId);
+        return {
+          memberId,
+          instanceId,
+          rackId,
+          memberEpoch: epoch,
+          clientId,
+          clientHost,
+          subscribedTopicNames,
+          subscribedTopicRegex,
+          assignment: named(assigned),
+          targetAssignment: named(group.target(memberId)),
+          memberType: memberOfConsumerProtocol,
+        };
+      },
+    ),
   };
 }
 

@@ -9,13 +9,18 @@ export interface Refusal {
   readonly message: string;
 }
 
+/** From here on members make their ids themselves (KIP-1082). */
+const ownMemberIdVersion = 1;
+/** From here on members may subscribe by an expression. */
+const patternsVersion = 1;
+
 export function refusal(error: KafkaError, message: string): Refusal {
   return { error, message };
 }
 
 /** What is wrong with a heartbeat in itself, whatever the group's state; null: nothing. */
-export function faultOf(request: ConsumerGroupHeartbeatRequest, assignorNames: readonly string[]): Refusal | null {
-  const fault = fieldFault(request) ?? epochFault(request);
+export function faultOf(request: ConsumerGroupHeartbeatRequest, apiVersion: number, assignorNames: readonly string[]): Refusal | null {
+  const fault = fieldFault(request) ?? epochFault(request, apiVersion);
   if (fault !== null) return refusal("INVALID_REQUEST", fault);
   const { serverAssignor } = request;
   if (serverAssignor !== null && !assignorNames.includes(serverAssignor))
@@ -36,16 +41,27 @@ function fieldFault({ groupId, instanceId, rackId, rebalanceTimeoutMs, topicPart
   return null;
 }
 
-function epochFault(request: ConsumerGroupHeartbeatRequest): string | null {
-  const { memberId, memberEpoch, instanceId, rebalanceTimeoutMs, subscribedTopicNames, topicPartitions } = request;
+function epochFault(request: ConsumerGroupHeartbeatRequest, apiVersion: number): string | null {
+  const { memberId, memberEpoch, instanceId, rebalanceTimeoutMs, topicPartitions } = request;
   if (memberEpoch < leftForNow) return "MemberEpoch is invalid.";
-  if (memberEpoch !== joining && isBlank(memberId)) return "MemberId can't be empty.";
+  if ((memberEpoch !== joining || apiVersion >= ownMemberIdVersion) && isBlank(memberId)) return "MemberId can't be empty.";
   if (memberEpoch === leftForNow && instanceId === null) return "InstanceId can't be null.";
   if (memberEpoch !== joining) return null;
   if (rebalanceTimeoutMs === -1) return "RebalanceTimeoutMs must be provided in first request.";
   if (topicPartitions === null || topicPartitions.length > 0) return "TopicPartitions must be empty when (re-)joining.";
-  if (subscribedTopicNames === null || subscribedTopicNames.length === 0) return "SubscribedTopicNames must be set in first request.";
-  return null;
+  return subscriptionFault(request, apiVersion);
+}
+
+/** Of a member that joins. With expressions came members that subscribe to nothing yet. */
+function subscriptionFault(
+  { subscribedTopicNames, subscribedTopicRegex }: ConsumerGroupHeartbeatRequest,
+  apiVersion: number,
+): string | null {
+  if (apiVersion >= patternsVersion)
+    return subscribedTopicNames === null && subscribedTopicRegex === null
+      ? "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining."
+      : null;
+  return subscribedTopicNames === null || subscribedTopicNames.length === 0 ? "SubscribedTopicNames must be set in first request." : null;
 }
 
 function isBlank(text: string | null): boolean {

@@ -10,6 +10,7 @@ import {
   groupEpochRecord,
   memberProfileRecord,
   memberTombstone,
+  patternTombstone,
   subscribedTopicsRecord,
   targetRecord,
 } from "./consumer-group-records.ts";
@@ -20,13 +21,14 @@ import {
   leftForNow,
   type MemberProfile,
   sameProfile,
-  sameTopics,
+  sameSubscription,
   unassigned,
   unknownProfile,
 } from "./member.ts";
 import { reconcile, type Target } from "./reconcile.ts";
-import { existingTopics, sameSubscribedTopics, subscribedNames } from "./subscribed-topics.ts";
+import { droppedPattern, existingTopics, sameSubscribedTopics, subscribedNames } from "./subscribed-topics.ts";
 import { type ChangedMember, preferredAssignor, targetAssignment } from "./target-assignment.ts";
+import { compileTopicPattern } from "./topic-pattern.ts";
 
 /** What a heartbeat is judged by, besides the group. */
 export interface HeartbeatInputs {
@@ -72,10 +74,14 @@ export function heartbeat(
     now: updatedProfile(found.profile, request, inputs),
     inPlaceOf: replaced ?? memberId,
   };
+  const fault = patternFault(changed);
+  if (fault !== null) return fault;
 
   const records: GroupRecord[] = [];
   if (replaced !== null) records.push(...removal(groupId, replaced));
   if (replaced !== null || !sameProfile(changed.before, changed.now)) records.push(memberProfileRecord(groupId, memberId, changed.now));
+  const dropped = droppedPattern(group, changed.before, changed.now);
+  if (dropped !== null) records.push(patternTombstone(groupId, dropped));
   const { epoch: groupEpoch, records: epochRecords, subscribed } = nextGroupEpoch(group, changed, inputs);
   records.push(...epochRecords);
 
@@ -165,7 +171,7 @@ export function instanceRefusal(holder: string | null, memberId: string, instanc
 
 function updatedProfile(
   before: MemberProfile,
-  { instanceId, rackId, rebalanceTimeoutMs, subscribedTopicNames, serverAssignor }: ConsumerGroupHeartbeatRequest,
+  { instanceId, rackId, rebalanceTimeoutMs, subscribedTopicNames, subscribedTopicRegex, serverAssignor }: ConsumerGroupHeartbeatRequest,
   { clientId, clientHost }: HeartbeatInputs,
 ): MemberProfile {
   return {
@@ -174,6 +180,8 @@ function updatedProfile(
     clientId,
     clientHost,
     subscribedTopicNames: subscribedTopicNames === null ? before.subscribedTopicNames : [...new Set(subscribedTopicNames)],
+    // the empty one stands for none
+    subscribedTopicRegex: subscribedTopicRegex === null ? before.subscribedTopicRegex : subscribedTopicRegex || null,
     rebalanceTimeoutMs: rebalanceTimeoutMs === -1 ? before.rebalanceTimeoutMs : rebalanceTimeoutMs,
     serverAssignor: serverAssignor ?? before.serverAssignor,
   };
@@ -182,7 +190,7 @@ function updatedProfile(
 /** The group's epoch rises when a member's subscription changes, or one of the topics does. */
 function nextGroupEpoch(group: ConsumerGroup, { before, now }: ChangedMember, { topics, topicsMayDiffer }: HeartbeatInputs) {
   const { groupId, groupEpoch } = group;
-  const isResubscribed = !sameTopics(before.subscribedTopicNames, now.subscribedTopicNames);
+  const isResubscribed = !sameSubscription(before, now);
   let subscribed = group.subscribedTopics;
   // a broker that knows of no topic at all has not been told of them yet: that is no reason to take partitions away
   if ((isResubscribed || topicsMayDiffer) && topics.topics.size > 0)
@@ -195,6 +203,15 @@ function nextGroupEpoch(group: ConsumerGroup, { before, now }: ChangedMember, { 
   return { epoch: groupEpoch + 1, records, subscribed };
 }
 
+/** An expression is compiled when it is new only: here to be refused, later to be matched (see PatternWatch). */
+function patternFault({ before, now }: ChangedMember): Refusal | null {
+  const pattern = now.subscribedTopicRegex;
+  if (pattern === null || pattern === before.subscribedTopicRegex) return null;
+  const compiled = compileTopicPattern(pattern);
+  if (!("fault" in compiled)) return null;
+  return refusal("INVALID_REGULAR_EXPRESSION", `SubscribedTopicRegex \`${pattern}\` is not a valid regular expression: ${compiled.fault}.`);
+}
+
 function removal(groupId: string, memberId: string): GroupRecord[] {
   return (["current", "target", "member"] as const).map((kind) => memberTombstone(kind, groupId, memberId));
 }
@@ -203,7 +220,10 @@ function removal(groupId: string, memberId: string): GroupRecord[] {
 export function removeMember(group: ConsumerGroup, memberId: string, topics: TopicsView): GroupRecord[] {
   const { groupId } = group;
   const records = removal(groupId, memberId);
-  const names = subscribedNames(group, group.members.get(memberId) ?? null, null);
+  const profile = group.members.get(memberId) ?? null;
+  const dropped = droppedPattern(group, profile, null);
+  if (dropped !== null) records.push(patternTombstone(groupId, dropped));
+  const names = subscribedNames(group, profile, null);
   const subscribed = topics.topics.size > 0 ? existingTopics(names, topics) : group.subscribedTopics;
   if (!sameSubscribedTopics(subscribed, group.subscribedTopics)) records.push(subscribedTopicsRecord(groupId, subscribed));
   records.push(groupEpochRecord(groupId, group.groupEpoch + 1));

@@ -8,6 +8,8 @@ export interface MemberProfile {
   readonly clientHost: string;
   /** Without doubles. */
   readonly subscribedTopicNames: readonly string[];
+  /** An RE2 expression for more topics; null: none. */
+  readonly subscribedTopicRegex: string | null;
   readonly rebalanceTimeoutMs: number;
   /** Null: whatever the group uses. */
   readonly serverAssignor: string | null;
@@ -55,6 +57,7 @@ export const unknownProfile: MemberProfile = {
   clientId: "",
   clientHost: "",
   subscribedTopicNames: [],
+  subscribedTopicRegex: null,
   rebalanceTimeoutMs: -1,
   serverAssignor: null,
 };
@@ -71,8 +74,12 @@ export function sameProfile(a: MemberProfile, b: MemberProfile): boolean {
     a.clientHost === b.clientHost &&
     a.rebalanceTimeoutMs === b.rebalanceTimeoutMs &&
     a.serverAssignor === b.serverAssignor &&
-    sameTopics(a.subscribedTopicNames, b.subscribedTopicNames)
+    sameSubscription(a, b)
   );
+}
+
+export function sameSubscription(a: MemberProfile, b: MemberProfile): boolean {
+  return a.subscribedTopicRegex === b.subscribedTopicRegex && sameTopics(a.subscribedTopicNames, b.subscribedTopicNames);
 }
 
 /** Order does not matter. */

@@ -13,14 +13,40 @@ export function existingTopics(names: Iterable<string>, { topics }: TopicsView):
   return existing;
 }
 
-/** Topics that some member subscribes to, once one member's profile is another: null for a member that comes or goes. */
-export function subscribedNames(group: ConsumerGroup, before: MemberProfile | null, now: MemberProfile | null): Set<string> {
+/**
+ * Topics that some member subscribes to, by name or by an expression, once one member's profile is another: null for a member that comes or goes. `matchesOf`: what the expressions match, where that is to be other than what
+ * the group knows.
+ */
+export function subscribedNames(
+  group: ConsumerGroup,
+  before: MemberProfile | null,
+  now: MemberProfile | null,
+  matchesOf: (pattern: string) => ReadonlySet<string> | null = (pattern) => group.matchesOf(pattern),
+): Set<string> {
   const given = new Set(before?.subscribedTopicNames);
   const names = new Set(now?.subscribedTopicNames);
   for (const name of group.subscriptions.words()) {
     if (group.subscriptions.count(name) - (given.has(name) ? 1 : 0) > 0) names.add(name);
   }
+  const patterns = new Set(group.patterns.words());
+  const dropped = droppedPattern(group, before, now);
+  if (dropped !== null) patterns.delete(dropped);
+  if (now?.subscribedTopicRegex != null) patterns.add(now.subscribedTopicRegex);
+  for (const pattern of patterns) for (const name of matchesOf(pattern) ?? []) names.add(name);
   return names;
+}
+
+/** The expression that nobody subscribes by any more, once one member's profile is another; null: there is none. */
+export function droppedPattern(group: ConsumerGroup, before: MemberProfile | null, now: MemberProfile | null): string | null {
+  const pattern = before?.subscribedTopicRegex ?? null;
+  if (pattern === null || pattern === (now?.subscribedTopicRegex ?? null)) return null;
+  return group.patterns.count(pattern) <= 1 ? pattern : null;
+}
+
+/** All that a member subscribes to, whether it exists or not. */
+export function topicsOf(group: ConsumerGroup, { subscribedTopicNames, subscribedTopicRegex }: MemberProfile): readonly string[] {
+  const matches = subscribedTopicRegex === null ? null : group.matchesOf(subscribedTopicRegex);
+  return matches === null ? subscribedTopicNames : [...new Set([...subscribedTopicNames, ...matches])];
 }
 
 export function sameSubscribedTopics(a: SubscribedTopics, b: SubscribedTopics): boolean {

@@ -5,6 +5,7 @@ import type { PartitionMap } from "../assignors/partition-map.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
 import type { SubscribedTopics } from "./consumer-group-records.ts";
 import type { MemberProfile } from "./member.ts";
+import { topicsOf } from "./subscribed-topics.ts";
 
 /** One member as it is about to be. */
 export interface ChangedMember {
@@ -22,11 +23,11 @@ export function targetAssignment(
   subscribed: SubscribedTopics,
   assignor: Assignor,
 ): ReadonlyMap<string, PartitionMap> {
-  const topicIds = topicIdsBySubscription(subscribed);
-  const assigning = (memberId: string, { instanceId, subscribedTopicNames }: MemberProfile, owned: PartitionMap): AssigningMember => ({
+  const topicIds = topicIdsBySubscription(group, subscribed);
+  const assigning = (memberId: string, profile: MemberProfile, owned: PartitionMap): AssigningMember => ({
     memberId,
-    instanceId,
-    topics: topicIds(subscribedTopicNames),
+    instanceId: profile.instanceId,
+    topics: topicIds(profile),
     owned,
   });
   const members = [assigning(changed.memberId, changed.now, group.target(changed.inPlaceOf))];
@@ -39,11 +40,12 @@ export function targetAssignment(
 }
 
 /** Members with the same subscription share one set: with a thousand of them it is what takes the time. */
-function topicIdsBySubscription(subscribed: SubscribedTopics): (names: readonly string[]) => ReadonlySet<TopicId> {
+function topicIdsBySubscription(group: ConsumerGroup, subscribed: SubscribedTopics): (profile: MemberProfile) => ReadonlySet<TopicId> {
   const known = new Map<string, ReadonlySet<TopicId>>();
-  return (names) => {
-    const key = names.join("/"); // no topic's name has one
-    const ids = known.get(key) ?? new Set(names.flatMap((name) => subscribed.get(name)?.topicId ?? []));
+  return (profile) => {
+    // no topic's name has a slash, and the expression comes last
+    const key = [...profile.subscribedTopicNames, "", profile.subscribedTopicRegex ?? ""].join("/");
+    const ids = known.get(key) ?? new Set(topicsOf(group, profile).flatMap((name) => subscribed.get(name)?.topicId ?? []));
     known.set(key, ids);
     return ids;
   };

@@ -8,12 +8,32 @@ import { confluentKafkaOf39, type Program, prepareJava, preparePython } from "..
 import { waitUntil } from "../../support/wait-until.ts";
 
 // The clients that speak the new group protocol (KIP-848), where they can be had.
-const [java, python] = await Promise.all([prepareJava(), preparePython(confluentKafkaOf39)]);
+const [java, python, newPython, newJava] = await Promise.all([
+  prepareJava(),
+  preparePython(confluentKafkaOf39),
+  preparePython(),
+  prepareJava("PatternClient"),
+]);
 const pairs = [
   { name: "two of Apache Kafka's Java client", members: [java, java] },
   { name: "two of confluent-kafka (librdkafka)", members: [python, python] },
   { name: "one of each", members: [java, python] },
-].map((pair) => ({ ...pair, missing: pair.members.find(({ missing }) => missing !== null)?.missing ?? null }));
+  { name: "two of today's confluent-kafka, which make their ids themselves", members: [newPython, newPython] },
+  {
+    name: "two of today's confluent-kafka, by an expression",
+    members: [newPython, newPython],
+    subscription: (topic: string) => `^${topic}.*`,
+  },
+  {
+    name: "two of Apache Kafka's Java client of version 4, by an expression",
+    members: [newJava, newJava],
+    subscription: (topic: string) => `${topic}(-.*)?`,
+  },
+].map((pair) => ({
+  subscription: (topic: string) => topic,
+  ...pair,
+  missing: pair.members.find(({ missing }) => missing !== null)?.missing ?? null,
+}));
 
 const partitionCount = 4;
 const recordsPerPartition = 50;
@@ -49,12 +69,12 @@ async function fill(topic: string): Promise<void> {
 
 describe.each(pairs.map((pair, index) => [pair.missing === null ? pair.name : `${pair.name}: ${pair.missing}`, pair, index] as const))(
   "%s",
-  (_title, { members, missing }, index) => {
+  (_title, { members, missing, subscription }, index) => {
     test.skipIf(missing !== null)("share a topic under the new protocol: half of the partitions each, every record once", async () => {
       const [topic, groupId] = [`shared-${index}`, `group-${index}`];
       await using admin = new Admin({ bootstrap: cluster.bootstrap });
       orThrow(await admin.createTopics([{ name: topic, partitions: partitionCount }]));
-      const args = ["share", topic, groupId, String(partitionCount / members.length)];
+      const args = ["share", subscription(topic), groupId, String(partitionCount / members.length)];
       const running = members.map(({ program }) => (program as Program).run(cluster.bootstrap, args));
       const failed = Promise.all(running).then(() => null);
 
@@ -62,7 +82,8 @@ describe.each(pairs.map((pair, index) => [pair.missing === null ? pair.name : `$
       const stable = waitUntil("both to have half of the partitions", async () => {
         const { groupState, members: described } = await describeGroup(coordinator, groupId);
         const counts = described.map(({ assignment }) => assignment.topicPartitions.flatMap(({ partitions }) => partitions).length);
-        return groupState === "Stable" && counts.join() === "2,2";
+        const byExpression = described.filter(({ subscribedTopicRegex }) => subscribedTopicRegex !== null).length;
+        return groupState === "Stable" && counts.join() === "2,2" && byExpression === (subscription(topic) === topic ? 0 : 2);
       });
       await Promise.race([stable, failed]);
       await fill(topic);

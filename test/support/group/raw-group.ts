@@ -95,6 +95,7 @@ const silent: ConsumerGroupHeartbeatRequest = {
   rackId: null,
   rebalanceTimeoutMs: -1,
   subscribedTopicNames: null,
+  subscribedTopicRegex: null,
   serverAssignor: null,
   topicPartitions: null,
 };

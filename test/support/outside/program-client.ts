@@ -40,8 +40,7 @@ export class ProgramClient implements OutsideClient {
   }
 }
 
-const jars = [
-  "org/apache/kafka/kafka-clients/3.9.1",
+const jarsBeside = [
   "org/slf4j/slf4j-api/1.7.36",
   "org/slf4j/slf4j-nop/1.7.36",
   "com/github/luben/zstd-jni/1.5.6-4",
@@ -49,17 +48,18 @@ const jars = [
   "org/xerial/snappy/snappy-java/1.1.10.5",
 ];
 
-/** Apache Kafka's own client, from Maven Central. */
-export function prepareJava(): Promise<Prepared<Program>> {
+/** Apache Kafka's own client, from Maven Central: `JavaClient` with 3.9, `PatternClient` with 4. */
+export function prepareJava(program: "JavaClient" | "PatternClient" = "JavaClient"): Promise<Prepared<Program>> {
   return prepared(hasCommand("javac") ? null : "a Java development kit is not installed", async () => {
+    const jars = [`org/apache/kafka/kafka-clients/${program === "JavaClient" ? "3.9.1" : "4.4.0"}`, ...jarsBeside];
     const jarsPath = await classPath(jars);
-    const source = join(programs, "JavaClient.java");
+    const source = join(programs, `${program}.java`);
     const folder = join(cache, `java-${versionOf(await readFile(source), jars.join())}`);
-    if (!(await exists(join(folder, "JavaClient.class"))))
+    if (!(await exists(join(folder, `${program}.class`))))
       await runToSuccess("javac", ["-d", folder, "-cp", jarsPath, source], { timeoutMs: prepareMaxMs });
     return {
       run: async (bootstrap, args, input = "") => {
-        const all = ["-XX:TieredStopAtLevel=1", "-cp", [folder, jarsPath].join(delimiter), "JavaClient", bootstrap.join(","), ...args];
+        const all = ["-XX:TieredStopAtLevel=1", "-cp", [folder, jarsPath].join(delimiter), program, bootstrap.join(","), ...args];
         return (await runToSuccess("java", all, { input })).stdout.toString();
       },
     };

@@ -50,8 +50,8 @@ describe("the new protocol", () => {
       ConsumerGroupHeartbeatRequest,
       ConsumerGroupHeartbeatRequest,
     ];
+    expect(first.memberId, "made by the client").toMatch(/^[\w-]{22}$/);
     expect(first).toMatchObject({
-      memberId: "",
       memberEpoch: 0,
       rebalanceTimeoutMs: 70_000,
       subscribedTopicNames: ["t"],
@@ -59,7 +59,7 @@ describe("the new protocol", () => {
       topicPartitions: [],
     });
     expect(second).toMatchObject({
-      memberId: "i1",
+      memberId: first.memberId,
       memberEpoch: 1,
       rebalanceTimeoutMs: -1,
       subscribedTopicNames: null,
@@ -116,7 +116,7 @@ describe("the new protocol", () => {
     const worker = new Worker(cluster, ["t"], { ...options, maxPollIntervalMs: 30_000 });
     worker.handleMs = 40_000;
     await cluster.clock.advance(35_000);
-    expect(group.left).toEqual([{ memberId: "i1", epoch: -1 }]);
+    expect(group.left).toEqual([{ memberId: group.heartbeats[0]?.memberId, epoch: -1 }]);
     worker.handleMs = 0;
     await cluster.clock.advance(20_000);
     expect(worker.events).toEqual(["+ t-0", "! t-0", "+ t-0"]);

@@ -6,6 +6,8 @@ import {
   groupTombstone,
   memberProfileRecord,
   memberTombstone,
+  patternRecord,
+  patternTombstone,
   readCurrent,
   readGroupEpoch,
   subscribedTopicsRecord,
@@ -37,6 +39,7 @@ test("records of a member are Kafka's", () => {
     clientId: "c",
     clientHost: "/h",
     subscribedTopicNames: ["t"],
+    subscribedTopicRegex: null,
     rebalanceTimeoutMs: 258,
     serverAssignor: null,
   };
@@ -50,6 +53,12 @@ test("records of a member are Kafka's", () => {
   const current = { epoch: 4, previousEpoch: 3, state: "unrevoked", assigned: partitions, pendingRevocation: new Map() } as const;
   expect(hex(currentRecord("g", "m", current))).toEqual(["0008" + "000167" + "00016d", `0000000000040000000301${listed}0100`]);
   expect(hex(memberTombstone("current", "g", "m"))).toEqual(["0008" + "000167" + "00016d", null]);
+});
+
+test("records of an expression are Kafka 4's", () => {
+  const key = "0010" + "000167" + "0003612e2a";
+  expect(hex(patternRecord("g", "a.*", ["ab"], 258))).toEqual([key, "0000" + "02036162" + "0000000000000000" + "0000000000000102" + "00"]);
+  expect(hex(patternTombstone("g", "a.*"))).toEqual([key, null]);
 });
 
 test("a value in a version or a state that is not known is refused, not guessed", () => {

@@ -60,8 +60,8 @@ export class TestShard {
     return { monotonicMs: this.nowMs, wallMs: this.nowMs + 1_000_000 };
   }
 
-  heartbeat(request: Partial<ConsumerGroupHeartbeatRequest>): ConsumerGroupHeartbeatResponse {
-    const from = { clientId: "client", clientHost: "/127.0.0.1" };
+  heartbeat(request: Partial<ConsumerGroupHeartbeatRequest>, apiVersion = 0): ConsumerGroupHeartbeatResponse {
+    const from = { clientId: "client", clientHost: "/127.0.0.1", apiVersion };
     return this.apply(this.groups.heartbeat({ ...silent, groupId, ...request }, from, this.now()));
   }
 
@@ -147,6 +147,7 @@ const silent: ConsumerGroupHeartbeatRequest = {
   rackId: null,
   rebalanceTimeoutMs: -1,
   subscribedTopicNames: null,
+  subscribedTopicRegex: null,
   serverAssignor: null,
   topicPartitions: null,
 };
