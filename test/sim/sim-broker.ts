@@ -31,6 +31,8 @@ export type CrashKind = "kill" | "power" | "power-silent";
 
 /** After a failed start or the loss of its id, as a supervisor would. */
 const restartPauseMs = 1000;
+/** A failed start that takes longer to stop than this is killed. */
+const failedStartGraceMs = 10_000;
 
 /** One machine with one broker on it: the shipped code, on a simulated disk that survives its processes. */
 export class SimBroker {
@@ -104,16 +106,22 @@ export class SimBroker {
       openCoordinator: () => this.#openCoordinator(owner),
       log: trace.logger(owner),
       onFatal: this.#parts.onFatal,
-      onFailed: (error) => this.#failed(broker, error),
+      // as in main.ts: a start that is under way rejects with it
+      onFailed: (error) => {
+        if (this.#broker === broker && this.isReady) this.#failed(error, "running");
+      },
     });
     this.#broker = broker;
     broker.start().then(
       () => {
-        if (this.#broker !== broker) return;
+        if (this.#broker !== broker || this.isStopping) return;
         this.isReady = true;
         trace.line(`${owner} is ready`);
       },
-      (error: Error) => this.#failed(broker, error),
+      (error: Error) => {
+        // one that was told to stop meanwhile ends when it has
+        if (this.#broker === broker && !this.isStopping) this.#failed(error, "starting");
+      },
     );
   }
 
@@ -129,17 +137,27 @@ export class SimBroker {
     this.#end(kind);
   }
 
-  /** SIGTERM: a controlled shutdown; killed when that takes longer than `graceMs`. */
+  /** SIGTERM, also while it starts: a controlled shutdown; killed when that takes longer than `graceMs`. */
   stop(graceMs: number): void {
-    const broker = this.#broker;
-    if (broker === null) return;
+    if (this.#broker === null || this.isStopping) return;
+    this.#parts.trace.line(`${this.owner} is told to stop`);
+    // a start that has not come to its end vouches for nothing that an earlier life lost
+    this.#stop(this.#broker, { graceMs, mayBeClean: this.isReady });
+  }
+
+  /** What `main.ts` does at the end of a life, whatever that came to; then its process is gone. */
+  #stop(
+    broker: Broker,
+    { graceMs, mayBeClean }: { readonly graceMs: number; readonly mayBeClean: boolean },
+    then: () => void = () => {},
+  ): void {
     const { clock, trace } = this.#parts;
-    trace.line(`${this.owner} is told to stop`);
     this.isStopping = true;
     const ended = (how: string, isClean: boolean) => {
       if (this.#broker !== broker) return;
       trace.line(`${this.owner} ${how}`);
-      this.#end("kill", isClean);
+      this.#end("kill", isClean && mayBeClean);
+      then();
     };
     clock.schedule(this.host, graceMs, () => ended("did not stop in time", false));
     broker.stop().then(
@@ -200,11 +218,17 @@ export class SimBroker {
     this.#coordinator?.heal();
   }
 
-  #failed(broker: Broker, error: Error): void {
-    if (this.#broker !== broker) return;
-    this.#parts.trace.line(`${this.owner} fails: ${error.name}: ${error.message}`);
-    this.#end("kill");
-    this.#parts.clock.schedule(this.host, restartPauseMs, () => this.start());
+  /** A failed start is stopped, and so comes to close its logs; one that was running ends at once. */
+  #failed(error: Error, when: "starting" | "running"): void {
+    const { clock, trace } = this.#parts;
+    trace.line(`${this.owner} fails: ${error.name}: ${error.message}`);
+    const startLater = () => clock.schedule(this.host, restartPauseMs, () => this.start());
+    if (when === "starting" && this.#broker !== null) {
+      this.#stop(this.#broker, { graceMs: failedStartGraceMs, mayBeClean: false }, startLater);
+    } else {
+      this.#end("kill");
+      startLater();
+    }
   }
 
   #end(kind: CrashKind, isClean = false): void {
