@@ -23,7 +23,9 @@ import { Controller } from "./controller/controller.ts";
 import { controllerPeerHandlers } from "./controller/peer-handlers.ts";
 import { resourceRules } from "./controller/setting-rules.ts";
 import { GroupCoordinator } from "./group/group-coordinator.ts";
+import type { Doubt } from "./log/clean-shutdown.ts";
 import type { LogStore } from "./log/log-contract.ts";
+import type { LogDirectories } from "./log/log-directories.ts";
 import type { LogDirectoryService } from "./log/log-directory-service.ts";
 import { type BoundListener, ClientListeners } from "./network/client-listener.ts";
 import { Dispatcher } from "./network/dispatcher.ts";
@@ -40,9 +42,7 @@ import { brokerValues } from "./runtime/config/resolve.ts";
 
 export interface Foundation {
   readonly coordinator: Coordinator;
-  readonly logs: LogStore & LogDirectoryService;
-  /** The logs were closed properly by the process before us. */
-  readonly wasClean: boolean;
+  readonly logs: LogStore & LogDirectoryService & Pick<LogDirectories, "doubt" | "registered">;
   readonly clusterId: string;
   /** The data directories' ids, as the registration has them. */
   readonly incarnation: string;
@@ -72,8 +72,6 @@ export class BrokerParts {
   #peerAddress: Address | null = null;
   #clientAddresses: readonly BoundListener[] = [];
   readonly #joined = Promise.withResolvers<void>();
-  /** Of this process' first registration; -1 before. */
-  #firstEpoch = -1;
 
   constructor(options: BrokerOptions, foundation: Foundation) {
     const { config, configTexts, clock, random, transport, onFatal } = options;
@@ -298,7 +296,7 @@ export class BrokerParts {
       log: log.child({ part: "cluster" }),
       events: {
         registered: (brokerEpoch) => {
-          if (this.#firstEpoch < 0) this.#firstEpoch = brokerEpoch;
+          this.#foundation.logs.registered(brokerEpoch);
           this.#controller.consider();
         },
         lost: () => {
@@ -323,7 +321,7 @@ export class BrokerParts {
       incarnation: this.#foundation.incarnation,
       peer: this.#peerAddress,
       timestampMs: clock.nowMs(),
-      ...(this.#foundation.wasClean ? {} : { recoveredUnder: this.#firstEpoch }),
+      ...recoveredUnder(this.#foundation.logs.doubt),
     };
   }
 
@@ -334,6 +332,18 @@ export class BrokerParts {
     );
     const open = [...this.#table.all()].map(({ identity: { topic, partition, topicId } }) => ({ ref: { topic, partition }, topicId }));
     return [...found, ...open];
+  }
+}
+
+/** As the registration tells it: -1 stands for this very registration. */
+function recoveredUnder(doubt: Doubt): { readonly recoveredUnder?: number } {
+  switch (doubt.kind) {
+    case "none":
+      return {};
+    case "unregistered":
+      return { recoveredUnder: -1 };
+    case "since":
+      return { recoveredUnder: doubt.brokerEpoch };
   }
 }
 

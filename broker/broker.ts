@@ -79,7 +79,6 @@ export class Broker {
     this.#parts = new BrokerParts(this.#options, {
       coordinator: this.#coordinator,
       logs: this.#logs,
-      wasClean: this.#logs.wasClean,
       clusterId,
       incarnation: incarnationOf(directoryIds),
     });

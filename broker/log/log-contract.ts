@@ -191,6 +191,9 @@ export interface LogStore {
   startCleaning(highWatermark: (key: string) => number | null): void;
   /** The cleaner's settings have changed. Whether logs are compacted at all stays as it was at the start. */
   reconfigureCleaning(config: CleanerConfig): void;
-  /** Flushes and closes all, writes the checkpoints, then the clean-shutdown markers (`brokerEpoch` goes into them). Rejects LogOffline when a directory failed: that one has no marker then. */
+  /**
+   * Flushes and closes all, writes the checkpoints, then the clean-shutdown markers (`brokerEpoch` goes into them), unless this life has not registered and the one before it left something open.
+   * Rejects LogOffline when a directory failed: that one has no marker then.
+   */
   close(brokerEpoch?: number): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
+import { type Doubt, doubtOnceRegistered, joinedDoubt } from "./clean-shutdown.ts";
 import type { CleanerConfig } from "./compaction/cleaner-config.ts";
 import { remedyFor } from "./failure-words.ts";
 import { canBeMoved, parsePartitionDirectory } from "./file-names.ts";
@@ -62,8 +63,6 @@ export async function openLogDirectories(parts: LogStoreParts, options: LogDirec
 export class LogDirectories implements LogStore, LogDirectoryService {
   readonly found: LogStore["found"];
   readonly highWatermarks: ReadonlyMap<string, number>;
-  /** The last stop was a clean one for all that this broker has: none of its logs can lack anything that was written. */
-  readonly wasClean: boolean;
   readonly #stores: readonly DirectoryLogStore[];
   readonly #lost: readonly OfflineDirectory[];
   /** Where each log lies. */
@@ -74,6 +73,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   readonly #mover: LogMover;
   /** Logs that are being deleted: no move of them may begin. */
   readonly #deleting = new Set<string>();
+  #doubt: Doubt;
 
   constructor(
     { random, log: logger }: LogStoreParts,
@@ -94,8 +94,19 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     this.found = stores.flatMap((store) => store.found);
     // those of the directory in which the log lies: another may still have one from before a move
     this.highWatermarks = new Map(stores.flatMap(highWatermarksOf));
-    this.wasClean = lost.length === 0 && stores.every((store) => store.wasClean);
+    // of one that cannot be used nobody knows how it was left
+    this.#doubt = joinedDoubt([...stores.map((store) => store.doubt), ...lost.map((): Doubt => ({ kind: "unregistered" }))]);
     for (const store of stores) for (const { topic, partition } of store.found) this.#found(partitionKey(topic, partition), store);
+  }
+
+  /** What this broker may lack, for its registration and for the lives after this one. */
+  get doubt(): Doubt {
+    return this.#doubt;
+  }
+
+  /** This broker is known to the coordinator under this epoch. To be told of each registration before anything else is done under it. */
+  registered(brokerEpoch: number): void {
+    this.#doubt = doubtOnceRegistered(this.#doubt, brokerEpoch);
   }
 
   /** Directories that can be used. */
@@ -207,7 +218,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
 
   async close(brokerEpoch = -1): Promise<void> {
     await this.#mover.close();
-    const [failure] = await offlineAmong(this.#stores.map((store) => store.close(brokerEpoch)));
+    const [failure] = await offlineAmong(this.#stores.map((store) => store.close(brokerEpoch, this.#doubt)));
     if (failure !== undefined) throw failure;
   }
 

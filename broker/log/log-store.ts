@@ -6,6 +6,7 @@ import type { Random } from "../../protocol/base/random.ts";
 import { type FileSystem, replaceFile } from "../runtime/files.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import { readOffsets, writeOffsets } from "./checkpoint-file.ts";
+import { type Doubt, encodeCleanShutdown, noDoubt } from "./clean-shutdown.ts";
 import type { CleanerConfig } from "./compaction/cleaner-config.ts";
 import { LogCleaner } from "./compaction/log-cleaner.ts";
 import { DirectoryCheckpoints } from "./directory-checkpoints.ts";
@@ -66,7 +67,7 @@ export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, 
     found: prepared.found,
     checkpoints: new DirectoryCheckpoints(files, options.directory, prepared),
     highWatermarks: typeof highWatermarks === "string" ? new Map() : highWatermarks,
-    wasClean: prepared.clean,
+    doubt: prepared.doubt,
   });
   if (!prepared.clean) await store.writeCheckpoints();
   store.removeInBackground(prepared.deleted);
@@ -77,15 +78,15 @@ interface StoreStart {
   readonly found: readonly FoundLog[];
   readonly checkpoints: DirectoryCheckpoints;
   readonly highWatermarks: ReadonlyMap<string, number>;
-  readonly wasClean: boolean;
+  readonly doubt: Doubt;
 }
 
 export class DirectoryLogStore implements LogStore {
   /** Without what was discarded since. */
   found: readonly FoundLog[];
   readonly highWatermarks: ReadonlyMap<string, number>;
-  /** The last stop was a clean one: nothing that was written can be missing. */
-  readonly wasClean: boolean;
+  /** What the lives before this one leave open. */
+  readonly doubt: Doubt;
   readonly #parts: LogStoreParts;
   readonly #directory: LogDirectory;
   readonly #root: string;
@@ -110,7 +111,7 @@ export class DirectoryLogStore implements LogStore {
     this.#checkpointIntervalMs = options.checkpointIntervalMs ?? 60_000;
     this.found = start.found;
     this.highWatermarks = start.highWatermarks;
-    this.wasClean = start.wasClean;
+    this.doubt = start.doubt;
     this.#checkpoints = start.checkpoints;
     this.#cleanerConfig = options.cleaner ?? null;
     if (options.scrub === undefined) return;
@@ -187,8 +188,16 @@ export class DirectoryLogStore implements LogStore {
     this.#directory.health.onOffline((error) => listener({ directory: this.#root, error, holds: () => true }));
   }
 
-  /** Rejects LogOffline when the directory failed: then there is no marker. `brokerEpoch` goes into the marker, where Kafka's own brokers look for it. */
-  async close(brokerEpoch = -1): Promise<void> {
+  /** The last stop was a clean one: no log needs to be looked through. */
+  get wasClean(): boolean {
+    return this.doubt.kind !== "unregistered";
+  }
+
+  /**
+   * Rejects LogOffline when the directory failed: then there is no marker. `brokerEpoch` goes into the marker, where Kafka's own brokers look for it, and so does the doubt that is handed on; one
+   * that cannot be put into words yet leaves no marker.
+   */
+  async close(brokerEpoch = -1, doubt: Doubt = noDoubt): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#checkpointTimer?.cancel();
@@ -203,9 +212,9 @@ export class DirectoryLogStore implements LogStore {
     await Promise.all([...this.#removals, removedFiles.removeAll()]);
     await openFiles.closeAll();
     await this.writeCheckpoints();
-    await this.guarded(() =>
-      replaceFile(this.#parts.files, `${this.#root}/${fileNames.cleanShutdown}`, Buffer.from(JSON.stringify({ version: 0, brokerEpoch }))),
-    );
+    if (doubt.kind === "unregistered") return;
+    const marker = encodeCleanShutdown(brokerEpoch, doubt);
+    await this.guarded(() => replaceFile(this.#parts.files, `${this.#root}/${fileNames.cleanShutdown}`, marker));
   }
 
   /** Those who ask while a write is under way share the next one. */

@@ -1,6 +1,7 @@
 import type { TopicId } from "../../protocol/base/ids.ts";
 import { codeOf, type FileSystem } from "../runtime/files.ts";
-import { readOffsets } from "./checkpoint-file.ts";
+import { readIfThere, readOffsets } from "./checkpoint-file.ts";
+import { type Doubt, decodeCleanShutdown } from "./clean-shutdown.ts";
 import { fileNames, isDeletedDirectory, isLeftover, parsePartitionDirectory } from "./file-names.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { readTopicId } from "./partition-metadata.ts";
@@ -24,6 +25,7 @@ export interface PreparedDirectory {
   /** Folders of deleted logs, to be removed. */
   readonly deleted: readonly string[];
   readonly clean: boolean;
+  readonly doubt: Doubt;
 }
 
 /** Makes the directory ready: recovers all logs unless the marker says that they were closed, and takes the marker away, for good, before anything is written. */
@@ -31,7 +33,8 @@ export async function prepareDirectory(directory: LogDirectory, root: string, re
   const { files, logger } = directory;
   await makeDurableDirectory(files, root);
   const names = await files.list(root);
-  const clean = names.includes(fileNames.cleanShutdown);
+  const doubt = await inheritedDoubt(directory, root);
+  const clean = doubt.kind !== "unregistered";
   const recoveryPoints = await readCheckpoint(directory, root, fileNames.recoveryPoints);
   const cleanedOffsets = await readCheckpoint(directory, root, fileNames.cleanedOffsets);
   const startOffsets = await readCheckpoint(directory, root, fileNames.startOffsets);
@@ -78,7 +81,18 @@ export async function prepareDirectory(directory: LogDirectory, root: string, re
     storedCleanedOffsets: cleanedOffsets,
     deleted,
     clean,
+    doubt,
   };
+}
+
+/** What the marker of the last stop says; without one, that stop was not clean. */
+async function inheritedDoubt({ files, logger }: LogDirectory, root: string): Promise<Doubt> {
+  const path = `${root}/${fileNames.cleanShutdown}`;
+  const content = await readIfThere(files, path);
+  if (content === null) return { kind: "unregistered" };
+  const doubt = decodeCleanShutdown(content);
+  if (doubt === null) logger.warn({ path }, "the marker of a clean stop cannot be read and is ignored");
+  return doubt ?? { kind: "unregistered" };
 }
 
 /** Where a crash took a log's end, what is appended there is new: (1) the cleaner came to 23; (2) a cut is interrupted, and the log ends at 0; (3) other records come; they were never cleaned. */

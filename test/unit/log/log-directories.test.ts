@@ -3,6 +3,7 @@ import { describe, test } from "vitest";
 import { failureInWords, remedyFor } from "../../../broker/log/failure-words.ts";
 import { type DirectoryFailure, type Log, LogOffline } from "../../../broker/log/log-contract.ts";
 import { DuplicateLog, type LogDirectories, openLogDirectories } from "../../../broker/log/log-directories.ts";
+import { replaceFile } from "../../../broker/runtime/files.ts";
 import { type Logger, silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { type DiskOperationKind, MemoryDisk } from "../../support/memory-files.ts";
@@ -42,6 +43,7 @@ describe("several log directories", () => {
     await logs.delete("a", 0);
     await append(await logOf(logs, "e"), ["in e"]);
     ok(disk.find(`${one}/e-0`) !== null);
+    logs.registered(5);
     await logs.close();
 
     const again = await open(disk);
@@ -49,16 +51,54 @@ describe("several log directories", () => {
       again.found.map(({ topic }) => topic),
       ["c", "e", "b", "d"],
     );
-    strictEqual(again.wasClean, true);
+    deepStrictEqual(again.doubt, { kind: "since", brokerEpoch: 5 });
     deepStrictEqual([...again.highWatermarks], [["b-0", 1]]);
     deepStrictEqual(await valuesOf(await logOf(again, "d", false)), ["in d"]);
   });
 
-  test("one that was not stopped cleanly is enough for the whole not to be clean", async () => {
+  test("a stop hands on what the stops before it left open", async () => {
     const disk = newDisk();
-    await (await open(disk)).close();
+    const marker = (directory: string) => disk.find(`${directory}/.kafka_cleanshutdown`) !== null;
+    const life = async (registrations: readonly number[], end: "stop" | "kill") => {
+      const logs = await open(disk);
+      for (const epoch of registrations) logs.registered(epoch);
+      if (end === "stop") await logs.close();
+      return logs.doubt;
+    };
+    deepStrictEqual(await life([], "stop"), { kind: "unregistered" }, "a new broker, whose start failed");
+    deepStrictEqual([marker(one), marker(two)], [false, false]);
+    deepStrictEqual(await life([4, 6], "stop"), { kind: "since", brokerEpoch: 4 });
+    deepStrictEqual(await life([9], "stop"), { kind: "since", brokerEpoch: 4 }, "whether anybody has judged it, this broker cannot know");
+    deepStrictEqual(await life([], "stop"), { kind: "since", brokerEpoch: 4 }, "a failed start after a clean stop");
+    deepStrictEqual([marker(one), marker(two)], [true, true]);
+    deepStrictEqual(await life([10], "kill"), { kind: "since", brokerEpoch: 4 });
+    for (const _ of [1, 2]) deepStrictEqual(await life([], "stop"), { kind: "unregistered" }, "failed starts after a crash");
+    deepStrictEqual(await life([12], "stop"), { kind: "since", brokerEpoch: 12 });
     disk.remove(`${two}/.kafka_cleanshutdown`);
-    strictEqual((await open(disk)).wasClean, false);
+    deepStrictEqual(await life([], "stop"), { kind: "unregistered" }, "one directory is enough");
+    deepStrictEqual([marker(one), marker(two)], [false, false]);
+    deepStrictEqual(await life([14], "stop"), { kind: "since", brokerEpoch: 14 });
+    deepStrictEqual(await life([2], "stop"), { kind: "since", brokerEpoch: 2 }, "of a coordinator that has begun anew");
+  });
+
+  test("a broker that was stopped cleanly and has lost nothing hands on that, whether or not it registers", async () => {
+    const disk = newDisk();
+    const mark = (directory: string, text: string) => replaceFile(disk.attach(), `${directory}/.kafka_cleanshutdown`, Buffer.from(text));
+    for (const directory of [one, two]) {
+      disk.makeDirectory(directory);
+      await mark(directory, directory === one ? "" : '{"version":0,"brokerEpoch":3}');
+    }
+    for (const registrations of [[], [7]]) {
+      const logs = await open(disk);
+      deepStrictEqual(logs.doubt, { kind: "none" }, "Kafka's markers, of an older and a newer version");
+      for (const epoch of registrations) logs.registered(epoch);
+      await logs.close();
+    }
+    for (const damaged of ["{", "[]", '{"version":0,"brokerEpoch":3,"ottla":{"recovered_under":"x"}}', '{"ottla":null}']) {
+      await mark(one, damaged);
+      await mark(two, "");
+      deepStrictEqual((await open(disk)).doubt, { kind: "unregistered" }, damaged);
+    }
   });
 
   test("a log in two of them ends the start, with a sentence", async () => {
@@ -82,7 +122,7 @@ describe("several log directories", () => {
     const logs = await open(disk, [one, two], log);
     strictEqual(said.length, 1);
     match(said[0]!, /^log directory \/disk2 is offline: .* \(EIO\)\. To use it again, check the disk .*; then restart this broker$/);
-    deepStrictEqual([logs.wasClean, logs.onlineCount, logs.found.map(({ topic }) => topic)], [false, 1, ["a"]]);
+    deepStrictEqual([logs.doubt.kind, logs.onlineCount, logs.found.map(({ topic }) => topic)], ["unregistered", 1, ["a"]]);
     await rejects(logOf(logs, "b", false), /b-0 may lie in \/disk2, which is offline/);
     await append(await logOf(logs, "new", true), ["in new"]);
     deepStrictEqual(await valuesOf(await logOf(logs, "a", false)), ["in a"]);
@@ -154,7 +194,7 @@ describe("a directory that fails while it is used", () => {
         disk.loseProcess();
         disk.fault = null;
         const again = await open(disk);
-        strictEqual(again.wasClean, false);
+        strictEqual(again.doubt.kind, "unregistered");
         const values = await valuesOf(await logOf(again, "failing", false));
         deepStrictEqual(values.slice(0, acknowledged.length), acknowledged);
         deepStrictEqual(await valuesOf(await logOf(again, "sound", false)), ["all is well"]);

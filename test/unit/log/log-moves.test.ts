@@ -64,11 +64,12 @@ describe("moving a log to another directory", () => {
     strictEqual((await log.findByTimestamp(1020))?.offset, 19);
     await until(() => disk.find(`${one}/t-0`) === null);
     strictEqual(logs.move("t", 0, two), "NONE");
+    logs.registered(5);
     await logs.close();
     deepStrictEqual(folders(disk), [[], ["t-0"]]);
 
     const again = await open(disk);
-    strictEqual(again.wasClean, true);
+    strictEqual(again.doubt.kind, "since");
     const reopened = await opened(again, false);
     deepStrictEqual([await valuesOf(reopened), reopened.lastEpoch], [values, 0]);
     strictEqual((await reopened.findByTimestamp(1045))?.offset, 44);
