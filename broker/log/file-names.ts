@@ -17,6 +17,8 @@ export const fileNames = {
   segmentsJoin: "ottla-segments-join",
   /** Ours, in a log that was Kafka's: where segments did not join when it was opened for the first time. */
   gaps: "ottla-gaps",
+  /** Ours, in a directory: which cluster this is, and the newest controller epoch that its broker has seen. */
+  controllerEpoch: "ottla-controller-epoch",
   cleanShutdown: ".kafka_cleanshutdown",
 } as const;
 

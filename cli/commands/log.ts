@@ -12,7 +12,7 @@ export function registerLog(program: Command): void {
     .description("print what is in files of a log directory: segments, indexes, snapshots, checkpoints; exit code 1 when one is damaged")
     .argument(
       "<file...>",
-      "*.log, *.index, *.timeindex, *.snapshot, leader-epoch-checkpoint, *-offset-checkpoint, partition.metadata, meta.properties, ottla-clean-stop, ottla-damage, ottla-gaps",
+      "*.log, *.index, *.timeindex, *.snapshot, leader-epoch-checkpoint, *-offset-checkpoint, partition.metadata, meta.properties, ottla-*",
     )
     .option("--records", "the records in each batch of a segment", false)
     .option("--values", "with their keys and values (implies --records)", false)

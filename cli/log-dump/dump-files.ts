@@ -5,7 +5,7 @@ import { CommandFailed, explain, UsageError } from "../command-failed.ts";
 import type { Output } from "../output/output.ts";
 import { dumpOffsetIndex, dumpTimeIndex } from "./dump-index.ts";
 import type { DumpItem } from "./dump-item.ts";
-import { dumpCleanStop, dumpDamage, dumpGaps, dumpSegmentsJoin } from "./dump-notes.ts";
+import { dumpCleanStop, dumpControllerEpoch, dumpDamage, dumpGaps, dumpSegmentsJoin } from "./dump-notes.ts";
 import { dumpSegment, type SegmentDumpOptions } from "./dump-segment.ts";
 import { dumpSnapshot } from "./dump-snapshot.ts";
 import { dumpLeaderEpochs, dumpMetaProperties, dumpOffsets, dumpPartitionMetadata } from "./dump-text.ts";
@@ -63,6 +63,7 @@ const smallFiles: Readonly<Record<string, SmallFileDump>> = {
   [fileNames.damage]: dumpDamage,
   [fileNames.gaps]: dumpGaps,
   [fileNames.segmentsJoin]: dumpSegmentsJoin,
+  [fileNames.controllerEpoch]: dumpControllerEpoch,
 };
 
 /** What the file is, for those that are read piece by piece; else how it is shown. */

@@ -1,5 +1,6 @@
 import { decodeCheckpoint } from "../../broker/log/checkpoint-file.ts";
 import { decodeCleanStop } from "../../broker/log/clean-stop.ts";
+import { decodeControllerEpochFile } from "../../broker/log/controller-epoch-file.ts";
 import { decodeDamage } from "../../broker/log/damage-note.ts";
 import { type DumpItem, damage, entry } from "./dump-item.ts";
 import { dumpCheckpoint } from "./dump-text.ts";
@@ -47,6 +48,13 @@ export function* dumpDamage(content: Buffer): Generator<DumpItem> {
   if (found === null) return yield damage("line 1", "not the place and the kind of a damage, as JSON");
   const { kind, ...place } = found;
   yield entry({ damage: kind, ...place }); // `kind` is the item's own, in JSON
+}
+
+/** `ottla-controller-epoch`: the cluster, and the newest controller epoch that the broker has seen. */
+export function* dumpControllerEpoch(content: Buffer): Generator<DumpItem> {
+  const seen = decodeControllerEpochFile(content);
+  if (seen === null) return yield damage("line 1", "not a cluster and a controller epoch with the CRC-32C of both");
+  yield entry({ ...seen });
 }
 
 /** The items; and should none tell of damage in a file that brokers find damaged, that one more. */

@@ -2,6 +2,7 @@ import type { OffsetsByPartition } from "../../broker/log/checkpoint-file.ts";
 import { fileNames, isDeletedDirectory, parsePartitionDirectory, parseSegmentFileName } from "../../broker/log/file-names.ts";
 import { codeOf, type FileSystem } from "../../broker/runtime/files.ts";
 import { CommandFailed, explain, UsageError } from "../command-failed.ts";
+import { dumpControllerEpoch } from "../log-dump/dump-notes.ts";
 import { dumpMetaProperties } from "../log-dump/dump-text.ts";
 import { type CheckpointedOffsets, type CheckpointName, checkpointNames } from "./check-checkpoints.ts";
 import { type Finding, findingIn } from "./finding.ts";
@@ -87,6 +88,9 @@ async function readDirectory(files: FileSystem, root: string, names: readonly st
   const metaPath = `${root}/meta.properties`;
   const meta = await readSmallFile(files, metaPath, tell);
   if (meta !== null) tellDamage(metaPath, dumpMetaProperties(meta, metaPath), tell);
+  const epochPath = `${root}/${fileNames.controllerEpoch}`;
+  const epoch = await readSmallFile(files, epochPath, tell);
+  if (epoch !== null) tellDamage(epochPath, dumpControllerEpoch(epoch), tell);
   return {
     offsets: {
       recoveryPoint: await read("recoveryPoint"),
