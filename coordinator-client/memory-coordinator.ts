@@ -1,7 +1,7 @@
 import type { Clock } from "../protocol/base/clock.ts";
 import type { Logger } from "../protocol/base/logger.ts";
 import type { MemoryConnection } from "./memory/connection.ts";
-import { type EnsembleOptions, MemoryServer } from "./memory/ensemble.ts";
+import { type EnsembleOptions, type EnsembleState, emptyEnsembleState, MemoryServer } from "./memory/ensemble.ts";
 import { type ClientNetwork, MemoryWire } from "./memory/memory-wire.ts";
 import type { MemoryTree } from "./memory/tree.ts";
 import { SessionCoordinator } from "./session/session-coordinator.ts";
@@ -42,6 +42,16 @@ export class MemoryEnsemble {
 
   start(): void {
     this.#server.startServing();
+  }
+
+  /** A backup of everything it has now, live sessions included. */
+  backup(): EnsembleState {
+    return this.#server.state();
+  }
+
+  /** All of its servers come up with an older state, or, without one, with nothing: what happened since is lost, as are the connections. */
+  restore(backup: EnsembleState = emptyEnsembleState()): void {
+    this.#server.become(backup);
   }
 }
 

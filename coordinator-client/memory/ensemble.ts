@@ -35,6 +35,20 @@ export interface EnsembleOptions {
   readonly sessionTimeoutMaxMs?: number;
 }
 
+/** Everything an ensemble has on its disks at one moment. */
+export interface EnsembleState {
+  readonly tree: MemoryTree;
+  readonly zxid: number;
+  readonly sessions: readonly { readonly id: string; readonly timeoutMs: number }[];
+}
+
+/** Epoch 1 in the upper half, as a fresh ensemble's. */
+const firstZxid = 2 ** 32;
+
+export function emptyEnsembleState(): EnsembleState {
+  return { tree: new MemoryTree(), zxid: firstZxid, sessions: [] };
+}
+
 /** A ZooKeeper ensemble seen from outside: one tree, one order of transactions, sessions that expire. Everything happens at once when a message arrives. */
 export class MemoryServer {
   readonly tree = new MemoryTree();
@@ -44,8 +58,7 @@ export class MemoryServer {
   #watches: ServerWatch[] = [];
   #isServing = true;
   #sessionsMade = 0;
-  /** Epoch 1 in the upper half, as a fresh ensemble's. */
-  #zxid = 2 ** 32;
+  #zxid = firstZxid;
 
   constructor(options: EnsembleOptions) {
     this.#options = options;
@@ -59,6 +72,31 @@ export class MemoryServer {
 
   get sessionIds(): string[] {
     return [...this.#sessions.keys()];
+  }
+
+  /** Of the last transaction. */
+  get zxid(): number {
+    return this.#zxid;
+  }
+
+  state(): EnsembleState {
+    return {
+      tree: this.tree.copy(),
+      zxid: this.#zxid,
+      sessions: [...this.#sessions.values()].map(({ id, timeoutMs }) => ({ id, timeoutMs })),
+    };
+  }
+
+  /** All servers lose what they have and come up with this instead. Connections are closed; sessions that are in it get a whole timeout anew, the others are gone. */
+  become({ tree, zxid, sessions }: EnsembleState): void {
+    for (const { attached, expiry } of [...this.#sessions.values()]) {
+      expiry.cancel();
+      if (attached !== null) this.#detach(attached);
+    }
+    this.#sessions.clear();
+    this.tree.become(tree);
+    this.#zxid = zxid;
+    for (const { id, timeoutMs } of sessions) this.#addSession(id, timeoutMs);
   }
 
   /** A connection asks for a new session, or to continue one. Null: that session has expired. */
@@ -130,7 +168,10 @@ export class MemoryServer {
   #newSession(askedMs: number): ServerSession {
     const { sessionTimeoutMinMs = 0, sessionTimeoutMaxMs = Number.MAX_SAFE_INTEGER } = this.#options;
     const timeoutMs = Math.min(Math.max(askedMs, sessionTimeoutMinMs), sessionTimeoutMaxMs);
-    const id = `1${(++this.#sessionsMade).toString(16).padStart(15, "0")}`;
+    return this.#addSession(`1${(++this.#sessionsMade).toString(16).padStart(15, "0")}`, timeoutMs);
+  }
+
+  #addSession(id: string, timeoutMs: number): ServerSession {
     const session: ServerSession = {
       id,
       timeoutMs,

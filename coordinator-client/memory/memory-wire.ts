@@ -31,6 +31,8 @@ export class MemoryWire implements SessionWire {
   #connection: MemoryConnection | null = null;
   #serverSide: ServerSide | null = null;
   #sessionId: string | null = null;
+  /** Of the newest transaction heard of: a server that does not have it is refused, as by ZooKeeper itself. */
+  #seenZxid = 0;
   #linkIsUp = false;
   #retry: Timer | null = null;
   #isDead = false;
@@ -60,7 +62,11 @@ export class MemoryWire implements SessionWire {
       if (fate === "lost") return this.#breakFromServer(serverSide);
       const answer = server.serve(sessionId, serverSide, request);
       if (answer === null || fate === "done-unanswered") return this.#breakFromServer(serverSide);
-      serverSide.send(() => answered(answer));
+      const { zxid } = server;
+      serverSide.send(() => {
+        this.#seenZxid = zxid;
+        answered(answer);
+      });
     });
   }
 
@@ -110,7 +116,7 @@ export class MemoryWire implements SessionWire {
     };
     this.#serverSide = serverSide;
     connection.carry("to-server", () => {
-      if (!server.isServing) return serverSide.close();
+      if (!server.isServing || server.zxid < this.#seenZxid) return serverSide.close();
       const session = server.attach(serverSide, this.#sessionId, sessionTimeoutMs);
       connection.carry("to-client", () => {
         if (session === null) return this.#handlers.expired();

@@ -52,6 +52,20 @@ export class MemoryTree {
       .sort();
   }
 
+  /** As it is now; what happens to this tree later does not reach the copy. */
+  copy(): MemoryTree {
+    const copy = new MemoryTree();
+    copy.become(this);
+    return copy;
+  }
+
+  /** Takes over what another tree holds now. */
+  become(other: MemoryTree): void {
+    const nodes = [...other.#nodes].map(([path, node]) => [path, { ...node, children: new Set(node.children) }] as const);
+    this.#nodes.clear();
+    for (const [path, node] of nodes) this.#nodes.set(path, node);
+  }
+
   /** All operations in order, each seeing the ones before it; or none. */
   apply(operations: readonly WriteOperation[], session: string, zxid: number): Applied {
     const undo: (() => void)[] = [];

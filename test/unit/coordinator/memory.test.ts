@@ -130,6 +130,40 @@ describe("faults of the coordinator in memory", () => {
   );
 
   test(
+    "an ensemble that lost all its state knows no node and no session",
+    withHarness(async (harness) => {
+      const zk = harness.openMemory();
+      await zk.connected();
+      await zk.write([ephemeral]);
+      harness.ensemble.restore();
+      expect(harness.ensemble.tree.paths()).toEqual(["/"]);
+      await harness.until("a new session", () => zk.sessionNumber === 2 && zk.state === "connected");
+      expect(await zk.read("/e")).toBeNull();
+    }),
+  );
+
+  test(
+    "an older state that is restored has the sessions of its time; who has seen more is let in once it has caught up",
+    withHarness(async (harness) => {
+      const [zk, other] = [harness.openMemory(), harness.openMemory()];
+      await Promise.all([zk.connected(), other.connected()]);
+      await zk.write([ephemeral]);
+      const backup = harness.ensemble.backup();
+      await zk.write([{ ...ephemeral, path: "/later" }]);
+      harness.ensemble.restore(backup);
+      expect(harness.ensemble.tree.paths()).toEqual(["/", "/e"]);
+      await harness.until("the one that has not seen the last transaction is back", () => other.state === "connected");
+      await harness.sleep(500);
+      expect(zk.state).toBe("suspended");
+      await other.write([{ ...ephemeral, path: "/another" }]);
+      await harness.until("the other one is back, in its session", () => zk.state === "connected");
+      expect(zk.sessionNumber).toBe(1);
+      expect((await zk.read("/e"))?.ownedByUs).toBe(true);
+      expect(await zk.read("/later")).toBeNull();
+    }),
+  );
+
+  test(
     "with the ensemble down sessions are suspended, then lost; a short stop costs no session",
     withHarness(async (harness) => {
       const zk = harness.openMemory();
