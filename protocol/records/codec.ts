@@ -6,6 +6,9 @@ export type RecordCompressor = (codec: CompressionCodec, plain: Buffer, level?: 
 /** Unpacks them; throws MalformedFrame when they are damaged or would take more than `bytesMax`. */
 export type RecordDecompressor = (codec: CompressionCodec, packed: Buffer, bytesMax: number) => Buffer;
 
+/** As above, without holding up the thread that asks. The bytes may not change meanwhile. */
+export type RecordDecompressorAside = (codec: CompressionCodec, packed: Buffer, bytesMax: number) => Promise<Buffer>;
+
 /** A batch is compressed, and who reads or writes it has no codecs. */
 export class CompressionUnavailable extends Error {
   override readonly name = "CompressionUnavailable";

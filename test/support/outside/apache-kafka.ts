@@ -15,11 +15,19 @@ const host = "127.0.0.1";
 const startMaxMs = 60_000;
 const stopGraceMs = 30_000;
 
-/** Apache Kafka 3.9.1 from Maven Central: its tools, and a broker. */
+/** Apache Kafka 3.9.1 from Maven Central: its tools, its classes, and a broker. */
 export interface ApacheKafka {
   /** What `kafka.tools.DumpLogSegments` prints. */
   dump(args: readonly string[]): Promise<string>;
+  /** What its classes make of batches, in their order: as a consumer, as a broker that keeps the codec, and as one that keeps records uncompressed. "!" and a reason: refused. */
+  readBatches(batches: readonly Buffer[]): Promise<readonly KafkaVerdicts[]>;
   startBroker(settings?: Readonly<Record<string, string | number>>): Promise<KafkaBroker>;
+}
+
+export interface KafkaVerdicts {
+  readonly consumer: string;
+  readonly broker: string;
+  readonly brokerUnpacking: string;
 }
 
 export function prepareKafka(): Promise<Prepared<ApacheKafka>> {
@@ -28,6 +36,18 @@ export function prepareKafka(): Promise<Prepared<ApacheKafka>> {
     return {
       dump: async (args) =>
         (await runToSuccess("java", [...memory, "-cp", path, "kafka.tools.DumpLogSegments", ...args])).stdout.toString(),
+      readBatches: async (batches) => {
+        const input = batches.map((batch) => `${batch.toString("base64")}\n`).join("");
+        const { stdout } = await runToSuccess("java", [...memory, "-cp", path, join(programs, "ReadBatches.java")], { input });
+        return stdout
+          .toString()
+          .trimEnd()
+          .split("\n")
+          .map((line) => {
+            const [consumer = "", broker = "", brokerUnpacking = ""] = line.split("\t");
+            return { consumer, broker, brokerUnpacking };
+          });
+      },
       startBroker: (settings = {}) => KafkaBroker.start(path, settings),
     };
   });

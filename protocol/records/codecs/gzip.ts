@@ -1,0 +1,61 @@
+import { crc32 } from "node:zlib";
+import { MalformedFrame } from "../../wire/reader.ts";
+import { Pieces, type Unpacking } from "./unpacking.ts";
+
+const flag = { headerCrc: 0x02, extra: 0x04, name: 0x08, comment: 0x10, reserved: 0xe0 } as const;
+const headerBytes = 10;
+const trailerBytes = 8;
+const membersMax = 1024;
+
+/**
+ * One member after the other, as Java's GZIPInputStream has it: what follows a member and begins as one is one, anything else is passed over. Not by zlib's own reading of several members, which
+ * takes zeros for the end and all else for damage.
+ */
+export function* unpackGzip(packed: Buffer, bytesMax: number): Unpacking {
+  const pieces = new Pieces("gzip", bytesMax, membersMax);
+  for (let at = 0; ; ) {
+    const start = headerEnd(packed, at);
+    if (start === null) {
+      if (at === 0) throw new MalformedFrame("gzip: no member");
+      return pieces.whole();
+    }
+    pieces.expect(0);
+    const { bytes, consumedBytes } = yield {
+      library: "inflate-raw",
+      input: packed.subarray(start),
+      bytesMax: pieces.room,
+      bytesExpected: packed.length >= trailerBytes ? packed.readUInt32LE(packed.length - 4) : 0,
+    };
+    pieces.add(bytes);
+    at = start + consumedBytes;
+    if (packed.length - at < trailerBytes) throw new MalformedFrame("gzip: member is cut off");
+    if (packed.readUInt32LE(at) !== crc32(bytes)) throw new MalformedFrame("gzip: CRC does not match what was unpacked");
+    if (packed.readUInt32LE(at + 4) !== bytes.length) throw new MalformedFrame("gzip: size does not match what was unpacked");
+    at += trailerBytes;
+  }
+}
+
+/** Where the deflated bytes of the member at `from` begin; null: there is none. */
+function headerEnd(packed: Buffer, from: number): number | null {
+  if (packed.length - from < headerBytes || packed[from] !== 0x1f || packed[from + 1] !== 0x8b || packed[from + 2] !== 8) return null;
+  const flags = packed[from + 3] as number;
+  // Java's reader ignores them, zlib and with it other clients do not
+  if ((flags & flag.reserved) !== 0) throw new MalformedFrame("gzip: reserved flags");
+  let at = from + headerBytes;
+  if ((flags & flag.extra) !== 0) {
+    if (packed.length - at < 2) return null;
+    at += 2 + packed.readUInt16LE(at);
+  }
+  for (const text of [flag.name, flag.comment]) {
+    if ((flags & text) === 0) continue;
+    const end = packed.indexOf(0, at);
+    if (end < 0) return null;
+    at = end + 1;
+  }
+  if ((flags & flag.headerCrc) !== 0) {
+    if (packed.length - at < 2) return null;
+    if (packed.readUInt16LE(at) !== (crc32(packed.subarray(from, at)) & 0xffff)) return null;
+    at += 2;
+  }
+  return at < packed.length ? at : null;
+}
