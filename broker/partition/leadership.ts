@@ -165,7 +165,7 @@ export class Leadership {
   #takeIn(records: Buffer, acks: -1 | 0 | 1, origin: BatchOrigin): Outcome<Appended> {
     const { settings } = this.#parts.replica;
     if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
-    if (acks === -1 && this.#state.isr.size < settings.minInsyncReplicas) return { error: "NOT_ENOUGH_REPLICAS" };
+    if (acks === -1 && this.#lacksReplicas()) return { error: "NOT_ENOUGH_REPLICAS" };
     if (this.#waiters.isFull) return { error: "NOT_ENOUGH_REPLICAS", message: "too many appends wait for replication" };
     const admitted = producedBatch(records, origin, settings, this.#parts.environment.clock.nowMs());
     if (admitted.error !== null) return admitted;
@@ -174,7 +174,7 @@ export class Leadership {
 
   /** What the producer is told. Decided anew after the wait: leadership, session and in-sync set may be others than when the records were appended. */
   #acknowledge(end: WaitEnd, acks: -1 | 0 | 1, { baseOffset, logAppendTimeMs }: Appended): Outcome<AppendedRecords> {
-    const { log, settings } = this.#parts.replica;
+    const { log } = this.#parts.replica;
     switch (end) {
       case "timed-out":
         return { error: "REQUEST_TIMED_OUT" };
@@ -188,9 +188,15 @@ export class Leadership {
         if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
         // records that are committed stay so, whoever leads now; those that only we wrote may be lost
         if (acks !== -1 && this.#hasEnded) return { error: "NOT_LEADER_OR_FOLLOWER" };
-        if (acks === -1 && this.#state.isr.size < settings.minInsyncReplicas) return { error: "NOT_ENOUGH_REPLICAS_AFTER_APPEND" };
+        if (acks === -1 && this.#lacksReplicas()) return { error: "NOT_ENOUGH_REPLICAS_AFTER_APPEND" };
         return { error: null, baseOffset, logAppendTimeMs, logStartOffset: log.startOffset };
     }
+  }
+
+  /** As Kafka from 3.7 on: no more replicas are asked for than there are, or a topic with few copies could never be written. */
+  #lacksReplicas(): boolean {
+    const { isr, replicas } = this.#state;
+    return isr.size < Math.min(this.#parts.replica.settings.minInsyncReplicas, replicas.length);
   }
 
   async read({

@@ -95,10 +95,14 @@ const topics = {
   "default.replication.factor": int(1, "Copies of a topic whose creator did not say how many.", { min: 1, max: 32767 }),
   "auto.create.topics.enable": boolean(true, "Whether a topic is made when a client asks for it by name and allows it."),
   "delete.topic.enable": boolean(true, "Whether topics may be deleted."),
-  "min.insync.replicas": int(1, "In-sync replicas without which a produce with acks=all is refused (NOT_ENOUGH_REPLICAS).", {
-    min: 1,
-    update: "per-broker",
-  }),
+  "min.insync.replicas": int(
+    1,
+    "In-sync replicas without which a produce with acks=all is refused (NOT_ENOUGH_REPLICAS); of a topic with fewer copies, all of them.",
+    {
+      min: 1,
+      update: "per-broker",
+    },
+  ),
   "unclean.leader.election.enable": boolean(
     false,
     "Whether a replica that is not in sync may lead when no other is left. Acknowledged records may then be lost.",

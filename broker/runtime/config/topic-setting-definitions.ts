@@ -32,7 +32,11 @@ export const topicSettingDefinitions = {
     "CreateTime",
     "Whether records keep their producer's timestamp or get the broker's.",
   ),
-  "min.insync.replicas": int(1, "In-sync replicas without which a produce with acks=all is refused (NOT_ENOUGH_REPLICAS).", { min: 1 }),
+  "min.insync.replicas": int(
+    1,
+    "In-sync replicas without which a produce with acks=all is refused (NOT_ENOUGH_REPLICAS); of a topic with fewer copies, all of them.",
+    { min: 1 },
+  ),
   "retention.bytes": long(-1, "Size of a partition's log above which its oldest segments are deleted; below 0: no limit.", {
     unit: "bytes",
   }),

@@ -101,6 +101,14 @@ describe("three replicas", () => {
     strictEqual(await produce(1, "b", { acks: 1, timeoutMs: 1000 }), 0);
   });
 
+  test("take acks=all where min.insync.replicas is more than there are copies, from all of them", async () => {
+    await start({ minInsyncReplicas: 4 });
+    strictEqual(await produce(1, "a"), 0);
+    cluster.kill(3);
+    await cluster.until(() => cluster.znode.current.isr.length === 2, "one copy gone");
+    strictEqual(await produce(1, "b"), "NOT_ENOUGH_REPLICAS", "two of three are fewer than all");
+  });
+
   test("answer NOT_ENOUGH_REPLICAS_AFTER_APPEND when the in-sync set shrank meanwhile", async () => {
     await start();
     cluster.cut.add("2>1").add("3>1");
