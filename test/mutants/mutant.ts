@@ -1,0 +1,28 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** The product with one thing wrong: the way to find out whether the simulator would see it. */
+export interface Mutant {
+  /** Given to `--only`. */
+  readonly name: string;
+  /** Below the root of the checkout. */
+  readonly file: string;
+  /** Exactly as it stands there, once. */
+  readonly find: string;
+  readonly replace: string;
+  /** What is lost, and when. */
+  readonly breaks: string;
+}
+
+export const root = join(import.meta.dirname, "..", "..");
+
+/** `source` with the mutation. Throws when the text is not there exactly once: the product has moved on, and the mutant must follow. */
+export function mutated({ name, file, find, replace }: Mutant, source: string): string {
+  const times = source.split(find).length - 1;
+  if (times !== 1) throw new Error(`mutant ${name}: its text is ${times} times in ${file}, not once: ${JSON.stringify(find)}`);
+  return source.replace(find, () => replace);
+}
+
+export function readSource({ file }: Mutant): string {
+  return readFileSync(join(root, file), "utf8");
+}

@@ -1,0 +1,247 @@
+import type { Mutant } from "./mutant.ts";
+
+/** Each is one rule of the design taken away where a reader could overlook it. By the part of the product that is wrong. */
+export const mutants: readonly Mutant[] = [
+  // ---- the leader's decisions
+  {
+    name: "joiner-does-not-count",
+    file: "broker/partition/leader-state.ts",
+    find: "return new Set([...state.isr, state.change.joining]);",
+    replace: "return state.isr;",
+    breaks:
+      "A replica proposed to join does not hold the high watermark back until the answer is there, though the coordinator may have it already.",
+  },
+  {
+    name: "leaver-counts-no-more",
+    file: "broker/partition/leader-state.ts",
+    find: 'case "shrinking":\n    case "settled":\n      return state.isr;',
+    replace: 'case "shrinking":\n      return state.isr.difference(state.change.leaving);\n    case "settled":\n      return state.isr;',
+    breaks: "One proposed to leave does not count any more, though the coordinator may still elect it.",
+  },
+  {
+    name: "join-without-epoch-start",
+    file: "broker/partition/leader-state.ts",
+    find: "state.replicas.includes(from) && fetchOffset >= state.epochStartOffset;",
+    replace: "state.replicas.includes(from);",
+    breaks: "A replica joins at a new leader's high watermark, which may still be below what the last leader acknowledged.",
+  },
+  {
+    name: "join-of-an-earlier-life",
+    file: "broker/partition/leader-state.ts",
+    find: "const eligible = registeredEpoch === brokerEpoch && ",
+    replace: "const eligible = registeredEpoch !== null && ",
+    breaks: "A fetch counts for joining though the metadata knows another registration of that broker.",
+  },
+  {
+    name: "fetch-of-an-earlier-life",
+    file: "broker/partition/leader-state.ts",
+    find: "if (known === undefined || brokerEpoch < known.brokerEpoch || (registeredEpoch !== null && brokerEpoch < registeredEpoch)) return state;",
+    replace: "if (known === undefined) return state;",
+    breaks: "What a broker had before it crashed counts as what it has.",
+  },
+  {
+    name: "lost-records-stay-in-sync",
+    file: "broker/partition/leader-state.ts",
+    find: "if (!outside && fetchOffset < state.highWatermark) return",
+    replace: "if (!outside && fetchOffset < 0) return",
+    breaks: "A member that shows less than the high watermark is not put out.",
+  },
+  {
+    name: "renewed-leader-keeps-progress",
+    file: "broker/partition/leadership.ts",
+    find: "this.#state = this.#begin(record, this.#state.highWatermark);\n    this.#tell();",
+    replace:
+      "const { followers } = this.#state;\n    this.#state = { ...this.#begin(record, this.#state.highWatermark), followers };\n    this.#tell();",
+    breaks: "What followers fetched under an earlier epoch counts under the next one, though they may have cut it since.",
+  },
+  {
+    name: "old-epoch-acknowledges",
+    file: "broker/partition/leadership.ts",
+    find: 'if (leaderEpoch !== epoch) return leaderEpoch < epoch ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH";',
+    replace: 'if (leaderEpoch > epoch) return "UNKNOWN_LEADER_EPOCH";',
+    breaks: "A fetch under an older leader epoch counts as an acknowledgement.",
+  },
+  {
+    name: "acknowledge-without-session",
+    file: "broker/partition/leadership.ts",
+    find: 'if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };\n        // records that are committed',
+    replace: "// records that are committed",
+    breaks: "A leader that wakes up from a long stop acknowledges before it has looked at its session.",
+  },
+  {
+    name: "acks-1-after-leadership",
+    file: "broker/partition/leadership.ts",
+    find: 'if (acks !== -1 && this.#hasEnded) return { error: "NOT_LEADER_OR_FOLLOWER" };',
+    replace: "",
+    breaks: "A record that only a deposed leader has is acknowledged.",
+  },
+  {
+    name: "acks-1-before-it-is-written",
+    file: "broker/partition/leadership.ts",
+    find: ": this.#untilWritten(appended.endOffset));",
+    replace: ': Promise.resolve("reached" as const));',
+    breaks: "acks=1 is answered while the record waits for the disk.",
+  },
+  {
+    name: "read-above-high-watermark",
+    file: "broker/partition/leadership.ts",
+    find: "if (fetchOffset >= highWatermark) return nothing;\n    const read = await readRecords(log, fetchOffset, { maxBytes, endOffsetLimit: highWatermark, minOneBatch });",
+    replace:
+      "if (fetchOffset >= log.writtenEndOffset) return nothing;\n    const read = await readRecords(log, fetchOffset, { maxBytes, endOffsetLimit: log.writtenEndOffset, minOneBatch });",
+    breaks: "Consumers see what is not committed.",
+  },
+  {
+    name: "retrying-waiters-forgotten",
+    file: "broker/partition/offset-waiters.ts",
+    find: "for (const waiter of [...this.#waiting, ...this.#waitingAgain]) waiter.settle(end);",
+    replace: "for (const waiter of [...this.#waiting]) waiter.settle(end);",
+    breaks: "A producer that repeated a batch is not told when the leadership ends.",
+  },
+  // ---- the in-sync set in the coordinator
+  {
+    name: "isr-answer-of-an-older-epoch",
+    file: "broker/partition/isr-writer.ts",
+    find: "if (current().epoch !== state.epoch) continue;",
+    replace: "",
+    breaks: "The answer to a write under one epoch is applied under the next.",
+  },
+  {
+    name: "isr-of-another-topic",
+    file: "broker/cluster/zookeeper-isr-store.ts",
+    find: '{ kind: "check", path: topicIdPath(change.topic, change.topicId), version: -1 },',
+    replace: '{ kind: "check", path: "/", version: -1 },',
+    breaks: "The leader of a deleted topic writes its in-sync set into the topic made anew under its name.",
+  },
+  // ---- the follower
+  {
+    name: "queued-counts-as-written",
+    file: "broker/partition/followership.ts",
+    find: "this.#underway !== null || log.writtenEndOffset < log.endOffset) return null;",
+    replace: "this.#underway !== null) return null;",
+    breaks: "A fetch acknowledges what waits for the disk.",
+  },
+  {
+    name: "append-is-not-awaited",
+    file: "broker/partition/followership.ts",
+    find: "if (records.length > 0) await log.written(log.endOffset);",
+    replace: "",
+    breaks: "The next fetch goes out, and the high watermark moves, before what came is written.",
+  },
+  {
+    name: "own-empty-epochs-stay",
+    file: "broker/partition/partition.ts",
+    find: "if (willFollow && latest > log.lastEpoch) await log.truncateTo(log.endOffset);",
+    replace: "",
+    breaks: "A former leader keeps an epoch without records, and later tells followers that an older one ended there.",
+  },
+  {
+    name: "truncation-forgets-epochs",
+    file: "broker/partition/follower-state.ts",
+    find: "return ours.epoch === leaders.epoch ? Math.min(ours.endOffset, leaders.endOffset) : ours.endOffset;",
+    replace: "return leaders.endOffset;",
+    breaks: "A follower that does not know the leader's epoch cuts at the leader's end of it, not at its own (KIP-279).",
+  },
+  // ---- the controller
+  {
+    name: "doubtful-members-stay",
+    file: "broker/controller/leadership.ts",
+    find: 'isOnline(state, topic.id, record.partition, id) && (standing === "same-life" || standing === "whole");',
+    replace: 'isOnline(state, topic.id, record.partition, id) && standing !== "outlived";',
+    breaks: "A member of the in-sync set that lost its power stays in it.",
+  },
+  {
+    name: "anyone-replaces-who-leaves",
+    file: "broker/controller/elections.ts",
+    find: "return electOffline({ replicas, isr, whole, canLead: (id) => id !== leaving && canLead(id) }, false);",
+    replace: "return electOffline({ replicas, isr, whole, canLead: (id) => id !== leaving && canLead(id) }, true);",
+    breaks: "A controlled shutdown hands a leadership to a replica that is not in sync.",
+  },
+  {
+    name: "controller-is-not-fenced",
+    file: "broker/controller/fenced-writer.ts",
+    find: "path: this.#epochPath, version: this.#term.epochVersion };",
+    replace: "path: this.#epochPath, version: -1 };",
+    breaks: "A deposed controller's transactions are carried out.",
+  },
+  {
+    name: "election-keeps-the-epoch",
+    file: "broker/controller/leadership.ts",
+    find: "leaderEpoch: record.leaderEpoch + 1,",
+    replace: "leaderEpoch: record.leaderEpoch + (elected?.leader === record.leader ? 0 : 1),",
+    breaks: "A leader that registered anew leads on under the epoch of its earlier life.",
+  },
+  // ---- the log
+  {
+    name: "flush-is-not-awaited",
+    file: "broker/log/log-writer.ts",
+    find: "if (hasGap || this.#schedule.isFlushDue()) await this.#flusher.flush();",
+    replace: "if (hasGap || this.#schedule.isFlushDue()) this.#flusher.flushInBackground();",
+    breaks: "With flush.messages=1 records count as written before they are on the disk.",
+  },
+  {
+    name: "cut-keeps-producers",
+    file: "broker/log/truncation.ts",
+    find: "state.producers.become(producers);",
+    replace: "",
+    breaks: "After a cut, a producer's batches that were cut count as duplicates.",
+  },
+  {
+    name: "cut-keeps-recovery-point",
+    file: "broker/log/truncation.ts",
+    find: "state.recoveryPoint = Math.min(state.recoveryPoint, endOffset);\n  state.startOffset",
+    replace: "state.startOffset",
+    breaks: "After a cut below the recovery point, new unsynced records count as synced.",
+  },
+  {
+    name: "retention-ignores-commit",
+    file: "broker/log/retention.ts",
+    find: "while (count < segments.length && excess >= segments[count]!.sizeInBytes) excess",
+    replace: "while (count < segments.length && excess > 0) excess",
+    breaks: "retention.bytes takes the segment that reaches over the limit, too.",
+  },
+  // ---- session and membership
+  {
+    name: "proof-counts-from-the-answer",
+    file: "coordinator-client/session/session-coordinator.ts",
+    find: "if (wire === this.#wire) this.#prove(sentMs);",
+    replace: "if (wire === this.#wire) this.#prove(this.#clock.monotonicMs());",
+    breaks: "A session counts as proved from when an answer is read, not from when it was asked for.",
+  },
+  {
+    name: "stopping-broker-keeps-its-lead",
+    file: "broker/cluster/membership.ts",
+    find: 'if (state === "lost" || (state === "closed" && !isStopping)) return this.#lose();',
+    replace: 'if (!isStopping && (state === "lost" || state === "closed")) return this.#lose();',
+    breaks: "A broker that stops does not notice the loss of its session.",
+  },
+  // ---- groups
+  {
+    name: "commit-answered-at-once",
+    file: "broker/group/shard.ts",
+    find: "if (!last.isOver) {\n      last.settlements.push(...settlements);\n      return;\n    }",
+    replace: "if (!last.isOver) {\n      for (const { release } of settlements) release();\n      return;\n    }",
+    breaks: "A commit of offsets is answered before the in-sync replicas have it.",
+  },
+  {
+    name: "commit-of-an-older-generation",
+    file: "broker/group/classic/classic-group.ts",
+    find: 'if (generation !== this.generation) return "ILLEGAL_GENERATION";',
+    replace: "",
+    breaks: "A member of an earlier generation commits over what the present owner has committed.",
+  },
+  // ---- the client
+  {
+    name: "retry-goes-to-the-end",
+    file: "client/producer/partition-queue.ts",
+    find: "this.batches.splice(behind < 0 ? this.batches.length : behind, 0, ...batches);",
+    replace: "this.batches.push(...batches);",
+    breaks: "A batch that is sent again comes behind those that were sent after it.",
+  },
+  {
+    name: "consumer-skips-a-batch",
+    file: "client/consumer/assigned-partition.ts",
+    find: "this.fetchPosition = this.position;\n    this.fetchEpoch",
+    replace: "this.fetchEpoch",
+    breaks: "What was buffered and is given up is not fetched again.",
+  },
+];
