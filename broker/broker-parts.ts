@@ -8,6 +8,7 @@ import { logDirectoryEndpoints } from "./api/log-directory-apis.ts";
 import { servedApis } from "./api/registry.ts";
 import type { BrokerOptions } from "./broker-options.ts";
 import { controllerSettings, groupCoordinatorConfig, offsetsTopicConfig, partitionConfig } from "./broker-settings.ts";
+import { ClusterNoteKeeper } from "./cluster/cluster-note-keeper.ts";
 import { clusterView } from "./cluster/cluster-view.ts";
 import { controlledShutdown } from "./cluster/controlled-shutdown.ts";
 import { ControllerLink } from "./cluster/controller-link.ts";
@@ -57,6 +58,7 @@ export class BrokerParts {
   readonly #foundation: Foundation;
   readonly #stopping = new AbortController();
   readonly #images: ImageStore;
+  readonly #notes: ClusterNoteKeeper;
   readonly #membership: Membership;
   readonly #peers: PeerClient;
   readonly #controller: Controller;
@@ -81,6 +83,13 @@ export class BrokerParts {
     this.#options = options;
     this.#foundation = foundation;
     this.#images = new ImageStore(clusterId);
+    this.#notes = new ClusterNoteKeeper({
+      images: this.#images,
+      files: options.files,
+      directories: () => logs.onlineDirectories,
+      clock,
+      log: logger("cluster"),
+    });
     this.#membership = this.#makeMembership();
     const frameMaxBytes = peerFrameMaxBytes(config);
     this.#peers = new PeerClient({
@@ -280,6 +289,7 @@ export class BrokerParts {
 
   /** After the coordinator's session is closed: stops leading, closes the logs, and then the links, by which the others may have asked us until now. */
   async close(): Promise<void> {
+    await this.#notes.close();
     await this.#table.close();
     this.#groups.close();
     this.#peers.close();

@@ -114,6 +114,11 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     return this.#online().length;
   }
 
+  /** Paths of those. */
+  get onlineDirectories(): readonly string[] {
+    return this.#online().map(({ directory }) => directory);
+  }
+
   async open(topic: string, partition: number, topicId: TopicId, settings: TopicSettings, isNew = false): Promise<Log> {
     const key = partitionKey(topic, partition);
     const moved = this.#elsewhere.get(key);

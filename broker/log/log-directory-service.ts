@@ -2,6 +2,8 @@ import type { Space } from "../runtime/files.ts";
 
 /** The log directories as an operator sees them. */
 export interface LogDirectoryService {
+  /** Directories that can be used now. */
+  readonly onlineDirectories: readonly string[];
   /** In the order of the settings. */
   describe(): Promise<readonly DescribedDirectory[]>;
   /** Has a log copied to another directory, and go on there once the copy has all; a log that is not there yet is made there. Named as in the settings. */

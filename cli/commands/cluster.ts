@@ -7,6 +7,7 @@ import { collectConfig } from "../topic/topic-arguments.ts";
 import { withCluster } from "./client-session.ts";
 import { registerLogDirectories } from "./log-directories.ts";
 import { type CommonOptions, collect, wholeNumber, withCommonOptions } from "./options.ts";
+import { registerRecover } from "./recover.ts";
 
 const brokerIdMax = 2 ** 31 - 1;
 const operationTimeoutMs = 30_000;
@@ -16,6 +17,7 @@ export function registerCluster(program: Command): void {
   registerDescribe(cluster);
   registerAlter(cluster);
   registerLogDirectories(cluster);
+  registerRecover(cluster);
 }
 
 interface DescribeOptions extends CommonOptions {

@@ -1,11 +1,12 @@
 import { basename, resolve } from "node:path";
+import { clusterNotesName } from "../../broker/cluster/cluster-notes.ts";
 import { fileNames, parseSegmentFileName, type SegmentFileKind } from "../../broker/log/file-names.ts";
 import type { FileSystem } from "../../broker/runtime/files.ts";
 import { CommandFailed, explain, UsageError } from "../command-failed.ts";
 import type { Output } from "../output/output.ts";
 import { dumpOffsetIndex, dumpTimeIndex } from "./dump-index.ts";
 import type { DumpItem } from "./dump-item.ts";
-import { dumpCleanStop, dumpControllerEpoch, dumpDamage, dumpGaps, dumpSegmentsJoin } from "./dump-notes.ts";
+import { dumpCleanStop, dumpClusterNotes, dumpControllerEpoch, dumpDamage, dumpGaps, dumpSegmentsJoin } from "./dump-notes.ts";
 import { dumpSegment, type SegmentDumpOptions } from "./dump-segment.ts";
 import { dumpSnapshot } from "./dump-snapshot.ts";
 import { dumpLeaderEpochs, dumpMetaProperties, dumpOffsets, dumpPartitionMetadata } from "./dump-text.ts";
@@ -64,6 +65,7 @@ const smallFiles: Readonly<Record<string, SmallFileDump>> = {
   [fileNames.gaps]: dumpGaps,
   [fileNames.segmentsJoin]: dumpSegmentsJoin,
   [fileNames.controllerEpoch]: dumpControllerEpoch,
+  [clusterNotesName]: dumpClusterNotes,
 };
 
 /** What the file is, for those that are read piece by piece; else how it is shown. */

@@ -1,3 +1,4 @@
+import { decodeClusterNotes } from "../../broker/cluster/cluster-notes.ts";
 import { decodeCheckpoint } from "../../broker/log/checkpoint-file.ts";
 import { decodeCleanStop } from "../../broker/log/clean-stop.ts";
 import { decodeControllerEpochFile } from "../../broker/log/controller-epoch-file.ts";
@@ -55,6 +56,24 @@ export function* dumpControllerEpoch(content: Buffer): Generator<DumpItem> {
   const seen = decodeControllerEpochFile(content);
   if (seen === null) return yield damage("line 1", "not a cluster and a controller epoch with the CRC-32C of both");
   yield entry({ ...seen });
+}
+
+/** `ottla-cluster`: the topics, their replicas and settings, as the broker last heard of them. */
+export function* dumpClusterNotes(content: Buffer): Generator<DumpItem> {
+  const notes = decodeClusterNotes(content);
+  if (notes === null) return yield damage("line 1", "not the notes of a cluster with their CRC-32C");
+  const { clusterId, controllerEpoch, writtenMs, topics, brokerConfigs } = notes;
+  yield entry({ clusterId, controllerEpoch, written: new Date(writtenMs).toISOString(), topics: topics.length });
+  for (const [broker, config] of Object.entries(brokerConfigs))
+    yield entry({ broker: broker === "" ? "all" : broker, config: settings(config) });
+  for (const { name, id, assignment, config } of topics)
+    yield entry({ topic: name, id, replicas: assignment.map((replicas) => replicas.join(",")).join(" "), config: settings(config) });
+}
+
+function settings(config: Readonly<Record<string, string>>): string {
+  return Object.entries(config)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(" ");
 }
 
 /** The items; and should none tell of damage in a file that brokers find damaged, that one more. */

@@ -1,8 +1,9 @@
+import { clusterNotesName } from "../../broker/cluster/cluster-notes.ts";
 import type { OffsetsByPartition } from "../../broker/log/checkpoint-file.ts";
 import { fileNames, isDeletedDirectory, parsePartitionDirectory, parseSegmentFileName } from "../../broker/log/file-names.ts";
 import { codeOf, type FileSystem } from "../../broker/runtime/files.ts";
 import { CommandFailed, explain, UsageError } from "../command-failed.ts";
-import { dumpControllerEpoch } from "../log-dump/dump-notes.ts";
+import { dumpClusterNotes, dumpControllerEpoch } from "../log-dump/dump-notes.ts";
 import { dumpMetaProperties } from "../log-dump/dump-text.ts";
 import { type CheckpointedOffsets, type CheckpointName, checkpointNames } from "./check-checkpoints.ts";
 import { type Finding, findingIn } from "./finding.ts";
@@ -91,6 +92,9 @@ async function readDirectory(files: FileSystem, root: string, names: readonly st
   const epochPath = `${root}/${fileNames.controllerEpoch}`;
   const epoch = await readSmallFile(files, epochPath, tell);
   if (epoch !== null) tellDamage(epochPath, dumpControllerEpoch(epoch), tell);
+  const notesPath = `${root}/${clusterNotesName}`;
+  const notes = await readSmallFile(files, notesPath, tell);
+  if (notes !== null) tellDamage(notesPath, dumpClusterNotes(notes), tell);
   return {
     offsets: {
       recoveryPoint: await read("recoveryPoint"),

@@ -23,7 +23,14 @@ test("every command that does something takes --json", () => {
 
 test("what can be done with a cluster", () => {
   const cluster = ottlaProgram().commands.find((command) => command.name() === "cluster");
-  expect(cluster?.commands.map((command) => command.name())).toEqual(["describe", "alter", "log-dirs", "move-replica"]);
+  expect(cluster?.commands.map((command) => command.name())).toEqual([
+    "describe",
+    "alter",
+    "log-dirs",
+    "move-replica",
+    "inventory",
+    "recover",
+  ]);
 });
 
 test("wrong use is told in one line, its hint included", async () => {
