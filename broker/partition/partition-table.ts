@@ -1,6 +1,7 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 import { sleep } from "../../protocol/base/clock.ts";
 import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
+import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import { loop } from "../../protocol/base/loop.ts";
 import type { Random } from "../../protocol/base/random.ts";
@@ -23,6 +24,7 @@ import type { PartitionConfig, PartitionEnvironment, ReplicaIdentity } from "./e
 import { HighWatermarkCheckpoint } from "./high-watermark-checkpoint.ts";
 import { Partition } from "./partition.ts";
 import { retentionRound } from "./retention-round.ts";
+import { RoleCheck } from "./role-check.ts";
 
 export interface PartitionTableParts {
   readonly config: PartitionConfig;
@@ -56,6 +58,9 @@ export class PartitionTable implements RoleSink, FollowingSource {
     isr: new Set<(change: IsrInForce) => void>(),
     leads: new Set<(ref: PartitionRef, leaderEpoch: number | null) => void>(),
   };
+  readonly #roleCheck: RoleCheck;
+  /** Replicas that were reported because there is nothing open that could speak for itself, by id. */
+  readonly #unopened = new Set<string>();
   readonly #closing = new AbortController();
   /** Counts the calls of `standDown`: an assignment begun before must not be carried on. */
   #standDowns = 0;
@@ -77,6 +82,19 @@ export class PartitionTable implements RoleSink, FollowingSource {
       return this.#checkpoint.write();
     };
     this.#environment = { config, clock, random, logger, cluster, isrStore, health, deadlines, news, lowerHighWatermark };
+    this.#roleCheck = new RoleCheck({
+      clock,
+      logger,
+      isAccountedFor: (topicId, partition) => {
+        const key = partitionKey(topicId, partition);
+        return this.#byId.get(key)?.isAccountedFor ?? this.#unopened.has(key);
+      },
+      giveUp: (replica, reason) => {
+        const partition = this.findById(replica.topicId, replica.state.partition);
+        if (partition === null) this.#reportUnopened(replica, reason);
+        else partition.giveUp(reason);
+      },
+    });
     logs.onOffline((failure) => this.#goOffline(failure));
   }
 
@@ -89,6 +107,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
     const sweep = async () => {
       await sleep(clock, sweepMs, signal);
       for (const partition of this.#byKey.values()) partition.tick();
+      this.#roleCheck.look();
     };
     const checkpoint = async () => {
       await sleep(clock, config.highWatermarkCheckpointMs, signal);
@@ -181,6 +200,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
         const partition = await this.#open(replica);
         if (standDowns !== this.#standDowns) return;
         await partition?.assign(replica.state);
+        if (standDowns === this.#standDowns) this.#roleCheck.assigned(replica);
       }
     };
     await Promise.all(Array.from({ length: this.#parts.config.logsOpenedAtOnce }, takeUp));
@@ -192,6 +212,8 @@ export class PartitionTable implements RoleSink, FollowingSource {
   ): Promise<void> {
     for (const { ref, topicId, deleteLog } of replicas) {
       if (deleteLog) this.#parts.health.report({ topicId, partition: ref.partition }, { kind: "usable" });
+      this.#unopened.delete(partitionKey(topicId, ref.partition));
+      this.#roleCheck.withdrawn(topicId, ref);
       const partition = this.findById(topicId, ref.partition);
       if (!deleteLog) partition?.standDown();
       else if (partition !== null) await this.#delete(partition);
@@ -206,12 +228,14 @@ export class PartitionTable implements RoleSink, FollowingSource {
 
   standDown(): void {
     this.#standDowns++;
+    this.#roleCheck.stoodDown();
     for (const partition of this.#byKey.values()) partition.standDown();
     this.#followingChanged();
   }
 
-  /** The partition, opened if it was not; null when its log cannot be opened. */
-  async #open({ topic, topicId, state, settings }: AssignedReplica): Promise<Partition | null> {
+  /** The partition, opened if it was not; null when its log cannot be opened, whatever the reason: one bad log must not keep the others from being served. */
+  async #open(replica: AssignedReplica): Promise<Partition | null> {
+    const { topic, topicId, state, settings } = replica;
     const key = partitionKey(topic, state.partition);
     const known = this.#byKey.get(key);
     if (known !== undefined && known.identity.topicId === topicId) return known;
@@ -225,13 +249,20 @@ export class PartitionTable implements RoleSink, FollowingSource {
       const partition = new Partition(identity, { log, settings }, this.#environment, this.#checkpoint.restored(key));
       this.#byKey.set(key, partition);
       this.#byId.set(partitionKey(topicId, state.partition), partition);
+      if (this.#unopened.delete(partitionKey(topicId, state.partition)))
+        this.#parts.health.report({ topicId, partition: state.partition }, { kind: "usable" });
       return partition;
     } catch (error) {
-      if (!(error instanceof LogOffline)) throw error;
+      if (error instanceof InvariantViolation) throw error;
       this.#parts.logger.error({ err: error, partition: key }, "the log cannot be opened");
-      this.#parts.health.report({ topicId, partition: state.partition }, { kind: "offline", reason: error.message });
+      this.#reportUnopened(replica, error instanceof Error ? error.message : String(error));
       return null;
     }
+  }
+
+  #reportUnopened({ topicId, state }: AssignedReplica, reason: string): void {
+    this.#unopened.add(partitionKey(topicId, state.partition));
+    this.#parts.health.report({ topicId, partition: state.partition }, { kind: "offline", reason });
   }
 
   async #openLog(topic: string, partition: number, topicId: TopicId, settings: TopicSettings, isNew: boolean): Promise<Log> {

@@ -30,13 +30,13 @@ export class Partition implements ReplicaLog {
   readonly #stopListening: (() => void)[];
   #settings: TopicSettings;
   #role: Role = none;
-  /** The largest leader epoch heard of, in metadata or in our own log; -1: none. */
-  #epoch: number;
+  /** The largest leader epoch heard of in this life; -1: none. Not that of the log: no CRC covers it, and what seems to be older than a record would be passed over for ever. */
+  #epoch = -1;
   /** There may be a better copy than this one, by what the coordinator last said. */
   #hasBetterCopy = false;
-  /** The controller was told that this replica is damaged, for it to choose another. */
-  #isGivenUp = false;
-  /** Why it must not lead, nor be elected while nobody does: it would be named again and again. Null: it may; or it follows, and its leader tells what it must cut. */
+  /** Why this replica cannot be used, as the controller was told, for it to choose another; null: it can. */
+  #toldReason: string | null = null;
+  /** Why it takes up no role, or must not be elected while nobody leads: it would be named again and again. Null: it may; or it follows, and its leader tells what it must cut. */
   #unfitBecause: string | null = null;
   /** An epoch in which the coordinator has told us that we do not lead, whatever late metadata says. */
   #fencedEpoch = -1;
@@ -53,8 +53,6 @@ export class Partition implements ReplicaLog {
     this.#settings = settings;
     this.#environment = environment;
     this.#restingHighWatermark = highWatermark;
-    // metadata of an epoch older than our log's records comes from a time before them
-    this.#epoch = log.lastEpoch;
     this.#stopListening = [
       log.onWritten((writtenEndOffset) => {
         if (this.#role.kind === "leading") this.#role.leadership.logWritten(writtenEndOffset);
@@ -78,12 +76,13 @@ export class Partition implements ReplicaLog {
     }
   }
 
-  get leaderEpoch(): number {
-    return this.#epoch;
-  }
-
   get role(): Role["kind"] {
     return this.#role.kind;
+  }
+
+  /** Whether it can be told what this replica does, or why it does nothing. */
+  get isAccountedFor(): boolean {
+    return this.#role.kind !== "none" || this.#toldReason !== null;
   }
 
   /** The leadership, or the error that says why there is none. */
@@ -139,7 +138,14 @@ export class Partition implements ReplicaLog {
     this.#environment.logger.error({ err: error, partition: this.identity.key }, "the log is offline; this replica is given up");
     this.#retire("log-offline");
     this.#role = { kind: "offline" };
-    this.#environment.health.report(this.identity, { kind: "offline", reason: error.message });
+    this.#tell(error.message);
+  }
+
+  /** It was assigned some time ago, and does nothing. Until it is assigned again and does, it is not to be counted on. */
+  giveUp(reason: string): void {
+    if (this.isAccountedFor) return;
+    this.#unfitBecause = reason;
+    this.#tellHealth();
   }
 
   tick(): void {
@@ -156,15 +162,18 @@ export class Partition implements ReplicaLog {
     this.#tellHealth();
   }
 
-  /** A damaged replica is given up for a better one, if there is one; one that cannot lead, for any other. */
+  /** A damaged replica is given up for a better one, if there is one; one that cannot lead, or was set aside, for any other. */
   #tellHealth(): void {
     if (this.#role.kind === "offline") return;
     const { damage } = this.log;
     const isDamaged = damage !== null && (this.#role.kind === "leading" ? this.#role.leadership.hasBetterCopy : this.#hasBetterCopy);
-    const reason = this.#unfitBecause ?? (isDamaged ? damageReason(damage) : null);
-    const isGivenUp = reason !== null;
-    if (isGivenUp === this.#isGivenUp) return;
-    this.#isGivenUp = isGivenUp;
+    const setAside = this.#role.kind === "diverged" ? this.#role.reason : this.#unfitBecause;
+    this.#tell(setAside ?? (isDamaged ? damageReason(damage) : null));
+  }
+
+  #tell(reason: string | null): void {
+    if (reason === this.#toldReason) return;
+    this.#toldReason = reason;
     this.#environment.health.report(this.identity, reason === null ? { kind: "usable" } : { kind: "offline", reason });
   }
 
@@ -251,6 +260,7 @@ export class Partition implements ReplicaLog {
       news.committed(identity.key);
       news.written(identity);
     } else if (record.leader === config.brokerId) {
+      this.#unfitBecause = "the coordinator names it leader, with an in-sync set that it is not in";
       logger.error({ ...fields, isr: record.isr }, "named leader without being in the in-sync set: not leading");
     } else if (record.leader >= 0) {
       logger.info({ ...fields, leader: record.leader }, "following");
@@ -276,7 +286,8 @@ export class Partition implements ReplicaLog {
       "DATA DIVERGENCE: this replica and its leader disagree about committed records; the replica is set aside, its log untouched",
     );
     this.#retire("lost-leadership");
-    this.#role = { kind: "diverged", reason };
+    this.#role = { kind: "diverged", reason: `set aside, its log untouched: ${reason}` };
+    this.#tellHealth();
   }
 
   /** Ends the role in this turn of the loop. Answers the turn's number. */
@@ -327,5 +338,5 @@ export class Partition implements ReplicaLog {
 
 /** Nobody appends under an epoch that was not given yet: a batch was changed on the disk, where no CRC covers its epoch. */
 function unfitReason(lastEpoch: number, leaderEpoch: number): string | null {
-  return lastEpoch > leaderEpoch ? `its last record has leader epoch ${lastEpoch}, and no leader had one above ${leaderEpoch}` : null;
+  return lastEpoch > leaderEpoch ? `its last record has leader epoch ${lastEpoch}, which no leader has had` : null;
 }

@@ -6,7 +6,7 @@ import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { PartitionRecord, ReplicaFetchPartition } from "../../../protocol/peer/messages.ts";
-import { MemoryLogStore, producedBatch, testSettings } from "../../support/memory-log.ts";
+import { MemoryLog, MemoryLogStore, producedBatch, testSettings } from "../../support/memory-log.ts";
 import { ManualClock } from "../network/manual-clock.ts";
 
 export const ref = { topic: "t", partition: 0 };
@@ -23,9 +23,15 @@ export const record: PartitionRecord = {
 };
 const neverAnswers: IsrStore = { writeIsr: () => new Promise(() => undefined) };
 
-export async function setUp(settings: Partial<TopicSettings> = {}, state: Partial<PartitionRecord> = {}, store = new MemoryLogStore()) {
+export async function setUp(
+  settings: Partial<TopicSettings> = {},
+  state: Partial<PartitionRecord> = {},
+  store = new MemoryLogStore(),
+  isrStore = neverAnswers,
+) {
   /** What was reported of the replica's health. */
   const health: string[] = [];
+  const reasons: string[] = [];
   const clock = new ManualClock();
   const expiration = { ms: 86_400_000 };
   const session = { provedUntilMs: Number.POSITIVE_INFINITY };
@@ -49,19 +55,37 @@ export async function setUp(settings: Partial<TopicSettings> = {}, state: Partia
         return session.provedUntilMs;
       },
     },
-    isrStore: neverAnswers,
-    health: { report: (_replica, { kind }) => void health.push(kind) },
+    isrStore,
+    health: {
+      report: (_replica, told) => {
+        health.push(told.kind);
+        if (told.kind === "offline") reasons.push(told.reason);
+      },
+    },
   });
   const assign = (more: Partial<PartitionRecord> = {}) =>
     table.assign([{ topic: "t", topicId, state: { ...record, ...state, ...more }, settings: { ...testSettings, ...settings } }]);
   await assign();
-  const log = store.logs.get("t-0")?.log;
-  if (log === undefined) throw new Error("no log");
+  const log = store.logs.get("t-0")?.log ?? new MemoryLog(testSettings);
   const service = partitionService(table);
   const append = (batch = producedBatch(), acks: -1 | 0 | 1 = 1) => service.append(ref, batch, { acks, timeoutMs: 1000 });
   const read = (fetchOffset: number, more: Partial<ConsumerReadOptions> = {}) =>
     service.read(ref, { fetchOffset, currentLeaderEpoch: -1, lastFetchedEpoch: -1, maxBytes: 1e6, minOneBatch: true, ...more });
-  return { health, clock, expiration, session, table, assign, log, service, append, read, replicas: replicaFetchService(table), store };
+  return {
+    health,
+    reasons,
+    clock,
+    expiration,
+    session,
+    table,
+    assign,
+    log,
+    service,
+    append,
+    read,
+    replicas: replicaFetchService(table),
+    store,
+  };
 }
 
 /** In sync with a follower that has fetched up to `end`. */

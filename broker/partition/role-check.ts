@@ -1,0 +1,61 @@
+import type { Clock } from "../../protocol/base/clock.ts";
+import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
+import type { Logger } from "../../protocol/base/logger.ts";
+import type { AssignedReplica, PartitionRef } from "./contract.ts";
+
+export interface RoleCheckParts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** It has a role, or the controller was told why not. */
+  readonly isAccountedFor: (topicId: TopicId, partition: number) => boolean;
+  /** The controller, and whoever describes the topic, is to know that nothing is done with it. */
+  readonly giveUp: (replica: AssignedReplica, reason: string) => void;
+}
+
+interface Assigned {
+  readonly replica: AssignedReplica;
+  readonly sinceMs: number;
+}
+
+/** A leader that was fenced waits this long for the metadata that says who leads now; far more than it takes. */
+const graceMs = 10_000;
+
+/**
+ * A second opinion: every replica that this broker was assigned, and that somebody leads, has a role here or a reason that was reported. One without is a mistake in this program, or comes from what
+ * it was told or found on its disk; it would be missing without a word. It is said then, and not more: what others sent must not end the process.
+ */
+export class RoleCheck {
+  readonly #parts: RoleCheckParts;
+  readonly #assigned = new Map<string, Assigned>();
+
+  constructor(parts: RoleCheckParts) {
+    this.#parts = parts;
+  }
+
+  /** The assignment was carried out, whatever came of it. */
+  assigned(replica: AssignedReplica): void {
+    const { topicId, state } = replica;
+    this.#assigned.set(partitionKey(topicId, state.partition), { replica, sinceMs: this.#parts.clock.monotonicMs() });
+  }
+
+  withdrawn(topicId: TopicId, { partition }: PartitionRef): void {
+    this.#assigned.delete(partitionKey(topicId, partition));
+  }
+
+  /** All roles are given up with the session, and assigned again with the next. */
+  stoodDown(): void {
+    this.#assigned.clear();
+  }
+
+  look(): void {
+    const { clock, logger, isAccountedFor, giveUp } = this.#parts;
+    const now = clock.monotonicMs();
+    for (const { replica, sinceMs } of this.#assigned.values()) {
+      const { topic, topicId, state } = replica;
+      if (state.leader < 0 || now - sinceMs < graceMs || isAccountedFor(topicId, state.partition)) continue;
+      const reason = `it was assigned, with leader ${state.leader} in epoch ${state.leaderEpoch}, and has taken up no role; look at this broker's log, and restart it`;
+      logger.error({ partition: partitionKey(topic, state.partition), state }, `a replica does nothing: ${reason}`);
+      giveUp(replica, reason);
+    }
+  }
+}

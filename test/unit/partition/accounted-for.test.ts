@@ -1,0 +1,94 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
+import { describe, test } from "vitest";
+import type { IsrStore } from "../../../broker/partition/contract.ts";
+import { fieldAt } from "../../../protocol/records/batch-header.ts";
+import { MemoryLogStore, producedBatch } from "../../support/memory-log.ts";
+import { settled } from "../network/manual-clock.ts";
+import { record, ref, setUp, topicId } from "./partition-fixture.ts";
+
+/** A log whose last batch seems to have been written under a leader epoch that nobody had. */
+async function changedEpoch(): Promise<MemoryLogStore> {
+  const store = new MemoryLogStore();
+  const { assign, log } = await setUp({}, {}, store);
+  await assign({ leader: 2, leaderEpoch: 6 });
+  const batch = producedBatch();
+  batch.writeInt32BE(2 ** 30, fieldAt.partitionLeaderEpoch);
+  strictEqual(log.appendAsFollower(batch), true);
+  return store;
+}
+
+describe("every assigned replica has a role, or a reason that is reported", () => {
+  test("also when a changed epoch of its last batch is found at the next start", async () => {
+    const store = await changedEpoch();
+    const leader = await setUp({}, { leaderEpoch: 7 }, store);
+    deepStrictEqual([leader.table.find(ref)?.role, leader.health], ["unfit", ["offline"]]);
+    match(leader.reasons[0] ?? "", /last record has leader epoch 1073741824, which no leader has had/);
+    const leaderless = await setUp({}, { leader: -1, leaderEpoch: 7 }, store);
+    deepStrictEqual([leaderless.table.find(ref)?.role, leaderless.health], ["none", ["offline"]], "it is not to be elected");
+    const follower = await setUp({}, { leader: 2, leaderEpoch: 7 }, store);
+    deepStrictEqual([follower.table.find(ref)?.role, follower.health], ["following", []], "its leader tells what it must cut");
+  });
+
+  test("named leader with a set that it is not in, until another state comes", async () => {
+    const { table, health, reasons, assign } = await setUp({}, { isr: [2] });
+    deepStrictEqual([table.find(ref)?.role, health], ["none", ["offline"]]);
+    match(reasons[0] ?? "", /names it leader, with an in-sync set that it is not in/);
+    await assign({ leaderEpoch: 6, isr: [1] });
+    deepStrictEqual([table.find(ref)?.role, health], ["leading", ["offline", "usable"]]);
+  });
+
+  test("a log that cannot be opened, whatever the reason, keeps no other from being served", async () => {
+    const store = new MemoryLogStore();
+    const open = store.open.bind(store);
+    store.open = async () => {
+      throw new TypeError("what nobody thought of");
+    };
+    const { table, health, reasons, assign } = await setUp({}, {}, store);
+    deepStrictEqual([table.find(ref), health, reasons], [null, ["offline"], ["what nobody thought of"]]);
+    store.open = open;
+    await assign({ leaderEpoch: 6 });
+    deepStrictEqual([table.find(ref)?.role, health], ["leading", ["offline", "usable"]]);
+  });
+
+  test("a leader that was fenced and hears nothing more says so after a while", async () => {
+    const fenced: IsrStore = { writeIsr: async () => ({ kind: "fenced" }) };
+    const { table, health, reasons, assign, clock, append } = await setUp({}, { isr: [1, 2] }, new MemoryLogStore(), fenced);
+    table.start();
+    await append();
+    // the follower never fetches: it is to leave the set, and the coordinator says that we do not lead
+    await clock.advance(32_000);
+    await settled();
+    strictEqual(table.find(ref)?.role, "none");
+    await clock.advance(12_000);
+    deepStrictEqual(health, ["offline"]);
+    match(reasons[0] ?? "", /was assigned, with leader 1 in epoch 5, and has taken up no role/);
+    await assign({ leader: 2, leaderEpoch: 6 });
+    deepStrictEqual([table.find(ref)?.role, health], ["following", ["offline", "usable"]]);
+    await table.close();
+  });
+
+  test("no reason is needed where nobody leads, nor once the roles are given up or the replica is gone", async () => {
+    const { table, health, clock, assign } = await setUp({}, { leader: -1 });
+    table.start();
+    await clock.advance(20_000);
+    await assign({ leaderEpoch: 6, leader: 2 });
+    table.standDown();
+    await clock.advance(20_000);
+    await assign({ leaderEpoch: 6, leader: 2 });
+    strictEqual(table.find(ref)?.role, "following");
+    await table.withdraw([{ ref, topicId, deleteLog: true }]);
+    await clock.advance(20_000);
+    ok(!health.includes("offline"), `${health}`);
+    await table.close();
+  });
+
+  test("a state older than what this life has heard, after a new session", async () => {
+    const { table, health, reasons, clock, assign } = await setUp();
+    table.start();
+    table.standDown();
+    await assign({ leaderEpoch: record.leaderEpoch - 1, leader: 2 });
+    await clock.advance(12_000);
+    deepStrictEqual([table.find(ref)?.role, health, reasons.length], ["none", ["offline"], 1]);
+    await table.close();
+  });
+});
