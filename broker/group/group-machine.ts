@@ -10,14 +10,13 @@ import {
   type Group,
   type GroupBook,
   type GroupKind,
-  type GroupRecord,
   type GroupTimers,
   type Now,
   type TopicSource,
 } from "./contract.ts";
 import { offsetKeyVersions } from "./group-records.ts";
 import type { MachineConfig } from "./machine-config.ts";
-import { OffsetBook } from "./offset-book.ts";
+import { type CommittedOffset, type GroupOffsets, OffsetBook } from "./offset-book.ts";
 import {
   type CommitRequest,
   commitOffsets,
@@ -59,7 +58,8 @@ export class GroupMachine {
   readonly #parts: MachineParts;
   readonly #kinds: ReadonlyMap<number, GroupKind>;
   readonly #allKinds: readonly GroupKind[];
-  readonly #deletedTopics = new Set<string>();
+  /** Offsets of topics that were deleted, until their tombstones are appended. What is committed since under the same name is not among them. */
+  readonly #ofDeletedTopics = new Set<CommittedOffset>();
   #isLoaded = false;
 
   constructor(parts: MachineParts) {
@@ -98,7 +98,7 @@ export class GroupMachine {
     for (const groupId of this.offsets.groupIds()) this.classic.keepOffsetsOf(groupId);
     for (const kind of this.#allKinds) kind.loaded(now);
     this.#scheduleExpiry(now);
-    this.#forgetTopics(this.#unknownTopics(), now);
+    this.#forgetTopics(new Set(this.#unknownTopics()), now);
   }
 
   commitOffsets(groupId: string, request: CommitRequest, now: Now): Decision<readonly TopicErrors[]> {
@@ -111,7 +111,7 @@ export class GroupMachine {
     wanted: readonly WantedTopic[] | null,
   ): Decision<{ readonly error: KafkaError | null; readonly topics: readonly FetchedTopic[] }> {
     const refusal = this.#find(groupId)?.admitOffsetFetch(by) ?? null;
-    return answered({ error: refusal, topics: refusal === null ? fetchOffsets(this.offsets.of(groupId), wanted) : [] });
+    return answered({ error: refusal, topics: refusal === null ? fetchOffsets(this.#offsetsOf(groupId), wanted) : [] });
   }
 
   deleteOffsets(groupId: string, topics: Parameters<typeof deleteOffsets>[2]): ReturnType<typeof deleteOffsets> {
@@ -137,23 +137,35 @@ export class GroupMachine {
     return this.#allKinds.flatMap((kind) => kind.topicsChanged(now));
   }
 
-  /** By a timer, which tries again when the records are refused. */
-  #forgetTopics(deleted: Iterable<string>, now: Now): void {
-    for (const topic of deleted) this.#deletedTopics.add(topic);
-    if (this.#deletedTopics.size > 0) this.#parts.timers.set(deletedTopicsTimer, now.monotonicMs, () => this.#withoutDeletedTopics());
+  /**
+   * By a timer, which tries again when the records are refused. Race: (1) a topic is deleted, (2) it is made anew, (3) a position in it is committed, (4) the timer comes. So what is
+   * there in this turn is remembered, and told to nobody from now on.
+   */
+  #forgetTopics(deleted: ReadonlySet<string>, now: Now): void {
+    if (deleted.size === 0) return;
+    for (const groupId of this.offsets.groupIds())
+      for (const topic of deleted)
+        for (const committed of this.offsets.of(groupId).get(topic)?.values() ?? []) this.#ofDeletedTopics.add(committed);
+    if (this.#ofDeletedTopics.size > 0) this.#parts.timers.set(deletedTopicsTimer, now.monotonicMs, () => this.#withoutDeletedTopics());
   }
 
   #withoutDeletedTopics(): Decision<null> {
-    const records: GroupRecord[] = [];
-    for (const groupId of this.offsets.groupIds()) {
-      const gone = new Map([...this.offsets.of(groupId)].filter(([topic]) => this.#deletedTopics.has(topic)));
-      if (gone.size > 0) records.push(...offsetTombstones(groupId, gone));
-    }
+    const records = [...this.offsets.groupIds()].flatMap((groupId) =>
+      offsetTombstones(
+        groupId,
+        select(this.offsets.of(groupId), (committed) => this.#ofDeletedTopics.has(committed)),
+      ),
+    );
     const accepted = () => {
-      this.#deletedTopics.clear();
+      this.#ofDeletedTopics.clear();
       return [];
     };
     return { records, answer: null, divisible: true, accepted };
+  }
+
+  #offsetsOf(groupId: string): GroupOffsets {
+    const all = this.offsets.of(groupId);
+    return this.#ofDeletedTopics.size === 0 ? all : select(all, (committed) => !this.#ofDeletedTopics.has(committed));
   }
 
   /**
@@ -190,6 +202,14 @@ export class GroupMachine {
     });
     return { records, answer: null, divisible: true };
   }
+}
+
+/** Topics without any are left out. */
+function select(offsets: GroupOffsets, isWanted: (committed: CommittedOffset) => boolean): GroupOffsets {
+  const selected = [...offsets].map(
+    ([topic, partitions]) => [topic, new Map([...partitions].filter(([, each]) => isWanted(each)))] as const,
+  );
+  return new Map(selected.filter(([, partitions]) => partitions.size > 0));
 }
 
 class Groups implements GroupBook {

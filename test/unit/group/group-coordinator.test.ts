@@ -175,4 +175,18 @@ describe("the group coordinator", () => {
     await clock.advance(0);
     expect(await offsetOf(a)).toBe("");
   });
+
+  test("between a deletion and the tombstones nobody is told of the old offsets, and what is committed for the new topic stays", async () => {
+    const { assign, commit, offsetOf, images, clock } = await setUp();
+    for (const number of [0, 1]) await assign(number, 1, 3);
+    await commit(a, 5, "t");
+    await commit(b, 6, "t");
+    const kept = [...images.current.topics.values()].filter(({ name }) => name === "__consumer_offsets");
+    images.replace(image([...kept, topic("t", topicId("n"))]));
+    expect(await offsetOf(a)).toBe("");
+    await commit(b, 2, "t");
+    expect(await offsetOf(b)).toBe("t 2");
+    await clock.advance(0);
+    expect([await offsetOf(a), await offsetOf(b)]).toEqual(["", "t 2"]);
+  });
 });

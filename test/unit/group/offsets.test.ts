@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { answered } from "../../../broker/group/contract.ts";
 import { subscription, topicsView, World } from "./world.ts";
 
 const dayMs = 24 * 3_600_000;
@@ -125,9 +126,12 @@ describe("offsets go", () => {
     world.topics = topicsView("u");
     world.shard.runAll((machine, now) => machine.topicsChanged(new Set(["t"]), now));
     await world.clock.advance(1_000);
-    expect(await world.offsets()).toEqual({ t: 5, u: 6 });
+    const kept = async () => (await world.ask((machine) => answered([...machine.offsets.of("g").keys()]))).value;
+    expect(await world.offsets(), "nobody is told of them any more").toEqual({ u: 6 });
+    expect(await kept()).toEqual(["t", "u"]);
     world.partition.refusal = null;
     await world.clock.advance(2_000);
+    expect(await kept()).toEqual(["u"]);
     expect(await world.offsets()).toEqual({ u: 6 });
     world.topics = topicsView();
     await world.move();
