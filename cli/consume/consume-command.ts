@@ -2,6 +2,7 @@ import type { StartPosition } from "../../client/consumer/assigned-partition.ts"
 import { Consumer } from "../../client/consumer/consumer.ts";
 import { OffsetOutOfRange } from "../../client/errors.ts";
 import { CommandFailed } from "../command-failed.ts";
+import { tellingRuntime } from "../output/complaints.ts";
 import type { Output } from "../output/output.ts";
 import { printRecords } from "./print-records.ts";
 import type { RecordFormat } from "./record-format.ts";
@@ -28,6 +29,7 @@ export async function consume(options: ConsumeOptions, output: Output, stop: Abo
   await using consumer = new Consumer({
     bootstrap: options.bootstrap,
     clientId: "ottla-consume",
+    runtime: tellingRuntime,
     keySerde: asTheyAre,
     valueSerde: asTheyAre,
     // a named offset is meant; for everything else the nearest record that there is

@@ -1,6 +1,7 @@
 import type { AssignorName } from "../../client/group/assignors.ts";
 import { Consumer, KafkaProtocolError } from "../../client/index.ts";
 import { CommandFailed, explain } from "../command-failed.ts";
+import { tellingRuntime } from "../output/complaints.ts";
 import type { Output } from "../output/output.ts";
 import { printRecords } from "./print-records.ts";
 import type { RecordFormat } from "./record-format.ts";
@@ -32,6 +33,7 @@ export async function consumeInGroup(options: ConsumeGroupOptions, output: Outpu
   await using consumer = new Consumer({
     bootstrap: options.bootstrap,
     clientId: "ottla-consume",
+    runtime: tellingRuntime,
     keySerde: asTheyAre,
     valueSerde: asTheyAre,
     offsetReset: options.from === "beginning" ? "earliest" : "latest",

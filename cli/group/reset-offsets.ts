@@ -1,5 +1,5 @@
 import type { Admin, OffsetSpec, TopicPartition } from "../../client/index.ts";
-import { partitionKey } from "../../protocol/base/ids.ts";
+import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import { CommandFailed, UsageError } from "../command-failed.ts";
 import { failForErrors } from "../fail-for-errors.ts";
 import { table } from "../output/table.ts";
@@ -18,7 +18,12 @@ export interface ResetOrder {
   readonly nowMs: number;
 }
 
-interface Move extends TopicPartition {
+interface Chosen extends TopicPartition {
+  /** Of the topic that the offsets are of: it may be deleted and made anew before they are set. */
+  readonly topicId: TopicId;
+}
+
+interface Move extends Chosen {
   /** -1: none. */
   readonly from: number;
   readonly to: number;
@@ -30,10 +35,10 @@ export async function resetOffsets(admin: Admin, order: ResetOrder, { output, js
   await mustBeEmpty(admin, group);
   const moves = await plan(admin, order);
   if (!dryRun) {
-    const offsets = moves.map(({ topic, partition, to }) => ({ topic, partition, offset: to }));
+    const offsets = moves.map(({ topic, topicId, partition, to }) => ({ topic, topicId, partition, offset: to }));
     failForErrors(await admin.alterGroupOffsets(group, offsets));
   }
-  if (json) return output.json({ group, dryRun, partitions: moves });
+  if (json) return output.json({ group, dryRun, partitions: moves.map(({ topicId, ...shown }) => shown) });
   const rows = moves.map(({ topic, partition, from, to }) => [topic, partition, from < 0 ? "-" : String(from), to]);
   await output.write(table(["topic", "partition", "from", "to"], rows));
   if (dryRun) await output.line(`nothing was changed; without --dry-run ${formatCount(moves.length, "position")} would be`);
@@ -68,7 +73,7 @@ async function plan(admin: Admin, { group, selections, target, nowMs }: ResetOrd
     offsetsAt("latest"),
     timestampMs === null ? null : offsetsAt({ timestampMs }),
   ]);
-  return partitions.flatMap(({ topic, partition }, i): Move[] => {
+  return partitions.flatMap(({ topic, topicId, partition }, i): Move[] => {
     const from = positions.get(partitionKey(topic, partition)) ?? -1;
     const range = { position: from, startOffset: starts[i] as number, endOffset: ends[i] as number, atTime: times?.[i] ?? null };
     const to = newPosition(target, range);
@@ -76,14 +81,14 @@ async function plan(admin: Admin, { group, selections, target, nowMs }: ResetOrd
       throw new CommandFailed(
         `group ${group} has no position in ${topic}-${partition} that could be shifted; choose another target for it`,
       );
-    return [{ topic, partition, from, to }];
+    return [{ topic, topicId, partition, from, to }];
   });
 }
 
-async function chosenPartitions(admin: Admin, chosen: readonly TopicSelection[]): Promise<TopicPartition[]> {
+async function chosenPartitions(admin: Admin, chosen: readonly TopicSelection[]): Promise<Chosen[]> {
   const names = [...new Set(chosen.map(({ topic }) => topic))];
   const results = await admin.describeTopics(names);
-  const unique = new Map<string, TopicPartition>();
+  const unique = new Map<string, Chosen>();
   for (const { topic, partitions } of chosen) {
     const described = results[names.indexOf(topic)];
     if (described === undefined || described.error !== null) throw described?.error ?? new CommandFailed(`no answer about topic ${topic}`);
@@ -92,7 +97,7 @@ async function chosenPartitions(admin: Admin, chosen: readonly TopicSelection[])
       if (known === undefined)
         throw new UsageError(`${topic} has ${formatCount(described.partitions.length, "partition")}, none is ${partition}`);
       if (isOffline(known)) throw new CommandFailed(`${topic}-${partition} has no leader now; see \`ottla topic describe ${topic}\``);
-      unique.set(partitionKey(topic, partition), { topic, partition });
+      unique.set(partitionKey(topic, partition), { topic, partition, topicId: described.topicId });
     }
   }
   return [...unique.values()];

@@ -1,4 +1,4 @@
-import { type BrokerId, partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
+import { type BrokerId, partitionKey, type TopicPartition, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { ConsumerGroupDescribeResponse } from "../../protocol/messages/consumer-group-describe.ts";
 import { consumerProtocolType, decodeAssignment } from "../../protocol/messages/consumer-protocol.ts";
@@ -7,6 +7,7 @@ import { MalformedFrame } from "../../protocol/wire/reader.ts";
 import { KafkaProtocolError, UnsupportedApi } from "../errors.ts";
 import { byTopic, flat } from "../group/assignor.ts";
 import { CoordinatorLink } from "../group/coordinator-link.ts";
+import { type CoordinatorTopics, topicsAt } from "../group/coordinator-topics.ts";
 import { type CommittedOffset, fetchCommitted, type OffsetToCommit, offsetCommitOf } from "../group/group-offsets.ts";
 import { noMember } from "../group/membership.ts";
 import type { Cluster } from "../metadata/cluster.ts";
@@ -158,7 +159,7 @@ interface PartitionAnswer {
 
 type TopicAnswers = readonly { readonly name: string; readonly partitions: readonly PartitionAnswer[] }[];
 
-/** Sets positions from outside: possible only while the group has no members. */
+/** Sets positions from outside: possible only while the group has no members. UNKNOWN_TOPIC_ID: the topic with the id that was given is no more. */
 export async function alterGroupOffsets(
   cluster: Cluster,
   groupId: string,
@@ -166,12 +167,30 @@ export async function alterGroupOffsets(
   deadlineMs: number,
 ): Promise<readonly ItemResult<TopicPartition>[]> {
   const link = new CoordinatorLink(cluster, groupId);
-  const build = () => offsetCommitOf(groupId, noMember, offsets);
-  const answer = await link.retrying(calls.offsetCommit, build, { errorOf: ({ topics }) => momentary(topics) }, deadlineMs);
-  return perPartition(offsets, answer.topics, groupId, (code) =>
+  const withIds = offsets.filter(({ topicId = zeroTopicId }) => topicId !== zeroTopicId);
+  const atCoordinator = await topicsAt(
+    link,
+    withIds.map(({ topic }) => topic),
+    { deadlineMs },
+  );
+  const [meant, others] = [true, false].map((isWanted) => offsets.filter((each) => isMeant(each, atCoordinator) === isWanted));
+  const build = () => offsetCommitOf(groupId, noMember, meant ?? []);
+  const options = { errorOf: ({ topics }: { readonly topics: TopicAnswers }) => momentary(topics) };
+  const answered = meant?.length === 0 ? [] : (await link.retrying(calls.offsetCommit, build, options, deadlineMs)).topics;
+  const refused = (others ?? []).map(({ topic, partition }) => ({
+    name: topic,
+    partitions: [{ partitionIndex: partition, errorCode: "UNKNOWN_TOPIC_ID" as const }],
+  }));
+  return perPartition(offsets, [...answered, ...refused], groupId, (code) =>
     // what a coordinator says to a stranger while the group has members
     code === "UNKNOWN_MEMBER_ID" || code === "ILLEGAL_GENERATION" || code === "STALE_MEMBER_EPOCH" ? "NON_EMPTY_GROUP" : code,
   );
+}
+
+/** The coordinator takes the name for the topic that the offset belongs to, as far as both are known. */
+function isMeant({ topic, topicId = zeroTopicId }: OffsetToCommit, atCoordinator: CoordinatorTopics): boolean {
+  const there = atCoordinator.get(topic);
+  return topicId === zeroTopicId || there === undefined || there === zeroTopicId || there === topicId;
 }
 
 export async function deleteGroupOffsets(

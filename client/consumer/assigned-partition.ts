@@ -14,6 +14,11 @@ export type PartitionPhase =
   | { readonly kind: "validating" }
   | { readonly kind: "fetching" };
 
+/** Topics of the same name before this one that are remembered. */
+const formerTopicsMax = 16;
+/** Brokers agree on a topic's id within seconds. What the metadata has said for so long is not old, whatever we took it for. */
+const staleMetadataMaxMs = 30_000;
+
 /** Offsets are the consumer's: `position` is the next record handed out, `fetchPosition` the next one fetched; between them lies what is buffered. */
 export class AssignedPartition {
   readonly topic: string;
@@ -27,9 +32,13 @@ export class AssignedPartition {
   /** Leader epoch under which the position was last found to be in the log. */
   validatedEpoch = -1;
   /** Of the topic that the offsets belong to; the zero id: not known. */
-  topicId: TopicId = zeroTopicId;
-  /** Of the topic of the same name before it. Metadata that names it again is old. */
-  #formerTopicId: TopicId = zeroTopicId;
+  topicId: TopicId;
+  /** Of the topic that the last record handed out was of; the zero id: none was yet. */
+  handedOutTopicId: TopicId = zeroTopicId;
+  /** Of the topics of the same name before it, the oldest first. Metadata that names one of them again is old. */
+  readonly #formerTopicIds: TopicId[] = [];
+  /** Since when the metadata has named a former topic; null: it does not. Monotonic. */
+  #staleSinceMs: number | null = null;
   /** As of the last fetch; -1: not known. */
   highWatermark = -1;
   logStartOffset = -1;
@@ -46,12 +55,14 @@ export class AssignedPartition {
   /** After a failure: no request before (monotonic). */
   notBeforeMs = 0;
   failures = 0;
+  #lastingFailure: Error | null = null;
   /** Bytes fetched and not handed out. */
   bufferedBytes = 0;
 
-  constructor(topic: string, partition: number, from: StartPosition) {
+  constructor(topic: string, partition: number, from: StartPosition, topicId: TopicId = zeroTopicId) {
     this.topic = topic;
     this.partition = partition;
+    this.topicId = topicId;
     this.phase = { kind: "fetching" };
     this.moveTo(from);
   }
@@ -84,6 +95,7 @@ export class AssignedPartition {
     this.positionEpoch = -1;
     this.fetchEpoch = -1;
     this.notBeforeMs = 0;
+    this.#lastingFailure = null;
     this.failures = 0;
     if (typeof from === "object" && "offset" in from) {
       this.#place(from.offset);
@@ -141,27 +153,36 @@ export class AssignedPartition {
   consumed(nextOffset: number, leaderEpoch: number): void {
     this.position = Math.max(this.position, nextOffset);
     this.positionEpoch = leaderEpoch;
+    this.handedOutTopicId = this.topicId;
   }
 
   /** What the metadata's topic id means: it is ours, of a topic that was deleted before ours was made, or of one that was made after ours was deleted. */
-  judgeTopicId(topicId: TopicId): "ours" | "old" | "new" {
-    if (topicId === zeroTopicId || topicId === this.topicId) return "ours";
-    if (this.topicId === zeroTopicId) {
-      this.topicId = topicId;
-      return "ours";
+  judgeTopicId(topicId: TopicId, nowMs: number): "ours" | "old" | "new" {
+    if (this.topicId === zeroTopicId) this.topicId = topicId;
+    if (!this.isFormerTopic(topicId)) {
+      this.#staleSinceMs = null;
+      return topicId === zeroTopicId || topicId === this.topicId ? "ours" : "new";
     }
-    return topicId === this.#formerTopicId ? "old" : "new";
+    this.#staleSinceMs ??= nowMs;
+    return nowMs - this.#staleSinceMs < staleMetadataMaxMs ? "old" : "new";
+  }
+
+  /** It had our name before our topic was made. */
+  isFormerTopic(topicId: TopicId): boolean {
+    return this.#formerTopicIds.includes(topicId);
   }
 
   /** The topic was deleted and made again: no offset, epoch or end of the old one means anything in the new one. An iteration that was to stop at the old end stops. */
   beginAnew(topicId: TopicId, from: StartPosition): void {
-    this.#formerTopicId = this.topicId;
+    const others = this.#formerTopicIds.filter((former) => former !== topicId && former !== this.topicId);
+    this.#formerTopicIds.splice(0, Infinity, ...others.slice(1 - formerTopicsMax), this.topicId);
     this.topicId = topicId;
+    this.#staleSinceMs = null;
     this.validatedEpoch = -1;
     this.highWatermark = -1;
     this.logStartOffset = -1;
-    if (this.stopOffset !== null) this.stopOffset = this.position;
     this.moveTo(from);
+    if (this.stopOffset !== null) this.stopOffset = 0;
   }
 
   /** The metadata has this leader epoch now: a newer one than the position was checked under calls for a new check. */
@@ -179,9 +200,16 @@ export class AssignedPartition {
     this.fetchEpoch = this.positionEpoch;
   }
 
-  /** Nothing more is asked for until the position is moved. */
-  block(): void {
+  /** After a failure that trying again does not mend: nothing more is asked for until the position is moved, or another iteration begins. `lasting`: it fails with this then, unasked. */
+  block(lasting: Error | null = null): void {
     this.notBeforeMs = Number.POSITIVE_INFINITY;
+    this.#lastingFailure = lasting;
+  }
+
+  /** Asks again, and answers null; or what only another position mends. */
+  unblock(): Error | null {
+    if (this.#lastingFailure === null && this.notBeforeMs === Number.POSITIVE_INFINITY) this.notBeforeMs = 0;
+    return this.#lastingFailure;
   }
 
   validated(epoch: number): void {

@@ -22,18 +22,13 @@ import {
 } from "./consumer-options.ts";
 import { FetchBuffer, type NextBatch } from "./fetch-buffer.ts";
 import { Fetcher } from "./fetcher.ts";
+import { iterate } from "./iteration.ts";
+import { ofTopicSeen, Processed, positionsOf } from "./processed.ts";
 
 /** A batch that was unpacked, and how far it was handed out. */
 interface Unpacked extends NextBatch {
   readonly records: readonly DecodedRecord[];
   nextIndex: number;
-}
-
-/** What was handed out last and is being handled, as long as the next is not asked for: what came before it in its partition was processed. */
-interface Handled {
-  readonly partition: AssignedPartition;
-  readonly offset: number;
-  readonly leaderEpoch: number;
 }
 
 /**
@@ -67,7 +62,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   #current: Unpacked | null = null;
   #isIterating = false;
   readonly #group: GroupSession | null;
-  #handled: Handled | null = null;
+  readonly #processed = new Processed();
   #closing: Promise<void> | null = null;
 
   constructor(options: ConsumerOptions<K, V>) {
@@ -97,11 +92,11 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     const assigned = new Map<string, AssignedPartition>();
     for (const { topic, partition, from = "end" } of assignments) {
       checkStart(from);
-      const { partitions } = await this.#cluster.metadata.awaitTopic(topic, deadlineMs, this.#cluster.signal);
+      const { partitions, topicId } = await this.#cluster.metadata.awaitTopic(topic, deadlineMs, this.#cluster.signal);
       if (partition !== undefined && partitions[partition] === undefined)
         throw new KafkaProtocolError("UNKNOWN_TOPIC_OR_PARTITION", `${topic}-${partition}`);
       for (const index of partition === undefined ? partitions.keys() : [partition])
-        assigned.set(partitionKey(topic, index), new AssignedPartition(topic, index, from));
+        assigned.set(partitionKey(topic, index), new AssignedPartition(topic, index, from, topicId));
     }
     if (this.#settings.stopAtEnd) await this.#findEnds([...assigned.values()], deadlineMs);
     if (this.#cluster.isClosed) throw new ClientClosed("the consumer is closed");
@@ -118,8 +113,8 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     const { offsetReset, stopAtEnd } = this.#settings;
     const reader = {
       partitions: this.#partitions,
-      processed: (partition: AssignedPartition) => this.#processed(partition),
-      isHandled: (partition: AssignedPartition) => this.#handled?.partition === partition,
+      processed: (partition: AssignedPartition) => this.#processed.of(partition),
+      isHandled: (partition: AssignedPartition) => this.#processed.isHandled(partition),
       wake: () => {
         this.#buffer.notify();
         this.#fetcher.wake();
@@ -153,31 +148,14 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   async commit(offsets?: readonly OffsetToCommit[]): Promise<void> {
     const group = this.#inGroup();
     for (const { offset } of offsets ?? []) checkStart({ offset });
-    const wanted = offsets ?? this.#positions();
-    // what the application itself says is done is done: no later commit of ours goes back behind it
-    const handled = this.#handled;
-    const isDone = wanted.some((each) => handled !== null && isIn(each, handled.partition) && each.offset > handled.offset);
-    if (isDone) this.#handled = null;
+    const wanted = offsets?.map((each) => ofTopicSeen(this.#partitions, each)) ?? positionsOf(this.#partitions.values());
+    this.#processed.committed(wanted);
     await group.commit(wanted);
-  }
-
-  #positions(): OffsetToCommit[] {
-    return [...this.#partitions.values()]
-      .filter(({ position }) => position >= 0)
-      .map(({ topic, partition, position, positionEpoch }) => ({ topic, partition, offset: position, leaderEpoch: positionEpoch }));
   }
 
   /** What the group has committed for these partitions, in their order, whoever has them. */
   async committed(partitions: readonly TopicPartition[]): Promise<readonly CommittedOffset[]> {
     return this.#inGroup().committed(partitions);
-  }
-
-  #processed(partition: AssignedPartition): { readonly offset: number; readonly leaderEpoch: number } {
-    const { position, positionEpoch } = partition;
-    const handled = this.#handled;
-    if (handled === null || handled.partition !== partition || handled.offset > position)
-      return { offset: position, leaderEpoch: positionEpoch };
-    return handled;
   }
 
   async #findEnds(partitions: readonly AssignedPartition[], deadlineMs: number): Promise<void> {
@@ -204,7 +182,8 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     checkStart(to);
     const assigned = this.#assigned({ topic, partition });
     assigned.moveTo(to);
-    if (this.#handled?.partition === assigned) this.#handled = null;
+    assigned.handedOutTopicId = assigned.topicId;
+    if (this.#processed.isHandled(assigned)) this.#processed.end();
     this.#fetcher.wake();
   }
 
@@ -262,44 +241,40 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     return assigned;
   }
 
-  /** Written out rather than generated: most records are there already, and cost no more than a resolved promise. */
   #iterate<T>(take: () => T | null): AsyncIterableIterator<T> {
     if (this.#isIterating) throw new InvalidArgument("the consumer is being iterated already");
     this.#isIterating = true;
-    const finish = (): Promise<IteratorResult<T>> => {
-      if (!isFinished) {
+    this.#tryFailedAgain();
+    return iterate<T>({
+      asked: () => {
+        this.#processed.end();
+        this.#group?.asked();
+      },
+      isOver: () => this.#closing !== null || this.#cluster.isClosed || this.#isAtEnd(),
+      take: () => {
+        const value = this.#group === null || this.#group.mayHandOut ? take() : null;
+        if (value !== null) this.#group?.handedOut();
+        return value;
+      },
+      changed: () => this.#buffer.changed,
+      finished: () => {
         this.#isIterating = false;
         this.#group?.left();
-      }
-      isFinished = true;
-      return Promise.resolve({ value: undefined, done: true });
-    };
-    let isFinished = false;
-    const next = async (): Promise<IteratorResult<T>> => {
-      this.#handled = null;
-      this.#group?.asked();
-      for (;;) {
-        if (isFinished || this.#closing !== null || this.#cluster.isClosed) return finish();
-        const { changed } = this.#buffer;
-        try {
-          const value = this.#group === null || this.#group.mayHandOut ? take() : null;
-          if (value !== null) {
-            this.#group?.handedOut();
-            return { value, done: false };
-          }
-        } catch (error) {
-          await finish();
-          throw error;
-        }
-        if (this.#isAtEnd()) return finish();
-        await changed;
-      }
-    };
-    return {
-      next,
-      return: finish,
-      [Symbol.asyncIterator]: () => ({ next, return: finish }) as AsyncIterableIterator<T>,
-    } as AsyncIterableIterator<T>;
+        this.#buffer.notify(); // who asked and was not answered yet hears that it is over
+      },
+    });
+  }
+
+  /** What an earlier iteration ended with: it goes away this time, or is thrown again. One that nobody has heard of yet comes first. */
+  #tryFailedAgain(): void {
+    if (this.#buffer.holdsFailure) return;
+    for (const partition of this.#partitions.values()) {
+      const lasting = partition.unblock();
+      if (lasting !== null) this.#buffer.pushError(lasting, partition);
+    }
+    const ended = this.#group?.tryAgain() ?? null;
+    if (ended !== null) this.#buffer.pushError(ended, null);
+    this.#fetcher.wake();
   }
 
   #isAtEnd(): boolean {
@@ -337,7 +312,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   }
 
   #beginHandling(partition: AssignedPartition): void {
-    if (this.#group !== null) this.#handled = { partition, offset: partition.position, leaderEpoch: partition.positionEpoch };
+    if (this.#group !== null) this.#processed.begin(partition);
   }
 
   /** The batch under way, or the next; null: none is there yet. Throws what went wrong in fetching. */
@@ -383,10 +358,6 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
       throw new SerializationFailed(`${topic}-${partition} at offset ${offset}: ${(error as Error).message}`, { cause: error });
     }
   }
-}
-
-function isIn(offset: OffsetToCommit, { topic, partition }: AssignedPartition): boolean {
-  return offset.topic === topic && offset.partition === partition;
 }
 
 function isBeyond({ stopOffset }: AssignedPartition, offset: number): boolean {

@@ -43,11 +43,16 @@ export class FetchBuffer {
     this.notify();
   }
 
+  /** Some failure will be thrown. */
+  get holdsFailure(): boolean {
+    return this.#queue.some((each) => "error" in each && isCurrent(each));
+  }
+
   /** The next batch whose partition was not moved since it was fetched; null: none. Throws a failure whose turn it is, once. */
   take(): NextBatch | null {
     for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
-      const isCurrent = first.partition === null || first.generation === first.partition.generation;
-      if (isCurrent && "batches" in first) {
+      const mayBeTaken = isCurrent(first);
+      if (mayBeTaken && "batches" in first) {
         const { partition, generation, bytes } = first;
         const batch = first.batches[this.#taken];
         if (batch !== undefined) {
@@ -58,7 +63,7 @@ export class FetchBuffer {
       }
       this.#queue.shift();
       this.#taken = 0;
-      if (isCurrent && "error" in first) throw first.error;
+      if (mayBeTaken && "error" in first) throw first.error;
     }
     return null;
   }
@@ -72,4 +77,9 @@ export class FetchBuffer {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers<void>();
   }
+}
+
+/** Its partition was not moved since. */
+function isCurrent({ partition, generation }: FetchedBatches | Failure): boolean {
+  return partition === null || generation === partition.generation;
 }

@@ -92,7 +92,7 @@ export class Fetcher {
         continue;
       }
       const topicId = cluster.metadata.topic(partition.topic)?.topicId ?? zeroTopicId;
-      const topic = partition.judgeTopicId(topicId);
+      const topic = partition.judgeTopicId(topicId, nowMs);
       if (topic !== "ours") {
         if (topic === "new") this.#topicMadeAnew(partition, topicId);
         else leaderUnknown = true;
@@ -251,15 +251,20 @@ export class Fetcher {
 
   /** As with a position that is not in the log; but the new log may well have that offset, with other records. */
   #topicMadeAnew(partition: AssignedPartition, topicId: TopicId): void {
-    const { settings, buffer } = this.#parts;
+    const { cluster, settings, buffer } = this.#parts;
     const { topic, partition: index, position: offset } = partition;
     // what was fetched before is still good, and is handed out first
     if (offset < partition.fetchPosition)
       return this.#pause([partition], new KafkaProtocolError("UNKNOWN_TOPIC_ID", `fetching ${topic}-${index}`), false);
+    cluster.runtime.log.warn(
+      { topic, partition: index, position: offset, formerTopicId: partition.topicId, topicId },
+      `the topic was deleted and made anew; its position is void (offsetReset: ${settings.offsetReset})`,
+    );
     partition.beginAnew(topicId, settings.offsetReset === "latest" ? "end" : "beginning");
     if (settings.offsetReset === "none") {
-      partition.block();
-      buffer.pushError(new OffsetOutOfRange({ topic, partition: index, offset }), partition);
+      const error = new OffsetOutOfRange({ topic, partition: index, offset });
+      partition.block(error); // the new log may have that offset
+      buffer.pushError(error, partition);
     }
     buffer.notify();
     this.wake();

@@ -1,4 +1,4 @@
-import { partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
+import { partitionKey, type TopicId, type TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { OffsetCommitRequest } from "../../protocol/messages/offset-commit.ts";
 import type { OffsetFetchRequest, OffsetFetchResponse } from "../../protocol/messages/offset-fetch.ts";
@@ -16,6 +16,8 @@ export interface OffsetToCommit extends TopicPartition {
   readonly leaderEpoch?: number;
   /** Kept with the offset, for people. */
   readonly metadata?: string;
+  /** Of the topic that the offset belongs to, as far as known: it is not committed for another topic that was made since under the same name. */
+  readonly topicId?: TopicId;
 }
 
 export interface CommittedOffset extends TopicPartition {

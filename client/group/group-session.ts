@@ -3,17 +3,18 @@ import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { backoffMs } from "../backoff.ts";
 import { AssignedPartition, type ResetPolicy, type StartPosition } from "../consumer/assigned-partition.ts";
+import type { Place } from "../consumer/processed.ts";
 import { CommitFailed, isRetriableFailure, KafkaProtocolError, NoCommittedOffset } from "../errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { listOffsets } from "../metadata/list-offsets.ts";
 import { keyOf } from "./assignor.ts";
 import { ClassicMember } from "./classic-member.ts";
 import type { GivenUpAs } from "./classic-state.ts";
 import { CoordinatorLink } from "./coordinator-link.ts";
-import { type CommittedOffset, commitOffsets, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
+import { type CommittedOffset, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
 import type { GroupSettings, PartitionsCallback } from "./group-options.ts";
 import { IncrementalMember } from "./incremental-member.ts";
 import { type Membership, type MembershipHost, noMember } from "./membership.ts";
+import { type FoundPosition, PositionKeeper } from "./position-keeper.ts";
 import { SafePoints } from "./safe-points.ts";
 import { type TopicPattern, TopicWatch } from "./topic-watch.ts";
 
@@ -21,8 +22,8 @@ import { type TopicPattern, TopicWatch } from "./topic-watch.ts";
 export interface GroupReader {
   /** What is read, by its key; the group adds to it and takes away. */
   readonly partitions: Map<string, AssignedPartition>;
-  /** Everything before it was handled: the record that the application is at does not count. -1: no position yet. */
-  processed(partition: AssignedPartition): { readonly offset: number; readonly leaderEpoch: number };
+  /** Everything before it was handled: the record that the application is at does not count. */
+  processed(partition: AssignedPartition): Place;
   /** One of its records was handed out last, and the next is not asked for yet. */
   isHandled(partition: AssignedPartition): boolean;
   /** Some partitions may be fetched, or handed out, that could not before. */
@@ -62,10 +63,13 @@ export class GroupSession {
   readonly #safePoints: SafePoints;
   /** Partitions that are ours or about to be, and which time they were given to us. */
   readonly #wanted = new Map<string, object>();
-  /** As last committed or found committed. */
-  readonly #committed = new Map<string, number>();
+  readonly #positions: PositionKeeper;
   readonly #closing = new AbortController();
   #takesUnderWay = 0;
+  /** Partitions that are ours, but where to begin could not be found out. */
+  #notTaken: TopicPartition[] = [];
+  /** Why we are in the group no more; null: we are, or mean to be. */
+  #end: Error | null = null;
   #isSubscribed = false;
   #timer: Timer | null = null;
 
@@ -75,13 +79,22 @@ export class GroupSession {
     this.#cluster = cluster;
     this.#settings = settings;
     this.#link = new CoordinatorLink(cluster, settings.groupId);
+    this.#positions = new PositionKeeper({
+      cluster,
+      link: this.#link,
+      groupId: settings.groupId,
+      partition: (key) => reader.partitions.get(key),
+    });
     this.#safePoints = new SafePoints(cluster.runtime.clock, () => reader.wake());
     const host: MembershipHost = {
       topics: () => this.#topics.topics,
       busySinceMs: () => this.#safePoints.busySinceMs,
       giveUp: (partitions, as) => this.#giveUp(partitions, as),
       take: (partitions) => void this.#take(partitions),
-      fail: (error) => reader.fail(error, null),
+      fail: (error) => {
+        this.#end = error;
+        reader.fail(error, null);
+      },
       changed: () => {
         if (parts.stopAtEnd) reader.wake();
       },
@@ -100,7 +113,16 @@ export class GroupSession {
       if (this.#settings.autoCommit) this.#scheduleCommit();
     }
     this.#isSubscribed = true;
+    this.#end = null;
     this.#member.join();
+  }
+
+  /** Another iteration begins: what failed once is tried again. Answers what only another `subscribe` mends. */
+  tryAgain(): Error | null {
+    const again = this.#notTaken.filter((each) => this.#wanted.has(keyOf(each)));
+    this.#notTaken = [];
+    void this.#take(again);
+    return this.#end;
   }
 
   get isSubscribed(): boolean {
@@ -174,24 +196,18 @@ export class GroupSession {
     for (const each of partitions) this.#wanted.set(keyOf(each), given);
     this.#takesUnderWay++;
     try {
-      const committed = await fetchCommitted(
-        this.#link,
-        this.#settings.groupId,
-        partitions,
-        Number.POSITIVE_INFINITY,
-        this.#closing.signal,
-      );
-      const ends = this.#parts.stopAtEnd ? await this.#ends(partitions) : null;
+      const found = await this.#positions.find(partitions, this.#parts.stopAtEnd, this.#closing.signal);
       const begin = async () => {
         // while we asked, some may have gone to others again
-        const ours = committed.filter((each) => this.#wanted.get(keyOf(each)) === given && !this.#closing.signal.aborted);
-        const added = ours.map((each) => this.#add(each, ends?.get(keyOf(each)) ?? null));
+        const ours = found.filter((each) => this.#wanted.get(keyOf(each)) === given && !this.#closing.signal.aborted);
+        const added = ours.map((each) => this.#add(each));
         if (added.length > 0) await this.#callBack(this.#settings.onAssigned, added);
         for (const partition of added) partition.isHeld = false;
       };
       await (this.#settings.onAssigned === null ? begin() : this.#safePoints.run(begin));
     } catch (error) {
       if (this.#closing.signal.aborted || this.#cluster.isClosed) return;
+      this.#notTaken.push(...partitions.filter((each) => this.#wanted.get(keyOf(each)) === given));
       this.#parts.reader.fail(error instanceof Error ? error : new Error(String(error)), null);
     } finally {
       this.#takesUnderWay--;
@@ -199,27 +215,18 @@ export class GroupSession {
     }
   }
 
-  async #ends(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, number>> {
-    const found = await listOffsets(
-      this.#cluster,
-      partitions.map(({ topic, partition }) => ({ topic, partition, spec: "latest" as const })),
-      this.#deadlineMs(),
-    );
-    return new Map(partitions.map((each, index) => [keyOf(each), found[index]?.offset ?? 0]));
-  }
-
-  #add({ topic, partition, offset, leaderEpoch }: CommittedOffset, stopOffset: number | null): AssignedPartition {
+  #add({ topic, partition, offset, leaderEpoch, topicId, endOffset }: FoundPosition): AssignedPartition {
     const { offsetReset, reader } = this.#parts;
     const from: StartPosition = offset >= 0 ? { offset } : offsetReset === "earliest" ? "beginning" : "end";
-    const added = new AssignedPartition(topic, partition, from);
+    const added = new AssignedPartition(topic, partition, from, topicId);
     added.isHeld = true;
-    added.stopAt(stopOffset);
-    if (offset >= 0) {
-      added.knowsEpochBefore(leaderEpoch);
-      this.#committed.set(keyOf(added), offset);
-    } else if (offsetReset === "none") {
-      added.block();
-      reader.fail(new NoCommittedOffset({ topic, partition }, this.#settings.groupId), added);
+    added.stopAt(endOffset);
+    this.#positions.begin(added, offset);
+    if (offset >= 0) added.knowsEpochBefore(leaderEpoch);
+    else if (offsetReset === "none") {
+      const error = new NoCommittedOffset({ topic, partition }, this.#settings.groupId);
+      added.block(error);
+      reader.fail(error, added);
     }
     reader.partitions.set(keyOf(added), added);
     return added;
@@ -248,7 +255,7 @@ export class GroupSession {
       for (const partition of theirs) {
         partition.dropBuffered();
         reader.partitions.delete(keyOf(partition));
-        this.#committed.delete(keyOf(partition));
+        this.#positions.end(partition);
       }
     };
     if (this.#settings.onRevoked !== null || this.#settings.onLost !== null) await this.#safePoints.run(letGo);
@@ -282,9 +289,8 @@ export class GroupSession {
   async #commitProcessed(partitions: readonly AssignedPartition[], timeoutMs: number): Promise<void> {
     const { clock, log } = this.#cluster.runtime;
     const offsets = partitions.flatMap((partition): OffsetToCommit[] => {
-      const { offset, leaderEpoch } = this.#parts.reader.processed(partition);
-      if (offset < 0 || this.#committed.get(keyOf(partition)) === offset) return [];
-      return [{ topic: partition.topic, partition: partition.partition, offset, leaderEpoch }];
+      const processed = { topic: partition.topic, partition: partition.partition, ...this.#parts.reader.processed(partition) };
+      return processed.offset < 0 || this.#positions.isCommitted(processed) ? [] : [processed];
     });
     if (offsets.length === 0) return;
     await this.#commit(offsets, clock.monotonicMs() + timeoutMs).catch((error: unknown) => {
@@ -304,10 +310,7 @@ export class GroupSession {
       if (this.#isSubscribed && identity.generation < 0)
         throw new CommitFailed(`the consumer is not in group ${this.#settings.groupId} now`);
       try {
-        await commitOffsets(this.#link, this.#settings.groupId, identity, offsets);
-        for (const each of offsets)
-          if (this.#committed.has(keyOf(each)) || this.#wanted.has(keyOf(each))) this.#committed.set(keyOf(each), each.offset);
-        return;
+        return await this.#positions.commit(identity, offsets);
       } catch (error) {
         const isRefused = this.#isSubscribed && error instanceof KafkaProtocolError && refusalsOfMember.has(error.code);
         if (isRefused) this.#member.commitRefused(identity.generation, error.code);

@@ -81,6 +81,36 @@ const protocols = [
   ["the new protocol", { groupProtocol: "consumer" }],
 ] as const satisfies readonly (readonly [string, GroupOptions])[];
 
+test.each([protocols[0], protocols[3]])(
+  "%s: a topic that is deleted and made anew is read from its beginning, whatever was processed of the old one",
+  { timeout: 90_000 },
+  async (_name, options) => {
+    const place = await newTopic(2);
+    const { topic, group } = place;
+    await produce(topic, 0, 40, 2);
+    const member = new Member(place, { ...options, autoCommitIntervalMs: 60_000 });
+    await waitUntil("40 records", () => member.got.length === 40);
+    let before = 40;
+    for (const count of [10, 100]) {
+      orThrow(await admin.deleteTopics([topic]));
+      // long enough that the member has seen it and is about to commit what it processed; how far it is cannot be seen from outside
+      await sleep(2_000);
+      await waitUntil("the topic to be made anew", async () => {
+        const [made] = await admin.createTopics([{ name: topic, partitions: 2, replicationFactor: 3 }]);
+        return made?.error === null;
+      });
+      await produce(topic, 1_000, 1_000 + count, 2);
+      await waitUntil(`${count} records of the new one`, () => member.got.length >= before + count);
+      expect(sorted(valuesOf(member).slice(before))).toEqual(numbers(count).map((n) => 1_000 + n));
+      before += count;
+    }
+    expect(member.error).toBeNull();
+    await member.consumer.close();
+    const committed = await admin.listGroupOffsets(group);
+    expect(sorted(committed.map(({ offset }) => offset))).toEqual([50, 50]);
+  },
+);
+
 describe.each(protocols)("%s", (_name, options) => {
   test("four members take every record once between them, a fifth takes its share, and one that leaves gives back its own", async () => {
     const place = await newTopic();

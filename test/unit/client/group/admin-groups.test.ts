@@ -171,6 +171,10 @@ test("positions are read, set and deleted", async () => {
   );
   expect(set).toEqual({ topic: "t", partition: 0, error: null });
   expect(refused?.error).toMatchObject({ code: "NON_EMPTY_GROUP" });
+  const [former] = await cluster.clock.until(
+    admin.alterGroupOffsets("g", [{ topic: "t", partition: 0, offset: 4, topicId: `${"A".repeat(21)}Q` }]),
+  );
+  expect(former?.error).toMatchObject({ code: "UNKNOWN_TOPIC_ID" });
   const [kept] = await cluster.clock.until(admin.deleteGroupOffsets("g", [{ topic: "t", partition: 0 }]));
   expect(kept?.error).toMatchObject({ code: "GROUP_SUBSCRIBED_TO_TOPIC" });
 });

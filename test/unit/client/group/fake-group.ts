@@ -71,7 +71,7 @@ export class FakeGroup {
       case "OffsetCommit":
         return this.#commit(request);
       default:
-        return this.#fetchOffsets(request);
+        return this.answerFetch(request);
     }
   }
 
@@ -232,6 +232,8 @@ export class FakeGroup {
       topics: topics.map(({ name, partitions }) => ({
         name,
         partitions: partitions.map(({ partitionIndex, committedOffset, committedLeaderEpoch }) => {
+          if (this.#cluster.topics.get(name)?.partitions[partitionIndex] === undefined)
+            return { partitionIndex, errorCode: "UNKNOWN_TOPIC_OR_PARTITION" };
           if (errorCode === "NONE") {
             this.offsets.set(`${name}-${partitionIndex}`, { offset: committedOffset, epoch: committedLeaderEpoch });
             this.commits.push(`${name}-${partitionIndex}=${committedOffset}`);
@@ -242,7 +244,7 @@ export class FakeGroup {
     };
   }
 
-  #fetchOffsets({ groups }: OffsetFetchRequest): object {
+  answerFetch({ groups }: OffsetFetchRequest): object {
     return {
       throttleTimeMs: 0,
       groups: groups.map(({ groupId, topics }) => ({

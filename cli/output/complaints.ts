@@ -1,0 +1,26 @@
+import { nodeRuntime } from "../../client/node-runtime.ts";
+import type { ClientRuntime } from "../../client/runtime.ts";
+import { type Logger, silentLogger } from "../../protocol/base/logger.ts";
+import { explain } from "../command-failed.ts";
+import { printable } from "./printable.ts";
+
+/** A line for people on standard error. */
+export function complain(text: string): void {
+  process.stderr.write(`ottla: ${printable(text)}\n`);
+}
+
+const tellingLogger: Logger = {
+  ...silentLogger,
+  warn: (fields, message) => complain(warningText(fields, message)),
+  child: () => tellingLogger,
+};
+
+/** The machine's, with what the client warns of on standard error. */
+export const tellingRuntime: ClientRuntime = { ...nodeRuntime, log: tellingLogger };
+
+/** `topic t, partition 0: message`, with the error's own words behind. */
+export function warningText(fields: object, message: string): string {
+  const { err, ...rest } = fields as Readonly<Record<string, unknown>>;
+  const about = Object.entries(rest).map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`);
+  return `${about.length === 0 ? "" : `${about.join(", ")}: `}${message}${err === undefined ? "" : ` (${explain(err)})`}`;
+}

@@ -1,0 +1,71 @@
+import { partitionKey, type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
+import type { OffsetToCommit } from "../group/group-offsets.ts";
+import type { AssignedPartition } from "./assigned-partition.ts";
+
+/** A place in one topic; of another topic of that name it says nothing. */
+export interface Place {
+  /** -1: no position yet. */
+  readonly offset: number;
+  /** Of the record before it; -1: not known. */
+  readonly leaderEpoch: number;
+  readonly topicId: TopicId;
+}
+
+/** What was handed out last and is being handled, as long as the next is not asked for: what came before it in its partition was processed. */
+interface Handled extends Place {
+  readonly partition: AssignedPartition;
+}
+
+/** How far the application is: behind the records that it was handed, but for the one that it is at. */
+export class Processed {
+  #handled: Handled | null = null;
+
+  /** The record at the partition's position is being handed out. */
+  begin(partition: AssignedPartition): void {
+    this.#handled = { partition, ...placeOf(partition) };
+  }
+
+  /** The application asks for the next. */
+  end(): void {
+    this.#handled = null;
+  }
+
+  isHandled(partition: AssignedPartition): boolean {
+    return this.#handled?.partition === partition;
+  }
+
+  of(partition: AssignedPartition): Place {
+    const handled = this.#handled;
+    // a record that is still handled while its topic was made anew says nothing about the new one
+    const isBehind = handled?.partition === partition && handled.topicId === partition.topicId && handled.offset <= partition.position;
+    if (handled === null || !isBehind) return placeOf(partition);
+    return { offset: handled.offset, leaderEpoch: handled.leaderEpoch, topicId: handled.topicId };
+  }
+
+  /** What the application itself says is done is done: no later commit of ours goes back behind it. */
+  committed(offsets: readonly OffsetToCommit[]): void {
+    const handled = this.#handled;
+    if (handled === null) return;
+    const { topic, partition } = handled.partition;
+    const isDone = offsets.some((each) => each.topic === topic && each.partition === partition && each.offset > handled.offset);
+    if (isDone) this.#handled = null;
+  }
+}
+
+function placeOf({ position, positionEpoch, topicId }: AssignedPartition): Place {
+  return { offset: position, leaderEpoch: positionEpoch, topicId };
+}
+
+/** Everything handed out so far. */
+export function positionsOf(partitions: Iterable<AssignedPartition>): OffsetToCommit[] {
+  return [...partitions]
+    .filter(({ position }) => position >= 0)
+    .map((each) => ({ topic: each.topic, partition: each.partition, ...placeOf(each) }));
+}
+
+/** What the application commits is about the records that it has seen: they may be of a topic that was deleted and made anew since. */
+export function ofTopicSeen(partitions: ReadonlyMap<string, AssignedPartition>, offset: OffsetToCommit): OffsetToCommit {
+  const assigned = partitions.get(partitionKey(offset.topic, offset.partition));
+  if (assigned === undefined || offset.topicId !== undefined) return offset;
+  return { ...offset, topicId: assigned.handedOutTopicId === zeroTopicId ? assigned.topicId : assigned.handedOutTopicId };
+}

@@ -1,0 +1,31 @@
+import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
+import { calls } from "../network/api-calls.ts";
+import type { CoordinatorLink, CoordinatorRequest } from "./coordinator-link.ts";
+
+/**
+ * The topics' ids as the group's coordinator has them; null: it knows no topic of that name. Commits and committed offsets go by names, so what counts is which topic the
+ * coordinator takes a name for. A coordinator that does not tell ids is believed to mean ours: the zero id.
+ */
+export type CoordinatorTopics = ReadonlyMap<string, TopicId | null>;
+
+/** One attempt, or with `deadlineMs` as many as it takes. Only for topics whose ids are known from somewhere: brokers that have no ids would make a topic that is asked for. */
+export async function topicsAt(
+  link: CoordinatorLink,
+  topics: readonly string[],
+  { deadlineMs, signal }: { readonly deadlineMs?: number; readonly signal?: AbortSignal } = {},
+): Promise<CoordinatorTopics> {
+  if (topics.length === 0) return new Map();
+  const build = () => ({
+    topics: [...new Set(topics)].map((name) => ({ topicId: zeroTopicId, name })),
+    allowAutoTopicCreation: false,
+    includeClusterAuthorizedOperations: false,
+    includeTopicAuthorizedOperations: false,
+  });
+  const options: CoordinatorRequest<unknown> = { errorOf: () => "NONE", ...(signal === undefined ? {} : { signal }) };
+  const answer = await (deadlineMs === undefined
+    ? link.request(calls.metadata, build, options)
+    : link.retrying(calls.metadata, build, options, deadlineMs));
+  return new Map(
+    answer.topics.map(({ name, topicId, errorCode }) => [name ?? "", errorCode === "UNKNOWN_TOPIC_OR_PARTITION" ? null : topicId]),
+  );
+}

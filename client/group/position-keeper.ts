@@ -1,0 +1,181 @@
+import { sleep } from "../../protocol/base/clock.ts";
+import { partitionKey, type TopicId, type TopicPartition, zeroTopicId } from "../../protocol/base/ids.ts";
+import { backoffMs } from "../backoff.ts";
+import type { AssignedPartition } from "../consumer/assigned-partition.ts";
+import { KafkaProtocolError } from "../errors.ts";
+import type { Cluster } from "../metadata/cluster.ts";
+import { listOffsets } from "../metadata/list-offsets.ts";
+import type { CoordinatorLink } from "./coordinator-link.ts";
+import { topicsAt } from "./coordinator-topics.ts";
+import { type CommittedOffset, commitOffsets, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
+import type { GroupIdentity } from "./membership.ts";
+
+/** Where a group is in a partition, and in which topic of that name. */
+export interface FoundPosition extends CommittedOffset {
+  /** The zero id: not known. */
+  readonly topicId: TopicId;
+  /** End of what is committed to the log; null: not asked for. */
+  readonly endOffset: number | null;
+}
+
+export interface PositionKeeperParts {
+  readonly cluster: Cluster;
+  readonly link: CoordinatorLink;
+  readonly groupId: string;
+  readonly partition: (key: string) => AssignedPartition | undefined;
+}
+
+/** How often a broker's and the coordinator's view of the topics are compared before what they disagree about is left open. */
+const comparisonsMax = 20;
+/** Metadata that was asked for so often and does not have a topic is right. */
+const goneAfter = 3;
+/** Topics whose positions were dropped are told of once; so many are remembered. */
+const toldMax = 1_000;
+
+/**
+ * Reads and writes a group's positions. The protocol has topics by name; a topic that was deleted and made anew under the same name is another one, in which no position of the old
+ * one means anything. So positions keep the id of the topic that their records were fetched from, and are compared with what the coordinator takes the name for.
+ */
+export class PositionKeeper {
+  readonly #parts: PositionKeeperParts;
+  /** As last committed or found committed. */
+  readonly #committed = new Map<string, { readonly offset: number; readonly topicId: TopicId }>();
+  /** Of partitions that were ours: the topic of the last record handed out. What the application commits late is about that one. */
+  readonly #handedOut = new Map<string, TopicId>();
+  readonly #told = new Set<TopicId>();
+
+  constructor(parts: PositionKeeperParts) {
+    this.#parts = parts;
+  }
+
+  /** It is ours from now on. */
+  begin(partition: AssignedPartition, offset: number): void {
+    const key = partitionKey(partition.topic, partition.partition);
+    partition.handedOutTopicId = this.#handedOut.get(key) ?? zeroTopicId;
+    if (offset >= 0) this.#committed.set(key, { offset, topicId: partition.topicId });
+  }
+
+  /** It is no longer ours. */
+  end({ topic, partition, handedOutTopicId }: AssignedPartition): void {
+    const key = partitionKey(topic, partition);
+    this.#committed.delete(key);
+    if (handedOutTopicId !== zeroTopicId) this.#handedOut.set(key, handedOutTopicId);
+  }
+
+  isCommitted({ topic, partition, offset, topicId }: OffsetToCommit): boolean {
+    const known = this.#committed.get(partitionKey(topic, partition));
+    return known !== undefined && known.offset === offset && known.topicId === topicId;
+  }
+
+  /**
+   * What the group has committed, and with `withEnds` where the logs end. Race: (1) the offset that we are told is of a topic that is being deleted; (2) metadata has the topic made
+   * anew, and the offset would be taken for one in it. So the coordinator's topics before and after have to be the same, and those of the metadata.
+   */
+  async find(partitions: readonly TopicPartition[], withEnds: boolean, signal: AbortSignal): Promise<readonly FoundPosition[]> {
+    const { cluster, link, groupId } = this.#parts;
+    const { metadata, runtime, settings } = cluster;
+    const topics = [...new Set(partitions.map(({ topic }) => topic))];
+    for (let comparisons = 1; ; comparisons++) {
+      const withIds = topics.filter((topic) => (metadata.topic(topic)?.topicId ?? zeroTopicId) !== zeroTopicId);
+      const ask = () => topicsAt(link, withIds, { deadlineMs: Number.POSITIVE_INFINITY, signal });
+      const before = await ask();
+      const committed = await fetchCommitted(link, groupId, partitions, Number.POSITIVE_INFINITY, signal);
+      const ends = withEnds ? await this.#ends(partitions) : null;
+      const after = await ask();
+      const standings = new Map(
+        topics.map((topic) => [topic, standingOf(metadata.topic(topic)?.topicId, before.get(topic), after.get(topic))]),
+      );
+      const isOpen = topics.some(
+        (topic) => standings.get(topic) === "open" || (standings.get(topic) === "gone" && comparisons < goneAfter),
+      );
+      if (isOpen && comparisons < comparisonsMax) {
+        await sleep(runtime.clock, backoffMs(comparisons, settings, runtime.random), signal);
+        await metadata.refresh(signal).catch(() => undefined);
+        continue;
+      }
+      return committed.map((each, i) => {
+        const standing = standings.get(each.topic);
+        const found = {
+          ...each,
+          topicId: standing === "known" ? (after.get(each.topic) ?? zeroTopicId) : zeroTopicId,
+          endOffset: ends?.[i] ?? null,
+        };
+        // what is found for a topic that is no more is about to be removed, and is nothing to begin the next topic of that name with
+        return standing === "gone" ? { ...found, offset: -1 } : found;
+      });
+    }
+  }
+
+  async #ends(partitions: readonly TopicPartition[]): Promise<readonly number[]> {
+    const { cluster } = this.#parts;
+    const deadlineMs = cluster.runtime.clock.monotonicMs() + cluster.settings.requestTimeoutMs;
+    const queries = partitions.map(({ topic, partition }) => ({ topic, partition, spec: "latest" as const }));
+    return (await listOffsets(cluster, queries, deadlineMs)).map(({ offset }) => offset);
+  }
+
+  /** One attempt. A position in a topic that is no more is dropped, with a warning in the log. Throws for the first partition that was refused. */
+  async commit(by: GroupIdentity, offsets: readonly OffsetToCommit[]): Promise<void> {
+    const { link, groupId, partition } = this.#parts;
+    const living = await this.#ofLivingTopics(offsets);
+    if (living.length > 0) await commitOffsets(link, groupId, by, living);
+    for (const each of offsets) {
+      const key = partitionKey(each.topic, each.partition);
+      if (partition(key) !== undefined) this.#committed.set(key, { offset: each.offset, topicId: each.topicId ?? zeroTopicId });
+    }
+  }
+
+  /**
+   * The coordinator itself is asked, for it is the one that takes a name for a topic, and just before the commit. A topic that is deleted and made anew between the two would still
+   * be taken for the old one: the position that the partition is then begun anew from is committed over it.
+   */
+  async #ofLivingTopics(offsets: readonly OffsetToCommit[]): Promise<readonly OffsetToCommit[]> {
+    const { cluster, link, groupId, partition } = this.#parts;
+    const withIds = offsets.filter(({ topicId = zeroTopicId }) => topicId !== zeroTopicId);
+    const atCoordinator = await topicsAt(
+      link,
+      withIds.map(({ topic }) => topic),
+    );
+    return offsets.filter((each) => {
+      const { topic, topicId = zeroTopicId } = each;
+      if (topicId === zeroTopicId) return true;
+      const ours = partition(partitionKey(topic, each.partition));
+      const there = atCoordinator.get(topic);
+      const isReplaced = ours?.isFormerTopic(topicId) ?? false;
+      if (!isReplaced && (there === undefined || there === zeroTopicId || there === topicId)) return true;
+      // either the coordinator has not heard of our topic yet, or we have not heard of its end
+      const isBehind =
+        cluster.metadata.topic(topic)?.topicId === topicId || (there !== undefined && there !== null && ours?.isFormerTopic(there));
+      if (!isReplaced && isBehind) {
+        cluster.metadata.requestRefresh();
+        throw new KafkaProtocolError(
+          "UNKNOWN_TOPIC_OR_PARTITION",
+          `group ${groupId}`,
+          `its coordinator does not know topic ${topic} as we do`,
+        );
+      }
+      this.#tellOnce(each, topicId);
+      return false;
+    });
+  }
+
+  #tellOnce({ topic, partition, offset }: OffsetToCommit, topicId: TopicId): void {
+    if (this.#told.has(topicId)) return;
+    if (this.#told.size >= toldMax) this.#told.clear();
+    this.#told.add(topicId);
+    this.#parts.cluster.runtime.log.warn(
+      { group: this.#parts.groupId, topic, partition, offset, topicId },
+      "the topic was deleted: its positions are not committed, for they mean nothing in one that is made anew under the same name",
+    );
+  }
+}
+
+/** What is known of the topic that a position was found for: that topic; none, for it is gone; or nothing yet, because brokers disagree. */
+function standingOf(
+  ours: TopicId | undefined,
+  before: TopicId | null | undefined,
+  after: TopicId | null | undefined,
+): "known" | "gone" | "open" {
+  if (ours === undefined) return "gone";
+  if (ours === zeroTopicId || after === zeroTopicId) return "known";
+  return before === ours && after === ours ? "known" : "open";
+}

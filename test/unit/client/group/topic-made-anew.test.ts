@@ -1,0 +1,172 @@
+import { describe, expect, test } from "vitest";
+import { AssignedPartition } from "../../../../client/consumer/assigned-partition.ts";
+import type { OffsetToCommit } from "../../../../client/group/group-offsets.ts";
+import { type Logger, silentLogger } from "../../../../protocol/base/logger.ts";
+import { FakeCluster, textRecord } from "../fake-cluster.ts";
+import type { FakePartition } from "../fake-partition.ts";
+import { FakeGroup } from "./fake-group.ts";
+import { memberOf, Worker } from "./group-fixture.ts";
+
+const [firstId, secondId, thirdId] = ["A", "B", "C"].map((letter) => `${letter.repeat(21)}Q`) as [string, string, string];
+
+function world() {
+  const cluster = new FakeCluster();
+  const group = new FakeGroup(cluster);
+  const warnings: string[] = [];
+  const log: Logger = { ...silentLogger, warn: (_about: unknown, text?: string) => void warnings.push(text ?? "") } as Logger;
+  return { cluster, group, warnings, runtime: { ...cluster.runtime, log } };
+}
+
+function make(cluster: FakeCluster, name: string, id: string, count: number): FakePartition {
+  const [log] = cluster.topic("t", [1], id);
+  append(log as FakePartition, name, 0, count);
+  return log as FakePartition;
+}
+
+function append(log: FakePartition, name: string, from: number, to: number): void {
+  if (to > from) log.appendRecords(Array.from({ length: to - from }, (_, i) => textRecord(`${name} ${from + i}`)));
+}
+
+/** As brokers do: what was committed for it goes with the topic. */
+function remove(cluster: FakeCluster, group: FakeGroup): void {
+  cluster.topics.delete("t");
+  group.offsets.delete("t-0");
+}
+
+const named = (name: string, from: number, to: number) => Array.from({ length: to - from }, (_, i) => `${name} ${from + i}`);
+const valuesOf = (worker: Worker) => worker.records.map(({ value }) => value);
+
+describe("a topic that is deleted and made anew", () => {
+  test.each([
+    ["cooperative-sticky", 4, 3_000],
+    ["cooperative-sticky", 40, 3_000],
+    ["range", 40, 3_000],
+    ["cooperative-sticky", 4, 0],
+    ["cooperative-sticky", 40, 0],
+    ["range", 40, 20_000],
+  ] as const)(
+    "%s, %i records, %i ms between: what was processed of the old one is not committed onto it",
+    async (assignor, count, gapMs) => {
+      const { cluster, group, runtime, warnings } = world();
+      make(cluster, "old", firstId, 20);
+      const worker = new Worker(cluster, ["t"], { assignors: [assignor], autoCommitIntervalMs: 60_000, metadataMaxAgeMs: 1_000, runtime });
+      await cluster.clock.advance(10_000);
+      expect(valuesOf(worker)).toEqual(named("old", 0, 20));
+      expect(group.commits).toEqual([]);
+      remove(cluster, group);
+      await cluster.clock.advance(gapMs);
+      const log = make(cluster, "new", secondId, count);
+      await cluster.clock.advance(40_000);
+      append(log, "new", count, count + 5);
+      await cluster.clock.advance(10_000);
+      expect(valuesOf(worker)).toEqual([...named("old", 0, 20), ...named("new", 0, count + 5)]);
+      await cluster.clock.until(worker.consumer.close());
+      expect(group.offsets.get("t-0")?.offset).toBe(count + 5);
+      expect(group.commits.filter((commit) => commit === "t-0=20" || commit === "t-0=19")).toEqual([]);
+      expect(warnings.filter((text) => text.includes("deleted")).length).toBeLessThanOrEqual(2);
+      expect(warnings.join()).toContain("the topic was deleted");
+    },
+  );
+
+  test("a record of the old one that is still being handled says nothing about the new one", async () => {
+    const { cluster, group } = world();
+    make(cluster, "old", firstId, 3);
+    const consumer = memberOf(cluster, { metadataMaxAgeMs: 1_000, autoCommitIntervalMs: 500, offsetReset: "latest" });
+    await cluster.clock.until(consumer.subscribe(["t"]));
+    const records = consumer[Symbol.asyncIterator]();
+    const first = records.next();
+    await cluster.clock.advance(5_000);
+    append(cluster.topics.get("t")?.partitions[0] as FakePartition, "old", 3, 4);
+    expect((await cluster.clock.until(first)).value?.value).toBe("old 3");
+    remove(cluster, group);
+    make(cluster, "new", secondId, 30);
+    const before = group.commits.length;
+    await cluster.clock.advance(10_000);
+    // the reset policy's place is what is committed, and nothing of the old topic's before
+    expect(group.commits.slice(before)).toEqual(["t-0=30"]);
+    await cluster.clock.until(consumer.close());
+  });
+
+  test("what the application itself commits late, of the old one, is dropped with a warning; also after the partition came back", async () => {
+    const { cluster, group, runtime, warnings } = world();
+    make(cluster, "old", firstId, 20);
+    const worker = new Worker(cluster, ["t"], { autoCommit: false, metadataMaxAgeMs: 1_000, runtime });
+    await cluster.clock.advance(5_000);
+    const done: OffsetToCommit = { topic: "t", partition: 0, offset: 20 };
+    remove(cluster, group);
+    await cluster.clock.advance(3_000);
+    make(cluster, "new", secondId, 0);
+    await cluster.clock.advance(10_000);
+    await cluster.clock.until(worker.consumer.commit([done]));
+    expect(group.commits).toEqual([]);
+    expect(warnings.join()).toContain("positions are not committed");
+    append(cluster.topics.get("t")?.partitions[0] as FakePartition, "new", 0, 5);
+    await cluster.clock.advance(2_000);
+    await cluster.clock.until(worker.consumer.commit([{ ...done, offset: 5 }]));
+    expect(group.commits).toEqual(["t-0=5"]);
+  });
+
+  test("a position that was found for the old one is not begun from in the new one", async () => {
+    const { cluster, group } = world();
+    make(cluster, "old", firstId, 20);
+    group.offsets.set("t-0", { offset: 12, epoch: 0 });
+    let asked = 0;
+    group.override = ({ api, request }) => {
+      if (api !== "OffsetFetch" || asked++ > 0) return undefined;
+      return (respond) => {
+        // 1. the coordinator reads the position, 2. the topic is made anew, 3. metadata says so, 4. the answer arrives
+        const answer = group.answerFetch(request);
+        remove(cluster, group);
+        make(cluster, "new", secondId, 30);
+        cluster.clock.schedule(2_000, () => respond(answer));
+      };
+    };
+    const worker = new Worker(cluster, ["t"], { metadataMaxAgeMs: 500 });
+    await cluster.clock.advance(10_000);
+    expect(valuesOf(worker)).toEqual(named("new", 0, 30));
+  });
+
+  test("a coordinator that has not heard of the new topic yet is asked again, not believed", async () => {
+    const { cluster, group } = world();
+    make(cluster, "new", secondId, 10);
+    const worker = new Worker(cluster, ["t"], { autoCommitIntervalMs: 2_000 });
+    await cluster.clock.advance(1_500);
+    expect(worker.records).toHaveLength(10);
+    let isBehind = true;
+    group.override = ({ api, request, broker }) => {
+      if (api !== "Metadata" || broker !== group.coordinator || !isBehind) return undefined;
+      isBehind = false;
+      const { topics, ...rest } = cluster.metadata(request);
+      return { ...rest, topics: topics.map((topic) => ({ ...topic, topicId: firstId })) };
+    };
+    await cluster.clock.advance(3_000);
+    expect(isBehind).toBe(false);
+    expect(group.offsets.get("t-0")?.offset).toBe(10);
+  });
+});
+
+describe("which topic a partition's metadata means", () => {
+  const partition = () => new AssignedPartition("t", 0, { offset: 7 }, firstId);
+
+  test("a topic that was there before is old, however many came since; one that is named for long is the newest all the same", () => {
+    const ours = partition();
+    expect(ours.judgeTopicId(secondId, 0)).toBe("new");
+    ours.beginAnew(secondId, "beginning");
+    ours.beginAnew(thirdId, "beginning");
+    expect([firstId, secondId, thirdId].map((id) => ours.judgeTopicId(id, 10))).toEqual(["old", "old", "ours"]);
+    expect(ours.judgeTopicId(firstId, 1_000)).toBe("old");
+    expect(ours.judgeTopicId(firstId, 30_000)).toBe("old");
+    expect(ours.judgeTopicId(firstId, 31_000)).toBe("new");
+    ours.beginAnew(firstId, "beginning");
+    expect([thirdId, firstId].map((id) => ours.judgeTopicId(id, 31_001))).toEqual(["old", "ours"]);
+  });
+
+  test("an iteration that was to stop at the old one's end stops, wherever the new one begins", () => {
+    const ours = partition();
+    ours.stopAt(20);
+    expect(ours.isStopped).toBe(false);
+    ours.beginAnew(secondId, "beginning");
+    ours.located(0);
+    expect(ours.isStopped).toBe(true);
+  });
+});
