@@ -9,9 +9,12 @@ import type { Api } from "./api.ts";
 import { allGroupOperations, operationsNotAsked } from "./authorized-operations.ts";
 import { type GroupService, memberError } from "./group-context.ts";
 
-/** Behavior: epochs, members, and what each of them has and is to have, of consumer groups (KIP-848). Groups of another kind are GROUP_ID_NOT_FOUND here: DescribeGroups tells of those. */
+/**
+ * Behavior: epochs, members, and what each of them has and is to have, of consumer groups (KIP-848). Groups of another kind are GROUP_ID_NOT_FOUND here: DescribeGroups tells of those. So is the
+ * empty group id, which offsets may be kept under: Kafka's own tool asks here first, and takes any other refusal for the end of all it was asked for.
+ */
 export function consumerGroupDescribeApi(
-  groups: Pick<GroupService, "run">,
+  groups: Pick<GroupService, "runEvenUnnamed">,
 ): Api<ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse> {
   return {
     request: consumerGroupDescribeRequest,
@@ -19,7 +22,7 @@ export function consumerGroupDescribeApi(
     async handle({ groupIds, includeAuthorizedOperations }) {
       const described = await Promise.all(
         groupIds.map(async (groupId) => {
-          const ran = await groups.run<DescribedConsumerGroup>(groupId, (machine) => machine.consumer.describe(groupId));
+          const ran = await groups.runEvenUnnamed<DescribedConsumerGroup>(groupId, (machine) => machine.consumer.describe(groupId));
           const group = ran.error === null ? ran.value : undescribed(groupId, memberError(ran.error), null);
           const isTold = includeAuthorizedOperations && group.errorCode === "NONE";
           return { ...group, authorizedOperations: isTold ? allGroupOperations : operationsNotAsked };

@@ -13,10 +13,11 @@ import { type GroupService, memberError } from "./group-context.ts";
 const unknown: DescribedGroup = { groupState: "", protocolType: "", protocolData: "", members: [] };
 
 /**
- * Behavior: state and members of classic groups. A group that there is not is Dead, without an error. Metadata and assignments only of a stable group.
+ * Behavior: state and members of classic groups. A group that there is not is Dead, without an error. Metadata and assignments only of a stable group. An empty group id is
+ * one that offsets may be kept under.
  * Version notes: authorized operations since 3, static members' instances since 4.
  */
-export function describeGroupsApi(groups: Pick<GroupService, "run">): Api<DescribeGroupsRequest, DescribeGroupsResponse> {
+export function describeGroupsApi(groups: Pick<GroupService, "runEvenUnnamed">): Api<DescribeGroupsRequest, DescribeGroupsResponse> {
   return {
     request: describeGroupsRequest,
     response: describeGroupsResponse,
@@ -24,7 +25,7 @@ export function describeGroupsApi(groups: Pick<GroupService, "run">): Api<Descri
       const authorizedOperations = includeAuthorizedOperations ? allGroupOperations : operationsNotAsked;
       const described = await Promise.all(
         wanted.map(async (groupId) => {
-          const ran = await groups.run<DescribedGroup>(groupId, (machine) => answered(machine.classic.describe(groupId)));
+          const ran = await groups.runEvenUnnamed<DescribedGroup>(groupId, (machine) => answered(machine.classic.describe(groupId)));
           if (ran.error !== null)
             return { groupId, ...unknown, errorCode: memberError(ran.error), authorizedOperations: operationsNotAsked };
           return { groupId, ...ran.value, errorCode: "NONE" as const, authorizedOperations };

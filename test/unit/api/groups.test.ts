@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { consumerGroupDescribeApi } from "../../../broker/api/consumer-group-describe.ts";
 import { deleteGroupsApi } from "../../../broker/api/delete-groups.ts";
 import { describeGroupsApi } from "../../../broker/api/describe-groups.ts";
 import type { GroupService } from "../../../broker/api/group-context.ts";
@@ -280,6 +281,33 @@ describe("listing and deleting through the API", () => {
       { groupId: "idle", errorCode: "NONE" },
       { groupId: "none", errorCode: "GROUP_ID_NOT_FOUND" },
     ]);
+  });
+
+  test.each([
+    ["no name at all", ""],
+    ["control characters", "a\u0000\u001b[2J\nb"],
+    ["32,000 characters", "x".repeat(32_000)],
+  ])("a group with %s that only keeps offsets is listed, described as Kafka's tool asks, read and deleted", async (_what, groupId) => {
+    const { groups } = await served();
+    const partitions = [{ partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: -1, committedMetadata: "" }];
+    const by = { groupId, generationIdOrMemberEpoch: -1, memberId: "", groupInstanceId: null, retentionTimeMs: -1 };
+    const committed = await answerOf(offsetCommitApi(groups, images), { ...by, topics: [{ name: "t", partitions }] }, 8);
+    expect(committed.topics[0]?.partitions).toEqual([{ partitionIndex: 0, errorCode: "NONE" }]);
+    const list = async () => (await answerOf(listGroupsApi(groups), { statesFilter: [], typesFilter: [] }, 5)).groups;
+    expect(await list()).toEqual([{ groupId, protocolType: "", groupState: "Empty", groupType: "classic" }]);
+    const asked = { groupIds: [groupId], includeAuthorizedOperations: false };
+    expect((await answerOf(consumerGroupDescribeApi(groups), asked, 0)).groups).toMatchObject([
+      { groupId, errorCode: "GROUP_ID_NOT_FOUND" },
+    ]);
+    const described = await answerOf(describeGroupsApi(groups), { groups: [groupId], includeAuthorizedOperations: false }, 5);
+    expect(described.groups).toMatchObject([{ groupId, errorCode: "NONE", groupState: "Empty", members: [] }]);
+    const wanted = { groupId, topics: null, groups: [{ groupId, memberId: null, memberEpoch: -1, topics: null }], requireStable: false };
+    expect((await answerOf(offsetFetchApi(groups), wanted, 9)).groups).toMatchObject([
+      { groupId, errorCode: "NONE", topics: [{ name: "t", partitions: [{ committedOffset: 5 }] }] },
+    ]);
+    const deleted = await answerOf(deleteGroupsApi(groups), { groupsNames: [groupId] }, 2);
+    expect(deleted.results).toEqual([{ groupId, errorCode: "NONE" }]);
+    expect(await list()).toEqual([]);
   });
 
   test("an incomplete list says why", async () => {
