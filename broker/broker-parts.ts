@@ -225,6 +225,7 @@ export class BrokerParts {
         ...controllerPeerHandlers(this.#controller),
         localEndpoints: apis.controllerEndpoints,
         controller: this.#controller,
+        log: logger("api"),
       }),
       limits: { ...peerServerDefaults, frameMaxBytes },
       clock,

@@ -42,6 +42,14 @@ export class CloseConnection extends Error {
   override readonly name = "CloseConnection";
 }
 
+/**
+ * Rejection of `Endpoint.serve`: the request was served, and the protocol has no form for the answer. Answers are made of what others said (names, settings, records, numbers), so this is no state of ours
+ * that is wrong: it costs this client its connection, and nobody else anything.
+ */
+export class UnencodableAnswer extends Error {
+  override readonly name = "UnencodableAnswer";
+}
+
 /** What the dispatcher sees: bytes in, bytes out. */
 export interface Endpoint {
   readonly apiKey: number;
@@ -52,7 +60,7 @@ export interface Endpoint {
   isFlexible(version: number): boolean;
   /**
    * The body without header; throws MalformedFrame in the same turn when it cannot be read. Resolves to the response's body without header, or null: no answer.
-   * Rejects with CloseConnection, or with a bug.
+   * Rejects with CloseConnection, UnencodableAnswer, or with a bug.
    */
   serve(body: Buffer, context: RequestContext): Promise<Buffer[] | null>;
 }
@@ -73,8 +81,14 @@ export function endpoint<Req, Res>(api: Api<Req, Res>): Endpoint {
   };
 }
 
+/** Throws UnencodableAnswer. */
 export function encodeResponse<Req, Res>(api: Api<Req, Res>, response: Res, version: number): Buffer[] {
   const writer = new Writer();
-  api.response.write(writer, response, version);
+  try {
+    api.response.write(writer, response, version);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UnencodableAnswer(`the answer to ${api.request.name} v${version} cannot be encoded: ${why}`, { cause: error });
+  }
   return writer.chunks();
 }

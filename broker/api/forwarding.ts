@@ -21,9 +21,11 @@ const pauseMinMs = 50;
 const pauseMaxMs = 1000;
 
 /**
- * An endpoint that serves where this broker is the controller and passes the body on, as it came, where it is not. While no controller answers, it asks again whenever the metadata
- * names another one, and at growing intervals otherwise; an attempt is given up as soon as its controller was replaced. An attempt whose answer was lost may have been carried out: the next one then says so
- * (TOPIC_ALREADY_EXISTS, for one), as it does in Kafka.
+ * An endpoint that serves where this broker is the controller and passes the body on, as it came, where it is not. While no controller can be reached, or the one that was asked says that it is none, it
+ * asks again whenever the metadata names another one, and at growing intervals otherwise; an attempt is given up as soon as its controller was replaced.
+ *
+ * A request that was sent and not answered is never sent again from here: it may have been carried out, and it may be what ended the controller, which the next one should not have to find out. Its client gets
+ * REQUEST_TIMED_OUT, which clients know as "perhaps done, try again": they leave it to their caller. NOT_CONTROLLER would make them repeat it by themselves.
  */
 export function forwarding<Req, Res>(api: ControllerApi<Req, Res>, parts: ForwardingParts): Endpoint {
   const local = endpoint(api);
@@ -49,6 +51,8 @@ type Forwarded =
 
 interface Failed {
   readonly kind: "failed";
+  /** A controller may have begun it. */
+  readonly wasSent: boolean;
   readonly error: KafkaError;
   readonly message: string;
 }
@@ -60,7 +64,7 @@ async function forward(apiKey: number, body: Buffer, context: RequestContext, pa
     if (controller.isController) return { kind: "serve-here" };
     const epochTried = parts.images.current.controllerEpoch;
     const result = await attempt(apiKey, body, context, parts, deadlineMs - clock.monotonicMs());
-    const isFinal = result.kind !== "failed" || (result.error !== "NOT_CONTROLLER" && result.error !== "REQUEST_TIMED_OUT");
+    const isFinal = result.kind !== "failed" || result.wasSent;
     const remainingMs = deadlineMs - clock.monotonicMs();
     if (isFinal || remainingMs <= 0 || context.signal.aborted) return result;
     const whileUnchanged = replacementSignal(parts.images, epochTried, context.signal);
@@ -80,20 +84,30 @@ async function attempt(
 ): Promise<Forwarded> {
   const { controllerId, controllerEpoch, brokers } = images.current;
   const address = brokers.get(controllerId)?.peer;
-  if (address === undefined) return { kind: "failed", error: "NOT_CONTROLLER", message: "no controller is known" };
+  if (address === undefined) return { kind: "failed", error: "NOT_CONTROLLER", message: "no controller is known", wasSent: false };
+  let wasSent = false;
+  const onSent = () => {
+    wasSent = true;
+  };
   const whileInOffice = replacementSignal(images, controllerEpoch, signal);
   try {
     const answer = await peers.request(
       address,
       "forward",
       { apiKey, apiVersion, clientId, listener },
-      { timeoutMs: Math.max(1, timeoutMs), payload: [body], lane: "control", signal: whileInOffice.signal },
+      { timeoutMs: Math.max(1, timeoutMs), payload: [body], lane: "control", signal: whileInOffice.signal, onSent },
     );
     const { error, message } = answer.body;
-    return error === "NONE" ? { kind: "answered", body: answer.payload } : { kind: "failed", error, message };
+    // the controller of before has done nothing about it
+    return error === "NONE"
+      ? { kind: "answered", body: answer.payload }
+      : { kind: "failed", error, message, wasSent: error !== "NOT_CONTROLLER" };
   } catch (error) {
     if (!(error instanceof PeerUnavailable) && !whileInOffice.signal.aborted) throw error;
-    return { kind: "failed", error: "REQUEST_TIMED_OUT", message: `no answer from the controller, broker ${controllerId}` };
+    const message = wasSent
+      ? `The controller, broker ${controllerId}, was asked and did not answer: it ended, was replaced, or took too long. Look whether it was done before you try again.`
+      : `The controller, broker ${controllerId}, cannot be reached.`;
+    return { kind: "failed", error: "REQUEST_TIMED_OUT", message, wasSent };
   } finally {
     whileInOffice.release();
   }

@@ -112,15 +112,10 @@ export class PeerConnection implements LinkHandlers {
   #serve({ id, kind, body, payload }: PeerFrame): void {
     if (!isPeerKind(kind)) throw new MalformedFrame("a kind of message that is not known");
     this.#underWay++;
-    this.#handle(kind, body, payload).then(
-      (answer) => {
-        this.#underWay--;
-        if (this.#state === "closed") return;
-        if (!this.#link.write(encodePeerFrame(id, kind, answer.body, answer.payload))) this.#drainAwaited = true;
-        this.#readOn();
-      },
-      (error: unknown) => this.#fail(error, kind),
-    );
+    this.#handle(kind, body, payload)
+      .then((answer) => this.#answer(id, kind, answer))
+      // an answer that cannot be encoded too: it is made of what others said
+      .catch((error: unknown) => this.#fail(error, kind));
   }
 
   /** In this turn: requests of a link are started in the order in which they came. A body of the wrong shape throws. */
@@ -128,6 +123,13 @@ export class PeerConnection implements LinkHandlers {
     const handler = this.#parts.handlers[kind] as PeerHandlers[K];
     const request = checkedRequest(kind, body) as never;
     return handler(request, payload, this.#link.remote) as ReturnType<PeerHandlers[K]>;
+  }
+
+  #answer(id: number, kind: PeerKind, { body, payload }: Awaited<ReturnType<PeerHandlers[PeerKind]>>): void {
+    this.#underWay--;
+    if (this.#state === "closed") return;
+    if (!this.#link.write(encodePeerFrame(id, kind, body, payload))) this.#drainAwaited = true;
+    this.#readOn();
   }
 
   #readOn(): void {

@@ -31,6 +31,7 @@ export interface PeerClientParts {
 interface Call {
   readonly kind: PeerKind;
   readonly startedMs: number;
+  readonly onSent: PeerCallOptions["onSent"];
   readonly answer: (frame: PeerFrame) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -106,7 +107,7 @@ export class PeerLink implements LinkHandlers {
   #register(
     id: number,
     kind: PeerKind,
-    { timeoutMs, signal }: PeerCallOptions,
+    { timeoutMs, signal, onSent }: PeerCallOptions,
     reject: (error: unknown) => void,
     take: (frame: PeerFrame) => void,
   ): () => void {
@@ -132,6 +133,7 @@ export class PeerLink implements LinkHandlers {
     this.#calls.set(id, {
       kind,
       startedMs,
+      onSent,
       answer: (frame) => {
         take(frame);
         settle();
@@ -145,12 +147,14 @@ export class PeerLink implements LinkHandlers {
   }
 
   #send(id: number, chunks: Buffer[]): void {
-    if (this.#state === "open") {
-      this.#link?.write(chunks);
-      return;
-    }
+    if (this.#state === "open") return this.#write(id, chunks);
     this.#unsent.set(id, chunks);
     this.#unsentBytes += sizeOf(chunks);
+  }
+
+  #write(id: number, chunks: Buffer[]): void {
+    this.#calls.get(id)?.onSent?.();
+    this.#link?.write(chunks);
   }
 
   #forgetUnsent(id: number): void {
@@ -190,10 +194,10 @@ export class PeerLink implements LinkHandlers {
     if (refusal !== null) return this.#end(`it refused us: ${refusal}`, "warn");
     this.#state = "open";
     this.#splitter.frameMaxBytes = this.#parts.limits.frameMaxBytes;
-    const waiting = [...this.#unsent.values()];
+    const waiting = this.#unsent;
     this.#unsent = new Map();
     this.#unsentBytes = 0;
-    for (const chunks of waiting) this.#link?.write(chunks);
+    for (const [id, chunks] of waiting) this.#write(id, chunks);
   }
 
   /** `level`: more than a broker that is away, which is told of by whoever called. */

@@ -1,4 +1,7 @@
+import { InvariantViolation } from "../../protocol/base/invariant.ts";
+import type { Logger } from "../../protocol/base/logger.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import { printable } from "../../protocol/wire/printable.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
 import type { Endpoint } from "../api/api.ts";
 import type { ControllerService } from "../controller/contract.ts";
@@ -11,6 +14,7 @@ import type { PeerHandler } from "../runtime/peer-port.ts";
 export function forwardHandler(
   endpoints: readonly Endpoint[],
   controller: Pick<ControllerService, "isController">,
+  log: Logger,
 ): PeerHandler<"forward"> {
   const byKey = new Map(endpoints.filter(({ controllerOnly }) => controllerOnly).map((one) => [one.apiKey, one]));
   return async ({ apiKey, apiVersion, clientId, listener }, payload, remote) => {
@@ -26,7 +30,10 @@ export function forwardHandler(
       return answer === null ? refuse("UNKNOWN_SERVER_ERROR", "no answer") : { body: { error: "NONE", message: "" }, payload: answer };
     } catch (error) {
       if (error instanceof MalformedFrame) return refuse("INVALID_REQUEST", error.message);
-      throw error;
+      if (error instanceof InvariantViolation) throw error;
+      // answered, so that the link stays: it carries the requests of other clients too
+      log.error({ remote, api: endpoint.name, apiVersion, clientId, err: error }, "a request that another broker passed on failed");
+      return refuse("UNKNOWN_SERVER_ERROR", `the controller failed at this request: ${messageOf(error)}`);
     }
   };
 }
@@ -38,5 +45,9 @@ const forwardedConnectionId = -1;
 const neverAborted = new AbortController().signal;
 
 function refuse(error: KafkaError, message: string) {
-  return { body: { error, message } };
+  return { body: { error, message: printable(message) } };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -16,6 +16,8 @@ export interface PeerCallOptions {
   /** Calls of different lanes do not wait for each other's bytes: replication must not delay control. */
   readonly lane: "control" | "replication";
   readonly signal?: AbortSignal;
+  /** Called once the request is on its way: from then on it may be carried out, whatever becomes of the call. Before that, a call that failed was never heard of. */
+  readonly onSent?: () => void;
 }
 
 export interface PeerAnswer<K extends PeerKind> {

@@ -258,7 +258,14 @@ export class Connection {
     exchange.correlationId = this.#nextCorrelationId;
     this.#nextCorrelationId = (this.#nextCorrelationId + 1) % 2 ** 31;
     exchange.sentAtMs = this.#clock.monotonicMs();
-    const hasRoom = this.#link?.write(exchange.encode(exchange.correlationId)) ?? true;
+    let frame: Buffer[];
+    try {
+      frame = exchange.encode(exchange.correlationId);
+    } catch (error) {
+      // what the caller asked for has no form in the protocol: nothing was sent, and the others go on
+      return this.#settle(exchange, () => exchange.reject(error as Error));
+    }
+    const hasRoom = this.#link?.write(frame) ?? true;
     if (!hasRoom) this.#drained ??= Promise.withResolvers<void>();
     if (exchange.read !== null) this.#inFlight.push(exchange);
     else this.#settle(exchange, () => exchange.resolve(undefined));
@@ -271,8 +278,9 @@ export class Connection {
         if (this.#failure === null) this.#onFrame(frame);
       });
     } catch (error) {
-      if (!(error instanceof MalformedFrame)) throw error;
-      this.#fail(new ConnectionLost(`${formatAddress(this.#address)} sent nonsense: ${error.message}`, { cause: error }));
+      // whatever it is that reading a broker's bytes came to, it must not end the process of our user
+      const why = error instanceof Error ? error.message : String(error);
+      this.#fail(new ConnectionLost(`${formatAddress(this.#address)} sent nonsense: ${why}`, { cause: error }));
     }
   }
 
@@ -287,8 +295,7 @@ export class Connection {
     this.#inFlight.shift();
     this.#answeredAtMs = this.#clock.monotonicMs();
     this.#settle(exchange, () => exchange.resolve(answer));
-    const next = this.#waiting.shift();
-    if (next !== undefined) this.#send(next);
+    while (this.#waiting.length > 0 && this.#inFlight.length < inFlightMax) this.#send(this.#waiting.shift() as Exchange);
   }
 
   #onDrain(): void {
@@ -330,7 +337,8 @@ export class Connection {
     this.#failure = error;
     this.#link?.destroy(error);
     this.#onDrain();
-    for (const exchange of [...this.#inFlight.splice(0), ...this.#waiting.splice(0)]) this.#settle(exchange, () => exchange.reject(error));
+    for (const exchange of [...this.#inFlight.splice(0), ...this.#waiting.splice(0)])
+      this.#settle(exchange, () => exchange.reject(error as Error));
   }
 }
 

@@ -1,6 +1,6 @@
 import { array, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { bool, errorCode, int8, int32, nullableString, string } from "../schema/primitives.ts";
+import { bool, errorCode, int8, int32, nullableErrorMessage, nullableString, string } from "../schema/primitives.ts";
 
 const api = { apiKey: 33, versions: [0, 2], flexibleSince: 2 } as const;
 
@@ -25,7 +25,9 @@ export const alterConfigsResponse = message(
   { ...api, name: "AlterConfigsResponse" },
   {
     throttleTimeMs: int32(),
-    responses: array(struct({ errorCode: errorCode(), errorMessage: nullableString(), resourceType: int8(), resourceName: string() })),
+    responses: array(
+      struct({ errorCode: errorCode(), errorMessage: nullableErrorMessage(), resourceType: int8(), resourceName: string() }),
+    ),
   },
 );
 export type AlterConfigsResponse = MessageType<typeof alterConfigsResponse>;

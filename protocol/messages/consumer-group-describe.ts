@@ -1,6 +1,6 @@
 import { array, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { bool, errorCode, int8, int32, nullableString, string, uuid } from "../schema/primitives.ts";
+import { bool, errorCode, int8, int32, nullableErrorMessage, nullableString, string, uuid } from "../schema/primitives.ts";
 
 const api = { apiKey: 69, versions: [0, 1], flexibleSince: 0 } as const;
 
@@ -21,7 +21,7 @@ export const consumerGroupDescribeResponse = message(
     groups: array(
       struct({
         errorCode: errorCode(),
-        errorMessage: nullableString(),
+        errorMessage: nullableErrorMessage(),
         groupId: string(),
         /** Empty, Assigning, Reconciling, Stable or Dead. */
         groupState: string(),

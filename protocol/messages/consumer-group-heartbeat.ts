@@ -1,6 +1,6 @@
 import { array, nullableArray, nullableStruct, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { errorCode, int32, nullableString, string, uuid } from "../schema/primitives.ts";
+import { errorCode, int32, nullableErrorMessage, nullableString, string, uuid } from "../schema/primitives.ts";
 
 const api = { apiKey: 68, versions: [0, 1], flexibleSince: 0 } as const;
 
@@ -34,7 +34,7 @@ export const consumerGroupHeartbeatResponse = message(
   {
     throttleTimeMs: int32(),
     errorCode: errorCode(),
-    errorMessage: nullableString(),
+    errorMessage: nullableErrorMessage(),
     memberId: nullableString(),
     memberEpoch: int32(),
     heartbeatIntervalMs: int32(),

@@ -1,6 +1,6 @@
 import { array, nullableArray, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { bool, errorCode, int32, nullableString, string } from "../schema/primitives.ts";
+import { bool, errorCode, int32, nullableErrorMessage, string } from "../schema/primitives.ts";
 
 const api = { apiKey: 37, versions: [0, 3], flexibleSince: 2 } as const;
 
@@ -24,6 +24,6 @@ export type CreatePartitionsRequest = MessageType<typeof createPartitionsRequest
 
 export const createPartitionsResponse = message(
   { ...api, name: "CreatePartitionsResponse" },
-  { throttleTimeMs: int32(), results: array(struct({ name: string(), errorCode: errorCode(), errorMessage: nullableString() })) },
+  { throttleTimeMs: int32(), results: array(struct({ name: string(), errorCode: errorCode(), errorMessage: nullableErrorMessage() })) },
 );
 export type CreatePartitionsResponse = MessageType<typeof createPartitionsResponse>;

@@ -1,7 +1,7 @@
 import { zeroTopicId } from "../base/ids.ts";
 import { array, nullableArray, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { bool, errorCode, int8, int16, int32, nullableString, string, uuid } from "../schema/primitives.ts";
+import { bool, errorCode, int8, int16, int32, nullableErrorMessage, nullableString, string, uuid } from "../schema/primitives.ts";
 
 const api = { apiKey: 19, versions: [0, 7], flexibleSince: 5 } as const;
 
@@ -35,7 +35,7 @@ export const createTopicsResponse = message(
         name: string(),
         topicId: uuid({ since: 7, absent: zeroTopicId }),
         errorCode: errorCode(),
-        errorMessage: nullableString({ since: 1, absent: "" }),
+        errorMessage: nullableErrorMessage({ since: 1, absent: "" }),
         /** Why `configs` is null. */
         topicConfigErrorCode: errorCode({ since: 5, tag: 0, absent: "NONE" }),
         numPartitions: int32({ since: 5, absent: -1 }),

@@ -1,7 +1,7 @@
 import { zeroTopicId } from "../base/ids.ts";
 import { array, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { errorCode, int32, nullableString, string, uuid } from "../schema/primitives.ts";
+import { errorCode, int32, nullableErrorMessage, nullableString, string, uuid } from "../schema/primitives.ts";
 
 const api = { apiKey: 20, versions: [0, 6], flexibleSince: 4 } as const;
 
@@ -32,7 +32,7 @@ export const deleteTopicsResponse = message(
         name: nullableString({ nullableSince: 6 }),
         topicId: uuid({ since: 6, absent: zeroTopicId }),
         errorCode: errorCode(),
-        errorMessage: nullableString({ since: 5, absent: null }),
+        errorMessage: nullableErrorMessage({ since: 5, absent: null }),
       }),
     ),
   },

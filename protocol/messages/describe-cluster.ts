@@ -1,6 +1,6 @@
 import { array, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { bool, errorCode, int8, int32, nullableString, string } from "../schema/primitives.ts";
+import { bool, errorCode, int8, int32, nullableErrorMessage, nullableString, string } from "../schema/primitives.ts";
 
 const api = { apiKey: 60, versions: [0, 1], flexibleSince: 0 } as const;
 
@@ -19,7 +19,7 @@ export const describeClusterResponse = message(
   {
     throttleTimeMs: int32(),
     errorCode: errorCode(),
-    errorMessage: nullableString(),
+    errorMessage: nullableErrorMessage(),
     endpointType: int8({ since: 1, absent: 1 }),
     clusterId: string(),
     controllerId: int32(),

@@ -1,6 +1,6 @@
 import { array, nullableArray, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { bool, errorCode, int8, int32, nullableString, string } from "../schema/primitives.ts";
+import { bool, errorCode, int8, int32, nullableErrorMessage, nullableString, string } from "../schema/primitives.ts";
 
 const api = { apiKey: 32, versions: [0, 4], flexibleSince: 4 } as const;
 
@@ -29,7 +29,7 @@ export const describeConfigsResponse = message(
     results: array(
       struct({
         errorCode: errorCode(),
-        errorMessage: nullableString(),
+        errorMessage: nullableErrorMessage(),
         resourceType: int8(),
         resourceName: string(),
         configs: array(

@@ -1,6 +1,6 @@
 import { array, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { errorCode, int32, int64, nullableString, string } from "../schema/primitives.ts";
+import { errorCode, int32, int64, nullableErrorMessage, string } from "../schema/primitives.ts";
 
 const api = { apiKey: 61, versions: [0, 0], flexibleSince: 0 } as const;
 
@@ -21,7 +21,7 @@ export const describeProducersResponse = message(
           struct({
             partitionIndex: int32(),
             errorCode: errorCode(),
-            errorMessage: nullableString(),
+            errorMessage: nullableErrorMessage(),
             activeProducers: array(
               struct({
                 producerId: int64(),

@@ -1,6 +1,6 @@
 import { array, nullableArray, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { errorCode, int8, int32, nullableString, string } from "../schema/primitives.ts";
+import { errorCode, int8, int32, nullableErrorMessage, string } from "../schema/primitives.ts";
 
 const api = { apiKey: 43, versions: [0, 2], flexibleSince: 2 } as const;
 
@@ -24,7 +24,7 @@ export const electLeadersResponse = message(
     replicaElectionResults: array(
       struct({
         topic: string(),
-        partitionResult: array(struct({ partitionId: int32(), errorCode: errorCode(), errorMessage: nullableString() })),
+        partitionResult: array(struct({ partitionId: int32(), errorCode: errorCode(), errorMessage: nullableErrorMessage() })),
       }),
     ),
   },

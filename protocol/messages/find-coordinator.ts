@@ -1,6 +1,6 @@
 import { array, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { errorCode, int8, int32, nullableString, string } from "../schema/primitives.ts";
+import { errorCode, int8, int32, nullableErrorMessage, string } from "../schema/primitives.ts";
 
 const api = { apiKey: 10, versions: [0, 6], flexibleSince: 3 } as const;
 
@@ -21,13 +21,20 @@ export const findCoordinatorResponse = message(
   {
     throttleTimeMs: int32({ since: 1, absent: 0 }),
     errorCode: errorCode({ until: 3, absent: "NONE" }),
-    errorMessage: nullableString({ since: 1, until: 3, absent: "" }),
+    errorMessage: nullableErrorMessage({ since: 1, until: 3, absent: "" }),
     nodeId: int32({ until: 3, absent: 0 }),
     host: string({ until: 3, absent: "" }),
     port: int32({ until: 3, absent: 0 }),
     /** One per key asked for; before version 4 the single answer is in the fields above. */
     coordinators: array(
-      struct({ key: string(), nodeId: int32(), host: string(), port: int32(), errorCode: errorCode(), errorMessage: nullableString() }),
+      struct({
+        key: string(),
+        nodeId: int32(),
+        host: string(),
+        port: int32(),
+        errorCode: errorCode(),
+        errorMessage: nullableErrorMessage(),
+      }),
       { since: 4, absent: [] },
     ),
   },

@@ -1,6 +1,6 @@
 import { array, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { bool, errorCode, int8, int32, nullableString, string } from "../schema/primitives.ts";
+import { bool, errorCode, int8, int32, nullableErrorMessage, nullableString, string } from "../schema/primitives.ts";
 
 const api = { apiKey: 44, versions: [0, 1], flexibleSince: 1 } as const;
 
@@ -31,7 +31,9 @@ export const incrementalAlterConfigsResponse = message(
   { ...api, name: "IncrementalAlterConfigsResponse" },
   {
     throttleTimeMs: int32(),
-    responses: array(struct({ errorCode: errorCode(), errorMessage: nullableString(), resourceType: int8(), resourceName: string() })),
+    responses: array(
+      struct({ errorCode: errorCode(), errorMessage: nullableErrorMessage(), resourceType: int8(), resourceName: string() }),
+    ),
   },
 );
 export type IncrementalAlterConfigsResponse = MessageType<typeof incrementalAlterConfigsResponse>;

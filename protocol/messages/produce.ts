@@ -1,6 +1,6 @@
 import { array, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { errorCode, int16, int32, int64, nullableRecords, nullableString, string } from "../schema/primitives.ts";
+import { errorCode, int16, int32, int64, nullableErrorMessage, nullableRecords, nullableString, string } from "../schema/primitives.ts";
 
 const api = { apiKey: 0, versions: [3, 11], flexibleSince: 9 } as const;
 
@@ -31,8 +31,8 @@ export const produceResponse = message(
             logAppendTimeMs: int64(),
             logStartOffset: int64({ since: 5, absent: -1 }),
             /** The records for which the whole batch was refused (KIP-467). */
-            recordErrors: array(struct({ batchIndex: int32(), batchIndexErrorMessage: nullableString() }), { since: 8, absent: [] }),
-            errorMessage: nullableString({ since: 8, absent: null }),
+            recordErrors: array(struct({ batchIndex: int32(), batchIndexErrorMessage: nullableErrorMessage() }), { since: 8, absent: [] }),
+            errorMessage: nullableErrorMessage({ since: 8, absent: null }),
             /** With NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH: who leads now (KIP-951). */
             currentLeader: struct(
               { leaderId: int32(), leaderEpoch: int32() },

@@ -1,8 +1,8 @@
 import type { TopicId } from "../base/ids.ts";
-import { invariant } from "../base/invariant.ts";
 import { type KafkaErrorCode, kafkaErrorName, kafkaErrors } from "../errors/kafka-errors.ts";
+import { printable } from "../wire/printable.ts";
 import { MalformedFrame, type Reader, stringMaxBytes } from "../wire/reader.ts";
-import type { Writer } from "../wire/writer.ts";
+import { Unencodable, type Writer } from "../wire/writer.ts";
 import type { Codec, FieldOptions, PrimitiveName, Type } from "./type.ts";
 
 function fixed<T>(name: PrimitiveName, codec: Codec<T>): (options?: FieldOptions<T>) => Type<T> {
@@ -41,7 +41,7 @@ function nullableStringCodec(flexible: boolean): Codec<string | null> {
     write(w, value) {
       if (value === null) return writeStringLength(w, -1, flexible);
       const length = Buffer.byteLength(value);
-      invariant(length <= stringMaxBytes, "a string is as short as the protocol has them", () => ({ length }));
+      if (length > stringMaxBytes) throw new Unencodable(`a string of ${length} bytes, at most ${stringMaxBytes}`);
       writeStringLength(w, length, flexible);
       w.text(value, length);
     },
@@ -58,6 +58,22 @@ export const inflexibleNullableString = (options: FieldOptions<string | null> = 
   shape: { kind: "primitive", name: "string", nullableSince: 0 },
   codec: () => nullableStringCodec(false),
 });
+
+/**
+ * A sentence for the person at the other end, which may quote what somebody sent: cut, and its control characters escaped, as it is written, so that no handler needs to think of it. Every error
+ * message of an answer is one of these.
+ */
+export function nullableErrorMessage({ nullableSince = 0, ...options }: NullableOptions<string> = {}): Type<string | null> {
+  const codecOf = (flexible: boolean): Codec<string | null> => {
+    const text = nullableStringCodec(flexible);
+    return { read: text.read, write: (w, value) => text.write(w, value === null ? null : printable(value)) };
+  };
+  return {
+    ...options,
+    shape: { kind: "primitive", name: "errorMessage", nullableSince },
+    codec: (version, flexible) => (version >= nullableSince ? codecOf(flexible) : (neverNull(codecOf(flexible)) as Codec<string | null>)),
+  };
+}
 
 function nullableBytesCodec(flexible: boolean): Codec<Buffer | null> {
   return {

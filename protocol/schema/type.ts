@@ -25,6 +25,7 @@ export type PrimitiveName =
   | "float64"
   | "uuid"
   | "string"
+  | "errorMessage" // a string too
   | "bytes"
   | "records";
 

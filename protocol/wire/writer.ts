@@ -1,5 +1,9 @@
 import { type TopicId, zeroTopicId } from "../base/ids.ts";
-import { invariant } from "../base/invariant.ts";
+
+/** A value that the protocol has no form for: a string, a number or an id that is too large. It may come from others, so it is no bug of its own: who encodes decides what becomes of the message. */
+export class Unencodable extends Error {
+  override readonly name = "Unencodable";
+}
 
 const zeroUuid = Buffer.alloc(16);
 
@@ -80,7 +84,7 @@ export class Writer {
   }
 
   int64(value: number): void {
-    invariant(Number.isSafeInteger(value), "an int64 is a whole number within 2^53", () => ({ value }));
+    if (!Number.isSafeInteger(value)) throw new Unencodable(`an int64 must be a whole number within 2^53, not ${value}`);
     const at = this.#reserve(8);
     this.#bytes.writeInt32BE(Math.floor(value / 2 ** 32), at);
     this.#bytes.writeUInt32BE(value >>> 0, at + 4);
@@ -93,7 +97,7 @@ export class Writer {
 
   uuid(value: TopicId): void {
     const bytes = value === zeroTopicId ? zeroUuid : Buffer.from(value, "base64url");
-    invariant(bytes.length === 16, "a uuid has 16 bytes", () => ({ value }));
+    if (bytes.length !== 16) throw new Unencodable(`a uuid has 16 bytes, not ${bytes.length}`);
     this.raw(bytes);
   }
 

@@ -112,8 +112,14 @@ const ourName = (name: string) => name.charAt(0).toLowerCase() + name.slice(1);
 
 function referenceType({ name, type }: ReferenceField): string {
   const element = type.replace("[]", "");
-  const word = /^[A-Z]/.test(element) ? "struct" : name.endsWith("ErrorCode") && type === "int16" ? "errorCode" : element;
+  const word = /^[A-Z]/.test(element) ? "struct" : (special(name, type) ?? element);
   return type.startsWith("[]") ? `[]${word}` : word;
+}
+
+/** Kinds of ours that are a number and a string of Kafka's. */
+function special(name: string, type: string): "errorCode" | "errorMessage" | undefined {
+  if (name.endsWith("ErrorCode") && type === "int16") return "errorCode";
+  return name.endsWith("ErrorMessage") && type === "string" ? "errorMessage" : undefined;
 }
 
 function referenceDefault(field: ReferenceField): string {
@@ -124,6 +130,7 @@ function referenceDefault(field: ReferenceField): string {
     case "struct":
       return `{${(field.fields ?? []).map((inner) => `${ourName(inner.name)}: ${referenceDefault(inner)}`).join(", ")}}`;
     case "string":
+    case "errorMessage":
       return JSON.stringify(field.default ?? "");
     case "bool":
       return String(field.default ?? false);

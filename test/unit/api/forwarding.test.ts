@@ -21,7 +21,7 @@ const request = {
 };
 
 /** What a peer does with one request: answers, fails, or keeps silent until told to stop. */
-type PeerBehavior = "serve" | "unreachable" | "silent" | "not-controller" | "invalid";
+type PeerBehavior = "serve" | "unreachable" | "connecting" | "silent" | "dies" | "not-controller" | "invalid";
 
 /** This broker is 1; the controllers to be are 2 and 3. */
 function cluster() {
@@ -31,15 +31,17 @@ function cluster() {
   const here = new FakeController();
   here.isController = false;
   const there = new FakeController();
-  const handler = forwardHandler([endpoint(createTopicsApi(there, () => []))], there);
+  const handler = forwardHandler([endpoint(createTopicsApi(there, () => []))], there, silentLogger);
   const behaviors = new Map<string, PeerBehavior>();
   const asked: string[] = [];
   const peers: PeerRequester = {
-    async request(to, _kind, body, { payload, signal }) {
+    async request(to, _kind, body, { payload, signal, onSent }) {
       asked.push(to.host);
       const behavior = behaviors.get(to.host) ?? "serve";
       if (behavior === "unreachable") throw new PeerUnavailable(to.host);
-      if (behavior === "silent")
+      if (behavior !== "connecting") onSent?.();
+      if (behavior === "dies") throw new PeerUnavailable(`${to.host}: the link broke`);
+      if (behavior === "silent" || behavior === "connecting")
         return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new PeerUnavailable("stopped"))));
       if (behavior === "not-controller") return { body: { error: "NOT_CONTROLLER", message: "" } as never, payload: Buffer.alloc(0) };
       if (behavior === "invalid") return { body: { error: "INVALID_REQUEST", message: "what?" } as never, payload: Buffer.alloc(0) };
@@ -80,9 +82,23 @@ describe("a request that only the controller may serve", () => {
     expect(() => cluster().served.serve(Buffer.from([1, 2, 3]), context(7))).toThrow(MalformedFrame);
   });
 
-  test("goes to the next controller as soon as the metadata names it, even while the old one keeps silent", async () => {
+  test("is never handed to the next controller once the last one may have begun it: that may be what it died of", async () => {
+    for (const behavior of ["silent", "dies"] as const) {
+      const { images, behaviors, asked, ask, clock } = cluster();
+      behaviors.set("peer-2", behavior);
+      const answer = ask();
+      await settle();
+      images.replace({ ...images.current, controllerId: 3, controllerEpoch: 4 });
+      await clock.advance(2000);
+      expect(answer.codes, behavior).toEqual(["REQUEST_TIMED_OUT"]);
+      expect(asked, behavior).toEqual(["peer-2"]);
+      expect([images.listeners, clock.pending]).toEqual([0, 0]);
+    }
+  });
+
+  test("goes to the next controller as soon as the metadata names it, even while the link to the old one is not open yet", async () => {
     const { images, behaviors, asked, ask, clock } = cluster();
-    behaviors.set("peer-2", "silent");
+    behaviors.set("peer-2", "connecting");
     const answer = ask();
     await settle();
     expect(answer.codes).toBeNull();
@@ -169,7 +185,7 @@ describe("a request that only the controller may serve", () => {
 describe("the controller's side of a passed-on request", () => {
   const controller = new FakeController();
   const served = [endpoint(createTopicsApi(controller, () => [])), endpoint(describeClusterApi(new Images(image([]))))];
-  const handler = forwardHandler(served, controller);
+  const handler = forwardHandler(served, controller, silentLogger);
   const ask = async (apiKey: number, apiVersion: number, payload: Buffer) =>
     (await handler({ apiKey, apiVersion, clientId: null, listener: "PUBLIC" }, payload, "peer-1")).body.error;
   const good = encodeWhole(createTopicsRequest, request, 7);

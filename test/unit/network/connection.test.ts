@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { endpoint } from "../../../broker/api/api.ts";
 import { InvariantViolation } from "../../../protocol/base/invariant.ts";
 import { apiVersionsResponse } from "../../../protocol/messages/api-versions.ts";
+import { listGroupsRequest, listGroupsResponse } from "../../../protocol/messages/list-groups.ts";
 import { MalformedFrame, Reader } from "../../../protocol/wire/reader.ts";
 import { type Asked, ClientHarness, fetchKey, produce, request } from "./client-harness.ts";
 import { settled } from "./manual-clock.ts";
@@ -225,4 +227,21 @@ test("a handler that fails is told with API and version, and its connection is c
   broker.asked[1]?.fail(new InvariantViolation("two and two is four"));
   await settled();
   expect(broker.fatal.map(String)).toEqual(["InvariantViolation: invariant broken: two and two is four"]);
+});
+
+test("an answer that the protocol has no form for closes its connection, is told with API and client, and ends nothing else", async () => {
+  const group = { groupId: `${"g".repeat(32_760)} and more of it`, protocolType: "consumer", groupState: "Empty", groupType: "classic" };
+  const list = endpoint({
+    request: listGroupsRequest,
+    response: listGroupsResponse,
+    handle: async () => ({ throttleTimeMs: 0, errorCode: "NONE" as const, groups: [group] }),
+  });
+  const broker = await new ClientHarness().start({}, [list]);
+  const [one, two] = [await broker.connect(), await broker.connect()];
+  await one.send(request(list.apiKey, 0, 1, ""));
+  expect([one.link.isClosed, two.link.isClosed]).toEqual([true, false]);
+  expect(broker.fatal).toEqual([]);
+  expect(broker.lines).toHaveLength(1);
+  expect(broker.lines[0]).toMatchObject({ level: "error", fields: { reason: "ListGroups v0 failed", remote: one.link.other.remote } });
+  expect(String(broker.lines[0]?.fields.err)).toContain("a string of");
 });

@@ -293,6 +293,43 @@ test("a handler that fails closes its link and is told; a bug ends the process",
   await second;
 });
 
+test("an answer that cannot be encoded closes its link, is told, and ends nothing else", async () => {
+  const peers = await new PeerHarness().start();
+  const failed = expect(peers.ask()).rejects.toBeInstanceOf(PeerUnavailable);
+  await settled();
+  const body = Object.defineProperty({ ...forward.response }, "message", {
+    enumerable: true,
+    get() {
+      throw new RangeError("too long");
+    },
+  });
+  peers.served[0]?.answer([], body);
+  await failed;
+  expect(peers.lines[0]).toMatchObject({ level: "error", fields: { kind: "forward", err: { message: "too long" } } });
+  const next = peers.ask();
+  await settled();
+  peers.served[1]?.answer();
+  await next;
+  expect(peers.fatal).toEqual([]);
+});
+
+test("a caller learns when its request is on its way, which is not before the link is open", async () => {
+  const peers = await new PeerHarness().start();
+  const sent: number[] = [];
+  const call = (n: number) => peers.ask(n, { onSent: () => sent.push(n) });
+  const nowhere = peers.client.request({ host: "h", port: 1 }, "forward", forward.request, { ...options, onSent: () => sent.push(0) });
+  await expect(nowhere).rejects.toBeInstanceOf(PeerUnavailable);
+  const first = call(1);
+  expect(sent).toEqual([]);
+  await settled();
+  expect(sent).toEqual([1]);
+  const second = call(2);
+  expect(sent).toEqual([1, 2]);
+  await settled();
+  for (const served of peers.served) served.answer();
+  await Promise.all([first, second]);
+});
+
 test("closing either end rejects what is under way", async () => {
   const peers = await new PeerHarness().start();
   const first = expect(peers.ask()).rejects.toBeInstanceOf(PeerUnavailable);

@@ -4,6 +4,7 @@ import { type MessagePair, messagesByKey } from "../../../protocol/messages/regi
 import type { Fields } from "../../../protocol/schema/composites.ts";
 import type { Message } from "../../../protocol/schema/message.ts";
 import type { PrimitiveName, Shape, Type } from "../../../protocol/schema/type.ts";
+import { printable } from "../../../protocol/wire/printable.ts";
 
 /** Every message of the registry in every version, named as in a test report. */
 export const everyVersion: readonly (readonly [name: string, message: Message<unknown>, version: number])[] = [...messagesByKey.values()]
@@ -67,6 +68,7 @@ const primitives: Record<PrimitiveName, fc.Arbitrary<unknown>> = {
   float64: fc.double(),
   uuid: fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes).toString("base64url")),
   string: fc.string({ unit: "binary", maxLength: 140 }),
+  errorMessage: fc.string({ unit: "binary", maxLength: 140 }).map(printable),
   bytes: byteString,
   records: byteString.map((bytes) => [bytes]),
 };

@@ -17,6 +17,7 @@ const primitives: Record<PrimitiveName, unknown> = {
   float64: 0.5,
   uuid: topicId,
   string: "orders",
+  errorMessage: "There is no such topic.",
   bytes: Buffer.from("bytes"),
   records: [Buffer.from("records")],
 };
@@ -49,7 +50,7 @@ export function* wronglyNull(fields: Fields, version: number, path = ""): Genera
   }
 }
 
-const lengthPrefixed: readonly PrimitiveName[] = ["string", "bytes", "records"];
+const lengthPrefixed: readonly PrimitiveName[] = ["string", "errorMessage", "bytes", "records"];
 
 function* wronglyNullShape(shape: Shape, version: number, path: string): Generator<readonly [path: string, value: unknown]> {
   const canSayNull = shape.kind === "array" || (shape.kind === "primitive" && lengthPrefixed.includes(shape.name));
@@ -70,7 +71,7 @@ function leastShape(shape: Shape, version: number): unknown {
   if (isNullable(shape, version)) return null;
   if (shape.kind === "struct") return leastOf(shape.fields, version);
   if (shape.kind === "array" || shape.name === "records") return [];
-  if (shape.name === "string") return "";
+  if (shape.name === "string" || shape.name === "errorMessage") return "";
   if (shape.name === "bytes") return Buffer.alloc(0);
   if (shape.name === "uuid") return zeroTopicId;
   if (shape.name === "errorCode") return "NONE";

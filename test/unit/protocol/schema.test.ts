@@ -1,9 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { InvariantViolation } from "../../../protocol/base/invariant.ts";
-import { array, nullableArray, nullableStruct, struct } from "../../../protocol/schema/composites.ts";
+import { messagesByKey } from "../../../protocol/messages/registry.ts";
+import { array, type Fields, nullableArray, nullableStruct, struct } from "../../../protocol/schema/composites.ts";
 import { encodeWhole, message } from "../../../protocol/schema/message.ts";
-import { errorCode, int8, int32, nullableString, string } from "../../../protocol/schema/primitives.ts";
+import { errorCode, int8, int32, nullableErrorMessage, nullableString, string } from "../../../protocol/schema/primitives.ts";
 import { MalformedFrame, Reader } from "../../../protocol/wire/reader.ts";
+import { Unencodable } from "../../../protocol/wire/writer.ts";
 
 const spec = { name: "Sample", apiKey: 0, versions: [0, 3], flexibleSince: 2 } as const;
 const hex = (bytes: Buffer) => bytes.toString("hex");
@@ -96,5 +98,40 @@ test("an error code that the table lacks reads as UNKNOWN_SERVER_ERROR", () => {
 test("a string longer than the protocol's is our own mistake when we write it", () => {
   const named = message(spec, { name: string() });
   expect(encodeWhole(named, { name: "a".repeat(0x7fff) }, 2)).toHaveLength(0x7fff + 3 + 1);
-  expect(() => encodeWhole(named, { name: "a".repeat(0x8000) }, 2)).toThrow(InvariantViolation);
+  expect(() => encodeWhole(named, { name: "a".repeat(0x8000) }, 2)).toThrow(Unencodable);
 });
+
+describe("an error message", () => {
+  const refusal = message(spec, { text: nullableErrorMessage() });
+  const sent = (text: string | null, version: number) => refusal.read(new Reader(encodeWhole(refusal, { text }, version)), version).text;
+
+  test.each([0, 2])("is cut as it is written, whatever it quotes (v%d)", (version) => {
+    const short = sent(`There is no topic ${"é".repeat(40_000)}.`, version);
+    expect(short).toHaveLength(1000);
+    expect(short).toMatch(/^There is no topic é+…$/);
+    expect(sent(null, version)).toBeNull();
+    expect(sent("🎉".repeat(600), version)).toMatch(/^(🎉)+\ufffd?…$/u);
+  });
+
+  test("acts on no terminal", () => {
+    expect(sent("no topic \u001b[2J\u0007\r\n\u009b\u202e!", 0)).toBe("no topic \\u001b[2J\\u0007\\u000d\\u000a\\u009b\\u202e!");
+  });
+
+  test("is what every field is that is named so", () => {
+    const others = [...messagesByKey.values()].flatMap(({ request, response }) =>
+      [request, response]
+        .flatMap(({ name, fields }) => fieldsNamed(/errorMessage$/i, fields, name))
+        .filter(({ shape }) => shape !== "errorMessage"),
+    );
+    expect(others).toEqual([]);
+  });
+});
+
+function fieldsNamed(pattern: RegExp, fields: Fields, path: string): { readonly path: string; readonly shape: string }[] {
+  return Object.entries(fields).flatMap(([name, { shape }]) => {
+    const at = `${path}.${name}`;
+    const inner = shape.kind === "array" ? shape.element : shape;
+    if (inner.kind === "struct") return fieldsNamed(pattern, inner.fields, at);
+    return pattern.test(name) ? [{ path: at, shape: shape.kind === "primitive" ? shape.name : shape.kind }] : [];
+  });
+}

@@ -70,6 +70,7 @@ function encodePrimitive(name: PrimitiveName, value: unknown, flexible: boolean)
     case "uuid":
       return Buffer.from(value as string, "base64url");
     case "string":
+    case "errorMessage":
       return sized(value === null ? null : Buffer.from(value as string), 2, flexible);
     case "bytes":
       return sized(value as Buffer | null, 4, flexible);
