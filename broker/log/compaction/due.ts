@@ -1,4 +1,5 @@
 import { batchHeaderBytes, noTimestamp, readBatchInfo } from "../../../protocol/records/batch-header.ts";
+import type { LogDirectory } from "../log-directory.ts";
 import type { LogState } from "../log-state.ts";
 import type { Segment } from "../segment.ts";
 import { undisturbed } from "../undisturbed.ts";
@@ -15,12 +16,14 @@ export interface DueCleaning {
   readonly ratio: number;
   /** How often the log had been cut when this was found: it is true of no other. */
   readonly cuts: number;
+  /** Where the log lay then. Whoever cleans that directory is the one who may clean the log, until it moves. */
+  readonly directory: LogDirectory;
 }
 
 /** Whether a log is worth compacting now: enough of it is new (`min.cleanable.dirty.ratio`), or something waits for longer than `max.compaction.lag.ms`. */
 export function assessLog(state: LogState, { highWatermark, nowMs }: CleaningMoment): Promise<DueCleaning | null> {
   return undisturbed(state, async () => {
-    const { settings, segments, startOffset, endOffset, cleanedEndOffset, recoveryPoint, cuts } = state;
+    const { settings, segments, startOffset, endOffset, cleanedEndOffset, recoveryPoint, cuts, directory } = state;
     if (settings.cleanupPolicy === "delete") return null;
     const facts = { segments, startOffset, endOffset, cleanedEndOffset };
     // what is not on the disk may be gone after a crash, while a copy made from it is there
@@ -35,9 +38,9 @@ export function assessLog(state: LogState, { highWatermark, nowMs }: CleaningMom
     const plan = young === null ? committed : planCleaning({ ...facts, limitOffset: Math.min(young.baseOffset, committed.endOffset) });
     if (plan.dirtyBytes === 0) return null;
     const ratio = dirtyRatio(plan);
-    if (ratio > minCleanableDirtyRatio) return { plan, ratio, cuts };
+    if (ratio > minCleanableDirtyRatio) return { plan, ratio, cuts, directory };
     const isOverdue = maxCompactionLagMs < Number.MAX_SAFE_INTEGER && (await anyBeginsBefore(state, dirty, nowMs - maxCompactionLagMs));
-    return isOverdue ? { plan, ratio, cuts } : null;
+    return isOverdue ? { plan, ratio, cuts, directory } : null;
   });
 }
 

@@ -25,6 +25,9 @@ export interface FilterRules {
 /** What becomes of a batch. `same`: byte for byte. `dropped`: no record of it is left. */
 export type Filtered = { readonly kind: "same" } | { readonly kind: "dropped" } | { readonly kind: "changed"; readonly bytes: Buffer };
 
+/** No delete horizon is later: 71,000 years. The timestamps in its batch are told as differences to it, and those have to fit as well. */
+const horizonMaxMs = 2 ** 51;
+
 const same: Filtered = { kind: "same" };
 const dropped: Filtered = { kind: "dropped" };
 
@@ -52,7 +55,7 @@ export function filterBatch(bytes: Buffer, batch: BatchInfo, rules: FilterRules)
   // a batch that this round reaches in part only gets its horizon in the next one: its last tombstones were not cleaned yet
   const setsHorizon = keepsTombstone && isWhollyKnown && !batch.hasDeleteHorizon;
   if (kept.length === batch.recordsCount && !setsHorizon) return same;
-  const baseTimestampMs = setsHorizon ? rules.nowMs + rules.deleteRetentionMs : batch.baseTimestampMs;
+  const baseTimestampMs = setsHorizon ? deleteHorizonMs(rules, kept) : batch.baseTimestampMs;
   const records = setsHorizon ? rebased(plain, kept, baseTimestampMs) : pieces(plain, kept);
   const packed = batch.codec === null || batch.codec === "none" ? records : rules.compress(batch.codec, records);
   const changed = withHeader(bytes, batch, packed);
@@ -62,6 +65,12 @@ export function filterBatch(bytes: Buffer, batch: BatchInfo, rules: FilterRules)
   changed.writeInt32BE(kept.length, fieldAt.recordsCount);
   sealBatch(changed, 0, changed.length);
   return { kind: "changed", bytes: changed };
+}
+
+/** As far off as was asked for, as long as the differences of the records' timestamps to it are numbers that a reader takes: those of another broker's batches may be anything. */
+function deleteHorizonMs({ nowMs, deleteRetentionMs }: FilterRules, kept: readonly RecordView[]): number {
+  const earliestMs = kept.reduce((min, { timestampMs }) => Math.min(min, timestampMs), 0);
+  return Math.min(nowMs + deleteRetentionMs, horizonMaxMs, Number.MAX_SAFE_INTEGER + earliestMs);
 }
 
 /** The batch without records: what a producer's state, or the end of a segment, still needs of it. */
@@ -104,12 +113,16 @@ function rebased(plain: Buffer, kept: readonly RecordView[], baseTimestampMs: nu
   return Buffer.concat(chunks);
 }
 
-/** Zigzag; a varint has the same bytes. */
+/** Zigzag; a varint has the same bytes. The sign is the first bit, and goes in apart from the others: doubled, a large number would not be exact any more. */
 function varlong(value: number): Buffer {
   const bytes: number[] = [];
-  let rest = value < 0 ? -2 * value - 1 : 2 * value;
-  for (; rest > 0x7f; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 0x80);
-  bytes.push(rest);
+  const magnitude = value < 0 ? -value - 1 : value;
+  let low = (magnitude % 64) * 2 + (value < 0 ? 1 : 0);
+  for (let rest = Math.floor(magnitude / 64); rest > 0; rest = Math.floor(rest / 128)) {
+    bytes.push(low | 0x80);
+    low = rest % 128;
+  }
+  bytes.push(low);
   return Buffer.from(bytes);
 }
 

@@ -92,17 +92,20 @@ export class LogCompaction {
   }
 
   /**
-   * Null: the log was cut, moved, deleted or closed since it was found to be due, so that what was learnt is no longer true, or the broker stops. Rejects DamagedBatch or CleaningFailed when
-   * this log cannot be cleaned.
+   * Null: the log was cut, moved, deleted or closed since it was found to be due, so that what was learnt is no longer true, another round is still under way, or the broker stops. Rejects DamagedBatch
+   * or CleaningFailed when this log cannot be cleaned.
    *
    * Race: (1) the map has key K at offset 90; (2) an unclean election cuts the log at 50; (3) the copy without K at 10 replaces the segment: K would be lost. So a cut ends the round, also one
    * before it began: the plan was made for what was committed then.
    *
    * Segments that retention removes are below those that stay: what is in the map stays true. But (1) a piece of a segment is read; (2) retention renames its file; (3) the next piece is not
    * there. That is no failure of the disk, and the next round has other segments.
+   *
+   * Each directory has a cleaner, and a log is cleaned by that of the directory in which it lies. (1) One cleaner is in the middle of a round, or has found the log to be due; (2) the log moves to another
+   * directory; (3) the cleaner there finds it due as well. The first one's round ends with its next step, as it has no log any more, and what it had found is nobody's; until then the second one lets it be.
    */
   async clean(due: DueCleaning, tools: CleaningTools): Promise<CleaningReport | null> {
-    invariant(this.#underWay === null, "one round at a time");
+    if (this.#underWay !== null || due.directory !== this.#state.directory) return null;
     const round = this.#guarded(due, tools);
     this.#underWay = round;
     try {

@@ -221,12 +221,18 @@ function scrubbingConfig(values: BrokerValues): ScrubbingConfig | null {
 /** Less would take a round for every few records. */
 const compactionMapBytesMin = 64 * 1024;
 
+/** As in Kafka, for each cleaner: more is not used. */
+const compactionMapBytesMax = 2 ** 31 - 1;
+
 /** The memory and the bytes per second are for all directories together, each of which has a cleaner. */
 export function compactionConfig(values: BrokerValues): CompactionConfig {
   const cleaners = Math.max(values["log.dirs"]?.length ?? 1, 1);
   return {
     backoffMs: values["log.cleaner.backoff.ms"],
-    mapBytesMax: Math.max(Math.floor(values["log.cleaner.dedupe.buffer.size"] / cleaners), compactionMapBytesMin),
+    mapBytesMax: Math.min(
+      Math.max(Math.floor(values["log.cleaner.dedupe.buffer.size"] / cleaners), compactionMapBytesMin),
+      compactionMapBytesMax,
+    ),
     mapLoadFactor: Math.min(Math.max(values["log.cleaner.io.buffer.load.factor"], 0.1), 0.95),
     bytesPerSecondMax: Math.max(values["log.cleaner.io.max.bytes.per.second"] / cleaners, 1),
   };

@@ -1,9 +1,12 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
+import type { DueCleaning } from "../../../broker/log/compaction/due.ts";
+import type { CleaningReport } from "../../../broker/log/compaction/log-compaction.ts";
 import { Pace } from "../../../broker/log/compaction/pace.ts";
 import type { SegmentedLog } from "../../../broker/log/log.ts";
 import type { Log } from "../../../broker/log/log-contract.ts";
 import { type LogDirectories, openLogDirectories } from "../../../broker/log/log-directories.ts";
+import type { Clock } from "../../../protocol/base/clock.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
@@ -11,6 +14,7 @@ import { compacted, keyedBatch, readKeyed } from "./compaction/compaction-fixtur
 import { lead, StillClock, topicId } from "./log-fixture.ts";
 
 const [one, two] = ["/disk1", "/disk2"];
+const nowMs = 1_700_000_000_000;
 const settings = { ...compacted, cleanupPolicy: "compact,delete" } as const;
 
 async function open(disk: MemoryDisk): Promise<LogDirectories> {
@@ -29,12 +33,19 @@ async function startedOn(disk: MemoryDisk): Promise<{ logs: LogDirectories; log:
   return { logs, log };
 }
 
+async function dueIn(log: Log): Promise<DueCleaning | null> {
+  return (log as SegmentedLog).compaction.assess({ highWatermark: log.writtenEndOffset, nowMs });
+}
+
+/** As the cleaner of a directory does it, with so many bytes per second. */
+function clean(log: Log, due: DueCleaning, clock: Clock, bytesPerSecond: number): Promise<CleaningReport | null> {
+  const pace = new Pace(clock, () => bytesPerSecond, new AbortController().signal);
+  return (log as SegmentedLog).compaction.clean(due, { pace, nowMs, mapBytesMax: 10_000, mapLoadFactor: 1 });
+}
+
 async function compact(log: Log): Promise<void> {
-  const { compaction } = log as SegmentedLog;
-  const nowMs = 1_700_000_000_000;
-  const due = await compaction.assess({ highWatermark: log.writtenEndOffset, nowMs });
-  const pace = new Pace(new StillClock(), () => Number.MAX_VALUE, new AbortController().signal);
-  if (due !== null) await compaction.clean(due, { pace, nowMs, mapBytesMax: 10_000, mapLoadFactor: 1 });
+  const due = await dueIn(log);
+  if (due !== null) await clean(log, due, new StillClock(), Number.MAX_VALUE);
 }
 
 /** As when a read finds that it is damaged. With the interval of rebuilt indexes it has fewer entries. */
@@ -108,6 +119,42 @@ describe("what a move of a log meets", () => {
         );
       }
     });
+
+  test("a round of the directory that it leaves, still under way when the other directory's cleaner looks at it", async () => {
+    const disk = newDisk();
+    const { logs, log } = await startedOn(disk);
+    const slow = new StillClock();
+    const due = await dueIn(log);
+    ok(due !== null);
+    const first = clean(log, due, slow, 1);
+    // it has read a piece, and waits for its share of the disk
+    await until(() => slow.due.length > 0);
+    logs.move("t", 0, two);
+    await until(() => isMoved(logs));
+    const dueThere = await dueIn(log);
+    ok(dueThere !== null);
+    strictEqual(await clean(log, dueThere, new StillClock(), Number.MAX_VALUE), null);
+    for (let turns = 0; turns < 100; turns++) {
+      slow.now += 1_000_000;
+      for (const wake of slow.due.splice(0)) wake();
+      await Promise.resolve();
+    }
+    strictEqual(await first, null);
+    ok((await clean(log, dueThere, new StillClock(), Number.MAX_VALUE)) !== null);
+    strictEqual((await readKeyed(log)).length < 36, true);
+    await logs.close();
+    strictEqual(logs.onlineCount, 2);
+  });
+
+  test("a cleaner that found the log due in the directory that it left", async () => {
+    const { logs, log } = await startedOn(newDisk());
+    const due = await dueIn(log);
+    ok(due !== null);
+    logs.move("t", 0, two);
+    await until(() => isMoved(logs));
+    strictEqual(await clean(log, due, new StillClock(), Number.MAX_VALUE), null);
+    strictEqual((await readKeyed(log)).length, 36);
+  });
 
   test("a deletion of records at any operation, and a power failure as soon as it is answered", async () => {
     for (let at = 1; ; at += 2) {

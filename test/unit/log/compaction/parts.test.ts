@@ -4,7 +4,8 @@ import { emptied, type Filtered, filterBatch } from "../../../../broker/log/comp
 import { hashKey } from "../../../../broker/log/compaction/key-hash.ts";
 import { OffsetMap, offsetMapEntryBytes } from "../../../../broker/log/compaction/offset-map.ts";
 import { dirtyRatio, groupSegments, planCleaning } from "../../../../broker/log/compaction/plan.ts";
-import { compressionCodecs, readBatchInfo } from "../../../../protocol/records/batch-header.ts";
+import { plainRecords, visitRecords } from "../../../../broker/log/compaction/records-of.ts";
+import { compressionCodecs, fieldAt, readBatchInfo, writeInt64 } from "../../../../protocol/records/batch-header.ts";
 import { compressRecords, decompressRecords } from "../../../../protocol/records/compression.ts";
 import { scanBatches } from "../../../../protocol/records/validate-batches.ts";
 import { type Entry, foundIn, keyedBatch, type Sender } from "./compaction-fixture.ts";
@@ -136,6 +137,35 @@ describe("filtering a batch", () => {
     }
   });
 
+  test("a retention of tombstones that never ends is as far off as a batch can tell, whatever its timestamps are", () => {
+    for (const [first, next] of [
+      [5, 2 ** 51],
+      [-1, 0],
+      [-(2 ** 53 - 1), -(2 ** 53 - 7)],
+      [-(2 ** 52) - 1, -(2 ** 52)],
+    ] as const) {
+      // as none of our clients would send them
+      const bytes = keyedBatch([
+        { key: "a", value: null, timestampMs: 0 },
+        { key: "b", value: "v", timestampMs: next - first },
+      ]);
+      writeInt64(bytes, fieldAt.baseTimestamp, first);
+      const rules = {
+        nowMs,
+        deleteRetentionMs: Number.MAX_SAFE_INTEGER,
+        endOffset: 2,
+        isOutdated: () => false,
+        compress: compressRecords,
+        decompress: decompressRecords,
+      };
+      const changed = changedBytes(filterBatch(bytes, readBatchInfo(bytes, 0)!, rules));
+      const batch = readBatchInfo(changed, 0)!;
+      strictEqual(batch.hasDeleteHorizon, true);
+      ok(batch.baseTimestampMs > nowMs * 1000 || first < -(2 ** 52));
+      deepStrictEqual(timestampsIn(changed), [first, next]);
+    }
+  });
+
   test("what lies above the offset that the round reached stays, and its tombstones count from the next round", () => {
     const entries = [
       { key: "a", value: null },
@@ -164,6 +194,13 @@ describe("filtering a batch", () => {
     deepStrictEqual(foundIn(header), []);
   });
 });
+
+function timestampsIn(bytes: Buffer): number[] {
+  const batch = readBatchInfo(bytes, 0)!;
+  const found: number[] = [];
+  visitRecords(plainRecords(bytes, batch, decompressRecords), batch, ({ timestampMs }) => found.push(timestampMs));
+  return found;
+}
 
 describe("what to clean", () => {
   const segments = [0, 100, 200, 300].map((baseOffset) => ({ baseOffset, sizeInBytes: 10 + baseOffset }));
