@@ -18,9 +18,9 @@ import { type FetchSessionCache, sessionPartitionsMax } from "./fetch-session-ca
 export type FetchContext =
   | { readonly kind: "refused"; readonly error: KafkaError }
   | { readonly kind: "sessionless"; readonly wanted: ReadonlyMap<string, WantedPartition> }
-  | { readonly kind: "opening"; readonly wanted: ReadonlyMap<string, WantedPartition>; readonly session: FetchSession }
   | {
-      readonly kind: "incremental";
+      /** `opening`: the answer has all partitions, of which the client knows nothing yet. */
+      readonly kind: "opening" | "incremental";
       readonly wanted: ReadonlyMap<string, WantedPartition>;
       readonly session: FetchSession;
       /** The session's epoch from this request to the next. */
@@ -43,7 +43,9 @@ export function fetchContext(
   if (sessionEpoch === finalEpoch || sessionEpoch === initialEpoch) {
     if (sessionId !== noSessionId) sessions.close(sessionId);
     const session = sessionEpoch === initialEpoch ? sessions.open(wanted, usesTopicIds) : null;
-    return session === null ? { kind: "sessionless", wanted } : { kind: "opening", wanted: session.wanted(), session };
+    return session === null
+      ? { kind: "sessionless", wanted }
+      : { kind: "opening", wanted: session.wanted(), session, epoch: session.epoch };
   }
   const session = sessions.find(sessionId);
   if (session === undefined) return { kind: "refused", error: "FETCH_SESSION_ID_NOT_FOUND" };
@@ -73,16 +75,14 @@ export type FetchAnswers =
   | { readonly error: null; readonly sessionId: number; readonly told: readonly AnsweredPartition[] }
   | { readonly error: KafkaError };
 
-/** Which of the answers the client is told. A later request of the session may have overtaken this one while it waited: then what the client knows is no longer certain, and it must start anew. */
+/**
+ * Which of the answers the client is told. A later request of the session may have overtaken this one while it waited: then what the client knows is no longer certain, and it must start anew. Also one that came
+ * before the session's first answer went out: whoever sent it guessed the id, and may have changed what the session is about.
+ */
 export function answersToTell(context: Exclude<FetchContext, { kind: "refused" }>, answers: readonly AnsweredPartition[]): FetchAnswers {
-  switch (context.kind) {
-    case "sessionless":
-      return { error: null, sessionId: noSessionId, told: answers };
-    case "opening":
-      context.session.tellAll(answers);
-      return { error: null, sessionId: context.session.id, told: answers };
-    case "incremental":
-      if (context.session.epoch !== context.epoch) return { error: "INVALID_FETCH_SESSION_EPOCH" };
-      return { error: null, sessionId: context.session.id, told: context.session.tell(answers) };
-  }
+  if (context.kind === "sessionless") return { error: null, sessionId: noSessionId, told: answers };
+  const { kind, session, epoch } = context;
+  if (session.epoch !== epoch) return { error: "INVALID_FETCH_SESSION_EPOCH" };
+  const news = session.tell(answers);
+  return { error: null, sessionId: session.id, told: kind === "opening" ? answers : news };
 }

@@ -1,5 +1,4 @@
 import { partitionKey, type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
-import { invariant } from "../../protocol/base/invariant.ts";
 import type { FetchRequest, FetchResponse } from "../../protocol/messages/fetch.ts";
 
 /** The session epochs that open a session and that want none (KIP-227). */
@@ -122,15 +121,6 @@ export class FetchSession {
       });
     }
     return told;
-  }
-
-  /** All of them, as the answer to the request that opened the session has them. */
-  tellAll(answers: readonly AnsweredPartition[]): void {
-    invariant(
-      answers.every(({ key }) => this.#partitions.has(key)),
-      "a new session was told only of its own partitions",
-    );
-    this.tell(answers);
   }
 }
 

@@ -2,6 +2,7 @@ import { newTopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
+import { isInternalTopic } from "../runtime/topic-names.ts";
 import { initialConfig, type SettingRules } from "./config-changes.ts";
 import type { AdminOptions, ControllerService, PartitionsCreation, TopicCreation, Verdict } from "./contract.ts";
 import { type TopicState, usableBrokers } from "./controller-state.ts";
@@ -113,6 +114,11 @@ export class AdminOperations {
     const { book, creator } = this.#parts;
     const topic = book.current.topics.get(creation.name);
     if (topic === undefined) return { error: "UNKNOWN_TOPIC_OR_PARTITION", message: `There is no topic ${creation.name}.` };
+    if (isInternalTopic(topic.name))
+      return {
+        error: "INVALID_PARTITIONS",
+        message: `${topic.name} keeps the ${topic.partitions.length} partitions it was made with: what brokers keep in it is found by that number, and with another all of it would be lost.`,
+      };
     const planned = planPartitions(
       creation,
       topic.partitions.map(({ replicas }) => replicas),

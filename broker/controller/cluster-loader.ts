@@ -2,6 +2,8 @@ import { type BrokerId, newTopicId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { BrokerRecord } from "../../protocol/peer/messages.ts";
+import { isInternalTopic } from "../runtime/topic-names.ts";
+import type { Replicas } from "./assignment.ts";
 import type { ClusterStore } from "./cluster-store.ts";
 import { type Config, type TopicState, withBrokerConfig, withBrokers, withTopics } from "./controller-state.ts";
 import { type FencedWriter, pipelined } from "./fenced-writer.ts";
@@ -68,8 +70,24 @@ export class ClusterLoader {
     const found = await this.#readWithId(name);
     if (found === null) return null;
     const config: Config = (await store.readConfig({ kind: "topic", name }))?.config ?? {};
-    const { id, version, assignment } = found;
+    const { id, version } = found;
+    const assignment = isInternalTopic(name) && version > 0 ? await this.#asMade(name, found.assignment) : found.assignment;
     return creator.complete({ name, id, version, config, partitions: [] }, assignment);
+  }
+
+  /**
+   * Groups are found by the number of partitions of their topic: one more, and each of them is looked for where it never was. Ours is never changed, but another tool may write more partitions into the topic's
+   * node; they are not taken up. The node's version tells them from those of a topic that was made only in part: nobody has changed that one since.
+   */
+  async #asMade(name: string, assignment: readonly Replicas[]): Promise<readonly Replicas[]> {
+    const { store, log } = this.#parts;
+    const made = (await store.readPartitionNodes(name))?.size ?? 0;
+    if (made === 0 || made >= assignment.length) return assignment;
+    log.error(
+      { topic: name, partitions: made, written: assignment.length },
+      "another tool added partitions to a topic of the brokers: they are left out, because what is kept in it is found by their number. Take them out of the topic's node again",
+    );
+    return assignment.slice(0, made);
   }
 
   /** A topic without an id was written by another tool: it gets one. One without the id's own node, too. */

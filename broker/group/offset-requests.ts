@@ -24,6 +24,9 @@ export interface TopicErrors {
   readonly partitions: readonly { readonly partitionIndex: number; readonly errorCode: KafkaErrorCode }[];
 }
 
+/** No log has a record there: it is what larger offsets read as, and the position would not be the one that was committed. */
+const offsetsEnd = Number.MAX_SAFE_INTEGER;
+
 /** `group`: null when there is none yet. */
 export function commitOffsets(
   groupId: string,
@@ -42,6 +45,7 @@ export function commitOffsets(
     name,
     partitions: partitions.map(({ partitionIndex, committedOffset, committedLeaderEpoch, committedMetadata }) => {
       const metadata = committedMetadata ?? "";
+      if (committedOffset >= offsetsEnd) return { partitionIndex, errorCode: "INVALID_COMMIT_OFFSET_SIZE" as const };
       if (Buffer.byteLength(metadata) > metadataMaxBytes) return { partitionIndex, errorCode: "OFFSET_METADATA_TOO_LARGE" as const };
       const value = { offset: committedOffset, leaderEpoch: committedLeaderEpoch, metadata };
       records.push(offsetRecord(groupId, name, partitionIndex, { ...value, commitTimestamp: now.wallMs, expireTimestamp }));

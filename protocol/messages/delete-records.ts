@@ -1,6 +1,6 @@
 import { array, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { errorCode, int32, int64, string } from "../schema/primitives.ts";
+import { errorCode, int32, int64, saturatedInt64, string } from "../schema/primitives.ts";
 
 const api = { apiKey: 21, versions: [0, 2], flexibleSince: 2 } as const;
 
@@ -14,7 +14,7 @@ export const deleteRecordsRequest = message(
           struct({
             partitionIndex: int32(),
             /** The first record to keep; -1: delete all that is committed. */
-            offset: int64(),
+            offset: saturatedInt64(),
           }),
         ),
       }),

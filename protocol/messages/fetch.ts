@@ -1,7 +1,7 @@
 import { zeroTopicId } from "../base/ids.ts";
 import { array, nullableArray, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { errorCode, int8, int32, int64, nullableRecords, nullableString, string, uuid } from "../schema/primitives.ts";
+import { errorCode, int8, int32, int64, nullableRecords, nullableString, saturatedInt64, string, uuid } from "../schema/primitives.ts";
 
 /** From version 13 on topics go by id and `topic` is absent; before, by name and `topicId` is absent (KIP-516). */
 const api = { apiKey: 1, versions: [4, 17], flexibleSince: 12 } as const;
@@ -13,7 +13,10 @@ export const fetchRequest = message(
     clusterId: nullableString({ since: 12, tag: 0, absent: null }),
     /** -1: a consumer. From version 15 on it is in `replicaState` (KIP-903). */
     replicaId: int32({ until: 14, absent: -1 }),
-    replicaState: struct({ replicaId: int32(), replicaEpoch: int64() }, { since: 15, tag: 1, absent: { replicaId: -1, replicaEpoch: -1 } }),
+    replicaState: struct(
+      { replicaId: int32(), replicaEpoch: saturatedInt64() },
+      { since: 15, tag: 1, absent: { replicaId: -1, replicaEpoch: -1 } },
+    ),
     maxWaitMs: int32(),
     minBytes: int32(),
     /** Over the whole response; one batch may exceed it, so that a large batch cannot stall a consumer. */
@@ -33,11 +36,11 @@ export const fetchRequest = message(
             partition: int32(),
             /** The epoch the client knows, checked before anything is read; -1: not known (KIP-320). */
             currentLeaderEpoch: int32({ since: 9, absent: -1 }),
-            fetchOffset: int64(),
+            fetchOffset: saturatedInt64(),
             /** Epoch of the record before `fetchOffset`; a mismatch is answered with `divergingEpoch`. */
             lastFetchedEpoch: int32({ since: 12, absent: -1 }),
             /** Followers only: where their own log begins. */
-            logStartOffset: int64({ since: 5, absent: -1 }),
+            logStartOffset: saturatedInt64({ since: 5, absent: -1 }),
             partitionMaxBytes: int32(),
             replicaDirectoryId: uuid({ since: 17, tag: 0, absent: zeroTopicId }),
           }),

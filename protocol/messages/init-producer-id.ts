@@ -1,5 +1,5 @@
 import { type MessageType, message } from "../schema/message.ts";
-import { errorCode, int16, int32, int64, nullableString } from "../schema/primitives.ts";
+import { errorCode, int16, int32, int64, nullableString, saturatedInt64 } from "../schema/primitives.ts";
 
 const api = { apiKey: 22, versions: [0, 5], flexibleSince: 2 } as const;
 
@@ -10,7 +10,7 @@ export const initProducerIdRequest = message(
     transactionalId: nullableString(),
     transactionTimeoutMs: int32(),
     /** With `producerEpoch`: what the producer had, to go on with a raised epoch (KIP-360); -1: a new id. */
-    producerId: int64({ since: 3, absent: -1 }),
+    producerId: saturatedInt64({ since: 3, absent: -1 }),
     producerEpoch: int16({ since: 3, absent: -1 }),
   },
 );

@@ -1,6 +1,6 @@
 import { array, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { errorCode, int8, int32, int64, string } from "../schema/primitives.ts";
+import { errorCode, int8, int32, int64, saturatedInt64, string } from "../schema/primitives.ts";
 
 const api = { apiKey: 2, versions: [1, 9], flexibleSince: 6 } as const;
 
@@ -19,7 +19,7 @@ export const listOffsetsRequest = message(
             partitionIndex: int32(),
             currentLeaderEpoch: int32({ since: 4, absent: -1 }),
             /** -1: latest; -2: earliest; -3: of the largest timestamp (7 on); -4: earliest local (8 on); -5: last tiered (9 on); else milliseconds. */
-            timestamp: int64(),
+            timestamp: saturatedInt64(),
           }),
         ),
       }),

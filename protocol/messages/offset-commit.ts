@@ -1,6 +1,6 @@
 import { array, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { errorCode, int32, int64, nullableString, string } from "../schema/primitives.ts";
+import { errorCode, int32, nullableString, saturatedInt64, string } from "../schema/primitives.ts";
 
 const api = { apiKey: 8, versions: [2, 9], flexibleSince: 8 } as const;
 
@@ -13,14 +13,14 @@ export const offsetCommitRequest = message(
     memberId: string(),
     groupInstanceId: nullableString({ since: 7, absent: null }),
     /** Later versions leave retention to the broker's setting; -1 did so too. */
-    retentionTimeMs: int64({ until: 4, absent: -1 }),
+    retentionTimeMs: saturatedInt64({ until: 4, absent: -1 }),
     topics: array(
       struct({
         name: string(),
         partitions: array(
           struct({
             partitionIndex: int32(),
-            committedOffset: int64(),
+            committedOffset: saturatedInt64(),
             committedLeaderEpoch: int32({ since: 6, absent: -1 }),
             committedMetadata: nullableString(),
           }),

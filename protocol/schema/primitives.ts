@@ -16,6 +16,8 @@ export const uint16 = fixed<number>("uint16", { write: (w, v) => w.uint16(v), re
 export const int32 = fixed<number>("int32", { write: (w, v) => w.int32(v), read: (r) => r.int32() });
 export const uint32 = fixed<number>("uint32", { write: (w, v) => w.uint32(v), read: (r) => r.uint32() });
 export const int64 = fixed<number>("int64", { write: (w, v) => w.int64(v), read: (r) => r.int64() });
+/** In requests, for positions, times and ids that only have to be compared: no number of a client's makes its request unreadable. */
+export const saturatedInt64 = fixed<number>("int64", { write: (w, v) => w.int64(v), read: (r) => r.saturatedInt64() });
 export const float64 = fixed<number>("float64", { write: (w, v) => w.float64(v), read: (r) => r.float64() });
 export const uuid = fixed<TopicId>("uuid", { write: (w, v) => w.uuid(v), read: (r) => r.uuid() });
 

@@ -74,6 +74,13 @@ export class Reader {
     return value;
   }
 
+  /** For what a client may ask with any number there is: beyond 2^53 it reads as the last one that is exact, which means the same, "later than everything" or "before everything". */
+  saturatedInt64(): number {
+    const at = this.#take(8);
+    const value = this.#bytes.readInt32BE(at) * 2 ** 32 + this.#bytes.readUInt32BE(at + 4);
+    return Math.max(Math.min(value, Number.MAX_SAFE_INTEGER), Number.MIN_SAFE_INTEGER);
+  }
+
   float64(): number {
     return this.#bytes.readDoubleBE(this.#take(8));
   }

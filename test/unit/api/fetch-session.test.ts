@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { type FetchSession, nextEpoch } from "../../../broker/api/fetch-session.ts";
 import { FetchSessionCache, sessionToReplace } from "../../../broker/api/fetch-session-cache.ts";
 import { zeroTopicId } from "../../../protocol/base/ids.ts";
@@ -110,6 +110,23 @@ describe("fetch sessions", () => {
     expect((await next(2)).errorCode).toBe("NONE");
     await clock.advance(50);
     expect((await waiting).errorCode).toBe("INVALID_FETCH_SESSION_EPOCH");
+  });
+
+  test("a session that somebody changes before its first answer went out makes that answer a refusal, whatever was forgotten", async () => {
+    for (const forget of [[1], [0, 1]]) {
+      const { api, sessions, clock } = fetching();
+      const opened = vi.spyOn(sessions, "open");
+      const opening = answerOf(api, fetchOf(orders(0, 1), { sessionEpoch: 0, maxWaitMs: 100, minBytes: 1 }), 11);
+      const id = opened.mock.results[0]?.value.id;
+      const forgottenTopicsData = [{ topic: "orders", topicId: zeroTopicId, partitions: forget }];
+      expect((await answerOf(api, fetchOf([], { sessionId: id, sessionEpoch: 1, forgottenTopicsData }), 11)).errorCode).toBe("NONE");
+      await clock.advance(100);
+      const { errorCode, responses } = await opening;
+      // where all was forgotten, the session is gone, and the answer stands as one of its own
+      expect([errorCode, responses.flatMap(({ partitions }) => partitions).length]).toEqual(
+        forget.length === 1 ? ["INVALID_FETCH_SESSION_EPOCH", 0] : ["NONE", 2],
+      );
+    }
   });
 
   test("epochs begin again at 1 after the largest", () => {

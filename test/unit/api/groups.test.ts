@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { consumerGroupDescribeApi } from "../../../broker/api/consumer-group-describe.ts";
+import { endpoint } from "../../../broker/api/api.ts";
 import { deleteGroupsApi } from "../../../broker/api/delete-groups.ts";
 import { describeGroupsApi } from "../../../broker/api/describe-groups.ts";
 import type { GroupService } from "../../../broker/api/group-context.ts";
@@ -12,8 +13,10 @@ import { offsetDeleteApi } from "../../../broker/api/offset-delete.ts";
 import { offsetFetchApi } from "../../../broker/api/offset-fetch.ts";
 import { syncGroupApi } from "../../../broker/api/sync-group.ts";
 import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
+import { offsetCommitRequest, offsetCommitResponse } from "../../../protocol/messages/offset-commit.ts";
+import { encodeWhole } from "../../../protocol/schema/message.ts";
 import { subscription, World } from "../group/world.ts";
-import { answerOf, context, image, partition, topic, topicId } from "./fixtures.ts";
+import { answerOf, context, image, partition, readWhole, topic, topicId } from "./fixtures.ts";
 
 /** The API in front of one shard that has every group. */
 async function served() {
@@ -186,6 +189,24 @@ describe("offsets through the API", () => {
     expect(answer.topics.map(({ partitions }) => partitions.map(({ errorCode }) => errorCode))).toEqual(
       [1, 2].map(() => ["UNKNOWN_TOPIC_OR_PARTITION", "NONE", "NONE"]),
     );
+  });
+
+  test("an offset that no log can have is refused by itself, in every version", async () => {
+    for (let version = 2; version <= 9; version++) {
+      const { groups, world } = await served();
+      const partitions = [0, 1].map((partitionIndex) => ({
+        partitionIndex,
+        committedOffset: 2 ** 40 + partitionIndex,
+        committedLeaderEpoch: -1,
+        committedMetadata: null,
+      }));
+      const body = encodeWhole(offsetCommitRequest, { ...commitRequest("g"), topics: [{ name: "t", partitions }] }, version);
+      body.writeBigInt64BE(2n ** 63n - 1n, body.indexOf(Buffer.from([0, 0, 1, 0, 0, 0, 0, 0])));
+      const answer = await endpoint(offsetCommitApi(groups, images)).serve(body, context(version));
+      const { topics } = readWhole(offsetCommitResponse, Buffer.concat(answer ?? []), version);
+      expect(topics[0]?.partitions.map(({ errorCode }) => errorCode)).toEqual(["INVALID_COMMIT_OFFSET_SIZE", "NONE"]);
+      expect(world.machine.offsets.size).toBe(1);
+    }
   });
 
   test("the longest retention that can be asked for is kept as the longest there is", async () => {

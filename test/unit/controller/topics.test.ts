@@ -150,4 +150,36 @@ describe("topics", () => {
     const [again] = await world.run(world.controller.createPartitions([{ name: "t", count: 3, assignments: null }], options));
     expect(again?.error).toBe("INVALID_PARTITIONS");
   });
+
+  test("the brokers' own topics keep the partitions that they were made with, whoever writes more into the coordinator", async () => {
+    const world = await cluster();
+    const name = "__consumer_offsets";
+    await created(
+      world,
+      topic(name, [
+        [1, 2],
+        [2, 3],
+      ]),
+    );
+    const more = [{ name, count: 3, assignments: null }];
+    for (const validateOnly of [true, false]) {
+      const [refused] = await world.run(world.controller.createPartitions(more, { ...options, validateOnly }));
+      expect(refused).toMatchObject({ error: "INVALID_PARTITIONS", message: expect.stringContaining("keeps the 2 partitions") });
+    }
+    const tool = world.ensemble.open({ sessionTimeoutMs: 6_000, log: silentLogger });
+    await world.run(tool.connected());
+    const path = `/brokers/topics/${name}`;
+    const node = JSON.parse(world.ensemble.tree.read(path)!.data.toString());
+    const data = Buffer.from(JSON.stringify({ ...node, partitions: { ...node.partitions, 2: [3, 1] } }));
+    await world.run(tool.write([{ kind: "set", path, data, version: -1 }]));
+    const previous = world.controllerId!;
+    world.kill(previous);
+    await world.controllerAfter(previous);
+    const alive = [1, 2, 3].filter((id) => id !== previous);
+    await world.until("the new controller has told them", () =>
+      alive.every((id) => !world.node(id).images.current.brokers.has(previous) && seen(world, id, name)?.leader !== previous),
+    );
+    for (const id of alive) expect(world.node(id).images.current.topics.get(name)?.partitions).toHaveLength(2);
+    expect(world.exists(`${path}/partitions/2`)).toBe(false);
+  });
 });

@@ -55,6 +55,17 @@ describe("fixed-width numbers", () => {
     },
   );
 
+  test.each([
+    ["8000000000000000", Number.MIN_SAFE_INTEGER],
+    ["7fffffffffffffff", Number.MAX_SAFE_INTEGER],
+    ["0020000000000000", Number.MAX_SAFE_INTEGER],
+    ["ffe0000000000000", Number.MIN_SAFE_INTEGER],
+    ["001fffffffffffff", 2 ** 53 - 1],
+    ["fffffffffffffffe", -2],
+  ])("the int64 %s of a request reads as %d", (hex, value) => {
+    expect(reading(hex).saturatedInt64()).toBe(value);
+  });
+
   test.each([2 ** 53, 0.5, Number.NaN])("writing %d as int64 is refused", (value) => {
     expect(() => new Writer().int64(value)).toThrow(Unencodable);
   });
