@@ -35,7 +35,7 @@ export function metadataApi(images: Pick<ImageSource, "current">, autoCreation: 
       const describe = topicDescriber(image, context, request.includeTopicAuthorizedOperations);
       const mayCreate = autoCreation.isEnabled && request.allowAutoTopicCreation;
       const topics: TopicResponse[] = [];
-      if (wanted.kind === "refused") topics.push(...refuseAll(request));
+      if (wanted.kind === "refused") for (const refused of refuseAll(request)) topics.push(refused);
       if (wanted.kind === "all") for (const topic of image.topics.values()) topics.push(describe(topic));
       if (wanted.kind === "ids")
         for (const id of wanted.ids) {

@@ -144,8 +144,7 @@ export function expiredRecords(group: Group, book: OffsetBook, retentionMs: numb
     for (const [partition, committed] of partitions)
       if (isExpired(group, topic, committed, retentionMs, now)) records.push(offsetTombstone(group.groupId, topic, partition));
       else kept++;
-  if (kept === 0 && group.isEmpty) records.push(...group.tombstones());
-  return records;
+  return kept === 0 && group.isEmpty ? [...records, ...group.tombstones()] : records;
 }
 
 function isExpired(group: Group, topic: string, committed: CommittedOffset, retentionMs: number, now: Now): boolean {

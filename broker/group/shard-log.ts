@@ -1,7 +1,7 @@
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
-import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
+import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
-import { batchHeaderBytes } from "../../protocol/records/batch-header.ts";
+import { type BatchInfo, batchHeaderBytes } from "../../protocol/records/batch-header.ts";
 import { decompressRecords } from "../../protocol/records/compression.ts";
 import { decodeBatch, openBatch } from "../../protocol/records/decode-batch.ts";
 import { BatchBuilder, recordBytesAtMost } from "../../protocol/records/encode-batch.ts";
@@ -27,6 +27,7 @@ export interface LoadedLog {
 }
 
 const retryPauseMs = 200;
+const unreadablePauseMs = 10_000;
 const changeWaitMs = 5_000;
 /**
  * Replaying goes on for this long, then others have their turn. Race: (1) the end of a long log is in memory, so that reading it never waits for the disk; (2) a million records take seconds; (3) if nothing else
@@ -69,9 +70,14 @@ export async function readWholeLog(reading: LogReading): Promise<LoadedLog | nul
     }
     const replayed = await replayBatches(reading, read.chunks, at);
     if (replayed === null) return null;
-    invariant(replayed.endOffset > at, "reading goes on", () => ({ at, replayed }));
-    at = replayed.endOffset;
     records += replayed.records;
+    if (replayed.endOffset <= at) {
+      // damage that no read of the log has met so far: whoever looks for it reports this replica, and another broker leads
+      log.error({ partition: ref.partition, offset: at }, "the groups' log cannot be read from here on, trying again");
+      await sleep(clock, unreadablePauseMs, signal).catch(() => undefined);
+      continue;
+    }
+    at = replayed.endOffset;
     // reads from memory never leave this turn of the loop: other requests must not wait for all of a long log
     await sleep(clock, 0, signal).catch(() => undefined);
   }
@@ -97,7 +103,8 @@ async function replayBatches(
       if (signal.aborted) return null;
       turnEndMs = clock.monotonicMs() + turnMaxMs;
     }
-    const batch = openBatch(bytes, position, { checkCrc: false });
+    const batch = batchAt(bytes, position, log);
+    if (batch === null) break;
     try {
       if (!batch.isControl) records += replayBatch(bytes, position, fromOffset, replay, log);
     } catch (error) {
@@ -110,6 +117,17 @@ async function replayBatches(
   // the next read may be answered from memory, without a turn for anyone else
   await sleep(clock, 0, signal).catch(() => undefined);
   return signal.aborted ? null : { endOffset, records };
+}
+
+/** Null, and a line in the log: what is there is no batch, so where the next one begins is not known. */
+function batchAt(bytes: Buffer, position: number, log: Logger): BatchInfo | null {
+  try {
+    return openBatch(bytes, position, { checkCrc: false });
+  } catch (error) {
+    if (!(error instanceof MalformedFrame)) throw error;
+    log.error({ err: error, position }, "something in the groups' log is no batch");
+    return null;
+  }
 }
 
 function replayBatch(

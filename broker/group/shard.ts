@@ -140,10 +140,9 @@ export class Shard<M extends Machine> {
   /** Appends, replays, parks the answers. Answers why the records were refused, or null. */
   #carryOut(decision: Effects, own: readonly Settlement[], now: Now): KafkaError | null {
     // what was changed in memory already (and only there) has its answers, whatever becomes of the records
-    const settled = [...(decision.settled ?? [])];
+    const settled = decision.settled ?? [];
     const refusal = this.#append(decision, now);
-    if (refusal === null) settled.push(...own, ...(decision.accepted?.() ?? []));
-    this.#park(settled);
+    this.#park(refusal === null ? [...settled, ...own, ...(decision.accepted?.() ?? [])] : settled);
     return refusal;
   }
 
@@ -177,7 +176,7 @@ export class Shard<M extends Machine> {
       return;
     }
     if (!last.isOver) {
-      last.settlements.push(...settlements);
+      for (const settlement of settlements) last.settlements.push(settlement);
       return;
     }
     // the last append takes longer than answers wait: those who come now wait for it anew

@@ -49,7 +49,7 @@ function fillEvenly(assignment: Map<string, TopicPartition[]>, open: TopicPartit
   const quotas = byLoad.map((list) => {
     const quota = withOneMore > 0 ? share + 1 : share;
     if (quota > share) withOneMore--;
-    free.push(...list.splice(quota));
+    for (const one of list.splice(quota)) free.push(one);
     return quota;
   });
   for (const [index, list] of byLoad.entries()) while (list.length < (quotas[index] as number)) list.push(free.shift() as TopicPartition);

@@ -17,6 +17,8 @@ const enteredFrom: Readonly<Record<ClassicState, readonly ClassicState[]>> = {
   Dead: ["Empty", "PreparingRebalance", "CompletingRebalance", "Stable"],
 };
 
+const generationMax = 2 ** 31 - 1;
+
 /** Stands in for a member in the record of its group: a static member that came back under another id. */
 export interface Replacement {
   readonly oldMemberId: string;
@@ -130,6 +132,11 @@ export class ClassicGroup implements Group {
 
   get hasAllMembersJoined(): boolean {
     return this.pendingMembers.size === 0 && this.allMembers(({ awaitingJoin }) => awaitingJoin !== null);
+  }
+
+  /** What is read from the log may be the last there is: generations are only ever compared for being the same, so they begin again. */
+  get nextGeneration(): number {
+    return this.generation >= generationMax ? 1 : this.generation + 1;
   }
 
   /** The longest that any member wants to be waited for. */
@@ -255,7 +262,7 @@ export class ClassicGroup implements Group {
   emptiedRecord(now: Now): GroupRecord {
     return classicGroupRecord(this.groupId, {
       protocolType: this.protocolType,
-      generation: this.generation + 1,
+      generation: this.nextGeneration,
       protocol: null,
       leader: null,
       currentStateTimestamp: now.wallMs,

@@ -153,7 +153,7 @@ export class Rebalances {
     timers.set(joinTimer(group), now.monotonicMs + retryMs, (then) => this.#joinTimedOut(group, then));
     const accepted = () => {
       timers.cancel(joinTimer(group));
-      group.generation++;
+      group.generation = group.nextGeneration;
       group.protocolName = null;
       group.leaderId = null;
       group.refreshSubscription();
@@ -166,7 +166,7 @@ export class Rebalances {
   #nextGeneration(group: ClassicGroup, now: Now): Settlement[] {
     const { timers } = this.#parts;
     timers.cancel(joinTimer(group));
-    group.generation++;
+    group.generation = group.nextGeneration;
     group.protocolName = group.selectProtocol();
     group.refreshSubscription();
     group.enter("CompletingRebalance", now);

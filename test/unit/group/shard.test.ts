@@ -1,4 +1,11 @@
 import { describe, expect, test } from "vitest";
+import {
+  assignmentEpochRecord,
+  currentRecord,
+  groupEpochRecord,
+  memberProfileRecord,
+} from "../../../broker/group/consumer/consumer-group-records.ts";
+import { unassigned, unknownProfile } from "../../../broker/group/consumer/member.ts";
 import { classicGroupRecord } from "../../../broker/group/group-records.ts";
 import { BatchBuilder } from "../../../protocol/records/encode-batch.ts";
 import { settled } from "../network/manual-clock.ts";
@@ -140,5 +147,44 @@ describe("loading", () => {
     await world.move();
     expect(await world.offsets()).toEqual({ t: 11, u: 21 });
     expect(world.describe("headless").groupState).toBe("Dead");
+  });
+
+  test("groups at the end of what their numbers can hold go on", async () => {
+    const world = await World.loaded();
+    const last = 2 ** 31 - 1;
+    const stored = new BatchBuilder();
+    const member = { memberId: "m", groupInstanceId: null, clientId: "c", clientHost: "/h", rebalanceTimeout: last, sessionTimeout: 1000 };
+    const members = [{ ...member, subscription: Buffer.alloc(0), assignment: Buffer.alloc(0) }];
+    const old = { protocolType: "consumer", generation: last, protocol: "range", leader: "m", currentStateTimestamp: -1, members };
+    const profile = { ...unknownProfile, subscribedTopicNames: ["t"] };
+    for (const record of [
+      classicGroupRecord("g", old),
+      groupEpochRecord("k", last),
+      assignmentEpochRecord("k", last),
+      memberProfileRecord("k", "m", profile),
+      currentRecord("k", "m", { ...unassigned, epoch: last, previousEpoch: last }),
+    ])
+      stored.append({ ...record, timestampMs: 1 });
+    world.partition.append(null, stored.build());
+    await world.move();
+    // both members' sessions end, and the groups go into their next generation and epoch
+    await world.clock.advance(120_000);
+    expect(world.machine.classic.find("g")).toMatchObject({ generation: 1, state: "Empty" });
+    expect(world.machine.consumer.describe("k").answer).toMatchObject({ errorCode: "NONE", members: [] });
+    await world.move();
+    expect(world.machine.classic.find("g")?.generation).toBe(1);
+  });
+
+  test("what is no batch is told of, and waited for, instead of ending the broker", async () => {
+    const world = await World.loaded();
+    await world.commit({ offsets: { t: 11 } });
+    const { bytes } = world.partition.batches[0]!;
+    const size = bytes.readInt32BE(8);
+    bytes.writeInt32BE(-5, 8);
+    await world.move();
+    expect((await world.commit({ offsets: { t: 13 } })).error).toBe("COORDINATOR_LOAD_IN_PROGRESS");
+    bytes.writeInt32BE(size, 8);
+    await world.clock.advance(20_000);
+    expect(await world.offsets()).toEqual({ t: 11 });
   });
 });
