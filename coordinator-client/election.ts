@@ -1,7 +1,7 @@
 import type { BrokerId } from "../protocol/base/ids.ts";
 import { type Coordinator, CoordinatorUnavailable, type Node, type WriteOperation, type WriteResult } from "./coordinator.ts";
 import { decodeController, decodeControllerEpoch, encodeController, encodeControllerEpoch } from "./znodes/controller.ts";
-import { missingNode } from "./znodes/json.ts";
+import { int32Max, MalformedZnode, missingNode } from "./znodes/json.ts";
 import { brokerPath, controllerEpochPath, controllerPath } from "./znodes/paths.ts";
 
 export interface ElectionParts {
@@ -59,6 +59,8 @@ async function tryOnce(parts: ElectionParts, sessionNumber: number): Promise<Ele
   // Both were written by one transaction. A later one on the epoch means that the node was replaced since, perhaps by another broker's.
   if (isLeftover && epochNode.modifiedZxid !== holder.createdZxid) return "again";
   const controllerEpoch = decodeControllerEpoch(controllerEpochPath, epochNode.data) + 1;
+  // written all the same, nobody could read it any more
+  if (controllerEpoch > int32Max) throw new MalformedZnode(controllerEpochPath, `no epoch is left after ${controllerEpoch - 1}`);
   const result = await coordinator.write(claim(parts, controllerEpoch, epochNode.version, isLeftover));
   if (coordinator.sessionNumber !== sessionNumber) return newSession();
   switch (result.kind) {

@@ -112,6 +112,9 @@ function offlineByBroker(told: NonNullable<MetadataUpdateRequest["offlineReplica
 /** Null when partitions would be missing between those known. */
 function withRecord(known: TopicImage | null, { name, id, partitions: changed, config }: TopicRecord): TopicImage | null {
   const partitions: PartitionRecord[] = [...(known?.partitions ?? [])];
+  // looked at before it is placed: an array with a hole of two thousand million entries takes a minute to look through
+  const end = partitions.length + changed.length;
+  if (changed.some(({ partition }) => partition >= end)) return null;
   for (const record of changed) partitions[record.partition] = record;
   // a sparse array counts its holes in `length`, `filter` leaves them out
   if (partitions.length !== partitions.filter((record) => record !== undefined).length) return null;

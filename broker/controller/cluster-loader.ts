@@ -9,6 +9,7 @@ import { type Config, type TopicState, withBrokerConfig, withBrokers, withTopics
 import { type FencedWriter, pipelined } from "./fenced-writer.ts";
 import type { StateBook } from "./state-book.ts";
 import type { TopicCreator } from "./topic-creator.ts";
+import { topicNameFault } from "./topic-validation.ts";
 
 export interface LoaderParts {
   readonly store: ClusterStore;
@@ -45,11 +46,19 @@ export class ClusterLoader {
       const stored = await store.readConfig({ kind: "broker", id });
       if (stored !== null) book.commit(withBrokerConfig(book.current, id === null ? "" : String(id), stored.config), null);
     }
-    const names = await store.topicNames();
+    const names = (await store.topicNames()).filter((name) => this.#canBe(name));
     const loaded = (await pipelined(names, topicsAtOnceMax, (name) => this.#loadTopic(name))).filter((topic) => topic !== null);
     writer.assertTerm();
     book.commit(withTopics(book.current, loaded), null);
     log.info({ brokers: [...book.current.brokers.keys()], topics: names.length }, "cluster loaded");
+  }
+
+  /** Names become folders, and go to every broker: what could not be made here is none of ours. */
+  #canBe(name: string): boolean {
+    const fault = topicNameFault(name);
+    if (fault !== null)
+      this.#parts.log.error({ topic: name.slice(0, 300), reason: fault }, "a topic that another tool has written is left out");
+    return fault === null;
   }
 
   async readBrokers(): Promise<RegisteredBrokers> {

@@ -103,7 +103,7 @@ export class ClusterStore {
   /** Null: not even the node above them. */
   async readPartitionNodes(topic: string): Promise<ReadonlySet<number> | null> {
     const found = await this.#coordinator.children(paths.partitionsPath(topic));
-    return found === null ? null : new Set(found.names.map(Number));
+    return found === null ? null : new Set(found.names.map(paths.numberedName).filter((partition) => partition !== null));
   }
 
   async readConfig(resource: ConfigResource): Promise<{ readonly config: Config; readonly version: number } | null> {

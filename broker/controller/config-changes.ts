@@ -66,6 +66,10 @@ function changedList(current: string, operation: "append" | "subtract", value: s
       .map((item) => item.trim())
       .filter((item) => item !== "");
   const given = items(value);
-  const kept = items(current).filter((item) => operation === "append" || !given.includes(item));
-  return [...kept, ...(operation === "append" ? given.filter((item) => !kept.includes(item)) : [])].join(",");
+  const [givenItems, currentItems] = [new Set(given), new Set(items(current))];
+  if (operation === "subtract")
+    return items(current)
+      .filter((item) => !givenItems.has(item))
+      .join(",");
+  return [...items(current), ...given.filter((item) => !currentItems.has(item))].join(",");
 }

@@ -1,6 +1,9 @@
 import { invariant } from "../../protocol/base/invariant.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint-file.ts";
 
+/** An int32, in batches and in messages. */
+const epochMax = 2 ** 31 - 1;
+
 export interface EpochStart {
   readonly epoch: number;
   readonly startOffset: number;
@@ -116,7 +119,7 @@ export class LeaderEpochs {
       const match = /^(\d{1,10}) (\d{1,16})$/.exec(line);
       const entry = { epoch: Number(match?.[1]), startOffset: Number(match?.[2]) };
       const last = epochs.#entries.at(-1);
-      if (match === null || !Number.isSafeInteger(entry.startOffset)) return null;
+      if (match === null || !Number.isSafeInteger(entry.startOffset) || entry.epoch > epochMax) return null;
       if (last !== undefined && (last.epoch >= entry.epoch || last.startOffset >= entry.startOffset)) return null;
       epochs.#entries.push(entry);
     }

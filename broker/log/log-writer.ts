@@ -10,7 +10,7 @@ import { createSegment } from "./segment-files.ts";
 import { closingEntry, emptyLayout, mustRoll, place, type RollLimits } from "./segment-layout.ts";
 import { WrittenWaiters } from "./written-waiters.ts";
 
-/** Appended bytes wait here at most; more is a bug, as the network's bounds are far lower. */
+/** Appended bytes wait here at most. With the network's own bounds it never comes to that, but those are settings. */
 const queuedBytesMax = 2 ** 30;
 /** One write takes this much at most, so that those at the front of a long queue do not wait for its end. */
 const writeBytesMax = 8 * 1024 * 1024;
@@ -88,7 +88,12 @@ export class LogWriter {
     this.#forgetHealth = this.#watchHealth();
   }
 
-  /** `bytes` holds exactly `batches`, whose offsets continue the log. */
+  /** Whether so much more may wait for the disk. */
+  hasRoomFor(bytes: number): boolean {
+    return this.#queuedBytes + bytes <= queuedBytesMax;
+  }
+
+  /** `bytes` holds exactly `batches`, whose offsets continue the log, and there is room for them. */
   enqueue(bytes: Buffer, batches: readonly BatchInfo[]): void {
     const state = this.#state;
     this.#queuedBytes += bytes.length;

@@ -90,6 +90,8 @@ export class SegmentedLog implements Log {
     const settled = state.producers.judgeAppend(batches, state.settings);
     if (settled !== null) return settled;
     const baseOffset = state.endOffset;
+    const refused = this.#refusal(batches);
+    if (refused !== null) return refused;
     const assigned = assignOffsets(batches, { baseOffset, leaderEpoch, logAppendTimeMs });
     invariant(assigned.batches.length > 0, "an append has a batch");
     this.#append(batches, assigned.batches);
@@ -101,7 +103,7 @@ export class SegmentedLog implements Log {
     this.#assertAppendable();
     const scan = scanBatches(batches);
     const first = scan.batches[0];
-    if (first === undefined || scan.tail.kind !== "clean") return false;
+    if (first === undefined || scan.tail.kind !== "clean" || !this.#writer.hasRoomFor(batches.length)) return false;
     if (!epochsRise(scan.batches, this.lastEpoch)) return false;
     invariant(first.baseOffset >= this.endOffset, "a follower appends behind its end", () => ({
       baseOffset: first.baseOffset,
@@ -247,6 +249,15 @@ export class SegmentedLog implements Log {
     }
     this.#writer.enqueue(bytes, batches);
     invariant(leaderEpochAt(bytes, 0) === batches[0]!.leaderEpoch, "bytes and batches belong together");
+  }
+
+  /** What has nothing to do with the batches, and ends no broker: a disk that stands still under too much that waits for it, and a log that has no offsets left (somebody set them so). */
+  #refusal(batches: Buffer): LeaderAppend | null {
+    if (!this.#writer.hasRoomFor(batches.length))
+      return { kind: "refused", error: "NOT_ENOUGH_REPLICAS", message: "too many bytes wait for the disk" };
+    // no batch has more records than bytes
+    if (this.endOffset + batches.length < Number.MAX_SAFE_INTEGER) return null;
+    return { kind: "refused", error: "INVALID_RECORD", message: `the log ends at offset ${this.endOffset}: there are none left` };
   }
 
   #assertAppendable(): void {

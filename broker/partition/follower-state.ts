@@ -71,7 +71,7 @@ function truncationPoint(log: OwnLog, leaders: { readonly epoch: number; readonl
 
 /** The answer to a fetch from `nothingKept`: out of range, once the leader counts on nothing that we have. */
 function copyAnew({ error, logStartOffset }: ReplicaFetchedPartition): FollowerStep {
-  if (error === "OFFSET_OUT_OF_RANGE") return { kind: "start-anew", atOffset: logStartOffset };
+  if (error === "OFFSET_OUT_OF_RANGE" && logStartOffset >= 0) return { kind: "start-anew", atOffset: logStartOffset };
   return { kind: "back-off", error: error === "NONE" ? "UNKNOWN_SERVER_ERROR" : error };
 }
 

@@ -115,14 +115,14 @@ export class Followership implements FollowedPartition {
     switch (step.kind) {
       case "append":
         // before what came is appended: when nothing of the last segment is left, that goes to a new one, as it did at the leader
-        if (startIn(this.#state, answer) > log.startOffset) await log.advanceStartOffset(startIn(this.#state, answer));
+        if (startIn(this.#state, answer, log) > log.startOffset) await log.advanceStartOffset(startIn(this.#state, answer, log));
         if (this.#hasEnded) return "ended";
         if (records.length > 0 && !(await this.#append(records, answer.epochs))) return "back-off";
         if (records.length > 0) await log.written(log.endOffset);
         // The leadership may have moved while this was written. The bytes stay, and are compared by epoch before anything is built on them;
         // the high watermark was true under this leader, and what is committed remains so.
         this.#state = adoptHighWatermark(this.#state, step.leaderHighWatermark, log.writtenEndOffset);
-        await log.advanceStartOffset(startIn(this.#state, answer));
+        await log.advanceStartOffset(startIn(this.#state, answer, log));
         return this.#hasEnded ? "ended" : "applied";
       case "truncate": {
         const fields = { partition: identity.key, fromOffset: log.endOffset, toOffset: step.toOffset, leaderEpoch: this.leaderEpoch };
@@ -130,7 +130,9 @@ export class Followership implements FollowedPartition {
         await this.#retreat(step.toOffset);
         await log.truncateTo(step.toOffset);
         invariant(log.endOffset <= step.toOffset, "the log was cut", () => ({ step, endOffset: log.endOffset }));
-        this.#state = afterTruncation(this.#state, log.endOffset); // whole batches went
+        // whole batches went: one that had what is committed as well, if the leader would have the log cut in its middle
+        if (log.endOffset < this.highWatermark && !this.#state.leaderRecovering) return this.#lostCommitted(step.toOffset);
+        this.#state = afterTruncation(this.#state, log.endOffset);
         return this.#hasEnded ? "ended" : "applied";
       }
       case "start-anew": {
@@ -164,6 +166,17 @@ export class Followership implements FollowedPartition {
     if (isLower) await this.#parts.environment.lowerHighWatermark(this.#parts.identity.key, toOffset);
   }
 
+  /** No leader of ours has a batch end where another one's goes on: it is as wrong as one that wants to cut what is committed. */
+  #lostCommitted(toOffset: number): FetchApplied {
+    const { log, onDataDiverged } = this.#parts;
+    const { highWatermark, leader, leaderEpoch } = this.#state;
+    this.#state = afterStartingAnew(this.#state, log.endOffset);
+    onDataDiverged(
+      `leader ${leader} in epoch ${leaderEpoch} demanded truncation to ${toOffset}, inside a batch: the log ends at ${log.endOffset} now, below the committed offset ${highWatermark}`,
+    );
+    return "ended";
+  }
+
   /** False: what came cannot be appended. */
   async #append(records: Buffer, epochs: ReplicaFetchedPartition["epochs"]): Promise<boolean> {
     const { log, identity, environment } = this.#parts;
@@ -182,9 +195,9 @@ export class Followership implements FollowedPartition {
   }
 }
 
-/** Where our log may begin: where the leader's does, as far as we know it to be committed. */
-function startIn({ highWatermark }: FollowerState, { logStartOffset }: ReplicaFetchedPartition): number {
-  return Math.min(logStartOffset, highWatermark);
+/** Where our log may begin: where the leader's does, as far as we know it to be committed, and never before it does now. */
+function startIn({ highWatermark }: FollowerState, { logStartOffset }: ReplicaFetchedPartition, { startOffset }: Log): number {
+  return Math.max(Math.min(logStartOffset, highWatermark), startOffset);
 }
 
 /**

@@ -121,7 +121,7 @@ export class Partition implements ReplicaLog {
       return;
     }
     const turn = this.#retire("lost-leadership");
-    await this.#settleLog(!this.#isOurs(record));
+    await this.#settleLog(this.#isOurs(record) ? record.leaderEpoch : -1);
     // Race: (1) assigned, waiting for a truncation of the former role; (2) the session is lost, everything stands down; (3) the truncation is done.
     // The later word counts.
     if (this.#isOffline() || turn !== this.#turns) return;
@@ -191,7 +191,7 @@ export class Partition implements ReplicaLog {
   /** Ends the role; resolves when the log is no longer used. */
   async close(): Promise<void> {
     this.#retire("lost-leadership");
-    await this.#settleLog(false);
+    await this.#settleLog(Number.MAX_SAFE_INTEGER);
     for (const stop of this.#stopListening) stop();
   }
 
@@ -317,14 +317,16 @@ export class Partition implements ReplicaLog {
    * A follower must also forget epochs of its own that have no record: (1) we led in epoch 3 from offset 6, nothing was appended; (2) the leader of epoch 4
    * has one more record of epoch 1 at offset 6, and we copy it; (3) were epoch 3 still noted from offset 6 on, we would say as a later leader that epoch 1
    * ended there, and have followers cut a record that is committed.
+   *
+   * `ledEpoch`: the epoch in which we are to lead; what is noted of later ones (a file that was damaged, a coordinator that was set back) is forgotten.
    */
-  async #settleLog(willFollow: boolean): Promise<void> {
+  async #settleLog(ledEpoch: number): Promise<void> {
     await this.#quiet;
     const { log } = this;
     try {
       await log.written(log.endOffset);
       const latest = log.endOffsetForEpoch(Number.MAX_SAFE_INTEGER)?.epoch ?? -1;
-      if (willFollow && latest > log.lastEpoch) await log.truncateTo(log.endOffset);
+      if (latest > log.lastEpoch && latest > ledEpoch) await log.truncateTo(log.endOffset);
     } catch (error) {
       if (!(error instanceof LogOffline)) throw error;
       this.goOffline(error);

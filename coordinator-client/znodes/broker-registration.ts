@@ -28,6 +28,9 @@ export interface BrokerRegistration {
 
 const version = 5;
 const portMax = 65_535;
+/** Characters of one address with its listener's name, and of a rack: no name of a host is longer than 255. */
+const endpointMax = 512;
+const rackMax = 1024;
 
 export function encodeBrokerRegistration(registration: BrokerRegistration): Buffer {
   const { endpoints, rack, incarnation, peer, timestampMs, recoveredUnder } = registration;
@@ -57,16 +60,18 @@ export function decodeBrokerRegistration(path: string, data: Buffer): BrokerRegi
     const parts = /^([A-Za-z0-9_.-]+):\/\/(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
     const listener = parts?.[1];
     const port = Number(parts?.[4]);
-    if (parts === null || listener === undefined || port > portMax)
+    if (parts === null || listener === undefined || port > portMax || text.length > endpointMax)
       throw json.malformed(`the endpoint "${text.slice(0, 100)}" is no LISTENER://host:port`);
     return { listener, securityProtocol: protocols?.textOrNull(listener) ?? listener, host: parts[2] ?? parts[3] ?? "", port };
   });
   const ours = json.has("ottla") ? json.object("ottla") : null;
   const peer = ours?.has("peer") ? ours.object("peer") : null;
   const timestamp = json.textOrNull("timestamp");
+  const rack = json.textOrNull("rack");
+  if (rack !== null && rack.length > rackMax) throw json.malformed(`its rack has ${rack.length} characters`);
   return {
     endpoints,
-    rack: json.textOrNull("rack"),
+    rack,
     incarnation: ours?.textOrNull("incarnation") ?? null,
     peer: peer === null ? null : { host: peer.text("host"), port: peer.integer("port", { min: 1, max: portMax }) },
     timestampMs: timestamp !== null && /^\d{1,15}$/.test(timestamp) ? Number(timestamp) : -1,

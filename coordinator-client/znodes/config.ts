@@ -9,11 +9,16 @@ export function encodeConfig(config: ConfigOverrides): Buffer {
   return encodeJson({ version: 1, config });
 }
 
-/** Throws MalformedZnode. An empty node is one without settings. */
+/** No setting of ours has a longer name, and what is larger than a value fits into no message. */
+const nameMax = 249;
+const valueBytesMax = 0x7fff;
+
+/** Throws MalformedZnode. An empty node is one without settings. What no client could set, or be told of, is left out, as settings are passed over that are not known. */
 export function decodeConfig(path: string, data: Buffer): ConfigOverrides {
   if (data.length === 0) return {};
   const config = JsonNode.parse(path, data).object("config");
-  return Object.fromEntries(config.names().map((name) => [name, config.text(name)]));
+  const texts = config.names().map((name) => [name, config.text(name)] as const);
+  return Object.fromEntries(texts.filter(([name, value]) => name.length <= nameMax && Buffer.byteLength(value) <= valueBytesMax));
 }
 
 /** Whose settings a notification under `/config/changes` is about; `other` is for entities we do not have (users, clients, addresses). */

@@ -1,5 +1,5 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
-import { encodeJson, JsonNode, MalformedZnode } from "./json.ts";
+import { encodeJson, int32Max, JsonNode, MalformedZnode } from "./json.ts";
 
 /** What `/controller` says. */
 export interface ControllerHolder {
@@ -17,7 +17,7 @@ export function decodeController(path: string, data: Buffer): ControllerHolder {
   const json = JsonNode.parse(path, data);
   const timestamp = json.textOrNull("timestamp");
   return {
-    brokerId: json.integer("brokerid", { min: 0 }),
+    brokerId: json.integer("brokerid", { min: 0, max: int32Max }),
     timestampMs: timestamp !== null && /^\d{1,15}$/.test(timestamp) ? Number(timestamp) : -1,
   };
 }
@@ -30,6 +30,6 @@ export function encodeControllerEpoch(epoch: number): Buffer {
 /** Throws MalformedZnode. */
 export function decodeControllerEpoch(path: string, data: Buffer): number {
   const text = data.toString("utf8");
-  if (!/^\d{1,10}$/.test(text) || Number(text) > 2 ** 31 - 1) throw new MalformedZnode(path, `it is no epoch: "${text.slice(0, 50)}"`);
+  if (!/^\d{1,10}$/.test(text) || Number(text) > int32Max) throw new MalformedZnode(path, `it is no epoch: "${text.slice(0, 50)}"`);
   return Number(text);
 }

@@ -11,6 +11,9 @@ export class MalformedZnode extends Error {
   }
 }
 
+/** The largest id of a broker, epoch and partition: what they are in Kafka's messages. */
+export const int32Max = 2 ** 31 - 1;
+
 /** A node that must exist does not; a read may be stale, so this is for trying again. */
 export function missingNode(path: string): CoordinatorUnavailable {
   return new CoordinatorUnavailable(`the coordinator's node ${path} is missing`);
@@ -65,9 +68,9 @@ export class JsonNode {
     return this.has(name) ? this.text(name) : null;
   }
 
-  integers(name: string, { min = Number.MIN_SAFE_INTEGER } = {}): readonly number[] {
+  integers(name: string, { min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER } = {}): readonly number[] {
     const value = this.#take(name);
-    if (!isListOf(value, (item): item is number => Number.isSafeInteger(item) && (item as number) >= min)) {
+    if (!isListOf(value, (item): item is number => Number.isSafeInteger(item) && (item as number) >= min && (item as number) <= max)) {
       throw this.#fault(name, "a list of integers", value);
     }
     return value;
@@ -105,8 +108,16 @@ export class JsonNode {
   }
 
   #fault(name: string, expected: string, value: unknown): MalformedZnode {
-    const shown = value === undefined ? "missing" : JSON.stringify(value).slice(0, 100);
+    const shown = value === undefined ? "missing" : shownOf(value);
     return new MalformedZnode(this.path, `"${this.#within}${name}" should be ${expected}, it is ${shown}`);
+  }
+}
+
+function shownOf(value: unknown): string {
+  try {
+    return JSON.stringify(value).slice(0, 100);
+  } catch {
+    return "nested too deeply to be shown";
   }
 }
 

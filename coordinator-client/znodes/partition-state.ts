@@ -1,5 +1,5 @@
 import type { BrokerId, IsrEpochs } from "../../protocol/base/ids.ts";
-import { encodeJson, JsonNode } from "./json.ts";
+import { encodeJson, int32Max, JsonNode } from "./json.ts";
 
 /** What `/brokers/topics/T/partitions/P/state` says. */
 export interface PartitionState {
@@ -36,13 +36,14 @@ export function decodePartitionState(path: string, data: Buffer): PartitionState
   const json = JsonNode.parse(path, data);
   const ours = json.has("ottla") ? json.object("ottla") : null;
   const epochs = ours?.has("isr_epochs") ? ours.object("isr_epochs") : null;
-  const isr = json.integers("isr", { min: 0 });
+  const isr = json.integers("isr", { min: 0, max: int32Max });
   return {
-    leader: json.integer("leader", { min: -1 }),
-    leaderEpoch: json.integer("leader_epoch", { min: 0 }),
+    leader: json.integer("leader", { min: -1, max: int32Max }),
+    // one is left for the next leader
+    leaderEpoch: json.integer("leader_epoch", { min: 0, max: int32Max - 1 }),
     isr,
     isrEpochs: Object.fromEntries(isr.flatMap((id) => (epochs?.has(`${id}`) ? [[id, epochs.integer(`${id}`, { min: -1 })]] : []))),
-    controllerEpoch: json.integer("controller_epoch", { min: 0 }),
+    controllerEpoch: json.integer("controller_epoch", { min: 0, max: int32Max }),
     leaderRecovering: json.has("leader_recovery_state") && json.integer("leader_recovery_state") === 1,
   };
 }

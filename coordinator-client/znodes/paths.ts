@@ -77,7 +77,7 @@ export function topicDeletionPath(topic: string): string {
   return `${deletionsPath}/${topic}`;
 }
 
-/** A child's name of `brokerIdsPath`, `brokerConfigsPath` or a partitions folder as a number; null when it is none. */
+/** A child's name of `brokerIdsPath`, `brokerConfigsPath` or a partitions folder as a number; null when it is none that a broker or a partition can have. */
 export function numberedName(name: string): number | null {
-  return /^(?:0|[1-9]\d{0,9})$/.test(name) ? Number(name) : null;
+  return /^(?:0|[1-9]\d{0,9})$/.test(name) && Number(name) < 2 ** 31 ? Number(name) : null;
 }

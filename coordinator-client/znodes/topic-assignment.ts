@@ -1,5 +1,5 @@
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
-import { encodeJson, JsonNode } from "./json.ts";
+import { encodeJson, int32Max, JsonNode } from "./json.ts";
 import { numberedName } from "./paths.ts";
 
 /** What `/brokers/topics/T` says: Kafka's version 3. */
@@ -50,7 +50,7 @@ function replicasByPartition(json: JsonNode, member: string): Map<number, readon
   for (const name of object.names()) {
     const partition = numberedName(name);
     if (partition === null) throw json.malformed(`"${member}" has a partition "${name.slice(0, 50)}"`);
-    const replicas = object.integers(name, { min: 0 });
+    const replicas = object.integers(name, { min: 0, max: int32Max });
     if (new Set(replicas).size !== replicas.length) throw json.malformed(`"${member}" names a replica of partition ${partition} twice`);
     result.set(partition, replicas);
   }

@@ -1,13 +1,25 @@
 import type { Clock } from "../base/clock.ts";
 
+const timeoutMaxMs = 2 ** 31 - 1;
+
 function machineClock({ keepsProcessAlive }: { readonly keepsProcessAlive: boolean }): Clock {
   return {
     nowMs: () => Date.now(),
     monotonicMs: () => performance.now(),
     schedule(delayMs, callback) {
-      // Node fires a timer beyond 2^31 - 1 ms at once
-      const timer = setTimeout(callback, Math.min(Math.max(delayMs, 0), 2 ** 31 - 1));
-      if (!keepsProcessAlive) timer.unref();
+      const endMs = performance.now() + delayMs;
+      const arm = (leftMs: number): NodeJS.Timeout => {
+        // Node fires a timer beyond 2^31 - 1 ms at once: such a one is armed again until its time has come
+        const isLast = leftMs <= timeoutMaxMs;
+        const armed = isLast
+          ? setTimeout(callback, Math.max(leftMs, 0))
+          : setTimeout(() => {
+              timer = arm(endMs - performance.now());
+            }, timeoutMaxMs);
+        if (!keepsProcessAlive) armed.unref();
+        return armed;
+      };
+      let timer = arm(delayMs);
       return { cancel: () => clearTimeout(timer) };
     },
   };

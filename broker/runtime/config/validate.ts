@@ -4,8 +4,8 @@ import { topicSettings } from "./resolve-topic.ts";
 import type { Setting } from "./setting.ts";
 import { isTopicSetting, topicSettingDefinitions } from "./topic-setting-definitions.ts";
 
-/** Values longer than this are refused before they are looked at: they go into the coordinator and to every broker. Characters. */
-const valueMaxLength = 32 * 1024;
+/** Longer values are refused before they are looked at: they go into the coordinator and to every broker, and no answer could tell them. Bytes. */
+const valueBytesMax = 0x7fff;
 
 /** Null when a topic may have this setting; else a sentence for the one who asked. */
 export function validateTopicConfig(name: string, value: string): string | null {
@@ -46,7 +46,8 @@ export function isListConfig(kind: "topic" | "broker", name: string): boolean {
 
 /** Null when acceptable; else a sentence that names setting, value and what would be. */
 export function invalidValue(name: string, value: string, setting: Setting<unknown>): string | null {
-  if (value.length > valueMaxLength) return `Invalid value for ${name}: ${value.length} characters, at most ${valueMaxLength}.`;
+  const bytes = Buffer.byteLength(value);
+  if (bytes > valueBytesMax) return `Invalid value for ${name}: ${bytes} bytes, at most ${valueBytesMax}.`;
   const parsed = setting.parse(value);
   return "value" in parsed ? null : `Invalid value "${shortened(value)}" for ${name}: it ${parsed.problem}.`;
 }

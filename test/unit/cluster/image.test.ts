@@ -205,6 +205,14 @@ describe("the stream of updates", () => {
     expect(gap.take(others[2]!)).toMatchObject({ kind: "refused", error: "INVALID_REQUEST" });
   });
 
+  test("a partition that leaves a hole before it is refused at once, however large the hole", () => {
+    const state = withTopic(emptyState, topicOf("a", 1, 2));
+    const { updates, take } = stream();
+    const [full] = updates(state, allDirty);
+    const far = { ...full!.topics[0]!, partitions: [partition(0), partition(2 ** 31 - 1)] };
+    expect(take({ ...full!, topics: [far] })).toMatchObject({ kind: "refused", error: "INVALID_REQUEST" });
+  });
+
   test("a late copy of an abandoned attempt changes nothing", () => {
     const { updates, take } = stream();
     const state = withTopic(emptyState, topicOf("a", 1, 1));

@@ -182,4 +182,20 @@ describe("topics", () => {
     for (const id of alive) expect(world.node(id).images.current.topics.get(name)?.partitions).toHaveLength(2);
     expect(world.exists(`${path}/partitions/2`)).toBe(false);
   });
+
+  test("a topic whose name can be none is left out, whoever wrote it, and the others are there", async () => {
+    const world = await cluster();
+    await created(world, topic("t", [[1, 2]]));
+    const tool = world.ensemble.open({ sessionTimeoutMs: 6_000, log: silentLogger });
+    await world.run(tool.connected());
+    const data = Buffer.from('{"version":3,"partitions":{"0":[1]},"adding_replicas":{},"removing_replicas":{}}');
+    for (const name of ["n".repeat(250), "a b"])
+      await world.run(tool.write([{ kind: "create", path: `/brokers/topics/${name}`, data, mode: "persistent" }]));
+    const previous = world.controllerId!;
+    world.kill(previous);
+    await world.controllerAfter(previous);
+    const alive = [1, 2, 3].filter((id) => id !== previous);
+    await world.until("the new controller has told them", () => alive.every((id) => !world.node(id).images.current.brokers.has(previous)));
+    for (const id of alive) expect([...world.node(id).images.current.topics.keys()]).toEqual(["t"]);
+  });
 });

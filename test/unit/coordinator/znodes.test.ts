@@ -162,6 +162,18 @@ describe("a malformed znode", () => {
       '{"controller_epoch":3,"leader":1,"leader_epoch":9,"isr":[2.5]}',
       '"isr" should be a list of integers, it is [2.5]',
     ],
+    [
+      "decodePartitionState",
+      '{"controller_epoch":3,"leader":1,"leader_epoch":2147483647,"isr":[2]}',
+      '"leader_epoch" should be an integer',
+    ],
+    ["decodePartitionState", '{"controller_epoch":3,"leader":1,"leader_epoch":9,"isr":[2147483648]}', '"isr" should be a list of integers'],
+    ["decodeTopicAssignment", '{"partitions":{"0":[4294967296]}}', '"partitions.0" should be a list of integers'],
+    ["decodeTopicAssignment", '{"partitions":{"2147483648":[1]}}', 'has a partition "2147483648"'],
+    ["decodeController", '{"brokerid":2147483648}', '"brokerid" should be an integer'],
+    ["decodeController", `{"brokerid":${"[".repeat(100_000)}${"]".repeat(100_000)}}`, '"brokerid" should be an integer'],
+    ["decodeBrokerRegistration", `{"endpoints":["A://${"h".repeat(600)}:1"]}`, "is no LISTENER://host:port"],
+    ["decodeBrokerRegistration", `{"endpoints":[],"rack":"${"r".repeat(2000)}"}`, "its rack has 2000 characters"],
     ["decodeTopicAssignment", '{"partitions":{"0":[1],"2":[1]}}', "1 is missing"],
     ["decodeTopicAssignment", '{"partitions":{"0":[1,1]}}', "names a replica of partition 0 twice"],
     ["decodeBrokerRegistration", '{"endpoints":["nonsense"]}', 'the endpoint "nonsense" is no LISTENER://host:port'],
@@ -194,7 +206,12 @@ describe("a malformed znode", () => {
   });
 });
 
+test("settings that no client could be told of are left out, the others are read", () => {
+  const config = { "retention.ms": "1", a: "v".repeat(32_767), b: "v".repeat(32_768), c: "é".repeat(16_384), ["n".repeat(250)]: "1" };
+  expect(Object.keys(decodeConfig("/p", json(JSON.stringify({ config }))))).toEqual(["retention.ms", "a"]);
+});
+
 test("a child's name is a number only if it is written as one", () => {
   expect(["0", "7", "1000000000"].map(numberedName)).toEqual([0, 7, 1_000_000_000]);
-  expect(["", "-1", "01", "1.5", "x", "<default>", "99999999999"].map(numberedName)).toEqual(Array(7).fill(null));
+  expect(["", "-1", "01", "1.5", "x", "<default>", "99999999999", "2147483648"].map(numberedName)).toEqual(Array(8).fill(null));
 });

@@ -7,6 +7,7 @@ import { openLogStore } from "../../../broker/log/log-store.ts";
 import { nodeFileSystem } from "../../../broker/runtime/node-files.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { randomInt, seededRandom } from "../../../protocol/base/random.ts";
+import { fieldAt, writeInt64 } from "../../../protocol/records/batch-header.ts";
 import { compressRecords } from "../../../protocol/records/compression.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
@@ -281,3 +282,24 @@ function fastClock() {
   };
   return clock;
 }
+
+describe("at the end of the offsets there are", () => {
+  const last = Number.MAX_SAFE_INTEGER;
+
+  test("a leader takes no more records, and says so", async () => {
+    const { log } = await startLog();
+    await log.truncateFullyAndStartAt(last - 50);
+    const refused = log.appendAsLeader(batchOf(["a", "b"]), 0, 0);
+    deepStrictEqual({ ...refused, message: "" }, { kind: "refused", error: "INVALID_RECORD", message: "" });
+    strictEqual(log.endOffset, last - 50);
+  });
+
+  test("a follower takes no batch that ends beyond", async () => {
+    const { log } = await startLog();
+    await log.truncateFullyAndStartAt(last - 1);
+    const batch = batchOf(["a", "b"]);
+    writeInt64(batch, fieldAt.baseOffset, last - 1);
+    strictEqual(log.appendAsFollower(batch), false);
+    strictEqual(log.endOffset, last - 1);
+  });
+});

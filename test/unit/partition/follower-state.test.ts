@@ -131,3 +131,10 @@ test("a refusal is waited out", () => {
     error: "NOT_LEADER_OR_FOLLOWER",
   });
 });
+
+test("a damaged log begins anew only where a leader can begin", () => {
+  const damaged = { ...log(60, [[7, 0]]), damage: { kind: "end-lost", path: "p", position: 0, offset: 60, reason: "r" } as const };
+  const outOfRange = answer({ error: "OFFSET_OUT_OF_RANGE", logStartOffset: 20 });
+  deepStrictEqual(decide(state, damaged, outOfRange), { kind: "start-anew", atOffset: 20 });
+  strictEqual(decide(state, damaged, { ...outOfRange, logStartOffset: -1 }).kind, "back-off");
+});

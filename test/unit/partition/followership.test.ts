@@ -134,6 +134,23 @@ test("what begins below the log's end, or is damaged, is not appended", async ()
   strictEqual(log.endOffset, 2);
 });
 
+test("a leader whose log starts nowhere moves nothing", async () => {
+  const { log, followership, asked, failures } = setUp();
+  const { records } = leadersRecords(2);
+  strictEqual(await followership.applyFetched(asked(), answer({ highWatermark: 2, logStartOffset: -1 }), records), "applied");
+  strictEqual(await followership.applyFetched(asked(), answer({ highWatermark: -1, logStartOffset: -1 }), Buffer.alloc(0)), "applied");
+  deepStrictEqual([log.startOffset, log.endOffset, followership.highWatermark, failures], [0, 2, 2, []]);
+});
+
+test("a leader that has the log cut inside a batch that is committed is no leader to follow", async () => {
+  const { log, followership, asked, failures } = setUp();
+  strictEqual(await followership.applyFetched(asked(), answer({ highWatermark: 2 }), leadersRecords(4).records), "applied");
+  const diverging = { epoch: 4, endOffset: 3 };
+  strictEqual(await followership.applyFetched(asked(), answer({ diverging }), Buffer.alloc(0)), "ended");
+  deepStrictEqual([log.endOffset, followership.highWatermark], [0, 0]);
+  strictEqual(failures.length, 1);
+});
+
 test("after its end nothing is asked and nothing applied", async () => {
   const { log, followership, asked } = setUp();
   const question = asked();

@@ -214,7 +214,7 @@ test("a topic's setting is validated with a sentence for the one who asked", () 
   expect(validateTopicConfig("min.cleanable.dirty.ratio", "1.1")).toContain("a number from 0 to 1");
   expect(validateTopicConfig("retentoin.ms", "1")).toBe('Unknown topic setting "retentoin.ms" (did you mean retention.ms?).');
   expect(validateTopicConfig("toString", "1")).toContain("Unknown topic setting");
-  expect(validateTopicConfig("retention.ms", "1".repeat(100_000))).toContain("100000 characters");
+  expect(validateTopicConfig("retention.ms", "1".repeat(100_000))).toContain("100000 bytes");
 });
 
 test("a broker's setting may be changed at run time only where it is read at run time", () => {
