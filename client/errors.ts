@@ -1,4 +1,5 @@
 import { isRetriable, type KafkaError } from "../protocol/errors/kafka-errors.ts";
+import { printable } from "../protocol/wire/printable.ts";
 
 /** Everything that the client throws on purpose is one of these; `name` tells which. */
 export class ClientError extends Error {
@@ -15,7 +16,7 @@ export class KafkaProtocolError extends ClientError {
 
   /** `about`: what was asked for; `detail`: the broker's own words, if it sent any. */
   constructor(code: KafkaError, about: string, detail?: string | null) {
-    super(`${about}: ${detail === undefined || detail === null || detail === "" ? explain(code) : detail} (${code})`);
+    super(`${about}: ${detail === undefined || detail === null || detail === "" ? explain(code) : printable(detail)} (${code})`);
     this.code = code;
     this.retriable = isRetriable(code);
   }

@@ -18,6 +18,9 @@ import {
   type TopicMetadata,
 } from "./cluster-snapshot.ts";
 
+/** Kafka's. */
+const topicNameMax = 249;
+
 /** An answer about metadata is quick; when nobody has given one for so long, everybody is asked anew. */
 const metadataTimeoutMs = 5_000;
 
@@ -64,6 +67,8 @@ export class MetadataCache {
 
   /** What is known of a topic, at once; it counts as in use, and old metadata is refreshed behind the caller's back. */
   topic(name: string): TopicMetadata | undefined {
+    // no topic has such a name, and a request with it could not be sent: all the others in it would not be asked about either
+    if (name.length > topicNameMax) return undefined;
     const nowMs = this.#runtime.clock.monotonicMs();
     this.#topicsUsedAtMs.set(name, nowMs);
     const known = this.#snapshot.topics.get(name);
@@ -85,6 +90,12 @@ export class MetadataCache {
    */
   async awaitTopic(name: string, deadlineMs: number, signal?: AbortSignal): Promise<TopicMetadata> {
     const { clock, random } = this.#runtime;
+    if (name.length > topicNameMax)
+      throw new KafkaProtocolError(
+        "INVALID_TOPIC_EXCEPTION",
+        `topic ${name.slice(0, 50)}…`,
+        `${name.length} characters, at most ${topicNameMax}`,
+      );
     for (let failures = 1; ; failures++) {
       const known = this.topic(name);
       if (known !== undefined) return known;

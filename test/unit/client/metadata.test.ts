@@ -112,6 +112,15 @@ describe("refreshing", () => {
     expect(asked(fake)).toBeGreaterThan(before);
   });
 
+  test("a name that no topic can have is refused here, and the other topics are asked about all the same", async () => {
+    const fake = new FakeCluster();
+    fake.topic("t", [1]);
+    const cluster = clusterOf(fake);
+    await expect(cluster.metadata.awaitTopic("n".repeat(40_000), 10_000)).rejects.toThrow("INVALID_TOPIC_EXCEPTION");
+    expect(cluster.metadata.topic("n".repeat(250))).toBeUndefined();
+    expect((await fake.clock.until(cluster.metadata.awaitTopic("t", 10_000))).name).toBe("t");
+  });
+
   test("when no broker can be reached, the error names them all", async () => {
     const fake = new FakeCluster();
     await fake.kill(1);

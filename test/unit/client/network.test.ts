@@ -68,6 +68,19 @@ describe("a connection", () => {
     expect(answers.map(({ topics }) => topics[0]?.name)).toEqual(answers.map((_, i) => `n${i}`));
   });
 
+  test("refuses what has no form in the protocol, by itself: the others on it go on, those that waited too", async () => {
+    const cluster = new FakeCluster([1]);
+    const connection = await cluster.clock.until(Connection.open(address, cluster, limits));
+    const asking = (name: string) =>
+      connection.request(calls.metadata, () => ({ ...noTopics(), topics: [{ topicId: "AAAAAAAAAAAAAAAAAAAAAA", name }] }));
+    const asked = Array.from({ length: 3000 }, (_, i) => asking(i % 2 === 0 ? "n".repeat(40_000) : `n${i}`));
+    const outcomes = await cluster.clock.until(Promise.allSettled(asked));
+    expect(outcomes.map(({ status }) => status)).toEqual(outcomes.map((_, i) => (i % 2 === 0 ? "rejected" : "fulfilled")));
+    await cluster.clock.advance(5000);
+    expect(connection.isOpen).toBe(true);
+    expect(connection.pending).toBe(0);
+  });
+
   test("is closed by a request that times out; the others on it fail, and a late answer reaches nobody", async () => {
     const cluster = new FakeCluster([1]);
     const connection = await cluster.clock.until(Connection.open(address, cluster, limits));
