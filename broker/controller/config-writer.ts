@@ -54,8 +54,9 @@ export class ConfigWriter {
     throw new CoordinatorUnavailable(`the settings of ${JSON.stringify(resource)} did not settle in ${attemptsMax} attempts`);
   }
 
-  /** Another tool says that it has changed them. */
+  /** Another tool says that it has changed them. What it says of a topic that there is not may be no name at all. */
   async reload(resource: ConfigResource): Promise<void> {
+    if (resource.kind === "topic" && !this.#book.current.topics.has(resource.name)) return;
     const stored = await this.#store.readConfig(resource);
     this.#writer.assertTerm();
     this.#adopt(resource, stored?.config ?? {});

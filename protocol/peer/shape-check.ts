@@ -43,7 +43,8 @@ const bytes = integer(0, int32Max);
 const port = integer(0, 65_535);
 const host = text(1024);
 const listenerName = text(255);
-const topicName = text(249);
+/** It becomes a folder's name, and part of a path in the coordinator. */
+const topicName = matching<string>(/^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/, "the name of a topic");
 const topicId = matching<TopicId>(/^[A-Za-z0-9_-]{22}$/, "a topic id of 22 characters");
 const error = keyOf(kafkaErrors, "the name of a protocol error");
 const message = text(65_536);

@@ -102,4 +102,21 @@ describe("settings", () => {
     );
     await world.until("the partition knows", () => JSON.stringify(world.node(1).roles.settings.get("t"))?.includes('"retentionMs":77'));
   });
+
+  test("a notification about what can be no topic is passed over, and those behind it are taken", async () => {
+    const world = await cluster();
+    await created(world, topic("t", [[1, 2]]));
+    const tool = world.node(3).coordinator;
+    const notice = (entityPath: string) =>
+      ({
+        kind: "create",
+        path: "/config/changes/config_change_",
+        data: Buffer.from(JSON.stringify({ version: 2, entity_path: entityPath })),
+        mode: "persistent-sequential",
+      }) as const;
+    const data = Buffer.from(JSON.stringify({ version: 1, config: { "retention.ms": "77" } }));
+    const set = { kind: "set", path: "/config/topics/t", data, version: -1 } as const;
+    await world.run(tool.write([notice("topics/.."), notice("topics/a\u0000b"), notice("brokers/4294967296"), set, notice("topics/t")]));
+    await world.until("the partition knows", () => JSON.stringify(world.node(1).roles.settings.get("t"))?.includes('"retentionMs":77'));
+  });
 });

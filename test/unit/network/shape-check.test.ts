@@ -102,3 +102,10 @@ test("whatever arrives, the check answers or throws ShapeMismatch", () => {
     ),
   );
 });
+
+test("a topic's name is one that a folder and a path in the coordinator can have", () => {
+  const sample = peerSamples["metadata-update"].request;
+  const named = (name: string) => () => checkedRequest("metadata-update", { ...sample, deletedTopics: [{ name, id: "A".repeat(22) }] });
+  for (const name of ["", ".", "..", "../../etc", "a/b", "a\u0000", "é", "n".repeat(250)]) expect(named(name), name).toThrow(ShapeMismatch);
+  for (const name of ["a", "...", "__consumer_offsets", "A-b.c_9", "n".repeat(249)]) expect(named(name), name).not.toThrow();
+});
