@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { consumerGroupDescribeApi } from "../../../broker/api/consumer-group-describe.ts";
 import { endpoint } from "../../../broker/api/api.ts";
+import { consumerGroupDescribeApi } from "../../../broker/api/consumer-group-describe.ts";
 import { deleteGroupsApi } from "../../../broker/api/delete-groups.ts";
 import { describeGroupsApi } from "../../../broker/api/describe-groups.ts";
 import type { GroupService } from "../../../broker/api/group-context.ts";
