@@ -77,6 +77,11 @@ export class ConsumerGroup implements Group {
     return this.#assignors;
   }
 
+  /** No group comes to the last by itself, but what is read from its log may be anything: such a group gets no new target any more, and harms no other. */
+  get nextEpoch(): number {
+    return Math.min(this.groupEpoch + 1, 2 ** 31 - 1);
+  }
+
   get isEmpty(): boolean {
     return this.#profiles.size === 0;
   }

@@ -199,14 +199,9 @@ function nextGroupEpoch(group: ConsumerGroup, { before, now }: ChangedMember, { 
   const differ = !sameSubscribedTopics(subscribed, group.subscribedTopics);
   if (differ) records.push(subscribedTopicsRecord(groupId, subscribed));
   if (!isResubscribed && !differ) return { epoch: groupEpoch, records, subscribed };
-  const epoch = raised(groupEpoch);
+  const epoch = group.nextEpoch;
   records.push(groupEpochRecord(groupId, epoch));
   return { epoch, records, subscribed };
-}
-
-/** No group comes that far by itself, but what is read from its log may be anything: such a group gets no new target any more, and harms no other. */
-function raised(epoch: number): number {
-  return Math.min(epoch + 1, 2 ** 31 - 1);
 }
 
 /** An expression is compiled when it is new only: here to be refused, later to be matched (see PatternWatch). */
@@ -232,6 +227,6 @@ export function removeMember(group: ConsumerGroup, memberId: string, topics: Top
   const names = subscribedNames(group, profile, null);
   const subscribed = topics.topics.size > 0 ? existingTopics(names, topics) : group.subscribedTopics;
   if (!sameSubscribedTopics(subscribed, group.subscribedTopics)) records.push(subscribedTopicsRecord(groupId, subscribed));
-  records.push(groupEpochRecord(groupId, raised(group.groupEpoch)));
+  records.push(groupEpochRecord(groupId, group.nextEpoch));
   return records;
 }

@@ -109,7 +109,7 @@ export function matchedRecords(
   topics: TopicsView,
   { wallMs }: Now,
 ): GroupRecord[] {
-  const { groupId, groupEpoch } = group;
+  const { groupId } = group;
   const records: GroupRecord[] = [];
   let isOther = false;
   for (const [pattern, found] of matched) {
@@ -123,7 +123,7 @@ export function matchedRecords(
   const names = subscribedNames(group, null, null, (pattern) => matched.get(pattern) ?? group.matchesOf(pattern));
   const subscribed = existingTopics(names, topics);
   if (!sameSubscribedTopics(subscribed, group.subscribedTopics)) records.push(subscribedTopicsRecord(groupId, subscribed));
-  records.push(groupEpochRecord(groupId, groupEpoch + 1));
+  records.push(groupEpochRecord(groupId, group.nextEpoch));
   return records;
 }
 

@@ -17,6 +17,7 @@ export interface PatternFault {
 const sizeMax = 2_000;
 /** An expression that can get larger than this is not even compiled: repetitions of repetitions would take longer to compile than any to match. */
 const estimateMax = 2 * sizeMax;
+const nestingMax = 1_000;
 
 /**
  * RE2's syntax and semantics, as Kafka's brokers have them (RE2/J): no back-references, no look-around, and time that only grows with the expression's size times the name's length. Both are
@@ -50,6 +51,8 @@ export function estimatedSize(source: string): number {
     else if (char === "[") at = endOfClass(source, at);
     else if (char === "(") {
       groups.push(total);
+      // RE2 refuses it, but only after it has looked at all of them
+      if (groups.length > nestingMax) return Number.POSITIVE_INFINITY;
       total = 0;
       atom = 0;
     } else if (char === ")") {
