@@ -13,7 +13,7 @@ import { standingOf } from "./isr-standing.ts";
 export type Decision = (state: ControllerState, topic: TopicState, record: PartitionRecord) => PartitionRecord | null;
 
 /**
- * Leader dead, absent, without its replica, or a broker that has registered anew: elect, under a new epoch. Nobody leads on under the epoch of an earlier life; but who came back with all it
+ * Leader dead, absent, without its replica, outside of its own in-sync set (no controller writes that, another tool may), or a broker that has registered anew: elect, under a new epoch. Nobody leads on under the epoch of an earlier life; but who came back with all it
  * had stays in sync, and leads if nobody does who was never away. The election comes at once: a state without a leader in between would hide from the next controller who was in doubt.
  * Else: members of the in-sync set that are dead or may lack records are taken out, under the same leader epoch (the leader adopts the smaller set).
  */
@@ -21,7 +21,7 @@ export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision
   return (state, topic, record) => {
     const stays = staysInSync(state, topic, record);
     if (
-      record.leader !== noBroker &&
+      record.isr.includes(record.leader) &&
       isOnline(state, topic.id, record.partition, record.leader) &&
       isSameLife(state, record, record.leader)
     ) {

@@ -77,7 +77,8 @@ export function planPartitions(creation: PartitionsCreation, existing: readonly 
       `The topic has ${existing.length} partitions, which is more than the ${creation.count} asked for; partitions cannot be taken away.`,
     );
   if (creation.count > limits.partitionsPerTopicMax) return tooManyPartitions(creation.count, limits);
-  const replicationFactor = existing[0]!.length;
+  // another tool may have written a topic that has none
+  const replicationFactor = existing[0]?.length ?? limits.defaultReplicationFactor;
   if (creation.assignments !== null) {
     if (creation.assignments.length !== added)
       return refused(

@@ -2,7 +2,7 @@ import { batchHeaderBytes, noTimestamp, readBatchInfo } from "../../protocol/rec
 import type { File } from "../runtime/files.ts";
 import { walkHeaders } from "./batch-walk.ts";
 import { indexEnd } from "./index-end.ts";
-import { offsetIndexFormat, timeIndexFormat } from "./index-format.ts";
+import { offsetIndexFormat, relativeOffsetMax, timeIndexFormat } from "./index-format.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { rebuildIndexes, type SegmentDamage } from "./rebuild-indexes.ts";
 import { type Segment, segmentPath } from "./segment.ts";
@@ -66,7 +66,9 @@ async function restoreFromIndexes(
     if (batch.position === from && offsets.last !== null && batch.lastOffset !== offsets.last.offset) indexFits = false;
     const isNewest = times.last !== null && batch.baseOffset <= times.last.offset && times.last.offset <= batch.lastOffset;
     if (isNewest && batch.maxTimestampMs !== times.last.timestampMs) indexFits = false;
-    if (batch.baseOffset < endOffset) return { refuse: `offset ${batch.baseOffset} where ${endOffset} comes next` };
+    // a header's base offset is not covered by the CRC
+    if (batch.baseOffset < endOffset || batch.lastOffset < batch.baseOffset || batch.lastOffset - baseOffset > relativeOffsetMax)
+      return { refuse: `offsets ${batch.baseOffset} to ${batch.lastOffset} where ${endOffset} comes next` };
     layout = place(layout, batch, Number.POSITIVE_INFINITY).state;
     endOffset = batch.lastOffset + 1;
     return "on";

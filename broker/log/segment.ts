@@ -229,7 +229,7 @@ export class Segment {
     const damage = await this.#rebuild(directory);
     if (damage !== null) throw new DamagedBatch({ kind: "batch", path: this.logPath, offset: this.baseOffset, ...damage });
     const rebuilt = await loadIndex(directory, format, path, extent);
-    invariant(rebuilt !== null, "an index just built is sound", () => ({ path }));
+    if (rebuilt === null) throw new Error(`${path} was built anew, and the disk has something else`);
     return rebuilt;
   }
 }

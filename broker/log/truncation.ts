@@ -1,4 +1,3 @@
-import { invariant } from "../../protocol/base/invariant.ts";
 import type { File } from "../runtime/files.ts";
 import { walkHeaders } from "./batch-walk.ts";
 import { type IndexFormat, type OffsetEntry, offsetIndexFormat, type TimeEntry, timeIndexFormat } from "./index-format.ts";
@@ -60,7 +59,7 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, offset: 
 
   const restored = await restoreSegment(directory, folder, target.baseOffset, file);
   if ("damage" in restored) throw new Error(`${target.logPath} is damaged at ${restored.damage.position}: ${restored.damage.reason}`);
-  invariant(restored.endOffset <= cut.endOffset, "nothing is left behind the cut", () => ({ cut, endOffset: restored.endOffset }));
+  if (restored.endOffset > cut.endOffset) throw new Error(`${target.logPath} was cut at ${cut.endOffset}, and the disk has more`);
   state.segments = [...state.segments.slice(0, cut.index), restored.segment];
   state.layout = restored.layout;
   await flusher.storeEpochs();

@@ -37,6 +37,7 @@ export function visitRecords(plain: Buffer, batch: BatchInfo, visit: (record: Re
     const to = cursor.mark(cursor.varint());
     cursor.byte(); // attributes: none are defined
     const timestampMs = batch.baseTimestampMs + cursor.varlong();
+    if (!Number.isSafeInteger(timestampMs)) throw new MalformedFrame("timestamp beyond 2^53");
     const bodyFrom = cursor.position;
     const offset = batch.baseOffset + cursor.varint();
     if (offset <= previousOffset || offset > batch.lastOffset) throw new MalformedFrame(`record offset ${offset} after ${previousOffset}`);

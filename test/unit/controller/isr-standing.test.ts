@@ -74,6 +74,12 @@ describe("repair", () => {
     expect(decide(clean, lives(all))).toBeNull();
   });
 
+  test("takes the leadership from one that another tool has written outside of its in-sync set", () => {
+    expect(decide(clean, lives(all), { isr: [2, 3] })).toMatchObject({ leader: 2, isr: [2, 3], leaderEpoch: 6 });
+    expect(decide(clean, lives({ 1: 101 }), { isr: [2] })).toMatchObject({ leader: -1, isr: [2], leaderEpoch: 6 });
+    expect(decide(clean, lives(all), { isr: [] })).toMatchObject({ leader: -1, isr: [], leaderEpoch: 6 });
+  });
+
   test("keeps who only lost its session in sync, in its new life and under the same leader epoch", () => {
     expect(decide(clean, lives({ ...all, 2: 200 }))).toEqual({ ...record, isrEpochs: { ...all, 2: 200 } });
   });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
+import { deepStrictEqual, ok, strictEqual, throws } from "node:assert";
 import { describe, test } from "vitest";
 import { emptied, type Filtered, filterBatch } from "../../../../broker/log/compaction/filter-batch.ts";
 import { hashKey } from "../../../../broker/log/compaction/key-hash.ts";
@@ -8,6 +8,7 @@ import { plainRecords, visitRecords } from "../../../../broker/log/compaction/re
 import { compressionCodecs, fieldAt, readBatchInfo, writeInt64 } from "../../../../protocol/records/batch-header.ts";
 import { compressRecords, decompressRecords } from "../../../../protocol/records/compression.ts";
 import { scanBatches } from "../../../../protocol/records/validate-batches.ts";
+import { MalformedFrame } from "../../../../protocol/wire/reader.ts";
 import { type Entry, foundIn, keyedBatch, type Sender } from "./compaction-fixture.ts";
 
 describe("the hash of keys", () => {
@@ -164,6 +165,23 @@ describe("filtering a batch", () => {
       ok(batch.baseTimestampMs > nowMs * 1000 || first < -(2 ** 52));
       deepStrictEqual(timestampsIn(changed), [first, next]);
     }
+  });
+
+  test("a record whose timestamp no number holds makes its batch unreadable, and no more than that", () => {
+    const bytes = keyedBatch([
+      { key: "a", value: null, timestampMs: 0 },
+      { key: "b", value: "v", timestampMs: 2 ** 51 },
+    ]);
+    writeInt64(bytes, fieldAt.baseTimestamp, Number.MAX_SAFE_INTEGER - 5);
+    const rules = {
+      nowMs,
+      deleteRetentionMs: 5000,
+      endOffset: 2,
+      isOutdated: () => false,
+      compress: compressRecords,
+      decompress: decompressRecords,
+    };
+    throws(() => filterBatch(bytes, readBatchInfo(bytes, 0)!, rules), MalformedFrame);
   });
 
   test("what lies above the offset that the round reached stays, and its tombstones count from the next round", () => {
