@@ -1,6 +1,7 @@
 import type { Coordinator } from "../coordinator-client/coordinator.ts";
 import type { BrokerRegistration } from "../coordinator-client/znodes/broker-registration.ts";
 import type { Address } from "../protocol/base/transport.ts";
+import { codecsAside } from "../protocol/records/compression.ts";
 import type { Endpoint } from "./api/api.ts";
 import { groupEndpoints } from "./api/group-apis.ts";
 import { groupFinder } from "./api/group-finder.ts";
@@ -154,6 +155,7 @@ export class BrokerParts {
       cluster,
       isrStore,
       health: replicaReporter,
+      codecs: codecsAside,
     });
     const { replication } = config;
     this.#fetchers = new FetcherSet(this.#table, {

@@ -18,6 +18,7 @@ export function partitionConfig({ brokerId, replication, log }: BrokerConfig, cu
     retentionCheckMs: log.retentionCheckIntervalMs,
     producerExpirationCheckMs: log.producerIdExpirationCheckIntervalMs,
     producerExpirationMs: () => current()["producer.id.expiration.ms"],
+    batchUnpackedBytesMax: current()["ottla.batch.unpacked.max.bytes"],
   };
 }
 

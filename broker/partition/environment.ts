@@ -2,8 +2,10 @@ import type { Clock } from "../../protocol/base/clock.ts";
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
+import { decompressedBytesMaxDefault } from "../../protocol/records/decode-batch.ts";
 import type { Log } from "../log/log-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { Admissions } from "./admissions.ts";
 import type { ClusterView, IsrInForce, IsrStore, ReplicaHealthReporter } from "./contract.ts";
 import type { Deadlines } from "./deadlines.ts";
 
@@ -18,6 +20,7 @@ export interface PartitionEnvironment {
   readonly health: ReplicaHealthReporter;
   readonly deadlines: Deadlines;
   readonly news: PartitionNews;
+  readonly admissions: Admissions;
   /** Resolves when no restart will believe in a higher one. Rejects LogOffline. */
   readonly lowerHighWatermark: (key: string, highWatermark: number) => Promise<void>;
 }
@@ -41,6 +44,8 @@ export interface PartitionConfig {
   readonly producerExpirationCheckMs: number;
   /** `producer.id.expiration.ms` as it is now. */
   readonly producerExpirationMs: () => number;
+  /** `ottla.batch.unpacked.max.bytes`. */
+  readonly batchUnpackedBytesMax: number;
   /** Logs opened at a time while replicas are assigned. */
   readonly logsOpenedAtOnce: number;
 }
@@ -55,6 +60,7 @@ export const partitionDefaults: Omit<PartitionConfig, "brokerId"> = {
   retentionCheckMs: 300_000,
   producerExpirationCheckMs: 600_000,
   producerExpirationMs: () => 86_400_000,
+  batchUnpackedBytesMax: decompressedBytesMaxDefault,
   logsOpenedAtOnce: 16,
 };
 

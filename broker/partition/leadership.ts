@@ -18,13 +18,13 @@ import type {
 } from "./contract.ts";
 import { hasBetterCopy, nothingKept } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
+import { Intake } from "./intake.ts";
 import { IsrWriter } from "./isr-writer.ts";
 import { LeaderLogStart } from "./leader-log-start.ts";
 import { endOfEpoch, epochRefusal, findOffset, readLog, readRecords } from "./leader-reads.ts";
 import { advance, type IsrProposal, type IsrVerdict, type LeaderEvent, type LeaderState, mustHave, startLeading } from "./leader-state.ts";
 import { epochsBehind, positionIn } from "./log-position.ts";
 import { OffsetWaiters, type WaitEnd } from "./offset-waiters.ts";
-import { type BatchOrigin, producedBatch } from "./produced-batch.ts";
 import { ReplicaAnswers } from "./replica-answers.ts";
 
 export interface LeadershipParts {
@@ -41,6 +41,7 @@ export interface LeadershipParts {
 export class Leadership {
   readonly #parts: LeadershipParts;
   readonly #waiters: OffsetWaiters;
+  readonly #intake: Intake;
   readonly #isrWriter: IsrWriter;
   readonly #answers: ReplicaAnswers;
   readonly #logStart: LeaderLogStart;
@@ -51,6 +52,13 @@ export class Leadership {
     const { environment, identity } = parts;
     this.#parts = parts;
     this.#waiters = new OffsetWaiters(environment.deadlines, environment.config.appendWaitersMax);
+    this.#intake = new Intake({
+      admissions: environment.admissions,
+      replica: parts.replica,
+      waitingMax: environment.config.appendWaitersMax,
+      refusal: (acks) => this.#appendRefusal(acks),
+      append: (batch) => this.#appendToLog(batch),
+    });
     this.#answers = new ReplicaAnswers(identity);
     this.#logStart = new LeaderLogStart({ ...parts, state: () => this.#state, isAlive: (id) => this.#isAlive(id) });
     this.#state = this.#begin(record, highWatermark);
@@ -131,7 +139,8 @@ export class Leadership {
   }
 
   async append(records: Buffer, { acks, timeoutMs }: AppendOptions): Promise<AppendOutcome> {
-    const appended = this.#takeIn(records, acks, "client"); // assigns and queues: no await up to here
+    const taken = this.#intake.take(records, acks); // assigns and queues: no await up to here
+    const appended = taken instanceof Promise ? await taken : taken;
     if (appended.error !== null) return appended;
     const end = await (acks === -1
       ? this.#untilCommitted(appended.endOffset, this.#nowMs + timeoutMs)
@@ -141,7 +150,8 @@ export class Leadership {
 
   /** As `append` with acks=all, but tells in the same turn whether the records are in the log, and waits for as long as this leadership lasts. */
   appendState(records: Buffer): Outcome<AppendedState> {
-    const appended = this.#takeIn(records, -1, "broker");
+    const appended = this.#intake.takeNow(records, -1, "broker");
+    invariant(appended !== null, "what this broker wrote itself is not looked at");
     if (appended.error !== null) return appended;
     const { endOffset } = appended;
     const committed = this.#waiters
@@ -161,15 +171,10 @@ export class Leadership {
     };
   }
 
-  /** Refuses, or appends in this turn. What was appended before, by the same producer, is answered as if it were now. */
-  #takeIn(records: Buffer, acks: -1 | 0 | 1, origin: BatchOrigin): Outcome<Appended> {
-    const { settings } = this.#parts.replica;
-    if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
+  #appendRefusal(acks: -1 | 0 | 1): { readonly error: KafkaError; readonly message?: string } | null {
+    if (this.#hasEnded || !this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
     if (acks === -1 && this.#lacksReplicas()) return { error: "NOT_ENOUGH_REPLICAS" };
-    if (this.#waiters.isFull) return { error: "NOT_ENOUGH_REPLICAS", message: "too many appends wait for replication" };
-    const admitted = producedBatch(records, origin, settings, this.#parts.environment.clock.nowMs());
-    if (admitted.error !== null) return admitted;
-    return this.#appendToLog(admitted.bytes);
+    return this.#waiters.isFull ? { error: "NOT_ENOUGH_REPLICAS", message: "too many appends wait for replication" } : null;
   }
 
   /** What the producer is told. Decided anew after the wait: leadership, session and in-sync set may be others than when the records were appended. */

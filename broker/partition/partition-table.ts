@@ -7,6 +7,7 @@ import { loop } from "../../protocol/base/loop.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import { type DirectoryFailure, InconsistentTopicId, type Log, LogOffline, type LogStore } from "../log/log-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
+import { Admissions, type AdmissionsParts } from "./admissions.ts";
 import { ChangeWaiters } from "./change-waiters.ts";
 import type {
   AssignedReplica,
@@ -35,6 +36,8 @@ export interface PartitionTableParts {
   readonly cluster: ClusterView;
   readonly isrStore: IsrStore;
   readonly health: ReplicaHealthReporter;
+  /** What works on other threads. */
+  readonly codecs: AdmissionsParts["codecs"];
 }
 
 /** How often leaders look at their followers, at most: a broker that died holds acknowledgements up for about this long. */
@@ -66,7 +69,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
   #standDowns = 0;
 
   constructor(parts: PartitionTableParts) {
-    const { config, clock, random, logger, cluster, isrStore, health, logs } = parts;
+    const { config, clock, random, logger, cluster, isrStore, health, logs, codecs } = parts;
     const deadlines = new Deadlines(clock);
     this.#parts = parts;
     this.commits = new ChangeWaiters(deadlines, config.changeWaitersMax);
@@ -81,7 +84,8 @@ export class PartitionTable implements RoleSink, FollowingSource {
       this.#checkpoint.set(key, highWatermark);
       return this.#checkpoint.write();
     };
-    this.#environment = { config, clock, random, logger, cluster, isrStore, health, deadlines, news, lowerHighWatermark };
+    const admissions = new Admissions({ clock, codecs, plainBytesMax: config.batchUnpackedBytesMax });
+    this.#environment = { config, clock, random, logger, cluster, isrStore, health, deadlines, news, admissions, lowerHighWatermark };
     this.#roleCheck = new RoleCheck({
       clock,
       logger,

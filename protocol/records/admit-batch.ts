@@ -11,9 +11,10 @@ import {
   sealBatch,
   writeInt64,
 } from "./batch-header.ts";
+import type { RecordCompressorAside, RecordDecompressorAside } from "./codec.ts";
+import { UnpacksToTooMuch } from "./codecs/unpacking.ts";
 import { compressRecords, decompressRecords } from "./compression.ts";
-import { decompressedBytesMaxDefault } from "./decode-batch.ts";
-import { type RecordError, type RecordRules, type WalkedRecords, walkRecords } from "./walk-records.ts";
+import { type RecordError, type RecordRules, RecordWalk, type WalkedRecords, walkRecords } from "./walk-records.ts";
 
 export interface AdmissionRules extends RecordRules {
   /** The codec that the topic keeps; "producer": whichever the producer chose. */
@@ -22,31 +23,96 @@ export interface AdmissionRules extends RecordRules {
   readonly level: number | undefined;
   /** Of the batch as it will be stored, prefix included: compressing it anew may have made it larger. */
   readonly batchBytesMax: number;
+  /** What its records may be, unpacked: whoever reads it needs that much memory, whatever the batch was packed to. */
+  readonly plainBytesMax: number;
 }
 
 export type Admission =
   | { readonly error: null /** The batch to store: the producer's own bytes, or new ones. */; readonly bytes: Buffer }
   | { readonly error: KafkaError; readonly message: string; readonly recordErrors: readonly RecordError[] };
 
+/** So many bytes of records, unpacked, are looked at in one turn of the loop: a few milliseconds. The largest uncompressed batch that `max.message.bytes` allows by default is within it. */
+const plainBytesPerTurnMax = 1024 * 1024;
+/** Packing takes longer than unpacking, ten times as long with some codecs. */
+const repackedBytesPerTurnMax = 256 * 1024;
+/** Records and headers passed over before others have their turn: a few milliseconds. */
+const itemsPerStep = 50_000;
+
+/** One turn of the event loop, in which many batches may be looked at. */
+export interface Turn {
+  /** Bytes that may still be made in it by unpacking. What arrived as it is was paid for by its sender; a few packed bytes can stand for a million. */
+  unpackedBytesLeft: number;
+}
+
+/** Where work goes that would hold up everybody else. */
+export interface WorkAside {
+  readonly unpack: RecordDecompressorAside;
+  readonly pack: RecordCompressorAside;
+  /** Resolves in a later turn of the loop. */
+  readonly pause: () => Promise<void>;
+}
+
 /**
  * A batch whose header and CRC are sound: are its records, and may this topic take them? Its largest timestamp is made true in place; another codec makes another batch of it,
- * with the same records, offsets, timestamps and producer.
+ * with the same records, offsets, timestamps and producer. Null: finding out would take longer than one turn of the loop should, and nothing was changed; that is for `admitAside`.
  */
-export function admitBatch(bytes: Buffer, batch: BatchInfo, rules: AdmissionRules): Admission {
-  const codec = batch.codec ?? "none";
-  const packed = bytes.subarray(batch.position + batchHeaderBytes, batch.position + batch.sizeInBytes);
-  let plain: Buffer;
-  let walked: WalkedRecords;
+export function admitBatch(bytes: Buffer, batch: BatchInfo, rules: AdmissionRules, turn: Turn): Admission | null {
+  const bytesMax = Math.min(rules.plainBytesMax, plainBytesPerTurnMax);
+  const packed = packedRecords(bytes, batch);
+  if (batch.codec === "none" ? packed.length > plainBytesPerTurnMax : turn.unpackedBytesLeft <= 0) return null;
   try {
-    plain = codec === "none" ? packed : decompressRecords(codec, packed, decompressedBytesMaxDefault);
-    walked = walkRecords(plain, batch, rules);
+    const plain = decompressRecords(batch.codec ?? "none", packed, bytesMax);
+    turn.unpackedBytesLeft -= Math.max(plain.length - packed.length, 0);
+    const codec = codecToStore(batch, rules);
+    if (codec !== batch.codec && plain.length > repackedBytesPerTurnMax) return null;
+    const walked = walkRecords(plain, batch, rules);
+    if (walked.errorsCount > 0) return refused(walked, batch);
+    return stored(bytes, batch, rules, walked, codec === batch.codec ? null : compressRecords(codec, plain, rules.level));
   } catch (error) {
-    if (!(error instanceof MalformedFrame)) throw error;
-    return { error: "INVALID_RECORD", message: error.message, recordErrors: [] };
+    if (!(error instanceof UnpacksToTooMuch)) return unreadable(error);
+    turn.unpackedBytesLeft -= bytesMax;
+    return bytesMax < rules.plainBytesMax ? null : unreadable(error);
   }
-  if (walked.errorsCount > 0) return refused(walked, batch);
+}
+
+/** The same for a batch of any size, with the work left to other threads or done in steps. */
+export async function admitAside(
+  bytes: Buffer,
+  batch: BatchInfo,
+  rules: AdmissionRules,
+  { unpack, pack, pause }: WorkAside,
+): Promise<Admission> {
+  try {
+    const codec = codecToStore(batch, rules);
+    const plain = await unpack(batch.codec ?? "none", packedRecords(bytes, batch), rules.plainBytesMax);
+    // as they are, records may be as many as a batch may hold; packed, whoever unpacks them must be able to
+    if (codec !== "none" && plain.length > rules.plainBytesMax) throw new UnpacksToTooMuch(codec, rules.plainBytesMax);
+    const walk = new RecordWalk(plain, batch, rules);
+    while (!walk.goOn(itemsPerStep)) await pause();
+    if (walk.result.errorsCount > 0) return refused(walk.result, batch);
+    return stored(bytes, batch, rules, walk.result, codec === batch.codec ? null : await pack(codec, plain, rules.level));
+  } catch (error) {
+    return unreadable(error);
+  }
+}
+
+function packedRecords(bytes: Buffer, { position, sizeInBytes }: BatchInfo): Buffer {
+  return bytes.subarray(position + batchHeaderBytes, position + sizeInBytes);
+}
+
+function codecToStore({ codec }: BatchInfo, rules: AdmissionRules): CompressionCodec {
+  return rules.codec === "producer" ? (codec ?? "none") : rules.codec;
+}
+
+function unreadable(error: unknown): Admission {
+  if (!(error instanceof MalformedFrame)) throw error;
+  return { error: "INVALID_RECORD", message: error.message, recordErrors: [] };
+}
+
+/** `repacked`: the records in the topic's codec, where that is another. */
+function stored(bytes: Buffer, batch: BatchInfo, rules: AdmissionRules, walked: WalkedRecords, repacked: Buffer | null): Admission {
   const maxTimestampMs = rules.timestamps === null ? batch.maxTimestampMs : walked.maxTimestampMs;
-  if (rules.codec !== "producer" && rules.codec !== codec) return recompressed(bytes, batch, plain, rules.codec, maxTimestampMs, rules);
+  if (repacked !== null) return recompressed(bytes, batch, repacked, maxTimestampMs, rules);
   if (maxTimestampMs !== batch.maxTimestampMs) {
     writeInt64(bytes, batch.position + fieldAt.maxTimestamp, maxTimestampMs);
     sealBatch(bytes, batch.position, batch.sizeInBytes);
@@ -62,15 +128,9 @@ function refused({ errors, errorsCount }: WalkedRecords, { recordsCount }: Batch
   return { error, message, recordErrors: errors };
 }
 
-function recompressed(
-  bytes: Buffer,
-  batch: BatchInfo,
-  plain: Buffer,
-  codec: CompressionCodec,
-  maxTimestampMs: number,
-  { level, batchBytesMax }: AdmissionRules,
-): Admission {
-  const packed = compressRecords(codec, plain, level);
+function recompressed(bytes: Buffer, batch: BatchInfo, packed: Buffer, maxTimestampMs: number, rules: AdmissionRules): Admission {
+  const { batchBytesMax } = rules;
+  const codec = codecToStore(batch, rules);
   const sizeInBytes = batchHeaderBytes + packed.length;
   if (sizeInBytes > batchBytesMax) {
     const message = `batch of ${sizeInBytes} bytes with the topic's compression (${codec}), at most ${batchBytesMax}`;

@@ -3,10 +3,13 @@ import type { CompressionCodec } from "./batch-header.ts";
 /** Packs the records of a batch. `level` as the codec counts; snappy and lz4 have none. */
 export type RecordCompressor = (codec: CompressionCodec, plain: Buffer, level?: number) => Buffer;
 
+/** As above, without holding up the thread that asks. The bytes may not change meanwhile. */
+export type RecordCompressorAside = (codec: CompressionCodec, plain: Buffer, level?: number) => Promise<Buffer>;
+
 /** Unpacks them; throws MalformedFrame when they are damaged or would take more than `bytesMax`. */
 export type RecordDecompressor = (codec: CompressionCodec, packed: Buffer, bytesMax: number) => Buffer;
 
-/** As above, without holding up the thread that asks. The bytes may not change meanwhile. */
+/** As above, without holding up the thread that asks. */
 export type RecordDecompressorAside = (codec: CompressionCodec, packed: Buffer, bytesMax: number) => Promise<Buffer>;
 
 /** A batch is compressed, and who reads or writes it has no codecs. */

@@ -1,24 +1,27 @@
 import { promisify } from "node:util";
 import {
+  gzip,
   gzipSync,
   type InputType,
   inflateRaw,
   inflateRawSync,
   type ZlibOptions,
+  type ZstdOptions,
   constants as zlib,
+  zstdCompress,
   zstdCompressSync,
   zstdDecompress,
   zstdDecompressSync,
 } from "node:zlib";
-import { compressFrameSync, decompressFrame, decompressFrameSync } from "lz4-napi";
+import { compressFrame, compressFrameSync, decompressFrame, decompressFrameSync } from "lz4-napi";
 import { uncompress as snappyUncompress, uncompressSync as snappyUncompressSync } from "snappy";
 import { unreachable } from "../base/invariant.ts";
 import { MalformedFrame } from "../wire/reader.ts";
 import type { CompressionCodec } from "./batch-header.ts";
-import type { RecordCompressor, RecordDecompressor, RecordDecompressorAside } from "./codec.ts";
+import type { RecordCompressor, RecordCompressorAside, RecordDecompressor, RecordDecompressorAside } from "./codec.ts";
 import { unpackGzip } from "./codecs/gzip.ts";
 import { unpackLz4 } from "./codecs/lz4.ts";
-import { packSnappy, unpackSnappy } from "./codecs/snappy.ts";
+import { packSnappy, packSnappyAside, unpackSnappy } from "./codecs/snappy.ts";
 import { type UnpackCall, type UnpackedPiece, type Unpacking, UnpacksToTooMuch } from "./codecs/unpacking.ts";
 import { unpackZstd } from "./codecs/zstd.ts";
 
@@ -39,6 +42,27 @@ export const compressRecords: RecordCompressor = (codec, plain, level) => {
       return unreachable(codec);
   }
 };
+
+/** The same, with the work done by other threads. */
+export const compressRecordsAside: RecordCompressorAside = async (codec, plain, level) => {
+  switch (codec) {
+    case "none":
+      return plain;
+    case "gzip":
+      return gzipAside(plain, level === undefined ? {} : { level });
+    case "snappy":
+      return packSnappyAside(plain);
+    case "lz4":
+      return compressFrame(plain);
+    case "zstd":
+      return zstdPackAside(plain, level === undefined ? {} : { params: { [zlib.ZSTD_c_compressionLevel]: level } });
+    default:
+      return unreachable(codec);
+  }
+};
+
+const gzipAside = promisify<InputType, ZlibOptions, Buffer>(gzip);
+const zstdPackAside = promisify<InputType, ZstdOptions, Buffer>(zstdCompress);
 
 /**
  * Never makes more than `bytesMax` bytes, however small a bomb is: UnpacksToTooMuch. Throws MalformedFrame for damaged input, and for what Kafka's Java client does not read: what is packed in a way that it cannot
@@ -70,6 +94,9 @@ export const decompressRecordsAside: RecordDecompressorAside = async (codec, pac
     throw asMalformed(codec, bytesMax, error);
   }
 };
+
+/** Both, for whoever is handed them. When the threads are done is not for a clock to say, nor for a simulator. */
+export const codecsAside = { pack: compressRecordsAside, unpack: decompressRecordsAside } as const;
 
 function unpack(codec: Exclude<CompressionCodec, "none">, packed: Buffer, bytesMax: number): Unpacking {
   switch (codec) {
@@ -103,7 +130,7 @@ function callNow(call: UnpackCall): UnpackedPiece {
 }
 
 const inflateRawAside = promisify<InputType, ZlibOptions, Buffer>(inflateRaw);
-const zstdAside = promisify<InputType, object, Buffer>(zstdDecompress);
+const zstdAside = promisify<InputType, ZstdOptions, Buffer>(zstdDecompress);
 
 async function callAside(call: UnpackCall): Promise<UnpackedPiece> {
   const { library, input } = call;

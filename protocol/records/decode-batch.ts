@@ -73,10 +73,8 @@ function decodeRecord(cursor: RecordCursor, batch: BatchInfo): DecodedRecord {
 const noHeaders: readonly RecordHeader[] = [];
 
 function decodeHeaders(cursor: RecordCursor): readonly RecordHeader[] {
-  const count = cursor.varint();
+  const count = cursor.headersCount();
   if (count === 0) return noHeaders;
-  // a header takes two bytes at least, so a larger count is a lie; nothing is allocated for it
-  if (count < 0 || count * 2 > cursor.remaining) throw new MalformedFrame(`${count} headers with ${cursor.remaining} bytes left`);
   const headers: RecordHeader[] = [];
   for (let i = 0; i < count; i++) headers.push({ key: cursor.text(), value: cursor.nullableBytes() });
   return headers;

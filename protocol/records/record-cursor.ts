@@ -1,4 +1,5 @@
 import { MalformedFrame } from "../wire/reader.ts";
+import { recordHeadersMax } from "./record.ts";
 
 /** Reads the primitives of records. Apart from the frame's Reader because a batch has thousands of them: no BigInt on the way of common values. */
 export class RecordCursor {
@@ -94,6 +95,41 @@ export class RecordCursor {
     if (length === -1) return false;
     this.#at = this.mark(length);
     return true;
+  }
+
+  /** How many headers follow. */
+  headersCount(): number {
+    const count = this.varint();
+    // a header takes two bytes at least, so a larger count is a lie; nothing is allocated for it
+    if (count < 0 || count * 2 > this.remaining) throw new MalformedFrame(`${count} headers with ${this.remaining} bytes left`);
+    if (count > recordHeadersMax) throw new MalformedFrame(`a record with ${count} headers, at most ${recordHeadersMax} are taken`);
+    return count;
+  }
+
+  /** So many headers: a key, which is not null, and a value. Short ones without a call each, since a batch may have millions. */
+  skipHeaders(count: number): void {
+    const bytes = this.#bytes;
+    let at = this.#at;
+    for (let i = 0; i < count; i++) {
+      // an even first byte below 128 is a length of 0 to 63, 1 is null; one that leads beyond the end finds nothing there next, or is found out at the end
+      const keyLength = bytes[at];
+      if (keyLength !== undefined && keyLength < 0x80 && (keyLength & 1) === 0) at += 1 + (keyLength >>> 1);
+      else {
+        this.#at = at;
+        if (!this.skipNullableBytes()) throw new MalformedFrame("a header without a key");
+        at = this.#at;
+      }
+      const valueLength = bytes[at];
+      if (valueLength === 1) at++;
+      else if (valueLength !== undefined && valueLength < 0x80 && (valueLength & 1) === 0) at += 1 + (valueLength >>> 1);
+      else {
+        this.#at = at;
+        this.skipNullableBytes();
+        at = this.#at;
+      }
+    }
+    if (at > bytes.length) throw new MalformedFrame("a header is cut off");
+    this.#at = at;
   }
 
   text(): string {

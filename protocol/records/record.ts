@@ -4,6 +4,12 @@ export interface RecordHeader {
   readonly value: Buffer | null;
 }
 
+/**
+ * A record may have so many. Kafka has no bound; whoever reads makes an object of each, so that a batch of a few kilobytes could cost its readers gigabytes. A broker takes no record that has more,
+ * a producer sends none, and whoever reads them throws MalformedFrame.
+ */
+export const recordHeadersMax = 65_536;
+
 /** What a batch keeps of a record. */
 export interface RecordToEncode {
   readonly key: Buffer | null;

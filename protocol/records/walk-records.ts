@@ -32,45 +32,78 @@ const recordErrorsMax = 100;
  * Passes once over the records of a producer's batch, unpacked: nothing is copied or made on the way. Throws MalformedFrame unless exactly the records that the header
  * counts are there, with offsets from 0 on without a gap, every length sound, and nothing after the last.
  */
-export function walkRecords(plain: Buffer, { recordsCount, baseTimestampMs }: BatchInfo, rules: RecordRules): WalkedRecords {
-  const { keysRequired, timestamps } = rules;
-  const earliestMs = timestamps?.earliestMs ?? Number.NEGATIVE_INFINITY;
-  const latestMs = timestamps?.latestMs ?? Number.POSITIVE_INFINITY;
-  const cursor = new RecordCursor(plain);
-  const errors: RecordError[] = [];
-  let errorsCount = 0;
-  let maxTimestampMs = noTimestamp;
-  const wrong = (error: RecordError) => {
-    errorsCount++;
-    if (errors.length < recordErrorsMax) errors.push(error);
-  };
-  for (let index = 0; index < recordsCount; index++) {
-    const end = cursor.mark(cursor.varint());
-    cursor.byte(); // attributes: none are defined
-    const timestampMs = baseTimestampMs + cursor.varlong();
-    const offsetDelta = cursor.varint();
-    const hasKey = cursor.skipNullableBytes();
-    cursor.skipNullableBytes();
-    skipHeaders(cursor);
-    if (cursor.position !== end) throw new MalformedFrame(`record ${index} ends at ${cursor.position}, its length says ${end}`);
-    if (offsetDelta !== index) throw new MalformedFrame(`record ${index} has the offset delta ${offsetDelta}`);
-    if (!(timestampMs >= noTimestamp && timestampMs <= Number.MAX_SAFE_INTEGER))
-      throw new MalformedFrame(`record ${index} has the timestamp ${timestampMs}`);
-    if (timestampMs > maxTimestampMs) maxTimestampMs = timestampMs;
-    if (keysRequired && !hasKey) wrong({ index, error: "INVALID_RECORD", message: "a compacted topic takes no record without a key" });
-    else if ((timestampMs < earliestMs || timestampMs > latestMs) && timestampMs !== noTimestamp)
-      wrong({ index, error: "INVALID_TIMESTAMP", message: `timestamp ${timestampMs} is not within ${earliestMs} and ${latestMs}` });
-  }
-  if (cursor.remaining > 0) throw new MalformedFrame(`${cursor.remaining} bytes after the last record`);
-  return { maxTimestampMs, errors, errorsCount };
+export function walkRecords(plain: Buffer, batch: BatchInfo, rules: RecordRules): WalkedRecords {
+  const walk = new RecordWalk(plain, batch, rules);
+  while (!walk.goOn(Number.POSITIVE_INFINITY));
+  return walk.result;
 }
 
-function skipHeaders(cursor: RecordCursor): void {
-  const count = cursor.varint();
-  // a header takes two bytes at least, so a larger count is a lie
-  if (count < 0 || count * 2 > cursor.remaining) throw new MalformedFrame(`${count} headers with ${cursor.remaining} bytes left`);
-  for (let i = 0; i < count; i++) {
-    if (!cursor.skipNullableBytes()) throw new MalformedFrame("a header without a key");
-    cursor.skipNullableBytes();
+/** The same in steps, for a batch of so many records that others would wait for it. */
+export class RecordWalk {
+  readonly #cursor: RecordCursor;
+  readonly #batch: BatchInfo;
+  readonly #keysRequired: boolean;
+  readonly #earliestMs: number;
+  readonly #latestMs: number;
+  readonly #errors: RecordError[] = [];
+  #errorsCount = 0;
+  #maxTimestampMs = noTimestamp;
+  #nextIndex = 0;
+
+  constructor(plain: Buffer, batch: BatchInfo, { keysRequired, timestamps }: RecordRules) {
+    this.#cursor = new RecordCursor(plain);
+    this.#batch = batch;
+    this.#keysRequired = keysRequired;
+    this.#earliestMs = timestamps?.earliestMs ?? Number.NEGATIVE_INFINITY;
+    this.#latestMs = timestamps?.latestMs ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Once `goOn` said that it came to the end. */
+  get result(): WalkedRecords {
+    return { maxTimestampMs: this.#maxTimestampMs, errors: this.#errors, errorsCount: this.#errorsCount };
+  }
+
+  /** Passes over so many records and headers, give or take those of one record. True: these were the last. */
+  goOn(items: number): boolean {
+    const cursor = this.#cursor;
+    const { recordsCount, baseTimestampMs } = this.#batch;
+    let left = items;
+    for (; this.#nextIndex < recordsCount; this.#nextIndex++) {
+      if (left <= 0) return false;
+      const index = this.#nextIndex;
+      const end = cursor.mark(cursor.varint());
+      cursor.byte(); // attributes: none are defined
+      const timestampMs = baseTimestampMs + cursor.varlong();
+      const offsetDelta = cursor.varint();
+      const hasKey = cursor.skipNullableBytes();
+      cursor.skipNullableBytes();
+      const headers = cursor.headersCount();
+      if (headers > 0) cursor.skipHeaders(headers);
+      left -= 1 + headers;
+      if (cursor.position !== end) throw new MalformedFrame(`record ${index} ends at ${cursor.position}, its length says ${end}`);
+      if (offsetDelta !== index) throw new MalformedFrame(`record ${index} has the offset delta ${offsetDelta}`);
+      if (!(timestampMs >= noTimestamp && timestampMs <= Number.MAX_SAFE_INTEGER))
+        throw new MalformedFrame(`record ${index} has the timestamp ${timestampMs}`);
+      this.#check(index, hasKey, timestampMs);
+    }
+    if (cursor.remaining > 0) throw new MalformedFrame(`${cursor.remaining} bytes after the last record`);
+    return true;
+  }
+
+  #check(index: number, hasKey: boolean, timestampMs: number): void {
+    if (timestampMs > this.#maxTimestampMs) this.#maxTimestampMs = timestampMs;
+    if (this.#keysRequired && !hasKey)
+      this.#wrong({ index, error: "INVALID_RECORD", message: "a compacted topic takes no record without a key" });
+    else if ((timestampMs < this.#earliestMs || timestampMs > this.#latestMs) && timestampMs !== noTimestamp)
+      this.#wrong({
+        index,
+        error: "INVALID_TIMESTAMP",
+        message: `timestamp ${timestampMs} is not within ${this.#earliestMs} and ${this.#latestMs}`,
+      });
+  }
+
+  #wrong(error: RecordError): void {
+    this.#errorsCount++;
+    if (this.#errors.length < recordErrorsMax) this.#errors.push(error);
   }
 }

@@ -110,6 +110,11 @@ export const brokerLogSettings = {
     "Logs recovered at the same time after a crash, in each log directory; above 1024 as with 1024. That is while the broker starts, which goes by what it is started with: a value set at run time is kept and shown, and nothing goes by it. Changed at run time, it can be halved or doubled at most.",
     { min: 1, update: "per-broker" },
   ),
+  "ottla.batch.unpacked.max.bytes": int(
+    67108864,
+    "What the records of a compressed batch may come to when they are unpacked; a producer's batch beyond it is refused with INVALID_RECORD. Whoever reads the batch needs that much memory: our consumer unpacks 64 MiB unless it is told otherwise.",
+    { min: 1048576, unit: "bytes" },
+  ),
   "ottla.log.tail.cache.max.bytes": long(
     67108864,
     "Memory for the newest records of all logs together: followers and consumers that keep up are served from it, without the disk.",

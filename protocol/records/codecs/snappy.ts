@@ -1,4 +1,4 @@
-import { compressSync } from "snappy";
+import { compress, compressSync } from "snappy";
 import { MalformedFrame } from "../../wire/reader.ts";
 import { Pieces, type UnpackCall, type Unpacking } from "./unpacking.ts";
 
@@ -13,13 +13,26 @@ const chunkBytes = 32 * 1024;
 const chunksMax = 8192;
 
 export function packSnappy(plain: Buffer): Buffer {
+  return framed(chunksOf(plain).map((chunk) => compressSync(chunk) as Buffer));
+}
+
+export async function packSnappyAside(plain: Buffer): Promise<Buffer> {
+  const blocks: Buffer[] = [];
+  for (const chunk of chunksOf(plain)) blocks.push((await compress(chunk)) as Buffer);
+  return framed(blocks);
+}
+
+function chunksOf(plain: Buffer): readonly Buffer[] {
+  return Array.from({ length: Math.ceil(plain.length / chunkBytes) }, (_, i) => plain.subarray(i * chunkBytes, (i + 1) * chunkBytes));
+}
+
+function framed(blocks: readonly Buffer[]): Buffer {
   const header = Buffer.alloc(headerBytes);
   magic.copy(header);
   header.writeInt32BE(version, 8);
   header.writeInt32BE(version, 12); // lowest version that can read it
   const pieces: Buffer[] = [header];
-  for (let at = 0; at < plain.length; at += chunkBytes) {
-    const block = compressSync(plain.subarray(at, at + chunkBytes)) as Buffer;
+  for (const block of blocks) {
     const length = Buffer.alloc(4);
     length.writeInt32BE(block.length);
     pieces.push(length, block);

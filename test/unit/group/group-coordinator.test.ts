@@ -6,6 +6,7 @@ import { replicaFetchService, statePartitions } from "../../../broker/partition/
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
+import { codecsAside } from "../../../protocol/records/compression.ts";
 import { MemoryLogStore, testSettings } from "../../support/memory-log.ts";
 import { Images, image, partition, topic, topicId } from "../api/fixtures.ts";
 import { ManualClock, settled } from "../network/manual-clock.ts";
@@ -20,6 +21,7 @@ async function setUp() {
   const session = { provedUntilMs: Number.POSITIVE_INFINITY };
   const logs = new MemoryLogStore();
   const table = new PartitionTable({
+    codecs: codecsAside,
     config: { ...partitionDefaults, brokerId: 1 },
     clock,
     random: seededRandom(1),

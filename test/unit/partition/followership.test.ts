@@ -1,12 +1,14 @@
 import { deepStrictEqual, strictEqual } from "node:assert";
 import { test } from "vitest";
 import { LogOffline } from "../../../broker/log/log-contract.ts";
+import { Admissions } from "../../../broker/partition/admissions.ts";
 import { Deadlines } from "../../../broker/partition/deadlines.ts";
 import { type PartitionEnvironment, partitionDefaults } from "../../../broker/partition/environment.ts";
 import { Followership } from "../../../broker/partition/followership.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { ReplicaFetchedPartition, ReplicaFetchPartition } from "../../../protocol/peer/messages.ts";
+import { codecsAside } from "../../../protocol/records/compression.ts";
 import { MemoryLog, producedBatch, testSettings } from "../../support/memory-log.ts";
 import { ManualClock, settled } from "../network/manual-clock.ts";
 
@@ -33,6 +35,7 @@ function setUp() {
     isrStore: { writeIsr: async () => ({ kind: "unknown" }) },
     health: { report: () => {} },
     deadlines: new Deadlines(clock),
+    admissions: new Admissions({ clock, codecs: codecsAside, plainBytesMax: 2 ** 20 }),
     news: { committed: () => {}, written: () => {}, isrInForce: () => {}, leads: () => {} },
     lowerHighWatermark: async () => {},
   };

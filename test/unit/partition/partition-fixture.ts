@@ -6,6 +6,7 @@ import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { PartitionRecord, ReplicaFetchPartition } from "../../../protocol/peer/messages.ts";
+import { codecsAside } from "../../../protocol/records/compression.ts";
 import { MemoryLog, MemoryLogStore, producedBatch, testSettings } from "../../support/memory-log.ts";
 import { ManualClock } from "../network/manual-clock.ts";
 
@@ -36,6 +37,7 @@ export async function setUp(
   const expiration = { ms: 86_400_000 };
   const session = { provedUntilMs: Number.POSITIVE_INFINITY };
   const table = new PartitionTable({
+    codecs: codecsAside,
     config: {
       ...partitionDefaults,
       brokerId: 1,

@@ -5,6 +5,7 @@ import { partitionService } from "../../../broker/partition/partition-services.t
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
+import { codecsAside } from "../../../protocol/records/compression.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
 import { producedBatch, testSettings } from "../../support/memory-log.ts";
 import { ManualClock } from "../network/manual-clock.ts";
@@ -19,6 +20,7 @@ async function life(disk: MemoryDisk, clock: ManualClock) {
   const parts = { files: disk.attach(), clock, random: seededRandom(1), log: silentLogger };
   const logs: DirectoryLogStore = await openLogStore(parts, { directory: "/data" });
   const table = new PartitionTable({
+    codecs: codecsAside,
     config: { ...partitionDefaults, brokerId: 1 },
     clock,
     random: seededRandom(2),

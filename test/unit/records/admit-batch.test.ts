@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Admission, type AdmissionRules, admitBatch } from "../../../protocol/records/admit-batch.ts";
+import { type Admission, type AdmissionRules, admitAside, admitBatch } from "../../../protocol/records/admit-batch.ts";
 import {
   batchHeaderBytes,
   batchPrefixBytes,
@@ -12,10 +12,10 @@ import {
   sealBatch,
   writeInt64,
 } from "../../../protocol/records/batch-header.ts";
-import { compressRecords, decompressRecords } from "../../../protocol/records/compression.ts";
+import { codecsAside, compressRecords, decompressRecords } from "../../../protocol/records/compression.ts";
 import { decodeBatch, decompressedBytesMaxDefault } from "../../../protocol/records/decode-batch.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
-import type { DecodedRecord } from "../../../protocol/records/record.ts";
+import { type DecodedRecord, recordHeadersMax } from "../../../protocol/records/record.ts";
 import { someRecords, threeRecords } from "./samples.ts";
 
 const anything: AdmissionRules = {
@@ -24,12 +24,32 @@ const anything: AdmissionRules = {
   codec: "producer",
   level: undefined,
   batchBytesMax: 2 ** 30,
+  plainBytesMax: decompressedBytesMaxDefault,
 };
 
-function admit(bytes: Buffer, rules: Partial<AdmissionRules> = {}): Admission {
+function headerOf(bytes: Buffer) {
   const batch = readBatchInfo(bytes, 0);
   if (batch === null) throw new Error("the test's batch has a sound header");
-  return admitBatch(bytes, batch, { ...anything, ...rules });
+  return batch;
+}
+
+/** Null: not within a turn. */
+function admitNow(bytes: Buffer, rules: Partial<AdmissionRules> = {}, turn = { unpackedBytesLeft: 2 ** 24 }): Admission | null {
+  return admitBatch(bytes, headerOf(bytes), { ...anything, ...rules }, turn);
+}
+
+function admit(bytes: Buffer, rules: Partial<AdmissionRules> = {}): Admission {
+  const admission = admitNow(bytes, rules);
+  if (admission === null) throw new Error("the test's batch takes one turn");
+  return admission;
+}
+
+/** With the number of pauses that were made for others. */
+async function admitSlowly(bytes: Buffer, rules: Partial<AdmissionRules> = {}) {
+  let pauses = 0;
+  const pause = async () => void pauses++;
+  const admission = await admitAside(bytes, headerOf(bytes), { ...anything, ...rules }, { ...codecsAside, pause });
+  return { admission, pauses };
 }
 
 function admitted(bytes: Buffer, rules: Partial<AdmissionRules> = {}): Buffer {
@@ -114,13 +134,20 @@ describe("the records of a producer's batch", () => {
     for (const codec of compressionCodecs.slice(1)) expect(admit(batchAround(Buffer.alloc(40, 7), codec, 3)).error).toBe("INVALID_RECORD");
   });
 
-  test("a small batch that unpacks to more than may be held is refused before it is unpacked", () => {
-    const zeros = Buffer.alloc(decompressedBytesMaxDefault + 1);
+  test("a small batch that unpacks to more than may be held is refused before it is unpacked", async () => {
+    const zeros = Buffer.alloc(2 ** 22 + 1);
     for (const codec of compressionCodecs.slice(1)) {
       const bomb = batchAround(compressRecords(codec, zeros), codec, 1);
-      expect(bomb.length, codec).toBeLessThan(decompressedBytesMaxDefault / 15);
-      expect(admit(bomb), codec).toMatchObject({ error: "INVALID_RECORD" });
+      expect(admitNow(bomb), codec).toBeNull();
+      const { admission } = await admitSlowly(bomb, { plainBytesMax: 2 ** 22 });
+      expect(admission, codec).toMatchObject({ error: "INVALID_RECORD", message: `${codec}: unpacks to more than 4194304 bytes` });
     }
+  });
+
+  test("as they are they may be more than packed ones may unpack to, and are not packed then", async () => {
+    const batch = encodeBatch([{ key: null, value: Buffer.alloc(2 ** 22), timestampMs: 1 }]);
+    expect((await admitSlowly(batch, { plainBytesMax: 2 ** 21 })).admission.error).toBeNull();
+    expect((await admitSlowly(batch, { plainBytesMax: 2 ** 21, codec: "zstd" })).admission.error).toBe("INVALID_RECORD");
   });
 });
 
@@ -184,5 +211,95 @@ describe("what a topic takes", () => {
     const batch = encodeBatch(records, { codec: "zstd", compress: compressRecords });
     expect(admit(batch, { codec: "none", batchBytesMax: 5000 }).error).toBe("MESSAGE_TOO_LARGE");
     expect(admit(batch, { codec: "none", batchBytesMax: 5100 }).error).toBeNull();
+  });
+});
+
+describe("what takes longer than a turn", () => {
+  const large = Array.from({ length: 120_000 }, (_, i) => ({ key: Buffer.from(`k${i}`), value: Buffer.from("as always"), timestampMs: i }));
+  const few = Array.from({ length: 20_000 }, (_, i) => ({ key: Buffer.from(`k${i}`), value: Buffer.from("as always"), timestampMs: i }));
+
+  test.each(compressionCodecs)("%s: is left as it came, and looked at in steps", async (codec) => {
+    const batch = encodeBatch(large, { codec, compress: compressRecords });
+    writeInt64(batch, fieldAt.maxTimestamp, 5);
+    sealBatch(batch, 0, batch.length);
+    const before = Buffer.from(batch);
+    expect(admitNow(batch)).toBeNull();
+    expect(batch).toEqual(before);
+    const { admission, pauses } = await admitSlowly(batch);
+    expect(admission.error).toBeNull();
+    expect(maxTimestampAt(batch, 0)).toBe(119_999);
+    expect(pauses).toBeGreaterThan(1);
+    expect((await admitSlowly(batch, { timestamps: { earliestMs: 0, latestMs: 100 } })).admission.error).toBe("INVALID_TIMESTAMP");
+  });
+
+  test("packing takes longer than unpacking: less of it is done in one turn", async () => {
+    for (const codec of compressionCodecs) {
+      const batch = encodeBatch(few);
+      expect(admitNow(batch, { codec }) === null, codec).toBe(codec !== "none");
+      const { admission } = await admitSlowly(batch, { codec });
+      expect(admission.error).toBeNull();
+      if (admission.error === null) expect(recordsOf(admission.bytes)).toEqual(recordsOf(batch));
+    }
+  });
+
+  test("many small bombs are no more in one turn than one that is large", () => {
+    const zeros = { key: null, value: Buffer.alloc(900_000), timestampMs: 1 };
+    const turn = { unpackedBytesLeft: 4_000_000 };
+    const bomb = () => encodeBatch([zeros], { codec: "zstd", compress: compressRecords });
+    const admitted = Array.from({ length: 8 }, () => admitNow(bomb(), {}, turn) !== null);
+    expect(admitted).toEqual([true, true, true, true, true, false, false, false]);
+    expect(admitNow(encodeBatch([zeros]), {}, turn)?.error, "what came as it is was paid for").toBeNull();
+  });
+});
+
+describe("lies about numbers", () => {
+  /** A record with these bytes behind its offset delta. */
+  const record = (...body: readonly number[]) => Buffer.from([(3 + body.length) * 2, 0, 0, 0, ...body]);
+  const largest = [0xfe, 0xff, 0xff, 0xff, 0x0f]; // 2^31-1
+  const smallest = [0xff, 0xff, 0xff, 0xff, 0x0f]; // -2^31
+  const beyond = [0xfe, 0xff, 0xff, 0xff, 0x1f]; // 2^32-1
+  const sound = [1, 1, 0];
+
+  test.each([
+    ["2^31-1 records in a batch of 64 bytes", record(...sound), 2 ** 31 - 1],
+    ["a record of 2^31-1 bytes", Buffer.from([...largest, 0, 0, 0, ...sound]), 1],
+    ["a record of a negative length", Buffer.from([...smallest, 0, 0, 0, ...sound]), 1],
+    ["a key of 2^31-1 bytes", record(...largest, 1, 0), 1],
+    ["a key of -2^31 bytes", record(...smallest, 1, 0), 1],
+    ["a key of 2^32-1 bytes", record(...beyond, 1, 0), 1],
+    ["a key of -2 bytes", record(3, 1, 0), 1],
+    ["a value of 2^31-1 bytes", record(1, ...largest, 0), 1],
+    ["a value of -2 bytes", record(1, 3, 0), 1],
+    ["2^31-1 headers", record(1, 1, ...largest), 1],
+    ["a negative number of headers", record(1, 1, 1), 1],
+    ["a header whose key has 2^31-1 bytes", record(1, 1, 2, ...largest, 1), 1],
+    ["a header without a key", record(1, 1, 2, 1, 1), 1],
+    ["a header whose value has 2^31-1 bytes", record(1, 1, 2, 0, ...largest), 1],
+    ["a header's value of -2 bytes", record(1, 1, 2, 0, 3), 1],
+    ["a header's value a byte longer than the record", record(1, 1, 2, 0, 2), 1],
+    ["no bytes at all", Buffer.alloc(0), 2 ** 31 - 1],
+  ])("%s: is refused, and takes no memory", async (_, body, recordsCount) => {
+    for (const codec of compressionCodecs) {
+      const bytes = batchAround(compressRecords(codec, body), codec, recordsCount);
+      const before = process.memoryUsage();
+      expect(admit(bytes).error, codec).toBe("INVALID_RECORD");
+      expect((await admitSlowly(bytes)).admission.error, codec).toBe("INVALID_RECORD");
+      expect(() => recordsOf(bytes), codec).toThrow();
+      const after = process.memoryUsage();
+      expect(after.rss - before.rss + after.arrayBuffers - before.arrayBuffers).toBeLessThan(32 * 1024 * 1024);
+    }
+  });
+
+  test("a record has at most 65,536 headers", () => {
+    const headers = (count: number) => Array.from({ length: count }, () => ({ key: "", value: null }));
+    const batchWith = (count: number) =>
+      encodeBatch([{ key: null, value: null, timestampMs: 1, headers: headers(count) }], { codec: "zstd", compress: compressRecords });
+    expect(admit(batchWith(recordHeadersMax)).error).toBeNull();
+    expect(recordsOf(batchWith(recordHeadersMax))[0]?.headers).toHaveLength(65_536);
+    expect(admit(batchWith(recordHeadersMax + 1))).toMatchObject({
+      error: "INVALID_RECORD",
+      message: expect.stringContaining("65537 headers"),
+    });
+    expect(() => recordsOf(batchWith(recordHeadersMax + 1))).toThrow(/65537 headers/);
   });
 });

@@ -18,6 +18,7 @@ import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { PartitionRecord, PeerKind, PeerRequest } from "../../../protocol/peer/messages.ts";
+import { codecsAside } from "../../../protocol/records/compression.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import { type MemoryLog, MemoryLogStore, testSettings } from "../../support/memory-log.ts";
 import { ManualClock, settled } from "../network/manual-clock.ts";
@@ -122,6 +123,7 @@ export class MiniCluster {
     const cluster = this.#view(id);
     const config = { ...partitionDefaults, brokerId: id, replicaLagTimeMaxMs: lagMaxMs };
     const table = new PartitionTable({
+      codecs: codecsAside,
       config,
       clock: this.clock,
       random,

@@ -1,0 +1,76 @@
+import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
+import type { Appended } from "../log/log-contract.ts";
+import type { Admissions } from "./admissions.ts";
+import type { AppendOutcome } from "./contract.ts";
+import type { ReplicaLog } from "./environment.ts";
+import type { BatchOrigin } from "./produced-batch.ts";
+
+type Acks = -1 | 0 | 1;
+type Refusal = Exclude<AppendOutcome, { readonly error: null }>;
+export type Taken = Refusal | ({ readonly error: null } & Appended);
+
+export interface IntakeParts {
+  readonly admissions: Admissions;
+  readonly replica: ReplicaLog;
+  /** Appends that may wait for one that takes long to look at; then NOT_ENOUGH_REPLICAS. */
+  readonly waitingMax: number;
+  /** Why nothing may be appended, as things are now. */
+  readonly refusal: (acks: Acks) => Refusal | null;
+  /** Assigns the offsets and queues the write, in this turn. */
+  readonly append: (batch: Buffer) => Outcome<Appended>;
+}
+
+/**
+ * What a leader appends, in the order in which it was asked to. Nearly always in the turn in which it is asked; but a batch that takes longer to look at is appended later, and so is what comes behind it.
+ *
+ * Race: (1) a batch is looked at aside; (2) the producer's next one comes, and takes no time; (3) it would be in the log first, or be refused for its sequence.
+ */
+export class Intake {
+  readonly #parts: IntakeParts;
+  #waiting = 0;
+  /** Settled once those before are appended or refused. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts;
+  }
+
+  /** Refuses, or appends in this turn; null: the batch takes longer to look at. What was appended before, by the same producer, is answered as if it were now. */
+  takeNow(records: Buffer, acks: Acks, origin: BatchOrigin): Taken | null {
+    const { admissions, replica, refusal, append } = this.#parts;
+    const refused = refusal(acks);
+    if (refused !== null) return refused;
+    const admitted = admissions.now(records, origin, replica.settings);
+    return admitted?.error === null ? append(admitted.bytes) : admitted;
+  }
+
+  /** A client's batch. No promise: it was appended in this turn. */
+  take(records: Buffer, acks: Acks): Taken | Promise<Taken> {
+    if (this.#waiting > 0) return this.#waitFor(async () => this.takeNow(records, acks, "client") ?? this.#takeAside(records, acks));
+    return this.takeNow(records, acks, "client") ?? this.#waitFor(() => this.#takeAside(records, acks));
+  }
+
+  #waitFor(takeIn: () => Promise<Taken>): Taken | Promise<Taken> {
+    if (this.#waiting >= this.#parts.waitingMax)
+      return { error: "NOT_ENOUGH_REPLICAS", message: "too many appends wait for one that takes long to look at" };
+    const before = this.#last;
+    this.#waiting++;
+    const taken = (async () => {
+      await before;
+      try {
+        return await takeIn();
+      } finally {
+        this.#waiting--;
+      }
+    })();
+    this.#last = taken.catch(() => undefined);
+    return taken;
+  }
+
+  /** Leadership, session and in-sync set may be others by then: whether anything may be appended is asked again. */
+  async #takeAside(records: Buffer, acks: Acks): Promise<Taken> {
+    const { admissions, replica, refusal, append } = this.#parts;
+    const admitted = await admissions.aside(records, replica.settings);
+    return admitted.error === null ? (refusal(acks) ?? append(admitted.bytes)) : admitted;
+  }
+}
