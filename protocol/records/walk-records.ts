@@ -42,9 +42,7 @@ export function walkRecords(plain: Buffer, batch: BatchInfo, rules: RecordRules)
 export class RecordWalk {
   readonly #cursor: RecordCursor;
   readonly #batch: BatchInfo;
-  readonly #keysRequired: boolean;
-  readonly #earliestMs: number;
-  readonly #latestMs: number;
+  readonly #rules: { readonly keysRequired: boolean; readonly earliestMs: number; readonly latestMs: number };
   readonly #errors: RecordError[] = [];
   #errorsCount = 0;
   #maxTimestampMs = noTimestamp;
@@ -53,9 +51,11 @@ export class RecordWalk {
   constructor(plain: Buffer, batch: BatchInfo, { keysRequired, timestamps }: RecordRules) {
     this.#cursor = new RecordCursor(plain);
     this.#batch = batch;
-    this.#keysRequired = keysRequired;
-    this.#earliestMs = timestamps?.earliestMs ?? Number.NEGATIVE_INFINITY;
-    this.#latestMs = timestamps?.latestMs ?? Number.POSITIVE_INFINITY;
+    this.#rules = {
+      keysRequired,
+      earliestMs: timestamps?.earliestMs ?? Number.NEGATIVE_INFINITY,
+      latestMs: timestamps?.latestMs ?? Number.POSITIVE_INFINITY,
+    };
   }
 
   /** Once `goOn` said that it came to the end. */
@@ -67,10 +67,11 @@ export class RecordWalk {
   goOn(items: number): boolean {
     const cursor = this.#cursor;
     const { recordsCount, baseTimestampMs } = this.#batch;
+    const { keysRequired, earliestMs, latestMs } = this.#rules;
+    let maxTimestampMs = this.#maxTimestampMs;
     let left = items;
-    for (; this.#nextIndex < recordsCount; this.#nextIndex++) {
-      if (left <= 0) return false;
-      const index = this.#nextIndex;
+    let index = this.#nextIndex;
+    for (; index < recordsCount && left > 0; index++) {
       const end = cursor.mark(cursor.varint());
       cursor.byte(); // attributes: none are defined
       const timestampMs = baseTimestampMs + cursor.varlong();
@@ -84,22 +85,17 @@ export class RecordWalk {
       if (offsetDelta !== index) throw new MalformedFrame(`record ${index} has the offset delta ${offsetDelta}`);
       if (!(timestampMs >= noTimestamp && timestampMs <= Number.MAX_SAFE_INTEGER))
         throw new MalformedFrame(`record ${index} has the timestamp ${timestampMs}`);
-      this.#check(index, hasKey, timestampMs);
+      if (timestampMs > maxTimestampMs) maxTimestampMs = timestampMs;
+      if (keysRequired && !hasKey)
+        this.#wrong({ index, error: "INVALID_RECORD", message: "a compacted topic takes no record without a key" });
+      else if ((timestampMs < earliestMs || timestampMs > latestMs) && timestampMs !== noTimestamp)
+        this.#wrong({ index, error: "INVALID_TIMESTAMP", message: `timestamp ${timestampMs} is not within ${earliestMs} and ${latestMs}` });
     }
+    this.#nextIndex = index;
+    this.#maxTimestampMs = maxTimestampMs;
+    if (index < recordsCount) return false;
     if (cursor.remaining > 0) throw new MalformedFrame(`${cursor.remaining} bytes after the last record`);
     return true;
-  }
-
-  #check(index: number, hasKey: boolean, timestampMs: number): void {
-    if (timestampMs > this.#maxTimestampMs) this.#maxTimestampMs = timestampMs;
-    if (this.#keysRequired && !hasKey)
-      this.#wrong({ index, error: "INVALID_RECORD", message: "a compacted topic takes no record without a key" });
-    else if ((timestampMs < this.#earliestMs || timestampMs > this.#latestMs) && timestampMs !== noTimestamp)
-      this.#wrong({
-        index,
-        error: "INVALID_TIMESTAMP",
-        message: `timestamp ${timestampMs} is not within ${this.#earliestMs} and ${this.#latestMs}`,
-      });
   }
 
   #wrong(error: RecordError): void {
