@@ -25,7 +25,7 @@ export interface ConsumerOptions<K, V> extends ClientOptions, GroupOptions {
   readonly fetchWaitMaxMs?: number;
   /** Default 1: answer as soon as there is anything. */
   readonly fetchBytesMin?: number;
-  /** What one compressed batch may unpack to. Bytes; default 64 MiB. */
+  /** What one compressed batch may unpack to. Bytes; default 64 MiB. One batch at a time is unpacked, and its records are made one by one. */
   readonly decompressedBytesMax?: number;
   /** False skips checking each batch's CRC. Default true. */
   readonly checkCrc?: boolean;

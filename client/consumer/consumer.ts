@@ -1,15 +1,12 @@
 import { partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
-import { decompressRecords } from "../../protocol/records/compression.ts";
-import { decodeBatch } from "../../protocol/records/decode-batch.ts";
-import type { DecodedRecord } from "../../protocol/records/record.ts";
-import { ClientClosed, CorruptBatch, InvalidArgument, KafkaProtocolError, SerializationFailed } from "../errors.ts";
+import { ClientClosed, InvalidArgument, KafkaProtocolError } from "../errors.ts";
 import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
 import { groupSettings } from "../group/group-options.ts";
 import { GroupSession } from "../group/group-session.ts";
 import type { TopicPattern } from "../group/topic-watch.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import { listOffsets } from "../metadata/list-offsets.ts";
-import { bytesSerde, deserializeWith, type Serde } from "../serialization/serde.ts";
+import { bytesSerde, type Serde } from "../serialization/serde.ts";
 import { AssignedPartition, type StartPosition } from "./assigned-partition.ts";
 import {
   type Assignment,
@@ -20,16 +17,11 @@ import {
   type ConsumerSettings,
   consumerSettings,
 } from "./consumer-options.ts";
-import { FetchBuffer, type NextBatch } from "./fetch-buffer.ts";
+import { FetchBuffer } from "./fetch-buffer.ts";
 import { Fetcher } from "./fetcher.ts";
 import { iterate } from "./iteration.ts";
 import { ofTopicSeen, Processed, positionsOf } from "./processed.ts";
-
-/** A batch that was unpacked, and how far it was handed out. */
-interface Unpacked extends NextBatch {
-  readonly records: readonly DecodedRecord[];
-  nextIndex: number;
-}
+import { RecordTaker } from "./record-taker.ts";
 
 /**
  * Reads records: from partitions that it is told to read, from where it is told to (`assign`), or as a member of a group that shares the partitions of topics and
@@ -57,9 +49,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   readonly #buffer = new FetchBuffer();
   readonly #fetcher: Fetcher;
   readonly #partitions = new Map<string, AssignedPartition>();
-  readonly #keySerde: Pick<Serde<K>, "deserialize">;
-  readonly #valueSerde: Pick<Serde<V>, "deserialize">;
-  #current: Unpacked | null = null;
+  readonly #taker: RecordTaker<K, V>;
   #isIterating = false;
   readonly #group: GroupSession | null;
   readonly #processed = new Processed();
@@ -68,13 +58,19 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   constructor(options: ConsumerOptions<K, V>) {
     this.#cluster = new Cluster(options, { mayCreateTopics: false });
     this.#settings = consumerSettings(options, this.#cluster.settings.requestTimeoutMs);
-    this.#keySerde = options.keySerde ?? (bytesSerde as unknown as Serde<K>);
-    this.#valueSerde = options.valueSerde ?? (bytesSerde as unknown as Serde<V>);
     this.#fetcher = new Fetcher({
       cluster: this.#cluster,
       settings: this.#settings,
       buffer: this.#buffer,
       partitions: () => this.#partitions.values(),
+    });
+    this.#taker = new RecordTaker({
+      buffer: this.#buffer,
+      decompressedBytesMax: this.#settings.decompressedBytesMax,
+      keySerde: options.keySerde ?? (bytesSerde as unknown as Serde<K>),
+      valueSerde: options.valueSerde ?? (bytesSerde as unknown as Serde<V>),
+      onRoom: () => this.#fetcher.wake(),
+      onHandling: (partition) => this.#beginHandling(partition),
     });
     this.#group = this.#groupSession(options);
     options.signal?.addEventListener("abort", () => this.#end(), { once: true, signal: this.#cluster.signal });
@@ -205,12 +201,12 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
 
   /** Records one by one, in the order of each partition. */
   [Symbol.asyncIterator](): AsyncIterableIterator<ConsumerRecord<K, V>> {
-    return this.#iterate(() => this.#takeRecord());
+    return this.#iterate(() => this.#taker.takeRecord());
   }
 
-  /** As the consumer itself, but a stored batch at a time: less work per record. */
+  /** As the consumer itself, but a stored batch at a time, or part of one with very many records: less work per record. */
   batches(): AsyncIterableIterator<ConsumerBatch<K, V>> {
-    return this.#iterate(() => this.#takeBatch());
+    return this.#iterate(() => this.#taker.takeBatch());
   }
 
   /** Ends the iteration and closes the connections. In a group, commits what was processed (unless `autoCommit` is false) and leaves before, for which it takes 5 s at most. */
@@ -282,86 +278,9 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     return [...this.#partitions.values()].every(({ isStopped }) => isStopped);
   }
 
-  #takeRecord(): ConsumerRecord<K, V> | null {
-    for (let batch = this.#unpacked(); batch !== null; batch = this.#unpacked()) {
-      const record = batch.records[batch.nextIndex];
-      if (record !== undefined && !isBeyond(batch.partition, record.offset)) {
-        const handedOut = this.#handOut(batch, record);
-        this.#beginHandling(batch.partition);
-        batch.nextIndex++;
-        batch.partition.consumed(record.offset + 1, batch.batch.leaderEpoch);
-        if (batch.nextIndex === batch.records.length) this.#finish(batch);
-        return handedOut;
-      }
-      this.#finish(batch);
-    }
-    return null;
-  }
-
-  #takeBatch(): ConsumerBatch<K, V> | null {
-    for (let batch = this.#unpacked(); batch !== null; batch = this.#unpacked()) {
-      const { partition, records, nextIndex } = batch;
-      const rest = records.slice(nextIndex).filter(({ offset }) => !isBeyond(partition, offset));
-      const handedOut = rest.map((record) => this.#handOut(batch as Unpacked, record));
-      if (handedOut.length > 0) this.#beginHandling(partition);
-      this.#finish(batch);
-      if (handedOut.length > 0)
-        return { topic: partition.topic, partition: partition.partition, records: handedOut, highWatermark: partition.highWatermark };
-    }
-    return null;
-  }
-
   #beginHandling(partition: AssignedPartition): void {
     if (this.#group !== null) this.#processed.begin(partition);
   }
-
-  /** The batch under way, or the next; null: none is there yet. Throws what went wrong in fetching. */
-  #unpacked(): Unpacked | null {
-    const current = this.#current;
-    if (current !== null && current.generation === current.partition.generation) return current;
-    this.#current = null;
-    const next = this.#buffer.take();
-    if (next === null) return null;
-    this.#fetcher.wake(); // there is room now
-    const records = next.batch.isControl ? [] : this.#unpack(next);
-    this.#current = { ...next, records, nextIndex: 0 };
-    return this.#current;
-  }
-
-  #unpack({ partition, bytes, batch }: NextBatch): readonly DecodedRecord[] {
-    const { topic, partition: index, position } = partition;
-    try {
-      const options = { decompress: decompressRecords, decompressedBytesMax: this.#settings.decompressedBytesMax, checkCrc: false };
-      return [...decodeBatch(bytes, batch.position, options)].filter(({ offset }) => offset >= position);
-    } catch (error) {
-      partition.dropBuffered();
-      partition.block();
-      throw new CorruptBatch({ topic, partition: index, offset: Math.max(batch.baseOffset, position) }, error);
-    }
-  }
-
-  /** The batch is done, whatever gaps it ends with. */
-  #finish({ partition, batch, generation }: Unpacked): void {
-    this.#current = null;
-    if (generation !== partition.generation) return;
-    partition.consumed(Math.min(batch.lastOffset + 1, partition.stopOffset ?? Number.POSITIVE_INFINITY), batch.leaderEpoch);
-    if (partition.isStopped) this.#buffer.notify();
-  }
-
-  #handOut({ partition: { topic, partition }, batch }: Unpacked, record: DecodedRecord): ConsumerRecord<K, V> {
-    const { offset, timestampMs, headers } = record;
-    try {
-      const key = deserializeWith(this.#keySerde, record.key, "key");
-      const value = deserializeWith(this.#valueSerde, record.value, "value");
-      return { topic, partition, offset, timestampMs, key, value, headers, leaderEpoch: batch.leaderEpoch };
-    } catch (error) {
-      throw new SerializationFailed(`${topic}-${partition} at offset ${offset}: ${(error as Error).message}`, { cause: error });
-    }
-  }
-}
-
-function isBeyond({ stopOffset }: AssignedPartition, offset: number): boolean {
-  return stopOffset !== null && offset >= stopOffset;
 }
 
 function checkStart(from: StartPosition): void {

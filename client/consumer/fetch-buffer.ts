@@ -1,6 +1,13 @@
 import type { BatchInfo } from "../../protocol/records/batch-header.ts";
 import type { AssignedPartition } from "./assigned-partition.ts";
 
+/** What a batch's header takes as an object: a batch may be shorter than that. */
+const batchObjectBytes = 300;
+
+function heldBytes({ sizeInBytes }: BatchInfo): number {
+  return sizeInBytes + batchObjectBytes;
+}
+
 /** What one fetch brought for one partition: whole, checked batches. */
 export interface FetchedBatches {
   readonly partition: AssignedPartition;
@@ -32,7 +39,7 @@ export class FetchBuffer {
   #changed = Promise.withResolvers<void>();
 
   push(fetched: FetchedBatches): void {
-    for (const { sizeInBytes } of fetched.batches) fetched.partition.bufferedBytes += sizeInBytes;
+    for (const batch of fetched.batches) fetched.partition.bufferedBytes += heldBytes(batch);
     this.#queue.push(fetched);
     this.notify();
   }
@@ -57,7 +64,7 @@ export class FetchBuffer {
         const batch = first.batches[this.#taken];
         if (batch !== undefined) {
           this.#taken++;
-          partition.bufferedBytes -= batch.sizeInBytes;
+          partition.bufferedBytes -= heldBytes(batch);
           return { partition, generation, bytes, batch };
         }
       }

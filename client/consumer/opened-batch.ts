@@ -1,0 +1,63 @@
+import { decompressRecords } from "../../protocol/records/compression.ts";
+import { decodeBatch } from "../../protocol/records/decode-batch.ts";
+import type { DecodedRecord } from "../../protocol/records/record.ts";
+import type { NextBatch } from "./fetch-buffer.ts";
+
+/** About what a record and each of its headers take in memory once they are objects, whatever they were in the batch. Keys and values are views. */
+const recordObjectBytes = 256;
+const headerObjectBytes = 128;
+
+export function recordCostInBytes({ headers }: DecodedRecord): number {
+  return recordObjectBytes + headers.length * headerObjectBytes;
+}
+
+/**
+ * A batch whose records are being handed out: unpacked at once, decoded one by one. A batch of a few kilobytes can have millions of records and of headers, and as objects they take many times what they took in it.
+ */
+export class OpenedBatch {
+  readonly partition: NextBatch["partition"];
+  readonly generation: number;
+  readonly batch: NextBatch["batch"];
+  readonly #records: Iterator<DecodedRecord, void>;
+  readonly #fromOffset: number;
+  #decoded = 0;
+  #next: DecodedRecord | null = null;
+  #failure: unknown;
+
+  constructor({ partition, generation, bytes, batch }: NextBatch, decompressedBytesMax: number) {
+    this.partition = partition;
+    this.generation = generation;
+    this.batch = batch;
+    this.#fromOffset = partition.position;
+    const options = { decompress: decompressRecords, decompressedBytesMax, checkCrc: false };
+    this.#records = batch.isControl ? [][Symbol.iterator]() : decodeBatch(bytes, batch.position, options);
+  }
+
+  /** The next record; the same until it is passed. Null: there is none left. Throws, again and again, where the batch makes no sense. */
+  peek(): DecodedRecord | null {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      while (this.#next === null) {
+        const { value, done } = this.#records.next();
+        if (done === true) return null;
+        this.#decoded++;
+        // what is behind the last record is looked at before that is handed out
+        if (this.#decoded === this.batch.recordsCount) this.#records.next();
+        if (value.offset >= this.#fromOffset) this.#next = value;
+      }
+      return this.#next;
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
+  }
+
+  pass(): void {
+    this.#next = null;
+  }
+
+  /** All its records were passed. */
+  get isOver(): boolean {
+    return this.#next === null && this.#failure === undefined && (this.batch.isControl || this.#decoded >= this.batch.recordsCount);
+  }
+}
