@@ -26,6 +26,11 @@ export class MemoryEnsemble {
     return this.#server.tree;
   }
 
+  /** Transactions that changed something: whoever looks at the tree need not look again before this rises. */
+  get transactions(): number {
+    return this.#server.tree.transactions;
+  }
+
   get sessionIds(): readonly string[] {
     return this.#server.sessionIds;
   }

@@ -26,6 +26,8 @@ export type Applied =
 /** ZooKeeper's tree of nodes with its rules for versions, sequence numbers, ephemerals and transactions. Paths are well-formed. */
 export class MemoryTree {
   readonly #nodes = new Map<string, TreeNode>([["/", newNode(Buffer.alloc(0), 0, null)]]);
+  /** Transactions that changed something, so far. */
+  transactions = 0;
 
   read(path: string): WireNode | null {
     const node = this.#nodes.get(path);
@@ -79,6 +81,7 @@ export class MemoryTree {
       }
       results.push(outcome);
     }
+    if (changes.length > 0) this.transactions++;
     return { kind: "written", results, changes };
   }
 

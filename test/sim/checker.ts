@@ -105,6 +105,18 @@ export class Checker {
     }
   }
 
+  /** In the moment in which the in-sync set has become another: who is in it has what was committed, also if that is only now on its way. */
+  lookAtMembers(partition: number): void {
+    const { brokers, observer, mayLackRecords } = this.#parts;
+    for (const broker of brokers) {
+      if (!observer.state(partition)?.isr.includes(broker.id) || mayLackRecords(broker.id, partition)) continue;
+      const log = this.#read(broker, partition);
+      if (log === null) continue;
+      this.#checkStart(broker, partition, log);
+      this.#checkCommitted(broker, partition, log);
+    }
+  }
+
   /** Whether every broker stores the same batches by now. */
   areAlike(): boolean {
     const { brokers, partitions } = this.#parts;

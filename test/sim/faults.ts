@@ -1,6 +1,8 @@
 import { randomInt } from "../../protocol/base/random.ts";
 import type { DiskOperationKind } from "../support/memory-files.ts";
 import { rot } from "./rot.ts";
+import { Stage } from "./schemes/scheme.ts";
+import { schemes } from "./schemes/schemes.ts";
 import { logDirectories, type SimBroker } from "./sim-broker.ts";
 import { partitions, type World } from "./world.ts";
 
@@ -39,7 +41,7 @@ const clients = ["producer", "hasty", "consumer"];
 /** By seed: one fault after the other, each of which ends by itself, until `heal`. */
 export class Faults {
   readonly #world: World;
-  readonly #counts: Partial<Record<FaultKind, number>> = {};
+  readonly #counts: Record<string, number> = {};
   #isOver = false;
 
   constructor(world: World) {
@@ -57,7 +59,23 @@ export class Faults {
     clock.schedule("faults", random.next() * gapMaxMs, next);
   }
 
-  get counts(): Readonly<Partial<Record<FaultKind, number>>> {
+  /** One scheme after the other. `only`: the one of that name. */
+  async startSchemes(only: string | null): Promise<void> {
+    const { random } = this.#world;
+    const chosen = schemes.filter(({ name }) => only === null || name === only);
+    if (chosen.length === 0) throw new Error(`no scheme is called ${only}; there are ${schemes.map(({ name }) => name).join(", ")}`);
+    const stage = new Stage(this.#world, random, () => this.#isOver);
+    for (;;) {
+      await stage.sleep(200 + random.next() * 1000);
+      if (this.#isOver) return;
+      const scheme = chosen[randomInt(random, chosen.length)]!;
+      if (this.#world.isInDanger) continue;
+      this.#world.trace.line(`scheme ${scheme.name}`);
+      if (await scheme.run(stage)) this.#counts[scheme.name] = (this.#counts[scheme.name] ?? 0) + 1;
+    }
+  }
+
+  get counts(): Readonly<Record<string, number>> {
     return this.#counts;
   }
 
@@ -66,8 +84,10 @@ export class Faults {
     this.#isOver = true;
     const { network, ensemble, brokers, trace } = this.#world;
     trace.line("healed");
+    for (let partition = 0; partition < partitions; partition++) this.#world.workload.spare(partition, false);
     network.healAll();
     network.setDelays({ delayMinMs: 0.1, delayMaxMs: 2 });
+    this.#world.coordinatorDelayMs = 0;
     ensemble.start();
     for (const broker of brokers) {
       broker.healCoordinator();
@@ -216,8 +236,7 @@ export class Faults {
     const which = randomInt(random, 5);
     if (which === 4) {
       if (!this.#world.mayTakeAway(broker, false)) return false;
-      trace.line(`${broker.host} loses its session`);
-      coordinator.expireSession();
+      this.#world.expireSession(broker);
     } else if (which === 3) {
       trace.line(`${broker.host} loses its connection to the coordinator`);
       coordinator.breakConnection();

@@ -6,73 +6,140 @@ export interface ObservedState {
   readonly leaderEpoch: number;
   readonly isr: readonly number[];
   readonly controllerEpoch: number;
+  /** An unclean election is on record. */
+  readonly isRecovering: boolean;
+}
+
+export interface ObservedPartition {
+  readonly topic: string;
+  readonly topicId: string;
+  readonly partition: number;
+  readonly replicas: readonly number[];
+  readonly state: ObservedState;
+}
+
+export interface ObserverEvents {
+  readonly onViolation: (claim: string) => void;
+  /** `before`: null for a partition that is new. */
+  readonly onChange: (partition: ObservedPartition, before: ObservedState | null) => void;
+  /** Whether a leader may come from outside the in-sync set. */
+  readonly isUncleanAllowed: (topic: string) => boolean;
+}
+
+interface Seen {
+  zxid: number;
+  about: ObservedPartition;
 }
 
 /** Watches the coordinator's tree from outside, at every step of the simulation: I2 and I7. */
 export class TreeObserver {
-  readonly #tree: MemoryEnsemble["tree"];
-  readonly #topic: string;
-  readonly #onViolation: (claim: string) => void;
-  readonly #onChange: (partition: number, state: ObservedState) => void;
-  readonly #seen: { zxid: number; state: ObservedState | null }[];
+  readonly #ensemble: MemoryEnsemble;
+  readonly #mainTopic: string;
+  readonly #events: ObserverEvents;
+  /** By topic, then partition. */
+  readonly #topics = new Map<string, { zxid: number; readonly partitions: Map<number, Seen> }>();
+  #transactions = -1;
   #controllerEpoch = 0;
+  #controllerEpochZxid = 0;
 
-  constructor(
-    tree: MemoryEnsemble["tree"],
-    about: { readonly topic: string; readonly partitions: number },
-    events: { readonly onViolation: (claim: string) => void; readonly onChange: (partition: number, state: ObservedState) => void },
-  ) {
-    this.#tree = tree;
-    this.#topic = about.topic;
-    this.#seen = Array.from({ length: about.partitions }, () => ({ zxid: 0, state: null }));
-    this.#onViolation = events.onViolation;
-    this.#onChange = events.onChange;
+  constructor(ensemble: MemoryEnsemble, mainTopic: string, events: ObserverEvents) {
+    this.#ensemble = ensemble;
+    this.#mainTopic = mainTopic;
+    this.#events = events;
   }
 
-  /** Null: the partition does not exist yet. */
-  state(partition: number): ObservedState | null {
-    return this.#seen[partition]?.state ?? null;
+  /** Null: the partition does not exist (yet). */
+  state(partition: number, topic = this.#mainTopic): ObservedState | null {
+    return this.find(topic, partition)?.state ?? null;
+  }
+
+  find(topic: string, partition: number): ObservedPartition | null {
+    return this.#topics.get(topic)?.partitions.get(partition)?.about ?? null;
+  }
+
+  findById(topicId: string, partition: number): ObservedPartition | null {
+    for (const { partitions } of this.#topics.values()) {
+      const about = partitions.get(partition)?.about;
+      if (about?.topicId === topicId) return about;
+    }
+    return null;
+  }
+
+  /** All that have a state. */
+  partitions(): ObservedPartition[] {
+    return [...this.#topics.values()].flatMap(({ partitions }) => [...partitions.values()].map(({ about }) => about));
   }
 
   get controllerId(): number {
-    const node = this.#tree.read("/controller");
+    const node = this.#ensemble.tree.read("/controller");
     return node === null ? -1 : Number(JSON.parse(node.data.toString()).brokerid);
   }
 
   look(): void {
+    const { transactions, tree } = this.#ensemble;
+    if (transactions === this.#transactions) return;
+    this.#transactions = transactions;
     this.#lookAtControllerEpoch();
-    for (const [partition, seen] of this.#seen.entries()) {
-      const node = this.#tree.read(`/brokers/topics/${this.#topic}/partitions/${partition}/state`);
-      if (node === null || node.modifiedZxid === seen.zxid) continue;
-      const json = JSON.parse(node.data.toString());
-      const state = { leader: json.leader, leaderEpoch: json.leader_epoch, isr: json.isr, controllerEpoch: json.controller_epoch };
-      this.#judge(partition, seen.state, state);
-      seen.zxid = node.modifiedZxid;
-      seen.state = state;
-      this.#onChange(partition, state);
+    const names = tree.children("/brokers/topics")?.names ?? [];
+    for (const name of this.#topics.keys()) if (!names.includes(name)) this.#topics.delete(name);
+    for (const name of names) this.#lookAtTopic(name);
+  }
+
+  #lookAtTopic(topic: string): void {
+    const { tree } = this.#ensemble;
+    const node = tree.read(`/brokers/topics/${topic}`);
+    if (node === null) return;
+    const { topic_id: topicId, partitions: assigned } = JSON.parse(node.data.toString());
+    const known = this.#topics.get(topic);
+    const isAnew = known === undefined || known.zxid !== node.createdZxid;
+    const seen = isAnew ? { zxid: node.createdZxid, partitions: new Map<number, Seen>() } : known;
+    this.#topics.set(topic, seen);
+    for (const [number, replicas] of Object.entries(assigned)) {
+      const partition = Number(number);
+      const stateNode = tree.read(`/brokers/topics/${topic}/partitions/${partition}/state`);
+      const before = seen.partitions.get(partition);
+      if (stateNode === null || stateNode.modifiedZxid === before?.zxid) continue;
+      const json = JSON.parse(stateNode.data.toString());
+      const state: ObservedState = {
+        leader: json.leader,
+        leaderEpoch: json.leader_epoch,
+        isr: json.isr,
+        controllerEpoch: json.controller_epoch,
+        isRecovering: json.leader_recovery_state === 1,
+      };
+      const about: ObservedPartition = { topic, topicId, partition, replicas: replicas as number[], state };
+      this.#judge(about, before?.about.state ?? null, stateNode.modifiedZxid);
+      seen.partitions.set(partition, { zxid: stateNode.modifiedZxid, about });
+      this.#events.onChange(about, before?.about.state ?? null);
     }
   }
 
   #lookAtControllerEpoch(): void {
-    const node = this.#tree.read("/controller_epoch");
+    const node = this.#ensemble.tree.read("/controller_epoch");
     if (node === null) return;
     const epoch = Number(node.data.toString());
-    if (epoch < this.#controllerEpoch) this.#onViolation(`I7 the controller epoch fell from ${this.#controllerEpoch} to ${epoch}`);
+    if (epoch < this.#controllerEpoch) this.#events.onViolation(`I7 the controller epoch fell from ${this.#controllerEpoch} to ${epoch}`);
     this.#controllerEpoch = epoch;
+    this.#controllerEpochZxid = node.modifiedZxid;
   }
 
-  #judge(partition: number, before: ObservedState | null, state: ObservedState): void {
+  #judge({ topic, partition, replicas, state }: ObservedPartition, before: ObservedState | null, zxid: number): void {
     const { leader, leaderEpoch, isr, controllerEpoch } = state;
     const say = (claim: string) =>
-      this.#onViolation(`${claim}: partition ${partition}, ${JSON.stringify(before)} -> ${JSON.stringify(state)}`);
+      this.#events.onViolation(`${claim}: ${topic}-${partition}, ${JSON.stringify(before)} -> ${JSON.stringify(state)}`);
     if (isr.length === 0 || new Set(isr).size !== isr.length) say("the in-sync set is empty or repeats itself");
+    if (!isr.every((id) => replicas.includes(id))) say("the in-sync set has somebody who is no replica");
     if (leader >= 0 && !isr.includes(leader)) say("the leader is not in sync");
     if (controllerEpoch > this.#controllerEpoch) say("I7 written under a controller epoch that is not there yet");
     if (before === null) return;
+    const isElected = leaderEpoch > before.leaderEpoch;
     if (leaderEpoch < before.leaderEpoch) say("I2 the leader epoch fell");
     if (leaderEpoch === before.leaderEpoch && leader !== before.leader) say("I2 two leaders in one epoch");
     // a leader that has not heard of the newest controller may still change its in-sync set: only elections are the controller's
-    if (leaderEpoch > before.leaderEpoch && controllerEpoch < before.controllerEpoch) say("I7 an older controller elected");
-    if (leader >= 0 && leaderEpoch > before.leaderEpoch && !before.isr.includes(leader)) say("elected from outside the in-sync set");
+    if (isElected && controllerEpoch < before.controllerEpoch) say("I7 an older controller elected");
+    if (isElected && controllerEpoch < this.#controllerEpoch && zxid > this.#controllerEpochZxid) say("I7 a deposed controller elected");
+    const isFromOutside = leader >= 0 && isElected && !before.isr.includes(leader);
+    if (isFromOutside && !this.#events.isUncleanAllowed(topic)) say("elected from outside the in-sync set");
+    if (isFromOutside && !state.isRecovering) say("an election from outside the in-sync set is not on record");
   }
 }

@@ -9,18 +9,21 @@ export interface Plan {
   /** Bits may rot; brokers look for that themselves. */
   readonly mayRot: boolean;
   readonly retention: Retention | null;
+  /** Faults of several steps, each at its moment, with few others in between. */
+  readonly isSchemed: boolean;
 }
 
 export type Retention = { readonly kind: "bytes"; readonly bytes: number } | { readonly kind: "ms"; readonly ms: number };
 
 /** As things were before there were plans. */
-export const plain: Plan = { topicConfigs: {}, brokerSettings: {}, isFlushed: false, mayRot: false, retention: null };
+export const plain: Plan = { topicConfigs: {}, brokerSettings: {}, isFlushed: false, mayRot: false, retention: null, isSchemed: false };
 
 export function planFor(seed: number): Plan {
   const random = seededRandom(seed * 7919 + 13);
   const isFlushed = random.next() < 0.25;
   const mayRot = random.next() < 0.3;
   const retention = random.next() < 0.3 ? retentionBy(random.next(), randomInt(random, 4000)) : null;
+  const isSchemed = random.next() < 0.5;
   return {
     topicConfigs: {
       ...(isFlushed ? { "flush.messages": "1" } : {}),
@@ -30,6 +33,7 @@ export function planFor(seed: number): Plan {
     },
     brokerSettings: {
       ...(retention === null ? {} : { "log.retention.check.interval.ms": "700" }),
+      "replica.lag.time.max.ms": `${[600, 1200, 2000][randomInt(random, 3)]}`,
       // what is in memory would hide what rots on the disk
       ...(mayRot
         ? {
@@ -42,6 +46,7 @@ export function planFor(seed: number): Plan {
     isFlushed,
     mayRot,
     retention,
+    isSchemed,
   };
 }
 

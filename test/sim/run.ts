@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { describeFailure, simulate } from "./simulation.ts";
 
-/** `npm run sim -- --seed 17` shows one run line by line (`--all`: every byte that moves); `--seeds 1000 --from 5000` tries many, and says which fail. */
+/** `npm run sim -- --seed 17` shows one run line by line (`--all`: every byte that moves); `--seeds 1000 --from 5000` tries many, and says which fail. `--scheme NAME`: no other faults. */
 const { values } = parseArgs({
   options: {
     seed: { type: "string" },
@@ -10,12 +10,15 @@ const { values } = parseArgs({
     quiet: { type: "boolean" },
     all: { type: "boolean" },
     bail: { type: "boolean" },
+    scheme: { type: "string" },
   },
 });
 
+const scheme = values.scheme === undefined ? {} : { scheme: values.scheme };
 if (values.seed !== undefined) {
   const result = await simulate({
     seed: Number(values.seed),
+    ...scheme,
     ...(values.quiet ? {} : { sink: (line, isQuiet) => (values.all || !isQuiet) && console.log(line) }),
   });
   const { latest: _, ...summary } = result;
@@ -30,7 +33,7 @@ if (values.seed !== undefined) {
   let acknowledged = 0;
   let compactions = 0;
   for (let seed = from; seed < from + count; seed++) {
-    const result = await simulate({ seed });
+    const result = await simulate({ seed, ...scheme });
     acknowledged += result.acknowledged;
     compactions += result.compactions;
     for (const [kind, times] of Object.entries(result.faults)) totals[kind] = (totals[kind] ?? 0) + times;

@@ -4,7 +4,7 @@ import type { MemoryCoordinator, MemoryEnsemble } from "../../coordinator-client
 import { type Random, seededRandom } from "../../protocol/base/random.ts";
 import { MemoryDisk } from "../support/memory-files.ts";
 import type { SimClock } from "./sim-clock.ts";
-import type { SimNetwork } from "./sim-network.ts";
+import { clientPort, peerPort, type SimNetwork } from "./sim-network.ts";
 import type { Trace } from "./trace.ts";
 
 /** Two disks, mounted below one folder. */
@@ -46,6 +46,8 @@ export class SimBroker {
   #isCoordinatorCut = false;
   #isSupervised = false;
   isPaused = false;
+  /** When it went on after the last pause. */
+  goesOnSinceMs = 0;
   #diskFailure: MemoryDisk["fault"] = null;
   /** Was told to, and will end soon. */
   isStopping = false;
@@ -205,6 +207,7 @@ export class SimBroker {
     if (!this.isPaused) return;
     this.#parts.trace.line(`${this.owner} goes on`);
     this.isPaused = false;
+    this.goesOnSinceMs = this.#parts.clock.nowMs;
     this.#parts.clock.resume(this.owner);
   }
 
@@ -265,7 +268,7 @@ export class SimBroker {
       "log.dirs": logDirectories.join(","),
       "zookeeper.connect": "zk:2181",
       "zookeeper.session.timeout.ms": String(sessionTimeoutMs),
-      listeners: `PLAINTEXT://${this.host}:9092,PEER://${this.host}:9093`,
+      listeners: `PLAINTEXT://${this.host}:${clientPort},PEER://${this.host}:${peerPort}`,
       ...settings,
     };
     const overrides = Object.entries(all).map(([name, value]) => `${name}=${value}`);

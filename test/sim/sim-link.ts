@@ -29,6 +29,8 @@ export class SimLink implements Link {
   #closed = false;
   #ended = false;
   queuedBytes = 0;
+  /** Reads along. At the end of a broker that listens: what it says, and what reaches it. */
+  tap: { heard(bytes: Buffer): void; said(bytes: Buffer): void } | null = null;
 
   constructor(network: LinkWorld, owner: string, peerOwner: string, remote: string) {
     this.#network = network;
@@ -52,6 +54,7 @@ export class SimLink implements Link {
     // the bytes are copied: whoever changes them after writing would be caught by a real socket only sometimes
     const bytes = Buffer.concat(chunks);
     if (bytes.length === 0) return true;
+    this.tap?.said(bytes);
     this.#outbound.push(bytes);
     this.queuedBytes += bytes.length;
     this.pump();
@@ -112,6 +115,7 @@ export class SimLink implements Link {
   /** What was on the wire arrives, even from a process that is gone by now. */
   #lateWord(from: SimLink, bytes: Buffer | null): void {
     if (this.#closed || bytes === null) return;
+    this.tap?.heard(bytes);
     this.#arrived.push(bytes);
     this.#network.delivered(from, bytes);
     this.#deliver();
@@ -126,6 +130,7 @@ export class SimLink implements Link {
       if (cut < next.length) this.#outbound[0] = next.subarray(cut);
       else this.#outbound.shift();
       const chunk = next.subarray(0, cut);
+      peer.tap?.heard(chunk);
       peer.#arrived.push(chunk);
       this.#network.delivered(this, chunk);
       const wasFull = this.queuedBytes >= highWaterMarkBytes;

@@ -2,6 +2,7 @@ import { type Random, randomInt } from "../../protocol/base/random.ts";
 import { type Address, formatAddress, type Link, type LinkHandlers, type Listener, type Transport } from "../../protocol/base/transport.ts";
 import type { SimClock } from "./sim-clock.ts";
 import { type LinkWorld, SimLink } from "./sim-link.ts";
+import type { WireTap } from "./wire-tap.ts";
 
 export interface NetworkDelays {
   readonly delayMinMs: number;
@@ -13,6 +14,9 @@ export function hostOf(owner: string): string {
   const end = owner.indexOf("#");
   return end < 0 ? owner : owner.slice(0, end);
 }
+
+export const clientPort = 9092;
+export const peerPort = 9093;
 
 interface Accepting {
   readonly owner: string;
@@ -34,6 +38,7 @@ export class SimNetwork implements LinkWorld {
   readonly #hostsDown = new Set<string>();
   #delays: NetworkDelays = { delayMinMs: 0.1, delayMaxMs: 2 };
   #nextPort = 20_000;
+  tap: WireTap | null = null;
 
   constructor(clock: SimClock, random: Random, trace: (line: string) => void) {
     this.#clock = clock;
@@ -64,6 +69,11 @@ export class SimNetwork implements LinkWorld {
   healAll(): void {
     this.#cuts.clear();
     this.#pumpAll();
+  }
+
+  /** Links between these two hosts break, and may be made anew at once. */
+  reset(a: string, b: string): void {
+    for (const link of [...this.#links]) if (hostOf(link.owner) === a && hostOf(link.peerOwner) === b) link.destroy(new Error("reset"));
   }
 
   /** The process is gone: nobody listens, its links are reset. */
@@ -120,6 +130,7 @@ export class SimNetwork implements LinkWorld {
 
   forget(link: SimLink): void {
     this.#links.delete(link);
+    this.tap?.ends(link);
   }
 
   #connect(owner: string, address: Address, handlers: LinkHandlers, options: Parameters<Transport["connect"]>[2]): Promise<Link> {
@@ -166,6 +177,7 @@ export class SimNetwork implements LinkWorld {
     near.join(far);
     far.join(near);
     this.#links.add(near).add(far);
+    far.tap = this.tap?.begins(far, accepting, address.port === clientPort ? "client" : "peer") ?? null;
     this.#trace(`link ${owner} -> ${accepting} ${address.port}`);
     near.handledBy(handlers);
     // the machine takes the link; the process learns of it when it runs

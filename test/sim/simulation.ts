@@ -8,6 +8,8 @@ export interface SimulationOptions {
   readonly seed: number;
   /** Each line of the trace; quiet ones are those that a person seldom wants to read. */
   readonly sink?: TraceSink;
+  /** Nothing but this scheme, again and again. */
+  readonly scheme?: string;
 }
 
 export interface SimulationResult {
@@ -31,7 +33,7 @@ const startLimitMs = 30_000;
 const convergeLimitMs = 60_000;
 
 /** Faults by seed while clients work (safety); then everything is healed, and must become whole (liveness). Never rejects. */
-export async function simulate({ seed, sink }: SimulationOptions): Promise<SimulationResult> {
+export async function simulate({ seed, sink, scheme }: SimulationOptions): Promise<SimulationResult> {
   const world = new World(seed, sink ?? null, {}, planFor(seed));
   const faults = new Faults(world);
   const onUnhandled = (error: unknown) => world.violated(error instanceof Error ? error : new Error(String(error)));
@@ -39,7 +41,7 @@ export async function simulate({ seed, sink }: SimulationOptions): Promise<Simul
   process.on("uncaughtException", onUnhandled);
   let failure: string | null;
   try {
-    failure = await run(world, faults);
+    failure = await run(world, faults, scheme ?? null);
   } catch (error) {
     failure = `the simulator itself failed: ${(error as Error).stack}`;
   } finally {
@@ -62,7 +64,7 @@ export async function simulate({ seed, sink }: SimulationOptions): Promise<Simul
 }
 
 /** Null, or what did not come about. */
-async function run(world: World, faults: Faults): Promise<string | null> {
+async function run(world: World, faults: Faults, scheme: string | null): Promise<string | null> {
   const { brokers, workload, random, clock, checker } = world;
   for (const broker of brokers) broker.start();
   const step = async (what: string, condition: () => boolean, limitMs: number) =>
@@ -90,7 +92,8 @@ async function run(world: World, faults: Faults): Promise<string | null> {
   if (failure !== null) return failure;
 
   workload.startSending(60 + random.next() * 120, random.next() < (checker.isCompacted ? 0.2 : 0.5) ? 0 : 0.3);
-  faults.start(600 + random.next() * 2400);
+  if (scheme === null) faults.start(world.plan.isSchemed ? 6000 : 600 + random.next() * 2400);
+  if (scheme !== null || world.plan.isSchemed) void faults.startSchemes(scheme);
   const faultyMs = 8000 + random.next() * 10_000;
   const healAtMs = clock.nowMs + faultyMs;
   if (!(await world.until(() => clock.nowMs >= healAtMs, faultyMs + 10_000))) return "time stands still";

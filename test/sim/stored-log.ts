@@ -1,5 +1,6 @@
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import type { MemoryDisk } from "../support/memory-files.ts";
+import type { MemoryInode } from "../support/memory-nodes.ts";
 
 /** What a partition's segment files hold, read by the format's description alone: nothing here is shared with the broker. */
 export interface StoredLog {
@@ -9,8 +10,6 @@ export interface StoredLog {
   /** Exclusive. */
   readonly endOffset: number;
   readonly batches: readonly StoredBatch[];
-  /** All segments, one after the other, up to where they stop making sense. */
-  readonly bytes: Buffer;
   /** Why reading stopped before the end; null: it did not. */
   readonly damage: string | null;
 }
@@ -25,6 +24,7 @@ export interface StoredRecord {
 
 export interface StoredBatch {
   readonly baseOffset: number;
+  readonly lastOffset: number;
   readonly epoch: number;
   readonly checksum: number;
   readonly maxTimestampMs: number;
@@ -39,24 +39,23 @@ export function readStoredLog(disk: MemoryDisk, folder: string, mayHaveGaps = fa
   const names = segmentNames(disk, folder);
   const records: StoredRecord[] = [];
   const batches: StoredBatch[] = [];
-  const chunks: Buffer[] = [];
   const startOffset = names[0] === undefined ? 0 : Number.parseInt(names[0], 10);
   let endOffset = startOffset;
   let damage: string | null = null;
   for (const name of names) {
     if (damage !== null) break;
-    const content = disk.file(`${folder}/${name}`).content();
     const base = Number.parseInt(name, 10);
     if (base < endOffset || (base > endOffset && !mayHaveGaps)) {
       damage = `${name} follows offset ${endOffset - 1}`;
       break;
     }
-    const end = readSegment(content, { next: base, mayHaveGaps }, records, batches);
-    endOffset = end.next;
-    chunks.push(Buffer.from(content.subarray(0, end.position)));
-    if (end.damage !== null) damage = `${name} at byte ${end.position}: ${end.damage}`;
+    const segment = segmentIn(disk.file(`${folder}/${name}`), base, mayHaveGaps);
+    for (const record of segment.records) records.push(record);
+    for (const batch of segment.batches) batches.push(batch);
+    endOffset = segment.next;
+    if (segment.damage !== null) damage = `${name} at byte ${segment.position}: ${segment.damage}`;
   }
-  return { records, startOffset, endOffset, batches, bytes: Buffer.concat(chunks), damage };
+  return { records, startOffset, endOffset, batches, damage };
 }
 
 /** A compacted segment under its `.swap` name counts already, as it would after a crash: in the place of all in its range. */
@@ -65,50 +64,70 @@ function segmentNames(disk: MemoryDisk, folder: string): string[] {
   const baseOf = (name: string) => Number.parseInt(name, 10);
   let names = all.filter((name) => /^\d{20}\.log$/.test(name));
   for (const swap of all.filter((name) => /^\d{20}\.log\.swap$/.test(name))) {
-    const { next } = readSegment(disk.file(`${folder}/${swap}`).content(), { next: baseOf(swap), mayHaveGaps: true }, [], []);
+    const { next } = segmentIn(disk.file(`${folder}/${swap}`), baseOf(swap), true);
     names = [...names.filter((name) => baseOf(name) < baseOf(swap) || baseOf(name) >= next), swap];
   }
   return names.sort();
 }
 
-function readSegment(
-  content: Buffer,
-  from: { readonly next: number; readonly mayHaveGaps: boolean },
-  records: StoredRecord[],
-  batches: StoredBatch[],
-) {
-  const { mayHaveGaps } = from;
-  let position = 0;
-  let { next } = from;
-  while (position < content.length) {
-    if (content.length - position < headerBytes) return { position, next, damage: "less than a header is left" };
+/** As far as it was read: what comes behind is read on from there, so a look at a log that has grown costs what is new. */
+interface ReadSegment {
+  readonly mayHaveGaps: boolean;
+  readonly rewrites: number;
+  readonly records: StoredRecord[];
+  readonly batches: StoredBatch[];
+  position: number;
+  next: number;
+  damage: string | null;
+}
+
+const segmentsRead = new WeakMap<MemoryInode, ReadSegment>();
+
+function segmentIn(file: MemoryInode, baseOffset: number, mayHaveGaps: boolean): ReadSegment {
+  const known = segmentsRead.get(file);
+  const isOfUse = known !== undefined && known.rewrites === file.rewrites && known.mayHaveGaps === mayHaveGaps;
+  const segment: ReadSegment = isOfUse
+    ? known
+    : { mayHaveGaps, rewrites: file.rewrites, records: [], batches: [], position: 0, next: baseOffset, damage: null };
+  segmentsRead.set(file, segment);
+  if (segment.position < file.size || !isOfUse) segment.damage = readOn(segment, file.content());
+  return segment;
+}
+
+/** Why reading stopped before the end; null: it did not. */
+function readOn(segment: ReadSegment, content: Buffer): string | null {
+  const { mayHaveGaps } = segment;
+  while (segment.position < content.length) {
+    const { position, next } = segment;
+    if (content.length - position < headerBytes) return "less than a header is left";
     const baseOffset = Number(content.readBigInt64BE(position));
-    const sizeBytes = 12 + content.readInt32BE(position + 8);
+    const sizeInBytes = 12 + content.readInt32BE(position + 8);
     const epoch = content.readInt32BE(position + 12);
-    if (sizeBytes < headerBytes || sizeBytes > content.length - position) return { position, next, damage: "a batch is cut" };
-    if (content[position + 16] !== 2) return { position, next, damage: `magic ${content[position + 16]}` };
+    if (sizeInBytes < headerBytes || sizeInBytes > content.length - position) return "a batch is cut";
+    if (content[position + 16] !== 2) return `magic ${content[position + 16]}`;
     const checksum = content.readUInt32BE(position + 17);
-    if (checksum !== crc32c(content.subarray(position + 21, position + sizeBytes))) return { position, next, damage: "CRC" };
-    if (baseOffset < next || (baseOffset > next && !mayHaveGaps))
-      return { position, next, damage: `offset ${baseOffset} where ${next} was due` };
+    if (checksum !== crc32c(content.subarray(position + 21, position + sizeInBytes))) return "CRC";
+    if (baseOffset < next || (baseOffset > next && !mayHaveGaps)) return `offset ${baseOffset} where ${next} was due`;
     const lastDelta = content.readInt32BE(position + 23);
     const count = content.readInt32BE(position + 57);
-    if (count > lastDelta + 1 || (count <= lastDelta && !mayHaveGaps))
-      return { position, next, damage: `${count} records up to delta ${lastDelta}` };
-    const plain = unpacked(content.subarray(position + headerBytes, position + sizeBytes), content.readInt16BE(position + 21) & 7);
+    if (count > lastDelta + 1 || (count <= lastDelta && !mayHaveGaps)) return `${count} records up to delta ${lastDelta}`;
+    const plain = unpacked(content.subarray(position + headerBytes, position + sizeInBytes), content.readInt16BE(position + 21) & 7);
+    const found: StoredRecord[] = [];
+    let due = Math.max(baseOffset, next);
     for (const { delta, key, value } of recordsIn(plain, count)) {
       const offset = baseOffset + delta;
-      if (offset < next || delta > lastDelta || (offset > next && !mayHaveGaps))
-        return { position, next, damage: `a record at delta ${delta}` };
-      records.push({ offset, epoch, key, value });
-      next = offset + 1;
+      if (offset < due || delta > lastDelta || (offset > due && !mayHaveGaps)) return `a record at delta ${delta}`;
+      found.push({ offset, epoch, key, value });
+      due = offset + 1;
     }
-    next = baseOffset + lastDelta + 1;
+    segment.records.push(...found);
     const maxTimestampMs = Number(content.readBigInt64BE(position + 35));
-    batches.push({ baseOffset, epoch, checksum, maxTimestampMs, sizeInBytes: sizeBytes });
-    position += sizeBytes;
+    const lastOffset = baseOffset + lastDelta;
+    segment.batches.push({ baseOffset, lastOffset, epoch, checksum, maxTimestampMs, sizeInBytes });
+    segment.next = lastOffset + 1;
+    segment.position += sizeInBytes;
   }
-  return { position, next, damage: null };
+  return null;
 }
 
 function unpacked(bytes: Buffer, codec: number): Buffer {

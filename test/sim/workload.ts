@@ -56,6 +56,8 @@ export class Workload {
   readonly #hasty: Producer;
   readonly #consumer: Consumer<Buffer, Buffer>;
   #isSending = false;
+  #bursts = 0;
+  readonly #spared = new Set<number>();
   #hastyUnderWay = 0;
   /** Records have keys, of which there are few, and some delete theirs. */
   #isKeyed = false;
@@ -106,6 +108,29 @@ export class Workload {
     }
   }
 
+  /** Asks for the preferred leader; what comes of it is the cluster's affair. */
+  async electPreferred(partition: number): Promise<void> {
+    const { topic, bootstrap, trace } = this.#parts;
+    await using admin = new Admin({ bootstrap, operationTimeoutMs: 1000, requestTimeoutMs: 500, runtime: this.#runtime("admin") });
+    const what = `the preferred leader of ${topic}-${partition}`;
+    try {
+      orThrow(await admin.electLeaders("preferred", [{ topic, partition }]));
+      trace.line(`elected ${what}`);
+    } catch (error) {
+      trace.line(`not elected ${what}: ${(error as Error).message}`, true);
+    }
+  }
+
+  burst(partition: number, count: number): void {
+    for (let number = 1; number <= count; number++) void this.send(`b${++this.#bursts}:`, partition);
+  }
+
+  /** Nothing is sent to this partition but bursts, until further notice. */
+  spare(partition: number, isSpared: boolean): void {
+    if (isSpared) this.#spared.add(partition);
+    else this.#spared.delete(partition);
+  }
+
   /** Sends at intervals of up to `everyMs`, until `stopSending`. `hastyShare` of the records go with acks=1. */
   startSending(everyMs: number, hastyShare: number): void {
     const { clock, random, partitions } = this.#parts;
@@ -116,6 +141,10 @@ export class Workload {
       const text = this.#isKeyed && random.next() < 0.15 ? tombstone : `:${"x".repeat(randomInt(random, 120))}`;
       const value = `${++number}${text}`;
       const partition = randomInt(random, partitions);
+      if (this.#spared.has(partition)) {
+        clock.schedule("producer", random.next() * everyMs, next);
+        return;
+      }
       if (random.next() < hastyShare) this.#sendHastily(`h${value}`, partition);
       else void this.send(`s${value}`, partition);
       clock.schedule("producer", random.next() * everyMs, next);

@@ -1,12 +1,15 @@
-import { MemoryEnsemble } from "../../coordinator-client/memory-coordinator.ts";
+import { type MemoryCoordinator, MemoryEnsemble } from "../../coordinator-client/memory-coordinator.ts";
 import { type Random, randomInt, seededRandom } from "../../protocol/base/random.ts";
+import { AcknowledgementObserver } from "./acknowledgement-observer.ts";
 import { Checker } from "./checker.ts";
-import { TreeObserver } from "./observer.ts";
+import { HighWatermarkObserver } from "./high-watermark-observer.ts";
+import { type ObservedPartition, type ObservedState, TreeObserver } from "./observer.ts";
 import { type Plan, plain } from "./plan.ts";
 import { SimBroker, seedFrom } from "./sim-broker.ts";
 import { SimClock } from "./sim-clock.ts";
 import { SimNetwork } from "./sim-network.ts";
 import { Trace, type TraceSink } from "./trace.ts";
+import { WireTap } from "./wire-tap.ts";
 import { Workload } from "./workload.ts";
 
 export const topic = "orders";
@@ -23,10 +26,15 @@ export class World {
   readonly ensemble: MemoryEnsemble;
   readonly brokers: readonly SimBroker[];
   readonly observer: TreeObserver;
+  readonly acknowledgements: AcknowledgementObserver;
   readonly checker: Checker;
+  readonly #tap: WireTap;
   readonly workload: Workload;
   readonly minInsyncReplicas: number;
   readonly plan: Plan;
+  readonly topic = topic;
+  /** Added to how long a message to or from the coordinator takes, at most. */
+  coordinatorDelayMs = 0;
   /** What broke, in order; the simulation ends at the first. */
   readonly violations: string[] = [];
   /** `broker:partition` pairs that lost unsynced bytes, and have not been out of the in-sync set since. */
@@ -35,6 +43,7 @@ export class World {
   readonly #unproved = new Set<string>();
   /** Whether a replica is still the one with the rotten bit. */
   readonly #rotten = new Map<string, () => boolean>();
+  #operator: MemoryCoordinator | null = null;
 
   constructor(seed: number, sink: TraceSink | null, settings: Readonly<Record<string, string>> = {}, plan: Plan = plain) {
     const random = seededRandom(seed);
@@ -51,7 +60,10 @@ export class World {
     };
     this.network = new SimNetwork(this.clock, seededRandom(seedFrom(random)), (line) => this.trace.line(line, true));
     const latency = seededRandom(seedFrom(random));
-    this.ensemble = new MemoryEnsemble({ clock: this.clock.forOwner("zk"), latencyMs: () => 0.2 + 2 * latency.next() });
+    this.ensemble = new MemoryEnsemble({
+      clock: this.clock.forOwner("zk"),
+      latencyMs: () => 0.2 + (2 + this.coordinatorDelayMs) * latency.next(),
+    });
     this.minInsyncReplicas = 1 + randomInt(random, 2);
     const diskMaxMs = [0.05, 1, 10][randomInt(random, 3)] ?? 1;
     this.brokers = brokerIds.map(
@@ -71,16 +83,11 @@ export class World {
           onFatal: this.violated,
         }),
     );
-    this.observer = new TreeObserver(
-      this.ensemble.tree,
-      { topic, partitions },
-      {
-        onViolation: this.violated,
-        onChange: (partition, state) => {
-          this.trace.line(`partition ${partition}: leader ${state.leader} epoch ${state.leaderEpoch} isr ${state.isr}`);
-        },
-      },
-    );
+    this.observer = new TreeObserver(this.ensemble, topic, {
+      onViolation: this.violated,
+      isUncleanAllowed: () => false,
+      onChange: (about, before) => this.#changed(about, before),
+    });
     this.checker = new Checker({
       topic,
       partitions,
@@ -91,6 +98,29 @@ export class World {
       mayLackRecords: (broker, partition) => this.mayLackRecords(broker, partition),
       onViolation: this.violated,
     });
+    const isCompacted = (name: string) => name === topic && this.checker.isCompacted;
+    const highWatermarks = new HighWatermarkObserver({
+      brokers: this.brokers,
+      observer: this.observer,
+      isCompacted,
+      mayLackRecords: (broker, name, partition) => name !== topic || this.mayLackRecords(broker, partition),
+      onViolation: this.violated,
+    });
+    this.acknowledgements = new AcknowledgementObserver({
+      brokers: this.brokers,
+      ensemble: this.ensemble,
+      observer: this.observer,
+      nowMs: () => this.clock.nowMs,
+      sessionTimeoutMs,
+      isCompacted,
+      onViolation: this.violated,
+    });
+    this.#tap = new WireTap(() => this.clock.nowMs, {
+      onReplicaFetchAnswered: (by, _follower, asked, answer) => highWatermarks.told(by, asked, answer),
+      onUpdateTaken: (by, update) => this.acknowledgements.updateTaken(by, update),
+      onProduceAnswered: (by, answer) => this.acknowledgements.produceAnswered(by, answer),
+    });
+    this.network.tap = this.#tap;
     this.workload = new Workload({
       clock: this.clock,
       network: this.network,
@@ -119,6 +149,21 @@ export class World {
   losePower(broker: SimBroker, kind: "power" | "power-silent"): void {
     this.distrust(broker);
     broker.crash(kind);
+  }
+
+  /** The coordinator ends the session of this broker, which learns of it when it hears from there. */
+  expireSession(broker: SimBroker): void {
+    this.trace.line(`${broker.host} loses its session`);
+    this.acknowledgements.sessionEnds(broker.id);
+    broker.coordinator?.expireSession();
+  }
+
+  /** What some do to have another controller. */
+  deleteController(): void {
+    this.trace.line("somebody deletes /controller");
+    this.#operator ??= this.ensemble.open({ sessionTimeoutMs, log: this.trace.logger("operator") });
+    const operator = this.#operator;
+    void operator.connected().then(() => operator.write([{ kind: "delete", path: "/controller", version: -1 }]));
   }
 
   /** It may lack records, whatever the coordinator says. */
@@ -177,12 +222,19 @@ export class World {
       if (this.clock.nowMs >= endMs) return false;
       if (!(await this.clock.step())) return false;
       this.observer.look();
+      this.acknowledgements.lookAtRegistrations();
       this.#forgetLacking();
       if (this.clock.nowMs < lookMs) continue;
       lookMs = this.clock.nowMs + lookEveryMs;
       this.checker.look();
+      this.acknowledgements.lookAtWaiting(this.#tap);
     }
     return false;
+  }
+
+  #changed({ topic: name, partition, state }: ObservedPartition, before: ObservedState | null): void {
+    this.trace.line(`${name}-${partition}: leader ${state.leader} epoch ${state.leaderEpoch} isr ${state.isr}`);
+    if (name === topic && before !== null) this.checker.lookAtMembers(partition);
   }
 
   get isConverged(): boolean {

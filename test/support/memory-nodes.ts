@@ -18,6 +18,8 @@ export class MemoryInode {
   readonly #durable = new GrowingBytes();
   #unsynced: FileChange[] = [];
   modifiedMs = 0;
+  /** Rises whenever the content became other than what it was with something added at the end. */
+  rewrites = 0;
 
   get size(): number {
     return this.#current.size;
@@ -29,6 +31,7 @@ export class MemoryInode {
   }
 
   change(change: FileChange): void {
+    if (change.kind === "truncate" || change.position < this.size) this.rewrites++;
     this.#current.apply(change);
     this.#unsynced.push(change);
   }
@@ -52,6 +55,7 @@ export class MemoryInode {
     if (torn?.kind === "write") this.#durable.apply(tear(torn.bytes, torn.position, random));
     this.#unsynced = [];
     this.#current.copyFrom(this.#durable);
+    this.rewrites++;
   }
 }
 

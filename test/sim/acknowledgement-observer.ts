@@ -1,0 +1,138 @@
+import type { MemoryEnsemble } from "../../coordinator-client/memory-coordinator.ts";
+import type { MetadataUpdateRequest } from "../../protocol/peer/messages.ts";
+import type { TreeObserver } from "./observer.ts";
+import type { SimBroker } from "./sim-broker.ts";
+import { hostOf } from "./sim-network.ts";
+import { readStoredLog } from "./stored-log.ts";
+import type { ProduceAnswer, WireTap } from "./wire-tap.ts";
+
+export interface AcknowledgementObserverParts {
+  readonly brokers: readonly SimBroker[];
+  readonly ensemble: MemoryEnsemble;
+  readonly observer: TreeObserver;
+  readonly nowMs: () => number;
+  readonly sessionTimeoutMs: number;
+  readonly isCompacted: (topic: string) => boolean;
+  readonly onViolation: (claim: string) => void;
+}
+
+/** What a process has been told, and says that it acts upon. */
+interface Known {
+  controllerEpoch: number;
+  /** By topic and partition. */
+  readonly leaders: Map<string, { readonly leader: number; readonly leaderEpoch: number; readonly sinceMs: number }>;
+}
+
+interface Registration {
+  readonly createdZxid: number;
+  /** Null: it is there. */
+  goneAtMs: number | null;
+}
+
+/** A broker that knows that it does not lead has told everybody who waits, by then. */
+const settleMaxMs = 500;
+
+/**
+ * I8, what acks=1 means, and that nobody waits for a broker that leads no more: by what brokers answer to producers.
+ * - I8: a broker whose registration has timed out at the coordinator acknowledges nothing. One whose session was ended otherwise may not know it yet, for a session timeout at most.
+ * - acks=1: what is acknowledged is in the log of the broker that says so, at the offset that it gives.
+ * - I7: a broker that has taken a controller's update takes none of an older controller.
+ */
+export class AcknowledgementObserver {
+  readonly #parts: AcknowledgementObserverParts;
+  readonly #known = new Map<string, Known>();
+  /** By broker id: of its present process, or the last. */
+  readonly #registrations = new Map<number, Registration>();
+  /** Sessions that somebody ended before their time. */
+  readonly #forced = new Set<number>();
+  #transactions = -1;
+
+  constructor(parts: AcknowledgementObserverParts) {
+    this.#parts = parts;
+  }
+
+  /** To be called before the session of this broker is ended by anything but its timeout. */
+  sessionEnds(broker: number): void {
+    const registration = this.#registrations.get(broker);
+    if (registration !== undefined) this.#forced.add(registration.createdZxid);
+  }
+
+  lookAtRegistrations(): void {
+    const { brokers, ensemble, nowMs } = this.#parts;
+    if (ensemble.transactions === this.#transactions) return;
+    this.#transactions = ensemble.transactions;
+    for (const { id } of brokers) {
+      const node = ensemble.tree.read(`/brokers/ids/${id}`);
+      const known = this.#registrations.get(id);
+      if (node !== null && node.createdZxid !== known?.createdZxid)
+        this.#registrations.set(id, { createdZxid: node.createdZxid, goneAtMs: null });
+      else if (node === null && known !== undefined) known.goneAtMs ??= nowMs();
+    }
+  }
+
+  updateTaken(by: string, { controllerEpoch, topics, deletedTopics }: MetadataUpdateRequest): void {
+    const { onViolation, nowMs } = this.#parts;
+    const known = this.#known.get(by) ?? { controllerEpoch, leaders: new Map() };
+    this.#known.set(by, known);
+    if (controllerEpoch < known.controllerEpoch)
+      onViolation(`I7 ${by} takes an update of controller epoch ${controllerEpoch}, and knows epoch ${known.controllerEpoch}`);
+    known.controllerEpoch = Math.max(controllerEpoch, known.controllerEpoch);
+    for (const { name } of deletedTopics) for (const key of known.leaders.keys()) if (key.startsWith(`${name}-`)) known.leaders.delete(key);
+    for (const { name, partitions } of topics) {
+      for (const { partition, leader, leaderEpoch } of partitions) {
+        const key = `${name}-${partition}`;
+        const before = known.leaders.get(key);
+        const isSame = before?.leader === leader && before.leaderEpoch === leaderEpoch;
+        if (!isSame) known.leaders.set(key, { leader, leaderEpoch, sinceMs: nowMs() });
+      }
+    }
+  }
+
+  produceAnswered(by: string, answer: ProduceAnswer): void {
+    if (answer.error !== "NONE") return;
+    this.#judgeSession(by, answer);
+    if (answer.acks === 1) this.#judgeWritten(by, answer);
+  }
+
+  /** Who waits for what nobody is going to answer. */
+  lookAtWaiting({ conversations }: Pick<WireTap, "conversations">): void {
+    const { brokers, nowMs, onViolation } = this.#parts;
+    const sinceMs = nowMs() - settleMaxMs;
+    for (const conversation of conversations) {
+      const { by } = conversation;
+      const broker = brokers.find(({ owner }) => owner === by);
+      if (broker === undefined || !broker.isReady || broker.isPaused || broker.isStopping || broker.hasDiskFailure) continue;
+      if (broker.goesOnSinceMs > sinceMs) continue;
+      for (const { topic, partition, acks, heardMs } of conversation.waitingSince(sinceMs)) {
+        const leader = this.#known.get(by)?.leaders.get(`${topic}-${partition}`);
+        if (acks !== -1 || leader === undefined || leader.leader === broker.id) continue;
+        if (leader.sinceMs < sinceMs && leader.sinceMs > heardMs)
+          onViolation(`a producer waits for ${topic}-${partition} at ${by}, which knows since ${leader.sinceMs} that it leads no more`);
+      }
+    }
+  }
+
+  #judgeSession(by: string, { topic, partition, acks, decidedAfterMs }: ProduceAnswer): void {
+    const { brokers, nowMs, sessionTimeoutMs, onViolation } = this.#parts;
+    const broker = brokers.find(({ owner }) => owner === by);
+    const registration = broker === undefined ? undefined : this.#registrations.get(broker.id);
+    if (broker === undefined || registration?.goneAtMs == null) return;
+    const mayNotKnowMs = this.#forced.has(registration.createdZxid) ? sessionTimeoutMs : 0;
+    const endMs = registration.goneAtMs + mayNotKnowMs;
+    if (decidedAfterMs > endMs)
+      onViolation(`I8 ${by} acknowledges ${topic}-${partition} (acks=${acks}) at ${nowMs()}, its session being over since ${endMs}`);
+  }
+
+  #judgeWritten(by: string, { topic, partition, baseOffset, records, decidedAfterMs }: ProduceAnswer): void {
+    const { brokers, observer, isCompacted, nowMs, onViolation } = this.#parts;
+    if (decidedAfterMs < nowMs()) return;
+    const broker = brokers.find(({ host }) => host === hostOf(by));
+    const folder = broker?.folderOf(`${topic}-${partition}`) ?? null;
+    if (broker === undefined || folder === null || observer.find(topic, partition) === null || records.length < 21) return;
+    const log = readStoredLog(broker.disk, folder, isCompacted(topic));
+    const batch = log?.batches.find((each) => each.baseOffset === baseOffset);
+    const isIt = batch !== undefined && (isCompacted(topic) || batch.checksum === records.readUInt32BE(17));
+    if (!isIt && (log?.startOffset ?? 0) <= baseOffset)
+      onViolation(`${by} acknowledges ${topic}-${partition} at ${baseOffset} (acks=1), and its log ends at ${log?.endOffset}`);
+  }
+}

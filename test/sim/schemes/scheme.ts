@@ -1,0 +1,127 @@
+import { type Random, randomInt } from "../../../protocol/base/random.ts";
+import type { ObservedState } from "../observer.ts";
+import type { SimBroker } from "../sim-broker.ts";
+import { partitions, type World } from "../world.ts";
+
+/**
+ * A fault of several steps, each at its moment: what single faults meet by chance once in ten thousand seeds. False when the cluster is not as it has to be for it; nothing was done then. What a
+ * scheme breaks it mends; `heal` mends the rest.
+ */
+export interface Scheme {
+  readonly name: string;
+  /** Why anybody would look there. */
+  readonly aims: string;
+  run(stage: Stage): Promise<boolean>;
+}
+
+/** Who is who in one partition. */
+export interface Cast {
+  readonly partition: number;
+  readonly leader: SimBroker;
+  /** In sync. */
+  readonly members: readonly SimBroker[];
+  readonly outside: readonly SimBroker[];
+  readonly preferred: SimBroker;
+}
+
+const pollMs = 2;
+
+/** What the steps of a scheme are made of. */
+export class Stage {
+  readonly world: World;
+  readonly random: Random;
+  readonly #isOver: () => boolean;
+
+  constructor(world: World, random: Random, isOver: () => boolean) {
+    this.world = world;
+    this.random = random;
+    this.#isOver = isOver;
+  }
+
+  /** Null: nobody leads. */
+  cast(partition = randomInt(this.random, partitions)): Cast | null {
+    const { observer, brokers } = this.world;
+    const about = observer.partitions().find((each) => each.topic === this.world.topic && each.partition === partition);
+    const byId = (id: number | undefined) => brokers.find((broker) => broker.id === id);
+    const leader = byId(about?.state.leader);
+    const preferred = byId(about?.replicas[0]);
+    if (about === undefined || leader === undefined || preferred === undefined || !brokers.every(({ isReady }) => isReady)) return null;
+    const members = brokers.filter(({ id }) => about.state.isr.includes(id));
+    return { partition, leader, members, outside: brokers.filter((broker) => !members.includes(broker)), preferred };
+  }
+
+  /** A partition that is led by another than its preferred replica, with all in sync: if need be, it is made so. */
+  async unpreferredCast(): Promise<Cast | null> {
+    const cast = this.cast();
+    if (cast === null || cast.members.length < 3 || cast.leader !== cast.preferred) return cast;
+    if (!this.to(cast.leader, (each) => this.world.expireSession(each))) return null;
+    const isSo = () => {
+      const now = this.cast(cast.partition);
+      return now !== null && now.leader !== now.preferred && now.members.length === 3;
+    };
+    return (await this.when(isSo, 2500)) ? this.cast(cast.partition) : null;
+  }
+
+  state(partition: number): ObservedState | null {
+    return this.world.observer.state(partition);
+  }
+
+  get controller(): SimBroker | null {
+    const { observer, brokers } = this.world;
+    return brokers.find(({ id }) => id === observer.controllerId) ?? null;
+  }
+
+  /** A number between the two. */
+  between(least: number, most: number): number {
+    return least + this.random.next() * (most - least);
+  }
+
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => this.world.clock.schedule("faults", ms, resolve));
+  }
+
+  /** False: not within the time, or the faults are over. */
+  async when(condition: () => boolean, limitMs: number): Promise<boolean> {
+    const endMs = this.world.clock.nowMs + limitMs;
+    while (!this.#isOver()) {
+      if (condition()) return true;
+      if (this.world.clock.nowMs >= endMs) return false;
+      await this.sleep(pollMs);
+    }
+    return false;
+  }
+
+  /** Does it to this broker where the rules allow it. */
+  to(broker: SimBroker | undefined | null, deed: (broker: SimBroker) => void): boolean {
+    if (broker == null || this.#isOver() || !broker.isUp || broker.isPaused || !this.world.mayTakeAway(broker, false)) return false;
+    deed(broker);
+    return true;
+  }
+
+  cut(a: SimBroker | string, b: SimBroker | string, { oneWay = false } = {}): void {
+    if (this.#isOver()) return;
+    const [from, to] = [hostOf(a), hostOf(b)];
+    this.world.trace.line(`cut ${from} ${oneWay ? ">" : "|"} ${to}`);
+    if (oneWay) this.world.network.cutOneWay(from, to);
+    else this.world.network.cut(from, to);
+  }
+
+  mend(a: SimBroker | string, b: SimBroker | string): void {
+    this.world.trace.line(`mend ${hostOf(a)} | ${hostOf(b)}`);
+    this.world.network.heal(hostOf(a), hostOf(b));
+  }
+
+  /** The preferred replica is asked to lead again. */
+  elect(partition: number): void {
+    if (!this.#isOver()) void this.world.workload.electPreferred(partition);
+  }
+
+  /** Records at once, with acks=all. */
+  burst(partition: number, count: number): void {
+    if (!this.#isOver()) this.world.workload.burst(partition, count);
+  }
+}
+
+function hostOf(one: SimBroker | string): string {
+  return typeof one === "string" ? one : one.host;
+}

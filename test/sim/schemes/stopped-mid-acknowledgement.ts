@@ -1,0 +1,29 @@
+import { sessionTimeoutMs } from "../world.ts";
+import type { Scheme } from "./scheme.ts";
+
+/**
+ * A leader's process stands still for longer than its session, with answers on their way to it: a follower's fetch that commits what a producer waits for, and the coordinator's word that the
+ * session lived when it was asked.
+ */
+export const stoppedMidAcknowledgement: Scheme = {
+  name: "stopped-mid-acknowledgement",
+  aims: "acknowledging with a session that was proved long ago",
+  async run(stage) {
+    const cast = stage.cast();
+    const { world } = stage;
+    if (cast === null || cast.members.length < 2) return false;
+    const { leader, partition } = cast;
+    world.network.setDelays({ delayMinMs: 10, delayMaxMs: 60 });
+    world.coordinatorDelayMs = 200;
+    await stage.sleep(stage.between(300, 900));
+    stage.burst(partition, 10);
+    await stage.sleep(stage.between(20, 90));
+    const isStopped = stage.to(leader, (each) => each.pause());
+    world.network.setDelays({ delayMinMs: 0.1, delayMaxMs: 2 });
+    world.coordinatorDelayMs = 0;
+    if (!isStopped) return true;
+    await stage.sleep(sessionTimeoutMs + stage.between(200, 1500));
+    leader.resume();
+    return true;
+  },
+};
