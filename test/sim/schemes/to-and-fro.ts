@@ -57,6 +57,8 @@ export const toAndFroUnheardByLeader: Scheme = {
       stage.to(preferred, (each) => (stage.random.next() < 0.5 ? world.expireSession(each) : each.stop(3000)));
       await stage.when(leads(leader.id), 1500);
     }
+    // what was on its way is lost with the link: the leader is told of the last epoch only
+    world.network.reset(controller.host, leader.host);
     stage.mend(controller, leader);
     await stage.sleep(stage.between(0, 200));
     stage.burst(partition, 2);
