@@ -26,27 +26,6 @@ export const mutants: readonly Mutant[] = [
     breaks: "A replica joins at a new leader's high watermark, which may still be below what the last leader acknowledged.",
   },
   {
-    name: "join-of-an-earlier-life",
-    file: "broker/partition/leader-state.ts",
-    find: "const eligible = registeredEpoch === brokerEpoch && ",
-    replace: "const eligible = registeredEpoch !== null && ",
-    breaks: "A fetch counts for joining though the metadata knows another registration of that broker.",
-  },
-  {
-    name: "fetch-of-an-earlier-life",
-    file: "broker/partition/leader-state.ts",
-    find: "if (known === undefined || brokerEpoch < known.brokerEpoch || (registeredEpoch !== null && brokerEpoch < registeredEpoch)) return state;",
-    replace: "if (known === undefined) return state;",
-    breaks: "What a broker had before it crashed counts as what it has.",
-  },
-  {
-    name: "lost-records-stay-in-sync",
-    file: "broker/partition/leader-state.ts",
-    find: "if (!outside && fetchOffset < state.highWatermark) return",
-    replace: "if (!outside && fetchOffset < 0) return",
-    breaks: "A member that shows less than the high watermark is not put out.",
-  },
-  {
     name: "renewed-leader-keeps-progress",
     file: "broker/partition/leadership.ts",
     find: "this.#state = this.#begin(record, this.#state.highWatermark);\n    this.#tell();",
@@ -67,13 +46,6 @@ export const mutants: readonly Mutant[] = [
     find: 'if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };\n        // records that are committed',
     replace: "// records that are committed",
     breaks: "A leader that wakes up from a long stop acknowledges before it has looked at its session.",
-  },
-  {
-    name: "acks-1-after-leadership",
-    file: "broker/partition/leadership.ts",
-    find: 'if (acks !== -1 && this.#hasEnded) return { error: "NOT_LEADER_OR_FOLLOWER" };',
-    replace: "",
-    breaks: "A record that only a deposed leader has is acknowledged.",
   },
   {
     name: "acks-1-before-it-is-written",
@@ -111,6 +83,13 @@ export const mutants: readonly Mutant[] = [
     find: '{ kind: "check", path: topicIdPath(change.topic, change.topicId), version: -1 },',
     replace: '{ kind: "check", path: "/", version: -1 },',
     breaks: "The leader of a deleted topic writes its in-sync set into the topic made anew under its name.",
+  },
+  {
+    name: "anyones-set-is-our-own",
+    file: "broker/cluster/zookeeper-isr-store.ts",
+    find: 'if (after === "unknown" && stateVersion === change.expectedVersion + 1 && sameMembers(state, change))',
+    replace: 'if (after === "unknown" && stateVersion === change.expectedVersion + 1)',
+    breaks: "After a lost answer, what the controller wrote in between counts as the leader's own in-sync set.",
   },
   // ---- the follower
   {
@@ -170,6 +149,21 @@ export const mutants: readonly Mutant[] = [
     replace: "leaderEpoch: record.leaderEpoch + (elected?.leader === record.leader ? 0 : 1),",
     breaks: "A leader that registered anew leads on under the epoch of its earlier life.",
   },
+  {
+    name: "image-before-withdrawal",
+    file: "broker/cluster/update-receiver.ts",
+    find: "if (changes.withdraw.length > 0) await roles.withdraw(changes.withdraw);\n    if (view.ownEpoch !== brokerEpoch) return false;\n    images.replace(after);",
+    replace:
+      "images.replace(after);\n    if (changes.withdraw.length > 0) await roles.withdraw(changes.withdraw);\n    if (view.ownEpoch !== brokerEpoch) return false;",
+    breaks: "A topic made anew is visible while its name still leads to the old log.",
+  },
+  {
+    name: "unclean-is-not-on-record",
+    file: "broker/controller/leadership.ts",
+    find: "leaderRecovering: elected?.unclean === true || stillRecovering(record, record.isr),",
+    replace: "leaderRecovering: stillRecovering(record, record.isr),",
+    breaks: "Followers are not told that a leader may lack committed records, and refuse to follow it.",
+  },
   // ---- the log
   {
     name: "flush-is-not-awaited",
@@ -191,6 +185,20 @@ export const mutants: readonly Mutant[] = [
     find: "state.recoveryPoint = Math.min(state.recoveryPoint, endOffset);\n  state.startOffset",
     replace: "state.startOffset",
     breaks: "After a cut below the recovery point, new unsynced records count as synced.",
+  },
+  {
+    name: "recovery-point-without-sync",
+    file: "broker/log/log-flusher.ts",
+    find: "    await file.sync();\n    // 3. the names",
+    replace: "    // 3. the names",
+    breaks: "What is not on the disk counts as recovered.",
+  },
+  {
+    name: "tombstones-leave-at-once",
+    file: "broker/log/compaction/filter-batch.ts",
+    find: "batch.hasDeleteHorizon && batch.baseTimestampMs <= rules.nowMs;",
+    replace: "batch.hasDeleteHorizon;",
+    breaks: "delete.retention.ms does not count: a consumer does not learn of deletions.",
   },
   {
     name: "retention-ignores-commit",
@@ -236,6 +244,13 @@ export const mutants: readonly Mutant[] = [
     find: "this.batches.splice(behind < 0 ? this.batches.length : behind, 0, ...batches);",
     replace: "this.batches.push(...batches);",
     breaks: "A batch that is sent again comes behind those that were sent after it.",
+  },
+  {
+    name: "unknown-outcome-is-none",
+    file: "client/producer/produce-outcome.ts",
+    find: 'if (outcome.kind === "failed") return outcome.wasSent;',
+    replace: 'if (outcome.kind === "failed") return false;',
+    breaks: "A batch whose answer was lost may be numbered anew, and is stored twice.",
   },
   {
     name: "consumer-skips-a-batch",

@@ -2,7 +2,7 @@ import type { Clock, Timer } from "../../protocol/base/clock.ts";
 
 interface PendingTimer {
   atMs: number;
-  readonly order: number;
+  order: number;
   readonly owner: string;
   /** Null: cancelled. */
   callback: (() => void) | null;
@@ -55,6 +55,8 @@ export class SimClock {
     this.#paused.delete(owner);
     for (const timer of held) {
       timer.atMs = this.#nowMs;
+      // what arrived first is found first, though a timer that was due later had been set before
+      timer.order = this.#created++;
       this.#push(timer);
     }
   }

@@ -1,6 +1,7 @@
 import { type Random, randomInt } from "../../../protocol/base/random.ts";
 import type { ObservedState } from "../observer.ts";
 import type { SimBroker } from "../sim-broker.ts";
+import { readStoredLog } from "../stored-log.ts";
 import { partitions, type World } from "../world.ts";
 
 /**
@@ -69,6 +70,12 @@ export class Stage {
   get controller(): SimBroker | null {
     const { observer, brokers } = this.world;
     return brokers.find(({ id }) => id === observer.controllerId) ?? null;
+  }
+
+  /** Where this broker's log of the partition ends on its disk. */
+  storedEnd(broker: SimBroker, partition: number): number {
+    const folder = broker.folderOf(`${this.world.topic}-${partition}`);
+    return folder === null ? 0 : (readStoredLog(broker.disk, folder, this.world.checker.isCompacted)?.endOffset ?? 0);
   }
 
   /** A number between the two. */

@@ -12,12 +12,14 @@ export const stoppedMidAcknowledgement: Scheme = {
     const cast = stage.cast();
     const { world } = stage;
     if (cast === null || cast.members.length < 2) return false;
-    const { leader, partition } = cast;
+    const { leader, members, partition } = cast;
     world.network.setDelays({ delayMinMs: 10, delayMaxMs: 60 });
     world.coordinatorDelayMs = 200;
     await stage.sleep(stage.between(300, 900));
+    const before = stage.storedEnd(leader, partition);
     stage.burst(partition, 10);
-    await stage.sleep(stage.between(20, 90));
+    // the followers have them, and their next fetches are on the way
+    await stage.when(() => members.every((member) => stage.storedEnd(member, partition) > before), 300);
     const isStopped = stage.to(leader, (each) => each.pause());
     world.network.setDelays({ delayMinMs: 0.1, delayMaxMs: 2 });
     world.coordinatorDelayMs = 0;
