@@ -158,7 +158,7 @@ export class Faults {
   #deleteRecords(): boolean {
     const { random, checker, workload, plan } = this.#world;
     // what rots below a log's start, in a segment that stays, is nobody's concern, and would look like damage here
-    if (plan.mayRot) return false;
+    if (plan.mayRot || plan.hasGroup) return false;
     const partition = randomInt(random, partitions);
     const beforeOffset = randomInt(random, checker.consumedEnd(partition) + 1);
     checker.deletes(partition, beforeOffset);

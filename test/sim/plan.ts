@@ -11,12 +11,25 @@ export interface Plan {
   readonly retention: Retention | null;
   /** Faults of several steps, each at its moment, with few others in between. */
   readonly isSchemed: boolean;
+  /** A group of consumers, whose members come and go, beside the one that reads by itself. */
+  readonly hasGroup: boolean;
+  /** Another topic, which is made and deleted again and again. */
+  readonly hasFleetingTopic: boolean;
 }
 
 export type Retention = { readonly kind: "bytes"; readonly bytes: number } | { readonly kind: "ms"; readonly ms: number };
 
 /** As things were before there were plans. */
-export const plain: Plan = { topicConfigs: {}, brokerSettings: {}, isFlushed: false, mayRot: false, retention: null, isSchemed: false };
+export const plain: Plan = {
+  topicConfigs: {},
+  brokerSettings: {},
+  isFlushed: false,
+  mayRot: false,
+  retention: null,
+  isSchemed: false,
+  hasGroup: false,
+  hasFleetingTopic: false,
+};
 
 export function planFor(seed: number): Plan {
   const random = seededRandom(seed * 7919 + 13);
@@ -24,6 +37,9 @@ export function planFor(seed: number): Plan {
   const mayRot = random.next() < 0.3;
   const retention = random.next() < 0.3 ? retentionBy(random.next(), randomInt(random, 4000)) : null;
   const isSchemed = random.next() < 0.5;
+  // where records go before their time, nobody can tell what a group has skipped
+  const hasGroup = retention === null && random.next() < 0.4;
+  const hasFleetingTopic = random.next() < 0.35;
   return {
     topicConfigs: {
       ...(isFlushed ? { "flush.messages": "1" } : {}),
@@ -47,6 +63,8 @@ export function planFor(seed: number): Plan {
     mayRot,
     retention,
     isSchemed,
+    hasGroup,
+    hasFleetingTopic,
   };
 }
 

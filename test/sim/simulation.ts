@@ -76,7 +76,7 @@ async function run(world: World, faults: Faults, scheme: string | null): Promise
     "min.insync.replicas": String(world.minInsyncReplicas),
     "segment.bytes": String(1500 + Math.floor(random.next() * 6000)),
     // what retention or rot make of a compacted log is told apart by nobody here
-    ...(world.plan.retention === null && !world.plan.mayRot && random.next() < 0.4 ? compactedBy(random) : {}),
+    ...(world.plan.retention === null && !world.plan.mayRot && !world.plan.hasGroup && random.next() < 0.4 ? compactedBy(random) : {}),
     ...world.plan.topicConfigs,
   };
   checker.tombstonesLeave = Number(("delete.retention.ms" in configs && configs["delete.retention.ms"]) || 0) < 60_000;
@@ -92,6 +92,8 @@ async function run(world: World, faults: Faults, scheme: string | null): Promise
   if (failure !== null) return failure;
 
   workload.startSending(60 + random.next() * 120, random.next() < (checker.isCompacted ? 0.2 : 0.5) ? 0 : 0.3);
+  world.group?.start();
+  world.fleeting?.start();
   if (scheme === null) faults.start(world.plan.isSchemed ? 6000 : 600 + random.next() * 2400);
   if (scheme !== null || world.plan.isSchemed) void faults.startSchemes(scheme);
   const faultyMs = 8000 + random.next() * 10_000;
@@ -100,8 +102,11 @@ async function run(world: World, faults: Faults, scheme: string | null): Promise
 
   faults.heal();
   workload.stopSending();
+  world.group?.settle();
+  world.fleeting?.stop();
   failure = await step("every partition is led and whole again", () => world.isConverged, convergeLimitMs);
   failure ??= await step("every send is settled", () => workload.isSettled, convergeLimitMs);
+  failure ??= await step("the fleeting topic is gone", () => world.fleeting?.hasEnded !== false, convergeLimitMs);
   if (failure !== null) return failure;
   let lastOnes: readonly string[] | null = null;
   void Promise.all(Array.from({ length: partitions }, (_, partition) => workload.send(`last${partition}:`, partition))).then((sends) => {
@@ -113,6 +118,9 @@ async function run(world: World, faults: Faults, scheme: string | null): Promise
   if (failed) return "a whole cluster does not take a record";
   const isRead = () => workload.sends.slice(-partitions).every(({ partition, offset }) => checker.consumedEnd(partition) > offset);
   failure = await step("the consumer has read to the end", isRead, convergeLimitMs);
+  const isProcessed = (partition: number) => (world.group?.processedEnd(partition) ?? Infinity) >= checker.consumedEnd(partition);
+  const everyPartition = Array.from({ length: partitions }, (_, partition) => partition);
+  failure ??= await step("the group has processed everything", () => everyPartition.every(isProcessed), convergeLimitMs);
   failure ??= await step("the replicas have the last records", () => checker.areAlike(), convergeLimitMs);
   if (failure !== null) return failure;
   checker.finish(workload.sends);

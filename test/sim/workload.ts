@@ -217,6 +217,10 @@ export class Workload {
     return isTombstone(value) ? { topic, partition, key, value: null, headers: { id: value } } : { topic, partition, key, value };
   }
 
+  runtimeFor(owner: string): ClientRuntime {
+    return this.#runtime(owner);
+  }
+
   #runtime(owner: string): ClientRuntime {
     const { clock, network, trace, random } = this.#parts;
     return {

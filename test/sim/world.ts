@@ -2,6 +2,8 @@ import { type MemoryCoordinator, MemoryEnsemble } from "../../coordinator-client
 import { type Random, randomInt, seededRandom } from "../../protocol/base/random.ts";
 import { AcknowledgementObserver } from "./acknowledgement-observer.ts";
 import { Checker } from "./checker.ts";
+import { FleetingTopic, fleetingTopic } from "./fleeting-topic.ts";
+import { GroupWorkload } from "./group-workload.ts";
 import { HighWatermarkObserver } from "./high-watermark-observer.ts";
 import { type ObservedPartition, type ObservedState, TreeObserver } from "./observer.ts";
 import { type Plan, plain } from "./plan.ts";
@@ -9,10 +11,12 @@ import { SimBroker, seedFrom } from "./sim-broker.ts";
 import { SimClock } from "./sim-clock.ts";
 import { SimNetwork } from "./sim-network.ts";
 import { Trace, type TraceSink } from "./trace.ts";
+import { Trust } from "./trust.ts";
 import { WireTap } from "./wire-tap.ts";
 import { Workload } from "./workload.ts";
 
 export const topic = "orders";
+const offsetsTopic = "__consumer_offsets";
 export const partitions = 2;
 export const sessionTimeoutMs = 3000;
 const brokerIds = [1, 2, 3];
@@ -30,6 +34,10 @@ export class World {
   readonly checker: Checker;
   readonly #tap: WireTap;
   readonly workload: Workload;
+  readonly group: GroupWorkload | null;
+  readonly fleeting: FleetingTopic | null;
+  /** How often a broker lost what was not on its disk. */
+  losses = 0;
   readonly minInsyncReplicas: number;
   readonly plan: Plan;
   readonly topic = topic;
@@ -37,18 +45,15 @@ export class World {
   coordinatorDelayMs = 0;
   /** What broke, in order; the simulation ends at the first. */
   readonly violations: string[] = [];
-  /** `broker:partition` pairs that lost unsynced bytes, and have not been out of the in-sync set since. */
-  readonly #lacking = new Set<string>();
-  /** The same for any unclean end: its records are there, but a broker that asks cannot know it, nor prefer such a one to one that lost some. */
-  readonly #unproved = new Set<string>();
-  /** Whether a replica is still the one with the rotten bit. */
-  readonly #rotten = new Map<string, () => boolean>();
+  readonly #trust: Trust;
   #operator: MemoryCoordinator | null = null;
 
   constructor(seed: number, sink: TraceSink | null, settings: Readonly<Record<string, string>> = {}, plan: Plan = plain) {
     const random = seededRandom(seed);
     this.random = random;
     this.plan = plan;
+    const isForsaken = (name: string) => name === fleetingTopic;
+    this.#trust = new Trust({ brokers: () => this.brokers, observer: () => this.observer, isForsaken });
     this.trace = new Trace(this.clock, sink);
     // a broker says so when its disk fails, and what it gives up for that
     this.trace.onError = (what) => {
@@ -77,15 +82,13 @@ export class World {
           settings: { ...brokerSettings, ...plan.brokerSettings, ...settings },
           diskLatencyMs: { min: 0.01, max: diskMaxMs },
           sessionTimeoutMs,
-          onUncleanEnd: (broker) => {
-            for (let partition = 0; partition < partitions; partition++) this.#unproved.add(`${broker}:${partition}`);
-          },
+          onUncleanEnd: (broker) => this.#trust.endedUncleanly(broker),
           onFatal: this.violated,
         }),
     );
     this.observer = new TreeObserver(this.ensemble, topic, {
       onViolation: this.violated,
-      isUncleanAllowed: () => false,
+      isUncleanAllowed: (name) => name === fleetingTopic,
       onChange: (about, before) => this.#changed(about, before),
     });
     this.checker = new Checker({
@@ -98,12 +101,12 @@ export class World {
       mayLackRecords: (broker, partition) => this.mayLackRecords(broker, partition),
       onViolation: this.violated,
     });
-    const isCompacted = (name: string) => name === topic && this.checker.isCompacted;
+    const isCompacted = (name: string) => name === offsetsTopic || (name === topic && this.checker.isCompacted);
     const highWatermarks = new HighWatermarkObserver({
       brokers: this.brokers,
       observer: this.observer,
       isCompacted,
-      mayLackRecords: (broker, name, partition) => name !== topic || this.mayLackRecords(broker, partition),
+      mayLackRecords: (broker, name, partition) => name === fleetingTopic || this.mayLackRecords(broker, partition, name),
       onViolation: this.violated,
     });
     this.acknowledgements = new AcknowledgementObserver({
@@ -121,6 +124,7 @@ export class World {
       onProduceAnswered: (by, answer) => this.acknowledgements.produceAnswered(by, answer),
     });
     this.network.tap = this.#tap;
+    const bootstrap = "b1:9092,b2:9092,b3:9092";
     this.workload = new Workload({
       clock: this.clock,
       network: this.network,
@@ -128,12 +132,18 @@ export class World {
       random: seededRandom(seedFrom(random)),
       topic,
       partitions,
-      bootstrap: "b1:9092,b2:9092,b3:9092",
+      bootstrap,
       offsetReset: plan.retention === null ? "none" : "earliest",
       onAcknowledged: (record) => this.checker.acknowledged(record),
       onConsumed: (record) => this.checker.consumed(record),
       onViolation: this.violated,
     });
+    const runtime = (owner: string) => this.workload.runtimeFor(owner);
+    const clients = { clock: this.clock, trace: this.trace, bootstrap, runtime, onViolation: this.violated };
+    this.group = plan.hasGroup ? new GroupWorkload({ ...clients, random: seededRandom(seedFrom(random)), topic, partitions }) : null;
+    const observer = () => this.observer;
+    const fleeting = { ...clients, brokers: this.brokers, observer, losses: () => this.losses };
+    this.fleeting = plan.hasFleetingTopic ? new FleetingTopic({ ...fleeting, random: seededRandom(seedFrom(random)) }) : null;
   }
 
   readonly violated = (what: string | Error): void => {
@@ -168,49 +178,25 @@ export class World {
 
   /** It may lack records, whatever the coordinator says. */
   distrust(broker: SimBroker): void {
-    for (let partition = 0; partition < partitions; partition++) this.#lacking.add(`${broker.id}:${partition}`);
+    this.losses++;
+    this.#trust.distrust(broker);
   }
 
   /** Its replica of a partition is damaged, in the in-sync set or not, for as long as it is the one that `isStill` tells of. */
   rotted(broker: SimBroker, partition: number, isStill: () => boolean): void {
-    this.#lacking.add(`${broker.id}:${partition}`);
-    this.#rotten.set(`${broker.id}:${partition}`, isStill);
+    this.#trust.rotted(broker, `${topic}-${partition}`, isStill);
   }
 
-  #forgetLacking(): void {
-    for (const { id, isReady } of this.#unproved.size + this.#lacking.size === 0 ? [] : this.brokers) {
-      for (let partition = 0; partition < partitions; partition++) {
-        if (!isReady || this.observer.state(partition)?.isr.includes(id)) continue;
-        if (this.#rotten.get(`${id}:${partition}`)?.() === true) continue;
-        this.#lacking.delete(`${id}:${partition}`);
-        this.#unproved.delete(`${id}:${partition}`);
-      }
-    }
+  mayLackRecords(broker: number, partition: number, name = topic): boolean {
+    return this.#trust.mayLackRecords(broker, name, partition);
   }
 
-  mayLackRecords(broker: number, partition: number): boolean {
-    return this.#lacking.has(`${broker}:${partition}`);
-  }
-
-  /**
-   * Whether the rules let this broker be taken away now, by whatever means. Records that are on no disk for sure live on in the brokers that hold them in sync: while one broker may lack
-   * some, each partition needs another one that is up, heard by the coordinator, and known to have them all. `losing`: its unsynced bytes go too.
-   */
   mayTakeAway(broker: SimBroker, losing: boolean): boolean {
-    for (let partition = 0; partition < partitions; partition++) {
-      const isr = this.observer.state(partition)?.isr ?? [];
-      if (!losing && !this.brokers.some(({ id }) => this.mayLackRecords(id, partition))) continue;
-      const keepers = this.brokers.filter(
-        (other) => other !== broker && isr.includes(other.id) && isWell(other) && !this.#unproved.has(`${other.id}:${partition}`),
-      );
-      if (keepers.length === 0) return false;
-    }
-    return true;
+    return this.#trust.mayTakeAway(broker, losing);
   }
 
-  /** Some broker may lack records: who has them must not be disturbed. */
   get isInDanger(): boolean {
-    return this.#lacking.size > 0;
+    return this.#trust.isInDanger;
   }
 
   /** Runs until `condition` holds. False: not within `limitMs` of simulated time, or something broke. */
@@ -223,10 +209,11 @@ export class World {
       if (!(await this.clock.step())) return false;
       this.observer.look();
       this.acknowledgements.lookAtRegistrations();
-      this.#forgetLacking();
+      this.#trust.look();
       if (this.clock.nowMs < lookMs) continue;
       lookMs = this.clock.nowMs + lookEveryMs;
       this.checker.look();
+      this.fleeting?.look();
       this.acknowledgements.lookAtWaiting(this.#tap);
     }
     return false;
@@ -246,17 +233,6 @@ export class World {
   }
 }
 
-function isWell(broker: SimBroker): boolean {
-  return (
-    broker.isReady &&
-    !broker.hasDiskFailure &&
-    !broker.isStopping &&
-    !broker.isPaused &&
-    !broker.isCoordinatorCut &&
-    broker.coordinator?.state === "connected"
-  );
-}
-
 /** Everything a little faster than by default, so that a short run sees much. */
 const brokerSettings = {
   "replica.lag.time.max.ms": "2000",
@@ -271,4 +247,7 @@ const brokerSettings = {
   "request.timeout.ms": "3000",
   "auto.create.topics.enable": "false",
   "zookeeper.connection.timeout.ms": "6000",
+  "offsets.topic.num.partitions": "2",
+  "group.initial.rebalance.delay.ms": "100",
+  "group.min.session.timeout.ms": "1000",
 };

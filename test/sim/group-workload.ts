@@ -1,0 +1,165 @@
+import { Consumer } from "../../client/index.ts";
+import type { ClientRuntime } from "../../client/runtime.ts";
+import { type Random, randomInt } from "../../protocol/base/random.ts";
+import type { SimClock } from "./sim-clock.ts";
+import type { Trace } from "./trace.ts";
+
+export interface GroupWorkloadParts {
+  readonly clock: SimClock;
+  readonly trace: Trace;
+  readonly random: Random;
+  readonly topic: string;
+  readonly partitions: number;
+  readonly bootstrap: string;
+  readonly runtime: (owner: string) => ClientRuntime;
+  readonly onViolation: (claim: string) => void;
+}
+
+const group = "readers";
+const membersMax = 3;
+
+/** One life of a member. */
+interface Member {
+  readonly name: string;
+  readonly consumer: Consumer<Buffer, Buffer>;
+  /** By partition: what the group had committed when it was given to this member, until its first record shows where that began. */
+  readonly begins: Map<number, { readonly committed: number; readonly processed: number }>;
+  readonly next: Map<number, number>;
+}
+
+/**
+ * A group whose members come and go, and commit what they have processed. Whoever takes a partition over begins where an answered commit says, or later: never before one that was acknowledged
+ * before the partition was given to it, and never behind what some member has processed: nothing is skipped, and no position goes back.
+ */
+export class GroupWorkload {
+  readonly #parts: GroupWorkloadParts;
+  readonly #members: Member[] = [];
+  /** By partition: the largest commit that was answered. */
+  readonly #committed: number[];
+  /** By partition: everything below was processed by somebody. */
+  readonly #processed: number[];
+  #born = 0;
+  #isOver = false;
+  commits = 0;
+
+  constructor(parts: GroupWorkloadParts) {
+    this.#parts = parts;
+    this.#committed = Array.from({ length: parts.partitions }, () => 0);
+    this.#processed = Array.from({ length: parts.partitions }, () => 0);
+  }
+
+  start(): void {
+    this.#join();
+    this.#join();
+    this.#later();
+  }
+
+  /** Members stay as they are. */
+  settle(): void {
+    this.#isOver = true;
+    if (this.#members.length === 0) this.#join();
+  }
+
+  processedEnd(partition: number): number {
+    return this.#processed[partition] ?? 0;
+  }
+
+  #later(): void {
+    const { clock, random } = this.#parts;
+    clock.schedule("group", 500 + random.next() * 4000, () => {
+      if (this.#isOver) return;
+      if (this.#members.length < 1 || (this.#members.length < membersMax && random.next() < 0.5)) this.#join();
+      else this.#leave();
+      this.#later();
+    });
+  }
+
+  #join(): void {
+    const { bootstrap, topic, runtime, random } = this.#parts;
+    const name = `reader${++this.#born}`;
+    const consumer: Consumer<Buffer, Buffer> = new Consumer({
+      bootstrap,
+      group,
+      runtime: runtime(name),
+      offsetReset: "earliest",
+      autoCommit: false,
+      assignors: [random.next() < 0.5 ? "range" : "cooperative-sticky"],
+      sessionTimeoutMs: 6000,
+      heartbeatIntervalMs: 300,
+      requestTimeoutMs: 3000,
+      connectTimeoutMs: 1000,
+      retryBackoffMs: 50,
+      retryBackoffMaxMs: 500,
+      fetchWaitMaxMs: 300,
+      onAssigned: (given) => {
+        for (const { partition } of given) {
+          member.begins.set(partition, { committed: this.#committed[partition]!, processed: this.#processed[partition]! });
+          member.next.delete(partition);
+        }
+      },
+      onRevoked: async () => this.#commit(member),
+    });
+    const member: Member = { name, consumer, begins: new Map(), next: new Map() };
+    this.#members.push(member);
+    this.#parts.trace.line(`${name} joins`);
+    void consumer.subscribe([topic]).then(
+      () => this.#read(member),
+      () => this.#gone(member),
+    );
+  }
+
+  #leave(): void {
+    const [member] = this.#members.splice(randomInt(this.#parts.random, this.#members.length), 1);
+    if (member === undefined) return;
+    this.#parts.trace.line(`${member.name} leaves`);
+    void this.#commit(member).then(() => member.consumer.close());
+  }
+
+  #gone(member: Member): void {
+    const at = this.#members.indexOf(member);
+    if (at >= 0) this.#members.splice(at, 1);
+    void member.consumer.close();
+    if (this.#members.length === 0) this.#join();
+  }
+
+  async #read(member: Member): Promise<void> {
+    try {
+      let count = 0;
+      for await (const { partition, offset } of member.consumer) {
+        this.#took(member, partition, offset);
+        if (++count % 7 === 0) void this.#commit(member);
+      }
+    } catch (error) {
+      this.#parts.trace.line(`${member.name} fails: ${(error as Error).name}: ${(error as Error).message}`);
+    }
+    if (this.#members.includes(member)) this.#gone(member);
+  }
+
+  #took(member: Member, partition: number, offset: number): void {
+    const { onViolation } = this.#parts;
+    const begin = member.begins.get(partition);
+    member.begins.delete(partition);
+    const where = `partition ${partition} at ${offset}`;
+    if (begin !== undefined && offset < begin.committed)
+      onViolation(`groups: ${member.name} begins ${where}, and ${begin.committed} was committed before`);
+    const due = member.next.get(partition);
+    if (due !== undefined && offset !== due) onViolation(`groups: ${member.name} goes on in ${where}, ${due} was due`);
+    if (offset > this.#processed[partition]!)
+      onViolation(`groups: ${member.name} reads ${where}, and the group has processed up to ${this.#processed[partition]}`);
+    this.#processed[partition] = Math.max(this.#processed[partition]!, offset + 1);
+    member.next.set(partition, offset + 1);
+  }
+
+  async #commit(member: Member): Promise<void> {
+    const { topic } = this.#parts;
+    const offsets = [...member.next].map(([partition, offset]) => ({ topic, partition, offset }));
+    if (offsets.length === 0) return;
+    try {
+      await member.consumer.commit(offsets);
+      this.commits++;
+      for (const { partition, offset } of offsets) this.#committed[partition] = Math.max(this.#committed[partition]!, offset);
+    } catch (error) {
+      this.#parts.trace.line(`${member.name} cannot commit: ${(error as Error).message}`, true);
+    }
+  }
+}
