@@ -10,7 +10,7 @@ function machineClock({ keepsProcessAlive }: { readonly keepsProcessAlive: boole
       const endMs = performance.now() + delayMs;
       const arm = (leftMs: number): NodeJS.Timeout => {
         // Node fires a timer beyond 2^31 - 1 ms at once: such a one is armed again until its time has come
-        const isLast = leftMs <= timeoutMaxMs;
+        const isLast = !(leftMs > timeoutMaxMs);
         const armed = isLast
           ? setTimeout(callback, Math.max(leftMs, 0))
           : setTimeout(() => {
