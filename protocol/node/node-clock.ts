@@ -1,25 +1,31 @@
-import type { Clock } from "../base/clock.ts";
+import type { Clock, Timer } from "../base/clock.ts";
 
 const timeoutMaxMs = 2 ** 31 - 1;
 
 function machineClock({ keepsProcessAlive }: { readonly keepsProcessAlive: boolean }): Clock {
+  const begin = (delayMs: number, callback: () => void): NodeJS.Timeout => {
+    const timer = setTimeout(callback, delayMs);
+    if (!keepsProcessAlive) timer.unref();
+    return timer;
+  };
+  /** Node fires a timer beyond 2^31 - 1 ms at once: such a one is begun again until its time has come. */
+  const scheduleLong = (delayMs: number, callback: () => void): Timer => {
+    const endMs = performance.now() + delayMs;
+    const next = (leftMs: number): NodeJS.Timeout =>
+      leftMs > timeoutMaxMs
+        ? begin(timeoutMaxMs, () => {
+            timer = next(endMs - performance.now());
+          })
+        : begin(Math.max(leftMs, 0), callback);
+    let timer = next(delayMs);
+    return { cancel: () => clearTimeout(timer) };
+  };
   return {
     nowMs: () => Date.now(),
     monotonicMs: () => performance.now(),
     schedule(delayMs, callback) {
-      const endMs = performance.now() + delayMs;
-      const arm = (leftMs: number): NodeJS.Timeout => {
-        // Node fires a timer beyond 2^31 - 1 ms at once: such a one is armed again until its time has come
-        const isLast = !(leftMs > timeoutMaxMs);
-        const armed = isLast
-          ? setTimeout(callback, Math.max(leftMs, 0))
-          : setTimeout(() => {
-              timer = arm(endMs - performance.now());
-            }, timeoutMaxMs);
-        if (!keepsProcessAlive) armed.unref();
-        return armed;
-      };
-      let timer = arm(delayMs);
+      if (delayMs > timeoutMaxMs) return scheduleLong(delayMs, callback);
+      const timer = begin(Math.max(delayMs, 0), callback);
       return { cancel: () => clearTimeout(timer) };
     },
   };
