@@ -109,7 +109,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "own-empty-epochs-stay",
     file: "broker/partition/partition.ts",
-    find: "if (willFollow && latest > log.lastEpoch) await log.truncateTo(log.endOffset);",
+    find: "if (latest > log.lastEpoch && latest > ledEpoch) await log.truncateTo(log.endOffset);",
     replace: "",
     breaks: "A former leader keeps an epoch without records, and later tells followers that an older one ended there.",
   },
@@ -226,7 +226,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "commit-answered-at-once",
     file: "broker/group/shard.ts",
-    find: "if (!last.isOver) {\n      last.settlements.push(...settlements);\n      return;\n    }",
+    find: "if (!last.isOver) {\n      for (const settlement of settlements) last.settlements.push(settlement);\n      return;\n    }",
     replace: "if (!last.isOver) {\n      for (const { release } of settlements) release();\n      return;\n    }",
     breaks: "A commit of offsets is answered before the in-sync replicas have it.",
   },
