@@ -7,7 +7,7 @@ import { isInternalTopic } from "../runtime/topic-names.ts";
 import type { Api, RequestContext } from "./api.ts";
 import { allClusterOperations, allTopicOperations, operationsNotAsked } from "./authorized-operations.ts";
 import { nodesOn } from "./leader-hints.ts";
-import { type ListingRules, listPartition } from "./partition-listing.ts";
+import { type ListingRules, listPartition, offlineReasons } from "./partition-listing.ts";
 
 type TopicResponse = MetadataResponse["topics"][number];
 
@@ -32,7 +32,7 @@ export function metadataApi(images: Pick<ImageSource, "current">, autoCreation: 
     async handle(request, context) {
       const image = images.current;
       const wanted = wantedTopics(request, context.apiVersion);
-      const describe = topicDescriber(image, context, request.includeTopicAuthorizedOperations);
+      const describe = topicDescriber(image, context, request);
       const mayCreate = autoCreation.isEnabled && request.allowAutoTopicCreation;
       const topics: TopicResponse[] = [];
       if (wanted.kind === "refused") for (const refused of refuseAll(request)) topics.push(refused);
@@ -81,7 +81,7 @@ export function wantedTopics({ topics }: Pick<MetadataRequest, "topics">, versio
 function topicDescriber(
   image: ClusterImage,
   { apiVersion, listener }: RequestContext,
-  withOperations: boolean,
+  { includeTopicAuthorizedOperations, includeOfflineReasons }: MetadataRequest,
 ): (topic: TopicImage) => TopicResponse {
   const rules: ListingRules = { onlyReachable: apiVersion === 0, listenerErrors: apiVersion >= 6 };
   return ({ name, id, partitions }) => ({
@@ -89,8 +89,11 @@ function topicDescriber(
     name,
     topicId: id,
     isInternal: isInternalTopic(name),
-    partitions: partitions.map((record) => listPartition(image, listener, id, record, rules)),
-    topicAuthorizedOperations: withOperations ? allTopicOperations : operationsNotAsked,
+    partitions: partitions.map((record) => ({
+      ...listPartition(image, listener, id, record, rules),
+      offlineReasons: includeOfflineReasons ? offlineReasons(image, id, record) : [],
+    })),
+    topicAuthorizedOperations: includeTopicAuthorizedOperations ? allTopicOperations : operationsNotAsked,
   });
 }
 

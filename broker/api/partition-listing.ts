@@ -16,6 +16,24 @@ export interface ListedPartition {
   readonly offlineReplicas: readonly BrokerId[];
 }
 
+export interface OfflineReason {
+  readonly brokerId: BrokerId;
+  readonly reason: string;
+}
+
+/** Enough for a path and a system's error. */
+const reasonLengthMax = 500;
+
+/** What brokers that live say of their replicas of a partition that they cannot use. */
+export function offlineReasons(image: ClusterImage, topicId: TopicId, { partition, replicas }: PartitionRecord): readonly OfflineReason[] {
+  if (image.offlineReplicas.size === 0) return [];
+  const key = partitionKey(topicId, partition);
+  return replicas.flatMap((brokerId) => {
+    const reason = image.offlineReplicas.get(brokerId)?.get(key);
+    return reason === undefined ? [] : [{ brokerId, reason: reason.slice(0, reasonLengthMax) }];
+  });
+}
+
 /** How the Metadata versions differ in what they can say of a broker that cannot be reached. */
 export interface ListingRules {
   /** Version 0 lists only replicas that can be reached, and says when some were left out. */

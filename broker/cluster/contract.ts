@@ -15,8 +15,8 @@ export interface ClusterImage {
   readonly topicNames: ReadonlyMap<TopicId, string>;
   /** Dynamic broker settings: by broker id as text; `""` holds the cluster-wide default. */
   readonly brokerConfigs: ReadonlyMap<string, Readonly<Record<string, string>>>;
-  /** Replicas that live brokers cannot use, by topic id and partition as `partitionKey` joins them. */
-  readonly offlineReplicas: ReadonlyMap<BrokerId, ReadonlySet<string>>;
+  /** Replicas that live brokers cannot use, by topic id and partition as `partitionKey` joins them: why, for the operator. */
+  readonly offlineReplicas: ReadonlyMap<BrokerId, ReadonlyMap<string, string>>;
 }
 
 export interface TopicImage {

@@ -1,4 +1,4 @@
-import { noBroker, partitionKey } from "../../protocol/base/ids.ts";
+import { type BrokerId, noBroker, partitionKey } from "../../protocol/base/ids.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { MetadataUpdateRequest, PartitionRecord, TopicRecord } from "../../protocol/peer/messages.ts";
 import type { ClusterImage, TopicImage } from "./contract.ts";
@@ -104,9 +104,13 @@ function withChanges(image: ClusterImage, update: MetadataUpdateRequest): Cluste
 }
 
 function offlineByBroker(told: NonNullable<MetadataUpdateRequest["offlineReplicas"]>): ClusterImage["offlineReplicas"] {
-  return new Map(
-    told.map(({ brokerId, replicas }) => [brokerId, new Set(replicas.map(({ topicId, partition }) => partitionKey(topicId, partition)))]),
-  );
+  const offline = new Map<BrokerId, Map<string, string>>();
+  for (const { brokerId, reason, replicas } of told) {
+    const reasons = offline.get(brokerId) ?? new Map<string, string>();
+    for (const { topicId, partition } of replicas) reasons.set(partitionKey(topicId, partition), reason);
+    offline.set(brokerId, reasons);
+  }
+  return offline;
 }
 
 /** Null when partitions would be missing between those known. */

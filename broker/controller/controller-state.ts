@@ -22,7 +22,12 @@ export interface OfflineReplicas {
   /** Of the report that said so. */
   readonly sequence: number;
   /** By `offlineKey`. */
-  readonly replicas: ReadonlyMap<string, ReplicaName>;
+  readonly replicas: ReadonlyMap<string, OfflineReplica>;
+}
+
+export interface OfflineReplica extends ReplicaName {
+  /** For the operator. */
+  readonly reason: string;
 }
 
 export type Config = Readonly<Record<string, string>>;

@@ -94,7 +94,13 @@ export function updatesFor(
 }
 
 function allOffline({ offlineReplicas }: ControllerState): MetadataUpdateRequest["offlineReplicas"] {
-  return [...offlineReplicas].map(([brokerId, { replicas }]) => ({ brokerId, replicas: [...replicas.values()] }));
+  return [...offlineReplicas].flatMap(([brokerId, { replicas }]) =>
+    [...Map.groupBy(replicas.values(), ({ reason }) => reason)].map(([reason, some]) => ({
+      brokerId,
+      reason,
+      replicas: some.map(({ topicId, partition }) => ({ topicId, partition })),
+    })),
+  );
 }
 
 /** At least one part; a topic larger than a part is spread over several. */

@@ -1,5 +1,5 @@
-import type { PeerStatus, ReplicaName, ReplicasOfflineRequest } from "../../protocol/peer/messages.ts";
-import { type ControllerState, offlineKey, withOfflineReplicas } from "./controller-state.ts";
+import type { PeerStatus, ReplicasOfflineRequest } from "../../protocol/peer/messages.ts";
+import { type ControllerState, type OfflineReplica, offlineKey, withOfflineReplicas } from "./controller-state.ts";
 import type { PartitionName } from "./state-writer.ts";
 
 export type TakenReport =
@@ -23,10 +23,10 @@ export function takeOfflineReport(state: ControllerState, controllerEpoch: numbe
   const known = state.offlineReplicas.get(brokerId);
   if (known !== undefined && sequence <= known.sequence) return answered("NONE", "superseded");
 
-  const replicas = new Map<string, ReplicaName>();
-  for (const group of report.offline)
-    for (const { topicId, partition } of group.replicas) replicas.set(offlineKey(topicId, partition), { topicId, partition });
-  const before = known?.replicas ?? new Map<string, ReplicaName>();
+  const replicas = new Map<string, OfflineReplica>();
+  for (const { reason, replicas: reported } of report.offline)
+    for (const { topicId, partition } of reported) replicas.set(offlineKey(topicId, partition), { topicId, partition, reason });
+  const before = known?.replicas ?? new Map<string, OfflineReplica>();
   const wentOffline = [...replicas].filter(([key]) => !before.has(key));
   const cameBack = [...before].filter(([key]) => !replicas.has(key));
   const changed = [...wentOffline, ...cameBack].flatMap(([, { topicId, partition }]) => {

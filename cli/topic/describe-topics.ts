@@ -53,7 +53,14 @@ export function topicAsText({ name, topicId, partitions, configs }: DescribedTop
     ...(offsets ? [String(partition.startOffset ?? "-"), String(partition.endOffset ?? "-")] : []),
   ]);
   const settings = configs === undefined ? "" : table(configHead, configs.map(configRow));
-  return summary + table(head, rows) + settings;
+  return summary + table(head, rows) + reasonsAsText(partitions) + settings;
+}
+
+/** Why replicas are offline although their brokers live: each reason once, with the replicas that it holds for. */
+function reasonsAsText(partitions: readonly PartitionMetadata[]): string {
+  const reasons = partitions.flatMap(({ partition, offlineReasons }) => (offlineReasons ?? []).map((each) => ({ ...each, partition })));
+  const groups = Map.groupBy(reasons, ({ brokerId, reason }) => `broker ${brokerId}: ${reason}`);
+  return [...groups].map(([text, some]) => `offline ${some.map(({ partition }) => partition).join(",")} on ${text}\n`).join("");
 }
 
 function ids(brokers: readonly number[]): string {

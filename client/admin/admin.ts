@@ -305,6 +305,7 @@ export class Admin implements AsyncDisposable {
       allowAutoTopicCreation: false,
       includeClusterAuthorizedOperations: false,
       includeTopicAuthorizedOperations: false,
+      includeOfflineReasons: true,
     });
     return this.#retrying(() => this.#cluster.pool.askAny((connection, signal) => connection.request(calls.metadata, build, { signal })));
   }

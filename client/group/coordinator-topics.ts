@@ -20,6 +20,7 @@ export async function topicsAt(
     allowAutoTopicCreation: false,
     includeClusterAuthorizedOperations: false,
     includeTopicAuthorizedOperations: false,
+    includeOfflineReasons: false,
   });
   const options: CoordinatorRequest<unknown> = { errorOf: () => "NONE", ...(signal === undefined ? {} : { signal }) };
   const answer = await (deadlineMs === undefined

@@ -92,6 +92,7 @@ export class TopicWatch {
         allowAutoTopicCreation: false,
         includeClusterAuthorizedOperations: false,
         includeTopicAuthorizedOperations: false,
+        includeOfflineReasons: false,
       });
       const answer = await pool.askAny((connection, settled) => connection.request(calls.metadata, build, { signal: settled }), signal);
       for (const { name, isInternal } of mergeMetadata(emptySnapshot, answer).topics.values())

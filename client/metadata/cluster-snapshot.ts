@@ -17,6 +17,8 @@ export interface PartitionMetadata {
   readonly replicas: readonly BrokerId[];
   readonly isr: readonly BrokerId[];
   readonly offlineReplicas: readonly BrokerId[];
+  /** Why live brokers cannot use their replicas; only of Ottla's brokers, and only where an administrator asks. */
+  readonly offlineReasons?: readonly { readonly brokerId: BrokerId; readonly reason: string }[];
 }
 
 export interface TopicMetadata {
@@ -74,6 +76,7 @@ export function mergeMetadata(previous: ClusterSnapshot, answer: MetadataRespons
         replicas: partition.replicaNodes,
         isr: partition.isrNodes,
         offlineReplicas: partition.offlineReplicas,
+        ...(partition.offlineReasons.length > 0 ? { offlineReasons: partition.offlineReasons } : {}),
       };
       const old = sameTopic ? known.partitions[partition.partitionIndex] : undefined;
       merged.push(old !== undefined && fresh.leaderEpoch !== -1 && fresh.leaderEpoch < old.leaderEpoch ? old : fresh);

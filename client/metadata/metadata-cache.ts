@@ -174,6 +174,7 @@ export class MetadataCache {
         allowAutoTopicCreation: this.#mayCreateTopics,
         includeClusterAuthorizedOperations: false,
         includeTopicAuthorizedOperations: false,
+        includeOfflineReasons: false,
       });
       this.#failures = 0;
       this.#refreshedAtMs = clock.monotonicMs();

@@ -2,6 +2,7 @@ import { zeroTopicId } from "../base/ids.ts";
 import { array, nullableArray, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
 import { bool, errorCode, int32, nullableString, string, uuid } from "../schema/primitives.ts";
+import { ottlaTagsFrom } from "./ottla-tags.ts";
 
 const api = { apiKey: 3, versions: [0, 12], flexibleSince: 9 } as const;
 
@@ -21,6 +22,8 @@ export const metadataRequest = message(
     /** Left to DescribeCluster from version 11 on (KIP-700). */
     includeClusterAuthorizedOperations: bool({ since: 8, until: 10, absent: false }),
     includeTopicAuthorizedOperations: bool({ since: 8, absent: false }),
+    /** Ottla's own: the answer has `offlineReasons`. */
+    includeOfflineReasons: bool({ since: 9, tag: ottlaTagsFrom, absent: false }),
   },
 );
 export type MetadataRequest = MessageType<typeof metadataRequest>;
@@ -50,6 +53,8 @@ export const metadataResponse = message(
             replicaNodes: array(int32()),
             isrNodes: array(int32()),
             offlineReplicas: array(int32(), { since: 5, absent: [] }),
+            /** Ottla's own: why brokers that live cannot use their replicas. */
+            offlineReasons: array(struct({ brokerId: int32(), reason: string() }), { since: 9, tag: ottlaTagsFrom, absent: [] }),
           }),
         ),
         /** One bit per operation; the default means it was not asked for. */

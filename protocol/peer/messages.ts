@@ -130,8 +130,10 @@ export interface MetadataUpdateRequest {
   readonly deletedTopics: readonly { readonly name: string; readonly id: TopicId }[];
   /** Dynamic broker settings by broker id as text, `""` for the cluster-wide default; null when unchanged. */
   readonly brokerConfigs: Readonly<Record<string, Readonly<Record<string, string>>>> | null;
-  /** Of live brokers: the replicas that they reported as unusable. Null when unchanged. */
-  readonly offlineReplicas: readonly { readonly brokerId: BrokerId; readonly replicas: readonly ReplicaName[] }[] | null;
+  /** Of live brokers: the replicas that they reported as unusable, by reason. Null when unchanged. */
+  readonly offlineReplicas:
+    | readonly { readonly brokerId: BrokerId; readonly reason: string; readonly replicas: readonly ReplicaName[] }[]
+    | null;
 }
 
 export interface ReplicaName {

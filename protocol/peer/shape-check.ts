@@ -133,7 +133,7 @@ const metadataUpdateRequest = object<MetadataUpdateRequest>({
   topics: array(topicRecord, topicsMax),
   deletedTopics: array(object({ name: topicName, id: topicId }), topicsMax),
   brokerConfigs: nullable(record(settings, brokersMax, 16)),
-  offlineReplicas: nullable(array(object({ brokerId, replicas: array(replicaName, partitionsMax) }), brokersMax)),
+  offlineReplicas: nullable(array(object({ brokerId, reason: message, replicas: array(replicaName, partitionsMax) }), partitionsMax)),
 });
 
 const forwardRequest = object<ForwardRequest>({

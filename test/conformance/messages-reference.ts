@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { ottlaTagsFrom } from "../../protocol/messages/ottla-tags.ts";
 import type { Fields } from "../../protocol/schema/composites.ts";
 import type { MessageSpec } from "../../protocol/schema/message.ts";
 import type { Shape } from "../../protocol/schema/type.ts";
@@ -153,10 +154,16 @@ export function tellOurs(spec: MessageSpec, fields: Fields): string[] {
   return lines;
 }
 
+/** Kafka has no such field; clients that do not know it pass over it. */
+export function isOurOwn({ tag }: { readonly tag?: number }): boolean {
+  return tag !== undefined && tag >= ottlaTagsFrom;
+}
+
 function tellFields(fields: Fields, version: number, path: string): string[] {
   const lines: string[] = [];
   for (const [name, field] of Object.entries(fields)) {
     const at = `${path}.${name}`;
+    if (isOurOwn(field)) continue;
     if (version < (field.since ?? 0) || version > (field.until ?? Number.POSITIVE_INFINITY)) {
       lines.push(`${at} absent: ${tellValue(field.absent)}`);
       continue;

@@ -24,6 +24,7 @@ function request(topics: readonly (string | { readonly id: string })[] | null, m
     allowAutoTopicCreation: false,
     includeClusterAuthorizedOperations: false,
     includeTopicAuthorizedOperations: false,
+    includeOfflineReasons: false,
     ...more,
   };
 }
@@ -50,6 +51,7 @@ describe("Metadata", () => {
         replicaNodes: [1, 2],
         isrNodes: [1, 2],
         offlineReplicas: [],
+        offlineReasons: [],
       });
     }
   });
@@ -106,7 +108,7 @@ describe("Metadata", () => {
   });
 
   test("a replica whose log directory failed is listed as offline, though its broker lives", async () => {
-    const offlineReplicas = new Map([[2, new Set([`${ordersId}-1`])]]);
+    const offlineReplicas = new Map([[2, new Map([[`${ordersId}-1`, "a disk"]])]]);
     const some = metadataApi(
       new Images(image([topic("orders", ordersId, [partition(0), partition(1)])], { offlineReplicas })),
       creation(false),
@@ -116,6 +118,10 @@ describe("Metadata", () => {
       ["NONE", []],
       ["NONE", [2]],
     ]);
+    expect(listed.flatMap((one) => one.offlineReasons)).toEqual([]);
+    const asked = request(["orders"], { includeOfflineReasons: true });
+    const explained = (await answerOf(some, asked, 12)).topics[0]?.partitions ?? [];
+    expect(explained.map((one) => one.offlineReasons)).toEqual([[], [{ brokerId: 2, reason: "a disk" }]]);
   });
 
   test("version 0 says when replicas are missing from its lists", async () => {

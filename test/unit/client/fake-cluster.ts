@@ -202,6 +202,7 @@ export class FakeCluster {
             replicaNodes: [1, 2],
             isrNodes: [1, 2],
             offlineReplicas: [],
+            offlineReasons: [],
           })),
         };
       }),

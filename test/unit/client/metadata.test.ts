@@ -13,6 +13,7 @@ function answer(cluster: FakeCluster, names: readonly string[] | null = null): M
     allowAutoTopicCreation: false,
     includeClusterAuthorizedOperations: false,
     includeTopicAuthorizedOperations: false,
+    includeOfflineReasons: false,
   });
 }
 

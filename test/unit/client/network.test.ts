@@ -14,6 +14,7 @@ const noTopics = () => ({
   allowAutoTopicCreation: false,
   includeClusterAuthorizedOperations: false,
   includeTopicAuthorizedOperations: false,
+  includeOfflineReasons: false,
 });
 
 test("versions: the highest that both sides speak, or none", () => {

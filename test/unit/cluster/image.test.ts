@@ -119,11 +119,13 @@ describe("the stream of updates", () => {
           }
           dirty = nothingDirty;
           expect(contents(image)).toEqual(contents(state));
-          const offline = [...state.offlineReplicas].map(([id, { replicas }]) => [
-            id,
-            [...replicas.values()].map((replica) => partitionKey(replica.topicId, replica.partition)),
-          ]);
-          expect([...image.offlineReplicas].map(([id, keys]) => [id, [...keys]])).toEqual(offline);
+          const offline = [...state.offlineReplicas].flatMap(([id, { replicas }]) =>
+            [...replicas.values()].map(({ topicId, partition, reason }) => `${id} ${partitionKey(topicId, partition)} ${reason}`),
+          );
+          const known = [...image.offlineReplicas].flatMap(([id, reasons]) =>
+            [...reasons].map(([key, reason]) => `${id} ${key} ${reason}`),
+          );
+          expect(known.sort()).toEqual(offline.sort());
         };
         for (const next of changes) {
           const name = "topic" in next ? `t${next.topic}` : "";
@@ -165,7 +167,11 @@ describe("the stream of updates", () => {
               dirty = mergeDirty(dirty, { ...nothingDirty, brokers: true, offlineReplicas: true });
               break;
             case "offline": {
-              const replicas = next.partitions.map((number) => ({ topicId: topicId(0), partition: number }));
+              const replicas = next.partitions.map((number) => ({
+                topicId: topicId(0),
+                partition: number,
+                reason: `reason ${number % 2}`,
+              }));
               const byKey = new Map(replicas.map((replica) => [offlineKey(replica.topicId, replica.partition), replica]));
               state = withOfflineReplicas(state, next.broker, { sequence: 0, replicas: byKey });
               dirty = mergeDirty(dirty, { ...nothingDirty, offlineReplicas: true });

@@ -9,7 +9,8 @@ const failed = { kind: "offline", reason: "log directory /data/2 is offline: ENO
 
 const report = (world: World, id: number, topicId: string, health: typeof failed | { kind: "usable" }) =>
   world.node(id).roles.report({ topicId, partition: 0 }, health);
-const knownOffline = (world: World, from: number, id: number) => [...(world.node(from).images.current.offlineReplicas.get(id) ?? [])];
+const knownOffline = (world: World, from: number, id: number) =>
+  [...(world.node(from).images.current.offlineReplicas.get(id) ?? [])].map(([key, reason]) => `${key} ${reason}`);
 
 describe("replicas that cannot be used", () => {
   test("a leader's is led elsewhere within a second and known to all as offline; it is elected again once it is usable", async () => {
@@ -20,7 +21,7 @@ describe("replicas that cannot be used", () => {
     await world.until("broker 3 leads", () => seen(world, 1, "t")?.leader === 3 && knownOffline(world, 1, 2).length === 1);
     expect(world.sim.nowMs - startMs).toBeLessThan(1_000);
     expect(world.state("t")).toMatchObject({ leader: 3, isr: [3], leaderEpoch: 1 });
-    expect(knownOffline(world, 3, 2)).toEqual([`${id}-0`]);
+    expect(knownOffline(world, 3, 2)).toEqual([`${id}-0 ${failed.reason}`]);
     expect(world.state("other")).toMatchObject({ leader: 2, isr: [2, 3], leaderEpoch: 0 });
 
     report(world, 3, id!, failed);

@@ -82,7 +82,7 @@ export const peerSamples: PeerMessages = {
       ],
       deletedTopics: [{ name: "old", id: topicId }],
       brokerConfigs: { "": { "message.max.bytes": "5" }, "2": {} },
-      offlineReplicas: [{ brokerId: 2, replicas: [{ topicId, partition: 0 }] }],
+      offlineReplicas: [{ brokerId: 2, reason: "a disk", replicas: [{ topicId, partition: 0 }] }],
     },
     response: { error: "NONE", message: "" },
   },
