@@ -102,7 +102,7 @@ export class BrokerParts {
       limits: { ...peerClientDefaults, frameMaxBytes },
     });
 
-    const cluster = clusterView({ images: this.#images, membership: this.#membership, session: coordinator });
+    const cluster = clusterView({ brokerId, images: this.#images, membership: this.#membership, session: coordinator });
     const layers = () => configLayers(brokerId, configTexts, this.#images.current.brokerConfigs);
     const resolveSettings = settingsResolver(brokerId, configTexts);
     this.#networkLimits = config.network;

@@ -1,8 +1,9 @@
-import type { BrokerId } from "../../protocol/base/ids.ts";
+import { type BrokerId, partitionKey } from "../../protocol/base/ids.ts";
 import type { ClusterView } from "../partition/contract.ts";
 import type { ImageSource } from "./contract.ts";
 
 export interface ClusterViewParts {
+  readonly brokerId: BrokerId;
   readonly images: ImageSource;
   readonly membership: { readonly epoch: number };
   /** The coordinator session's. */
@@ -10,10 +11,16 @@ export interface ClusterViewParts {
 }
 
 /** What partitions see of the cluster. */
-export function clusterView({ images, membership, session }: ClusterViewParts): ClusterView {
+export function clusterView({ brokerId, images, membership, session }: ClusterViewParts): ClusterView {
+  // one that is being shut down counts as gone: it may not join an in-sync set again
+  const stays = (id: BrokerId) => images.current.brokers.has(id) && !images.current.leavingBrokers.has(id);
   return {
-    // one that is being shut down counts as gone: it may not join an in-sync set again
-    brokerEpoch: (id: BrokerId) => (images.current.leavingBrokers.has(id) ? null : (images.current.brokers.get(id)?.epoch ?? null)),
+    brokerEpoch: (id: BrokerId) => (stays(id) ? (images.current.brokers.get(id)?.epoch ?? null) : null),
+    hasReplica: (id, topicId, partition) => {
+      const { brokers, offlineReplicas } = images.current;
+      // a view that lacks even us was not filled yet, and says nothing about the others
+      return !brokers.has(brokerId) || (stays(id) && offlineReplicas.get(id)?.has(partitionKey(topicId, partition)) !== true);
+    },
     peerAddress: (id: BrokerId) => images.current.brokers.get(id)?.peer ?? null,
     get ownEpoch() {
       return membership.epoch;

@@ -125,6 +125,12 @@ function withRecord(known: TopicImage | null, { name, id, partitions: changed, c
   return { name, id, partitions, config: known !== null && sameConfig(known.config, config) ? known.config : config };
 }
 
+/** Whether leaders have to look at their followers: a broker is gone, is about to go, or what it can use has changed. */
+export function someoneLeft(before: ClusterImage, after: ClusterImage): boolean {
+  if (before.offlineReplicas !== after.offlineReplicas) return true;
+  return [...before.brokers.keys()].some((id) => !after.brokers.has(id)) || !after.leavingBrokers.isSubsetOf(before.leavingBrokers);
+}
+
 export function sameConfig(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
   const names = Object.keys(a);
   return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);

@@ -5,7 +5,7 @@ import type { MetadataUpdateRequest, MetadataUpdateResponse } from "../../protoc
 import type { ClusterView, RoleSink } from "../partition/contract.ts";
 import type { PeerHandler } from "../runtime/peer-port.ts";
 import type { ClusterImage } from "./contract.ts";
-import { startOfStream, takeUpdate } from "./image.ts";
+import { someoneLeft, startOfStream, takeUpdate } from "./image.ts";
 import type { ImageStore } from "./image-store.ts";
 import { type LocalReplica, type ResolveSettings, type RoleChanges, roleChanges } from "./roles.ts";
 
@@ -77,7 +77,7 @@ export class UpdateReceiver {
    * 1. Replicas that are no longer ours go first. A topic made anew under an old name must not be visible while its name still leads to the old log: a produce would be acknowledged into it.
    * 2. Then the image: whoever takes up a role needs the peers' addresses and epochs, and the in-sync set's writer needs the state it starts from. Requests that come between find the
    *    new leader epoch in the image and the old one in the partition: UNKNOWN_LEADER_EPOCH or NOT_LEADER_OR_FOLLOWER, both of which a client repeats.
-   * 3. Then settings and roles. The controller has its answer only after that: "known to every broker" means that they serve it.
+   * 3. Then settings and roles, and only in their new epochs leaders look who is gone: in an old one they would be told that they lead no more. The controller has its answer only after that: "known to every broker" means that they serve it.
    * The registration may end during any wait: then nothing more is taken up, since the session's loss has just made this broker give up its roles.
    */
   async #apply(before: ClusterImage, after: ClusterImage, full: boolean, brokerEpoch: number): Promise<boolean> {
@@ -95,7 +95,9 @@ export class UpdateReceiver {
     images.replace(after);
     for (const { topic, settings } of changes.settings) roles.updateSettings(topic, settings);
     if (changes.assign.length > 0) await roles.assign(changes.assign);
-    return view.ownEpoch === brokerEpoch;
+    if (view.ownEpoch !== brokerEpoch) return false;
+    if (someoneLeft(before, after)) roles.lookAtFollowers();
+    return true;
   }
 }
 

@@ -21,7 +21,7 @@ import { ClusterStore } from "./cluster-store.ts";
 import { ConfigNotifications } from "./config-notifications.ts";
 import { ConfigWriter, type ResourceRules } from "./config-writer.ts";
 import type { ConfigChange, Verdict } from "./contract.ts";
-import { isOnline, type TopicState, usableBrokers, withBrokers, withPartitions, withShuttingDown } from "./controller-state.ts";
+import { type TopicState, usableBrokers, withBrokers, withPartitions, withShuttingDown } from "./controller-state.ts";
 import { dirtyPartitions, nothingDirty } from "./dirty-set.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FencedWriter, type Term } from "./fenced-writer.ts";
@@ -192,9 +192,7 @@ export class ControllerTerm {
           ...nothingRemains,
         };
       this.#book.commit(withShuttingDown(this.#book.current, brokerId), { ...nothingDirty, brokers: true });
-      const concerned = partitionsWhere(this.#book.current, ({ leader, isr, replicas }) => {
-        return replicas.length > 1 && (leader === brokerId || isr.includes(brokerId));
-      });
+      const concerned = partitionsWhere(this.#book.current, ({ leader, replicas }) => leader === brokerId && replicas.length > 1);
       await this.#states.apply(concerned, leave(brokerId));
       const remaining = partitionsWhere(this.#book.current, ({ leader, replicas }) => leader === brokerId && replicas.length > 1);
       this.#parts.log.info({ brokerId, moved: concerned.length, remaining: remaining.length }, "controlled shutdown");
@@ -216,15 +214,12 @@ export class ControllerTerm {
       const changes = adoptableReports(this.#book.current, request);
       const named = changes.map(({ topic, record }) => ({ topic, partition: record.partition }));
       if (changes.length > 0) this.#book.commit(withPartitions(this.#book.current, changes), dirtyPartitions(named));
-      // a member that has registered anew, or lost its replica, since the leader decided to take it in
+      // a member that has registered anew since the leader decided to take it in
       const { topics, topicNames } = this.#book.current;
       const reported = request.partitions.map(({ topicId, partition }) => ({ topic: topicNames.get(topicId) ?? "", partition }));
-      const outdated = reported.filter(({ topic: name, partition }) => {
-        const topic = topics.get(name);
-        const record = topic?.partitions[partition];
-        if (topic === undefined || record === undefined) return false;
-        const isUsable = (id: BrokerId) => isOnline(this.#book.current, topic.id, partition, id);
-        return namesEarlierLife(this.#book.current, record) || !record.isr.every(isUsable);
+      const outdated = reported.filter(({ topic, partition }) => {
+        const record = topics.get(topic)?.partitions[partition];
+        return record !== undefined && namesEarlierLife(this.#book.current, record);
       });
       await this.#states.apply(outdated, this.#repair).catch((error) => {
         this.#over(error);
@@ -234,7 +229,7 @@ export class ControllerTerm {
     });
   }
 
-  /** A broker cannot use some of its replicas, or can use some again: whoever led there leads no more, and is in sync no more. */
+  /** A broker cannot use some of its replicas, or can use some again: whoever led there leads no more, and its leaders, which are told, take it out of the in-sync sets. */
   async replicasOffline(request: ReplicasOfflineRequest): Promise<PeerStatus> {
     return this.#queue.ask(async (): Promise<PeerStatus> => {
       const taken = takeOfflineReport(this.#book.current, this.#term.controllerEpoch, request);

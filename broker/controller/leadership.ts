@@ -15,24 +15,27 @@ export type Decision = (state: ControllerState, topic: TopicState, record: Parti
 /**
  * Leader dead, absent, without its replica, outside of its own in-sync set (no controller writes that, another tool may), or a broker that has registered anew: elect, under a new epoch. Nobody leads on under the epoch of an earlier life; but who came back with all it
  * had stays in sync, and leads if nobody does who was never away. The election comes at once: a state without a leader in between would hide from the next controller who was in doubt.
- * Else: members of the in-sync set that are dead or may lack records are taken out, under the same leader epoch (the leader adopts the smaller set).
+ *
+ * Else: members of the in-sync set that may lack records are taken out, under the same leader epoch (the leader adopts the smaller set). Those that are dead, or going, are left to the leader,
+ * which is told of them. Else: (1) the leader dies, and nobody has noticed; (2) its last living follower is told to stop, or loses its session only; (3) the follower is taken out, the leader's
+ * session ends; (4) the follower is back with everything that was ever acknowledged, and must not lead, for the set has nobody but the dead one.
  */
 export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision {
   return (state, topic, record) => {
-    const stays = staysInSync(state, topic, record);
     if (
       record.isr.includes(record.leader) &&
       isOnline(state, topic.id, record.partition, record.leader) &&
       isSameLife(state, record, record.leader)
     ) {
-      const isr = record.isr.filter(stays);
+      const isTrusted = (id: BrokerId) => hasAllItHad(state, record, id);
+      const isr = record.isr.filter(isTrusted);
       invariant(isr.includes(record.leader), "a leader is in its own ISR", () => ({ topic: topic.name, record }));
-      const isrEpochs = epochsOf(state, record, isr, stays);
+      const isrEpochs = epochsOf(state, record, isr, isTrusted);
       return sameMembers(record, isr, isrEpochs) ? null : { ...record, isr, isrEpochs };
     }
     const elected = electOffline(candidatesOf(state, topic, record), uncleanAllowed(topic));
     if (elected === null && record.leader === noBroker) return null;
-    return led(state, record, elected, stays);
+    return led(state, record, elected);
   };
 }
 
@@ -40,26 +43,25 @@ export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision
 export const prefer: Decision = (state, topic, record) => {
   const elected = electPreferred(candidatesOf(state, topic, record));
   if (elected === null || elected.leader === record.leader) return null;
-  return led(state, record, elected, staysInSync(state, topic, record));
+  return led(state, record, elected);
 };
 
 /** On demand: a partition without a living leader gets one, whatever is lost. */
 export const electAnyone: Decision = (state, topic, record) => {
   if (record.leader !== noBroker && isOnline(state, topic.id, record.partition, record.leader)) return null;
   const elected = electUnclean(candidatesOf(state, topic, record));
-  return elected === null ? null : led(state, record, elected, staysInSync(state, topic, record));
+  return elected === null ? null : led(state, record, elected);
 };
 
-/** Moves leadership and membership of the in-sync set away from a broker that is going to stop. The only member of an in-sync set stays: it is all there is. */
+/**
+ * Moves leadership away from a broker that is going to stop. It stays in the in-sync set, where it is a follower from then on: the leader, which is told that it goes, takes it out. A leader that does
+ * not, since it is dead itself, is not left alone in the set.
+ */
 export function leave(leaving: BrokerId): Decision {
   return (state, topic, record) => {
-    const stays = staysInSync(state, topic, record);
-    if (record.leader === leaving) {
-      const elected = electForShutdown(candidatesOf(state, topic, record), leaving);
-      return elected === null ? null : led(state, record, elected, (id) => id !== leaving && stays(id));
-    }
-    if (record.leader === noBroker || !record.isr.includes(leaving)) return null;
-    return { ...record, isr: record.isr.filter((id) => id !== leaving) };
+    if (record.leader !== leaving) return null;
+    const elected = electForShutdown(candidatesOf(state, topic, record), leaving);
+    return elected === null ? null : led(state, record, elected);
   };
 }
 
@@ -93,7 +95,9 @@ export function isImbalanced(state: ControllerState, id: BrokerId, percentage: n
   return preferring > 0 && elsewhere * 100 > preferring * percentage;
 }
 
-function led(state: ControllerState, record: PartitionRecord, elected: Elected | null, stays: (id: BrokerId) => boolean): PartitionRecord {
+/** Brokers that live stay in the set, also those that are going, or cannot use their replica now: the new leader takes them out. */
+function led(state: ControllerState, record: PartitionRecord, elected: Elected | null): PartitionRecord {
+  const stays = (id: BrokerId) => state.brokers.has(id) && hasAllItHad(state, record, id);
   // while nobody leads, the set is remembered; but who never was in sync in truth must not be found in it when it comes back
   const remembered = record.isr.filter((id) => standingOf(state, record, id) !== "outlived");
   const isr = isrUnder(elected, remembered, stays);
@@ -136,12 +140,10 @@ function candidatesOf(state: ControllerState, topic: TopicState, record: Partiti
   };
 }
 
-/** Members that live, and have all they had when they were taken in. */
-function staysInSync(state: ControllerState, topic: TopicState, record: PartitionRecord): (id: BrokerId) => boolean {
-  return (id) => {
-    const standing = standingOf(state, record, id);
-    return isOnline(state, topic.id, record.partition, id) && (standing === "same-life" || standing === "whole");
-  };
+/** As far as anybody knows, it has what it had when it was taken in. */
+function hasAllItHad(state: ControllerState, record: PartitionRecord, id: BrokerId): boolean {
+  const standing = standingOf(state, record, id);
+  return standing === "same-life" || standing === "whole";
 }
 
 function isSameLife(state: ControllerState, record: PartitionRecord, id: BrokerId): boolean {

@@ -171,6 +171,8 @@ export interface RoleSink {
   assign(replicas: readonly AssignedReplica[]): Promise<void>;
   /** No longer here. `deleteLog`: the topic is gone, or the replica was moved away. */
   withdraw(replicas: readonly { readonly ref: PartitionRef; readonly topicId: TopicId; readonly deleteLog: boolean }[]): Promise<void>;
+  /** A broker is gone, about to stop, or cannot use what it could: leaders take it out of their in-sync sets now, since appends wait for it. */
+  lookAtFollowers(): void;
   /** The topic's settings changed. */
   updateSettings(topic: string, settings: TopicSettings): void;
   /** The session is lost or cannot be proved: stop leading and following until assigned again. */
@@ -236,6 +238,8 @@ export interface IsrInForce {
 export interface ClusterView {
   /** The broker's current registration epoch, or null when it is not alive, or is being shut down, as far as the metadata goes. */
   brokerEpoch(id: BrokerId): number | null;
+  /** Whether the broker is alive, stays, and can use its replica of this partition, as far as the metadata goes: else a leader waits for it no longer. */
+  hasReplica(id: BrokerId, topicId: TopicId, partition: number): boolean;
   peerAddress(id: BrokerId): { readonly host: string; readonly port: number } | null;
   /** Our own registration's epoch; -1 while not registered. */
   readonly ownEpoch: number;

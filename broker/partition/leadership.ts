@@ -376,9 +376,8 @@ export class Leadership {
   }
 
   #isAlive(id: BrokerId): boolean {
-    const { cluster } = this.#parts.environment;
-    // a view that lacks even us was not filled yet, and says nothing about the others
-    return cluster.brokerEpoch(this.#state.self) === null || cluster.brokerEpoch(id) !== null;
+    const { environment, identity } = this.#parts;
+    return environment.cluster.hasReplica(id, identity.topicId, identity.partition);
   }
 
   #isSessionProved(): boolean {

@@ -110,7 +110,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
     const sweepMs = Math.min(config.replicaLagTimeMaxMs / 2, sweepMaxMs);
     const sweep = async () => {
       await sleep(clock, sweepMs, signal);
-      for (const partition of this.#byKey.values()) partition.tick();
+      this.lookAtFollowers();
       this.#roleCheck.look();
     };
     const checkpoint = async () => {
@@ -132,6 +132,10 @@ export class PartitionTable implements RoleSink, FollowingSource {
       for (const partition of this.#byKey.values()) partition.expireProducers();
     };
     void loop("expiration of producers", forgetProducers, parts);
+  }
+
+  lookAtFollowers(): void {
+    for (const partition of this.#byKey.values()) partition.tick();
   }
 
   /** Stops everything here, then closes the logs. */

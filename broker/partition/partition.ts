@@ -117,6 +117,7 @@ export class Partition implements ReplicaLog {
     this.#epoch = record.leaderEpoch;
     if (this.#role.kind === "leading" && this.#isOurs(record)) {
       this.#role.leadership.renew(record);
+      this.#role.leadership.tick(); // members that are going, or cannot use their replica, are its to take out
       this.#environment.news.leads(this.identity, record.leaderEpoch);
       return;
     }
@@ -256,6 +257,7 @@ export class Partition implements ReplicaLog {
       const onFenced = (reason: string) => this.#onFenced(reason);
       const leadership = new Leadership({ identity, replica: this, environment, onFenced, onLogOffline }, record, highWatermark);
       this.#role = { kind: "leading", leadership };
+      leadership.tick(); // members that are going, or cannot use their replica, are its to take out
       news.leads(identity, record.leaderEpoch);
       news.committed(identity.key);
       news.written(identity);

@@ -124,8 +124,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "doubtful-members-stay",
     file: "broker/controller/leadership.ts",
-    find: 'isOnline(state, topic.id, record.partition, id) && (standing === "same-life" || standing === "whole");',
-    replace: 'isOnline(state, topic.id, record.partition, id) && standing !== "outlived";',
+    find: 'return standing === "same-life" || standing === "whole";',
+    replace: 'return standing !== "outlived";',
     breaks: "A member of the in-sync set that lost its power stays in it.",
   },
   {

@@ -299,6 +299,7 @@ describe("the receiver", () => {
         calls.push(`assign ${replicas.map((replica) => replica.topicId)}`);
       },
       withdraw: async (replicas) => void calls.push(`withdraw ${replicas.map((replica) => replica.topicId)}`),
+      lookAtFollowers: () => void calls.push("look at followers"),
       updateSettings: () => {},
       standDown: () => {},
       ...roles,
@@ -328,7 +329,7 @@ describe("the receiver", () => {
       dirtyPartitions([{ topic: "a", partition: 0 }]),
     );
     expect(await send(updates(second, dirty)[0]!)).toEqual({ error: "NONE", message: "" });
-    expect(calls.slice(2)).toEqual([`withdraw ${topicId(1)}`, `image with ${topicId(2)}`, `assign ${topicId(2)}`]);
+    expect(calls.slice(3)).toEqual([`withdraw ${topicId(1)}`, `image with ${topicId(2)}`, `assign ${topicId(2)}`]);
   });
 
   test("a registration that ends while roles are given up takes no new ones, and the next one starts with a full update", async () => {

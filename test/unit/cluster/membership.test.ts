@@ -92,7 +92,7 @@ test("a session lost while the broker stops takes the registration with it, and 
 test("without a registration nothing is proved", () => {
   const images = { current: emptyImage("c"), onChange: () => () => {} };
   const membership = { epoch: -1 };
-  const view = clusterView({ images, membership, session: { provedUntilMs: 1_000 } });
+  const view = clusterView({ brokerId: 1, images, membership, session: { provedUntilMs: 1_000 } });
   expect(view.sessionProvedUntilMs).toBe(Number.NEGATIVE_INFINITY);
   membership.epoch = 4;
   expect([view.ownEpoch, view.sessionProvedUntilMs]).toEqual([4, 1_000]);

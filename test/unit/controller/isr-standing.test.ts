@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { emptyState, withBrokers, withTopic } from "../../../broker/controller/controller-state.ts";
+import { emptyState, withBrokers, withOfflineReplicas, withShuttingDown, withTopic } from "../../../broker/controller/controller-state.ts";
 import { namesEarlierLife, standingOf, withOutlived } from "../../../broker/controller/isr-standing.ts";
 import { electAnyone, firstState, leave, prefer, repair } from "../../../broker/controller/leadership.ts";
 import type { PartitionRecord } from "../../../protocol/peer/messages.ts";
@@ -86,6 +86,27 @@ describe("repair", () => {
 
   test("takes out who may have lost records, under the same leader epoch", () => {
     expect(decide(clean, lives({ ...all, 2: 200 }, { 2: 200 }))).toEqual({ ...record, isr: [1, 3], isrEpochs: { 1: 101, 3: 103 } });
+  });
+
+  test("leaves it to the leader to take out who is dead, going, or without its replica: it may be dead itself, and they may come back whole", () => {
+    expect(decide(clean, lives({ 1: 101, 3: 103 }))).toBeNull();
+    expect(decide(clean, withShuttingDown(lives(all), 2))).toBeNull();
+    const replicas = new Map([["t-id:0", { topicId: "t-id", partition: 0, reason: "a disk" }]]);
+    expect(decide(clean, withOfflineReplicas(lives(all), 2, { sequence: 0, replicas }))).toBeNull();
+    // the leader's session has ended, too: what came back with all it had leads
+    const nobody = decide(clean, lives({}));
+    expect(nobody).toMatchObject({ leader: -1, isr: [1, 2, 3] });
+    expect(decide(clean, lives({ 2: 202 }), nobody ?? {})).toMatchObject({ leader: 2, leaderRecovering: false });
+  });
+
+  test("under another leader, brokers that live stay in sync until that one takes them out", () => {
+    const replicas = new Map([["t-id:0", { topicId: "t-id", partition: 0, reason: "a disk" }]]);
+    const failed = withOfflineReplicas(lives(all), 1, { sequence: 0, replicas });
+    expect(decide(clean, failed)).toMatchObject({ leader: 2, leaderEpoch: 6, isr: [1, 2, 3] });
+    const going = withShuttingDown(lives({ 1: 101, 2: 102 }), 1);
+    expect(decide(leave(1), going)).toMatchObject({ leader: 2, leaderEpoch: 6, isr: [1, 2] });
+    expect(decide(leave(2), withShuttingDown(lives(all), 2)), "a follower").toBeNull();
+    expect(decide(leave(1), withShuttingDown(lives({ 1: 101 }), 1)), "nobody else lives").toBeNull();
   });
 
   test("a leader that registered anew does not lead on in its epoch: one that was never away follows it, else it does itself", () => {

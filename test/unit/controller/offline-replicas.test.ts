@@ -19,6 +19,7 @@ describe("replicas that cannot be used", () => {
     const startMs = world.sim.nowMs;
     report(world, 2, id!, failed);
     await world.until("broker 3 leads", () => seen(world, 1, "t")?.leader === 3 && knownOffline(world, 1, 2).length === 1);
+    await world.until("broker 3 leads alone", () => world.state("t").isr.length === 1);
     expect(world.sim.nowMs - startMs).toBeLessThan(1_000);
     expect(world.state("t")).toMatchObject({ leader: 3, isr: [3], leaderEpoch: 1 });
     expect(knownOffline(world, 3, 2)).toEqual([`${id}-0 ${failed.reason}`]);

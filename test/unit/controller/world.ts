@@ -1,4 +1,5 @@
 import { clusterView } from "../../../broker/cluster/cluster-view.ts";
+import type { TopicImage } from "../../../broker/cluster/contract.ts";
 import { controlledShutdown } from "../../../broker/cluster/controlled-shutdown.ts";
 import { ControllerLink } from "../../../broker/cluster/controller-link.ts";
 import { ImageStore } from "../../../broker/cluster/image-store.ts";
@@ -12,7 +13,7 @@ import { Controller } from "../../../broker/controller/controller.ts";
 import type { ControllerSettings } from "../../../broker/controller/controller-term.ts";
 import { controllerPeerHandlers } from "../../../broker/controller/peer-handlers.ts";
 import { resourceRules } from "../../../broker/controller/setting-rules.ts";
-import type { AssignedReplica, ReplicaHealthReporter, RoleSink } from "../../../broker/partition/contract.ts";
+import type { AssignedReplica, ClusterView, ReplicaHealthReporter, RoleSink } from "../../../broker/partition/contract.ts";
 import { type PeerHandler, type PeerHandlers, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
 import type { MemoryCoordinator } from "../../../coordinator-client/memory-coordinator.ts";
 import { MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";
@@ -24,7 +25,7 @@ import { invariant } from "../../../protocol/base/invariant.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { type Random, seededRandom } from "../../../protocol/base/random.ts";
 import type { Address } from "../../../protocol/base/transport.ts";
-import type { PeerKind, PeerRequest } from "../../../protocol/peer/messages.ts";
+import type { PartitionRecord, PeerKind, PeerRequest } from "../../../protocol/peer/messages.ts";
 import { SimClock } from "../../sim/sim-clock.ts";
 
 const sessionTimeoutMs = 6_000;
@@ -88,6 +89,8 @@ export class RecordedRoles implements RoleSink {
   updateSettings(topic: string, settings: unknown): void {
     this.settings.set(topic, settings);
   }
+
+  lookAtFollowers(): void {}
 
   standDown(): void {
     this.standDowns++;
@@ -177,11 +180,15 @@ export class Node {
     );
     this.roles.report = (replica, health) => replicas.report(replica, health);
     this.isrStore = new ZookeeperIsrStore({ coordinator, images: this.images, reporter });
+    const view = clusterView({ brokerId: id, images: this.images, membership: this.membership, session: coordinator });
+    this.images.onChange((image) => {
+      for (const topic of image.topics.values()) for (const record of topic.partitions) this.#takeOutWhoLeft(view, topic, record);
+    });
     const receiver = new UpdateReceiver({
       brokerId: id,
       images: this.images,
       roles: this.roles,
-      view: clusterView({ images: this.images, membership: this.membership, session: coordinator }),
+      view,
       localReplicas: () => [...this.roles.disk.values()].map(({ topic, partition, topicId }) => ({ ref: { topic, partition }, topicId })),
       resolveSettings,
       log,
@@ -189,6 +196,15 @@ export class Node {
     this.handlers = { "metadata-update": receiver.handle, ...controllerPeerHandlers(this.controller) };
     this.membership.start();
     this.controller.start();
+  }
+
+  /** As leaders do. */
+  #takeOutWhoLeft(view: ClusterView, topic: TopicImage, record: PartitionRecord): void {
+    const { partition, leader, leaderEpoch, isrEpochs, stateVersion: expectedVersion } = record;
+    const isr = record.isr.filter((other) => view.hasReplica(other, topic.id, partition));
+    if (leader !== this.id || isr.length === record.isr.length || !record.isr.includes(this.id)) return;
+    const change = { topic: topic.name, topicId: topic.id, partition, leader, leaderEpoch, isrEpochs, expectedVersion };
+    void this.isrStore.writeIsr({ ...change, isr: isr.includes(this.id) ? isr : [...isr, this.id] });
   }
 
   controlledShutdown(): Promise<boolean> {

@@ -29,6 +29,7 @@ async function setUp() {
     logs,
     cluster: {
       brokerEpoch: (id) => 100 + id,
+      hasReplica: () => true,
       peerAddress: () => null,
       ownEpoch: 101,
       get sessionProvedUntilMs() {

@@ -31,7 +31,7 @@ function setUp() {
     clock,
     random: seededRandom(1),
     logger: silentLogger,
-    cluster: { brokerEpoch: () => 1, peerAddress: () => null, ownEpoch: 1, sessionProvedUntilMs: 0 },
+    cluster: { brokerEpoch: () => 1, hasReplica: () => true, peerAddress: () => null, ownEpoch: 1, sessionProvedUntilMs: 0 },
     isrStore: { writeIsr: async () => ({ kind: "unknown" }) },
     health: { report: () => {} },
     deadlines: new Deadlines(clock),

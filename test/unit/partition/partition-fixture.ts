@@ -51,6 +51,7 @@ export async function setUp(
     logs: store,
     cluster: {
       brokerEpoch: (id) => 100 + id,
+      hasReplica: () => true,
       peerAddress: () => null,
       ownEpoch: 101,
       get sessionProvedUntilMs() {

@@ -26,7 +26,13 @@ async function life(disk: MemoryDisk, clock: ManualClock) {
     random: seededRandom(2),
     logger: silentLogger,
     logs,
-    cluster: { brokerEpoch: () => 1, peerAddress: () => null, ownEpoch: 1, sessionProvedUntilMs: Number.POSITIVE_INFINITY },
+    cluster: {
+      brokerEpoch: () => 1,
+      hasReplica: () => true,
+      peerAddress: () => null,
+      ownEpoch: 1,
+      sessionProvedUntilMs: Number.POSITIVE_INFINITY,
+    },
     isrStore: { writeIsr: async () => ({ kind: "unknown" }) },
     health: { report: () => {} },
   });

@@ -231,6 +231,7 @@ export class MiniCluster {
     const { alive, provedUntilMs } = this;
     return {
       brokerEpoch: (of) => alive.get(of) ?? null,
+      hasReplica: (of) => !alive.has(id) || alive.has(of),
       peerAddress: (of) => ({ host: "peer", port: of }),
       get ownEpoch() {
         return alive.get(id) ?? -1;
