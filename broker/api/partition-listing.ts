@@ -57,10 +57,13 @@ export function listPartition(
   const visible = (ids: readonly BrokerId[]) => (rules.onlyReachable ? ids.filter(isReachable) : ids);
   const replicaNodes = visible(record.replicas);
   const isrNodes = visible(record.isr);
-  const leaderIsReachable = isReachable(record.leader);
+  // known as the leader, but not to serve yet: whoever asked it now would be told that it does not lead
+  const isStarting = isStartingLeader(image, topicId, record);
+  const leaderIsReachable = isReachable(record.leader) && !isStarting;
+  const missingLeader = isStarting ? "LEADER_NOT_AVAILABLE" : unreachableLeader(image, record.leader, rules);
   const isComplete = replicaNodes.length === record.replicas.length && isrNodes.length === record.isr.length;
   return {
-    errorCode: leaderIsReachable ? (isComplete ? "NONE" : "REPLICA_NOT_AVAILABLE") : unreachableLeader(image, record.leader, rules),
+    errorCode: leaderIsReachable ? (isComplete ? "NONE" : "REPLICA_NOT_AVAILABLE") : missingLeader,
     partitionIndex: record.partition,
     leaderId: leaderIsReachable ? record.leader : noBroker,
     leaderEpoch: record.leaderEpoch,
@@ -72,4 +75,9 @@ export function listPartition(
 
 function unreachableLeader(image: ClusterImage, leader: BrokerId, { listenerErrors }: ListingRules): KafkaErrorCode {
   return image.brokers.has(leader) && listenerErrors ? "LISTENER_NOT_FOUND" : "LEADER_NOT_AVAILABLE";
+}
+
+function isStartingLeader({ startingLeaders }: ClusterImage, id: TopicId, { partition, leader, leaderEpoch }: PartitionRecord): boolean {
+  if (startingLeaders.length === 0 || leaderEpoch > 0) return false;
+  return startingLeaders.some((one) => one.topicId === id && one.brokerId === leader && partition >= one.fromPartition);
 }

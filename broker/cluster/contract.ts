@@ -1,5 +1,5 @@
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
-import type { BrokerRecord, PartitionRecord } from "../../protocol/peer/messages.ts";
+import type { BrokerRecord, PartitionRecord, StartingLeader } from "../../protocol/peer/messages.ts";
 
 /** The cluster as this broker knows it: a value, replaced whole at each update. */
 export interface ClusterImage {
@@ -11,6 +11,8 @@ export interface ClusterImage {
   readonly brokers: ReadonlyMap<BrokerId, BrokerRecord>;
   /** Live brokers that are being shut down. */
   readonly leavingBrokers: ReadonlySet<BrokerId>;
+  /** Leaders of partitions that were just made, which do not serve them yet as far as is known. */
+  readonly startingLeaders: readonly StartingLeader[];
   readonly topics: ReadonlyMap<string, TopicImage>;
   readonly topicNames: ReadonlyMap<TopicId, string>;
   /** Dynamic broker settings: by broker id as text; `""` holds the cluster-wide default. */

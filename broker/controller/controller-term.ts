@@ -29,6 +29,7 @@ import { adoptableReports } from "./isr-reports.ts";
 import { namesEarlierLife, standingOf } from "./isr-standing.ts";
 import { isImbalanced, leave, prefer, repair } from "./leadership.ts";
 import { takeOfflineReport } from "./offline-reports.ts";
+import { StartingLeaders } from "./starting-leaders.ts";
 import { StateBook } from "./state-book.ts";
 import { partitionsWhere, StateWriter } from "./state-writer.ts";
 import { TopicCreator } from "./topic-creator.ts";
@@ -79,6 +80,7 @@ export class ControllerTerm {
   readonly #store: ClusterStore;
   readonly #over: (reason: unknown) => void;
   readonly #unwatch: (() => void)[] = [];
+  readonly #starting = new StartingLeaders();
   #balanceTimer: Timer | null = null;
   readonly admin: AdminOperations;
 
@@ -103,6 +105,7 @@ export class ControllerTerm {
     this.#store = new ClusterStore(coordinator, term.controllerEpoch);
     this.#writer = new FencedWriter(coordinator, term, this.#store.epochPath, clock);
     this.#book = new StateBook((dirty) => this.#sender.changed(dirty));
+    const starting = this.#starting;
     this.#sender = new UpdateSender(
       { controllerId: brokerId, controllerEpoch: term.controllerEpoch },
       {
@@ -111,12 +114,16 @@ export class ControllerTerm {
         random,
         log,
         state: () => this.#book.current,
+        startingLeaders: () => starting.current,
         events: {
+          acknowledged: (id, changeNumber) => {
+            if (starting.acknowledged(id, changeNumber)) this.#sender.changed({ ...nothingDirty, brokers: true });
+          },
           deposed: () => over(new Error("a broker knows a newer controller")),
         },
       },
     );
-    const creator = new TopicCreator(this.#store, this.#writer, this.#book, signal);
+    const creator = new TopicCreator(this.#store, this.#writer, this.#book, starting, signal);
     this.#deleter = new TopicDeleter(this.#store, this.#writer, this.#book, signal);
     this.#states = new StateWriter(this.#store, this.#writer, this.#book, signal);
     this.#loader = new ClusterLoader({ store: this.#store, writer: this.#writer, book: this.#book, creator, random, log });
@@ -152,8 +159,8 @@ export class ControllerTerm {
 
   /** Runs a request as one event, then waits (at most `timeoutMs`) until every live broker knows what it changed. Rejects with EventRefused, Deposed, or what went wrong; the term is then over. */
   async request<T>(timeoutMs: number, run: () => Promise<T>): Promise<T> {
-    const startedMs = this.#parts.clock.monotonicMs();
-    const { answer, changeNumber } = await this.#queue.ask(async () => {
+    const deadlineMs = this.#parts.clock.monotonicMs() + timeoutMs;
+    const { answer, before, changeNumber } = await this.#queue.ask(async () => {
       const before = this.#book.changeNumber;
       const answer = await run().catch((error) => {
         // half of it may be written: the next term reads what there is and completes it
@@ -161,11 +168,18 @@ export class ControllerTerm {
         throw error;
       });
       const after = this.#book.changeNumber;
-      return { answer, changeNumber: after === before ? null : after };
+      return { answer, before, changeNumber: after === before ? null : after };
     });
-    const leftMs = timeoutMs - (this.#parts.clock.monotonicMs() - startedMs);
-    if (changeNumber !== null && leftMs > 0) await this.#sender.acknowledged(changeNumber, leftMs);
+    if (changeNumber === null) return answer;
+    const isKnown = await this.#known(changeNumber, deadlineMs);
+    // that their leaders serve them is news again; whoever asks for what was made next finds them
+    if (isKnown && this.#starting.latestNumber > before) await this.#known(this.#sender.changeNumber, deadlineMs);
     return answer;
+  }
+
+  async #known(changeNumber: number, deadlineMs: number): Promise<boolean> {
+    const leftMs = deadlineMs - this.#parts.clock.monotonicMs();
+    return leftMs > 0 && this.#sender.acknowledged(changeNumber, leftMs);
   }
 
   /** Changes of settings, one after the other. A partition without a leader may find one under the new ones. */
@@ -284,6 +298,7 @@ export class ControllerTerm {
     const { died, arrived, updated } = brokerChanges(before, registered);
     if (died.length + arrived.length + updated.length === 0) return;
     this.#parts.log.info({ died, arrived: arrived.map(({ id }) => id) }, "the live brokers changed");
+    this.#starting.gone(died);
     // a registration that ended took what it reported with it
     const offlineReplicas = this.#book.current.offlineReplicas.size > 0;
     this.#book.commit(withBrokers(this.#book.current, registered, recoveredEpochs), { ...nothingDirty, brokers: true, offlineReplicas });

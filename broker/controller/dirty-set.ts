@@ -1,5 +1,5 @@
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
-import type { MetadataUpdateRequest, PartitionRecord, TopicRecord } from "../../protocol/peer/messages.ts";
+import type { MetadataUpdateRequest, PartitionRecord, StartingLeader, TopicRecord } from "../../protocol/peer/messages.ts";
 import type { ControllerState } from "./controller-state.ts";
 
 /** What one broker has not been told yet. Names only, never contents: sending takes the latest, so the set is no larger than the cluster. */
@@ -74,7 +74,12 @@ const partitionsPerUpdateMax = 20_000;
 export function updatesFor(
   state: ControllerState,
   dirty: DirtySet,
-  to: { readonly sender: Sender; readonly brokerEpoch: number; readonly nextSequence: () => number },
+  to: {
+    readonly sender: Sender;
+    readonly brokerEpoch: number;
+    readonly startingLeaders: readonly StartingLeader[];
+    readonly nextSequence: () => number;
+  },
   partitionsMax = partitionsPerUpdateMax,
 ): MetadataUpdateRequest[] {
   const parts = inParts(dirty.full ? allTopics(state) : changedTopics(state, dirty), partitionsMax);
@@ -86,6 +91,7 @@ export function updatesFor(
     more: dirty.full && index < parts.length - 1,
     brokers: [...state.brokers.values()],
     leavingBrokers: [...state.shuttingDown],
+    startingLeaders: to.startingLeaders,
     topics,
     deletedTopics: dirty.full || index > 0 ? [] : [...dirty.deletedTopics].map(([id, name]) => ({ id, name })),
     brokerConfigs: dirty.full || dirty.brokerConfigs ? Object.fromEntries(state.brokerConfigs) : null,

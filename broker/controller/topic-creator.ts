@@ -7,6 +7,7 @@ import { dirtyPartitions, dirtyTopicConfig, mergeDirty } from "./dirty-set.ts";
 import { type FencedWriter, inTransactions, pipelined } from "./fenced-writer.ts";
 import { withOutlived } from "./isr-standing.ts";
 import { firstState } from "./leadership.ts";
+import type { StartingLeaders } from "./starting-leaders.ts";
 import type { StateBook } from "./state-book.ts";
 
 const transactionsAtOnceMax = 8;
@@ -18,12 +19,14 @@ export class TopicCreator {
   readonly #store: ClusterStore;
   readonly #writer: FencedWriter;
   readonly #book: StateBook;
+  readonly #starting: StartingLeaders;
   readonly #signal: AbortSignal;
 
-  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook, signal: AbortSignal) {
+  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook, starting: StartingLeaders, signal: AbortSignal) {
     this.#store = store;
     this.#writer = writer;
     this.#book = book;
+    this.#starting = starting;
     this.#signal = signal;
   }
 
@@ -62,6 +65,7 @@ export class TopicCreator {
     const topic = await this.#complete(before, assignment, true);
     const added = topic.partitions.slice(before.partitions.length).map(({ partition }) => ({ topic: topic.name, partition }));
     this.#book.commit(withTopic(this.#book.current, topic), mergeDirty(dirtyTopicConfig(topic.name), dirtyPartitions(added)));
+    this.#starting.begin(topic, before.partitions.length, this.#book.changeNumber);
   }
 
   /** Gives every partition beyond `topic.partitions` that has no state its first one. `areNew`: none of them is expected to be there yet, so there is nothing to read first. */

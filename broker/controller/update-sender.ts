@@ -5,7 +5,7 @@ import type { Logger } from "../../protocol/base/logger.ts";
 import { loop } from "../../protocol/base/loop.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { Address } from "../../protocol/base/transport.ts";
-import type { MetadataUpdateRequest } from "../../protocol/peer/messages.ts";
+import type { MetadataUpdateRequest, StartingLeader } from "../../protocol/peer/messages.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
 import type { ControllerState } from "./controller-state.ts";
 import { allDirty, type DirtySet, isClean, mergeDirty, nothingDirty, type Sender, updatesFor } from "./dirty-set.ts";
@@ -17,10 +17,13 @@ export interface UpdateSenderParts {
   readonly log: Logger;
   /** The latest; read at the moment of sending. */
   readonly state: () => ControllerState;
+  readonly startingLeaders: () => readonly StartingLeader[];
   readonly events: UpdateEvents;
 }
 
 export interface UpdateEvents {
+  /** A broker has taken up what it was told, up to this change. */
+  acknowledged(brokerId: BrokerId, changeNumber: number): void;
   /** A broker knows a newer controller. */
   deposed(): void;
 }
@@ -57,7 +60,10 @@ export class UpdateSender {
     }
     for (const { id, epoch } of brokers.values()) {
       if (this.#channels.has(id)) continue;
-      const channel = new Channel(id, epoch, this.#sender, this.#parts, () => this.#wake());
+      const channel = new Channel(id, epoch, this.#sender, this.#parts, (number) => {
+        this.#parts.events.acknowledged(id, number);
+        this.#wake();
+      });
       this.#channels.set(id, channel);
       channel.mark(allDirty, this.#changeNumber);
     }
@@ -68,6 +74,11 @@ export class UpdateSender {
   changed(dirty: DirtySet): number {
     this.#changeNumber++;
     for (const channel of this.#channels.values()) channel.mark(dirty, this.#changeNumber);
+    return this.#changeNumber;
+  }
+
+  /** Of the last change. */
+  get changeNumber(): number {
     return this.#changeNumber;
   }
 
@@ -112,7 +123,7 @@ class Channel {
   readonly #id: BrokerId;
   readonly #sender: Sender;
   readonly #parts: UpdateSenderParts;
-  readonly #onAcknowledged: () => void;
+  readonly #onAcknowledged: (changeNumber: number) => void;
   readonly #abort = new AbortController();
   #dirty: DirtySet = nothingDirty;
   #markedNumber = 0;
@@ -120,7 +131,7 @@ class Channel {
   #isSending = false;
   #sequence = 0;
 
-  constructor(id: BrokerId, brokerEpoch: number, sender: Sender, parts: UpdateSenderParts, onAcknowledged: () => void) {
+  constructor(id: BrokerId, brokerEpoch: number, sender: Sender, parts: UpdateSenderParts, onAcknowledged: (changeNumber: number) => void) {
     this.#id = id;
     this.brokerEpoch = brokerEpoch;
     this.#sender = sender;
@@ -164,14 +175,19 @@ class Channel {
   }
 
   async #sendOnce(): Promise<void> {
-    const { state } = this.#parts;
+    const { state, startingLeaders } = this.#parts;
     const current = state();
     const broker = current.brokers.get(this.#id);
     if (broker?.epoch !== this.brokerEpoch) return this.end();
     const sending = this.#dirty;
     const number = this.#markedNumber;
     this.#dirty = nothingDirty;
-    const to = { sender: this.#sender, brokerEpoch: this.brokerEpoch, nextSequence: () => this.#sequence++ };
+    const to = {
+      sender: this.#sender,
+      brokerEpoch: this.brokerEpoch,
+      startingLeaders: startingLeaders(),
+      nextSequence: () => this.#sequence++,
+    };
     try {
       for (const update of updatesFor(current, sending, to)) {
         await this.#request(broker.peer, update);
@@ -184,7 +200,7 @@ class Channel {
       throw error;
     }
     this.#acknowledgedNumber = number;
-    this.#onAcknowledged();
+    this.#onAcknowledged(number);
   }
 
   async #request(to: Address, update: MetadataUpdateRequest): Promise<void> {

@@ -125,6 +125,8 @@ export interface MetadataUpdateRequest {
   readonly brokers: readonly BrokerRecord[];
   /** Those of them that are being shut down: they may not join an in-sync set any more, or a leader would wait for one that is about to go. */
   readonly leavingBrokers: readonly BrokerId[];
+  /** Leaders of partitions that were just made, that do not serve them yet as far as is known; in every update. */
+  readonly startingLeaders: readonly StartingLeader[];
   /** Topics that are new or changed; of a changed topic, only the changed partitions, unless `full`. */
   readonly topics: readonly TopicRecord[];
   readonly deletedTopics: readonly { readonly name: string; readonly id: TopicId }[];
@@ -134,6 +136,13 @@ export interface MetadataUpdateRequest {
   readonly offlineReplicas:
     | readonly { readonly brokerId: BrokerId; readonly reason: string; readonly replicas: readonly ReplicaName[] }[]
     | null;
+}
+
+/** What this broker leads of this topic from that partition on, in its first epoch. */
+export interface StartingLeader {
+  readonly brokerId: BrokerId;
+  readonly topicId: TopicId;
+  readonly fromPartition: number;
 }
 
 export interface ReplicaName {

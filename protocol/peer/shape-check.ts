@@ -18,6 +18,7 @@ import type {
   ReplicaFetchResponse,
   ReplicaName,
   ReplicasOfflineRequest,
+  StartingLeader,
   TopicRecord,
 } from "./messages.ts";
 import { array, flag, integer, keyOf, type Mismatch, matching, nullable, object, record, type Shape, text } from "./shape.ts";
@@ -130,6 +131,7 @@ const metadataUpdateRequest = object<MetadataUpdateRequest>({
   more: flag,
   brokers: array(brokerRecord, brokersMax),
   leavingBrokers: array(brokerId, brokersMax),
+  startingLeaders: array(object<StartingLeader>({ brokerId, topicId, fromPartition: partition }), partitionsMax),
   topics: array(topicRecord, topicsMax),
   deletedTopics: array(object({ name: topicName, id: topicId }), topicsMax),
   brokerConfigs: nullable(record(settings, brokersMax, 16)),

@@ -89,6 +89,22 @@ describe("Metadata", () => {
     expect(disabled.begun).toEqual([]);
   });
 
+  test("names no leader of a partition just made before it serves", async () => {
+    const first = { leader: 1, leaderEpoch: 0 };
+    const topics = [
+      topic("orders", ordersId, [partition(0, first), partition(1, { ...first, leader: 2 }), partition(2, { ...first, leaderEpoch: 1 })]),
+    ];
+    const startingLeaders = [{ brokerId: 1, topicId: ordersId, fromPartition: 0 }];
+    const some = metadataApi(new Images(image(topics, { startingLeaders })), creation(false));
+    const listed = async (version: number) => (await answerOf(some, request(["orders"]), version)).topics[0]?.partitions ?? [];
+    for (const version of [1, 12])
+      expect((await listed(version)).map(({ errorCode, leaderId }) => [errorCode, leaderId])).toEqual([
+        ["LEADER_NOT_AVAILABLE", -1],
+        ["NONE", 2],
+        ["NONE", 1],
+      ]);
+  });
+
   test("tells a dead leader from one that the listener's clients cannot reach", async () => {
     const brokers = new Map([
       [1, broker(1)],

@@ -65,7 +65,7 @@ function stream(partitionsMax = 20_000) {
       return image;
     },
     updates: (state: ControllerState, dirty: DirtySet) =>
-      updatesFor(state, dirty, { sender, brokerEpoch, nextSequence: () => sequence++ }, partitionsMax),
+      updatesFor(state, dirty, { sender, brokerEpoch, startingLeaders: [], nextSequence: () => sequence++ }, partitionsMax),
     take(update: MetadataUpdateRequest) {
       const taken = takeUpdate(image, position, structuredClone(update), brokerEpoch);
       if (taken.kind === "applied" || taken.kind === "part") position = taken.position;

@@ -202,6 +202,7 @@ describe("what others write at the same time", () => {
       more: false,
       brokers: [],
       leavingBrokers: [],
+      startingLeaders: [],
       topics: [],
       deletedTopics: [],
       brokerConfigs: {},

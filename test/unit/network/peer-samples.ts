@@ -61,6 +61,7 @@ export const peerSamples: PeerMessages = {
         { id: 2, epoch: 77, rack: "r", endpoints: [], peer: { host: "b", port: 9093 } },
       ],
       leavingBrokers: [2],
+      startingLeaders: [{ brokerId: 2, topicId, fromPartition: 3 }],
       topics: [
         {
           name: "orders",
