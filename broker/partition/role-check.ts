@@ -35,7 +35,11 @@ export class RoleCheck {
   /** The assignment was carried out, whatever came of it. */
   assigned(replica: AssignedReplica): void {
     const { topicId, state } = replica;
-    this.#assigned.set(partitionKey(topicId, state.partition), { replica, sinceMs: this.#parts.clock.monotonicMs() });
+    const { clock, isAccountedFor } = this.#parts;
+    const key = partitionKey(topicId, state.partition);
+    // one that still does nothing has not begun to do nothing now, however often it is told something
+    const known = isAccountedFor(topicId, state.partition) ? undefined : this.#assigned.get(key);
+    this.#assigned.set(key, { replica, sinceMs: known?.sinceMs ?? clock.monotonicMs() });
   }
 
   withdrawn(topicId: TopicId, { partition }: PartitionRef): void {
