@@ -14,6 +14,24 @@ export function formatCount(count: number, one: string, many = `${one}s`): strin
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }
 
+const ageUnits = [
+  [86_400, "d"],
+  [3_600, "h"],
+  [60, "m"],
+  [1, "s"],
+] as const;
+
+/** The two largest units, without spaces, so that it is one field for `awk`: `3d4h`, `2m20s`, `0s`. */
+export function formatAge(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  const at = ageUnits.findIndex(([unitSeconds]) => seconds >= unitSeconds);
+  if (at < 0) return "0s";
+  const [largest, next] = [ageUnits[at], ageUnits[at + 1]];
+  if (largest === undefined || next === undefined) return `${seconds}s`;
+  const rest = Math.floor((seconds % largest[0]) / next[0]);
+  return `${Math.floor(seconds / largest[0])}${largest[1]}${rest === 0 ? "" : `${rest}${next[1]}`}`;
+}
+
 export function formatSeconds(ms: number): string {
   return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
 }

@@ -1,5 +1,4 @@
 import { type BrokerId, noBroker, type TopicPartition, zeroTopicId } from "../../protocol/base/ids.ts";
-import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { MetadataResponse } from "../../protocol/messages/metadata.ts";
 import { ClientClosed, KafkaProtocolError } from "../errors.ts";
 import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
@@ -25,6 +24,7 @@ import type {
 } from "./admin-types.ts";
 import { alteredConfigs, describedConfigs, wireChanges, wireReplacement, wireResource } from "./configs.ts";
 import { type DeletedRecords, deleteRecords, type RecordsToDelete } from "./delete-records.ts";
+import { type GroupLag, groupLag } from "./group-lag.ts";
 import {
   alterGroupOffsets,
   deleteGroup,
@@ -35,6 +35,7 @@ import {
   listGroupOffsets,
   listGroups,
 } from "./groups.ts";
+import { type ItemAnswer, shouldAskAgain } from "./item-answer.ts";
 import { alterReplicaLogDirectories, type BrokerLogDirectories, describeLogDirectories, type ReplicaMove } from "./log-directories.ts";
 
 type Altered = ItemResult<{ readonly resource: ConfigResource }>;
@@ -257,6 +258,11 @@ export class Admin implements AsyncDisposable {
     return listGroupOffsets(this.#cluster, groupId, partitions, this.#deadlineMs());
   }
 
+  /** How far behind a group is, in records and in time, wherever it has a position, and in `also`. */
+  groupLag(groupId: string, also: readonly TopicPartition[] = []): Promise<readonly GroupLag[]> {
+    return groupLag(this.#cluster, groupId, also, this.#deadlineMs());
+  }
+
   /** Sets a group's positions. While it has members, they come back as NON_EMPTY_GROUP. */
   alterGroupOffsets(groupId: string, offsets: readonly OffsetToCommit[]): Promise<readonly ItemResult<TopicPartition>[]> {
     return alterGroupOffsets(this.#cluster, groupId, offsets, this.#deadlineMs());
@@ -375,24 +381,4 @@ export class Admin implements AsyncDisposable {
     }
     throw failure;
   }
-}
-
-interface ItemAnswer<T> {
-  readonly key: string;
-  readonly errorCode: KafkaErrorCode;
-  readonly errorMessage: string | null;
-  readonly value: T | undefined;
-  /** Not asked again, whatever the code says. */
-  readonly isFinal?: boolean;
-}
-
-/** Failures of the moment. An unknown topic is not one: nothing here creates it. */
-function shouldAskAgain(code: KafkaErrorCode): boolean {
-  return (
-    code === "NOT_CONTROLLER" ||
-    code === "COORDINATOR_NOT_AVAILABLE" ||
-    code === "LEADER_NOT_AVAILABLE" ||
-    code === "THROTTLING_QUOTA_EXCEEDED" ||
-    code === "NETWORK_EXCEPTION"
-  );
 }

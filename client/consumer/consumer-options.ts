@@ -100,7 +100,7 @@ export interface AssignmentState extends TopicPartition {
   readonly highWatermark: number;
   /** First offset in the log, as of the last fetch; -1 before. */
   readonly logStartOffset: number;
-  /** Records between the two; -1 while either is unknown. */
+  /** Records from the position on that are in the log; -1 while position or end is unknown. */
   readonly lag: number;
   readonly isPaused: boolean;
 }

@@ -163,7 +163,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   /** What is read, and how far. */
   assignment(): readonly AssignmentState[] {
     return [...this.#partitions.values()].map(({ topic, partition, position, highWatermark, logStartOffset, isPaused }) => {
-      const lag = position < 0 || highWatermark < 0 ? -1 : Math.max(highWatermark - position, 0);
+      const lag = position < 0 || highWatermark < 0 ? -1 : Math.max(highWatermark - Math.max(position, logStartOffset), 0);
       return { topic, partition, position, highWatermark, logStartOffset, lag, isPaused };
     });
   }

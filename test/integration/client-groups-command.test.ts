@@ -72,13 +72,17 @@ test.each([["classic"], ["consumer"]])(
     const [empty] = await json(`group describe ${group}`);
     const nobody = { topic, member: null, host: null, clientId: null };
     expect(empty).toMatchObject({ group, state: "Empty", members: [] });
-    expect(empty.partitions).toEqual([0, 1].map((partition) => ({ ...nobody, partition, position: 50, end: 50, lag: 0 })));
+    expect(empty.partitions).toEqual(
+      [0, 1].map((partition) => ({ ...nobody, partition, position: 50, start: 0, end: 50, outOfRange: null, lag: 0, lagMs: 0 })),
+    );
 
     const dry = await json(`group reset-offsets ${group} --topic ${topic}:1 --shift-by -5 --dry-run`);
     expect(dry).toEqual({ group, dryRun: true, partitions: [{ topic, partition: 1, from: 50, to: 45 }] });
     expect((await json(`group describe ${group}`))[0].partitions[1].position).toBe(50);
     await json(`group reset-offsets ${group} --topic ${topic}:1 --shift-by -5`);
     expect((await json(`group describe ${group}`))[0].partitions.map(({ lag }: { lag: number }) => lag)).toEqual([0, 5]);
+    const [behind] = await json(`group describe ${group}`);
+    expect(behind.partitions.map(({ lagMs }: { lagMs: number }) => lagMs > 0 && lagMs < 300_000)).toEqual([false, true]);
     expect(await lines(`${consume} --until-end`)).toHaveLength(5);
     for (const [target, to] of [
       ["--to-latest", [50, 50]],

@@ -1,0 +1,112 @@
+import { noBroker, partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
+import { isRetriableFailure } from "../errors.ts";
+import { CoordinatorLink } from "../group/coordinator-link.ts";
+import { fetchCommitted } from "../group/group-offsets.ts";
+import type { Cluster } from "../metadata/cluster.ts";
+import { listOffsets } from "../metadata/list-offsets.ts";
+import { recordTimes } from "./record-times.ts";
+
+/** Where a position is that is not in the log: its records are gone, or there never were as many (any more). The group's reset policy decides where it goes on. */
+export type OutOfRange = "before-start" | "behind-end";
+
+/** How far a group is in a partition, and how far behind. */
+export interface GroupLag extends TopicPartition {
+  /** Of the next record; null: none is committed. */
+  readonly position: number | null;
+  /** Of the log; null while the partition has no leader, or is gone. So with what follows from it. */
+  readonly startOffset: number | null;
+  readonly endOffset: number | null;
+  /** Null: the position is in the log, or not known. */
+  readonly outOfRange: OutOfRange | null;
+  /** Records that are there to be read. Below zero: so far is the position behind the end. */
+  readonly lag: number | null;
+  /** How old the next record is that is there to be read, by its timestamp. Milliseconds; 0: none is; null: cannot be told. */
+  readonly lagMs: number | null;
+}
+
+/** Times are looked up in so many partitions, for each costs the reading of a batch; those of the others cannot be told. */
+const timesMax = 1_000;
+/** Nobody waits longer for times: they are worth less than the rest. */
+const timesTimeoutMs = 5_000;
+
+/** Of every partition that the group has a position in, and of `also`; in the order of topics and partitions. */
+export async function groupLag(
+  cluster: Cluster,
+  groupId: string,
+  also: readonly TopicPartition[],
+  deadlineMs: number,
+): Promise<readonly GroupLag[]> {
+  const { clock } = cluster.runtime;
+  const committed = await fetchCommitted(new CoordinatorLink(cluster, groupId), groupId, null, deadlineMs);
+  const positions = new Map(committed.map((each) => [partitionKey(each.topic, each.partition), each.offset]));
+  const all = new Map([...committed, ...also].map(({ topic, partition }) => [partitionKey(topic, partition), { topic, partition }]));
+  const sorted = [...all.values()].toSorted((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1));
+  const ranges = await rangesOf(cluster, sorted, deadlineMs);
+  const places = sorted.map((each) => placeOf(each, positions.get(partitionKey(each.topic, each.partition)), ranges));
+  const waiting = places.filter(({ lag }) => lag !== null && lag > 0).slice(0, timesMax);
+  const next = waiting.map(({ topic, partition, position, startOffset }) => ({
+    topic,
+    partition,
+    offset: Math.max(position ?? 0, startOffset ?? 0),
+  }));
+  const times = await recordTimes(cluster, next, Math.min(deadlineMs, clock.monotonicMs() + timesTimeoutMs)).catch((error: unknown) => {
+    if (!isRetriableFailure(error)) throw error;
+    return [];
+  });
+  const nowMs = clock.nowMs();
+  const lagsMs = new Map(waiting.map((place, i) => [place, age(times[i] ?? null, nowMs)]));
+  return places.map((place) => ({ ...place, lagMs: place.lag === 0 ? 0 : (lagsMs.get(place) ?? null) }));
+}
+
+interface Range {
+  readonly startOffset: number;
+  readonly endOffset: number;
+}
+
+function placeOf(
+  { topic, partition }: TopicPartition,
+  committed: number | undefined,
+  ranges: ReadonlyMap<string, Range>,
+): Omit<GroupLag, "lagMs"> {
+  const position = committed === undefined || committed < 0 ? null : committed;
+  const range = ranges.get(partitionKey(topic, partition)) ?? null;
+  const { startOffset = null, endOffset = null } = range ?? {};
+  const judged = position === null || range === null ? { lag: null, outOfRange: null } : judgePosition(position, range);
+  return { topic, partition, position, startOffset, endOffset, ...judged };
+}
+
+/** What is gone cannot be behind any more: only what is there counts. */
+export function judgePosition(
+  position: number,
+  { startOffset, endOffset }: Range,
+): Pick<GroupLag, "outOfRange"> & { readonly lag: number } {
+  const outOfRange = position < startOffset ? "before-start" : position > endOffset ? "behind-end" : null;
+  return { outOfRange, lag: endOffset - Math.max(position, startOffset) };
+}
+
+function age(timestampMs: number | null, nowMs: number): number | null {
+  return timestampMs === null ? null : Math.max(0, Math.floor(nowMs - timestampMs));
+}
+
+/** Of the partitions that are there and have a leader. */
+async function rangesOf(cluster: Cluster, partitions: readonly TopicPartition[], deadlineMs: number): Promise<ReadonlyMap<string, Range>> {
+  const { metadata } = cluster;
+  for (const { topic } of partitions) metadata.topic(topic);
+  if (partitions.length > 0) await cluster.retrying(deadlineMs, () => metadata.refresh());
+  const led = partitions.filter(({ topic, partition }) => (metadata.partition(topic, partition)?.leader ?? noBroker) !== noBroker);
+  const [starts, ends] = await Promise.all(
+    (["earliest", "latest"] as const).map((spec) =>
+      listOffsets(
+        cluster,
+        led.map((each) => ({ ...each, spec })),
+        deadlineMs,
+      ),
+    ),
+  );
+  return new Map(
+    led.map(({ topic, partition }, i) => [
+      partitionKey(topic, partition),
+      { startOffset: starts?.[i]?.offset ?? 0, endOffset: ends?.[i]?.offset ?? 0 },
+    ]),
+  );
+}
