@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { CommanderError } from "commander";
 import { CommandFailed, explain, UsageError } from "./command-failed.ts";
+import { complain } from "./output/complaints.ts";
 import { Output } from "./output/output.ts";
 import { ottlaProgram } from "./program.ts";
 
@@ -20,7 +21,7 @@ try {
     // the line was printed with it
     process.exitCode = exitUsage;
   } else {
-    process.stderr.write(`ottla: ${explain(error)}\n`);
+    complain(explain(error));
     process.exitCode = error instanceof UsageError ? exitUsage : exitFailed;
     if (!(error instanceof CommandFailed || error instanceof UsageError) && process.env.OTTLA_DEBUG) console.error(error);
     // what failed half-way may have left sockets or timers that would keep the process; standard error is written to at once

@@ -1,5 +1,6 @@
 import { Command, Help, type Option } from "commander";
 import { registerCommands } from "./commands/register.ts";
+import { printable } from "./output/printable.ts";
 import { packageVersion } from "./version.ts";
 
 /** The whole command line. Its commands run from `parseAsync`; wrong use is told in one line and thrown as a CommanderError. */
@@ -17,7 +18,7 @@ export function ottlaProgram(): Command {
 /** Commander's `error: …` with its suggestions on lines of their own, as one line. */
 function usageLine(text: string): string {
   const message = text.trim().replace(/^error: /, "");
-  return `ottla: ${message.replaceAll(/\s*\n\s*/g, " ")} (add --help for the options)\n`;
+  return `ottla: ${printable(message.replaceAll(/\s*\n\s*/g, " "))} (add --help for the options)\n`;
 }
 
 /** As commander has it, but with defaults as they would be typed, and without those that say nothing: no, none. */

@@ -36,7 +36,7 @@ export async function describeCluster(
     return;
   }
   const rows = brokers.map(({ id, host, port, rack }) => [id, `${host}:${port}`, rack ?? "-", id === controllerId ? "controller" : ""]);
-  await output.write(`cluster ${clusterId ?? "-"}  controller ${controllerId === noBroker ? "none" : controllerId}\n`);
+  await output.line(`cluster ${clusterId ?? "-"}  controller ${controllerId === noBroker ? "none" : controllerId}`);
   await output.write(table(["broker", "address", "rack", ""], rows));
   const { topics, partitions, underReplicated, offline } = health;
   await output.line(

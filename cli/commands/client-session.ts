@@ -1,5 +1,6 @@
 import { ClientClosed, ConnectionLost, InvalidArgument, KafkaProtocolError, RequestTimedOut } from "../../client/errors.ts";
 import { CommandFailed, explain, UsageError } from "../command-failed.ts";
+import { complain } from "../output/complaints.ts";
 import { reachCluster } from "./reach-cluster.ts";
 
 /** SIGINT or SIGTERM came before the command had done what it was asked for. */
@@ -24,10 +25,9 @@ export async function withCluster<T>(
   // the client's timers do not keep the process alive, and between two attempts it has nothing else
   const alive = setInterval(() => {}, 2 ** 30);
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  const onLate = (line: string) => process.stderr.write(`ottla: ${line}\n`);
   let hasAnswered = false;
   try {
-    await reachCluster({ bootstrap, giveUpAfterMs, onLate }, stop.signal);
+    await reachCluster({ bootstrap, giveUpAfterMs, onLate: complain }, stop.signal);
     hasAnswered = true;
     return await work(stop.signal);
   } catch (error) {

@@ -41,7 +41,7 @@ export function registerConsume(program: Command): void {
     .option(
       "--format <format>",
       "value (default), key-value, json, full, or a template: %k key, %v value, %t topic, %p partition, %o offset, %T time in ms, %h headers, \\n, \\t",
-      parseRecordFormat,
+      (text: string) => parseRecordFormat(text, surroundings()),
     )
     .option("--group <name>", "share the topic with this group's other members, go on where the group is, and commit what was printed")
     .addOption(
@@ -70,8 +70,18 @@ export function registerConsume(program: Command): void {
   });
 }
 
+function surroundings() {
+  return { isTerminal: process.stdout.isTTY === true };
+}
+
 function commonOptions(topic: string, { bootstrap, json, max, untilEnd, format }: Options) {
-  return { topic, bootstrap, recordsMax: max ?? null, untilEnd, format: format ?? parseRecordFormat(json ? "json" : "value") };
+  return {
+    topic,
+    bootstrap,
+    recordsMax: max ?? null,
+    untilEnd,
+    format: format ?? parseRecordFormat(json ? "json" : "value", surroundings()),
+  };
 }
 
 type Run = (output: Output, stop: AbortSignal) => Promise<void>;

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import { printable, printableLines } from "../output/printable.ts";
 
 export interface RecordToFormat {
   readonly topic: string;
@@ -13,10 +14,17 @@ export interface RecordToFormat {
 /** Appends the pieces that make one record's output, its line feed included. Keys and values are handed on as the bytes they are. */
 export type RecordFormat = (record: RecordToFormat, output: (Buffer | string)[]) => void;
 
+/** What is written to a terminal. Elsewhere bytes stay the bytes they are: in a pipe or a file nobody obeys them. */
+export interface FormatSurroundings {
+  readonly isTerminal: boolean;
+}
+
 /** A named format, or a template with `%k %v %p %o %T %t %h %%` and `\n \t \\`. */
-export function parseRecordFormat(text: string): RecordFormat {
+export function parseRecordFormat(text: string, { isTerminal }: FormatSurroundings = { isTerminal: false }): RecordFormat {
   const named = namedFormats.get(text);
-  if (named !== undefined) return named;
+  // who writes a template says what is to come out
+  if (named !== undefined)
+    return isTerminal ? shownOnTerminal(named, text === "full" || text === "json" ? printable : printableLines) : named;
   if (!text.includes("%"))
     throw new InvalidArgumentError(`it is ${[...namedFormats.keys()].join(", ")}, or a template such as '%k\\t%v\\t%p\\t%o'.`);
   return templateFormat(text);
@@ -30,6 +38,16 @@ const namedFormats: ReadonlyMap<string, RecordFormat> = new Map<string, RecordFo
   ["json", (record, output) => output.push(JSON.stringify(recordAsJson(record)), "\n")],
   ["full", fullFormat],
 ]);
+
+/** Whatever keys and values do to a terminal, they only show it. */
+function shownOnTerminal(format: RecordFormat, show: (text: string) => string): RecordFormat {
+  return (record, output) => {
+    const pieces: (Buffer | string)[] = [];
+    format(record, pieces);
+    const end = pieces.at(-1) === "\n" ? pieces.pop() : "";
+    output.push(`${show(Buffer.concat(pieces.map((piece) => (typeof piece === "string" ? Buffer.from(piece) : piece))).toString())}${end}`);
+  };
+}
 
 function fullFormat({ topic, partition, offset, timestampMs, key, value, headers }: RecordToFormat, output: (Buffer | string)[]): void {
   const when = timestampMs < 0 ? "no time" : isoTime(timestampMs);

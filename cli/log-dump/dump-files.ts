@@ -4,6 +4,7 @@ import { fileNames, parseSegmentFileName, type SegmentFileKind } from "../../bro
 import type { FileSystem } from "../../broker/runtime/files.ts";
 import { CommandFailed, explain, UsageError } from "../command-failed.ts";
 import type { Output } from "../output/output.ts";
+import { printable } from "../output/printable.ts";
 import { dumpOffsetIndex, dumpTimeIndex } from "./dump-index.ts";
 import type { DumpItem } from "./dump-item.ts";
 import { dumpCleanStop, dumpClusterNotes, dumpControllerEpoch, dumpDamage, dumpGaps, dumpSegmentsJoin } from "./dump-notes.ts";
@@ -28,7 +29,7 @@ export async function dumpFiles(paths: readonly string[], options: LogDumpOption
     try {
       for await (const item of itemsOf(path, options, files)) {
         if (item.kind === "damage") damages.push(`${path} is damaged at ${item.where}: ${item.reason}`);
-        together += options.json ? `${asJson(path, item)}\n` : `${asText(item)}\n`;
+        together += `${printable(options.json ? asJson(path, item) : asText(item))}\n`;
         if (together.length >= writeTogetherBytes) {
           await output.write(together);
           together = "";

@@ -3,6 +3,7 @@ import { parseSegmentFileName, segmentFileName } from "../../broker/log/file-nam
 import type { FileSystem } from "../../broker/runtime/files.ts";
 import { CommandFailed, explain } from "../command-failed.ts";
 import type { Output } from "../output/output.ts";
+import { printable } from "../output/printable.ts";
 import type { Progress } from "../output/progress.ts";
 import { formatBytes, formatCount } from "../output/units.ts";
 import { checkCheckpoints, checkpointNames } from "./check-checkpoints.ts";
@@ -152,7 +153,7 @@ class Report {
 
   async flush(): Promise<void> {
     const lines = this.#lines.splice(0);
-    if (lines.length > 0) await this.#output.write(`${lines.join("\n")}\n`);
+    if (lines.length > 0) await this.#output.write(`${lines.map(printable).join("\n")}\n`);
   }
 
   async end(): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Writable } from "node:stream";
 import { CommandFailed } from "../command-failed.ts";
+import { printable } from "./printable.ts";
 
 /** Standard output of a command: takes bytes as fast as the reader does, and ends quietly when the reader is gone (`| head`). */
 export class Output {
@@ -46,10 +47,12 @@ export class Output {
     if (this.#failure !== null) throw this.#failure;
   }
 
+  /** One line, whatever is in the text. */
   line(text: string): Promise<void> {
-    return this.write(`${text}\n`);
+    return this.write(`${printable(text)}\n`);
   }
 
+  /** Without the characters that JSON leaves alone and terminals do not. */
   json(value: unknown): Promise<void> {
     return this.line(JSON.stringify(value));
   }

@@ -1,38 +1,35 @@
-import Table from "cli-table3";
-
-const bare = {
-  top: "",
-  "top-mid": "",
-  "top-left": "",
-  "top-right": "",
-  bottom: "",
-  "bottom-mid": "",
-  "bottom-left": "",
-  "bottom-right": "",
-  left: "",
-  "left-mid": "",
-  mid: "",
-  "mid-mid": "",
-  right: "",
-  "right-mid": "",
-  middle: "  ",
-};
+import { printable } from "./printable.ts";
 
 export type Cell = string | number | boolean;
 
-/** Columns without lines, numbers to the right: for eyes, and for `awk` too. Ends with a line feed. */
+/** A longer cell sticks out of its column rather than widening all rows. Characters. */
+const columnMax = 64;
+const gap = "  ";
+
+/** Columns without lines, numbers to the right: for eyes, and for `awk` too. What cells say comes from anywhere: it is shown, not obeyed. Ends with a line feed. */
 export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const isNumeric = head.map((_, column) => rows.length > 0 && rows.every((row) => typeof row[column] === "number"));
-  const drawn = new Table({
-    head: [...head],
-    chars: bare,
-    style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
-    colAligns: isNumeric.map((right) => (right ? "right" : "left")),
-  });
-  drawn.push(...rows.map((row) => row.map(String)));
-  return `${drawn
-    .toString()
-    .split("\n")
-    .map((line) => line.trimEnd())
-    .join("\n")}\n`;
+  const lines = [head, ...rows].map((row) => row.map((cell) => printable(String(cell))));
+  const widths = head.map((_, column) =>
+    lines.reduce((widest, line) => Math.max(widest, Math.min(lengthOf(line[column] ?? ""), columnMax)), 0),
+  );
+  const drawn = lines.map((line) =>
+    line
+      .map((cell, column) => padded(cell, widths[column] ?? 0, isNumeric[column] ?? false))
+      .join(gap)
+      .trimEnd(),
+  );
+  return `${drawn.join("\n")}\n`;
+}
+
+function padded(cell: string, width: number, toTheRight: boolean): string {
+  const padding = " ".repeat(Math.max(0, width - lengthOf(cell)));
+  return toTheRight ? padding + cell : cell + padding;
+}
+
+/** In characters; those of double width are rare in names. */
+function lengthOf(text: string): number {
+  let length = 0;
+  for (const _character of text) length++;
+  return length;
 }

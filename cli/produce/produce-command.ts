@@ -4,6 +4,7 @@ import { nodeClock } from "../../protocol/node/node-clock.ts";
 import type { CompressionCodec } from "../../protocol/records/batch-header.ts";
 import { CommandFailed, explain, UsageError } from "../command-failed.ts";
 import { forPeople } from "../commands/client-session.ts";
+import { complain } from "../output/complaints.ts";
 import type { Output } from "../output/output.ts";
 import { progress } from "../output/progress.ts";
 import { formatBytes, formatCount, formatSeconds } from "../output/units.ts";
@@ -101,7 +102,7 @@ function savePositions(file: PositionFile, follower: FileFollower): { end(): Pro
       .then(() => (failure === null ? file.write(follower.positions()) : undefined))
       .catch((error) => {
         failure = error;
-        process.stderr.write(`ottla: positions are not saved any more: ${explain(error)}\n`);
+        complain(`positions are not saved any more: ${explain(error)}`);
       });
   };
   const timer = setInterval(save, positionSavedEveryMs);

@@ -1,5 +1,6 @@
 import type { Admin, PartitionMetadata, TopicDescription } from "../../client/index.ts";
 import { configHead, configRow, describedConfigs, type ShownConfig } from "../config/describe-configs.ts";
+import { printable } from "../output/printable.ts";
 import { type Cell, table } from "../output/table.ts";
 import { formatCount } from "../output/units.ts";
 import { isOffline } from "./topic-health.ts";
@@ -41,7 +42,7 @@ async function offsetsOf(admin: Admin, { name, partitions }: TopicDescription): 
 
 export function topicAsText({ name, topicId, partitions, configs }: DescribedTopic, { offsets }: DescribeOptions): string {
   const copies = Math.max(0, ...partitions.map(({ replicas }) => replicas.length));
-  const summary = `${name}  id ${topicId}  ${formatCount(partitions.length, "partition")}  ${formatCount(copies, "copy", "copies")}\n`;
+  const summary = `${printable(name)}  id ${topicId}  ${formatCount(partitions.length, "partition")}  ${formatCount(copies, "copy", "copies")}\n`;
   const head = ["partition", "leader", "epoch", "replicas", "isr", "offline", ...(offsets ? ["start", "end"] : [])];
   const rows = partitions.map((partition): Cell[] => [
     partition.partition,

@@ -4,6 +4,7 @@ import { CommandFailed, UsageError } from "../command-failed.ts";
 import { configChanges, type SettingChanges } from "../config/config-changes.ts";
 import { failForErrors } from "../fail-for-errors.ts";
 import type { Output } from "../output/output.ts";
+import { printable } from "../output/printable.ts";
 import { formatCount } from "../output/units.ts";
 import { type DescribeOptions, describeTopic, topicAsText } from "./describe-topics.ts";
 
@@ -41,7 +42,7 @@ async function untilKnown(admin: Admin, name: string): Promise<void> {
 
 export async function listTopics(admin: Admin, { output, json }: Shown): Promise<void> {
   const topics = await admin.listTopics();
-  if (!json) return output.write(topics.map(({ name }) => `${name}\n`).join(""));
+  if (!json) return output.write(topics.map(({ name }) => `${printable(name)}\n`).join(""));
   await output.json(
     topics.map(({ name, topicId, partitions }) => ({
       name,
