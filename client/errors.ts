@@ -26,6 +26,13 @@ export class KafkaProtocolError extends ClientError {
 export class ConnectionLost extends ClientError {
   override readonly name = "ConnectionLost";
   override readonly retriable = true;
+  /** The broker that could not be reached where the cluster itself says that it is (its `advertised.listeners`); null: an address of the application's, or a link that broke. */
+  readonly namedBroker: number | null;
+
+  constructor(message: string, options: ErrorOptions = {}, namedBroker: number | null = null) {
+    super(message, options);
+    this.namedBroker = namedBroker;
+  }
 }
 
 /** A broker did not answer in time, or was late and another leads by now. Should it answer after all, nobody takes that answer for another's. */

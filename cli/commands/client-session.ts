@@ -47,6 +47,10 @@ function isStop(error: unknown): boolean {
 
 /** The error with a hint where there is one. */
 export function forPeople(error: unknown, bootstrap: readonly string[]): unknown {
+  if (error instanceof ConnectionLost && error.namedBroker !== null)
+    return new CommandFailed(`${explain(error)}; clients have to reach what a broker names: see its advertised.listeners`, {
+      cause: error,
+    });
   if (error instanceof ConnectionLost || error instanceof RequestTimedOut)
     return new CommandFailed(
       `no answer from ${bootstrap.join(", ")} (${explain(error)}); start a cluster with \`ottla up\`, or name one with --bootstrap`,

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { Admin } from "../../client/index.ts";
 import { alterCluster } from "../cluster/cluster-configs.ts";
 import { describeCluster } from "../cluster/describe-cluster.ts";
+import { tellingRuntime } from "../output/complaints.ts";
 import { Output } from "../output/output.ts";
 import { collectConfig } from "../topic/topic-arguments.ts";
 import { withCluster } from "./client-session.ts";
@@ -59,7 +60,7 @@ function registerAlter(cluster: Command): void {
     .option("--delete-config <name>", "go back to what the broker was started with; may be repeated", collect, []);
   withCommonOptions(alter).action(({ bootstrap, json, broker, config, deleteConfig }: AlterOptions) =>
     withCluster(bootstrap, async (signal) => {
-      await using admin = new Admin({ bootstrap, clientId: "ottla-cluster", operationTimeoutMs, signal });
+      await using admin = new Admin({ bootstrap, clientId: "ottla-cluster", operationTimeoutMs, signal, runtime: tellingRuntime });
       await alterCluster(admin, broker ?? null, { set: config, delete: deleteConfig }, { json, output: new Output(process.stdout) });
     }),
   );

@@ -11,6 +11,7 @@ import {
   resetTarget,
   type TopicSelection,
 } from "../group/reset-target.ts";
+import { tellingRuntime } from "../output/complaints.ts";
 import { Output } from "../output/output.ts";
 import type { Shown } from "../topic/topic-commands.ts";
 import { withCluster } from "./client-session.ts";
@@ -39,7 +40,7 @@ export function registerGroup(program: Command): void {
 function withAdmin(options: CommonOptions, work: (admin: Admin, shown: Shown) => Promise<void>): Promise<void> {
   const { bootstrap, json } = options;
   return withCluster(bootstrap, async (signal) => {
-    await using admin = new Admin({ bootstrap, clientId: "ottla-group", operationTimeoutMs, signal });
+    await using admin = new Admin({ bootstrap, clientId: "ottla-group", operationTimeoutMs, signal, runtime: tellingRuntime });
     await work(admin, { json, output: new Output(process.stdout) });
   });
 }

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { Admin } from "../../client/index.ts";
 import { moveReplica, showLogDirectories } from "../cluster/log-directories.ts";
+import { tellingRuntime } from "../output/complaints.ts";
 import { Output } from "../output/output.ts";
 import type { Shown } from "../topic/topic-commands.ts";
 import { withCluster } from "./client-session.ts";
@@ -53,7 +54,7 @@ function withAdmin(
   work: (admin: Admin, shown: Shown, stop: AbortSignal) => Promise<void>,
 ): Promise<void> {
   return withCluster(bootstrap, async (signal) => {
-    await using admin = new Admin({ bootstrap, clientId: "ottla-log-dirs", operationTimeoutMs, signal });
+    await using admin = new Admin({ bootstrap, clientId: "ottla-log-dirs", operationTimeoutMs, signal, runtime: tellingRuntime });
     await work(admin, { json, output: new Output(process.stdout) }, signal);
   });
 }

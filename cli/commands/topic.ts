@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { Admin } from "../../client/index.ts";
 import { UsageError } from "../command-failed.ts";
+import { tellingRuntime } from "../output/complaints.ts";
 import { Output } from "../output/output.ts";
 import { collectCut, deleteRecords, type PartitionCut } from "../topic/delete-records.ts";
 import { collectConfig, parseReplicaAssignment } from "../topic/topic-arguments.ts";
@@ -27,7 +28,7 @@ export function registerTopic(program: Command): void {
 function withAdmin(options: CommonOptions, work: (admin: Admin, shown: Shown) => Promise<void>): Promise<void> {
   const { bootstrap, json } = options;
   return withCluster(bootstrap, async (signal) => {
-    await using admin = new Admin({ bootstrap, clientId: "ottla-topic", operationTimeoutMs, signal });
+    await using admin = new Admin({ bootstrap, clientId: "ottla-topic", operationTimeoutMs, signal, runtime: tellingRuntime });
     await work(admin, { json, output: new Output(process.stdout) });
   });
 }

@@ -4,7 +4,7 @@ import { nodeClock } from "../../protocol/node/node-clock.ts";
 import type { CompressionCodec } from "../../protocol/records/batch-header.ts";
 import { CommandFailed, explain, UsageError } from "../command-failed.ts";
 import { forPeople } from "../commands/client-session.ts";
-import { complain } from "../output/complaints.ts";
+import { complain, tellingRuntime } from "../output/complaints.ts";
 import type { Output } from "../output/output.ts";
 import { progress } from "../output/progress.ts";
 import { formatBytes, formatCount, formatSeconds } from "../output/units.ts";
@@ -47,6 +47,7 @@ export async function produce(options: ProduceOptions, output: Output, stop: Abo
   await using producer = new Producer({
     bootstrap: options.bootstrap,
     clientId: "ottla-produce",
+    runtime: tellingRuntime,
     acks: options.acks,
     enableIdempotence: options.enableIdempotence,
     compression: options.codec,

@@ -7,6 +7,7 @@ import type { ClientSettings } from "../options.ts";
 import type { ClientRuntime } from "../runtime.ts";
 import { Connection } from "./connection.ts";
 import { hedged } from "./hedge.ts";
+import { type NamedBy, unreachable } from "./unreachable.ts";
 
 /**
  * A broker answers a connection's requests in order. Long polls have connections of their own, so that nothing else waits behind them; so have what is asked of a broker
@@ -16,6 +17,9 @@ export type ConnectionPurpose = "requests" | "fetches" | "probes" | "groups";
 
 /** Brokers asked the same at the same time. */
 const askedAtOnceMax = 3;
+
+/** After so many failures in a row at an address that the cluster names, and that never took a connection, the log says so. */
+const unreachableAfter = 5;
 
 /** A broker that answered within this time is taken to be well. */
 const recentlyMs = 2_000;
@@ -38,6 +42,8 @@ export class ConnectionPool {
   readonly #slots = new Map<string, Slot>();
   readonly #closing = new AbortController();
   #brokers: ReadonlyMap<number, Address> = new Map();
+  /** Addresses that took a connection once, or that were told to be out of reach. */
+  readonly #settled = new Set<string>();
 
   constructor(runtime: ClientRuntime, settings: ClientSettings) {
     this.#runtime = runtime;
@@ -53,6 +59,7 @@ export class ConnectionPool {
       slot.connection?.close();
       this.#slots.delete(key);
     }
+    for (const address of this.#settled) if (!current.has(address)) this.#settled.delete(address);
   }
 
   /** Throws ConnectionLost when the broker is unknown or cannot be reached, ClientClosed after `close`, the signal's reason (a connection that is being opened is still opened). */
@@ -117,6 +124,16 @@ export class ConnectionPool {
     return { rank: isRecent ? 0 : 1, pending };
   }
 
+  /** Null: the application named it. */
+  #namedBy(address: Address): NamedBy | null {
+    if (this.#settings.bootstrap.some((one) => isSame(one, address))) return null;
+    const [broker] = [...this.#brokers].find(([, one]) => isSame(one, address)) ?? [];
+    if (broker === undefined) return null;
+    const open = [...this.#slots.values()].flatMap((slot) => (slot.connection?.isOpen ? [slot.address] : []));
+    const reached = [...new Map(open.map((one) => [formatAddress(one), one])).values()];
+    return { broker, isItself: this.#brokers.size === 1, reached };
+  }
+
   #slot(address: Address, purpose: ConnectionPurpose): Slot {
     const key = `${formatAddress(address)} ${purpose}`;
     let slot = this.#slots.get(key);
@@ -148,14 +165,19 @@ export class ConnectionPool {
       slot.connection = connection;
       slot.failures = 0;
       slot.lastError = null;
+      this.#settled.add(formatAddress(slot.address));
       return connection;
     } catch (error) {
       if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
       slot.failures++;
       slot.notBeforeMs = clock.monotonicMs() + backoffMs(slot.failures, this.#settings, random);
-      const lost = error instanceof ConnectionLost ? error : new ConnectionLost(describe(error), { cause: error });
+      const lost = unreachable(slot.address, error, this.#namedBy(slot.address));
       slot.lastError = lost;
       log.debug({ address: formatAddress(slot.address), err: error }, "connecting failed");
+      if (lost.namedBroker !== null && slot.failures >= unreachableAfter && !this.#settled.has(formatAddress(slot.address))) {
+        this.#settled.add(formatAddress(slot.address));
+        log.warn({}, lost.message);
+      }
       throw lost;
     } finally {
       slot.opening = null;

@@ -25,7 +25,8 @@ export const nodeTransport: Transport = {
       const onError = (error: Error) => settle(refused(error.message, error));
       const onConnect = () => settle(linkOver(socket, formatAddress(address), () => handlers));
       const onAbort = () => settle(signal?.reason instanceof Error ? signal.reason : refused("aborted"));
-      const timer = setTimeout(() => settle(refused(`no answer within ${timeoutMs} ms`)), Math.min(timeoutMs, 2 ** 31 - 1));
+      const silent = () => settle(refused(`no answer within ${timeoutMs} ms`, Object.assign(new Error("silent"), { code: "ETIMEDOUT" })));
+      const timer = setTimeout(silent, Math.min(timeoutMs, 2 ** 31 - 1));
       socket.once("error", onError);
       socket.once("connect", onConnect);
       signal?.addEventListener("abort", onAbort, { once: true });
