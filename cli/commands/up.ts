@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { Output } from "../output/output.ts";
+import { restartDefaults } from "../up/restart-policy.ts";
 import { up } from "../up/up-command.ts";
 import { parseBootstrap, wholeNumber } from "./options.ts";
 
@@ -8,6 +9,8 @@ interface Options {
   readonly port: number;
   readonly data: string;
   readonly zookeeper?: string;
+  readonly restart: boolean;
+  readonly restartAfter: number;
   readonly json: boolean;
 }
 
@@ -23,9 +26,19 @@ export function registerUp(program: Command): void {
       parseBootstrap(servers);
       return [servers, ...chroot].join("/");
     })
+    .option(
+      "--restart-after <seconds>",
+      "start a broker that ended again after so long, and later if it ends again soon",
+      wholeNumber(0, 3_600),
+      restartDefaults.pauseMs / 1000,
+    )
+    .option("--no-restart", "say that a broker ended and how to start it, no more")
     .option("--json", "print JSON, for programs", false)
-    .action(async ({ brokers, port, data, zookeeper, json }: Options) => {
-      process.exitCode = await up({ brokers, port, data, zookeeper: zookeeper ?? null, json }, new Output(process.stdout), stopSignal());
+    .action(async ({ brokers, port, data, zookeeper, restart, restartAfter, json }: Options) => {
+      const pauseMs = restartAfter * 1000;
+      const restarts = restart ? { ...restartDefaults, pauseMs, pauseMaxMs: Math.max(pauseMs, restartDefaults.pauseMaxMs) } : null;
+      const options = { brokers, port, data, zookeeper: zookeeper ?? null, restarts, json };
+      process.exitCode = await up(options, new Output(process.stdout), stopSignal());
       // the directory's lock and idle sockets would keep the process alive for nothing
       process.exit();
     });

@@ -21,7 +21,6 @@ export class BrokerProcess {
   readonly #child: ChildProcess;
   readonly #exited: Promise<string>;
   #failure: string | null = null;
-  #stopping = false;
 
   constructor(options: BrokerProcessOptions) {
     this.id = options.id;
@@ -39,11 +38,6 @@ export class BrokerProcess {
 
   get pid(): number | undefined {
     return this.#child.pid;
-  }
-
-  /** True once we asked it to end. */
-  get stopping(): boolean {
-    return this.#stopping;
   }
 
   /** Resolves with the reason when the process is gone. */
@@ -69,7 +63,6 @@ export class BrokerProcess {
 
   /** Asks it to stop, and ends it when it has not within `graceMs`. */
   async stop(graceMs: number): Promise<void> {
-    this.#stopping = true;
     this.#child.kill("SIGTERM");
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), graceMs);
     await this.#exited;

@@ -1,11 +1,15 @@
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
+import { nodeClock } from "../../protocol/node/node-clock.ts";
 import { CommandFailed, explain, UsageError } from "../command-failed.ts";
 import type { Output } from "../output/output.ts";
+import { printable } from "../output/printable.ts";
 import { ZookeeperProcess } from "../zookeeper/zookeeper-process.ts";
 import { BrokerProcess } from "./broker-process.ts";
 import { ClusterDirectory } from "./cluster-directory.ts";
+import { KeptBroker } from "./kept-broker.ts";
 import { checkPortsFree } from "./preflight.ts";
+import type { RestartPolicy } from "./restart-policy.ts";
 
 export interface UpOptions {
   readonly brokers: number;
@@ -13,6 +17,8 @@ export interface UpOptions {
   readonly data: string;
   /** `HOST:PORT,…` with an optional chroot; null: a private ZooKeeper of our own. */
   readonly zookeeper: string | null;
+  /** How brokers that end are started again; null: not at all. */
+  readonly restarts: RestartPolicy | null;
   readonly json: boolean;
 }
 
@@ -30,7 +36,7 @@ export async function up(options: UpOptions, output: Output, stopRequested: Prom
   await checkPortsFree(host, ports);
   const directory = await ClusterDirectory.open(resolve(options.data));
   const zookeeper = options.zookeeper === null ? await startZookeeper(directory) : null;
-  const brokers: BrokerProcess[] = [];
+  const brokers: KeptBroker[] = [];
   const stopAll = async () => {
     await Promise.all(brokers.map((broker) => broker.stop(brokerStopGraceMs)));
     await zookeeper?.process.stop(zookeeperStopGraceMs);
@@ -47,12 +53,23 @@ export async function up(options: UpOptions, output: Output, stopRequested: Prom
         clusterSize: options.brokers,
       };
       const configFile = await directory.writeBrokerConfig(broker);
-      brokers.push(new BrokerProcess({ id: broker.id, configFile, logFile: directory.brokerLog(broker.id) }));
+      const logFile = directory.brokerLog(broker.id);
+      brokers.push(
+        new KeptBroker({
+          id: broker.id,
+          start: () => new BrokerProcess({ id: broker.id, configFile, logFile }),
+          policy: options.restarts,
+          clock: nodeClock,
+          tell: (line) => process.stderr.write(`${printable(line)}\n`),
+          logFile,
+          startCommand: `bin/ottla broker --config ${configFile}`,
+        }),
+      );
     }
     const stoppedEarly = await Promise.race([allReady(brokers, directory).then(() => false), stopRequested.then(() => true)]);
     if (!stoppedEarly) {
       await announce(options, ports, brokers, output);
-      watchForDeaths(brokers, directory);
+      for (const broker of brokers) broker.keep();
       await Promise.race([stopRequested, zookeeperGone(zookeeper?.process)]);
     }
   } finally {
@@ -96,7 +113,7 @@ function freePort(): Promise<number> {
   });
 }
 
-async function allReady(brokers: readonly BrokerProcess[], directory: ClusterDirectory): Promise<void> {
+async function allReady(brokers: readonly KeptBroker[], directory: ClusterDirectory): Promise<void> {
   const timer = new Promise<never>((_, reject) => {
     setTimeout(
       () =>
@@ -125,7 +142,7 @@ async function allReady(brokers: readonly BrokerProcess[], directory: ClusterDir
 async function announce(
   { json, data }: UpOptions,
   ports: readonly number[],
-  brokers: readonly BrokerProcess[],
+  brokers: readonly KeptBroker[],
   output: Output,
 ): Promise<void> {
   const bootstrap = ports.map((port) => `${host}:${port}`).join(",");
@@ -140,17 +157,6 @@ async function announce(
     );
   }
   await output.flushed();
-}
-
-/** A broker that dies is told, not restarted: seeing what the others do then is what people run this for. */
-function watchForDeaths(brokers: readonly BrokerProcess[], directory: ClusterDirectory): void {
-  for (const broker of brokers) {
-    broker.exited.then((reason) => {
-      if (broker.stopping) return;
-      const again = `bin/ottla broker --config ${join(directory.path, `broker-${broker.id}`, "server.properties")}`;
-      process.stderr.write(`broker ${broker.id} is gone (${reason}); start it again with: ${again}\n`);
-    });
-  }
 }
 
 async function zookeeperGone(zookeeper: ZookeeperProcess | undefined): Promise<never> {

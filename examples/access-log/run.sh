@@ -36,7 +36,7 @@ clean_up() {
 trap clean_up EXIT
 
 # --- a cluster, a topic, a web server ---
-"$ottla" up --port "$port" --data "$work/cluster" --json >"$work/up.json" 2>"$work/up.err" &
+"$ottla" up --no-restart --port "$port" --data "$work/cluster" --json >"$work/up.json" 2>"$work/up.err" &
 pids+=($!)
 up_pid=$!
 cluster_is_up() { grep -q bootstrap "$work/up.json" || ! kill -0 "$up_pid"; }

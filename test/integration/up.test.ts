@@ -111,13 +111,27 @@ test("starts three brokers, stops them within 5 seconds, and finds the data agai
   expect(performance.now() - interruptedAtMs).toBeLessThan(stopMaxMs);
   expect(await processesOf(data)).toEqual([]);
 
-  const second = new Run(["--port", String(port), "--data", data]);
+  const second = new Run(["--port", String(port), "--data", data, "--restart-after", "1"]);
   await second.ready();
   await using consumer = new Consumer({ bootstrap, valueSerde: stringSerde, stopAtEnd: true });
   await consumer.assign([{ topic: "kept", from: "beginning" }]);
   const values: number[] = [];
   for await (const { value } of consumer) values.push(Number(value));
   expect(values.sort((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, i) => i));
+
+  const [victim = 0, ...others] = second.brokerPids;
+  process.kill(victim, "SIGKILL");
+  await waitUntil("the broker to be started again", () => second.err.includes("is back"));
+  const [, log, again] =
+    /^broker 1 is gone \(ended by SIGKILL\), its log is (\S+); it is started again in 1 s\nbroker 1 is back, pid (\d+)\n$/.exec(
+      second.err,
+    ) ?? [];
+  expect(log).toBe(join(data, "broker-1", "broker.log"));
+  expect(await Promise.all([Number(again), ...others].map(isAlive))).toEqual([true, true, true]);
+  process.kill(Number(again), "SIGKILL");
+  await waitUntil("its end to be told", () => second.err.split("is gone").length === 3);
+  expect(await second.interrupt()).toBe(0);
+  expect(await processesOf(data)).toEqual([]);
 });
 
 test("nothing outlives a killed `ottla up`", async () => {
