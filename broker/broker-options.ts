@@ -17,6 +17,8 @@ export interface BrokerOptions {
   readonly random: Random;
   readonly transport: Transport;
   readonly files: FileSystem;
+  /** That this process may use: the machine's, or its container's. */
+  readonly memoryBytes: number;
   readonly openCoordinator: () => Coordinator;
   readonly log: Logger;
   /** A bug was found: end the process. */

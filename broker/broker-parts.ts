@@ -8,7 +8,7 @@ import { groupFinder } from "./api/group-finder.ts";
 import { logDirectoryEndpoints } from "./api/log-directory-apis.ts";
 import { servedApis } from "./api/registry.ts";
 import type { BrokerOptions } from "./broker-options.ts";
-import { controllerSettings, groupCoordinatorConfig, offsetsTopicConfig, partitionConfig } from "./broker-settings.ts";
+import { clientMemoryBytes, controllerSettings, groupCoordinatorConfig, offsetsTopicConfig, partitionConfig } from "./broker-settings.ts";
 import { ClusterNoteKeeper } from "./cluster/cluster-note-keeper.ts";
 import { clusterView } from "./cluster/cluster-view.ts";
 import { controlledShutdown } from "./cluster/controlled-shutdown.ts";
@@ -238,6 +238,7 @@ export class BrokerParts {
       transport,
       dispatcher: new Dispatcher(apis.endpoints.map((endpoint) => afterJoining(endpoint, this.#joined.promise))),
       limits: () => this.#networkLimits,
+      memoryMaxBytes: clientMemoryBytes(config, options.memoryBytes),
       clock,
       log: logger("network"),
       onFatal,

@@ -31,6 +31,16 @@ export function groupCoordinatorConfig({ group, consumerGroups }: BrokerConfig):
   return { machine: { ...group, consumer: consumerGroups }, shard: { commitTimeoutMs, loadBufferBytes, waitingMax: waitingPerShardMax } };
 }
 
+const clientMemoryShare = 1 / 16;
+const clientMemoryMinBytes = 64 * 1024 * 1024;
+const clientMemoryMaxBytes = 512 * 1024 * 1024;
+
+/** For clients' requests and answers. Log segments are read through the system's cache, which wants most of the memory there is. */
+export function clientMemoryBytes({ network }: BrokerConfig, memoryBytes: number): number {
+  const share = Math.floor(memoryBytes * clientMemoryShare);
+  return network.clientMemoryMaxBytes ?? Math.min(Math.max(share, clientMemoryMinBytes), clientMemoryMaxBytes);
+}
+
 /** The settings of the topic that groups are kept in. */
 export function offsetsTopicConfig({ group }: BrokerConfig): OffsetsTopicConfig {
   return {

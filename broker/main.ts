@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { hostname } from "node:os";
+import { hostname, totalmem } from "node:os";
 import { openZookeeper } from "../coordinator-client/zookeeper-coordinator.ts";
 import { InvariantViolation } from "../protocol/base/invariant.ts";
 import { nodeClock } from "../protocol/node/node-clock.ts";
@@ -48,6 +48,7 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
     random: nodeRandom,
     transport: nodeTransport,
     files: nodeFileSystem(),
+    memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
     openCoordinator: () =>
       openZookeeper({
         connectionString: config.coordinator.connect,

@@ -2,6 +2,7 @@ import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { Message } from "../../protocol/schema/message.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
 import { Writer } from "../../protocol/wire/writer.ts";
+import type { RequestMeter } from "./request-meter.ts";
 
 /** What a handler may know of where a request came from. */
 export interface RequestContext {
@@ -15,6 +16,8 @@ export interface RequestContext {
   readonly connectionId: number;
   /** Aborts when the connection is gone: nobody is waiting any more. */
   readonly signal: AbortSignal;
+  /** What this request costs, and may cost. */
+  readonly meter: RequestMeter;
 }
 
 /** A request kind: two schemas and one function. `null` is the protocol's own "no answer" (acks=0). */
@@ -23,6 +26,8 @@ export interface Api<Req, Res> {
   readonly response: Message<Res>;
   /** Only the controller may serve it: elsewhere the body is forwarded as it came. */
   readonly controllerOnly?: boolean;
+  /** The answer's size is bounded by settings of its own. */
+  readonly boundsAnswer?: boolean;
   /** Everything up to the first `await` runs in the order in which a connection's requests arrived. */
   handle(request: Req, context: RequestContext): Promise<Res | null>;
 }
@@ -73,17 +78,28 @@ export function endpoint<Req, Res>(api: Api<Req, Res>): Endpoint {
     controllerOnly: api.controllerOnly ?? false,
     isFlexible: (version) => api.request.isFlexible(version),
     serve(body, context) {
-      const request = api.request.read(new Reader(body), context.apiVersion);
+      const request = readRequest(api, body, context.apiVersion);
+      const { apiVersion, meter } = context;
+      const answerMaxBytes = api.boundsAnswer ? undefined : meter.answerMaxBytes;
+      // from here on nothing but the handler refers to the request, whose bytes it may let go of before it answers
       return api.handle(request, context).then((response) => {
-        return response === null ? null : encodeResponse(api, response, context.apiVersion);
+        return response === null ? null : encodeResponse(api, response, apiVersion, answerMaxBytes);
       });
     },
   };
 }
 
+/** Things in all lists of a request together: each costs memory and time of its own, however few its bytes are. Twice what a fetch session may hold. */
+const requestElementsMax = 200_000;
+
+/** Throws MalformedFrame. */
+export function readRequest<Req>(api: { readonly request: Message<Req> }, body: Buffer, version: number): Req {
+  return api.request.read(new Reader(body, 0, requestElementsMax), version);
+}
+
 /** Throws UnencodableAnswer. */
-export function encodeResponse<Req, Res>(api: Api<Req, Res>, response: Res, version: number): Buffer[] {
-  const writer = new Writer();
+export function encodeResponse<Req, Res>(api: Api<Req, Res>, response: Res, version: number, maxBytes?: number): Buffer[] {
+  const writer = new Writer(undefined, maxBytes);
   try {
     api.response.write(writer, response, version);
   } catch (error) {

@@ -6,6 +6,7 @@ import { Reader } from "../../protocol/wire/reader.ts";
 import { isInternalTopic } from "../runtime/topic-names.ts";
 import type { Endpoint } from "./api.ts";
 import type { TopicAutoCreation } from "./metadata.ts";
+import { uncounted } from "./request-meter.ts";
 
 export interface AutoCreationParts {
   readonly isEnabled: () => boolean;
@@ -27,7 +28,15 @@ const version = createTopicsRequest.versions[1];
 /** Creates topics that clients mention, with the broker's defaults. The brokers' own topics are not made this way: they have settings of their own. */
 export function autoTopicCreation({ isEnabled, createTopics, signal, log }: AutoCreationParts): TopicAutoCreation {
   const inFlight = new Set<string>();
-  const context = { apiVersion: version, clientId: null, listener: "", remote: "auto creation", connectionId: -1, signal };
+  const context = {
+    apiVersion: version,
+    clientId: null,
+    listener: "",
+    remote: "auto creation",
+    connectionId: -1,
+    signal,
+    meter: uncounted,
+  };
   const create = async (name: string) => {
     const topic = { name, numPartitions: -1, replicationFactor: -1, assignments: [], configs: [] };
     const body = encodeWhole(createTopicsRequest, { topics: [topic], timeoutMs: creationTimeoutMs, validateOnly: false }, version);

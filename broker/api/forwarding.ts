@@ -1,11 +1,10 @@
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import { Reader } from "../../protocol/wire/reader.ts";
 import type { ImageSource } from "../cluster/contract.ts";
 import type { ControllerService } from "../controller/contract.ts";
 import { type PeerRequester, PeerUnavailable } from "../runtime/peer-port.ts";
-import { type ControllerApi, type Endpoint, encodeResponse, endpoint, type RequestContext } from "./api.ts";
+import { type ControllerApi, type Endpoint, encodeResponse, endpoint, type RequestContext, readRequest } from "./api.ts";
 
 export interface ForwardingParts {
   readonly controller: Pick<ControllerService, "isController">;
@@ -33,11 +32,11 @@ export function forwarding<Req, Res>(api: ControllerApi<Req, Res>, parts: Forwar
     ...local,
     serve(body, context) {
       if (parts.controller.isController) return local.serve(body, context);
-      const request = api.request.read(new Reader(body), context.apiVersion); // a malformed body is refused here, it is never passed on
+      const request = readRequest(api, body, context.apiVersion); // a malformed body is refused here, it is never passed on
       return forward(local.apiKey, body, context, parts).then((result) => {
         if (result.kind === "answered") return [result.body];
         if (result.kind === "serve-here") return local.serve(body, context);
-        return encodeResponse(api, api.failed(request, result.error, result.message), context.apiVersion);
+        return encodeResponse(api, api.failed(request, result.error, result.message), context.apiVersion, context.meter.answerMaxBytes);
       });
     },
   };

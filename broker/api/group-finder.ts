@@ -8,6 +8,7 @@ import { offsetsTopic, partitionOfGroup } from "../group/group-partition.ts";
 import type { Endpoint } from "./api.ts";
 import type { CoordinatorFinder } from "./find-coordinator.ts";
 import { nodeOn, partitionRecord } from "./leader-hints.ts";
+import { uncounted } from "./request-meter.ts";
 
 export interface OffsetsTopicConfig {
   /** `offsets.topic.num.partitions` */
@@ -34,7 +35,15 @@ const version = createTopicsRequest.versions[1];
 /** A group's coordinator is the leader of its partition of `__consumer_offsets`, which is made when the first client asks. Transactions have none yet. */
 export function groupFinder({ images, createTopics, signal, log, config }: GroupFinderParts): CoordinatorFinder {
   let isCreating = false;
-  const context = { apiVersion: version, clientId: null, listener: "", remote: "offsets topic", connectionId: -1, signal };
+  const context = {
+    apiVersion: version,
+    clientId: null,
+    listener: "",
+    remote: "offsets topic",
+    connectionId: -1,
+    signal,
+    meter: uncounted,
+  };
   const create = async () => {
     const topic = newOffsetsTopic(images.current, config);
     const body = encodeWhole(createTopicsRequest, { topics: [topic], timeoutMs: creationTimeoutMs, validateOnly: false }, version);

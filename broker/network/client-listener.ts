@@ -2,13 +2,17 @@ import type { Timer } from "../../protocol/base/clock.ts";
 import type { Address, Link, LinkHandlers, Listener, Transport } from "../../protocol/base/transport.ts";
 import type { NetworkConfig } from "../runtime/config/broker-config.ts";
 import type { ListenerConfig } from "../runtime/config/listener-config.ts";
-import { ByteBudget } from "./byte-budget.ts";
+import { Turns } from "../runtime/turns.ts";
+import { ClientMemory } from "./client-memory.ts";
 import { Connection, type ConnectionParts } from "./connection.ts";
+import { MemoryReclaim } from "./memory-reclaim.ts";
 
-export interface ClientListenersParts extends Omit<ConnectionParts, "limits" | "budget"> {
+export interface ClientListenersParts extends Omit<ConnectionParts, "limits" | "memory" | "turns"> {
   readonly transport: Transport;
   /** In force now: how many connections there may be can change while we run. */
   readonly limits: () => NetworkConfig;
+  /** For everything that is held on behalf of clients. */
+  readonly memoryMaxBytes: number;
 }
 
 /** A listener that is open, as clients are told of it. */
@@ -18,13 +22,21 @@ export interface BoundListener {
   readonly advertised: Address;
 }
 
+/**
+ * Connections from the broker's own machine that there may be beyond the bounds: whoever set a bound that is too low at run time must be able to set another one. Brokers speak to each other over a
+ * listener of their own, which has none.
+ */
+const reservedConnections = 16;
+
 /** Refused connections are told of at most this often, however many there are. */
 const refusalLineIntervalMs = 10_000;
 
 /** Every listener for clients, and the connections that came in by them. */
 export class ClientListeners {
   readonly #parts: ClientListenersParts;
-  readonly #budget: ByteBudget;
+  readonly #memory: ClientMemory;
+  readonly #turns: Turns;
+  readonly #reclaim: MemoryReclaim;
   readonly #connections = new Set<Connection>();
   readonly #perAddress = new Map<string, number>();
   readonly #listeners: Listener[] = [];
@@ -37,15 +49,19 @@ export class ClientListeners {
 
   constructor(parts: ClientListenersParts) {
     this.#parts = parts;
-    this.#budget = new ByteBudget(parts.limits().requestBytesInFlightMax);
+    const { clock, log } = parts;
+    this.#memory = new ClientMemory(parts.memoryMaxBytes);
+    this.#turns = new Turns(clock);
+    this.#reclaim = new MemoryReclaim({ memory: this.#memory, holders: () => this.#connections, clock, log });
   }
 
   get connectionCount(): number {
     return this.#connections.size;
   }
 
-  get requestBytesInFlight(): number {
-    return this.#budget.usedBytes;
+  /** Held on behalf of clients: requests, and answers until they have left. */
+  get heldBytes(): number {
+    return this.#memory.usedBytes;
   }
 
   /** Rejects when one cannot be opened (its address is in use); those before it are closed again. */
@@ -73,6 +89,7 @@ export class ClientListeners {
   async close(graceMs: number): Promise<void> {
     this.#closing = true;
     this.#sweep?.cancel();
+    this.#reclaim.close();
     const closed = this.#listeners.splice(0).map((listener) => listener.close()); // may wait for the links to be gone
     for (const connection of [...this.#connections]) connection.drain();
     if (this.#connections.size > 0) await this.#emptied(graceMs);
@@ -96,11 +113,16 @@ export class ClientListeners {
     const address = addressOf(link.remote);
     const fromAddress = this.#perAddress.get(address) ?? 0;
     const { connectionsMax, connectionsPerAddressMax } = this.#parts.limits();
-    if (this.#closing || this.#connections.size >= connectionsMax || fromAddress >= connectionsPerAddressMax) return this.#refuse(link);
-    const { limits, ...parts } = this.#parts;
+    const reserved = isOwnMachine(address) ? reservedConnections : 0;
+    const isFull = this.#connections.size >= connectionsMax + reserved || fromAddress >= connectionsPerAddressMax + reserved;
+    if (this.#closing || isFull) return this.#refuse(link);
+    const { limits, memoryMaxBytes, ...parts } = this.#parts;
     const of = { listener, connectionId: this.#nextConnectionId++ };
-    const connection: Connection = new Connection(link, of, { ...parts, limits: limits(), budget: this.#budget }, () =>
-      this.#closed(connection, address),
+    const connection: Connection = new Connection(
+      link,
+      of,
+      { ...parts, limits: { ...limits(), answerMaxBytes: answerMaxBytes(memoryMaxBytes) }, memory: this.#memory, turns: this.#turns },
+      () => this.#closed(connection, address),
     );
     this.#perAddress.set(address, fromAddress + 1);
     this.#connections.add(connection);
@@ -141,6 +163,15 @@ export class ClientListeners {
       if (!this.#closing) this.#scheduleSweep();
     });
   }
+}
+
+function isOwnMachine(address: string): boolean {
+  return /^(::ffff:)?127\./.test(address.replace(/^\[/, "")) || address === "::1" || address === "[::1]";
+}
+
+/** A quarter of all memory for one answer, within what clients take at all (librdkafka: 100 MB). */
+function answerMaxBytes(memoryMaxBytes: number): number {
+  return Math.min(Math.max(memoryMaxBytes / 4, 1024 * 1024), 64 * 1024 * 1024);
 }
 
 /** `host:port` without the port. */

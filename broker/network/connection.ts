@@ -5,65 +5,78 @@ import type { Link, LinkHandlers } from "../../protocol/base/transport.ts";
 import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
 import { CloseConnection } from "../api/api.ts";
+import { AnswerTooLarge } from "../api/request-meter.ts";
 import type { NetworkConfig } from "../runtime/config/broker-config.ts";
-import type { ByteBudget } from "./byte-budget.ts";
+import { sliceMs, type Turns } from "../runtime/turns.ts";
+import type { ClientMemory } from "./client-memory.ts";
 import { type ConnectionContext, type Dispatcher, FailedRequest, RefusedRequest } from "./dispatcher.ts";
+import type { MemoryHolder } from "./memory-reclaim.ts";
+import { Outgoing } from "./outgoing.ts";
+import { RequestSlot, requestOverheadBytes, type SlotOwner } from "./request-slot.ts";
 
 export type ConnectionLimits = Pick<
   NetworkConfig,
   "frameMaxBytes" | "requestsInFlightMax" | "requestBytesInFlightPerConnectionMax" | "unsentBytesPerConnectionMax"
->;
+> & {
+  /** Of those APIs that do not bound their answers themselves. */
+  readonly answerMaxBytes: number;
+};
 
 export interface ConnectionParts {
   readonly dispatcher: Pick<Dispatcher, "dispatch">;
   readonly limits: ConnectionLimits;
-  /** Shared by all connections. */
-  readonly budget: ByteBudget;
+  /** Shared by all connections, as are the turns of long work. */
+  readonly memory: ClientMemory;
+  readonly turns: Turns;
   readonly clock: Clock;
   readonly log: Logger;
   /** A bug was found: the process is to end. */
   readonly onFatal: (error: InvariantViolation) => void;
 }
 
-/** A request that was started, in the order of arrival. */
-interface Slot {
-  readonly requestBytes: number;
-  readonly isFetch: boolean;
-  /** Undefined: not answered yet. Null: nothing is to be sent for it. */
-  answer: readonly Buffer[] | null | undefined;
-  answerBytes: number;
-}
-
-/** What a request costs beyond its bytes, so that very many tiny ones count too. */
-const requestOverheadBytes = 512;
-
 /** Only its answers are much larger than its requests, so only one is served at a time; clients do not pipeline it. */
 const fetchKey = 1;
 
 /**
- * One client. Requests are started in order and answered in order; a later one does not wait for an earlier one's answer. Reading pauses while requests under way
- * (number, bytes here, bytes over all connections) or unread answers reach their bounds.
+ * A request up to this size (heartbeats, commits, what administrators ask) is read and served even when the memory for all clients is spent, and goes before long work: a connection costs more than that
+ * by being there. It is also what a connection may hold by then that still counts as idle.
  */
-export class Connection implements LinkHandlers {
+const modestBytes = 16 * 1024;
+
+/**
+ * One client. Requests are started in order and answered in order; a later one does not wait for an earlier one's answer. Reading pauses while requests under way
+ * (number, bytes here, memory for all connections) or unread answers reach their bounds.
+ */
+export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
   readonly #link: Link;
   readonly #parts: ConnectionParts;
   readonly #context: ConnectionContext;
   readonly #aborter = new AbortController();
   readonly #splitter: FrameSplitter;
+  readonly #outgoing: Outgoing;
   readonly #onClosed: () => void;
   readonly #readOn = () => this.#advance();
+  readonly #onTurn = () => {
+    this.#turnAwaited = false;
+    this.#advance();
+  };
   /** Whole frames not yet started: what the last chunk held beyond a bound. */
   #waiting: Buffer[] = [];
-  #slots: Slot[] = [];
+  #slots: RequestSlot[] = [];
   /** Requests held, waiting or started: their bytes with overhead. */
-  #heldBytes = 0;
-  /** Answers that wait for an earlier one. */
-  #answeredBytes = 0;
+  #requestBytes = 0;
+  /** Answers in the making, and those that wait for an earlier one. */
+  #answerBytes = 0;
+  /** Of all that is held here: what the memory for all clients has counted. */
+  #countedBytes = 0;
+  #progressBytes = 0;
   #fetchesUnderWay = 0;
+  /** Requests that gave way to others in between: until they are answered, no further one of this connection is started. */
+  #longUnderWay = 0;
+  #turnAwaited = false;
   #flushScheduled = false;
+  #advanceScheduled = false;
   #paused = false;
-  /** The link said that it has more queued than it likes, and will say when it has not. */
-  #drainAwaited = false;
   #state: "open" | "draining" | "closed" = "open";
   #lastActiveMs: number;
 
@@ -72,6 +85,7 @@ export class Connection implements LinkHandlers {
     this.#parts = parts;
     this.#context = { ...of, remote: link.remote, signal: this.#aborter.signal };
     this.#splitter = new FrameSplitter(parts.limits);
+    this.#outgoing = new Outgoing(link);
     this.#onClosed = onClosed;
     this.#lastActiveMs = parts.clock.monotonicMs();
   }
@@ -85,33 +99,77 @@ export class Connection implements LinkHandlers {
     return this.#slots.some((slot) => slot.answer === undefined) ? null : this.#lastActiveMs;
   }
 
+  get turns(): Turns {
+    return this.#parts.turns;
+  }
+
+  get answerMaxBytes(): number {
+    return this.#parts.limits.answerMaxBytes;
+  }
+
+  get freeBytes(): number {
+    return this.#parts.memory.freeBytes;
+  }
+
+  get isClosed(): boolean {
+    return this.#state === "closed";
+  }
+
+  /** All but the requests under way: closing the connection would not end those any sooner. */
+  get reclaimableBytes(): number {
+    let bytes = this.#countedBytes;
+    for (const slot of this.#slots) if (slot.answer === undefined) bytes -= slot.requestBytes + slot.answerBytes;
+    return bytes;
+  }
+
+  takeProgress(): number {
+    const bytes = this.#progressBytes;
+    this.#progressBytes = 0;
+    return bytes;
+  }
+
+  holdRequest(bytes: number): void {
+    this.#requestBytes += bytes;
+    this.#held(bytes);
+  }
+
+  holdAnswer(bytes: number): void {
+    this.#answerBytes += bytes;
+    this.#held(bytes);
+  }
+
+  longBegun(): void {
+    this.#longUnderWay++;
+  }
+
   onData(chunk: Buffer): void {
     if (this.#state !== "open") return;
+    this.#progressBytes += chunk.length;
     try {
       this.#splitter.push(chunk, (frame) => this.#arrived(frame));
     } catch (error) {
       return this.#fail(error);
     }
+    this.#count();
     this.#advance();
   }
 
   onDrain(): void {
-    this.#drainAwaited = false;
+    this.#outgoing.onDrain();
     this.#lastActiveMs = this.#parts.clock.monotonicMs();
-    this.#advance();
+    this.#count();
+    this.#endOrAdvance();
   }
 
   onClose(_error?: Error): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    this.#parts.budget.forget(this.#readOn);
-    const heldBytes = this.#heldBytes;
-    this.#heldBytes = 0;
+    this.#parts.memory.forget(this.#readOn);
     this.#waiting = [];
     this.#slots = [];
     this.#aborter.abort();
     this.#onClosed();
-    this.#parts.budget.giveBack(heldBytes);
+    this.#count();
   }
 
   /** Takes nothing new, answers what was started, then ends. */
@@ -120,7 +178,7 @@ export class Connection implements LinkHandlers {
     this.#state = "draining";
     this.#link.pause();
     this.#paused = true;
-    this.#release(this.#waiting.reduce((sum, frame) => sum + costOf(frame), 0));
+    this.holdRequest(-this.#waiting.reduce((sum, frame) => sum + costOf(frame), 0));
     this.#waiting = [];
     this.#flush();
   }
@@ -131,47 +189,65 @@ export class Connection implements LinkHandlers {
 
   #arrived(frame: Buffer): void {
     this.#lastActiveMs = this.#parts.clock.monotonicMs();
-    this.#heldBytes += costOf(frame);
-    this.#parts.budget.take(costOf(frame));
+    this.#requestBytes += costOf(frame);
     this.#waiting.push(frame);
   }
 
   /** Starts what may be started, then reads on or pauses. */
   #advance(): void {
-    while (this.#state === "open" && this.#waiting.length > 0 && this.#mayStart(this.#waiting[0] as Buffer)) {
+    const sinceMs = this.#waiting.length > 1 ? this.#parts.clock.monotonicMs() : null;
+    while (this.#state === "open" && this.#waiting.length > 0 && this.#mayStart(this.#waiting[0] as Buffer, sinceMs)) {
       this.#start(this.#waiting.shift() as Buffer);
     }
     if (this.#state !== "open") return;
-    const { limits, budget } = this.#parts;
-    const full = this.#waiting.length > 0 || this.#slots.length >= limits.requestsInFlightMax || this.#isOver() || budget.isSpent;
-    if (budget.isSpent) budget.whenRoom(this.#readOn);
+    const { limits, memory } = this.#parts;
+    const isShort = memory.isSpent && !this.#isModest();
+    const full = this.#waiting.length > 0 || this.#slots.length >= limits.requestsInFlightMax || this.#isOver() || isShort;
+    if (isShort) memory.whenRoom(this.#readOn);
     if (full === this.#paused) return;
     this.#paused = full;
     if (full) this.#link.pause();
     else this.#link.resume();
   }
 
-  #mayStart(frame: Buffer): boolean {
-    if (this.#slots.length >= this.#parts.limits.requestsInFlightMax) return false;
-    if (isFetch(frame) && this.#fetchesUnderWay > 0) return false;
-    return this.#unsentBytes() < this.#parts.limits.unsentBytesPerConnectionMax;
+  /** `sinceMs`: when the first of several that came together was started. */
+  #mayStart(frame: Buffer, sinceMs: number | null): boolean {
+    const { limits, memory, turns, clock } = this.#parts;
+    if (this.#slots.length >= limits.requestsInFlightMax || this.#longUnderWay > 0) return false;
+    if (this.#unsentBytes() >= limits.unsentBytesPerConnectionMax) return false;
+    if (isFetch(frame)) {
+      if (this.#fetchesUnderWay > 0) return false;
+      if (!memory.isSpent) return true;
+      memory.whenRoom(this.#readOn);
+      return false;
+    }
+    const isLong = frame.length > modestBytes || (sinceMs !== null && clock.monotonicMs() - sinceMs >= sliceMs);
+    if (!isLong || !turns.isOver) return true;
+    if (!this.#turnAwaited) turns.whenNext(this.#onTurn);
+    this.#turnAwaited = true;
+    return false;
   }
 
   #isOver(): boolean {
     const { requestBytesInFlightPerConnectionMax, unsentBytesPerConnectionMax } = this.#parts.limits;
-    return this.#heldBytes >= requestBytesInFlightPerConnectionMax || this.#unsentBytes() >= unsentBytesPerConnectionMax;
+    return this.#requestBytes >= requestBytesInFlightPerConnectionMax || this.#unsentBytes() >= unsentBytesPerConnectionMax;
+  }
+
+  /** Holds little, and what comes is little. */
+  #isModest(): boolean {
+    return this.#countedBytes - this.#splitter.heldBytes <= modestBytes && this.#splitter.announcedBytes <= modestBytes;
   }
 
   #unsentBytes(): number {
-    return (this.#drainAwaited ? this.#link.queuedBytes : 0) + this.#answeredBytes;
+    return this.#outgoing.unsentBytes + this.#answerBytes;
   }
 
   #start(frame: Buffer): void {
-    const slot: Slot = { requestBytes: costOf(frame), isFetch: isFetch(frame), answer: undefined, answerBytes: 0 };
+    const slot = new RequestSlot(this, costOf(frame), isFetch(frame));
     this.#slots.push(slot);
     if (slot.isFetch) this.#fetchesUnderWay++;
     try {
-      this.#parts.dispatcher.dispatch(frame, this.#context).then(
+      this.#parts.dispatcher.dispatch(frame, this.#context, slot).then(
         (answer) => this.#answered(slot, answer),
         (error: unknown) => this.#fail(error),
       );
@@ -180,40 +256,61 @@ export class Connection implements LinkHandlers {
     }
   }
 
-  #answered(slot: Slot, answer: readonly Buffer[] | null): void {
+  #answered(slot: RequestSlot, answer: readonly Buffer[] | null): void {
     if (this.#state === "closed") return;
-    slot.answer = answer;
-    slot.answerBytes = answer === null ? 0 : answer.reduce((sum, chunk) => sum + chunk.length, 0);
-    this.#answeredBytes += slot.answerBytes;
-    this.#release(slot.requestBytes);
+    slot.answered(answer);
+    if (slot.isLong) this.#longUnderWay--;
     if (this.#flushScheduled || this.#slots[0]?.answer === undefined) return;
     // answers that become ready together leave together
     this.#flushScheduled = true;
     queueMicrotask(() => this.#flush());
   }
 
-  #release(bytes: number): void {
-    this.#heldBytes -= bytes;
-    this.#parts.budget.giveBack(bytes);
+  /** Something that is held became more or less: the memory's count follows, and what waited for it may go on. */
+  #held(bytes: number): void {
+    if (this.#state === "closed") return;
+    this.#count();
+    if (bytes >= 0 || this.#advanceScheduled || !this.#paused) return;
+    this.#advanceScheduled = true;
+    queueMicrotask(() => {
+      this.#advanceScheduled = false;
+      this.#advance();
+    });
+  }
+
+  #count(): void {
+    const bytes = this.#state === "closed" ? 0 : this.#splitter.heldBytes + this.#requestBytes + this.#unsentBytes();
+    const change = bytes - this.#countedBytes;
+    this.#countedBytes = bytes;
+    if (change < 0) this.#progressBytes -= change;
+    if (change > 0) this.#parts.memory.take(change);
+    else if (change < 0) this.#parts.memory.giveBack(-change);
   }
 
   #flush(): void {
     this.#flushScheduled = false;
     if (this.#state === "closed") return;
     const chunks: Buffer[] = [];
+    let bytes = 0;
     let ready = 0;
     for (const slot of this.#slots) {
       if (slot.answer === undefined) break;
       ready++;
-      this.#answeredBytes -= slot.answerBytes;
+      bytes += slot.answerBytes;
       if (slot.isFetch) this.#fetchesUnderWay--;
       if (slot.answer !== null) for (const chunk of slot.answer) chunks.push(chunk);
     }
     this.#slots.splice(0, ready);
     if (ready > 0) this.#lastActiveMs = this.#parts.clock.monotonicMs();
-    if (chunks.length > 0 && !this.#link.write(chunks)) this.#drainAwaited = true;
-    if (this.#state === "draining" && this.#slots.length === 0) this.#link.end();
-    else this.#advance();
+    this.#answerBytes -= bytes;
+    if (chunks.length > 0) this.#outgoing.write(chunks, bytes);
+    this.#count();
+    this.#endOrAdvance();
+  }
+
+  #endOrAdvance(): void {
+    if (this.#state !== "draining") this.#advance();
+    else if (this.#slots.length === 0 && this.#outgoing.isHandedOver) this.#link.end();
   }
 
   /** One line, and this connection is closed; nothing else is disturbed. */
@@ -228,6 +325,11 @@ export class Connection implements LinkHandlers {
       log.warn(
         { ...where, reason: error.cause.message },
         "client connection closed: there is no answer that could say that the request failed",
+      );
+    else if (error instanceof FailedRequest && error.cause instanceof AnswerTooLarge)
+      log.warn(
+        { ...where, reason: error.message, answer: error.cause.message },
+        "client connection closed: the answer would be too large; it should ask for less at a time",
       );
     else if (error instanceof FailedRequest)
       log.error({ ...where, reason: error.message, err: error.cause }, "client connection closed: a request failed");

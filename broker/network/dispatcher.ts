@@ -11,6 +11,7 @@ import { Reader } from "../../protocol/wire/reader.ts";
 import { Writer } from "../../protocol/wire/writer.ts";
 import type { Endpoint, RequestContext } from "../api/api.ts";
 import { claimedVersions } from "../api/api-versions.ts";
+import type { RequestMeter } from "../api/request-meter.ts";
 
 export type ConnectionContext = Pick<RequestContext, "listener" | "remote" | "connectionId" | "signal">;
 
@@ -36,7 +37,7 @@ export class Dispatcher {
    * Starts the request in this turn. Throws MalformedFrame or RefusedRequest; rejects with FailedRequest, or with InvariantViolation as it came.
    * Null: the protocol has no answer for it.
    */
-  dispatch(frame: Buffer, connection: ConnectionContext): Promise<readonly Buffer[] | null> {
+  dispatch(frame: Buffer, connection: ConnectionContext, meter: RequestMeter): Promise<readonly Buffer[] | null> {
     const reader = new Reader(frame);
     const start = readRequestStart(reader);
     const endpoint = this.#endpoints.get(start.apiKey);
@@ -45,7 +46,7 @@ export class Dispatcher {
     if (start.apiVersion < first || start.apiVersion > last) return Promise.resolve(this.#unsupported(endpoint, start));
     const flexible = endpoint.isFlexible(start.apiVersion);
     const { clientId } = readRequestHeaderRest(reader, flexible);
-    const context: RequestContext = { ...connection, apiVersion: start.apiVersion, clientId };
+    const context: RequestContext = { ...connection, apiVersion: start.apiVersion, clientId, meter };
     return endpoint.serve(frame.subarray(reader.position), context).then(
       (body) => (body === null ? null : answer(start, flexible, body)),
       (error: unknown) => {

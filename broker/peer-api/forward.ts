@@ -4,6 +4,7 @@ import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { printable } from "../../protocol/wire/printable.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
 import type { Endpoint } from "../api/api.ts";
+import { uncounted } from "../api/request-meter.ts";
 import type { ControllerService } from "../controller/contract.ts";
 import type { PeerHandler } from "../runtime/peer-port.ts";
 
@@ -24,7 +25,7 @@ export function forwardHandler(
     if (apiVersion < first || apiVersion > last)
       return refuse("UNSUPPORTED_VERSION", `${endpoint.name} ${apiVersion}, served are ${first} to ${last}`);
     if (!controller.isController) return refuse("NOT_CONTROLLER", "this broker is not the controller");
-    const context = { apiVersion, clientId, listener, remote, connectionId: forwardedConnectionId, signal: neverAborted };
+    const context = { apiVersion, clientId, listener, remote, connectionId: forwardedConnectionId, signal: neverAborted, meter: uncounted };
     try {
       const answer = await endpoint.serve(payload, context);
       return answer === null ? refuse("UNKNOWN_SERVER_ERROR", "no answer") : { body: { error: "NONE", message: "" }, payload: answer };

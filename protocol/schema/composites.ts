@@ -85,6 +85,7 @@ function nullableArrayCodec<T>(element: Codec<T>, flexible: boolean): Codec<read
       if (count < 0) return null;
       // every element takes a byte at least, so a count beyond what is left is a lie; nothing is allocated for it
       if (count > r.remaining) throw new MalformedFrame(`array of ${count} elements with ${r.remaining} bytes left`);
+      r.expect(count);
       const values: T[] = [];
       for (let i = 0; i < count; i++) values.push(element.read(r));
       return values;
@@ -165,6 +166,7 @@ function isDefault(value: unknown, absent: unknown): boolean {
 /** Tags we do not know are skipped: that is what they are for (KIP-482). */
 function readTagged(r: Reader, record: Record<string, unknown>, tagged: readonly TaggedField[]): void {
   const count = r.unsignedVarint();
+  if (count > 0) r.expect(count);
   for (let i = 0; i < count; i++) {
     const tag = r.unsignedVarint();
     const size = r.unsignedVarint();
@@ -172,7 +174,7 @@ function readTagged(r: Reader, record: Record<string, unknown>, tagged: readonly
     if (size > r.remaining) throw new MalformedFrame(`tagged field of ${size} bytes with ${r.remaining} left`);
     const field = tagged.find((candidate) => candidate.tag === tag);
     if (field === undefined) {
-      r.view(size);
+      r.skip(size);
       continue;
     }
     record[field.name] = field.codec.read(r);

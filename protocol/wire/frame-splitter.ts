@@ -21,6 +21,16 @@ export class FrameSplitter {
     this.frameMaxBytes = frameMaxBytes;
   }
 
+  /** Of the frame that is not whole yet: what came of it. */
+  get heldBytes(): number {
+    return this.#frame === null ? 0 : this.#frameFilled;
+  }
+
+  /** How long that frame is going to be; 0 while none is begun. */
+  get announcedBytes(): number {
+    return this.#frame === null ? 0 : this.#frameBytes;
+  }
+
   /** Calls back with each frame that `chunk` completes: a view on the chunk when it lies within it, else one piece of its own. Throws MalformedFrame; the frames before were delivered. */
   push(chunk: Buffer, onFrame: (frame: Buffer) => void): void {
     let at = 0;

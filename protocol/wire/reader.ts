@@ -20,10 +20,13 @@ const textMaxBytes = 2 ** 28;
 export class Reader {
   readonly #bytes: Buffer;
   #at: number;
+  #elementsLeft: number;
 
-  constructor(bytes: Buffer, at = 0) {
+  /** `elementsMax`: of all lists together, unknown tags included. */
+  constructor(bytes: Buffer, at = 0, elementsMax = Number.POSITIVE_INFINITY) {
     this.#bytes = bytes;
     this.#at = at;
+    this.#elementsLeft = elementsMax;
   }
 
   get position(): number {
@@ -40,6 +43,12 @@ export class Reader {
       throw new MalformedFrame(`wanted ${length} bytes at ${at}, the frame has ${this.#bytes.length}`);
     this.#at = at + length;
     return at;
+  }
+
+  /** To be called before `count` elements of a list are read: the smallest of them takes a byte here, and a hundred in memory. */
+  expect(count: number): void {
+    this.#elementsLeft -= count;
+    if (this.#elementsLeft < 0) throw new MalformedFrame("more elements than one message may have");
   }
 
   int8(): number {
@@ -136,6 +145,10 @@ export class Reader {
       }
     }
     throw new MalformedFrame(`varlong at ${this.#at} is beyond 2^53`);
+  }
+
+  skip(length: number): void {
+    this.#take(length);
   }
 
   /** The next `length` bytes as a view on the frame, not a copy. */

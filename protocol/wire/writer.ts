@@ -10,6 +10,11 @@ const zeroUuid = Buffer.alloc(16);
 /** Byte strings from this size on are handed over as they are instead of being copied. */
 const referencedBytesMin = 1024;
 
+/** More was written than the writer was told to take. */
+export class WrittenTooMuch extends Error {
+  override readonly name = "WrittenTooMuch";
+}
+
 /** Writes the protocol's primitives. Large byte strings are referenced, not copied: they must not change until the chunks were sent. */
 export class Writer {
   readonly #done: Buffer[] = [];
@@ -17,9 +22,12 @@ export class Writer {
   #bytes: Buffer;
   #start = 0;
   #at = 0;
+  readonly #maxBytes: number;
 
-  constructor(initialBytes = 512) {
+  /** `maxBytes`: beyond, give or take what one piece of memory holds, WrittenTooMuch is thrown. */
+  constructor(initialBytes = 512, maxBytes = Number.POSITIVE_INFINITY) {
     this.#bytes = Buffer.allocUnsafe(initialBytes);
+    this.#maxBytes = maxBytes;
   }
 
   /** Bytes written so far. */
@@ -36,8 +44,13 @@ export class Writer {
   #cut(): void {
     if (this.#at === this.#start) return;
     this.#done.push(this.#bytes.subarray(this.#start, this.#at));
-    this.#doneBytes += this.#at - this.#start;
+    this.#added(this.#at - this.#start);
     this.#start = this.#at;
+  }
+
+  #added(bytes: number): void {
+    this.#doneBytes += bytes;
+    if (this.#doneBytes > this.#maxBytes) throw new WrittenTooMuch(`longer than ${this.#maxBytes} bytes`);
   }
 
   #reserve(length: number): number {
@@ -133,7 +146,7 @@ export class Writer {
     if (bytes.length >= referencedBytesMin) {
       this.#cut();
       this.#done.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-      this.#doneBytes += bytes.length;
+      this.#added(bytes.length);
       return;
     }
     const at = this.#reserve(bytes.length);

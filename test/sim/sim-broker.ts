@@ -105,6 +105,7 @@ export class SimBroker {
       random: seededRandom(seedFrom(random)),
       transport: network.transportFor(owner),
       files: this.disk.attach(),
+      memoryBytes: 2 ** 32,
       openCoordinator: () => this.#openCoordinator(owner),
       log: trace.logger(owner),
       onFatal: this.#parts.onFatal,

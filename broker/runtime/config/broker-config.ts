@@ -37,8 +37,8 @@ export interface NetworkConfig {
   readonly connectionsPerAddressMax: number;
   /** Requests of one connection under way. */
   readonly requestsInFlightMax: number;
-  /** Over all connections. */
-  readonly requestBytesInFlightMax: number;
+  /** For requests and answers of all connections together; null: a share of the memory that there is. */
+  readonly clientMemoryMaxBytes: number | null;
   readonly requestBytesInFlightPerConnectionMax: number;
   readonly unsentBytesPerConnectionMax: number;
   /** For requests passed on to another broker. */
@@ -117,9 +117,6 @@ export interface LoggingConfig {
   readonly logFile: string | null;
 }
 
-/** What `queued.max.request.bytes=-1` stands for. */
-const requestBytesInFlightDefault = 256 * 1024 * 1024;
-
 /** Names what must be given and is not; ListenerProblem when the listeners make no sense. */
 export class MissingSetting extends Error {
   override readonly name = "MissingSetting";
@@ -176,14 +173,14 @@ function logDirectories(values: BrokerValues): string[] {
 
 /** The limits that may change while the broker runs are read from here again. */
 export function networkConfig(values: BrokerValues): NetworkConfig {
-  const inFlight = values["queued.max.request.bytes"];
+  const clientMemory = values["queued.max.request.bytes"];
   return {
     frameMaxBytes: values["socket.request.max.bytes"],
     connectionIdleMaxMs: values["connections.max.idle.ms"],
     connectionsMax: values["max.connections"],
     connectionsPerAddressMax: values["max.connections.per.ip"],
     requestsInFlightMax: values["queued.max.requests"],
-    requestBytesInFlightMax: inFlight < 0 ? requestBytesInFlightDefault : inFlight,
+    clientMemoryMaxBytes: clientMemory > 0 ? clientMemory : null,
     requestBytesInFlightPerConnectionMax: values["ottla.queued.max.request.bytes.per.connection"],
     unsentBytesPerConnectionMax: values["ottla.unsent.max.bytes.per.connection"],
     requestTimeoutMs: values["request.timeout.ms"],

@@ -60,18 +60,20 @@ const network = {
     min: 1,
     unit: "milliseconds",
   }),
-  "max.connections": int(intMax, "Client connections open at a time; further ones are closed at once.", {
-    min: 0,
-    update: "per-broker",
-  }),
-  "max.connections.per.ip": int(intMax, "Client connections open at a time from one address; further ones are closed at once.", {
-    min: 0,
-    update: "per-broker",
-  }),
+  "max.connections": int(
+    intMax,
+    "Client connections open at a time; further ones are closed at once, but for a few from the broker's own machine, by which this can be changed again. Other brokers do not count.",
+    { min: 1, update: "per-broker" },
+  ),
+  "max.connections.per.ip": int(
+    intMax,
+    "Client connections open at a time from one address; further ones are closed at once, but for a few from the broker's own machine.",
+    { min: 1, update: "per-broker" },
+  ),
   "queued.max.requests": int(500, "Requests of one connection that may be under way; reading from it pauses there.", { min: 1 }),
   "queued.max.request.bytes": long(
     -1,
-    "Bytes of requests under way over all connections; reading pauses there. -1: 256 MiB (Kafka has no bound by default).",
+    "Memory for all clients together: requests that arrive, wait or are under way, and answers until they have left. When it is spent, only small requests are read, and connections that hold much of it without sending or reading are closed. -1 or 0: a sixteenth of the machine's (or container's) memory, 64 MiB at least, 512 MiB at most (Kafka has no bound by default).",
     { min: -1, unit: "bytes" },
   ),
   "ottla.queued.max.request.bytes.per.connection": long(

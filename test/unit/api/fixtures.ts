@@ -1,5 +1,6 @@
 import type { Api, Endpoint, RequestContext } from "../../../broker/api/api.ts";
 import { endpoint } from "../../../broker/api/api.ts";
+import { uncounted } from "../../../broker/api/request-meter.ts";
 import type { ClusterImage, ImageSource, TopicImage } from "../../../broker/cluster/contract.ts";
 import type { Clock, Timer } from "../../../protocol/base/clock.ts";
 import type { BrokerRecord, PartitionRecord } from "../../../protocol/peer/messages.ts";
@@ -14,6 +15,7 @@ export function context(apiVersion: number, more: Partial<RequestContext> = {}):
     remote: "10.0.0.9:50000",
     connectionId: 1,
     signal: new AbortController().signal,
+    meter: uncounted,
     ...more,
   };
 }

@@ -52,6 +52,19 @@ test("connections above the broker's or the address's bound are closed at once, 
   expect(again.link.isClosed, "a place was freed").toBe(false);
 });
 
+test("a bound on connections keeps nobody out who connects from the broker's own machine, where it can be changed", async () => {
+  const broker = await new ClientHarness().start({ connectionsMax: 1, connectionsPerAddressMax: 1 });
+  await broker.connect();
+  for (const host of ["10.0.0.2", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]"]) {
+    broker.transport.clientHost = host;
+    const client = await broker.connect();
+    await settled();
+    expect(client.link.isClosed, host).toBe(host === "10.0.0.2");
+  }
+  for (let i = 0; i < 30; i++) await broker.connect();
+  expect(broker.listeners.connectionCount, "the reserve has a bound too").toBe(17);
+});
+
 test("the bound on connections may change while the broker runs", async () => {
   const broker = await new ClientHarness().start({ connectionsMax: 1 });
   await broker.connect();

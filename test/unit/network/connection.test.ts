@@ -40,7 +40,7 @@ test("answers leave in the order of the requests in whatever order and groups th
         );
       }
       expect((await client.answers()).length).toBe(8);
-      expect(broker.listeners.requestBytesInFlight).toBe(0);
+      expect(broker.listeners.heldBytes).toBe(0);
     }),
     { numRuns: 60 },
   );
@@ -74,7 +74,7 @@ test("a handler is told listener, version, client id and connection, and that th
   expect(a?.signal.aborted).toBe(true);
   broker.asked[0]?.answer("too late");
   await settled();
-  expect(broker.listeners.requestBytesInFlight, "the other one's only").toBeLessThan(1000);
+  expect(broker.listeners.heldBytes, "the other one's only").toBeLessThan(1000);
   expect(broker.listeners.connectionCount).toBe(1);
 });
 
@@ -110,17 +110,17 @@ test("reading pauses at the bound on bytes of one connection, and others are not
 });
 
 test("reading pauses at the bound on bytes over all connections, and all of them go on below it", async () => {
-  const broker = await new ClientHarness().start({ requestBytesInFlightMax: 50_000 });
+  const broker = await new ClientHarness().start({ clientMemoryMaxBytes: 50_000 });
   const clients = [await broker.connect(), await broker.connect(), await broker.connect()];
   for (let i = 0; i < 4; i++) for (const client of clients) await client.send(produce(i, "x".repeat(20_000)));
   expect(broker.asked.length, "each connection may find out with one more request").toBeLessThanOrEqual(5);
-  expect(broker.listeners.requestBytesInFlight).toBeLessThan(110_000);
+  expect(broker.listeners.heldBytes).toBeLessThan(110_000);
   for (let i = 0; i < 12; i++) {
     broker.asked[i]?.answer("ok");
     await settled();
   }
   for (const client of clients) expect((await client.answers()).length).toBe(4);
-  expect(broker.listeners.requestBytesInFlight).toBe(0);
+  expect(broker.listeners.heldBytes).toBe(0);
 });
 
 test("no request is started for a client that does not read its answers", async () => {
@@ -211,7 +211,7 @@ test("a body that cannot be read closes its connection only", async () => {
   await client.send(produce(1, "a"), produce(2, "b"));
   expect(client.link.isClosed).toBe(true);
   expect(broker.lines.map(({ fields }) => fields.reason)).toEqual(["not a body"]);
-  expect(broker.listeners.requestBytesInFlight).toBe(0);
+  expect(broker.listeners.heldBytes).toBe(0);
 });
 
 test("a handler that fails is told with API and version, and its connection is closed; a bug ends the process", async () => {

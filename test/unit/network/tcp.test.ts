@@ -30,6 +30,7 @@ async function openListeners() {
     transport: nodeTransport,
     dispatcher: new Dispatcher(echoing),
     limits: () => harness.limits,
+    memoryMaxBytes: 10_000_000,
     clock: nodeClock,
     log: recordingLogger(lines),
     onFatal: (error) => {
@@ -66,7 +67,7 @@ test("over TCP: garbage, giants and half frames disturb nobody, and closing ends
   expect(listeners.connectionCount).toBe(6);
   for (const socket of half) socket.destroy();
   await waitUntil("the half frames' connections are gone", () => listeners.connectionCount === 1);
-  expect(listeners.requestBytesInFlight).toBe(0);
+  expect(listeners.heldBytes).toBe(0);
   await listeners.close(1000);
   await good.closed;
 });

@@ -135,7 +135,7 @@ test("what must be given is asked for, one clear line", () => {
 
 test("what -1 and nothing stand for is resolved", () => {
   const { config } = read({ overrides: ["queued.max.request.bytes=-1", "broker.rack=", "leader.imbalance.check.interval.seconds=7"] });
-  expect(config.network.requestBytesInFlightMax).toBe(256 * 1024 * 1024);
+  expect(config.network.clientMemoryMaxBytes).toBeNull();
   expect(config.rack).toBeNull();
   expect(config.coordinator).toEqual({ connect: "127.0.0.1:2181/ottla", sessionTimeoutMs: 18_000, connectionTimeoutMs: 18_000 });
   expect(config.controller.leaderImbalanceCheckIntervalMs).toBe(7000);

@@ -56,6 +56,7 @@ const onlyAtStart: Readonly<Record<string, string>> = {
 };
 const asTopics = "its topics have the bound: what a topic could not use is refused where it is set";
 const checkedLater = "Kafka refuses it too, not where it defines the setting but where it checks the whole of them";
+const locksOut = "with none nobody could connect, not even to change it again";
 /** Where a definition of Kafka's brokers accepts any number, or more of them than here, and why this one does not. */
 const otherBound: Readonly<Record<string, string>> = {
   "log.roll.ms": asTopics,
@@ -65,6 +66,8 @@ const otherBound: Readonly<Record<string, string>> = {
   "log.cleaner.threads": checkedLater,
   "num.replica.fetchers": checkedLater,
   "log.cleaner.dedupe.buffer.size": checkedLater,
+  "max.connections": locksOut,
+  "max.connections.per.ip": locksOut,
 };
 const notHere: readonly (readonly [what: RegExp, why: string])[] = [
   [/^(ssl|sasl)\.|^principal\./, "listeners are PLAINTEXT"],

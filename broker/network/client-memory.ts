@@ -1,25 +1,35 @@
 import { invariant } from "../../protocol/base/invariant.ts";
 
-/** Bytes of requests held over all connections. It never refuses: whoever reads more while it is spent waits to be told that it is not. */
-export class ByteBudget {
-  readonly #maxBytes: number;
+/**
+ * What this broker may hold in memory on behalf of all clients together: requests that arrive, wait or are under way, and answers until they have left. Nobody is refused: whoever would read more while
+ * it is spent waits until there is room, and whoever holds much without getting on is closed (see `memory-reclaim.ts`).
+ */
+export class ClientMemory {
+  readonly maxBytes: number;
+  /** Called whenever more was taken than there is. */
+  onSpent: () => void = () => {};
   #usedBytes = 0;
   #waiting = new Set<() => void>();
 
   constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
+    this.maxBytes = maxBytes;
   }
 
   get usedBytes(): number {
     return this.#usedBytes;
   }
 
+  get freeBytes(): number {
+    return Math.max(0, this.maxBytes - this.#usedBytes);
+  }
+
   get isSpent(): boolean {
-    return this.#usedBytes >= this.#maxBytes;
+    return this.#usedBytes >= this.maxBytes;
   }
 
   take(bytes: number): void {
     this.#usedBytes += bytes;
+    if (this.isSpent) this.onSpent();
   }
 
   giveBack(bytes: number): void {

@@ -1,0 +1,71 @@
+/** What a request costs this broker beyond its own bytes: memory, counted against what is kept for all clients, and time, of which others want their share. */
+export interface RequestMeter {
+  /** An answer that would be larger is not given. */
+  readonly answerMaxBytes: number;
+  /** Counts a part of the answer that was made. Throws AnswerTooLarge. */
+  take(bytes: number): void;
+  /** As much of `wantedBytes` as there is room for: what an answer may hold whose size is ours to choose. Counted until it is given back, or the answer takes its place. */
+  reserve(wantedBytes: number): number;
+  giveBack(bytes: number): void;
+  /** Nothing refers to the request's own bytes any more, although it is not answered: from here on they count no more. */
+  releaseRequest(): void;
+  /** To be awaited between the pieces of long work, unless null. Rejects when nobody waits for the answer any more. */
+  pause(): Promise<void> | null;
+}
+
+/** There is no error for it that all clients understand: the connection is closed, and the broker's log says why. */
+export class AnswerTooLarge extends Error {
+  override readonly name = "AnswerTooLarge";
+}
+
+/** For a request that comes from this broker itself or from another, which has counted it. */
+export const uncounted: RequestMeter = {
+  answerMaxBytes: 64 * 1024 * 1024,
+  take: () => {},
+  reserve: (wantedBytes) => wantedBytes,
+  giveBack: () => {},
+  releaseRequest: () => {},
+  pause: () => null,
+};
+
+/** What a value that is part of an answer takes, in memory and on the wire: near enough to know whether there may be many of them. */
+export function roughBytes(value: unknown): number {
+  if (typeof value === "string") return valueBytes + value.length;
+  if (typeof value !== "object" || value === null) return valueBytes;
+  if (value instanceof Uint8Array) return valueBytes + value.length;
+  let bytes = valueBytes;
+  if (Array.isArray(value)) for (const one of value) bytes += roughBytes(one);
+  else for (const key in value) bytes += roughBytes((value as Record<string, unknown>)[key]);
+  return bytes;
+}
+
+const valueBytes = 8;
+
+/** Pieces of work under way at a time: each may be a promise, with what it holds on to. */
+const begunMax = 64;
+
+/** One answer for each item, in order; counts them as they are made, and gives way to others in between. Not for what must be done in the turn in which the request came. */
+export async function answerEach<T, A>(items: Iterable<T>, meter: RequestMeter, answer: (item: T) => A | Promise<A>): Promise<A[]> {
+  const answers: A[] = [];
+  let begun: (A | Promise<A>)[] = [];
+  const finish = async () => {
+    for (const one of await Promise.all(begun)) {
+      meter.take(roughBytes(one));
+      answers.push(one);
+    }
+    begun = [];
+  };
+  for (const item of items) {
+    const one = answer(item);
+    if (begun.length === 0 && !(one instanceof Promise)) {
+      meter.take(roughBytes(one));
+      answers.push(one);
+    } else if (begun.push(one) >= begunMax) await finish();
+    const pause = meter.pause();
+    if (pause === null) continue;
+    await finish();
+    await pause;
+  }
+  await finish();
+  return answers;
+}

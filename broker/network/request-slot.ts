@@ -1,0 +1,108 @@
+import { CloseConnection } from "../api/api.ts";
+import { AnswerTooLarge, type RequestMeter } from "../api/request-meter.ts";
+import type { Turns } from "../runtime/turns.ts";
+
+/** What a request costs beyond its bytes, so that very many tiny ones count too. */
+export const requestOverheadBytes = 512;
+
+/** The connection that a request came by, as far as its requests need it. */
+export interface SlotOwner {
+  readonly turns: Turns;
+  readonly answerMaxBytes: number;
+  /** Left of the memory for all clients. */
+  readonly freeBytes: number;
+  readonly isClosed: boolean;
+  /** Counts what a request holds; a negative number gives it back. */
+  holdRequest(bytes: number): void;
+  holdAnswer(bytes: number): void;
+  /** One of its requests begins to give way to others. */
+  longBegun(): void;
+}
+
+/** A request that was started, in its place in the order of answers, and what it holds. */
+export class RequestSlot implements RequestMeter {
+  readonly isFetch: boolean;
+  isLong = false;
+  readonly #owner: SlotOwner;
+  /** Undefined: not answered yet. Null: nothing is to be sent for it. */
+  #answer: readonly Buffer[] | null | undefined;
+  #requestBytes: number;
+  #answerBytes = 0;
+
+  /** `requestBytes`: what the owner counts for it already. */
+  constructor(owner: SlotOwner, requestBytes: number, isFetch: boolean) {
+    this.#owner = owner;
+    this.#requestBytes = requestBytes;
+    this.isFetch = isFetch;
+  }
+
+  get answer(): readonly Buffer[] | null | undefined {
+    return this.#answer;
+  }
+
+  get requestBytes(): number {
+    return this.#requestBytes;
+  }
+
+  /** Of the answer, whole or in the making. */
+  get answerBytes(): number {
+    return this.#answerBytes;
+  }
+
+  get answerMaxBytes(): number {
+    return this.#owner.answerMaxBytes;
+  }
+
+  take(bytes: number): void {
+    if (this.#answerBytes + bytes > this.#owner.answerMaxBytes) throw new AnswerTooLarge(`more than ${this.#owner.answerMaxBytes} bytes`);
+    // an answer that is begun while there is room may come to its end; large ones that many begin at once may not all
+    if (bytes > 0 && this.#answerBytes > modestAnswerBytes && this.#owner.freeBytes === 0)
+      throw new AnswerTooLarge(`more than ${modestAnswerBytes} bytes while the memory for clients (queued.max.request.bytes) is spent`);
+    this.#hold(bytes);
+  }
+
+  reserve(wantedBytes: number): number {
+    const bytes = Math.min(wantedBytes, this.#owner.freeBytes);
+    this.#hold(bytes);
+    return bytes;
+  }
+
+  giveBack(bytes: number): void {
+    this.#hold(-Math.min(bytes, this.#answerBytes));
+  }
+
+  releaseRequest(): void {
+    const bytes = this.#requestBytes - requestOverheadBytes;
+    if (this.#answer !== undefined || bytes <= 0) return;
+    this.#requestBytes = requestOverheadBytes;
+    this.#owner.holdRequest(-bytes);
+  }
+
+  pause(): Promise<void> | null {
+    const { turns } = this.#owner;
+    if (!turns.isOver) return null;
+    if (!this.isLong) this.#owner.longBegun();
+    this.isLong = true;
+    return new Promise((resolve, reject) => {
+      turns.whenNext(() => (this.#owner.isClosed ? reject(new CloseConnection("the client is gone")) : resolve()));
+    });
+  }
+
+  /** The answer takes the place of what was counted in the making, and of the request. */
+  answered(answer: readonly Buffer[] | null): void {
+    this.#answer = answer;
+    const bytes = answer === null ? 0 : answer.reduce((sum, chunk) => sum + chunk.length, 0);
+    this.#hold(bytes - this.#answerBytes);
+    this.#owner.holdRequest(-this.#requestBytes);
+    this.#requestBytes = 0;
+  }
+
+  #hold(bytes: number): void {
+    if (bytes === 0) return;
+    this.#answerBytes += bytes;
+    this.#owner.holdAnswer(bytes);
+  }
+}
+
+/** What an answer may be when there is no memory left for large ones. */
+const modestAnswerBytes = 1024 * 1024;

@@ -1,0 +1,40 @@
+import type { Clock } from "../../protocol/base/clock.ts";
+
+/** What long work may take of one turn of the event loop, all of it together. What comes in between waits for this long, and for the piece that is under way. */
+export const sliceMs = 10;
+
+/**
+ * Gives way: long work asks between two of its pieces whether its time in this turn of the loop is over, and then waits in line. However many do long work at the same time, those who have little to do
+ * (heartbeats, small requests) wait for one slice of it per turn.
+ */
+export class Turns {
+  readonly #clock: Clock;
+  readonly #waiting: (() => void)[] = [];
+  /** When the long work of this turn began; null: there was none in it yet. */
+  #startedMs: number | null = null;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get isOver(): boolean {
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#startedMs !== null) return nowMs - this.#startedMs >= sliceMs;
+    this.#startedMs = nowMs;
+    this.#clock.schedule(0, () => this.#next());
+    return false;
+  }
+
+  /** After `isOver`: calls back in a later turn, whose slice then begins. Those who wait are called in order, one in each turn. */
+  whenNext(resume: () => void): void {
+    this.#waiting.push(resume);
+  }
+
+  #next(): void {
+    this.#startedMs = null;
+    const resume = this.#waiting.shift();
+    if (resume === undefined) return;
+    void this.isOver; // this turn's slice begins here
+    resume();
+  }
+}
