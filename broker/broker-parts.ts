@@ -1,4 +1,5 @@
 import type { Coordinator } from "../coordinator-client/coordinator.ts";
+import { isPresentTerm } from "../coordinator-client/known-controller.ts";
 import type { BrokerRegistration } from "../coordinator-client/znodes/broker-registration.ts";
 import type { Address } from "../protocol/base/transport.ts";
 import { codecsAside } from "../protocol/records/compression.ts";
@@ -41,11 +42,13 @@ import { FetcherSet } from "./replication/fetcher-set.ts";
 import { replicaFetchHandler } from "./replication/replica-fetch-handler.ts";
 import { compactionConfig, type NetworkConfig, networkConfig } from "./runtime/config/broker-config.ts";
 import { brokerValues } from "./runtime/config/resolve.ts";
+import type { PeerSecret } from "./runtime/peer-port.ts";
 
 export interface Foundation {
   readonly coordinator: Coordinator;
   readonly logs: LogStore & LogDirectoryService & Pick<LogDirectories, "doubt" | "registered">;
   readonly clusterId: string;
+  readonly peerSecret: PeerSecret;
   /** The data directories' ids, as the registration has them. */
   readonly incarnation: string;
 }
@@ -78,7 +81,7 @@ export class BrokerParts {
 
   constructor(options: BrokerOptions, foundation: Foundation) {
     const { config, configTexts, clock, random, transport, onFatal } = options;
-    const { coordinator, logs, clusterId } = foundation;
+    const { coordinator, logs, clusterId, peerSecret } = foundation;
     const { brokerId } = config;
     const logger = (part: string) => options.log.child({ part });
     this.#options = options;
@@ -97,7 +100,9 @@ export class BrokerParts {
       transport,
       clusterId,
       brokerId,
+      secret: peerSecret,
       clock,
+      random,
       log: logger("peers"),
       limits: { ...peerClientDefaults, frameMaxBytes },
     });
@@ -212,6 +217,7 @@ export class BrokerParts {
     );
     const updates = new UpdateReceiver({
       brokerId,
+      isPresentTerm: (claimed) => isPresentTerm(coordinator, claimed),
       images: this.#images,
       roles: this.#table,
       view: cluster,
@@ -221,6 +227,8 @@ export class BrokerParts {
     });
     this.#peerServer = new PeerServer(transport, {
       clusterId,
+      brokerId,
+      secret: peerSecret,
       handlers: peerHandlers({
         "replica-fetch": replicaFetchHandler({ service: replicaFetchService(this.#table), clock, config: replication }),
         "metadata-update": updates.handle,
@@ -231,6 +239,7 @@ export class BrokerParts {
       }),
       limits: { ...peerServerDefaults, frameMaxBytes },
       clock,
+      random,
       log: logger("peers"),
       onFatal,
     });

@@ -1,9 +1,11 @@
 import { readOrCreateClusterId } from "../coordinator-client/cluster-id.ts";
 import type { Coordinator } from "../coordinator-client/coordinator.ts";
+import { readOrCreatePeerSecret } from "../coordinator-client/peer-secret.ts";
 import { incarnationOf } from "../coordinator-client/registration.ts";
 import { formatAddress } from "../protocol/base/transport.ts";
 import type { BrokerOptions } from "./broker-options.ts";
 import { BrokerParts } from "./broker-parts.ts";
+import { CachedPeerSecret } from "./cluster/peer-secret.ts";
 import { awaitOthersInSync } from "./cluster/replaced-directory.ts";
 import { DataDirectories } from "./data-directories.ts";
 import { remedyFor } from "./log/failure-words.ts";
@@ -60,6 +62,7 @@ export class Broker {
       await awaitOthersInSync({ coordinator: this.#coordinator, brokerId, clock, log: log.child({ part: "cluster" }), remaining });
     }
     const directoryIds = await directories.claim(clusterId);
+    const peerSecret = await readOrCreatePeerSecret(this.#coordinator, random);
     const { tailCacheBytesMax, indexCacheBytesMax, openFilesMax, producersMax } = config.log;
     this.#logs = await openLogDirectories(
       { files, clock, random, log: log.child({ part: "log" }) },
@@ -80,6 +83,7 @@ export class Broker {
       coordinator: this.#coordinator,
       logs: this.#logs,
       clusterId,
+      peerSecret: new CachedPeerSecret(peerSecret, { coordinator: this.#coordinator, clock, log: log.child({ part: "peers" }) }),
       incarnation: incarnationOf(directoryIds),
     });
     const [logs, parts] = [this.#logs, this.#parts];

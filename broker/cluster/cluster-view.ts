@@ -21,6 +21,7 @@ export function clusterView({ brokerId, images, membership, session }: ClusterVi
       // a view that lacks even us was not filled yet, and says nothing about the others
       return !brokers.has(brokerId) || (stays(id) && offlineReplicas.get(id)?.has(partitionKey(topicId, partition)) !== true);
     },
+    registration: (id: BrokerId) => images.current.brokers.get(id)?.epoch ?? null,
     peerAddress: (id: BrokerId) => images.current.brokers.get(id)?.peer ?? null,
     get ownEpoch() {
       return membership.epoch;

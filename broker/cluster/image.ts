@@ -45,6 +45,8 @@ export type Taken =
 export function takeUpdate(image: ClusterImage, position: StreamPosition, update: MetadataUpdateRequest, ownEpoch: number): Taken {
   if (update.controllerEpoch < image.controllerEpoch)
     return refused("STALE_CONTROLLER_EPOCH", `controller epoch ${image.controllerEpoch} is known, this is ${update.controllerEpoch}`);
+  // not registered: nobody has anything to tell us, whatever epoch he names
+  if (ownEpoch < 0) return refused("STALE_BROKER_EPOCH", "this broker is not registered at present");
   if (update.brokerEpoch !== ownEpoch)
     return refused("STALE_BROKER_EPOCH", `this broker is registered with epoch ${ownEpoch}, not ${update.brokerEpoch}`);
   const inStream = position.controllerEpoch === update.controllerEpoch && position.brokerEpoch === update.brokerEpoch;

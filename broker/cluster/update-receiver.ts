@@ -1,4 +1,5 @@
-import type { BrokerId } from "../../protocol/base/ids.ts";
+import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
+import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { MetadataUpdateRequest, MetadataUpdateResponse } from "../../protocol/peer/messages.ts";
@@ -10,6 +11,8 @@ import type { ImageStore } from "./image-store.ts";
 import { type LocalReplica, type ResolveSettings, type RoleChanges, roleChanges } from "./roles.ts";
 
 export interface UpdateReceiverParts {
+  /** Whether the coordinator knows this controller's term as the present one. Rejects when that cannot be told. */
+  readonly isPresentTerm: (claimed: { readonly controllerId: BrokerId; readonly controllerEpoch: number }) => Promise<boolean>;
   readonly brokerId: BrokerId;
   readonly images: ImageStore;
   readonly roles: RoleSink;
@@ -27,6 +30,8 @@ const waitingMax = 16;
 export class UpdateReceiver {
   readonly #parts: UpdateReceiverParts;
   #position = startOfStream;
+  /** The controller whose updates are taken: the coordinator was asked about it. */
+  #confirmed = { controllerId: noBroker, controllerEpoch: -1 };
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
@@ -49,6 +54,11 @@ export class UpdateReceiver {
 
   async #take(update: MetadataUpdateRequest): Promise<MetadataUpdateResponse> {
     const { images, view, log } = this.#parts;
+    const doubt = await this.#doubtAbout(update);
+    if (doubt !== null) {
+      log.warn({ error: doubt.error, controllerId: update.controllerId }, `metadata update refused: ${doubt.message}`);
+      return doubt;
+    }
     const before = images.current;
     const taken = takeUpdate(before, this.#position, update, view.ownEpoch);
     switch (taken.kind) {
@@ -69,6 +79,28 @@ export class UpdateReceiver {
         this.#position = taken.position;
         return { error: "NONE", message: "" };
       }
+    }
+  }
+
+  /**
+   * What an update says is done: logs are removed that it does not name. So a term that is new to us is looked up in the coordinator, once; null: it is the present one, or too old to matter.
+   */
+  async #doubtAbout({ controllerId, controllerEpoch, brokerEpoch }: MetadataUpdateRequest): Promise<MetadataUpdateResponse | null> {
+    const { images, view, isPresentTerm } = this.#parts;
+    const known = this.#confirmed;
+    if (controllerEpoch === known.controllerEpoch && controllerId === known.controllerId) return null;
+    // refused for what it is, and without asking anybody
+    if (controllerEpoch < images.current.controllerEpoch || view.ownEpoch < 0 || view.ownEpoch !== brokerEpoch) return null;
+    try {
+      if (await isPresentTerm({ controllerId, controllerEpoch })) {
+        this.#confirmed = { controllerId, controllerEpoch };
+        return null;
+      }
+      return refused("NOT_CONTROLLER", `broker ${controllerId} is not the controller of epoch ${controllerEpoch}, says the coordinator`);
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      return refused("BROKER_NOT_AVAILABLE", `cannot ask the coordinator about controller epoch ${controllerEpoch}: ${reason}`);
     }
   }
 

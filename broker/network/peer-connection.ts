@@ -1,14 +1,32 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
+import type { BrokerId } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
+import type { Random } from "../../protocol/base/random.ts";
 import type { Link, LinkHandlers } from "../../protocol/base/transport.ts";
 import type { PeerKind } from "../../protocol/peer/messages.ts";
 import { checkedRequest, isPeerKind, ShapeMismatch } from "../../protocol/peer/shape-check.ts";
+import { speakerOf } from "../../protocol/peer/speaker.ts";
 import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
-import type { PeerHandlers } from "../runtime/peer-port.ts";
+import type { PeerHandlers, PeerSecret } from "../runtime/peer-port.ts";
 import { decodePeerFrame, encodePeerFrame, type PeerFrame } from "./peer-frame.ts";
-import { checkedHello, type HelloAnswer, helloKind, helloMaxBytes, peerProtocolVersion, refusalOf } from "./peer-hello.ts";
+import {
+  checkedAnyHello,
+  checkedHello,
+  checkedProof,
+  codeOf,
+  type HelloAnswer,
+  helloKind,
+  helloMaxBytes,
+  type Introductions,
+  isCodeOf,
+  newNonce,
+  type ProofAnswer,
+  peerProtocolVersion,
+  proofKind,
+  refusalOf,
+} from "./peer-hello.ts";
 
 export interface PeerServerLimits {
   readonly frameMaxBytes: number;
@@ -24,22 +42,34 @@ export interface PeerServerLimits {
 
 export interface PeerServerParts {
   readonly clusterId: string;
+  readonly brokerId: BrokerId;
+  readonly secret: PeerSecret;
   readonly handlers: PeerHandlers;
   readonly limits: PeerServerLimits;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Logger;
   /** A bug was found: the process is to end. */
   readonly onFatal: (error: InvariantViolation) => void;
 }
 
-/** The answering end of one link between brokers. Nothing is served before the other end introduced itself as a broker of this cluster. */
+type ConnectionState =
+  | { readonly kind: "unknown" }
+  /** It introduced itself, and was asked to prove itself. */
+  | { readonly kind: "challenged"; readonly introductions: Introductions }
+  /** Its proof is being looked at, against what the coordinator has now. */
+  | { readonly kind: "judged" }
+  | { readonly kind: "welcome"; readonly brokerId: BrokerId }
+  | { readonly kind: "closed" };
+
+/** The answering end of one link between brokers. Nothing is served before the other end has proved that it is a broker of this cluster. */
 export class PeerConnection implements LinkHandlers {
   readonly #link: Link;
   readonly #parts: PeerServerParts;
   readonly #onClosed: () => void;
   readonly #splitter = new FrameSplitter({ frameMaxBytes: helloMaxBytes });
   readonly #helloTimer: Timer;
-  #state: "unknown" | "welcome" | "closed" = "unknown";
+  #state: ConnectionState = { kind: "unknown" };
   #underWay = 0;
   #paused = false;
   /** The link said that it has more queued than it likes, and will say when it has not. */
@@ -55,7 +85,7 @@ export class PeerConnection implements LinkHandlers {
   }
 
   onData(chunk: Buffer): void {
-    if (this.#state === "closed") return;
+    if (this.#state.kind === "closed") return;
     try {
       this.#splitter.push(chunk, (frame) => this.#arrived(decodePeerFrame(frame)));
     } catch (error) {
@@ -70,8 +100,8 @@ export class PeerConnection implements LinkHandlers {
   }
 
   onClose(_error?: Error): void {
-    if (this.#state === "closed") return;
-    this.#state = "closed";
+    if (this.#state.kind === "closed") return;
+    this.#state = { kind: "closed" };
     this.#helloTimer.cancel();
     this.#onClosed();
   }
@@ -81,11 +111,15 @@ export class PeerConnection implements LinkHandlers {
   }
 
   #arrived(frame: PeerFrame): void {
-    switch (this.#state) {
+    switch (this.#state.kind) {
       case "unknown":
         return this.#introduced(frame);
+      case "challenged":
+        return this.#proved(frame, this.#state.introductions);
+      case "judged":
+        throw new MalformedFrame("a request before the welcome");
       case "welcome":
-        return this.#serve(frame);
+        return this.#serve(frame, this.#state.brokerId);
       case "closed": // what came after the frame that closed it
         return;
     }
@@ -93,47 +127,83 @@ export class PeerConnection implements LinkHandlers {
 
   #introduced({ id, kind, body }: PeerFrame): void {
     if (kind !== helloKind) throw new MalformedFrame("the first frame is not an introduction");
-    const hello = checkedHello(body);
-    const { clusterId, limits, log } = this.#parts;
-    const refusal = refusalOf(hello, clusterId);
-    const answer: HelloAnswer = { version: peerProtocolVersion, clusterId, refusal };
-    this.#link.write(encodePeerFrame(id, helloKind, answer));
-    this.#helloTimer.cancel();
-    if (refusal === null) {
-      this.#state = "welcome";
-      this.#splitter.frameMaxBytes = limits.frameMaxBytes;
-      return;
+    const { clusterId, brokerId, random } = this.#parts;
+    const refusal = refusalOf(checkedAnyHello(body), clusterId);
+    const said = { version: peerProtocolVersion, clusterId };
+    if (refusal !== null) {
+      this.#link.write(encodePeerFrame(id, helloKind, { ...said, refusal }));
+      return this.#refused(refusal);
     }
-    log.warn({ remote: this.#link.remote, reason: refusal }, "a broker was refused");
+    const hello = checkedHello(body);
+    const answer: HelloAnswer = { ...said, refusal, brokerId, nonce: newNonce(random) };
+    this.#link.write(encodePeerFrame(id, helloKind, answer));
+    this.#state = { kind: "challenged", introductions: { clusterId, asking: hello, answering: answer } };
+  }
+
+  #proved({ id, kind, body }: PeerFrame, introductions: Introductions): void {
+    if (kind !== proofKind) throw new MalformedFrame("the second frame is not a proof");
+    const { code } = checkedProof(body);
+    const { secret } = this.#parts;
+    const isProof = () => isCodeOf(code, secret.value, "asking", introductions);
+    if (isProof()) return this.#welcome(id, introductions);
+    // Race: (1) the secret is made anew; (2) a broker that has just started reads it; (3) it asks us, who know the old one. So look before it is refused.
+    this.#state = { kind: "judged" };
+    secret.reread().then(
+      () => {
+        if (this.#state.kind === "closed") return;
+        if (isProof()) return this.#welcome(id, introductions);
+        const refusal = `broker ${introductions.asking.brokerId} did not prove that it knows the secret of this cluster, which brokers read from the coordinator`;
+        const answer: ProofAnswer = { refusal, code: "" };
+        this.#link.write(encodePeerFrame(id, proofKind, answer));
+        this.#refused(refusal);
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #welcome(id: number, introductions: Introductions): void {
+    const { secret, limits } = this.#parts;
+    this.#helloTimer.cancel();
+    this.#state = { kind: "welcome", brokerId: introductions.asking.brokerId };
+    this.#splitter.frameMaxBytes = limits.frameMaxBytes;
+    const answer: ProofAnswer = { refusal: null, code: codeOf(secret.value, "answering", introductions) };
+    this.#link.write(encodePeerFrame(id, proofKind, answer));
+  }
+
+  #refused(reason: string): void {
+    this.#helloTimer.cancel();
+    this.#parts.log.warn({ remote: this.#link.remote, reason }, "a broker was refused");
     this.#link.end();
     this.onClose();
   }
 
-  #serve({ id, kind, body, payload }: PeerFrame): void {
+  #serve({ id, kind, body, payload }: PeerFrame, from: BrokerId): void {
     if (!isPeerKind(kind)) throw new MalformedFrame("a kind of message that is not known");
     this.#underWay++;
-    this.#handle(kind, body, payload)
+    this.#handle(kind, body, payload, from)
       .then((answer) => this.#answer(id, kind, answer))
       // an answer that cannot be encoded too: it is made of what others said
       .catch((error: unknown) => this.#fail(error, kind));
   }
 
-  /** In this turn: requests of a link are started in the order in which they came. A body of the wrong shape throws. */
-  #handle<K extends PeerKind>(kind: K, body: unknown, payload: Buffer): ReturnType<PeerHandlers[K]> {
+  /** In this turn: requests of a link are started in the order in which they came. A body of the wrong shape, or in another broker's name, throws. */
+  #handle<K extends PeerKind>(kind: K, body: unknown, payload: Buffer, from: BrokerId): ReturnType<PeerHandlers[K]> {
     const handler = this.#parts.handlers[kind] as PeerHandlers[K];
-    const request = checkedRequest(kind, body) as never;
-    return handler(request, payload, this.#link.remote) as ReturnType<PeerHandlers[K]>;
+    const request = checkedRequest(kind, body);
+    const speaker = speakerOf(kind, request);
+    if (speaker !== null && speaker !== from) throw new MalformedFrame(`a ${kind} of broker ${from} in the name of broker ${speaker}`);
+    return handler(request as never, payload, this.#link.remote) as ReturnType<PeerHandlers[K]>;
   }
 
   #answer(id: number, kind: PeerKind, { body, payload }: Awaited<ReturnType<PeerHandlers[PeerKind]>>): void {
     this.#underWay--;
-    if (this.#state === "closed") return;
+    if (this.#state.kind === "closed") return;
     if (!this.#link.write(encodePeerFrame(id, kind, body, payload))) this.#drainAwaited = true;
     this.#readOn();
   }
 
   #readOn(): void {
-    if (this.#state === "closed") return;
+    if (this.#state.kind === "closed") return;
     const { requestsInFlightMax, unsentMaxBytes } = this.#parts.limits;
     const full = this.#underWay >= requestsInFlightMax || (this.#drainAwaited && this.#link.queuedBytes >= unsentMaxBytes);
     if (full === this.#paused) return;
@@ -144,11 +214,11 @@ export class PeerConnection implements LinkHandlers {
 
   #fail(error: unknown, kind?: PeerKind): void {
     if (error instanceof InvariantViolation) return this.#parts.onFatal(error);
-    if (this.#state === "closed") return;
+    if (this.#state.kind === "closed") return;
     const { log } = this.#parts;
     const remote = this.#link.remote;
     if (error instanceof MalformedFrame || error instanceof ShapeMismatch) {
-      const stranger = this.#state === "unknown" ? " (this port is for brokers; clients have another)" : "";
+      const stranger = this.#state.kind === "unknown" ? " (this port is for brokers; clients have another)" : "";
       log.warn({ remote, reason: error.message }, `peer link closed: bad message${stranger}`);
     } else log.error({ remote, kind, err: error }, "peer link closed: a request failed");
     this.#link.destroy();

@@ -1,13 +1,28 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
+import type { Random } from "../../protocol/base/random.ts";
 import { type Address, formatAddress, type Link, type LinkHandlers, type Transport } from "../../protocol/base/transport.ts";
 import type { PeerKind, PeerRequest } from "../../protocol/peer/messages.ts";
 import { checkedResponse } from "../../protocol/peer/shape-check.ts";
 import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
-import { type PeerAnswer, type PeerCallOptions, PeerUnavailable } from "../runtime/peer-port.ts";
+import { type PeerAnswer, type PeerCallOptions, type PeerSecret, PeerUnavailable } from "../runtime/peer-port.ts";
 import { decodePeerFrame, encodePeerFrame, type PeerFrame } from "./peer-frame.ts";
-import { checkedHelloAnswer, type Hello, helloKind, helloMaxBytes, peerProtocolVersion } from "./peer-hello.ts";
+import {
+  checkedAnyHelloAnswer,
+  checkedHelloAnswer,
+  checkedProofAnswer,
+  codeOf,
+  type Hello,
+  helloKind,
+  helloMaxBytes,
+  type Introductions,
+  isCodeOf,
+  newNonce,
+  type Proof,
+  peerProtocolVersion,
+  proofKind,
+} from "./peer-hello.ts";
 
 export interface PeerClientLimits {
   readonly frameMaxBytes: number;
@@ -15,7 +30,7 @@ export interface PeerClientLimits {
   readonly callsMax: number;
   /** Request bytes that the other end does not take; further calls are rejected at once. */
   readonly unsentMaxBytes: number;
-  /** To connect, and again to be introduced. */
+  /** To connect, and again to be welcome. */
   readonly connectTimeoutMs: number;
 }
 
@@ -23,8 +38,10 @@ export interface PeerClientParts {
   readonly transport: Transport;
   readonly clusterId: string;
   readonly brokerId: number;
+  readonly secret: PeerSecret;
   readonly limits: PeerClientLimits;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Logger;
 }
 
@@ -35,6 +52,15 @@ interface Call {
   readonly answer: (frame: PeerFrame) => void;
   readonly reject: (error: unknown) => void;
 }
+
+type LinkState =
+  | { readonly kind: "connecting" }
+  /** We introduced ourselves. */
+  | { readonly kind: "introduced"; readonly hello: Hello }
+  /** We sent our proof. */
+  | { readonly kind: "proved"; readonly introductions: Introductions }
+  | { readonly kind: "open" }
+  | { readonly kind: "ended" };
 
 /** The introduction's id; calls count up from there. */
 const helloId = 0;
@@ -52,7 +78,7 @@ export class PeerLink implements LinkHandlers {
   #unsentBytes = 0;
   #link: Link | null = null;
   #helloTimer: Timer | null = null;
-  #state: "connecting" | "open" | "ended" = "connecting";
+  #state: LinkState = { kind: "connecting" };
   #nextId = helloId + 1;
   #heardMs = Number.NEGATIVE_INFINITY;
 
@@ -127,7 +153,7 @@ export class PeerLink implements LinkHandlers {
       settle();
       reject(this.#unavailable(`no answer to ${kind} within ${timeoutMs} ms`));
       // not a byte since we asked: the link may be dead without knowing it, and the next call should not find out the same way
-      if (this.#state === "open" && this.#heardMs < startedMs) this.#end(`nothing heard for ${timeoutMs} ms`);
+      if (this.#state.kind === "open" && this.#heardMs < startedMs) this.#end(`nothing heard for ${timeoutMs} ms`);
     });
     signal?.addEventListener("abort", onAbort, { once: true });
     this.#calls.set(id, {
@@ -147,7 +173,7 @@ export class PeerLink implements LinkHandlers {
   }
 
   #send(id: number, chunks: Buffer[]): void {
-    if (this.#state === "open") return this.#write(id, chunks);
+    if (this.#state.kind === "open") return this.#write(id, chunks);
     this.#unsent.set(id, chunks);
     this.#unsentBytes += sizeOf(chunks);
   }
@@ -165,12 +191,13 @@ export class PeerLink implements LinkHandlers {
   }
 
   async #connect(): Promise<void> {
-    const { transport, clock, clusterId, brokerId, limits } = this.#parts;
+    const { transport, clock, random, clusterId, brokerId, limits } = this.#parts;
     try {
       const link = await transport.connect(this.#to, this, { timeoutMs: limits.connectTimeoutMs, signal: this.#connecting.signal });
-      if (this.#state === "ended") return link.destroy();
+      if (this.#state.kind === "ended") return link.destroy();
       this.#link = link;
-      const hello: Hello = { version: peerProtocolVersion, clusterId, brokerId };
+      const hello: Hello = { version: peerProtocolVersion, clusterId, brokerId, nonce: newNonce(random) };
+      this.#state = { kind: "introduced", hello };
       this.#helloTimer = clock.schedule(limits.connectTimeoutMs, () => this.#end(`no introduction within ${limits.connectTimeoutMs} ms`));
       link.write(encodePeerFrame(helloId, helloKind, hello));
     } catch (error) {
@@ -179,20 +206,43 @@ export class PeerLink implements LinkHandlers {
   }
 
   #arrived(frame: PeerFrame): void {
-    if (this.#state === "connecting") return this.#welcomed(frame);
-    // an answer that came too late, or to a call that was given up
-    const call = this.#calls.get(frame.id);
-    if (call === undefined) return;
-    if (call.kind !== frame.kind) throw new MalformedFrame(`an answer of kind ${frame.kind.slice(0, 100)} to ${call.kind}`);
-    call.answer(frame);
+    switch (this.#state.kind) {
+      case "introduced":
+        return this.#challenged(frame, this.#state.hello);
+      case "proved":
+        return this.#welcomed(frame, this.#state.introductions);
+      case "open":
+        return this.#answered(frame);
+      case "connecting":
+        throw new MalformedFrame("a frame that nothing asked for");
+      case "ended":
+        return;
+    }
   }
 
-  #welcomed({ id, kind, body }: PeerFrame): void {
+  #challenged({ id, kind, body }: PeerFrame, hello: Hello): void {
     if (id !== helloId || kind !== helloKind) throw new MalformedFrame("the first frame is not an introduction");
-    const { refusal } = checkedHelloAnswer(body);
-    this.#helloTimer?.cancel();
+    const { refusal } = checkedAnyHelloAnswer(body);
     if (refusal !== null) return this.#end(`it refused us: ${refusal}`, "warn");
-    this.#state = "open";
+    const introductions = { clusterId: hello.clusterId, asking: hello, answering: checkedHelloAnswer(body) };
+    const proof: Proof = { code: codeOf(this.#parts.secret.value, "asking", introductions) };
+    this.#state = { kind: "proved", introductions };
+    this.#link?.write(encodePeerFrame(helloId, proofKind, proof));
+  }
+
+  #welcomed({ id, kind, body }: PeerFrame, introductions: Introductions): void {
+    if (id !== helloId || kind !== proofKind) throw new MalformedFrame("the second frame is not a proof");
+    const { secret } = this.#parts;
+    const { refusal, code } = checkedProofAnswer(body);
+    if (refusal === null && isCodeOf(code, secret.value, "answering", introductions)) return this.#open();
+    // perhaps the secret is another by now, and it is us who do not know: for the next link
+    void secret.reread();
+    this.#end(refusal === null ? "it did not prove that it knows the secret of this cluster" : `it refused us: ${refusal}`, "warn");
+  }
+
+  #open(): void {
+    this.#helloTimer?.cancel();
+    this.#state = { kind: "open" };
     this.#splitter.frameMaxBytes = this.#parts.limits.frameMaxBytes;
     const waiting = this.#unsent;
     this.#unsent = new Map();
@@ -200,10 +250,18 @@ export class PeerLink implements LinkHandlers {
     for (const [id, chunks] of waiting) this.#write(id, chunks);
   }
 
+  #answered(frame: PeerFrame): void {
+    // an answer that came too late, or to a call that was given up
+    const call = this.#calls.get(frame.id);
+    if (call === undefined) return;
+    if (call.kind !== frame.kind) throw new MalformedFrame(`an answer of kind ${frame.kind.slice(0, 100)} to ${call.kind}`);
+    call.answer(frame);
+  }
+
   /** `level`: more than a broker that is away, which is told of by whoever called. */
   #end(reason: string, level: "debug" | "warn" = "debug"): void {
-    if (this.#state === "ended") return;
-    this.#state = "ended";
+    if (this.#state.kind === "ended") return;
+    this.#state = { kind: "ended" };
     this.#helloTimer?.cancel();
     this.#parts.log[level]({ peer: formatAddress(this.#to), reason }, "link to a broker ended");
     this.#connecting.abort();

@@ -289,8 +289,10 @@ export class Leadership {
     const { epoch, followers } = this.#state;
     if (leaderEpoch !== epoch) return leaderEpoch < epoch ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH";
     if (!followers.has(brokerId)) return "REPLICA_NOT_AVAILABLE";
-    const registeredEpoch = this.#parts.environment.cluster.brokerEpoch(brokerId);
-    return registeredEpoch !== null && brokerEpoch < registeredEpoch ? "STALE_BROKER_EPOCH" : null;
+    // Only the registered life acknowledges. One that the metadata does not name yet asks again in a moment: it was told whom to follow by the controller that is about to tell us of it.
+    const registered = this.#parts.environment.cluster.registration(brokerId);
+    if (registered === null) return "BROKER_ID_NOT_REGISTERED";
+    return brokerEpoch === registered ? null : "STALE_BROKER_EPOCH";
   }
 
   #begin(record: PartitionRecord, highWatermark: number): LeaderState {

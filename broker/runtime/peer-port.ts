@@ -29,6 +29,13 @@ export class PeerUnavailable extends Error {
   override readonly name = "PeerUnavailable";
 }
 
+/** What all brokers of a cluster know and nobody else may: it lies in the coordinator. */
+export interface PeerSecret {
+  readonly value: string;
+  /** Looks whether it was changed, after a proof that does not fit. Resolves once that is known, or cannot be told now. Reads no more than now and then, however often it is called. */
+  reread(): Promise<void>;
+}
+
 /** Serves one kind. A rejection closes the link it came on. */
 export type PeerHandler<K extends PeerKind> = (
   body: PeerRequest<K>,

@@ -15,6 +15,8 @@ export const deletionsPath = "/admin/delete_topics";
 export const clusterIdPath = "/cluster/id";
 export const producerIdBlockPath = "/latest_producer_id_block";
 export const isrChangesPath = "/isr_change_notification";
+/** Ours, not Kafka's. Whoever can read it counts as a broker. */
+export const peerSecretPath = "/ottla/peer_secret";
 
 /** Folders a fresh cluster needs, parents first. */
 export const persistentFolders: readonly string[] = [

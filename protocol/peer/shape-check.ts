@@ -36,6 +36,8 @@ const settingsMax = 10_000;
 const brokerId = integer(0, int32Max);
 const brokerIdOrNone = integer(-1, int32Max);
 const brokerEpoch = integer(-1, Number.MAX_SAFE_INTEGER);
+/** The registration that a request is from or for: there is one. */
+const registration = integer(0, Number.MAX_SAFE_INTEGER);
 const leaderEpoch = integer(-1, int32Max);
 const offset = integer(-1, Number.MAX_SAFE_INTEGER);
 const partition = integer(0, int32Max);
@@ -59,7 +61,7 @@ const peerStatus = object<PeerStatus>(status);
 
 const replicaFetchRequest = object<ReplicaFetchRequest>({
   brokerId,
-  brokerEpoch,
+  brokerEpoch: registration,
   maxWaitMs: integer(0, int32Max),
   minBytes: bytes,
   maxBytes: bytes,
@@ -123,9 +125,9 @@ const topicRecord = object<TopicRecord>({
 const replicaName = object<ReplicaName>({ topicId, partition });
 
 const metadataUpdateRequest = object<MetadataUpdateRequest>({
-  controllerId: brokerIdOrNone,
-  controllerEpoch: integer(-1, int32Max),
-  brokerEpoch,
+  controllerId: brokerId,
+  controllerEpoch: integer(0, int32Max),
+  brokerEpoch: registration,
   sequence: integer(0, Number.MAX_SAFE_INTEGER),
   full: flag,
   more: flag,
@@ -145,7 +147,7 @@ const forwardRequest = object<ForwardRequest>({
   listener: listenerName,
 });
 
-const controlledShutdownRequest = object<ControlledShutdownRequest>({ brokerId, brokerEpoch });
+const controlledShutdownRequest = object<ControlledShutdownRequest>({ brokerId, brokerEpoch: registration });
 
 const controlledShutdownResponse = object<ControlledShutdownResponse>({
   ...status,
@@ -155,13 +157,13 @@ const controlledShutdownResponse = object<ControlledShutdownResponse>({
 
 const isrChangedRequest = object<IsrChangedRequest>({
   brokerId,
-  brokerEpoch,
+  brokerEpoch: registration,
   partitions: array(object({ topicId, partition, leaderEpoch, isr: replicas, isrEpochs, stateVersion: version }), partitionsMax),
 });
 
 const replicasOfflineRequest = object<ReplicasOfflineRequest>({
   brokerId,
-  brokerEpoch,
+  brokerEpoch: registration,
   controllerEpoch: integer(0, int32Max),
   sequence: integer(0, Number.MAX_SAFE_INTEGER),
   offline: array(object({ reason: message, replicas: array(replicaName, partitionsMax) }), partitionsMax),

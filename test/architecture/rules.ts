@@ -36,6 +36,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
 /** The only files that touch the machine: the real clock, randomness, sockets, files, logs, and the process itself. */
 export const realAdapters: readonly string[] = [
   "protocol/node/node-clock.ts",
+  "protocol/node/node-hmac.ts",
   "protocol/node/node-random.ts",
   "protocol/node/node-transport.ts",
   "coordinator-client/zookeeper/library.ts",

@@ -2,10 +2,12 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readClusterId, readOrCreateClusterId } from "../../coordinator-client/cluster-id.ts";
 import { type Coordinator, CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import { electController, resignController } from "../../coordinator-client/election.ts";
+import { isPresentTerm } from "../../coordinator-client/known-controller.ts";
+import { readOrCreatePeerSecret, readPeerSecret } from "../../coordinator-client/peer-secret.ts";
 import { readMany } from "../../coordinator-client/read-many.ts";
 import { BrokerIdTaken, registerBroker } from "../../coordinator-client/registration.ts";
 import { type BrokerRegistration, decodeBrokerRegistration } from "../../coordinator-client/znodes/broker-registration.ts";
-import { brokerPath, clusterIdPath, controllerEpochPath, controllerPath } from "../../coordinator-client/znodes/paths.ts";
+import { brokerPath, clusterIdPath, controllerEpochPath, controllerPath, peerSecretPath } from "../../coordinator-client/znodes/paths.ts";
 import { seededRandom } from "../../protocol/base/random.ts";
 import { type CoordinatorHarness, create, set, textAt } from "./coordinator-harness.ts";
 
@@ -189,6 +191,35 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
       expect(new Set(ids).size).toBe(1);
       expect(ids[0]).toMatch(/^[A-Za-z0-9_-]{22}$/);
       expect(JSON.parse((await textAt(asker, clusterIdPath)) ?? "")).toEqual({ version: "1", id: ids[0] });
+    });
+
+    test("so is the secret that brokers prove themselves with; one that is removed is made anew", async () => {
+      const askers = await Promise.all(Array.from({ length: 4 }, connect));
+      const asker = askers[0] as Coordinator;
+      const make = () => Promise.all(askers.map((zk, seed) => readOrCreatePeerSecret(zk, seededRandom(seed))));
+      const made = await make();
+      expect(new Set(made).size).toBe(1);
+      expect(Buffer.from(made[0] as string, "base64")).toHaveLength(32);
+      expect(await readPeerSecret(asker)).toBe(made[0]);
+      await asker.write([{ kind: "delete", path: peerSecretPath, version: -1 }]);
+      expect(await readPeerSecret(asker)).toBeNull();
+      expect(new Set(await make()).size).toBe(1);
+    });
+
+    test("a term is the present one while its holder has the controller's node and nobody raised the epoch", async () => {
+      const [one, two] = await Promise.all([connect(), connect()]);
+      const first = await electController({ coordinator: one, brokerId: 1, nowMs: 1 });
+      if (first.kind !== "won") throw new Error(first.kind);
+      const { controllerEpoch } = first;
+      const isPresent = (controllerId: number, epoch: number) => isPresentTerm(two, { controllerId, controllerEpoch: epoch });
+      expect(await isPresent(1, controllerEpoch)).toBe(true);
+      expect(await isPresent(2, controllerEpoch), "another broker").toBe(false);
+      expect(await isPresent(1, controllerEpoch + 1), "an epoch that is not yet").toBe(false);
+      await resignController(one, first);
+      expect(await isPresent(1, controllerEpoch), "a term that is over").toBe(false);
+      await electController({ coordinator: two, brokerId: 2, nowMs: 2 });
+      expect(await isPresent(1, controllerEpoch)).toBe(false);
+      expect(await isPresent(2, controllerEpoch + 1)).toBe(true);
     });
 
     test("many nodes are read in order, missing ones as null, more of them than may be under way at once", async () => {

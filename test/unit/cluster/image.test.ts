@@ -28,6 +28,7 @@ import {
   updatesFor,
 } from "../../../broker/controller/dirty-set.ts";
 import type { AssignedReplica, RoleSink } from "../../../broker/partition/contract.ts";
+import type { ClaimedTerm } from "../../../coordinator-client/known-controller.ts";
 import { partitionKey } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import type { MetadataUpdateRequest, PartitionRecord } from "../../../protocol/peer/messages.ts";
@@ -304,8 +305,14 @@ describe("the receiver", () => {
       standDown: () => {},
       ...roles,
     };
+    const { controllerId, controllerEpoch } = stream().updates(emptyState, allDirty)[0]!;
+    const coordinator = { isAway: false, terms: new Set([`${controllerId} ${controllerEpoch}`]) };
     const parts = {
       brokerId: 2,
+      isPresentTerm: async ({ controllerId, controllerEpoch }: ClaimedTerm) => {
+        if (coordinator.isAway) throw new Error("no server answers");
+        return coordinator.terms.has(`${controllerId} ${controllerEpoch}`);
+      },
       images,
       roles: sink,
       view,
@@ -315,7 +322,7 @@ describe("the receiver", () => {
     };
     const { handle } = new UpdateReceiver(parts);
     const send = async (update: MetadataUpdateRequest) => (await handle(update, Buffer.alloc(0), "test")).body;
-    return { calls, images, view, send };
+    return { calls, images, view, send, coordinator };
   }
 
   test("the old log goes before the new topic is seen, and roles are taken after", async () => {
@@ -330,6 +337,32 @@ describe("the receiver", () => {
     );
     expect(await send(updates(second, dirty)[0]!)).toEqual({ error: "NONE", message: "" });
     expect(calls.slice(3)).toEqual([`withdraw ${topicId(1)}`, `image with ${topicId(2)}`, `assign ${topicId(2)}`]);
+  });
+
+  test("a controller that the coordinator does not know is not obeyed, whatever epoch it names", async () => {
+    const { calls, send, coordinator } = receiver();
+    const [update] = stream().updates(emptyState, allDirty);
+    const wipe = { ...update!, controllerEpoch: 2 ** 31 - 1, sequence: 0, full: true, topics: [] };
+    expect(await send(wipe)).toMatchObject({
+      error: "NOT_CONTROLLER",
+      message: expect.stringContaining("not the controller of epoch 2147483647"),
+    });
+    coordinator.isAway = true;
+    expect((await send(update!)).error, "nor is one that nobody can ask about").toBe("BROKER_NOT_AVAILABLE");
+    expect(calls).toEqual([]);
+    coordinator.isAway = false;
+    expect((await send(update!)).error).toBe("NONE");
+    coordinator.isAway = true;
+    expect((await send({ ...update!, sequence: update!.sequence + 1 })).error, "asked about once").toBe("NONE");
+    expect((await send({ ...update!, controllerId: 99 })).error, "another in the same epoch").toBe("BROKER_NOT_AVAILABLE");
+  });
+
+  test("nobody tells a broker anything that is not registered", async () => {
+    const { calls, send, view } = receiver();
+    view.ownEpoch = -1;
+    const [update] = stream().updates(emptyState, allDirty);
+    expect((await send({ ...update!, brokerEpoch: -1 })).error).toBe("STALE_BROKER_EPOCH");
+    expect(calls).toEqual([]);
   });
 
   test("a registration that ends while roles are given up takes no new ones, and the next one starts with a full update", async () => {

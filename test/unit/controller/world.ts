@@ -15,6 +15,7 @@ import { controllerPeerHandlers } from "../../../broker/controller/peer-handlers
 import { resourceRules } from "../../../broker/controller/setting-rules.ts";
 import type { AssignedReplica, ClusterView, ReplicaHealthReporter, RoleSink } from "../../../broker/partition/contract.ts";
 import { type PeerHandler, type PeerHandlers, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
+import { isPresentTerm } from "../../../coordinator-client/known-controller.ts";
 import type { MemoryCoordinator } from "../../../coordinator-client/memory-coordinator.ts";
 import { MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";
 import { decodeController } from "../../../coordinator-client/znodes/controller.ts";
@@ -186,6 +187,7 @@ export class Node {
     });
     const receiver = new UpdateReceiver({
       brokerId: id,
+      isPresentTerm: (claimed) => isPresentTerm(coordinator, claimed),
       images: this.images,
       roles: this.roles,
       view,

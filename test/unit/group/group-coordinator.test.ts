@@ -30,6 +30,7 @@ async function setUp() {
     cluster: {
       brokerEpoch: (id) => 100 + id,
       hasReplica: () => true,
+      registration: (id) => 100 + id,
       peerAddress: () => null,
       ownEpoch: 101,
       get sessionProvedUntilMs() {
@@ -61,7 +62,9 @@ async function setUp() {
     for (let i = 0; i < 5; i++) await clock.advance(0);
   };
   const commit = async (groupId: string, offset: number, name = "t") => {
-    const partitions = [{ partitionIndex: 0, committedOffset: offset, committedLeaderEpoch: -1, committedMetadata: null }];
+    const partitions = [
+      { partitionIndex: 0, committedOffset: offset, committedLeaderEpoch: -1, commitTimestamp: -1, committedMetadata: null },
+    ];
     const by = { memberId: "", groupInstanceId: null, generationIdOrMemberEpoch: -1, apiVersion: 8, retentionTimeMs: -1 };
     const asked = new Asked(
       coordinator.run(groupId, (machine, now) => machine.commitOffsets(groupId, { ...by, topics: [{ name, partitions }] }, now)),

@@ -44,7 +44,7 @@ export const peerSamples: PeerMessages = {
   },
   "metadata-update": {
     request: {
-      controllerId: 1,
+      controllerId: 2,
       controllerEpoch: 5,
       brokerEpoch: 77,
       sequence: 3,
@@ -92,12 +92,12 @@ export const peerSamples: PeerMessages = {
     response: { error: "NOT_CONTROLLER", message: "ask 2" },
   },
   "controlled-shutdown": {
-    request: { brokerId: 1, brokerEpoch: 9 },
+    request: { brokerId: 2, brokerEpoch: 9 },
     response: { error: "NONE", message: "", remaining: [{ topic: "orders", partition: 0 }], mayMoveLater: true },
   },
   "isr-changed": {
     request: {
-      brokerId: 1,
+      brokerId: 2,
       brokerEpoch: 9,
       partitions: [{ topicId, partition: 0, leaderEpoch: 2, isr: [1, 2], isrEpochs: { "1": 9, "2": -1 }, stateVersion: 5 }],
     },

@@ -1,74 +1,11 @@
 import { expect, test } from "vitest";
-import { PeerClient, peerClientDefaults } from "../../../broker/network/peer-client.ts";
 import { encodePeerFrame } from "../../../broker/network/peer-frame.ts";
-import { PeerServer, peerServerDefaults } from "../../../broker/network/peer-server.ts";
-import { type PeerHandlers, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
+import { PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
 import { InvariantViolation } from "../../../protocol/base/invariant.ts";
-import type { Address } from "../../../protocol/base/transport.ts";
-import type { PeerKind, PeerResponse } from "../../../protocol/peer/messages.ts";
-import { type Logged, recordingLogger } from "./client-harness.ts";
-import { ManualClock, settled } from "./manual-clock.ts";
-import { type MemoryLink, MemoryTransport } from "./memory-transport.ts";
+import type { PeerKind } from "../../../protocol/peer/messages.ts";
+import { settled } from "./manual-clock.ts";
+import { forward, options, PeerHarness, rightCode } from "./peer-harness.ts";
 import { peerSamples } from "./peer-samples.ts";
-
-interface Served {
-  readonly kind: PeerKind;
-  readonly body: unknown;
-  readonly payload: Buffer;
-  answer(payload?: readonly Buffer[], body?: unknown): void;
-  fail(error: Error): void;
-}
-
-const frameMaxBytes = 1_000_000;
-const options = { timeoutMs: 1000, lane: "control" } as const;
-const forward = peerSamples.forward;
-
-class PeerHarness {
-  readonly clock = new ManualClock();
-  readonly transport = new MemoryTransport();
-  readonly served: Served[] = [];
-  readonly lines: Logged[] = [];
-  readonly fatal: Error[] = [];
-  readonly server: PeerServer;
-  readonly client: PeerClient;
-  address: Address = { host: "127.0.0.1", port: 0 };
-
-  constructor({ clientCluster = "C1", requestsInFlightMax = 100, callsMax = 50 } = {}) {
-    const { clock, transport } = this;
-    const log = recordingLogger(this.lines);
-    const handler =
-      <K extends PeerKind>(kind: K) =>
-      (body: unknown, payload: Buffer) =>
-        new Promise<{ body: PeerResponse<K>; payload?: readonly Buffer[] }>((resolve, reject) => {
-          const answer = (records: readonly Buffer[] = [], answered: unknown = peerSamples[kind].response) =>
-            resolve({ body: answered as PeerResponse<K>, payload: records });
-          this.served.push({ kind, body, payload, answer, fail: reject });
-        });
-    const kinds = Object.keys(peerSamples) as PeerKind[];
-    const handlers = Object.fromEntries(kinds.map((kind) => [kind, handler(kind)])) as unknown as PeerHandlers;
-    const onFatal = (error: Error) => this.fatal.push(error);
-    const limits = { ...peerServerDefaults, frameMaxBytes, requestsInFlightMax };
-    this.server = new PeerServer(transport, { clusterId: "C1", handlers, limits, clock, log, onFatal });
-    const clientLimits = { ...peerClientDefaults, frameMaxBytes, callsMax };
-    this.client = new PeerClient({ transport, clusterId: clientCluster, brokerId: 2, limits: clientLimits, clock, log });
-  }
-
-  async start(): Promise<this> {
-    this.address = await this.server.listen(this.address);
-    return this;
-  }
-
-  ask(apiKey = 1, extra: object = {}) {
-    return this.client.request(this.address, "forward", { ...forward.request, apiKey }, { ...options, ...extra });
-  }
-
-  /** A raw link to the server, with what it says. */
-  async raw(): Promise<{ link: MemoryLink; received: () => Buffer }> {
-    const received: Buffer[] = [];
-    const link = await this.transport.connect(this.address, { onData: (chunk) => received.push(chunk), onClose: () => {} });
-    return { link, received: () => Buffer.concat(received) };
-  }
-}
 
 test("every kind goes there and back, with the bytes that follow it", async () => {
   const peers = await new PeerHarness().start();
@@ -205,14 +142,6 @@ test("the server reads no further while as many requests as it takes are under w
   await Promise.all(calls);
 });
 
-test("a broker of another cluster is refused, and both ends say why", async () => {
-  const peers = await new PeerHarness({ clientCluster: "C2" }).start();
-  await expect(peers.ask()).rejects.toThrow("it refused us: broker 2 belongs to cluster C2, this broker to cluster C1");
-  expect(peers.lines.map(({ message }) => message)).toContain("a broker was refused");
-  expect(peers.served).toEqual([]);
-  expect(peers.server.linkCount).toBe(0);
-});
-
 const kafkaApiVersions = Buffer.from("00000015001200030000000100067465737465720000000000", "hex");
 const strangers: readonly [string, readonly Buffer[]][] = [
   ["a Kafka client", [kafkaApiVersions]],
@@ -239,15 +168,6 @@ for (const [who, bytes] of strangers)
     await call;
   });
 
-test("a link that does not introduce itself is closed after a while", async () => {
-  const peers = await new PeerHarness().start();
-  const { link } = await peers.raw();
-  await peers.clock.advance(peerServerDefaults.helloTimeoutMs);
-  expect(link.isClosed).toBe(true);
-  expect(peers.server.linkCount).toBe(0);
-});
-
-const introduction = encodePeerFrame(0, "hello", { version: 1, clusterId: "C1", brokerId: 3 });
 const badRequests: readonly [string, readonly Buffer[], RegExp][] = [
   ["an unknown kind", encodePeerFrame(1, "constructor", {}), /kind of message/],
   ["a wrong field", encodePeerFrame(1, "forward", { ...forward.request, apiKey: "x" }), /forward request: apiKey must be/],
@@ -258,9 +178,7 @@ const badRequests: readonly [string, readonly Buffer[], RegExp][] = [
 for (const [what, bytes, reason] of badRequests)
   test(`${what} after the introduction: nothing is served, that link is closed`, async () => {
     const peers = await new PeerHarness().start();
-    const { link } = await peers.raw();
-    link.write(introduction);
-    await settled();
+    const { link } = await peers.introduced(rightCode);
     link.write(bytes);
     await settled();
     expect(peers.served).toEqual([]);

@@ -98,15 +98,14 @@ test("over TCP: brokers exchange megabytes, many calls at a time", async () => {
   const onFatal = (error: Error) => {
     throw error;
   };
-  const server = new PeerServer(nodeTransport, { clusterId: "C", handlers, limits, clock: nodeClock, log, onFatal });
+  const common = { clusterId: "C", secret: { value: "s", reread: async () => {} }, clock: nodeClock, random: seededRandom(6), log };
+  const server = new PeerServer(nodeTransport, { ...common, brokerId: 1, handlers, limits, onFatal });
   const address = await server.listen({ host: "127.0.0.1", port: 0 });
   const client = new PeerClient({
+    ...common,
     transport: nodeTransport,
-    clusterId: "C",
-    brokerId: 1,
+    brokerId: 2,
     limits: { ...peerClientDefaults, frameMaxBytes: 10_000_000 },
-    clock: nodeClock,
-    log,
   });
   const options = { timeoutMs: 20_000, lane: "replication" } as const;
   const calls = Array.from({ length: 20 }, () => client.request(address, "replica-fetch", peerSamples["replica-fetch"].request, options));

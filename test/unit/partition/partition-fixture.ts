@@ -52,6 +52,7 @@ export async function setUp(
     cluster: {
       brokerEpoch: (id) => 100 + id,
       hasReplica: () => true,
+      registration: (id) => 100 + id,
       peerAddress: () => null,
       ownEpoch: 101,
       get sessionProvedUntilMs() {

@@ -217,6 +217,8 @@ describe("a follower's fetch", () => {
     strictEqual(ask({}, { leaderEpoch: 4 }), "FENCED_LEADER_EPOCH");
     strictEqual(ask({}, { leaderEpoch: 6 }), "UNKNOWN_LEADER_EPOCH");
     strictEqual(ask({ brokerEpoch: 99 }, {}), "STALE_BROKER_EPOCH");
+    strictEqual(ask({ brokerEpoch: 2 ** 53 - 1 }, {}), "STALE_BROKER_EPOCH", "one that is not registered yet, or never will be");
+    strictEqual(ask({ brokerEpoch: 102 }, {}), "NONE", "and the registered one goes on acknowledging");
     strictEqual(ask({ brokerId: 9 }, {}), "REPLICA_NOT_AVAILABLE");
     strictEqual(ask({}, { partition: 4 }), "UNKNOWN_TOPIC_ID");
     strictEqual(ask({}, {}), "NONE");

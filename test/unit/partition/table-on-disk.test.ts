@@ -29,6 +29,7 @@ async function life(disk: MemoryDisk, clock: ManualClock) {
     cluster: {
       brokerEpoch: () => 1,
       hasReplica: () => true,
+      registration: () => 1,
       peerAddress: () => null,
       ownEpoch: 1,
       sessionProvedUntilMs: Number.POSITIVE_INFINITY,

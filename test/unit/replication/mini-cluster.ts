@@ -232,6 +232,7 @@ export class MiniCluster {
     return {
       brokerEpoch: (of) => alive.get(of) ?? null,
       hasReplica: (of) => !alive.has(id) || alive.has(of),
+      registration: (of) => alive.get(of) ?? null,
       peerAddress: (of) => ({ host: "peer", port: of }),
       get ownEpoch() {
         return alive.get(id) ?? -1;
