@@ -16,7 +16,7 @@ type PartitionResponse = ListOffsetsResponse["topics"][number]["partitions"][num
 /**
  * Behavior: the offset that a timestamp stands for, in each partition: the latest (the high watermark), the earliest, that of the largest timestamp, or of the first record
  * at or after a time (offset -1 when there is none). A partition asked for twice is INVALID_REQUEST. Read committed sees what read uncommitted does.
- * Version notes: leader epochs since 4; before 5 OFFSET_NOT_AVAILABLE was unknown and is LEADER_NOT_AVAILABLE; timestamp -3 since 7 (KIP-734), -4 since 8, -5 since 9.
+ * Version notes: 0 answers with a list, which has one offset at most (Kafka's could have the starts of segments as well), and for a time after all records with the end; leader epochs since 4; before 5 OFFSET_NOT_AVAILABLE was unknown and is LEADER_NOT_AVAILABLE; timestamp -3 since 7 (KIP-734), -4 since 8, -5 since 9.
  * Nothing is tiered: -4 answers as -2 does, -5 answers that there is none.
  */
 export function listOffsetsApi(
@@ -30,13 +30,19 @@ export function listOffsetsApi(
     if (found.error !== null) return refused(asked, errorInVersion(asMetadataSays(images.current, ref, found.error), version));
     if (!wanted.isKept) return refused(asked, "NONE");
     const { offset, timestampMs, leaderEpoch } = found;
-    return { partitionIndex: asked.partitionIndex, errorCode: "NONE", timestamp: timestampMs, offset, leaderEpoch };
+    return { ...refused(asked, "NONE"), timestamp: timestampMs, offset, leaderEpoch };
+  };
+  const oldStyleAnswerFor = async (ref: PartitionRef, asked: PartitionRequest): Promise<PartitionResponse> => {
+    const found = await answerFor(ref, asked, 0);
+    const answer = found.errorCode === "NONE" && found.offset < 0 ? await answerFor(ref, { ...asked, timestamp: -1 }, 0) : found;
+    return { ...answer, oldStyleOffsets: answer.errorCode === "NONE" && asked.maxNumOffsets > 0 ? [answer.offset] : [] };
   };
   return {
     request: listOffsetsRequest,
     response: listOffsetsResponse,
     async handle(request, { apiVersion }) {
       const duplicated = duplicates(request);
+      const answerOne = apiVersion === 0 ? oldStyleAnswerFor : answerFor;
       const topics = await Promise.all(
         request.topics.map(async ({ name, partitions: asked }) => ({
           name,
@@ -44,7 +50,7 @@ export function listOffsetsApi(
             asked.map((one) =>
               duplicated.get(name)?.has(one.partitionIndex)
                 ? refused(one, "INVALID_REQUEST")
-                : answerFor({ topic: name, partition: one.partitionIndex }, one, apiVersion),
+                : answerOne({ topic: name, partition: one.partitionIndex }, one, apiVersion),
             ),
           ),
         })),
@@ -75,7 +81,7 @@ function errorInVersion(error: KafkaErrorCode, version: number): KafkaErrorCode 
 }
 
 function refused({ partitionIndex }: PartitionRequest, errorCode: KafkaErrorCode): PartitionResponse {
-  return { partitionIndex, errorCode, timestamp: -1, offset: -1, leaderEpoch: -1 };
+  return { partitionIndex, errorCode, oldStyleOffsets: [], timestamp: -1, offset: -1, leaderEpoch: -1 };
 }
 
 function duplicates({ topics }: ListOffsetsRequest): ReadonlyMap<string, ReadonlySet<number>> {

@@ -15,7 +15,7 @@ type TopicRequest = OffsetCommitRequest["topics"][number];
 
 /**
  * Behavior: keeps positions of a group; answered when they are committed to the in-sync replicas. Partitions that do not exist are UNKNOWN_TOPIC_OR_PARTITION and do not disturb the others.
- * Version notes: a retention of its own until 4; leader epochs since 6 (KIP-320); static members since 7 (KIP-345); the generation may be a member epoch since 9 (KIP-848).
+ * Version notes: 0 is always from outside the group, and goes where the others go, not to ZooKeeper; a time of the commit in 1; a retention of its own from 2 to 4; leader epochs since 6 (KIP-320); static members since 7 (KIP-345); the generation may be a member epoch since 9 (KIP-848).
  */
 export function offsetCommitApi(
   groups: Pick<GroupService, "run" | "runEvenUnnamed">,

@@ -16,6 +16,8 @@ export interface OffsetToCommit {
   readonly partitionIndex: number;
   readonly committedOffset: number;
   readonly committedLeaderEpoch: number;
+  /** Wall clock; -1: now. */
+  readonly commitTimestamp: number;
   readonly committedMetadata: string | null;
 }
 
@@ -43,12 +45,13 @@ export function commitOffsets(
   const expireTimestamp = request.retentionTimeMs < 0 ? -1 : Math.min(now.wallMs + request.retentionTimeMs, Number.MAX_SAFE_INTEGER);
   const answer = request.topics.map(({ name, partitions }) => ({
     name,
-    partitions: partitions.map(({ partitionIndex, committedOffset, committedLeaderEpoch, committedMetadata }) => {
+    partitions: partitions.map(({ partitionIndex, committedOffset, committedLeaderEpoch, committedMetadata, ...partition }) => {
       const metadata = committedMetadata ?? "";
       if (committedOffset >= offsetsEnd) return { partitionIndex, errorCode: "INVALID_COMMIT_OFFSET_SIZE" as const };
       if (Buffer.byteLength(metadata) > metadataMaxBytes) return { partitionIndex, errorCode: "OFFSET_METADATA_TOO_LARGE" as const };
       const value = { offset: committedOffset, leaderEpoch: committedLeaderEpoch, metadata };
-      records.push(offsetRecord(groupId, name, partitionIndex, { ...value, commitTimestamp: now.wallMs, expireTimestamp }));
+      const commitTimestamp = partition.commitTimestamp < 0 ? now.wallMs : partition.commitTimestamp;
+      records.push(offsetRecord(groupId, name, partitionIndex, { ...value, commitTimestamp, expireTimestamp }));
       return { partitionIndex, errorCode: "NONE" as const };
     }),
   }));

@@ -41,6 +41,7 @@ export function offsetCommitOf(groupId: string, by: GroupIdentity, offsets: read
         partitionIndex: partition,
         committedOffset: offset,
         committedLeaderEpoch: leaderEpoch,
+        commitTimestamp: -1,
         committedMetadata: metadata,
       })),
     })),

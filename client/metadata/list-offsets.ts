@@ -33,6 +33,7 @@ export async function listOffsets(cluster: Cluster, queries: readonly OffsetQuer
         partitionIndex: partition,
         currentLeaderEpoch: cluster.metadata.partition(topic, partition)?.leaderEpoch ?? -1,
         timestamp: typeof spec === "string" ? wireTimestamps[spec] : spec.timestampMs,
+        maxNumOffsets: 1,
       }));
       const build = (version: number) => {
         if (version < maxTimestampSince && asked.some(({ spec }) => spec === "max-timestamp"))

@@ -2,7 +2,7 @@ import { array, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
 import { errorCode, int8, int32, int64, saturatedInt64, string } from "../schema/primitives.ts";
 
-const api = { apiKey: 2, versions: [1, 9], flexibleSince: 6 } as const;
+const api = { apiKey: 2, versions: [0, 9], flexibleSince: 6 } as const;
 
 export const listOffsetsRequest = message(
   { ...api, name: "ListOffsetsRequest" },
@@ -20,6 +20,7 @@ export const listOffsetsRequest = message(
             currentLeaderEpoch: int32({ since: 4, absent: -1 }),
             /** -1: latest; -2: earliest; -3: of the largest timestamp (7 on); -4: earliest local (8 on); -5: last tiered (9 on); else milliseconds. */
             timestamp: saturatedInt64(),
+            maxNumOffsets: int32({ until: 0, absent: 1 }),
           }),
         ),
       }),
@@ -39,9 +40,11 @@ export const listOffsetsResponse = message(
           struct({
             partitionIndex: int32(),
             errorCode: errorCode(),
-            timestamp: int64(),
+            /** The newest first; later versions have the next two fields instead. */
+            oldStyleOffsets: array(int64(), { until: 0, absent: [] }),
+            timestamp: int64({ since: 1, absent: -1 }),
             /** -1: no record is as late as the timestamp asked for. */
-            offset: int64(),
+            offset: int64({ since: 1, absent: -1 }),
             leaderEpoch: int32({ since: 4, absent: -1 }),
           }),
         ),

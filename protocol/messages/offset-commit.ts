@@ -2,18 +2,18 @@ import { array, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
 import { errorCode, int32, nullableString, saturatedInt64, string } from "../schema/primitives.ts";
 
-const api = { apiKey: 8, versions: [2, 9], flexibleSince: 8 } as const;
+const api = { apiKey: 8, versions: [0, 9], flexibleSince: 8 } as const;
 
 export const offsetCommitRequest = message(
   { ...api, name: "OffsetCommitRequest" },
   {
     groupId: string(),
     /** -1: committed from outside the group. */
-    generationIdOrMemberEpoch: int32(),
-    memberId: string(),
+    generationIdOrMemberEpoch: int32({ since: 1, absent: -1 }),
+    memberId: string({ since: 1, absent: "" }),
     groupInstanceId: nullableString({ since: 7, absent: null }),
     /** Later versions leave retention to the broker's setting; -1 did so too. */
-    retentionTimeMs: saturatedInt64({ until: 4, absent: -1 }),
+    retentionTimeMs: saturatedInt64({ since: 2, until: 4, absent: -1 }),
     topics: array(
       struct({
         name: string(),
@@ -22,6 +22,8 @@ export const offsetCommitRequest = message(
             partitionIndex: int32(),
             committedOffset: saturatedInt64(),
             committedLeaderEpoch: int32({ since: 6, absent: -1 }),
+            /** When it counts as committed; -1: now. */
+            commitTimestamp: saturatedInt64({ since: 1, until: 1, absent: -1 }),
             committedMetadata: nullableString(),
           }),
         ),

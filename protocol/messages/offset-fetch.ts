@@ -2,7 +2,7 @@ import { array, nullableArray, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
 import { bool, errorCode, int32, int64, nullableString, string } from "../schema/primitives.ts";
 
-const api = { apiKey: 9, versions: [1, 9], flexibleSince: 6 } as const;
+const api = { apiKey: 9, versions: [0, 9], flexibleSince: 6 } as const;
 
 export const offsetFetchRequest = message(
   { ...api, name: "OffsetFetchRequest" },

@@ -130,7 +130,7 @@ async function measureReload(positions: number): Promise<void> {
 
 async function commitAll(coordinator: CoordinatorConnection, groupId: string, topic: string): Promise<void> {
   const partitions = Array.from({ length: groupPartitions }, (_, partitionIndex) => ({
-    ...{ partitionIndex, committedOffset: 123_456 + partitionIndex, committedLeaderEpoch: 3, committedMetadata: "" },
+    ...{ partitionIndex, committedOffset: 123_456 + partitionIndex, committedLeaderEpoch: 3, commitTimestamp: -1, committedMetadata: "" },
   }));
   const nobody = { generationIdOrMemberEpoch: -1, memberId: "", groupInstanceId: null, retentionTimeMs: -1 };
   const errorOf = (answer: { topics: readonly { partitions: readonly { errorCode: string }[] }[] }) =>

@@ -86,7 +86,7 @@ async function joinClassic(): Promise<string> {
 
 async function commit(memberId: string, generationIdOrMemberEpoch: number, committedOffset: number): Promise<string> {
   const api = { request: offsetCommitRequest, response: offsetCommitResponse };
-  const partitions = [{ partitionIndex: 0, committedOffset, committedLeaderEpoch: -1, committedMetadata: null }];
+  const partitions = [{ partitionIndex: 0, committedOffset, committedLeaderEpoch: -1, commitTimestamp: -1, committedMetadata: null }];
   const body = {
     groupId,
     generationIdOrMemberEpoch,

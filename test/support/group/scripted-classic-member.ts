@@ -183,6 +183,7 @@ export class ScriptedClassicMember {
       partitionIndex,
       committedOffset: (this.#positions.get(partitionIndex) ?? -1) + 1,
       committedLeaderEpoch: -1,
+      commitTimestamp: -1,
       committedMetadata: null,
     }));
     const body = { ...identity, generationIdOrMemberEpoch: this.generation, retentionTimeMs: -1, topics: [{ name: topic, partitions }] };

@@ -105,6 +105,7 @@ export class ScriptedIncrementalMember {
       partitionIndex,
       committedOffset: (this.#positions.get(partitionIndex) ?? -1) + 1,
       committedLeaderEpoch: -1,
+      commitTimestamp: -1,
       committedMetadata: null,
     }));
     const identity = { groupId, memberId: this.memberId, groupInstanceId: null, generationIdOrMemberEpoch: this.epoch };

@@ -155,15 +155,19 @@ describe("offsets through the API", () => {
           partitionIndex,
           committedOffset: 100 + partitionIndex,
           committedLeaderEpoch: 3,
+          commitTimestamp: -1,
           committedMetadata: partitionIndex === 0 ? null : "m",
         })),
       },
-      { name: "gone", partitions: [{ partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: -1, committedMetadata: "" }] },
+      {
+        name: "gone",
+        partitions: [{ partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: -1, commitTimestamp: -1, committedMetadata: "" }],
+      },
     ],
   });
 
   test("partitions that do not exist are told so and the others are kept, in every version", async () => {
-    for (let version = 2; version <= 9; version++) {
+    for (let version = 0; version <= 9; version++) {
       const { groups, world } = await served();
       const answer = await answerOf(offsetCommitApi(groups, images), commitRequest("g"), version);
       expect(answer.topics).toEqual([
@@ -192,12 +196,13 @@ describe("offsets through the API", () => {
   });
 
   test("an offset that no log can have is refused by itself, in every version", async () => {
-    for (let version = 2; version <= 9; version++) {
+    for (let version = 0; version <= 9; version++) {
       const { groups, world } = await served();
       const partitions = [0, 1].map((partitionIndex) => ({
         partitionIndex,
         committedOffset: 2 ** 40 + partitionIndex,
         committedLeaderEpoch: -1,
+        commitTimestamp: -1,
         committedMetadata: null,
       }));
       const body = encodeWhole(offsetCommitRequest, { ...commitRequest("g"), topics: [{ name: "t", partitions }] }, version);
@@ -207,6 +212,19 @@ describe("offsets through the API", () => {
       expect(topics[0]?.partitions.map(({ errorCode }) => errorCode)).toEqual(["INVALID_COMMIT_OFFSET_SIZE", "NONE"]);
       expect(world.machine.offsets.size).toBe(1);
     }
+  });
+
+  test("version 1 may say when it was committed; -1 says now", async () => {
+    const { groups, world } = await served();
+    const request = commitRequest("g");
+    const dated = request.topics.map((one) => ({
+      ...one,
+      partitions: one.partitions.map((each) => ({ ...each, commitTimestamp: 12_345 })),
+    }));
+    await answerOf(offsetCommitApi(groups, images), { ...request, topics: dated }, 1);
+    expect(world.machine.offsets.find("g", "t", 1)?.commitTimestampMs).toBe(12_345);
+    await answerOf(offsetCommitApi(groups, images), request, 1);
+    expect(world.machine.offsets.find("g", "t", 1)?.commitTimestampMs).not.toBe(12_345);
   });
 
   test("the longest retention that can be asked for is kept as the longest there is", async () => {
@@ -225,8 +243,8 @@ describe("offsets through the API", () => {
         { partitionIndex: 0, committedOffset: 100, committedLeaderEpoch: version >= 5 ? 3 : -1, metadata: "", errorCode: "NONE" },
       ],
     });
-    for (let version = 1; version <= 9; version++) {
-      const topics = version === 1 ? [{ name: "t", partitionIndexes: [1, 0] }] : null;
+    for (let version = 0; version <= 9; version++) {
+      const topics = version <= 1 ? [{ name: "t", partitionIndexes: [1, 0] }] : null;
       const asked = (groupId: string) => ({ groupId, memberId: null, memberEpoch: -1, topics });
       const several = version >= 8 ? [asked("g"), asked("none")] : [];
       const answer = await answerOf(
@@ -247,9 +265,10 @@ describe("offsets through the API", () => {
     const groups = failing("NOT_COORDINATOR");
     const topics = [{ name: "t", partitionIndexes: [4] }];
     const request = { groupId: "g", topics, groups: [{ groupId: "g", memberId: null, memberEpoch: -1, topics }], requireStable: false };
-    expect((await answerOf(offsetFetchApi(groups), request, 1)).topics).toMatchObject([
-      { name: "t", partitions: [{ partitionIndex: 4, committedOffset: -1, errorCode: "NOT_COORDINATOR" }] },
-    ]);
+    for (const version of [0, 1])
+      expect((await answerOf(offsetFetchApi(groups), request, version)).topics).toMatchObject([
+        { name: "t", partitions: [{ partitionIndex: 4, committedOffset: -1, errorCode: "NOT_COORDINATOR" }] },
+      ]);
     expect(await answerOf(offsetFetchApi(groups), request, 7)).toMatchObject({ errorCode: "NOT_COORDINATOR", topics: [] });
     expect((await answerOf(offsetFetchApi(groups), request, 9)).groups).toEqual([
       { groupId: "g", topics: [], errorCode: "NOT_COORDINATOR" },

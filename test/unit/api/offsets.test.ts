@@ -13,19 +13,23 @@ function listing(error: KafkaError | null = null) {
     {
       listOffset: async (ref, target, epoch) => {
         asked.push({ ref, target, epoch });
+        if (target.kind === "timestamp" && target.timestampMs > 1234) return { error: null, offset: -1, timestampMs: -1, leaderEpoch: -1 };
         return error === null ? { error: null, offset: 33, timestampMs: 1234, leaderEpoch: 5 } : { error };
       },
     },
     images,
   );
-  const ask = (timestamp: number, version: number, partitions: readonly number[] = [0]) =>
+  const ask = (timestamp: number, version: number, partitions: readonly number[] = [0], maxNumOffsets = 1) =>
     answerOf(
       api,
       {
         replicaId: -1,
         isolationLevel: 0,
         topics: [
-          { name: "orders", partitions: partitions.map((partitionIndex) => ({ partitionIndex, currentLeaderEpoch: 4, timestamp })) },
+          {
+            name: "orders",
+            partitions: partitions.map((partitionIndex) => ({ partitionIndex, currentLeaderEpoch: 4, timestamp, maxNumOffsets })),
+          },
         ],
       },
       version,
@@ -38,7 +42,14 @@ describe("ListOffsets", () => {
     for (let version = 1; version <= 9; version++) {
       const { asked, ask } = listing();
       expect((await ask(1000, version)).topics[0]?.partitions).toEqual([
-        { partitionIndex: 0, errorCode: "NONE", timestamp: 1234, offset: 33, leaderEpoch: version >= 4 ? 5 : -1 },
+        {
+          partitionIndex: 0,
+          errorCode: "NONE",
+          oldStyleOffsets: [],
+          timestamp: 1234,
+          offset: 33,
+          leaderEpoch: version >= 4 ? 5 : -1,
+        },
       ]);
       expect(asked).toEqual([
         {
@@ -48,6 +59,18 @@ describe("ListOffsets", () => {
         },
       ]);
     }
+  });
+
+  test("version 0 answers with a list: the offset asked for, at the end for a time after all records", async () => {
+    const asked = async (timestamp: number, max = 1) => (await listing().ask(timestamp, 0, [0], max)).topics[0]?.partitions[0];
+    const plain = { partitionIndex: 0, errorCode: "NONE", timestamp: -1, offset: -1, leaderEpoch: -1 };
+    expect(await asked(1000)).toEqual({ ...plain, oldStyleOffsets: [33] });
+    expect(await asked(-2, 100)).toEqual({ ...plain, oldStyleOffsets: [33] });
+    expect(await asked(-1, 0)).toEqual({ ...plain, oldStyleOffsets: [] });
+    expect(await asked(-3)).toEqual({ ...plain, errorCode: "UNSUPPORTED_VERSION", oldStyleOffsets: [] });
+    const late = listing();
+    expect((await late.ask(2000, 0)).topics[0]?.partitions[0]?.oldStyleOffsets).toEqual([33]);
+    expect(late.asked.map(({ target }) => target.kind)).toEqual(["timestamp", "latest"]);
   });
 
   test("knows each special timestamp from its version on", async () => {

@@ -52,7 +52,7 @@ const served: Readonly<Record<string, readonly [number, number]>> = {
   FindCoordinator: [0, 6],
   IncrementalAlterConfigs: [0, 1],
   InitProducerId: [0, 5],
-  ListOffsets: [1, 9],
+  ListOffsets: [0, 9],
   Metadata: [0, 12],
   OffsetForLeaderEpoch: [0, 4],
   Produce: [3, 11],

@@ -327,12 +327,13 @@ export class FakeCluster {
         name,
         partitions: partitions.map(({ partitionIndex, timestamp }) => {
           const led = this.#led(name, partitionIndex, broker);
-          if (typeof led === "string") return { partitionIndex, errorCode: led, timestamp: -1, offset: -1, leaderEpoch: -1 };
+          const none = { partitionIndex, oldStyleOffsets: [], timestamp: -1, offset: -1, leaderEpoch: -1 };
+          if (typeof led === "string") return { ...none, errorCode: led };
           const records =
             timestamp < 0 ? [] : led.batches.flatMap((batch) => [...decodeBatch(batch, 0, { decompress: decompressRecords })]);
           const found = records.find((record) => record.timestampMs >= timestamp)?.offset ?? -1;
           const offset = timestamp === -1 ? led.endOffset : timestamp === -2 ? led.startOffset : found;
-          return { partitionIndex, errorCode: "NONE", timestamp: -1, offset, leaderEpoch: led.leaderEpoch };
+          return { ...none, errorCode: "NONE", offset, leaderEpoch: led.leaderEpoch };
         }),
       })),
     };

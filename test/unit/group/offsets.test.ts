@@ -54,8 +54,8 @@ describe("committing", () => {
       {
         name: "t",
         partitions: [
-          { partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: -1, committedMetadata: "ü".repeat(9) },
-          { partitionIndex: 1, committedOffset: 6, committedLeaderEpoch: -1, committedMetadata: "ü".repeat(8) },
+          { partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: -1, commitTimestamp: -1, committedMetadata: "ü".repeat(9) },
+          { partitionIndex: 1, committedOffset: 6, committedLeaderEpoch: -1, commitTimestamp: -1, committedMetadata: "ü".repeat(8) },
         ],
       },
     ];

@@ -155,7 +155,7 @@ export class World {
   ): Promise<Asked<readonly TopicErrors[]>> {
     const topics = Object.entries(request.offsets).map(([name, committedOffset]) => ({
       name,
-      partitions: [{ partitionIndex: 0, committedOffset, committedLeaderEpoch: 4, committedMetadata: "m" }],
+      partitions: [{ partitionIndex: 0, committedOffset, committedLeaderEpoch: 4, commitTimestamp: -1, committedMetadata: "m" }],
     }));
     const full = {
       memberId: "",
