@@ -69,8 +69,9 @@ export function groupFinder({ images, createTopics, signal, log, config }: Group
   };
   return {
     async find(kind, key, listener) {
-      // final for every client; COORDINATOR_NOT_AVAILABLE would be asked again for ever
-      if (kind !== "group") return { error: "INVALID_REQUEST", message: "transactions are not served: leave transactional.id out" };
+      // librdkafka takes this error and one other as final, and asks again for ever after all the rest; the Java client shows the sentence with this one, not with the other
+      if (kind !== "group")
+        return { error: "CLUSTER_AUTHORIZATION_FAILED", message: "transactions are not served: leave transactional.id out" };
       const image = images.current;
       const partitions = image.topics.get(offsetsTopic)?.partitions.length ?? 0;
       if (partitions === 0) {

@@ -13,7 +13,7 @@ const noEpoch = -1;
 
 /**
  * Behavior: gives a producer an id of its own, with epoch 0. Whoever has no transactional id gets a new one each time, whatever id and epoch it names (it raises its epoch by itself). Transactions
- * are not served: a transactional id is INVALID_REQUEST, which every client takes as final, rather than an error it would repeat the request for.
+ * are not served: a transactional id is CLUSTER_AUTHORIZATION_FAILED, which every client takes as final, rather than an error it would repeat the request for (so is FindCoordinator's answer).
  * Version notes: the id and epoch that the producer has since 3 (KIP-360): both or none, else INVALID_REQUEST.
  */
 export function initProducerIdApi(ids: ProducerIdSource): Api<InitProducerIdRequest, InitProducerIdResponse> {
@@ -21,7 +21,7 @@ export function initProducerIdApi(ids: ProducerIdSource): Api<InitProducerIdRequ
     request: initProducerIdRequest,
     response: initProducerIdResponse,
     async handle({ transactionalId, producerId, producerEpoch }) {
-      if (transactionalId !== null) return refused("INVALID_REQUEST");
+      if (transactionalId !== null) return refused("CLUSTER_AUTHORIZATION_FAILED");
       if ((producerId === noProducerId) !== (producerEpoch === noEpoch)) return refused("INVALID_REQUEST");
       const given = await ids.next();
       if (given.error !== null) return refused(given.error);

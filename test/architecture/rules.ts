@@ -50,7 +50,7 @@ export const banned: readonly { readonly what: string; readonly pattern: RegExp 
   { what: "the wall clock", pattern: /\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b/ },
   { what: "timers", pattern: /\b(setTimeout|setInterval|setImmediate)\(|\bAbortSignal\.timeout\b/ },
   { what: "randomness", pattern: /\bMath\.random\b|\brandomBytes\b|\brandomUUID\b|\bgetRandomValues\b/ },
-  { what: "the process", pattern: /\bprocess\.(?!versions)/ },
+  { what: "the process", pattern: /(?<!")\bprocess\.(?!versions)/ },
   {
     what: "files, sockets or the system",
     pattern: /from "node:(fs|fs\/promises|net|tls|dns|http|https|os|child_process|worker_threads|timers|timers\/promises|process|crypto)"/,

@@ -4,6 +4,7 @@ import { consumerGroupSettings } from "./consumer-group-settings.ts";
 import { groupSettings } from "./group-settings.ts";
 import { brokerMessageSettings } from "./message-settings.ts";
 import { boolean, int, intMax, list, long, oneOf, type Setting, type SettingValue, string } from "./setting.ts";
+import { settingsWithoutEffect } from "./settings-without-effect.ts";
 
 const identity = {
   "broker.id": int(-1, "This broker's number, unique in the cluster. Must be given: ids are not made up.", { min: -1 }),
@@ -201,7 +202,7 @@ const logging = {
   "ottla.log.file": string(null, "The file that the broker's own log is appended to; without it, standard error."),
 } as const;
 
-/** Every broker setting that is read here, by Kafka's name, grouped as the reference page shows them. Names starting with `ottla.` are our own. */
+/** Every broker setting that is accepted here, by Kafka's name, grouped as the reference page shows them. Names starting with `ottla.` are our own. */
 export const brokerSettingGroups = {
   Identity: identity,
   Coordinator: coordinator,
@@ -218,6 +219,7 @@ export const brokerSettingGroups = {
   Groups: groupSettings,
   "Consumer groups": consumerGroupSettings,
   Logging: logging,
+  "Without effect": settingsWithoutEffect,
 } as const;
 
 export const brokerSettings = {
@@ -236,6 +238,7 @@ export const brokerSettings = {
   ...groupSettings,
   ...consumerGroupSettings,
   ...logging,
+  ...settingsWithoutEffect,
 } as const satisfies Record<string, Setting<unknown>>;
 
 export type BrokerSettingName = keyof typeof brokerSettings;

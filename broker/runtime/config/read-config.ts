@@ -2,6 +2,7 @@ import { type BrokerConfig, brokerConfig, MissingSetting } from "./broker-config
 import { brokerSettings, isBrokerSetting } from "./broker-settings.ts";
 import { ConflictingSettings } from "./consumer-group-config.ts";
 import { ListenerProblem } from "./listener-config.ts";
+import { whyNotHere } from "./not-here.ts";
 import { parseProperties } from "./properties.ts";
 import { brokerValues, type ConfigTexts } from "./resolve.ts";
 import { invalidValue, nearestName } from "./validate.ts";
@@ -56,6 +57,8 @@ export function readConfig(inputs: ConfigInputs): ReadConfig {
     else take(override.slice(0, at).trim(), override.slice(at + 1), "--set");
   }
   if (problems.length > 0) throw new ConfigError(problems);
+  const idle = Object.keys(texts).filter((name) => isBrokerSetting(name) && brokerSettings[name].withoutEffect);
+  if (idle.length > 0) warnings.push(`without effect here, as docs/configuration.md says: ${idle.sort().join(", ")}`);
   return { config: grouped(texts, inputs.hostname), texts, warnings };
 }
 
@@ -70,6 +73,8 @@ function grouped(texts: ConfigTexts, hostname: string): BrokerConfig {
 }
 
 function unknownLine(name: string, from: string): string {
+  const why = whyNotHere(name);
+  if (why !== null) return `${from}: the setting "${name}" has no effect: ${why}`;
   const near = nearestName(name, Object.keys(brokerSettings));
   return `${from}: the setting "${name}" is not known and has no effect${near === null ? "" : `; did you mean ${near}?`}`;
 }

@@ -19,12 +19,13 @@ A broker reads them, the later ones winning, from
 3. the command line: \`--set num.partitions=6\`.
 
 A name that is not known is a warning that names the nearest one that is; a value that is not acceptable is an error that says what would be.
+Kafka's settings for TLS, SASL, access control, tiered storage and classes of Java are not accepted: at the start they are a warning with the reason, at run time an error.
 \`broker.id\`, \`zookeeper.connect\` and \`log.dirs\` must be given.
 
 A topic's setting wins over the broker's; one changed at run time (IncrementalAlterConfigs) for this broker wins over one changed for all brokers, and that one over
 what the broker was started with.
 
-Settings marked **no effect yet** are accepted, kept and shown, so that Kafka's tools work unchanged, but nothing acts on them in this version.
+Settings marked **no effect** are accepted, kept and shown, so that Kafka's tools work unchanged, but nothing acts on them in this version; a start with any of them says which.
 
 ## Listeners
 
@@ -66,7 +67,7 @@ function topicTable(): string {
 
 function explained(setting: Setting<unknown>): string {
   const unit = setting.unit === null ? "" : ` In ${setting.unit}.`;
-  return `${setting.documentation}${unit}${setting.withoutEffect ? " **No effect yet.**" : ""}`;
+  return `${setting.documentation}${unit}${setting.withoutEffect ? " **No effect.**" : ""}`;
 }
 
 function defaultOf({ defaultText }: Setting<unknown>): string {

@@ -1,4 +1,5 @@
 import { brokerSettings, isBrokerSetting } from "./broker-settings.ts";
+import { whyNotHere } from "./not-here.ts";
 import type { BrokerConfigLayers, ConfigTexts } from "./resolve.ts";
 import { topicSettings } from "./resolve-topic.ts";
 import type { Setting } from "./setting.ts";
@@ -27,6 +28,8 @@ export function validateBrokerConfig(name: string, value: string): string | null
 
 /** Null when the setting may be changed (or reset) at run time for one broker or for all. */
 export function brokerConfigNotAlterable(name: string): string | null {
+  const why = whyNotHere(name);
+  if (why !== null) return `The broker setting ${shortened(name)} would have no effect: ${why}.`;
   if (!isBrokerSetting(name)) return unknownName("broker", name, Object.keys(brokerSettings));
   const { update } = brokerSettings[name];
   if (update === "read-only") return `The broker setting ${name} cannot be changed at run time: change it where the broker is started.`;

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Admin } from "../../../client/index.ts";
+import { Admin, orThrow, Producer } from "../../../client/index.ts";
 import { TestCluster } from "../../support/cluster.ts";
 import { type Exchanged, expectExchanged, writeTopic } from "../../support/outside/exchange.ts";
 import { OttlaClient } from "../../support/outside/ottla-client.ts";
 import type { OutsideClient } from "../../support/outside/outside-client.ts";
-import { ProgramClient, prepareGo, prepareJava, preparePython } from "../../support/outside/program-client.ts";
+import { ProgramClient, prepareGo, prepareJava, prepareOlderSarama, preparePython } from "../../support/outside/program-client.ts";
 
 // Clients that no package of ours brings along: tested where they can be had, skipped with the reason where not.
-const [java, python, go] = await Promise.all([prepareJava(), preparePython(), prepareGo()]);
+const [java, python, go, sarama] = await Promise.all([prepareJava(), preparePython(), prepareGo(), prepareOlderSarama()]);
 
 const clients = [
   { name: "java", what: "Apache Kafka's Java client", ...java, cannotSend: {} },
@@ -20,7 +20,7 @@ let cluster: TestCluster;
 const written = new Map<string, Exchanged>();
 
 beforeAll(async () => {
-  if (clients.every(({ missing }) => missing !== null)) return;
+  if ([...clients, sarama].every(({ missing }) => missing !== null)) return;
   cluster = await TestCluster.start();
   const ours = new OttlaClient(cluster.bootstrap);
   written.set(ours.name, await writeTopic(cluster, ours));
@@ -50,6 +50,40 @@ describe.each(clients.map((client) => [title(client), client] as const))("%s", (
       const found = (await reader.consume?.(exchanged.topic, exchanged.partitions)) ?? [];
       expectExchanged(found, exchanged);
     }
+  });
+});
+
+describe.each(clients.map((client) => [title(client), client] as const))("%s", (_title, client) => {
+  /** What it says: the sentence of ours, where it shows that. */
+  const words: Record<string, RegExp> = {
+    java: /TRANSACTION with key t1 .*transactions are not served: leave transactional.id out/,
+    python: /^fatal .*transactions are not served: leave transactional.id out/,
+    go: /CLUSTER_AUTHORIZATION_FAILED/,
+  };
+
+  test.skipIf(client.missing !== null)("a transactional producer is told at once that there are no transactions", async () => {
+    const beganAtMs = performance.now();
+    expect(await client.program?.run(cluster.bootstrap, ["transact", "t1"])).toMatch(words[client.name] ?? /never/);
+    expect(performance.now() - beganAtMs).toBeLessThan(15_000);
+  });
+});
+
+describe(sarama.missing === null ? "sarama as it was in 2020" : `sarama as it was in 2020: ${sarama.missing}`, () => {
+  test.skipIf(sarama.missing !== null)("commits and reads positions and offsets in the oldest versions", async () => {
+    const [topic, group] = ["by-older-sarama", "older-sarama"];
+    const run = async (...args: string[]) => (await sarama.program?.run(cluster.bootstrap, args)) ?? "";
+    await using ours = new Admin({ bootstrap: cluster.bootstrap });
+    orThrow(await ours.createTopics([{ name: topic, partitions: 2, replicationFactor: 3 }]));
+    await using producer = new Producer({ bootstrap: cluster.bootstrap });
+    for (let i = 0; i < 7; i++) await producer.send({ topic, partition: 1, value: `${i}` });
+    const position = () => ours.listGroupOffsets(group);
+    expect(await run("offsets", topic, "1")).toBe("0\n7\n");
+    await run("commit", group, topic, "1", "5", "by its offset manager");
+    expect(await run("positions", group, topic, "1")).toBe("5\tby its offset manager\n".repeat(2));
+    expect(await position()).toMatchObject([{ topic, partition: 1, offset: 5, metadata: "by its offset manager" }]);
+    await run("commit0", group, topic, "1", "6", "to where ZooKeeper was");
+    expect(await position()).toMatchObject([{ topic, partition: 1, offset: 6, metadata: "to where ZooKeeper was" }]);
+    expect(await run("positions", group, topic, "0"), "nothing committed").toBe("-1\t\n".repeat(2));
   });
 });
 

@@ -87,21 +87,40 @@ export function preparePython(wheel = confluentKafka): Promise<Prepared<Program>
   });
 }
 
+interface GoProgram {
+  /** Below `programs`. */
+  readonly source: string;
+  readonly binary: string;
+  readonly modules: readonly string[];
+}
+
 const franzGo = ["github.com/twmb/franz-go@v1.18.1", "github.com/twmb/franz-go/pkg/kmsg@v1.9.0"];
 
-/** franz-go, from the Go module proxy; built once per version of our program. */
+/** franz-go, from the Go module proxy. */
 export function prepareGo(): Promise<Prepared<Program>> {
+  return prepareGoProgram({ source: "main.go", binary: "franz-client", modules: franzGo });
+}
+
+/** Of 2020: the last releases before its offset manager learned versions of OffsetCommit above 2. */
+const olderSarama = ["github.com/Shopify/sarama@v1.27.2"];
+
+export function prepareOlderSarama(): Promise<Prepared<Program>> {
+  return prepareGoProgram({ source: "sarama/main.go", binary: "sarama-client", modules: olderSarama });
+}
+
+/** Built once per version of our program. */
+function prepareGoProgram({ source: path, binary: name, modules }: GoProgram): Promise<Prepared<Program>> {
   return prepared(hasCommand("go") ? null : "Go is not installed", async () => {
-    const source = await readFile(join(programs, "main.go"));
-    const folder = join(cache, `franz-go-${versionOf(source, franzGo.join())}`);
-    const binary = join(folder, "franz-client");
+    const source = await readFile(join(programs, path));
+    const folder = join(cache, `${name}-${versionOf(source, modules.join())}`);
+    const binary = join(folder, name);
     if (!(await exists(binary))) {
       await mkdir(folder, { recursive: true });
       await writeFile(join(folder, "main.go"), source);
       await writeFile(join(folder, "go.mod"), "module outside\n\ngo 1.21\n");
       const options = { cwd: folder, timeoutMs: prepareMaxMs, env: { GOFLAGS: "-mod=mod" } };
-      await runToSuccess("go", ["get", ...franzGo], options);
-      await runToSuccess("go", ["build", "-o", "franz-client", "."], options);
+      await runToSuccess("go", ["get", ...modules], options);
+      await runToSuccess("go", ["build", "-o", name, "."], options);
     }
     return {
       run: async (bootstrap, args, input = "") => (await runToSuccess(binary, [bootstrap.join(","), ...args], { input })).stdout.toString(),

@@ -80,7 +80,10 @@ describe("finding a group's coordinator", () => {
     expect(await none.finder.find("group", "a", "PUBLIC")).toMatchObject({ error: "COORDINATOR_NOT_AVAILABLE" });
     const led = setUp(image([offsets(2)]));
     expect(await led.finder.find("group", "a", "OTHER")).toMatchObject({ error: "COORDINATOR_NOT_AVAILABLE" });
-    expect(await led.finder.find("transaction", "a", "PUBLIC")).toMatchObject({ error: "INVALID_REQUEST" });
+    expect(await led.finder.find("transaction", "a", "PUBLIC")).toMatchObject({
+      error: "CLUSTER_AUTHORIZATION_FAILED",
+      message: "transactions are not served: leave transactional.id out",
+    });
     expect([none.created, led.created]).toEqual([[], []]);
   });
 });

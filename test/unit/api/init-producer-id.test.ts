@@ -19,9 +19,15 @@ test("whoever has no transactional id gets a new id and epoch 0, whatever it had
 
 test("an id without an epoch, an epoch without an id, and a transactional id are refused for good", async () => {
   const api = initProducerIdApi(counting());
-  for (const more of [{ producerId: 4 }, { producerEpoch: 4 }, { transactionalId: "t" }, { transactionalId: "" }])
+  const refused = [
+    [{ producerId: 4 }, "INVALID_REQUEST"],
+    [{ producerEpoch: 4 }, "INVALID_REQUEST"],
+    [{ transactionalId: "t" }, "CLUSTER_AUTHORIZATION_FAILED"],
+    [{ transactionalId: "" }, "CLUSTER_AUTHORIZATION_FAILED"],
+  ] as const;
+  for (const [more, errorCode] of refused)
     expect(await answerOf(api, { ...asked, ...more }, 5)).toMatchObject({
-      errorCode: "INVALID_REQUEST",
+      errorCode,
       producerId: -1,
       producerEpoch: -1,
     });

@@ -1,8 +1,11 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { brokerSettings, isBrokerSetting } from "../../../broker/runtime/config/broker-settings.ts";
+import { whyNotHere } from "../../../broker/runtime/config/not-here.ts";
+import { readConfig } from "../../../broker/runtime/config/read-config.ts";
 import type { Setting } from "../../../broker/runtime/config/setting.ts";
 import { isTopicSetting, topicSettingDefinitions } from "../../../broker/runtime/config/topic-setting-definitions.ts";
+import { validateBrokerConfig } from "../../../broker/runtime/config/validate.ts";
 
 interface KafkaSetting {
   readonly kind: string;
@@ -69,14 +72,6 @@ const otherBound: Readonly<Record<string, string>> = {
   "max.connections": locksOut,
   "max.connections.per.ip": locksOut,
 };
-const notHere: readonly (readonly [what: RegExp, why: string])[] = [
-  [/^(ssl|sasl)\.|^principal\./, "listeners are PLAINTEXT"],
-  [/^(remote|log\.local)\./, "no tiered storage"],
-  [/^metric\.reporters$/, "no classes of Java"],
-  [/^max\.connection(s\.per\.ip\.overrides|\.creation\.rate)$/, "connections are bounded by number"],
-  [/^transaction\./, "no transactions yet"],
-];
-
 function accepts(setting: Setting<unknown>, text: string): boolean {
   return "value" in setting.parse(text);
 }
@@ -134,7 +129,23 @@ test("a broker's settings have Kafka's types and defaults, and are changed at ru
   expect(other).toEqual([]);
 });
 
-test("what Kafka can change at run time and is not here is known by name", () => {
-  const missing = [...ofBrokers.values()].filter(({ name, isDynamic }) => isDynamic && !isBrokerSetting(name));
-  expect(missing.filter(({ name }) => !notHere.some(([what]) => what.test(name))).map(({ name }) => name)).toEqual([]);
+test("every setting of Kafka's brokers is accepted, or refused with the reason why it is not here", () => {
+  const names = [...ofBrokers.keys()];
+  expect(names.filter((name) => !isBrokerSetting(name) && whyNotHere(name) === null)).toEqual([]);
+  expect(names.filter((name) => isBrokerSetting(name) && whyNotHere(name) !== null)).toEqual([]);
+  expect(validateBrokerConfig("ssl.keystore.location", "/k")).toBe(
+    "The broker setting ssl.keystore.location would have no effect: there is no TLS and no SASL yet.",
+  );
+  expect(validateBrokerConfig("max.connection.creation.rate", "20")).toBeNull();
+  expect(validateBrokerConfig("max.connection.creation.rate", "fast")).toContain("must be a whole number");
+});
+
+test("a start says which settings have no effect, and why those of Kafka that are not accepted are not", () => {
+  const overrides = ["broker.id=1", "zookeeper.connect=z:2181", "log.dirs=/d", "socket.send.buffer.bytes=1", "quota.window.num=3"];
+  const inputs = { environment: {}, fileText: "ssl.keystore.password=x\nauthorizer.class.name=a.b\n", hostname: "h", overrides };
+  expect(readConfig(inputs).warnings).toEqual([
+    'configuration file: the setting "ssl.keystore.password" has no effect: there is no TLS and no SASL yet',
+    'configuration file: the setting "authorizer.class.name" has no effect: there is no access control yet',
+    "without effect here, as docs/configuration.md says: quota.window.num, socket.send.buffer.bytes",
+  ]);
 });
