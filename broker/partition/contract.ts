@@ -238,10 +238,10 @@ export interface IsrInForce {
 export interface ClusterView {
   /** The broker's current registration epoch, or null when it is not alive, or is being shut down, as far as the metadata goes. */
   brokerEpoch(id: BrokerId): number | null;
-  /** Whether the broker is alive, stays, and can use its replica of this partition, as far as the metadata goes: else a leader waits for it no longer. */
-  hasReplica(id: BrokerId, topicId: TopicId, partition: number): boolean;
   /** The same, also of one that is being shut down: what it says still counts. */
   registration(id: BrokerId): number | null;
+  /** Whether the broker is alive, stays, and can use its replica of this partition, as far as the metadata goes: else a leader waits for it no longer. */
+  hasReplica(id: BrokerId, topicId: TopicId, partition: number): boolean;
   peerAddress(id: BrokerId): { readonly host: string; readonly port: number } | null;
   /** Our own registration's epoch; -1 while not registered. */
   readonly ownEpoch: number;

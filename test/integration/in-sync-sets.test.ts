@@ -63,7 +63,7 @@ test("a leader that metadata names serves, also of a partition made this moment"
         const asked = {
           replicaId: -1,
           isolationLevel: 0,
-          topics: [{ name, partitions: [{ partitionIndex, currentLeaderEpoch: -1, timestamp: -1 }] }],
+          topics: [{ name, partitions: [{ partitionIndex, currentLeaderEpoch: -1, timestamp: -1, maxNumOffsets: 1 }] }],
         };
         const answer = await connections.get(leaderId)!.request(listOffsets, 7, asked);
         const told = answer.topics[0]?.partitions[0]?.errorCode;

@@ -329,7 +329,7 @@ describe("listing and deleting through the API", () => {
     ["32,000 characters", "x".repeat(32_000)],
   ])("a group with %s that only keeps offsets is listed, described as Kafka's tool asks, read and deleted", async (_what, groupId) => {
     const { groups } = await served();
-    const partitions = [{ partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: -1, committedMetadata: "" }];
+    const partitions = [{ partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: -1, commitTimestamp: -1, committedMetadata: "" }];
     const by = { groupId, generationIdOrMemberEpoch: -1, memberId: "", groupInstanceId: null, retentionTimeMs: -1 };
     const committed = await answerOf(offsetCommitApi(groups, images), { ...by, topics: [{ name: "t", partitions }] }, 8);
     expect(committed.topics[0]?.partitions).toEqual([{ partitionIndex: 0, errorCode: "NONE" }]);
