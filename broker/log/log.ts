@@ -87,7 +87,7 @@ export class SegmentedLog implements Log {
     this.#assertAppendable();
     invariant(leaderEpoch >= state.epochs.latest, "a leader's epoch is the latest", () => ({ leaderEpoch, latest: state.epochs.latest }));
     const logAppendTimeMs = state.settings.messageTimestampType === "LogAppendTime" ? appendTimeMs : null;
-    const settled = state.producers.judgeAppend(batches, state.settings);
+    const settled = state.producers.judgeAppend(batches, state.settings, state.endOffset === 0);
     if (settled !== null) return settled;
     const baseOffset = state.endOffset;
     const refused = this.#refusal(batches);

@@ -23,18 +23,26 @@ export class ProducerStates {
     return this.#entries.size;
   }
 
-  /** What a leader answers to validated batches without appending them, or null: they are to be appended. Changes nothing: what is appended is noted when its offsets are known. */
-  judgeAppend(bytes: Buffer, { messageTimestampType }: Pick<TopicSettings, "messageTimestampType">): LeaderAppend | null {
+  /**
+   * What a leader answers to validated batches without appending them, or null: they are to be appended. Changes nothing: what is appended is noted when its offsets are known.
+   * `isUntouched`: the log never held anything.
+   */
+  judgeAppend(
+    bytes: Buffer,
+    { messageTimestampType }: Pick<TopicSettings, "messageTimestampType">,
+    isUntouched: boolean,
+  ): LeaderAppend | null {
     const producerId = producerIdAt(bytes, 0);
     if (producerId === noProducerId) return null;
     invariant(batchSizeAt(bytes, 0) === bytes.length, "a batch of an idempotent producer comes alone");
-    const verdict = judgeBatch(this.#entries.get(producerId), {
+    const batch = {
       producerId,
       producerEpoch: bytes.readInt16BE(fieldAt.producerEpoch),
       baseSequence: bytes.readInt32BE(fieldAt.baseSequence),
       lastOffsetDelta: bytes.readInt32BE(fieldAt.lastOffsetDelta),
       isTransactional: (bytes.readInt16BE(fieldAt.attributes) & attributeBits.transactional) !== 0,
-    });
+    };
+    const verdict = judgeBatch(this.#entries.get(producerId), batch, isUntouched);
     if (verdict.kind === "append") return null;
     if (verdict.kind === "refused") return verdict;
     const { baseOffset, lastOffset, timestampMs } = verdict.original;

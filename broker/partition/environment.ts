@@ -8,6 +8,7 @@ import type { TopicSettings } from "../runtime/topic-settings.ts";
 import type { Admissions } from "./admissions.ts";
 import type { ClusterView, IsrInForce, IsrStore, ReplicaHealthReporter } from "./contract.ts";
 import type { Deadlines } from "./deadlines.ts";
+import type { FutureTimestamps } from "./future-timestamps.ts";
 
 /** What all partitions of a broker share. */
 export interface PartitionEnvironment {
@@ -21,6 +22,7 @@ export interface PartitionEnvironment {
   readonly deadlines: Deadlines;
   readonly news: PartitionNews;
   readonly admissions: Admissions;
+  readonly futureTimestamps: Pick<FutureTimestamps, "look">;
   /** Resolves when no restart will believe in a higher one. Rejects LogOffline. */
   readonly lowerHighWatermark: (key: string, highWatermark: number) => Promise<void>;
 }

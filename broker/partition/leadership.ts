@@ -316,11 +316,14 @@ export class Leadership {
   }
 
   #appendToLog(records: Buffer): Outcome<Appended> {
-    const { replica, environment, onLogOffline } = this.#parts;
+    const { identity, replica, environment, onLogOffline } = this.#parts;
     try {
       const appended = replica.log.appendAsLeader(records, this.#state.epoch, environment.clock.nowMs());
       if (appended.kind === "refused") return { error: appended.error, message: appended.message };
-      if (appended.kind === "appended") this.#advance({ kind: "appended", logEndOffset: replica.log.endOffset });
+      if (appended.kind === "appended") {
+        environment.futureTimestamps.look(identity.topic, identity.partition, records, replica.settings);
+        this.#advance({ kind: "appended", logEndOffset: replica.log.endOffset });
+      }
       return { error: null, ...appended };
     } catch (error) {
       if (!(error instanceof LogOffline)) throw error;

@@ -22,6 +22,7 @@ import type {
 } from "./contract.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { PartitionConfig, PartitionEnvironment, ReplicaIdentity } from "./environment.ts";
+import { FutureTimestamps } from "./future-timestamps.ts";
 import { HighWatermarkCheckpoint } from "./high-watermark-checkpoint.ts";
 import { Partition } from "./partition.ts";
 import { retentionRound } from "./retention-round.ts";
@@ -85,7 +86,21 @@ export class PartitionTable implements RoleSink, FollowingSource {
       return this.#checkpoint.write();
     };
     const admissions = new Admissions({ clock, codecs, plainBytesMax: config.batchUnpackedBytesMax });
-    this.#environment = { config, clock, random, logger, cluster, isrStore, health, deadlines, news, admissions, lowerHighWatermark };
+    const futureTimestamps = new FutureTimestamps({ clock, logger });
+    this.#environment = {
+      config,
+      clock,
+      random,
+      logger,
+      cluster,
+      isrStore,
+      health,
+      deadlines,
+      news,
+      admissions,
+      futureTimestamps,
+      lowerHighWatermark,
+    };
     this.#roleCheck = new RoleCheck({
       clock,
       logger,

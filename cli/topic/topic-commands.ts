@@ -6,7 +6,7 @@ import { failForErrors } from "../fail-for-errors.ts";
 import type { Output } from "../output/output.ts";
 import { printable } from "../output/printable.ts";
 import { formatCount } from "../output/units.ts";
-import { type DescribeOptions, describeTopic, topicAsText } from "./describe-topics.ts";
+import { type DescribeOptions, describeTopic, futureRecordsOf, topicAsText } from "./describe-topics.ts";
 
 export interface Shown {
   readonly output: Output;
@@ -63,8 +63,9 @@ export async function describeTopics(
   const results =
     names.length === 0 ? (await admin.listTopics()).map((topic) => ({ ...topic, error: null })) : await admin.describeTopics(names);
   const found = results.filter((result) => result.error === null);
+  const futureRecords = await futureRecordsOf(admin, found, Date.now());
   const described = [];
-  for (const topic of found) described.push(await describeTopic(admin, topic, options));
+  for (const topic of found) described.push(await describeTopic(admin, topic, futureRecords, options));
   if (json) await output.json(described);
   else await output.write(described.map((topic) => topicAsText(topic, options)).join("\n"));
   failForErrors(results);

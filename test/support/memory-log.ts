@@ -55,7 +55,7 @@ export class MemoryLog implements Log {
 
   appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): LeaderAppend {
     if (this.#isOffline) throw new LogOffline("offline");
-    const settled = this.#producers.judgeAppend(batches, this.settings);
+    const settled = this.#producers.judgeAppend(batches, this.settings, this.endOffset === 0);
     if (settled !== null) return settled;
     const isLogAppendTime = this.settings.messageTimestampType === "LogAppendTime";
     const baseOffset = this.endOffset;

@@ -78,6 +78,7 @@ describe(sarama.missing === null ? "sarama as it was in 2020" : `sarama as it wa
     for (let i = 0; i < 7; i++) await producer.send({ topic, partition: 1, value: `${i}` });
     const position = () => ours.listGroupOffsets(group);
     expect(await run("offsets", topic, "1")).toBe("0\n7\n");
+    expect(await position(), "and the group's coordinator serves").toEqual([]);
     await run("commit", group, topic, "1", "5", "by its offset manager");
     expect(await run("positions", group, topic, "1")).toBe("5\tby its offset manager\n".repeat(2));
     expect(await position()).toMatchObject([{ topic, partition: 1, offset: 5, metadata: "by its offset manager" }]);

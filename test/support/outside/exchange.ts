@@ -18,7 +18,8 @@ export interface Exchanged {
 export async function writeTopic(cluster: TestCluster, writer: OutsideClient, partitions = 4): Promise<Exchanged> {
   const topic = `written-by-${writer.name}`;
   await using admin = new Admin({ bootstrap: cluster.bootstrap });
-  orThrow(await admin.createTopics([{ name: topic, partitions, replicationFactor: 3 }]));
+  // records older than what is kept by default
+  orThrow(await admin.createTopics([{ name: topic, partitions, replicationFactor: 3, configs: { "retention.ms": "-1" } }]));
   const records: PlainRecord[] = [];
   const timestamps = writer.cannotSend?.timestamps === true ? {} : { from: 1_700_000_000_000 };
   for (const codec of writer.codecs) {

@@ -80,7 +80,8 @@ export function expectedAnswer(
 ): string {
   const appended = `appended ${endOffset} to ${endOffset + count}`;
   const last = known.at(-1);
-  if (producerId === -1 || last === undefined) return appended;
+  if (producerId === -1) return appended;
+  if (last === undefined) return endOffset > 0 || sequence === 0 ? appended : "OUT_OF_ORDER_SEQUENCE_NUMBER";
   const next = epoch > last.epoch ? 0 : (last.sequence + last.count) % sequences;
   // what comes next is new, though an earlier life of the producer, forgotten and then read from the log again, may have had the same sequence
   if (epoch === last.epoch && sequence === next) return appended;

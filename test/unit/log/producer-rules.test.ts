@@ -23,6 +23,8 @@ function batch({ sequence, count = 1, epoch = 0, producerId = 7, isTransactional
 class Judged {
   readonly producers: ProducerStates;
   endOffset = 0;
+  /** Retention may have taken what was there. */
+  isUntouched = false;
 
   constructor(budget?: ProducerBudget) {
     this.producers = new ProducerStates(budget);
@@ -31,7 +33,7 @@ class Judged {
   /** "at OFFSET", "again at OFFSET", or the error. */
   send(produced: Produced): string {
     const bytes = batch(produced);
-    const settled = this.producers.judgeAppend(bytes, settingsWith());
+    const settled = this.producers.judgeAppend(bytes, settingsWith(), this.isUntouched);
     if (settled?.kind === "refused") return settled.error;
     if (settled !== null) return `again at ${settled.baseOffset}`;
     return this.take(produced);
@@ -48,7 +50,7 @@ class Judged {
   }
 
   message(produced: Produced): string {
-    const settled = this.producers.judgeAppend(batch(produced), settingsWith());
+    const settled = this.producers.judgeAppend(batch(produced), settingsWith(), this.isUntouched);
     ok(settled?.kind === "refused");
     return settled.message;
   }
@@ -100,6 +102,20 @@ describe("a producer's batches", () => {
     strictEqual(log.send({ sequence: 5, epoch: 2 }), "OUT_OF_ORDER_SEQUENCE_NUMBER");
     strictEqual(log.message({ sequence: 5, epoch: 2 }), "producer 7 with epoch 2: expected sequence 3, got 5");
     strictEqual(log.send({ sequence: 3, epoch: 2 }), "at 3", "a refusal changes nothing");
+  });
+
+  test("begin at 0 in a log that never held anything", () => {
+    const log = new Judged();
+    log.isUntouched = true;
+    strictEqual(log.send({ sequence: 5, epoch: 2 }), "OUT_OF_ORDER_SEQUENCE_NUMBER", "the one before it was refused and comes again");
+    strictEqual(
+      log.message({ sequence: 5, epoch: 2 }),
+      "producer 7 with epoch 2: the log never held anything, so sequence 0 comes first, got 5",
+    );
+    strictEqual(log.send({ sequence: 0, count: 5, epoch: 2 }), "at 0", "whatever its epoch");
+    log.isUntouched = false;
+    strictEqual(log.send({ sequence: 5, epoch: 2 }), "at 5");
+    strictEqual(log.send({ sequence: 9, producerId: 8 }), "at 6", "of another's the log may have been told, and have lost it");
   });
 
   test("begin anywhere when the log does not know the producer", () => {

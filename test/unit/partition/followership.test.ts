@@ -44,6 +44,7 @@ function setUp() {
     deadlines: new Deadlines(clock),
     admissions: new Admissions({ clock, codecs: codecsAside, plainBytesMax: 2 ** 20 }),
     news: { committed: () => {}, written: () => {}, isrInForce: () => {}, leads: () => {} },
+    futureTimestamps: { look: () => {} },
     lowerHighWatermark: async () => {},
   };
   const log = new MemoryLog(testSettings);

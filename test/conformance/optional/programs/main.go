@@ -53,9 +53,7 @@ func main() {
 	case "transact":
 		client, err := kgo.NewClient(seeds, kgo.TransactionalID(os.Args[3]))
 		must(err)
-		must(client.BeginTransaction())
-		_, _, err = client.ProducerID(ctx)
-		fmt.Println(err)
+		fmt.Println(client.BeginTransaction())
 	}
 }
 

@@ -1,0 +1,45 @@
+import type { Clock } from "../../protocol/base/clock.ts";
+import type { Logger } from "../../protocol/base/logger.ts";
+import { maxTimestampAt } from "../../protocol/records/batch-header.ts";
+import type { TopicSettings } from "../runtime/topic-settings.ts";
+
+/** Clocks that far apart are no accident any more; Kafka 4 refuses such records unless it is told otherwise. */
+const aheadMaxMs = 3_600_000;
+/** Of one topic's warnings. */
+const pauseMs = 3_600_000;
+/** Topics whose last warning is remembered. With more, the first is forgotten, and may be warned of again. */
+const topicsMax = 1_000;
+
+export interface FutureTimestampParts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Says when records from the future are appended: by `retention.ms` their segments, and with them all that follow, stay until that time has come and gone. Once per topic and hour. */
+export class FutureTimestamps {
+  readonly #parts: FutureTimestampParts;
+  /** By topic, the oldest first (monotonic). */
+  readonly #warnedAtMs = new Map<string, number>();
+
+  constructor(parts: FutureTimestampParts) {
+    this.#parts = parts;
+  }
+
+  /** `batch`: as it is appended, its largest timestamp made true. */
+  look(topic: string, partition: number, batch: Buffer, { messageTimestampType, cleanupPolicy, retentionMs }: TopicSettings): void {
+    if (messageTimestampType === "LogAppendTime" || retentionMs < 0 || cleanupPolicy === "compact") return;
+    const { clock, logger } = this.#parts;
+    const newestMs = maxTimestampAt(batch, 0);
+    if (newestMs <= clock.nowMs() + aheadMaxMs) return;
+    const nowMs = clock.monotonicMs();
+    const warnedAtMs = this.#warnedAtMs.get(topic);
+    if (warnedAtMs !== undefined && nowMs - warnedAtMs < pauseMs) return;
+    this.#warnedAtMs.delete(topic);
+    if (this.#warnedAtMs.size >= topicsMax) this.#warnedAtMs.delete(this.#warnedAtMs.keys().next().value as string);
+    this.#warnedAtMs.set(topic, nowMs);
+    logger.warn(
+      { topic, partition, timestampMs: newestMs },
+      `a producer of topic ${topic} writes records from the future: retention.ms keeps them, and all that come after them, until their time has come; message.timestamp.after.max.ms refuses such records`,
+    );
+  }
+}
