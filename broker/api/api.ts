@@ -78,8 +78,8 @@ export function endpoint<Req, Res>(api: Api<Req, Res>): Endpoint {
     controllerOnly: api.controllerOnly ?? false,
     isFlexible: (version) => api.request.isFlexible(version),
     serve(body, context) {
-      const request = readRequest(api, body, context.apiVersion);
       const { apiVersion, meter } = context;
+      const request = readRequest(api, body, context);
       const answerMaxBytes = api.boundsAnswer ? undefined : meter.answerMaxBytes;
       // from here on nothing but the handler refers to the request, whose bytes it may let go of before it answers
       return api.handle(request, context).then((response) => {
@@ -91,10 +91,20 @@ export function endpoint<Req, Res>(api: Api<Req, Res>): Endpoint {
 
 /** Things in all lists of a request together: each costs memory and time of its own, however few its bytes are. Twice what a fetch session may hold. */
 const requestElementsMax = 200_000;
+/** What one takes once it is read, near enough; where there are few, the request's own overhead has room for them. */
+const elementBytes = 100;
+const countedElementsMin = 100;
 
 /** Throws MalformedFrame. */
-export function readRequest<Req>(api: { readonly request: Message<Req> }, body: Buffer, version: number): Req {
-  return api.request.read(new Reader(body, 0, requestElementsMax), version);
+export function readRequest<Req>(
+  api: { readonly request: Message<Req> },
+  body: Buffer,
+  { apiVersion, meter }: Pick<RequestContext, "apiVersion" | "meter">,
+): Req {
+  const reader = new Reader(body, 0, requestElementsMax);
+  const request = api.request.read(reader, apiVersion);
+  if (reader.elements >= countedElementsMin) meter.decoded(reader.elements * elementBytes);
+  return request;
 }
 
 /** Throws UnencodableAnswer. */

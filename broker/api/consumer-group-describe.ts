@@ -8,6 +8,7 @@ import { type DescribedConsumerGroup, undescribed } from "../group/consumer/desc
 import type { Api } from "./api.ts";
 import { allGroupOperations, operationsNotAsked } from "./authorized-operations.ts";
 import { type GroupService, memberError } from "./group-context.ts";
+import { answerEach } from "./request-meter.ts";
 
 /**
  * Behavior: epochs, members, and what each of them has and is to have, of consumer groups (KIP-848). Groups of another kind are GROUP_ID_NOT_FOUND here: DescribeGroups tells of those. So is the
@@ -19,15 +20,13 @@ export function consumerGroupDescribeApi(
   return {
     request: consumerGroupDescribeRequest,
     response: consumerGroupDescribeResponse,
-    async handle({ groupIds, includeAuthorizedOperations }) {
-      const described = await Promise.all(
-        groupIds.map(async (groupId) => {
-          const ran = await groups.runEvenUnnamed<DescribedConsumerGroup>(groupId, (machine) => machine.consumer.describe(groupId));
-          const group = ran.error === null ? ran.value : undescribed(groupId, memberError(ran.error), null);
-          const isTold = includeAuthorizedOperations && group.errorCode === "NONE";
-          return { ...group, authorizedOperations: isTold ? allGroupOperations : operationsNotAsked };
-        }),
-      );
+    async handle({ groupIds, includeAuthorizedOperations }, { meter }) {
+      const described = await answerEach(new Set(groupIds), meter, async (groupId) => {
+        const ran = await groups.runEvenUnnamed<DescribedConsumerGroup>(groupId, (machine) => machine.consumer.describe(groupId));
+        const group = ran.error === null ? ran.value : undescribed(groupId, memberError(ran.error), null);
+        const isTold = includeAuthorizedOperations && group.errorCode === "NONE";
+        return { ...group, authorizedOperations: isTold ? allGroupOperations : operationsNotAsked };
+      });
       return { throttleTimeMs: 0, groups: described };
     },
   };

@@ -6,6 +6,7 @@ import {
 } from "../../protocol/messages/create-partitions.ts";
 import type { ControllerService } from "../controller/contract.ts";
 import type { ControllerApi } from "./api.ts";
+import { boundedWaitMs } from "./bounded-wait.ts";
 import { answerInPlace, repeated } from "./item-answers.ts";
 
 type TopicRequest = CreatePartitionsRequest["topics"][number];
@@ -32,7 +33,7 @@ export function createPartitionsApi(
           count,
           assignments: assignments?.map(({ brokerIds }) => brokerIds) ?? null,
         }));
-        const verdicts = await controller.createPartitions(wanted, { timeoutMs: Math.max(0, timeoutMs), validateOnly });
+        const verdicts = await controller.createPartitions(wanted, { timeoutMs: boundedWaitMs(timeoutMs), validateOnly });
         return verdicts.map(({ name, error, message }) => ({ name, errorCode: error, errorMessage: message }));
       };
       return { throttleTimeMs: 0, results: await answerInPlace(topics, refuse, create) };

@@ -10,8 +10,10 @@ import type { ControllerService, CreatedTopic, TopicCreation, Verdict } from "..
 import type { DescribedConfig } from "../runtime/config/describe.ts";
 import type { ConfigTexts } from "../runtime/config/resolve.ts";
 import type { ControllerApi } from "./api.ts";
+import { boundedWaitMs } from "./bounded-wait.ts";
 import { configEntry } from "./config-entries.ts";
 import { answerInPlace, repeated } from "./item-answers.ts";
+import { answerEach } from "./request-meter.ts";
 
 type TopicRequest = CreateTopicsRequest["topics"][number];
 type TopicResponse = CreateTopicsResponse["topics"][number];
@@ -29,13 +31,13 @@ export function createTopicsApi(
     request: createTopicsRequest,
     response: createTopicsResponse,
     controllerOnly: true,
-    async handle({ topics, timeoutMs, validateOnly }) {
+    async handle({ topics, timeoutMs, validateOnly }, { meter }) {
       const twice = repeated(topics.map(({ name }) => name));
       const refuse = (topic: TopicRequest) =>
         twice.has(topic.name) ? failure(topic, "INVALID_REQUEST", "The topic is named more than once.") : null;
       const create = async (accepted: readonly TopicRequest[]) => {
-        const verdicts = await controller.createTopics(accepted.map(topicCreation), { timeoutMs: Math.max(0, timeoutMs), validateOnly });
-        return verdicts.map((verdict, i) => answer(accepted[i]!, verdict, describeTopic));
+        const verdicts = await controller.createTopics(accepted.map(topicCreation), { timeoutMs: boundedWaitMs(timeoutMs), validateOnly });
+        return answerEach(verdicts.entries(), meter, ([i, verdict]) => answer(accepted[i]!, verdict, describeTopic));
       };
       return { throttleTimeMs: 0, topics: await answerInPlace(topics, refuse, create) };
     },

@@ -9,6 +9,7 @@ import type { ImageSource } from "../cluster/contract.ts";
 import type { PartitionRef, PartitionService } from "../partition/contract.ts";
 import { isInternalTopic } from "../runtime/topic-names.ts";
 import type { Api } from "./api.ts";
+import { boundedWaitMs } from "./bounded-wait.ts";
 import { asMetadataSays } from "./leader-hints.ts";
 
 type PartitionAnswer = DeleteRecordsResponse["topics"][number]["partitions"][number];
@@ -34,15 +35,25 @@ export function deleteRecordsApi(
     request: deleteRecordsRequest,
     response: deleteRecordsResponse,
     async handle({ topics: asked, timeoutMs }) {
+      const waitMs = boundedWaitMs(timeoutMs);
       const topics = await Promise.all(
-        asked.map(async ({ name, partitions: wanted }) => ({
+        [...offsetsByTopic(asked)].map(async ([name, offsets]) => ({
           name,
-          partitions: await Promise.all(
-            wanted.map(({ partitionIndex, offset }) => answerFor({ topic: name, partition: partitionIndex }, offset, timeoutMs)),
-          ),
+          partitions: await Promise.all([...offsets].map(([partition, offset]) => answerFor({ topic: name, partition }, offset, waitMs))),
         })),
       );
       return { throttleTimeMs: 0, topics };
     },
   };
+}
+
+/** Of a partition that is named more than once, the last offset counts. */
+function offsetsByTopic(topics: DeleteRecordsRequest["topics"]): ReadonlyMap<string, ReadonlyMap<number, number>> {
+  const byTopic = new Map<string, Map<number, number>>();
+  for (const { name, partitions } of topics) {
+    const offsets = byTopic.get(name) ?? new Map();
+    for (const { partitionIndex, offset } of partitions) offsets.set(partitionIndex, offset);
+    byTopic.set(name, offsets);
+  }
+  return byTopic;
 }

@@ -8,6 +8,7 @@ import {
 } from "../../protocol/messages/delete-topics.ts";
 import type { ControllerService } from "../controller/contract.ts";
 import type { ControllerApi } from "./api.ts";
+import { boundedWaitMs } from "./bounded-wait.ts";
 import { answerInPlace, repeated } from "./item-answers.ts";
 
 type TopicResponse = DeleteTopicsResponse["responses"][number];
@@ -38,7 +39,7 @@ export function deleteTopicsApi(
         return problem === null ? null : failure(topic, "INVALID_REQUEST", problem);
       };
       const remove = async (accepted: readonly NamedTopic[]) => {
-        const verdicts = await controller.deleteTopics(accepted, { timeoutMs: Math.max(0, request.timeoutMs), validateOnly: false });
+        const verdicts = await controller.deleteTopics(accepted, { timeoutMs: boundedWaitMs(request.timeoutMs), validateOnly: false });
         return verdicts.map(({ name, id, error, message }) => ({
           name,
           topicId: id ?? zeroTopicId,

@@ -15,8 +15,10 @@ import {
   describeTopicConfigs,
 } from "../runtime/config/describe.ts";
 import type { ConfigTexts } from "../runtime/config/resolve.ts";
+import { distinct } from "../runtime/each-once.ts";
 import type { Api } from "./api.ts";
 import { brokerLayers, configEntry, resourceType, unsupportedResource } from "./config-entries.ts";
+import { answerEach } from "./request-meter.ts";
 
 type ResourceRequest = DescribeConfigsRequest["resources"][number];
 type Result = DescribeConfigsResponse["results"][number];
@@ -39,9 +41,9 @@ export function describeConfigsApi(
   return {
     request: describeConfigsRequest,
     response: describeConfigsResponse,
-    async handle({ resources, includeSynonyms, includeDocumentation }) {
+    async handle({ resources, includeSynonyms, includeDocumentation }, { meter }) {
       const asked = { synonyms: includeSynonyms, documentation: includeDocumentation };
-      const results = resources.map((resource): Result => {
+      const results = await answerEach(distinct(resources, resourceKey), meter, (resource): Result => {
         const { resourceType: type, resourceName } = resource;
         const found = describeResource(resource, images.current, own);
         if (found.error !== null)
@@ -74,6 +76,11 @@ function describeResource(
     "INVALID_REQUEST",
     `This is broker ${own.brokerId}; it can tell its own settings and the default of all brokers, not those of "${resourceName}".`,
   );
+}
+
+/** With its settings: whoever names a resource again may want others of it. */
+function resourceKey({ resourceType: type, resourceName, configurationKeys }: ResourceRequest): string {
+  return JSON.stringify([type, resourceName, configurationKeys]);
 }
 
 function refuse(error: KafkaError, message: string) {

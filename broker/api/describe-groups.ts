@@ -9,6 +9,7 @@ import { answered } from "../group/contract.ts";
 import type { Api } from "./api.ts";
 import { allGroupOperations, operationsNotAsked } from "./authorized-operations.ts";
 import { type GroupService, memberError } from "./group-context.ts";
+import { answerEach } from "./request-meter.ts";
 
 const unknown: DescribedGroup = { groupState: "", protocolType: "", protocolData: "", members: [] };
 
@@ -21,16 +22,13 @@ export function describeGroupsApi(groups: Pick<GroupService, "runEvenUnnamed">):
   return {
     request: describeGroupsRequest,
     response: describeGroupsResponse,
-    async handle({ groups: wanted, includeAuthorizedOperations }) {
+    async handle({ groups: wanted, includeAuthorizedOperations }, { meter }) {
       const authorizedOperations = includeAuthorizedOperations ? allGroupOperations : operationsNotAsked;
-      const described = await Promise.all(
-        wanted.map(async (groupId) => {
-          const ran = await groups.runEvenUnnamed<DescribedGroup>(groupId, (machine) => answered(machine.classic.describe(groupId)));
-          if (ran.error !== null)
-            return { groupId, ...unknown, errorCode: memberError(ran.error), authorizedOperations: operationsNotAsked };
-          return { groupId, ...ran.value, errorCode: "NONE" as const, authorizedOperations };
-        }),
-      );
+      const described = await answerEach(new Set(wanted), meter, async (groupId) => {
+        const ran = await groups.runEvenUnnamed<DescribedGroup>(groupId, (machine) => answered(machine.classic.describe(groupId)));
+        if (ran.error !== null) return { groupId, ...unknown, errorCode: memberError(ran.error), authorizedOperations: operationsNotAsked };
+        return { groupId, ...ran.value, errorCode: "NONE" as const, authorizedOperations };
+      });
       return { throttleTimeMs: 0, groups: described };
     },
   };

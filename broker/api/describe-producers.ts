@@ -6,8 +6,12 @@ import {
 } from "../../protocol/messages/describe-producers.ts";
 import type { ImageSource } from "../cluster/contract.ts";
 import type { PartitionService, ProducerStanding } from "../partition/contract.ts";
+import { partitionsByTopic } from "../runtime/each-once.ts";
 import type { Api } from "./api.ts";
 import { asMetadataSays } from "./leader-hints.ts";
+import { answerEach, countedAlready } from "./request-meter.ts";
+
+type PartitionAnswer = DescribeProducersResponse["topics"][number]["partitions"][number];
 
 /**
  * Behavior: what the logs on this broker know of the producers that write to them with an id: what each did last. Any replica answers, not only the leader, so that they can be compared.
@@ -20,17 +24,19 @@ export function describeProducersApi(
   return {
     request: describeProducersRequest,
     response: describeProducersResponse,
-    async handle(request) {
-      const topics = request.topics.map(({ name, partitionIndexes }) => ({
+    async handle(request, { meter }) {
+      const answerFor = (topic: string, partitionIndex: number): PartitionAnswer => {
+        const ref = { topic, partition: partitionIndex };
+        const found = partitions.producers(ref);
+        return found.error === null
+          ? { partitionIndex, errorCode: "NONE", errorMessage: null, activeProducers: found.producers.map(described) }
+          : { partitionIndex, errorCode: asMetadataSays(images.current, ref, found.error), errorMessage: null, activeProducers: [] };
+      };
+      const ofTopic = async ([name, asked]: readonly [string, ReadonlySet<number>]) => ({
         name,
-        partitions: partitionIndexes.map((partitionIndex) => {
-          const ref = { topic: name, partition: partitionIndex };
-          const found = partitions.producers(ref);
-          return found.error === null
-            ? ({ partitionIndex, errorCode: "NONE", errorMessage: null, activeProducers: found.producers.map(described) } as const)
-            : { partitionIndex, errorCode: asMetadataSays(images.current, ref, found.error), errorMessage: null, activeProducers: [] };
-        }),
-      }));
+        partitions: await answerEach(asked, meter, (partition) => answerFor(name, partition)),
+      });
+      const topics = await answerEach(partitionsByTopic(request.topics), meter, ofTopic, countedAlready);
       return { throttleTimeMs: 0, topics };
     },
   };

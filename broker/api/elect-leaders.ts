@@ -7,6 +7,7 @@ import {
 } from "../../protocol/messages/elect-leaders.ts";
 import type { ControllerService, Verdict } from "../controller/contract.ts";
 import type { ControllerApi } from "./api.ts";
+import { boundedWaitMs } from "./bounded-wait.ts";
 
 type TopicResult = ElectLeadersResponse["replicaElectionResults"][number];
 type Elected = Verdict & { readonly topic: string; readonly partition: number };
@@ -28,7 +29,7 @@ export function electLeadersApi(
       if (kind === null) return refused(request, "INVALID_REQUEST", `There is no election type ${electionType}.`);
       const partitions =
         topicPartitions?.flatMap(({ topic, partitions: numbers }) => numbers.map((partition) => ({ topic, partition }))) ?? null;
-      const elected = await controller.electLeaders(kind, partitions, { timeoutMs: Math.max(0, timeoutMs), validateOnly: false });
+      const elected = await controller.electLeaders(kind, partitions, { timeoutMs: boundedWaitMs(timeoutMs), validateOnly: false });
       const told = partitions === null ? elected.filter(({ error }) => error !== "ELECTION_NOT_NEEDED") : elected;
       return { throttleTimeMs: 0, errorCode: "NONE", replicaElectionResults: byTopic(told) };
     },

@@ -5,11 +5,19 @@ import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
 import type { ConsumerRead, PartitionRef, PartitionService } from "../partition/contract.ts";
 import type { AnsweredPartition, PartitionAnswer, WantedPartition } from "./fetch-session.ts";
 import { asMetadataSays, noLeaderHint } from "./leader-hints.ts";
+import type { RequestMeter } from "./request-meter.ts";
 
 export interface FetchParts {
   readonly partitions: Pick<PartitionService, "read" | "changed">;
   readonly images: Pick<ImageSource, "current">;
   readonly clock: Clock;
+}
+
+/** A fetch under way. */
+interface Reading extends FetchParts {
+  readonly meter: Pick<RequestMeter, "reserve" | "settle">;
+  /** Aborts when the client is gone. */
+  readonly signal: AbortSignal;
 }
 
 export interface FetchBounds {
@@ -30,33 +38,36 @@ interface Round {
   readonly isUrgent: boolean;
   /** Partitions that were read, to wait on. */
   readonly refs: readonly PartitionRef[];
+  /** The answers were not kept. */
+  readonly isDropped: boolean;
 }
 
 /**
  * Reads until there is enough, something urgent, no more time, or no client. A change between a read and the beginning of the wait would be missed; so each wait begins
- * before the read that decides whether it is needed.
+ * before the read that decides whether it is needed. What was read before a wait is not kept for its end.
  */
 export async function readUntilEnough(
   wanted: ReadonlyMap<string, WantedPartition>,
   bounds: FetchBounds,
-  parts: FetchParts,
-  signal: AbortSignal,
+  reading: Reading,
 ): Promise<readonly AnsweredPartition[]> {
-  const { clock, partitions } = parts;
+  const { clock, partitions, signal } = reading;
   const deadlineMs = clock.monotonicMs() + bounds.maxWaitMs;
-  let round = await readOnce(wanted, bounds, parts);
+  let round = await readOnce(wanted, bounds, reading);
   while (!isEnough(round, bounds) && clock.monotonicMs() < deadlineMs && !signal.aborted) {
     const wait = beginWait(partitions, round.refs, deadlineMs, signal);
     try {
-      round = await readOnce(wanted, bounds, parts);
+      drop(round, reading);
+      round = await readOnce(wanted, bounds, reading);
       if (isEnough(round, bounds)) break;
+      round = drop(round, reading);
       await wait.changed;
     } finally {
       wait.end();
     }
-    // what came too late to wake us, or was too little, is answered at the end all the same
-    if (clock.monotonicMs() >= deadlineMs) round = await readOnce(wanted, bounds, parts);
   }
+  // what came too late to wake us, or was too little, is answered at the end all the same
+  if (round.isDropped && !signal.aborted) round = await readOnce(wanted, bounds, reading);
   return round.answers;
 }
 
@@ -78,8 +89,16 @@ function isEnough({ sizeInBytes, isUrgent, refs }: Round, { minBytes }: FetchBou
   return isUrgent || sizeInBytes >= minBytes || refs.length === 0;
 }
 
-/** Every partition once, in order: what is left of the bytes shrinks from one to the next, and only the first batch of all may exceed it. */
-async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: FetchBounds, parts: FetchParts): Promise<Round> {
+/** What was read gives way to what is read next, after a wait or at once. */
+function drop(round: Round, { meter }: Reading): Round {
+  meter.settle(round.sizeInBytes, 0);
+  return { ...round, answers: [], sizeInBytes: 0, isDropped: true };
+}
+
+/**
+ * Every partition once, in order: what is left of the bytes shrinks from one to the next, and only the first batch of all may exceed it. While memory is short, the answer is smaller too.
+ */
+async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: FetchBounds, parts: Reading): Promise<Round> {
   const answers: AnsweredPartition[] = [];
   const refs: PartitionRef[] = [];
   let sizeInBytes = 0;
@@ -94,14 +113,16 @@ async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: Fe
     const { ref } = located;
     const named = ref.topic === one.topic ? one : { ...one, topic: ref.topic };
     refs.push(ref);
+    const reservedBytes = parts.meter.reserve(Math.max(0, Math.min(one.maxBytes, bounds.maxBytes - sizeInBytes)));
     const outcome = await parts.partitions.read(ref, {
       fetchOffset: one.fetchOffset,
       currentLeaderEpoch: one.currentLeaderEpoch,
       lastFetchedEpoch: one.lastFetchedEpoch,
-      maxBytes: Math.max(0, Math.min(one.maxBytes, bounds.maxBytes - sizeInBytes)),
+      maxBytes: reservedBytes,
       minOneBatch: sizeInBytes === 0,
       withoutZstd: bounds.withoutZstd,
     });
+    parts.meter.settle(reservedBytes, outcome.error === null ? outcome.sizeInBytes : 0);
     if (outcome.error === null) {
       sizeInBytes += outcome.sizeInBytes;
       isUrgent ||= outcome.diverging !== null;
@@ -112,7 +133,7 @@ async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: Fe
       answers.push({ key, wanted: named, answer: errorAnswer(one.partition, error, bounds.readCommitted) });
     }
   }
-  return { answers, sizeInBytes, isUrgent, refs };
+  return { answers, sizeInBytes, isUrgent, refs, isDropped: false };
 }
 
 type Located = { readonly error: null; readonly ref: PartitionRef } | { readonly error: KafkaError };

@@ -1,6 +1,7 @@
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { type FetchRequest, type FetchResponse, fetchRequest, fetchResponse } from "../../protocol/messages/fetch.ts";
 import type { Api } from "./api.ts";
+import { boundedWaitMs } from "./bounded-wait.ts";
 import { answersToTell, fetchContext } from "./fetch-context.ts";
 import { errorAnswer, type FetchBounds, type FetchParts, readUntilEnough } from "./fetch-reading.ts";
 import { type AnsweredPartition, noSessionId, wantedPartitions } from "./fetch-session.ts";
@@ -15,9 +16,6 @@ export interface FetchLimits {
 /** KIP-110. A topic that keeps zstd is UNSUPPORTED_COMPRESSION_TYPE to older requests; one that keeps what producers chose is not looked into, as in Kafka. */
 const zstdSinceVersion = 10;
 
-/** Longest wait for more; a client that allows more gets an empty answer and asks again. */
-const waitLimitMs = 300_000;
-
 /**
  * Behavior: reads committed records of the partitions asked for, in order, up to the client's and the broker's bounds; the first batch found always comes, whatever its size, so that a
  * consumer cannot get stuck. With fewer than `minBytes` the answer waits up to `maxWaitMs`. Errors and divergence are answered at once. Read committed sees what read uncommitted does.
@@ -29,12 +27,13 @@ export function fetchApi(parts: FetchParts, sessions: FetchSessionCache, limits:
   return {
     request: fetchRequest,
     response: fetchResponse,
-    async handle(request, { apiVersion, listener, signal }) {
+    boundsAnswer: true,
+    async handle(request, { apiVersion, listener, signal, meter }) {
       const nameOf = (id: string) => parts.images.current.topicNames.get(id);
       if (isFromReplica(request)) return refuseReplica(request);
       const context = fetchContext(request, apiVersion, sessions, nameOf);
       if (context.kind === "refused") return response(context.error);
-      const answers = await readUntilEnough(context.wanted, fetchBounds(request, apiVersion, limits), parts, signal);
+      const answers = await readUntilEnough(context.wanted, fetchBounds(request, apiVersion, limits), { ...parts, meter, signal });
       const result = answersToTell(context, answers);
       if (result.error !== null) return response(result.error);
       return partitionsResponse(result.told, result.sessionId, apiVersion, new LeaderHints(parts.images.current, listener));
@@ -47,7 +46,7 @@ function fetchBounds(request: FetchRequest, version: number, limits: FetchLimits
   return {
     maxBytes,
     minBytes: Math.min(request.minBytes, limits.maxBytes),
-    maxWaitMs: Math.max(0, Math.min(request.maxWaitMs, waitLimitMs)),
+    maxWaitMs: boundedWaitMs(request.maxWaitMs),
     readCommitted: request.isolationLevel === 1,
     withoutZstd: version < zstdSinceVersion,
   };

@@ -7,6 +7,7 @@ import {
 } from "../../protocol/messages/find-coordinator.ts";
 import type { Api } from "./api.ts";
 import type { Node } from "./leader-hints.ts";
+import { answerEach } from "./request-meter.ts";
 
 export type CoordinatorKind = "group" | "transaction";
 
@@ -33,9 +34,9 @@ export function findCoordinatorApi(finder: CoordinatorFinder): Api<FindCoordinat
   return {
     request: findCoordinatorRequest,
     response: findCoordinatorResponse,
-    async handle(request, { apiVersion, listener }) {
-      const keys = apiVersion >= 4 ? request.coordinatorKeys : [request.key];
-      const coordinators = await Promise.all(keys.map((key) => answerFor(request.keyType, key, listener)));
+    async handle(request, { apiVersion, listener, meter }) {
+      const keys = new Set(apiVersion >= 4 ? request.coordinatorKeys : [request.key]);
+      const coordinators = await answerEach(keys, meter, (key) => answerFor(request.keyType, key, listener));
       const single = (apiVersion >= 4 ? undefined : coordinators[0]) ?? { ...nowhere, errorCode: "NONE", errorMessage: null };
       const { nodeId, host, port, errorCode, errorMessage } = single;
       return { throttleTimeMs: 0, errorCode, errorMessage, nodeId, host, port, coordinators };

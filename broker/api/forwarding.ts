@@ -32,7 +32,7 @@ export function forwarding<Req, Res>(api: ControllerApi<Req, Res>, parts: Forwar
     ...local,
     serve(body, context) {
       if (parts.controller.isController) return local.serve(body, context);
-      const request = readRequest(api, body, context.apiVersion); // a malformed body is refused here, it is never passed on
+      const request = readRequest(api, body, context); // a malformed body is refused here, it is never passed on
       return forward(local.apiKey, body, context, parts).then((result) => {
         if (result.kind === "answered") return [result.body];
         if (result.kind === "serve-here") return local.serve(body, context);

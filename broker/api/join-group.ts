@@ -1,6 +1,7 @@
 import { type JoinGroupRequest, type JoinGroupResponse, joinGroupRequest, joinGroupResponse } from "../../protocol/messages/join-group.ts";
 import { type JoinAnswer, joinRefusal } from "../group/classic/member.ts";
-import type { Api } from "./api.ts";
+import type { Ran } from "../group/ticket.ts";
+import type { Api, RequestContext } from "./api.ts";
 import { clientOf, type GroupService, memberError } from "./group-context.ts";
 
 /**
@@ -12,24 +13,33 @@ export function joinGroupApi(groups: Pick<GroupService, "run">): Api<JoinGroupRe
   return {
     request: joinGroupRequest,
     response: joinGroupResponse,
-    async handle(request, context) {
-      const { groupId, memberId, groupInstanceId, protocolType, protocols, sessionTimeoutMs, rebalanceTimeoutMs } = request;
-      const { apiVersion } = context;
-      const joining = {
-        ...clientOf(context),
-        memberId,
-        groupInstanceId,
-        protocolType,
-        protocols,
-        sessionTimeoutMs,
-        rebalanceTimeoutMs: rebalanceTimeoutMs < 0 ? sessionTimeoutMs : rebalanceTimeoutMs,
-        mustKnowItsId: apiVersion >= 4,
-        canSkipAssignment: apiVersion >= 9,
-      };
-      const ran = await groups.run<JoinAnswer>(groupId, (machine, now) => machine.classic.join(groupId, joining, now));
-      const answer = ran.error === null ? ran.value : joinRefusal(memberId, memberError(ran.error));
-      const protocolName = answer.protocolName ?? (apiVersion < 7 ? "" : null);
-      return { throttleTimeMs: 0, ...answer, protocolName };
+    // the member waits for minutes, and of the request only copies are kept: nothing here may hold on to it
+    handle(request, context) {
+      const { apiVersion, meter } = context;
+      const { memberId } = request;
+      const joined = join(groups, request, context);
+      meter.releaseRequest();
+      return joined.then((ran) => joinResponse(ran.error === null ? ran.value : joinRefusal(memberId, memberError(ran.error)), apiVersion));
     },
   };
+}
+
+function join(groups: Pick<GroupService, "run">, request: JoinGroupRequest, context: RequestContext): Promise<Ran<JoinAnswer>> {
+  const { groupId, memberId, groupInstanceId, protocolType, protocols, sessionTimeoutMs, rebalanceTimeoutMs } = request;
+  const joining = {
+    ...clientOf(context),
+    memberId,
+    groupInstanceId,
+    protocolType,
+    protocols,
+    sessionTimeoutMs,
+    rebalanceTimeoutMs: rebalanceTimeoutMs < 0 ? sessionTimeoutMs : rebalanceTimeoutMs,
+    mustKnowItsId: context.apiVersion >= 4,
+    canSkipAssignment: context.apiVersion >= 9,
+  };
+  return groups.run<JoinAnswer>(groupId, (machine, now) => machine.classic.join(groupId, joining, now));
+}
+
+function joinResponse(answer: JoinAnswer, apiVersion: number): JoinGroupResponse {
+  return { throttleTimeMs: 0, ...answer, protocolName: answer.protocolName ?? (apiVersion < 7 ? "" : null) };
 }

@@ -6,6 +6,7 @@ import {
 } from "../../protocol/messages/list-groups.ts";
 import type { Api } from "./api.ts";
 import { type GroupService, memberError } from "./group-context.ts";
+import { answerEach } from "./request-meter.ts";
 
 /**
  * Behavior: the groups that this broker coordinates; a client asks every broker. COORDINATOR_LOAD_IN_PROGRESS: there are more, they are just being read.
@@ -15,14 +16,15 @@ export function listGroupsApi(groups: Pick<GroupService, "listGroups">): Api<Lis
   return {
     request: listGroupsRequest,
     response: listGroupsResponse,
-    async handle({ statesFilter, typesFilter }) {
+    async handle({ statesFilter, typesFilter }, { meter }) {
       const listed = await groups.listGroups();
       const isWanted = filterOf(statesFilter);
       const isWantedType = filterOf(typesFilter);
+      const wanted = listed.groups.filter(({ groupState, groupType }) => isWanted(groupState) && isWantedType(groupType));
       return {
         throttleTimeMs: 0,
         errorCode: listed.error === null ? "NONE" : memberError(listed.error),
-        groups: listed.groups.filter(({ groupState, groupType }) => isWanted(groupState) && isWantedType(groupType)),
+        groups: await answerEach(wanted, meter, (group) => group),
       };
     },
   };

@@ -9,6 +9,7 @@ import type { ImageSource } from "../cluster/contract.ts";
 import type { OffsetTarget, PartitionRef, PartitionService } from "../partition/contract.ts";
 import type { Api } from "./api.ts";
 import { asMetadataSays } from "./leader-hints.ts";
+import { answerEach, countedAlready } from "./request-meter.ts";
 
 type PartitionRequest = ListOffsetsRequest["topics"][number]["partitions"][number];
 type PartitionResponse = ListOffsetsResponse["topics"][number]["partitions"][number];
@@ -40,21 +41,18 @@ export function listOffsetsApi(
   return {
     request: listOffsetsRequest,
     response: listOffsetsResponse,
-    async handle(request, { apiVersion }) {
+    async handle(request, { apiVersion, meter }) {
       const duplicated = duplicates(request);
       const answerOne = apiVersion === 0 ? oldStyleAnswerFor : answerFor;
-      const topics = await Promise.all(
-        request.topics.map(async ({ name, partitions: asked }) => ({
-          name,
-          partitions: await Promise.all(
-            asked.map((one) =>
-              duplicated.get(name)?.has(one.partitionIndex)
-                ? refused(one, "INVALID_REQUEST")
-                : answerOne({ topic: name, partition: one.partitionIndex }, one, apiVersion),
-            ),
-          ),
-        })),
-      );
+      const ofTopic = async ({ name, partitions: asked }: ListOffsetsRequest["topics"][number]) => ({
+        name,
+        partitions: await answerEach(asked, meter, (one) =>
+          duplicated.get(name)?.has(one.partitionIndex)
+            ? refused(one, "INVALID_REQUEST")
+            : answerOne({ topic: name, partition: one.partitionIndex }, one, apiVersion),
+        ),
+      });
+      const topics = await answerEach(request.topics, meter, ofTopic, countedAlready);
       return { throttleTimeMs: 0, topics };
     },
   };

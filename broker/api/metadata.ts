@@ -8,6 +8,7 @@ import type { Api, RequestContext } from "./api.ts";
 import { allClusterOperations, allTopicOperations, operationsNotAsked } from "./authorized-operations.ts";
 import { nodesOn } from "./leader-hints.ts";
 import { type ListingRules, listPartition, offlineReasons } from "./partition-listing.ts";
+import { answerEach } from "./request-meter.ts";
 
 type TopicResponse = MetadataResponse["topics"][number];
 
@@ -34,19 +35,20 @@ export function metadataApi(images: Pick<ImageSource, "current">, autoCreation: 
       const wanted = wantedTopics(request, context.apiVersion);
       const describe = topicDescriber(image, context, request);
       const mayCreate = autoCreation.isEnabled && request.allowAutoTopicCreation;
-      const topics: TopicResponse[] = [];
-      if (wanted.kind === "refused") for (const refused of refuseAll(request)) topics.push(refused);
-      if (wanted.kind === "all") for (const topic of image.topics.values()) topics.push(describe(topic));
-      if (wanted.kind === "ids")
-        for (const id of wanted.ids) {
-          const topic = topicById(image, id);
-          topics.push(topic === undefined ? absentTopic("UNKNOWN_TOPIC_ID", null, id) : describe(topic));
-        }
-      if (wanted.kind === "names")
-        for (const name of wanted.names) {
-          const topic = image.topics.get(name);
-          topics.push(topic === undefined ? absentTopic(absence(name, mayCreate ? autoCreation : null), name) : describe(topic));
-        }
+      const byId = (id: TopicId) => {
+        const topic = topicById(image, id);
+        return topic === undefined ? absentTopic("UNKNOWN_TOPIC_ID", null, id) : describe(topic);
+      };
+      const byName = (name: string) => {
+        const topic = image.topics.get(name);
+        return topic === undefined ? absentTopic(absence(name, mayCreate ? autoCreation : null), name) : describe(topic);
+      };
+      const { meter } = context;
+      let topics: readonly TopicResponse[] = [];
+      if (wanted.kind === "refused") topics = refuseAll(request);
+      if (wanted.kind === "all") topics = await answerEach(image.topics.values(), meter, describe);
+      if (wanted.kind === "ids") topics = await answerEach(wanted.ids, meter, byId);
+      if (wanted.kind === "names") topics = await answerEach(wanted.names, meter, byName);
       return {
         throttleTimeMs: 0,
         brokers: nodesOn(image, context.listener),

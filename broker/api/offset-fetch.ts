@@ -6,8 +6,10 @@ import {
   offsetFetchResponse,
 } from "../../protocol/messages/offset-fetch.ts";
 import type { FetchedTopic } from "../group/offset-requests.ts";
+import { distinct } from "../runtime/each-once.ts";
 import type { Api } from "./api.ts";
 import { type GroupService, memberError } from "./group-context.ts";
+import { answerEach } from "./request-meter.ts";
 
 type GroupRequest = OffsetFetchRequest["groups"][number];
 type GroupAnswer = OffsetFetchResponse["groups"][number];
@@ -26,9 +28,13 @@ export function offsetFetchApi(groups: Pick<GroupService, "runEvenUnnamed">): Ap
   return {
     request: offsetFetchRequest,
     response: offsetFetchResponse,
-    async handle(request, { apiVersion }) {
+    async handle(request, { apiVersion, meter }) {
       if (apiVersion >= 8) {
-        const answers = await Promise.all(request.groups.map(answerFor));
+        const answers = await answerEach(
+          distinct(request.groups, ({ groupId }) => groupId),
+          meter,
+          answerFor,
+        );
         return { throttleTimeMs: 0, topics: [], errorCode: "NONE", groups: answers };
       }
       const { groupId, topics: wanted } = request;

@@ -8,6 +8,11 @@ import type { ImageSource } from "../cluster/contract.ts";
 import type { PartitionService } from "../partition/contract.ts";
 import type { Api } from "./api.ts";
 import { asMetadataSays } from "./leader-hints.ts";
+import { answerEach, countedAlready } from "./request-meter.ts";
+
+type TopicRequest = OffsetForLeaderEpochRequest["topics"][number];
+type PartitionRequest = TopicRequest["partitions"][number];
+type PartitionAnswer = OffsetForLeaderEpochResponse["topics"][number]["partitions"][number];
 
 /**
  * Behavior: of the largest leader epoch not above the one asked for: that epoch and where it ends, so that a consumer can tell whether its log was truncated under it (KIP-320).
@@ -20,17 +25,19 @@ export function offsetForLeaderEpochApi(
   return {
     request: offsetForLeaderEpochRequest,
     response: offsetForLeaderEpochResponse,
-    async handle(request) {
-      const topics = request.topics.map(({ topic, partitions: asked }) => ({
+    async handle(request, { meter }) {
+      const answerFor = (topic: string, { partition, currentLeaderEpoch, leaderEpoch }: PartitionRequest): PartitionAnswer => {
+        const ref = { topic, partition };
+        const found = partitions.endOffsetForEpoch(ref, currentLeaderEpoch, leaderEpoch);
+        return found.error === null
+          ? { errorCode: "NONE", partition, leaderEpoch: found.epoch, endOffset: found.endOffset }
+          : { errorCode: asMetadataSays(images.current, ref, found.error), partition, leaderEpoch: -1, endOffset: -1 };
+      };
+      const ofTopic = async ({ topic, partitions: asked }: TopicRequest) => ({
         topic,
-        partitions: asked.map(({ partition, currentLeaderEpoch, leaderEpoch }) => {
-          const ref = { topic, partition };
-          const found = partitions.endOffsetForEpoch(ref, currentLeaderEpoch, leaderEpoch);
-          return found.error === null
-            ? ({ errorCode: "NONE", partition, leaderEpoch: found.epoch, endOffset: found.endOffset } as const)
-            : { errorCode: asMetadataSays(images.current, ref, found.error), partition, leaderEpoch: -1, endOffset: -1 };
-        }),
-      }));
+        partitions: await answerEach(asked, meter, (one) => answerFor(topic, one)),
+      });
+      const topics = await answerEach(request.topics, meter, ofTopic, countedAlready);
       return { throttleTimeMs: 0, topics };
     },
   };

@@ -3,7 +3,8 @@ import { type ProduceRequest, type ProduceResponse, produceRequest, produceRespo
 import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
 import type { AppendOptions, AppendOutcome, PartitionRef, PartitionService } from "../partition/contract.ts";
 import { isInternalTopic } from "../runtime/topic-names.ts";
-import { type Api, CloseConnection } from "./api.ts";
+import { type Api, CloseConnection, type RequestContext } from "./api.ts";
+import { boundedWaitMs } from "./bounded-wait.ts";
 import { asMetadataSays, LeaderHints } from "./leader-hints.ts";
 import { recordsProblem } from "./produced-records.ts";
 
@@ -11,6 +12,8 @@ type PartitionResponse = ProduceResponse["responses"][number]["partitionResponse
 
 /** Kafka's own tools for repairs call themselves so; nobody else writes what brokers keep their state in. */
 const repairClientId = "__admin_client";
+
+const closedTopic = { error: "INVALID_TOPIC_EXCEPTION" } as const;
 
 /**
  * Behavior: hands each partition's batch to its log in the request's order and in the turn in which the request is served, so that a connection's requests reach the logs in
@@ -24,38 +27,51 @@ export function produceApi(
   const append = (
     ref: PartitionRef,
     records: readonly Buffer[] | null,
-    version: number,
-    options: AppendOptions | null,
+    { version, isClosed, options }: { readonly version: number; readonly isClosed: boolean; readonly options: AppendOptions | null },
   ): AppendOutcome | Promise<AppendOutcome> => {
     if (options === null) return { error: "INVALID_REQUIRED_ACKS" };
-    const checked = recordsProblem(records, version);
-    return checked.error === null ? partitions.append(ref, checked.batch, options) : checked;
+    const checked = isClosed ? closedTopic : recordsProblem(records, version);
+    if (checked.error === null) return partitions.append(ref, checked.batch, options);
+    options.onWritten?.();
+    return checked;
+  };
+  const begin = (request: ProduceRequest, { apiVersion, clientId, meter }: RequestContext): TopicBegun[] => {
+    const options = appendOptions(request, () => meter.releaseRequest());
+    return request.topicData.map(({ name, partitionData }) => {
+      const how = { version: apiVersion, isClosed: isInternalTopic(name) && clientId !== repairClientId, options };
+      const parts = partitionData.map(({ index, records }) => ({
+        index,
+        outcome: append({ topic: name, partition: index }, records, how),
+      }));
+      return { name, parts };
+    });
   };
   return {
     request: produceRequest,
     response: produceResponse,
-    async handle(request, { apiVersion, listener, clientId }) {
-      const options = appendOptions(request);
-      const isClosed = (topic: string) => isInternalTopic(topic) && clientId !== repairClientId;
-      const begun = request.topicData.map(({ name, partitionData }) => ({
-        name,
-        parts: partitionData.map(({ index, records }) => ({
-          index,
-          outcome: isClosed(name)
-            ? ({ error: "INVALID_TOPIC_EXCEPTION" } as const)
-            : append({ topic: name, partition: index }, records, apiVersion, options),
-        })),
-      }));
-      const settled = await Promise.all(
-        begun.map(async ({ name, parts }) => ({
-          name,
-          parts: await Promise.all(parts.map(async ({ index, outcome }) => ({ index, outcome: await outcome }))),
-        })),
+    // replicas may be waited for, longer than the records' bytes are needed: nothing here may hold on to them
+    handle(request, context) {
+      const { acks } = request;
+      const { listener } = context;
+      return settled(begin(request, context)).then((outcomes) =>
+        acks === 0 ? noAnswer(outcomes) : buildResponse(outcomes, images.current, listener),
       );
-      if (options?.acks === 0) return noAnswer(settled);
-      return buildResponse(settled, images.current, listener);
     },
   };
+}
+
+interface TopicBegun {
+  readonly name: string;
+  readonly parts: readonly { readonly index: number; readonly outcome: AppendOutcome | Promise<AppendOutcome> }[];
+}
+
+function settled(begun: readonly TopicBegun[]): Promise<TopicOutcomes[]> {
+  return Promise.all(
+    begun.map(async ({ name, parts }) => ({
+      name,
+      parts: await Promise.all(parts.map(async ({ index, outcome }) => ({ index, outcome: await outcome }))),
+    })),
+  );
 }
 
 interface TopicOutcomes {
@@ -63,9 +79,17 @@ interface TopicOutcomes {
   readonly parts: readonly { readonly index: number; readonly outcome: AppendOutcome }[];
 }
 
-function appendOptions({ acks, timeoutMs }: ProduceRequest): AppendOptions | null {
+/** `onWritten`: called once, when the records of every partition are written or refused. */
+function appendOptions({ acks, timeoutMs, topicData }: ProduceRequest, onWritten: () => void): AppendOptions | null {
   if (acks !== 0 && acks !== 1 && acks !== -1) return null;
-  return { acks, timeoutMs: Math.max(0, timeoutMs) };
+  const waitMs = boundedWaitMs(timeoutMs);
+  if (acks !== -1) return { acks, timeoutMs: waitMs };
+  let unwritten = topicData.reduce((sum, { partitionData }) => sum + partitionData.length, 0);
+  const onPartWritten = () => {
+    unwritten--;
+    if (unwritten === 0) onWritten();
+  };
+  return { acks, timeoutMs: waitMs, onWritten: onPartWritten };
 }
 
 function noAnswer(topics: readonly TopicOutcomes[]): null {

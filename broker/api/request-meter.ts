@@ -2,11 +2,14 @@
 export interface RequestMeter {
   /** An answer that would be larger is not given. */
   readonly answerMaxBytes: number;
+  /** Counts what the request takes beyond its bytes, now that it was read. */
+  decoded(bytes: number): void;
   /** Counts a part of the answer that was made. Throws AnswerTooLarge. */
   take(bytes: number): void;
-  /** As much of `wantedBytes` as there is room for: what an answer may hold whose size is ours to choose. Counted until it is given back, or the answer takes its place. */
+  /** As much of `wantedBytes` as there is room for: what an answer may hold whose size is ours to choose. Counted until it is settled, or the answer takes its place. */
   reserve(wantedBytes: number): number;
-  giveBack(bytes: number): void;
+  /** Of what was reserved so much was used; it may be more, where there was no smaller piece. */
+  settle(reservedBytes: number, usedBytes: number): void;
   /** Nothing refers to the request's own bytes any more, although it is not answered: from here on they count no more. */
   releaseRequest(): void;
   /** To be awaited between the pieces of long work, unless null. Rejects when nobody waits for the answer any more. */
@@ -18,12 +21,15 @@ export class AnswerTooLarge extends Error {
   override readonly name = "AnswerTooLarge";
 }
 
+const uncountedAnswerMaxBytes = 64 * 1024 * 1024;
+
 /** For a request that comes from this broker itself or from another, which has counted it. */
 export const uncounted: RequestMeter = {
-  answerMaxBytes: 64 * 1024 * 1024,
+  answerMaxBytes: uncountedAnswerMaxBytes,
+  decoded: () => {},
   take: () => {},
   reserve: (wantedBytes) => wantedBytes,
-  giveBack: () => {},
+  settle: () => {},
   releaseRequest: () => {},
   pause: () => null,
 };
@@ -45,12 +51,18 @@ const valueBytes = 8;
 const begunMax = 64;
 
 /** One answer for each item, in order; counts them as they are made, and gives way to others in between. Not for what must be done in the turn in which the request came. */
-export async function answerEach<T, A>(items: Iterable<T>, meter: RequestMeter, answer: (item: T) => A | Promise<A>): Promise<A[]> {
+export async function answerEach<T, A>(
+  items: Iterable<T>,
+  meter: RequestMeter,
+  answer: (item: T) => A | Promise<A>,
+  /** For answers whose parts were counted already. */
+  sizeOf: (answer: A) => number = roughBytes,
+): Promise<A[]> {
   const answers: A[] = [];
   let begun: (A | Promise<A>)[] = [];
   const finish = async () => {
     for (const one of await Promise.all(begun)) {
-      meter.take(roughBytes(one));
+      meter.take(sizeOf(one));
       answers.push(one);
     }
     begun = [];
@@ -58,7 +70,7 @@ export async function answerEach<T, A>(items: Iterable<T>, meter: RequestMeter, 
   for (const item of items) {
     const one = answer(item);
     if (begun.length === 0 && !(one instanceof Promise)) {
-      meter.take(roughBytes(one));
+      meter.take(sizeOf(one));
       answers.push(one);
     } else if (begun.push(one) >= begunMax) await finish();
     const pause = meter.pause();
@@ -69,3 +81,6 @@ export async function answerEach<T, A>(items: Iterable<T>, meter: RequestMeter, 
   await finish();
   return answers;
 }
+
+/** For `answerEach` over things whose parts were counted one by one. */
+export const countedAlready = (): number => 0;

@@ -1,5 +1,6 @@
 import { type SyncGroupRequest, type SyncGroupResponse, syncGroupRequest, syncGroupResponse } from "../../protocol/messages/sync-group.ts";
 import { type SyncAnswer, syncRefusal } from "../group/classic/member.ts";
+import type { Ran } from "../group/ticket.ts";
 import type { Api } from "./api.ts";
 import { type GroupService, memberError } from "./group-context.ts";
 
@@ -8,15 +9,20 @@ import { type GroupService, memberError } from "./group-context.ts";
  * Version notes: static members since 3 (KIP-345); from 5 on the protocol must be named, and be the group's (KIP-559).
  */
 export function syncGroupApi(groups: Pick<GroupService, "run">): Api<SyncGroupRequest, SyncGroupResponse> {
-  const answerFor = async (request: SyncGroupRequest, apiVersion: number): Promise<SyncAnswer> => {
+  const begin = (request: SyncGroupRequest, apiVersion: number): Promise<Ran<SyncAnswer>> => {
     const { groupId, protocolType, protocolName } = request;
-    if (apiVersion >= 5 && (protocolType === null || protocolName === null)) return syncRefusal("INCONSISTENT_GROUP_PROTOCOL");
-    const ran = await groups.run<SyncAnswer>(groupId, (machine, now) => machine.classic.sync(groupId, request, now));
-    return ran.error === null ? ran.value : syncRefusal(memberError(ran.error));
+    if (apiVersion >= 5 && (protocolType === null || protocolName === null))
+      return Promise.resolve({ error: null, value: syncRefusal("INCONSISTENT_GROUP_PROTOCOL") });
+    return groups.run<SyncAnswer>(groupId, (machine, now) => machine.classic.sync(groupId, request, now));
   };
   return {
     request: syncGroupRequest,
     response: syncGroupResponse,
-    handle: async (request, { apiVersion }) => ({ throttleTimeMs: 0, ...(await answerFor(request, apiVersion)) }),
+    // a member waits for its leader, and of the request only copies are kept: nothing here may hold on to it
+    handle(request, { apiVersion, meter }) {
+      const begun = begin(request, apiVersion);
+      meter.releaseRequest();
+      return begun.then((ran) => ({ throttleTimeMs: 0, ...(ran.error === null ? ran.value : syncRefusal(memberError(ran.error))) }));
+    },
   };
 }

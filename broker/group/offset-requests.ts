@@ -1,4 +1,5 @@
 import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import { partitionsByTopic } from "../runtime/each-once.ts";
 import { answered, type Committer, type Decision, type Group, type GroupRecord, type Now } from "./contract.ts";
 import { offsetRecord, offsetTombstone } from "./group-records.ts";
 import type { CommittedOffset, GroupOffsets, OffsetBook } from "./offset-book.ts";
@@ -94,10 +95,11 @@ export function fetchOffsets(offsets: GroupOffsets, wanted: readonly WantedTopic
       name,
       partitions: [...partitions].map(([partition, committed]) => fetched(partition, committed)),
     }));
-  return wanted.map(({ name, partitionIndexes }) => ({
-    name,
-    partitions: partitionIndexes.map((partition) => fetched(partition, offsets.get(name)?.get(partition))),
-  }));
+  // however often a partition is named: what was committed with it may be long
+  return [...partitionsByTopic(wanted)].map(([name, partitions]) => {
+    const ofTopic = offsets.get(name);
+    return { name, partitions: [...partitions].map((partition) => fetched(partition, ofTopic?.get(partition))) };
+  });
 }
 
 function fetched(partitionIndex: number, committed: CommittedOffset | undefined): FetchedOffset {

@@ -115,10 +115,10 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
     return this.#state === "closed";
   }
 
-  /** All but the requests under way: closing the connection would not end those any sooner. */
+  /** All but the requests under way, which would not end any sooner with the connection; a fetch does. */
   get reclaimableBytes(): number {
     let bytes = this.#countedBytes;
-    for (const slot of this.#slots) if (slot.answer === undefined) bytes -= slot.requestBytes + slot.answerBytes;
+    for (const slot of this.#slots) if (slot.answer === undefined && !slot.isFetch) bytes -= slot.requestBytes + slot.answerBytes;
     return bytes;
   }
 

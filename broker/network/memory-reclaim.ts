@@ -22,6 +22,10 @@ export interface ReclaimParts {
 const reclaimAfterMs = 1000;
 /** Whoever moves less of what it holds in that time is slow: it would take ten times as long and more. */
 const slowShare = 0.1;
+/** Whoever holds less is left alone: closing it would help nobody. */
+const holderMinBytes = 16 * 1024;
+/** Where those that are slow hold less than this of it, it is not they who spent it: the requests under way take long, and closing others would not speed them up. */
+const worthwhileShare = 0.25;
 /** Nearly spent: those who wait for room take what is given back at once. */
 const nearlySpentShare = 0.9;
 /** As much is freed at a time, so that it is not spent again with the next request. */
@@ -54,7 +58,10 @@ export class MemoryReclaim {
     this.#timer = null;
     const { memory, holders, log } = this.#parts;
     if (memory.usedBytes < memory.maxBytes * nearlySpentShare) return;
-    const closed = slowestHolders(holders(), memory.usedBytes - memory.maxBytes * freedToShare);
+    const closed = slowestHolders(holders(), {
+      neededBytes: memory.usedBytes - memory.maxBytes * freedToShare,
+      worthwhileBytes: memory.maxBytes * worthwhileShare,
+    });
     if (closed.length > 0) {
       const heldBytes = closed.reduce((sum, { reclaimableBytes }) => sum + reclaimableBytes, 0);
       log.warn(
@@ -67,16 +74,20 @@ export class MemoryReclaim {
   }
 }
 
-/** Of those that do not get on, the ones that hold most, until they hold `neededBytes`. */
+/** Of those that do not get on, the ones that hold most, until they hold `neededBytes`. None, unless all of them hold `worthwhileBytes`. */
 export function slowestHolders<H extends Pick<MemoryHolder, "reclaimableBytes" | "takeProgress">>(
   holders: Iterable<H>,
-  neededBytes: number,
+  { neededBytes, worthwhileBytes }: { readonly neededBytes: number; readonly worthwhileBytes: number },
 ): readonly H[] {
   const slow: { readonly holder: H; readonly bytes: number }[] = [];
+  let slowBytes = 0;
   for (const holder of holders) {
     const bytes = holder.reclaimableBytes;
-    if (bytes > 0 && holder.takeProgress() < bytes * slowShare) slow.push({ holder, bytes });
+    if (holder.takeProgress() >= bytes * slowShare || bytes <= holderMinBytes) continue;
+    slow.push({ holder, bytes });
+    slowBytes += bytes;
   }
+  if (slowBytes < worthwhileBytes) return [];
   slow.sort((a, b) => b.bytes - a.bytes);
   const chosen: H[] = [];
   let chosenBytes = 0;

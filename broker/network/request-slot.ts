@@ -53,6 +53,11 @@ export class RequestSlot implements RequestMeter {
     return this.#owner.answerMaxBytes;
   }
 
+  decoded(bytes: number): void {
+    this.#requestBytes += bytes;
+    this.#owner.holdRequest(bytes);
+  }
+
   take(bytes: number): void {
     if (this.#answerBytes + bytes > this.#owner.answerMaxBytes) throw new AnswerTooLarge(`more than ${this.#owner.answerMaxBytes} bytes`);
     // an answer that is begun while there is room may come to its end; large ones that many begin at once may not all
@@ -61,14 +66,15 @@ export class RequestSlot implements RequestMeter {
     this.#hold(bytes);
   }
 
+  /** Half of what is left at most, so that the others find some too. */
   reserve(wantedBytes: number): number {
-    const bytes = Math.min(wantedBytes, this.#owner.freeBytes);
+    const bytes = Math.min(wantedBytes, Math.floor(this.#owner.freeBytes / 2));
     this.#hold(bytes);
     return bytes;
   }
 
-  giveBack(bytes: number): void {
-    this.#hold(-Math.min(bytes, this.#answerBytes));
+  settle(reservedBytes: number, usedBytes: number): void {
+    this.#hold(usedBytes - reservedBytes);
   }
 
   releaseRequest(): void {

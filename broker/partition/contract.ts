@@ -40,6 +40,8 @@ export type ProducerStanding = Omit<ProducerRow, "offsetDelta">;
 export interface AppendOptions {
   readonly acks: 0 | 1 | -1;
   readonly timeoutMs: number;
+  /** With acks -1, called once: the records are on this broker's disk, or never will be; nothing refers to their bytes any more, although it may be long until the replicas have them. */
+  readonly onWritten?: () => void;
 }
 
 export type AppendOutcome =

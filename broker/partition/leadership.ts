@@ -18,7 +18,7 @@ import type {
 } from "./contract.ts";
 import { hasBetterCopy, nothingKept } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
-import { Intake } from "./intake.ts";
+import { Intake, type Taken } from "./intake.ts";
 import { IsrWriter } from "./isr-writer.ts";
 import { LeaderLogStart } from "./leader-log-start.ts";
 import { endOfEpoch, epochRefusal, findOffset, readLog, readRecords } from "./leader-reads.ts";
@@ -138,14 +138,21 @@ export class Leadership {
     return this.#hasEnded && deleted.error === null ? { error: "NOT_LEADER_OR_FOLLOWER" } : deleted;
   }
 
-  async append(records: Buffer, { acks, timeoutMs }: AppendOptions): Promise<AppendOutcome> {
-    const taken = this.#intake.take(records, acks); // assigns and queues: no await up to here
-    const appended = taken instanceof Promise ? await taken : taken;
-    if (appended.error !== null) return appended;
-    const end = await (acks === -1
-      ? this.#untilCommitted(appended.endOffset, this.#nowMs + timeoutMs)
-      : this.#untilWritten(appended.endOffset));
-    return this.#acknowledge(end, acks, appended);
+  append(records: Buffer, options: AppendOptions): Promise<AppendOutcome> {
+    const taken = this.#intake.take(records, options.acks); // assigns and queues in this turn
+    return taken instanceof Promise ? taken.then((late) => this.#settled(late, options)) : this.#settled(taken, options);
+  }
+
+  /** Without the records, whose memory may be needed for others while replicas are waited for. */
+  async #settled(appended: Taken, { acks, timeoutMs, onWritten }: AppendOptions): Promise<AppendOutcome> {
+    if (appended.error !== null) {
+      onWritten?.();
+      return appended;
+    }
+    if (acks !== -1) return this.#acknowledge(await this.#untilWritten(appended.endOffset), acks, appended);
+    const committed = this.#untilCommitted(appended.endOffset, this.#nowMs + timeoutMs);
+    if (onWritten !== undefined) void this.#untilWritten(appended.endOffset).then(onWritten);
+    return this.#acknowledge(await committed, acks, appended);
   }
 
   /** As `append` with acks=all, but tells in the same turn whether the records are in the log, and waits for as long as this leadership lasts. */

@@ -15,7 +15,12 @@ export function partitionService(table: PartitionTable): PartitionService {
     return typeof leadership === "string" ? { error: leadership } : use(leadership);
   };
   return {
-    append: (ref, records, options) => led(ref, (leadership) => leadership.append(records, options)),
+    async append(ref, records, options) {
+      const leadership = table.find(ref)?.leadership() ?? "NOT_LEADER_OR_FOLLOWER";
+      if (typeof leadership !== "string") return leadership.append(records, options);
+      options.onWritten?.();
+      return { error: leadership };
+    },
     read: (ref, options) => led(ref, (leadership) => leadership.read(options)),
     changed: (refs, deadlineMs, signal) =>
       table.commits.wait(

@@ -20,13 +20,14 @@ const textMaxBytes = 2 ** 28;
 export class Reader {
   readonly #bytes: Buffer;
   #at: number;
-  #elementsLeft: number;
+  #elements = 0;
+  readonly #elementsMax: number;
 
   /** `elementsMax`: of all lists together, unknown tags included. */
   constructor(bytes: Buffer, at = 0, elementsMax = Number.POSITIVE_INFINITY) {
     this.#bytes = bytes;
     this.#at = at;
-    this.#elementsLeft = elementsMax;
+    this.#elementsMax = elementsMax;
   }
 
   get position(): number {
@@ -45,10 +46,15 @@ export class Reader {
     return at;
   }
 
+  /** Elements of lists read so far. */
+  get elements(): number {
+    return this.#elements;
+  }
+
   /** To be called before `count` elements of a list are read: the smallest of them takes a byte here, and a hundred in memory. */
   expect(count: number): void {
-    this.#elementsLeft -= count;
-    if (this.#elementsLeft < 0) throw new MalformedFrame("more elements than one message may have");
+    this.#elements += count;
+    if (this.#elements > this.#elementsMax) throw new MalformedFrame("more elements than one message may have");
   }
 
   int8(): number {
