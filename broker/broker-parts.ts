@@ -180,7 +180,7 @@ export class BrokerParts {
       clock,
       random,
       log: logger("group"),
-      config: groupCoordinatorConfig(config),
+      config: groupCoordinatorConfig(config, options.memoryBytes),
     });
     const apis = servedApis(
       {

@@ -25,10 +25,18 @@ export function partitionConfig({ brokerId, replication, log }: BrokerConfig, cu
 /** Requests that may wait at the groups of one partition. Each holds a request's memory, and members that wait for a rebalance wait for minutes. */
 const waitingPerShardMax = 100_000;
 
+/** Of as much as clients' requests and answers may take, and beside it. */
+const memberMemoryShare = 1 / 4;
+
 /** The settings as the group coordinator wants them. */
-export function groupCoordinatorConfig({ group, consumerGroups }: BrokerConfig): GroupCoordinatorConfig {
+export function groupCoordinatorConfig(config: BrokerConfig, memoryBytes: number): GroupCoordinatorConfig {
+  const { group, consumerGroups } = config;
   const { offsetsCommitTimeoutMs: commitTimeoutMs, offsetsLoadBufferBytes: loadBufferBytes } = group;
-  return { machine: { ...group, consumer: consumerGroups }, shard: { commitTimeoutMs, loadBufferBytes, waitingMax: waitingPerShardMax } };
+  return {
+    machine: { ...group, consumer: consumerGroups },
+    shard: { commitTimeoutMs, loadBufferBytes, waitingMax: waitingPerShardMax },
+    memberBytesMax: clientMemoryBytes(config, memoryBytes) * memberMemoryShare,
+  };
 }
 
 const clientMemoryShare = 1 / 16;

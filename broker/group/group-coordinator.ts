@@ -9,12 +9,15 @@ import type { Decision, GroupOperations, Now, TopicSource, TopicsView } from "./
 import { GroupMachine, type ListedGroup } from "./group-machine.ts";
 import { offsetsTopic, partitionOfGroup } from "./group-partition.ts";
 import type { MachineConfig } from "./machine-config.ts";
+import { MemberMemory } from "./member-memory.ts";
 import { Shard, type ShardConfig } from "./shard.ts";
 import type { Ran } from "./ticket.ts";
 
 export interface GroupCoordinatorConfig {
   readonly machine: MachineConfig;
   readonly shard: ShardConfig;
+  /** For the protocols of members, over all groups here: see `MemberMemory`. */
+  readonly memberBytesMax: number;
 }
 
 export interface GroupCoordinatorParts {
@@ -39,10 +42,12 @@ export class GroupCoordinator implements GroupOperations<GroupMachine> {
   readonly #parts: GroupCoordinatorParts;
   readonly #deadlines: Deadlines;
   readonly #shards = new Map<number, Shard<GroupMachine>>();
+  readonly #memberMemory: MemberMemory;
   #topics: TopicsView["topics"];
 
   constructor(parts: GroupCoordinatorParts) {
     this.#parts = parts;
+    this.#memberMemory = new MemberMemory(parts.config.memberBytesMax);
     this.#deadlines = new Deadlines(parts.clock);
     this.#topics = parts.topics.current.topics;
     parts.onLeadershipChanged((ref, leaderEpoch) => {
@@ -96,7 +101,7 @@ export class GroupCoordinator implements GroupOperations<GroupMachine> {
       deadlines: this.#deadlines,
       log,
       config: config.shard,
-      makeMachine: (timers) => new GroupMachine({ timers, topics, random, config: config.machine }),
+      makeMachine: (timers) => new GroupMachine({ timers, topics, random, config: config.machine, memberMemory: this.#memberMemory }),
     });
     this.#shards.set(ref.partition, shard);
     void shard.load(); // rejects with a bug only, which ends the process

@@ -16,6 +16,7 @@ import {
 } from "./contract.ts";
 import { offsetKeyVersions } from "./group-records.ts";
 import type { MachineConfig } from "./machine-config.ts";
+import { MemberMemory } from "./member-memory.ts";
 import { type CommittedOffset, type GroupOffsets, OffsetBook } from "./offset-book.ts";
 import {
   type CommitRequest,
@@ -35,6 +36,8 @@ export interface MachineParts {
   readonly topics: TopicSource;
   readonly random: Random;
   readonly config: MachineConfig;
+  /** Shared with the other shards of the broker; absent: without a bound. */
+  readonly memberMemory?: MemberMemory;
 }
 
 export interface ListedGroup {
@@ -69,6 +72,7 @@ export class GroupMachine {
       ...environment,
       hasOffsets: (groupId) => this.offsets.has(groupId),
       groupCount: () => this.#groups.size,
+      memberMemory: parts.memberMemory ?? new MemberMemory(),
     });
     this.consumer = new ConsumerGroups({ ...environment, config: parts.config.consumer });
     this.#allKinds = [this.classic, this.consumer];
@@ -99,6 +103,10 @@ export class GroupMachine {
     for (const kind of this.#allKinds) kind.loaded(now);
     this.#scheduleExpiry(now);
     this.#forgetTopics(new Set(this.#unknownTopics()), now);
+  }
+
+  ended(): void {
+    this.classic.ended();
   }
 
   commitOffsets(groupId: string, request: CommitRequest, now: Now): Decision<readonly TopicErrors[]> {

@@ -13,6 +13,8 @@ import { ShardTimers } from "./timers.ts";
 export interface Machine {
   replay(key: Buffer, value: Buffer | null): void;
   loaded(now: Now): void;
+  /** Nothing is asked of it any more. */
+  ended(): void;
 }
 
 export interface ShardParts<M extends Machine> {
@@ -89,7 +91,9 @@ export class Shard<M extends Machine> {
   async load(): Promise<void> {
     const { ref, partitions, clock, log, config } = this.#parts;
     const startMs = clock.monotonicMs();
-    const replay = (key: Buffer, value: Buffer | null) => this.#machine.replay(key, value);
+    const replay = (key: Buffer, value: Buffer | null) => {
+      if (!this.#ended.signal.aborted) this.#machine.replay(key, value);
+    };
     const reading = { ref, partitions, clock, log, signal: this.#ended.signal, readBytesMax: config.loadBufferBytes, replay };
     const loaded = await readWholeLog(reading);
     if (loaded === null || this.#ended.signal.aborted) return;
@@ -111,6 +115,7 @@ export class Shard<M extends Machine> {
     this.#timer = null;
     for (const ticket of [...this.#waiting]) ticket.fail("NOT_COORDINATOR");
     this.#waiting.clear();
+    this.#machine.ended();
   }
 
   run<T>(operation: (machine: M, now: Now) => Decision<T>): Promise<Ran<T>> {

@@ -3,7 +3,8 @@ import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 import type { Committer, Group, GroupRecord, Now } from "../contract.ts";
 import { classicGroupRecord, classicGroupTombstone, type GroupMetadataValue } from "../group-records.ts";
-import { type JoinedMember, type Member, type MemberProtocol, metadataOf } from "./member.ts";
+import type { MemberMemory } from "../member-memory.ts";
+import { type JoinedMember, type Member, type MemberProtocol, metadataOf, protocolBytes } from "./member.ts";
 import { subscribedTopics } from "./subscription.ts";
 
 export type ClassicState = "Empty" | "PreparingRebalance" | "CompletingRebalance" | "Stable" | "Dead";
@@ -47,11 +48,13 @@ export class ClassicGroup implements Group {
   gathering: { remainingMs: number; memberWasAdded: boolean } | null = null;
   readonly #staticMembers = new Map<string, string>();
   readonly #onSignOfLife: (group: ClassicGroup, member: Member, now: Now) => void;
+  readonly #memory: MemberMemory;
   #state: ClassicState = "Empty";
   #topics: ReadonlySet<string> | null = null;
 
-  constructor(groupId: string, onSignOfLife: (group: ClassicGroup, member: Member, now: Now) => void) {
+  constructor(groupId: string, memory: MemberMemory, onSignOfLife: (group: ClassicGroup, member: Member, now: Now) => void) {
     this.groupId = groupId;
+    this.#memory = memory;
     this.#onSignOfLife = onSignOfLife;
   }
 
@@ -97,6 +100,7 @@ export class ClassicGroup implements Group {
     if (this.members.size === 0) this.protocolType = protocolType;
     this.leaderId ??= member.memberId;
     this.members.set(member.memberId, member);
+    this.#memory.change(protocolBytes(member.protocols));
     this.pendingMembers.delete(member.memberId);
     if (member.groupInstanceId !== null) this.#staticMembers.set(member.groupInstanceId, member.memberId);
   }
@@ -105,10 +109,22 @@ export class ClassicGroup implements Group {
     const member = this.members.get(memberId);
     invariant(member !== undefined, "who leaves was a member", () => ({ memberId }));
     this.members.delete(memberId);
+    this.#memory.change(-protocolBytes(member.protocols));
     this.pendingSync.delete(memberId);
     if (member.groupInstanceId !== null) this.#staticMembers.delete(member.groupInstanceId);
     if (this.leaderId === memberId) this.leaderId = this.members.keys().next().value ?? null;
     return member;
+  }
+
+  changeProtocols(member: Member, protocols: readonly MemberProtocol[]): void {
+    this.#memory.change(protocolBytes(protocols) - protocolBytes(member.protocols));
+    member.protocols = protocols;
+  }
+
+  /** This broker does not coordinate the group any more. */
+  forgetMembers(): void {
+    for (const { protocols } of this.members.values()) this.#memory.change(-protocolBytes(protocols));
+    this.members.clear();
   }
 
   /** The new one takes the old one's place, the leader's included. */

@@ -3,6 +3,7 @@ import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
 import type { Reader } from "../../../protocol/wire/reader.ts";
 import { answered, type Decision, type Group, type GroupKind, type GroupRecord, type Now, type ShardEnvironment } from "../contract.ts";
 import { classicGroupKeyVersion, groupMetadataKey, groupMetadataValue, readKey, readVersioned } from "../group-records.ts";
+import type { MemberMemory } from "../member-memory.ts";
 import { Ticket } from "../ticket.ts";
 import { ClassicGroup } from "./classic-group.ts";
 import { type JoinConfig, Joining, type JoinRequest, joinFault } from "./join.ts";
@@ -17,6 +18,7 @@ export interface ClassicEnvironment extends ShardEnvironment<ClassicConfig> {
   hasOffsets(groupId: string): boolean;
   /** Groups of any kind in the shard. */
   groupCount(): number;
+  readonly memberMemory: MemberMemory;
 }
 
 export interface HeartbeatRequest {
@@ -59,7 +61,14 @@ export class ClassicGroups implements GroupKind {
     this.#environment = environment;
     this.#rebalances = new Rebalances({ groups, timers, config });
     const onPendingForgotten = (group: ClassicGroup) => this.#forgetIfUnused(group);
-    this.#joining = new Joining({ timers, random, config, rebalances: this.#rebalances, onPendingForgotten });
+    this.#joining = new Joining({
+      timers,
+      random,
+      config,
+      rebalances: this.#rebalances,
+      memory: environment.memberMemory,
+      onPendingForgotten,
+    });
   }
 
   join(groupId: string, request: JoinRequest, now: Now): Decision<JoinAnswer> {
@@ -131,6 +140,7 @@ export class ClassicGroups implements GroupKind {
     if (known !== null && this.#isLoaded) return;
     const group = this.#makeGroup(groupId);
     group.restore(readVersioned(groupMetadataValue, value));
+    known?.forgetMembers();
     this.#environment.groups.set(group);
   }
 
@@ -144,6 +154,11 @@ export class ClassicGroups implements GroupKind {
     return [];
   }
 
+  /** Somebody else coordinates these groups now. */
+  ended(): void {
+    for (const group of this.#environment.groups.values()) if (group instanceof ClassicGroup) group.forgetMembers();
+  }
+
   #newGroup(groupId: string): ClassicGroup {
     const group = this.#makeGroup(groupId);
     this.#environment.groups.set(group);
@@ -151,7 +166,9 @@ export class ClassicGroups implements GroupKind {
   }
 
   #makeGroup(groupId: string): ClassicGroup {
-    return new ClassicGroup(groupId, (group, member, now) => this.#rebalances.keepAlive(group, member, now));
+    return new ClassicGroup(groupId, this.#environment.memberMemory, (group, member, now) =>
+      this.#rebalances.keepAlive(group, member, now),
+    );
   }
 
   /** What has to go from the log so that a group of another kind becomes a classic one; null: it has members. */
@@ -175,6 +192,7 @@ export class ClassicGroups implements GroupKind {
 
   #drop(group: ClassicGroup): void {
     this.#rebalances.forget(group);
+    group.forgetMembers();
     this.#environment.groups.delete(group);
   }
 

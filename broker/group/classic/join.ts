@@ -1,6 +1,7 @@
 import type { Random } from "../../../protocol/base/random.ts";
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
 import { answered, type Decision, type GroupTimers, type Now } from "../contract.ts";
+import type { MemberMemory } from "../member-memory.ts";
 import { type Settlement, Ticket } from "../ticket.ts";
 import type { ClassicGroup } from "./classic-group.ts";
 import { type JoinAnswer, joinRefusal, type Member, type MemberProtocol, noBytes, protocolBytes, sameProtocols } from "./member.ts";
@@ -32,6 +33,7 @@ export interface JoinParts {
   readonly random: Random;
   readonly config: JoinConfig;
   readonly rebalances: Rebalances;
+  readonly memory: MemberMemory;
   /** An id that nobody came back with was forgotten. */
   readonly onPendingForgotten: (group: ClassicGroup) => void;
 }
@@ -60,6 +62,7 @@ export class Joining {
   join(group: ClassicGroup, request: JoinRequest, now: Now): Decision<JoinAnswer> {
     const { memberId } = request;
     if (!this.#hasRoom(group, memberId)) return answered(joinRefusal("", "GROUP_MAX_SIZE_REACHED"));
+    if (!this.#hasMemory(group, request)) return answered(joinRefusal(memberId, "COORDINATOR_NOT_AVAILABLE"));
     if (!group.supports(request.protocolType, request.protocols)) return answered(joinRefusal(memberId, "INCONSISTENT_GROUP_PROTOCOL"));
     return memberId === "" ? this.#joinUnknown(group, request, now) : this.#joinKnown(group, request, now);
   }
@@ -77,6 +80,12 @@ export class Joining {
       default:
         return true;
     }
+  }
+
+  /** Clients that are told COORDINATOR_NOT_AVAILABLE ask again after a while. */
+  #hasMemory(group: ClassicGroup, { memberId, groupInstanceId, protocols }: JoinRequest): boolean {
+    const known = group.members.get(memberId) ?? (groupInstanceId === null ? null : group.staticMember(groupInstanceId));
+    return this.#parts.memory.hasRoomFor(protocolBytes(protocols) - protocolBytes(known?.protocols ?? []));
   }
 
   #joinUnknown(group: ClassicGroup, request: JoinRequest, now: Now): Decision<JoinAnswer> {
@@ -126,7 +135,7 @@ export class Joining {
     // a request that was given up by its client: nobody reads the answer, but its connection may still wait for it
     const givenUp = releaseWaits(member, "REBALANCE_IN_PROGRESS");
     const ticket = new Ticket<JoinAnswer>();
-    member.protocols = keptProtocols(request.protocols);
+    group.changeProtocols(member, keptProtocols(request.protocols));
     member.sessionTimeoutMs = request.sessionTimeoutMs;
     member.rebalanceTimeoutMs = request.rebalanceTimeoutMs;
     member.awaitingJoin = ticket;

@@ -41,7 +41,9 @@ describe("Produce", () => {
     for (let version = 3; version <= 11; version++) {
       const partitions = new Appends();
       const response = await answerOf(produceApi(partitions, images), request(-1, { orders: { 0: bytes("a") } }), version);
-      expect(partitions.calls).toMatchObject([{ ref: { topic: "orders", partition: 0 }, text: "a", options: { acks: -1, timeoutMs: 1500 } }]);
+      expect(partitions.calls).toMatchObject([
+        { ref: { topic: "orders", partition: 0 }, text: "a", options: { acks: -1, timeoutMs: 1500 } },
+      ]);
       expect(response.responses[0]?.partitionResponses[0]).toMatchObject({
         index: 0,
         errorCode: "NONE",

@@ -50,6 +50,24 @@ describe("joining a classic group", () => {
     expect(world.partition.appends).toBe(0);
   });
 
+  test("members whose protocols take more than there is memory for are asked to come again, those that are there are not", async () => {
+    const world = await World.loaded({}, {}, 1_000);
+    const blob = (bytes: number) => [{ name: "range", metadata: Buffer.alloc(bytes) }];
+    const first = await world.join({ clientId: "a", protocols: blob(600) });
+    expect((await world.join({ clientId: "b", protocols: blob(600) })).value.errorCode).toBe("COORDINATOR_NOT_AVAILABLE");
+    expect((await world.join({ clientId: "b", protocols: blob(600) }, "another")).value.errorCode).toBe("COORDINATOR_NOT_AVAILABLE");
+    const small = await world.join({ clientId: "c", protocols: blob(100) });
+    await world.clock.advance(6_000);
+    const { memberId } = first.value;
+    expect([first.value.errorCode, small.value.errorCode]).toEqual(["NONE", "NONE"]);
+    expect((await world.join({ memberId, protocols: blob(1_000) })).value.errorCode, "not more than there is").toBe(
+      "COORDINATOR_NOT_AVAILABLE",
+    );
+    expect((await world.join({ memberId, protocols: blob(600) })).value.errorCode, "as much as it had").toBe("NONE");
+    await world.clock.advance(120_000);
+    expect(world.memberMemory.usedBytes, "both sessions are over").toBe(0);
+  });
+
   test("a rebalance waits for ids that were handed out", async () => {
     const world = await World.loaded();
     const [old = ""] = await world.stableGroup(1);

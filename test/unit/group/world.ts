@@ -3,6 +3,7 @@ import type { JoinAnswer, SyncAnswer } from "../../../broker/group/classic/membe
 import type { Decision, Now, TopicsView } from "../../../broker/group/contract.ts";
 import { GroupMachine } from "../../../broker/group/group-machine.ts";
 import type { MachineConfig } from "../../../broker/group/machine-config.ts";
+import { MemberMemory } from "../../../broker/group/member-memory.ts";
 import type { CommitRequest, TopicErrors } from "../../../broker/group/offset-requests.ts";
 import { Shard, type ShardConfig } from "../../../broker/group/shard.ts";
 import type { Ran } from "../../../broker/group/ticket.ts";
@@ -80,21 +81,23 @@ export class World {
   readonly clock = new ManualClock();
   readonly partition = new FakePartition();
   readonly random = seededRandom(7);
+  readonly memberMemory: MemberMemory;
   topics: TopicsView;
   shard: Shard<GroupMachine>;
   machine!: GroupMachine;
   readonly #config: MachineConfig;
   readonly #shardConfig: ShardConfig;
 
-  constructor(config: Partial<MachineConfig> = {}, shard: Partial<ShardConfig> = {}) {
+  constructor(config: Partial<MachineConfig> = {}, shard: Partial<ShardConfig> = {}, memberBytesMax?: number) {
+    this.memberMemory = new MemberMemory(memberBytesMax);
     this.#config = { ...machineConfig, ...config };
     this.#shardConfig = { ...shardConfig, ...shard };
     this.topics = topicsView("t", "u");
     this.shard = this.#makeShard();
   }
 
-  static async loaded(config: Partial<MachineConfig> = {}, shard: Partial<ShardConfig> = {}): Promise<World> {
-    const world = new World(config, shard);
+  static async loaded(config: Partial<MachineConfig> = {}, shard: Partial<ShardConfig> = {}, memberBytesMax?: number): Promise<World> {
+    const world = new World(config, shard, memberBytesMax);
     await world.load();
     return world;
   }
@@ -212,7 +215,7 @@ export class World {
       log: silentLogger,
       config: this.#shardConfig,
       makeMachine: (timers) => {
-        this.machine = new GroupMachine({ timers, topics: source, random, config: this.#config });
+        this.machine = new GroupMachine({ timers, topics: source, random, config: this.#config, memberMemory: this.memberMemory });
         return this.machine;
       },
     });
