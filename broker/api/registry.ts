@@ -10,6 +10,7 @@ import type { PartitionService } from "../partition/contract.ts";
 import { describeTopicConfigs } from "../runtime/config/describe.ts";
 import type { ConfigTexts } from "../runtime/config/resolve.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
+import { Turns } from "../runtime/turns.ts";
 import { alterConfigsApi } from "./alter-configs.ts";
 import { type ControllerApi, type Endpoint, endpoint } from "./api.ts";
 import { apiVersionsApi } from "./api-versions.ts";
@@ -34,6 +35,7 @@ import { listOffsetsApi } from "./list-offsets.ts";
 import { metadataApi } from "./metadata.ts";
 import { offsetForLeaderEpochApi } from "./offset-for-leader-epoch.ts";
 import { produceApi } from "./produce.ts";
+import { ForwardedMeter } from "./request-meter.ts";
 
 export interface ApiParts {
   readonly partitions: PartitionService;
@@ -74,12 +76,13 @@ export interface ServedApis {
 /** Every API that this broker serves. `more`: those of other parts of the broker. */
 export function servedApis(parts: ApiParts, more: readonly Endpoint[] = []): ServedApis {
   const { partitions, images, config } = parts;
-  const forwarded: Endpoint[] = [];
+  const forwarders: Endpoint[] = [];
+  const turns = new Turns(parts.clock);
   const controllerEndpoints: Endpoint[] = [];
   const onController = <Req, Res>(api: ControllerApi<Req, Res>): Endpoint => {
     const forwarder = forwarding(api, { ...parts, timeoutMs: config.forwardTimeoutMs });
-    controllerEndpoints.push(endpoint(api));
-    forwarded.push(forwarder);
+    controllerEndpoints.push(forwarded(endpoint(api), turns));
+    forwarders.push(forwarder);
     return forwarder;
   };
   const createTopics = onController(createTopicsOf(parts));
@@ -106,11 +109,16 @@ export function servedApis(parts: ApiParts, more: readonly Endpoint[] = []): Ser
     endpoint(describeTopicPartitionsApi(images)),
     endpoint(describeConfigsApi(images, config)),
     endpoint(findCoordinatorApi(parts.coordinators(createTopics))),
-    ...forwarded,
+    ...forwarders,
     ...more,
   ];
   invariant(new Set(endpoints.map(({ apiKey }) => apiKey)).size === endpoints.length, "each API key is served by one endpoint");
   return { endpoints, controllerEndpoints };
+}
+
+/** As other brokers reach it. */
+function forwarded(served: Endpoint, turns: Turns): Endpoint {
+  return { ...served, serve: (body, context) => served.serve(body, { ...context, meter: new ForwardedMeter(turns) }) };
 }
 
 function createTopicsOf({ controller, images, config }: ApiParts) {

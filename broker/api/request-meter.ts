@@ -1,3 +1,5 @@
+import type { Turns } from "../runtime/turns.ts";
+
 /** What a request costs this broker beyond its own bytes: memory, counted against what is kept for all clients, and time, of which others want their share. */
 export interface RequestMeter {
   /** An answer that would be larger is not given. */
@@ -23,7 +25,7 @@ export class AnswerTooLarge extends Error {
 
 const uncountedAnswerMaxBytes = 64 * 1024 * 1024;
 
-/** For a request that comes from this broker itself or from another, which has counted it. */
+/** For a request of this broker's own. */
 export const uncounted: RequestMeter = {
   answerMaxBytes: uncountedAnswerMaxBytes,
   decoded: () => {},
@@ -33,6 +35,36 @@ export const uncounted: RequestMeter = {
   releaseRequest: () => {},
   pause: () => null,
 };
+
+/** For a request that another broker passed on, which has counted its bytes. */
+export class ForwardedMeter implements RequestMeter {
+  readonly answerMaxBytes = uncountedAnswerMaxBytes;
+  readonly #turns: Turns;
+  #answerBytes = 0;
+
+  constructor(turns: Turns) {
+    this.#turns = turns;
+  }
+
+  decoded(): void {}
+
+  releaseRequest(): void {}
+
+  take(bytes: number): void {
+    this.#answerBytes += bytes;
+    if (this.#answerBytes > this.answerMaxBytes) throw new AnswerTooLarge(`more than ${this.answerMaxBytes} bytes`);
+  }
+
+  reserve(wantedBytes: number): number {
+    return wantedBytes;
+  }
+
+  settle(): void {}
+
+  pause(): Promise<void> | null {
+    return this.#turns.isOver ? new Promise((resolve) => this.#turns.whenNext(resolve)) : null;
+  }
+}
 
 /** What a value that is part of an answer takes, in memory and on the wire: near enough to know whether there may be many of them. */
 export function roughBytes(value: unknown): number {
@@ -73,7 +105,8 @@ export async function answerEach<T, A>(
       meter.take(sizeOf(one));
       answers.push(one);
     } else if (begun.push(one) >= begunMax) await finish();
-    const pause = meter.pause();
+    // most requests are about one thing, and are not worth a timer
+    const pause = answers.length + begun.length > 1 ? meter.pause() : null;
     if (pause === null) continue;
     await finish();
     await pause;
