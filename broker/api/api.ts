@@ -1,8 +1,8 @@
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { Message } from "../../protocol/schema/message.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
-import { Writer } from "../../protocol/wire/writer.ts";
-import type { RequestMeter } from "./request-meter.ts";
+import { Writer, WrittenTooMuch } from "../../protocol/wire/writer.ts";
+import { AnswerTooLarge, type RequestMeter } from "./request-meter.ts";
 
 /** What a handler may know of where a request came from. */
 export interface RequestContext {
@@ -65,7 +65,7 @@ export interface Endpoint {
   isFlexible(version: number): boolean;
   /**
    * The body without header; throws MalformedFrame in the same turn when it cannot be read. Resolves to the response's body without header, or null: no answer.
-   * Rejects with CloseConnection, UnencodableAnswer, or with a bug.
+   * Rejects with CloseConnection, UnencodableAnswer, AnswerTooLarge, or with a bug.
    */
   serve(body: Buffer, context: RequestContext): Promise<Buffer[] | null>;
 }
@@ -107,12 +107,13 @@ export function readRequest<Req>(
   return request;
 }
 
-/** Throws UnencodableAnswer. */
+/** Throws UnencodableAnswer or AnswerTooLarge. */
 export function encodeResponse<Req, Res>(api: Api<Req, Res>, response: Res, version: number, maxBytes?: number): Buffer[] {
   const writer = new Writer(undefined, maxBytes);
   try {
     api.response.write(writer, response, version);
   } catch (error) {
+    if (error instanceof WrittenTooMuch) throw new AnswerTooLarge(error.message);
     const why = error instanceof Error ? error.message : String(error);
     throw new UnencodableAnswer(`the answer to ${api.request.name} v${version} cannot be encoded: ${why}`, { cause: error });
   }

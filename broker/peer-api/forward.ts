@@ -4,7 +4,7 @@ import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { printable } from "../../protocol/wire/printable.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
 import type { Endpoint } from "../api/api.ts";
-import { uncounted } from "../api/request-meter.ts";
+import { AnswerTooLarge, uncounted } from "../api/request-meter.ts";
 import type { ControllerService } from "../controller/contract.ts";
 import type { PeerHandler } from "../runtime/peer-port.ts";
 
@@ -31,6 +31,7 @@ export function forwardHandler(
       return answer === null ? refuse("UNKNOWN_SERVER_ERROR", "no answer") : { body: { error: "NONE", message: "" }, payload: answer };
     } catch (error) {
       if (error instanceof MalformedFrame) return refuse("INVALID_REQUEST", error.message);
+      if (error instanceof AnswerTooLarge) return refuse("POLICY_VIOLATION", `The answer would be too large: ${error.message}.`);
       if (error instanceof InvariantViolation) throw error;
       // answered, so that the link stays: it carries the requests of other clients too
       log.error({ remote, api: endpoint.name, apiVersion, clientId, err: error }, "a request that another broker passed on failed");

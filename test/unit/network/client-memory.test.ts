@@ -1,0 +1,246 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { slowestHolders } from "../../../broker/network/memory-reclaim.ts";
+import { Outgoing } from "../../../broker/network/outgoing.ts";
+import { sliceMs, Turns } from "../../../broker/runtime/turns.ts";
+import { type Client, ClientHarness, fetchKey, produce, request } from "./client-harness.ts";
+import { ManualClock, settled } from "./manual-clock.ts";
+import { MemoryLink } from "./memory-transport.ts";
+
+const memoryMaxBytes = 400_000;
+/** A second of being short, and what the clock of the test needs. */
+const reclaimMs = 1_001;
+
+function start(more = {}): Promise<ClientHarness> {
+  return new ClientHarness().start({ clientMemoryMaxBytes: memoryMaxBytes, ...more });
+}
+
+/** Connections that begin large requests and leave it at that. */
+async function halfRequests(broker: ClientHarness, count: number, bytes: number): Promise<Client[]> {
+  const clients: Client[] = [];
+  for (let i = 0; i < count; i++) {
+    const client = await broker.connect();
+    await client.send(produce(1, "x".repeat(bytes * 2)).subarray(0, bytes));
+    clients.push(client);
+  }
+  return clients;
+}
+
+const isClosed = (clients: readonly Client[]) => clients.map(({ link }) => link.isClosed);
+
+describe("the memory for clients", () => {
+  test("half a request counts as far as it has come, and no longer than its connection lives", async () => {
+    const broker = await start();
+    const [client] = await halfRequests(broker, 1, 100_000);
+    expect(broker.listeners.heldBytes).toBeGreaterThan(99_000);
+    client?.link.destroy();
+    await settled();
+    expect(broker.listeners.heldBytes).toBe(0);
+  });
+
+  test("when half requests have spent it, small requests are served at once, large ones as soon as those that hold most are closed", async () => {
+    const broker = await start();
+    const attackers = await halfRequests(broker, 3, 150_000);
+    const [heartbeat, large] = [await broker.connect(), await broker.connect()];
+    for (let i = 0; i < 10; i++) {
+      await heartbeat.send(produce(i, "beat"));
+      broker.asked[i]?.answer("ok");
+    }
+    expect((await heartbeat.answers()).length).toBe(10);
+    const body = "y".repeat(60_000);
+    const frame = produce(7, body);
+    await large.send(frame.subarray(0, 10_000));
+    await large.send(frame.subarray(10_000));
+    expect(broker.asked.length, "it is not even read").toBe(10);
+    await broker.clock.advance(reclaimMs);
+    expect(broker.asked.at(-1)?.body).toBe(body);
+    expect(isClosed(attackers).filter(Boolean).length, "until three quarters are left").toBe(2);
+    expect(isClosed([heartbeat, large])).toEqual([false, false]);
+    expect(broker.lines).toHaveLength(1);
+    expect(broker.lines[0]).toMatchObject({ level: "warn", fields: { closed: 2, maxBytes: memoryMaxBytes } });
+    expect(broker.lines[0]?.fields.remotes).toHaveLength(2);
+  });
+
+  test("answers that nobody reads count until they are gone, and their connection is closed for them; one that reads is not", async () => {
+    const broker = await start({ unsentBytesPerConnectionMax: 1_000_000 });
+    const [unread, slow, reader] = [await broker.connect(), await broker.connect(), await broker.connect()];
+    for (const { link } of [unread, slow]) link.other.isStalled = true;
+    for (const [i, client] of [unread, slow, reader].entries()) {
+      await client.send(produce(i, "a"));
+      broker.asked[i]?.answer("z".repeat(i === 0 ? 300_000 : 150_000));
+      await settled();
+    }
+    expect(broker.listeners.heldBytes, "the reader's answer has left").toBeGreaterThan(450_000);
+    expect(broker.listeners.heldBytes).toBeLessThan(460_000);
+    await broker.clock.advance(reclaimMs);
+    expect(isClosed([unread, slow, reader])).toEqual([true, false, false]);
+    expect(broker.listeners.heldBytes).toBeLessThan(160_000);
+    slow.link.other.isStalled = false;
+    slow.link.other.pump();
+    await settled();
+    expect(broker.listeners.heldBytes).toBe(0);
+  });
+
+  test("a request that waits counts only what is still needed of it", async () => {
+    const broker = await start({ requestBytesInFlightPerConnectionMax: 150_000 });
+    const waiting: Client[] = [];
+    for (let i = 0; i < 20; i++) {
+      const client = await broker.connect();
+      await client.send(produce(1, "x".repeat(100_000)));
+      broker.asked[i]?.context.meter.releaseRequest();
+      waiting.push(client);
+    }
+    expect(broker.asked.length, "ten times the memory was read").toBe(20);
+    expect(broker.listeners.heldBytes).toBeLessThan(20 * 1000);
+    await waiting[0]?.send(produce(2, "x".repeat(100_000)));
+    expect(broker.asked.length, "nor does it hold up its own connection").toBe(21);
+    await broker.clock.advance(10 * reclaimMs);
+    expect(isClosed(waiting).includes(true)).toBe(false);
+    for (const { answer } of broker.asked) answer("ok");
+    await settled();
+    expect(broker.listeners.heldBytes).toBe(0);
+  });
+
+  test("requests under way that take long are no reason to close those who wait behind them", async () => {
+    const broker = await start();
+    const clients: Client[] = [];
+    for (let i = 0; i < 6; i++) {
+      const client = await broker.connect();
+      const frame = produce(1, "x".repeat(100_000));
+      await client.send(frame.subarray(0, 30_000));
+      await client.send(frame.subarray(30_000));
+      clients.push(client);
+    }
+    expect(broker.asked.length).toBe(4);
+    await broker.clock.advance(20 * reclaimMs);
+    expect(isClosed(clients).includes(true)).toBe(false);
+    for (let i = 0; i < 6; i++) {
+      broker.asked[i]?.answer("ok");
+      await settled();
+    }
+    expect(broker.asked.length).toBe(6);
+    expect(broker.lines).toEqual([]);
+  });
+
+  test("a fetch gets what there is room for, and waits while there is none", async () => {
+    const broker = await start();
+    const [one, two] = [await broker.connect(), await broker.connect()];
+    await one.send(request(fetchKey, 4, 1, "f"));
+    const meter = broker.asked[0]?.context.meter;
+    expect(meter?.reserve(50_000)).toBe(50_000);
+    expect(meter?.reserve(1_000_000), "half of what is left").toBeLessThan(memoryMaxBytes / 2);
+    meter?.settle(50_000, 600_000); // a single batch larger than that
+    await two.send(request(fetchKey, 4, 1, "g"), produce(2, "after it"));
+    expect(broker.asked.length).toBe(1);
+    broker.asked[0]?.answer("short");
+    await settled();
+    expect(broker.asked.map(({ body }) => body)).toEqual(["f", "g", "after it"]);
+    expect(broker.listeners.heldBytes).toBeLessThan(2_000);
+  });
+
+  test("an answer that becomes too large costs its own connection, with a line that says so, and nobody else", async () => {
+    const broker = await start({ clientMemoryMaxBytes: 4_000_000 });
+    const [greedy, other] = [await broker.connect(), await broker.connect()];
+    await greedy.send(produce(1, "everything"));
+    await other.send(produce(1, "a"));
+    const made = () => {
+      for (let i = 0; i < 100; i++) broker.asked[0]?.context.meter.take(20_000);
+    };
+    expect(made).toThrow(/more than 1048576 bytes/);
+    try {
+      made();
+    } catch (error) {
+      broker.asked[0]?.fail(error as Error);
+    }
+    await settled();
+    expect(isClosed([greedy, other])).toEqual([true, false]);
+    expect(broker.lines[0]).toMatchObject({ level: "warn", message: expect.stringContaining("the answer would be too large") });
+    broker.asked[1]?.answer("A");
+    expect(await other.answers()).toEqual(["1:A"]);
+    expect(broker.listeners.heldBytes).toBe(0);
+  });
+});
+
+describe("who is closed when memory is short", () => {
+  const holder = (bytes: number, progress: number) => ({ reclaimableBytes: bytes, takeProgress: () => progress });
+
+  test("of those that do not get on, the ones that hold most", () => {
+    const [a, b, c, d] = [holder(50_000, 0), holder(900_000, 100_000), holder(80_000, 0), holder(70_000, 6_999)];
+    const chosen = (neededBytes: number) => slowestHolders([a, b, c, d], { neededBytes, worthwhileBytes: 200_000 });
+    expect(chosen(1)).toEqual([c]);
+    expect(chosen(100_000)).toEqual([c, d]);
+    expect(chosen(10_000_000), "not the one that moves").toEqual([c, d, a]);
+  });
+
+  test("nobody, where that would not make much room", () => {
+    const many = Array.from({ length: 1000 }, () => holder(16_000, 0));
+    expect(slowestHolders([...many, holder(90_000, 0)], { neededBytes: 1, worthwhileBytes: 100_000 })).toEqual([]);
+  });
+});
+
+test("large answers leave piece by piece, whole and in order, and are less and less to hold", async () => {
+  const sizes = fc.array(fc.integer({ min: 0, max: 1_500_000 }), { minLength: 1, maxLength: 6 });
+  await fc.assert(
+    fc.asyncProperty(fc.array(sizes, { minLength: 1, maxLength: 3 }), async (answers) => {
+      const [near, far] = [new MemoryLink("near"), new MemoryLink("far")];
+      near.other = far;
+      far.other = near;
+      const outgoing = new Outgoing(near);
+      const held: number[] = [];
+      const received: Buffer[] = [];
+      near.handlers = { onData: () => {}, onClose: () => {}, onDrain: () => outgoing.onDrain() };
+      far.handlers = {
+        onData: (chunk) => {
+          received.push(chunk);
+          held.push(outgoing.unsentBytes);
+        },
+        onClose: () => {},
+      };
+      const chunks = answers.flat().map((size, i) => Buffer.alloc(size, i + 1));
+      let at = 0;
+      for (const answer of answers) {
+        const own = chunks.slice(at, at + answer.length);
+        at += answer.length;
+        outgoing.write(
+          own,
+          own.reduce((sum, chunk) => sum + chunk.length, 0),
+        );
+      }
+      for (let i = 0; i < 40; i++) await settled();
+      expect(Buffer.concat(received).equals(Buffer.concat(chunks))).toBe(true);
+      expect(held).toEqual([...held].sort((a, b) => b - a));
+      expect([outgoing.isHandedOver, outgoing.unsentBytes]).toEqual([true, 0]);
+    }),
+    { numRuns: 10 },
+  );
+});
+
+test("long work gets a slice of each turn of the loop, and whoever waits gets one turn after the other", async () => {
+  class Ticking extends ManualClock {
+    elapsedMs = 0;
+    override monotonicMs(): number {
+      return super.monotonicMs() + this.elapsedMs;
+    }
+  }
+  const clock = new Ticking();
+  const turns = new Turns(clock);
+  expect(turns.isOver).toBe(false);
+  clock.elapsedMs += sliceMs / 2;
+  expect(turns.isOver).toBe(false);
+  clock.elapsedMs += sliceMs / 2;
+  expect(turns.isOver).toBe(true);
+  const resumed: string[] = [];
+  for (const name of ["a", "b"])
+    turns.whenNext(() => {
+      resumed.push(name);
+      expect(turns.isOver, "a slice of its own").toBe(false);
+      clock.elapsedMs += sliceMs;
+      expect(turns.isOver).toBe(true);
+    });
+  await clock.advance(0);
+  expect(resumed.length).toBeGreaterThan(0);
+  await clock.advance(1);
+  expect(resumed).toEqual(["a", "b"]);
+  await clock.advance(1);
+  expect(turns.isOver, "nobody has worked in this turn").toBe(false);
+});
