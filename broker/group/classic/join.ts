@@ -40,6 +40,8 @@ export interface JoinParts {
 
 /** What a member's protocols may take; above what fits into the group's record, which would be refused later. */
 const protocolsMaxBytes = 1024 * 1024;
+/** Every member's are compared with every other's. Clients have a few. */
+const protocolsMax = 100;
 /** Characters of a client id, or instance, that a member id begins with. */
 const idPrefixMax = 255;
 /** Ids handed out in one group whose owners have not come back. */
@@ -48,7 +50,7 @@ const pendingMembersMax = 10_000;
 /** What is wrong with a request, whatever the group. */
 export function joinFault({ sessionTimeoutMs, protocols }: JoinRequest, config: JoinConfig): KafkaErrorCode {
   if (sessionTimeoutMs < config.sessionTimeoutMinMs || sessionTimeoutMs > config.sessionTimeoutMaxMs) return "INVALID_SESSION_TIMEOUT";
-  return protocolBytes(protocols) > protocolsMaxBytes ? "INVALID_REQUEST" : "NONE";
+  return protocols.length > protocolsMax || protocolBytes(protocols) > protocolsMaxBytes ? "INVALID_REQUEST" : "NONE";
 }
 
 /** JoinGroup on a group that exists. */

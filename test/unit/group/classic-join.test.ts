@@ -50,6 +50,13 @@ describe("joining a classic group", () => {
     expect(world.partition.appends).toBe(0);
   });
 
+  test("a member has no more protocols than can be compared with those of all others", async () => {
+    const world = await World.loaded();
+    const names = (from: number, count: number) => protocols(...Array.from({ length: count }, (_, i) => `p${from + i}`));
+    expect((await world.join({ protocols: names(0, 101) })).value.errorCode).toBe("INVALID_REQUEST");
+    expect((await world.join({ protocols: names(0, 100) })).isWaiting).toBe(true);
+  });
+
   test("members whose protocols take more than there is memory for are asked to come again, those that are there are not", async () => {
     const world = await World.loaded({}, {}, 1_000);
     const blob = (bytes: number) => [{ name: "range", metadata: Buffer.alloc(bytes) }];

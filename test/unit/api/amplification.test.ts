@@ -1,0 +1,224 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Endpoint } from "../../../broker/api/api.ts";
+import { groupEndpoints } from "../../../broker/api/group-apis.ts";
+import type { GroupService } from "../../../broker/api/group-context.ts";
+import { groupFinder } from "../../../broker/api/group-finder.ts";
+import { logDirectoryEndpoints } from "../../../broker/api/log-directory-apis.ts";
+import { servedApis } from "../../../broker/api/registry.ts";
+import { AnswerTooLarge, ForwardedMeter, uncounted } from "../../../broker/api/request-meter.ts";
+import type { PartitionService } from "../../../broker/partition/contract.ts";
+import { PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
+import { sliceMs, Turns } from "../../../broker/runtime/turns.ts";
+import { zeroTopicId } from "../../../protocol/base/ids.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { seededRandom } from "../../../protocol/base/random.ts";
+import { describeConfigsRequest } from "../../../protocol/messages/describe-configs.ts";
+import { describeGroupsRequest } from "../../../protocol/messages/describe-groups.ts";
+import { messagesByKey } from "../../../protocol/messages/registry.ts";
+import { nodeClock } from "../../../protocol/node/node-clock.ts";
+import { encodeWhole } from "../../../protocol/schema/message.ts";
+import { MalformedFrame } from "../../../protocol/wire/reader.ts";
+import { World } from "../group/world.ts";
+import { leastOf } from "../protocol/samples.ts";
+import { FakeController } from "./fake-controller.ts";
+import { context, Images, image, ManualClock, partition, topic, topicId } from "./fixtures.ts";
+
+const id = topicId("o");
+const producers = Array.from({ length: 300 }, (_, i) => ({
+  ...{ producerId: i, epoch: 0, lastSequence: 1, lastOffset: 2, timestampMs: 3, coordinatorEpoch: 0, transactionFirstOffset: -1 },
+}));
+const partitions = {
+  append: async () => ({ error: "INVALID_RECORD", message: "no such batch" }),
+  read: async () => ({ error: "OFFSET_OUT_OF_RANGE" }),
+  changed: async () => undefined,
+  deleteRecords: async () => ({ error: null, lowWatermark: 3 }),
+  listOffset: async () => ({ error: null, offset: 1, timestampMs: 2, leaderEpoch: 3 }),
+  endOffsetForEpoch: () => ({ error: null, epoch: 1, endOffset: 2 }),
+  producers: () => ({ error: null, producers }),
+} as PartitionService;
+const directories = {
+  describe: async () => [{ directory: "/data", isOnline: true, space: null, logs: [] }],
+  move: () => "LOG_DIR_NOT_FOUND",
+} as unknown as Parameters<typeof logDirectoryEndpoints>[0];
+const manyPartitions = Array.from({ length: 300 }, (_, i) => partition(i));
+const images = new Images(image([topic("orders", id, manyPartitions), topic("__consumer_offsets", topicId("c"), [partition(0)])]));
+const offsetMetadata = "m".repeat(4000);
+const metadata = Buffer.alloc(4000, 1);
+
+let served: ReadonlyMap<string, Endpoint>;
+let world: World;
+
+beforeAll(async () => {
+  world = await World.loaded();
+  const run: GroupService["run"] = (_groupId, operation) => world.shard.run(operation);
+  const groups: GroupService = { run, runEvenUnnamed: run, listGroups: async () => ({ error: null, groups: world.machine.listGroups() }) };
+  await world.join({ protocols: [{ name: "range", metadata }] });
+  await world.clock.advance(6_000);
+  const offsets = { partitionIndex: 0, committedOffset: 1, committedLeaderEpoch: -1, committedMetadata: offsetMetadata };
+  const committer = { memberId: "", groupInstanceId: null, generationIdOrMemberEpoch: -1, apiVersion: 9, retentionTimeMs: -1 };
+  await world.ask((machine, now) =>
+    machine.commitOffsets("offsets", { ...committer, topics: [{ name: "orders", partitions: [offsets] }] }, now),
+  );
+  const { endpoints } = servedApis(
+    {
+      partitions,
+      images,
+      controller: new FakeController(),
+      coordinators: (createTopics) =>
+        groupFinder({
+          ...{ images, createTopics, signal: new AbortController().signal, log: silentLogger },
+          config: { partitions: 1, replicationFactor: 1, segmentBytes: 1000 },
+        }),
+      producerIds: { next: async () => ({ error: null, producerId: 7 }) },
+      peers: { request: () => Promise.reject(new PeerUnavailable("none")) },
+      clock: new ManualClock(),
+      random: seededRandom(1),
+      log: silentLogger,
+      signal: new AbortController().signal,
+      config: { brokerId: 1, startTexts: {}, autoCreateTopics: false, fetchMaxBytes: 100, fetchSessionsMax: 5, forwardTimeoutMs: 100 },
+    },
+    [...groupEndpoints(groups, images), ...logDirectoryEndpoints(directories, () => null)],
+  );
+  served = new Map(endpoints.map((endpoint) => [endpoint.name, endpoint]));
+});
+
+const times = <T>(count: number, one: T): T[] => Array.from({ length: count }, () => one);
+const named = { name: "orders" };
+const fetchPart = { partition: 0, currentLeaderEpoch: -1, fetchOffset: 0, lastFetchedEpoch: -1, logStartOffset: -1, partitionMaxBytes: 1 };
+const creation = { name: "", numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
+
+/**
+ * For every API a request that says as often as wanted what has the largest answer for its size. What a request names is answered once, or with no more than a few times what naming it takes. An API
+ * without an entry has nothing that can be said more than once.
+ */
+const repeating: Readonly<Record<string, ((count: number) => object) | null>> = {
+  AlterConfigs: (n) => ({ resources: times(n, { resourceType: 2, resourceName: "", configs: [] }) }),
+  AlterReplicaLogDirs: (n) => ({ dirs: [{ path: "", topics: [{ name: "", partitions: times(n, 0) }] }] }),
+  ApiVersions: null,
+  ConsumerGroupDescribe: (n) => ({ groupIds: times(n, "g") }),
+  ConsumerGroupHeartbeat: (n) => ({ groupId: "x", memberId: "", subscribedTopicNames: times(n, "orders"), topicPartitions: [] }),
+  CreatePartitions: (n) => ({ topics: times(n, { name: "", count: 1, assignments: null }) }),
+  CreateTopics: (n) => ({ topics: times(n, creation) }),
+  DeleteGroups: (n) => ({ groupsNames: times(n, "") }),
+  DeleteRecords: (n) => ({ topics: [{ name: "orders", partitions: times(n, { partitionIndex: 0, offset: 0 }) }] }),
+  DeleteTopics: (n) => ({ topics: times(n, { name: "", topicId: zeroTopicId }), topicNames: [] }),
+  DescribeCluster: null,
+  DescribeConfigs: (n) => ({
+    resources: times(n, { resourceType: 4, resourceName: "1", configurationKeys: null }),
+    includeSynonyms: true,
+    includeDocumentation: true,
+  }),
+  DescribeGroups: (n) => ({ groups: times(n, "g") }),
+  DescribeLogDirs: (n) => ({ topics: times(n, { topic: "", partitions: [] }) }),
+  DescribeProducers: (n) => ({ topics: times(n, { ...named, partitionIndexes: [0] }) }),
+  DescribeTopicPartitions: (n) => ({ topics: times(n, named), cursor: null, responsePartitionLimit: 2000 }),
+  ElectLeaders: (n) => ({ topicPartitions: [{ topic: "", partitions: times(n, 0) }] }),
+  Fetch: (n) => ({
+    sessionEpoch: -1,
+    topics: times(n, { topicId: id, topic: "", partitions: [{ ...fetchPart, replicaDirectoryId: zeroTopicId }] }),
+  }),
+  FindCoordinator: (n) => ({ coordinatorKeys: times(n, "g") }),
+  Heartbeat: null,
+  IncrementalAlterConfigs: (n) => ({ resources: times(n, { resourceType: 2, resourceName: "", configs: [] }) }),
+  InitProducerId: null,
+  JoinGroup: (n) => ({ groupId: "y", sessionTimeoutMs: 10_000, protocols: times(n, { name: "", metadata: Buffer.alloc(0) }) }),
+  LeaveGroup: (n) => ({ groupId: "g", members: times(n, { memberId: "", groupInstanceId: null, reason: null }) }),
+  ListGroups: (n) => ({ statesFilter: times(n, "stable"), typesFilter: [] }),
+  ListOffsets: (n) => ({ topics: [{ ...named, partitions: times(n, { partitionIndex: 0, currentLeaderEpoch: -1, timestamp: -1 }) }] }),
+  Metadata: (n) => ({ topics: times(n, { topicId: zeroTopicId, name: "orders" }) }),
+  OffsetCommit: (n) => ({
+    ...{ groupId: "offsets", generationIdOrMemberEpoch: -1 },
+    topics: [
+      {
+        ...named,
+        partitions: times(n, { partitionIndex: 0, committedOffset: 1, committedLeaderEpoch: -1, committedMetadata: offsetMetadata }),
+      },
+    ],
+  }),
+  OffsetDelete: (n) => ({ groupId: "offsets", topics: [{ ...named, partitions: times(n, { partitionIndex: 7 }) }] }),
+  OffsetFetch: (n) => ({
+    groups: [{ groupId: "offsets", memberId: null, memberEpoch: -1, topics: times(n, { ...named, partitionIndexes: [0] }) }],
+  }),
+  OffsetForLeaderEpoch: (n) => ({
+    topics: [{ topic: "orders", partitions: times(n, { partition: 0, currentLeaderEpoch: -1, leaderEpoch: 1 }) }],
+  }),
+  Produce: (n) => ({ acks: 1, topicData: [{ ...named, partitionData: times(n, { index: 0, records: null }) }] }),
+  SyncGroup: (n) => ({ groupId: "g", assignments: times(n, { memberId: "", assignment: Buffer.alloc(0) }) }),
+};
+
+/** Bytes of the largest answer per byte of a request's item: an error with its sentence to a thing without a name. */
+const ratioMax = 20;
+
+async function sizes(name: string, count: number): Promise<{ readonly asked: number; readonly answered: number }> {
+  const endpoint = served.get(name)!;
+  const version = endpoint.versions[1];
+  const { request } = messagesByKey.get(endpoint.apiKey)!;
+  const body = encodeWhole(request, { ...leastOf(request.fields, version), ...repeating[name]?.(count) }, version);
+  const answer = endpoint.serve(body, context(version));
+  await world.clock.advance(1);
+  return { asked: body.length, answered: Buffer.concat((await answer) ?? []).length };
+}
+
+test("there is a request for every API that is served", () => {
+  expect([...served.keys()].sort()).toEqual(Object.keys(repeating).sort());
+});
+
+test.each(Object.keys(repeating).filter((name) => repeating[name] !== null))(
+  "%s does not answer much because it is asked often",
+  async (name) => {
+    const [few, many] = [await sizes(name, 2), await sizes(name, 1002)];
+    const ratio = (many.answered - few.answered) / (many.asked - few.asked);
+    expect(ratio).toBeLessThanOrEqual(ratioMax);
+  },
+);
+
+describe("what one request may cost", () => {
+  test("a request that names very many things is not even read", () => {
+    const endpoint = served.get("DescribeGroups")!;
+    const { request } = messagesByKey.get(endpoint.apiKey)!;
+    const body = encodeWhole(request, { groups: times(200_001, ""), includeAuthorizedOperations: false }, 5);
+    expect(() => endpoint.serve(body, context(5))).toThrow(MalformedFrame);
+    let decodedBytes = 0;
+    const decoded = (bytes: number) => {
+      decodedBytes += bytes;
+    };
+    const allowed = encodeWhole(request, { groups: times(1000, ""), includeAuthorizedOperations: false }, 5);
+    void endpoint.serve(allowed, context(5, { meter: { ...uncounted, decoded } }));
+    expect(decodedBytes, "counted by what it takes in memory").toBeGreaterThanOrEqual(100_000);
+  });
+
+  test("an answer is given up as soon as it is too large, before all of it was made", async () => {
+    const many = Array.from({ length: 2000 }, (_, i) => topic(`t${i}`, topicId(`t${i}`)));
+    images.replace(image(many));
+    let taken = 0;
+    const take = (bytes: number) => {
+      taken += bytes;
+      if (taken > 1_000_000) throw new AnswerTooLarge("more than 1000000 bytes");
+    };
+    const resources = many.map(({ name }) => ({ resourceType: 2, resourceName: name, configurationKeys: null }));
+    const body = encodeWhole(describeConfigsRequest, { resources, includeSynonyms: true, includeDocumentation: true }, 4);
+    const endpoint = served.get("DescribeConfigs")!;
+    await expect(endpoint.serve(body, context(4, { meter: { ...uncounted, take } }))).rejects.toThrow(AnswerTooLarge);
+    expect(taken).toBeLessThan(1_100_000);
+    // what nobody counted while it was made is bounded where it is written
+    await expect(endpoint.serve(body, context(4, { meter: { ...uncounted, answerMaxBytes: 1_000_000 } }))).rejects.toThrow(AnswerTooLarge);
+  });
+
+  test("a long request lets others have their turns", async () => {
+    const turns = new Turns(nodeClock);
+    const groups = Array.from({ length: 100_000 }, (_, i) => `${i}`);
+    const body = encodeWhole(describeGroupsRequest, { groups, includeAuthorizedOperations: false }, 5);
+    let turnsOfOthers = 0;
+    let isDone = false;
+    const other = () => {
+      turnsOfOthers++;
+      if (!isDone) setImmediate(other);
+    };
+    setImmediate(other);
+    const startedMs = performance.now();
+    await served.get("DescribeGroups")!.serve(body, context(5, { meter: new ForwardedMeter(turns) }));
+    isDone = true;
+    // as many as there were slices, but for the reading of the request and the writing of the answer, each of which is one piece
+    expect(turnsOfOthers).toBeGreaterThan((performance.now() - startedMs) / sliceMs / 10);
+  });
+});
