@@ -42,11 +42,13 @@ export function groupCoordinatorConfig(config: BrokerConfig, memoryBytes: number
 const clientMemoryShare = 1 / 16;
 const clientMemoryMinBytes = 64 * 1024 * 1024;
 const clientMemoryMaxBytes = 512 * 1024 * 1024;
+/** With less the largest request there may be could never arrive. */
+const roomForOneRequest = 1.25;
 
 /** For clients' requests and answers. Log segments are read through the system's cache, which wants most of the memory there is. */
 export function clientMemoryBytes({ network }: BrokerConfig, memoryBytes: number): number {
-  const share = Math.floor(memoryBytes * clientMemoryShare);
-  return network.clientMemoryMaxBytes ?? Math.min(Math.max(share, clientMemoryMinBytes), clientMemoryMaxBytes);
+  const share = Math.min(Math.max(Math.floor(memoryBytes * clientMemoryShare), clientMemoryMinBytes), clientMemoryMaxBytes);
+  return Math.max(network.clientMemoryMaxBytes ?? share, network.frameMaxBytes * roomForOneRequest);
 }
 
 /** The settings of the topic that groups are kept in. */

@@ -62,7 +62,13 @@ export class ForwardedMeter implements RequestMeter {
   settle(): void {}
 
   pause(): Promise<void> | null {
-    return this.#turns.isOver ? new Promise((resolve) => this.#turns.whenNext(resolve)) : null;
+    if (!this.#turns.isOver) return null;
+    return new Promise((resolve) => {
+      this.#turns.whenNext(() => {
+        resolve();
+        return "goes-on";
+      });
+    });
   }
 }
 

@@ -7,7 +7,7 @@ import { MalformedFrame } from "../../protocol/wire/reader.ts";
 import { CloseConnection } from "../api/api.ts";
 import { AnswerTooLarge } from "../api/request-meter.ts";
 import type { NetworkConfig } from "../runtime/config/broker-config.ts";
-import { sliceMs, type Turns } from "../runtime/turns.ts";
+import { type Resume, sliceMs, type Turns } from "../runtime/turns.ts";
 import type { ClientMemory } from "./client-memory.ts";
 import { type ConnectionContext, type Dispatcher, FailedRequest, RefusedRequest } from "./dispatcher.ts";
 import type { MemoryHolder } from "./memory-reclaim.ts";
@@ -56,9 +56,10 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
   readonly #outgoing: Outgoing;
   readonly #onClosed: () => void;
   readonly #readOn = () => this.#advance();
-  readonly #onTurn = () => {
+  readonly #onTurn: Resume = () => {
     this.#turnAwaited = false;
     this.#advance();
+    return "done";
   };
   /** Whole frames not yet started: what the last chunk held beyond a bound. */
   #waiting: Buffer[] = [];

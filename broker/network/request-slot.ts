@@ -66,9 +66,9 @@ export class RequestSlot implements RequestMeter {
     this.#hold(bytes);
   }
 
-  /** Half of what is left at most, so that the others find some too. */
+  /** Half of what is left at most, so that the others find some too; but enough to count, so that not very many find next to nothing. */
   reserve(wantedBytes: number): number {
-    const bytes = Math.min(wantedBytes, Math.floor(this.#owner.freeBytes / 2));
+    const bytes = Math.min(wantedBytes, Math.max(Math.floor(this.#owner.freeBytes / 2), reservedMinBytes));
     this.#hold(bytes);
     return bytes;
   }
@@ -90,7 +90,11 @@ export class RequestSlot implements RequestMeter {
     if (!this.isLong) this.#owner.longBegun();
     this.isLong = true;
     return new Promise((resolve, reject) => {
-      turns.whenNext(() => (this.#owner.isClosed ? reject(new CloseConnection("the client is gone")) : resolve()));
+      turns.whenNext(() => {
+        if (!this.#owner.isClosed) resolve();
+        else reject(new CloseConnection("the client is gone"));
+        return this.#owner.isClosed ? "done" : "goes-on";
+      });
     });
   }
 
@@ -109,6 +113,8 @@ export class RequestSlot implements RequestMeter {
     this.#owner.holdAnswer(bytes);
   }
 }
+
+const reservedMinBytes = 64 * 1024;
 
 /** What an answer may be when there is no memory left for large ones. */
 const modestAnswerBytes = 1024 * 1024;

@@ -3,13 +3,16 @@ import type { Clock } from "../../protocol/base/clock.ts";
 /** What long work may take of one turn of the event loop, all of it together. What comes in between waits for this long, and for the piece that is under way. */
 export const sliceMs = 10;
 
+/** Says whether the piece of work was done in the call, or only begins with it. */
+export type Resume = () => "done" | "goes-on";
+
 /**
  * Gives way: long work asks between two of its pieces whether its time in this turn of the loop is over, and then waits in line. However many do long work at the same time, those who have little to do
  * (heartbeats, small requests) wait for one slice of it per turn.
  */
 export class Turns {
   readonly #clock: Clock;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: Resume[] = [];
   /** When the long work of this turn began; null: there was none in it yet. */
   #startedMs: number | null = null;
 
@@ -25,16 +28,13 @@ export class Turns {
     return false;
   }
 
-  /** After `isOver`: calls back in a later turn, whose slice then begins. Those who wait are called in order, one in each turn. */
-  whenNext(resume: () => void): void {
+  /** After `isOver`: calls back in a later turn. Those who wait are called in order, as many in one turn as its slice has time for. */
+  whenNext(resume: Resume): void {
     this.#waiting.push(resume);
   }
 
   #next(): void {
     this.#startedMs = null;
-    const resume = this.#waiting.shift();
-    if (resume === undefined) return;
-    void this.isOver; // this turn's slice begins here
-    resume();
+    while (this.#waiting.length > 0 && !this.isOver) if (this.#waiting.shift()?.() === "goes-on") return;
   }
 }

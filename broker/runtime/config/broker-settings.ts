@@ -74,7 +74,7 @@ const network = {
   "queued.max.requests": int(500, "Requests of one connection that may be under way; reading from it pauses there.", { min: 1 }),
   "queued.max.request.bytes": long(
     -1,
-    "Memory for all clients together: requests that arrive, wait or are under way, and answers until they have left. When it is spent, only small requests are read, and connections that hold much of it without sending or reading are closed. -1 or 0: a sixteenth of the machine's (or container's) memory, 64 MiB at least, 512 MiB at most (Kafka has no bound by default).",
+    "Memory for all clients together: requests that arrive, wait or are under way, and answers until they have left. When it is spent, only small requests are read, and connections that hold much of it without sending or reading are closed. -1 or 0: a sixteenth of the machine's (or container's) memory, 64 MiB at least, 512 MiB at most (Kafka has no bound by default). Never less than 1.25 times `socket.request.max.bytes`.",
     { min: -1, unit: "bytes" },
   ),
   "ottla.queued.max.request.bytes.per.connection": long(

@@ -129,6 +129,7 @@ describe("the memory for clients", () => {
     const meter = broker.asked[0]?.context.meter;
     expect(meter?.reserve(50_000)).toBe(50_000);
     expect(meter?.reserve(1_000_000), "half of what is left").toBeLessThan(memoryMaxBytes / 2);
+    for (let i = 0; i < 3; i++) expect(meter?.reserve(1_000_000), "enough to count").toBeGreaterThanOrEqual(64 * 1024);
     meter?.settle(50_000, 600_000); // a single batch larger than that
     await two.send(request(fetchKey, 4, 1, "g"), produce(2, "after it"));
     expect(broker.asked.length).toBe(1);
@@ -215,11 +216,18 @@ test("large answers leave piece by piece, whole and in order, and are less and l
   );
 });
 
-test("long work gets a slice of each turn of the loop, and whoever waits gets one turn after the other", async () => {
+test("long work gets a slice of each turn of the loop, and whoever waits is called in order", async () => {
+  let turn = 0;
   class Ticking extends ManualClock {
     elapsedMs = 0;
     override monotonicMs(): number {
       return super.monotonicMs() + this.elapsedMs;
+    }
+    override schedule(delayMs: number, callback: () => void) {
+      return super.schedule(delayMs, () => {
+        turn++;
+        callback();
+      });
     }
   }
   const clock = new Ticking();
@@ -230,17 +238,14 @@ test("long work gets a slice of each turn of the loop, and whoever waits gets on
   clock.elapsedMs += sliceMs / 2;
   expect(turns.isOver).toBe(true);
   const resumed: string[] = [];
-  for (const name of ["a", "b"])
+  for (const name of ["a", "b", "long", "c", "d"])
     turns.whenNext(() => {
-      resumed.push(name);
-      expect(turns.isOver, "a slice of its own").toBe(false);
-      clock.elapsedMs += sliceMs;
-      expect(turns.isOver).toBe(true);
+      resumed.push(`${name} in turn ${turn}`);
+      expect(turns.isOver).toBe(false);
+      clock.elapsedMs += name === "c" ? sliceMs : 1;
+      return name === "long" ? "goes-on" : "done";
     });
   await clock.advance(0);
-  expect(resumed.length).toBeGreaterThan(0);
-  await clock.advance(1);
-  expect(resumed).toEqual(["a", "b"]);
-  await clock.advance(1);
-  expect(turns.isOver, "nobody has worked in this turn").toBe(false);
+  expect(resumed).toEqual(["a in turn 1", "b in turn 1", "long in turn 1", "c in turn 2", "d in turn 3"]);
+  expect(turns.isOver, "nobody has worked since").toBe(false);
 });
