@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { uncounted } from "../../../broker/api/request-meter.ts";
 import type { FetchRequest, FetchResponse } from "../../../protocol/messages/fetch.ts";
 import { byId, fetching, fetchOf } from "./fetch-fixtures.ts";
 import { answerOf, image, settle, topic, topicId } from "./fixtures.ts";
@@ -14,9 +15,9 @@ function told({ responses }: FetchResponse): string[] {
 }
 
 /** Begins a fetch that may wait; `result` is null until it is answered. */
-function begin(api: ReturnType<typeof fetching>["api"], request: FetchRequest, signal?: AbortSignal) {
+function begin(api: ReturnType<typeof fetching>["api"], request: FetchRequest, signal = new AbortController().signal, meter = uncounted) {
   const state: { result: string[] | null } = { result: null };
-  void answerOf(api, request, 11, signal === undefined ? {} : { signal }).then((response) => {
+  void answerOf(api, request, 11, { signal, meter }).then((response) => {
     state.result = told(response);
   });
   return state;
@@ -177,6 +178,34 @@ describe("waiting in Fetch", () => {
     partitions.wake("orders", 0);
     await settle();
     expect(fetch.result).toEqual(["orders-0 NOT_LEADER_OR_FOLLOWER"]);
+  });
+
+  test("what was read is not held while more is waited for, and all that is read was reserved", async () => {
+    const { api, partitions, clock } = fetching();
+    let heldBytes = 0;
+    const heldWhenReading: number[] = [];
+    const meter = {
+      ...uncounted,
+      reserve: (wantedBytes: number) => {
+        const bytes = Math.min(wantedBytes, 3);
+        heldBytes += bytes;
+        return bytes;
+      },
+      settle: (reservedBytes: number, usedBytes: number) => {
+        heldBytes += usedBytes - reservedBytes;
+      },
+    };
+    partitions.onRead = () => heldWhenReading.push(heldBytes);
+    const fetch = begin(api, waiting, undefined, meter);
+    for (const batch of ["a", "b", "c"]) {
+      await clock.advance(100);
+      expect(heldBytes, "nothing while it waits").toBe(0);
+      partitions.append("orders", 0, batch);
+    }
+    await clock.advance(500);
+    expect(fetch.result, "no more than could be reserved").toEqual(["orders-0 abc"]);
+    expect(heldBytes, "the answer's bytes").toBe(3);
+    expect(heldWhenReading).toEqual(heldWhenReading.map(() => 3));
   });
 
   test("stops waiting when the connection is gone", async () => {

@@ -11,6 +11,7 @@ import { listGroupsApi } from "../../../broker/api/list-groups.ts";
 import { offsetCommitApi } from "../../../broker/api/offset-commit.ts";
 import { offsetDeleteApi } from "../../../broker/api/offset-delete.ts";
 import { offsetFetchApi } from "../../../broker/api/offset-fetch.ts";
+import { uncounted } from "../../../broker/api/request-meter.ts";
 import { syncGroupApi } from "../../../broker/api/sync-group.ts";
 import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
 import { offsetCommitRequest, offsetCommitResponse } from "../../../protocol/messages/offset-commit.ts";
@@ -49,6 +50,22 @@ const joining = {
 };
 
 describe("joining and syncing through the API", () => {
+  test("requests let their bytes go while their members wait", async () => {
+    const { world, groups } = await served();
+    const released: string[] = [];
+    const meterOf = (name: string) => ({ meter: { ...uncounted, releaseRequest: () => void released.push(name) } });
+    const joined = answerOf(joinGroupApi(groups), joining, 3, meterOf("join"));
+    const follower = answerOf(joinGroupApi(groups), joining, 3, meterOf("join"));
+    expect(released).toEqual(["join", "join"]);
+    await world.clock.advance(6_000);
+    const [one, two] = [await joined, await follower];
+    const waiting = one.leader === one.memberId ? two : one;
+    const syncing = { groupId: "g", generationId: 1, groupInstanceId: null, protocolType: null, protocolName: null, assignments: [] };
+    void answerOf(syncGroupApi(groups), { ...syncing, memberId: waiting.memberId }, 3, meterOf("sync"));
+    expect(released.at(-1)).toBe("sync");
+    world.shard.end();
+  });
+
   test("in every version a member joins, gets its part and is described as the client it is", async () => {
     for (let version = 0; version <= 9; version++) {
       const { world, groups } = await served();

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { CloseConnection } from "../../../broker/api/api.ts";
 import { produceApi } from "../../../broker/api/produce.ts";
+import { uncounted } from "../../../broker/api/request-meter.ts";
 import type { AppendOptions, AppendOutcome, PartitionRef } from "../../../broker/partition/contract.ts";
 import type { ProduceRequest } from "../../../protocol/messages/produce.ts";
 import { answerOf, ask, context, Images, image, partition, topic, topicId } from "./fixtures.ts";
@@ -157,5 +158,21 @@ describe("Produce", () => {
       "NOT_LEADER_OR_FOLLOWER",
       "UNKNOWN_TOPIC_OR_PARTITION",
     ]);
+  });
+
+  test("lets its request's bytes go when all of its records are on the disk or refused, and not before", async () => {
+    const partitions = new Appends();
+    partitions.gate = new Promise(() => {});
+    let released = 0;
+    const meter = { ...uncounted, releaseRequest: () => void released++ };
+    void ask(produceApi(partitions, images), request(-1, { orders: { 0: bytes("a"), 1: null }, bills: { 0: bytes("b") } }), 9, { meter });
+    const [a, b] = partitions.calls.map(({ options }) => options.onWritten);
+    a?.();
+    expect(released).toBe(0);
+    b?.();
+    expect(released, "it still waits for its replicas").toBe(1);
+    const written = new Appends();
+    void ask(produceApi(written, images), request(1, { orders: { 0: bytes("a") } }), 9, { meter });
+    expect(written.calls[0]?.options, "acks=1 waits for nothing else").toEqual({ acks: 1, timeoutMs: 1500 });
   });
 });

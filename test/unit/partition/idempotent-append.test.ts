@@ -3,7 +3,7 @@ import { test } from "vitest";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { idempotentBatch } from "../../support/memory-log.ts";
 import { settled } from "../network/manual-clock.ts";
-import { follower, followerFetch, setUp } from "./partition-fixture.ts";
+import { follower, followerFetch, ref, setUp } from "./partition-fixture.ts";
 
 /** What became of it, once that is known. */
 function watched<T>(promise: Promise<T>): { value: T | null } {
@@ -119,4 +119,21 @@ test("a silent producer is forgotten after producer.id.expiration.ms as it is th
   strictEqual(log.producerRows().length, 0);
   strictEqual((await append(idempotentBatch(7, 5))).error, null);
   await table.close();
+});
+
+test("with acks=all it is told when the records are on the disk, however long their replicas take; of refused ones, at once", async () => {
+  const { service, log } = await setUp({}, { isr: [1, 2] });
+  log.isHeld = true;
+  let written = 0;
+  const options = { acks: -1, timeoutMs: 1000, onWritten: () => void written++ } as const;
+  const outcome = watched(service.append(ref, idempotentBatch(7, 0), options));
+  await settled();
+  strictEqual(written, 0);
+  log.release();
+  await settled();
+  deepStrictEqual([written, outcome.value], [1, null]);
+  await service.append(ref, idempotentBatch(7, 5), options);
+  strictEqual(written, 2, "out of sequence");
+  await service.append({ topic: "elsewhere", partition: 0 }, idempotentBatch(7, 1), options);
+  strictEqual(written, 3, "not here");
 });
