@@ -70,6 +70,8 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
   #answerBytes = 0;
   /** Of all that is held here: what the memory for all clients has counted. */
   #countedBytes = 0;
+  #unsentCountedBytes = 0;
+  /** What came, and what left: not what is read anew for an answer that waits, by which a client could seem to get on. */
   #progressBytes = 0;
   #fetchesUnderWay = 0;
   /** Requests that gave way to others in between: until they are answered, no further one of this connection is started. */
@@ -280,10 +282,12 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
   }
 
   #count(): void {
-    const bytes = this.#state === "closed" ? 0 : this.#splitter.heldBytes + this.#requestBytes + this.#unsentBytes();
+    const { unsentBytes } = this.#outgoing;
+    const bytes = this.#state === "closed" ? 0 : this.#splitter.heldBytes + this.#requestBytes + this.#answerBytes + unsentBytes;
     const change = bytes - this.#countedBytes;
     this.#countedBytes = bytes;
-    if (change < 0) this.#progressBytes -= change;
+    this.#progressBytes += Math.max(0, this.#unsentCountedBytes - unsentBytes);
+    this.#unsentCountedBytes = unsentBytes;
     if (change > 0) this.#parts.memory.take(change);
     else if (change < 0) this.#parts.memory.giveBack(-change);
   }

@@ -6,7 +6,7 @@ import type { ClientMemory } from "./client-memory.ts";
 export interface MemoryHolder {
   readonly remote: string;
   readonly reclaimableBytes: number;
-  /** Bytes of those that came or left since this was last asked. */
+  /** Bytes that came, or that left, since this was last asked. */
   takeProgress(): number;
   destroy(reason: string): void;
 }

@@ -139,6 +139,20 @@ describe("the memory for clients", () => {
     expect(broker.listeners.heldBytes).toBeLessThan(2_000);
   });
 
+  test("nobody seems to get on by having the same answer read over and over", async () => {
+    const broker = await start();
+    const client = await broker.connect();
+    const half = produce(2, "x".repeat(400_000)).subarray(0, 250_000);
+    await client.send(Buffer.concat([request(fetchKey, 4, 1, "parked"), half]));
+    const others = await halfRequests(broker, 2, 80_000);
+    const meter = broker.asked[0]?.context.meter;
+    for (let i = 0; i < 20; i++) {
+      meter?.settle(meter.reserve(60_000), 0);
+      await broker.clock.advance(reclaimMs / 10);
+    }
+    expect(isClosed([client, ...others])).toEqual([true, false, false]);
+  });
+
   test("an answer that becomes too large costs its own connection, with a line that says so, and nobody else", async () => {
     const broker = await start({ clientMemoryMaxBytes: 4_000_000 });
     const [greedy, other] = [await broker.connect(), await broker.connect()];
