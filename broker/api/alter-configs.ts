@@ -20,7 +20,10 @@ export function alterConfigsApi(
     request: alterConfigsRequest,
     response: alterConfigsResponse,
     controllerOnly: true,
-    handle: async (request) => ({ throttleTimeMs: 0, responses: await alterResources(request, controller, settingsOf, true) }),
+    handle: async (request, { meter }) => ({
+      throttleTimeMs: 0,
+      responses: await alterResources(request, { controller, meter }, settingsOf, true),
+    }),
     failed: ({ resources }, error, message) => ({
       throttleTimeMs: 0,
       responses: resources.map((resource) => resourceResponse(resource, error, message)),

@@ -3,6 +3,7 @@ import type { AlterConfigsResponse } from "../../protocol/messages/alter-configs
 import type { ConfigChange, ControllerService } from "../controller/contract.ts";
 import { resourceType, unsupportedResource } from "./config-entries.ts";
 import { answerInPlace, repeated } from "./item-answers.ts";
+import type { RequestMeter } from "./request-meter.ts";
 
 /** A resource as AlterConfigs and IncrementalAlterConfigs name it. */
 interface NamedResource {
@@ -29,15 +30,16 @@ const alterTimeoutMs = 10_000;
 /** Both ways to change settings, resource by resource: what makes no sense is refused in its place, the rest is the controller's. */
 export async function alterResources<R extends NamedResource>(
   { resources, validateOnly }: Alteration<R>,
-  controller: Pick<ControllerService, "alterConfigs">,
+  { controller, meter }: { readonly controller: Pick<ControllerService, "alterConfigs">; readonly meter: RequestMeter },
   operationsOf: OperationsOf<R>,
   replaceAll: boolean,
 ): Promise<readonly ResourceResponse[]> {
   const twice = repeated(resources.map(resourceKey));
-  const changes = new Map(resources.map((resource) => [resource, configChange(resource, operationsOf, replaceAll)]));
+  const changes = new Map<R, ConfigChange | string>();
   const refuse = (resource: R) => {
     if (twice.has(resourceKey(resource))) return resourceResponse(resource, "INVALID_REQUEST", "The resource is named more than once.");
-    const change = changes.get(resource);
+    const change = configChange(resource, operationsOf, replaceAll);
+    changes.set(resource, change);
     return typeof change === "string" ? resourceResponse(resource, "INVALID_REQUEST", change) : null;
   };
   const alter = async (accepted: readonly R[]) => {
@@ -45,7 +47,7 @@ export async function alterResources<R extends NamedResource>(
     const verdicts = await controller.alterConfigs(sound, { timeoutMs: alterTimeoutMs, validateOnly });
     return verdicts.map(({ error, message }, i) => resourceResponse(accepted[i]!, error, message));
   };
-  return answerInPlace(resources, refuse, alter);
+  return answerInPlace(resources, meter, refuse, alter);
 }
 
 export function resourceResponse(

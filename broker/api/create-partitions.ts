@@ -23,7 +23,7 @@ export function createPartitionsApi(
     request: createPartitionsRequest,
     response: createPartitionsResponse,
     controllerOnly: true,
-    async handle({ topics, timeoutMs, validateOnly }) {
+    async handle({ topics, timeoutMs, validateOnly }, { meter }) {
       const twice = repeated(topics.map(({ name }) => name));
       const refuse = ({ name }: TopicRequest): TopicResponse | null =>
         twice.has(name) ? { name, errorCode: "INVALID_REQUEST", errorMessage: "The topic is named more than once." } : null;
@@ -36,7 +36,7 @@ export function createPartitionsApi(
         const verdicts = await controller.createPartitions(wanted, { timeoutMs: boundedWaitMs(timeoutMs), validateOnly });
         return verdicts.map(({ name, error, message }) => ({ name, errorCode: error, errorMessage: message }));
       };
-      return { throttleTimeMs: 0, results: await answerInPlace(topics, refuse, create) };
+      return { throttleTimeMs: 0, results: await answerInPlace(topics, meter, refuse, create) };
     },
     failed: ({ topics }, error, message) => ({
       throttleTimeMs: 0,

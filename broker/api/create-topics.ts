@@ -39,7 +39,7 @@ export function createTopicsApi(
         const verdicts = await controller.createTopics(accepted.map(topicCreation), { timeoutMs: boundedWaitMs(timeoutMs), validateOnly });
         return answerEach(verdicts.entries(), meter, ([i, verdict]) => answer(accepted[i]!, verdict, describeTopic));
       };
-      return { throttleTimeMs: 0, topics: await answerInPlace(topics, refuse, create) };
+      return { throttleTimeMs: 0, topics: await answerInPlace(topics, meter, refuse, create) };
     },
     failed: ({ topics }, error, message) => ({ throttleTimeMs: 0, topics: topics.map((topic) => failure(topic, error, message)) }),
   };

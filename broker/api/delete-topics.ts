@@ -30,7 +30,7 @@ export function deleteTopicsApi(
     request: deleteTopicsRequest,
     response: deleteTopicsResponse,
     controllerOnly: true,
-    async handle(request, { apiVersion }) {
+    async handle(request, { apiVersion, meter }) {
       const topics = namedTopics(request);
       const names = repeated(topics.flatMap(({ name }) => name ?? []));
       const ids = repeated(topics.flatMap(({ id }) => id ?? []));
@@ -47,7 +47,7 @@ export function deleteTopicsApi(
           errorMessage: message,
         }));
       };
-      return { throttleTimeMs: 0, responses: await answerInPlace(topics, refuse, remove) };
+      return { throttleTimeMs: 0, responses: await answerInPlace(topics, meter, refuse, remove) };
     },
     failed: (request, error, message) => ({
       throttleTimeMs: 0,

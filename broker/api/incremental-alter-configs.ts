@@ -20,7 +20,10 @@ export function incrementalAlterConfigsApi(
     request: incrementalAlterConfigsRequest,
     response: incrementalAlterConfigsResponse,
     controllerOnly: true,
-    handle: async (request) => ({ throttleTimeMs: 0, responses: await alterResources(request, controller, operationsOf, false) }),
+    handle: async (request, { meter }) => ({
+      throttleTimeMs: 0,
+      responses: await alterResources(request, { controller, meter }, operationsOf, false),
+    }),
     failed: ({ resources }, error, message) => ({
       throttleTimeMs: 0,
       responses: resources.map((resource) => resourceResponse(resource, error, message)),

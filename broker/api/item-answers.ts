@@ -1,4 +1,5 @@
 import { invariant } from "../../protocol/base/invariant.ts";
+import { answerEach, type RequestMeter } from "./request-meter.ts";
 
 /** The keys that occur more than once. */
 export function repeated<T>(keys: Iterable<T>): ReadonlySet<T> {
@@ -16,10 +17,11 @@ export function repeated<T>(keys: Iterable<T>): ReadonlySet<T> {
  */
 export async function answerInPlace<T, A>(
   items: readonly T[],
+  meter: RequestMeter,
   refuse: (item: T) => A | null,
   act: (accepted: readonly T[]) => Promise<readonly A[]>,
 ): Promise<readonly A[]> {
-  const refusals = items.map(refuse);
+  const refusals = await answerEach(items, meter, refuse);
   const accepted = items.filter((_, i) => refusals[i] === null);
   const answers = accepted.length === 0 ? [] : await act(accepted);
   invariant(answers.length === accepted.length, "every accepted item was answered", () => ({
