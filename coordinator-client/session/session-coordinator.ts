@@ -13,6 +13,7 @@ import {
 import { belowChroot, pathFault, pathPrefixes, withoutChroot } from "../paths.ts";
 import { judgeLink } from "./link-health.ts";
 import { PendingRequests } from "./pending-requests.ts";
+import { type AskedAt, SessionProof } from "./session-proof.ts";
 import { StateListeners } from "./state-listeners.ts";
 import { type WatchKind, WatchTable } from "./watch-table.ts";
 import type { SessionWire, WireAnswer, WireFactory, WireRequest, WireSession } from "./wire.ts";
@@ -51,7 +52,9 @@ export class SessionCoordinator implements Coordinator {
   #linkNumber = 0;
   #chrootIsThere: boolean;
   #sessionNumber = 0;
-  #provedUntilMs = Number.NEGATIVE_INFINITY;
+  readonly #proof: SessionProof;
+  /** When the present wire, or its next link, began to connect, or earlier. */
+  #attempt: AskedAt;
   #heardMs = 0;
   #probedMs = 0;
   #unansweredBytes = 0;
@@ -66,6 +69,8 @@ export class SessionCoordinator implements Coordinator {
     this.#options = options;
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#proof = new SessionProof(options.clock);
+    this.#attempt = this.#proof.asking();
     this.#chrootIsThere = options.chroot === "";
     this.#watches = new WatchTable((request, answered) => this.#send(this.#belowChroot(request), answered));
     this.#openWire();
@@ -80,7 +85,7 @@ export class SessionCoordinator implements Coordinator {
   }
 
   get provedUntilMs(): number {
-    return this.#provedUntilMs;
+    return this.#proof.certainUntilMs;
   }
 
   onState(listener: (state: SessionState, sessionNumber: number) => void): () => void {
@@ -189,6 +194,7 @@ export class SessionCoordinator implements Coordinator {
       (...args: A) => {
         if (wire !== null && wire === this.#wire) handle(...args);
       };
+    this.#attempt = this.#proof.asking();
     wire = this.#options.newWire({
       linkUp: ifCurrent((session) => this.#onLinkUp(session)),
       linkDown: ifCurrent((reason) => this.#onLinkDown(reason)),
@@ -210,7 +216,7 @@ export class SessionCoordinator implements Coordinator {
     const nowMs = this.#clock.monotonicMs();
     this.#heardMs = nowMs;
     this.#probedMs = nowMs;
-    this.#prove(session.sentMs);
+    this.#proof.answered({ ...this.#attempt, sentMs: session.sentMs }, session.timeoutMs);
     if (isNew) {
       this.#sessionNumber++;
       this.#log.info({ session: session.id, sessionNumber: this.#sessionNumber, timeoutMs: session.timeoutMs }, "coordinator: new session");
@@ -252,7 +258,7 @@ export class SessionCoordinator implements Coordinator {
   #loseSession(reason: string): void {
     if (this.#closing !== null) return;
     this.#log.warn({ reason, sessionNumber: this.#sessionNumber }, "coordinator: session lost");
-    this.#provedUntilMs = Number.NEGATIVE_INFINITY;
+    this.#proof.lose();
     if (this.#session !== null) this.#setState("lost");
     this.#killWire();
     this.#endLink();
@@ -261,6 +267,7 @@ export class SessionCoordinator implements Coordinator {
 
   #endLink(): void {
     this.#linkIsUp = false;
+    this.#attempt = this.#proof.asking();
     this.#watches.linkDown();
     this.#pending.abandonAll();
     this.#goodbyeSaid();
@@ -279,11 +286,6 @@ export class SessionCoordinator implements Coordinator {
 
   // ---- proof of life ----
 
-  #prove(sentMs: number): void {
-    if (this.#session === null) return;
-    this.#provedUntilMs = Math.max(this.#provedUntilMs, sentMs + this.#session.timeoutMs);
-  }
-
   /** Looks at the link now, acts, and comes back when there may be something to do. */
   #watch(): void {
     this.#watchdog?.cancel();
@@ -296,7 +298,7 @@ export class SessionCoordinator implements Coordinator {
         heardMs: this.#heardMs,
         probedMs: this.#probedMs,
         oldestUnansweredMs: this.#pending.oldestSentMs,
-        provedUntilMs: this.#provedUntilMs,
+        provedUntilMs: this.#proof.untilMs,
       },
       nowMs,
     );
@@ -326,10 +328,10 @@ export class SessionCoordinator implements Coordinator {
   #send(request: WireRequest, settled: (answer: WireAnswer | null) => void): void {
     const wire = this.#wire;
     if (!this.#linkIsUp || wire === null) return settled(null);
-    const sentMs = this.#clock.monotonicMs();
-    const answered = this.#pending.add(sentMs, settled);
+    const asked = this.#proof.asking();
+    const answered = this.#pending.add(asked.sentMs, settled);
     wire.send(request, (answer) => {
-      if (wire === this.#wire) this.#prove(sentMs);
+      if (wire === this.#wire && this.#session !== null) this.#proof.answered(asked, this.#session.timeoutMs);
       answered(answer);
     });
   }

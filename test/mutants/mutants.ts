@@ -211,9 +211,16 @@ export const mutants: readonly Mutant[] = [
   {
     name: "proof-counts-from-the-answer",
     file: "coordinator-client/session/session-coordinator.ts",
-    find: "if (wire === this.#wire) this.#prove(sentMs);",
-    replace: "if (wire === this.#wire) this.#prove(this.#clock.monotonicMs());",
+    find: "if (wire === this.#wire && this.#session !== null) this.#proof.answered(asked, this.#session.timeoutMs);",
+    replace: "if (wire === this.#wire && this.#session !== null) this.#proof.answered(this.#proof.asking(), this.#session.timeoutMs);",
     breaks: "A session counts as proved from when an answer is read, not from when it was asked for.",
+  },
+  {
+    name: "sleep-does-not-count",
+    file: "coordinator-client/session/session-proof.ts",
+    find: "return this.#untilMs - Math.max(0, this.#ahead() - this.#aheadMs);",
+    replace: "return this.#untilMs;",
+    breaks: "While a machine sleeps its monotonic clock stands still: awake again, a leader holds its session for proved.",
   },
   {
     name: "stopping-broker-keeps-its-lead",

@@ -17,6 +17,8 @@ export interface GroupWorkloadParts {
 
 const group = "readers";
 const membersMax = 3;
+/** After a failure of the last member. */
+const rejoinMs = 500;
 
 /** One life of a member. */
 interface Member {
@@ -38,12 +40,14 @@ export class GroupWorkload {
   readonly #committed: number[];
   /** By partition: everything below was processed by somebody. */
   readonly #processed: number[];
+  readonly #assignor: "range" | "cooperative-sticky";
   #born = 0;
   #isOver = false;
   commits = 0;
 
   constructor(parts: GroupWorkloadParts) {
     this.#parts = parts;
+    this.#assignor = parts.random.next() < 0.5 ? "range" : "cooperative-sticky";
     this.#committed = Array.from({ length: parts.partitions }, () => 0);
     this.#processed = Array.from({ length: parts.partitions }, () => 0);
   }
@@ -75,7 +79,7 @@ export class GroupWorkload {
   }
 
   #join(): void {
-    const { bootstrap, topic, runtime, random } = this.#parts;
+    const { bootstrap, topic, runtime } = this.#parts;
     const name = `reader${++this.#born}`;
     const consumer: Consumer<Buffer, Buffer> = new Consumer({
       bootstrap,
@@ -83,7 +87,7 @@ export class GroupWorkload {
       runtime: runtime(name),
       offsetReset: "earliest",
       autoCommit: false,
-      assignors: [random.next() < 0.5 ? "range" : "cooperative-sticky"],
+      assignors: [this.#assignor],
       sessionTimeoutMs: 6000,
       heartbeatIntervalMs: 300,
       requestTimeoutMs: 3000,
@@ -119,7 +123,9 @@ export class GroupWorkload {
     const at = this.#members.indexOf(member);
     if (at >= 0) this.#members.splice(at, 1);
     void member.consumer.close();
-    if (this.#members.length === 0) this.#join();
+    this.#parts.clock.schedule("group", rejoinMs, () => {
+      if (this.#members.length === 0) this.#join();
+    });
   }
 
   async #read(member: Member): Promise<void> {

@@ -204,12 +204,22 @@ export class SimBroker {
     this.#parts.clock.pause(this.owner);
   }
 
+  /** The machine sleeps, until `resume`. */
+  sleep(): void {
+    if (!this.isUp || this.isPaused) return;
+    this.#parts.trace.line(`${this.host} falls asleep`);
+    this.isPaused = true;
+    this.#parts.clock.sleep(this.owner);
+  }
+
   resume(): void {
     if (!this.isPaused) return;
-    this.#parts.trace.line(`${this.owner} goes on`);
+    const { trace, clock } = this.#parts;
+    trace.line(`${this.owner} goes on`);
     this.isPaused = false;
-    this.goesOnSinceMs = this.#parts.clock.nowMs;
-    this.#parts.clock.resume(this.owner);
+    this.goesOnSinceMs = clock.nowMs;
+    clock.wake(this.owner);
+    clock.resume(this.owner);
   }
 
   cutCoordinator(): void {

@@ -4,8 +4,9 @@ interface PendingTimer {
   atMs: number;
   order: number;
   readonly owner: string;
-  /** Null: cancelled. */
+  /** Null: cancelled, or moved. */
   callback: (() => void) | null;
+  movedTo: PendingTimer | null;
 }
 
 /** Where the simulated wall clock starts: 2026-01-01T00:00:00Z. */
@@ -21,6 +22,12 @@ export class SimClock {
   readonly #heap: PendingTimer[] = [];
   readonly #paused = new Map<string, PendingTimer[]>();
   readonly #ended = new Set<string>();
+  /** Since when a process's machine sleeps. */
+  readonly #asleepSinceMs = new Map<string, number>();
+  /** How long a process's machine has slept so far: its monotonic clock stood still. */
+  readonly #sleptMs = new Map<string, number>();
+  /** How far somebody has set a machine's wall clock forward. By host. */
+  readonly #wallAheadMs = new Map<string, number>();
 
   get nowMs(): number {
     return this.#nowMs;
@@ -28,21 +35,33 @@ export class SimClock {
 
   /** The clock that one process sees. */
   forOwner(owner: string): Clock {
+    const host = owner.split("#")[0]!;
     return {
-      nowMs: () => epochMs + Math.floor(this.#nowMs),
-      monotonicMs: () => this.#nowMs,
+      nowMs: () => epochMs + Math.floor(this.#nowMs + (this.#wallAheadMs.get(host) ?? 0)),
+      monotonicMs: () => this.#monotonicMs(owner),
       schedule: (delayMs, callback) => this.schedule(owner, delayMs, callback),
     };
   }
 
+  /** Rounded, or: (1) a timer fires a trillionth of a millisecond before its time; (2) it is set anew for that long, which changes nothing; (3) for ever. */
+  #monotonicMs(owner: string): number {
+    const sleptMs = this.#sleptMs.get(owner);
+    return sleptMs === undefined ? this.#nowMs : Math.round((this.#nowMs - sleptMs) * 1e6) / 1e6;
+  }
+
   schedule(owner: string, delayMs: number, callback: () => void): Timer {
-    const timer: PendingTimer = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#created++, owner, callback };
-    if (!this.#ended.has(owner)) this.#push(timer);
+    const first = this.#insert(owner, this.#nowMs + Math.max(0, delayMs), callback);
     return {
       cancel: () => {
-        timer.callback = null;
+        for (let timer: PendingTimer | null = first; timer !== null; timer = timer.movedTo) timer.callback = null;
       },
     };
+  }
+
+  #insert(owner: string, atMs: number, callback: () => void): PendingTimer {
+    const timer: PendingTimer = { atMs, order: this.#created++, owner, callback, movedTo: null };
+    if (!this.#ended.has(owner)) this.#push(timer);
+    return timer;
   }
 
   /** Timers that fall due while paused fire, in order, once resumed: what SIGSTOP does to a process. */
@@ -61,9 +80,37 @@ export class SimClock {
     }
   }
 
+  /** The machine sleeps: its processes do nothing, their monotonic clocks stand still, and what was on its way to them comes when it wakes. */
+  sleep(owner: string): void {
+    this.pause(owner);
+    this.#asleepSinceMs.set(owner, this.#nowMs);
+  }
+
+  wake(owner: string): void {
+    const sinceMs = this.#asleepSinceMs.get(owner);
+    if (sinceMs === undefined) return;
+    this.#asleepSinceMs.delete(owner);
+    const sleptMs = this.#nowMs - sinceMs;
+    this.#sleptMs.set(owner, sleptMs + (this.#sleptMs.get(owner) ?? 0));
+    const theirs = [...(this.#paused.get(owner) ?? []), ...this.#heap.filter((timer) => timer.owner === owner)];
+    this.#paused.delete(owner);
+    for (const timer of theirs.sort((a, b) => (before(a, b) ? -1 : 1))) {
+      const { callback } = timer;
+      if (callback === null) continue;
+      timer.callback = null;
+      timer.movedTo = this.#insert(owner, timer.atMs + sleptMs, callback);
+    }
+  }
+
+  /** Somebody sets a machine's wall clock. */
+  setWallClock(host: string, aheadMs: number): void {
+    this.#wallAheadMs.set(host, aheadMs);
+  }
+
   /** Drops all that this owner has scheduled or ever will: the process is gone. */
   end(owner: string): void {
     this.#ended.add(owner);
+    this.#asleepSinceMs.delete(owner);
     this.#paused.delete(owner);
   }
 

@@ -3,7 +3,7 @@ import type { Scheme } from "./scheme.ts";
 
 /**
  * A leader's process stands still for longer than its session, with answers on their way to it: a follower's fetch that commits what a producer waits for, and the coordinator's word that the
- * session lived when it was asked.
+ * session lived when it was asked. Or its machine sleeps: then not even its monotonic clock has moved when it wakes.
  */
 export const stoppedMidAcknowledgement: Scheme = {
   name: "stopped-mid-acknowledgement",
@@ -20,7 +20,7 @@ export const stoppedMidAcknowledgement: Scheme = {
     stage.burst(partition, 10);
     // the followers have them, and their next fetches are on the way
     await stage.when(() => members.every((member) => stage.storedEnd(member, partition) > before), 300);
-    const isStopped = stage.to(leader, (each) => each.pause());
+    const isStopped = stage.to(leader, (each) => (stage.random.next() < 0.5 ? each.pause() : each.sleep()));
     world.network.setDelays({ delayMinMs: 0.1, delayMaxMs: 2 });
     world.coordinatorDelayMs = 0;
     if (!isStopped) return true;

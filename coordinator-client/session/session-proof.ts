@@ -1,0 +1,51 @@
+import type { Clock } from "../../protocol/base/clock.ts";
+
+/** When something was asked for that may come to prove the session. */
+export interface AskedAt {
+  readonly sentMs: number;
+  /** How far the wall clock was ahead of the monotonic one. */
+  readonly aheadMs: number;
+}
+
+/** Until when the session is known to live: a whole timeout from when something was asked for that a server has answered. */
+export class SessionProof {
+  readonly #clock: Clock;
+  #untilMs = Number.NEGATIVE_INFINITY;
+  #aheadMs = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** As the monotonic clock has it. */
+  get untilMs(): number {
+    return this.#untilMs;
+  }
+
+  /**
+   * On Linux the monotonic clock stands still while the machine sleeps, and the session goes on dying. The wall clock does not stand still: what it has run ahead by since the proof was asked for
+   * is time in which the session was not heard of, or somebody has set the clock. Either way the proof ends earlier by that much; the next answer brings a new one.
+   */
+  get certainUntilMs(): number {
+    return this.#untilMs - Math.max(0, this.#ahead() - this.#aheadMs);
+  }
+
+  /** To be taken before anything is sent. */
+  asking(): AskedAt {
+    return { sentMs: this.#clock.monotonicMs(), aheadMs: this.#ahead() };
+  }
+
+  answered({ sentMs, aheadMs }: AskedAt, timeoutMs: number): void {
+    if (sentMs + timeoutMs < this.#untilMs) return;
+    this.#untilMs = sentMs + timeoutMs;
+    this.#aheadMs = aheadMs;
+  }
+
+  lose(): void {
+    this.#untilMs = Number.NEGATIVE_INFINITY;
+  }
+
+  #ahead(): number {
+    return this.#clock.nowMs() - this.#clock.monotonicMs();
+  }
+}

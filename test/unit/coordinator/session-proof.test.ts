@@ -1,0 +1,54 @@
+import { expect, test } from "vitest";
+import { SessionProof } from "../../../coordinator-client/session/session-proof.ts";
+
+function machine() {
+  const time = { monotonicMs: 1000, wallMs: 5_000_000 };
+  const proof = new SessionProof({
+    monotonicMs: () => time.monotonicMs,
+    nowMs: () => time.wallMs,
+    schedule: () => ({ cancel: () => undefined }),
+  });
+  const pass = (ms: number) => {
+    time.monotonicMs += ms;
+    time.wallMs += ms;
+  };
+  return { time, proof, pass };
+}
+
+test("a session is proved for a whole timeout from when something was asked for, not from the answer", () => {
+  const { proof, pass } = machine();
+  const asked = proof.asking();
+  pass(400);
+  proof.answered(asked, 3000);
+  expect(proof.certainUntilMs).toBe(4000);
+  pass(1000);
+  expect(proof.certainUntilMs).toBe(4000);
+});
+
+test("a machine that slept, its monotonic clock standing still, has a proof that is over by as much", () => {
+  const { time, proof, pass } = machine();
+  proof.answered(proof.asking(), 3000);
+  pass(100);
+  time.wallMs += 2800;
+  expect(proof.certainUntilMs).toBe(1200);
+  time.wallMs += 60_000;
+  expect(proof.certainUntilMs).toBeLessThan(time.monotonicMs);
+  // the next answer proves the session anew
+  proof.answered(proof.asking(), 3000);
+  expect(proof.certainUntilMs).toBe(4100);
+});
+
+test("an answer that was under way while the machine slept counts from before", () => {
+  const { time, proof } = machine();
+  const asked = proof.asking();
+  time.wallMs += 10_000;
+  proof.answered(asked, 3000);
+  expect(proof.certainUntilMs).toBeLessThan(time.monotonicMs);
+});
+
+test("a wall clock that is set back lengthens nothing", () => {
+  const { time, proof } = machine();
+  proof.answered(proof.asking(), 3000);
+  time.wallMs -= 3_600_000;
+  expect(proof.certainUntilMs).toBe(4000);
+});
