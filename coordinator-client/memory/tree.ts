@@ -63,6 +63,7 @@ export class MemoryTree {
 
   /** Takes over what another tree holds now. */
   become(other: MemoryTree): void {
+    this.transactions++;
     const nodes = [...other.#nodes].map(([path, node]) => [path, { ...node, children: new Set(node.children) }] as const);
     this.#nodes.clear();
     for (const [path, node] of nodes) this.#nodes.set(path, node);
