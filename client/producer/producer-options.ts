@@ -1,4 +1,5 @@
 import { type CompressionCodec, compressionCodecs } from "../../protocol/records/batch-header.ts";
+import { decompressedBytesMaxDefault } from "../../protocol/records/decode-batch.ts";
 import { InvalidArgument } from "../errors.ts";
 import { type ClientOptions, positive } from "../options.ts";
 import type { Serde } from "../serialization/serde.ts";
@@ -20,7 +21,7 @@ export interface ProducerOptions<K, V> extends ClientOptions {
   readonly lingerMs?: number;
   /** A batch is full at this size. Bytes before compression; default 128 KiB. A larger record travels alone. */
   readonly batchBytesMax?: number;
-  /** Largest request; at least `batchBytesMax`. A larger record fails with RecordTooLarge. Bytes; default 1 MiB. */
+  /** Largest request; at least `batchBytesMax`. A larger record fails with RecordTooLarge, and with compression one of more than 64 MiB, which nobody would unpack. Bytes; default 1 MiB. */
   readonly requestBytesMax?: number;
   /** Records on their way, all together. When they reach it, `send` waits. Bytes; default 32 MiB. */
   readonly bufferBytesMax?: number;
@@ -45,6 +46,8 @@ export interface ProducerSettings {
   readonly lingerMs: number;
   readonly batchBytesMax: number;
   readonly requestBytesMax: number;
+  /** Of a batch before it is compressed: what brokers and consumers unpack. */
+  readonly recordsBytesMax: number;
   readonly bufferBytesMax: number;
   readonly maxBlockMs: number;
   readonly deliveryTimeoutMs: number;
@@ -61,13 +64,15 @@ export function producerSettings<K, V>(options: ProducerOptions<K, V>): Producer
   if (enableIdempotence === true && !isAll)
     throw new InvalidArgument(`enableIdempotence needs acks "all", not ${acks}: a leader's word alone does not outlive it`);
   const requestBytesMax = positive("requestBytesMax", options.requestBytesMax ?? 1024 * 1024);
+  const recordsBytesMax = compression === "none" ? requestBytesMax : Math.min(requestBytesMax, decompressedBytesMaxDefault);
   return {
     isIdempotent: enableIdempotence ?? isAll,
     acks: acks === "all" ? -1 : acks,
     codec: compression,
     lingerMs: positive("lingerMs", options.lingerMs ?? 0, 0),
-    batchBytesMax: Math.min(positive("batchBytesMax", options.batchBytesMax ?? 128 * 1024), requestBytesMax),
+    batchBytesMax: Math.min(positive("batchBytesMax", options.batchBytesMax ?? 128 * 1024), recordsBytesMax),
     requestBytesMax,
+    recordsBytesMax,
     bufferBytesMax: positive("bufferBytesMax", options.bufferBytesMax ?? 32 * 1024 * 1024),
     maxBlockMs: positive("maxBlockMs", options.maxBlockMs ?? 60_000, 0),
     deliveryTimeoutMs: positive("deliveryTimeoutMs", options.deliveryTimeoutMs ?? 120_000),

@@ -1,5 +1,5 @@
 import { recordBytesAtMost, timestampMaxMs } from "../../protocol/records/encode-batch.ts";
-import type { RecordHeader, RecordToEncode } from "../../protocol/records/record.ts";
+import { type RecordHeader, type RecordToEncode, recordHeadersMax } from "../../protocol/records/record.ts";
 import { BufferExhausted, ClientClosed, InvalidArgument, RecordTooLarge } from "../errors.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import type { TopicMetadata } from "../metadata/cluster-snapshot.ts";
@@ -185,8 +185,10 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
       headers: headers === undefined ? [] : encodeHeaders(headers),
       timestampMs: time,
     };
+    if (record.headers !== undefined && record.headers.length > recordHeadersMax)
+      throw new RecordTooLarge(`the record has ${record.headers.length} headers, at most ${recordHeadersMax} are taken`);
     const recordBytes = recordBytesAtMost(record);
-    const bytesMax = Math.min(this.#settings.requestBytesMax, this.#settings.bufferBytesMax - recordOverheadBytes);
+    const bytesMax = Math.min(this.#settings.recordsBytesMax, this.#settings.bufferBytesMax - recordOverheadBytes);
     if (recordBytes > bytesMax)
       throw new RecordTooLarge(`the record takes up to ${recordBytes} bytes, requestBytesMax and bufferBytesMax allow ${bytesMax}`);
     return { topic, partition, record, recordBytes, reservedBytes: recordBytes + recordOverheadBytes };

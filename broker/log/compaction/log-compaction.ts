@@ -1,6 +1,5 @@
 import { InvariantViolation, invariant } from "../../../protocol/base/invariant.ts";
 import { type BatchInfo, noProducerId } from "../../../protocol/records/batch-header.ts";
-import type { RecordCompressor, RecordDecompressor } from "../../../protocol/records/codec.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 import { relativeOffsetMax } from "../index-format.ts";
 import { DamagedBatch } from "../log-contract.ts";
@@ -9,12 +8,12 @@ import type { LogState } from "../log-state.ts";
 import { type Segment, segmentPath } from "../segment.ts";
 import { CleanedSegment } from "./cleaned-segment.ts";
 import { assessLog, type CleaningMoment, type DueCleaning } from "./due.ts";
-import { emptied, filterBatch } from "./filter-batch.ts";
+import { emptied, filterBatch, type RecordCodecs } from "./filter-batch.ts";
 import { OffsetMap } from "./offset-map.ts";
 import type { Pace } from "./pace.ts";
 import { type CleaningPlan, groupSegments } from "./plan.ts";
 import { CleaningFailed, readBatches } from "./read-batches.ts";
-import { plainRecords, type RecordView, visitRecords } from "./records-of.ts";
+import { plainRecords, type RecordView, RecordViews, recordsPerStep } from "./records-of.ts";
 import { swapSegments } from "./swap.ts";
 
 /** Segments made into one at a time: their files are renamed while reads wait. */
@@ -50,8 +49,7 @@ interface Round {
   readonly tools: CleaningTools;
   readonly map: OffsetMap;
   readonly isWanted: () => boolean;
-  readonly compress: RecordCompressor;
-  readonly decompress: RecordDecompressor;
+  readonly codecs: RecordCodecs;
   /** Exclusive: records from there on are not in the map, and stay. */
   mapEndOffset: number;
   recordsWithoutKey: number;
@@ -136,15 +134,20 @@ export class LogCompaction {
   }
 
   async #round(plan: CleaningPlan, tools: CleaningTools, isWanted: () => boolean): Promise<CleaningReport> {
-    const { compressRecords: compress, decompressRecords } = await import("../../../protocol/records/compression.ts");
-    const decompress: RecordDecompressor = (codec, packed, bytesMax) => {
-      const plain = decompressRecords(codec, packed, bytesMax);
-      tools.pace.unpacked(plain.length);
-      return plain;
+    const { compressRecords, decompressRecords, codecsAside } = await import("../../../protocol/records/compression.ts");
+    const codecs: RecordCodecs = {
+      compress: compressRecords,
+      compressAside: codecsAside.pack,
+      decompress(codec, packed, bytesMax) {
+        const plain = decompressRecords(codec, packed, bytesMax);
+        tools.pace.unpacked(plain.length);
+        return plain;
+      },
+      decompressAside: codecsAside.unpack,
     };
     const { firstDirtyOffset, endOffset } = plan;
     const map = OffsetMap.within(tools.mapBytesMax, tools.mapLoadFactor, endOffset - firstDirtyOffset);
-    const round: Round = { tools, map, isWanted, compress, decompress, mapEndOffset: endOffset, recordsWithoutKey: 0 };
+    const round: Round = { tools, map, isWanted, codecs, mapEndOffset: endOffset, recordsWithoutKey: 0 };
     round.mapEndOffset = await this.#learn(round, firstDirtyOffset, endOffset);
     invariant(round.mapEndOffset > firstDirtyOffset, "a round of compaction goes on", () => ({ plan, mapEndOffset: round.mapEndOffset }));
     // recovery takes a gap above the recovery point that it reads in the checkpoint for lost records
@@ -180,7 +183,7 @@ export class LogCompaction {
         check(round);
         for (const batch of batches) {
           if (batch.lastOffset < from || batch.isControl) continue;
-          const full = this.#learnBatch(round, bytes, batch, from);
+          const full = await this.#learnBatch(round, bytes, batch, from);
           if (full !== null) return full;
           await pace.worked(batch.sizeInBytes);
         }
@@ -190,13 +193,17 @@ export class LogCompaction {
   }
 
   /** The offset of the first record that the map has no room for, or null. */
-  #learnBatch({ map, decompress }: Round, bytes: Buffer, batch: BatchInfo, from: number): number | null {
+  async #learnBatch(round: Round, bytes: Buffer, batch: BatchInfo, from: number): Promise<number | null> {
+    const { map, codecs, tools } = round;
     let full: number | null = null;
-    this.#whereReadable(batch, () => {
-      visitRecords(plainRecords(bytes, batch, decompress), batch, ({ key, offset }) => {
+    await this.#whereReadable(batch, async () => {
+      const views = new RecordViews(await plainRecords(bytes, batch, codecs), batch);
+      const learn = ({ key, offset }: RecordView) => {
         if (full === null && key !== null && offset >= from && !map.put(key, offset)) full = offset;
-      });
+      };
+      while (!views.visit(recordsPerStep, learn)) await tools.pace.turn();
     });
+    check(round);
     return full;
   }
 
@@ -236,7 +243,7 @@ export class LogCompaction {
         for await (const { bytes, batches } of readBatches(directory, segment, whole, round.tools.pace)) {
           check(round);
           for (const batch of batches) {
-            const left = this.#filtered(round, bytes, batch, batch.lastOffset + 1 === endOffset);
+            const left = await this.#filtered(round, bytes, batch, batch.lastOffset + 1 === endOffset);
             if (left !== null) await cleaned.append(left, round.tools.pace);
             await round.tools.pace.worked(batch.sizeInBytes);
           }
@@ -259,21 +266,21 @@ export class LogCompaction {
   }
 
   /** What is left of a batch: the same bytes where all of it is, null where nothing needs it. */
-  #filtered(round: Round, bytes: Buffer, batch: BatchInfo, endsGroup: boolean): Buffer | null {
+  async #filtered(round: Round, bytes: Buffer, batch: BatchInfo, endsGroup: boolean): Promise<Buffer | null> {
     const whole = bytes.subarray(batch.position, batch.position + batch.sizeInBytes);
     // the end of a transaction stays, as the records of the transaction may
     if (batch.isControl) return whole;
-    const { tools, compress, decompress } = round;
+    const { tools, codecs } = round;
     const { deleteRetentionMs } = this.#state.settings;
     const rules = {
       nowMs: tools.nowMs,
       deleteRetentionMs,
       endOffset: round.mapEndOffset,
       isOutdated: outdatedIn(round),
-      compress,
-      decompress,
+      codecs,
+      pause: () => tools.pace.turn(),
     };
-    const filtered = this.#whereReadable(batch, () => filterBatch(bytes, batch, rules));
+    const filtered = await this.#whereReadable(batch, () => filterBatch(bytes, batch, rules));
     if (filtered === null || filtered.kind === "same") return whole;
     if (filtered.kind === "changed") return filtered.bytes;
     // The segments' ends are kept, so that each goes on where the one before ended: recovery takes anything else for lost records.
@@ -295,9 +302,9 @@ export class LogCompaction {
   }
 
   /** Null, and one line in the log, when the records of a batch cannot be read: it stays as it is. Its producer compressed it so, and the CRC says that it is what was sent. */
-  #whereReadable<T>(batch: BatchInfo, work: () => T): T | null {
+  async #whereReadable<T>(batch: BatchInfo, work: () => Promise<T>): Promise<T | null> {
     try {
-      return work();
+      return await work();
     } catch (error) {
       if (!(error instanceof MalformedFrame)) throw error;
       if (this.#reported.has(batch.baseOffset) || this.#reported.size >= reportedMax) return null;

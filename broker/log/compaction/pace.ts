@@ -33,6 +33,12 @@ export class Pace {
     await sleep(this.#clock, 0, this.#signal);
   }
 
+  /** Lets others have their turn. Rejects when it is over. */
+  async turn(): Promise<void> {
+    this.#sinceTurn = 0;
+    await sleep(this.#clock, 0, this.#signal);
+  }
+
   /** So many bytes were looked at that are not in the log as such. */
   unpacked(bytes: number): void {
     this.#sinceTurn += bytes;

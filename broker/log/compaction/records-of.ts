@@ -1,10 +1,15 @@
 import { type BatchInfo, batchHeaderBytes } from "../../../protocol/records/batch-header.ts";
-import type { RecordDecompressor } from "../../../protocol/records/codec.ts";
+import type { RecordDecompressor, RecordDecompressorAside } from "../../../protocol/records/codec.ts";
+import { UnpacksToTooMuch } from "../../../protocol/records/codecs/unpacking.ts";
 import { RecordCursor } from "../../../protocol/records/record-cursor.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 
 /** A batch may unpack to this much; one that would take more is kept as it is. */
 const plainBytesMax = 256 * 1024 * 1024;
+const bytesPerTurnMax = 1024 * 1024;
+
+/** Records looked at before others have their turn: some milliseconds. */
+export const recordsPerStep = 10_000;
 
 /** Where a record lies in its batch's plain records, and what compaction asks of it. */
 export interface RecordView {
@@ -21,32 +26,62 @@ export interface RecordView {
   readonly to: number;
 }
 
-/** The records of a batch, unpacked, still in their wire form. Throws MalformedFrame. */
-export function plainRecords(bytes: Buffer, batch: BatchInfo, decompress: RecordDecompressor): Buffer {
-  const packed = bytes.subarray(batch.position + batchHeaderBytes, batch.position + batch.sizeInBytes);
-  if (batch.codec === null) throw new MalformedFrame("unknown compression codec");
-  return batch.codec === "none" || packed.length === 0 ? packed : decompress(batch.codec, packed, plainBytesMax);
+/** Unpacks within the turn what takes little, and leaves the rest to other threads. */
+export interface RecordUnpackers {
+  readonly decompress: RecordDecompressor;
+  readonly decompressAside: RecordDecompressorAside;
 }
 
-/** Visits the records of a batch; values and headers are passed over unread. Throws MalformedFrame where they make no sense. */
-export function visitRecords(plain: Buffer, batch: BatchInfo, visit: (record: RecordView) => void): void {
-  const cursor = new RecordCursor(plain);
-  let previousOffset = batch.baseOffset - 1;
-  for (let i = 0; i < batch.recordsCount; i++) {
-    const from = cursor.position;
-    const to = cursor.mark(cursor.varint());
-    cursor.byte(); // attributes: none are defined
-    const timestampMs = batch.baseTimestampMs + cursor.varlong();
-    if (!Number.isSafeInteger(timestampMs)) throw new MalformedFrame("timestamp beyond 2^53");
-    const bodyFrom = cursor.position;
-    const offset = batch.baseOffset + cursor.varint();
-    if (offset <= previousOffset || offset > batch.lastOffset) throw new MalformedFrame(`record offset ${offset} after ${previousOffset}`);
-    previousOffset = offset;
-    const key = cursor.nullableBytes();
-    const isTombstone = cursor.varint() === -1;
-    if (cursor.position > to) throw new MalformedFrame(`record is longer than its length says`);
-    cursor.moveTo(to);
-    visit({ offset, timestampMs, key, isTombstone, from, bodyFrom, to });
+/** The records of a batch, unpacked, still in their wire form. Throws MalformedFrame. */
+export async function plainRecords(bytes: Buffer, batch: BatchInfo, { decompress, decompressAside }: RecordUnpackers): Promise<Buffer> {
+  const packed = bytes.subarray(batch.position + batchHeaderBytes, batch.position + batch.sizeInBytes);
+  if (batch.codec === null) throw new MalformedFrame("unknown compression codec");
+  if (batch.codec === "none" || packed.length === 0) return packed;
+  try {
+    return decompress(batch.codec, packed, bytesPerTurnMax);
+  } catch (error) {
+    if (!(error instanceof UnpacksToTooMuch)) throw error;
+    return decompressAside(batch.codec, packed, plainBytesMax);
   }
-  if (cursor.remaining > 0) throw new MalformedFrame(`${cursor.remaining} bytes after the last record`);
+}
+
+/** Visits the records of a batch, so many at a time; values and headers are passed over unread. */
+export class RecordViews {
+  readonly #cursor: RecordCursor;
+  readonly #batch: BatchInfo;
+  #visited = 0;
+  #previousOffset: number;
+
+  constructor(plain: Buffer, batch: BatchInfo) {
+    this.#cursor = new RecordCursor(plain);
+    this.#batch = batch;
+    this.#previousOffset = batch.baseOffset - 1;
+  }
+
+  /** True: these were the last. Throws MalformedFrame where they make no sense. */
+  visit(count: number, visit: (record: RecordView) => void): boolean {
+    const cursor = this.#cursor;
+    const { baseOffset, lastOffset, baseTimestampMs, recordsCount } = this.#batch;
+    const until = Math.min(this.#visited + count, recordsCount);
+    for (; this.#visited < until; this.#visited++) {
+      const from = cursor.position;
+      const to = cursor.mark(cursor.varint());
+      cursor.byte(); // attributes: none are defined
+      const timestampMs = baseTimestampMs + cursor.varlong();
+      if (!Number.isSafeInteger(timestampMs)) throw new MalformedFrame("timestamp beyond 2^53");
+      const bodyFrom = cursor.position;
+      const offset = baseOffset + cursor.varint();
+      if (offset <= this.#previousOffset || offset > lastOffset)
+        throw new MalformedFrame(`record offset ${offset} after ${this.#previousOffset}`);
+      this.#previousOffset = offset;
+      const key = cursor.nullableBytes();
+      const isTombstone = cursor.varint() === -1;
+      if (cursor.position > to) throw new MalformedFrame(`record is longer than its length says`);
+      cursor.moveTo(to);
+      visit({ offset, timestampMs, key, isTombstone, from, bodyFrom, to });
+    }
+    if (this.#visited < recordsCount) return false;
+    if (cursor.remaining > 0) throw new MalformedFrame(`${cursor.remaining} bytes after the last record`);
+    return true;
+  }
 }

@@ -111,6 +111,53 @@ describe("reading", () => {
     expect(sizes).toEqual([10, 1]);
   });
 
+  test("a batch of very many records is handed out in parts, and goes on where a part ended", async () => {
+    const cluster = new FakeCluster();
+    const [partition] = cluster.topic("t", [1]);
+    const count = 150_000;
+    const records = Array.from({ length: count }, (_, i) => textRecord(`${i % 10}`));
+    partition?.append(encodeBatch(records, { codec: "zstd", compress: compressRecords }));
+    const consumer = consumerFor(cluster, { stopAtEnd: true });
+    await cluster.clock.until(consumer.assign([{ topic: "t", from: { offset: 7 } }]));
+    const parts: number[] = [];
+    await cluster.clock.until(
+      (async () => {
+        for await (const { records } of consumer.batches()) {
+          expect(records[0]?.offset).toBe(7 + parts.reduce((sum, length) => sum + length, 0));
+          parts.push(records.length);
+          expect(consumer.position("t", 0)).toBe((records.at(-1)?.offset ?? 0) + 1);
+        }
+      })(),
+    );
+    expect(parts.reduce((sum, length) => sum + length, 0)).toBe(count - 7);
+    expect(Math.max(...parts)).toBeLessThanOrEqual(65_536);
+  });
+
+  test("headers cost memory as objects: batches of them are handed out in parts too, and more of them than a record may have are refused", async () => {
+    const cluster = new FakeCluster();
+    const [partition] = cluster.topic("t", [1]);
+    const withHeaders = (count: number) => ({
+      ...textRecord("v"),
+      headers: Array.from({ length: count }, () => ({ key: "", value: null })),
+    });
+    partition?.append(
+      encodeBatch(
+        [1, 2, 3, 4].map(() => withHeaders(60_000)),
+        { codec: "zstd", compress: compressRecords },
+      ),
+    );
+    partition?.append(encodeBatch([textRecord("before"), withHeaders(65_537)], { codec: "zstd", compress: compressRecords }));
+    const consumer = consumerFor(cluster);
+    await cluster.clock.until(consumer.assign([{ topic: "t", from: "beginning" }]));
+    const sizes: number[] = [];
+    const reading = (async () => {
+      for await (const { records } of consumer.batches()) sizes.push(records.length);
+    })();
+    await expect(cluster.clock.until(reading)).rejects.toThrow(/65537 headers/);
+    expect(sizes).toEqual([3, 1, 1]);
+    expect(consumer.position("t", 0)).toBe(5);
+  });
+
   test("control batches and the gaps of compaction are passed over", async () => {
     const cluster = new FakeCluster();
     const [partition] = cluster.topic("t", [1]);

@@ -238,6 +238,8 @@ describe("bounds", () => {
     const cluster = new FakeCluster();
     const producer = producerFor(cluster, { requestBytesMax: 1_000 });
     await expect(producer.send({ topic: "t", value: "x".repeat(1_000) })).rejects.toBeInstanceOf(RecordTooLarge);
+    const headers = { h: Array.from({ length: 65_537 }, () => null) };
+    await expect(producer.send({ topic: "t", value: "x", headers })).rejects.toThrow(/65537 headers/);
   });
 
   test("a partition has one batch under way, a broker at most maxInFlightPerBroker requests", async () => {

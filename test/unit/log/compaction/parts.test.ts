@@ -1,12 +1,11 @@
-import { deepStrictEqual, ok, strictEqual, throws } from "node:assert";
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
 import { emptied, type Filtered, filterBatch } from "../../../../broker/log/compaction/filter-batch.ts";
 import { hashKey } from "../../../../broker/log/compaction/key-hash.ts";
 import { OffsetMap, offsetMapEntryBytes } from "../../../../broker/log/compaction/offset-map.ts";
 import { dirtyRatio, groupSegments, planCleaning } from "../../../../broker/log/compaction/plan.ts";
-import { plainRecords, visitRecords } from "../../../../broker/log/compaction/records-of.ts";
 import { compressionCodecs, fieldAt, readBatchInfo, writeInt64 } from "../../../../protocol/records/batch-header.ts";
-import { compressRecords, decompressRecords } from "../../../../protocol/records/compression.ts";
+import { codecsAside, compressRecords, decompressRecords } from "../../../../protocol/records/compression.ts";
 import { scanBatches } from "../../../../protocol/records/validate-batches.ts";
 import { MalformedFrame } from "../../../../protocol/wire/reader.ts";
 import { type Entry, foundIn, keyedBatch, type Sender } from "./compaction-fixture.ts";
@@ -65,7 +64,15 @@ describe("the map of last offsets", () => {
 
 describe("filtering a batch", () => {
   const nowMs = 1_700_000_100_000;
-  const filtered = (
+  const codecs = {
+    compress: compressRecords,
+    compressAside: codecsAside.pack,
+    decompress: decompressRecords,
+    decompressAside: codecsAside.unpack,
+  };
+  let pauses = 0;
+  const tools = { codecs, pause: async () => void pauses++ };
+  const filtered = async (
     entries: readonly Entry[],
     outdated: readonly number[],
     sender: Sender = {},
@@ -77,10 +84,9 @@ describe("filtering a batch", () => {
       deleteRetentionMs: 5000,
       endOffset,
       isOutdated: ({ offset }: { offset: number }) => outdated.includes(offset),
-      compress: compressRecords,
-      decompress: decompressRecords,
+      ...tools,
     };
-    return { bytes, filtered: filterBatch(bytes, readBatchInfo(bytes, 0)!, rules) };
+    return { bytes, filtered: await filterBatch(bytes, readBatchInfo(bytes, 0)!, rules) };
   };
   const changedBytes = (result: Filtered) => {
     if (result.kind !== "changed") throw new Error(`the batch is ${result.kind}`);
@@ -93,8 +99,8 @@ describe("filtering a batch", () => {
   ];
 
   for (const codec of compressionCodecs) {
-    test(`takes records out and keeps everything else (${codec})`, () => {
-      const { bytes, filtered: result } = filtered(abc, [1], { codec, producerId: 8, baseSequence: 40 });
+    test(`takes records out and keeps everything else (${codec})`, async () => {
+      const { bytes, filtered: result } = await filtered(abc, [1], { codec, producerId: 8, baseSequence: 40 });
       const changed = changedBytes(result);
       deepStrictEqual(
         foundIn(changed).map(({ offset, value, timestampMs }) => [offset, value, timestampMs]),
@@ -108,37 +114,36 @@ describe("filtering a batch", () => {
     });
   }
 
-  test("a batch from which nothing goes stays byte for byte; one of which nothing is left is dropped", () => {
-    strictEqual(filtered(abc, []).filtered.kind, "same");
-    strictEqual(filtered(abc, [0, 1, 2]).filtered.kind, "dropped");
+  test("a batch from which nothing goes stays byte for byte; one of which nothing is left is dropped", async () => {
+    strictEqual((await filtered(abc, [])).filtered.kind, "same");
+    strictEqual((await filtered(abc, [0, 1, 2])).filtered.kind, "dropped");
   });
 
-  test("a tombstone that stays gives its batch a delete horizon, once, and leaves when that has passed", () => {
+  test("a tombstone that stays gives its batch a delete horizon, once, and leaves when that has passed", async () => {
     const entries = [
       { key: "a", value: null, timestampMs: 5 },
       { key: "b", value: "2", timestampMs: 2 ** 45 },
     ];
     for (const codec of ["none", "zstd"] as const) {
-      const first = changedBytes(filtered(entries, [], { codec }).filtered);
+      const first = changedBytes((await filtered(entries, [], { codec })).filtered);
       const batch = readBatchInfo(first, 0)!;
       strictEqual(batch.hasDeleteHorizon, true);
       strictEqual(batch.baseTimestampMs, nowMs + 5000);
       deepStrictEqual(foundIn(first), foundIn(keyedBatch(entries)), "timestamps are as they were");
-      strictEqual(filtered([], [], {}, first).filtered.kind, "same", "the horizon has not passed");
+      strictEqual((await filtered([], [], {}, first)).filtered.kind, "same", "the horizon has not passed");
       const rules = {
         nowMs: nowMs + 5000,
         deleteRetentionMs: 5000,
         endOffset: 2,
         isOutdated: () => false,
-        compress: compressRecords,
-        decompress: decompressRecords,
+        ...tools,
       };
-      const second = changedBytes(filterBatch(first, batch, rules));
+      const second = changedBytes(await filterBatch(first, batch, rules));
       deepStrictEqual(foundIn(second), foundIn(keyedBatch(entries)).slice(1));
     }
   });
 
-  test("a retention of tombstones that never ends is as far off as a batch can tell, whatever its timestamps are", () => {
+  test("a retention of tombstones that never ends is as far off as a batch can tell, whatever its timestamps are", async () => {
     for (const [first, next] of [
       [5, 2 ** 51],
       [-1, 0],
@@ -156,18 +161,20 @@ describe("filtering a batch", () => {
         deleteRetentionMs: Number.MAX_SAFE_INTEGER,
         endOffset: 2,
         isOutdated: () => false,
-        compress: compressRecords,
-        decompress: decompressRecords,
+        ...tools,
       };
-      const changed = changedBytes(filterBatch(bytes, readBatchInfo(bytes, 0)!, rules));
+      const changed = changedBytes(await filterBatch(bytes, readBatchInfo(bytes, 0)!, rules));
       const batch = readBatchInfo(changed, 0)!;
       strictEqual(batch.hasDeleteHorizon, true);
       ok(batch.baseTimestampMs > nowMs * 1000 || first < -(2 ** 52));
-      deepStrictEqual(timestampsIn(changed), [first, next]);
+      deepStrictEqual(
+        foundIn(changed).map(({ timestampMs }) => timestampMs),
+        [first, next],
+      );
     }
   });
 
-  test("a record whose timestamp no number holds makes its batch unreadable, and no more than that", () => {
+  test("a record whose timestamp no number holds makes its batch unreadable, and no more than that", async () => {
     const bytes = keyedBatch([
       { key: "a", value: null, timestampMs: 0 },
       { key: "b", value: "v", timestampMs: 2 ** 51 },
@@ -178,28 +185,58 @@ describe("filtering a batch", () => {
       deleteRetentionMs: 5000,
       endOffset: 2,
       isOutdated: () => false,
-      compress: compressRecords,
-      decompress: decompressRecords,
+      ...tools,
     };
-    throws(() => filterBatch(bytes, readBatchInfo(bytes, 0)!, rules), MalformedFrame);
+    await rejects(filterBatch(bytes, readBatchInfo(bytes, 0)!, rules), MalformedFrame);
   });
 
-  test("what lies above the offset that the round reached stays, and its tombstones count from the next round", () => {
+  test("what lies above the offset that the round reached stays, and its tombstones count from the next round", async () => {
     const entries = [
       { key: "a", value: null },
       { key: "b", value: null },
     ];
-    strictEqual(filtered(entries, [1], {}, keyedBatch(entries), 1).filtered.kind, "same");
-    const first = changedBytes(filtered(entries, []).filtered);
+    strictEqual((await filtered(entries, [1], {}, keyedBatch(entries), 1)).filtered.kind, "same");
+    const first = changedBytes((await filtered(entries, [])).filtered);
     const rules = {
       nowMs: nowMs + 5000,
       deleteRetentionMs: 5000,
       endOffset: 1,
       isOutdated: () => false,
-      compress: compressRecords,
-      decompress: decompressRecords,
+      ...tools,
     };
-    deepStrictEqual(foundIn(changedBytes(filterBatch(first, readBatchInfo(first, 0)!, rules))), foundIn(keyedBatch(entries)).slice(1));
+    deepStrictEqual(
+      foundIn(changedBytes(await filterBatch(first, readBatchInfo(first, 0)!, rules))),
+      foundIn(keyedBatch(entries)).slice(1),
+    );
+  });
+
+  test("a batch of very many records is filtered in steps, by what it would be in one", async () => {
+    const count = 30_000;
+    const entries = Array.from({ length: count }, (_, i) => ({ key: `k${i}`, value: i % 5 === 0 ? null : "some value", timestampMs: i }));
+    const left = Array.from({ length: count }, (_, i) => i).filter((i) => i % 3 !== 0);
+    for (const codec of ["none", "zstd"] as const) {
+      const bytes = keyedBatch(entries, { codec });
+      pauses = 0;
+      const rules = {
+        nowMs,
+        deleteRetentionMs: 5000,
+        endOffset: count,
+        isOutdated: ({ offset }: { offset: number }) => offset % 3 === 0,
+        ...tools,
+      };
+      const first = changedBytes(await filterBatch(bytes, readBatchInfo(bytes, 0)!, rules));
+      deepStrictEqual(
+        foundIn(first).map(({ offset, timestampMs }) => [offset, timestampMs]),
+        left.map((i) => [i, i]),
+      );
+      ok(pauses >= 4, "others had their turn");
+      const later = { ...rules, nowMs: nowMs + 5000, isOutdated: () => false };
+      const second = changedBytes(await filterBatch(first, readBatchInfo(first, 0)!, later));
+      deepStrictEqual(
+        foundIn(second).map(({ offset }) => offset),
+        left.filter((i) => i % 5 !== 0),
+      );
+    }
   });
 
   test("an emptied batch keeps its producer's fields and offsets, and is sound", () => {
@@ -212,13 +249,6 @@ describe("filtering a batch", () => {
     deepStrictEqual(foundIn(header), []);
   });
 });
-
-function timestampsIn(bytes: Buffer): number[] {
-  const batch = readBatchInfo(bytes, 0)!;
-  const found: number[] = [];
-  visitRecords(plainRecords(bytes, batch, decompressRecords), batch, ({ timestampMs }) => found.push(timestampMs));
-  return found;
-}
 
 describe("what to clean", () => {
   const segments = [0, 100, 200, 300].map((baseOffset) => ({ baseOffset, sizeInBytes: 10 + baseOffset }));
