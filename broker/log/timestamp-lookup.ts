@@ -1,6 +1,8 @@
+import { type Clock, sleep } from "../../protocol/base/clock.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import { type BatchInfo, hasValidCrc, noTimestamp } from "../../protocol/records/batch-header.ts";
 import { walkHeaders } from "./batch-walk.ts";
+import { plainRecords, type RecordView, RecordViews, recordsPerStep } from "./compaction/records-of.ts";
 import type { TimeEntry } from "./index-format.ts";
 import { DamagedBatch, type FoundRecord } from "./log-contract.ts";
 import { readExactly } from "./log-reader.ts";
@@ -126,34 +128,49 @@ async function findInSegment(state: LogState, segment: Segment, search: Search):
       return batch;
     });
     if (bytes === null || candidate === null) return null;
-    const found = await findInBatch(bytes, candidate, search.timestampMs, state.startOffset);
+    const found = await findInBatch(bytes, candidate, search.timestampMs, state);
     if (found !== null) return found;
   }
 }
 
 /** The first record in the batch that is new enough. Null when the header promised one that is not there. */
-async function findInBatch(bytes: Buffer, batch: BatchInfo, timestampMs: number, startOffset: number): Promise<FoundRecord | null> {
+async function findInBatch(bytes: Buffer, batch: BatchInfo, timestampMs: number, state: LogState): Promise<FoundRecord | null> {
   const { leaderEpoch } = batch;
+  const { startOffset } = state;
+  const found: FoundRecord[] = [];
   try {
-    for (const record of await recordsOf(bytes)) {
-      if (record.timestampMs >= timestampMs && record.offset >= startOffset)
-        return { offset: record.offset, timestampMs: record.timestampMs, leaderEpoch };
-    }
-    return null;
+    await visitTimes(bytes, batch, state.directory.clock, (record) => {
+      if (record.timestampMs < timestampMs || record.offset < startOffset) return "on";
+      found.push({ ...record, leaderEpoch });
+      return "enough";
+    });
+    return found[0] ?? null;
   } catch (error) {
     if (error instanceof InvariantViolation) throw error;
-    // the broker keeps batches as they come and looks at their records here first: the batch is as near as one gets
-    return { offset: Math.max(batch.baseOffset, startOffset), timestampMs: batch.maxTimestampMs, leaderEpoch };
+    // a batch of a Kafka broker's may be packed as we do not read it: it is as near as one gets
+    return found[0] ?? { offset: Math.max(batch.baseOffset, startOffset), timestampMs: batch.maxTimestampMs, leaderEpoch };
   }
 }
 
-async function recordsOf(bytes: Buffer): Promise<Iterable<{ readonly offset: number; readonly timestampMs: number }>> {
+/** The records of one batch, in steps, until `visit` has seen enough. Throws MalformedFrame. */
+async function visitTimes(
+  bytes: Buffer,
+  batch: BatchInfo,
+  clock: Clock,
+  visit: (record: { readonly offset: number; readonly timestampMs: number }) => "on" | "enough",
+): Promise<void> {
   // only here: the codecs are large, and most brokers are never asked
-  const [{ decodeBatch }, { decompressRecords }] = await Promise.all([
-    import("../../protocol/records/decode-batch.ts"),
-    import("../../protocol/records/compression.ts"),
-  ]);
-  return decodeBatch(bytes, 0, { decompress: decompressRecords });
+  const { codecsAside, decompressRecords } = await import("../../protocol/records/compression.ts");
+  const whole = { ...batch, position: 0 };
+  const views = new RecordViews(
+    await plainRecords(bytes, whole, { decompress: decompressRecords, decompressAside: codecsAside.unpack }),
+    whole,
+  );
+  let isEnough = false;
+  const look = ({ offset, timestampMs }: RecordView) => {
+    isEnough ||= visit({ offset, timestampMs: batch.timestampType === "LogAppendTime" ? batch.maxTimestampMs : timestampMs }) === "enough";
+  };
+  while (!views.visit(recordsPerStep, look) && !isEnough) await sleep(clock, 0);
 }
 
 /** Largest timestamp from `startOffset` on, which lies within the segment, or within a batch of it. */
@@ -175,17 +192,25 @@ async function largestFrom(
     if (damage !== null)
       throw new DamagedBatch({ kind: "batch", path: segment.logPath, position: endPosition, offset: startOffset, reason: damage });
     const begun = cut as BatchInfo | null;
-    if (begun !== null) best = await largerOf(await readExactly(file, begun.position, begun.sizeInBytes), startOffset, best);
+    if (begun !== null) best = await largerOf(await readExactly(file, begun.position, begun.sizeInBytes), begun, state, best);
   });
   return best.offset === -1 ? null : best;
 }
 
 /** `best`, or the newest record of a batch that the log begins inside of: what its header says may be true only of those that are gone. */
-async function largerOf<T extends { readonly timestampMs: number; readonly offset: number }>(bytes: Buffer, startOffset: number, best: T) {
+async function largerOf<T extends { readonly timestampMs: number; readonly offset: number }>(
+  bytes: Buffer,
+  batch: BatchInfo,
+  state: LogState,
+  best: T,
+) {
+  if (!hasValidCrc(bytes, 0, bytes.length)) return best;
   let newest: { timestampMs: number; offset: number } = { timestampMs: noTimestamp, offset: -1 };
   try {
-    for (const { offset, timestampMs } of await recordsOf(bytes))
-      if (offset >= startOffset && timestampMs > newest.timestampMs) newest = { timestampMs, offset };
+    await visitTimes(bytes, batch, state.directory.clock, ({ offset, timestampMs }) => {
+      if (offset >= state.startOffset && timestampMs > newest.timestampMs) newest = { timestampMs, offset };
+      return "on";
+    });
   } catch (error) {
     if (error instanceof InvariantViolation) throw error;
     // as above: a batch that cannot be looked into counts with what the others have

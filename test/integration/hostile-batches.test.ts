@@ -1,12 +1,14 @@
+import { zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Admin, orThrow } from "../../client/index.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import { apiVersionsRequest, apiVersionsResponse } from "../../protocol/messages/api-versions.ts";
 import { type ProduceRequest, produceRequest, produceResponse } from "../../protocol/messages/produce.ts";
-import { attributeBits, fieldAt, sealBatch } from "../../protocol/records/batch-header.ts";
+import { attributeBits, batchHeaderBytes, batchPrefixBytes, fieldAt, sealBatch } from "../../protocol/records/batch-header.ts";
 import { encodeBatch } from "../../protocol/records/encode-batch.ts";
 import { TestCluster } from "../support/cluster.ts";
 import { BrokerWatch } from "../support/outside/broker-watch.ts";
-import { RawLink, requestFrame } from "../support/outside/raw-link.ts";
+import { RawLink, readAnswer, requestFrame } from "../support/outside/raw-link.ts";
 import { SteadyProducer } from "../support/outside/steady-producer.ts";
 import { storedBatches } from "../support/outside/stored-batches.ts";
 import { waitUntil } from "../support/wait-until.ts";
@@ -110,6 +112,30 @@ async function produce(request: ProduceRequest) {
   return responses.flatMap(({ partitionResponses }) => partitionResponses);
 }
 
+/** Records with so many empty headers each, packed with zstd. */
+function withHeaders(recordsCount: number, headersCount: number): Buffer {
+  const headers = Buffer.alloc(headersCount * 2);
+  for (let i = 1; i < headers.length; i += 2) headers[i] = 1; // an empty key, a value that is null
+  const records = Array.from({ length: recordsCount }, (_, i) => {
+    const head = Buffer.concat([Buffer.of(0, 0), varint(i), Buffer.of(1, 1), varint(headersCount)]);
+    return [varint(head.length + headers.length), head, headers];
+  }).flat();
+  const batch = Buffer.concat([good().subarray(0, batchHeaderBytes), zstdCompressSync(Buffer.concat(records))]);
+  batch.writeInt32BE(batch.length - batchPrefixBytes, fieldAt.batchLength);
+  batch.writeInt16BE(4, fieldAt.attributes);
+  batch.writeInt32BE(recordsCount, fieldAt.recordsCount);
+  batch.writeInt32BE(recordsCount - 1, fieldAt.lastOffsetDelta);
+  sealBatch(batch, 0, batch.length);
+  return batch;
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  let rest = value * 2;
+  for (; rest > 0x7f; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 0x80);
+  return Buffer.from([...bytes, rest]);
+}
+
 const bytesOf = (partition: number) => cluster.logBytes(leader, topic, partition);
 
 describe("a bad batch", () => {
@@ -160,6 +186,33 @@ describe("a bad batch", () => {
     // the producer's mistake, not the broker's
     expect(lines).toMatchObject([{ level: "warn", reason: expect.stringContaining("CORRUPT_MESSAGE") }]);
     expect(await bytesOf(0)).toEqual(before);
+  });
+
+  test("of a few kilobytes with 31 million headers does not hold up others, taken or not", async () => {
+    const bystander = await RawLink.open(cluster.address(leader));
+    const body = { clientSoftwareName: "bystander", clientSoftwareVersion: "1" };
+    let isOver = false;
+    let longestWaitMs = 0;
+    const watching = (async () => {
+      while (!isOver) {
+        const askedMs = performance.now();
+        await bystander.ask(apiVersionsRequest, apiVersionsResponse, 3, body);
+        longestWaitMs = Math.max(longestWaitMs, performance.now() - askedMs);
+      }
+    })();
+    const before = (await storedBatches(cluster, leader, topic, 0)).length;
+    // one record with all of them; as many as records may have, in 475 of them; more than may be unpacked
+    const bombs = [withHeaders(1, 31_000_000), withHeaders(475, 65_536), withHeaders(520, 65_536)];
+    for (const bomb of bombs) expect(bomb.length).toBeLessThan(10_000);
+    for (const records of [...bombs, good()]) link.send(requestFrame(produceRequest, version, requestOf([[0, records]])));
+    const answers = (await link.answers(4, 60_000)).map((frame) => readAnswer(produceResponse, version, frame));
+    isOver = true;
+    await watching;
+    bystander.drop();
+    const errors = answers.flatMap(({ responses }) => responses.flatMap(({ partitionResponses }) => partitionResponses[0]?.errorCode));
+    expect(errors).toEqual(["INVALID_RECORD", "NONE", "INVALID_RECORD", "NONE"]);
+    expect(await storedBatches(cluster, leader, topic, 0)).toHaveLength(before + 2);
+    expect(longestWaitMs).toBeLessThan(500);
   });
 
   test("leaves copies that are the same everywhere", async () => {
