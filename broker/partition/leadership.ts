@@ -75,10 +75,6 @@ export class Leadership {
     return this.#state;
   }
 
-  get waitingAppends(): number {
-    return this.#waiters.size;
-  }
-
   /** Another in-sync replica may be asked for what is damaged here. */
   get hasBetterCopy(): boolean {
     const { self, isr } = this.#state;

@@ -50,8 +50,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "acks-1-before-it-is-written",
     file: "broker/partition/leadership.ts",
-    find: ": this.#untilWritten(appended.endOffset));",
-    replace: ': Promise.resolve("reached" as const));',
+    find: "if (acks !== -1) return this.#acknowledge(await this.#untilWritten(appended.endOffset), acks, appended);",
+    replace: 'if (acks !== -1) return this.#acknowledge("reached", acks, appended);',
     breaks: "acks=1 is answered while the record waits for the disk.",
   },
   {

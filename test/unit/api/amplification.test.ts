@@ -54,7 +54,13 @@ beforeAll(async () => {
   const groups: GroupService = { run, runEvenUnnamed: run, listGroups: async () => ({ error: null, groups: world.machine.listGroups() }) };
   await world.join({ protocols: [{ name: "range", metadata }] });
   await world.clock.advance(6_000);
-  const offsets = { partitionIndex: 0, committedOffset: 1, committedLeaderEpoch: -1, commitTimestamp: -1, committedMetadata: offsetMetadata };
+  const offsets = {
+    partitionIndex: 0,
+    committedOffset: 1,
+    committedLeaderEpoch: -1,
+    commitTimestamp: -1,
+    committedMetadata: offsetMetadata,
+  };
   const committer = { memberId: "", groupInstanceId: null, generationIdOrMemberEpoch: -1, apiVersion: 9, retentionTimeMs: -1 };
   await world.ask((machine, now) =>
     machine.commitOffsets("offsets", { ...committer, topics: [{ name: "orders", partitions: [offsets] }] }, now),
@@ -131,7 +137,13 @@ const repeating: Readonly<Record<string, ((count: number) => object) | null>> = 
     topics: [
       {
         ...named,
-        partitions: times(n, { partitionIndex: 0, committedOffset: 1, committedLeaderEpoch: -1, commitTimestamp: -1, committedMetadata: offsetMetadata }),
+        partitions: times(n, {
+          partitionIndex: 0,
+          committedOffset: 1,
+          committedLeaderEpoch: -1,
+          commitTimestamp: -1,
+          committedMetadata: offsetMetadata,
+        }),
       },
     ],
   }),

@@ -387,9 +387,7 @@ describe("the receiver", () => {
     const blocked = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const { send } = receiver({
-      assign: () => blocked,
-    });
+    const { send } = receiver({ assign: () => blocked });
     const { updates } = stream();
     const state = withTopic(emptyState, topicOf("a", 1, 1));
     const answers = Array.from({ length: 20 }, () => send(updates(state, allDirty)[0]!));
