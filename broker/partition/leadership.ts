@@ -21,7 +21,7 @@ import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./enviro
 import { Intake, type Taken } from "./intake.ts";
 import { IsrWriter } from "./isr-writer.ts";
 import { LeaderLogStart } from "./leader-log-start.ts";
-import { endOfEpoch, epochRefusal, findOffset, readLog, readRecords } from "./leader-reads.ts";
+import { endOfEpoch, epochRefusal, findOffset, readLog, readRecords, replicaFetchRefusal } from "./leader-reads.ts";
 import { advance, type IsrProposal, type IsrVerdict, type LeaderEvent, type LeaderState, mustHave, startLeading } from "./leader-state.ts";
 import { epochsBehind, positionIn } from "./log-position.ts";
 import { OffsetWaiters, type WaitEnd } from "./offset-waiters.ts";
@@ -288,14 +288,8 @@ export class Leadership {
     if (answer.error === "NONE" && answer.leaderEpoch === this.#state.epoch) this.#answers.noteSent(from.brokerId, answer);
   }
 
-  #fetchRefusal({ brokerId, brokerEpoch }: FetchingReplica, { leaderEpoch }: ReplicaFetchPartition): KafkaError | null {
-    const { epoch, followers } = this.#state;
-    if (leaderEpoch !== epoch) return leaderEpoch < epoch ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH";
-    if (!followers.has(brokerId)) return "REPLICA_NOT_AVAILABLE";
-    // Only the registered life acknowledges. One that the metadata does not name yet asks again in a moment: it was told whom to follow by the controller that is about to tell us of it.
-    const registered = this.#parts.environment.cluster.registration(brokerId);
-    if (registered === null) return "BROKER_ID_NOT_REGISTERED";
-    return brokerEpoch === registered ? null : "STALE_BROKER_EPOCH";
+  #fetchRefusal(from: FetchingReplica, { leaderEpoch }: ReplicaFetchPartition): KafkaError | null {
+    return replicaFetchRefusal(this.#state, from, leaderEpoch, this.#parts.environment.cluster.registration(from.brokerId));
   }
 
   #begin(record: PartitionRecord, highWatermark: number): LeaderState {
