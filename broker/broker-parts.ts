@@ -1,5 +1,9 @@
 import type { Coordinator } from "../coordinator-client/coordinator.ts";
+
+import type { KnownCluster } from "../coordinator-client/known-cluster.ts";
+
 import { isPresentTerm } from "../coordinator-client/known-controller.ts";
+
 import type { BrokerRegistration } from "../coordinator-client/znodes/broker-registration.ts";
 import type { Address } from "../protocol/base/transport.ts";
 import { codecsAside } from "../protocol/records/compression.ts";
@@ -20,6 +24,7 @@ import { Membership } from "./cluster/membership.ts";
 import { ProducerIds } from "./cluster/producer-ids.ts";
 import { ReplicaReporter } from "./cluster/replica-reporter.ts";
 import { configLayers, settingsResolver } from "./cluster/resolve-settings.ts";
+import { SeenController } from "./cluster/seen-controller.ts";
 import { UpdateReceiver } from "./cluster/update-receiver.ts";
 import { ZookeeperIsrStore } from "./cluster/zookeeper-isr-store.ts";
 import { Controller } from "./controller/controller.ts";
@@ -46,8 +51,9 @@ import type { PeerSecret } from "./runtime/peer-port.ts";
 
 export interface Foundation {
   readonly coordinator: Coordinator;
-  readonly logs: LogStore & LogDirectoryService & Pick<LogDirectories, "doubt" | "registered">;
-  readonly clusterId: string;
+  readonly logs: LogStore & LogDirectoryService & Pick<LogDirectories, "doubt" | "registered" | "noteControllerEpoch">;
+  /** As the data directories have it. */
+  readonly known: KnownCluster;
   readonly peerSecret: PeerSecret;
   /** The data directories' ids, as the registration has them. */
   readonly incarnation: string;
@@ -81,7 +87,8 @@ export class BrokerParts {
 
   constructor(options: BrokerOptions, foundation: Foundation) {
     const { config, configTexts, clock, random, transport, onFatal } = options;
-    const { coordinator, logs, clusterId, peerSecret } = foundation;
+    const { coordinator, logs, known, peerSecret } = foundation;
+    const { clusterId } = known;
     const { brokerId } = config;
     const logger = (part: string) => options.log.child({ part });
     this.#options = options;
@@ -94,7 +101,8 @@ export class BrokerParts {
       clock,
       log: logger("cluster"),
     });
-    this.#membership = this.#makeMembership();
+    const seen = new SeenController({ ...known, store: (newest) => logs.noteControllerEpoch(newest) });
+    this.#membership = this.#makeMembership(seen);
     const frameMaxBytes = peerFrameMaxBytes(config);
     this.#peers = new PeerClient({
       transport,
@@ -129,6 +137,7 @@ export class BrokerParts {
         log: logger("controller"),
         rules: resourceRules(layers),
         resolveSettings,
+        seen,
         settings: controllerSettings(config),
       },
       () => this.#membership.epoch >= 0,
@@ -221,6 +230,7 @@ export class BrokerParts {
       images: this.#images,
       roles: this.#table,
       view: cluster,
+      seen,
       localReplicas: () => this.#localReplicas(),
       resolveSettings,
       log: logger("cluster"),
@@ -309,11 +319,12 @@ export class BrokerParts {
     await this.#peerServer.close();
   }
 
-  #makeMembership(): Membership {
+  #makeMembership(known: KnownCluster): Membership {
     const { config, clock, log } = this.#options;
     return new Membership({
       coordinator: this.#foundation.coordinator,
       brokerId: config.brokerId,
+      known,
       registration: () => this.#registration(),
       clock,
       log: log.child({ part: "cluster" }),
@@ -323,6 +334,7 @@ export class BrokerParts {
           this.#controller.consider();
         },
         lost: () => {
+          this.#controller.registrationLost();
           this.#table.standDown();
           this.#reporter.drop();
         },

@@ -1,12 +1,21 @@
-import { readOrCreateClusterId } from "../coordinator-client/cluster-id.ts";
-import type { Coordinator } from "../coordinator-client/coordinator.ts";
+import { readClusterId, readOrCreateClusterId } from "../coordinator-client/cluster-id.ts";
+import { type Coordinator, CoordinatorUnavailable } from "../coordinator-client/coordinator.ts";
+import { judgeCoordinator, type KnownCluster } from "../coordinator-client/known-cluster.ts";
+
 import { readOrCreatePeerSecret } from "../coordinator-client/peer-secret.ts";
+
 import { incarnationOf } from "../coordinator-client/registration.ts";
+import { sleep } from "../protocol/base/clock.ts";
 import { formatAddress } from "../protocol/base/transport.ts";
 import type { BrokerOptions } from "./broker-options.ts";
 import { BrokerParts } from "./broker-parts.ts";
+
+import { otherCluster, WrongDataDirectory } from "./cluster/meta-properties.ts";
+
 import { CachedPeerSecret } from "./cluster/peer-secret.ts";
+
 import { awaitOthersInSync } from "./cluster/replaced-directory.ts";
+import { StrangeCoordinator } from "./cluster/strange-coordinator.ts";
 import { DataDirectories } from "./data-directories.ts";
 import { remedyFor } from "./log/failure-words.ts";
 import type { DirectoryFailure, LogOffline } from "./log/log-contract.ts";
@@ -19,6 +28,8 @@ export class CoordinatorNotReached extends Error {
 
 /** How long a stopping broker lets its clients' requests finish. */
 const requestsGraceMs = 500;
+/** While a start waits for the link to the coordinator to be back. */
+const reconnectPauseMs = 200;
 
 /** One broker: starts what it is made of from the bottom up, and stops it from the top down. */
 export class Broker {
@@ -55,7 +66,9 @@ export class Broker {
     await directories.lock();
     this.#coordinator = openCoordinator();
     await this.#reachCoordinator(this.#coordinator);
-    const clusterId = await readOrCreateClusterId(this.#coordinator, random);
+    const known = (await directories.known()) ?? { clusterId: await this.#newCluster(this.#coordinator, directories), controllerEpoch: -1 };
+    const { clusterId } = known;
+    await this.#awaitKnown(this.#coordinator, known);
     const remaining = await directories.remaining();
     if (remaining !== null) {
       const { brokerId } = config;
@@ -82,7 +95,7 @@ export class Broker {
     this.#parts = new BrokerParts(this.#options, {
       coordinator: this.#coordinator,
       logs: this.#logs,
-      clusterId,
+      known,
       peerSecret: new CachedPeerSecret(peerSecret, { coordinator: this.#coordinator, clock, log: log.child({ part: "peers" }) }),
       incarnation: incarnationOf(directoryIds),
     });
@@ -128,6 +141,35 @@ export class Broker {
     this.#options.log.error({ err: error }, `${error.message}. No log directory is left: this broker leaves the cluster. First ${remedy}`);
     await this.#coordinator?.close();
     parts.fail(error);
+  }
+
+  /** The id of the cluster that a broker joins which belongs to none. Made up only when no directory can say otherwise. */
+  async #newCluster(coordinator: Coordinator, { offline: [unreadable] }: DataDirectories): Promise<string> {
+    const { random } = this.#options;
+    if (unreadable === undefined) return readOrCreateClusterId(coordinator, random);
+    const found = await readClusterId(coordinator);
+    if (found !== null) return found;
+    throw new WrongDataDirectory(
+      `ZooKeeper knows no cluster, and ${unreadable.directory}, which cannot be used, may belong to one: take it out of log.dirs to begin a new cluster, or see \`ottla cluster recover\`.`,
+    );
+  }
+
+  /** Waits for the coordinator to be the one that our directories know. Rejects WrongDataDirectory when it is of another cluster: waiting does not help. */
+  async #awaitKnown(coordinator: Coordinator, known: KnownCluster): Promise<void> {
+    const { clock, log, config } = this.#options;
+    const strange = new StrangeCoordinator({ known, clock, log: log.child({ part: "cluster" }) });
+    for (;;) {
+      try {
+        const verdict = await judgeCoordinator(coordinator, known);
+        if (verdict.kind === "ours") return strange.isKnown();
+        if (verdict.kind === "other")
+          throw new WrongDataDirectory(otherCluster(config.logDirectories[0]!, known.clusterId, verdict.clusterId));
+        await strange.wait(verdict);
+      } catch (error) {
+        if (!(error instanceof CoordinatorUnavailable) || coordinator.state === "closed") throw error;
+        await sleep(clock, reconnectPauseMs);
+      }
+    }
   }
 
   async #reachCoordinator(coordinator: Coordinator): Promise<void> {

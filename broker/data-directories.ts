@@ -1,8 +1,10 @@
+import type { KnownCluster } from "../coordinator-client/known-cluster.ts";
 import { newTopicId } from "../protocol/base/ids.ts";
 import { InvariantViolation } from "../protocol/base/invariant.ts";
 import type { Logger } from "../protocol/base/logger.ts";
 import type { Random } from "../protocol/base/random.ts";
-import { claimDataDirectory, metaPropertiesPath, WrongDataDirectory } from "./cluster/meta-properties.ts";
+import { claimDataDirectory, metaPropertiesPath, parseMetaProperties, WrongDataDirectory } from "./cluster/meta-properties.ts";
+import { readControllerEpochFile } from "./log/controller-epoch-file.ts";
 import { remedyFor } from "./log/failure-words.ts";
 import { isDeletedDirectory, parsePartitionDirectory } from "./log/file-names.ts";
 import type { LogOffline } from "./log/log-contract.ts";
@@ -61,6 +63,40 @@ export class DataDirectories {
 
   async unlock(): Promise<void> {
     for (const path of this.#locked) await this.#parts.files.unlock(lockPath(path));
+  }
+
+  /**
+   * The cluster that the directories belong to, with the newest controller epoch that any of them has; null: they are all new. A file of the epoch that is damaged counts as missing: an older
+   * coordinator may then be taken for ours, which sets logs aside at worst. Rejects WrongDataDirectory when they are of different clusters.
+   */
+  async known(): Promise<KnownCluster | null> {
+    const all: (KnownCluster & { readonly path: string })[] = [];
+    for (const path of this.usable) {
+      const found = await this.#attempt(path, () => this.#knownTo(path));
+      if (found !== null && found !== "nothing") all.push({ path, ...found });
+    }
+    this.#assertSome();
+    const [first, ...others] = all;
+    if (first === undefined) return null;
+    const { path, clusterId } = first;
+    const other = others.find((each) => each.clusterId !== clusterId);
+    if (other !== undefined)
+      throw new WrongDataDirectory(
+        `${path} holds data of cluster ${clusterId} and ${other.path} of cluster ${other.clusterId}: take one of them out of log.dirs.`,
+      );
+    return { clusterId, controllerEpoch: Math.max(...all.map(({ controllerEpoch }) => controllerEpoch)) };
+  }
+
+  async #knownTo(path: string): Promise<KnownCluster | "nothing"> {
+    const { files, log } = this.#parts;
+    const metaPath = metaPropertiesPath(path);
+    if (!(await files.exists(metaPath))) return "nothing";
+    const { clusterId } = parseMetaProperties(await files.readFile(metaPath), metaPath);
+    const seen = await readControllerEpochFile(files, path);
+    if (seen === "damaged") log.warn({ directory: path }, "ottla-controller-epoch is damaged and ignored");
+    // what a directory was used for before its meta.properties was replaced by hand says nothing
+    const controllerEpoch = typeof seen === "string" || seen.clusterId !== clusterId ? -1 : seen.controllerEpoch;
+    return { clusterId, controllerEpoch };
   }
 
   /**

@@ -23,7 +23,10 @@ export interface Coordinator {
    * Never retried inside. Never rejects.
    */
   write(operations: readonly WriteOperation[]): Promise<WriteResult>;
-  /** Creates missing persistent nodes from the root down to `path`; fine when they are there. Rejects with CoordinatorUnavailable. */
+  /**
+   * Creates missing persistent nodes from the root down to `path`, those of the chroot as well; fine when they are there. For a cluster that is new, and for nothing else: whatever is missing
+   * later is lost, and not to be made good in silence. Rejects with CoordinatorUnavailable.
+   */
   ensurePath(path: string): Promise<void>;
 
   /**

@@ -9,6 +9,8 @@ export interface ElectionParts {
   readonly brokerId: BrokerId;
   /** Wall clock, for the node's timestamp. */
   readonly nowMs: number;
+  /** The newest controller epoch that this broker has seen: a coordinator that has an older one is not the one it knows. -1: none. */
+  readonly seenEpoch?: number;
 }
 
 export type ElectionResult =
@@ -25,7 +27,8 @@ const attemptsMax = 5;
 
 /**
  * Tries to become the controller: raises `/controller_epoch` and creates the ephemeral `/controller` in one transaction, so that a controller without a new epoch, and two with the
- * same, cannot be. A `/controller` left by an earlier life of this broker, which is known to be over because the broker's registration is of this session (see `registerBroker`), is replaced in
+ * same, cannot be. Only a registered broker may, and the registration is checked in the same transaction: it says that this is the coordinator we know, also when all of that was
+ * replaced a moment ago. A `/controller` left by an earlier life of this broker, which is known to be over because the broker's registration is of this session (see `registerBroker`), is replaced in
  * that transaction, not waited for. Never rejects for want of an answer: that is `unknown`. Rejects with MalformedZnode.
  */
 export async function electController(parts: ElectionParts): Promise<ElectionResult> {
@@ -55,10 +58,10 @@ async function tryOnce(parts: ElectionParts, sessionNumber: number): Promise<Ele
   const holder = await coordinator.read(controllerPath);
   const isLeftover = holder !== null && (await isOfEarlierLife(holder, parts));
   if (holder !== null && !isLeftover) return await heldBy(holder, parts, sessionNumber);
-  const epochNode = await ensuredEpoch(coordinator);
+  const epochNode = await ensuredEpoch(parts);
   // Both were written by one transaction. A later one on the epoch means that the node was replaced since, perhaps by another broker's.
   if (isLeftover && epochNode.modifiedZxid !== holder.createdZxid) return "again";
-  const controllerEpoch = decodeControllerEpoch(controllerEpochPath, epochNode.data) + 1;
+  const controllerEpoch = decodeNotOlder(parts, epochNode) + 1;
   // written all the same, nobody could read it any more
   if (controllerEpoch > int32Max) throw new MalformedZnode(controllerEpochPath, `no epoch is left after ${controllerEpoch - 1}`);
   const result = await coordinator.write(claim(parts, controllerEpoch, epochNode.version, isLeftover));
@@ -67,6 +70,7 @@ async function tryOnce(parts: ElectionParts, sessionNumber: number): Promise<Ele
     case "written":
       return { kind: "won", controllerEpoch, epochVersion: epochNode.version + 1, sessionNumber };
     case "conflict": // someone else was quicker, or what we read was old
+      if (result.failedIndex === 0) throw notRegistered(parts);
       return "again";
     case "unknown":
       await settleUnknown(coordinator, result);
@@ -77,13 +81,9 @@ async function tryOnce(parts: ElectionParts, sessionNumber: number): Promise<Ele
 /** Whoever else has won meanwhile has raised the epoch, and the transaction fails. */
 function claim({ brokerId, nowMs }: ElectionParts, controllerEpoch: number, expectedVersion: number, replaces: boolean): WriteOperation[] {
   return [
+    registered(brokerId),
     { kind: "set", path: controllerEpochPath, data: encodeControllerEpoch(controllerEpoch), version: expectedVersion },
-    ...(replaces
-      ? ([
-          { kind: "check", path: brokerPath(brokerId), version: -1 },
-          { kind: "delete", path: controllerPath, version: -1 },
-        ] as const)
-      : []),
+    ...(replaces ? ([{ kind: "delete", path: controllerPath, version: -1 }] as const) : []),
     { kind: "create", path: controllerPath, data: encodeController({ brokerId, timestampMs: nowMs }), mode: "ephemeral" },
   ];
 }
@@ -105,7 +105,8 @@ async function isOfEarlierLife(holder: Node, { coordinator, brokerId }: Election
 }
 
 /** Someone holds `/controller`. If it is our own session, an earlier answer was lost, or a controller of this process is electing itself twice: the term is ours as it stands. */
-async function heldBy(holder: Node, { coordinator, brokerId }: ElectionParts, sessionNumber: number): Promise<ElectionResult | "again"> {
+async function heldBy(holder: Node, parts: ElectionParts, sessionNumber: number): Promise<ElectionResult | "again"> {
+  const { coordinator, brokerId } = parts;
   const { brokerId: holderId } = decodeController(controllerPath, holder.data);
   if (!holder.ownedByUs || holderId !== brokerId) return { kind: "lost", holder: holderId };
   const epochNode = await coordinator.read(controllerEpochPath);
@@ -113,19 +114,34 @@ async function heldBy(holder: Node, { coordinator, brokerId }: ElectionParts, se
   if (coordinator.sessionNumber !== sessionNumber) return newSession();
   // Both were written by one transaction. A later one on the epoch means that we were replaced, and the read of the holder was old.
   if (epochNode.modifiedZxid !== holder.createdZxid) return "again";
-  const controllerEpoch = decodeControllerEpoch(controllerEpochPath, epochNode.data);
-  return { kind: "won", controllerEpoch, epochVersion: epochNode.version, sessionNumber };
+  return { kind: "won", controllerEpoch: decodeNotOlder(parts, epochNode), epochVersion: epochNode.version, sessionNumber };
 }
 
-async function ensuredEpoch(coordinator: Coordinator): Promise<Node> {
+async function ensuredEpoch(parts: ElectionParts): Promise<Node> {
+  const { coordinator, brokerId } = parts;
   const known = await coordinator.read(controllerEpochPath);
   if (known !== null) return known;
   // A conflict says that it is there by now, and an unknown outcome is as good: the node is read next.
   const data = encodeControllerEpoch(epochBeforeFirst);
-  await coordinator.write([{ kind: "create", path: controllerEpochPath, data, mode: "persistent" }]);
+  const result = await coordinator.write([registered(brokerId), { kind: "create", path: controllerEpochPath, data, mode: "persistent" }]);
+  if (result.kind === "conflict" && result.failedIndex === 0) throw notRegistered(parts);
   const made = await coordinator.read(controllerEpochPath);
   if (made === null) throw missingNode(controllerEpochPath);
   return made;
+}
+
+function decodeNotOlder({ seenEpoch = -1 }: ElectionParts, epochNode: Node): number {
+  const epoch = decodeControllerEpoch(controllerEpochPath, epochNode.data);
+  if (epoch < seenEpoch) throw new CoordinatorUnavailable(`${controllerEpochPath} says ${epoch}, but this broker has seen ${seenEpoch}`);
+  return epoch;
+}
+
+function registered(brokerId: BrokerId): WriteOperation {
+  return { kind: "check", path: brokerPath(brokerId), version: -1 };
+}
+
+function notRegistered({ brokerId }: ElectionParts): CoordinatorUnavailable {
+  return new CoordinatorUnavailable(`broker ${brokerId} is not registered, so it cannot be elected`);
 }
 
 function newSession(): ElectionResult {

@@ -1,5 +1,6 @@
 import type { BrokerId } from "../protocol/base/ids.ts";
-import { type Coordinator, CoordinatorUnavailable, type Node } from "./coordinator.ts";
+import { type Coordinator, CoordinatorUnavailable, type Node, type WriteOperation } from "./coordinator.ts";
+import { pathPrefixes } from "./paths.ts";
 import { type BrokerRegistration, decodeBrokerRegistration, encodeBrokerRegistration } from "./znodes/broker-registration.ts";
 import { brokerIdsPath, brokerPath } from "./znodes/paths.ts";
 
@@ -20,37 +21,53 @@ const attemptsMax = 10;
 /**
  * Registers the broker under `/brokers/ids`. A registration left by an earlier life of one of our data directories (which is locked, so that life is over) is deleted at once, not waited for.
  * Rejects with BrokerIdTaken, or with CoordinatorUnavailable when the outcome cannot be told: run again once connected.
+ *
+ * Each of its transactions holds only where `guard` does. Race: (1) the coordinator is found to be the one we know; (2) all of it is replaced by an older copy, in which our session is alive;
+ * (3) the registration is written. It would make the wrong coordinator's controller take this broker in.
  */
 export async function registerBroker(
   coordinator: Coordinator,
   brokerId: BrokerId,
   registration: BrokerRegistration & { readonly incarnation: string },
+  guard: readonly WriteOperation[] = [],
 ): Promise<RegistrationResult> {
   const path = brokerPath(brokerId);
   const data = encodeBrokerRegistration(registration);
   const { sessionNumber } = coordinator;
-  await coordinator.ensurePath(brokerIdsPath);
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
-    const result = await coordinator.write([{ kind: "create", path, data, mode: "ephemeral" }]);
-    if (result.kind === "conflict" && result.reason !== "node-exists")
-      throw new CoordinatorUnavailable(`cannot create ${path}: ${result.reason}`);
+    const result = await coordinator.write([...guard, { kind: "create", path, data, mode: "ephemeral" }]);
+    if (result.kind === "conflict") {
+      if (result.failedIndex < guard.length) throw new CoordinatorUnavailable(`ZooKeeper changed while ${path} was registered`);
+      if (result.reason === "no-parent" || result.reason === "no-node") await makeFolder(coordinator, guard);
+      else if (result.reason !== "node-exists") throw new CoordinatorUnavailable(`cannot create ${path}: ${result.reason}`);
+    }
     if (result.kind === "unknown") await barrier(coordinator, path, result.error);
     const node = await coordinator.read(path);
     if (coordinator.sessionNumber !== sessionNumber) throw new CoordinatorUnavailable(`the session ended while ${path} was registered`);
     // Written by this session with these words: by this call, or by one before it whose answer was lost.
     if (node?.ownedByUs && node.data.equals(data)) return { brokerEpoch: node.createdZxid, sessionNumber };
-    if (node !== null) await makeWay(coordinator, path, node, registration.incarnation);
+    if (node !== null) await makeWay(coordinator, node, { path, incarnation: registration.incarnation, guard });
   }
   throw new CoordinatorUnavailable(`${path} did not settle in ${attemptsMax} attempts`);
 }
 
+/** In a cluster that nobody has registered in. Fine when another broker is quicker: what is missing is found out by the next attempt. */
+async function makeFolder(coordinator: Coordinator, guard: readonly WriteOperation[]): Promise<void> {
+  for (const path of pathPrefixes(brokerIdsPath))
+    await coordinator.write([...guard, { kind: "create", path, data: Buffer.alloc(0), mode: "persistent" }]);
+}
+
 /** Deletes the registration if it is of an earlier life of ours. */
-async function makeWay(coordinator: Coordinator, path: string, node: Node, incarnation: string): Promise<void> {
+async function makeWay(
+  coordinator: Coordinator,
+  node: Node,
+  { path, incarnation, guard }: { readonly path: string; readonly incarnation: string; readonly guard: readonly WriteOperation[] },
+): Promise<void> {
   const found = decodeBrokerRegistration(path, node.data);
   if (!node.ownedByUs && !sharesDirectory(found.incarnation, incarnation)) throw new BrokerIdTaken(describeTaken(path, found));
   // Registrations are never changed, so the version does not tell one from the next. A stranger who took the id since the read would lose its own here, and then
   // finds ours: a misconfiguration that was going to be reported to one of the two in any case.
-  const result = await coordinator.write([{ kind: "delete", path, version: node.version }]);
+  const result = await coordinator.write([...guard, { kind: "delete", path, version: node.version }]);
   if (result.kind === "unknown") await barrier(coordinator, path, result.error);
 }
 

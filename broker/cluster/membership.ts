@@ -1,14 +1,19 @@
-import { type Coordinator, CoordinatorUnavailable, type SessionState } from "../../coordinator-client/coordinator.ts";
-import { registerBroker } from "../../coordinator-client/registration.ts";
+import { type Coordinator, CoordinatorUnavailable, type Node, type SessionState } from "../../coordinator-client/coordinator.ts";
+import { judgeCoordinator, type KnownCluster } from "../../coordinator-client/known-cluster.ts";
+import { BrokerIdTaken, registerBroker } from "../../coordinator-client/registration.ts";
 import type { BrokerRegistration } from "../../coordinator-client/znodes/broker-registration.ts";
+import { brokerPath } from "../../coordinator-client/znodes/paths.ts";
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
+import { StrangeCoordinator } from "./strange-coordinator.ts";
 
 export interface MembershipParts {
   readonly coordinator: Coordinator;
   readonly brokerId: BrokerId;
+  /** What the coordinator must know, for this broker to take part. */
+  readonly known: KnownCluster;
   /** Made anew for each registration: it holds the time. `incarnation`: the data directory's id. */
   readonly registration: () => BrokerRegistration & { readonly incarnation: string };
   readonly clock: Clock;
@@ -19,7 +24,7 @@ export interface MembershipParts {
 export interface MembershipEvents {
   /** A new life in the cluster begins; the controller will send a full update for this epoch. */
   registered(brokerEpoch: number): void;
-  /** The session is lost, and the registration with it: stop leading and following, at once. */
+  /** The session is lost, and the registration with it, or the registration alone: stop leading and following, at once. */
   lost(): void;
   /** Another broker holds our id, or the registration cannot be read: waiting does not help. */
   failed(error: Error): void;
@@ -27,16 +32,23 @@ export interface MembershipEvents {
 
 const retryPauseMs = 200;
 
-/** Keeps this broker registered: once per session, with a new epoch each time. */
+/**
+ * Keeps this broker registered, with a new epoch each time: once per session, and again in the same session when the registration was taken away. A coordinator that is not the one this broker
+ * knows gets no registration. What rests on the registration alone (the candidacy for controller, ids for producers) checks it in its own transactions, so none of it reaches such a coordinator.
+ */
 export class Membership {
   readonly #parts: MembershipParts;
   readonly #abort = new AbortController();
+  readonly #strange: StrangeCoordinator;
   #epoch = -1;
   /** Session that a registration was begun for; nothing is done twice in one session. */
   #sessionNumber = 0;
+  #isLooking = false;
+  #lookAgain = false;
 
   constructor(parts: MembershipParts) {
     this.#parts = parts;
+    this.#strange = new StrangeCoordinator(parts);
   }
 
   /** Our registration's epoch; -1 while there is none. */
@@ -45,8 +57,10 @@ export class Membership {
   }
 
   start(): void {
-    const { coordinator } = this.#parts;
+    const { coordinator, brokerId } = this.#parts;
     coordinator.onState((state, sessionNumber) => this.#stateChanged(state, sessionNumber));
+    // also called at each reconnection: the session may live on in a coordinator that has lost what came after it
+    coordinator.watch(brokerPath(brokerId), "node", () => void this.#look());
     this.#stateChanged(coordinator.state, coordinator.sessionNumber);
   }
 
@@ -76,17 +90,26 @@ export class Membership {
   }
 
   async #register(sessionNumber: number): Promise<void> {
-    const { coordinator, brokerId, registration, clock, log, events } = this.#parts;
+    const { coordinator, brokerId, known, registration, clock, log, events } = this.#parts;
     const { signal } = this.#abort;
     const isCurrent = () => !signal.aborted && coordinator.sessionNumber === sessionNumber && coordinator.state !== "lost";
     const wanted = registration();
     while (isCurrent()) {
       try {
-        const result = await registerBroker(coordinator, brokerId, wanted);
+        const verdict = await judgeCoordinator(coordinator, known);
+        if (!isCurrent()) return;
+        if (verdict.kind !== "ours") {
+          await this.#strange.wait(verdict, signal);
+          continue;
+        }
+        this.#strange.isKnown();
+        const result = await registerBroker(coordinator, brokerId, wanted, verdict.guard);
         if (!isCurrent() || result.sessionNumber !== sessionNumber) return;
         this.#epoch = result.brokerEpoch;
         log.info({ brokerEpoch: result.brokerEpoch, sessionNumber }, "registered");
-        return events.registered(result.brokerEpoch);
+        events.registered(result.brokerEpoch);
+        // it may have been taken away before anyone looked
+        return void this.#look();
       } catch (error) {
         if (error instanceof InvariantViolation) throw error;
         if (!isCurrent()) return;
@@ -96,4 +119,48 @@ export class Membership {
       }
     }
   }
+
+  /** Whether the registration is still there, and the coordinator still the one we know. One look at a time; one that is asked for meanwhile follows. */
+  async #look(): Promise<void> {
+    this.#lookAgain = true;
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    while (this.#lookAgain) {
+      this.#lookAgain = false;
+      await this.#lookOnce();
+    }
+    this.#isLooking = false;
+  }
+
+  /** What cannot be told now is told at the next reconnection. */
+  async #lookOnce(): Promise<void> {
+    const { coordinator, brokerId, known, log, events } = this.#parts;
+    const epoch = this.#epoch;
+    const sessionNumber = this.#sessionNumber;
+    if (epoch < 0 || this.#abort.signal.aborted) return;
+    try {
+      const verdict = await judgeCoordinator(coordinator, known);
+      const node = await coordinator.read(brokerPath(brokerId));
+      if (this.#epoch !== epoch || this.#abort.signal.aborted) return;
+      const isThere = node?.ownedByUs === true && node.createdZxid === epoch;
+      if (verdict.kind === "ours" && isThere) return;
+      if (verdict.kind === "ours" && node !== null && !node.ownedByUs) {
+        this.#lose();
+        return events.failed(replaced(brokerId, node));
+      }
+      if (verdict.kind === "ours") log.warn({ brokerEpoch: epoch }, "the registration was taken away: registering anew");
+      this.#lose();
+      void this.#register(sessionNumber);
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error;
+      if (!(error instanceof CoordinatorUnavailable)) return events.failed(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+}
+
+/** Two that take the place from each other again and again would serve nobody: the one that was replaced goes. */
+function replaced(brokerId: BrokerId, { ephemeralOwner }: Node): BrokerIdTaken {
+  return new BrokerIdTaken(
+    `the registration of broker ${brokerId} was replaced by another process (session ${ephemeralOwner}): two brokers run with one broker.id, or on copies of one data directory. Stop one of them`,
+  );
 }

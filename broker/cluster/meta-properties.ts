@@ -59,11 +59,14 @@ export function ownershipFault(
   { brokerId, clusterId }: { readonly brokerId: BrokerId; readonly clusterId: string },
   dataDirectory: string,
 ): string | null {
-  if (found.clusterId !== clusterId)
-    return `${dataDirectory} holds data of cluster ${found.clusterId}, but this is cluster ${clusterId}: name another data directory, or the ZooKeeper (and chroot) this data belongs to.`;
+  if (found.clusterId !== clusterId) return otherCluster(dataDirectory, found.clusterId, clusterId);
   if (found.brokerId !== brokerId)
     return `${dataDirectory} holds data of broker ${found.brokerId}, but this is broker ${brokerId}: name another data directory, or set broker.id=${found.brokerId}.`;
   return null;
+}
+
+export function otherCluster(dataDirectory: string, itsCluster: string, thisCluster: string): string {
+  return `${dataDirectory} holds data of cluster ${itsCluster}, but this is cluster ${thisCluster}: name another data directory, or the ZooKeeper (and chroot) this data belongs to.`;
 }
 
 export function formatMetaProperties({ brokerId, clusterId, directoryId }: MetaProperties): Buffer {

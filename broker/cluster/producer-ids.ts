@@ -1,5 +1,5 @@
 import { type Coordinator, CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
-import { producerIdBlockPath } from "../../coordinator-client/znodes/paths.ts";
+import { brokerPath, producerIdBlockPath } from "../../coordinator-client/znodes/paths.ts";
 import { decodeProducerIdBlock, encodeProducerIdBlock, type ProducerIdBlock } from "../../coordinator-client/znodes/producer-id-block.ts";
 import type { Clock } from "../../protocol/base/clock.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
@@ -39,7 +39,9 @@ type Answer = Awaited<ReturnType<ProducerIdSource["next"]>>;
  * 1. A block begins behind the last one written, and is ours only when the node's version is the one we read: of two brokers that read the same, one writes.
  * 2. A write whose answer was lost is looked up: when the node now names our block, it is ours. It cannot be another claim of the same range: for us to write it, the version had to be
  *    the one we read, so one write of it succeeded at most; and nobody else writes our broker id, the data directory being locked.
- * 3. When it cannot be looked up, the block is forgotten. The next claim reads what is there and begins behind it, whether or not the forgotten write was done or is done later.
+ * 3. Each write holds only where this broker is registered, so not in a coordinator that lost its state, or went back in time, and would begin anew with ids that are in use.
+ *    A broker never takes a block that is not behind all of its own, whatever the coordinator says.
+ * 4. When it cannot be looked up, the block is forgotten. The next claim reads what is there and begins behind it, whether or not the forgotten write was done or is done later.
  */
 export class ProducerIds implements ProducerIdSource {
   readonly #parts: ProducerIdsParts;
@@ -47,6 +49,8 @@ export class ProducerIds implements ProducerIdSource {
   /** Inclusive; below `#nextId`: the block is used up. */
   #lastId = -1;
   #ahead: ProducerIdBlock | null = null;
+  /** Inclusive: of all blocks that were ever ours. */
+  #highestId = -1;
   #isFetching = false;
   #failure: { readonly answer: Answer; readonly untilMs: number } | null = null;
   readonly #waiters = new Set<(answer: Answer) => void>();
@@ -117,16 +121,21 @@ export class ProducerIds implements ProducerIdSource {
       const node = await coordinator.read(producerIdBlockPath);
       // Kafka writes an empty node when it sets the tree up
       const last = node === null || node.data.length === 0 ? null : decodeProducerIdBlock(producerIdBlockPath, node.data);
-      const firstId = last === null ? 0 : last.lastId + 1;
+      const firstId = Math.max(last === null ? 0 : last.lastId + 1, this.#highestId + 1);
       const block = { brokerId, firstId, lastId: firstId + blockSize - 1 };
       if (!Number.isSafeInteger(block.lastId)) throw new Error(`${producerIdBlockPath} has no ids left that Ottla can count`);
       const data = encodeProducerIdBlock(block);
       const path = producerIdBlockPath;
       const result = await coordinator.write([
+        { kind: "check", path: brokerPath(brokerId), version: -1 },
         node === null ? { kind: "create", path, data, mode: "persistent" } : { kind: "set", path, data, version: node.version },
       ]);
-      if (result.kind === "written") return block;
-      if (result.kind === "unknown" && (await this.#isWritten(block))) return block;
+      if (result.kind === "conflict" && result.failedIndex === 0)
+        throw new CoordinatorUnavailable(`broker ${brokerId} is not registered: it claims no producer ids`);
+      if (result.kind === "written" || (result.kind === "unknown" && (await this.#isWritten(block)))) {
+        this.#highestId = block.lastId;
+        return block;
+      }
     }
     throw new CoordinatorUnavailable(`${producerIdBlockPath} could not be written in ${attemptsMax} attempts`);
   }

@@ -9,6 +9,7 @@ import type { ClusterImage } from "./contract.ts";
 import { someoneLeft, startOfStream, takeUpdate } from "./image.ts";
 import type { ImageStore } from "./image-store.ts";
 import { type LocalReplica, type ResolveSettings, type RoleChanges, roleChanges } from "./roles.ts";
+import type { SeenController } from "./seen-controller.ts";
 
 export interface UpdateReceiverParts {
   /** Whether the coordinator knows this controller's term as the present one. Rejects when that cannot be told. */
@@ -17,6 +18,7 @@ export interface UpdateReceiverParts {
   readonly images: ImageStore;
   readonly roles: RoleSink;
   readonly view: Pick<ClusterView, "ownEpoch">;
+  readonly seen: Pick<SeenController, "controllerEpoch" | "note">;
   /** What lies on this broker's disks. */
   readonly localReplicas: () => readonly LocalReplica[];
   readonly resolveSettings: ResolveSettings;
@@ -53,7 +55,10 @@ export class UpdateReceiver {
   };
 
   async #take(update: MetadataUpdateRequest): Promise<MetadataUpdateResponse> {
-    const { images, view, log } = this.#parts;
+    const { images, view, seen, log } = this.#parts;
+    // also one from before our last start, which the image knows nothing of
+    if (update.controllerEpoch < seen.controllerEpoch)
+      return refused("STALE_CONTROLLER_EPOCH", `controller epoch ${seen.controllerEpoch} is known, this is ${update.controllerEpoch}`);
     const doubt = await this.#doubtAbout(update);
     if (doubt !== null) {
       log.warn({ error: doubt.error, controllerId: update.controllerId }, `metadata update refused: ${doubt.message}`);
@@ -61,6 +66,7 @@ export class UpdateReceiver {
     }
     const before = images.current;
     const taken = takeUpdate(before, this.#position, update, view.ownEpoch);
+    if (taken.kind === "part" || taken.kind === "applied") await seen.note(update.controllerEpoch);
     switch (taken.kind) {
       case "refused":
         log.info({ error: taken.error, controllerId: update.controllerId }, `metadata update refused: ${taken.message}`);

@@ -1,3 +1,4 @@
+import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import { type BrokerId, newTopicId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
@@ -28,6 +29,7 @@ export interface RegisteredBrokers {
 
 const topicsAtOnceMax = 16;
 const readsAtOnceMax = 128;
+const attemptsMax = 25;
 
 /** Reads the whole cluster into the book, in the session in which the controller epoch was raised: whatever was written before that is seen. */
 export class ClusterLoader {
@@ -35,6 +37,19 @@ export class ClusterLoader {
 
   constructor(parts: LoaderParts) {
     this.#parts = parts;
+  }
+
+  /** In a coordinator that was replaced behind our back, these would be the beginning of an empty cluster: so also folders are made under our epoch only. */
+  async ensureFolders(signal: AbortSignal): Promise<void> {
+    const { store, writer } = this.#parts;
+    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+      const missing = await store.missingFolders();
+      if (missing.length === 0) return;
+      // another tool may make one meanwhile
+      for (const path of missing) await writer.write([store.createFolder(path)]);
+      await writer.barrier(signal);
+    }
+    throw new CoordinatorUnavailable(`the cluster's folders could not be made in ${attemptsMax} attempts`);
   }
 
   /** Brokers before states: a state that was written before a registration seen here is not missed. */

@@ -1,4 +1,5 @@
 import type { Coordinator, WriteOperation } from "../../coordinator-client/coordinator.ts";
+import { pathPrefixes } from "../../coordinator-client/paths.ts";
 import {
   type ConfigEntity,
   decodeConfig,
@@ -56,9 +57,11 @@ export class ClusterStore {
     this.#controllerEpoch = controllerEpoch;
   }
 
-  /** The folders that everything else is put into. They are for ever and empty, so making them needs no fencing. */
-  async ensureFolders(): Promise<void> {
-    for (const path of paths.persistentFolders) await this.#coordinator.ensurePath(path);
+  /** Of the folders that everything else is put into, those that are missing, parents first. */
+  async missingFolders(): Promise<string[]> {
+    const wanted = [...new Set(paths.persistentFolders.flatMap(pathPrefixes))];
+    const found = await pipelined(wanted, readsAtOnceMax, (path) => this.#coordinator.read(path));
+    return wanted.filter((_, index) => found[index] === null);
   }
 
   async brokerIds(): Promise<BrokerId[]> {
@@ -159,6 +162,10 @@ export class ClusterStore {
   }
 
   // Operations
+
+  createFolder(path: string): WriteOperation {
+    return create(path, Buffer.alloc(0));
+  }
 
   setState({ topic, record }: PartitionChange): WriteOperation {
     return {

@@ -13,6 +13,7 @@ import type {
   ReplicasOfflineRequest,
 } from "../../protocol/peer/messages.ts";
 import type { ResolveSettings } from "../cluster/roles.ts";
+import type { SeenController } from "../cluster/seen-controller.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
 import { AdminOperations, type AdminSettings } from "./admin-operations.ts";
 import { brokerChanges } from "./broker-changes.ts";
@@ -46,6 +47,7 @@ export interface ControllerParts {
   readonly settings: ControllerSettings;
   readonly rules: ResourceRules;
   readonly resolveSettings: ResolveSettings;
+  readonly seen: Pick<SeenController, "controllerEpoch" | "note">;
 }
 
 export interface ControllerSettings extends Omit<AdminSettings, "topicRules"> {
@@ -267,7 +269,7 @@ export class ControllerTerm {
 
   async #load(): Promise<void> {
     const { coordinator } = this.#parts;
-    await this.#store.ensureFolders();
+    await this.#loader.ensureFolders(this.#abort.signal);
     // watched before it is read: what changes in between is seen again
     const watched = (path: string, key: string, run: () => Promise<void>) =>
       this.#unwatch.push(coordinator.watch(path, "children", () => this.#queue.signal(key, run)));

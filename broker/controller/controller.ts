@@ -61,6 +61,12 @@ export class Controller implements ControllerService {
     this.#endTerm();
   }
 
+  /** Our registration is gone, with or without the session. */
+  registrationLost(): void {
+    this.#resigning = this.#term?.term ?? this.#resigning;
+    this.#endTerm();
+  }
+
   get isController(): boolean {
     return this.#term !== null;
   }
@@ -93,9 +99,11 @@ export class Controller implements ControllerService {
 
   /** False: try again after a pause. */
   async #electOnce(): Promise<boolean> {
-    const { coordinator, brokerId, clock, log } = this.#parts;
+    const { coordinator, brokerId, clock, log, seen } = this.#parts;
     if (this.#resigning !== null && !(await this.#giveUp(this.#resigning))) return false;
-    const result = await electController({ coordinator, brokerId, nowMs: clock.nowMs() });
+    const result = await electController({ coordinator, brokerId, nowMs: clock.nowMs(), seenEpoch: seen.controllerEpoch });
+    // before anything is done in the name of this epoch: see `SeenController`
+    if (result.kind === "won") await seen.note(result.controllerEpoch);
     if (this.#isClosed) return true;
     switch (result.kind) {
       case "unknown":
@@ -109,7 +117,7 @@ export class Controller implements ControllerService {
       case "won":
         // the session may have ended, or a term been given up, while the answer was on its way
         if (coordinator.sessionNumber !== result.sessionNumber || coordinator.state === "lost") return false;
-        if (this.#resigning !== null) return false;
+        if (this.#resigning !== null || !this.#isEligible()) return false;
         this.#holder = brokerId;
         if (this.#term?.term.controllerEpoch === result.controllerEpoch) return true;
         this.#endTerm();

@@ -3,6 +3,7 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import { type Doubt, doubtOnceRegistered, joinedDoubt } from "./clean-shutdown.ts";
 import type { CleanerConfig } from "./compaction/cleaner-config.ts";
+import type { SeenControllerEpoch } from "./controller-epoch-file.ts";
 import { remedyFor } from "./failure-words.ts";
 import { canBeMoved, parsePartitionDirectory } from "./file-names.ts";
 import { logCaches } from "./log-caches.ts";
@@ -206,6 +207,13 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     }
     const failures = await offlineAmong([...byStore].map(([store, some]) => store.checkpointHighWatermarks(some)));
     if (failures.length === byStore.size) throw failures[0] ?? this.#lost[0]?.error ?? new LogOffline("no log directory is online");
+  }
+
+  /** In every directory. Resolves when it is durable in one of them; one that failed is given up anyway, and has an older epoch when it is back. Rejects LogOffline. */
+  async noteControllerEpoch(seen: SeenControllerEpoch): Promise<void> {
+    const online = this.#online();
+    const failures = await offlineAmong(online.map((store) => store.noteControllerEpoch(seen)));
+    if (failures.length === online.length) throw failures[0] ?? new LogOffline("no log directory is online");
   }
 
   onOffline(listener: (failure: DirectoryFailure) => void): void {

@@ -9,11 +9,12 @@ import { readOffsets, writeOffsets } from "./checkpoint-file.ts";
 import { type Doubt, encodeCleanShutdown, noDoubt } from "./clean-shutdown.ts";
 import type { CleanerConfig } from "./compaction/cleaner-config.ts";
 import { LogCleaner } from "./compaction/log-cleaner.ts";
+import { type SeenControllerEpoch, writeControllerEpochFile } from "./controller-epoch-file.ts";
 import { DirectoryCheckpoints } from "./directory-checkpoints.ts";
 import { deletedDirectoryName, fileNames } from "./file-names.ts";
 import { SegmentedLog } from "./log.ts";
 import { type CacheBounds, type LogCaches, logCaches } from "./log-caches.ts";
-import { type DirectoryFailure, InconsistentTopicId, type Log, type LogOffline, type LogStore } from "./log-contract.ts";
+import { type DirectoryFailure, InconsistentTopicId, type Log, LogOffline, type LogStore } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { ignoreOffline, LogHealth } from "./log-health.ts";
 import { LogScrub, type ScrubConfig } from "./log-scrub.ts";
@@ -159,6 +160,12 @@ export class DirectoryLogStore implements LogStore {
 
   async checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void> {
     await this.guarded(() => writeOffsets(this.#parts.files, `${this.#root}/${fileNames.highWatermarks}`, highWatermarks));
+  }
+
+  /** Durable when it resolves. */
+  async noteControllerEpoch(seen: SeenControllerEpoch): Promise<void> {
+    if (this.#closed) throw new LogOffline("this broker is stopping");
+    await this.guarded(() => writeControllerEpochFile(this.#parts.files, this.#root, seen));
   }
 
   startCleaning(highWatermark: (key: string) => number | null): void {

@@ -22,7 +22,7 @@ import { measureWrite, unansweredMaxBytes } from "./write-size.ts";
 export interface SessionOptions {
   /** Makes the way to the servers; called once per session. */
   readonly newWire: WireFactory;
-  /** Empty, or the absolute path under which everything lies; created when missing. */
+  /** Empty, or the absolute path under which everything lies; created by `ensurePath` only. */
   readonly chroot: string;
   readonly clock: Clock;
   readonly log: Logger;
@@ -48,9 +48,6 @@ export class SessionCoordinator implements Coordinator {
   /** The session of the current wire, once a server has granted it. */
   #session: WireSession | null = null;
   #linkIsUp = false;
-  /** Counts links, so that what began on one does not go on over the next. */
-  #linkNumber = 0;
-  #chrootIsThere: boolean;
   #sessionNumber = 0;
   readonly #proof: SessionProof;
   /** When the present wire, or its next link, began to connect, or earlier. */
@@ -71,7 +68,6 @@ export class SessionCoordinator implements Coordinator {
     this.#log = options.log;
     this.#proof = new SessionProof(options.clock);
     this.#attempt = this.#proof.asking();
-    this.#chrootIsThere = options.chroot === "";
     this.#watches = new WatchTable((request, answered) => this.#send(this.#belowChroot(request), answered));
     this.#openWire();
   }
@@ -136,8 +132,12 @@ export class SessionCoordinator implements Coordinator {
   async ensurePath(path: string): Promise<void> {
     checkPath(path);
     if ((await this.read(path)) !== null) return;
-    for (const prefix of pathPrefixes(path)) {
-      const result = await this.write([{ kind: "create", path: prefix, data: Buffer.alloc(0), mode: "persistent" }]);
+    for (const prefix of pathPrefixes(belowChroot(this.#options.chroot, path))) {
+      const operations = [{ kind: "create", path: prefix, data: Buffer.alloc(0), mode: "persistent" }] as const;
+      // the chroot's own nodes lie outside of it
+      const answer = await this.#requestAsIs({ kind: "write", operations });
+      invariant(answer.kind === "write", "a write is answered by a result");
+      const { result } = answer;
       if (result.kind === "unknown") throw new CoordinatorUnavailable(`cannot tell whether ${prefix} was created`, { cause: result.error });
       if (result.kind === "conflict" && result.reason !== "node-exists") {
         throw new CoordinatorUnavailable(`cannot create ${prefix}: ${result.reason}`);
@@ -212,7 +212,6 @@ export class SessionCoordinator implements Coordinator {
     if (this.#closing !== null) return;
     this.#session = session;
     this.#linkIsUp = true;
-    this.#linkNumber++;
     const nowMs = this.#clock.monotonicMs();
     this.#heardMs = nowMs;
     this.#probedMs = nowMs;
@@ -222,28 +221,8 @@ export class SessionCoordinator implements Coordinator {
       this.#log.info({ session: session.id, sessionNumber: this.#sessionNumber, timeoutMs: session.timeoutMs }, "coordinator: new session");
     }
     this.#watch();
-    this.#makeChroot(pathPrefixes(this.#options.chroot === "" ? "/" : this.#options.chroot), this.#linkNumber);
-  }
-
-  /** Creates what is missing of the chroot, then declares the session connected. */
-  #makeChroot(missing: readonly string[], linkNumber: number): void {
-    if (linkNumber !== this.#linkNumber || !this.#linkIsUp || this.#closing !== null) return;
-    const [path, ...rest] = missing;
-    if (this.#chrootIsThere || path === undefined) {
-      this.#chrootIsThere = true;
-      this.#setState("connected");
-      this.#watches.linkUp();
-      return;
-    }
-    const create: WriteOperation = { kind: "create", path, data: Buffer.alloc(0), mode: "persistent" };
-    this.#send({ kind: "write", operations: [create] }, (answer) => {
-      if (answer === null) return; // tried again on the next link
-      const isThere =
-        answer.kind === "write" &&
-        (answer.result.kind === "written" || (answer.result.kind === "conflict" && answer.result.reason === "node-exists"));
-      if (isThere) this.#makeChroot(rest, linkNumber);
-      else this.#wire?.dropLink(`the chroot's node ${path} cannot be created`);
-    });
+    this.#setState("connected");
+    this.#watches.linkUp();
   }
 
   #onLinkDown(reason: string): void {
@@ -337,6 +316,11 @@ export class SessionCoordinator implements Coordinator {
   }
 
   #request(request: WireRequest): Promise<WireAnswer & { readonly sessionId: string }> {
+    return this.#requestAsIs(this.#belowChroot(request));
+  }
+
+  /** With the server's own paths. */
+  #requestAsIs(request: WireRequest): Promise<WireAnswer & { readonly sessionId: string }> {
     return new Promise((resolve, reject) => {
       const what = describeRequest(request);
       if (this.state !== "connected") return reject(new CoordinatorUnavailable(`${what}: the coordinator session is ${this.state}`));
@@ -345,7 +329,7 @@ export class SessionCoordinator implements Coordinator {
         return reject(new CoordinatorUnavailable(`${what}: ${requestsMax} requests to the coordinator are unanswered already`));
       }
       const sessionId = this.#session?.id ?? "";
-      this.#send(this.#belowChroot(request), (answer) => {
+      this.#send(request, (answer) => {
         if (answer === null) reject(new CoordinatorUnavailable(`${what}: no answer, the link to the coordinator broke`));
         else if (answer.kind === "failed") reject(new CoordinatorUnavailable(`${what}: ${answer.error.message}`, { cause: answer.error }));
         else resolve({ ...answer, sessionId });

@@ -37,9 +37,36 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
       return coordinator;
     };
 
+    /** Registered, as whoever stands for election has to be. */
+    const candidate = async (id: number): Promise<Coordinator> => {
+      const coordinator = await connect();
+      await registerBroker(coordinator, id, registration(`dir-${id}`));
+      return coordinator;
+    };
+
     describe("the controller's election", () => {
+      test("is for registered brokers only, and makes nothing for others", async () => {
+        const zk = await connect();
+        expect(await elect(zk, 1)).toMatchObject({ kind: "unknown", error: { message: expect.stringContaining("not registered") } });
+        expect(await zk.read(controllerEpochPath)).toBeNull();
+        await zk.write([create(controllerEpochPath, "4")]);
+        expect(await elect(zk, 1)).toMatchObject({ kind: "unknown" });
+        expect([await textAt(zk, controllerEpochPath), await textAt(zk, controllerPath)]).toEqual(["4", null]);
+      });
+
+      test("does not go back behind an epoch that the candidate has seen", async () => {
+        const zk = await candidate(1);
+        await zk.write([create(controllerEpochPath, "4")]);
+        expect(await electController({ coordinator: zk, brokerId: 1, nowMs: 0, seenEpoch: 5 })).toMatchObject({ kind: "unknown" });
+        expect([await textAt(zk, controllerEpochPath), await textAt(zk, controllerPath)]).toEqual(["4", null]);
+        expect(await electController({ coordinator: zk, brokerId: 1, nowMs: 0, seenEpoch: 4 })).toMatchObject({
+          kind: "won",
+          controllerEpoch: 5,
+        });
+      });
+
       test("has one winner, and each term a higher epoch", async () => {
-        const [one, two] = [await connect(), await connect()];
+        const [one, two] = [await candidate(1), await candidate(2)];
         const first = await elect(one, 1);
         expect(first).toEqual({ kind: "won", controllerEpoch: 1, epochVersion: 1, sessionNumber: 1 });
         expect(await elect(two, 2)).toEqual({ kind: "lost", holder: 1 });
@@ -50,7 +77,7 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
       });
 
       test("has one winner when many run at once", async () => {
-        const candidates = await Promise.all(Array.from({ length: 5 }, connect));
+        const candidates = await Promise.all(Array.from({ length: 5 }, (_, id) => candidate(id)));
         const results = await Promise.all(candidates.map((candidate, i) => elect(candidate, i)));
         const winner = results.findIndex(({ kind }) => kind === "won");
         expect(results.map(({ kind }) => kind).filter((kind) => kind === "won")).toHaveLength(1);
@@ -59,7 +86,7 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
       });
 
       test.each([{ done: true }, { done: false }])("after a lost answer finds out who won (done: $done)", async ({ done }) => {
-        const zk = await connect();
+        const zk = await candidate(1);
         await zk.write([create(controllerEpochPath, "4")]);
         harness.loseNextAnswer(zk, { done });
         expect(await elect(zk, 1)).toMatchObject({ kind: "unknown", error: expect.any(CoordinatorUnavailable) });
@@ -69,7 +96,7 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
       });
 
       test("a term's writes fail once another has begun, and it cannot resign for the other", async () => {
-        const [one, two] = [await connect(), await connect()];
+        const [one, two] = [await candidate(1), await candidate(2)];
         const first = await elect(one, 1);
         if (first.kind !== "won") throw new Error(first.kind);
         await harness.expire(one);
@@ -83,7 +110,7 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
       });
 
       test("whoever resigns makes way at once", async () => {
-        const [one, two] = [await connect(), await connect()];
+        const [one, two] = [await candidate(1), await candidate(2)];
         const first = await elect(one, 1);
         if (first.kind !== "won") throw new Error(first.kind);
         expect((await resignController(one, first)).kind).toBe("written");
@@ -113,6 +140,8 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
         "takes an earlier life's place once, though the answer is lost and another stands as well (done: $done)",
         async ({ done }) => {
           const [earlier, now, other] = [await connect(), await connect(), await connect()];
+          await registerBroker(earlier, 7, registration("dir-a"));
+          await registerBroker(other, 8, registration("dir-b"));
           await elect(earlier, 7);
           await registerBroker(now, 7, registration("dir-a"));
           harness.loseNextAnswer(now, { done });
@@ -126,7 +155,7 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
       );
 
       test("of the holder itself gives the same term again; a broken epoch is an error that names the node", async () => {
-        const zk = await connect();
+        const zk = await candidate(1);
         const first = await elect(zk, 1);
         expect(await elect(zk, 1)).toEqual(first);
         await zk.write([{ kind: "delete", path: controllerPath, version: -1 }, set(controllerEpochPath, "many", -1)]);

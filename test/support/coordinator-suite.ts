@@ -166,8 +166,12 @@ export function coordinatorSuite(name: string, newHarness: () => Promise<Coordin
     });
 
     describe("a chroot", () => {
-      test("is created when missing and holds everything of its session", async () => {
+      test("is created by ensurePath only, and holds everything of its session", async () => {
         const [inside, outside] = [await connect({ chroot: "/deep/root" }), await connect()];
+        expect(await inside.read("/")).toBeNull();
+        expect(await inside.write([create("/a", "x")])).toMatchObject({ kind: "conflict", reason: "no-parent" });
+        expect(await outside.read("/deep")).toBeNull();
+        await inside.ensurePath("/");
         expect(await inside.write([create("/a", "x"), create("/s-", "", "persistent-sequential")])).toEqual({
           kind: "written",
           results: [

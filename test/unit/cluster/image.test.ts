@@ -316,6 +316,7 @@ describe("the receiver", () => {
       images,
       roles: sink,
       view,
+      seen: { controllerEpoch: -1, note: async () => {} },
       localReplicas: () => [],
       resolveSettings: settingsResolver(2, {}),
       log: silentLogger,

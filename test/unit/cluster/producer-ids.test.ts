@@ -1,9 +1,12 @@
 import { expect, test } from "vitest";
 import { ProducerIds } from "../../../broker/cluster/producer-ids.ts";
 import { MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";
+import { registerBroker } from "../../../coordinator-client/registration.ts";
+import { sleep } from "../../../protocol/base/clock.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { SimClock } from "../../sim/sim-clock.ts";
 
+const registration = { endpoints: [], rack: null, incarnation: "directory", peer: { host: "h", port: 1 }, timestampMs: 0 };
 const path = "/latest_producer_id_block";
 
 function world() {
@@ -21,7 +24,8 @@ function world() {
     const clock = sim.forOwner(`broker ${brokerId}`);
     const coordinator = ensemble.open({ sessionTimeoutMs: 6_000, log: silentLogger });
     await until(coordinator.connected());
-    return { coordinator, ids: new ProducerIds({ coordinator, brokerId, clock, log: silentLogger }) };
+    await until(registerBroker(coordinator, brokerId, registration));
+    return { clock, coordinator, ids: new ProducerIds({ coordinator, brokerId, clock, log: silentLogger }) };
   };
   const block = () => JSON.parse(ensemble.tree.read(path)?.data.toString() ?? "null");
   const many = async (ids: ProducerIds, count: number) => {
@@ -99,4 +103,21 @@ test("a node that says nothing we understand is an error that does not go away b
   const { ids, coordinator } = await broker(1);
   await until(coordinator.write([{ kind: "create", path, data: Buffer.from("{"), mode: "persistent" }]));
   expect(await until(ids.next())).toMatchObject({ error: "UNKNOWN_SERVER_ERROR" });
+});
+
+test("a coordinator that lost its state, or went back in time, gives no ids that are in use", async () => {
+  const { ensemble, until, broker, many } = world();
+  const { ids, clock } = await broker(1);
+  await many(ids, 10);
+  const backup = ensemble.backup();
+  const given = await many(ids, 2_500);
+  ensemble.restore();
+  const left = 3_000 - 2_510;
+  await many(ids, left);
+  expect((await until(ids.next())).error).toBe("COORDINATOR_NOT_AVAILABLE");
+  expect(ensemble.tree.read(path)).toBeNull();
+  // in the copy it is registered, and may go on: behind all that it ever had
+  ensemble.restore({ ...backup, zxid: backup.zxid + 1_000 });
+  await until(sleep(clock, 5_000));
+  expect((await many(ids, 1))[0]).toBeGreaterThan(Math.max(...given));
 });

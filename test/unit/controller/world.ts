@@ -7,6 +7,7 @@ import { IsrReporter } from "../../../broker/cluster/isr-reporter.ts";
 import { Membership } from "../../../broker/cluster/membership.ts";
 import { ReplicaReporter } from "../../../broker/cluster/replica-reporter.ts";
 import { configLayers, settingsResolver } from "../../../broker/cluster/resolve-settings.ts";
+import { SeenController } from "../../../broker/cluster/seen-controller.ts";
 import { UpdateReceiver } from "../../../broker/cluster/update-receiver.ts";
 import { ZookeeperIsrStore } from "../../../broker/cluster/zookeeper-isr-store.ts";
 import { Controller } from "../../../broker/controller/controller.ts";
@@ -28,6 +29,7 @@ import { type Random, seededRandom } from "../../../protocol/base/random.ts";
 import type { Address } from "../../../protocol/base/transport.ts";
 import type { PartitionRecord, PeerKind, PeerRequest } from "../../../protocol/peer/messages.ts";
 import { SimClock } from "../../sim/sim-clock.ts";
+import { foundCluster } from "../../support/memory-cluster.ts";
 
 const sessionTimeoutMs = 6_000;
 const untilMaxMs = 120_000;
@@ -100,6 +102,8 @@ export class RecordedRoles implements RoleSink {
 }
 
 /** One life of one broker, without partitions and network. */
+const clusterId = "test-cluster";
+
 export class Node {
   readonly id: number;
   readonly owner: string;
@@ -124,14 +128,16 @@ export class Node {
     const peers = world.peersOf(this);
     const random = world.random;
     const log = silentLogger;
-    this.images = new ImageStore("test-cluster");
+    this.images = new ImageStore(clusterId);
     this.roles = new RecordedRoles(world.diskOf(id));
     const resolveSettings = settingsResolver(id, {});
     // killed, never stopped: each process begins after an unclean stop
     let firstEpoch = -1;
+    const seen = new SeenController({ clusterId, controllerEpoch: world.seenBy(id), store: async (known) => world.remember(id, known) });
     this.membership = new Membership({
       coordinator,
       brokerId: id,
+      known: seen,
       registration: () => ({
         endpoints: [{ listener: "PLAINTEXT", securityProtocol: "PLAINTEXT", host: "localhost", port: 9000 + id }],
         rack,
@@ -148,6 +154,7 @@ export class Node {
           this.controller.consider();
         },
         lost: () => {
+          this.controller.registrationLost();
           this.roles.standDown();
           reporter.drop();
         },
@@ -167,6 +174,7 @@ export class Node {
         settings: { ...defaultSettings, ...world.options.settings },
         rules: resourceRules(() => configLayers(id, {}, this.images.current.brokerConfigs)),
         resolveSettings,
+        seen,
       },
       () => this.membership.epoch >= 0,
     );
@@ -191,6 +199,7 @@ export class Node {
       images: this.images,
       roles: this.roles,
       view,
+      seen,
       localReplicas: () => [...this.roles.disk.values()].map(({ topic, partition, topicId }) => ({ ref: { topic, partition }, topicId })),
       resolveSettings,
       log,
@@ -245,6 +254,7 @@ export class World {
   /** Peer messages are lost while this says so. */
   isLost: (from: number, to: number, kind: PeerKind) => boolean = () => false;
   readonly #lives = new Map<number, number>();
+  readonly #seen = new Map<number, number>();
   readonly #disks = new Map<number, RecordedRoles["disk"]>();
   readonly #leaders = new Map<string, number>();
   readonly #checkedZxids = new Map<string, number>();
@@ -254,6 +264,16 @@ export class World {
     this.options = options;
     this.random = seededRandom(options.seed ?? 1);
     this.ensemble = new MemoryEnsemble({ clock: this.sim.forOwner("zookeeper"), latencyMs: () => 1 });
+    foundCluster(this.ensemble, clusterId);
+  }
+
+  /** Its disk's controller epoch. */
+  seenBy(id: number): number {
+    return this.#seen.get(id) ?? -1;
+  }
+
+  remember(id: number, { controllerEpoch }: { readonly controllerEpoch: number }): void {
+    this.#seen.set(id, controllerEpoch);
   }
 
   async start(...ids: number[]): Promise<Node> {
