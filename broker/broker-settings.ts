@@ -16,6 +16,7 @@ export function partitionConfig({ brokerId, replication, log }: BrokerConfig, cu
     replicaLagTimeMaxMs: replication.lagTimeMaxMs,
     highWatermarkCheckpointMs: replication.highWatermarkCheckpointIntervalMs,
     retentionCheckMs: log.retentionCheckIntervalMs,
+    strayRetentionMs: log.strayRetentionMs,
     producerExpirationCheckMs: log.producerIdExpirationCheckIntervalMs,
     producerExpirationMs: () => current()["producer.id.expiration.ms"],
     batchUnpackedBytesMax: current()["ottla.batch.unpacked.max.bytes"],

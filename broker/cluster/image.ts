@@ -14,6 +14,7 @@ export function emptyImage(clusterId: string): ClusterImage {
     startingLeaders: [],
     topics: new Map(),
     topicNames: new Map(),
+    deletedTopics: new Map(),
     brokerConfigs: new Map(),
     offlineReplicas: new Map(),
   };
@@ -85,6 +86,7 @@ function withChanges(image: ClusterImage, update: MetadataUpdateRequest): Cluste
   };
   // by id: the name may be in use again, by a topic made after the deletion
   for (const { id } of update.deletedTopics) remove(topicNames.get(id) ?? "");
+  const deletedTopics = withDeleted(image.deletedTopics, update.deletedTopics);
   for (const record of update.topics) {
     const known = topics.get(record.name);
     if (known !== undefined && known.id !== record.id) remove(record.name);
@@ -102,9 +104,19 @@ function withChanges(image: ClusterImage, update: MetadataUpdateRequest): Cluste
     startingLeaders: update.startingLeaders,
     topics,
     topicNames,
+    deletedTopics,
     brokerConfigs: update.brokerConfigs === null ? image.brokerConfigs : new Map(Object.entries(update.brokerConfigs)),
     offlineReplicas: update.offlineReplicas === null ? image.offlineReplicas : offlineByBroker(update.offlineReplicas),
   };
+}
+
+/** Each full update begins anew; this is for a controller that stays for ever. */
+const deletedTopicsMax = 20_000;
+
+function withDeleted(known: ClusterImage["deletedTopics"], told: MetadataUpdateRequest["deletedTopics"]): ClusterImage["deletedTopics"] {
+  if (told.length === 0) return known;
+  const all = [...known, ...told.map(({ id, name }) => [id, name] as const)];
+  return new Map(all.slice(-deletedTopicsMax));
 }
 
 function offlineByBroker(told: NonNullable<MetadataUpdateRequest["offlineReplicas"]>): ClusterImage["offlineReplicas"] {

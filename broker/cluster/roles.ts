@@ -1,6 +1,6 @@
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
-import type { AssignedReplica, PartitionRef } from "../partition/contract.ts";
+import type { AssignedReplica, PartitionRef, WithdrawnReplica } from "../partition/contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import type { ClusterImage, TopicImage } from "./contract.ts";
 import { sameConfig } from "./image.ts";
@@ -19,7 +19,7 @@ export interface LocalReplica {
 
 /** What this broker has to do because the image changed, in the order of the fields. */
 export interface RoleChanges {
-  readonly withdraw: readonly (LocalReplica & { readonly deleteLog: boolean })[];
+  readonly withdraw: readonly WithdrawnReplica[];
   readonly settings: readonly { readonly topic: string; readonly settings: TopicSettings }[];
   readonly assign: readonly AssignedReplica[];
 }
@@ -29,8 +29,8 @@ export interface RoleInput {
   readonly before: ClusterImage;
   readonly after: ClusterImage;
   /**
-   * After a full update everything is assigned again (it may come after the roles were given up with a session), and what lies on the disks without being ours any more is withdrawn: topics
-   * deleted while this broker was away.
+   * After a full update everything is assigned again (it may come after the roles were given up with a session), and what lies on the disks without being ours any more is withdrawn: deleted
+   * where the deletion is on record (it was done while this broker was away), else set aside.
    */
   readonly full: boolean;
   readonly local: readonly LocalReplica[];
@@ -38,8 +38,11 @@ export interface RoleInput {
 }
 
 export function roleChanges({ self, before, after, full, local, resolve }: RoleInput): RoleChanges {
-  const withdraw = new Map<string, LocalReplica & { readonly deleteLog: boolean }>();
-  const withdrawn = (replica: LocalReplica) => withdraw.set(`${replica.topicId}:${replica.ref.partition}`, { ...replica, deleteLog: true });
+  const withdraw = new Map<string, WithdrawnReplica>();
+  // an id that is in use is not deleted, whatever the record says
+  const isDeleted = (topicId: TopicId) => after.deletedTopics.has(topicId) && !after.topicNames.has(topicId);
+  const withdrawn = (replica: LocalReplica) =>
+    withdraw.set(`${replica.topicId}:${replica.ref.partition}`, { ...replica, isDeleted: isDeleted(replica.topicId) });
   const settings: { topic: string; settings: TopicSettings }[] = [];
   const assign: AssignedReplica[] = [];
 

@@ -1,4 +1,4 @@
-import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
+import { type BrokerId, noBroker, type TopicId } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
@@ -66,30 +66,34 @@ export class UpdateReceiver {
     }
     const before = images.current;
     const taken = takeUpdate(before, this.#position, update, view.ownEpoch);
-    if (taken.kind === "part" || taken.kind === "applied") await seen.note(update.controllerEpoch);
+    if (taken.kind === "part" || taken.kind === "applied") {
+      await seen.note(update.controllerEpoch);
+      if (view.ownEpoch !== update.brokerEpoch) return refused("STALE_BROKER_EPOCH", "the registration ended meanwhile");
+    }
     switch (taken.kind) {
       case "refused":
         log.info({ error: taken.error, controllerId: update.controllerId }, `metadata update refused: ${taken.message}`);
         return refused(taken.error, taken.message);
       case "superseded":
-        return { error: "NONE", message: "superseded" };
+        return { error: "NONE", message: "superseded", keptTopics: update.deletedTopics.map(({ id }) => id) };
       case "part":
         this.#position = taken.position;
-        return { error: "NONE", message: "" };
+        return { error: "NONE", message: "", keptTopics: [] };
       case "applied": {
-        if (!(await this.#apply(before, taken.image, taken.full, update.brokerEpoch))) {
+        const keptTopics = await this.#apply(before, taken.image, update);
+        if (keptTopics === null) {
           // whatever was done of it, the new registration begins with a full update
           this.#position = startOfStream;
           return refused("STALE_BROKER_EPOCH", "the registration ended while the update was applied");
         }
         this.#position = taken.position;
-        return { error: "NONE", message: "" };
+        return { error: "NONE", message: "", keptTopics };
       }
     }
   }
 
   /**
-   * What an update says is done: logs are removed that it does not name. So a term that is new to us is looked up in the coordinator, once; null: it is the present one, or too old to matter.
+   * What an update says is done: logs are removed that it names as deleted, and set aside that it does not name. So a term that is new to us is looked up in the coordinator, once; null: it is the present one, or too old to matter.
    */
   async #doubtAbout({ controllerId, controllerEpoch, brokerEpoch }: MetadataUpdateRequest): Promise<MetadataUpdateResponse | null> {
     const { images, view, isPresentTerm } = this.#parts;
@@ -111,15 +115,17 @@ export class UpdateReceiver {
   }
 
   /**
-   * False: the registration ended meanwhile. The order, and why:
+   * Which of the deleted topics there may be something left of; null: the registration ended meanwhile. The order, and why:
    * 1. Replicas that are no longer ours go first. A topic made anew under an old name must not be visible while its name still leads to the old log: a produce would be acknowledged into it.
    * 2. Then the image: whoever takes up a role needs the peers' addresses and epochs, and the in-sync set's writer needs the state it starts from. Requests that come between find the
    *    new leader epoch in the image and the old one in the partition: UNKNOWN_LEADER_EPOCH or NOT_LEADER_OR_FOLLOWER, both of which a client repeats.
    * 3. Then settings and roles, and only in their new epochs leaders look who is gone: in an old one they would be told that they lead no more. The controller has its answer only after that: "known to every broker" means that they serve it.
    * The registration may end during any wait: then nothing more is taken up, since the session's loss has just made this broker give up its roles.
    */
-  async #apply(before: ClusterImage, after: ClusterImage, full: boolean, brokerEpoch: number): Promise<boolean> {
+  async #apply(before: ClusterImage, after: ClusterImage, update: MetadataUpdateRequest): Promise<readonly TopicId[] | null> {
     const { brokerId, images, roles, view, localReplicas, resolveSettings } = this.#parts;
+    const { full, brokerEpoch } = update;
+    const told = deletionsTold(after, update);
     const changes: RoleChanges = roleChanges({
       self: brokerId,
       before,
@@ -129,16 +135,23 @@ export class UpdateReceiver {
       resolve: resolveSettings,
     });
     if (changes.withdraw.length > 0) await roles.withdraw(changes.withdraw);
-    if (view.ownEpoch !== brokerEpoch) return false;
+    const kept = told.size > 0 ? await roles.forget(told) : [];
+    if (view.ownEpoch !== brokerEpoch) return null;
     images.replace(after);
     for (const { topic, settings } of changes.settings) roles.updateSettings(topic, settings);
     if (changes.assign.length > 0) await roles.assign(changes.assign);
-    if (view.ownEpoch !== brokerEpoch) return false;
+    if (view.ownEpoch !== brokerEpoch) return null;
     if (someoneLeft(before, after)) roles.lookAtFollowers();
-    return true;
+    return kept;
   }
 }
 
+/** Of what the update says; a full one came in parts, and has its deletions in the first. An id that is in use is not deleted. */
+function deletionsTold({ deletedTopics, topicNames }: ClusterImage, update: MetadataUpdateRequest): ReadonlySet<TopicId> {
+  const told = update.full ? [...deletedTopics.keys()] : update.deletedTopics.map(({ id }) => id);
+  return new Set(told.filter((id) => !topicNames.has(id)));
+}
+
 function refused(error: KafkaError, message: string): MetadataUpdateResponse {
-  return { error, message };
+  return { error, message, keptTopics: [] };
 }

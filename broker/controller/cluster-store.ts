@@ -11,6 +11,7 @@ import { MalformedZnode } from "../../coordinator-client/znodes/json.ts";
 import { decodePartitionState, encodePartitionState, knownIsrEpochs } from "../../coordinator-client/znodes/partition-state.ts";
 import * as paths from "../../coordinator-client/znodes/paths.ts";
 import { decodeTopicAssignment, encodeTopicAssignment } from "../../coordinator-client/znodes/topic-assignment.ts";
+import { decodeTopicDeletion, encodeTopicDeletion, type TopicDeletion } from "../../coordinator-client/znodes/topic-deletion.ts";
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import type { BrokerRecord, PartitionRecord } from "../../protocol/peer/messages.ts";
 import { brokerRecordOf, recoveredEpochOf } from "../cluster/broker-record.ts";
@@ -39,6 +40,18 @@ export interface FoundState {
   readonly state: Pick<PartitionRecord, "leader" | "leaderEpoch" | "isr" | "isrEpochs" | "leaderRecovering" | "stateVersion">;
   /** Transaction that wrote it. */
   readonly modifiedZxid: number;
+}
+
+/** How a topic goes. */
+export interface TopicRemoval {
+  readonly below: readonly WriteOperation[][];
+  readonly last: readonly WriteOperation[];
+  readonly record: DeletionRecord | null;
+}
+
+export interface DeletionRecord {
+  readonly id: TopicId;
+  readonly deletion: TopicDeletion;
 }
 
 const readsAtOnceMax = 128;
@@ -144,8 +157,28 @@ export class ClusterStore {
     }
   }
 
-  /** Everything of a topic that has to go, leaves first; `last` is one transaction: the topic's node, its settings and the marker. */
-  async deletionOf(topic: string): Promise<{ readonly below: readonly WriteOperation[][]; readonly last: readonly WriteOperation[] }> {
+  /** One that cannot be read deletes nothing, and is left out. */
+  async readDeletions(): Promise<Map<TopicId, TopicDeletion>> {
+    const ids = await this.#names(paths.deletionRecordsPath);
+    const found = await pipelined(ids, readsAtOnceMax, async (id) => {
+      const path = paths.deletionRecordPath(id);
+      const node = await this.#coordinator.read(path);
+      if (node === null) return [];
+      try {
+        return [[id, decodeTopicDeletion(path, node.data)] as const];
+      } catch (error) {
+        if (error instanceof MalformedZnode) return [];
+        throw error;
+      }
+    });
+    return new Map(found.flat());
+  }
+
+  /**
+   * Everything of a topic that has to go, leaves first; `last` is one transaction: the topic's node, its settings, the marker, and the record of the deletion in their place. So a topic's id is on
+   * record if, and only if, the topic is gone. `record` null: nobody can have opened a log of it, for it never had an id.
+   */
+  async deletionOf(topic: string, nowMs: number): Promise<TopicRemoval> {
     const partitionsPath = paths.partitionsPath(topic);
     const partitions = await this.#coordinator.children(partitionsPath);
     const topicPath = paths.topicPath(topic);
@@ -158,7 +191,25 @@ export class ClusterStore {
     if (beside.length > 0) below.push(beside.map(remove));
     const ends = [paths.topicPath(topic), configPath({ kind: "topic", name: topic }), paths.topicDeletionPath(topic)];
     const found = await pipelined(ends, ends.length, (path) => this.#coordinator.read(path));
-    return { below, last: ends.filter((_, index) => found[index] !== null).map(remove) };
+    const last = ends.filter((_, index) => found[index] !== null).map(remove);
+    const stored = await this.#readAnyTopic(topic);
+    if (stored?.id == null) return { below, last, record: null };
+    const brokers = [...new Set(stored.assignment.flat())].sort((a, b) => a - b);
+    const record = { id: stored.id, deletion: { name: topic, brokers, timestampMs: nowMs } };
+    const isThere = (await this.#coordinator.read(paths.deletionRecordPath(record.id))) !== null;
+    // replicas that another tool adds meanwhile must be on the record
+    const asRead: WriteOperation = { kind: "check", path: topicPath, version: stored.version };
+    return { below, last: [asRead, isThere ? this.writeDeletion(record.id, record.deletion) : createDeletion(record), ...last], record };
+  }
+
+  /** Null: gone, or what is there says nothing. */
+  async #readAnyTopic(topic: string): Promise<StoredTopic | null> {
+    try {
+      return await this.readTopic(topic);
+    } catch (error) {
+      if (error instanceof MalformedZnode) return null;
+      throw error;
+    }
   }
 
   // Operations
@@ -220,6 +271,12 @@ export class ClusterStore {
     return remove(paths.topicDeletionPath(topic));
   }
 
+  /** Without brokers: it goes. */
+  writeDeletion(id: TopicId, deletion: TopicDeletion): WriteOperation {
+    const path = paths.deletionRecordPath(id);
+    return deletion.brokers.length === 0 ? remove(path) : { kind: "set", path, data: encodeTopicDeletion(deletion), version: -1 };
+  }
+
   deleteConfigChange(name: string): WriteOperation {
     return remove(configChangePath(name));
   }
@@ -242,6 +299,10 @@ export class ClusterStore {
 /** Partitions are not moved between brokers yet, so none is being added or removed. */
 function encodeAssignment(topicId: TopicId, partitions: readonly Replicas[]): Buffer {
   return encodeTopicAssignment({ topicId, partitions, addingReplicas: new Map(), removingReplicas: new Map() });
+}
+
+function createDeletion({ id, deletion }: DeletionRecord): WriteOperation {
+  return create(paths.deletionRecordPath(id), encodeTopicDeletion(deletion));
 }
 
 function configPath(resource: ConfigResource): string {

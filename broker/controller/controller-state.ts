@@ -1,3 +1,4 @@
+import type { TopicDeletion } from "../../coordinator-client/znodes/topic-deletion.ts";
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { BrokerRecord, PartitionRecord, ReplicaName } from "../../protocol/peer/messages.ts";
@@ -12,6 +13,8 @@ export interface ControllerState {
   readonly shuttingDown: ReadonlySet<BrokerId>;
   readonly topics: ReadonlyMap<string, TopicState>;
   readonly topicNames: ReadonlyMap<TopicId, string>;
+  /** Deletions that not all brokers with replicas have carried out yet. */
+  readonly deletions: ReadonlyMap<TopicId, TopicDeletion>;
   /** Dynamic broker settings: by broker id as text; `""` holds the cluster-wide default. */
   readonly brokerConfigs: ReadonlyMap<string, Config>;
   /** What live brokers reported of replicas that they cannot use; forgotten with the broker's registration. */
@@ -53,6 +56,7 @@ export const emptyState: ControllerState = {
   shuttingDown: new Set(),
   topics: new Map(),
   topicNames: new Map(),
+  deletions: new Map(),
   brokerConfigs: new Map(),
   offlineReplicas: new Map(),
 };
@@ -103,6 +107,10 @@ export function withoutTopic(state: ControllerState, name: string): ControllerSt
   const topicNames = new Map(state.topicNames);
   topicNames.delete(topic.id);
   return { ...state, topics, topicNames };
+}
+
+export function withDeletions(state: ControllerState, deletions: ReadonlyMap<TopicId, TopicDeletion>): ControllerState {
+  return { ...state, deletions };
 }
 
 /** Takes over newer partition states; one that is older than what is known (by its znode's version) is left out. Topics that are gone are passed over. */

@@ -1,6 +1,6 @@
 import type { Coordinator } from "../../coordinator-client/coordinator.ts";
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
-import type { BrokerId } from "../../protocol/base/ids.ts";
+import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
@@ -23,6 +23,7 @@ import { ConfigNotifications } from "./config-notifications.ts";
 import { ConfigWriter, type ResourceRules } from "./config-writer.ts";
 import type { ConfigChange, Verdict } from "./contract.ts";
 import { type TopicState, usableBrokers, withBrokers, withPartitions, withShuttingDown } from "./controller-state.ts";
+import { DeletionRecords } from "./deletion-records.ts";
 import { dirtyPartitions, nothingDirty } from "./dirty-set.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FencedWriter, type Term } from "./fenced-writer.ts";
@@ -77,6 +78,9 @@ export class ControllerTerm {
   readonly #states: StateWriter;
   readonly #loader: ClusterLoader;
   readonly #deleter: TopicDeleter;
+  readonly #deletions: DeletionRecords;
+  /** Said by brokers, and not on record yet. */
+  #deletedOnBrokers = new Map<BrokerId, Set<TopicId>>();
   readonly #configs: ConfigWriter;
   readonly #notifications: ConfigNotifications;
   readonly #store: ClusterStore;
@@ -122,11 +126,14 @@ export class ControllerTerm {
             if (starting.acknowledged(id, changeNumber)) this.#sender.changed({ ...nothingDirty, brokers: true });
           },
           deposed: () => over(new Error("a broker knows a newer controller")),
+          deleted: (id, topicIds) => this.#deletedOn(id, topicIds),
         },
       },
     );
     const creator = new TopicCreator(this.#store, this.#writer, this.#book, starting, signal);
-    this.#deleter = new TopicDeleter(this.#store, this.#writer, this.#book, signal);
+    const nowMs = () => clock.nowMs();
+    this.#deleter = new TopicDeleter(this.#store, this.#writer, this.#book, signal, nowMs);
+    this.#deletions = new DeletionRecords({ store: this.#store, writer: this.#writer, book: this.#book, signal, log, nowMs });
     this.#states = new StateWriter(this.#store, this.#writer, this.#book, signal);
     this.#loader = new ClusterLoader({ store: this.#store, writer: this.#writer, book: this.#book, creator, random, log });
     this.#configs = new ConfigWriter(this.#store, this.#writer, this.#book, rules, signal);
@@ -280,6 +287,7 @@ export class ControllerTerm {
     // before the rest is read: what is half deleted must not be completed
     await this.#deleteMarked();
     await this.#loader.load();
+    await this.#deletions.load();
     // before anyone is told: nobody may lead on under the epoch of an earlier life
     await this.#states.apply(
       partitionsWhere(this.#book.current, (record) => namesEarlierLife(this.#book.current, record)),
@@ -330,6 +338,17 @@ export class ControllerTerm {
       if (this.#parts.settings.topicDeletionEnabled) await this.#deleter.remove(name);
       else await this.#deleter.unmark(name);
     }
+    await this.#deletions.trim();
+  }
+
+  /** What several brokers say together is written together. */
+  #deletedOn(id: BrokerId, topicIds: readonly TopicId[]): void {
+    this.#deletedOnBrokers.set(id, new Set([...(this.#deletedOnBrokers.get(id) ?? []), ...topicIds]));
+    this.#queue.signal("deleted on brokers", async () => {
+      const acknowledgements = this.#deletedOnBrokers;
+      this.#deletedOnBrokers = new Map();
+      await this.#deletions.acknowledged(acknowledgements);
+    });
   }
 
   async #configsChanged(): Promise<void> {

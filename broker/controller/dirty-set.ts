@@ -31,7 +31,7 @@ export function isClean(dirty: DirtySet): boolean {
   return !full && !brokers && !brokerConfigs && !offlineReplicas && partitions.size === 0 && deletedTopics.size === 0;
 }
 
-/** A full update says everything, deletions included: what is not in it does not exist. */
+/** A full update says everything. The deletions on record are in it, also those that a broker was told of before. */
 export function mergeDirty(a: DirtySet, b: DirtySet): DirtySet {
   if (a.full || b.full) return allDirty;
   const partitions = new Map(a.partitions);
@@ -93,10 +93,15 @@ export function updatesFor(
     leavingBrokers: [...state.shuttingDown],
     startingLeaders: to.startingLeaders,
     topics,
-    deletedTopics: dirty.full || index > 0 ? [] : [...dirty.deletedTopics].map(([id, name]) => ({ id, name })),
+    deletedTopics: index > 0 ? [] : [...deletionsTold(state, dirty)].map(([id, name]) => ({ id, name })),
     brokerConfigs: dirty.full || dirty.brokerConfigs ? Object.fromEntries(state.brokerConfigs) : null,
     offlineReplicas: dirty.full || dirty.offlineReplicas ? allOffline(state) : null,
   }));
+}
+
+/** The deletions that go with `updatesFor`, by topic id. */
+export function deletionsTold({ deletions }: ControllerState, dirty: DirtySet): ReadonlyMap<TopicId, string> {
+  return dirty.full ? new Map([...deletions].map(([id, { name }]) => [id, name])) : dirty.deletedTopics;
 }
 
 function allOffline({ offlineReplicas }: ControllerState): MetadataUpdateRequest["offlineReplicas"] {

@@ -1,7 +1,7 @@
 import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import type { TopicId } from "../../protocol/base/ids.ts";
-import type { ClusterStore } from "./cluster-store.ts";
-import { withoutTopic } from "./controller-state.ts";
+import type { ClusterStore, DeletionRecord } from "./cluster-store.ts";
+import { withDeletions, withoutTopic } from "./controller-state.ts";
 import { nothingDirty } from "./dirty-set.ts";
 import { type FencedWriter, inTransactions } from "./fenced-writer.ts";
 import type { StateBook } from "./state-book.ts";
@@ -9,16 +9,20 @@ import type { StateBook } from "./state-book.ts";
 const attemptsMax = 25;
 
 /**
- * Deletes topics: a marker below `/admin/delete_topics`, the nodes from the leaves up, the topic's node and the marker in the last transaction, then the brokers. A controller that dies in between
- * leaves the marker, and the next one goes on. Brokers delete their replicas by the topic's id, so a topic made anew under the same name keeps its log.
+ * Deletes topics: a marker below `/admin/delete_topics`, the nodes from the leaves up; in the last transaction the topic's node and the marker go, and the record of the deletion comes; then the
+ * brokers are told. A controller that dies before the last transaction leaves the marker, one that dies after it the record, and the next one goes on. Brokers delete their replicas by the topic's
+ * id, so a topic made anew under the same name keeps its log.
  */
 export class TopicDeleter {
   readonly #store: ClusterStore;
   readonly #writer: FencedWriter;
   readonly #book: StateBook;
   readonly #signal: AbortSignal;
+  /** Wall clock. */
+  readonly #nowMs: () => number;
 
-  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook, signal: AbortSignal) {
+  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook, signal: AbortSignal, nowMs: () => number) {
+    this.#nowMs = nowMs;
     this.#store = store;
     this.#writer = writer;
     this.#book = book;
@@ -45,10 +49,13 @@ export class TopicDeleter {
 
   /** Deletes a marked topic; fine when half of it, or all, is gone. */
   async remove(name: string): Promise<void> {
+    // once it is written, the topic's node does not say any more what was in it
+    let written: DeletionRecord | null = null;
     for (let attempt = 0; ; attempt++) {
       if (attempt >= attemptsMax) throw new CoordinatorUnavailable(`the topic ${name} could not be deleted in ${attemptsMax} attempts`);
       // listed each time: what is there is what has to go, whoever was at it before
-      const { below, last } = await this.#store.deletionOf(name);
+      const { below, last, record } = await this.#store.deletionOf(name, this.#nowMs());
+      written = record ?? written;
       let isDone = true;
       for (const transaction of [...inTransactions(below, (operations) => operations).map((groups) => groups.flat()), last]) {
         const result = await this.#writer.write(transaction);
@@ -59,8 +66,10 @@ export class TopicDeleter {
       }
       if (isDone) break;
     }
-    const id: TopicId | undefined = this.#book.current.topics.get(name)?.id;
-    if (id === undefined) return;
-    this.#book.commit(withoutTopic(this.#book.current, name), { ...nothingDirty, deletedTopics: new Map([[id, name]]) });
+    const { deletions } = this.#book.current;
+    const recorded = written === null ? deletions : new Map(deletions).set(written.id, written.deletion);
+    const next = withDeletions(withoutTopic(this.#book.current, name), recorded);
+    const id: TopicId | undefined = this.#book.current.topics.get(name)?.id ?? written?.id;
+    this.#book.commit(next, id === undefined ? null : { ...nothingDirty, deletedTopics: new Map([[id, name]]) });
   }
 }

@@ -1,14 +1,14 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
-import type { BrokerId } from "../../protocol/base/ids.ts";
+import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import { loop } from "../../protocol/base/loop.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { Address } from "../../protocol/base/transport.ts";
-import type { MetadataUpdateRequest, StartingLeader } from "../../protocol/peer/messages.ts";
+import type { MetadataUpdateRequest, MetadataUpdateResponse, StartingLeader } from "../../protocol/peer/messages.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
 import type { ControllerState } from "./controller-state.ts";
-import { allDirty, type DirtySet, isClean, mergeDirty, nothingDirty, type Sender, updatesFor } from "./dirty-set.ts";
+import { allDirty, type DirtySet, deletionsTold, isClean, mergeDirty, nothingDirty, type Sender, updatesFor } from "./dirty-set.ts";
 
 export interface UpdateSenderParts {
   readonly peers: PeerRequester;
@@ -26,6 +26,8 @@ export interface UpdateEvents {
   acknowledged(brokerId: BrokerId, changeNumber: number): void;
   /** A broker knows a newer controller. */
   deposed(): void;
+  /** The broker has nothing left of these deleted topics. */
+  deleted(broker: BrokerId, topicIds: readonly TopicId[]): void;
 }
 
 /** How long one update may stay unanswered before it is sent again. A broker takes up its roles before it answers. */
@@ -182,6 +184,7 @@ class Channel {
     const sending = this.#dirty;
     const number = this.#markedNumber;
     this.#dirty = nothingDirty;
+    let kept: ReadonlySet<TopicId> = new Set();
     const to = {
       sender: this.#sender,
       brokerEpoch: this.brokerEpoch,
@@ -190,7 +193,7 @@ class Channel {
     };
     try {
       for (const update of updatesFor(current, sending, to)) {
-        await this.#request(broker.peer, update);
+        kept = new Set((await this.#request(broker.peer, update)).keptTopics);
         if (this.#abort.signal.aborted) return;
       }
     } catch (error) {
@@ -200,15 +203,18 @@ class Channel {
       throw error;
     }
     this.#acknowledgedNumber = number;
+    const deleted = [...deletionsTold(current, sending).keys()].filter((id) => !kept.has(id));
+    if (deleted.length > 0) this.#parts.events.deleted(this.#id, deleted);
     this.#onAcknowledged(number);
   }
 
-  async #request(to: Address, update: MetadataUpdateRequest): Promise<void> {
+  async #request(to: Address, update: MetadataUpdateRequest): Promise<MetadataUpdateResponse> {
     const { peers, events } = this.#parts;
     const options = { timeoutMs: requestTimeoutMs, lane: "control", signal: this.#abort.signal } as const;
     const { body } = await peers.request(to, "metadata-update", update, options);
     if (body.error === "STALE_CONTROLLER_EPOCH" && !this.#abort.signal.aborted) events.deposed();
     if (body.error === "INVALID_REQUEST") throw new FullUpdateNeeded(`broker ${this.#id} cannot apply the update: ${body.message}`);
     if (body.error !== "NONE") throw new Error(`broker ${this.#id} refused the update: ${body.error} ${body.message}`);
+    return body;
   }
 }

@@ -112,6 +112,8 @@ export interface TopicSource {
 export interface TopicsView {
   readonly topics: ReadonlyMap<string, KnownTopic>;
   readonly topicNames: ReadonlyMap<TopicId, string>;
+  /** Topics whose deletion is on record, as far as we were told. One that is neither there nor deleted is unknown, and what was committed for it stays. */
+  readonly deletedTopics: ReadonlyMap<TopicId, string>;
   readonly brokers: ReadonlyMap<number, { readonly rack: string | null }>;
 }
 

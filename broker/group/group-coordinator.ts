@@ -44,18 +44,20 @@ export class GroupCoordinator implements GroupOperations<GroupMachine> {
   readonly #shards = new Map<number, Shard<GroupMachine>>();
   readonly #memberMemory: MemberMemory;
   #topics: TopicsView["topics"];
+  #deletedTopics: TopicsView["deletedTopics"];
 
   constructor(parts: GroupCoordinatorParts) {
     this.#parts = parts;
     this.#memberMemory = new MemberMemory(parts.config.memberBytesMax);
     this.#deadlines = new Deadlines(parts.clock);
     this.#topics = parts.topics.current.topics;
+    this.#deletedTopics = parts.topics.current.deletedTopics;
     parts.onLeadershipChanged((ref, leaderEpoch) => {
       if (ref.topic !== offsetsTopic) return;
       if (leaderEpoch === null) this.#end(ref.partition);
       else this.#begin(ref);
     });
-    parts.topics.onChange(({ topics }) => this.#onTopics(topics));
+    parts.topics.onChange((view) => this.#onTopics(view));
   }
 
   run<T>(groupId: string, operation: (machine: GroupMachine, now: Now) => Decision<T>): Promise<Ran<T>> {
@@ -114,17 +116,22 @@ export class GroupCoordinator implements GroupOperations<GroupMachine> {
     shard.end();
   }
 
-  #onTopics(topics: TopicsView["topics"]): void {
+  #onTopics({ topics, deletedTopics }: TopicsView): void {
     const before = this.#topics;
+    const recordedBefore = this.#deletedTopics;
     this.#topics = topics;
-    if (before === topics || this.#shards.size === 0) return;
+    this.#deletedTopics = deletedTopics;
+    if ((before === topics && recordedBefore === deletedTopics) || this.#shards.size === 0) return;
+    // a topic that is merely not known any more keeps its offsets
     const deleted = new Set<string>();
-    let isChanged = before.size !== topics.size;
+    if (recordedBefore !== deletedTopics)
+      for (const [id, name] of deletedTopics) if (!recordedBefore.has(id) && !topics.has(name)) deleted.add(name);
+    let isChanged = before.size !== topics.size || deleted.size > 0;
     for (const [name, topic] of before) {
       const now = topics.get(name);
       if (now === topic) continue;
       isChanged = true;
-      if (now === undefined || isAnother(now.id, topic.id)) deleted.add(name);
+      if (now !== undefined && isAnother(now.id, topic.id)) deleted.add(name);
     }
     if (!isChanged) return;
     for (const shard of this.#shards.values()) shard.runAll((machine, now) => machine.topicsChanged(deleted, now));

@@ -102,7 +102,7 @@ export class GroupMachine {
     for (const groupId of this.offsets.groupIds()) this.classic.keepOffsetsOf(groupId);
     for (const kind of this.#allKinds) kind.loaded(now);
     this.#scheduleExpiry(now);
-    this.#forgetTopics(new Set(this.#unknownTopics()), now);
+    this.#forgetTopics(new Set(this.#goneTopics()), now);
   }
 
   ended(): void {
@@ -177,12 +177,12 @@ export class GroupMachine {
   }
 
   /**
-   * Topics that were deleted while no coordinator looked. None of them is merely unknown to us yet: what makes this broker lead here comes after, or with, everything that
-   * was known when those offsets were committed.
+   * Topics that were deleted while no coordinator looked, as far as that is on record. That a topic is not known says nothing: a coordinator that went back in time does not know it either, and
+   * positions that are dropped do not come back with it.
    */
-  *#unknownTopics(): Generator<string> {
-    const { topics } = this.#parts.topics.current;
-    for (const groupId of this.offsets.groupIds()) for (const topic of this.offsets.of(groupId).keys()) if (!topics.has(topic)) yield topic;
+  *#goneTopics(): Generator<string> {
+    const { topics, deletedTopics } = this.#parts.topics.current;
+    for (const topic of new Set(deletedTopics.values())) if (!topics.has(topic)) yield topic;
   }
 
   #find(groupId: string): Group | null {

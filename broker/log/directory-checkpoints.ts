@@ -56,6 +56,11 @@ export class DirectoryCheckpoints {
     else this.#cleanedOffsets.delete(key);
   }
 
+  /** Of a log that is not open. */
+  set(key: string, { recoveryPoint, startOffset, cleanedEndOffset }: CheckpointedOffsets): void {
+    this.note(key, { recoveryPoint, startOffset, cleanedEndOffset, mustKeepStartOffset: startOffset > 0 });
+  }
+
   forget(key: string): void {
     this.#recoveryPoints.delete(key);
     this.#startOffsets.delete(key);

@@ -19,6 +19,8 @@ export const fileNames = {
   gaps: "ottla-gaps",
   /** Ours, in a directory: which cluster this is, and the newest controller epoch that its broker has seen. */
   controllerEpoch: "ottla-controller-epoch",
+  /** Ours, in a log that was set aside: whose it is, and what the directory's checkpoints said of it. */
+  stray: "ottla-stray",
   cleanShutdown: ".kafka_cleanshutdown",
 } as const;
 
@@ -75,14 +77,29 @@ const nameLengthMax = 255;
 
 /** `topic-3.<32 hex digits>-delete`: what a log's folder is called from its deletion until it is gone. A long topic name is cut, as file systems take 255 bytes. */
 export function deletedDirectoryName(partitionDirectory: string, uniqueHex: string): string {
-  const suffix = `.${uniqueHex}-delete`;
-  const name = partitionDirectory.slice(0, nameLengthMax - suffix.length) + suffix;
+  const name = withSuffix(partitionDirectory, `.${uniqueHex}-delete`);
   invariant(isDeletedDirectory(name), "a deleted folder is known by its name", () => ({ name }));
   return name;
 }
 
 export function isDeletedDirectory(name: string): boolean {
   return deletedDirectory.test(name);
+}
+
+function withSuffix(partitionDirectory: string, suffix: string): string {
+  return partitionDirectory.slice(0, nameLengthMax - suffix.length) + suffix;
+}
+
+const strayDirectory = /^(.+)\.[0-9a-f]{32}-stray$/;
+
+/** Kafka's name of the folder of a log that the cluster does not know. A long topic name is cut. */
+export function strayDirectoryName(partitionDirectory: string, uniqueHex: string): string {
+  return withSuffix(partitionDirectory, `.${uniqueHex}-stray`);
+}
+
+/** The log that it was, unless its name was too long; null for any other folder. A folder that was made from a stray, a deleted one say, is none. */
+export function parseStrayDirectory(name: string): string | null {
+  return strayDirectory.exec(name)?.[1] ?? null;
 }
 
 const futureDirectory = /^(.+)\.[0-9a-f]{32}-future$/;

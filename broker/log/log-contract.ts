@@ -176,12 +176,25 @@ export interface LogStore {
   /** Logs found at start, after recovery: their topic, partition and topic id (from `partition.metadata`). */
   readonly found: readonly { readonly topic: string; readonly partition: number; readonly topicId: string | null }[];
   /**
-   * Opens the log or creates it; the same log when it is open already. Rejects InconsistentTopicId when the folder belongs to an earlier topic of that name: `delete` it first. `isNew`: no replica of this partition was ever written,
+   * Opens the log or creates it; the same log when it is open already. Rejects InconsistentTopicId when the folder belongs to another topic of that name: `setAside` it first. `isNew`: no replica of this partition was ever written,
    * so that it cannot lie in a directory that is offline; a log that may, and is not found, is refused with LogOffline.
    */
   open(topic: string, partition: number, topicId: string, settings: TopicSettings, isNew?: boolean): Promise<Log>;
-  /** Renames the folder to `….-delete` at once, removes it later. Open readers may fail. */
-  delete(topic: string, partition: number): Promise<void>;
+  /** The topic's deletion is on record. Renames the folder to `….-delete` at once, removes it later; another topic's log under that name stays, and the answer is false. Open readers may fail. */
+  delete(topic: string, partition: number, topicId: string): Promise<boolean>;
+  /** Nobody names the log any more: closes it and renames the folder to `….-stray`. `topicId`: whose log is meant, another topic's under that name stays, and the answer is false; null: whoever's it is. */
+  setAside(topic: string, partition: number, stray: { readonly topicId: string | null; readonly highWatermark: number }): Promise<boolean>;
+  /**
+   * Makes a log that was set aside, if this topic has one, the partition's log again. `restored` is told its high watermark, before the note that has it is removed: it must be durable
+   * elsewhere when that resolves. Nothing happens where a log of that name lies.
+   */
+  takeUp(topic: string, partition: number, topicId: string, restored: (highWatermark: number) => Promise<void>): Promise<void>;
+  /** Removes what was set aside of topics whose deletion is on record. */
+  deleteStrays(topicIds: ReadonlySet<string>): Promise<void>;
+  /** Removes what was set aside longer ago than that. */
+  expireStrays(retentionMs: number): Promise<void>;
+  /** A log directory is offline: what is not found may lie there. */
+  readonly mayLieOffline: boolean;
   /** High watermarks as of the last checkpoint (`replication-offset-checkpoint`). */
   readonly highWatermarks: ReadonlyMap<string, number>;
   checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void>;

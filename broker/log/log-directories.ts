@@ -13,6 +13,7 @@ import { LogHealth } from "./log-health.ts";
 import { LogMover } from "./log-mover.ts";
 import { type DirectoryLogStore, type LogStoreOptions, type LogStoreParts, openLogDirectory } from "./log-store.ts";
 import { type SettledMoves, settleMoves } from "./settle-moves.ts";
+import { isBetter, type Stray } from "./strays.ts";
 
 export interface LogDirectoriesOptions extends Omit<LogStoreOptions, "directory"> {
   /** Absolute paths, each locked by the caller. */
@@ -72,7 +73,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   readonly #wishes: Map<string, DirectoryLogStore>;
   readonly #elsewhere: ReadonlyMap<string, string>;
   readonly #mover: LogMover;
-  /** Logs that are being deleted: no move of them may begin. */
+  /** Logs that are being deleted or set aside: no move of them may begin. */
   readonly #deleting = new Set<string>();
   #doubt: Doubt;
 
@@ -182,20 +183,57 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     return { directory, isOnline: true, space, logs: [...logs, ...copies] };
   }
 
-  async delete(topic: string, partition: number): Promise<void> {
-    const key = partitionKey(topic, partition);
+  delete(topic: string, partition: number, topicId: TopicId): Promise<boolean> {
+    return this.#takeAway(partitionKey(topic, partition), (place) => place.delete(topic, partition, topicId));
+  }
+
+  setAside(topic: string, partition: number, stray: Parameters<LogStore["setAside"]>[2]): Promise<boolean> {
+    return this.#takeAway(partitionKey(topic, partition), (place) => place.setAside(topic, partition, stray));
+  }
+
+  /** `work` false: it stays where it is. */
+  async #takeAway(key: string, work: (place: DirectoryLogStore) => Promise<boolean>): Promise<boolean> {
     this.#wishes.delete(key);
     this.#deleting.add(key);
     try {
       await this.#mover.cancel(key);
       const place = this.#places.get(key);
-      if (place === undefined) return;
-      await place.delete(topic, partition);
+      if (place === undefined || !(await work(place))) return false;
       // made anew, it may go elsewhere
       if (this.#places.get(key) === place) this.#places.delete(key);
+      return true;
     } finally {
       this.#deleting.delete(key);
     }
+  }
+
+  async takeUp(topic: string, partition: number, topicId: TopicId, restored: (highWatermark: number) => Promise<void>): Promise<void> {
+    const key = partitionKey(topic, partition);
+    // a directory that is offline may hold the log itself, or a stray that knows more
+    if (this.#places.has(key) || this.#elsewhere.has(key) || this.mayLieOffline) return;
+    let best: { readonly store: DirectoryLogStore; readonly stray: Stray } | null = null;
+    for (const store of this.#online()) {
+      const stray = store.strays.best(key, topicId);
+      if (stray !== null && (best === null || isBetter(stray, best.stray))) best = { store, stray };
+    }
+    if (best === null) return;
+    const { store } = best;
+    await store.takeUp(topic, partition, topicId, async (highWatermark) => {
+      this.#places.set(key, store);
+      await restored(highWatermark);
+    });
+  }
+
+  async deleteStrays(topicIds: ReadonlySet<TopicId>): Promise<void> {
+    await offlineAmong(this.#online().map((store) => store.deleteStrays(topicIds)));
+  }
+
+  async expireStrays(retentionMs: number): Promise<void> {
+    await offlineAmong(this.#online().map((store) => store.expireStrays(retentionMs)));
+  }
+
+  get mayLieOffline(): boolean {
+    return this.#lost.length > 0 || this.#stores.some(({ offline }) => offline !== null);
   }
 
   /** Each directory's file has what lies there. Rejects LogOffline when no directory took it: what lies in one that failed is given up anyway. */

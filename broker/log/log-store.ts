@@ -12,6 +12,7 @@ import { LogCleaner } from "./compaction/log-cleaner.ts";
 import { type SeenControllerEpoch, writeControllerEpochFile } from "./controller-epoch-file.ts";
 import { DirectoryCheckpoints } from "./directory-checkpoints.ts";
 import { deletedDirectoryName, fileNames } from "./file-names.ts";
+import { KeyedTurns } from "./keyed-turns.ts";
 import { SegmentedLog } from "./log.ts";
 import { type CacheBounds, type LogCaches, logCaches } from "./log-caches.ts";
 import { type DirectoryFailure, InconsistentTopicId, type Log, LogOffline, type LogStore } from "./log-contract.ts";
@@ -22,6 +23,8 @@ import { openLog } from "./open-log.ts";
 import { isTopicId, readTopicId, writeTopicId } from "./partition-metadata.ts";
 import { type FoundLog, prepareDirectory } from "./prepare-directory.ts";
 import { RemovedFiles } from "./removed-files.ts";
+import { SharedWrite } from "./shared-write.ts";
+import { type Stray, Strays } from "./strays.ts";
 
 export interface LogStoreParts {
   readonly files: FileSystem;
@@ -44,9 +47,8 @@ export interface LogStoreOptions extends CacheBounds {
 }
 
 /** A store over one directory that shares nothing with others. */
-export function openLogStore(parts: LogStoreParts, options: LogStoreOptions): Promise<DirectoryLogStore> {
-  return openLogDirectory(parts, logCaches(parts.files, options), options);
-}
+export const openLogStore = (parts: LogStoreParts, options: LogStoreOptions) =>
+  openLogDirectory(parts, logCaches(parts.files, options), options);
 
 /** Opens a log directory: recovers its logs after an unclean stop, finishes deletions. Rejects when the directory cannot be read or written. */
 export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, options: LogStoreOptions): Promise<DirectoryLogStore> {
@@ -66,6 +68,7 @@ export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, 
   const highWatermarks = await readOffsets(files, `${options.directory}/${fileNames.highWatermarks}`);
   const store = new DirectoryLogStore(parts, directory, options, {
     found: prepared.found,
+    strays: prepared.strays,
     checkpoints: new DirectoryCheckpoints(files, options.directory, prepared),
     highWatermarks: typeof highWatermarks === "string" ? new Map() : highWatermarks,
     doubt: prepared.doubt,
@@ -77,6 +80,7 @@ export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, 
 
 interface StoreStart {
   readonly found: readonly FoundLog[];
+  readonly strays: readonly Stray[];
   readonly checkpoints: DirectoryCheckpoints;
   readonly highWatermarks: ReadonlyMap<string, number>;
   readonly doubt: Doubt;
@@ -85,6 +89,8 @@ interface StoreStart {
 export class DirectoryLogStore implements LogStore {
   /** Without what was discarded since. */
   found: readonly FoundLog[];
+  /** Logs that were set aside. */
+  readonly strays: Strays;
   readonly highWatermarks: ReadonlyMap<string, number>;
   /** What the lives before this one leave open. */
   readonly doubt: Doubt;
@@ -93,16 +99,20 @@ export class DirectoryLogStore implements LogStore {
   readonly #root: string;
   readonly #checkpointIntervalMs: number;
   readonly #checkpoints: DirectoryCheckpoints;
+  readonly #checkpointWrites = new SharedWrite(() =>
+    this.guarded(async () => {
+      for (const [key, log] of this.#logs) this.#checkpoints.note(key, log);
+      await this.#checkpoints.write();
+    }),
+  );
   #cleanerConfig: CleanerConfig | null;
   #cleaner: LogCleaner | null = null;
   readonly #scrub: LogScrub | null = null;
   readonly #logs = new Map<string, SegmentedLog>();
-  /** The last operation on each key: opening and deleting one log follow each other. */
-  readonly #turns = new Map<string, Promise<unknown>>();
+  /** Opening and deleting one log follow each other. */
+  readonly #turns = new KeyedTurns();
   readonly #removals = new Set<Promise<void>>();
   #checkpointTimer: Timer | null = null;
-  #writing: Promise<void> | null = null;
-  #writingNext: Promise<void> | null = null;
   #closed = false;
 
   constructor(parts: LogStoreParts, directory: LogDirectory, options: LogStoreOptions, start: StoreStart) {
@@ -111,6 +121,7 @@ export class DirectoryLogStore implements LogStore {
     this.#root = options.directory;
     this.#checkpointIntervalMs = options.checkpointIntervalMs ?? 60_000;
     this.found = start.found;
+    this.strays = new Strays(start.strays, this);
     this.highWatermarks = start.highWatermarks;
     this.doubt = start.doubt;
     this.#checkpoints = start.checkpoints;
@@ -136,33 +147,86 @@ export class DirectoryLogStore implements LogStore {
     });
   }
 
-  delete(topic: string, partition: number): Promise<void> {
-    return this.discard(partitionKey(topic, partition));
+  delete(topic: string, partition: number, topicId: TopicId): Promise<boolean> {
+    const key = partitionKey(topic, partition);
+    return this.#inTurn(key, async () => {
+      if (!(await this.#isOf(key, topicId))) return false;
+      await this.#discard(key);
+      return true;
+    });
   }
 
-  /** The log is no more, or is another directory's. */
+  /** The log is another directory's. */
   discard(key: string): Promise<void> {
-    this.found = this.found.filter(({ topic, partition }) => partitionKey(topic, partition) !== key);
+    return this.#inTurn(key, () => this.#discard(key));
+  }
+
+  async #discard(key: string): Promise<void> {
+    const { files, random } = this.#parts;
+    await this.#logs.get(key)?.abandon();
+    this.#forget(key);
+    const folder = `${this.#root}/${key}`;
+    if (!(await files.exists(folder))) return;
+    const renamed = `${this.#root}/${deletedDirectoryName(key, random.bytes(16).toString("hex"))}`;
+    await this.rename(folder, renamed);
+    await this.writeCheckpoints();
+    this.removeInBackground([renamed]);
+  }
+
+  /** What was written is on the disk, and the folder has its new name, before the checkpoints forget the old one. */
+  setAside(topic: string, partition: number, { topicId, highWatermark }: Parameters<LogStore["setAside"]>[2]): Promise<boolean> {
+    const key = partitionKey(topic, partition);
     return this.#inTurn(key, async () => {
-      await this.#logs.get(key)?.abandon();
-      this.#logs.delete(key);
-      this.#checkpoints.forget(key);
-      const folder = `${this.#root}/${key}`;
-      const { files } = this.#parts;
-      if (!(await files.exists(folder))) return;
-      const renamed = `${this.#root}/${deletedDirectoryName(key, this.#parts.random.bytes(16).toString("hex"))}`;
-      await files.rename(folder, renamed);
-      await files.syncDirectory(this.#root);
+      if (topicId !== null && !(await this.#isOf(key, topicId))) return false;
+      const log = this.#logs.get(key);
+      await log?.close();
+      if (log !== undefined) this.#checkpoints.note(key, log);
+      const offsets = this.#checkpoints.of(key);
+      await this.strays.add(key, { topic, partition, topicId, ...offsets, highWatermark });
+      this.#forget(key);
       await this.writeCheckpoints();
-      this.removeInBackground([renamed]);
+      return true;
     });
+  }
+
+  async takeUp(topic: string, partition: number, topicId: TopicId, restored: (highWatermark: number) => Promise<void>): Promise<void> {
+    const key = partitionKey(topic, partition);
+    const taken = await this.#inTurn(key, async () => {
+      const stray = this.strays.best(key, topicId);
+      if (stray === null || this.#logs.has(key) || (await this.#parts.files.exists(`${this.#root}/${key}`))) return null;
+      this.#checkpoints.set(key, await this.strays.prepare(stray));
+      await this.writeCheckpoints();
+      await this.strays.restore(stray, key);
+      return stray;
+    });
+    if (taken === null) return;
+    await restored(taken.note?.highWatermark ?? 0);
+    await this.guarded(() => this.strays.forgetNote(key));
+  }
+
+  deleteStrays(topicIds: ReadonlySet<TopicId>): Promise<void> {
+    return this.guarded(() => this.strays.deleteTopics(topicIds));
+  }
+
+  expireStrays(retentionMs: number): Promise<void> {
+    return this.guarded(() => this.strays.expire(retentionMs));
+  }
+
+  #forget(key: string): void {
+    this.found = this.found.filter(({ topic, partition }) => partitionKey(topic, partition) !== key);
+    this.#logs.delete(key);
+    this.#checkpoints.forget(key);
+  }
+
+  async #isOf(key: string, topicId: TopicId): Promise<boolean> {
+    const stored = await readTopicId(this.#parts.files, `${this.#root}/${key}`);
+    return stored === null ? this.#logs.has(key) : isTopicId(stored, topicId);
   }
 
   async checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void> {
     await this.guarded(() => writeOffsets(this.#parts.files, `${this.#root}/${fileNames.highWatermarks}`, highWatermarks));
   }
 
-  /** Durable when it resolves. */
   async noteControllerEpoch(seen: SeenControllerEpoch): Promise<void> {
     if (this.#closed) throw new LogOffline("this broker is stopping");
     await this.guarded(() => writeControllerEpochFile(this.#parts.files, this.#root, seen));
@@ -191,6 +255,10 @@ export class DirectoryLogStore implements LogStore {
     return this.#directory.health.offline;
   }
 
+  get mayLieOffline(): boolean {
+    return this.offline !== null;
+  }
+
   onOffline(listener: (failure: DirectoryFailure) => void): void {
     this.#directory.health.onOffline((error) => listener({ directory: this.#root, error, holds: () => true }));
   }
@@ -210,7 +278,7 @@ export class DirectoryLogStore implements LogStore {
     this.#checkpointTimer?.cancel();
     await this.#cleaner?.stop();
     await this.#scrub?.stop();
-    await Promise.allSettled(this.#turns.values());
+    await this.#turns.ended();
     const { health, openFiles, removedFiles } = this.#directory;
     for (const log of this.#logs.values()) {
       if (health.offline === null) await log.close().catch(ignoreOffline);
@@ -224,12 +292,8 @@ export class DirectoryLogStore implements LogStore {
     await this.guarded(() => replaceFile(this.#parts.files, `${this.#root}/${fileNames.cleanShutdown}`, marker));
   }
 
-  /** Those who ask while a write is under way share the next one. */
   writeCheckpoints(): Promise<void> {
-    if (this.#writingNext !== null) return this.#writingNext;
-    if (this.#writing === null) return this.#startWriting();
-    this.#writingNext = this.#writeAfter();
-    return this.#writingNext;
+    return this.#checkpointWrites.run();
   }
 
   checkpointsDue(): void {
@@ -317,33 +381,9 @@ export class DirectoryLogStore implements LogStore {
     return new SegmentedLog(this.#directory, await openLog(this.#directory, folder, checkpointed), settings, checkpointed.cleanedEndOffset);
   }
 
-  async #writeAfter(): Promise<void> {
-    while (this.#writing !== null) await this.#writing.catch(() => undefined);
-    this.#writingNext = null;
-    await this.#startWriting();
-  }
-
-  #startWriting(): Promise<void> {
-    invariant(this.#writing === null, "one writer of the checkpoints");
-    this.#writing = this.guarded(async () => {
-      for (const [key, log] of this.#logs) this.#checkpoints.note(key, log);
-      await this.#checkpoints.write();
-    }).finally(() => {
-      this.#writing = null;
-    });
-    return this.#writing;
-  }
-
   #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
     invariant(!this.#closed, "a closed store opens and deletes nothing");
-    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(() => this.guarded(work));
-    const settled = turn
-      .catch(() => undefined)
-      .then(() => {
-        if (this.#turns.get(key) === settled) this.#turns.delete(key);
-      });
-    this.#turns.set(key, settled);
-    return turn;
+    return this.#turns.run(key, () => this.guarded(work));
   }
 
   /** Runs work on files: what fails takes the directory offline. */

@@ -7,6 +7,7 @@ import type { LogDirectory } from "./log-directory.ts";
 import { readTopicId } from "./partition-metadata.ts";
 import { recoverLog } from "./recovery.ts";
 import { takeOverJoins } from "./segment-joins.ts";
+import { findStrays, type Stray } from "./strays.ts";
 
 export interface FoundLog {
   readonly topic: string;
@@ -24,6 +25,8 @@ export interface PreparedDirectory {
   readonly storedCleanedOffsets: ReadonlyMap<string, number>;
   /** Folders of deleted logs, to be removed. */
   readonly deleted: readonly string[];
+  /** Logs that were set aside: they are left as they are, whatever the last stop was. */
+  readonly strays: readonly Stray[];
   readonly clean: boolean;
   readonly doubt: Doubt;
 }
@@ -80,6 +83,7 @@ export async function prepareDirectory(directory: LogDirectory, root: string, re
     cleanedOffsets: clean ? ofFound(cleanedOffsets) : within(ofFound(cleanedOffsets), points),
     storedCleanedOffsets: cleanedOffsets,
     deleted,
+    strays: await findStrays(files, root, names),
     clean,
     doubt,
   };

@@ -171,14 +171,23 @@ export interface FollowingSource {
 export interface RoleSink {
   /** Replicas of this broker, new or changed: lead, follow, or take note. An older leader epoch than known is ignored. What cannot be taken up is reported (`ReplicaHealthReporter`). */
   assign(replicas: readonly AssignedReplica[]): Promise<void>;
-  /** No longer here. `deleteLog`: the topic is gone, or the replica was moved away. */
-  withdraw(replicas: readonly { readonly ref: PartitionRef; readonly topicId: TopicId; readonly deleteLog: boolean }[]): Promise<void>;
+  /** No longer here. */
+  withdraw(replicas: readonly WithdrawnReplica[]): Promise<void>;
+  /** Removes what is left of topics whose deletion is on record, set aside earlier. Of these: those that this broker may still have something of, in a log directory that is offline. */
+  forget(topicIds: ReadonlySet<TopicId>): Promise<readonly TopicId[]>;
   /** A broker is gone, about to stop, or cannot use what it could: leaders take it out of their in-sync sets now, since appends wait for it. */
   lookAtFollowers(): void;
   /** The topic's settings changed. */
   updateSettings(topic: string, settings: TopicSettings): void;
   /** The session is lost or cannot be proved: stop leading and following until assigned again. */
   standDown(): void;
+}
+
+export interface WithdrawnReplica {
+  readonly ref: PartitionRef;
+  readonly topicId: TopicId;
+  /** The topic's deletion is on record, and the log goes with it. False: nobody names the replica any more, and nobody says why, so its log is set aside. */
+  readonly isDeleted: boolean;
 }
 
 export interface AssignedReplica {

@@ -42,6 +42,8 @@ export interface PartitionConfig {
   readonly highWatermarkCheckpointMs: number;
   /** `log.retention.check.interval.ms`. */
   readonly retentionCheckMs: number;
+  /** `ottla.log.stray.retention.ms`; -1: for ever. */
+  readonly strayRetentionMs: number;
   /** `producer.id.expiration.check.interval.ms`. */
   readonly producerExpirationCheckMs: number;
   /** `producer.id.expiration.ms` as it is now. */
@@ -60,6 +62,7 @@ export const partitionDefaults: Omit<PartitionConfig, "brokerId"> = {
   changeWaitersMax: 100_000,
   highWatermarkCheckpointMs: 5_000,
   retentionCheckMs: 300_000,
+  strayRetentionMs: -1,
   producerExpirationCheckMs: 600_000,
   producerExpirationMs: () => 86_400_000,
   batchUnpackedBytesMax: decompressedBytesMaxDefault,

@@ -19,6 +19,7 @@ import type {
   PartitionRef,
   ReplicaHealthReporter,
   RoleSink,
+  WithdrawnReplica,
 } from "./contract.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { PartitionConfig, PartitionEnvironment, ReplicaIdentity } from "./environment.ts";
@@ -140,6 +141,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
       await sleep(clock, untilRetentionMs, signal);
       untilRetentionMs = config.retentionCheckMs;
       await retentionRound([...this.#byKey.values()], { clock, signal, logger: log });
+      await this.#parts.logs.expireStrays(config.strayRetentionMs);
     };
     void loop("retention", retention, parts);
     const forgetProducers = async () => {
@@ -230,19 +232,40 @@ export class PartitionTable implements RoleSink, FollowingSource {
     this.#followingChanged();
   }
 
-  async withdraw(
-    replicas: readonly { readonly ref: PartitionRef; readonly topicId: TopicId; readonly deleteLog: boolean }[],
-  ): Promise<void> {
-    for (const { ref, topicId, deleteLog } of replicas) {
-      if (deleteLog) this.#parts.health.report({ topicId, partition: ref.partition }, { kind: "usable" });
+  async withdraw(replicas: readonly WithdrawnReplica[]): Promise<void> {
+    for (const replica of replicas) {
+      const { ref, topicId } = replica;
+      this.#parts.health.report({ topicId, partition: ref.partition }, { kind: "usable" });
       this.#unopened.delete(partitionKey(topicId, ref.partition));
       this.#roleCheck.withdrawn(topicId, ref);
-      const partition = this.findById(topicId, ref.partition);
-      if (!deleteLog) partition?.standDown();
-      else if (partition !== null) await this.#delete(partition);
-      else await this.#deleteUnopened(ref, topicId);
+      try {
+        await this.#withdraw(replica);
+      } catch (error) {
+        if (!(error instanceof LogOffline)) throw error;
+        this.#parts.logger.warn(
+          { err: error, partition: partitionKey(ref.topic, ref.partition) },
+          "a log that is not ours any more stays where it is",
+        );
+      }
     }
     this.#followingChanged();
+  }
+
+  async #withdraw({ ref, topicId, isDeleted }: WithdrawnReplica): Promise<void> {
+    const partition = this.findById(topicId, ref.partition);
+    const highWatermark = partition?.highWatermark ?? this.#checkpoint.restored(partitionKey(ref.topic, ref.partition));
+    if (partition !== null) await this.#close(partition);
+    // under that name another topic's replica is at work
+    else if (this.#byKey.has(partitionKey(ref.topic, ref.partition))) return;
+    if (isDeleted) await this.#deleteLog(ref, topicId);
+    else await this.#setAside(ref, topicId, highWatermark);
+  }
+
+  async forget(topicIds: ReadonlySet<TopicId>): Promise<readonly TopicId[]> {
+    const { logs } = this.#parts;
+    if (this.#closing.signal.aborted) return [...topicIds];
+    await logs.deleteStrays(topicIds);
+    return logs.mayLieOffline ? [...topicIds] : [];
   }
 
   updateSettings(topic: string, settings: TopicSettings): void {
@@ -263,8 +286,12 @@ export class PartitionTable implements RoleSink, FollowingSource {
     const known = this.#byKey.get(key);
     if (known !== undefined && known.identity.topicId === topicId) return known;
     try {
-      // a topic of this name was deleted and created again while we were not told: the old log is not this topic's
-      if (known !== undefined) await this.#delete(known);
+      // a topic of this name was made anew while we were not told what became of the old one: its log is not this topic's
+      if (known !== undefined) {
+        const { highWatermark } = known;
+        await this.#close(known);
+        await this.#setAside({ topic, partition: state.partition }, known.identity.topicId, highWatermark);
+      }
       // as the controller makes it: whoever registers anew with a log of it has changed it first
       const isNew = state.leaderEpoch === 0 && state.stateVersion === 0;
       const log = await this.#openLog(topic, state.partition, topicId, settings, isNew);
@@ -290,13 +317,23 @@ export class PartitionTable implements RoleSink, FollowingSource {
 
   async #openLog(topic: string, partition: number, topicId: TopicId, settings: TopicSettings, isNew: boolean): Promise<Log> {
     const { logs, logger } = this.#parts;
+    const key = partitionKey(topic, partition);
+    // it was set aside, and its topic is back
+    const restored = (highWatermark: number) => {
+      this.#checkpoint.set(key, highWatermark);
+      return this.#checkpoint.write();
+    };
+    this.#assertNotClosing();
+    await logs.takeUp(topic, partition, topicId, restored);
     this.#assertNotClosing();
     try {
       return await logs.open(topic, partition, topicId, settings, isNew);
     } catch (error) {
       if (!(error instanceof InconsistentTopicId)) throw error;
-      logger.warn({ err: error }, "the topic was deleted and created again: deleting the old one's log");
-      await this.#deleteLog(topic, partition);
+      logger.warn({ err: error }, "a topic of this name was made anew, and the deletion of the old one is not on record");
+      await this.#setAside({ topic, partition }, null, this.#checkpoint.restored(key));
+      this.#assertNotClosing();
+      await logs.takeUp(topic, partition, topicId, restored);
       this.#assertNotClosing();
       return logs.open(topic, partition, topicId, settings, isNew);
     }
@@ -306,32 +343,29 @@ export class PartitionTable implements RoleSink, FollowingSource {
     if (this.#closing.signal.aborted) throw new LogOffline("this broker is stopping");
   }
 
-  async #delete(partition: Partition): Promise<void> {
-    const { topic, topicId, partition: number, key } = partition.identity;
+  async #close(partition: Partition): Promise<void> {
+    const { topicId, partition: number, key } = partition.identity;
     await partition.close();
     this.#byKey.delete(key);
     this.#byId.delete(partitionKey(topicId, number));
     this.commits.notify(key);
     callEach(this.#listeners.written, partition.identity);
-    await this.#deleteLog(topic, number);
   }
 
-  async #deleteUnopened({ topic, partition }: PartitionRef, topicId: TopicId): Promise<void> {
-    if (this.#byKey.has(partitionKey(topic, partition))) return; // another topic of that name
-    if (this.#foundAs(topic, partition, (found) => found === topicId)) await this.#deleteLog(topic, partition);
-  }
-
-  #foundAs(topic: string, partition: number, matches: (topicId: TopicId | null) => boolean): boolean {
-    return this.#parts.logs.found.some((one) => one.topic === topic && one.partition === partition && matches(one.topicId));
-  }
-
-  async #deleteLog(topic: string, partition: number): Promise<void> {
+  async #deleteLog({ topic, partition }: PartitionRef, topicId: TopicId): Promise<void> {
     // Race: (1) the log is deleted, a topic of the same name is made anew and grows; (2) this process dies before the next checkpoint; (3) started again, it takes the old log's
     // high watermark for the new one's, and what nobody else has for committed. So the file forgets it first.
     if (this.#checkpoint.forget(partitionKey(topic, partition))) await this.#checkpoint.write();
-    // stopped meanwhile: the next life finds the log and learns that its topic is gone
+    // stopped meanwhile: the next life is told of the deletion again
     if (this.#closing.signal.aborted) return;
-    await this.#parts.logs.delete(topic, partition);
+    await this.#parts.logs.delete(topic, partition, topicId);
+  }
+
+  /** The note in its folder has the high watermark before the file forgets it. */
+  async #setAside({ topic, partition }: PartitionRef, topicId: TopicId | null, highWatermark: number): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    if (!(await this.#parts.logs.setAside(topic, partition, { topicId, highWatermark }))) return;
+    if (this.#checkpoint.forget(partitionKey(topic, partition))) await this.#checkpoint.write();
   }
 
   #goOffline({ error, holds }: DirectoryFailure): void {

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { nodeFileSystem } from "../../broker/runtime/node-files.ts";
 import { dumpFiles, type LogDumpOptions } from "../log-dump/dump-files.ts";
+import { listStrays } from "../log-strays/list-strays.ts";
 import { type LogVerifyOptions, verifyDirectories } from "../log-verify/verify-command.ts";
 import { Output } from "../output/output.ts";
 import { progress } from "../output/progress.ts";
@@ -44,6 +45,14 @@ export function registerLog(program: Command): void {
     .option("--json", "a JSON object per line, for programs", false)
     .action(async (paths: string[], options: LogVerifyOptions) => {
       await verifyDirectories(paths, options, { files: nodeFileSystem(), output: new Output(process.stdout), progress, nowMs: Date.now() });
+    });
+  log
+    .command("strays")
+    .description("list the logs that were set aside because the cluster did not know them any more; also while the broker runs")
+    .argument("<dir...>", "log directories")
+    .option("--json", "a JSON object per line, for programs", false)
+    .action(async (paths: string[], options: { readonly json: boolean }) => {
+      await listStrays(paths, options, nodeFileSystem(), new Output(process.stdout));
     });
 }
 

@@ -7,7 +7,7 @@ import type { Output } from "../output/output.ts";
 import { printable } from "../output/printable.ts";
 import { dumpOffsetIndex, dumpTimeIndex } from "./dump-index.ts";
 import type { DumpItem } from "./dump-item.ts";
-import { dumpCleanStop, dumpClusterNotes, dumpControllerEpoch, dumpDamage, dumpGaps, dumpSegmentsJoin } from "./dump-notes.ts";
+import { dumpCleanStop, dumpClusterNotes, dumpControllerEpoch, dumpDamage, dumpGaps, dumpSegmentsJoin, dumpStray } from "./dump-notes.ts";
 import { dumpSegment, type SegmentDumpOptions } from "./dump-segment.ts";
 import { dumpSnapshot } from "./dump-snapshot.ts";
 import { dumpLeaderEpochs, dumpMetaProperties, dumpOffsets, dumpPartitionMetadata } from "./dump-text.ts";
@@ -67,6 +67,7 @@ const smallFiles: Readonly<Record<string, SmallFileDump>> = {
   [fileNames.segmentsJoin]: dumpSegmentsJoin,
   [fileNames.controllerEpoch]: dumpControllerEpoch,
   [clusterNotesName]: dumpClusterNotes,
+  [fileNames.stray]: dumpStray,
 };
 
 /** What the file is, for those that are read piece by piece; else how it is shown. */

@@ -3,6 +3,7 @@ import { decodeCheckpoint } from "../../broker/log/checkpoint-file.ts";
 import { decodeCleanStop } from "../../broker/log/clean-stop.ts";
 import { decodeControllerEpochFile } from "../../broker/log/controller-epoch-file.ts";
 import { decodeDamage } from "../../broker/log/damage-note.ts";
+import { decodeStrayNote } from "../../broker/log/stray-note.ts";
 import { type DumpItem, damage, entry } from "./dump-item.ts";
 import { dumpCheckpoint } from "./dump-text.ts";
 
@@ -74,6 +75,13 @@ function settings(config: Readonly<Record<string, string>>): string {
   return Object.entries(config)
     .map(([name, value]) => `${name}=${value}`)
     .join(" ");
+}
+
+/** `ottla-stray`: whose log was set aside, and what the checkpoints said of it. */
+export function* dumpStray(content: Buffer): Generator<DumpItem> {
+  const note = decodeStrayNote(content);
+  if (note === null) return yield damage("line 1", "not the note of a log that was set aside, with the CRC-32C of its lines");
+  yield entry({ ...note });
 }
 
 /** The items; and should none tell of damage in a file that brokers find damaged, that one more. */

@@ -1,9 +1,16 @@
 import { clusterNotesName } from "../../broker/cluster/cluster-notes.ts";
 import type { OffsetsByPartition } from "../../broker/log/checkpoint-file.ts";
-import { fileNames, isDeletedDirectory, parsePartitionDirectory, parseSegmentFileName } from "../../broker/log/file-names.ts";
+import {
+  fileNames,
+  isDeletedDirectory,
+  parsePartitionDirectory,
+  parseSegmentFileName,
+  parseStrayDirectory,
+} from "../../broker/log/file-names.ts";
+import { findStrays, type Stray } from "../../broker/log/strays.ts";
 import { codeOf, type FileSystem } from "../../broker/runtime/files.ts";
 import { CommandFailed, explain, UsageError } from "../command-failed.ts";
-import { dumpClusterNotes, dumpControllerEpoch } from "../log-dump/dump-notes.ts";
+import { dumpClusterNotes, dumpControllerEpoch, dumpStray } from "../log-dump/dump-notes.ts";
 import { dumpMetaProperties } from "../log-dump/dump-text.ts";
 import { type CheckpointedOffsets, type CheckpointName, checkpointNames } from "./check-checkpoints.ts";
 import { type Finding, findingIn } from "./finding.ts";
@@ -25,11 +32,14 @@ export interface FindOptions {
 
 const alwaysCompacted = new Set(["__consumer_offsets", "__transaction_state"]);
 const lockName = ".lock";
-/** Kafka's name for a log that the cluster does not know. */
-const strayFolder = /^(.+)\.[0-9a-f]{32}-stray$/;
 
 /** The logs in `path`: a log directory, or one partition's folder in it. Rejects with UsageError when it is neither. */
 export async function findLogs(files: FileSystem, path: string, options: FindOptions): Promise<FoundDirectory> {
+  const strays = async (root: string, among: readonly string[]) => {
+    const found = await findStrays(files, root, among);
+    for (const { name, note } of found) await tellStray(files, `${root}/${name}`, note !== null, options.tell);
+    return found;
+  };
   const names = await files.list(path).catch((error: unknown) => {
     if (codeOf(error) === "ENOTDIR")
       throw new UsageError(`${path} is a file; a log directory or a partition's folder is needed (ottla log dump shows files)`);
@@ -40,13 +50,26 @@ export async function findLogs(files: FileSystem, path: string, options: FindOpt
   if (isPartitionFolder(names)) {
     const [root, name] = [path.slice(0, path.lastIndexOf("/")) || "/", path.slice(path.lastIndexOf("/") + 1)];
     const known = await readDirectory(files, root, await files.list(root), options);
-    return { root, logs: [logOf(path, name, known, options)] };
+    return { root, logs: [logOf(path, name, { ...known, strays: await strays(root, [name]) }, options)] };
   }
-  const folders = names.filter((name) => partitionOf(name) !== null);
+  const setAside = await strays(path, names);
+  const folders = names.filter((name) => partitionOf(name) !== null || setAside.some((stray) => stray.name === name));
   if (folders.length === 0 && !isLogDirectory(names)) throw new UsageError(`${path} is neither a log directory nor a partition's folder`);
   const known = await readDirectory(files, path, names, options);
   tellOfLeftovers(path, names, options.tell);
-  return { root: path, logs: folders.map((name) => logOf(`${path}/${name}`, name, known, options)) };
+  return { root: path, logs: folders.map((name) => logOf(`${path}/${name}`, name, { ...known, strays: setAside }, options)) };
+}
+
+async function tellStray(files: FileSystem, folder: string, isKnown: boolean, tell: (finding: Finding) => void): Promise<void> {
+  const path = `${folder}/${fileNames.stray}`;
+  const content = isKnown ? null : await readSmallFile(files, path, tell);
+  if (content !== null) tellDamage(path, dumpStray(content), tell);
+  tell(
+    findingIn(folder, {
+      kind: "note",
+      reason: "set aside: the cluster did not know it any more; it is taken up when its topic comes back",
+    }),
+  );
 }
 
 /**
@@ -110,23 +133,35 @@ async function readDirectory(files: FileSystem, root: string, names: readonly st
 function logOf(
   folder: string,
   name: string,
-  { offsets, stoppedCleanly, segmentsJoin }: KnownOfDirectory,
+  { offsets, stoppedCleanly, segmentsJoin, strays }: KnownOfDirectory & { readonly strays: readonly Stray[] },
   { compacted }: FindOptions,
 ): LogToVerify {
-  const topic = partitionOf(name)?.topic ?? "";
+  const stray = strays.find((each) => each.name === name);
+  const topic = (stray?.note ?? partitionOf(name))?.topic ?? "";
   const said = (which: CheckpointName) => offsets[which]?.get(name) ?? null;
-  const checkpointed: CheckpointedOffsets = {
+  const checkpointed: CheckpointedOffsets = stray === undefined ? fromCheckpoints(said) : fromNote(stray);
+  const isCompacted = checkpointed.cleanedTo !== null || compacted.has(topic) || alwaysCompacted.has(topic);
+  return { folder, checkpointed, isCompacted, stoppedCleanly, segmentsJoin };
+}
+
+function fromCheckpoints(said: (which: CheckpointName) => number | null): CheckpointedOffsets {
+  return {
     recoveryPoint: said("recoveryPoint"),
     highWatermark: said("highWatermark"),
     startOffset: said("startOffset"),
     cleanedTo: said("cleanedTo"),
   };
-  const isCompacted = checkpointed.cleanedTo !== null || compacted.has(topic) || alwaysCompacted.has(topic);
-  return { folder, checkpointed, isCompacted, stoppedCleanly, segmentsJoin };
+}
+
+/** The directory's checkpoints forget a log that was set aside; its own note has what they said. */
+function fromNote({ note }: Stray): CheckpointedOffsets {
+  if (note === null) return { recoveryPoint: null, highWatermark: null, startOffset: null, cleanedTo: null };
+  const { recoveryPoint, highWatermark, startOffset, cleanedEndOffset } = note;
+  return { recoveryPoint, highWatermark, startOffset, cleanedTo: cleanedEndOffset > 0 ? cleanedEndOffset : null };
 }
 
 function partitionOf(name: string): { readonly topic: string; readonly partition: number } | null {
-  return isDeletedDirectory(name) ? null : parsePartitionDirectory(strayFolder.exec(name)?.[1] ?? name);
+  return isDeletedDirectory(name) ? null : parsePartitionDirectory(parseStrayDirectory(name) ?? name);
 }
 
 function isPartitionFolder(names: readonly string[]): boolean {

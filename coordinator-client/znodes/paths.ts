@@ -12,6 +12,8 @@ export const topicConfigsPath = "/config/topics";
 export const brokerConfigsPath = "/config/brokers";
 export const configChangesPath = "/config/changes";
 export const deletionsPath = "/admin/delete_topics";
+/** Ours, not Kafka's: by topic id, the deletions that not all brokers with replicas have carried out yet. */
+export const deletionRecordsPath = "/admin/ottla_deletions";
 export const clusterIdPath = "/cluster/id";
 export const producerIdBlockPath = "/latest_producer_id_block";
 export const isrChangesPath = "/isr_change_notification";
@@ -26,6 +28,7 @@ export const persistentFolders: readonly string[] = [
   brokerConfigsPath,
   configChangesPath,
   deletionsPath,
+  deletionRecordsPath,
   brokerSequencePath,
   isrChangesPath,
   "/cluster",
@@ -77,6 +80,10 @@ export function brokerConfigPath(id: BrokerId | null): string {
 
 export function topicDeletionPath(topic: string): string {
   return `${deletionsPath}/${topic}`;
+}
+
+export function deletionRecordPath(id: TopicId): string {
+  return `${deletionRecordsPath}/${id}`;
 }
 
 /** A child's name of `brokerIdsPath`, `brokerConfigsPath` or a partitions folder as a number; null when it is none that a broker or a partition can have. */

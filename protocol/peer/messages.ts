@@ -117,7 +117,7 @@ export interface MetadataUpdateRequest {
    * process) and says nothing that was not said since.
    */
   readonly sequence: number;
-  /** True: this is everything; what is not in it does not exist. False: only what changed. */
+  /** True: this is everything; what is not in it is not known to the cluster. False: only what changed. */
   readonly full: boolean;
   /** True only in a full update that is split: nothing of it applies until its last part (`more` false, the sequence without gaps) is here. */
   readonly more: boolean;
@@ -129,6 +129,7 @@ export interface MetadataUpdateRequest {
   readonly startingLeaders: readonly StartingLeader[];
   /** Topics that are new or changed; of a changed topic, only the changed partitions, unless `full`. */
   readonly topics: readonly TopicRecord[];
+  /** Deletions on record: of these topics the brokers remove their logs, and of no others. All of them in a full update (in its first part), also those that this broker was told of before. */
   readonly deletedTopics: readonly { readonly name: string; readonly id: TopicId }[];
   /** Dynamic broker settings by broker id as text, `""` for the cluster-wide default; null when unchanged. */
   readonly brokerConfigs: Readonly<Record<string, Readonly<Record<string, string>>>> | null;
@@ -151,7 +152,10 @@ export interface ReplicaName {
 }
 
 /** Replicas that the broker cannot take up do not show here: it reports them, as all that fail later (`replicas-offline`). */
-export type MetadataUpdateResponse = PeerStatus;
+export interface MetadataUpdateResponse extends PeerStatus {
+  /** Of the deleted topics, those that this broker may still have logs of: it is to be told again, in another life. */
+  readonly keptTopics: readonly TopicId[];
+}
 
 export interface ForwardRequest {
   readonly apiKey: number;

@@ -7,6 +7,7 @@ import type {
   ForwardRequest,
   IsrChangedRequest,
   MetadataUpdateRequest,
+  MetadataUpdateResponse,
   PartitionRecord,
   PeerKind,
   PeerRequest,
@@ -140,6 +141,8 @@ const metadataUpdateRequest = object<MetadataUpdateRequest>({
   offlineReplicas: nullable(array(object({ brokerId, reason: message, replicas: array(replicaName, partitionsMax) }), partitionsMax)),
 });
 
+const metadataUpdateResponse = object<MetadataUpdateResponse>({ ...status, keptTopics: array(topicId, topicsMax) });
+
 const forwardRequest = object<ForwardRequest>({
   apiKey: integer(0, 32_767),
   apiVersion: integer(0, 32_767),
@@ -172,7 +175,7 @@ const replicasOfflineRequest = object<ReplicasOfflineRequest>({
 /** Every kind, both ways. */
 const shapes: { readonly [K in PeerKind]: { readonly request: Shape<PeerRequest<K>>; readonly response: Shape<PeerResponse<K>> } } = {
   "replica-fetch": { request: replicaFetchRequest, response: replicaFetchResponse },
-  "metadata-update": { request: metadataUpdateRequest, response: peerStatus },
+  "metadata-update": { request: metadataUpdateRequest, response: metadataUpdateResponse },
   forward: { request: forwardRequest, response: peerStatus },
   "controlled-shutdown": { request: controlledShutdownRequest, response: controlledShutdownResponse },
   "isr-changed": { request: isrChangedRequest, response: peerStatus },

@@ -38,6 +38,7 @@ export class TreeObserver {
   readonly #events: ObserverEvents;
   /** By topic, then partition. */
   readonly #topics = new Map<string, { zxid: number; readonly partitions: Map<number, Seen> }>();
+  #isRight = true;
   #transactions = -1;
   #controllerEpoch = 0;
   #controllerEpochZxid = 0;
@@ -75,9 +76,18 @@ export class TreeObserver {
     return node === null ? -1 : Number(JSON.parse(node.data.toString()).brokerid);
   }
 
+  /** The coordinator lost its state, or has an older one (`isRight` false), in which nobody is to be judged by what it says; or has its own again, of which what was seen before says nothing. */
+  begin({ isRight }: { readonly isRight: boolean }): void {
+    this.#isRight = isRight;
+    this.#topics.clear();
+    this.#transactions = -1;
+    this.#controllerEpoch = 0;
+    this.#controllerEpochZxid = 0;
+  }
+
   look(): void {
     const { transactions, tree } = this.#ensemble;
-    if (transactions === this.#transactions) return;
+    if (transactions === this.#transactions || !this.#isRight) return;
     this.#transactions = transactions;
     this.#lookAtControllerEpoch();
     const names = tree.children("/brokers/topics")?.names ?? [];

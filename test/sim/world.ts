@@ -43,6 +43,8 @@ export class World {
   readonly topic = topic;
   /** Added to how long a message to or from the coordinator takes, at most. */
   coordinatorDelayMs = 0;
+  /** An error that a broker is to log. */
+  isExpectedError: (what: string) => boolean = () => false;
   /** What broke, in order; the simulation ends at the first. */
   readonly violations: string[] = [];
   readonly #trust: Trust;
@@ -60,7 +62,7 @@ export class World {
       const broker = this.brokers.find(({ host }) => what.startsWith(`${host}#`));
       // what an earlier life was about to say when it was killed is not heard
       const isHeard = broker === undefined || what.startsWith(`${broker.owner} `);
-      const isExpected = broker?.hasDiskFailure || (plan.mayRot && what.includes("damaged"));
+      const isExpected = broker?.hasDiskFailure || (plan.mayRot && what.includes("damaged")) || this.isExpectedError(what);
       if (isHeard && !isExpected) this.violated(what);
     };
     this.network = new SimNetwork(this.clock, seededRandom(seedFrom(random)), (line) => this.trace.line(line, true));

@@ -254,6 +254,7 @@ export class MemoryLog implements Log {
 /** The logs of one broker; they survive a "restart" when the store is handed to the next table. */
 export class MemoryLogStore implements LogStore {
   readonly logs = new Map<string, { readonly log: MemoryLog; readonly topicId: string }>();
+  strays: { readonly key: string; readonly log: MemoryLog; readonly topicId: string; readonly highWatermark: number }[] = [];
   highWatermarks: ReadonlyMap<string, number> = new Map();
   readonly #offline = new Set<(failure: DirectoryFailure) => void>();
 
@@ -275,9 +276,37 @@ export class MemoryLogStore implements LogStore {
     return log;
   }
 
-  async delete(topic: string, partition: number): Promise<void> {
-    this.logs.delete(`${topic}-${partition}`);
+  async delete(topic: string, partition: number, topicId: string): Promise<boolean> {
+    const key = `${topic}-${partition}`;
+    return this.logs.get(key)?.topicId === topicId && this.logs.delete(key);
   }
+
+  async setAside(topic: string, partition: number, { topicId, highWatermark }: Parameters<LogStore["setAside"]>[2]): Promise<boolean> {
+    const key = `${topic}-${partition}`;
+    const known = this.logs.get(key);
+    if (known === undefined || (topicId !== null && known.topicId !== topicId)) return false;
+    this.logs.delete(key);
+    this.strays.push({ key, ...known, highWatermark });
+    return true;
+  }
+
+  async takeUp(topic: string, partition: number, topicId: string, restored: (highWatermark: number) => Promise<void>): Promise<void> {
+    const key = `${topic}-${partition}`;
+    const at = this.strays.findIndex((stray) => stray.key === key && stray.topicId === topicId);
+    if (at < 0 || this.logs.has(key)) return;
+    const [stray] = this.strays.splice(at, 1);
+    if (stray === undefined) return;
+    this.logs.set(key, stray);
+    await restored(stray.highWatermark);
+  }
+
+  async deleteStrays(topicIds: ReadonlySet<string>): Promise<void> {
+    this.strays = this.strays.filter(({ topicId }) => !topicIds.has(topicId));
+  }
+
+  async expireStrays(): Promise<void> {}
+
+  readonly mayLieOffline = false;
 
   async checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void> {
     this.highWatermarks = highWatermarks;

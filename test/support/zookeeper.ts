@@ -1,3 +1,4 @@
+import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { zookeeperMode } from "../../cli/zookeeper/four-letter-word.ts";
 import type { ZookeeperEnsemble, ZookeeperSettings } from "../../cli/zookeeper/zookeeper-config.ts";
@@ -24,6 +25,7 @@ export class TestZookeeper {
   readonly #settings: ZookeeperSettings;
   readonly #folder: string;
   #process: ZookeeperProcess;
+  #copies = 0;
 
   private constructor(settings: ZookeeperSettings, folder: string, process: ZookeeperProcess) {
     this.#settings = settings;
@@ -111,9 +113,18 @@ export class TestZookeeper {
     await this.#process.exited;
   }
 
-  /** Starts it again, with the same data on the same port; kills it first if it runs. Resolves when it serves. */
-  async restart(): Promise<void> {
+  /** A copy of its data, for `restart`. To be made while it does not run. */
+  async copyData(): Promise<string> {
+    const copy = join(this.#folder, `copy-${++this.#copies}`);
+    await cp(this.#settings.dataDirectory, copy, { recursive: true });
+    return copy;
+  }
+
+  /** Starts it again, on the same port; kills it first if it runs. `data`: a copy made earlier, or null for none at all; without it the data is as it was. Resolves when it serves. */
+  async restart(data?: string | null): Promise<void> {
     await this.kill();
+    if (data !== undefined) await rm(this.#settings.dataDirectory, { recursive: true });
+    if (typeof data === "string") await cp(data, this.#settings.dataDirectory, { recursive: true });
     this.#process = await run(this.#settings);
     await this.serving();
   }

@@ -58,6 +58,8 @@ export interface LogConfig {
   readonly flushOffsetCheckpointIntervalMs: number;
   readonly flushStartOffsetCheckpointIntervalMs: number;
   readonly retentionCheckIntervalMs: number;
+  /** Of logs that were set aside; -1: for ever. */
+  readonly strayRetentionMs: number;
   readonly producerIdExpirationCheckIntervalMs: number;
   readonly segmentDeleteDelayMs: number;
   readonly recoveryConcurrency: number;
@@ -196,6 +198,7 @@ function logConfig(values: BrokerValues): LogConfig {
     flushOffsetCheckpointIntervalMs: values["log.flush.offset.checkpoint.interval.ms"],
     flushStartOffsetCheckpointIntervalMs: values["log.flush.start.offset.checkpoint.interval.ms"],
     retentionCheckIntervalMs: values["log.retention.check.interval.ms"],
+    strayRetentionMs: values["ottla.log.stray.retention.ms"],
     producerIdExpirationCheckIntervalMs: values["producer.id.expiration.check.interval.ms"],
     segmentDeleteDelayMs: values["log.segment.delete.delay.ms"],
     recoveryConcurrency: Math.min(values["num.recovery.threads.per.data.dir"], recoveryConcurrencyMax),

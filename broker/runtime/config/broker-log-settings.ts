@@ -135,5 +135,10 @@ export const brokerLogSettings = {
     min: 1,
     unit: "milliseconds",
   }),
+  "ottla.log.stray.retention.ms": long(
+    -1,
+    "How long a log is kept that was set aside because the cluster does not know it any more, though no deletion of its topic is on record; -1: until a person removes it.",
+    { min: -1, unit: "milliseconds" },
+  ),
   "ottla.log.open.files.max": int(256, "Files held open for reading. Every log has one more, for writing.", { min: 1 }),
 } as const;

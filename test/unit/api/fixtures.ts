@@ -101,6 +101,7 @@ export function image(topics: readonly TopicImage[], more: Partial<ClusterImage>
     brokers: new Map([1, 2].map((id) => [id, broker(id)])),
     leavingBrokers: new Set(),
     startingLeaders: [],
+    deletedTopics: new Map(),
     topics: new Map(topics.map((one) => [one.name, one])),
     topicNames: new Map(topics.map((one) => [one.id, one.name])),
     brokerConfigs: new Map(),

@@ -32,6 +32,7 @@ function image(topics: TopicImage[], controllerEpoch = 3): ClusterImage {
     startingLeaders: [],
     topics: new Map(topics.map((each) => [each.name, each])),
     topicNames: new Map(),
+    deletedTopics: new Map(),
     brokerConfigs: new Map([["", { "log.retention.ms": "9" }]]),
     offlineReplicas: new Map(),
   };

@@ -4,13 +4,11 @@ import type { ClusterImage } from "../../../broker/cluster/contract.ts";
 import { emptyImage, type StreamPosition, startOfStream, takeUpdate } from "../../../broker/cluster/image.ts";
 import { ImageStore } from "../../../broker/cluster/image-store.ts";
 import { settingsResolver } from "../../../broker/cluster/resolve-settings.ts";
-import { type RoleInput, roleChanges } from "../../../broker/cluster/roles.ts";
 import { UpdateReceiver } from "../../../broker/cluster/update-receiver.ts";
 import {
   type ControllerState,
   emptyState,
   offlineKey,
-  type TopicState,
   withBrokerConfig,
   withBrokers,
   withOfflineReplicas,
@@ -31,29 +29,11 @@ import type { AssignedReplica, RoleSink } from "../../../broker/partition/contra
 import type { ClaimedTerm } from "../../../coordinator-client/known-controller.ts";
 import { partitionKey } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
-import type { MetadataUpdateRequest, PartitionRecord } from "../../../protocol/peer/messages.ts";
+import type { MetadataUpdateRequest } from "../../../protocol/peer/messages.ts";
+import { partition, topicId, topicOf } from "./topics.ts";
 
 const sender = { controllerId: 1, controllerEpoch: 3 };
 const brokerEpoch = 77;
-const topicId = (number: number) => `topic-id-${String(number).padStart(13, "0")}`;
-const partition = (number: number, change: Partial<PartitionRecord> = {}): PartitionRecord => ({
-  partition: number,
-  leader: 1,
-  leaderEpoch: 0,
-  isr: [1, 2],
-  replicas: [1, 2],
-  stateVersion: 0,
-  isrEpochs: { 1: 11 },
-  leaderRecovering: false,
-  ...change,
-});
-const topicOf = (name: string, id: number, partitions: number, config = {}): TopicState => ({
-  name,
-  id: topicId(id),
-  version: 0,
-  partitions: Array.from({ length: partitions }, (_, index) => partition(index)),
-  config,
-});
 const broker = (id: number) => ({ id, epoch: id * 10, rack: null, endpoints: [], peer: { host: "h", port: id } });
 
 /** Sends `dirty` of `state`, in parts of at most `partitionsMax`, from `sequence` on. */
@@ -245,52 +225,8 @@ describe("the stream of updates", () => {
   });
 });
 
-const imageOf = (...topics: TopicState[]): ClusterImage => ({
-  ...emptyImage("cluster"),
-  topics: new Map(topics.map((topic) => [topic.name, topic])),
-  topicNames: new Map(topics.map(({ id, name }) => [id, name])),
-});
-
-describe("roles", () => {
-  const changes = (input: Partial<RoleInput> & Pick<RoleInput, "before" | "after">) =>
-    roleChanges({ self: 2, full: false, local: [], resolve: settingsResolver(2, {}), ...input });
-
-  test("only what changed, and only our own replicas, are assigned", () => {
-    const [kept, changed, foreign] = [partition(0), partition(1), partition(2, { replicas: [1, 3], isr: [1] })];
-    const before = imageOf({ ...topicOf("a", 1, 0), partitions: [kept, changed, foreign] });
-    const next = { ...changed, leader: 2, leaderEpoch: 1 };
-    const after = imageOf({ ...topicOf("a", 1, 0), partitions: [kept, next, { ...foreign, leaderEpoch: 1 }] });
-    const found = changes({ before, after });
-    expect(found.assign.map(({ state }) => state)).toEqual([next]);
-    expect(found.withdraw).toEqual([]);
-    expect(changes({ before, after, full: true }).assign).toHaveLength(2);
-  });
-
-  test("a topic made anew under its name is another topic: the old log goes, the new one comes", () => {
-    const found = changes({ before: imageOf(topicOf("a", 1, 1)), after: imageOf(topicOf("a", 2, 1)) });
-    expect(found.withdraw).toEqual([{ ref: { topic: "a", partition: 0 }, topicId: topicId(1), deleteLog: true }]);
-    expect(found.assign.map(({ topicId: id }) => id)).toEqual([topicId(2)]);
-  });
-
-  test("after a full update, logs of topics that are gone are withdrawn; after a change they are left alone", () => {
-    const after = imageOf(topicOf("a", 1, 1));
-    const stray = { ref: { topic: "gone", partition: 4 }, topicId: topicId(9) };
-    const local = [stray, { ref: { topic: "a", partition: 0 }, topicId: topicId(1) }];
-    expect(changes({ before: emptyImage("cluster"), after, local, full: true }).withdraw).toEqual([{ ...stray, deleteLog: true }]);
-    expect(changes({ before: after, after, local }).withdraw).toEqual([]);
-  });
-
-  test("settings of a topic are told when its own or the brokers' change", () => {
-    const before = imageOf(topicOf("a", 1, 1), topicOf("b", 2, 1));
-    const own = imageOf(topicOf("a", 1, 1, { "retention.ms": "5" }), before.topics.get("b") as TopicState);
-    expect(changes({ before, after: own }).settings).toMatchObject([{ topic: "a", settings: { retentionMs: 5 } }]);
-    const all = { ...before, brokerConfigs: new Map([["", { "log.retention.ms": "6" }]]) };
-    expect(changes({ before, after: all }).settings.map(({ settings }) => settings.retentionMs)).toEqual([6, 6]);
-  });
-});
-
 describe("the receiver", () => {
-  function receiver(roles: Partial<RoleSink> = {}) {
+  function receiver(roles: Partial<RoleSink> = {}, seen = { controllerEpoch: -1, note: async (_epoch: number) => {} }) {
     const calls: string[] = [];
     const images = new ImageStore("cluster");
     images.onChange((image) => calls.push(`image with ${[...image.topics.values()].map(({ id }) => id)}`));
@@ -301,6 +237,10 @@ describe("the receiver", () => {
       },
       withdraw: async (replicas) => void calls.push(`withdraw ${replicas.map((replica) => replica.topicId)}`),
       lookAtFollowers: () => void calls.push("look at followers"),
+      forget: async (topicIds) => {
+        calls.push(`forget ${[...topicIds]}`);
+        return [];
+      },
       updateSettings: () => {},
       standDown: () => {},
       ...roles,
@@ -316,7 +256,7 @@ describe("the receiver", () => {
       images,
       roles: sink,
       view,
-      seen: { controllerEpoch: -1, note: async () => {} },
+      seen,
       localReplicas: () => [],
       resolveSettings: settingsResolver(2, {}),
       log: silentLogger,
@@ -336,8 +276,8 @@ describe("the receiver", () => {
       { ...nothingDirty, deletedTopics: new Map([[topicId(1), "a"]]) },
       dirtyPartitions([{ topic: "a", partition: 0 }]),
     );
-    expect(await send(updates(second, dirty)[0]!)).toEqual({ error: "NONE", message: "" });
-    expect(calls.slice(3)).toEqual([`withdraw ${topicId(1)}`, `image with ${topicId(2)}`, `assign ${topicId(2)}`]);
+    expect(await send(updates(second, dirty)[0]!)).toEqual({ error: "NONE", message: "", keptTopics: [] });
+    expect(calls.slice(3)).toEqual([`withdraw ${topicId(1)}`, `forget ${topicId(1)}`, `image with ${topicId(2)}`, `assign ${topicId(2)}`]);
   });
 
   test("a controller that the coordinator does not know is not obeyed, whatever epoch it names", async () => {
@@ -381,6 +321,25 @@ describe("the receiver", () => {
     expect(calls.filter((call) => call.startsWith("assign"))).toHaveLength(1);
     view.ownEpoch = brokerEpoch;
     expect((await send(updates(first, dirtyTopicConfig("a"))[0]!)).error).toBe("INVALID_REQUEST");
+  });
+
+  test("the controller's epoch is on the disk before anything is done or answered, and an older one than any life has seen is refused", async () => {
+    const noted = Promise.withResolvers<void>();
+    const seen = { controllerEpoch: 2, note: (epoch: number) => (epoch > 2 ? noted.promise : Promise.resolve()) };
+    const { calls, images, send } = receiver({}, seen);
+    const { updates } = stream();
+    const first = updates(withTopic(emptyState, topicOf("a", 1, 1)), allDirty)[0]!;
+    expect((await send({ ...first, controllerEpoch: 1 })).error).toBe("STALE_CONTROLLER_EPOCH");
+    let isAnswered = false;
+    const answer = send({ ...first, controllerEpoch: 3 }).then((body) => {
+      isAnswered = true;
+      return body;
+    });
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    expect([isAnswered, calls, images.current.topics.size]).toEqual([false, [], 0]);
+    noted.resolve();
+    expect((await answer).error).toBe("NONE");
+    expect(images.current.controllerEpoch).toBe(3);
   });
 
   test("updates are taken one after the other, and no more than a bounded number waits", async () => {

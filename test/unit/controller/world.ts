@@ -14,7 +14,7 @@ import { Controller } from "../../../broker/controller/controller.ts";
 import type { ControllerSettings } from "../../../broker/controller/controller-term.ts";
 import { controllerPeerHandlers } from "../../../broker/controller/peer-handlers.ts";
 import { resourceRules } from "../../../broker/controller/setting-rules.ts";
-import type { AssignedReplica, ClusterView, ReplicaHealthReporter, RoleSink } from "../../../broker/partition/contract.ts";
+import type { ClusterView } from "../../../broker/partition/contract.ts";
 import { type PeerHandler, type PeerHandlers, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
 import { isPresentTerm } from "../../../coordinator-client/known-controller.ts";
 import type { MemoryCoordinator } from "../../../coordinator-client/memory-coordinator.ts";
@@ -30,6 +30,7 @@ import type { Address } from "../../../protocol/base/transport.ts";
 import type { PartitionRecord, PeerKind, PeerRequest } from "../../../protocol/peer/messages.ts";
 import { SimClock } from "../../sim/sim-clock.ts";
 import { foundCluster } from "../../support/memory-cluster.ts";
+import { RecordedRoles } from "./recorded-roles.ts";
 
 const sessionTimeoutMs = 6_000;
 const untilMaxMs = 120_000;
@@ -47,59 +48,6 @@ const defaultSettings: ControllerSettings = {
   leaderImbalancePerBrokerPercent: 10,
   requestTimeoutMs: 10_000,
 };
-
-/** What partitions would be on one broker: remembers what it was told. */
-export class RecordedRoles implements RoleSink {
-  readonly assigned = new Map<string, AssignedReplica>();
-  readonly deleted: string[] = [];
-  readonly failing = new Set<string>();
-  /** Logs on the disk; outlive the process. */
-  readonly disk: Map<string, { readonly topic: string; readonly partition: number; readonly topicId: string }>;
-  standDowns = 0;
-
-  constructor(disk: RecordedRoles["disk"]) {
-    this.disk = disk;
-  }
-
-  report: ReplicaHealthReporter["report"] = () => {};
-
-  async assign(replicas: readonly AssignedReplica[]) {
-    for (const replica of replicas) {
-      const { topic, topicId, state } = replica;
-      const key = `${topicId}:${state.partition}`;
-      if (this.failing.has(`${topic}-${state.partition}`)) {
-        this.report({ topicId, partition: state.partition }, { kind: "offline", reason: "the disk failed" });
-        continue;
-      }
-      const known = this.assigned.get(key);
-      if (known !== undefined && known.state.stateVersion > state.stateVersion) continue;
-      this.assigned.set(key, replica);
-      this.disk.set(key, { topic, topicId, partition: state.partition });
-    }
-  }
-
-  async withdraw(replicas: Parameters<RoleSink["withdraw"]>[0]) {
-    for (const { ref, topicId, deleteLog } of replicas) {
-      const key = `${topicId}:${ref.partition}`;
-      this.assigned.delete(key);
-      if (!deleteLog) continue;
-      this.disk.delete(key);
-      this.deleted.push(key);
-    }
-  }
-
-  readonly settings = new Map<string, unknown>();
-  updateSettings(topic: string, settings: unknown): void {
-    this.settings.set(topic, settings);
-  }
-
-  lookAtFollowers(): void {}
-
-  standDown(): void {
-    this.standDowns++;
-    this.assigned.clear();
-  }
-}
 
 /** One life of one broker, without partitions and network. */
 const clusterId = "test-cluster";
@@ -294,6 +242,12 @@ export class World {
 
   get aliveIds(): number[] {
     return [...this.nodes.values()].filter(({ isAlive }) => isAlive).map(({ id }) => id);
+  }
+
+  /** The ensemble comes up with an older state, or none: what was seen of it before says nothing of what comes. */
+  restore(backup?: Parameters<MemoryEnsemble["restore"]>[0]): void {
+    this.ensemble.restore(backup);
+    for (const seen of [this.#leaders, this.#checkedZxids, this.#epochs]) seen.clear();
   }
 
   node(id: number): Node {

@@ -179,6 +179,9 @@ describe("the group coordinator", () => {
     expect([await offsetOf(a), await offsetOf(b)]).toEqual(["t 5", ""]);
     images.replace(image([...kept, topic("u", topicId("n"))]));
     await clock.advance(0);
+    expect(await offsetOf(a), "nobody says that it was deleted").toBe("t 5");
+    images.replace(image([...kept, topic("u", topicId("n"))], { deletedTopics: new Map([[topicId("t"), "t"]]) }));
+    await clock.advance(0);
     expect(await offsetOf(a)).toBe("");
   });
 

@@ -226,5 +226,5 @@ export function topicsView(...names: string[]): TopicsView {
   const topics = new Map(
     names.map((name) => [name, { name, id: `${name.padEnd(21, "_")}A`, partitions: [{ partition: 0, replicas: [1] }] }] as const),
   );
-  return { topics, topicNames: new Map(), brokers: new Map() };
+  return { topics, topicNames: new Map(), deletedTopics: new Map(), brokers: new Map() };
 }

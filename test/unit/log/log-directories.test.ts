@@ -40,7 +40,7 @@ describe("several log directories", () => {
         ["b-0", 1],
       ]),
     );
-    await logs.delete("a", 0);
+    await logs.delete("a", 0, topicId);
     await append(await logOf(logs, "e"), ["in e"]);
     ok(disk.find(`${one}/e-0`) !== null);
     logs.registered(5);

@@ -260,7 +260,7 @@ describe("the store", () => {
   test("deletes a log by renaming its folder, and the name is free at once", async () => {
     const { log, store, files } = await startLog();
     await append(log, ["old"]);
-    await store.delete("t", 0);
+    await store.delete("t", 0, topicId);
     ok(!(await files.exists(folder)));
     const other = "ZZZZZZZZZZZZZZZZZZZZZQ";
     const fresh = await store.open("t", 0, other, settingsWith());

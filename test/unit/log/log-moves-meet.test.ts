@@ -187,7 +187,7 @@ describe("what a move of a log meets", () => {
     for (let at = 1; at < 40; at++) {
       const disk = newDisk();
       const { logs, log } = await startedOn(disk);
-      const deleted = logs.delete("t", 0);
+      const deleted = logs.delete("t", 0, topicId);
       for (let i = 0; i < at; i++) await Promise.resolve();
       logs.move("t", 0, two);
       await deleted;

@@ -132,7 +132,7 @@ describe("moving a log to another directory", () => {
     await until(() => isMoved(again));
     strictEqual((await valuesOf(reopened)).length, 30);
     again.move("t", 0, one);
-    await again.delete("t", 0);
+    await again.delete("t", 0, topicId);
     await until(async () => folders(disk).every((names) => names.length === 0));
   });
 });

@@ -85,7 +85,7 @@ export const peerSamples: PeerMessages = {
       brokerConfigs: { "": { "message.max.bytes": "5" }, "2": {} },
       offlineReplicas: [{ brokerId: 2, reason: "a disk", replicas: [{ topicId, partition: 0 }] }],
     },
-    response: { error: "NONE", message: "" },
+    response: { error: "NONE", message: "", keptTopics: [topicId] },
   },
   forward: {
     request: { apiKey: 19, apiVersion: 7, clientId: null, listener: "PLAINTEXT" },

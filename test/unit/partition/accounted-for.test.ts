@@ -76,7 +76,7 @@ describe("every assigned replica has a role, or a reason that is reported", () =
     await clock.advance(20_000);
     await assign({ leaderEpoch: 6, leader: 2 });
     strictEqual(table.find(ref)?.role, "following");
-    await table.withdraw([{ ref, topicId, deleteLog: true }]);
+    await table.withdraw([{ ref, topicId, isDeleted: true }]);
     await clock.advance(20_000);
     ok(!health.includes("offline"), `${health}`);
     await table.close();

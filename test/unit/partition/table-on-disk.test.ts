@@ -12,6 +12,7 @@ import { ManualClock } from "../network/manual-clock.ts";
 
 const ref = { topic: "t", partition: 0 };
 const [firstId, secondId] = ["AbCdEfGhIjKlMnOpQrStUw", "BbCdEfGhIjKlMnOpQrStUw"];
+const otherId = "ZZZZZZZZZZZZZZZZZZZZZQ";
 const state = { partition: 0, leader: 1, leaderEpoch: 0, isr: [1], isrEpochs: {}, replicas: [1], stateVersion: 0, leaderRecovering: false };
 const replica = (topicId: string) => ({ topic: "t", topicId, state, settings: testSettings });
 
@@ -52,12 +53,12 @@ test("an update that arrives while the broker stops is let pass: no log is opene
   const { table } = await life(disk, clock);
   await table.assign([replica(firstId)]);
   const closing = table.close();
-  const withdrawing = table.withdraw([{ ref, topicId: firstId, deleteLog: true }]);
+  const withdrawing = table.withdraw([{ ref, topicId: firstId, isDeleted: true }]);
   await closing;
   await withdrawing;
   await table.assign([{ ...replica(firstId), state: { ...state, leaderEpoch: 1, stateVersion: 1 } }]);
   await table.assign([{ ...replica(firstId), topic: "new", topicId: secondId }]);
-  await table.withdraw([{ ref, topicId: firstId, deleteLog: true }]);
+  await table.withdraw([{ ref, topicId: firstId, isDeleted: true }]);
   expect([...table.all()].map(({ role }) => role).filter((role) => role !== "none")).toEqual([]);
   const { logs } = await life(disk, clock);
   expect(logs.wasClean).toBe(true);
@@ -70,7 +71,7 @@ test("a topic made anew does not inherit the high watermark of the one deleted, 
   await table.assign([replica(firstId)]);
   expect(await append()).toMatchObject({ error: null });
   await clock.advance(partitionDefaults.highWatermarkCheckpointMs + 1);
-  await table.withdraw([{ ref, topicId: firstId, deleteLog: true }]);
+  await table.withdraw([{ ref, topicId: firstId, isDeleted: true }]);
   await table.assign([{ ...replica(secondId), state: { ...state, isr: [1, 2], replicas: [1, 2] } }]);
   expect(await append()).toMatchObject({ error: null, baseOffset: 0 });
   expect(table.find(ref)?.highWatermark).toBe(0);
@@ -108,3 +109,40 @@ test("a high watermark that went back with a cut after an unclean election does 
   const { logs } = await life(disk, clock);
   expect(logs.highWatermarks.get("t-0")).toBe(5);
 });
+
+test("a log that nobody names is set aside, serves nobody, and goes on where it was when its topic is back", async () => {
+  const { clock, disk } = machine();
+  const { table, append, logs } = await life(disk, clock);
+  await table.assign([replica(firstId)]);
+  for (let count = 0; count < 2; count++) expect(await append()).toMatchObject({ error: null });
+  await table.withdraw([{ ref, topicId: firstId, isDeleted: false }]);
+  expect(await append()).toMatchObject({ error: "NOT_LEADER_OR_FOLLOWER" });
+  expect(await table.forget(new Set([otherId]))).toEqual([]);
+  await table.assign([replica(firstId)]);
+  expect(table.find(ref)).toMatchObject({ highWatermark: 10, log: { endOffset: 10 } });
+  expect(await append()).toMatchObject({ error: null, baseOffset: 10 });
+  expect(logs.strays.all).toEqual([]);
+  disk.loseProcess();
+  const next = await life(disk, clock);
+  await next.table.assign([replica(firstId)]);
+  expect(next.table.find(ref)?.log.endOffset).toBe(15);
+});
+
+test.each([true, false])(
+  "a topic made anew while the deletion of the old one was not told frees the name, restarted or not (%s), and loses neither",
+  async (restarted) => {
+    const { clock, disk } = machine();
+    const before = await life(disk, clock);
+    await before.table.assign([replica(firstId)]);
+    expect(await before.append()).toMatchObject({ error: null });
+    if (restarted) await before.table.close();
+    const { table, logs, append } = restarted ? await life(disk, clock) : before;
+    await table.assign([replica(otherId)]);
+    expect(await append()).toMatchObject({ error: null, baseOffset: 0 });
+    expect(logs.strays.all).toMatchObject([{ topicId: firstId, note: { highWatermark: 5 } }]);
+    // its deletion is told after all
+    expect(await table.forget(new Set([firstId]))).toEqual([]);
+    await table.close();
+    expect((await life(disk, clock)).logs).toMatchObject({ found: [{ topicId: otherId }], strays: { all: [] } });
+  },
+);

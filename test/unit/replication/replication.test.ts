@@ -356,7 +356,7 @@ describe("storage", () => {
     await start();
     cluster.cut.add("3>1");
     const waiting = cluster.node(1).service.append(ref, producedBatch(2, "b"), all);
-    await cluster.node(1).table.withdraw([{ ref, topicId, deleteLog: true }]);
+    await cluster.node(1).table.withdraw([{ ref, topicId, isDeleted: true }]);
     strictEqual((await waiting).error, "NOT_LEADER_OR_FOLLOWER");
     strictEqual(cluster.stores.get(1)?.logs.size, 0);
     strictEqual(cluster.node(1).table.find(ref), null);

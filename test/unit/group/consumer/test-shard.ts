@@ -31,6 +31,7 @@ export function topicsView(topics: Readonly<Record<string, number>>, ids: Readon
   return {
     topics: new Map(known.map((topic) => [topic.name, topic])),
     topicNames: new Map(known.map((topic) => [topic.id, topic.name])),
+    deletedTopics: new Map(),
     brokers: new Map(),
   };
 }

@@ -180,7 +180,7 @@ describe("compacting a log", () => {
       for (let i = 0; i < 20; i++) await Promise.resolve();
       if (end === "truncate") await log.truncateTo(40);
       else if (end === "close") await log.close();
-      else await store.delete("t", 0);
+      else await store.delete("t", 0, topicId);
       strictEqual(await cleaning, false, end);
       if (end === "truncate")
         deepStrictEqual(

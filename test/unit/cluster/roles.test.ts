@@ -1,0 +1,62 @@
+import { describe, expect, test } from "vitest";
+import type { ClusterImage } from "../../../broker/cluster/contract.ts";
+import { emptyImage } from "../../../broker/cluster/image.ts";
+import { settingsResolver } from "../../../broker/cluster/resolve-settings.ts";
+import { type RoleInput, roleChanges } from "../../../broker/cluster/roles.ts";
+import type { TopicState } from "../../../broker/controller/controller-state.ts";
+import { partition, topicId, topicOf } from "./topics.ts";
+
+const imageOf = (...topics: TopicState[]): ClusterImage => ({
+  ...emptyImage("cluster"),
+  topics: new Map(topics.map((topic) => [topic.name, topic])),
+  topicNames: new Map(topics.map(({ id, name }) => [id, name])),
+});
+
+describe("roles", () => {
+  const changes = (input: Partial<RoleInput> & Pick<RoleInput, "before" | "after">) =>
+    roleChanges({ self: 2, full: false, local: [], resolve: settingsResolver(2, {}), ...input });
+
+  test("only what changed, and only our own replicas, are assigned", () => {
+    const [kept, changed, foreign] = [partition(0), partition(1), partition(2, { replicas: [1, 3], isr: [1] })];
+    const before = imageOf({ ...topicOf("a", 1, 0), partitions: [kept, changed, foreign] });
+    const next = { ...changed, leader: 2, leaderEpoch: 1 };
+    const after = imageOf({ ...topicOf("a", 1, 0), partitions: [kept, next, { ...foreign, leaderEpoch: 1 }] });
+    const found = changes({ before, after });
+    expect(found.assign.map(({ state }) => state)).toEqual([next]);
+    expect(found.withdraw).toEqual([]);
+    expect(changes({ before, after, full: true }).assign).toHaveLength(2);
+  });
+
+  test("a topic made anew under its name is another topic: the old log goes, or is set aside if nobody says so, the new one comes", () => {
+    const before = imageOf(topicOf("a", 1, 1));
+    const after = imageOf(topicOf("a", 2, 1));
+    const old = { ref: { topic: "a", partition: 0 }, topicId: topicId(1) };
+    expect(changes({ before, after }).withdraw).toEqual([{ ...old, isDeleted: false }]);
+    const found = changes({ before, after: { ...after, deletedTopics: new Map([[topicId(1), "a"]]) } });
+    expect(found.withdraw).toEqual([{ ...old, isDeleted: true }]);
+    expect(found.assign.map(({ topicId: id }) => id)).toEqual([topicId(2)]);
+  });
+
+  test("after a full update, logs that nobody names are set aside, those whose deletion is on record deleted; after a change they are left alone", () => {
+    const after = imageOf(topicOf("a", 1, 1));
+    const stray = { ref: { topic: "gone", partition: 4 }, topicId: topicId(9) };
+    const local = [stray, { ref: { topic: "a", partition: 0 }, topicId: topicId(1) }];
+    expect(changes({ before: emptyImage("cluster"), after, local, full: true }).withdraw).toEqual([{ ...stray, isDeleted: false }]);
+    const recorded = { ...after, deletedTopics: new Map([[topicId(9), "gone"]]) };
+    expect(changes({ before: emptyImage("cluster"), after: recorded, local, full: true }).withdraw).toEqual([
+      { ...stray, isDeleted: true },
+    ]);
+    // whatever the record says, a topic that is there is not deleted
+    const inUse = { ...after, deletedTopics: new Map([[topicId(1), "a"]]) };
+    expect(changes({ before: after, after: inUse, local, full: true }).withdraw).toEqual([{ ...stray, isDeleted: false }]);
+    expect(changes({ before: after, after, local }).withdraw).toEqual([]);
+  });
+
+  test("settings of a topic are told when its own or the brokers' change", () => {
+    const before = imageOf(topicOf("a", 1, 1), topicOf("b", 2, 1));
+    const own = imageOf(topicOf("a", 1, 1, { "retention.ms": "5" }), before.topics.get("b") as TopicState);
+    expect(changes({ before, after: own }).settings).toMatchObject([{ topic: "a", settings: { retentionMs: 5 } }]);
+    const all = { ...before, brokerConfigs: new Map([["", { "log.retention.ms": "6" }]]) };
+    expect(changes({ before, after: all }).settings.map(({ settings }) => settings.retentionMs)).toEqual([6, 6]);
+  });
+});
