@@ -132,13 +132,14 @@ function callNow(call: UnpackCall): UnpackedPiece {
 const inflateRawAside = promisify<InputType, ZlibOptions, Buffer>(inflateRaw);
 const zstdAside = promisify<InputType, ZstdOptions, Buffer>(zstdDecompress);
 
+/** In one chunk, where its length is known: else this thread would put the chunks together, all 64 MiB of them. Memory that is not written to is not taken. */
 async function callAside(call: UnpackCall): Promise<UnpackedPiece> {
-  const { library, input } = call;
+  const { library, input, bytesMax } = call;
   switch (library) {
     case "inflate-raw":
-      return inflated(await inflateRawAside(input, { ...outputOf(call), info: true }));
+      return inflated(await inflateRawAside(input, { ...outputOf(call, bytesMax), info: true }));
     case "zstd":
-      return whole(input, await zstdAside(input, outputOf(call)));
+      return whole(input, await zstdAside(input, outputOf(call, bytesMax)));
     case "snappy":
       return whole(input, (await snappyUncompress(input)) as Buffer);
     case "lz4-frame":
@@ -162,8 +163,11 @@ function inflated(answer: unknown): UnpackedPiece {
 const chunkBytesMin = 1024;
 const chunkBytesMax = 256 * 1024;
 
-function outputOf({ bytesMax, bytesExpected }: UnpackCall): { readonly maxOutputLength: number; readonly chunkSize: number } {
-  const chunkSize = Math.max(Math.min(bytesExpected, bytesMax, chunkBytesMax), chunkBytesMin);
+function outputOf(
+  { bytesMax, bytesExpected }: UnpackCall,
+  chunkMax = chunkBytesMax,
+): { readonly maxOutputLength: number; readonly chunkSize: number } {
+  const chunkSize = Math.max(Math.min(bytesExpected, bytesMax, chunkMax), chunkBytesMin);
   // it refuses a limit of 0
   return { maxOutputLength: Math.max(bytesMax, 1), chunkSize };
 }

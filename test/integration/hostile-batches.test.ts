@@ -189,6 +189,10 @@ describe("a bad batch", () => {
   });
 
   test("of a few kilobytes with 31 million headers does not hold up others, taken or not", async () => {
+    // made before anybody waits: that takes this process a while. One record with all of them; as many as records may have, in 475 of them; more than may be unpacked
+    const bombs = [withHeaders(1, 31_000_000), withHeaders(475, 65_536), withHeaders(520, 65_536)];
+    for (const bomb of bombs) expect(bomb.length).toBeLessThan(10_000);
+    const before = (await storedBatches(cluster, leader, topic, 0)).length;
     const bystander = await RawLink.open(cluster.address(leader));
     const body = { clientSoftwareName: "bystander", clientSoftwareVersion: "1" };
     let isOver = false;
@@ -200,10 +204,6 @@ describe("a bad batch", () => {
         longestWaitMs = Math.max(longestWaitMs, performance.now() - askedMs);
       }
     })();
-    const before = (await storedBatches(cluster, leader, topic, 0)).length;
-    // one record with all of them; as many as records may have, in 475 of them; more than may be unpacked
-    const bombs = [withHeaders(1, 31_000_000), withHeaders(475, 65_536), withHeaders(520, 65_536)];
-    for (const bomb of bombs) expect(bomb.length).toBeLessThan(10_000);
     for (const records of [...bombs, good()]) link.send(requestFrame(produceRequest, version, requestOf([[0, records]])));
     const answers = (await link.answers(4, 60_000)).map((frame) => readAnswer(produceResponse, version, frame));
     isOver = true;
@@ -212,7 +212,8 @@ describe("a bad batch", () => {
     const errors = answers.flatMap(({ responses }) => responses.flatMap(({ partitionResponses }) => partitionResponses[0]?.errorCode));
     expect(errors).toEqual(["INVALID_RECORD", "NONE", "INVALID_RECORD", "NONE"]);
     expect(await storedBatches(cluster, leader, topic, 0)).toHaveLength(before + 2);
-    expect(longestWaitMs).toBeLessThan(500);
+    // some tens of milliseconds where nobody else uses the machine; looked at in one turn it was seconds, and cost the leadership
+    expect(longestWaitMs).toBeLessThan(1000);
   });
 
   test("leaves copies that are the same everywhere", async () => {
