@@ -35,7 +35,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "old-epoch-acknowledges",
-    file: "broker/partition/leadership.ts",
+    file: "broker/partition/leader-reads.ts",
     find: 'if (leaderEpoch !== epoch) return leaderEpoch < epoch ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH";',
     replace: 'if (leaderEpoch > epoch) return "UNKNOWN_LEADER_EPOCH";',
     breaks: "A fetch under an older leader epoch counts as an acknowledgement.",
@@ -152,9 +152,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "image-before-withdrawal",
     file: "broker/cluster/update-receiver.ts",
-    find: "if (changes.withdraw.length > 0) await roles.withdraw(changes.withdraw);\n    if (view.ownEpoch !== brokerEpoch) return false;\n    images.replace(after);",
-    replace:
-      "images.replace(after);\n    if (changes.withdraw.length > 0) await roles.withdraw(changes.withdraw);\n    if (view.ownEpoch !== brokerEpoch) return false;",
+    find: "if (changes.withdraw.length > 0) await roles.withdraw(changes.withdraw);\n    const kept",
+    replace: "images.replace(after);\n    if (changes.withdraw.length > 0) await roles.withdraw(changes.withdraw);\n    const kept",
     breaks: "A topic made anew is visible while its name still leads to the old log.",
   },
   {
