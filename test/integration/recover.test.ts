@@ -2,11 +2,6 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Admin, Consumer, orThrow, Producer, stringSerde } from "../../client/index.ts";
-import type { Coordinator } from "../../coordinator-client/coordinator.ts";
-import { openZookeeper } from "../../coordinator-client/zookeeper-coordinator.ts";
-import { silentLogger } from "../../protocol/base/logger.ts";
-import { seededRandom } from "../../protocol/base/random.ts";
-import { nodeClock } from "../../protocol/node/node-clock.ts";
 import { TestCluster } from "../support/cluster.ts";
 import { OttlaCommand } from "../support/ottla-command.ts";
 import { makeTestFolder, removeTestFolder } from "../support/test-folder.ts";
@@ -24,26 +19,6 @@ afterAll(async () => {
 });
 
 const run = (...args: string[]) => new OttlaCommand(args).result;
-
-/** Everything that the brokers had there, gone: the chroot too. */
-async function loseZookeeper(): Promise<void> {
-  const connectionString = cluster.zookeeper.connectionString;
-  const zookeeper = openZookeeper({
-    connectionString,
-    sessionTimeoutMs: 5_000,
-    clock: nodeClock,
-    random: seededRandom(1),
-    log: silentLogger,
-  });
-  await zookeeper.connected();
-  await removeTree(zookeeper, "/test");
-  await zookeeper.close();
-}
-
-async function removeTree(zookeeper: Coordinator, path: string): Promise<void> {
-  for (const name of (await zookeeper.children(path))?.names ?? []) await removeTree(zookeeper, `${path}/${name}`);
-  expect((await zookeeper.write([{ kind: "delete", path, version: -1 }])).kind).toBe("written");
-}
 
 async function produce(topic: string, values: readonly string[]): Promise<void> {
   await using producer = new Producer({ bootstrap: cluster.bootstrap, keySerde: stringSerde, valueSerde: stringSerde });
@@ -80,8 +55,8 @@ test("a lost ZooKeeper is rebuilt from the brokers' disks: topics, ids, settings
   await cluster.kill(3);
   const last = numbered("b", 300);
   await produce("orders", last);
-  await Promise.all([cluster.shutDown(1), cluster.shutDown(2)]);
-  await loseZookeeper();
+  // the other two go on running, and wait
+  await cluster.zookeeper.restart(null);
 
   const zookeeper = ["--zookeeper", `${cluster.zookeeper.connectionString}/test`];
   const [one, two, three] = [1, 2, 3].map((id) => cluster.dataDirectory(id)) as [string, string, string];
@@ -103,7 +78,7 @@ test("a lost ZooKeeper is rebuilt from the brokers' disks: topics, ids, settings
   expect(again.code).toBe(1);
   expect(again.stderr).toMatch(/it holds a cluster already/);
 
-  await Promise.all(cluster.ids.map((id) => cluster.startBroker(id)));
+  await cluster.startBroker(3);
   expect(await valuesOf("orders")).toEqual([...first, ...last]);
   expect(await valuesOf("alone")).toEqual(first);
   const after = await admin.describeTopics(["orders", "alone"]);
