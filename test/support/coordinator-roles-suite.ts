@@ -236,7 +236,7 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
     });
 
     test("a term is the present one while its holder has the controller's node and nobody raised the epoch", async () => {
-      const [one, two] = await Promise.all([connect(), connect()]);
+      const [one, two] = await Promise.all([candidate(1), candidate(2)]);
       const first = await electController({ coordinator: one, brokerId: 1, nowMs: 1 });
       if (first.kind !== "won") throw new Error(first.kind);
       const { controllerEpoch } = first;
