@@ -101,7 +101,14 @@ export class GroupWorkload {
           member.next.delete(partition);
         }
       },
-      onRevoked: async () => this.#commit(member),
+      onRevoked: async (given) => {
+        await this.#commit(member);
+        // from here on they are another's, whose position is not to be taken back
+        for (const { partition } of given) member.next.delete(partition);
+      },
+      onLost: (given) => {
+        for (const { partition } of given) member.next.delete(partition);
+      },
     });
     const member: Member = { name, consumer, begins: new Map(), next: new Map() };
     this.#members.push(member);
