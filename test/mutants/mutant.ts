@@ -10,6 +10,8 @@ export interface Mutant {
   /** Exactly as it stands there, once. */
   readonly find: string;
   readonly replace: string;
+  /** More of it in the same file: where a rule is kept in two places, one alone would change nothing. */
+  readonly also?: readonly { readonly find: string; readonly replace: string }[];
   /** What is lost, and when. */
   readonly breaks: string;
 }
@@ -17,10 +19,14 @@ export interface Mutant {
 export const root = join(import.meta.dirname, "..", "..");
 
 /** `source` with the mutation. Throws when the text is not there exactly once: the product has moved on, and the mutant must follow. */
-export function mutated({ name, file, find, replace }: Mutant, source: string): string {
-  const times = source.split(find).length - 1;
-  if (times !== 1) throw new Error(`mutant ${name}: its text is ${times} times in ${file}, not once: ${JSON.stringify(find)}`);
-  return source.replace(find, () => replace);
+export function mutated({ name, file, find, replace, also = [] }: Mutant, source: string): string {
+  let changed = source;
+  for (const edit of [{ find, replace }, ...also]) {
+    const times = changed.split(edit.find).length - 1;
+    if (times !== 1) throw new Error(`mutant ${name}: its text is ${times} times in ${file}, not once: ${JSON.stringify(edit.find)}`);
+    changed = changed.replace(edit.find, () => edit.replace);
+  }
+  return changed;
 }
 
 export function readSource({ file }: Mutant): string {

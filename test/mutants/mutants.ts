@@ -97,14 +97,8 @@ export const mutants: readonly Mutant[] = [
     file: "broker/partition/followership.ts",
     find: "this.#underway !== null || log.writtenEndOffset < log.endOffset) return null;",
     replace: "this.#underway !== null) return null;",
+    also: [{ find: "if (records.length > 0) await log.written(log.endOffset);", replace: "" }],
     breaks: "A fetch acknowledges what waits for the disk.",
-  },
-  {
-    name: "append-is-not-awaited",
-    file: "broker/partition/followership.ts",
-    find: "if (records.length > 0) await log.written(log.endOffset);",
-    replace: "",
-    breaks: "The next fetch goes out, and the high watermark moves, before what came is written.",
   },
   {
     name: "own-empty-epochs-stay",

@@ -6,6 +6,8 @@ export interface ObservedState {
   readonly leaderEpoch: number;
   readonly isr: readonly number[];
   readonly controllerEpoch: number;
+  /** The registrations under which members were taken in. */
+  readonly isrEpochs: Readonly<Record<string, number>>;
   /** An unclean election is on record. */
   readonly isRecovering: boolean;
 }
@@ -71,6 +73,13 @@ export class TreeObserver {
     return [...this.#topics.values()].flatMap(({ partitions }) => [...partitions.values()].map(({ about }) => about));
   }
 
+  /** The in-sync set has it for an earlier life, and it has registered anew since: what it had then may be gone, and nobody elects it for it (KIP-903). */
+  isOfEarlierLife(id: number, topic: string, partition: number): boolean {
+    const takenInUnder = this.state(partition, topic)?.isrEpochs[id];
+    const registered = this.#ensemble.tree.read(`/brokers/ids/${id}`)?.createdZxid;
+    return takenInUnder !== undefined && registered !== undefined && takenInUnder < registered;
+  }
+
   get controllerId(): number {
     const node = this.#ensemble.tree.read("/controller");
     return node === null ? -1 : Number(JSON.parse(node.data.toString()).brokerid);
@@ -115,6 +124,7 @@ export class TreeObserver {
         leaderEpoch: json.leader_epoch,
         isr: json.isr,
         controllerEpoch: json.controller_epoch,
+        isrEpochs: json.ottla?.isr_epochs ?? {},
         isRecovering: json.leader_recovery_state === 1,
       };
       const about: ObservedPartition = { topic, topicId, partition, replicas: replicas as number[], state };

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { faultKinds } from "./faults.ts";
+import { schemes } from "./schemes/schemes.ts";
 import { simulate } from "./simulation.ts";
 
 test("the same seed gives the same trace, another seed another", async () => {
@@ -18,12 +19,13 @@ test("every kind of fault happens within a few seeds, and most sends come throug
   const seen = new Set<string>();
   let sent = 0;
   let acknowledged = 0;
-  for (let seed = 1; seed <= 16; seed++) {
+  for (let seed = 1; seed <= 20; seed++) {
     const result = await simulate({ seed });
     for (const kind of Object.keys(result.faults)) seen.add(kind);
     sent += result.sent;
     acknowledged += result.acknowledged;
   }
-  expect([...seen].sort()).toStrictEqual([...faultKinds].sort());
+  expect(faultKinds.filter((kind) => !seen.has(kind))).toEqual([]);
+  expect(schemes.filter(({ name }) => seen.has(name)).length).toBeGreaterThan(schemes.length / 2);
   expect(acknowledged).toBeGreaterThan(sent / 2);
 }, 120_000);

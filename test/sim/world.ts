@@ -190,7 +190,7 @@ export class World {
   }
 
   mayLackRecords(broker: number, partition: number, name = topic): boolean {
-    return this.#trust.mayLackRecords(broker, name, partition);
+    return this.#trust.mayLackRecords(broker, name, partition) || this.observer.isOfEarlierLife(broker, name, partition);
   }
 
   mayTakeAway(broker: SimBroker, losing: boolean): boolean {
