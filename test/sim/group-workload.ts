@@ -27,6 +27,8 @@ interface Member {
   /** By partition: what the group had committed when it was given to this member, until its first record shows where that began. */
   readonly begins: Map<number, { readonly committed: number; readonly processed: number }>;
   readonly next: Map<number, number>;
+  /** One after the other: of two at once, the older one may be tried again last, and win. */
+  lastCommit: Promise<void>;
 }
 
 /**
@@ -103,14 +105,14 @@ export class GroupWorkload {
       },
       onRevoked: async (given) => {
         await this.#commit(member);
-        // from here on they are another's, whose position is not to be taken back
+        // the coordinator takes a member's word for any partition: what is others' now is not to be committed
         for (const { partition } of given) member.next.delete(partition);
       },
-      onLost: (given) => {
-        for (const { partition } of given) member.next.delete(partition);
+      onLost: (lost) => {
+        for (const { partition } of lost) member.next.delete(partition);
       },
     });
-    const member: Member = { name, consumer, begins: new Map(), next: new Map() };
+    const member: Member = { name, consumer, begins: new Map(), next: new Map(), lastCommit: Promise.resolve() };
     this.#members.push(member);
     this.#parts.trace.line(`${name} joins`);
     void consumer.subscribe([topic]).then(
@@ -163,7 +165,12 @@ export class GroupWorkload {
     member.next.set(partition, offset + 1);
   }
 
-  async #commit(member: Member): Promise<void> {
+  #commit(member: Member): Promise<void> {
+    member.lastCommit = member.lastCommit.then(() => this.#commitNow(member));
+    return member.lastCommit;
+  }
+
+  async #commitNow(member: Member): Promise<void> {
     const { topic } = this.#parts;
     const offsets = [...member.next].map(([partition, offset]) => ({ topic, partition, offset }));
     if (offsets.length === 0) return;
