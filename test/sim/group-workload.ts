@@ -66,6 +66,13 @@ export class GroupWorkload {
     if (this.#members.length === 0) this.#join();
   }
 
+  /** What was answered before may be lost by the rules. */
+  commitsMayBeGone(): void {
+    this.#committed.fill(0);
+    for (const { begins } of this.#members)
+      for (const [partition, { processed }] of begins) begins.set(partition, { committed: 0, processed });
+  }
+
   processedEnd(partition: number): number {
     return this.#processed[partition] ?? 0;
   }

@@ -224,6 +224,9 @@ export class World {
   #changed({ topic: name, partition, state }: ObservedPartition, before: ObservedState | null): void {
     this.trace.line(`${name}-${partition}: leader ${state.leader} epoch ${state.leaderEpoch} isr ${state.isr}`);
     if (name === topic && before !== null) this.checker.lookAtMembers(partition);
+    // elected because nobody better is left: commits may be gone with what it lacks
+    const isLed = name === offsetsTopic && state.leader >= 0 && state.leaderEpoch !== before?.leaderEpoch;
+    if (isLed && this.mayLackRecords(state.leader, partition, name)) this.group?.commitsMayBeGone();
   }
 
   get isConverged(): boolean {
