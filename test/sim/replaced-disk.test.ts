@@ -44,7 +44,9 @@ test.each([1, 2, 3])(
 test("when all disks were replaced the cluster comes back empty, not never", async () => {
   const { world, must } = await stopped(32);
   const { brokers, checker, workload } = world;
+  // what was acknowledged is gone, on purpose
   checker.look = () => {};
+  checker.lookAtMembers = () => {};
   world.violations.length = 0;
   for (const broker of brokers) replaceDisk(broker);
   for (const broker of brokers) broker.supervise();

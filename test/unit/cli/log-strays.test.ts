@@ -55,5 +55,6 @@ test("a log that was set aside is verified by what its note says, and told apart
   expect(dumped).toContain(`topic t  partition 0  topicId ${topicId}  recoveryPoint 5  startOffset 2  cleanedEndOffset 0  highWatermark 4`);
   disk.corrupt(`${folder}/ottla-stray`, (content) => Buffer.from(content.map((byte, at) => (at === 20 ? byte ^ 1 : byte))));
   const damaged = await verify(files, [root]);
-  expect(damaged.problems).toMatchObject([{ file: `${folder}/ottla-stray` }]);
+  // where the log began was in the note, and is not known any more to the other checks either
+  expect(damaged.problems[0]).toMatchObject({ file: `${folder}/ottla-stray` });
 });
