@@ -67,6 +67,10 @@ const staysWithLeader: ReadonlySet<KafkaErrorCode> = new Set<KafkaErrorCode>([
 /** Something before the batch is missing in the leader's log, or the leader has forgotten the producer. */
 const outOfTurn: ReadonlySet<KafkaErrorCode> = new Set<KafkaErrorCode>(["OUT_OF_ORDER_SEQUENCE_NUMBER", "UNKNOWN_PRODUCER_ID"]);
 
+export function isOutOfTurn(outcome: ProduceOutcome): boolean {
+  return outcome.kind === "refused" && outOfTurn.has(outcome.code);
+}
+
 /** Nothing more is taken from the producer under this id and epoch. */
 const fencing: ReadonlySet<KafkaErrorCode> = new Set<KafkaErrorCode>([
   "INVALID_PRODUCER_EPOCH",

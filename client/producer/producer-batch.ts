@@ -1,3 +1,4 @@
+import type { TopicId } from "../../protocol/base/ids.ts";
 import { type CompressionCodec, sequencePlus } from "../../protocol/records/batch-header.ts";
 import type { RecordCompressor } from "../../protocol/records/codec.ts";
 import { decodeBatch } from "../../protocol/records/decode-batch.ts";
@@ -49,8 +50,11 @@ export class ProducerBatch {
   ordinal = -1;
   /** Null: not numbered yet, or the producer is not idempotent. */
   number: BatchNumber | null = null;
-  /** An attempt ended without a clear no: the log may hold it, or get it late. */
+  /** The topic that the name stood for when it was last sent; null: not known. */
+  sentToTopicId: TopicId | null = null;
+  /** An attempt ended without a clear no: the log of `mayBeInTopicId` may hold it, or get it late. */
   mayBeInLog = false;
+  mayBeInTopicId: TopicId | null = null;
   /** False: it goes as soon as it may, full or not. */
   lingers = true;
   /** Why it was last put back. */
@@ -72,6 +76,23 @@ export class ProducerBatch {
   /** Before compression. */
   get sizeInBytes(): number {
     return this.#builder.sizeInBytes;
+  }
+
+  /** An attempt ended without a clear no. */
+  mayBeWritten(): void {
+    this.mayBeInLog = true;
+    this.mayBeInTopicId = this.sentToTopicId;
+  }
+
+  /**
+   * The leader's log lacks what the producer wrote before this batch, so it does not have this batch either, or would know it. Where the name stood for another topic when earlier attempts
+   * were made, what they left is gone with that one: the topic was deleted and made anew.
+   */
+  wasOutOfTurn(): void {
+    const { sentToTopicId, mayBeInTopicId } = this;
+    if (sentToTopicId === null || mayBeInTopicId === null || sentToTopicId === mayBeInTopicId) return;
+    this.mayBeInLog = false;
+    this.mayBeInTopicId = null;
   }
 
   /** As it goes out; 0 before it was encoded. */
@@ -116,6 +137,7 @@ export class ProducerBatch {
     for (const part of halves) {
       part.attempts = this.attempts;
       part.mayBeInLog = this.mayBeInLog;
+      part.mayBeInTopicId = this.mayBeInTopicId;
     }
     // the numbers stay as they are: those behind have theirs
     halves[0].ordinal = this.ordinal;

@@ -1,5 +1,5 @@
 import type { Timer } from "../../protocol/base/clock.ts";
-import { type BrokerId, partitionKey } from "../../protocol/base/ids.ts";
+import { type BrokerId, partitionKey, zeroTopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { ProduceRequest, ProduceResponse } from "../../protocol/messages/produce.ts";
 import type { CompressionCodec } from "../../protocol/records/batch-header.ts";
@@ -11,7 +11,7 @@ import { leaderMoved, watchLeaders } from "../metadata/leader-watch.ts";
 import { calls } from "../network/api-calls.ts";
 import type { Connection } from "../network/connection.ts";
 import type { Accumulator } from "./accumulator.ts";
-import { isFencing, judge, mayHaveWritten, type ProduceOutcome, type Verdict } from "./produce-outcome.ts";
+import { isFencing, isOutOfTurn, judge, mayHaveWritten, type ProduceOutcome, type Verdict } from "./produce-outcome.ts";
 import type { ProducerBatch } from "./producer-batch.ts";
 import type { IdentitySource } from "./producer-identity.ts";
 
@@ -111,7 +111,9 @@ export class Sender {
   async #deliver(brokerId: BrokerId, batches: readonly ProducerBatch[]): Promise<void> {
     const { cluster } = this.#parts;
     for (const batch of batches) {
+      const topicId = cluster.metadata.snapshot.topics.get(batch.topic)?.topicId ?? zeroTopicId;
       batch.sentToBroker = brokerId;
+      batch.sentToTopicId = topicId === zeroTopicId ? null : topicId;
       batch.sentToEpoch = cluster.metadata.partition(batch.topic, batch.partition)?.leaderEpoch ?? -1;
     }
     let wasSent = false;
@@ -175,7 +177,8 @@ export class Sender {
     const { cluster, accumulator } = this.#parts;
     const { clock, random } = cluster.runtime;
     const nowMs = clock.monotonicMs();
-    batch.mayBeInLog ||= mayHaveWritten(outcome);
+    if (mayHaveWritten(outcome)) batch.mayBeWritten();
+    else if (isOutOfTurn(outcome)) batch.wasOutOfTurn();
     const { topic, partition, deadlineMs, mayBeInLog, attempts } = batch;
     const isNext = accumulator.isNext(batch);
     const facts = { topic, partition, recordsCount: batch.sends.length, deadlineMs, isNumbered: batch.number !== null, isNext, mayBeInLog };
