@@ -5,6 +5,7 @@ import type { Random } from "../../protocol/base/random.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRef, StatePartitions } from "../partition/contract.ts";
 import { Deadlines } from "../partition/deadlines.ts";
+import { PatternTurns } from "./consumer/pattern-watch.ts";
 import type { Decision, GroupOperations, Now, TopicSource, TopicsView } from "./contract.ts";
 import { GroupMachine, type ListedGroup } from "./group-machine.ts";
 import { offsetsTopic, partitionOfGroup } from "./group-partition.ts";
@@ -43,6 +44,7 @@ export class GroupCoordinator implements GroupOperations<GroupMachine> {
   readonly #deadlines: Deadlines;
   readonly #shards = new Map<number, Shard<GroupMachine>>();
   readonly #memberMemory: MemberMemory;
+  readonly #patternTurns = new PatternTurns();
   #topics: TopicsView["topics"];
   #deletedTopics: TopicsView["deletedTopics"];
 
@@ -103,7 +105,15 @@ export class GroupCoordinator implements GroupOperations<GroupMachine> {
       deadlines: this.#deadlines,
       log,
       config: config.shard,
-      makeMachine: (timers) => new GroupMachine({ timers, topics, random, config: config.machine, memberMemory: this.#memberMemory }),
+      makeMachine: (timers) =>
+        new GroupMachine({
+          timers,
+          topics,
+          random,
+          config: config.machine,
+          memberMemory: this.#memberMemory,
+          patternTurns: this.#patternTurns,
+        }),
     });
     this.#shards.set(ref.partition, shard);
     void shard.load(); // rejects with a bug only, which ends the process

@@ -4,6 +4,7 @@ import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
 import { ClassicGroups } from "./classic/classic-groups.ts";
 import { ConsumerGroups } from "./consumer/consumer-groups.ts";
+import type { PatternTurns } from "./consumer/pattern-watch.ts";
 import {
   answered,
   type Decision,
@@ -38,6 +39,8 @@ export interface MachineParts {
   readonly config: MachineConfig;
   /** Shared with the other shards of the broker; absent: without a bound. */
   readonly memberMemory?: MemberMemory;
+  /** Shared as well. */
+  readonly patternTurns?: PatternTurns;
 }
 
 export interface ListedGroup {
@@ -74,7 +77,7 @@ export class GroupMachine {
       groupCount: () => this.#groups.size,
       memberMemory: parts.memberMemory ?? new MemberMemory(),
     });
-    this.consumer = new ConsumerGroups({ ...environment, config: parts.config.consumer });
+    this.consumer = new ConsumerGroups({ ...environment, config: parts.config.consumer }, parts.patternTurns);
     this.#allKinds = [this.classic, this.consumer];
     this.#kinds = new Map(this.#allKinds.flatMap((kind) => kind.keyVersions.map((version) => [version, kind] as const)));
   }

@@ -63,7 +63,7 @@ export class ConsumerGroup implements Group {
   }
 
   /** How many members subscribe by each expression. */
-  get patterns(): Pick<Tally, "count" | "words"> {
+  get patterns(): Pick<Tally, "count" | "words" | "size"> {
     return this.#patterns;
   }
 

@@ -28,7 +28,7 @@ import { type DescribedConsumerGroup, describeConsumerGroup, undescribed } from 
 import { type AcceptedHeartbeat, type HeartbeatInputs, heartbeat, instanceRefusal, removeMember, unknownMember } from "./heartbeat.ts";
 import { faultOf, isLeaving, type Refusal, refusal } from "./heartbeat-rules.ts";
 import { type CurrentAssignment, joining, leftForNow } from "./member.ts";
-import { PatternWatch } from "./pattern-watch.ts";
+import { PatternTurns, PatternWatch } from "./pattern-watch.ts";
 import { preferredAssignor } from "./target-assignment.ts";
 
 /** The settings that consumer groups go by. */
@@ -66,11 +66,11 @@ export class ConsumerGroups implements GroupKind {
   readonly #lookedAt = new Map<string, number>();
   readonly #patterns: PatternWatch;
 
-  constructor(environment: ShardEnvironment<ConsumerGroupsConfig>) {
+  constructor(environment: ShardEnvironment<ConsumerGroupsConfig>, patternTurns = new PatternTurns()) {
     this.#environment = environment;
     this.#assignors = environment.config.assignors.map((name) => assignorsByName[name]);
     invariant(this.#assignors.length > 0, "there is an assignor");
-    this.#patterns = new PatternWatch(environment.timers, environment.topics, (groupId) => this.#groups.get(groupId));
+    this.#patterns = new PatternWatch(environment.timers, environment.topics, patternTurns, (groupId) => this.#groups.get(groupId));
   }
 
   heartbeat(request: ConsumerGroupHeartbeatRequest, from: HeartbeatSender, now: Now): HeartbeatDecision {

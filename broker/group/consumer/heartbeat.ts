@@ -30,6 +30,9 @@ import { droppedPattern, existingTopics, sameSubscribedTopics, subscribedNames }
 import { type ChangedMember, preferredAssignor, targetAssignment } from "./target-assignment.ts";
 import { compileTopicPattern } from "./topic-pattern.ts";
 
+/** Each is matched with every topic, and kept compiled. Members of a group have the same one, as a rule. */
+const patternsMax = 50;
+
 /** What a heartbeat is judged by, besides the group. */
 export interface HeartbeatInputs {
   readonly clientId: string;
@@ -74,7 +77,7 @@ export function heartbeat(
     now: updatedProfile(found.profile, request, inputs),
     inPlaceOf: replaced ?? memberId,
   };
-  const fault = patternFault(changed);
+  const fault = patternFault(group, changed);
   if (fault !== null) return fault;
 
   const records: GroupRecord[] = [];
@@ -205,9 +208,14 @@ function nextGroupEpoch(group: ConsumerGroup, { before, now }: ChangedMember, { 
 }
 
 /** An expression is compiled when it is new only: here to be refused, later to be matched (see PatternWatch). */
-function patternFault({ before, now }: ChangedMember): Refusal | null {
+function patternFault({ patterns }: ConsumerGroup, { before, now }: ChangedMember): Refusal | null {
   const pattern = now.subscribedTopicRegex;
-  if (pattern === null || pattern === before.subscribedTopicRegex) return null;
+  if (pattern === null || pattern === before.subscribedTopicRegex || patterns.count(pattern) > 0) return null;
+  if (patterns.size >= patternsMax)
+    return refusal(
+      "INVALID_REGULAR_EXPRESSION",
+      `The members of a group subscribe by ${patternsMax} different regular expressions at most.`,
+    );
   const compiled = compileTopicPattern(pattern);
   if (!("fault" in compiled)) return null;
   return refusal("INVALID_REGULAR_EXPRESSION", `SubscribedTopicRegex \`${pattern}\` is not a valid regular expression: ${compiled.fault}.`);

@@ -7,10 +7,13 @@ export interface KnownMatches {
   readonly matched: ReadonlySet<string>;
 }
 
+/** Compiling an instruction costs about as much as so many steps of matching. */
+const stepsPerInstruction = 100;
+
 export interface WantedPattern {
   readonly source: string;
-  /** Null: it matches nothing. */
-  readonly pattern: TopicPattern | null;
+  /** To be compiled when it is its turn, which is dear. Null: it matches nothing. */
+  readonly compile: () => TopicPattern | null;
   /** From an earlier pass; null: it is new. */
   readonly known: KnownMatches | null;
 }
@@ -54,8 +57,10 @@ export class PatternPass {
 
   /** One name and one expression at a time; what that cost at most, in steps. */
   *#look(wanted: readonly WantedPattern[]): Generator<number, void> {
-    for (const { source, pattern, known } of wanted) {
+    for (const { source, compile, known } of wanted) {
       const matched = this.#matched.get(source)!;
+      const pattern = compile();
+      yield stepsPerInstruction * (pattern?.stepsPerCharacter ?? 1);
       if (pattern === null) continue;
       for (const name of this.among.keys()) {
         const isKnown = known?.among.has(name) === true;

@@ -5,34 +5,68 @@ import { type KnownMatches, PatternPass } from "./pattern-pass.ts";
 import { existingTopics, sameSubscribedTopics, subscribedNames } from "./subscribed-topics.ts";
 import { compileTopicPattern, type TopicPattern } from "./topic-pattern.ts";
 
-/** Steps of matching in one turn of the loop: about 3 ms of the dearest kind. */
-const stepsPerTurnMax = 50_000;
-/** After each turn at least as long for everyone else. */
-const pausePerTurnMs = 3;
+/** Steps of matching in one slice: about 3 ms of the dearest kind. */
+const stepsPerSliceMax = 50_000;
+/** From one slice to the next at the least: half of the time is for everyone else. */
+const msPerSlice = 6;
 /** Between two looks of a group, however often topics change. Kafka's groups wait ten times as long. */
 const betweenPassesMs = 1_000;
 
+/** Attempts to append what a pass found before it is let be for a while. */
+const attemptsMax = 3;
+const afterRefusalsMs = 30_000;
+
+/** Whose turn it is to match, over all groups and shards of a broker: one slice at a time, however many groups wait. */
+export class PatternTurns {
+  #nextMs = Number.NEGATIVE_INFINITY;
+  #lastMs = Number.NEGATIVE_INFINITY;
+
+  /** When there is a slice for who asks now. */
+  reserve(nowMs: number): number {
+    const atMs = Math.max(nowMs, this.#nextMs);
+    this.#nextMs = atMs + msPerSlice;
+    return atMs;
+  }
+
+  /** False: somebody else has just had one (timers that were late come together): reserve again. */
+  begin(nowMs: number): boolean {
+    if (nowMs < this.#lastMs + 1) return false;
+    this.#lastMs = nowMs;
+    return true;
+  }
+
+  /** A slice took this many steps; more than it should when it met a long name. */
+  took(steps: number, nowMs: number): void {
+    this.#nextMs = Math.max(this.#nextMs, nowMs + Math.ceil((steps / stepsPerSliceMax) * msPerSlice));
+  }
+}
+
 interface Watched {
   /** Of the expressions in use; one that came from the log and cannot be compiled matches nothing. */
-  patterns: ReadonlyMap<string, TopicPattern | null>;
+  patterns: Map<string, TopicPattern | null>;
   /** Of the last pass that was taken over; null: none was. */
   among: ReadonlyMap<string, unknown> | null;
   /** Under way; null: none is. */
   pass: PatternPass | null;
+  /** A timer is set, or what the pass found waits to be appended. */
   isScheduled: boolean;
+  /** How often that was tried. */
+  attempts: number;
   notBeforeMs: number;
 }
 
-/** Finds which topics the groups' expressions match: for a member's new expression, and again when there are other topics. Runs on the shard's timers, a slice per turn. */
+/** Finds which topics the groups' expressions match: for a member's new expression, and again when there are other topics. Runs on the shard's timers, a slice at a time. */
 export class PatternWatch {
   readonly #timers: GroupTimers;
   readonly #topics: TopicSource;
+  readonly #turns: PatternTurns;
   readonly #find: (groupId: string) => ConsumerGroup | undefined;
   readonly #watched = new Map<string, Watched>();
 
-  constructor(timers: GroupTimers, topics: TopicSource, find: (groupId: string) => ConsumerGroup | undefined) {
+  constructor(timers: GroupTimers, topics: TopicSource, turns: PatternTurns, find: (groupId: string) => ConsumerGroup | undefined) {
     this.#timers = timers;
     this.#topics = topics;
+    this.#turns = turns;
     this.#find = find;
   }
 
@@ -49,10 +83,17 @@ export class PatternWatch {
     if (this.#watched.delete(groupId)) this.#timers.cancel(timerKey(groupId));
   }
 
-  #schedule(groupId: string, watched: Watched, atMs: number): void {
+  #schedule(groupId: string, watched: Watched, nowMs: number): void {
     if (watched.isScheduled) return;
     watched.isScheduled = true;
-    this.#timers.set(timerKey(groupId), Math.max(atMs, watched.notBeforeMs), (now) => this.#advance(groupId, now));
+    const atMs = Math.max(this.#turns.reserve(nowMs), watched.notBeforeMs);
+    this.#timers.set(timerKey(groupId), atMs, (now) => this.#advance(groupId, now));
+  }
+
+  #again(groupId: string, watched: Watched, nowMs: number): Decision<null> {
+    watched.isScheduled = false;
+    this.#schedule(groupId, watched, nowMs);
+    return answered(null);
   }
 
   /** When its records are refused, the timer calls again, and finds the pass done. */
@@ -60,17 +101,25 @@ export class PatternWatch {
     const group = this.#find(groupId);
     const watched = this.#watched.get(groupId);
     if (group === undefined || watched === undefined) return answered(null);
-    watched.isScheduled = false;
+    const { monotonicMs } = now;
     const view = this.#topics.current;
-    // a broker that knows of no topic at all has not been told of them yet; the next heartbeat asks again
-    if (view.topics.size === 0) return answered(null);
-    watched.pass ??= this.#begin(group, watched, view);
-    const steps = watched.pass.advance(stepsPerTurnMax);
-    if (!watched.pass.isDone) {
-      const pauseMs = Math.max(1, Math.ceil((steps / stepsPerTurnMax) * pausePerTurnMs));
-      this.#schedule(groupId, watched, now.monotonicMs + pauseMs);
+    if (view.topics.size === 0) {
+      // a broker that knows of no topic at all has not been told of them yet; the next heartbeat asks again
+      watched.isScheduled = false;
       return answered(null);
     }
+    if (!this.#turns.begin(monotonicMs)) return this.#again(groupId, watched, monotonicMs);
+    watched.pass ??= this.#begin(group, watched, view);
+    this.#turns.took(watched.pass.advance(stepsPerSliceMax), monotonicMs);
+    if (!watched.pass.isDone) return this.#again(groupId, watched, monotonicMs);
+    if (watched.attempts >= attemptsMax) {
+      // too large for a batch, or no replica in sync: it may be another time
+      watched.attempts = 0;
+      watched.pass = null;
+      watched.notBeforeMs = monotonicMs + afterRefusalsMs;
+      return this.#again(groupId, watched, monotonicMs);
+    }
+    watched.attempts++;
     const { matched, among } = watched.pass;
     return {
       records: matchedRecords(group, matched, view, now),
@@ -78,7 +127,9 @@ export class PatternWatch {
       accepted: () => {
         watched.pass = null;
         watched.among = among;
-        watched.notBeforeMs = now.monotonicMs + betweenPassesMs;
+        watched.attempts = 0;
+        watched.isScheduled = false;
+        watched.notBeforeMs = monotonicMs + betweenPassesMs;
         // expressions and topics that came meanwhile
         this.look(group, now);
         return [];
@@ -88,14 +139,21 @@ export class PatternWatch {
 
   #begin(group: ConsumerGroup, watched: Watched, { topics }: TopicsView): PatternPass {
     const sources = [...group.patterns.words()];
-    watched.patterns = new Map(sources.map((source) => [source, watched.patterns.get(source) ?? compiled(source)]));
+    const before = watched.patterns;
+    const patterns = new Map<string, TopicPattern | null>();
+    watched.patterns = patterns;
+    const compile = (source: string) => {
+      const pattern = before.get(source) ?? compiled(source);
+      patterns.set(source, pattern);
+      return pattern;
+    };
     const known = (source: string): KnownMatches | null => {
       const matched = group.matchesOf(source);
       return matched === null || watched.among === null ? null : { among: watched.among, matched };
     };
     return new PatternPass(
       topics,
-      [...watched.patterns].flatMap(([source, pattern]) => [{ source, pattern, known: known(source) }]),
+      sources.map((source) => ({ source, compile: () => compile(source), known: known(source) })),
     );
   }
 }
@@ -139,7 +197,7 @@ function hasPatterns(group: ConsumerGroup): boolean {
 }
 
 function nothingWatched(): Watched {
-  return { patterns: new Map(), among: null, pass: null, isScheduled: false, notBeforeMs: Number.NEGATIVE_INFINITY };
+  return { patterns: new Map(), among: null, pass: null, isScheduled: false, attempts: 0, notBeforeMs: Number.NEGATIVE_INFINITY };
 }
 
 function compiled(source: string): TopicPattern | null {

@@ -14,6 +14,11 @@ export class Tally {
     }
   }
 
+  /** Of different words. */
+  get size(): number {
+    return this.#counts.size;
+  }
+
   count(word: string): number {
     return this.#counts.get(word) ?? 0;
   }

@@ -18,12 +18,16 @@ const sizeMax = 2_000;
 /** An expression that can get larger than this is not even compiled: repetitions of repetitions would take longer to compile than any to match. */
 const estimateMax = 2 * sizeMax;
 const nestingMax = 1_000;
+const lengthMax = 4_096;
 
 /**
  * RE2's syntax and semantics, as Kafka's brokers have them (RE2/J): no back-references, no look-around, and time that only grows with the expression's size times the name's length. Both are
  * bounded here, so the longest name (249 characters) costs at most half a million steps, about 30 ms, and an ordinary one some microseconds.
  */
 export function compileTopicPattern(source: string): TopicPattern | PatternFault {
+  if (source.length > lengthMax) return { fault: `it is too long: at most ${lengthMax} characters` };
+  // Names of topics have ASCII letters only. And: (1) without regard to case, RE2 looks at every letter of a class one by one; (2) [B-\x{10FFFF}] has a million; (3) it may be written 300 times.
+  if (!isAscii(source)) return { fault: "it has letters beyond ASCII, which no topic's name has" };
   if (estimatedSize(source) > estimateMax) return tooLarge;
   let compiled: RE2JS;
   try {
@@ -39,6 +43,13 @@ export function compileTopicPattern(source: string): TopicPattern | PatternFault
 
 const tooLarge: PatternFault = { fault: `it is too large: at most ${sizeMax} instructions, as RE2 compiles it` };
 
+/** Written out, or as the number of a code point in `\x{…}`. */
+function isAscii(source: string): boolean {
+  if (!/^[\x20-\x7e]*$/.test(source)) return false;
+  for (const [, digits] of source.matchAll(/\\x\{([0-9a-fA-F]*)/g)) if (Number.parseInt(digits || "0", 16) > 0x7f) return false;
+  return true;
+}
+
 /** Letters, classes and groups count one each, repeated ones as often as they may be repeated. Rather too much than too little. */
 export function estimatedSize(source: string): number {
   const groups: number[] = [];
@@ -47,7 +58,12 @@ export function estimatedSize(source: string): number {
   for (let at = 0; at < source.length; at++) {
     const char = source[at];
     let atom = 1;
-    if (char === "\\") at++;
+    if (source.startsWith("\\Q", at)) {
+      // as it stands, up to its end
+      const end = source.indexOf("\\E", at + 2);
+      atom = Math.max(0, (end < 0 ? source.length : end) - at - 2);
+      at = end < 0 ? source.length : end + 1;
+    } else if (char === "\\") at++;
     else if (char === "[") at = endOfClass(source, at);
     else if (char === "(") {
       groups.push(total);

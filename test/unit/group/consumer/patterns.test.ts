@@ -127,6 +127,53 @@ describe("members that subscribe by an expression", () => {
   });
 });
 
+describe("many groups with expressions", () => {
+  test("match one after the other, a slice at a time: nobody's turn grows with their number", () => {
+    const shard = new TestShard(Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`some-topic-${n}`, 1])));
+    const groups = 40;
+    for (let group = 0; group < groups; group++)
+      shard.heartbeat({ ...byPattern("first", `.*-${group}.*`), groupId: `readers-${group}` }, 1);
+    let before = 0;
+    for (let slice = 0; slice < 20; slice++) {
+      shard.advance(6);
+      const done = patternsIn(shard).length;
+      expect(done - before).toBeLessThanOrEqual(2);
+      before = done;
+    }
+    expect(before, "not all at once").toBeLessThan(groups);
+    shard.advance(20_000);
+    expect(patternsIn(shard)).toHaveLength(groups);
+  });
+
+  test("whose matches are refused again and again wait for a while, heartbeats or not", () => {
+    const shard = new TestShard({ apples: 1 });
+    shard.heartbeat(byPattern("first", "ap.*"), 1);
+    let refused = 0;
+    shard.refuses = (records) => {
+      const isOurs = records.some(({ key }) => key.readInt16BE(0) === keyVersions.pattern);
+      if (isOurs) refused++;
+      return isOurs;
+    };
+    for (let second = 0; second < 60; second++) {
+      shard.advance(1_000);
+      shard.heartbeat({ memberId: "first", memberEpoch: 1 }, 1);
+    }
+    expect(refused).toBeGreaterThan(3);
+    expect(refused).toBeLessThan(12);
+    shard.refuses = () => false;
+    shard.advance(40_000);
+    expect(patternsIn(shard)).toHaveLength(1);
+  });
+
+  test("of one group are different by a bounded number", () => {
+    const shard = new TestShard({ apples: 1 }, { membersMax: 1_000 });
+    const codes = Array.from({ length: 60 }, (_, n) => shard.heartbeat(byPattern(`m${n}`, `ap.*${n}`), 1).errorCode);
+    expect(codes.filter((code) => code === "NONE")).toHaveLength(50);
+    expect(codes.at(-1)).toBe("INVALID_REGULAR_EXPRESSION");
+    expect(shard.heartbeat(byPattern("one more", "ap.*1"), 1).errorCode, "one that others have").toBe("NONE");
+  });
+});
+
 describe("requests of version 1", () => {
   test("an expression that is none is refused with the reason, and nothing is changed", () => {
     const shard = new TestShard({ apples: 1 });

@@ -43,6 +43,8 @@ export class TestShard {
   readonly topics: { current: TopicsView };
   groups: ConsumerGroups;
   nowMs = 0;
+  /** Whether the log takes what a timer decided no more; it is called again a second later. */
+  refuses: (records: readonly GroupRecord[]) => boolean = () => false;
   readonly #config: ConsumerGroupsConfig;
   #timers = new Map<string, { deadlineMs: number; expired: (now: Now) => Decision<null> }>();
   #ids = 0;
@@ -99,7 +101,9 @@ export class TestShard {
       const [key, { deadlineMs, expired }] = due;
       this.#timers.delete(key);
       this.nowMs = Math.max(this.nowMs, deadlineMs);
-      this.apply(expired(this.now()));
+      const decision = expired(this.now());
+      if (this.refuses(decision.records)) this.#timers.set(key, { deadlineMs: this.nowMs + 1_000, expired });
+      else this.apply(decision);
     }
     this.nowMs = end;
   }
