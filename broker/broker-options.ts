@@ -21,6 +21,8 @@ export interface BrokerOptions {
   readonly memoryBytes: number;
   readonly openCoordinator: () => Coordinator;
   readonly log: Logger;
+  /** A start waits for a person to do something. */
+  readonly onWaiting?: (words: string) => void;
   /** A bug was found: end the process. */
   readonly onFatal: (error: InvariantViolation) => void;
   /** This broker cannot go on (its id was taken by another, its log directory failed): stop it. */

@@ -156,8 +156,9 @@ export class Broker {
 
   /** Waits for the coordinator to be the one that our directories know. Rejects WrongDataDirectory when it is of another cluster: waiting does not help. */
   async #awaitKnown(coordinator: Coordinator, known: KnownCluster): Promise<void> {
-    const { clock, log, config } = this.#options;
-    const strange = new StrangeCoordinator({ known, clock, log: log.child({ part: "cluster" }) });
+    const { clock, log, config, onWaiting } = this.#options;
+    const told = onWaiting === undefined ? {} : { said: onWaiting };
+    const strange = new StrangeCoordinator({ known, clock, log: log.child({ part: "cluster" }), ...told });
     for (;;) {
       try {
         const verdict = await judgeCoordinator(coordinator, known);

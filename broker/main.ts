@@ -20,6 +20,8 @@ export interface RunOptions {
 /** What a broker that was started by another process of ours tells it. */
 export type BrokerReport =
   | { readonly kind: "ready"; readonly listeners: readonly string[] }
+  /** It is not ready, and will not be before somebody does something. */
+  | { readonly kind: "waiting"; readonly message: string }
   | { readonly kind: "failed"; readonly message: string };
 
 /** A bug was found (sysexits.h: EX_SOFTWARE). */
@@ -58,6 +60,7 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
         log: log.child({ part: "coordinator" }),
       }),
     log,
+    onWaiting: (words) => report({ kind: "waiting", message: `broker ${config.brokerId}: ${words}` }),
     onFatal,
     onFailed: (error) => {
       // a start that is under way rejects with it, and says so there

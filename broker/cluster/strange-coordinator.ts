@@ -6,6 +6,8 @@ export interface StrangeCoordinatorParts {
   readonly known: KnownCluster;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Told what goes into the log, for whoever started this broker. */
+  readonly said?: (words: string) => void;
 }
 
 const pauseMinMs = 500;
@@ -24,7 +26,7 @@ export class StrangeCoordinator {
   }
 
   async wait(verdict: Exclude<CoordinatorVerdict, { kind: "ours" }>, signal?: AbortSignal): Promise<void> {
-    const { known, clock, log } = this.#parts;
+    const { known, clock, log, said } = this.#parts;
     const fault = faultOf(verdict, known);
     const nowMs = clock.monotonicMs();
     if (this.#said === null || this.#said.fault !== fault || nowMs - this.#said.atMs >= sayAgainAfterMs) {
@@ -33,6 +35,7 @@ export class StrangeCoordinator {
         { ...verdict, known: { clusterId: known.clusterId, controllerEpoch: known.controllerEpoch } },
         `not joining: ${fault}${meanwhile}`,
       );
+      said?.(`not joining: ${fault}${meanwhile}`);
     }
     const pauseMs = this.#pauseMs;
     this.#pauseMs = Math.min(pauseMs * 2, pauseMaxMs);

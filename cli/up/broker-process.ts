@@ -7,12 +7,15 @@ const mainFile = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../mai
 /** What a broker started by `up` tells over the channel between the two processes. */
 export type BrokerReport =
   | { readonly kind: "ready"; readonly listeners: readonly string[] }
+  | { readonly kind: "waiting"; readonly message: string }
   | { readonly kind: "failed"; readonly message: string };
 
 export interface BrokerProcessOptions {
   readonly id: number;
   readonly configFile: string;
   readonly logFile: string;
+  /** It cannot start before somebody does something. */
+  readonly waits?: (message: string) => void;
 }
 
 /** One broker as a process of its own. It ends when we do: the channel closes with us, and the broker stops at that. */
@@ -20,10 +23,12 @@ export class BrokerProcess {
   readonly id: number;
   readonly #child: ChildProcess;
   readonly #exited: Promise<string>;
+  readonly #waits: (message: string) => void;
   #failure: string | null = null;
 
   constructor(options: BrokerProcessOptions) {
     this.id = options.id;
+    this.#waits = options.waits ?? (() => {});
     const log = openSync(options.logFile, "a");
     this.#child = spawn(process.execPath, [mainFile, "broker", "--config", options.configFile], {
       stdio: ["ignore", log, log, "ipc"],
@@ -51,6 +56,7 @@ export class BrokerProcess {
       this.#child.on("message", (message) => {
         const report = message as BrokerReport;
         if (report.kind === "ready") resolve(report.listeners);
+        else if (report.kind === "waiting") this.#waits(report.message);
         else this.#failure = report.message;
       });
       this.#exited.then((reason) => reject(new Error(reason)));

@@ -37,6 +37,12 @@ export async function up(options: UpOptions, output: Output, stopRequested: Prom
   const directory = await ClusterDirectory.open(resolve(options.data));
   const zookeeper = options.zookeeper === null ? await startZookeeper(directory) : null;
   const brokers: KeptBroker[] = [];
+  const tell = (line: string) => void process.stderr.write(`${printable(line)}\n`);
+  let someoneWaits = false;
+  const waits = (message: string) => {
+    someoneWaits = true;
+    tell(`${message} (ZooKeeper is at ${options.zookeeper ?? zookeeper?.connect})`);
+  };
   const stopAll = async () => {
     await Promise.all(brokers.map((broker) => broker.stop(brokerStopGraceMs)));
     await zookeeper?.process.stop(zookeeperStopGraceMs);
@@ -57,16 +63,19 @@ export async function up(options: UpOptions, output: Output, stopRequested: Prom
       brokers.push(
         new KeptBroker({
           id: broker.id,
-          start: () => new BrokerProcess({ id: broker.id, configFile, logFile }),
+          start: () => new BrokerProcess({ id: broker.id, configFile, logFile, waits }),
           policy: options.restarts,
           clock: nodeClock,
-          tell: (line) => process.stderr.write(`${printable(line)}\n`),
+          tell,
           logFile,
           startCommand: `bin/ottla broker --config ${configFile}`,
         }),
       );
     }
-    const stoppedEarly = await Promise.race([allReady(brokers, directory).then(() => false), stopRequested.then(() => true)]);
+    const stoppedEarly = await Promise.race([
+      allReady(brokers, directory, () => someoneWaits).then(() => false),
+      stopRequested.then(() => true),
+    ]);
     if (!stoppedEarly) {
       await announce(options, ports, brokers, output);
       for (const broker of brokers) broker.keep();
@@ -113,17 +122,13 @@ function freePort(): Promise<number> {
   });
 }
 
-async function allReady(brokers: readonly KeptBroker[], directory: ClusterDirectory): Promise<void> {
+/** Who waits for a person has said so, and goes on waiting. */
+async function allReady(brokers: readonly KeptBroker[], directory: ClusterDirectory, someoneWaits: () => boolean): Promise<void> {
+  const late = `the brokers are not ready after ${brokersReadyMaxMs / 1000} s; see ${join(directory.path, "broker-*", "broker.log")}`;
   const timer = new Promise<never>((_, reject) => {
-    setTimeout(
-      () =>
-        reject(
-          new CommandFailed(
-            `the brokers are not ready after ${brokersReadyMaxMs / 1000} s; see ${join(directory.path, "broker-*", "broker.log")}`,
-          ),
-        ),
-      brokersReadyMaxMs,
-    ).unref();
+    setTimeout(() => {
+      if (!someoneWaits()) reject(new CommandFailed(late));
+    }, brokersReadyMaxMs).unref();
   });
   const ready = brokers.map((broker) =>
     broker.ready().catch((error) => {

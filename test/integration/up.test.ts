@@ -165,7 +165,7 @@ test("says in one line that a port is in use, that the directory cannot be writt
   expect(intruder.err).toMatch(/^ottla: the data directory \S+ is in use by another `ottla up`; .*\n$/);
 });
 
-test("refuses a data directory that belongs to another cluster", async () => {
+test("a ZooKeeper without the cluster that the data belongs to is told at once, and waited for; one of another cluster is refused", async () => {
   const port = await freeRange(1);
   const own = new Run(["--port", String(port), "--brokers", "1", "--data", data]);
   await own.ready();
@@ -181,8 +181,18 @@ test("refuses a data directory that belongs to another cluster", async () => {
     "--zookeeper",
     `${zookeeper.host}:${zookeeper.port}`,
   ]);
-  expect(await elsewhere.exitCode).toBe(1);
-  expect(elsewhere.err).toMatch(/^ottla: broker 1: \S+ holds data of cluster \S+, but this is cluster \S+: .*\n$/);
+  await waitUntil("what is waited for", () => elsewhere.err.includes("\n"));
+  expect(elsewhere.err).toMatch(
+    /^broker 1: not joining: ZooKeeper knows no cluster .* this broker belongs to cluster \S+\. .*ottla cluster recover/,
+  );
+  expect(elsewhere.err).toContain(`(ZooKeeper is at ${zookeeper.host}:${zookeeper.port})`);
+  expect(await elsewhere.interrupt()).toBe(0);
+  const other = new Run(["--port", String(port), "--brokers", "1", "--data", `${data}-other`, "--zookeeper", zookeeper.connectionString]);
+  await other.ready();
+  await other.interrupt();
+  const mistaken = new Run(["--port", String(port), "--brokers", "1", "--data", data, "--zookeeper", zookeeper.connectionString]);
+  expect(await mistaken.exitCode).toBe(1);
+  expect(mistaken.err).toMatch(/^ottla: broker 1: \S+ holds data of cluster \S+, but this is cluster \S+: .*\n$/);
 });
 
 test("wrong options are a usage error", async () => {
