@@ -39,7 +39,7 @@ export interface InventoriedLog {
   readonly topic: string;
   readonly partition: number;
   readonly topicId: TopicId;
-  /** Of the last sound batch; -1: there is none. */
+  /** Of the last sound batch, or of the last one that there was; -1: there never was one. */
   readonly lastEpoch: number;
   /** Behind the last sound batch. */
   readonly endOffset: number;
@@ -91,9 +91,12 @@ export async function inventoryOf(files: FileSystem, directory: string, advanced
 
 async function read(files: FileSystem, folder: string): Promise<Omit<InventoriedLog, "topic" | "partition" | "topicId">> {
   const end = await endOf(files, folder);
-  const epochs = await readIfThere(files, `${folder}/${fileNames.leaderEpochs}`);
-  const latest = epochs === null ? -1 : (LeaderEpochs.decode(epochs)?.latest ?? -1);
-  return { ...end, epochMax: Math.max(end.lastEpoch, latest), isDamaged: (await readDamage(files, folder)) !== null };
+  const content = await readIfThere(files, `${folder}/${fileNames.leaderEpochs}`);
+  const epochs = content === null ? null : LeaderEpochs.decode(content);
+  // a log that retention has emptied is as far as it was: its last records were of the epoch in force at its end
+  const lastEpoch = end.lastEpoch < 0 && end.endOffset > 0 ? (epochs?.epochAt(end.endOffset) ?? -1) : end.lastEpoch;
+  const epochMax = Math.max(lastEpoch, epochs?.latest ?? -1);
+  return { ...end, lastEpoch, epochMax, isDamaged: (await readDamage(files, folder)) !== null };
 }
 
 type LogEnd = Pick<InventoriedLog, "lastEpoch" | "endOffset" | "producerIdMax">;

@@ -40,6 +40,11 @@ export class NoPlan extends Error {
 }
 
 const producerIdsPerSecond = 1000;
+/**
+ * Above what anybody here knows. Else: (1) a broker that is not here led an epoch that no other has a record of; (2) the first election hands out the same epoch; (3) that broker comes back, and its records of that epoch
+ * look like the leader's. And a broker that saw a newer controller would take this ZooKeeper for an old one.
+ */
+const epochMargin = 1_000;
 /** Of a topic of which nobody knows its settings: nothing in it is to be deleted before somebody has looked. */
 const keepEverything = { "retention.ms": "-1", "retention.bytes": "-1" } as const;
 const internalPolicies: Readonly<Record<string, string>> = { __consumer_offsets: "compact", __transaction_state: "compact" };
@@ -66,23 +71,31 @@ export function planRecovery({ inventories, without, nowMs }: PlanInputs): Recov
   const noted = notes?.topics ?? [];
   const topics = [...noted, ...unnotedTopics(copies, notes, inventories, warnings)];
   checkAllHere(topics, here, without);
+  tellOfStrays(inventories, warnings);
+  const missing = new Map<BrokerId, string[]>();
   const byPlace = Map.groupBy(copies, ({ topicId, partition }) => `${topicId}:${partition}`);
   const recovered = topics.map((topic): RecoveredTopic => {
     const states = topic.assignment.map((replicas, partition) => {
       const found = (byPlace.get(`${topic.id}:${partition}`) ?? []).filter(({ brokerId }) => replicas.includes(brokerId));
       const lost = replicas.filter((id) => without.has(id));
-      if (found.length > 0) return stateOf(found, lost.length > 0);
+      const lacking = replicas.filter((id) => here.has(id) && !found.some(({ brokerId }) => brokerId === id));
+      for (const id of lacking) missing.set(id, [...(missing.get(id) ?? []), `${topic.name}-${partition}`]);
+      if (found.length > 0) return stateOf(found, lost.length + lacking.length > 0);
       if (lost.length > 0)
         warnings.push(`what ${topic.name}-${partition} had, brokers that are lost had alone (${lost.join(", ")}): it begins empty`);
       return null;
     });
     return { ...topic, states };
   });
+  for (const [id, logs] of missing)
+    warnings.push(
+      `broker ${id} has no log of ${shown(logs)} in the directories that were named: if it has others (log.dirs), name them too; else what it alone had of these is lost`,
+    );
   const epochs = inventories.map(({ controllerEpoch, notes: own }) => Math.max(controllerEpoch, own?.controllerEpoch ?? -1));
   const producerIdMax = Math.max(-1, ...copies.map((copy) => copy.producerIdMax));
   return {
     clusterId,
-    controllerEpoch: Math.max(0, ...epochs),
+    controllerEpoch: Math.max(0, ...epochs) + epochMargin,
     topics: recovered.sort((a, b) => (a.name < b.name ? -1 : 1)),
     brokerConfigs: notes?.brokerConfigs ?? {},
     // Which ids were given out is not on the disks: some were never used. No cluster gives out a thousand in each second since 1970.
@@ -120,7 +133,7 @@ function unnotedTopics(
 ): NotedTopic[] {
   const known = new Set(notes?.topics.map(({ id }) => id));
   const names = new Set(notes?.topics.map(({ name }) => name));
-  const deleted = new Set(inventories.flatMap(({ notes: own }) => own?.topics.map(({ id }) => id) ?? []));
+  const older = inventories.flatMap(({ notes: own }) => own ?? []);
   const unnoted = Map.groupBy(
     copies.filter(({ topicId }) => !known.has(topicId)),
     ({ topicId }) => topicId,
@@ -128,10 +141,17 @@ function unnotedTopics(
   const topics: NotedTopic[] = [];
   for (const [id, logs] of unnoted) {
     const [{ topic: name }] = logs as [Copy, ...Copy[]];
-    if (deleted.has(id)) warnings.push(`${name} (id ${id}) was deleted: its logs are left where they are, and are not part of the cluster`);
+    const noting = older.filter(({ topics: noted }) => noted.some((topic) => topic.id === id));
+    // of one epoch, nobody knows whose clock is right
+    const isDeleted = noting.length > 0 && noting.every(({ controllerEpoch }) => controllerEpoch < (notes?.controllerEpoch ?? -1));
+    if (isDeleted) warnings.push(`${name} (id ${id}) was deleted: its logs are left where they are, and are not part of the cluster`);
     else if (names.has(name))
       warnings.push(`${name} (id ${id}) has the name of a newer topic: its logs are left where they are, and are not part of the cluster`);
-    else {
+    else if (noting.length > 0) {
+      names.add(name);
+      topics.push(...noting[0]!.topics.filter((topic) => topic.id === id));
+      warnings.push(`whether ${name} (id ${id}) is newer than the newest notes, or was deleted, cannot be told: it is taken up`);
+    } else {
       names.add(name);
       const policy = internalPolicies[name];
       topics.push({
@@ -162,6 +182,9 @@ function assignmentFrom(logs: readonly Copy[]): BrokerId[][] {
 }
 
 function checkAllHere(topics: readonly NotedTopic[], here: ReadonlySet<BrokerId>, without: ReadonlySet<BrokerId>): void {
+  const both = [...without].filter((id) => here.has(id));
+  if (both.length > 0)
+    throw new NoPlan(`broker ${both[0]} is said to be lost, but its log directories are here: leave out --without ${both[0]}`);
   const assigned = new Set(topics.flatMap(({ assignment }) => assignment.flat()));
   const missing = [...assigned].filter((id) => !here.has(id) && !without.has(id)).sort((a, b) => a - b);
   if (missing.length === 0) return;
@@ -171,13 +194,23 @@ function checkAllHere(topics: readonly NotedTopic[], here: ReadonlySet<BrokerId>
   );
 }
 
+/** Damaged or not: what is behind the damage may be on no other disk. A sound one counts rather, where it is as long. */
 function stateOf(copies: readonly Copy[], isUnclean: boolean): RecoveredState {
-  const sound = copies.filter(({ isDamaged }) => !isDamaged);
-  const eligible = sound.length > 0 ? sound : copies;
-  const lastEpoch = Math.max(...eligible.map((copy) => copy.lastEpoch));
-  const latest = eligible.filter((copy) => copy.lastEpoch === lastEpoch);
+  const lastEpoch = Math.max(...copies.map((copy) => copy.lastEpoch));
+  const latest = copies.filter((copy) => copy.lastEpoch === lastEpoch);
   const endOffset = Math.max(...latest.map((copy) => copy.endOffset));
-  const isr = latest.filter((copy) => copy.endOffset === endOffset).map(({ brokerId }) => brokerId);
-  const leaderEpoch = Math.max(0, ...copies.map(({ epochMax }) => epochMax));
+  const longest = latest.filter((copy) => copy.endOffset === endOffset);
+  const sound = longest.filter(({ isDamaged }) => !isDamaged);
+  const isr = (sound.length > 0 ? sound : longest).map(({ brokerId }) => brokerId);
+  const leaderEpoch = Math.max(0, ...copies.map(({ epochMax }) => epochMax)) + epochMargin;
   return { leaderEpoch, isr: [...new Set(isr)].sort((a, b) => a - b), isUnclean };
+}
+
+function tellOfStrays(inventories: readonly DirectoryInventory[], warnings: string[]): void {
+  const strays = inventories.flatMap(({ leftAside }) => leftAside).filter((folder) => folder.endsWith("-stray"));
+  if (strays.length > 0) warnings.push(`logs that were set aside are not looked into: ${shown(strays)}`);
+}
+
+function shown(names: readonly string[]): string {
+  return `${names.slice(0, 5).join(", ")}${names.length > 5 ? ` and ${names.length - 5} more` : ""}`;
 }

@@ -45,7 +45,7 @@ const plan = (inventories: readonly DirectoryInventory[], without: readonly numb
 describe("which replicas count as in sync", () => {
   test("those with the last batch of the highest epoch, and of these the longest", () => {
     const { topics } = plan([directory(1, [log(0, 3, 900)]), directory(2, [log(0, 4, 700)]), directory(3, [log(0, 4, 750)])]);
-    expect(topics[0]!.states).toEqual([{ leaderEpoch: 4, isr: [3], isUnclean: false }]);
+    expect(topics[0]!.states).toEqual([{ leaderEpoch: 1004, isr: [3], isUnclean: false }]);
   });
 
   test("all that are as long as the longest; the epoch is above any that a log knows, even without a record", () => {
@@ -54,22 +54,30 @@ describe("which replicas count as in sync", () => {
       directory(2, [log(0, 3, 900, { epochMax: 6 })]),
       directory(3, [log(0, 3, 899)]),
     ]);
-    expect(topics[0]!.states).toEqual([{ leaderEpoch: 6, isr: [1, 2], isUnclean: false }]);
+    expect(topics[0]!.states).toEqual([{ leaderEpoch: 1006, isr: [1, 2], isUnclean: false }]);
   });
 
-  test("not one that is damaged, unless there is no other", () => {
+  test("a sound one rather than a damaged one that is as long; a damaged one rather than one that lacks what is behind the damage", () => {
     const damaged = { isDamaged: true };
-    const sound = plan([directory(1, [log(0, 4, 900, damaged)]), directory(2, [log(0, 4, 800)]), directory(3, [])]);
-    expect(sound.topics[0]!.states[0]!.isr).toEqual([2]);
-    const none = plan([directory(1, [log(0, 4, 900, damaged)]), directory(2, []), directory(3, [])]);
-    expect(none.topics[0]!.states[0]!.isr).toEqual([1]);
+    const alike = plan([directory(1, [log(0, 4, 900, damaged)]), directory(2, [log(0, 4, 900)]), directory(3, [log(0, 4, 100)])]);
+    expect(alike.topics[0]!.states[0]!.isr).toEqual([2]);
+    const longer = plan([directory(1, [log(0, 4, 900, damaged)]), directory(2, [log(0, 4, 800)]), directory(3, [log(0, 4, 100)])]);
+    expect(longer.topics[0]!.states[0]!.isr).toEqual([1]);
+  });
+
+  test("a replica that should have a log and has none is told of, and may have had more than all others", () => {
+    const { topics, warnings } = plan([directory(1, [log(0, 4, 900)]), directory(2, [log(0, 4, 900)]), directory(3, [])]);
+    expect(topics[0]!.states[0]).toEqual({ leaderEpoch: 1004, isr: [1, 2], isUnclean: true });
+    expect(warnings.join()).toMatch(/broker 3 has no log of orders-0 in the directories that were named/);
+    const aside = plan([1, 2, 3].map((id) => directory(id, [log(0, 4, 900)], id === 1 ? { leftAside: ["/d1/users-0.00-stray"] } : {})));
+    expect(aside.warnings.join()).toMatch(/set aside are not looked into: \/d1\/users-0/);
   });
 
   test("a partition without any log is a new one; a log on a broker that is no replica does not count", () => {
     const assignment = [[1], [2]];
     const two = notes({ topics: [{ name: "orders", id: orders, assignment, config: {} }] });
     const { topics } = plan([directory(1, [log(0, 1, 5), log(1, 1, 5)], { notes: two }), directory(2, [], { notes: two })]);
-    expect(topics[0]!.states).toEqual([{ leaderEpoch: 1, isr: [1], isUnclean: false }, null]);
+    expect(topics[0]!.states).toEqual([{ leaderEpoch: 1001, isr: [1], isUnclean: false }, null]);
   });
 });
 
@@ -81,7 +89,8 @@ describe("brokers that are missing", () => {
 
   test("are given up when that is said, and others may then have to cut below what they knew to be committed", () => {
     const { topics } = plan([directory(1, [log(0, 1, 5)]), directory(2, [log(0, 1, 4)])], [3]);
-    expect(topics[0]!.states).toEqual([{ leaderEpoch: 1, isr: [1], isUnclean: true }]);
+    expect(topics[0]!.states).toEqual([{ leaderEpoch: 1001, isr: [1], isUnclean: true }]);
+    expect(() => plan([directory(1, [log(0, 1, 5)]), directory(2, [log(0, 1, 4)])], [2, 3])).toThrow(/broker 2 is said to be lost/);
     expect(plan([directory(1, []), directory(2, [])], [3]).warnings.join()).toMatch(/orders-0 .* begins empty/);
   });
 });
@@ -93,7 +102,7 @@ describe("the cluster", () => {
     const inventories = [...all().slice(0, 2), directory(3, [log(0, 1, 5)], { controllerEpoch: 8 })];
     expect(plan(inventories)).toMatchObject({
       clusterId: "c",
-      controllerEpoch: 8,
+      controllerEpoch: 1008,
       topics: [{ name: "orders", id: orders, assignment: [[1, 2, 3]], config: { "retention.ms": "7" } }],
       brokerConfigs: { "": { "log.retention.ms": "9" } },
       warnings: [],
@@ -133,7 +142,7 @@ describe("topics that the newest notes lack", () => {
         [2, 1],
       ],
       config: { "retention.ms": "-1", "retention.bytes": "-1" },
-      states: [null, { leaderEpoch: 2, isr: [1, 2], isUnclean: false }],
+      states: [null, { leaderEpoch: 1002, isr: [1, 2], isUnclean: false }],
     });
     expect(warnings.join()).toMatch(/of users nobody knows the settings/);
   });
