@@ -181,6 +181,7 @@ export class AssignedPartition {
     this.validatedEpoch = -1;
     this.highWatermark = -1;
     this.logStartOffset = -1;
+    this.#place(-1); // until the new one is found: a commit meanwhile would put the old one onto the new topic
     this.moveTo(from);
     if (this.stopOffset !== null) this.stopOffset = 0;
   }

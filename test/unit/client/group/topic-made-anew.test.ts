@@ -106,6 +106,56 @@ describe("a topic that is deleted and made anew", () => {
     expect(group.commits).toEqual(["t-0=5"]);
   });
 
+  test.each([["auto-commits"], ["a commit of the application"]])(
+    "with the reset policy `none` there is no position in the new one for %s or `close` to put there",
+    async (by) => {
+      const { cluster, group } = world();
+      make(cluster, "old", firstId, 20);
+      group.offsets.set("t-0", { offset: 0, epoch: 0 });
+      const autoCommitIntervalMs = by === "auto-commits" ? 500 : 60_000;
+      const worker = new Worker(cluster, ["t"], { metadataMaxAgeMs: 1_000, autoCommitIntervalMs, offsetReset: "none" });
+      await cluster.clock.advance(5_000);
+      expect(valuesOf(worker)).toEqual(named("old", 0, 20));
+      remove(cluster, group);
+      make(cluster, "new", secondId, 40);
+      const before = group.commits.length;
+      await cluster.clock.advance(10_000);
+      await expect(worker.done).rejects.toThrow("offset 20 of t-0 is out of the log's range");
+      expect(worker.consumer.position("t", 0)).toBe(-1);
+      if (by !== "auto-commits") await cluster.clock.until(worker.consumer.commit());
+      await cluster.clock.until(worker.consumer.close());
+      expect(group.commits.slice(before)).toEqual([]);
+      expect(group.offsets.get("t-0")).toBe(undefined);
+    },
+  );
+
+  test("nothing is committed while the place to begin in the new one is looked up", async () => {
+    const { cluster, group } = world();
+    make(cluster, "old", firstId, 20);
+    const worker = new Worker(cluster, ["t"], { metadataMaxAgeMs: 1_000, autoCommitIntervalMs: 500 });
+    await cluster.clock.advance(5_000);
+    expect(valuesOf(worker)).toEqual(named("old", 0, 20));
+    let lookUp: (() => void) | null = null;
+    group.override = ({ api, broker, request }) => {
+      if (api !== "ListOffsets") return undefined;
+      return (respond) => {
+        lookUp = () => respond(cluster.listOffsets(request, broker));
+      };
+    };
+    remove(cluster, group);
+    make(cluster, "new", secondId, 40);
+    const before = group.commits.length;
+    await cluster.clock.advance(5_000);
+    expect(lookUp).not.toBe(null);
+    expect(group.commits.slice(before)).toEqual([]);
+    group.override = () => undefined;
+    (lookUp as (() => void) | null)?.();
+    await cluster.clock.advance(5_000);
+    expect(valuesOf(worker)).toEqual([...named("old", 0, 20), ...named("new", 0, 40)]);
+    expect(group.commits.slice(before)).toEqual(["t-0=40"]);
+    await cluster.clock.until(worker.consumer.close());
+  });
+
   test("a position that was found for the old one is not begun from in the new one", async () => {
     const { cluster, group } = world();
     make(cluster, "old", firstId, 20);
