@@ -246,7 +246,8 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
         this.#processed.end();
         this.#group?.asked();
       },
-      isOver: () => this.#closing !== null || this.#cluster.isClosed || this.#isAtEnd(),
+      isClosed: () => this.#closing !== null || this.#cluster.isClosed,
+      isAtEnd: () => this.#isAtEnd(),
       take: () => {
         const value = this.#group === null || this.#group.mayHandOut ? take() : null;
         if (value !== null) this.#group?.handedOut();

@@ -2,8 +2,10 @@
 export interface IterationSource<T> {
   /** The application asks for the next. */
   asked(): void;
-  /** Nothing more will come. */
-  isOver(): boolean;
+  /** Nothing is handed out any more, whatever is there. */
+  isClosed(): boolean;
+  /** Nothing more will come. Asked only when nothing was there to take: a failure that waits for its turn is no end. */
+  isAtEnd(): boolean;
   /** The next; null: it is not there yet. Throws what went wrong, which ends the iteration. */
   take(): T | null;
   /** Resolves at the next change. */
@@ -25,7 +27,7 @@ export function iterate<T>(source: IterationSource<T>): AsyncIterableIterator<T>
   const next = async (): Promise<IteratorResult<T>> => {
     if (!isFinished) source.asked();
     for (;;) {
-      if (isFinished || source.isOver()) return finish();
+      if (isFinished || source.isClosed()) return finish();
       const changed = source.changed();
       try {
         const value = source.take();
@@ -35,7 +37,7 @@ export function iterate<T>(source: IterationSource<T>): AsyncIterableIterator<T>
         throw error;
       }
       // what was taken may have been the last, though nothing was handed out
-      if (source.isOver()) return finish();
+      if (source.isAtEnd()) return finish();
       await changed;
     }
   };

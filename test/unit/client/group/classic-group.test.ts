@@ -248,6 +248,21 @@ describe("positions", () => {
     await cluster.clock.until(worker.done);
     expect(worker.places.toSorted()).toEqual(allPlaces(logs));
   });
+
+  test("stopAtEnd is no end where it could not be found out where to begin", async () => {
+    const { cluster, group, logs } = world(3, 10);
+    let isRefused = true;
+    group.override = ({ api, request }) =>
+      api === "OffsetFetch" && isRefused ? refuse(api, "GROUP_AUTHORIZATION_FAILED", request) : undefined;
+    const consumer = memberOf(cluster, { stopAtEnd: true });
+    await cluster.clock.until(consumer.subscribe(["t"]));
+    const readAll = async () => (await Array.fromAsync(consumer)).map(({ partition, offset }) => `t-${partition}@${offset}`);
+    for (let round = 0; round < 2; round++)
+      await expect(cluster.clock.until(readAll())).rejects.toMatchObject({ code: "GROUP_AUTHORIZATION_FAILED" });
+    isRefused = false;
+    expect((await cluster.clock.until(readAll())).toSorted()).toEqual(allPlaces(logs));
+    expect(await cluster.clock.until(readAll())).toEqual([]);
+  });
 });
 
 describe("membership", () => {
