@@ -8,7 +8,7 @@ import type { CoordinatorLink, CoordinatorRequest } from "./coordinator-link.ts"
  */
 export type CoordinatorTopics = ReadonlyMap<string, TopicId | null>;
 
-/** One attempt, or with `deadlineMs` as many as it takes. Only for topics whose ids are known from somewhere: brokers that have no ids would make a topic that is asked for. */
+/** One attempt, or with `deadlineMs` as many as it takes. Only for topics whose ids are known from somewhere, or that metadata is asked for anyway: brokers that have no ids would make a topic that is asked for. */
 export async function topicsAt(
   link: CoordinatorLink,
   topics: readonly string[],

@@ -27,7 +27,7 @@ export interface PositionKeeperParts {
 
 /** How often a broker's and the coordinator's view of the topics are compared before what they disagree about is left open. */
 const comparisonsMax = 20;
-/** Metadata that was asked for so often and does not have a topic is right. */
+/** Metadata that was had anew so often, each time without a topic that the coordinator does not know either, is right. */
 const goneAfter = 3;
 /** Topics whose positions were dropped are told of once; so many are remembered. */
 const toldMax = 1_000;
@@ -75,22 +75,27 @@ export class PositionKeeper {
     const { cluster, link, groupId } = this.#parts;
     const { metadata, runtime, settings } = cluster;
     const topics = [...new Set(partitions.map(({ topic }) => topic))];
+    let refreshes = 0;
     for (let comparisons = 1; ; comparisons++) {
-      const withIds = topics.filter((topic) => (metadata.topic(topic)?.topicId ?? zeroTopicId) !== zeroTopicId);
-      const ask = () => topicsAt(link, withIds, { deadlineMs: Number.POSITIVE_INFINITY, signal });
+      const comparable = topics.filter((topic) => metadata.topic(topic)?.topicId !== zeroTopicId);
+      const ask = () => topicsAt(link, comparable, { deadlineMs: Number.POSITIVE_INFINITY, signal });
       const before = await ask();
       const committed = await fetchCommitted(link, groupId, partitions, Number.POSITIVE_INFINITY, signal);
       const ends = withEnds ? await this.#ends(partitions) : null;
       const after = await ask();
       const standings = new Map(
-        topics.map((topic) => [topic, standingOf(metadata.topic(topic)?.topicId, before.get(topic), after.get(topic))]),
+        topics.map((topic) => {
+          const standing = standingOf(metadata.topic(topic)?.topicId, before.get(topic), after.get(topic));
+          return [topic, standing === "gone" && refreshes < goneAfter ? "open" : standing];
+        }),
       );
-      const isOpen = topics.some(
-        (topic) => standings.get(topic) === "open" || (standings.get(topic) === "gone" && comparisons < goneAfter),
-      );
-      if (isOpen && comparisons < comparisonsMax) {
+      if (topics.some((topic) => standings.get(topic) === "open") && comparisons < comparisonsMax) {
         await sleep(runtime.clock, backoffMs(comparisons, settings, runtime.random), signal);
-        await metadata.refresh(signal).catch(() => undefined);
+        // one that fails says nothing about any topic
+        await metadata.refresh(signal).then(
+          () => refreshes++,
+          () => undefined,
+        );
         continue;
       }
       return committed.map((each, i) => {
@@ -175,7 +180,7 @@ function standingOf(
   before: TopicId | null | undefined,
   after: TopicId | null | undefined,
 ): "known" | "gone" | "open" {
-  if (ours === undefined) return "gone";
+  if (ours === undefined) return before === null && after === null ? "gone" : "open";
   if (ours === zeroTopicId || after === zeroTopicId) return "known";
   return before === ours && after === ours ? "known" : "open";
 }
