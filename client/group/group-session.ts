@@ -303,14 +303,18 @@ export class GroupSession {
     if (offsets.length === 0) return;
     const { partitions } = this.#parts.reader;
     const before = new Map(offsets.map((each) => [keyOf(each), partitions.get(keyOf(each))]));
+    let left = offsets;
     const areOurs = () =>
-      offsets.every((each) => before.get(keyOf(each)) !== undefined && partitions.get(keyOf(each)) === before.get(keyOf(each)));
+      left.every((each) => before.get(keyOf(each)) !== undefined && partitions.get(keyOf(each)) === before.get(keyOf(each)));
     for (let failures = 1; ; failures++) {
       const identity = this.#isSubscribed ? this.#member.identity : noMember;
       if (this.#isSubscribed && identity.generation < 0)
         throw new CommitFailed(`the consumer is not in group ${this.#settings.groupId} now`);
       try {
-        return await this.#positions.commit(identity, offsets);
+        left = await this.#positions.commit(identity, left);
+        if (left[0] === undefined) return;
+        const text = `its coordinator does not know topic ${left[0].topic} as we do`;
+        throw new KafkaProtocolError("UNKNOWN_TOPIC_OR_PARTITION", `group ${this.#settings.groupId}`, text);
       } catch (error) {
         const isRefused = this.#isSubscribed && error instanceof KafkaProtocolError && refusalsOfMember.has(error.code);
         if (isRefused) this.#member.commitRefused(identity.generation, error.code);

@@ -2,7 +2,6 @@ import { sleep } from "../../protocol/base/clock.ts";
 import { partitionKey, type TopicId, type TopicPartition, zeroTopicId } from "../../protocol/base/ids.ts";
 import { backoffMs } from "../backoff.ts";
 import type { AssignedPartition } from "../consumer/assigned-partition.ts";
-import { KafkaProtocolError } from "../errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { listOffsets } from "../metadata/list-offsets.ts";
 import type { CoordinatorLink } from "./coordinator-link.ts";
@@ -17,6 +16,9 @@ export interface FoundPosition extends CommittedOffset {
   /** End of what is committed to the log; null: not asked for. */
   readonly endOffset: number | null;
 }
+
+/** Of the topic that a position belongs to: it is there; it was deleted; or we and the coordinator do not agree yet. */
+type Fate = "living" | "gone" | "waiting";
 
 export interface PositionKeeperParts {
   readonly cluster: Cluster;
@@ -118,52 +120,50 @@ export class PositionKeeper {
     return (await listOffsets(cluster, queries, deadlineMs)).map(({ offset }) => offset);
   }
 
-  /** One attempt. A position in a topic that is no more is dropped, with a warning in the log. Throws for the first partition that was refused. */
-  async commit(by: GroupIdentity, offsets: readonly OffsetToCommit[]): Promise<void> {
+  /**
+   * One attempt. A position in a topic that is no more is dropped, with a warning in the log. Answers what has to wait, because the coordinator does not know its topic as we do;
+   * the others do not wait for it. Throws for the first partition that was refused.
+   */
+  async commit(by: GroupIdentity, offsets: readonly OffsetToCommit[]): Promise<readonly OffsetToCommit[]> {
     const { link, groupId, partition } = this.#parts;
-    const living = await this.#ofLivingTopics(offsets);
+    const { living, gone, waiting } = await this.#byTopicsFate(offsets);
+    for (const each of gone) this.#tellOnce(each);
     if (living.length > 0) await commitOffsets(link, groupId, by, living);
-    for (const each of offsets) {
+    for (const each of [...living, ...gone]) {
       const key = partitionKey(each.topic, each.partition);
       if (partition(key) !== undefined) this.#committed.set(key, { offset: each.offset, topicId: each.topicId ?? zeroTopicId });
     }
+    return waiting;
   }
 
   /**
    * The coordinator itself is asked, for it is the one that takes a name for a topic, and just before the commit. A topic that is deleted and made anew between the two would still
    * be taken for the old one: the position that the partition is then begun anew from is committed over it.
    */
-  async #ofLivingTopics(offsets: readonly OffsetToCommit[]): Promise<readonly OffsetToCommit[]> {
-    const { cluster, link, groupId, partition } = this.#parts;
+  async #byTopicsFate(offsets: readonly OffsetToCommit[]): Promise<Record<Fate, readonly OffsetToCommit[]>> {
+    const { cluster, link } = this.#parts;
     const withIds = offsets.filter(({ topicId = zeroTopicId }) => topicId !== zeroTopicId);
     const atCoordinator = await topicsAt(
       link,
       withIds.map(({ topic }) => topic),
     );
-    return offsets.filter((each) => {
-      const { topic, topicId = zeroTopicId } = each;
-      if (topicId === zeroTopicId) return true;
-      const ours = partition(partitionKey(topic, each.partition));
-      const there = atCoordinator.get(topic);
-      const isReplaced = ours?.isFormerTopic(topicId) ?? false;
-      if (!isReplaced && (there === undefined || there === zeroTopicId || there === topicId)) return true;
-      // either the coordinator has not heard of our topic yet, or we have not heard of its end
-      const isBehind =
-        cluster.metadata.topic(topic)?.topicId === topicId || (there !== undefined && there !== null && ours?.isFormerTopic(there));
-      if (!isReplaced && isBehind) {
-        cluster.metadata.requestRefresh();
-        throw new KafkaProtocolError(
-          "UNKNOWN_TOPIC_OR_PARTITION",
-          `group ${groupId}`,
-          `its coordinator does not know topic ${topic} as we do`,
-        );
-      }
-      this.#tellOnce(each, topicId);
-      return false;
-    });
+    const fates = Map.groupBy(offsets, (each) => this.#fateOf(each, atCoordinator.get(each.topic)));
+    const { living = [], gone = [], waiting = [] } = Object.fromEntries(fates);
+    if (waiting.length > 0) cluster.metadata.requestRefresh();
+    return { living, gone, waiting };
   }
 
-  #tellOnce({ topic, partition, offset }: OffsetToCommit, topicId: TopicId): void {
+  #fateOf({ topic, partition, topicId = zeroTopicId }: OffsetToCommit, there: TopicId | null | undefined): Fate {
+    if (topicId === zeroTopicId) return "living";
+    const ours = this.#parts.partition(partitionKey(topic, partition));
+    if (ours?.isFormerTopic(topicId)) return "gone";
+    if (there === undefined || there === zeroTopicId || there === topicId) return "living";
+    // either the coordinator has not heard of our topic yet, or we have not heard of its end
+    const isBehind = this.#parts.cluster.metadata.topic(topic)?.topicId === topicId || (there !== null && ours?.isFormerTopic(there));
+    return isBehind ? "waiting" : "gone";
+  }
+
+  #tellOnce({ topic, partition, offset, topicId = zeroTopicId }: OffsetToCommit): void {
     if (this.#told.has(topicId)) return;
     if (this.#told.size >= toldMax) this.#told.clear();
     this.#told.add(topicId);

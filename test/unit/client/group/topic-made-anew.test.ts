@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { AssignedPartition } from "../../../../client/consumer/assigned-partition.ts";
 import type { OffsetToCommit } from "../../../../client/group/group-offsets.ts";
 import { type Logger, silentLogger } from "../../../../protocol/base/logger.ts";
+import type { MetadataRequest } from "../../../../protocol/messages/metadata.ts";
 import { FakeCluster, textRecord } from "../fake-cluster.ts";
 import type { FakePartition } from "../fake-partition.ts";
 import { FakeGroup } from "./fake-group.ts";
@@ -192,6 +193,27 @@ describe("a topic that is deleted and made anew", () => {
     await cluster.clock.advance(3_000);
     expect(isBehind).toBe(false);
     expect(group.offsets.get("t-0")?.offset).toBe(10);
+  });
+
+  test("while the coordinator does not know one topic as we do, the others are committed, once", async () => {
+    const { cluster, group } = world();
+    for (const [name, id] of Object.entries({ t: firstId, u: secondId, v: thirdId }))
+      append(cluster.topic(name, [1], id)[0] as FakePartition, name, 0, 5);
+    const worker = new Worker(cluster, ["t", "u", "v"], { autoCommit: false, requestTimeoutMs: 10_000 });
+    await cluster.clock.advance(5_000);
+    expect(worker.records).toHaveLength(15);
+    group.override = ({ api, request }) => {
+      // only what is committed is asked for before a commit; the consumer's own metadata has `v` too
+      if (api !== "Metadata" || (request as MetadataRequest).topics?.some(({ name }) => name === "v")) return undefined;
+      const { topics, ...rest } = cluster.metadata(request);
+      return { ...rest, topics: topics.map((topic) => (topic.name === "t" ? { ...topic, topicId: thirdId } : topic)) };
+    };
+    const done = ["t", "u"].map((topic) => ({ topic, partition: 0, offset: 5 }));
+    await expect(cluster.clock.until(worker.consumer.commit(done))).rejects.toThrow("its coordinator does not know topic t as we do");
+    expect(group.commits).toEqual(["u-0=5"]);
+    group.override = () => undefined;
+    await cluster.clock.until(worker.consumer.commit(done));
+    expect(group.commits).toEqual(["u-0=5", "t-0=5", "u-0=5"]);
   });
 });
 
