@@ -30,11 +30,14 @@ export class BrokerProcess {
     this.id = options.id;
     this.#waits = options.waits ?? (() => {});
     const log = openSync(options.logFile, "a");
-    this.#child = spawn(process.execPath, [mainFile, "broker", "--config", options.configFile], {
-      stdio: ["ignore", log, log, "ipc"],
-      detached: true, // a terminal's Ctrl-C is ours to pass on, once
-    });
-    closeSync(log);
+    try {
+      this.#child = spawn(process.execPath, [mainFile, "broker", "--config", options.configFile], {
+        stdio: ["ignore", log, log, "ipc"],
+        detached: true, // a terminal's Ctrl-C is ours to pass on, once
+      });
+    } finally {
+      closeSync(log);
+    }
     this.#exited = new Promise((resolve) => {
       this.#child.once("error", (error) => resolve(error.message));
       this.#child.once("exit", (code, signal) => resolve(this.#failure ?? (signal !== null ? `ended by ${signal}` : `exit code ${code}`)));

@@ -77,7 +77,13 @@ export class KeptBroker {
   #startAgain(): void {
     const { id, start, clock, tell } = this.#parts;
     this.#startedAtMs = clock.monotonicMs();
-    const process = start();
+    let process: Process;
+    try {
+      process = start();
+    } catch (error) {
+      // no file is to be had, or its directory was taken away: what is kept besides goes on
+      return this.#onEnd(`it could not be started: ${error instanceof Error ? error.message : error}`);
+    }
     this.#process = process;
     void process.ready().then(
       () => tell(`broker ${id} is back, pid ${process.pid}`),

@@ -52,7 +52,9 @@ function kept(restarts: RestartPolicy | null) {
   const clock = new ManualClock();
   const lives: FakeProcess[] = [];
   const told: string[] = [];
+  const trouble: { failure: Error | null } = { failure: null };
   const start = () => {
+    if (trouble.failure !== null) throw trouble.failure;
     lives.push(new FakeProcess(100 + lives.length));
     return lives.at(-1) as FakeProcess;
   };
@@ -65,7 +67,7 @@ function kept(restarts: RestartPolicy | null) {
     lives.at(-1)?.end(reason);
     await clock.settle();
   };
-  return { clock, lives, told, broker, end };
+  return { clock, lives, told, broker, trouble, end };
 }
 
 test("a broker that ended is started again after the pause, with a line for either; who kills it by hand sees what the others do meanwhile", async () => {
@@ -96,6 +98,34 @@ test("one that ends again and again soon after its start is left to a person", a
   expect(told.at(-1)).toBe(
     "broker 2 is gone (exit code 1), its log is /data/broker.log; that was 6 times soon after its start, so it is left to you: start it again with: bin/ottla broker --config F",
   );
+});
+
+test("a start that fails at once is told and counts as a short life, and a later one that does not is as good as any", async () => {
+  const { clock, lives, told, trouble, broker, end } = kept(policy);
+  await clock.advance(60_000);
+  trouble.failure = new Error("EMFILE: too many open files");
+  await end("ended by SIGKILL");
+  await clock.advance(10_000);
+  const gone = "broker 2 is gone (it could not be started: EMFILE: too many open files), its log is /data/broker.log";
+  expect(told.at(-1)).toBe(`${gone}; it is started again in 10 s`);
+  await clock.advance(10_000);
+  expect(told.at(-1)).toBe(`${gone}; it is started again in 20 s`);
+  trouble.failure = null;
+  await clock.advance(20_000);
+  lives[1]?.serve();
+  await clock.settle();
+  expect(told.at(-1)).toBe("broker 2 is back, pid 101");
+  expect(broker.pid).toBe(101);
+});
+
+test("starts that fail again and again are left to a person, too", async () => {
+  const { clock, told, trouble, broker, end } = kept(policy);
+  trouble.failure = new Error("no such directory");
+  await end("exit code 1");
+  await clock.advance(600_000);
+  expect(told).toHaveLength(6);
+  expect(told.at(-1)).toContain("that was 6 times soon after its start, so it is left to you");
+  await clock.until(broker.stop(1_000));
 });
 
 test("with --no-restart it is only told how", async () => {
