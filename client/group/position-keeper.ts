@@ -33,6 +33,8 @@ const comparisonsMax = 20;
 const goneAfter = 3;
 /** Topics whose positions were dropped are told of once; so many are remembered. */
 const toldMax = 1_000;
+/** Partitions that were ours and are not now; the topic of what was handed out of so many is remembered. */
+const handedOutMax = 10_000;
 
 /**
  * Reads and writes a group's positions. The protocol has topics by name; a topic that was deleted and made anew under the same name is another one, in which no position of the old
@@ -42,7 +44,7 @@ export class PositionKeeper {
   readonly #parts: PositionKeeperParts;
   /** As last committed or found committed. */
   readonly #committed = new Map<string, { readonly offset: number; readonly topicId: TopicId }>();
-  /** Of partitions that were ours: the topic of the last record handed out. What the application commits late is about that one. */
+  /** Of partitions that were ours, in the order of their going: the topic of the last record handed out. What the application commits late, once they are back, is about that one. */
   readonly #handedOut = new Map<string, TopicId>();
   readonly #told = new Set<TopicId>();
 
@@ -54,6 +56,7 @@ export class PositionKeeper {
   begin(partition: AssignedPartition, offset: number): void {
     const key = partitionKey(partition.topic, partition.partition);
     partition.handedOutTopicId = this.#handedOut.get(key) ?? zeroTopicId;
+    this.#handedOut.delete(key);
     if (offset >= 0) this.#committed.set(key, { offset, topicId: partition.topicId });
   }
 
@@ -61,7 +64,10 @@ export class PositionKeeper {
   end({ topic, partition, handedOutTopicId }: AssignedPartition): void {
     const key = partitionKey(topic, partition);
     this.#committed.delete(key);
-    if (handedOutTopicId !== zeroTopicId) this.#handedOut.set(key, handedOutTopicId);
+    if (handedOutTopicId === zeroTopicId) return;
+    this.#handedOut.set(key, handedOutTopicId);
+    const [oldest] = this.#handedOut.keys();
+    if (this.#handedOut.size > handedOutMax && oldest !== undefined) this.#handedOut.delete(oldest);
   }
 
   isCommitted({ topic, partition, offset, topicId }: OffsetToCommit): boolean {

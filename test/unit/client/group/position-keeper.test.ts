@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { AssignedPartition } from "../../../../client/consumer/assigned-partition.ts";
 import type { CoordinatorLink } from "../../../../client/group/coordinator-link.ts";
 import { PositionKeeper } from "../../../../client/group/position-keeper.ts";
 import type { Cluster } from "../../../../client/metadata/cluster.ts";
@@ -7,7 +8,7 @@ import { zeroTopicId } from "../../../../protocol/base/ids.ts";
 import { seededRandom } from "../../../../protocol/base/random.ts";
 import { ManualClock } from "../manual-clock.ts";
 
-const topicId = `${"A".repeat(21)}Q`;
+const [topicId, otherId] = ["A", "B"].map((letter) => `${letter.repeat(21)}Q`) as [string, string];
 
 /** The group has committed 12 in a topic that our metadata does not have. */
 function world(does: { readonly refreshSucceed: boolean; readonly coordinatorKnow: boolean }) {
@@ -35,7 +36,7 @@ function world(does: { readonly refreshSucceed: boolean; readonly coordinatorKno
     const [found] = await clock.until(keeper.find([{ topic: "t", partition: 0 }], false, new AbortController().signal));
     return found;
   };
-  return { find, refreshes: () => refreshes };
+  return { keeper, find, refreshes: () => refreshes };
 }
 
 describe("what is committed for a topic that metadata does not have", () => {
@@ -54,4 +55,21 @@ describe("what is committed for a topic that metadata does not have", () => {
     expect(await find()).toMatchObject({ offset: -1 });
     expect(refreshes()).toBe(3);
   });
+});
+
+test("which topic a partition's records were of is remembered until it is back, and only of the last that went", () => {
+  const { keeper } = world({ refreshSucceed: true, coordinatorKnow: true });
+  const back = (index: number) => {
+    const partition = new AssignedPartition("t", index, { offset: 0 }, otherId);
+    keeper.begin(partition, 0);
+    return partition;
+  };
+  const go = (index: number) => {
+    const partition = new AssignedPartition("t", index, { offset: 0 }, topicId);
+    partition.consumed(1, 0);
+    keeper.end(partition);
+  };
+  for (let index = 0; index < 10_002; index++) go(index);
+  expect([0, 1, 2, 10_001].map((index) => back(index).handedOutTopicId)).toEqual([zeroTopicId, zeroTopicId, topicId, topicId]);
+  expect(back(2).handedOutTopicId).toBe(zeroTopicId);
 });
