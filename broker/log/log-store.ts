@@ -192,12 +192,11 @@ export class DirectoryLogStore implements LogStore {
   async takeUp(topic: string, partition: number, topicId: TopicId, restored: (highWatermark: number) => Promise<void>): Promise<void> {
     const key = partitionKey(topic, partition);
     const taken = await this.#inTurn(key, async () => {
-      const stray = this.strays.best(key, topicId);
-      if (stray === null || this.#logs.has(key) || (await this.#parts.files.exists(`${this.#root}/${key}`))) return null;
-      this.#checkpoints.set(key, await this.strays.prepare(stray));
-      await this.writeCheckpoints();
-      await this.strays.restore(stray, key);
-      return stray;
+      if (this.#logs.has(key) || (await this.#parts.files.exists(`${this.#root}/${key}`))) return null;
+      return this.strays.takeUp(key, topicId, async (offsets) => {
+        this.#checkpoints.set(key, offsets);
+        await this.writeCheckpoints();
+      });
     });
     if (taken === null) return;
     await restored(taken.note?.highWatermark ?? 0);

@@ -95,8 +95,28 @@ export class Strays {
     );
   }
 
-  /** What the checkpoints must say of it, before `restore` makes it its partition's log: else a crash would take deleted records back, and the gaps of compaction for damage. */
-  async prepare({ name, note }: Stray): Promise<CheckpointedOffsets> {
+  /**
+   * The best one becomes its partition's log. Nothing else has that name here. `checkpoint` has its offsets on the disk before the folder has its name: else a crash would take deleted records back,
+   * and the gaps of compaction for damage. `forgetNote` follows. Null: there is none.
+   *
+   * Race: (1) a stray is checked from its start, which takes a while; (2) its time is over, and its folder is renamed to be removed; (3) the folder is not where the check is at work, as if the
+   * directory had failed. So it is nobody else's from before the first wait.
+   */
+  async takeUp(key: string, topicId: TopicId, checkpoint: (offsets: CheckpointedOffsets) => Promise<void>): Promise<Stray | null> {
+    const stray = this.best(key, topicId);
+    if (stray === null) return null;
+    this.#leaveOut(stray);
+    try {
+      await checkpoint(await this.#prepare(stray));
+      await this.#restore(stray, key);
+    } catch (error) {
+      this.#all = [...this.#all, stray];
+      throw error;
+    }
+    return stray;
+  }
+
+  async #prepare({ name, note }: Stray): Promise<CheckpointedOffsets> {
     const { directory: root, logDirectory } = this.#home;
     const folder = `${root}/${name}`;
     const { recoveryPoint, startOffset, cleanedEndOffset } = note ?? { recoveryPoint: 0, startOffset: 0, cleanedEndOffset: 0 };
@@ -107,11 +127,9 @@ export class Strays {
     return { recoveryPoint: recovered, startOffset, cleanedEndOffset: Math.min(cleanedEndOffset, recovered) };
   }
 
-  /** Nothing else has that name here. `forgetNote` follows. */
-  async restore({ name }: Stray, key: string): Promise<void> {
+  async #restore({ name }: Stray, key: string): Promise<void> {
     const { directory: root, logDirectory } = this.#home;
     await this.#home.rename(`${root}/${name}`, `${root}/${key}`);
-    this.#all = this.#all.filter((stray) => stray.name !== name);
     logDirectory.logger.warn(
       { partition: key, folder: `${root}/${name}` },
       "the topic of a log that was set aside is known again: the log is taken up as it was",
@@ -135,13 +153,19 @@ export class Strays {
   async #remove(isMeant: (stray: Stray) => boolean, why: string): Promise<void> {
     const { directory: root, logDirectory } = this.#home;
     for (const stray of this.#all.filter(isMeant)) {
+      // taken up, or removed by another, while the one before it was renamed
+      if (!this.#all.includes(stray)) continue;
+      this.#leaveOut(stray);
       const folder = `${root}/${stray.name}`;
       const renamed = `${root}/${deletedDirectoryName(stray.name, this.#uniqueHex())}`;
       await this.#home.rename(folder, renamed);
-      this.#all = this.#all.filter((other) => other !== stray);
       logDirectory.logger.info({ folder, topicId: stray.topicId }, `removing a log that was set aside: ${why}`);
       this.#home.removeInBackground([renamed]);
     }
+  }
+
+  #leaveOut(stray: Stray): void {
+    this.#all = this.#all.filter((other) => other !== stray);
   }
 
   #uniqueHex(): string {

@@ -214,6 +214,32 @@ test.each(["power", "process"] as const)(
   },
 );
 
+test("a log whose time is over while it is taken up is taken up or removed, whole, and its directory goes on", async () => {
+  const outcomes = new Set<string>();
+  for (let expireAt = 1, isDone = false; !isDone; expireAt++) {
+    const { store, disk, clock } = await startStore();
+    await append(await store.open("t", 0, topicId, settings), ["kept"]);
+    await store.setAside("t", 0, { topicId, highWatermark: 1 });
+    clock.now += 1;
+    const from = disk.operations;
+    let expired: Promise<void> | null = null;
+    disk.fault = () => {
+      if (disk.operations - from === expireAt) expired = store.expireStrays(0);
+      return null;
+    };
+    const told = await takenUp(store);
+    isDone = expired === null;
+    await expired;
+    const context = `its time was over at operation ${expireAt}`;
+    strictEqual(store.offline, null, context);
+    const log = await store.open("t", 0, topicId, settings);
+    deepStrictEqual([told, await valuesOf(log)], told === null ? [null, []] : [1, ["kept"]], context);
+    outcomes.add(told === null ? "removed" : "taken up");
+    await store.close();
+  }
+  deepStrictEqual([...outcomes].sort(), ["removed", "taken up"]);
+});
+
 test("the note is what it was told, and says nothing when it was changed or cut", () => {
   const content = encodeStrayNote(note);
   deepStrictEqual(decodeStrayNote(content), note);
