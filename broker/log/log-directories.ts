@@ -13,6 +13,7 @@ import { LogHealth } from "./log-health.ts";
 import { LogMover } from "./log-mover.ts";
 import { type DirectoryLogStore, type LogStoreOptions, type LogStoreParts, openLogDirectory } from "./log-store.ts";
 import { type SettledMoves, settleMoves } from "./settle-moves.ts";
+import { SharedWrite } from "./shared-write.ts";
 import { isBetter, type Stray } from "./strays.ts";
 
 export interface LogDirectoriesOptions extends Omit<LogStoreOptions, "directory"> {
@@ -76,6 +77,9 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   /** Logs that are being deleted or set aside: no move of them may begin. */
   readonly #deleting = new Set<string>();
   #doubt: Doubt;
+  #seenEpoch: SeenControllerEpoch | null = null;
+  /** Of `#seenEpoch`: one that takes long delays only those after it in the same directory. */
+  readonly #epochWrites: ReadonlyMap<DirectoryLogStore, SharedWrite>;
 
   constructor(
     { random, log: logger }: LogStoreParts,
@@ -93,6 +97,10 @@ export class LogDirectories implements LogStore, LogDirectoryService {
       placeOf: (key) => this.#places.get(key),
       moved: (key, to) => this.#places.set(key, to),
     });
+    const epochWrite = (store: DirectoryLogStore) => async () => {
+      if (this.#seenEpoch !== null) await store.noteControllerEpoch(this.#seenEpoch);
+    };
+    this.#epochWrites = new Map(stores.map((store) => [store, new SharedWrite(epochWrite(store))]));
     this.found = stores.flatMap((store) => store.found);
     // those of the directory in which the log lies: another may still have one from before a move
     this.highWatermarks = new Map(stores.flatMap(highWatermarksOf));
@@ -247,11 +255,20 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     if (failures.length === byStore.size) throw failures[0] ?? this.#lost[0]?.error ?? new LogOffline("no log directory is online");
   }
 
-  /** In every directory. Resolves when it is durable in one of them; one that failed is given up anyway, and has an older epoch when it is back. Rejects LogOffline. */
+  /**
+   * In every directory. Resolves as soon as it is durable in one of them: a disk that stalls does not hold up the others. One that failed is given up anyway, and has an older epoch when it is back.
+   * Rejects LogOffline when all failed. Epochs come in rising order, each when the one before it was settled.
+   */
   async noteControllerEpoch(seen: SeenControllerEpoch): Promise<void> {
-    const online = this.#online();
-    const failures = await offlineAmong(online.map((store) => store.noteControllerEpoch(seen)));
-    if (failures.length === online.length) throw failures[0] ?? new LogOffline("no log directory is online");
+    this.#seenEpoch = seen;
+    const writes = this.#online().flatMap((store) => this.#epochWrites.get(store)?.run() ?? []);
+    // also for those that end after the first: a bug in one of them is nobody's to swallow
+    const failed = offlineAmong(writes);
+    const isDurable = await Promise.any(writes).then(
+      () => true,
+      () => false,
+    );
+    if (!isDurable) throw (await failed)[0] ?? new LogOffline("no log directory is online");
   }
 
   onOffline(listener: (failure: DirectoryFailure) => void): void {

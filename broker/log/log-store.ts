@@ -228,7 +228,7 @@ export class DirectoryLogStore implements LogStore {
 
   async noteControllerEpoch(seen: SeenControllerEpoch): Promise<void> {
     if (this.#closed) throw new LogOffline("this broker is stopping");
-    await this.guarded(() => writeControllerEpochFile(this.#parts.files, this.#root, seen));
+    await this.#inTurn(fileNames.controllerEpoch, () => writeControllerEpochFile(this.#parts.files, this.#root, seen));
   }
 
   startCleaning(highWatermark: (key: string) => number | null): void {

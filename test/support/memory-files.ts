@@ -41,6 +41,8 @@ export interface DiskOperation {
 export class MemoryDisk {
   /** Asked before each operation: the name of a system error (ENOSPC, EIO …) to fail it with, or null. A failing write may leave any part of its bytes. */
   fault: ((operation: DiskOperation) => string | null) | null = null;
+  /** What an operation waits for before it begins; null: nothing. */
+  stall: ((operation: DiskOperation) => Promise<void> | null) | null = null;
   /** Operations asked for so far, to find a moment to crash in. */
   operations = 0;
   readonly #parts: MemoryDiskParts;
@@ -80,6 +82,8 @@ export class MemoryDisk {
 
   async begin(kind: DiskOperationKind, path: string): Promise<string | null> {
     this.operations++;
+    const stalled = this.stall?.({ kind, path }) ?? null;
+    if (stalled !== null) await stalled;
     const code = this.fault?.({ kind, path }) ?? null;
     const { latencyMs, clock, random } = this.#parts;
     if (latencyMs !== undefined) await sleep(clock, latencyMs.min + random.next() * (latencyMs.max - latencyMs.min));

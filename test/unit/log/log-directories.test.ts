@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
+import { readControllerEpochFile } from "../../../broker/log/controller-epoch-file.ts";
 import { failureInWords, remedyFor } from "../../../broker/log/failure-words.ts";
 import { type DirectoryFailure, type Log, LogOffline } from "../../../broker/log/log-contract.ts";
 import { DuplicateLog, type LogDirectories, openLogDirectories } from "../../../broker/log/log-directories.ts";
@@ -129,6 +130,29 @@ describe("several log directories", () => {
     await logs.close();
     disk.fault = null;
     deepStrictEqual(await valuesOf(await logOf(await open(disk), "b", false)), ["in b"]);
+  });
+
+  test("a controller epoch is noted as soon as one of them has it; the one that stalls gets the newest when it goes on", async () => {
+    const disk = newDisk();
+    const logs = await open(disk);
+    const files = disk.attach();
+    const noted = (directory: string) => readControllerEpochFile(files, directory);
+    const seen = (controllerEpoch: number) => ({ clusterId: "cluster", controllerEpoch });
+    const stall = Promise.withResolvers<void>();
+    disk.stall = ({ path }) => (path.startsWith(two) ? stall.promise : null);
+    for (const epoch of [1, 2, 3, 4]) await logs.noteControllerEpoch(seen(epoch));
+    deepStrictEqual(await noted(one), seen(4));
+    const renames: string[] = [];
+    disk.stall = null;
+    disk.fault = ({ kind, path }) => {
+      if (kind === "rename") renames.push(path);
+      return null;
+    };
+    stall.resolve();
+    for (let looks = 0; looks < 100 && renames.length < 2; looks++) await noted(two);
+    await logs.close();
+    deepStrictEqual(await noted(two), seen(4));
+    strictEqual(renames.filter((path) => path.includes("epoch")).length, 2, "those that waited are one write");
   });
 
   test("with all of them failing nothing starts", async () => {
