@@ -1,6 +1,6 @@
 import { electController } from "../../coordinator-client/election.ts";
 import { controllerEpochPath, controllerPath } from "../../coordinator-client/znodes/paths.ts";
-import type { Timer } from "../../protocol/base/clock.ts";
+import { sleep, type Timer } from "../../protocol/base/clock.ts";
 import { type BrokerId, zeroTopicId } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
@@ -18,6 +18,9 @@ import { Deposed, type Term } from "./fenced-writer.ts";
 
 /** Pause before the next attempt, after an election or a resignation whose outcome could not be told, or a term that failed. */
 const retryPauseMs = 250;
+/** How long `/controller` is held while the disk takes its epoch. Doubled each time in a row, up to the greatest: where all disks are that slow, somebody must become controller all the same. */
+const noteWaitMinMs = 5_000;
+const noteWaitMaxMs = 60_000;
 
 /**
  * This broker's part in being the controller: stands for election whenever nobody is, serves while it holds `/controller`, and drops everything the moment it does not. Terms share nothing.
@@ -34,6 +37,9 @@ export class Controller implements ControllerService {
   #isElecting = false;
   #electAgain = false;
   #retry: Timer | null = null;
+  #noteWaitMs = noteWaitMinMs;
+  /** The disk has not taken the epoch of an election that was won, and given up for that. */
+  #isDiskStalled = false;
   #isClosed = false;
 
   constructor(parts: ControllerParts, isEligible: () => boolean) {
@@ -101,9 +107,11 @@ export class Controller implements ControllerService {
   async #electOnce(): Promise<boolean> {
     const { coordinator, brokerId, clock, log, seen } = this.#parts;
     if (this.#resigning !== null && !(await this.#giveUp(this.#resigning))) return false;
+    // the others' turn; who of them has won is still to be known
+    if (this.#isDiskStalled && (await coordinator.read(controllerPath)) === null) return true;
     const result = await electController({ coordinator, brokerId, nowMs: clock.nowMs(), seenEpoch: seen.controllerEpoch });
     // before anything is done in the name of this epoch: see `SeenController`
-    if (result.kind === "won") await seen.note(result.controllerEpoch);
+    const isNoted = result.kind !== "won" || (await this.#note(result.controllerEpoch));
     if (this.#isClosed) return true;
     switch (result.kind) {
       case "unknown":
@@ -117,6 +125,11 @@ export class Controller implements ControllerService {
       case "won":
         // the session may have ended, or a term been given up, while the answer was on its way
         if (coordinator.sessionNumber !== result.sessionNumber || coordinator.state === "lost") return false;
+        if (!isNoted) {
+          this.#endTerm();
+          this.#resigning = result;
+          return this.#giveUp(result);
+        }
         if (this.#resigning !== null || !this.#isEligible()) return false;
         this.#holder = brokerId;
         if (this.#term?.term.controllerEpoch === result.controllerEpoch) return true;
@@ -124,6 +137,38 @@ export class Controller implements ControllerService {
         this.#begin(result);
         return true;
     }
+  }
+
+  /**
+   * False: another broker is to be the controller. Race: (1) this broker wins; (2) its disk stalls before it has the epoch, so the term may not begin; (3) it holds `/controller`, and nobody else
+   * may begin one. So it waits for a while only, and stands again once its disk goes on.
+   */
+  async #note(controllerEpoch: number): Promise<boolean> {
+    const { clock, log, seen } = this.#parts;
+    const waitMs = this.#noteWaitMs;
+    const noted = seen.note(controllerEpoch);
+    const settled = new AbortController();
+    const late = sleep(clock, waitMs, settled.signal).then(() => false);
+    const isNoted = await Promise.race([noted.then(() => true), late]).finally(() => settled.abort());
+    if (isNoted) {
+      this.#noteWaitMs = noteWaitMinMs;
+      return true;
+    }
+    log.warn(
+      { controllerEpoch, waitMs },
+      "elected, but no log directory took the epoch in time: leaving it to the others until a disk goes on",
+    );
+    this.#noteWaitMs = Math.min(2 * waitMs, noteWaitMaxMs);
+    this.#isDiskStalled = true;
+    const goOn = () => {
+      this.#isDiskStalled = false;
+      this.consider();
+    };
+    void noted.then(goOn, (error: unknown) => {
+      if (error instanceof InvariantViolation) throw error;
+      goOn();
+    });
+    return false;
   }
 
   #begin({ controllerEpoch, epochVersion, sessionNumber }: Term): void {

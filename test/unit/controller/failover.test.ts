@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FencedWriter } from "../../../broker/controller/fenced-writer.ts";
 import { encodePartitionState } from "../../../coordinator-client/znodes/partition-state.ts";
+import { sleep } from "../../../protocol/base/clock.ts";
 import { World } from "./world.ts";
 
 const options = { timeoutMs: 10_000, validateOnly: false };
@@ -48,6 +49,42 @@ describe("another controller", () => {
     const epochs = world.aliveIds.map((id) => world.node(id).images.current.controllerEpoch);
     expect(epochs).toEqual([2, 2]);
     expect(await world.run(world.controller.createTopics([creation("u", 2, 2)], options))).toMatchObject([{ error: "NONE" }]);
+  });
+
+  test("is found when the one that was elected has a disk that stalls, and that one knows who it is", async () => {
+    const world = await cluster([1, 2]);
+    const first = world.controllerId!;
+    const stalled = first === 1 ? 2 : 1;
+    const disk = Promise.withResolvers<void>();
+    world.stalls.set(stalled, disk.promise);
+    world.kill(first);
+    await world.until("the one that stalls is elected", () => world.controllerId === stalled);
+    world.startNode(3);
+    const beganMs = world.sim.nowMs;
+    await world.controllerAfter(stalled);
+    expect(world.controllerId).toBe(3);
+    expect(world.sim.nowMs - beganMs).toBeLessThan(6_000);
+    await world.until("it knows the controller", () => world.node(stalled).controller.holder === 3);
+    world.kill(3);
+    await world.pass(1_000);
+    expect(world.controllerId, "nobody whose disk can be told of it").toBeNull();
+    world.stalls.delete(stalled);
+    disk.resolve();
+    await world.until("its disk goes on", () => world.node(stalled).controller.isController);
+  });
+
+  test("is found however slow the disks are", async () => {
+    const world = await cluster([1]);
+    world.kill(1);
+    const node = world.startNode(2);
+    const slow = async () => {
+      for (;;) {
+        world.stalls.set(2, sleep(world.sim.forOwner("disk"), 17_000));
+        await world.stalls.get(2);
+      }
+    };
+    void slow();
+    await world.until("it is elected", () => node.controller.isController);
   });
 
   test("is found when the dead one is only missed, not seen off", async () => {

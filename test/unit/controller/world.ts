@@ -81,7 +81,7 @@ export class Node {
     const resolveSettings = settingsResolver(id, {});
     // killed, never stopped: each process begins after an unclean stop
     let firstEpoch = -1;
-    const seen = new SeenController({ clusterId, controllerEpoch: world.seenBy(id), store: async (known) => world.remember(id, known) });
+    const seen = new SeenController({ clusterId, controllerEpoch: world.seenBy(id), store: (known) => world.remember(id, known) });
     this.membership = new Membership({
       coordinator,
       brokerId: id,
@@ -201,6 +201,8 @@ export class World {
   readonly nodes = new Map<number, Node>();
   /** Peer messages are lost while this says so. */
   isLost: (from: number, to: number, kind: PeerKind) => boolean = () => false;
+  /** Disks that take nothing until this is settled. */
+  readonly stalls = new Map<number, Promise<void>>();
   readonly #lives = new Map<number, number>();
   readonly #seen = new Map<number, number>();
   readonly #disks = new Map<number, RecordedRoles["disk"]>();
@@ -220,7 +222,8 @@ export class World {
     return this.#seen.get(id) ?? -1;
   }
 
-  remember(id: number, { controllerEpoch }: { readonly controllerEpoch: number }): void {
+  async remember(id: number, { controllerEpoch }: { readonly controllerEpoch: number }): Promise<void> {
+    await this.stalls.get(id);
     this.#seen.set(id, controllerEpoch);
   }
 
