@@ -184,7 +184,8 @@ class Channel {
     const sending = this.#dirty;
     const number = this.#markedNumber;
     this.#dirty = nothingDirty;
-    let kept: ReadonlySet<TopicId> = new Set();
+    // said with the last part of a full update, with the first of one that has changes
+    const kept = new Set<TopicId>();
     const to = {
       sender: this.#sender,
       brokerEpoch: this.brokerEpoch,
@@ -193,7 +194,7 @@ class Channel {
     };
     try {
       for (const update of updatesFor(current, sending, to)) {
-        kept = new Set((await this.#request(broker.peer, update)).keptTopics);
+        for (const id of (await this.#request(broker.peer, update)).keptTopics) kept.add(id);
         if (this.#abort.signal.aborted) return;
       }
     } catch (error) {
