@@ -40,6 +40,8 @@ export class Controller implements ControllerService {
   #noteWaitMs = noteWaitMinMs;
   /** The disk has not taken the epoch of an election that was won, and given up for that. */
   #isDiskStalled = false;
+  /** Why the last election could not be told, as logged. */
+  #unsettledReason: string | null = null;
   #isClosed = false;
 
   constructor(parts: ControllerParts, isEligible: () => boolean) {
@@ -115,14 +117,17 @@ export class Controller implements ControllerService {
     if (this.#isClosed) return true;
     switch (result.kind) {
       case "unknown":
+        this.#tellUnsettled(result.error);
         return false;
       case "lost":
+        this.#unsettledReason = null;
         if (result.holder !== this.#holder) log.info({ controllerId: result.holder }, "the controller is another broker");
         this.#holder = result.holder;
         // another holds it, so ours is gone: nothing to give up
         this.#endTerm();
         return true;
       case "won":
+        this.#unsettledReason = null;
         // the session may have ended, or a term been given up, while the answer was on its way
         if (coordinator.sessionNumber !== result.sessionNumber || coordinator.state === "lost") return false;
         if (!isNoted) {
@@ -137,6 +142,13 @@ export class Controller implements ControllerService {
         this.#begin(result);
         return true;
     }
+  }
+
+  /** Tried again four times a second: each reason is told once. */
+  #tellUnsettled(error: Error): void {
+    if (error.message === this.#unsettledReason) return;
+    this.#unsettledReason = error.message;
+    this.#parts.log.warn({ err: error }, "the outcome of an election cannot be told: trying again");
   }
 
   /**

@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FencedWriter } from "../../../broker/controller/fenced-writer.ts";
+import { CoordinatorUnavailable } from "../../../coordinator-client/coordinator.ts";
 import { encodePartitionState } from "../../../coordinator-client/znodes/partition-state.ts";
 import { sleep } from "../../../protocol/base/clock.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
 import { World } from "./world.ts";
 
 const options = { timeoutMs: 10_000, validateOnly: false };
@@ -71,6 +73,24 @@ describe("another controller", () => {
     world.stalls.delete(stalled);
     disk.resolve();
     await world.until("its disk goes on", () => world.node(stalled).controller.isController);
+  });
+
+  test("says why an election cannot be told, once for each reason", async () => {
+    const said: unknown[] = [];
+    const log = { ...silentLogger, warn: (fields: object, message: string) => void said.push([message, fields]) };
+    const world = new World({ log });
+    const { coordinator, controller } = world.startNode(1);
+    let reason: string | null = "the first";
+    const { read } = coordinator;
+    coordinator.read = (path) =>
+      reason !== null && path === "/controller" ? Promise.reject(new CoordinatorUnavailable(reason)) : read.call(coordinator, path);
+    await world.pass(5_000);
+    reason = "the second";
+    await world.pass(5_000);
+    reason = null;
+    await world.until("it is elected", () => controller.isController);
+    const message = "the outcome of an election cannot be told: trying again";
+    expect(said).toEqual(["the first", "the second"].map((each) => [message, { err: new CoordinatorUnavailable(each) }]));
   });
 
   test("is found however slow the disks are", async () => {

@@ -24,7 +24,7 @@ import { decodePartitionState, type PartitionState } from "../../../coordinator-
 import { decodeTopicAssignment } from "../../../coordinator-client/znodes/topic-assignment.ts";
 import { type Clock, sleep } from "../../../protocol/base/clock.ts";
 import { invariant } from "../../../protocol/base/invariant.ts";
-import { silentLogger } from "../../../protocol/base/logger.ts";
+import { type Logger, silentLogger } from "../../../protocol/base/logger.ts";
 import { type Random, seededRandom } from "../../../protocol/base/random.ts";
 import type { Address } from "../../../protocol/base/transport.ts";
 import type { PartitionRecord, PeerKind, PeerRequest } from "../../../protocol/peer/messages.ts";
@@ -38,6 +38,8 @@ const untilMaxMs = 120_000;
 export interface WorldOptions {
   readonly seed?: number;
   readonly settings?: Partial<ControllerSettings>;
+  /** The controllers'. */
+  readonly log?: Logger;
 }
 
 const defaultSettings: ControllerSettings = {
@@ -118,7 +120,7 @@ export class Node {
         peers,
         clock,
         random,
-        log,
+        log: world.options.log ?? log,
         settings: { ...defaultSettings, ...world.options.settings },
         rules: resourceRules(() => configLayers(id, {}, this.images.current.brokerConfigs)),
         resolveSettings,
