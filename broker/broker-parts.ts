@@ -204,7 +204,7 @@ export class BrokerParts {
             log: logger("group"),
             config: offsetsTopicConfig(config),
           }),
-        producerIds: new ProducerIds({ coordinator, brokerId, clock, log: logger("api") }),
+        producerIds: new ProducerIds({ coordinator, brokerId, membership: this.#membership, clock, log: logger("api") }),
         peers: this.#peers,
         clock,
         random,

@@ -9,6 +9,7 @@ import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
 export interface ProducerIdsParts {
   readonly coordinator: Pick<Coordinator, "read" | "write">;
   readonly brokerId: BrokerId;
+  readonly membership: { readonly epoch: number };
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -39,7 +40,8 @@ type Answer = Awaited<ReturnType<ProducerIdSource["next"]>>;
  * 1. A block begins behind the last one written, and is ours only when the node's version is the one we read: of two brokers that read the same, one writes.
  * 2. A write whose answer was lost is looked up: when the node now names our block, it is ours. It cannot be another claim of the same range: for us to write it, the version had to be
  *    the one we read, so one write of it succeeded at most; and nobody else writes our broker id, the data directory being locked.
- * 3. Each write holds only where this broker is registered, so not in a coordinator that lost its state, or went back in time, and would begin anew with ids that are in use.
+ * 3. Each write holds only where this broker is registered, so not in a coordinator that lost its state, or went back in time, and would begin anew with ids that are in use. It is made only
+ *    while this life has a registration: one that an earlier life left in a copy of the coordinator's state would pass that check.
  *    A broker never takes a block that is not behind all of its own, whatever the coordinator says.
  * 4. When it cannot be looked up, the block is forgotten. The next claim reads what is there and begins behind it, whether or not the forgotten write was done or is done later.
  */
@@ -116,7 +118,8 @@ export class ProducerIds implements ProducerIdSource {
   }
 
   async #claim(): Promise<ProducerIdBlock> {
-    const { coordinator, brokerId } = this.#parts;
+    const { coordinator, brokerId, membership } = this.#parts;
+    const notRegistered = () => new CoordinatorUnavailable(`broker ${brokerId} is not registered: it claims no producer ids`);
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       const node = await coordinator.read(producerIdBlockPath);
       // Kafka writes an empty node when it sets the tree up
@@ -126,12 +129,12 @@ export class ProducerIds implements ProducerIdSource {
       if (!Number.isSafeInteger(block.lastId)) throw new Error(`${producerIdBlockPath} has no ids left that Ottla can count`);
       const data = encodeProducerIdBlock(block);
       const path = producerIdBlockPath;
+      if (membership.epoch < 0) throw notRegistered();
       const result = await coordinator.write([
         { kind: "check", path: brokerPath(brokerId), version: -1 },
         node === null ? { kind: "create", path, data, mode: "persistent" } : { kind: "set", path, data, version: node.version },
       ]);
-      if (result.kind === "conflict" && result.failedIndex === 0)
-        throw new CoordinatorUnavailable(`broker ${brokerId} is not registered: it claims no producer ids`);
+      if (result.kind === "conflict" && result.failedIndex === 0) throw notRegistered();
       if (result.kind === "written" || (result.kind === "unknown" && (await this.#isWritten(block)))) {
         this.#highestId = block.lastId;
         return block;

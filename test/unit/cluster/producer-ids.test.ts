@@ -24,8 +24,8 @@ function world() {
     const clock = sim.forOwner(`broker ${brokerId}`);
     const coordinator = ensemble.open({ sessionTimeoutMs: 6_000, log: silentLogger });
     await until(coordinator.connected());
-    await until(registerBroker(coordinator, brokerId, registration));
-    return { clock, coordinator, ids: new ProducerIds({ coordinator, brokerId, clock, log: silentLogger }) };
+    const membership = { epoch: (await until(registerBroker(coordinator, brokerId, registration))).brokerEpoch };
+    return { clock, coordinator, membership, ids: new ProducerIds({ coordinator, brokerId, membership, clock, log: silentLogger }) };
   };
   const block = () => JSON.parse(ensemble.tree.read(path)?.data.toString() ?? "null");
   const many = async (ids: ProducerIds, count: number) => {
@@ -103,6 +103,18 @@ test("a node that says nothing we understand is an error that does not go away b
   const { ids, coordinator } = await broker(1);
   await until(coordinator.write([{ kind: "create", path, data: Buffer.from("{"), mode: "persistent" }]));
   expect(await until(ids.next())).toMatchObject({ error: "UNKNOWN_SERVER_ERROR" });
+});
+
+test("nothing is claimed by a broker that is not registered, though its last life's registration be there", async () => {
+  const { ensemble, sim, until, broker, many } = world();
+  const { ids, membership } = await broker(1);
+  const { epoch } = membership;
+  membership.epoch = -1;
+  expect((await until(ids.next())).error).toBe("COORDINATOR_NOT_AVAILABLE");
+  expect(ensemble.tree.read(path)).toBeNull();
+  membership.epoch = epoch;
+  await until(sleep(sim.forOwner("test"), 1_000));
+  expect(await many(ids, 1)).toEqual([0]);
 });
 
 test("a coordinator that lost its state, or went back in time, gives no ids that are in use", async () => {
