@@ -1,5 +1,5 @@
 import { readClusterId, readOrCreateClusterId } from "../coordinator-client/cluster-id.ts";
-import { type Coordinator, CoordinatorUnavailable } from "../coordinator-client/coordinator.ts";
+import { type Coordinator, CoordinatorUnavailable, type WriteOperation } from "../coordinator-client/coordinator.ts";
 import { judgeCoordinator, type KnownCluster } from "../coordinator-client/known-cluster.ts";
 
 import { readOrCreatePeerSecret } from "../coordinator-client/peer-secret.ts";
@@ -75,7 +75,7 @@ export class Broker {
       await awaitOthersInSync({ coordinator: this.#coordinator, brokerId, clock, log: log.child({ part: "cluster" }), remaining });
     }
     const directoryIds = await directories.claim(clusterId);
-    const peerSecret = await readOrCreatePeerSecret(this.#coordinator, random);
+    const peerSecret = await this.#peerSecret(this.#coordinator, known);
     const { tailCacheBytesMax, indexCacheBytesMax, openFilesMax, producersMax } = config.log;
     this.#logs = await openLogDirectories(
       { files, clock, random, log: log.child({ part: "log" }) },
@@ -146,26 +146,49 @@ export class Broker {
   /** The id of the cluster that a broker joins which belongs to none. Made up only when no directory can say otherwise. */
   async #newCluster(coordinator: Coordinator, { offline: [unreadable] }: DataDirectories): Promise<string> {
     const { random } = this.#options;
-    if (unreadable === undefined) return readOrCreateClusterId(coordinator, random);
-    const found = await readClusterId(coordinator);
+    if (unreadable === undefined) return this.#untilTold(coordinator, () => readOrCreateClusterId(coordinator, random));
+    const found = await this.#untilTold(coordinator, () => readClusterId(coordinator));
     if (found !== null) return found;
     throw new WrongDataDirectory(
       `ZooKeeper knows no cluster, and ${unreadable.directory}, which cannot be used, may belong to one: take it out of log.dirs to begin a new cluster, or see \`ottla cluster recover\`.`,
     );
   }
 
-  /** Waits for the coordinator to be the one that our directories know. Rejects WrongDataDirectory when it is of another cluster: waiting does not help. */
-  async #awaitKnown(coordinator: Coordinator, known: KnownCluster): Promise<void> {
+  /**
+   * Waits for the coordinator to be the one that our directories know; what is written under the guard is written to that one only. Rejects WrongDataDirectory when it is of another cluster: waiting
+   * does not help.
+   */
+  async #awaitKnown(coordinator: Coordinator, known: KnownCluster): Promise<readonly WriteOperation[]> {
     const { clock, log, config, onWaiting } = this.#options;
     const told = onWaiting === undefined ? {} : { said: onWaiting };
     const strange = new StrangeCoordinator({ known, clock, log: log.child({ part: "cluster" }), ...told });
     for (;;) {
+      const verdict = await this.#untilTold(coordinator, () => judgeCoordinator(coordinator, known));
+      if (verdict.kind === "ours") {
+        strange.isKnown();
+        return verdict.guard;
+      }
+      if (verdict.kind === "other")
+        throw new WrongDataDirectory(otherCluster(config.logDirectories[0]!, known.clusterId, verdict.clusterId));
+      await strange.wait(verdict);
+    }
+  }
+
+  /** A coordinator that was replaced meanwhile gets none: it is waited for again. */
+  #peerSecret(coordinator: Coordinator, known: KnownCluster): Promise<string> {
+    const { random } = this.#options;
+    return this.#untilTold(coordinator, async () => {
+      const guard = await this.#awaitKnown(coordinator, known);
+      return readOrCreatePeerSecret(coordinator, random, guard);
+    });
+  }
+
+  /** Asks again while the coordinator does not answer. */
+  async #untilTold<T>(coordinator: Coordinator, ask: () => Promise<T>): Promise<T> {
+    const { clock } = this.#options;
+    for (;;) {
       try {
-        const verdict = await judgeCoordinator(coordinator, known);
-        if (verdict.kind === "ours") return strange.isKnown();
-        if (verdict.kind === "other")
-          throw new WrongDataDirectory(otherCluster(config.logDirectories[0]!, known.clusterId, verdict.clusterId));
-        await strange.wait(verdict);
+        return await ask();
       } catch (error) {
         if (!(error instanceof CoordinatorUnavailable) || coordinator.state === "closed") throw error;
         await sleep(clock, reconnectPauseMs);

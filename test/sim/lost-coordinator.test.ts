@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import type { MemoryEnsemble } from "../../coordinator-client/memory-coordinator.ts";
 import { partitions, topic, World } from "./world.ts";
 
@@ -121,3 +122,22 @@ test.each([67, 68])(
     });
   },
 );
+
+test("a start asks again for whatever the coordinator does not tell at once", async () => {
+  const world = new World(68, null);
+  const [broker] = world.brokers;
+  broker!.start();
+  await world.until(() => broker!.coordinator !== null, 1_000);
+  const coordinator = broker!.coordinator!;
+  const asked = new Set<string>();
+  const { read } = coordinator;
+  coordinator.read = (path) => {
+    if (asked.has(path)) return read.call(coordinator, path);
+    asked.add(path);
+    return Promise.reject(new CoordinatorUnavailable("no answer"));
+  };
+  expect(await world.until(() => broker!.isReady, 60_000)).toBe(true);
+  expect([...asked]).toEqual(expect.arrayContaining(["/cluster/id", "/ottla/peer_secret"]));
+  expect(broker!.owner, "in its first life").toBe(`${broker!.host}#1`);
+  expect(world.violations).toStrictEqual([]);
+});

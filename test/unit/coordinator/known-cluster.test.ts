@@ -1,5 +1,12 @@
 import { expect, test } from "vitest";
+import { CoordinatorUnavailable } from "../../../coordinator-client/coordinator.ts";
 import { faultOf, judge, judgeCoordinator } from "../../../coordinator-client/known-cluster.ts";
+import { MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";
+import { readOrCreatePeerSecret } from "../../../coordinator-client/peer-secret.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { seededRandom } from "../../../protocol/base/random.ts";
+import { SimClock } from "../../sim/sim-clock.ts";
+import { foundCluster } from "../../support/memory-cluster.ts";
 
 const known = { clusterId: "c", controllerEpoch: 5 };
 const epoch = (value: number) => ({ epoch: value, version: 7 });
@@ -38,4 +45,31 @@ test("a node that cannot be read is no reason to end", async () => {
   const write = async () => ({ kind: "written", results: [] }) as const;
   const node = { data: Buffer.from("?"), version: 0, createdZxid: 1, modifiedZxid: 1, ephemeralOwner: null, ownedByUs: false };
   expect(await judgeCoordinator({ write, read: async () => node }, known)).toMatchObject({ kind: "unreadable" });
+});
+
+test("a coordinator that lost its state since it was looked at gets no peer secret; the one we know does", async () => {
+  const sim = new SimClock();
+  const ensemble = new MemoryEnsemble({ clock: sim.forOwner("zookeeper"), latencyMs: () => 1 });
+  foundCluster(ensemble, "c");
+  const coordinator = ensemble.open({ sessionTimeoutMs: 6_000, log: silentLogger });
+  const until = async <T>(promise: Promise<T>): Promise<T> => {
+    let isSettled = false;
+    const settle = () => {
+      isSettled = true;
+    };
+    promise.then(settle, settle);
+    while (!isSettled) if (!(await sim.step())) throw new Error("never came");
+    return promise;
+  };
+  await until(coordinator.connected());
+  const verdict = await until(judgeCoordinator(coordinator, { clusterId: "c", controllerEpoch: -1 }));
+  const guard = verdict.kind === "ours" ? verdict.guard : [];
+  const data = ensemble.tree.read("/cluster/id")?.data ?? Buffer.alloc(0);
+  await until(coordinator.write([{ kind: "delete", path: "/cluster/id", version: -1 }]));
+  const before = ensemble.tree.paths();
+  await expect(until(readOrCreatePeerSecret(coordinator, seededRandom(1), guard))).rejects.toThrow(CoordinatorUnavailable);
+  expect(ensemble.tree.paths()).toEqual(before);
+  await until(coordinator.write([{ kind: "create", path: "/cluster/id", data, mode: "persistent" }]));
+  const secret = await until(readOrCreatePeerSecret(coordinator, seededRandom(1), guard));
+  expect(await until(readOrCreatePeerSecret(coordinator, seededRandom(2), guard))).toBe(secret);
 });
