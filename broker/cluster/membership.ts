@@ -122,39 +122,46 @@ export class Membership {
 
   /** Whether the registration is still there, and the coordinator still the one we know. One look at a time; one that is asked for meanwhile follows. */
   async #look(): Promise<void> {
+    const { coordinator, clock } = this.#parts;
     this.#lookAgain = true;
     if (this.#isLooking) return;
     this.#isLooking = true;
     while (this.#lookAgain) {
       this.#lookAgain = false;
-      await this.#lookOnce();
+      if (await this.#lookOnce()) continue;
+      await sleep(clock, retryPauseMs, this.#abort.signal).catch(() => undefined);
+      // otherwise the next reconnection looks
+      if (coordinator.state === "connected") this.#lookAgain = true;
     }
     this.#isLooking = false;
   }
 
-  /** What cannot be told now is told at the next reconnection. */
-  async #lookOnce(): Promise<void> {
+  /** False: it cannot be told now. */
+  async #lookOnce(): Promise<boolean> {
     const { coordinator, brokerId, known, log, events } = this.#parts;
     const epoch = this.#epoch;
     const sessionNumber = this.#sessionNumber;
-    if (epoch < 0 || this.#abort.signal.aborted) return;
+    if (epoch < 0 || this.#abort.signal.aborted) return true;
     try {
       const verdict = await judgeCoordinator(coordinator, known);
       const node = await coordinator.read(brokerPath(brokerId));
-      if (this.#epoch !== epoch || this.#abort.signal.aborted) return;
+      if (this.#epoch !== epoch || this.#abort.signal.aborted) return true;
       const isThere = node?.ownedByUs === true && node.createdZxid === epoch;
-      if (verdict.kind === "ours" && isThere) return;
+      if (verdict.kind === "ours" && isThere) return true;
       if (verdict.kind === "ours" && node !== null && !node.ownedByUs) {
         this.#lose();
-        return events.failed(replaced(brokerId, node));
+        events.failed(replaced(brokerId, node));
+        return true;
       }
       if (verdict.kind === "ours") log.warn({ brokerEpoch: epoch }, "the registration was taken away: registering anew");
       this.#lose();
       void this.#register(sessionNumber);
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
-      if (!(error instanceof CoordinatorUnavailable)) return events.failed(error instanceof Error ? error : new Error(String(error)));
+      if (error instanceof CoordinatorUnavailable) return false;
+      events.failed(error instanceof Error ? error : new Error(String(error)));
     }
+    return true;
   }
 }
 

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { clusterView } from "../../../broker/cluster/cluster-view.ts";
 import { emptyImage } from "../../../broker/cluster/image.ts";
 import { Membership } from "../../../broker/cluster/membership.ts";
+import { CoordinatorUnavailable } from "../../../coordinator-client/coordinator.ts";
 import { MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { SimClock } from "../../sim/sim-clock.ts";
@@ -198,6 +199,25 @@ test("a registration that is taken away is made anew; one that is replaced by an
   await passMs(1_000);
   expect(happened.slice(3)).toStrictEqual(["lost -1", expect.stringContaining("failed the registration of broker 1 was replaced")]);
   expect(copy.happened).toStrictEqual(["registered true"]);
+});
+
+test("a registration that is taken away is noticed, also when the first looks get no answer on a link that stays up", async () => {
+  const { ensemble, until, settled, member } = world();
+  const { membership, coordinator, happened } = member(1, "a");
+  await until(() => membership.epoch >= 0);
+  const first = membership.epoch;
+  const { read } = coordinator;
+  let unanswered = 0;
+  coordinator.read = (path) => {
+    if (path !== "/brokers/ids/1" || unanswered === 3) return read.call(coordinator, path);
+    unanswered++;
+    return Promise.reject(new CoordinatorUnavailable("no answer"));
+  };
+  const other = ensemble.open({ sessionTimeoutMs: 6_000, log: silentLogger });
+  await until(() => other.state === "connected");
+  await settled(other.write([{ kind: "delete", path: "/brokers/ids/1", version: -1 }]));
+  await until(() => membership.epoch > first);
+  expect([unanswered, happened]).toStrictEqual([3, ["registered true", "lost -1", "registered true"]]);
 });
 
 test("without a registration nothing is proved", () => {
