@@ -1,15 +1,32 @@
 import { invariant } from "../../protocol/base/invariant.ts";
 
+/** Whoever would read more. */
+export interface MemoryWaiter {
+  /** Until the request that it has begun is whole; null: more bytes would not end anything. */
+  readonly missingBytes: number | null;
+  resume(): void;
+}
+
+/** So much of the memory may be taken beyond it, for requests to become whole that hold some of it already; but one of any size. */
+const overshootShare = 1 / 8;
+
 /**
  * What this broker may hold in memory on behalf of all clients together: requests that arrive, wait or are under way, and answers until they have left. Nobody is refused: whoever would read more while
  * it is spent waits until there is room, and whoever holds much without getting on is closed (see `memory-reclaim.ts`).
+ *
+ * Those who wait must not wait for each other. Else: (1) many begin large requests, and halves of them fill the memory; (2) all wait for room; (3) there is none before one of them is whole. So a few are let on while
+ * it is spent, those first that miss least; but not while requests under way hold what may be taken beyond the memory: they end by themselves.
  */
 export class ClientMemory {
   readonly maxBytes: number;
   /** Called whenever more was taken than there is. */
   onSpent: () => void = () => {};
   #usedBytes = 0;
-  #waiting = new Set<() => void>();
+  #underWayBytes = 0;
+  #waiting = new Set<MemoryWaiter>();
+  /** May read on although it is spent, each with what it missed when it was let on. */
+  readonly #letOn = new Map<MemoryWaiter, number>();
+  #letOnBytes = 0;
 
   constructor(maxBytes: number) {
     this.maxBytes = maxBytes;
@@ -27,6 +44,11 @@ export class ClientMemory {
     return this.#usedBytes >= this.maxBytes;
   }
 
+  /** Of what is used: held by requests that are being served, and given back when they are. */
+  get underWayBytes(): number {
+    return this.#underWayBytes;
+  }
+
   take(bytes: number): void {
     this.#usedBytes += bytes;
     if (this.isSpent) this.onSpent();
@@ -35,18 +57,61 @@ export class ClientMemory {
   giveBack(bytes: number): void {
     this.#usedBytes -= bytes;
     invariant(this.#usedBytes >= 0, "no more is given back than was taken");
-    if (this.#waiting.size === 0 || this.isSpent) return;
+    if (this.isSpent) return this.letNextOn();
+    if (this.#waiting.size === 0) return;
     const told = this.#waiting;
     this.#waiting = new Set();
-    for (const resume of told) resume();
+    for (const waiter of told) waiter.resume();
   }
 
-  /** Called once when there is room again; the same function is kept once. */
-  whenRoom(resume: () => void): void {
-    this.#waiting.add(resume);
+  /** A negative number: so much of it is done with. */
+  countUnderWay(bytes: number): void {
+    this.#underWayBytes += bytes;
+    if (bytes < 0) this.letNextOn();
   }
 
-  forget(resume: () => void): void {
-    this.#waiting.delete(resume);
+  /** While it is spent. Whoever may not is resumed once, when there is room again or its turn has come. */
+  mayReadOn(waiter: MemoryWaiter): boolean {
+    if (this.#letOn.has(waiter)) return true;
+    this.#waiting.add(waiter);
+    this.letNextOn(waiter);
+    return this.#letOn.has(waiter);
+  }
+
+  /** Its request is whole, or it does not use its turn: `letNextOn` gives that to others. */
+  passOn(waiter: MemoryWaiter): void {
+    this.#letOnBytes -= this.#letOn.get(waiter) ?? 0;
+    this.#letOn.delete(waiter);
+  }
+
+  forget(waiter: MemoryWaiter): void {
+    this.#waiting.delete(waiter);
+    this.passOn(waiter);
+    this.letNextOn();
+  }
+
+  /** `asking` looks itself whether it was let on. */
+  letNextOn(asking: MemoryWaiter | null = null): void {
+    if (this.#waiting.size === 0 || !this.isSpent) return;
+    const overshootMaxBytes = this.maxBytes * overshootShare;
+    let roomBytes = overshootMaxBytes - this.#underWayBytes - this.#letOnBytes;
+    // all who wait are looked at, so not again for each that becomes whole
+    if (roomBytes < 0 || (this.#letOn.size > 0 && roomBytes < overshootMaxBytes / 2)) return;
+    const next: { readonly waiter: MemoryWaiter; readonly missingBytes: number }[] = [];
+    for (const waiter of this.#waiting) {
+      const { missingBytes } = waiter;
+      if (missingBytes !== null) next.push({ waiter, missingBytes });
+    }
+    next.sort((a, b) => a.missingBytes - b.missingBytes);
+    const resumed: MemoryWaiter[] = [];
+    for (const { waiter, missingBytes } of next) {
+      if (this.#letOn.size > 0 && missingBytes > roomBytes) break;
+      roomBytes -= missingBytes;
+      this.#waiting.delete(waiter);
+      this.#letOn.set(waiter, missingBytes);
+      this.#letOnBytes += missingBytes;
+      if (waiter !== asking) resumed.push(waiter);
+    }
+    for (const waiter of resumed) waiter.resume();
   }
 }

@@ -8,8 +8,9 @@ import { CloseConnection } from "../api/api.ts";
 import { AnswerTooLarge } from "../api/request-meter.ts";
 import type { NetworkConfig } from "../runtime/config/broker-config.ts";
 import { type Resume, sliceMs, type Turns } from "../runtime/turns.ts";
-import type { ClientMemory } from "./client-memory.ts";
+import type { ClientMemory, MemoryWaiter } from "./client-memory.ts";
 import { type ConnectionContext, type Dispatcher, FailedRequest, RefusedRequest } from "./dispatcher.ts";
+import { HolderProgress, type Progress } from "./holder-progress.ts";
 import type { MemoryHolder } from "./memory-reclaim.ts";
 import { Outgoing } from "./outgoing.ts";
 import { RequestSlot, requestOverheadBytes, type SlotOwner } from "./request-slot.ts";
@@ -47,7 +48,7 @@ const modestBytes = 16 * 1024;
  * One client. Requests are started in order and answered in order; a later one does not wait for an earlier one's answer. Reading pauses while requests under way
  * (number, bytes here, memory for all connections) or unread answers reach their bounds.
  */
-export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
+export class Connection implements LinkHandlers, SlotOwner, MemoryHolder, MemoryWaiter {
   readonly #link: Link;
   readonly #parts: ConnectionParts;
   readonly #context: ConnectionContext;
@@ -55,7 +56,7 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
   readonly #splitter: FrameSplitter;
   readonly #outgoing: Outgoing;
   readonly #onClosed: () => void;
-  readonly #readOn = () => this.#advance();
+  readonly #progress = new HolderProgress();
   readonly #onTurn: Resume = () => {
     this.#turnAwaited = false;
     this.#advance();
@@ -71,8 +72,6 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
   /** Of all that is held here: what the memory for all clients has counted. */
   #countedBytes = 0;
   #unsentCountedBytes = 0;
-  /** What came, and what left: not what is read anew for an answer that waits, by which a client could seem to get on. */
-  #progressBytes = 0;
   #fetchesUnderWay = 0;
   /** Requests that gave way to others in between: until they are answered, no further one of this connection is started. */
   #longUnderWay = 0;
@@ -99,7 +98,7 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
 
   /** Since when nothing whole came and nothing was sent; null while a request is under way. Half a frame, or bytes that nobody reads, are no activity. */
   get idleSinceMs(): number | null {
-    return this.#slots.some((slot) => slot.answer === undefined) ? null : this.#lastActiveMs;
+    return this.#slots.some(isUnderWay) ? null : this.#lastActiveMs;
   }
 
   get turns(): Turns {
@@ -121,14 +120,23 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
   /** All but the requests under way, which would not end any sooner with the connection; a fetch does. */
   get reclaimableBytes(): number {
     let bytes = this.#countedBytes;
-    for (const slot of this.#slots) if (slot.answer === undefined && !slot.isFetch) bytes -= slot.requestBytes + slot.answerBytes;
+    for (const slot of this.#slots) if (isUnderWay(slot) && !slot.isFetch) bytes -= slot.requestBytes + slot.answerBytes;
     return bytes;
   }
 
-  takeProgress(): number {
-    const bytes = this.#progressBytes;
-    this.#progressBytes = 0;
-    return bytes;
+  get missingBytes(): number | null {
+    const { announcedBytes, heldBytes } = this.#splitter;
+    return announcedBytes === 0 || this.#isFull() ? null : announcedBytes - heldBytes;
+  }
+
+  resume(): void {
+    this.#advance();
+  }
+
+  takeProgress(): Progress {
+    const progress = this.#progress.take({ reclaimableBytes: this.reclaimableBytes, unsentBytes: this.#outgoing.unsentBytes });
+    if (progress.heldBytes > 0 && progress.movedBytes === 0) this.#parts.memory.passOn(this);
+    return progress;
   }
 
   holdRequest(bytes: number): void {
@@ -141,13 +149,17 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
     this.#held(bytes);
   }
 
+  holdUnderWay(bytes: number): void {
+    this.#parts.memory.countUnderWay(bytes);
+  }
+
   longBegun(): void {
     this.#longUnderWay++;
   }
 
   onData(chunk: Buffer): void {
     if (this.#state !== "open") return;
-    this.#progressBytes += chunk.length;
+    this.#progress.came(chunk.length);
     try {
       this.#splitter.push(chunk, (frame) => this.#arrived(frame));
     } catch (error) {
@@ -155,6 +167,7 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
     }
     this.#count();
     this.#advance();
+    this.#parts.memory.letNextOn();
   }
 
   onDrain(): void {
@@ -167,12 +180,12 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
   onClose(_error?: Error): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    this.#parts.memory.forget(this.#readOn);
     this.#waiting = [];
-    this.#slots = [];
+    this.#slots = this.#slots.filter(isUnderWay);
     this.#aborter.abort();
     this.#onClosed();
     this.#count();
+    this.#parts.memory.forget(this);
   }
 
   /** Takes nothing new, answers what was started, then ends. */
@@ -194,6 +207,7 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
     this.#lastActiveMs = this.#parts.clock.monotonicMs();
     this.#requestBytes += costOf(frame);
     this.#waiting.push(frame);
+    this.#parts.memory.passOn(this);
   }
 
   /** Starts what may be started, then reads on or pauses. */
@@ -203,14 +217,25 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
       this.#start(this.#waiting.shift() as Buffer);
     }
     if (this.#state !== "open") return;
-    const { limits, memory } = this.#parts;
-    const isShort = memory.isSpent && !this.#isModest();
-    const full = this.#waiting.length > 0 || this.#slots.length >= limits.requestsInFlightMax || this.#isOver() || isShort;
-    if (isShort) memory.whenRoom(this.#readOn);
-    if (full === this.#paused) return;
-    this.#paused = full;
-    if (full) this.#link.pause();
+    const { memory } = this.#parts;
+    const isFull = this.#isFull();
+    if (isFull) memory.passOn(this);
+    const pauses = isFull || (memory.isSpent && !this.#isModest() && !memory.mayReadOn(this));
+    this.#progress.heldUp(pauses && !this.#waitsForItsFetch());
+    if (pauses === this.#paused) return;
+    this.#paused = pauses;
+    if (pauses) this.#link.pause();
     else this.#link.resume();
+  }
+
+  /** Has as much here as one connection may. */
+  #isFull(): boolean {
+    return this.#waiting.length > 0 || this.#slots.length >= this.#parts.limits.requestsInFlightMax || this.#isOver();
+  }
+
+  /** The client's own doing, and it may have asked to wait for long. */
+  #waitsForItsFetch(): boolean {
+    return this.#fetchesUnderWay > 0 && this.#waiting[0] !== undefined && isFetch(this.#waiting[0]);
   }
 
   /** `sinceMs`: when the first of several that came together was started. */
@@ -221,8 +246,7 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
     if (isFetch(frame)) {
       if (this.#fetchesUnderWay > 0) return false;
       if (!memory.isSpent) return true;
-      memory.whenRoom(this.#readOn);
-      return false;
+      return memory.mayReadOn(this);
     }
     const isLong = frame.length > modestBytes || (sinceMs !== null && clock.monotonicMs() - sinceMs >= sliceMs);
     if (!isLong || !turns.isOver) return true;
@@ -252,15 +276,15 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
     try {
       this.#parts.dispatcher.dispatch(frame, this.#context, slot).then(
         (answer) => this.#answered(slot, answer),
-        (error: unknown) => this.#fail(error),
+        (error: unknown) => this.#failed(slot, error),
       );
     } catch (error) {
-      this.#fail(error);
+      this.#failed(slot, error);
     }
   }
 
   #answered(slot: RequestSlot, answer: readonly Buffer[] | null): void {
-    if (this.#state === "closed") return;
+    if (this.#state === "closed") return slot.answered(null);
     slot.answered(answer);
     if (slot.isLong) this.#longUnderWay--;
     if (this.#flushScheduled || this.#slots[0]?.answer === undefined) return;
@@ -269,11 +293,15 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
     queueMicrotask(() => this.#flush());
   }
 
+  #failed(slot: RequestSlot, error: unknown): void {
+    slot.answered(null);
+    this.#fail(error);
+  }
+
   /** Something that is held became more or less: the memory's count follows, and what waited for it may go on. */
   #held(bytes: number): void {
-    if (this.#state === "closed") return;
     this.#count();
-    if (bytes >= 0 || this.#advanceScheduled || !this.#paused) return;
+    if (this.#state === "closed" || bytes >= 0 || this.#advanceScheduled || !this.#paused) return;
     this.#advanceScheduled = true;
     queueMicrotask(() => {
       this.#advanceScheduled = false;
@@ -283,13 +311,24 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
 
   #count(): void {
     const { unsentBytes } = this.#outgoing;
-    const bytes = this.#state === "closed" ? 0 : this.#splitter.heldBytes + this.#requestBytes + this.#answerBytes + unsentBytes;
+    const isClosed = this.#state === "closed";
+    const bytes = isClosed ? this.#leftBehindBytes() : this.#splitter.heldBytes + this.#requestBytes + this.#answerBytes + unsentBytes;
     const change = bytes - this.#countedBytes;
     this.#countedBytes = bytes;
-    this.#progressBytes += Math.max(0, this.#unsentCountedBytes - unsentBytes);
+    this.#progress.left(Math.max(0, this.#unsentCountedBytes - unsentBytes));
     this.#unsentCountedBytes = unsentBytes;
     if (change > 0) this.#parts.memory.take(change);
     else if (change < 0) this.#parts.memory.giveBack(-change);
+  }
+
+  /**
+   * What handlers hold although the client is gone: its records may be in the log's queue. Else: (1) the disk stands still; (2) producers close their connections; (3) they send the same again by others; (4) the log's
+   * queue grows without a bound.
+   */
+  #leftBehindBytes(): number {
+    let bytes = 0;
+    for (const slot of this.#slots) if (isUnderWay(slot)) bytes += Math.max(0, slot.requestBytes - requestOverheadBytes) + slot.answerBytes;
+    return bytes;
   }
 
   #flush(): void {
@@ -343,6 +382,10 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder {
     // whatever the link does about it, this connection takes part in nothing any more
     this.onClose();
   }
+}
+
+function isUnderWay(slot: RequestSlot): boolean {
+  return slot.answer === undefined;
 }
 
 function costOf(frame: Buffer): number {

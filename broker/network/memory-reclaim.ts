@@ -1,13 +1,14 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { ClientMemory } from "./client-memory.ts";
+import type { Progress } from "./holder-progress.ts";
 
 /** Whoever holds memory that it alone can let go of: by sending the rest of a request, or by reading its answers. */
 export interface MemoryHolder {
   readonly remote: string;
   readonly reclaimableBytes: number;
-  /** Bytes that came, or that left, since this was last asked. */
-  takeProgress(): number;
+  /** Since this was last asked. */
+  takeProgress(): Progress;
   destroy(reason: string): void;
 }
 
@@ -24,8 +25,6 @@ const reclaimAfterMs = 1000;
 const slowShare = 0.1;
 /** Whoever holds less is left alone: closing it would help nobody. */
 const holderMinBytes = 16 * 1024;
-/** Where those that are slow hold less than this of it, it is not they who spent it: the requests under way take long, and closing others would not speed them up. */
-const worthwhileShare = 0.25;
 /** Nearly spent: those who wait for room take what is given back at once. */
 const nearlySpentShare = 0.9;
 /** As much is freed at a time, so that it is not spent again with the next request. */
@@ -51,6 +50,10 @@ export class MemoryReclaim {
   #watch(): void {
     if (this.#timer !== null) return;
     for (const holder of this.#parts.holders()) holder.takeProgress();
+    this.#watchOn();
+  }
+
+  #watchOn(): void {
     this.#timer = this.#parts.clock.schedule(reclaimAfterMs, () => this.#reclaim());
   }
 
@@ -60,7 +63,7 @@ export class MemoryReclaim {
     if (memory.usedBytes < memory.maxBytes * nearlySpentShare) return;
     const closed = slowestHolders(holders(), {
       neededBytes: memory.usedBytes - memory.maxBytes * freedToShare,
-      worthwhileBytes: memory.maxBytes * worthwhileShare,
+      underWayBytes: memory.underWayBytes,
     });
     if (closed.length > 0) {
       const heldBytes = closed.reduce((sum, { reclaimableBytes }) => sum + reclaimableBytes, 0);
@@ -70,24 +73,29 @@ export class MemoryReclaim {
       );
       for (const holder of closed) holder.destroy("the memory for clients is spent");
     }
-    if (memory.isSpent) this.#watch();
+    memory.letNextOn(); // whoever did not use its turn has lost it
+    if (memory.isSpent && this.#timer === null) this.#watchOn();
   }
 }
 
-/** Of those that do not get on, the ones that hold most, until they hold `neededBytes`. None, unless all of them hold `worthwhileBytes`. */
+/**
+ * Of those that do not get on, the ones that hold most, until they hold `neededBytes`. None, where requests under way hold more than all of them: then it is those that take long (the disk may stand still), and closing others would
+ * not speed them up.
+ */
 export function slowestHolders<H extends Pick<MemoryHolder, "reclaimableBytes" | "takeProgress">>(
   holders: Iterable<H>,
-  { neededBytes, worthwhileBytes }: { readonly neededBytes: number; readonly worthwhileBytes: number },
+  { neededBytes, underWayBytes }: { readonly neededBytes: number; readonly underWayBytes: number },
 ): readonly H[] {
   const slow: { readonly holder: H; readonly bytes: number }[] = [];
   let slowBytes = 0;
   for (const holder of holders) {
     const bytes = holder.reclaimableBytes;
-    if (holder.takeProgress() >= bytes * slowShare || bytes <= holderMinBytes) continue;
+    const { heldBytes, movedBytes } = holder.takeProgress();
+    if (movedBytes >= heldBytes * slowShare || bytes <= holderMinBytes) continue;
     slow.push({ holder, bytes });
     slowBytes += bytes;
   }
-  if (slowBytes < worthwhileBytes) return [];
+  if (slowBytes < underWayBytes) return [];
   slow.sort((a, b) => b.bytes - a.bytes);
   const chosen: H[] = [];
   let chosenBytes = 0;

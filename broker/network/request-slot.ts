@@ -15,6 +15,8 @@ export interface SlotOwner {
   /** Counts what a request holds; a negative number gives it back. */
   holdRequest(bytes: number): void;
   holdAnswer(bytes: number): void;
+  /** Of that: what is held for as long as a request is being served, and no longer. */
+  holdUnderWay(bytes: number): void;
   /** One of its requests begins to give way to others. */
   longBegun(): void;
 }
@@ -34,6 +36,7 @@ export class RequestSlot implements RequestMeter {
     this.#owner = owner;
     this.#requestBytes = requestBytes;
     this.isFetch = isFetch;
+    this.#holdUnderWay(requestBytes);
   }
 
   get answer(): readonly Buffer[] | null | undefined {
@@ -56,6 +59,7 @@ export class RequestSlot implements RequestMeter {
   decoded(bytes: number): void {
     this.#requestBytes += bytes;
     this.#owner.holdRequest(bytes);
+    this.#holdUnderWay(bytes);
   }
 
   take(bytes: number): void {
@@ -82,6 +86,7 @@ export class RequestSlot implements RequestMeter {
     if (this.#answer !== undefined || bytes <= 0) return;
     this.#requestBytes = requestOverheadBytes;
     this.#owner.holdRequest(-bytes);
+    this.#holdUnderWay(-bytes);
   }
 
   pause(): Promise<void> | null {
@@ -100,17 +105,25 @@ export class RequestSlot implements RequestMeter {
 
   /** The answer takes the place of what was counted in the making, and of the request. */
   answered(answer: readonly Buffer[] | null): void {
+    const underWayBytes = this.#requestBytes + this.#answerBytes;
     this.#answer = answer;
     const bytes = answer === null ? 0 : answer.reduce((sum, chunk) => sum + chunk.length, 0);
     this.#hold(bytes - this.#answerBytes);
     this.#owner.holdRequest(-this.#requestBytes);
     this.#requestBytes = 0;
+    this.#holdUnderWay(-underWayBytes);
   }
 
   #hold(bytes: number): void {
     if (bytes === 0) return;
     this.#answerBytes += bytes;
     this.#owner.holdAnswer(bytes);
+    if (this.#answer === undefined) this.#holdUnderWay(bytes);
+  }
+
+  /** A fetch may wait for long, and ends with its connection. */
+  #holdUnderWay(bytes: number): void {
+    if (!this.isFetch) this.#owner.holdUnderWay(bytes);
   }
 }
 

@@ -122,6 +122,86 @@ describe("the memory for clients", () => {
     expect(broker.lines).toEqual([]);
   });
 
+  /** All of them at once, a fortieth of each request at a time. */
+  async function uploads(broker: ClientHarness, count: number, bytes: number): Promise<Client[]> {
+    const clients: Client[] = [];
+    for (let i = 0; i < count; i++) clients.push(await broker.connect());
+    const frame = produce(1, "x".repeat(bytes));
+    const pieceBytes = Math.ceil(frame.length / 40);
+    for (let at = 0; at < frame.length; at += pieceBytes) {
+      for (const { link } of clients) link.write([frame.subarray(at, at + pieceBytes)]);
+      await settled();
+    }
+    return clients;
+  }
+
+  /** Answers whatever comes, until nothing more does. */
+  async function serveAll(broker: ClientHarness, from = 0): Promise<number> {
+    let served = from;
+    for (; served < broker.asked.length; await settled()) broker.asked[served++]?.answer("ok");
+    return served;
+  }
+
+  test("requests that arrive slowly from very many do not wait for each other, and nobody is closed", async () => {
+    const broker = await start();
+    const clients = await uploads(broker, 60, 40_000);
+    expect(broker.listeners.heldBytes).toBeGreaterThan(memoryMaxBytes);
+    expect(broker.listeners.heldBytes, "little more than that").toBeLessThan(memoryMaxBytes * 1.5);
+    expect(await serveAll(broker)).toBe(60);
+    expect(isClosed(clients).includes(true)).toBe(false);
+    expect([broker.listeners.heldBytes, broker.lines]).toEqual([0, []]);
+  });
+
+  test("whoever is let on and sends nothing loses its turn to others", async () => {
+    const broker = await start();
+    const silent = await halfRequests(broker, 2, 199_000);
+    const [last] = await halfRequests(broker, 1, 12_000); // misses least, and is too small to be closed for it
+    const [honest] = await uploads(broker, 1, 60_000);
+    expect(broker.asked).toEqual([]);
+    await broker.clock.advance(reclaimMs);
+    expect(await serveAll(broker)).toBe(1);
+    expect(isClosed([...silent, last, honest] as Client[]).filter(Boolean).length).toBe(1);
+  });
+
+  test("while the disk stands still nobody is closed, and what is beyond the memory stays little", async () => {
+    const broker = await start();
+    const clients: Client[] = [];
+    for (let i = 0; i < 7; i++) clients.push(await broker.connect());
+    const frame = produce(1, "x".repeat(38_000));
+    for (const client of clients) await client.send(frame);
+    const large = produce(2, "x".repeat(50_000));
+    for (let at = 0; at < 25_000; at += 5_000) for (const client of clients) await client.send(large.subarray(at, at + 5_000));
+    expect(broker.asked.length).toBe(7);
+    await broker.clock.advance(5 * reclaimMs);
+    for (const client of clients) await client.send(large.subarray(25_000));
+    await broker.clock.advance(5 * reclaimMs);
+    expect(isClosed(clients).includes(true)).toBe(false);
+    expect(broker.listeners.heldBytes).toBeLessThan(memoryMaxBytes * 1.5);
+    expect(await serveAll(broker)).toBe(14);
+    expect([broker.listeners.heldBytes, broker.lines]).toEqual([0, []]);
+  });
+
+  test("what is being served counts until it is done, also when its client has gone: nobody can send the same again and again", async () => {
+    const broker = await start();
+    const frame = produce(1, "x".repeat(100_000));
+    for (let i = 0; i < 10; i++) {
+      const client = await broker.connect();
+      await client.send(frame.subarray(0, 30_000));
+      await client.send(frame.subarray(30_000));
+      client.link.destroy();
+      await settled();
+    }
+    expect(broker.asked.length).toBe(4);
+    expect(broker.listeners.heldBytes).toBeGreaterThan(400_000);
+    broker.asked[0]?.context.meter.releaseRequest();
+    expect(broker.listeners.heldBytes).toBeLessThan(301_000);
+    broker.asked[1]?.fail(new Error("the log is gone"));
+    for (const i of [0, 2, 3]) broker.asked[i]?.answer("ok");
+    await settled();
+    expect(broker.listeners.heldBytes).toBe(0);
+    expect(broker.fatal).toEqual([]);
+  });
+
   test("a fetch gets what there is room for, and waits while there is none", async () => {
     const broker = await start();
     const [one, two] = [await broker.connect(), await broker.connect()];
@@ -177,19 +257,23 @@ describe("the memory for clients", () => {
 });
 
 describe("who is closed when memory is short", () => {
-  const holder = (bytes: number, progress: number) => ({ reclaimableBytes: bytes, takeProgress: () => progress });
+  const holder = (bytes: number, progress: number) => ({
+    reclaimableBytes: bytes,
+    takeProgress: () => ({ heldBytes: bytes, movedBytes: progress }),
+  });
 
   test("of those that do not get on, the ones that hold most", () => {
     const [a, b, c, d] = [holder(50_000, 0), holder(900_000, 100_000), holder(80_000, 0), holder(70_000, 6_999)];
-    const chosen = (neededBytes: number) => slowestHolders([a, b, c, d], { neededBytes, worthwhileBytes: 200_000 });
+    const chosen = (neededBytes: number) => slowestHolders([a, b, c, d], { neededBytes, underWayBytes: 200_000 });
     expect(chosen(1)).toEqual([c]);
     expect(chosen(100_000)).toEqual([c, d]);
     expect(chosen(10_000_000), "not the one that moves").toEqual([c, d, a]);
   });
 
-  test("nobody, where that would not make much room", () => {
-    const many = Array.from({ length: 1000 }, () => holder(16_000, 0));
-    expect(slowestHolders([...many, holder(90_000, 0)], { neededBytes: 1, worthwhileBytes: 100_000 })).toEqual([]);
+  test("nobody, where requests under way hold more than all of them", () => {
+    const slow = [holder(16_000, 0), holder(90_000, 0)];
+    expect(slowestHolders(slow, { neededBytes: 1, underWayBytes: 100_000 })).toEqual([]);
+    expect(slowestHolders(slow, { neededBytes: 1, underWayBytes: 80_000 })).toEqual([slow[1]]);
   });
 });
 
