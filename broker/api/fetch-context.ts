@@ -12,7 +12,7 @@ import {
   type WantedPartition,
   wantedPartitions,
 } from "./fetch-session.ts";
-import { type FetchSessionCache, sessionPartitionsMax } from "./fetch-session-cache.ts";
+import type { FetchSessionCache } from "./fetch-session-cache.ts";
 
 /** What a fetch request is about, decided in the turn in which it arrived: requests of one session take effect in the order they were sent. */
 export type FetchContext =
@@ -51,17 +51,13 @@ export function fetchContext(
   if (session === undefined) return { kind: "refused", error: "FETCH_SESSION_ID_NOT_FOUND" };
   if (session.epoch !== sessionEpoch) return { kind: "refused", error: "INVALID_FETCH_SESSION_EPOCH" };
   if (session.usesTopicIds !== usesTopicIds) return { kind: "refused", error: "FETCH_SESSION_TOPIC_ID_ERROR" };
-  session.update(wanted, forgotten(request));
-  if (session.size > sessionPartitionsMax) {
-    sessions.close(sessionId);
-    return { kind: "refused", error: "FETCH_SESSION_ID_NOT_FOUND" }; // the client starts anew, with everything in one request
-  }
+  // the client starts anew, with everything in one request
+  if (!sessions.update(session, wanted, forgotten(request))) return { kind: "refused", error: "FETCH_SESSION_ID_NOT_FOUND" };
   if (session.size === 0) {
     sessions.close(sessionId);
     return { kind: "sessionless", wanted: new Map() };
   }
   session.epoch = nextEpoch(session.epoch);
-  sessions.touch(session);
   return { kind: "incremental", wanted: session.wanted(), session, epoch: session.epoch };
 }
 

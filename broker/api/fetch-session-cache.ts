@@ -5,10 +5,15 @@ import { FetchSession, noSessionId, type WantedPartition } from "./fetch-session
 export interface SessionCacheLimits {
   /** `max.incremental.fetch.session.cache.slots`. */
   readonly sessionsMax: number;
+  /** Over all sessions: each is kept for as long as its client comes back. */
+  readonly partitionsMax: number;
 }
 
 /** Partitions of one session; a client with more fetches without one. Bounds what a client can make us keep. */
-export const sessionPartitionsMax = 100_000;
+const sessionPartitionsMax = 100_000;
+
+/** Of all sessions together, which take some 330 MB then. */
+export const sessionsPartitionsMax = 1_000_000;
 
 /** A session unused for this long may be replaced by any other, one older than this by a larger one (KIP-227). */
 const evictionMs = 120_000;
@@ -20,6 +25,7 @@ export class FetchSessionCache {
   readonly #random: Random;
   /** Least recently used first. */
   readonly #sessions = new Map<number, FetchSession>();
+  #partitions = 0;
 
   constructor(limits: SessionCacheLimits, clock: Clock, random: Random) {
     this.#limits = limits;
@@ -31,6 +37,11 @@ export class FetchSessionCache {
     return this.#sessions.size;
   }
 
+  /** In all sessions together. */
+  get partitions(): number {
+    return this.#partitions;
+  }
+
   find(id: number): FetchSession | undefined {
     return this.#sessions.get(id);
   }
@@ -39,15 +50,29 @@ export class FetchSessionCache {
   open(partitions: ReadonlyMap<string, WantedPartition>, usesTopicIds: boolean): FetchSession | null {
     const nowMs = this.#clock.monotonicMs();
     if (partitions.size === 0 || partitions.size > sessionPartitionsMax) return null;
+    if (!this.#hasRoomFor(partitions.size, nowMs)) return null;
     if (this.#sessions.size >= this.#limits.sessionsMax) {
       const victim = sessionToReplace(this.#sessions.values(), partitions.size, nowMs);
       if (victim === null) return null;
-      this.#sessions.delete(victim.id);
+      this.close(victim.id);
     }
     const session = new FetchSession(this.#unusedId(), usesTopicIds, nowMs);
     session.update(partitions, []);
     this.#sessions.set(session.id, session);
+    this.#partitions += session.size;
     return session;
+  }
+
+  /** False: it has become too large, alone or with all the others, and is closed. */
+  update(session: FetchSession, changed: ReadonlyMap<string, WantedPartition>, forgotten: Iterable<string>): boolean {
+    const before = session.size;
+    session.update(changed, forgotten);
+    const growth = session.size - before;
+    this.touch(session); // not the one to give way to itself
+    const fits = session.size <= sessionPartitionsMax && (growth <= 0 || this.#hasRoomFor(growth, this.#clock.monotonicMs()));
+    this.#partitions += growth;
+    if (!fits) this.close(session.id);
+    return fits;
   }
 
   touch(session: FetchSession): void {
@@ -57,7 +82,17 @@ export class FetchSessionCache {
   }
 
   close(id: number): void {
+    this.#partitions -= this.#sessions.get(id)?.size ?? 0;
     this.#sessions.delete(id);
+  }
+
+  /** Makes it of those unused for long only: that many small sessions give way to a large one would help the wrong client. */
+  #hasRoomFor(partitions: number, nowMs: number): boolean {
+    for (const session of this.#sessions.values()) {
+      if (this.#partitions + partitions <= this.#limits.partitionsMax || !isUnused(session, nowMs)) break;
+      this.close(session.id);
+    }
+    return this.#partitions + partitions <= this.#limits.partitionsMax;
   }
 
   /** Random, so that a client cannot stumble on another's session. */
@@ -73,8 +108,12 @@ export class FetchSessionCache {
 export function sessionToReplace(sessions: Iterable<FetchSession>, newSize: number, nowMs: number): FetchSession | null {
   let smallest: FetchSession | null = null;
   for (const session of sessions) {
-    if (nowMs - session.lastUsedMs > evictionMs) return session;
+    if (isUnused(session, nowMs)) return session;
     if (nowMs - session.createdMs > evictionMs && (smallest === null || session.size < smallest.size)) smallest = session;
   }
   return smallest !== null && smallest.size < newSize ? smallest : null;
+}
+
+function isUnused(session: FetchSession, nowMs: number): boolean {
+  return nowMs - session.lastUsedMs > evictionMs;
 }

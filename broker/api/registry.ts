@@ -26,7 +26,7 @@ import { describeProducersApi } from "./describe-producers.ts";
 import { describeTopicPartitionsApi } from "./describe-topic-partitions.ts";
 import { electLeadersApi } from "./elect-leaders.ts";
 import { fetchApi } from "./fetch.ts";
-import { FetchSessionCache } from "./fetch-session-cache.ts";
+import { FetchSessionCache, sessionsPartitionsMax } from "./fetch-session-cache.ts";
 import { type CoordinatorFinder, findCoordinatorApi } from "./find-coordinator.ts";
 import { forwarding } from "./forwarding.ts";
 import { incrementalAlterConfigsApi } from "./incremental-alter-configs.ts";
@@ -94,7 +94,8 @@ export function servedApis(parts: ApiParts, more: readonly Endpoint[] = []): Ser
 
   const { signal, log } = parts;
   const autoCreation = autoTopicCreation({ isEnabled: () => config.autoCreateTopics, createTopics, signal, log });
-  const sessions = new FetchSessionCache({ sessionsMax: config.fetchSessionsMax }, parts.clock, parts.random);
+  const sessionLimits = { sessionsMax: config.fetchSessionsMax, partitionsMax: sessionsPartitionsMax };
+  const sessions = new FetchSessionCache(sessionLimits, parts.clock, parts.random);
   const endpoints: Endpoint[] = [
     endpoint(apiVersionsApi(() => endpoints)),
     endpoint(metadataApi(images, autoCreation)),

@@ -194,7 +194,11 @@ const controller = {
 
 const fetching = {
   "fetch.max.bytes": int(57671680, "The most that one consumer fetch returns, whatever it asks for.", { min: 1024, unit: "bytes" }),
-  "max.incremental.fetch.session.cache.slots": int(1000, "Fetch sessions kept; further clients send whole fetches.", { min: 0 }),
+  "max.incremental.fetch.session.cache.slots": int(
+    1000,
+    "Fetch sessions kept, of a million partitions in all. Other clients send whole fetches.",
+    { min: 0 },
+  ),
 } as const;
 
 const logging = {

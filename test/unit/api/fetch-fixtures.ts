@@ -85,7 +85,9 @@ export class FakePartitions {
 export const ordersId = topicId("o");
 export const billsId = topicId("b");
 
-export function fetching(limits: FetchLimits & { readonly sessionsMax?: number } = { maxBytes: 1000 }) {
+export function fetching(
+  limits: FetchLimits & { readonly sessionsMax?: number; readonly sessionsPartitionsMax?: number } = { maxBytes: 1000 },
+) {
   const clock = new ManualClock();
   const partitions = new FakePartitions(clock);
   const numbers = [0, 1, 2, 3];
@@ -103,7 +105,11 @@ export function fetching(limits: FetchLimits & { readonly sessionsMax?: number }
       ),
     ]),
   );
-  const sessions = new FetchSessionCache({ sessionsMax: limits.sessionsMax ?? 10 }, clock, seededRandom(1));
+  const sessions = new FetchSessionCache(
+    { sessionsMax: limits.sessionsMax ?? 10, partitionsMax: limits.sessionsPartitionsMax ?? 1000 },
+    clock,
+    seededRandom(1),
+  );
   const api = fetchApi({ partitions, images, clock }, sessions, limits);
   return { clock, partitions, images, sessions, api };
 }

@@ -260,7 +260,7 @@ describe("the cache of fetch sessions", () => {
   };
 
   test("a full cache keeps young sessions, however small", () => {
-    const cache = new FetchSessionCache({ sessionsMax: 2 }, clock, seededRandom(1));
+    const cache = new FetchSessionCache({ sessionsMax: 2, partitionsMax: 100 }, clock, seededRandom(1));
     opened(cache, 1);
     opened(cache, 1);
     expect(cache.open(wanted(5), false)).toBeNull();
@@ -268,7 +268,7 @@ describe("the cache of fetch sessions", () => {
   });
 
   test("a session unused for two minutes makes room for anyone", async () => {
-    const cache = new FetchSessionCache({ sessionsMax: 2 }, clock, seededRandom(1));
+    const cache = new FetchSessionCache({ sessionsMax: 2, partitionsMax: 100 }, clock, seededRandom(1));
     const [idle, used] = [opened(cache, 9), opened(cache, 9)];
     await clock.advance(120_001);
     cache.touch(used);
@@ -277,7 +277,7 @@ describe("the cache of fetch sessions", () => {
   });
 
   test("an old session in use makes room for a larger one only; the smallest goes first", async () => {
-    const cache = new FetchSessionCache({ sessionsMax: 2 }, clock, seededRandom(1));
+    const cache = new FetchSessionCache({ sessionsMax: 2, partitionsMax: 100 }, clock, seededRandom(1));
     const [large, small] = [opened(cache, 4), opened(cache, 3)];
     await clock.advance(120_001);
     for (const session of [small, large]) cache.touch(session);
@@ -287,7 +287,32 @@ describe("the cache of fetch sessions", () => {
     expect(cache.find(small.id)).toBeUndefined();
   });
 
+  test("all sessions together have a bound of partitions; those unused for two minutes make room within it, others do not", async () => {
+    const cache = new FetchSessionCache({ sessionsMax: 10, partitionsMax: 10 }, clock, seededRandom(1));
+    const [idle, used] = [opened(cache, 4), opened(cache, 4)];
+    expect(cache.open(wanted(3), false)).toBeNull();
+    await clock.advance(120_001);
+    cache.touch(used);
+    expect(cache.open(wanted(7), false), "not even then").toBeNull();
+    expect(cache.find(idle.id)).toBeUndefined();
+    const grown = opened(cache, 4);
+    expect([cache.update(grown, wanted(6), []), cache.partitions]).toEqual([true, 10]);
+    expect(cache.update(grown, wanted(5), ["t-5"]), "it became smaller").toBe(true);
+    expect([cache.update(used, wanted(6), []), cache.find(used.id), cache.partitions]).toEqual([false, undefined, 5]);
+    cache.close(grown.id);
+    expect([cache.size, cache.partitions]).toEqual([0, 0]);
+  });
+
+  test("a session that outgrows the bound ends, and its client fetches without one", async () => {
+    const parts = fetching({ maxBytes: 1000, sessionsPartitionsMax: 2 });
+    const { sessionId } = await answerOf(parts.api, fetchOf(orders(0, 1), { sessionEpoch: 0 }), 11);
+    const grown = await answerOf(parts.api, fetchOf(orders(2), { sessionId, sessionEpoch: 1 }), 11);
+    expect(grown.errorCode).toBe("FETCH_SESSION_ID_NOT_FOUND");
+    const anew = await answerOf(parts.api, fetchOf(orders(0, 1, 2), { sessionEpoch: 0 }), 11);
+    expect([anew.errorCode, anew.sessionId, tellsOf(anew).length]).toEqual(["NONE", 0, 3]);
+  });
+
   test("no slots means no sessions", () => {
-    expect(new FetchSessionCache({ sessionsMax: 0 }, clock, seededRandom(1)).open(wanted(1), false)).toBeNull();
+    expect(new FetchSessionCache({ sessionsMax: 0, partitionsMax: 100 }, clock, seededRandom(1)).open(wanted(1), false)).toBeNull();
   });
 });
