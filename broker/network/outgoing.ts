@@ -1,7 +1,10 @@
 import type { Link } from "../../protocol/base/transport.ts";
 
-/** Handed to the link at a time. The rest of a large answer waits here, so that it is seen to get less, and its memory is let go, as the client reads. */
-const pieceBytesMax = 1024 * 1024;
+/**
+ * Handed to the link at a time. The rest of a large answer waits here, so that it is seen to get less, and its memory is let go, as the client reads. A link tells only of whole pieces, so they are small: a client that
+ * takes longer than a second for one seems to stand still.
+ */
+const pieceBytesMax = 128 * 1024;
 
 /** Answers on their way out. */
 export class Outgoing {

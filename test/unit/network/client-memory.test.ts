@@ -314,6 +314,20 @@ test("large answers leave piece by piece, whole and in order, and are less and l
   );
 });
 
+test("a client that reads slowly is seen to read", async () => {
+  const [near, far] = [new MemoryLink("near"), new MemoryLink("far")];
+  near.other = far;
+  far.other = near;
+  const outgoing = new Outgoing(near);
+  near.handlers = { onData: () => {}, onClose: () => {}, onDrain: () => outgoing.onDrain() };
+  const pieces: number[] = [];
+  far.handlers = { onData: ({ length }) => pieces.push(length), onClose: () => {} };
+  outgoing.write([Buffer.alloc(1_000_000)], 1_000_000);
+  for (let i = 0; i < 20; i++) await settled();
+  expect(pieces.reduce((sum, length) => sum + length)).toBe(1_000_000);
+  expect(Math.max(...pieces)).toBeLessThanOrEqual(128 * 1024);
+});
+
 test("long work gets a slice of each turn of the loop, and whoever waits is called in order", async () => {
   let turn = 0;
   class Ticking extends ManualClock {
