@@ -14,6 +14,8 @@ export interface RequestMeter {
   settle(reservedBytes: number, usedBytes: number): void;
   /** Nothing refers to the request's own bytes any more, although it is not answered: from here on they count no more. */
   releaseRequest(): void;
+  /** Throws when nobody waits for the answer any more: to be asked where long work has waited for something. */
+  checkAwaited(): void;
   /** To be awaited between the pieces of long work, unless null. Rejects when nobody waits for the answer any more. */
   pause(): Promise<void> | null;
 }
@@ -33,6 +35,7 @@ export const uncounted: RequestMeter = {
   reserve: (wantedBytes) => wantedBytes,
   settle: () => {},
   releaseRequest: () => {},
+  checkAwaited: () => {},
   pause: () => null,
 };
 
@@ -60,6 +63,8 @@ export class ForwardedMeter implements RequestMeter {
   }
 
   settle(): void {}
+
+  checkAwaited(): void {}
 
   pause(): Promise<void> | null {
     if (!this.#turns.isOver) return null;
@@ -99,7 +104,9 @@ export async function answerEach<T, A>(
   const answers: A[] = [];
   let begun: (A | Promise<A>)[] = [];
   const finish = async () => {
-    for (const one of await Promise.all(begun)) {
+    const made = await Promise.all(begun);
+    meter.checkAwaited();
+    for (const one of made) {
       meter.take(sizeOf(one));
       answers.push(one);
     }

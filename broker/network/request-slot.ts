@@ -89,6 +89,10 @@ export class RequestSlot implements RequestMeter {
     this.#holdUnderWay(-bytes);
   }
 
+  checkAwaited(): void {
+    if (this.#owner.isClosed) throw clientGone();
+  }
+
   pause(): Promise<void> | null {
     const { turns } = this.#owner;
     if (!turns.isOver) return null;
@@ -97,7 +101,7 @@ export class RequestSlot implements RequestMeter {
     return new Promise((resolve, reject) => {
       turns.whenNext(() => {
         if (!this.#owner.isClosed) resolve();
-        else reject(new CloseConnection("the client is gone"));
+        else reject(clientGone());
         return this.#owner.isClosed ? "done" : "goes-on";
       });
     });
@@ -131,3 +135,7 @@ const reservedMinBytes = 64 * 1024;
 
 /** What an answer may be when there is no memory left for large ones. */
 const modestAnswerBytes = 1024 * 1024;
+
+function clientGone(): CloseConnection {
+  return new CloseConnection("the client is gone");
+}

@@ -5,7 +5,7 @@ import type { GroupService } from "../../../broker/api/group-context.ts";
 import { groupFinder } from "../../../broker/api/group-finder.ts";
 import { logDirectoryEndpoints } from "../../../broker/api/log-directory-apis.ts";
 import { servedApis } from "../../../broker/api/registry.ts";
-import { AnswerTooLarge, ForwardedMeter, uncounted } from "../../../broker/api/request-meter.ts";
+import { AnswerTooLarge, answerEach, ForwardedMeter, uncounted } from "../../../broker/api/request-meter.ts";
 import type { PartitionService } from "../../../broker/partition/contract.ts";
 import { PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
 import { sliceMs, Turns } from "../../../broker/runtime/turns.ts";
@@ -214,6 +214,20 @@ describe("what one request may cost", () => {
     expect(taken).toBeLessThan(1_100_000);
     // what nobody counted while it was made is bounded where it is written
     await expect(endpoint.serve(body, context(4, { meter: { ...uncounted, answerMaxBytes: 1_000_000 } }))).rejects.toThrow(AnswerTooLarge);
+  });
+
+  test("what waits for one thing after the other begins nothing more once its client is gone", async () => {
+    let begun = 0;
+    let isGone = false;
+    const checkAwaited = () => {
+      if (isGone) throw new Error("the client is gone");
+    };
+    const answers = answerEach(Array.from({ length: 10_000 }).keys(), { ...uncounted, checkAwaited }, async () => {
+      isGone = ++begun > 100;
+      return begun;
+    });
+    await expect(answers).rejects.toThrow("the client is gone");
+    expect(begun).toBeLessThan(200);
   });
 
   test("a long request lets others have their turns", async () => {

@@ -192,6 +192,7 @@ describe("the memory for clients", () => {
       await settled();
     }
     expect(broker.asked.length).toBe(4);
+    expect(() => broker.asked[0]?.context.meter.checkAwaited()).toThrow("the client is gone");
     expect(broker.listeners.heldBytes).toBeGreaterThan(400_000);
     broker.asked[0]?.context.meter.releaseRequest();
     expect(broker.listeners.heldBytes).toBeLessThan(301_000);
