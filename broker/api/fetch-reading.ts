@@ -15,7 +15,7 @@ export interface FetchParts {
 
 /** A fetch under way. */
 interface Reading extends FetchParts {
-  readonly meter: Pick<RequestMeter, "reserve" | "settle">;
+  readonly meter: Pick<RequestMeter, "reserve" | "settle" | "fetchWaits">;
   /** Aborts when the client is gone. */
   readonly signal: AbortSignal;
 }
@@ -61,6 +61,7 @@ export async function readUntilEnough(
       round = await readOnce(wanted, bounds, reading);
       if (isEnough(round, bounds)) break;
       round = drop(round, reading);
+      reading.meter.fetchWaits();
       await wait.changed;
     } finally {
       wait.end();

@@ -12,6 +12,8 @@ export interface RequestMeter {
   reserve(wantedBytes: number): number;
   /** Of what was reserved so much was used; it may be more, where there was no smaller piece. */
   settle(reservedBytes: number, usedBytes: number): void;
+  /** A fetch waits for records, and holds none: others may be read meanwhile. */
+  fetchWaits(): void;
   /** Nothing refers to the request's own bytes any more, although it is not answered: from here on they count no more. */
   releaseRequest(): void;
   /** Throws when nobody waits for the answer any more: to be asked where long work has waited for something. */
@@ -34,6 +36,7 @@ export const uncounted: RequestMeter = {
   take: () => {},
   reserve: (wantedBytes) => wantedBytes,
   settle: () => {},
+  fetchWaits: () => {},
   releaseRequest: () => {},
   checkAwaited: () => {},
   pause: () => null,
@@ -63,6 +66,8 @@ export class ForwardedMeter implements RequestMeter {
   }
 
   settle(): void {}
+
+  fetchWaits(): void {}
 
   checkAwaited(): void {}
 

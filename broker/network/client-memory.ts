@@ -10,6 +10,9 @@ export interface MemoryWaiter {
 /** So much of the memory may be taken beyond it, for requests to become whole that hold some of it already; but one of any size. */
 const overshootShare = 1 / 8;
 
+/** Fetches that are read while it is spent, until their answers have left: so that consumers get on, however long others keep the memory. Each gets little (see `RequestMeter.reserve`). */
+const fetchesWhileSpentMax = 8;
+
 /**
  * What this broker may hold in memory on behalf of all clients together: requests that arrive, wait or are under way, and answers until they have left. Nobody is refused: whoever would read more while
  * it is spent waits until there is room, and whoever holds much without getting on is closed (see `memory-reclaim.ts`).
@@ -23,10 +26,15 @@ export class ClientMemory {
   onSpent: () => void = () => {};
   #usedBytes = 0;
   #underWayBytes = 0;
-  #waiting = new Set<MemoryWaiter>();
+  readonly #waiting = new Set<MemoryWaiter>();
   /** May read on although it is spent, each with what it missed when it was let on. */
   readonly #letOn = new Map<MemoryWaiter, number>();
   #letOnBytes = 0;
+  /** None of those who wait misses less: all of them are looked at only when one could be let on. */
+  #leastMissingBytes = Number.POSITIVE_INFINITY;
+  readonly #fetching = new Set<MemoryWaiter>();
+  /** In the order in which they came. */
+  readonly #fetchesWaiting = new Set<MemoryWaiter>();
 
   constructor(maxBytes: number) {
     this.maxBytes = maxBytes;
@@ -58,9 +66,10 @@ export class ClientMemory {
     this.#usedBytes -= bytes;
     invariant(this.#usedBytes >= 0, "no more is given back than was taken");
     if (this.isSpent) return this.letNextOn();
-    if (this.#waiting.size === 0) return;
-    const told = this.#waiting;
-    this.#waiting = new Set();
+    if (this.#waiting.size === 0 && this.#fetchesWaiting.size === 0) return;
+    const told = [...this.#waiting, ...this.#fetchesWaiting];
+    this.#waiting.clear();
+    this.#fetchesWaiting.clear();
     for (const waiter of told) waiter.resume();
   }
 
@@ -74,6 +83,7 @@ export class ClientMemory {
   mayReadOn(waiter: MemoryWaiter): boolean {
     if (this.#letOn.has(waiter)) return true;
     this.#waiting.add(waiter);
+    this.#leastMissingBytes = Math.min(this.#leastMissingBytes, waiter.missingBytes ?? Number.POSITIVE_INFINITY);
     this.letNextOn(waiter);
     return this.#letOn.has(waiter);
   }
@@ -84,10 +94,34 @@ export class ClientMemory {
     this.#letOn.delete(waiter);
   }
 
+  /** False: it is resumed when it may, or at least when it is to ask again. */
+  mayFetch(waiter: MemoryWaiter): boolean {
+    if (!this.isSpent || this.#fetching.has(waiter)) return true;
+    if (this.#fetching.size < fetchesWhileSpentMax) {
+      this.#fetchesWaiting.delete(waiter);
+      this.#fetching.add(waiter);
+      return true;
+    }
+    this.#fetchesWaiting.add(waiter);
+    return false;
+  }
+
+  /** What was read has left, or is held no more while the fetch waits for records. */
+  fetched(waiter: MemoryWaiter): void {
+    if (!this.#fetching.delete(waiter)) return;
+    for (const next of this.#fetchesWaiting) {
+      if (this.#fetching.size >= fetchesWhileSpentMax) return;
+      this.#fetchesWaiting.delete(next);
+      next.resume();
+    }
+  }
+
   forget(waiter: MemoryWaiter): void {
     this.#waiting.delete(waiter);
+    this.#fetchesWaiting.delete(waiter);
     this.passOn(waiter);
     this.letNextOn();
+    this.fetched(waiter);
   }
 
   /** `asking` looks itself whether it was let on. */
@@ -95,17 +129,22 @@ export class ClientMemory {
     if (this.#waiting.size === 0 || !this.isSpent) return;
     const overshootMaxBytes = this.maxBytes * overshootShare;
     let roomBytes = overshootMaxBytes - this.#underWayBytes - this.#letOnBytes;
-    // all who wait are looked at, so not again for each that becomes whole
-    if (roomBytes < 0 || (this.#letOn.size > 0 && roomBytes < overshootMaxBytes / 2)) return;
+    const mayOne = this.#letOn.size === 0 && roomBytes >= 0;
+    if (!mayOne && (roomBytes < overshootMaxBytes / 2 || roomBytes < this.#leastMissingBytes)) return;
+    if (this.#leastMissingBytes === Number.POSITIVE_INFINITY) return;
     const next: { readonly waiter: MemoryWaiter; readonly missingBytes: number }[] = [];
     for (const waiter of this.#waiting) {
       const { missingBytes } = waiter;
       if (missingBytes !== null) next.push({ waiter, missingBytes });
     }
     next.sort((a, b) => a.missingBytes - b.missingBytes);
+    this.#leastMissingBytes = Number.POSITIVE_INFINITY;
     const resumed: MemoryWaiter[] = [];
     for (const { waiter, missingBytes } of next) {
-      if (this.#letOn.size > 0 && missingBytes > roomBytes) break;
+      if (this.#letOn.size > 0 && missingBytes > roomBytes) {
+        this.#leastMissingBytes = missingBytes;
+        break;
+      }
       roomBytes -= missingBytes;
       this.#waiting.delete(waiter);
       this.#letOn.set(waiter, missingBytes);

@@ -3,15 +3,13 @@ import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Link, LinkHandlers } from "../../protocol/base/transport.ts";
 import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
-import { MalformedFrame } from "../../protocol/wire/reader.ts";
-import { CloseConnection } from "../api/api.ts";
-import { AnswerTooLarge } from "../api/request-meter.ts";
 import type { NetworkConfig } from "../runtime/config/broker-config.ts";
 import { type Resume, sliceMs, type Turns } from "../runtime/turns.ts";
 import type { ClientMemory, MemoryWaiter } from "./client-memory.ts";
-import { type ConnectionContext, type Dispatcher, FailedRequest, RefusedRequest } from "./dispatcher.ts";
+import { tellWhyClosed } from "./closed-line.ts";
+import type { ConnectionContext, Dispatcher } from "./dispatcher.ts";
 import { HolderProgress, type Progress } from "./holder-progress.ts";
-import type { MemoryHolder } from "./memory-reclaim.ts";
+import type { HalfRequest, MemoryHolder } from "./memory-reclaim.ts";
 import { Outgoing } from "./outgoing.ts";
 import { RequestSlot, requestOverheadBytes, type SlotOwner } from "./request-slot.ts";
 
@@ -81,6 +79,7 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder, Memory
   #paused = false;
   #state: "open" | "draining" | "closed" = "open";
   #lastActiveMs: number;
+  #lastCameMs: number;
 
   constructor(link: Link, of: Omit<ConnectionContext, "signal" | "remote">, parts: ConnectionParts, onClosed: () => void) {
     this.#link = link;
@@ -90,6 +89,7 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder, Memory
     this.#outgoing = new Outgoing(link);
     this.#onClosed = onClosed;
     this.#lastActiveMs = parts.clock.monotonicMs();
+    this.#lastCameMs = this.#lastActiveMs;
   }
 
   get remote(): string {
@@ -133,6 +133,10 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder, Memory
     this.#advance();
   }
 
+  get half(): HalfRequest {
+    return { bytes: this.#splitter.heldBytes, lastCameMs: this.#lastCameMs };
+  }
+
   takeProgress(): Progress {
     const progress = this.#progress.take({ reclaimableBytes: this.reclaimableBytes, unsentBytes: this.#outgoing.unsentBytes });
     if (progress.heldBytes > 0 && progress.movedBytes === 0) this.#parts.memory.passOn(this);
@@ -153,6 +157,10 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder, Memory
     this.#parts.memory.countUnderWay(bytes);
   }
 
+  fetchWaits(): void {
+    this.#parts.memory.fetched(this);
+  }
+
   longBegun(): void {
     this.#longUnderWay++;
   }
@@ -160,6 +168,7 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder, Memory
   onData(chunk: Buffer): void {
     if (this.#state !== "open") return;
     this.#progress.came(chunk.length);
+    this.#lastCameMs = this.#parts.clock.monotonicMs();
     try {
       this.#splitter.push(chunk, (frame) => this.#arrived(frame));
     } catch (error) {
@@ -174,6 +183,7 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder, Memory
     this.#outgoing.onDrain();
     this.#lastActiveMs = this.#parts.clock.monotonicMs();
     this.#count();
+    this.#endFetch();
     this.#endOrAdvance();
   }
 
@@ -243,11 +253,7 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder, Memory
     const { limits, memory, turns, clock } = this.#parts;
     if (this.#slots.length >= limits.requestsInFlightMax || this.#longUnderWay > 0) return false;
     if (this.#unsentBytes() >= limits.unsentBytesPerConnectionMax) return false;
-    if (isFetch(frame)) {
-      if (this.#fetchesUnderWay > 0) return false;
-      if (!memory.isSpent) return true;
-      return memory.mayReadOn(this);
-    }
+    if (isFetch(frame)) return this.#fetchesUnderWay === 0 && memory.mayFetch(this);
     const isLong = frame.length > modestBytes || (sinceMs !== null && clock.monotonicMs() - sinceMs >= sliceMs);
     if (!isLong || !turns.isOver) return true;
     if (!this.#turnAwaited) turns.whenNext(this.#onTurn);
@@ -349,7 +355,12 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder, Memory
     this.#answerBytes -= bytes;
     if (chunks.length > 0) this.#outgoing.write(chunks, bytes);
     this.#count();
+    this.#endFetch();
     this.#endOrAdvance();
+  }
+
+  #endFetch(): void {
+    if (this.#unsentBytes() === 0) this.#parts.memory.fetched(this);
   }
 
   #endOrAdvance(): void {
@@ -361,23 +372,7 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder, Memory
   #fail(error: unknown): void {
     if (this.#state === "closed") return;
     if (error instanceof InvariantViolation) return this.#parts.onFatal(error);
-    const { log } = this.#parts;
-    const where = { remote: this.#link.remote, listener: this.#context.listener };
-    if (error instanceof MalformedFrame || error instanceof RefusedRequest)
-      log.warn({ ...where, reason: error.message }, "client connection closed: bad request");
-    else if (error instanceof FailedRequest && error.cause instanceof CloseConnection)
-      log.warn(
-        { ...where, reason: error.cause.message },
-        "client connection closed: there is no answer that could say that the request failed",
-      );
-    else if (error instanceof FailedRequest && error.cause instanceof AnswerTooLarge)
-      log.warn(
-        { ...where, reason: error.message, answer: error.cause.message },
-        "client connection closed: the answer would be too large; it should ask for less at a time",
-      );
-    else if (error instanceof FailedRequest)
-      log.error({ ...where, reason: error.message, err: error.cause }, "client connection closed: a request failed");
-    else log.error({ ...where, err: error }, "client connection closed: a request failed");
+    tellWhyClosed(this.#parts.log, { remote: this.#link.remote, listener: this.#context.listener }, error);
     this.#link.destroy();
     // whatever the link does about it, this connection takes part in nothing any more
     this.onClose();

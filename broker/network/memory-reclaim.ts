@@ -7,9 +7,23 @@ import type { Progress } from "./holder-progress.ts";
 export interface MemoryHolder {
   readonly remote: string;
   readonly reclaimableBytes: number;
+  readonly half: HalfRequest;
   /** Since this was last asked. */
   takeProgress(): Progress;
   destroy(reason: string): void;
+}
+
+/** A request as far as it has come. */
+export interface HalfRequest {
+  readonly bytes: number;
+  readonly lastCameMs: number;
+}
+
+export interface ReclaimNeed {
+  readonly neededBytes: number;
+  /** Held by requests that are being served. */
+  readonly underWayBytes: number;
+  readonly isSpentLong: boolean;
 }
 
 export interface ReclaimParts {
@@ -23,8 +37,10 @@ export interface ReclaimParts {
 const reclaimAfterMs = 1000;
 /** Whoever moves less of what it holds in that time is slow: it would take ten times as long and more. */
 const slowShare = 0.1;
-/** Whoever holds less is left alone: closing it would help nobody. */
+/** Whoever holds less is left alone at first: closing it would help nobody, unless very many hold little. */
 const holderMinBytes = 16 * 1024;
+/** Spent for this long, although those who hold much and are slow are closed: it must be those who hold little. */
+const spentLongMs = 10_000;
 /** Nearly spent: those who wait for room take what is given back at once. */
 const nearlySpentShare = 0.9;
 /** As much is freed at a time, so that it is not spent again with the next request. */
@@ -36,6 +52,7 @@ const namedMax = 5;
 export class MemoryReclaim {
   readonly #parts: ReclaimParts;
   #timer: Timer | null = null;
+  #spentSinceMs = 0;
 
   constructor(parts: ReclaimParts) {
     this.#parts = parts;
@@ -50,6 +67,7 @@ export class MemoryReclaim {
   #watch(): void {
     if (this.#timer !== null) return;
     for (const holder of this.#parts.holders()) holder.takeProgress();
+    this.#spentSinceMs = this.#parts.clock.monotonicMs();
     this.#watchOn();
   }
 
@@ -57,13 +75,18 @@ export class MemoryReclaim {
     this.#timer = this.#parts.clock.schedule(reclaimAfterMs, () => this.#reclaim());
   }
 
+  #isNearlySpent(): boolean {
+    return this.#parts.memory.usedBytes >= this.#parts.memory.maxBytes * nearlySpentShare;
+  }
+
   #reclaim(): void {
     this.#timer = null;
-    const { memory, holders, log } = this.#parts;
-    if (memory.usedBytes < memory.maxBytes * nearlySpentShare) return;
+    const { memory, holders, clock, log } = this.#parts;
+    if (!this.#isNearlySpent()) return;
     const closed = slowestHolders(holders(), {
       neededBytes: memory.usedBytes - memory.maxBytes * freedToShare,
       underWayBytes: memory.underWayBytes,
+      isSpentLong: clock.monotonicMs() - this.#spentSinceMs >= spentLongMs,
     });
     if (closed.length > 0) {
       const heldBytes = closed.reduce((sum, { reclaimableBytes }) => sum + reclaimableBytes, 0);
@@ -74,32 +97,33 @@ export class MemoryReclaim {
       for (const holder of closed) holder.destroy("the memory for clients is spent");
     }
     memory.letNextOn(); // whoever did not use its turn has lost it
-    if (memory.isSpent && this.#timer === null) this.#watchOn();
+    if (this.#isNearlySpent() && this.#timer === null) this.#watchOn();
   }
 }
 
 /**
- * Of those that do not get on, the ones that hold most, until they hold `neededBytes`. None, where requests under way hold more than all of them: then it is those that take long (the disk may stand still), and closing others would
- * not speed them up.
+ * Of those that do not get on, the ones that hold most, until they hold `neededBytes`; where that has not helped for long, then the ones that began a request and sent nothing for the longest, however little it is. Nobody, where
+ * requests under way hold more than all of them: then it is those that take long (the disk may stand still), and closing others would not speed them up.
  */
-export function slowestHolders<H extends Pick<MemoryHolder, "reclaimableBytes" | "takeProgress">>(
+export function slowestHolders<H extends Pick<MemoryHolder, "reclaimableBytes" | "half" | "takeProgress">>(
   holders: Iterable<H>,
-  { neededBytes, underWayBytes }: { readonly neededBytes: number; readonly underWayBytes: number },
+  { neededBytes, underWayBytes, isSpentLong }: ReclaimNeed,
 ): readonly H[] {
-  const slow: { readonly holder: H; readonly bytes: number }[] = [];
-  let slowBytes = 0;
+  const slow: H[] = [];
   for (const holder of holders) {
-    const bytes = holder.reclaimableBytes;
     const { heldBytes, movedBytes } = holder.takeProgress();
-    if (movedBytes >= heldBytes * slowShare || bytes <= holderMinBytes) continue;
-    slow.push({ holder, bytes });
-    slowBytes += bytes;
+    if (movedBytes < heldBytes * slowShare) slow.push(holder);
   }
-  if (slowBytes < underWayBytes) return [];
-  slow.sort((a, b) => b.bytes - a.bytes);
+  const sized = slow.map((holder) => ({ holder, bytes: holder.reclaimableBytes }));
+  const chosenFrom = sized.filter(({ bytes }) => bytes > holderMinBytes).sort((a, b) => b.bytes - a.bytes);
+  if (isSpentLong) {
+    const idle = sized.filter(({ holder, bytes }) => bytes <= holderMinBytes && holder.half.bytes > 0);
+    chosenFrom.push(...idle.sort((a, b) => a.holder.half.lastCameMs - b.holder.half.lastCameMs));
+  }
+  if (chosenFrom.reduce((sum, { bytes }) => sum + bytes, 0) < underWayBytes) return [];
   const chosen: H[] = [];
   let chosenBytes = 0;
-  for (const { holder, bytes } of slow) {
+  for (const { holder, bytes } of chosenFrom) {
     if (chosenBytes >= neededBytes) break;
     chosen.push(holder);
     chosenBytes += bytes;

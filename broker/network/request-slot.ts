@@ -17,6 +17,8 @@ export interface SlotOwner {
   holdAnswer(bytes: number): void;
   /** Of that: what is held for as long as a request is being served, and no longer. */
   holdUnderWay(bytes: number): void;
+  /** The only fetch that it serves waits for records. */
+  fetchWaits(): void;
   /** One of its requests begins to give way to others. */
   longBegun(): void;
 }
@@ -79,6 +81,10 @@ export class RequestSlot implements RequestMeter {
 
   settle(reservedBytes: number, usedBytes: number): void {
     this.#hold(usedBytes - reservedBytes);
+  }
+
+  fetchWaits(): void {
+    this.#owner.fetchWaits();
   }
 
   releaseRequest(): void {

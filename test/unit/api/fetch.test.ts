@@ -184,6 +184,7 @@ describe("waiting in Fetch", () => {
     const { api, partitions, clock } = fetching();
     let heldBytes = 0;
     const heldWhenReading: number[] = [];
+    const heldWhenWaiting: number[] = [];
     const meter = {
       ...uncounted,
       reserve: (wantedBytes: number) => {
@@ -194,6 +195,7 @@ describe("waiting in Fetch", () => {
       settle: (reservedBytes: number, usedBytes: number) => {
         heldBytes += usedBytes - reservedBytes;
       },
+      fetchWaits: () => heldWhenWaiting.push(heldBytes),
     };
     partitions.onRead = () => heldWhenReading.push(heldBytes);
     const fetch = begin(api, waiting, undefined, meter);
@@ -206,6 +208,7 @@ describe("waiting in Fetch", () => {
     expect(fetch.result, "no more than could be reserved").toEqual(["orders-0 abc"]);
     expect(heldBytes, "the answer's bytes").toBe(3);
     expect(heldWhenReading).toEqual(heldWhenReading.map(() => 3));
+    expect(heldWhenWaiting).toEqual([0, 0, 0, 0]);
   });
 
   test("stops waiting when the connection is gone", async () => {

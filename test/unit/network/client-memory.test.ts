@@ -212,12 +212,41 @@ describe("the memory for clients", () => {
     expect(meter?.reserve(1_000_000), "half of what is left").toBeLessThan(memoryMaxBytes / 2);
     for (let i = 0; i < 3; i++) expect(meter?.reserve(1_000_000), "enough to count").toBeGreaterThanOrEqual(64 * 1024);
     meter?.settle(50_000, 600_000); // a single batch larger than that
+    const others: Client[] = [];
+    for (let i = 0; i < 10; i++) {
+      const other = await broker.connect();
+      await other.send(request(fetchKey, 4, 1, `${i}`));
+      others.push(other);
+    }
     await two.send(request(fetchKey, 4, 1, "g"), produce(2, "after it"));
-    expect(broker.asked.length).toBe(1);
-    broker.asked[0]?.answer("short");
+    expect(broker.asked.length, "a few are read all the same").toBe(9);
+    expect(broker.asked[8]?.context.meter.reserve(1_000_000)).toBe(64 * 1024);
+    broker.asked[8]?.answer("7");
     await settled();
-    expect(broker.asked.map(({ body }) => body)).toEqual(["f", "g", "after it"]);
-    expect(broker.listeners.heldBytes).toBeLessThan(2_000);
+    broker.asked[1]?.context.meter.fetchWaits();
+    others[1]?.link.destroy();
+    await settled();
+    expect(broker.asked.slice(9).map(({ body }) => body)).toEqual(["8", "9", "g", "after it"]);
+    for (const { answer } of broker.asked.slice(0, 1)) answer("short");
+    await settled();
+    expect(broker.listeners.heldBytes).toBeLessThan(20_000);
+  });
+
+  test("very many that hold little and leave it at that are closed in the end; meanwhile consumers are served", async () => {
+    const broker = await start();
+    const many = await halfRequests(broker, 40, 11_000);
+    const [consumer, large] = [await broker.connect(), await broker.connect()];
+    await consumer.send(request(fetchKey, 4, 1, "f"));
+    broker.asked[0]?.answer("records");
+    expect(await consumer.answers()).toEqual(["1:records"]);
+    const frame = produce(1, "x".repeat(100_000));
+    await large.send(frame.subarray(0, 20_000));
+    await large.send(frame.subarray(20_000));
+    expect(broker.asked.length).toBe(1);
+    await broker.clock.advance(12 * reclaimMs);
+    expect(isClosed(many).filter(Boolean).length).toBeGreaterThan(8);
+    expect(isClosed([consumer, large])).toEqual([false, false]);
+    expect(broker.asked.length).toBe(2);
   });
 
   test("nobody seems to get on by having the same answer read over and over", async () => {
@@ -258,23 +287,30 @@ describe("the memory for clients", () => {
 });
 
 describe("who is closed when memory is short", () => {
-  const holder = (bytes: number, progress: number) => ({
+  const holder = (bytes: number, progress: number, lastCameMs = 0) => ({
     reclaimableBytes: bytes,
+    half: { bytes, lastCameMs },
     takeProgress: () => ({ heldBytes: bytes, movedBytes: progress }),
   });
 
   test("of those that do not get on, the ones that hold most", () => {
     const [a, b, c, d] = [holder(50_000, 0), holder(900_000, 100_000), holder(80_000, 0), holder(70_000, 6_999)];
-    const chosen = (neededBytes: number) => slowestHolders([a, b, c, d], { neededBytes, underWayBytes: 200_000 });
+    const chosen = (neededBytes: number) => slowestHolders([a, b, c, d], { neededBytes, underWayBytes: 200_000, isSpentLong: true });
     expect(chosen(1)).toEqual([c]);
     expect(chosen(100_000)).toEqual([c, d]);
     expect(chosen(10_000_000), "not the one that moves").toEqual([c, d, a]);
   });
 
+  test("where it is many who hold little, and that for long: those of them that sent nothing for longest", () => {
+    const [moving, late, early] = [holder(5_000, 500), holder(5_000, 0, 7), holder(5_000, 0, 3)];
+    const chosen = (isSpentLong: boolean) => slowestHolders([moving, late, early], { neededBytes: 1, underWayBytes: 0, isSpentLong });
+    expect([chosen(false), chosen(true)]).toEqual([[], [early]]);
+  });
+
   test("nobody, where requests under way hold more than all of them", () => {
     const slow = [holder(16_000, 0), holder(90_000, 0)];
-    expect(slowestHolders(slow, { neededBytes: 1, underWayBytes: 100_000 })).toEqual([]);
-    expect(slowestHolders(slow, { neededBytes: 1, underWayBytes: 80_000 })).toEqual([slow[1]]);
+    expect(slowestHolders(slow, { neededBytes: 1, underWayBytes: 110_000, isSpentLong: true })).toEqual([]);
+    expect(slowestHolders(slow, { neededBytes: 1, underWayBytes: 80_000, isSpentLong: true })).toEqual([slow[1]]);
   });
 });
 
