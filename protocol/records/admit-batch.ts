@@ -12,8 +12,8 @@ import {
   writeInt64,
 } from "./batch-header.ts";
 import type { RecordCompressorAside, RecordDecompressorAside } from "./codec.ts";
-import { UnpacksToTooMuch } from "./codecs/unpacking.ts";
-import { compressRecords, decompressRecords } from "./compression.ts";
+import { type UnpackingBudget, UnpacksToTooMuch } from "./codecs/unpacking.ts";
+import { compressRecords, decompressRecordsWithin } from "./compression.ts";
 import { type RecordError, type RecordRules, RecordWalk, type WalkedRecords, walkRecords } from "./walk-records.ts";
 
 export interface AdmissionRules extends RecordRules {
@@ -33,16 +33,14 @@ export type Admission =
 
 /** So many bytes of records, unpacked, are looked at in one turn of the loop: a few milliseconds. The largest uncompressed batch that `max.message.bytes` allows by default is within it. */
 const plainBytesPerTurnMax = 1024 * 1024;
-/** Packing takes longer than unpacking, ten times as long with some codecs. */
 const repackedBytesPerTurnMax = 256 * 1024;
+/** Packing takes so many times as long as unpacking. */
+const packingCostFactor: Readonly<Record<CompressionCodec, number>> = { none: 0, gzip: 32, snappy: 1, lz4: 1, zstd: 8 };
 /** Records and headers passed over before others have their turn: a few milliseconds. */
 const itemsPerStep = 50_000;
 
-/** One turn of the event loop, in which many batches may be looked at. */
-export interface Turn {
-  /** Bytes that may still be made in it by unpacking. What arrived as it is was paid for by its sender; a few packed bytes can stand for a million. */
-  unpackedBytesLeft: number;
-}
+/** One turn of the event loop, in which many batches may be looked at. Packing anew is paid for as well. */
+export type Turn = UnpackingBudget;
 
 /** Where work goes that would hold up everybody else. */
 export interface WorkAside {
@@ -59,19 +57,19 @@ export interface WorkAside {
 export function admitBatch(bytes: Buffer, batch: BatchInfo, rules: AdmissionRules, turn: Turn): Admission | null {
   const bytesMax = Math.min(rules.plainBytesMax, plainBytesPerTurnMax);
   const packed = packedRecords(bytes, batch);
-  if (batch.codec === "none" ? packed.length > plainBytesPerTurnMax : turn.unpackedBytesLeft <= 0) return null;
+  const codec = codecToStore(batch, rules);
+  const isTurnUsedUp = turn.unpackedBytesLeft <= 0 && (batch.codec !== "none" || codec !== "none");
+  if (isTurnUsedUp || (batch.codec === "none" && packed.length > plainBytesPerTurnMax)) return null;
   try {
-    const plain = decompressRecords(batch.codec ?? "none", packed, bytesMax);
-    turn.unpackedBytesLeft -= Math.max(plain.length - packed.length, 0);
-    const codec = codecToStore(batch, rules);
-    if (codec !== batch.codec && plain.length > repackedBytesPerTurnMax) return null;
+    const plain = decompressRecordsWithin(turn, batch.codec ?? "none", packed, bytesMax);
+    if (plain === null || (codec !== batch.codec && plain.length > repackedBytesPerTurnMax)) return null;
     const walked = walkRecords(plain, batch, rules);
     if (walked.errorsCount > 0) return refused(walked, batch);
-    return stored(bytes, batch, rules, walked, codec === batch.codec ? null : compressRecords(codec, plain, rules.level));
+    if (codec === batch.codec) return stored(bytes, batch, rules, walked, null);
+    turn.unpackedBytesLeft -= plain.length * packingCostFactor[codec];
+    return stored(bytes, batch, rules, walked, compressRecords(codec, plain, rules.level));
   } catch (error) {
-    if (!(error instanceof UnpacksToTooMuch)) return unreadable(error);
-    turn.unpackedBytesLeft -= bytesMax;
-    return bytesMax < rules.plainBytesMax ? null : unreadable(error);
+    return error instanceof UnpacksToTooMuch && bytesMax < rules.plainBytesMax ? null : unreadable(error);
   }
 }
 

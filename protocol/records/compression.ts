@@ -22,7 +22,14 @@ import type { RecordCompressor, RecordCompressorAside, RecordDecompressor, Recor
 import { unpackGzip } from "./codecs/gzip.ts";
 import { unpackLz4 } from "./codecs/lz4.ts";
 import { packSnappy, packSnappyAside, unpackSnappy } from "./codecs/snappy.ts";
-import { type UnpackCall, type UnpackedPiece, type Unpacking, UnpacksToTooMuch } from "./codecs/unpacking.ts";
+import {
+  callCostBytes,
+  type UnpackCall,
+  type UnpackedPiece,
+  type Unpacking,
+  type UnpackingBudget,
+  UnpacksToTooMuch,
+} from "./codecs/unpacking.ts";
 import { unpackZstd } from "./codecs/zstd.ts";
 
 /** Every codec of the protocol. In a file of its own: who never looks into compressed batches (a broker) need not load native code. */
@@ -81,6 +88,26 @@ export const decompressRecords: RecordDecompressor = (codec, packed, bytesMax) =
   }
 };
 
+/** What the calls for one batch may cost within a turn: some milliseconds, 64 of the dearest. A batch has one piece; or, as Java's client packs with snappy, one for each 32 KiB. */
+const callsCostBytesMax = 4 * 1024 * 1024;
+
+/** The same for one turn of the loop, within what is left of it and at the cost of it. Null: the batch has so many pieces that it takes longer than that. */
+export function decompressRecordsWithin(budget: UnpackingBudget, codec: CompressionCodec, packed: Buffer, bytesMax: number): Buffer | null {
+  if (codec === "none") return packed;
+  try {
+    const unpacking = unpack(codec, packed, bytesMax);
+    let step = unpacking.next();
+    for (let costLeft = callsCostBytesMax; !step.done; ) {
+      costLeft -= callCostBytes[step.value.library];
+      if (costLeft < 0) return null;
+      step = unpacking.next(callWithin(budget, step.value));
+    }
+    return step.value;
+  } catch (error) {
+    throw asMalformed(codec, bytesMax, error);
+  }
+}
+
 /** The same, with the work done by other threads. For what would hold up this one. */
 export const decompressRecordsAside: RecordDecompressorAside = async (codec, packed, bytesMax) => {
   if (codec === "none") return packed;
@@ -126,6 +153,18 @@ function callNow(call: UnpackCall): UnpackedPiece {
       return whole(input, decompressFrameSync(input));
     default:
       return unreachable(library);
+  }
+}
+
+function callWithin(budget: UnpackingBudget, call: UnpackCall): UnpackedPiece {
+  budget.unpackedBytesLeft -= callCostBytes[call.library];
+  let madeBytes = call.bytesMax;
+  try {
+    const piece = callNow(call);
+    madeBytes = Math.max(piece.bytes.length - piece.consumedBytes, 0);
+    return piece;
+  } finally {
+    budget.unpackedBytesLeft -= madeBytes;
   }
 }
 

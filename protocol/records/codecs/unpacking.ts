@@ -15,6 +15,22 @@ export interface UnpackCall {
   readonly bytesExpected: number;
 }
 
+/**
+ * What unpacking may still take of one turn of the loop. Told of every call: one that fails may have made all that it was allowed to, and a thousand that make next to nothing take as long as one that makes much.
+ */
+export interface UnpackingBudget {
+  /** Bytes that may still be made. What arrived as it is was paid for by its sender; a few packed bytes can stand for a million. */
+  unpackedBytesLeft: number;
+}
+
+/** What a call takes, however little it makes, as if it had made so many bytes: setting up zlib's and zstd's libraries takes as long as unpacking that much. */
+export const callCostBytes: Readonly<Record<UnpackCall["library"], number>> = {
+  "inflate-raw": 64 * 1024,
+  zstd: 64 * 1024,
+  snappy: 8 * 1024,
+  "lz4-frame": 8 * 1024,
+};
+
 export interface UnpackedPiece {
   readonly bytes: Buffer;
   /** How much of the input it took; the rest is not its own. */

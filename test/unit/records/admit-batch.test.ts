@@ -252,6 +252,41 @@ describe("what takes longer than a turn", () => {
   });
 });
 
+describe("a turn is soon used up", () => {
+  const zstd = (plain: Buffer) => compressRecords("zstd", plain);
+  const inChunks = (count: number) => {
+    const one = compressRecords("snappy", Buffer.from("a"));
+    return Buffer.concat([one.subarray(0, 16), ...Array.from({ length: count }, () => one.subarray(16))]);
+  };
+  const repeated = (piece: Buffer, count: number) => Buffer.concat(Array.from({ length: count }, () => piece));
+  const sound = encodeBatch(threeRecords);
+
+  test.each<[string, Buffer, Partial<AdmissionRules>]>([
+    ["a mebibyte that something follows", batchAround(Buffer.concat([zstd(Buffer.alloc(2 ** 20)), Buffer.alloc(6, 1)]), "zstd", 1), {}],
+    ["damage within", batchAround(compressRecords("gzip", Buffer.alloc(2 ** 19)).fill(0xff, 300, 320), "gzip", 1), {}],
+    ["records that are packed anew", encodeBatch([{ key: null, value: Buffer.alloc(200_000), timestampMs: 1 }]), { codec: "gzip" }],
+    ["twenty members", batchAround(repeated(compressRecords("gzip", Buffer.from("a")), 20), "gzip", 1), {}],
+    ["twenty frames", batchAround(repeated(zstd(Buffer.from("a")), 20), "zstd", 1), {}],
+  ])("by %s", (_, batch, rules) => {
+    const turn = { unpackedBytesLeft: 2 ** 24 };
+    const looks = Array.from({ length: 100 }, () => admitNow(Buffer.from(batch), rules, turn));
+    expect(looks.filter((look) => look !== null).length).toBeLessThanOrEqual(32);
+    expect(admitNow(Buffer.from(sound), {}, turn)?.error, "what came as it is was paid for").toBeNull();
+  });
+
+  test.each([
+    ["gzip", repeated(compressRecords("gzip", Buffer.from("a")), 1000)],
+    ["zstd", repeated(zstd(Buffer.from("a")), 1000)],
+    ["snappy", inChunks(8000)],
+  ] as const)("%s: a batch of many pieces is for other threads, and so are those behind it", async (codec, packed) => {
+    const batch = batchAround(packed, codec, 1);
+    const turn = { unpackedBytesLeft: 2 ** 24 };
+    for (let i = 0; i < 100; i++) expect(admitNow(batch, {}, turn)).toBeNull();
+    expect(turn.unpackedBytesLeft).toBeLessThanOrEqual(0);
+    expect((await admitSlowly(batch)).admission.error).toBe("INVALID_RECORD");
+  });
+});
+
 describe("lies about numbers", () => {
   /** A record with these bytes behind its offset delta. */
   const record = (...body: readonly number[]) => Buffer.from([(3 + body.length) * 2, 0, 0, 0, ...body]);
