@@ -2,6 +2,7 @@ import { type Clock, sleep } from "../../protocol/base/clock.ts";
 import type { Admission, Turn, WorkAside } from "../../protocol/records/admit-batch.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import { type BatchOrigin, type ProducedBatchRules, producedBatch, producedBatchAside } from "./produced-batch.ts";
+import { WaitingRecords } from "./waiting-records.ts";
 
 /** What all batches together may make by unpacking in one turn of the loop: some ten milliseconds. Much more than ordinary batches come to. */
 const unpackedBytesPerTurn = 16 * 1024 * 1024;
@@ -17,6 +18,8 @@ export interface AdmissionsParts {
  * a batch is unpacked by other threads and its records are passed over in steps, one batch of the whole broker at a time: so are its memory and the share of the loop that it takes bounded.
  */
 export class Admissions {
+  /** Those that are looked at aside, and those that come behind such a one in their partition. */
+  readonly waiting = new WaitingRecords();
   readonly #parts: AdmissionsParts;
   readonly #turn: Turn = { unpackedBytesLeft: unpackedBytesPerTurn };
   #isTurnNoted = false;

@@ -46,13 +46,17 @@ export class Intake {
 
   /** A client's batch. No promise: it was appended in this turn. */
   take(records: Buffer, acks: Acks): Taken | Promise<Taken> {
-    if (this.#waiting > 0) return this.#waitFor(async () => this.takeNow(records, acks, "client") ?? this.#takeAside(records, acks));
-    return this.takeNow(records, acks, "client") ?? this.#waitFor(() => this.#takeAside(records, acks));
+    if (this.#waiting > 0)
+      return this.#waitFor(records, async () => this.takeNow(records, acks, "client") ?? this.#takeAside(records, acks));
+    return this.takeNow(records, acks, "client") ?? this.#waitFor(records, () => this.#takeAside(records, acks));
   }
 
-  #waitFor(takeIn: () => Promise<Taken>): Taken | Promise<Taken> {
-    if (this.#waiting >= this.#parts.waitingMax)
+  #waitFor(records: Buffer, takeIn: () => Promise<Taken>): Taken | Promise<Taken> {
+    const { waitingMax, admissions } = this.#parts;
+    if (this.#waiting >= waitingMax)
       return { error: "NOT_ENOUGH_REPLICAS", message: "too many appends wait for one that takes long to look at" };
+    const letGo = admissions.waiting.keep(records);
+    if (letGo === null) return { error: "NOT_ENOUGH_REPLICAS", message: "too many batches wait to be unpacked" };
     const before = this.#last;
     this.#waiting++;
     const taken = (async () => {
@@ -61,6 +65,7 @@ export class Intake {
         return await takeIn();
       } finally {
         this.#waiting--;
+        letGo();
       }
     })();
     this.#last = taken.catch(() => undefined);

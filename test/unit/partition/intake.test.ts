@@ -1,0 +1,86 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
+import { describe, test } from "vitest";
+import { Admissions } from "../../../broker/partition/admissions.ts";
+import type { AppendOutcome } from "../../../broker/partition/contract.ts";
+import { Intake, type Taken } from "../../../broker/partition/intake.ts";
+import { codecsAside, compressRecords } from "../../../protocol/records/compression.ts";
+import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
+import { MemoryLog, testSettings } from "../../support/memory-log.ts";
+import { ManualClock } from "../network/manual-clock.ts";
+
+/** Two mebibytes of zeros in a few bytes. */
+const bomb = () => encodeBatch([{ key: null, value: Buffer.alloc(2 ** 21), timestampMs: 1 }], { codec: "zstd", compress: compressRecords });
+
+/** The same bytes, as a part of a request of so many. */
+function inRequest(bytes: Buffer, requestBytes: number): Buffer {
+  const request = Buffer.from(new ArrayBuffer(requestBytes));
+  bytes.copy(request);
+  return request.subarray(0, bytes.length);
+}
+
+/** Partitions of a broker whose other threads do nothing until they are told. */
+function setUp() {
+  const clock = new ManualClock();
+  const unpacking: (() => void)[] = [];
+  const unpack: typeof codecsAside.unpack = async (...call) => {
+    await new Promise<void>((resolve) => unpacking.push(resolve));
+    return codecsAside.unpack(...call);
+  };
+  const admissions = new Admissions({ clock, codecs: { ...codecsAside, unpack }, plainBytesMax: 2 ** 26 });
+  const appended: string[] = [];
+  const partition = (name: string) => {
+    const state: { refused: Exclude<AppendOutcome, { error: null }> | null } = { refused: null };
+    const intake = new Intake({
+      admissions,
+      replica: { log: new MemoryLog(testSettings), settings: testSettings },
+      waitingMax: 100_000,
+      refusal: () => state.refused,
+      append: () => {
+        appended.push(name);
+        return { error: null, baseOffset: appended.length - 1, endOffset: appended.length, logAppendTimeMs: -1 };
+      },
+    });
+    return { state, take: (records: Buffer) => intake.take(records, 1) };
+  };
+  /** Until all of these are answered. */
+  const work = async (taken: readonly (Taken | Promise<Taken>)[]) => {
+    let isOver = false;
+    const all = Promise.all(taken).finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      for (const goOn of unpacking.splice(0)) goOn();
+      await clock.advance(1);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return all;
+  };
+  return { clock, partition, appended, unpacking, work };
+}
+
+describe("batches that wait to be unpacked", () => {
+  test("keep so much memory of the broker's and no more, that of their whole requests", async () => {
+    const { partition, appended, work } = setUp();
+    const [one, other] = [partition("one"), partition("other")];
+    const request = inRequest(bomb(), 40 * 2 ** 20);
+    const taken = [one.take(request), other.take(request), other.take(inRequest(bomb(), 20 * 2 ** 20))];
+    const refused = one.take(inRequest(bomb(), 20 * 2 ** 20));
+    ok(!(refused instanceof Promise) && refused.error === "NOT_ENOUGH_REPLICAS", "in this turn");
+    match(refused.message ?? "", /too many batches wait to be unpacked/);
+    await work(taken);
+    deepStrictEqual(appended, ["one", "other", "other"]);
+    strictEqual((await work([one.take(inRequest(bomb(), 100 * 2 ** 20))]))[0]?.error, null, "alone, whatever its size");
+  });
+
+  test("are so many and no more", async () => {
+    const { partition, work } = setUp();
+    const [one, other] = [partition("one"), partition("other")];
+    const records = bomb();
+    const small = encodeBatch([{ key: null, value: null, timestampMs: 1 }]);
+    const taken = [one.take(records), ...Array.from({ length: 9_999 }, () => one.take(small))];
+    strictEqual((await other.take(records)).error, "NOT_ENOUGH_REPLICAS");
+    strictEqual((await other.take(small)).error, null, "what need not wait");
+    deepStrictEqual(new Set((await work(taken)).map(({ error }) => error)), new Set([null]));
+    strictEqual((await work([other.take(records)]))[0]?.error, null);
+  });
+});
