@@ -37,14 +37,14 @@ export class Admissions {
     return admission;
   }
 
-  /** In the order of the calls. */
-  aside(records: Buffer, settings: TopicSettings): Promise<Admission> {
+  /** In the order of the calls. `refusal`: why the batch is no longer wanted, asked when its turn comes; it is not unpacked then. */
+  aside<R>(records: Buffer, settings: TopicSettings, refusal: () => R | null): Promise<Admission | R> {
     const { clock, codecs } = this.#parts;
     const before = this.#last;
     const work = { ...codecs, pause: () => sleep(clock, 0) };
     const looked = (async () => {
       await before;
-      return producedBatchAside(records, this.#rules(settings), work);
+      return refusal() ?? producedBatchAside(records, this.#rules(settings), work);
     })();
     this.#last = looked.catch(() => undefined);
     return looked;

@@ -14,8 +14,8 @@ export interface IntakeParts {
   readonly replica: ReplicaLog;
   /** Appends that may wait for one that takes long to look at; then NOT_ENOUGH_REPLICAS. */
   readonly waitingMax: number;
-  /** Why nothing may be appended, as things are now. */
-  readonly refusal: (acks: Acks) => Refusal | null;
+  /** Why nothing may be appended, as things are now; `deadlineMs`: when the request's time is over. */
+  readonly refusal: (acks: Acks, deadlineMs: number) => Refusal | null;
   /** Assigns the offsets and queues the write, in this turn. */
   readonly append: (batch: Buffer) => Outcome<Appended>;
 }
@@ -36,19 +36,20 @@ export class Intake {
   }
 
   /** Refuses, or appends in this turn; null: the batch takes longer to look at. What was appended before, by the same producer, is answered as if it were now. */
-  takeNow(records: Buffer, acks: Acks, origin: BatchOrigin): Taken | null {
+  takeNow(records: Buffer, acks: Acks, origin: BatchOrigin, deadlineMs = Number.POSITIVE_INFINITY): Taken | null {
     const { admissions, replica, refusal, append } = this.#parts;
-    const refused = refusal(acks);
+    const refused = refusal(acks, deadlineMs);
     if (refused !== null) return refused;
     const admitted = admissions.now(records, origin, replica.settings);
     return admitted?.error === null ? append(admitted.bytes) : admitted;
   }
 
   /** A client's batch. No promise: it was appended in this turn. */
-  take(records: Buffer, acks: Acks): Taken | Promise<Taken> {
-    if (this.#waiting > 0)
-      return this.#waitFor(records, async () => this.takeNow(records, acks, "client") ?? this.#takeAside(records, acks));
-    return this.takeNow(records, acks, "client") ?? this.#waitFor(records, () => this.#takeAside(records, acks));
+  take(records: Buffer, acks: Acks, deadlineMs: number): Taken | Promise<Taken> {
+    const now = () => this.takeNow(records, acks, "client", deadlineMs);
+    const aside = () => this.#takeAside(records, () => this.#parts.refusal(acks, deadlineMs));
+    if (this.#waiting > 0) return this.#waitFor(records, async () => now() ?? aside());
+    return now() ?? this.#waitFor(records, aside);
   }
 
   #waitFor(records: Buffer, takeIn: () => Promise<Taken>): Taken | Promise<Taken> {
@@ -72,10 +73,14 @@ export class Intake {
     return taken;
   }
 
-  /** Leadership, session and in-sync set may be others by then: whether anything may be appended is asked again. */
-  async #takeAside(records: Buffer, acks: Acks): Promise<Taken> {
-    const { admissions, replica, refusal, append } = this.#parts;
-    const admitted = await admissions.aside(records, replica.settings);
-    return admitted.error === null ? (refusal(acks) ?? append(admitted.bytes)) : admitted;
+  /**
+   * Leadership, session, in-sync set and the time that the request has left may be others by then: whether anything may be appended is asked again, before the work and after it. Past its deadline, the producer
+   * takes the batch for lost and sends it again.
+   */
+  async #takeAside(records: Buffer, refusal: () => Refusal | null): Promise<Taken> {
+    const { admissions, replica, append } = this.#parts;
+    const admitted = await admissions.aside(records, replica.settings, refusal);
+    if (admitted.error !== null) return admitted;
+    return refusal() ?? append(admitted.bytes);
   }
 }

@@ -56,7 +56,7 @@ export class Leadership {
       admissions: environment.admissions,
       replica: parts.replica,
       waitingMax: environment.config.appendWaitersMax,
-      refusal: (acks) => this.#appendRefusal(acks),
+      refusal: (acks, deadlineMs) => this.#appendRefusal(acks, deadlineMs),
       append: (batch) => this.#appendToLog(batch),
     });
     this.#answers = new ReplicaAnswers(identity);
@@ -135,18 +135,21 @@ export class Leadership {
   }
 
   append(records: Buffer, options: AppendOptions): Promise<AppendOutcome> {
-    const taken = this.#intake.take(records, options.acks); // assigns and queues in this turn
-    return taken instanceof Promise ? taken.then((late) => this.#settled(late, options)) : this.#settled(taken, options);
+    const deadlineMs = this.#nowMs + options.timeoutMs;
+    const taken = this.#intake.take(records, options.acks, deadlineMs); // assigns and queues in this turn
+    return taken instanceof Promise
+      ? taken.then((late) => this.#settled(late, deadlineMs, options))
+      : this.#settled(taken, deadlineMs, options);
   }
 
   /** Without the records, whose memory may be needed for others while replicas are waited for. */
-  async #settled(appended: Taken, { acks, timeoutMs, onWritten }: AppendOptions): Promise<AppendOutcome> {
+  async #settled(appended: Taken, deadlineMs: number, { acks, onWritten }: AppendOptions): Promise<AppendOutcome> {
     if (appended.error !== null) {
       onWritten?.();
       return appended;
     }
     if (acks !== -1) return this.#acknowledge(await this.#untilWritten(appended.endOffset), acks, appended);
-    const committed = this.#untilCommitted(appended.endOffset, this.#nowMs + timeoutMs);
+    const committed = this.#untilCommitted(appended.endOffset, deadlineMs);
     if (onWritten !== undefined) void this.#untilWritten(appended.endOffset).then(onWritten);
     return this.#acknowledge(await committed, acks, appended);
   }
@@ -174,8 +177,9 @@ export class Leadership {
     };
   }
 
-  #appendRefusal(acks: -1 | 0 | 1): { readonly error: KafkaError; readonly message?: string } | null {
+  #appendRefusal(acks: -1 | 0 | 1, deadlineMs: number): { readonly error: KafkaError; readonly message?: string } | null {
     if (this.#hasEnded || !this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
+    if (this.#nowMs > deadlineMs) return { error: "REQUEST_TIMED_OUT", message: "the batch waited too long to be looked at" };
     if (acks === -1 && this.#lacksReplicas()) return { error: "NOT_ENOUGH_REPLICAS" };
     return this.#waiters.isFull ? { error: "NOT_ENOUGH_REPLICAS", message: "too many appends wait for replication" } : null;
   }

@@ -6,7 +6,7 @@ import { Intake, type Taken } from "../../../broker/partition/intake.ts";
 import { codecsAside, compressRecords } from "../../../protocol/records/compression.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { MemoryLog, testSettings } from "../../support/memory-log.ts";
-import { ManualClock } from "../network/manual-clock.ts";
+import { ManualClock, settled } from "../network/manual-clock.ts";
 
 /** Two mebibytes of zeros in a few bytes. */
 const bomb = () => encodeBatch([{ key: null, value: Buffer.alloc(2 ** 21), timestampMs: 1 }], { codec: "zstd", compress: compressRecords });
@@ -29,18 +29,21 @@ function setUp() {
   const admissions = new Admissions({ clock, codecs: { ...codecsAside, unpack }, plainBytesMax: 2 ** 26 });
   const appended: string[] = [];
   const partition = (name: string) => {
-    const state: { refused: Exclude<AppendOutcome, { error: null }> | null } = { refused: null };
+    const state: { refused: Exclude<AppendOutcome, { error: null }> | null; asked: number[] } = { refused: null, asked: [] };
     const intake = new Intake({
       admissions,
       replica: { log: new MemoryLog(testSettings), settings: testSettings },
       waitingMax: 100_000,
-      refusal: () => state.refused,
+      refusal: (_, deadlineMs) => {
+        state.asked.push(deadlineMs);
+        return state.refused;
+      },
       append: () => {
         appended.push(name);
         return { error: null, baseOffset: appended.length - 1, endOffset: appended.length, logAppendTimeMs: -1 };
       },
     });
-    return { state, take: (records: Buffer) => intake.take(records, 1) };
+    return { state, take: (records: Buffer) => intake.take(records, 1, 30_000) };
   };
   /** Until all of these are answered. */
   const work = async (taken: readonly (Taken | Promise<Taken>)[]) => {
@@ -82,5 +85,39 @@ describe("batches that wait to be unpacked", () => {
     strictEqual((await other.take(small)).error, null, "what need not wait");
     deepStrictEqual(new Set((await work(taken)).map(({ error }) => error)), new Set([null]));
     strictEqual((await work([other.take(records)]))[0]?.error, null);
+  });
+});
+
+describe("what is no longer wanted when its turn comes", () => {
+  test("is not unpacked, and holds nobody else up", async () => {
+    const { partition, appended, unpacking, work } = setUp();
+    const [one, other, third] = [partition("one"), partition("other"), partition("third")];
+    const taken = [one.take(bomb()), other.take(bomb()), other.take(bomb()), third.take(bomb())];
+    await settled();
+    strictEqual(unpacking.length, 1, "one at a time");
+    let unpacked = 0;
+    const count = unpacking.push.bind(unpacking);
+    unpacking.push = (...resolves) => {
+      unpacked++;
+      return count(...resolves);
+    };
+    other.state.refused = { error: "NOT_LEADER_OR_FOLLOWER" };
+    const outcomes = await work(taken);
+    deepStrictEqual(
+      outcomes.map(({ error }) => error),
+      [null, "NOT_LEADER_OR_FOLLOWER", "NOT_LEADER_OR_FOLLOWER", null],
+    );
+    deepStrictEqual([appended, unpacked], [["one", "third"], 1]);
+    deepStrictEqual(new Set(other.state.asked), new Set([30_000]));
+  });
+
+  test("is not appended when that was so only after it was unpacked", async () => {
+    const { partition, appended, work } = setUp();
+    const one = partition("one");
+    const taken = one.take(bomb());
+    await settled();
+    one.state.refused = { error: "REQUEST_TIMED_OUT" };
+    strictEqual((await work([taken]))[0]?.error, "REQUEST_TIMED_OUT");
+    deepStrictEqual(appended, []);
   });
 });

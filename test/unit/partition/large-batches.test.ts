@@ -18,14 +18,14 @@ function large(recordsCount = 30_000): Buffer {
   return builder.build(compressed);
 }
 
-/** Lets the clock run and other threads work until all of these are answered. */
+/** Lets what is due happen and other threads work, in no time by the clock, until all of these are answered. */
 async function answered<T>(clock: Partition["clock"], waiting: readonly Promise<T>[]): Promise<T[]> {
   let isOver = false;
   const all = Promise.all(waiting).finally(() => {
     isOver = true;
   });
   while (!isOver) {
-    await clock.advance(1);
+    await clock.advance(0);
     await new Promise((resolve) => setImmediate(resolve));
   }
   return all;
@@ -99,6 +99,18 @@ test("when the session is no longer proved by then, nothing is appended", async 
   const waiting = append(large());
   session.provedUntilMs = 0;
   strictEqual((await answered(clock, [waiting]))[0]?.error, "NOT_LEADER_OR_FOLLOWER");
+  strictEqual(log.endOffset, 0);
+});
+
+test("when its request's time is over by then, nothing is appended, and the producer hears so", async () => {
+  const { append, clock, log } = await setUp({}, alone);
+  const waiting = [append(large()), append(small("behind"))];
+  await clock.advance(1001); // the other threads take longer than that
+  const outcomes = await answered(clock, waiting);
+  deepStrictEqual(
+    outcomes.map(({ error }) => error),
+    ["REQUEST_TIMED_OUT", "REQUEST_TIMED_OUT"],
+  );
   strictEqual(log.endOffset, 0);
 });
 
