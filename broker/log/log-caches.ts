@@ -1,12 +1,13 @@
 import type { FileSystem } from "../runtime/files.ts";
 import { IndexCache } from "./index-cache.ts";
 import type { LogDirectory } from "./log-directory.ts";
+import { LookupTurns } from "./lookup-turns.ts";
 import { OpenFiles } from "./open-files.ts";
 import { ProducerBudget } from "./producer-budget.ts";
 import { TailCacheBudget } from "./tail-cache.ts";
 
 /** What all directories of a broker share. */
-export type LogCaches = Pick<LogDirectory, "openFiles" | "indexes" | "tails" | "producers">;
+export type LogCaches = Pick<LogDirectory, "openFiles" | "indexes" | "tails" | "lookups" | "producers">;
 
 export interface CacheBounds {
   /** Memory for the tails of all logs together, bytes; the oldest batches go first. Default 64 MiB. */
@@ -25,6 +26,7 @@ export function logCaches(files: FileSystem, bounds: CacheBounds): LogCaches {
     openFiles: new OpenFiles(files, openFilesMax ?? 256),
     indexes: new IndexCache(indexCacheBytesMax ?? 32 * 1024 * 1024),
     tails: new TailCacheBudget(tailCacheBytesMax ?? 64 * 1024 * 1024),
+    lookups: new LookupTurns(),
     producers: new ProducerBudget(producersMax),
   };
 }

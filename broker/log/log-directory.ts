@@ -4,6 +4,7 @@ import type { Random } from "../../protocol/base/random.ts";
 import type { FileSystem } from "../runtime/files.ts";
 import type { IndexCache } from "./index-cache.ts";
 import type { LogHealth } from "./log-health.ts";
+import type { LookupTurns } from "./lookup-turns.ts";
 import type { OpenFiles } from "./open-files.ts";
 import type { ProducerBudget } from "./producer-budget.ts";
 import type { RemovedFiles } from "./removed-files.ts";
@@ -15,6 +16,7 @@ export interface LogDirectory {
   readonly openFiles: OpenFiles;
   readonly indexes: IndexCache;
   readonly tails: TailCacheBudget;
+  readonly lookups: LookupTurns;
   readonly producers: ProducerBudget;
   readonly health: LogHealth;
   readonly clock: Clock;

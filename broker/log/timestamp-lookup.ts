@@ -1,12 +1,14 @@
-import { type Clock, sleep } from "../../protocol/base/clock.ts";
+import { sleep } from "../../protocol/base/clock.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import { type BatchInfo, hasValidCrc, noTimestamp } from "../../protocol/records/batch-header.ts";
 import { walkHeaders } from "./batch-walk.ts";
-import { plainRecords, type RecordView, RecordViews, recordsPerStep } from "./compaction/records-of.ts";
+import { plainRecordsAside, plainRecordsNow, type RecordView, RecordViews, recordsPerStep } from "./compaction/records-of.ts";
 import type { TimeEntry } from "./index-format.ts";
 import { DamagedBatch, type FoundRecord } from "./log-contract.ts";
+import type { LogDirectory } from "./log-directory.ts";
 import { readExactly } from "./log-reader.ts";
 import type { LogState } from "./log-state.ts";
+import { TooManyLookups } from "./lookup-turns.ts";
 import type { Segment } from "./segment.ts";
 import type { CoveredSegments } from "./timestamp-maxima.ts";
 import { undisturbed } from "./undisturbed.ts";
@@ -139,38 +141,42 @@ async function findInBatch(bytes: Buffer, batch: BatchInfo, timestampMs: number,
   const { startOffset } = state;
   const found: FoundRecord[] = [];
   try {
-    await visitTimes(bytes, batch, state.directory.clock, (record) => {
+    await visitTimes(bytes, batch, state.directory, (record) => {
       if (record.timestampMs < timestampMs || record.offset < startOffset) return "on";
       found.push({ ...record, leaderEpoch });
       return "enough";
     });
     return found[0] ?? null;
   } catch (error) {
-    if (error instanceof InvariantViolation) throw error;
+    if (error instanceof InvariantViolation || error instanceof TooManyLookups) throw error;
     // a batch of a Kafka broker's may be packed as we do not read it: it is as near as one gets
     return found[0] ?? { offset: Math.max(batch.baseOffset, startOffset), timestampMs: batch.maxTimestampMs, leaderEpoch };
   }
 }
 
-/** The records of one batch, in steps, until `visit` has seen enough. Throws MalformedFrame. */
+/** The records of one batch, in steps, until `visit` has seen enough. Throws MalformedFrame, and TooManyLookups. */
 async function visitTimes(
   bytes: Buffer,
   batch: BatchInfo,
-  clock: Clock,
+  { clock, lookups }: LogDirectory,
   visit: (record: { readonly offset: number; readonly timestampMs: number }) => "on" | "enough",
 ): Promise<void> {
   // only here: the codecs are large, and most brokers are never asked
-  const { codecsAside, decompressRecords } = await import("../../protocol/records/compression.ts");
+  const { codecsAside, decompressRecordsWithin } = await import("../../protocol/records/compression.ts");
   const whole = { ...batch, position: 0 };
-  const views = new RecordViews(
-    await plainRecords(bytes, whole, { decompress: decompressRecords, decompressAside: codecsAside.unpack }),
-    whole,
-  );
   let isEnough = false;
   const look = ({ offset, timestampMs }: RecordView) => {
     isEnough ||= visit({ offset, timestampMs: batch.timestampType === "LogAppendTime" ? batch.maxTimestampMs : timestampMs }) === "enough";
   };
-  while (!views.visit(recordsPerStep, look) && !isEnough) await sleep(clock, 0);
+  const walk = async (plain: Buffer) => {
+    const views = new RecordViews(plain, whole);
+    while (!views.visit(recordsPerStep, look) && !isEnough) await sleep(clock, 0);
+  };
+  const plain = plainRecordsNow(bytes, whole, (codec, packed, bytesMax) =>
+    decompressRecordsWithin({ unpackedBytesLeft: bytesMax }, codec, packed, bytesMax),
+  );
+  if (plain !== null) return walk(plain);
+  return lookups.run(async () => walk(await plainRecordsAside(bytes, whole, codecsAside.unpack)));
 }
 
 /** Largest timestamp from `startOffset` on, which lies within the segment, or within a batch of it. */
@@ -207,12 +213,12 @@ async function largerOf<T extends { readonly timestampMs: number; readonly offse
   if (!hasValidCrc(bytes, 0, bytes.length)) return best;
   let newest: { timestampMs: number; offset: number } = { timestampMs: noTimestamp, offset: -1 };
   try {
-    await visitTimes(bytes, batch, state.directory.clock, ({ offset, timestampMs }) => {
+    await visitTimes(bytes, batch, state.directory, ({ offset, timestampMs }) => {
       if (offset >= state.startOffset && timestampMs > newest.timestampMs) newest = { timestampMs, offset };
       return "on";
     });
   } catch (error) {
-    if (error instanceof InvariantViolation) throw error;
+    if (error instanceof InvariantViolation || error instanceof TooManyLookups) throw error;
     // as above: a batch that cannot be looked into counts with what the others have
   }
   return newest.timestampMs >= best.timestampMs ? newest : best;

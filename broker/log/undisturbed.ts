@@ -1,5 +1,6 @@
 import { DamagedBatch, LogOffline, OffsetOutOfLog } from "./log-contract.ts";
 import type { LogState } from "./log-state.ts";
+import { TooManyLookups } from "./lookup-turns.ts";
 
 /**
  * Runs a read that may be overtaken by a truncation. (a) It looks up a position; (b) the log is cut below it and grows again; (c) it reads bytes of other records, or none. Compaction replaces files, too.
@@ -16,7 +17,7 @@ export async function undisturbed<T>(state: LogState, read: () => Promise<T>): P
       const result = await read();
       if (state.generation === generation) return result;
     } catch (error) {
-      if (error instanceof OffsetOutOfLog) throw error;
+      if (error instanceof OffsetOutOfLog || error instanceof TooManyLookups) throw error;
       if (state.closed) throw new LogOffline(`log ${state.folder} is closed`, { cause: error });
       if (state.generation !== generation) continue;
       if (!(error instanceof DamagedBatch)) throw state.directory.health.failed(error);

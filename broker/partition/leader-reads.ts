@@ -9,6 +9,7 @@ import {
   type ReadOptions,
   type ReadResult,
 } from "../log/log-contract.ts";
+import { TooManyLookups } from "../log/lookup-turns.ts";
 import type { FetchingReplica, OffsetTarget } from "./contract.ts";
 import type { LeaderState } from "./leader-state.ts";
 import { noEpoch } from "./log-position.ts";
@@ -106,6 +107,8 @@ async function orStorageError<T>(read: () => Promise<Outcome<T>>): Promise<Outco
     return await read();
   } catch (error) {
     if (error instanceof OffsetOutOfLog) return { error: "OFFSET_OUT_OF_RANGE" };
+    // every client asks again then
+    if (error instanceof TooManyLookups) return { error: "OFFSET_NOT_AVAILABLE" };
     if (error instanceof LogOffline) return { error: "KAFKA_STORAGE_ERROR" };
     // Java's consumer throws on it, librdkafka reports it: an application hears that it will not get past this place. KAFKA_STORAGE_ERROR it would repeat for ever, in silence.
     if (error instanceof DamagedBatch) return { error: "CORRUPT_MESSAGE", message: error.message };

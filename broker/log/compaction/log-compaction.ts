@@ -134,13 +134,13 @@ export class LogCompaction {
   }
 
   async #round(plan: CleaningPlan, tools: CleaningTools, isWanted: () => boolean): Promise<CleaningReport> {
-    const { compressRecords, decompressRecords, codecsAside } = await import("../../../protocol/records/compression.ts");
+    const { compressRecords, decompressRecordsWithin, codecsAside } = await import("../../../protocol/records/compression.ts");
     const codecs: RecordCodecs = {
       compress: compressRecords,
       compressAside: codecsAside.pack,
       decompress(codec, packed, bytesMax) {
-        const plain = decompressRecords(codec, packed, bytesMax);
-        tools.pace.unpacked(plain.length);
+        const plain = decompressRecordsWithin({ unpackedBytesLeft: bytesMax }, codec, packed, bytesMax);
+        if (plain !== null) tools.pace.unpacked(plain.length);
         return plain;
       },
       decompressAside: codecsAside.unpack,

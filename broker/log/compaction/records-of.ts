@@ -28,21 +28,35 @@ export interface RecordView {
 
 /** Unpacks within the turn what takes little, and leaves the rest to other threads. */
 export interface RecordUnpackers {
-  readonly decompress: RecordDecompressor;
+  /** Null: not within a turn. */
+  readonly decompress: (...call: Parameters<RecordDecompressor>) => Buffer | null;
   readonly decompressAside: RecordDecompressorAside;
 }
 
 /** The records of a batch, unpacked, still in their wire form. Throws MalformedFrame. */
 export async function plainRecords(bytes: Buffer, batch: BatchInfo, { decompress, decompressAside }: RecordUnpackers): Promise<Buffer> {
-  const packed = bytes.subarray(batch.position + batchHeaderBytes, batch.position + batch.sizeInBytes);
+  return plainRecordsNow(bytes, batch, decompress) ?? plainRecordsAside(bytes, batch, decompressAside);
+}
+
+/** Null: to unpack them takes longer than a turn of the loop should. */
+export function plainRecordsNow(bytes: Buffer, batch: BatchInfo, decompress: RecordUnpackers["decompress"]): Buffer | null {
+  const packed = packedRecords(bytes, batch);
   if (batch.codec === null) throw new MalformedFrame("unknown compression codec");
   if (batch.codec === "none" || packed.length === 0) return packed;
   try {
     return decompress(batch.codec, packed, bytesPerTurnMax);
   } catch (error) {
-    if (!(error instanceof UnpacksToTooMuch)) throw error;
-    return decompressAside(batch.codec, packed, plainBytesMax);
+    if (error instanceof UnpacksToTooMuch) return null;
+    throw error;
   }
+}
+
+export function plainRecordsAside(bytes: Buffer, batch: BatchInfo, decompress: RecordDecompressorAside): Promise<Buffer> {
+  return decompress(batch.codec ?? "none", packedRecords(bytes, batch), plainBytesMax);
+}
+
+function packedRecords(bytes: Buffer, { position, sizeInBytes }: BatchInfo): Buffer {
+  return bytes.subarray(position + batchHeaderBytes, position + sizeInBytes);
 }
 
 /** Visits the records of a batch, so many at a time; values and headers are passed over unread. */

@@ -223,6 +223,26 @@ describe("timestamps", () => {
     deepStrictEqual(await log.findMaxTimestamp(), { offset: 14, timestampMs: time + 42, leaderEpoch: 7 });
   });
 
+  test("large batches are unpacked for one lookup after the other, and no more wait than may", async () => {
+    const { log, clock } = await startLog({ maxMessageBytes: 2 ** 22 });
+    const records = Array.from({ length: 30_000 }, (_, i) => ({ key: null, value: Buffer.alloc(90), timestampMs: time + i }));
+    lead(log, encodeBatch(records, { codec: "zstd", compress: compressRecords }));
+    await log.written(30_000);
+    const found: unknown[] = [];
+    const lookups = Array.from({ length: 110 }, () => log.findByTimestamp(time + 29_999));
+    const over = Promise.all(lookups.map((lookup) => lookup.catch((error: Error) => error.name).then((one) => found.push(one))));
+    // the first one passes over the records in steps, and this clock stands still
+    while (found.length < 10) await new Promise((resolve) => setImmediate(resolve));
+    for (let i = 0; i < 100; i++) await new Promise((resolve) => setImmediate(resolve));
+    deepStrictEqual(found, Array(10).fill("TooManyLookups"));
+    while (found.length < lookups.length) {
+      for (const goOn of clock.due.splice(0)) goOn();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await over;
+    deepStrictEqual(found.slice(10), Array(100).fill({ offset: 29_999, timestampMs: time + 29_999, leaderEpoch: 0 }));
+  });
+
   test("an empty log has none, nor one whose records have none", async () => {
     const { log } = await startLog();
     strictEqual(await log.findMaxTimestamp(), null);
