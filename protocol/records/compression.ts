@@ -176,9 +176,9 @@ async function callAside(call: UnpackCall): Promise<UnpackedPiece> {
   const { library, input, bytesMax } = call;
   switch (library) {
     case "inflate-raw":
-      return inflated(await inflateRawAside(input, { ...outputOf(call, bytesMax), info: true }));
+      return inflated(await inflateRawAside(input, { ...outputOf(call, bytesMax, chunkAsideBytesMin), info: true }));
     case "zstd":
-      return whole(input, await zstdAside(input, outputOf(call, bytesMax)));
+      return whole(input, await zstdAside(input, outputOf(call, bytesMax, chunkAsideBytesMin)));
     case "snappy":
       return whole(input, (await snappyUncompress(input)) as Buffer);
     case "lz4-frame":
@@ -201,12 +201,15 @@ function inflated(answer: unknown): UnpackedPiece {
 /** zlib's library takes memory for its output a chunk at a time, each with a call of its own. */
 const chunkBytesMin = 1024;
 const chunkBytesMax = 256 * 1024;
+/** Each chunk goes to another thread and back: what was expected may be much less than there is. */
+const chunkAsideBytesMin = 64 * 1024;
 
 function outputOf(
   { bytesMax, bytesExpected }: UnpackCall,
   chunkMax = chunkBytesMax,
+  chunkMin = chunkBytesMin,
 ): { readonly maxOutputLength: number; readonly chunkSize: number } {
-  const chunkSize = Math.max(Math.min(bytesExpected, bytesMax, chunkMax), chunkBytesMin);
+  const chunkSize = Math.max(Math.min(bytesExpected, bytesMax, chunkMax), chunkMin);
   // it refuses a limit of 0
   return { maxOutputLength: Math.max(bytesMax, 1), chunkSize };
 }

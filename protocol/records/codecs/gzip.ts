@@ -6,6 +6,8 @@ const flag = { headerCrc: 0x02, extra: 0x04, name: 0x08, comment: 0x10, reserved
 const headerBytes = 10;
 const trailerBytes = 8;
 const membersMax = 1024;
+/** Each deflated byte makes at most this many. */
+const ratioMax = 1032;
 
 /**
  * One member after the other, as Java's GZIPInputStream has it: what follows a member and begins as one is one, anything else is passed over. Not by zlib's own reading of several members, which
@@ -20,12 +22,9 @@ export function* unpackGzip(packed: Buffer, bytesMax: number): Unpacking {
       return pieces.whole();
     }
     pieces.expect(0);
-    const { bytes, consumedBytes } = yield {
-      library: "inflate-raw",
-      input: packed.subarray(start),
-      bytesMax: pieces.room,
-      bytesExpected: packed.length >= trailerBytes ? packed.readUInt32LE(packed.length - 4) : 0,
-    };
+    const input = packed.subarray(start);
+    const bytesExpected = pieces.count === 1 ? expectedBytes(input) : 0;
+    const { bytes, consumedBytes } = yield { library: "inflate-raw", input, bytesMax: pieces.room, bytesExpected };
     pieces.add(bytes);
     at = start + consumedBytes;
     if (packed.length - at < trailerBytes) throw new MalformedFrame("gzip: member is cut off");
@@ -33,6 +32,11 @@ export function* unpackGzip(packed: Buffer, bytesMax: number): Unpacking {
     if (packed.readUInt32LE(at + 4) !== bytes.length) throw new MalformedFrame("gzip: size does not match what was unpacked");
     at += trailerBytes;
   }
+}
+
+/** By the trailer, if there is one member and nothing behind it, as there nearly always is; but anything may stand there. */
+function expectedBytes(input: Buffer): number {
+  return input.length < trailerBytes ? 0 : Math.min(input.readUInt32LE(input.length - 4), input.length * ratioMax);
 }
 
 /** Where the deflated bytes of the member at `from` begin; null: there is none. */

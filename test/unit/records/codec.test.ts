@@ -1,7 +1,9 @@
+import { inflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compressionCodecs } from "../../../protocol/records/batch-header.ts";
 import { CompressionUnavailable } from "../../../protocol/records/codec.ts";
+import { unpackGzip } from "../../../protocol/records/codecs/gzip.ts";
 import { compressRecords, decompressRecords } from "../../../protocol/records/compression.ts";
 import { decodeBatch, openBatch, readControlRecord } from "../../../protocol/records/decode-batch.ts";
 import { encodeBatch, recordBytesAtMost } from "../../../protocol/records/encode-batch.ts";
@@ -134,4 +136,23 @@ test("the ends of transactions are told apart", () => {
   expect(readControlRecord({ key: Buffer.from([0, 0, 0, 1]), value })).toEqual({ kind: "commit", coordinatorEpoch: 9 });
   expect(readControlRecord({ key: Buffer.from([0, 0, 0, 4]), value: null })).toEqual({ kind: "other", type: 4 });
   expect(() => readControlRecord({ key: Buffer.from([0]), value })).toThrow(MalformedFrame);
+});
+
+test("gzip: what the last bytes say of the size is believed of the first member, as far as its bytes can make it true", () => {
+  const member = compressRecords("gzip", Buffer.from("a"));
+  /** What each call is said to make, about. */
+  const expected = (packed: Buffer): number[] => {
+    const unpacking = unpackGzip(packed, 2 ** 26);
+    const told: number[] = [];
+    for (let step = unpacking.next(); !step.done; ) {
+      const { input, bytesExpected } = step.value;
+      told.push(bytesExpected);
+      const { buffer, engine } = inflateRawSync(input, { info: true }) as unknown as { buffer: Buffer; engine: { bytesWritten: number } };
+      step = unpacking.next({ bytes: buffer, consumedBytes: engine.bytesWritten });
+    }
+    return told;
+  };
+  const lie = Buffer.alloc(4, 0x03);
+  expect(expected(member)).toEqual([1]);
+  expect(expected(Buffer.concat([member, member, member, lie]))).toEqual([(3 * member.length + 4 - 10) * 1032, 0, 0]);
 });
