@@ -14,6 +14,7 @@ export interface RoleCheckParts {
 
 interface Assigned {
   readonly replica: AssignedReplica;
+  /** When it was assigned, or last seen with a role or a reason. */
   readonly sinceMs: number;
 }
 
@@ -54,9 +55,13 @@ export class RoleCheck {
   look(): void {
     const { clock, logger, isAccountedFor, giveUp } = this.#parts;
     const now = clock.monotonicMs();
-    for (const { replica, sinceMs } of this.#assigned.values()) {
+    for (const [key, { replica, sinceMs }] of this.#assigned) {
       const { topic, topicId, state } = replica;
-      if (state.leader < 0 || now - sinceMs < graceMs || isAccountedFor(topicId, state.partition)) continue;
+      if (isAccountedFor(topicId, state.partition)) {
+        this.#assigned.set(key, { replica, sinceMs: now });
+        continue;
+      }
+      if (state.leader < 0 || now - sinceMs < graceMs) continue;
       const reason = `it was assigned, with leader ${state.leader} in epoch ${state.leaderEpoch}, and has taken up no role; look at this broker's log, and restart it`;
       logger.error({ partition: partitionKey(topic, state.partition), state }, `a replica does nothing: ${reason}`);
       giveUp(replica, reason);

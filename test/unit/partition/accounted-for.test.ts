@@ -1,9 +1,11 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
 import type { IsrStore } from "../../../broker/partition/contract.ts";
+import { RoleCheck } from "../../../broker/partition/role-check.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
 import { fieldAt } from "../../../protocol/records/batch-header.ts";
-import { MemoryLogStore, producedBatch } from "../../support/memory-log.ts";
-import { settled } from "../network/manual-clock.ts";
+import { MemoryLogStore, producedBatch, testSettings } from "../../support/memory-log.ts";
+import { ManualClock, settled } from "../network/manual-clock.ts";
 import { record, ref, setUp, topicId } from "./partition-fixture.ts";
 
 /** A log whose last batch seems to have been written under a leader epoch that nobody had. */
@@ -65,6 +67,28 @@ describe("every assigned replica has a role, or a reason that is reported", () =
     await assign({ leader: 2, leaderEpoch: 6 });
     deepStrictEqual([table.find(ref)?.role, health], ["following", ["offline", "usable"]]);
     await table.close();
+  });
+
+  test("also one that had led for long has that while to hear who leads", async () => {
+    const clock = new ManualClock();
+    let isLeading = true;
+    const said: string[] = [];
+    const giveUp = (_: unknown, reason: string) => void said.push(reason);
+    const check = new RoleCheck({ clock, logger: silentLogger, isAccountedFor: () => isLeading, giveUp });
+    check.assigned({ topic: "t", topicId, state: record, settings: testSettings });
+    for (let i = 0; i < 60; i++) {
+      await clock.advance(1000);
+      check.look();
+    }
+    isLeading = false; // fenced
+    for (let i = 0; i < 9; i++) {
+      check.look();
+      await clock.advance(1000);
+    }
+    deepStrictEqual(said, []);
+    await clock.advance(1000);
+    check.look();
+    strictEqual(said.length, 1);
   });
 
   test("no reason is needed where nobody leads, nor once the roles are given up or the replica is gone", async () => {
