@@ -15,6 +15,7 @@ export class OffsetWaiters {
   readonly #waiting = new Set<Waiter>();
   /** Those that came when higher offsets were waited for already: retries of what was appended before. */
   readonly #waitingAgain = new Set<Waiter>();
+  #end: "lost-leadership" | "log-offline" | null = null;
   #lastOffset = 0;
   #reachedOffset = 0;
 
@@ -32,9 +33,10 @@ export class OffsetWaiters {
     return this.#waiting.size + this.#waitingAgain.size;
   }
 
-  /** `offset` is exclusive: reached when the high watermark is at or above it, at once where it is already. */
+  /** `offset` is exclusive: reached when the high watermark is at or above it, at once where it is already. Also at once when all have been settled: what was appended late may begin to wait only then. */
   wait(offset: number, deadlineMs: number): Promise<WaitEnd> {
     if (offset <= this.#reachedOffset) return Promise.resolve("reached");
+    if (this.#end !== null) return Promise.resolve(this.#end);
     const queue = offset >= this.#lastOffset ? this.#waiting : this.#waitingAgain;
     this.#lastOffset = Math.max(this.#lastOffset, offset);
     return new Promise((resolve) => {
@@ -62,6 +64,7 @@ export class OffsetWaiters {
   }
 
   settleAll(end: "lost-leadership" | "log-offline"): void {
+    this.#end = end;
     for (const waiter of [...this.#waiting, ...this.#waitingAgain]) waiter.settle(end);
   }
 }

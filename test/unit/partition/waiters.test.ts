@@ -40,11 +40,14 @@ describe("waiting for an offset", () => {
     strictEqual(clock.pendingTimers, 0);
   });
 
-  test("ends for all when leadership is lost", async () => {
+  test("ends for all when leadership is lost", { timeout: 2000 }, async () => {
     const { offsets } = setUp();
     const both = Promise.all([offsets.wait(5, 1000), offsets.wait(6, 1000)]);
     offsets.settleAll("lost-leadership");
     deepStrictEqual(await both, ["lost-leadership", "lost-leadership"]);
+    offsets.reached(4);
+    const late = Promise.all([offsets.wait(4, 1000), offsets.wait(7, 1000)]);
+    deepStrictEqual(await late, ["reached", "lost-leadership"], "and for those that come only then");
   });
 
   test("is bounded", () => {
