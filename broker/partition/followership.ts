@@ -171,6 +171,8 @@ export class Followership implements FollowedPartition {
     const { log, onDataDiverged } = this.#parts;
     const { highWatermark, leader, leaderEpoch } = this.#state;
     this.#state = afterStartingAnew(this.#state, log.endOffset);
+    // somebody else leads by now, or nobody: whoever follows or leads here next compares anew
+    if (this.#hasEnded) return "ended";
     onDataDiverged(
       `leader ${leader} in epoch ${leaderEpoch} demanded truncation to ${toOffset}, inside a batch: the log ends at ${log.endOffset} now, below the committed offset ${highWatermark}`,
     );

@@ -162,6 +162,24 @@ test("a leader that has the log cut inside a batch that is committed is no leade
   strictEqual(failures.length, 1);
 });
 
+test("one that had it cut, and leads no more when that is done, is not reported", async () => {
+  const { log, followership, asked, failures } = setUp();
+  strictEqual(await followership.applyFetched(asked(), answer({ highWatermark: 2 }), leadersRecords(4).records), "applied");
+  const cut = log.truncateTo.bind(log);
+  let goOn = () => {};
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  log.truncateTo = (offset) => held.then(() => cut(offset));
+  const applying = followership.applyFetched(asked(), answer({ diverging: { epoch: 4, endOffset: 3 } }), Buffer.alloc(0));
+  await settled();
+  const ended = followership.end();
+  goOn();
+  strictEqual(await applying, "ended");
+  await ended;
+  deepStrictEqual([log.endOffset, followership.highWatermark, failures], [0, 0, []]);
+});
+
 test("after its end nothing is asked and nothing applied", async () => {
   const { log, followership, asked } = setUp();
   const question = asked();
