@@ -29,7 +29,7 @@ export interface Log {
    * answered with where that batch is.
    */
   appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): LeaderAppend;
-  /** Appends what the leader sent, offsets and epochs as they are. The batches start at `endOffset`, or above where compaction took what was between (checked by the caller through `invariant`s here), and are CRC-checked here: returns false, nothing appended, when damaged, or when a leader epoch falls from one batch to the next.
+  /** Appends what the leader sent, offsets and epochs as they are. The batches start at `endOffset`, or above where compaction took what was between (checked by the caller through `invariant`s here), and are CRC-checked here: returns false, nothing appended, when damaged, or when a leader epoch falls from one batch to the next. Throws WriteQueueFull, nothing appended either.
    * `leadersEpochs`: where the leader knows its epochs to have begun; what it does not say begins with its first batch here. */
   appendAsFollower(batches: Buffer, leadersEpochs?: readonly EpochStart[]): boolean;
   /** Resolves when `writtenEndOffset >= offset`; rejects with LogOffline when a write failed. */
@@ -157,6 +157,11 @@ export class DamagedBatch extends Error {
 /** The log's directory failed (disk full, I/O error): nothing is acknowledged from it any more. `cause` has the system's error. */
 export class LogOffline extends Error {
   override readonly name = "LogOffline";
+}
+
+/** The disk does not keep up: nothing is wrong with what was to be appended. */
+export class WriteQueueFull extends Error {
+  override readonly name = "WriteQueueFull";
 }
 
 /** The topic was deleted and created anew while this broker did not look: the log in the folder is another topic's. */

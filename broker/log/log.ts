@@ -8,7 +8,15 @@ import { LogCompaction } from "./compaction/log-compaction.ts";
 import { segmentFileKinds } from "./file-names.ts";
 import { FolderCopy } from "./folder-copy.ts";
 import type { EpochStart } from "./leader-epochs.ts";
-import type { FoundRecord, LeaderAppend, Log, LogDamage, ReadOptions, ReadResult } from "./log-contract.ts";
+import {
+  type FoundRecord,
+  type LeaderAppend,
+  type Log,
+  type LogDamage,
+  type ReadOptions,
+  type ReadResult,
+  WriteQueueFull,
+} from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { LogFlusher } from "./log-flusher.ts";
 import { ignoreOffline } from "./log-health.ts";
@@ -23,6 +31,8 @@ import { type Segment, segmentPath } from "./segment.ts";
 import { closingEntry } from "./segment-layout.ts";
 import { findByTimestamp, findMaxTimestamp } from "./timestamp-lookup.ts";
 import { restartLog, truncateLog } from "./truncation.ts";
+
+const tooMuchWaits = "too many bytes wait for the disk";
 
 /** A log in its folder: the parts, and the rules that hold between them. */
 export class SegmentedLog implements Log {
@@ -103,8 +113,8 @@ export class SegmentedLog implements Log {
     this.#assertAppendable();
     const scan = scanBatches(batches);
     const first = scan.batches[0];
-    if (first === undefined || scan.tail.kind !== "clean" || !this.#writer.hasRoomFor(batches.length)) return false;
-    if (!epochsRise(scan.batches, this.lastEpoch)) return false;
+    if (first === undefined || scan.tail.kind !== "clean" || !epochsRise(scan.batches, this.lastEpoch)) return false;
+    if (!this.#writer.hasRoomFor(batches.length)) throw new WriteQueueFull(tooMuchWaits);
     invariant(first.baseOffset >= this.endOffset, "a follower appends behind its end", () => ({
       baseOffset: first.baseOffset,
       endOffset: this.endOffset,
@@ -253,8 +263,7 @@ export class SegmentedLog implements Log {
 
   /** What has nothing to do with the batches, and ends no broker: a disk that stands still under too much that waits for it, and a log that has no offsets left (somebody set them so). */
   #refusal(batches: Buffer): LeaderAppend | null {
-    if (!this.#writer.hasRoomFor(batches.length))
-      return { kind: "refused", error: "NOT_ENOUGH_REPLICAS", message: "too many bytes wait for the disk" };
+    if (!this.#writer.hasRoomFor(batches.length)) return { kind: "refused", error: "NOT_ENOUGH_REPLICAS", message: tooMuchWaits };
     // no batch has more records than bytes
     if (this.endOffset + batches.length < Number.MAX_SAFE_INTEGER) return null;
     return { kind: "refused", error: "INVALID_RECORD", message: `the log ends at offset ${this.endOffset}: there are none left` };

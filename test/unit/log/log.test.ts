@@ -1,9 +1,10 @@
 import { deepStrictEqual, ok, rejects, strictEqual, throws } from "node:assert";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { describe, test } from "vitest";
-import type { Log } from "../../../broker/log/log-contract.ts";
+import { describe, test, vi } from "vitest";
+import { type Log, WriteQueueFull } from "../../../broker/log/log-contract.ts";
 import { openLogStore } from "../../../broker/log/log-store.ts";
+import { LogWriter } from "../../../broker/log/log-writer.ts";
 import { nodeFileSystem } from "../../../broker/runtime/node-files.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { randomInt, seededRandom } from "../../../protocol/base/random.ts";
@@ -70,6 +71,19 @@ describe("appending", () => {
       [42, 42],
     );
     deepStrictEqual(await log.findByTimestamp(42), { offset: 0, timestampMs: 42, leaderEpoch: 0 });
+  });
+
+  test("what the disk does not keep up with is not taken for damage", async () => {
+    const { log } = await startLog();
+    const room = vi.spyOn(LogWriter.prototype, "hasRoomFor").mockReturnValue(false);
+    try {
+      throws(() => log.appendAsFollower(sent(0, 5)), new WriteQueueFull("too many bytes wait for the disk"));
+      ok(!log.appendAsFollower(sent(0, 5).subarray(0, 30)), "damaged all the same");
+      strictEqual(log.endOffset, 0);
+    } finally {
+      room.mockRestore();
+    }
+    ok(log.appendAsFollower(sent(0, 5)));
   });
 
   test("a follower refuses damaged batches and falling leader epochs, and appends nothing of them", async () => {
