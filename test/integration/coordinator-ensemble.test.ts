@@ -37,6 +37,7 @@ describe("an ensemble of three", () => {
     });
     try {
       await zk.connected();
+      await zk.ensurePath("/");
       await zk.write([create("/e", "ephemeral")]);
       const moments = recordStates(zk);
       const ours = await waitUntil("the server we are on", async () => {
