@@ -123,6 +123,10 @@ describe("faults of a real ZooKeeper and of the network to it", () => {
   });
 
   test("a server killed and restarted within the timeout: the session and its ephemerals survive, and writes go on", async () => {
+    // a start of ZooKeeper takes seconds where the machine is busy
+    await using patient = await ProxiedCoordinator.open(server, { sessionTimeoutMs: 30_000 });
+    const zk = patient.coordinator;
+    await zk.connected();
     await zk.write([create("/e", "ephemeral")]);
     let calls = 0;
     zk.watch("/w", "node", () => calls++);
