@@ -1,7 +1,11 @@
 import { afterAll, beforeAll } from "vitest";
 import type { Coordinator } from "../../coordinator-client/coordinator.ts";
+import type { SessionCoordinator } from "../../coordinator-client/session/session-coordinator.ts";
+import { openZookeeper } from "../../coordinator-client/zookeeper-coordinator.ts";
 import { sleep } from "../../protocol/base/clock.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
+import { silentLogger } from "../../protocol/base/logger.ts";
+import { seededRandom } from "../../protocol/base/random.ts";
 import { nodeClock } from "../../protocol/node/node-clock.ts";
 import type { CoordinatorHarness } from "../support/coordinator-harness.ts";
 import { coordinatorRolesSuite } from "../support/coordinator-roles-suite.ts";
@@ -13,16 +17,23 @@ import { TestZookeeper } from "../support/zookeeper.ts";
 const sessionTimeoutMs = 4_000;
 
 let server: TestZookeeper;
+/** Makes each test its root: nobody else makes a chroot that is not there. */
+let operator: SessionCoordinator;
 let testsRun = 0;
 beforeAll(async () => {
   server = await TestZookeeper.start();
+  const { connectionString } = server;
+  operator = openZookeeper({ connectionString, sessionTimeoutMs: 60_000, clock: nodeClock, random: seededRandom(1), log: silentLogger });
+  await operator.connected();
 });
 afterAll(async () => {
+  await operator.close();
   await server.stop();
 });
 
 async function realHarness(): Promise<CoordinatorHarness> {
   const base = `/test-${++testsRun}`;
+  await operator.ensurePath(base);
   const opened: ProxiedCoordinator[] = [];
   const proxied = (coordinator: Coordinator): ProxiedCoordinator => {
     const found = opened.find((candidate) => candidate.coordinator === coordinator);
