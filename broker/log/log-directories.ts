@@ -13,6 +13,7 @@ import { LogHealth } from "./log-health.ts";
 import { LogMover } from "./log-mover.ts";
 import { type DirectoryLogStore, type LogStoreOptions, type LogStoreParts, openLogDirectory } from "./log-store.ts";
 import { type SettledMoves, settleMoves } from "./settle-moves.ts";
+import { settleNamesakes } from "./settle-namesakes.ts";
 import { SharedWrite } from "./shared-write.ts";
 import { isBetter, type Stray } from "./strays.ts";
 
@@ -59,6 +60,7 @@ export async function openLogDirectories(parts: LogStoreParts, options: LogDirec
   if (stores.length === 0) throw first?.error ?? new Error("no log directory is given");
   stores.sort((a, b) => options.directories.indexOf(a.directory) - options.directories.indexOf(b.directory));
   const moves = await settleMoves(stores, parts.log);
+  if (offline.length === 0) await settleNamesakes(stores, parts.log);
   return new LogDirectories(parts, stores, offline, moves);
 }
 
@@ -134,7 +136,9 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     const moved = this.#elsewhere.get(key);
     if (moved !== undefined)
       throw new LogOffline(`the log of ${key} was being moved to ${moved}, which is not here: it may have gone on there`);
-    const place = this.#places.get(key) ?? this.#newPlace(key, isNew);
+    // one that is set aside was not taken up, since a directory is offline: an empty one would be taken for the same replica
+    const isNowhere = isNew && !this.#stores.some(({ strays }) => strays.best(key, topicId) !== null);
+    const place = this.#places.get(key) ?? this.#newPlace(key, isNowhere);
     this.#places.set(key, place);
     const log = await place.open(topic, partition, topicId, settings);
     const wish = this.#wishes.get(key);

@@ -28,4 +28,4 @@ test("every kind of fault happens within a few seeds, and most sends come throug
   expect(faultKinds.filter((kind) => !seen.has(kind))).toEqual([]);
   expect(schemes.filter(({ name }) => seen.has(name)).length).toBeGreaterThan(schemes.length / 2);
   expect(acknowledged).toBeGreaterThan(sent / 2);
-}, 120_000);
+}, 300_000);

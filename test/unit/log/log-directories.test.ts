@@ -5,6 +5,7 @@ import { failureInWords, remedyFor } from "../../../broker/log/failure-words.ts"
 import { type DirectoryFailure, type Log, LogOffline } from "../../../broker/log/log-contract.ts";
 import { DuplicateLog, type LogDirectories, openLogDirectories } from "../../../broker/log/log-directories.ts";
 import { replaceFile } from "../../../broker/runtime/files.ts";
+import type { TopicId } from "../../../protocol/base/ids.ts";
 import { type Logger, silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { type DiskOperationKind, MemoryDisk } from "../../support/memory-files.ts";
@@ -109,6 +110,40 @@ describe("several log directories", () => {
     await rejects(
       open(disk),
       (error: Error) => error instanceof DuplicateLog && /t-0 lies both in \/disk1 and in \/disk2/.test(error.message),
+    );
+  });
+
+  test.each([
+    ["in the first", one],
+    ["in the second", two],
+  ])("of two topics' logs of one name, the one %s is used when its topic is the present one", async (_, present) => {
+    const other = "AAAAAAAAAAAAAAAAAAAAAQ" as TopicId;
+    const disk = newDisk();
+    for (const directory of [one, two]) {
+      // the other directory is away
+      const logs = await open(disk, [directory]);
+      await append(await logs.open("t", 0, directory === present ? topicId : other, small, true), [`in ${directory}`]);
+      await logs.checkpointHighWatermarks(new Map([["t-0", 1]]));
+      await logs.close();
+    }
+    const logs = await open(disk);
+    strictEqual(logs.found.length, 1);
+    const restored: number[] = [];
+    const takeUp = () => logs.takeUp("t", 0, topicId, async (highWatermark) => void restored.push(highWatermark));
+    await takeUp();
+    const log = await logOf(logs, "t", false).catch(async (error: Error) => {
+      strictEqual(error.name, "InconsistentTopicId");
+      await logs.setAside("t", 0, { topicId: null, highWatermark: 1 });
+      await takeUp();
+      deepStrictEqual(restored, [1]);
+      return logOf(logs, "t", false);
+    });
+    deepStrictEqual(await valuesOf(log), [`in ${present}`]);
+    strictEqual(await logs.setAside("t", 0, { topicId: other, highWatermark: 1 }), false);
+    await logs.close();
+    strictEqual(
+      [one, two].flatMap((directory) => [...disk.directory(directory).entries.keys()]).filter((name) => name.endsWith("-stray")).length,
+      1,
     );
   });
 
