@@ -1,17 +1,16 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Admin, orThrow, Producer } from "../../client/index.ts";
 import { describeConfigsRequest, describeConfigsResponse } from "../../protocol/messages/describe-configs.ts";
-import { fetchRequest } from "../../protocol/messages/fetch.ts";
 import { findCoordinatorRequest, findCoordinatorResponse } from "../../protocol/messages/find-coordinator.ts";
 import { joinGroupRequest } from "../../protocol/messages/join-group.ts";
 import { produceRequest } from "../../protocol/messages/produce.ts";
 import { encodeBatch } from "../../protocol/records/encode-batch.ts";
 import { TestCluster } from "../support/cluster.ts";
 import { BrokerWatch } from "../support/outside/broker-watch.ts";
+import { fetchFrame } from "../support/outside/fetch-frame.ts";
 import { RawLink, readAnswer, requestFrame } from "../support/outside/raw-link.ts";
 import { SteadyProducer } from "../support/outside/steady-producer.ts";
 import { waitUntil } from "../support/wait-until.ts";
-import { sampleOf } from "../unit/protocol/samples.ts";
 
 const mebibyte = 1024 * 1024;
 const memoryMaxBytes = 24 * mebibyte;
@@ -110,20 +109,7 @@ describe("a broker's memory for clients", () => {
 
   test("answers that nobody reads take no more than there is", async () => {
     const [described] = orThrow(await admin.describeTopics(["large"]));
-    const wanted = {
-      partition: 0,
-      currentLeaderEpoch: -1,
-      fetchOffset: 0,
-      lastFetchedEpoch: -1,
-      logStartOffset: -1,
-      partitionMaxBytes: 1 << 24,
-    };
-    const fetch = requestFrame(fetchRequest, 13, {
-      ...(sampleOf(fetchRequest.fields, 13) as Parameters<typeof fetchRequest.write>[1]),
-      ...{ clusterId: null, replicaId: -1, maxWaitMs: 0, minBytes: 0, maxBytes: 1 << 24, sessionId: 0, sessionEpoch: -1, rackId: "" },
-      topics: [{ topic: "", topicId: described?.topicId ?? "", partitions: [{ ...wanted, replicaDirectoryId: "" }] }],
-      forgottenTopicsData: [],
-    } as Parameters<typeof fetchRequest.write>[1]);
+    const fetch = fetchFrame(described?.topicId ?? "");
     const grownMib = await growthDuring(async () => {
       for (const link of await open(30)) link.stopReading().send(fetch);
     });

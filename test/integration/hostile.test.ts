@@ -6,7 +6,6 @@ import { openZookeeper } from "../../coordinator-client/zookeeper-coordinator.ts
 import { silentLogger } from "../../protocol/base/logger.ts";
 import { seededRandom } from "../../protocol/base/random.ts";
 import { apiVersionsRequest, apiVersionsResponse } from "../../protocol/messages/api-versions.ts";
-import { fetchRequest } from "../../protocol/messages/fetch.ts";
 import { metadataRequest } from "../../protocol/messages/metadata.ts";
 import { produceRequest } from "../../protocol/messages/produce.ts";
 import { type MessagePair, messagesByKey } from "../../protocol/messages/registry.ts";
@@ -14,6 +13,7 @@ import { nodeClock } from "../../protocol/node/node-clock.ts";
 import type { Message } from "../../protocol/schema/message.ts";
 import { TestCluster } from "../support/cluster.ts";
 import { BrokerWatch } from "../support/outside/broker-watch.ts";
+import { fetchFrame } from "../support/outside/fetch-frame.ts";
 import { frameOf, RawLink, readAnswer, requestFrame } from "../support/outside/raw-link.ts";
 import { SteadyProducer } from "../support/outside/steady-producer.ts";
 import { waitUntil } from "../support/wait-until.ts";
@@ -206,20 +206,7 @@ describe("a broker in use", () => {
     await using filler = new Producer({ bootstrap: cluster.bootstrap });
     await Promise.all(Array.from({ length: 30 }, () => filler.send({ topic, value: Buffer.alloc(500_000, "x") })));
     const [described] = orThrow(await admin.describeTopics([topic]));
-    const wanted = {
-      partition: 0,
-      currentLeaderEpoch: -1,
-      fetchOffset: 0,
-      lastFetchedEpoch: -1,
-      logStartOffset: -1,
-      partitionMaxBytes: 1 << 24,
-    };
-    const fetch = requestFrame(fetchRequest, 13, {
-      ...(sampleOf(fetchRequest.fields, 13) as Parameters<typeof fetchRequest.write>[1]),
-      ...{ clusterId: null, replicaId: -1, maxWaitMs: 0, minBytes: 0, maxBytes: 1 << 24, sessionId: 0, sessionEpoch: -1, rackId: "" },
-      topics: [{ topic: "", topicId: described?.topicId ?? "", partitions: [{ ...wanted, replicaDirectoryId: "" }] }],
-      forgottenTopicsData: [],
-    } as Parameters<typeof fetchRequest.write>[1]);
+    const fetch = fetchFrame(described?.topicId ?? "");
     // proof that the request fetches what it should
     const reader = (await RawLink.open(target())).send(fetch);
     await waitUntil("15 MB", () => reader.received.length > 14_000_000);

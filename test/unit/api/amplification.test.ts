@@ -7,11 +7,9 @@ import { logDirectoryEndpoints } from "../../../broker/api/log-directory-apis.ts
 import { servedApis } from "../../../broker/api/registry.ts";
 import { AnswerTooLarge, answerEach, ForwardedMeter, uncounted } from "../../../broker/api/request-meter.ts";
 import type { PartitionService } from "../../../broker/partition/contract.ts";
-import { PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
 import { sliceMs, Turns } from "../../../broker/runtime/turns.ts";
 import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
-import { seededRandom } from "../../../protocol/base/random.ts";
 import { describeConfigsRequest } from "../../../protocol/messages/describe-configs.ts";
 import { describeGroupsRequest } from "../../../protocol/messages/describe-groups.ts";
 import { messagesByKey } from "../../../protocol/messages/registry.ts";
@@ -20,8 +18,8 @@ import { encodeWhole } from "../../../protocol/schema/message.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 import { World } from "../group/world.ts";
 import { leastOf } from "../protocol/samples.ts";
-import { FakeController } from "./fake-controller.ts";
-import { context, Images, image, ManualClock, partition, topic, topicId } from "./fixtures.ts";
+import { apiParts } from "./api-parts.ts";
+import { context, Images, image, partition, topic, topicId } from "./fixtures.ts";
 
 const id = topicId("o");
 const producers = Array.from({ length: 300 }, (_, i) => ({
@@ -66,23 +64,15 @@ beforeAll(async () => {
     machine.commitOffsets("offsets", { ...committer, topics: [{ name: "orders", partitions: [offsets] }] }, now),
   );
   const { endpoints } = servedApis(
-    {
+    apiParts({
       partitions,
       images,
-      controller: new FakeController(),
       coordinators: (createTopics) =>
         groupFinder({
           ...{ images, createTopics, signal: new AbortController().signal, log: silentLogger },
           config: { partitions: 1, replicationFactor: 1, segmentBytes: 1000 },
         }),
-      producerIds: { next: async () => ({ error: null, producerId: 7 }) },
-      peers: { request: () => Promise.reject(new PeerUnavailable("none")) },
-      clock: new ManualClock(),
-      random: seededRandom(1),
-      log: silentLogger,
-      signal: new AbortController().signal,
-      config: { brokerId: 1, startTexts: {}, autoCreateTopics: false, fetchMaxBytes: 100, fetchSessionsMax: 5, forwardTimeoutMs: 100 },
-    },
+    }),
     [...groupEndpoints(groups, images), ...logDirectoryEndpoints(directories, () => null)],
   );
   served = new Map(endpoints.map((endpoint) => [endpoint.name, endpoint]));

@@ -3,14 +3,11 @@ import { CloseConnection } from "../../../broker/api/api.ts";
 import { noCoordinators } from "../../../broker/api/find-coordinator.ts";
 import { servedApis } from "../../../broker/api/registry.ts";
 import type { PartitionService } from "../../../broker/partition/contract.ts";
-import { PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
-import { silentLogger } from "../../../protocol/base/logger.ts";
-import { seededRandom } from "../../../protocol/base/random.ts";
 import { messagesByKey } from "../../../protocol/messages/registry.ts";
 import { encodeWhole } from "../../../protocol/schema/message.ts";
 import { leastOf, sampleOf } from "../protocol/samples.ts";
-import { FakeController } from "./fake-controller.ts";
-import { context, Images, image, ManualClock, readWhole, topic, topicId } from "./fixtures.ts";
+import { apiParts } from "./api-parts.ts";
+import { context, Images, image, readWhole, topic, topicId } from "./fixtures.ts";
 
 const partitions: PartitionService = {
   append: async () => ({ error: null, baseOffset: 1, logAppendTimeMs: 2, logStartOffset: 0 }),
@@ -22,19 +19,13 @@ const partitions: PartitionService = {
   producers: () => ({ error: null, producers: [] }),
 };
 
-const { endpoints, controllerEndpoints } = servedApis({
-  partitions,
-  images: new Images(image([topic("orders", topicId("o"))])),
-  controller: new FakeController(),
-  coordinators: () => noCoordinators,
-  producerIds: { next: async () => ({ error: null, producerId: 7 }) },
-  peers: { request: () => Promise.reject(new PeerUnavailable("none")) },
-  clock: new ManualClock(),
-  random: seededRandom(1),
-  log: silentLogger,
-  signal: new AbortController().signal,
-  config: { brokerId: 1, startTexts: {}, autoCreateTopics: false, fetchMaxBytes: 100, fetchSessionsMax: 5, forwardTimeoutMs: 100 },
-});
+const { endpoints, controllerEndpoints } = servedApis(
+  apiParts({
+    partitions,
+    images: new Images(image([topic("orders", topicId("o"))])),
+    coordinators: () => noCoordinators,
+  }),
+);
 
 const served: Readonly<Record<string, readonly [number, number]>> = {
   AlterConfigs: [0, 2],

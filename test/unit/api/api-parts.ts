@@ -1,0 +1,21 @@
+import type { ApiParts } from "../../../broker/api/registry.ts";
+import { PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
+import { seededRandom } from "../../../protocol/base/random.ts";
+import { FakeController } from "./fake-controller.ts";
+import { ManualClock } from "./fixtures.ts";
+
+/** What the APIs of a broker stand on: a controller that says yes to everything, and no other brokers. */
+export function apiParts(given: Pick<ApiParts, "partitions" | "images" | "coordinators">): ApiParts {
+  return {
+    ...given,
+    controller: new FakeController(),
+    producerIds: { next: async () => ({ error: null, producerId: 7 }) },
+    peers: { request: () => Promise.reject(new PeerUnavailable("none")) },
+    clock: new ManualClock(),
+    random: seededRandom(1),
+    log: silentLogger,
+    signal: new AbortController().signal,
+    config: { brokerId: 1, startTexts: {}, autoCreateTopics: false, fetchMaxBytes: 100, fetchSessionsMax: 5, forwardTimeoutMs: 100 },
+  };
+}
