@@ -12,6 +12,9 @@ interface PendingTimer {
 /** Where the simulated wall clock starts: 2026-01-01T00:00:00Z. */
 const epochMs = 1_767_225_600_000;
 
+/** A delay is none or this, or: (1) rounding lets a timer fire a trillionth of a millisecond before its time; (2) it is set anew for that long, which moves no clock; (3) for ever. */
+const shortestMs = 1e-6;
+
 /**
  * Simulated time: it stands still while promises settle and jumps from timer to timer; ties fire in the order of creation. Every timer has an owner
  * (a process of the simulation), so that a process can be paused or ended with all that it had scheduled.
@@ -43,14 +46,12 @@ export class SimClock {
     };
   }
 
-  /** Rounded, or: (1) a timer fires a trillionth of a millisecond before its time; (2) it is set anew for that long, which changes nothing; (3) for ever. */
   #monotonicMs(owner: string): number {
-    const sleptMs = this.#sleptMs.get(owner);
-    return sleptMs === undefined ? this.#nowMs : Math.round((this.#nowMs - sleptMs) * 1e6) / 1e6;
+    return this.#nowMs - (this.#sleptMs.get(owner) ?? 0);
   }
 
   schedule(owner: string, delayMs: number, callback: () => void): Timer {
-    const first = this.#insert(owner, this.#nowMs + Math.max(0, delayMs), callback);
+    const first = this.#insert(owner, this.#nowMs + (delayMs > 0 ? Math.max(shortestMs, delayMs) : 0), callback);
     return {
       cancel: () => {
         for (let timer: PendingTimer | null = first; timer !== null; timer = timer.movedTo) timer.callback = null;
