@@ -225,7 +225,9 @@ export class Leadership {
     if (refusal !== null) return { error: refusal };
     if (withoutZstd && settings.compressionType === "zstd") return { error: "UNSUPPORTED_COMPRESSION_TYPE" };
     const position = positionIn(log, fetchOffset, lastFetchedEpoch);
-    if (position.kind === "out-of-range") return { error: "OFFSET_OUT_OF_RANGE" };
+    // Race: (1) this process is stopped, another broker leads and appends; (2) it wakes up, and a consumer that does not know of that either asks for what was appended since; (3) told that there
+    // is no such offset, it begins anew. Only a session proved now may say so.
+    if (position.kind === "out-of-range") return { error: this.#isSessionProved() ? "OFFSET_OUT_OF_RANGE" : "NOT_LEADER_OR_FOLLOWER" };
     const nothing = { error: null, highWatermark, logStartOffset: log.startOffset, chunks: [], sizeInBytes: 0, diverging: null };
     if (position.kind === "diverging") return { ...nothing, diverging: { epoch: position.epoch, endOffset: position.endOffset } };
     // a new leader's high watermark may be below what consumers read from the last one: nothing to see until it has caught up

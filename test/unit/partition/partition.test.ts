@@ -115,6 +115,14 @@ describe("a consumer", () => {
     strictEqual((await read(5)).error, "OFFSET_OUT_OF_RANGE");
   });
 
+  test("without a proved session does not say that an offset is not in the log: another leader may have it by now", async () => {
+    const { append, read, session } = await setUp();
+    await append();
+    session.provedUntilMs = 0;
+    strictEqual((await read(5)).error, "NOT_LEADER_OR_FOLLOWER");
+    strictEqual((await read(0)).error, null);
+  });
+
   test("below the log start is out of range", async () => {
     const { append, read, log } = await setUp();
     await append();
