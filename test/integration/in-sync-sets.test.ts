@@ -112,7 +112,11 @@ test("a start that fails after a crash hands the crash on, and so does a clean s
   await writeFile(path, bytes);
   await cluster.startBroker(victim);
   const offlineReasons = [{ brokerId: victim, reason: expect.stringContaining("leader epoch 1000000, which no leader has had") }];
-  await waitUntil("it says so", async () => (await described("alone"))?.offlineReasons !== undefined);
+  // the report is known before the election that it causes
+  await waitUntil("it says so", async () => {
+    const { offlineReasons: reasons, leader } = (await described("alone"))!;
+    return reasons !== undefined && leader === -1;
+  });
   expect(await described("alone")).toMatchObject({ leader: -1, offlineReplicas: [victim], offlineReasons });
   const { stdout } = await new OttlaCommand(["topic", "describe", "alone", "--bootstrap", cluster.bootstrap.join()]).result;
   expect(stdout).toMatch(new RegExp(`offline 0 on broker ${victim}: its last record has leader epoch 1000000`));
