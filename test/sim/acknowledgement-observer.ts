@@ -103,12 +103,18 @@ export class AcknowledgementObserver {
       const broker = brokers.find(({ owner }) => owner === by);
       if (broker === undefined || !broker.isReady || broker.isPaused || broker.isStopping || broker.hasDiskFailure) continue;
       if (broker.goesOnSinceMs > sinceMs) continue;
-      for (const { topic, partition, acks, heardMs } of conversation.waitingSince(sinceMs)) {
+      // a request is answered as a whole: it may wait for another of its partitions
+      const waiting = conversation.waitingSince(sinceMs).map(({ topic, partition, acks, heardMs }) => {
         const leader = this.#known.get(by)?.leaders.get(`${topic}-${partition}`);
-        if (acks !== -1 || leader === undefined || leader.leader === broker.id) continue;
-        if (leader.sinceMs < sinceMs && leader.sinceMs > heardMs)
-          onViolation(`a producer waits for ${topic}-${partition} at ${by}, which knows since ${leader.sinceMs} that it leads no more`);
-      }
+        const isLost = acks === -1 && leader !== undefined && leader.leader !== broker.id;
+        return {
+          key: `${topic}-${partition}`,
+          since: isLost && leader.sinceMs < sinceMs && leader.sinceMs > heardMs ? leader.sinceMs : null,
+        };
+      });
+      if (waiting.length === 0 || waiting.some(({ since }) => since === null)) continue;
+      const { key, since } = waiting[0]!;
+      onViolation(`a producer waits for ${key} at ${by}, which knows since ${since} that it leads no more`);
     }
   }
 

@@ -59,16 +59,22 @@ export class Faults {
     clock.schedule("faults", random.next() * gapMaxMs, next);
   }
 
-  /** One scheme after the other. `only`: the one of that name. */
+  /** One scheme after the other: mostly one and the same, for few meet what they are for at the first try. `only`: the one of that name. */
   async startSchemes(only: string | null): Promise<void> {
-    const { random } = this.#world;
-    const chosen = schemes.filter(({ name }) => only === null || name === only);
-    if (chosen.length === 0) throw new Error(`no scheme is called ${only}; there are ${schemes.map(({ name }) => name).join(", ")}`);
+    const { random, plan } = this.#world;
+    const asked = schemes.filter(({ name }) => only === null || name === only);
+    if (asked.length === 0) throw new Error(`no scheme is called ${only}; there are ${schemes.map(({ name }) => name).join(", ")}`);
+    const playable = asked.filter(({ needs }) => needs === undefined || plan[needs]);
+    if (playable.length === 0) return;
     const stage = new Stage(this.#world, random, () => this.#isOver);
+    // what needs a group or a topic of its own is played where there is one, or never
+    const special = playable.filter(({ needs }) => needs !== undefined);
+    const choice = special.length > 0 && this.#flip() ? special : playable;
+    const favourite = choice[randomInt(random, choice.length)]!;
     for (;;) {
       await stage.sleep(200 + random.next() * 1000);
       if (this.#isOver) return;
-      const scheme = chosen[randomInt(random, chosen.length)]!;
+      const scheme = random.next() < 0.7 ? favourite : playable[randomInt(random, playable.length)]!;
       if (this.#world.isInDanger) continue;
       this.#world.trace.line(`scheme ${scheme.name}`);
       if (await scheme.run(stage)) this.#counts[scheme.name] = (this.#counts[scheme.name] ?? 0) + 1;

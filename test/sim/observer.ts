@@ -155,6 +155,8 @@ export class TreeObserver {
     const isElected = leaderEpoch > before.leaderEpoch;
     if (leaderEpoch < before.leaderEpoch) say("I2 the leader epoch fell");
     if (leaderEpoch === before.leaderEpoch && leader !== before.leader) say("I2 two leaders in one epoch");
+    // a later life may lack what the earlier one had written under this epoch, and write something else there
+    if (leader >= 0 && !isElected && state.isrEpochs[leader] !== before.isrEpochs[leader]) say("I2 two lives of a leader in one epoch");
     // a leader that has not heard of the newest controller may still change its in-sync set: only elections are the controller's
     if (isElected && controllerEpoch < before.controllerEpoch) say("I7 an older controller elected");
     if (isElected && controllerEpoch < this.#controllerEpoch && zxid > this.#controllerEpochZxid) say("I7 a deposed controller elected");

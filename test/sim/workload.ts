@@ -109,8 +109,10 @@ export class Workload {
   }
 
   /** Asks for the preferred leader; what comes of it is the cluster's affair. */
-  async electPreferred(partition: number): Promise<void> {
-    const { topic, bootstrap, trace } = this.#parts;
+  /** `controller`: asked itself, for what forwards to it may be cut off from it. */
+  async electPreferred(partition: number, controller: string): Promise<void> {
+    const { topic, trace } = this.#parts;
+    const bootstrap = `${controller}:9092`;
     await using admin = new Admin({ bootstrap, operationTimeoutMs: 1000, requestTimeoutMs: 500, runtime: this.#runtime("admin") });
     const what = `the preferred leader of ${topic}-${partition}`;
     try {

@@ -14,27 +14,39 @@ export const joinBelowEpochStart: Scheme = {
     if (cast === null || cast.members.length < 3 || world.minInsyncReplicas > 2) return false;
     const { leader, members, partition, preferred } = cast;
     const third = members.find((member) => member !== leader && member !== preferred);
-    if (leader === preferred || third === undefined) return false;
+    // whoever leads next must hear of it from the controller, and the present leader must not be heard
+    if (leader === stage.controller) world.deleteController();
+    const isApart = await stage.when(() => stage.controller !== null && stage.controller !== leader, 500);
+    if (leader === preferred || third === undefined || !isApart || stage.state(partition)?.leader !== leader.id) return false;
     world.workload.spare(partition, true);
     await stage.sleep(100); // what is committed is known everywhere
-    const isDown = stage.to(third, (each) => each.crash("kill"));
-    if (isDown) {
-      third.start();
-      // taken out of the in-sync set when it registers; it must not be back in it before the records come
+    // taken out of the in-sync set when it registers anew, or for its lag; it must not be back in it before the records come
+    const isController = third === stage.controller;
+    const isAway = stage.to(third, (each) => (isController ? each.pause() : each.crash("kill")));
+    if (isAway) {
+      if (!isController) third.start();
       stage.cut(leader, third);
-      if (await stage.when(() => stage.state(partition)?.isr.length === 2, 1500)) {
-        const before = world.checker.committedCount();
+      const isOut = await stage.when(() => stage.state(partition)?.isr.length === 2, 2700);
+      third.resume();
+      if (isOut && stage.state(partition)?.leader === leader.id) {
+        const before = { committed: world.checker.committedCount(), end: stage.storedEnd(preferred, partition) };
+        // so slow that a change of the in-sync set is done before the records arrive
+        world.network.setDelays({ delayMinMs: 5, delayMaxMs: 15 });
         stage.burst(partition, 6);
-        await stage.when(() => world.checker.committedCount() >= before + 3, 400);
+        // in this moment it asks for more, by which the leader knows that it has these; the answer would say that they are committed
+        await stage.when(() => stage.storedEnd(preferred, partition) > before.end, 400);
+        stage.cut(leader, preferred, { oneWay: true });
+        await stage.when(() => world.checker.committedCount() > before.committed, 400);
         stage.cut(leader, preferred);
         stage.elect(partition);
         await stage.when(() => stage.state(partition)?.leader === preferred.id, 500);
         await stage.sleep(stage.between(200, 600));
+        world.network.setDelays({ delayMinMs: 0.1, delayMaxMs: 2 });
         stage.mend(leader, preferred);
       }
       stage.mend(leader, third);
     }
     world.workload.spare(partition, false);
-    return isDown;
+    return isAway;
   },
 };

@@ -12,6 +12,8 @@ export interface Scheme {
   readonly name: string;
   /** Why anybody would look there. */
   readonly aims: string;
+  /** What must run beside it. */
+  readonly needs?: "hasGroup" | "isFlushed";
   run(stage: Stage): Promise<boolean>;
 }
 
@@ -120,7 +122,8 @@ export class Stage {
 
   /** The preferred replica is asked to lead again. */
   elect(partition: number): void {
-    if (!this.#isOver()) void this.world.workload.electPreferred(partition);
+    const { controller } = this;
+    if (!this.#isOver() && controller !== null) void this.world.workload.electPreferred(partition, controller.host);
   }
 
   /** Records at once, with acks=all. */

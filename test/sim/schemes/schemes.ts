@@ -1,6 +1,8 @@
+import { commitUnreplicated } from "./commit-unreplicated.ts";
 import { deposeController } from "./depose-controller.ts";
 import { joinBelowEpochStart } from "./join-below-epoch-start.ts";
 import { joinUndecided } from "./join-undecided.ts";
+import { powerAtAcknowledgement } from "./power-at-acknowledgement.ts";
 import { resetDuringStall } from "./reset-during-stall.ts";
 import type { Scheme } from "./scheme.ts";
 import { stoppedMidAcknowledgement } from "./stopped-mid-acknowledgement.ts";
@@ -14,4 +16,6 @@ export const schemes: readonly Scheme[] = [
   resetDuringStall,
   stoppedMidAcknowledgement,
   deposeController,
+  commitUnreplicated,
+  powerAtAcknowledgement,
 ];

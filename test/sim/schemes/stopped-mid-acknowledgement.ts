@@ -14,7 +14,7 @@ export const stoppedMidAcknowledgement: Scheme = {
     if (cast === null || cast.members.length < 2) return false;
     const { leader, members, partition } = cast;
     world.network.setDelays({ delayMinMs: 10, delayMaxMs: 60 });
-    world.coordinatorDelayMs = 200;
+    world.coordinatorDelayMs = stage.random.next() < 0.5 ? 200 : 900;
     await stage.sleep(stage.between(300, 900));
     const before = stage.storedEnd(leader, partition);
     stage.burst(partition, 10);
