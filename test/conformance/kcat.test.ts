@@ -123,8 +123,10 @@ describe.skipIf(noKcat !== null)(`kcat${noKcat === null ? "" : ` (${noKcat})`}`,
     expectSameRecords(await readByUs(topic), sent, false);
     for (let partition = 0; partition < partitions; partition++) {
       const batches = await storedBatches(cluster, await leaderOf(topic, partition), topic, partition);
-      expect(batches.length).toBeGreaterThan(0);
-      expect(new Set(batches.map((batch) => batch.codec))).toEqual(new Set([codec]));
+      const codecs = new Set(batches.map((batch) => batch.codec));
+      expect(codecs).toContain(codec);
+      // librdkafka sends a batch as it is where compression makes it no smaller: on a busy machine one may have a single record
+      expect(codecs.difference(new Set([codec, "none"]))).toEqual(new Set());
     }
     await cluster.replicasIdentical(topic);
   });
