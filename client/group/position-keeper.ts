@@ -76,47 +76,61 @@ export class PositionKeeper {
   }
 
   /**
-   * What the group has committed, and with `withEnds` where the logs end. Race: (1) the offset that we are told is of a topic that is being deleted; (2) metadata has the topic made
-   * anew, and the offset would be taken for one in it. So the coordinator's topics before and after have to be the same, and those of the metadata.
+   * What the group has committed, and with `withEnds` where the logs end: first of all topics that we and the coordinator agree about, then of each other one once we do. One that brokers disagree about for
+   * long must not hold up those that were given to us with it.
    */
-  async find(partitions: readonly TopicPartition[], withEnds: boolean, signal: AbortSignal): Promise<readonly FoundPosition[]> {
-    const { cluster, link, groupId } = this.#parts;
-    const { metadata, runtime, settings } = cluster;
-    const topics = [...new Set(partitions.map(({ topic }) => topic))];
+  async *find(
+    partitions: readonly TopicPartition[],
+    withEnds: boolean,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly FoundPosition[], void> {
+    const { metadata, runtime, settings } = this.#parts.cluster;
+    let left = partitions;
     let refreshes = 0;
     for (let comparisons = 1; ; comparisons++) {
-      const comparable = topics.filter((topic) => metadata.topic(topic)?.topicId !== zeroTopicId);
-      const ask = () => topicsAt(link, comparable, { deadlineMs: Number.POSITIVE_INFINITY, signal });
-      const before = await ask();
-      const committed = await fetchCommitted(link, groupId, partitions, Number.POSITIVE_INFINITY, signal);
-      const ends = withEnds ? await this.#ends(partitions) : null;
-      const after = await ask();
-      const standings = new Map(
-        topics.map((topic) => {
-          const standing = standingOf(metadata.topic(topic)?.topicId, before.get(topic), after.get(topic));
-          return [topic, standing === "gone" && refreshes < goneAfter ? "open" : standing];
-        }),
+      const { found, standings } = await this.#compare(left, withEnds, refreshes >= goneAfter, signal);
+      const isOpen = ({ topic }: TopicPartition) => comparisons < comparisonsMax && standings.get(topic) === "open";
+      const settled = found.filter((each) => !isOpen(each));
+      left = left.filter(isOpen);
+      if (settled.length > 0) yield settled;
+      if (left.length === 0) return;
+      await sleep(runtime.clock, backoffMs(comparisons, settings, runtime.random), signal);
+      // one that fails says nothing about any topic
+      await metadata.refresh(signal).then(
+        () => refreshes++,
+        () => undefined,
       );
-      if (topics.some((topic) => standings.get(topic) === "open") && comparisons < comparisonsMax) {
-        await sleep(runtime.clock, backoffMs(comparisons, settings, runtime.random), signal);
-        // one that fails says nothing about any topic
-        await metadata.refresh(signal).then(
-          () => refreshes++,
-          () => undefined,
-        );
-        continue;
-      }
-      return committed.map((each, i) => {
-        const standing = standings.get(each.topic);
-        const found = {
-          ...each,
-          topicId: standing === "known" ? (after.get(each.topic) ?? zeroTopicId) : zeroTopicId,
-          endOffset: ends?.[i] ?? null,
-        };
-        // what is found for a topic that is no more is about to be removed, and is nothing to begin the next topic of that name with
-        return standing === "gone" ? { ...found, offset: -1 } : found;
-      });
     }
+  }
+
+  /**
+   * Race: (1) the offset that we are told is of a topic that is being deleted; (2) metadata has the topic made anew, and the offset would be taken for one in it. So the coordinator's topics before and after
+   * have to be the same, and those of the metadata.
+   */
+  async #compare(partitions: readonly TopicPartition[], withEnds: boolean, mayBeGone: boolean, signal: AbortSignal) {
+    const { cluster, link, groupId } = this.#parts;
+    const { metadata } = cluster;
+    const topics = [...new Set(partitions.map(({ topic }) => topic))];
+    const comparable = topics.filter((topic) => metadata.topic(topic)?.topicId !== zeroTopicId);
+    const ask = () => topicsAt(link, comparable, { deadlineMs: Number.POSITIVE_INFINITY, signal });
+    const before = await ask();
+    const committed = await fetchCommitted(link, groupId, partitions, Number.POSITIVE_INFINITY, signal);
+    const ends = withEnds ? await this.#ends(partitions) : null;
+    const after = await ask();
+    const standings = new Map(
+      topics.map((topic) => {
+        const standing = standingOf(metadata.topic(topic)?.topicId, before.get(topic), after.get(topic));
+        return [topic, standing === "gone" && !mayBeGone ? "open" : standing] as const;
+      }),
+    );
+    const found = committed.map((each, i): FoundPosition => {
+      const standing = standings.get(each.topic);
+      const topicId = standing === "known" ? (after.get(each.topic) ?? zeroTopicId) : zeroTopicId;
+      // what is found for a topic that is no more is about to be removed, and is nothing to begin the next topic of that name with
+      const offset = standing === "gone" ? -1 : each.offset;
+      return { ...each, offset, topicId, endOffset: ends?.[i] ?? null };
+    });
+    return { found, standings };
   }
 
   async #ends(partitions: readonly TopicPartition[]): Promise<readonly number[]> {

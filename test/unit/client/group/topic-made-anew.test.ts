@@ -195,6 +195,32 @@ describe("a topic that is deleted and made anew", () => {
     expect(group.offsets.get("t-0")?.offset).toBe(10);
   });
 
+  test("a topic about which metadata and the coordinator disagree does not hold up those that were given to us with it", async () => {
+    const { cluster, group } = world();
+    for (const [name, id] of Object.entries({ t: firstId, u: secondId }))
+      append(cluster.topic(name, [1], id)[0] as FakePartition, name, 0, 5);
+    group.offsets.set("u-0", { offset: 2, epoch: 0 });
+    let disagrees = true;
+    let isCompared = false;
+    group.override = ({ api, request }) => {
+      // what is asked for after the positions is which topics they were of
+      const isComparison = api === "Metadata" && isCompared;
+      isCompared = api === "OffsetFetch";
+      if (!isComparison || !disagrees) return undefined;
+      const { topics, ...rest } = cluster.metadata(request);
+      return { ...rest, topics: topics.map((topic) => (topic.name === "t" ? { ...topic, topicId: thirdId } : topic)) };
+    };
+    const worker = new Worker(cluster, ["t", "u"], { autoCommit: false });
+    await cluster.clock.advance(3_000);
+    expect(valuesOf(worker)).toEqual(named("u", 2, 5));
+    expect(worker.events).toEqual(["+ u-0"]);
+    disagrees = false;
+    await cluster.clock.advance(3_000);
+    expect(valuesOf(worker)).toEqual([...named("u", 2, 5), ...named("t", 0, 5)]);
+    expect(worker.events).toEqual(["+ u-0", "+ t-0"]);
+    await cluster.clock.until(worker.consumer.close());
+  });
+
   test("while the coordinator does not know one topic as we do, the others are committed, once", async () => {
     const { cluster, group } = world();
     for (const [name, id] of Object.entries({ t: firstId, u: secondId, v: thirdId }))
