@@ -10,11 +10,13 @@ import { allTopics, type TopicErrors } from "../group/offset-requests.ts";
 import type { Api } from "./api.ts";
 import type { GroupService } from "./group-context.ts";
 import { partitionRecord } from "./leader-hints.ts";
+import { byTopicAgain, inTurns, topicSlices } from "./slices.ts";
 
 type TopicRequest = OffsetCommitRequest["topics"][number];
+type PartitionResponse = OffsetCommitResponse["topics"][number]["partitions"][number];
 
 /**
- * Behavior: keeps positions of a group; answered when they are committed to the in-sync replicas. Partitions that do not exist are UNKNOWN_TOPIC_OR_PARTITION and do not disturb the others.
+ * Behavior: keeps positions of a group; answered when they are committed to the in-sync replicas. Partitions that do not exist are UNKNOWN_TOPIC_OR_PARTITION and do not disturb the others. Many are kept in slices: see `inTurns`.
  * Version notes: 0 is always from outside the group, and goes where the others go, not to ZooKeeper; a time of the commit in 1; a retention of its own from 2 to 4; leader epochs since 6 (KIP-320); static members since 7 (KIP-345); the generation may be a member epoch since 9 (KIP-848).
  */
 export function offsetCommitApi(
@@ -32,22 +34,22 @@ export function offsetCommitApi(
   return {
     request: offsetCommitRequest,
     response: offsetCommitResponse,
-    async handle(request, { apiVersion }) {
-      const image = images.current;
-      const exists = (topic: string, partition: number) => partitionRecord(image, { topic, partition }) !== undefined;
-      const known = request.topics
-        .map(({ name, partitions }) => ({ name, partitions: partitions.filter((one) => exists(name, one.partitionIndex)) }))
-        .filter(({ partitions }) => partitions.length > 0);
-      const committed = known.length === 0 ? [] : await commit(request, known, apiVersion);
-      const remaining = committed.flatMap(({ partitions }) => partitions).values();
-      // every partition keeps its place in the answer; those that exist were answered in their order
-      const answerFor = (name: string, partitionIndex: number): { partitionIndex: number; errorCode: KafkaErrorCode } =>
-        exists(name, partitionIndex) ? remaining.next().value! : { partitionIndex, errorCode: "UNKNOWN_TOPIC_OR_PARTITION" };
-      const topics = request.topics.map(({ name, partitions }) => ({
-        name,
-        partitions: partitions.map(({ partitionIndex }) => answerFor(name, partitionIndex)),
-      }));
-      return { throttleTimeMs: 0, topics };
+    async handle(request, { apiVersion, meter }) {
+      const commitSlice = async (slice: readonly TopicRequest[]): Promise<readonly PartitionResponse[]> => {
+        const image = images.current;
+        const exists = (topic: string, partition: number) => partitionRecord(image, { topic, partition }) !== undefined;
+        const known = slice
+          .map((topic) => ({ ...topic, partitions: topic.partitions.filter((one) => exists(topic.name, one.partitionIndex)) }))
+          .filter(({ partitions }) => partitions.length > 0);
+        const committed = known.length === 0 ? [] : await commit(request, known, apiVersion);
+        const remaining = committed.flatMap(({ partitions }) => partitions).values();
+        // every partition keeps its place in the answer; those that exist were answered in their order
+        const answerFor = (name: string, partitionIndex: number): PartitionResponse =>
+          exists(name, partitionIndex) ? remaining.next().value! : { partitionIndex, errorCode: "UNKNOWN_TOPIC_OR_PARTITION" };
+        return slice.flatMap(({ name, partitions }) => partitions.map(({ partitionIndex }) => answerFor(name, partitionIndex)));
+      };
+      const answers = await inTurns(topicSlices(request.topics), meter, commitSlice);
+      return { throttleTimeMs: 0, topics: byTopicAgain(request.topics, answers.flat()) };
     },
   };
 }

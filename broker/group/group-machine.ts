@@ -131,8 +131,8 @@ export class GroupMachine {
     return deleteOffsets(this.#find(groupId), this.offsets.of(groupId), topics);
   }
 
-  deleteGroup(groupId: string): ReturnType<typeof deleteGroup> {
-    return deleteGroup(this.#find(groupId), this.offsets.of(groupId));
+  deleteGroup(groupId: string, offsetsMax = Number.POSITIVE_INFINITY): ReturnType<typeof deleteGroup> {
+    return deleteGroup(this.#find(groupId), this.offsets.of(groupId), offsetsMax);
   }
 
   listGroups(): ListedGroup[] {
