@@ -6,7 +6,7 @@ import type { Cluster } from "../metadata/cluster.ts";
 import { listOffsets } from "../metadata/list-offsets.ts";
 import type { CoordinatorLink } from "./coordinator-link.ts";
 import { topicsAt } from "./coordinator-topics.ts";
-import { type CommittedOffset, commitOffsets, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
+import { type CommittedOffset, commitByIds, commitOffsets, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
 import type { GroupIdentity } from "./membership.ts";
 
 /** Where a group is in a partition, and in which topic of that name. */
@@ -19,6 +19,7 @@ export interface FoundPosition extends CommittedOffset {
 
 /** Of the topic that a position belongs to: it is there; it was deleted; or we and the coordinator do not agree yet. */
 type Fate = "living" | "gone" | "waiting";
+type Fates = Readonly<Record<Fate, readonly OffsetToCommit[]>>;
 
 export interface PositionKeeperParts {
   readonly cluster: Cluster;
@@ -145,10 +146,10 @@ export class PositionKeeper {
    * the others do not wait for it. Throws for the first partition that was refused.
    */
   async commit(by: GroupIdentity, offsets: readonly OffsetToCommit[]): Promise<readonly OffsetToCommit[]> {
-    const { link, groupId, partition } = this.#parts;
-    const { living, gone, waiting } = await this.#byTopicsFate(offsets);
+    const { cluster, partition } = this.#parts;
+    const { living, gone, waiting } = (await this.#commitByIds(by, offsets)) ?? (await this.#commitByNames(by, offsets));
     for (const each of gone) this.#tellOnce(each);
-    if (living.length > 0) await commitOffsets(link, groupId, by, living);
+    if (waiting.length > 0) cluster.metadata.requestRefresh();
     for (const each of [...living, ...gone]) {
       const key = partitionKey(each.topic, each.partition);
       if (partition(key) !== undefined) this.#committed.set(key, { offset: each.offset, topicId: each.topicId ?? zeroTopicId });
@@ -156,21 +157,33 @@ export class PositionKeeper {
     return waiting;
   }
 
+  /** Null: the coordinator takes names only, or of some topic no id is known. */
+  async #commitByIds(by: GroupIdentity, offsets: readonly OffsetToCommit[]): Promise<Fates | null> {
+    const { link, groupId, partition } = this.#parts;
+    if (offsets.some(({ topicId = zeroTopicId }) => topicId === zeroTopicId)) return null;
+    const isFormer = ({ topic, partition: index, topicId = zeroTopicId }: OffsetToCommit) =>
+      partition(partitionKey(topic, index))?.isFormerTopic(topicId) === true;
+    const sent = offsets.filter((each) => !isFormer(each));
+    const unknown = sent.length === 0 ? [] : await commitByIds(link, groupId, by, sent);
+    if (unknown === null) return null;
+    const refused = new Set(unknown);
+    return byFate(offsets, (each) => (isFormer(each) || refused.has(each) ? this.#fateOf(each, null) : "living"));
+  }
+
   /**
    * The coordinator itself is asked, for it is the one that takes a name for a topic, and just before the commit. A topic that is deleted and made anew between the two would still
    * be taken for the old one: the position that the partition is then begun anew from is committed over it.
    */
-  async #byTopicsFate(offsets: readonly OffsetToCommit[]): Promise<Record<Fate, readonly OffsetToCommit[]>> {
-    const { cluster, link } = this.#parts;
+  async #commitByNames(by: GroupIdentity, offsets: readonly OffsetToCommit[]): Promise<Fates> {
+    const { link, groupId } = this.#parts;
     const withIds = offsets.filter(({ topicId = zeroTopicId }) => topicId !== zeroTopicId);
     const atCoordinator = await topicsAt(
       link,
       withIds.map(({ topic }) => topic),
     );
-    const fates = Map.groupBy(offsets, (each) => this.#fateOf(each, atCoordinator.get(each.topic)));
-    const { living = [], gone = [], waiting = [] } = Object.fromEntries(fates);
-    if (waiting.length > 0) cluster.metadata.requestRefresh();
-    return { living, gone, waiting };
+    const fates = byFate(offsets, (each) => this.#fateOf(each, atCoordinator.get(each.topic)));
+    if (fates.living.length > 0) await commitOffsets(link, groupId, by, fates.living);
+    return fates;
   }
 
   #fateOf({ topic, partition, topicId = zeroTopicId }: OffsetToCommit, there: TopicId | null | undefined): Fate {
@@ -192,6 +205,11 @@ export class PositionKeeper {
       "the topic was deleted: its positions are not committed, for they mean nothing in one that is made anew under the same name",
     );
   }
+}
+
+function byFate(offsets: readonly OffsetToCommit[], fateOf: (each: OffsetToCommit) => Fate): Fates {
+  const { living = [], gone = [], waiting = [] } = Object.fromEntries(Map.groupBy(offsets, fateOf));
+  return { living, gone, waiting };
 }
 
 /** What is known of the topic that a position was found for: that topic; none, for it is gone; or nothing yet, because brokers disagree. */

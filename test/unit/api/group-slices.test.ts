@@ -39,13 +39,13 @@ function commitOf(more: object = {}) {
     }));
   const who = { groupId: "g", generationIdOrMemberEpoch: -1, memberId: "", groupInstanceId: null, retentionTimeMs: -1 };
   const topics = [
-    { name: "t", partitions: offsets(numbers(count)) },
-    { name: "u", partitions: offsets([0, 7]) },
+    { name: "t", topicId: topicId("t"), partitions: offsets(numbers(count)) },
+    { name: "u", topicId: topicId("u"), partitions: offsets([0, 7]) },
   ];
   return { ...who, topics, ...more };
 }
 
-/** How often each error was answered, and for the first of which partitions. */
+/** How often each error was answered. */
 function errors(topics: readonly { readonly partitions: readonly { readonly partitionIndex: number; readonly errorCode: string }[] }[]) {
   const all = topics.flatMap(({ partitions }) => partitions);
   return Object.fromEntries([...Map.groupBy(all, ({ errorCode }) => errorCode)].map(([code, { length }]) => [code, length]));
@@ -142,6 +142,17 @@ describe("between two slices", () => {
     const remove = () => images.replace(image([topic("u", topicId("u"))]));
     const { topics } = await answerOf(offsetCommitApi(groups, images), commitOf(), 8, between(remove));
     expect(errors(topics)).toEqual({ NONE: sliceMax + 1, UNKNOWN_TOPIC_OR_PARTITION: count + 1 - sliceMax });
+    expect(world.machine.offsets.size).toBe(sliceMax + 1);
+  });
+
+  test("a topic is made anew: what names it by its id is not taken for the new one", async () => {
+    const { world, images, groups, between } = await served();
+    const makeAnew = () => images.replace(image([topic("t", topicId("n"), manyPartitions), topic("u", topicId("u"))]));
+    const { topics } = await answerOf(offsetCommitApi(groups, images), commitOf(), 10, between(makeAnew));
+    expect(topics.map((each) => [each.topicId, errors([each])])).toEqual([
+      [topicId("t"), { NONE: sliceMax, UNKNOWN_TOPIC_ID: count - sliceMax }],
+      [topicId("u"), { NONE: 1, UNKNOWN_TOPIC_OR_PARTITION: 1 }],
+    ]);
     expect(world.machine.offsets.size).toBe(sliceMax + 1);
   });
 
