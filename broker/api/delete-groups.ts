@@ -5,21 +5,37 @@ import {
   deleteGroupsRequest,
   deleteGroupsResponse,
 } from "../../protocol/messages/delete-groups.ts";
+import type { GroupDeletion } from "../group/offset-requests.ts";
 import type { Api } from "./api.ts";
 import { type GroupService, memberError } from "./group-context.ts";
-import { answerEach } from "./request-meter.ts";
+import { answerEach, type RequestMeter } from "./request-meter.ts";
+import { sliceMax } from "./slices.ts";
 
-/** Behavior: forgets groups without members, of whatever kind, and everything they have committed; also what was committed under an empty group id. */
+/**
+ * Behavior: forgets groups without members, of whatever kind, and everything they have committed; also what was committed under an empty group id. A group that has committed very much goes in slices, its positions first:
+ * a member that joins in between keeps the group, with the positions that are left, and the answer is NON_EMPTY_GROUP.
+ */
 export function deleteGroupsApi(groups: Pick<GroupService, "runEvenUnnamed">): Api<DeleteGroupsRequest, DeleteGroupsResponse> {
+  const remove = async (groupId: string, meter: RequestMeter): Promise<KafkaErrorCode> => {
+    for (let begun = false; ; begun = true) {
+      const ran = await groups.runEvenUnnamed<GroupDeletion>(groupId, (machine) => machine.deleteGroup(groupId, sliceMax));
+      if (ran.error !== null) return memberError(ran.error);
+      const { errorCode, isDone } = ran.value;
+      // others forgot the rest
+      if (begun && errorCode === "GROUP_ID_NOT_FOUND") return "NONE";
+      if (isDone) return errorCode;
+      await meter.pause();
+    }
+  };
   return {
     request: deleteGroupsRequest,
     response: deleteGroupsResponse,
     async handle({ groupsNames }, { meter }) {
-      const results = await answerEach(new Set(groupsNames), meter, async (groupId) => {
-        const ran = await groups.runEvenUnnamed<KafkaErrorCode>(groupId, (machine) => machine.deleteGroup(groupId));
-        return { groupId, errorCode: ran.error === null ? ran.value : memberError(ran.error) };
-      });
-      return { throttleTimeMs: 0, results };
+      const answers = await answerEach(new Set(groupsNames), meter, async (groupId) => ({
+        groupId,
+        errorCode: await remove(groupId, meter),
+      }));
+      return { throttleTimeMs: 0, results: answers };
     },
   };
 }

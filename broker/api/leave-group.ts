@@ -7,24 +7,32 @@ import {
 import type { Left } from "../group/classic/leave.ts";
 import type { Api } from "./api.ts";
 import { type GroupService, memberError } from "./group-context.ts";
+import { inTurns, slicesOf } from "./slices.ts";
 
 /**
- * Behavior: takes members out of a classic group at once, instead of at the end of their sessions. Static members may be named by their instance alone.
+ * Behavior: takes members out of a classic group at once, instead of at the end of their sessions. Static members may be named by their instance alone. Many
+ * leave in slices (see `inTurns`): what is left of the group prepares its rebalance when the first ones are gone, and waits in it for those who are about to go no longer than until they are.
  * Version notes: one member before 3, whose error is the answer's; several from then on, each with its own (KIP-345).
  */
 export function leaveGroupApi(groups: Pick<GroupService, "run">): Api<LeaveGroupRequest, LeaveGroupResponse> {
   return {
     request: leaveGroupRequest,
     response: leaveGroupResponse,
-    async handle({ groupId, memberId, members }, { apiVersion }) {
+    async handle({ groupId, memberId, members }, { apiVersion, meter }) {
       const isSingle = apiVersion < 3;
       const leavers = isSingle
         ? [{ memberId, groupInstanceId: null }]
         : members.map((one) => ({ memberId: one.memberId, groupInstanceId: one.groupInstanceId }));
-      const ran = await groups.run<readonly Left[]>(groupId, (machine, now) => machine.classic.leave(groupId, leavers, now));
-      if (ran.error !== null) return { throttleTimeMs: 0, errorCode: memberError(ran.error), members: [] };
-      const errorCode = isSingle ? (ran.value[0]?.errorCode ?? "NONE") : "NONE";
-      return { throttleTimeMs: 0, errorCode, members: ran.value };
+      const slices = await inTurns(slicesOf(leavers), meter, (slice) =>
+        groups.run<readonly Left[]>(groupId, (machine, now) => machine.classic.leave(groupId, slice, now)),
+      );
+      const left: (readonly Left[])[] = [];
+      for (const ran of slices) {
+        if (ran.error !== null) return { throttleTimeMs: 0, errorCode: memberError(ran.error), members: [] };
+        left.push(ran.value);
+      }
+      const errorCode = isSingle ? (left[0]?.[0]?.errorCode ?? "NONE") : "NONE";
+      return { throttleTimeMs: 0, errorCode, members: left.flat() };
     },
   };
 }

@@ -5,11 +5,12 @@ import {
   offsetFetchRequest,
   offsetFetchResponse,
 } from "../../protocol/messages/offset-fetch.ts";
-import type { FetchedTopic } from "../group/offset-requests.ts";
-import { distinct } from "../runtime/each-once.ts";
+import type { FetchedTopic, WantedTopic } from "../group/offset-requests.ts";
+import { distinct, partitionsByTopic } from "../runtime/each-once.ts";
 import type { Api } from "./api.ts";
 import { type GroupService, memberError } from "./group-context.ts";
-import { answerEach } from "./request-meter.ts";
+import { answerEach, type RequestMeter } from "./request-meter.ts";
+import { byTopicAgain, inTurns, topicSlices } from "./slices.ts";
 
 type GroupRequest = OffsetFetchRequest["groups"][number];
 type GroupAnswer = OffsetFetchResponse["groups"][number];
@@ -20,10 +21,27 @@ type GroupAnswer = OffsetFetchResponse["groups"][number];
  * member and epoch since 9 (KIP-848).
  */
 export function offsetFetchApi(groups: Pick<GroupService, "runEvenUnnamed">): Api<OffsetFetchRequest, OffsetFetchResponse> {
-  const answerFor = async ({ groupId, memberId, memberEpoch, topics }: GroupRequest): Promise<GroupAnswer> => {
-    const ran = await groups.runEvenUnnamed(groupId, (machine) => machine.fetchOffsets(groupId, { memberId, memberEpoch }, topics));
-    if (ran.error !== null) return { groupId, topics: [], errorCode: memberError(ran.error) };
-    return { groupId, topics: ran.value.topics, errorCode: ran.value.error ?? "NONE" };
+  const fetchSlice = ({ groupId, memberId, memberEpoch }: GroupRequest, wanted: readonly WantedTopic[] | null) =>
+    groups.runEvenUnnamed(groupId, (machine) => machine.fetchOffsets(groupId, { memberId, memberEpoch }, wanted));
+  const answerFor = async (group: GroupRequest, meter: RequestMeter): Promise<GroupAnswer> => {
+    const { groupId, topics } = group;
+    // however often a partition is named: what was committed with it may be long
+    const wanted = topics === null ? null : [...partitionsByTopic(topics)].map(([name, each]) => ({ name, partitions: [...each] }));
+    const slices = await inTurns(wanted === null ? [null] : topicSlices(wanted), meter, (slice) => fetchSlice(group, slice));
+    const found: FetchedTopic[] = [];
+    for (const ran of slices) {
+      if (ran.error !== null) return { groupId, topics: [], errorCode: memberError(ran.error) };
+      if (ran.value.error !== null) return { groupId, topics: [], errorCode: ran.value.error };
+      found.push(...ran.value.topics);
+    }
+    const all =
+      wanted === null
+        ? found
+        : byTopicAgain(
+            wanted,
+            found.flatMap(({ partitions }) => partitions),
+          );
+    return { groupId, topics: all, errorCode: "NONE" };
   };
   return {
     request: offsetFetchRequest,
@@ -33,12 +51,12 @@ export function offsetFetchApi(groups: Pick<GroupService, "runEvenUnnamed">): Ap
         const answers = await answerEach(
           distinct(request.groups, ({ groupId }) => groupId),
           meter,
-          answerFor,
+          (group) => answerFor(group, meter),
         );
         return { throttleTimeMs: 0, topics: [], errorCode: "NONE", groups: answers };
       }
       const { groupId, topics: wanted } = request;
-      const { topics, errorCode } = await answerFor({ groupId, memberId: null, memberEpoch: -1, topics: wanted });
+      const { topics, errorCode } = await answerFor({ groupId, memberId: null, memberEpoch: -1, topics: wanted }, meter);
       const hasGroupError = apiVersion >= 2;
       return {
         throttleTimeMs: 0,

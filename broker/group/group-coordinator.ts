@@ -17,7 +17,7 @@ import type { Ran } from "./ticket.ts";
 export interface GroupCoordinatorConfig {
   readonly machine: MachineConfig;
   readonly shard: ShardConfig;
-  /** For the protocols of members, over all groups here: see `MemberMemory`. */
+  /** For members, over all groups here: see `MemberMemory`. */
   readonly memberBytesMax: number;
 }
 

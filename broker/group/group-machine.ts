@@ -71,13 +71,14 @@ export class GroupMachine {
   constructor(parts: MachineParts) {
     this.#parts = parts;
     const environment = { ...parts, groups: this.#groups };
+    const memberMemory = parts.memberMemory ?? new MemberMemory();
     this.classic = new ClassicGroups({
       ...environment,
       hasOffsets: (groupId) => this.offsets.has(groupId),
       groupCount: () => this.#groups.size,
-      memberMemory: parts.memberMemory ?? new MemberMemory(),
+      memberMemory,
     });
-    this.consumer = new ConsumerGroups({ ...environment, config: parts.config.consumer }, parts.patternTurns);
+    this.consumer = new ConsumerGroups({ ...environment, config: parts.config.consumer }, parts.patternTurns, memberMemory);
     this.#allKinds = [this.classic, this.consumer];
     this.#kinds = new Map(this.#allKinds.flatMap((kind) => kind.keyVersions.map((version) => [version, kind] as const)));
   }
@@ -110,6 +111,7 @@ export class GroupMachine {
 
   ended(): void {
     this.classic.ended();
+    this.consumer.ended();
   }
 
   commitOffsets(groupId: string, request: CommitRequest, now: Now): Decision<readonly TopicErrors[]> {
@@ -129,8 +131,8 @@ export class GroupMachine {
     return deleteOffsets(this.#find(groupId), this.offsets.of(groupId), topics);
   }
 
-  deleteGroup(groupId: string): ReturnType<typeof deleteGroup> {
-    return deleteGroup(this.#find(groupId), this.offsets.of(groupId));
+  deleteGroup(groupId: string, offsetsMax = Number.POSITIVE_INFINITY): ReturnType<typeof deleteGroup> {
+    return deleteGroup(this.#find(groupId), this.offsets.of(groupId), offsetsMax);
   }
 
   listGroups(): ListedGroup[] {

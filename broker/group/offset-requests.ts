@@ -1,5 +1,4 @@
 import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
-import { partitionsByTopic } from "../runtime/each-once.ts";
 import { answered, type Committer, type Decision, type Group, type GroupRecord, type Now } from "./contract.ts";
 import { offsetRecord, offsetTombstone } from "./group-records.ts";
 import type { CommittedOffset, GroupOffsets, OffsetBook } from "./offset-book.ts";
@@ -85,7 +84,8 @@ export interface FetchedTopic {
 
 export interface WantedTopic {
   readonly name: string;
-  readonly partitionIndexes: readonly number[];
+  /** Each once. */
+  readonly partitions: readonly number[];
 }
 
 /** `wanted` null: everything that the group has. */
@@ -95,10 +95,9 @@ export function fetchOffsets(offsets: GroupOffsets, wanted: readonly WantedTopic
       name,
       partitions: [...partitions].map(([partition, committed]) => fetched(partition, committed)),
     }));
-  // however often a partition is named: what was committed with it may be long
-  return [...partitionsByTopic(wanted)].map(([name, partitions]) => {
+  return wanted.map(({ name, partitions }) => {
     const ofTopic = offsets.get(name);
-    return { name, partitions: [...partitions].map((partition) => fetched(partition, ofTopic?.get(partition))) };
+    return { name, partitions: partitions.map((partition) => fetched(partition, ofTopic?.get(partition))) };
   });
 }
 
@@ -128,11 +127,31 @@ export function deleteOffsets(
   return { records, answer: { error: null, topics: answers }, divisible: true };
 }
 
-/** Offsets first: what is left when not all of it can be appended is still a group that can be deleted. */
-export function deleteGroup(group: Group | null, offsets: GroupOffsets): Decision<KafkaErrorCode> {
-  if (group === null) return answered("GROUP_ID_NOT_FOUND");
-  if (!group.isEmpty) return answered("NON_EMPTY_GROUP");
-  return { records: [...offsetTombstones(group.groupId, offsets), ...group.tombstones()], answer: "NONE", divisible: true };
+export interface GroupDeletion {
+  readonly errorCode: KafkaErrorCode;
+  /** False: the group is still there, and so are some of its offsets. To be asked again. */
+  readonly isDone: boolean;
+}
+
+/** Offsets first, so many at once: what is left when not all of it is appended is still a group that can be deleted. */
+export function deleteGroup(group: Group | null, offsets: GroupOffsets, offsetsMax: number): Decision<GroupDeletion> {
+  if (group === null) return answered({ errorCode: "GROUP_ID_NOT_FOUND", isDone: true });
+  if (!group.isEmpty) return answered({ errorCode: "NON_EMPTY_GROUP", isDone: true });
+  const some = someOf(offsets, offsetsMax + 1);
+  const isDone = some.length <= offsetsMax;
+  const records = some.slice(0, offsetsMax).map(([topic, partition]) => offsetTombstone(group.groupId, topic, partition));
+  const answer: GroupDeletion = { errorCode: "NONE", isDone };
+  return { records: isDone ? [...records, ...group.tombstones()] : records, answer, divisible: true };
+}
+
+function someOf(offsets: GroupOffsets, max: number): (readonly [topic: string, partition: number])[] {
+  const some: (readonly [string, number])[] = [];
+  for (const [topic, partitions] of offsets)
+    for (const partition of partitions.keys()) {
+      if (some.length >= max) return some;
+      some.push([topic, partition]);
+    }
+  return some;
 }
 
 export function offsetTombstones(groupId: string, offsets: GroupOffsets): GroupRecord[] {

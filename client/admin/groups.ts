@@ -8,7 +8,13 @@ import { KafkaProtocolError, UnsupportedApi } from "../errors.ts";
 import { byTopic, flat } from "../group/assignor.ts";
 import { CoordinatorLink } from "../group/coordinator-link.ts";
 import { type CoordinatorTopics, topicsAt } from "../group/coordinator-topics.ts";
-import { type CommittedOffset, fetchCommitted, type OffsetToCommit, offsetCommitOf } from "../group/group-offsets.ts";
+import {
+  type CommittedOffset,
+  commitByNameVersionMax,
+  fetchCommitted,
+  type OffsetToCommit,
+  offsetCommitOf,
+} from "../group/group-offsets.ts";
 import { noMember } from "../group/membership.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { calls } from "../network/api-calls.ts";
@@ -175,7 +181,8 @@ export async function alterGroupOffsets(
   );
   const [meant, others] = [true, false].map((isWanted) => offsets.filter((each) => isMeant(each, atCoordinator) === isWanted));
   const build = () => offsetCommitOf(groupId, noMember, meant ?? []);
-  const options = { errorOf: ({ topics }: { readonly topics: TopicAnswers }) => momentary(topics) };
+  const errorOf = ({ topics }: { readonly topics: TopicAnswers }) => momentary(topics);
+  const options = { errorOf, versionMax: commitByNameVersionMax };
   const answered = meant?.length === 0 ? [] : (await link.retrying(calls.offsetCommit, build, options, deadlineMs)).topics;
   const refused = (others ?? []).map(({ topic, partition }) => ({
     name: topic,

@@ -19,6 +19,8 @@ export interface CoordinatorRequest<Res> {
   /** How long the coordinator may rightly take. Milliseconds; default 0. */
   readonly waitMs?: number;
   readonly signal?: AbortSignal;
+  /** Later versions of the request mean something else. */
+  readonly versionMax?: number;
 }
 
 /** The way to the broker that coordinates one group: looked for when first needed, and anew whenever it turns out to be another. */
@@ -38,7 +40,7 @@ export class CoordinatorLink {
    * coordinator may explain, the next attempt looks for it anew.
    */
   async request<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req, options: CoordinatorRequest<Res>): Promise<Res> {
-    const { errorOf, purpose = "requests", waitMs = 0, signal } = options;
+    const { errorOf, purpose = "requests", waitMs = 0, signal, versionMax = Number.POSITIVE_INFINITY } = options;
     const { requestTimeoutMs } = this.#cluster.settings;
     let node: BrokerId | null = null;
     try {
@@ -47,7 +49,7 @@ export class CoordinatorLink {
       signal?.throwIfAborted();
       const answer = await this.#whileCoordinating(coordinator, waitMs, signal, async (either) => {
         const connection = await this.#cluster.pool.toBroker(coordinator, purpose, either);
-        return connection.request(api, build, { waitMs, timeoutMs: waitMs + requestTimeoutMs, signal: either });
+        return connection.request(api, build, { waitMs, timeoutMs: waitMs + requestTimeoutMs, signal: either, versionMax });
       });
       const code = errorOf(answer);
       if (code !== "NONE") throw new KafkaProtocolError(code, `group ${this.#groupId}`);

@@ -1,6 +1,6 @@
-import { partitionKey, type TopicId, type TopicPartition } from "../../protocol/base/ids.ts";
+import { partitionKey, type TopicId, type TopicPartition, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
-import type { OffsetCommitRequest } from "../../protocol/messages/offset-commit.ts";
+import { commitByIdsVersion, type OffsetCommitRequest, type OffsetCommitResponse } from "../../protocol/messages/offset-commit.ts";
 import type { OffsetFetchRequest, OffsetFetchResponse } from "../../protocol/messages/offset-fetch.ts";
 import { KafkaProtocolError } from "../errors.ts";
 import { calls } from "../network/api-calls.ts";
@@ -28,6 +28,10 @@ export interface CommittedOffset extends TopicPartition {
   readonly metadata: string | null;
 }
 
+/** Topics by name, up to this version. */
+export const commitByNameVersionMax = commitByIdsVersion - 1;
+
+/** For either kind of version: who sends it by ids has to know them all. */
 export function offsetCommitOf(groupId: string, by: GroupIdentity, offsets: readonly OffsetToCommit[]): OffsetCommitRequest {
   return {
     groupId,
@@ -35,8 +39,9 @@ export function offsetCommitOf(groupId: string, by: GroupIdentity, offsets: read
     memberId: by.memberId,
     groupInstanceId: by.groupInstanceId,
     retentionTimeMs: -1,
-    topics: [...Map.groupBy(offsets, ({ topic }) => topic)].map(([name, ofTopic]) => ({
-      name,
+    topics: [...Map.groupBy(offsets, topicKey).values()].map((ofTopic) => ({
+      name: ofTopic[0]!.topic,
+      topicId: ofTopic[0]!.topicId ?? zeroTopicId,
       partitions: ofTopic.map(({ partition, offset, leaderEpoch = -1, metadata = "" }) => ({
         partitionIndex: partition,
         committedOffset: offset,
@@ -48,6 +53,10 @@ export function offsetCommitOf(groupId: string, by: GroupIdentity, offsets: read
   };
 }
 
+function topicKey({ topic, topicId = zeroTopicId }: OffsetToCommit): string {
+  return `${topicId} ${topic}`;
+}
+
 /** One attempt; throws for the first partition that was refused. */
 export async function commitOffsets(
   link: CoordinatorLink,
@@ -56,9 +65,44 @@ export async function commitOffsets(
   offsets: readonly OffsetToCommit[],
 ): Promise<void> {
   await link.request(calls.offsetCommit, () => offsetCommitOf(groupId, by, offsets), {
-    errorOf: ({ topics }) =>
-      topics.flatMap(({ partitions }) => partitions.map((each) => each.errorCode)).find((code) => code !== "NONE") ?? "NONE",
+    errorOf: ({ topics }) => firstError(topics, "NONE"),
+    versionMax: commitByNameVersionMax,
   });
+}
+
+/** The coordinator takes topics by name only. */
+class NamesOnly extends Error {
+  override readonly name = "NamesOnly";
+}
+
+/**
+ * As `commitOffsets`, by the topics' ids, which must be known: so what is committed cannot be taken for a position in another topic of the same name. Answers those whose topic the coordinator does not know;
+ * null: it knows no topic by its id, and nothing was sent.
+ */
+export async function commitByIds(
+  link: CoordinatorLink,
+  groupId: string,
+  by: GroupIdentity,
+  offsets: readonly OffsetToCommit[],
+): Promise<readonly OffsetToCommit[] | null> {
+  const build = (version: number) => {
+    if (version < commitByIdsVersion) throw new NamesOnly("the coordinator takes topics by name only");
+    return offsetCommitOf(groupId, by, offsets);
+  };
+  try {
+    const errorOf = ({ topics }: OffsetCommitResponse) => firstError(topics, "UNKNOWN_TOPIC_ID");
+    const { topics } = await link.request(calls.offsetCommit, build, { errorOf });
+    const unknown = new Set(topics.filter((topic) => firstError([topic], "NONE") !== "NONE").map(({ topicId }) => topicId));
+    return offsets.filter(({ topicId }) => topicId !== undefined && unknown.has(topicId));
+  } catch (error) {
+    if (error instanceof NamesOnly) return null;
+    throw error;
+  }
+}
+
+function firstError(topics: OffsetCommitResponse["topics"], besides: KafkaErrorCode): KafkaErrorCode {
+  const codes = topics.flatMap(({ partitions }) => partitions.map(({ errorCode }) => errorCode));
+  return codes.find((code) => code !== "NONE" && code !== besides) ?? "NONE";
 }
 
 export function offsetFetchOf(groupId: string, partitions: readonly TopicPartition[] | null): (version: number) => OffsetFetchRequest {

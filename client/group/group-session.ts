@@ -195,19 +195,24 @@ export class GroupSession {
     const given = {};
     for (const each of partitions) this.#wanted.set(keyOf(each), given);
     this.#takesUnderWay++;
+    let left = partitions;
     try {
-      const found = await this.#positions.find(partitions, this.#parts.stopAtEnd, this.#closing.signal);
-      const begin = async () => {
-        // while we asked, some may have gone to others again
-        const ours = found.filter((each) => this.#wanted.get(keyOf(each)) === given && !this.#closing.signal.aborted);
-        const added = ours.map((each) => this.#add(each));
-        if (added.length > 0) await this.#callBack(this.#settings.onAssigned, added);
-        for (const partition of added) partition.isHeld = false;
-      };
-      await (this.#settings.onAssigned === null ? begin() : this.#safePoints.run(begin));
+      for await (const found of this.#positions.find(partitions, this.#parts.stopAtEnd, this.#closing.signal)) {
+        const begin = async () => {
+          // while we asked, some may have gone to others again
+          const ours = found.filter((each) => this.#wanted.get(keyOf(each)) === given && !this.#closing.signal.aborted);
+          const added = ours.map((each) => this.#add(each));
+          if (added.length > 0) await this.#callBack(this.#settings.onAssigned, added);
+          for (const partition of added) partition.isHeld = false;
+        };
+        await (this.#settings.onAssigned === null ? begin() : this.#safePoints.run(begin));
+        const begun = new Set(found.map(keyOf));
+        left = left.filter((each) => !begun.has(keyOf(each)));
+        this.#parts.reader.wake();
+      }
     } catch (error) {
       if (this.#closing.signal.aborted || this.#cluster.isClosed) return;
-      this.#notTaken.push(...partitions.filter((each) => this.#wanted.get(keyOf(each)) === given));
+      this.#notTaken.push(...left.filter((each) => this.#wanted.get(keyOf(each)) === given));
       this.#parts.reader.fail(error instanceof Error ? error : new Error(String(error)), null);
     } finally {
       this.#takesUnderWay--;

@@ -6,7 +6,7 @@ import type { Cluster } from "../metadata/cluster.ts";
 import { listOffsets } from "../metadata/list-offsets.ts";
 import type { CoordinatorLink } from "./coordinator-link.ts";
 import { topicsAt } from "./coordinator-topics.ts";
-import { type CommittedOffset, commitOffsets, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
+import { type CommittedOffset, commitByIds, commitOffsets, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
 import type { GroupIdentity } from "./membership.ts";
 
 /** Where a group is in a partition, and in which topic of that name. */
@@ -19,6 +19,7 @@ export interface FoundPosition extends CommittedOffset {
 
 /** Of the topic that a position belongs to: it is there; it was deleted; or we and the coordinator do not agree yet. */
 type Fate = "living" | "gone" | "waiting";
+type Fates = Readonly<Record<Fate, readonly OffsetToCommit[]>>;
 
 export interface PositionKeeperParts {
   readonly cluster: Cluster;
@@ -76,47 +77,61 @@ export class PositionKeeper {
   }
 
   /**
-   * What the group has committed, and with `withEnds` where the logs end. Race: (1) the offset that we are told is of a topic that is being deleted; (2) metadata has the topic made
-   * anew, and the offset would be taken for one in it. So the coordinator's topics before and after have to be the same, and those of the metadata.
+   * What the group has committed, and with `withEnds` where the logs end: first of all topics that we and the coordinator agree about, then of each other one once we do. One that brokers disagree about for
+   * long must not hold up those that were given to us with it.
    */
-  async find(partitions: readonly TopicPartition[], withEnds: boolean, signal: AbortSignal): Promise<readonly FoundPosition[]> {
-    const { cluster, link, groupId } = this.#parts;
-    const { metadata, runtime, settings } = cluster;
-    const topics = [...new Set(partitions.map(({ topic }) => topic))];
+  async *find(
+    partitions: readonly TopicPartition[],
+    withEnds: boolean,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly FoundPosition[], void> {
+    const { metadata, runtime, settings } = this.#parts.cluster;
+    let left = partitions;
     let refreshes = 0;
     for (let comparisons = 1; ; comparisons++) {
-      const comparable = topics.filter((topic) => metadata.topic(topic)?.topicId !== zeroTopicId);
-      const ask = () => topicsAt(link, comparable, { deadlineMs: Number.POSITIVE_INFINITY, signal });
-      const before = await ask();
-      const committed = await fetchCommitted(link, groupId, partitions, Number.POSITIVE_INFINITY, signal);
-      const ends = withEnds ? await this.#ends(partitions) : null;
-      const after = await ask();
-      const standings = new Map(
-        topics.map((topic) => {
-          const standing = standingOf(metadata.topic(topic)?.topicId, before.get(topic), after.get(topic));
-          return [topic, standing === "gone" && refreshes < goneAfter ? "open" : standing];
-        }),
+      const { found, standings } = await this.#compare(left, withEnds, refreshes >= goneAfter, signal);
+      const isOpen = ({ topic }: TopicPartition) => comparisons < comparisonsMax && standings.get(topic) === "open";
+      const settled = found.filter((each) => !isOpen(each));
+      left = left.filter(isOpen);
+      if (settled.length > 0) yield settled;
+      if (left.length === 0) return;
+      await sleep(runtime.clock, backoffMs(comparisons, settings, runtime.random), signal);
+      // one that fails says nothing about any topic
+      await metadata.refresh(signal).then(
+        () => refreshes++,
+        () => undefined,
       );
-      if (topics.some((topic) => standings.get(topic) === "open") && comparisons < comparisonsMax) {
-        await sleep(runtime.clock, backoffMs(comparisons, settings, runtime.random), signal);
-        // one that fails says nothing about any topic
-        await metadata.refresh(signal).then(
-          () => refreshes++,
-          () => undefined,
-        );
-        continue;
-      }
-      return committed.map((each, i) => {
-        const standing = standings.get(each.topic);
-        const found = {
-          ...each,
-          topicId: standing === "known" ? (after.get(each.topic) ?? zeroTopicId) : zeroTopicId,
-          endOffset: ends?.[i] ?? null,
-        };
-        // what is found for a topic that is no more is about to be removed, and is nothing to begin the next topic of that name with
-        return standing === "gone" ? { ...found, offset: -1 } : found;
-      });
     }
+  }
+
+  /**
+   * Race: (1) the offset that we are told is of a topic that is being deleted; (2) metadata has the topic made anew, and the offset would be taken for one in it. So the coordinator's topics before and after
+   * have to be the same, and those of the metadata.
+   */
+  async #compare(partitions: readonly TopicPartition[], withEnds: boolean, mayBeGone: boolean, signal: AbortSignal) {
+    const { cluster, link, groupId } = this.#parts;
+    const { metadata } = cluster;
+    const topics = [...new Set(partitions.map(({ topic }) => topic))];
+    const comparable = topics.filter((topic) => metadata.topic(topic)?.topicId !== zeroTopicId);
+    const ask = () => topicsAt(link, comparable, { deadlineMs: Number.POSITIVE_INFINITY, signal });
+    const before = await ask();
+    const committed = await fetchCommitted(link, groupId, partitions, Number.POSITIVE_INFINITY, signal);
+    const ends = withEnds ? await this.#ends(partitions) : null;
+    const after = await ask();
+    const standings = new Map(
+      topics.map((topic) => {
+        const standing = standingOf(metadata.topic(topic)?.topicId, before.get(topic), after.get(topic));
+        return [topic, standing === "gone" && !mayBeGone ? "open" : standing] as const;
+      }),
+    );
+    const found = committed.map((each, i): FoundPosition => {
+      const standing = standings.get(each.topic);
+      const topicId = standing === "known" ? (after.get(each.topic) ?? zeroTopicId) : zeroTopicId;
+      // what is found for a topic that is no more is about to be removed, and is nothing to begin the next topic of that name with
+      const offset = standing === "gone" ? -1 : each.offset;
+      return { ...each, offset, topicId, endOffset: ends?.[i] ?? null };
+    });
+    return { found, standings };
   }
 
   async #ends(partitions: readonly TopicPartition[]): Promise<readonly number[]> {
@@ -131,10 +146,10 @@ export class PositionKeeper {
    * the others do not wait for it. Throws for the first partition that was refused.
    */
   async commit(by: GroupIdentity, offsets: readonly OffsetToCommit[]): Promise<readonly OffsetToCommit[]> {
-    const { link, groupId, partition } = this.#parts;
-    const { living, gone, waiting } = await this.#byTopicsFate(offsets);
+    const { cluster, partition } = this.#parts;
+    const { living, gone, waiting } = (await this.#commitByIds(by, offsets)) ?? (await this.#commitByNames(by, offsets));
     for (const each of gone) this.#tellOnce(each);
-    if (living.length > 0) await commitOffsets(link, groupId, by, living);
+    if (waiting.length > 0) cluster.metadata.requestRefresh();
     for (const each of [...living, ...gone]) {
       const key = partitionKey(each.topic, each.partition);
       if (partition(key) !== undefined) this.#committed.set(key, { offset: each.offset, topicId: each.topicId ?? zeroTopicId });
@@ -142,21 +157,33 @@ export class PositionKeeper {
     return waiting;
   }
 
+  /** Null: the coordinator takes names only, or of some topic no id is known. */
+  async #commitByIds(by: GroupIdentity, offsets: readonly OffsetToCommit[]): Promise<Fates | null> {
+    const { link, groupId, partition } = this.#parts;
+    if (offsets.some(({ topicId = zeroTopicId }) => topicId === zeroTopicId)) return null;
+    const isFormer = ({ topic, partition: index, topicId = zeroTopicId }: OffsetToCommit) =>
+      partition(partitionKey(topic, index))?.isFormerTopic(topicId) === true;
+    const sent = offsets.filter((each) => !isFormer(each));
+    const unknown = sent.length === 0 ? [] : await commitByIds(link, groupId, by, sent);
+    if (unknown === null) return null;
+    const refused = new Set(unknown);
+    return byFate(offsets, (each) => (isFormer(each) || refused.has(each) ? this.#fateOf(each, null) : "living"));
+  }
+
   /**
    * The coordinator itself is asked, for it is the one that takes a name for a topic, and just before the commit. A topic that is deleted and made anew between the two would still
    * be taken for the old one: the position that the partition is then begun anew from is committed over it.
    */
-  async #byTopicsFate(offsets: readonly OffsetToCommit[]): Promise<Record<Fate, readonly OffsetToCommit[]>> {
-    const { cluster, link } = this.#parts;
+  async #commitByNames(by: GroupIdentity, offsets: readonly OffsetToCommit[]): Promise<Fates> {
+    const { link, groupId } = this.#parts;
     const withIds = offsets.filter(({ topicId = zeroTopicId }) => topicId !== zeroTopicId);
     const atCoordinator = await topicsAt(
       link,
       withIds.map(({ topic }) => topic),
     );
-    const fates = Map.groupBy(offsets, (each) => this.#fateOf(each, atCoordinator.get(each.topic)));
-    const { living = [], gone = [], waiting = [] } = Object.fromEntries(fates);
-    if (waiting.length > 0) cluster.metadata.requestRefresh();
-    return { living, gone, waiting };
+    const fates = byFate(offsets, (each) => this.#fateOf(each, atCoordinator.get(each.topic)));
+    if (fates.living.length > 0) await commitOffsets(link, groupId, by, fates.living);
+    return fates;
   }
 
   #fateOf({ topic, partition, topicId = zeroTopicId }: OffsetToCommit, there: TopicId | null | undefined): Fate {
@@ -178,6 +205,11 @@ export class PositionKeeper {
       "the topic was deleted: its positions are not committed, for they mean nothing in one that is made anew under the same name",
     );
   }
+}
+
+function byFate(offsets: readonly OffsetToCommit[], fateOf: (each: OffsetToCommit) => Fate): Fates {
+  const { living = [], gone = [], waiting = [] } = Object.fromEntries(Map.groupBy(offsets, fateOf));
+  return { living, gone, waiting };
 }
 
 /** What is known of the topic that a position was found for: that topic; none, for it is gone; or nothing yet, because brokers disagree. */

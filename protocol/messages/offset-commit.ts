@@ -1,8 +1,15 @@
+import { zeroTopicId } from "../base/ids.ts";
 import { array, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { errorCode, int32, nullableString, saturatedInt64, string } from "../schema/primitives.ts";
+import { errorCode, int32, nullableString, saturatedInt64, string, uuid } from "../schema/primitives.ts";
 
-const api = { apiKey: 8, versions: [0, 9], flexibleSince: 8 } as const;
+const api = { apiKey: 8, versions: [0, 10], flexibleSince: 8 } as const;
+
+/** From here on topics have their ids, and not their names. */
+export const commitByIdsVersion = 10;
+
+const topicName = string({ until: 9, absent: "" });
+const topicId = uuid({ since: commitByIdsVersion, absent: zeroTopicId });
 
 export const offsetCommitRequest = message(
   { ...api, name: "OffsetCommitRequest" },
@@ -16,7 +23,8 @@ export const offsetCommitRequest = message(
     retentionTimeMs: saturatedInt64({ since: 2, until: 4, absent: -1 }),
     topics: array(
       struct({
-        name: string(),
+        name: topicName,
+        topicId,
         partitions: array(
           struct({
             partitionIndex: int32(),
@@ -37,7 +45,7 @@ export const offsetCommitResponse = message(
   { ...api, name: "OffsetCommitResponse" },
   {
     throttleTimeMs: int32({ since: 3, absent: 0 }),
-    topics: array(struct({ name: string(), partitions: array(struct({ partitionIndex: int32(), errorCode: errorCode() })) })),
+    topics: array(struct({ name: topicName, topicId, partitions: array(struct({ partitionIndex: int32(), errorCode: errorCode() })) })),
   },
 );
 export type OffsetCommitResponse = MessageType<typeof offsetCommitResponse>;

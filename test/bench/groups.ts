@@ -1,11 +1,13 @@
 // What groups cost: `npm run bench:groups [-- --heartbeat-ms 3000 --positions 1000000 --only-reload]`. 200 groups of 3 members, one group of 200 members over 400 partitions, in both protocols; then the reload of many
 // committed positions by the next coordinator. The members are scripted: they keep their membership and fetch nothing, so that the brokers' part is what is seen.
+
 import { readFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { build as buildHistogram } from "hdr-histogram-js";
 import { Admin, orThrow } from "../../client/index.ts";
+import { zeroTopicId } from "../../protocol/base/ids.ts";
 import { offsetCommitRequest, offsetCommitResponse } from "../../protocol/messages/offset-commit.ts";
 import { offsetFetchRequest, offsetFetchResponse } from "../../protocol/messages/offset-fetch.ts";
 import { TestCluster } from "../support/cluster.ts";
@@ -135,7 +137,7 @@ async function commitAll(coordinator: CoordinatorConnection, groupId: string, to
   const nobody = { generationIdOrMemberEpoch: -1, memberId: "", groupInstanceId: null, retentionTimeMs: -1 };
   const errorOf = (answer: { topics: readonly { partitions: readonly { errorCode: string }[] }[] }) =>
     answer.topics[0]?.partitions.find(({ errorCode }) => errorCode !== "NONE")?.errorCode ?? "NONE";
-  const body = { groupId, ...nobody, topics: [{ name: topic, partitions }] };
+  const body = { groupId, ...nobody, topics: [{ name: topic, topicId: zeroTopicId, partitions }] };
   const answer = await coordinator.ask({ request: offsetCommitRequest, response: offsetCommitResponse }, 8, body, errorOf);
   if (errorOf(answer) !== "NONE") throw new Error(`commit: ${errorOf(answer)}`);
 }

@@ -20,6 +20,9 @@ const of44: ReadonlySet<string> = new Set(
     .concat("errors.tsv"),
 );
 
+/** Of these 4.4 has the last version that is served, and 3.9 the first ones. */
+const ofBoth: ReadonlySet<string> = new Set(["OffsetCommitRequest", "OffsetCommitResponse"]);
+
 /** Why there is nothing to compare with; null: there is. */
 export const referenceMissing = [folder, folderOf44].every((each) => existsSync(each)) ? null : `no reference definitions at ${folder}`;
 
@@ -43,12 +46,34 @@ export interface ReferenceMessage {
   readonly fields: readonly ReferenceField[];
 }
 
-export function referenceText(name: string): string {
-  return readFileSync(`${of44.has(name) ? folderOf44 : folder}${name}`, "utf8");
+export function referenceText(name: string, from = of44.has(name) ? folderOf44 : folder): string {
+  return readFileSync(`${from}${name}`, "utf8");
 }
 
 export function referenceMessage(name: string): ReferenceMessage {
-  const lines = referenceText(`${name}.json`).split("\n");
+  if (!ofBoth.has(name)) return parse(referenceText(`${name}.json`));
+  const [old, now] = [folder, folderOf44].map((from) => parse(referenceText(`${name}.json`, from))) as [ReferenceMessage, ReferenceMessage];
+  const [[first], [, last]] = [parseVersions(old.validVersions), parseVersions(now.validVersions)];
+  return { ...now, validVersions: `${first}-${last}`, fields: withOldFields(old.fields, now.fields) };
+}
+
+/** Fields that only the older definition has, before the one that they came before there. */
+function withOldFields(old: readonly ReferenceField[], now: readonly ReferenceField[]): ReferenceField[] {
+  const isKept = ({ name }: ReferenceField) => now.some((field) => field.name === name);
+  const fields: ReferenceField[] = [];
+  let next = 0;
+  for (const field of now) {
+    const at = old.findIndex(({ name }) => name === field.name);
+    if (at >= 0) fields.push(...old.slice(next, at).filter((each) => !isKept(each)));
+    if (at >= 0) next = at + 1;
+    const inside = field.fields === undefined ? {} : { fields: withOldFields(old[at]?.fields ?? [], field.fields) };
+    fields.push({ ...field, ...inside });
+  }
+  return [...fields, ...old.slice(next).filter((each) => !isKept(each))];
+}
+
+function parse(text: string): ReferenceMessage {
+  const lines = text.split("\n");
   const { commonStructs = [], ...message } = JSON.parse(lines.filter((line) => !line.trim().startsWith("//")).join("\n"));
   return { ...message, fields: withCommonStructs(message.fields, commonStructs) };
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Admin, orThrow } from "../../client/index.ts";
+import { zeroTopicId } from "../../protocol/base/ids.ts";
 import { consumerGroupDescribeRequest, consumerGroupDescribeResponse } from "../../protocol/messages/consumer-group-describe.ts";
 import type { ConsumerGroupHeartbeatResponse } from "../../protocol/messages/consumer-group-heartbeat.ts";
 import { deleteGroupsRequest, deleteGroupsResponse } from "../../protocol/messages/delete-groups.ts";
@@ -93,7 +94,7 @@ async function commit(memberId: string, generationIdOrMemberEpoch: number, commi
     memberId,
     groupInstanceId: null,
     retentionTimeMs: -1,
-    topics: [{ name: topic, partitions }],
+    topics: [{ name: topic, topicId: zeroTopicId, partitions }],
   };
   const errorOf = (answer: { topics: readonly { partitions: readonly { errorCode: string }[] }[] }) =>
     answer.topics[0]?.partitions[0]?.errorCode ?? "";

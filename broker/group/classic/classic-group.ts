@@ -4,7 +4,7 @@ import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 import type { Committer, Group, GroupRecord, Now } from "../contract.ts";
 import { classicGroupRecord, classicGroupTombstone, type GroupMetadataValue } from "../group-records.ts";
 import type { MemberMemory } from "../member-memory.ts";
-import { type JoinedMember, type Member, type MemberProtocol, metadataOf, protocolBytes } from "./member.ts";
+import { type JoinedMember, type Member, type MemberProtocol, memberBytes, metadataOf, pendingBytes } from "./member.ts";
 import { subscribedTopics } from "./subscription.ts";
 
 export type ClassicState = "Empty" | "PreparingRebalance" | "CompletingRebalance" | "Stable" | "Dead";
@@ -34,8 +34,6 @@ export class ClassicGroup implements Group {
   readonly type = "classic";
   readonly groupId: string;
   readonly members = new Map<string, Member>();
-  /** Ids handed out with MEMBER_ID_REQUIRED whose owners have not joined yet. */
-  readonly pendingMembers = new Set<string>();
   /** Members of this generation that have not sent SyncGroup yet. */
   readonly pendingSync = new Set<string>();
   generation = 0;
@@ -46,6 +44,7 @@ export class ClassicGroup implements Group {
   stateSinceMs = -1;
   /** While preparing the first rebalance of an empty group: members gather for a while, and it does not end early. */
   gathering: { remainingMs: number; memberWasAdded: boolean } | null = null;
+  readonly #pendingMembers = new Set<string>();
   readonly #staticMembers = new Map<string, string>();
   readonly #onSignOfLife: (group: ClassicGroup, member: Member, now: Now) => void;
   readonly #memory: MemberMemory;
@@ -85,6 +84,23 @@ export class ClassicGroup implements Group {
     if (state !== "PreparingRebalance") this.gathering = null;
   }
 
+  /** Ids handed out with MEMBER_ID_REQUIRED whose owners have not joined yet. */
+  get pendingMembers(): ReadonlySet<string> {
+    return this.#pendingMembers;
+  }
+
+  addPending(memberId: string): void {
+    this.#pendingMembers.add(memberId);
+    this.#memory.change(pendingBytes(this.groupId, memberId));
+  }
+
+  /** False: it was not handed out, or its owner has joined. */
+  removePending(memberId: string): boolean {
+    if (!this.#pendingMembers.delete(memberId)) return false;
+    this.#memory.change(-pendingBytes(this.groupId, memberId));
+    return true;
+  }
+
   get leader(): Member | null {
     return this.leaderId === null ? null : (this.members.get(this.leaderId) ?? null);
   }
@@ -100,8 +116,8 @@ export class ClassicGroup implements Group {
     if (this.members.size === 0) this.protocolType = protocolType;
     this.leaderId ??= member.memberId;
     this.members.set(member.memberId, member);
-    this.#memory.change(protocolBytes(member.protocols));
-    this.pendingMembers.delete(member.memberId);
+    this.#memory.change(memberBytes(this.groupId, member));
+    this.removePending(member.memberId);
     if (member.groupInstanceId !== null) this.#staticMembers.set(member.groupInstanceId, member.memberId);
   }
 
@@ -109,22 +125,37 @@ export class ClassicGroup implements Group {
     const member = this.members.get(memberId);
     invariant(member !== undefined, "who leaves was a member", () => ({ memberId }));
     this.members.delete(memberId);
-    this.#memory.change(-protocolBytes(member.protocols));
+    this.#memory.change(-memberBytes(this.groupId, member));
     this.pendingSync.delete(memberId);
     if (member.groupInstanceId !== null) this.#staticMembers.delete(member.groupInstanceId);
     if (this.leaderId === memberId) this.leaderId = this.members.keys().next().value ?? null;
     return member;
   }
 
+  /** What a member keeps is changed by these two only: it is counted. */
   changeProtocols(member: Member, protocols: readonly MemberProtocol[]): void {
-    this.#memory.change(protocolBytes(protocols) - protocolBytes(member.protocols));
+    this.#memory.change(-memberBytes(this.groupId, member));
     member.protocols = protocols;
+    this.#memory.change(memberBytes(this.groupId, member));
+  }
+
+  assign(member: Member, assignment: Buffer): void {
+    this.#memory.change(assignment.length - member.assignment.length);
+    member.assignment = assignment;
+  }
+
+  /** Whether the members' assignments may be these: those of a group are as long as one record may be. */
+  hasMemoryFor(assignments: ReadonlyMap<string, Buffer>): boolean {
+    let moreBytes = 0;
+    for (const { memberId, assignment } of this.members.values()) moreBytes += (assignments.get(memberId)?.length ?? 0) - assignment.length;
+    return this.#memory.hasRoomFor(moreBytes);
   }
 
   /** This broker does not coordinate the group any more. */
   forgetMembers(): void {
-    for (const { protocols } of this.members.values()) this.#memory.change(-protocolBytes(protocols));
+    for (const member of this.members.values()) this.#memory.change(-memberBytes(this.groupId, member));
     this.members.clear();
+    for (const memberId of this.#pendingMembers) this.removePending(memberId);
   }
 
   /** The new one takes the old one's place, the leader's included. */

@@ -4,7 +4,16 @@ import { answered, type Decision, type GroupTimers, type Now } from "../contract
 import type { MemberMemory } from "../member-memory.ts";
 import { type Settlement, Ticket } from "../ticket.ts";
 import type { ClassicGroup } from "./classic-group.ts";
-import { type JoinAnswer, joinRefusal, type Member, type MemberProtocol, noBytes, protocolBytes, sameProtocols } from "./member.ts";
+import {
+  type JoinAnswer,
+  joinRefusal,
+  type Member,
+  type MemberProtocol,
+  memberBytes,
+  noBytes,
+  protocolBytes,
+  sameProtocols,
+} from "./member.ts";
 import { joinedAnswer, memberTimer, type Rebalances, releaseWaits, withSettled } from "./rebalances.ts";
 
 export interface JoinRequest {
@@ -84,10 +93,13 @@ export class Joining {
     }
   }
 
-  /** Clients that are told COORDINATOR_NOT_AVAILABLE ask again after a while. */
-  #hasMemory(group: ClassicGroup, { memberId, groupInstanceId, protocols }: JoinRequest): boolean {
+  /** Who only asks for an id must find room for the member that it is about to be: ids cost memory, too. */
+  #hasMemory(group: ClassicGroup, request: JoinRequest): boolean {
+    const { memberId, groupInstanceId, protocols } = request;
     const known = group.members.get(memberId) ?? (groupInstanceId === null ? null : group.staticMember(groupInstanceId));
-    return this.#parts.memory.hasRoomFor(protocolBytes(protocols) - protocolBytes(known?.protocols ?? []));
+    const { memory } = this.#parts;
+    if (known !== null) return memory.hasRoomFor(protocolBytes(protocols) - protocolBytes(known.protocols));
+    return memory.hasRoomFor(memberBytes(group.groupId, { ...request, assignment: noBytes }));
   }
 
   #joinUnknown(group: ClassicGroup, request: JoinRequest, now: Now): Decision<JoinAnswer> {
@@ -97,7 +109,7 @@ export class Joining {
     if (known !== null) return this.#replaceStatic(group, known, memberId, request, now);
     if (groupInstanceId !== null || !request.mustKnowItsId) return this.#add(group, memberId, request, now);
     if (group.pendingMembers.size >= pendingMembersMax) return answered(joinRefusal("", "GROUP_MAX_SIZE_REACHED"));
-    group.pendingMembers.add(memberId);
+    group.addPending(memberId);
     const deadlineMs = now.monotonicMs + request.sessionTimeoutMs;
     this.#parts.timers.set(memberTimer(group, memberId), deadlineMs, (then) => this.#pendingTimedOut(group, memberId, then));
     return answered(joinRefusal(memberId, "MEMBER_ID_REQUIRED"));
@@ -187,7 +199,7 @@ export class Joining {
   }
 
   #pendingTimedOut(group: ClassicGroup, memberId: string, now: Now): Decision<null> {
-    if (!group.pendingMembers.delete(memberId)) return answered(null);
+    if (!group.removePending(memberId)) return answered(null);
     this.#parts.onPendingForgotten(group);
     return this.#parts.rebalances.completeIfAllJoined(group, now);
   }

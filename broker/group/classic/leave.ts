@@ -25,7 +25,7 @@ export function leave(group: ClassicGroup, leavers: readonly Leaver[], parts: Le
   let isChanged = false;
   const left = leavers.map((leaver): Left => {
     const memberId = memberOf(group, leaver);
-    if (memberId === null && group.pendingMembers.delete(leaver.memberId)) {
+    if (memberId === null && group.removePending(leaver.memberId)) {
       parts.timers.cancel(memberTimer(group, leaver.memberId));
       isChanged = true;
       return { ...leaver, errorCode: "NONE" };

@@ -1,4 +1,5 @@
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
+import { memberOverheadBytes, pendingOverheadBytes, textBytes } from "../member-memory.ts";
 import type { Ticket } from "../ticket.ts";
 
 /** A way to divide the work that a member can do, in its order of preference; what the bytes mean is the clients' affair. */
@@ -68,9 +69,23 @@ export function syncRefusal(errorCode: KafkaErrorCode): SyncAnswer {
   return { errorCode, protocolType: null, protocolName: null, assignment: noBytes };
 }
 
-/** Bytes that the protocols take: what a member may make us keep. */
+/** Bytes that the protocols take. */
 export function protocolBytes(protocols: readonly MemberProtocol[]): number {
   return protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, 0);
+}
+
+type KeptOfMember = Pick<Member, "memberId" | "groupInstanceId" | "clientId" | "clientHost" | "protocols" | "assignment">;
+
+/** What a member of the group takes. Each has a timer, whose key has the names of both. */
+export function memberBytes(groupId: string, member: KeptOfMember): number {
+  const { memberId, groupInstanceId, clientId, clientHost, protocols, assignment } = member;
+  const named = textBytes(groupId) + 2 * textBytes(memberId) + textBytes(groupInstanceId) + textBytes(clientId) + textBytes(clientHost);
+  return memberOverheadBytes + named + protocolBytes(protocols) + assignment.length;
+}
+
+/** What an id takes that was handed out. */
+export function pendingBytes(groupId: string, memberId: string): number {
+  return pendingOverheadBytes + textBytes(groupId) + 2 * textBytes(memberId);
 }
 
 /** The same protocols with the same metadata in the same order: joining again changes nothing. */

@@ -107,7 +107,7 @@ export class Rebalances {
     if (group.state !== "CompletingRebalance") return [];
     const settled: Settlement[] = [];
     for (const member of group.members.values()) {
-      member.assignment = noBytes;
+      group.assign(member, noBytes);
       const waiting = member.awaitingSync;
       if (waiting === null) continue;
       member.awaitingSync = null;

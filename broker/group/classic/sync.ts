@@ -56,12 +56,13 @@ function syncFollower(group: ClassicGroup, member: Member, rebalances: Rebalance
 function syncLeader(group: ClassicGroup, leader: Member, request: SyncRequest, rebalances: Rebalances, now: Now): Decision<SyncAnswer> {
   const assignments = new Map<string, Buffer>();
   for (const { memberId, assignment } of request.assignments) assignments.set(memberId, Buffer.from(assignment));
+  if (!group.hasMemoryFor(assignments)) return answered(syncRefusal("COORDINATOR_NOT_AVAILABLE"));
   const ticket = new Ticket<SyncAnswer>();
   const accepted = (): Settlement[] => {
     const settled: Settlement[] = releaseWaits(leader, "REBALANCE_IN_PROGRESS");
     leader.awaitingSync = ticket;
     group.enter("Stable", now);
-    for (const member of group.members.values()) member.assignment = assignments.get(member.memberId) ?? noBytes;
+    for (const member of group.members.values()) group.assign(member, assignments.get(member.memberId) ?? noBytes);
     for (const member of group.members.values()) {
       const waiting = member.awaitingSync;
       if (waiting === null) continue;

@@ -2,8 +2,10 @@ import type { TopicId } from "../../../protocol/base/ids.ts";
 import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
 import { noPartitions, type PartitionMap } from "../assignors/partition-map.ts";
 import type { Committer, Group, GroupRecord } from "../contract.ts";
+import { type MemberMemory, textBytes } from "../member-memory.ts";
 import { groupTombstone, memberTombstone, patternTombstone, type SubscribedTopics } from "./consumer-group-records.ts";
 import { type CurrentAssignment, isReconciledTo, type MemberProfile, unassigned } from "./member.ts";
+import { currentBytes, groupOverheadBytes, matchesBytes, profileBytes, subscribedBytes, targetBytes } from "./member-bytes.ts";
 import { PartitionOwners } from "./partition-owners.ts";
 import { Tally } from "./tally.ts";
 
@@ -34,9 +36,13 @@ export class ConsumerGroup implements Group {
   readonly #subscriptions = new Tally();
   readonly #patterns = new Tally();
   readonly #assignors = new Tally();
+  readonly #memory: MemberMemory;
+  /** What is counted there for this group. */
+  #bytes = 0;
 
-  constructor(groupId: string) {
+  constructor(groupId: string, memory: MemberMemory) {
     this.groupId = groupId;
+    this.#memory = memory;
   }
 
   get groupEpoch(): number {
@@ -160,9 +166,20 @@ export class ConsumerGroup implements Group {
     return [...byMember.keys()].map((memberId) => memberTombstone(kind, this.groupId, memberId));
   }
 
+  /** This broker does not coordinate the group any more: it takes nothing here. */
+  forget(): void {
+    this.#count(-this.#bytes);
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    this.#memory.change(bytes);
+  }
+
   // Replaying: null is a tombstone.
 
   replayGroupEpoch(epoch: number | null): void {
+    this.#count(((epoch === null ? 0 : 1) - (this.#groupEpoch === null ? 0 : 1)) * (groupOverheadBytes + textBytes(this.groupId)));
     this.#groupEpoch = epoch;
   }
 
@@ -171,12 +188,14 @@ export class ConsumerGroup implements Group {
   }
 
   replaySubscribedTopics(topics: SubscribedTopics | null): void {
+    this.#count(subscribedBytes(topics) - subscribedBytes(this.#subscribedTopics));
     this.#subscribedTopics = topics;
   }
 
   replayProfile(memberId: string, profile: MemberProfile | null): void {
     const before = this.#profiles.get(memberId);
     if (before !== undefined) {
+      this.#count(-profileBytes(this.groupId, memberId, before));
       this.#subscriptions.remove(before.subscribedTopicNames);
       if (before.subscribedTopicRegex !== null) this.#patterns.remove([before.subscribedTopicRegex]);
       if (before.serverAssignor !== null) this.#assignors.remove([before.serverAssignor]);
@@ -188,6 +207,7 @@ export class ConsumerGroup implements Group {
       return;
     }
     this.#profiles.set(memberId, profile);
+    this.#count(profileBytes(this.groupId, memberId, profile));
     this.#subscriptions.add(profile.subscribedTopicNames);
     if (profile.subscribedTopicRegex !== null) this.#patterns.add([profile.subscribedTopicRegex]);
     if (profile.serverAssignor !== null) this.#assignors.add([profile.serverAssignor]);
@@ -195,17 +215,21 @@ export class ConsumerGroup implements Group {
   }
 
   replayMatches(pattern: string, topics: ReadonlySet<string> | null): void {
+    this.#count(matchesBytes(pattern, topics) - matchesBytes(pattern, this.#matches.get(pattern)));
     if (topics === null) this.#matches.delete(pattern);
     else this.#matches.set(pattern, topics);
   }
 
   replayCurrent(memberId: string, current: CurrentAssignment | null): void {
-    this.#owners.replace(memberId, this.#currents.get(memberId), current ?? undefined);
+    const before = this.#currents.get(memberId);
+    this.#count(currentBytes(current) - currentBytes(before));
+    this.#owners.replace(memberId, before, current ?? undefined);
     if (current === null) this.#currents.delete(memberId);
     else this.#currents.set(memberId, current);
   }
 
   replayTarget(memberId: string, target: PartitionMap | null): void {
+    this.#count(targetBytes(target) - targetBytes(this.#targets.get(memberId)));
     if (target === null) this.#targets.delete(memberId);
     else this.#targets.set(memberId, target);
   }

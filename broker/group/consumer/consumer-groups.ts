@@ -9,6 +9,7 @@ import { rangeAssignor } from "../assignors/range.ts";
 import { uniformAssignor } from "../assignors/uniform.ts";
 import { answered, type Decision, type GroupKind, type GroupRecord, type Now, type ShardEnvironment } from "../contract.ts";
 import { readKey } from "../group-records.ts";
+import { MemberMemory } from "../member-memory.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
 import {
   currentRecord,
@@ -28,6 +29,7 @@ import { type DescribedConsumerGroup, describeConsumerGroup, undescribed } from 
 import { type AcceptedHeartbeat, type HeartbeatInputs, heartbeat, instanceRefusal, removeMember, unknownMember } from "./heartbeat.ts";
 import { faultOf, isLeaving, type Refusal, refusal } from "./heartbeat-rules.ts";
 import { type CurrentAssignment, joining, leftForNow } from "./member.ts";
+import { groupOverheadBytes } from "./member-bytes.ts";
 import { PatternTurns, PatternWatch } from "./pattern-watch.ts";
 import { preferredAssignor } from "./target-assignment.ts";
 
@@ -65,12 +67,15 @@ export class ConsumerGroups implements GroupKind {
   #topicsChanges = 0;
   readonly #lookedAt = new Map<string, number>();
   readonly #patterns: PatternWatch;
+  readonly #memory: MemberMemory;
 
-  constructor(environment: ShardEnvironment<ConsumerGroupsConfig>, patternTurns = new PatternTurns()) {
+  constructor(environment: ShardEnvironment<ConsumerGroupsConfig>, patternTurns = new PatternTurns(), memory = new MemberMemory()) {
     this.#environment = environment;
+    this.#memory = memory;
     this.#assignors = environment.config.assignors.map((name) => assignorsByName[name]);
     invariant(this.#assignors.length > 0, "there is an assignor");
-    this.#patterns = new PatternWatch(environment.timers, environment.topics, patternTurns, (groupId) => this.#groups.get(groupId));
+    const { timers, topics } = environment;
+    this.#patterns = new PatternWatch({ timers, topics, turns: patternTurns, memory, find: (groupId) => this.#groups.get(groupId) });
   }
 
   heartbeat(request: ConsumerGroupHeartbeatRequest, from: HeartbeatSender, now: Now): HeartbeatDecision {
@@ -108,11 +113,16 @@ export class ConsumerGroups implements GroupKind {
     }
   }
 
+  /** Somebody else coordinates these groups now. */
+  ended(): void {
+    for (const group of this.#groups.values()) group.forget();
+  }
+
   replay(keyVersion: number, key: Reader, value: Buffer | null): void {
     const { groupId, apply } = readRecord(keyVersion, key, value);
     const known = this.#groups.get(groupId);
     if (known === undefined && value === null) return;
-    const group = known ?? new ConsumerGroup(groupId);
+    const group = known ?? new ConsumerGroup(groupId, this.#memory);
     apply(group);
     if (group.isGone) {
       this.#groups.delete(groupId);
@@ -131,7 +141,7 @@ export class ConsumerGroups implements GroupKind {
     if (group !== undefined) return { group, records: [] };
     const other = this.#environment.groups.get(groupId);
     const isFree = other === undefined || other.isEmpty;
-    if (memberEpoch === joining && isFree) return { group: new ConsumerGroup(groupId), records: other?.tombstones() ?? [] };
+    if (memberEpoch === joining && isFree) return { group: new ConsumerGroup(groupId, this.#memory), records: other?.tombstones() ?? [] };
     return refusal("GROUP_ID_NOT_FOUND", `Group ${groupId} ${other === undefined ? "not found" : "is not a consumer group"}.`);
   }
 
@@ -148,6 +158,9 @@ export class ConsumerGroups implements GroupKind {
     };
     const outcome = heartbeat(group, request, inputs);
     if (outcome.error !== null) return refused(outcome);
+    const moreBytes = outcome.askedBytes + (group.isGone ? groupOverheadBytes : 0);
+    if (outcome.askedBytes > 0 && !this.#memory.hasRoomFor(moreBytes))
+      return refused(refusal("COORDINATOR_NOT_AVAILABLE", "The coordinator has no memory left for more members of groups."));
     return {
       records: [...records, ...outcome.records],
       answer: accepted(outcome, config.heartbeatIntervalMs),

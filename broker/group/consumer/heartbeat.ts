@@ -25,6 +25,7 @@ import {
   unassigned,
   unknownProfile,
 } from "./member.ts";
+import { currentBytes, profileBytes, subscribedBytes, targetBytes } from "./member-bytes.ts";
 import { reconcile, type Target } from "./reconcile.ts";
 import { droppedPattern, existingTopics, sameSubscribedTopics, subscribedNames } from "./subscribed-topics.ts";
 import { type ChangedMember, preferredAssignor, targetAssignment } from "./target-assignment.ts";
@@ -56,6 +57,8 @@ export interface AcceptedHeartbeat {
   readonly current: CurrentAssignment;
   /** The member of another id whose place this one took; null: nobody's. */
   readonly replaced: string | null;
+  /** What the group takes more in memory, for a member that is new or says more of itself than before; 0: this is neither, and goes on whatever memory there is. */
+  readonly askedBytes: number;
   /** The member is to be told its assignment: it asks, or it is another than it was told before. */
   readonly tellsAssignment: boolean;
 }
@@ -81,6 +84,8 @@ export function heartbeat(
   if (fault !== null) return fault;
 
   const records: GroupRecord[] = [];
+  const saidBytes = moreSaid(group, changed);
+  let moreBytes = saidBytes;
   if (replaced !== null) records.push(...removal(groupId, replaced));
   if (replaced !== null || !sameProfile(changed.before, changed.now)) records.push(memberProfileRecord(groupId, memberId, changed.now));
   const dropped = droppedPattern(group, changed.before, changed.now);
@@ -91,8 +96,11 @@ export function heartbeat(
   let target: Target = { epoch: group.assignmentEpoch, partitions: group.target(changed.inPlaceOf) };
   if (groupEpoch > group.assignmentEpoch) {
     const targets = targetAssignment(group, changed, subscribed, preferredAssignor(group, changed, inputs.assignors));
-    for (const [id, partitions] of targets)
-      if (!group.hasTarget(id) || !samePartitions(group.target(id), partitions)) records.push(targetRecord(groupId, id, partitions));
+    for (const [id, partitions] of targets) {
+      if (group.hasTarget(id) && samePartitions(group.target(id), partitions)) continue;
+      moreBytes += targetBytes(partitions) - targetBytes(group.target(id));
+      records.push(targetRecord(groupId, id, partitions));
+    }
     records.push(assignmentEpochRecord(groupId, groupEpoch));
     const own = targets.get(memberId);
     invariant(own !== undefined, "every member has a target");
@@ -106,8 +114,16 @@ export function heartbeat(
     return owner === null || owner === changed.inPlaceOf;
   });
   if (current !== before) records.push(currentRecord(groupId, memberId, current));
+  moreBytes += subscribedBytes(subscribed) - subscribedBytes(group.subscribedTopics) + currentBytes(current) - currentBytes(before);
+  const askedBytes = saidBytes > 0 ? moreBytes : 0;
   const tellsAssignment = owned !== null || request.memberEpoch === joining || !samePartitions(before.assigned, current.assigned);
-  return { error: null, records, memberId, profile: changed.now, before, current, replaced, tellsAssignment };
+  return { error: null, records, memberId, profile: changed.now, before, current, replaced, askedBytes, tellsAssignment };
+}
+
+/** Bytes that a member says more of itself than it, or whoever it takes the place of, has said so far. */
+function moreSaid({ groupId, members }: ConsumerGroup, { memberId, inPlaceOf, now }: ChangedMember): number {
+  const before = members.get(inPlaceOf);
+  return profileBytes(groupId, memberId, now) - (before === undefined ? 0 : profileBytes(groupId, inPlaceOf, before));
 }
 
 interface FoundMember {

@@ -1,6 +1,8 @@
 import { answered, type Decision, type GroupRecord, type GroupTimers, type Now, type TopicSource, type TopicsView } from "../contract.ts";
+import type { MemberMemory } from "../member-memory.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
 import { groupEpochRecord, patternRecord, subscribedTopicsRecord } from "./consumer-group-records.ts";
+import { assignableBytes, matchesBytes } from "./member-bytes.ts";
 import { type KnownMatches, PatternPass } from "./pattern-pass.ts";
 import { existingTopics, sameSubscribedTopics, subscribedNames } from "./subscribed-topics.ts";
 import { compileTopicPattern, type TopicPattern } from "./topic-pattern.ts";
@@ -55,19 +57,21 @@ interface Watched {
   notBeforeMs: number;
 }
 
+export interface PatternWatchParts {
+  readonly timers: GroupTimers;
+  readonly topics: TopicSource;
+  readonly turns: PatternTurns;
+  readonly memory: Pick<MemberMemory, "hasRoomFor">;
+  readonly find: (groupId: string) => ConsumerGroup | undefined;
+}
+
 /** Finds which topics the groups' expressions match: for a member's new expression, and again when there are other topics. Runs on the shard's timers, a slice at a time. */
 export class PatternWatch {
-  readonly #timers: GroupTimers;
-  readonly #topics: TopicSource;
-  readonly #turns: PatternTurns;
-  readonly #find: (groupId: string) => ConsumerGroup | undefined;
+  readonly #parts: PatternWatchParts;
   readonly #watched = new Map<string, Watched>();
 
-  constructor(timers: GroupTimers, topics: TopicSource, turns: PatternTurns, find: (groupId: string) => ConsumerGroup | undefined) {
-    this.#timers = timers;
-    this.#topics = topics;
-    this.#turns = turns;
-    this.#find = find;
+  constructor(parts: PatternWatchParts) {
+    this.#parts = parts;
   }
 
   /** Called with a heartbeat, as everything that groups learn of topics. */
@@ -76,18 +80,18 @@ export class PatternWatch {
     const watched = this.#watched.get(group.groupId) ?? nothingWatched();
     this.#watched.set(group.groupId, watched);
     const isNew = [...group.patterns.words()].some((pattern) => group.matchesOf(pattern) === null);
-    if (isNew || watched.among !== this.#topics.current.topics) this.#schedule(group.groupId, watched, now.monotonicMs);
+    if (isNew || watched.among !== this.#parts.topics.current.topics) this.#schedule(group.groupId, watched, now.monotonicMs);
   }
 
   forget(groupId: string): void {
-    if (this.#watched.delete(groupId)) this.#timers.cancel(timerKey(groupId));
+    if (this.#watched.delete(groupId)) this.#parts.timers.cancel(timerKey(groupId));
   }
 
   #schedule(groupId: string, watched: Watched, nowMs: number): void {
     if (watched.isScheduled) return;
     watched.isScheduled = true;
-    const atMs = Math.max(this.#turns.reserve(nowMs), watched.notBeforeMs);
-    this.#timers.set(timerKey(groupId), atMs, (now) => this.#advance(groupId, now));
+    const atMs = Math.max(this.#parts.turns.reserve(nowMs), watched.notBeforeMs);
+    this.#parts.timers.set(timerKey(groupId), atMs, (now) => this.#advance(groupId, now));
   }
 
   #again(groupId: string, watched: Watched, nowMs: number): Decision<null> {
@@ -98,29 +102,29 @@ export class PatternWatch {
 
   /** When its records are refused, the timer calls again, and finds the pass done. */
   #advance(groupId: string, now: Now): Decision<null> {
-    const group = this.#find(groupId);
+    const group = this.#parts.find(groupId);
     const watched = this.#watched.get(groupId);
     if (group === undefined || watched === undefined) return answered(null);
     const { monotonicMs } = now;
-    const view = this.#topics.current;
+    const view = this.#parts.topics.current;
     if (view.topics.size === 0) {
       // a broker that knows of no topic at all has not been told of them yet; the next heartbeat asks again
       watched.isScheduled = false;
       return answered(null);
     }
-    if (!this.#turns.begin(monotonicMs)) return this.#again(groupId, watched, monotonicMs);
+    if (!this.#parts.turns.begin(monotonicMs)) return this.#again(groupId, watched, monotonicMs);
     watched.pass ??= this.#begin(group, watched, view);
-    this.#turns.took(watched.pass.advance(stepsPerSliceMax), monotonicMs);
+    this.#parts.turns.took(watched.pass.advance(stepsPerSliceMax), monotonicMs);
     if (!watched.pass.isDone) return this.#again(groupId, watched, monotonicMs);
-    if (watched.attempts >= attemptsMax) {
-      // too large for a batch, or no replica in sync: it may be another time
+    const { matched, among } = watched.pass;
+    if (watched.attempts >= attemptsMax || !this.#parts.memory.hasRoomFor(moreBytes(group, matched, view))) {
+      // too large for a batch, no replica in sync, or no memory left: it may be another time
       watched.attempts = 0;
       watched.pass = null;
       watched.notBeforeMs = monotonicMs + afterRefusalsMs;
       return this.#again(groupId, watched, monotonicMs);
     }
     watched.attempts++;
-    const { matched, among } = watched.pass;
     return {
       records: matchedRecords(group, matched, view, now),
       answer: null,
@@ -183,6 +187,18 @@ export function matchedRecords(
   if (!sameSubscribedTopics(subscribed, group.subscribedTopics)) records.push(subscribedTopicsRecord(groupId, subscribed));
   records.push(groupEpochRecord(groupId, group.nextEpoch));
   return records;
+}
+
+/** With what the members will be given of topics that are new to the group: it is found out here that there is room for it, not when a member sends its next heartbeat. */
+function moreBytes(group: ConsumerGroup, matched: ReadonlyMap<string, ReadonlySet<string>>, { topics }: TopicsView): number {
+  let bytes = 0;
+  const added = new Set<string>();
+  for (const [pattern, found] of matched) {
+    bytes += matchesBytes(pattern, found) - matchesBytes(pattern, group.matchesOf(pattern));
+    for (const name of found) if (!group.subscribedTopics.has(name)) added.add(name);
+  }
+  for (const name of added) bytes += assignableBytes(topics.get(name)?.partitions.length ?? 0);
+  return bytes;
 }
 
 const noNames: ReadonlySet<string> = new Set();

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import { decodeAssignment, encodeAssignment, encodeSubscription } from "../../../protocol/messages/consumer-protocol.ts";
 import { heartbeatRequest, heartbeatResponse } from "../../../protocol/messages/heartbeat.ts";
 import { type JoinGroupResponse, joinGroupRequest, joinGroupResponse } from "../../../protocol/messages/join-group.ts";
@@ -186,7 +187,12 @@ export class ScriptedClassicMember {
       commitTimestamp: -1,
       committedMetadata: null,
     }));
-    const body = { ...identity, generationIdOrMemberEpoch: this.generation, retentionTimeMs: -1, topics: [{ name: topic, partitions }] };
+    const body = {
+      ...identity,
+      generationIdOrMemberEpoch: this.generation,
+      retentionTimeMs: -1,
+      topics: [{ name: topic, topicId: zeroTopicId, partitions }],
+    };
     const errorOf = (answer: { topics: readonly { partitions: readonly { errorCode: string }[] }[] }) =>
       answer.topics[0]?.partitions[0]?.errorCode ?? "NONE";
     const answer = await this.#coordinator.ask({ request: offsetCommitRequest, response: offsetCommitResponse }, 8, body, errorOf);

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import { offsetCommitRequest, offsetCommitResponse } from "../../../protocol/messages/offset-commit.ts";
 import { offsetFetchRequest, offsetFetchResponse } from "../../../protocol/messages/offset-fetch.ts";
 import { CoordinatorConnection } from "./raw-group.ts";
@@ -111,7 +112,7 @@ export class ScriptedIncrementalMember {
     const identity = { groupId, memberId: this.memberId, groupInstanceId: null, generationIdOrMemberEpoch: this.epoch };
     const errorOf = (answer: { topics: readonly { partitions: readonly { errorCode: string }[] }[] }) =>
       answer.topics[0]?.partitions[0]?.errorCode ?? "NONE";
-    const body = { ...identity, retentionTimeMs: -1, topics: [{ name: topic, partitions }] };
+    const body = { ...identity, retentionTimeMs: -1, topics: [{ name: topic, topicId: zeroTopicId, partitions }] };
     const answer = await this.#coordinator.ask({ request: offsetCommitRequest, response: offsetCommitResponse }, 9, body, errorOf);
     if (errorOf(answer) !== "NONE") return; // the next heartbeat says what to do
     for (const { partitionIndex, committedOffset } of partitions) {

@@ -126,7 +126,7 @@ const repeating: Readonly<Record<string, ((count: number) => object) | null>> = 
     ...{ groupId: "offsets", generationIdOrMemberEpoch: -1 },
     topics: [
       {
-        ...named,
+        ...{ ...named, topicId: id },
         partitions: times(n, {
           partitionIndex: 0,
           committedOffset: 1,

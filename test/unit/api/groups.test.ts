@@ -13,6 +13,7 @@ import { offsetDeleteApi } from "../../../broker/api/offset-delete.ts";
 import { offsetFetchApi } from "../../../broker/api/offset-fetch.ts";
 import { uncounted } from "../../../broker/api/request-meter.ts";
 import { syncGroupApi } from "../../../broker/api/sync-group.ts";
+import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
 import { offsetCommitRequest, offsetCommitResponse } from "../../../protocol/messages/offset-commit.ts";
 import { encodeWhole } from "../../../protocol/schema/message.ts";
@@ -168,6 +169,7 @@ describe("offsets through the API", () => {
     topics: [
       {
         name: "t",
+        topicId: topicId("t"),
         partitions: [7, 1, 0].map((partitionIndex) => ({
           partitionIndex,
           committedOffset: 100 + partitionIndex,
@@ -178,25 +180,30 @@ describe("offsets through the API", () => {
       },
       {
         name: "gone",
+        topicId: topicId("g"),
         partitions: [{ partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: -1, commitTimestamp: -1, committedMetadata: "" }],
       },
     ],
   });
 
   test("partitions that do not exist are told so and the others are kept, in every version", async () => {
-    for (let version = 0; version <= 9; version++) {
+    for (let version = 0; version <= 10; version++) {
       const { groups, world } = await served();
       const answer = await answerOf(offsetCommitApi(groups, images), commitRequest("g"), version);
+      const called = (name: string, id: string) => (version < 10 ? { name, topicId: zeroTopicId } : { name: "", topicId: id });
       expect(answer.topics).toEqual([
         {
-          name: "t",
+          ...called("t", topicId("t")),
           partitions: [
             { partitionIndex: 7, errorCode: "UNKNOWN_TOPIC_OR_PARTITION" },
             { partitionIndex: 1, errorCode: "NONE" },
             { partitionIndex: 0, errorCode: "NONE" },
           ],
         },
-        { name: "gone", partitions: [{ partitionIndex: 0, errorCode: "UNKNOWN_TOPIC_OR_PARTITION" }] },
+        {
+          ...called("gone", topicId("g")),
+          partitions: [{ partitionIndex: 0, errorCode: version < 10 ? "UNKNOWN_TOPIC_OR_PARTITION" : "UNKNOWN_TOPIC_ID" }],
+        },
       ]);
       expect(world.machine.offsets.find("g", "t", 1)).toMatchObject({ offset: 101, leaderEpoch: version >= 6 ? 3 : -1, metadata: "m" });
       expect(world.machine.offsets.size).toBe(2);
@@ -213,7 +220,7 @@ describe("offsets through the API", () => {
   });
 
   test("an offset that no log can have is refused by itself, in every version", async () => {
-    for (let version = 0; version <= 9; version++) {
+    for (let version = 0; version <= 10; version++) {
       const { groups, world } = await served();
       const partitions = [0, 1].map((partitionIndex) => ({
         partitionIndex,
@@ -222,7 +229,11 @@ describe("offsets through the API", () => {
         commitTimestamp: -1,
         committedMetadata: null,
       }));
-      const body = encodeWhole(offsetCommitRequest, { ...commitRequest("g"), topics: [{ name: "t", partitions }] }, version);
+      const body = encodeWhole(
+        offsetCommitRequest,
+        { ...commitRequest("g"), topics: [{ name: "t", topicId: topicId("t"), partitions }] },
+        version,
+      );
       body.writeBigInt64BE(2n ** 63n - 1n, body.indexOf(Buffer.from([0, 0, 1, 0, 0, 0, 0, 0])));
       const answer = await endpoint(offsetCommitApi(groups, images)).serve(body, context(version));
       const { topics } = readWhole(offsetCommitResponse, Buffer.concat(answer ?? []), version);
@@ -348,7 +359,11 @@ describe("listing and deleting through the API", () => {
     const { groups } = await served();
     const partitions = [{ partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: -1, commitTimestamp: -1, committedMetadata: "" }];
     const by = { groupId, generationIdOrMemberEpoch: -1, memberId: "", groupInstanceId: null, retentionTimeMs: -1 };
-    const committed = await answerOf(offsetCommitApi(groups, images), { ...by, topics: [{ name: "t", partitions }] }, 8);
+    const committed = await answerOf(
+      offsetCommitApi(groups, images),
+      { ...by, topics: [{ name: "t", topicId: topicId("t"), partitions }] },
+      8,
+    );
     expect(committed.topics[0]?.partitions).toEqual([{ partitionIndex: 0, errorCode: "NONE" }]);
     const list = async () => (await answerOf(listGroupsApi(groups), { statesFilter: [], typesFilter: [] }, 5)).groups;
     expect(await list()).toEqual([{ groupId, protocolType: "", groupState: "Empty", groupType: "classic" }]);

@@ -58,19 +58,19 @@ describe("joining a classic group", () => {
   });
 
   test("members whose protocols take more than there is memory for are asked to come again, those that are there are not", async () => {
-    const world = await World.loaded({}, {}, 1_000);
+    const world = await World.loaded({}, {}, 100_000);
     const blob = (bytes: number) => [{ name: "range", metadata: Buffer.alloc(bytes) }];
-    const first = await world.join({ clientId: "a", protocols: blob(600) });
-    expect((await world.join({ clientId: "b", protocols: blob(600) })).value.errorCode).toBe("COORDINATOR_NOT_AVAILABLE");
-    expect((await world.join({ clientId: "b", protocols: blob(600) }, "another")).value.errorCode).toBe("COORDINATOR_NOT_AVAILABLE");
-    const small = await world.join({ clientId: "c", protocols: blob(100) });
+    const first = await world.join({ clientId: "a", protocols: blob(60_000) });
+    expect((await world.join({ clientId: "b", protocols: blob(60_000) })).value.errorCode).toBe("COORDINATOR_NOT_AVAILABLE");
+    expect((await world.join({ clientId: "b", protocols: blob(60_000) }, "another")).value.errorCode).toBe("COORDINATOR_NOT_AVAILABLE");
+    const small = await world.join({ clientId: "c", protocols: blob(10_000) });
     await world.clock.advance(6_000);
     const { memberId } = first.value;
     expect([first.value.errorCode, small.value.errorCode]).toEqual(["NONE", "NONE"]);
-    expect((await world.join({ memberId, protocols: blob(1_000) })).value.errorCode, "not more than there is").toBe(
+    expect((await world.join({ memberId, protocols: blob(100_000) })).value.errorCode, "not more than there is").toBe(
       "COORDINATOR_NOT_AVAILABLE",
     );
-    expect((await world.join({ memberId, protocols: blob(600) })).value.errorCode, "as much as it had").toBe("NONE");
+    expect((await world.join({ memberId, protocols: blob(60_000) })).value.errorCode, "as much as it had").toBe("NONE");
     await world.clock.advance(120_000);
     expect(world.memberMemory.usedBytes, "both sessions are over").toBe(0);
   });

@@ -73,7 +73,7 @@ describe("committing", () => {
 
   test("what was not committed is -1, in a group or without one", async () => {
     const world = await World.loaded();
-    const wanted = [{ name: "t", partitionIndexes: [0, 4] }];
+    const wanted = [{ name: "t", partitions: [0, 4] }];
     await world.commit({ offsets: { t: 9 } });
     for (const [groupId, first] of [
       ["g", 9],
@@ -176,7 +176,7 @@ describe("deleting a group", () => {
     const world = await World.loaded();
     const [a = ""] = await world.stableGroup(1);
     await world.commit({ memberId: a, generationIdOrMemberEpoch: 1, offsets: { t: 5 } });
-    const remove = async (groupId: string) => (await world.ask((machine) => machine.deleteGroup(groupId))).value;
+    const remove = async (groupId: string) => (await world.ask((machine) => machine.deleteGroup(groupId))).value.errorCode;
     expect(await remove("g")).toBe("NON_EMPTY_GROUP");
     expect(await remove("none")).toBe("GROUP_ID_NOT_FOUND");
     await world.leave({ memberId: a, groupInstanceId: null });

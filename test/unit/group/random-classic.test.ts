@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ClassicGroup } from "../../../broker/group/classic/classic-group.ts";
-import { type JoinAnswer, protocolBytes, type SyncAnswer } from "../../../broker/group/classic/member.ts";
+import { type JoinAnswer, memberBytes, pendingBytes, type SyncAnswer } from "../../../broker/group/classic/member.ts";
 import { GroupMachine } from "../../../broker/group/group-machine.ts";
 import { ShardTimers } from "../../../broker/group/timers.ts";
 import { settled } from "../network/manual-clock.ts";
@@ -165,7 +165,8 @@ class Run {
     const { machine, partition, memberMemory } = this.world;
     const group = machine.classic.find("g");
     if (group !== null) checkGroup(group);
-    const keptBytes = [...(group?.members.values() ?? [])].reduce((sum, { protocols }) => sum + protocolBytes(protocols), 0);
+    const pending = [...(group?.pendingMembers ?? [])].reduce((sum, memberId) => sum + pendingBytes("g", memberId), 0);
+    const keptBytes = [...(group?.members.values() ?? [])].reduce((sum, member) => sum + memberBytes("g", member), pending);
     expect(memberMemory.usedBytes, "what members take is counted, whoever coordinates").toBe(keptBytes);
     expect(machine.offsets.find("g", "t", 0)?.offset ?? 0, "no acknowledged position goes back").toBeGreaterThanOrEqual(this.#acknowledged);
     const replayed = replay(partition.records());

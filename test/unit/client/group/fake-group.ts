@@ -3,7 +3,7 @@ import { decodeAssignment } from "../../../../protocol/messages/consumer-protoco
 import type { HeartbeatRequest } from "../../../../protocol/messages/heartbeat.ts";
 import type { JoinGroupRequest, JoinGroupResponse } from "../../../../protocol/messages/join-group.ts";
 import type { LeaveGroupRequest } from "../../../../protocol/messages/leave-group.ts";
-import type { OffsetCommitRequest } from "../../../../protocol/messages/offset-commit.ts";
+import { commitByIdsVersion, type OffsetCommitRequest } from "../../../../protocol/messages/offset-commit.ts";
 import type { OffsetFetchRequest } from "../../../../protocol/messages/offset-fetch.ts";
 import type { SyncGroupRequest } from "../../../../protocol/messages/sync-group.ts";
 import type { FakeCluster, Intercepted, Interception } from "../fake-cluster.ts";
@@ -69,7 +69,7 @@ export class FakeGroup {
       case "LeaveGroup":
         return this.#leave(request);
       case "OffsetCommit":
-        return this.#commit(request);
+        return this.#commit(request, seen.version >= commitByIdsVersion);
       default:
         return this.answerFetch(request);
     }
@@ -223,15 +223,18 @@ export class FakeGroup {
     return { throttleTimeMs: 0, errorCode: "NONE", members: [] };
   }
 
-  #commit({ memberId, generationIdOrMemberEpoch, topics }: OffsetCommitRequest): object {
+  #commit({ memberId, generationIdOrMemberEpoch, topics }: OffsetCommitRequest, byIds: boolean): object {
     const isSimple = generationIdOrMemberEpoch < 0 && this.members.size === 0;
     const checked = isSimple ? "NONE" : this.#checked(memberId, generationIdOrMemberEpoch);
     const errorCode = checked === "NONE" && this.state === "Completing" ? "REBALANCE_IN_PROGRESS" : checked;
     return {
       throttleTimeMs: 0,
-      topics: topics.map(({ name, partitions }) => ({
-        name,
+      topics: topics.map(({ name: said, topicId, partitions }) => ({
+        name: said,
+        topicId,
         partitions: partitions.map(({ partitionIndex, committedOffset, committedLeaderEpoch }) => {
+          const name = byIds ? this.#nameOf(topicId) : said;
+          if (name === undefined) return { partitionIndex, errorCode: "UNKNOWN_TOPIC_ID" };
           if (this.#cluster.topics.get(name)?.partitions[partitionIndex] === undefined)
             return { partitionIndex, errorCode: "UNKNOWN_TOPIC_OR_PARTITION" };
           if (errorCode === "NONE") {
@@ -242,6 +245,10 @@ export class FakeGroup {
         }),
       })),
     };
+  }
+
+  #nameOf(topicId: string): string | undefined {
+    return [...this.#cluster.topics].find(([, topic]) => topic.topicId === topicId)?.[0];
   }
 
   answerFetch({ groups }: OffsetFetchRequest): object {
@@ -292,8 +299,9 @@ export function refuse(api: string, errorCode: KafkaErrorCode, request: unknown)
     case "OffsetCommit":
       return {
         throttleTimeMs: 0,
-        topics: (request as OffsetCommitRequest).topics.map(({ name, partitions }) => ({
+        topics: (request as OffsetCommitRequest).topics.map(({ name, topicId, partitions }) => ({
           name,
+          topicId,
           partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })),
         })),
       };

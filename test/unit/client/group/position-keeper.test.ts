@@ -33,8 +33,8 @@ function world(does: { readonly refreshSucceed: boolean; readonly coordinatorKno
     partition: () => undefined,
   });
   const find = async () => {
-    const [found] = await clock.until(keeper.find([{ topic: "t", partition: 0 }], false, new AbortController().signal));
-    return found;
+    const { value } = await clock.until(keeper.find([{ topic: "t", partition: 0 }], false, new AbortController().signal).next());
+    return value?.[0];
   };
   return { keeper, find, refreshes: () => refreshes };
 }

@@ -3,15 +3,20 @@ import { AssignedPartition } from "../../../../client/consumer/assigned-partitio
 import type { OffsetToCommit } from "../../../../client/group/group-offsets.ts";
 import { type Logger, silentLogger } from "../../../../protocol/base/logger.ts";
 import type { MetadataRequest } from "../../../../protocol/messages/metadata.ts";
-import { FakeCluster, textRecord } from "../fake-cluster.ts";
+import type { OffsetCommitRequest } from "../../../../protocol/messages/offset-commit.ts";
+import { FakeCluster, type Intercepted, textRecord } from "../fake-cluster.ts";
 import type { FakePartition } from "../fake-partition.ts";
-import { FakeGroup } from "./fake-group.ts";
+import { FakeGroup, refuse } from "./fake-group.ts";
 import { memberOf, Worker } from "./group-fixture.ts";
 
 const [firstId, secondId, thirdId] = ["A", "B", "C"].map((letter) => `${letter.repeat(21)}Q`) as [string, string, string];
 
-function world() {
+/** Commits name topics up to this version. */
+const byNames = 9;
+
+function world(commitVersionMax: number) {
   const cluster = new FakeCluster();
+  cluster.versionMax.OffsetCommit = commitVersionMax;
   const group = new FakeGroup(cluster);
   const warnings: string[] = [];
   const log: Logger = { ...silentLogger, warn: (_about: unknown, text?: string) => void warnings.push(text ?? "") } as Logger;
@@ -37,7 +42,10 @@ function remove(cluster: FakeCluster, group: FakeGroup): void {
 const named = (name: string, from: number, to: number) => Array.from({ length: to - from }, (_, i) => `${name} ${from + i}`);
 const valuesOf = (worker: Worker) => worker.records.map(({ value }) => value);
 
-describe("a topic that is deleted and made anew", () => {
+describe.each([
+  ["its id", 10],
+  ["its name", byNames],
+])("a topic that is deleted and made anew, whose positions are committed by %s", (_by, commitVersionMax) => {
   test.each([
     ["cooperative-sticky", 4, 3_000],
     ["cooperative-sticky", 40, 3_000],
@@ -48,7 +56,7 @@ describe("a topic that is deleted and made anew", () => {
   ] as const)(
     "%s, %i records, %i ms between: what was processed of the old one is not committed onto it",
     async (assignor, count, gapMs) => {
-      const { cluster, group, runtime, warnings } = world();
+      const { cluster, group, runtime, warnings } = world(commitVersionMax);
       make(cluster, "old", firstId, 20);
       const worker = new Worker(cluster, ["t"], { assignors: [assignor], autoCommitIntervalMs: 60_000, metadataMaxAgeMs: 1_000, runtime });
       await cluster.clock.advance(10_000);
@@ -70,7 +78,7 @@ describe("a topic that is deleted and made anew", () => {
   );
 
   test("a record of the old one that is still being handled says nothing about the new one", async () => {
-    const { cluster, group } = world();
+    const { cluster, group } = world(commitVersionMax);
     make(cluster, "old", firstId, 3);
     const consumer = memberOf(cluster, { metadataMaxAgeMs: 1_000, autoCommitIntervalMs: 500, offsetReset: "latest" });
     await cluster.clock.until(consumer.subscribe(["t"]));
@@ -89,7 +97,7 @@ describe("a topic that is deleted and made anew", () => {
   });
 
   test("what the application itself commits late, of the old one, is dropped with a warning; also after the partition came back", async () => {
-    const { cluster, group, runtime, warnings } = world();
+    const { cluster, group, runtime, warnings } = world(commitVersionMax);
     make(cluster, "old", firstId, 20);
     const worker = new Worker(cluster, ["t"], { autoCommit: false, metadataMaxAgeMs: 1_000, runtime });
     await cluster.clock.advance(5_000);
@@ -110,7 +118,7 @@ describe("a topic that is deleted and made anew", () => {
   test.each([["auto-commits"], ["a commit of the application"]])(
     "with the reset policy `none` there is no position in the new one for %s or `close` to put there",
     async (by) => {
-      const { cluster, group } = world();
+      const { cluster, group } = world(commitVersionMax);
       make(cluster, "old", firstId, 20);
       group.offsets.set("t-0", { offset: 0, epoch: 0 });
       const autoCommitIntervalMs = by === "auto-commits" ? 500 : 60_000;
@@ -131,7 +139,7 @@ describe("a topic that is deleted and made anew", () => {
   );
 
   test("nothing is committed while the place to begin in the new one is looked up", async () => {
-    const { cluster, group } = world();
+    const { cluster, group } = world(commitVersionMax);
     make(cluster, "old", firstId, 20);
     const worker = new Worker(cluster, ["t"], { metadataMaxAgeMs: 1_000, autoCommitIntervalMs: 500 });
     await cluster.clock.advance(5_000);
@@ -158,7 +166,7 @@ describe("a topic that is deleted and made anew", () => {
   });
 
   test("a position that was found for the old one is not begun from in the new one", async () => {
-    const { cluster, group } = world();
+    const { cluster, group } = world(commitVersionMax);
     make(cluster, "old", firstId, 20);
     group.offsets.set("t-0", { offset: 12, epoch: 0 });
     let asked = 0;
@@ -178,15 +186,17 @@ describe("a topic that is deleted and made anew", () => {
   });
 
   test("a coordinator that has not heard of the new topic yet is asked again, not believed", async () => {
-    const { cluster, group } = world();
+    const { cluster, group } = world(commitVersionMax);
     make(cluster, "new", secondId, 10);
     const worker = new Worker(cluster, ["t"], { autoCommitIntervalMs: 2_000 });
     await cluster.clock.advance(1_500);
     expect(worker.records).toHaveLength(10);
     let isBehind = true;
     group.override = ({ api, request, broker }) => {
-      if (api !== "Metadata" || broker !== group.coordinator || !isBehind) return undefined;
+      const asksForTopics = api === (commitVersionMax === byNames ? "Metadata" : "OffsetCommit");
+      if (!asksForTopics || broker !== group.coordinator || !isBehind) return undefined;
       isBehind = false;
+      if (api === "OffsetCommit") return refuse(api, "UNKNOWN_TOPIC_ID", request);
       const { topics, ...rest } = cluster.metadata(request);
       return { ...rest, topics: topics.map((topic) => ({ ...topic, topicId: firstId })) };
     };
@@ -195,14 +205,42 @@ describe("a topic that is deleted and made anew", () => {
     expect(group.offsets.get("t-0")?.offset).toBe(10);
   });
 
+  test("a topic about which metadata and the coordinator disagree does not hold up those that were given to us with it", async () => {
+    const { cluster, group } = world(commitVersionMax);
+    for (const [name, id] of Object.entries({ t: firstId, u: secondId }))
+      append(cluster.topic(name, [1], id)[0] as FakePartition, name, 0, 5);
+    group.offsets.set("u-0", { offset: 2, epoch: 0 });
+    let disagrees = true;
+    let isCompared = false;
+    group.override = ({ api, request }) => {
+      // what is asked for after the positions is which topics they were of
+      const isComparison = api === "Metadata" && isCompared;
+      isCompared = api === "OffsetFetch";
+      if (!isComparison || !disagrees) return undefined;
+      const { topics, ...rest } = cluster.metadata(request);
+      return { ...rest, topics: topics.map((topic) => (topic.name === "t" ? { ...topic, topicId: thirdId } : topic)) };
+    };
+    const worker = new Worker(cluster, ["t", "u"], { autoCommit: false });
+    await cluster.clock.advance(3_000);
+    expect(valuesOf(worker)).toEqual(named("u", 2, 5));
+    expect(worker.events).toEqual(["+ u-0"]);
+    disagrees = false;
+    await cluster.clock.advance(3_000);
+    expect(valuesOf(worker)).toEqual([...named("u", 2, 5), ...named("t", 0, 5)]);
+    expect(worker.events).toEqual(["+ u-0", "+ t-0"]);
+    await cluster.clock.until(worker.consumer.close());
+  });
+
   test("while the coordinator does not know one topic as we do, the others are committed, once", async () => {
-    const { cluster, group } = world();
+    const { cluster, group } = world(commitVersionMax);
     for (const [name, id] of Object.entries({ t: firstId, u: secondId, v: thirdId }))
       append(cluster.topic(name, [1], id)[0] as FakePartition, name, 0, 5);
     const worker = new Worker(cluster, ["t", "u", "v"], { autoCommit: false, requestTimeoutMs: 10_000 });
     await cluster.clock.advance(5_000);
     expect(worker.records).toHaveLength(15);
-    group.override = ({ api, request }) => {
+    group.override = (seen) => {
+      const { api, request } = seen;
+      if (api === "OffsetCommit" && commitVersionMax > byNames) return withoutTopic(firstId, group, seen);
       // only what is committed is asked for before a commit; the consumer's own metadata has `v` too
       if (api !== "Metadata" || (request as MetadataRequest).topics?.some(({ name }) => name === "v")) return undefined;
       const { topics, ...rest } = cluster.metadata(request);
@@ -215,7 +253,31 @@ describe("a topic that is deleted and made anew", () => {
     await cluster.clock.until(worker.consumer.commit(done));
     expect(group.commits).toEqual(["u-0=5", "t-0=5", "u-0=5"]);
   });
+
+  test("a commit costs what it names: no topic's metadata is asked for where ids are told", async () => {
+    const { cluster } = world(commitVersionMax);
+    make(cluster, "old", firstId, 5);
+    const worker = new Worker(cluster, ["t"], { autoCommit: false });
+    await cluster.clock.advance(5_000);
+    const before = cluster.requests.length;
+    await cluster.clock.until(worker.consumer.commit());
+    const metadata = cluster.requests.slice(before).filter((request) => request.startsWith("Metadata"));
+    expect(metadata).toHaveLength(commitVersionMax === byNames ? 1 : 0);
+    await cluster.clock.until(worker.consumer.close());
+  });
 });
+
+/** A coordinator that does not know the topic, and does as it is told for the others. */
+function withoutTopic(topicId: string, group: FakeGroup, seen: Intercepted): object {
+  const { topics, ...rest } = seen.request as OffsetCommitRequest;
+  const [unknown, known] = [true, false].map((isUnknown) => topics.filter((topic) => (topic.topicId === topicId) === isUnknown));
+  const override = group.override;
+  group.override = () => undefined;
+  const answer = group.handle({ ...seen, request: { ...rest, topics: known } as never }) as { readonly topics: readonly object[] };
+  group.override = override;
+  const refused = refuse("OffsetCommit", "UNKNOWN_TOPIC_ID", { topics: unknown }) as { readonly topics: readonly object[] };
+  return { throttleTimeMs: 0, topics: [...refused.topics, ...answer.topics] };
+}
 
 describe("which topic a partition's metadata means", () => {
   const partition = () => new AssignedPartition("t", 0, { offset: 7 }, firstId);

@@ -144,7 +144,7 @@ function replay(groups: ConsumerGroups, { key, value }: GroupRecord): void {
 }
 
 /** A heartbeat that says nothing new. */
-const silent: ConsumerGroupHeartbeatRequest = {
+export const silent: ConsumerGroupHeartbeatRequest = {
   groupId,
   memberId: "",
   memberEpoch: 0,
