@@ -60,7 +60,10 @@ export async function inTurns<T, A>(slices: readonly T[], meter: RequestMeter, b
   for (const slice of slices) {
     const pause = begun.length === 0 ? null : meter.pause();
     if (pause !== null) await pause;
-    begun.push(begin(slice));
+    const answer = begin(slice);
+    // it may fail while nobody waits for it yet, or any more (6)
+    answer.catch(() => undefined);
+    begun.push(answer);
   }
   return Promise.all(begun);
 }
