@@ -15,6 +15,10 @@ export interface Plan {
   readonly hasGroup: boolean;
   /** Another topic, which is made and deleted again and again. */
   readonly hasFleetingTopic: boolean;
+  /** Wall clocks are set forward and back. */
+  readonly areClocksSet: boolean;
+  /** Brokers are told to stop before they are ready, or find a port in use. */
+  readonly doStartsFail: boolean;
 }
 
 export type Retention = { readonly kind: "bytes"; readonly bytes: number } | { readonly kind: "ms"; readonly ms: number };
@@ -29,6 +33,8 @@ export const plain: Plan = {
   isSchemed: false,
   hasGroup: false,
   hasFleetingTopic: false,
+  areClocksSet: false,
+  doStartsFail: false,
 };
 
 export function planFor(seed: number): Plan {
@@ -65,7 +71,14 @@ export function planFor(seed: number): Plan {
     isSchemed,
     hasGroup,
     hasFleetingTopic,
+    ...troublesFor(seed),
   };
+}
+
+/** By a source of its own: what came later leaves the rest of a seed's plan as it was. */
+function troublesFor(seed: number): Pick<Plan, "areClocksSet" | "doStartsFail"> {
+  const random = seededRandom(seed * 104_729 + 41);
+  return { areClocksSet: random.next() < 0.3, doStartsFail: random.next() < 0.3 };
 }
 
 function retentionBy(which: number, more: number): Retention {

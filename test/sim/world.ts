@@ -41,6 +41,7 @@ export class World {
   readonly minInsyncReplicas: number;
   readonly plan: Plan;
   readonly topic = topic;
+  readonly seed: number;
   /** Added to how long a message to or from the coordinator takes, at most. */
   coordinatorDelayMs = 0;
   /** An error that a broker is to log. */
@@ -53,6 +54,7 @@ export class World {
   constructor(seed: number, sink: TraceSink | null, settings: Readonly<Record<string, string>> = {}, plan: Plan = plain) {
     const random = seededRandom(seed);
     this.random = random;
+    this.seed = seed;
     this.plan = plan;
     const isForsaken = (name: string) => name === fleetingTopic;
     this.#trust = new Trust({ brokers: () => this.brokers, observer: () => this.observer, isForsaken });
@@ -99,7 +101,7 @@ export class World {
       brokers: this.brokers,
       observer: this.observer,
       retention: plan.retention,
-      nowMs: () => this.clock.forOwner("checker").nowMs(),
+      nowMs: () => this.clock.latestWallMs,
       mayLackRecords: (broker, partition) => this.mayLackRecords(broker, partition),
       onViolation: this.violated,
     });

@@ -1,0 +1,15 @@
+import { seededRandom } from "../../../protocol/base/random.ts";
+import type { World } from "../world.ts";
+import type { Trouble } from "./trouble.ts";
+import { UnfinishedStarts } from "./unfinished-starts.ts";
+import { WallClocks } from "./wall-clocks.ts";
+
+/** Those that the plan has. */
+export function troublesOf(world: World, count: (kind: string) => void): readonly Trouble[] {
+  const { plan, seed } = world;
+  const parts = (which: number) => ({ world, count, random: seededRandom(seed * 15_485_863 + which) });
+  return [...(plan.areClocksSet ? [new WallClocks(parts(1))] : []), ...(plan.doStartsFail ? [new UnfinishedStarts(parts(2))] : [])];
+}
+
+/** What they count. */
+export const troubleKinds: readonly string[] = ["setClock", "stopEarly", "portInUse"];
