@@ -19,6 +19,10 @@ export interface Plan {
   readonly areClocksSet: boolean;
   /** Brokers are told to stop before they are ready, or find a port in use. */
   readonly doStartsFail: boolean;
+  /** ZooKeeper is several servers, which are behind by different times. */
+  readonly hasLaggingServers: boolean;
+  /** ZooKeeper comes up with an older state, or with none, and later with the right one again. */
+  readonly isCoordinatorLost: boolean;
 }
 
 export type Retention = { readonly kind: "bytes"; readonly bytes: number } | { readonly kind: "ms"; readonly ms: number };
@@ -35,6 +39,8 @@ export const plain: Plan = {
   hasFleetingTopic: false,
   areClocksSet: false,
   doStartsFail: false,
+  hasLaggingServers: false,
+  isCoordinatorLost: false,
 };
 
 export function planFor(seed: number): Plan {
@@ -76,9 +82,14 @@ export function planFor(seed: number): Plan {
 }
 
 /** By a source of its own: what came later leaves the rest of a seed's plan as it was. */
-function troublesFor(seed: number): Pick<Plan, "areClocksSet" | "doStartsFail"> {
+function troublesFor(seed: number): Pick<Plan, "areClocksSet" | "doStartsFail" | "hasLaggingServers" | "isCoordinatorLost"> {
   const random = seededRandom(seed * 104_729 + 41);
-  return { areClocksSet: random.next() < 0.3, doStartsFail: random.next() < 0.3 };
+  return {
+    areClocksSet: random.next() < 0.3,
+    doStartsFail: random.next() < 0.3,
+    hasLaggingServers: random.next() < 0.4,
+    isCoordinatorLost: random.next() < 0.25,
+  };
 }
 
 function retentionBy(which: number, more: number): Retention {
