@@ -14,7 +14,7 @@ export class WrongCoordinator implements Trouble {
   readonly #parts: TroubleParts;
   #older: EnsembleState | null = null;
   /** Null: the coordinator has the right state. */
-  #right: { readonly state: EnsembleState; readonly folders: readonly (string | null)[] } | null = null;
+  #right: { readonly state: EnsembleState; readonly folders: readonly (string | null)[]; readonly lives: readonly string[] } | null = null;
   #isOver = false;
 
   constructor(parts: TroubleParts) {
@@ -46,7 +46,7 @@ export class WrongCoordinator implements Trouble {
     }
     observer.look();
     const state = ensemble.backup();
-    this.#right = { state, folders: this.#folders() };
+    this.#right = { state, folders: this.#folders(), lives: brokers.map(({ owner }) => owner) };
     trace.line(`the coordinator comes up ${which}`);
     count(which === "older" ? "olderCoordinator" : "emptyCoordinator");
     world.isExpectedError = (what) => what.includes("not joining: ");
@@ -74,13 +74,16 @@ export class WrongCoordinator implements Trouble {
     world.isCoordinatorWrong = false;
   }
 
-  /** Nobody writes to the wrong one. */
+  /** Nobody writes to the wrong one, nor joins it. */
   #watch(zxid: number): void {
     const { world } = this.#parts;
     if (this.#right === null) return;
     const { tree } = world.ensemble;
     const written = tree.paths().find((path) => (tree.read(path)?.modifiedZxid ?? 0) > zxid);
     if (written !== undefined) world.violated(`${written} is written to a coordinator with the wrong state: ${tree.read(written)?.data}`);
+    const { lives } = this.#right;
+    const joined = world.brokers.find(({ isReady, owner }) => isReady && !lives.includes(owner));
+    if (joined !== undefined) world.violated(`${joined.owner} is ready with a coordinator that has the wrong state`);
     this.#later(lookEveryMs, () => this.#watch(zxid));
   }
 
