@@ -1,8 +1,9 @@
 import type { Clock } from "../protocol/base/clock.ts";
 import type { Logger } from "../protocol/base/logger.ts";
 import type { MemoryConnection } from "./memory/connection.ts";
-import { type EnsembleOptions, type EnsembleState, emptyEnsembleState, MemoryServer } from "./memory/ensemble.ts";
-import { type ClientNetwork, MemoryWire } from "./memory/memory-wire.ts";
+import { type EnsembleOptions, type EnsembleState, emptyEnsembleState, MemoryQuorum } from "./memory/ensemble.ts";
+import { type ClientNetwork, MemoryWire, type MemoryWireParts } from "./memory/memory-wire.ts";
+import type { MemoryServer } from "./memory/server.ts";
 import type { MemoryTree } from "./memory/tree.ts";
 import { SessionCoordinator } from "./session/session-coordinator.ts";
 
@@ -12,51 +13,57 @@ import { SessionCoordinator } from "./session/session-coordinator.ts";
  */
 export class MemoryEnsemble {
   readonly #clock: Clock;
-  readonly #server: MemoryServer;
+  readonly #quorum: MemoryQuorum;
+  #opened = 0;
   readonly #latencyMs: () => number;
 
   constructor(options: EnsembleOptions & { readonly latencyMs?: () => number }) {
     this.#clock = options.clock;
-    this.#server = new MemoryServer(options);
+    this.#quorum = new MemoryQuorum(options);
     this.#latencyMs = options.latencyMs ?? (() => 1);
   }
 
   /** What is stored now, for checkers. Do not write through it. */
-  get tree(): Pick<MemoryTree, "read" | "children" | "paths"> {
-    return this.#server.tree;
+  get tree(): Pick<MemoryTree, "read" | "children" | "paths" | "transactions"> {
+    return this.#quorum.tree;
   }
 
   /** Transactions that changed something: whoever looks at the tree need not look again before this rises. */
   get transactions(): number {
-    return this.#server.tree.transactions;
+    return this.#quorum.tree.transactions;
   }
 
   get sessionIds(): readonly string[] {
-    return this.#server.sessionIds;
+    return this.#quorum.sessionIds;
+  }
+
+  /** Its servers, for faults and checkers. */
+  get servers(): readonly Pick<MemoryServer, "tree" | "stop" | "start">[] {
+    return this.#quorum.servers;
   }
 
   /** Opens a session; it connects by itself. */
   open(options: MemorySessionOptions): MemoryCoordinator {
-    return new MemoryCoordinator(this.#clock, this.#server, this.#latencyMs, options);
+    return new MemoryCoordinator(this.#clock, this.#quorum, { latencyMs: this.#latencyMs, first: this.#opened++ }, options);
   }
 
   /** Every connection is closed, and new ones are refused, until `start`. Nodes and sessions stay. */
   stop(): void {
-    this.#server.stopServing();
+    this.#quorum.stopServing();
   }
 
   start(): void {
-    this.#server.startServing();
+    this.#quorum.startServing();
   }
 
   /** A backup of everything it has now, live sessions included. */
   backup(): EnsembleState {
-    return this.#server.state();
+    return this.#quorum.state();
   }
 
   /** All of its servers come up with an older state, or, without one, with nothing: what happened since is lost, as are the connections. */
   restore(backup: EnsembleState = emptyEnsembleState()): void {
-    this.#server.become(backup);
+    this.#quorum.become(backup);
   }
 }
 
@@ -73,11 +80,11 @@ export interface MemorySessionOptions {
 
 /** A session on a `MemoryEnsemble`, with hooks for faults. */
 export class MemoryCoordinator extends SessionCoordinator {
-  readonly #server: MemoryServer;
+  readonly #quorum: MemoryQuorum;
   readonly #network: ClientNetwork;
   readonly #parts: { connection: MemoryConnection | null; wire: MemoryWire | null };
 
-  constructor(serverClock: Clock, server: MemoryServer, latencyMs: () => number, options: MemorySessionOptions) {
+  constructor(serverClock: Clock, quorum: MemoryQuorum, way: Pick<MemoryWireParts, "latencyMs" | "first">, options: MemorySessionOptions) {
     const network: ClientNetwork = { isCut: false, nextWrite: "answered" };
     const parts: { connection: MemoryConnection | null; wire: MemoryWire | null } = { connection: null, wire: null };
     const onConnection = (connection: MemoryConnection) => {
@@ -86,7 +93,10 @@ export class MemoryCoordinator extends SessionCoordinator {
     const { sessionTimeoutMs, log, chroot = "", requestsMax, clock = serverClock } = options;
     super({
       newWire: (handlers) => {
-        parts.wire = new MemoryWire({ clock, serverClock, server, network, latencyMs, sessionTimeoutMs, onConnection }, handlers);
+        parts.wire = new MemoryWire(
+          { ...way, clock, serverClock, servers: quorum.servers, network, sessionTimeoutMs, onConnection },
+          handlers,
+        );
         return parts.wire;
       },
       chroot,
@@ -94,7 +104,7 @@ export class MemoryCoordinator extends SessionCoordinator {
       log,
       ...(requestsMax === undefined ? {} : { requestsMax }),
     });
-    this.#server = server;
+    this.#quorum = quorum;
     this.#network = network;
     this.#parts = parts;
   }
@@ -128,6 +138,6 @@ export class MemoryCoordinator extends SessionCoordinator {
   /** The server ends the session now. */
   expireSession(): void {
     const { sessionId } = this;
-    if (sessionId !== null) this.#server.endSession(sessionId);
+    if (sessionId !== null) this.#quorum.endSession(sessionId);
   }
 }

@@ -1,31 +1,16 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
-import type { WriteResult } from "../coordinator.ts";
-import type { WireAnswer, WireRequest } from "../session/wire.ts";
-import { MemoryTree, type TreeChange } from "./tree.ts";
+import type { WriteOperation, WriteResult } from "../coordinator.ts";
+import { type GrantedSession, type Leader, MemoryServer, type ServerDelayMs, type ServerSide, type Transaction } from "./server.ts";
+import { MemoryTree } from "./tree.ts";
 
-/** The server's end of a connection. */
-export interface ServerSide {
-  /** Delivers a message to the client, in order. */
-  send(deliver: () => void): void;
-  /** The server closes the connection; the client learns of it as far as the network lets it. */
-  close(): void;
-}
-
-interface ServerSession {
-  readonly id: string;
-  readonly timeoutMs: number;
+interface Session extends GrantedSession {
   heardMs: number;
   expiry: Timer;
-  attached: ServerSide | null;
-}
-
-/** A session's one-shot watches live as long as its connection. */
-interface ServerWatch {
-  readonly kind: TreeChange["kind"];
-  readonly path: string;
-  readonly connection: ServerSide;
-  readonly fired: () => void;
+  /** Null: the session waits for its client to come back. */
+  attached: { readonly server: MemoryServer; readonly connection: ServerSide } | null;
+  /** The last connection that it was attached to: requests that come over an earlier one count no more. */
+  owner: ServerSide | null;
 }
 
 export interface EnsembleOptions {
@@ -33,6 +18,10 @@ export interface EnsembleOptions {
   /** Sessions are granted what they ask for within these bounds. Milliseconds. */
   readonly sessionTimeoutMinMs?: number;
   readonly sessionTimeoutMaxMs?: number;
+  /** One if not given. */
+  readonly servers?: number;
+  /** None if not given: then all servers have at once what is decided. */
+  readonly serverDelayMs?: ServerDelayMs;
 }
 
 /** Everything an ensemble has on its disks at one moment. */
@@ -49,20 +38,25 @@ export function emptyEnsembleState(): EnsembleState {
   return { tree: new MemoryTree(), zxid: firstZxid, sessions: [] };
 }
 
-/** A ZooKeeper ensemble seen from outside: one tree, one order of transactions, sessions that expire. Everything happens at once when a message arrives. */
-export class MemoryServer {
+/**
+ * What a ZooKeeper ensemble decides: one tree, one order of transactions, sessions that expire. A transaction is decided when it comes to the leader; each server learns of it then, or a while later.
+ * A server tells the leader at once whom it has heard of: one that does not would keep sessions alive at their clients that are over, and no client can know.
+ */
+export class MemoryQuorum implements Leader {
   readonly tree = new MemoryTree();
+  readonly servers: readonly MemoryServer[];
   readonly #options: EnsembleOptions;
   readonly #clock: Clock;
-  readonly #sessions = new Map<string, ServerSession>();
-  #watches: ServerWatch[] = [];
+  readonly #sessions = new Map<string, Session>();
   #isServing = true;
   #sessionsMade = 0;
   #zxid = firstZxid;
 
   constructor(options: EnsembleOptions) {
     this.#options = options;
-    this.#clock = options.clock;
+    const { clock, servers = 1, serverDelayMs: delayMs = () => 0 } = options;
+    this.#clock = clock;
+    this.servers = Array.from({ length: servers }, (_, number) => new MemoryServer(this, { clock, number, zxid: firstZxid, delayMs }));
   }
 
   /** False: connections are closed and refused; sessions wait, as with a majority down. */
@@ -74,11 +68,6 @@ export class MemoryServer {
     return [...this.#sessions.keys()];
   }
 
-  /** Of the last transaction. */
-  get zxid(): number {
-    return this.#zxid;
-  }
-
   state(): EnsembleState {
     return {
       tree: this.tree.copy(),
@@ -88,54 +77,48 @@ export class MemoryServer {
   }
 
   /** All servers lose what they have and come up with this instead. Connections are closed; sessions that are in it get a whole timeout anew, the others are gone. */
-  become({ tree, zxid, sessions }: EnsembleState): void {
-    for (const { attached, expiry } of [...this.#sessions.values()]) {
-      expiry.cancel();
-      if (attached !== null) this.#detach(attached);
-    }
+  become(state: EnsembleState): void {
+    for (const { expiry } of this.#sessions.values()) expiry.cancel();
+    for (const server of this.servers) server.become(state);
     this.#sessions.clear();
-    this.tree.become(tree);
-    this.#zxid = zxid;
-    for (const { id, timeoutMs } of sessions) this.#addSession(id, timeoutMs);
+    this.tree.become(state.tree);
+    this.#zxid = state.zxid;
+    for (const { id, timeoutMs } of state.sessions) this.#addSession(id, timeoutMs);
   }
 
-  /** A connection asks for a new session, or to continue one. Null: that session has expired. */
-  attach(connection: ServerSide, sessionId: string | null, timeoutMs: number): { readonly id: string; readonly timeoutMs: number } | null {
+  /** See `MemoryServer`. */
+  attach(server: MemoryServer, connection: ServerSide, sessionId: string | null, timeoutMs: number): GrantedSession | null {
     const session = sessionId === null ? this.#newSession(timeoutMs) : this.#sessions.get(sessionId);
     if (session === undefined) return null;
-    if (session.attached !== null) this.#detach(session.attached);
-    session.attached = connection;
+    const before = session.attached;
+    session.attached = { server, connection };
+    session.owner = connection;
     session.heardMs = this.#clock.monotonicMs();
+    before?.server.closeConnection(before.connection);
     return session;
   }
 
-  /** The client closed the connection; its session goes on. */
   detached(connection: ServerSide): void {
-    this.#watches = this.#watches.filter((watch) => watch.connection !== connection);
-    for (const session of this.#sessions.values()) if (session.attached === connection) session.attached = null;
+    for (const session of this.#sessions.values()) if (session.attached?.connection === connection) session.attached = null;
   }
 
-  /** Serves one request. The answer is null when the session is not this connection's (any more). */
-  serve(sessionId: string, connection: ServerSide, request: WireRequest): WireAnswer | null {
+  /** A server has heard of a session. */
+  heard(sessionId: string): void {
     const session = this.#sessions.get(sessionId);
-    if (session === undefined || session.attached !== connection) return null;
-    session.heardMs = this.#clock.monotonicMs();
-    switch (request.kind) {
-      case "exists": {
-        const node = this.tree.read(request.path);
-        this.#addWatch("data", request.path, connection, request.watch);
-        return { kind: "node", node: node === null ? null : { ...node, data: Buffer.alloc(0) } };
-      }
-      case "read":
-        return { kind: "node", node: this.tree.read(request.path) };
-      case "children": {
-        const list = this.tree.children(request.path);
-        if (list !== null) this.#addWatch("children", request.path, connection, request.watch);
-        return { kind: "children", list };
-      }
-      case "write":
-        return { kind: "write", result: this.#write(request, session) };
-    }
+    if (session !== undefined) session.heardMs = this.#clock.monotonicMs();
+  }
+
+  write(
+    sessionId: string,
+    connection: ServerSide,
+    operations: readonly WriteOperation[],
+  ): { readonly zxid: number; readonly result: WriteResult } | null {
+    const session = this.#sessions.get(sessionId);
+    if (session === undefined || session.owner !== connection || !this.#isServing) return null;
+    const zxid = ++this.#zxid;
+    const applied = this.tree.apply(operations, sessionId, zxid);
+    this.#tell({ zxid, sessionId, operations: applied.kind === "written" ? operations : [], ends: null });
+    return { zxid, result: applied.kind === "written" ? { kind: "written", results: applied.results } : applied };
   }
 
   /** Ends a session: its ephemerals go, in one transaction. */
@@ -144,19 +127,16 @@ export class MemoryServer {
     if (session === undefined) return;
     session.expiry.cancel();
     this.#sessions.delete(sessionId);
-    const applied = this.tree.apply(
-      this.tree.ephemeralsOf(sessionId).map((path) => ({ kind: "delete", path, version: -1 })),
-      sessionId,
-      ++this.#zxid,
-    );
+    const operations = this.tree.ephemeralsOf(sessionId).map((path) => ({ kind: "delete", path, version: -1 }) as const);
+    const zxid = ++this.#zxid;
+    const applied = this.tree.apply(operations, sessionId, zxid);
     invariant(applied.kind === "written", "ephemeral nodes have no children and can go");
-    this.#fire(applied.changes);
-    if (session.attached !== null) this.#detach(session.attached);
+    this.#tell({ zxid, sessionId, operations, ends: sessionId });
   }
 
   stopServing(): void {
     this.#isServing = false;
-    for (const { attached } of [...this.#sessions.values()]) if (attached !== null) this.#detach(attached);
+    for (const server of this.servers) server.closeAll();
   }
 
   /** Sessions get a whole timeout anew, as after an election of ZooKeeper's own leader. */
@@ -165,19 +145,27 @@ export class MemoryServer {
     for (const session of this.#sessions.values()) session.heardMs = this.#clock.monotonicMs();
   }
 
-  #newSession(askedMs: number): ServerSession {
-    const { sessionTimeoutMinMs = 0, sessionTimeoutMaxMs = Number.MAX_SAFE_INTEGER } = this.#options;
-    const timeoutMs = Math.min(Math.max(askedMs, sessionTimeoutMinMs), sessionTimeoutMaxMs);
-    return this.#addSession(`1${(++this.#sessionsMade).toString(16).padStart(15, "0")}`, timeoutMs);
+  #tell(transaction: Transaction): void {
+    for (const server of this.servers) server.learn(transaction);
   }
 
-  #addSession(id: string, timeoutMs: number): ServerSession {
-    const session: ServerSession = {
+  #newSession(askedMs: number): Session {
+    const { sessionTimeoutMinMs = 0, sessionTimeoutMaxMs = Number.MAX_SAFE_INTEGER } = this.#options;
+    const timeoutMs = Math.min(Math.max(askedMs, sessionTimeoutMinMs), sessionTimeoutMaxMs);
+    const session = this.#addSession(`1${(++this.#sessionsMade).toString(16).padStart(15, "0")}`, timeoutMs, ++this.#zxid);
+    this.#tell({ zxid: session.createdZxid, sessionId: session.id, operations: [], ends: null });
+    return session;
+  }
+
+  #addSession(id: string, timeoutMs: number, createdZxid = this.#zxid): Session {
+    const session: Session = {
       id,
       timeoutMs,
+      createdZxid,
       heardMs: this.#clock.monotonicMs(),
       expiry: this.#clock.schedule(timeoutMs, () => this.#checkExpiry(id)),
       attached: null,
+      owner: null,
     };
     this.#sessions.set(id, session);
     return session;
@@ -189,32 +177,5 @@ export class MemoryServer {
     const leftMs = session.heardMs + session.timeoutMs - this.#clock.monotonicMs();
     if (leftMs <= 0 && this.#isServing) return this.endSession(sessionId);
     session.expiry = this.#clock.schedule(leftMs > 0 ? leftMs : session.timeoutMs, () => this.#checkExpiry(sessionId));
-  }
-
-  #write(request: WireRequest & { kind: "write" }, session: ServerSession): WriteResult {
-    const applied = this.tree.apply(request.operations, session.id, ++this.#zxid);
-    if (applied.kind === "conflict") return applied;
-    this.#fire(applied.changes);
-    return { kind: "written", results: applied.results };
-  }
-
-  #addWatch(kind: TreeChange["kind"], path: string, connection: ServerSide, fired: (() => void) | null): void {
-    if (fired === null) return;
-    const known = this.#watches.some((w) => w.kind === kind && w.path === path && w.connection === connection && w.fired === fired);
-    if (!known) this.#watches.push({ kind, path, connection, fired });
-  }
-
-  #fire(changes: readonly TreeChange[]): void {
-    for (const { kind, path } of changes) {
-      const hit = this.#watches.filter((watch) => watch.kind === kind && watch.path === path);
-      if (hit.length === 0) continue;
-      this.#watches = this.#watches.filter((watch) => !hit.includes(watch));
-      for (const { connection, fired } of hit) connection.send(fired);
-    }
-  }
-
-  #detach(connection: ServerSide): void {
-    this.detached(connection);
-    connection.close();
   }
 }

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import type { SessionWire, WireAnswer, WireHandlers, WireRequest } from "../session/wire.ts";
 import { MemoryConnection, type NetworkPath } from "./connection.ts";
-import type { MemoryServer, ServerSide } from "./ensemble.ts";
+import type { MemoryServer, ServerSide } from "./server.ts";
 
 /** What the network does to one client's messages; changed by fault hooks while it runs. */
 export interface ClientNetwork extends NetworkPath {
@@ -13,7 +13,9 @@ export interface MemoryWireParts {
   /** The client's. */
   readonly clock: Clock;
   readonly serverClock: Clock;
-  readonly server: MemoryServer;
+  /** Tried one after the other, from `first` on. */
+  readonly servers: readonly MemoryServer[];
+  readonly first: number;
   readonly network: ClientNetwork;
   readonly latencyMs: () => number;
   readonly sessionTimeoutMs: number;
@@ -30,6 +32,8 @@ export class MemoryWire implements SessionWire {
   readonly #handlers: WireHandlers;
   #connection: MemoryConnection | null = null;
   #serverSide: ServerSide | null = null;
+  #server: MemoryServer | null = null;
+  #attempts = 0;
   #sessionId: string | null = null;
   /** Of the newest transaction heard of: a server that does not have it is refused, as by ZooKeeper itself. */
   #seenZxid = 0;
@@ -51,22 +55,26 @@ export class MemoryWire implements SessionWire {
   }
 
   send(request: WireRequest, answered: (answer: WireAnswer) => void): void {
-    const { server, network } = this.#parts;
+    const { network } = this.#parts;
     const connection = this.#connection;
     const serverSide = this.#serverSide;
+    const server = this.#server;
     const sessionId = this.#sessionId;
-    if (connection === null || serverSide === null || sessionId === null) return;
+    if (connection === null || serverSide === null || server === null || sessionId === null) return;
     connection.carry("to-server", () => {
       const fate = request.kind === "write" ? network.nextWrite : "answered";
       if (request.kind === "write") network.nextWrite = "answered";
-      if (fate === "lost") return this.#breakFromServer(serverSide);
-      const answer = server.serve(sessionId, serverSide, request);
-      if (answer === null || fate === "done-unanswered") return this.#breakFromServer(serverSide);
-      const { zxid } = server;
-      serverSide.send(() => {
-        this.#seenZxid = zxid;
-        answered(answer);
+      if (fate === "lost") return this.#breakFromServer(server, serverSide);
+      server.serve(sessionId, serverSide, request, (answer, zxid) => {
+        if (fate === "done-unanswered") return;
+        if (answer === null) return this.#breakFromServer(server, serverSide);
+        serverSide.send(() => {
+          this.#seenZxid = zxid;
+          answered(answer);
+        });
       });
+      // the write is on its way to the leader, or done
+      if (fate === "done-unanswered") this.#breakFromServer(server, serverSide);
     });
   }
 
@@ -79,16 +87,17 @@ export class MemoryWire implements SessionWire {
   }
 
   endSession(done: () => void): void {
-    const { server } = this.#parts;
     const connection = this.#connection;
     const serverSide = this.#serverSide;
+    const server = this.#server;
     const sessionId = this.#sessionId;
-    if (connection === null || serverSide === null || sessionId === null) return;
-    connection.carry("to-server", () => {
-      serverSide.send(done);
-      server.detached(serverSide); // so that the goodbye is not cut short by the end of the session
-      server.endSession(sessionId);
-    });
+    if (connection === null || serverSide === null || server === null || sessionId === null) return;
+    connection.carry("to-server", () =>
+      server.endSession(sessionId, () => {
+        serverSide.send(done);
+        server.detached(serverSide); // so that the goodbye is not cut short by the end of the session
+      }),
+    );
   }
 
   kill(): void {
@@ -99,7 +108,9 @@ export class MemoryWire implements SessionWire {
 
   #connect(): void {
     if (this.#isDead) return;
-    const { clock, serverClock, server, network, latencyMs, sessionTimeoutMs } = this.#parts;
+    const { clock, serverClock, servers, first, network, latencyMs, sessionTimeoutMs } = this.#parts;
+    const server = servers[(first + this.#attempts++) % servers.length]!;
+    this.#server = server;
     this.#retryLater(sessionTimeoutMs); // nothing may ever come back
     if (!server.isServing) return this.#retryLater();
     const connection = new MemoryConnection({ "to-server": serverClock, "to-client": clock }, network, latencyMs);
@@ -117,19 +128,20 @@ export class MemoryWire implements SessionWire {
     this.#serverSide = serverSide;
     connection.carry("to-server", () => {
       if (!server.isServing || server.zxid < this.#seenZxid) return serverSide.close();
-      const session = server.attach(serverSide, this.#sessionId, sessionTimeoutMs);
-      connection.carry("to-client", () => {
-        if (session === null) return this.#handlers.expired();
-        this.#retry?.cancel();
-        this.#sessionId = session.id;
-        this.#linkIsUp = true;
-        this.#handlers.linkUp({ id: session.id, timeoutMs: session.timeoutMs, sentMs });
-      });
+      server.attach(serverSide, this.#sessionId, sessionTimeoutMs, (session) =>
+        connection.carry("to-client", () => {
+          if (session === null) return this.#handlers.expired();
+          this.#retry?.cancel();
+          this.#sessionId = session.id;
+          this.#linkIsUp = true;
+          this.#handlers.linkUp({ id: session.id, timeoutMs: session.timeoutMs, sentMs });
+        }),
+      );
     });
   }
 
-  #breakFromServer(serverSide: ServerSide): void {
-    this.#parts.server.detached(serverSide);
+  #breakFromServer(server: MemoryServer, serverSide: ServerSide): void {
+    server.detached(serverSide);
     serverSide.close();
   }
 
@@ -148,7 +160,7 @@ export class MemoryWire implements SessionWire {
     this.#connection = null;
     if (this.#serverSide === null) return;
     // A cut network hides the end of the connection from the server; it finds out when the session moves or expires.
-    if (!this.#parts.network.isCut) this.#parts.server.detached(this.#serverSide);
+    if (!this.#parts.network.isCut) this.#server?.detached(this.#serverSide);
     this.#serverSide = null;
   }
 }

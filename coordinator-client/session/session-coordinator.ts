@@ -221,6 +221,8 @@ export class SessionCoordinator implements Coordinator {
       this.#log.info({ session: session.id, sessionNumber: this.#sessionNumber, timeoutMs: session.timeoutMs }, "coordinator: new session");
     }
     this.#watch();
+    // A process that was stopped finds the link that came up meanwhile, and that its session is over since. The next session's link is another one, and would be no change of state after this.
+    if (this.#session !== session) return;
     this.#setState("connected");
     this.#watches.linkUp();
   }

@@ -12,6 +12,8 @@ export interface AcknowledgementObserverParts {
   readonly observer: TreeObserver;
   readonly nowMs: () => number;
   readonly sessionTimeoutMs: number;
+  /** A server that does not know yet that a session is over says that it lives, and its client believes it for a session timeout more: ZooKeeper's own limit. */
+  readonly mayServersLag: boolean;
   readonly isCompacted: (topic: string) => boolean;
   readonly onViolation: (claim: string) => void;
 }
@@ -46,6 +48,8 @@ export class AcknowledgementObserver {
   /** Sessions that somebody ended before their time. */
   readonly #forced = new Set<number>();
   #transactions = -1;
+  /** Since when the coordinator has an older state than it had, or none; null: it has the right one. */
+  #wrongSinceMs: number | null = null;
 
   constructor(parts: AcknowledgementObserverParts) {
     this.#parts = parts;
@@ -57,16 +61,28 @@ export class AcknowledgementObserver {
     if (registration !== undefined) this.#forced.add(registration.createdZxid);
   }
 
+  /** Whose session was proved last before that may go on for a session timeout. */
+  coordinatorIsWrong(isWrong: boolean): void {
+    this.#wrongSinceMs = isWrong ? this.#parts.nowMs() : null;
+    for (const { id } of this.#parts.brokers) this.sessionEnds(id);
+  }
+
   lookAtRegistrations(): void {
     const { brokers, ensemble, nowMs } = this.#parts;
-    if (ensemble.transactions === this.#transactions) return;
-    this.#transactions = ensemble.transactions;
+    // gone is what no server has any more
+    const trees = [ensemble.tree, ...ensemble.servers.map(({ tree }) => tree)];
+    const transactions = trees.reduce((sum, tree) => sum + tree.transactions, 0);
+    if (transactions === this.#transactions) return;
+    this.#transactions = transactions;
     for (const { id } of brokers) {
-      const node = ensemble.tree.read(`/brokers/ids/${id}`);
+      const path = `/brokers/ids/${id}`;
+      const node = trees.map((tree) => tree.read(path)).reduce((a, b) => ((b?.createdZxid ?? 0) > (a?.createdZxid ?? 0) ? b : a), null);
       const known = this.#registrations.get(id);
       if (node !== null && node.createdZxid !== known?.createdZxid)
         this.#registrations.set(id, { createdZxid: node.createdZxid, goneAtMs: null });
       else if (node === null && known !== undefined) known.goneAtMs ??= nowMs();
+      // back with the state of a coordinator that had lost it
+      else if (known !== undefined) known.goneAtMs = null;
     }
   }
 
@@ -103,27 +119,31 @@ export class AcknowledgementObserver {
       const broker = brokers.find(({ owner }) => owner === by);
       if (broker === undefined || !broker.isReady || broker.isPaused || broker.isStopping || broker.hasDiskFailure) continue;
       if (broker.goesOnSinceMs > sinceMs) continue;
-      // a request is answered as a whole: it may wait for another of its partitions
-      const waiting = conversation.waitingSince(sinceMs).map(({ topic, partition, acks, heardMs }) => {
+      const waiting = conversation.waitingSince(sinceMs);
+      // a request for several partitions is answered for all at once: it waits as long as one of them may be waited for
+      const lostMs = waiting.map(({ topic, partition, acks, heardMs }) => {
         const leader = this.#known.get(by)?.leaders.get(`${topic}-${partition}`);
         const isLost = acks === -1 && leader !== undefined && leader.leader !== broker.id;
-        return {
-          key: `${topic}-${partition}`,
-          since: isLost && leader.sinceMs < sinceMs && leader.sinceMs > heardMs ? leader.sinceMs : null,
-        };
+        return isLost && leader.sinceMs < sinceMs && leader.sinceMs > heardMs ? leader.sinceMs : null;
       });
-      if (waiting.length === 0 || waiting.some(({ since }) => since === null)) continue;
-      const { key, since } = waiting[0]!;
-      onViolation(`a producer waits for ${key} at ${by}, which knows since ${since} that it leads no more`);
+      const [first] = waiting;
+      if (first !== undefined && !lostMs.includes(null))
+        onViolation(
+          `a producer waits for ${first.topic}-${first.partition} at ${by}, which knows since ${lostMs[0]} that it leads no more`,
+        );
     }
   }
 
   #judgeSession(by: string, { topic, partition, acks, decidedAfterMs }: ProduceAnswer): void {
-    const { brokers, nowMs, sessionTimeoutMs, onViolation } = this.#parts;
+    const { brokers, nowMs, sessionTimeoutMs, mayServersLag, onViolation } = this.#parts;
     const broker = brokers.find(({ owner }) => owner === by);
     const registration = broker === undefined ? undefined : this.#registrations.get(broker.id);
+    if (this.#wrongSinceMs !== null && decidedAfterMs > this.#wrongSinceMs + sessionTimeoutMs)
+      onViolation(
+        `${by} acknowledges ${topic}-${partition} (acks=${acks}) at ${nowMs()}, the coordinator being wrong since ${this.#wrongSinceMs}`,
+      );
     if (broker === undefined || registration?.goneAtMs == null) return;
-    const mayNotKnowMs = this.#forced.has(registration.createdZxid) ? sessionTimeoutMs : 0;
+    const mayNotKnowMs = mayServersLag || this.#forced.has(registration.createdZxid) ? sessionTimeoutMs : 0;
     const endMs = registration.goneAtMs + mayNotKnowMs;
     if (decidedAfterMs > endMs)
       onViolation(`I8 ${by} acknowledges ${topic}-${partition} (acks=${acks}) at ${nowMs()}, its session being over since ${endMs}`);

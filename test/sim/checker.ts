@@ -12,7 +12,7 @@ export interface CheckerParts {
   readonly observer: TreeObserver;
   /** Null: nothing goes but what somebody asked to be deleted. */
   readonly retention: Retention | null;
-  /** The wall clock. */
+  /** The wall clock, of whoever's is furthest ahead: what is old enough for none is not old enough. */
   readonly nowMs: () => number;
   /** This broker lost unsynced bytes while it was in sync, and has not left the in-sync set since. */
   readonly mayLackRecords: (broker: number, partition: number) => boolean;

@@ -4,6 +4,8 @@ import { rot } from "./rot.ts";
 import { Stage } from "./schemes/scheme.ts";
 import { schemes } from "./schemes/schemes.ts";
 import { logDirectories, type SimBroker } from "./sim-broker.ts";
+import type { Trouble } from "./troubles/trouble.ts";
+import { troublesOf } from "./troubles/troubles.ts";
 import { partitions, type World } from "./world.ts";
 
 /** What can go wrong, with how often it is chosen. */
@@ -41,11 +43,13 @@ const clients = ["producer", "hasty", "consumer"];
 /** By seed: one fault after the other, each of which ends by itself, until `heal`. */
 export class Faults {
   readonly #world: World;
+  readonly #troubles: readonly Trouble[];
   readonly #counts: Record<string, number> = {};
   #isOver = false;
 
   constructor(world: World) {
     this.#world = world;
+    this.#troubles = troublesOf(world, (kind) => this.#count(kind));
   }
 
   start(gapMaxMs: number): void {
@@ -53,10 +57,11 @@ export class Faults {
     const next = () => {
       if (this.#isOver) return;
       const kind = this.#choose();
-      if (this.#inject(kind)) this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
+      if (this.#inject(kind)) this.#count(kind);
       clock.schedule("faults", random.next() * gapMaxMs, next);
     };
     clock.schedule("faults", random.next() * gapMaxMs, next);
+    for (const trouble of this.#troubles) trouble.start();
   }
 
   /** One scheme after the other: mostly one and the same, for few meet what they are for at the first try. `only`: the one of that name. */
@@ -77,7 +82,7 @@ export class Faults {
       const scheme = random.next() < 0.7 ? favourite : playable[randomInt(random, playable.length)]!;
       if (this.#world.isInDanger) continue;
       this.#world.trace.line(`scheme ${scheme.name}`);
-      if (await scheme.run(stage)) this.#counts[scheme.name] = (this.#counts[scheme.name] ?? 0) + 1;
+      if (await scheme.run(stage)) this.#count(scheme.name);
     }
   }
 
@@ -90,6 +95,7 @@ export class Faults {
     this.#isOver = true;
     const { network, ensemble, brokers, trace } = this.#world;
     trace.line("healed");
+    for (const trouble of this.#troubles) trouble.heal();
     for (let partition = 0; partition < partitions; partition++) this.#world.workload.spare(partition, false);
     network.healAll();
     network.setDelays({ delayMinMs: 0.1, delayMaxMs: 2 });
@@ -101,6 +107,10 @@ export class Faults {
       if (broker.hasDiskFailure) this.#repairDisk(broker);
       broker.supervise();
     }
+  }
+
+  #count(kind: string): void {
+    this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
   }
 
   #choose(): FaultKind {

@@ -1,3 +1,4 @@
+import type { MemoryTree } from "../../coordinator-client/memory/tree.ts";
 import type { MemoryEnsemble } from "../../coordinator-client/memory-coordinator.ts";
 
 /** What `/brokers/topics/T/partitions/P/state` says, read without the broker's code. */
@@ -41,6 +42,8 @@ export class TreeObserver {
   /** By topic, then partition. */
   readonly #topics = new Map<string, { zxid: number; readonly partitions: Map<number, Seen> }>();
   #isRight = true;
+  /** While the coordinator has the wrong one. */
+  #lastRight: Pick<MemoryTree, "read"> | null = null;
   #transactions = -1;
   #controllerEpoch = 0;
   #controllerEpochZxid = 0;
@@ -76,7 +79,7 @@ export class TreeObserver {
   /** The in-sync set has it for an earlier life, and it has registered anew since: what it had then may be gone, and nobody elects it for it (KIP-903). */
   isOfEarlierLife(id: number, topic: string, partition: number): boolean {
     const takenInUnder = this.state(partition, topic)?.isrEpochs[id];
-    const registered = this.#ensemble.tree.read(`/brokers/ids/${id}`)?.createdZxid;
+    const registered = (this.#lastRight ?? this.#ensemble.tree).read(`/brokers/ids/${id}`)?.createdZxid;
     return takenInUnder !== undefined && registered !== undefined && takenInUnder < registered;
   }
 
@@ -85,10 +88,14 @@ export class TreeObserver {
     return node === null ? -1 : Number(JSON.parse(node.data.toString()).brokerid);
   }
 
-  /** The coordinator lost its state, or has an older one (`isRight` false), in which nobody is to be judged by what it says; or has its own again, of which what was seen before says nothing. */
-  begin({ isRight }: { readonly isRight: boolean }): void {
+  /**
+   * The coordinator lost its state, or has an older one (`isRight` false): nobody is to be judged by what it says, and what was seen last (and is in `lastRight`) goes on to count. Or it has its own
+   * again, of which what was seen before says nothing.
+   */
+  begin({ isRight, lastRight = null }: { readonly isRight: boolean; readonly lastRight?: Pick<MemoryTree, "read"> | null }): void {
     this.#isRight = isRight;
-    this.#topics.clear();
+    this.#lastRight = lastRight;
+    if (isRight) this.#topics.clear();
     this.#transactions = -1;
     this.#controllerEpoch = 0;
     this.#controllerEpochZxid = 0;

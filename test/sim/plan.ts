@@ -15,6 +15,14 @@ export interface Plan {
   readonly hasGroup: boolean;
   /** Another topic, which is made and deleted again and again. */
   readonly hasFleetingTopic: boolean;
+  /** Wall clocks are set forward and back. */
+  readonly areClocksSet: boolean;
+  /** Brokers are told to stop before they are ready, or find a port in use. */
+  readonly doStartsFail: boolean;
+  /** ZooKeeper is several servers, which are behind by different times. */
+  readonly hasLaggingServers: boolean;
+  /** ZooKeeper comes up with an older state, or with none, and later with the right one again. */
+  readonly isCoordinatorLost: boolean;
 }
 
 export type Retention = { readonly kind: "bytes"; readonly bytes: number } | { readonly kind: "ms"; readonly ms: number };
@@ -29,6 +37,10 @@ export const plain: Plan = {
   isSchemed: false,
   hasGroup: false,
   hasFleetingTopic: false,
+  areClocksSet: false,
+  doStartsFail: false,
+  hasLaggingServers: false,
+  isCoordinatorLost: false,
 };
 
 export function planFor(seed: number): Plan {
@@ -65,6 +77,18 @@ export function planFor(seed: number): Plan {
     isSchemed,
     hasGroup,
     hasFleetingTopic,
+    ...troublesFor(seed),
+  };
+}
+
+/** By a source of its own: what came later leaves the rest of a seed's plan as it was. */
+function troublesFor(seed: number): Pick<Plan, "areClocksSet" | "doStartsFail" | "hasLaggingServers" | "isCoordinatorLost"> {
+  const random = seededRandom(seed * 104_729 + 41);
+  return {
+    areClocksSet: random.next() < 0.3,
+    doStartsFail: random.next() < 0.3,
+    hasLaggingServers: random.next() < 0.4,
+    isCoordinatorLost: random.next() < 0.25,
   };
 }
 

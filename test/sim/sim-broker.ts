@@ -1,6 +1,7 @@
 import { Broker } from "../../broker/broker.ts";
 import { readConfig } from "../../broker/runtime/config/read-config.ts";
 import type { MemoryCoordinator, MemoryEnsemble } from "../../coordinator-client/memory-coordinator.ts";
+import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import { type Random, seededRandom } from "../../protocol/base/random.ts";
 import { MemoryDisk } from "../support/memory-files.ts";
 import type { SimClock } from "./sim-clock.ts";
@@ -46,6 +47,8 @@ export class SimBroker {
   #isCoordinatorCut = false;
   #isSupervised = false;
   isPaused = false;
+  /** Paused, with its machine. */
+  isAsleep = false;
   /** When it went on after the last pause. */
   goesOnSinceMs = 0;
   #diskFailure: MemoryDisk["fault"] = null;
@@ -123,7 +126,9 @@ export class SimBroker {
       },
       (error: Error) => {
         // one that was told to stop meanwhile ends when it has
-        if (this.#broker === broker && !this.isStopping) this.#failed(error, "starting");
+        if (this.#broker !== broker || this.isStopping) return;
+        if (error instanceof InvariantViolation) this.#parts.onFatal(error);
+        this.#failed(error, "starting");
       },
     );
   }
@@ -204,9 +209,11 @@ export class SimBroker {
     this.#parts.clock.pause(this.owner);
   }
 
-  /** The machine sleeps, until `resume`. */
+  /** The machine sleeps, until `resume`. Nobody sets its clock meanwhile, and if it was set back a moment ago, the process only stands still: no process could tell how long it has slept. */
   sleep(): void {
     if (!this.isUp || this.isPaused) return;
+    if (this.#parts.clock.wasSetBack(this.host, this.#parts.sessionTimeoutMs)) return this.pause();
+    this.isAsleep = true;
     this.#parts.trace.line(`${this.host} falls asleep`);
     this.isPaused = true;
     this.#parts.clock.sleep(this.owner);
@@ -217,6 +224,7 @@ export class SimBroker {
     const { trace, clock } = this.#parts;
     trace.line(`${this.owner} goes on`);
     this.isPaused = false;
+    this.isAsleep = false;
     this.goesOnSinceMs = clock.nowMs;
     clock.wake(this.owner);
     clock.resume(this.owner);
@@ -252,6 +260,7 @@ export class SimBroker {
     this.#coordinator = null;
     this.isReady = false;
     this.isPaused = false;
+    this.isAsleep = false;
     this.isStopping = false;
     clock.end(this.owner);
     if (kind === "power-silent") network.endSilently(this.owner);

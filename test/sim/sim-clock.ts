@@ -29,11 +29,18 @@ export class SimClock {
   readonly #asleepSinceMs = new Map<string, number>();
   /** How long a process's machine has slept so far: its monotonic clock stood still. */
   readonly #sleptMs = new Map<string, number>();
-  /** How far somebody has set a machine's wall clock forward. By host. */
+  /** How far somebody has set a machine's wall clock forward, or back. By host. */
   readonly #wallAheadMs = new Map<string, number>();
+  #wallAheadMaxMs = 0;
+  readonly #setBackAtMs = new Map<string, number>();
 
   get nowMs(): number {
     return this.#nowMs;
+  }
+
+  /** No machine's wall clock has ever shown more than this. */
+  get latestWallMs(): number {
+    return epochMs + Math.floor(this.#nowMs + this.#wallAheadMaxMs);
   }
 
   /** The clock that one process sees. */
@@ -103,9 +110,16 @@ export class SimClock {
     }
   }
 
-  /** Somebody sets a machine's wall clock. */
+  /** Somebody sets a machine's wall clock; by less than nothing: back. */
   setWallClock(host: string, aheadMs: number): void {
+    if (aheadMs < (this.#wallAheadMs.get(host) ?? 0)) this.#setBackAtMs.set(host, this.#nowMs);
     this.#wallAheadMs.set(host, aheadMs);
+    this.#wallAheadMaxMs = Math.max(this.#wallAheadMaxMs, aheadMs);
+  }
+
+  /** Whether this machine's wall clock was set back within so long. */
+  wasSetBack(host: string, withinMs: number): boolean {
+    return (this.#setBackAtMs.get(host) ?? Number.NEGATIVE_INFINITY) > this.#nowMs - withinMs;
   }
 
   /** Drops all that this owner has scheduled or ever will: the process is gone. */

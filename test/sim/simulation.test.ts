@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { faultKinds } from "./faults.ts";
 import { schemes } from "./schemes/schemes.ts";
 import { simulate } from "./simulation.ts";
+import { troubleKinds } from "./troubles/troubles.ts";
 
 test("the same seed gives the same trace, another seed another", async () => {
   const hashes = new Set<string>();
@@ -25,7 +26,7 @@ test("every kind of fault happens within a few seeds, and most sends come throug
     sent += result.sent;
     acknowledged += result.acknowledged;
   }
-  expect(faultKinds.filter((kind) => !seen.has(kind))).toEqual([]);
+  expect([...faultKinds, ...troubleKinds].filter((kind) => !seen.has(kind))).toEqual([]);
   expect(schemes.filter(({ name }) => seen.has(name)).length).toBeGreaterThan(schemes.length / 2);
   expect(acknowledged).toBeGreaterThan(sent / 2);
 }, 300_000);

@@ -2,6 +2,7 @@ import { type Random, randomInt } from "../../protocol/base/random.ts";
 import { Faults } from "./faults.ts";
 import { planFor } from "./plan.ts";
 import type { TraceSink } from "./trace.ts";
+import { wallClockOffMaxMs } from "./troubles/wall-clocks.ts";
 import { partitions, topic, World } from "./world.ts";
 
 export interface SimulationOptions {
@@ -79,7 +80,8 @@ async function run(world: World, faults: Faults, scheme: string | null): Promise
     ...(world.plan.retention === null && !world.plan.mayRot && !world.plan.hasGroup && random.next() < 0.4 ? compactedBy(random) : {}),
     ...world.plan.topicConfigs,
   };
-  checker.tombstonesLeave = Number(("delete.retention.ms" in configs && configs["delete.retention.ms"]) || 0) < 60_000;
+  const tombstonesStayMs = Number(("delete.retention.ms" in configs && configs["delete.retention.ms"]) || 0);
+  checker.tombstonesLeave = tombstonesStayMs < (world.plan.areClocksSet ? wallClockOffMaxMs : 60_000);
   checker.isCompacted = "cleanup.policy" in configs;
   let isSetUp = false;
   void workload

@@ -1,3 +1,4 @@
+import type { ServerDelayMs } from "../../coordinator-client/memory/server.ts";
 import { type MemoryCoordinator, MemoryEnsemble } from "../../coordinator-client/memory-coordinator.ts";
 import { type Random, randomInt, seededRandom } from "../../protocol/base/random.ts";
 import { AcknowledgementObserver } from "./acknowledgement-observer.ts";
@@ -19,6 +20,7 @@ export const topic = "orders";
 const offsetsTopic = "__consumer_offsets";
 export const partitions = 2;
 export const sessionTimeoutMs = 3000;
+export const coordinatorServers = 3;
 const brokerIds = [1, 2, 3];
 
 /** A whole cluster with its clients, in one process: simulated clock, network, disks and coordinator around the shipped code. */
@@ -41,8 +43,13 @@ export class World {
   readonly minInsyncReplicas: number;
   readonly plan: Plan;
   readonly topic = topic;
+  readonly seed: number;
   /** Added to how long a message to or from the coordinator takes, at most. */
   coordinatorDelayMs = 0;
+  /** By number: up to how long what a server of the coordinator tells its leader takes, and up to how long it is behind. Milliseconds. */
+  readonly serverLags = Array.from({ length: coordinatorServers }, () => ({ "to-leader": 2, behind: 4 }));
+  /** It has an older state than it had, or none: who is in sync cannot be told, so nobody may lose anything. */
+  isCoordinatorWrong = false;
   /** An error that a broker is to log. */
   isExpectedError: (what: string) => boolean = () => false;
   /** What broke, in order; the simulation ends at the first. */
@@ -53,6 +60,7 @@ export class World {
   constructor(seed: number, sink: TraceSink | null, settings: Readonly<Record<string, string>> = {}, plan: Plan = plain) {
     const random = seededRandom(seed);
     this.random = random;
+    this.seed = seed;
     this.plan = plan;
     const isForsaken = (name: string) => name === fleetingTopic;
     this.#trust = new Trust({ brokers: () => this.brokers, observer: () => this.observer, isForsaken });
@@ -70,6 +78,7 @@ export class World {
     this.ensemble = new MemoryEnsemble({
       clock: this.clock.forOwner("zk"),
       latencyMs: () => 0.2 + (2 + this.coordinatorDelayMs) * latency.next(),
+      ...(plan.hasLaggingServers ? { servers: coordinatorServers, serverDelayMs: this.#laggingServers(seed) } : {}),
     });
     this.minInsyncReplicas = 1 + randomInt(random, 2);
     const diskMaxMs = [0.05, 1, 10][randomInt(random, 3)] ?? 1;
@@ -99,7 +108,7 @@ export class World {
       brokers: this.brokers,
       observer: this.observer,
       retention: plan.retention,
-      nowMs: () => this.clock.forOwner("checker").nowMs(),
+      nowMs: () => this.clock.latestWallMs,
       mayLackRecords: (broker, partition) => this.mayLackRecords(broker, partition),
       onViolation: this.violated,
     });
@@ -117,6 +126,7 @@ export class World {
       observer: this.observer,
       nowMs: () => this.clock.nowMs,
       sessionTimeoutMs,
+      mayServersLag: plan.hasLaggingServers,
       isCompacted,
       onViolation: this.violated,
     });
@@ -194,6 +204,7 @@ export class World {
   }
 
   mayTakeAway(broker: SimBroker, losing: boolean): boolean {
+    if (this.isCoordinatorWrong && losing) return false;
     return this.#trust.mayTakeAway(broker, losing);
   }
 
@@ -227,6 +238,11 @@ export class World {
     // elected because nobody better is left: commits may be gone with what it lacks
     const isLed = name === offsetsTopic && state.leader >= 0 && state.leaderEpoch !== before?.leaderEpoch;
     if (isLed && this.mayLackRecords(state.leader, partition, name)) this.group?.commitsMayBeGone();
+  }
+
+  #laggingServers(seed: number): ServerDelayMs {
+    const random = seededRandom(seed * 32_452_843 + 7);
+    return (server, way) => random.next() ** 2 * (this.serverLags[server]?.[way] ?? 0);
   }
 
   get isConverged(): boolean {

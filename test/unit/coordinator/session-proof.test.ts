@@ -46,6 +46,15 @@ test("an answer that was under way while the machine slept counts from before", 
   expect(proof.certainUntilMs).toBeLessThan(time.monotonicMs);
 });
 
+test("a wall clock that was set back hides no sleep that comes after", () => {
+  const { time, proof } = machine();
+  proof.answered(proof.asking(), 3000);
+  time.wallMs -= 3_600_000;
+  expect(proof.certainUntilMs).toBe(4000);
+  time.wallMs += 60_000;
+  expect(proof.certainUntilMs).toBeLessThan(time.monotonicMs);
+});
+
 test("a wall clock that is set back lengthens nothing", () => {
   const { time, proof } = machine();
   proof.answered(proof.asking(), 3000);
