@@ -216,6 +216,27 @@ export const mutants: readonly Mutant[] = [
     breaks: "While a machine sleeps its monotonic clock stands still: awake again, a leader holds its session for proved.",
   },
   {
+    name: "older-coordinator-is-served",
+    file: "coordinator-client/known-cluster.ts",
+    find: "if (epoch < known.controllerEpoch) return",
+    replace: "if (epoch < -1) return",
+    breaks: "A broker joins a ZooKeeper that was restored from an older copy.",
+  },
+  {
+    name: "late-link-connects",
+    file: "coordinator-client/session/session-coordinator.ts",
+    find: "if (this.#session !== session) return;",
+    replace: "",
+    breaks: "A process that was stopped while it connected again calls a session connected that is over, and is never told of the next.",
+  },
+  {
+    name: "unfinished-start-is-a-clean-stop",
+    file: "broker/log/log-store.ts",
+    find: 'if (doubt.kind === "unregistered") return;',
+    replace: "",
+    breaks: "A start that came to nothing vouches for what the life before has lost.",
+  },
+  {
     name: "stopping-broker-keeps-its-lead",
     file: "broker/cluster/membership.ts",
     find: 'if (state === "lost" || (state === "closed" && !isStopping)) return this.#lose();',

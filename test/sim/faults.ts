@@ -299,8 +299,11 @@ export class Faults {
 
   /** All at once: of processes what was written stays, of the power what was acknowledged, where that is on the disk. So nothing may be lost. */
   #crashAll(kind: "kill" | "power"): boolean {
-    // the topic's records are on the disks, those of the groups are not
-    if (kind === "power") this.#world.group?.commitsMayBeGone();
+    // the topic's records are on the disks, those of the groups and of the fleeting topic are not
+    if (kind === "power") {
+      this.#world.group?.commitsMayBeGone();
+      this.#world.losses++;
+    }
     for (const broker of this.#world.brokers) {
       broker.crash(kind);
       this.#later(this.#downMs(), () => broker.start());

@@ -20,7 +20,7 @@ test("every kind of fault happens within a few seeds, and most sends come throug
   const seen = new Set<string>();
   let sent = 0;
   let acknowledged = 0;
-  for (let seed = 1; seed <= 20; seed++) {
+  for (let seed = 1; seed <= 30; seed++) {
     const result = await simulate({ seed });
     for (const kind of Object.keys(result.faults)) seen.add(kind);
     sent += result.sent;
