@@ -117,6 +117,7 @@ export class LogMover {
       const copy = log.copyTo(to.logDirectory, folder);
       move.copy = copy;
       const note = `${from.directory}/${moveNoteName(key, id)}`;
+      const takeBack = () => from.guarded(() => writeMoveNote(from.files, note, { state: "cancelled", to: to.directory }));
       const steps = {
         folderAfter: `${to.directory}/${key}`,
         signal: stop.signal,
@@ -127,10 +128,11 @@ export class LogMover {
           await to
             .guarded(() => to.rename(folder, `${to.directory}/${key}`))
             .catch(async (error: LogOffline) => {
-              await from.guarded(() => writeMoveNote(from.files, note, { state: "cancelled", to: to.directory }));
+              await takeBack();
               throw error;
             });
         },
+        takeBack,
         moved: () => {
           from.release(key);
           to.adopt(key, log);

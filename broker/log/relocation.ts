@@ -11,6 +11,8 @@ export interface RelocationSteps {
   readonly folderAfter: string;
   /** The copy is complete and on the disk: makes it the log, durably. */
   readonly commit: () => Promise<void>;
+  /** The log stays where it is all the same: takes `commit` back, durably. */
+  readonly takeBack: () => Promise<void>;
   /** The log is in its new folder, in this turn. */
   readonly moved: () => void;
   readonly signal: AbortSignal;
@@ -23,13 +25,16 @@ export interface RelocationSteps {
  * 2. The rest is copied, and all of the copy is on the disk.
  * 3. `commit`: after a crash from here on, the copy is the log.
  * 4. In one turn the log's parts get the other folder and its segments: readers begin anew there.
+ *
+ * Should the other directory fail between 3 and 4, the log goes on where it was, and `takeBack` must be durable before the gate opens. Else: (1) records are appended here and acknowledged; (2) the next start finds
+ * the copy in its place, takes it for the log, and removes what has those records.
  */
 export async function relocate(
   state: LogState,
   flusher: LogFlusher,
   writer: LogWriter,
   copy: FolderCopy,
-  { folderAfter, commit, moved, signal }: RelocationSteps,
+  { folderAfter, commit, takeBack, moved, signal }: RelocationSteps,
 ): Promise<boolean> {
   let isMoved = false;
   let failure: unknown = null;
@@ -40,15 +45,23 @@ export async function relocate(
     // a cut that was asked for meanwhile ended the copying
     if (!copy.isComplete) return;
     await commit();
-    const segments = await openSegments(folderAfter);
-    for (const segment of segments) await forgetFiles(copy.target, segment);
+    const open = async () => {
+      const opened = await openSegments(folderAfter);
+      for (const segment of opened) await forgetFiles(copy.target, segment);
+      return opened;
+    };
+    const segments = await open().catch(async (error: unknown) => {
+      await takeBack();
+      throw error;
+    });
     const { directory: left, folder, segments: old } = state;
     const file = old.at(-1)?.growing?.file;
-    await flusher.takeSealedFrom(-1);
     state.movedTo(copy.target, folderAfter, segments);
+    const leftOpen = flusher.takeSealedFrom(-1);
     writer.directoryChanged();
     moved();
     isMoved = true;
+    await leftOpen.catch(() => undefined);
     await file?.close().catch(() => undefined);
     for (const { baseOffset } of old) await forgetFiles(left, { folder, baseOffset });
   };

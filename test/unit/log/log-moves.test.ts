@@ -258,4 +258,27 @@ describe("a directory that fails during a move", () => {
         await again.close();
       }
     });
+
+  test("the other directory fails when the copy has the log's name already: what is appended where the log stays is there after the repair", async () => {
+    const disk = newDisk();
+    const logs = await open(disk);
+    const log = await opened(logs);
+    for (let i = 0; i < 6; i++) await append(log, [`value ${i}`]);
+    let isNamed = false;
+    // 1. the copy gets the name, durably; 2. nothing works there any more; 3. it is not opened there
+    disk.fault = ({ kind, path }) => {
+      if (isNamed && path.startsWith(two)) return "ENOSPC";
+      isNamed ||= kind === "syncDirectory" && path === two && disk.find(`${two}/t-0`) !== null;
+      return null;
+    };
+    strictEqual(logs.move("t", 0, two), "NONE");
+    await until(() => logs.onlineCount < 2);
+    for (let i = 6; i < 9; i++) await append(log, [`value ${i}`]);
+    await logs.close().catch((error: unknown) => ok(error instanceof LogOffline, String(error)));
+    disk.fault = null;
+    disk.loseProcess();
+    const again = await open(disk);
+    deepStrictEqual(await valuesOf(await opened(again, false)), numbered(9));
+    await again.close();
+  });
 });
