@@ -15,6 +15,8 @@ export interface AcknowledgementObserverParts {
   /** A server that does not know yet that a session is over says that it lives, and its client believes it for a session timeout more: ZooKeeper's own limit. */
   readonly mayServersLag: boolean;
   readonly isCompacted: (topic: string) => boolean;
+  /** Bits may rot: what lies behind such a place in a log cannot be read here. */
+  readonly mayRot: boolean;
   readonly onViolation: (claim: string) => void;
 }
 
@@ -150,12 +152,13 @@ export class AcknowledgementObserver {
   }
 
   #judgeWritten(by: string, { topic, partition, baseOffset, records, decidedAfterMs }: ProduceAnswer): void {
-    const { brokers, observer, isCompacted, nowMs, onViolation } = this.#parts;
+    const { brokers, observer, isCompacted, mayRot, nowMs, onViolation } = this.#parts;
     if (decidedAfterMs < nowMs()) return;
     const broker = brokers.find(({ host }) => host === hostOf(by));
     const folder = broker?.folderOf(`${topic}-${partition}`) ?? null;
     if (broker === undefined || folder === null || observer.find(topic, partition) === null || records.length < 21) return;
     const log = readStoredLog(broker.disk, folder, isCompacted(topic));
+    if (mayRot && log !== null && log.damage !== null) return;
     const batch = log?.batches.find((each) => each.baseOffset === baseOffset);
     const isIt = batch !== undefined && (isCompacted(topic) || batch.checksum === records.readUInt32BE(17));
     if (!isIt && (log?.startOffset ?? 0) <= baseOffset)

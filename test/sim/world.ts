@@ -128,6 +128,7 @@ export class World {
       sessionTimeoutMs,
       mayServersLag: plan.hasLaggingServers,
       isCompacted,
+      mayRot: plan.mayRot,
       onViolation: this.violated,
     });
     this.#tap = new WireTap(() => this.clock.nowMs, {
