@@ -1,3 +1,4 @@
+import type { TopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
@@ -11,26 +12,27 @@ import {
   type Group,
   type GroupBook,
   type GroupKind,
+  type GroupRecord,
   type GroupTimers,
   type Now,
   type TopicSource,
 } from "./contract.ts";
-import { offsetKeyVersions } from "./group-records.ts";
+import { offsetKeyVersions, offsetTombstone } from "./group-records.ts";
 import type { MachineConfig } from "./machine-config.ts";
 import { MemberMemory } from "./member-memory.ts";
-import { type CommittedOffset, type GroupOffsets, OffsetBook } from "./offset-book.ts";
+import { type CommittedOffset, OffsetBook } from "./offset-book.ts";
 import {
   type CommitRequest,
   commitOffsets,
   deleteGroup,
   deleteOffsets,
-  expiredRecords,
   type FetchedTopic,
   fetchOffsets,
-  offsetTombstones,
+  isExpired,
   type TopicErrors,
   type WantedTopic,
 } from "./offset-requests.ts";
+import { type OffsetPlace, offsetPlaces, sweep } from "./sweep.ts";
 
 export interface MachineParts {
   readonly timers: GroupTimers;
@@ -52,8 +54,6 @@ export interface ListedGroup {
 
 const expiryTimer = "expire offsets";
 const deletedTopicsTimer = "offsets of deleted topics";
-/** Groups looked at in one turn of the loop. */
-const groupsPerTurnMax = 200;
 
 /** Everything a shard knows, and what each request means for it. No I/O: requests and time in, decisions out; records in, state changed. */
 export class GroupMachine {
@@ -64,8 +64,9 @@ export class GroupMachine {
   readonly #parts: MachineParts;
   readonly #kinds: ReadonlyMap<number, GroupKind>;
   readonly #allKinds: readonly GroupKind[];
-  /** Offsets of topics that were deleted, until their tombstones are appended. What is committed since under the same name is not among them. */
-  readonly #ofDeletedTopics = new Set<CommittedOffset>();
+  /** Topics that were deleted, for the positions of which nobody knows the topic's id, until those are gone. */
+  readonly #namesGone = new Set<string>();
+  #forgetting: "not" | "under way" | "to be done again" = "not";
   #isLoaded = false;
 
   constructor(parts: MachineParts) {
@@ -92,7 +93,7 @@ export class GroupMachine {
     const reader = new Reader(key);
     const version = reader.int16();
     if (offsetKeyVersions.includes(version)) {
-      const groupId = this.offsets.replay(version, reader, value);
+      const groupId = this.offsets.replay(version, reader, value, this.#isLoaded ? this.#idOf : () => null);
       if (this.#isLoaded && value !== null) this.classic.keepOffsetsOf(groupId);
       return;
     }
@@ -106,7 +107,8 @@ export class GroupMachine {
     for (const groupId of this.offsets.groupIds()) this.classic.keepOffsetsOf(groupId);
     for (const kind of this.#allKinds) kind.loaded(now);
     this.#scheduleExpiry(now);
-    this.#forgetTopics(new Set(this.#goneTopics()), now);
+    for (const topic of this.#goneTopics()) this.#namesGone.add(topic);
+    this.#forgetGone(now);
   }
 
   ended(): void {
@@ -115,7 +117,8 @@ export class GroupMachine {
   }
 
   commitOffsets(groupId: string, request: CommitRequest, now: Now): Decision<readonly TopicErrors[]> {
-    return commitOffsets(groupId, this.#find(groupId), request, this.#parts.config.offsetMetadataMaxBytes, now);
+    const rules = { metadataMaxBytes: this.#parts.config.offsetMetadataMaxBytes, idOf: this.#idOf };
+    return commitOffsets(groupId, this.#find(groupId), request, rules, now);
   }
 
   fetchOffsets(
@@ -124,7 +127,7 @@ export class GroupMachine {
     wanted: readonly WantedTopic[] | null,
   ): Decision<{ readonly error: KafkaError | null; readonly topics: readonly FetchedTopic[] }> {
     const refusal = this.#find(groupId)?.admitOffsetFetch(by) ?? null;
-    return answered({ error: refusal, topics: refusal === null ? fetchOffsets(this.#offsetsOf(groupId), wanted) : [] });
+    return answered({ error: refusal, topics: refusal === null ? fetchOffsets(this.offsets.of(groupId), wanted, this.#isMeant) : [] });
   }
 
   deleteOffsets(groupId: string, topics: Parameters<typeof deleteOffsets>[2]): ReturnType<typeof deleteOffsets> {
@@ -144,41 +147,53 @@ export class GroupMachine {
     }));
   }
 
-  /** Something about the topics changed; `deleted` are gone, and what was committed for them means nothing any more. */
+  /** Something about the topics changed; `deleted` are gone, or others have their names, and what was committed for them means nothing any more. */
   topicsChanged(deleted: ReadonlySet<string>, now: Now): readonly Decision<null>[] {
-    this.#forgetTopics(deleted, now);
+    for (const topic of deleted) this.#namesGone.add(topic);
+    if (deleted.size > 0) this.#forgetGone(now);
     return this.#allKinds.flatMap((kind) => kind.topicsChanged(now));
   }
 
+  readonly #idOf = (topic: string): TopicId | null => this.#parts.topics.current.topics.get(topic)?.id ?? null;
+
   /**
-   * By a timer, which tries again when the records are refused. Race: (1) a topic is deleted, (2) it is made anew, (3) a position in it is committed, (4) the timer comes. So what is
-   * there in this turn is remembered, and told to nobody from now on.
+   * Whether somebody who asks by the topic's name is to be told. Race: (1) a position in a topic is committed; (2) the coordinator is gone; (3) the topic is deleted and made anew; (4) another broker
+   * coordinates, and sees nothing but a topic of that name, and a position, behind which all records of the new topic so far may lie. So each position says which topic it is in.
    */
-  #forgetTopics(deleted: ReadonlySet<string>, now: Now): void {
-    if (deleted.size === 0) return;
-    for (const groupId of this.offsets.groupIds())
-      for (const topic of deleted)
-        for (const committed of this.offsets.of(groupId).get(topic)?.values() ?? []) this.#ofDeletedTopics.add(committed);
-    if (this.#ofDeletedTopics.size > 0) this.#parts.timers.set(deletedTopicsTimer, now.monotonicMs, () => this.#withoutDeletedTopics());
+  readonly #isMeant = (topic: string, committed: CommittedOffset): boolean => {
+    const id = this.#idOf(topic);
+    return (id === null || committed.topicId === null || committed.topicId === id) && !this.#isGone(topic, committed);
+  };
+
+  /** The topic's deletion is on record. */
+  #isGone(topic: string, { topicId }: CommittedOffset): boolean {
+    if (topicId === null) return this.#namesGone.has(topic);
+    return this.#parts.topics.current.deletedTopics.has(topicId) && this.#idOf(topic) !== topicId;
   }
 
-  #withoutDeletedTopics(): Decision<null> {
-    const records = [...this.offsets.groupIds()].flatMap((groupId) =>
-      offsetTombstones(
-        groupId,
-        select(this.offsets.of(groupId), (committed) => this.#ofDeletedTopics.has(committed)),
-      ),
-    );
-    const accepted = () => {
-      this.#ofDeletedTopics.clear();
-      return [];
+  /** Tombstones for positions in topics that are gone. Until they are appended, nobody is told of those. */
+  #forgetGone(now: Now): void {
+    if (this.#forgetting !== "not") {
+      this.#forgetting = "to be done again";
+      return;
+    }
+    const names = new Set(this.#parts.topics.current.deletedTopics.values()).union(this.#namesGone);
+    if (names.size === 0) return;
+    this.#forgetting = "under way";
+    const steps = offsetPlaces(this.offsets, [...this.offsets.groupIds()], (topic) => names.has(topic));
+    const whenOver = (then: Now) => {
+      const isToBeDoneAgain = this.#forgetting === "to be done again";
+      this.#forgetting = "not";
+      if (isToBeDoneAgain) this.#forgetGone(then);
+      else this.#namesGone.clear();
     };
-    return { records, answer: null, divisible: true, accepted };
+    const recordsOf = (place: OffsetPlace) => this.#tombstoneIf(place, (committed) => this.#isGone(place.topic, committed));
+    sweep({ timers: this.#parts.timers, key: deletedTopicsTimer, steps, recordsOf, whenOver }, now.monotonicMs);
   }
 
-  #offsetsOf(groupId: string): GroupOffsets {
-    const all = this.offsets.of(groupId);
-    return this.#ofDeletedTopics.size === 0 ? all : select(all, (committed) => !this.#ofDeletedTopics.has(committed));
+  #tombstoneIf({ groupId, topic, partition }: OffsetPlace, isToGo: (committed: CommittedOffset) => boolean) {
+    const committed = this.offsets.find(groupId, topic, partition);
+    return committed !== undefined && isToGo(committed) ? [offsetTombstone(groupId, topic, partition)] : [];
   }
 
   /**
@@ -194,35 +209,34 @@ export class GroupMachine {
     return this.#groups.get(groupId) ?? null;
   }
 
+  /** First the offsets that have expired, then the groups that have neither offsets nor members. */
   #scheduleExpiry(now: Now): void {
-    const atMs = now.monotonicMs + this.#parts.config.offsetsRetentionCheckIntervalMs;
-    this.#parts.timers.set(expiryTimer, atMs, (then) =>
-      this.#expire(
-        [...this.#groups.values()].map(({ groupId }) => groupId),
-        then,
-      ),
-    );
+    const { timers, config } = this.#parts;
+    const everyGroup = () => [...this.#groups.values()].map(({ groupId }) => groupId);
+    const offsetsGone = (then: Now) => {
+      const recordsOf = (groupId: string) => this.#tombstonesIfUnused(groupId);
+      const whenOver = (over: Now) => this.#scheduleExpiry(over);
+      sweep({ timers, key: expiryTimer, steps: everyGroup()[Symbol.iterator](), recordsOf, whenOver }, then.monotonicMs);
+    };
+    const recordsOf = (place: OffsetPlace, then: Now) => {
+      const group = this.#find(place.groupId);
+      if (group === null) return [];
+      return this.#tombstoneIf(place, (committed) => isExpired(group, place.topic, committed, config.offsetsRetentionMs, then));
+    };
+    const steps = lazily(() => offsetPlaces(this.offsets, everyGroup()));
+    const atMs = now.monotonicMs + config.offsetsRetentionCheckIntervalMs;
+    sweep({ timers, key: expiryTimer, steps, recordsOf, whenOver: offsetsGone }, atMs);
   }
 
-  /** Looks at some groups, and at the others in later turns. */
-  #expire(groupIds: readonly string[], now: Now): Decision<null> {
-    const rest = groupIds.slice(groupsPerTurnMax);
-    if (rest.length === 0) this.#scheduleExpiry(now);
-    else this.#parts.timers.set(expiryTimer, now.monotonicMs, (then) => this.#expire(rest, then));
-    const records = groupIds.slice(0, groupsPerTurnMax).flatMap((groupId) => {
-      const group = this.#find(groupId);
-      return group === null ? [] : expiredRecords(group, this.offsets, this.#parts.config.offsetsRetentionMs, now);
-    });
-    return { records, answer: null, divisible: true };
+  #tombstonesIfUnused(groupId: string): readonly GroupRecord[] {
+    const group = this.#find(groupId);
+    return group?.isEmpty === true && !this.offsets.has(groupId) ? group.tombstones() : [];
   }
 }
 
-/** Topics without any are left out. */
-function select(offsets: GroupOffsets, isWanted: (committed: CommittedOffset) => boolean): GroupOffsets {
-  const selected = [...offsets].map(
-    ([topic, partitions]) => [topic, new Map([...partitions].filter(([, each]) => isWanted(each)))] as const,
-  );
-  return new Map(selected.filter(([, partitions]) => partitions.size > 0));
+/** Made when the first is asked for. */
+function* lazily<T>(make: () => Iterable<T>): Generator<T, void> {
+  yield* make();
 }
 
 class Groups implements GroupBook {

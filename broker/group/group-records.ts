@@ -1,12 +1,13 @@
+import { zeroTopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import { array, struct } from "../../protocol/schema/composites.ts";
 import { type Message, type MessageType, message } from "../../protocol/schema/message.ts";
-import { bytes, int32, int64, nullableString, string } from "../../protocol/schema/primitives.ts";
+import { bytes, int32, int64, nullableString, string, uuid } from "../../protocol/schema/primitives.ts";
 import { MalformedFrame, Reader } from "../../protocol/wire/reader.ts";
 import { Writer } from "../../protocol/wire/writer.ts";
 import type { GroupRecord } from "./contract.ts";
 
-/** The records of `__consumer_offsets` that committed offsets and classic groups are kept in, as Kafka 3.9 writes them. */
+/** The records of `__consumer_offsets` that committed offsets and classic groups are kept in, as Kafka writes them. */
 
 /** These messages are values in records: no API has them. */
 const noApi = -1;
@@ -25,6 +26,8 @@ export const offsetCommitValue = message(
     commitTimestamp: int64(),
     /** Only in version 1, for commits that name their own retention (OffsetCommit up to version 4). */
     expireTimestamp: int64({ since: 1, until: 1, absent: -1 }),
+    /** Kafka has it since 4.1; what reads version 4 without knowing of it passes over it. */
+    topicId: uuid({ since: 4, tag: 0, absent: zeroTopicId }),
   },
 );
 export type OffsetCommitValue = MessageType<typeof offsetCommitValue>;
@@ -66,9 +69,11 @@ export const classicGroupKeyVersion = 2;
 const valueVersion = 3;
 /** The one with an expiry of its own. */
 const expiringValueVersion = 1;
+/** The one with a topic id. */
+const identifiedValueVersion = 4;
 
 export function offsetRecord(groupId: string, topic: string, partition: number, value: OffsetCommitValue): GroupRecord {
-  const version = value.expireTimestamp >= 0 ? expiringValueVersion : valueVersion;
+  const version = value.expireTimestamp >= 0 ? expiringValueVersion : value.topicId === zeroTopicId ? valueVersion : identifiedValueVersion;
   return { key: offsetKey(groupId, topic, partition), value: versioned(offsetCommitValue, value, version) };
 }
 

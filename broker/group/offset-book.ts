@@ -1,3 +1,4 @@
+import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { Reader } from "../../protocol/wire/reader.ts";
 import { type OffsetCommitValue, offsetCommitKey, offsetCommitValue, readKey, readVersioned } from "./group-records.ts";
 
@@ -10,6 +11,8 @@ export interface CommittedOffset {
   readonly commitTimestampMs: number;
   /** Wall clock; -1: the broker's retention counts. */
   readonly expireTimestampMs: number;
+  /** The topic that it is a position in; null: a record that does not say it, and was there before this broker coordinated the group. */
+  readonly topicId: TopicId | null;
 }
 
 export type TopicOffsets = ReadonlyMap<number, CommittedOffset>;
@@ -44,11 +47,17 @@ export class OffsetBook {
     return this.#byGroup.get(groupId)?.get(topic)?.get(partition);
   }
 
-  /** Answers the group's id. */
-  replay(keyVersion: number, key: Reader, value: Buffer | null): string {
+  /** Answers the group's id. `idOf`: of a topic by its name, for a record that does not say it. */
+  replay(keyVersion: number, key: Reader, value: Buffer | null, idOf: (topic: string) => TopicId | null): string {
     const { group, topic, partition } = readKey(offsetCommitKey, keyVersion, key);
     if (value === null) this.#remove(group, topic, partition);
-    else this.#set(group, topic, partition, fromRecord(readVersioned(offsetCommitValue, value)));
+    else
+      this.#set(
+        group,
+        topic,
+        partition,
+        fromRecord(readVersioned(offsetCommitValue, value), () => idOf(topic)),
+      );
     return group;
   }
 
@@ -73,6 +82,8 @@ export class OffsetBook {
   }
 }
 
-function fromRecord({ offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp }: OffsetCommitValue): CommittedOffset {
-  return { offset, leaderEpoch, metadata, commitTimestampMs: commitTimestamp, expireTimestampMs: expireTimestamp };
+function fromRecord(value: OffsetCommitValue, idOf: () => TopicId | null): CommittedOffset {
+  const { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp, topicId } = value;
+  const id = topicId === zeroTopicId ? idOf() : topicId;
+  return { offset, leaderEpoch, metadata, commitTimestampMs: commitTimestamp, expireTimestampMs: expireTimestamp, topicId: id };
 }

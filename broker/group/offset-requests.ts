@@ -1,7 +1,8 @@
+import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { answered, type Committer, type Decision, type Group, type GroupRecord, type Now } from "./contract.ts";
 import { offsetRecord, offsetTombstone } from "./group-records.ts";
-import type { CommittedOffset, GroupOffsets, OffsetBook } from "./offset-book.ts";
+import type { CommittedOffset, GroupOffsets } from "./offset-book.ts";
 
 export interface CommitRequest extends Committer {
   /** Of a commit that names its own retention; -1: the broker's. */
@@ -34,7 +35,7 @@ export function commitOffsets(
   groupId: string,
   group: Group | null,
   request: CommitRequest,
-  metadataMaxBytes: number,
+  { metadataMaxBytes, idOf }: { readonly metadataMaxBytes: number; readonly idOf: (topic: string) => TopicId | null },
   now: Now,
 ): Decision<readonly TopicErrors[]> {
   // without a group, only someone who is no member of anything may begin to keep offsets
@@ -49,7 +50,7 @@ export function commitOffsets(
       const metadata = committedMetadata ?? "";
       if (committedOffset >= offsetsEnd) return { partitionIndex, errorCode: "INVALID_COMMIT_OFFSET_SIZE" as const };
       if (Buffer.byteLength(metadata) > metadataMaxBytes) return { partitionIndex, errorCode: "OFFSET_METADATA_TOO_LARGE" as const };
-      const value = { offset: committedOffset, leaderEpoch: committedLeaderEpoch, metadata };
+      const value = { offset: committedOffset, leaderEpoch: committedLeaderEpoch, metadata, topicId: idOf(name) ?? zeroTopicId };
       const commitTimestamp = partition.commitTimestamp < 0 ? now.wallMs : partition.commitTimestamp;
       records.push(offsetRecord(groupId, name, partitionIndex, { ...value, commitTimestamp, expireTimestamp }));
       return { partitionIndex, errorCode: "NONE" as const };
@@ -88,16 +89,26 @@ export interface WantedTopic {
   readonly partitions: readonly number[];
 }
 
-/** `wanted` null: everything that the group has. */
-export function fetchOffsets(offsets: GroupOffsets, wanted: readonly WantedTopic[] | null): FetchedTopic[] {
-  if (wanted === null)
-    return [...offsets].map(([name, partitions]) => ({
+/** `wanted` null: everything that the group has. `isMeant`: what was committed is a position in the topic that has this name. */
+export function fetchOffsets(
+  offsets: GroupOffsets,
+  wanted: readonly WantedTopic[] | null,
+  isMeant: (topic: string, committed: CommittedOffset) => boolean,
+): FetchedTopic[] {
+  if (wanted === null) {
+    const all = [...offsets].map(([name, partitions]) => ({
       name,
-      partitions: [...partitions].map(([partition, committed]) => fetched(partition, committed)),
+      partitions: [...partitions].flatMap(([partition, committed]) => (isMeant(name, committed) ? [fetched(partition, committed)] : [])),
     }));
+    return all.filter(({ partitions }) => partitions.length > 0);
+  }
   return wanted.map(({ name, partitions }) => {
     const ofTopic = offsets.get(name);
-    return { name, partitions: partitions.map((partition) => fetched(partition, ofTopic?.get(partition))) };
+    const meant = (partition: number) => {
+      const committed = ofTopic?.get(partition);
+      return committed !== undefined && isMeant(name, committed) ? committed : undefined;
+    };
+    return { name, partitions: partitions.map((partition) => fetched(partition, meant(partition))) };
   });
 }
 
@@ -154,24 +165,8 @@ function someOf(offsets: GroupOffsets, max: number): (readonly [topic: string, p
   return some;
 }
 
-export function offsetTombstones(groupId: string, offsets: GroupOffsets): GroupRecord[] {
-  return [...offsets].flatMap(([topic, partitions]) =>
-    [...partitions.keys()].map((partition) => offsetTombstone(groupId, topic, partition)),
-  );
-}
-
-/** What may go from one group now: offsets that nobody used for as long as they are kept, and the group itself when it has neither members nor offsets left. */
-export function expiredRecords(group: Group, book: OffsetBook, retentionMs: number, now: Now): GroupRecord[] {
-  const records: GroupRecord[] = [];
-  let kept = 0;
-  for (const [topic, partitions] of book.of(group.groupId))
-    for (const [partition, committed] of partitions)
-      if (isExpired(group, topic, committed, retentionMs, now)) records.push(offsetTombstone(group.groupId, topic, partition));
-      else kept++;
-  return kept === 0 && group.isEmpty ? [...records, ...group.tombstones()] : records;
-}
-
-function isExpired(group: Group, topic: string, committed: CommittedOffset, retentionMs: number, now: Now): boolean {
+/** Nobody used it for as long as it is kept. */
+export function isExpired(group: Group, topic: string, committed: CommittedOffset, retentionMs: number, now: Now): boolean {
   const idleSinceMs = group.offsetIdleSinceMs(topic, committed.commitTimestampMs);
   if (idleSinceMs === null) return false;
   const expiresAtMs = committed.expireTimestampMs >= 0 ? committed.expireTimestampMs : idleSinceMs + retentionMs;

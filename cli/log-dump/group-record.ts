@@ -7,6 +7,7 @@ import {
   offsetKeyVersions,
   readVersioned,
 } from "../../broker/group/group-records.ts";
+import { zeroTopicId } from "../../protocol/base/ids.ts";
 import type { DecodedRecord } from "../../protocol/records/record.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
 
@@ -20,8 +21,9 @@ export function describeGroupRecord({ key, value }: Pick<DecodedRecord, "key" | 
     const { group, topic, partition } = readVersioned(offsetCommitKey, key);
     const said = { says: "offset", group, topic, partition };
     if (value === null) return { ...said, deleted: true };
-    const { offset, leaderEpoch, metadata, commitTimestamp } = readVersioned(offsetCommitValue, value);
-    return { ...said, committedOffset: offset, leaderEpoch, metadata, commitTimestampMs: commitTimestamp };
+    const { offset, leaderEpoch, metadata, commitTimestamp, topicId } = readVersioned(offsetCommitValue, value);
+    const id = topicId === zeroTopicId ? null : topicId;
+    return { ...said, topicId: id, committedOffset: offset, leaderEpoch, metadata, commitTimestampMs: commitTimestamp };
   }
   if (version !== classicGroupKeyVersion) return { says: "new protocol's group", keyVersion: version, deleted: value === null };
   const { group } = readVersioned(groupMetadataKey, key);

@@ -122,7 +122,14 @@ describe("a segment", () => {
   });
 
   test("of the offsets' topic shows what groups committed, and that they are gone", async () => {
-    const committed = { offset: 42, leaderEpoch: 3, metadata: "m", commitTimestamp: 9, expireTimestamp: -1 };
+    const committed = {
+      offset: 42,
+      leaderEpoch: 3,
+      metadata: "m",
+      commitTimestamp: 9,
+      expireTimestamp: -1,
+      topicId: "mtopicidmtopicidmtopiQ",
+    };
     const records = [
       offsetRecord("readers", "orders", 1, committed),
       offsetTombstone("readers", "orders", 2),
@@ -135,7 +142,17 @@ describe("a segment", () => {
     const { items, failure } = await dump(segment, bytes, { records: true, values: false, groups: true });
     expect(failure).toBeNull();
     expect(items.slice(1, 4)).toMatchObject([
-      { offset: 100, says: "offset", group: "readers", topic: "orders", partition: 1, committedOffset: 42, leaderEpoch: 3, metadata: "m" },
+      {
+        offset: 100,
+        says: "offset",
+        group: "readers",
+        topic: "orders",
+        partition: 1,
+        topicId: "mtopicidmtopicidmtopiQ",
+        committedOffset: 42,
+        leaderEpoch: 3,
+        metadata: "m",
+      },
       { offset: 101, says: "offset", group: "readers", topic: "orders", partition: 2, deleted: true },
       { offset: 102, says: "group", group: "old", deleted: true },
     ]);

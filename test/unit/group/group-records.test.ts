@@ -9,20 +9,38 @@ import {
   offsetTombstone,
   readVersioned,
 } from "../../../broker/group/group-records.ts";
+import { zeroTopicId } from "../../../protocol/base/ids.ts";
 
 /** Pieces of hex, as one would write them down from Kafka's message definitions: a text has an int16 length, bytes have an int32 one. */
 const hex = (...pieces: string[]) => pieces.join("").replaceAll(" ", "");
 
 describe("the records of __consumer_offsets", () => {
-  test("an offset has a key of version 1 and a value of version 3", () => {
-    const value = { offset: 258, leaderEpoch: 7, metadata: "md", commitTimestamp: 1_700_000_000_000, expireTimestamp: -1 };
+  test("an offset in a topic of which nobody knows the id has a key of version 1 and a value of version 3", () => {
+    const value = {
+      offset: 258,
+      leaderEpoch: 7,
+      metadata: "md",
+      commitTimestamp: 1_700_000_000_000,
+      expireTimestamp: -1,
+      topicId: zeroTopicId,
+    };
     const record = offsetRecord("grp", "topic", 5, value);
     expect(record.key.toString("hex")).toBe(hex("0001", "0003 677270", "0005 746f706963", "00000005"));
     expect(record.value?.toString("hex")).toBe(hex("0003", "0000000000000102", "00000007", "0002 6d64", "0000018bcfe56800"));
   });
 
+  test("an offset in a topic whose id is known has a value of version 4, as Kafka 4 has it", () => {
+    const topicId = "AAECAwQFBgcICQoLDA0ODw";
+    const value = { offset: 258, leaderEpoch: 7, metadata: "md", commitTimestamp: 256, expireTimestamp: -1, topicId };
+    const record = offsetRecord("grp", "topic", 5, value);
+    expect(record.value?.toString("hex")).toBe(
+      hex(...["0004", "0000000000000102", "00000007", "03 6d64", "0000000000000100"], ...["01 00 10", "000102030405060708090a0b0c0d0e0f"]),
+    );
+    expect(readVersioned(offsetCommitValue, record.value!)).toEqual(value);
+  });
+
   test("an offset with an expiry of its own has a value of version 1, without the leader epoch", () => {
-    const value = { offset: 258, leaderEpoch: 7, metadata: "", commitTimestamp: 256, expireTimestamp: 512 };
+    const value = { offset: 258, leaderEpoch: 7, metadata: "", commitTimestamp: 256, expireTimestamp: 512, topicId: zeroTopicId };
     const record = offsetRecord("grp", "topic", 5, value);
     expect(record.value?.toString("hex")).toBe(hex("0001", "0000000000000102", "0000", "0000000000000100", "0000000000000200"));
     expect(readVersioned(offsetCommitValue, record.value!)).toEqual({ ...value, leaderEpoch: -1 });

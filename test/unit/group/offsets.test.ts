@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { answered } from "../../../broker/group/contract.ts";
-import { subscription, topicsView, World } from "./world.ts";
+import { idOf, subscription, topicsView, World } from "./world.ts";
 
 const dayMs = 24 * 3_600_000;
 const codeOf = (asked: { readonly value: readonly { readonly partitions: readonly { readonly errorCode: string }[] }[] }) =>
@@ -123,7 +123,7 @@ describe("offsets go", () => {
     const world = await World.loaded();
     await world.commit({ offsets: { t: 5, u: 6 } });
     world.partition.refusal = "NOT_ENOUGH_REPLICAS";
-    world.topics = topicsView("u");
+    world.topics = { ...topicsView("u"), deletedTopics: new Map([[idOf("t"), "t"]]) };
     world.shard.runAll((machine, now) => machine.topicsChanged(new Set(["t"]), now));
     await world.clock.advance(1_000);
     const kept = async () => (await world.ask((machine) => answered([...machine.offsets.of("g").keys()]))).value;
@@ -138,10 +138,69 @@ describe("offsets go", () => {
     await world.move();
     await world.clock.advance(0);
     expect(await world.offsets()).toEqual({ u: 6 });
-    world.topics = { ...topicsView(), deletedTopics: new Map([["id of u", "u"]]) };
+    world.topics = { ...topicsView(), deletedTopics: new Map([[idOf("u"), "u"]]) };
     await world.move();
     await world.clock.advance(0);
     expect(await world.offsets()).toEqual({});
+  });
+
+  test("a position in a topic that was made anew is none in the new one, whoever coordinates and whatever is on record", async () => {
+    const world = await World.loaded();
+    await world.commit({ offsets: { t: 100, u: 6 } });
+    // 1. the coordinator is gone; 2. the topic is deleted and made anew; 3. another broker coordinates
+    const [{ topics }, anew] = [topicsView("t", "u"), idOf("anew")];
+    world.topics = { ...topicsView(), topics: new Map([...topics, ["t", { ...topics.get("t")!, id: anew }]]) };
+    await world.move();
+    expect(await world.offsets()).toEqual({ u: 6 });
+    const wanted = [{ name: "t", partitions: [0] }];
+    const fetched = await world.ask((machine) => machine.fetchOffsets("g", { memberId: null, memberEpoch: -1 }, wanted));
+    expect(fetched.value.topics[0]?.partitions[0]?.committedOffset).toBe(-1);
+    // the deletion comes to be on record, and what is committed in the new one stays
+    const kept = async () => (await world.ask((machine) => answered([...machine.offsets.of("g").keys()]))).value;
+    expect(await kept()).toEqual(["t", "u"]);
+    world.topics = { ...world.topics, deletedTopics: new Map([[idOf("t"), "t"]]) };
+    await world.move();
+    await world.clock.advance(5);
+    expect(await kept()).toEqual(["u"]);
+    await world.commit({ offsets: { t: 3 } });
+    await world.move();
+    await world.clock.advance(5);
+    expect(await world.offsets()).toEqual({ t: 3, u: 6 });
+  });
+
+  test("what is committed in the topic made anew is no victim of a tombstone that was refused before", async () => {
+    const world = await World.loaded();
+    await world.commit({ offsets: { t: 100 } });
+    world.partition.refusal = "NOT_ENOUGH_REPLICAS";
+    const { topics } = topicsView("t");
+    world.topics = {
+      ...topicsView(),
+      topics: new Map([["t", { ...topics.get("t")!, id: idOf("anew") }]]),
+      deletedTopics: new Map([[idOf("t"), "t"]]),
+    };
+    world.shard.runAll((machine, now) => machine.topicsChanged(new Set(["t"]), now));
+    await world.clock.advance(10);
+    world.partition.refusal = null;
+    await world.commit({ offsets: { t: 3 } });
+    await world.clock.advance(3_000);
+    expect(await world.offsets()).toEqual({ t: 3 });
+  });
+
+  test("of a deleted topic, or expired, some in each turn of the loop", async () => {
+    const world = await World.loaded();
+    for (let group = 0; group < 2500; group++) await world.commit({ offsets: { t: 5, u: 6 } }, `g${group}`);
+    world.topics = { ...topicsView("u"), deletedTopics: new Map([[idOf("t"), "t"]]) };
+    const before = world.machine.offsets.size;
+    world.shard.runAll((machine, now) => machine.topicsChanged(new Set(["t"]), now));
+    await world.clock.advance(0);
+    const inOneTurn = before - world.machine.offsets.size;
+    expect(inOneTurn).toBeGreaterThan(100);
+    expect(inOneTurn).toBeLessThan(1_001);
+    expect(await world.offsets("g2499"), "nobody is told of them any more").toEqual({ u: 6 });
+    await world.clock.advance(50);
+    expect(world.machine.offsets.size).toBe(2500);
+    await world.clock.advance(8 * dayMs);
+    expect([world.machine.offsets.size, world.machine.groups.size]).toEqual([0, 0]);
   });
 
   test("when somebody deletes them, unless a member consumes the topic", async () => {

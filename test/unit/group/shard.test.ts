@@ -9,7 +9,7 @@ import { unassigned, unknownProfile } from "../../../broker/group/consumer/membe
 import { classicGroupRecord } from "../../../broker/group/group-records.ts";
 import { BatchBuilder } from "../../../protocol/records/encode-batch.ts";
 import { settled } from "../network/manual-clock.ts";
-import { World } from "./world.ts";
+import { topicsView, World } from "./world.ts";
 
 describe("an answer and the log", () => {
   test("a commit is answered when the in-sync replicas have it, and not before", async () => {
@@ -108,7 +108,7 @@ describe("an answer and the log", () => {
     const world = await World.loaded();
     world.partition.batchBytesMax = 300;
     const offsets = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`topic-${i}`, i]));
-    world.topics = { ...world.topics, topics: new Map(Object.keys(offsets).map((name) => [name, { name, id: name, partitions: [] }])) };
+    world.topics = topicsView(...Object.keys(offsets));
     const before = world.partition.appends;
     expect((await world.commit({ offsets })).error).toBeNull();
     expect(world.partition.appends - before).toBeGreaterThan(2);

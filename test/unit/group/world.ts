@@ -8,6 +8,7 @@ import type { CommitRequest, TopicErrors } from "../../../broker/group/offset-re
 import { Shard, type ShardConfig } from "../../../broker/group/shard.ts";
 import type { Ran } from "../../../broker/group/ticket.ts";
 import { Deadlines } from "../../../broker/partition/deadlines.ts";
+import type { TopicId } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { ManualClock, settled } from "../network/manual-clock.ts";
@@ -222,9 +223,10 @@ export class World {
   }
 }
 
+/** Of a topic in `topicsView`. */
+export const idOf = (name: string): TopicId => `${name.padEnd(21, "_")}A`;
+
 export function topicsView(...names: string[]): TopicsView {
-  const topics = new Map(
-    names.map((name) => [name, { name, id: `${name.padEnd(21, "_")}A`, partitions: [{ partition: 0, replicas: [1] }] }] as const),
-  );
+  const topics = new Map(names.map((name) => [name, { name, id: idOf(name), partitions: [{ partition: 0, replicas: [1] }] }] as const));
   return { topics, topicNames: new Map(), deletedTopics: new Map(), brokers: new Map() };
 }

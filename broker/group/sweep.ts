@@ -1,0 +1,67 @@
+import type { GroupRecord, GroupTimers, Now } from "./contract.ts";
+import type { OffsetBook } from "./offset-book.ts";
+
+/** What is looked at in one turn of the loop: a millisecond or two. */
+const looksPerTurnMax = 1_000;
+/** Between two turns; none would have them follow each other in one. */
+const pauseMs = 1;
+
+export interface Sweep<T> {
+  readonly timers: GroupTimers;
+  /** Of its timer: one of a name at a time. */
+  readonly key: string;
+  /** What to look at; null: nothing, but it took a look to find that. */
+  readonly steps: Iterator<T | null>;
+  /** Asked in the turn in which the records are appended, also when they were refused and it is tried again: what was found before may be another by then. */
+  readonly recordsOf: (found: T, now: Now) => readonly GroupRecord[];
+  readonly whenOver: (now: Now) => void;
+}
+
+/** Goes over what groups have kept, some of it in each turn: there may be millions of offsets, and a client chooses when a topic is deleted, or when its offsets expire. */
+export function sweep<T>(order: Sweep<T>, atMs: number): void {
+  const { timers, key, steps, recordsOf, whenOver } = order;
+  let found: readonly T[] | null = null;
+  let isOver = false;
+  timers.set(key, atMs, (now) => {
+    if (found === null) ({ found, isOver } = take(steps));
+    const records = found.flatMap((each) => recordsOf(each, now));
+    const accepted = () => {
+      if (isOver) whenOver(now);
+      else sweep(order, now.monotonicMs + pauseMs);
+      return [];
+    };
+    return { records, answer: null, divisible: true, accepted };
+  });
+}
+
+function take<T>(steps: Iterator<T | null>): { readonly found: readonly T[]; readonly isOver: boolean } {
+  const found: T[] = [];
+  for (let looks = 0; looks < looksPerTurnMax; looks++) {
+    const { done, value } = steps.next();
+    if (done === true) return { found, isOver: true };
+    if (value !== null) found.push(value);
+  }
+  return { found, isOver: false };
+}
+
+export interface OffsetPlace {
+  readonly groupId: string;
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** The offsets of these groups, as they are when their turn comes. */
+export function* offsetPlaces(
+  book: OffsetBook,
+  groupIds: readonly string[],
+  isOfInterest: (topic: string) => boolean = () => true,
+): Generator<OffsetPlace | null, void> {
+  for (const groupId of groupIds) {
+    yield null;
+    for (const [topic, partitions] of book.of(groupId)) {
+      yield null;
+      if (!isOfInterest(topic)) continue;
+      for (const partition of partitions.keys()) yield { groupId, topic, partition };
+    }
+  }
+}
