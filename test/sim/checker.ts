@@ -2,7 +2,7 @@ import type { TreeObserver } from "./observer.ts";
 import type { Retention } from "./plan.ts";
 import { RetentionCheck } from "./retention-check.ts";
 import { logDirectories, type SimBroker } from "./sim-broker.ts";
-import { readHighWatermarks, readStoredLog, type StoredLog, type StoredRecord } from "./stored-log.ts";
+import { readCheckpoint, readStoredLog, type StoredLog, type StoredRecord } from "./stored-log.ts";
 import { isTombstone, type PlacedRecord, type Send } from "./workload.ts";
 
 export interface CheckerParts {
@@ -236,13 +236,17 @@ export class Checker {
   }
 
   #takeHighWatermark(broker: SimBroker, partition: number, log: StoredLog): void {
-    const key = `${this.#parts.topic}-${partition}`;
-    const directory = logDirectories.find((one) => broker.folderOf(key) === `${one}/${key}`) ?? logDirectories[0];
-    const highWatermark = readHighWatermarks(broker.disk, directory).get(key) ?? 0;
+    const highWatermark = this.#checkpointed(broker, partition, "replication-offset-checkpoint");
     for (const { offset, key: recordKey, value } of log.records) {
       if (offset >= highWatermark) break;
       this.#commit({ partition, offset, key: recordKey, value }, `I4 below the high watermark ${highWatermark} of ${broker.host}`);
     }
+  }
+
+  #checkpointed(broker: SimBroker, partition: number, name: "replication-offset-checkpoint" | "log-start-offset-checkpoint"): number {
+    const key = `${this.#parts.topic}-${partition}`;
+    const directory = logDirectories.find((one) => broker.folderOf(key) === `${one}/${key}`) ?? logDirectories[0];
+    return readCheckpoint(broker.disk, directory, name).get(key) ?? 0;
   }
 
   /** Offsets below are rightly not in this log. */
@@ -262,8 +266,11 @@ export class Checker {
 
   #checkCommitted(broker: SimBroker, partition: number, log: StoredLog): void {
     const mayLack = this.#mayLack(partition, log);
+    // what lies before a log's start is in the segment's file still, and nobody's: also what its leader never had, and has no word of any more
+    const begin = this.#checkpointed(broker, partition, "log-start-offset-checkpoint");
     const byOffset = new Map(log.records.map((record) => [record.offset, record]));
     for (const [offset, { key, value }] of this.#committed[partition] ?? []) {
+      if (offset < Math.min(begin, this.#mayBeGone[partition]!)) continue;
       const stored = byOffset.get(offset);
       if (stored?.value === value || (stored === undefined && mayLack({ offset, key }))) continue;
       const has =

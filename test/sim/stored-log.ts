@@ -188,8 +188,8 @@ function crc32c(bytes: Buffer): number {
 }
 
 /** `replication-offset-checkpoint`: the high watermark by `topic-partition`, as last written. */
-export function readHighWatermarks(disk: MemoryDisk, directory: string): ReadonlyMap<string, number> {
-  const path = `${directory}/replication-offset-checkpoint`;
+export function readCheckpoint(disk: MemoryDisk, directory: string, name: string): ReadonlyMap<string, number> {
+  const path = `${directory}/${name}`;
   if (disk.find(path) === null) return new Map();
   const [, , ...lines] = disk.file(path).content().toString("utf8").trim().split("\n");
   return new Map(
