@@ -14,7 +14,7 @@ import type { Api } from "./api.ts";
 import { AppendRoom } from "./append-room.ts";
 import type { GroupService } from "./group-context.ts";
 import { partitionRecord } from "./leader-hints.ts";
-import { inAllPlaces, inTurns, lastOfEach, type TopicSlice, topicSlices } from "./slices.ts";
+import { inAllPlaces, inTurns, lastOfEach, type TopicSlice, takesLong, topicSlices } from "./slices.ts";
 
 type TopicRequest = OffsetCommitRequest["topics"][number];
 type PartitionRequest = TopicRequest["partitions"][number];
@@ -56,8 +56,13 @@ export function offsetCommitApi(
         const remaining = ran.value.flatMap(({ partitions }) => partitions).values();
         return { error: null, value: answersFor(image, topics, () => remaining.next().value!.errorCode) };
       };
+      // most requests are small, and are begun in the turn in which they came
+      const isLong = takesLong(request.topics);
+      if (isLong) await meter.pause();
       const topics = lastOfEach(request.topics, keyOf);
+      if (isLong) await meter.pause();
       const slices = topicSlices(named(images.current, topics), appendedBytes(request, images.current));
+      if (isLong) await meter.pause();
       const ran = isOutOfProportion(request, slices)
         ? slices.map(() => outOfProportion)
         : await inTurns(slices, { meter, room }, commitSlice);
@@ -67,6 +72,7 @@ export function offsetCommitApi(
         const errorCode = commitError(one.error);
         return answersFor(images.current, named(images.current, slice.topics), () => errorCode);
       });
+      if (isLong) await meter.pause();
       const partitions = inAllPlaces(request.topics, topics, keyOf, answers);
       return { throttleTimeMs: 0, topics: request.topics.map(({ name, topicId }, i) => ({ name, topicId, partitions: partitions[i]! })) };
     },
@@ -78,10 +84,10 @@ const noneKnown: Ran<readonly TopicErrors[]> = { error: null, value: [] };
 
 /**
  * What a request may append: a full batch, as in Kafka, and much more when it says much. Race: (1) a group's id is 32,000 bytes long; (2) it is in the key of every record, so 20 bytes about a partition become 32,000;
- * (3) a request of two megabytes is three gigabytes of log, which the followers must fetch, and everyone who reads the log when the coordinator moves. With ids and names of a hundred bytes the records are 16 times what was
+ * (3) a request of two megabytes is three gigabytes of log, which the followers must fetch, and everyone who reads the log when the coordinator moves. With ids and names of a hundred bytes the records are 20 times what was
  * said of them at most, however many partitions there are.
  */
-const proportionMax = 16;
+const proportionMax = 20;
 const alwaysMaxBytes = 1024 * 1024;
 const outOfProportion: Ran<readonly PartitionResponse[]> = { error: "MESSAGE_TOO_LARGE" };
 /** What is said of a partition at least. */

@@ -52,8 +52,8 @@ export function topicSlices<P, T extends Topic<P>>(
       if (to > from) slice.push({ ...topic, partitions: topic.partitions.slice(from, to) });
       from = to;
     };
-    for (const [at, partition] of topic.partitions.entries()) {
-      const more = bytesOf(topic, partition);
+    for (let at = 0; at < topic.partitions.length; at++) {
+      const more = bytesOf(topic, topic.partitions[at]!);
       if (count === sliceMax || (count > 0 && bytes + more > sliceMaxBytes)) {
         take(at);
         cut();
@@ -95,6 +95,14 @@ interface NumberedTopic {
 interface Numbered {
   readonly partitionIndex: number;
 }
+
+/** The request names so much that going over all of it once takes its time. */
+export function takesLong(topics: readonly NumberedTopic[]): boolean {
+  return topics.reduce((sum, { partitions }) => sum + partitions.length, 0) > passMax;
+}
+
+/** Partitions: some milliseconds. */
+const passMax = 10_000;
 
 /** What was answered for the partitions of `once` (see `lastOfEach`), in every place in which they were named: by topic, as `asked` has them. */
 export function inAllPlaces<T extends NumberedTopic, A>(
