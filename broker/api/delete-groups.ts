@@ -6,19 +6,39 @@ import {
   deleteGroupsResponse,
 } from "../../protocol/messages/delete-groups.ts";
 import type { GroupDeletion } from "../group/offset-requests.ts";
+import { PositionBytes } from "../group/position-bytes.ts";
+import type { Ran } from "../group/ticket.ts";
 import type { Api } from "./api.ts";
+import { AppendRoom } from "./append-room.ts";
 import { type GroupService, memberError } from "./group-context.ts";
 import { answerEach, type RequestMeter } from "./request-meter.ts";
-import { sliceMax } from "./slices.ts";
+import { sliceMax, sliceMaxBytes } from "./slices.ts";
 
 /**
  * Behavior: forgets groups without members, of whatever kind, and everything they have committed; also what was committed under an empty group id. A group that has committed very much goes in slices, its positions first:
  * a member that joins in between keeps the group, with the positions that are left, and the answer is NON_EMPTY_GROUP.
  */
-export function deleteGroupsApi(groups: Pick<GroupService, "runEvenUnnamed">): Api<DeleteGroupsRequest, DeleteGroupsResponse> {
+export function deleteGroupsApi(
+  groups: Pick<GroupService, "runEvenUnnamed">,
+  room = new AppendRoom(),
+): Api<DeleteGroupsRequest, DeleteGroupsResponse> {
+  const removeSome = async (groupId: string, meter: RequestMeter, begun: boolean): Promise<Ran<GroupDeletion>> => {
+    const eachBytes = new PositionBytes(groupId).of(longestTopicName);
+    const positionsMax = Math.min(sliceMax, Math.max(1, Math.floor(sliceMaxBytes / eachBytes)));
+    // what is one slice does not wait for others
+    const bytes = begun ? positionsMax * eachBytes : 0;
+    const entered = room.enter(bytes);
+    if (entered !== null) await entered;
+    try {
+      if (begun) meter.checkAwaited();
+      return await groups.runEvenUnnamed<GroupDeletion>(groupId, (machine) => machine.deleteGroup(groupId, positionsMax));
+    } finally {
+      room.leave(bytes);
+    }
+  };
   const remove = async (groupId: string, meter: RequestMeter): Promise<KafkaErrorCode> => {
     for (let begun = false; ; begun = true) {
-      const ran = await groups.runEvenUnnamed<GroupDeletion>(groupId, (machine) => machine.deleteGroup(groupId, sliceMax));
+      const ran = await removeSome(groupId, meter, begun);
       if (ran.error !== null) return memberError(ran.error);
       const { errorCode, isDone } = ran.value;
       // others forgot the rest
@@ -39,3 +59,5 @@ export function deleteGroupsApi(groups: Pick<GroupService, "runEvenUnnamed">): A
     },
   };
 }
+
+const longestTopicName = "t".repeat(249);

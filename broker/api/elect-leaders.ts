@@ -6,6 +6,7 @@ import {
   electLeadersResponse,
 } from "../../protocol/messages/elect-leaders.ts";
 import type { ControllerService, Verdict } from "../controller/contract.ts";
+import { partitionsByTopic } from "../runtime/each-once.ts";
 import type { ControllerApi } from "./api.ts";
 import { boundedWaitMs } from "./bounded-wait.ts";
 
@@ -13,7 +14,7 @@ type TopicResult = ElectLeadersResponse["replicaElectionResults"][number];
 type Elected = Verdict & { readonly topic: string; readonly partition: number };
 
 /**
- * Behavior: makes the preferred replica lead (or, unclean, any live one where there is no leader). Null asks for all partitions; those that need no election are then left out of the answer.
+ * Behavior: makes the preferred replica lead (or, unclean, any live one where there is no leader). Null asks for all partitions; those that need no election are then left out of the answer. Each is elected, and answered, once, as in Kafka.
  * Version notes: the kind of election and an error for the whole request since 1 (KIP-460); 0 is always preferred and has errors by partition only.
  */
 export function electLeadersApi(
@@ -27,14 +28,19 @@ export function electLeadersApi(
       const { electionType, topicPartitions, timeoutMs } = request;
       const kind = electionKind(electionType);
       if (kind === null) return refused(request, "INVALID_REQUEST", `There is no election type ${electionType}.`);
-      const partitions =
-        topicPartitions?.flatMap(({ topic, partitions: numbers }) => numbers.map((partition) => ({ topic, partition }))) ?? null;
+      const partitions = topicPartitions === null ? null : eachOnce(topicPartitions);
       const elected = await controller.electLeaders(kind, partitions, { timeoutMs: boundedWaitMs(timeoutMs), validateOnly: false });
       const told = partitions === null ? elected.filter(({ error }) => error !== "ELECTION_NOT_NEEDED") : elected;
       return { throttleTimeMs: 0, errorCode: "NONE", replicaElectionResults: byTopic(told) };
     },
     failed: refused,
   };
+}
+
+/** Two elections of the same partition in one transaction would fail each other, and be tried again one by one. */
+function eachOnce(named: NonNullable<ElectLeadersRequest["topicPartitions"]>) {
+  const byTopic = partitionsByTopic(named.map(({ topic, partitions }) => ({ name: topic, partitionIndexes: partitions })));
+  return [...byTopic].flatMap(([topic, numbers]) => [...numbers].map((partition) => ({ topic, partition })));
 }
 
 function electionKind(electionType: number): "preferred" | "unclean" | null {

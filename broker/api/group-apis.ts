@@ -1,5 +1,6 @@
 import type { ImageSource } from "../cluster/contract.ts";
 import { type Endpoint, endpoint } from "./api.ts";
+import { AppendRoom } from "./append-room.ts";
 import { consumerGroupDescribeApi } from "./consumer-group-describe.ts";
 import { consumerGroupHeartbeatApi } from "./consumer-group-heartbeat.ts";
 import { deleteGroupsApi } from "./delete-groups.ts";
@@ -16,17 +17,18 @@ import { syncGroupApi } from "./sync-group.ts";
 
 /** What is asked of a group coordinator. */
 export function groupEndpoints(groups: GroupService, images: ImageSource): readonly Endpoint[] {
+  const room = new AppendRoom();
   return [
     endpoint(joinGroupApi(groups)),
     endpoint(syncGroupApi(groups)),
     endpoint(heartbeatApi(groups)),
     endpoint(leaveGroupApi(groups)),
-    endpoint(offsetCommitApi(groups, images)),
+    endpoint(offsetCommitApi(groups, images, room)),
     endpoint(offsetFetchApi(groups)),
-    endpoint(offsetDeleteApi(groups, images)),
+    endpoint(offsetDeleteApi(groups, images, room)),
     endpoint(describeGroupsApi(groups)),
     endpoint(listGroupsApi(groups)),
-    endpoint(deleteGroupsApi(groups)),
+    endpoint(deleteGroupsApi(groups, room)),
     endpoint(consumerGroupHeartbeatApi(groups)),
     endpoint(consumerGroupDescribeApi(groups)),
   ];

@@ -23,8 +23,8 @@ export function leaveGroupApi(groups: Pick<GroupService, "run">): Api<LeaveGroup
       const leavers = isSingle
         ? [{ memberId, groupInstanceId: null }]
         : members.map((one) => ({ memberId: one.memberId, groupInstanceId: one.groupInstanceId }));
-      const slices = await inTurns(slicesOf(leavers), meter, (slice) =>
-        groups.run<readonly Left[]>(groupId, (machine, now) => machine.classic.leave(groupId, slice, now)),
+      const slices = await inTurns(slicesOf(leavers), { meter }, ({ items }) =>
+        groups.run<readonly Left[]>(groupId, (machine, now) => machine.classic.leave(groupId, items, now)),
       );
       const left: (readonly Left[])[] = [];
       for (const ran of slices) {

@@ -7,57 +7,119 @@ import {
   offsetCommitResponse,
 } from "../../protocol/messages/offset-commit.ts";
 import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
-import { allTopics, type TopicErrors } from "../group/offset-requests.ts";
+import type { TopicErrors } from "../group/offset-requests.ts";
+import { PositionBytes } from "../group/position-bytes.ts";
+import type { Ran } from "../group/ticket.ts";
 import type { Api } from "./api.ts";
+import { AppendRoom } from "./append-room.ts";
 import type { GroupService } from "./group-context.ts";
 import { partitionRecord } from "./leader-hints.ts";
-import { byTopicAgain, inTurns, topicSlices } from "./slices.ts";
+import { inAllPlaces, inTurns, lastOfEach, type TopicSlice, takesLong, topicSlices } from "./slices.ts";
 
 type TopicRequest = OffsetCommitRequest["topics"][number];
+type PartitionRequest = TopicRequest["partitions"][number];
 type PartitionResponse = OffsetCommitResponse["topics"][number]["partitions"][number];
 
 /**
- * Behavior: keeps positions of a group; answered when they are committed to the in-sync replicas. Partitions that do not exist are UNKNOWN_TOPIC_OR_PARTITION and do not disturb the others. Many are kept in slices: see `inTurns`.
+ * Behavior: keeps positions of a group; answered when they are committed to the in-sync replicas. Partitions that do not exist are UNKNOWN_TOPIC_OR_PARTITION and do not disturb the others. Of a partition that is named
+ * more than once the last position counts, and its answer is given in all places. Many are kept in slices: see `inTurns`. Of a request that would append far more than it says, nothing is kept: INVALID_COMMIT_OFFSET_SIZE.
  * Version notes: 0 is always from outside the group, and goes where the others go, not to ZooKeeper; a time of the commit in 1; a retention of its own from 2 to 4; leader epochs since 6 (KIP-320); static members since 7 (KIP-345); the generation may be a member epoch since 9 (KIP-848);
  * topics by their ids since 10, where one that is no more is UNKNOWN_TOPIC_ID, also when there is another of its name.
  */
 export function offsetCommitApi(
   groups: Pick<GroupService, "run" | "runEvenUnnamed">,
   images: Pick<ImageSource, "current">,
+  room = new AppendRoom(),
 ): Api<OffsetCommitRequest, OffsetCommitResponse> {
-  const commit = async (request: OffsetCommitRequest, topics: readonly TopicRequest[], apiVersion: number) => {
+  const commit = (request: OffsetCommitRequest, topics: readonly TopicRequest[], apiVersion: number) => {
     const { groupId, generationIdOrMemberEpoch } = request;
     const run = generationIdOrMemberEpoch < 0 ? groups.runEvenUnnamed.bind(groups) : groups.run.bind(groups);
-    const ran = await run<readonly TopicErrors[]>(groupId, (machine, now) =>
-      machine.commitOffsets(groupId, { ...request, topics, apiVersion }, now),
-    );
-    return ran.error === null ? ran.value : allTopics(topics, commitError(ran.error));
+    return run<readonly TopicErrors[]>(groupId, (machine, now) => machine.commitOffsets(groupId, { ...request, topics, apiVersion }, now));
   };
   return {
     request: offsetCommitRequest,
     response: offsetCommitResponse,
     async handle(request, { apiVersion, meter }) {
-      const commitSlice = async (slice: readonly TopicRequest[]): Promise<readonly PartitionResponse[]> => {
+      const isByName = apiVersion < commitByIdsVersion;
+      const keyOf = ({ name, topicId }: TopicRequest): string => (isByName ? name : topicId);
+      const named = (image: ClusterImage, topics: readonly TopicRequest[]) =>
+        isByName ? topics : topics.map((topic) => ({ ...topic, name: nameOf(image, topic) }));
+      const commitSlice = async (slice: Slice): Promise<Ran<readonly PartitionResponse[]>> => {
         const image = images.current;
-        const named = slice.map((topic) => ({ ...topic, name: apiVersion < commitByIdsVersion ? topic.name : nameOf(image, topic) }));
-        const exists = (topic: string, partition: number) => partitionRecord(image, { topic, partition }) !== undefined;
-        const known = named
-          .map((topic) => ({ ...topic, partitions: topic.partitions.filter((one) => exists(topic.name, one.partitionIndex)) }))
+        const topics = named(image, slice.topics);
+        const known = topics
+          .map((topic) => ({ ...topic, partitions: topic.partitions.filter((one) => exists(image, topic, one)) }))
           .filter(({ partitions }) => partitions.length > 0);
-        const committed = known.length === 0 ? [] : await commit(request, known, apiVersion);
-        const remaining = committed.flatMap(({ partitions }) => partitions).values();
-        // every partition keeps its place in the answer; those that exist were answered in their order
-        const answerFor = (name: string, partitionIndex: number): PartitionResponse =>
-          exists(name, partitionIndex)
-            ? remaining.next().value!
-            : { partitionIndex, errorCode: name === noName ? "UNKNOWN_TOPIC_ID" : "UNKNOWN_TOPIC_OR_PARTITION" };
-        return named.flatMap(({ name, partitions }) => partitions.map(({ partitionIndex }) => answerFor(name, partitionIndex)));
+        const ran = known.length === 0 ? noneKnown : await commit(request, known, apiVersion);
+        if (ran.error !== null) return ran;
+        // those that exist were answered in their order
+        const remaining = ran.value.flatMap(({ partitions }) => partitions).values();
+        return { error: null, value: answersFor(image, topics, () => remaining.next().value!.errorCode) };
       };
-      const answers = await inTurns(topicSlices(request.topics), meter, commitSlice);
-      const topics = byTopicAgain(request.topics, answers.flat());
-      return { throttleTimeMs: 0, topics: topics.map((topic, i) => ({ ...topic, topicId: request.topics[i]!.topicId })) };
+      // most requests are small, and are begun in the turn in which they came
+      const isLong = takesLong(request.topics);
+      if (isLong) await meter.pause();
+      const topics = lastOfEach(request.topics, keyOf);
+      if (isLong) await meter.pause();
+      const slices = topicSlices(named(images.current, topics), appendedBytes(request, images.current));
+      if (isLong) await meter.pause();
+      const ran = isOutOfProportion(request, slices)
+        ? slices.map(() => outOfProportion)
+        : await inTurns(slices, { meter, room }, commitSlice);
+      const answers = slices.flatMap((slice, i) => {
+        const one = ran[i]!;
+        if (one.error === null) return one.value;
+        const errorCode = commitError(one.error);
+        return answersFor(images.current, named(images.current, slice.topics), () => errorCode);
+      });
+      if (isLong) await meter.pause();
+      const partitions = inAllPlaces(request.topics, topics, keyOf, answers);
+      return { throttleTimeMs: 0, topics: request.topics.map(({ name, topicId }, i) => ({ name, topicId, partitions: partitions[i]! })) };
     },
   };
+}
+
+type Slice = TopicSlice<TopicRequest>;
+const noneKnown: Ran<readonly TopicErrors[]> = { error: null, value: [] };
+
+/**
+ * What a request may append: a full batch, as in Kafka, and much more when it says much. Race: (1) a group's id is 32,000 bytes long; (2) it is in the key of every record, so 20 bytes about a partition become 32,000;
+ * (3) a request of two megabytes is three gigabytes of log, which the followers must fetch, and everyone who reads the log when the coordinator moves. With ids and names of a hundred bytes the records are 20 times what was
+ * said of them at most, however many partitions there are.
+ */
+const proportionMax = 20;
+const alwaysMaxBytes = 1024 * 1024;
+const outOfProportion: Ran<readonly PartitionResponse[]> = { error: "MESSAGE_TOO_LARGE" };
+/** What is said of a partition at least. */
+const saidBytes = 18;
+
+function isOutOfProportion({ groupId }: OffsetCommitRequest, slices: readonly Slice[]): boolean {
+  const bytes = slices.reduce((sum, slice) => sum + slice.bytes, 0);
+  if (bytes <= alwaysMaxBytes) return false;
+  let said = groupId.length;
+  for (const { topics } of slices)
+    for (const { partitions } of topics)
+      for (const { committedMetadata } of partitions) said += saidBytes + (committedMetadata?.length ?? 0);
+  return bytes > said * proportionMax;
+}
+
+function appendedBytes({ groupId }: OffsetCommitRequest, image: ClusterImage): (topic: TopicRequest, one: PartitionRequest) => number {
+  const positions = new PositionBytes(groupId);
+  return (topic, one) => (exists(image, topic, one) ? positions.of(topic.name, one.committedMetadata) : 0);
+}
+
+function exists(image: ClusterImage, { name }: TopicRequest, { partitionIndex }: PartitionRequest): boolean {
+  return partitionRecord(image, { topic: name, partition: partitionIndex }) !== undefined;
+}
+
+/** Every partition keeps its place. */
+function answersFor(image: ClusterImage, topics: readonly TopicRequest[], errorOf: () => KafkaErrorCode): PartitionResponse[] {
+  return topics.flatMap((topic) =>
+    topic.partitions.map((one) => ({
+      partitionIndex: one.partitionIndex,
+      errorCode: exists(image, topic, one) ? errorOf() : topic.name === noName ? "UNKNOWN_TOPIC_ID" : "UNKNOWN_TOPIC_OR_PARTITION",
+    })),
+  );
 }
 
 /** No topic can be called so; clients that name topics may say it all the same, and are told that there is no such partition. */

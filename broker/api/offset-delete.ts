@@ -7,38 +7,53 @@ import {
 } from "../../protocol/messages/offset-delete.ts";
 import type { ImageSource } from "../cluster/contract.ts";
 import type { OffsetsDeleted, TopicErrors } from "../group/offset-requests.ts";
+import { PositionBytes } from "../group/position-bytes.ts";
+import type { Ran } from "../group/ticket.ts";
 import type { Api } from "./api.ts";
+import { AppendRoom } from "./append-room.ts";
 import { type GroupService, memberError } from "./group-context.ts";
 import { partitionRecord } from "./leader-hints.ts";
-import { byTopicAgain, inTurns, topicSlices } from "./slices.ts";
+import { inAllPlaces, inTurns, lastOfEach, topicSlices } from "./slices.ts";
 
-/** Behavior: forgets committed offsets of topics that no member of the group consumes (KIP-496). Many are forgotten in slices (see `inTurns`); an error of the group is the answer also where some are forgotten by then. */
+/**
+ * Behavior: forgets committed offsets of topics that no member of the group consumes (KIP-496). Many are forgotten in slices (see `inTurns`); an error of the group is the answer also where some are forgotten by then.
+ * What is appended is less than what was when they were committed, so it has no bound of its own.
+ */
 export function offsetDeleteApi(
   groups: Pick<GroupService, "run">,
   images: Pick<ImageSource, "current">,
+  room = new AppendRoom(),
 ): Api<OffsetDeleteRequest, OffsetDeleteResponse> {
   return {
     request: offsetDeleteRequest,
     response: offsetDeleteResponse,
-    async handle({ groupId, topics }, { meter }) {
-      const slices = await inTurns(topicSlices(topics), meter, async (slice) => {
-        const ran = await groups.run<OffsetsDeleted>(groupId, (machine) => machine.deleteOffsets(groupId, slice));
-        return ran.error === null ? ran.value : ran;
+    async handle({ groupId, topics: asked }, { meter }) {
+      const topics = lastOfEach(asked, keyOf);
+      const positions = new PositionBytes(groupId);
+      const slices = topicSlices(topics, ({ name }) => positions.of(name));
+      const ran = await inTurns(slices, { meter, room }, async (slice): Promise<Ran<readonly TopicErrors[]>> => {
+        const outcome = await groups.run<OffsetsDeleted>(groupId, (machine) => machine.deleteOffsets(groupId, slice.topics));
+        if (outcome.error !== null) return outcome;
+        return outcome.value.error !== null ? { error: outcome.value.error } : { error: null, value: outcome.value.topics };
       });
       const deleted: TopicErrors["partitions"][] = [];
-      for (const slice of slices) {
+      for (const slice of ran) {
         if (slice.error !== null) return { errorCode: memberError(slice.error), throttleTimeMs: 0, topics: [] };
-        deleted.push(slice.topics.flatMap(({ partitions }) => partitions));
+        deleted.push(slice.value.flatMap(({ partitions }) => partitions));
       }
       const image = images.current;
-      const answers = byTopicAgain(topics, deleted.flat()).map(({ name, partitions }) => ({
-        name,
+      const answers = inAllPlaces(asked, topics, keyOf, deleted.flat()).map((partitions, i) => ({
+        name: asked[i]!.name,
         partitions: partitions.map(({ partitionIndex, errorCode }) => {
-          const exists = partitionRecord(image, { topic: name, partition: partitionIndex }) !== undefined;
+          const exists = partitionRecord(image, { topic: asked[i]!.name, partition: partitionIndex }) !== undefined;
           return { partitionIndex, errorCode: exists ? errorCode : ("UNKNOWN_TOPIC_OR_PARTITION" satisfies KafkaErrorCode) };
         }),
       }));
       return { errorCode: "NONE", throttleTimeMs: 0, topics: answers };
     },
   };
+}
+
+function keyOf({ name }: { readonly name: string }): string {
+  return name;
 }

@@ -27,7 +27,9 @@ export function offsetFetchApi(groups: Pick<GroupService, "runEvenUnnamed">): Ap
     const { groupId, topics } = group;
     // however often a partition is named: what was committed with it may be long
     const wanted = topics === null ? null : [...partitionsByTopic(topics)].map(([name, each]) => ({ name, partitions: [...each] }));
-    const slices = await inTurns(wanted === null ? [null] : topicSlices(wanted), meter, (slice) => fetchSlice(group, slice));
+    const cut: readonly { readonly topics: readonly WantedTopic[] | null; readonly bytes: number }[] =
+      wanted === null ? [{ topics: null, bytes: 0 }] : topicSlices(wanted);
+    const slices = await inTurns(cut, { meter }, (slice) => fetchSlice(group, slice.topics));
     const found: FetchedTopic[] = [];
     for (const ran of slices) {
       if (ran.error !== null) return { groupId, topics: [], errorCode: memberError(ran.error) };

@@ -1,37 +1,70 @@
+import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import type { Ran } from "../group/ticket.ts";
+import type { AppendRoom } from "./append-room.ts";
 import type { RequestMeter } from "./request-meter.ts";
 
 /** What a slice may be about: so many commits take a few milliseconds. */
 export const sliceMax = 250;
+/** What a slice may append, unless one record alone is larger. */
+export const sliceMaxBytes = 128 * 1024;
 
 /** A topic of a request, with what is said of its partitions. */
-interface Topic {
+interface Topic<P = unknown> {
   readonly name: string;
-  readonly partitions: readonly unknown[];
+  readonly partitions: readonly P[];
 }
 
 /** The list in pieces, each for one turn of the loop; an empty one is one piece, for even that asks whether there is a group. */
-export function slicesOf<T>(items: readonly T[]): readonly (readonly T[])[] {
-  const slices: (readonly T[])[] = [];
-  for (let from = 0; from === 0 || from < items.length; from += sliceMax) slices.push(items.slice(from, from + sliceMax));
+export function slicesOf<T>(items: readonly T[]): readonly { readonly items: readonly T[]; readonly bytes: 0 }[] {
+  const slices: { readonly items: readonly T[]; readonly bytes: 0 }[] = [];
+  for (let from = 0; from === 0 || from < items.length; from += sliceMax)
+    slices.push({ items: items.slice(from, from + sliceMax), bytes: 0 });
   return slices;
 }
 
-/** As `slicesOf`, for the partitions of topics: in their order, so that what was answered for the slices is what is to be answered for the topics. */
-export function topicSlices<T extends Topic>(topics: readonly T[]): readonly (readonly T[])[] {
-  const slices: T[][] = [[]];
+/** A part of a request, and what it is going to append. */
+export interface TopicSlice<T> {
+  readonly topics: readonly T[];
+  readonly bytes: number;
+}
+
+/**
+ * As `slicesOf`, for the partitions of topics: in their order, so that what was answered for the slices is what is to be answered for the topics. A slice is full when it is about `sliceMax` partitions, or appends
+ * `sliceMaxBytes`: a record may have a group's id, a topic's name and a text in it, and be a thousand times as large as what asks for it.
+ */
+export function topicSlices<P, T extends Topic<P>>(
+  topics: readonly (T & Topic<P>)[],
+  bytesOf: (topic: T, partition: P) => number = () => 0,
+): readonly TopicSlice<T>[] {
+  const slices: TopicSlice<T>[] = [];
+  let slice: T[] = [];
   let count = 0;
+  let bytes = 0;
+  const cut = () => {
+    slices.push({ topics: slice, bytes });
+    slice = [];
+    count = 0;
+    bytes = 0;
+  };
   for (const topic of topics) {
-    for (let from = 0; from < topic.partitions.length; ) {
-      const partitions = topic.partitions.slice(from, from + sliceMax - count);
-      slices.at(-1)?.push({ ...topic, partitions });
-      from += partitions.length;
-      count += partitions.length;
-      if (count < sliceMax) continue;
-      slices.push([]);
-      count = 0;
+    let from = 0;
+    const take = (to: number) => {
+      if (to > from) slice.push({ ...topic, partitions: topic.partitions.slice(from, to) });
+      from = to;
+    };
+    for (let at = 0; at < topic.partitions.length; at++) {
+      const more = bytesOf(topic, topic.partitions[at]!);
+      if (count === sliceMax || (count > 0 && bytes + more > sliceMaxBytes)) {
+        take(at);
+        cut();
+      }
+      count++;
+      bytes += more;
     }
+    take(topic.partitions.length);
   }
-  return count === 0 && slices.length > 1 ? slices.slice(0, -1) : slices;
+  if (count > 0 || slices.length === 0) cut();
+  return slices;
 }
 
 /** What was answered for the partitions in their slices, by topic again. */
@@ -43,9 +76,64 @@ export function byTopicAgain<A>(
   return topics.map(({ name, partitions }) => ({ name, partitions: partitions.map(() => remaining.next().value as A) }));
 }
 
+/** Each topic and each of its partitions once, in the order of their first mentions: a small request cannot change the same thing a hundred thousand times. Of a partition that is named more than once, the last mention counts. */
+export function lastOfEach<T extends NumberedTopic>(topics: readonly T[], keyOf: (topic: T) => string): T[] {
+  const byKey = new Map<string, { readonly topic: T; readonly partitions: Map<number, Numbered> }>();
+  for (const topic of topics) {
+    const key = keyOf(topic);
+    const known = byKey.get(key) ?? { topic, partitions: new Map<number, Numbered>() };
+    byKey.set(key, known);
+    for (const partition of topic.partitions) known.partitions.set(partition.partitionIndex, partition);
+  }
+  return [...byKey.values()].map(({ topic, partitions }) => ({ ...topic, partitions: [...partitions.values()] }));
+}
+
+interface NumberedTopic {
+  readonly partitions: readonly Numbered[];
+}
+
+interface Numbered {
+  readonly partitionIndex: number;
+}
+
+/** The request names so much that going over all of it once takes its time. */
+export function takesLong(topics: readonly NumberedTopic[]): boolean {
+  return topics.reduce((sum, { partitions }) => sum + partitions.length, 0) > passMax;
+}
+
+/** Partitions: some milliseconds. */
+const passMax = 10_000;
+
+/** What was answered for the partitions of `once` (see `lastOfEach`), in every place in which they were named: by topic, as `asked` has them. */
+export function inAllPlaces<T extends NumberedTopic, A>(
+  asked: readonly T[],
+  once: readonly T[],
+  keyOf: (topic: T) => string,
+  answers: Iterable<A>,
+): A[][] {
+  const remaining = answers[Symbol.iterator]();
+  const byKey = new Map(
+    once.map((topic) => [
+      keyOf(topic),
+      new Map(topic.partitions.map(({ partitionIndex }) => [partitionIndex, remaining.next().value as A])),
+    ]),
+  );
+  return asked.map((topic) => {
+    const ofTopic = byKey.get(keyOf(topic));
+    return topic.partitions.map(({ partitionIndex }) => ofTopic?.get(partitionIndex) as A);
+  });
+}
+
+export interface TurnParts {
+  readonly meter: RequestMeter;
+  /** For what appends much: the room that large requests have together. */
+  readonly room?: AppendRoom;
+}
+
 /**
- * Begins one slice after the other, each in a turn of the loop in which there is time for it, and waits for all answers together: for many small changes of a group that a request may name. What may change
- * between two slices, and what becomes of it:
+ * Begins one slice after the other, each in a turn of the loop in which there is time for it, and when those before it have left room for it; waits for all answers together. For many small changes of a group that a
+ * request may name. After the first slice that the coordinator has refused nothing more is begun, and the same error is the answer for all that is left: the client repeats what was refused, and nothing of it should
+ * have been done in vain. What may change between two slices, and what becomes of it:
  *
  *   1. The group: a rebalance begins, the member that asks is thrown out, the group is deleted. Every slice asks the group anew whether it may, so the partitions of one slice are refused where those of the
  *      one before were not. That is as if the member had sent several requests, of which the first came in time: each change means something on its own, and each has an error of its own.
@@ -53,17 +141,38 @@ export function byTopicAgain<A>(
  *   3. A topic is deleted, or has more partitions. Whether a partition exists is looked at in the turn in which it is committed.
  *   4. Others change the same positions in between. The later one counts, as between two requests of two clients.
  *   5. The same connection sends the next request. It is not begun before this one is answered (`Connection.#mayStart`), so a client's own commits stay in order.
- *   6. The client goes away: `pause` rejects, and what was not begun is left, as if its connection had broken before the rest of the request came.
+ *   6. The client goes away: `pause` rejects, or `checkAwaited` throws, and what was not begun is left, as if its connection had broken before the rest of the request came.
  */
-export async function inTurns<T, A>(slices: readonly T[], meter: RequestMeter, begin: (slice: T) => Promise<A>): Promise<A[]> {
-  const begun: Promise<A>[] = [];
+export async function inTurns<T extends { readonly bytes: number }, A>(
+  slices: readonly T[],
+  { meter, room }: TurnParts,
+  begin: (slice: T) => Promise<Ran<A>>,
+): Promise<readonly Ran<A>[]> {
+  const answers: Promise<Ran<A>>[] = [];
+  let refusal: KafkaError | null = null;
+  // what is one slice does not wait for others
+  const queued = slices.length > 1 ? room : undefined;
+  const turn = async (slice: T, bytes: number): Promise<Ran<A>> => {
+    try {
+      // it may have waited for its turn
+      if (answers.length > 0) meter.checkAwaited();
+      const ran: Ran<A> = refusal === null ? await begin(slice) : { error: refusal };
+      refusal ??= ran.error;
+      return ran;
+    } finally {
+      queued?.leave(bytes);
+    }
+  };
   for (const slice of slices) {
-    const pause = begun.length === 0 ? null : meter.pause();
+    const pause = answers.length === 0 ? null : meter.pause();
     if (pause !== null) await pause;
-    const answer = begin(slice);
+    const bytes = refusal === null ? slice.bytes : 0;
+    const entered = queued?.enter(bytes) ?? null;
+    if (entered !== null) await entered;
+    const answer = turn(slice, bytes);
     // it may fail while nobody waits for it yet, or any more (6)
     answer.catch(() => undefined);
-    begun.push(answer);
+    answers.push(answer);
   }
-  return Promise.all(begun);
+  return Promise.all(answers);
 }

@@ -47,7 +47,7 @@ let served: ReadonlyMap<string, Endpoint>;
 let world: World;
 
 beforeAll(async () => {
-  world = await World.loaded();
+  world = await World.loaded({ offsetMetadataMaxBytes: 4096 });
   const run: GroupService["run"] = (_groupId, operation) => world.shard.run(operation);
   const groups: GroupService = { run, runEvenUnnamed: run, listGroups: async () => ({ error: null, groups: world.machine.listGroups() }) };
   await world.join({ protocols: [{ name: "range", metadata }] });
@@ -82,6 +82,10 @@ const times = <T>(count: number, one: T): T[] => Array.from({ length: count }, (
 const named = { name: "orders" };
 const fetchPart = { partition: 0, currentLeaderEpoch: -1, fetchOffset: 0, lastFetchedEpoch: -1, logStartOffset: -1, partitionMaxBytes: 1 };
 const creation = { name: "", numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
+
+/** It is in the key of every record about the group. */
+const longGroupId = "g".repeat(30_000);
+const position = { partitionIndex: 0, committedOffset: 1, committedLeaderEpoch: -1, commitTimestamp: -1, committedMetadata: null };
 
 /**
  * For every API a request that says as often as wanted what has the largest answer for its size. What a request names is answered once, or with no more than a few times what naming it takes. An API
@@ -123,19 +127,8 @@ const repeating: Readonly<Record<string, ((count: number) => object) | null>> = 
   ListOffsets: (n) => ({ topics: [{ ...named, partitions: times(n, { partitionIndex: 0, currentLeaderEpoch: -1, timestamp: -1 }) }] }),
   Metadata: (n) => ({ topics: times(n, { topicId: zeroTopicId, name: "orders" }) }),
   OffsetCommit: (n) => ({
-    ...{ groupId: "offsets", generationIdOrMemberEpoch: -1 },
-    topics: [
-      {
-        ...{ ...named, topicId: id },
-        partitions: times(n, {
-          partitionIndex: 0,
-          committedOffset: 1,
-          committedLeaderEpoch: -1,
-          commitTimestamp: -1,
-          committedMetadata: offsetMetadata,
-        }),
-      },
-    ],
+    ...{ groupId: longGroupId, generationIdOrMemberEpoch: -1 },
+    topics: [{ ...{ ...named, topicId: id }, partitions: times(n, position) }],
   }),
   OffsetDelete: (n) => ({ groupId: "offsets", topics: [{ ...named, partitions: times(n, { partitionIndex: 7 }) }] }),
   OffsetFetch: (n) => ({
@@ -151,14 +144,24 @@ const repeating: Readonly<Record<string, ((count: number) => object) | null>> = 
 /** Bytes of the largest answer per byte of a request's item: an error with its sentence to a thing without a name. */
 const ratioMax = 20;
 
-async function sizes(name: string, count: number): Promise<{ readonly asked: number; readonly answered: number }> {
+interface Sizes {
+  readonly asked: number;
+  readonly answered: number;
+  /** Bytes of the groups' log. */
+  readonly appended: number;
+}
+
+const logBytes = () => world.partition.batches.reduce((sum, { bytes }) => sum + bytes.length, 0);
+
+async function sizes(name: string, count: number): Promise<Sizes> {
   const endpoint = served.get(name)!;
   const version = endpoint.versions[1];
   const { request } = messagesByKey.get(endpoint.apiKey)!;
   const body = encodeWhole(request, { ...leastOf(request.fields, version), ...repeating[name]?.(count) }, version);
+  const before = logBytes();
   const answer = endpoint.serve(body, context(version));
   await world.clock.advance(1);
-  return { asked: body.length, answered: Buffer.concat((await answer) ?? []).length };
+  return { asked: body.length, answered: Buffer.concat((await answer) ?? []).length, appended: logBytes() - before };
 }
 
 test("there is a request for every API that is served", () => {
@@ -166,11 +169,12 @@ test("there is a request for every API that is served", () => {
 });
 
 test.each(Object.keys(repeating).filter((name) => repeating[name] !== null))(
-  "%s does not answer much because it is asked often",
+  "%s does not answer or append much because it is asked often",
   async (name) => {
     const [few, many] = [await sizes(name, 2), await sizes(name, 1002)];
     const ratio = (many.answered - few.answered) / (many.asked - few.asked);
     expect(ratio).toBeLessThanOrEqual(ratioMax);
+    expect((many.appended - few.appended) / (many.asked - few.asked), "in the groups' log").toBeLessThanOrEqual(1);
   },
 );
 

@@ -164,6 +164,19 @@ describe("ElectLeaders", () => {
     );
   });
 
+  test("elects a partition once, however often it is named", async () => {
+    const controller = new FakeController();
+    const named = { topic: "orders", partitions: [1, 0, 1] };
+    const topicPartitions = [named, { topic: "other", partitions: [0] }, named];
+    const response = await answerOf(electLeadersApi(controller), { electionType: 0, topicPartitions, timeoutMs: 5 }, 2);
+    expect(controller.calls[0]?.items).toEqual([
+      { topic: "orders", partition: 1 },
+      { topic: "orders", partition: 0 },
+      { topic: "other", partition: 0 },
+    ]);
+    expect(response.replicaElectionResults.map(({ partitionResult }) => partitionResult.length)).toEqual([2, 1]);
+  });
+
   test("refuses a kind of election that there is not", async () => {
     const response = await answerOf(electLeadersApi(new FakeController()), { electionType: 7, topicPartitions: some, timeoutMs: 5 }, 2);
     expect(response.errorCode).toBe("INVALID_REQUEST");

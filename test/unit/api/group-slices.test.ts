@@ -55,7 +55,7 @@ test("topics are cut where a slice is full, and put together again", () => {
   const named = (name: string, length: number) => ({ name, partitions: numbers(length) });
   const topics = [named("a", sliceMax - 1), named("none", 0), named("b", 2 * sliceMax), named("c", 1)];
   const slices = topicSlices(topics);
-  expect(slices.map((slice) => slice.map(({ name, partitions }) => `${name} ${partitions.length}`))).toEqual([
+  expect(slices.map((slice) => slice.topics.map(({ name, partitions }) => `${name} ${partitions.length}`))).toEqual([
     [`a ${sliceMax - 1}`, "b 1"],
     [`b ${sliceMax}`],
     [`b ${sliceMax - 1}`, "c 1"],
@@ -63,10 +63,11 @@ test("topics are cut where a slice is full, and put together again", () => {
   expect(
     byTopicAgain(
       topics,
-      slices.flat().flatMap(({ partitions }) => partitions),
+      slices.flatMap((slice) => slice.topics).flatMap(({ partitions }) => partitions),
     ),
   ).toEqual(topics);
-  expect([topicSlices([]), topicSlices([named("none", 0)])]).toEqual([[[]], [[]]]);
+  const nothing = [{ topics: [], bytes: 0 }];
+  expect([topicSlices([]), topicSlices([named("none", 0)])]).toEqual([nothing, nothing]);
 });
 
 describe("a request about very many things gives way to others", () => {
