@@ -32,7 +32,7 @@ import {
   type TopicErrors,
   type WantedTopic,
 } from "./offset-requests.ts";
-import { type OffsetPlace, offsetPlaces, sweep } from "./sweep.ts";
+import { type OffsetPlace, offsetPlaces, placeBytes, sweep } from "./sweep.ts";
 
 export interface MachineParts {
   readonly timers: GroupTimers;
@@ -188,7 +188,8 @@ export class GroupMachine {
       else this.#namesGone.clear();
     };
     const recordsOf = (place: OffsetPlace) => this.#tombstoneIf(place, (committed) => this.#isGone(place.topic, committed));
-    sweep({ timers: this.#parts.timers, key: deletedTopicsTimer, steps, recordsOf, whenOver }, now.monotonicMs);
+    const order = { timers: this.#parts.timers, key: deletedTopicsTimer, steps, bytesOf: placeBytes, recordsOf, whenOver };
+    sweep(order, now.monotonicMs);
   }
 
   #tombstoneIf({ groupId, topic, partition }: OffsetPlace, isToGo: (committed: CommittedOffset) => boolean) {
@@ -216,7 +217,9 @@ export class GroupMachine {
     const offsetsGone = (then: Now) => {
       const recordsOf = (groupId: string) => this.#tombstonesIfUnused(groupId);
       const whenOver = (over: Now) => this.#scheduleExpiry(over);
-      sweep({ timers, key: expiryTimer, steps: everyGroup()[Symbol.iterator](), recordsOf, whenOver }, then.monotonicMs);
+      const steps = everyGroup()[Symbol.iterator]();
+      const bytesOf = (groupId: string) => groupId.length;
+      sweep({ timers, key: expiryTimer, steps, bytesOf, recordsOf, whenOver }, then.monotonicMs);
     };
     const recordsOf = (place: OffsetPlace, then: Now) => {
       const group = this.#find(place.groupId);
@@ -225,7 +228,7 @@ export class GroupMachine {
     };
     const steps = lazily(() => offsetPlaces(this.offsets, everyGroup()));
     const atMs = now.monotonicMs + config.offsetsRetentionCheckIntervalMs;
-    sweep({ timers, key: expiryTimer, steps, recordsOf, whenOver: offsetsGone }, atMs);
+    sweep({ timers, key: expiryTimer, steps, bytesOf: placeBytes, recordsOf, whenOver: offsetsGone }, atMs);
   }
 
   #tombstonesIfUnused(groupId: string): readonly GroupRecord[] {

@@ -47,7 +47,7 @@ function counts(topics: readonly { readonly partitions: readonly { readonly erro
 }
 
 test("what a position takes in the log is never more than is thought, and not much less", () => {
-  const value = { offset: 2 ** 50, leaderEpoch: 7, metadata: "é".repeat(100), commitTimestamp: 2 ** 50, expireTimestamp: 2 ** 50 };
+  const value = { offset: 2 ** 50, leaderEpoch: 7, metadata: "é".repeat(100), commitTimestamp: 2 ** 50, topicId: "AAECAwQFBgcICQoLDA0ODw" };
   const groupId = "grüppe".repeat(50);
   const positions = new PositionBytes(groupId);
   for (const expireTimestamp of [-1, 2 ** 50]) {
