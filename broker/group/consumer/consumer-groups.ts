@@ -67,6 +67,7 @@ export class ConsumerGroups implements GroupKind {
   #topicsChanges = 0;
   readonly #lookedAt = new Map<string, number>();
   readonly #patterns: PatternWatch;
+  readonly #expressions: PatternTurns["expressions"];
   readonly #memory: MemberMemory;
 
   constructor(environment: ShardEnvironment<ConsumerGroupsConfig>, patternTurns = new PatternTurns(), memory = new MemberMemory()) {
@@ -75,6 +76,7 @@ export class ConsumerGroups implements GroupKind {
     this.#assignors = environment.config.assignors.map((name) => assignorsByName[name]);
     invariant(this.#assignors.length > 0, "there is an assignor");
     const { timers, topics } = environment;
+    this.#expressions = patternTurns.expressions;
     this.#patterns = new PatternWatch({ timers, topics, turns: patternTurns, memory, find: (groupId) => this.#groups.get(groupId) });
   }
 
@@ -155,6 +157,7 @@ export class ConsumerGroups implements GroupKind {
       topicsMayDiffer: this.#lookedAt.get(group.groupId) !== topicsChanges,
       assignors: this.#assignors,
       membersMax: config.membersMax,
+      compile: (pattern) => this.#expressions.admit(pattern, now.monotonicMs),
     };
     const outcome = heartbeat(group, request, inputs);
     if (outcome.error !== null) return refused(outcome);

@@ -29,10 +29,12 @@ import { currentBytes, profileBytes, subscribedBytes, targetBytes } from "./memb
 import { reconcile, type Target } from "./reconcile.ts";
 import { droppedPattern, existingTopics, sameSubscribedTopics, subscribedNames } from "./subscribed-topics.ts";
 import { type ChangedMember, preferredAssignor, targetAssignment } from "./target-assignment.ts";
-import { compileTopicPattern } from "./topic-pattern.ts";
+import { type PatternFault, shortened, type TopicPattern } from "./topic-pattern.ts";
 
 /** Each is matched with every topic, and kept compiled. Members of a group have the same one, as a rule. */
 const patternsMax = 50;
+/** Of an expression that is refused. */
+const quotedMax = 100;
 
 /** What a heartbeat is judged by, besides the group. */
 export interface HeartbeatInputs {
@@ -45,6 +47,8 @@ export interface HeartbeatInputs {
   readonly topicsMayDiffer: boolean;
   readonly assignors: readonly Assignor[];
   readonly membersMax: number;
+  /** Null: not now, too many others were compiled just before. */
+  readonly compile: (pattern: string) => TopicPattern | PatternFault | null;
 }
 
 /** A heartbeat that is accepted: what it makes of its member and of the group. */
@@ -80,7 +84,7 @@ export function heartbeat(
     now: updatedProfile(found.profile, request, inputs),
     inPlaceOf: replaced ?? memberId,
   };
-  const fault = patternFault(group, changed);
+  const fault = patternFault(group, changed, inputs);
   if (fault !== null) return fault;
 
   const records: GroupRecord[] = [];
@@ -224,7 +228,11 @@ function nextGroupEpoch(group: ConsumerGroup, { before, now }: ChangedMember, { 
 }
 
 /** An expression is compiled when it is new only: here to be refused, later to be matched (see PatternWatch). */
-function patternFault({ patterns }: ConsumerGroup, { before, now }: ChangedMember): Refusal | null {
+function patternFault(
+  { patterns }: ConsumerGroup,
+  { before, now }: ChangedMember,
+  { compile }: Pick<HeartbeatInputs, "compile">,
+): Refusal | null {
   const pattern = now.subscribedTopicRegex;
   if (pattern === null || pattern === before.subscribedTopicRegex || patterns.count(pattern) > 0) return null;
   if (patterns.size >= patternsMax)
@@ -232,9 +240,15 @@ function patternFault({ patterns }: ConsumerGroup, { before, now }: ChangedMembe
       "INVALID_REGULAR_EXPRESSION",
       `The members of a group subscribe by ${patternsMax} different regular expressions at most.`,
     );
-  const compiled = compileTopicPattern(pattern);
+  const compiled = compile(pattern);
+  // clients ask again after a while
+  if (compiled === null)
+    return refusal("COORDINATOR_LOAD_IN_PROGRESS", "The coordinator has many other new regular expressions to compile: ask again.");
   if (!("fault" in compiled)) return null;
-  return refusal("INVALID_REGULAR_EXPRESSION", `SubscribedTopicRegex \`${pattern}\` is not a valid regular expression: ${compiled.fault}.`);
+  return refusal(
+    "INVALID_REGULAR_EXPRESSION",
+    `SubscribedTopicRegex \`${shortened(pattern, quotedMax)}\` is not a valid regular expression: ${compiled.fault}.`,
+  );
 }
 
 function removal(groupId: string, memberId: string): GroupRecord[] {

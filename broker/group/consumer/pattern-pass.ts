@@ -8,7 +8,7 @@ export interface KnownMatches {
 }
 
 /** Compiling an instruction costs about as much as so many steps of matching. */
-const stepsPerInstruction = 100;
+const stepsPerInstruction = 150;
 
 export interface WantedPattern {
   readonly source: string;

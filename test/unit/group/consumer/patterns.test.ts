@@ -185,6 +185,27 @@ describe("requests of version 1", () => {
     expect(shard.records).toEqual([]);
   });
 
+  test("a long expression that is refused is not quoted at length", () => {
+    const shard = new TestShard({ apples: 1 });
+    const { errorCode, errorMessage } = shard.heartbeat(byPattern("first", "\\pL".repeat(1_365)), 1);
+    expect(errorCode).toBe("INVALID_REGULAR_EXPRESSION");
+    expect(errorMessage).toMatch(/too many Unicode classes/);
+    expect(errorMessage!.length).toBeLessThan(400);
+  });
+
+  test("new expressions that are dear to compile wait when there are many, and nothing is changed", () => {
+    const shard = new TestShard({ apples: 1 }, { membersMax: 1_000 });
+    const join = (n: number) => shard.heartbeat(byPattern(`m${n}`, `${"a".repeat(4_000)}${n}`), 1).errorCode;
+    expect(Array.from({ length: 6 }, (_, n) => join(n)).slice(3)).toEqual([
+      "NONE",
+      "COORDINATOR_LOAD_IN_PROGRESS",
+      "COORDINATOR_LOAD_IN_PROGRESS",
+    ]);
+    expect(shard.describe().members).toHaveLength(4);
+    shard.advance(200);
+    expect(join(5)).toBe("NONE");
+  });
+
   test("members make their own ids, and may subscribe to nothing", () => {
     const shard = new TestShard({ apples: 1 });
     expect(shard.heartbeat(byPattern("", ".*"), 1)).toMatchObject({
