@@ -17,9 +17,9 @@ import { CachedPeerSecret } from "./cluster/peer-secret.ts";
 import { awaitOthersInSync } from "./cluster/replaced-directory.ts";
 import { StrangeCoordinator } from "./cluster/strange-coordinator.ts";
 import { DataDirectories } from "./data-directories.ts";
+import { type LogDirectories, openLogDirectories } from "./log/directories/log-directories.ts";
 import { remedyFor } from "./log/failure-words.ts";
 import type { DirectoryFailure, LogOffline } from "./log/log-contract.ts";
-import { type LogDirectories, openLogDirectories } from "./log/log-directories.ts";
 import type { BoundListener } from "./network/client-listener.ts";
 
 export class CoordinatorNotReached extends Error {

@@ -1,11 +1,11 @@
 import { type File, replaceFile } from "../runtime/files.ts";
 import { readIfThere } from "./checkpoint-file.ts";
 import { fileNames, isLeftover, parseSegmentFileName, type SegmentFileKind, segmentFileKinds, segmentFileName } from "./file-names.ts";
-import { GrowingIndex } from "./growing-index.ts";
-import { offsetIndexFormat, timeIndexFormat } from "./index-format.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import type { LogState } from "./log-state.ts";
-import { Segment, segmentPath } from "./segment.ts";
+import { GrowingIndex } from "./segment/growing-index.ts";
+import { offsetIndexFormat, timeIndexFormat } from "./segment/index-format.ts";
+import { Segment, segmentPath } from "./segment/segment.ts";
 
 const chunkBytes = 1024 * 1024;
 /** What may be missing when the log is paused for the rest: appends wait for it. */

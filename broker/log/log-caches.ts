@@ -1,9 +1,9 @@
 import type { FileSystem } from "../runtime/files.ts";
-import { IndexCache } from "./index-cache.ts";
 import type { LogDirectory } from "./log-directory.ts";
-import { LookupTurns } from "./lookup-turns.ts";
-import { OpenFiles } from "./open-files.ts";
-import { ProducerBudget } from "./producer-budget.ts";
+import { ProducerBudget } from "./producers/producer-budget.ts";
+import { IndexCache } from "./segment/index-cache.ts";
+import { LookupTurns } from "./segment/lookup-turns.ts";
+import { OpenFiles } from "./segment/open-files.ts";
 import { TailCacheBudget } from "./tail-cache.ts";
 
 /** What all directories of a broker share. */

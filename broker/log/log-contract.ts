@@ -2,7 +2,7 @@ import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import type { CleanerConfig } from "./compaction/cleaner-config.ts";
 import type { EpochStart } from "./leader-epochs.ts";
-import type { ProducerRow } from "./producer-entry.ts";
+import type { ProducerRow } from "./producers/producer-entry.ts";
 
 /**
  * One partition's log, as the partition sees it. One writer: `appendAs…` assigns and queues in the caller's turn, the bytes reach the operating system

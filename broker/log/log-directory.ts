@@ -2,12 +2,12 @@ import type { Clock } from "../../protocol/base/clock.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { FileSystem } from "../runtime/files.ts";
-import type { IndexCache } from "./index-cache.ts";
 import type { LogHealth } from "./log-health.ts";
-import type { LookupTurns } from "./lookup-turns.ts";
-import type { OpenFiles } from "./open-files.ts";
-import type { ProducerBudget } from "./producer-budget.ts";
-import type { RemovedFiles } from "./removed-files.ts";
+import type { ProducerBudget } from "./producers/producer-budget.ts";
+import type { IndexCache } from "./segment/index-cache.ts";
+import type { LookupTurns } from "./segment/lookup-turns.ts";
+import type { OpenFiles } from "./segment/open-files.ts";
+import type { RemovedFiles } from "./segment/removed-files.ts";
 import type { TailCacheBudget } from "./tail-cache.ts";
 
 /** What all logs of one directory share. */

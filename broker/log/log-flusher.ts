@@ -2,7 +2,7 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import { type File, replaceFile } from "../runtime/files.ts";
 import { ignoreOffline } from "./log-health.ts";
 import type { LogState } from "./log-state.ts";
-import type { Segment } from "./segment.ts";
+import type { Segment } from "./segment/segment.ts";
 
 /** Sealed segments that may wait for their fsync, each with an open file; the writer waits beyond that. */
 const sealedMax = 4;

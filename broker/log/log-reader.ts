@@ -2,9 +2,9 @@ import { baseOffsetAt, batchHeaderBytes, batchSizeAt, lastOffsetAt } from "../..
 import type { File } from "../runtime/files.ts";
 import { DamagedBatch, OffsetOutOfLog, type ReadOptions, type ReadResult } from "./log-contract.ts";
 import type { LogState } from "./log-state.ts";
-import { RunCheck } from "./run-check.ts";
-import type { Segment } from "./segment.ts";
-import { refuseJoin } from "./segment-joins.ts";
+import { RunCheck } from "./segment/run-check.ts";
+import type { Segment } from "./segment/segment.ts";
+import { refuseJoin } from "./segment/segment-joins.ts";
 import { undisturbed } from "./undisturbed.ts";
 
 /** One read takes at most this much memory, whatever is asked for; only a single larger batch may exceed it. */

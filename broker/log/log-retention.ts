@@ -3,7 +3,7 @@ import type { LogFlusher } from "./log-flusher.ts";
 import type { LogState } from "./log-state.ts";
 import type { LogWriter } from "./log-writer.ts";
 import { committedSegments, isExpired, segmentsBelow, segmentsOverSize } from "./retention.ts";
-import type { Segment } from "./segment.ts";
+import type { Segment } from "./segment/segment.ts";
 import { removeSegmentsLater } from "./segment-removal.ts";
 import { undisturbed } from "./undisturbed.ts";
 

@@ -5,12 +5,12 @@ import { KnownDamage } from "./known-damage.ts";
 import type { LeaderEpochs } from "./leader-epochs.ts";
 import type { LogDamage } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
-import type { ProducerStates } from "./producer-states.ts";
-import type { Segment } from "./segment.ts";
-import type { BelievedGaps } from "./segment-joins.ts";
-import type { LayoutState } from "./segment-layout.ts";
+import type { ProducerStates } from "./producers/producer-states.ts";
+import type { Segment } from "./segment/segment.ts";
+import type { BelievedGaps } from "./segment/segment-joins.ts";
+import type { LayoutState } from "./segment/segment-layout.ts";
+import { TimestampMaxima } from "./segment/timestamp-maxima.ts";
 import { TailCache } from "./tail-cache.ts";
-import { TimestampMaxima } from "./timestamp-maxima.ts";
 
 export interface OpenedLog {
   readonly folder: string;

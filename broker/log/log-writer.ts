@@ -2,12 +2,12 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import type { BatchInfo } from "../../protocol/records/batch-header.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import { FlushSchedule } from "./flush-schedule.ts";
-import { type OffsetEntry, relativeOffsetMax, type TimeEntry } from "./index-format.ts";
 import type { LogFlusher } from "./log-flusher.ts";
 import type { LogState } from "./log-state.ts";
-import { storeSnapshot } from "./producer-files.ts";
-import { createSegment } from "./segment-files.ts";
-import { closingEntry, emptyLayout, mustRoll, place, type RollLimits } from "./segment-layout.ts";
+import { storeSnapshot } from "./producers/producer-files.ts";
+import { type OffsetEntry, relativeOffsetMax, type TimeEntry } from "./segment/index-format.ts";
+import { createSegment } from "./segment/segment-files.ts";
+import { closingEntry, emptyLayout, mustRoll, place, type RollLimits } from "./segment/segment-layout.ts";
 import { WrittenWaiters } from "./written-waiters.ts";
 
 /** Appended bytes wait here at most. With the network's own bounds it never comes to that, but those are settings. */

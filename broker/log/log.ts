@@ -24,11 +24,11 @@ import { LogReader } from "./log-reader.ts";
 import { LogRetention, type RetentionMoment } from "./log-retention.ts";
 import { LogState, type OpenedLog } from "./log-state.ts";
 import { LogWriter } from "./log-writer.ts";
-import type { ProducerRow } from "./producer-entry.ts";
-import { storeSnapshot } from "./producer-files.ts";
+import type { ProducerRow } from "./producers/producer-entry.ts";
+import { storeSnapshot } from "./producers/producer-files.ts";
 import { type RelocationSteps, relocate } from "./relocation.ts";
-import { type Segment, segmentPath } from "./segment.ts";
-import { closingEntry } from "./segment-layout.ts";
+import { type Segment, segmentPath } from "./segment/segment.ts";
+import { closingEntry } from "./segment/segment-layout.ts";
 import { findByTimestamp, findMaxTimestamp } from "./timestamp-lookup.ts";
 import { restartLog, truncateLog } from "./truncation.ts";
 

@@ -4,7 +4,7 @@ import type { LogDirectory } from "./log-directory.ts";
 import type { LogFlusher } from "./log-flusher.ts";
 import type { LogState } from "./log-state.ts";
 import type { LogWriter } from "./log-writer.ts";
-import { segmentPath } from "./segment.ts";
+import { segmentPath } from "./segment/segment.ts";
 
 export interface RelocationSteps {
   /** What the folder of the copy is called afterwards. */

@@ -1,7 +1,7 @@
 import { codeOf } from "../runtime/files.ts";
 import { deletedFilePath, segmentFileKinds, snapshotPath } from "./file-names.ts";
 import type { LogState } from "./log-state.ts";
-import { type Segment, segmentPath } from "./segment.ts";
+import { type Segment, segmentPath } from "./segment/segment.ts";
 
 /**
  * The files of segments that `state.replaceSegments` took out: renamed at once, so that no later life takes them for the log's, and removed after `file.delete.delay.ms`. Readers

@@ -1,16 +1,16 @@
 import { sleep } from "../../protocol/base/clock.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import { type BatchInfo, hasValidCrc, noTimestamp } from "../../protocol/records/batch-header.ts";
-import { walkHeaders } from "./batch-walk.ts";
 import { plainRecordsAside, plainRecordsNow, type RecordView, RecordViews, recordsPerStep } from "./compaction/records-of.ts";
-import type { TimeEntry } from "./index-format.ts";
 import { DamagedBatch, type FoundRecord } from "./log-contract.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { readExactly } from "./log-reader.ts";
 import type { LogState } from "./log-state.ts";
-import { TooManyLookups } from "./lookup-turns.ts";
-import type { Segment } from "./segment.ts";
-import type { CoveredSegments } from "./timestamp-maxima.ts";
+import { walkHeaders } from "./segment/batch-walk.ts";
+import type { TimeEntry } from "./segment/index-format.ts";
+import { TooManyLookups } from "./segment/lookup-turns.ts";
+import type { Segment } from "./segment/segment.ts";
+import type { CoveredSegments } from "./segment/timestamp-maxima.ts";
 import { undisturbed } from "./undisturbed.ts";
 
 /** See `Log.findByTimestamp`. The segments' largest timestamps lead to a segment, its time index to a place in it, headers to a batch, the batch to the record. */

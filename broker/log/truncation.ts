@@ -1,15 +1,15 @@
 import type { File } from "../runtime/files.ts";
-import { walkHeaders } from "./batch-walk.ts";
-import { type IndexFormat, type OffsetEntry, offsetIndexFormat, type TimeEntry, timeIndexFormat } from "./index-format.ts";
-import { loadIndex } from "./load-index.ts";
 import { DamagedBatch } from "./log-contract.ts";
 import type { LogFlusher } from "./log-flusher.ts";
 import type { LogState } from "./log-state.ts";
-import { removeSnapshots, restoreProducers } from "./producer-files.ts";
-import { restoreSegment } from "./restore-segment.ts";
-import { type Segment, segmentPath } from "./segment.ts";
-import { createSegment, removeSegment } from "./segment-files.ts";
-import { emptyLayout } from "./segment-layout.ts";
+import { removeSnapshots, restoreProducers } from "./producers/producer-files.ts";
+import { walkHeaders } from "./segment/batch-walk.ts";
+import { type IndexFormat, type OffsetEntry, offsetIndexFormat, type TimeEntry, timeIndexFormat } from "./segment/index-format.ts";
+import { loadIndex } from "./segment/load-index.ts";
+import { restoreSegment } from "./segment/restore-segment.ts";
+import { type Segment, segmentPath } from "./segment/segment.ts";
+import { createSegment, removeSegment } from "./segment/segment-files.ts";
+import { emptyLayout } from "./segment/segment-layout.ts";
 import { withProvenIndexes } from "./undisturbed.ts";
 
 interface Cut {

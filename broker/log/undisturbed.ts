@@ -1,6 +1,6 @@
 import { DamagedBatch, LogOffline, OffsetOutOfLog } from "./log-contract.ts";
 import type { LogState } from "./log-state.ts";
-import { TooManyLookups } from "./lookup-turns.ts";
+import { TooManyLookups } from "./segment/lookup-turns.ts";
 
 /**
  * Runs a read that may be overtaken by a truncation. (a) It looks up a position; (b) the log is cut below it and grows again; (c) it reads bytes of other records, or none. Compaction replaces files, too.

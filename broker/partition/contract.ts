@@ -3,7 +3,7 @@ import type { KafkaError, KafkaErrorCode, Outcome } from "../../protocol/errors/
 import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import type { RecordError } from "../../protocol/records/walk-records.ts";
 import type { FoundRecord } from "../log/log-contract.ts";
-import type { ProducerRow } from "../log/producer-entry.ts";
+import type { ProducerRow } from "../log/producers/producer-entry.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 
 /** A partition as requests name it. The topic's id, where the request carries one, was translated to its name before. */

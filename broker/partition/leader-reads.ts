@@ -9,7 +9,7 @@ import {
   type ReadOptions,
   type ReadResult,
 } from "../log/log-contract.ts";
-import { TooManyLookups } from "../log/lookup-turns.ts";
+import { TooManyLookups } from "../log/segment/lookup-turns.ts";
 import type { FetchingReplica, OffsetTarget } from "./contract.ts";
 import type { LeaderState } from "./leader-state.ts";
 import { noEpoch } from "./log-position.ts";

@@ -1,4 +1,4 @@
-import { decodeSnapshot } from "../../broker/log/producer-snapshot.ts";
+import { decodeSnapshot } from "../../broker/log/producers/producer-snapshot.ts";
 import { atPosition, type DumpItem, damage, entry } from "./dump-item.ts";
 
 /** A `.snapshot`: what the log knew of its producers. Kafka has a row for each, its last batch; ours has its last five, oldest first. */

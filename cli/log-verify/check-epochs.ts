@@ -1,5 +1,5 @@
-import { refuseEpoch } from "../../broker/log/batch-walk.ts";
 import type { EpochStart, LeaderEpochs } from "../../broker/log/leader-epochs.ts";
+import { refuseEpoch } from "../../broker/log/segment/batch-walk.ts";
 import type { BatchInfo } from "../../protocol/records/batch-header.ts";
 import type { Fault } from "./finding.ts";
 

@@ -1,4 +1,10 @@
-import { type IndexFormat, type OffsetEntry, offsetIndexFormat, type TimeEntry, timeIndexFormat } from "../../broker/log/index-format.ts";
+import {
+  type IndexFormat,
+  type OffsetEntry,
+  offsetIndexFormat,
+  type TimeEntry,
+  timeIndexFormat,
+} from "../../broker/log/segment/index-format.ts";
 import { type BatchInfo, noTimestamp } from "../../protocol/records/batch-header.ts";
 import type { Fault } from "./finding.ts";
 

@@ -1,5 +1,5 @@
-import { relativeOffsetMax } from "../../broker/log/index-format.ts";
-import { type BelievedGaps, refuseJoin } from "../../broker/log/segment-joins.ts";
+import { relativeOffsetMax } from "../../broker/log/segment/index-format.ts";
+import { type BelievedGaps, refuseJoin } from "../../broker/log/segment/segment-joins.ts";
 import type { BatchInfo } from "../../protocol/records/batch-header.ts";
 import type { Fault } from "./finding.ts";
 

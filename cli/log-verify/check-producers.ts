@@ -1,5 +1,5 @@
-import type { ProducerRow } from "../../broker/log/producer-entry.ts";
-import { ProducerStates } from "../../broker/log/producer-states.ts";
+import type { ProducerRow } from "../../broker/log/producers/producer-entry.ts";
+import { ProducerStates } from "../../broker/log/producers/producer-states.ts";
 import type { BatchInfo } from "../../protocol/records/batch-header.ts";
 import type { Fault } from "./finding.ts";
 

@@ -1,5 +1,6 @@
 import { clusterNotesName } from "../../broker/cluster/cluster-notes.ts";
 import type { OffsetsByPartition } from "../../broker/log/checkpoint-file.ts";
+import { findStrays, type Stray } from "../../broker/log/directories/strays.ts";
 import {
   fileNames,
   isDeletedDirectory,
@@ -7,7 +8,6 @@ import {
   parseSegmentFileName,
   parseStrayDirectory,
 } from "../../broker/log/file-names.ts";
-import { findStrays, type Stray } from "../../broker/log/strays.ts";
 import { codeOf, type FileSystem } from "../../broker/runtime/files.ts";
 import { CommandFailed, explain, UsageError } from "../command-failed.ts";
 import { dumpClusterNotes, dumpControllerEpoch, dumpStray } from "../log-dump/dump-notes.ts";

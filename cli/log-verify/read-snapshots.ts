@@ -1,6 +1,6 @@
 import { parseSnapshotFileName, snapshotPath } from "../../broker/log/file-names.ts";
-import type { ProducerRow } from "../../broker/log/producer-entry.ts";
-import { decodeSnapshot } from "../../broker/log/producer-snapshot.ts";
+import type { ProducerRow } from "../../broker/log/producers/producer-entry.ts";
+import { decodeSnapshot } from "../../broker/log/producers/producer-snapshot.ts";
 import type { FileSystem } from "../../broker/runtime/files.ts";
 import { type Finding, findingIn } from "./finding.ts";
 import { readSmallFile } from "./small-files.ts";

@@ -1,6 +1,6 @@
 import { decodeCleanStop, fromStart } from "../../broker/log/clean-stop.ts";
 import { fileNames, segmentFileKinds } from "../../broker/log/file-names.ts";
-import { segmentPath } from "../../broker/log/segment.ts";
+import { segmentPath } from "../../broker/log/segment/segment.ts";
 import type { FileSystem } from "../../broker/runtime/files.ts";
 import { type Finding, findingIn } from "./finding.ts";
 import { readSmallFile } from "./small-files.ts";

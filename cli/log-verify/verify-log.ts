@@ -1,9 +1,9 @@
 import { readDamage } from "../../broker/log/damage-note.ts";
 import { fileNames, parseSegmentFileName, type SegmentFileKind, snapshotPath } from "../../broker/log/file-names.ts";
 import { LeaderEpochs } from "../../broker/log/leader-epochs.ts";
-import type { ProducerRow } from "../../broker/log/producer-entry.ts";
-import { segmentPath } from "../../broker/log/segment.ts";
-import { type BelievedGaps, readBelievedGaps } from "../../broker/log/segment-joins.ts";
+import type { ProducerRow } from "../../broker/log/producers/producer-entry.ts";
+import { segmentPath } from "../../broker/log/segment/segment.ts";
+import { type BelievedGaps, readBelievedGaps } from "../../broker/log/segment/segment-joins.ts";
 import type { FileSystem } from "../../broker/runtime/files.ts";
 import { explain } from "../command-failed.ts";
 import { dumpLeaderEpochs, dumpPartitionMetadata } from "../log-dump/dump-text.ts";

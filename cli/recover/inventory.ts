@@ -1,8 +1,8 @@
 import { type ClusterNotes, clusterNotesName, readClusterNotes } from "../../broker/cluster/cluster-notes.ts";
 import { metaPropertiesPath, parseMetaProperties } from "../../broker/cluster/meta-properties.ts";
 import { readIfThere } from "../../broker/log/checkpoint-file.ts";
-import { readControllerEpochFile } from "../../broker/log/controller-epoch-file.ts";
 import { readDamage } from "../../broker/log/damage-note.ts";
+import { readControllerEpochFile } from "../../broker/log/directories/controller-epoch-file.ts";
 import {
   fileNames,
   isDeletedDirectory,
@@ -13,8 +13,8 @@ import {
 } from "../../broker/log/file-names.ts";
 import { LeaderEpochs } from "../../broker/log/leader-epochs.ts";
 import { readTopicId } from "../../broker/log/partition-metadata.ts";
-import { decodeSnapshot } from "../../broker/log/producer-snapshot.ts";
-import { segmentPath } from "../../broker/log/segment.ts";
+import { decodeSnapshot } from "../../broker/log/producers/producer-snapshot.ts";
+import { segmentPath } from "../../broker/log/segment/segment.ts";
 import type { FileSystem } from "../../broker/runtime/files.ts";
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import { CommandFailed } from "../command-failed.ts";

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { banned, deterministicFolders, fileLinesMax, mayImport, realAdapters } from "./rules.ts";
+import { banned, closedRooms, deterministicFolders, fileLinesMax, mayImport, realAdapters } from "./rules.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const topFolders = ["protocol", "coordinator-client", "broker", "client", "cli", "test"];
@@ -53,6 +53,16 @@ describe("the architecture", () => {
         .filter((target) => !allowed.some((prefix) => target.startsWith(`${prefix}/`)))
         .map((target) => `${path} imports ${target}`);
     });
+    expect(violations).toEqual([]);
+  });
+
+  test("the rooms of a layer stand on each other", () => {
+    for (const room of Object.keys(closedRooms)) expect(sources.some(({ path }) => dirname(path) === room)).toBe(true);
+    const violations = sources.flatMap(({ path, imports }) =>
+      imports
+        .filter((target) => closedRooms[dirname(path)]?.includes(dirname(target)) === true)
+        .map((target) => `${path} imports ${target}`),
+    );
     expect(violations).toEqual([]);
   });
 

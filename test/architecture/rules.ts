@@ -33,6 +33,15 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   test: ["protocol", "coordinator-client", "broker", "client", "cli", "test"],
 };
 
+/** Rooms of a layer, from the bottom up: what lies in one of them imports nothing from those in its row. Where the layer's own folder is named, the files directly in it are meant. */
+export const closedRooms: Readonly<Record<string, readonly string[]>> = {
+  "broker/log/segment": ["broker/log/producers", "broker/log/compaction", "broker/log/opening", "broker/log/directories"],
+  "broker/log/producers": ["broker/log/compaction", "broker/log/opening", "broker/log/directories"],
+  "broker/log": ["broker/log/opening", "broker/log/directories"],
+  "broker/log/compaction": ["broker/log/opening", "broker/log/directories"],
+  "broker/log/opening": ["broker/log/directories"],
+};
+
 /** The only files that touch the machine: the real clock, randomness, sockets, files, logs, and the process itself. */
 export const realAdapters: readonly string[] = [
   "protocol/node/node-clock.ts",

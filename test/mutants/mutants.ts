@@ -231,7 +231,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "unfinished-start-is-a-clean-stop",
-    file: "broker/log/log-store.ts",
+    file: "broker/log/directories/log-store.ts",
     find: 'if (doubt.kind === "unregistered") return;',
     replace: "",
     breaks: "A start that came to nothing vouches for what the life before has lost.",

@@ -1,9 +1,9 @@
 import { encodeCheckpoint, writeOffsets } from "../../broker/log/checkpoint-file.ts";
 import { type SegmentSizes, writeCleanStop } from "../../broker/log/clean-stop.ts";
 import { fileNames, segmentFileName } from "../../broker/log/file-names.ts";
-import { encodeEntries, timeIndexFormat } from "../../broker/log/index-format.ts";
 import { writeTopicId } from "../../broker/log/partition-metadata.ts";
-import { encodeSnapshot } from "../../broker/log/producer-snapshot.ts";
+import { encodeSnapshot } from "../../broker/log/producers/producer-snapshot.ts";
+import { encodeEntries, timeIndexFormat } from "../../broker/log/segment/index-format.ts";
 import { type FileSystem, replaceFile } from "../../broker/runtime/files.ts";
 import { encodeBatch } from "../../protocol/records/encode-batch.ts";
 

@@ -9,8 +9,8 @@ import type {
   ReadResult,
 } from "../../broker/log/log-contract.ts";
 import { InconsistentTopicId, LogOffline, OffsetOutOfLog } from "../../broker/log/log-contract.ts";
-import type { ProducerRow } from "../../broker/log/producer-entry.ts";
-import { ProducerStates } from "../../broker/log/producer-states.ts";
+import type { ProducerRow } from "../../broker/log/producers/producer-entry.ts";
+import { ProducerStates } from "../../broker/log/producers/producer-states.ts";
 import type { TopicSettings } from "../../broker/runtime/topic-settings.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import { assignOffsets } from "../../protocol/records/assign-offsets.ts";

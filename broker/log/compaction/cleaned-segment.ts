@@ -1,11 +1,11 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import { readBatchInfo } from "../../../protocol/records/batch-header.ts";
 import type { File } from "../../runtime/files.ts";
-import { GrowingIndex } from "../growing-index.ts";
-import { type OffsetEntry, offsetIndexFormat, type TimeEntry, timeIndexFormat } from "../index-format.ts";
 import type { LogDirectory } from "../log-directory.ts";
-import { segmentPath } from "../segment.ts";
-import { closingEntry, emptyLayout, type LayoutState, place } from "../segment-layout.ts";
+import { GrowingIndex } from "../segment/growing-index.ts";
+import { type OffsetEntry, offsetIndexFormat, type TimeEntry, timeIndexFormat } from "../segment/index-format.ts";
+import { segmentPath } from "../segment/segment.ts";
+import { closingEntry, emptyLayout, type LayoutState, place } from "../segment/segment-layout.ts";
 import type { Pace } from "./pace.ts";
 import { CleaningFailed } from "./read-batches.ts";
 

@@ -1,7 +1,7 @@
 import { batchHeaderBytes, noTimestamp, readBatchInfo } from "../../../protocol/records/batch-header.ts";
 import type { LogDirectory } from "../log-directory.ts";
 import type { LogState } from "../log-state.ts";
-import type { Segment } from "../segment.ts";
+import type { Segment } from "../segment/segment.ts";
 import { undisturbed } from "../undisturbed.ts";
 import { type CleaningPlan, dirtyRatio, planCleaning } from "./plan.ts";
 

@@ -1,11 +1,11 @@
 import { InvariantViolation, invariant } from "../../../protocol/base/invariant.ts";
 import { type BatchInfo, noProducerId } from "../../../protocol/records/batch-header.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
-import { relativeOffsetMax } from "../index-format.ts";
 import { DamagedBatch } from "../log-contract.ts";
 import type { LogFlusher } from "../log-flusher.ts";
 import type { LogState } from "../log-state.ts";
-import { type Segment, segmentPath } from "../segment.ts";
+import { relativeOffsetMax } from "../segment/index-format.ts";
+import { type Segment, segmentPath } from "../segment/segment.ts";
 import { CleanedSegment } from "./cleaned-segment.ts";
 import { assessLog, type CleaningMoment, type DueCleaning } from "./due.ts";
 import { emptied, filterBatch, type RecordCodecs } from "./filter-batch.ts";

@@ -1,10 +1,10 @@
 import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
-import { refuseEpoch } from "../batch-walk.ts";
 import { DamagedBatch } from "../log-contract.ts";
 import type { LogDirectory } from "../log-directory.ts";
-import type { Segment } from "../segment.ts";
-import { type BelievedGaps, refuseJoin } from "../segment-joins.ts";
+import { refuseEpoch } from "../segment/batch-walk.ts";
+import type { Segment } from "../segment/segment.ts";
+import { type BelievedGaps, refuseJoin } from "../segment/segment-joins.ts";
 import type { Pace } from "./pace.ts";
 
 const windowBytes = 256 * 1024;

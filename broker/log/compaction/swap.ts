@@ -1,11 +1,11 @@
 import { codeOf } from "../../runtime/files.ts";
-import { walkHeaders } from "../batch-walk.ts";
 import { deletedFilePath, parseSegmentFileName, segmentFileKinds, segmentFileName } from "../file-names.ts";
 import type { LogDirectory } from "../log-directory.ts";
 import type { LogFlusher } from "../log-flusher.ts";
 import type { LogState } from "../log-state.ts";
-import { removeSnapshots } from "../producer-files.ts";
-import { Segment, segmentPath } from "../segment.ts";
+import { removeSnapshots } from "../producers/producer-files.ts";
+import { walkHeaders } from "../segment/batch-walk.ts";
+import { Segment, segmentPath } from "../segment/segment.ts";
 
 /** The segment's log is renamed last: once it has the new name, all three are complete. */
 const logLast = ["index", "timeindex", "log"] as const;

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { classicGroupTombstone, offsetRecord, offsetTombstone } from "../../../broker/group/group-records.ts";
 import { writeCleanStop } from "../../../broker/log/clean-stop.ts";
 import { noteDamage } from "../../../broker/log/damage-note.ts";
-import { encodeSnapshot } from "../../../broker/log/producer-snapshot.ts";
+import { encodeSnapshot } from "../../../broker/log/producers/producer-snapshot.ts";
 import { nodeFileSystem } from "../../../broker/runtime/node-files.ts";
 import { dumpFiles } from "../../../cli/log-dump/dump-files.ts";
 import { Output } from "../../../cli/output/output.ts";

@@ -1,9 +1,9 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
-import { readControllerEpochFile } from "../../../broker/log/controller-epoch-file.ts";
+import { readControllerEpochFile } from "../../../broker/log/directories/controller-epoch-file.ts";
+import { DuplicateLog, type LogDirectories, openLogDirectories } from "../../../broker/log/directories/log-directories.ts";
 import { failureInWords, remedyFor } from "../../../broker/log/failure-words.ts";
 import { type DirectoryFailure, type Log, LogOffline } from "../../../broker/log/log-contract.ts";
-import { DuplicateLog, type LogDirectories, openLogDirectories } from "../../../broker/log/log-directories.ts";
 import { replaceFile } from "../../../broker/runtime/files.ts";
 import type { TopicId } from "../../../protocol/base/ids.ts";
 import { type Logger, silentLogger } from "../../../protocol/base/logger.ts";

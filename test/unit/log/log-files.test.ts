@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
-import { isSoundIndex, offsetIndexFormat, timeIndexFormat } from "../../../broker/log/index-format.ts";
 import { InconsistentTopicId, LogOffline, OffsetOutOfLog } from "../../../broker/log/log-contract.ts";
+import { isSoundIndex, offsetIndexFormat, timeIndexFormat } from "../../../broker/log/segment/index-format.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import {
   append,

@@ -1,5 +1,5 @@
+import { type DirectoryLogStore, type LogStoreOptions, openLogStore } from "../../../broker/log/directories/log-store.ts";
 import type { Appended, Log } from "../../../broker/log/log-contract.ts";
-import { type DirectoryLogStore, type LogStoreOptions, openLogStore } from "../../../broker/log/log-store.ts";
 import type { FileSystem } from "../../../broker/runtime/files.ts";
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import type { Clock } from "../../../protocol/base/clock.ts";

@@ -3,7 +3,7 @@ import { describe, test } from "vitest";
 import { logCaches } from "../../../broker/log/log-caches.ts";
 import type { FoundRecord } from "../../../broker/log/log-contract.ts";
 import type { LogDirectory } from "../../../broker/log/log-directory.ts";
-import { createSegment } from "../../../broker/log/segment-files.ts";
+import { createSegment } from "../../../broker/log/segment/segment-files.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";

@@ -104,7 +104,7 @@ test("a store reads its logs in the background, when it is told to, until it is 
   const before = await coldLog();
   await before.store.close();
   rot(before, 500);
-  const { openLogStore } = await import("../../../broker/log/log-store.ts");
+  const { openLogStore } = await import("../../../broker/log/directories/log-store.ts");
   const parts = { files: before.disk.attach(), clock: clock.forOwner("b"), random: seededRandom(3), log: silentLogger };
   const scrub = { bytesPerSecondMax: 1e9, intervalMs: 1000 };
   const store = await openLogStore(parts, { directory: root, tailCacheBytesMax: 0, scrub });

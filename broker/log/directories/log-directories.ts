@@ -1,0 +1,347 @@
+import { partitionKey, type TopicId } from "../../../protocol/base/ids.ts";
+import { invariant } from "../../../protocol/base/invariant.ts";
+import type { TopicSettings } from "../../runtime/topic-settings.ts";
+import type { CleanerConfig } from "../compaction/cleaner-config.ts";
+import { remedyFor } from "../failure-words.ts";
+import { canBeMoved, parsePartitionDirectory } from "../file-names.ts";
+import { logCaches } from "../log-caches.ts";
+import { type DirectoryFailure, type Log, LogOffline, type LogStore } from "../log-contract.ts";
+import { LogHealth } from "../log-health.ts";
+import { SharedWrite } from "../segment/shared-write.ts";
+import { type Doubt, doubtOnceRegistered, joinedDoubt } from "./clean-shutdown.ts";
+import type { SeenControllerEpoch } from "./controller-epoch-file.ts";
+import type { DescribedDirectory, DescribedLog, LogDirectoryService, MoveVerdict } from "./log-directory-service.ts";
+import { LogMover } from "./log-mover.ts";
+import { type DirectoryLogStore, type LogStoreOptions, type LogStoreParts, openLogDirectory } from "./log-store.ts";
+import { type SettledMoves, settleMoves } from "./settle-moves.ts";
+import { settleNamesakes } from "./settle-namesakes.ts";
+import { isBetter, type Stray } from "./strays.ts";
+
+export interface LogDirectoriesOptions extends Omit<LogStoreOptions, "directory"> {
+  /** Absolute paths, each locked by the caller. */
+  readonly directories: readonly string[];
+  /** Those that cannot be used from the beginning. */
+  readonly offline: readonly OfflineDirectory[];
+}
+
+/** Logs that somebody wants in some directory and that this broker does not have, remembered at most. */
+const wishesMax = 100_000;
+
+export interface OfflineDirectory {
+  readonly directory: string;
+  readonly error: LogOffline;
+}
+
+/** One partition's log lies in two directories, and nothing says which one is to be used. */
+export class DuplicateLog extends Error {
+  override readonly name = "DuplicateLog";
+}
+
+/** Opens all directories at the same time; those that fail are offline from the beginning. Rejects LogOffline when none is left, DuplicateLog when a log is there twice. */
+export async function openLogDirectories(parts: LogStoreParts, options: LogDirectoriesOptions): Promise<LogDirectories> {
+  const caches = logCaches(parts.files, options);
+  const stores: DirectoryLogStore[] = [];
+  const offline = [...options.offline];
+  const open = async (directory: string) => {
+    try {
+      stores.push(await openLogDirectory(parts, caches, { ...options, directory }));
+    } catch (error) {
+      const failure = new LogHealth(directory).failed(error);
+      if (!(failure instanceof LogOffline)) throw failure;
+      offline.push({ directory, error: failure });
+      parts.log.error(
+        { err: failure, directory },
+        `${failure.message}. To use it again, ${remedyFor(failure.cause)}; then restart this broker`,
+      );
+    }
+  };
+  await Promise.all(options.directories.map(open));
+  const [first] = offline;
+  if (stores.length === 0) throw first?.error ?? new Error("no log directory is given");
+  stores.sort((a, b) => options.directories.indexOf(a.directory) - options.directories.indexOf(b.directory));
+  const moves = await settleMoves(stores, parts.log);
+  if (offline.length === 0) await settleNamesakes(stores, parts.log);
+  return new LogDirectories(parts, stores, offline, moves);
+}
+
+/** All log directories of a broker as one store. Each fails by itself: its logs are given up, the others go on. */
+export class LogDirectories implements LogStore, LogDirectoryService {
+  readonly found: LogStore["found"];
+  readonly highWatermarks: ReadonlyMap<string, number>;
+  readonly #stores: readonly DirectoryLogStore[];
+  readonly #lost: readonly OfflineDirectory[];
+  /** Where each log lies. */
+  readonly #places = new Map<string, DirectoryLogStore>();
+  /** Where logs are to lie that are not open yet. */
+  readonly #wishes: Map<string, DirectoryLogStore>;
+  readonly #elsewhere: ReadonlyMap<string, string>;
+  readonly #mover: LogMover;
+  /** Logs that are being deleted or set aside: no move of them may begin. */
+  readonly #deleting = new Set<string>();
+  #doubt: Doubt;
+  #seenEpoch: SeenControllerEpoch | null = null;
+  /** Of `#seenEpoch`: one that takes long delays only those after it in the same directory. */
+  readonly #epochWrites: ReadonlyMap<DirectoryLogStore, SharedWrite>;
+
+  constructor(
+    { random, log: logger }: LogStoreParts,
+    stores: readonly DirectoryLogStore[],
+    lost: readonly OfflineDirectory[],
+    { wishes, elsewhere }: SettledMoves,
+  ) {
+    this.#stores = stores;
+    this.#lost = lost;
+    this.#wishes = new Map(wishes);
+    this.#elsewhere = elsewhere;
+    this.#mover = new LogMover({
+      random,
+      logger,
+      placeOf: (key) => this.#places.get(key),
+      moved: (key, to) => this.#places.set(key, to),
+    });
+    const epochWrite = (store: DirectoryLogStore) => async () => {
+      if (this.#seenEpoch !== null) await store.noteControllerEpoch(this.#seenEpoch);
+    };
+    this.#epochWrites = new Map(stores.map((store) => [store, new SharedWrite(epochWrite(store))]));
+    this.found = stores.flatMap((store) => store.found);
+    // those of the directory in which the log lies: another may still have one from before a move
+    this.highWatermarks = new Map(stores.flatMap(highWatermarksOf));
+    // of one that cannot be used nobody knows how it was left
+    this.#doubt = joinedDoubt([...stores.map((store) => store.doubt), ...lost.map((): Doubt => ({ kind: "unregistered" }))]);
+    for (const store of stores) for (const { topic, partition } of store.found) this.#found(partitionKey(topic, partition), store);
+  }
+
+  /** What this broker may lack, for its registration and for the lives after this one. */
+  get doubt(): Doubt {
+    return this.#doubt;
+  }
+
+  /** This broker is known to the coordinator under this epoch. To be told of each registration before anything else is done under it. */
+  registered(brokerEpoch: number): void {
+    this.#doubt = doubtOnceRegistered(this.#doubt, brokerEpoch);
+  }
+
+  /** Directories that can be used. */
+  get onlineCount(): number {
+    return this.#online().length;
+  }
+
+  /** Paths of those. */
+  get onlineDirectories(): readonly string[] {
+    return this.#online().map(({ directory }) => directory);
+  }
+
+  async open(topic: string, partition: number, topicId: TopicId, settings: TopicSettings, isNew = false): Promise<Log> {
+    const key = partitionKey(topic, partition);
+    const moved = this.#elsewhere.get(key);
+    if (moved !== undefined)
+      throw new LogOffline(`the log of ${key} was being moved to ${moved}, which is not here: it may have gone on there`);
+    // one that is set aside was not taken up, since a directory is offline: an empty one would be taken for the same replica
+    const isNowhere = isNew && !this.#stores.some(({ strays }) => strays.best(key, topicId) !== null);
+    const place = this.#places.get(key) ?? this.#newPlace(key, isNowhere);
+    this.#places.set(key, place);
+    const log = await place.open(topic, partition, topicId, settings);
+    const wish = this.#wishes.get(key);
+    this.#wishes.delete(key);
+    if (wish !== undefined && wish !== this.#places.get(key)) this.#mover.want(key, wish);
+    return log;
+  }
+
+  move(topic: string, partition: number, directory: string): MoveVerdict {
+    const key = partitionKey(topic, partition);
+    if (this.#lost.some((lost) => lost.directory === directory)) return "KAFKA_STORAGE_ERROR";
+    const to = this.#stores.find((store) => store.directory === directory);
+    if (to === undefined) return "LOG_DIR_NOT_FOUND";
+    const place = this.#places.get(key);
+    if (to.offline !== null || (place?.offline ?? null) !== null || this.#elsewhere.has(key)) return "KAFKA_STORAGE_ERROR";
+    if (this.#deleting.has(key)) return "REPLICA_NOT_AVAILABLE";
+    const log = place?.openLog(key);
+    if (place === undefined || log === undefined) {
+      if (this.#wishes.size >= wishesMax && !this.#wishes.has(key)) return "KAFKA_STORAGE_ERROR";
+      this.#wishes.set(key, to);
+      return "REPLICA_NOT_AVAILABLE";
+    }
+    if (log.damage !== null || !canBeMoved(key)) return "KAFKA_STORAGE_ERROR";
+    if (place === to) void this.#mover.cancel(key);
+    else this.#mover.want(key, to);
+    return "NONE";
+  }
+
+  async describe(): Promise<readonly DescribedDirectory[]> {
+    const offline = ({ directory }: { readonly directory: string }): DescribedDirectory => ({
+      directory,
+      isOnline: false,
+      space: null,
+      logs: [],
+    });
+    const online = await Promise.all(this.#stores.map(async (store) => (store.offline === null ? this.#describe(store) : offline(store))));
+    return [...online, ...this.#lost.map(offline)];
+  }
+
+  async #describe(store: DirectoryLogStore): Promise<DescribedDirectory> {
+    const { directory, files } = store;
+    // what cannot be told of a file system says nothing of the logs in it
+    const space = await files.space(directory).catch(() => null);
+    const described = (key: string, log: { readonly sizeInBytes: number }, endOffset: number, copyOf: DescribedLog["copyOf"]) => {
+      const name = parsePartitionDirectory(key);
+      invariant(name !== null, "a log's key is its folder's name", () => ({ key }));
+      return { ...name, sizeInBytes: log.sizeInBytes, endOffset, copyOf };
+    };
+    const logs = [...store.openLogs()].map(([key, log]) => described(key, log, log.writtenEndOffset, null));
+    const copies = this.#mover.copiesIn(store).map(({ key, copy }) => {
+      const original = this.#places.get(key)?.openLog(key);
+      return described(key, copy, copy.endOffset, { endOffset: original?.writtenEndOffset ?? copy.endOffset });
+    });
+    return { directory, isOnline: true, space, logs: [...logs, ...copies] };
+  }
+
+  delete(topic: string, partition: number, topicId: TopicId): Promise<boolean> {
+    return this.#takeAway(partitionKey(topic, partition), (place) => place.delete(topic, partition, topicId));
+  }
+
+  setAside(topic: string, partition: number, stray: Parameters<LogStore["setAside"]>[2]): Promise<boolean> {
+    return this.#takeAway(partitionKey(topic, partition), (place) => place.setAside(topic, partition, stray));
+  }
+
+  /** `work` false: it stays where it is. */
+  async #takeAway(key: string, work: (place: DirectoryLogStore) => Promise<boolean>): Promise<boolean> {
+    this.#wishes.delete(key);
+    this.#deleting.add(key);
+    try {
+      await this.#mover.cancel(key);
+      const place = this.#places.get(key);
+      if (place === undefined || !(await work(place))) return false;
+      // made anew, it may go elsewhere
+      if (this.#places.get(key) === place) this.#places.delete(key);
+      return true;
+    } finally {
+      this.#deleting.delete(key);
+    }
+  }
+
+  async takeUp(topic: string, partition: number, topicId: TopicId, restored: (highWatermark: number) => Promise<void>): Promise<void> {
+    const key = partitionKey(topic, partition);
+    // a directory that is offline may hold the log itself, or a stray that knows more
+    if (this.#places.has(key) || this.#elsewhere.has(key) || this.mayLieOffline) return;
+    let best: { readonly store: DirectoryLogStore; readonly stray: Stray } | null = null;
+    for (const store of this.#online()) {
+      const stray = store.strays.best(key, topicId);
+      if (stray !== null && (best === null || isBetter(stray, best.stray))) best = { store, stray };
+    }
+    if (best === null) return;
+    const { store } = best;
+    await store.takeUp(topic, partition, topicId, async (highWatermark) => {
+      this.#places.set(key, store);
+      await restored(highWatermark);
+    });
+  }
+
+  async deleteStrays(topicIds: ReadonlySet<TopicId>): Promise<void> {
+    await offlineAmong(this.#online().map((store) => store.deleteStrays(topicIds)));
+  }
+
+  async expireStrays(retentionMs: number): Promise<void> {
+    await offlineAmong(this.#online().map((store) => store.expireStrays(retentionMs)));
+  }
+
+  get mayLieOffline(): boolean {
+    return this.#lost.length > 0 || this.#stores.some(({ offline }) => offline !== null);
+  }
+
+  /** Each directory's file has what lies there. Rejects LogOffline when no directory took it: what lies in one that failed is given up anyway. */
+  async checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void> {
+    const byStore = new Map(this.#online().map((store) => [store, new Map<string, number>()]));
+    for (const [key, highWatermark] of highWatermarks) {
+      const place = this.#places.get(key);
+      if (place !== undefined) byStore.get(place)?.set(key, highWatermark);
+    }
+    const failures = await offlineAmong([...byStore].map(([store, some]) => store.checkpointHighWatermarks(some)));
+    if (failures.length === byStore.size) throw failures[0] ?? this.#lost[0]?.error ?? new LogOffline("no log directory is online");
+  }
+
+  /**
+   * In every directory. Resolves as soon as it is durable in one of them: a disk that stalls does not hold up the others. One that failed is given up anyway, and has an older epoch when it is back.
+   * Rejects LogOffline when all failed. Epochs come in rising order, each when the one before it was settled.
+   */
+  async noteControllerEpoch(seen: SeenControllerEpoch): Promise<void> {
+    this.#seenEpoch = seen;
+    const writes = this.#online().flatMap((store) => this.#epochWrites.get(store)?.run() ?? []);
+    // also for those that end after the first: a bug in one of them is nobody's to swallow
+    const failed = offlineAmong(writes);
+    const isDurable = await Promise.any(writes).then(
+      () => true,
+      () => false,
+    );
+    if (!isDurable) throw (await failed)[0] ?? new LogOffline("no log directory is online");
+  }
+
+  onOffline(listener: (failure: DirectoryFailure) => void): void {
+    for (const store of this.#stores)
+      store.onOffline(({ error, directory }) => listener({ error, directory, holds: (key) => this.#places.get(key) === store }));
+  }
+
+  startCleaning(highWatermark: (key: string) => number | null): void {
+    for (const store of this.#online()) store.startCleaning(highWatermark);
+  }
+
+  reconfigureCleaning(config: CleanerConfig): void {
+    for (const store of this.#stores) store.reconfigureCleaning(config);
+  }
+
+  async close(brokerEpoch = -1): Promise<void> {
+    await this.#mover.close();
+    const [failure] = await offlineAmong(this.#stores.map((store) => store.close(brokerEpoch, this.#doubt)));
+    if (failure !== undefined) throw failure;
+  }
+
+  #online(): DirectoryLogStore[] {
+    return this.#stores.filter(({ offline }) => offline === null);
+  }
+
+  #found(key: string, store: DirectoryLogStore): void {
+    const other = this.#places.get(key);
+    if (other !== undefined)
+      throw new DuplicateLog(
+        `${key} lies both in ${other.directory} and in ${store.directory}: move the folder away that is not up to date (as a rule the one in the directory that failed last), and start again`,
+      );
+    this.#places.set(key, store);
+  }
+
+  /**
+   * Where a log that is nowhere goes: the directory with the fewest. But a log that is not known to be new may lie in a directory that is offline now: an empty one in its place would be taken
+   * for the same replica, with all it had acknowledged.
+   */
+  #newPlace(key: string, isNew: boolean): DirectoryLogStore {
+    const online = this.#online();
+    const wish = this.#wishes.get(key);
+    const offline = [
+      ...this.#lost.map(({ directory }) => directory),
+      ...this.#stores.filter((store) => store.offline !== null).map(({ directory }) => directory),
+    ];
+    if (offline.length > 0 && !isNew) throw new LogOffline(`the log of ${key} may lie in ${offline.join(" or ")}, which is offline`);
+    if (wish !== undefined && wish.offline === null) return wish;
+    const counts = Map.groupBy(this.#places.values(), (store) => store);
+    const load = (store: DirectoryLogStore) => counts.get(store)?.length ?? 0;
+    const [first, ...others] = online;
+    if (first === undefined) throw new LogOffline("all log directories are offline");
+    return others.reduce((best, store) => (load(store) < load(best) ? store : best), first);
+  }
+}
+
+function highWatermarksOf({ found, highWatermarks }: DirectoryLogStore): [key: string, highWatermark: number][] {
+  return found.flatMap(({ topic, partition }) => {
+    const key = partitionKey(topic, partition);
+    const highWatermark = highWatermarks.get(key);
+    return highWatermark === undefined ? [] : [[key, highWatermark]];
+  });
+}
+
+/** Waits for all; the directories' failures among the outcomes. Whatever else went wrong is thrown. */
+async function offlineAmong(works: readonly Promise<void>[]): Promise<LogOffline[]> {
+  const outcomes = await Promise.allSettled(works);
+  return outcomes.flatMap((outcome) => {
+    if (outcome.status === "fulfilled") return [];
+    if (!(outcome.reason instanceof LogOffline)) throw outcome.reason;
+    return [outcome.reason];
+  });
+}

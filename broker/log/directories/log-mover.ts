@@ -1,0 +1,155 @@
+import { InvariantViolation } from "../../../protocol/base/invariant.ts";
+import type { Logger } from "../../../protocol/base/logger.ts";
+import type { Random } from "../../../protocol/base/random.ts";
+import { futureDirectoryName, moveNoteName } from "../file-names.ts";
+import type { FolderCopy } from "../folder-copy.ts";
+import type { LogOffline } from "../log-contract.ts";
+import { ignoreOffline } from "../log-health.ts";
+import type { DirectoryLogStore } from "./log-store.ts";
+import { writeMoveNote } from "./move-note.ts";
+
+export interface LogMoverParts {
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Where the log of a key lies now. */
+  readonly placeOf: (key: string) => DirectoryLogStore | undefined;
+  /** It lies there from this turn on. */
+  readonly moved: (key: string, to: DirectoryLogStore) => void;
+}
+
+interface Move {
+  readonly key: string;
+  readonly to: DirectoryLogStore;
+  readonly stop: AbortController;
+  copy: FolderCopy | null;
+  readonly done: Promise<void>;
+}
+
+/** Moves logs between the directories of a broker, one after the other. */
+export class LogMover {
+  readonly #parts: LogMoverParts;
+  readonly #wanted = new Map<string, DirectoryLogStore>();
+  #current: Move | null = null;
+  #closed = false;
+
+  constructor(parts: LogMoverParts) {
+    this.#parts = parts;
+  }
+
+  /** The latest wish for a log counts. */
+  want(key: string, to: DirectoryLogStore): void {
+    if (this.#closed) return;
+    if (this.#current?.key === key && this.#current.to === to && !this.#current.stop.signal.aborted) return;
+    if (this.#current?.key === key) this.#current.stop.abort(new Error("another directory is wanted"));
+    this.#wanted.set(key, to);
+    this.#next();
+  }
+
+  /** It stays where it is. Resolves when nothing of the move is under way any more. */
+  async cancel(key: string): Promise<void> {
+    this.#wanted.delete(key);
+    if (this.#current?.key !== key) return;
+    this.#current.stop.abort(new Error("the move was cancelled"));
+    await this.#current.done;
+  }
+
+  /** What is on its way to that directory. */
+  copiesIn(store: DirectoryLogStore): readonly { readonly key: string; readonly copy: FolderCopy }[] {
+    const { key, to, copy } = this.#current ?? { to: null, copy: null, key: "" };
+    return to === store && copy !== null ? [{ key, copy }] : [];
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#wanted.clear();
+    this.#current?.stop.abort(new Error("the broker is stopping"));
+    await this.#current?.done;
+  }
+
+  #next(): void {
+    if (this.#current !== null || this.#closed) return;
+    const [first] = this.#wanted;
+    if (first === undefined) return;
+    const [key, to] = first;
+    this.#wanted.delete(key);
+    const stop = new AbortController();
+    const finished = Promise.withResolvers<void>();
+    const move: Move = { key, to, stop, copy: null, done: finished.promise };
+    this.#current = move;
+    void this.#run(move).then(() => {
+      this.#current = null;
+      finished.resolve();
+      this.#next();
+    });
+  }
+
+  async #run(move: Move): Promise<void> {
+    const { logger } = this.#parts;
+    const { key, to, stop } = move;
+    try {
+      await this.#carryOut(move);
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error;
+      if (!stop.signal.aborted)
+        logger.error({ err: error, partition: key, directory: to.directory }, "the log was not moved; it stays where it is");
+    }
+  }
+
+  /** When the broker stops the folder stays: the next start finds in it that the log is to go there. */
+  #abandon({ key, to }: Move, folder: string): void {
+    if (to.offline !== null || this.#closed) return;
+    to.release(key);
+    to.removeInBackground([folder]);
+  }
+
+  async #carryOut(move: Move): Promise<void> {
+    const { random, logger, placeOf, moved } = this.#parts;
+    const { key, to, stop } = move;
+    const from = placeOf(key);
+    const log = from?.openLog(key);
+    if (from === undefined || log === undefined || from === to) return;
+    const id = random.bytes(16).toString("hex");
+    const folder = `${to.directory}/${futureDirectoryName(key, id)}`;
+    logger.info({ partition: key, from: from.directory, to: to.directory }, "moving a log");
+    let isMoved = false;
+    try {
+      await to.makeFolder(folder);
+      const copy = log.copyTo(to.logDirectory, folder);
+      move.copy = copy;
+      const note = `${from.directory}/${moveNoteName(key, id)}`;
+      const takeBack = () => from.guarded(() => writeMoveNote(from.files, note, { state: "cancelled", to: to.directory }));
+      const steps = {
+        folderAfter: `${to.directory}/${key}`,
+        signal: stop.signal,
+        // the note before the name: see `settleMoves`
+        commit: async () => {
+          await to.expect(key, log);
+          await from.guarded(() => writeMoveNote(from.files, note, { state: "moving", to: to.directory }));
+          await to
+            .guarded(() => to.rename(folder, `${to.directory}/${key}`))
+            .catch(async (error: LogOffline) => {
+              await takeBack();
+              throw error;
+            });
+        },
+        takeBack,
+        moved: () => {
+          from.release(key);
+          to.adopt(key, log);
+          moved(key, to);
+        },
+      };
+      while (!isMoved) {
+        await copy.catchUp(stop.signal);
+        isMoved = await log.moveInto(copy, steps);
+        if (!isMoved && (log.isClosing || log.damage !== null)) return;
+      }
+      logger.info({ partition: key, from: from.directory, to: to.directory }, "the log was moved");
+      // a directory that fails now says so itself; what is left there the next start removes
+      await from.discard(key).catch(ignoreOffline);
+      if (from.offline === null) await from.guarded(() => from.files.remove(note)).catch(ignoreOffline);
+    } finally {
+      if (!isMoved) this.#abandon(move, folder);
+    }
+  }
+}

@@ -1,0 +1,399 @@
+import type { Clock, Timer } from "../../../protocol/base/clock.ts";
+import { partitionKey, type TopicId } from "../../../protocol/base/ids.ts";
+import { invariant } from "../../../protocol/base/invariant.ts";
+import type { Logger } from "../../../protocol/base/logger.ts";
+import type { Random } from "../../../protocol/base/random.ts";
+import { type FileSystem, replaceFile } from "../../runtime/files.ts";
+import type { TopicSettings } from "../../runtime/topic-settings.ts";
+import { readOffsets, writeOffsets } from "../checkpoint-file.ts";
+import type { CleanerConfig } from "../compaction/cleaner-config.ts";
+import { LogCleaner } from "../compaction/log-cleaner.ts";
+import { deletedDirectoryName, fileNames } from "../file-names.ts";
+import { SegmentedLog } from "../log.ts";
+import { type CacheBounds, type LogCaches, logCaches } from "../log-caches.ts";
+import { type DirectoryFailure, InconsistentTopicId, type Log, LogOffline, type LogStore } from "../log-contract.ts";
+import type { LogDirectory } from "../log-directory.ts";
+import { ignoreOffline, LogHealth } from "../log-health.ts";
+import { LogScrub, type ScrubConfig } from "../log-scrub.ts";
+import { openLog } from "../opening/open-log.ts";
+import { isTopicId, readTopicId, writeTopicId } from "../partition-metadata.ts";
+import { RemovedFiles } from "../segment/removed-files.ts";
+import { SharedWrite } from "../segment/shared-write.ts";
+import { type Doubt, encodeCleanShutdown, noDoubt } from "./clean-shutdown.ts";
+import { type SeenControllerEpoch, writeControllerEpochFile } from "./controller-epoch-file.ts";
+import { DirectoryCheckpoints } from "./directory-checkpoints.ts";
+import { KeyedTurns } from "./keyed-turns.ts";
+import { type FoundLog, prepareDirectory } from "./prepare-directory.ts";
+import { type Stray, Strays } from "./strays.ts";
+
+export interface LogStoreParts {
+  readonly files: FileSystem;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+export interface LogStoreOptions extends CacheBounds {
+  /** Absolute path; made when missing. Locked by the caller. */
+  readonly directory: string;
+  /** Logs recovered at the same time after an unclean stop, in each directory. Default 2. */
+  readonly recoveriesAtOnce?: number;
+  /** How long a risen recovery point may wait for its checkpoint (Kafka's log.flush.offset.checkpoint.interval.ms). Default 60 s. */
+  readonly checkpointIntervalMs?: number;
+  /** Absent: logs are not compacted. */
+  readonly cleaner?: CleanerConfig;
+  /** Absent: what nobody reads is not looked at. */
+  readonly scrub?: ScrubConfig;
+}
+
+/** A store over one directory that shares nothing with others. */
+export const openLogStore = (parts: LogStoreParts, options: LogStoreOptions) =>
+  openLogDirectory(parts, logCaches(parts.files, options), options);
+
+/** Opens a log directory: recovers its logs after an unclean stop, finishes deletions. Rejects when the directory cannot be read or written. */
+export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, options: LogStoreOptions): Promise<DirectoryLogStore> {
+  const { files, clock, log } = parts;
+  const checkpoints = { write: () => store.writeCheckpoints(), due: () => store.checkpointsDue() };
+  const directory: LogDirectory = {
+    files,
+    clock,
+    random: parts.random,
+    logger: log,
+    ...caches,
+    health: new LogHealth(options.directory),
+    checkpoints,
+    removedFiles: new RemovedFiles({ files, clock, logger: log }),
+  };
+  const prepared = await prepareDirectory(directory, options.directory, options.recoveriesAtOnce);
+  const highWatermarks = await readOffsets(files, `${options.directory}/${fileNames.highWatermarks}`);
+  const store = new DirectoryLogStore(parts, directory, options, {
+    found: prepared.found,
+    strays: prepared.strays,
+    checkpoints: new DirectoryCheckpoints(files, options.directory, prepared),
+    highWatermarks: typeof highWatermarks === "string" ? new Map() : highWatermarks,
+    doubt: prepared.doubt,
+  });
+  if (!prepared.clean) await store.writeCheckpoints();
+  store.removeInBackground(prepared.deleted);
+  return store;
+}
+
+interface StoreStart {
+  readonly found: readonly FoundLog[];
+  readonly strays: readonly Stray[];
+  readonly checkpoints: DirectoryCheckpoints;
+  readonly highWatermarks: ReadonlyMap<string, number>;
+  readonly doubt: Doubt;
+}
+
+export class DirectoryLogStore implements LogStore {
+  /** Without what was discarded since. */
+  found: readonly FoundLog[];
+  /** Logs that were set aside. */
+  readonly strays: Strays;
+  readonly highWatermarks: ReadonlyMap<string, number>;
+  /** What the lives before this one leave open. */
+  readonly doubt: Doubt;
+  readonly #parts: LogStoreParts;
+  readonly #directory: LogDirectory;
+  readonly #root: string;
+  readonly #checkpointIntervalMs: number;
+  readonly #checkpoints: DirectoryCheckpoints;
+  readonly #checkpointWrites = new SharedWrite(() =>
+    this.guarded(async () => {
+      for (const [key, log] of this.#logs) this.#checkpoints.note(key, log);
+      await this.#checkpoints.write();
+    }),
+  );
+  #cleanerConfig: CleanerConfig | null;
+  #cleaner: LogCleaner | null = null;
+  readonly #scrub: LogScrub | null = null;
+  readonly #logs = new Map<string, SegmentedLog>();
+  /** Opening and deleting one log follow each other. */
+  readonly #turns = new KeyedTurns();
+  readonly #removals = new Set<Promise<void>>();
+  #checkpointTimer: Timer | null = null;
+  #closed = false;
+
+  constructor(parts: LogStoreParts, directory: LogDirectory, options: LogStoreOptions, start: StoreStart) {
+    this.#parts = parts;
+    this.#directory = directory;
+    this.#root = options.directory;
+    this.#checkpointIntervalMs = options.checkpointIntervalMs ?? 60_000;
+    this.found = start.found;
+    this.strays = new Strays(start.strays, this);
+    this.highWatermarks = start.highWatermarks;
+    this.doubt = start.doubt;
+    this.#checkpoints = start.checkpoints;
+    this.#cleanerConfig = options.cleaner ?? null;
+    if (options.scrub === undefined) return;
+    const { clock, random, log: logger } = parts;
+    this.#scrub = new LogScrub({ clock, random, logger, config: options.scrub, logs: () => this.#logs.values() });
+    this.#scrub.start();
+  }
+
+  open(topic: string, partition: number, topicId: TopicId, settings: TopicSettings): Promise<Log> {
+    const key = partitionKey(topic, partition);
+    return this.#inTurn(key, async () => {
+      const known = this.#logs.get(key);
+      if (known !== undefined && !known.isClosing) {
+        known.updateSettings(settings);
+        return known;
+      }
+      await known?.close();
+      const log = await this.#openFolder(key, topicId, settings);
+      this.#logs.set(key, log);
+      return log;
+    });
+  }
+
+  delete(topic: string, partition: number, topicId: TopicId): Promise<boolean> {
+    const key = partitionKey(topic, partition);
+    return this.#inTurn(key, async () => {
+      if (!(await this.#isOf(key, topicId))) return false;
+      await this.#discard(key);
+      return true;
+    });
+  }
+
+  /** The log is another directory's. */
+  discard(key: string): Promise<void> {
+    return this.#inTurn(key, () => this.#discard(key));
+  }
+
+  async #discard(key: string): Promise<void> {
+    const { files, random } = this.#parts;
+    await this.#logs.get(key)?.abandon();
+    this.#forget(key);
+    const folder = `${this.#root}/${key}`;
+    if (!(await files.exists(folder))) return;
+    const renamed = `${this.#root}/${deletedDirectoryName(key, random.bytes(16).toString("hex"))}`;
+    await this.rename(folder, renamed);
+    await this.writeCheckpoints();
+    this.removeInBackground([renamed]);
+  }
+
+  /** What was written is on the disk, and the folder has its new name, before the checkpoints forget the old one. */
+  setAside(topic: string, partition: number, { topicId, highWatermark }: Parameters<LogStore["setAside"]>[2]): Promise<boolean> {
+    const key = partitionKey(topic, partition);
+    return this.#inTurn(key, async () => {
+      if (topicId !== null && !(await this.#isOf(key, topicId))) return false;
+      const log = this.#logs.get(key);
+      await log?.close();
+      if (log !== undefined) this.#checkpoints.note(key, log);
+      const offsets = this.#checkpoints.of(key);
+      await this.strays.add(key, { topic, partition, topicId, ...offsets, highWatermark });
+      this.#forget(key);
+      await this.writeCheckpoints();
+      return true;
+    });
+  }
+
+  async takeUp(topic: string, partition: number, topicId: TopicId, restored: (highWatermark: number) => Promise<void>): Promise<void> {
+    const key = partitionKey(topic, partition);
+    const taken = await this.#inTurn(key, async () => {
+      if (this.#logs.has(key) || (await this.#parts.files.exists(`${this.#root}/${key}`))) return null;
+      return this.strays.takeUp(key, topicId, async (offsets) => {
+        this.#checkpoints.set(key, offsets);
+        await this.writeCheckpoints();
+      });
+    });
+    if (taken === null) return;
+    await restored(taken.note?.highWatermark ?? 0);
+    await this.guarded(() => this.strays.forgetNote(key));
+  }
+
+  deleteStrays(topicIds: ReadonlySet<TopicId>): Promise<void> {
+    return this.guarded(() => this.strays.deleteTopics(topicIds));
+  }
+
+  expireStrays(retentionMs: number): Promise<void> {
+    return this.guarded(() => this.strays.expire(retentionMs));
+  }
+
+  #forget(key: string): void {
+    this.found = this.found.filter(({ topic, partition }) => partitionKey(topic, partition) !== key);
+    this.#logs.delete(key);
+    this.#checkpoints.forget(key);
+  }
+
+  async #isOf(key: string, topicId: TopicId): Promise<boolean> {
+    const stored = await readTopicId(this.#parts.files, `${this.#root}/${key}`);
+    return stored === null ? this.#logs.has(key) : isTopicId(stored, topicId);
+  }
+
+  async checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void> {
+    await this.guarded(() => writeOffsets(this.#parts.files, `${this.#root}/${fileNames.highWatermarks}`, highWatermarks));
+  }
+
+  async noteControllerEpoch(seen: SeenControllerEpoch): Promise<void> {
+    if (this.#closed) throw new LogOffline("this broker is stopping");
+    await this.#inTurn(fileNames.controllerEpoch, () => writeControllerEpochFile(this.#parts.files, this.#root, seen));
+  }
+
+  startCleaning(highWatermark: (key: string) => number | null): void {
+    if (this.#cleanerConfig === null || this.#closed || this.#cleaner !== null) return;
+    const { clock, random, log } = this.#parts;
+    this.#cleaner = new LogCleaner({ clock, random, logger: log, config: this.#cleanerConfig, logs: () => this.#logs, highWatermark });
+    this.#cleaner.start();
+  }
+
+  reconfigureCleaning(config: CleanerConfig): void {
+    // whether there is a cleaner at all is decided at the start
+    if (this.#cleanerConfig === null) return;
+    this.#cleanerConfig = config;
+    this.#cleaner?.reconfigure(config);
+  }
+
+  get directory(): string {
+    return this.#root;
+  }
+
+  /** Why nothing here can be used any more; null: it can. */
+  get offline(): LogOffline | null {
+    return this.#directory.health.offline;
+  }
+
+  get mayLieOffline(): boolean {
+    return this.offline !== null;
+  }
+
+  onOffline(listener: (failure: DirectoryFailure) => void): void {
+    this.#directory.health.onOffline((error) => listener({ directory: this.#root, error, holds: () => true }));
+  }
+
+  /** The last stop was a clean one: no log needs to be looked through. */
+  get wasClean(): boolean {
+    return this.doubt.kind !== "unregistered";
+  }
+
+  /**
+   * Rejects LogOffline when the directory failed: then there is no marker. `brokerEpoch` goes into the marker, where Kafka's own brokers look for it, and so does the doubt that is handed on; one
+   * that cannot be put into words yet leaves no marker.
+   */
+  async close(brokerEpoch = -1, doubt: Doubt = noDoubt): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#checkpointTimer?.cancel();
+    await this.#cleaner?.stop();
+    await this.#scrub?.stop();
+    await this.#turns.ended();
+    const { health, openFiles, removedFiles } = this.#directory;
+    for (const log of this.#logs.values()) {
+      if (health.offline === null) await log.close().catch(ignoreOffline);
+      if (health.offline !== null) await log.abandon();
+    }
+    await Promise.all([...this.#removals, removedFiles.removeAll()]);
+    await openFiles.closeAll();
+    await this.writeCheckpoints();
+    if (doubt.kind === "unregistered") return;
+    const marker = encodeCleanShutdown(brokerEpoch, doubt);
+    await this.guarded(() => replaceFile(this.#parts.files, `${this.#root}/${fileNames.cleanShutdown}`, marker));
+  }
+
+  writeCheckpoints(): Promise<void> {
+    return this.#checkpointWrites.run();
+  }
+
+  checkpointsDue(): void {
+    if (this.#closed || this.#checkpointTimer !== null) return;
+    this.#checkpointTimer = this.#parts.clock.schedule(this.#checkpointIntervalMs, () => {
+      this.#checkpointTimer = null;
+      // a failure took the directory offline, which its listeners were told
+      if (!this.#closed) this.writeCheckpoints().catch(ignoreOffline);
+    });
+  }
+
+  removeInBackground(folders: readonly string[]): void {
+    for (const folder of folders) {
+      const removal = this.#parts.files.remove(folder).then(
+        () => undefined,
+        (error: unknown) => this.#parts.log.warn({ err: error, folder }, "deleted log could not be removed; the next start tries again"),
+      );
+      this.#removals.add(removal);
+      void removal.finally(() => this.#removals.delete(removal));
+    }
+  }
+
+  // For moves between directories (`LogMover`)
+
+  get files(): FileSystem {
+    return this.#parts.files;
+  }
+
+  get logDirectory(): LogDirectory {
+    return this.#directory;
+  }
+
+  openLog(key: string): SegmentedLog | undefined {
+    return this.#logs.get(key);
+  }
+
+  openLogs(): ReadonlyMap<string, SegmentedLog> {
+    return this.#logs;
+  }
+
+  makeFolder(folder: string): Promise<void> {
+    return this.guarded(async () => {
+      await this.#parts.files.makeDirectory(folder);
+      await this.#parts.files.syncDirectory(this.#root);
+    });
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#parts.files.rename(from, to);
+    await this.#parts.files.syncDirectory(this.#root);
+  }
+
+  /**
+   * What the checkpoints say of it is on the disk here, before the log is: all of it is synced. Without a recovery point the next start after a crash would look through all of it, and take the first
+   * gap that compaction left for lost records.
+   */
+  async expect(key: string, log: SegmentedLog): Promise<void> {
+    this.#checkpoints.note(key, log, log.writtenEndOffset);
+    await this.writeCheckpoints();
+  }
+
+  /** The log lies in another directory now. */
+  release(key: string): void {
+    this.#logs.delete(key);
+    this.#checkpoints.forget(key);
+  }
+
+  adopt(key: string, log: SegmentedLog): void {
+    this.#logs.set(key, log);
+    this.checkpointsDue();
+  }
+
+  async #openFolder(key: string, topicId: TopicId, settings: TopicSettings): Promise<SegmentedLog> {
+    const { files } = this.#parts;
+    const folder = `${this.#root}/${key}`;
+    if (!(await files.exists(folder))) {
+      await files.makeDirectory(folder);
+      await files.syncDirectory(this.#root);
+    }
+    const known = await readTopicId(files, folder);
+    if (known !== null && !isTopicId(known, topicId))
+      throw new InconsistentTopicId(`${folder} belongs to topic id ${known}, not ${topicId}`);
+    if (known !== topicId) await writeTopicId(files, folder, topicId);
+    const checkpointed = this.#checkpoints.of(key);
+    return new SegmentedLog(this.#directory, await openLog(this.#directory, folder, checkpointed), settings, checkpointed.cleanedEndOffset);
+  }
+
+  #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
+    invariant(!this.#closed, "a closed store opens and deletes nothing");
+    return this.#turns.run(key, () => this.guarded(work));
+  }
+
+  /** Runs work on files: what fails takes the directory offline. */
+  async guarded<T>(work: () => Promise<T>): Promise<T> {
+    const { health } = this.#directory;
+    health.assertOnline();
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof InconsistentTopicId) throw error;
+      throw health.failed(error);
+    }
+  }
+}

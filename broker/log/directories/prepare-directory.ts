@@ -1,0 +1,126 @@
+import type { TopicId } from "../../../protocol/base/ids.ts";
+import { codeOf, type FileSystem } from "../../runtime/files.ts";
+import { readIfThere, readOffsets } from "../checkpoint-file.ts";
+import { fileNames, isDeletedDirectory, isLeftover, parsePartitionDirectory } from "../file-names.ts";
+import type { LogDirectory } from "../log-directory.ts";
+import { recoverLog } from "../opening/recovery.ts";
+import { readTopicId } from "../partition-metadata.ts";
+import { takeOverJoins } from "../segment/segment-joins.ts";
+import { type Doubt, decodeCleanShutdown } from "./clean-shutdown.ts";
+import { findStrays, type Stray } from "./strays.ts";
+
+export interface FoundLog {
+  readonly topic: string;
+  readonly partition: number;
+  readonly topicId: TopicId | null;
+}
+
+export interface PreparedDirectory {
+  readonly found: readonly FoundLog[];
+  readonly recoveryPoints: ReadonlyMap<string, number>;
+  readonly startOffsets: ReadonlyMap<string, number>;
+  /** No further than the logs go. */
+  readonly cleanedOffsets: ReadonlyMap<string, number>;
+  /** As the file has them. */
+  readonly storedCleanedOffsets: ReadonlyMap<string, number>;
+  /** Folders of deleted logs, to be removed. */
+  readonly deleted: readonly string[];
+  /** Logs that were set aside: they are left as they are, whatever the last stop was. */
+  readonly strays: readonly Stray[];
+  readonly clean: boolean;
+  readonly doubt: Doubt;
+}
+
+/** Makes the directory ready: recovers all logs unless the marker says that they were closed, and takes the marker away, for good, before anything is written. */
+export async function prepareDirectory(directory: LogDirectory, root: string, recoveriesAtOnce = 2): Promise<PreparedDirectory> {
+  const { files, logger } = directory;
+  await makeDurableDirectory(files, root);
+  const names = await files.list(root);
+  const doubt = await inheritedDoubt(directory, root);
+  const clean = doubt.kind !== "unregistered";
+  const recoveryPoints = await readCheckpoint(directory, root, fileNames.recoveryPoints);
+  const cleanedOffsets = await readCheckpoint(directory, root, fileNames.cleanedOffsets);
+  const startOffsets = await readCheckpoint(directory, root, fileNames.startOffsets);
+  for (const name of names.filter(isLeftover)) await files.remove(`${root}/${name}`);
+
+  const logs: { readonly key: string; readonly topic: string; readonly partition: number }[] = [];
+  for (const name of names) {
+    const parsed = isDeletedDirectory(name) ? null : parsePartitionDirectory(name);
+    if (parsed !== null) logs.push({ key: name, ...parsed });
+  }
+  // without recovery points nobody knows which gaps compaction left: then all may be its own, where there was compaction
+  const denseFrom = recoveryPoints.size === 0 && cleanedOffsets.size > 0 ? { denseFrom: Number.POSITIVE_INFINITY } : {};
+  const found: FoundLog[] = [];
+  const points = new Map<string, number>();
+  const queue = [...logs];
+  const work = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const { key, topic, partition } = next;
+      const known = recoveryPoints.get(key) ?? 0;
+      points.set(
+        key,
+        clean ? known : await recoverLog(directory, `${root}/${key}`, { recoveryPoint: known, stableEndOffset: known, ...denseFrom }),
+      );
+      found.push({ topic, partition, topicId: await readTopicId(files, `${root}/${key}`) });
+    }
+  };
+  if (!clean && logs.length > 0) logger.info({ directory: root, logs: logs.length }, "the last stop was not clean: checking logs");
+  await Promise.all(Array.from({ length: recoveriesAtOnce }, work));
+  if (!names.includes(fileNames.segmentsJoin)) {
+    const taken = logs.map(({ key }) => ({ folder: `${root}/${key}`, startOffset: startOffsets.get(key) ?? 0 }));
+    await takeOverJoins(directory, root, taken);
+  }
+  await files.remove(`${root}/${fileNames.cleanShutdown}`);
+  await files.syncDirectory(root);
+  found.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1));
+  const deleted = names.filter(isDeletedDirectory).map((name) => `${root}/${name}`);
+  // a move that a crash interrupted may have left offsets of a log that never came here
+  const ofFound = (offsets: ReadonlyMap<string, number>) => new Map([...offsets].filter(([key]) => points.has(key)));
+  return {
+    found,
+    recoveryPoints: points,
+    startOffsets: ofFound(startOffsets),
+    cleanedOffsets: clean ? ofFound(cleanedOffsets) : within(ofFound(cleanedOffsets), points),
+    storedCleanedOffsets: cleanedOffsets,
+    deleted,
+    strays: await findStrays(files, root, names),
+    clean,
+    doubt,
+  };
+}
+
+/** What the marker of the last stop says; without one, that stop was not clean. */
+async function inheritedDoubt({ files, logger }: LogDirectory, root: string): Promise<Doubt> {
+  const path = `${root}/${fileNames.cleanShutdown}`;
+  const content = await readIfThere(files, path);
+  if (content === null) return { kind: "unregistered" };
+  const doubt = decodeCleanShutdown(content);
+  if (doubt === null) logger.warn({ path }, "the marker of a clean stop cannot be read and is ignored");
+  return doubt ?? { kind: "unregistered" };
+}
+
+/** Where a crash took a log's end, what is appended there is new: (1) the cleaner came to 23; (2) a cut is interrupted, and the log ends at 0; (3) other records come; they were never cleaned. */
+function within(offsets: ReadonlyMap<string, number>, ends: ReadonlyMap<string, number>): Map<string, number> {
+  return new Map([...offsets].map(([key, offset]) => [key, Math.min(offset, ends.get(key) ?? 0)]));
+}
+
+/**
+ * Made with its parents, all of their names durable: also those that existed, as an earlier life may have died before it synced them.
+ * Folders that are not ours to read are left alone; they were there before us.
+ */
+async function makeDurableDirectory(files: FileSystem, path: string): Promise<void> {
+  await files.makeDirectory(path);
+  for (let below = path; below !== ""; below = below.slice(0, below.lastIndexOf("/"))) {
+    const parent = below.slice(0, below.lastIndexOf("/")) || "/";
+    await files.syncDirectory(parent).catch((error: unknown) => {
+      if (codeOf(error) !== "EACCES" && codeOf(error) !== "EPERM") throw error;
+    });
+  }
+}
+
+/** A missing or damaged checkpoint costs time only: logs are checked from their start. */
+async function readCheckpoint({ files, logger }: LogDirectory, root: string, name: string): Promise<ReadonlyMap<string, number>> {
+  const offsets = await readOffsets(files, `${root}/${name}`);
+  if (offsets === "damaged") logger.warn({ path: `${root}/${name}` }, "checkpoint is damaged and ignored");
+  return typeof offsets === "string" ? new Map() : offsets;
+}

@@ -1,0 +1,174 @@
+import { partitionKey, type TopicId, zeroTopicId } from "../../../protocol/base/ids.ts";
+import type { FileSystem } from "../../runtime/files.ts";
+import { deletedDirectoryName, fileNames, parsePartitionDirectory, parseStrayDirectory, strayDirectoryName } from "../file-names.ts";
+import type { LogDirectory } from "../log-directory.ts";
+import { recoverLog } from "../opening/recovery.ts";
+import { isTopicId, readTopicId } from "../partition-metadata.ts";
+import { takeOverJoins } from "../segment/segment-joins.ts";
+import type { CheckpointedOffsets } from "./directory-checkpoints.ts";
+import { readStrayNote, type StrayNote, writeStrayNote } from "./stray-note.ts";
+
+/**
+ * A log that nobody names any more, and whose deletion nobody recorded: its folder was renamed (`topic-0.<unique>-stray`, as Kafka does), so that its name is free and nothing serves, cleans or
+ * counts it. It stays until its topic's id comes back, its deletion is recorded, a person removes it, or `ottla.log.stray.retention.ms` is over.
+ */
+export interface Stray {
+  /** Its folder's name. */
+  readonly name: string;
+  /** Null: it cannot be told whose it is, and nobody but a person takes it up. */
+  readonly key: string | null;
+  readonly topicId: TopicId | null;
+  /** Null: Kafka set it aside, or the note is damaged. */
+  readonly note: StrayNote | null;
+}
+
+export async function findStrays(files: FileSystem, root: string, names: readonly string[]): Promise<Stray[]> {
+  const strays: Stray[] = [];
+  for (const name of names) {
+    const named = parseStrayDirectory(name);
+    if (named === null) continue;
+    const folder = `${root}/${name}`;
+    const note = await readStrayNote(files, folder);
+    const key = note !== null ? partitionKey(note.topic, note.partition) : parsePartitionDirectory(named) === null ? null : named;
+    strays.push({ name, key, topicId: note?.topicId ?? (await readTopicId(files, folder)), note });
+  }
+  return strays;
+}
+
+/** The one to be taken up as this partition's log: it knows most of what is committed. There are several when it was set aside in several directories, or more than once. */
+export function bestStray(strays: readonly Stray[], key: string, topicId: TopicId): Stray | null {
+  const fitting = strays.filter((stray) => stray.key === key && stray.topicId !== null && isTopicId(stray.topicId, topicId));
+  return fitting.reduce<Stray | null>((best, each) => (best === null || isBetter(each, best) ? each : best), null);
+}
+
+export function isBetter({ note: a }: Stray, { note: b }: Stray): boolean {
+  const [high, other] = [a?.highWatermark ?? -1, b?.highWatermark ?? -1];
+  return high > other || (high === other && (a?.setAsideMs ?? -1) > (b?.setAsideMs ?? -1));
+}
+
+/** Set aside longer ago than that. What Kafka set aside does not say when, and stays. */
+export function isExpired({ note }: Stray, { nowMs, retentionMs }: { readonly nowMs: number; readonly retentionMs: number }): boolean {
+  return retentionMs >= 0 && note !== null && nowMs - note.setAsideMs > retentionMs;
+}
+
+/** The directory's store, as far as its strays need it. */
+export interface StraysHome {
+  readonly directory: string;
+  readonly logDirectory: LogDirectory;
+  rename(from: string, to: string): Promise<void>;
+  removeInBackground(folders: readonly string[]): void;
+}
+
+/** The logs of one directory that were set aside. Failures are told to whoever called: the directory is the caller's. */
+export class Strays {
+  readonly #home: StraysHome;
+  #all: readonly Stray[];
+
+  constructor(found: readonly Stray[], home: StraysHome) {
+    this.#all = found;
+    this.#home = home;
+  }
+
+  get all(): readonly Stray[] {
+    return this.#all;
+  }
+
+  best(key: string, topicId: TopicId): Stray | null {
+    return bestStray(this.#all, key, topicId);
+  }
+
+  /** The log is closed. The note is on the disk before the folder has its new name; in a folder that was not renamed it says nothing. */
+  async add(key: string, known: Omit<StrayNote, "topicId" | "setAsideMs"> & { readonly topicId: TopicId | null }): Promise<void> {
+    const { directory: root, logDirectory } = this.#home;
+    const { files, clock, logger } = logDirectory;
+    const folder = `${root}/${key}`;
+    if (!(await files.exists(folder))) return;
+    const topicId = (await readTopicId(files, folder)) ?? known.topicId ?? zeroTopicId;
+    const note = { ...known, topicId, setAsideMs: clock.nowMs() };
+    await writeStrayNote(files, folder, note);
+    const name = strayDirectoryName(key, this.#uniqueHex());
+    await this.#home.rename(folder, `${root}/${name}`);
+    this.#all = [...this.#all, { name, key, topicId, note }];
+    logger.warn(
+      { partition: key, topicId, folder: `${root}/${name}` },
+      "the cluster does not know this log any more, and its deletion is not on record: it is set aside, and taken up again when its topic comes back. See `ottla log strays`",
+    );
+  }
+
+  /**
+   * The best one becomes its partition's log. Nothing else has that name here. `checkpoint` has its offsets on the disk before the folder has its name: else a crash would take deleted records back,
+   * and the gaps of compaction for damage. `forgetNote` follows. Null: there is none.
+   *
+   * Race: (1) a stray is checked from its start, which takes a while; (2) its time is over, and its folder is renamed to be removed; (3) the folder is not where the check is at work, as if the
+   * directory had failed. So it is nobody else's from before the first wait.
+   */
+  async takeUp(key: string, topicId: TopicId, checkpoint: (offsets: CheckpointedOffsets) => Promise<void>): Promise<Stray | null> {
+    const stray = this.best(key, topicId);
+    if (stray === null) return null;
+    this.#leaveOut(stray);
+    try {
+      await checkpoint(await this.#prepare(stray));
+      await this.#restore(stray, key);
+    } catch (error) {
+      this.#all = [...this.#all, stray];
+      throw error;
+    }
+    return stray;
+  }
+
+  async #prepare({ name, note }: Stray): Promise<CheckpointedOffsets> {
+    const { directory: root, logDirectory } = this.#home;
+    const folder = `${root}/${name}`;
+    const { recoveryPoint, startOffset, cleanedEndOffset } = note ?? { recoveryPoint: 0, startOffset: 0, cleanedEndOffset: 0 };
+    if (note === null) await takeOverJoins(logDirectory, root, [{ folder, startOffset }]);
+    // not closed by us, or we do not know: a power failure may have taken its end since
+    const isClosed = note !== null && (await logDirectory.files.exists(`${folder}/${fileNames.cleanStop}`));
+    const recovered = isClosed ? recoveryPoint : await recoverLog(logDirectory, folder, { recoveryPoint, stableEndOffset: recoveryPoint });
+    return { recoveryPoint: recovered, startOffset, cleanedEndOffset: Math.min(cleanedEndOffset, recovered) };
+  }
+
+  async #restore({ name }: Stray, key: string): Promise<void> {
+    const { directory: root, logDirectory } = this.#home;
+    await this.#home.rename(`${root}/${name}`, `${root}/${key}`);
+    logDirectory.logger.warn(
+      { partition: key, folder: `${root}/${name}` },
+      "the topic of a log that was set aside is known again: the log is taken up as it was",
+    );
+  }
+
+  async forgetNote(key: string): Promise<void> {
+    const { directory: root, logDirectory } = this.#home;
+    await logDirectory.files.remove(`${root}/${key}/${fileNames.stray}`);
+  }
+
+  deleteTopics(topicIds: ReadonlySet<TopicId>): Promise<void> {
+    return this.#remove(({ topicId }) => topicId !== null && topicIds.has(topicId), "its topic was deleted");
+  }
+
+  expire(retentionMs: number): Promise<void> {
+    const nowMs = this.#home.logDirectory.clock.nowMs();
+    return this.#remove((stray) => isExpired(stray, { nowMs, retentionMs }), "ottla.log.stray.retention.ms is over");
+  }
+
+  async #remove(isMeant: (stray: Stray) => boolean, why: string): Promise<void> {
+    const { directory: root, logDirectory } = this.#home;
+    for (const stray of this.#all.filter(isMeant)) {
+      // taken up, or removed by another, while the one before it was renamed
+      if (!this.#all.includes(stray)) continue;
+      this.#leaveOut(stray);
+      const folder = `${root}/${stray.name}`;
+      const renamed = `${root}/${deletedDirectoryName(stray.name, this.#uniqueHex())}`;
+      await this.#home.rename(folder, renamed);
+      logDirectory.logger.info({ folder, topicId: stray.topicId }, `removing a log that was set aside: ${why}`);
+      this.#home.removeInBackground([renamed]);
+    }
+  }
+
+  #leaveOut(stray: Stray): void {
+    this.#all = this.#all.filter((other) => other !== stray);
+  }
+
+  #uniqueHex(): string {
+    return this.#home.logDirectory.random.bytes(16).toString("hex");
+  }
+}

@@ -1,0 +1,105 @@
+import { invariant } from "../../../protocol/base/invariant.ts";
+import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
+import { replaceFile } from "../../runtime/files.ts";
+import { parseSnapshotFileName, snapshotPath } from "../file-names.ts";
+import type { LogDirectory } from "../log-directory.ts";
+import { walkHeaders } from "../segment/batch-walk.ts";
+import { segmentPath } from "../segment/segment.ts";
+import { decodeSnapshot } from "./producer-snapshot.ts";
+import { ProducerStates } from "./producer-states.ts";
+
+/** As of `offset`; durable when it resolves. */
+export async function storeSnapshot({ files }: LogDirectory, folder: string, offset: number, content: Buffer): Promise<void> {
+  await replaceFile(files, snapshotPath(folder, offset), content);
+}
+
+/** Removes the snapshots at these offsets; durable when it resolves. Else: (1) the log is cut below one; (2) other batches come in its place; (3) after a crash it is there again, and speaks of the old ones. */
+export async function removeSnapshots({ files }: LogDirectory, folder: string, isGone: (offset: number) => boolean): Promise<void> {
+  const gone = (await snapshotOffsets({ files }, folder)).filter(isGone);
+  for (const offset of gone) await files.remove(snapshotPath(folder, offset));
+  if (gone.length > 0) await files.syncDirectory(folder);
+}
+
+export interface LogExtent {
+  /** The segments' base offsets, rising. */
+  readonly bases: readonly number[];
+  readonly endOffset: number;
+}
+
+export interface RestoredProducers {
+  readonly producers: ProducerStates;
+  /** Of the snapshot that it began with; null: it began with the first segment. */
+  readonly snapshotOffset: number | null;
+}
+
+/**
+ * What the log knows of its producers: the newest sound snapshot, and the headers of the batches behind it. After a clean stop there are none, so no segment is read.
+ *
+ * Snapshots that no longer belong to the log are removed: those above its end, those that are damaged, those of segments that are gone. One below the first segment would be worse than none: it
+ * knows nothing of the batches between, and would refuse what continues them.
+ */
+export async function restoreProducers(directory: LogDirectory, folder: string, extent: LogExtent): Promise<RestoredProducers> {
+  const { bases, endOffset } = extent;
+  const usable = (await snapshotOffsets(directory, folder)).filter((offset) => offset <= endOffset && offset >= bases[0]!);
+  const damaged = new Set<number>();
+  let [producers, snapshotOffset]: [ProducerStates | null, number | null] = [null, null];
+  for (const offset of usable.toReversed()) {
+    producers = await readSnapshot(directory, folder, offset);
+    snapshotOffset = offset;
+    if (producers !== null) break;
+    damaged.add(offset);
+  }
+  if (producers === null) [producers, snapshotOffset] = [new ProducerStates(directory.producers), null];
+  const kept = new Set([...bases, ...(snapshotOffset === null ? [] : [snapshotOffset])]);
+  await removeSnapshots(directory, folder, (offset) => offset > endOffset || damaged.has(offset) || !kept.has(offset));
+  await replay(directory, folder, producers, snapshotOffset ?? bases[0]!, extent);
+  return { producers, snapshotOffset };
+}
+
+async function readSnapshot(
+  { files, logger, producers: budget }: LogDirectory,
+  folder: string,
+  offset: number,
+): Promise<ProducerStates | null> {
+  const path = snapshotPath(folder, offset);
+  const rows = decodeSnapshot(await files.readFile(path));
+  const states = typeof rows === "string" ? rows : ProducerStates.from(rows, offset, budget);
+  if (typeof states !== "string") return states;
+  logger.warn({ path, damage: states }, "snapshot of the producers is damaged and removed: an older one is taken, or the log is read");
+  return null;
+}
+
+async function replay(
+  { openFiles, logger }: LogDirectory,
+  folder: string,
+  producers: ProducerStates,
+  fromOffset: number,
+  { bases, endOffset }: LogExtent,
+): Promise<void> {
+  const first = bases.findLastIndex((base) => base <= fromOffset);
+  invariant(first >= 0 && fromOffset <= endOffset, "a log's producers are restored from within it", () => ({
+    folder,
+    fromOffset,
+    endOffset,
+  }));
+  if (fromOffset === endOffset) return;
+  let nextOffset = fromOffset;
+  const note = (batch: BatchInfo) => {
+    if (batch.lastOffset < nextOffset) return "on";
+    if (batch.baseOffset < nextOffset || batch.lastOffset >= endOffset)
+      return { refuse: `offsets ${batch.baseOffset} to ${batch.lastOffset}` };
+    producers.note(batch);
+    nextOffset = batch.lastOffset + 1;
+    return "on";
+  };
+  for (const base of bases.slice(first)) {
+    const path = segmentPath(folder, base, "log");
+    const { damage, endPosition } = await openFiles.use(path, async (file) => walkHeaders(file, 0, await file.size(), note));
+    if (damage !== null)
+      logger.warn({ path, position: endPosition, damage }, "producers of the batches behind it in this segment are not known");
+  }
+}
+
+async function snapshotOffsets({ files }: Pick<LogDirectory, "files">, folder: string): Promise<number[]> {
+  return (await files.list(folder)).map(parseSnapshotFileName).filter((offset) => offset !== null);
+}

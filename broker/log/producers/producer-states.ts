@@ -1,0 +1,135 @@
+import { invariant } from "../../../protocol/base/invariant.ts";
+import { attributeBits, type BatchInfo, batchSizeAt, fieldAt, noProducerId, producerIdAt } from "../../../protocol/records/batch-header.ts";
+import type { TopicSettings } from "../../runtime/topic-settings.ts";
+import type { LeaderAppend } from "../log-contract.ts";
+import { ProducerBudget, producersInLogMax } from "./producer-budget.ts";
+import { ProducerEntry, type ProducerRow } from "./producer-entry.ts";
+import { judgeBatch } from "./producer-rules.ts";
+import { encodeSnapshot } from "./producer-snapshot.ts";
+
+/** When there are too many producers, a log that wants one more forgets this part of its own: those that wrote least recently. */
+const forgottenPart = 0.1;
+
+/** What a log knows of the producers that wrote to it with an id: a function of its batches and of the snapshot it began with, less those that were forgotten. */
+export class ProducerStates {
+  readonly #budget: ProducerBudget;
+  #entries = new Map<number, ProducerEntry>();
+
+  constructor(budget: ProducerBudget = new ProducerBudget()) {
+    this.#budget = budget;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /**
+   * What a leader answers to validated batches without appending them, or null: they are to be appended. Changes nothing: what is appended is noted when its offsets are known.
+   * `isUntouched`: the log never held anything.
+   */
+  judgeAppend(
+    bytes: Buffer,
+    { messageTimestampType }: Pick<TopicSettings, "messageTimestampType">,
+    isUntouched: boolean,
+  ): LeaderAppend | null {
+    const producerId = producerIdAt(bytes, 0);
+    if (producerId === noProducerId) return null;
+    invariant(batchSizeAt(bytes, 0) === bytes.length, "a batch of an idempotent producer comes alone");
+    const batch = {
+      producerId,
+      producerEpoch: bytes.readInt16BE(fieldAt.producerEpoch),
+      baseSequence: bytes.readInt32BE(fieldAt.baseSequence),
+      lastOffsetDelta: bytes.readInt32BE(fieldAt.lastOffsetDelta),
+      isTransactional: (bytes.readInt16BE(fieldAt.attributes) & attributeBits.transactional) !== 0,
+    };
+    const verdict = judgeBatch(this.#entries.get(producerId), batch, isUntouched);
+    if (verdict.kind === "append") return null;
+    if (verdict.kind === "refused") return verdict;
+    const { baseOffset, lastOffset, timestampMs } = verdict.original;
+    const logAppendTimeMs = messageTimestampType === "LogAppendTime" ? timestampMs : -1;
+    return { kind: "duplicate", baseOffset, endOffset: lastOffset + 1, logAppendTimeMs };
+  }
+
+  /** The batch is in the log. A follower notes what its leader judged. */
+  note(batch: BatchInfo): void {
+    if (batch.producerId === noProducerId) return;
+    this.#entryOf(batch.producerId, batch.producerEpoch).note(batch);
+  }
+
+  /** Of the producer's last batch in the log; null: nothing is known of it, or no more. */
+  lastOffsetOf(producerId: number): number | null {
+    return this.#entries.get(producerId)?.lastOffset ?? null;
+  }
+
+  /** As rows of a snapshot have it that was taken at `offset`, or why they cannot be one. */
+  static from(rows: readonly ProducerRow[], offset: number, budget = new ProducerBudget()): ProducerStates | string {
+    const states = new ProducerStates(budget);
+    for (const row of rows) {
+      const entry = states.#entryOf(row.producerId, row.epoch);
+      const follows = entry.lastOffset === -1 || (entry.epoch === row.epoch && row.lastOffset > entry.lastOffset);
+      if (!follows || row.lastOffset >= offset) {
+        states.clear();
+        return `offset ${row.lastOffset} of producer ${row.producerId} cannot be`;
+      }
+      entry.load(row);
+    }
+    return states;
+  }
+
+  /** A snapshot's rows as of now. */
+  rows(): ProducerRow[] {
+    const rows: ProducerRow[] = [];
+    this.#forEachRow((row) => rows.push(row));
+    return rows;
+  }
+
+  /** A snapshot's content as of now. */
+  encode(): Buffer {
+    let rowsCount = 0;
+    for (const entry of this.#entries.values()) rowsCount += entry.rowsCount;
+    return encodeSnapshot(rowsCount, (visit) => this.#forEachRow(visit));
+  }
+
+  #forEachRow(visit: (row: ProducerRow) => void): void {
+    for (const [producerId, entry] of this.#entries) entry.forEachRow(producerId, visit);
+  }
+
+  /** Becomes what `other` is, which nobody uses afterwards. */
+  become(other: ProducerStates): void {
+    invariant(other.#budget === this.#budget, "producers stay in one budget");
+    this.clear();
+    this.#entries = other.#entries;
+  }
+
+  /** See `Log.expireProducers`. */
+  expire(nowMs: number, expirationMs: number): void {
+    for (const [producerId, { transactionFirstOffset, lastTimestampMs }] of this.#entries)
+      if (transactionFirstOffset === -1 && nowMs - lastTimestampMs >= expirationMs) this.#forget(producerId);
+  }
+
+  clear(): void {
+    this.#budget.giveBack(this.#entries.size);
+    this.#entries.clear();
+  }
+
+  #entryOf(producerId: number, epoch: number): ProducerEntry {
+    const known = this.#entries.get(producerId);
+    if (known !== undefined) return known;
+    if (this.#budget.isSpent || this.#entries.size >= producersInLogMax) this.#forgetLeastRecent();
+    const entry = new ProducerEntry(epoch);
+    this.#entries.set(producerId, entry);
+    this.#budget.take();
+    return entry;
+  }
+
+  #forgetLeastRecent(): void {
+    const silent = [...this.#entries].filter(([, { transactionFirstOffset }]) => transactionFirstOffset === -1);
+    silent.sort(([, a], [, b]) => a.lastOffset - b.lastOffset);
+    for (const [producerId] of silent.slice(0, Math.ceil(silent.length * forgottenPart))) this.#forget(producerId);
+  }
+
+  #forget(producerId: number): void {
+    this.#entries.delete(producerId);
+    this.#budget.giveBack(1);
+  }
+}

@@ -1,0 +1,239 @@
+import { invariant } from "../../../protocol/base/invariant.ts";
+import { batchHeaderBytes, noTimestamp } from "../../../protocol/records/batch-header.ts";
+import type { File } from "../../runtime/files.ts";
+import { type SegmentFileKind, segmentFileName } from "../file-names.ts";
+import { DamagedBatch } from "../log-contract.ts";
+import type { LogDirectory } from "../log-directory.ts";
+import { headerIn } from "./batch-walk.ts";
+import type { GrowingIndex } from "./growing-index.ts";
+import { endsWithLargest, indexEnd } from "./index-end.ts";
+import {
+  floorEntry,
+  type IndexFormat,
+  type OffsetEntry,
+  offsetIndexFormat,
+  relativeOffsetMax,
+  type TimeEntry,
+  timeIndexFormat,
+} from "./index-format.ts";
+import { loadIndex } from "./load-index.ts";
+import { rebuildIndexes, type SegmentDamage } from "./rebuild-indexes.ts";
+
+/** What a segment has while it is the log's last. */
+export interface Growing {
+  readonly file: File;
+  readonly offsets: GrowingIndex<OffsetEntry>;
+  readonly times: GrowingIndex<TimeEntry>;
+  /** As of what was written. */
+  maxTimestampMs: number;
+  offsetOfMaxTimestamp: number;
+}
+
+export interface IndexBytes {
+  readonly index: number;
+  readonly timeindex: number;
+}
+
+/** One file of batches and its two indexes. All but the log's last are sealed: they do not change any more, and nothing of them is read before it is needed. */
+export class Segment {
+  readonly baseOffset: number;
+  readonly folder: string;
+  readonly logPath: string;
+  /** Bytes written. */
+  sizeInBytes: number;
+  #growing: Growing | null;
+  #largest: TimeEntry | null | undefined;
+  #rebuilding: Promise<SegmentDamage | null> | null = null;
+  #proving: Promise<void> | null = null;
+  #hasProvenIndexes = false;
+  #isRetired = false;
+  /** Of its index files, once it is sealed: what they must have; null: not known. */
+  #indexBytes: IndexBytes | null = null;
+
+  constructor(folder: string, baseOffset: number, sizeInBytes: number, growing: Growing | null = null) {
+    this.folder = folder;
+    this.baseOffset = baseOffset;
+    this.logPath = segmentPath(folder, baseOffset, "log");
+    this.sizeInBytes = sizeInBytes;
+    this.#growing = growing;
+  }
+
+  get growing(): Growing | null {
+    return this.#growing;
+  }
+
+  /** The last segment's parts. */
+  get writable(): Growing {
+    invariant(this.#growing !== null, "only the last segment is written", () => ({ path: this.logPath }));
+    return this.#growing;
+  }
+
+  /** Its indexes are complete in their files. Returns the log's file, still open, to be synced and closed. */
+  seal(): File {
+    const { file, offsets, times, maxTimestampMs, offsetOfMaxTimestamp } = this.writable;
+    invariant(offsets.unstoredEntries === 0 && times.unstoredEntries === 0, "a sealed segment's indexes are stored");
+    this.#largest = maxTimestampMs === noTimestamp ? null : { timestampMs: maxTimestampMs, offset: offsetOfMaxTimestamp };
+    this.#indexBytes = this.indexBytes;
+    this.#growing = null;
+    return file;
+  }
+
+  /** How large its index files are when everything is stored in them; null: not known. */
+  get indexBytes(): IndexBytes | null {
+    if (this.#growing === null) return this.#indexBytes;
+    const { offsets, times } = this.#growing;
+    return { index: offsets.entries * offsetIndexFormat.entryBytes, timeindex: times.entries * timeIndexFormat.entryBytes };
+  }
+
+  /** An index file of another size is not the one that was closed, though it may look sound. */
+  expectIndexBytes(bytes: IndexBytes): void {
+    this.#indexBytes = bytes;
+  }
+
+  #isAsClosed(kind: keyof IndexBytes, bytes: number): boolean {
+    return this.#indexBytes === null || this.#indexBytes[kind] === bytes;
+  }
+
+  /** Runs `work` with the log's file open for reading. */
+  use<T>(directory: LogDirectory, work: (file: File) => Promise<T>): Promise<T> {
+    return directory.openFiles.use(this.logPath, work);
+  }
+
+  /** The index entry of a batch that ends at or before `offset`, not far from it; null: search from the segment's start. */
+  async floor(offset: number, directory: LogDirectory): Promise<OffsetEntry | null> {
+    if (this.#growing !== null) return this.#growing.offsets.floor(offset, directory);
+    return floorEntry(offsetIndexFormat, await this.#sealedIndex(offsetIndexFormat, "index", directory), this.baseOffset, offset);
+  }
+
+  /**
+   * A batch starts there, at or before the one with `offset`, not far from it. It was looked at: an index that was changed may lead to any batch, from where all that follows looks sound, and records
+   * would be passed over, or kept where a log is cut.
+   */
+  async floorPosition(offset: number, directory: LogDirectory): Promise<number> {
+    const position = await this.#soundPosition(offset, directory);
+    if (position !== null) return position;
+    await this.proveIndexes(directory);
+    // still null: damaged batches keep the indexes from being built anew
+    return (await this.#soundPosition(offset, directory)) ?? 0;
+  }
+
+  /** Null: the index leads to another batch than it says. */
+  async #soundPosition(offset: number, directory: LogDirectory): Promise<number | null> {
+    const floor = await this.floor(offset, directory);
+    if (floor === null) return 0;
+    return (await this.#hasBatchAt(floor, directory)) ? floor.position : null;
+  }
+
+  async #hasBatchAt({ offset, position }: OffsetEntry, directory: LogDirectory): Promise<boolean> {
+    const header = Buffer.allocUnsafe(batchHeaderBytes);
+    const count = await this.use(directory, (file) => file.read(header, 0, header.length, position));
+    if (count < header.length) return false;
+    const batch = headerIn(header, 0, this.sizeInBytes - position);
+    return typeof batch !== "string" && batch.lastOffset === offset;
+  }
+
+  /** All records of this segment before that entry's offset are older than `timestampMs`; null: search from the segment's start. */
+  async timeFloor(timestampMs: number, directory: LogDirectory): Promise<TimeEntry | null> {
+    if (this.#growing !== null) return this.#growing.times.floor(timestampMs, directory);
+    return floorEntry(timeIndexFormat, await this.#sealedIndex(timeIndexFormat, "timeindex", directory), this.baseOffset, timestampMs);
+  }
+
+  /** Largest timestamp in the segment, and the last offset of the first batch that has it; null when no record has a timestamp. */
+  async largestTimestamp(directory: LogDirectory): Promise<TimeEntry | null> {
+    if (this.#growing !== null) {
+      const { maxTimestampMs, offsetOfMaxTimestamp } = this.#growing;
+      return maxTimestampMs === noTimestamp ? null : { timestampMs: maxTimestampMs, offset: offsetOfMaxTimestamp };
+    }
+    if (this.#largest !== undefined) return this.#largest;
+    // before anything is read: what is read before they are proven is not
+    const isProven = this.#hasProvenIndexes;
+    // sealing appended an entry for the largest timestamp, so it is the index's last
+    const end = await indexEnd(directory.files, timeIndexFormat, segmentPath(this.folder, this.baseOffset, "timeindex"), this.baseOffset);
+    const isWhole = end !== null && this.#isAsClosed("timeindex", end.entries * timeIndexFormat.entryBytes);
+    if (isWhole && (isProven || (await endsWithLargest(directory, this, end.last)))) {
+      this.#largest = end.last;
+      return end.last;
+    }
+    await this.proveIndexes(directory);
+    const content = await this.#sealedIndex(timeIndexFormat, "timeindex", directory);
+    const at = content.length - timeIndexFormat.entryBytes;
+    this.#largest = at < 0 ? null : timeIndexFormat.read(content, at, this.baseOffset);
+    return this.#largest;
+  }
+
+  /** What its indexes say is no reason any more when a batch is not where it should be: they were built anew from the batches, or are not used. The first call does it. */
+  async proveIndexes(directory: LogDirectory): Promise<void> {
+    this.#proving ??= this.#prove(directory).then(() => {
+      this.#hasProvenIndexes = true;
+    });
+    await this.#proving;
+  }
+
+  /** To be asked before an index is looked at. While they are being proven what it says must still be checked: it is the old one's. */
+  get hasProvenIndexes(): boolean {
+    return this.#hasProvenIndexes;
+  }
+
+  async #prove(directory: LogDirectory): Promise<void> {
+    if (this.#growing !== null) {
+      this.#growing.offsets.distrustFile();
+      this.#growing.times.distrustFile();
+      return;
+    }
+    directory.logger.warn(
+      { path: this.logPath },
+      "no batch where the index says, or a damaged one: building the indexes anew from the batches",
+    );
+    this.#largest = undefined;
+    await this.#rebuild(directory);
+  }
+
+  /** The reason when the batches are damaged: then the indexes stay as they are. */
+  #rebuild(directory: LogDirectory): Promise<SegmentDamage | null> {
+    if (this.#isRetired) return Promise.reject(new Error(`${this.logPath} left its log`));
+    this.#rebuilding ??= this.#replaceIndexes(directory).finally(() => {
+      this.#rebuilding = null;
+    });
+    return this.#rebuilding;
+  }
+
+  /** What counts as its age for retention: its largest timestamp or, where no record has one, when its file was last written. */
+  async newestMs(directory: LogDirectory): Promise<number> {
+    return (await this.largestTimestamp(directory))?.timestampMs ?? directory.files.modifiedMs(this.logPath);
+  }
+
+  /** It left its log: whoever still reads it finds its open files, but must not build its indexes anew. */
+  retire(): void {
+    this.#isRetired = true;
+  }
+
+  async #replaceIndexes(directory: LogDirectory): Promise<SegmentDamage | null> {
+    const damage = await rebuildIndexes(directory, this);
+    if (damage === null) this.#indexBytes = null;
+    return damage;
+  }
+
+  /** Resolves once none of its files is being replaced. */
+  async settled(): Promise<void> {
+    await this.#rebuilding?.catch(() => undefined);
+  }
+
+  /** A sealed segment's whole index; built anew from the segment when it is missing or damaged. */
+  async #sealedIndex<Entry>(format: IndexFormat<Entry>, kind: "index" | "timeindex", directory: LogDirectory): Promise<Buffer> {
+    const path = segmentPath(this.folder, this.baseOffset, kind);
+    const secondaryEnd = kind === "index" ? this.sizeInBytes : this.baseOffset + relativeOffsetMax + 1;
+    const extent = { baseOffset: this.baseOffset, entries: null, secondaryEnd };
+    const content = await loadIndex(directory, format, path, extent);
+    if (content !== null && this.#isAsClosed(kind, content.length)) return content;
+    directory.logger.warn({ path }, "index is missing or damaged: building it anew from its segment");
+    const damage = await this.#rebuild(directory);
+    if (damage !== null) throw new DamagedBatch({ kind: "batch", path: this.logPath, offset: this.baseOffset, ...damage });
+    const rebuilt = await loadIndex(directory, format, path, extent);
+    if (rebuilt === null) throw new Error(`${path} was built anew, and the disk has something else`);
+    return rebuilt;
+  }
+}
+
+export function segmentPath(folder: string, baseOffset: number, kind: SegmentFileKind): string {
+  return `${folder}/${segmentFileName(baseOffset, kind)}`;
+}
