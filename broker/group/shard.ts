@@ -54,6 +54,8 @@ const retryMs = 1_000;
 const sleepMaxMs = 24 * 3_600_000;
 /** Timers handled in one turn of the loop. */
 const timersPerTurnMax = 500;
+/** Answers that go out in one turn of the loop: a generation may begin for very many members at once, and each answer is encoded and written. */
+const answersPerTurnMax = 500;
 
 /**
  * The groups of one partition of `__consumer_offsets`, for as long as this broker leads it: loads the log, then runs one operation after the other, each in one turn of the loop.
@@ -177,7 +179,7 @@ export class Shard<M extends Machine> {
     if (settlements.length === 0) return;
     const last = this.#last;
     if (last === null) {
-      for (const { release } of settlements) release();
+      this.#answer(settlements, null);
       return;
     }
     if (!last.isOver) {
@@ -192,12 +194,31 @@ export class Shard<M extends Machine> {
 
   #watch(parked: Parked): void {
     const { deadlines, clock, config } = this.#parts;
-    const forget = deadlines.add(clock.monotonicMs() + config.commitTimeoutMs, () => settle(parked, "COORDINATOR_NOT_AVAILABLE"));
+    const forget = deadlines.add(clock.monotonicMs() + config.commitTimeoutMs, () => this.#settle(parked, "COORDINATOR_NOT_AVAILABLE"));
     void parked.committed.then((end) => {
       forget();
       if (this.#last === parked) this.#last = null;
-      settle(parked, end === "NONE" ? null : refusalOf(end));
+      this.#settle(parked, end === "NONE" ? null : refusalOf(end));
     });
+  }
+
+  #settle(parked: Parked, error: KafkaError | null): void {
+    if (parked.isOver) return;
+    parked.isOver = true;
+    const { settlements } = parked;
+    parked.settlements = [];
+    this.#answer(settlements, error);
+  }
+
+  /** Very many go out over several turns. When the leadership ends meanwhile, those that are left have been failed with all that wait, and this does nothing to them. */
+  #answer(settlements: readonly Settlement[], error: KafkaError | null, from = 0): void {
+    const end = Math.min(from + answersPerTurnMax, settlements.length);
+    for (let at = from; at < end; at++) {
+      const { release, fail } = settlements[at]!;
+      if (error === null) release();
+      else fail(error);
+    }
+    if (end < settlements.length) this.#parts.clock.schedule(0, () => this.#answer(settlements, error, end));
   }
 
   #track<T>(ticket: Ticket<T>): void {
@@ -237,16 +258,6 @@ export class Shard<M extends Machine> {
     const { clock } = this.#parts;
     return { monotonicMs: clock.monotonicMs(), wallMs: clock.nowMs() };
   }
-}
-
-function settle(parked: Parked, error: KafkaError | null): void {
-  if (parked.isOver) return;
-  parked.isOver = true;
-  const { settlements } = parked;
-  parked.settlements = [];
-  for (const { release, fail } of settlements)
-    if (error === null) release();
-    else fail(error);
 }
 
 function refused<T>(error: KafkaError): Promise<Ran<T>> {

@@ -4,7 +4,9 @@ import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 import type { Committer, Group, GroupRecord, Now } from "../contract.ts";
 import { classicGroupRecord, classicGroupTombstone, type GroupMetadataValue } from "../group-records.ts";
 import type { MemberMemory } from "../member-memory.ts";
-import { type JoinedMember, type Member, type MemberProtocol, memberBytes, metadataOf, pendingBytes } from "./member.ts";
+import { Tally } from "../tally.ts";
+import type { Ticket } from "../ticket.ts";
+import { type JoinAnswer, type JoinedMember, type Member, type MemberProtocol, memberBytes, metadataOf, pendingBytes } from "./member.ts";
 import { subscribedTopics } from "./subscription.ts";
 
 export type ClassicState = "Empty" | "PreparingRebalance" | "CompletingRebalance" | "Stable" | "Dead";
@@ -46,6 +48,9 @@ export class ClassicGroup implements Group {
   gathering: { remainingMs: number; memberWasAdded: boolean } | null = null;
   readonly #pendingMembers = new Set<string>();
   readonly #staticMembers = new Map<string, string>();
+  /** By protocol, how many members have it. */
+  #protocols = new Tally();
+  #awaitingJoinCount = 0;
   readonly #onSignOfLife: (group: ClassicGroup, member: Member, now: Now) => void;
   readonly #memory: MemberMemory;
   #state: ClassicState = "Empty";
@@ -116,6 +121,8 @@ export class ClassicGroup implements Group {
     if (this.members.size === 0) this.protocolType = protocolType;
     this.leaderId ??= member.memberId;
     this.members.set(member.memberId, member);
+    this.#protocols.add(namesOf(member.protocols));
+    if (member.awaitingJoin !== null) this.#awaitingJoinCount++;
     this.#memory.change(memberBytes(this.groupId, member));
     this.removePending(member.memberId);
     if (member.groupInstanceId !== null) this.#staticMembers.set(member.groupInstanceId, member.memberId);
@@ -125,6 +132,8 @@ export class ClassicGroup implements Group {
     const member = this.members.get(memberId);
     invariant(member !== undefined, "who leaves was a member", () => ({ memberId }));
     this.members.delete(memberId);
+    this.#protocols.remove(namesOf(member.protocols));
+    if (member.awaitingJoin !== null) this.#awaitingJoinCount--;
     this.#memory.change(-memberBytes(this.groupId, member));
     this.pendingSync.delete(memberId);
     if (member.groupInstanceId !== null) this.#staticMembers.delete(member.groupInstanceId);
@@ -132,8 +141,10 @@ export class ClassicGroup implements Group {
     return member;
   }
 
-  /** What a member keeps is changed by these two only: it is counted. */
+  /** What a member keeps, and whether it waits, is changed by these three only: it is counted. Whoever joins looks at the counts, not at all the members. */
   changeProtocols(member: Member, protocols: readonly MemberProtocol[]): void {
+    this.#protocols.remove(namesOf(member.protocols));
+    this.#protocols.add(namesOf(protocols));
     this.#memory.change(-memberBytes(this.groupId, member));
     member.protocols = protocols;
     this.#memory.change(memberBytes(this.groupId, member));
@@ -142,6 +153,13 @@ export class ClassicGroup implements Group {
   assign(member: Member, assignment: Buffer): void {
     this.#memory.change(assignment.length - member.assignment.length);
     member.assignment = assignment;
+  }
+
+  /** Null: it waits no more. Also for one that is no member any more. */
+  awaitJoin(member: Member, ticket: Ticket<JoinAnswer> | null): void {
+    const isMember = this.members.get(member.memberId) === member;
+    if (isMember) this.#awaitingJoinCount += (ticket === null ? 0 : 1) - (member.awaitingJoin === null ? 0 : 1);
+    member.awaitingJoin = ticket;
   }
 
   /** Whether the members' assignments may be these: those of a group are as long as one record may be. */
@@ -155,6 +173,8 @@ export class ClassicGroup implements Group {
   forgetMembers(): void {
     for (const member of this.members.values()) this.#memory.change(-memberBytes(this.groupId, member));
     this.members.clear();
+    this.#protocols = new Tally();
+    this.#awaitingJoinCount = 0;
     for (const memberId of this.#pendingMembers) this.removePending(memberId);
   }
 
@@ -166,19 +186,12 @@ export class ClassicGroup implements Group {
     if (wasLeader) this.leaderId = member.memberId;
   }
 
-  allMembers(holds: (member: Member) => boolean): boolean {
-    for (const member of this.members.values()) if (!holds(member)) return false;
-    return true;
-  }
-
   get awaitingJoinCount(): number {
-    let count = 0;
-    for (const { awaitingJoin } of this.members.values()) if (awaitingJoin !== null) count++;
-    return count;
+    return this.#awaitingJoinCount;
   }
 
   get hasAllMembersJoined(): boolean {
-    return this.pendingMembers.size === 0 && this.allMembers(({ awaitingJoin }) => awaitingJoin !== null);
+    return this.pendingMembers.size === 0 && this.#awaitingJoinCount === this.members.size;
   }
 
   /** What is read from the log may be the last there is: generations are only ever compared for being the same, so they begin again. */
@@ -196,7 +209,7 @@ export class ClassicGroup implements Group {
   /** Some protocol of these is one that every member has. */
   supports(protocolType: string, protocols: readonly MemberProtocol[]): boolean {
     if (this.members.size === 0) return protocolType !== "" && protocols.length > 0;
-    return protocolType === this.protocolType && protocols.some(({ name }) => this.allMembers((member) => has(member, name)));
+    return protocolType === this.protocolType && protocols.some(({ name }) => this.#protocols.count(name) === this.members.size);
   }
 
   /** Each member votes for its favourite among the protocols that all have; the most votes win, the earlier seen on a tie. `instead` counts in a member's place. */
@@ -204,7 +217,7 @@ export class ClassicGroup implements Group {
     const members = this.#membersWith(instead);
     invariant(members.length > 0, "a group without members has no protocol");
     const counts = new Map<string, number>();
-    for (const { protocols } of members) for (const name of new Set(protocols.map((one) => one.name))) add(counts, name);
+    for (const { protocols } of members) for (const name of namesOf(protocols)) add(counts, name);
     const votes = new Map<string, number>();
     for (const { protocols } of members) {
       const favourite = protocols.find(({ name }) => counts.get(name) === members.length);
@@ -347,8 +360,9 @@ export class ClassicGroup implements Group {
   }
 }
 
-function has({ protocols }: Member, protocolName: string): boolean {
-  return protocols.some(({ name }) => name === protocolName);
+/** Each once. */
+function namesOf(protocols: readonly MemberProtocol[]): ReadonlySet<string> {
+  return new Set(protocols.map(({ name }) => name));
 }
 
 function add(counts: Map<string, number>, name: string): void {

@@ -147,12 +147,12 @@ export class Joining {
 
   #joinAgain(group: ClassicGroup, member: Member, request: JoinRequest, now: Now): Decision<JoinAnswer> {
     // a request that was given up by its client: nobody reads the answer, but its connection may still wait for it
-    const givenUp = releaseWaits(member, "REBALANCE_IN_PROGRESS");
+    const givenUp = releaseWaits(group, member, "REBALANCE_IN_PROGRESS");
     const ticket = new Ticket<JoinAnswer>();
     group.changeProtocols(member, keptProtocols(request.protocols));
     member.sessionTimeoutMs = request.sessionTimeoutMs;
     member.rebalanceTimeoutMs = request.rebalanceTimeoutMs;
-    member.awaitingJoin = ticket;
+    group.awaitJoin(member, ticket);
     this.#parts.rebalances.keepAlive(group, member, now);
     return withSettled(givenUp, { ...this.#parts.rebalances.onJoined(group, now), answer: ticket });
   }
@@ -173,7 +173,7 @@ export class Joining {
     if (group.state !== "Stable" || group.selectProtocol(replacement) !== group.protocolName) {
       const fenced = this.#takePlace(group, old, member, now);
       const ticket = new Ticket<JoinAnswer>();
-      member.awaitingJoin = ticket;
+      group.awaitJoin(member, ticket);
       rebalances.keepAlive(group, member, now);
       return withSettled(fenced, { ...rebalances.onJoined(group, now), answer: ticket });
     }
@@ -191,7 +191,7 @@ export class Joining {
     const { timers, rebalances } = this.#parts;
     timers.cancel(memberTimer(group, old.memberId));
     const stillToSync = group.pendingSync.has(old.memberId);
-    const fenced = releaseWaits(old, "FENCED_INSTANCE_ID");
+    const fenced = releaseWaits(group, old, "FENCED_INSTANCE_ID");
     group.replace({ oldMemberId: old.memberId, member });
     if (stillToSync) group.pendingSync.add(member.memberId);
     rebalances.keepAlive(group, member, now);

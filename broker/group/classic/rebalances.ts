@@ -79,7 +79,7 @@ export class Rebalances {
   /** Takes a member out; what it waits for is answered with `error`. */
   remove(group: ClassicGroup, memberId: string, error: KafkaError): Settlement[] {
     this.#parts.timers.cancel(memberTimer(group, memberId));
-    return releaseWaits(group.remove(memberId), error);
+    return releaseWaits(group, group.remove(memberId), error);
   }
 
   /** Every member's SyncGroup came: nobody needs to be thrown out. */
@@ -176,7 +176,7 @@ export class Rebalances {
       group.pendingSync.add(member.memberId);
       const waiting = member.awaitingJoin;
       if (waiting === null) continue;
-      member.awaitingJoin = null;
+      group.awaitJoin(member, null);
       member.isNew = false;
       settled.push(waiting.settlement(joinedAnswer(group, member)));
       this.keepAlive(group, member, now);
@@ -222,11 +222,11 @@ export function withSettled<T>(settled: readonly Settlement[], decision: Decisio
 }
 
 /** What the member waits for will not come. */
-export function releaseWaits(member: Member, error: KafkaError): Settlement[] {
+export function releaseWaits(group: ClassicGroup, member: Member, error: KafkaError): Settlement[] {
   const settled: Settlement[] = [];
   if (member.awaitingJoin !== null) settled.push(member.awaitingJoin.settlement(joinRefusal(member.memberId, error)));
   if (member.awaitingSync !== null) settled.push(member.awaitingSync.settlement(syncRefusal(error)));
-  member.awaitingJoin = null;
+  group.awaitJoin(member, null);
   member.awaitingSync = null;
   return settled;
 }

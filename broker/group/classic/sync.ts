@@ -46,7 +46,7 @@ function syncFault(group: ClassicGroup, request: SyncRequest): KafkaErrorCode {
 }
 
 function syncFollower(group: ClassicGroup, member: Member, rebalances: Rebalances, now: Now): Decision<SyncAnswer> {
-  const givenUp = releaseWaits(member, "REBALANCE_IN_PROGRESS");
+  const givenUp = releaseWaits(group, member, "REBALANCE_IN_PROGRESS");
   const ticket = new Ticket<SyncAnswer>();
   member.awaitingSync = ticket;
   synced(group, member, rebalances, now);
@@ -59,7 +59,7 @@ function syncLeader(group: ClassicGroup, leader: Member, request: SyncRequest, r
   if (!group.hasMemoryFor(assignments)) return answered(syncRefusal("COORDINATOR_NOT_AVAILABLE"));
   const ticket = new Ticket<SyncAnswer>();
   const accepted = (): Settlement[] => {
-    const settled: Settlement[] = releaseWaits(leader, "REBALANCE_IN_PROGRESS");
+    const settled: Settlement[] = releaseWaits(group, leader, "REBALANCE_IN_PROGRESS");
     leader.awaitingSync = ticket;
     group.enter("Stable", now);
     for (const member of group.members.values()) group.assign(member, assignments.get(member.memberId) ?? noBytes);

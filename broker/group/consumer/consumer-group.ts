@@ -3,11 +3,11 @@ import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
 import { noPartitions, type PartitionMap } from "../assignors/partition-map.ts";
 import type { Committer, Group, GroupRecord } from "../contract.ts";
 import { type MemberMemory, textBytes } from "../member-memory.ts";
+import { Tally } from "../tally.ts";
 import { groupTombstone, memberTombstone, patternTombstone, type SubscribedTopics } from "./consumer-group-records.ts";
 import { type CurrentAssignment, isReconciledTo, type MemberProfile, unassigned } from "./member.ts";
 import { currentBytes, groupOverheadBytes, matchesBytes, profileBytes, subscribedBytes, targetBytes } from "./member-bytes.ts";
 import { PartitionOwners } from "./partition-owners.ts";
-import { Tally } from "./tally.ts";
 
 /** The first version of OffsetCommit whose clients know of member epochs. */
 const epochAwareCommitVersion = 9;

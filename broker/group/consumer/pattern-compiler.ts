@@ -3,6 +3,8 @@ import { admittedCost, compileAdmitted, type PatternFault, type TopicPattern } f
 /** Work of compiling (see PatternCost) that members' new expressions may cause at once: some 40 ms, or a hundred ordinary ones. Each counts as a little more than its text says. */
 const workAtOnceMax = 20_000;
 const workEach = 100;
+/** What takes more may use half of that only: dear ones, whoever sends them, leave room for ordinary ones. */
+const ordinaryWorkMax = 500;
 /** What comes back in a millisecond: so much work takes some 0.3 ms. */
 const workPerMs = 150;
 
@@ -24,7 +26,8 @@ export class PatternCompiler {
     const cost = admittedCost(source);
     if ("fault" in cost) return cost;
     const paidMs = Math.max(this.#paidMs, nowMs) + (cost.work + workEach) / workPerMs;
-    if (paidMs - nowMs > workAtOnceMax / workPerMs) return null;
+    const atOnceMax = cost.work > ordinaryWorkMax ? workAtOnceMax / 2 : workAtOnceMax;
+    if (paidMs - nowMs > atOnceMax / workPerMs) return null;
     this.#paidMs = paidMs;
     const compiled = compileAdmitted(source);
     if (!("fault" in compiled)) this.#keep(source, compiled);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { ClassicGroup } from "../../../broker/group/classic/classic-group.ts";
 import { subscription, World } from "./world.ts";
 
 const protocols = (...names: string[]) => names.map((name) => ({ name, metadata: subscription("t") }));
@@ -27,6 +28,52 @@ describe("joining a classic group", () => {
     expect(first.value).toMatchObject({ leader, protocolName: "range", protocolType: "consumer", skipAssignment: false });
     expect(first.value.members.map(({ metadata }) => String(metadata))).toEqual(["of a", "of b"]);
     expect(second.value).toMatchObject({ leader, generationId: 1, protocolName: "range", members: [] });
+  });
+
+  test("however many members wait already, one more costs no look at each of them", async () => {
+    const world = await World.loaded({ groupMaxSize: 1_000 }, { waitingMax: 1_000 });
+    await world.join();
+    const members = (world.machine.groups.get("g") as ClassicGroup).members;
+    let looks = 0;
+    const values = members.values.bind(members);
+    members.values = () => {
+      looks++;
+      return values();
+    };
+    for (let n = 0; n < 200; n++) await world.join({ protocols: protocols("other", "range") });
+    expect((await world.join({ protocols: protocols("other") })).value.errorCode).toBe("INCONSISTENT_GROUP_PROTOCOL");
+    expect([members.size, looks]).toEqual([201, 0]);
+  });
+
+  test("a generation of very many members is told to some of them in each turn, and to all in the end", async () => {
+    const world = await World.loaded({ groupMaxSize: 5_000 }, { waitingMax: 5_000 });
+    const joins = await Promise.all(Array.from({ length: 1_800 }, () => world.join()));
+    const told = () => joins.filter(({ isWaiting }) => !isWaiting).length;
+    const turns: number[] = [];
+    const schedule = world.clock.schedule.bind(world.clock);
+    world.clock.schedule = (delayMs, callback) => {
+      if (delayMs === 0) turns.push(told());
+      return schedule(delayMs, callback);
+    };
+    await world.clock.advance(6_000);
+    expect(turns).toEqual([0, 500, 1_000]);
+    expect(told()).toBe(1_800);
+    expect(new Set(joins.map(({ value }) => value.errorCode))).toEqual(new Set(["NONE"]));
+  });
+
+  test("who has not been told of its generation when the leadership ends asks somewhere else", async () => {
+    const world = await World.loaded({ groupMaxSize: 5_000 }, { waitingMax: 5_000 });
+    const joins = await Promise.all(Array.from({ length: 1_200 }, () => world.join()));
+    const schedule = world.clock.schedule.bind(world.clock);
+    world.clock.schedule = (delayMs, callback) => {
+      if (delayMs === 0) world.shard.end();
+      return schedule(delayMs, callback);
+    };
+    await world.clock.advance(6_000);
+    const errors = joins.map(({ error }) => error);
+    expect([errors.filter((error) => error === null).length, errors.filter((error) => error === "NOT_COORDINATOR").length]).toEqual([
+      500, 700,
+    ]);
   });
 
   test("a member must come back with the id it was given, from version 4 on", async () => {

@@ -207,6 +207,12 @@ function checkGroup(group: ClassicGroup): void {
     expect(members.size).toBeGreaterThan(0);
     expect(protocolName).toBe("range");
   }
+  const all = [...members.values()];
+  expect(group.awaitingJoinCount, "as counted").toBe(all.filter(({ awaitingJoin }) => awaitingJoin !== null).length);
+  for (const name of ["range", "nobody's"]) {
+    const isCommon = all.every(({ protocols }) => protocols.some((one) => one.name === name));
+    if (all.length > 0) expect(group.supports("consumer", [{ name, metadata: subscription() }]), name).toBe(isCommon);
+  }
   for (const member of members.values()) {
     if (member.awaitingJoin !== null) expect(state).toBe("PreparingRebalance");
     if (member.awaitingSync !== null) expect(state).toBe("CompletingRebalance");

@@ -119,9 +119,10 @@ describe("expressions of many members", () => {
     const compiler = new PatternCompiler();
     const admitted = (from: number, count: number, nowMs: number) =>
       Array.from({ length: count }, (_, n) => compiler.admit(dear(from + n), nowMs)).filter((pattern) => pattern !== null).length;
-    expect(admitted(0, 100, 1_000)).toBe(4);
+    expect(admitted(0, 100, 1_000)).toBe(2);
+    for (let n = 0; n < 50; n++) expect(compiler.admit(`^invoices-${n}-.*$`, 1_000), "ordinary ones find room beside them").not.toBeNull();
     expect(admitted(100, 100, 1_001), "a moment later").toBe(0);
-    expect(admitted(200, 100, 2_000), "a second later").toBe(4);
+    expect(admitted(200, 100, 2_000), "a second later").toBe(2);
     const others = new PatternCompiler();
     for (let n = 0; n < 100; n++) expect(others.admit(`^orders-${n}-.*$`, 1_000), `${n}`).not.toBeNull();
   });
@@ -129,7 +130,7 @@ describe("expressions of many members", () => {
   test("count as well when RE2 refuses them", () => {
     const compiler = new PatternCompiler();
     const answers = Array.from({ length: 100 }, (_, n) => compiler.admit(`${dear(n)})`, 1_000));
-    expect(answers.filter((answer) => answer !== null && "fault" in answer)).toHaveLength(4);
+    expect(answers.filter((answer) => answer !== null && "fault" in answer)).toHaveLength(2);
     expect(answers.at(-1)).toBeNull();
   });
 
