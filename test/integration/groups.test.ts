@@ -147,7 +147,9 @@ describe("groups", () => {
     const before = await committed();
     await cluster.startBroker(victim);
     await cluster.replicasIdentical("__consumer_offsets");
-    expect(await committed()).toBe(before);
+    // the preferred leader may be about to lead again: kafkajs does not ask again while it loads the group
+    const after = await waitUntil("the coordinator, whoever it is now, to know the group", async () => committed().catch(() => null));
+    expect(after).toBe(before);
   });
 
   test("deleting takes a group without members and its positions, and refuses one with members", async () => {
