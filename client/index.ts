@@ -47,7 +47,7 @@ export { orThrow } from "./admin/admin-types.ts";
 export type { DeletedRecords, RecordsToDelete } from "./admin/delete-records.ts";
 export type { GroupLag, OutOfRange } from "./admin/group-lag.ts";
 export type { GroupDescription, GroupListing, GroupMemberDescription, GroupType } from "./admin/groups.ts";
-export type { BrokerLogDirectories, LogDirectoryDescription, ReplicaInDirectory, ReplicaMove } from "./admin/log-directories.ts";
+export type { BrokerLogDirectories, LogDirectoryDescription, ReplicaInDirectory, ReplicaMove } from "./admin/replica-directories.ts";
 export type { ResetPolicy, StartPosition } from "./consumer/assigned-partition.ts";
 export { Consumer } from "./consumer/consumer.ts";
 export type { Assignment, AssignmentState, ConsumerBatch, ConsumerOptions, ConsumerRecord } from "./consumer/consumer-options.ts";

@@ -7,7 +7,7 @@ import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import type { IsrChangeRequest, IsrStore, IsrWriteResult } from "../partition/contract.ts";
 import type { ClusterImage, ImageSource } from "./contract.ts";
 import type { IsrReport } from "./isr-reporter.ts";
-import { stillRecovering } from "./recovery.ts";
+import { stillRecovering } from "./unclean-recovery.ts";
 
 export interface IsrStoreParts {
   readonly coordinator: Coordinator;

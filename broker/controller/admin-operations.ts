@@ -6,7 +6,7 @@ import { isInternalTopic } from "../runtime/topic-names.ts";
 import { initialConfig, type SettingRules } from "./config-changes.ts";
 import type { AdminOptions, ControllerService, PartitionsCreation, TopicCreation, Verdict } from "./contract.ts";
 import { type TopicState, usableBrokers } from "./controller-state.ts";
-import { electAnyone, prefer } from "./leadership.ts";
+import { electAnyone, prefer } from "./elections.ts";
 import type { StateBook } from "./state-book.ts";
 import { type PartitionName, partitionsWhere, type StateWriter } from "./state-writer.ts";
 import type { TopicCreator } from "./topic-creator.ts";

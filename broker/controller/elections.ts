@@ -1,4 +1,153 @@
-import type { BrokerId } from "../../protocol/base/ids.ts";
+import { type BrokerId, type IsrEpochs, noBroker } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { PartitionRecord } from "../../protocol/peer/messages.ts";
+import { stillRecovering } from "../cluster/unclean-recovery.ts";
+import { type ControllerState, canLead, isOnline, type TopicState } from "./controller-state.ts";
+import { standingOf } from "./isr-standing.ts";
+
+/**
+ * What should become of a partition, decided from what is known now; null: leave it as it is. `stateVersion` of the result is that of the state it was decided from: what the
+ * compare-and-set expects. Decided again on a fresh record whenever that fails, so a decision never rests on a state that someone else has changed.
+ */
+export type Decision = (state: ControllerState, topic: TopicState, record: PartitionRecord) => PartitionRecord | null;
+
+/**
+ * Leader dead, absent, without its replica, outside of its own in-sync set (no controller writes that, another tool may), or a broker that has registered anew: elect, under a new epoch. Nobody leads on under the epoch of an earlier life; but who came back with all it
+ * had stays in sync, and leads if nobody does who was never away. The election comes at once: a state without a leader in between would hide from the next controller who was in doubt.
+ *
+ * Else: members of the in-sync set that may lack records are taken out, under the same leader epoch (the leader adopts the smaller set). Those that are dead, or going, are left to the leader,
+ * which is told of them. Else: (1) the leader dies, and nobody has noticed; (2) its last living follower is told to stop, or loses its session only; (3) the follower is taken out, the leader's
+ * session ends; (4) the follower is back with everything that was ever acknowledged, and must not lead, for the set has nobody but the dead one.
+ */
+export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision {
+  return (state, topic, record) => {
+    if (
+      record.isr.includes(record.leader) &&
+      isOnline(state, topic.id, record.partition, record.leader) &&
+      isSameLife(state, record, record.leader)
+    ) {
+      const isTrusted = (id: BrokerId) => hasAllItHad(state, record, id);
+      const isr = record.isr.filter(isTrusted);
+      invariant(isr.includes(record.leader), "a leader is in its own ISR", () => ({ topic: topic.name, record }));
+      const isrEpochs = epochsOf(state, record, isr, isTrusted);
+      return sameMembers(record, isr, isrEpochs) ? null : { ...record, isr, isrEpochs };
+    }
+    const elected = electOffline(candidatesOf(state, topic, record), uncleanAllowed(topic));
+    if (elected === null && record.leader === noBroker) return null;
+    return led(state, record, elected);
+  };
+}
+
+/** The preferred replica leads again where it can. */
+export const prefer: Decision = (state, topic, record) => {
+  const elected = electPreferred(candidatesOf(state, topic, record));
+  if (elected === null || elected.leader === record.leader) return null;
+  return led(state, record, elected);
+};
+
+/** On demand: a partition without a living leader gets one, whatever is lost. */
+export const electAnyone: Decision = (state, topic, record) => {
+  if (record.leader !== noBroker && isOnline(state, topic.id, record.partition, record.leader)) return null;
+  const elected = electUnclean(candidatesOf(state, topic, record));
+  return elected === null ? null : led(state, record, elected);
+};
+
+/**
+ * Moves leadership away from a broker that is going to stop. It stays in the in-sync set, where it is a follower from then on: the leader, which is told that it goes, takes it out. A leader that does
+ * not, since it is dead itself, is not left alone in the set.
+ */
+export function leave(leaving: BrokerId): Decision {
+  return (state, topic, record) => {
+    if (record.leader !== leaving) return null;
+    const elected = electForShutdown(candidatesOf(state, topic, record), leaving);
+    return elected === null ? null : led(state, record, elected);
+  };
+}
+
+/** A partition's first state: its replicas are all empty, so all are in sync; those that live are, unless none does. */
+export function firstState(state: ControllerState, topic: TopicState, partition: number, replicas: readonly BrokerId[]): PartitionRecord {
+  const elected = electOffline({ replicas, isr: replicas, canLead: (id) => canLead(state, topic.id, partition, id) }, false);
+  const isr = isrUnder(elected, replicas, (id) => canLead(state, topic.id, partition, id));
+  return {
+    partition,
+    leader: elected?.leader ?? noBroker,
+    leaderEpoch: 0,
+    isr,
+    isrEpochs: Object.fromEntries(isr.map((id) => [id, state.brokers.get(id)?.epoch ?? 0])),
+    replicas,
+    stateVersion: 0,
+    leaderRecovering: false,
+  };
+}
+
+/** Whether the automatic rebalance should move leaderships back to this broker: more than `percentage` of those that prefer it and could be led by it are led elsewhere. */
+export function isImbalanced(state: ControllerState, id: BrokerId, percentage: number): boolean {
+  let preferring = 0;
+  let elsewhere = 0;
+  for (const topic of state.topics.values()) {
+    for (const record of topic.partitions) {
+      if (record.replicas[0] !== id) continue;
+      preferring++;
+      if (record.leader !== id) elsewhere++;
+    }
+  }
+  return preferring > 0 && elsewhere * 100 > preferring * percentage;
+}
+
+/** Brokers that live stay in the set, also those that are going, or cannot use their replica now: the new leader takes them out. */
+function led(state: ControllerState, record: PartitionRecord, elected: Elected | null): PartitionRecord {
+  const stays = (id: BrokerId) => state.brokers.has(id) && hasAllItHad(state, record, id);
+  // while nobody leads, the set is remembered; but who never was in sync in truth must not be found in it when it comes back
+  const remembered = record.isr.filter((id) => standingOf(state, record, id) !== "outlived");
+  const isr = isrUnder(elected, remembered, stays);
+  return {
+    ...record,
+    leader: elected?.leader ?? noBroker,
+    leaderEpoch: record.leaderEpoch + 1,
+    isr,
+    isrEpochs: epochsOf(state, record, isr, (id) => id === elected?.leader || stays(id)),
+    leaderRecovering: elected?.unclean === true || stillRecovering(record, record.isr),
+  };
+}
+
+/** Whom this controller vouches for is in the set in its present life; for others it stays what it was. */
+function epochsOf(
+  { brokers }: ControllerState,
+  { isrEpochs }: PartitionRecord,
+  isr: readonly BrokerId[],
+  isVouchedFor: (id: BrokerId) => boolean,
+): IsrEpochs {
+  const epochOf = (id: BrokerId) => {
+    const known = isrEpochs[id] ?? 0;
+    return isVouchedFor(id) ? Math.max(known, brokers.get(id)?.epoch ?? 0) : known;
+  };
+  return Object.fromEntries(isr.map((id) => [id, epochOf(id)]));
+}
+
+function sameMembers(record: PartitionRecord, isr: readonly BrokerId[], isrEpochs: IsrEpochs): boolean {
+  return isr.length === record.isr.length && isr.every((id) => isrEpochs[id] === record.isrEpochs[id]);
+}
+
+function candidatesOf(state: ControllerState, topic: TopicState, record: PartitionRecord): Candidates {
+  const members = Map.groupBy(record.isr, (id) => standingOf(state, record, id));
+  return {
+    replicas: record.replicas,
+    isr: members.get("same-life") ?? [],
+    whole: members.get("whole") ?? [],
+    inDoubt: members.get("in-doubt") ?? [],
+    canLead: (id) => canLead(state, topic.id, record.partition, id),
+  };
+}
+
+/** As far as anybody knows, it has what it had when it was taken in. */
+function hasAllItHad(state: ControllerState, record: PartitionRecord, id: BrokerId): boolean {
+  const standing = standingOf(state, record, id);
+  return standing === "same-life" || standing === "whole";
+}
+
+function isSameLife(state: ControllerState, record: PartitionRecord, id: BrokerId): boolean {
+  return standingOf(state, record, id) === "same-life";
+}
 
 /** What an election chooses from, as plain values. `canLead`: the broker lives, has the replica, and is not going away. */
 export interface Candidates {

@@ -1,5 +1,5 @@
 import type { IsrChangedRequest } from "../../protocol/peer/messages.ts";
-import { stillRecovering } from "../cluster/recovery.ts";
+import { stillRecovering } from "../cluster/unclean-recovery.ts";
 import type { ControllerState, PartitionChange } from "./controller-state.ts";
 
 /** Of what a leader says it wrote, that which is news: it leads in that epoch as far as is known, the state is newer, and the set is one that it could have written. */

@@ -3,9 +3,9 @@ import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import type { ClusterStore } from "./cluster-store.ts";
 import { type ControllerState, type PartitionChange, withPartitions } from "./controller-state.ts";
 import { dirtyPartitions } from "./dirty-set.ts";
+import type { Decision } from "./elections.ts";
 import { type FencedWriter, inTransactions, pipelined } from "./fenced-writer.ts";
 import { withOutlived } from "./isr-standing.ts";
-import type { Decision } from "./leadership.ts";
 import type { StateBook } from "./state-book.ts";
 
 export interface PartitionName {

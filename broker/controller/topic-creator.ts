@@ -4,9 +4,9 @@ import type { Replicas } from "./assignment.ts";
 import type { ClusterStore, NewTopic } from "./cluster-store.ts";
 import { type TopicState, withTopic } from "./controller-state.ts";
 import { dirtyPartitions, dirtyTopicConfig, mergeDirty } from "./dirty-set.ts";
+import { firstState } from "./elections.ts";
 import { type FencedWriter, inTransactions, pipelined } from "./fenced-writer.ts";
 import { withOutlived } from "./isr-standing.ts";
-import { firstState } from "./leadership.ts";
 import type { StartingLeaders } from "./starting-leaders.ts";
 import type { StateBook } from "./state-book.ts";
 

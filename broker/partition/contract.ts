@@ -234,17 +234,6 @@ export type IsrWriteResult =
   | { readonly kind: "conflict"; readonly isr: readonly BrokerId[]; readonly isrEpochs: IsrEpochs; readonly stateVersion: number }
   | { readonly kind: "unknown" };
 
-/** An in-sync set that the coordinator has now, for the controller to be told. */
-export interface IsrInForce {
-  readonly topic: string;
-  readonly topicId: TopicId;
-  readonly partition: number;
-  readonly leaderEpoch: number;
-  readonly isr: readonly BrokerId[];
-  readonly isrEpochs: IsrEpochs;
-  readonly stateVersion: number;
-}
-
 /** What a partition wants to know of the other brokers and of our own session. */
 export interface ClusterView {
   /** The broker's current registration epoch, or null when it is not alive, or is being shut down, as far as the metadata goes. */

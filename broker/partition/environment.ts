@@ -6,7 +6,7 @@ import { decompressedBytesMaxDefault } from "../../protocol/records/decode-batch
 import type { Log } from "../log/log-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import type { Admissions } from "./admissions.ts";
-import type { ClusterView, IsrInForce, IsrStore, ReplicaHealthReporter } from "./contract.ts";
+import type { ClusterView, IsrStore, ReplicaHealthReporter } from "./contract.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { FutureTimestamps } from "./future-timestamps.ts";
 
@@ -90,7 +90,6 @@ export interface PartitionNews {
   committed(key: string): void;
   /** The written end, the high watermark or the leadership moved. */
   written(identity: ReplicaIdentity): void;
-  isrInForce(change: IsrInForce): void;
   /** We lead in this epoch; null: no more. */
   leads(identity: ReplicaIdentity, leaderEpoch: number | null): void;
 }

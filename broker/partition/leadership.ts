@@ -377,10 +377,8 @@ export class Leadership {
     const before = this.#state;
     this.#advance(verdict.event);
     if (this.#state.stateVersion === before.stateVersion) return;
-    const { epoch, isr, isrEpochs, stateVersion } = this.#state;
-    const { topic, topicId, partition } = identity;
+    const { epoch, isr } = this.#state;
     environment.logger.info({ partition: identity.key, leaderEpoch: epoch, isr: [...isr], proposed: proposed.isr }, "in-sync set changed");
-    environment.news.isrInForce({ topic, topicId, partition, leaderEpoch: epoch, isr: [...isr], isrEpochs, stateVersion });
   }
 
   #isAlive(id: BrokerId): boolean {

@@ -14,7 +14,6 @@ import type {
   ClusterView,
   FollowedPartition,
   FollowingSource,
-  IsrInForce,
   IsrStore,
   PartitionRef,
   ReplicaHealthReporter,
@@ -60,7 +59,6 @@ export class PartitionTable implements RoleSink, FollowingSource {
   readonly #listeners = {
     written: new Set<(identity: ReplicaIdentity) => void>(),
     following: new Set<() => void>(),
-    isr: new Set<(change: IsrInForce) => void>(),
     leads: new Set<(ref: PartitionRef, leaderEpoch: number | null) => void>(),
   };
   readonly #roleCheck: RoleCheck;
@@ -79,7 +77,6 @@ export class PartitionTable implements RoleSink, FollowingSource {
     const news = {
       committed: (key: string) => this.commits.notify(key),
       written: (identity: ReplicaIdentity) => callEach(this.#listeners.written, identity),
-      isrInForce: (change: IsrInForce) => callEach(this.#listeners.isr, change),
       leads: (ref: ReplicaIdentity, epoch: number | null) => callEach(this.#listeners.leads, ref, epoch),
     };
     const lowerHighWatermark = (key: string, highWatermark: number) => {
@@ -184,12 +181,6 @@ export class PartitionTable implements RoleSink, FollowingSource {
 
   all(): Iterable<Partition> {
     return this.#byKey.values();
-  }
-
-  /** Called when the coordinator has a new in-sync set of a partition that we lead. */
-  onIsrInForce(listener: (change: IsrInForce) => void): () => void {
-    this.#listeners.isr.add(listener);
-    return () => this.#listeners.isr.delete(listener);
   }
 
   /** Called when we begin to lead a partition (or go on in a higher epoch), and with null when we lead it no more. */

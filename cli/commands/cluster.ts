@@ -6,7 +6,7 @@ import { tellingRuntime } from "../output/complaints.ts";
 import { Output } from "../output/output.ts";
 import { collectConfig } from "../topic/topic-arguments.ts";
 import { withCluster } from "./client-session.ts";
-import { registerLogDirectories } from "./log-directories.ts";
+import { registerLogDirectories } from "./log-dirs.ts";
 import { type CommonOptions, collect, wholeNumber, withCommonOptions } from "./options.ts";
 import { registerRecover } from "./recover.ts";
 

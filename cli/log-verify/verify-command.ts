@@ -7,8 +7,8 @@ import { printable } from "../output/printable.ts";
 import type { Progress } from "../output/progress.ts";
 import { formatBytes, formatCount } from "../output/units.ts";
 import { checkCheckpoints, checkpointNames } from "./check-checkpoints.ts";
+import { type FoundDirectory, findLogs, lockDirectory } from "./find-logs.ts";
 import { type Finding, findingAsText, findingIn } from "./finding.ts";
-import { type FoundDirectory, findLogs, lockDirectory } from "./log-directories.ts";
 import { type LogTotals, type LogToVerify, verifyLog } from "./verify-log.ts";
 
 export interface LogVerifyOptions {

@@ -36,7 +36,7 @@ import {
   listGroups,
 } from "./groups.ts";
 import { type ItemAnswer, shouldAskAgain } from "./item-answer.ts";
-import { alterReplicaLogDirectories, type BrokerLogDirectories, describeLogDirectories, type ReplicaMove } from "./log-directories.ts";
+import { alterReplicaLogDirectories, type BrokerLogDirectories, describeLogDirectories, type ReplicaMove } from "./replica-directories.ts";
 
 type Altered = ItemResult<{ readonly resource: ConfigResource }>;
 

@@ -117,7 +117,7 @@ export const mutants: readonly Mutant[] = [
   // ---- the controller
   {
     name: "doubtful-members-stay",
-    file: "broker/controller/leadership.ts",
+    file: "broker/controller/elections.ts",
     find: 'return standing === "same-life" || standing === "whole";',
     replace: 'return standing !== "outlived";',
     breaks: "A member of the in-sync set that lost its power stays in it.",
@@ -138,7 +138,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "election-keeps-the-epoch",
-    file: "broker/controller/leadership.ts",
+    file: "broker/controller/elections.ts",
     find: "leaderEpoch: record.leaderEpoch + 1,",
     replace: "leaderEpoch: record.leaderEpoch + (elected?.leader === record.leader ? 0 : 1),",
     breaks: "A leader that registered anew leads on under the epoch of its earlier life.",
@@ -152,7 +152,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "unclean-is-not-on-record",
-    file: "broker/controller/leadership.ts",
+    file: "broker/controller/elections.ts",
     find: "leaderRecovering: elected?.unclean === true || stillRecovering(record, record.isr),",
     replace: "leaderRecovering: stillRecovering(record, record.isr),",
     breaks: "Followers are not told that a leader may lack committed records, and refuse to follow it.",

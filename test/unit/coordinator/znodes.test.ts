@@ -9,7 +9,6 @@ import {
   encodeController,
   encodeControllerEpoch,
 } from "../../../coordinator-client/znodes/controller.ts";
-import { decodeIsrChange, encodeIsrChange } from "../../../coordinator-client/znodes/isr-change.ts";
 import { MalformedZnode } from "../../../coordinator-client/znodes/json.ts";
 import { decodePartitionState, encodePartitionState, knownIsrEpochs } from "../../../coordinator-client/znodes/partition-state.ts";
 import { brokerConfigPath, numberedName, partitionStatePath } from "../../../coordinator-client/znodes/paths.ts";
@@ -97,7 +96,6 @@ describe("znodes are written as Kafka's tools expect them", () => {
     expect(encodeProducerIdBlock({ brokerId: 1, firstId: 0, lastId: 999 }).toString()).toBe(
       '{"version":1,"broker":1,"block_start":"0","block_end":"999"}',
     );
-    expect(encodeIsrChange([{ topic: "t", partition: 1 }]).toString()).toBe('{"version":1,"partitions":[{"topic":"t","partition":1}]}');
     expect(brokerConfigPath(null)).toBe("/config/brokers/<default>");
   });
 
@@ -135,7 +133,6 @@ describe("znodes are written as Kafka's tools expect them", () => {
         expect(decodeConfig("/c", encodeConfig(config))).toEqual({ ...config });
       }),
     );
-    expect(decodeIsrChange("/i", encodeIsrChange([{ topic: "t", partition: 1 }]))).toEqual([{ topic: "t", partition: 1 }]);
     const block = { brokerId: 1, firstId: 1_000, lastId: 1_999 };
     expect(decodeProducerIdBlock("/p", encodeProducerIdBlock(block))).toEqual(block);
   });
@@ -149,7 +146,6 @@ describe("a malformed znode", () => {
     decodeConfigChange,
     decodeController,
     decodeControllerEpoch,
-    decodeIsrChange,
     decodePartitionState,
     decodeProducerIdBlock,
     decodeTopicAssignment,
@@ -179,7 +175,6 @@ describe("a malformed znode", () => {
     ["decodeBrokerRegistration", '{"endpoints":["nonsense"]}', 'the endpoint "nonsense" is no LISTENER://host:port'],
     ["decodeConfig", '{"config":{"a":1}}', '"config.a" should be a string, it is 1'],
     ["decodeProducerIdBlock", '{"broker":1,"block_start":"9","block_end":"1"}', "ends before it starts"],
-    ["decodeIsrChange", '{"partitions":[{"topic":1}]}', '"partitions[0].topic" should be a string'],
     ["decodeClusterId", "{}", '"id" should be a string, it is missing'],
     ["decodeController", "[]", "it is no JSON object"],
     ["decodeController", "{", "it is no JSON"],

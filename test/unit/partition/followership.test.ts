@@ -43,7 +43,7 @@ function setUp() {
     health: { report: () => {} },
     deadlines: new Deadlines(clock),
     admissions: new Admissions({ clock, codecs: codecsAside, plainBytesMax: 2 ** 20 }),
-    news: { committed: () => {}, written: () => {}, isrInForce: () => {}, leads: () => {} },
+    news: { committed: () => {}, written: () => {}, leads: () => {} },
     futureTimestamps: { look: () => {} },
     lowerHighWatermark: async () => {},
   };

@@ -1,12 +1,5 @@
 import type { LogStore } from "../../../broker/log/log-contract.ts";
-import type {
-  ClusterView,
-  IsrChangeRequest,
-  IsrInForce,
-  IsrStore,
-  IsrWriteResult,
-  PartitionService,
-} from "../../../broker/partition/contract.ts";
+import type { ClusterView, IsrChangeRequest, IsrStore, IsrWriteResult, PartitionService } from "../../../broker/partition/contract.ts";
 import { partitionDefaults } from "../../../broker/partition/environment.ts";
 import { partitionService, replicaFetchService } from "../../../broker/partition/partition-services.ts";
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
@@ -32,6 +25,8 @@ export const lagMaxMs = 4000;
 export class StateZnode implements IsrStore {
   current: PartitionRecord;
   writes: IsrChangeRequest[] = [];
+  /** What came to be in force. */
+  readonly changes: { readonly isr: readonly number[]; readonly stateVersion: number }[] = [];
   /** How the next writes end: "lost" is carried out without an answer, "dropped" is not carried out and has none either. Then: as it should. */
   fates: ("lost" | "dropped")[] = [];
 
@@ -57,6 +52,7 @@ export class StateZnode implements IsrStore {
     if (fate === "dropped") return { kind: "unknown" };
     if (stateVersion !== request.expectedVersion) return { kind: "conflict", isr, isrEpochs, stateVersion };
     this.current = { ...this.current, isr: request.isr, isrEpochs: request.isrEpochs, stateVersion: stateVersion + 1 };
+    this.changes.push({ isr: request.isr, stateVersion: stateVersion + 1 });
     return fate === "lost" ? { kind: "unknown" } : { kind: "written", stateVersion: stateVersion + 1 };
   }
 }
@@ -74,7 +70,6 @@ export class MiniCluster {
   readonly clock = new ManualClock();
   readonly znode: StateZnode;
   readonly nodes = new Map<number, Node>();
-  readonly isrChanges: IsrInForce[] = [];
   readonly reported: string[] = [];
   /** Registration by broker; absent: dead. */
   readonly alive = new Map<number, number>();
@@ -133,7 +128,6 @@ export class MiniCluster {
       isrStore: this.znode,
       health: { report: ({ partition }, { kind }) => this.reported.push(`${id}: ${partition} ${kind}`) },
     });
-    table.onIsrInForce((change) => this.isrChanges.push(change));
     table.start();
     const peers = this.#peers(id);
     const fetchers = new FetcherSet(table, {

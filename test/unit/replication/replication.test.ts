@@ -75,7 +75,7 @@ describe("three replicas", () => {
     strictEqual(await produce(1, "c"), 4);
     assertIdenticalLogs();
     deepStrictEqual(
-      cluster.isrChanges.map(({ isr, stateVersion }) => [isr, stateVersion]),
+      cluster.znode.changes.map(({ isr, stateVersion }) => [isr, stateVersion]),
       [[[1, 2], 1], [[1, 2, 3], 2]], // biome-ignore format: one line
     );
   });

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { Admin } from "../../client/index.ts";
-import { moveReplica, showLogDirectories } from "../cluster/log-directories.ts";
+import { moveReplica, showLogDirectories } from "../cluster/show-log-dirs.ts";
 import { tellingRuntime } from "../output/complaints.ts";
 import { Output } from "../output/output.ts";
 import type { Shown } from "../topic/topic-commands.ts";
