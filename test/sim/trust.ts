@@ -68,7 +68,8 @@ export class Trust {
       .every(({ topic, partition, state }) => {
         if (this.#parts.isForsaken(topic)) return true;
         if (!losing && !brokers.some(({ id }) => this.mayLackRecords(id, topic, partition))) return true;
-        const isKeeper = (other: SimBroker) => state.isr.includes(other.id) && !this.#unproved.has(`${other.id}:${topic}-${partition}`);
+        const isKeeper = ({ id }: SimBroker) =>
+          state.isr.includes(id) && !this.#unproved.has(`${id}:${topic}-${partition}`) && !this.mayLackRecords(id, topic, partition);
         return brokers.some((other) => other !== broker && isWell(other) && isKeeper(other));
       });
   }
