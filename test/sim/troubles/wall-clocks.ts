@@ -7,7 +7,7 @@ const hosts = ["b1", "b2", "b3", "b1", "b2", "b3", "producer", "hasty"];
 const leastMs = 1000;
 export const wallClockOffMaxMs = 600_000;
 
-/** Somebody sets the wall clocks of machines, forward and back, while everything runs on them. They stay wrong to the end: nothing that must become whole may depend on them. */
+/** Somebody sets the wall clocks of machines, forward and back, while everything runs on them. They stay wrong to the end: nothing that must become whole may depend on them, but records that are kept for some seconds. */
 export class WallClocks implements Trouble {
   readonly #parts: TroubleParts;
   #stop: () => void = () => {};
@@ -22,6 +22,9 @@ export class WallClocks implements Trouble {
 
   heal(): void {
     this.#stop();
+    const { plan, clock } = this.#parts.world;
+    // by a clock that is minutes ahead, the last records would be too old before anybody has read them
+    if (plan.retention?.kind === "ms") for (const host of hosts) clock.setWallClock(host, 0);
   }
 
   #set(): void {
