@@ -66,7 +66,9 @@ export class GroupMachine {
   readonly #allKinds: readonly GroupKind[];
   /** Topics that were deleted, for the positions of which nobody knows the topic's id, until those are gone. */
   readonly #namesGone = new Set<string>();
-  #forgetting: "not" | "under way" | "to be done again" = "not";
+  /** Names of deleted topics, positions in which have not been looked for yet. */
+  readonly #namesToForget = new Set<string>();
+  #isForgetting = false;
   #isLoaded = false;
 
   constructor(parts: MachineParts) {
@@ -108,7 +110,7 @@ export class GroupMachine {
     for (const kind of this.#allKinds) kind.loaded(now);
     this.#scheduleExpiry(now);
     for (const topic of this.#goneTopics()) this.#namesGone.add(topic);
-    this.#forgetGone(now);
+    this.#forgetGone(this.#parts.topics.current.deletedTopics.values(), now);
   }
 
   ended(): void {
@@ -150,7 +152,7 @@ export class GroupMachine {
   /** Something about the topics changed; `deleted` are gone, or others have their names, and what was committed for them means nothing any more. */
   topicsChanged(deleted: ReadonlySet<string>, now: Now): readonly Decision<null>[] {
     for (const topic of deleted) this.#namesGone.add(topic);
-    if (deleted.size > 0) this.#forgetGone(now);
+    this.#forgetGone(deleted, now);
     return this.#allKinds.flatMap((kind) => kind.topicsChanged(now));
   }
 
@@ -172,20 +174,18 @@ export class GroupMachine {
   }
 
   /** Tombstones for positions in topics that are gone. Until they are appended, nobody is told of those. */
-  #forgetGone(now: Now): void {
-    if (this.#forgetting !== "not") {
-      this.#forgetting = "to be done again";
-      return;
-    }
-    const names = new Set(this.#parts.topics.current.deletedTopics.values()).union(this.#namesGone);
-    if (names.size === 0) return;
-    this.#forgetting = "under way";
-    const steps = offsetPlaces(this.offsets, [...this.offsets.groupIds()], (topic) => names.has(topic));
+  #forgetGone(deleted: Iterable<string>, now: Now): void {
+    for (const topic of deleted) this.#namesToForget.add(topic);
+    if (this.#isForgetting || this.#namesToForget.size === 0) return;
+    this.#isForgetting = true;
+    const names = new Set(this.#namesToForget);
+    this.#namesToForget.clear();
+    const groupIds = () => [...this.offsets.groupIds()];
+    const steps = offsetPlaces(this.offsets, groupIds, (topic) => names.has(topic));
     const whenOver = (then: Now) => {
-      const isToBeDoneAgain = this.#forgetting === "to be done again";
-      this.#forgetting = "not";
-      if (isToBeDoneAgain) this.#forgetGone(then);
-      else this.#namesGone.clear();
+      this.#isForgetting = false;
+      for (const topic of names) if (!this.#namesToForget.has(topic)) this.#namesGone.delete(topic);
+      this.#forgetGone([], then);
     };
     const recordsOf = (place: OffsetPlace) => this.#tombstoneIf(place, (committed) => this.#isGone(place.topic, committed));
     const order = { timers: this.#parts.timers, key: deletedTopicsTimer, steps, bytesOf: placeBytes, recordsOf, whenOver };
@@ -226,7 +226,7 @@ export class GroupMachine {
       if (group === null) return [];
       return this.#tombstoneIf(place, (committed) => isExpired(group, place.topic, committed, config.offsetsRetentionMs, then));
     };
-    const steps = lazily(() => offsetPlaces(this.offsets, everyGroup()));
+    const steps = offsetPlaces(this.offsets, everyGroup);
     const atMs = now.monotonicMs + config.offsetsRetentionCheckIntervalMs;
     sweep({ timers, key: expiryTimer, steps, bytesOf: placeBytes, recordsOf, whenOver: offsetsGone }, atMs);
   }
@@ -235,11 +235,6 @@ export class GroupMachine {
     const group = this.#find(groupId);
     return group?.isEmpty === true && !this.offsets.has(groupId) ? group.tombstones() : [];
   }
-}
-
-/** Made when the first is asked for. */
-function* lazily<T>(make: () => Iterable<T>): Generator<T, void> {
-  yield* make();
 }
 
 class Groups implements GroupBook {

@@ -61,13 +61,13 @@ export function placeBytes({ groupId, topic }: OffsetPlace): number {
   return groupId.length + topic.length;
 }
 
-/** The offsets of these groups, as they are when their turn comes. */
+/** The offsets of the groups that there are when the first is asked for, as they are when their turn comes. */
 export function* offsetPlaces(
   book: OffsetBook,
-  groupIds: readonly string[],
+  groupIdsNow: () => readonly string[],
   isOfInterest: (topic: string) => boolean = () => true,
 ): Generator<OffsetPlace | null, void> {
-  for (const groupId of groupIds) {
+  for (const groupId of groupIdsNow()) {
     yield null;
     for (const [topic, partitions] of book.of(groupId)) {
       yield null;

@@ -105,6 +105,16 @@ describe("a commit that is appended in many slices", () => {
   const metadata = "m".repeat(4_000);
   const large = commitOf(each(1_000), { metadata });
 
+  /** The followers stand still, and as much of it is begun as may be. */
+  async function stalled() {
+    const room = new AppendRoom();
+    const { world, api } = await served(room);
+    world.partition.isReplicated = false;
+    const answer = answerOf(api, large, 8);
+    await settled();
+    return { room, world, answer, begun: world.machine.offsets.size };
+  }
+
   test("waits for the followers, so that they are never far behind", async () => {
     const room = new AppendRoom();
     const { world, api, logBytes } = await served(room);
@@ -139,12 +149,7 @@ describe("a commit that is appended in many slices", () => {
   });
 
   test("after the first slice that was refused, nothing more is begun, and all that is left has the same error", async () => {
-    const room = new AppendRoom();
-    const { world, api } = await served(room);
-    world.partition.isReplicated = false;
-    const answer = answerOf(api, large, 8);
-    await settled();
-    const begun = world.machine.offsets.size;
+    const { room, world, answer, begun } = await stalled();
     world.partition.refusal = "NOT_ENOUGH_REPLICAS";
     world.partition.commit();
     expect(counts((await answer).topics)).toEqual({ NONE: begun, COORDINATOR_NOT_AVAILABLE: 1_000 - begun });
@@ -154,12 +159,7 @@ describe("a commit that is appended in many slices", () => {
   });
 
   test("when the followers do not come, it gives up after what it began", async () => {
-    const room = new AppendRoom();
-    const { world, api } = await served(room);
-    world.partition.isReplicated = false;
-    const answer = answerOf(api, large, 8);
-    await settled();
-    const begun = world.machine.offsets.size;
+    const { room, world, answer, begun } = await stalled();
     await world.clock.advance(5_000);
     expect(counts((await answer).topics)).toEqual({ COORDINATOR_NOT_AVAILABLE: 1_000 });
     expect([begun < 300, world.machine.offsets.size, room.underwayBytes]).toEqual([true, begun, 0]);

@@ -203,6 +203,21 @@ describe("offsets go", () => {
     expect([world.machine.offsets.size, world.machine.groups.size]).toEqual([0, 0]);
   });
 
+  test("of a topic that is deleted while those of another one are looked for", async () => {
+    const world = await World.loaded();
+    for (let group = 0; group < 1_000; group++) await world.commit({ offsets: { t: 5, u: 6 } }, `g${group}`);
+    const remove = (deleted: readonly string[], topic: string) => {
+      world.topics = { ...topicsView(), deletedTopics: new Map(deleted.map((name) => [idOf(name), name])) };
+      world.shard.runAll((machine, now) => machine.topicsChanged(new Set([topic]), now));
+    };
+    remove(["t"], "t");
+    await world.clock.advance(0);
+    expect(world.machine.offsets.size).toBeGreaterThan(1_000);
+    remove(["t", "u"], "u");
+    await world.clock.advance(50);
+    expect(world.machine.offsets.size).toBe(0);
+  });
+
   test("when somebody deletes them, unless a member consumes the topic", async () => {
     const world = await World.loaded();
     await world.commit({ offsets: { t: 5, u: 6 } });
