@@ -1,9 +1,6 @@
 import type { Coordinator } from "../coordinator-client/coordinator.ts";
-
 import type { KnownCluster } from "../coordinator-client/known-cluster.ts";
-
 import { isPresentTerm } from "../coordinator-client/known-controller.ts";
-
 import type { BrokerRegistration } from "../coordinator-client/znodes/broker-registration.ts";
 import type { Address } from "../protocol/base/transport.ts";
 import { codecsAside } from "../protocol/records/compression.ts";
@@ -274,7 +271,7 @@ export class BrokerParts {
     return listeners;
   }
 
-  /** Registers, and resolves once the controller has told us of the cluster with ourselves in it. Rejects when the registration cannot succeed. */
+  /** Registers; resolves once the controller has told us of the cluster with ourselves in it. Rejects when it cannot be registered. */
   async join(): Promise<void> {
     const unsubscribe = this.#images.onChange((image) => {
       const ourselves = image.brokers.get(this.#options.config.brokerId);
@@ -310,7 +307,10 @@ export class BrokerParts {
     this.#options.onFailed(error);
   }
 
-  /** After the coordinator's session is closed: stops leading, closes the logs, and then the links, by which the others may have asked us until now. */
+  /**
+   * After the coordinator's session is closed: stops leading, closes the logs, and then the links, by which the others may have asked us
+   * until now.
+   */
   async close(): Promise<void> {
     await this.#notes.close();
     await this.#table.close();

@@ -23,7 +23,9 @@ export function partitionConfig({ brokerId, replication, log }: BrokerConfig, cu
   };
 }
 
-/** Requests that may wait at the groups of one partition. Each costs some memory, and members that wait for a rebalance wait for minutes. */
+/**
+ * Requests that may wait at the groups of one partition. Each costs some memory, and members that wait for a rebalance wait for minutes.
+ */
 const waitingPerShardMax = 100_000;
 
 /** Of as much as clients' requests and answers may take, and beside it. */

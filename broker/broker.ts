@@ -51,8 +51,8 @@ export class Broker {
   }
 
   /**
-   * Resolves when this broker serves clients: registered, and told by the controller what the cluster looks like. Rejects, with a sentence for a person, when it cannot; `stop` then
-   * frees what was taken.
+   * Resolves when this broker serves clients: registered, and told by the controller what the cluster looks like. Rejects, with a sentence
+   * for a person, when it cannot; `stop` then frees what was taken.
    */
   async start(): Promise<void> {
     const { config, files, clock, random, log, openCoordinator } = this.#options;
@@ -105,7 +105,10 @@ export class Broker {
     await parts.join();
   }
 
-  /** Hands its leaderships over, finishes what is under way, closes the logs. Safe to call whatever `start` came to; the second call waits for the first. */
+  /**
+   * Hands its leaderships over, finishes what is under way, closes the logs. Safe to call whatever `start` came to; the second call waits
+   * for the first.
+   */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -113,7 +116,8 @@ export class Broker {
 
   async #stop(): Promise<void> {
     await this.#parts?.leave(requestsGraceMs);
-    // The session before the logs: what could not be handed over, and /controller if it is ours, is taken up by others while we are still flushing.
+    // The session before the logs: what could not be handed over, and /controller if it is ours, is taken up by others while we are still
+    // flushing.
     await this.#coordinator?.close();
     if (this.#parts !== null) await this.#parts.close();
     else await this.#logs?.close();
@@ -133,8 +137,9 @@ export class Broker {
   }
 
   /**
-   * No log directory is left, so there is nothing left to lead or to follow with: as Kafka's brokers do, this one ends. Its session goes first, and with it the registration: its
-   * leaderships, for which it has only errors by now, then move at once and not when a session has timed out. No controlled shutdown: a leader that cannot write is not waited for.
+   * No log directory is left, so there is nothing left to lead or to follow with: as Kafka's brokers do, this one ends. Its session goes
+   * first, and with it the registration: its leaderships, for which it has only errors by now, then move at once and not when a session has
+   * timed out. No controlled shutdown: a leader that cannot write is not waited for.
    */
   async #giveUp(error: LogOffline, remedy: string, parts: BrokerParts): Promise<void> {
     if (this.#stopping !== null) return;
@@ -155,8 +160,8 @@ export class Broker {
   }
 
   /**
-   * Waits for the coordinator to be the one that our directories know; what is written under the guard is written to that one only. Rejects WrongDataDirectory when it is of another cluster: waiting
-   * does not help.
+   * Waits for the coordinator to be the one that our directories know; what is written under the guard is written to that one only. Rejects
+   * WrongDataDirectory when it is of another cluster: waiting does not help.
    */
   async #awaitKnown(coordinator: Coordinator, known: KnownCluster): Promise<readonly WriteOperation[]> {
     const { clock, log, config, onWaiting } = this.#options;

@@ -25,8 +25,8 @@ export interface DataDirectoriesParts {
 }
 
 /**
- * The directories of a broker that starts, before anything in them is opened: locked, and marked as its own. One that cannot be written or read is left out, as long as there is another; one
- * that belongs to someone else ends the start, for it is a mistake in the settings.
+ * The directories of a broker that starts, before anything in them is opened: locked, and marked as its own. One that cannot be written or
+ * read is left out, as long as there is another; one that belongs to someone else ends the start, for it is a mistake in the settings.
  */
 export class DataDirectories {
   readonly #parts: DataDirectoriesParts;
@@ -66,8 +66,9 @@ export class DataDirectories {
   }
 
   /**
-   * The cluster that the directories belong to, with the newest controller epoch that any of them has; null: they are all new. A file of the epoch that is damaged counts as missing: an older
-   * coordinator may then be taken for ours, which sets logs aside at worst. Rejects WrongDataDirectory when they are of different clusters.
+   * The cluster that the directories belong to, with the newest controller epoch that any of them has; null: they are all new. A file of
+   * the epoch that is damaged counts as missing: an older coordinator may then be taken for ours, which sets logs aside at worst. Rejects
+   * WrongDataDirectory when they are of different clusters.
    */
   async known(): Promise<KnownCluster | null> {
     const all: (KnownCluster & { readonly path: string })[] = [];
@@ -100,7 +101,8 @@ export class DataDirectories {
   }
 
   /**
-   * Whether logs that this broker had may be missing: the folders there are, when one of the directories is new or cannot be used; null when all are as this broker left them.
+   * Whether logs that this broker had may be missing: the folders there are, when one of the directories is new or cannot be used; null
+   * when all are as this broker left them.
    */
   async remaining(): Promise<ReadonlySet<string> | null> {
     const { files } = this.#parts;

@@ -26,7 +26,10 @@ export class KafkaProtocolError extends ClientError {
 export class ConnectionLost extends ClientError {
   override readonly name = "ConnectionLost";
   override readonly retriable = true;
-  /** The broker that could not be reached where the cluster itself says that it is (its `advertised.listeners`); null: an address of the application's, or a link that broke. */
+  /**
+   * The broker that could not be reached where the cluster itself says that it is (its `advertised.listeners`); null: an address of the
+   * application's, or a link that broke.
+   */
   readonly namedBroker: number | null;
 
   constructor(message: string, options: ErrorOptions = {}, namedBroker: number | null = null) {
@@ -35,7 +38,10 @@ export class ConnectionLost extends ClientError {
   }
 }
 
-/** A broker did not answer in time, or was late and another leads by now. Should it answer after all, nobody takes that answer for another's. */
+/**
+ * A broker did not answer in time, or was late and another leads by now. Should it answer after all, nobody takes that answer for
+ * another's.
+ */
 export class RequestTimedOut extends ClientError {
   override readonly name = "RequestTimedOut";
   override readonly retriable = true;
@@ -105,7 +111,9 @@ export class OffsetOutOfRange extends ClientError implements At {
   }
 }
 
-/** Records that were consumed are no longer in the log: it was truncated by an unclean election (KIP-320). `offset` is where the logs part. */
+/**
+ * Records that were consumed are no longer in the log: it was truncated by an unclean election (KIP-320). `offset` is where the logs part.
+ */
 export class LogTruncated extends ClientError implements At {
   override readonly name = "LogTruncated";
   readonly topic: string;
@@ -148,7 +156,10 @@ export class NoCommittedOffset extends ClientError {
   }
 }
 
-/** Positions were not committed: the partitions went to another member of the group. Whoever has them now goes on from what was committed before. */
+/**
+ * Positions were not committed: the partitions went to another member of the group. Whoever has them now goes on from what was committed
+ * before.
+ */
 export class CommitFailed extends ClientError {
   override readonly name = "CommitFailed";
 

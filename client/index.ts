@@ -1,5 +1,6 @@
 /**
- * The client library: write with `Producer`, read with `Consumer`, manage with `Admin`. Speaks the Kafka protocol, to Ottla or to Apache Kafka.
+ * The client library: write with `Producer`, read with `Consumer`, manage with `Admin`. Speaks the Kafka protocol, to Ottla or to Apache
+ * Kafka.
  *
  * ```ts
  * import { Admin, Consumer, Producer, jsonSerde, orThrow, stringSerde } from "ottla";

@@ -4,15 +4,18 @@ import type { ClientRuntime } from "./runtime.ts";
 
 /** What producer, consumer and admin have in common. */
 export interface ClientOptions {
-  /** Brokers to begin with, `host:port` each; the rest of the cluster is learnt from them. A string may hold several, separated by commas. Port 9092 by default. */
+  /**
+   * Brokers to begin with, `host:port` each; the rest of the cluster is learnt from them. A string may hold several, separated by commas.
+   * Port 9092 by default.
+   */
   readonly bootstrap: string | readonly string[];
   /** Who we are, in the brokers' logs and metrics. Default "ottla". */
   readonly clientId?: string;
   /** How long a broker may take to answer before its connection is given up. Milliseconds; default 30,000. */
   readonly requestTimeoutMs?: number;
   /**
-   * A broker that is this late is not waited for alone: another is asked for metadata too, and what it led is looked for elsewhere. Its connection is kept for
-   * `requestTimeoutMs` all the same, unless nothing waits for it any more. Milliseconds; default 1,000.
+   * A broker that is this late is not waited for alone: another is asked for metadata too, and what it led is looked for elsewhere. Its
+   * connection is kept for `requestTimeoutMs` all the same, unless nothing waits for it any more. Milliseconds; default 1,000.
    */
   readonly slowAfterMs?: number;
   /** How long a connection may take to open. Milliseconds; default 5,000. */

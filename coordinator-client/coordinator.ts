@@ -3,13 +3,25 @@
  * (`memory-coordinator.ts`, for the simulator); one test suite runs over both. Paths are absolute and below the connection string's chroot.
  */
 export interface Coordinator {
-  /** `connected`: requests are served. `suspended`: the link broke, the session may live on. `lost`: expired, or nothing was heard for a whole session timeout (act as if expired). `closed`: by us, final. */
+  /**
+   * `connected`: requests are served. `suspended`: the link broke, the session may live on. `lost`: expired, or nothing was heard for a
+   * whole session timeout (act as if expired). `closed`: by us, final.
+   */
   readonly state: SessionState;
-  /** Rises by one with each session; 0 before the first. An answer that belongs to an earlier number says nothing about what this session owns. */
+  /**
+   * Rises by one with each session; 0 before the first. An answer that belongs to an earlier number says nothing about what this session
+   * owns.
+   */
   readonly sessionNumber: number;
-  /** Milliseconds on the monotonic clock at which the session is *proved* alive until: last word from the server's request sent plus the session timeout. A leader past this stops acknowledging (I8). */
+  /**
+   * Milliseconds on the monotonic clock at which the session is *proved* alive until: last word from the server's request sent plus the
+   * session timeout. A leader past this stops acknowledging (I8).
+   */
   readonly provedUntilMs: number;
-  /** Called at each change of state, in order; returns the way to unsubscribe. A new session after `lost` arrives as `connected` with a higher `sessionNumber`: ephemerals and watches of the old one are gone. */
+  /**
+   * Called at each change of state, in order; returns the way to unsubscribe. A new session after `lost` arrives as `connected` with a
+   * higher `sessionNumber`: ephemerals and watches of the old one are gone.
+   */
   onState(listener: (state: SessionState, sessionNumber: number) => void): () => void;
   /** Resolves at the next (or current) `connected`. Rejects when `signal` aborts or the coordinator is closed. */
   connected(signal?: AbortSignal): Promise<void>;
@@ -19,19 +31,22 @@ export interface Coordinator {
   /** Children's names, sorted; null when the node is missing. Rejects with CoordinatorUnavailable. */
   children(path: string): Promise<ChildList | null>;
   /**
-   * All or nothing. `conflict`: nothing was written; `failedIndex` and `reason` say which condition did not hold. `unknown`: the answer was lost; read to find out.
+   * All or nothing. `conflict`: nothing was written; `failedIndex` and `reason` say which condition did not hold. `unknown`: the answer was
+   * lost; read to find out.
    * Never retried inside. Never rejects.
    */
   write(operations: readonly WriteOperation[]): Promise<WriteResult>;
   /**
-   * Creates missing persistent nodes from the root down to `path`, those of the chroot as well; fine when they are there. For a cluster that is new, and for nothing else: whatever is missing
-   * later is lost, and not to be made good in silence. Rejects with CoordinatorUnavailable.
+   * Creates missing persistent nodes from the root down to `path`, those of the chroot as well; fine when they are there. For a cluster
+   * that is new, and for nothing else: whatever is missing later is lost, and not to be made good in silence. Rejects with
+   * CoordinatorUnavailable.
    */
   ensurePath(path: string): Promise<void>;
 
   /**
-   * Watches a node's data and existence (`node`) or its children's names (`children`) until the returned function is called. `changed` is called after each change seen, at
-   * least once after each (re)connection, and may be called without a change: read then. Re-armed by itself, in every later session too. Watch few paths, never one per partition.
+   * Watches a node's data and existence (`node`) or its children's names (`children`) until the returned function is called. `changed` is
+   * called after each change seen, at least once after each (re)connection, and may be called without a change: read then. Re-armed by
+   * itself, in every later session too. Watch few paths, never one per partition.
    */
   watch(path: string, kind: "node" | "children", changed: () => void): () => void;
 
@@ -88,7 +103,9 @@ export interface WriteOperationResult {
 /** `too-large`: more than one packet may hold (a little under 1 MiB over all operations); refused before it is sent. */
 export type ConflictReason = "node-exists" | "no-node" | "bad-version" | "not-empty" | "no-parent" | "too-large" | "other";
 
-/** No answer: not connected, the link broke with the call under way, or the session ended. The message names the path and what to look at. */
+/**
+ * No answer: not connected, the link broke with the call under way, or the session ended. The message names the path and what to look at.
+ */
 export class CoordinatorUnavailable extends Error {
   override readonly name = "CoordinatorUnavailable";
 }

@@ -14,7 +14,10 @@ export interface ElectionParts {
 }
 
 export type ElectionResult =
-  /** Every write of this term checks that `/controller_epoch` still has data version `epochVersion`. `sessionNumber` is the session that holds `/controller`. */
+  /**
+   * Every write of this term checks that `/controller_epoch` still has data version `epochVersion`. `sessionNumber` is the session that
+   * holds `/controller`.
+   */
   | { readonly kind: "won"; readonly controllerEpoch: number; readonly epochVersion: number; readonly sessionNumber: number }
   /** Watch `/controller`, and run again when it goes. */
   | { readonly kind: "lost"; readonly holder: BrokerId }
@@ -26,10 +29,11 @@ const epochBeforeFirst = 0;
 const attemptsMax = 5;
 
 /**
- * Tries to become the controller: raises `/controller_epoch` and creates the ephemeral `/controller` in one transaction, so that a controller without a new epoch, and two with the
- * same, cannot be. Only a registered broker may, and the registration is checked in the same transaction: it says that this is the coordinator we know, also when all of that was
- * replaced a moment ago. A `/controller` left by an earlier life of this broker, which is known to be over because the broker's registration is of this session (see `registerBroker`), is replaced in
- * that transaction, not waited for. Never rejects for want of an answer: that is `unknown`. Rejects with MalformedZnode.
+ * Tries to become the controller: raises `/controller_epoch` and creates the ephemeral `/controller` in one transaction, so that a
+ * controller without a new epoch, and two with the same, cannot be. Only a registered broker may, and the registration is checked in the
+ * same transaction: it says that this is the coordinator we know, also when all of that was replaced a moment ago. A `/controller` left by
+ * an earlier life of this broker, which is known to be over because the broker's registration is of this session (see `registerBroker`), is
+ * replaced in that transaction, not waited for. Never rejects for want of an answer: that is `unknown`. Rejects with MalformedZnode.
  */
 export async function electController(parts: ElectionParts): Promise<ElectionResult> {
   const { sessionNumber } = parts.coordinator;
@@ -89,8 +93,8 @@ function claim({ brokerId, nowMs }: ElectionParts, controllerEpoch: number, expe
 }
 
 /**
- * After a lost answer, on the link that follows: a write of any kind comes after ours in the server's one order of transactions, and a read after it on the same link sees
- * both. A read alone could be answered by a server that lags behind, and show our own node as missing.
+ * After a lost answer, on the link that follows: a write of any kind comes after ours in the server's one order of transactions, and a read
+ * after it on the same link sees both. A read alone could be answered by a server that lags behind, and show our own node as missing.
  */
 async function settleUnknown(coordinator: Coordinator, { error }: WriteResult & { kind: "unknown" }): Promise<void> {
   if (coordinator.state !== "connected") throw error;
@@ -98,13 +102,19 @@ async function settleUnknown(coordinator: Coordinator, { error }: WriteResult & 
   if (barrier.kind === "unknown") throw barrier.error;
 }
 
-/** Our id, another session, and yet the broker registered under that id is this session: whoever held it had our data directory, which is locked, so that life is over. */
+/**
+ * Our id, another session, and yet the broker registered under that id is this session: whoever held it had our data directory, which is
+ * locked, so that life is over.
+ */
 async function isOfEarlierLife(holder: Node, { coordinator, brokerId }: ElectionParts): Promise<boolean> {
   if (holder.ownedByUs || decodeController(controllerPath, holder.data).brokerId !== brokerId) return false;
   return (await coordinator.read(brokerPath(brokerId)))?.ownedByUs === true;
 }
 
-/** Someone holds `/controller`. If it is our own session, an earlier answer was lost, or a controller of this process is electing itself twice: the term is ours as it stands. */
+/**
+ * Someone holds `/controller`. If it is our own session, an earlier answer was lost, or a controller of this process is electing itself
+ * twice: the term is ours as it stands.
+ */
 async function heldBy(holder: Node, parts: ElectionParts, sessionNumber: number): Promise<ElectionResult | "again"> {
   const { coordinator, brokerId } = parts;
   const { brokerId: holderId } = decodeController(controllerPath, holder.data);

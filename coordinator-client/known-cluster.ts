@@ -40,8 +40,9 @@ export function judge(known: KnownCluster, { clusterId, controllerEpoch }: Found
 }
 
 /**
- * Looks at the coordinator that we are connected to. A transaction comes first: what another broker was told of a newer controller epoch comes before it in the one order of transactions, so an
- * epoch that is read after it is not old because a server lags behind. Rejects with CoordinatorUnavailable.
+ * Looks at the coordinator that we are connected to. A transaction comes first: what another broker was told of a newer controller epoch
+ * comes before it in the one order of transactions, so an epoch that is read after it is not old because a server lags behind. Rejects with
+ * CoordinatorUnavailable.
  */
 export async function judgeCoordinator(coordinator: Pick<Coordinator, "read" | "write">, known: KnownCluster): Promise<CoordinatorVerdict> {
   const barrier = await coordinator.write([{ kind: "check", path: "/", version: -1 }]);

@@ -9,8 +9,9 @@ export interface ClaimedTerm {
 }
 
 /**
- * Whether the coordinator knows this term as the present one. Reads may be of a server that lags: when what is found is older than the claim, a transaction of our own comes first, and what is
- * read after it on the same link is no older than that. Rejects with CoordinatorUnavailable, or MalformedZnode.
+ * Whether the coordinator knows this term as the present one. Reads may be of a server that lags: when what is found is older than the
+ * claim, a transaction of our own comes first, and what is read after it on the same link is no older than that. Rejects with
+ * CoordinatorUnavailable, or MalformedZnode.
  */
 export async function isPresentTerm(coordinator: Pick<Coordinator, "read" | "write">, claimed: ClaimedTerm): Promise<boolean> {
   const found = await presentTerm(coordinator);

@@ -15,8 +15,9 @@ export async function readMadeOnce<T>(coordinator: Pick<Coordinator, "read">, { 
 }
 
 /**
- * What a cluster has one of, made up by its first broker; brokers that start together agree on the one that was written. Rejects with CoordinatorUnavailable when that cannot be
- * told now, with MalformedZnode when the node holds something else. What is written, is written only where `guard` holds.
+ * What a cluster has one of, made up by its first broker; brokers that start together agree on the one that was written. Rejects with
+ * CoordinatorUnavailable when that cannot be told now, with MalformedZnode when the node holds something else. What is written, is written
+ * only where `guard` holds.
  */
 export async function readOrMakeOnce<T>(
   coordinator: Coordinator,

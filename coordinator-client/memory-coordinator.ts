@@ -8,8 +8,9 @@ import type { MemoryTree } from "./memory/tree.ts";
 import { SessionCoordinator } from "./session/session-coordinator.ts";
 
 /**
- * ZooKeeper in memory, for the simulator and for unit tests: sessions, ephemerals, watches, transactions, on an injected clock. The sessions on it
- * (`MemoryCoordinator`) run the same code as those on a real server, down to where bytes begin. Deterministic: all time comes from the clock, all latency from `latencyMs`.
+ * ZooKeeper in memory, for the simulator and for unit tests: sessions, ephemerals, watches, transactions, on an injected clock. The
+ * sessions on it (`MemoryCoordinator`) run the same code as those on a real server, down to where bytes begin. Deterministic: all time
+ * comes from the clock, all latency from `latencyMs`.
  */
 export class MemoryEnsemble {
   readonly #clock: Clock;

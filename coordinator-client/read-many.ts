@@ -3,7 +3,10 @@ import type { Coordinator, Node } from "./coordinator.ts";
 /** Well under the session's bound on unanswered requests, and enough to fill the link. */
 const readsAtOnceMax = 128;
 
-/** Reads all the paths, a bounded number at once; results in the order asked, null for a missing node. Rejects with CoordinatorUnavailable as soon as one read does. */
+/**
+ * Reads all the paths, a bounded number at once; results in the order asked, null for a missing node. Rejects with CoordinatorUnavailable
+ * as soon as one read does.
+ */
 export async function readMany(
   coordinator: Pick<Coordinator, "read">,
   paths: readonly string[],

@@ -19,10 +19,12 @@ export interface RegistrationResult {
 const attemptsMax = 10;
 
 /**
- * Registers the broker under `/brokers/ids`. A registration left by an earlier life of one of our data directories (which is locked, so that life is over) is deleted at once, not waited for.
+ * Registers the broker under `/brokers/ids`. A registration left by an earlier life of one of our data directories (which is locked, so
+ * that life is over) is deleted at once, not waited for.
  * Rejects with BrokerIdTaken, or with CoordinatorUnavailable when the outcome cannot be told: run again once connected.
  *
- * Each of its transactions holds only where `guard` does. Race: (1) the coordinator is found to be the one we know; (2) all of it is replaced by an older copy, in which our session is alive;
+ * Each of its transactions holds only where `guard` does. Race: (1) the coordinator is found to be the one we know; (2) all of it is
+ * replaced by an older copy, in which our session is alive;
  * (3) the registration is written. It would make the wrong coordinator's controller take this broker in.
  */
 export async function registerBroker(
@@ -65,8 +67,8 @@ async function makeWay(
 ): Promise<void> {
   const found = decodeBrokerRegistration(path, node.data);
   if (!node.ownedByUs && !sharesDirectory(found.incarnation, incarnation)) throw new BrokerIdTaken(describeTaken(path, found));
-  // Registrations are never changed, so the version does not tell one from the next. A stranger who took the id since the read would lose its own here, and then
-  // finds ours: a misconfiguration that was going to be reported to one of the two in any case.
+  // Registrations are never changed, so the version does not tell one from the next. A stranger who took the id since the read would lose
+  // its own here, and then finds ours: a misconfiguration that was going to be reported to one of the two in any case.
   const result = await coordinator.write([...guard, { kind: "delete", path, version: node.version }]);
   if (result.kind === "unknown") await barrier(coordinator, path, result.error);
 }

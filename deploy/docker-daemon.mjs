@@ -9,7 +9,10 @@ const daemonReadyMaxMs = 60_000;
 const succeeds = (command, args) => spawnSync(command, args, { stdio: "ignore" }).status === 0;
 export const daemonAnswers = () => succeeds("docker", ["info"]);
 
-/** Finds a Docker daemon, or starts one of our own where we may. Answers how to stop what was started, or null with the reason why there is none. */
+/**
+ * Finds a Docker daemon, or starts one of our own where we may. Answers how to stop what was started, or null with the reason why there is
+ * none.
+ */
 export async function findOrStartDaemon() {
   if (daemonAnswers()) return { stop: async () => {}, reason: null };
   if (process.getuid?.() !== 0) return { stop: null, reason: "no Docker daemon answers, and starting one needs root" };
@@ -39,7 +42,10 @@ export async function findOrStartDaemon() {
   return { stop: null, reason: "dockerd was started but does not answer (it may lack privileges here)" };
 }
 
-/** Has the images that docker-compose.yml builds on: pulled, or built from Debian's packages where nothing can be pulled. True when they are stand-ins. */
+/**
+ * Has the images that docker-compose.yml builds on: pulled, or built from Debian's packages where nothing can be pulled. True when they are
+ * stand-ins.
+ */
 export function provideImages(root) {
   const tags = ["node:24-bookworm-slim", "zookeeper:3.8"];
   const missing = () => tags.filter((tag) => !succeeds("docker", ["image", "inspect", tag]));

@@ -1,4 +1,5 @@
-// Imported into a program that a wrapper of ours runs in its place (run-child.mjs): when the wrapper is gone, however it ended, the program is told to end too.
+// Imported into a program that a wrapper of ours runs in its place (run-child.mjs): when the wrapper is gone, however it ended, the program
+// is told to end too.
 
 /** Who has not ended by itself then never would. */
 const graceMs = 15_000;

@@ -19,7 +19,9 @@ export function runInOurPlace(command, args, options = {}) {
   });
 }
 
-/** The same for a Node program, which moreover ends when we are killed: the channel between us closes with us, and the program watches it. */
+/**
+ * The same for a Node program, which moreover ends when we are killed: the channel between us closes with us, and the program watches it.
+ */
 export function runNodeInOurPlace(node, args) {
   const lifeline = new URL("./lifeline.mjs", import.meta.url).href;
   return runInOurPlace(node, ["--import", lifeline, ...args], { stdio: ["inherit", "inherit", "inherit", "ipc"] });

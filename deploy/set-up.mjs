@@ -1,4 +1,5 @@
-// Puts in place what a fresh clone lacks. Plain JavaScript: it runs on whatever Node the machine has (20 or newer), before anything is installed.
+// Puts in place what a fresh clone lacks. Plain JavaScript: it runs on whatever Node the machine has (20 or newer), before anything is
+// installed.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -41,7 +42,10 @@ export function setUp({ debian, optional = [] }) {
   return { node };
 }
 
-/** What is started from here, and from there, finds the sources with their types stripped and compiled: half of what a command costs. Node looks at their contents, so nothing in it is ever old. */
+/**
+ * What is started from here, and from there, finds the sources with their types stripped and compiled: half of what a command costs. Node
+ * looks at their contents, so nothing in it is ever old.
+ */
 function keepCompiled() {
   process.env.NODE_COMPILE_CACHE ??= join(root, "node_modules", ".cache", "compiled");
 }

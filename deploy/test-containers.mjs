@@ -1,4 +1,5 @@
-// npm run test:containers: the suite that drives docker-compose.yml. Finds or starts a Docker daemon; where there can be none, the tests are skipped and say why.
+// npm run test:containers: the suite that drives docker-compose.yml. Finds or starts a Docker daemon; where there can be none, the tests
+// are skipped and say why.
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { findOrStartDaemon, provideImages } from "./docker-daemon.mjs";

@@ -8,9 +8,10 @@ import type { LogDirectoryService } from "../log/directories/log-directory-servi
 import type { Api } from "./api.ts";
 
 /**
- * Behavior: each replica named is copied to that directory of this broker while it goes on serving, and then goes on there; the answer comes at once, DescribeLogDirs tells how far it is. A replica
- * that this broker does not have yet is made there when it comes: REPLICA_NOT_AVAILABLE says so. A path that is not one of log.dirs is LOG_DIR_NOT_FOUND; KAFKA_STORAGE_ERROR: one of the two
- * directories failed.
+ * Behavior: each replica named is copied to that directory of this broker while it goes on serving, and then goes on there; the answer
+ * comes at once, DescribeLogDirs tells how far it is. A replica that this broker does not have yet is made there when it comes:
+ * REPLICA_NOT_AVAILABLE says so. A path that is not one of log.dirs is LOG_DIR_NOT_FOUND; KAFKA_STORAGE_ERROR: one of the two directories
+ * failed.
  * Version notes: 1 differs in nothing.
  */
 export function alterReplicaLogDirsApi(

@@ -12,8 +12,9 @@ export type ClaimedVersions = ApiVersionsResponse["apiKeys"][number];
 const produceKey = 0;
 
 /**
- * The versions served, with one exception: Produce is said to begin with 0. librdkafka takes a broker that does not claim Produce 0 for one that knows no gzip, snappy or lz4, and sends
- * uncompressed (KAFKA-18659). Clients choose the highest version that both sides have, so none of them uses 0 to 2; one that does all the same is refused like any version that is not served.
+ * The versions served, with one exception: Produce is said to begin with 0. librdkafka takes a broker that does not claim Produce 0 for one
+ * that knows no gzip, snappy or lz4, and sends uncompressed (KAFKA-18659). Clients choose the highest version that both sides have, so none
+ * of them uses 0 to 2; one that does all the same is refused like any version that is not served.
  */
 export function claimedVersions(served: Iterable<Pick<Endpoint, "apiKey" | "versions">>): ClaimedVersions[] {
   return [...served]

@@ -40,7 +40,8 @@ export interface ControllerApi<Req, Res> extends Api<Req, Res> {
 }
 
 /**
- * Rejection of `Endpoint.serve` (never a bug): there is no answer to give, and the client must learn of the failure by losing its connection.
+ * Rejection of `Endpoint.serve` (never a bug): there is no answer to give, and the client must learn of the failure by losing its
+ * connection.
  * Kafka's way to tell a producer with acks=0 that its metadata is out of date.
  */
 export class CloseConnection extends Error {
@@ -48,8 +49,9 @@ export class CloseConnection extends Error {
 }
 
 /**
- * Rejection of `Endpoint.serve`: the request was served, and the protocol has no form for the answer. Answers are made of what others said (names, settings, records, numbers), so this is no state of ours
- * that is wrong: it costs this client its connection, and nobody else anything.
+ * Rejection of `Endpoint.serve`: the request was served, and the protocol has no form for the answer. Answers are made of what others said
+ * (names, settings, records, numbers), so this is no state of ours that is wrong: it costs this client its connection, and nobody else
+ * anything.
  */
 export class UnencodableAnswer extends Error {
   override readonly name = "UnencodableAnswer";
@@ -64,7 +66,8 @@ export interface Endpoint {
   readonly controllerOnly: boolean;
   isFlexible(version: number): boolean;
   /**
-   * The body without header; throws MalformedFrame in the same turn when it cannot be read. Resolves to the response's body without header, or null: no answer.
+   * The body without header; throws MalformedFrame in the same turn when it cannot be read. Resolves to the response's body without header,
+   * or null: no answer.
    * Rejects with CloseConnection, UnencodableAnswer, AnswerTooLarge, or with a bug.
    */
   serve(body: Buffer, context: RequestContext): Promise<Buffer[] | null>;
@@ -89,7 +92,10 @@ export function endpoint<Req, Res>(api: Api<Req, Res>): Endpoint {
   };
 }
 
-/** Things in all lists of a request together: each costs memory and time of its own, however few its bytes are. Twice what a fetch session may hold. */
+/**
+ * Things in all lists of a request together: each costs memory and time of its own, however few its bytes are. Twice what a fetch session
+ * may hold.
+ */
 const requestElementsMax = 200_000;
 /** What one takes once it is read, near enough; where there are few, the request's own overhead has room for them. */
 const elementBytes = 100;

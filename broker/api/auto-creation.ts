@@ -25,7 +25,10 @@ const creationTimeoutMs = 30_000;
 
 const version = createTopicsRequest.versions[1];
 
-/** Creates topics that clients mention, with the broker's defaults. The brokers' own topics are not made this way: they have settings of their own. */
+/**
+ * Creates topics that clients mention, with the broker's defaults. The brokers' own topics are not made this way: they have settings of
+ * their own.
+ */
 export function autoTopicCreation({ isEnabled, createTopics, signal, log }: AutoCreationParts): TopicAutoCreation {
   const inFlight = new Set<string>();
   const context = {

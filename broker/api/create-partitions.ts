@@ -13,7 +13,8 @@ type TopicRequest = CreatePartitionsRequest["topics"][number];
 type TopicResponse = CreatePartitionsResponse["results"][number];
 
 /**
- * Behavior: raises the number of each topic's partitions to `count`, or says why not; `validateOnly` changes nothing. A topic named twice in one request is INVALID_REQUEST.
+ * Behavior: raises the number of each topic's partitions to `count`, or says why not; `validateOnly` changes nothing. A topic named twice
+ * in one request is INVALID_REQUEST.
  * Version notes: 0 to 3 differ in their encoding only.
  */
 export function createPartitionsApi(

@@ -15,7 +15,8 @@ import { answerEach, type RequestMeter } from "./request-meter.ts";
 import { sliceMax, sliceMaxBytes } from "./slices.ts";
 
 /**
- * Behavior: forgets groups without members, of whatever kind, and everything they have committed; also what was committed under an empty group id. A group that has committed very much goes in slices, its positions first:
+ * Behavior: forgets groups without members, of whatever kind, and everything they have committed; also what was committed under an empty
+ * group id. A group that has committed very much goes in slices, its positions first:
  * a member that joins in between keeps the group, with the positions that are left, and the answer is NON_EMPTY_GROUP.
  */
 export function deleteGroupsApi(

@@ -15,9 +15,10 @@ import { asMetadataSays } from "./leader-hints.ts";
 type PartitionAnswer = DeleteRecordsResponse["topics"][number]["partitions"][number];
 
 /**
- * Behavior: the records below an offset are deleted, and answered is where the live replicas' logs begin then. Asked of the leaders. An offset below a log's start changes nothing
- * and is fine; one above the high watermark is OFFSET_OUT_OF_RANGE; a topic that is only compacted answers POLICY_VIOLATION, one of the brokers' own INVALID_TOPIC_EXCEPTION. When not every live
- * replica has followed in time, REQUEST_TIMED_OUT: the leader has deleted, and the others will.
+ * Behavior: the records below an offset are deleted, and answered is where the live replicas' logs begin then. Asked of the leaders. An
+ * offset below a log's start changes nothing and is fine; one above the high watermark is OFFSET_OUT_OF_RANGE; a topic that is only
+ * compacted answers POLICY_VIOLATION, one of the brokers' own INVALID_TOPIC_EXCEPTION. When not every live replica has followed in time,
+ * REQUEST_TIMED_OUT: the leader has deleted, and the others will.
  * Version notes: 1 is as 0; flexible since 2.
  */
 export function deleteRecordsApi(

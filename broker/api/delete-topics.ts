@@ -21,7 +21,8 @@ interface NamedTopic {
 
 /**
  * Behavior: deletes each topic or says why not. Named twice in one request, or both by name and by id: INVALID_REQUEST.
- * Version notes: before 3 a broker with deletion disabled says INVALID_REQUEST, then TOPIC_DELETION_DISABLED; messages since 5; by id since 6 (KIP-516).
+ * Version notes: before 3 a broker with deletion disabled says INVALID_REQUEST, then TOPIC_DELETION_DISABLED; messages since 5; by id since
+ * 6 (KIP-516).
  */
 export function deleteTopicsApi(
   controller: Pick<ControllerService, "deleteTopics">,

@@ -30,9 +30,10 @@ export interface OwnConfig {
 }
 
 /**
- * Behavior: the settings of topics, of this broker, and (an empty broker name) those set at run time for all brokers; all of them or the ones named. Another broker's are
- * asked of that broker: here they are INVALID_REQUEST.
- * Version notes: 0 says only whether a value is the default; since 1 where it comes from and, when asked, where else it could; since 3 its type and, when asked, documentation.
+ * Behavior: the settings of topics, of this broker, and (an empty broker name) those set at run time for all brokers; all of them or the
+ * ones named. Another broker's are asked of that broker: here they are INVALID_REQUEST.
+ * Version notes: 0 says only whether a value is the default; since 1 where it comes from and, when asked, where else it could; since 3 its
+ * type and, when asked, documentation.
  */
 export function describeConfigsApi(
   images: Pick<ImageSource, "current">,

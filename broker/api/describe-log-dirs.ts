@@ -13,9 +13,10 @@ type DirectoryResult = DescribeLogDirsResponse["results"][number];
 export type HighWatermarks = (topic: string, partition: number) => number | null;
 
 /**
- * Behavior: every log directory of this broker with the logs in it, their sizes, and the copies being made in it; one that failed is KAFKA_STORAGE_ERROR and lists nothing. Only what was asked for
- * is listed; null asks for all.
- * Version notes: an error of the whole answer since 3 (never one here: there are no access lists); the file system's size and what is left of it since 4.
+ * Behavior: every log directory of this broker with the logs in it, their sizes, and the copies being made in it; one that failed is
+ * KAFKA_STORAGE_ERROR and lists nothing. Only what was asked for is listed; null asks for all.
+ * Version notes: an error of the whole answer since 3 (never one here: there are no access lists); the file system's size and what is left
+ * of it since 4.
  */
 export function describeLogDirsApi(
   directories: Pick<LogDirectoryService, "describe">,

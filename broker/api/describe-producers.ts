@@ -14,7 +14,8 @@ import { answerEach, countedAlready } from "./request-meter.ts";
 type PartitionAnswer = DescribeProducersResponse["topics"][number]["partitions"][number];
 
 /**
- * Behavior: what the logs on this broker know of the producers that write to them with an id: what each did last. Any replica answers, not only the leader, so that they can be compared.
+ * Behavior: what the logs on this broker know of the producers that write to them with an id: what each did last. Any replica answers, not
+ * only the leader, so that they can be compared.
  * Version notes: there is one.
  */
 export function describeProducersApi(

@@ -19,8 +19,10 @@ type Cursor = DescribeTopicPartitionsResponse["nextCursor"];
 const partitionsMax = 2000;
 
 /**
- * Behavior: topics in the order of their names with their partitions, at most `responsePartitionLimit` of them; `nextCursor` says where to go on (KIP-966).
- * No topics in the request means all. A cursor with a negative partition is INVALID_REQUEST. No eligible-leader sets are kept: those lists are empty.
+ * Behavior: topics in the order of their names with their partitions, at most `responsePartitionLimit` of them; `nextCursor` says where to
+ * go on (KIP-966).
+ * No topics in the request means all. A cursor with a negative partition is INVALID_REQUEST. No eligible-leader sets are kept: those lists
+ * are empty.
  * Version notes: 0 only.
  */
 export function describeTopicPartitionsApi(

@@ -14,8 +14,10 @@ type TopicResult = ElectLeadersResponse["replicaElectionResults"][number];
 type Elected = Verdict & { readonly topic: string; readonly partition: number };
 
 /**
- * Behavior: makes the preferred replica lead (or, unclean, any live one where there is no leader). Null asks for all partitions; those that need no election are then left out of the answer. Each is elected, and answered, once, as in Kafka.
- * Version notes: the kind of election and an error for the whole request since 1 (KIP-460); 0 is always preferred and has errors by partition only.
+ * Behavior: makes the preferred replica lead (or, unclean, any live one where there is no leader). Null asks for all partitions; those that
+ * need no election are then left out of the answer. Each is elected, and answered, once, as in Kafka.
+ * Version notes: the kind of election and an error for the whole request since 1 (KIP-460); 0 is always preferred and has errors by
+ * partition only.
  */
 export function electLeadersApi(
   controller: Pick<ControllerService, "electLeaders">,

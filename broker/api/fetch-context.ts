@@ -14,7 +14,9 @@ import {
 } from "./fetch-session.ts";
 import type { FetchSessionCache } from "./fetch-session-cache.ts";
 
-/** What a fetch request is about, decided in the turn in which it arrived: requests of one session take effect in the order they were sent. */
+/**
+ * What a fetch request is about, decided in the turn in which it arrived: requests of one session take effect in the order they were sent.
+ */
 export type FetchContext =
   | { readonly kind: "refused"; readonly error: KafkaError }
   | { readonly kind: "sessionless"; readonly wanted: ReadonlyMap<string, WantedPartition> }
@@ -72,8 +74,9 @@ export type FetchAnswers =
   | { readonly error: KafkaError };
 
 /**
- * Which of the answers the client is told. A later request of the session may have overtaken this one while it waited: then what the client knows is no longer certain, and it must start anew. Also one that came
- * before the session's first answer went out: whoever sent it guessed the id, and may have changed what the session is about.
+ * Which of the answers the client is told. A later request of the session may have overtaken this one while it waited: then what the client
+ * knows is no longer certain, and it must start anew. Also one that came before the session's first answer went out: whoever sent it
+ * guessed the id, and may have changed what the session is about.
  */
 export function answersToTell(context: Exclude<FetchContext, { kind: "refused" }>, answers: readonly AnsweredPartition[]): FetchAnswers {
   if (context.kind === "sessionless") return { error: null, sessionId: noSessionId, told: answers };

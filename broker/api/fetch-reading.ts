@@ -43,8 +43,8 @@ interface Round {
 }
 
 /**
- * Reads until there is enough, something urgent, no more time, or no client. A change between a read and the beginning of the wait would be missed; so each wait begins
- * before the read that decides whether it is needed. What was read before a wait is not kept for its end.
+ * Reads until there is enough, something urgent, no more time, or no client. A change between a read and the beginning of the wait would be
+ * missed; so each wait begins before the read that decides whether it is needed. What was read before a wait is not kept for its end.
  */
 export async function readUntilEnough(
   wanted: ReadonlyMap<string, WantedPartition>,
@@ -97,7 +97,8 @@ function drop(round: Round, { meter }: Reading): Round {
 }
 
 /**
- * Every partition once, in order: what is left of the bytes shrinks from one to the next, and only the first batch of all may exceed it. While memory is short, the answer is smaller too.
+ * Every partition once, in order: what is left of the bytes shrinks from one to the next, and only the first batch of all may exceed it.
+ * While memory is short, the answer is smaller too.
  */
 async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: FetchBounds, parts: Reading): Promise<Round> {
   const answers: AnsweredPartition[] = [];

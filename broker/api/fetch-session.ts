@@ -67,7 +67,8 @@ export function wantedPartitions(request: FetchRequest, nameOf: (id: TopicId) =>
 }
 
 /**
- * A client's fetch session: the partitions it wants, so that its requests name only what changed, and what it was last told of each, so that answers do the same.
+ * A client's fetch session: the partitions it wants, so that its requests name only what changed, and what it was last told of each, so
+ * that answers do the same.
  * The order of the partitions is the order of reading: those that had records go last, so that each gets its turn at the front.
  */
 export class FetchSession {

@@ -13,14 +13,19 @@ export interface FetchLimits {
   readonly maxBytes: number;
 }
 
-/** KIP-110. A topic that keeps zstd is UNSUPPORTED_COMPRESSION_TYPE to older requests; one that keeps what producers chose is not looked into, as in Kafka. */
+/**
+ * KIP-110. A topic that keeps zstd is UNSUPPORTED_COMPRESSION_TYPE to older requests; one that keeps what producers chose is not looked
+ * into, as in Kafka.
+ */
 const zstdSinceVersion = 10;
 
 /**
- * Behavior: reads committed records of the partitions asked for, in order, up to the client's and the broker's bounds; the first batch found always comes, whatever its size, so that a
- * consumer cannot get stuck. With fewer than `minBytes` the answer waits up to `maxWaitMs`. Errors and divergence are answered at once. Read committed sees what read uncommitted does.
+ * Behavior: reads committed records of the partitions asked for, in order, up to the client's and the broker's bounds; the first batch
+ * found always comes, whatever its size, so that a consumer cannot get stuck. With fewer than `minBytes` the answer waits up to
+ * `maxWaitMs`. Errors and divergence are answered at once. Read committed sees what read uncommitted does.
  * Followers of this cluster use the brokers' own protocol: a fetch with a replica's id is TOPIC_AUTHORIZATION_FAILED.
- * Version notes: fetch sessions since 7 (KIP-227); leader epochs since 9 (KIP-320); zstd topics since 10; divergence since 12; topics by id since 13 (KIP-516); the replica id moved into a tag in 15;
+ * Version notes: fetch sessions since 7 (KIP-227); leader epochs since 9 (KIP-320); zstd topics since 10; divergence since 12; topics by id
+ * since 13 (KIP-516); the replica id moved into a tag in 15;
  * since 16 a leadership error comes with the new leader and its address (KIP-951).
  */
 export function fetchApi(parts: FetchParts, sessions: FetchSessionCache, limits: FetchLimits): Api<FetchRequest, FetchResponse> {

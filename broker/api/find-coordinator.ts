@@ -18,7 +18,8 @@ export interface CoordinatorFinder {
 
 /**
  * Behavior: names the broker that coordinates each key asked for; the key types are groups and transactional ids.
- * Version notes: key type since 1 (before: groups); from 4 on several keys in one request (KIP-699), before a single one whose answer is in the top-level fields.
+ * Version notes: key type since 1 (before: groups); from 4 on several keys in one request (KIP-699), before a single one whose answer is in
+ * the top-level fields.
  * Share groups (6) are not served: INVALID_REQUEST.
  */
 export function findCoordinatorApi(finder: CoordinatorFinder): Api<FindCoordinatorRequest, FindCoordinatorResponse> {

@@ -20,11 +20,13 @@ const pauseMinMs = 50;
 const pauseMaxMs = 1000;
 
 /**
- * An endpoint that serves where this broker is the controller and passes the body on, as it came, where it is not. While no controller can be reached, or the one that was asked says that it is none, it
- * asks again whenever the metadata names another one, and at growing intervals otherwise; an attempt is given up as soon as its controller was replaced.
+ * An endpoint that serves where this broker is the controller and passes the body on, as it came, where it is not. While no controller can
+ * be reached, or the one that was asked says that it is none, it asks again whenever the metadata names another one, and at growing
+ * intervals otherwise; an attempt is given up as soon as its controller was replaced.
  *
- * A request that was sent and not answered is never sent again from here: it may have been carried out, and it may be what ended the controller, which the next one should not have to find out. Its client gets
- * REQUEST_TIMED_OUT, which clients know as "perhaps done, try again": they leave it to their caller. NOT_CONTROLLER would make them repeat it by themselves.
+ * A request that was sent and not answered is never sent again from here: it may have been carried out, and it may be what ended the
+ * controller, which the next one should not have to find out. Its client gets REQUEST_TIMED_OUT, which clients know as "perhaps done, try
+ * again": they leave it to their caller. NOT_CONTROLLER would make them repeat it by themselves.
  */
 export function forwarding<Req, Res>(api: ControllerApi<Req, Res>, parts: ForwardingParts): Endpoint {
   const local = endpoint(api);

@@ -32,7 +32,10 @@ export interface GroupFinderParts {
 const creationTimeoutMs = 30_000;
 const version = createTopicsRequest.versions[1];
 
-/** A group's coordinator is the leader of its partition of `__consumer_offsets`, which is made when the first client asks. Transactions have none yet. */
+/**
+ * A group's coordinator is the leader of its partition of `__consumer_offsets`, which is made when the first client asks. Transactions have
+ * none yet.
+ */
 export function groupFinder({ images, createTopics, signal, log, config }: GroupFinderParts): CoordinatorFinder {
   let isCreating = false;
   const context = {
@@ -69,7 +72,8 @@ export function groupFinder({ images, createTopics, signal, log, config }: Group
   };
   return {
     async find(kind, key, listener) {
-      // librdkafka takes this error and one other as final, and asks again for ever after all the rest; the Java client shows the sentence with this one, not with the other
+      // librdkafka takes this error and one other as final, and asks again for ever after all the rest; the Java client shows the sentence
+      // with this one, not with the other
       if (kind !== "group")
         return { error: "CLUSTER_AUTHORIZATION_FAILED", message: "transactions are not served: leave transactional.id out" };
       const image = images.current;

@@ -9,7 +9,8 @@ import { alterResources, type ConfigOperation, type OperationsOf, resourceRespon
 import type { ControllerApi } from "./api.ts";
 
 /**
- * Behavior: changes the named settings of topics and brokers (an empty broker name: all brokers) and leaves the others; a resource's changes are applied all or none.
+ * Behavior: changes the named settings of topics and brokers (an empty broker name: all brokers) and leaves the others; a resource's
+ * changes are applied all or none.
  * A resource named twice, a setting named twice within one, a value missing where the operation needs one: INVALID_REQUEST.
  * Version notes: 0 and 1 differ in their encoding only.
  */

@@ -31,8 +31,8 @@ export function partitionRecord(image: ClusterImage, { topic, partition }: Parti
 }
 
 /**
- * The partitions here cannot tell a partition that does not exist from one that other brokers have; the metadata can. A client told UNKNOWN_TOPIC_OR_PARTITION of
- * an existing one may give up where NOT_LEADER_OR_FOLLOWER makes it ask again.
+ * The partitions here cannot tell a partition that does not exist from one that other brokers have; the metadata can. A client told
+ * UNKNOWN_TOPIC_OR_PARTITION of an existing one may give up where NOT_LEADER_OR_FOLLOWER makes it ask again.
  */
 export function asMetadataSays<E extends KafkaErrorCode>(
   image: ClusterImage,

@@ -10,8 +10,9 @@ import { type GroupService, memberError } from "./group-context.ts";
 import { inTurns, slicesOf } from "./slices.ts";
 
 /**
- * Behavior: takes members out of a classic group at once, instead of at the end of their sessions. Static members may be named by their instance alone. Many
- * leave in slices (see `inTurns`): what is left of the group prepares its rebalance when the first ones are gone, and waits in it for those who are about to go no longer than until they are.
+ * Behavior: takes members out of a classic group at once, instead of at the end of their sessions. Static members may be named by their
+ * instance alone. Many leave in slices (see `inTurns`): what is left of the group prepares its rebalance when the first ones are gone, and
+ * waits in it for those who are about to go no longer than until they are.
  * Version notes: one member before 3, whose error is the answer's; several from then on, each with its own (KIP-345).
  */
 export function leaveGroupApi(groups: Pick<GroupService, "run">): Api<LeaveGroupRequest, LeaveGroupResponse> {

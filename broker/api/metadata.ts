@@ -21,10 +21,12 @@ export interface TopicAutoCreation {
 }
 
 /**
- * Behavior: the live brokers at the addresses of the request's listener, the controller, and the topics asked for (by name, by id, or all), with each partition's leader,
- * replicas and in-sync set. A topic that does not exist is begun to be created where broker and request allow it, and is LEADER_NOT_AVAILABLE meanwhile, so that the client asks again.
- * Version notes: all topics are an empty list in 0, null from 1 on. 0 lists only replicas that can be reached. LISTENER_NOT_FOUND since 6, topic ids in the answer since 10, in the request since 12
- * (10 and 11 have the field and refuse it). Authorized operations (8 on; the cluster's until 10) are all of them when asked for: there are no access lists.
+ * Behavior: the live brokers at the addresses of the request's listener, the controller, and the topics asked for (by name, by id, or all),
+ * with each partition's leader, replicas and in-sync set. A topic that does not exist is begun to be created where broker and request allow
+ * it, and is LEADER_NOT_AVAILABLE meanwhile, so that the client asks again.
+ * Version notes: all topics are an empty list in 0, null from 1 on. 0 lists only replicas that can be reached. LISTENER_NOT_FOUND since 6,
+ * topic ids in the answer since 10, in the request since 12 (10 and 11 have the field and refuse it). Authorized operations (8 on; the
+ * cluster's until 10) are all of them when asked for: there are no access lists.
  */
 export function metadataApi(images: Pick<ImageSource, "current">, autoCreation: TopicAutoCreation): Api<MetadataRequest, MetadataResponse> {
   return {

@@ -21,9 +21,13 @@ type PartitionRequest = TopicRequest["partitions"][number];
 type PartitionResponse = OffsetCommitResponse["topics"][number]["partitions"][number];
 
 /**
- * Behavior: keeps positions of a group; answered when they are committed to the in-sync replicas. Partitions that do not exist are UNKNOWN_TOPIC_OR_PARTITION and do not disturb the others. Of a partition that is named
- * more than once the last position counts, and its answer is given in all places. Many are kept in slices: see `inTurns`. Of a request that would append far more than it says, nothing is kept: INVALID_COMMIT_OFFSET_SIZE.
- * Version notes: 0 is always from outside the group, and goes where the others go, not to ZooKeeper; a time of the commit in 1; a retention of its own from 2 to 4; leader epochs since 6 (KIP-320); static members since 7 (KIP-345); the generation may be a member epoch since 9 (KIP-848);
+ * Behavior: keeps positions of a group; answered when they are committed to the in-sync replicas. Partitions that do not exist are
+ * UNKNOWN_TOPIC_OR_PARTITION and do not disturb the others. Of a partition that is named more than once the last position counts, and its
+ * answer is given in all places. Many are kept in slices: see `inTurns`. Of a request that would append far more than it says, nothing is
+ * kept: INVALID_COMMIT_OFFSET_SIZE.
+ * Version notes: 0 is always from outside the group, and goes where the others go, not to ZooKeeper; a time of the commit in 1; a retention
+ * of its own from 2 to 4; leader epochs since 6 (KIP-320); static members since 7 (KIP-345); the generation may be a member epoch since 9
+ * (KIP-848);
  * topics by their ids since 10, where one that is no more is UNKNOWN_TOPIC_ID, also when there is another of its name.
  */
 export function offsetCommitApi(
@@ -83,9 +87,11 @@ type Slice = TopicSlice<TopicRequest>;
 const noneKnown: Ran<readonly TopicErrors[]> = { error: null, value: [] };
 
 /**
- * What a request may append: a full batch, as in Kafka, and much more when it says much. Race: (1) a group's id is 32,000 bytes long; (2) it is in the key of every record, so 20 bytes about a partition become 32,000;
- * (3) a request of two megabytes is three gigabytes of log, which the followers must fetch, and everyone who reads the log when the coordinator moves. With ids and names of a hundred bytes the records are 20 times what was
- * said of them at most, however many partitions there are.
+ * What a request may append: a full batch, as in Kafka, and much more when it says much. Race: (1) a group's id is 32,000 bytes long; (2)
+ * it is in the key of every record, so 20 bytes about a partition become 32,000;
+ * (3) a request of two megabytes is three gigabytes of log, which the followers must fetch, and everyone who reads the log when the
+ * coordinator moves. With ids and names of a hundred bytes the records are 20 times what was said of them at most, however many partitions
+ * there are.
  */
 const proportionMax = 20;
 const alwaysMaxBytes = 1024 * 1024;

@@ -16,9 +16,11 @@ type GroupRequest = OffsetFetchRequest["groups"][number];
 type GroupAnswer = OffsetFetchResponse["groups"][number];
 
 /**
- * Behavior: the positions that groups have committed; -1 where there is none, whether or not there is such a group. No transaction ever holds an offset back yet, so all are stable.
- * Version notes: 0 reads where the others read, not from ZooKeeper; all topics (null) since 2, with an error for the whole group; before, each partition has it. Leader epochs since 5, "require stable" since 7 (KIP-447), several groups since 8 (KIP-709),
- * member and epoch since 9 (KIP-848).
+ * Behavior: the positions that groups have committed; -1 where there is none, whether or not there is such a group. No transaction ever
+ * holds an offset back yet, so all are stable.
+ * Version notes: 0 reads where the others read, not from ZooKeeper; all topics (null) since 2, with an error for the whole group; before,
+ * each partition has it. Leader epochs since 5, "require stable" since 7 (KIP-447), several groups since 8 (KIP-709), member and epoch
+ * since 9 (KIP-848).
  */
 export function offsetFetchApi(groups: Pick<GroupService, "runEvenUnnamed">): Api<OffsetFetchRequest, OffsetFetchResponse> {
   const fetchSlice = ({ groupId, memberId, memberEpoch }: GroupRequest, wanted: readonly WantedTopic[] | null) =>

@@ -16,9 +16,12 @@ const repairClientId = "__admin_client";
 const closedTopic = { error: "INVALID_TOPIC_EXCEPTION" } as const;
 
 /**
- * Behavior: hands each partition's batch to its log in the request's order and in the turn in which the request is served, so that a connection's requests reach the logs in
- * the order they were sent; then waits for all of them. The brokers' own topics are closed to clients (INVALID_TOPIC_EXCEPTION). acks other than 0, 1 and -1 is INVALID_REQUIRED_ACKS. With acks=0 there is no answer; a failure closes the connection.
- * Version notes: zstd since 7 (KIP-110); error messages and the records at fault since 8 (KIP-467); since 10 a leadership error comes with the new leader and its address (KIP-951).
+ * Behavior: hands each partition's batch to its log in the request's order and in the turn in which the request is served, so that a
+ * connection's requests reach the logs in the order they were sent; then waits for all of them. The brokers' own topics are closed to
+ * clients (INVALID_TOPIC_EXCEPTION). acks other than 0, 1 and -1 is INVALID_REQUIRED_ACKS. With acks=0 there is no answer; a failure closes
+ * the connection.
+ * Version notes: zstd since 7 (KIP-110); error messages and the records at fault since 8 (KIP-467); since 10 a leadership error comes with
+ * the new leader and its address (KIP-951).
  */
 export function produceApi(
   partitions: Pick<PartitionService, "append">,

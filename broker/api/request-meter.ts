@@ -1,6 +1,9 @@
 import type { Turns } from "../runtime/turns.ts";
 
-/** What a request costs this broker beyond its own bytes: memory, counted against what is kept for all clients, and time, of which others want their share. */
+/**
+ * What a request costs this broker beyond its own bytes: memory, counted against what is kept for all clients, and time, of which others
+ * want their share.
+ */
 export interface RequestMeter {
   /** An answer that would be larger is not given. */
   readonly answerMaxBytes: number;
@@ -8,7 +11,10 @@ export interface RequestMeter {
   decoded(bytes: number): void;
   /** Counts a part of the answer that was made. Throws AnswerTooLarge. */
   take(bytes: number): void;
-  /** As much of `wantedBytes` as there is room for: what an answer may hold whose size is ours to choose. Counted until it is settled, or the answer takes its place. */
+  /**
+   * As much of `wantedBytes` as there is room for: what an answer may hold whose size is ours to choose. Counted until it is settled, or
+   * the answer takes its place.
+   */
   reserve(wantedBytes: number): number;
   /** Of what was reserved so much was used; it may be more, where there was no smaller piece. */
   settle(reservedBytes: number, usedBytes: number): void;
@@ -98,7 +104,10 @@ const valueBytes = 8;
 /** Pieces of work under way at a time: each may be a promise, with what it holds on to. */
 const begunMax = 64;
 
-/** One answer for each item, in order; counts them as they are made, and gives way to others in between. Not for what must be done in the turn in which the request came. */
+/**
+ * One answer for each item, in order; counts them as they are made, and gives way to others in between. Not for what must be done in the
+ * turn in which the request came.
+ */
 export async function answerEach<T, A>(
   items: Iterable<T>,
   meter: RequestMeter,

@@ -29,8 +29,9 @@ export interface TopicSlice<T> {
 }
 
 /**
- * As `slicesOf`, for the partitions of topics: in their order, so that what was answered for the slices is what is to be answered for the topics. A slice is full when it is about `sliceMax` partitions, or appends
- * `sliceMaxBytes`: a record may have a group's id, a topic's name and a text in it, and be a thousand times as large as what asks for it.
+ * As `slicesOf`, for the partitions of topics: in their order, so that what was answered for the slices is what is to be answered for the
+ * topics. A slice is full when it is about `sliceMax` partitions, or appends `sliceMaxBytes`: a record may have a group's id, a topic's
+ * name and a text in it, and be a thousand times as large as what asks for it.
  */
 export function topicSlices<P, T extends Topic<P>>(
   topics: readonly (T & Topic<P>)[],
@@ -76,7 +77,10 @@ export function byTopicAgain<A>(
   return topics.map(({ name, partitions }) => ({ name, partitions: partitions.map(() => remaining.next().value as A) }));
 }
 
-/** Each topic and each of its partitions once, in the order of their first mentions: a small request cannot change the same thing a hundred thousand times. Of a partition that is named more than once, the last mention counts. */
+/**
+ * Each topic and each of its partitions once, in the order of their first mentions: a small request cannot change the same thing a hundred
+ * thousand times. Of a partition that is named more than once, the last mention counts.
+ */
 export function lastOfEach<T extends NumberedTopic>(topics: readonly T[], keyOf: (topic: T) => string): T[] {
   const byKey = new Map<string, { readonly topic: T; readonly partitions: Map<number, Numbered> }>();
   for (const topic of topics) {
@@ -104,7 +108,10 @@ export function takesLong(topics: readonly NumberedTopic[]): boolean {
 /** Partitions: some milliseconds. */
 const passMax = 10_000;
 
-/** What was answered for the partitions of `once` (see `lastOfEach`), in every place in which they were named: by topic, as `asked` has them. */
+/**
+ * What was answered for the partitions of `once` (see `lastOfEach`), in every place in which they were named: by topic, as `asked` has
+ * them.
+ */
 export function inAllPlaces<T extends NumberedTopic, A>(
   asked: readonly T[],
   once: readonly T[],
@@ -131,17 +138,23 @@ export interface TurnParts {
 }
 
 /**
- * Begins one slice after the other, each in a turn of the loop in which there is time for it, and when those before it have left room for it; waits for all answers together. For many small changes of a group that a
- * request may name. After the first slice that the coordinator has refused nothing more is begun, and the same error is the answer for all that is left: the client repeats what was refused, and nothing of it should
- * have been done in vain. What may change between two slices, and what becomes of it:
+ * Begins one slice after the other, each in a turn of the loop in which there is time for it, and when those before it have left room for
+ * it; waits for all answers together. For many small changes of a group that a request may name. After the first slice that the coordinator
+ * has refused nothing more is begun, and the same error is the answer for all that is left: the client repeats what was refused, and
+ * nothing of it should have been done in vain. What may change between two slices, and what becomes of it:
  *
- *   1. The group: a rebalance begins, the member that asks is thrown out, the group is deleted. Every slice asks the group anew whether it may, so the partitions of one slice are refused where those of the
- *      one before were not. That is as if the member had sent several requests, of which the first came in time: each change means something on its own, and each has an error of its own.
- *   2. The coordinator moves: what was begun here is in the log, and committed or not, as any request's records are. All later slices are NOT_COORDINATOR.
+ *   1. The group: a rebalance begins, the member that asks is thrown out, the group is deleted. Every slice asks the group anew whether it
+ *      may, so the partitions of one slice are refused where those of the
+ *      one before were not. That is as if the member had sent several requests, of which the first came in time: each change means
+ *      something on its own, and each has an error of its own.
+ *   2. The coordinator moves: what was begun here is in the log, and committed or not, as any request's records are. All later slices are
+ *      NOT_COORDINATOR.
  *   3. A topic is deleted, or has more partitions. Whether a partition exists is looked at in the turn in which it is committed.
  *   4. Others change the same positions in between. The later one counts, as between two requests of two clients.
- *   5. The same connection sends the next request. It is not begun before this one is answered (`Connection.#mayStart`), so a client's own commits stay in order.
- *   6. The client goes away: `pause` rejects, or `checkAwaited` throws, and what was not begun is left, as if its connection had broken before the rest of the request came.
+ *   5. The same connection sends the next request. It is not begun before this one is answered (`Connection.#mayStart`), so a client's own
+ *      commits stay in order.
+ *   6. The client goes away: `pause` rejects, or `checkAwaited` throws, and what was not begun is left, as if its connection had broken
+ *      before the rest of the request came.
  */
 export async function inTurns<T extends { readonly bytes: number }, A>(
   slices: readonly T[],

@@ -6,8 +6,9 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { BrokerRecord } from "../../protocol/peer/messages.ts";
 
 /**
- * The registration under which the broker came back from its last unclean stop, in this life or an earlier one: what it had in sync before may lack records. -1: there was none. One above its present
- * registration is of a coordinator whose transactions have begun anew since: all that was before the present one is in doubt.
+ * The registration under which the broker came back from its last unclean stop, in this life or an earlier one: what it had in sync before
+ * may lack records. -1: there was none. One above its present registration is of a coordinator whose transactions have begun anew since:
+ * all that was before the present one is in doubt.
  */
 export function recoveredEpochOf(id: BrokerId, node: Node): number {
   const { recoveredUnder } = decodeBrokerRegistration(brokerPath(id), node.data);
@@ -15,7 +16,10 @@ export function recoveredEpochOf(id: BrokerId, node: Node): number {
   return recoveredUnder < 0 ? node.createdZxid : Math.min(recoveredUnder, node.createdZxid);
 }
 
-/** A live broker as its registration tells. Null when it is none of ours: it cannot be read, or says no address that other brokers could reach it at. */
+/**
+ * A live broker as its registration tells. Null when it is none of ours: it cannot be read, or says no address that other brokers could
+ * reach it at.
+ */
 export function brokerRecordOf(id: BrokerId, node: Node): BrokerRecord | null {
   try {
     const { endpoints, rack, peer } = decodeBrokerRegistration(brokerPath(id), node.data);

@@ -16,7 +16,10 @@ export interface ClusterNoteKeeperParts {
 /** Many topics are often made together: one writing for all of them. Also how late a note may be. */
 const delayMs = 1_000;
 
-/** Keeps `ottla-cluster` true: soon after topics, their replicas or settings changed it is written anew. A directory that cannot be written is passed over; its logs will say so themselves. */
+/**
+ * Keeps `ottla-cluster` true: soon after topics, their replicas or settings changed it is written anew. A directory that cannot be written
+ * is passed over; its logs will say so themselves.
+ */
 export class ClusterNoteKeeper {
   readonly #parts: ClusterNoteKeeperParts;
   readonly #unsubscribe: () => void;

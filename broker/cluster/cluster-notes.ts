@@ -6,7 +6,10 @@ import type { ClusterImage } from "./contract.ts";
 /** A file of ours in a log directory: what the coordinator alone would know otherwise. */
 export const clusterNotesName = "ottla-cluster";
 
-/** What is worth noting of a cluster besides what its logs say themselves: what a lost ZooKeeper is rebuilt from. Leaders and in-sync sets are not in it; they change all the time and follow from the logs. */
+/**
+ * What is worth noting of a cluster besides what its logs say themselves: what a lost ZooKeeper is rebuilt from. Leaders and in-sync sets
+ * are not in it; they change all the time and follow from the logs.
+ */
 export interface ClusterNotes {
   readonly clusterId: string;
   /** Of the controller who said so. Of two notes, the one of the higher epoch is the newer; then the one with the higher number. */

@@ -15,7 +15,10 @@ export interface ClusterImage {
   readonly startingLeaders: readonly StartingLeader[];
   readonly topics: ReadonlyMap<string, TopicImage>;
   readonly topicNames: ReadonlyMap<TopicId, string>;
-  /** Topics whose deletion is on record, as far as this broker was told, with their names. A topic that is in neither is unknown, which says nothing of it. */
+  /**
+   * Topics whose deletion is on record, as far as this broker was told, with their names. A topic that is in neither is unknown, which says
+   * nothing of it.
+   */
   readonly deletedTopics: ReadonlyMap<TopicId, string>;
   /** Dynamic broker settings: by broker id as text; `""` holds the cluster-wide default. */
   readonly brokerConfigs: ReadonlyMap<string, Readonly<Record<string, string>>>;

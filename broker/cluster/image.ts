@@ -42,7 +42,10 @@ export type Taken =
   | { readonly kind: "part"; readonly position: StreamPosition }
   | { readonly kind: "applied"; readonly position: StreamPosition; readonly image: ClusterImage; readonly full: boolean };
 
-/** What an update means for the image. An older controller's, one for another registration, and one that does not fit are refused; INVALID_REQUEST asks for a full one. */
+/**
+ * What an update means for the image. An older controller's, one for another registration, and one that does not fit are refused;
+ * INVALID_REQUEST asks for a full one.
+ */
 export function takeUpdate(image: ClusterImage, position: StreamPosition, update: MetadataUpdateRequest, ownEpoch: number): Taken {
   if (update.controllerEpoch < image.controllerEpoch)
     return refused("STALE_CONTROLLER_EPOCH", `controller epoch ${image.controllerEpoch} is known, this is ${update.controllerEpoch}`);

@@ -21,8 +21,9 @@ const partitionsPerReportMax = 2_000;
 const requestTimeoutMs = 10_000;
 
 /**
- * Tells the controller of in-sync sets that this broker has written, until it acknowledges them. Holds the newest per partition, so no more than there are partitions led here; all of it is
- * dropped with the session, since a new controller, and the loss of a registration, make the controller read or write the states itself.
+ * Tells the controller of in-sync sets that this broker has written, until it acknowledges them. Holds the newest per partition, so no more
+ * than there are partitions led here; all of it is dropped with the session, since a new controller, and the loss of a registration, make
+ * the controller read or write the states itself.
  */
 export class IsrReporter {
   readonly #parts: IsrReporterParts;

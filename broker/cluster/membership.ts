@@ -33,8 +33,9 @@ export interface MembershipEvents {
 const retryPauseMs = 200;
 
 /**
- * Keeps this broker registered, with a new epoch each time: once per session, and again in the same session when the registration was taken away. A coordinator that is not the one this broker
- * knows gets no registration. What rests on the registration alone (the candidacy for controller, ids for producers) checks it in its own transactions, so none of it reaches such a coordinator.
+ * Keeps this broker registered, with a new epoch each time: once per session, and again in the same session when the registration was taken
+ * away. A coordinator that is not the one this broker knows gets no registration. What rests on the registration alone (the candidacy for
+ * controller, ids for producers) checks it in its own transactions, so none of it reaches such a coordinator.
  */
 export class Membership {
   readonly #parts: MembershipParts;
@@ -71,8 +72,9 @@ export class Membership {
 
   #stateChanged(state: SessionState, sessionNumber: number): void {
     const isStopping = this.#abort.signal.aborted;
-    // Race (I8): (1) this broker stops, and still leads what nobody could take over; (2) the session is lost while the last requests are served; (3) the next session proves itself, and
-    // would prove a registration that is gone. So a loss counts while stopping, too; our own `close` then comes as the end of everything.
+    // Race (I8): (1) this broker stops, and still leads what nobody could take over; (2) the session is lost while the last requests are
+    // served; (3) the next session proves itself, and would prove a registration that is gone. So a loss counts while stopping, too; our
+    // own `close` then comes as the end of everything.
     if (state === "lost" || (state === "closed" && !isStopping)) return this.#lose();
     if (isStopping) return;
     if (state === "connected" && sessionNumber !== this.#sessionNumber) {
@@ -120,7 +122,10 @@ export class Membership {
     }
   }
 
-  /** Whether the registration is still there, and the coordinator still the one we know. One look at a time; one that is asked for meanwhile follows. */
+  /**
+   * Whether the registration is still there, and the coordinator still the one we know. One look at a time; one that is asked for meanwhile
+   * follows.
+   */
   async #look(): Promise<void> {
     const { coordinator, clock } = this.#parts;
     this.#lookAgain = true;

@@ -23,7 +23,10 @@ export function metaPropertiesPath(dataDirectory: string): string {
   return `${dataDirectory}/meta.properties`;
 }
 
-/** Makes sure that the directory belongs to this broker of this cluster: a new one is marked, a marked one is compared. Rejects with WrongDataDirectory. */
+/**
+ * Makes sure that the directory belongs to this broker of this cluster: a new one is marked, a marked one is compared. Rejects with
+ * WrongDataDirectory.
+ */
 export async function claimDataDirectory(
   files: FileSystem,
   dataDirectory: string,
@@ -44,7 +47,10 @@ export async function claimDataDirectory(
   return properties;
 }
 
-/** Makes the folder and those above it, so that a loss of power cannot take a whole new data directory away: each new name is synced in the folder that holds it. */
+/**
+ * Makes the folder and those above it, so that a loss of power cannot take a whole new data directory away: each new name is synced in the
+ * folder that holds it.
+ */
 async function makeDurableDirectory(files: FileSystem, path: string): Promise<void> {
   const parents: string[] = [];
   for (let child = path; child !== "" && !(await files.exists(child)); child = child.slice(0, child.lastIndexOf("/")))

@@ -15,8 +15,8 @@ export interface CachedPeerSecretParts {
 const pauseBetweenReadsMs = 1_000;
 
 /**
- * The secret as it was read at the start, so that links open while the coordinator is away. It is read again when a proof does not fit: a node that somebody changed, or that was removed and
- * made anew by a broker that started later, reaches every broker that way.
+ * The secret as it was read at the start, so that links open while the coordinator is away. It is read again when a proof does not fit: a
+ * node that somebody changed, or that was removed and made anew by a broker that started later, reaches every broker that way.
  */
 export class CachedPeerSecret implements PeerSecret {
   readonly #parts: CachedPeerSecretParts;

@@ -16,15 +16,20 @@ export interface ReplacedDirectoryParts {
   readonly remaining: ReadonlySet<string>;
 }
 
-/** Longer than brokers that were stopped together take to come back; not for ever, or a cluster whose directories are all new would never start. */
+/**
+ * Longer than brokers that were stopped together take to come back; not for ever, or a cluster whose directories are all new would never
+ * start.
+ */
 const waitMaxMs = 60_000;
 const lookEveryMs = 500;
 
 /**
- * To be awaited before a new, empty data directory is marked as this broker's, and so before it registers; and before it registers without a directory that cannot be used. The disk of a known
- * broker may have been replaced: (1) all brokers were down, and
- * the coordinator still has this one in sync with others; (2) it comes back first and, nobody else being there, is elected without a record; (3) the others come back, and cut all they have.
- * So it waits until the others lead, which takes it out of the in-sync sets, and then joins as a follower that copies everything. Where it is the only one in sync there is nothing to wait for.
+ * To be awaited before a new, empty data directory is marked as this broker's, and so before it registers; and before it registers without
+ * a directory that cannot be used. The disk of a known broker may have been replaced: (1) all brokers were down, and the coordinator still
+ * has this one in sync with others; (2) it comes back first and, nobody else being there, is elected without a record; (3) the others come
+ * back, and cut all they have.
+ * So it waits until the others lead, which takes it out of the in-sync sets, and then joins as a follower that copies everything. Where it
+ * is the only one in sync there is nothing to wait for.
  */
 export async function awaitOthersInSync({ coordinator, brokerId, clock, log, remaining }: ReplacedDirectoryParts): Promise<void> {
   const deadlineMs = clock.monotonicMs() + waitMaxMs;

@@ -33,8 +33,9 @@ const requestTimeoutMs = 10_000;
 const reasonLengthMax = 2_000;
 
 /**
- * Tells the controller which replicas on this broker cannot be used, until it acknowledges it, and again each controller that comes after it, and again under each new registration: the
- * controller keeps it in memory only. Each report has all of them, so no more than there are replicas here.
+ * Tells the controller which replicas on this broker cannot be used, until it acknowledges it, and again each controller that comes after
+ * it, and again under each new registration: the controller keeps it in memory only. Each report has all of them, so no more than there are
+ * replicas here.
  */
 export class ReplicaReporter implements ReplicaHealthReporter {
   readonly #parts: ReplicaReporterParts;

@@ -29,8 +29,9 @@ export interface RoleInput {
   readonly before: ClusterImage;
   readonly after: ClusterImage;
   /**
-   * After a full update everything is assigned again (it may come after the roles were given up with a session), and what lies on the disks without being ours any more is withdrawn: deleted
-   * where the deletion is on record (it was done while this broker was away), else set aside.
+   * After a full update everything is assigned again (it may come after the roles were given up with a session), and what lies on the disks
+   * without being ours any more is withdrawn: deleted where the deletion is on record (it was done while this broker was away), else set
+   * aside.
    */
   readonly full: boolean;
   readonly local: readonly LocalReplica[];

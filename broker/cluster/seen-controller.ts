@@ -9,8 +9,9 @@ export interface SeenControllerParts {
 }
 
 /**
- * The newest controller epoch that this broker has seen, kept over restarts. It is on the disk before anything is done because of it (before an update of that epoch is applied or answered, and
- * before this broker acts as its controller), so whatever this broker did, it did under an epoch that it still knows of later, and knows an older coordinator by it.
+ * The newest controller epoch that this broker has seen, kept over restarts. It is on the disk before anything is done because of it
+ * (before an update of that epoch is applied or answered, and before this broker acts as its controller), so whatever this broker did, it
+ * did under an epoch that it still knows of later, and knows an older coordinator by it.
  */
 export class SeenController implements KnownCluster {
   readonly #parts: SeenControllerParts;

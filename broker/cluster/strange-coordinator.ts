@@ -15,7 +15,10 @@ const pauseMinMs = 500;
 const pauseMaxMs = 10_000;
 const sayAgainAfterMs = 10 * 60_000;
 
-/** Waits, a little longer each time, while the coordinator is not the one this broker knows, and says so: at once, when the reason changes, and then seldom. Nobody is served meanwhile. */
+/**
+ * Waits, a little longer each time, while the coordinator is not the one this broker knows, and says so: at once, when the reason changes,
+ * and then seldom. Nobody is served meanwhile.
+ */
 export class StrangeCoordinator {
   readonly #parts: StrangeCoordinatorParts;
   #said: { readonly fault: string; readonly atMs: number } | null = null;

@@ -33,8 +33,9 @@ export class ZookeeperIsrStore implements IsrStore {
     const { controllerEpoch } = images.current;
     const leaderRecovering = stillRecovering(record, isr);
     const data = encodePartitionState({ leader, leaderEpoch, isr, isrEpochs, controllerEpoch, leaderRecovering });
-    // Race: (1) the topic is deleted, and this leader cannot be told; (2) one of the same name is made, its states at version 0 as ours was; (3) our followers are gone, so we shrink the
-    // in-sync set at version 0. Without the check of the id this would put us in the place of the new topic's leader.
+    // Race: (1) the topic is deleted, and this leader cannot be told; (2) one of the same name is made, its states at version 0 as ours
+    // was; (3) our followers are gone, so we shrink the in-sync set at version 0. Without the check of the id this would put us in the
+    // place of the new topic's leader.
     const result = await coordinator.write([
       { kind: "check", path: topicIdPath(change.topic, change.topicId), version: -1 },
       { kind: "set", path, data, version: expectedVersion },
@@ -43,7 +44,8 @@ export class ZookeeperIsrStore implements IsrStore {
       case "written":
         return this.#written(change, result.results[1]!.version);
       case "conflict":
-        // The topic is gone, which the metadata will tell; or another tool made it, and the next controller adds the node. Until then the stricter set stands.
+        // The topic is gone, which the metadata will tell; or another tool made it, and the next controller adds the node. Until then the
+        // stricter set stands.
         if (result.failedIndex === 0) return { kind: "unknown" };
         return this.#compare(change, path, result.kind);
       case "unknown":
@@ -57,8 +59,9 @@ export class ZookeeperIsrStore implements IsrStore {
   }
 
   /**
-   * What is there instead. After a lost answer a read may be older than our write: then it shows the version we started from, which says nothing, and the partition asks again. One version
-   * further with our leadership and our set is our own write: nobody else writes in the name of this leader and epoch but the controller, and if it wrote the same set, that is as good.
+   * What is there instead. After a lost answer a read may be older than our write: then it shows the version we started from, which says
+   * nothing, and the partition asks again. One version further with our leadership and our set is our own write: nobody else writes in the
+   * name of this leader and epoch but the controller, and if it wrote the same set, that is as good.
    */
   async #compare(change: IsrChangeRequest, path: string, after: "conflict" | "unknown"): Promise<IsrWriteResult> {
     const found = await this.#read(path);

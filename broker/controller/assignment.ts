@@ -33,9 +33,11 @@ export function continuingStart(places: readonly Place[], existing: readonly Rep
 }
 
 /**
- * Replicas for `count` new partitions. Positions are counted, not ids, so gaps in the ids do not matter. Leaders go round the brokers. In a whole round, followers stand at a distance from their
- * leader that grows with each round, so that what a dead broker led spreads over all the others; each such round loads every broker alike. The partitions of the last, partial round are laid out
- * row by row, so that the counts of replicas still differ by one at most. With racks (all brokers have one), leaders alternate between racks and a replica goes where the partition's racks are used least.
+ * Replicas for `count` new partitions. Positions are counted, not ids, so gaps in the ids do not matter. Leaders go round the brokers. In a
+ * whole round, followers stand at a distance from their leader that grows with each round, so that what a dead broker led spreads over all
+ * the others; each such round loads every broker alike. The partitions of the last, partial round are laid out row by row, so that the
+ * counts of replicas still differ by one at most. With racks (all brokers have one), leaders alternate between racks and a replica goes
+ * where the partition's racks are used least.
  */
 export function assign(
   places: readonly Place[],
@@ -65,8 +67,9 @@ function inRing(size: number, leader: number, shift: number, replicationFactor: 
 }
 
 /**
- * The k partitions of a partial round, row by row: first all leaders, then all first followers, …, one position after the other round the ring, so that the counts differ by one at most. After
- * size / gcd(k, size) rows the ring has been filled exactly and a partition would come back to its leader: from there on one position further. The rows of one partition are then all different:
+ * The k partitions of a partial round, row by row: first all leaders, then all first followers, …, one position after the other round the
+ * ring, so that the counts differ by one at most. After size / gcd(k, size) rows the ring has been filled exactly and a partition would
+ * come back to its leader: from there on one position further. The rows of one partition are then all different:
  * multiples of the gcd within a filling, distinct remainders between fillings, of which there are fewer than the gcd.
  */
 function inRows(size: number, start: number, index: number, k: number, replicationFactor: number): number[] {

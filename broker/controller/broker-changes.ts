@@ -1,7 +1,10 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { BrokerRecord } from "../../protocol/peer/messages.ts";
 
-/** How the set of registrations differs. A broker that came back with a new epoch is in both `died` and `arrived`: even if nobody saw it gone, what it had in memory is. */
+/**
+ * How the set of registrations differs. A broker that came back with a new epoch is in both `died` and `arrived`: even if nobody saw it
+ * gone, what it had in memory is.
+ */
 export interface BrokerChanges {
   readonly died: readonly BrokerId[];
   readonly arrived: readonly BrokerRecord[];

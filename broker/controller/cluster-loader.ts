@@ -31,7 +31,9 @@ const topicsAtOnceMax = 16;
 const readsAtOnceMax = 128;
 const attemptsMax = 25;
 
-/** Reads the whole cluster into the book, in the session in which the controller epoch was raised: whatever was written before that is seen. */
+/**
+ * Reads the whole cluster into the book, in the session in which the controller epoch was raised: whatever was written before that is seen.
+ */
 export class ClusterLoader {
   readonly #parts: LoaderParts;
 
@@ -39,7 +41,10 @@ export class ClusterLoader {
     this.#parts = parts;
   }
 
-  /** In a coordinator that was replaced behind our back, these would be the beginning of an empty cluster: so also folders are made under our epoch only. */
+  /**
+   * In a coordinator that was replaced behind our back, these would be the beginning of an empty cluster: so also folders are made under
+   * our epoch only.
+   */
   async ensureFolders(signal: AbortSignal): Promise<void> {
     const { store, writer } = this.#parts;
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
@@ -100,8 +105,9 @@ export class ClusterLoader {
   }
 
   /**
-   * Groups are found by the number of partitions of their topic: one more, and each of them is looked for where it never was. Ours is never changed, but another tool may write more partitions into the topic's
-   * node; they are not taken up. The node's version tells them from those of a topic that was made only in part: nobody has changed that one since.
+   * Groups are found by the number of partitions of their topic: one more, and each of them is looked for where it never was. Ours is never
+   * changed, but another tool may write more partitions into the topic's node; they are not taken up. The node's version tells them from
+   * those of a topic that was made only in part: nobody has changed that one since.
    */
   async #asMade(name: string, assignment: readonly Replicas[]): Promise<readonly Replicas[]> {
     const { store, log } = this.#parts;

@@ -56,7 +56,10 @@ export interface DeletionRecord {
 
 const readsAtOnceMax = 128;
 
-/** The cluster as the coordinator holds it: reads, and the operations that transactions are made of. Reads reject with CoordinatorUnavailable, and with MalformedZnode: what another tool broke decides over data, so nothing is guessed. */
+/**
+ * The cluster as the coordinator holds it: reads, and the operations that transactions are made of. Reads reject with
+ * CoordinatorUnavailable, and with MalformedZnode: what another tool broke decides over data, so nothing is guessed.
+ */
 export class ClusterStore {
   readonly #coordinator: Coordinator;
   readonly #controllerEpoch: number;
@@ -175,8 +178,9 @@ export class ClusterStore {
   }
 
   /**
-   * Everything of a topic that has to go, leaves first; `last` is one transaction: the topic's node, its settings, the marker, and the record of the deletion in their place. So a topic's id is on
-   * record if, and only if, the topic is gone. `record` null: nobody can have opened a log of it, for it never had an id.
+   * Everything of a topic that has to go, leaves first; `last` is one transaction: the topic's node, its settings, the marker, and the
+   * record of the deletion in their place. So a topic's id is on record if, and only if, the topic is gone. `record` null: nobody can have
+   * opened a log of it, for it never had an id.
    */
   async deletionOf(topic: string, nowMs: number): Promise<TopicRemoval> {
     const partitionsPath = paths.partitionsPath(topic);

@@ -8,8 +8,8 @@ export interface Verdict {
 }
 
 /**
- * What only the controller may do. Served on the broker that is the controller; elsewhere every verdict is NOT_CONTROLLER. A change is in the coordinator when a
- * verdict says NONE, and, as far as `timeoutMs` allowed, known to every live broker.
+ * What only the controller may do. Served on the broker that is the controller; elsewhere every verdict is NOT_CONTROLLER. A change is in
+ * the coordinator when a verdict says NONE, and, as far as `timeoutMs` allowed, known to every live broker.
  */
 export interface ControllerService {
   readonly isController: boolean;

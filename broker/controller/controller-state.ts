@@ -3,11 +3,17 @@ import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { BrokerRecord, PartitionRecord, ReplicaName } from "../../protocol/peer/messages.ts";
 
-/** Everything the controller knows: a value, replaced whole by each change. What it says of partitions is what the coordinator has, or had when last seen. */
+/**
+ * Everything the controller knows: a value, replaced whole by each change. What it says of partitions is what the coordinator has, or had
+ * when last seen.
+ */
 export interface ControllerState {
   /** Live brokers, with the epoch of their registration. */
   readonly brokers: ReadonlyMap<BrokerId, BrokerRecord>;
-  /** Of live brokers whose process began after an unclean stop: the registration it began under. What such a broker was in sync with before that, it may lack records of. */
+  /**
+   * Of live brokers whose process began after an unclean stop: the registration it began under. What such a broker was in sync with before
+   * that, it may lack records of.
+   */
   readonly recoveredEpochs: ReadonlyMap<BrokerId, number>;
   /** Live brokers that asked to be shut down: they get no leadership and no new partition. */
   readonly shuttingDown: ReadonlySet<BrokerId>;
@@ -113,7 +119,10 @@ export function withDeletions(state: ControllerState, deletions: ReadonlyMap<Top
   return { ...state, deletions };
 }
 
-/** Takes over newer partition states; one that is older than what is known (by its znode's version) is left out. Topics that are gone are passed over. */
+/**
+ * Takes over newer partition states; one that is older than what is known (by its znode's version) is left out. Topics that are gone are
+ * passed over.
+ */
 export function withPartitions(state: ControllerState, changes: readonly PartitionChange[]): ControllerState {
   const topics = new Map(state.topics);
   const copied = new Map<string, PartitionRecord[]>();

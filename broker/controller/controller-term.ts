@@ -66,7 +66,10 @@ const nothingRemains = { remaining: [], mayMoveLater: false } as const;
 /** Requests that may wait for their turn. */
 const requestsWaitingMax = 1_000;
 
-/** One term as controller: from winning `/controller` to losing it, with all that is kept in memory for it. Its events run one after the other. */
+/**
+ * One term as controller: from winning `/controller` to losing it, with all that is kept in memory for it. Its events run one after the
+ * other.
+ */
 export class ControllerTerm {
   readonly #parts: ControllerParts;
   readonly #term: Term;
@@ -166,7 +169,10 @@ export class ControllerTerm {
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
   }
 
-  /** Runs a request as one event, then waits (at most `timeoutMs`) until every live broker knows what it changed. Rejects with EventRefused, Deposed, or what went wrong; the term is then over. */
+  /**
+   * Runs a request as one event, then waits (at most `timeoutMs`) until every live broker knows what it changed. Rejects with EventRefused,
+   * Deposed, or what went wrong; the term is then over.
+   */
   async request<T>(timeoutMs: number, run: () => Promise<T>): Promise<T> {
     const deadlineMs = this.#parts.clock.monotonicMs() + timeoutMs;
     const { answer, before, changeNumber } = await this.#queue.ask(async () => {
@@ -252,7 +258,10 @@ export class ControllerTerm {
     });
   }
 
-  /** A broker cannot use some of its replicas, or can use some again: whoever led there leads no more, and its leaders, which are told, take it out of the in-sync sets. */
+  /**
+   * A broker cannot use some of its replicas, or can use some again: whoever led there leads no more, and its leaders, which are told, take
+   * it out of the in-sync sets.
+   */
   async replicasOffline(request: ReplicasOfflineRequest): Promise<PeerStatus> {
     return this.#queue.ask(async (): Promise<PeerStatus> => {
       const taken = takeOfflineReport(this.#book.current, this.#term.controllerEpoch, request);
@@ -318,15 +327,19 @@ export class ControllerTerm {
       partitionsWhere(this.#book.current, ({ leader, isr }) => leader < 0 || changed.has(leader) || isr.some((id) => changed.has(id))),
       this.#repair,
     );
-    // Race: (1) another tool deletes /controller, another broker wins, a topic is made; (2) one of its brokers registers anew; (3) this controller, which has not heard of it, tells that
-    // broker of all topics there are, and it deletes the log of the one that is not among them. This transaction comes after the registration: that epoch is still ours, so we know
-    // all that the broker could have been told before.
+    // Race: (1) another tool deletes /controller, another broker wins, a topic is made; (2) one of its brokers registers anew; (3) this
+    // controller, which has not heard of it, tells that broker of all topics there are, and it deletes the log of the one that is not among
+    // them. This transaction comes after the registration: that epoch is still ours, so we know all that the broker could have been told
+    // before.
     if (arrived.length > 0) await this.#writer.barrier(this.#abort.signal);
     // only now are those that arrived told anything: nobody leads on under the epoch of an earlier life
     this.#sender.brokersChanged();
   }
 
-  /** Its leader is gone, and whether a member that may have lost records can take its place depends on whether the leader has gone on without it: on when the state was written. */
+  /**
+   * Its leader is gone, and whether a member that may have lost records can take its place depends on whether the leader has gone on
+   * without it: on when the state was written.
+   */
   #dependsOnDoubt({ leader, isr, isrEpochs }: PartitionRecord): boolean {
     const state = this.#book.current;
     if (leader < 0 || (state.brokers.has(leader) && standingOf(state, { isrEpochs }, leader) === "same-life")) return false;

@@ -18,12 +18,16 @@ import { Deposed, type Term } from "./fenced-writer.ts";
 
 /** Pause before the next attempt, after an election or a resignation whose outcome could not be told, or a term that failed. */
 const retryPauseMs = 250;
-/** How long `/controller` is held while the disk takes its epoch. Doubled each time in a row, up to the greatest: where all disks are that slow, somebody must become controller all the same. */
+/**
+ * How long `/controller` is held while the disk takes its epoch. Doubled each time in a row, up to the greatest: where all disks are that
+ * slow, somebody must become controller all the same.
+ */
 const noteWaitMinMs = 5_000;
 const noteWaitMaxMs = 60_000;
 
 /**
- * This broker's part in being the controller: stands for election whenever nobody is, serves while it holds `/controller`, and drops everything the moment it does not. Terms share nothing.
+ * This broker's part in being the controller: stands for election whenever nobody is, serves while it holds `/controller`, and drops
+ * everything the moment it does not. Terms share nothing.
  */
 export class Controller implements ControllerService {
   readonly #parts: ControllerParts;
@@ -152,8 +156,9 @@ export class Controller implements ControllerService {
   }
 
   /**
-   * False: another broker is to be the controller. Race: (1) this broker wins; (2) its disk stalls before it has the epoch, so the term may not begin; (3) it holds `/controller`, and nobody else
-   * may begin one. So it waits for a while only, and stands again once its disk goes on.
+   * False: another broker is to be the controller. Race: (1) this broker wins; (2) its disk stalls before it has the epoch, so the term may
+   * not begin; (3) it holds `/controller`, and nobody else may begin one. So it waits for a while only, and stands again once its disk goes
+   * on.
    */
   async #note(controllerEpoch: number): Promise<boolean> {
     const { clock, log, seen } = this.#parts;

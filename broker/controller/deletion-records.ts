@@ -10,14 +10,20 @@ import type { StateBook } from "./state-book.ts";
 /** Which brokers say that nothing is left here of these topics. */
 export type DeletionAcknowledgements = ReadonlyMap<BrokerId, ReadonlySet<TopicId>>;
 
-/** Records kept at most; more, and the oldest go. What goes unacknowledged deletes nothing: it makes the logs of a broker that comes back later strays. */
+/**
+ * Records kept at most; more, and the oldest go. What goes unacknowledged deletes nothing: it makes the logs of a broker that comes back
+ * later strays.
+ */
 export const deletionsMax = 10_000;
 /** A broker that was away for longer finds strays. */
 export const deletionMaxAgeMs = 90 * 86_400_000;
 
 const attemptsMax = 25;
 
-/** After these answers: who still has to be told of each deletion. An empty list: nobody, and the record goes. Deletions that nothing was said of are left out. */
+/**
+ * After these answers: who still has to be told of each deletion. An empty list: nobody, and the record goes. Deletions that nothing was
+ * said of are left out.
+ */
 export function afterAcknowledgements(
   deletions: ReadonlyMap<TopicId, TopicDeletion>,
   acknowledged: DeletionAcknowledgements,
@@ -48,7 +54,10 @@ export interface DeletionRecordsParts {
   readonly nowMs: () => number;
 }
 
-/** The deletions on record, in the coordinator and in the book: each stays until all brokers that held replicas have said that nothing is left of them. */
+/**
+ * The deletions on record, in the coordinator and in the book: each stays until all brokers that held replicas have said that nothing is
+ * left of them.
+ */
 export class DeletionRecords {
   readonly #parts: DeletionRecordsParts;
 

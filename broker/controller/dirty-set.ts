@@ -2,7 +2,9 @@ import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import type { MetadataUpdateRequest, PartitionRecord, StartingLeader, TopicRecord } from "../../protocol/peer/messages.ts";
 import type { ControllerState } from "./controller-state.ts";
 
-/** What one broker has not been told yet. Names only, never contents: sending takes the latest, so the set is no larger than the cluster. */
+/**
+ * What one broker has not been told yet. Names only, never contents: sending takes the latest, so the set is no larger than the cluster.
+ */
 export interface DirtySet {
   /** Everything. */
   readonly full: boolean;
@@ -68,7 +70,8 @@ export interface Sender {
 const partitionsPerUpdateMax = 20_000;
 
 /**
- * The updates that, sent one after the other, make a broker which lacks exactly `dirty` know `state`. `nextSequence` is called once for each. A full one in several parts takes effect with its last;
+ * The updates that, sent one after the other, make a broker which lacks exactly `dirty` know `state`. `nextSequence` is called once for
+ * each. A full one in several parts takes effect with its last;
  * changes may come apart, since each partition's is whole.
  */
 export function updatesFor(

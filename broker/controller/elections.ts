@@ -6,18 +6,22 @@ import { type ControllerState, canLead, isOnline, type TopicState } from "./cont
 import { standingOf } from "./isr-standing.ts";
 
 /**
- * What should become of a partition, decided from what is known now; null: leave it as it is. `stateVersion` of the result is that of the state it was decided from: what the
- * compare-and-set expects. Decided again on a fresh record whenever that fails, so a decision never rests on a state that someone else has changed.
+ * What should become of a partition, decided from what is known now; null: leave it as it is. `stateVersion` of the result is that of the
+ * state it was decided from: what the compare-and-set expects. Decided again on a fresh record whenever that fails, so a decision never
+ * rests on a state that someone else has changed.
  */
 export type Decision = (state: ControllerState, topic: TopicState, record: PartitionRecord) => PartitionRecord | null;
 
 /**
- * Leader dead, absent, without its replica, outside of its own in-sync set (no controller writes that, another tool may), or a broker that has registered anew: elect, under a new epoch. Nobody leads on under the epoch of an earlier life; but who came back with all it
- * had stays in sync, and leads if nobody does who was never away. The election comes at once: a state without a leader in between would hide from the next controller who was in doubt.
+ * Leader dead, absent, without its replica, outside of its own in-sync set (no controller writes that, another tool may), or a broker that
+ * has registered anew: elect, under a new epoch. Nobody leads on under the epoch of an earlier life; but who came back with all it had
+ * stays in sync, and leads if nobody does who was never away. The election comes at once: a state without a leader in between would hide
+ * from the next controller who was in doubt.
  *
- * Else: members of the in-sync set that may lack records are taken out, under the same leader epoch (the leader adopts the smaller set). Those that are dead, or going, are left to the leader,
- * which is told of them. Else: (1) the leader dies, and nobody has noticed; (2) its last living follower is told to stop, or loses its session only; (3) the follower is taken out, the leader's
- * session ends; (4) the follower is back with everything that was ever acknowledged, and must not lead, for the set has nobody but the dead one.
+ * Else: members of the in-sync set that may lack records are taken out, under the same leader epoch (the leader adopts the smaller set).
+ * Those that are dead, or going, are left to the leader, which is told of them. Else: (1) the leader dies, and nobody has noticed; (2) its
+ * last living follower is told to stop, or loses its session only; (3) the follower is taken out, the leader's session ends; (4) the
+ * follower is back with everything that was ever acknowledged, and must not lead, for the set has nobody but the dead one.
  */
 export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision {
   return (state, topic, record) => {
@@ -53,8 +57,8 @@ export const electAnyone: Decision = (state, topic, record) => {
 };
 
 /**
- * Moves leadership away from a broker that is going to stop. It stays in the in-sync set, where it is a follower from then on: the leader, which is told that it goes, takes it out. A leader that does
- * not, since it is dead itself, is not left alone in the set.
+ * Moves leadership away from a broker that is going to stop. It stays in the in-sync set, where it is a follower from then on: the leader,
+ * which is told that it goes, takes it out. A leader that does not, since it is dead itself, is not left alone in the set.
  */
 export function leave(leaving: BrokerId): Decision {
   return (state, topic, record) => {
@@ -80,7 +84,10 @@ export function firstState(state: ControllerState, topic: TopicState, partition:
   };
 }
 
-/** Whether the automatic rebalance should move leaderships back to this broker: more than `percentage` of those that prefer it and could be led by it are led elsewhere. */
+/**
+ * Whether the automatic rebalance should move leaderships back to this broker: more than `percentage` of those that prefer it and could be
+ * led by it are led elsewhere.
+ */
 export function isImbalanced(state: ControllerState, id: BrokerId, percentage: number): boolean {
   let preferring = 0;
   let elsewhere = 0;
@@ -169,11 +176,13 @@ export interface Elected {
 }
 
 /**
- * The leader is gone: the first replica of the assignment that lives and is in sync, if possible one that was never away; with `uncleanAllowed`, else the first that lives. Null: nobody.
+ * The leader is gone: the first replica of the assignment that lives and is in sync, if possible one that was never away; with
+ * `uncleanAllowed`, else the first that lives. Null: nobody.
  *
- * An election that nobody can vouch for counts as unclean. Else this would happen when the power of all brokers failed: (1) the first one back is elected though it lost its last records;
- * (2) another kept more of them, up to a high watermark it knows; (3) it would have to cut below that and, the election being clean, must not: it is set aside, for ever. The only replica
- * has nobody to disagree with.
+ * An election that nobody can vouch for counts as unclean. Else this would happen when the power of all brokers failed: (1) the first one
+ * back is elected though it lost its last records;
+ * (2) another kept more of them, up to a high watermark it knows; (3) it would have to cut below that and, the election being clean, must
+ * not: it is set aside, for ever. The only replica has nobody to disagree with.
  */
 export function electOffline({ replicas, isr, whole = [], inDoubt = [], canLead }: Candidates, uncleanAllowed: boolean): Elected | null {
   const firstOf = (members: readonly BrokerId[]) => replicas.find((id) => canLead(id) && members.includes(id));
@@ -198,12 +207,17 @@ export function electPreferred({ replicas, isr, whole = [], canLead }: Candidate
   return { leader: preferred, unclean: false };
 }
 
-/** The leader wants to go: the first in-sync replica of the assignment that stays. Never unclean: the present leader still has everything. */
+/**
+ * The leader wants to go: the first in-sync replica of the assignment that stays. Never unclean: the present leader still has everything.
+ */
 export function electForShutdown({ replicas, isr, whole = [], canLead }: Candidates, leaving: BrokerId): Elected | null {
   return electOffline({ replicas, isr, whole, canLead: (id) => id !== leaving && canLead(id) }, false);
 }
 
-/** The in-sync set under the leader elected. While nobody leads it stays as it was: every member of it has all there is, and any of them may bring the partition back. */
+/**
+ * The in-sync set under the leader elected. While nobody leads it stays as it was: every member of it has all there is, and any of them may
+ * bring the partition back.
+ */
 export function isrUnder(elected: Elected | null, isr: readonly BrokerId[], isOnline: (id: BrokerId) => boolean): readonly BrokerId[] {
   if (elected === null) return isr;
   return elected.unclean ? [elected.leader] : isr.filter((id) => id === elected.leader || isOnline(id));

@@ -16,7 +16,8 @@ interface Waiting {
 }
 
 /**
- * Runs one thing at a time, in order of arrival: what makes the controller's decisions rest on a state that nobody changes meanwhile. Signals with the same key that wait are one.
+ * Runs one thing at a time, in order of arrival: what makes the controller's decisions rest on a state that nobody changes meanwhile.
+ * Signals with the same key that wait are one.
  */
 export class EventQueue {
   readonly #waiting: Waiting[] = [];
@@ -31,7 +32,10 @@ export class EventQueue {
     this.#onFailure = options.onFailure;
   }
 
-  /** Never refused for want of room: there are only as many keys as kinds of events and brokers. The newest `run` of a key is the one that runs. */
+  /**
+   * Never refused for want of room: there are only as many keys as kinds of events and brokers. The newest `run` of a key is the one that
+   * runs.
+   */
   signal(key: string, run: () => Promise<void>): void {
     if (this.#closed) return;
     const guarded = () =>

@@ -71,8 +71,8 @@ export class FencedWriter {
   }
 
   /**
-   * After a conflict or a lost answer, before reading: resolves in this same session once a transaction (of the epoch check alone) has come through. It comes after every earlier write in the
-   * server's one order of transactions, so a read after it sees what became of them.
+   * After a conflict or a lost answer, before reading: resolves in this same session once a transaction (of the epoch check alone) has come
+   * through. It comes after every earlier write in the server's one order of transactions, so a read after it sees what became of them.
    */
   async barrier(signal: AbortSignal): Promise<void> {
     for (let attempt = 0; attempt < barrierAttemptsMax; attempt++) {
@@ -90,7 +90,10 @@ export class FencedWriter {
   }
 }
 
-/** Groups of operations that belong in one transaction, packed into as few transactions as the bounds allow, in order. A group larger than the bounds is a transaction by itself. */
+/**
+ * Groups of operations that belong in one transaction, packed into as few transactions as the bounds allow, in order. A group larger than
+ * the bounds is a transaction by itself.
+ */
 export function inTransactions<T>(groups: readonly T[], operationsOf: (group: T) => readonly WriteOperation[]): T[][] {
   const transactions: T[][] = [];
   let operations = 0;
@@ -118,7 +121,10 @@ function sizeOf(operation: WriteOperation): number {
   return 100 + Buffer.byteLength(operation.path) + data;
 }
 
-/** Runs over the items with at most `atOnceMax` under way; results in order. The first failure is thrown once all that were begun have ended. */
+/**
+ * Runs over the items with at most `atOnceMax` under way; results in order. The first failure is thrown once all that were begun have
+ * ended.
+ */
 export async function pipelined<T, R>(items: readonly T[], atOnceMax: number, run: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = new Array(items.length);
   const failures: unknown[] = [];

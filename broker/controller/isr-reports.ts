@@ -2,7 +2,10 @@ import type { IsrChangedRequest } from "../../protocol/peer/messages.ts";
 import { stillRecovering } from "../cluster/unclean-recovery.ts";
 import type { ControllerState, PartitionChange } from "./controller-state.ts";
 
-/** Of what a leader says it wrote, that which is news: it leads in that epoch as far as is known, the state is newer, and the set is one that it could have written. */
+/**
+ * Of what a leader says it wrote, that which is news: it leads in that epoch as far as is known, the state is newer, and the set is one
+ * that it could have written.
+ */
 export function adoptableReports(state: ControllerState, request: IsrChangedRequest): PartitionChange[] {
   return request.partitions.flatMap(({ topicId, partition, leaderEpoch, isr, isrEpochs, stateVersion }) => {
     const topic = state.topics.get(state.topicNames.get(topicId) ?? "");

@@ -6,8 +6,10 @@ import type { ControllerState } from "./controller-state.ts";
  * What a place in an in-sync set is worth, from the registration under which it was given and what that broker is now:
  * - `same-life`: it still is that registration, or the broker is not here to tell.
  * - `whole`: it has registered anew with all it had: only its session was lost, or it was stopped cleanly.
- * - `in-doubt`: it began again after an unclean stop, which may have cost it records. It was in sync when it stopped, so it is the last resort where nobody better is left.
- * - `outlived`: the same, and the leader is known to have gone on without it. It never was in sync in truth: somebody else has records that it lacks.
+ * - `in-doubt`: it began again after an unclean stop, which may have cost it records. It was in sync when it stopped, so it is the last
+ *   resort where nobody better is left.
+ * - `outlived`: the same, and the leader is known to have gone on without it. It never was in sync in truth: somebody else has records that
+ *   it lacks.
  */
 export type Standing = "same-life" | "whole" | "in-doubt" | "outlived";
 
@@ -31,10 +33,11 @@ export function namesEarlierLife(lives: Lives, record: Pick<PartitionRecord, "is
 }
 
 /**
- * The epochs of a state as read, with members marked that the leader has outlived. The race (KIP-903): (1) the leader decides to take a follower back; (2) the follower loses its power, and
- * with it records that were committed without it, and registers anew; it is not in the set, so there is nothing to take it out of; (3) the leader's late write puts it in; (4) the leader
- * dies before anyone has noticed. Told by either of two things: the state was written after the new life's registration; or the set that this controller knew under this leader did not have
- * the follower (`known`), which means that the controller never held its end against it.
+ * The epochs of a state as read, with members marked that the leader has outlived. The race (KIP-903): (1) the leader decides to take a
+ * follower back; (2) the follower loses its power, and with it records that were committed without it, and registers anew; it is not in the
+ * set, so there is nothing to take it out of; (3) the leader's late write puts it in; (4) the leader dies before anyone has noticed. Told
+ * by either of two things: the state was written after the new life's registration; or the set that this controller knew under this leader
+ * did not have the follower (`known`), which means that the controller never held its end against it.
  */
 export function withOutlived(lives: Lives, found: Membership, modifiedZxid: number, known: Membership | null): IsrEpochs {
   if (found.leader === noBroker) return found.isrEpochs;

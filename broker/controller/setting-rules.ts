@@ -14,7 +14,10 @@ import type { SettingRules } from "./config-changes.ts";
 import type { ResourceRules } from "./config-writer.ts";
 import type { Config } from "./controller-state.ts";
 
-/** The broker's own tables of settings as the controller's rules. `layers`: what is set for this broker, which lists are appended to where the resource has none. */
+/**
+ * The broker's own tables of settings as the controller's rules. `layers`: what is set for this broker, which lists are appended to where
+ * the resource has none.
+ */
 export function resourceRules(layers: () => BrokerConfigLayers): ResourceRules {
   const ofBroker = {
     fault: validateBrokerConfig,

@@ -6,8 +6,9 @@ import type { TopicState } from "./controller-state.ts";
 const startingMax = 1_000;
 
 /**
- * Leaders of partitions that were just made, until their brokers have acknowledged what told them: a broker does when it has taken up its roles. Clients that are told of a leader sooner ask it, are
- * refused, and some give up. A leader that nobody hears from stays here until another is elected.
+ * Leaders of partitions that were just made, until their brokers have acknowledged what told them: a broker does when it has taken up its
+ * roles. Clients that are told of a leader sooner ask it, are refused, and some give up. A leader that nobody hears from stays here until
+ * another is elected.
  */
 export class StartingLeaders {
   #starting: readonly (StartingLeader & { readonly changeNumber: number })[] = [];

@@ -34,8 +34,9 @@ export class StateWriter {
   }
 
   /**
-   * Decides for each of the partitions and writes the outcome, many in one transaction and several transactions under way. A state that turns out to have changed (a leader wrote its in-sync
-   * set meanwhile), and one whose write got no answer, is read and decided again: our own success then shows as nothing left to do.
+   * Decides for each of the partitions and writes the outcome, many in one transaction and several transactions under way. A state that
+   * turns out to have changed (a leader wrote its in-sync set meanwhile), and one whose write got no answer, is read and decided again: our
+   * own success then shows as nothing left to do.
    */
   async apply(partitions: Iterable<PartitionName>, decide: Decision): Promise<void> {
     let pending = [...partitions];
@@ -57,7 +58,10 @@ export class StateWriter {
     await this.#readAgain(partitions);
   }
 
-  /** Answers the partitions that have to be read and decided again. One conflict fails a whole transaction, so the others are sent once more without it. */
+  /**
+   * Answers the partitions that have to be read and decided again. One conflict fails a whole transaction, so the others are sent once more
+   * without it.
+   */
   async #write(transaction: readonly PartitionChange[]): Promise<PartitionName[]> {
     const again: PartitionName[] = [];
     const name = ({ topic, record }: PartitionChange) => ({ topic, partition: record.partition });

@@ -14,7 +14,10 @@ const transactionsAtOnceMax = 8;
 const readsAtOnceMax = 128;
 const attemptsMax = 25;
 
-/** Writes topics and more partitions: the topic's znode first, then the partitions' first states. What a dead controller left half done is completed from the topic's znode. */
+/**
+ * Writes topics and more partitions: the topic's znode first, then the partitions' first states. What a dead controller left half done is
+ * completed from the topic's znode.
+ */
 export class TopicCreator {
   readonly #store: ClusterStore;
   readonly #writer: FencedWriter;
@@ -56,7 +59,10 @@ export class TopicCreator {
     throw new CoordinatorUnavailable(`the assignment of ${topic.name} did not settle in ${attemptsMax} attempts`);
   }
 
-  /** A topic that another controller, or tool, has begun: with the states there are, and first ones where there are none. `topic.partitions` is empty. */
+  /**
+   * A topic that another controller, or tool, has begun: with the states there are, and first ones where there are none. `topic.partitions`
+   * is empty.
+   */
   complete(topic: TopicState, assignment: readonly Replicas[]): Promise<TopicState> {
     return this.#complete(topic, assignment, false);
   }
@@ -68,7 +74,10 @@ export class TopicCreator {
     this.#starting.begin(topic, before.partitions.length, this.#book.changeNumber);
   }
 
-  /** Gives every partition beyond `topic.partitions` that has no state its first one. `areNew`: none of them is expected to be there yet, so there is nothing to read first. */
+  /**
+   * Gives every partition beyond `topic.partitions` that has no state its first one. `areNew`: none of them is expected to be there yet, so
+   * there is nothing to read first.
+   */
   async #complete(topic: TopicState, assignment: readonly Replicas[], areNew: boolean): Promise<TopicState> {
     const from = topic.partitions.length;
     const records = new Map<number, PartitionRecord>();

@@ -9,9 +9,10 @@ import type { StateBook } from "./state-book.ts";
 const attemptsMax = 25;
 
 /**
- * Deletes topics: a marker below `/admin/delete_topics`, the nodes from the leaves up; in the last transaction the topic's node and the marker go, and the record of the deletion comes; then the
- * brokers are told. A controller that dies before the last transaction leaves the marker, one that dies after it the record, and the next one goes on. Brokers delete their replicas by the topic's
- * id, so a topic made anew under the same name keeps its log.
+ * Deletes topics: a marker below `/admin/delete_topics`, the nodes from the leaves up; in the last transaction the topic's node and the
+ * marker go, and the record of the deletion comes; then the brokers are told. A controller that dies before the last transaction leaves the
+ * marker, one that dies after it the record, and the next one goes on. Brokers delete their replicas by the topic's id, so a topic made
+ * anew under the same name keeps its log.
  */
 export class TopicDeleter {
   readonly #store: ClusterStore;

@@ -36,8 +36,8 @@ const pauseMinMs = 20;
 const pauseMaxMs = 1_000;
 
 /**
- * Tells every live broker what changed: one update under way per broker, each made of the latest state of what that broker lacks, repeated until it is acknowledged or that registration is
- * gone. The first after a registration, or from a new controller, is full.
+ * Tells every live broker what changed: one update under way per broker, each made of the latest state of what that broker lacks, repeated
+ * until it is acknowledged or that registration is gone. The first after a registration, or from a new controller, is full.
  */
 export class UpdateSender {
   readonly #sender: Sender;
@@ -52,7 +52,10 @@ export class UpdateSender {
     this.#parts = parts;
   }
 
-  /** Adds channels for registrations that are new in the state and ends those of registrations that are gone. Call after each change of the brokers. */
+  /**
+   * Adds channels for registrations that are new in the state and ends those of registrations that are gone. Call after each change of the
+   * brokers.
+   */
   brokersChanged(): void {
     const { brokers } = this.#parts.state();
     for (const [id, channel] of this.#channels) {

@@ -67,7 +67,10 @@ export class GroupCoordinator implements GroupOperations<GroupMachine> {
     return this.runEvenUnnamed(groupId, operation);
   }
 
-  /** For offsets, and for who wants to see or delete them: Kafka lets them be kept under an empty group id, by someone who is no member of anything. */
+  /**
+   * For offsets, and for who wants to see or delete them: Kafka lets them be kept under an empty group id, by someone who is no member of
+   * anything.
+   */
   runEvenUnnamed<T>(groupId: string, operation: (machine: GroupMachine, now: Now) => Decision<T>): Promise<Ran<T>> {
     const partitions = this.#parts.topics.current.topics.get(offsetsTopic)?.partitions.length ?? 0;
     const shard = partitions === 0 ? undefined : this.#shards.get(partitionOfGroup(groupId, partitions));

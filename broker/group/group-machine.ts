@@ -90,7 +90,9 @@ export class GroupMachine {
     return this.#groups;
   }
 
-  /** Applies a record of the log, or one that was just appended. Throws MalformedFrame. A kind of record that we do not know is left alone. */
+  /**
+   * Applies a record of the log, or one that was just appended. Throws MalformedFrame. A kind of record that we do not know is left alone.
+   */
   replay(key: Buffer, value: Buffer | null): void {
     const reader = new Reader(key);
     const version = reader.int16();
@@ -149,7 +151,10 @@ export class GroupMachine {
     }));
   }
 
-  /** Something about the topics changed; `deleted` are gone, or others have their names, and what was committed for them means nothing any more. */
+  /**
+   * Something about the topics changed; `deleted` are gone, or others have their names, and what was committed for them means nothing any
+   * more.
+   */
   topicsChanged(deleted: ReadonlySet<string>, now: Now): readonly Decision<null>[] {
     for (const topic of deleted) this.#namesGone.add(topic);
     this.#forgetGone(deleted, now);
@@ -159,8 +164,9 @@ export class GroupMachine {
   readonly #idOf = (topic: string): TopicId | null => this.#parts.topics.current.topics.get(topic)?.id ?? null;
 
   /**
-   * Whether somebody who asks by the topic's name is to be told. Race: (1) a position in a topic is committed; (2) the coordinator is gone; (3) the topic is deleted and made anew; (4) another broker
-   * coordinates, and sees nothing but a topic of that name, and a position, behind which all records of the new topic so far may lie. So each position says which topic it is in.
+   * Whether somebody who asks by the topic's name is to be told. Race: (1) a position in a topic is committed; (2) the coordinator is gone;
+   * (3) the topic is deleted and made anew; (4) another broker coordinates, and sees nothing but a topic of that name, and a position,
+   * behind which all records of the new topic so far may lie. So each position says which topic it is in.
    */
   readonly #isMeant = (topic: string, committed: CommittedOffset): boolean => {
     const id = this.#idOf(topic);
@@ -198,8 +204,8 @@ export class GroupMachine {
   }
 
   /**
-   * Topics that were deleted while no coordinator looked, as far as that is on record. That a topic is not known says nothing: a coordinator that went back in time does not know it either, and
-   * positions that are dropped do not come back with it.
+   * Topics that were deleted while no coordinator looked, as far as that is on record. That a topic is not known says nothing: a
+   * coordinator that went back in time does not know it either, and positions that are dropped do not come back with it.
    */
   *#goneTopics(): Generator<string> {
     const { topics, deletedTopics } = this.#parts.topics.current;

@@ -106,7 +106,10 @@ export function versioned<T>(of: Message<T>, value: T, version: number): Buffer 
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
 }
 
-/** Reads what `versioned` writes. Throws MalformedFrame, also for a version that we do not know: a downgrade must not lose what it cannot read. */
+/**
+ * Reads what `versioned` writes. Throws MalformedFrame, also for a version that we do not know: a downgrade must not lose what it cannot
+ * read.
+ */
 export function readVersioned<T>(of: Message<T>, value: Buffer): T {
   const reader = new Reader(value);
   const version = reader.int16();

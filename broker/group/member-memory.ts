@@ -1,9 +1,10 @@
 /**
- * What members take, over all groups that this broker coordinates: what they say of themselves, what they are assigned, and the ids that were handed out to those who are about to join. It is kept for as long as
- * they are members, which may be long before any of it is in a log, and longer than any request is under way: so it has a bound of its own, and does not count as memory that requests hold.
+ * What members take, over all groups that this broker coordinates: what they say of themselves, what they are assigned, and the ids that
+ * were handed out to those who are about to join. It is kept for as long as they are members, which may be long before any of it is in a
+ * log, and longer than any request is under way: so it has a bound of its own, and does not count as memory that requests hold.
  *
- * Whatever the log says is kept and counted. What is refused beyond the bound (COORDINATOR_NOT_AVAILABLE: clients ask again after a while) is only what a request would add: a member, a longer subscription,
- * a larger assignment.
+ * Whatever the log says is kept and counted. What is refused beyond the bound (COORDINATOR_NOT_AVAILABLE: clients ask again after a while)
+ * is only what a request would add: a member, a longer subscription, a larger assignment.
  */
 export class MemberMemory {
   readonly maxBytes: number;

@@ -30,14 +30,17 @@ const retryPauseMs = 200;
 const unreadablePauseMs = 10_000;
 const changeWaitMs = 5_000;
 /**
- * Replaying goes on for this long, then others have their turn. Race: (1) the end of a long log is in memory, so that reading it never waits for the disk; (2) a million records take seconds; (3) if nothing else
- * ran meanwhile, heartbeats to the other brokers and to the coordinator would be missed, the session lost and with it this leadership: the load would begin anew somewhere else, and end like this one.
+ * Replaying goes on for this long, then others have their turn. Race: (1) the end of a long log is in memory, so that reading it never
+ * waits for the disk; (2) a million records take seconds; (3) if nothing else ran meanwhile, heartbeats to the other brokers and to the
+ * coordinator would be missed, the session lost and with it this leadership: the load would begin anew somewhere else, and end like this
+ * one.
  */
 const turnMaxMs = 20;
 
 /**
- * Replays a partition from its first record to where its log ended when the reading began, and resolves when all of that is committed: a new leader's log may end with records that its
- * followers do not have yet, and nobody may be told of them before. Null: the leadership ended first.
+ * Replays a partition from its first record to where its log ended when the reading began, and resolves when all of that is committed: a
+ * new leader's log may end with records that its followers do not have yet, and nobody may be told of them before. Null: the leadership
+ * ended first.
  */
 export async function readWholeLog(reading: LogReading): Promise<LoadedLog | null> {
   const { ref, partitions, clock, log, signal, readBytesMax } = reading;
@@ -85,7 +88,8 @@ export async function readWholeLog(reading: LogReading): Promise<LoadedLog | nul
 }
 
 /**
- * Whole batches, in one or more pieces. What cannot be read is left out, with a line in the log: one damaged record must not make a whole partition of groups unusable.
+ * Whole batches, in one or more pieces. What cannot be read is left out, with a line in the log: one damaged record must not make a whole
+ * partition of groups unusable.
  * Null: the leadership ended on the way.
  */
 async function replayBatches(

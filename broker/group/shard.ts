@@ -32,7 +32,10 @@ export interface ShardConfig {
   readonly commitTimeoutMs: number;
   /** `offsets.load.buffer.size` */
   readonly loadBufferBytes: number;
-  /** Requests of one shard that may wait for an answer: for other members, or for the replicas. Beyond, COORDINATOR_NOT_AVAILABLE before anything is done. */
+  /**
+   * Requests of one shard that may wait for an answer: for other members, or for the replicas. Beyond, COORDINATOR_NOT_AVAILABLE before
+   * anything is done.
+   */
   readonly waitingMax: number;
 }
 
@@ -54,11 +57,15 @@ const retryMs = 1_000;
 const sleepMaxMs = 24 * 3_600_000;
 /** Timers handled in one turn of the loop. */
 const timersPerTurnMax = 500;
-/** Answers that go out in one turn of the loop: a generation may begin for very many members at once, and each answer is encoded and written. */
+/**
+ * Answers that go out in one turn of the loop: a generation may begin for very many members at once, and each answer is encoded and
+ * written.
+ */
 const answersPerTurnMax = 500;
 
 /**
- * The groups of one partition of `__consumer_offsets`, for as long as this broker leads it: loads the log, then runs one operation after the other, each in one turn of the loop.
+ * The groups of one partition of `__consumer_offsets`, for as long as this broker leads it: loads the log, then runs one operation after
+ * the other, each in one turn of the loop.
  * See `contract.ts` for the order of things.
  */
 export class Shard<M extends Machine> {
@@ -124,7 +131,8 @@ export class Shard<M extends Machine> {
     const { ref, partitions, config } = this.#parts;
     if (!this.#isServing) return refused(this.#ended.signal.aborted ? "NOT_COORDINATOR" : "COORDINATOR_LOAD_IN_PROGRESS");
     const standing = partitions.standing(ref);
-    // Race (I8): (1) this process is stopped for longer than its session lives, another broker coordinates; (2) it wakes up and finds requests in its buffers. What it knows is old.
+    // Race (I8): (1) this process is stopped for longer than its session lives, another broker coordinates; (2) it wakes up and finds
+    // requests in its buffers. What it knows is old.
     if (standing.error !== null || !standing.isProved) return refused("NOT_COORDINATOR");
     if (this.#waiting.size >= config.waitingMax) return refused("COORDINATOR_NOT_AVAILABLE");
     const now = this.#now();
@@ -210,7 +218,10 @@ export class Shard<M extends Machine> {
     this.#answer(settlements, error);
   }
 
-  /** Very many go out over several turns. When the leadership ends meanwhile, those that are left have been failed with all that wait, and this does nothing to them. */
+  /**
+   * Very many go out over several turns. When the leadership ends meanwhile, those that are left have been failed with all that wait, and
+   * this does nothing to them.
+   */
   #answer(settlements: readonly Settlement[], error: KafkaError | null, from = 0): void {
     const end = Math.min(from + answersPerTurnMax, settlements.length);
     for (let at = from; at < end; at++) {

@@ -16,12 +16,18 @@ export interface Sweep<T> {
   readonly steps: Iterator<T | null>;
   /** What the records about it take, about. */
   readonly bytesOf: (found: T) => number;
-  /** Asked in the turn in which the records are appended, also when they were refused and it is tried again: what was found before may be another by then. */
+  /**
+   * Asked in the turn in which the records are appended, also when they were refused and it is tried again: what was found before may be
+   * another by then.
+   */
   readonly recordsOf: (found: T, now: Now) => readonly GroupRecord[];
   readonly whenOver: (now: Now) => void;
 }
 
-/** Goes over what groups have kept, some of it in each turn: there may be millions of offsets, and a client chooses when a topic is deleted, or when its offsets expire. */
+/**
+ * Goes over what groups have kept, some of it in each turn: there may be millions of offsets, and a client chooses when a topic is deleted,
+ * or when its offsets expire.
+ */
 export function sweep<T>(order: Sweep<T>, atMs: number): void {
   const { timers, key, recordsOf, whenOver } = order;
   let found: readonly T[] | null = null;

@@ -1,7 +1,8 @@
 import { codeOf, type FileSystem, replaceFile } from "../runtime/files.ts";
 
 /**
- * Kafka's checkpoint files: a version (0), the number of lines, then the lines. Each line's last numbers are its values, whatever is before is its name:
+ * Kafka's checkpoint files: a version (0), the number of lines, then the lines. Each line's last numbers are its values, whatever is before
+ * is its name:
  * `topic partition offset`, or `epoch startOffset`.
  */
 export function encodeCheckpoint(lines: readonly string[]): Buffer {

@@ -13,8 +13,9 @@ export interface SegmentSizes {
 }
 
 /**
- * Which segments a log had when it was closed, and how large their files were. A file that was cut or lost while no broker ran is not noticed otherwise: a hole in the offsets looks as if
- * compaction had left it, an index that ends early as if nothing came after. Taken away when the log is opened or recovered, so that what is found is never old.
+ * Which segments a log had when it was closed, and how large their files were. A file that was cut or lost while no broker ran is not
+ * noticed otherwise: a hole in the offsets looks as if compaction had left it, an index that ends early as if nothing came after. Taken
+ * away when the log is opened or recovered, so that what is found is never old.
  */
 export function writeCleanStop(files: FileSystem, folder: string, sizes: readonly SegmentSizes[]): Promise<void> {
   const lines = sizes.map(({ baseOffset, log, index, timeindex }) => `${baseOffset} ${log} ${index} ${timeindex}`);
@@ -30,7 +31,10 @@ export async function takeCleanStop(files: FileSystem, folder: string): Promise<
   return decodeCleanStop(content);
 }
 
-/** The segments that a log has which begins at `startOffset`: from the one that holds it on. Not by the first file found, which may be gone as well as any other. */
+/**
+ * The segments that a log has which begins at `startOffset`: from the one that holds it on. Not by the first file found, which may be gone
+ * as well as any other.
+ */
 export function fromStart(sizes: readonly SegmentSizes[], startOffset: number): readonly SegmentSizes[] {
   const first = sizes.findLastIndex(({ baseOffset }) => baseOffset <= startOffset);
   return sizes.slice(Math.max(first, 0));

@@ -4,8 +4,9 @@ import { fileNames } from "./file-names.ts";
 import type { LogDamage } from "./log-contract.ts";
 
 /**
- * A log that is known to be damaged stays so over restarts, until it is begun anew: a note in its folder says it. Else: (1) a clean stop; (2) the log's end rots; (3) a start finds it and cuts
- * it; (4) another clean stop, another start: the log looks whole, and its broker says that nothing it had is missing.
+ * A log that is known to be damaged stays so over restarts, until it is begun anew: a note in its folder says it. Else: (1) a clean stop;
+ * (2) the log's end rots; (3) a start finds it and cuts it; (4) another clean stop, another start: the log looks whole, and its broker says
+ * that nothing it had is missing.
  */
 export function noteDamage(files: FileSystem, folder: string, damage: LogDamage): Promise<void> {
   return replaceFile(files, `${folder}/${fileNames.damage}`, Buffer.from(`${JSON.stringify({ version: 0, ...damage })}\n`));

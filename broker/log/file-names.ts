@@ -75,7 +75,10 @@ export function parsePartitionDirectory(name: string): { readonly topic: string;
 const deletedDirectory = /^.+\.[0-9a-f]{32}-delete$/;
 const nameLengthMax = 255;
 
-/** `topic-3.<32 hex digits>-delete`: what a log's folder is called from its deletion until it is gone. A long topic name is cut, as file systems take 255 bytes. */
+/**
+ * `topic-3.<32 hex digits>-delete`: what a log's folder is called from its deletion until it is gone. A long topic name is cut, as file
+ * systems take 255 bytes.
+ */
 export function deletedDirectoryName(partitionDirectory: string, uniqueHex: string): string {
   const name = withSuffix(partitionDirectory, `.${uniqueHex}-delete`);
   invariant(isDeletedDirectory(name), "a deleted folder is known by its name", () => ({ name }));
@@ -97,7 +100,10 @@ export function strayDirectoryName(partitionDirectory: string, uniqueHex: string
   return withSuffix(partitionDirectory, `.${uniqueHex}-stray`);
 }
 
-/** The log that it was, unless its name was too long; null for any other folder. A folder that was made from a stray, a deleted one say, is none. */
+/**
+ * The log that it was, unless its name was too long; null for any other folder. A folder that was made from a stray, a deleted one say, is
+ * none.
+ */
 export function parseStrayDirectory(name: string): string | null {
   return strayDirectory.exec(name)?.[1] ?? null;
 }

@@ -2,11 +2,17 @@ import type { Timer } from "../../protocol/base/clock.ts";
 import type { LogFlusher } from "./log-flusher.ts";
 import type { LogState } from "./log-state.ts";
 
-/** When what the operating system has must go to the disk: `flush.messages` for the writer, which waits for it, and `flush.ms` in the background. */
+/**
+ * When what the operating system has must go to the disk: `flush.messages` for the writer, which waits for it, and `flush.ms` in the
+ * background.
+ */
 export class FlushSchedule {
   readonly #state: LogState;
   readonly #flusher: LogFlusher;
-  /** Set while something is unflushed, from the first such write on; so no record waits longer than `flush.ms`, give or take the timer and the fsync. */
+  /**
+   * Set while something is unflushed, from the first such write on; so no record waits longer than `flush.ms`, give or take the timer and
+   * the fsync.
+   */
   #timer: Timer | null = null;
 
   constructor(state: LogState, flusher: LogFlusher) {

@@ -12,8 +12,8 @@ const chunkBytes = 1024 * 1024;
 const leftMaxBytes = 4 * 1024 * 1024;
 
 /**
- * A copy of a log's files in another directory, made while the log goes on: closed segments once, the growing one as far as it is written, again and again until little is missing. Appends never
- * wait for it. A cut of the log makes it begin anew.
+ * A copy of a log's files in another directory, made while the log goes on: closed segments once, the growing one as far as it is written,
+ * again and again until little is missing. Appends never wait for it. A cut of the log makes it begin anew.
  */
 export class FolderCopy {
   readonly folder: string;
@@ -62,7 +62,9 @@ export class FolderCopy {
     } while (!this.isNearlyComplete && !this.#state.closed);
   }
 
-  /** While nothing is written to the log: the rest, all of it on the disk. The segments as they are once the folder is called `folderAfter`. */
+  /**
+   * While nothing is written to the log: the rest, all of it on the disk. The segments as they are once the folder is called `folderAfter`.
+   */
   async complete(signal: AbortSignal): Promise<(folderAfter: string) => Promise<Segment[]>> {
     const state = this.#state;
     const { segments, last } = state;
@@ -213,7 +215,10 @@ export class FolderCopy {
     for (const name of this.#others) if (!others.includes(name)) await this.#target(({ files }) => files.remove(`${this.folder}/${name}`));
   }
 
-  /** Segments that retention or compaction took, also what was copied of them in part: left in the folder, it would be part of the log at the next start. */
+  /**
+   * Segments that retention or compaction took, also what was copied of them in part: left in the folder, it would be part of the log at
+   * the next start.
+   */
   async #dropDeparted(): Promise<void> {
     const here = new Set(this.#state.segments);
     for (const segment of this.#sealed) if (!here.has(segment)) this.#sealed.delete(segment);

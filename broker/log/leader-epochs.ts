@@ -10,7 +10,8 @@ export interface EpochStart {
 }
 
 /**
- * Which leader epoch began at which offset (KIP-101): epochs and their starts both rise strictly. An epoch may have begun at the log's end, before its first record.
+ * Which leader epoch began at which offset (KIP-101): epochs and their starts both rise strictly. An epoch may have begun at the log's end,
+ * before its first record.
  * Kept in memory; `leader-epoch-checkpoint` is its copy on disk.
  */
 export class LeaderEpochs {
@@ -48,11 +49,13 @@ export class LeaderEpochs {
   }
 
   /**
-   * What a leader knows of epochs up to `epoch`, whose first record that is left is at `firstOffset`; our log ends at `endOffset`. Compaction may have left out an epoch's first records, or all
-   * of them, and yet its bounds decide what a replica that was away has to cut:
+   * What a leader knows of epochs up to `epoch`, whose first record that is left is at `firstOffset`; our log ends at `endOffset`.
+   * Compaction may have left out an epoch's first records, or all of them, and yet its bounds decide what a replica that was away has to
+   * cut:
    *
-   * (1) Offsets 10 to 14 of epoch 0 are on A only; (2) B leads epoch 1 from 10 on, and compacts 10 to 14 away; (3) C copies B: the first batch of epoch 1 that it sees is at 15; (4) C leads,
-   * A comes back with its 15 records of epoch 0. Did C take epoch 1 to begin at 15, A would keep what was never committed, and once it leads, serve it.
+   * (1) Offsets 10 to 14 of epoch 0 are on A only; (2) B leads epoch 1 from 10 on, and compacts 10 to 14 away; (3) C copies B: the first
+   * batch of epoch 1 that it sees is at 15; (4) C leads, A comes back with its 15 records of epoch 0. Did C take epoch 1 to begin at 15, A
+   * would keep what was never committed, and once it leads, serve it.
    */
   learn(
     known: readonly EpochStart[],

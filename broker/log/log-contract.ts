@@ -5,8 +5,9 @@ import type { EpochStart } from "./leader-epochs.ts";
 import type { ProducerRow } from "./producers/producer-entry.ts";
 
 /**
- * One partition's log, as the partition sees it. One writer: `appendAs…` assigns and queues in the caller's turn, the bytes reach the operating system
- * soon after, appends that wait together in one write. Everything from `read`, `endOffsetForEpoch` and `writtenEndOffset` concerns written bytes only.
+ * One partition's log, as the partition sees it. One writer: `appendAs…` assigns and queues in the caller's turn, the bytes reach the
+ * operating system soon after, appends that wait together in one write. Everything from `read`, `endOffsetForEpoch` and `writtenEndOffset`
+ * concerns written bytes only.
  */
 export interface Log {
   /** First offset kept. */
@@ -14,49 +15,73 @@ export interface Log {
   /** Exclusive end: the offset that the next record gets; counts appends that are still queued. */
   readonly endOffset: number;
   /**
-   * Exclusive end of what the operating system has; with `flush.messages`, once that many records wait for an fsync, of what is on the disk. At most `endOffset`. Only this may count for the high watermark, be replicated or be served.
+   * Exclusive end of what the operating system has; with `flush.messages`, once that many records wait for an fsync, of what is on the
+   * disk. At most `endOffset`. Only this may count for the high watermark, be replicated or be served.
    */
   readonly writtenEndOffset: number;
   /** Leader epoch of the last record (queued ones included), or -1 for an empty log. An epoch begun without a record does not count. */
   readonly lastEpoch: number;
 
   /**
-   * Appends validated batches (format 2, CRC checked) as the leader: writes offsets and leader epoch into the batches in place, and `appendTimeMs` as their timestamp under LogAppendTime.
-   * The buffer belongs to the log afterwards. Throws LogOffline after an I/O error. Appended bytes wait in memory until written: whoever takes them in (with acks=0, too) keeps
-   * counting them against its own bounds until `written` resolves; more than 1 GiB waiting is a bug.
+   * Appends validated batches (format 2, CRC checked) as the leader: writes offsets and leader epoch into the batches in place, and
+   * `appendTimeMs` as their timestamp under LogAppendTime.
+   * The buffer belongs to the log afterwards. Throws LogOffline after an I/O error. Appended bytes wait in memory until written: whoever
+   * takes them in (with acks=0, too) keeps counting them against its own bounds until `written` resolves; more than 1 GiB waiting is a bug.
    *
-   * A batch of an idempotent producer comes alone. It is appended only if it comes next in the producer's sequence; the retry of one of its last five batches changes nothing and is
-   * answered with where that batch is.
+   * A batch of an idempotent producer comes alone. It is appended only if it comes next in the producer's sequence; the retry of one of its
+   * last five batches changes nothing and is answered with where that batch is.
    */
   appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): LeaderAppend;
-  /** Appends what the leader sent, offsets and epochs as they are. The batches start at `endOffset`, or above where compaction took what was between (checked by the caller through `invariant`s here), and are CRC-checked here: returns false, nothing appended, when damaged, or when a leader epoch falls from one batch to the next. Throws WriteQueueFull, nothing appended either.
-   * `leadersEpochs`: where the leader knows its epochs to have begun; what it does not say begins with its first batch here. */
+  /**
+   * Appends what the leader sent, offsets and epochs as they are. The batches start at `endOffset`, or above where compaction took what was
+   * between (checked by the caller through `invariant`s here), and are CRC-checked here: returns false, nothing appended, when damaged, or
+   * when a leader epoch falls from one batch to the next. Throws WriteQueueFull, nothing appended either.
+   * `leadersEpochs`: where the leader knows its epochs to have begun; what it does not say begins with its first batch here.
+   */
   appendAsFollower(batches: Buffer, leadersEpochs?: readonly EpochStart[]): boolean;
   /** Resolves when `writtenEndOffset >= offset`; rejects with LogOffline when a write failed. */
   written(offset: number): Promise<void>;
-  /** Called (in a microtask of its own, coalesced) after `writtenEndOffset` rose; a truncation does not call it. Returns the way to unsubscribe. */
+  /**
+   * Called (in a microtask of its own, coalesced) after `writtenEndOffset` rose; a truncation does not call it. Returns the way to
+   * unsubscribe.
+   */
   onWritten(listener: (writtenEndOffset: number) => void): () => void;
 
   /**
-   * Whole batches from the one holding `fromOffset` on, up to `maxBytes` and only batches that end at or below `endOffsetLimit` (at least one batch when `minOneBatch`, whatever its size).
-   * What comes from the files is checked: a damaged batch ends what is returned; when it is the first, rejects DamagedBatch, and `damage` tells of it.
-   * Empty at the end. May return less than `maxBytes` though there is more (one segment at a time, 64 MiB at most). The tail is served from memory; else from the files. Rejects OffsetOutOfLog outside [startOffset, writtenEndOffset].
+   * Whole batches from the one holding `fromOffset` on, up to `maxBytes` and only batches that end at or below `endOffsetLimit` (at least
+   * one batch when `minOneBatch`, whatever its size).
+   * What comes from the files is checked: a damaged batch ends what is returned; when it is the first, rejects DamagedBatch, and `damage`
+   * tells of it.
+   * Empty at the end. May return less than `maxBytes` though there is more (one segment at a time, 64 MiB at most). The tail is served from
+   * memory; else from the files. Rejects OffsetOutOfLog outside [startOffset, writtenEndOffset].
    */
   read(fromOffset: number, options: ReadOptions): Promise<ReadResult>;
   /** True when `read` at that offset would be served from memory, so without the disk. */
   isCached(fromOffset: number): boolean;
 
-  /** Of the largest epoch known that is not above `epoch`: that epoch and its exclusive end offset. Null when there is none (KIP-101, KIP-279). */
+  /**
+   * Of the largest epoch known that is not above `epoch`: that epoch and its exclusive end offset. Null when there is none (KIP-101,
+   * KIP-279).
+   */
   endOffsetForEpoch(epoch: number): { readonly epoch: number; readonly endOffset: number } | null;
   /** The epoch in force at `offset` and the later ones, with where they began. */
   epochsFrom(offset: number): readonly EpochStart[];
   /** Epoch of the record at `offset`, or null when unknown. */
   epochAt(offset: number): number | null;
-  /** Records a new leader epoch that starts at `endOffset`, before its first record. It must be above all epochs known (or the latest itself: then nothing happens). */
+  /**
+   * Records a new leader epoch that starts at `endOffset`, before its first record. It must be above all epochs known (or the latest
+   * itself: then nothing happens).
+   */
   beginEpoch(epoch: number): void;
-  /** What the log knows of the producers that write to it with an id, as of `endOffset`: a row for each batch that it would recognise, each producer's in their order, so the last one is what the producer did last. */
+  /**
+   * What the log knows of the producers that write to it with an id, as of `endOffset`: a row for each batch that it would recognise, each
+   * producer's in their order, so the last one is what the producer did last.
+   */
   producerRows(): ProducerRow[];
-  /** Forgets the producers whose last batch is `expirationMs` older than `nowMs`, by its largest timestamp, unless they have a transaction open. */
+  /**
+   * Forgets the producers whose last batch is `expirationMs` older than `nowMs`, by its largest timestamp, unless they have a transaction
+   * open.
+   */
   expireProducers(nowMs: number, expirationMs: number): void;
   /** First record whose timestamp is at least `timestampMs`, within [startOffset, writtenEndOffset); null when none. */
   findByTimestamp(timestampMs: number): Promise<FoundRecord | null>;
@@ -64,29 +89,36 @@ export interface Log {
   findMaxTimestamp(): Promise<FoundRecord | null>;
 
   /**
-   * Cuts everything from `offset` on: a follower making its log agree with the leader's. Only whole batches go: when `offset` lies inside a batch, all of that batch does, and
-   * `endOffset` is its base offset afterwards. Below the first offset of the files: as `truncateFullyAndStartAt`. At or above the end: only epochs that began there without a record are forgotten.
-   * Resolves when done and durable; queued appends are written first. Reads meanwhile wait. Appending, `beginEpoch` or another truncation before it resolved is a bug
-   * (InvariantViolation): whoever is about to lead waits for it first.
+   * Cuts everything from `offset` on: a follower making its log agree with the leader's. Only whole batches go: when `offset` lies inside a
+   * batch, all of that batch does, and `endOffset` is its base offset afterwards. Below the first offset of the files: as
+   * `truncateFullyAndStartAt`. At or above the end: only epochs that began there without a record are forgotten.
+   * Resolves when done and durable; queued appends are written first. Reads meanwhile wait. Appending, `beginEpoch` or another truncation
+   * before it resolved is a bug (InvariantViolation): whoever is about to lead waits for it first.
    */
   truncateTo(offset: number): Promise<void>;
   /** Empties the log and starts it anew at `offset`; its leader epochs are forgotten. The rules of `truncateTo` hold. */
   truncateFullyAndStartAt(offset: number): Promise<void>;
 
   /**
-   * The log begins at `offset` from this turn on (no change below its start; at most `writtenEndOffset`); what is below is read no more. Resolves when no crash takes that back.
+   * The log begins at `offset` from this turn on (no change below its start; at most `writtenEndOffset`); what is below is read no more.
+   * Resolves when no crash takes that back.
    * Segments that lie wholly below are removed in the background. Not while the log is cut.
    */
   advanceStartOffset(offset: number): Promise<void>;
   /**
-   * Moves the start past the segments that `retention.ms` and `retention.bytes` give up, among those wholly below `highWatermark`, and removes what lies wholly below the start;
-   * under `cleanup.policy=compact` only the latter. When everything is given up, what is appended next goes to a new segment. Appends and reads go on. `nowMs` is the wall clock.
+   * Moves the start past the segments that `retention.ms` and `retention.bytes` give up, among those wholly below `highWatermark`, and
+   * removes what lies wholly below the start;
+   * under `cleanup.policy=compact` only the latter. When everything is given up, what is appended next goes to a new segment. Appends and
+   * reads go on. `nowMs` is the wall clock.
    */
   retain(moment: { readonly highWatermark: number; readonly nowMs: number }): Promise<void>;
 
   /** Everything written so far is on the disk when it resolves; the recovery point moves there. */
   flush(): Promise<void>;
-  /** What is known to be damaged of what was on the disk, the first that was found; null: nothing. Over restarts, too, until `truncateFullyAndStartAt`. */
+  /**
+   * What is known to be damaged of what was on the disk, the first that was found; null: nothing. Over restarts, too, until
+   * `truncateFullyAndStartAt`.
+   */
   readonly damage: LogDamage | null;
   /** Called when the first damage is found. Returns the way to unsubscribe. */
   onDamaged(listener: (damage: LogDamage) => void): () => void;
@@ -181,17 +213,24 @@ export interface LogStore {
   /** Logs found at start, after recovery: their topic, partition and topic id (from `partition.metadata`). */
   readonly found: readonly { readonly topic: string; readonly partition: number; readonly topicId: string | null }[];
   /**
-   * Opens the log or creates it; the same log when it is open already. Rejects InconsistentTopicId when the folder belongs to another topic of that name: `setAside` it first. `isNew`: no replica of this partition was ever written,
-   * so that it cannot lie in a directory that is offline; a log that may, and is not found, is refused with LogOffline.
+   * Opens the log or creates it; the same log when it is open already. Rejects InconsistentTopicId when the folder belongs to another topic
+   * of that name: `setAside` it first. `isNew`: no replica of this partition was ever written, so that it cannot lie in a directory that is
+   * offline; a log that may, and is not found, is refused with LogOffline.
    */
   open(topic: string, partition: number, topicId: string, settings: TopicSettings, isNew?: boolean): Promise<Log>;
-  /** The topic's deletion is on record. Renames the folder to `….-delete` at once, removes it later; another topic's log under that name stays, and the answer is false. Open readers may fail. */
+  /**
+   * The topic's deletion is on record. Renames the folder to `….-delete` at once, removes it later; another topic's log under that name
+   * stays, and the answer is false. Open readers may fail.
+   */
   delete(topic: string, partition: number, topicId: string): Promise<boolean>;
-  /** Nobody names the log any more: closes it and renames the folder to `….-stray`. `topicId`: whose log is meant, another topic's under that name stays, and the answer is false; null: whoever's it is. */
+  /**
+   * Nobody names the log any more: closes it and renames the folder to `….-stray`. `topicId`: whose log is meant, another topic's under
+   * that name stays, and the answer is false; null: whoever's it is.
+   */
   setAside(topic: string, partition: number, stray: { readonly topicId: string | null; readonly highWatermark: number }): Promise<boolean>;
   /**
-   * Makes a log that was set aside, if this topic has one, the partition's log again. `restored` is told its high watermark, before the note that has it is removed: it must be durable
-   * elsewhere when that resolves. Nothing happens where a log of that name lies.
+   * Makes a log that was set aside, if this topic has one, the partition's log again. `restored` is told its high watermark, before the
+   * note that has it is removed: it must be durable elsewhere when that resolves. Nothing happens where a log of that name lies.
    */
   takeUp(topic: string, partition: number, topicId: string, restored: (highWatermark: number) => Promise<void>): Promise<void>;
   /** Removes what was set aside of topics whose deletion is on record. */
@@ -205,12 +244,16 @@ export interface LogStore {
   checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void>;
   /** Called once for each directory that fails. */
   onOffline(listener: (failure: DirectoryFailure) => void): void;
-  /** Begins to compact the logs whose topics want it, in the background: below their high watermarks, which the log itself does not know (null: not known now). Ends with `close`. */
+  /**
+   * Begins to compact the logs whose topics want it, in the background: below their high watermarks, which the log itself does not know
+   * (null: not known now). Ends with `close`.
+   */
   startCleaning(highWatermark: (key: string) => number | null): void;
   /** The cleaner's settings have changed. Whether logs are compacted at all stays as it was at the start. */
   reconfigureCleaning(config: CleanerConfig): void;
   /**
-   * Flushes and closes all, writes the checkpoints, then the clean-shutdown markers (`brokerEpoch` goes into them), unless this life has not registered and the one before it left something open.
+   * Flushes and closes all, writes the checkpoints, then the clean-shutdown markers (`brokerEpoch` goes into them), unless this life has
+   * not registered and the one before it left something open.
    * Rejects LogOffline when a directory failed: that one has no marker then.
    */
   close(brokerEpoch?: number): Promise<void>;

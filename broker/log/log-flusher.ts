@@ -45,8 +45,8 @@ export class LogFlusher {
   }
 
   /**
-   * Runs `work` while no flush and no other such work runs; flushes asked for meanwhile come after it. The one gate for whatever cuts a log, empties it or changes its segments. Appends
-   * that wait for an fsync wait for it too, so it has to be short.
+   * Runs `work` while no flush and no other such work runs; flushes asked for meanwhile come after it. The one gate for whatever cuts a
+   * log, empties it or changes its segments. Appends that wait for an fsync wait for it too, so it has to be short.
    */
   async exclusive(work: () => Promise<void>): Promise<void> {
     while (this.#running !== null) await this.#running.catch(() => undefined);
@@ -118,7 +118,8 @@ export class LogFlusher {
     const target = state.handedOverEndOffset;
     const { file } = state.last.writable;
     if (target === state.recoveryPoint && !state.namesUnsynced && this.#epochsStored === state.epochs.version) return;
-    // 1. closed segments (their indexes were synced when they were closed): recovery trusts all that lies before the segment with the recovery point
+    // 1. closed segments (their indexes were synced when they were closed): recovery trusts all that lies before the segment with the
+    //    recovery point
     for (let sealed = this.#sealed[0]; sealed !== undefined && sealed.file !== file; sealed = this.#sealed[0]) {
       await sealed.file.sync();
       this.#sealed.shift();

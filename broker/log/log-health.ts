@@ -8,8 +8,8 @@ export function ignoreOffline(error: unknown): void {
 }
 
 /**
- * Whether a log directory can still be trusted. One failed write, sync or read takes all of its logs offline, for good: after a failed fsync nobody
- * knows what the disk has, and a second fsync would claim success.
+ * Whether a log directory can still be trusted. One failed write, sync or read takes all of its logs offline, for good: after a failed
+ * fsync nobody knows what the disk has, and a second fsync would claim success.
  */
 export class LogHealth {
   readonly #directory: string;
@@ -35,7 +35,10 @@ export class LogHealth {
     return () => this.#listeners.delete(listener);
   }
 
-  /** What an operation on files ended with, as what its caller should see. Takes the directory offline; a bug stays a bug, and a damaged batch concerns one log only. */
+  /**
+   * What an operation on files ended with, as what its caller should see. Takes the directory offline; a bug stays a bug, and a damaged
+   * batch concerns one log only.
+   */
   failed(cause: unknown): Error {
     if (cause instanceof InvariantViolation || cause instanceof LogOffline || cause instanceof DamagedBatch) return cause;
     if (this.#offline === null) {

@@ -107,7 +107,10 @@ class SegmentRun {
     return new DamagedBatch({ kind: "batch", path: this.#file.path, position, offset, reason });
   }
 
-  /** Where in the window (which is from `at` on) the first batch starts that ends at or above the wanted offset; may be behind the window. Headers are all it looks at. */
+  /**
+   * Where in the window (which is from `at` on) the first batch starts that ends at or above the wanted offset; may be behind the window.
+   * Headers are all it looks at.
+   */
   skip(window: Buffer, at: number): number {
     let start = 0;
     while (start + batchHeaderBytes <= window.length) {

@@ -20,7 +20,8 @@ const segmentsAtOnce = 16;
  * Moves the log's start, and removes the segments that lie wholly below it. Appends go on meanwhile.
  *
  * 1. The start moves at once: nothing below is read from here on.
- * 2. It is made durable before any file changes. Else: (1) records are deleted by request; (2) the files' new names are lost in a crash; (3) the records are back.
+ * 2. It is made durable before any file changes. Else: (1) records are deleted by request; (2) the files' new names are lost in a crash;
+ *    (3) the records are back.
  * 3. The segments leave the log and their files are renamed, oldest first; removed they are later.
  */
 export class LogRetention {
@@ -61,10 +62,12 @@ export class LogRetention {
 
   async #store(offset: number): Promise<void> {
     const state = this.#state;
-    // In the gate, or: (1) the log is being moved, and the other directory's checkpoint has its start; (2) the new start is written here, and answered; (3) the move is done; (4) a crash takes it back.
+    // In the gate, or: (1) the log is being moved, and the other directory's checkpoint has its start; (2) the new start is written here,
+    // and answered; (3) the move is done; (4) a crash takes it back.
     const written = this.#flusher.exclusive(() => state.directory.checkpoints.write());
     await Promise.all([this.#closeIfGone(), written]);
-    // Only now: (1) the epochs are cut at the new start, and their file is written; (2) a crash takes the start back; (3) of what is between, nobody knows the epoch.
+    // Only now: (1) the epochs are cut at the new start, and their file is written; (2) a crash takes the start back; (3) of what is
+    // between, nobody knows the epoch.
     state.epochs.startAt(Math.min(offset, state.startOffset));
   }
 
@@ -84,8 +87,8 @@ export class LogRetention {
   }
 
   /**
-   * When the oldest segments were last written to, as far as it decides: up to the first one that stays. So a check reads one time index, and those of the segments that it
-   * removes, however many there are.
+   * When the oldest segments were last written to, as far as it decides: up to the first one that stays. So a check reads one time index,
+   * and those of the segments that it removes, however many there are.
    */
   async #readAges({ highWatermark, nowMs }: RetentionMoment): Promise<ReadonlyMap<Segment, number>> {
     const { segments, settings, directory } = this.#state;
@@ -111,7 +114,10 @@ export class LogRetention {
     return segments[count]?.baseOffset ?? state.endOffset;
   }
 
-  /** Nothing of the last segment is left to read: it is closed, in the caller's turn, so that it can go too. What is appended next goes to a new one. */
+  /**
+   * Nothing of the last segment is left to read: it is closed, in the caller's turn, so that it can go too. What is appended next goes to a
+   * new one.
+   */
   async #closeIfGone(): Promise<void> {
     const { startOffset, endOffset, layout } = this.#state;
     if (startOffset === endOffset && layout.sizeInBytes > 0) await this.#writer.roll();

@@ -26,8 +26,9 @@ const readBytes = 256 * 1024;
 const lookMaxMs = 60_000;
 
 /**
- * Reads what nobody else may read for years, so that damage is found while another replica is sound: what a follower has is read by nobody until it leads. One log after the other, from a random
- * one on, as a broker that is often restarted would else never come to the last. What it reads is checked as every read is, and damage is reported as every read reports it.
+ * Reads what nobody else may read for years, so that damage is found while another replica is sound: what a follower has is read by nobody
+ * until it leads. One log after the other, from a random one on, as a broker that is often restarted would else never come to the last.
+ * What it reads is checked as every read is, and damage is reported as every read reports it.
  */
 export class LogScrub {
   readonly #parts: ScrubParts;
@@ -68,7 +69,10 @@ export class LogScrub {
   }
 }
 
-/** Reads a log from its start up to what is in memory as well, which is not read from the disk. Ends at the first damage: then the replica is known to be damaged. */
+/**
+ * Reads a log from its start up to what is in memory as well, which is not read from the disk. Ends at the first damage: then the replica
+ * is known to be damaged.
+ */
 async function scrubLog(log: Log, pace: Pace): Promise<void> {
   for (let offset = log.startOffset; !pace.isOver && log.damage === null; ) {
     offset = Math.max(offset, log.startOffset);

@@ -28,7 +28,10 @@ export interface OpenedLog {
   readonly believedGaps: BelievedGaps;
 }
 
-/** What the parts of one log (writer, flusher, reader, truncation) share. Offsets: start <= written end <= handed over end <= end; recovery point <= handed over end, and it may be below the start. */
+/**
+ * What the parts of one log (writer, flusher, reader, truncation) share. Offsets: start <= written end <= handed over end <= end; recovery
+ * point <= handed over end, and it may be below the start.
+ */
 export class LogState {
   /** Another one after a move (`relocation.ts`), as is the folder. */
   directory: LogDirectory;
@@ -108,8 +111,8 @@ export class LogState {
   }
 
   /**
-   * Some segments give way to others, in this turn: reads under way notice it and begin anew. By the gate (`LogFlusher.exclusive`) only, and their files are the caller's to
-   * remove (`removeSegmentsLater`) or to replace. The growing one stays.
+   * Some segments give way to others, in this turn: reads under way notice it and begin anew. By the gate (`LogFlusher.exclusive`) only,
+   * and their files are the caller's to remove (`removeSegmentsLater`) or to replace. The growing one stays.
    */
   replaceSegments(at: number, count: number, replacements: readonly Segment[] = []): readonly Segment[] {
     const replaced = this.segments.slice(at, at + count);

@@ -48,8 +48,8 @@ interface QueuedPause {
 }
 
 /**
- * The one writer of a log. `enqueue` decides everything (segment, index entries) in the caller's turn; a loop then carries it out: appends that wait together
- * become one write, and one fsync where `flush.messages` demands it. After a failure nothing is written any more.
+ * The one writer of a log. `enqueue` decides everything (segment, index entries) in the caller's turn; a loop then carries it out: appends
+ * that wait together become one write, and one fsync where `flush.messages` demands it. After a failure nothing is written any more.
  */
 export class LogWriter {
   readonly #state: LogState;
@@ -128,7 +128,10 @@ export class LogWriter {
     this.#start();
   }
 
-  /** What is appended next goes to a new segment. Resolves once the one there is is sealed; all that was appended is written, and it is not empty. */
+  /**
+   * What is appended next goes to a new segment. Resolves once the one there is is sealed; all that was appended is written, and it is not
+   * empty.
+   */
   roll(): Promise<void> {
     const { layout, writtenEndOffset, endOffset, directory } = this.#state;
     invariant(layout.sizeInBytes > 0 && writtenEndOffset === endOffset, "a segment with records, all of them written, is closed");
@@ -139,7 +142,10 @@ export class LogWriter {
     return done.promise.finally(() => this.#rolls.delete(done));
   }
 
-  /** Runs `work`, which must not reject, once all that was appended before is written; what is appended meanwhile is written after. Rejects when there is nothing to write to any more. */
+  /**
+   * Runs `work`, which must not reject, once all that was appended before is written; what is appended meanwhile is written after. Rejects
+   * when there is nothing to write to any more.
+   */
   pausing(work: () => Promise<void>): Promise<void> {
     this.#state.directory.health.assertOnline();
     const done = Promise.withResolvers<void>();
@@ -269,7 +275,8 @@ export class LogWriter {
     // Appends that come while this fsync runs wait in the queue and leave together, with the next write and the next fsync (group commit).
     const hasGap = appends.some((append) => append.hasGap);
     if (hasGap || this.#schedule.isFlushDue()) await this.#flusher.flush();
-    // Recovery takes a gap above the recovery point for lost records, and cuts the log there. So what has one counts as written once the recovery point is above it, for good.
+    // Recovery takes a gap above the recovery point for lost records, and cuts the log there. So what has one counts as written once the
+    // recovery point is above it, for good.
     if (hasGap) await state.directory.checkpoints.write();
 
     segment.sizeInBytes += sizeInBytes;
@@ -296,7 +303,8 @@ export class LogWriter {
     const old = state.last;
     const { offsets, times } = old.writable;
     if (closingEntry !== null) times.append(closingEntry);
-    // synced before the next segment exists: recovery trusts the indexes of all segments but those from the recovery point on, and that may be the next one's start
+    // synced before the next segment exists: recovery trusts the indexes of all segments but those from the recovery point on, and that may
+    // be the next one's start
     await offsets.store(state.directory.files, { sync: true });
     await times.store(state.directory.files, { sync: true });
     for (const { path } of [offsets, times]) state.directory.indexes.forget(path);
@@ -333,8 +341,8 @@ export class LogWriter {
 }
 
 /**
- * What is in the segment being written is never compacted, so it must not stay there for longer than a record may stay uncompacted. Of a random part taken off its age, `jitterShare` is this
- * segment's.
+ * What is in the segment being written is never compacted, so it must not stay there for longer than a record may stay uncompacted. Of a
+ * random part taken off its age, `jitterShare` is this segment's.
  */
 function rollLimits(settings: TopicSettings, jitterShare: number): RollLimits {
   const { segmentMs, segmentJitterMs, maxCompactionLagMs, cleanupPolicy } = settings;

@@ -261,7 +261,10 @@ export class SegmentedLog implements Log {
     invariant(leaderEpochAt(bytes, 0) === batches[0]!.leaderEpoch, "bytes and batches belong together");
   }
 
-  /** What has nothing to do with the batches, and ends no broker: a disk that stands still under too much that waits for it, and a log that has no offsets left (somebody set them so). */
+  /**
+   * What has nothing to do with the batches, and ends no broker: a disk that stands still under too much that waits for it, and a log that
+   * has no offsets left (somebody set them so).
+   */
   #refusal(batches: Buffer): LeaderAppend | null {
     if (!this.#writer.hasRoomFor(batches.length)) return { kind: "refused", error: "NOT_ENOUGH_REPLICAS", message: tooMuchWaits };
     // no batch has more records than bytes

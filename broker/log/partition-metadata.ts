@@ -3,7 +3,10 @@ import { type FileSystem, replaceFile } from "../runtime/files.ts";
 import { readIfThere } from "./checkpoint-file.ts";
 import { fileNames } from "./file-names.ts";
 
-/** `partition.metadata`: the id of the topic that the folder belongs to, so that a topic created anew under an old name does not inherit its log. */
+/**
+ * `partition.metadata`: the id of the topic that the folder belongs to, so that a topic created anew under an old name does not inherit its
+ * log.
+ */
 export function encodePartitionMetadata(topicId: TopicId): Buffer {
   return Buffer.from(`version: 0\ntopic_id: ${topicId}`);
 }
@@ -14,7 +17,10 @@ export function decodePartitionMetadata(content: Buffer): TopicId | null {
   return match === null || match[1] === zeroTopicId ? null : (match[1] as TopicId);
 }
 
-/** Ids are random: two that differ in one character only are the same, one of them damaged. Taken for another topic's, the log would be deleted. */
+/**
+ * Ids are random: two that differ in one character only are the same, one of them damaged. Taken for another topic's, the log would be
+ * deleted.
+ */
 export function isTopicId(stored: TopicId, topicId: TopicId): boolean {
   return [...stored].filter((character, at) => character !== topicId[at]).length <= 1;
 }

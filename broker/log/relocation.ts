@@ -19,15 +19,17 @@ export interface RelocationSteps {
 }
 
 /**
- * The log goes on in the copy of its folder. Appends are taken meanwhile, but wait: what is missing in the copy is little. False: it is too much, or the log was closed.
+ * The log goes on in the copy of its folder. Appends are taken meanwhile, but wait: what is missing in the copy is little. False: it is too
+ * much, or the log was closed.
  *
  * 1. All that was appended before is written; no flush, cut, retention or other change of segments runs (the gate).
  * 2. The rest is copied, and all of the copy is on the disk.
  * 3. `commit`: after a crash from here on, the copy is the log.
  * 4. In one turn the log's parts get the other folder and its segments: readers begin anew there.
  *
- * Should the other directory fail between 3 and 4, the log goes on where it was, and `takeBack` must be durable before the gate opens. Else: (1) records are appended here and acknowledged; (2) the next start finds
- * the copy in its place, takes it for the log, and removes what has those records.
+ * Should the other directory fail between 3 and 4, the log goes on where it was, and `takeBack` must be durable before the gate opens.
+ * Else: (1) records are appended here and acknowledged; (2) the next start finds the copy in its place, takes it for the log, and removes
+ * what has those records.
  */
 export async function relocate(
   state: LogState,

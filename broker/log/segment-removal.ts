@@ -4,8 +4,9 @@ import type { LogState } from "./log-state.ts";
 import { type Segment, segmentPath } from "./segment/segment.ts";
 
 /**
- * The files of segments that `state.replaceSegments` took out: renamed at once, so that no later life takes them for the log's, and removed after `file.delete.delay.ms`. Readers
- * under way finish with the files that they have open. By the gate only, and oldest first: whatever a crash leaves has no gap.
+ * The files of segments that `state.replaceSegments` took out: renamed at once, so that no later life takes them for the log's, and removed
+ * after `file.delete.delay.ms`. Readers under way finish with the files that they have open. By the gate only, and oldest first: whatever a
+ * crash leaves has no gap.
  */
 export async function removeSegmentsLater(state: LogState, segments: readonly Segment[]): Promise<void> {
   const { directory, folder, settings } = state;

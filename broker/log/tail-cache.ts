@@ -57,7 +57,8 @@ export class TailCacheBudget {
 
 /**
  * The last batches written to a log, in memory, without a gap up to the written end. Reads return views: bytes once added never change.
- * Small appends are copied into slabs: a view on a network buffer would keep all of that buffer alive, and many small pieces cost more to send than a few large ones.
+ * Small appends are copied into slabs: a view on a network buffer would keep all of that buffer alive, and many small pieces cost more to
+ * send than a few large ones.
  */
 export class TailCache {
   readonly #budget: TailCacheBudget;
@@ -75,7 +76,9 @@ export class TailCache {
     return first != null && last != null && offset >= first.baseOffset && offset < last.endOffset;
   }
 
-  /** Whole batches, just written, that continue what is there. More than the whole budget are not kept, nor is what was before them then. */
+  /**
+   * Whole batches, just written, that continue what is there. More than the whole budget are not kept, nor is what was before them then.
+   */
   append(bytes: Buffer, baseOffset: number, endOffset: number): void {
     const last = this.#blocks.at(-1);
     invariant(last == null || last.endOffset === baseOffset, "the tail has no gap", () => ({ expected: last?.endOffset, baseOffset }));

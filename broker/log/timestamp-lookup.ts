@@ -13,7 +13,10 @@ import type { Segment } from "./segment/segment.ts";
 import type { CoveredSegments } from "./segment/timestamp-maxima.ts";
 import { undisturbed } from "./undisturbed.ts";
 
-/** See `Log.findByTimestamp`. The segments' largest timestamps lead to a segment, its time index to a place in it, headers to a batch, the batch to the record. */
+/**
+ * See `Log.findByTimestamp`. The segments' largest timestamps lead to a segment, its time index to a place in it, headers to a batch, the
+ * batch to the record.
+ */
 export function findByTimestamp(state: LogState, timestampMs: number): Promise<FoundRecord | null> {
   return undisturbed(state, async () => {
     const { startOffset, writtenEndOffset, directory } = state;
@@ -59,7 +62,10 @@ export function findMaxTimestamp(state: LogState): Promise<FoundRecord | null> {
   });
 }
 
-/** No record has the timestamp that a header promises: its producer said so, or compaction took the records and left the batch. By halves, since what headers say is no more than a bound. */
+/**
+ * No record has the timestamp that a header promises: its producer said so, or compaction took the records and left the batch. By halves,
+ * since what headers say is no more than a bound.
+ */
 async function largestBelow(state: LogState, promisedMs: number): Promise<FoundRecord | null> {
   let best: FoundRecord | null = null;
   for (let [low, high] = [0, promisedMs]; low < high; ) {

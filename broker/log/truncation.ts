@@ -23,9 +23,11 @@ interface Cut {
  * Cuts the log at the start of the batch that has `offset`. Nothing is queued and no flush runs meanwhile.
  *
  * 1. The offsets move at once: reads that began before notice it by the generation, later ones wait.
- * 2. A lower recovery point is made durable before the files change. Else this could happen: new records come where the old ones were, the machine dies before
+ * 2. A lower recovery point is made durable before the files change. Else this could happen: new records come where the old ones were, the
+ *    machine dies before
  *    they are synced, and recovery takes them for synced.
- * 3. The files are cut from the end on and synced, so that a crash leaves the old log, the new one or one between, but never old records behind new ones.
+ * 3. The files are cut from the end on and synced, so that a crash leaves the old log, the new one or one between, but never old records
+ *    behind new ones.
  */
 export async function truncateLog(state: LogState, flusher: LogFlusher, offset: number): Promise<void> {
   if (offset >= state.writtenEndOffset) {
@@ -73,8 +75,10 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, offset: 
 /**
  * Empties the log: its only segment starts at `offset`.
  *
- * 1. The recovery point, the epochs and the snapshots of the producers go first, so that recovery after a crash trusts none; a start above too, or a later life would begin there.
- * 2. The new segment is made, and its name durable, before the last of the old ones goes; those go from the end on. So a crash leaves a beginning of the old log (what does not continue
+ * 1. The recovery point, the epochs and the snapshots of the producers go first, so that recovery after a crash trusts none; a start above
+ *    too, or a later life would begin there.
+ * 2. The new segment is made, and its name durable, before the last of the old ones goes; those go from the end on. So a crash leaves a
+ *    beginning of the old log (what does not continue
  *    it is removed by recovery) or the new one, and never a log that begins at an offset that neither had.
  * 3. What was known to be damaged is forgotten last: until then a start finds the note, and begins the log anew again.
  */
@@ -123,8 +127,8 @@ async function removeSegments({ directory, folder }: LogState, bases: readonly n
 }
 
 /**
- * Where the first batch starts that ends at or above `offset`, and where the last one before it ends: there the log ends, though compaction may have left a gap up to `offset`. A log's end is a
- * batch's end, and so is the next segment's base.
+ * Where the first batch starts that ends at or above `offset`, and where the last one before it ends: there the log ends, though compaction
+ * may have left a gap up to `offset`. A log's end is a batch's end, and so is the next segment's base.
  */
 async function findCut(state: LogState, offset: number): Promise<Cut> {
   const index = Math.max(state.segmentIndex(offset), 0);

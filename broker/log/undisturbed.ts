@@ -3,8 +3,10 @@ import type { LogState } from "./log-state.ts";
 import { TooManyLookups } from "./segment/lookup-turns.ts";
 
 /**
- * Runs a read that may be overtaken by a truncation. (a) It looks up a position; (b) the log is cut below it and grows again; (c) it reads bytes of other records, or none. Compaction replaces files, too.
- * So whatever came out is dropped, and asked for again, when the log was cut meanwhile. Failures of the files take the directory offline; damaged batches are noted, and do not.
+ * Runs a read that may be overtaken by a truncation. (a) It looks up a position; (b) the log is cut below it and grows again; (c) it reads
+ * bytes of other records, or none. Compaction replaces files, too.
+ * So whatever came out is dropped, and asked for again, when the log was cut meanwhile. Failures of the files take the directory offline;
+ * damaged batches are noted, and do not.
  */
 export async function undisturbed<T>(state: LogState, read: () => Promise<T>): Promise<T> {
   let isIndexProven = false;
@@ -47,7 +49,10 @@ export async function withProvenIndexes<T>(state: LogState, work: () => Promise<
   }
 }
 
-/** An index that leads to a wrong place looks like a damaged batch. So the segment's indexes are built anew from its batches, once, and the read is done again. */
+/**
+ * An index that leads to a wrong place looks like a damaged batch. So the segment's indexes are built anew from its batches, once, and the
+ * read is done again.
+ */
 async function proveIndexes(state: LogState, { damage }: DamagedBatch): Promise<void> {
   try {
     await state.segments.find(({ logPath }) => logPath === damage.path)?.proveIndexes(state.directory);

@@ -4,7 +4,10 @@ interface Waiter {
   readonly reject: (error: Error) => void;
 }
 
-/** Those who wait for a log to have written up to an offset, by that offset. As many as there are appends under way, which the network bounds. */
+/**
+ * Those who wait for a log to have written up to an offset, by that offset. As many as there are appends under way, which the network
+ * bounds.
+ */
 export class WrittenWaiters {
   #waiters: Waiter[] = [];
 

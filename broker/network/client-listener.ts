@@ -23,8 +23,8 @@ export interface BoundListener {
 }
 
 /**
- * Connections from the broker's own machine that there may be beyond the bounds: whoever set a bound that is too low at run time must be able to set another one. Brokers speak to each other over a
- * listener of their own, which has none.
+ * Connections from the broker's own machine that there may be beyond the bounds: whoever set a bound that is too low at run time must be
+ * able to set another one. Brokers speak to each other over a listener of their own, which has none.
  */
 const reservedConnections = 16;
 

@@ -10,15 +10,20 @@ export interface MemoryWaiter {
 /** So much of the memory may be taken beyond it, for requests to become whole that hold some of it already; but one of any size. */
 const overshootShare = 1 / 8;
 
-/** Fetches that are read while it is spent, until their answers have left: so that consumers get on, however long others keep the memory. Each gets little (see `RequestMeter.reserve`). */
+/**
+ * Fetches that are read while it is spent, until their answers have left: so that consumers get on, however long others keep the memory.
+ * Each gets little (see `RequestMeter.reserve`).
+ */
 const fetchesWhileSpentMax = 8;
 
 /**
- * What this broker may hold in memory on behalf of all clients together: requests that arrive, wait or are under way, and answers until they have left. Nobody is refused: whoever would read more while
- * it is spent waits until there is room, and whoever holds much without getting on is closed (see `memory-reclaim.ts`).
+ * What this broker may hold in memory on behalf of all clients together: requests that arrive, wait or are under way, and answers until
+ * they have left. Nobody is refused: whoever would read more while it is spent waits until there is room, and whoever holds much without
+ * getting on is closed (see `memory-reclaim.ts`).
  *
- * Those who wait must not wait for each other. Else: (1) many begin large requests, and halves of them fill the memory; (2) all wait for room; (3) there is none before one of them is whole. So a few are let on while
- * it is spent, those first that miss least; but not while requests under way hold what may be taken beyond the memory: they end by themselves.
+ * Those who wait must not wait for each other. Else: (1) many begin large requests, and halves of them fill the memory; (2) all wait for
+ * room; (3) there is none before one of them is whole. So a few are let on while it is spent, those first that miss least; but not while
+ * requests under way hold what may be taken beyond the memory: they end by themselves.
  */
 export class ClientMemory {
   readonly maxBytes: number;

@@ -37,14 +37,15 @@ export interface ConnectionParts {
 const fetchKey = 1;
 
 /**
- * A request up to this size (heartbeats, commits, what administrators ask) is read and served even when the memory for all clients is spent, and goes before long work: a connection costs more than that
- * by being there. It is also what a connection may hold by then that still counts as idle.
+ * A request up to this size (heartbeats, commits, what administrators ask) is read and served even when the memory for all clients is
+ * spent, and goes before long work: a connection costs more than that by being there. It is also what a connection may hold by then that
+ * still counts as idle.
  */
 const modestBytes = 16 * 1024;
 
 /**
- * One client. Requests are started in order and answered in order; a later one does not wait for an earlier one's answer. Reading pauses while requests under way
- * (number, bytes here, memory for all connections) or unread answers reach their bounds.
+ * One client. Requests are started in order and answered in order; a later one does not wait for an earlier one's answer. Reading pauses
+ * while requests under way (number, bytes here, memory for all connections) or unread answers reach their bounds.
  */
 export class Connection implements LinkHandlers, SlotOwner, MemoryHolder, MemoryWaiter {
   readonly #link: Link;
@@ -96,7 +97,10 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder, Memory
     return this.#link.remote;
   }
 
-  /** Since when nothing whole came and nothing was sent; null while a request is under way. Half a frame, or bytes that nobody reads, are no activity. */
+  /**
+   * Since when nothing whole came and nothing was sent; null while a request is under way. Half a frame, or bytes that nobody reads, are no
+   * activity.
+   */
   get idleSinceMs(): number | null {
     return this.#slots.some(isUnderWay) ? null : this.#lastActiveMs;
   }
@@ -328,8 +332,8 @@ export class Connection implements LinkHandlers, SlotOwner, MemoryHolder, Memory
   }
 
   /**
-   * What handlers hold although the client is gone: its records may be in the log's queue. Else: (1) the disk stands still; (2) producers close their connections; (3) they send the same again by others; (4) the log's
-   * queue grows without a bound.
+   * What handlers hold although the client is gone: its records may be in the log's queue. Else: (1) the disk stands still; (2) producers
+   * close their connections; (3) they send the same again by others; (4) the log's queue grows without a bound.
    */
   #leftBehindBytes(): number {
     let bytes = 0;

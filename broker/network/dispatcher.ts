@@ -34,7 +34,8 @@ export class Dispatcher {
   }
 
   /**
-   * Starts the request in this turn. Throws MalformedFrame or RefusedRequest; rejects with FailedRequest, or with InvariantViolation as it came.
+   * Starts the request in this turn. Throws MalformedFrame or RefusedRequest; rejects with FailedRequest, or with InvariantViolation as it
+   * came.
    * Null: the protocol has no answer for it.
    */
   dispatch(frame: Buffer, connection: ConnectionContext, meter: RequestMeter): Promise<readonly Buffer[] | null> {

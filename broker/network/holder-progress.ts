@@ -12,7 +12,10 @@ export interface Held {
   readonly unsentBytes: number;
 }
 
-/** Does a client get on? Not told by what is read anew for an answer that waits, by which it could seem to; and not asked of one that we do not let go on, except whether it reads its answers. */
+/**
+ * Does a client get on? Not told by what is read anew for an answer that waits, by which it could seem to; and not asked of one that we do
+ * not let go on, except whether it reads its answers.
+ */
 export class HolderProgress {
   #cameBytes = 0;
   #leftBytes = 0;

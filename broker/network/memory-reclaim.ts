@@ -102,8 +102,9 @@ export class MemoryReclaim {
 }
 
 /**
- * Of those that do not get on, the ones that hold most, until they hold `neededBytes`; where that has not helped for long, then the ones that began a request and sent nothing for the longest, however little it is. Nobody, where
- * requests under way hold more than all of them: then it is those that take long (the disk may stand still), and closing others would not speed them up.
+ * Of those that do not get on, the ones that hold most, until they hold `neededBytes`; where that has not helped for long, then the ones
+ * that began a request and sent nothing for the longest, however little it is. Nobody, where requests under way hold more than all of them:
+ * then it is those that take long (the disk may stand still), and closing others would not speed them up.
  */
 export function slowestHolders<H extends Pick<MemoryHolder, "reclaimableBytes" | "half" | "takeProgress">>(
   holders: Iterable<H>,

@@ -1,8 +1,9 @@
 import type { Link } from "../../protocol/base/transport.ts";
 
 /**
- * Handed to the link at a time. The rest of a large answer waits here, so that it is seen to get less, and its memory is let go, as the client reads. A link tells only of whole pieces, so they are small: a client that
- * takes longer than a second for one seems to stand still.
+ * Handed to the link at a time. The rest of a large answer waits here, so that it is seen to get less, and its memory is let go, as the
+ * client reads. A link tells only of whole pieces, so they are small: a client that takes longer than a second for one seems to stand
+ * still.
  */
 const pieceBytesMax = 128 * 1024;
 

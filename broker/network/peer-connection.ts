@@ -146,7 +146,8 @@ export class PeerConnection implements LinkHandlers {
     const { secret } = this.#parts;
     const isProof = () => isCodeOf(code, secret.value, "asking", introductions);
     if (isProof()) return this.#welcome(id, introductions);
-    // Race: (1) the secret is made anew; (2) a broker that has just started reads it; (3) it asks us, who know the old one. So look before it is refused.
+    // Race: (1) the secret is made anew; (2) a broker that has just started reads it; (3) it asks us, who know the old one. So look before
+    // it is refused.
     this.#state = { kind: "judged" };
     secret.reread().then(
       () => {
@@ -186,7 +187,10 @@ export class PeerConnection implements LinkHandlers {
       .catch((error: unknown) => this.#fail(error, kind));
   }
 
-  /** In this turn: requests of a link are started in the order in which they came. A body of the wrong shape, or in another broker's name, throws. */
+  /**
+   * In this turn: requests of a link are started in the order in which they came. A body of the wrong shape, or in another broker's name,
+   * throws.
+   */
   #handle<K extends PeerKind>(kind: K, body: unknown, payload: Buffer, from: BrokerId): ReturnType<PeerHandlers[K]> {
     const handler = this.#parts.handlers[kind] as PeerHandlers[K];
     const request = checkedRequest(kind, body);

@@ -4,7 +4,8 @@ import { MalformedFrame } from "../../protocol/wire/reader.ts";
 import type { BrokerConfig } from "../runtime/config/broker-config.ts";
 
 /**
- * A message between brokers: uint32 bytes that follow, uint32 bytes of the packed part, the packed part `{ id, kind, body }`, then raw bytes up to the end.
+ * A message between brokers: uint32 bytes that follow, uint32 bytes of the packed part, the packed part `{ id, kind, body }`, then raw
+ * bytes up to the end.
  */
 export interface PeerFrame {
   /** Chosen by the asking side; the answer repeats it. */

@@ -5,7 +5,8 @@ import { integer, nullable, object, text } from "../../protocol/peer/shape.ts";
 import { checked } from "../../protocol/peer/shape-check.ts";
 
 /**
- * How a link between brokers begins. The secret lies in the coordinator, so whoever proves that he knows it can read there, as only brokers should; it never crosses the link itself.
+ * How a link between brokers begins. The secret lies in the coordinator, so whoever proves that he knows it can read there, as only brokers
+ * should; it never crosses the link itself.
  * 1. The asking end says `hello`, with a nonce.
  * 2. The answering end says `hello`, with a nonce of its own, or why not.
  * 3. The asking end sends its `proof`: a code over both introductions, keyed with the secret.

@@ -4,7 +4,9 @@ import type { TopicSettings } from "../runtime/topic-settings.ts";
 import { type BatchOrigin, type ProducedBatchRules, producedBatch, producedBatchAside } from "./produced-batch.ts";
 import { WaitingRecords } from "./waiting-records.ts";
 
-/** What all batches together may make by unpacking in one turn of the loop: some ten milliseconds. Much more than ordinary batches come to. */
+/**
+ * What all batches together may make by unpacking in one turn of the loop: some ten milliseconds. Much more than ordinary batches come to.
+ */
 const unpackedBytesPerTurn = 16 * 1024 * 1024;
 
 export interface AdmissionsParts {
@@ -14,8 +16,9 @@ export interface AdmissionsParts {
 }
 
 /**
- * How a broker looks at what producers send. Nearly all of it in the turn in which it is appended; but a batch of a few kilobytes can stand for 64 MiB of records, and whoever shares the loop would wait for all of it. Such
- * a batch is unpacked by other threads and its records are passed over in steps, one batch of the whole broker at a time: so are its memory and the share of the loop that it takes bounded.
+ * How a broker looks at what producers send. Nearly all of it in the turn in which it is appended; but a batch of a few kilobytes can stand
+ * for 64 MiB of records, and whoever shares the loop would wait for all of it. Such a batch is unpacked by other threads and its records
+ * are passed over in steps, one batch of the whole broker at a time: so are its memory and the share of the loop that it takes bounded.
  */
 export class Admissions {
   /** Those that are looked at aside, and those that come behind such a one in their partition. */

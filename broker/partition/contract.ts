@@ -12,18 +12,28 @@ export interface PartitionRef {
   readonly partition: number;
 }
 
-/** What the API handlers may ask of the partitions on this broker. Errors are the protocol's; a partition that is not here is UNKNOWN_TOPIC_OR_PARTITION or NOT_LEADER_OR_FOLLOWER as the caller's metadata says. */
+/**
+ * What the API handlers may ask of the partitions on this broker. Errors are the protocol's; a partition that is not here is
+ * UNKNOWN_TOPIC_OR_PARTITION or NOT_LEADER_OR_FOLLOWER as the caller's metadata says.
+ */
 export interface PartitionService {
   /**
-   * Validates and appends in the caller's turn of the loop (order of calls = order in the log), then waits as `acks` demands. `acks` 0 resolves as 1 does; the caller does not answer.
+   * Validates and appends in the caller's turn of the loop (order of calls = order in the log), then waits as `acks` demands. `acks` 0
+   * resolves as 1 does; the caller does not answer.
    * The bytes belong to the log from here on.
    */
   append(ref: PartitionRef, records: Buffer, options: AppendOptions): Promise<AppendOutcome>;
   /** Reads committed records for a consumer. Resolves at once; waiting for more is `changed`. */
   read(ref: PartitionRef, options: ConsumerReadOptions): Promise<Outcome<ConsumerRead>>;
-  /** Resolves when the high watermark, the leadership or the log start of one of these partitions moved after the call was made, at `deadlineMs` (monotonic), or when `signal` aborts. Never rejects. */
+  /**
+   * Resolves when the high watermark, the leadership or the log start of one of these partitions moved after the call was made, at
+   * `deadlineMs` (monotonic), or when `signal` aborts. Never rejects.
+   */
   changed(refs: readonly PartitionRef[], deadlineMs: number, signal?: AbortSignal): Promise<void>;
-  /** Deletes the records below `beforeOffset` (-1: below the high watermark). Resolves when they are gone from all live replicas, and stay so. */
+  /**
+   * Deletes the records below `beforeOffset` (-1: below the high watermark). Resolves when they are gone from all live replicas, and stay
+   * so.
+   */
   deleteRecords(ref: PartitionRef, beforeOffset: number, timeoutMs: number): Promise<Outcome<{ readonly lowWatermark: number }>>;
   /** What the replica here knows of the producers that write with an id, whether it leads or follows: what each did last. */
   producers(ref: PartitionRef): Outcome<{ readonly producers: readonly ProducerStanding[] }>;
@@ -40,7 +50,10 @@ export type ProducerStanding = Omit<ProducerRow, "offsetDelta">;
 export interface AppendOptions {
   readonly acks: 0 | 1 | -1;
   readonly timeoutMs: number;
-  /** With acks -1, called once: the records are on this broker's disk, or never will be; nothing refers to their bytes any more, although it may be long until the replicas have them. */
+  /**
+   * With acks -1, called once: the records are on this broker's disk, or never will be; nothing refers to their bytes any more, although it
+   * may be long until the replicas have them.
+   */
   readonly onWritten?: () => void;
 }
 
@@ -91,7 +104,8 @@ export type OffsetTarget =
 export interface StatePartitions extends Pick<PartitionService, "read" | "changed"> {
   /**
    * Appends in the caller's turn, as acks=all does. An error: nothing was appended. The bytes belong to the log from here on.
-   * An append that was accepted ends in one of two ways: committed, or this leadership is over (told to `onLeadershipChanged` in the same turn).
+   * An append that was accepted ends in one of two ways: committed, or this leadership is over (told to `onLeadershipChanged` in the same
+   * turn).
    */
   append(ref: PartitionRef, records: Buffer): Outcome<AppendedState>;
   standing(ref: PartitionRef): Outcome<StateStanding>;
@@ -99,7 +113,10 @@ export interface StatePartitions extends Pick<PartitionService, "read" | "change
 
 export interface AppendedState {
   readonly endOffset: number;
-  /** NONE: every in-sync replica has it, and they are enough. An error: it cannot be said, but the records are in our log and stay there while we lead. Never rejects; appends of one partition resolve in order. */
+  /**
+   * NONE: every in-sync replica has it, and they are enough. An error: it cannot be said, but the records are in our log and stay there
+   * while we lead. Never rejects; appends of one partition resolve in order.
+   */
   readonly committed: Promise<KafkaErrorCode>;
 }
 
@@ -123,7 +140,10 @@ export interface ReplicaFetchService {
   readForReplica(partition: ReplicaFetchPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead>;
   /** This answer is sent: its high watermark is no news to that follower any more. */
   noteAnswered(from: FetchingReplica, answer: ReplicaFetchedPartition): void;
-  /** Calls `moved` whenever a partition's written end, high watermark or leadership moved, in the turn in which it did. Returns the way to unsubscribe. */
+  /**
+   * Calls `moved` whenever a partition's written end, high watermark or leadership moved, in the turn in which it did. Returns the way to
+   * unsubscribe.
+   */
   watch(moved: (partition: { readonly topicId: TopicId; readonly partition: number }) => void): () => void;
 }
 
@@ -154,7 +174,10 @@ export interface FollowedPartition extends PartitionRef {
   readonly leader: BrokerId;
   /** What to ask next; null while the log is being changed, or when this is over. */
   nextFetch(): ReplicaFetchPartition | null;
-  /** Carries out an answer to `asked`; resolves when what came is written, so that the next fetch acknowledges it. Everything up to the first `await` runs in the caller's turn. */
+  /**
+   * Carries out an answer to `asked`; resolves when what came is written, so that the next fetch acknowledges it. Everything up to the
+   * first `await` runs in the caller's turn.
+   */
   applyFetched(asked: ReplicaFetchPartition, answer: ReplicaFetchedPartition, records: Buffer): Promise<FetchApplied>;
 }
 
@@ -169,13 +192,21 @@ export interface FollowingSource {
 
 /** How the broker's part in the cluster changes the partitions here. Calls are made one after the other, each awaited. */
 export interface RoleSink {
-  /** Replicas of this broker, new or changed: lead, follow, or take note. An older leader epoch than known is ignored. What cannot be taken up is reported (`ReplicaHealthReporter`). */
+  /**
+   * Replicas of this broker, new or changed: lead, follow, or take note. An older leader epoch than known is ignored. What cannot be taken
+   * up is reported (`ReplicaHealthReporter`).
+   */
   assign(replicas: readonly AssignedReplica[]): Promise<void>;
   /** No longer here. */
   withdraw(replicas: readonly WithdrawnReplica[]): Promise<void>;
-  /** Removes what is left of topics whose deletion is on record, set aside earlier. Of these: those that this broker may still have something of, in a log directory that is offline. */
+  /**
+   * Removes what is left of topics whose deletion is on record, set aside earlier. Of these: those that this broker may still have
+   * something of, in a log directory that is offline.
+   */
   forget(topicIds: ReadonlySet<TopicId>): Promise<readonly TopicId[]>;
-  /** A broker is gone, about to stop, or cannot use what it could: leaders take it out of their in-sync sets now, since appends wait for it. */
+  /**
+   * A broker is gone, about to stop, or cannot use what it could: leaders take it out of their in-sync sets now, since appends wait for it.
+   */
   lookAtFollowers(): void;
   /** The topic's settings changed. */
   updateSettings(topic: string, settings: TopicSettings): void;
@@ -186,7 +217,10 @@ export interface RoleSink {
 export interface WithdrawnReplica {
   readonly ref: PartitionRef;
   readonly topicId: TopicId;
-  /** The topic's deletion is on record, and the log goes with it. False: nobody names the replica any more, and nobody says why, so its log is set aside. */
+  /**
+   * The topic's deletion is on record, and the log goes with it. False: nobody names the replica any more, and nobody says why, so its log
+   * is set aside.
+   */
   readonly isDeleted: boolean;
 }
 
@@ -198,8 +232,9 @@ export interface AssignedReplica {
 }
 
 /**
- * Where the partitions here say which replicas cannot be used: the controller moves their leaderships, takes them out of the in-sync sets and elects them no more. It is told at once, and told
- * again whenever it is another one, or this broker has registered anew, until the replica is `usable` again.
+ * Where the partitions here say which replicas cannot be used: the controller moves their leaderships, takes them out of the in-sync sets
+ * and elects them no more. It is told at once, and told again whenever it is another one, or this broker has registered anew, until the
+ * replica is `usable` again.
  */
 export interface ReplicaHealthReporter {
   report(replica: { readonly topicId: TopicId; readonly partition: number }, health: ReplicaHealth): void;
@@ -211,8 +246,10 @@ export type ReplicaHealth = { readonly kind: "usable" } | { readonly kind: "offl
 /** Where a leader keeps its in-sync set: compare-and-set on the state znode. Implemented over the coordinator in `cluster/`. */
 export interface IsrStore {
   /**
-   * `written`: the set is in force, `stateVersion` is the new one. `fenced`: someone else changed the state (a newer epoch, or another leader): we no longer lead as we thought; `current` is what was read.
-   * `conflict`: same leader and epoch but another version or set (`current`): adopt it, decide again. `unknown`: cannot be told (yet); keep the stricter set and ask again.
+   * `written`: the set is in force, `stateVersion` is the new one. `fenced`: someone else changed the state (a newer epoch, or another
+   * leader): we no longer lead as we thought; `current` is what was read.
+   * `conflict`: same leader and epoch but another version or set (`current`): adopt it, decide again. `unknown`: cannot be told (yet); keep
+   * the stricter set and ask again.
    */
   writeIsr(change: IsrChangeRequest): Promise<IsrWriteResult>;
 }
@@ -240,7 +277,10 @@ export interface ClusterView {
   brokerEpoch(id: BrokerId): number | null;
   /** The same, also of one that is being shut down: what it says still counts. */
   registration(id: BrokerId): number | null;
-  /** Whether the broker is alive, stays, and can use its replica of this partition, as far as the metadata goes: else a leader waits for it no longer. */
+  /**
+   * Whether the broker is alive, stays, and can use its replica of this partition, as far as the metadata goes: else a leader waits for it
+   * no longer.
+   */
   hasReplica(id: BrokerId, topicId: TopicId, partition: number): boolean;
   peerAddress(id: BrokerId): { readonly host: string; readonly port: number } | null;
   /** Our own registration's epoch; -1 while not registered. */

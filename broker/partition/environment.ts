@@ -29,9 +29,14 @@ export interface PartitionEnvironment {
 
 export interface PartitionConfig {
   readonly brokerId: BrokerId;
-  /** `replica.lag.time.max.ms`: a follower not caught up for this long leaves the in-sync set; above the followers' `replica.fetch.wait.max.ms`, or healthy ones flap. */
+  /**
+   * `replica.lag.time.max.ms`: a follower not caught up for this long leaves the in-sync set; above the followers'
+   * `replica.fetch.wait.max.ms`, or healthy ones flap.
+   */
   readonly replicaLagTimeMaxMs: number;
-  /** Between attempts of an ISR write that nobody could tell the result of. Milliseconds, doubled each time up to the maximum, with jitter. */
+  /**
+   * Between attempts of an ISR write that nobody could tell the result of. Milliseconds, doubled each time up to the maximum, with jitter.
+   */
   readonly isrRetryMinMs: number;
   readonly isrRetryMaxMs: number;
   /** Producers that may wait for replication in one partition; then NOT_ENOUGH_REPLICAS before anything is appended. */

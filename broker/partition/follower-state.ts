@@ -57,9 +57,9 @@ export function afterStartingAnew(state: FollowerState, startOffset: number): Fo
 }
 
 /**
- * The leader names the largest epoch it knows that is not above our last one, and its end there. If we know that epoch, both agree up to the smaller of the
- * two ends. If not, whatever we have above our own largest epoch below it is not the leader's; we cut that and ask again (KIP-279). If we have nothing from
- * that epoch or an earlier one, nothing of ours is the leader's.
+ * The leader names the largest epoch it knows that is not above our last one, and its end there. If we know that epoch, both agree up to
+ * the smaller of the two ends. If not, whatever we have above our own largest epoch below it is not the leader's; we cut that and ask again
+ * (KIP-279). If we have nothing from that epoch or an earlier one, nothing of ours is the leader's.
  */
 function truncationPoint(log: OwnLog, leaders: { readonly epoch: number; readonly endOffset: number }): number {
   // the leader's history begins after ours: from its log start on, nothing of ours is its own

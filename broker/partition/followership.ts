@@ -156,8 +156,9 @@ export class Followership implements FollowedPartition {
   }
 
   /**
-   * The high watermark goes back with a cut (after an unclean election), on the disk before in the log. Else: (1) the log is cut below the high watermark of the last checkpoint, and grows
-   * again; (2) this process dies before the next one; (3) started again, it takes for committed what has come in the place of what was, and refuses the next leader who lacks it.
+   * The high watermark goes back with a cut (after an unclean election), on the disk before in the log. Else: (1) the log is cut below the
+   * high watermark of the last checkpoint, and grows again; (2) this process dies before the next one; (3) started again, it takes for
+   * committed what has come in the place of what was, and refuses the next leader who lacks it.
    */
   async #retreat(toOffset: number): Promise<void> {
     const isLower = toOffset < this.highWatermark;
@@ -203,8 +204,8 @@ function startIn({ highWatermark }: FollowerState, { logStartOffset }: ReplicaFe
 }
 
 /**
- * The leader's log may begin inside a batch, and batches are kept whole. A log that begins anew there, and has nothing yet, takes all of the batch; its start follows the leader's as soon as
- * that is written.
+ * The leader's log may begin inside a batch, and batches are kept whole. A log that begins anew there, and has nothing yet, takes all of
+ * the batch; its start follows the leader's as soon as that is written.
  */
 function beginsInside({ startOffset, endOffset }: Log, records: Buffer): boolean {
   return startOffset === endOffset && baseOffsetAt(records, 0) < endOffset && lastOffsetAt(records, 0) >= endOffset;

@@ -15,7 +15,10 @@ export interface FutureTimestampParts {
   readonly logger: Logger;
 }
 
-/** Says when records from the future are appended: by `retention.ms` their segments, and with them all that follow, stay until that time has come and gone. Once per topic and hour. */
+/**
+ * Says when records from the future are appended: by `retention.ms` their segments, and with them all that follow, stay until that time has
+ * come and gone. Once per topic and hour.
+ */
 export class FutureTimestamps {
   readonly #parts: FutureTimestampParts;
   /** By topic, the oldest first (monotonic). */

@@ -2,7 +2,10 @@ import type { LogStore } from "../log/log-contract.ts";
 
 type CheckpointStore = Pick<LogStore, "highWatermarks" | "checkpointHighWatermarks">;
 
-/** What is known to be committed, kept over restarts. It may lag: then the replica learns the rest from its leader, or as the leader from its followers. */
+/**
+ * What is known to be committed, kept over restarts. It may lag: then the replica learns the rest from its leader, or as the leader from
+ * its followers.
+ */
 export class HighWatermarkCheckpoint {
   readonly #store: CheckpointStore;
   /** Of logs on the disk that nobody opened yet, too: writing the file must not forget them. */
@@ -33,7 +36,10 @@ export class HighWatermarkCheckpoint {
     return wasKnown;
   }
 
-  /** Writes the file when anything moved, after a write that is under way: two at once would take each other's temporary file away. Rejects when the directory fails. */
+  /**
+   * Writes the file when anything moved, after a write that is under way: two at once would take each other's temporary file away. Rejects
+   * when the directory fails.
+   */
   write(): Promise<void> {
     this.#lastWrite = this.#lastWrite.catch(() => undefined).then(() => this.#write());
     return this.#lastWrite;

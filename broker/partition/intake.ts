@@ -21,9 +21,11 @@ export interface IntakeParts {
 }
 
 /**
- * What a leader appends, in the order in which it was asked to. Nearly always in the turn in which it is asked; but a batch that takes longer to look at is appended later, and so is what comes behind it.
+ * What a leader appends, in the order in which it was asked to. Nearly always in the turn in which it is asked; but a batch that takes
+ * longer to look at is appended later, and so is what comes behind it.
  *
- * Race: (1) a batch is looked at aside; (2) the producer's next one comes, and takes no time; (3) it would be in the log first, or be refused for its sequence.
+ * Race: (1) a batch is looked at aside; (2) the producer's next one comes, and takes no time; (3) it would be in the log first, or be
+ * refused for its sequence.
  */
 export class Intake {
   readonly #parts: IntakeParts;
@@ -35,7 +37,10 @@ export class Intake {
     this.#parts = parts;
   }
 
-  /** Refuses, or appends in this turn; null: the batch takes longer to look at. What was appended before, by the same producer, is answered as if it were now. */
+  /**
+   * Refuses, or appends in this turn; null: the batch takes longer to look at. What was appended before, by the same producer, is answered
+   * as if it were now.
+   */
   takeNow(records: Buffer, acks: Acks, origin: BatchOrigin, deadlineMs = Number.POSITIVE_INFINITY): Taken | null {
     const { admissions, replica, refusal, append } = this.#parts;
     const refused = refusal(acks, deadlineMs);
@@ -74,8 +79,8 @@ export class Intake {
   }
 
   /**
-   * Leadership, session, in-sync set and the time that the request has left may be others by then: whether anything may be appended is asked again, before the work and after it. Past its deadline, the producer
-   * takes the batch for lost and sends it again.
+   * Leadership, session, in-sync set and the time that the request has left may be others by then: whether anything may be appended is
+   * asked again, before the work and after it. Past its deadline, the producer takes the batch for lost and sends it again.
    */
   async #takeAside(records: Buffer, refusal: () => Refusal | null): Promise<Taken> {
     const { admissions, replica, append } = this.#parts;

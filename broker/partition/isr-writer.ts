@@ -42,7 +42,8 @@ export class IsrWriter {
       const proposed = proposal(state);
       if (proposed === null || this.#ended.signal.aborted) break;
       const result = await this.#write(state, proposed);
-      // Race: (1) written under epoch 5; (2) while on its way, the controller raises the epoch to 6, perhaps for us again; (3) the answer arrives.
+      // Race: (1) written under epoch 5; (2) while on its way, the controller raises the epoch to 6, perhaps for us again; (3) the answer
+      // arrives.
       // It says nothing about epoch 6: what is in force there came with the assignment.
       if (this.#ended.signal.aborted) break;
       if (current().epoch !== state.epoch) continue;

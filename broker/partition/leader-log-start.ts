@@ -24,7 +24,9 @@ interface Waiter {
 /** In DeleteRecords: everything that is committed. */
 export const upToHighWatermark = -1;
 
-/** Where the logs of all live replicas have begun: nobody has a record below. -1 as long as one of them has not said where its log begins. */
+/**
+ * Where the logs of all live replicas have begun: nobody has a record below. -1 as long as one of them has not said where its log begins.
+ */
 export function lowWatermark(
   ownStartOffset: number,
   followers: Iterable<BrokerId>,
@@ -37,8 +39,8 @@ export function lowWatermark(
 }
 
 /**
- * A leader's part in where its log begins: it alone decides, by retention and on request. The followers learn its start with their fetches, make theirs as high, and say so with
- * the next ones, when no crash of theirs takes it back.
+ * A leader's part in where its log begins: it alone decides, by retention and on request. The followers learn its start with their fetches,
+ * make theirs as high, and say so with the next ones, when no crash of theirs takes it back.
  */
 export class LeaderLogStart {
   readonly #parts: LeaderLogStartParts;

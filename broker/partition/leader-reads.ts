@@ -21,8 +21,8 @@ export function epochRefusal(currentLeaderEpoch: number, ours: number): "FENCED_
 }
 
 /**
- * Why a follower's fetch is not answered, and acknowledges nothing. Only the registered life of its broker does. One that the metadata does not name yet asks again in a moment: it was told whom to
- * follow by the controller that is about to tell us of it.
+ * Why a follower's fetch is not answered, and acknowledges nothing. Only the registered life of its broker does. One that the metadata does
+ * not name yet asks again in a moment: it was told whom to follow by the controller that is about to tell us of it.
  */
 export function replicaFetchRefusal(
   { epoch, followers }: Pick<LeaderState, "epoch" | "followers">,
@@ -45,8 +45,9 @@ export async function readLog(log: Log, fromOffset: number, options: ReadOptions
 const nothingFound: FoundRecord = { offset: -1, timestampMs: -1, leaderEpoch: noEpoch };
 
 /**
- * As a consumer reads. Compaction leaves batches without records, for their producers' sake and at the ends of segments. A consumer that is given nothing else may ask for the same offset for ever
- * (kafkajs 2.2 does), so they are passed over where something comes behind them. Followers get them.
+ * As a consumer reads. Compaction leaves batches without records, for their producers' sake and at the ends of segments. A consumer that is
+ * given nothing else may ask for the same offset for ever (kafkajs 2.2 does), so they are passed over where something comes behind them.
+ * Followers get them.
  */
 export async function readRecords(log: Log, fromOffset: number, options: ReadOptions): Promise<Outcome<ReadResult>> {
   let read = await readLog(log, fromOffset, options);
@@ -72,7 +73,8 @@ function endOfEmptied(chunks: readonly Buffer[]): number | null {
 }
 
 /**
- * ListOffsets as a consumer sees it: nothing at or above the high watermark. After an election the high watermark may lag behind what was committed before;
+ * ListOffsets as a consumer sees it: nothing at or above the high watermark. After an election the high watermark may lag behind what was
+ * committed before;
  * until it reaches the start of the epoch, whatever depends on the end is OFFSET_NOT_AVAILABLE (KIP-207).
  */
 export async function findOffset(log: Log, state: LeaderState, target: OffsetTarget): Promise<Outcome<FoundRecord>> {
@@ -110,7 +112,8 @@ async function orStorageError<T>(read: () => Promise<Outcome<T>>): Promise<Outco
     // every client asks again then
     if (error instanceof TooManyLookups) return { error: "OFFSET_NOT_AVAILABLE" };
     if (error instanceof LogOffline) return { error: "KAFKA_STORAGE_ERROR" };
-    // Java's consumer throws on it, librdkafka reports it: an application hears that it will not get past this place. KAFKA_STORAGE_ERROR it would repeat for ever, in silence.
+    // Java's consumer throws on it, librdkafka reports it: an application hears that it will not get past this place. KAFKA_STORAGE_ERROR
+    // it would repeat for ever, in silence.
     if (error instanceof DamagedBatch) return { error: "CORRUPT_MESSAGE", message: error.message };
     throw error;
   }

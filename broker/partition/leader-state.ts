@@ -24,7 +24,10 @@ export interface FollowerProgress {
   readonly leaderEndWhenFetched: number;
   /** When it last had everything we had. */
   readonly caughtUpAtMs: number;
-  /** Outside the in-sync set but about to join: the high watermark waits for it, or it would run away from it under steady load and it could never join. */
+  /**
+   * Outside the in-sync set but about to join: the high watermark waits for it, or it would run away from it under steady load and it could
+   * never join.
+   */
   readonly holdsBack: boolean;
 }
 
@@ -93,7 +96,10 @@ export interface LeaderStart {
   readonly nowMs: number;
 }
 
-/** A catching-up follower holds the high watermark back only while it keeps fetching: at most this long after its last fetch, or `lagMaxMs` when that is less. */
+/**
+ * A catching-up follower holds the high watermark back only while it keeps fetching: at most this long after its last fetch, or `lagMaxMs`
+ * when that is less.
+ */
 export const holdBackMaxMs = 2000;
 
 const settled: IsrChange = { kind: "settled" };
@@ -128,8 +134,9 @@ export function advance(state: LeaderState, event: LeaderEvent): LeaderState {
 }
 
 /**
- * Who must have a record before it is committed: the stricter of what the coordinator has and what we proposed. A replica that is proposed to join
- * counts at once, for the coordinator may already have it; one that is proposed to leave still counts, for the coordinator may still elect it.
+ * Who must have a record before it is committed: the stricter of what the coordinator has and what we proposed. A replica that is proposed
+ * to join counts at once, for the coordinator may already have it; one that is proposed to leave still counts, for the coordinator may
+ * still elect it.
  */
 export function mustHave(state: LeaderState): ReadonlySet<BrokerId> {
   switch (state.change.kind) {
@@ -258,8 +265,8 @@ function isLagging({ writtenEndOffset, lagMaxMs }: LeaderState, { fetchOffset, c
 }
 
 function inForce(state: LeaderState, { isr, isrEpochs, stateVersion }: LeaderEvent & { kind: "isr-in-force" }): LeaderState {
-  // Race: (1) our write is carried out, its answer is lost; (2) the metadata brings the new version; (3) the retried write's answer tells the same
-  // again. Versions only rise, so what is not newer than what we have is old news.
+  // Race: (1) our write is carried out, its answer is lost; (2) the metadata brings the new version; (3) the retried write's answer tells
+  // the same again. Versions only rise, so what is not newer than what we have is old news.
   if (stateVersion <= state.stateVersion) return state;
   const members = new Set(isr);
   const followers = new Map<BrokerId, FollowerProgress>();

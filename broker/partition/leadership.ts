@@ -37,7 +37,7 @@ export interface LeadershipParts {
   readonly onLogOffline: (error: LogOffline) => void;
 }
 
-/** A replica while it leads, from one assignment to lead until the next to do anything else; the epoch may rise meanwhile. A thin shell around `leader-state.ts`. */
+/** A replica while it leads, until it is assigned anything else; the epoch may rise meanwhile. A thin shell around `leader-state.ts`. */
 export class Leadership {
   readonly #parts: LeadershipParts;
   readonly #waiters: OffsetWaiters;
@@ -82,8 +82,8 @@ export class Leadership {
   }
 
   /**
-   * The epoch was raised and we still lead. Appends that wait go on waiting: their records are in the log that this epoch makes everybody's, so passing the
-   * high watermark means what it meant. What followers fetched before says nothing any more.
+   * The epoch was raised and we still lead. Appends that wait go on waiting: their records are in the log that this epoch makes
+   * everybody's, so passing the high watermark means what it meant. What followers fetched before says nothing any more.
    */
   renew(record: PartitionRecord): void {
     invariant(record.leaderEpoch > this.#state.epoch, "a leader epoch only rises", () => ({ record, state: this.#state }));
@@ -154,7 +154,7 @@ export class Leadership {
     return this.#acknowledge(await committed, acks, appended);
   }
 
-  /** As `append` with acks=all, but tells in the same turn whether the records are in the log, and waits for as long as this leadership lasts. */
+  /** As `append` with acks=all, but tells in the same turn whether they are in the log, and waits for as long as this leadership lasts. */
   appendState(records: Buffer): Outcome<AppendedState> {
     const appended = this.#intake.takeNow(records, -1, "broker");
     invariant(appended !== null, "what this broker wrote itself is not looked at");
@@ -184,7 +184,7 @@ export class Leadership {
     return this.#waiters.isFull ? { error: "NOT_ENOUGH_REPLICAS", message: "too many appends wait for replication" } : null;
   }
 
-  /** What the producer is told. Decided anew after the wait: leadership, session and in-sync set may be others than when the records were appended. */
+  /** What the producer is told. Decided anew after the wait: leadership, session and in-sync set may be others than at the append. */
   #acknowledge(end: WaitEnd, acks: -1 | 0 | 1, { baseOffset, logAppendTimeMs }: Appended): Outcome<AppendedRecords> {
     const { log } = this.#parts.replica;
     switch (end) {
@@ -195,7 +195,8 @@ export class Leadership {
       case "log-offline":
         return { error: "KAFKA_STORAGE_ERROR" };
       case "reached":
-        // Race (I8): (1) records appended with a proved session; (2) this process is stopped for longer than the session lives, another broker leads;
+        // Race (I8): (1) records appended with a proved session; (2) this process is stopped for longer than the session lives, another
+        // broker leads;
         // (3) it wakes up, and what it finds in its socket buffers lets the wait end. Only a session proved now may acknowledge.
         if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
         // records that are committed stay so, whoever leads now; those that only we wrote may be lost
@@ -225,8 +226,8 @@ export class Leadership {
     if (refusal !== null) return { error: refusal };
     if (withoutZstd && settings.compressionType === "zstd") return { error: "UNSUPPORTED_COMPRESSION_TYPE" };
     const position = positionIn(log, fetchOffset, lastFetchedEpoch);
-    // Race: (1) this process is stopped, another broker leads and appends; (2) it wakes up, and a consumer that does not know of that either asks for what was appended since; (3) told that there
-    // is no such offset, it begins anew. Only a session proved now may say so.
+    // Race: (1) this process is stopped, another broker leads and appends; (2) it wakes up, and a consumer that does not know of that
+    // either asks for what was appended since; (3) told that there is no such offset, it begins anew. Only a session proved now may say so.
     if (position.kind === "out-of-range") return { error: this.#isSessionProved() ? "OFFSET_OUT_OF_RANGE" : "NOT_LEADER_OR_FOLLOWER" };
     const nothing = { error: null, highWatermark, logStartOffset: log.startOffset, chunks: [], sizeInBytes: 0, diverging: null };
     if (position.kind === "diverging") return { ...nothing, diverging: { epoch: position.epoch, endOffset: position.endOffset } };
@@ -336,8 +337,9 @@ export class Leadership {
   }
 
   /**
-   * A request's bytes count against the broker's bound until it is answered, so one whose records still wait for the disk is not answered. Else: (1) the disk stands still; (2) requests time
-   * out, their bytes no longer count, the producers send them again; (3) the log's queue grows without a bound.
+   * A request's bytes count against the broker's bound until it is answered, so one whose records still wait for the disk is not answered.
+   * Else: (1) the disk stands still; (2) requests time out, their bytes no longer count, the producers send them again; (3) the log's queue
+   * grows without a bound.
    */
   async #untilCommitted(endOffset: number, deadlineMs: number): Promise<WaitEnd> {
     const end = await this.#waiters.wait(endOffset, deadlineMs);

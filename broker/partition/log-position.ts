@@ -4,7 +4,10 @@ import type { Log } from "../log/log-contract.ts";
 /** In one answer; the next one tells of later ones. */
 const toldEpochsMax = 1000;
 
-/** What a follower must be told of our epochs to know their bounds as we do. As a rule nothing: they are those of its last record, and of the records that follow. */
+/**
+ * What a follower must be told of our epochs to know their bounds as we do. As a rule nothing: they are those of its last record, and of
+ * the records that follow.
+ */
 export function epochsBehind(
   log: Pick<Log, "epochsFrom">,
   { fetchOffset, lastFetchedEpoch }: { readonly fetchOffset: number; readonly lastFetchedEpoch: number },

@@ -33,7 +33,10 @@ export class OffsetWaiters {
     return this.#waiting.size + this.#waitingAgain.size;
   }
 
-  /** `offset` is exclusive: reached when the high watermark is at or above it, at once where it is already. Also at once when all have been settled: what was appended late may begin to wait only then. */
+  /**
+   * `offset` is exclusive: reached when the high watermark is at or above it, at once where it is already. Also at once when all have been
+   * settled: what was appended late may begin to wait only then.
+   */
   wait(offset: number, deadlineMs: number): Promise<WaitEnd> {
     if (offset <= this.#reachedOffset) return Promise.resolve("reached");
     if (this.#end !== null) return Promise.resolve(this.#end);

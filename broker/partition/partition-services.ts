@@ -5,7 +5,10 @@ import type { PartitionRef, PartitionService, ReplicaFetchService, StatePartitio
 import type { Leadership } from "./leadership.ts";
 import type { PartitionTable } from "./partition-table.ts";
 
-/** A client's view of the table. A partition that is not here is NOT_LEADER_OR_FOLLOWER; whether it exists at all is for the caller's metadata to say. */
+/**
+ * A client's view of the table. A partition that is not here is NOT_LEADER_OR_FOLLOWER; whether it exists at all is for the caller's
+ * metadata to say.
+ */
 export function partitionService(table: PartitionTable): PartitionService {
   const led = async <R>(
     ref: PartitionRef,

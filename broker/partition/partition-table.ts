@@ -47,7 +47,10 @@ const sweepMaxMs = 1000;
 /** Until old records are first looked for: a broker that starts has other things to do. */
 const firstRetentionMs = 30_000;
 
-/** All replicas on this broker, and how they change with the broker's part in the cluster. What they do for clients and followers is in `partition-services.ts`. */
+/**
+ * All replicas on this broker, and how they change with the broker's part in the cluster. What they do for clients and followers is in
+ * `partition-services.ts`.
+ */
 export class PartitionTable implements RoleSink, FollowingSource {
   /** Woken when a high watermark or a leadership moves. */
   readonly commits: ChangeWaiters;
@@ -205,7 +208,8 @@ export class PartitionTable implements RoleSink, FollowingSource {
   }
 
   async assign(replicas: readonly AssignedReplica[]): Promise<void> {
-    // Race: (1) this broker stops, its logs are closed; (2) an update that the controller sent before it knew arrives. No role is taken up any more.
+    // Race: (1) this broker stops, its logs are closed; (2) an update that the controller sent before it knew arrives. No role is taken up
+    // any more.
     if (this.#closing.signal.aborted) return;
     const standDowns = this.#standDowns;
     const waiting = replicas.values();
@@ -270,7 +274,10 @@ export class PartitionTable implements RoleSink, FollowingSource {
     this.#followingChanged();
   }
 
-  /** The partition, opened if it was not; null when its log cannot be opened, whatever the reason: one bad log must not keep the others from being served. */
+  /**
+   * The partition, opened if it was not; null when its log cannot be opened, whatever the reason: one bad log must not keep the others from
+   * being served.
+   */
   async #open(replica: AssignedReplica): Promise<Partition | null> {
     const { topic, topicId, state, settings } = replica;
     const key = partitionKey(topic, state.partition);
@@ -344,8 +351,9 @@ export class PartitionTable implements RoleSink, FollowingSource {
   }
 
   async #deleteLog({ topic, partition }: PartitionRef, topicId: TopicId): Promise<void> {
-    // Race: (1) the log is deleted, a topic of the same name is made anew and grows; (2) this process dies before the next checkpoint; (3) started again, it takes the old log's
-    // high watermark for the new one's, and what nobody else has for committed. So the file forgets it first.
+    // Race: (1) the log is deleted, a topic of the same name is made anew and grows; (2) this process dies before the next checkpoint; (3)
+    // started again, it takes the old log's high watermark for the new one's, and what nobody else has for committed. So the file forgets
+    // it first.
     if (this.#checkpoint.forget(partitionKey(topic, partition))) await this.#checkpoint.write();
     // stopped meanwhile: the next life is told of the deletion again
     if (this.#closing.signal.aborted) return;

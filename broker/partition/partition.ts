@@ -30,13 +30,19 @@ export class Partition implements ReplicaLog {
   readonly #stopListening: (() => void)[];
   #settings: TopicSettings;
   #role: Role = none;
-  /** The largest leader epoch heard of in this life; -1: none. Not that of the log: no CRC covers it, and what seems to be older than a record would be passed over for ever. */
+  /**
+   * The largest leader epoch heard of in this life; -1: none. Not that of the log: no CRC covers it, and what seems to be older than a
+   * record would be passed over for ever.
+   */
   #epoch = -1;
   /** There may be a better copy than this one, by what the coordinator last said. */
   #hasBetterCopy = false;
   /** Why this replica cannot be used, as the controller was told, for it to choose another; null: it can. */
   #toldReason: string | null = null;
-  /** Why it takes up no role, or must not be elected while nobody leads: it would be named again and again. Null: it may; or it follows, and its leader tells what it must cut. */
+  /**
+   * Why it takes up no role, or must not be elected while nobody leads: it would be named again and again. Null: it may; or it follows, and
+   * its leader tells what it must cut.
+   */
   #unfitBecause: string | null = null;
   /** An epoch in which the coordinator has told us that we do not lead, whatever late metadata says. */
   #fencedEpoch = -1;
@@ -123,7 +129,8 @@ export class Partition implements ReplicaLog {
     }
     const turn = this.#retire("lost-leadership");
     await this.#settleLog(this.#isOurs(record) ? record.leaderEpoch : -1);
-    // Race: (1) assigned, waiting for a truncation of the former role; (2) the session is lost, everything stands down; (3) the truncation is done.
+    // Race: (1) assigned, waiting for a truncation of the former role; (2) the session is lost, everything stands down; (3) the truncation
+    // is done.
     // The later word counts.
     if (this.#isOffline() || turn !== this.#turns) return;
     this.#take(record);
@@ -316,11 +323,12 @@ export class Partition implements ReplicaLog {
   /**
    * Waits until no former role is at the log and everything queued is written: the next role begins from what is really there.
    *
-   * A follower must also forget epochs of its own that have no record: (1) we led in epoch 3 from offset 6, nothing was appended; (2) the leader of epoch 4
-   * has one more record of epoch 1 at offset 6, and we copy it; (3) were epoch 3 still noted from offset 6 on, we would say as a later leader that epoch 1
-   * ended there, and have followers cut a record that is committed.
+   * A follower must also forget epochs of its own that have no record: (1) we led in epoch 3 from offset 6, nothing was appended; (2) the
+   * leader of epoch 4 has one more record of epoch 1 at offset 6, and we copy it; (3) were epoch 3 still noted from offset 6 on, we would
+   * say as a later leader that epoch 1 ended there, and have followers cut a record that is committed.
    *
-   * `ledEpoch`: the epoch in which we are to lead; what is noted of later ones (a file that was damaged, a coordinator that was set back) is forgotten.
+   * `ledEpoch`: the epoch in which we are to lead; what is noted of later ones (a file that was damaged, a coordinator that was set back)
+   * is forgotten.
    */
   async #settleLog(ledEpoch: number): Promise<void> {
     await this.#quiet;

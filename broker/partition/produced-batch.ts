@@ -22,8 +22,9 @@ export interface ProducedBatchRules {
 }
 
 /**
- * What the leader appends of a batch that it is given: the same bytes, or, where the topic keeps another codec, new ones. Nothing is waited for: the order of calls is the order in the log. Null: to look at it would
- * take longer than a turn should; that is for `producedBatchAside`.
+ * What the leader appends of a batch that it is given: the same bytes, or, where the topic keeps another codec, new ones. Nothing is waited
+ * for: the order of calls is the order in the log. Null: to look at it would take longer than a turn should; that is for
+ * `producedBatchAside`.
  */
 export function producedBatch(records: Buffer, origin: BatchOrigin, rules: ProducedBatchRules, turn: Turn): Admission | null {
   const batch = wholeBatch(records, rules.settings);
@@ -51,8 +52,8 @@ function wholeBatch(records: Buffer, settings: TopicSettings): BatchInfo | Admis
 }
 
 /**
- * Nobody could end it: its producer would be remembered for ever, and whoever reads committed records only would read no further. `transactional.id` is refused by InitProducerId, so this is a client
- * that did not ask, or asked another cluster.
+ * Nobody could end it: its producer would be remembered for ever, and whoever reads committed records only would read no further.
+ * `transactional.id` is refused by InitProducerId, so this is a client that did not ask, or asked another cluster.
  */
 const withoutTransaction: Admission = {
   error: "INVALID_TXN_STATE",

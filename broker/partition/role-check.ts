@@ -22,8 +22,9 @@ interface Assigned {
 const graceMs = 10_000;
 
 /**
- * A second opinion: every replica that this broker was assigned, and that somebody leads, has a role here or a reason that was reported. One without is a mistake in this program, or comes from what
- * it was told or found on its disk; it would be missing without a word. It is said then, and not more: what others sent must not end the process.
+ * A second opinion: every replica that this broker was assigned, and that somebody leads, has a role here or a reason that was reported.
+ * One without is a mistake in this program, or comes from what it was told or found on its disk; it would be missing without a word. It is
+ * said then, and not more: what others sent must not end the process.
  */
 export class RoleCheck {
   readonly #parts: RoleCheckParts;

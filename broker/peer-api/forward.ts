@@ -9,8 +9,9 @@ import type { ControllerService } from "../controller/contract.ts";
 import type { PeerHandler } from "../runtime/peer-port.ts";
 
 /**
- * Serves what other brokers' clients asked of the controller. Only endpoints that say `controllerOnly`, and only while this broker is it (NOT_CONTROLLER otherwise, so that the
- * sender asks the next one). `endpoints` are those that serve here, not those that forward: a request is passed on once at most.
+ * Serves what other brokers' clients asked of the controller. Only endpoints that say `controllerOnly`, and only while this broker is it
+ * (NOT_CONTROLLER otherwise, so that the sender asks the next one). `endpoints` are those that serve here, not those that forward: a
+ * request is passed on once at most.
  */
 export function forwardHandler(
   endpoints: readonly Endpoint[],

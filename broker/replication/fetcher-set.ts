@@ -2,7 +2,10 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { FollowedPartition, FollowingSource } from "../partition/contract.ts";
 import { Fetcher, type FetcherParts } from "./fetcher.ts";
 
-/** One fetcher per broker that leads something we follow. A leader's address is looked up at each request, so a leader that moves needs nothing here. */
+/**
+ * One fetcher per broker that leads something we follow. A leader's address is looked up at each request, so a leader that moves needs
+ * nothing here.
+ */
 export class FetcherSet {
   readonly #source: FollowingSource;
   readonly #parts: FetcherParts;

@@ -24,7 +24,10 @@ interface Asked {
   readonly fetch: ReplicaFetchPartition;
 }
 
-/** Follows one leader in all partitions that it leads for us: one request at a time, the next as soon as what came is written, for it is the acknowledgement. */
+/**
+ * Follows one leader in all partitions that it leads for us: one request at a time, the next as soon as what came is written, for it is the
+ * acknowledgement.
+ */
 export class Fetcher {
   readonly #leader: BrokerId;
   readonly #parts: FetcherParts;

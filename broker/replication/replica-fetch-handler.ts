@@ -12,9 +12,9 @@ export interface ReplicaFetchHandlerParts {
 }
 
 /**
- * The leader's side of replication: takes the offsets as acknowledgements, then answers as soon as there are records (or a refusal) to bring, or when the follower's wait is
- * over. Partitions with nothing new are left out, except from an answer given because the wait is over: should an answer be lost, the follower learns the
- * high watermark from the next of those.
+ * The leader's side of replication: takes the offsets as acknowledgements, then answers as soon as there are records (or a refusal) to
+ * bring, or when the follower's wait is over. Partitions with nothing new are left out, except from an answer given because the wait is
+ * over: should an answer be lost, the follower learns the high watermark from the next of those.
  */
 export function replicaFetchHandler(parts: ReplicaFetchHandlerParts): PeerHandler<"replica-fetch"> {
   return async (request) => {
@@ -70,7 +70,8 @@ class PendingFetch {
       this.#moved.add(partitionKey(topicId, partition));
       this.#wake();
     });
-    // All acknowledgements in one turn, before anything is read: a read that goes to the disk must not keep producers of other partitions waiting.
+    // All acknowledgements in one turn, before anything is read: a read that goes to the disk must not keep producers of other partitions
+    // waiting.
     this.#positions = partitions.map((asked) => service.acknowledge(this.#from, asked));
   }
 
@@ -82,7 +83,10 @@ class PendingFetch {
     return this.#positions.some((position) => position.hasNews);
   }
 
-  /** Resolves when a partition of the request moved, or at `untilMs`; what moved was looked at again. Waiting costs by what moves, not by what is asked for. */
+  /**
+   * Resolves when a partition of the request moved, or at `untilMs`; what moved was looked at again. Waiting costs by what moves, not by
+   * what is asked for.
+   */
   async moved(untilMs: number): Promise<void> {
     const { clock } = this.#parts;
     this.#places ??= new Map(this.#request.partitions.map(({ topicId, partition }, place) => [partitionKey(topicId, partition), place]));

@@ -24,7 +24,10 @@ export interface FileSystem {
   syncDirectory(path: string): Promise<void>;
   /** Of the file system that holds `path`. */
   space(path: string): Promise<Space>;
-  /** Takes an exclusive lock on a file (created when missing) that dies with this process. False: it is held already, by another process or by this one. */
+  /**
+   * Takes an exclusive lock on a file (created when missing) that dies with this process. False: it is held already, by another process or
+   * by this one.
+   */
   lock(path: string): Promise<boolean>;
   unlock(path: string): Promise<void>;
 }
@@ -40,7 +43,10 @@ export interface File {
   size(): Promise<number>;
   /** Up to `length` bytes at `position` into `target` from `offset`; fewer only at the end of the file. */
   read(target: Buffer, offset: number, length: number, position: number): Promise<number>;
-  /** All of the chunks, in order, from `position`; one system call where possible. After a failure any part of them may be in the file. Resolves when the operating system has them (not yet the disk). */
+  /**
+   * All of the chunks, in order, from `position`; one system call where possible. After a failure any part of them may be in the file.
+   * Resolves when the operating system has them (not yet the disk).
+   */
   write(chunks: readonly Uint8Array[], position: number): Promise<void>;
   truncate(size: number): Promise<void>;
   /** Data and size are on the disk when it resolves (fdatasync). */
@@ -54,7 +60,9 @@ export function codeOf(error: unknown): string | null {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
 }
 
-/** Writes a small file so that a crash leaves the old content or the new, never a mixture: temporary file, sync, rename, sync of the folder. */
+/**
+ * Writes a small file so that a crash leaves the old content or the new, never a mixture: temporary file, sync, rename, sync of the folder.
+ */
 export async function replaceFile(files: FileSystem, path: string, content: Buffer): Promise<void> {
   const temporary = `${path}.tmp`;
   const file = await files.open(temporary, "readwrite");

@@ -6,7 +6,10 @@ const codes: Readonly<Record<number, string>> = {
   13: "ENOSPC", // SQLITE_FULL
 };
 
-/** SQLITE_IOERR_UNLOCK, _RDLOCK, _CHECKRESERVEDLOCK and _LOCK: the disk is fine, but its file system has no locks to give (NFS without its lock service). */
+/**
+ * SQLITE_IOERR_UNLOCK, _RDLOCK, _CHECKRESERVEDLOCK and _LOCK: the disk is fine, but its file system has no locks to give (NFS without its
+ * lock service).
+ */
 const noLocks: ReadonlySet<number> = new Set([8, 9, 14, 15].map((kind) => 10 | (kind << 8)));
 
 const busy = 5;
@@ -17,7 +20,8 @@ export function isBusy(error: unknown): boolean {
 }
 
 /**
- * A failed lock as any other failure of files looks, with the system's name for it: SQLite keeps that to itself, and its own words ("unable to open database file") help no operator.
+ * A failed lock as any other failure of files looks, with the system's name for it: SQLite keeps that to itself, and its own words ("unable
+ * to open database file") help no operator.
  * `opened`: what opening the file came to, for SQLite says nothing of why it could not.
  */
 export function lockFailure(error: unknown, path: string, opened: NodeJS.ErrnoException | null): Error {

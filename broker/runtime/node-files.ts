@@ -9,7 +9,10 @@ import { isBusy, lockFailure } from "./lock-failure.ts";
 /** Linux takes at most 1024 pieces per writev. */
 const chunksPerWriteMax = 1024;
 
-/** Locks of this process, by path. Kept here rather than by the file system that took them: a connection that is collected gives its lock up. */
+/**
+ * Locks of this process, by path. Kept here rather than by the file system that took them: a connection that is collected gives its lock
+ * up.
+ */
 const heldLocks = new Map<string, DatabaseSync>();
 
 /** The machine's own files. Every call goes through libuv's thread pool; locks live as long as this process. */
@@ -50,7 +53,10 @@ class NodeFileSystem implements FileSystem {
     return Math.floor((await fs.promises.stat(path)).mtimeMs);
   }
 
-  /** Not Node's `recursive`: where a parent is there and `mkdir` in it still answers ENOENT, as in /proc, that spins for ever, on a thread that keeps the process from ending. */
+  /**
+   * Not Node's `recursive`: where a parent is there and `mkdir` in it still answers ENOENT, as in /proc, that spins for ever, on a thread
+   * that keeps the process from ending.
+   */
   async makeDirectory(path: string): Promise<void> {
     try {
       await makeOneDirectory(path);
@@ -85,8 +91,9 @@ class NodeFileSystem implements FileSystem {
 
   /**
    * Node has no call for file locks, and a file that names a process id is wrong after a crash or in a container, where ids repeat.
-   * SQLite, which is part of Node, takes a POSIX record lock: the kernel drops it with the process, however that ends. Nothing is written, to that file or to another one: a journal on the
-   * disk would be (Node opens databases so that `OFF` is not obeyed), and then a full disk could not be locked.
+   * SQLite, which is part of Node, takes a POSIX record lock: the kernel drops it with the process, however that ends. Nothing is written,
+   * to that file or to another one: a journal on the disk would be (Node opens databases so that `OFF` is not obeyed), and then a full disk
+   * could not be locked.
    */
   async lock(path: string): Promise<boolean> {
     if (heldLocks.has(path)) return false;
@@ -122,7 +129,10 @@ function openDatabase(path: string): DatabaseSync {
   return new sqlite.DatabaseSync(path, { timeout: 0 });
 }
 
-/** Why the file cannot be opened to be locked, or null when it can. Only for a file that this process holds no lock on: closing it gives all of them up. */
+/**
+ * Why the file cannot be opened to be locked, or null when it can. Only for a file that this process holds no lock on: closing it gives all
+ * of them up.
+ */
 function openingFailure(path: string): NodeJS.ErrnoException | null {
   try {
     fs.closeSync(fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o644));

@@ -1,10 +1,14 @@
 import type { Address } from "../../protocol/base/transport.ts";
 import type { PeerKind, PeerRequest, PeerResponse } from "../../protocol/peer/messages.ts";
 
-/** A broker's way to ask another. One link per peer and `lane`, opened when needed; requests of a lane are pipelined and answered in order of completion. */
+/**
+ * A broker's way to ask another. One link per peer and `lane`, opened when needed; requests of a lane are pipelined and answered in order
+ * of completion.
+ */
 export interface PeerRequester {
   /**
-   * Rejects with PeerUnavailable: not reachable, link lost, no answer within `timeoutMs`, or an answer of the wrong shape. Whether the request was carried out is then unknown.
+   * Rejects with PeerUnavailable: not reachable, link lost, no answer within `timeoutMs`, or an answer of the wrong shape. Whether the
+   * request was carried out is then unknown.
    */
   request<K extends PeerKind>(to: Address, kind: K, body: PeerRequest<K>, options: PeerCallOptions): Promise<PeerAnswer<K>>;
 }
@@ -16,7 +20,10 @@ export interface PeerCallOptions {
   /** Calls of different lanes do not wait for each other's bytes: replication must not delay control. */
   readonly lane: "control" | "replication";
   readonly signal?: AbortSignal;
-  /** Called once the request is on its way: from then on it may be carried out, whatever becomes of the call. Before that, a call that failed was never heard of. */
+  /**
+   * Called once the request is on its way: from then on it may be carried out, whatever becomes of the call. Before that, a call that
+   * failed was never heard of.
+   */
   readonly onSent?: () => void;
 }
 
@@ -32,7 +39,10 @@ export class PeerUnavailable extends Error {
 /** What all brokers of a cluster know and nobody else may: it lies in the coordinator. */
 export interface PeerSecret {
   readonly value: string;
-  /** Looks whether it was changed, after a proof that does not fit. Resolves once that is known, or cannot be told now. Reads no more than now and then, however often it is called. */
+  /**
+   * Looks whether it was changed, after a proof that does not fit. Resolves once that is known, or cannot be told now. Reads no more than
+   * now and then, however often it is called.
+   */
   reread(): Promise<void>;
 }
 

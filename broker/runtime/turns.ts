@@ -1,14 +1,17 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 
-/** What long work may take of one turn of the event loop, all of it together. What comes in between waits for this long, and for the piece that is under way. */
+/**
+ * What long work may take of one turn of the event loop, all of it together. What comes in between waits for this long, and for the piece
+ * that is under way.
+ */
 export const sliceMs = 10;
 
 /** Says whether the piece of work was done in the call, or only begins with it. */
 export type Resume = () => "done" | "goes-on";
 
 /**
- * Gives way: long work asks between two of its pieces whether its time in this turn of the loop is over, and then waits in line. However many do long work at the same time, those who have little to do
- * (heartbeats, small requests) wait for one slice of it per turn.
+ * Gives way: long work asks between two of its pieces whether its time in this turn of the loop is over, and then waits in line. However
+ * many do long work at the same time, those who have little to do (heartbeats, small requests) wait for one slice of it per turn.
  */
 export class Turns {
   readonly #clock: Clock;

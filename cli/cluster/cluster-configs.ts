@@ -13,7 +13,10 @@ export interface BrokerConfigs {
   readonly configs: readonly ShownConfig[];
 }
 
-/** Of one broker: all of its settings. Of the cluster: what is set at run time for all brokers, and what each broker has that is not the default. */
+/**
+ * Of one broker: all of its settings. Of the cluster: what is set at run time for all brokers, and what each broker has that is not the
+ * default.
+ */
 export async function brokerConfigs(admin: Admin, brokers: readonly BrokerMetadata[], only: number | null): Promise<BrokerConfigs[]> {
   if (only !== null) {
     demandLiving(only, brokers);

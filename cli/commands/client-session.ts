@@ -9,8 +9,8 @@ export class StoppedEarly extends CommandFailed {}
 export const reachMaxMs = 10_000;
 
 /**
- * Waits until a broker answers, for `giveUpAfterMs` at most, and runs what a command does with a cluster. `stop` aborts at the first SIGINT or SIGTERM; at the second the
- * process ends at once. What the client throws becomes one line that says what to do.
+ * Waits until a broker answers, for `giveUpAfterMs` at most, and runs what a command does with a cluster. `stop` aborts at the first SIGINT
+ * or SIGTERM; at the second the process ends at once. What the client throws becomes one line that says what to do.
  */
 export async function withCluster<T>(
   bootstrap: readonly string[],

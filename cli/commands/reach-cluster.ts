@@ -18,8 +18,9 @@ export const lateAfterMs = 2000;
 const pauseMs = 100;
 
 /**
- * Resolves when one of the brokers speaks the protocol with us. The client itself tries for much longer, as programs want it that run for days; who typed a command
- * wants to hear of a wrong address at once. Rejects with ConnectionLost or RequestTimedOut after `giveUpAfterMs`, with the signal's reason when `stop` aborts.
+ * Resolves when one of the brokers speaks the protocol with us. The client itself tries for much longer, as programs want it that run for
+ * days; who typed a command wants to hear of a wrong address at once. Rejects with ConnectionLost or RequestTimedOut after `giveUpAfterMs`,
+ * with the signal's reason when `stop` aborts.
  */
 export async function reachCluster({ bootstrap, giveUpAfterMs, onLate }: ReachOptions, stop: AbortSignal): Promise<void> {
   const pool = new ConnectionPool(nodeRuntime, clientSettings({ bootstrap, clientId: "ottla-reach", connectTimeoutMs: giveUpAfterMs }));

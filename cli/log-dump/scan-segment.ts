@@ -28,7 +28,10 @@ export interface ScannedPart {
   readonly end: { readonly position: number; readonly reason: string } | null;
 }
 
-/** The batches of a `.log` file from its start, part by part, in bounded memory whatever the file says. A batch with a wrong CRC does not end it. */
+/**
+ * The batches of a `.log` file from its start, part by part, in bounded memory whatever the file says. A batch with a wrong CRC does not
+ * end it.
+ */
 export async function* scanSegment(file: File, fileBytes: number, windowBytes = windowBytesDefault): AsyncGenerator<ScannedPart> {
   const window = Buffer.allocUnsafe(Math.min(Math.max(windowBytes, batchHeaderBytes), fileBytes));
   for (let at = 0; at < fileBytes; ) {

@@ -10,7 +10,10 @@ import type { Fault } from "./finding.ts";
 
 type Tell = (fault: Fault) => void;
 
-/** The entries of an index file, one after the other. Tells of a torn end, and of entries that do not lie after the one before; the latter are passed over. */
+/**
+ * The entries of an index file, one after the other. Tells of a torn end, and of entries that do not lie after the one before; the latter
+ * are passed over.
+ */
 class EntryCursor<Entry> {
   readonly #format: IndexFormat<Entry>;
   readonly #bytes: Buffer;
@@ -66,7 +69,10 @@ class EntryCursor<Entry> {
   }
 }
 
-/** Kafka makes an index at its full size and cuts it when the segment is closed: after an unclean stop zeros follow the entries. One zero entry alone is an entry. */
+/**
+ * Kafka makes an index at its full size and cuts it when the segment is closed: after an unclean stop zeros follow the entries. One zero
+ * entry alone is an entry.
+ */
 export function usedBytes<Entry>({ entryBytes }: IndexFormat<Entry>, bytes: Buffer): number {
   let end = bytes.length - (bytes.length % entryBytes);
   while (end > 0 && bytes.subarray(end - entryBytes, end).every((byte) => byte === 0)) end -= entryBytes;
@@ -74,8 +80,8 @@ export function usedBytes<Entry>({ entryBytes }: IndexFormat<Entry>, bytes: Buff
 }
 
 /**
- * Whether every entry of an `.index` leads to the batch with its offset. The entry's offset is the last one of what was appended at its position: one batch with us, perhaps
- * several with Kafka, whose followers and cleaner append more at a time.
+ * Whether every entry of an `.index` leads to the batch with its offset. The entry's offset is the last one of what was appended at its
+ * position: one batch with us, perhaps several with Kafka, whose followers and cleaner append more at a time.
  */
 export class OffsetIndexCheck {
   readonly #cursor: EntryCursor<OffsetEntry>;

@@ -17,7 +17,10 @@ export interface ProducerRules {
   readonly tell: (snapshotOffset: number, fault: Fault) => void;
 }
 
-/** Whether each `.snapshot` says of the producers what the batches before it say: rebuilds that from the batches, as they go by, and compares. */
+/**
+ * Whether each `.snapshot` says of the producers what the batches before it say: rebuilds that from the batches, as they go by, and
+ * compares.
+ */
 export class ProducersCheck {
   readonly #rules: ProducerRules;
   readonly #due: number[];
@@ -68,7 +71,10 @@ export class ProducersCheck {
   }
 }
 
-/** What a snapshot has otherwise than the log, whose batches begin at `firstOffset`. Kafka has one row for each producer, its last; we have up to five. */
+/**
+ * What a snapshot has otherwise than the log, whose batches begin at `firstOffset`. Kafka has one row for each producer, its last; we have
+ * up to five.
+ */
 export function compareRows(
   rows: readonly ProducerRow[],
   rebuilt: readonly ProducerRow[],

@@ -1,4 +1,7 @@
-/** Something that `ottla log verify` has to say of a file. A problem makes it fail; a note does not: leftovers, and what an unclean stop leaves for the next start to mend. */
+/**
+ * Something that `ottla log verify` has to say of a file. A problem makes it fail; a note does not: leftovers, and what an unclean stop
+ * leaves for the next start to mend.
+ */
 export interface Finding {
   readonly kind: "problem" | "note";
   readonly file: string;

@@ -30,7 +30,10 @@ export interface VerifyParts {
   readonly progress: (what: string, total: number) => Progress;
 }
 
-/** Checks all logs in these directories, a line for each; rejects with CommandFailed, naming the first problem, when there is any. Changes nothing. */
+/**
+ * Checks all logs in these directories, a line for each; rejects with CommandFailed, naming the first problem, when there is any. Changes
+ * nothing.
+ */
 export async function verifyDirectories(paths: readonly string[], options: LogVerifyOptions, parts: VerifyParts): Promise<void> {
   const unlocks: (() => Promise<void>)[] = [];
   const report = new Report(parts.output, options.json);

@@ -38,7 +38,10 @@ export class Output {
     if (this.#failure !== null) throw this.#failure;
   }
 
-  /** Resolves when all that was written, by whomever, is with the reader. Rejects as `write` does: a stream tells of a failure only after the write returned. */
+  /**
+   * Resolves when all that was written, by whomever, is with the reader. Rejects as `write` does: a stream tells of a failure only after
+   * the write returned.
+   */
   async flushed(): Promise<void> {
     if (!this.closed.aborted) {
       // an empty write is called back after those before it; its own error is the stream's, which the listener has or is about to get

@@ -1,11 +1,17 @@
-/** Characters that do something rather than show something: controls (a terminal takes orders in them), line ends, changes of direction, halves of characters. */
+/**
+ * Characters that do something rather than show something: controls (a terminal takes orders in them), line ends, changes of direction,
+ * halves of characters.
+ */
 const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 /** As `unprintable`, but for what texts of several lines are made of. */
 const unprintableInLines = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 const short: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-/** Text from outside (names, hosts, brokers' messages) as one line that a terminal only shows. Escapes are those of JSON, so that JSON stays what it was. */
+/**
+ * Text from outside (names, hosts, brokers' messages) as one line that a terminal only shows. Escapes are those of JSON, so that JSON stays
+ * what it was.
+ */
 export function printable(text: string): string {
   return text.replaceAll(unprintable, escaped);
 }

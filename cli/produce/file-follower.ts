@@ -42,7 +42,10 @@ interface Generation {
   lastLookDone: boolean;
 }
 
-/** The lines of a growing file, across its rotation by renaming or by emptying it in place, and though it may not exist yet. Ends when `stop` aborts, at the ends of the files then. */
+/**
+ * The lines of a growing file, across its rotation by renaming or by emptying it in place, and though it may not exist yet. Ends when
+ * `stop` aborts, at the ends of the files then.
+ */
 export class FileFollower implements LineSource {
   readonly #files: FollowedFiles;
   readonly #clock: Clock;

@@ -40,7 +40,10 @@ const topicKnownMaxMs = 30_000;
 const positionSavedEveryMs = 1000;
 const readBytes = 256 * 1024;
 
-/** Sends lines until the input ends or `stop` aborts; then everything read is still sent. Prints the summary; rejects when a line was not acknowledged. */
+/**
+ * Sends lines until the input ends or `stop` aborts; then everything read is still sent. Prints the summary; rejects when a line was not
+ * acknowledged.
+ */
 export async function produce(options: ProduceOptions, output: Output, stop: AbortSignal): Promise<void> {
   if (options.positionFile !== null && options.follow === null) throw new UsageError("--position-file goes with --follow only");
   if (options.keepKey && options.keySeparator === null) throw new UsageError("--keep-key goes with --key-separator only");

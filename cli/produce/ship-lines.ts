@@ -37,7 +37,10 @@ export interface ShipReport {
 /** Less than the producer's buffer, so that a send never waits for room and never gives up on it. */
 const underWayMax = { linesMax: 50_000, bytesMax: 16 * 1024 * 1024 };
 
-/** Sends every line of the source, in order, reading no further ahead than the producer takes. Ends with the source or, with nothing sent after it, at the first failure. */
+/**
+ * Sends every line of the source, in order, reading no further ahead than the producer takes. Ends with the source or, with nothing sent
+ * after it, at the first failure.
+ */
 export async function shipLines(source: LineSource, producer: LineProducer, options: ShipOptions, clock: Clock): Promise<ShipReport> {
   const shipment = new Shipment(producer, options, clock);
   read: for await (const { lines, stored } of source.batches()) {

@@ -20,7 +20,9 @@ import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import { CommandFailed } from "../command-failed.ts";
 import { scanSegment } from "../log-dump/scan-segment.ts";
 
-/** What one log directory says of the cluster it was part of. Plain values: it may travel as JSON from the machine where the directory is. */
+/**
+ * What one log directory says of the cluster it was part of. Plain values: it may travel as JSON from the machine where the directory is.
+ */
 export interface DirectoryInventory {
   readonly directory: string;
   readonly clusterId: string;

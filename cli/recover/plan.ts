@@ -41,8 +41,9 @@ export class NoPlan extends Error {
 
 const producerIdsPerSecond = 1000;
 /**
- * Above what anybody here knows. Else: (1) a broker that is not here led an epoch that no other has a record of; (2) the first election hands out the same epoch; (3) that broker comes back, and its records of that epoch
- * look like the leader's. And a broker that saw a newer controller would take this ZooKeeper for an old one.
+ * Above what anybody here knows. Else: (1) a broker that is not here led an epoch that no other has a record of; (2) the first election
+ * hands out the same epoch; (3) that broker comes back, and its records of that epoch look like the leader's. And a broker that saw a newer
+ * controller would take this ZooKeeper for an old one.
  */
 const epochMargin = 1_000;
 /** Of a topic of which nobody knows its settings: nothing in it is to be deleted before somebody has looked. */
@@ -54,9 +55,10 @@ interface Copy extends InventoriedLog {
 }
 
 /**
- * The rule that decides which replicas count as in sync: those with the last batch of the highest leader epoch and, of these, the longest logs. Whoever has a batch of an epoch has the log that
- * epoch's leader had before it, and that leader came from the in-sync set, with all that was acknowledged; so none of the others has an acknowledged record that these lack, as long
- * as there were no unclean elections, and all disks are here. A replica on a disk that is not here might have more: hence `without`, to say that it is lost.
+ * The rule that decides which replicas count as in sync: those with the last batch of the highest leader epoch and, of these, the longest
+ * logs. Whoever has a batch of an epoch has the log that epoch's leader had before it, and that leader came from the in-sync set, with all
+ * that was acknowledged; so none of the others has an acknowledged record that these lack, as long as there were no unclean elections, and
+ * all disks are here. A replica on a disk that is not here might have more: hence `without`, to say that it is lost.
  */
 export function planRecovery({ inventories, without, nowMs }: PlanInputs): RecoveryPlan {
   const clusterId = sameCluster(inventories);
@@ -124,7 +126,10 @@ function isNewer(a: ClusterNotes, b: ClusterNotes): boolean {
   return a.controllerEpoch > b.controllerEpoch || (a.controllerEpoch === b.controllerEpoch && a.writtenMs > b.writtenMs);
 }
 
-/** Topics whose logs are there though the newest notes lack them. Those that older notes have were deleted since; the others are newer than the notes. */
+/**
+ * Topics whose logs are there though the newest notes lack them. Those that older notes have were deleted since; the others are newer than
+ * the notes.
+ */
 function unnotedTopics(
   copies: readonly Copy[],
   notes: ClusterNotes | null,

@@ -30,8 +30,8 @@ export async function occupant(coordinator: Coordinator, clusterId: string): Pro
 const begunPath = "/ottla_recovery";
 
 /**
- * Writes the plan. The cluster's id comes last: brokers of the cluster do not register before it is there, so what is half written is served to nobody, and may be written again from the
- * beginning. Progress by topics.
+ * Writes the plan. The cluster's id comes last: brokers of the cluster do not register before it is there, so what is half written is
+ * served to nobody, and may be written again from the beginning. Progress by topics.
  */
 export async function writeCluster(coordinator: Coordinator, plan: RecoveryPlan, advanced: (topics: number) => void): Promise<void> {
   await coordinator.ensurePath(begunPath); // with the chroot

@@ -1,5 +1,8 @@
 export interface RestartPolicy {
-  /** Before a broker that ended is started again; doubles with every further short life. Milliseconds: long enough to see what the others do meanwhile. */
+  /**
+   * Before a broker that ended is started again; doubles with every further short life. Milliseconds: long enough to see what the others do
+   * meanwhile.
+   */
   readonly pauseMs: number;
   readonly pauseMaxMs: number;
   /** A broker that lived for so long is well: what comes then is a new trouble. Milliseconds. */

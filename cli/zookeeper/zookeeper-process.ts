@@ -22,8 +22,8 @@ export interface ProcessExit {
 }
 
 /**
- * Runs a ZooKeeper server, in a group of its own so that a terminal's Ctrl-C reaches only us and we stop it last. It cannot outlive us, not even when we are
- * killed: between the two stands a shell that waits for the end of its input, a pipe from us, and then kills the server.
+ * Runs a ZooKeeper server, in a group of its own so that a terminal's Ctrl-C reaches only us and we stop it last. It cannot outlive us, not
+ * even when we are killed: between the two stands a shell that waits for the end of its input, a pipe from us, and then kills the server.
  */
 const guardScript = `
 exec 3<&0

@@ -47,8 +47,8 @@ export interface AdminOptions extends ClientOptions {
 
 /**
  * Manages topics, settings and leaders. Each item of a request succeeds or fails by itself: see `ItemResult` and `orThrow`.
- * What fails for the moment (no controller, a lost connection) is tried again until `operationTimeoutMs`; an attempt whose answer was lost may
- * have been carried out, and the next one then finds, say, that the topic exists already.
+ * What fails for the moment (no controller, a lost connection) is tried again until `operationTimeoutMs`; an attempt whose answer was lost
+ * may have been carried out, and the next one then finds, say, that the topic exists already.
  *
  * ```ts
  * await using admin = new Admin({ bootstrap: "127.0.0.1:9092" });
@@ -316,7 +316,10 @@ export class Admin implements AsyncDisposable {
     return this.#retrying(() => this.#cluster.pool.askAny((connection, signal) => connection.request(calls.metadata, build, { signal })));
   }
 
-  /** Any broker will do: it forwards what only the controller may do. One that does not says NOT_CONTROLLER, and then the controller is asked. */
+  /**
+   * Any broker will do: it forwards what only the controller may do. One that does not says NOT_CONTROLLER, and then the controller is
+   * asked.
+   */
   async #ask<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req): Promise<Res> {
     try {
       const connection = await this.#cluster.connection(this.#controller);
@@ -337,7 +340,10 @@ export class Admin implements AsyncDisposable {
     return this.#cluster.connection(resource.broker);
   }
 
-  /** Asks for all items, then again for those that failed for the moment, until the operation's time is up. Results in the order of the items. */
+  /**
+   * Asks for all items, then again for those that failed for the moment, until the operation's time is up. Results in the order of the
+   * items.
+   */
   async #perItem<I, T>(
     items: readonly I[],
     doing: string,

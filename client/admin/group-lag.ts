@@ -6,7 +6,10 @@ import type { Cluster } from "../metadata/cluster.ts";
 import { listOffsets } from "../metadata/list-offsets.ts";
 import { recordTimes } from "./record-times.ts";
 
-/** Where a position is that is not in the log: its records are gone, or there never were as many (any more). The group's reset policy decides where it goes on. */
+/**
+ * Where a position is that is not in the log: its records are gone, or there never were as many (any more). The group's reset policy
+ * decides where it goes on.
+ */
 export type OutOfRange = "before-start" | "behind-end";
 
 /** How far a group is in a partition, and how far behind. */

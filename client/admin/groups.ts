@@ -165,7 +165,10 @@ interface PartitionAnswer {
 
 type TopicAnswers = readonly { readonly name: string; readonly partitions: readonly PartitionAnswer[] }[];
 
-/** Sets positions from outside: possible only while the group has no members. UNKNOWN_TOPIC_ID: the topic with the id that was given is no more. */
+/**
+ * Sets positions from outside: possible only while the group has no members. UNKNOWN_TOPIC_ID: the topic with the id that was given is no
+ * more.
+ */
 export async function alterGroupOffsets(
   cluster: Cluster,
   groupId: string,

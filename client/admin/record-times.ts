@@ -22,8 +22,8 @@ const atOnceMax = 4;
 const noSession = -1;
 
 /**
- * When the first record at or behind each place was made, as its timestamp says; null: it has none, or there is no such record in the batch that the place is in. In the order of the
- * queries. No request of the protocol tells it: a batch of each partition is fetched.
+ * When the first record at or behind each place was made, as its timestamp says; null: it has none, or there is no such record in the batch
+ * that the place is in. In the order of the queries. No request of the protocol tells it: a batch of each partition is fetched.
  */
 export async function recordTimes(
   cluster: Cluster,

@@ -19,7 +19,10 @@ const formerTopicsMax = 16;
 /** Brokers agree on a topic's id within seconds. What the metadata has said for so long is not old, whatever we took it for. */
 const staleMetadataMaxMs = 30_000;
 
-/** Offsets are the consumer's: `position` is the next record handed out, `fetchPosition` the next one fetched; between them lies what is buffered. */
+/**
+ * Offsets are the consumer's: `position` is the next record handed out, `fetchPosition` the next one fetched; between them lies what is
+ * buffered.
+ */
 export class AssignedPartition {
   readonly topic: string;
   readonly partition: number;
@@ -67,7 +70,10 @@ export class AssignedPartition {
     this.moveTo(from);
   }
 
-  /** The iteration leaves the partition at `offset`. A position behind that may not be in the log at all: it is asked for once, so that the reset policy has its say. */
+  /**
+   * The iteration leaves the partition at `offset`. A position behind that may not be in the log at all: it is asked for once, so that the
+   * reset policy has its say.
+   */
   stopAt(offset: number | null): void {
     this.stopOffset = offset;
     this.#isBehindStop = offset !== null && this.position > offset;
@@ -108,7 +114,10 @@ export class AssignedPartition {
     this.phase = { kind: "locating", spec };
   }
 
-  /** `leaderEpoch` of the record before the position, as committed with it; -1: not known. The next fetch tells if the log has parted from it. */
+  /**
+   * `leaderEpoch` of the record before the position, as committed with it; -1: not known. The next fetch tells if the log has parted from
+   * it.
+   */
   knowsEpochBefore(leaderEpoch: number): void {
     this.positionEpoch = leaderEpoch;
     this.fetchEpoch = leaderEpoch;
@@ -156,7 +165,10 @@ export class AssignedPartition {
     this.handedOutTopicId = this.topicId;
   }
 
-  /** What the metadata's topic id means: it is ours, of a topic that was deleted before ours was made, or of one that was made after ours was deleted. */
+  /**
+   * What the metadata's topic id means: it is ours, of a topic that was deleted before ours was made, or of one that was made after ours
+   * was deleted.
+   */
   judgeTopicId(topicId: TopicId, nowMs: number): "ours" | "old" | "new" {
     if (this.topicId === zeroTopicId) this.topicId = topicId;
     if (!this.isFormerTopic(topicId)) {
@@ -172,7 +184,10 @@ export class AssignedPartition {
     return this.#formerTopicIds.includes(topicId);
   }
 
-  /** The topic was deleted and made again: no offset, epoch or end of the old one means anything in the new one. An iteration that was to stop at the old end stops. */
+  /**
+   * The topic was deleted and made again: no offset, epoch or end of the old one means anything in the new one. An iteration that was to
+   * stop at the old end stops.
+   */
   beginAnew(topicId: TopicId, from: StartPosition): void {
     const others = this.#formerTopicIds.filter((former) => former !== topicId && former !== this.topicId);
     this.#formerTopicIds.splice(0, Infinity, ...others.slice(1 - formerTopicsMax), this.topicId);
@@ -201,7 +216,10 @@ export class AssignedPartition {
     this.fetchEpoch = this.positionEpoch;
   }
 
-  /** After a failure that trying again does not mend: nothing more is asked for until the position is moved, or another iteration begins. `lasting`: it fails with this then, unasked. */
+  /**
+   * After a failure that trying again does not mend: nothing more is asked for until the position is moved, or another iteration begins.
+   * `lasting`: it fails with this then, unasked.
+   */
   block(lasting: Error | null = null): void {
     this.notBeforeMs = Number.POSITIVE_INFINITY;
     this.#lastingFailure = lasting;

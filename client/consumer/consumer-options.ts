@@ -11,11 +11,20 @@ export interface ConsumerOptions<K, V> extends ClientOptions, GroupOptions {
   /** Turns bytes into keys. Default: bytes as they are (a Buffer). */
   readonly keySerde?: Pick<Serde<K>, "deserialize">;
   readonly valueSerde?: Pick<Serde<V>, "deserialize">;
-  /** Where to go when the group has committed no position, or the position is not in the log: its beginning, its end, or nowhere (iteration fails with NoCommittedOffset, OffsetOutOfRange or LogTruncated). Default "latest". */
+  /**
+   * Where to go when the group has committed no position, or the position is not in the log: its beginning, its end, or nowhere (iteration
+   * fails with NoCommittedOffset, OffsetOutOfRange or LogTruncated). Default "latest".
+   */
   readonly offsetReset?: ResetPolicy;
-  /** The iteration ends at the high watermarks as they were when the partitions were assigned, instead of waiting for more; in a group once it has settled. Default false. */
+  /**
+   * The iteration ends at the high watermarks as they were when the partitions were assigned, instead of waiting for more; in a group once
+   * it has settled. Default false.
+   */
   readonly stopAtEnd?: boolean;
-  /** Fetched and not yet handed out, all partitions together; fetching pauses at it. Bytes as stored; default 32 MiB. One batch may exceed it. */
+  /**
+   * Fetched and not yet handed out, all partitions together; fetching pauses at it. Bytes as stored; default 32 MiB. One batch may exceed
+   * it.
+   */
   readonly prefetchBytesMax?: number;
   /** Largest answer of one broker. Bytes; default 16 MiB. */
   readonly fetchBytesMax?: number;
@@ -25,7 +34,9 @@ export interface ConsumerOptions<K, V> extends ClientOptions, GroupOptions {
   readonly fetchWaitMaxMs?: number;
   /** Default 1: answer as soon as there is anything. */
   readonly fetchBytesMin?: number;
-  /** What one compressed batch may unpack to. Bytes; default 64 MiB. One batch at a time is unpacked, and its records are made one by one. */
+  /**
+   * What one compressed batch may unpack to. Bytes; default 64 MiB. One batch at a time is unpacked, and its records are made one by one.
+   */
   readonly decompressedBytesMax?: number;
   /** False skips checking each batch's CRC. Default true. */
   readonly checkCrc?: boolean;

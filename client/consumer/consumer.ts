@@ -24,8 +24,9 @@ import { ofTopicSeen, Processed, positionsOf } from "./processed.ts";
 import { RecordTaker } from "./record-taker.ts";
 
 /**
- * Reads records: from partitions that it is told to read, from where it is told to (`assign`), or as a member of a group that shares the partitions of topics and
- * remembers how far it has come (`subscribe`). Follows partitions when their leaders change, fetches ahead within bounds.
+ * Reads records: from partitions that it is told to read, from where it is told to (`assign`), or as a member of a group that shares the
+ * partitions of topics and remembers how far it has come (`subscribe`). Follows partitions when their leaders change, fetches ahead within
+ * bounds.
  *
  * ```ts
  * await using consumer = new Consumer({ bootstrap: "127.0.0.1:9092", valueSerde: jsonSerde<Order>() });
@@ -37,10 +38,12 @@ import { RecordTaker } from "./record-taker.ts";
  * for await (const record of member) await bill(record);
  * ```
  *
- * In a group, what was processed is committed every few seconds and before partitions go to others: a record counts as processed when the next one is asked for. So a record
- * whose handler throws, or breaks out of the loop, is handed out again to whoever reads its partition next, unless `commit` was called.
+ * In a group, what was processed is committed every few seconds and before partitions go to others: a record counts as processed when the
+ * next one is asked for. So a record whose handler throws, or breaks out of the loop, is handed out again to whoever reads its partition
+ * next, unless `commit` was called.
  *
- * An iteration goes on until `close`, the abort of `signal`, or with `stopAtEnd` the end; leaving the loop leaves the consumer where it is, for another loop.
+ * An iteration goes on until `close`, the abort of `signal`, or with `stopAtEnd` the end; leaving the loop leaves the consumer where it is,
+ * for another loop.
  * One iteration at a time. When it throws, the position stays at what failed: `seek` past it, or iterate again.
  */
 export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerRecord<K, V>>, AsyncDisposable {
@@ -78,8 +81,8 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   }
 
   /**
-   * Replaces what is read. Resolves once the topics are known (and with `stopAtEnd` their ends); rejects with KafkaProtocolError for a topic or
-   * partition that does not exist, or with the last failure after `requestTimeoutMs`.
+   * Replaces what is read. Resolves once the topics are known (and with `stopAtEnd` their ends); rejects with KafkaProtocolError for a
+   * topic or partition that does not exist, or with the last failure after `requestTimeoutMs`.
    */
   async assign(assignments: readonly Assignment[]): Promise<void> {
     if (this.#group?.isSubscribed) throw new InvalidArgument("the group assigns the partitions: assign with another consumer");
@@ -127,8 +130,9 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   }
 
   /**
-   * Shares the partitions of these topics with the group's other members: their names, or expressions that names match. Replaces an earlier subscription. Resolves once the
-   * topics are known, and rejects as `assign` does; partitions come and go from then on, see `onAssigned` and `onRevoked`.
+   * Shares the partitions of these topics with the group's other members: their names, or expressions that names match. Replaces an earlier
+   * subscription. Resolves once the topics are known, and rejects as `assign` does; partitions come and go from then on, see `onAssigned`
+   * and `onRevoked`.
    */
   async subscribe(topics: readonly TopicPattern[]): Promise<void> {
     const group = this.#inGroup();
@@ -138,7 +142,8 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   }
 
   /**
-   * Commits these offsets (each the one of the next record to be handled), or else the positions: everything handed out so far, the record being handled included.
+   * Commits these offsets (each the one of the next record to be handled), or else the positions: everything handed out so far, the record
+   * being handled included.
    * Rejects with CommitFailed when a partition belongs to another member by now, else with the last failure after `requestTimeoutMs`.
    */
   async commit(offsets?: readonly OffsetToCommit[]): Promise<void> {
@@ -209,7 +214,10 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     return this.#iterate(() => this.#taker.takeBatch());
   }
 
-  /** Ends the iteration and closes the connections. In a group, commits what was processed (unless `autoCommit` is false) and leaves before, for which it takes 5 s at most. */
+  /**
+   * Ends the iteration and closes the connections. In a group, commits what was processed (unless `autoCommit` is false) and leaves before,
+   * for which it takes 5 s at most.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

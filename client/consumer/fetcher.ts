@@ -29,7 +29,10 @@ interface Wanted {
   readonly target: FetchTarget;
 }
 
-/** Keeps the buffer filled: one fetch at a time per broker, for the partitions that it leads. Works in steps, one whenever something has changed. */
+/**
+ * Keeps the buffer filled: one fetch at a time per broker, for the partitions that it leads. Works in steps, one whenever something has
+ * changed.
+ */
 export class Fetcher {
   readonly #parts: FetcherParts;
   readonly #finder: PositionFinder;
@@ -106,7 +109,8 @@ export class Fetcher {
     if (leaderUnknown) cluster.metadata.requestRefresh();
     this.#finder.locate(toLocate);
     this.#finder.validate(toValidate);
-    // who waited longest goes first, and nobody gets more than its share: fetches that merely wait at their brokers must not use up the room of another's
+    // who waited longest goes first, and nobody gets more than its share: fetches that merely wait at their brokers must not use up the
+    // room of another's
     const brokers = new Set([...toFetch.keys(), ...this.#inFlightBytes.keys()]).size;
     const longestWaiting = [...toFetch].sort(([a], [b]) => (this.#begun.get(a) ?? 0) - (this.#begun.get(b) ?? 0));
     for (const [broker, wanted] of longestWaiting)
@@ -167,8 +171,10 @@ export class Fetcher {
       this.#sessions.set(broker, session);
     }
     const targets = wanted.map(({ target }) => target);
-    // 1. A partition that moves to another leader is fetched from there at once, whatever its old leader still owes us. 2. When that one is stuck, its fetch is given up as a
-    //    whole: asking twice costs nothing, and the bytes set aside for the answer are needed. 3. The answer is never seen if it comes late; one that comes in time
+    // 1. A partition that moves to another leader is fetched from there at once, whatever its old leader still owes us. 2. When that one is
+    //    stuck, its fetch is given up as a
+    //    whole: asking twice costs nothing, and the bytes set aside for the answer are needed. 3. The answer is never seen if it comes
+    //    late; one that comes in time
     //    holds only what is committed, and `#onRecords` drops what is known already.
     const partitions = targets.map(({ topic, partition, currentLeaderEpoch: sentToEpoch }) => ({ topic, partition, sentToEpoch }));
     const waitMs = settings.fetchWaitMaxMs;

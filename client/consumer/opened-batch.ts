@@ -3,7 +3,10 @@ import { decodeBatch } from "../../protocol/records/decode-batch.ts";
 import type { DecodedRecord } from "../../protocol/records/record.ts";
 import type { NextBatch } from "./fetch-buffer.ts";
 
-/** About what a record and each of its headers take in memory once they are objects, whatever they were in the batch. Keys and values are views. */
+/**
+ * About what a record and each of its headers take in memory once they are objects, whatever they were in the batch. Keys and values are
+ * views.
+ */
 const recordObjectBytes = 256;
 const headerObjectBytes = 128;
 
@@ -12,7 +15,8 @@ export function recordCostInBytes({ headers }: DecodedRecord): number {
 }
 
 /**
- * A batch whose records are being handed out: unpacked at once, decoded one by one. A batch of a few kilobytes can have millions of records and of headers, and as objects they take many times what they took in it.
+ * A batch whose records are being handed out: unpacked at once, decoded one by one. A batch of a few kilobytes can have millions of records
+ * and of headers, and as objects they take many times what they took in it.
  */
 export class OpenedBatch {
   readonly partition: NextBatch["partition"];

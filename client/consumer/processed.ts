@@ -11,7 +11,9 @@ export interface Place {
   readonly topicId: TopicId;
 }
 
-/** What was handed out last and is being handled, as long as the next is not asked for: what came before it in its partition was processed. */
+/**
+ * What was handed out last and is being handled, as long as the next is not asked for: what came before it in its partition was processed.
+ */
 interface Handled extends Place {
   readonly partition: AssignedPartition;
 }

@@ -20,7 +20,10 @@ export interface RecordTakerParts<K, V> {
   readonly onHandling: (partition: AssignedPartition) => void;
 }
 
-/** Takes records out of what was fetched, for the application, and moves the positions. Throws what went wrong in fetching or reading; the position stays at what failed. */
+/**
+ * Takes records out of what was fetched, for the application, and moves the positions. Throws what went wrong in fetching or reading; the
+ * position stays at what failed.
+ */
 export class RecordTaker<K, V> {
   readonly #parts: RecordTakerParts<K, V>;
   #current: OpenedBatch | null = null;

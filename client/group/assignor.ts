@@ -1,6 +1,8 @@
 import { partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
 
-/** Eager: every member gives up all it has before each rebalance. Cooperative (KIP-429): only what goes to another member, after being told. */
+/**
+ * Eager: every member gives up all it has before each rebalance. Cooperative (KIP-429): only what goes to another member, after being told.
+ */
 export type RebalanceProtocol = "eager" | "cooperative";
 
 /** A member as the leader of the group sees it. */

@@ -23,8 +23,8 @@ export function assignorNamed(name: AssignorName): Assignor {
 }
 
 /**
- * What a member joins with: a subscription for each assignor, in the order of preference. `owned` is what the member has and keeps meanwhile; `before` what it had in
- * its last generation, whether it has it still or not.
+ * What a member joins with: a subscription for each assignor, in the order of preference. `owned` is what the member has and keeps
+ * meanwhile; `before` what it had in its last generation, whether it has it still or not.
  */
 export function joinProtocols(
   assignors: readonly Assignor[],

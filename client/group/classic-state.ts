@@ -103,7 +103,9 @@ type ClassicStep = Step<ClassicState, ClassicAction>;
 
 const never = Number.POSITIVE_INFINITY;
 
-/** A member of a classic group, as its protocol has it (KIP-62, 345, 394, 429): what it is after an event, and what is to be done about it. */
+/**
+ * A member of a classic group, as its protocol has it (KIP-62, 345, 394, 429): what it is after an event, and what is to be done about it.
+ */
 export function stepClassic(state: ClassicState, event: ClassicEvent, nowMs: number, settings: ClassicSettings): ClassicStep {
   if ("attempt" in event && event.attempt !== state.attempt) return stay(state);
   switch (event.kind) {
@@ -163,7 +165,8 @@ function beginRejoin(state: ClassicState, { rebalanceProtocol }: ClassicSettings
 function giveUpAndJoin(state: ClassicState, partitions: readonly TopicPartition[], as: GivenUpAs): ClassicStep {
   if (partitions.length === 0) return joinNow(state);
   const attempt = state.attempt + 1;
-  // the application may take its time, and until it is done we are a member: an answer to a heartbeat under way is void now, so the next one is due
+  // the application may take its time, and until it is done we are a member: an answer to a heartbeat under way is void now, so the next
+  // one is due
   const heartbeatAtMs = state.generation < 0 ? never : state.heartbeatAtMs === never ? 0 : state.heartbeatAtMs;
   return {
     state: { ...state, attempt, heartbeatAtMs, phase: { kind: "giving-up", partitions } },

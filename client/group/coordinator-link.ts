@@ -36,8 +36,8 @@ export class CoordinatorLink {
   }
 
   /**
-   * One attempt. Throws KafkaProtocolError for errors of the whole answer and of the search, ConnectionLost or RequestTimedOut; after any that a move of the
-   * coordinator may explain, the next attempt looks for it anew.
+   * One attempt. Throws KafkaProtocolError for errors of the whole answer and of the search, ConnectionLost or RequestTimedOut; after any
+   * that a move of the coordinator may explain, the next attempt looks for it anew.
    */
   async request<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req, options: CoordinatorRequest<Res>): Promise<Res> {
     const { errorOf, purpose = "requests", waitMs = 0, signal, versionMax = Number.POSITIVE_INFINITY } = options;
@@ -114,7 +114,10 @@ export class CoordinatorLink {
     return found;
   }
 
-  /** A coordinator that hangs keeps its connection. When its answer is late, others are asked who coordinates now; a request to one that no longer does is given up. */
+  /**
+   * A coordinator that hangs keeps its connection. When its answer is late, others are asked who coordinates now; a request to one that no
+   * longer does is given up.
+   */
   async #whileCoordinating<T>(
     node: BrokerId,
     waitMs: number,

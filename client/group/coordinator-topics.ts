@@ -3,12 +3,15 @@ import { calls } from "../network/api-calls.ts";
 import type { CoordinatorLink, CoordinatorRequest } from "./coordinator-link.ts";
 
 /**
- * The topics' ids as the group's coordinator has them; null: it knows no topic of that name. Commits and committed offsets go by names, so what counts is which topic the
- * coordinator takes a name for. A coordinator that does not tell ids is believed to mean ours: the zero id.
+ * The topics' ids as the group's coordinator has them; null: it knows no topic of that name. Commits and committed offsets go by names, so
+ * what counts is which topic the coordinator takes a name for. A coordinator that does not tell ids is believed to mean ours: the zero id.
  */
 export type CoordinatorTopics = ReadonlyMap<string, TopicId | null>;
 
-/** One attempt, or with `deadlineMs` as many as it takes. Only for topics whose ids are known from somewhere, or that metadata is asked for anyway: brokers that have no ids would make a topic that is asked for. */
+/**
+ * One attempt, or with `deadlineMs` as many as it takes. Only for topics whose ids are known from somewhere, or that metadata is asked for
+ * anyway: brokers that have no ids would make a topic that is asked for.
+ */
 export async function topicsAt(
   link: CoordinatorLink,
   topics: readonly string[],

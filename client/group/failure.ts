@@ -1,7 +1,9 @@
 import { isRetriableFailure, KafkaProtocolError } from "../errors.ts";
 import type { GroupFailure } from "./classic-state.ts";
 
-/** An error as the state machines have it: the coordinator's code, or none came. What no coordinator can mend reads as UNKNOWN_SERVER_ERROR. */
+/**
+ * An error as the state machines have it: the coordinator's code, or none came. What no coordinator can mend reads as UNKNOWN_SERVER_ERROR.
+ */
 export function failureOf(error: unknown): GroupFailure {
   if (error instanceof KafkaProtocolError) return error.code;
   return isRetriableFailure(error) ? "lost" : "UNKNOWN_SERVER_ERROR";

@@ -16,7 +16,10 @@ export interface OffsetToCommit extends TopicPartition {
   readonly leaderEpoch?: number;
   /** Kept with the offset, for people. */
   readonly metadata?: string;
-  /** Of the topic that the offset belongs to, as far as known: it is not committed for another topic that was made since under the same name. */
+  /**
+   * Of the topic that the offset belongs to, as far as known: it is not committed for another topic that was made since under the same
+   * name.
+   */
   readonly topicId?: TopicId;
 }
 
@@ -76,7 +79,8 @@ class NamesOnly extends Error {
 }
 
 /**
- * As `commitOffsets`, by the topics' ids, which must be known: so what is committed cannot be taken for a position in another topic of the same name. Answers those whose topic the coordinator does not know;
+ * As `commitOffsets`, by the topics' ids, which must be known: so what is committed cannot be taken for a position in another topic of the
+ * same name. Answers those whose topic the coordinator does not know;
  * null: it knows no topic by its id, and nothing was sent.
  */
 export async function commitByIds(
@@ -135,7 +139,10 @@ export function fetchedOffsets(answer: OffsetFetchResponse): CommittedOffset[] {
   );
 }
 
-/** What is committed for these partitions, in their order; with null for all that the group has. Tried again until `deadlineMs` (monotonic) or the signal. */
+/**
+ * What is committed for these partitions, in their order; with null for all that the group has. Tried again until `deadlineMs` (monotonic)
+ * or the signal.
+ */
 export async function fetchCommitted(
   link: CoordinatorLink,
   groupId: string,

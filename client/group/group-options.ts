@@ -9,22 +9,32 @@ export type PartitionsCallback = (partitions: readonly TopicPartition[]) => void
 export interface GroupOptions {
   /** Share the topics' partitions with the other members of this group (`subscribe`), and keep positions with it (`commit`). */
   readonly group?: string;
-  /** A name that stays over restarts (KIP-345): who comes back under it within `sessionTimeoutMs` gets its partitions back, and nobody else notices. */
+  /**
+   * A name that stays over restarts (KIP-345): who comes back under it within `sessionTimeoutMs` gets its partitions back, and nobody else
+   * notices.
+   */
   readonly groupInstanceId?: string;
   /** `consumer`: the new protocol (KIP-848), in which the coordinator assigns. All members of a group use the same. Default "classic". */
   readonly groupProtocol?: "classic" | "consumer";
   /**
-   * Classic protocol: how partitions are shared out, the first that all members know. With any but "cooperative-sticky" among them, every rebalance stops all members for a moment.
+   * Classic protocol: how partitions are shared out, the first that all members know. With any but "cooperative-sticky" among them, every
+   * rebalance stops all members for a moment.
    * Members of other clients often know "range" and "roundrobin" only. Default ["cooperative-sticky"].
    */
   readonly assignors?: readonly AssignorName[];
   /** New protocol: the coordinator's assignor, "uniform" or "range". Default: its own choice. */
   readonly serverAssignor?: string;
-  /** Classic protocol: a member not heard of for this long is taken out of the group. Milliseconds; default 45,000; within the brokers' bounds. */
+  /**
+   * Classic protocol: a member not heard of for this long is taken out of the group. Milliseconds; default 45,000; within the brokers'
+   * bounds.
+   */
   readonly sessionTimeoutMs?: number;
   /** Classic protocol: a sign of life so often. Milliseconds; default 3,000; well below `sessionTimeoutMs`. */
   readonly heartbeatIntervalMs?: number;
-  /** How long the application may handle one record, or batch. Then the member leaves, and joins again when the application asks for the next. Milliseconds; default 300,000. */
+  /**
+   * How long the application may handle one record, or batch. Then the member leaves, and joins again when the application asks for the
+   * next. Milliseconds; default 300,000.
+   */
   readonly maxPollIntervalMs?: number;
   /** Commit what was processed: a record counts as processed when the next one is asked for. Default true. */
   readonly autoCommit?: boolean;

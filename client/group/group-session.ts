@@ -238,8 +238,9 @@ export class GroupSession {
   }
 
   /**
-   * 1. Nothing more of these is handed out. 2. What was processed is committed. 3. The application is told. 4. They are no longer ours. Begins when none of their records is being
-   * handled. An application that wants to be told is told between two records, and gets none until it is done; otherwise the other partitions go on all the while.
+   * 1. Nothing more of these is handed out. 2. What was processed is committed. 3. The application is told. 4. They are no longer ours.
+   *    Begins when none of their records is being handled. An application that wants to be told is told between two records, and gets none
+   *    until it is done; otherwise the other partitions go on all the while.
    */
   async #giveUp(partitions: readonly TopicPartition[], as: GivenUpAs): Promise<void> {
     const { reader } = this.#parts;

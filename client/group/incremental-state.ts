@@ -88,8 +88,8 @@ export type IncrementalAction =
 type IncrementalStep = Step<IncrementalState, IncrementalAction>;
 
 /**
- * A member of a group of the new protocol (KIP-848): the coordinator says by heartbeat what we are to have; we give up what is no longer ours, say so, take what
- * is new, say so. Nothing else stops meanwhile.
+ * A member of a group of the new protocol (KIP-848): the coordinator says by heartbeat what we are to have; we give up what is no longer
+ * ours, say so, take what is new, say so. Nothing else stops meanwhile.
  */
 export function stepIncremental(
   state: IncrementalState,

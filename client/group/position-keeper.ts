@@ -38,14 +38,18 @@ const toldMax = 1_000;
 const handedOutMax = 10_000;
 
 /**
- * Reads and writes a group's positions. The protocol has topics by name; a topic that was deleted and made anew under the same name is another one, in which no position of the old
- * one means anything. So positions keep the id of the topic that their records were fetched from, and are compared with what the coordinator takes the name for.
+ * Reads and writes a group's positions. The protocol has topics by name; a topic that was deleted and made anew under the same name is
+ * another one, in which no position of the old one means anything. So positions keep the id of the topic that their records were fetched
+ * from, and are compared with what the coordinator takes the name for.
  */
 export class PositionKeeper {
   readonly #parts: PositionKeeperParts;
   /** As last committed or found committed. */
   readonly #committed = new Map<string, { readonly offset: number; readonly topicId: TopicId }>();
-  /** Of partitions that were ours, in the order of their going: the topic of the last record handed out. What the application commits late, once they are back, is about that one. */
+  /**
+   * Of partitions that were ours, in the order of their going: the topic of the last record handed out. What the application commits late,
+   * once they are back, is about that one.
+   */
   readonly #handedOut = new Map<string, TopicId>();
   readonly #told = new Set<TopicId>();
 
@@ -77,8 +81,8 @@ export class PositionKeeper {
   }
 
   /**
-   * What the group has committed, and with `withEnds` where the logs end: first of all topics that we and the coordinator agree about, then of each other one once we do. One that brokers disagree about for
-   * long must not hold up those that were given to us with it.
+   * What the group has committed, and with `withEnds` where the logs end: first of all topics that we and the coordinator agree about, then
+   * of each other one once we do. One that brokers disagree about for long must not hold up those that were given to us with it.
    */
   async *find(
     partitions: readonly TopicPartition[],
@@ -105,8 +109,8 @@ export class PositionKeeper {
   }
 
   /**
-   * Race: (1) the offset that we are told is of a topic that is being deleted; (2) metadata has the topic made anew, and the offset would be taken for one in it. So the coordinator's topics before and after
-   * have to be the same, and those of the metadata.
+   * Race: (1) the offset that we are told is of a topic that is being deleted; (2) metadata has the topic made anew, and the offset would
+   * be taken for one in it. So the coordinator's topics before and after have to be the same, and those of the metadata.
    */
   async #compare(partitions: readonly TopicPartition[], withEnds: boolean, mayBeGone: boolean, signal: AbortSignal) {
     const { cluster, link, groupId } = this.#parts;
@@ -142,7 +146,8 @@ export class PositionKeeper {
   }
 
   /**
-   * One attempt. A position in a topic that is no more is dropped, with a warning in the log. Answers what has to wait, because the coordinator does not know its topic as we do;
+   * One attempt. A position in a topic that is no more is dropped, with a warning in the log. Answers what has to wait, because the
+   * coordinator does not know its topic as we do;
    * the others do not wait for it. Throws for the first partition that was refused.
    */
   async commit(by: GroupIdentity, offsets: readonly OffsetToCommit[]): Promise<readonly OffsetToCommit[]> {
@@ -171,8 +176,9 @@ export class PositionKeeper {
   }
 
   /**
-   * The coordinator itself is asked, for it is the one that takes a name for a topic, and just before the commit. A topic that is deleted and made anew between the two would still
-   * be taken for the old one: the position that the partition is then begun anew from is committed over it.
+   * The coordinator itself is asked, for it is the one that takes a name for a topic, and just before the commit. A topic that is deleted
+   * and made anew between the two would still be taken for the old one: the position that the partition is then begun anew from is
+   * committed over it.
    */
   async #commitByNames(by: GroupIdentity, offsets: readonly OffsetToCommit[]): Promise<Fates> {
     const { link, groupId } = this.#parts;

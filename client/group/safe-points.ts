@@ -1,8 +1,8 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 
 /**
- * Knows when the application handles a record, from the moment it is handed out to the moment the next one is asked for. What takes partitions away or calls the
- * application back happens only in between, one thing at a time; and while it does, nothing is handed out.
+ * Knows when the application handles a record, from the moment it is handed out to the moment the next one is asked for. What takes
+ * partitions away or calls the application back happens only in between, one thing at a time; and while it does, nothing is handed out.
  */
 export class SafePoints {
   readonly #clock: Clock;

@@ -20,7 +20,10 @@ const cooperativeUserData = message(
   { generation: int32() },
 );
 
-/** Even, and whoever has a partition keeps it where that can be. Eager: what members had travels in their user data, for by then they have given it up. */
+/**
+ * Even, and whoever has a partition keeps it where that can be. Eager: what members had travels in their user data, for by then they have
+ * given it up.
+ */
 export const stickyAssignor: Assignor = {
   name: "sticky",
   rebalanceProtocol: "eager",
@@ -48,7 +51,10 @@ export const cooperativeStickyAssignor: Assignor = {
   assign: (members, counts) => withholdClaimed(members, balanceSticky(members, counts)),
 };
 
-/** Without partitions that some other member still claims, whether rightly or not: it will give them up when it sees that they are not its own, and join again. */
+/**
+ * Without partitions that some other member still claims, whether rightly or not: it will give them up when it sees that they are not its
+ * own, and join again.
+ */
 function withholdClaimed(members: readonly GroupMember[], assignment: GroupAssignment): GroupAssignment {
   const owners = ownersBefore(members);
   const claimed = new Set(members.flatMap(({ owned }) => owned.map(keyOf)));

@@ -15,8 +15,9 @@ export function ownersBefore(members: readonly GroupMember[]): ReadonlyMap<strin
 }
 
 /**
- * As even as the subscriptions allow, moving as little as possible: everybody keeps what can be kept, what nobody has goes to whoever has least, and then partitions
- * move (through third members where subscriptions differ) as long as some member has two fewer than another that could give it one.
+ * As even as the subscriptions allow, moving as little as possible: everybody keeps what can be kept, what nobody has goes to whoever has
+ * least, and then partitions move (through third members where subscriptions differ) as long as some member has two fewer than another that
+ * could give it one.
  */
 export function balanceSticky(members: readonly GroupMember[], counts: PartitionCounts): Map<string, TopicPartition[]> {
   const sorted = sortedMembers(members);
@@ -72,7 +73,10 @@ function fillByEligibility(
   while (moveOnce(assignment, eligible));
 }
 
-/** One partition along each step of a path from a member to another with at least two fewer, if there is one (then the assignment was not the most even possible). */
+/**
+ * One partition along each step of a path from a member to another with at least two fewer, if there is one (then the assignment was not
+ * the most even possible).
+ */
 function moveOnce(assignment: Map<string, TopicPartition[]>, eligible: ReadonlyMap<string, readonly string[]>): boolean {
   const byLoad = [...assignment.keys()].sort((a, b) => (assignment.get(b)?.length ?? 0) - (assignment.get(a)?.length ?? 0));
   for (const from of byLoad) {

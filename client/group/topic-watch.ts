@@ -9,7 +9,9 @@ export type TopicPattern = string | RegExp;
 /** A subscribed topic that was deleted may be made again any moment: it is looked for this often. Milliseconds. */
 const missingTopicLookMs = 2000;
 
-/** Which topics a subscription means: the patterns among them are looked up in the cluster's list now and then, and so are new partitions. */
+/**
+ * Which topics a subscription means: the patterns among them are looked up in the cluster's list now and then, and so are new partitions.
+ */
 export class TopicWatch {
   readonly #cluster: Cluster;
   readonly #onChange: () => void;

@@ -17,8 +17,8 @@ interface Group<Q> {
 }
 
 /**
- * Asks the partitions' leaders, in parallel; refreshes metadata and asks again where that helps, until `deadlineMs` (monotonic). Answers are in the order of the queries; an error is
- * what the partition's leader said last. Rejects when some of them could not be asked.
+ * Asks the partitions' leaders, in parallel; refreshes metadata and asks again where that helps, until `deadlineMs` (monotonic). Answers
+ * are in the order of the queries; an error is what the partition's leader said last. Rejects when some of them could not be asked.
  */
 export async function askLeaders<Q extends TopicPartition, A>(
   cluster: Cluster,

@@ -49,8 +49,9 @@ export const emptySnapshot: ClusterSnapshot = {
 };
 
 /**
- * What is known after an answer. Brokers hear of changes at different times, so an answer may be older than what we have: a partition's leader epoch
- * never goes back, unless the topic itself was replaced by another of the same name (another id). Topics that the answer does not mention stay.
+ * What is known after an answer. Brokers hear of changes at different times, so an answer may be older than what we have: a partition's
+ * leader epoch never goes back, unless the topic itself was replaced by another of the same name (another id). Topics that the answer does
+ * not mention stay.
  */
 export function mergeMetadata(previous: ClusterSnapshot, answer: MetadataResponse): ClusterSnapshot {
   const topics = new Map(previous.topics);

@@ -16,9 +16,10 @@ export interface SentRequest<P extends SentPartition> {
 }
 
 /**
- * Watches a request to a leader that may hang: a stopped or silently cut off broker keeps its connections, so nothing but time tells. Once the answer is `slowAfterMs` late,
- * the metadata is refreshed again and again, and `onMoved` is called once for each partition that another broker leads by then, under a higher epoch. While the metadata
- * names the same leader, the request goes on: it may be slow for good reasons. Returns the way to end the watch.
+ * Watches a request to a leader that may hang: a stopped or silently cut off broker keeps its connections, so nothing but time tells. Once
+ * the answer is `slowAfterMs` late, the metadata is refreshed again and again, and `onMoved` is called once for each partition that another
+ * broker leads by then, under a higher epoch. While the metadata names the same leader, the request goes on: it may be slow for good
+ * reasons. Returns the way to end the watch.
  */
 export function watchLeaders<P extends SentPartition>(cluster: Cluster, sent: SentRequest<P>, onMoved: (partition: P) => void): () => void {
   const { clock } = cluster.runtime;
@@ -49,7 +50,10 @@ export function watchLeaders<P extends SentPartition>(cluster: Cluster, sent: Se
   };
 }
 
-/** Runs `attempt` with a signal that aborts, and rejects with RequestTimedOut, as soon as it is late and one of its partitions has moved elsewhere. */
+/**
+ * Runs `attempt` with a signal that aborts, and rejects with RequestTimedOut, as soon as it is late and one of its partitions has moved
+ * elsewhere.
+ */
 export async function whileLeading<T>(
   cluster: Cluster,
   sent: SentRequest<SentPartition>,

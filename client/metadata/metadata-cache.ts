@@ -85,8 +85,8 @@ export class MetadataCache {
   }
 
   /**
-   * Resolves with the topic once it is known; asks again until `deadlineMs` (monotonic). Throws KafkaProtocolError when the brokers say why not,
-   * ConnectionLost or RequestTimedOut when none answered, the signal's reason.
+   * Resolves with the topic once it is known; asks again until `deadlineMs` (monotonic). Throws KafkaProtocolError when the brokers say why
+   * not, ConnectionLost or RequestTimedOut when none answered, the signal's reason.
    */
   async awaitTopic(name: string, deadlineMs: number, signal?: AbortSignal): Promise<TopicMetadata> {
     const { clock, random } = this.#runtime;

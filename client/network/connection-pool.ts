@@ -10,8 +10,9 @@ import { hedged } from "./hedge.ts";
 import { type NamedBy, unreachable } from "./unreachable.ts";
 
 /**
- * A broker answers a connection's requests in order. Long polls have connections of their own, so that nothing else waits behind them; so have what is asked of a broker
- * whose answer to an earlier request is late ("probes"), and joining a group, which is answered when everybody has joined ("groups").
+ * A broker answers a connection's requests in order. Long polls have connections of their own, so that nothing else waits behind them; so
+ * have what is asked of a broker whose answer to an earlier request is late ("probes"), and joining a group, which is answered when
+ * everybody has joined ("groups").
  */
 export type ConnectionPurpose = "requests" | "fetches" | "probes" | "groups";
 
@@ -62,7 +63,10 @@ export class ConnectionPool {
     for (const address of this.#settled) if (!current.has(address)) this.#settled.delete(address);
   }
 
-  /** Throws ConnectionLost when the broker is unknown or cannot be reached, ClientClosed after `close`, the signal's reason (a connection that is being opened is still opened). */
+  /**
+   * Throws ConnectionLost when the broker is unknown or cannot be reached, ClientClosed after `close`, the signal's reason (a connection
+   * that is being opened is still opened).
+   */
   async toBroker(brokerId: number, purpose: ConnectionPurpose = "requests", signal?: AbortSignal): Promise<Connection> {
     const address = this.#brokers.get(brokerId);
     if (address === undefined) throw new ConnectionLost(`broker ${brokerId} is not known to be alive`);
@@ -74,7 +78,10 @@ export class ConnectionPool {
     return this.#ofAny((address) => this.#connect(address, "requests"));
   }
 
-  /** The first good answer of some broker: another one is asked too as soon as one is late or fails. For questions that every broker answers alike. */
+  /**
+   * The first good answer of some broker: another one is asked too as soon as one is late or fails. For questions that every broker answers
+   * alike.
+   */
   askAny<T>(ask: (connection: Connection, signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
     return this.#ofAny(async (address, settled) => {
       const isStuck = this.#slot(address, "requests").connection?.isOverdue(this.#runtime.clock.monotonicMs()) ?? false;
@@ -99,7 +106,10 @@ export class ConnectionPool {
     this.#slots.clear();
   }
 
-  /** Every known address once, the most promising first; otherwise from a random one on, the brokers of the metadata before the bootstrap list. */
+  /**
+   * Every known address once, the most promising first; otherwise from a random one on, the brokers of the metadata before the bootstrap
+   * list.
+   */
   #candidates(): readonly Address[] {
     const rotated = (addresses: readonly Address[]) => {
       const from = randomInt(this.#runtime.random, Math.max(addresses.length, 1));
@@ -111,7 +121,10 @@ export class ConnectionPool {
     return ranked.sort((a, b) => a.rank - b.rank || a.pending - b.pending).map(({ address }) => address);
   }
 
-  /** How likely the address is to answer soon (low ranks first). It only orders: whoever was slow is still asked when the others do not answer. */
+  /**
+   * How likely the address is to answer soon (low ranks first). It only orders: whoever was slow is still asked when the others do not
+   * answer.
+   */
   #promise(address: Address): { readonly rank: number; readonly pending: number } {
     const nowMs = this.#runtime.clock.monotonicMs();
     const slots = [...this.#slots.values()].filter((slot) => isSame(slot.address, address));

@@ -42,7 +42,8 @@ export interface RequestOptions {
   /** How long the broker may rightly take, for a request that asks it to wait. Default 0. */
   readonly waitMs?: number;
   /**
-   * Gives the request up: it rejects with the signal's reason, and an answer that comes late is dropped unread. What was sent may have been done all the same.
+   * Gives the request up: it rejects with the signal's reason, and an answer that comes late is dropped unread. What was sent may have been
+   * done all the same.
    * A connection on which nobody waits for anything else is closed then, for it may be dead.
    */
   readonly signal?: AbortSignal;
@@ -64,8 +65,8 @@ interface Exchange {
 }
 
 /**
- * One link to a broker: requests are pipelined and answered in order, each side's versions are agreed on first. Any doubt about what an answer
- * belongs to ends the connection: a request that timed out, an answer out of order, a frame that is too large or does not parse.
+ * One link to a broker: requests are pipelined and answered in order, each side's versions are agreed on first. Any doubt about what an
+ * answer belongs to ends the connection: a request that timed out, an answer out of order, a frame that is too large or does not parse.
  */
 export class Connection {
   readonly #address: Address;
@@ -152,7 +153,10 @@ export class Connection {
     return commonVersion(api.request, this.#served, versionMax);
   }
 
-  /** Sends and resolves with the answer. `build` gets the version agreed on. Rejects with ConnectionLost, RequestTimedOut, UnsupportedApi or ClientClosed. */
+  /**
+   * Sends and resolves with the answer. `build` gets the version agreed on. Rejects with ConnectionLost, RequestTimedOut, UnsupportedApi or
+   * ClientClosed.
+   */
   async request<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req, options: RequestOptions = {}): Promise<Res> {
     const version = this.#agreed(api, options);
     return (await this.#exchange(api, version, build(version), this.#reading(api, version), options)) as Res;

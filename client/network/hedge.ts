@@ -8,8 +8,9 @@ export interface HedgeLimits {
 }
 
 /**
- * Tries one candidate after the other: the next as soon as an attempt fails, or has taken `slowAfterMs`. The first success wins and the signals of the other attempts
- * abort. Rejects once every candidate has failed, with all their failures in order, or with the reason of `signal`.
+ * Tries one candidate after the other: the next as soon as an attempt fails, or has taken `slowAfterMs`. The first success wins and the
+ * signals of the other attempts abort. Rejects once every candidate has failed, with all their failures in order, or with the reason of
+ * `signal`.
  */
 export function hedged<C, T>(
   clock: Clock,

@@ -11,7 +11,10 @@ export interface AccumulatorLimits {
   /** How long a batch that is not full waits for company. */
   readonly lingerMs: number;
   readonly deliveryTimeoutMs: number;
-  /** Batches of one partition under way at once. More than 1 only for an idempotent producer, and then at most the five that a broker remembers. */
+  /**
+   * Batches of one partition under way at once. More than 1 only for an idempotent producer, and then at most the five that a broker
+   * remembers.
+   */
   readonly maxInFlightPerPartition: number;
   readonly isIdempotent: boolean;
 }
@@ -131,7 +134,10 @@ export class Accumulator {
     return Math.max(notBeforeMs, isFull || hurry ? 0 : head.createdAtMs + this.#limits.lingerMs);
   }
 
-  /** The first batches of these partitions, one of each while they fit into a request of `bytesMax` (one in any case). They are under way from here on. */
+  /**
+   * The first batches of these partitions, one of each while they fit into a request of `bytesMax` (one in any case). They are under way
+   * from here on.
+   */
   drain(keys: readonly TopicPartitionKey[], bytesMax: number): readonly ProducerBatch[] {
     const drained: ProducerBatch[] = [];
     let bytes = 0;

@@ -1,7 +1,10 @@
 import { invariant } from "../../protocol/base/invariant.ts";
 import { noProducerId } from "../../protocol/records/batch-header.ts";
 
-/** Under which a producer's batches are numbered. A broker lets a raised epoch begin at 0 and refuses everything of an earlier one, however late it comes. */
+/**
+ * Under which a producer's batches are numbered. A broker lets a raised epoch begin at 0 and refuses everything of an earlier one, however
+ * late it comes.
+ */
 export interface ProducerIdentity {
   readonly producerId: number;
   readonly producerEpoch: number;
@@ -18,8 +21,8 @@ const epochMax = 2 ** 15 - 1;
 /**
  * The numbers of one partition. Pure state.
  *
- * A numbering is good until one of its batches fails for good: the broker takes nothing that comes after a missing number. Then the partition goes on under a raised epoch, from 0, as soon as
- * nothing that bears an old number is under way or waits to be sent again.
+ * A numbering is good until one of its batches fails for good: the broker takes nothing that comes after a missing number. Then the
+ * partition goes on under a raised epoch, from 0, as soon as nothing that bears an old number is under way or waits to be sent again.
  */
 export class Numbering {
   #identity: ProducerIdentity | null = null;

@@ -5,17 +5,25 @@ import type { ProducerBatch } from "./producer-batch.ts";
 /**
  * The batches of one partition, oldest first, those under way aside. Pure state.
  *
- * Order and uniqueness with several requests under way (`numbering` is null when the producer is not idempotent: then one at a time is what keeps the order):
- * 1. A batch is numbered when it is first taken, in the order of taking, and keeps its number and its bytes through retries: the broker knows what it has. An answer that was lost and a request
+ * Order and uniqueness with several requests under way (`numbering` is null when the producer is not idempotent: then one at a time is what
+ * keeps the order):
+ * 1. A batch is numbered when it is first taken, in the order of taking, and keeps its number and its bytes through retries: the broker
+ *    knows what it has. An answer that was lost and a request
  *    that was repeated are the same to it.
- * 2. When the first of five fails for now, the other four come back out of order (or, sent to a broker that is no leader, with the same error). All return to their places, and nothing is sent
- *    before the last of them is back: `isProven` is gone, so one goes at a time until one is acknowledged. A batch that is sent again is never overtaken.
- * 3. While the leader is not known to have anything under this numbering, one batch is under way: a broker that knows nothing of a producer takes whatever number comes first.
+ * 2. When the first of five fails for now, the other four come back out of order (or, sent to a broker that is no leader, with the same
+ *    error). All return to their places, and nothing is sent
+ *    before the last of them is back: `isProven` is gone, so one goes at a time until one is acknowledged. A batch that is sent again is
+ *    never overtaken.
+ * 3. While the leader is not known to have anything under this numbering, one batch is under way: a broker that knows nothing of a producer
+ *    takes whatever number comes first.
  * 4. Batches under way all go to one leader in one epoch; whoever leads next gets none before those are concluded.
- * 5. A batch that failed for good leaves a gap, for it may or may not be in the log. What was numbered after it is still sent under its number: it is accepted if the lost one was written, and out
+ * 5. A batch that failed for good leaves a gap, for it may or may not be in the log. What was numbered after it is still sent under its
+ *    number: it is accepted if the lost one was written, and out
  *    of order if not. What was not numbered yet waits until none of those is left, and begins a new numbering.
- * 6. Out of order, with nothing before it unsettled, is that gap (or the leader lost its log). A batch that no attempt can have left in the log is numbered anew, and with it all behind it of
- *    which the same is true. One that may be there keeps its number, for under another it could be there twice: it is accepted as a repetition, or fails.
+ * 6. Out of order, with nothing before it unsettled, is that gap (or the leader lost its log). A batch that no attempt can have left in the
+ *    log is numbered anew, and with it all behind it of
+ *    which the same is true. One that may be there keeps its number, for under another it could be there twice: it is accepted as a
+ *    repetition, or fails.
  */
 export class PartitionQueue {
   readonly topic: string;
@@ -42,7 +50,10 @@ export class PartitionQueue {
     return this.inFlight.length === 0 && this.batches.length === 0;
   }
 
-  /** Whether the first batch may be sent as far as the others are concerned. Behind others it goes when it is full: until then it may as well take more records. */
+  /**
+   * Whether the first batch may be sent as far as the others are concerned. Behind others it goes when it is full: until then it may as
+   * well take more records.
+   */
   mayTake(batchBytesMax: number): boolean {
     const [head] = this.batches;
     if (head === undefined || this.inFlight.length >= this.#window) return false;

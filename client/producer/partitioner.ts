@@ -22,8 +22,8 @@ interface Sticky {
 }
 
 /**
- * Kafka's default: records with a key by the key's murmur2; those without stay with one partition for about a batch's worth of bytes and then move to
- * another at random, so that batches fill (KIP-480, KIP-794). Remembers per topic where it is.
+ * Kafka's default: records with a key by the key's murmur2; those without stay with one partition for about a batch's worth of bytes and
+ * then move to another at random, so that batches fill (KIP-480, KIP-794). Remembers per topic where it is.
  */
 export class DefaultPartitioner {
   readonly #random: Random;

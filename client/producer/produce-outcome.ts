@@ -82,7 +82,10 @@ export function isFencing(outcome: ProduceOutcome): boolean {
   return outcome.kind === "refused" && fencing.has(outcome.code);
 }
 
-/** After this answer the log does not have the batch from this attempt. Others, NOT_LEADER_OR_FOLLOWER for one, can come after it was written. */
+/**
+ * After this answer the log does not have the batch from this attempt. Others, NOT_LEADER_OR_FOLLOWER for one, can come after it was
+ * written.
+ */
 const notWritten: ReadonlySet<KafkaErrorCode> = new Set<KafkaErrorCode>([
   ...outOfTurn,
   ...fencing,

@@ -14,7 +14,10 @@ export interface RecordMetadata {
   readonly offset: number;
   /** The broker's time under LogAppendTime, else the record's own. */
   readonly timestampMs: number;
-  /** How often the record was sent: 1 when it went through at once. With more, and unless the producer is idempotent, the log may hold it twice. */
+  /**
+   * How often the record was sent: 1 when it went through at once. With more, and unless the producer is idempotent, the log may hold it
+   * twice.
+   */
   readonly attempts: number;
 }
 
@@ -85,8 +88,9 @@ export class ProducerBatch {
   }
 
   /**
-   * The leader's log lacks what the producer wrote before this batch, so it does not have this batch either, or would know it. Where the name stood for another topic when earlier attempts
-   * were made, what they left is gone with that one: the topic was deleted and made anew.
+   * The leader's log lacks what the producer wrote before this batch, so it does not have this batch either, or would know it. Where the
+   * name stood for another topic when earlier attempts were made, what they left is gone with that one: the topic was deleted and made
+   * anew.
    */
   wasOutOfTurn(): void {
     const { sentToTopicId, mayBeInTopicId } = this;
@@ -104,7 +108,10 @@ export class ProducerBatch {
     return this.#settled.promise;
   }
 
-  /** `recordBytesMax`: see `recordBytesAtMost`. False when the batch is under way already or the record would make it larger than `bytesMax`; an empty batch takes any record. */
+  /**
+   * `recordBytesMax`: see `recordBytesAtMost`. False when the batch is under way already or the record would make it larger than
+   * `bytesMax`; an empty batch takes any record.
+   */
   tryAppend(record: RecordToEncode, recordBytesMax: number, send: PendingSend, bytesMax: number): boolean {
     if (this.#encoded !== null || this.attempts > 0) return false;
     if (this.sends.length > 0 && this.sizeInBytes + recordBytesMax > bytesMax) return false;

@@ -11,7 +11,10 @@ export type FetchedIdentity =
   /** Asking again would not help. */
   | { readonly error: Error };
 
-/** Gets producer ids from whichever broker answers; one attempt at a time, with growing pauses. Two brokers that are both asked give an id each, of which one stays unused. */
+/**
+ * Gets producer ids from whichever broker answers; one attempt at a time, with growing pauses. Two brokers that are both asked give an id
+ * each, of which one stays unused.
+ */
 export class IdentitySource {
   readonly #cluster: Cluster;
   #isFetching = false;

@@ -10,18 +10,28 @@ export interface ProducerOptions<K, V> extends ClientOptions {
   /** Turns keys into bytes. Default: text (UTF-8) and bytes as they are. */
   readonly keySerde?: Pick<Serde<K>, "serialize">;
   readonly valueSerde?: Pick<Serde<V>, "serialize">;
-  /** When a record counts as written: -1 or "all", every in-sync replica has it (default); 1, its leader has it; 0, it was sent (its offset stays unknown, and it may be lost). */
+  /**
+   * When a record counts as written: -1 or "all", every in-sync replica has it (default); 1, its leader has it; 0, it was sent (its offset
+   * stays unknown, and it may be lost).
+   */
   readonly acks?: -1 | 0 | 1 | "all";
   /**
-   * Every record is written once, in order, however often it has to be sent (idempotent): the brokers know a repetition by its number. Needs acks "all". Default: true, unless `acks` says 0 or 1.
+   * Every record is written once, in order, however often it has to be sent (idempotent): the brokers know a repetition by its number.
+   * Needs acks "all". Default: true, unless `acks` says 0 or 1.
    * A send that rejects all the same (its time was up) may have been written, once.
    */
   readonly enableIdempotence?: boolean;
-  /** How long a record waits for others to travel with. 0 (default): not at all; those that arrive while an earlier batch is under way still go together. */
+  /**
+   * How long a record waits for others to travel with. 0 (default): not at all; those that arrive while an earlier batch is under way still
+   * go together.
+   */
   readonly lingerMs?: number;
   /** A batch is full at this size. Bytes before compression; default 128 KiB. A larger record travels alone. */
   readonly batchBytesMax?: number;
-  /** Largest request; at least `batchBytesMax`. A larger record fails with RecordTooLarge, and with compression one of more than 64 MiB, which nobody would unpack. Bytes; default 1 MiB. */
+  /**
+   * Largest request; at least `batchBytesMax`. A larger record fails with RecordTooLarge, and with compression one of more than 64 MiB,
+   * which nobody would unpack. Bytes; default 1 MiB.
+   */
   readonly requestBytesMax?: number;
   /** Records on their way, all together. When they reach it, `send` waits. Bytes; default 32 MiB. */
   readonly bufferBytesMax?: number;
@@ -33,7 +43,10 @@ export interface ProducerOptions<K, V> extends ClientOptions {
   readonly partitioner?: Partitioner;
   /** From `send`'s turn to failure, all attempts included. Milliseconds; default 120,000. */
   readonly deliveryTimeoutMs?: number;
-  /** Requests under way to one broker. A partition has up to five batches in them, or one when the producer is not idempotent, so that retries keep the order. Default 5. */
+  /**
+   * Requests under way to one broker. A partition has up to five batches in them, or one when the producer is not idempotent, so that
+   * retries keep the order. Default 5.
+   */
   readonly maxInFlightPerBroker?: number;
   /** Whether a topic that does not exist may be created by asking for it, where the brokers allow it. Default true. */
   readonly allowAutoTopicCreation?: boolean;

@@ -56,7 +56,8 @@ interface Lane {
 }
 
 /**
- * Writes records to topics, each exactly once. Batches what is sent together, follows partitions when their leaders change, and tries again until the delivery timeout.
+ * Writes records to topics, each exactly once. Batches what is sent together, follows partitions when their leaders change, and tries again
+ * until the delivery timeout.
  *
  * ```ts
  * await using producer = new Producer({ bootstrap: "127.0.0.1:9092", valueSerde: jsonSerde<Order>(), compression: "zstd" });
@@ -112,7 +113,8 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
 
   /**
    * Resolves once the record is acknowledged as `acks` asks. Records of one partition are written in the order of the calls.
-   * Rejects with DeliveryTimedOut, KafkaProtocolError, RecordTooLarge, BufferExhausted, SerializationFailed, InvalidArgument, ClientClosed, or the signal's reason.
+   * Rejects with DeliveryTimedOut, KafkaProtocolError, RecordTooLarge, BufferExhausted, SerializationFailed, InvalidArgument, ClientClosed,
+   * or the signal's reason.
    */
   send(record: ProducerRecord<K, V>, { signal }: SendOptions = {}): Promise<RecordMetadata> {
     return new Promise((resolve, reject) => {
@@ -126,7 +128,10 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     });
   }
 
-  /** Several records; resolves when all are acknowledged, with their metadata in the same order. Rejects when one fails (the others are still tried). */
+  /**
+   * Several records; resolves when all are acknowledged, with their metadata in the same order. Rejects when one fails (the others are
+   * still tried).
+   */
   sendMany(records: readonly ProducerRecord<K, V>[], options: SendOptions = {}): Promise<RecordMetadata[]> {
     return Promise.all(records.map((record) => this.send(record, options)));
   }
@@ -144,7 +149,9 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     }
   }
 
-  /** Takes no more records, waits until those sent are acknowledged or have failed (at most the delivery timeout), closes the connections. */
+  /**
+   * Takes no more records, waits until those sent are acknowledged or have failed (at most the delivery timeout), closes the connections.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#flushAndEnd();
     return this.#closing;

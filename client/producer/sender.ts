@@ -35,7 +35,10 @@ export interface SenderParts {
   readonly onSettled: (batch: ProducerBatch) => void;
 }
 
-/** Moves batches from the accumulator to their leaders, and back again when that failed for now. Works in steps, one whenever something has changed. */
+/**
+ * Moves batches from the accumulator to their leaders, and back again when that failed for now. Works in steps, one whenever something has
+ * changed.
+ */
 export class Sender {
   readonly #parts: SenderParts;
   readonly #inFlight = new Map<BrokerId, number>();
@@ -100,13 +103,18 @@ export class Sender {
   /**
    * One request with its answer. A leader that hangs is left behind, batch by batch, as soon as the metadata names another:
    *
-   * 1. While the metadata names the same leader and epoch, its batches wait for it: it may be slow for good reasons, and sending again would gain nothing.
-   * 2. Once another leads under a higher epoch, the old one can commit nothing more: its followers follow the new one. So a batch that it has not acknowledged goes to the new
-   *    leader. If it was committed before, the new leader knows its number and answers with its offset (a producer that is not idempotent writes it twice); if not, the old copy is cut off.
+   * 1. While the metadata names the same leader and epoch, its batches wait for it: it may be slow for good reasons, and sending again
+   *    would gain nothing.
+   * 2. Once another leads under a higher epoch, the old one can commit nothing more: its followers follow the new one. So a batch that it
+   *    has not acknowledged goes to the new
+   *    leader. If it was committed before, the new leader knows its number and answers with its offset (a producer that is not idempotent
+   *    writes it twice); if not, the old copy is cut off.
    *    Nothing was acknowledged yet, so nothing is lost.
    * 3. The batches go back to the head of their queue, all that were under way before any is sent: they reach the new leader in order.
-   * 4. `attempts` counts them as sent again, which is how the caller of a producer that is not idempotent learns that the log may hold them twice.
-   * 5. The late answer is no use: a batch is concluded once, and `open` says which of them still wait. When none does, the request is given up and the connection drops its answer.
+   * 4. `attempts` counts them as sent again, which is how the caller of a producer that is not idempotent learns that the log may hold them
+   *    twice.
+   * 5. The late answer is no use: a batch is concluded once, and `open` says which of them still wait. When none does, the request is given
+   *    up and the connection drops its answer.
    */
   async #deliver(brokerId: BrokerId, batches: readonly ProducerBatch[]): Promise<void> {
     const { cluster } = this.#parts;

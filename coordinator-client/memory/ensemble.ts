@@ -39,8 +39,10 @@ export function emptyEnsembleState(): EnsembleState {
 }
 
 /**
- * What a ZooKeeper ensemble decides: one tree, one order of transactions, sessions that expire. A transaction is decided when it comes to the leader; each server learns of it then, or a while later.
- * A server tells the leader at once whom it has heard of: one that does not would keep sessions alive at their clients that are over, and no client can know.
+ * What a ZooKeeper ensemble decides: one tree, one order of transactions, sessions that expire. A transaction is decided when it comes to
+ * the leader; each server learns of it then, or a while later.
+ * A server tells the leader at once whom it has heard of: one that does not would keep sessions alive at their clients that are over, and
+ * no client can know.
  */
 export class MemoryQuorum implements Leader {
   readonly tree = new MemoryTree();
@@ -76,7 +78,10 @@ export class MemoryQuorum implements Leader {
     };
   }
 
-  /** All servers lose what they have and come up with this instead. Connections are closed; sessions that are in it get a whole timeout anew, the others are gone. */
+  /**
+   * All servers lose what they have and come up with this instead. Connections are closed; sessions that are in it get a whole timeout
+   * anew, the others are gone.
+   */
   become(state: EnsembleState): void {
     for (const { expiry } of this.#sessions.values()) expiry.cancel();
     for (const server of this.servers) server.become(state);

@@ -64,8 +64,9 @@ interface Pending {
 }
 
 /**
- * One server of the ensemble. It has a prefix of the one order of transactions, perhaps a short one: a read shows an older state than another session's last write left, and watches fire when this
- * server comes to what they wait for. What it promises is ZooKeeper's: a session's own writes are in what it reads after them on the same connection.
+ * One server of the ensemble. It has a prefix of the one order of transactions, perhaps a short one: a read shows an older state than
+ * another session's last write left, and watches fire when this server comes to what they wait for. What it promises is ZooKeeper's: a
+ * session's own writes are in what it reads after them on the same connection.
  */
 export class MemoryServer {
   readonly tree = new MemoryTree();
@@ -117,7 +118,10 @@ export class MemoryServer {
     this.#leader.detached(connection);
   }
 
-  /** A write goes to the leader at once, whatever becomes of the connection; it counts there unless the session has moved to another server meanwhile. */
+  /**
+   * A write goes to the leader at once, whatever becomes of the connection; it counts there unless the session has moved to another server
+   * meanwhile.
+   */
   serve(sessionId: string, connection: ServerSide, request: WireRequest, answered: Answered): void {
     if (this.#connections.get(sessionId) !== connection) return answered(null, this.#zxid);
     this.#leader.heard(sessionId);

@@ -22,11 +22,13 @@ export type LinkVerdict =
   | { readonly kind: "presume-lost" };
 
 /**
- * The watchdog's decision. Probing at a third of the timeout leaves room for two more; dropping at two thirds leaves a third to find another server. The
- * server counts the timeout from when it received a request, which is later than when we sent it: presuming from the send time errs on the safe side.
+ * The watchdog's decision. Probing at a third of the timeout leaves room for two more; dropping at two thirds leaves a third to find
+ * another server. The server counts the timeout from when it received a request, which is later than when we sent it: presuming from the
+ * send time errs on the safe side.
  *
- * One limit is ZooKeeper's own: a follower that has lost its leader answers reads until it notices (`syncLimit` ticks), while the leader may expire the session. No
- * client can tell. Epochs, not this proof, are what keeps a deposed leader from harm; this only ends its acknowledgements early.
+ * One limit is ZooKeeper's own: a follower that has lost its leader answers reads until it notices (`syncLimit` ticks), while the leader
+ * may expire the session. No client can tell. Epochs, not this proof, are what keeps a deposed leader from harm; this only ends its
+ * acknowledgements early.
  */
 export function judgeLink(health: LinkHealth, nowMs: number): LinkVerdict {
   const { timeoutMs, heardMs, probedMs, oldestUnansweredMs, provedUntilMs } = health;

@@ -35,7 +35,10 @@ export interface SessionOptions {
 const requestsMaxDefault = 2_000;
 const closeWaitMaxMsDefault = 2_000;
 
-/** The coordinator over any wire: which state the session is in, what proves it, every request settled, watches re-armed, a new wire after each lost session. */
+/**
+ * The coordinator over any wire: which state the session is in, what proves it, every request settled, watches re-armed, a new wire after
+ * each lost session.
+ */
 export class SessionCoordinator implements Coordinator {
   readonly #options: SessionOptions;
   readonly #clock: Clock;
@@ -155,7 +158,10 @@ export class SessionCoordinator implements Coordinator {
     return this.#closing;
   }
 
-  /** Stops at once without a word to the server, as a killed process would: the session lives on there until it times out. For tests and the simulator. */
+  /**
+   * Stops at once without a word to the server, as a killed process would: the session lives on there until it times out. For tests and the
+   * simulator.
+   */
   abandon(): void {
     this.#closing ??= Promise.resolve();
     this.#endLink();
@@ -221,7 +227,8 @@ export class SessionCoordinator implements Coordinator {
       this.#log.info({ session: session.id, sessionNumber: this.#sessionNumber, timeoutMs: session.timeoutMs }, "coordinator: new session");
     }
     this.#watch();
-    // A process that was stopped finds the link that came up meanwhile, and that its session is over since. The next session's link is another one, and would be no change of state after this.
+    // A process that was stopped finds the link that came up meanwhile, and that its session is over since. The next session's link is
+    // another one, and would be no change of state after this.
     if (this.#session !== session) return;
     this.#setState("connected");
     this.#watches.linkUp();

@@ -23,10 +23,12 @@ export class SessionProof {
   }
 
   /**
-   * On Linux the monotonic clock stands still while the machine sleeps, and the session goes on dying. The wall clock does not stand still: what it has run ahead by since the proof was asked for
-   * is time in which the session was not heard of, or somebody has set the clock. Either way the proof ends earlier by that much; the next answer brings a new one.
+   * On Linux the monotonic clock stands still while the machine sleeps, and the session goes on dying. The wall clock does not stand still:
+   * what it has run ahead by since the proof was asked for is time in which the session was not heard of, or somebody has set the clock.
+   * Either way the proof ends earlier by that much; the next answer brings a new one.
    *
-   * A clock that was set back would hide as much sleep. What it shows at any look counts from there on; only where nobody looks between the two is the sleep not seen.
+   * A clock that was set back would hide as much sleep. What it shows at any look counts from there on; only where nobody looks between the
+   * two is the sleep not seen.
    */
   get certainUntilMs(): number {
     const aheadMs = this.#ahead();

@@ -20,10 +20,12 @@ interface Entry {
 const pathsMax = 1_000;
 
 /**
- * The watches the owner wants, and their arming: ZooKeeper's are one-shot and end with the link. They are re-armed one small request each, never by one SetWatches packet,
- * which has a size limit; changes missed meanwhile are covered by calling every listener once after each arming at a new link.
+ * The watches the owner wants, and their arming: ZooKeeper's are one-shot and end with the link. They are re-armed one small request each,
+ * never by one SetWatches packet, which has a size limit; changes missed meanwhile are covered by calling every listener once after each
+ * arming at a new link.
  *
- * No change is missed in between: the request that re-arms is sent before the listener is called, so a read made by the listener comes after it on the same link.
+ * No change is missed in between: the request that re-arms is sent before the listener is called, so a read made by the listener comes
+ * after it on the same link.
  */
 export class WatchTable {
   readonly #entries = new Map<string, Entry>();

@@ -1,15 +1,23 @@
 import type { ChildList, Node, WriteOperation, WriteResult } from "../coordinator.ts";
 
 /**
- * What a session needs from below: one ZooKeeper session's way to the servers. Two exist: node-zookeeper-client on real sockets, and the in-memory ensemble.
- * A wire finds a server, opens the session, and finds another server when the link breaks; it never opens a second session. Paths are the server's (chroot included).
+ * What a session needs from below: one ZooKeeper session's way to the servers. Two exist: node-zookeeper-client on real sockets, and the
+ * in-memory ensemble.
+ * A wire finds a server, opens the session, and finds another server when the link breaks; it never opens a second session. Paths are the
+ * server's (chroot included).
  */
 export interface SessionWire {
   /** Begins to connect. Called once. */
   start(): void;
-  /** Sends a request; only between `linkUp` and `linkDown`. `answered` is called at most once, in order of sending, and never after `linkDown` or `kill`. */
+  /**
+   * Sends a request; only between `linkUp` and `linkDown`. `answered` is called at most once, in order of sending, and never after
+   * `linkDown` or `kill`.
+   */
   send(request: WireRequest, answered: (answer: WireAnswer) => void): void;
-  /** Gives the current link or attempt up at once; `linkDown` follows if it was up. Nothing sent and unanswered may still reach the server later. */
+  /**
+   * Gives the current link or attempt up at once; `linkDown` follows if it was up. Nothing sent and unanswered may still reach the server
+   * later.
+   */
   dropLink(reason: string): void;
   /** Asks the server to end the session; `done` when it has answered. Only while the link is up. */
   endSession(done: () => void): void;

@@ -13,15 +13,19 @@ export interface RegisteredEndpoint {
 export interface BrokerRegistration {
   readonly endpoints: readonly RegisteredEndpoint[];
   readonly rack: string | null;
-  /** Of the data directory: tells a broker's earlier life from another machine that was given the same id. Null for a broker that is not ours. */
+  /**
+   * Of the data directory: tells a broker's earlier life from another machine that was given the same id. Null for a broker that is not
+   * ours.
+   */
   readonly incarnation: string | null;
   /** Where other brokers reach it; not among the endpoints, for it does not speak Kafka's protocol. Null for a broker that is not ours. */
   readonly peer: Address | null;
   /** When it registered, milliseconds since 1970. */
   readonly timestampMs: number;
   /**
-   * Only of a process that began after an unclean stop: the registration (its epoch) under which it began; -1: this one. What was in sync before that may lack records, for the
-   * machine may have lost what was not yet on its disk; a process that only lost its session has everything it had.
+   * Only of a process that began after an unclean stop: the registration (its epoch) under which it began; -1: this one. What was in sync
+   * before that may lack records, for the machine may have lost what was not yet on its disk; a process that only lost its session has
+   * everything it had.
    */
   readonly recoveredUnder?: number;
 }

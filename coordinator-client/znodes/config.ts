@@ -13,7 +13,10 @@ export function encodeConfig(config: ConfigOverrides): Buffer {
 const nameMax = 249;
 const valueBytesMax = 0x7fff;
 
-/** Throws MalformedZnode. An empty node is one without settings. What no client could set, or be told of, is left out, as settings are passed over that are not known. */
+/**
+ * Throws MalformedZnode. An empty node is one without settings. What no client could set, or be told of, is left out, as settings are
+ * passed over that are not known.
+ */
 export function decodeConfig(path: string, data: Buffer): ConfigOverrides {
   if (data.length === 0) return {};
   const config = JsonNode.parse(path, data).object("config");

@@ -23,7 +23,10 @@ export function encodeJson(value: unknown): Buffer {
   return Buffer.from(JSON.stringify(value));
 }
 
-/** A view on a node's JSON object that checks each member as it is taken. Members nobody takes (older and newer versions have others) are ignored. */
+/**
+ * A view on a node's JSON object that checks each member as it is taken. Members nobody takes (older and newer versions have others) are
+ * ignored.
+ */
 export class JsonNode {
   readonly path: string;
   readonly #members: Readonly<Record<string, unknown>>;

@@ -7,7 +7,9 @@ export interface PartitionState {
   readonly leader: BrokerId;
   readonly leaderEpoch: number;
   readonly isr: readonly BrokerId[];
-  /** As written: a tool that does not know of them leaves them out (see `knownIsrEpochs`). A member of our own that Kafka's tools ignore. */
+  /**
+   * As written: a tool that does not know of them leaves them out (see `knownIsrEpochs`). A member of our own that Kafka's tools ignore.
+   */
   readonly isrEpochs: IsrEpochs;
   /** Of the controller, or of the leader's controller, that wrote it. */
   readonly controllerEpoch: number;
@@ -49,8 +51,8 @@ export function decodePartitionState(path: string, data: Buffer): PartitionState
 }
 
 /**
- * Of every member. For one that the state does not tell it of, the transaction that wrote the state: it was taken in under a registration before that, and whatever was registered later is
- * another life.
+ * Of every member. For one that the state does not tell it of, the transaction that wrote the state: it was taken in under a registration
+ * before that, and whatever was registered later is another life.
  */
 export function knownIsrEpochs({ isr, isrEpochs }: Pick<PartitionState, "isr" | "isrEpochs">, modifiedZxid: number): IsrEpochs {
   return Object.fromEntries(isr.map((id) => [id, isrEpochs[id] ?? modifiedZxid]));

@@ -50,8 +50,8 @@ export function topicPath(topic: string): string {
 }
 
 /**
- * Ours, not Kafka's: there while the topic of this name is the one with this id. A write that checks it cannot reach a topic made anew under the name, whose nodes have the same paths
- * and, being new, the same versions.
+ * Ours, not Kafka's: there while the topic of this name is the one with this id. A write that checks it cannot reach a topic made anew
+ * under the name, whose nodes have the same paths and, being new, the same versions.
  */
 export function topicIdPath(topic: string, id: TopicId): string {
   return `${topicPath(topic)}/id-${id}`;
@@ -86,7 +86,10 @@ export function deletionRecordPath(id: TopicId): string {
   return `${deletionRecordsPath}/${id}`;
 }
 
-/** A child's name of `brokerIdsPath`, `brokerConfigsPath` or a partitions folder as a number; null when it is none that a broker or a partition can have. */
+/**
+ * A child's name of `brokerIdsPath`, `brokerConfigsPath` or a partitions folder as a number; null when it is none that a broker or a
+ * partition can have.
+ */
 export function numberedName(name: string): number | null {
   return /^(?:0|[1-9]\d{0,9})$/.test(name) && Number(name) < 2 ** 31 ? Number(name) : null;
 }

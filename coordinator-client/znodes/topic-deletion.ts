@@ -1,7 +1,10 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import { encodeJson, JsonNode } from "./json.ts";
 
-/** What `/admin/ottla_deletions/<topic id>` says (ours, not Kafka's): the topic was deleted, and these brokers may still hold replicas of it. */
+/**
+ * What `/admin/ottla_deletions/<topic id>` says (ours, not Kafka's): the topic was deleted, and these brokers may still hold replicas of
+ * it.
+ */
 export interface TopicDeletion {
   readonly name: string;
   readonly brokers: readonly BrokerId[];

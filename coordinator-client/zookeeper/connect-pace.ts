@@ -5,7 +5,10 @@ const pauseMaxMs = 500;
 const attemptMinMs = 500;
 const attemptLimitMs = 10_000;
 
-/** How long to wait before the next attempt to connect, when `attempts` in a row have failed: not at all until every server was tried once, then longer after each round. */
+/**
+ * How long to wait before the next attempt to connect, when `attempts` in a row have failed: not at all until every server was tried once,
+ * then longer after each round.
+ */
 export function pauseBeforeMs(attempts: number, servers: number, random: Random): number {
   const rounds = Math.floor(attempts / servers);
   if (rounds === 0 || attempts % servers !== 0) return 0;
@@ -13,8 +16,8 @@ export function pauseBeforeMs(attempts: number, servers: number, random: Random)
 }
 
 /**
- * How long an attempt may take until the session is granted. At first short enough to try every server in the third of the session timeout that is left when a silent link
- * is dropped; twice as long after each round, lest servers that are merely slow never get to answer.
+ * How long an attempt may take until the session is granted. At first short enough to try every server in the third of the session timeout
+ * that is left when a silent link is dropped; twice as long after each round, lest servers that are merely slow never get to answer.
  */
 export function attemptMaxMs(attempts: number, servers: number, sessionTimeoutMs: number): number {
   const rounds = Math.floor(attempts / servers);

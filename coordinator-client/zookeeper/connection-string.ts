@@ -9,7 +9,10 @@ export interface ConnectionString {
 
 const defaultPort = 2181;
 
-/** Reads `host:port,host:port/chroot` (ports and chroot may be left out, IPv6 addresses stand in brackets). Throws an Error that says what is wrong. */
+/**
+ * Reads `host:port,host:port/chroot` (ports and chroot may be left out, IPv6 addresses stand in brackets). Throws an Error that says what
+ * is wrong.
+ */
 export function parseConnectionString(text: string): ConnectionString {
   const slash = text.indexOf("/");
   const chroot = slash === -1 || slash === text.length - 1 ? "" : text.slice(slash);

@@ -5,8 +5,8 @@ import type { Address } from "../../protocol/base/transport.ts";
 import { PacketSplitter } from "./packet-splitter.ts";
 
 /*
- * The only file that reaches into node-zookeeper-client (written against 1.1.3). Each reach says what it changes and why; `takeApart` checks that what is
- * reached for is there, so that another version fails at the start and not in the night.
+ * The only file that reaches into node-zookeeper-client (written against 1.1.3). Each reach says what it changes and why; `takeApart`
+ * checks that what is reached for is there, so that another version fails at the start and not in the night.
  */
 
 /** What happens on the library's connections. */
@@ -85,7 +85,10 @@ export class LibraryClient {
     if (this.#manager.xid > xidMax) this.#manager.xid = 1;
   }
 
-  /** The expected version of the transaction's last operation: the library turns 0 into -1, "any version", and a compare-and-set at version 0 into a plain set. */
+  /**
+   * The expected version of the transaction's last operation: the library turns 0 into -1, "any version", and a compare-and-set at version
+   * 0 into a plain set.
+   */
   setLastVersion(transaction: object, version: number): void {
     const { ops } = transaction as { ops: { version?: number }[] };
     const last = ops.at(-1);
@@ -98,7 +101,10 @@ export class LibraryClient {
     this.#destroySocket();
   }
 
-  /** The library's `close`: asks the server to end the session. Only when connected; otherwise it would write into a socket that is not there. */
+  /**
+   * The library's `close`: asks the server to end the session. Only when connected; otherwise it would write into a socket that is not
+   * there.
+   */
   endSession(): void {
     this.client.close();
   }
@@ -113,7 +119,10 @@ export class LibraryClient {
     this.#destroySocket();
   }
 
-  /** The library waits with its own timers and Math.random, and would connect again after its owner gave it up: the owner decides when and where. */
+  /**
+   * The library waits with its own timers and Math.random, and would connect again after its owner gave it up: the owner decides when and
+   * where.
+   */
   #takeOverServerChoice(): void {
     const manager = this.#manager;
     manager.findNextServer = (connect) => {
@@ -127,15 +136,17 @@ export class LibraryClient {
         // A partial packet of the last connection would be glued in front of this one's first.
         this.#splitter = new PacketSplitter(packetMaxBytes);
         connect(server);
-        // Its timer for the attempt is not cleared when the socket closes without an error, and then kills the next connection. The owner times the attempt.
+        // Its timer for the attempt is not cleared when the socket closes without an error, and then kills the next connection. The owner
+        // times the attempt.
         this.#clearConnectTimer();
       });
     };
   }
 
   /**
-   * Hands the library one whole packet at a time. Its own framing keeps `pendingBuffer` over a reconnection, recurses once per packet of a chunk, and believes any
-   * length. It also throws from inside the socket's event on error codes it does not know (SESSION_MOVED is one), having dropped the request: that ends the connection here.
+   * Hands the library one whole packet at a time. Its own framing keeps `pendingBuffer` over a reconnection, recurses once per packet of a
+   * chunk, and believes any length. It also throws from inside the socket's event on error codes it does not know (SESSION_MOVED is one),
+   * having dropped the request: that ends the connection here.
    */
   #takeOverFraming(): void {
     const manager = this.#manager;
@@ -192,7 +203,8 @@ export class LibraryClient {
     this.#clearConnectTimer();
     const { socket } = this.#manager;
     if (socket === undefined || socket.destroyed) return;
-    // With a reset, and not an orderly end: the kernel would go on delivering what is in its buffer, a write among it, once the network heals.
+    // With a reset, and not an orderly end: the kernel would go on delivering what is in its buffer, a write among it, once the network
+    // heals.
     if (socket.connecting) socket.destroy();
     else socket.resetAndDestroy();
   }

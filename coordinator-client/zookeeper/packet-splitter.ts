@@ -5,7 +5,10 @@ export class MalformedPacket extends Error {
 
 const lengthBytes = 4;
 
-/** Cuts one connection's bytes into whole packets, length prefix included. One per connection: what a broken one left over must not be glued to the next one's. */
+/**
+ * Cuts one connection's bytes into whole packets, length prefix included. One per connection: what a broken one left over must not be glued
+ * to the next one's.
+ */
 export class PacketSplitter {
   readonly #packetMaxBytes: number;
   #chunks: Buffer[] = [];

@@ -63,7 +63,8 @@ export class ZookeeperWire implements SessionWire {
       // The link's end settles what it left unanswered.
       if (code === Exception.CONNECTION_LOSS) return;
       answered(answer());
-      // After a link moved to another server, or the session was ended elsewhere, the old connection stays open and says this to each request.
+      // After a link moved to another server, or the session was ended elsewhere, the old connection stays open and says this to each
+      // request.
       if (code === Exception.SESSION_EXPIRED) this.#handlers.expired();
     });
   }

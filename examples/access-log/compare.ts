@@ -1,4 +1,5 @@
-// node compare.ts NAME CONSUMED SUMMARY LOG...: is every line of the logs (oldest first) among the consumed ones ("address<TAB>line") exactly once, each address's in order?
+// node compare.ts NAME CONSUMED SUMMARY LOG...: is every line of the logs (oldest first) among the consumed ones ("address<TAB>line")
+// exactly once, each address's in order?
 import { createReadStream, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 

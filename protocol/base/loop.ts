@@ -12,7 +12,10 @@ export interface LoopParts {
   readonly pauseMaxMs: number;
 }
 
-/** Repeats `step` until the signal aborts, pausing longer after each failure in a row. A bug (InvariantViolation) ends it, and with it the process. */
+/**
+ * Repeats `step` until the signal aborts, pausing longer after each failure in a row. A bug (InvariantViolation) ends it, and with it the
+ * process.
+ */
 export async function loop(name: string, step: (signal: AbortSignal) => Promise<void>, parts: LoopParts): Promise<void> {
   const { clock, random, signal, log, pauseMinMs, pauseMaxMs } = parts;
   let pauseMs = pauseMinMs;

@@ -17,7 +17,10 @@ export interface Address {
 export interface Link {
   /** `host:port` of the other end, for log lines. */
   readonly remote: string;
-  /** Queues the chunks in order, as one write where possible; they must not change until sent. False: more than the link's high-water mark is queued, wait for `onDrain`. After the end: ignored. */
+  /**
+   * Queues the chunks in order, as one write where possible; they must not change until sent. False: more than the link's high-water mark
+   * is queued, wait for `onDrain`. After the end: ignored.
+   */
   write(chunks: readonly Uint8Array[]): boolean;
   /** Bytes written and not yet taken by the operating system. */
   readonly queuedBytes: number;

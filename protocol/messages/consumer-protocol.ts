@@ -3,7 +3,10 @@ import { encodeWhole, type Message, type MessageType, message } from "../schema/
 import { int32, nullableBytes, nullableString, string } from "../schema/primitives.ts";
 import { MalformedFrame, Reader } from "../wire/reader.ts";
 
-/** What members of a classic consumer group tell each other, through JoinGroup and SyncGroup: the brokers do not look into it. Not requests, so without an API key. */
+/**
+ * What members of a classic consumer group tell each other, through JoinGroup and SyncGroup: the brokers do not look into it. Not requests,
+ * so without an API key.
+ */
 const data = { apiKey: -1, versions: [0, 3], flexibleSince: null } as const;
 
 const topicPartitions = struct({ topic: string(), partitions: array(int32()) });

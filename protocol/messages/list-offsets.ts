@@ -18,7 +18,10 @@ export const listOffsetsRequest = message(
           struct({
             partitionIndex: int32(),
             currentLeaderEpoch: int32({ since: 4, absent: -1 }),
-            /** -1: latest; -2: earliest; -3: of the largest timestamp (7 on); -4: earliest local (8 on); -5: last tiered (9 on); else milliseconds. */
+            /**
+             * -1: latest; -2: earliest; -3: of the largest timestamp (7 on); -4: earliest local (8 on); -5: last tiered (9 on); else
+             * milliseconds.
+             */
             timestamp: saturatedInt64(),
             maxNumOffsets: int32({ until: 0, absent: 1 }),
           }),

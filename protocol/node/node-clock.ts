@@ -34,5 +34,8 @@ function machineClock({ keepsProcessAlive }: { readonly keepsProcessAlive: boole
 /** The machine's own time. */
 export const nodeClock: Clock = machineClock({ keepsProcessAlive: false });
 
-/** The same for a client library: someone waits for every timer it has, and with all brokers away there may be nothing else to keep the process from ending. */
+/**
+ * The same for a client library: someone waits for every timer it has, and with all brokers away there may be nothing else to keep the
+ * process from ending.
+ */
 export const nodeClientClock: Clock = machineClock({ keepsProcessAlive: true });

@@ -6,9 +6,14 @@ import type { KafkaErrorCode } from "../errors/kafka-errors.ts";
  * Bodies that arrive are shape-checked (`shape-check.ts`) before anyone sees them.
  */
 export interface PeerMessages {
-  /** Follower to leader; the fetch offset is the acknowledgement. The answer's payload holds the partitions' records one after the other. */
+  /**
+   * Follower to leader; the fetch offset is the acknowledgement. The answer's payload holds the partitions' records one after the other.
+   */
   readonly "replica-fetch": { request: ReplicaFetchRequest; response: ReplicaFetchResponse };
-  /** Controller to every broker: the cluster as it now is, or what changed. Takes the place of Kafka's LeaderAndIsr, UpdateMetadata and StopReplica: a broker derives its roles. */
+  /**
+   * Controller to every broker: the cluster as it now is, or what changed. Takes the place of Kafka's LeaderAndIsr, UpdateMetadata and
+   * StopReplica: a broker derives its roles.
+   */
   readonly "metadata-update": { request: MetadataUpdateRequest; response: MetadataUpdateResponse };
   /** Any broker to the controller: a client's request (payload: its body) that only the controller may serve. */
   readonly forward: { request: ForwardRequest; response: ForwardResponse };
@@ -64,11 +69,15 @@ export interface ReplicaFetchedPartition {
   readonly highWatermark: number;
   readonly logStartOffset: number;
   /**
-   * Follower and leader disagree: truncate to this epoch's end and ask again. No records come with it. Epoch -1: the leader knows none so old.
+   * Follower and leader disagree: truncate to this epoch's end and ask again. No records come with it. Epoch -1: the leader knows none so
+   * old.
    * With OFFSET_OUT_OF_RANGE, `endOffset` is the end of the leader's log.
    */
   readonly diverging: { readonly epoch: number; readonly endOffset: number } | null;
-  /** Where the epochs of these records began at the leader, but for the follower's last one: compaction may have left their first records out, or all of them. Rising; with records only. */
+  /**
+   * Where the epochs of these records began at the leader, but for the follower's last one: compaction may have left their first records
+   * out, or all of them. Rising; with records only.
+   */
   readonly epochs: readonly { readonly epoch: number; readonly startOffset: number }[];
   /** Bytes of this partition's records in the payload. */
   readonly recordsBytes: number;
@@ -113,23 +122,30 @@ export interface MetadataUpdateRequest {
   /** Registration of the broker this is meant for. */
   readonly brokerEpoch: number;
   /**
-   * Rises with each message of one controller epoch to one registration. One that is not above the last one taken is an abandoned attempt that arrived late (another connection, a stopped
-   * process) and says nothing that was not said since.
+   * Rises with each message of one controller epoch to one registration. One that is not above the last one taken is an abandoned attempt
+   * that arrived late (another connection, a stopped process) and says nothing that was not said since.
    */
   readonly sequence: number;
   /** True: this is everything; what is not in it is not known to the cluster. False: only what changed. */
   readonly full: boolean;
-  /** True only in a full update that is split: nothing of it applies until its last part (`more` false, the sequence without gaps) is here. */
+  /**
+   * True only in a full update that is split: nothing of it applies until its last part (`more` false, the sequence without gaps) is here.
+   */
   readonly more: boolean;
   /** All live brokers, in every update. */
   readonly brokers: readonly BrokerRecord[];
-  /** Those of them that are being shut down: they may not join an in-sync set any more, or a leader would wait for one that is about to go. */
+  /**
+   * Those of them that are being shut down: they may not join an in-sync set any more, or a leader would wait for one that is about to go.
+   */
   readonly leavingBrokers: readonly BrokerId[];
   /** Leaders of partitions that were just made, that do not serve them yet as far as is known; in every update. */
   readonly startingLeaders: readonly StartingLeader[];
   /** Topics that are new or changed; of a changed topic, only the changed partitions, unless `full`. */
   readonly topics: readonly TopicRecord[];
-  /** Deletions on record: of these topics the brokers remove their logs, and of no others. All of them in a full update (in its first part), also those that this broker was told of before. */
+  /**
+   * Deletions on record: of these topics the brokers remove their logs, and of no others. All of them in a full update (in its first part),
+   * also those that this broker was told of before.
+   */
   readonly deletedTopics: readonly { readonly name: string; readonly id: TopicId }[];
   /** Dynamic broker settings by broker id as text, `""` for the cluster-wide default; null when unchanged. */
   readonly brokerConfigs: Readonly<Record<string, Readonly<Record<string, string>>>> | null;

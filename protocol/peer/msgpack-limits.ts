@@ -4,9 +4,9 @@ import { MalformedFrame } from "../wire/reader.ts";
 const depthMax = 16;
 
 /**
- * Walks msgpack without building anything, before it is unpacked: one value, whole, not too deep, no count that the bytes cannot hold, and nothing but
- * maps, arrays, strings, numbers, booleans and nil. Extension types are refused because the library gives them powers (records compiled to code, references,
- * regular expressions) that a peer has no use for. Throws MalformedFrame.
+ * Walks msgpack without building anything, before it is unpacked: one value, whole, not too deep, no count that the bytes cannot hold, and
+ * nothing but maps, arrays, strings, numbers, booleans and nil. Extension types are refused because the library gives them powers (records
+ * compiled to code, references, regular expressions) that a peer has no use for. Throws MalformedFrame.
  */
 export function checkMsgpack(bytes: Buffer): void {
   /** Values still to come at each depth. */

@@ -4,7 +4,10 @@ export interface Mismatch {
   readonly reason: string;
 }
 
-/** What a value from another broker must look like before anyone reads it. Fields that the shape does not name are let through: a newer peer may send them. */
+/**
+ * What a value from another broker must look like before anyone reads it. Fields that the shape does not name are let through: a newer peer
+ * may send them.
+ */
 export interface Shape<T> {
   /** Null: it fits. */
   check(value: unknown): Mismatch | null;

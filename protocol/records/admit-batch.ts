@@ -31,7 +31,10 @@ export type Admission =
   | { readonly error: null /** The batch to store: the producer's own bytes, or new ones. */; readonly bytes: Buffer }
   | { readonly error: KafkaError; readonly message: string; readonly recordErrors: readonly RecordError[] };
 
-/** So many bytes of records, unpacked, are looked at in one turn of the loop: a few milliseconds. The largest uncompressed batch that `max.message.bytes` allows by default is within it. */
+/**
+ * So many bytes of records, unpacked, are looked at in one turn of the loop: a few milliseconds. The largest uncompressed batch that
+ * `max.message.bytes` allows by default is within it.
+ */
 const plainBytesPerTurnMax = 1024 * 1024;
 const repackedBytesPerTurnMax = 256 * 1024;
 /** Packing takes so many times as long as unpacking. */
@@ -51,8 +54,9 @@ export interface WorkAside {
 }
 
 /**
- * A batch whose header and CRC are sound: are its records, and may this topic take them? Its largest timestamp is made true in place; another codec makes another batch of it,
- * with the same records, offsets, timestamps and producer. Null: finding out would take longer than one turn of the loop should, and nothing was changed; that is for `admitAside`.
+ * A batch whose header and CRC are sound: are its records, and may this topic take them? Its largest timestamp is made true in place;
+ * another codec makes another batch of it, with the same records, offsets, timestamps and producer. Null: finding out would take longer
+ * than one turn of the loop should, and nothing was changed; that is for `admitAside`.
  */
 export function admitBatch(bytes: Buffer, batch: BatchInfo, rules: AdmissionRules, turn: Turn): Admission | null {
   const bytesMax = Math.min(rules.plainBytesMax, plainBytesPerTurnMax);

@@ -41,7 +41,10 @@ export function assignOffsets(bytes: Buffer, { baseOffset, leaderEpoch, logAppen
   return { batches, endOffset: nextOffset, maxTimestampMs };
 }
 
-/** LogAppendTime, if any; under CreateTime, a largest timestamp where the producer left it out (some do): the index of timestamps lives on it. */
+/**
+ * LogAppendTime, if any; under CreateTime, a largest timestamp where the producer left it out (some do): the index of timestamps lives on
+ * it.
+ */
 function stampTime(bytes: Buffer, batch: BatchInfo, logAppendTimeMs: number | null): BatchInfo {
   const { position, sizeInBytes, baseTimestampMs } = batch;
   if (logAppendTimeMs === null && batch.maxTimestampMs >= baseTimestampMs) return batch;

@@ -118,7 +118,9 @@ export function producerIdAt(bytes: Buffer, at: number): number {
   return readInt64(bytes, at + fieldAt.producerId);
 }
 
-/** The header at `at`, or null when an offset (the one behind its last, too), id or timestamp in it is beyond 2^53. Nothing else is checked. */
+/**
+ * The header at `at`, or null when an offset (the one behind its last, too), id or timestamp in it is beyond 2^53. Nothing else is checked.
+ */
 export function readBatchInfo(bytes: Buffer, at: number): BatchInfo | null {
   const attributes = bytes.readInt16BE(at + fieldAt.attributes);
   const baseOffset = baseOffsetAt(bytes, at);

@@ -72,8 +72,8 @@ const gzipAside = promisify<InputType, ZlibOptions, Buffer>(gzip);
 const zstdPackAside = promisify<InputType, ZstdOptions, Buffer>(zstdCompress);
 
 /**
- * Never makes more than `bytesMax` bytes, however small a bomb is: UnpacksToTooMuch. Throws MalformedFrame for damaged input, and for what Kafka's Java client does not read: what is packed in a way that it cannot
- * read would be lost to it for ever.
+ * Never makes more than `bytesMax` bytes, however small a bomb is: UnpacksToTooMuch. Throws MalformedFrame for damaged input, and for what
+ * Kafka's Java client does not read: what is packed in a way that it cannot read would be lost to it for ever.
  */
 export const decompressRecords: RecordDecompressor = (codec, packed, bytesMax) => {
   if (codec === "none") return packed;
@@ -88,10 +88,16 @@ export const decompressRecords: RecordDecompressor = (codec, packed, bytesMax) =
   }
 };
 
-/** What the calls for one batch may cost within a turn: some milliseconds, 64 of the dearest. A batch has one piece; or, as Java's client packs with snappy, one for each 32 KiB. */
+/**
+ * What the calls for one batch may cost within a turn: some milliseconds, 64 of the dearest. A batch has one piece; or, as Java's client
+ * packs with snappy, one for each 32 KiB.
+ */
 const callsCostBytesMax = 4 * 1024 * 1024;
 
-/** The same for one turn of the loop, within what is left of it and at the cost of it. Null: the batch has so many pieces that it takes longer than that. */
+/**
+ * The same for one turn of the loop, within what is left of it and at the cost of it. Null: the batch has so many pieces that it takes
+ * longer than that.
+ */
 export function decompressRecordsWithin(budget: UnpackingBudget, codec: CompressionCodec, packed: Buffer, bytesMax: number): Buffer | null {
   if (codec === "none") return packed;
   try {
@@ -171,7 +177,10 @@ function callWithin(budget: UnpackingBudget, call: UnpackCall): UnpackedPiece {
 const inflateRawAside = promisify<InputType, ZlibOptions, Buffer>(inflateRaw);
 const zstdAside = promisify<InputType, ZstdOptions, Buffer>(zstdDecompress);
 
-/** In one chunk, where its length is known: else this thread would put the chunks together, all 64 MiB of them. Memory that is not written to is not taken. */
+/**
+ * In one chunk, where its length is known: else this thread would put the chunks together, all 64 MiB of them. Memory that is not written
+ * to is not taken.
+ */
 async function callAside(call: UnpackCall): Promise<UnpackedPiece> {
   const { library, input, bytesMax } = call;
   switch (library) {

@@ -13,7 +13,10 @@ export interface DecodeOptions {
   readonly checkCrc?: boolean;
 }
 
-/** 64 times what a batch may be by default (`max.message.bytes`). A broker takes no batch that unpacks to more, so whoever reads can rely on it. */
+/**
+ * 64 times what a batch may be by default (`max.message.bytes`). A broker takes no batch that unpacks to more, so whoever reads can rely on
+ * it.
+ */
 export const decompressedBytesMaxDefault = 64 * 1024 * 1024;
 
 /**
@@ -80,7 +83,10 @@ function decodeHeaders(cursor: RecordCursor): readonly RecordHeader[] {
   return headers;
 }
 
-/** What a control batch's only record says: the end of a transaction. Kinds that we do not know are `other` and skipped (as Kafka's clients do). */
+/**
+ * What a control batch's only record says: the end of a transaction. Kinds that we do not know are `other` and skipped (as Kafka's clients
+ * do).
+ */
 export type ControlRecord =
   | { readonly kind: "abort" | "commit"; readonly coordinatorEpoch: number }
   | { readonly kind: "other"; readonly type: number };

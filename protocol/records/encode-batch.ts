@@ -90,8 +90,8 @@ export class BatchBuilder {
   }
 
   /**
-   * The whole batch, CRC included. Uncompressed it is a view on the builder's own bytes, not a copy: the builder takes no more records then, and building it again
-   * (a retry with other options) writes the header anew in the same place.
+   * The whole batch, CRC included. Uncompressed it is a view on the builder's own bytes, not a copy: the builder takes no more records
+   * then, and building it again (a retry with other options) writes the header anew in the same place.
    */
   build(options: BatchOptions = {}): Buffer {
     const { codec = "none", level, compress = uncompressedOnly } = options;

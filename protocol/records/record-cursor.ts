@@ -1,7 +1,10 @@
 import { MalformedFrame } from "../wire/reader.ts";
 import { recordHeadersMax } from "./record.ts";
 
-/** Reads the primitives of records. Apart from the frame's Reader because a batch has thousands of them: no BigInt on the way of common values. */
+/**
+ * Reads the primitives of records. Apart from the frame's Reader because a batch has thousands of them: no BigInt on the way of common
+ * values.
+ */
 export class RecordCursor {
   readonly #bytes: Buffer;
   #at = 0;
@@ -111,7 +114,8 @@ export class RecordCursor {
     const bytes = this.#bytes;
     let at = this.#at;
     for (let i = 0; i < count; i++) {
-      // an even first byte below 128 is a length of 0 to 63, 1 is null; one that leads beyond the end finds nothing there next, or is found out at the end
+      // an even first byte below 128 is a length of 0 to 63, 1 is null; one that leads beyond the end finds nothing there next, or is found
+      // out at the end
       const keyLength = bytes[at];
       if (keyLength !== undefined && keyLength < 0x80 && (keyLength & 1) === 0) at += 1 + (keyLength >>> 1);
       else {

@@ -5,8 +5,8 @@ export interface RecordHeader {
 }
 
 /**
- * A record may have so many. Kafka has no bound; whoever reads makes an object of each, so that a batch of a few kilobytes could cost its readers gigabytes. A broker takes no record that has more,
- * a producer sends none, and whoever reads them throws MalformedFrame.
+ * A record may have so many. Kafka has no bound; whoever reads makes an object of each, so that a batch of a few kilobytes could cost its
+ * readers gigabytes. A broker takes no record that has more, a producer sends none, and whoever reads them throws MalformedFrame.
  */
 export const recordHeadersMax = 65_536;
 

@@ -5,7 +5,10 @@ import { RecordCursor } from "./record-cursor.ts";
 export interface RecordRules {
   /** The topic is compacted: a record without a key could never be replaced. */
   readonly keysRequired: boolean;
-  /** What a record's own timestamp may be, both inclusive; a record without one is exempt. Null where timestamps are replaced (LogAppendTime). */
+  /**
+   * What a record's own timestamp may be, both inclusive; a record without one is exempt. Null where timestamps are replaced
+   * (LogAppendTime).
+   */
   readonly timestamps: { readonly earliestMs: number; readonly latestMs: number } | null;
 }
 
@@ -29,8 +32,8 @@ export interface WalkedRecords {
 const recordErrorsMax = 100;
 
 /**
- * Passes once over the records of a producer's batch, unpacked: nothing is copied or made on the way. Throws MalformedFrame unless exactly the records that the header
- * counts are there, with offsets from 0 on without a gap, every length sound, and nothing after the last.
+ * Passes once over the records of a producer's batch, unpacked: nothing is copied or made on the way. Throws MalformedFrame unless exactly
+ * the records that the header counts are there, with offsets from 0 on without a gap, every length sound, and nothing after the last.
  */
 export function walkRecords(plain: Buffer, batch: BatchInfo, rules: RecordRules): WalkedRecords {
   const walk = new RecordWalk(plain, batch, rules);

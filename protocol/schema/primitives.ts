@@ -62,8 +62,8 @@ export const inflexibleNullableString = (options: FieldOptions<string | null> = 
 });
 
 /**
- * A sentence for the person at the other end, which may quote what somebody sent: cut, and its control characters escaped, as it is written, so that no handler needs to think of it. Every error
- * message of an answer is one of these.
+ * A sentence for the person at the other end, which may quote what somebody sent: cut, and its control characters escaped, as it is
+ * written, so that no handler needs to think of it. Every error message of an answer is one of these.
  */
 export function nullableErrorMessage({ nullableSince = 0, ...options }: NullableOptions<string> = {}): Type<string | null> {
   const codecOf = (flexible: boolean): Codec<string | null> => {

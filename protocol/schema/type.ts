@@ -33,7 +33,10 @@ export type PrimitiveName =
 export interface FieldOptions<T> {
   readonly since?: number;
   readonly until?: number;
-  /** The value in versions without the field; also a tagged field's default, which is left out when written. Required with any of the other options. */
+  /**
+   * The value in versions without the field; also a tagged field's default, which is left out when written. Required with any of the other
+   * options.
+   */
   readonly absent?: T;
   /** KIP-482: the field travels in the tag section, from `since` on. */
   readonly tag?: number;

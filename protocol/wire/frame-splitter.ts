@@ -5,7 +5,10 @@ const prefixBytes = 4;
 /** A frame up to this size gets its memory at once; a larger one as it arrives, so that announcing much costs the receiver nothing. */
 const allocatedAtOnceMaxBytes = 1024 * 1024;
 
-/** Cuts a stream into frames that each follow their length (int32). Holds at most one unfinished frame, in at most twice the bytes that really came. */
+/**
+ * Cuts a stream into frames that each follow their length (int32). Holds at most one unfinished frame, in at most twice the bytes that
+ * really came.
+ */
 export class FrameSplitter {
   /** May be raised while the stream runs. A frame announced larger is refused before anything of it is kept. */
   frameMaxBytes: number;
@@ -31,7 +34,10 @@ export class FrameSplitter {
     return this.#frame === null ? 0 : this.#frameBytes;
   }
 
-  /** Calls back with each frame that `chunk` completes: a view on the chunk when it lies within it, else one piece of its own. Throws MalformedFrame; the frames before were delivered. */
+  /**
+   * Calls back with each frame that `chunk` completes: a view on the chunk when it lies within it, else one piece of its own. Throws
+   * MalformedFrame; the frames before were delivered.
+   */
   push(chunk: Buffer, onFrame: (frame: Buffer) => void): void {
     let at = 0;
     while (at < chunk.length) {

@@ -89,7 +89,10 @@ export class Reader {
     return value;
   }
 
-  /** For what a client may ask with any number there is: beyond 2^53 it reads as the last one that is exact, which means the same, "later than everything" or "before everything". */
+  /**
+   * For what a client may ask with any number there is: beyond 2^53 it reads as the last one that is exact, which means the same, "later
+   * than everything" or "before everything".
+   */
   saturatedInt64(): number {
     const at = this.#take(8);
     const value = this.#bytes.readInt32BE(at) * 2 ** 32 + this.#bytes.readUInt32BE(at + 4);

@@ -1,6 +1,9 @@
 import { type TopicId, zeroTopicId } from "../base/ids.ts";
 
-/** A value that the protocol has no form for: a string, a number or an id that is too large. It may come from others, so it is no bug of its own: who encodes decides what becomes of the message. */
+/**
+ * A value that the protocol has no form for: a string, a number or an id that is too large. It may come from others, so it is no bug of its
+ * own: who encodes decides what becomes of the message.
+ */
 export class Unencodable extends Error {
   override readonly name = "Unencodable";
 }

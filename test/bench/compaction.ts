@@ -1,4 +1,5 @@
-// What compaction costs: `node test/bench/compaction.ts [MiB per codec]`. One log in a temporary folder, no cluster: MB/s, how long appends take meanwhile, memory.
+// What compaction costs: `node test/bench/compaction.ts [MiB per codec]`. One log in a temporary folder, no cluster: MB/s, how long appends
+// take meanwhile, memory.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,5 @@
-// What durability costs: `node test/bench/durability.ts [--folder DIR] [--gib 10] [--only appends,partitions,reads,starts,lookups]`. Runs logs in this process, on a real folder, which it removes.
+// What durability costs: `node test/bench/durability.ts [--folder DIR] [--gib 10] [--only appends,partitions,reads,starts,lookups]`. Runs
+// logs in this process, on a real folder, which it removes.
 // Appends are those of acks=1 or of the leader alone: the network is left out.
 import { mkdtemp, rm, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";

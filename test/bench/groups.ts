@@ -1,5 +1,6 @@
-// What groups cost: `npm run bench:groups [-- --heartbeat-ms 3000 --positions 1000000 --only-reload]`. 200 groups of 3 members, one group of 200 members over 400 partitions, in both protocols; then the reload of many
-// committed positions by the next coordinator. The members are scripted: they keep their membership and fetch nothing, so that the brokers' part is what is seen.
+// What groups cost: `npm run bench:groups [-- --heartbeat-ms 3000 --positions 1000000 --only-reload]`. 200 groups of 3 members, one group
+// of 200 members over 400 partitions, in both protocols; then the reload of many committed positions by the next coordinator. The members
+// are scripted: they keep their membership and fetch nothing, so that the brokers' part is what is seen.
 
 import { readFile } from "node:fs/promises";
 import { cpus } from "node:os";

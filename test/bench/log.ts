@@ -1,4 +1,5 @@
-// The log's figures: `npm run bench:log [-- --folder DIR --gib 10 --only durability,compaction,verify]`. Each part is a process of its own, on real files in a folder that is removed afterwards.
+// The log's figures: `npm run bench:log [-- --folder DIR --gib 10 --only durability,compaction,verify]`. Each part is a process of its own,
+// on real files in a folder that is removed afterwards.
 import { spawn } from "node:child_process";
 import { statfs } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";

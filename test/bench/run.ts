@@ -1,4 +1,5 @@
-// The README's figures: `npm run bench [-- --records N …]`. Starts a cluster as the tests do, measures it with `ottla bench`, and looks at the brokers' memory.
+// The README's figures: `npm run bench [-- --records N …]`. Starts a cluster as the tests do, measures it with `ottla bench`, and looks at
+// the brokers' memory.
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { cpus } from "node:os";

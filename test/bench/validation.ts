@@ -5,7 +5,8 @@ import { compressRecords } from "../../protocol/records/compression.ts";
 import { decompressedBytesMaxDefault } from "../../protocol/records/decode-batch.ts";
 import { encodeBatch } from "../../protocol/records/encode-batch.ts";
 
-// What a leader spends on looking at a produced batch: `node test/bench/validation.ts [ROUNDS]`. The smallest of many rounds, since machines are noisy; batches of all kinds in turn.
+// What a leader spends on looking at a produced batch: `node test/bench/validation.ts [ROUNDS]`. The smallest of many rounds, since
+// machines are noisy; batches of all kinds in turn.
 
 const rounds = Number(process.argv[2] ?? 300);
 const rules: AdmissionRules = {

@@ -1,4 +1,5 @@
-// What `ottla log verify` costs: `node test/bench/verify.ts [--folder DIR] [--mib 1024]`. Writes a log, then runs the command over it, as a process of its own.
+// What `ottla log verify` costs: `node test/bench/verify.ts [--folder DIR] [--mib 1024]`. Writes a log, then runs the command over it, as a
+// process of its own.
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

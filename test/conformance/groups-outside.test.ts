@@ -19,9 +19,15 @@ interface Kind {
   readonly name: string;
   readonly start: StartMember;
   readonly assignor: string;
-  /** kcat cannot be told to commit more often than every 5 s (it takes the setting for one of the topic's); it does commit when it gives partitions up. */
+  /**
+   * kcat cannot be told to commit more often than every 5 s (it takes the setting for one of the topic's); it does commit when it gives
+   * partitions up.
+   */
   readonly commitsSeldom?: boolean;
-  /** It hands out what a fetch brings that was under way when the partition went to another member: then that member has those records as well. */
+  /**
+   * It hands out what a fetch brings that was under way when the partition went to another member: then that member has those records as
+   * well.
+   */
   readonly handsOutLate?: boolean;
   readonly missing?: string | null;
 }
@@ -82,7 +88,10 @@ async function stopMember(member: RunningMember): Promise<void> {
   await member.stop();
 }
 
-/** Members with all partitions shared among them. Some clients put no assignment into words that we could read, but what they were given is what they read. */
+/**
+ * Members with all partitions shared among them. Some clients put no assignment into words that we could read, but what they were given is
+ * what they read.
+ */
 async function untilStable(group: string, memberCount: number): Promise<GroupDescription> {
   return waitUntil(
     `${memberCount} members with all partitions`,

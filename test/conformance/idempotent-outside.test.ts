@@ -10,7 +10,8 @@ import { Kcat, noKcat } from "../support/outside/kcat.ts";
 import { OttlaClient } from "../support/outside/ottla-client.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
-// Outside clients as idempotent producers, each to a partition whose leader is killed while they write: what is there afterwards is what they sent, once and in order.
+// Outside clients as idempotent producers, each to a partition whose leader is killed while they write: what is there afterwards is what
+// they sent, once and in order.
 const linesCount = 600;
 const pauseMs = 2;
 const leader = 1;

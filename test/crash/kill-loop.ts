@@ -83,7 +83,10 @@ function eventsIn(said: string): CrashEvent[] {
   }));
 }
 
-/** Opens what is there as a broker does, compares, closes, and asks `ottla log verify`, which rebuilds the producers' state from the batches. */
+/**
+ * Opens what is there as a broker does, compares, closes, and asks `ottla log verify`, which rebuilds the producers' state from the
+ * batches.
+ */
 async function check(directory: string, expected: ReadonlyMap<string, LogExpectation>): Promise<void> {
   const files = nodeFileSystem();
   const store = await openLogStore({ files, clock: nodeClock, random: seededRandom(1), log: silentLogger }, { directory });

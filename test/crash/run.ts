@@ -3,7 +3,10 @@ import { makeTestFolder, removeTestFolder } from "../support/test-folder.ts";
 import { killRepeatedly } from "./kill-loop.ts";
 import { crashSimulated } from "./simulated.ts";
 
-/** `npm run crash -- --kills 200` kills a writing process so many times; `--seeds 2000` loses the power of simulated disks. A failure names its seed: `--seed 17` is that one again. */
+/**
+ * `npm run crash -- --kills 200` kills a writing process so many times; `--seeds 2000` loses the power of simulated disks. A failure names
+ * its seed: `--seed 17` is that one again.
+ */
 const { values } = parseArgs({
   options: { kills: { type: "string" }, seeds: { type: "string" }, seed: { type: "string" } },
 });

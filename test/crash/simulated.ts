@@ -11,7 +11,10 @@ import { CrashWorkload, logsOfCrash, topicId } from "./workload.ts";
 const directory = "/data/logs";
 const lives = 4;
 
-/** Lives of the same workload on a disk in memory, each ended in the midst of some operation: by a kill, or by a loss of power, which loses and tears what was not synced. Rejects with the seed. */
+/**
+ * Lives of the same workload on a disk in memory, each ended in the midst of some operation: by a kill, or by a loss of power, which loses
+ * and tears what was not synced. Rejects with the seed.
+ */
 export async function crashSimulated(seed: number): Promise<void> {
   const random = seededRandom(seed);
   const clock = new StillClock();

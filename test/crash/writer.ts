@@ -1,4 +1,5 @@
-// A process that writes to logs in a folder as fast as it can, and tells on standard output what it does, until it is killed: see kill-loop.ts.
+// A process that writes to logs in a folder as fast as it can, and tells on standard output what it does, until it is killed: see
+// kill-loop.ts.
 import { openLogStore } from "../../broker/log/directories/log-store.ts";
 import { nodeFileSystem } from "../../broker/runtime/node-files.ts";
 import { silentLogger } from "../../protocol/base/logger.ts";

@@ -15,9 +15,15 @@ import { waitUntil } from "../support/wait-until.ts";
 const mebibyte = 1024 * 1024;
 const memoryMaxBytes = 24 * mebibyte;
 const frameMaxBytes = 10_000_000;
-/** Requests of a neighbour are answered within milliseconds on an idle machine; this bound is for a busy one, and below what any of the waits here lasts. */
+/**
+ * Requests of a neighbour are answered within milliseconds on an idle machine; this bound is for a busy one, and below what any of the
+ * waits here lasts.
+ */
 const latencyMaxMs = 3000;
-/** What a broker may grow by under attack: the memory for clients, as much again that is waste until it is collected, and what it would have taken anyway. */
+/**
+ * What a broker may grow by under attack: the memory for clients, as much again that is waste until it is collected, and what it would have
+ * taken anyway.
+ */
 const growthMaxMib = 2 * 24 + 60;
 
 let cluster: TestCluster;

@@ -37,7 +37,10 @@ function randomOperation(random: Random): WriteOperation {
   }
 }
 
-/** One that may well succeed. Of operations that are all thrown at random few do, and with some seeds hardly any: an ephemeral node at the top, and nothing can be made below it. */
+/**
+ * One that may well succeed. Of operations that are all thrown at random few do, and with some seeds hardly any: an ephemeral node at the
+ * top, and nothing can be made below it.
+ */
 async function likelyOperation(random: Random, coordinator: Coordinator): Promise<WriteOperation> {
   const path = randomPath(random);
   const data = random.bytes(randomInt(random, 4));

@@ -28,7 +28,9 @@ beforeEach(async () => {
   await waitUntil("the load to run", () => workload.acknowledgedCount > 1000);
 });
 
-/** What every fault must end in: every record is there exactly once and in order, the copies are the same bytes, the in-sync sets are whole. */
+/**
+ * What every fault must end in: every record is there exactly once and in order, the copies are the same bytes, the in-sync sets are whole.
+ */
 afterEach(async () => {
   try {
     await waitUntil("all in-sync sets to be whole", isrWhole, { timeoutMs: 60_000 });

@@ -50,7 +50,8 @@ afterEach(async () => {
 });
 
 /**
- * kafkajs starts itself anew some time after its coordinator was lost (its event `consumer.crash`), and who disconnects it in that moment may wait for ever, with no request of it unanswered. Nothing here depends on it any more.
+ * kafkajs starts itself anew some time after its coordinator was lost (its event `consumer.crash`), and who disconnects it in that moment
+ * may wait for ever, with no request of it unanswered. Nothing here depends on it any more.
  */
 async function stopped(consumer: KafkajsConsumer): Promise<void> {
   const enough = new AbortController();

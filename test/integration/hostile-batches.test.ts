@@ -189,7 +189,8 @@ describe("a bad batch", () => {
   });
 
   test("of a few kilobytes with 31 million headers does not hold up others, taken or not", async () => {
-    // made before anybody waits: that takes this process a while. One record with all of them; as many as records may have, in 475 of them; more than may be unpacked
+    // made before anybody waits: that takes this process a while. One record with all of them; as many as records may have, in 475 of them;
+    // more than may be unpacked
     const bombs = [withHeaders(1, 31_000_000), withHeaders(475, 65_536), withHeaders(520, 65_536)];
     for (const bomb of bombs) expect(bomb.length).toBeLessThan(10_000);
     const before = (await storedBatches(cluster, leader, topic, 0)).length;

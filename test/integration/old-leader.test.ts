@@ -63,7 +63,8 @@ test("a stopped leader refuses what it took while it was replaced, and truncates
   const toOldLeader = await RawConnection.open(cluster.port(leader));
   expect(await produce(toOldLeader, "so does everyone", -1)).toMatchObject({ errorCode: "NONE", baseOffset: 1 });
 
-  // 1. the followers stand still; the leader writes records and says that it has them (acks=1 promises no more). The first may lie in the answers to the followers' fetches already;
+  // 1. the followers stand still; the leader writes records and says that it has them (acks=1 promises no more). The first may lie in the
+  //    answers to the followers' fetches already;
   //    the second, only the leader has.
   for (const id of followers) cluster.pause(id);
   expect(await produce(toOldLeader, "on its way to the others", 1)).toMatchObject({ errorCode: "NONE", baseOffset: 2 });

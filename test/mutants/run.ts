@@ -5,7 +5,8 @@ import { type Mutant, mutated, readSource } from "./mutant.ts";
 import { mutants } from "./mutants.ts";
 
 /**
- * `npm run mutants -- --seeds 200 [--from 1] [--only NAME,NAME]`: runs the simulator's seeds on each mutant until one fails, and prints a table for docs/correctness.md.
+ * `npm run mutants -- --seeds 200 [--from 1] [--only NAME,NAME]`: runs the simulator's seeds on each mutant until one fails, and prints a
+ * table for docs/correctness.md.
  * A mutant that survives them all is something that the simulator does not see. Exit code 1 then.
  */
 const { values } = parseArgs({

@@ -12,7 +12,10 @@ export interface AcknowledgementObserverParts {
   readonly observer: TreeObserver;
   readonly nowMs: () => number;
   readonly sessionTimeoutMs: number;
-  /** A server that does not know yet that a session is over says that it lives, and its client believes it for a session timeout more: ZooKeeper's own limit. */
+  /**
+   * A server that does not know yet that a session is over says that it lives, and its client believes it for a session timeout more:
+   * ZooKeeper's own limit.
+   */
   readonly mayServersLag: boolean;
   readonly isCompacted: (topic: string) => boolean;
   /** Bits may rot: what lies behind such a place in a log cannot be read here. */
@@ -38,7 +41,8 @@ const settleMaxMs = 500;
 
 /**
  * I8, what acks=1 means, and that nobody waits for a broker that leads no more: by what brokers answer to producers.
- * - I8: a broker whose registration has timed out at the coordinator acknowledges nothing. One whose session was ended otherwise may not know it yet, for a session timeout at most.
+ * - I8: a broker whose registration has timed out at the coordinator acknowledges nothing. One whose session was ended otherwise may not
+ *   know it yet, for a session timeout at most.
  * - acks=1: what is acknowledged is in the log of the broker that says so, at the offset that it gives.
  * - I7: a broker that has taken a controller's update takes none of an older controller.
  */

@@ -22,15 +22,20 @@ export interface CheckerParts {
 type Known = Pick<PlacedRecord, "offset" | "key" | "value">;
 
 /**
- * A second opinion on what the cluster stores, from the files and what clients were told, sharing no code with the broker: I1, I4, I5, I6, I9.
+ * A second opinion on what the cluster stores, from the files and what clients were told, sharing no code with the broker: I1, I4, I5, I6,
+ * I9.
  * Committed is what was acknowledged with acks=all, what a consumer was given, and what lies below a high watermark on a disk.
- * Where the topic is compacted, a committed record may be gone once a later one of its key is there, or a committed tombstone of it was; what is left stays at its offset.
+ * Where the topic is compacted, a committed record may be gone once a later one of its key is there, or a committed tombstone of it was;
+ * what is left stays at its offset.
  */
 export class Checker {
   readonly #parts: CheckerParts;
   /** The topic is compacted. */
   isCompacted = false;
-  /** Replicas and the consumer may be away for longer than tombstones stay: then they may not learn of a deletion, and such a replica shows what was deleted when it leads. */
+  /**
+   * Replicas and the consumer may be away for longer than tombstones stay: then they may not learn of a deletion, and such a replica shows
+   * what was deleted when it leads.
+   */
   tombstonesLeave = false;
   /** By partition, then offset. */
   readonly #committed: Map<number, Known>[];
@@ -39,7 +44,10 @@ export class Checker {
   /** By partition, then key: what the consumer was given last. */
   readonly #consumed: Map<string, string>[];
   readonly #consumedEnd: number[];
-  /** By partition: somebody asked for what is below to be deleted, or it was seen to go rightly by its age or the log's size. It may be gone, nothing else. */
+  /**
+   * By partition: somebody asked for what is below to be deleted, or it was seen to go rightly by its age or the log's size. It may be
+   * gone, nothing else.
+   */
   readonly #mayBeGone: number[];
   readonly #retention: readonly RetentionCheck[];
   /** By partition: the consumer went on there, for what was before was gone. */
@@ -105,7 +113,9 @@ export class Checker {
     }
   }
 
-  /** In the moment in which the in-sync set has become another: who is in it has what was committed, also if that is only now on its way. */
+  /**
+   * In the moment in which the in-sync set has become another: who is in it has what was committed, also if that is only now on its way.
+   */
   lookAtMembers(partition: number): void {
     const { brokers, observer, mayLackRecords } = this.#parts;
     for (const broker of brokers) {
@@ -128,7 +138,9 @@ export class Checker {
     return true;
   }
 
-  /** After convergence: the same batches everywhere, every acknowledged record at its offset, everything consumed, in the order of sending. */
+  /**
+   * After convergence: the same batches everywhere, every acknowledged record at its offset, everything consumed, in the order of sending.
+   */
   finish(sends: readonly Send[]): void {
     const { brokers, partitions, onViolation } = this.#parts;
     this.look();
@@ -153,8 +165,8 @@ export class Checker {
   }
 
   /**
-   * Of each key, the consumer was given the newest record. But a replica that was away for longer than delete.retention.ms keeps what was deleted meanwhile, as Kafka's do: the tombstone is gone
-   * where it reads on; and so may a consumer.
+   * Of each key, the consumer was given the newest record. But a replica that was away for longer than delete.retention.ms keeps what was
+   * deleted meanwhile, as Kafka's do: the tombstone is gone where it reads on; and so may a consumer.
    */
   #checkNewestConsumed(partition: number, { records }: StoredLog): void {
     const newest = new Map(records.map(({ key, ...record }) => [key ?? "", record]));
@@ -170,7 +182,10 @@ export class Checker {
     return this.isCompacted ? agree(a, b) : areEqual(a, b);
   }
 
-  /** What the idempotent producer sent: once if it was acknowledged, at most once if not, and in the order of sending. Others' records may be repeated. */
+  /**
+   * What the idempotent producer sent: once if it was acknowledged, at most once if not, and in the order of sending. Others' records may
+   * be repeated.
+   */
   #checkOnceInOrder(sends: readonly Send[], partition: number, first: StoredLog): void {
     const { records } = first;
     const { onViolation } = this.#parts;
@@ -266,7 +281,8 @@ export class Checker {
 
   #checkCommitted(broker: SimBroker, partition: number, log: StoredLog): void {
     const mayLack = this.#mayLack(partition, log);
-    // what lies before a log's start is in the segment's file still, and nobody's: also what its leader never had, and has no word of any more
+    // what lies before a log's start is in the segment's file still, and nobody's: also what its leader never had, and has no word of any
+    // more
     const begin = this.#checkpointed(broker, partition, "log-start-offset-checkpoint");
     const byOffset = new Map(log.records.map((record) => [record.offset, record]));
     for (const [offset, { key, value }] of this.#committed[partition] ?? []) {

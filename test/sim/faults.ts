@@ -297,7 +297,10 @@ export class Faults {
     return true;
   }
 
-  /** All at once: of processes what was written stays, of the power what was acknowledged, where that is on the disk. So nothing may be lost. */
+  /**
+   * All at once: of processes what was written stays, of the power what was acknowledged, where that is on the disk. So nothing may be
+   * lost.
+   */
   #crashAll(kind: "kill" | "power"): boolean {
     // the topic's records are on the disks, those of the groups and of the fleeting topic are not
     if (kind === "power") {

@@ -23,8 +23,9 @@ export interface FleetingTopicParts {
 }
 
 /**
- * A topic that is made, written to, changed, deleted and made anew under its name, with other partitions and copies each time. Its records may be lost with the power of a broker; but in the logs of
- * one making there is never a record of another, and one offset is never acknowledged for two records.
+ * A topic that is made, written to, changed, deleted and made anew under its name, with other partitions and copies each time. Its records
+ * may be lost with the power of a broker; but in the logs of one making there is never a record of another, and one offset is never
+ * acknowledged for two records.
  */
 export class FleetingTopic {
   readonly #parts: FleetingTopicParts;

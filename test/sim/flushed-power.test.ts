@@ -2,7 +2,10 @@ import { deepStrictEqual, ok } from "node:assert";
 import { describe, test } from "vitest";
 import { partitions, World } from "./world.ts";
 
-/** The power of all brokers fails at once, three times, while records are on their way. What broke: an acknowledged or consumed record that is gone, among others. */
+/**
+ * The power of all brokers fails at once, three times, while records are on their way. What broke: an acknowledged or consumed record that
+ * is gone, among others.
+ */
 async function played(seed: number, configs: Readonly<Record<string, string>>): Promise<readonly string[]> {
   const world = new World(seed, null);
   const { brokers, workload, checker, clock, random } = world;

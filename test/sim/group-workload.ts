@@ -32,8 +32,9 @@ interface Member {
 }
 
 /**
- * A group whose members come and go, and commit what they have processed. Whoever takes a partition over begins where an answered commit says, or later: never before one that was acknowledged
- * before the partition was given to it, and never behind what some member has processed: nothing is skipped, and no position goes back.
+ * A group whose members come and go, and commit what they have processed. Whoever takes a partition over begins where an answered commit
+ * says, or later: never before one that was acknowledged before the partition was given to it, and never behind what some member has
+ * processed: nothing is skipped, and no position goes back.
  */
 export class GroupWorkload {
   readonly #parts: GroupWorkloadParts;

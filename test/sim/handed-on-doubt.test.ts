@@ -4,8 +4,8 @@ import { readStoredLog } from "./stored-log.ts";
 import { partitions, topic, World } from "./world.ts";
 
 /*
- * A broker whose power failed lacks records that were acknowledged. Between that life and the one in which it is chosen lies another that comes to nothing, and stops as `main.ts` does. That
- * must not make it look like a broker that has everything.
+ * A broker whose power failed lacks records that were acknowledged. Between that life and the one in which it is chosen lies another that
+ * comes to nothing, and stops as `main.ts` does. That must not make it look like a broker that has everything.
  */
 
 type Must = (what: string, condition: () => boolean, limitMs?: number) => Promise<void>;
@@ -108,7 +108,10 @@ test.each(Object.keys(lives))("a follower that lost records is not elected after
   expect(lossySeeds).toBeGreaterThan(0);
 });
 
-/** All are down, and whoever controlled has died without a word, when one that lost records is started and stopped: nobody can have judged it. */
+/**
+ * All are down, and whoever controlled has died without a word, when one that lost records is started and stopped: nobody can have judged
+ * it.
+ */
 test.each([11, 12, 13])("a clean stop before there is a controller does not make an election clean (seed %i)", async (seed) => {
   // with nobody to hand over to, a controlled shutdown would wait until others' sessions have ended
   const { world, must } = await cluster(seed, 80, { "controlled.shutdown.enable": "false" });

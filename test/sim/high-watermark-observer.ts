@@ -14,9 +14,10 @@ export interface HighWatermarkObserverParts {
 }
 
 /**
- * I3, I2 and fencing, by what leaders tell their followers. A leader that gives a high watermark under an epoch claims that each member of the in-sync set which the coordinator has at that
- * moment holds everything below: the files of all members are looked at, of dead ones too, for the coordinator may elect them. What it holds must be the leader's: where both have the record
- * before the high watermark, it is of one leader epoch.
+ * I3, I2 and fencing, by what leaders tell their followers. A leader that gives a high watermark under an epoch claims that each member of
+ * the in-sync set which the coordinator has at that moment holds everything below: the files of all members are looked at, of dead ones
+ * too, for the coordinator may elect them. What it holds must be the leader's: where both have the record before the high watermark, it is
+ * of one leader epoch.
  */
 export class HighWatermarkObserver {
   readonly #parts: HighWatermarkObserverParts;

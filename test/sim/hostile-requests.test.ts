@@ -24,7 +24,9 @@ const sessionTimeoutMs = 6000;
 /** Simulated: a request that waits for others (a join, a fetch) is given up. */
 const patienceMs = 1500;
 
-/** Two brokers, one of them the controller, with a topic and a group; shipped code around simulated time, network, disks and coordinator. */
+/**
+ * Two brokers, one of them the controller, with a topic and a group; shipped code around simulated time, network, disks and coordinator.
+ */
 class Victims {
   readonly clock = new SimClock();
   readonly trace = new Trace(this.clock);

@@ -9,7 +9,10 @@ interface Scene {
   readonly follower: SimBroker;
 }
 
-/** One of the two members of an in-sync set dies, and nobody has noticed; then the other one goes for a moment, with all that was ever acknowledged. */
+/**
+ * One of the two members of an in-sync set dies, and nobody has noticed; then the other one goes for a moment, with all that was ever
+ * acknowledged.
+ */
 interface Farewell {
   /** Or the third broker does, which is not in the set. */
   readonly leaderControls: boolean;

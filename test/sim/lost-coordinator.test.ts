@@ -7,7 +7,10 @@ type State = ReturnType<MemoryEnsemble["backup"]>;
 
 const refused = "not joining: ";
 
-/** A cluster with 40 acknowledged records, whose coordinator's state `play` then replaces; in the end the newest state is back, and everything is as it was. */
+/**
+ * A cluster with 40 acknowledged records, whose coordinator's state `play` then replaces; in the end the newest state is back, and
+ * everything is as it was.
+ */
 async function played(seed: number, play: (cluster: Cluster) => Promise<void>): Promise<void> {
   const world = new World(seed, null);
   const { brokers, workload, checker } = world;

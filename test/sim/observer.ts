@@ -76,7 +76,10 @@ export class TreeObserver {
     return [...this.#topics.values()].flatMap(({ partitions }) => [...partitions.values()].map(({ about }) => about));
   }
 
-  /** The in-sync set has it for an earlier life, and it has registered anew since: what it had then may be gone, and nobody elects it for it (KIP-903). */
+  /**
+   * The in-sync set has it for an earlier life, and it has registered anew since: what it had then may be gone, and nobody elects it for it
+   * (KIP-903).
+   */
   isOfEarlierLife(id: number, topic: string, partition: number): boolean {
     const takenInUnder = this.state(partition, topic)?.isrEpochs[id];
     const registered = (this.#lastRight ?? this.#ensemble.tree).read(`/brokers/ids/${id}`)?.createdZxid;
@@ -89,8 +92,8 @@ export class TreeObserver {
   }
 
   /**
-   * The coordinator lost its state, or has an older one (`isRight` false): nobody is to be judged by what it says, and what was seen last (and is in `lastRight`) goes on to count. Or it has its own
-   * again, of which what was seen before says nothing.
+   * The coordinator lost its state, or has an older one (`isRight` false): nobody is to be judged by what it says, and what was seen last
+   * (and is in `lastRight`) goes on to count. Or it has its own again, of which what was seen before says nothing.
    */
   begin({ isRight, lastRight = null }: { readonly isRight: boolean; readonly lastRight?: Pick<MemoryTree, "read"> | null }): void {
     this.#isRight = isRight;

@@ -1,7 +1,10 @@
 import { expect, test } from "vitest";
 import { partitions, World } from "./world.ts";
 
-/** The power of the whole machine room fails. Kafka's promise does not cover what was on no disk yet; but the cluster must come back, whole and of one mind. */
+/**
+ * The power of the whole machine room fails. Kafka's promise does not cover what was on no disk yet; but the cluster must come back, whole
+ * and of one mind.
+ */
 async function played(seed: number): Promise<void> {
   const world = new World(seed, null);
   const { brokers, workload, checker } = world;

@@ -18,7 +18,10 @@ export class RetentionCheck {
     for (const { baseOffset, maxTimestampMs } of batches) this.#timestamps.set(baseOffset, maxTimestampMs);
   }
 
-  /** Why offsets from `goneBefore` to `startOffset` should still be there; null: they need not. `logs`: of all replicas, of which the leader, whose log is the longest, decides. */
+  /**
+   * Why offsets from `goneBefore` to `startOffset` should still be there; null: they need not. `logs`: of all replicas, of which the
+   * leader, whose log is the longest, decides.
+   */
   refuse(startOffset: number, goneBefore: number, logs: readonly StoredLog[], nowMs: number): string | null {
     const retention = this.#retention;
     if (retention.kind === "bytes") {

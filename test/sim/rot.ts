@@ -2,7 +2,10 @@ import { type Random, randomInt } from "../../protocol/base/random.ts";
 import type { SimBroker } from "./sim-broker.ts";
 import { topic, type World } from "./world.ts";
 
-/** Flips a bit of a broker's batches of one partition, in any segment but the last, whose end a restart would cut. Null: there is no other, else where. */
+/**
+ * Flips a bit of a broker's batches of one partition, in any segment but the last, whose end a restart would cut. Null: there is no other,
+ * else where.
+ */
 export function rot(world: World, broker: SimBroker, partition: number, random: Random): string | null {
   const folder = broker.folderOf(`${topic}-${partition}`);
   if (folder === null) return null;

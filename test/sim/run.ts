@@ -1,7 +1,10 @@
 import { parseArgs } from "node:util";
 import { describeFailure, simulate } from "./simulation.ts";
 
-/** `npm run sim -- --seed 17` shows one run line by line (`--all`: every byte that moves); `--seeds 1000 --from 5000` tries many, and says which fail. `--scheme NAME`: no other faults. */
+/**
+ * `npm run sim -- --seed 17` shows one run line by line (`--all`: every byte that moves); `--seeds 1000 --from 5000` tries many, and says
+ * which fail. `--scheme NAME`: no other faults.
+ */
 const { values } = parseArgs({
   options: {
     seed: { type: "string" },

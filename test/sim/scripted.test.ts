@@ -76,8 +76,9 @@ test.each([21, 22, 23])(
 );
 
 /**
- * KIP-903, told by the code: the leader decides to take a follower back; before its write is carried out the follower loses its power, and with it records that were committed without it,
- * and is registered anew, by a controller that has nothing to take it out of; the write is carried out; the leader dies before anyone has noticed.
+ * KIP-903, told by the code: the leader decides to take a follower back; before its write is carried out the follower loses its power, and
+ * with it records that were committed without it, and is registered anew, by a controller that has nothing to take it out of; the write is
+ * carried out; the leader dies before anyone has noticed.
  */
 test.each([41, 42, 43, 44, 45])(
   "a follower that a late write puts into the in-sync set for an earlier life is not elected (seed %i)",

@@ -27,7 +27,10 @@ export interface SimBrokerParts {
   readonly onFatal: (error: Error) => void;
 }
 
-/** `kill`: the process ends, its links are reset, the system keeps what was written. `power`: what was not synced may be lost; `power-silent`: and nobody is told. */
+/**
+ * `kill`: the process ends, its links are reset, the system keeps what was written. `power`: what was not synced may be lost;
+ * `power-silent`: and nobody is told.
+ */
 export type CrashKind = "kill" | "power" | "power-silent";
 
 /** After a failed start or the loss of its id, as a supervisor would. */
@@ -183,7 +186,10 @@ export class SimBroker {
     return this.#diskFailure !== null;
   }
 
-  /** Where its log of a partition lies; null: nowhere. At the end of a move it is there twice for a moment, and a note beside the old one says so. */
+  /**
+   * Where its log of a partition lies; null: nowhere. At the end of a move it is there twice for a moment, and a note beside the old one
+   * says so.
+   */
   folderOf(topicPartition: string): string | null {
     const there = logDirectories.filter((directory) => this.disk.find(`${directory}/${topicPartition}`) !== null);
     const found =
@@ -209,7 +215,10 @@ export class SimBroker {
     this.#parts.clock.pause(this.owner);
   }
 
-  /** The machine sleeps, until `resume`. Nobody sets its clock meanwhile, and if it was set back a moment ago, the process only stands still: no process could tell how long it has slept. */
+  /**
+   * The machine sleeps, until `resume`. Nobody sets its clock meanwhile, and if it was set back a moment ago, the process only stands
+   * still: no process could tell how long it has slept.
+   */
   sleep(): void {
     if (!this.isUp || this.isPaused) return;
     if (this.#parts.clock.wasSetBack(this.host, this.#parts.sessionTimeoutMs)) return this.pause();

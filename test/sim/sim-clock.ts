@@ -12,12 +12,15 @@ interface PendingTimer {
 /** Where the simulated wall clock starts: 2026-01-01T00:00:00Z. */
 const epochMs = 1_767_225_600_000;
 
-/** A delay is none or this, or: (1) rounding lets a timer fire a trillionth of a millisecond before its time; (2) it is set anew for that long, which moves no clock; (3) for ever. */
+/**
+ * A delay is none or this, or: (1) rounding lets a timer fire a trillionth of a millisecond before its time; (2) it is set anew for that
+ * long, which moves no clock; (3) for ever.
+ */
 const shortestMs = 1e-6;
 
 /**
- * Simulated time: it stands still while promises settle and jumps from timer to timer; ties fire in the order of creation. Every timer has an owner
- * (a process of the simulation), so that a process can be paused or ended with all that it had scheduled.
+ * Simulated time: it stands still while promises settle and jumps from timer to timer; ties fire in the order of creation. Every timer has
+ * an owner (a process of the simulation), so that a process can be paused or ended with all that it had scheduled.
  */
 export class SimClock {
   #nowMs = 0;
@@ -88,7 +91,9 @@ export class SimClock {
     }
   }
 
-  /** The machine sleeps: its processes do nothing, their monotonic clocks stand still, and what was on its way to them comes when it wakes. */
+  /**
+   * The machine sleeps: its processes do nothing, their monotonic clocks stand still, and what was on its way to them comes when it wakes.
+   */
   sleep(owner: string): void {
     this.pause(owner);
     this.#asleepSinceMs.set(owner, this.#nowMs);

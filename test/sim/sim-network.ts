@@ -24,8 +24,9 @@ interface Accepting {
 }
 
 /**
- * Byte streams between the simulation's processes: each chunk arrives after a delay of its own, in order, perhaps cut in two. A cut between two hosts holds bytes back, as
- * TCP does, and lets new links time out. A process that is killed resets its links; one whose machine loses power falls silent, until its machine is back and answers with resets.
+ * Byte streams between the simulation's processes: each chunk arrives after a delay of its own, in order, perhaps cut in two. A cut between
+ * two hosts holds bytes back, as TCP does, and lets new links time out. A process that is killed resets its links; one whose machine loses
+ * power falls silent, until its machine is back and answers with resets.
  */
 export class SimNetwork implements LinkWorld {
   readonly #clock: SimClock;

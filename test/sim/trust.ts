@@ -13,7 +13,10 @@ export class Trust {
   readonly #parts: TrustParts;
   /** `broker:topic-partition` that lost unsynced bytes, and have not been out of the in-sync set since. */
   readonly #lacking = new Set<string>();
-  /** The same for any unclean end: its records are there, but a broker that asks cannot know it, nor prefer such a one to one that lost some. */
+  /**
+   * The same for any unclean end: its records are there, but a broker that asks cannot know it, nor prefer such a one to one that lost
+   * some.
+   */
   readonly #unproved = new Set<string>();
   /** Whether a replica is still the one with the rotten bit. */
   readonly #rotten = new Map<string, () => boolean>();
@@ -57,8 +60,9 @@ export class Trust {
   }
 
   /**
-   * Whether the rules let this broker be taken away now, by whatever means. Records that are on no disk for sure live on in the brokers that hold them in sync: while one broker may lack
-   * some, each partition needs another one that is up, heard by the coordinator, and known to have them all. `losing`: its unsynced bytes go too.
+   * Whether the rules let this broker be taken away now, by whatever means. Records that are on no disk for sure live on in the brokers
+   * that hold them in sync: while one broker may lack some, each partition needs another one that is up, heard by the coordinator, and
+   * known to have them all. `losing`: its unsynced bytes go too.
    */
   mayTakeAway(broker: SimBroker, losing: boolean): boolean {
     const brokers = this.#parts.brokers();

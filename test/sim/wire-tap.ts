@@ -17,8 +17,8 @@ export interface ProduceAnswer extends AskedProduce {
   readonly error: string;
   readonly baseOffset: number;
   /**
-   * A broker answers a connection in the order of its requests: this answer waited for no other, nor for another partition of its own request, so it was decided when it was sent; or after this
-   * moment, if that is not known.
+   * A broker answers a connection in the order of its requests: this answer waited for no other, nor for another partition of its own
+   * request, so it was decided when it was sent; or after this moment, if that is not known.
    */
   readonly decidedAfterMs: number;
 }

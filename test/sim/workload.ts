@@ -47,7 +47,10 @@ export interface Send {
 
 const deliveryTimeoutMs = 12_000;
 
-/** The clients of a simulation, shipped code as well: an idempotent producer, perhaps one with acks=1 beside it, and a consumer from the beginning. */
+/**
+ * The clients of a simulation, shipped code as well: an idempotent producer, perhaps one with acks=1 beside it, and a consumer from the
+ * beginning.
+ */
 export class Workload {
   readonly #parts: WorkloadParts;
   /** Of the idempotent producer, in the order of sending. */

@@ -166,8 +166,8 @@ export class World {
   };
 
   /**
-   * The power of a broker fails: it may lack records until its next life is seen outside the in-sync set. Also where it was not in the set when the power went: a leader's
-   * write that takes it in may be on its way.
+   * The power of a broker fails: it may lack records until its next life is seen outside the in-sync set. Also where it was not in the set
+   * when the power went: a leader's write that takes it in may be on its way.
    */
   losePower(broker: SimBroker, kind: "power" | "power-silent"): void {
     this.distrust(broker);

@@ -15,7 +15,10 @@ export interface ManySegments {
   readonly timestampMs: (segment: number) => number;
 }
 
-/** The log `t-0` as a broker that stopped cleanly left it: `count` segments of one batch with one record. Written without syncs, as only its shape counts. */
+/**
+ * The log `t-0` as a broker that stopped cleanly left it: `count` segments of one batch with one record. Written without syncs, as only its
+ * shape counts.
+ */
 export async function writeManySegments(files: FileSystem, { root, topicId, count, timestampMs }: ManySegments): Promise<void> {
   const folder = `${root}/t-0`;
   await files.makeDirectory(folder);

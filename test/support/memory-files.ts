@@ -34,12 +34,16 @@ export interface DiskOperation {
 }
 
 /**
- * One machine's disk, in memory. What was not synced may be lost in `crash`: of each file a random beginning of the changes since its last sync stays,
- * the last of them possibly torn or filled with zeros; of each folder a random beginning of the names created, renamed and removed since its last sync.
+ * One machine's disk, in memory. What was not synced may be lost in `crash`: of each file a random beginning of the changes since its last
+ * sync stays, the last of them possibly torn or filled with zeros; of each folder a random beginning of the names created, renamed and
+ * removed since its last sync.
  * All by the random source, so a seed repeats it.
  */
 export class MemoryDisk {
-  /** Asked before each operation: the name of a system error (ENOSPC, EIO …) to fail it with, or null. A failing write may leave any part of its bytes. */
+  /**
+   * Asked before each operation: the name of a system error (ENOSPC, EIO …) to fail it with, or null. A failing write may leave any part of
+   * its bytes.
+   */
   fault: ((operation: DiskOperation) => string | null) | null = null;
   /** What an operation waits for before it begins; null: nothing. */
   stall: ((operation: DiskOperation) => Promise<void> | null) | null = null;
@@ -287,7 +291,10 @@ class ProcessView implements FileSystem {
     return apply(1);
   }
 
-  /** Asked in the turn of the effect: between the disk's answer and its being heard the process may be lost, and then the effect would come after that. */
+  /**
+   * Asked in the turn of the effect: between the disk's answer and its being heard the process may be lost, and then the effect would come
+   * after that.
+   */
   async #begun(kind: DiskOperationKind, path: string): Promise<string | null> {
     const code = await this.#disk.begin(kind, path);
     if (this.isDead) await new Promise<never>(() => {});

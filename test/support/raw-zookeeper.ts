@@ -23,7 +23,10 @@ export function replyXid(packet: Buffer): number {
   return packet.readInt32BE(4);
 }
 
-/** Takes the session over on a connection of its own and closes it: for its owner, the session has expired. Resolves when the server knows it no more. */
+/**
+ * Takes the session over on a connection of its own and closes it: for its owner, the session has expired. Resolves when the server knows
+ * it no more.
+ */
 export async function closeSessionElsewhere(host: string, port: number, credentials: SessionCredentials): Promise<void> {
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     if ((await tryToClose(host, port, credentials)) === "unknown to the server") return;

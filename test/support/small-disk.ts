@@ -4,7 +4,10 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
-/** A file system of its own in memory (tmpfs), so that a disk can be filled up for real. Where this process may not mount one, `mount` answers why. */
+/**
+ * A file system of its own in memory (tmpfs), so that a disk can be filled up for real. Where this process may not mount one, `mount`
+ * answers why.
+ */
 export class SmallDisk {
   readonly path: string;
 

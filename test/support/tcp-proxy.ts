@@ -64,7 +64,10 @@ export class TcpProxy {
     return this.#pairs.size;
   }
 
-  /** Nothing is passed on any more, in either direction; sockets stay open, and new ones are accepted and just as dead. The end of a connection is not passed on either. */
+  /**
+   * Nothing is passed on any more, in either direction; sockets stay open, and new ones are accepted and just as dead. The end of a
+   * connection is not passed on either.
+   */
   cut(): void {
     this.#isCut = true;
     for (const { client, server } of this.#pairs) {

@@ -2,7 +2,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** With `KEEP_TEST_FOLDERS=1` in the environment the folders of tests stay, with the logs and data of their servers: to find out why one failed. Not `OTTLA_…`: brokers read those. */
+/**
+ * With `KEEP_TEST_FOLDERS=1` in the environment the folders of tests stay, with the logs and data of their servers: to find out why one
+ * failed. Not `OTTLA_…`: brokers read those.
+ */
 const keeps = process.env.KEEP_TEST_FOLDERS === "1";
 
 /** A new folder in the temporary directory. */

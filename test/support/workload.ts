@@ -23,8 +23,8 @@ export interface WorkloadReport {
 }
 
 /**
- * A producer that never stops, with the defaults: numbered records into every partition, and what became of each. `verify` then reads everything back and compares: each acknowledged record
- * is where it was acknowledged, in the order of sending, and nothing is there twice.
+ * A producer that never stops, with the defaults: numbered records into every partition, and what became of each. `verify` then reads
+ * everything back and compares: each acknowledged record is where it was acknowledged, in the order of sending, and nothing is there twice.
  */
 export class Workload {
   readonly #options: WorkloadOptions;

@@ -17,7 +17,8 @@ const startAttempts = 3;
 
 /**
  * A real ZooKeeper 3.8 for tests, on a free port, with its data in a temporary folder.
- * It cannot outlive the test process: see the guard in `cli/zookeeper/zookeeper-process.ts`. The folder of a killed test run stays in the temporary directory.
+ * It cannot outlive the test process: see the guard in `cli/zookeeper/zookeeper-process.ts`. The folder of a killed test run stays in the
+ * temporary directory.
  */
 export class TestZookeeper {
   readonly host = host;
@@ -120,7 +121,10 @@ export class TestZookeeper {
     return copy;
   }
 
-  /** Starts it again, on the same port; kills it first if it runs. `data`: a copy made earlier, or null for none at all; without it the data is as it was. Resolves when it serves. */
+  /**
+   * Starts it again, on the same port; kills it first if it runs. `data`: a copy made earlier, or null for none at all; without it the data
+   * is as it was. Resolves when it serves.
+   */
   async restart(data?: string | null): Promise<void> {
     await this.kill();
     if (data !== undefined) await rm(this.#settings.dataDirectory, { recursive: true });

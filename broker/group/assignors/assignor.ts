@@ -17,7 +17,10 @@ export interface AssignmentInput {
   readonly partitionCounts: ReadonlyMap<TopicId, number>;
 }
 
-/** Divides partitions among the members that subscribe to their topics. Pure: the same input gives the same assignment, whatever the order of members. */
+/**
+ * Divides partitions among the members that subscribe to their topics. Pure: the same input gives the same assignment, whatever the order
+ * of members.
+ */
 export interface Assignor {
   readonly name: string;
   /** Every member is in the result; every partition with a subscriber is in it once. */

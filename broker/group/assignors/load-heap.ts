@@ -1,4 +1,7 @@
-/** Members by load, the lightest (or, with `heaviestFirst`, the heaviest) on top; of several the one with the smallest index. A load that changed since is noticed when its member comes up. */
+/**
+ * Members by load, the lightest (or, with `heaviestFirst`, the heaviest) on top; of several the one with the smallest index. A load that
+ * changed since is noticed when its member comes up.
+ */
 export class LoadHeap {
   readonly #loads: Int32Array;
   readonly #sign: 1 | -1;

@@ -2,8 +2,10 @@ import { LoadHeap } from "./load-heap.ts";
 import { move, type NumberedTopic, nobody, type Ownership } from "./ownership.ts";
 
 /**
- * Balance where members subscribe to different topics. At the end no single move helps: nobody has two partitions more than another member that could take one of them.
- * A partition without owner goes to its lightest subscriber, those with the fewest subscribers first; only then are owned ones moved, and only where balance needs it.
+ * Balance where members subscribe to different topics. At the end no single move helps: nobody has two partitions more than another member
+ * that could take one of them.
+ * A partition without owner goes to its lightest subscriber, those with the fewest subscribers first; only then are owned ones moved, and
+ * only where balance needs it.
  */
 export function balanceOverTopics(ownership: Ownership): void {
   const fewestSubscribersFirst = ownership.topics.toSorted((a, b) => a.subscribers.length - b.subscribers.length);

@@ -5,7 +5,8 @@ import { balanceOverTopics } from "./uniform-by-topic.ts";
 
 /**
  * As many partitions for everyone, over all topics together, and as few moves as that allows.
- * With one subscription for all: everybody has the same number or one more, and exactly the partitions beyond that number change hands. With several: see `balanceOverTopics`.
+ * With one subscription for all: everybody has the same number or one more, and exactly the partitions beyond that number change hands.
+ * With several: see `balanceOverTopics`.
  */
 export const uniformAssignor: Assignor = {
   name: "uniform",

@@ -29,7 +29,8 @@ export interface Replacement {
 }
 
 /**
- * A classic group: members in a generation, one of them the leader that divides the work. The coordinator knows no topics here; it only hands the leader's bytes to the members.
+ * A classic group: members in a generation, one of them the leader that divides the work. The coordinator knows no topics here; it only
+ * hands the leader's bytes to the members.
  * This class keeps what is so; what happens is decided in the files beside it.
  */
 export class ClassicGroup implements Group {
@@ -141,7 +142,10 @@ export class ClassicGroup implements Group {
     return member;
   }
 
-  /** What a member keeps, and whether it waits, is changed by these three only: it is counted. Whoever joins looks at the counts, not at all the members. */
+  /**
+   * What a member keeps, and whether it waits, is changed by these three only: it is counted. Whoever joins looks at the counts, not at all
+   * the members.
+   */
   changeProtocols(member: Member, protocols: readonly MemberProtocol[]): void {
     this.#protocols.remove(namesOf(member.protocols));
     this.#protocols.add(namesOf(protocols));
@@ -212,7 +216,10 @@ export class ClassicGroup implements Group {
     return protocolType === this.protocolType && protocols.some(({ name }) => this.#protocols.count(name) === this.members.size);
   }
 
-  /** Each member votes for its favourite among the protocols that all have; the most votes win, the earlier seen on a tie. `instead` counts in a member's place. */
+  /**
+   * Each member votes for its favourite among the protocols that all have; the most votes win, the earlier seen on a tie. `instead` counts
+   * in a member's place.
+   */
   selectProtocol(instead?: Replacement): string {
     const members = this.#membersWith(instead);
     invariant(members.length > 0, "a group without members has no protocol");

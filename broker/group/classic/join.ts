@@ -163,7 +163,8 @@ export class Joining {
   }
 
   /**
-   * A static member restarted and comes back without its id. Its old id is fenced; where nothing else changes, it just takes its place and everybody else is left alone.
+   * A static member restarted and comes back without its id. Its old id is fenced; where nothing else changes, it just takes its place and
+   * everybody else is left alone.
    * The log must know the new id before the member does, or a new coordinator would fence it.
    */
   #replaceStatic(group: ClassicGroup, old: Member, memberId: string, request: JoinRequest, now: Now): Decision<JoinAnswer> {
@@ -206,7 +207,8 @@ export class Joining {
 }
 
 /**
- * A returning leader must not divide the work anew: the others keep what they have. It is told so (KIP-814) where it understands that, and else that its former self leads.
+ * A returning leader must not divide the work anew: the others keep what they have. It is told so (KIP-814) where it understands that, and
+ * else that its former self leads.
  */
 function replacedAnswer(group: ClassicGroup, member: Member, canSkipAssignment: boolean, ledAs: string | null): JoinAnswer {
   const answer = joinedAnswer(group, member);
@@ -226,7 +228,9 @@ function keptProtocols(protocols: readonly MemberProtocol[]): MemberProtocol[] {
   return protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) }));
 }
 
-/** Begins as the client calls itself, but for what would make it longer than the protocol's strings. The same text in memory as on the wire. */
+/**
+ * Begins as the client calls itself, but for what would make it longer than the protocol's strings. The same text in memory as on the wire.
+ */
 function newMemberId(prefix: string, random: Random): string {
   return `${prefix.slice(0, idPrefixMax).toWellFormed()}-${newUuid(random)}`;
 }

@@ -16,14 +16,17 @@ export interface RebalanceParts {
   readonly config: RebalanceConfig;
 }
 
-/** A member that has not been in a generation yet cannot send heartbeats; after this long without an answer to its JoinGroup it is presumed gone. */
+/**
+ * A member that has not been in a generation yet cannot send heartbeats; after this long without an answer to its JoinGroup it is presumed
+ * gone.
+ */
 const newMemberTimeoutMs = 5 * 60_000;
 /** Until a record that was refused is tried again. */
 const retryMs = 1_000;
 
 /**
- * Brings the members of a group from one generation into the next: waits until all have joined (or the rebalance timeout is over), chooses leader and protocol, answers
- * everybody's JoinGroup, and then waits for their SyncGroup. Also watches over the members' sessions.
+ * Brings the members of a group from one generation into the next: waits until all have joined (or the rebalance timeout is over), chooses
+ * leader and protocol, answers everybody's JoinGroup, and then waits for their SyncGroup. Also watches over the members' sessions.
  */
 export class Rebalances {
   readonly #parts: RebalanceParts;
@@ -66,7 +69,9 @@ export class Rebalances {
     return isDue ? this.#complete(group, now) : answered(null);
   }
 
-  /** The member has been heard of: its session begins anew. While it waits for an answer it cannot send anything, and is not expected to. */
+  /**
+   * The member has been heard of: its session begins anew. While it waits for an answer it cannot send anything, and is not expected to.
+   */
   keepAlive(group: ClassicGroup, member: Member, now: Now): void {
     const { timers } = this.#parts;
     const key = memberTimer(group, member.memberId);

@@ -1,7 +1,8 @@
 import { MalformedFrame, Reader } from "../../../protocol/wire/reader.ts";
 
 /**
- * The topics that a consumer's protocol metadata names (ConsumerProtocolSubscription: an int16 version, an array of topic names, then what we need not know).
+ * The topics that a consumer's protocol metadata names (ConsumerProtocolSubscription: an int16 version, an array of topic names, then what
+ * we need not know).
  * Null: the bytes are something else, so nobody can tell what the member consumes.
  */
 export function subscribedTopics(metadata: Buffer): readonly string[] | null {

@@ -8,7 +8,10 @@ import type { GroupRecord } from "../contract.ts";
 import { readVersioned, versioned } from "../group-records.ts";
 import type { CurrentAssignment, MemberProfile, MemberState } from "./member.ts";
 
-/** The records that consumer groups are kept in, as Kafka 3.9 writes them; those of expressions as Kafka 4 does. The version of the key says which. */
+/**
+ * The records that consumer groups are kept in, as Kafka 3.9 writes them; those of expressions as Kafka 4 does. The version of the key says
+ * which.
+ */
 export const keyVersions = {
   groupEpoch: 3,
   subscribedTopics: 4,

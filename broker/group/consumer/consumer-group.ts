@@ -15,7 +15,8 @@ const epochAwareCommitVersion = 9;
 export type ConsumerGroupState = "Empty" | "Assigning" | "Reconciling" | "Stable";
 
 /**
- * A group with the new protocol (KIP-848), as its records tell it. Only `replay…` changes it, when a record is read or was appended; so what it is in memory is what a reload gives.
+ * A group with the new protocol (KIP-848), as its records tell it. Only `replay…` changes it, when a record is read or was appended; so
+ * what it is in memory is what a reload gives.
  * A compacted log may have the records of a group in another order than they were written in: nothing here depends on which comes first.
  */
 export class ConsumerGroup implements Group {
@@ -83,7 +84,10 @@ export class ConsumerGroup implements Group {
     return this.#assignors;
   }
 
-  /** No group comes to the last by itself, but what is read from its log may be anything: such a group gets no new target any more, and harms no other. */
+  /**
+   * No group comes to the last by itself, but what is read from its log may be anything: such a group gets no new target any more, and
+   * harms no other.
+   */
   get nextEpoch(): number {
     return Math.min(this.groupEpoch + 1, 2 ** 31 - 1);
   }

@@ -56,7 +56,10 @@ type HeartbeatDecision = Decision<ConsumerGroupHeartbeatResponse>;
 
 const assignorsByName = { uniform: uniformAssignor, range: rangeAssignor } as const satisfies Record<ConsumerGroupAssignorName, Assignor>;
 
-/** The groups of one shard that use the new protocol (KIP-848). Decides, keeps the members' timers, and replays the records; the rules are in functions of their own. */
+/**
+ * The groups of one shard that use the new protocol (KIP-848). Decides, keeps the members' timers, and replays the records; the rules are
+ * in functions of their own.
+ */
 export class ConsumerGroups implements GroupKind {
   readonly type = "consumer";
   readonly keyVersions = Object.values(keyVersions);

@@ -72,7 +72,10 @@ export function isLeaving({ memberEpoch }: ConsumerGroupHeartbeatRequest): boole
   return memberEpoch === leaving || memberEpoch === leftForNow;
 }
 
-/** A member is in the epoch that the coordinator knows, or in the one before with nothing that it may not have: then only an answer was lost. */
+/**
+ * A member is in the epoch that the coordinator knows, or in the one before with nothing that it may not have: then only an answer was
+ * lost.
+ */
 export function epochRefusal(current: CurrentAssignment, memberEpoch: number, owned: PartitionMap | null): Refusal | null {
   if (memberEpoch === current.epoch) return null;
   const missedAnswer = memberEpoch < current.epoch && memberEpoch === current.previousEpoch && owned !== null;

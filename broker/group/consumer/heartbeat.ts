@@ -61,7 +61,10 @@ export interface AcceptedHeartbeat {
   readonly current: CurrentAssignment;
   /** The member of another id whose place this one took; null: nobody's. */
   readonly replaced: string | null;
-  /** What the group takes more in memory, for a member that is new or says more of itself than before; 0: this is neither, and goes on whatever memory there is. */
+  /**
+   * What the group takes more in memory, for a member that is new or says more of itself than before; 0: this is neither, and goes on
+   * whatever memory there is.
+   */
   readonly askedBytes: number;
   /** The member is to be told its assignment: it asks, or it is another than it was told before. */
   readonly tellsAssignment: boolean;

@@ -24,7 +24,9 @@ export interface MemberProfile {
  */
 export type MemberState = "stable" | "unrevoked" | "unreleased";
 
-/** What a member has. Partitions that are pending revocation are still its own: nobody else gets them before it has confirmed, or is gone. */
+/**
+ * What a member has. Partitions that are pending revocation are still its own: nobody else gets them before it has confirmed, or is gone.
+ */
 export interface CurrentAssignment {
   /** The one expected from the member in its next heartbeat; `leftForNow` for a static member that is away. */
   readonly epoch: number;

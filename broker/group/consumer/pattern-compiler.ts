@@ -1,6 +1,9 @@
 import { admittedCost, compileAdmitted, type PatternFault, type TopicPattern } from "./topic-pattern.ts";
 
-/** Work of compiling (see PatternCost) that members' new expressions may cause at once: some 40 ms, or a hundred ordinary ones. Each counts as a little more than its text says. */
+/**
+ * Work of compiling (see PatternCost) that members' new expressions may cause at once: some 40 ms, or a hundred ordinary ones. Each counts
+ * as a little more than its text says.
+ */
 const workAtOnceMax = 20_000;
 const workEach = 100;
 /** What takes more may use half of that only: dear ones, whoever sends them, leave room for ordinary ones. */
@@ -11,7 +14,10 @@ const workPerMs = 150;
 /** Of all expressions kept compiled, some 50 bytes each. */
 const keptInstructionsMax = 100_000;
 
-/** Compiles expressions for all groups of a broker: each once for as long as it is kept, and new ones of members no faster than a broker can while it does all else. */
+/**
+ * Compiles expressions for all groups of a broker: each once for as long as it is kept, and new ones of members no faster than a broker can
+ * while it does all else.
+ */
 export class PatternCompiler {
   /** The longest unused first. */
   readonly #kept = new Map<string, TopicPattern>();
@@ -19,7 +25,10 @@ export class PatternCompiler {
   /** When all that was compiled for members is paid for. */
   #paidMs = Number.NEGATIVE_INFINITY;
 
-  /** For a member: compiled, why it never will be, or null: not now, so many were compiled just before. One that is refused by its text costs nothing, one that RE2 refuses as much as any other. */
+  /**
+   * For a member: compiled, why it never will be, or null: not now, so many were compiled just before. One that is refused by its text
+   * costs nothing, one that RE2 refuses as much as any other.
+   */
   admit(source: string, nowMs: number): TopicPattern | PatternFault | null {
     const kept = this.#use(source);
     if (kept !== null) return kept;

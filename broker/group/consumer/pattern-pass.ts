@@ -19,8 +19,9 @@ export interface WantedPattern {
 }
 
 /**
- * One look at which topics some expressions match, in slices, so that nobody else waits long for it. Names that were looked at before are not matched again. Internal topics match nothing: an
- * expression for all topics would read the group's own commits, and then commit that it did.
+ * One look at which topics some expressions match, in slices, so that nobody else waits long for it. Names that were looked at before are
+ * not matched again. Internal topics match nothing: an expression for all topics would read the group's own commits, and then commit that
+ * it did.
  */
 export class PatternPass {
   /** The view's topics, which never change: a later view has others. */

@@ -33,8 +33,9 @@ const asciiCount = 128;
 const lineFeed = 10;
 
 /**
- * Says whether an expression matches a whole name, of ASCII letters. It goes through the name once with the set of all places where a match may be: never more steps per letter than there are instructions, of
- * some nanoseconds each, and nothing is kept from one name for the next. (RE2's own engines look for more than that, and build a table of up to 8 MB on the way.)
+ * Says whether an expression matches a whole name, of ASCII letters. It goes through the name once with the set of all places where a match
+ * may be: never more steps per letter than there are instructions, of some nanoseconds each, and nothing is kept from one name for the
+ * next. (RE2's own engines look for more than that, and build a table of up to 8 MB on the way.)
  */
 export class PatternProgram {
   readonly #start: number;

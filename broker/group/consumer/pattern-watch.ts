@@ -18,7 +18,9 @@ const betweenPassesMs = 1_000;
 const attemptsMax = 3;
 const afterRefusalsMs = 30_000;
 
-/** Whose turn it is to match, over all groups and shards of a broker: one slice at a time, however many groups wait. And their expressions. */
+/**
+ * Whose turn it is to match, over all groups and shards of a broker: one slice at a time, however many groups wait. And their expressions.
+ */
 export class PatternTurns {
   readonly expressions = new PatternCompiler();
   #nextMs = Number.NEGATIVE_INFINITY;
@@ -64,7 +66,10 @@ export interface PatternWatchParts {
   readonly find: (groupId: string) => ConsumerGroup | undefined;
 }
 
-/** Finds which topics the groups' expressions match: for a member's new expression, and again when there are other topics. Runs on the shard's timers, a slice at a time. */
+/**
+ * Finds which topics the groups' expressions match: for a member's new expression, and again when there are other topics. Runs on the
+ * shard's timers, a slice at a time.
+ */
 export class PatternWatch {
   readonly #parts: PatternWatchParts;
   readonly #watched = new Map<string, Watched>();
@@ -155,7 +160,8 @@ export class PatternWatch {
 }
 
 /**
- * What the group is to remember of a pass: the matches that are others than before, and with other topics another epoch. Expressions that nobody subscribes by any more are passed over.
+ * What the group is to remember of a pass: the matches that are others than before, and with other topics another epoch. Expressions that
+ * nobody subscribes by any more are passed over.
  */
 export function matchedRecords(
   group: ConsumerGroup,
@@ -181,7 +187,10 @@ export function matchedRecords(
   return records;
 }
 
-/** With what the members will be given of topics that are new to the group: it is found out here that there is room for it, not when a member sends its next heartbeat. */
+/**
+ * With what the members will be given of topics that are new to the group: it is found out here that there is room for it, not when a
+ * member sends its next heartbeat.
+ */
 function moreBytes(group: ConsumerGroup, matched: ReadonlyMap<string, ReadonlySet<string>>, { topics }: TopicsView): number {
   let bytes = 0;
   const added = new Set<string>();

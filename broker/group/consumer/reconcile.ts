@@ -20,8 +20,10 @@ export interface Target {
 /**
  * The next step of a member from what it has towards its target (KIP-848), or the very same value when it cannot move yet.
  *
- *   1. What it has and is not to have, it gives up first: it stays in its epoch, state *unrevoked*, until a heartbeat lists what it owns and none of that is in it.
- *   2. Then it enters the target's epoch with what it keeps and what is free. What others still have it waits for: *unreleased*. Every later heartbeat tries again.
+ *   1. What it has and is not to have, it gives up first: it stays in its epoch, state *unrevoked*, until a heartbeat lists what it owns
+ *      and none of that is in it.
+ *   2. Then it enters the target's epoch with what it keeps and what is free. What others still have it waits for: *unreleased*. Every
+ *      later heartbeat tries again.
  *
  * `owned`: what the member says it has; null: it does not say. `isFree`: the partition is nobody's, or the member's own.
  */

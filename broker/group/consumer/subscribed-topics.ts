@@ -14,8 +14,8 @@ export function existingTopics(names: Iterable<string>, { topics }: TopicsView):
 }
 
 /**
- * Topics that some member subscribes to, by name or by an expression, once one member's profile is another: null for a member that comes or goes. `matchesOf`: what the expressions match, where that is to be other than what
- * the group knows.
+ * Topics that some member subscribes to, by name or by an expression, once one member's profile is another: null for a member that comes or
+ * goes. `matchesOf`: what the expressions match, where that is to be other than what the group knows.
  */
 export function subscribedNames(
   group: ConsumerGroup,

@@ -20,7 +20,10 @@ export interface DueCleaning {
   readonly directory: LogDirectory;
 }
 
-/** Whether a log is worth compacting now: enough of it is new (`min.cleanable.dirty.ratio`), or something waits for longer than `max.compaction.lag.ms`. */
+/**
+ * Whether a log is worth compacting now: enough of it is new (`min.cleanable.dirty.ratio`), or something waits for longer than
+ * `max.compaction.lag.ms`.
+ */
 export function assessLog(state: LogState, { highWatermark, nowMs }: CleaningMoment): Promise<DueCleaning | null> {
   return undisturbed(state, async () => {
     const { settings, segments, startOffset, endOffset, cleanedEndOffset, recoveryPoint, cuts, directory } = state;

@@ -42,10 +42,12 @@ const same: Filtered = { kind: "same" };
 const dropped: Filtered = { kind: "dropped" };
 
 /**
- * Takes the outdated records out of a batch. What stays keeps offset, timestamp and all else; the batch keeps base and last offset, leader epoch and the producer's fields.
+ * Takes the outdated records out of a batch. What stays keeps offset, timestamp and all else; the batch keeps base and last offset, leader
+ * epoch and the producer's fields.
  *
- * Tombstones (KIP-534): a batch with a tombstone that stays gets a delete horizon the first time it is cleaned, in the place of its base timestamp; its tombstones leave with
- * the first cleaning after that. So a consumer that reads on without pausing that long sees every deletion. Throws MalformedFrame when the records cannot be read.
+ * Tombstones (KIP-534): a batch with a tombstone that stays gets a delete horizon the first time it is cleaned, in the place of its base
+ * timestamp; its tombstones leave with the first cleaning after that. So a consumer that reads on without pausing that long sees every
+ * deletion. Throws MalformedFrame when the records cannot be read.
  */
 export async function filterBatch(bytes: Buffer, batch: BatchInfo, rules: FilterRules): Promise<Filtered> {
   if (batch.recordsCount === 0) return dropped;
@@ -74,7 +76,10 @@ export async function filterBatch(bytes: Buffer, batch: BatchInfo, rules: Filter
   return { kind: "changed", bytes: changed };
 }
 
-/** As far off as was asked for, as long as the differences of the records' timestamps to it are numbers that a reader takes: those of another broker's batches may be anything. */
+/**
+ * As far off as was asked for, as long as the differences of the records' timestamps to it are numbers that a reader takes: those of
+ * another broker's batches may be anything.
+ */
 function deleteHorizonMs({ nowMs, deleteRetentionMs }: FilterRules, { earliestTimestampMs }: KeptRecords): number {
   return Math.min(nowMs + deleteRetentionMs, horizonMaxMs, Number.MAX_SAFE_INTEGER + earliestTimestampMs);
 }

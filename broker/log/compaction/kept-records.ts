@@ -1,7 +1,10 @@
 import { type BatchInfo, noTimestamp } from "../../../protocol/records/batch-header.ts";
 import { type RecordView, RecordViews, recordsPerStep } from "./records-of.ts";
 
-/** Which records of a batch stay. Neighbours are remembered together, and of a record no more than that: a batch may have millions, which would take gigabytes as objects. */
+/**
+ * Which records of a batch stay. Neighbours are remembered together, and of a record no more than that: a batch may have millions, which
+ * would take gigabytes as objects.
+ */
 export class KeptRecords {
   readonly #plain: Buffer;
   readonly #batch: BatchInfo;
@@ -90,7 +93,10 @@ function varlongBytes(value: number): number {
   return bytes;
 }
 
-/** Zigzag; a varint has the same bytes. The sign is the first bit, and goes in apart from the others: doubled, a large number would not be exact any more. */
+/**
+ * Zigzag; a varint has the same bytes. The sign is the first bit, and goes in apart from the others: doubled, a large number would not be
+ * exact any more.
+ */
 function writeVarlong(bytes: Buffer, from: number, value: number): number {
   const magnitude = magnitudeOf(value);
   let at = from;

@@ -57,7 +57,10 @@ export class LogCleaner {
     this.#wake();
   }
 
-  /** Until the backoff is over. When the settings change, the rest of it is what they say now. Never nothing: to look at logs that need no cleaning takes no I/O, so nothing else would have a turn. */
+  /**
+   * Until the backoff is over. When the settings change, the rest of it is what they say now. Never nothing: to look at logs that need no
+   * cleaning takes no I/O, so nothing else would have a turn.
+   */
   async #pause(): Promise<void> {
     const { clock } = this.#parts;
     const startMs = clock.monotonicMs();
@@ -127,7 +130,9 @@ export class LogCleaner {
   }
 }
 
-/** Null also for a log that was closed meanwhile, or whose directory failed, and for one whose index led to damage: reading it will tell. */
+/**
+ * Null also for a log that was closed meanwhile, or whose directory failed, and for one whose index led to damage: reading it will tell.
+ */
 async function assess(compaction: LogCompaction, highWatermark: number, nowMs: number): Promise<DueCleaning | null> {
   try {
     return await compaction.assess({ highWatermark, nowMs });

@@ -62,8 +62,8 @@ interface Group {
 }
 
 /**
- * Compaction of one log. One round: learn the last offset of each key between the first dirty offset and as far as memory reaches; then copy all segments up to there without the records
- * that are superseded, and put the copies in their place.
+ * Compaction of one log. One round: learn the last offset of each key between the first dirty offset and as far as memory reaches; then
+ * copy all segments up to there without the records that are superseded, and put the copies in their place.
  */
 export class LogCompaction {
   readonly #state: LogState;
@@ -90,17 +90,19 @@ export class LogCompaction {
   }
 
   /**
-   * Null: the log was cut, moved, deleted or closed since it was found to be due, so that what was learnt is no longer true, another round is still under way, or the broker stops. Rejects DamagedBatch
-   * or CleaningFailed when this log cannot be cleaned.
+   * Null: the log was cut, moved, deleted or closed since it was found to be due, so that what was learnt is no longer true, another round
+   * is still under way, or the broker stops. Rejects DamagedBatch or CleaningFailed when this log cannot be cleaned.
    *
-   * Race: (1) the map has key K at offset 90; (2) an unclean election cuts the log at 50; (3) the copy without K at 10 replaces the segment: K would be lost. So a cut ends the round, also one
-   * before it began: the plan was made for what was committed then.
+   * Race: (1) the map has key K at offset 90; (2) an unclean election cuts the log at 50; (3) the copy without K at 10 replaces the
+   * segment: K would be lost. So a cut ends the round, also one before it began: the plan was made for what was committed then.
    *
-   * Segments that retention removes are below those that stay: what is in the map stays true. But (1) a piece of a segment is read; (2) retention renames its file; (3) the next piece is not
-   * there. That is no failure of the disk, and the next round has other segments.
+   * Segments that retention removes are below those that stay: what is in the map stays true. But (1) a piece of a segment is read; (2)
+   * retention renames its file; (3) the next piece is not there. That is no failure of the disk, and the next round has other segments.
    *
-   * Each directory has a cleaner, and a log is cleaned by that of the directory in which it lies. (1) One cleaner is in the middle of a round, or has found the log to be due; (2) the log moves to another
-   * directory; (3) the cleaner there finds it due as well. The first one's round ends with its next step, as it has no log any more, and what it had found is nobody's; until then the second one lets it be.
+   * Each directory has a cleaner, and a log is cleaned by that of the directory in which it lies. (1) One cleaner is in the middle of a
+   * round, or has found the log to be due; (2) the log moves to another directory; (3) the cleaner there finds it due as well. The first
+   * one's round ends with its next step, as it has no log any more, and what it had found is nobody's; until then the second one lets it
+   * be.
    */
   async clean(due: DueCleaning, tools: CleaningTools): Promise<CleaningReport | null> {
     if (this.#underWay !== null || due.directory !== this.#state.directory) return null;
@@ -294,14 +296,19 @@ export class LogCompaction {
   }
 
   /**
-   * Who copies this log, or recovers it, learns from its batches where each leader epoch began. Else: (1) all records of epoch 2 are compacted; (2) a replica is copied anew, and knows epochs 1 and 3;
-   * (3) it leads, and a replica that was away has epoch 2 last: it would be told to cut what is committed, or, had it records of epoch 1 that never were, be left with them.
+   * Who copies this log, or recovers it, learns from its batches where each leader epoch began. Else: (1) all records of epoch 2 are
+   * compacted; (2) a replica is copied anew, and knows epochs 1 and 3;
+   * (3) it leads, and a replica that was away has epoch 2 last: it would be told to cut what is committed, or, had it records of epoch 1
+   * that never were, be left with them.
    */
   #beginsEpoch({ baseOffset, leaderEpoch }: BatchInfo): boolean {
     return (this.#state.epochs.epochAt(baseOffset - 1) ?? -1) < leaderEpoch;
   }
 
-  /** Null, and one line in the log, when the records of a batch cannot be read: it stays as it is. Its producer compressed it so, and the CRC says that it is what was sent. */
+  /**
+   * Null, and one line in the log, when the records of a batch cannot be read: it stays as it is. Its producer compressed it so, and the
+   * CRC says that it is what was sent.
+   */
   async #whereReadable<T>(batch: BatchInfo, work: () => Promise<T>): Promise<T | null> {
     try {
       return await work();

@@ -27,7 +27,10 @@ export interface ReadFrom {
   readonly believedGaps: BelievedGaps;
 }
 
-/** The batches of a sealed segment from `position` on, a quarter of a mebibyte at a time, more where one batch is larger. Throws DamagedBatch. */
+/**
+ * The batches of a sealed segment from `position` on, a quarter of a mebibyte at a time, more where one batch is larger. Throws
+ * DamagedBatch.
+ */
 export async function* readBatches(
   directory: LogDirectory,
   segment: Segment,

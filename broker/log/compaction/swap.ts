@@ -22,18 +22,21 @@ export interface Replacement {
 }
 
 /**
- * Puts a cleaned segment in the place of those it was made from. Its files are complete and synced, under `.cleaned` names. Kafka's protocol; a crash after any step leaves the old segments
- * or the new one once `completeSwaps` has run:
+ * Puts a cleaned segment in the place of those it was made from. Its files are complete and synced, under `.cleaned` names. Kafka's
+ * protocol; a crash after any step leaves the old segments or the new one once `completeSwaps` has run:
  *
- * 1. `.cleaned` becomes `.swap`, the log last, and the folder is synced. A crash before: there is no `.log.swap`, the copy is thrown away. After: the copy counts, and its range is that of
+ * 1. `.cleaned` becomes `.swap`, the log last, and the folder is synced. A crash before: there is no `.log.swap`, the copy is thrown away.
+ *    After: the copy counts, and its range is that of
  *    its batches, since its last batch ends where the last of the old segments did.
- * 2. The log has the new segment instead of the old ones, in one turn. Until 5 no read may look at files by their names: reads that began before are repeated, those from the tail go on, others wait.
+ * 2. The log has the new segment instead of the old ones, in one turn. Until 5 no read may look at files by their names: reads that began
+ *    before are repeated, those from the tail go on, others wait.
  * 3. The old segments' files become `.deleted`, and the folder is synced: none of them can be back once the next step was taken.
  * 4. `.swap` gets the segment's name, the log last: while `.log.swap` is there, a start does all of this again.
  * 5. What is kept of the old files (open ones, indexes) is forgotten, and reads go on.
  * 6. The producers' snapshots at the bases that are gone are removed, and the folder is synced; the `.deleted` files are removed later.
  *
- * All of it in the gate, so no truncation, deletion of segments or closing is under way, and the segments checked before 1 are there until 2. Step 1 is in the gate, too: (a) a copy is complete;
+ * All of it in the gate, so no truncation, deletion of segments or closing is under way, and the segments checked before 1 are there until
+ * 2. Step 1 is in the gate, too: (a) a copy is complete;
  * (b) the log is cut below it; (c) the machine dies: the copy must not bring back what was cut.
  */
 export async function swapSegments(state: LogState, flusher: LogFlusher, replacement: Replacement): Promise<boolean> {
@@ -73,8 +76,8 @@ export async function swapSegments(state: LogState, flusher: LogFlusher, replace
 }
 
 /**
- * Finishes what a crash interrupted, before a log is looked at: a copy that is complete takes the place of the segments in its range; one that is not is thrown away. May itself be interrupted
- * at any step. Other leftovers stay.
+ * Finishes what a crash interrupted, before a log is looked at: a copy that is complete takes the place of the segments in its range; one
+ * that is not is thrown away. May itself be interrupted at any step. Other leftovers stay.
  */
 export async function completeSwaps(directory: LogDirectory, folder: string): Promise<void> {
   const { files, logger } = directory;

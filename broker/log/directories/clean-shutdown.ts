@@ -2,12 +2,14 @@
  * What a broker's logs may lack of what they once had, after a stop that was not clean:
  * - `none`: nothing.
  * - `unregistered`: the end of what it had, and nobody has heard of it yet.
- * - `since`: what it was in sync with before it registered under `brokerEpoch`. Whether that matters to a partition is for the controller to judge, from the registration under which the
+ * - `since`: what it was in sync with before it registered under `brokerEpoch`. Whether that matters to a partition is for the controller
+ *   to judge, from the registration under which the
  *   broker was taken into the in-sync set; whether one has, this broker does not know.
  *
- * Handed on from each life to the next. Else: (1) the power fails, and with it goes the end of a log; (2) the next start recovers what is left, finds its port in use, and stops; (3) the
- * one after finds that stop clean and registers as a broker that has everything: it is elected, and the others cut what was acknowledged. The same when it is stopped while it waits to join, and
- * when it registers, and stops, while there is no controller to judge it.
+ * Handed on from each life to the next. Else: (1) the power fails, and with it goes the end of a log; (2) the next start recovers what is
+ * left, finds its port in use, and stops; (3) the one after finds that stop clean and registers as a broker that has everything: it is
+ * elected, and the others cut what was acknowledged. The same when it is stopped while it waits to join, and when it registers, and stops,
+ * while there is no controller to judge it.
  */
 export type Doubt =
   | { readonly kind: "none" }
@@ -23,19 +25,28 @@ export function joinedDoubt(doubts: readonly Doubt[]): Doubt {
   return epochs.length === 0 ? noDoubt : { kind: "since", brokerEpoch: Math.max(...epochs) };
 }
 
-/** This life has registered. An epoch above that comes from a coordinator whose transactions have begun anew since: it is worth no more than the present one. */
+/**
+ * This life has registered. An epoch above that comes from a coordinator whose transactions have begun anew since: it is worth no more than
+ * the present one.
+ */
 export function doubtOnceRegistered(doubt: Doubt, brokerEpoch: number): Doubt {
   if (doubt.kind === "none") return doubt;
   return { kind: "since", brokerEpoch: doubt.kind === "since" ? Math.min(doubt.brokerEpoch, brokerEpoch) : brokerEpoch };
 }
 
-/** The marker of a clean stop, in Kafka's format; what comes under `ottla` is ours, in one file so that neither can be there without the other. */
+/**
+ * The marker of a clean stop, in Kafka's format; what comes under `ottla` is ours, in one file so that neither can be there without the
+ * other.
+ */
 export function encodeCleanShutdown(brokerEpoch: number, doubt: Exclude<Doubt, { kind: "unregistered" }>): Buffer {
   const ours = doubt.kind === "since" ? { ottla: { recovered_under: doubt.brokerEpoch } } : {};
   return Buffer.from(JSON.stringify({ version: 0, brokerEpoch, ...ours }));
 }
 
-/** The doubt that the marker hands on; null: it is none of Kafka's and none of ours, and vouches for nothing. Kafka's older brokers leave it empty. */
+/**
+ * The doubt that the marker hands on; null: it is none of Kafka's and none of ours, and vouches for nothing. Kafka's older brokers leave it
+ * empty.
+ */
 export function decodeCleanShutdown(content: Buffer): Doubt | null {
   if (content.length === 0) return noDoubt;
   const marker = membersOf(parsed(content));

@@ -3,7 +3,10 @@ import { type FileSystem, replaceFile } from "../../runtime/files.ts";
 import { decodeCheckpoint, encodeCheckpoint, readIfThere } from "../checkpoint-file.ts";
 import { fileNames } from "../file-names.ts";
 
-/** What a broker remembers of the coordinator that it served last: a coordinator that holds another cluster, or an older controller epoch, is not that one any more. */
+/**
+ * What a broker remembers of the coordinator that it served last: a coordinator that holds another cluster, or an older controller epoch,
+ * is not that one any more.
+ */
 export interface SeenControllerEpoch {
   readonly clusterId: string;
   /** The newest that a controller made itself known with, or that this broker was elected under. */
@@ -11,8 +14,8 @@ export interface SeenControllerEpoch {
 }
 
 /**
- * `ottla-controller-epoch`, in each log directory: three lines in a checkpoint's frame, the last one the checksum of those before it. Any of a broker's directories will do, the newest
- * counts; so one that is new, lost or damaged takes nothing away as long as another is there.
+ * `ottla-controller-epoch`, in each log directory: three lines in a checkpoint's frame, the last one the checksum of those before it. Any
+ * of a broker's directories will do, the newest counts; so one that is new, lost or damaged takes nothing away as long as another is there.
  */
 export function encodeControllerEpochFile({ clusterId, controllerEpoch }: SeenControllerEpoch): Buffer {
   const lines = [`cluster ${clusterId}`, `controllerEpoch ${controllerEpoch}`];

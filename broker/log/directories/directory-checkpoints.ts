@@ -22,7 +22,10 @@ export interface FoundCheckpoints {
   readonly storedCleanedOffsets: OffsetsByPartition;
 }
 
-/** What a directory's checkpoint files hold of its logs, those that are not open included: recovery points, start offsets, and how far compaction came. */
+/**
+ * What a directory's checkpoint files hold of its logs, those that are not open included: recovery points, start offsets, and how far
+ * compaction came.
+ */
 export class DirectoryCheckpoints {
   readonly #files: FileSystem;
   readonly #root: string;
@@ -68,8 +71,9 @@ export class DirectoryCheckpoints {
   }
 
   /**
-   * Durable when it resolves. One at a time. How far compaction came is written before the starts: (1) a log is made anew, both of its offsets go down; (2) the machine dies between the files; (3) records
-   * that were below the start when it was compacted are back, older values of keys among them, and compaction must come to them.
+   * Durable when it resolves. One at a time. How far compaction came is written before the starts: (1) a log is made anew, both of its
+   * offsets go down; (2) the machine dies between the files; (3) records that were below the start when it was compacted are back, older
+   * values of keys among them, and compaction must come to them.
    */
   async write(): Promise<void> {
     const [recoveryPoints, startOffsets] = [new Map(this.#recoveryPoints), new Map(this.#startOffsets)];

@@ -37,7 +37,10 @@ export class DuplicateLog extends Error {
   override readonly name = "DuplicateLog";
 }
 
-/** Opens all directories at the same time; those that fail are offline from the beginning. Rejects LogOffline when none is left, DuplicateLog when a log is there twice. */
+/**
+ * Opens all directories at the same time; those that fail are offline from the beginning. Rejects LogOffline when none is left,
+ * DuplicateLog when a log is there twice.
+ */
 export async function openLogDirectories(parts: LogStoreParts, options: LogDirectoriesOptions): Promise<LogDirectories> {
   const caches = logCaches(parts.files, options);
   const stores: DirectoryLogStore[] = [];
@@ -248,7 +251,10 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     return this.#lost.length > 0 || this.#stores.some(({ offline }) => offline !== null);
   }
 
-  /** Each directory's file has what lies there. Rejects LogOffline when no directory took it: what lies in one that failed is given up anyway. */
+  /**
+   * Each directory's file has what lies there. Rejects LogOffline when no directory took it: what lies in one that failed is given up
+   * anyway.
+   */
   async checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void> {
     const byStore = new Map(this.#online().map((store) => [store, new Map<string, number>()]));
     for (const [key, highWatermark] of highWatermarks) {
@@ -260,7 +266,8 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   }
 
   /**
-   * In every directory. Resolves as soon as it is durable in one of them: a disk that stalls does not hold up the others. One that failed is given up anyway, and has an older epoch when it is back.
+   * In every directory. Resolves as soon as it is durable in one of them: a disk that stalls does not hold up the others. One that failed
+   * is given up anyway, and has an older epoch when it is back.
    * Rejects LogOffline when all failed. Epochs come in rising order, each when the one before it was settled.
    */
   async noteControllerEpoch(seen: SeenControllerEpoch): Promise<void> {
@@ -308,8 +315,8 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   }
 
   /**
-   * Where a log that is nowhere goes: the directory with the fewest. But a log that is not known to be new may lie in a directory that is offline now: an empty one in its place would be taken
-   * for the same replica, with all it had acknowledged.
+   * Where a log that is nowhere goes: the directory with the fewest. But a log that is not known to be new may lie in a directory that is
+   * offline now: an empty one in its place would be taken for the same replica, with all it had acknowledged.
    */
   #newPlace(key: string, isNew: boolean): DirectoryLogStore {
     const online = this.#online();

@@ -6,7 +6,10 @@ export interface LogDirectoryService {
   readonly onlineDirectories: readonly string[];
   /** In the order of the settings. */
   describe(): Promise<readonly DescribedDirectory[]>;
-  /** Has a log copied to another directory, and go on there once the copy has all; a log that is not there yet is made there. Named as in the settings. */
+  /**
+   * Has a log copied to another directory, and go on there once the copy has all; a log that is not there yet is made there. Named as in
+   * the settings.
+   */
   move(topic: string, partition: number, directory: string): MoveVerdict;
 }
 
@@ -29,7 +32,7 @@ export interface DescribedLog {
 }
 
 /**
- * `NONE`: it lies there, or will. `REPLICA_NOT_AVAILABLE`: it is not there yet, and the wish is kept, in memory. `LOG_DIR_NOT_FOUND`: no such directory in the settings. `KAFKA_STORAGE_ERROR`: one
- * of the two directories failed, or the log is damaged.
+ * `NONE`: it lies there, or will. `REPLICA_NOT_AVAILABLE`: it is not there yet, and the wish is kept, in memory. `LOG_DIR_NOT_FOUND`: no
+ * such directory in the settings. `KAFKA_STORAGE_ERROR`: one of the two directories failed, or the log is damaged.
  */
 export type MoveVerdict = "NONE" | "REPLICA_NOT_AVAILABLE" | "LOG_DIR_NOT_FOUND" | "KAFKA_STORAGE_ERROR";

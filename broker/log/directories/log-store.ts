@@ -50,7 +50,7 @@ export interface LogStoreOptions extends CacheBounds {
 export const openLogStore = (parts: LogStoreParts, options: LogStoreOptions) =>
   openLogDirectory(parts, logCaches(parts.files, options), options);
 
-/** Opens a log directory: recovers its logs after an unclean stop, finishes deletions. Rejects when the directory cannot be read or written. */
+/** Opens a log directory: recovers its logs after an unclean stop, finishes deletions. Rejects when it cannot be read or written. */
 export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, options: LogStoreOptions): Promise<DirectoryLogStore> {
   const { files, clock, log } = parts;
   const checkpoints = { write: () => store.writeCheckpoints(), due: () => store.checkpointsDue() };
@@ -268,8 +268,8 @@ export class DirectoryLogStore implements LogStore {
   }
 
   /**
-   * Rejects LogOffline when the directory failed: then there is no marker. `brokerEpoch` goes into the marker, where Kafka's own brokers look for it, and so does the doubt that is handed on; one
-   * that cannot be put into words yet leaves no marker.
+   * Rejects LogOffline when the directory failed: then there is no marker. `brokerEpoch` goes into the marker, where Kafka's own brokers
+   * look for it, and so does the doubt that is handed on; one that cannot be put into words yet leaves no marker.
    */
   async close(brokerEpoch = -1, doubt: Doubt = noDoubt): Promise<void> {
     if (this.#closed) return;
@@ -346,8 +346,8 @@ export class DirectoryLogStore implements LogStore {
   }
 
   /**
-   * What the checkpoints say of it is on the disk here, before the log is: all of it is synced. Without a recovery point the next start after a crash would look through all of it, and take the first
-   * gap that compaction left for lost records.
+   * What the checkpoints say of it is on the disk here, before the log is: all of it is synced. Without a recovery point the next start
+   * after a crash would look through all of it, and take the first gap that compaction left for lost records.
    */
   async expect(key: string, log: SegmentedLog): Promise<void> {
     this.#checkpoints.note(key, log, log.writtenEndOffset);

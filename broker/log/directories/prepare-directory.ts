@@ -31,7 +31,10 @@ export interface PreparedDirectory {
   readonly doubt: Doubt;
 }
 
-/** Makes the directory ready: recovers all logs unless the marker says that they were closed, and takes the marker away, for good, before anything is written. */
+/**
+ * Makes the directory ready: recovers all logs unless the marker says that they were closed, and takes the marker away, for good, before
+ * anything is written.
+ */
 export async function prepareDirectory(directory: LogDirectory, root: string, recoveriesAtOnce = 2): Promise<PreparedDirectory> {
   const { files, logger } = directory;
   await makeDurableDirectory(files, root);
@@ -99,7 +102,10 @@ async function inheritedDoubt({ files, logger }: LogDirectory, root: string): Pr
   return doubt ?? { kind: "unregistered" };
 }
 
-/** Where a crash took a log's end, what is appended there is new: (1) the cleaner came to 23; (2) a cut is interrupted, and the log ends at 0; (3) other records come; they were never cleaned. */
+/**
+ * Where a crash took a log's end, what is appended there is new: (1) the cleaner came to 23; (2) a cut is interrupted, and the log ends at
+ * 0; (3) other records come; they were never cleaned.
+ */
 function within(offsets: ReadonlyMap<string, number>, ends: ReadonlyMap<string, number>): Map<string, number> {
   return new Map([...offsets].map(([key, offset]) => [key, Math.min(offset, ends.get(key) ?? 0)]));
 }

@@ -12,10 +12,13 @@ export interface SettledMoves {
 }
 
 /**
- * What moves left that a crash interrupted. A move makes its copy under a name of its own (`….-future`), notes beside the log where it goes, and then gives the copy the log's name. So:
- * - a copy with its own name was not complete: it is removed, and made again, where the log that it is a copy of is here; else it is left until that is back;
+ * What moves left that a crash interrupted. A move makes its copy under a name of its own (`….-future`), notes beside the log where it
+ * goes, and then gives the copy the log's name. So:
+ * - a copy with its own name was not complete: it is removed, and made again, where the log that it is a copy of is here; else it is left
+ *   until that is back;
  * - a note, and a log in the other directory: that one is the log (or, if the note says `cancelled`, this one), and the other is removed;
- * - a note, and no log there: the move did not come so far, and this one is the log. But when that directory is not here, nobody knows: the log is not used until it is back.
+ * - a note, and no log there: the move did not come so far, and this one is the log. But when that directory is not here, nobody knows: the
+ *   log is not used until it is back.
  */
 export async function settleMoves(stores: readonly DirectoryLogStore[], logger: Logger): Promise<SettledMoves> {
   const wishes = new Map<string, DirectoryLogStore>();

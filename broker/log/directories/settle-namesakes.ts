@@ -4,11 +4,13 @@ import { isTopicId, readTopicId } from "../partition-metadata.ts";
 import type { DirectoryLogStore } from "./log-store.ts";
 
 /**
- * Logs of one name in two directories that are two topics'. Race: (1) a directory fails; (2) the topic in it is deleted, and one of the same name is made, whose log goes to another directory;
- * (3) the directory is back. One at most is the present topic's, and before the coordinator is heard nobody knows which: one is set aside. If it was the wrong one, the other is set aside in its
- * turn once the topic's id is known, and this one is taken up again as it was.
+ * Logs of one name in two directories that are two topics'. Race: (1) a directory fails; (2) the topic in it is deleted, and one of the
+ * same name is made, whose log goes to another directory;
+ * (3) the directory is back. One at most is the present topic's, and before the coordinator is heard nobody knows which: one is set aside.
+ * If it was the wrong one, the other is set aside in its turn once the topic's id is known, and this one is taken up again as it was.
  *
- * With a directory missing nothing can be taken up, so nothing is set aside. Two of the same id, or without one, stay as well: no id says which is to be used.
+ * With a directory missing nothing can be taken up, so nothing is set aside. Two of the same id, or without one, stay as well: no id says
+ * which is to be used.
  */
 export async function settleNamesakes(stores: readonly DirectoryLogStore[], logger: Logger): Promise<void> {
   const places = new Map<string, DirectoryLogStore>();

@@ -5,8 +5,9 @@ import { decodeCheckpoint, encodeCheckpoint, readIfThere } from "../checkpoint-f
 import { fileNames } from "../file-names.ts";
 
 /**
- * `ottla-stray`, in the folder of a log that was set aside: whose log it is, which the folder's name may be too short for, and what the checkpoints said of it, which forget it. With this the
- * log can go on one day as if nothing had been, and knows what was committed and what was deleted from it.
+ * `ottla-stray`, in the folder of a log that was set aside: whose log it is, which the folder's name may be too short for, and what the
+ * checkpoints said of it, which forget it. With this the log can go on one day as if nothing had been, and knows what was committed and
+ * what was deleted from it.
  */
 export interface StrayNote {
   readonly topic: string;

@@ -9,8 +9,9 @@ import type { CheckpointedOffsets } from "./directory-checkpoints.ts";
 import { readStrayNote, type StrayNote, writeStrayNote } from "./stray-note.ts";
 
 /**
- * A log that nobody names any more, and whose deletion nobody recorded: its folder was renamed (`topic-0.<unique>-stray`, as Kafka does), so that its name is free and nothing serves, cleans or
- * counts it. It stays until its topic's id comes back, its deletion is recorded, a person removes it, or `ottla.log.stray.retention.ms` is over.
+ * A log that nobody names any more, and whose deletion nobody recorded: its folder was renamed (`topic-0.<unique>-stray`, as Kafka does),
+ * so that its name is free and nothing serves, cleans or counts it. It stays until its topic's id comes back, its deletion is recorded, a
+ * person removes it, or `ottla.log.stray.retention.ms` is over.
  */
 export interface Stray {
   /** Its folder's name. */
@@ -35,7 +36,10 @@ export async function findStrays(files: FileSystem, root: string, names: readonl
   return strays;
 }
 
-/** The one to be taken up as this partition's log: it knows most of what is committed. There are several when it was set aside in several directories, or more than once. */
+/**
+ * The one to be taken up as this partition's log: it knows most of what is committed. There are several when it was set aside in several
+ * directories, or more than once.
+ */
 export function bestStray(strays: readonly Stray[], key: string, topicId: TopicId): Stray | null {
   const fitting = strays.filter((stray) => stray.key === key && stray.topicId !== null && isTopicId(stray.topicId, topicId));
   return fitting.reduce<Stray | null>((best, each) => (best === null || isBetter(each, best) ? each : best), null);
@@ -96,11 +100,12 @@ export class Strays {
   }
 
   /**
-   * The best one becomes its partition's log. Nothing else has that name here. `checkpoint` has its offsets on the disk before the folder has its name: else a crash would take deleted records back,
-   * and the gaps of compaction for damage. `forgetNote` follows. Null: there is none.
+   * The best one becomes its partition's log. Nothing else has that name here. `checkpoint` has its offsets on the disk before the folder
+   * has its name: else a crash would take deleted records back, and the gaps of compaction for damage. `forgetNote` follows. Null: there is
+   * none.
    *
-   * Race: (1) a stray is checked from its start, which takes a while; (2) its time is over, and its folder is renamed to be removed; (3) the folder is not where the check is at work, as if the
-   * directory had failed. So it is nobody else's from before the first wait.
+   * Race: (1) a stray is checked from its start, which takes a while; (2) its time is over, and its folder is renamed to be removed; (3)
+   * the folder is not where the check is at work, as if the directory had failed. So it is nobody else's from before the first wait.
    */
   async takeUp(key: string, topicId: TopicId, checkpoint: (offsets: CheckpointedOffsets) => Promise<void>): Promise<Stray | null> {
     const stray = this.best(key, topicId);

@@ -29,7 +29,8 @@ export interface Checkpointed {
 }
 
 /**
- * Opens a log that was closed cleanly or recovered; a folder without segments becomes an empty log. Reads names, sizes and the last segment's end;
+ * Opens a log that was closed cleanly or recovered; a folder without segments becomes an empty log. Reads names, sizes and the last
+ * segment's end;
  * should that turn out damaged after all, the log is recovered first.
  */
 export async function openLog(directory: LogDirectory, folder: string, checkpointed: Checkpointed): Promise<OpenedLog> {
@@ -87,7 +88,10 @@ async function assemble(
 
 type Expected = ReadonlyMap<number, SegmentSizes>;
 
-/** A segment that is closed. As large as it was then: reads of what is gone find that it is damaged, and what was added since is none of ours. */
+/**
+ * A segment that is closed. As large as it was then: reads of what is gone find that it is damaged, and what was added since is none of
+ * ours.
+ */
 function sealedSegment(folder: string, baseOffset: number, foundBytes: number, closed: SegmentSizes | undefined): Segment {
   const segment = new Segment(folder, baseOffset, closed?.log ?? foundBytes);
   if (closed !== undefined && closed.index >= 0) segment.expectIndexBytes(closed);
@@ -114,7 +118,10 @@ async function noted({ files, logger }: LogDirectory, folder: string, damage: Lo
   return damage;
 }
 
-/** The base offsets, with those of segments that are gone from the front or the middle: empty files take their places, so that nobody reads over the hole. */
+/**
+ * The base offsets, with those of segments that are gone from the front or the middle: empty files take their places, so that nobody reads
+ * over the hole.
+ */
 async function withLostSegments(directory: LogDirectory, folder: string, found: readonly number[], expected: Expected): Promise<number[]> {
   const known = new Set(found);
   const lost = [...expected.keys()].filter((base) => !known.has(base) && base < found.at(-1)!);
@@ -132,8 +139,8 @@ async function dropOtherIndexes({ files }: LogDirectory, folder: string, closed:
 }
 
 /**
- * All that a crash left is below the start: (1) records up to the end were deleted by request, which is durable; (2) the last of them were on no disk. Appending where they end would give
- * their offsets a second time.
+ * All that a crash left is below the start: (1) records up to the end were deleted by request, which is durable; (2) the last of them were
+ * on no disk. Appending where they end would give their offsets a second time.
  */
 async function beginAnew(
   directory: LogDirectory,
@@ -207,7 +214,10 @@ async function openEpochs(
   return epochs;
 }
 
-/** The segments' base offsets, after what a crash or a disk that failed left was removed: files that were given up, and segments below the start that are back. */
+/**
+ * The segments' base offsets, after what a crash or a disk that failed left was removed: files that were given up, and segments below the
+ * start that are back.
+ */
 async function tidied(directory: LogDirectory, folder: string, startOffset: number): Promise<number[]> {
   const { files } = directory;
   await completeSwaps(directory, folder);

@@ -16,8 +16,8 @@ export interface Compared {
 }
 
 /**
- * Whether leader epochs that were read from their file are those of the batches: a changed digit in the file looks like any other epoch or offset, and a follower cuts its log by them. Looks at
- * the batches on both sides of where each epoch begins, and at the end.
+ * Whether leader epochs that were read from their file are those of the batches: a changed digit in the file looks like any other epoch or
+ * offset, and a follower cuts its log by them. Looks at the batches on both sides of where each epoch begins, and at the end.
  */
 export async function epochsFit(
   directory: LogDirectory,

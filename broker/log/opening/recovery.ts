@@ -18,11 +18,13 @@ import { closingEntry, emptyLayout, place } from "../segment/segment-layout.ts";
 import { epochsFit } from "./prove-epochs.ts";
 
 /**
- * Puts a log in order after an unclean stop, so that it can be opened as after a clean one. Everything from the segment with the recovery point on is read and
- * checked; the first batch that is torn, damaged or out of order ends the log. Before that segment everything was synced and is trusted.
+ * Puts a log in order after an unclean stop, so that it can be opened as after a clean one. Everything from the segment with the recovery
+ * point on is read and checked; the first batch that is torn, damaged or out of order ends the log. Before that segment everything was
+ * synced and is trusted.
  *
- * The CRC does not cover a batch's leader epoch, and one that was changed shows only in the next batch, whose epoch is lower: (1) a bit makes epoch 1 of a batch's 0; (2) the log would end behind it, with
- * an epoch that never was; (3) its leader, which does not know it, demands a cut below what is committed here. So an epoch that only a single batch tells of, and the next one contradicts, ends the log
+ * The CRC does not cover a batch's leader epoch, and one that was changed shows only in the next batch, whose epoch is lower: (1) a bit
+ * makes epoch 1 of a batch's 0; (2) the log would end behind it, with an epoch that never was; (3) its leader, which does not know it,
+ * demands a cut below what is committed here. So an epoch that only a single batch tells of, and the next one contradicts, ends the log
  * before it.
  *
  * Returns the log's end, which is on the disk then: the new recovery point.
@@ -100,7 +102,10 @@ export interface Recovery {
   readonly denseFrom?: number;
 }
 
-/** What is known to be damaged in a log that ends at `endOffset`: noted by an earlier life, or now, when records were on the disk that are gone. */
+/**
+ * What is known to be damaged in a log that ends at `endOffset`: noted by an earlier life, or now, when records were on the disk that are
+ * gone.
+ */
 export async function damageAtEnd(
   { files, logger }: LogDirectory,
   folder: string,
@@ -232,7 +237,10 @@ async function notedEpochs({ files }: LogDirectory, folder: string): Promise<Lea
   return content === null ? null : LeaderEpochs.decode(content);
 }
 
-/** The epochs that began before `offset`: from their file or, when that is missing, damaged or not what the batches say, from the batches. What began later is found while checking. */
+/**
+ * The epochs that began before `offset`: from their file or, when that is missing, damaged or not what the batches say, from the batches.
+ * What began later is found while checking.
+ */
 async function epochsBefore(
   directory: LogDirectory,
   folder: string,

@@ -36,7 +36,10 @@ export interface RememberedBatch {
   readonly timestampMs: number;
 }
 
-/** Numbers per batch in `#batches`, and where they are: one flat array takes a third of the memory that objects do, and a broker may know a million producers. */
+/**
+ * Numbers per batch in `#batches`, and where they are: one flat array takes a third of the memory that objects do, and a broker may know a
+ * million producers.
+ */
 const fields = { lastSequence: 0, lastOffset: 1, offsetDelta: 2, timestampMs: 3 } as const;
 const fieldsPerBatch = 4;
 
@@ -108,7 +111,10 @@ export class ProducerEntry {
     return Math.max(this.rememberedBatches, 1);
   }
 
-  /** At least one, so that the epoch is there. The last one is as Kafka has it; a reader that takes only one row per producer takes the last. */
+  /**
+   * At least one, so that the epoch is there. The last one is as Kafka has it; a reader that takes only one row per producer takes the
+   * last.
+   */
   forEachRow(producerId: number, visit: (row: ProducerRow) => void): void {
     const { epoch, coordinatorEpoch, rowsCount, rememberedBatches } = this;
     const batches = this.#batches;

@@ -13,7 +13,10 @@ export async function storeSnapshot({ files }: LogDirectory, folder: string, off
   await replaceFile(files, snapshotPath(folder, offset), content);
 }
 
-/** Removes the snapshots at these offsets; durable when it resolves. Else: (1) the log is cut below one; (2) other batches come in its place; (3) after a crash it is there again, and speaks of the old ones. */
+/**
+ * Removes the snapshots at these offsets; durable when it resolves. Else: (1) the log is cut below one; (2) other batches come in its
+ * place; (3) after a crash it is there again, and speaks of the old ones.
+ */
 export async function removeSnapshots({ files }: LogDirectory, folder: string, isGone: (offset: number) => boolean): Promise<void> {
   const gone = (await snapshotOffsets({ files }, folder)).filter(isGone);
   for (const offset of gone) await files.remove(snapshotPath(folder, offset));
@@ -33,10 +36,11 @@ export interface RestoredProducers {
 }
 
 /**
- * What the log knows of its producers: the newest sound snapshot, and the headers of the batches behind it. After a clean stop there are none, so no segment is read.
+ * What the log knows of its producers: the newest sound snapshot, and the headers of the batches behind it. After a clean stop there are
+ * none, so no segment is read.
  *
- * Snapshots that no longer belong to the log are removed: those above its end, those that are damaged, those of segments that are gone. One below the first segment would be worse than none: it
- * knows nothing of the batches between, and would refuse what continues them.
+ * Snapshots that no longer belong to the log are removed: those above its end, those that are damaged, those of segments that are gone. One
+ * below the first segment would be worse than none: it knows nothing of the batches between, and would refuse what continues them.
  */
 export async function restoreProducers(directory: LogDirectory, folder: string, extent: LogExtent): Promise<RestoredProducers> {
   const { bases, endOffset } = extent;

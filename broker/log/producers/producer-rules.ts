@@ -10,12 +10,15 @@ export type ProducerVerdict =
 const append: ProducerVerdict = { kind: "append" };
 
 /**
- * Whether a producer's batch comes next in a log that knows `entry` of it. A producer that the log does not know may begin anywhere: what it wrote before may be deleted, or its silence was
- * so long that it was forgotten (KIP-360). But in a log that never held anything (`isUntouched`) there is nothing to forget, so it begins at 0. Else: (1) the first of two batches under way is refused, with too few in
- * sync; (2) a follower returns, and the second is taken as a beginning; (3) the first comes again and is out of order for ever, or the records stand the wrong way round. Sequences wrap from 2^31-1 to 0.
+ * Whether a producer's batch comes next in a log that knows `entry` of it. A producer that the log does not know may begin anywhere: what
+ * it wrote before may be deleted, or its silence was so long that it was forgotten (KIP-360). But in a log that never held anything
+ * (`isUntouched`) there is nothing to forget, so it begins at 0. Else: (1) the first of two batches under way is refused, with too few in
+ * sync; (2) a follower returns, and the second is taken as a beginning; (3) the first comes again and is out of order for ever, or the
+ * records stand the wrong way round. Sequences wrap from 2^31-1 to 0.
  *
- * A batch that comes next is new, whatever is remembered (Kafka looks for a repeated one first): (1) a producer is forgotten; (2) an older client begins at 0 again under the same epoch; (3) the
- * broker restarts and reads both lives from the log; (4) a batch that continues the second would be answered with the place of one of the first, and be lost.
+ * A batch that comes next is new, whatever is remembered (Kafka looks for a repeated one first): (1) a producer is forgotten; (2) an older
+ * client begins at 0 again under the same epoch; (3) the broker restarts and reads both lives from the log; (4) a batch that continues the
+ * second would be answered with the place of one of the first, and be lost.
  */
 export function judgeBatch(entry: ProducerEntry | undefined, batch: ProducedBatch, isUntouched: boolean): ProducerVerdict {
   const { producerEpoch, baseSequence } = batch;

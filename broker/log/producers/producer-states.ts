@@ -10,7 +10,10 @@ import { encodeSnapshot } from "./producer-snapshot.ts";
 /** When there are too many producers, a log that wants one more forgets this part of its own: those that wrote least recently. */
 const forgottenPart = 0.1;
 
-/** What a log knows of the producers that wrote to it with an id: a function of its batches and of the snapshot it began with, less those that were forgotten. */
+/**
+ * What a log knows of the producers that wrote to it with an id: a function of its batches and of the snapshot it began with, less those
+ * that were forgotten.
+ */
 export class ProducerStates {
   readonly #budget: ProducerBudget;
   #entries = new Map<number, ProducerEntry>();
@@ -24,7 +27,8 @@ export class ProducerStates {
   }
 
   /**
-   * What a leader answers to validated batches without appending them, or null: they are to be appended. Changes nothing: what is appended is noted when its offsets are known.
+   * What a leader answers to validated batches without appending them, or null: they are to be appended. Changes nothing: what is appended
+   * is noted when its offsets are known.
    * `isUntouched`: the log never held anything.
    */
   judgeAppend(

@@ -10,7 +10,10 @@ import {
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import type { File } from "../../runtime/files.ts";
 
-/** Called with each batch, its `position` being the one in the file. `stop` ends the walk behind this batch; `refuse` before it, as if it were damaged. */
+/**
+ * Called with each batch, its `position` being the one in the file. `stop` ends the walk behind this batch; `refuse` before it, as if it
+ * were damaged.
+ */
 export type Visit = (batch: BatchInfo) => "on" | "stop" | { readonly refuse: string };
 
 export interface Walked {

@@ -14,8 +14,8 @@ interface StoredEntries {
 }
 
 /**
- * The index of the segment being written: all entries but the recent ones are in the file only. Entries reach the file now and then, since an index that a crash
- * cuts short is rebuilt with its segment.
+ * The index of the segment being written: all entries but the recent ones are in the file only. Entries reach the file now and then, since
+ * an index that a crash cuts short is rebuilt with its segment.
  */
 export class GrowingIndex<Entry> {
   readonly path: string;
@@ -84,7 +84,9 @@ export class GrowingIndex<Entry> {
     this.#isFileDistrusted = true;
   }
 
-  /** The last entry whose key is at most `key`, or null. Should the file be damaged: null, so that the search begins at the segment's start. */
+  /**
+   * The last entry whose key is at most `key`, or null. Should the file be damaged: null, so that the search begins at the segment's start.
+   */
   async floor(key: number, directory: LogDirectory): Promise<Entry | null> {
     const recent = this.#recent.subarray(0, this.#recentEntries * this.#format.entryBytes);
     const found = floorEntry(this.#format, recent, this.#baseOffset, key);

@@ -1,6 +1,8 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 
-/** Index files as they were read, by path, at most `bytesMax` together: the least recently used go first. One larger than that is not kept. */
+/**
+ * Index files as they were read, by path, at most `bytesMax` together: the least recently used go first. One larger than that is not kept.
+ */
 export class IndexCache {
   readonly #bytesMax: number;
   readonly #contents = new Map<string, Buffer>();

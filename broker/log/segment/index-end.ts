@@ -46,8 +46,9 @@ interface ClosedSegment {
 }
 
 /**
- * Whether a closed segment's time index may end with `last`: the batch that the entry names is as new as it says, and none behind that is newer. Entries rise, and each is the newest of all batches up to
- * its own: so this finds every index that was cut, and every last entry that was changed. Retention deletes by it. It costs little where timestamps rise, as that batch is near the segment's end then.
+ * Whether a closed segment's time index may end with `last`: the batch that the entry names is as new as it says, and none behind that is
+ * newer. Entries rise, and each is the newest of all batches up to its own: so this finds every index that was cut, and every last entry
+ * that was changed. Retention deletes by it. It costs little where timestamps rise, as that batch is near the segment's end then.
  */
 export async function endsWithLargest(directory: LogDirectory, segment: ClosedSegment, last: TimeEntry | null): Promise<boolean> {
   const { sizeInBytes } = segment;
@@ -69,7 +70,10 @@ export async function endsWithLargest(directory: LogDirectory, segment: ClosedSe
   return fits && isFound && walked.damage === null;
 }
 
-/** Where a batch starts, at or before the one with `offset`. As a rule that is in the last part of the segment, for which the end of the offset index is enough. Null: that is missing or damaged. */
+/**
+ * Where a batch starts, at or before the one with `offset`. As a rule that is in the last part of the segment, for which the end of the
+ * offset index is enough. Null: that is missing or damaged.
+ */
 async function nearEnd(directory: LogDirectory, segment: ClosedSegment, offset: number): Promise<number | null> {
   const { folder, baseOffset, sizeInBytes } = segment;
   const end = await indexEnd(directory.files, offsetIndexFormat, `${folder}/${segmentFileName(baseOffset, "index")}`, baseOffset);

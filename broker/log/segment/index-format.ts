@@ -13,7 +13,10 @@ export interface TimeEntry {
   readonly offset: number;
 }
 
-/** How an index's entries lie in the file. Keys rise strictly from entry to entry, and so does `secondary`. Offsets are relative to the segment's base offset. */
+/**
+ * How an index's entries lie in the file. Keys rise strictly from entry to entry, and so does `secondary`. Offsets are relative to the
+ * segment's base offset.
+ */
 export interface IndexFormat<Entry> {
   readonly entryBytes: number;
   keyAt(bytes: Buffer, at: number, baseOffset: number): number;
@@ -71,7 +74,10 @@ export function floorEntry<Entry>(format: IndexFormat<Entry>, bytes: Buffer, bas
   return count === 0 ? null : format.read(bytes, (count - 1) * format.entryBytes, baseOffset);
 }
 
-/** Whether the bytes can be an index of this format: whole entries, keys and secondary values rising, within the segment. A preallocated index's zeros do not pass. */
+/**
+ * Whether the bytes can be an index of this format: whole entries, keys and secondary values rising, within the segment. A preallocated
+ * index's zeros do not pass.
+ */
 export function isSoundIndex<Entry>(format: IndexFormat<Entry>, bytes: Buffer, baseOffset: number, secondaryEnd: number): boolean {
   if (bytes.length % format.entryBytes !== 0) return false;
   let [key, secondary] = [-1, -1];

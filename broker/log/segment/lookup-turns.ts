@@ -7,8 +7,8 @@ export class TooManyLookups extends Error {
 }
 
 /**
- * Lookups by timestamp that have to unpack a large batch, of all logs of a broker: one at a time, until it has passed over the records. Each takes as much memory as the records of a batch may be, and a client may ask
- * for hundreds in one breath.
+ * Lookups by timestamp that have to unpack a large batch, of all logs of a broker: one at a time, until it has passed over the records.
+ * Each takes as much memory as the records of a batch may be, and a client may ask for hundreds in one breath.
  */
 export class LookupTurns {
   #last: Promise<unknown> = Promise.resolve();

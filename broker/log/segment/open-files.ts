@@ -9,8 +9,9 @@ interface Held {
 }
 
 /**
- * Files open for reading, shared by all logs of a directory: the least recently used are closed when there are more than `filesMax`, so that ten thousand segments
- * need no ten thousand descriptors. Files in use at the same time may exceed the bound; readers are bounded elsewhere.
+ * Files open for reading, shared by all logs of a directory: the least recently used are closed when there are more than `filesMax`, so
+ * that ten thousand segments need no ten thousand descriptors. Files in use at the same time may exceed the bound; readers are bounded
+ * elsewhere.
  */
 export class OpenFiles {
   readonly #files: FileSystem;

@@ -26,7 +26,10 @@ export interface SegmentDamage {
   readonly reason: string;
 }
 
-/** Builds a segment's indexes from the headers of its batches, as they are when it is sealed. The reason instead, and nothing built, when the batches are damaged. */
+/**
+ * Builds a segment's indexes from the headers of its batches, as they are when it is sealed. The reason instead, and nothing built, when
+ * the batches are damaged.
+ */
 export async function rebuildIndexes(directory: LogDirectory, segment: SealedSegment): Promise<SegmentDamage | null> {
   const { baseOffset, folder, sizeInBytes } = segment;
   const [offsets, times]: [OffsetEntry[], TimeEntry[]] = [[], []];

@@ -8,7 +8,10 @@ export interface RemovedFilesParts {
   readonly logger: Logger;
 }
 
-/** Files that are no longer part of any log, already called `….deleted`, until their time has come. What a crash leaves goes when its log is opened. */
+/**
+ * Files that are no longer part of any log, already called `….deleted`, until their time has come. What a crash leaves goes when its log is
+ * opened.
+ */
 export class RemovedFiles {
   readonly #parts: RemovedFilesParts;
   readonly #waiting = new Map<Timer, readonly string[]>();

@@ -16,7 +16,8 @@ export interface Restored {
 }
 
 /**
- * Makes a segment the log's last, ready to be written: reads the ends of its indexes, then the headers of the batches behind the last entry.
+ * Makes a segment the log's last, ready to be written: reads the ends of its indexes, then the headers of the batches behind the last
+ * entry.
  * Indexes that cannot be right are built anew. The reason instead when the batches are damaged.
  */
 export async function restoreSegment(

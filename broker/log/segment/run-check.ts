@@ -21,8 +21,8 @@ export interface RunBounds {
 }
 
 /**
- * Whether bytes from the disk are the batches that were written there. The CRC does not cover base offset, length, leader epoch and magic: a changed length or magic shows
- * as a wrong CRC, a wrong offset by the neighbours, a wrong epoch by what the log knows of its epochs.
+ * Whether bytes from the disk are the batches that were written there. The CRC does not cover base offset, length, leader epoch and magic:
+ * a changed length or magic shows as a wrong CRC, a wrong offset by the neighbours, a wrong epoch by what the log knows of its epochs.
  */
 export class RunCheck {
   readonly #bounds: RunBounds;

@@ -19,7 +19,8 @@ export async function createSegment(directory: LogDirectory, folder: string, bas
   const path = segmentPath(folder, baseOffset, "log");
   const file = await files.open(path, "readwrite");
   await file.truncate(0);
-  // Race: (1) a segment is to be removed, its files are forgotten; (2) a read that began before opens one of them; (3) it is removed, and this one takes its name.
+  // Race: (1) a segment is to be removed, its files are forgotten; (2) a read that began before opens one of them; (3) it is removed, and
+  // this one takes its name.
   await openFiles.forget(path);
   return growingSegment(folder, file, emptyLayout(baseOffset, 0), { indexesSynced: false });
 }

@@ -12,8 +12,9 @@ import { Segment, segmentPath } from "./segment.ts";
 export type BelievedGaps = ReadonlySet<number>;
 
 /**
- * Each segment begins where the one before ends, compacted ones too (decision 25), so that a segment that is gone, or was cut between two batches, is noticed. There are two exceptions: (a) a
- * distance that no segment reaches over was left by compaction between the leader's records; (b) what Kafka's compaction left in a log before it was ours.
+ * Each segment begins where the one before ends, compacted ones too (decision 25), so that a segment that is gone, or was cut between two
+ * batches, is noticed. There are two exceptions: (a) a distance that no segment reaches over was left by compaction between the leader's
+ * records; (b) what Kafka's compaction left in a log before it was ours.
  */
 export function refuseJoin(endOffset: number, nextBase: number, believed: BelievedGaps): string | null {
   const isJoined = endOffset === nextBase || nextBase - endOffset > relativeOffsetMax || (endOffset < nextBase && believed.has(nextBase));
@@ -91,8 +92,9 @@ async function walkedFrom(
 }
 
 /**
- * A directory that was Kafka's, when it is opened for the first time: what does not join in its logs is believed from then on, and noted in their folders, for nobody can tell what its compaction
- * left from what was lost. A file in the directory says that this is done; without logs there is nothing to note.
+ * A directory that was Kafka's, when it is opened for the first time: what does not join in its logs is believed from then on, and noted in
+ * their folders, for nobody can tell what its compaction left from what was lost. A file in the directory says that this is done; without
+ * logs there is nothing to note.
  */
 export async function takeOverJoins(
   directory: LogDirectory,

@@ -43,7 +43,10 @@ export function emptyLayout(baseOffset: number, openedAtMs: number): LayoutState
 
 const segmentBytesMax = 2 ** 31 - 1;
 
-/** Whether a batch must go to a new segment: this one is full, old enough, its indexes are, or the offset is too far from its base. Never when it is empty but for offsets out of reach. */
+/**
+ * Whether a batch must go to a new segment: this one is full, old enough, its indexes are, or the offset is too far from its base. Never
+ * when it is empty but for offsets out of reach.
+ */
 export function mustRoll(state: LayoutState, batch: BatchInfo, limits: RollLimits, nowMs: number): boolean {
   if (batch.lastOffset - state.baseOffset > relativeOffsetMax) return true;
   if (state.sizeInBytes === 0) return false;
@@ -63,7 +66,10 @@ export interface Placed {
   readonly timeEntry: TimeEntry | null;
 }
 
-/** The batch comes next in the segment. An index entry is due once more than `indexIntervalBytes` were written since the last. Recovery places batches by the same rule, so it finds the same indexes. */
+/**
+ * The batch comes next in the segment. An index entry is due once more than `indexIntervalBytes` were written since the last. Recovery
+ * places batches by the same rule, so it finds the same indexes.
+ */
 export function place(state: LayoutState, batch: BatchInfo, indexIntervalBytes: number): Placed {
   invariant(batch.baseOffset >= state.baseOffset, "a batch lies in its segment", () => ({ state, batch }));
   const position = state.sizeInBytes;
@@ -89,7 +95,10 @@ export function place(state: LayoutState, batch: BatchInfo, indexIntervalBytes: 
   };
 }
 
-/** The time index's last entry, due when the segment is closed, so that its largest timestamp can be read from the index alone. Null when it is there already. */
+/**
+ * The time index's last entry, due when the segment is closed, so that its largest timestamp can be read from the index alone. Null when it
+ * is there already.
+ */
 export function closingEntry(state: LayoutState): TimeEntry | null {
   if (state.maxTimestampMs <= state.lastTimeEntryMs) return null;
   return { timestampMs: state.maxTimestampMs, offset: state.offsetOfMaxTimestamp };

@@ -34,7 +34,10 @@ export interface IndexBytes {
   readonly timeindex: number;
 }
 
-/** One file of batches and its two indexes. All but the log's last are sealed: they do not change any more, and nothing of them is read before it is needed. */
+/**
+ * One file of batches and its two indexes. All but the log's last are sealed: they do not change any more, and nothing of them is read
+ * before it is needed.
+ */
 export class Segment {
   readonly baseOffset: number;
   readonly folder: string;
@@ -106,8 +109,8 @@ export class Segment {
   }
 
   /**
-   * A batch starts there, at or before the one with `offset`, not far from it. It was looked at: an index that was changed may lead to any batch, from where all that follows looks sound, and records
-   * would be passed over, or kept where a log is cut.
+   * A batch starts there, at or before the one with `offset`, not far from it. It was looked at: an index that was changed may lead to any
+   * batch, from where all that follows looks sound, and records would be passed over, or kept where a log is cut.
    */
   async floorPosition(offset: number, directory: LogDirectory): Promise<number> {
     const position = await this.#soundPosition(offset, directory);
@@ -161,7 +164,10 @@ export class Segment {
     return this.#largest;
   }
 
-  /** What its indexes say is no reason any more when a batch is not where it should be: they were built anew from the batches, or are not used. The first call does it. */
+  /**
+   * What its indexes say is no reason any more when a batch is not where it should be: they were built anew from the batches, or are not
+   * used. The first call does it.
+   */
   async proveIndexes(directory: LogDirectory): Promise<void> {
     this.#proving ??= this.#prove(directory).then(() => {
       this.#hasProvenIndexes = true;

@@ -5,8 +5,9 @@ import type { Segment } from "./segment.ts";
 const readAtOnce = 32;
 
 /**
- * The largest timestamp up to each sealed segment. Largest timestamps do not rise from segment to segment, but their running maxima do: where a running maximum first reaches a timestamp, that
- * segment has a record which does. So a search need not look at every segment's index. The first search after a start reads the last entry of each; what is known then is kept.
+ * The largest timestamp up to each sealed segment. Largest timestamps do not rise from segment to segment, but their running maxima do:
+ * where a running maximum first reaches a timestamp, that segment has a record which does. So a search need not look at every segment's
+ * index. The first search after a start reads the last entry of each; what is known then is kept.
  */
 export class TimestampMaxima {
   #covered = new CoveredSegments(null, 0, -1);
@@ -17,7 +18,8 @@ export class TimestampMaxima {
     while (this.#extending !== null) await this.#extending.catch(() => undefined);
     const first = from < to ? segments[from]! : null;
     if (!this.#covered.isOf(first, from, generation)) this.#covered = new CoveredSegments(first, from, generation);
-    // Race: (1) one search covers what it needs; (2) the log's start moves, and another search covers other segments; (3) the first goes on. So each keeps what it covered.
+    // Race: (1) one search covers what it needs; (2) the log's start moves, and another search covers other segments; (3) the first goes
+    // on. So each keeps what it covered.
     const covered = this.#covered;
     if (covered.count >= to - from) return covered;
     this.#extending = covered.extend(segments, to, directory).finally(() => {

@@ -15,7 +15,10 @@ const threadCounts = [
 
 type WholeNumber = (typeof threadCounts)[number] | "log.cleaner.dedupe.buffer.size";
 
-/** Null when a broker may go from the one to the other while it runs: its settings, each of them good, go together, and no count of threads jumps. */
+/**
+ * Null when a broker may go from the one to the other while it runs: its settings, each of them good, go together, and no count of threads
+ * jumps.
+ */
 export function brokerConflict(before: BrokerConfigLayers, after: BrokerConfigLayers): string | null {
   for (const name of threadCounts) {
     const [current, wanted] = [inForce(before, name), inForce(after, name)];

@@ -206,7 +206,10 @@ const logging = {
   "ottla.log.file": string(null, "The file that the broker's own log is appended to; without it, standard error."),
 } as const;
 
-/** Every broker setting that is accepted here, by Kafka's name, grouped as the reference page shows them. Names starting with `ottla.` are our own. */
+/**
+ * Every broker setting that is accepted here, by Kafka's name, grouped as the reference page shows them. Names starting with `ottla.` are
+ * our own.
+ */
 export const brokerSettingGroups = {
   Identity: identity,
   Coordinator: coordinator,

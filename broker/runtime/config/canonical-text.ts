@@ -1,6 +1,9 @@
 import type { SettingType } from "./setting.ts";
 
-/** An acceptable value as Kafka shows it: what its type makes of the text, not the text as it was set (`ConfigDef.parseType`, then `convertToString`). */
+/**
+ * An acceptable value as Kafka shows it: what its type makes of the text, not the text as it was set (`ConfigDef.parseType`, then
+ * `convertToString`).
+ */
 export function canonicalText(type: SettingType, text: string): string {
   const trimmed = text.trim();
   switch (type) {

@@ -1,6 +1,7 @@
 /**
- * Java's properties format, as `server.properties` has it: `key=value`, `key: value` or `key value`; `#` and `!` start a comment line; a backslash at
- * the end joins the next line; `\n`, `\t`, `\r`, `\f`, `\uXXXX` and `\` before any other character are escapes. A later line for the same key wins.
+ * Java's properties format, as `server.properties` has it: `key=value`, `key: value` or `key value`; `#` and `!` start a comment line; a
+ * backslash at the end joins the next line; `\n`, `\t`, `\r`, `\f`, `\uXXXX` and `\` before any other character are escapes. A later line
+ * for the same key wins.
  */
 export function parseProperties(text: string): ReadonlyMap<string, string> {
   const entries = new Map<string, string>();

@@ -18,21 +18,25 @@ A broker reads them, the later ones winning, from
 2. the environment: \`KAFKA_\` or \`OTTLA_\` and the name in upper case with \`_\` for \`.\` (\`OTTLA_NUM_PARTITIONS=6\`; \`ottla.log.level\` is \`OTTLA_LOG_LEVEL\`),
 3. the command line: \`--set num.partitions=6\`.
 
-A name that is not known is a warning that names the nearest one that is; a value that is not acceptable is an error that says what would be.
-Kafka's settings for TLS, SASL, access control, tiered storage and classes of Java are not accepted: at the start they are a warning with the reason, at run time an error.
+A name that is not known is a warning that names the nearest one that is; a value that is not acceptable is an error that says what
+would be.
+Kafka's settings for TLS, SASL, access control, tiered storage and classes of Java are not accepted: at the start they are a warning with
+the reason, at run time an error.
 \`broker.id\`, \`zookeeper.connect\` and \`log.dirs\` must be given.
 
-A topic's setting wins over the broker's; one changed at run time (IncrementalAlterConfigs) for this broker wins over one changed for all brokers, and that one over
-what the broker was started with.
+A topic's setting wins over the broker's; one changed at run time (IncrementalAlterConfigs) for this broker wins over one changed for all brokers, and that
+one over what the broker was started with.
 
-Settings marked **no effect** are accepted, kept and shown, so that Kafka's tools work unchanged, but nothing acts on them in this version; a start with any of them says which.
+Settings marked **no effect** are accepted, kept and shown, so that Kafka's tools work unchanged, but nothing acts on them in this version;
+a start with any of them says which.
 
 ## Listeners
 
-Every listener has a name: \`listeners=INSIDE://:9092,OUTSIDE://:19092\`. A client is told the addresses advertised for the listener it came in by. One listener belongs to
-the brokers alone: they speak their own protocol on it, not Kafka's, and it is never shown to clients. \`inter.broker.listener.name\` says which; without it, it is the one
-named \`PEER\`, and without that one a free port on the first listener's host, found by the other brokers through ZooKeeper. Give it a fixed port where a firewall or a
-container network needs to know it: \`listeners=PLAINTEXT://:9092,PEER://:9093\`.
+Every listener has a name: \`listeners=INSIDE://:9092,OUTSIDE://:19092\`. A client is told the addresses advertised for the listener it came in
+by. One listener belongs to the brokers alone: they speak their own protocol on it, not Kafka's, and it is never shown to clients.
+\`inter.broker.listener.name\` says which; without it, it is the one named \`PEER\`, and without that one a free port on the first
+listener's host, found by the other brokers through ZooKeeper. Give it a fixed port where a firewall or a container network needs to know
+it: \`listeners=PLAINTEXT://:9092,PEER://:9093\`.
 `;
 
 /** The reference page, whole. */

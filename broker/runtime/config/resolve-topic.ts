@@ -3,7 +3,10 @@ import type { TopicSettings } from "../topic-settings.ts";
 import { type BrokerConfigLayers, type ConfigTexts, topicText } from "./resolve.ts";
 import { type TopicSettingName, type TopicValues, topicSettingDefinitions } from "./topic-setting-definitions.ts";
 
-/** A topic's settings in force on a broker: its own, else the broker's (set at run time, then at its start), else Kafka's. A value that is no longer acceptable is passed over. */
+/**
+ * A topic's settings in force on a broker: its own, else the broker's (set at run time, then at its start), else Kafka's. A value that is
+ * no longer acceptable is passed over.
+ */
 export function topicSettings(topic: ConfigTexts, layers: BrokerConfigLayers): TopicSettings {
   const value = <K extends TopicSettingName>(name: K): TopicValues[K] => {
     const parsed = topicSettingDefinitions[name].parse(topicText(topic, layers, name).text);

@@ -41,7 +41,10 @@ export function textOf(texts: ConfigTexts, name: string): string | undefined {
   return Object.hasOwn(texts, name) ? texts[name] : undefined;
 }
 
-/** Where a broker setting is set, the one in force first, its default last. Dynamic values that are not (or no longer) acceptable are passed over. */
+/**
+ * Where a broker setting is set, the one in force first, its default last. Dynamic values that are not (or no longer) acceptable are passed
+ * over.
+ */
 export function brokerTexts(layers: BrokerConfigLayers, name: BrokerSettingName): SourcedText[] {
   const { update, defaultText, parse } = brokerSettings[name];
   const found: SourcedText[] = [];

@@ -17,7 +17,10 @@ const why = {
 const none = { withoutEffect: true } as const;
 const atRunTime = { withoutEffect: true, update: "per-broker" } as const;
 
-/** What Kafka's brokers have settings for and this one does not need: accepted, kept and shown, so that a `server.properties` and Kafka's tools work unchanged. */
+/**
+ * What Kafka's brokers have settings for and this one does not need: accepted, kept and shown, so that a `server.properties` and Kafka's
+ * tools work unchanged.
+ */
 export const settingsWithoutEffect = {
   "alter.log.dirs.replication.quota.window.num": int(11, why.quotas, { min: 1, ...none }),
   "alter.log.dirs.replication.quota.window.size.seconds": int(1, why.quotas, { min: 1, ...none }),

@@ -5,7 +5,10 @@ import { topicSettings } from "./resolve-topic.ts";
 import type { Setting } from "./setting.ts";
 import { isTopicSetting, topicSettingDefinitions } from "./topic-setting-definitions.ts";
 
-/** Longer values are refused before they are looked at: they go into the coordinator and to every broker, and no answer could tell them. Bytes. */
+/**
+ * Longer values are refused before they are looked at: they go into the coordinator and to every broker, and no answer could tell them.
+ * Bytes.
+ */
 const valueBytesMax = 0x7fff;
 
 /** Null when a topic may have this setting; else a sentence for the one who asked. */

@@ -10,8 +10,8 @@ const membersMax = 1024;
 const ratioMax = 1032;
 
 /**
- * One member after the other, as Java's GZIPInputStream has it: what follows a member and begins as one is one, anything else is passed over. Not by zlib's own reading of several members, which
- * takes zeros for the end and all else for damage.
+ * One member after the other, as Java's GZIPInputStream has it: what follows a member and begins as one is one, anything else is passed
+ * over. Not by zlib's own reading of several members, which takes zeros for the end and all else for damage.
  */
 export function* unpackGzip(packed: Buffer, bytesMax: number): Unpacking {
   const pieces = new Pieces("gzip", bytesMax, membersMax);

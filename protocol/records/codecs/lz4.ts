@@ -15,8 +15,9 @@ const flag = {
 const ratioMax = 255;
 
 /**
- * The first frame, as Kafka's own Lz4BlockInputStream reads: blocks that do not refer to each other, no dictionary, and what follows the frame is nobody's concern. The library reads more than that: linked blocks and
- * frame after frame; nobody who consumes with Java would see what is in them. It has no bound on what it makes, so the frame's structure is walked first.
+ * The first frame, as Kafka's own Lz4BlockInputStream reads: blocks that do not refer to each other, no dictionary, and what follows the
+ * frame is nobody's concern. The library reads more than that: linked blocks and frame after frame; nobody who consumes with Java would see
+ * what is in them. It has no bound on what it makes, so the frame's structure is walked first.
  */
 export function* unpackLz4(packed: Buffer, bytesMax: number): Unpacking {
   const pieces = new Pieces("lz4", bytesMax, 1);
@@ -68,7 +69,9 @@ function walkFrame(packed: Buffer, visit: (start: number, end: number, isPlain: 
   return { endPosition: at + contentChecksumBytes, bytesAtMost };
 }
 
-/** Adds up the lengths in the blocks' sequences without copying anything. Only for frames whose structure leaves it open whether they fit. */
+/**
+ * Adds up the lengths in the blocks' sequences without copying anything. Only for frames whose structure leaves it open whether they fit.
+ */
 function exactBytes(packed: Buffer): number {
   let total = 0;
   walkFrame(packed, (start, end, isPlain) => {

@@ -2,7 +2,8 @@ import { compress, compressSync } from "snappy";
 import { MalformedFrame } from "../../wire/reader.ts";
 import { Pieces, type UnpackCall, type Unpacking } from "./unpacking.ts";
 
-// Kafka's clients wrap raw blocks in the framing of xerial's Java library: a header, then blocks with their lengths. Some send one raw block.
+// Kafka's clients wrap raw blocks in the framing of xerial's Java library: a header, then blocks with their lengths. Some send one raw
+// block.
 
 const magic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
 const magicHead = magic.readInt32BE(0);
@@ -40,7 +41,9 @@ function framed(blocks: readonly Buffer[]): Buffer {
   return Buffer.concat(pieces);
 }
 
-/** As xerial's SnappyInputStream reads: streams may follow each other, and fewer bytes than a length takes, or another magic, are the end. */
+/**
+ * As xerial's SnappyInputStream reads: streams may follow each other, and fewer bytes than a length takes, or another magic, are the end.
+ */
 export function* unpackSnappy(packed: Buffer, bytesMax: number): Unpacking {
   const pieces = new Pieces("snappy", bytesMax, chunksMax);
   if (!hasMagic(packed, 0)) {

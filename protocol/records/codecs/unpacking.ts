@@ -1,7 +1,8 @@
 import { MalformedFrame } from "../../wire/reader.ts";
 
 /**
- * Unpacking as data: what has to be called next, so that the same reading of a format serves whoever unpacks within the turn and whoever leaves the work to other threads.
+ * Unpacking as data: what has to be called next, so that the same reading of a format serves whoever unpacks within the turn and whoever
+ * leaves the work to other threads.
  * The structure around the calls, and what of it is read or refused, is in the codecs' files.
  */
 
@@ -16,14 +17,18 @@ export interface UnpackCall {
 }
 
 /**
- * What unpacking may still take of one turn of the loop. Told of every call: one that fails may have made all that it was allowed to, and a thousand that make next to nothing take as long as one that makes much.
+ * What unpacking may still take of one turn of the loop. Told of every call: one that fails may have made all that it was allowed to, and a
+ * thousand that make next to nothing take as long as one that makes much.
  */
 export interface UnpackingBudget {
   /** Bytes that may still be made. What arrived as it is was paid for by its sender; a few packed bytes can stand for a million. */
   unpackedBytesLeft: number;
 }
 
-/** What a call takes, however little it makes, as if it had made so many bytes: setting up zlib's and zstd's libraries takes as long as unpacking that much. */
+/**
+ * What a call takes, however little it makes, as if it had made so many bytes: setting up zlib's and zstd's libraries takes as long as
+ * unpacking that much.
+ */
 export const callCostBytes: Readonly<Record<UnpackCall["library"], number>> = {
   "inflate-raw": 64 * 1024,
   zstd: 64 * 1024,
@@ -47,7 +52,9 @@ export class UnpacksToTooMuch extends MalformedFrame {
   }
 }
 
-/** Collects the pieces of a batch, within a bound on their bytes and on their number: each costs a call of its own, however little is in it. */
+/**
+ * Collects the pieces of a batch, within a bound on their bytes and on their number: each costs a call of its own, however little is in it.
+ */
 export class Pieces {
   readonly #codec: string;
   readonly #bytesMax: number;

@@ -15,8 +15,8 @@ interface ZstdFrame {
 }
 
 /**
- * Frame after frame, to the last byte. The library's one-shot call ends after the first frame and says nothing of what follows, nor that the frame was cut off: so the structure is walked here and it is given
- * one whole frame at a time.
+ * Frame after frame, to the last byte. The library's one-shot call ends after the first frame and says nothing of what follows, nor that
+ * the frame was cut off: so the structure is walked here and it is given one whole frame at a time.
  */
 export function* unpackZstd(packed: Buffer, bytesMax: number): Unpacking {
   const pieces = new Pieces("zstd", bytesMax, framesMax);

@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { prepareKafka } from "../../support/outside/apache-kafka.ts";
 import { batchOfShape, codecShapes } from "../../unit/records/shapes/codec-shapes.ts";
 
-// What test/unit/records/codec-shapes.test.ts says of Apache Kafka 3.9.1, asked of its own classes: where they can be had, skipped with the reason where not.
+// What test/unit/records/codec-shapes.test.ts says of Apache Kafka 3.9.1, asked of its own classes: where they can be had, skipped with the
+// reason where not.
 const kafka = await prepareKafka();
 const { missing } = kafka;
 const title = missing === null ? "Apache Kafka's classes" : `Apache Kafka's classes: ${missing}`;

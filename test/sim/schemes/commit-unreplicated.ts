@@ -1,8 +1,8 @@
 import type { Scheme } from "./scheme.ts";
 
 /**
- * A group commits while the coordinator's broker is cut off from its followers: nobody may be told that it is done before they have it. Then the broker goes, and one of them is the coordinator, with
- * what it has.
+ * A group commits while the coordinator's broker is cut off from its followers: nobody may be told that it is done before they have it.
+ * Then the broker goes, and one of them is the coordinator, with what it has.
  */
 export const commitUnreplicated: Scheme = {
   name: "commit-unreplicated",

@@ -2,7 +2,8 @@ import type { Scheme } from "./scheme.ts";
 
 /**
  * A new leader does not know yet what the last one acknowledged, and a replica without those records asks to join.
- * 1. A follower stops, having everything. 2. The preferred replica gets more records, but not the word that they are committed. 3. It leads, cut off from the last leader, which stays in sync.
+ * 1. A follower stops, having everything. 2. The preferred replica gets more records, but not the word that they are committed. 3. It
+ *    leads, cut off from the last leader, which stays in sync.
  * 4. The follower is back: it has what the new leader knows to be committed, and not what was acknowledged.
  */
 export const joinBelowEpochStart: Scheme = {

@@ -1,8 +1,8 @@
 import type { Scheme } from "./scheme.ts";
 
 /**
- * A replica joins; the leader's write is done, and its answer is lost with the link to the coordinator. While the leader does not know whether the replica is in the set, that one is gone: what
- * the leader commits without it, it would lack as the next leader.
+ * A replica joins; the leader's write is done, and its answer is lost with the link to the coordinator. While the leader does not know
+ * whether the replica is in the set, that one is gone: what the leader commits without it, it would lack as the next leader.
  */
 export const joinUndecided: Scheme = {
   name: "join-undecided",

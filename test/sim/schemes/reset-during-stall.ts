@@ -1,8 +1,9 @@
 import type { Scheme } from "./scheme.ts";
 
 /**
- * Producers repeat what they were not answered. 1. A leader is cut off from its followers, so that records wait. 2. The producer's connections break, and it sends them again: they wait a second
- * time. 3. The leader loses its session, and with it the leadership: all that wait must be told.
+ * Producers repeat what they were not answered. 1. A leader is cut off from its followers, so that records wait. 2. The producer's
+ * connections break, and it sends them again: they wait a second time. 3. The leader loses its session, and with it the leadership: all
+ * that wait must be told.
  */
 export const resetDuringStall: Scheme = {
   name: "reset-during-stall",

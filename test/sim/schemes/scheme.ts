@@ -5,8 +5,8 @@ import { readStoredLog } from "../stored-log.ts";
 import { partitions, type World } from "../world.ts";
 
 /**
- * A fault of several steps, each at its moment: what single faults meet by chance once in ten thousand seeds. False when the cluster is not as it has to be for it; nothing was done then. What a
- * scheme breaks it mends; `heal` mends the rest.
+ * A fault of several steps, each at its moment: what single faults meet by chance once in ten thousand seeds. False when the cluster is not
+ * as it has to be for it; nothing was done then. What a scheme breaks it mends; `heal` mends the rest.
  */
 export interface Scheme {
   readonly name: string;

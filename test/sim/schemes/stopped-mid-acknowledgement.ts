@@ -2,8 +2,9 @@ import { sessionTimeoutMs } from "../world.ts";
 import type { Scheme } from "./scheme.ts";
 
 /**
- * A leader's process stands still for longer than its session, with answers on their way to it: a follower's fetch that commits what a producer waits for, and the coordinator's word that the
- * session lived when it was asked. Or its machine sleeps: then not even its monotonic clock has moved when it wakes.
+ * A leader's process stands still for longer than its session, with answers on their way to it: a follower's fetch that commits what a
+ * producer waits for, and the coordinator's word that the session lived when it was asked. Or its machine sleeps: then not even its
+ * monotonic clock has moved when it wakes.
  */
 export const stoppedMidAcknowledgement: Scheme = {
   name: "stopped-mid-acknowledgement",

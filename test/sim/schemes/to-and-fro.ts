@@ -29,7 +29,8 @@ export const toAndFroUnheardByFollower: Scheme = {
 };
 
 /**
- * The same, and it is the leader that hears of neither: it leads on under the last of the epochs. Its followers have been elsewhere in between, and one of them has cut what it had of this leader:
+ * The same, and it is the leader that hears of neither: it leads on under the last of the epochs. Its followers have been elsewhere in
+ * between, and one of them has cut what it had of this leader:
  * the one that led meanwhile was behind. Then that one leads once more, with what it knows of the epochs.
  */
 export const toAndFroUnheardByLeader: Scheme = {

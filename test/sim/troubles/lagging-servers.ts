@@ -6,8 +6,8 @@ import { again, type Trouble, type TroubleParts } from "./trouble.ts";
 const behindMaxMs = 3000;
 
 /**
- * Servers of ZooKeeper that are behind: sessions on them read what was, and their watches fire late, while what they write counts at once. Or a server is slow to pass on what it is asked, or goes
- * down. And sessions move from one to another, with requests under way.
+ * Servers of ZooKeeper that are behind: sessions on them read what was, and their watches fire late, while what they write counts at once.
+ * Or a server is slow to pass on what it is asked, or goes down. And sessions move from one to another, with requests under way.
  */
 export class LaggingServers implements Trouble {
   readonly #parts: TroubleParts;

@@ -1,7 +1,10 @@
 import type { Random } from "../../../protocol/base/random.ts";
 import type { World } from "../world.ts";
 
-/** What goes on beside the faults, where the plan says so. It decides by a source of its own: with or without it, the faults of a seed are chosen alike. */
+/**
+ * What goes on beside the faults, where the plan says so. It decides by a source of its own: with or without it, the faults of a seed are
+ * chosen alike.
+ */
 export interface Trouble {
   start(): void;
   /** Nothing of it happens any more, and what it broke works again. */

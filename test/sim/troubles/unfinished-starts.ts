@@ -7,8 +7,9 @@ import { again, type Trouble, type TroubleParts } from "./trouble.ts";
 const stopGraceMs = 8000;
 
 /**
- * Lives that come to nothing: a broker is told to stop before it is ready, or finds its port in use and stops, as `main.ts` does. Often the life before has lost records with the power, and the next
- * one comes at once: what lies between must not make such a broker look like one that has everything.
+ * Lives that come to nothing: a broker is told to stop before it is ready, or finds its port in use and stops, as `main.ts` does. Often the
+ * life before has lost records with the power, and the next one comes at once: what lies between must not make such a broker look like one
+ * that has everything.
  */
 export class UnfinishedStarts implements Trouble {
   readonly #parts: TroubleParts;

@@ -7,8 +7,9 @@ const controllerEpochFile = "ottla-controller-epoch";
 const lookEveryMs = 100;
 
 /**
- * ZooKeeper comes up with an older copy of its data, or with none, and after a while with the right ones again. Brokers know the wrong one by the newest controller epoch that they have seen: they
- * serve nobody, write nothing there and remove nothing, those that are started meanwhile as well. With the right state back, all is as it was.
+ * ZooKeeper comes up with an older copy of its data, or with none, and after a while with the right ones again. Brokers know the wrong one
+ * by the newest controller epoch that they have seen: they serve nobody, write nothing there and remove nothing, those that are started
+ * meanwhile as well. With the right state back, all is as it was.
  */
 export class WrongCoordinator implements Trouble {
   readonly #parts: TroubleParts;

@@ -12,7 +12,10 @@ export class AssignmentHistory {
   readonly #byGeneration = new Map<string, string>();
   readonly #owners = new Map<number, string>();
 
-  /** In classic groups with an eager protocol all members give up what they have before each assignment; then pass all of it. In the new protocol, what is new. */
+  /**
+   * In classic groups with an eager protocol all members give up what they have before each assignment; then pass all of it. In the new
+   * protocol, what is new.
+   */
   assigned({ generation, member, partitions }: RecordedAssignment): void {
     this.assignments.push({ generation, member, partitions: [...partitions] });
     for (const partition of partitions) {

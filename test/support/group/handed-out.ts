@@ -35,7 +35,10 @@ export class HandedOutRecords {
     return this.all.filter((record) => record.partition === partition).toSorted((a, b) => a.atMs - b.atMs);
   }
 
-  /** What is wrong with it, when each partition was to be handed out from `from` on, `count` records, each once and in order, whoever got them. */
+  /**
+   * What is wrong with it, when each partition was to be handed out from `from` on, `count` records, each once and in order, whoever got
+   * them.
+   */
   faults(partitions: number, count: number, from = 0): string[] {
     return Array.from({ length: partitions }, (_, partition) => partition).flatMap((partition) => {
       const offsets = this.of(partition).map(({ offset }) => offset);

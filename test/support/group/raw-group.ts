@@ -34,7 +34,10 @@ export class CoordinatorConnection {
     return this.#brokerId;
   }
 
-  /** Until the group's coordinator serves: the answer is then neither a broken connection nor one of those that mean "elsewhere" or "not yet". */
+  /**
+   * Until the group's coordinator serves: the answer is then neither a broken connection nor one of those that mean "elsewhere" or "not
+   * yet".
+   */
   ask<Req, Res>(api: Pair<Req, Res>, version: number, body: Req, errorOf: (response: Res) => string): Promise<Res> {
     return waitUntil(`an answer of the coordinator of ${this.#groupId}`, async () => {
       const link = this.#link ?? (await this.#connect());

@@ -31,8 +31,8 @@ export interface ScriptedMemberParts {
 const startAgain = ["REBALANCE_IN_PROGRESS", "ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID", "MEMBER_ID_REQUIRED"];
 
 /**
- * A member of a classic group that does nothing but keep its membership, and commit one offset more for each of its partitions in every round. It can be held back before it joins
- * or before it synchronizes: that is the middle of a rebalance.
+ * A member of a classic group that does nothing but keep its membership, and commit one offset more for each of its partitions in every
+ * round. It can be held back before it joins or before it synchronizes: that is the middle of a rebalance.
  */
 export class ScriptedClassicMember {
   readonly name: string;

@@ -19,7 +19,10 @@ const stopGraceMs = 30_000;
 export interface ApacheKafka {
   /** What `kafka.tools.DumpLogSegments` prints. */
   dump(args: readonly string[]): Promise<string>;
-  /** What its classes make of batches, in their order: as a consumer, as a broker that keeps the codec, and as one that keeps records uncompressed. "!" and a reason: refused. */
+  /**
+   * What its classes make of batches, in their order: as a consumer, as a broker that keeps the codec, and as one that keeps records
+   * uncompressed. "!" and a reason: refused.
+   */
   readBatches(batches: readonly Buffer[]): Promise<readonly KafkaVerdicts[]>;
   startBroker(settings?: Readonly<Record<string, string | number>>): Promise<KafkaBroker>;
 }

@@ -40,7 +40,10 @@ export function describeRecord({ key, value, headers, timestampMs }: PlainRecord
   return `${bytes(key)} ${bytes(value)} [${names}]${withTimestamp ? ` ${timestampMs}` : ""}`;
 }
 
-/** Records of all sorts, the same ones for the same arguments: binary and empty and missing values, missing keys aside (their partition is anyone's guess). */
+/**
+ * Records of all sorts, the same ones for the same arguments: binary and empty and missing values, missing keys aside (their partition is
+ * anyone's guess).
+ */
 export function sampleRecords(
   label: string,
   count: number,
@@ -66,7 +69,8 @@ function sampleValue(label: string, index: number): Buffer | null {
 }
 
 /**
- * One record as a line, the form in which programs in other languages take and give them: timestamp, key, value and headers (`name:value,name:value`), separated by tabs; bytes are base64, null is `-`.
+ * One record as a line, the form in which programs in other languages take and give them: timestamp, key, value and headers
+ * (`name:value,name:value`), separated by tabs; bytes are base64, null is `-`.
  */
 export function recordToLine({ key, value, headers, timestampMs }: PlainRecord): string {
   const bytes = (of: Buffer | null) => of?.toString("base64") ?? "-";

@@ -88,8 +88,8 @@ const longGroupId = "g".repeat(30_000);
 const position = { partitionIndex: 0, committedOffset: 1, committedLeaderEpoch: -1, commitTimestamp: -1, committedMetadata: null };
 
 /**
- * For every API a request that says as often as wanted what has the largest answer for its size. What a request names is answered once, or with no more than a few times what naming it takes. An API
- * without an entry has nothing that can be said more than once.
+ * For every API a request that says as often as wanted what has the largest answer for its size. What a request names is answered once, or
+ * with no more than a few times what naming it takes. An API without an entry has nothing that can be said more than once.
  */
 const repeating: Readonly<Record<string, ((count: number) => object) | null>> = {
   AlterConfigs: (n) => ({ resources: times(n, { resourceType: 2, resourceName: "", configs: [] }) }),

@@ -34,7 +34,10 @@ export interface Intercepted {
   readonly request: never;
 }
 
-/** What becomes of a request: `undefined`, the usual; "ignore", never answered; "close", the link ends; a function answers when it likes; else this answer. */
+/**
+ * What becomes of a request: `undefined`, the usual; "ignore", never answered; "close", the link ends; a function answers when it likes;
+ * else this answer.
+ */
 export type Interception = object | ((respond: (body: object) => void) => void) | "ignore" | "close" | undefined;
 
 /** Brokers that know just enough of the protocol, on one clock, scripted by tests. Broker 1 is at fake:9001 and so on. */

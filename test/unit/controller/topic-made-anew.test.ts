@@ -3,7 +3,10 @@ import type { IsrChangeRequest } from "../../../broker/partition/contract.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { cluster, created, options, topic } from "./requests.ts";
 
-/** Broker 1 led a topic, was not told that it was deleted, and a topic of the same name is there by now: same path, same version, same epoch. */
+/**
+ * Broker 1 led a topic, was not told that it was deleted, and a topic of the same name is there by now: same path, same version, same
+ * epoch.
+ */
 async function behind(assignment: readonly number[]) {
   const world = await cluster();
   const [first] = await created(world, topic("t", [[1, 2]]));

@@ -8,7 +8,10 @@ import { append, readAll, root, settingsWith, startStore, topicId } from "./log-
 
 const settings = settingsWith({ segmentBytes: 300, indexIntervalBytes: 100 });
 
-/** Batches 0 to 9 of epoch 3 and 10 to 19 of epoch 4, a few to a segment; the machine is killed, and batch `at` has epoch `epoch` by then. `isFlushed`: all but the last were on the disk. */
+/**
+ * Batches 0 to 9 of epoch 3 and 10 to 19 of epoch 4, a few to a segment; the machine is killed, and batch `at` has epoch `epoch` by then.
+ * `isFlushed`: all but the last were on the disk.
+ */
 async function reopened(at: number, epoch: number, { isFlushed = false } = {}) {
   const { disk, clock } = await killed(at, epoch, isFlushed);
   const again = await startStore(disk, { tailCacheBytesMax: 0 }, clock);

@@ -33,7 +33,10 @@ async function stopped(stop: "cleanly" | "by a kill", change: (fixture: Fixture)
   return (await again.store.open("t", 0, topicId, settings)) as SegmentedLog;
 }
 
-/** Each entry leads to the batch behind the one that it names, by halving the way to the next entry's: two batches as large lie between. The last one stays, so the file still rises. */
+/**
+ * Each entry leads to the batch behind the one that it names, by halving the way to the next entry's: two batches as large lie between. The
+ * last one stays, so the file still rises.
+ */
 function shifted(content: Buffer): Buffer {
   const changed = Buffer.from(content);
   for (let at = 4; at + 8 < content.length; at += 8) changed.writeInt32BE((content.readInt32BE(at) + content.readInt32BE(at + 8)) / 2, at);

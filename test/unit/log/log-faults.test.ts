@@ -6,7 +6,10 @@ import { MemoryDisk } from "../../support/memory-files.ts";
 import { readAll, StillClock, settingsWith, startStore, topicId } from "./log-fixture.ts";
 import { LogModel, withoutBatch } from "./log-model.ts";
 
-/** Works on a log until the `failAt`-th operation of the disk, which fails; then restarts the process. Returns how many records were acknowledged. */
+/**
+ * Works on a log until the `failAt`-th operation of the disk, which fails; then restarts the process. Returns how many records were
+ * acknowledged.
+ */
 async function failOnce(seed: number): Promise<void> {
   const random = seededRandom(seed);
   const clock = new StillClock();

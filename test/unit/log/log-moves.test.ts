@@ -137,7 +137,10 @@ describe("moving a log to another directory", () => {
   });
 });
 
-/** Some records, a move with more records meanwhile, and records after it. `acknowledged` has what was written, `flushed` what was forced to disk. */
+/**
+ * Some records, a move with more records meanwhile, and records after it. `acknowledged` has what was written, `flushed` what was forced to
+ * disk.
+ */
 async function movingLog(disk: MemoryDisk, segmentBytes: number, progress: { acknowledged: number; flushed: number }): Promise<void> {
   const logs = await open(disk);
   const log = await logs.open("t", 0, topicId, settingsWith({ segmentBytes }), true);

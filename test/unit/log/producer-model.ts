@@ -19,7 +19,10 @@ export interface StoredBatch extends SentBatch {
 const sequences = 2 ** 31;
 const anonymous: Omit<SentBatch, "count" | "timestampMs"> = { producerId: -1, epoch: -1, sequence: -1 };
 
-/** A log as the list of its batches. What it should know of its producers is read from that list each time: a second opinion, written from Kafka's rules. */
+/**
+ * A log as the list of its batches. What it should know of its producers is read from that list each time: a second opinion, written from
+ * Kafka's rules.
+ */
 export class ProducerModel {
   batches: StoredBatch[] = [];
 
@@ -83,7 +86,8 @@ export function expectedAnswer(
   if (producerId === -1) return appended;
   if (last === undefined) return endOffset > 0 || sequence === 0 ? appended : "OUT_OF_ORDER_SEQUENCE_NUMBER";
   const next = epoch > last.epoch ? 0 : (last.sequence + last.count) % sequences;
-  // what comes next is new, though an earlier life of the producer, forgotten and then read from the log again, may have had the same sequence
+  // what comes next is new, though an earlier life of the producer, forgotten and then read from the log again, may have had the same
+  // sequence
   if (epoch === last.epoch && sequence === next) return appended;
   const again = known.findLast((batch) => batch.epoch === epoch && batch.sequence === sequence && batch.count === count);
   if (again !== undefined) return `duplicate ${again.baseOffset} to ${again.baseOffset + count}`;

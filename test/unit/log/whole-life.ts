@@ -158,7 +158,8 @@ export class LogLife {
     const isEmpty = startOffset === endOffset && this.#log.producerRows().length === 0;
     // what was to be deleted was on no disk: the log begins anew behind it
     const beganAnew = power && startOffset > safeEnd && startOffset <= startMax;
-    // a new beginning gives up the recovery point first: below it, too, a gap ends the log. A cut of all that is visible lowers the recovery point, and then the start
+    // a new beginning gives up the recovery point first: below it, too, a gap ends the log. A cut of all that is visible lowers the
+    // recovery point, and then the start
     const isAllCut = cutAt !== null && startOffset >= startMin && startOffset <= startMax && model.endsAfterCut(cutAt)[0] < startOffset;
     const gaveUp = restartAt !== null || isAllCut;
     if (isEmpty && (beganAnew || gaveUp)) model.restartAt(endOffset);

@@ -9,14 +9,20 @@ export interface ModelRecord extends Found {
   readonly leaderEpoch: number;
   /** Compaction took it. */
   isGone: boolean;
-  /** It was below the start when compaction may have come to it: should the start go back, it may be missing for whatever reason there was then. */
+  /**
+   * It was below the start when compaction may have come to it: should the start go back, it may be missing for whatever reason there was
+   * then.
+   */
   isUnknown: boolean;
   /** When a round first covered it; a tombstone may leave `delete.retention.ms` later. */
   coveredAtMs: number | null;
 }
 
 export interface ModelBatch {
-  /** As its producer sent it, and where it is; producer id -1: not idempotent. With the timestamp that the log knows it by: the largest of what compaction left, once it has read that. */
+  /**
+   * As its producer sent it, and where it is; producer id -1: not idempotent. With the timestamp that the log knows it by: the largest of
+   * what compaction left, once it has read that.
+   */
   stored: StoredBatch;
   readonly lastOffset: number;
   readonly leaderEpoch: number;
@@ -25,7 +31,10 @@ export interface ModelBatch {
   isRemembered: boolean;
 }
 
-/** All batches ever appended and not cut, and what may have happened to them since: enough to say what a log must hold, what it may have lost, and what it must answer. */
+/**
+ * All batches ever appended and not cut, and what may have happened to them since: enough to say what a log must hold, what it may have
+ * lost, and what it must answer.
+ */
 export class WholeModel {
   batches: ModelBatch[] = [];
   startOffset = 0;
@@ -193,8 +202,9 @@ export class WholeModel {
   }
 
   /**
-   * The log read its producers from its files. Those that it had forgotten may be back. `isWhole` false: a cut into what was compacted, where it may know less, and other timestamps, but nothing that is
-   * not true, and all of the last batches that are still there. What was compacted is in the segment that is written then, so that holds from then on.
+   * The log read its producers from its files. Those that it had forgotten may be back. `isWhole` false: a cut into what was compacted,
+   * where it may know less, and other timestamps, but nothing that is not true, and all of the last batches that are still there. What was
+   * compacted is in the segment that is written then, so that holds from then on.
    */
   reloaded(rows: readonly StoredBatch[], isWhole: boolean): void {
     this.isBlurred ||= !isWhole;

@@ -27,7 +27,9 @@ export class StateZnode implements IsrStore {
   writes: IsrChangeRequest[] = [];
   /** What came to be in force. */
   readonly changes: { readonly isr: readonly number[]; readonly stateVersion: number }[] = [];
-  /** How the next writes end: "lost" is carried out without an answer, "dropped" is not carried out and has none either. Then: as it should. */
+  /**
+   * How the next writes end: "lost" is carried out without an answer, "dropped" is not carried out and has none either. Then: as it should.
+   */
   fates: ("lost" | "dropped")[] = [];
 
   #held: Promise<void> = Promise.resolve();

@@ -9,7 +9,10 @@ import { verify, verifyAsText } from "./verify-fixture.ts";
 const folder = `${root}/t-0`;
 const [first, second] = ["00000000000000000000", "00000000000000000010"];
 
-/** 25 batches of a record each, ten to a segment, epoch 1 from 7 on, closed. `noted`: with the note of its files' sizes, which would find most of what the tests do. */
+/**
+ * 25 batches of a record each, ten to a segment, epoch 1 from 7 on, closed. `noted`: with the note of its files' sizes, which would find
+ * most of what the tests do.
+ */
 async function closedLog(noted = false): Promise<Fixture> {
   const fixture = await startStore();
   const log = await fixture.store.open("t", 0, topicId, settingsWith({ segmentBytes: 1000, indexIntervalBytes: 150 }));

@@ -12,7 +12,10 @@ interface FakeMember {
   news: boolean;
 }
 
-/** A coordinator of the new protocol, just enough of it: deals partitions out in turn, and gives none away before its owner says that it is free. */
+/**
+ * A coordinator of the new protocol, just enough of it: deals partitions out in turn, and gives none away before its owner says that it is
+ * free.
+ */
 export class FakeIncrementalGroup {
   readonly members = new Map<string, FakeMember>();
   readonly left: { readonly memberId: string; readonly epoch: number }[] = [];

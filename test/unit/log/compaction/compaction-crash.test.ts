@@ -43,7 +43,9 @@ async function look(log: Awaited<ReturnType<typeof start>>["log"]): Promise<Seen
   return { records: await readKeyed(log), epochs: [0, 1, 2].map((epoch) => log.endOffsetForEpoch(epoch)) };
 }
 
-/** Between the old log and the compacted one only whole groups may differ: each offset is there in both, or gone as in the compacted one. */
+/**
+ * Between the old log and the compacted one only whole groups may differ: each offset is there in both, or gone as in the compacted one.
+ */
 function isBetween(seen: readonly Found[], before: readonly Found[], after: readonly Found[]): boolean {
   const offsets = new Set(seen.map(({ offset }) => offset));
   const known = new Map(before.map((record) => [record.offset, record]));
