@@ -1,4 +1,3 @@
-import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import { type BrokerId, newTopicId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
@@ -29,7 +28,6 @@ export interface RegisteredBrokers {
 
 const topicsAtOnceMax = 16;
 const readsAtOnceMax = 128;
-const attemptsMax = 25;
 
 /**
  * Reads the whole cluster into the book, in the session in which the controller epoch was raised: whatever was written before that is seen.
@@ -45,16 +43,18 @@ export class ClusterLoader {
    * In a coordinator that was replaced behind our back, these would be the beginning of an empty cluster: so also folders are made under
    * our epoch only.
    */
-  async ensureFolders(signal: AbortSignal): Promise<void> {
+  async ensureFolders(): Promise<void> {
     const { store, writer } = this.#parts;
-    for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      const missing = await store.missingFolders();
-      if (missing.length === 0) return;
-      // another tool may make one meanwhile
-      for (const path of missing) await writer.write([store.createFolder(path)]);
-      await writer.barrier(signal);
-    }
-    throw new CoordinatorUnavailable(`the cluster's folders could not be made in ${attemptsMax} attempts`);
+    await writer.settle({
+      failure: () => "the cluster's folders could not be made",
+      attempt: async () => {
+        const missing = await store.missingFolders();
+        if (missing.length === 0) return { done: undefined };
+        // another tool may make one meanwhile
+        for (const path of missing) await writer.write([store.createFolder(path)]);
+        return "unsettled";
+      },
+    });
   }
 
   /** Brokers before states: a state that was written before a registration seen here is not missed. */

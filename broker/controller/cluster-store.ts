@@ -63,7 +63,6 @@ const readsAtOnceMax = 128;
 export class ClusterStore {
   readonly #coordinator: Coordinator;
   readonly #controllerEpoch: number;
-  readonly epochPath = paths.controllerEpochPath;
   readonly brokerIdsPath = paths.brokerIdsPath;
   readonly deletionsPath = paths.deletionsPath;
   readonly configChangesPath = paths.configChangesPath;

@@ -1,4 +1,3 @@
-import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import { sameConfig } from "../cluster/image.ts";
 import type { ClusterStore, ConfigResource } from "./cluster-store.ts";
@@ -15,43 +14,41 @@ export interface ResourceRules {
   broker(id: BrokerId | null, brokerConfigs: ReadonlyMap<string, Config>): SettingRules;
 }
 
-const attemptsMax = 25;
-
 /** Changes of settings: into `/config/…`, with a notification as Kafka's tools leave one, and into the book. */
 export class ConfigWriter {
   readonly #store: ClusterStore;
   readonly #writer: FencedWriter;
   readonly #book: StateBook;
   readonly #rules: ResourceRules;
-  readonly #signal: AbortSignal;
 
-  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook, rules: ResourceRules, signal: AbortSignal) {
+  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook, rules: ResourceRules) {
     this.#store = store;
     this.#writer = writer;
     this.#book = book;
     this.#rules = rules;
-    this.#signal = signal;
   }
 
   async alter(change: ConfigChange, validateOnly: boolean): Promise<Verdict> {
     const { resource } = change;
     if (resource.kind === "topic" && !this.#book.current.topics.has(resource.name))
       return { error: "UNKNOWN_TOPIC_OR_PARTITION", message: `There is no topic ${resource.name}.` };
-    for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      const stored = await this.#store.readConfig(resource);
-      const changed = changedConfig(stored?.config ?? {}, change, this.#rulesFor(resource));
-      if (changed.fault !== null) return { error: "INVALID_CONFIG", message: changed.fault };
-      if (validateOnly) return { error: "NONE", message: null };
-      const isThere = sameConfig(stored?.config ?? {}, changed.config);
-      const result = isThere ? null : await this.#writer.write(this.#store.writeConfig(resource, changed.config, stored?.version ?? null));
-      if (result === null || result.kind === "written") {
+    return this.#writer.settle<Verdict>({
+      failure: () => `the settings of ${JSON.stringify(resource)} did not settle`,
+      attempt: async () => {
+        const stored = await this.#store.readConfig(resource);
+        const changed = changedConfig(stored?.config ?? {}, change, this.#rulesFor(resource));
+        if (changed.fault !== null) return { done: { error: "INVALID_CONFIG", message: changed.fault } };
+        if (validateOnly) return { done: { error: "NONE", message: null } };
+        const isThere = sameConfig(stored?.config ?? {}, changed.config);
+        const result = isThere
+          ? null
+          : await this.#writer.write(this.#store.writeConfig(resource, changed.config, stored?.version ?? null));
+        // changed by another tool meanwhile, or the answer was lost: every operation may be applied to its own result again
+        if (result !== null && result.kind !== "written") return "unsettled";
         this.#adopt(resource, changed.config);
-        return { error: "NONE", message: null };
-      }
-      // changed by another tool meanwhile, or the answer was lost: every operation may be applied to its own result again
-      await this.#writer.barrier(this.#signal);
-    }
-    throw new CoordinatorUnavailable(`the settings of ${JSON.stringify(resource)} did not settle in ${attemptsMax} attempts`);
+        return { done: { error: "NONE", message: null } };
+      },
+    });
   }
 
   /** Another tool says that it has changed them. What it says of a topic that there is not may be no name at all. */

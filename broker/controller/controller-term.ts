@@ -112,7 +112,7 @@ export class ControllerTerm {
       },
     });
     this.#store = new ClusterStore(coordinator, term.controllerEpoch);
-    this.#writer = new FencedWriter(coordinator, term, this.#store.epochPath, clock);
+    this.#writer = new FencedWriter(coordinator, term, clock, signal);
     this.#book = new StateBook((dirty) => this.#sender.changed(dirty));
     const starting = this.#starting;
     this.#sender = new UpdateSender(
@@ -133,13 +133,13 @@ export class ControllerTerm {
         },
       },
     );
-    const creator = new TopicCreator(this.#store, this.#writer, this.#book, starting, signal);
+    const creator = new TopicCreator(this.#store, this.#writer, this.#book, starting);
     const nowMs = () => clock.nowMs();
-    this.#deleter = new TopicDeleter(this.#store, this.#writer, this.#book, signal, nowMs);
-    this.#deletions = new DeletionRecords({ store: this.#store, writer: this.#writer, book: this.#book, signal, log, nowMs });
-    this.#states = new StateWriter(this.#store, this.#writer, this.#book, signal);
+    this.#deleter = new TopicDeleter(this.#store, this.#writer, this.#book, nowMs);
+    this.#deletions = new DeletionRecords({ store: this.#store, writer: this.#writer, book: this.#book, log, nowMs });
+    this.#states = new StateWriter(this.#store, this.#writer, this.#book);
     this.#loader = new ClusterLoader({ store: this.#store, writer: this.#writer, book: this.#book, creator, random, log });
-    this.#configs = new ConfigWriter(this.#store, this.#writer, this.#book, rules, signal);
+    this.#configs = new ConfigWriter(this.#store, this.#writer, this.#book, rules);
     this.#notifications = new ConfigNotifications(this.#store, this.#writer, this.#configs, log);
     this.admin = new AdminOperations({
       book: this.#book,
@@ -285,7 +285,7 @@ export class ControllerTerm {
 
   async #load(): Promise<void> {
     const { coordinator } = this.#parts;
-    await this.#loader.ensureFolders(this.#abort.signal);
+    await this.#loader.ensureFolders();
     // watched before it is read: what changes in between is seen again
     const watched = (path: string, key: string, run: () => Promise<void>) =>
       this.#unwatch.push(coordinator.watch(path, "children", () => this.#queue.signal(key, run)));
@@ -331,7 +331,7 @@ export class ControllerTerm {
     // controller, which has not heard of it, tells that broker of all topics there are, and it deletes the log of the one that is not among
     // them. This transaction comes after the registration: that epoch is still ours, so we know all that the broker could have been told
     // before.
-    if (arrived.length > 0) await this.#writer.barrier(this.#abort.signal);
+    if (arrived.length > 0) await this.#writer.barrier();
     // only now are those that arrived told anything: nobody leads on under the epoch of an earlier life
     this.#sender.brokersChanged();
   }

@@ -1,4 +1,4 @@
-import { CoordinatorUnavailable, type WriteOperation } from "../../coordinator-client/coordinator.ts";
+import type { WriteOperation } from "../../coordinator-client/coordinator.ts";
 import type { TopicDeletion } from "../../coordinator-client/znodes/topic-deletion.ts";
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
@@ -17,8 +17,6 @@ export type DeletionAcknowledgements = ReadonlyMap<BrokerId, ReadonlySet<TopicId
 export const deletionsMax = 10_000;
 /** A broker that was away for longer finds strays. */
 export const deletionMaxAgeMs = 90 * 86_400_000;
-
-const attemptsMax = 25;
 
 /**
  * After these answers: who still has to be told of each deletion. An empty list: nobody, and the record goes. Deletions that nothing was
@@ -48,7 +46,6 @@ export interface DeletionRecordsParts {
   readonly store: ClusterStore;
   readonly writer: FencedWriter;
   readonly book: StateBook;
-  readonly signal: AbortSignal;
   readonly log: Logger;
   /** Wall clock. */
   readonly nowMs: () => number;
@@ -91,25 +88,28 @@ export class DeletionRecords {
 
   /** Compare-and-set is not needed: only a controller writes records, and each of its transactions checks its epoch. */
   async #write(changes: ReadonlyMap<TopicId, readonly BrokerId[]>): Promise<void> {
-    const { store, writer, book, signal } = this.#parts;
+    const { store, writer, book } = this.#parts;
     if (changes.size === 0) return;
     let left = [...changes];
-    for (let attempt = 0; left.length > 0; attempt++) {
-      if (attempt >= attemptsMax) throw new CoordinatorUnavailable(`records of deletions could not be written in ${attemptsMax} attempts`);
-      if (attempt > 0) {
-        await writer.barrier(signal);
+    const operationOf = ([id, brokers]: (typeof left)[number]): WriteOperation =>
+      store.writeDeletion(id, { ...book.current.deletions.get(id)!, brokers });
+    await writer.settle({
+      failure: () => "records of deletions could not be written",
+      attempt: async () => {
+        const failed: typeof left = [];
+        for (const transaction of inTransactions(left, (change) => [operationOf(change)])) {
+          const result = await writer.write(transaction.map(operationOf));
+          if (result.kind !== "written") failed.push(...transaction);
+        }
+        left = failed;
+        return left.length > 0 ? "unsettled" : { done: undefined };
+      },
+      readAgain: async () => {
         const there = await store.readDeletions();
         left = left.filter(([id]) => there.has(id));
-      }
-      const operationOf = ([id, brokers]: (typeof left)[number]): WriteOperation =>
-        store.writeDeletion(id, { ...book.current.deletions.get(id)!, brokers });
-      const failed: typeof left = [];
-      for (const transaction of inTransactions(left, (change) => [operationOf(change)])) {
-        const result = await writer.write(transaction.map(operationOf));
-        if (result.kind !== "written") failed.push(...transaction);
-      }
-      left = failed;
-    }
+        return left.length > 0 ? "again" : { done: undefined };
+      },
+    });
     const deletions = new Map(book.current.deletions);
     for (const [id, brokers] of changes) {
       const known = deletions.get(id);

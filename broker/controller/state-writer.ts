@@ -1,4 +1,3 @@
-import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import type { ClusterStore } from "./cluster-store.ts";
 import { type ControllerState, type PartitionChange, withPartitions } from "./controller-state.ts";
@@ -16,21 +15,17 @@ export interface PartitionName {
 /** Transactions, and reads, under way together. */
 const transactionsAtOnceMax = 8;
 const readsAtOnceMax = 128;
-/** Rounds of deciding again, each after someone else changed a state or an answer was lost. */
-const roundsMax = 25;
 
 /** Carries decisions about partitions into the coordinator and then into the book. */
 export class StateWriter {
   readonly #store: ClusterStore;
   readonly #writer: FencedWriter;
   readonly #book: StateBook;
-  readonly #signal: AbortSignal;
 
-  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook, signal: AbortSignal) {
+  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook) {
     this.#store = store;
     this.#writer = writer;
     this.#book = book;
-    this.#signal = signal;
   }
 
   /**
@@ -40,21 +35,27 @@ export class StateWriter {
    */
   async apply(partitions: Iterable<PartitionName>, decide: Decision): Promise<void> {
     let pending = [...partitions];
-    for (let round = 0; pending.length > 0; round++) {
-      if (round >= roundsMax) throw new CoordinatorUnavailable(`${pending.length} partition states did not settle in ${roundsMax} rounds`);
-      const changes = decisions(this.#book.current, pending, decide);
-      const transactions = inTransactions(changes, (change) => [this.#store.setState(change)]);
-      pending = (await pipelined(transactions, transactionsAtOnceMax, (transaction) => this.#write(transaction))).flat();
-      if (pending.length === 0) return;
-      await this.#writer.barrier(this.#signal);
-      pending = await this.#readAgain(pending);
-    }
+    if (pending.length === 0) return;
+    const ifSome = <O>(outcome: O) => (pending.length > 0 ? outcome : { done: undefined });
+    await this.#writer.settle({
+      failure: () => `${pending.length} partition states did not settle`,
+      attempt: async () => {
+        const changes = decisions(this.#book.current, pending, decide);
+        const transactions = inTransactions(changes, (change) => [this.#store.setState(change)]);
+        pending = (await pipelined(transactions, transactionsAtOnceMax, (transaction) => this.#write(transaction))).flat();
+        return ifSome("unsettled" as const);
+      },
+      readAgain: async () => {
+        pending = await this.#readAgain(pending);
+        return ifSome("again" as const);
+      },
+    });
   }
 
   /** Reads these states anew, before a decision that rests on when they were written. */
   async refresh(partitions: readonly PartitionName[]): Promise<void> {
     if (partitions.length === 0) return;
-    await this.#writer.barrier(this.#signal);
+    await this.#writer.barrier();
     await this.#readAgain(partitions);
   }
 

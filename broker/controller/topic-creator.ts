@@ -12,7 +12,6 @@ import type { StateBook } from "./state-book.ts";
 
 const transactionsAtOnceMax = 8;
 const readsAtOnceMax = 128;
-const attemptsMax = 25;
 
 /**
  * Writes topics and more partitions: the topic's znode first, then the partitions' first states. What a dead controller left half done is
@@ -23,14 +22,12 @@ export class TopicCreator {
   readonly #writer: FencedWriter;
   readonly #book: StateBook;
   readonly #starting: StartingLeaders;
-  readonly #signal: AbortSignal;
 
-  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook, starting: StartingLeaders, signal: AbortSignal) {
+  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook, starting: StartingLeaders) {
     this.#store = store;
     this.#writer = writer;
     this.#book = book;
     this.#starting = starting;
-    this.#signal = signal;
   }
 
   /** False: a topic of that name is in the coordinator already. */
@@ -44,19 +41,22 @@ export class TopicCreator {
   /** `added`: replicas of the new partitions. False: the topic's znode is not what it was thought to be. */
   async addPartitions(topic: TopicState, added: readonly Replicas[]): Promise<boolean> {
     const assignment = [...topic.partitions.map(({ replicas }) => replicas), ...added];
-    for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      const result = await this.#writer.write([this.#store.setAssignment(topic, assignment)]);
-      if (result.kind === "unknown") await this.#writer.barrier(this.#signal);
-      const stored = result.kind === "written" ? null : await this.#store.readTopic(topic.name);
-      // an answer that was lost: the write may be there already, or still come
-      const isOurs = stored !== null && stored.version === topic.version + 1 && sameAssignment(stored.assignment, assignment);
-      if (result.kind === "written" || isOurs) {
-        await this.#addToBook({ ...topic, version: topic.version + 1 }, assignment);
-        return true;
-      }
-      if (result.kind === "conflict") return false;
-    }
-    throw new CoordinatorUnavailable(`the assignment of ${topic.name} did not settle in ${attemptsMax} attempts`);
+    const isOurs = async () => {
+      const stored = await this.#store.readTopic(topic.name);
+      return stored !== null && stored.version === topic.version + 1 && sameAssignment(stored.assignment, assignment);
+    };
+    const isAssigned = await this.#writer.settle({
+      failure: () => `the assignment of ${topic.name} did not settle`,
+      attempt: async () => {
+        const result = await this.#writer.write([this.#store.setAssignment(topic, assignment)]);
+        if (result.kind === "unknown") return "unsettled";
+        // refused: what an earlier attempt wrote may be there
+        return { done: result.kind === "written" || (await isOurs()) };
+      },
+      readAgain: async () => ((await isOurs()) ? { done: true } : "again"),
+    });
+    if (isAssigned) await this.#addToBook({ ...topic, version: topic.version + 1 }, assignment);
+    return isAssigned;
   }
 
   /**
@@ -83,18 +83,15 @@ export class TopicCreator {
     const records = new Map<number, PartitionRecord>();
     let missing = Array.from({ length: assignment.length - from }, (_, index) => from + index);
     let nodes: ReadonlySet<number> = new Set();
-    for (let attempt = 0; missing.length > 0; attempt++) {
-      if (attempt >= attemptsMax)
-        throw new CoordinatorUnavailable(`the partitions of ${topic.name} did not settle in ${attemptsMax} attempts`);
-      if (attempt > 0) await this.#writer.barrier(this.#signal);
-      if (attempt > 0 || !areNew) {
-        const found = await this.#readThose(topic.name, missing, assignment);
-        for (const [partition, record] of found) records.set(partition, record);
-        missing = missing.filter((partition) => !found.has(partition));
-        if (missing.length > 0) nodes = await this.#partitionNodes(topic.name);
-      }
+    const read = async () => {
+      const found = await this.#readThose(topic.name, missing, assignment);
+      for (const [partition, record] of found) records.set(partition, record);
+      missing = missing.filter((partition) => !found.has(partition));
+      if (missing.length > 0) nodes = await this.#partitionNodes(topic.name);
+    };
+    const operationsOf = (record: PartitionRecord) => this.#store.createPartition(topic.name, record, nodes.has(record.partition));
+    const write = async () => {
       const first = missing.map((partition) => firstState(this.#book.current, topic, partition, assignment[partition]!));
-      const operationsOf = (record: PartitionRecord) => this.#store.createPartition(topic.name, record, nodes.has(record.partition));
       const unsettled = await pipelined(inTransactions(first, operationsOf), transactionsAtOnceMax, async (transaction) => {
         const result = await this.#writer.write(transaction.flatMap(operationsOf));
         if (result.kind !== "written") return transaction.map(({ partition }) => partition);
@@ -102,7 +99,20 @@ export class TopicCreator {
         return [];
       });
       missing = unsettled.flat();
-    }
+    };
+    if (!areNew && missing.length > 0) await read();
+    if (missing.length > 0)
+      await this.#writer.settle({
+        failure: () => `the partitions of ${topic.name} did not settle`,
+        attempt: async () => {
+          await write();
+          return missing.length > 0 ? "unsettled" : { done: undefined };
+        },
+        readAgain: async () => {
+          await read();
+          return missing.length > 0 ? "again" : { done: undefined };
+        },
+      });
     const partitions = [...topic.partitions, ...[...records.values()].sort((a, b) => a.partition - b.partition)];
     return { ...topic, partitions };
   }
@@ -135,23 +145,29 @@ export class TopicCreator {
 
   async #createNode(topic: NewTopic): Promise<boolean> {
     let configExists = false;
-    for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      const { operations, configIndex } = this.#store.createTopic(topic, configExists);
-      const result = await this.#writer.write(operations);
-      if (result.kind === "written") return true;
-      if (result.kind === "conflict" && result.failedIndex === configIndex) {
-        // settings left by a topic of an earlier time
-        configExists = !configExists;
-        continue;
-      }
-      if (result.kind === "unknown") await this.#writer.barrier(this.#signal);
+    const read = async () => {
       const stored = await this.#store.readTopic(topic.name);
-      if (stored?.id === topic.id) return true;
-      if (stored !== null) return false;
-      if (result.kind === "conflict" && result.reason !== "node-exists")
-        throw new CoordinatorUnavailable(`the topic ${topic.name} cannot be written: ${result.reason}`);
-    }
-    throw new CoordinatorUnavailable(`the topic ${topic.name} did not settle in ${attemptsMax} attempts`);
+      return stored === null ? ("again" as const) : { done: stored.id === topic.id };
+    };
+    return this.#writer.settle({
+      failure: () => `the topic ${topic.name} did not settle`,
+      attempt: async () => {
+        const { operations, configIndex } = this.#store.createTopic(topic, configExists);
+        const result = await this.#writer.write(operations);
+        if (result.kind === "written") return { done: true };
+        if (result.kind === "unknown") return "unsettled";
+        if (result.failedIndex === configIndex) {
+          // settings left by a topic of an earlier time
+          configExists = !configExists;
+          return "again";
+        }
+        const found = await read();
+        if (found === "again" && result.reason !== "node-exists")
+          throw new CoordinatorUnavailable(`the topic ${topic.name} cannot be written: ${result.reason}`);
+        return found;
+      },
+      readAgain: read,
+    });
   }
 }
 

@@ -1,12 +1,9 @@
-import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import type { TopicId } from "../../protocol/base/ids.ts";
 import type { ClusterStore, DeletionRecord } from "./cluster-store.ts";
 import { withDeletions, withoutTopic } from "./controller-state.ts";
 import { nothingDirty } from "./dirty-set.ts";
 import { type FencedWriter, inTransactions } from "./fenced-writer.ts";
 import type { StateBook } from "./state-book.ts";
-
-const attemptsMax = 25;
 
 /**
  * Deletes topics: a marker below `/admin/delete_topics`, the nodes from the leaves up; in the last transaction the topic's node and the
@@ -18,28 +15,27 @@ export class TopicDeleter {
   readonly #store: ClusterStore;
   readonly #writer: FencedWriter;
   readonly #book: StateBook;
-  readonly #signal: AbortSignal;
   /** Wall clock. */
   readonly #nowMs: () => number;
 
-  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook, signal: AbortSignal, nowMs: () => number) {
+  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook, nowMs: () => number) {
     this.#nowMs = nowMs;
     this.#store = store;
     this.#writer = writer;
     this.#book = book;
-    this.#signal = signal;
   }
 
   /** Writes the markers; from here on the deletion will be done, if not by this controller. */
   async mark(names: readonly string[]): Promise<void> {
     for (const name of names) {
-      for (let attempt = 0; ; attempt++) {
-        if (attempt >= attemptsMax)
-          throw new CoordinatorUnavailable(`the deletion of ${name} could not be marked in ${attemptsMax} attempts`);
-        const result = await this.#writer.write([this.#store.createDeletionMarker(name)]);
-        if (result.kind === "written" || (result.kind === "conflict" && result.reason === "node-exists")) break;
-        await this.#writer.barrier(this.#signal);
-      }
+      await this.#writer.settle({
+        failure: () => `the deletion of ${name} could not be marked`,
+        attempt: async () => {
+          const result = await this.#writer.write([this.#store.createDeletionMarker(name)]);
+          const isMarked = result.kind === "written" || (result.kind === "conflict" && result.reason === "node-exists");
+          return isMarked ? { done: undefined } : "unsettled";
+        },
+      });
     }
   }
 
@@ -51,22 +47,20 @@ export class TopicDeleter {
   /** Deletes a marked topic; fine when half of it, or all, is gone. */
   async remove(name: string): Promise<void> {
     // once it is written, the topic's node does not say any more what was in it
-    let written: DeletionRecord | null = null;
-    for (let attempt = 0; ; attempt++) {
-      if (attempt >= attemptsMax) throw new CoordinatorUnavailable(`the topic ${name} could not be deleted in ${attemptsMax} attempts`);
-      // listed each time: what is there is what has to go, whoever was at it before
-      const { below, last, record } = await this.#store.deletionOf(name, this.#nowMs());
-      written = record ?? written;
-      let isDone = true;
-      for (const transaction of [...inTransactions(below, (operations) => operations).map((groups) => groups.flat()), last]) {
-        const result = await this.#writer.write(transaction);
-        if (result.kind === "written") continue;
-        isDone = false;
-        await this.#writer.barrier(this.#signal);
-        break;
-      }
-      if (isDone) break;
-    }
+    let found: DeletionRecord | null = null;
+    const written = await this.#writer.settle({
+      failure: () => `the topic ${name} could not be deleted`,
+      attempt: async () => {
+        // listed each time: what is there is what has to go, whoever was at it before
+        const { below, last, record } = await this.#store.deletionOf(name, this.#nowMs());
+        found = record ?? found;
+        for (const transaction of [...inTransactions(below, (operations) => operations).map((groups) => groups.flat()), last]) {
+          const result = await this.#writer.write(transaction);
+          if (result.kind !== "written") return "unsettled";
+        }
+        return { done: found };
+      },
+    });
     const { deletions } = this.#book.current;
     const recorded = written === null ? deletions : new Map(deletions).set(written.id, written.deletion);
     const next = withDeletions(withoutTopic(this.#book.current, name), recorded);
