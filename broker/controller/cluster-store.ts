@@ -63,9 +63,6 @@ const readsAtOnceMax = 128;
 export class ClusterStore {
   readonly #coordinator: Coordinator;
   readonly #controllerEpoch: number;
-  readonly brokerIdsPath = paths.brokerIdsPath;
-  readonly deletionsPath = paths.deletionsPath;
-  readonly configChangesPath = paths.configChangesPath;
 
   constructor(coordinator: Coordinator, controllerEpoch: number) {
     this.#coordinator = coordinator;

@@ -56,6 +56,11 @@ export interface PartitionChange {
   readonly record: PartitionRecord;
 }
 
+export interface PartitionName {
+  readonly topic: string;
+  readonly partition: number;
+}
+
 export const emptyState: ControllerState = {
   brokers: new Map(),
   recoveredEpochs: new Map(),
@@ -84,6 +89,13 @@ export function isOnline(state: ControllerState, topicId: TopicId, partition: nu
 /** Brokers that new partitions may be placed on. */
 export function usableBrokers(state: ControllerState): BrokerRecord[] {
   return [...state.brokers.values()].filter(({ id }) => !state.shuttingDown.has(id));
+}
+
+/** All partitions that `wanted` holds for. */
+export function partitionsWhere(state: ControllerState, wanted: (record: PartitionRecord) => boolean): PartitionName[] {
+  return [...state.topics.values()].flatMap(({ name, partitions }) =>
+    partitions.filter(wanted).map(({ partition }) => ({ topic: name, partition })),
+  );
 }
 
 export function withTopic(state: ControllerState, topic: TopicState): ControllerState {

@@ -1,16 +1,9 @@
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
-import type { ClusterStore } from "./cluster-store.ts";
-import { type ControllerState, type PartitionChange, withPartitions } from "./controller-state.ts";
+import { type ControllerState, type PartitionChange, type PartitionName, withPartitions } from "./controller-state.ts";
 import { dirtyPartitions } from "./dirty-set.ts";
-import type { Decision } from "./elections.ts";
-import { type FencedWriter, inTransactions, pipelined } from "./fenced-writer.ts";
-import { withOutlived } from "./isr-standing.ts";
-import type { StateBook } from "./state-book.ts";
-
-export interface PartitionName {
-  readonly topic: string;
-  readonly partition: number;
-}
+import { assertDecision, type Decision, withOutlived } from "./elections.ts";
+import { inTransactions, pipelined } from "./fenced-writer.ts";
+import type { TermContext } from "./term-context.ts";
 
 /** Transactions, and reads, under way together. */
 const transactionsAtOnceMax = 8;
@@ -18,14 +11,10 @@ const readsAtOnceMax = 128;
 
 /** Carries decisions about partitions into the coordinator and then into the book. */
 export class StateWriter {
-  readonly #store: ClusterStore;
-  readonly #writer: FencedWriter;
-  readonly #book: StateBook;
+  readonly #context: TermContext;
 
-  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook) {
-    this.#store = store;
-    this.#writer = writer;
-    this.#book = book;
+  constructor(context: TermContext) {
+    this.#context = context;
   }
 
   /**
@@ -34,14 +23,15 @@ export class StateWriter {
    * own success then shows as nothing left to do.
    */
   async apply(partitions: Iterable<PartitionName>, decide: Decision): Promise<void> {
+    const { store, writer, book } = this.#context;
     let pending = [...partitions];
     if (pending.length === 0) return;
     const ifSome = <O>(outcome: O) => (pending.length > 0 ? outcome : { done: undefined });
-    await this.#writer.settle({
+    await writer.settle({
       failure: () => `${pending.length} partition states did not settle`,
       attempt: async () => {
-        const changes = decisions(this.#book.current, pending, decide);
-        const transactions = inTransactions(changes, (change) => [this.#store.setState(change)]);
+        const changes = decisions(book.current, pending, decide);
+        const transactions = inTransactions(changes, (change) => [store.setState(change)]);
         pending = (await pipelined(transactions, transactionsAtOnceMax, (transaction) => this.#write(transaction))).flat();
         return ifSome("unsettled" as const);
       },
@@ -55,7 +45,7 @@ export class StateWriter {
   /** Reads these states anew, before a decision that rests on when they were written. */
   async refresh(partitions: readonly PartitionName[]): Promise<void> {
     if (partitions.length === 0) return;
-    await this.#writer.barrier();
+    await this.#context.writer.barrier();
     await this.#readAgain(partitions);
   }
 
@@ -64,11 +54,12 @@ export class StateWriter {
    * without it.
    */
   async #write(transaction: readonly PartitionChange[]): Promise<PartitionName[]> {
+    const { store, writer } = this.#context;
     const again: PartitionName[] = [];
     const name = ({ topic, record }: PartitionChange) => ({ topic, partition: record.partition });
     let left = transaction;
     while (left.length > 0) {
-      const result = await this.#writer.write(left.map((change) => this.#store.setState(change)));
+      const result = await writer.write(left.map((change) => store.setState(change)));
       if (result.kind === "unknown") return [...again, ...left.map(name)];
       if (result.kind === "written") {
         this.#adopt(
@@ -84,14 +75,15 @@ export class StateWriter {
 
   /** Partitions whose state is not there any more are left out. */
   async #readAgain(partitions: readonly PartitionName[]): Promise<PartitionName[]> {
-    const states = await pipelined(partitions, readsAtOnceMax, ({ topic, partition }) => this.#store.readState(topic, partition));
-    this.#writer.assertTerm();
+    const { store, writer, book } = this.#context;
+    const states = await pipelined(partitions, readsAtOnceMax, ({ topic, partition }) => store.readState(topic, partition));
+    writer.assertTerm();
     const found: PartitionChange[] = [];
     for (const [index, { topic, partition }] of partitions.entries()) {
       const read = states[index] ?? null;
-      const known = this.#book.current.topics.get(topic)?.partitions[partition];
+      const known = book.current.topics.get(topic)?.partitions[partition];
       if (read === null || known === undefined) continue;
-      const isrEpochs = withOutlived(this.#book.current, read.state, read.modifiedZxid, known);
+      const isrEpochs = withOutlived(book.current, read.state, read.modifiedZxid, known);
       found.push({ topic, record: { ...known, ...read.state, isrEpochs } });
     }
     this.#adopt(found);
@@ -99,8 +91,9 @@ export class StateWriter {
   }
 
   #adopt(changes: readonly PartitionChange[]): void {
+    const { book } = this.#context;
     const named = changes.map(({ topic, record }) => ({ topic, partition: record.partition }));
-    this.#book.commit(withPartitions(this.#book.current, changes), dirtyPartitions(named));
+    book.commit(withPartitions(book.current, changes), dirtyPartitions(named));
   }
 }
 
@@ -108,14 +101,10 @@ function decisions(state: ControllerState, partitions: readonly PartitionName[],
   return partitions.flatMap(({ topic: name, partition }) => {
     const topic = state.topics.get(name);
     const record: PartitionRecord | undefined = topic?.partitions[partition];
-    const next = topic === undefined || record === undefined ? null : decide(state, topic, record);
-    return next === null ? [] : [{ topic: name, record: next }];
+    if (topic === undefined || record === undefined) return [];
+    const next = decide(state, topic, record);
+    if (next === null) return [];
+    assertDecision(record, next);
+    return [{ topic: name, record: next }];
   });
-}
-
-/** All partitions that `wanted` holds for. */
-export function partitionsWhere(state: ControllerState, wanted: (record: PartitionRecord) => boolean): PartitionName[] {
-  return [...state.topics.values()].flatMap(({ name, partitions }) =>
-    partitions.filter(wanted).map(({ partition }) => ({ topic: name, partition })),
-  );
 }

@@ -1,7 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { emptyState, withBrokers, withOfflineReplicas, withShuttingDown, withTopic } from "../../../broker/controller/controller-state.ts";
-import { electAnyone, firstState, leave, prefer, repair } from "../../../broker/controller/elections.ts";
-import { namesEarlierLife, standingOf, withOutlived } from "../../../broker/controller/isr-standing.ts";
+import {
+  electAnyone,
+  firstState,
+  leave,
+  namesEarlierLife,
+  prefer,
+  repair,
+  standingOf,
+  withOutlived,
+} from "../../../broker/controller/elections.ts";
 import type { PartitionRecord } from "../../../protocol/peer/messages.ts";
 
 const broker = (id: number, epoch: number) => ({ id, epoch, rack: null, endpoints: [], peer: { host: `b${id}`, port: 1 } });
