@@ -25,7 +25,6 @@ import { SeenController } from "./cluster/seen-controller.ts";
 import { UpdateReceiver } from "./cluster/update-receiver.ts";
 import { ZookeeperIsrStore } from "./cluster/zookeeper-isr-store.ts";
 import { Controller } from "./controller/controller.ts";
-import { controllerPeerHandlers } from "./controller/peer-handlers.ts";
 import { resourceRules } from "./controller/setting-rules.ts";
 import { GroupCoordinator } from "./group/group-coordinator.ts";
 import type { Doubt } from "./log/directories/clean-shutdown.ts";
@@ -239,7 +238,7 @@ export class BrokerParts {
       handlers: peerHandlers({
         "replica-fetch": replicaFetchHandler({ service: replicaFetchService(this.#table), clock, config: replication }),
         "metadata-update": updates.handle,
-        ...controllerPeerHandlers(this.#controller),
+        ...this.#controller.peerHandlers,
         localEndpoints: apis.controllerEndpoints,
         controller: this.#controller,
         log: logger("api"),

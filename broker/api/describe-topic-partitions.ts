@@ -6,8 +6,7 @@ import {
   describeTopicPartitionsResponse,
 } from "../../protocol/messages/describe-topic-partitions.ts";
 import type { ClusterImage, ImageSource, TopicImage } from "../cluster/contract.ts";
-import { topicNameFault } from "../controller/topic-validation.ts";
-import { isInternalTopic } from "../runtime/topic-names.ts";
+import { isInternalTopic, topicNameFault } from "../runtime/topic-names.ts";
 import type { Api } from "./api.ts";
 import { allTopicOperations } from "./authorized-operations.ts";
 import { listPartition } from "./partition-listing.ts";

@@ -5,7 +5,7 @@ import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { ImageSource } from "../cluster/contract.ts";
 import type { ProducerIdSource } from "../cluster/producer-ids.ts";
-import type { ControllerService } from "../controller/contract.ts";
+import type { ControllerService } from "../controller/controller-service.ts";
 import type { PartitionService } from "../partition/contract.ts";
 import { describeTopicConfigs } from "../runtime/config/describe.ts";
 import type { ConfigTexts } from "../runtime/config/resolve.ts";

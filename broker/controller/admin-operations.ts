@@ -1,16 +1,16 @@
 import { newTopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
-import { isInternalTopic } from "../runtime/topic-names.ts";
+import { collidingTopic, isInternalTopic, topicNameFault } from "../runtime/topic-names.ts";
+import { type CreationLimits, type PlanInput, planPartitions, planTopic } from "./assignment.ts";
 import { initialConfig, type SettingRules } from "./config-changes.ts";
-import type { AdminOptions, ControllerService, PartitionsCreation, TopicCreation, Verdict } from "./contract.ts";
+import type { AdminOptions, ControllerService, PartitionsCreation, TopicCreation, Verdict } from "./controller-service.ts";
 import { type PartitionName, partitionsWhere, type TopicState, usableBrokers } from "./controller-state.ts";
 import { electAnyone, prefer } from "./elections.ts";
 import type { StateWriter } from "./state-writer.ts";
 import type { TermContext } from "./term-context.ts";
 import type { TopicCreator } from "./topic-creator.ts";
 import type { TopicDeletions } from "./topic-deletions.ts";
-import { type CreationLimits, collidingTopic, type PlanInput, planPartitions, planTopic, topicNameFault } from "./topic-validation.ts";
 
 /** What carries out what was asked for. */
 export interface AdminWriters {

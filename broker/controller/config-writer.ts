@@ -2,7 +2,7 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import { sameConfig } from "../cluster/image.ts";
 import type { ConfigResource } from "./cluster-store.ts";
 import { changedConfig, type SettingRules } from "./config-changes.ts";
-import type { ConfigChange, Verdict } from "./contract.ts";
+import type { ConfigChange, Verdict } from "./controller-service.ts";
 import { type Config, withBrokerConfig, withTopic } from "./controller-state.ts";
 import { dirtyTopicConfig, nothingDirty } from "./dirty-set.ts";
 import { inTransactions } from "./fenced-writer.ts";

@@ -19,7 +19,7 @@ import { AdminOperations, type AdminSettings } from "./admin-operations.ts";
 import { ClusterLoader } from "./cluster-loader.ts";
 import { ClusterStore } from "./cluster-store.ts";
 import { ConfigWriter, type ResourceRules } from "./config-writer.ts";
-import type { ConfigChange, Verdict } from "./contract.ts";
+import type { ConfigChange, Verdict } from "./controller-service.ts";
 import { nothingDirty } from "./dirty-set.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FencedWriter, type Term } from "./fenced-writer.ts";

@@ -4,14 +4,9 @@ import { sleep, type Timer } from "../../protocol/base/clock.ts";
 import { type BrokerId, zeroTopicId } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
-import type {
-  ControlledShutdownRequest,
-  ControlledShutdownResponse,
-  IsrChangedRequest,
-  PeerStatus,
-  ReplicasOfflineRequest,
-} from "../../protocol/peer/messages.ts";
-import type { ConfigChange, ControllerService, Verdict } from "./contract.ts";
+import type { PeerStatus } from "../../protocol/peer/messages.ts";
+import type { PeerHandlers } from "../runtime/peer-port.ts";
+import type { ConfigChange, ControllerService, Verdict } from "./controller-service.ts";
 import { type ControllerParts, ControllerTerm } from "./controller-term.ts";
 import { EventRefused } from "./event-queue.ts";
 import { Deposed, type Term } from "./fenced-writer.ts";
@@ -268,25 +263,20 @@ export class Controller implements ControllerService {
       (verdict) => changes.map(() => verdict),
     );
 
-  /** A broker wants to stop: its leaderships move to others. */
-  controlledShutdown(request: ControlledShutdownRequest): Promise<ControlledShutdownResponse> {
-    return this.#serve(
-      0,
-      (term) => term.controlledShutdown(request),
-      ({ error, message }) => ({ error, message: message ?? "", remaining: [], mayMoveLater: false }),
-      "direct",
-    );
-  }
+  // What other brokers (and this one) say to the controller
 
-  /** A leader has written an in-sync set. */
-  isrChanged(request: IsrChangedRequest): Promise<PeerStatus> {
-    return this.#told((term) => term.isrChanged(request));
-  }
-
-  /** What a broker cannot use of its replicas. */
-  replicasOffline(request: ReplicasOfflineRequest): Promise<PeerStatus> {
-    return this.#told((term) => term.replicasOffline(request));
-  }
+  readonly peerHandlers: Pick<PeerHandlers, "controlled-shutdown" | "isr-changed" | "replicas-offline"> = {
+    "controlled-shutdown": async (request) => ({
+      body: await this.#serve(
+        0,
+        (term) => term.controlledShutdown(request),
+        ({ error, message }) => ({ error, message: message ?? "", remaining: [], mayMoveLater: false }),
+        "direct",
+      ),
+    }),
+    "isr-changed": async (request) => ({ body: await this.#told((term) => term.isrChanged(request)) }),
+    "replicas-offline": async (request) => ({ body: await this.#told((term) => term.replicasOffline(request)) }),
+  };
 
   /** For brokers that tell something and want to know whether it was taken. */
   #told(run: (term: ControllerTerm) => Promise<PeerStatus>): Promise<PeerStatus> {

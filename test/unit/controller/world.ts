@@ -12,7 +12,6 @@ import { UpdateReceiver } from "../../../broker/cluster/update-receiver.ts";
 import { ZookeeperIsrStore } from "../../../broker/cluster/zookeeper-isr-store.ts";
 import { Controller } from "../../../broker/controller/controller.ts";
 import type { ControllerSettings } from "../../../broker/controller/controller-term.ts";
-import { controllerPeerHandlers } from "../../../broker/controller/peer-handlers.ts";
 import { resourceRules } from "../../../broker/controller/setting-rules.ts";
 import type { ClusterView } from "../../../broker/partition/contract.ts";
 import { type PeerHandler, type PeerHandlers, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
@@ -154,7 +153,7 @@ export class Node {
       resolveSettings,
       log,
     });
-    this.handlers = { "metadata-update": receiver.handle, ...controllerPeerHandlers(this.controller) };
+    this.handlers = { "metadata-update": receiver.handle, ...this.controller.peerHandlers };
     this.membership.start();
     this.controller.start();
   }
