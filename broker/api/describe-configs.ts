@@ -6,7 +6,7 @@ import {
   describeConfigsRequest,
   describeConfigsResponse,
 } from "../../protocol/messages/describe-configs.ts";
-import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
+import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
 import {
   type DescribedConfig,
   describeBrokerConfigs,

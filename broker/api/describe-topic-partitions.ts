@@ -5,7 +5,7 @@ import {
   describeTopicPartitionsRequest,
   describeTopicPartitionsResponse,
 } from "../../protocol/messages/describe-topic-partitions.ts";
-import type { ClusterImage, ImageSource, TopicImage } from "../cluster/contract.ts";
+import type { ClusterImage, ImageSource, TopicImage } from "../cluster/cluster-image.ts";
 import { isInternalTopic, topicNameFault } from "../runtime/topic-names.ts";
 import type { Api } from "./api.ts";
 import { allTopicOperations } from "./authorized-operations.ts";

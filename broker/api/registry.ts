@@ -3,7 +3,7 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
-import type { ImageSource } from "../cluster/contract.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
 import type { ProducerIdSource } from "../cluster/producer-ids.ts";
 import type { ControllerService } from "../controller/controller-service.ts";
 import type { PartitionService } from "../partition/contract.ts";

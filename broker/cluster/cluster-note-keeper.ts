@@ -1,8 +1,8 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { FileSystem } from "../runtime/files.ts";
+import type { ClusterImage, ImageSource } from "./cluster-image.ts";
 import { isNoted, notesOf, writeClusterNotes } from "./cluster-notes.ts";
-import type { ClusterImage, ImageSource } from "./contract.ts";
 
 export interface ClusterNoteKeeperParts {
   readonly images: ImageSource;

@@ -3,6 +3,7 @@ import { brokerPath, producerIdBlockPath } from "../../coordinator-client/znodes
 import { decodeProducerIdBlock, encodeProducerIdBlock, type ProducerIdBlock } from "../../coordinator-client/znodes/producer-id-block.ts";
 import type { Clock } from "../../protocol/base/clock.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
+import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
 
@@ -89,6 +90,7 @@ export class ProducerIds implements ProducerIdSource {
 
   #take(): Answer | null {
     if (this.#nextId > this.#lastId && this.#ahead !== null) {
+      invariant(this.#ahead.firstId > this.#lastId, "no id is given twice", () => ({ ahead: this.#ahead, last: this.#lastId }));
       this.#nextId = this.#ahead.firstId;
       this.#lastId = this.#ahead.lastId;
       this.#ahead = null;
@@ -113,6 +115,7 @@ export class ProducerIds implements ProducerIdSource {
         if (this.#waiters.size > 0) this.#fetch();
       },
       (error: unknown) => {
+        if (error instanceof InvariantViolation) throw error;
         this.#isFetching = false;
         const answer = failed(error);
         this.#failure = { answer, untilMs: clock.monotonicMs() + pauseMs };
@@ -141,6 +144,10 @@ export class ProducerIds implements ProducerIdSource {
       ]);
       if (result.kind === "conflict" && result.failedIndex === 0) throw notRegistered();
       if (result.kind === "written" || (result.kind === "unknown" && (await this.#isWritten(block)))) {
+        invariant(block.firstId > this.#highestId, "a block is behind all that were ever ours", () => ({
+          block,
+          highest: this.#highestId,
+        }));
         this.#highestId = block.lastId;
         return block;
       }

@@ -1,14 +1,14 @@
 import { type BrokerId, noBroker, type TopicId } from "../../protocol/base/ids.ts";
-import { InvariantViolation } from "../../protocol/base/invariant.ts";
+import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { MetadataUpdateRequest, MetadataUpdateResponse } from "../../protocol/peer/messages.ts";
 import type { ClusterView, RoleSink } from "../partition/contract.ts";
 import type { PeerHandler } from "../runtime/peer-port.ts";
-import type { ClusterImage } from "./contract.ts";
-import { someoneLeft, startOfStream, takeUpdate } from "./image.ts";
-import type { ImageStore } from "./image-store.ts";
-import { type LocalReplica, type ResolveSettings, type RoleChanges, roleChanges } from "./roles.ts";
+import type { ClusterImage, ImageStore } from "./cluster-image.ts";
+import { someoneLeft, startOfStream, takeUpdate } from "./image-updates.ts";
+import type { ResolveSettings } from "./resolve-settings.ts";
+import { type LocalReplica, type RoleChanges, roleChanges } from "./roles.ts";
 import type { SeenController } from "./seen-controller.ts";
 
 export interface UpdateReceiverParts {
@@ -143,6 +143,7 @@ export class UpdateReceiver {
     if (changes.withdraw.length > 0) await roles.withdraw(changes.withdraw);
     const kept = told.size > 0 ? await roles.forget(told) : [];
     if (view.ownEpoch !== brokerEpoch) return null;
+    invariant(images.current === before, "updates are applied one after the other");
     images.replace(after);
     for (const { topic, settings } of changes.settings) roles.updateSettings(topic, settings);
     if (changes.assign.length > 0) await roles.assign(changes.assign);

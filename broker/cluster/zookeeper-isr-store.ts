@@ -1,13 +1,17 @@
 import { type Coordinator, CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import { MalformedZnode } from "../../coordinator-client/znodes/json.ts";
-import { decodePartitionState, encodePartitionState, knownIsrEpochs } from "../../coordinator-client/znodes/partition-state.ts";
+import {
+  decodePartitionState,
+  encodePartitionState,
+  knownIsrEpochs,
+  stillRecovering,
+} from "../../coordinator-client/znodes/partition-state.ts";
 import { partitionStatePath, topicIdPath } from "../../coordinator-client/znodes/paths.ts";
 import type { IsrEpochs } from "../../protocol/base/ids.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import type { IsrChangeRequest, IsrStore, IsrWriteResult } from "../partition/contract.ts";
-import type { ClusterImage, ImageSource } from "./contract.ts";
-import type { IsrReport } from "./isr-reporter.ts";
-import { stillRecovering } from "./unclean-recovery.ts";
+import type { ClusterImage, ImageSource } from "./cluster-image.ts";
+import type { IsrReport } from "./controller-reports.ts";
 
 export interface IsrStoreParts {
   readonly coordinator: Coordinator;

@@ -1,5 +1,5 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
-import { sameConfig } from "../cluster/image.ts";
+import { sameConfig } from "../cluster/cluster-image.ts";
 import type { ConfigResource } from "./cluster-store.ts";
 import { changedConfig, type SettingRules } from "./config-changes.ts";
 import type { ConfigChange, Verdict } from "./controller-service.ts";

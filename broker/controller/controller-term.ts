@@ -12,7 +12,7 @@ import type {
   PeerStatus,
   ReplicasOfflineRequest,
 } from "../../protocol/peer/messages.ts";
-import type { ResolveSettings } from "../cluster/roles.ts";
+import type { ResolveSettings } from "../cluster/resolve-settings.ts";
 import type { SeenController } from "../cluster/seen-controller.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
 import { AdminOperations, type AdminSettings } from "./admin-operations.ts";

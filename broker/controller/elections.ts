@@ -1,7 +1,7 @@
+import { stillRecovering } from "../../coordinator-client/znodes/partition-state.ts";
 import { type BrokerId, type IsrEpochs, noBroker } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
-import { stillRecovering } from "../cluster/unclean-recovery.ts";
 import { type ControllerState, canLead, isOnline, type TopicState } from "./controller-state.ts";
 
 /** In an in-sync set's epochs, in the place of a registration: the leader was there when that life had ended already. */

@@ -22,16 +22,16 @@ export type FencedResult = Extract<WriteResult, { readonly kind: "written" | "co
  * What an attempt at a change came to. `again`: nothing of ours is under way, so the next may follow at once. `unsettled`: somebody else
  * was first, or our answer was lost.
  */
-export type Outcome<T> = { readonly done: T } | "again" | "unsettled";
+export type AttemptResult<T> = { readonly done: T } | "again" | "unsettled";
 
 /** A change that is carried into the coordinator: see `FencedWriter.settle`. */
 export interface Change<T> {
   /** For the error, as in "the topic t did not settle". */
   readonly failure: () => string;
   /** Decides from what is known, or read first, and writes that. */
-  readonly attempt: () => Promise<Outcome<T>>;
+  readonly attempt: () => Promise<AttemptResult<T>>;
   /** Reads what became of it. Left out where each attempt begins with reading. */
-  readonly readAgain?: () => Promise<Exclude<Outcome<T>, "unsettled">>;
+  readonly readAgain?: () => Promise<Exclude<AttemptResult<T>, "unsettled">>;
 }
 
 /** Bounds of one transaction: ZooKeeper refuses packets above 1 MiB. */
@@ -124,12 +124,12 @@ export class FencedWriter {
    */
   async settle<T>({ failure, attempt, readAgain }: Change<T>): Promise<T> {
     for (let attempts = 0; attempts < attemptsMax; attempts++) {
-      let outcome = await attempt();
-      if (outcome === "unsettled") {
+      let result = await attempt();
+      if (result === "unsettled") {
         await this.barrier();
-        outcome = readAgain === undefined ? "again" : await readAgain();
+        result = readAgain === undefined ? "again" : await readAgain();
       }
-      if (outcome !== "again") return outcome.done;
+      if (result !== "again") return result.done;
     }
     throw new CoordinatorUnavailable(`${failure()} in ${attemptsMax} attempts`);
   }

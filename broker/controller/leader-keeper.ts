@@ -1,3 +1,4 @@
+import { stillRecovering } from "../../coordinator-client/znodes/partition-state.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import type {
   BrokerRecord,
@@ -8,7 +9,6 @@ import type {
   PeerStatus,
   ReplicasOfflineRequest,
 } from "../../protocol/peer/messages.ts";
-import { stillRecovering } from "../cluster/unclean-recovery.ts";
 import type { RegisteredBrokers } from "./cluster-loader.ts";
 import {
   type ControllerState,

@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
-import { clusterView } from "../../../broker/cluster/cluster-view.ts";
-import { emptyImage } from "../../../broker/cluster/image.ts";
+import { clusterView, emptyImage } from "../../../broker/cluster/cluster-image.ts";
 import { Membership } from "../../../broker/cluster/membership.ts";
 import { CoordinatorUnavailable } from "../../../coordinator-client/coordinator.ts";
 import { MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";

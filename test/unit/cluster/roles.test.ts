@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ClusterImage } from "../../../broker/cluster/contract.ts";
-import { emptyImage } from "../../../broker/cluster/image.ts";
+import { type ClusterImage, emptyImage } from "../../../broker/cluster/cluster-image.ts";
 import { settingsResolver } from "../../../broker/cluster/resolve-settings.ts";
 import { type RoleInput, roleChanges } from "../../../broker/cluster/roles.ts";
 import type { TopicState } from "../../../broker/controller/controller-state.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { clusterView } from "../../../broker/cluster/cluster-view.ts";
+import { clusterView } from "../../../broker/cluster/cluster-image.ts";
 import { assigned, cluster, created, options, seen, topic } from "./requests.ts";
 import type { World } from "./world.ts";
 
