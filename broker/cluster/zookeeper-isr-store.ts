@@ -8,6 +8,7 @@ import {
 } from "../../coordinator-client/znodes/partition-state.ts";
 import { partitionStatePath, topicIdPath } from "../../coordinator-client/znodes/paths.ts";
 import type { IsrEpochs } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import type { IsrChangeRequest, IsrStore, IsrWriteResult } from "../partition/contract.ts";
 import type { ClusterImage, ImageSource } from "./cluster-image.ts";
@@ -29,6 +30,7 @@ export class ZookeeperIsrStore implements IsrStore {
   }
 
   async writeIsr(change: IsrChangeRequest): Promise<IsrWriteResult> {
+    invariant(change.isr.includes(change.leader), "a leader is in the in-sync set it writes", () => change);
     const { coordinator, images } = this.#parts;
     const record = ledRecord(images.current, change);
     if (record === null) return { kind: "fenced" };

@@ -72,6 +72,13 @@ export const emptyState: ControllerState = {
   offlineReplicas: new Map(),
 };
 
+/** What is kept of brokers is of living ones: it goes with the registration. */
+export function assertLiving({ brokers, recoveredEpochs, shuttingDown, offlineReplicas }: ControllerState): void {
+  const values = () => ({ brokers, shuttingDown, offlineReplicas });
+  for (const kept of [recoveredEpochs, shuttingDown, offlineReplicas])
+    for (const id of kept.keys()) invariant(brokers.has(id), "only of living brokers anything is kept", values);
+}
+
 export function offlineKey(topicId: TopicId, partition: number): string {
   return `${topicId}:${partition}`;
 }

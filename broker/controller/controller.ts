@@ -2,7 +2,7 @@ import { electController } from "../../coordinator-client/election.ts";
 import { controllerEpochPath, controllerPath } from "../../coordinator-client/znodes/paths.ts";
 import { sleep, type Timer } from "../../protocol/base/clock.ts";
 import { type BrokerId, zeroTopicId } from "../../protocol/base/ids.ts";
-import { InvariantViolation } from "../../protocol/base/invariant.ts";
+import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { PeerStatus } from "../../protocol/peer/messages.ts";
 import type { PeerHandlers } from "../runtime/peer-port.ts";
@@ -191,6 +191,7 @@ export class Controller implements ControllerService {
       this.#resigning = term.term;
       this.#later();
     });
+    invariant(this.#term === null, "one term at a time", () => ({ controllerEpoch }));
     this.#term = term;
     this.#parts.log.info({ controllerEpoch }, "elected controller");
     term.start();

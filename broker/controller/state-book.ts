@@ -1,7 +1,7 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { StartingLeader } from "../../protocol/peer/messages.ts";
-import { type ControllerState, emptyState, type TopicState } from "./controller-state.ts";
+import { assertLiving, type ControllerState, emptyState, type TopicState } from "./controller-state.ts";
 import type { DirtySet } from "./dirty-set.ts";
 
 /** The state in force during a term, and the one place where it is replaced: what changed is told to the brokers in the same step. */
@@ -28,6 +28,7 @@ export class StateBook {
 
   /** `dirty` null: nothing that brokers are told of. */
   commit(next: ControllerState, dirty: DirtySet | null): void {
+    assertLiving(next);
     this.#current = next;
     if (dirty === null) return;
     const number = this.#tell(dirty);

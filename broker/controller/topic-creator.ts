@@ -1,4 +1,5 @@
 import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import type { Replicas } from "./assignment.ts";
 import type { NewTopic } from "./cluster-store.ts";
@@ -108,6 +109,7 @@ export class TopicCreator {
           return missing.length > 0 ? "again" : { done: undefined };
         },
       });
+    invariant(records.size === assignment.length - from, "each partition has its first state", () => ({ topic: topic.name, assignment }));
     const partitions = [...topic.partitions, ...[...records.values()].sort((a, b) => a.partition - b.partition)];
     return { ...topic, partitions };
   }

@@ -88,6 +88,7 @@ export class UpdateSender {
 
   /** Resolves true once every live broker has acknowledged the change; false after `timeoutMs`, or when `stop` was called. */
   acknowledged(changeNumber: number, timeoutMs: number): Promise<boolean> {
+    invariant(changeNumber <= this.#changeNumber, "what is waited for was told", () => ({ changeNumber, last: this.#changeNumber }));
     const isKnown = () => [...this.#channels.values()].every((channel) => channel.acknowledgedNumber >= changeNumber);
     if (isKnown()) return Promise.resolve(true);
     return new Promise((resolve) => {
