@@ -17,7 +17,7 @@ export interface ClusterNoteKeeperParts {
 const delayMs = 1_000;
 
 /**
- * Keeps `ottla-cluster` true: soon after topics, their replicas or settings changed it is written anew. A directory that cannot be written
+ * Keeps `ottla-cluster` true: soon after topics, their replicas or settings changed it is written again. A directory that cannot be written
  * is passed over; its logs will say so themselves.
  */
 export class ClusterNoteKeeper {

@@ -96,7 +96,7 @@ function withChanges(image: ClusterImage, update: MetadataUpdateRequest): Cluste
   };
 }
 
-/** Each full update begins anew; this is for a controller that stays for ever. */
+/** Each full update starts over; this is for a controller that stays for ever. */
 const deletedTopicsMax = 20_000;
 
 function withDeleted(known: ClusterImage["deletedTopics"], told: MetadataUpdateRequest["deletedTopics"]): ClusterImage["deletedTopics"] {

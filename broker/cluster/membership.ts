@@ -13,7 +13,7 @@ export interface MembershipParts {
   readonly brokerId: BrokerId;
   /** What the coordinator must know, for this broker to take part. */
   readonly known: KnownCluster;
-  /** Made anew for each registration: it holds the time. `incarnation`: the data directory's id. */
+  /** Made for each registration: it holds the time. `incarnation`: the data directory's id. */
   readonly registration: () => BrokerRegistration & { readonly incarnation: string };
   readonly clock: Clock;
   readonly log: Logger;
@@ -158,7 +158,7 @@ export class Membership {
         events.failed(replaced(brokerId, node));
         return true;
       }
-      if (verdict.kind === "ours") log.warn({ brokerEpoch: epoch }, "the registration was taken away: registering anew");
+      if (verdict.kind === "ours") log.warn({ brokerEpoch: epoch }, "the registration was taken away: registering again");
       this.#lose();
       void this.#register(sessionNumber);
     } catch (error) {
@@ -181,7 +181,7 @@ export interface StrangeCoordinatorParts {
   readonly known: KnownCluster;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Told what goes into the log, for whoever started this broker. */
+  /** Told what goes into the log, for the person who started this broker. */
   readonly said?: (words: string) => void;
 }
 

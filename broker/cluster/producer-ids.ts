@@ -42,12 +42,12 @@ type Answer = Awaited<ReturnType<ProducerIdSource["next"]>>;
  * 1. A block begins behind the last one written, and is ours only when the node's version is the one we read: of two brokers that read the
  *    same, one writes.
  * 2. A write whose answer was lost is looked up: when the node now names our block, it is ours. It cannot be another claim of the same
- *    range: for us to write it, the version had to be
- *    the one we read, so one write of it succeeded at most; and nobody else writes our broker id, the data directory being locked.
+ *    range: for us to write it, the version had to be the one we read, so one write of it succeeded at most; and nobody else writes our
+ *    broker id, the data directory being locked.
  * 3. Each write holds only where this broker is registered, so not in a coordinator that lost its state, or went back in time, and would
- *    begin anew with ids that are in use. It is made only
- *    while this life has a registration: one that an earlier life left in a copy of the coordinator's state would pass that check.
- *    A broker never takes a block that is not behind all of its own, whatever the coordinator says.
+ *    start over with ids that are in use. It is made only while this life has a registration: one that an earlier life left in a copy of
+ *    the coordinator's state would pass that check. A broker never takes a block that is not behind all of its own, whatever the
+ *    coordinator says.
  * 4. When it cannot be looked up, the block is forgotten. The next claim reads what is there and begins behind it, whether or not the
  *    forgotten write was done or is done later.
  */

@@ -117,14 +117,14 @@ export class UpdateReceiver {
 
   /**
    * Which of the deleted topics there may be something left of; null: the registration ended meanwhile. The order, and why:
-   * 1. Replicas that are no longer ours go first. A topic made anew under an old name must not be visible while its name still leads to the
-   *    old log: a produce would be acknowledged into it.
-   * 2. Then the image: whoever takes up a role needs the peers' addresses and epochs, and the in-sync set's writer needs the state it
-   *    starts from. Requests that come between find the
-   *    new leader epoch in the image and the old one in the partition: UNKNOWN_LEADER_EPOCH or NOT_LEADER_OR_FOLLOWER, both of which a
-   *    client repeats.
+   * 1. Replicas that are no longer ours go first. A topic re-created under an old name must not be visible while its name still leads to
+   *    the old log: a produce would be acknowledged into it.
+   * 2. Then the image: a partition that takes up a role needs the peers' addresses and epochs, and the in-sync set's writer needs the state
+   *    it starts from. Requests that come between find the new leader epoch in the image and the old one in the partition:
+   *    UNKNOWN_LEADER_EPOCH or NOT_LEADER_OR_FOLLOWER, both of which a client repeats.
    * 3. Then settings and roles, and only in their new epochs leaders look who is gone: in an old one they would be told that they lead no
    *    more. The controller has its answer only after that: "known to every broker" means that they serve it.
+   *
    * The registration may end during any wait: then nothing more is taken up, since the session's loss has just made this broker give up its
    * roles.
    */

@@ -21,7 +21,7 @@ export interface IsrStoreParts {
   readonly reporter: { report(change: IsrReport): void };
 }
 
-/** A leader's in-sync set in the state znode: compare-and-set on its version, by whoever the znode names as leader of that epoch. */
+/** A leader's in-sync set in the state znode: compare-and-set on its version, by the leader that the znode names for that epoch. */
 export class ZookeeperIsrStore implements IsrStore {
   readonly #parts: IsrStoreParts;
 

@@ -175,8 +175,8 @@ function inRing(size: number, leader: number, shift: number, replicationFactor: 
 /**
  * The k partitions of a partial round, row by row: first all leaders, then all first followers, …, one position after the other round the
  * ring, so that the counts differ by one at most. After size / gcd(k, size) rows the ring has been filled exactly and a partition would
- * come back to its leader: from there on one position further. The rows of one partition are then all different:
- * multiples of the gcd within a filling, distinct remainders between fillings, of which there are fewer than the gcd.
+ * come back to its leader: from there on one position further. The rows of one partition are then all different: multiples of the gcd
+ * within a filling, distinct remainders between fillings, of which there are fewer than the gcd.
  */
 function inRows(size: number, start: number, index: number, k: number, replicationFactor: number): number[] {
   const rowsPerFilling = size / greatestCommonDivisor(k, size);

@@ -192,7 +192,7 @@ export class Candidacy {
   async #release({ epochVersion, sessionNumber }: Term): Promise<boolean> {
     const { coordinator } = this.#parts;
     if (coordinator.sessionNumber === sessionNumber) {
-      // the check makes sure that it is ours: whoever replaced it has raised the epoch
+      // the check makes sure that it is ours: a broker that replaced it has raised the epoch
       const result = await resignController(coordinator, { epochVersion });
       if (result.kind === "unknown") return false;
     }

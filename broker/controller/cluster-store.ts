@@ -298,8 +298,8 @@ export class ClusterStore {
 
 /**
  * The registration under which the broker came back from its last unclean stop, in this life or an earlier one: what it had in sync before
- * may lack records. -1: there was none. One above its present registration is of a coordinator whose transactions have begun anew since:
- * all that was before the present one is in doubt.
+ * may lack records. -1: there was none. One above its present registration is of a coordinator whose transaction ids have started over
+ * since: all that was before the present one is in doubt.
  */
 function recoveredEpochOf(id: BrokerId, node: Node): number {
   const { recoveredUnder } = decodeBrokerRegistration(paths.brokerPath(id), node.data);

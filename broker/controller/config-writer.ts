@@ -19,7 +19,7 @@ const notificationsKeptMax = 100;
 
 /**
  * Changes of settings: into `/config/…`, with a notification as Kafka's tools leave one, and into the book. Those of other tools are found
- * by their notifications: `/config/changes` has a sequential node per change, whoever made it.
+ * by their notifications: `/config/changes` has a sequential node per change, by this controller or by another tool.
  */
 export class ConfigWriter {
   readonly #context: TermContext;

@@ -157,7 +157,7 @@ export class ControllerTerm {
     });
     if (changeNumber === null) return answer;
     const isKnown = await this.#known(changeNumber, deadlineMs);
-    // that their leaders serve them is news again; whoever asks for what was made next finds them
+    // that their leaders serve them is news again; a client that asks for them next finds them
     if (isKnown && book.starting.latestNumber > before) await this.#known(this.#sender.changeNumber, deadlineMs);
     return answer;
   }

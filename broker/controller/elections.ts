@@ -16,9 +16,9 @@ export type Decision = (state: ControllerState, topic: TopicState, record: Parti
 
 /**
  * Leader dead, absent, without its replica, outside of its own in-sync set (no controller writes that, another tool may), or a broker that
- * has registered anew: elect, under a new epoch. Nobody leads on under the epoch of an earlier life; but who came back with all it had
- * stays in sync, and leads if nobody does who was never away. The election comes at once: a state without a leader in between would hide
- * from the next controller who was in doubt.
+ * has registered again: elect, under a new epoch. Nobody leads on under the epoch of an earlier life; but one that came back with all it
+ * had stays in sync, and leads if nobody does who was never away. The election comes at once: a state without a leader in between would
+ * hide from the next controller who was in doubt.
  *
  * Else: members of the in-sync set that may lack records are taken out, under the same leader epoch (the leader adopts the smaller set).
  * Those that are dead, or going, are left to the leader, which is told of them. Else: (1) the leader dies, and nobody has noticed; (2) its
@@ -188,7 +188,7 @@ export interface Candidates {
   readonly replicas: readonly BrokerId[];
   /** Those of the in-sync set that were never away since they were taken in. */
   readonly isr: readonly BrokerId[];
-  /** Those of it that have registered anew with all they had. */
+  /** Those of it that have registered again with all they had. */
   readonly whole?: readonly BrokerId[];
   /** Those of it that may have lost records since. */
   readonly inDoubt?: readonly BrokerId[];
@@ -252,7 +252,7 @@ export function isrUnder(elected: Elected | null, isr: readonly BrokerId[], isOn
 /**
  * What a place in an in-sync set is worth, from the registration under which it was given and what that broker is now:
  * - `same-life`: it still is that registration, or the broker is not here to tell.
- * - `whole`: it has registered anew with all it had: only its session was lost, or it was stopped cleanly.
+ * - `whole`: it has registered again with all it had: only its session was lost, or it was stopped cleanly.
  * - `in-doubt`: it began again after an unclean stop, which may have cost it records. It was in sync when it stopped, so it is the last
  *   resort where nobody better is left.
  * - `outlived`: the same, and the leader is known to have gone on without it. It never was in sync in truth: somebody else has records that
@@ -279,10 +279,10 @@ export function namesEarlierLife(lives: Lives, record: Pick<PartitionRecord, "is
 
 /**
  * The epochs of a state as read, with members marked that the leader has outlived. The race (KIP-903): (1) the leader decides to take a
- * follower back; (2) the follower loses its power, and with it records that were committed without it, and registers anew; it is not in the
- * set, so there is nothing to take it out of; (3) the leader's late write puts it in; (4) the leader dies before anyone has noticed. Told
- * by either of two things: the state was written after the new life's registration; or the set that this controller knew under this leader
- * did not have the follower (`known`), which means that the controller never held its end against it.
+ * follower back; (2) the follower loses its power, and with it records that were committed without it, and registers again; it is not in
+ * the set, so there is nothing to take it out of; (3) the leader's late write puts it in; (4) the leader dies before anyone has noticed.
+ * Told by either of two things: the state was written after the new life's registration; or the set that this controller knew under this
+ * leader did not have the follower (`known`), which means that the controller never held its end against it.
  */
 export function withOutlived(lives: Lives, found: Membership, modifiedZxid: number, known: Membership | null): IsrEpochs {
   if (found.leader === noBroker) return found.isrEpochs;

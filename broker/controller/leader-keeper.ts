@@ -52,7 +52,7 @@ export class LeaderKeeper {
     return this.#apply((record) => namesEarlierLife(this.#context.book.current, record), this.#repair);
   }
 
-  /** After loading: whoever died while there was no controller still leads something, or is in sync. */
+  /** After loading: a broker that died while there was no controller still leads something, or is in sync. */
   repairAll(): Promise<void> {
     return this.#apply(() => true, this.#repair);
   }
@@ -127,8 +127,8 @@ export class LeaderKeeper {
   }
 
   /**
-   * A broker cannot use some of its replicas, or can use some again: whoever led there leads no more, and its leaders, which are told, take
-   * it out of the in-sync sets.
+   * A broker cannot use some of its replicas, or can use some again: where it led there it leads no more, and the other leaders, which are
+   * told, take it out of the in-sync sets.
    */
   async replicasOffline(request: ReplicasOfflineRequest): Promise<PeerStatus> {
     const { book, writer, log } = this.#context;

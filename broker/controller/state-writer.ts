@@ -42,7 +42,7 @@ export class StateWriter {
     });
   }
 
-  /** Reads these states anew, before a decision that rests on when they were written. */
+  /** Reads these states again, before a decision that rests on when they were written. */
   async refresh(partitions: readonly PartitionName[]): Promise<void> {
     if (partitions.length === 0) return;
     await this.#context.writer.barrier();

@@ -46,8 +46,7 @@ export function expiredDeletions(deletions: ReadonlyMap<TopicId, TopicDeletion>,
  * Deletes topics, and remembers each deletion until no broker has anything left of it:
  * 1. A marker below `/admin/delete_topics`: from here on the deletion will be done, if not by this controller.
  * 2. The topic's nodes go, from the leaves up. In the last transaction the topic's own node and the marker go, and the record of the
- *    deletion
- *    comes. A controller that dies before it leaves the marker, one that dies after it the record, and the next one goes on.
+ *    deletion comes. A controller that dies before it leaves the marker, one that dies after it the record, and the next one goes on.
  * 3. The brokers are told. They delete their replicas by the topic's id, so a topic made again under the same name keeps its log.
  * 4. Each broker that held replicas says when nothing is left of them there, and is taken off the record; with the last one the record
  *    goes.
@@ -90,7 +89,7 @@ export class TopicDeletions {
     const written = await writer.settle({
       failure: () => `the topic ${name} could not be deleted`,
       attempt: async () => {
-        // listed each time: what is there is what has to go, whoever was at it before
+        // listed each time: what is there has to go, also what an earlier attempt left
         const { below, last, record } = await store.deletionOf(name, clock.nowMs());
         found = record ?? found;
         for (const transaction of [...inTransactions(below, (operations) => operations).map((groups) => groups.flat()), last]) {

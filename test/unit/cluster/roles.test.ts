@@ -26,7 +26,7 @@ describe("roles", () => {
     expect(changes({ before, after, full: true }).assign).toHaveLength(2);
   });
 
-  test("a topic made anew under its name is another topic: the old log goes, or is set aside if nobody says so, the new one comes", () => {
+  test("a topic re-created under its name is another topic: the old log goes, or is set aside if nobody says so, the new one comes", () => {
     const before = imageOf(topicOf("a", 1, 1));
     const after = imageOf(topicOf("a", 2, 1));
     const old = { ref: { topic: "a", partition: 0 }, topicId: topicId(1) };

@@ -42,7 +42,7 @@ const stateArbitrary: fc.Arbitrary<ControllerState> = fc
 
 const topicOf = (partitions: readonly PartitionRecord[]): TopicState => ({ name: "t", id: "t-id", version: 0, partitions, config: {} });
 
-test("whatever is in the coordinator, and whoever lives: a decision breaks no invariant", () => {
+test("whatever is in the coordinator, and whichever brokers live: a decision breaks no invariant", () => {
   let decided = 0;
   fc.assert(
     fc.property(stateArbitrary, recordArbitrary, ids, (state, record, leaving) => {
@@ -58,7 +58,7 @@ test("whatever is in the coordinator, and whoever lives: a decision breaks no in
   expect(decided).toBeGreaterThan(1_000);
 });
 
-test("whoever lives: a first state has its leader in sync, and nobody outside of the assignment", () => {
+test("whichever brokers live: a first state has its leader in sync, and nobody outside of the assignment", () => {
   fc.assert(
     fc.property(stateArbitrary, fc.uniqueArray(ids, { minLength: 1, maxLength: 5 }), (state, replicas) => {
       const { leader, isr } = firstState(state, topicOf([]), 0, replicas);

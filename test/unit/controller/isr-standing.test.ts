@@ -117,7 +117,7 @@ describe("repair", () => {
     expect(decide(leave(1), withShuttingDown(lives({ 1: 101 }), 1)), "nobody else lives").toBeNull();
   });
 
-  test("a leader that registered anew does not lead on in its epoch: one that was never away follows it, else it does itself", () => {
+  test("a leader that registered again does not lead on in its epoch: one that was never away follows it, else it does itself", () => {
     const next = { leaderEpoch: 6, isr: [1, 2, 3], isrEpochs: { ...all, 1: 200 }, leaderRecovering: false };
     expect(decide(clean, lives({ ...all, 1: 200 }))).toMatchObject({ ...next, leader: 2 });
     expect(decide(clean, lives({ 1: 200 }), { isr: [1] })).toMatchObject({ ...next, leader: 1, isr: [1], isrEpochs: { 1: 200 } });
