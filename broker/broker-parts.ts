@@ -11,21 +11,18 @@ import { logDirectoryEndpoints } from "./api/log-directory-apis.ts";
 import { servedApis } from "./api/registry.ts";
 import type { BrokerOptions } from "./broker-options.ts";
 import { clientMemoryBytes, controllerSettings, groupCoordinatorConfig, offsetsTopicConfig, partitionConfig } from "./broker-settings.ts";
+import { clusterView, ImageStore } from "./cluster/cluster-image.ts";
 import { ClusterNoteKeeper } from "./cluster/cluster-note-keeper.ts";
-import { clusterView } from "./cluster/cluster-view.ts";
 import { controlledShutdown } from "./cluster/controlled-shutdown.ts";
 import { ControllerLink } from "./cluster/controller-link.ts";
-import { ImageStore } from "./cluster/image-store.ts";
-import { IsrReporter } from "./cluster/isr-reporter.ts";
+import { IsrReporter, ReplicaReporter } from "./cluster/controller-reports.ts";
 import { Membership } from "./cluster/membership.ts";
 import { ProducerIds } from "./cluster/producer-ids.ts";
-import { ReplicaReporter } from "./cluster/replica-reporter.ts";
 import { configLayers, settingsResolver } from "./cluster/resolve-settings.ts";
 import { SeenController } from "./cluster/seen-controller.ts";
 import { UpdateReceiver } from "./cluster/update-receiver.ts";
 import { ZookeeperIsrStore } from "./cluster/zookeeper-isr-store.ts";
 import { Controller } from "./controller/controller.ts";
-import { controllerPeerHandlers } from "./controller/peer-handlers.ts";
 import { resourceRules } from "./controller/setting-rules.ts";
 import { GroupCoordinator } from "./group/group-coordinator.ts";
 import type { Doubt } from "./log/directories/clean-shutdown.ts";
@@ -239,7 +236,7 @@ export class BrokerParts {
       handlers: peerHandlers({
         "replica-fetch": replicaFetchHandler({ service: replicaFetchService(this.#table), clock, config: replication }),
         "metadata-update": updates.handle,
-        ...controllerPeerHandlers(this.#controller),
+        ...this.#controller.peerHandlers,
         localEndpoints: apis.controllerEndpoints,
         controller: this.#controller,
         log: logger("api"),

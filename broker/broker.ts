@@ -9,13 +9,10 @@ import { sleep } from "../protocol/base/clock.ts";
 import { formatAddress } from "../protocol/base/transport.ts";
 import type { BrokerOptions } from "./broker-options.ts";
 import { BrokerParts } from "./broker-parts.ts";
-
+import { CachedPeerSecret } from "./cluster/cached-peer-secret.ts";
+import { StrangeCoordinator } from "./cluster/membership.ts";
 import { otherCluster, WrongDataDirectory } from "./cluster/meta-properties.ts";
-
-import { CachedPeerSecret } from "./cluster/peer-secret.ts";
-
 import { awaitOthersInSync } from "./cluster/replaced-directory.ts";
-import { StrangeCoordinator } from "./cluster/strange-coordinator.ts";
 import { DataDirectories } from "./data-directories.ts";
 import { type LogDirectories, openLogDirectories } from "./log/directories/log-directories.ts";
 import { remedyFor } from "./log/failure-words.ts";

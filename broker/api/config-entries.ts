@@ -1,6 +1,6 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { DescribeConfigsResponse } from "../../protocol/messages/describe-configs.ts";
-import type { ClusterImage } from "../cluster/contract.ts";
+import type { ClusterImage } from "../cluster/cluster-image.ts";
 import { configTypeCodes, type DescribedConfig } from "../runtime/config/describe.ts";
 import { type BrokerConfigLayers, type ConfigTexts, configSourceCodes } from "../runtime/config/resolve.ts";
 

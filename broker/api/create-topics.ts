@@ -6,7 +6,7 @@ import {
   createTopicsRequest,
   createTopicsResponse,
 } from "../../protocol/messages/create-topics.ts";
-import type { ControllerService, CreatedTopic, TopicCreation, Verdict } from "../controller/contract.ts";
+import type { ControllerService, CreatedTopic, TopicCreation, Verdict } from "../controller/controller-service.ts";
 import type { DescribedConfig } from "../runtime/config/describe.ts";
 import type { ConfigTexts } from "../runtime/config/resolve.ts";
 import type { ControllerApi } from "./api.ts";

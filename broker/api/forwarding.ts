@@ -1,8 +1,8 @@
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import type { ImageSource } from "../cluster/contract.ts";
-import type { ControllerService } from "../controller/contract.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
+import type { ControllerService } from "../controller/controller-service.ts";
 import { type PeerRequester, PeerUnavailable } from "../runtime/peer-port.ts";
 import { type ControllerApi, type Endpoint, encodeResponse, endpoint, type RequestContext, readRequest } from "./api.ts";
 

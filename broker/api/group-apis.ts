@@ -1,4 +1,4 @@
-import type { ImageSource } from "../cluster/contract.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
 import { type Endpoint, endpoint } from "./api.ts";
 import { AppendRoom } from "./append-room.ts";
 import { consumerGroupDescribeApi } from "./consumer-group-describe.ts";

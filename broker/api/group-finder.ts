@@ -3,7 +3,7 @@ import type { Logger } from "../../protocol/base/logger.ts";
 import { createTopicsRequest, createTopicsResponse } from "../../protocol/messages/create-topics.ts";
 import { encodeWhole } from "../../protocol/schema/message.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
-import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
+import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
 import { offsetsTopic, partitionOfGroup } from "../group/group-partition.ts";
 import type { Endpoint } from "./api.ts";
 import type { CoordinatorFinder } from "./find-coordinator.ts";

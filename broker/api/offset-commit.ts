@@ -6,7 +6,7 @@ import {
   offsetCommitRequest,
   offsetCommitResponse,
 } from "../../protocol/messages/offset-commit.ts";
-import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
+import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
 import type { TopicErrors } from "../group/offset-requests.ts";
 import { PositionBytes } from "../group/position-bytes.ts";
 import type { Ran } from "../group/ticket.ts";

@@ -5,7 +5,7 @@ import {
   offsetDeleteRequest,
   offsetDeleteResponse,
 } from "../../protocol/messages/offset-delete.ts";
-import type { ImageSource } from "../cluster/contract.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
 import type { OffsetsDeleted, TopicErrors } from "../group/offset-requests.ts";
 import { PositionBytes } from "../group/position-bytes.ts";
 import type { Ran } from "../group/ticket.ts";

@@ -1,8 +1,14 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { BrokerConfigLayers, ConfigTexts } from "../runtime/config/resolve.ts";
 import { topicSettings } from "../runtime/config/resolve-topic.ts";
-import type { ClusterImage } from "./contract.ts";
-import type { ResolveSettings } from "./roles.ts";
+import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { ClusterImage } from "./cluster-image.ts";
+
+/** A topic's settings in force, from its own and the dynamic settings of brokers. */
+export type ResolveSettings = (
+  topicConfig: Readonly<Record<string, string>>,
+  brokerConfigs: ClusterImage["brokerConfigs"],
+) => TopicSettings;
 
 /** What is set for this broker: at its start (`texts`) and at run time. */
 export function configLayers(brokerId: BrokerId, texts: ConfigTexts, brokerConfigs: ClusterImage["brokerConfigs"]): BrokerConfigLayers {

@@ -1,9 +1,11 @@
+import { stillRecovering } from "../../coordinator-client/znodes/partition-state.ts";
 import { type BrokerId, type IsrEpochs, noBroker } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
-import { stillRecovering } from "../cluster/unclean-recovery.ts";
 import { type ControllerState, canLead, isOnline, type TopicState } from "./controller-state.ts";
-import { standingOf } from "./isr-standing.ts";
+
+/** In an in-sync set's epochs, in the place of a registration: the leader was there when that life had ended already. */
+const outlivedEpoch = -1;
 
 /**
  * What should become of a partition, decided from what is known now; null: leave it as it is. `stateVersion` of the result is that of the
@@ -14,9 +16,9 @@ export type Decision = (state: ControllerState, topic: TopicState, record: Parti
 
 /**
  * Leader dead, absent, without its replica, outside of its own in-sync set (no controller writes that, another tool may), or a broker that
- * has registered anew: elect, under a new epoch. Nobody leads on under the epoch of an earlier life; but who came back with all it had
- * stays in sync, and leads if nobody does who was never away. The election comes at once: a state without a leader in between would hide
- * from the next controller who was in doubt.
+ * has registered again: elect, under a new epoch. Nobody leads on under the epoch of an earlier life; but one that came back with all it
+ * had stays in sync, and leads if nobody does who was never away. The election comes at once: a state without a leader in between would
+ * hide from the next controller who was in doubt.
  *
  * Else: members of the in-sync set that may lack records are taken out, under the same leader epoch (the leader adopts the smaller set).
  * Those that are dead, or going, are left to the leader, which is told of them. Else: (1) the leader dies, and nobody has noticed; (2) its
@@ -40,6 +42,30 @@ export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision
     if (elected === null && record.leader === noBroker) return null;
     return led(state, record, elected);
   };
+}
+
+/**
+ * What holds of every decision, whatever it was made from: another tool may have written any leader and any set into the coordinator, so
+ * nothing is claimed of those. A set that was within the assignment stays within it.
+ */
+export function assertDecision(before: PartitionRecord, next: PartitionRecord): void {
+  const values = () => ({ before, next });
+  const isSameLeader = next.leader === before.leader;
+  invariant(next.stateVersion === before.stateVersion, "a decision is written against the state it was made from", values);
+  invariant(next.leaderEpoch >= before.leaderEpoch, "a leader epoch only rises", values);
+  invariant(isSameLeader || next.leaderEpoch > before.leaderEpoch, "each leader has an epoch of its own", values);
+  invariant(isSameLeader || next.leader === noBroker || next.replicas.includes(next.leader), "a leader is a replica", values);
+  invariant(next.leader === noBroker || next.isr.includes(next.leader), "a leader is in its own ISR", values);
+  invariant(
+    next.isr.every((id) => id === next.leader || before.isr.includes(id)),
+    "the controller takes nobody into an ISR but the leader it elects",
+    values,
+  );
+  invariant(
+    next.isr.length > 0 || before.isr.every((id) => before.isrEpochs[id] === outlivedEpoch),
+    "the last members of an ISR are remembered",
+    values,
+  );
 }
 
 /** The preferred replica leads again where it can. */
@@ -162,7 +188,7 @@ export interface Candidates {
   readonly replicas: readonly BrokerId[];
   /** Those of the in-sync set that were never away since they were taken in. */
   readonly isr: readonly BrokerId[];
-  /** Those of it that have registered anew with all they had. */
+  /** Those of it that have registered again with all they had. */
   readonly whole?: readonly BrokerId[];
   /** Those of it that may have lost records since. */
   readonly inDoubt?: readonly BrokerId[];
@@ -221,4 +247,51 @@ export function electForShutdown({ replicas, isr, whole = [], canLead }: Candida
 export function isrUnder(elected: Elected | null, isr: readonly BrokerId[], isOnline: (id: BrokerId) => boolean): readonly BrokerId[] {
   if (elected === null) return isr;
   return elected.unclean ? [elected.leader] : isr.filter((id) => id === elected.leader || isOnline(id));
+}
+
+/**
+ * What a place in an in-sync set is worth, from the registration under which it was given and what that broker is now:
+ * - `same-life`: it still is that registration, or the broker is not here to tell.
+ * - `whole`: it has registered again with all it had: only its session was lost, or it was stopped cleanly.
+ * - `in-doubt`: it began again after an unclean stop, which may have cost it records. It was in sync when it stopped, so it is the last
+ *   resort where nobody better is left.
+ * - `outlived`: the same, and the leader is known to have gone on without it. It never was in sync in truth: somebody else has records that
+ *   it lacks.
+ */
+export type Standing = "same-life" | "whole" | "in-doubt" | "outlived";
+
+/** Of the state: who is registered, and since when. */
+type Lives = Pick<ControllerState, "brokers" | "recoveredEpochs">;
+type Membership = Pick<PartitionRecord, "leader" | "leaderEpoch" | "isr" | "isrEpochs">;
+
+export function standingOf({ brokers, recoveredEpochs }: Lives, { isrEpochs }: Pick<PartitionRecord, "isrEpochs">, id: BrokerId): Standing {
+  const takenInUnder = isrEpochs[id];
+  if (takenInUnder === outlivedEpoch) return "outlived";
+  const registered = brokers.get(id);
+  if (takenInUnder === undefined || registered === undefined || registered.epoch <= takenInUnder) return "same-life";
+  return (recoveredEpochs.get(id) ?? -1) <= takenInUnder ? "whole" : "in-doubt";
+}
+
+/** Whether anything of this state was true of an earlier life of a broker only: it has to be decided again. */
+export function namesEarlierLife(lives: Lives, record: Pick<PartitionRecord, "isr" | "isrEpochs">): boolean {
+  return record.isr.some((id) => standingOf(lives, record, id) !== "same-life");
+}
+
+/**
+ * The epochs of a state as read, with members marked that the leader has outlived. The race (KIP-903): (1) the leader decides to take a
+ * follower back; (2) the follower loses its power, and with it records that were committed without it, and registers again; it is not in
+ * the set, so there is nothing to take it out of; (3) the leader's late write puts it in; (4) the leader dies before anyone has noticed.
+ * Told by either of two things: the state was written after the new life's registration; or the set that this controller knew under this
+ * leader did not have the follower (`known`), which means that the controller never held its end against it.
+ */
+export function withOutlived(lives: Lives, found: Membership, modifiedZxid: number, known: Membership | null): IsrEpochs {
+  if (found.leader === noBroker) return found.isrEpochs;
+  const isNew = (id: BrokerId) => known !== null && known.leaderEpoch === found.leaderEpoch && !known.isr.includes(id);
+  const isOutlived = (id: BrokerId) => {
+    if (id === found.leader) return false;
+    if (!lives.brokers.has(id)) return isNew(id);
+    return standingOf(lives, found, id) === "in-doubt" && (isNew(id) || (lives.recoveredEpochs.get(id) ?? -1) < modifiedZxid);
+  };
+  const outlived = found.isr.filter(isOutlived);
+  return outlived.length === 0 ? found.isrEpochs : { ...found.isrEpochs, ...Object.fromEntries(outlived.map((id) => [id, outlivedEpoch])) };
 }

@@ -1,6 +1,6 @@
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Endpoint } from "../api/api.ts";
-import type { ControllerService } from "../controller/contract.ts";
+import type { ControllerService } from "../controller/controller-service.ts";
 import type { PeerHandlers } from "../runtime/peer-port.ts";
 import { forwardHandler } from "./forward.ts";
 

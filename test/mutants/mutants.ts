@@ -132,8 +132,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "controller-is-not-fenced",
     file: "broker/controller/fenced-writer.ts",
-    find: "path: this.#epochPath, version: this.#term.epochVersion };",
-    replace: "path: this.#epochPath, version: -1 };",
+    find: "path: controllerEpochPath, version: this.term.epochVersion };",
+    replace: "path: controllerEpochPath, version: -1 };",
     breaks: "A deposed controller's transactions are carried out.",
   },
   {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Endpoint } from "../../../broker/api/api.ts";
 import { groupFinder } from "../../../broker/api/group-finder.ts";
-import type { ClusterImage } from "../../../broker/cluster/contract.ts";
+import type { ClusterImage } from "../../../broker/cluster/cluster-image.ts";
 import { partitionOfGroup } from "../../../broker/group/group-partition.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { createTopicsRequest, createTopicsResponse } from "../../../protocol/messages/create-topics.ts";

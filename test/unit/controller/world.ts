@@ -1,24 +1,19 @@
-import { clusterView } from "../../../broker/cluster/cluster-view.ts";
-import type { TopicImage } from "../../../broker/cluster/contract.ts";
+import { clusterView, ImageStore, type TopicImage } from "../../../broker/cluster/cluster-image.ts";
 import { controlledShutdown } from "../../../broker/cluster/controlled-shutdown.ts";
 import { ControllerLink } from "../../../broker/cluster/controller-link.ts";
-import { ImageStore } from "../../../broker/cluster/image-store.ts";
-import { IsrReporter } from "../../../broker/cluster/isr-reporter.ts";
+import { IsrReporter, ReplicaReporter } from "../../../broker/cluster/controller-reports.ts";
 import { Membership } from "../../../broker/cluster/membership.ts";
-import { ReplicaReporter } from "../../../broker/cluster/replica-reporter.ts";
 import { configLayers, settingsResolver } from "../../../broker/cluster/resolve-settings.ts";
 import { SeenController } from "../../../broker/cluster/seen-controller.ts";
 import { UpdateReceiver } from "../../../broker/cluster/update-receiver.ts";
 import { ZookeeperIsrStore } from "../../../broker/cluster/zookeeper-isr-store.ts";
 import { Controller } from "../../../broker/controller/controller.ts";
 import type { ControllerSettings } from "../../../broker/controller/controller-term.ts";
-import { controllerPeerHandlers } from "../../../broker/controller/peer-handlers.ts";
 import { resourceRules } from "../../../broker/controller/setting-rules.ts";
 import type { ClusterView } from "../../../broker/partition/contract.ts";
 import { type PeerHandler, type PeerHandlers, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
 import { isPresentTerm } from "../../../coordinator-client/known-controller.ts";
-import type { MemoryCoordinator } from "../../../coordinator-client/memory-coordinator.ts";
-import { MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";
+import { type MemoryCoordinator, MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";
 import { decodeController } from "../../../coordinator-client/znodes/controller.ts";
 import { decodePartitionState, type PartitionState } from "../../../coordinator-client/znodes/partition-state.ts";
 import { decodeTopicAssignment } from "../../../coordinator-client/znodes/topic-assignment.ts";
@@ -154,7 +149,7 @@ export class Node {
       resolveSettings,
       log,
     });
-    this.handlers = { "metadata-update": receiver.handle, ...controllerPeerHandlers(this.controller) };
+    this.handlers = { "metadata-update": receiver.handle, ...this.controller.peerHandlers };
     this.membership.start();
     this.controller.start();
   }

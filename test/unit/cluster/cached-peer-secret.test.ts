@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { CachedPeerSecret } from "../../../broker/cluster/peer-secret.ts";
+import { CachedPeerSecret } from "../../../broker/cluster/cached-peer-secret.ts";
 import { encodePeerSecret } from "../../../coordinator-client/znodes/peer-secret.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { ManualClock } from "../network/manual-clock.ts";

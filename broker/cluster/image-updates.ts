@@ -1,24 +1,7 @@
-import { type BrokerId, noBroker, partitionKey } from "../../protocol/base/ids.ts";
+import { type BrokerId, partitionKey } from "../../protocol/base/ids.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { MetadataUpdateRequest, PartitionRecord, TopicRecord } from "../../protocol/peer/messages.ts";
-import type { ClusterImage, TopicImage } from "./contract.ts";
-
-/** Before the first update. */
-export function emptyImage(clusterId: string): ClusterImage {
-  return {
-    clusterId,
-    controllerId: noBroker,
-    controllerEpoch: -1,
-    brokers: new Map(),
-    leavingBrokers: new Set(),
-    startingLeaders: [],
-    topics: new Map(),
-    topicNames: new Map(),
-    deletedTopics: new Map(),
-    brokerConfigs: new Map(),
-    offlineReplicas: new Map(),
-  };
-}
+import { type ClusterImage, emptyImage, sameConfig, type TopicImage } from "./cluster-image.ts";
 
 /** How far this broker is in the stream of updates. */
 export interface StreamPosition {
@@ -113,7 +96,7 @@ function withChanges(image: ClusterImage, update: MetadataUpdateRequest): Cluste
   };
 }
 
-/** Each full update begins anew; this is for a controller that stays for ever. */
+/** Each full update starts over; this is for a controller that stays for ever. */
 const deletedTopicsMax = 20_000;
 
 function withDeleted(known: ClusterImage["deletedTopics"], told: MetadataUpdateRequest["deletedTopics"]): ClusterImage["deletedTopics"] {
@@ -148,11 +131,6 @@ function withRecord(known: TopicImage | null, { name, id, partitions: changed, c
 export function someoneLeft(before: ClusterImage, after: ClusterImage): boolean {
   if (before.offlineReplicas !== after.offlineReplicas) return true;
   return [...before.brokers.keys()].some((id) => !after.brokers.has(id)) || !after.leavingBrokers.isSubsetOf(before.leavingBrokers);
-}
-
-export function sameConfig(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
-  const names = Object.keys(a);
-  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
 }
 
 function refused(error: KafkaError, message: string): Taken {

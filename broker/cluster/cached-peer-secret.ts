@@ -16,7 +16,7 @@ const pauseBetweenReadsMs = 1_000;
 
 /**
  * The secret as it was read at the start, so that links open while the coordinator is away. It is read again when a proof does not fit: a
- * node that somebody changed, or that was removed and made anew by a broker that started later, reaches every broker that way.
+ * node that somebody changed, or that was removed and re-created by a broker that started later, reaches every broker that way.
  */
 export class CachedPeerSecret implements PeerSecret {
   readonly #parts: CachedPeerSecretParts;

@@ -28,7 +28,7 @@ async function behind(assignment: readonly number[]) {
 }
 
 test.each([[[2, 3]], [[1, 3]]])(
-  "a leader of a deleted topic does not write its in-sync set into the topic made anew on %j",
+  "a leader of a deleted topic does not write its in-sync set into the topic re-created on %j",
   async (assignment) => {
     const { world, stale } = await behind(assignment);
     const before = world.state("t");
