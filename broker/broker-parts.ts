@@ -180,8 +180,7 @@ export class BrokerParts {
     });
 
     this.#groups = new GroupCoordinator({
-      partitions: statePartitions(this.#table),
-      onLeadershipChanged: (listener) => this.#table.onLeadershipChanged(listener),
+      partitions: { ...statePartitions(this.#table), onLeadershipChanged: (listener) => this.#table.onLeadershipChanged(listener) },
       topics: this.#images,
       clock,
       random,

@@ -4,7 +4,8 @@ import { createTopicsRequest, createTopicsResponse } from "../../protocol/messag
 import { encodeWhole } from "../../protocol/schema/message.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
 import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
-import { offsetsTopic, partitionOfGroup } from "../group/group-partition.ts";
+import { offsetsTopic } from "../group/group-records.ts";
+import { partitionOfKey } from "../state-machine/shards.ts";
 import type { Endpoint } from "./api.ts";
 import type { CoordinatorFinder } from "./find-coordinator.ts";
 import { nodeOn, partitionRecord } from "./leader-hints.ts";
@@ -82,7 +83,7 @@ export function groupFinder({ images, createTopics, signal, log, config }: Group
         beginCreation();
         return { error: "COORDINATOR_NOT_AVAILABLE", message: "the topic that groups are kept in is being created" };
       }
-      const record = partitionRecord(image, { topic: offsetsTopic, partition: partitionOfGroup(key, partitions) });
+      const record = partitionRecord(image, { topic: offsetsTopic, partition: partitionOfKey(key, partitions) });
       const leader = record === undefined ? undefined : image.brokers.get(record.leader);
       const node = leader === undefined ? null : nodeOn(leader, listener);
       return node === null ? { error: "COORDINATOR_NOT_AVAILABLE" } : { error: null, node };

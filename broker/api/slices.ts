@@ -1,6 +1,6 @@
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import type { Ran } from "../group/ticket.ts";
-import type { AppendRoom } from "./append-room.ts";
+import type { AppendRoom } from "../state-machine/append-room.ts";
+import type { Ran } from "../state-machine/ticket.ts";
 import type { RequestMeter } from "./request-meter.ts";
 
 /** What a slice may be about: so many commits take a few milliseconds. */

@@ -7,6 +7,9 @@ import { MalformedFrame, Reader } from "../../protocol/wire/reader.ts";
 import { Writer } from "../../protocol/wire/writer.ts";
 import type { GroupRecord } from "./contract.ts";
 
+/** The topic that groups and committed offsets are kept in. */
+export const offsetsTopic = "__consumer_offsets";
+
 /** The records of `__consumer_offsets` that committed offsets and classic groups are kept in, as Kafka writes them. */
 
 /** These messages are values in records: no API has them. */

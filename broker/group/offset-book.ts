@@ -87,3 +87,29 @@ function fromRecord(value: OffsetCommitValue, idOf: () => TopicId | null): Commi
   const id = topicId === zeroTopicId ? idOf() : topicId;
   return { offset, leaderEpoch, metadata, commitTimestampMs: commitTimestamp, expireTimestampMs: expireTimestamp, topicId: id };
 }
+
+export interface OffsetPlace {
+  readonly groupId: string;
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export function placeBytes({ groupId, topic }: OffsetPlace): number {
+  return groupId.length + topic.length;
+}
+
+/** For a sweep: the offsets of the groups that there are when the first is asked for, as they are when their turn comes. */
+export function* offsetPlaces(
+  book: OffsetBook,
+  groupIdsNow: () => readonly string[],
+  isOfInterest: (topic: string) => boolean = () => true,
+): Generator<OffsetPlace | null, void> {
+  for (const groupId of groupIdsNow()) {
+    yield null;
+    for (const [topic, partitions] of book.of(groupId)) {
+      yield null;
+      if (!isOfInterest(topic)) continue;
+      for (const partition of partitions.keys()) yield { groupId, topic, partition };
+    }
+  }
+}

@@ -1,11 +1,12 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
-import type { Committer, Group, GroupRecord, Now } from "../contract.ts";
+import type { Now } from "../../state-machine/contract.ts";
+import type { Ticket } from "../../state-machine/ticket.ts";
+import type { Committer, Group, GroupRecord } from "../contract.ts";
 import { classicGroupRecord, classicGroupTombstone, type GroupMetadataValue } from "../group-records.ts";
 import type { MemberMemory } from "../member-memory.ts";
 import { Tally } from "../tally.ts";
-import type { Ticket } from "../ticket.ts";
 import { type JoinAnswer, type JoinedMember, type Member, type MemberProtocol, memberBytes, metadataOf, pendingBytes } from "./member.ts";
 import { subscribedTopics } from "./subscription.ts";
 

@@ -1,10 +1,11 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
 import type { Reader } from "../../../protocol/wire/reader.ts";
-import { answered, type Decision, type Group, type GroupKind, type GroupRecord, type Now, type ShardEnvironment } from "../contract.ts";
+import { answered, type Decision, type Now } from "../../state-machine/contract.ts";
+import { Ticket } from "../../state-machine/ticket.ts";
+import type { Group, GroupKind, GroupKindParts, GroupRecord } from "../contract.ts";
 import { classicGroupKeyVersion, groupMetadataKey, groupMetadataValue, readKey, readVersioned } from "../group-records.ts";
 import type { MemberMemory } from "../member-memory.ts";
-import { Ticket } from "../ticket.ts";
 import { ClassicGroup } from "./classic-group.ts";
 import { type JoinConfig, Joining, type JoinRequest, joinFault } from "./join.ts";
 import { type Leaver, type Left, leave } from "./leave.ts";
@@ -14,7 +15,7 @@ import { type SyncRequest, sync } from "./sync.ts";
 
 export type ClassicConfig = JoinConfig & RebalanceConfig;
 
-export interface ClassicEnvironment extends ShardEnvironment<ClassicConfig> {
+export interface ClassicEnvironment extends GroupKindParts<ClassicConfig> {
   hasOffsets(groupId: string): boolean;
   /** Groups of any kind in the shard. */
   groupCount(): number;

@@ -1,8 +1,8 @@
 import type { Random } from "../../../protocol/base/random.ts";
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
-import { answered, type Decision, type GroupTimers, type Now } from "../contract.ts";
+import { answered, type Decision, type Now, type ShardTimers } from "../../state-machine/contract.ts";
+import { type Settlement, Ticket } from "../../state-machine/ticket.ts";
 import type { MemberMemory } from "../member-memory.ts";
-import { type Settlement, Ticket } from "../ticket.ts";
 import type { ClassicGroup } from "./classic-group.ts";
 import {
   type JoinAnswer,
@@ -38,7 +38,7 @@ export interface JoinConfig {
 }
 
 export interface JoinParts {
-  readonly timers: GroupTimers;
+  readonly timers: ShardTimers;
   readonly random: Random;
   readonly config: JoinConfig;
   readonly rebalances: Rebalances;

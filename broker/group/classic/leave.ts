@@ -1,6 +1,6 @@
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
-import { answered, type Decision, type GroupTimers, type Now } from "../contract.ts";
-import type { Settlement } from "../ticket.ts";
+import { answered, type Decision, type Now, type ShardTimers } from "../../state-machine/contract.ts";
+import type { Settlement } from "../../state-machine/ticket.ts";
 import type { ClassicGroup } from "./classic-group.ts";
 import { memberTimer, type Rebalances, withSettled } from "./rebalances.ts";
 
@@ -15,7 +15,7 @@ export interface Left extends Leaver {
 }
 
 export interface LeaveParts {
-  readonly timers: GroupTimers;
+  readonly timers: ShardTimers;
   readonly rebalances: Rebalances;
 }
 

@@ -1,6 +1,6 @@
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
+import type { Ticket } from "../../state-machine/ticket.ts";
 import { memberOverheadBytes, pendingOverheadBytes, textBytes } from "../member-memory.ts";
-import type { Ticket } from "../ticket.ts";
 
 /** A way to divide the work that a member can do, in its order of preference; what the bytes mean is the clients' affair. */
 export interface MemberProtocol {

@@ -1,7 +1,8 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
-import { answered, type Decision, type GroupBook, type GroupTimers, type Now } from "../contract.ts";
-import type { Settlement } from "../ticket.ts";
+import { answered, type Decision, type Now, type ShardTimers } from "../../state-machine/contract.ts";
+import type { Settlement } from "../../state-machine/ticket.ts";
+import type { GroupBook } from "../contract.ts";
 import type { ClassicGroup } from "./classic-group.ts";
 import { type JoinAnswer, joinRefusal, type Member, noBytes, syncRefusal } from "./member.ts";
 
@@ -12,7 +13,7 @@ export interface RebalanceConfig {
 
 export interface RebalanceParts {
   readonly groups: GroupBook;
-  readonly timers: GroupTimers;
+  readonly timers: ShardTimers;
   readonly config: RebalanceConfig;
 }
 

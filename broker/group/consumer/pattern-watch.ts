@@ -1,4 +1,5 @@
-import { answered, type Decision, type GroupRecord, type GroupTimers, type Now, type TopicSource, type TopicsView } from "../contract.ts";
+import { answered, type Decision, type Now, type ShardTimers } from "../../state-machine/contract.ts";
+import type { GroupRecord, TopicSource, TopicsView } from "../contract.ts";
 import type { MemberMemory } from "../member-memory.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
 import { groupEpochRecord, patternRecord, subscribedTopicsRecord } from "./consumer-group-records.ts";
@@ -59,7 +60,7 @@ interface Watched {
 }
 
 export interface PatternWatchParts {
-  readonly timers: GroupTimers;
+  readonly timers: ShardTimers;
   readonly topics: TopicSource;
   readonly turns: PatternTurns;
   readonly memory: Pick<MemberMemory, "hasRoomFor">;

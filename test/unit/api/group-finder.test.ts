@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Endpoint } from "../../../broker/api/api.ts";
 import { groupFinder } from "../../../broker/api/group-finder.ts";
 import type { ClusterImage } from "../../../broker/cluster/contract.ts";
-import { partitionOfGroup } from "../../../broker/group/group-partition.ts";
+import { partitionOfKey } from "../../../broker/state-machine/shards.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { createTopicsRequest, createTopicsResponse } from "../../../protocol/messages/create-topics.ts";
 import { encodeWhole } from "../../../protocol/schema/message.ts";
@@ -69,7 +69,7 @@ describe("finding a group's coordinator", () => {
   });
 
   test("it is the leader of the group's partition, at its address on the client's listener", async () => {
-    expect(partitionOfGroup("a", 50)).toBe(47);
+    expect(partitionOfKey("a", 50)).toBe(47);
     const { finder } = setUp(image([offsets(2)], { brokers: new Map([1, 2].map((id) => [id, broker(id, ["PUBLIC", "INSIDE"])])) }));
     expect(await finder.find("group", "a", "INSIDE")).toMatchObject({ error: null, node: { nodeId: 2, host: "inside-2", port: 9002 } });
     expect(await finder.find("group", "b", "PUBLIC")).toMatchObject({ error: null, node: { nodeId: 1, host: "public-1" } });

@@ -1,6 +1,6 @@
 /**
- * How much of the groups' log large requests may have under way: appended, and not yet with the in-sync replicas. Race: (1) one request is
- * worth a thousand slices; (2) each is appended as soon as there is a turn for it;
+ * How much large requests may have under way in the logs of a broker's shards: appended, and not yet with the in-sync replicas. Race: (1)
+ * one request is worth a thousand slices; (2) each is appended as soon as there is a turn for it;
  * (3) the followers are a hundred megabytes behind and fall out of the in-sync sets, for all that this broker leads; (4) the answers are
  * COORDINATOR_NOT_AVAILABLE, and the client repeats everything. So what is to be appended waits here for what was. All large requests share
  * one room; they are let in in the order in which they came. What fits into one slice does not ask.
