@@ -192,14 +192,8 @@ export class BrokerParts {
         partitions: partitionService(this.#table),
         images: this.#images,
         controller: this.#controller,
-        coordinators: (createTopics) =>
-          groupFinder({
-            images: this.#images,
-            createTopics,
-            signal: this.#stopping.signal,
-            log: logger("group"),
-            config: offsetsTopicConfig(config),
-          }),
+        coordinators: (topicMaker) =>
+          groupFinder({ images: this.#images, topicMaker, log: logger("group"), config: offsetsTopicConfig(config) }),
         producerIds: new ProducerIds({ coordinator, brokerId, membership: this.#membership, clock, log: logger("api") }),
         peers: this.#peers,
         clock,
