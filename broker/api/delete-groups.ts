@@ -5,8 +5,8 @@ import {
   deleteGroupsRequest,
   deleteGroupsResponse,
 } from "../../protocol/messages/delete-groups.ts";
+import { PositionBytes } from "../group/group-records.ts";
 import type { GroupDeletion } from "../group/offset-requests.ts";
-import { PositionBytes } from "../group/position-bytes.ts";
 import { AppendRoom } from "../state-machine/append-room.ts";
 import type { Ran } from "../state-machine/ticket.ts";
 import type { Api } from "./api.ts";

@@ -7,8 +7,8 @@ import {
   offsetCommitResponse,
 } from "../../protocol/messages/offset-commit.ts";
 import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
+import { PositionBytes } from "../group/group-records.ts";
 import type { TopicErrors } from "../group/offset-requests.ts";
-import { PositionBytes } from "../group/position-bytes.ts";
 import { AppendRoom } from "../state-machine/append-room.ts";
 import type { Ran } from "../state-machine/ticket.ts";
 import type { Api } from "./api.ts";

@@ -6,8 +6,8 @@ import {
   offsetDeleteResponse,
 } from "../../protocol/messages/offset-delete.ts";
 import type { ImageSource } from "../cluster/contract.ts";
+import { PositionBytes } from "../group/group-records.ts";
 import type { OffsetsDeleted, TopicErrors } from "../group/offset-requests.ts";
-import { PositionBytes } from "../group/position-bytes.ts";
 import { AppendRoom } from "../state-machine/append-room.ts";
 import type { Ran } from "../state-machine/ticket.ts";
 import type { Api } from "./api.ts";

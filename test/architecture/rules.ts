@@ -53,6 +53,10 @@ export const closedRooms: Readonly<Record<string, readonly string[]>> = {
   "broker/log": ["broker/log/opening", "broker/log/directories"],
   "broker/log/compaction": ["broker/log/opening", "broker/log/directories"],
   "broker/log/opening": ["broker/log/directories"],
+  "broker/group/assignors": ["broker/group/patterns", "broker/group/classic", "broker/group/consumer", "broker/group"],
+  "broker/group/patterns": ["broker/group/assignors", "broker/group/classic", "broker/group/consumer", "broker/group"],
+  "broker/group/classic": ["broker/group/assignors", "broker/group/patterns", "broker/group/consumer"],
+  "broker/group/consumer": ["broker/group/classic"],
 };
 
 /** The only files that touch the machine: the real clock, randomness, sockets, files, logs, and the process itself. */

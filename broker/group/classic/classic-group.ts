@@ -7,8 +7,16 @@ import type { Committer, Group, GroupRecord } from "../contract.ts";
 import { classicGroupRecord, classicGroupTombstone, type GroupMetadataValue } from "../group-records.ts";
 import type { MemberMemory } from "../member-memory.ts";
 import { Tally } from "../tally.ts";
-import { type JoinAnswer, type JoinedMember, type Member, type MemberProtocol, memberBytes, metadataOf, pendingBytes } from "./member.ts";
-import { subscribedTopics } from "./subscription.ts";
+import {
+  type JoinAnswer,
+  type JoinedMember,
+  type Member,
+  type MemberProtocol,
+  memberBytes,
+  metadataOf,
+  pendingBytes,
+  subscribedTopics,
+} from "./classic-member.ts";
 
 export type ClassicState = "Empty" | "PreparingRebalance" | "CompletingRebalance" | "Stable" | "Dead";
 

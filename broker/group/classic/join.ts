@@ -13,7 +13,7 @@ import {
   noBytes,
   protocolBytes,
   sameProtocols,
-} from "./member.ts";
+} from "./classic-member.ts";
 import { joinedAnswer, memberTimer, type Rebalances, releaseWaits, withSettled } from "./rebalances.ts";
 
 export interface JoinRequest {

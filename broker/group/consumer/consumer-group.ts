@@ -5,9 +5,8 @@ import type { Committer, Group, GroupRecord } from "../contract.ts";
 import { type MemberMemory, textBytes } from "../member-memory.ts";
 import { Tally } from "../tally.ts";
 import { groupTombstone, memberTombstone, patternTombstone, type SubscribedTopics } from "./consumer-group-records.ts";
-import { type CurrentAssignment, isReconciledTo, type MemberProfile, unassigned } from "./member.ts";
+import { type CurrentAssignment, isReconciledTo, type MemberProfile, unassigned } from "./consumer-member.ts";
 import { currentBytes, groupOverheadBytes, matchesBytes, profileBytes, subscribedBytes, targetBytes } from "./member-bytes.ts";
-import { PartitionOwners } from "./partition-owners.ts";
 
 /** The first version of OffsetCommit whose clients know of member epochs. */
 const epochAwareCommitVersion = 9;
@@ -236,5 +235,37 @@ export class ConsumerGroup implements Group {
     this.#count(targetBytes(target) - targetBytes(this.#targets.get(memberId)));
     if (target === null) this.#targets.delete(memberId);
     else this.#targets.set(memberId, target);
+  }
+}
+
+/** Who has which partition now: what is assigned to a member, and what it has not given up yet. */
+class PartitionOwners {
+  readonly #byTopic = new Map<TopicId, Map<number, string>>();
+
+  ownerOf(topicId: TopicId, partition: number): string | null {
+    return this.#byTopic.get(topicId)?.get(partition) ?? null;
+  }
+
+  replace(memberId: string, before: CurrentAssignment | undefined, now: CurrentAssignment | undefined): void {
+    if (before !== undefined) for (const partitions of [before.assigned, before.pendingRevocation]) this.#free(memberId, partitions);
+    if (now !== undefined) for (const partitions of [now.assigned, now.pendingRevocation]) this.#take(memberId, partitions);
+  }
+
+  #take(memberId: string, partitions: PartitionMap): void {
+    for (const [topicId, numbers] of partitions) {
+      const owners = this.#byTopic.get(topicId) ?? new Map<number, string>();
+      this.#byTopic.set(topicId, owners);
+      for (const number of numbers) owners.set(number, memberId);
+    }
+  }
+
+  #free(memberId: string, partitions: PartitionMap): void {
+    for (const [topicId, numbers] of partitions) {
+      const owners = this.#byTopic.get(topicId);
+      if (owners === undefined) continue;
+      // whoever took it since keeps it
+      for (const number of numbers) if (owners.get(number) === memberId) owners.delete(number);
+      if (owners.size === 0) this.#byTopic.delete(topicId);
+    }
   }
 }

@@ -26,10 +26,10 @@ import {
   readSubscribedTopics,
   readTarget,
 } from "./consumer-group-records.ts";
+import { type CurrentAssignment, joining, leftForNow } from "./consumer-member.ts";
 import { type DescribedConsumerGroup, describeConsumerGroup, undescribed } from "./describe-consumer-group.ts";
 import { type AcceptedHeartbeat, type HeartbeatInputs, heartbeat, instanceRefusal, removeMember, unknownMember } from "./heartbeat.ts";
 import { faultOf, isLeaving, type Refusal, refusal } from "./heartbeat-rules.ts";
-import { type CurrentAssignment, joining, leftForNow } from "./member.ts";
 import { groupOverheadBytes } from "./member-bytes.ts";
 import { PatternTurns, PatternWatch } from "./pattern-watch.ts";
 import { preferredAssignor } from "./target-assignment.ts";

@@ -1,11 +1,11 @@
 import { answered, type Decision, type Now, type ShardTimers } from "../../state-machine/contract.ts";
 import type { GroupRecord, TopicSource, TopicsView } from "../contract.ts";
 import type { MemberMemory } from "../member-memory.ts";
+import { PatternCompiler } from "../patterns/pattern-compiler.ts";
+import { type KnownMatches, PatternPass } from "../patterns/pattern-pass.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
 import { groupEpochRecord, patternRecord, subscribedTopicsRecord } from "./consumer-group-records.ts";
 import { assignableBytes, matchesBytes } from "./member-bytes.ts";
-import { PatternCompiler } from "./pattern-compiler.ts";
-import { type KnownMatches, PatternPass } from "./pattern-pass.ts";
 import { existingTopics, sameSubscribedTopics, subscribedNames } from "./subscribed-topics.ts";
 
 /** Steps of matching in one slice: about 1 ms of the dearest kind. */

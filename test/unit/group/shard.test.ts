@@ -5,7 +5,7 @@ import {
   groupEpochRecord,
   memberProfileRecord,
 } from "../../../broker/group/consumer/consumer-group-records.ts";
-import { unassigned, unknownProfile } from "../../../broker/group/consumer/member.ts";
+import { unassigned, unknownProfile } from "../../../broker/group/consumer/consumer-member.ts";
 import { classicGroupRecord, offsetRecord } from "../../../broker/group/group-records.ts";
 import { BatchBuilder, encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { settled } from "../network/manual-clock.ts";

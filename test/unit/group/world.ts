@@ -1,5 +1,5 @@
+import type { JoinAnswer, SyncAnswer } from "../../../broker/group/classic/classic-member.ts";
 import { type JoinRequest, newUuid } from "../../../broker/group/classic/join.ts";
-import type { JoinAnswer, SyncAnswer } from "../../../broker/group/classic/member.ts";
 import type { TopicsView } from "../../../broker/group/contract.ts";
 import { GroupMachine, type GroupMachineConfig } from "../../../broker/group/group-machine.ts";
 import { MemberMemory } from "../../../broker/group/member-memory.ts";
