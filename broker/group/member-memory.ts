@@ -1,3 +1,5 @@
+import { invariant } from "../../protocol/base/invariant.ts";
+
 /**
  * What members take, over all groups that this broker coordinates: what they say of themselves, what they are assigned, and the ids that
  * were handed out to those who are about to join. It is kept for as long as they are members, which may be long before any of it is in a
@@ -25,6 +27,7 @@ export class MemberMemory {
 
   change(bytes: number): void {
     this.#usedBytes += bytes;
+    invariant(this.#usedBytes >= 0, "nothing is taken off that was not counted", () => ({ usedBytes: this.#usedBytes, bytes }));
   }
 }
 

@@ -1,4 +1,5 @@
 import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
 import type { Reader } from "../../protocol/wire/reader.ts";
 import { type OffsetCommitValue, offsetCommitKey, offsetCommitValue, readKey, readVersioned } from "./group-records.ts";
 
@@ -69,6 +70,7 @@ export class OffsetBook {
     const before = partitions.size;
     partitions.set(partition, committed);
     this.#size += partitions.size - before;
+    this.#check();
   }
 
   #remove(groupId: string, topic: string, partition: number): void {
@@ -79,6 +81,11 @@ export class OffsetBook {
     if (partitions.size > 0) return;
     topics.delete(topic);
     if (topics.size === 0) this.#byGroup.delete(groupId);
+    this.#check();
+  }
+
+  #check(): void {
+    invariant(this.#size >= this.#byGroup.size, "a group is in the book as long as it has offsets");
   }
 }
 

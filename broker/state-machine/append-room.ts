@@ -1,3 +1,5 @@
+import { invariant } from "../../protocol/base/invariant.ts";
+
 /**
  * How much large requests may have under way in the logs of a broker's shards: appended, and not yet with the in-sync replicas. Race: (1)
  * one request is worth a thousand slices; (2) each is appended as soon as there is a turn for it;
@@ -29,6 +31,7 @@ export class AppendRoom {
 
   leave(bytes: number): void {
     this.#bytes -= bytes;
+    invariant(this.#bytes >= 0, "only who entered leaves", () => ({ underway: this.#bytes, bytes }));
     for (let next = this.#waiting[0]; next !== undefined && this.#fits(next.bytes); next = this.#waiting[0]) {
       this.#waiting.shift();
       this.#bytes += next.bytes;

@@ -136,6 +136,7 @@ export class ClassicGroup implements Group {
     this.#memory.change(memberBytes(this.groupId, member));
     this.removePending(member.memberId);
     if (member.groupInstanceId !== null) this.#staticMembers.set(member.groupInstanceId, member.memberId);
+    this.#check();
   }
 
   remove(memberId: string): Member {
@@ -148,6 +149,7 @@ export class ClassicGroup implements Group {
     this.pendingSync.delete(memberId);
     if (member.groupInstanceId !== null) this.#staticMembers.delete(member.groupInstanceId);
     if (this.leaderId === memberId) this.leaderId = this.members.keys().next().value ?? null;
+    this.#check();
     return member;
   }
 
@@ -173,6 +175,7 @@ export class ClassicGroup implements Group {
     const isMember = this.members.get(member.memberId) === member;
     if (isMember) this.#awaitingJoinCount += (ticket === null ? 0 : 1) - (member.awaitingJoin === null ? 0 : 1);
     member.awaitingJoin = ticket;
+    this.#check();
   }
 
   /** Whether the members' assignments may be these: those of a group are as long as one record may be. */
@@ -369,6 +372,10 @@ export class ClassicGroup implements Group {
     this.stateSinceMs = value.currentStateTimestamp;
     this.#state = this.members.size === 0 ? "Empty" : "Stable";
     this.refreshSubscription();
+  }
+
+  #check(): void {
+    invariant(this.#awaitingJoinCount >= 0 && this.#awaitingJoinCount <= this.members.size, "only members wait for the others to join");
   }
 
   #membersWith(instead: Replacement | undefined): Member[] {

@@ -1,4 +1,5 @@
 import type { TopicId } from "../../../protocol/base/ids.ts";
+import { invariant } from "../../../protocol/base/invariant.ts";
 import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
 import { noPartitions, type PartitionMap } from "../assignors/partition-map.ts";
 import type { Committer, Group, GroupRecord } from "../contract.ts";
@@ -176,6 +177,7 @@ export class ConsumerGroup implements Group {
 
   #count(bytes: number): void {
     this.#bytes += bytes;
+    invariant(this.#bytes >= 0, "a group takes no less than nothing", () => ({ bytes: this.#bytes }));
     this.#memory.change(bytes);
   }
 
