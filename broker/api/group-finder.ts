@@ -32,7 +32,7 @@ export function groupFinder({ images, topicMaker, log, config }: GroupFinderPart
   const making = new PendingTopics(topicMaker, log, words, 1);
   return {
     async find(kind, key, listener) {
-      // librdkafka takes this error and one other as final, and asks again for ever after all the rest; the Java client shows the sentence
+      // librdkafka takes this error and one other as final, and repeats all the others without end; the Java client shows the sentence
       // with this one, not with the other
       if (kind !== "group")
         return { error: "CLUSTER_AUTHORIZATION_FAILED", message: "transactions are not served: leave transactional.id out" };

@@ -175,7 +175,7 @@ export class GroupMachine implements StateMachine {
 
   /**
    * Whether somebody who asks by the topic's name is to be told. Race: (1) a position in a topic is committed; (2) the coordinator is gone;
-   * (3) the topic is deleted and made anew; (4) another broker coordinates, and sees nothing but a topic of that name, and a position,
+   * (3) the topic is deleted and re-created; (4) another broker coordinates, and sees nothing but a topic of that name, and a position,
    * behind which all records of the new topic so far may lie. So each position says which topic it is in.
    */
   readonly #isMeant = (topic: string, committed: CommittedOffset): boolean => {

@@ -20,7 +20,7 @@ export class MemberMemory {
     return this.#usedBytes;
   }
 
-  /** Whoever takes no more than it had is never refused. */
+  /** A member that takes no more than before is never refused. */
   hasRoomFor(moreBytes: number): boolean {
     return moreBytes <= 0 || this.#usedBytes + moreBytes <= this.maxBytes;
   }

@@ -20,7 +20,7 @@ export class AppendRoom {
     return this.#bytes;
   }
 
-  /** Null: there is room now, and it is taken. Whoever entered leaves, whatever becomes of it. */
+  /** Null: there is room now, and it is taken. Each `enter` is followed by a `leave`, whatever becomes of the request. */
   enter(bytes: number): Promise<void> | null {
     if (bytes === 0 || (this.#waiting.length === 0 && this.#fits(bytes))) {
       this.#bytes += bytes;

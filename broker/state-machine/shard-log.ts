@@ -99,7 +99,7 @@ export class ShardLog {
       if (replayed === null) return null;
       records += replayed.records;
       if (replayed.endOffset <= at) {
-        // damage that no read of the log has met so far: whoever looks for it reports this replica, and another broker leads
+        // damage that no read of the log has met so far: the scrubber reports this replica, and another broker leads
         log.error({ partition, offset: at }, `the ${what}' log cannot be read from here on, trying again`);
         await this.#pause(unreadablePauseMs, signal);
         continue;

@@ -154,7 +154,7 @@ export class ClassicGroup implements Group {
   }
 
   /**
-   * What a member keeps, and whether it waits, is changed by these three only: it is counted. Whoever joins looks at the counts, not at all
+   * What a member keeps, and whether it waits, is changed by these three only: it is counted. A join looks at the counts, not at all
    * the members.
    */
   changeProtocols(member: Member, protocols: readonly MemberProtocol[]): void {

@@ -71,7 +71,8 @@ export class Rebalances {
   }
 
   /**
-   * The member has been heard of: its session begins anew. While it waits for an answer it cannot send anything, and is not expected to.
+   * The member has been heard of: its session timeout starts again. While it waits for an answer it cannot send anything, and is not
+   * expected to.
    */
   keepAlive(group: ClassicGroup, member: Member, now: Now): void {
     const { timers } = this.#parts;
@@ -106,7 +107,7 @@ export class Rebalances {
     return this.#parts.groups.get(group.groupId) === group;
   }
 
-  /** Whoever waits for its part of the work in this generation learns that there will be another. */
+  /** Members that wait for their part of the work in this generation learn that there will be another. */
   #interruptSync(group: ClassicGroup, now: Now): Settlement[] {
     this.#parts.timers.cancel(syncTimer(group));
     group.pendingSync.clear();

@@ -240,7 +240,7 @@ export class ConsumerGroup implements Group {
   }
 }
 
-/** Who has which partition now: what is assigned to a member, and what it has not given up yet. */
+/** Who has which partition now: what is assigned to a member, and what it has not revoked yet. */
 class PartitionOwners {
   readonly #byTopic = new Map<TopicId, Map<number, string>>();
 
@@ -265,7 +265,7 @@ class PartitionOwners {
     for (const [topicId, numbers] of partitions) {
       const owners = this.#byTopic.get(topicId);
       if (owners === undefined) continue;
-      // whoever took it since keeps it
+      // another member may have it by now
       for (const number of numbers) if (owners.get(number) === memberId) owners.delete(number);
       if (owners.size === 0) this.#byTopic.delete(topicId);
     }

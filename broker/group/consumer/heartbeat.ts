@@ -127,7 +127,7 @@ export function heartbeat(
   return { error: null, records, memberId, profile: changed.now, before, current, replaced, askedBytes, tellsAssignment };
 }
 
-/** Bytes that a member says more of itself than it, or whoever it takes the place of, has said so far. */
+/** Bytes that a member says more of itself than it, or the member whose place it takes, has said so far. */
 function moreSaid({ groupId, members }: ConsumerGroup, { memberId, inPlaceOf, now }: ChangedMember): number {
   const before = members.get(inPlaceOf);
   return profileBytes(groupId, memberId, now) - (before === undefined ? 0 : profileBytes(groupId, inPlaceOf, before));

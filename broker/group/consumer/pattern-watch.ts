@@ -8,14 +8,14 @@ import { groupEpochRecord, patternRecord, subscribedTopicsRecord } from "./consu
 import { assignableBytes, matchesBytes } from "./member-bytes.ts";
 import { existingTopics, sameSubscribedTopics, subscribedNames } from "./subscribed-topics.ts";
 
-/** Steps of matching in one slice: about 1 ms of the dearest kind. */
+/** Steps of matching in one slice: about 1 ms of the most expensive kind. */
 const stepsPerSliceMax = 50_000;
 /** From one slice to the next at the least: half of the time is for everyone else. */
 const msPerSlice = 6;
 /** Between two looks of a group, however often topics change. Kafka's groups wait ten times as long. */
 const betweenPassesMs = 1_000;
 
-/** Attempts to append what a pass found before it is let be for a while. */
+/** Attempts to append what a pass found, before a longer pause. */
 const attemptsMax = 3;
 const afterRefusalsMs = 30_000;
 
