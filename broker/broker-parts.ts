@@ -177,8 +177,7 @@ export class BrokerParts {
     });
 
     this.#groups = new GroupCoordinator({
-      partitions: statePartitions(this.#table),
-      onLeadershipChanged: (listener) => this.#table.onLeadershipChanged(listener),
+      partitions: { ...statePartitions(this.#table), onLeadershipChanged: (listener) => this.#table.onLeadershipChanged(listener) },
       topics: this.#images,
       clock,
       random,
@@ -190,14 +189,8 @@ export class BrokerParts {
         partitions: partitionService(this.#table),
         images: this.#images,
         controller: this.#controller,
-        coordinators: (createTopics) =>
-          groupFinder({
-            images: this.#images,
-            createTopics,
-            signal: this.#stopping.signal,
-            log: logger("group"),
-            config: offsetsTopicConfig(config),
-          }),
+        coordinators: (topicMaker) =>
+          groupFinder({ images: this.#images, topicMaker, log: logger("group"), config: offsetsTopicConfig(config) }),
         producerIds: new ProducerIds({ coordinator, brokerId, membership: this.#membership, clock, log: logger("api") }),
         peers: this.#peers,
         clock,

@@ -1,6 +1,6 @@
 import type { ImageSource } from "../cluster/cluster-image.ts";
+import { AppendRoom } from "../state-machine/append-room.ts";
 import { type Endpoint, endpoint } from "./api.ts";
-import { AppendRoom } from "./append-room.ts";
 import { consumerGroupDescribeApi } from "./consumer-group-describe.ts";
 import { consumerGroupHeartbeatApi } from "./consumer-group-heartbeat.ts";
 import { deleteGroupsApi } from "./delete-groups.ts";

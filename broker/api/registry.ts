@@ -28,7 +28,7 @@ import { electLeadersApi } from "./elect-leaders.ts";
 import { fetchApi } from "./fetch.ts";
 import { FetchSessionCache, sessionsPartitionsMax } from "./fetch-session-cache.ts";
 import { type CoordinatorFinder, findCoordinatorApi } from "./find-coordinator.ts";
-import { forwarding } from "./forwarding.ts";
+import { Forwarder, forwarding } from "./forwarding.ts";
 import { incrementalAlterConfigsApi } from "./incremental-alter-configs.ts";
 import { initProducerIdApi } from "./init-producer-id.ts";
 import { listOffsetsApi } from "./list-offsets.ts";
@@ -36,13 +36,14 @@ import { metadataApi } from "./metadata.ts";
 import { offsetForLeaderEpochApi } from "./offset-for-leader-epoch.ts";
 import { produceApi } from "./produce.ts";
 import { ForwardedMeter } from "./request-meter.ts";
+import { type TopicMaker, topicMaker } from "./topic-maker.ts";
 
 export interface ApiParts {
   readonly partitions: PartitionService;
   readonly images: ImageSource;
   readonly controller: ControllerService;
-  /** `createTopics`: CreateTopics as clients reach it. */
-  readonly coordinators: (createTopics: Endpoint) => CoordinatorFinder;
+  /** `topicMaker`: for the topics that coordinators keep their state in. */
+  readonly coordinators: (topicMaker: TopicMaker) => CoordinatorFinder;
   readonly producerIds: ProducerIdSource;
   readonly peers: PeerRequester;
   readonly clock: Clock;
@@ -79,21 +80,20 @@ export function servedApis(parts: ApiParts, more: readonly Endpoint[] = []): Ser
   const forwarders: Endpoint[] = [];
   const turns = new Turns(parts.clock);
   const controllerEndpoints: Endpoint[] = [];
-  const onController = <Req, Res>(api: ControllerApi<Req, Res>): Endpoint => {
-    const forwarder = forwarding(api, { ...parts, timeoutMs: config.forwardTimeoutMs });
+  const forwarder = new Forwarder({ ...parts, timeoutMs: config.forwardTimeoutMs });
+  const onController = <Req, Res>(api: ControllerApi<Req, Res>) => {
     controllerEndpoints.push(forwarded(endpoint(api), turns));
-    forwarders.push(forwarder);
-    return forwarder;
+    forwarders.push(forwarding(api, forwarder));
   };
-  const createTopics = onController(createTopicsOf(parts));
+  onController(createTopicsOf(parts));
   onController(deleteTopicsApi(parts.controller));
   onController(createPartitionsApi(parts.controller));
   onController(electLeadersApi(parts.controller));
   onController(alterConfigsApi(parts.controller));
   onController(incrementalAlterConfigsApi(parts.controller));
 
-  const { signal, log } = parts;
-  const autoCreation = autoTopicCreation({ isEnabled: () => config.autoCreateTopics, createTopics, signal, log });
+  const maker = topicMaker({ controller: parts.controller, forwarder, signal: parts.signal });
+  const autoCreation = autoTopicCreation({ isEnabled: () => config.autoCreateTopics, topicMaker: maker, log: parts.log });
   const sessionLimits = { sessionsMax: config.fetchSessionsMax, partitionsMax: sessionsPartitionsMax };
   const sessions = new FetchSessionCache(sessionLimits, parts.clock, parts.random);
   const endpoints: Endpoint[] = [
@@ -109,7 +109,7 @@ export function servedApis(parts: ApiParts, more: readonly Endpoint[] = []): Ser
     endpoint(describeClusterApi(images)),
     endpoint(describeTopicPartitionsApi(images)),
     endpoint(describeConfigsApi(images, config)),
-    endpoint(findCoordinatorApi(parts.coordinators(createTopics))),
+    endpoint(findCoordinatorApi(parts.coordinators(maker))),
     ...forwarders,
     ...more,
   ];

@@ -13,10 +13,20 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   "broker/log": ["broker/runtime", "protocol"],
   "broker/partition": ["broker/log", "broker/runtime", "protocol"],
   "broker/replication": ["broker/partition", "broker/log", "broker/runtime", "protocol"],
-  "broker/group": ["broker/partition", "broker/log", "broker/runtime", "protocol"],
+  "broker/state-machine": ["broker/partition", "broker/runtime", "protocol"],
+  "broker/group": ["broker/state-machine", "broker/partition", "broker/runtime", "protocol"],
   "broker/cluster": ["broker/replication", "broker/group", "broker/partition", "broker/runtime", "protocol", "coordinator-client"],
   "broker/controller": ["broker/cluster", "broker/runtime", "protocol", "coordinator-client"],
-  "broker/api": ["broker/controller", "broker/cluster", "broker/group", "broker/partition", "broker/log", "broker/runtime", "protocol"],
+  "broker/api": [
+    "broker/controller",
+    "broker/cluster",
+    "broker/group",
+    "broker/state-machine",
+    "broker/partition",
+    "broker/log",
+    "broker/runtime",
+    "protocol",
+  ],
   "broker/peer-api": [
     "broker/api",
     "broker/controller",
@@ -43,6 +53,10 @@ export const closedRooms: Readonly<Record<string, readonly string[]>> = {
   "broker/log": ["broker/log/opening", "broker/log/directories"],
   "broker/log/compaction": ["broker/log/opening", "broker/log/directories"],
   "broker/log/opening": ["broker/log/directories"],
+  "broker/group/assignors": ["broker/group/patterns", "broker/group/classic", "broker/group/consumer", "broker/group"],
+  "broker/group/patterns": ["broker/group/assignors", "broker/group/classic", "broker/group/consumer", "broker/group"],
+  "broker/group/classic": ["broker/group/assignors", "broker/group/patterns", "broker/group/consumer"],
+  "broker/group/consumer": ["broker/group/classic"],
 };
 
 /** The only files that touch the machine: the real clock, randomness, sockets, files, logs, and the process itself. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { partitionOfGroup } from "../../broker/group/group-partition.ts";
+import { partitionOfKey } from "../../broker/state-machine/shards.ts";
 import { Admin, Consumer, orThrow, stringSerde, type TopicPartition } from "../../client/index.ts";
 import { TestCluster } from "../support/cluster.ts";
 import { AssignmentHistory, CommitLedger } from "../support/group/assignment-history.ts";
@@ -121,7 +121,7 @@ async function isRebalancing(): Promise<boolean> {
 
 async function leaderOfGroup(): Promise<number> {
   const [described] = orThrow(await admin.describeTopics(["__consumer_offsets"]));
-  const at = partitionOfGroup(`group-of-${topic}`, offsetsPartitions);
+  const at = partitionOfKey(`group-of-${topic}`, offsetsPartitions);
   return described?.partitions.find(({ partition }) => partition === at)?.leader ?? -1;
 }
 

@@ -246,7 +246,7 @@ export const mutants: readonly Mutant[] = [
   // ---- groups
   {
     name: "commit-answered-at-once",
-    file: "broker/group/shard.ts",
+    file: "broker/state-machine/shard.ts",
     find: "if (!last.isOver) {\n      for (const settlement of settlements) last.settlements.push(settlement);\n      return;\n    }",
     replace: "if (!last.isOver) {\n      for (const { release } of settlements) release();\n      return;\n    }",
     breaks: "A commit of offsets is answered before the in-sync replicas have it.",

@@ -1,20 +1,20 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
 import type { Reader } from "../../../protocol/wire/reader.ts";
-import { answered, type Decision, type Group, type GroupKind, type GroupRecord, type Now, type ShardEnvironment } from "../contract.ts";
+import { answered, type Decision, type Now } from "../../state-machine/contract.ts";
+import { type Settlement, Ticket } from "../../state-machine/ticket.ts";
+import type { Group, GroupKind, GroupKindParts, GroupRecord } from "../contract.ts";
 import { classicGroupKeyVersion, groupMetadataKey, groupMetadataValue, readKey, readVersioned } from "../group-records.ts";
 import type { MemberMemory } from "../member-memory.ts";
-import { Ticket } from "../ticket.ts";
 import { ClassicGroup } from "./classic-group.ts";
+import { type JoinAnswer, joinRefusal, type Member, metadataOf, noBytes, type SyncAnswer, syncRefusal } from "./classic-member.ts";
 import { type JoinConfig, Joining, type JoinRequest, joinFault } from "./join.ts";
-import { type Leaver, type Left, leave } from "./leave.ts";
-import { type JoinAnswer, joinRefusal, type Member, metadataOf, noBytes, type SyncAnswer, syncRefusal } from "./member.ts";
-import { type RebalanceConfig, Rebalances } from "./rebalances.ts";
+import { memberTimer, type RebalanceConfig, Rebalances, withSettled } from "./rebalances.ts";
 import { type SyncRequest, sync } from "./sync.ts";
 
 export type ClassicConfig = JoinConfig & RebalanceConfig;
 
-export interface ClassicEnvironment extends ShardEnvironment<ClassicConfig> {
+export interface ClassicEnvironment extends GroupKindParts<ClassicConfig> {
   hasOffsets(groupId: string): boolean;
   /** Groups of any kind in the shard. */
   groupCount(): number;
@@ -25,6 +25,16 @@ export interface HeartbeatRequest {
   readonly memberId: string;
   readonly groupInstanceId: string | null;
   readonly generationId: number;
+}
+
+/** Who leaves: by member id, or a static member by its instance alone (an administrator takes it out). */
+export interface Leaver {
+  readonly memberId: string;
+  readonly groupInstanceId: string | null;
+}
+
+export interface Left extends Leaver {
+  readonly errorCode: KafkaErrorCode;
 }
 
 export interface DescribedGroup {
@@ -105,7 +115,7 @@ export class ClassicGroups implements GroupKind {
   leave(groupId: string, leavers: readonly Leaver[], now: Now): Decision<readonly Left[]> {
     const group = this.find(groupId);
     if (group === null) return answered(leavers.map((leaver) => ({ ...leaver, errorCode: "UNKNOWN_MEMBER_ID" })));
-    const decision = leave(group, leavers, { timers: this.#environment.timers, rebalances: this.#rebalances }, now);
+    const decision = this.#takeOut(group, leavers, now);
     this.#forgetIfUnused(group);
     return decision;
   }
@@ -171,6 +181,27 @@ export class ClassicGroups implements GroupKind {
     );
   }
 
+  /** All of them, and then one rebalance is prepared for what is left. */
+  #takeOut(group: ClassicGroup, leavers: readonly Leaver[], now: Now): Decision<readonly Left[]> {
+    const settled: Settlement[] = [];
+    let isChanged = false;
+    const left = leavers.map((leaver): Left => {
+      const memberId = memberOf(group, leaver);
+      if (memberId === null && group.removePending(leaver.memberId)) {
+        this.#environment.timers.cancel(memberTimer(group, leaver.memberId));
+        isChanged = true;
+        return { ...leaver, errorCode: "NONE" };
+      }
+      const refusal = memberId === null ? "UNKNOWN_MEMBER_ID" : group.memberRefusal(memberId, leaver.groupInstanceId);
+      if (memberId === null || refusal !== null) return { ...leaver, errorCode: refusal ?? "UNKNOWN_MEMBER_ID" };
+      settled.push(...this.#rebalances.remove(group, memberId, "UNKNOWN_MEMBER_ID"));
+      isChanged = true;
+      return { ...leaver, errorCode: "NONE" };
+    });
+    if (!isChanged) return answered(left);
+    return withSettled<readonly Left[]>(settled, { ...this.#rebalances.onRemoved(group, now), answer: left });
+  }
+
   /** What has to go from the log so that a group of another kind becomes a classic one; null: it has members. */
   #changeKind(group: Group): readonly GroupRecord[] | null {
     return group.isEmpty ? group.tombstones() : null;
@@ -206,4 +237,11 @@ function describeMember(member: Member, protocolName: string | null): DescribedG
   const { memberId, groupInstanceId, clientId, clientHost, assignment } = member;
   const memberMetadata = protocolName === null ? noBytes : metadataOf(member, protocolName);
   return { memberId, groupInstanceId, clientId, clientHost, memberMetadata, memberAssignment: assignment };
+}
+
+/** Null: no member of that id, or of that instance. A fenced one is its id's, not its instance's. */
+function memberOf(group: ClassicGroup, { memberId, groupInstanceId }: Leaver): string | null {
+  if (memberId === "" && groupInstanceId !== null) return group.staticMember(groupInstanceId)?.memberId ?? null;
+  if (groupInstanceId !== null) return group.staticMember(groupInstanceId) === null ? null : memberId;
+  return group.members.has(memberId) ? memberId : null;
 }

@@ -3,6 +3,7 @@ import type { ConsumerGroupHeartbeatRequest } from "../../../protocol/messages/c
 import type { Assignor } from "../assignors/assignor.ts";
 import { type PartitionMap, partitionMap, samePartitions } from "../assignors/partition-map.ts";
 import type { GroupRecord, TopicsView } from "../contract.ts";
+import { type PatternFault, shortened, type TopicPattern } from "../patterns/topic-pattern.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
 import {
   assignmentEpochRecord,
@@ -14,7 +15,6 @@ import {
   subscribedTopicsRecord,
   targetRecord,
 } from "./consumer-group-records.ts";
-import { epochRefusal, type Refusal, refusal } from "./heartbeat-rules.ts";
 import {
   type CurrentAssignment,
   joining,
@@ -24,12 +24,12 @@ import {
   sameSubscription,
   unassigned,
   unknownProfile,
-} from "./member.ts";
+} from "./consumer-member.ts";
+import { epochRefusal, type Refusal, refusal } from "./heartbeat-rules.ts";
 import { currentBytes, profileBytes, subscribedBytes, targetBytes } from "./member-bytes.ts";
 import { reconcile, type Target } from "./reconcile.ts";
 import { droppedPattern, existingTopics, sameSubscribedTopics, subscribedNames } from "./subscribed-topics.ts";
 import { type ChangedMember, preferredAssignor, targetAssignment } from "./target-assignment.ts";
-import { type PatternFault, shortened, type TopicPattern } from "./topic-pattern.ts";
 
 /** Each is matched with every topic, and kept compiled. Members of a group have the same one, as a rule. */
 const patternsMax = 50;
@@ -127,7 +127,7 @@ export function heartbeat(
   return { error: null, records, memberId, profile: changed.now, before, current, replaced, askedBytes, tellsAssignment };
 }
 
-/** Bytes that a member says more of itself than it, or whoever it takes the place of, has said so far. */
+/** Bytes that a member says more of itself than it, or the member whose place it takes, has said so far. */
 function moreSaid({ groupId, members }: ConsumerGroup, { memberId, inPlaceOf, now }: ChangedMember): number {
   const before = members.get(inPlaceOf);
   return profileBytes(groupId, memberId, now) - (before === undefined ? 0 : profileBytes(groupId, inPlaceOf, before));

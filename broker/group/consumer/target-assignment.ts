@@ -4,7 +4,7 @@ import type { AssigningMember, Assignor } from "../assignors/assignor.ts";
 import type { PartitionMap } from "../assignors/partition-map.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
 import type { SubscribedTopics } from "./consumer-group-records.ts";
-import type { MemberProfile } from "./member.ts";
+import type { MemberProfile } from "./consumer-member.ts";
 import { topicsOf } from "./subscribed-topics.ts";
 
 /** One member as it is about to be. */

@@ -1,6 +1,8 @@
+import { invariant } from "../../protocol/base/invariant.ts";
+
 /**
- * How much of the groups' log large requests may have under way: appended, and not yet with the in-sync replicas. Race: (1) one request is
- * worth a thousand slices; (2) each is appended as soon as there is a turn for it;
+ * How much large requests may have under way in the logs of a broker's shards: appended, and not yet with the in-sync replicas. Race: (1)
+ * one request is worth a thousand slices; (2) each is appended as soon as there is a turn for it;
  * (3) the followers are a hundred megabytes behind and fall out of the in-sync sets, for all that this broker leads; (4) the answers are
  * COORDINATOR_NOT_AVAILABLE, and the client repeats everything. So what is to be appended waits here for what was. All large requests share
  * one room; they are let in in the order in which they came. What fits into one slice does not ask.
@@ -18,7 +20,7 @@ export class AppendRoom {
     return this.#bytes;
   }
 
-  /** Null: there is room now, and it is taken. Whoever entered leaves, whatever becomes of it. */
+  /** Null: there is room now, and it is taken. Each `enter` is followed by a `leave`, whatever becomes of the request. */
   enter(bytes: number): Promise<void> | null {
     if (bytes === 0 || (this.#waiting.length === 0 && this.#fits(bytes))) {
       this.#bytes += bytes;
@@ -29,6 +31,7 @@ export class AppendRoom {
 
   leave(bytes: number): void {
     this.#bytes -= bytes;
+    invariant(this.#bytes >= 0, "only who entered leaves", () => ({ underway: this.#bytes, bytes }));
     for (let next = this.#waiting[0]; next !== undefined && this.#fits(next.bytes); next = this.#waiting[0]) {
       this.#waiting.shift();
       this.#bytes += next.bytes;

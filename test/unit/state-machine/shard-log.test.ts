@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
-import { readWholeLog } from "../../../broker/group/shard-log.ts";
+import type { StateRecord } from "../../../broker/state-machine/contract.ts";
+import { ShardLog } from "../../../broker/state-machine/shard-log.ts";
 import type { Clock } from "../../../protocol/base/clock.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { BatchBuilder } from "../../../protocol/records/encode-batch.ts";
@@ -40,13 +41,13 @@ beforeEach(() => {
   }
 });
 
-function reading(signal: AbortSignal, replayed: string[], readBytesMax: number) {
-  const replay = (key: Buffer) => {
-    nowMs++;
-    replayed.push(key.toString());
-  };
-  return { ref, partitions: partition, clock, log: silentLogger, signal, readBytesMax, replay };
-}
+const shardLog = (readBytesMax: number) =>
+  new ShardLog({ ref, partitions: partition, clock, log: silentLogger, what: "groups", readBytesMax });
+
+const replayInto = (replayed: string[]) => (record: StateRecord) => {
+  nowMs++;
+  replayed.push(record.key.toString());
+};
 
 test.each([
   ["in one read", 1_000_000],
@@ -59,7 +60,7 @@ test.each([
     longestMs = Math.max(longestMs, nowMs - lastTurnMs);
     lastTurnMs = nowMs;
   };
-  const loaded = await readWholeLog(reading(new AbortController().signal, replayed, readBytesMax));
+  const loaded = await shardLog(readBytesMax).readWhole(replayInto(replayed), new AbortController().signal);
   expect(loaded).toEqual({ records: batches, endOffset: batches });
   expect(replayed).toEqual(Array.from({ length: batches }, (_, i) => `${i}`));
   expect(turns).toBeGreaterThanOrEqual(batches / 20);
@@ -72,6 +73,6 @@ test("a leadership that ends in the middle of a read ends the replay there", asy
   onTurn = () => {
     if (turns === 3) ending.abort();
   };
-  expect(await readWholeLog(reading(ending.signal, replayed, 1_000_000))).toBeNull();
+  expect(await shardLog(1_000_000).readWhole(replayInto(replayed), ending.signal)).toBeNull();
   expect(replayed).toHaveLength(60);
 });

@@ -2,39 +2,30 @@ import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
-import type { PartitionRef, StatePartitions } from "../partition/contract.ts";
+import { noProducerId, noSequence } from "../../protocol/records/batch-header.ts";
 import type { Deadlines } from "../partition/deadlines.ts";
-import type { Decision, GroupTimers, Now } from "./contract.ts";
-import { inBatches, readWholeLog } from "./shard-log.ts";
+import type { Decision, Now, ReplayedBatch, ShardEnvironment, StateMachine } from "./contract.ts";
+import { type EncodedBatch, inBatches, type ShardLog } from "./shard-log.ts";
 import { type Ran, type Settlement, Ticket } from "./ticket.ts";
-import { ShardTimers } from "./timers.ts";
+import { TimerHeap } from "./timer-heap.ts";
 
-/** What a shard runs: state that records change. */
-export interface Machine {
-  replay(key: Buffer, value: Buffer | null): void;
-  loaded(now: Now): void;
-  /** Nothing is asked of it any more. */
-  ended(): void;
-}
-
-export interface ShardParts<M extends Machine> {
-  readonly ref: PartitionRef;
-  readonly partitions: StatePartitions;
+export interface ShardParts<M extends StateMachine> {
+  readonly stateLog: ShardLog;
   readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly log: Logger;
   readonly config: ShardConfig;
-  readonly makeMachine: (timers: GroupTimers) => M;
+  readonly makeMachine: (environment: ShardEnvironment) => M;
 }
 
 export interface ShardConfig {
-  /** `offsets.commit.timeout.ms`: how long an answer waits for the in-sync replicas. */
+  /** How long an answer waits for the in-sync replicas. */
   readonly commitTimeoutMs: number;
-  /** `offsets.load.buffer.size` */
+  /** Bytes of the log that are read at a time when it is loaded. */
   readonly loadBufferBytes: number;
   /**
-   * Requests of one shard that may wait for an answer: for other members, or for the replicas. Beyond, COORDINATOR_NOT_AVAILABLE before
-   * anything is done.
+   * Requests of one shard that may wait for an answer: for others, or for the replicas. Beyond, COORDINATOR_NOT_AVAILABLE before anything
+   * is done.
    */
   readonly waitingMax: number;
 }
@@ -58,62 +49,66 @@ const sleepMaxMs = 24 * 3_600_000;
 /** Timers handled in one turn of the loop. */
 const timersPerTurnMax = 500;
 /**
- * Answers that go out in one turn of the loop: a generation may begin for very many members at once, and each answer is encoded and
- * written.
+ * Answers that go out in one turn of the loop: one decision may settle very many requests at once, and each answer is encoded and written.
  */
 const answersPerTurnMax = 500;
 
 /**
- * The groups of one partition of `__consumer_offsets`, for as long as this broker leads it: loads the log, then runs one operation after
- * the other, each in one turn of the loop.
+ * The state of one partition of an internal topic, for as long as this broker leads it: loads the log, then runs one operation after the
+ * other, each in one turn of the loop.
  * See `contract.ts` for the order of things.
  */
-export class Shard<M extends Machine> {
+export class Shard<M extends StateMachine> {
   readonly #parts: ShardParts<M>;
   readonly #machine: M;
-  readonly #timers: ShardTimers;
+  readonly #timers: TimerHeap;
   readonly #ended = new AbortController();
   /** Requests without an answer yet. */
   readonly #waiting = new Set<Ticket<never>>();
+  #leaderEpoch: number;
   #isServing = false;
   /** The last append that may not be committed yet. */
   #last: Parked | null = null;
   #timer: Timer | null = null;
   #timerAtMs = Number.POSITIVE_INFINITY;
 
-  constructor(parts: ShardParts<M>) {
+  constructor(parts: ShardParts<M>, leaderEpoch: number) {
     this.#parts = parts;
-    this.#timers = new ShardTimers((deadlineMs) => this.#arm(deadlineMs));
-    this.#machine = parts.makeMachine(this.#timers);
+    this.#leaderEpoch = leaderEpoch;
+    this.#timers = new TimerHeap((deadlineMs) => this.#arm(deadlineMs));
+    this.#machine = parts.makeMachine({ timers: this.#timers, leaderEpoch: () => this.#leaderEpoch });
   }
 
   get isServing(): boolean {
     return this.#isServing;
   }
 
-  /** Requests that wait for other members or for the replicas. */
+  /** Requests that wait for others or for the replicas. */
   get waiting(): number {
     return this.#waiting.size;
   }
 
+  /** The leadership goes on in a higher epoch: the log is the same, and so is what we made of it. */
+  goOn(leaderEpoch: number): void {
+    this.#leaderEpoch = leaderEpoch;
+  }
+
   /** Reads the log; serves from when it resolves, unless the leadership ended. */
   async load(): Promise<void> {
-    const { ref, partitions, clock, log, config } = this.#parts;
+    const { stateLog, clock, log } = this.#parts;
     const startMs = clock.monotonicMs();
-    const replay = (key: Buffer, value: Buffer | null) => {
-      if (!this.#ended.signal.aborted) this.#machine.replay(key, value);
+    const replay: M["replay"] = (record, batch) => {
+      if (!this.#ended.signal.aborted) this.#machine.replay(record, batch);
     };
-    const reading = { ref, partitions, clock, log, signal: this.#ended.signal, readBytesMax: config.loadBufferBytes, replay };
-    const loaded = await readWholeLog(reading);
+    const loaded = await stateLog.readWhole(replay, this.#ended.signal);
     if (loaded === null || this.#ended.signal.aborted) return;
+    invariant(!this.#isServing && this.#last === null, "a shard appends nothing before it has read its log");
     this.#machine.loaded(this.#now());
     this.#isServing = true;
     const next = this.#timers.nextMs();
     if (next !== null) this.#arm(next);
-    log.info(
-      { partition: ref.partition, ...loaded, tookMs: Math.round(clock.monotonicMs() - startMs) },
-      "coordinating the groups of a partition",
-    );
+    const tookMs = Math.round(clock.monotonicMs() - startMs);
+    log.info({ partition: stateLog.ref.partition, ...loaded, tookMs }, `coordinating the ${stateLog.what} of a partition`);
   }
 
   /** The leadership is over: nothing that waits will be answered here. */
@@ -127,10 +122,14 @@ export class Shard<M extends Machine> {
     this.#machine.ended();
   }
 
+  /**
+   * Errors: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS while the log is read, COORDINATOR_NOT_AVAILABLE when too much waits or a commit
+   * takes too long, or why the records were refused.
+   */
   run<T>(operation: (machine: M, now: Now) => Decision<T>): Promise<Ran<T>> {
-    const { ref, partitions, config } = this.#parts;
+    const { stateLog, config } = this.#parts;
     if (!this.#isServing) return refused(this.#ended.signal.aborted ? "NOT_COORDINATOR" : "COORDINATOR_LOAD_IN_PROGRESS");
-    const standing = partitions.standing(ref);
+    const standing = stateLog.standing();
     // Race (I8): (1) this process is stopped for longer than its session lives, another broker coordinates; (2) it wakes up and finds
     // requests in its buffers. What it knows is old.
     if (standing.error !== null || !standing.isProved) return refused("NOT_COORDINATOR");
@@ -163,22 +162,29 @@ export class Shard<M extends Machine> {
 
   #append({ records, divisible = false }: Effects, now: Now): KafkaError | null {
     if (records.length === 0) return null;
-    const { ref, partitions } = this.#parts;
-    const standing = partitions.standing(ref);
+    const standing = this.#parts.stateLog.standing();
     if (standing.error !== null) return refusalOf(standing.error);
     const batches = inBatches(records, { batchBytesMax: standing.batchBytesMax, divisible, timestampMs: now.wallMs });
     if (batches === null) return "MESSAGE_TOO_LARGE";
     const before = this.#last;
+    let refusal: KafkaError | null = null;
     for (const batch of batches) {
-      const appended = partitions.append(ref, batch.bytes);
-      if (appended.error !== null) {
-        if (this.#last !== before) this.#watch(this.#last!);
-        return refusalOf(appended.error);
-      }
-      this.#last = { endOffset: appended.endOffset, committed: appended.committed, settlements: [], isOver: false };
-      for (const { key, value } of batch.records) this.#machine.replay(key, value);
+      refusal = this.#appendBatch(batch);
+      if (refusal !== null) break;
     }
-    this.#watch(this.#last!);
+    if (this.#last !== null && this.#last !== before) this.#watch(this.#last);
+    return refusal;
+  }
+
+  #appendBatch({ bytes, records }: EncodedBatch): KafkaError | null {
+    const appended = this.#parts.stateLog.append(bytes);
+    if (appended.error !== null) return refusalOf(appended.error);
+    const { endOffset, committed } = appended;
+    const baseOffset = endOffset - records.length;
+    invariant(baseOffset >= (this.#last?.endOffset ?? 0), "appends follow each other", () => ({ baseOffset, last: this.#last?.endOffset }));
+    this.#last = { endOffset, committed, settlements: [], isOver: false };
+    const batch = { baseOffset, ...ordinary };
+    for (const record of records) this.#machine.replay(record, batch);
     return null;
   }
 
@@ -194,10 +200,10 @@ export class Shard<M extends Machine> {
       for (const settlement of settlements) last.settlements.push(settlement);
       return;
     }
-    // the last append takes longer than answers wait: those who come now wait for it anew
-    const anew: Parked = { ...last, settlements: [...settlements], isOver: false };
-    this.#last = anew;
-    this.#watch(anew);
+    // the last append takes longer than answers wait: those who come now wait as long for it
+    const waitedAgain: Parked = { ...last, settlements: [...settlements], isOver: false };
+    this.#last = waitedAgain;
+    this.#watch(waitedAgain);
   }
 
   #watch(parked: Parked): void {
@@ -252,7 +258,7 @@ export class Shard<M extends Machine> {
     this.#timerAtMs = Number.POSITIVE_INFINITY;
     if (!this.#isServing) return;
     const now = this.#now();
-    const standing = this.#parts.partitions.standing(this.#parts.ref);
+    const standing = this.#parts.stateLog.standing();
     // nobody is thrown out by someone who cannot tell whether it still coordinates
     if (standing.error !== null || !standing.isProved) return this.#arm(now.monotonicMs + retryMs);
     for (let handled = 0; handled < timersPerTurnMax; handled++) {
@@ -270,6 +276,15 @@ export class Shard<M extends Machine> {
     return { monotonicMs: clock.monotonicMs(), wallMs: clock.nowMs() };
   }
 }
+
+/** What our own batches say of a producer: there is none. */
+const ordinary: Omit<ReplayedBatch, "baseOffset"> = {
+  producerId: noProducerId,
+  producerEpoch: -1,
+  baseSequence: noSequence,
+  isTransactional: false,
+  isControl: false,
+};
 
 function refused<T>(error: KafkaError): Promise<Ran<T>> {
   return Promise.resolve({ error });

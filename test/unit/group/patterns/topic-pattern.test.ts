@@ -1,6 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { PatternPass } from "../../../../broker/group/consumer/pattern-pass.ts";
-import { compileTopicPattern, type TopicPattern } from "../../../../broker/group/consumer/topic-pattern.ts";
+import { PatternPass } from "../../../../broker/group/patterns/pattern-pass.ts";
+import { admittedCost, compileAdmitted, type TopicPattern } from "../../../../broker/group/patterns/topic-pattern.ts";
+
+function compileTopicPattern(source: string) {
+  const cost = admittedCost(source);
+  return "fault" in cost ? cost : compileAdmitted(source);
+}
 
 function pattern(source: string): TopicPattern {
   const compiled = compileTopicPattern(source);

@@ -12,7 +12,7 @@ const stepsPerInstruction = 150;
 
 export interface WantedPattern {
   readonly source: string;
-  /** To be compiled when it is its turn, which is dear. Null: it matches nothing. */
+  /** To be compiled when it is its turn: that is expensive. Null: it matches nothing. */
   readonly compile: () => TopicPattern | null;
   /** From an earlier pass; null: it is new. */
   readonly known: KnownMatches | null;

@@ -10,7 +10,7 @@ export interface TopicPattern {
   matches(topic: string): boolean;
 }
 
-/** Why an expression is refused, for whoever wrote it. */
+/** Why an expression is refused, for the person who wrote it. */
 export interface PatternFault {
   readonly fault: string;
 }
@@ -25,16 +25,12 @@ const lengthMax = 4_096;
 const reasonMax = 150;
 
 /**
+ * What it costs to compile, or why it is not to be compiled at all.
+ *
  * RE2's syntax and semantics, as Kafka's brokers have them (RE2/J): no back-references, no look-around, and time that only grows with the
- * expression's size times the name's length. Both are bounded here, and so is what it takes to compile: some milliseconds for the dearest
- * that is accepted. What would take more is refused by its text, before.
+ * expression's size times the name's length. Both are bounded here, and so is what it takes to compile: some milliseconds for the most
+ * expensive that is accepted. What would take more is refused by its text, before.
  */
-export function compileTopicPattern(source: string): TopicPattern | PatternFault {
-  const cost = admittedCost(source);
-  return "fault" in cost ? cost : compileAdmitted(source);
-}
-
-/** What it costs to compile, or why it is not to be compiled at all. */
 export function admittedCost(source: string): PatternCost | PatternFault {
   if (source.length > lengthMax) return { fault: `it is too long: at most ${lengthMax} characters` };
   // Names of topics have ASCII letters only. And: (1) without regard to case, RE2 looks at every letter of a class one by one; (2)

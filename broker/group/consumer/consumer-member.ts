@@ -18,8 +18,8 @@ export interface MemberProfile {
 /**
  * How far a member is on its way from what it has to what it is to have:
  *
- *   unrevoked   it is told to give partitions up and has not confirmed it yet; until then it stays in its epoch
- *   unreleased  it is in the new epoch and waits for partitions that others have not given up yet
+ *   unrevoked   it is told to revoke partitions and has not confirmed it yet; until then it stays in its epoch
+ *   unreleased  it is in the new epoch and waits for partitions that others have not revoked yet
  *   stable      it has what it is to have in its epoch
  */
 export type MemberState = "stable" | "unrevoked" | "unreleased";

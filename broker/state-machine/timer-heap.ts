@@ -1,4 +1,4 @@
-import type { Decision, GroupTimers, Now } from "./contract.ts";
+import type { Decision, Now, ShardTimers } from "./contract.ts";
 
 interface Timer {
   readonly key: string;
@@ -22,7 +22,7 @@ export interface Expired {
  * puts the timer back in its new place. So there is at most one entry per timer and shorter deadline, and a timer that is moved all the
  * time costs one heap operation per timeout.
  */
-export class ShardTimers implements GroupTimers {
+export class TimerHeap implements ShardTimers {
   readonly #byKey = new Map<string, Timer>();
   readonly #heap: HeapEntry[] = [];
   readonly #wakeAt: (deadlineMs: number) => void;

@@ -1,6 +1,7 @@
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
+import { MalformedFrame, Reader } from "../../../protocol/wire/reader.ts";
+import type { Ticket } from "../../state-machine/ticket.ts";
 import { memberOverheadBytes, pendingOverheadBytes, textBytes } from "../member-memory.ts";
-import type { Ticket } from "../ticket.ts";
 
 /** A way to divide the work that a member can do, in its order of preference; what the bytes mean is the clients' affair. */
 export interface MemberProtocol {
@@ -95,4 +96,24 @@ export function sameProtocols(a: readonly MemberProtocol[], b: readonly MemberPr
 
 export function metadataOf({ protocols }: Pick<Member, "protocols">, protocolName: string): Buffer {
   return protocols.find(({ name }) => name === protocolName)?.metadata ?? noBytes;
+}
+
+/**
+ * The topics that a consumer's protocol metadata names (ConsumerProtocolSubscription: an int16 version, an array of topic names, then what
+ * we need not know).
+ * Null: the bytes are something else, so nobody can tell what the member consumes.
+ */
+export function subscribedTopics(metadata: Buffer): readonly string[] | null {
+  try {
+    const reader = new Reader(metadata);
+    if (reader.int16() < 0) return null;
+    const count = reader.int32();
+    if (count < 0 || count > reader.remaining) return null;
+    const topics: string[] = [];
+    for (let i = 0; i < count; i++) topics.push(reader.string(reader.int16()));
+    return topics;
+  } catch (error) {
+    if (error instanceof MalformedFrame) return null;
+    throw error;
+  }
 }

@@ -1,15 +1,14 @@
-import type { GroupRecord, GroupTimers, Now } from "./contract.ts";
-import type { OffsetBook } from "./offset-book.ts";
+import type { Now, ShardTimers, StateRecord } from "./contract.ts";
 
 /** What is looked at in one turn of the loop: a millisecond or two. */
 const looksPerTurnMax = 1_000;
-/** And of what is found, as much as makes a batch of this size: each record has the group's id in it, which may be long. */
+/** And of what is found, as much as makes a batch of this size: a name that each record has in it may be long. */
 const bytesPerTurnMax = 128 * 1024;
 /** Between two turns; none would have them follow each other in one. */
 const pauseMs = 1;
 
 export interface Sweep<T> {
-  readonly timers: GroupTimers;
+  readonly timers: ShardTimers;
   /** Of its timer: one of a name at a time. */
   readonly key: string;
   /** What to look at; null: nothing, but it took a look to find that. */
@@ -20,13 +19,13 @@ export interface Sweep<T> {
    * Asked in the turn in which the records are appended, also when they were refused and it is tried again: what was found before may be
    * another by then.
    */
-  readonly recordsOf: (found: T, now: Now) => readonly GroupRecord[];
+  readonly recordsOf: (found: T, now: Now) => readonly StateRecord[];
   readonly whenOver: (now: Now) => void;
 }
 
 /**
- * Goes over what groups have kept, some of it in each turn: there may be millions of offsets, and a client chooses when a topic is deleted,
- * or when its offsets expire.
+ * Goes over what a shard keeps, some of it in each turn, and appends what is to become of it: there may be millions of things, and a client
+ * chooses when they are to go.
  */
 export function sweep<T>(order: Sweep<T>, atMs: number): void {
   const { timers, key, recordsOf, whenOver } = order;
@@ -55,30 +54,4 @@ function take<T>({ steps, bytesOf }: Sweep<T>): { readonly found: readonly T[]; 
     bytes += bytesOf(value);
   }
   return { found, isOver: false };
-}
-
-export interface OffsetPlace {
-  readonly groupId: string;
-  readonly topic: string;
-  readonly partition: number;
-}
-
-export function placeBytes({ groupId, topic }: OffsetPlace): number {
-  return groupId.length + topic.length;
-}
-
-/** The offsets of the groups that there are when the first is asked for, as they are when their turn comes. */
-export function* offsetPlaces(
-  book: OffsetBook,
-  groupIdsNow: () => readonly string[],
-  isOfInterest: (topic: string) => boolean = () => true,
-): Generator<OffsetPlace | null, void> {
-  for (const groupId of groupIdsNow()) {
-    yield null;
-    for (const [topic, partitions] of book.of(groupId)) {
-      yield null;
-      if (!isOfInterest(topic)) continue;
-      for (const partition of partitions.keys()) yield { groupId, topic, partition };
-    }
-  }
 }

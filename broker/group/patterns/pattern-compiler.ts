@@ -6,7 +6,7 @@ import { admittedCost, compileAdmitted, type PatternFault, type TopicPattern } f
  */
 const workAtOnceMax = 20_000;
 const workEach = 100;
-/** What takes more may use half of that only: dear ones, whoever sends them, leave room for ordinary ones. */
+/** What takes more may use half of that only: expensive expressions, of any member, leave room for ordinary ones. */
 const ordinaryWorkMax = 500;
 /** What comes back in a millisecond: so much work takes some 0.3 ms. */
 const workPerMs = 150;

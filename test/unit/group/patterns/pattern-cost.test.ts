@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { RE2JS, RE2JSException } from "re2js";
 import { describe, expect, test } from "vitest";
-import { PatternCompiler } from "../../../../broker/group/consumer/pattern-compiler.ts";
-import { patternCost } from "../../../../broker/group/consumer/pattern-cost.ts";
-import { admittedCost, compileAdmitted } from "../../../../broker/group/consumer/topic-pattern.ts";
+import { PatternCompiler } from "../../../../broker/group/patterns/pattern-compiler.ts";
+import { patternCost } from "../../../../broker/group/patterns/pattern-cost.ts";
+import { admittedCost, compileAdmitted } from "../../../../broker/group/patterns/topic-pattern.ts";
 
 function compiled(source: string): RE2JS | null {
   try {

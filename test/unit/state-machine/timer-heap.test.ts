@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { answered } from "../../../broker/group/contract.ts";
-import { ShardTimers } from "../../../broker/group/timers.ts";
+import { answered } from "../../../broker/state-machine/contract.ts";
+import { TimerHeap } from "../../../broker/state-machine/timer-heap.ts";
 
 const nothing = () => answered(null);
 
-function takeAll(timers: ShardTimers, nowMs: number): string[] {
+function takeAll(timers: TimerHeap, nowMs: number): string[] {
   const keys: string[] = [];
   for (let due = timers.takeDue(nowMs); due !== null; due = timers.takeDue(nowMs)) keys.push(due.key);
   return keys;
@@ -13,7 +13,7 @@ function takeAll(timers: ShardTimers, nowMs: number): string[] {
 
 describe("the timers of a shard", () => {
   test("a deadline that is moved counts where it was moved to, earlier or later", () => {
-    const timers = new ShardTimers();
+    const timers = new TimerHeap();
     timers.set("later", 10, nothing);
     timers.set("later", 30, nothing);
     timers.set("earlier", 40, nothing);
@@ -25,7 +25,7 @@ describe("the timers of a shard", () => {
 
   test("whoever sleeps until the earliest deadline is told of an earlier one", () => {
     const told: number[] = [];
-    const timers = new ShardTimers((deadlineMs) => told.push(deadlineMs));
+    const timers = new TimerHeap((deadlineMs) => told.push(deadlineMs));
     timers.set("a", 30, nothing);
     timers.set("b", 40, nothing);
     timers.set("c", 10, nothing);
@@ -42,7 +42,7 @@ describe("the timers of a shard", () => {
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
-        const timers = new ShardTimers();
+        const timers = new TimerHeap();
         const model = new Map<string, number>();
         let nowMs = 0;
         for (const one of steps) {
