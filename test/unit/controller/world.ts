@@ -12,9 +12,9 @@ import { UpdateReceiver } from "../../../broker/cluster/update-receiver.ts";
 import { ZookeeperIsrStore } from "../../../broker/cluster/zookeeper-isr-store.ts";
 import { Controller } from "../../../broker/controller/controller.ts";
 import type { ControllerSettings } from "../../../broker/controller/controller-term.ts";
-import { controllerPeerHandlers } from "../../../broker/controller/peer-handlers.ts";
 import { resourceRules } from "../../../broker/controller/setting-rules.ts";
 import type { ClusterView } from "../../../broker/partition/contract.ts";
+import { controlHandlers } from "../../../broker/peer-api/peer-handlers.ts";
 import { type PeerHandler, type PeerHandlers, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
 import { isPresentTerm } from "../../../coordinator-client/known-controller.ts";
 import type { MemoryCoordinator } from "../../../coordinator-client/memory-coordinator.ts";
@@ -143,7 +143,7 @@ export class Node {
     this.images.onChange((image) => {
       for (const topic of image.topics.values()) for (const record of topic.partitions) this.#takeOutWhoLeft(view, topic, record);
     });
-    const receiver = new UpdateReceiver({
+    const updates = new UpdateReceiver({
       brokerId: id,
       isPresentTerm: (claimed) => isPresentTerm(coordinator, claimed),
       images: this.images,
@@ -154,7 +154,7 @@ export class Node {
       resolveSettings,
       log,
     });
-    this.handlers = { "metadata-update": receiver.handle, ...controllerPeerHandlers(this.controller) };
+    this.handlers = controlHandlers({ updates, controller: this.controller });
     this.membership.start();
     this.controller.start();
   }
