@@ -4,6 +4,7 @@ import { formatAddress } from "../protocol/base/transport.ts";
 import { compose } from "./assembly/compose.ts";
 import type { Foundation } from "./assembly/foundation.ts";
 import type { LifeCycle } from "./assembly/life-cycle.ts";
+import { cleanerShare, scrubShare } from "./assembly/shares.ts";
 import type { BrokerOptions } from "./broker-options.ts";
 import { CachedPeerSecret } from "./cluster/peer-secret.ts";
 import { awaitOthersInSync } from "./cluster/replaced-directory.ts";
@@ -59,9 +60,9 @@ export class Broker {
   }
 
   async #layFoundation(): Promise<Foundation> {
-    const { config, files, clock, random, log, openCoordinator } = this.#options;
-    const { brokerId } = config;
-    const directories = new DataDirectories(config.logDirectories, { files, random, log: log.child({ part: "log" }), brokerId });
+    const { settings, files, clock, random, log, openCoordinator } = this.#options;
+    const { brokerId } = settings;
+    const directories = new DataDirectories(settings.logDirectories, { files, random, log: log.child({ part: "log" }), brokerId });
     this.#directories = directories;
     await directories.lock();
     const coordinator = openCoordinator();
@@ -80,8 +81,9 @@ export class Broker {
   }
 
   async #openLogs({ usable, offline }: DataDirectories): Promise<LogDirectories> {
-    const { config, files, clock, random, log } = this.#options;
-    const { tailCacheBytesMax, indexCacheBytesMax, openFilesMax, producersMax, cleaner, scrub } = config.log;
+    const { settings, files, clock, random, log } = this.#options;
+    const { tailCacheBytesMax, indexCacheBytesMax, openFilesMax, producersMax, recoveriesAtOnce, checkpointIntervalMs } = settings.log;
+    const scrub = scrubShare(settings, settings.logDirectories.length);
     this.#logs = await openLogDirectories(
       { files, clock, random, log: log.child({ part: "log" }) },
       {
@@ -91,9 +93,9 @@ export class Broker {
         indexCacheBytesMax,
         openFilesMax,
         producersMax,
-        recoveriesAtOnce: config.log.recoveryConcurrency,
-        checkpointIntervalMs: config.log.flushOffsetCheckpointIntervalMs,
-        ...(cleaner === null ? {} : { cleaner }),
+        recoveriesAtOnce,
+        checkpointIntervalMs,
+        ...(settings.cleaner.enabled ? { cleaner: cleanerShare(settings, settings.logDirectories.length) } : {}),
         ...(scrub === null ? {} : { scrub }),
       },
     );
@@ -112,12 +114,12 @@ export class Broker {
 
   /** Its replicas are given up and reported by the partitions; the others go on. */
   #directoryFailed({ error, directory }: DirectoryFailure, { onlineCount }: LogDirectories, life: LifeCycle): void {
-    const { log, config } = this.#options;
-    const remedy = `${remedyFor(error.cause)}; then restart broker ${config.brokerId}`;
+    const { log, settings } = this.#options;
+    const remedy = `${remedyFor(error.cause)}; then restart broker ${settings.brokerId}`;
     if (onlineCount > 0)
       log.error(
         { err: error, directory, online: onlineCount },
-        `${error.message}. Broker ${config.brokerId} goes on without it, and hands over what it led there. To use it again, ${remedy}`,
+        `${error.message}. Broker ${settings.brokerId} goes on without it, and hands over what it led there. To use it again, ${remedy}`,
       );
     else void this.#giveUp(error, remedy, life);
   }

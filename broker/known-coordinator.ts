@@ -15,20 +15,23 @@ export class CoordinatorNotReached extends Error {
 /** While a start waits for the link to the coordinator to be back. */
 const reconnectPauseMs = 200;
 
+type Needed = Pick<BrokerOptions, "settings" | "clock" | "random" | "log" | "onWaiting">;
+
 /** The coordinator as a starting broker meets it: it must answer, and be the one that the broker's directories know. */
 export class KnownCoordinator {
   readonly #coordinator: Coordinator;
-  readonly #options: BrokerOptions;
+  readonly #options: Needed;
 
-  constructor(coordinator: Coordinator, options: BrokerOptions) {
+  constructor(coordinator: Coordinator, options: Needed) {
     this.#coordinator = coordinator;
     this.#options = options;
   }
 
   /** Rejects CoordinatorNotReached. */
   async reach(): Promise<void> {
-    const { clock, config } = this.#options;
-    const { connect, connectionTimeoutMs } = config.coordinator;
+    const { clock, settings } = this.#options;
+    const { connect, sessionTimeoutMs } = settings.coordinator;
+    const connectionTimeoutMs = settings.coordinator.connectionTimeoutMs ?? sessionTimeoutMs;
     const deadline = new AbortController();
     const timer = clock.schedule(connectionTimeoutMs, () =>
       deadline.abort(
@@ -57,7 +60,7 @@ export class KnownCoordinator {
    * WrongDataDirectory when it is of another cluster: waiting does not help.
    */
   async awaitKnown(known: KnownCluster): Promise<readonly WriteOperation[]> {
-    const { clock, log, config, onWaiting } = this.#options;
+    const { clock, log, settings, onWaiting } = this.#options;
     const told = onWaiting === undefined ? {} : { said: onWaiting };
     const strange = new StrangeCoordinator({ known, clock, log: log.child({ part: "cluster" }), ...told });
     for (;;) {
@@ -67,7 +70,7 @@ export class KnownCoordinator {
         return verdict.guard;
       }
       if (verdict.kind === "other")
-        throw new WrongDataDirectory(otherCluster(config.logDirectories[0]!, known.clusterId, verdict.clusterId));
+        throw new WrongDataDirectory(otherCluster(settings.logDirectories[0]!, known.clusterId, verdict.clusterId));
       await strange.wait(verdict);
     }
   }

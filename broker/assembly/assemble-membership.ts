@@ -1,7 +1,6 @@
 import type { BrokerRegistration } from "../../coordinator-client/znodes/broker-registration.ts";
 import type { Address } from "../../protocol/base/transport.ts";
 import type { BrokerOptions } from "../broker-options.ts";
-import { controllerSettings } from "../broker-settings.ts";
 import { clusterView } from "../cluster/cluster-view.ts";
 import { ControllerLink } from "../cluster/controller-link.ts";
 import { IsrReporter } from "../cluster/isr-reporter.ts";
@@ -10,11 +9,13 @@ import { ReplicaReporter } from "../cluster/replica-reporter.ts";
 import { settingsResolver } from "../cluster/resolve-settings.ts";
 import { ZookeeperIsrStore } from "../cluster/zookeeper-isr-store.ts";
 import { Controller } from "../controller/controller.ts";
+import type { ControllerSettings } from "../controller/controller-term.ts";
 import { resourceRules } from "../controller/setting-rules.ts";
 import type { Doubt } from "../log/directories/clean-shutdown.ts";
 import type { BoundListener } from "../network/client-listener.ts";
 import { PeerClient, peerClientDefaults } from "../network/peer-client.ts";
 import { peerFrameMaxBytes } from "../network/peer-frame.ts";
+import type { BrokerSettings } from "../runtime/config/start-settings.ts";
 import type { Storage } from "./assemble-storage.ts";
 import type { Foundation } from "./foundation.ts";
 
@@ -38,10 +39,10 @@ export type ClusterMembership = ReturnType<typeof assembleMembership>;
 
 /** This broker's place in the cluster: its registration, the links to the others, its part as controller, and what it reports to one. */
 export function assembleMembership(options: BrokerOptions, foundation: Foundation, storage: Storage, hooks: MembershipHooks) {
-  const { config, configTexts, transport, clock, random } = options;
+  const { settings, texts, transport, clock, random } = options;
   const { coordinator, known, peerSecret } = foundation;
-  const { images, seen, layers, logs } = storage;
-  const { brokerId } = config;
+  const { images, seen, inForce, logs } = storage;
+  const { brokerId } = settings;
   const logger = (part: string) => options.log.child({ part });
   const membership = new Membership({
     coordinator,
@@ -71,10 +72,10 @@ export function assembleMembership(options: BrokerOptions, foundation: Foundatio
     clock,
     random,
     log: logger("peers"),
-    limits: { ...peerClientDefaults, frameMaxBytes: peerFrameMaxBytes(config) },
+    limits: { ...peerClientDefaults, frameMaxBytes: peerFrameMaxBytes(settings) },
   });
   const cluster = clusterView({ brokerId, images, membership, session: coordinator });
-  const resolveSettings = settingsResolver(brokerId, configTexts);
+  const resolveSettings = settingsResolver(brokerId, texts);
   const controller = new Controller(
     {
       brokerId,
@@ -83,10 +84,10 @@ export function assembleMembership(options: BrokerOptions, foundation: Foundatio
       clock,
       random,
       log: logger("controller"),
-      rules: resourceRules(layers),
+      rules: resourceRules(() => inForce.layers),
       resolveSettings,
       seen,
-      settings: controllerSettings(config),
+      settings: controllerSettings(settings),
     },
     () => membership.epoch >= 0,
   );
@@ -98,8 +99,24 @@ export function assembleMembership(options: BrokerOptions, foundation: Foundatio
   return { membership, peers, cluster, resolveSettings, controller, controllerLink, replicaReporter, isrStore };
 }
 
+/** Far more than one topic can use well, far less than what one request could make the controller write. */
+const partitionsPerTopicMax = 10_000;
+
+function controllerSettings({ topics, controller }: BrokerSettings): ControllerSettings {
+  const { numPartitions, defaultReplicationFactor, topicDeletionEnabled } = topics;
+  const { autoLeaderRebalanceEnabled, leaderImbalanceCheckIntervalMs, leaderImbalancePerBrokerPercent, requestTimeoutMs } = controller;
+  return {
+    limits: { numPartitions, defaultReplicationFactor, partitionsPerTopicMax },
+    topicDeletionEnabled,
+    autoLeaderRebalanceEnabled,
+    leaderImbalanceCheckIntervalMs,
+    leaderImbalancePerBrokerPercent,
+    requestTimeoutMs,
+  };
+}
+
 function registration(
-  { config, clock }: BrokerOptions,
+  { settings, clock }: BrokerOptions,
   { incarnation, logs }: Foundation,
   { peer, clients }: BoundAddresses,
 ): BrokerRegistration & { readonly incarnation: string } {
@@ -109,7 +126,7 @@ function registration(
     host,
     port,
   }));
-  return { endpoints, rack: config.rack, incarnation, peer, timestampMs: clock.nowMs(), ...recoveredUnder(logs.doubt) };
+  return { endpoints, rack: settings.rack, incarnation, peer, timestampMs: clock.nowMs(), ...recoveredUnder(logs.doubt) };
 }
 
 /** As the registration tells it: -1 stands for this very registration. */

@@ -1,16 +1,17 @@
 import { isPresentTerm } from "../../coordinator-client/known-controller.ts";
 import { codecsAside } from "../../protocol/records/compression.ts";
 import type { BrokerOptions } from "../broker-options.ts";
-import { groupCoordinatorConfig, partitionConfig } from "../broker-settings.ts";
 import { UpdateReceiver } from "../cluster/update-receiver.ts";
-import { GroupCoordinator } from "../group/group-coordinator.ts";
+import { GroupCoordinator, type GroupCoordinatorConfig } from "../group/group-coordinator.ts";
+import { type PartitionConfig, partitionDefaults } from "../partition/environment.ts";
 import { statePartitions } from "../partition/partition-services.ts";
 import { PartitionTable } from "../partition/partition-table.ts";
 import { FetcherSet } from "../replication/fetcher-set.ts";
-import { brokerValues } from "../runtime/config/resolve.ts";
+import type { BrokerSettings } from "../runtime/config/start-settings.ts";
 import type { ClusterMembership } from "./assemble-membership.ts";
 import type { Storage } from "./assemble-storage.ts";
 import type { Foundation } from "./foundation.ts";
+import { clientMemoryBytes } from "./shares.ts";
 
 export type Partitions = ReturnType<typeof assemblePartitions>;
 
@@ -18,14 +19,14 @@ export type Partitions = ReturnType<typeof assemblePartitions>;
 export function assemblePartitions(
   options: BrokerOptions,
   { coordinator }: Foundation,
-  { logs, images, seen, layers }: Storage,
+  { logs, images, seen, inForce }: Storage,
   { cluster, isrStore, replicaReporter, peers, resolveSettings }: ClusterMembership,
 ) {
-  const { config, clock, random } = options;
-  const { brokerId, replication } = config;
+  const { settings, clock, random } = options;
+  const { brokerId, replication } = settings;
   const logger = (part: string) => options.log.child({ part });
   const table = new PartitionTable({
-    config: partitionConfig(config, () => brokerValues(layers())),
+    config: partitionConfig(settings, () => inForce.now.log.producerExpirationMs),
     clock,
     random,
     logger: logger("partition"),
@@ -51,7 +52,7 @@ export function assemblePartitions(
     clock,
     random,
     log: logger("group"),
-    config: groupCoordinatorConfig(config, options.memoryBytes),
+    config: groupConfig(settings, options.memoryBytes),
   });
   /** What lies on the disk or is open, by topic id. */
   const localReplicas = () => {
@@ -71,4 +72,39 @@ export function assemblePartitions(
     log: logger("cluster"),
   });
   return { table, fetchers, groups, updates };
+}
+
+/** `producerExpirationMs` may change while we run. */
+function partitionConfig({ brokerId, replication, log }: BrokerSettings, producerExpirationMs: () => number): PartitionConfig {
+  const { replicaLagTimeMaxMs, highWatermarkCheckpointMs } = replication;
+  const { retentionCheckMs, strayRetentionMs, producerExpirationCheckMs, batchUnpackedBytesMax } = log;
+  return {
+    ...partitionDefaults,
+    brokerId,
+    replicaLagTimeMaxMs,
+    highWatermarkCheckpointMs,
+    retentionCheckMs,
+    strayRetentionMs,
+    producerExpirationCheckMs,
+    producerExpirationMs,
+    batchUnpackedBytesMax,
+  };
+}
+
+/**
+ * Requests that may wait at the groups of one partition. Each costs some memory, and members that wait for a rebalance wait for minutes.
+ */
+const waitingPerShardMax = 100_000;
+
+/** Of as much as clients' requests and answers may take, and beside it. */
+const memberMemoryShare = 1 / 4;
+
+function groupConfig(settings: BrokerSettings, memoryBytes: number): GroupCoordinatorConfig {
+  const { groups, consumerGroups } = settings;
+  const { commitTimeoutMs, loadBufferBytes } = groups;
+  return {
+    machine: { ...groups, consumer: consumerGroups },
+    shard: { commitTimeoutMs, loadBufferBytes, waitingMax: waitingPerShardMax },
+    memberBytesMax: clientMemoryBytes(settings, memoryBytes) * memberMemoryShare,
+  };
 }

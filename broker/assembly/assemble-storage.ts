@@ -1,14 +1,14 @@
 import type { BrokerOptions } from "../broker-options.ts";
 import { ClusterNoteKeeper } from "../cluster/cluster-note-keeper.ts";
 import { ImageStore } from "../cluster/image-store.ts";
-import { configLayers } from "../cluster/resolve-settings.ts";
+import { SettingsInForce } from "../cluster/resolve-settings.ts";
 import { SeenController } from "../cluster/seen-controller.ts";
 import type { Foundation } from "./foundation.ts";
 
 export type Storage = ReturnType<typeof assembleStorage>;
 
 /** What this broker has on its disks and knows of the cluster: the logs, the image with its notes, the newest controller, the settings. */
-export function assembleStorage({ config, configTexts, files, clock, log }: BrokerOptions, { logs, known }: Foundation) {
+export function assembleStorage({ settings, texts, files, clock, log }: BrokerOptions, { logs, known }: Foundation) {
   const images = new ImageStore(known.clusterId);
   const notes = new ClusterNoteKeeper({
     images,
@@ -18,6 +18,6 @@ export function assembleStorage({ config, configTexts, files, clock, log }: Brok
     log: log.child({ part: "cluster" }),
   });
   const seen = new SeenController({ ...known, store: (newest) => logs.noteControllerEpoch(newest) });
-  const layers = () => configLayers(config.brokerId, configTexts, images.current.brokerConfigs);
-  return { logs, images, notes, seen, layers };
+  const inForce = new SettingsInForce(settings.brokerId, texts, images);
+  return { logs, images, notes, seen, inForce };
 }

@@ -27,7 +27,6 @@ export function compose(options: BrokerOptions, foundation: Foundation): LifeCyc
     ...partitions,
     stopping: stopping.signal,
     joined: joined.promise,
-    networkLimits: () => life.networkLimits,
   });
   const life: LifeCycle = new LifeCycle(options, { storage, membership, partitions, serving }, { stopping, joined });
   return life;

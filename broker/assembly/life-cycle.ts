@@ -1,12 +1,13 @@
 import type { BrokerOptions } from "../broker-options.ts";
 import { controlledShutdown } from "../cluster/controlled-shutdown.ts";
 import type { BoundListener } from "../network/client-listener.ts";
-import { compactionConfig, type NetworkConfig, networkConfig } from "../runtime/config/broker-config.ts";
-import { brokerValues } from "../runtime/config/resolve.ts";
 import type { BoundAddresses, ClusterMembership } from "./assemble-membership.ts";
 import type { Partitions } from "./assemble-partitions.ts";
 import type { Serving } from "./assemble-serving.ts";
 import type { Storage } from "./assemble-storage.ts";
+import { cleanerShare } from "./shares.ts";
+
+type Needed = Pick<BrokerOptions, "settings" | "clock" | "log" | "onFailed">;
 
 export interface Assemblies {
   readonly storage: Storage;
@@ -29,31 +30,24 @@ const controlledShutdownMaxMs = 30_000;
  * closed, which is not this class's: see `Broker.stop`.
  */
 export class LifeCycle {
-  readonly #options: BrokerOptions;
+  readonly #options: Needed;
   readonly #assemblies: Assemblies;
   readonly #turnings: Turnings;
   #addresses: BoundAddresses = { peer: null, clients: [] };
-  #networkLimits: NetworkConfig;
 
-  constructor(options: BrokerOptions, assemblies: Assemblies, turnings: Turnings) {
+  constructor(options: Needed, assemblies: Assemblies, turnings: Turnings) {
     this.#options = options;
     this.#assemblies = assemblies;
     this.#turnings = turnings;
-    this.#networkLimits = options.config.network;
   }
 
   get addresses(): BoundAddresses {
     return this.#addresses;
   }
 
-  /** In force now: some of them may change while this broker runs. */
-  get networkLimits(): NetworkConfig {
-    return this.#networkLimits;
-  }
-
   /** Opens the listeners; clients' requests wait until `join` is done. */
   async listen(): Promise<readonly BoundListener[]> {
-    const { peer, client } = this.#options.config.listeners;
+    const { peer, client } = this.#options.settings.listeners;
     const { peerServer, clients } = this.#assemblies.serving;
     this.#reconfigureOnChange();
     const bound = await peerServer.listen(peer.bind);
@@ -67,7 +61,7 @@ export class LifeCycle {
   async join(): Promise<void> {
     const { storage, membership, partitions } = this.#assemblies;
     const unsubscribe = storage.images.onChange((image) => {
-      const ourselves = image.brokers.get(this.#options.config.brokerId);
+      const ourselves = image.brokers.get(this.#options.settings.brokerId);
       if (ourselves !== undefined && ourselves.epoch === membership.membership.epoch) this.#turnings.joined.resolve();
     });
     partitions.table.start();
@@ -108,26 +102,27 @@ export class LifeCycle {
     await serving.peerServer.close();
   }
 
-  /** Settings changed at run time. Topics' settings come to their partitions with the controller's update. */
+  /**
+   * Of what may change at run time, the cleaner's settings are handed over; the others are asked for where they are used (`inForce`), and a
+   * topic's come to its partitions with the controller's update.
+   */
   #reconfigureOnChange(): void {
-    const { images, layers, logs } = this.#assemblies.storage;
-    let inForce = images.current.brokerConfigs;
+    const { images, inForce, logs } = this.#assemblies.storage;
+    let { brokerConfigs: last } = images.current;
     images.onChange(({ brokerConfigs }) => {
-      if (brokerConfigs === inForce) return;
-      inForce = brokerConfigs;
-      const values = brokerValues(layers());
-      this.#networkLimits = networkConfig(values);
-      logs.reconfigureCleaning(compactionConfig(values));
+      if (brokerConfigs === last) return;
+      last = brokerConfigs;
+      logs.reconfigureCleaning(cleanerShare(inForce.now, this.#options.settings.logDirectories.length));
     });
   }
 
   async #handOver(): Promise<void> {
-    const { config, clock, log } = this.#options;
+    const { settings, clock, log } = this.#options;
     const { membership, controllerLink } = this.#assemblies.membership;
-    const { controlledShutdownEnable, controlledShutdownMaxRetries, controlledShutdownRetryBackoffMs } = config.controller;
-    if (!controlledShutdownEnable || membership.epoch < 0) return;
-    const parts = { brokerId: config.brokerId, membership, controller: controllerLink, clock, log };
-    const limits = { retriesMax: controlledShutdownMaxRetries, retryBackoffMs: controlledShutdownRetryBackoffMs };
+    const { controlledShutdownEnabled, controlledShutdownRetriesMax, controlledShutdownRetryBackoffMs } = settings.controller;
+    if (!controlledShutdownEnabled || membership.epoch < 0) return;
+    const parts = { brokerId: settings.brokerId, membership, controller: controllerLink, clock, log };
+    const limits = { retriesMax: controlledShutdownRetriesMax, retryBackoffMs: controlledShutdownRetryBackoffMs };
     await controlledShutdown({ ...parts, ...limits }, { timeoutMs: controlledShutdownMaxMs });
   }
 }

@@ -103,10 +103,10 @@ export class SimBroker {
     const { owner } = this;
     trace.line(`${owner} starts`);
     network.hostIsBack(this.host);
-    const { config, texts } = this.#config();
+    const { settings, texts } = this.#readConfig();
     const broker = new Broker({
-      config,
-      configTexts: texts,
+      settings,
+      texts,
       clock: clock.forOwner(owner),
       random: seededRandom(seedFrom(random)),
       transport: network.transportFor(owner),
@@ -293,7 +293,7 @@ export class SimBroker {
     return this.#coordinator;
   }
 
-  #config() {
+  #readConfig() {
     const { settings, sessionTimeoutMs } = this.#parts;
     const all = {
       "broker.id": String(this.id),

@@ -6,7 +6,7 @@ import { ImageStore } from "../../../broker/cluster/image-store.ts";
 import { IsrReporter } from "../../../broker/cluster/isr-reporter.ts";
 import { Membership } from "../../../broker/cluster/membership.ts";
 import { ReplicaReporter } from "../../../broker/cluster/replica-reporter.ts";
-import { configLayers, settingsResolver } from "../../../broker/cluster/resolve-settings.ts";
+import { settingLayers, settingsResolver } from "../../../broker/cluster/resolve-settings.ts";
 import { SeenController } from "../../../broker/cluster/seen-controller.ts";
 import { UpdateReceiver } from "../../../broker/cluster/update-receiver.ts";
 import { ZookeeperIsrStore } from "../../../broker/cluster/zookeeper-isr-store.ts";
@@ -122,7 +122,7 @@ export class Node {
         random,
         log: world.options.log ?? log,
         settings: { ...defaultSettings, ...world.options.settings },
-        rules: resourceRules(() => configLayers(id, {}, this.images.current.brokerConfigs)),
+        rules: resourceRules(() => settingLayers(id, {}, this.images.current.brokerConfigs)),
         resolveSettings,
         seen,
       },
