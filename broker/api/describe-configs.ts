@@ -13,7 +13,7 @@ import {
   describeDefaultBrokerConfigs,
   describeTopicConfigs,
 } from "../runtime/config/describe.ts";
-import type { ConfigTexts } from "../runtime/config/resolve.ts";
+import type { SettingTexts } from "../runtime/config/resolve.ts";
 import { distinct } from "../runtime/each-once.ts";
 import { topicNameFault } from "../runtime/topic-names.ts";
 import type { Api } from "./api.ts";
@@ -26,7 +26,7 @@ type Result = DescribeConfigsResponse["results"][number];
 export interface OwnConfig {
   readonly brokerId: BrokerId;
   /** What the broker was started with. */
-  readonly startTexts: ConfigTexts;
+  readonly startTexts: SettingTexts;
 }
 
 /**

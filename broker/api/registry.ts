@@ -8,7 +8,7 @@ import type { ProducerIdSource } from "../cluster/producer-ids.ts";
 import type { ControllerService } from "../controller/controller-service.ts";
 import type { PartitionService } from "../partition/contract.ts";
 import { describeTopicConfigs } from "../runtime/config/describe.ts";
-import type { ConfigTexts } from "../runtime/config/resolve.ts";
+import type { SettingTexts } from "../runtime/config/resolve.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
 import { Turns } from "../runtime/turns.ts";
 import { alterConfigsApi } from "./alter-configs.ts";
@@ -57,7 +57,7 @@ export interface ApiParts {
 export interface ApiConfig {
   readonly brokerId: BrokerId;
   /** What the broker was started with. */
-  readonly startTexts: ConfigTexts;
+  readonly startTexts: SettingTexts;
   readonly autoCreateTopics: boolean;
   /** `fetch.max.bytes`. */
   readonly fetchMaxBytes: number;

@@ -2,8 +2,14 @@ import { controllerPath } from "../../coordinator-client/znodes/paths.ts";
 import { type BrokerId, zeroTopicId } from "../../protocol/base/ids.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
-import type { PeerStatus } from "../../protocol/peer/messages.ts";
-import type { PeerHandlers } from "../runtime/peer-port.ts";
+import type {
+  ControlledShutdownRequest,
+  ControlledShutdownResponse,
+  IsrChangedRequest,
+  PeerStatus,
+  ReplicasOfflineRequest,
+} from "../../protocol/peer/messages.ts";
+
 import { Candidacy } from "./candidacy.ts";
 import type { ConfigChange, ControllerService, Verdict } from "./controller-service.ts";
 import { type ControllerParts, ControllerTerm } from "./controller-term.ts";
@@ -119,18 +125,22 @@ export class Controller implements ControllerService {
 
   // What other brokers (and this one) say to the controller
 
-  readonly peerHandlers: Pick<PeerHandlers, "controlled-shutdown" | "isr-changed" | "replicas-offline"> = {
-    "controlled-shutdown": async (request) => ({
-      body: await this.#serve(
-        0,
-        (term) => term.controlledShutdown(request),
-        ({ error, message }) => ({ error, message: message ?? "", remaining: [], mayMoveLater: false }),
-        "direct",
-      ),
-    }),
-    "isr-changed": async (request) => ({ body: await this.#told((term) => term.isrChanged(request)) }),
-    "replicas-offline": async (request) => ({ body: await this.#told((term) => term.replicasOffline(request)) }),
-  };
+  controlledShutdown(request: ControlledShutdownRequest): Promise<ControlledShutdownResponse> {
+    return this.#serve(
+      0,
+      (term) => term.controlledShutdown(request),
+      ({ error, message }) => ({ error, message: message ?? "", remaining: [], mayMoveLater: false }),
+      "direct",
+    );
+  }
+
+  isrChanged(request: IsrChangedRequest): Promise<PeerStatus> {
+    return this.#told((term) => term.isrChanged(request));
+  }
+
+  replicasOffline(request: ReplicasOfflineRequest): Promise<PeerStatus> {
+    return this.#told((term) => term.replicasOffline(request));
+  }
 
   /** For brokers that tell something and want to know whether it was taken. */
   #told(run: (term: ControllerTerm) => Promise<PeerStatus>): Promise<PeerStatus> {

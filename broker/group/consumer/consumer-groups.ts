@@ -2,7 +2,7 @@ import { newTopicId } from "../../../protocol/base/ids.ts";
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse } from "../../../protocol/messages/consumer-group-heartbeat.ts";
 import type { Reader } from "../../../protocol/wire/reader.ts";
-import type { ConsumerGroupAssignorName } from "../../runtime/config/consumer-group-settings.ts";
+import type { ConsumerGroupAssignorName } from "../../runtime/config/group-settings.ts";
 import { answered, type Decision, type Now } from "../../state-machine/contract.ts";
 import type { Assignor } from "../assignors/assignor.ts";
 import { topicPartitions } from "../assignors/partition-map.ts";

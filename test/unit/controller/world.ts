@@ -3,7 +3,7 @@ import { controlledShutdown } from "../../../broker/cluster/controlled-shutdown.
 import { ControllerLink } from "../../../broker/cluster/controller-link.ts";
 import { IsrReporter, ReplicaReporter } from "../../../broker/cluster/controller-reports.ts";
 import { Membership } from "../../../broker/cluster/membership.ts";
-import { configLayers, settingsResolver } from "../../../broker/cluster/resolve-settings.ts";
+import { settingLayers, settingsResolver } from "../../../broker/cluster/resolve-settings.ts";
 import { SeenController } from "../../../broker/cluster/seen-controller.ts";
 import { UpdateReceiver } from "../../../broker/cluster/update-receiver.ts";
 import { ZookeeperIsrStore } from "../../../broker/cluster/zookeeper-isr-store.ts";
@@ -11,6 +11,7 @@ import { Controller } from "../../../broker/controller/controller.ts";
 import type { ControllerSettings } from "../../../broker/controller/controller-term.ts";
 import { resourceRules } from "../../../broker/controller/setting-rules.ts";
 import type { ClusterView } from "../../../broker/partition/contract.ts";
+import { controlHandlers } from "../../../broker/peer-api/peer-handlers.ts";
 import { type PeerHandler, type PeerHandlers, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
 import { isPresentTerm } from "../../../coordinator-client/known-controller.ts";
 import { type MemoryCoordinator, MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";
@@ -117,7 +118,7 @@ export class Node {
         random,
         log: world.options.log ?? log,
         settings: { ...defaultSettings, ...world.options.settings },
-        rules: resourceRules(() => configLayers(id, {}, this.images.current.brokerConfigs)),
+        rules: resourceRules(() => settingLayers(id, {}, this.images.current.brokerConfigs)),
         resolveSettings,
         seen,
       },
@@ -138,7 +139,7 @@ export class Node {
     this.images.onChange((image) => {
       for (const topic of image.topics.values()) for (const record of topic.partitions) this.#takeOutWhoLeft(view, topic, record);
     });
-    const receiver = new UpdateReceiver({
+    const updates = new UpdateReceiver({
       brokerId: id,
       isPresentTerm: (claimed) => isPresentTerm(coordinator, claimed),
       images: this.images,
@@ -149,7 +150,7 @@ export class Node {
       resolveSettings,
       log,
     });
-    this.handlers = { "metadata-update": receiver.handle, ...this.controller.peerHandlers };
+    this.handlers = controlHandlers({ updates, controller: this.controller });
     this.membership.start();
     this.controller.start();
   }

@@ -1,7 +1,9 @@
 import { type Address, formatAddress } from "../../../protocol/base/transport.ts";
+import type { listeners } from "./broker-settings.ts";
+import type { BrokerValues } from "./setting.ts";
 
 /** One named listener: where it binds, and what others are told. */
-export interface ListenerConfig {
+export interface DeclaredListener {
   readonly name: string;
   /** Port 0: a free one. */
   readonly bind: Address;
@@ -9,21 +11,15 @@ export interface ListenerConfig {
   readonly advertised: Address;
 }
 
-export interface ListenersConfig {
+export interface DeclaredListeners {
   /** Kafka protocol, in the order of the setting; at least one. */
-  readonly client: readonly ListenerConfig[];
+  readonly client: readonly DeclaredListener[];
   /** Broker to broker. */
-  readonly peer: ListenerConfig;
+  readonly peer: DeclaredListener;
 }
 
-export interface ListenerSettings {
-  readonly listeners: readonly string[];
-  readonly advertisedListeners: readonly string[] | null;
-  readonly securityProtocolMap: readonly string[];
-  readonly interBrokerListenerName: string | null;
-  /** The machine's own name: advertised where a listener's host is empty. */
-  readonly hostname: string;
-}
+/** `hostname`: the machine's own name, advertised where a listener's host is empty. */
+export type ListenerSettings = BrokerValues<typeof listeners> & { readonly hostname: string };
 
 /** What the listener settings get wrong; the message names the setting and the part of it. */
 export class ListenerProblem extends Error {
@@ -45,7 +41,7 @@ interface Endpoint {
 /** The listener that brokers use among themselves when none is named. */
 const defaultPeerName = "PEER";
 
-export function resolveListeners(settings: ListenerSettings): ListenersConfig {
+export function resolveListeners(settings: ListenerSettings): DeclaredListeners {
   const bound = parseEndpoints("listeners", settings.listeners);
   const told = new Map(parseEndpoints("advertised.listeners", settings.advertisedListeners ?? []).map((e) => [e.name, e]));
   for (const name of told.keys())
@@ -67,7 +63,7 @@ export function resolveListeners(settings: ListenerSettings): ListenersConfig {
   return { client, peer: named ?? peerBeside(first) };
 }
 
-function peerBeside(first: ListenerConfig): ListenerConfig {
+function peerBeside(first: DeclaredListener): DeclaredListener {
   return {
     name: defaultPeerName,
     bind: { host: first.bind.host, port: 0 },
@@ -75,7 +71,7 @@ function peerBeside(first: ListenerConfig): ListenerConfig {
   };
 }
 
-function listener(endpoint: Endpoint, told: Endpoint | undefined, hostname: string): ListenerConfig {
+function listener(endpoint: Endpoint, told: Endpoint | undefined, hostname: string): DeclaredListener {
   const { name, host, port } = endpoint;
   const everywhere = host === "" || isWildcard(host);
   if (told === undefined && isWildcard(host))

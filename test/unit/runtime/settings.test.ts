@@ -1,14 +1,13 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { brokerSettings } from "../../../broker/runtime/config/broker-settings.ts";
 import { canonicalText } from "../../../broker/runtime/config/canonical-text.ts";
 import { describeBrokerConfigs, describeDefaultBrokerConfigs, describeTopicConfigs } from "../../../broker/runtime/config/describe.ts";
 import { ConfigError, type ConfigInputs, readConfig } from "../../../broker/runtime/config/read-config.ts";
 import { referencePage } from "../../../broker/runtime/config/reference-page.ts";
-import { type BrokerConfigLayers, brokerValues } from "../../../broker/runtime/config/resolve.ts";
-import { topicSettings } from "../../../broker/runtime/config/resolve-topic.ts";
-import { topicFallbacks, topicSettingDefinitions } from "../../../broker/runtime/config/topic-setting-definitions.ts";
-import { isListConfig, nearestName, validateBrokerConfig, validateTopicConfig } from "../../../broker/runtime/config/validate.ts";
+import { type SettingLayers, topicSettings } from "../../../broker/runtime/config/resolve.ts";
+import type { NamedSetting, Setting } from "../../../broker/runtime/config/setting.ts";
+import { brokerSettingsByName, settingGroups, topicSettingsByName } from "../../../broker/runtime/config/setting-groups.ts";
+import { brokerTextFault, isListSetting, nearestName, topicTextFault } from "../../../broker/runtime/config/validate.ts";
 
 const must = "broker.id=1\nzookeeper.connect=127.0.0.1:2181/ottla\nlog.dirs=/data\nlisteners=PLAINTEXT://127.0.0.1:9092\n";
 
@@ -26,20 +25,23 @@ function problemsOf(inputs: Partial<ConfigInputs>): readonly string[] {
   return [];
 }
 
-const nothing: BrokerConfigLayers = { dynamic: {}, dynamicDefault: {}, static: {} };
+/** Each under each of its names. */
+const all: readonly NamedSetting[] = [...brokerSettingsByName.values(), ...[...topicSettingsByName.values()].map(({ topic }) => topic)];
+
+const nothing: SettingLayers = { dynamic: {}, dynamicDefault: {}, static: {} };
 
 test("the reference page is what the definitions say (node docs/generate-configuration.ts)", () => {
   expect(readFileSync(new URL("../../../docs/configuration.md", import.meta.url), "utf8")).toBe(referencePage());
 });
 
 test("every default is acceptable to its own setting, and every fallback's default is the topic's", () => {
-  for (const [name, setting] of Object.entries({ ...brokerSettings, ...topicSettingDefinitions }))
+  for (const setting of all)
     if (setting.defaultText !== null && setting.defaultText !== "")
-      expect(setting.parse(setting.defaultText), name).toHaveProperty("value");
+      expect(setting.parse(setting.defaultText), setting.name).toHaveProperty("value");
   const settings = topicSettings({}, nothing);
-  for (const name of Object.keys(topicFallbacks) as (keyof typeof topicFallbacks)[]) {
-    const [described] = describeTopicConfigs({}, nothing, [name]);
-    expect(described?.value, name).toBe(topicSettingDefinitions[name].defaultText);
+  for (const { topic } of topicSettingsByName.values()) {
+    const [described] = describeTopicConfigs({}, nothing, [topic.name]);
+    expect(described?.value, topic.name).toBe(topic.defaultText);
   }
   expect(settings.retentionMs).toBe(7 * 24 * 3_600_000);
 });
@@ -73,13 +75,12 @@ test("the defaults are Kafka's", () => {
     "fetch.max.bytes": 57_671_680,
     "max.connections": 2_147_483_647,
   } as const;
-  const values = brokerValues(nothing);
-  for (const [name, value] of Object.entries(facts)) expect(values[name as keyof typeof facts], name).toBe(value);
+  for (const [name, value] of Object.entries(facts)) expect(describeBrokerConfigs(nothing, [name])[0]?.value, name).toBe(String(value));
 });
 
 test("the file, then KAFKA_, then OTTLA_ variables, then --set: the later one wins", () => {
   const of = (environment: ConfigInputs["environment"], overrides: string[] = []) =>
-    read({ fileText: `${must}num.partitions=2\n`, environment, overrides }).config.topics.numPartitions;
+    read({ fileText: `${must}num.partitions=2\n`, environment, overrides }).settings.topics.numPartitions;
   expect(of({})).toBe(2);
   expect(of({ KAFKA_NUM_PARTITIONS: "3" })).toBe(3);
   expect(of({ OTTLA_NUM_PARTITIONS: "4", KAFKA_NUM_PARTITIONS: "3" })).toBe(4);
@@ -87,7 +88,7 @@ test("the file, then KAFKA_, then OTTLA_ variables, then --set: the later one wi
 });
 
 test("our own settings have short names in the environment", () => {
-  expect(read({ environment: { OTTLA_LOG_LEVEL: "debug", OTTLA_LOG_FILE: "/x" } }).config.process).toEqual({
+  expect(read({ environment: { OTTLA_LOG_LEVEL: "debug", OTTLA_LOG_FILE: "/x" } }).settings.logging).toEqual({
     logLevel: "debug",
     logFile: "/x",
   });
@@ -129,20 +130,20 @@ test("what must be given is asked for, one clear line", () => {
   expect(without("zookeeper.connect")).toEqual([expect.stringContaining("zookeeper.connect must be given")]);
   expect(without("log.dirs")).toEqual([expect.stringContaining("log.dirs must be given")]);
   expect(problemsOf({ overrides: ["log.dirs=/a,/b,/a/"] })).toEqual([expect.stringContaining("log.dirs names /a twice")]);
-  expect(read({ overrides: ["log.dirs=/a/, /b"] }).config.logDirectories).toEqual(["/a", "/b"]);
-  expect(read({ fileText: must.replace("log.dirs", "log.dir") }).config.logDirectories).toEqual(["/data"]);
+  expect(read({ overrides: ["log.dirs=/a/, /b"] }).settings.logDirectories).toEqual(["/a", "/b"]);
+  expect(read({ fileText: must.replace("log.dirs", "log.dir") }).settings.logDirectories).toEqual(["/data"]);
 });
 
 test("what -1 and nothing stand for is resolved", () => {
-  const { config } = read({ overrides: ["queued.max.request.bytes=-1", "broker.rack=", "leader.imbalance.check.interval.seconds=7"] });
-  expect(config.network.clientMemoryMaxBytes).toBeNull();
-  expect(config.rack).toBeNull();
-  expect(config.coordinator).toEqual({ connect: "127.0.0.1:2181/ottla", sessionTimeoutMs: 18_000, connectionTimeoutMs: 18_000 });
-  expect(config.controller.leaderImbalanceCheckIntervalMs).toBe(7000);
+  const { settings } = read({ overrides: ["queued.max.request.bytes=-1", "broker.rack=", "leader.imbalance.check.interval.seconds=7"] });
+  expect(settings.network.clientMemoryMaxBytes).toBeNull();
+  expect(settings.rack).toBeNull();
+  expect(settings.coordinator).toEqual({ connect: "127.0.0.1:2181/ottla", sessionTimeoutMs: 18_000, connectionTimeoutMs: null });
+  expect(settings.controller.leaderImbalanceCheckIntervalMs).toBe(7000);
 });
 
 test("a topic takes its own setting, else this broker's, else all brokers', else the broker's at start, else Kafka's", () => {
-  const layers: BrokerConfigLayers = {
+  const layers: SettingLayers = {
     dynamic: { "log.segment.bytes": "3000" },
     dynamicDefault: { "log.segment.bytes": "2000", "log.index.interval.bytes": "200" },
     static: { "log.segment.bytes": "1000", "log.index.interval.bytes": "100", "min.insync.replicas": "2" },
@@ -171,13 +172,13 @@ test("records are kept for some time or for ever, and the cleaner has a thread, 
     expect(problemsOf({ overrides: [`${name}=0`] })).toEqual([expect.stringContaining("must be -1 or a whole number from 1 to")]);
     expect(problemsOf({ overrides: [`${name}=-1`] })).toEqual([]);
   }
-  expect(validateBrokerConfig("log.retention.ms", "0")).toContain("must be -1 or a whole number from 1 to 9223372036854775807");
-  expect(validateBrokerConfig("log.retention.ms", "1")).toBeNull();
-  expect(validateTopicConfig("retention.ms", "0"), "a topic's own may be 0").toBeNull();
-  expect(validateBrokerConfig("log.cleaner.threads", "0")).toContain("from 1");
+  expect(brokerTextFault("log.retention.ms", "0")).toContain("must be -1 or a whole number from 1 to 9223372036854775807");
+  expect(brokerTextFault("log.retention.ms", "1")).toBeNull();
+  expect(topicTextFault("retention.ms", "0"), "a topic's own may be 0").toBeNull();
+  expect(brokerTextFault("log.cleaner.threads", "0")).toContain("from 1");
   expect(problemsOf({ overrides: ["log.cleaner.threads=0"] })).toHaveLength(1);
-  expect(validateBrokerConfig("log.cleaner.dedupe.buffer.size", "1048575")).toContain("from 1048576");
-  expect(validateBrokerConfig("log.cleaner.dedupe.buffer.size", "1048576")).toBeNull();
+  expect(brokerTextFault("log.cleaner.dedupe.buffer.size", "1048575")).toContain("from 1048576");
+  expect(brokerTextFault("log.cleaner.dedupe.buffer.size", "1048576")).toBeNull();
   const memory = (bytes: number, threads: number) =>
     problemsOf({ overrides: [`log.cleaner.dedupe.buffer.size=${bytes}`, `log.cleaner.threads=${threads}`] });
   expect(memory(2_097_151, 2)).toEqual([
@@ -203,27 +204,27 @@ test("what Kafka calls Long.MAX_VALUE is accepted, shown as it is, and as far of
 });
 
 test("a topic's setting is validated with a sentence for the one who asked", () => {
-  expect(validateTopicConfig("retention.ms", "-1")).toBeNull();
-  expect(validateTopicConfig("cleanup.policy", "compact,delete")).toBeNull();
-  expect(validateTopicConfig("min.cleanable.dirty.ratio", "0.1")).toBeNull();
-  expect(validateTopicConfig("retention.ms", "soon")).toBe(
+  expect(topicTextFault("retention.ms", "-1")).toBeNull();
+  expect(topicTextFault("cleanup.policy", "compact,delete")).toBeNull();
+  expect(topicTextFault("min.cleanable.dirty.ratio", "0.1")).toBeNull();
+  expect(topicTextFault("retention.ms", "soon")).toBe(
     'Invalid value "soon" for retention.ms: it must be a whole number from -1 to 9223372036854775807.',
   );
-  expect(validateTopicConfig("retention.ms", "9223372036854775808")).toContain("Invalid value");
-  expect(validateTopicConfig("min.insync.replicas", "0")).toContain("from 1");
-  expect(validateTopicConfig("min.cleanable.dirty.ratio", "1.1")).toContain("a number from 0 to 1");
-  expect(validateTopicConfig("retentoin.ms", "1")).toBe('Unknown topic setting "retentoin.ms" (did you mean retention.ms?).');
-  expect(validateTopicConfig("toString", "1")).toContain("Unknown topic setting");
-  expect(validateTopicConfig("retention.ms", "1".repeat(100_000))).toContain("100000 bytes");
+  expect(topicTextFault("retention.ms", "9223372036854775808")).toContain("Invalid value");
+  expect(topicTextFault("min.insync.replicas", "0")).toContain("from 1");
+  expect(topicTextFault("min.cleanable.dirty.ratio", "1.1")).toContain("a number from 0 to 1");
+  expect(topicTextFault("retentoin.ms", "1")).toBe('Unknown topic setting "retentoin.ms" (did you mean retention.ms?).');
+  expect(topicTextFault("toString", "1")).toContain("Unknown topic setting");
+  expect(topicTextFault("retention.ms", "1".repeat(100_000))).toContain("100000 bytes");
 });
 
 test("a broker's setting may be changed at run time only where it is read at run time", () => {
-  expect(validateBrokerConfig("message.max.bytes", "5")).toBeNull();
-  expect(validateBrokerConfig("message.max.bytes", "five")).toContain("Invalid value");
-  expect(validateBrokerConfig("max.connections", "5")).toBeNull();
-  expect(validateBrokerConfig("listeners", "X://:1")).toContain("cannot be changed at run time");
-  expect(validateBrokerConfig("no.such", "1")).toContain("Unknown broker setting");
-  expect([isListConfig("topic", "cleanup.policy"), isListConfig("topic", "retention.ms"), isListConfig("broker", "listeners")]).toEqual([
+  expect(brokerTextFault("message.max.bytes", "5")).toBeNull();
+  expect(brokerTextFault("message.max.bytes", "five")).toContain("Invalid value");
+  expect(brokerTextFault("max.connections", "5")).toBeNull();
+  expect(brokerTextFault("listeners", "X://:1")).toContain("cannot be changed at run time");
+  expect(brokerTextFault("no.such", "1")).toContain("Unknown broker setting");
+  expect([isListSetting("topic", "cleanup.policy"), isListSetting("topic", "retention.ms"), isListSetting("broker", "listeners")]).toEqual([
     true,
     false,
     true,
@@ -231,7 +232,7 @@ test("a broker's setting may be changed at run time only where it is read at run
 });
 
 test("a described setting says where its value comes from, and where else it could", () => {
-  const layers: BrokerConfigLayers = {
+  const layers: SettingLayers = {
     dynamic: { "message.max.bytes": "3" },
     dynamicDefault: { "message.max.bytes": "2", listeners: "X://evil:1" },
     static: { "message.max.bytes": "1", "log.retention.hours": "2", "broker.id": "7" },
@@ -261,7 +262,7 @@ test("a described setting says where its value comes from, and where else it cou
 });
 
 test("a described setting has the value as its type reads it, not the text as it was set", () => {
-  const layers: BrokerConfigLayers = {
+  const layers: SettingLayers = {
     dynamic: { "log.retention.ms": " +7 ", "log.cleaner.min.cleanable.ratio": "1" },
     dynamicDefault: { "log.preallocate": "TRUE", "log.cleanup.policy": " compact ,delete" },
     static: { "log.retention.hours": "007", "broker.rack": " r1 ", "log.cleaner.io.max.bytes.per.second": "12345678.5" },
@@ -293,8 +294,7 @@ test("a described setting has the value as its type reads it, not the text as it
 });
 
 test("every default is shown as it stands in its definition", () => {
-  for (const [name, { type, defaultText }] of Object.entries({ ...brokerSettings, ...topicSettingDefinitions }))
-    if (defaultText !== null) expect(canonicalText(type, defaultText), name).toBe(defaultText);
+  for (const { name, type, defaultText } of all) if (defaultText !== null) expect(canonicalText(type, defaultText), name).toBe(defaultText);
 });
 
 test("Kafka's counts of threads are changed at run time and shown, though nothing here goes by them while it runs", () => {
@@ -306,13 +306,25 @@ test("Kafka's counts of threads are changed at run time and shown, though nothin
     "background.threads": ["10", "20"],
   } as const;
   for (const [name, [initial, changed]] of Object.entries(counts)) {
-    expect(validateBrokerConfig(name, changed), name).toBeNull();
-    expect(validateBrokerConfig(name, "0"), name).toContain("from 1");
+    expect(brokerTextFault(name, changed), name).toBeNull();
+    expect(brokerTextFault(name, "0"), name).toContain("from 1");
     const [described] = describeBrokerConfigs({ ...nothing, dynamicDefault: { [name]: changed } }, [name]);
     expect(described).toMatchObject({ value: changed, source: "DYNAMIC_DEFAULT_BROKER_CONFIG", isReadOnly: false });
     expect(described?.synonyms.map(({ value }) => value)).toEqual([changed, initial]);
   }
-  expect(read({ overrides: ["num.recovery.threads.per.data.dir=2147483647"] }).config.log.recoveryConcurrency).toBe(1024);
+  expect(read({ overrides: ["num.recovery.threads.per.data.dir=2147483647"] }).settings.log.recoveriesAtOnce).toBe(1024);
+});
+
+test("what is declared to have an effect is read somewhere, and what has none says why", () => {
+  const sources = readdirSync(new URL("../../../broker", import.meta.url), { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".ts") && !/-settings\.ts$|settings-without-effect/.test(path))
+    .map((path) => readFileSync(new URL(`../../../broker/${path}`, import.meta.url), "utf8"))
+    .join("\n");
+  const read = new Set(sources.match(/\b\w+\b/g));
+  const rows = Object.values(settingGroups).flatMap((group): (readonly [string, Setting])[] => Object.entries(group));
+  expect(rows.filter(([field, { kind }]) => kind !== "idle" && !read.has(field)).map(([field]) => field)).toEqual([]);
+  for (const [field, { kind, broker }] of rows)
+    for (const { name, withoutEffect } of broker) if (kind !== "idle") expect(withoutEffect, `${field} ${name}`).toBeNull();
 });
 
 test("the nearest name is near, or there is none", () => {

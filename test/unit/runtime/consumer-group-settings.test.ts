@@ -3,11 +3,11 @@ import { ConfigError, readConfig } from "../../../broker/runtime/config/read-con
 
 function groups(...overrides: string[]) {
   const fileText = "broker.id=1\nzookeeper.connect=127.0.0.1:2181\nlog.dirs=/data\nlisteners=PLAINTEXT://127.0.0.1:9092\n";
-  return readConfig({ fileText, environment: {}, overrides, hostname: "machine" }).config.consumerGroups;
+  return readConfig({ fileText, environment: {}, overrides, hostname: "machine" }).settings.consumerGroups;
 }
 
 test("consumer groups are on, with Kafka's timeouts and both assignors", () => {
-  expect(groups()).toEqual({
+  expect(groups()).toMatchObject({
     enabled: true,
     sessionTimeoutMs: 45_000,
     heartbeatIntervalMs: 5_000,

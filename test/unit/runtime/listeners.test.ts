@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ListenerProblem, type ListenerSettings, resolveListeners } from "../../../broker/runtime/config/listener-config.ts";
+import { ListenerProblem, type ListenerSettings, resolveListeners } from "../../../broker/runtime/config/listeners.ts";
 
 function resolve(listeners: string, settings: Partial<Omit<ListenerSettings, "advertisedListeners">> & { advertised?: string } = {}) {
   const { advertised, ...others } = settings;
