@@ -1,25 +1,22 @@
 import { readClusterId, readOrCreateClusterId } from "../coordinator-client/cluster-id.ts";
 import { type Coordinator, CoordinatorUnavailable, type WriteOperation } from "../coordinator-client/coordinator.ts";
 import { judgeCoordinator, type KnownCluster } from "../coordinator-client/known-cluster.ts";
-
 import { readOrCreatePeerSecret } from "../coordinator-client/peer-secret.ts";
-
 import { incarnationOf } from "../coordinator-client/registration.ts";
 import { sleep } from "../protocol/base/clock.ts";
 import { formatAddress } from "../protocol/base/transport.ts";
 import type { BrokerOptions } from "./broker-options.ts";
 import { BrokerParts } from "./broker-parts.ts";
-
 import { otherCluster, WrongDataDirectory } from "./cluster/meta-properties.ts";
-
 import { CachedPeerSecret } from "./cluster/peer-secret.ts";
-
 import { awaitOthersInSync } from "./cluster/replaced-directory.ts";
 import { StrangeCoordinator } from "./cluster/strange-coordinator.ts";
 import { DataDirectories } from "./data-directories.ts";
-import { type LogDirectories, openLogDirectories } from "./log/directories/log-directories.ts";
-import { remedyFor } from "./log/failure-words.ts";
-import type { DirectoryFailure, LogOffline } from "./log/log-contract.ts";
+import type { LogDirectories } from "./log/directories/log-directories.ts";
+import { openLogDirectories } from "./log/directories/open-directories.ts";
+import { remedyFor } from "./log/files/log-health.ts";
+import type { LogOffline } from "./log/log-contract.ts";
+import type { DirectoryFailure } from "./log/store-contract.ts";
 import type { BoundListener } from "./network/client-listener.ts";
 
 export class CoordinatorNotReached extends Error {
