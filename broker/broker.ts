@@ -10,9 +10,11 @@ import { CachedPeerSecret } from "./cluster/cached-peer-secret.ts";
 import { awaitOthersInSync } from "./cluster/replaced-directory.ts";
 import { DataDirectories } from "./data-directories.ts";
 import { KnownCoordinator } from "./known-coordinator.ts";
-import { type LogDirectories, openLogDirectories } from "./log/directories/log-directories.ts";
-import { remedyFor } from "./log/failure-words.ts";
-import type { DirectoryFailure, LogOffline } from "./log/log-contract.ts";
+import type { LogDirectories } from "./log/directories/log-directories.ts";
+import { openLogDirectories } from "./log/directories/open-directories.ts";
+import { remedyFor } from "./log/files/log-health.ts";
+import type { LogOffline } from "./log/log-contract.ts";
+import type { DirectoryFailure } from "./log/store-contract.ts";
 import type { BoundListener } from "./network/client-listener.ts";
 
 /** How long a stopping broker lets its clients' requests finish. */

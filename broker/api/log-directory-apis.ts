@@ -1,4 +1,4 @@
-import type { LogDirectoryService } from "../log/directories/log-directory-service.ts";
+import type { LogDirectoryService } from "../log/store-contract.ts";
 import { alterReplicaLogDirsApi } from "./alter-replica-log-dirs.ts";
 import { type Endpoint, endpoint } from "./api.ts";
 import { describeLogDirsApi, type HighWatermarks } from "./describe-log-dirs.ts";

@@ -10,7 +10,7 @@ import { ZookeeperIsrStore } from "../cluster/zookeeper-isr-store.ts";
 import { Controller } from "../controller/controller.ts";
 import type { ControllerSettings } from "../controller/controller-term.ts";
 import { resourceRules } from "../controller/setting-rules.ts";
-import type { Doubt } from "../log/directories/clean-shutdown.ts";
+import type { Doubt } from "../log/files/directory-notes.ts";
 import type { BoundListener } from "../network/client-listener.ts";
 import { PeerClient, peerClientDefaults } from "../network/peer-client.ts";
 import { peerFrameMaxBytes } from "../network/peer-frame.ts";

@@ -1,5 +1,5 @@
-import type { CleanerConfig } from "../log/compaction/cleaner-config.ts";
-import type { ScrubConfig } from "../log/log-scrub.ts";
+import type { ScrubConfig } from "../log/directories/log-scrub.ts";
+import type { CleanerConfig } from "../log/store-contract.ts";
 import type { GroupedSettings } from "../runtime/config/setting-groups.ts";
 
 const clientMemoryShare = 1 / 16;

@@ -1,6 +1,6 @@
 import { basename, resolve } from "node:path";
 import { clusterNotesName } from "../../broker/cluster/cluster-notes.ts";
-import { fileNames, parseSegmentFileName, type SegmentFileKind } from "../../broker/log/file-names.ts";
+import { fileNames, parseSegmentFileName, type SegmentFileKind } from "../../broker/log/files/file-names.ts";
 import type { FileSystem } from "../../broker/runtime/files.ts";
 import { CommandFailed, explain, UsageError } from "../command-failed.ts";
 import type { Output } from "../output/output.ts";

@@ -1,4 +1,4 @@
-import { type IndexFormat, offsetIndexFormat, timeIndexFormat } from "../../broker/log/segment/index-format.ts";
+import { type IndexFormat, offsetIndexFormat, timeIndexFormat } from "../../broker/log/segment/index-file.ts";
 import type { File } from "../../broker/runtime/files.ts";
 import { atPosition, type DumpItem, damage, entry } from "./dump-item.ts";
 

@@ -1,9 +1,7 @@
 import { decodeClusterNotes } from "../../broker/cluster/cluster-notes.ts";
-import { decodeCheckpoint } from "../../broker/log/checkpoint-file.ts";
-import { decodeCleanStop } from "../../broker/log/clean-stop.ts";
-import { decodeDamage } from "../../broker/log/damage-note.ts";
-import { decodeControllerEpochFile } from "../../broker/log/directories/controller-epoch-file.ts";
-import { decodeStrayNote } from "../../broker/log/directories/stray-note.ts";
+import { decodeCheckpoint } from "../../broker/log/files/checkpoint-file.ts";
+import { decodeControllerEpochFile } from "../../broker/log/files/directory-notes.ts";
+import { decodeCleanStop, decodeDamage, decodeStrayNote } from "../../broker/log/files/folder-notes.ts";
 import { type DumpItem, damage, entry } from "./dump-item.ts";
 import { dumpCheckpoint } from "./dump-text.ts";
 

@@ -1,5 +1,5 @@
 import { parseMetaProperties } from "../../broker/cluster/meta-properties.ts";
-import { decodePartitionMetadata } from "../../broker/log/partition-metadata.ts";
+import { decodePartitionMetadata } from "../../broker/log/files/folder-notes.ts";
 import { type DumpItem, damage, entry } from "./dump-item.ts";
 
 /** `leader-epoch-checkpoint`: which epoch began at which offset; both rise. */

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { findStrays, type Stray } from "../../broker/log/directories/strays.ts";
-import { parseSegmentFileName, segmentFileName } from "../../broker/log/file-names.ts";
+import { parseSegmentFileName, segmentFileName } from "../../broker/log/files/file-names.ts";
 import type { FileSystem } from "../../broker/runtime/files.ts";
 import { explain, UsageError } from "../command-failed.ts";
 import { timeText } from "../log-dump/dump-item.ts";

@@ -1,4 +1,4 @@
-import { fileNames } from "../../broker/log/file-names.ts";
+import { fileNames } from "../../broker/log/files/file-names.ts";
 
 export const checkpointNames = {
   recoveryPoint: fileNames.recoveryPoints,

@@ -1,4 +1,5 @@
-import type { EpochStart, LeaderEpochs } from "../../broker/log/leader-epochs.ts";
+import type { EpochStart } from "../../broker/log/log-contract.ts";
+import type { LeaderEpochs } from "../../broker/log/partition-log/leader-epochs.ts";
 import { refuseEpoch } from "../../broker/log/segment/batch-walk.ts";
 import type { BatchInfo } from "../../protocol/records/batch-header.ts";
 import type { Fault } from "./finding.ts";

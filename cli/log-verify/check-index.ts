@@ -4,7 +4,7 @@ import {
   offsetIndexFormat,
   type TimeEntry,
   timeIndexFormat,
-} from "../../broker/log/segment/index-format.ts";
+} from "../../broker/log/segment/index-file.ts";
 import { type BatchInfo, noTimestamp } from "../../protocol/records/batch-header.ts";
 import type { Fault } from "./finding.ts";
 

@@ -1,4 +1,4 @@
-import { relativeOffsetMax } from "../../broker/log/segment/index-format.ts";
+import { relativeOffsetMax } from "../../broker/log/segment/index-file.ts";
 import { type BelievedGaps, refuseJoin } from "../../broker/log/segment/segment-joins.ts";
 import type { BatchInfo } from "../../protocol/records/batch-header.ts";
 import type { Fault } from "./finding.ts";

@@ -1,4 +1,4 @@
-import type { ProducerRow } from "../../broker/log/producers/producer-entry.ts";
+import type { ProducerRow } from "../../broker/log/log-contract.ts";
 import { ProducerStates } from "../../broker/log/producers/producer-states.ts";
 import type { BatchInfo } from "../../protocol/records/batch-header.ts";
 import type { Fault } from "./finding.ts";

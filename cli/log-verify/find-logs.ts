@@ -1,13 +1,13 @@
 import { clusterNotesName } from "../../broker/cluster/cluster-notes.ts";
-import type { OffsetsByPartition } from "../../broker/log/checkpoint-file.ts";
 import { findStrays, type Stray } from "../../broker/log/directories/strays.ts";
+import type { OffsetsByPartition } from "../../broker/log/files/checkpoint-file.ts";
 import {
   fileNames,
   isDeletedDirectory,
   parsePartitionDirectory,
   parseSegmentFileName,
   parseStrayDirectory,
-} from "../../broker/log/file-names.ts";
+} from "../../broker/log/files/file-names.ts";
 import { codeOf, type FileSystem } from "../../broker/runtime/files.ts";
 import { CommandFailed, explain, UsageError } from "../command-failed.ts";
 import { dumpClusterNotes, dumpControllerEpoch, dumpStray } from "../log-dump/dump-notes.ts";

@@ -1,4 +1,4 @@
-import { isLeftover } from "../../broker/log/file-names.ts";
+import { isLeftover } from "../../broker/log/files/file-names.ts";
 import { type Finding, findingIn } from "./finding.ts";
 
 const namesShownMax = 3;

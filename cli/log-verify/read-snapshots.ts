@@ -1,5 +1,5 @@
-import { parseSnapshotFileName, snapshotPath } from "../../broker/log/file-names.ts";
-import type { ProducerRow } from "../../broker/log/producers/producer-entry.ts";
+import { parseSnapshotFileName, snapshotPath } from "../../broker/log/files/file-names.ts";
+import type { ProducerRow } from "../../broker/log/log-contract.ts";
 import { decodeSnapshot } from "../../broker/log/producers/producer-snapshot.ts";
 import type { FileSystem } from "../../broker/runtime/files.ts";
 import { type Finding, findingIn } from "./finding.ts";

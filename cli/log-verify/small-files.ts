@@ -1,4 +1,4 @@
-import { decodeOffsets, type OffsetsByPartition, readIfThere } from "../../broker/log/checkpoint-file.ts";
+import { decodeOffsets, type OffsetsByPartition, readIfThere } from "../../broker/log/files/checkpoint-file.ts";
 import type { FileSystem } from "../../broker/runtime/files.ts";
 import { explain } from "../command-failed.ts";
 import type { DumpItem } from "../log-dump/dump-item.ts";

@@ -1,5 +1,5 @@
-import { decodeCleanStop, fromStart } from "../../broker/log/clean-stop.ts";
-import { fileNames, segmentFileKinds } from "../../broker/log/file-names.ts";
+import { fileNames, segmentFileKinds } from "../../broker/log/files/file-names.ts";
+import { decodeCleanStop, fromStart } from "../../broker/log/files/folder-notes.ts";
 import { segmentPath } from "../../broker/log/segment/segment.ts";
 import type { FileSystem } from "../../broker/runtime/files.ts";
 import { type Finding, findingIn } from "./finding.ts";

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { parseSegmentFileName, segmentFileName } from "../../broker/log/file-names.ts";
+import { parseSegmentFileName, segmentFileName } from "../../broker/log/files/file-names.ts";
 import type { FileSystem } from "../../broker/runtime/files.ts";
 import { CommandFailed, explain } from "../command-failed.ts";
 import type { Output } from "../output/output.ts";

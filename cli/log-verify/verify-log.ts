@@ -1,7 +1,7 @@
-import { readDamage } from "../../broker/log/damage-note.ts";
-import { fileNames, parseSegmentFileName, type SegmentFileKind, snapshotPath } from "../../broker/log/file-names.ts";
-import { LeaderEpochs } from "../../broker/log/leader-epochs.ts";
-import type { ProducerRow } from "../../broker/log/producers/producer-entry.ts";
+import { fileNames, parseSegmentFileName, type SegmentFileKind, snapshotPath } from "../../broker/log/files/file-names.ts";
+import { readDamage } from "../../broker/log/files/folder-notes.ts";
+import type { ProducerRow } from "../../broker/log/log-contract.ts";
+import { LeaderEpochs } from "../../broker/log/partition-log/leader-epochs.ts";
 import { segmentPath } from "../../broker/log/segment/segment.ts";
 import { type BelievedGaps, readBelievedGaps } from "../../broker/log/segment/segment-joins.ts";
 import type { FileSystem } from "../../broker/runtime/files.ts";

@@ -1,8 +1,7 @@
 import { type ClusterNotes, clusterNotesName, readClusterNotes } from "../../broker/cluster/cluster-notes.ts";
 import { metaPropertiesPath, parseMetaProperties } from "../../broker/cluster/meta-properties.ts";
-import { readIfThere } from "../../broker/log/checkpoint-file.ts";
-import { readDamage } from "../../broker/log/damage-note.ts";
-import { readControllerEpochFile } from "../../broker/log/directories/controller-epoch-file.ts";
+import { readIfThere } from "../../broker/log/files/checkpoint-file.ts";
+import { readControllerEpochFile } from "../../broker/log/files/directory-notes.ts";
 import {
   fileNames,
   isDeletedDirectory,
@@ -10,9 +9,9 @@ import {
   parseSegmentFileName,
   parseSnapshotFileName,
   snapshotPath,
-} from "../../broker/log/file-names.ts";
-import { LeaderEpochs } from "../../broker/log/leader-epochs.ts";
-import { readTopicId } from "../../broker/log/partition-metadata.ts";
+} from "../../broker/log/files/file-names.ts";
+import { readDamage, readTopicId } from "../../broker/log/files/folder-notes.ts";
+import { LeaderEpochs } from "../../broker/log/partition-log/leader-epochs.ts";
 import { decodeSnapshot } from "../../broker/log/producers/producer-snapshot.ts";
 import { segmentPath } from "../../broker/log/segment/segment.ts";
 import type { FileSystem } from "../../broker/runtime/files.ts";

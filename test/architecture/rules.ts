@@ -48,9 +48,32 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
  * named, the files directly in it are meant.
  */
 export const closedRooms: Readonly<Record<string, readonly string[]>> = {
-  "broker/log/segment": ["broker/log/producers", "broker/log/compaction", "broker/log/opening", "broker/log/directories"],
-  "broker/log/producers": ["broker/log/compaction", "broker/log/opening", "broker/log/directories"],
-  "broker/log": ["broker/log/opening", "broker/log/directories"],
+  "broker/log": [
+    "broker/log/files",
+    "broker/log/segment",
+    "broker/log/producers",
+    "broker/log/partition-log",
+    "broker/log/compaction",
+    "broker/log/opening",
+    "broker/log/directories",
+  ],
+  "broker/log/files": [
+    "broker/log/segment",
+    "broker/log/producers",
+    "broker/log/partition-log",
+    "broker/log/compaction",
+    "broker/log/opening",
+    "broker/log/directories",
+  ],
+  "broker/log/segment": [
+    "broker/log/producers",
+    "broker/log/partition-log",
+    "broker/log/compaction",
+    "broker/log/opening",
+    "broker/log/directories",
+  ],
+  "broker/log/producers": ["broker/log/partition-log", "broker/log/compaction", "broker/log/opening", "broker/log/directories"],
+  "broker/log/partition-log": ["broker/log/opening", "broker/log/directories"],
   "broker/log/compaction": ["broker/log/opening", "broker/log/directories"],
   "broker/log/opening": ["broker/log/directories"],
   "broker/group/assignors": ["broker/group/patterns", "broker/group/classic", "broker/group/consumer", "broker/group"],

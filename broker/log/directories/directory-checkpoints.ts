@@ -1,6 +1,6 @@
 import type { FileSystem } from "../../runtime/files.ts";
-import { type OffsetsByPartition, writeOffsets } from "../checkpoint-file.ts";
-import { fileNames } from "../file-names.ts";
+import { type OffsetsByPartition, writeOffsets } from "../files/checkpoint-file.ts";
+import { fileNames } from "../files/file-names.ts";
 
 /** What the checkpoint files say of one log. */
 export interface CheckpointedOffsets {

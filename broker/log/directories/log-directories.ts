@@ -1,28 +1,22 @@
 import { partitionKey, type TopicId } from "../../../protocol/base/ids.ts";
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { TopicSettings } from "../../runtime/topic-settings.ts";
-import type { CleanerConfig } from "../compaction/cleaner-config.ts";
-import { remedyFor } from "../failure-words.ts";
-import { canBeMoved, parsePartitionDirectory } from "../file-names.ts";
-import { logCaches } from "../log-caches.ts";
-import { type DirectoryFailure, type Log, LogOffline, type LogStore } from "../log-contract.ts";
-import { LogHealth } from "../log-health.ts";
-import { SharedWrite } from "../segment/shared-write.ts";
-import { type Doubt, doubtOnceRegistered, joinedDoubt } from "./clean-shutdown.ts";
-import type { SeenControllerEpoch } from "./controller-epoch-file.ts";
-import type { DescribedDirectory, DescribedLog, LogDirectoryService, MoveVerdict } from "./log-directory-service.ts";
+import { type Doubt, doubtOnceRegistered, joinedDoubt, type SeenControllerEpoch } from "../files/directory-notes.ts";
+import { canBeMoved, parsePartitionDirectory } from "../files/file-names.ts";
+import { type Log, LogOffline } from "../log-contract.ts";
+import type {
+  CleanerConfig,
+  DescribedDirectory,
+  DescribedLog,
+  DirectoryFailure,
+  LogDirectoryService,
+  LogStore,
+  MoveVerdict,
+} from "../store-contract.ts";
 import { LogMover } from "./log-mover.ts";
-import { type DirectoryLogStore, type LogStoreOptions, type LogStoreParts, openLogDirectory } from "./log-store.ts";
-import { type SettledMoves, settleMoves } from "./settle-moves.ts";
-import { settleNamesakes } from "./settle-namesakes.ts";
+import type { DirectoryLogStore, LogStoreParts } from "./log-store.ts";
+import { SharedWrite } from "./ordered-work.ts";
 import { isBetter, type Stray } from "./strays.ts";
-
-export interface LogDirectoriesOptions extends Omit<LogStoreOptions, "directory"> {
-  /** Absolute paths, each locked by the caller. */
-  readonly directories: readonly string[];
-  /** Those that cannot be used from the beginning. */
-  readonly offline: readonly OfflineDirectory[];
-}
 
 /** Logs that somebody wants in some directory and that this broker does not have, remembered at most. */
 const wishesMax = 100_000;
@@ -32,39 +26,16 @@ export interface OfflineDirectory {
   readonly error: LogOffline;
 }
 
+export interface SettledMoves {
+  /** Logs that were on their way there: the copying begins anew. */
+  readonly wishes: ReadonlyMap<string, DirectoryLogStore>;
+  /** Logs that may have gone on in a directory that is not here now. */
+  readonly elsewhere: ReadonlyMap<string, string>;
+}
+
 /** One partition's log lies in two directories, and nothing says which one is to be used. */
 export class DuplicateLog extends Error {
   override readonly name = "DuplicateLog";
-}
-
-/**
- * Opens all directories at the same time; those that fail are offline from the beginning. Rejects LogOffline when none is left,
- * DuplicateLog when a log is there twice.
- */
-export async function openLogDirectories(parts: LogStoreParts, options: LogDirectoriesOptions): Promise<LogDirectories> {
-  const caches = logCaches(parts.files, options);
-  const stores: DirectoryLogStore[] = [];
-  const offline = [...options.offline];
-  const open = async (directory: string) => {
-    try {
-      stores.push(await openLogDirectory(parts, caches, { ...options, directory }));
-    } catch (error) {
-      const failure = new LogHealth(directory).failed(error);
-      if (!(failure instanceof LogOffline)) throw failure;
-      offline.push({ directory, error: failure });
-      parts.log.error(
-        { err: failure, directory },
-        `${failure.message}. To use it again, ${remedyFor(failure.cause)}; then restart this broker`,
-      );
-    }
-  };
-  await Promise.all(options.directories.map(open));
-  const [first] = offline;
-  if (stores.length === 0) throw first?.error ?? new Error("no log directory is given");
-  stores.sort((a, b) => options.directories.indexOf(a.directory) - options.directories.indexOf(b.directory));
-  const moves = await settleMoves(stores, parts.log);
-  if (offline.length === 0) await settleNamesakes(stores, parts.log);
-  return new LogDirectories(parts, stores, offline, moves);
 }
 
 /** All log directories of a broker as one store. Each fails by itself: its logs are given up, the others go on. */

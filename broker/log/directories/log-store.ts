@@ -5,25 +5,23 @@ import type { Logger } from "../../../protocol/base/logger.ts";
 import type { Random } from "../../../protocol/base/random.ts";
 import { type FileSystem, replaceFile } from "../../runtime/files.ts";
 import type { TopicSettings } from "../../runtime/topic-settings.ts";
-import { readOffsets, writeOffsets } from "../checkpoint-file.ts";
-import type { CleanerConfig } from "../compaction/cleaner-config.ts";
 import { LogCleaner } from "../compaction/log-cleaner.ts";
-import { deletedDirectoryName, fileNames } from "../file-names.ts";
-import { SegmentedLog } from "../log.ts";
-import { type CacheBounds, type LogCaches, logCaches } from "../log-caches.ts";
-import { type DirectoryFailure, InconsistentTopicId, type Log, LogOffline, type LogStore } from "../log-contract.ts";
-import type { LogDirectory } from "../log-directory.ts";
-import { ignoreOffline, LogHealth } from "../log-health.ts";
-import { LogScrub, type ScrubConfig } from "../log-scrub.ts";
+import { writeOffsets } from "../files/checkpoint-file.ts";
+import { type Doubt, encodeCleanShutdown, noDoubt, type SeenControllerEpoch, writeControllerEpochFile } from "../files/directory-notes.ts";
+import { deletedDirectoryName, fileNames } from "../files/file-names.ts";
+import { isTopicId, readTopicId, writeTopicId } from "../files/folder-notes.ts";
+import type { LogDirectory } from "../files/log-directory.ts";
+import { ignoreOffline } from "../files/log-health.ts";
+import { type Log, LogOffline } from "../log-contract.ts";
 import { openLog } from "../opening/open-log.ts";
-import { isTopicId, readTopicId, writeTopicId } from "../partition-metadata.ts";
-import { RemovedFiles } from "../segment/removed-files.ts";
-import { SharedWrite } from "../segment/shared-write.ts";
-import { type Doubt, encodeCleanShutdown, noDoubt } from "./clean-shutdown.ts";
-import { type SeenControllerEpoch, writeControllerEpochFile } from "./controller-epoch-file.ts";
-import { DirectoryCheckpoints } from "./directory-checkpoints.ts";
-import { KeyedTurns } from "./keyed-turns.ts";
-import { type FoundLog, prepareDirectory } from "./prepare-directory.ts";
+import { SegmentedLog } from "../partition-log/log.ts";
+import type { CacheBounds, LogCaches } from "../partition-log/log-caches.ts";
+import type { SegmentIo } from "../segment/read-caches.ts";
+import { type CleanerConfig, type DirectoryFailure, InconsistentTopicId, type LogStore } from "../store-contract.ts";
+import type { DirectoryCheckpoints } from "./directory-checkpoints.ts";
+import { LogScrub, type ScrubConfig } from "./log-scrub.ts";
+import { KeyedTurns, SharedWrite } from "./ordered-work.ts";
+import type { FoundLog } from "./prepare-directory.ts";
 import { type Stray, Strays } from "./strays.ts";
 
 export interface LogStoreParts {
@@ -46,39 +44,14 @@ export interface LogStoreOptions extends CacheBounds {
   readonly scrub?: ScrubConfig;
 }
 
-/** A store over one directory that shares nothing with others. */
-export const openLogStore = (parts: LogStoreParts, options: LogStoreOptions) =>
-  openLogDirectory(parts, logCaches(parts.files, options), options);
-
-/** Opens a log directory: recovers its logs after an unclean stop, finishes deletions. Rejects when it cannot be read or written. */
-export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, options: LogStoreOptions): Promise<DirectoryLogStore> {
-  const { files, clock, log } = parts;
-  const checkpoints = { write: () => store.writeCheckpoints(), due: () => store.checkpointsDue() };
-  const directory: LogDirectory = {
-    files,
-    clock,
-    random: parts.random,
-    logger: log,
-    ...caches,
-    health: new LogHealth(options.directory),
-    checkpoints,
-    removedFiles: new RemovedFiles({ files, clock, logger: log }),
-  };
-  const prepared = await prepareDirectory(directory, options.directory, options.recoveriesAtOnce);
-  const highWatermarks = await readOffsets(files, `${options.directory}/${fileNames.highWatermarks}`);
-  const store = new DirectoryLogStore(parts, directory, options, {
-    found: prepared.found,
-    strays: prepared.strays,
-    checkpoints: new DirectoryCheckpoints(files, options.directory, prepared),
-    highWatermarks: typeof highWatermarks === "string" ? new Map() : highWatermarks,
-    doubt: prepared.doubt,
-  });
-  if (!prepared.clean) await store.writeCheckpoints();
-  store.removeInBackground(prepared.deleted);
-  return store;
+/** What the logs of the directory share, among themselves and with those of other directories. */
+export interface SharedByLogs {
+  readonly directory: LogDirectory;
+  readonly io: SegmentIo;
+  readonly caches: LogCaches;
 }
 
-interface StoreStart {
+export interface StoreStart {
   readonly found: readonly FoundLog[];
   readonly strays: readonly Stray[];
   readonly checkpoints: DirectoryCheckpoints;
@@ -96,6 +69,7 @@ export class DirectoryLogStore implements LogStore {
   readonly doubt: Doubt;
   readonly #parts: LogStoreParts;
   readonly #directory: LogDirectory;
+  readonly #shared: SharedByLogs;
   readonly #root: string;
   readonly #checkpointIntervalMs: number;
   readonly #checkpoints: DirectoryCheckpoints;
@@ -115,13 +89,14 @@ export class DirectoryLogStore implements LogStore {
   #checkpointTimer: Timer | null = null;
   #closed = false;
 
-  constructor(parts: LogStoreParts, directory: LogDirectory, options: LogStoreOptions, start: StoreStart) {
+  constructor(parts: LogStoreParts, shared: SharedByLogs, options: LogStoreOptions, start: StoreStart) {
     this.#parts = parts;
-    this.#directory = directory;
+    this.#shared = shared;
+    this.#directory = shared.directory;
     this.#root = options.directory;
     this.#checkpointIntervalMs = options.checkpointIntervalMs ?? 60_000;
     this.found = start.found;
-    this.strays = new Strays(start.strays, this);
+    this.strays = new Strays(start.strays, this, { io: shared.io, clock: parts.clock, random: parts.random });
     this.highWatermarks = start.highWatermarks;
     this.doubt = start.doubt;
     this.#checkpoints = start.checkpoints;
@@ -278,13 +253,13 @@ export class DirectoryLogStore implements LogStore {
     await this.#cleaner?.stop();
     await this.#scrub?.stop();
     await this.#turns.ended();
-    const { health, openFiles, removedFiles } = this.#directory;
+    const { health, removedFiles } = this.#directory;
     for (const log of this.#logs.values()) {
       if (health.offline === null) await log.close().catch(ignoreOffline);
       if (health.offline !== null) await log.abandon();
     }
     await Promise.all([...this.#removals, removedFiles.removeAll()]);
-    await openFiles.closeAll();
+    await this.#shared.io.openFiles.closeAll();
     await this.writeCheckpoints();
     if (doubt.kind === "unregistered") return;
     const marker = encodeCleanShutdown(brokerEpoch, doubt);
@@ -377,7 +352,11 @@ export class DirectoryLogStore implements LogStore {
       throw new InconsistentTopicId(`${folder} belongs to topic id ${known}, not ${topicId}`);
     if (known !== topicId) await writeTopicId(files, folder, topicId);
     const checkpointed = this.#checkpoints.of(key);
-    return new SegmentedLog(this.#directory, await openLog(this.#directory, folder, checkpointed), settings, checkpointed.cleanedEndOffset);
+    const { directory, io, caches } = this.#shared;
+    const { clock, random } = this.#parts;
+    const { tails, lookups, producers } = caches;
+    const opened = await openLog({ ...io, clock, producers }, folder, checkpointed);
+    return new SegmentedLog({ directory, io, tails, lookups, clock, random }, opened, settings, checkpointed.cleanedEndOffset);
   }
 
   #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {

@@ -1,8 +1,8 @@
 import { type FileSystem, replaceFile } from "../../runtime/files.ts";
-import { segmentFileName } from "../file-names.ts";
-import type { LogDirectory } from "../log-directory.ts";
+import { segmentFileName } from "../files/file-names.ts";
 import { walkHeaders } from "./batch-walk.ts";
-import { encodeEntries, type OffsetEntry, offsetIndexFormat, relativeOffsetMax, type TimeEntry, timeIndexFormat } from "./index-format.ts";
+import { encodeEntries, type OffsetEntry, offsetIndexFormat, relativeOffsetMax, type TimeEntry, timeIndexFormat } from "./index-file.ts";
+import type { SegmentIo } from "./read-caches.ts";
 import { closingEntry, emptyLayout, place } from "./segment-layout.ts";
 
 /** How densely a rebuilt index is filled: Kafka's default, whatever the topic's setting. */
@@ -30,12 +30,12 @@ export interface SegmentDamage {
  * Builds a segment's indexes from the headers of its batches, as they are when it is sealed. The reason instead, and nothing built, when
  * the batches are damaged.
  */
-export async function rebuildIndexes(directory: LogDirectory, segment: SealedSegment): Promise<SegmentDamage | null> {
+export async function rebuildIndexes(io: SegmentIo, segment: SealedSegment): Promise<SegmentDamage | null> {
   const { baseOffset, folder, sizeInBytes } = segment;
   const [offsets, times]: [OffsetEntry[], TimeEntry[]] = [[], []];
   let layout = emptyLayout(baseOffset, 0);
   let nextOffset = baseOffset;
-  const { damage, endPosition } = await directory.openFiles.use(segment.logPath, (file) =>
+  const { damage, endPosition } = await io.openFiles.use(segment.logPath, (file) =>
     walkHeaders(file, 0, sizeInBytes, (batch) => {
       // a header's base offset is not covered by the CRC, and an index must rise
       if (batch.baseOffset < nextOffset || batch.lastOffset < batch.baseOffset || batch.lastOffset - baseOffset > relativeOffsetMax)
@@ -51,13 +51,13 @@ export async function rebuildIndexes(directory: LogDirectory, segment: SealedSeg
   if (damage !== null) return { position: endPosition, reason: damage };
   const closing = closingEntry(layout);
   if (closing !== null) times.push(closing);
-  await replaceIndexes(directory, folder, baseOffset, { offsets, times });
+  await replaceIndexes(io, folder, baseOffset, { offsets, times });
   return null;
 }
 
 /** Both index files in one step each, durable when it resolves. */
 export async function replaceIndexes(
-  { files, openFiles, indexes }: Pick<LogDirectory, "openFiles" | "indexes"> & { readonly files: FileSystem },
+  { files, openFiles, indexes }: Pick<SegmentIo, "openFiles" | "indexes"> & { readonly files: FileSystem },
   folder: string,
   baseOffset: number,
   { offsets, times }: IndexEntries,
