@@ -7,7 +7,7 @@ import type { Group, GroupKind, GroupKindParts, GroupRecord } from "../contract.
 import { classicGroupKeyVersion, groupMetadataKey, groupMetadataValue, readKey, readVersioned } from "../group-records.ts";
 import type { MemberMemory } from "../member-memory.ts";
 import { ClassicGroup } from "./classic-group.ts";
-import { type JoinAnswer, joinRefusal, type Member, metadataOf, noBytes, type SyncAnswer, syncRefusal } from "./classic-member.ts";
+import { type JoinAnswer, joinRefusal, type Member, metadataOf, noBytes, type SyncAnswer, syncRefusal } from "./classic-group-member.ts";
 import { type JoinConfig, Joining, type JoinRequest, joinFault } from "./join.ts";
 import { memberTimer, type RebalanceConfig, Rebalances, withSettled } from "./rebalances.ts";
 import { type SyncRequest, sync } from "./sync.ts";
