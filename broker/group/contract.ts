@@ -41,6 +41,8 @@ export interface Committer {
 
 /** The groups of a shard by id, of whatever kind. Kinds put theirs in and take them out as they replay. */
 export interface GroupBook {
+  /** Groups, of any kind. */
+  readonly size: number;
   get(groupId: string): Group | undefined;
   set(group: Group): void;
   /** Only when it is this very group: the id may have been taken by one of another kind. */

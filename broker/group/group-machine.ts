@@ -83,7 +83,6 @@ export class GroupMachine implements StateMachine {
     this.classic = new ClassicGroups({
       ...environment,
       hasOffsets: (groupId) => this.offsets.has(groupId),
-      groupCount: () => this.#groups.size,
       memberMemory,
     });
     this.consumer = new ConsumerGroups({ ...environment, config: parts.config.consumer }, parts.patternTurns, memberMemory);
@@ -91,7 +90,7 @@ export class GroupMachine implements StateMachine {
     this.#kinds = new Map(this.#allKinds.flatMap((kind) => kind.keyVersions.map((version) => [version, kind] as const)));
   }
 
-  get groups(): GroupBook & { readonly size: number } {
+  get groups(): GroupBook {
     return this.#groups;
   }
 

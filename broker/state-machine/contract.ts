@@ -3,8 +3,8 @@ import type { Settlement, Ticket } from "./ticket.ts";
 
 /**
  * State that this broker keeps in the partitions of an internal topic, as a replicated state machine: the log is the truth, and what is in
- * memory is what its records say. Each partition that this broker leads has a *shard*, with a state machine of its user's kind (the group
- * coordinator's, say). A shard runs one operation at a time, each in one turn of the loop:
+ * memory is what its records say. Each partition that this broker leads has a *shard*, with a state machine of its user's kind. A shard
+ * runs one operation at a time, each in one turn of the loop:
  *
  *   1. decide   the operation reads the machine's state and answers a Decision: records, and the answer. What the records say is not
  *      changed yet.
@@ -75,7 +75,7 @@ export interface Decision<T> {
   /** Tickets of earlier requests that are answered with this decision, once it is committed. */
   readonly settled?: readonly Settlement[];
   /**
-   * Called in the same turn when the records were appended and replayed: changes what the records do not say (waiting members, timers), and
+   * Called in the same turn when the records were appended and replayed: changes what the records do not say (who waits, timers), and
    * may settle more tickets.
    */
   readonly accepted?: () => readonly Settlement[];
@@ -92,7 +92,7 @@ export function answered<T>(answer: T): Answered<T> {
 }
 
 /**
- * Timers of a shard, by key; setting a key again replaces it. Moving a deadline costs next to nothing (heartbeats do it). Times are
+ * Timers of a shard, by key; setting a key again replaces it. Moving a deadline to later costs next to nothing. Times are
  * monotonic.
  */
 export interface ShardTimers {

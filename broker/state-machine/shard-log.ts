@@ -15,7 +15,7 @@ export interface ShardLogParts {
   readonly partitions: StatePartitions;
   readonly clock: Clock;
   readonly log: Logger;
-  /** What is kept there, for the broker's log: `groups`. */
+  /** What is kept there, in the plural, for the broker's log. */
   readonly what: string;
   /** Bytes read at a time. */
   readonly readBytesMax: number;

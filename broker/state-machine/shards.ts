@@ -11,7 +11,7 @@ import type { Ran } from "./ticket.ts";
 /** The topic that the state is kept in. */
 export interface InternalTopic {
   readonly name: string;
-  /** What is kept there, for the broker's log: `groups`. */
+  /** What is kept there, in the plural, for the broker's log. */
   readonly what: string;
   /** As this broker's metadata has it; 0: there is no such topic yet. */
   partitionCount(): number;
@@ -103,7 +103,7 @@ export class Shards<M extends StateMachine> {
   }
 }
 
-/** Which partition a key belongs to: Java's `abs(key.hashCode()) % partitions`, as Kafka's tools count groups and transactional ids. */
+/** Which partition a key belongs to: Java's `abs(key.hashCode()) % partitions`, as every Kafka tool counts. */
 export function partitionOfKey(key: string, partitions: number): number {
   invariant(partitions > 0, "a key belongs to one of the partitions there are");
   let hash = 0;

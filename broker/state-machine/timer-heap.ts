@@ -18,7 +18,7 @@ export interface Expired {
 }
 
 /**
- * A heap of deadlines. Moving one to later (every heartbeat does) only writes a number: the heap finds out when the old time comes, and
+ * A heap of deadlines. Moving one to later (every sign of life does) only writes a number: the heap finds out when the old time comes, and
  * puts the timer back in its new place. So there is at most one entry per timer and shorter deadline, and a timer that is moved all the
  * time costs one heap operation per timeout.
  */

@@ -16,7 +16,7 @@ import {
   metadataOf,
   pendingBytes,
   subscribedTopics,
-} from "./classic-member.ts";
+} from "./classic-group-member.ts";
 
 export type ClassicState = "Empty" | "PreparingRebalance" | "CompletingRebalance" | "Stable" | "Dead";
 

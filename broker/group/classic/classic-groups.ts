@@ -7,17 +7,15 @@ import type { Group, GroupKind, GroupKindParts, GroupRecord } from "../contract.
 import { classicGroupKeyVersion, groupMetadataKey, groupMetadataValue, readKey, readVersioned } from "../group-records.ts";
 import type { MemberMemory } from "../member-memory.ts";
 import { ClassicGroup } from "./classic-group.ts";
-import { type JoinAnswer, joinRefusal, type Member, metadataOf, noBytes, type SyncAnswer, syncRefusal } from "./classic-member.ts";
+import { type JoinAnswer, joinRefusal, type Member, metadataOf, noBytes, type SyncAnswer, syncRefusal } from "./classic-group-member.ts";
 import { type JoinConfig, Joining, type JoinRequest, joinFault } from "./join.ts";
 import { memberTimer, type RebalanceConfig, Rebalances, withSettled } from "./rebalances.ts";
 import { type SyncRequest, sync } from "./sync.ts";
 
 export type ClassicConfig = JoinConfig & RebalanceConfig;
 
-export interface ClassicEnvironment extends GroupKindParts<ClassicConfig> {
+export interface ClassicGroupsParts extends Omit<GroupKindParts<ClassicConfig>, "topics"> {
   hasOffsets(groupId: string): boolean;
-  /** Groups of any kind in the shard. */
-  groupCount(): number;
   readonly memberMemory: MemberMemory;
 }
 
@@ -61,14 +59,14 @@ const deadGroup: DescribedGroup = { groupState: "Dead", protocolType: "", protoc
 export class ClassicGroups implements GroupKind {
   readonly type = "classic";
   readonly keyVersions: readonly number[] = [classicGroupKeyVersion];
-  readonly #environment: ClassicEnvironment;
+  readonly #parts: ClassicGroupsParts;
   readonly #rebalances: Rebalances;
   readonly #joining: Joining;
   #isLoaded = false;
 
-  constructor(environment: ClassicEnvironment) {
-    const { groups, timers, random, config } = environment;
-    this.#environment = environment;
+  constructor(parts: ClassicGroupsParts) {
+    const { groups, timers, random, config, memberMemory: memory } = parts;
+    this.#parts = parts;
     this.#rebalances = new Rebalances({ groups, timers, config });
     const onPendingForgotten = (group: ClassicGroup) => this.#forgetIfUnused(group);
     this.#joining = new Joining({
@@ -76,21 +74,21 @@ export class ClassicGroups implements GroupKind {
       random,
       config,
       rebalances: this.#rebalances,
-      memory: environment.memberMemory,
+      memory,
       onPendingForgotten,
     });
   }
 
   join(groupId: string, request: JoinRequest, now: Now): Decision<JoinAnswer> {
-    const fault = joinFault(request, this.#environment.config);
+    const fault = joinFault(request, this.#parts.config);
     if (fault !== "NONE") return answered(joinRefusal(request.memberId, fault));
-    const found = this.#environment.groups.get(groupId);
+    const found = this.#parts.groups.get(groupId);
     if (found === undefined && request.memberId !== "") return answered(joinRefusal(request.memberId, "UNKNOWN_MEMBER_ID"));
     const changed = found === undefined || found.type === this.type ? [] : this.#changeKind(found);
     if (changed === null) return answered(joinRefusal(request.memberId, "INCONSISTENT_GROUP_PROTOCOL"));
     if (changed.length > 0 && request.memberId !== "") return answered(joinRefusal(request.memberId, "UNKNOWN_MEMBER_ID"));
     if (changed.length > 0) return this.#joinAfter(changed, groupId, request, now);
-    if (found === undefined && this.#environment.groupCount() >= groupsMax) return answered(joinRefusal("", "COORDINATOR_NOT_AVAILABLE"));
+    if (found === undefined && this.#parts.groups.size >= groupsMax) return answered(joinRefusal("", "COORDINATOR_NOT_AVAILABLE"));
     const group = this.find(groupId) ?? this.#newGroup(groupId);
     const decision = this.#joining.join(group, request, now);
     this.#forgetIfUnused(group);
@@ -130,13 +128,13 @@ export class ClassicGroups implements GroupKind {
   }
 
   find(groupId: string): ClassicGroup | null {
-    const group = this.#environment.groups.get(groupId);
+    const group = this.#parts.groups.get(groupId);
     return group instanceof ClassicGroup ? group : null;
   }
 
   /** A group that somebody keeps offsets in without being a member. */
   keepOffsetsOf(groupId: string): void {
-    if (this.#environment.groups.get(groupId) === undefined) this.#newGroup(groupId);
+    if (this.#parts.groups.get(groupId) === undefined) this.#newGroup(groupId);
   }
 
   replay(keyVersion: number, key: Reader, value: Buffer | null): void {
@@ -151,12 +149,12 @@ export class ClassicGroups implements GroupKind {
     const group = this.#makeGroup(groupId);
     group.restore(readVersioned(groupMetadataValue, value));
     known?.forgetMembers();
-    this.#environment.groups.set(group);
+    this.#parts.groups.set(group);
   }
 
   loaded(now: Now): void {
     this.#isLoaded = true;
-    for (const group of this.#environment.groups.values())
+    for (const group of this.#parts.groups.values())
       if (group instanceof ClassicGroup) for (const member of group.members.values()) this.#rebalances.keepAlive(group, member, now);
   }
 
@@ -166,19 +164,17 @@ export class ClassicGroups implements GroupKind {
 
   /** Somebody else coordinates these groups now. */
   ended(): void {
-    for (const group of this.#environment.groups.values()) if (group instanceof ClassicGroup) group.forgetMembers();
+    for (const group of this.#parts.groups.values()) if (group instanceof ClassicGroup) group.forgetMembers();
   }
 
   #newGroup(groupId: string): ClassicGroup {
     const group = this.#makeGroup(groupId);
-    this.#environment.groups.set(group);
+    this.#parts.groups.set(group);
     return group;
   }
 
   #makeGroup(groupId: string): ClassicGroup {
-    return new ClassicGroup(groupId, this.#environment.memberMemory, (group, member, now) =>
-      this.#rebalances.keepAlive(group, member, now),
-    );
+    return new ClassicGroup(groupId, this.#parts.memberMemory, (group, member, now) => this.#rebalances.keepAlive(group, member, now));
   }
 
   /** All of them, and then one rebalance is prepared for what is left. */
@@ -188,7 +184,7 @@ export class ClassicGroups implements GroupKind {
     const left = leavers.map((leaver): Left => {
       const memberId = memberOf(group, leaver);
       if (memberId === null && group.removePending(leaver.memberId)) {
-        this.#environment.timers.cancel(memberTimer(group, leaver.memberId));
+        this.#parts.timers.cancel(memberTimer(group, leaver.memberId));
         isChanged = true;
         return { ...leaver, errorCode: "NONE" };
       }
@@ -224,12 +220,12 @@ export class ClassicGroups implements GroupKind {
   #drop(group: ClassicGroup): void {
     this.#rebalances.forget(group);
     group.forgetMembers();
-    this.#environment.groups.delete(group);
+    this.#parts.groups.delete(group);
   }
 
   /** Nobody joined it, and nothing of it is in the log: there is no reason to remember its name. */
   #forgetIfUnused(group: ClassicGroup): void {
-    if (group.isSimple && group.members.size === 0 && !this.#environment.hasOffsets(group.groupId)) this.#drop(group);
+    if (group.isSimple && group.members.size === 0 && !this.#parts.hasOffsets(group.groupId)) this.#drop(group);
   }
 }
 

@@ -13,7 +13,7 @@ import {
   noBytes,
   protocolBytes,
   sameProtocols,
-} from "./classic-member.ts";
+} from "./classic-group-member.ts";
 import { joinedAnswer, memberTimer, type Rebalances, releaseWaits, withSettled } from "./rebalances.ts";
 
 export interface JoinRequest {

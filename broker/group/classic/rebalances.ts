@@ -4,7 +4,7 @@ import { answered, type Decision, type Now, type ShardTimers } from "../../state
 import type { Settlement } from "../../state-machine/ticket.ts";
 import type { GroupBook } from "../contract.ts";
 import type { ClassicGroup } from "./classic-group.ts";
-import { type JoinAnswer, joinRefusal, type Member, noBytes, syncRefusal } from "./classic-member.ts";
+import { type JoinAnswer, joinRefusal, type Member, noBytes, syncRefusal } from "./classic-group-member.ts";
 
 export interface RebalanceConfig {
   /** `group.initial.rebalance.delay.ms` */

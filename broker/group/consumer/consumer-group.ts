@@ -5,8 +5,8 @@ import { noPartitions, type PartitionMap } from "../assignors/partition-map.ts";
 import type { Committer, Group, GroupRecord } from "../contract.ts";
 import { type MemberMemory, textBytes } from "../member-memory.ts";
 import { Tally } from "../tally.ts";
+import { type CurrentAssignment, isReconciledTo, type MemberProfile, unassigned } from "./consumer-group-member.ts";
 import { groupTombstone, memberTombstone, patternTombstone, type SubscribedTopics } from "./consumer-group-records.ts";
-import { type CurrentAssignment, isReconciledTo, type MemberProfile, unassigned } from "./consumer-member.ts";
 import { currentBytes, groupOverheadBytes, matchesBytes, profileBytes, subscribedBytes, targetBytes } from "./member-bytes.ts";
 
 /** The first version of OffsetCommit whose clients know of member epochs. */

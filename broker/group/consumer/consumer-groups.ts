@@ -4,14 +4,15 @@ import type { ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse } fr
 import type { Reader } from "../../../protocol/wire/reader.ts";
 import type { ConsumerGroupAssignorName } from "../../runtime/config/group-settings.ts";
 import { answered, type Decision, type Now } from "../../state-machine/contract.ts";
-import type { Assignor } from "../assignors/assignor.ts";
 import { topicPartitions } from "../assignors/partition-map.ts";
 import { rangeAssignor } from "../assignors/range.ts";
+import type { Assignor } from "../assignors/server-assignor.ts";
 import { uniformAssignor } from "../assignors/uniform.ts";
 import type { GroupKind, GroupKindParts, GroupRecord } from "../contract.ts";
 import { readKey } from "../group-records.ts";
 import { MemberMemory } from "../member-memory.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
+import { type CurrentAssignment, joining, leftForNow } from "./consumer-group-member.ts";
 import {
   currentRecord,
   groupKeys,
@@ -26,11 +27,17 @@ import {
   readSubscribedTopics,
   readTarget,
 } from "./consumer-group-records.ts";
-import { type CurrentAssignment, joining, leftForNow } from "./consumer-member.ts";
 import { type DescribedConsumerGroup, describeConsumerGroup, undescribed } from "./describe-consumer-group.ts";
-import { type AcceptedHeartbeat, type HeartbeatInputs, heartbeat, instanceRefusal, removeMember, unknownMember } from "./heartbeat.ts";
 import { faultOf, isLeaving, type Refusal, refusal } from "./heartbeat-rules.ts";
 import { groupOverheadBytes } from "./member-bytes.ts";
+import {
+  type AcceptedHeartbeat,
+  type HeartbeatInputs,
+  heartbeat,
+  instanceRefusal,
+  removeMember,
+  unknownMember,
+} from "./member-heartbeat.ts";
 import { PatternTurns, PatternWatch } from "./pattern-watch.ts";
 import { preferredAssignor } from "./target-assignment.ts";
 

@@ -9,7 +9,7 @@ import {
   samePartitions,
   withoutPartitions,
 } from "../assignors/partition-map.ts";
-import type { CurrentAssignment } from "./consumer-member.ts";
+import type { CurrentAssignment } from "./consumer-group-member.ts";
 
 /** Where a member is to get to. */
 export interface Target {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ClassicGroup } from "../../../broker/group/classic/classic-group.ts";
-import { type JoinAnswer, memberBytes, pendingBytes, type SyncAnswer } from "../../../broker/group/classic/classic-member.ts";
+import { type JoinAnswer, memberBytes, pendingBytes, type SyncAnswer } from "../../../broker/group/classic/classic-group-member.ts";
 import { GroupMachine } from "../../../broker/group/group-machine.ts";
 import { TimerHeap } from "../../../broker/state-machine/timer-heap.ts";
 import { settled } from "../network/manual-clock.ts";

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
+import { unassigned, unknownProfile } from "../../../broker/group/consumer/consumer-group-member.ts";
 import {
   assignmentEpochRecord,
   currentRecord,
   groupEpochRecord,
   memberProfileRecord,
 } from "../../../broker/group/consumer/consumer-group-records.ts";
-import { unassigned, unknownProfile } from "../../../broker/group/consumer/consumer-member.ts";
 import { classicGroupRecord, offsetRecord } from "../../../broker/group/group-records.ts";
 import { BatchBuilder, encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { settled } from "../network/manual-clock.ts";

@@ -1,4 +1,4 @@
-import type { JoinAnswer, SyncAnswer } from "../../../broker/group/classic/classic-member.ts";
+import type { JoinAnswer, SyncAnswer } from "../../../broker/group/classic/classic-group-member.ts";
 import { type JoinRequest, newUuid } from "../../../broker/group/classic/join.ts";
 import type { TopicsView } from "../../../broker/group/contract.ts";
 import { GroupMachine, type GroupMachineConfig } from "../../../broker/group/group-machine.ts";

@@ -127,7 +127,11 @@ export class TestShard {
       next: () => 0.5,
       bytes: (count) => Buffer.alloc(count, ++this.#ids),
     };
+    const { book } = this;
     const groups = {
+      get size() {
+        return book.size;
+      },
       get: (id: string) => this.book.get(id),
       set: (group: Group) => void this.book.set(group.groupId, group),
       delete: (group: Group) => void (this.book.get(group.groupId) === group && this.book.delete(group.groupId)),

@@ -1,10 +1,20 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { ConsumerGroupHeartbeatRequest } from "../../../protocol/messages/consumer-group-heartbeat.ts";
-import type { Assignor } from "../assignors/assignor.ts";
 import { type PartitionMap, partitionMap, samePartitions } from "../assignors/partition-map.ts";
+import type { Assignor } from "../assignors/server-assignor.ts";
 import type { GroupRecord, TopicsView } from "../contract.ts";
 import { type PatternFault, shortened, type TopicPattern } from "../patterns/topic-pattern.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
+import {
+  type CurrentAssignment,
+  joining,
+  leftForNow,
+  type MemberProfile,
+  sameProfile,
+  sameSubscription,
+  unassigned,
+  unknownProfile,
+} from "./consumer-group-member.ts";
 import {
   assignmentEpochRecord,
   currentRecord,
@@ -15,16 +25,6 @@ import {
   subscribedTopicsRecord,
   targetRecord,
 } from "./consumer-group-records.ts";
-import {
-  type CurrentAssignment,
-  joining,
-  leftForNow,
-  type MemberProfile,
-  sameProfile,
-  sameSubscription,
-  unassigned,
-  unknownProfile,
-} from "./consumer-member.ts";
 import { epochRefusal, type Refusal, refusal } from "./heartbeat-rules.ts";
 import { currentBytes, profileBytes, subscribedBytes, targetBytes } from "./member-bytes.ts";
 import { reconcile, type Target } from "./reconcile.ts";
