@@ -34,6 +34,15 @@ export interface Change<T> {
   readonly readAgain?: () => Promise<Exclude<AttemptResult<T>, "unsettled">>;
 }
 
+/** See `FencedWriter.settleAll`. */
+export interface Changes<T> {
+  readonly failure: (left: readonly T[]) => string;
+  /** Answers those that are not settled. */
+  readonly attempt: (left: readonly T[]) => Promise<readonly T[]>;
+  /** Reads what became of these; answers those that are to be decided again. */
+  readonly readAgain: (left: readonly T[]) => Promise<readonly T[]>;
+}
+
 /** Bounds of one transaction: ZooKeeper refuses packets above 1 MiB. */
 export const transactionOperationsMax = 200;
 export const transactionBytesMax = 512 * 1024;
@@ -113,8 +122,8 @@ export class FencedWriter {
    * Carries a change into the coordinator, and answers what came of it. The race that every change has to stand, and the order that does:
    * 1. A change is decided from what was read, and written with the versions that were read.
    * 2. Written: done. Refused: somebody else was first (a leader with its in-sync set, another tool), and what we decided from is gone.
-   * 3. Or the link breaks, and the answer is lost. The write may have been carried out, or may still be on its way. Whoever reads now may
-   *    read what was before it, decide the same once more, and then take its own late write for somebody else's.
+   * 3. Or the link breaks, and the answer is lost. The write may have been carried out, or may still be on its way. A read now may show
+   *    what was before it: the same would be decided once more, and our own late write be taken for somebody else's.
    * 4. So a transaction of ours must come through first, in this same session (`barrier`). All of a session's transactions are carried out
    *    in the order in which they were sent: the lost one has been by now, or never will be.
    * 5. What is read after that is what there is. Decided again from there, our own success shows as nothing left to do.
@@ -132,6 +141,24 @@ export class FencedWriter {
       if (result !== "again") return result.done;
     }
     throw new CoordinatorUnavailable(`${failure()} in ${attemptsMax} attempts`);
+  }
+
+  /** As `settle`, for many changes together: each goes on until it is done. */
+  async settleAll<T>(changes: readonly T[], { failure, attempt, readAgain }: Changes<T>): Promise<void> {
+    let left = changes;
+    if (left.length === 0) return;
+    const unlessDone = <R>(result: R) => (left.length > 0 ? result : { done: undefined });
+    await this.settle({
+      failure: () => failure(left),
+      attempt: async () => {
+        left = await attempt(left);
+        return unlessDone("unsettled" as const);
+      },
+      readAgain: async () => {
+        left = await readAgain(left);
+        return unlessDone("again" as const);
+      },
+    });
   }
 }
 

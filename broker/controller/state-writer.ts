@@ -24,21 +24,14 @@ export class StateWriter {
    */
   async apply(partitions: Iterable<PartitionName>, decide: Decision): Promise<void> {
     const { store, writer, book } = this.#context;
-    let pending = [...partitions];
-    if (pending.length === 0) return;
-    const ifSome = <O>(outcome: O) => (pending.length > 0 ? outcome : { done: undefined });
-    await writer.settle({
-      failure: () => `${pending.length} partition states did not settle`,
-      attempt: async () => {
-        const changes = decisions(book.current, pending, decide);
+    await writer.settleAll([...partitions], {
+      failure: (left) => `${left.length} partition states did not settle`,
+      attempt: async (left) => {
+        const changes = decisions(book.current, left, decide);
         const transactions = inTransactions(changes, (change) => [store.setState(change)]);
-        pending = (await pipelined(transactions, transactionsAtOnceMax, (transaction) => this.#write(transaction))).flat();
-        return ifSome("unsettled" as const);
+        return (await pipelined(transactions, transactionsAtOnceMax, (transaction) => this.#write(transaction))).flat();
       },
-      readAgain: async () => {
-        pending = await this.#readAgain(pending);
-        return ifSome("again" as const);
-      },
+      readAgain: (left) => this.#readAgain(left),
     });
   }
 

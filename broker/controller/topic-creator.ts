@@ -77,16 +77,16 @@ export class TopicCreator {
     const { store, writer, book } = this.#context;
     const from = topic.partitions.length;
     const records = new Map<number, PartitionRecord>();
-    let missing = Array.from({ length: assignment.length - from }, (_, index) => from + index);
     let nodes: ReadonlySet<number> = new Set();
-    const read = async () => {
+    const read = async (missing: readonly number[]) => {
       const found = await this.#readThose(topic.name, missing, assignment);
       for (const [partition, record] of found) records.set(partition, record);
-      missing = missing.filter((partition) => !found.has(partition));
-      if (missing.length > 0) nodes = await this.#partitionNodes(topic.name);
+      const left = missing.filter((partition) => !found.has(partition));
+      if (left.length > 0) nodes = await this.#partitionNodes(topic.name);
+      return left;
     };
     const operationsOf = (record: PartitionRecord) => store.createPartition(topic.name, record, nodes.has(record.partition));
-    const write = async () => {
+    const write = async (missing: readonly number[]) => {
       const first = missing.map((partition) => firstState(book.current, topic, partition, assignment[partition]!));
       const unsettled = await pipelined(inTransactions(first, operationsOf), transactionsAtOnceMax, async (transaction) => {
         const result = await writer.write(transaction.flatMap(operationsOf));
@@ -94,21 +94,14 @@ export class TopicCreator {
         for (const record of transaction) records.set(record.partition, record);
         return [];
       });
-      missing = unsettled.flat();
+      return unsettled.flat();
     };
-    if (!areNew && missing.length > 0) await read();
-    if (missing.length > 0)
-      await writer.settle({
-        failure: () => `the partitions of ${topic.name} did not settle`,
-        attempt: async () => {
-          await write();
-          return missing.length > 0 ? "unsettled" : { done: undefined };
-        },
-        readAgain: async () => {
-          await read();
-          return missing.length > 0 ? "again" : { done: undefined };
-        },
-      });
+    const wanted = Array.from({ length: assignment.length - from }, (_, index) => from + index);
+    await writer.settleAll(areNew ? wanted : await read(wanted), {
+      failure: () => `the partitions of ${topic.name} did not settle`,
+      attempt: write,
+      readAgain: read,
+    });
     invariant(records.size === assignment.length - from, "each partition has its first state", () => ({ topic: topic.name, assignment }));
     const partitions = [...topic.partitions, ...[...records.values()].sort((a, b) => a.partition - b.partition)];
     return { ...topic, partitions };

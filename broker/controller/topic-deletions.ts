@@ -143,24 +143,21 @@ export class TopicDeletions {
   async #write(changes: ReadonlyMap<TopicId, readonly BrokerId[]>): Promise<void> {
     const { store, writer, book } = this.#context;
     if (changes.size === 0) return;
-    let left = [...changes];
-    const operationOf = ([id, brokers]: (typeof left)[number]): WriteOperation =>
+    const operationOf = ([id, brokers]: readonly [TopicId, readonly BrokerId[]]): WriteOperation =>
       store.writeDeletion(id, { ...book.current.deletions.get(id)!, brokers });
-    await writer.settle({
+    await writer.settleAll([...changes], {
       failure: () => "records of deletions could not be written",
-      attempt: async () => {
-        const failed: typeof left = [];
+      attempt: async (left) => {
+        const failed: (typeof left)[number][] = [];
         for (const transaction of inTransactions(left, (change) => [operationOf(change)])) {
           const result = await writer.write(transaction.map(operationOf));
           if (result.kind !== "written") failed.push(...transaction);
         }
-        left = failed;
-        return left.length > 0 ? "unsettled" : { done: undefined };
+        return failed;
       },
-      readAgain: async () => {
+      readAgain: async (left) => {
         const there = await store.readDeletions();
-        left = left.filter(([id]) => there.has(id));
-        return left.length > 0 ? "again" : { done: undefined };
+        return left.filter(([id]) => there.has(id));
       },
     });
     const deletions = new Map(book.current.deletions);
