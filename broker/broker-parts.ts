@@ -5,9 +5,9 @@ import type { BrokerRegistration } from "../coordinator-client/znodes/broker-reg
 import type { Address } from "../protocol/base/transport.ts";
 import { codecsAside } from "../protocol/records/compression.ts";
 import type { Endpoint } from "./api/api.ts";
-import { groupEndpoints } from "./api/group-apis.ts";
+import { groupApis } from "./api/group-apis.ts";
 import { groupFinder } from "./api/group-finder.ts";
-import { logDirectoryEndpoints } from "./api/log-directory-apis.ts";
+import { logDirectoryApis } from "./api/log-directory-apis.ts";
 import { servedApis } from "./api/registry.ts";
 import type { BrokerOptions } from "./broker-options.ts";
 import { clientMemoryBytes, controllerSettings, groupCoordinatorConfig, offsetsTopicConfig, partitionConfig } from "./broker-settings.ts";
@@ -216,10 +216,10 @@ export class BrokerParts {
           forwardTimeoutMs: config.network.requestTimeoutMs,
         },
       },
-      [
-        ...groupEndpoints(this.#groups, this.#images),
-        ...logDirectoryEndpoints(logs, (topic, partition) => this.#table.find({ topic, partition })?.highWatermark ?? null),
-      ],
+      {
+        ...groupApis(this.#groups, this.#images),
+        ...logDirectoryApis(logs, (topic, partition) => this.#table.find({ topic, partition })?.highWatermark ?? null),
+      },
     );
     const updates = new UpdateReceiver({
       brokerId,

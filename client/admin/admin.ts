@@ -1,11 +1,11 @@
 import { type BrokerId, noBroker, type TopicPartition, zeroTopicId } from "../../protocol/base/ids.ts";
+import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
 import type { MetadataResponse } from "../../protocol/messages/metadata.ts";
 import { ClientClosed, KafkaProtocolError } from "../errors.ts";
 import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
 import { type FoundOffset, listOffsets } from "../metadata/list-offsets.ts";
-import { type ApiCall, calls } from "../network/api-calls.ts";
 import type { Connection } from "../network/connection.ts";
 import type { ClientOptions } from "../options.ts";
 import type {
@@ -81,7 +81,7 @@ export class Admin implements AsyncDisposable {
       "creating topic",
       ({ name }) => name,
       async (open) => {
-        const answer = await this.#ask(calls.createTopics, () => ({ topics: open, timeoutMs: this.#brokerTimeoutMs(), validateOnly }));
+        const answer = await this.#ask(apis.createTopics, () => ({ topics: open, timeoutMs: this.#brokerTimeoutMs(), validateOnly }));
         return answer.topics.map(({ name, topicId, errorCode, errorMessage, numPartitions, replicationFactor }) => ({
           key: name,
           errorCode,
@@ -99,7 +99,7 @@ export class Admin implements AsyncDisposable {
       "deleting topic",
       (name) => name,
       async (open) => {
-        const answer = await this.#ask(calls.deleteTopics, () => ({
+        const answer = await this.#ask(apis.deleteTopics, () => ({
           topics: open.map((name) => ({ name, topicId: zeroTopicId })),
           topicNames: open,
           timeoutMs: this.#brokerTimeoutMs(),
@@ -128,7 +128,7 @@ export class Admin implements AsyncDisposable {
           count,
           assignments: assignment?.map((brokerIds) => ({ brokerIds })) ?? null,
         }));
-        const answer = await this.#ask(calls.createPartitions, () => ({
+        const answer = await this.#ask(apis.createPartitions, () => ({
           topics: wanted,
           timeoutMs: this.#brokerTimeoutMs(),
           validateOnly,
@@ -174,7 +174,7 @@ export class Admin implements AsyncDisposable {
     const describe = async (resource: ConfigResource) => {
       const asked = { ...wireResource(resource), configurationKeys: names ?? null };
       const request = { resources: [asked], includeSynonyms: synonyms, includeDocumentation: false };
-      return describedConfigs(resource, await this.#askAbout(resource, calls.describeConfigs, request));
+      return describedConfigs(resource, await this.#askAbout(resource, apis.describeConfigs, request));
     };
     return Promise.all(resources.map(describe));
   }
@@ -183,7 +183,7 @@ export class Admin implements AsyncDisposable {
   async incrementalAlterConfigs(changes: readonly ResourceChange[], { validateOnly = false } = {}): Promise<readonly Altered[]> {
     const alter = async (change: ResourceChange) => {
       const request = { resources: wireChanges([change]), validateOnly };
-      return alteredConfigs(change.resource, await this.#askAbout(change.resource, calls.incrementalAlterConfigs, request));
+      return alteredConfigs(change.resource, await this.#askAbout(change.resource, apis.incrementalAlterConfigs, request));
     };
     return Promise.all(changes.map(alter));
   }
@@ -192,7 +192,7 @@ export class Admin implements AsyncDisposable {
   async alterConfigs(replacements: readonly ResourceReplacement[], { validateOnly = false } = {}): Promise<readonly Altered[]> {
     const alter = async (replacement: ResourceReplacement) => {
       const request = { resources: [wireReplacement(replacement)], validateOnly };
-      return alteredConfigs(replacement.resource, await this.#askAbout(replacement.resource, calls.alterConfigs, request));
+      return alteredConfigs(replacement.resource, await this.#askAbout(replacement.resource, apis.alterConfigs, request));
     };
     return Promise.all(replacements.map(alter));
   }
@@ -210,7 +210,7 @@ export class Admin implements AsyncDisposable {
             partitions: ofTopic.map(({ partition }) => partition),
           }));
     const answer = await this.#retrying(async () => {
-      const answer = await this.#ask(calls.electLeaders, () => ({
+      const answer = await this.#ask(apis.electLeaders, () => ({
         electionType: type === "preferred" ? 0 : 1,
         topicPartitions,
         timeoutMs: this.#brokerTimeoutMs(),
@@ -313,14 +313,14 @@ export class Admin implements AsyncDisposable {
       includeTopicAuthorizedOperations: false,
       includeOfflineReasons: true,
     });
-    return this.#retrying(() => this.#cluster.pool.askAny((connection, signal) => connection.request(calls.metadata, build, { signal })));
+    return this.#retrying(() => this.#cluster.pool.askAny((connection, signal) => connection.request(apis.metadata, build, { signal })));
   }
 
   /**
    * Any broker will do: it forwards what only the controller may do. One that does not says NOT_CONTROLLER, and then the controller is
    * asked.
    */
-  async #ask<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req): Promise<Res> {
+  async #ask<Req, Res>(api: MessagePair<Req, Res>, build: (version: number) => Req): Promise<Res> {
     try {
       const connection = await this.#cluster.connection(this.#controller);
       return await connection.request(api, build);
@@ -330,7 +330,7 @@ export class Admin implements AsyncDisposable {
     }
   }
 
-  #askAbout<Req, Res>(resource: ConfigResource, api: ApiCall<Req, Res>, request: Req): Promise<Res> {
+  #askAbout<Req, Res>(resource: ConfigResource, api: MessagePair<Req, Res>, request: Req): Promise<Res> {
     return this.#retrying(async () => (await this.#connectionFor(resource)).request(api, () => request));
   }
 

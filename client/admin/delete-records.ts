@@ -1,8 +1,8 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import { KafkaProtocolError } from "../errors.ts";
 import { answeredFor, askLeaders, byTopic } from "../metadata/ask-leaders.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { calls } from "../network/api-calls.ts";
 import type { ItemResult } from "./admin-types.ts";
 
 export interface RecordsToDelete extends TopicPartition {
@@ -25,7 +25,7 @@ export async function deleteRecords(
     waitMs: brokerTimeoutMs,
     async ask(connection, asked, signal) {
       const topics = byTopic(asked, ({ partition, before }) => ({ partitionIndex: partition, offset: before === "all" ? -1 : before }));
-      const answer = await connection.request(calls.deleteRecords, () => ({ topics, timeoutMs: brokerTimeoutMs }), { signal });
+      const answer = await connection.request(apis.deleteRecords, () => ({ topics, timeoutMs: brokerTimeoutMs }), { signal });
       return asked.map(({ topic, partition }) => {
         const found = answeredFor(answer.topics, { topic, partition }, "deleting records of");
         return found instanceof KafkaProtocolError ? found : { topic, partition, startOffset: found.lowWatermark };

@@ -1,5 +1,6 @@
 import { type BrokerId, partitionKey, type TopicPartition, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import type { ConsumerGroupDescribeResponse } from "../../protocol/messages/consumer-group-describe.ts";
 import { consumerProtocolType, decodeAssignment } from "../../protocol/messages/consumer-protocol.ts";
 import type { DescribeGroupsResponse } from "../../protocol/messages/describe-groups.ts";
@@ -17,7 +18,6 @@ import {
 } from "../group/group-offsets.ts";
 import { noMember } from "../group/membership.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { calls } from "../network/api-calls.ts";
 import type { ItemResult } from "./admin-types.ts";
 
 export type GroupType = "classic" | "consumer" | "unknown";
@@ -52,7 +52,7 @@ export async function listGroups(cluster: Cluster, deadlineMs: number): Promise<
     cluster.retrying(deadlineMs, async () => {
       if (!cluster.metadata.snapshot.brokers.has(broker)) return []; // gone since; its groups have moved
       const connection = await cluster.pool.toBroker(broker);
-      const answer = await connection.request(calls.listGroups, () => ({ statesFilter: [], typesFilter: [] }));
+      const answer = await connection.request(apis.listGroups, () => ({ statesFilter: [], typesFilter: [] }));
       if (answer.errorCode !== "NONE") throw new KafkaProtocolError(answer.errorCode, `groups of broker ${broker}`);
       return answer.groups;
     });
@@ -81,7 +81,7 @@ async function describeIncremental(link: CoordinatorLink, groupId: string, deadl
   const build = () => ({ groupIds: [groupId], includeAuthorizedOperations: false });
   const errorOf = ({ groups }: ConsumerGroupDescribeResponse) => groups[0]?.errorCode ?? "UNKNOWN_SERVER_ERROR";
   try {
-    const [group] = (await link.retrying(calls.consumerGroupDescribe, build, { errorOf }, deadlineMs)).groups;
+    const [group] = (await link.retrying(apis.consumerGroupDescribe, build, { errorOf }, deadlineMs)).groups;
     if (group === undefined) return null;
     return {
       groupId,
@@ -106,7 +106,7 @@ async function describeIncremental(link: CoordinatorLink, groupId: string, deadl
 async function describeClassic(link: CoordinatorLink, groupId: string, deadlineMs: number): Promise<GroupDescription> {
   const build = () => ({ groups: [groupId], includeAuthorizedOperations: false });
   const errorOf = ({ groups }: DescribeGroupsResponse) => groups[0]?.errorCode ?? "UNKNOWN_SERVER_ERROR";
-  const [group] = (await link.retrying(calls.describeGroups, build, { errorOf }, deadlineMs)).groups;
+  const [group] = (await link.retrying(apis.describeGroups, build, { errorOf }, deadlineMs)).groups;
   // a group that nobody has heard of is described as dead
   if (group === undefined || group.groupState === "Dead") throw new KafkaProtocolError("GROUP_ID_NOT_FOUND", `group ${groupId}`);
   return {
@@ -143,7 +143,7 @@ export async function deleteGroup(
   const errorOf = ({ results }: { readonly results: readonly { readonly errorCode: KafkaErrorCode }[] }) =>
     results[0]?.errorCode ?? "UNKNOWN_SERVER_ERROR";
   return asResult({ groupId }, async () => {
-    await new CoordinatorLink(cluster, groupId).retrying(calls.deleteGroups, () => ({ groupsNames: [groupId] }), { errorOf }, deadlineMs);
+    await new CoordinatorLink(cluster, groupId).retrying(apis.deleteGroups, () => ({ groupsNames: [groupId] }), { errorOf }, deadlineMs);
     return { groupId };
   });
 }
@@ -186,7 +186,7 @@ export async function alterGroupOffsets(
   const build = () => offsetCommitOf(groupId, noMember, meant ?? []);
   const errorOf = ({ topics }: { readonly topics: TopicAnswers }) => momentary(topics);
   const options = { errorOf, versionMax: commitByNameVersionMax };
-  const answered = meant?.length === 0 ? [] : (await link.retrying(calls.offsetCommit, build, options, deadlineMs)).topics;
+  const answered = meant?.length === 0 ? [] : (await link.retrying(apis.offsetCommit, build, options, deadlineMs)).topics;
   const refused = (others ?? []).map(({ topic, partition }) => ({
     name: topic,
     partitions: [{ partitionIndex: partition, errorCode: "UNKNOWN_TOPIC_ID" as const }],
@@ -214,12 +214,7 @@ export async function deleteGroupOffsets(
     name: topic,
     partitions: indexes.map((partitionIndex) => ({ partitionIndex })),
   }));
-  const answer = await link.retrying(
-    calls.offsetDelete,
-    () => ({ groupId, topics }),
-    { errorOf: ({ errorCode }) => errorCode },
-    deadlineMs,
-  );
+  const answer = await link.retrying(apis.offsetDelete, () => ({ groupId, topics }), { errorOf: ({ errorCode }) => errorCode }, deadlineMs);
   return perPartition(partitions, answer.topics, groupId, (code) => code);
 }
 

@@ -1,13 +1,13 @@
 import type { Timer } from "../../protocol/base/clock.ts";
 import { type BrokerId, noBroker, partitionKey, type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import { scanBatches } from "../../protocol/records/validate-batches.ts";
 import { backoffMs } from "../backoff.ts";
 import { CorruptBatch, isRetriableFailure, KafkaProtocolError, LogTruncated, OffsetOutOfRange } from "../errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import type { PartitionMetadata } from "../metadata/cluster-snapshot.ts";
 import { whileLeading } from "../metadata/leader-watch.ts";
-import { calls } from "../network/api-calls.ts";
 import { type AssignedPartition, judgeEpochEnd } from "./assigned-partition.ts";
 import type { ConsumerSettings } from "./consumer-options.ts";
 import { answersByPartition, fetchRequestOf, fetchVersionMax, type PartitionAnswer } from "./fetch-answer.ts";
@@ -185,7 +185,7 @@ export class Fetcher {
         const wishes = { maxWaitMs: waitMs, minBytes: settings.fetchBytesMin, maxBytes };
         const versionMax = fetchVersionMax(targets);
         const options = { waitMs, signal, ...(versionMax === undefined ? {} : { versionMax }) };
-        return connection.request(calls.fetch, () => fetchRequestOf(asked, wishes), options);
+        return connection.request(apis.fetch, () => fetchRequestOf(asked, wishes), options);
       });
       if (!session.answered(answer.errorCode, answer.sessionId)) return this.#onVoidAnswer(wanted, answer.errorCode);
       const answers = answersByPartition(answer, targets);

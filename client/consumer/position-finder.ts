@@ -1,9 +1,9 @@
 import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import { KafkaProtocolError, UnsupportedApi } from "../errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { whileLeading } from "../metadata/leader-watch.ts";
 import { listOffsets } from "../metadata/list-offsets.ts";
-import { calls } from "../network/api-calls.ts";
 import { type AssignedPartition, type EpochVerdict, judgeEpochEnd } from "./assigned-partition.ts";
 
 export interface PositionFinderParts {
@@ -88,8 +88,8 @@ export class PositionFinder {
     const sent = asked.map(({ partition: { topic, partition }, leaderEpoch }) => ({ topic, partition, sentToEpoch: leaderEpoch }));
     const answer = await whileLeading(cluster, { broker: leader, partitions: sent, waitMs: 0 }, async (signal) => {
       const connection = await cluster.pool.toBroker(leader, "requests", signal);
-      if (connection.versionOf(calls.offsetForLeaderEpoch) === null) return null;
-      return connection.request(calls.offsetForLeaderEpoch, () => ({ replicaId: -1, topics }), { signal });
+      if (connection.versionOf(apis.offsetForLeaderEpoch) === null) return null;
+      return connection.request(apis.offsetForLeaderEpoch, () => ({ replicaId: -1, topics }), { signal });
     });
     if (answer === null) {
       // a broker too old to ask: nothing can be checked

@@ -1,11 +1,11 @@
 import type { Timer } from "../../protocol/base/clock.ts";
 import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import { consumerProtocolType, decodeAssignment, encodeAssignment } from "../../protocol/messages/consumer-protocol.ts";
 import type { SyncGroupRequest } from "../../protocol/messages/sync-group.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
 import { KafkaProtocolError } from "../errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { calls } from "../network/api-calls.ts";
 import { byTopic, flat, type OwnedBefore, type PartitionCounts, subscribedTopics } from "./assignor.ts";
 import { assignorNamed, joinProtocols, membersOf } from "./assignors.ts";
 import {
@@ -185,7 +185,7 @@ export class ClassicMember implements Membership {
         return answer.errorCode;
       };
       const waitMs = maxPollIntervalMs + joinGraceMs;
-      const answer = await this.#link.request(calls.joinGroup, () => request, {
+      const answer = await this.#link.request(apis.joinGroup, () => request, {
         errorOf,
         purpose: "groups",
         waitMs,
@@ -220,7 +220,7 @@ export class ClassicMember implements Membership {
         waitMs: maxPollIntervalMs + joinGraceMs,
         signal: flight.signal,
       };
-      const { assignment } = await this.#link.request(calls.syncGroup, () => request, options);
+      const { assignment } = await this.#link.request(apis.syncGroup, () => request, options);
       const assigned = flat(readAssignment(assignment, groupId));
       if (this.#state.attempt === attempt) this.#before = { partitions: assigned, generation };
       this.#dispatch({ kind: "synced", attempt, assigned });
@@ -279,7 +279,7 @@ export class ClassicMember implements Membership {
     const signal = this.#after(sessionTimeoutMs);
     try {
       const errorOf = ({ errorCode }: { readonly errorCode: KafkaErrorCode }) => errorCode;
-      await this.#link.request(calls.heartbeat, () => request, { errorOf, purpose: "groups", signal: signal.signal });
+      await this.#link.request(apis.heartbeat, () => request, { errorOf, purpose: "groups", signal: signal.signal });
       this.#dispatch({ kind: "heartbeat-answered", attempt, failure: null });
     } catch (error) {
       if (!this.#cluster.isClosed) this.#dispatch({ kind: "heartbeat-answered", attempt, failure: this.#failed(error) });
@@ -300,7 +300,7 @@ export class ClassicMember implements Membership {
     const { groupId, groupInstanceId } = this.#settings;
     const request = { groupId, memberId, members: [{ memberId, groupInstanceId, reason }] };
     await this.#link
-      .request(calls.leaveGroup, () => request, { errorOf: ({ errorCode }) => errorCode })
+      .request(apis.leaveGroup, () => request, { errorOf: ({ errorCode }) => errorCode })
       .catch((error: unknown) => {
         this.#cluster.runtime.log.debug(
           { group: groupId, err: error },

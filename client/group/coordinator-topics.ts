@@ -1,5 +1,5 @@
 import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
-import { calls } from "../network/api-calls.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import type { CoordinatorLink, CoordinatorRequest } from "./coordinator-link.ts";
 
 /**
@@ -27,8 +27,8 @@ export async function topicsAt(
   });
   const options: CoordinatorRequest<unknown> = { errorOf: () => "NONE", ...(signal === undefined ? {} : { signal }) };
   const answer = await (deadlineMs === undefined
-    ? link.request(calls.metadata, build, options)
-    : link.retrying(calls.metadata, build, options, deadlineMs));
+    ? link.request(apis.metadata, build, options)
+    : link.retrying(apis.metadata, build, options, deadlineMs));
   return new Map(
     answer.topics.map(({ name, topicId, errorCode }) => [name ?? "", errorCode === "UNKNOWN_TOPIC_OR_PARTITION" ? null : topicId]),
   );

@@ -1,10 +1,10 @@
 import type { Timer } from "../../protocol/base/clock.ts";
 import { newTopicId, type TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import type { ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse } from "../../protocol/messages/consumer-group-heartbeat.ts";
 import { KafkaProtocolError } from "../errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { calls } from "../network/api-calls.ts";
 import type { CoordinatorLink } from "./coordinator-link.ts";
 import { failureOf } from "./failure.ts";
 import type { GroupSettings } from "./group-options.ts";
@@ -156,7 +156,7 @@ export class IncrementalMember implements Membership {
       topicPartitions: all || owned ? this.#wireOwned(epoch) : null,
     };
     try {
-      const answer = await this.#link.request(calls.consumerGroupHeartbeat, () => request, {
+      const answer = await this.#link.request(apis.consumerGroupHeartbeat, () => request, {
         errorOf: ({ errorCode }) => errorCode,
         purpose: "groups",
       });
@@ -240,7 +240,7 @@ export class IncrementalMember implements Membership {
       topicPartitions: null,
     };
     await this.#link
-      .request(calls.consumerGroupHeartbeat, () => request, { errorOf: ({ errorCode }) => errorCode })
+      .request(apis.consumerGroupHeartbeat, () => request, { errorOf: ({ errorCode }) => errorCode })
       .catch((error: unknown) => {
         this.#cluster.runtime.log.debug(
           { group: groupId, err: error },

@@ -1,6 +1,6 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import { KafkaProtocolError } from "../errors.ts";
-import { calls } from "../network/api-calls.ts";
 import { answeredFor, askLeaders, byTopic } from "./ask-leaders.ts";
 import type { Cluster } from "./cluster.ts";
 
@@ -40,7 +40,7 @@ export async function listOffsets(cluster: Cluster, queries: readonly OffsetQuer
           throw new KafkaProtocolError("UNSUPPORTED_VERSION", "the record with the largest timestamp");
         return { replicaId: -1, isolationLevel: 0, topics };
       };
-      const answer = await connection.request(calls.listOffsets, build, { signal });
+      const answer = await connection.request(apis.listOffsets, build, { signal });
       return asked.map((query) => {
         const found = answeredFor(answer.topics, query, "offsets of");
         if (found instanceof KafkaProtocolError) return found;

@@ -1,10 +1,10 @@
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
 import { zeroTopicId } from "../../protocol/base/ids.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import type { MetadataRequest, MetadataResponse } from "../../protocol/messages/metadata.ts";
 import { abortable } from "../abort.ts";
 import { backoffMs } from "../backoff.ts";
 import { isRetriableFailure, KafkaProtocolError, RequestTimedOut } from "../errors.ts";
-import { calls } from "../network/api-calls.ts";
 import type { ConnectionPool } from "../network/connection-pool.ts";
 import type { ClientSettings } from "../options.ts";
 import type { ClientRuntime } from "../runtime.ts";
@@ -220,7 +220,7 @@ async function askMetadata(
   const over = new AbortController();
   const timer = clock.schedule(timeoutMs, () => over.abort(new RequestTimedOut(`no broker answered Metadata within ${timeoutMs} ms`)));
   try {
-    return await pool.askAny((connection, signal) => connection.request(calls.metadata, () => request, { signal }), over.signal);
+    return await pool.askAny((connection, signal) => connection.request(apis.metadata, () => request, { signal }), over.signal);
   } finally {
     timer.cancel();
   }

@@ -1,13 +1,13 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import { type Address, formatAddress, type Link, type Transport } from "../../protocol/base/transport.ts";
 import { kafkaErrors } from "../../protocol/errors/kafka-errors.ts";
+import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
 import { skipResponseHeaderRest, writeRequestHeader } from "../../protocol/messages/headers.ts";
 import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 import { MalformedFrame, Reader } from "../../protocol/wire/reader.ts";
 import { Writer } from "../../protocol/wire/writer.ts";
 import { abortable } from "../abort.ts";
 import { ClientClosed, ConnectionLost, RequestTimedOut, UnsupportedApi } from "../errors.ts";
-import { type ApiCall, calls } from "./api-calls.ts";
 import { commonVersion, type ServedVersions } from "./versions.ts";
 
 export interface ConnectionParts {
@@ -149,7 +149,7 @@ export class Connection {
   }
 
   /** The version that `request` would speak, or null when the broker does not serve the API. */
-  versionOf<Req, Res>(api: ApiCall<Req, Res>, versionMax?: number): number | null {
+  versionOf<Req, Res>(api: MessagePair<Req, Res>, versionMax?: number): number | null {
     return commonVersion(api.request, this.#served, versionMax);
   }
 
@@ -157,13 +157,17 @@ export class Connection {
    * Sends and resolves with the answer. `build` gets the version agreed on. Rejects with ConnectionLost, RequestTimedOut, UnsupportedApi or
    * ClientClosed.
    */
-  async request<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req, options: RequestOptions = {}): Promise<Res> {
+  async request<Req, Res>(api: MessagePair<Req, Res>, build: (version: number) => Req, options: RequestOptions = {}): Promise<Res> {
     const version = this.#agreed(api, options);
     return (await this.#exchange(api, version, build(version), this.#reading(api, version), options)) as Res;
   }
 
   /** For requests that are not answered (acks 0): resolves once the bytes are queued and the link has room for more. */
-  async requestUnanswered<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req, options: RequestOptions = {}): Promise<void> {
+  async requestUnanswered<Req, Res>(
+    api: MessagePair<Req, Res>,
+    build: (version: number) => Req,
+    options: RequestOptions = {},
+  ): Promise<void> {
     const version = this.#agreed(api, options);
     await this.#exchange(api, version, build(version), null, options);
     if (this.#drained === null) return;
@@ -178,14 +182,14 @@ export class Connection {
     this.#fail(reason);
   }
 
-  #agreed<Req, Res>(api: ApiCall<Req, Res>, { versionMax }: RequestOptions): number {
+  #agreed<Req, Res>(api: MessagePair<Req, Res>, { versionMax }: RequestOptions): number {
     const version = this.versionOf(api, versionMax);
     if (version !== null) return version;
     const where = formatAddress(this.#address);
     throw new UnsupportedApi(`the broker at ${where} serves no version of ${api.request.name} that we speak`);
   }
 
-  #reading<Req, Res>(api: ApiCall<Req, Res>, version: number): (frame: Buffer, reader: Reader) => Res {
+  #reading<Req, Res>(api: MessagePair<Req, Res>, version: number): (frame: Buffer, reader: Reader) => Res {
     return (_frame, reader) => {
       skipResponseHeaderRest(reader, api.request.apiKey, api.response.isFlexible(version));
       return api.response.read(reader, version);
@@ -194,7 +198,7 @@ export class Connection {
 
   /** A broker that does not know our version of ApiVersions answers in version 0, with an error and what it knows (KIP-511). */
   async #negotiate(): Promise<ServedVersions> {
-    const api = calls.apiVersions;
+    const api = apis.apiVersions;
     let version: number = api.request.versions[1];
     for (;;) {
       const asked = version;
@@ -218,7 +222,7 @@ export class Connection {
   }
 
   #exchange<Req, Res>(
-    api: ApiCall<Req, Res>,
+    api: MessagePair<Req, Res>,
     version: number,
     value: Req,
     read: Exchange["read"],
@@ -349,7 +353,7 @@ export class Connection {
 const nobodyWaits = () => undefined;
 
 function encodeFrame<Req, Res>(
-  { request }: ApiCall<Req, Res>,
+  { request }: MessagePair<Req, Res>,
   version: number,
   correlationId: number,
   clientId: string,

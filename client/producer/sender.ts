@@ -1,6 +1,7 @@
 import type { Timer } from "../../protocol/base/clock.ts";
 import { type BrokerId, partitionKey, zeroTopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import type { ProduceRequest, ProduceResponse } from "../../protocol/messages/produce.ts";
 import type { CompressionCodec } from "../../protocol/records/batch-header.ts";
 import { compressRecords } from "../../protocol/records/compression.ts";
@@ -8,7 +9,6 @@ import { backoffMs } from "../backoff.ts";
 import { DeliveryTimedOut } from "../errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { leaderMoved, watchLeaders } from "../metadata/leader-watch.ts";
-import { calls } from "../network/api-calls.ts";
 import type { Connection } from "../network/connection.ts";
 import type { Accumulator } from "./accumulator.ts";
 import { isFencing, isOutOfTurn, judge, mayHaveWritten, type ProduceOutcome, type Verdict } from "./produce-outcome.ts";
@@ -160,10 +160,10 @@ export class Sender {
     const timeoutMs = Math.ceil(cluster.settings.requestTimeoutMs * 0.9);
     const request: ProduceRequest = { transactionalId: null, acks: settings.acks, timeoutMs, topicData };
     if (settings.acks === 0) {
-      await connection.requestUnanswered(calls.produce, () => request, { signal });
+      await connection.requestUnanswered(apis.produce, () => request, { signal });
       return () => ({ kind: "acknowledged", baseOffset: -1, logAppendTimeMs: -1 });
     }
-    const answer = await connection.request(calls.produce, () => request, { signal });
+    const answer = await connection.request(apis.produce, () => request, { signal });
     this.#learnLeaders(answer);
     const outcomes = outcomesByPartition(answer);
     return ({ topic, partition }) =>
