@@ -8,11 +8,11 @@ import { CommitFailed, isRetriableFailure, KafkaProtocolError, NoCommittedOffset
 import type { Cluster } from "../metadata/cluster.ts";
 import { keyOf } from "./assignor.ts";
 import { ClassicMember } from "./classic-member.ts";
-import type { GivenUpAs } from "./classic-state.ts";
 import { CoordinatorLink } from "./coordinator-link.ts";
 import { type CommittedOffset, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
 import type { GroupSettings, PartitionsCallback } from "./group-options.ts";
 import { IncrementalMember } from "./incremental-member.ts";
+import type { GivenUpAs } from "./member-step.ts";
 import { type Membership, type MembershipHost, noMember } from "./membership.ts";
 import { type FoundPosition, PositionKeeper } from "./position-keeper.ts";
 import { SafePoints } from "./safe-points.ts";

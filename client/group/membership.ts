@@ -1,6 +1,6 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import type { GivenUpAs } from "./classic-state.ts";
+import type { GivenUpAs } from "./member-step.ts";
 
 /** As whom offsets are committed. */
 export interface GroupIdentity {
