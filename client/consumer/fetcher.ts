@@ -1,4 +1,3 @@
-import type { Timer } from "../../protocol/base/clock.ts";
 import { type BrokerId, noBroker, partitionKey, type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { apis } from "../../protocol/messages/apis.ts";
@@ -8,6 +7,7 @@ import { CorruptBatch, isRetriableFailure, KafkaProtocolError, LogTruncated, Off
 import type { Cluster } from "../metadata/cluster.ts";
 import type { PartitionMetadata } from "../metadata/cluster-snapshot.ts";
 import { whileLeading } from "../metadata/leader-watch.ts";
+import { Stepper } from "../metadata/stepper.ts";
 import { type AssignedPartition, judgeEpochEnd } from "./assigned-partition.ts";
 import type { ConsumerSettings } from "./consumer-options.ts";
 import { answersByPartition, fetchRequestOf, fetchVersionMax, type PartitionAnswer } from "./fetch-answer.ts";
@@ -29,10 +29,7 @@ interface Wanted {
   readonly target: FetchTarget;
 }
 
-/**
- * Keeps the buffer filled: one fetch at a time per broker, for the partitions that it leads. Works in steps, one whenever something has
- * changed.
- */
+/** Keeps the buffer filled: one fetch at a time per broker, for the partitions that it leads. */
 export class Fetcher {
   readonly #parts: FetcherParts;
   readonly #finder: PositionFinder;
@@ -42,9 +39,7 @@ export class Fetcher {
   /** Number of the last fetch begun at each broker. */
   readonly #begun = new Map<BrokerId, number>();
   #fetches = 0;
-  readonly #unsubscribe: () => void;
-  #isAwake = false;
-  #timer: Timer | null = null;
+  readonly #stepper: Stepper;
 
   constructor(parts: FetcherParts) {
     this.#parts = parts;
@@ -57,27 +52,20 @@ export class Fetcher {
       onFailure: (partitions, error) => this.#failed(partitions, error),
       onTruncated: (partition, end) => this.#truncated(partition, end),
     });
-    this.#unsubscribe = parts.cluster.metadata.onChange(() => this.wake());
+    this.#stepper = new Stepper(parts.cluster, (nowMs) => this.#step(nowMs));
   }
 
   wake(): void {
-    if (this.#isAwake || this.#parts.cluster.isClosed) return;
-    this.#isAwake = true;
-    queueMicrotask(() => {
-      this.#isAwake = false;
-      this.#step();
-    });
+    this.#stepper.wake();
   }
 
   close(): void {
-    this.#unsubscribe();
-    this.#timer?.cancel();
+    this.#stepper.close();
   }
 
-  #step(): void {
+  /** Returns when the first of the partitions that pause now is due. */
+  #step(nowMs: number): number {
     const { cluster, partitions } = this.#parts;
-    if (cluster.isClosed) return;
-    const nowMs = cluster.runtime.clock.monotonicMs();
     let nextCheckMs = Number.POSITIVE_INFINITY;
     let leaderUnknown = false;
     const toLocate: AssignedPartition[] = [];
@@ -115,8 +103,7 @@ export class Fetcher {
     const longestWaiting = [...toFetch].sort(([a], [b]) => (this.#begun.get(a) ?? 0) - (this.#begun.get(b) ?? 0));
     for (const [broker, wanted] of longestWaiting)
       this.#beginFetch(broker, wanted, Math.ceil(this.#parts.settings.prefetchBytesMax / brokers));
-    this.#timer?.cancel();
-    this.#timer = Number.isFinite(nextCheckMs) ? cluster.runtime.clock.schedule(nextCheckMs - nowMs, () => this.wake()) : null;
+    return nextCheckMs;
   }
 
   #want(toFetch: Map<BrokerId, Wanted[]>, partition: AssignedPartition, { leader, leaderEpoch }: PartitionMetadata): void {

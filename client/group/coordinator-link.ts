@@ -1,9 +1,9 @@
-import { sleep, type Timer } from "../../protocol/base/clock.ts";
+import type { Timer } from "../../protocol/base/clock.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
-import { backoffMs } from "../backoff.ts";
-import { ConnectionLost, isRetriableFailure, KafkaProtocolError, RequestTimedOut } from "../errors.ts";
+import { retryUntil } from "../backoff.ts";
+import { ConnectionLost, KafkaProtocolError, RequestTimedOut } from "../errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import type { ConnectionPurpose } from "../network/connection-pool.ts";
 
@@ -61,23 +61,16 @@ export class CoordinatorLink {
   }
 
   /** As `request`, again and again with pauses until `deadlineMs` (monotonic); whatever is retriable is tried again. */
-  async retrying<Req, Res>(
+  retrying<Req, Res>(
     api: MessagePair<Req, Res>,
     build: (version: number) => Req,
     options: CoordinatorRequest<Res>,
     deadlineMs: number,
   ): Promise<Res> {
-    const { clock, random } = this.#cluster.runtime;
-    for (let failures = 1; ; failures++) {
-      try {
-        return await this.request(api, build, options);
-      } catch (error) {
-        const pauseMs = backoffMs(failures, this.#cluster.settings, random);
-        if (!isRetriableFailure(error) || clock.monotonicMs() + pauseMs >= deadlineMs) throw error;
-        const { signal } = this.#cluster;
-        await sleep(clock, pauseMs, options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]));
-      }
-    }
+    const { runtime, settings, signal: closed } = this.#cluster;
+    const { clock, random } = runtime;
+    const signal = options.signal === undefined ? closed : AbortSignal.any([closed, options.signal]);
+    return retryUntil(() => this.request(api, build, options), { clock, random, limits: settings, deadlineMs, signal });
   }
 
   /** An answer named another coordinator, or none. */

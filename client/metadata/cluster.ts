@@ -1,6 +1,5 @@
-import { sleep } from "../../protocol/base/clock.ts";
-import { backoffMs } from "../backoff.ts";
-import { ClientClosed, isRetriableFailure } from "../errors.ts";
+import { retryUntil } from "../backoff.ts";
+import { ClientClosed } from "../errors.ts";
 import type { Connection } from "../network/connection.ts";
 import { ConnectionPool } from "../network/connection-pool.ts";
 import { nodeRuntime } from "../node-runtime.ts";
@@ -36,18 +35,10 @@ export class Cluster {
    * Runs `attempt` until it succeeds, fails for good or `deadlineMs` (monotonic) has come, with pauses that grow.
    * Between attempts the metadata is refreshed, for the failure may be that we asked the wrong broker.
    */
-  async retrying<T>(deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
+  retrying<T>(deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
     const { clock, random } = this.runtime;
-    for (let failures = 1; ; failures++) {
-      try {
-        return await attempt();
-      } catch (error) {
-        const pauseMs = backoffMs(failures, this.settings, random);
-        if (!isRetriableFailure(error) || clock.monotonicMs() + pauseMs >= deadlineMs) throw error;
-        await sleep(clock, pauseMs, this.signal);
-        await this.metadata.refresh().catch(() => undefined);
-      }
-    }
+    const beforeNext = () => this.metadata.refresh().catch(() => undefined);
+    return retryUntil(attempt, { clock, random, limits: this.settings, deadlineMs, signal: this.signal, beforeNext });
   }
 
   /** A connection to a broker that is known by its id, else to any. */
