@@ -4,8 +4,8 @@ import { kafkaErrors } from "../../protocol/errors/kafka-errors.ts";
 import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
 import { skipResponseHeaderRest, writeRequestHeader } from "../../protocol/messages/headers.ts";
 import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
+import { beginFrame, endFrame } from "../../protocol/wire/frame-writer.ts";
 import { MalformedFrame, Reader } from "../../protocol/wire/reader.ts";
-import { Writer } from "../../protocol/wire/writer.ts";
 import { abortable } from "../abort.ts";
 import { ClientClosed, ConnectionLost, RequestTimedOut, UnsupportedApi } from "../errors.ts";
 import { commonVersion, type ServedVersions } from "./versions.ts";
@@ -359,12 +359,8 @@ function encodeFrame<Req, Res>(
   clientId: string,
   value: Req,
 ): Buffer[] {
-  const writer = new Writer();
-  writer.int32(0); // the frame's length, known at the end
+  const writer = beginFrame();
   writeRequestHeader(writer, { apiKey: request.apiKey, apiVersion: version, correlationId }, clientId, request.isFlexible(version));
   request.write(writer, value, version);
-  const length = writer.length - 4;
-  const chunks = writer.chunks();
-  chunks[0]?.writeInt32BE(length, 0);
-  return chunks;
+  return endFrame(writer);
 }

@@ -8,7 +8,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   "protocol/records": ["protocol/base", "protocol/errors", "protocol/wire"],
   "protocol/peer": ["protocol/base", "protocol/errors", "protocol/wire"],
   "protocol/node": ["protocol/base"],
-  "coordinator-client": ["protocol/base", "protocol/errors"],
+  "coordinator-client": ["protocol/base", "protocol/errors", "protocol/wire"],
   "broker/runtime": ["protocol"],
   "broker/log": ["broker/runtime", "protocol"],
   "broker/partition": ["broker/log", "broker/runtime", "protocol"],
