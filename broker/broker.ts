@@ -1,8 +1,8 @@
-import { readClusterId, readOrCreateClusterId } from "../coordinator-client/cluster-id.ts";
 import { type Coordinator, CoordinatorUnavailable, type WriteOperation } from "../coordinator-client/coordinator.ts";
 import { judgeCoordinator, type KnownCluster } from "../coordinator-client/known-cluster.ts";
+import { readClusterId, readOrCreateClusterId } from "../coordinator-client/known-cluster-id.ts";
 
-import { readOrCreatePeerSecret } from "../coordinator-client/peer-secret.ts";
+import { readOrCreatePeerSecret } from "../coordinator-client/known-peer-secret.ts";
 
 import { incarnationOf } from "../coordinator-client/registration.ts";
 import { sleep } from "../protocol/base/clock.ts";

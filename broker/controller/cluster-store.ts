@@ -1,5 +1,5 @@
 import type { Coordinator, WriteOperation } from "../../coordinator-client/coordinator.ts";
-import { pathPrefixes } from "../../coordinator-client/paths.ts";
+import { pathPrefixes } from "../../coordinator-client/path-rules.ts";
 import {
   type ConfigEntity,
   decodeConfig,

@@ -3,8 +3,8 @@ import type { Address, Link, LinkHandlers, Listener, Transport } from "../../pro
 import type { NetworkConfig } from "../runtime/config/broker-config.ts";
 import type { ListenerConfig } from "../runtime/config/listener-config.ts";
 import { Turns } from "../runtime/turns.ts";
+import { ClientConnection, type ConnectionParts } from "./client-connection.ts";
 import { ClientMemory } from "./client-memory.ts";
-import { Connection, type ConnectionParts } from "./connection.ts";
 import { MemoryReclaim } from "./memory-reclaim.ts";
 
 export interface ClientListenersParts extends Omit<ConnectionParts, "limits" | "memory" | "turns"> {
@@ -37,7 +37,7 @@ export class ClientListeners {
   readonly #memory: ClientMemory;
   readonly #turns: Turns;
   readonly #reclaim: MemoryReclaim;
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Set<ClientConnection>();
   readonly #perAddress = new Map<string, number>();
   readonly #listeners: Listener[] = [];
   #nextConnectionId = 1;
@@ -118,7 +118,7 @@ export class ClientListeners {
     if (this.#closing || isFull) return this.#refuse(link);
     const { limits, memoryMaxBytes, ...parts } = this.#parts;
     const of = { listener, connectionId: this.#nextConnectionId++ };
-    const connection: Connection = new Connection(
+    const connection: ClientConnection = new ClientConnection(
       link,
       of,
       { ...parts, limits: { ...limits(), answerMaxBytes: answerMaxBytes(memoryMaxBytes) }, memory: this.#memory, turns: this.#turns },
@@ -129,7 +129,7 @@ export class ClientListeners {
     return connection;
   }
 
-  #closed(connection: Connection, address: string): void {
+  #closed(connection: ClientConnection, address: string): void {
     this.#connections.delete(connection);
     const left = (this.#perAddress.get(address) ?? 1) - 1;
     if (left === 0) this.#perAddress.delete(address);

@@ -1,13 +1,23 @@
 import { type BrokerId, noBroker, type TopicPartition, zeroTopicId } from "../../protocol/base/ids.ts";
 import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
 import type { MetadataResponse } from "../../protocol/messages/metadata.ts";
-import { ClientClosed, KafkaProtocolError } from "../errors.ts";
+import type { ClientOptions } from "../base/client-options.ts";
+import { ClientClosed, KafkaProtocolError } from "../base/errors.ts";
 import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
-import { type FoundOffset, listOffsets } from "../metadata/list-offsets.ts";
-import type { Connection } from "../network/connection.ts";
-import type { ClientOptions } from "../options.ts";
+import { type FoundOffset, listOffsets } from "../metadata/offset-lookup.ts";
+import type { BrokerConnection } from "../network/broker-connection.ts";
+import {
+  alterGroupOffsets,
+  deleteGroup,
+  deleteGroupOffsets,
+  describeGroup,
+  type GroupDescription,
+  type GroupListing,
+  listGroupOffsets,
+  listGroups,
+} from "./admin-groups.ts";
 import type {
   ClusterDescription,
   ConfigResource,
@@ -23,19 +33,9 @@ import type {
   TopicDescription,
 } from "./admin-types.ts";
 import { alteredConfigs, describedConfigs, wireChanges, wireReplacement, wireResource } from "./configs.ts";
-import { type DeletedRecords, deleteRecords, type RecordsToDelete } from "./delete-records.ts";
 import { type GroupLag, groupLag } from "./group-lag.ts";
-import {
-  alterGroupOffsets,
-  deleteGroup,
-  deleteGroupOffsets,
-  describeGroup,
-  type GroupDescription,
-  type GroupListing,
-  listGroupOffsets,
-  listGroups,
-} from "./groups.ts";
 import { type ItemAnswer, shouldAskAgain } from "./item-answer.ts";
+import { type DeletedRecords, deleteRecords, type RecordsToDelete } from "./records-deletion.ts";
 import { alterReplicaLogDirectories, type BrokerLogDirectories, describeLogDirectories, type ReplicaMove } from "./replica-directories.ts";
 
 type Altered = ItemResult<{ readonly resource: ConfigResource }>;
@@ -334,7 +334,7 @@ export class Admin implements AsyncDisposable {
     return this.#retrying(async () => (await this.#connectionFor(resource)).request(api, () => request));
   }
 
-  async #connectionFor(resource: ConfigResource): Promise<Connection> {
+  async #connectionFor(resource: ConfigResource): Promise<BrokerConnection> {
     if ("topic" in resource || resource.broker === null) return this.#cluster.connection(null);
     if (!this.#cluster.metadata.snapshot.brokers.has(resource.broker)) await this.#cluster.metadata.refresh();
     return this.#cluster.connection(resource.broker);

@@ -6,12 +6,12 @@ import { decompressRecords } from "../../protocol/records/compression.ts";
 import { decodeBatch } from "../../protocol/records/decode-batch.ts";
 import { scanBatches } from "../../protocol/records/validate-batches.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
-import { fetchRequestOf, fetchVersionMax, type PartitionAnswer } from "../consumer/fetch-answer.ts";
-import type { FetchTarget } from "../consumer/fetch-session.ts";
-import { KafkaProtocolError } from "../errors.ts";
+import { KafkaProtocolError } from "../base/errors.ts";
+import type { FetchTarget } from "../fetch/client-fetch-session.ts";
+import { fetchRequestOf, fetchVersionMax, type PartitionAnswer } from "../fetch/fetch-answer.ts";
 import { askLeaders } from "../metadata/ask-leaders.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import type { Connection } from "../network/connection.ts";
+import type { BrokerConnection } from "../network/broker-connection.ts";
 
 export interface PlaceQuery extends TopicPartition {
   readonly offset: number;
@@ -44,7 +44,7 @@ export async function recordTimes(
 
 async function timeAt(
   cluster: Cluster,
-  connection: Connection,
+  connection: BrokerConnection,
   { topic, partition, offset }: PlaceQuery,
   signal: AbortSignal,
 ): Promise<number | null | KafkaProtocolError> {

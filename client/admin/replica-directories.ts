@@ -1,6 +1,6 @@
 import type { BrokerId, TopicPartition } from "../../protocol/base/ids.ts";
 import { apis } from "../../protocol/messages/apis.ts";
-import { KafkaProtocolError } from "../errors.ts";
+import { KafkaProtocolError } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import type { ItemResult } from "./admin-types.ts";
 

@@ -4,9 +4,8 @@ import { apis } from "../../protocol/messages/apis.ts";
 import { consumerProtocolType, decodeAssignment, encodeAssignment } from "../../protocol/messages/consumer-protocol.ts";
 import type { SyncGroupRequest } from "../../protocol/messages/sync-group.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
-import { KafkaProtocolError } from "../errors.ts";
+import { KafkaProtocolError } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { byTopic, flat, type OwnedBefore, type PartitionCounts, subscribedTopics } from "./assignor.ts";
 import { assignorNamed, joinProtocols, membersOf } from "./assignors.ts";
 import {
   type ClassicAction,
@@ -18,10 +17,11 @@ import {
   stepClassic,
 } from "./classic-state.ts";
 import type { CoordinatorLink } from "./coordinator-link.ts";
+import type { GroupIdentity, Membership, MembershipHost } from "./group-membership.ts";
 import type { GroupSettings } from "./group-options.ts";
 import { MemberDriver } from "./member-driver.ts";
 import type { MemberAction } from "./member-step.ts";
-import type { GroupIdentity, Membership, MembershipHost } from "./membership.ts";
+import { byTopic, flat, type OwnedBefore, type PartitionCounts, subscribedTopics } from "./partition-assignor.ts";
 
 /** A join may be answered this much after the time that members have for it. */
 const joinGraceMs = 5_000;

@@ -1,8 +1,8 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { unreachable } from "../../protocol/base/invariant.ts";
 import type { JoinGroupResponse } from "../../protocol/messages/join-group.ts";
-import { type RebalanceProtocol, without } from "./assignor.ts";
 import type { GivenUpAs, GroupFailure, MemberAction, MemberEvent, Step } from "./member-step.ts";
+import { type RebalanceProtocol, without } from "./partition-assignor.ts";
 
 export interface ClassicSettings {
   readonly rebalanceProtocol: RebalanceProtocol;

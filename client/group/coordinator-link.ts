@@ -2,8 +2,8 @@ import type { Timer } from "../../protocol/base/clock.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
-import { retryUntil } from "../backoff.ts";
-import { ConnectionLost, KafkaProtocolError, RequestTimedOut } from "../errors.ts";
+import { retryUntil } from "../base/backoff.ts";
+import { ConnectionLost, KafkaProtocolError, RequestTimedOut } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import type { ConnectionPurpose } from "../network/connection-pool.ts";
 

@@ -1,4 +1,4 @@
-import { isRetriableFailure, KafkaProtocolError } from "../errors.ts";
+import { isRetriableFailure, KafkaProtocolError } from "../base/errors.ts";
 import type { GroupFailure } from "./member-step.ts";
 
 /**

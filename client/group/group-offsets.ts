@@ -3,10 +3,10 @@ import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { apis } from "../../protocol/messages/apis.ts";
 import { commitByIdsVersion, type OffsetCommitRequest, type OffsetCommitResponse } from "../../protocol/messages/offset-commit.ts";
 import type { OffsetFetchRequest, OffsetFetchResponse } from "../../protocol/messages/offset-fetch.ts";
-import { KafkaProtocolError } from "../errors.ts";
-import { byTopic } from "./assignor.ts";
+import { KafkaProtocolError } from "../base/errors.ts";
 import type { CoordinatorLink } from "./coordinator-link.ts";
-import type { GroupIdentity } from "./membership.ts";
+import type { GroupIdentity } from "./group-membership.ts";
+import { byTopic } from "./partition-assignor.ts";
 
 /** A position of a group in a partition. */
 export interface OffsetToCommit extends TopicPartition {

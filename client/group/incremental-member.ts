@@ -4,6 +4,7 @@ import { apis } from "../../protocol/messages/apis.ts";
 import type { ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse } from "../../protocol/messages/consumer-group-heartbeat.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import type { CoordinatorLink } from "./coordinator-link.ts";
+import type { GroupIdentity, Membership, MembershipHost } from "./group-membership.ts";
 import type { GroupSettings } from "./group-options.ts";
 import {
   type HeartbeatContent,
@@ -17,7 +18,6 @@ import {
 } from "./incremental-state.ts";
 import { MemberDriver } from "./member-driver.ts";
 import type { MemberAction } from "./member-step.ts";
-import type { GroupIdentity, Membership, MembershipHost } from "./membership.ts";
 
 /** Member epochs with a meaning of their own (KIP-848). */
 const leavingEpoch = -1;

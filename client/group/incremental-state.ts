@@ -1,7 +1,7 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { unreachable } from "../../protocol/base/invariant.ts";
-import { without } from "./assignor.ts";
 import type { GivenUpAs, GroupFailure, MemberAction, MemberEvent, Step } from "./member-step.ts";
+import { without } from "./partition-assignor.ts";
 
 export interface IncrementalSettings {
   readonly maxPollIntervalMs: number;

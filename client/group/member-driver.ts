@@ -1,11 +1,11 @@
 import type { Timer } from "../../protocol/base/clock.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import { KafkaProtocolError } from "../errors.ts";
+import { KafkaProtocolError } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { failureOf } from "./failure.ts";
+import type { MembershipHost } from "./group-membership.ts";
 import type { GroupSettings } from "./group-options.ts";
 import type { MemberAction, MemberEvent, Step } from "./member-step.ts";
-import type { MembershipHost } from "./membership.ts";
 
 /** One protocol of membership, as pure steps and what to do about their actions. */
 export interface MemberProtocol<State, Event, Action> {

@@ -1,10 +1,10 @@
-import { retryUntil } from "../backoff.ts";
-import { ClientClosed } from "../errors.ts";
-import type { Connection } from "../network/connection.ts";
+import { retryUntil } from "../base/backoff.ts";
+import { type ClientOptions, type ClientSettings, clientSettings } from "../base/client-options.ts";
+import type { ClientRuntime } from "../base/client-runtime.ts";
+import { ClientClosed } from "../base/errors.ts";
+import { nodeRuntime } from "../base/node-runtime.ts";
+import type { BrokerConnection } from "../network/broker-connection.ts";
 import { ConnectionPool } from "../network/connection-pool.ts";
-import { nodeRuntime } from "../node-runtime.ts";
-import { type ClientOptions, type ClientSettings, clientSettings } from "../options.ts";
-import type { ClientRuntime } from "../runtime.ts";
 import { MetadataCache } from "./metadata-cache.ts";
 
 /** A client's view of one cluster: connections and metadata, and the end of both. */
@@ -42,7 +42,7 @@ export class Cluster {
   }
 
   /** A connection to a broker that is known by its id, else to any. */
-  connection(brokerId: number | null): Promise<Connection> {
+  connection(brokerId: number | null): Promise<BrokerConnection> {
     return brokerId === null ? this.pool.toAny() : this.pool.toBroker(brokerId);
   }
 

@@ -2,12 +2,12 @@ import { type Clock, sleep } from "../../protocol/base/clock.ts";
 import { zeroTopicId } from "../../protocol/base/ids.ts";
 import { apis } from "../../protocol/messages/apis.ts";
 import type { MetadataRequest, MetadataResponse } from "../../protocol/messages/metadata.ts";
-import { abortable } from "../abort.ts";
-import { backoffMs } from "../backoff.ts";
-import { isRetriableFailure, KafkaProtocolError, RequestTimedOut } from "../errors.ts";
+import { abortable } from "../base/abort.ts";
+import { backoffMs } from "../base/backoff.ts";
+import type { ClientSettings } from "../base/client-options.ts";
+import type { ClientRuntime } from "../base/client-runtime.ts";
+import { isRetriableFailure, KafkaProtocolError, RequestTimedOut } from "../base/errors.ts";
 import type { ConnectionPool } from "../network/connection-pool.ts";
-import type { ClientSettings } from "../options.ts";
-import type { ClientRuntime } from "../runtime.ts";
 import {
   type ClusterSnapshot,
   emptySnapshot,

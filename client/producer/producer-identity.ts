@@ -1,8 +1,8 @@
 import { sleep } from "../../protocol/base/clock.ts";
 import { apis } from "../../protocol/messages/apis.ts";
 import { noProducerId } from "../../protocol/records/batch-header.ts";
-import { backoffMs } from "../backoff.ts";
-import { isRetriableFailure, KafkaProtocolError, UnsupportedApi } from "../errors.ts";
+import { backoffMs } from "../base/backoff.ts";
+import { isRetriableFailure, KafkaProtocolError, UnsupportedApi } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import type { ProducerIdentity } from "./numbering.ts";
 

@@ -4,12 +4,12 @@ import { apis } from "../../protocol/messages/apis.ts";
 import type { ProduceRequest, ProduceResponse } from "../../protocol/messages/produce.ts";
 import type { CompressionCodec } from "../../protocol/records/batch-header.ts";
 import { compressRecords } from "../../protocol/records/compression.ts";
-import { backoffMs } from "../backoff.ts";
-import { DeliveryTimedOut } from "../errors.ts";
+import { backoffMs } from "../base/backoff.ts";
+import { DeliveryTimedOut } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { leaderMoved, watchLeaders } from "../metadata/leader-watch.ts";
 import { Stepper } from "../metadata/stepper.ts";
-import type { Connection } from "../network/connection.ts";
+import type { BrokerConnection } from "../network/broker-connection.ts";
 import type { Accumulator } from "./accumulator.ts";
 import { isFencing, isOutOfTurn, judge, mayHaveWritten, type ProduceOutcome, type Verdict } from "./produce-outcome.ts";
 import type { ProducerBatch } from "./producer-batch.ts";
@@ -137,7 +137,7 @@ export class Sender {
   }
 
   async #produce(
-    connection: Connection,
+    connection: BrokerConnection,
     batches: readonly ProducerBatch[],
     signal: AbortSignal,
   ): Promise<(batch: ProducerBatch) => ProduceOutcome> {

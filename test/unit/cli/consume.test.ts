@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseRecordFormat, type RecordToFormat } from "../../../cli/consume/record-format.ts";
+import { parseRecordFormat, type RecordToFormat } from "../../../cli/output/record-format.ts";
 import { parseStartPosition } from "../../../cli/consume/start-position.ts";
 
 const record: RecordToFormat = {

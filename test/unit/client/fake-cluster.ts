@@ -1,4 +1,4 @@
-import type { ClientRuntime } from "../../../client/runtime.ts";
+import type { ClientRuntime } from "../../../client/base/client-runtime.ts";
 import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";

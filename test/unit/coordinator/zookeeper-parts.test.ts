@@ -1,6 +1,6 @@
 import { createClient } from "node-zookeeper-client";
 import { describe, expect, test } from "vitest";
-import { pathFault, pathPrefixes } from "../../../coordinator-client/paths.ts";
+import { pathFault, pathPrefixes } from "../../../coordinator-client/path-rules.ts";
 import { writeAnswer } from "../../../coordinator-client/zookeeper/answers.ts";
 import { attemptMaxMs, pauseBeforeMs, shuffled } from "../../../coordinator-client/zookeeper/connect-pace.ts";
 import { parseConnectionString } from "../../../coordinator-client/zookeeper/connection-string.ts";

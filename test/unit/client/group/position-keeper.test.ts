@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { AssignedPartition } from "../../../../client/consumer/assigned-partition.ts";
+import { AssignedPartition } from "../../../../client/fetch/assigned-partition.ts";
 import type { CoordinatorLink } from "../../../../client/group/coordinator-link.ts";
 import { PositionKeeper } from "../../../../client/group/position-keeper.ts";
 import type { Cluster } from "../../../../client/metadata/cluster.ts";
