@@ -1,9 +1,9 @@
 import { Writable } from "node:stream";
 import { describe, expect, test } from "vitest";
-import { parseRecordFormat } from "../../../cli/output/record-format.ts";
 import { explain } from "../../../cli/output/command-failed.ts";
 import { warningText } from "../../../cli/output/complaints.ts";
 import { Output } from "../../../cli/output/output.ts";
+import { parseRecordFormat } from "../../../cli/output/record-format.ts";
 import { table } from "../../../cli/output/table.ts";
 import { printable, printableLines } from "../../../cli/output/terminal-text.ts";
 import { formatAge } from "../../../cli/output/units.ts";
