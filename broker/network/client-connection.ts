@@ -1,5 +1,5 @@
 import type { Clock } from "../../protocol/base/clock.ts";
-import { InvariantViolation } from "../../protocol/base/invariant.ts";
+import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Link, LinkHandlers } from "../../protocol/base/transport.ts";
 import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
@@ -297,6 +297,7 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     if (this.#state === "closed") return slot.answered(null);
     slot.answered(answer);
     if (slot.isLong) this.#longUnderWay--;
+    invariant(this.#longUnderWay >= 0, "long work ends once");
     if (this.#flushScheduled || this.#slots[0]?.answer === undefined) return;
     // answers that become ready together leave together
     this.#flushScheduled = true;
@@ -323,6 +324,7 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     const { unsentBytes } = this.#outgoing;
     const isClosed = this.#state === "closed";
     const bytes = isClosed ? this.#leftBehindBytes() : this.#splitter.heldBytes + this.#requestBytes + this.#answerBytes + unsentBytes;
+    invariant(bytes >= 0 && this.#requestBytes >= 0, "no more is given back than a connection holds", () => ({ bytes }));
     const change = bytes - this.#countedBytes;
     this.#countedBytes = bytes;
     this.#progress.left(Math.max(0, this.#unsentCountedBytes - unsentBytes));
@@ -355,6 +357,7 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
       if (slot.answer !== null) for (const chunk of slot.answer) chunks.push(chunk);
     }
     this.#slots.splice(0, ready);
+    invariant(this.#fetchesUnderWay >= 0, "a fetch ends once");
     if (ready > 0) this.#lastActiveMs = this.#parts.clock.monotonicMs();
     this.#answerBytes -= bytes;
     if (chunks.length > 0) this.#outgoing.write(chunks, bytes);

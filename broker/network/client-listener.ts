@@ -1,4 +1,5 @@
 import type { Timer } from "../../protocol/base/clock.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
 import type { Address, Link, LinkHandlers, Listener, Transport } from "../../protocol/base/transport.ts";
 import type { NetworkConfig } from "../runtime/config/broker-config.ts";
 import type { ListenerConfig } from "../runtime/config/listener-config.ts";
@@ -130,8 +131,9 @@ export class ClientListeners {
   }
 
   #closed(connection: ClientConnection, address: string): void {
-    this.#connections.delete(connection);
-    const left = (this.#perAddress.get(address) ?? 1) - 1;
+    const wasOpen = this.#connections.delete(connection);
+    const left = (this.#perAddress.get(address) ?? 0) - 1;
+    invariant(wasOpen && left >= 0, "a connection that closes was counted, and closes once", () => ({ address, left }));
     if (left === 0) this.#perAddress.delete(address);
     else this.#perAddress.set(address, left);
     if (this.#connections.size === 0) this.#onEmpty?.();

@@ -6,6 +6,7 @@ import { ClientClosed, KafkaProtocolError } from "../base/errors.ts";
 import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
+import { metadataRequest } from "../metadata/metadata-request.ts";
 import { type FoundOffset, listOffsets } from "../metadata/offset-lookup.ts";
 import type { BrokerConnection } from "../network/broker-connection.ts";
 import {
@@ -305,14 +306,7 @@ export class Admin implements AsyncDisposable {
   }
 
   async #metadata(names: readonly string[] | null): Promise<MetadataResponse> {
-    const topics = names?.map((name) => ({ topicId: zeroTopicId, name })) ?? null;
-    const build = (version: number) => ({
-      topics: topics === null && version === 0 ? [] : topics,
-      allowAutoTopicCreation: false,
-      includeClusterAuthorizedOperations: false,
-      includeTopicAuthorizedOperations: false,
-      includeOfflineReasons: true,
-    });
+    const build = (version: number) => metadataRequest(names, version, { withOfflineReasons: true });
     return this.#retrying(() => this.#cluster.pool.askAny((connection, signal) => connection.request(apis.metadata, build, { signal })));
   }
 

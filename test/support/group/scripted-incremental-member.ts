@@ -9,7 +9,8 @@ export class ScriptedIncrementalMember extends ScriptedMember {
   protected override async run(): Promise<void> {
     while (!this.isStopping) {
       const mayCommit = await this.#heartbeat();
-      if (mayCommit && this.owned.length > 0 && this.parts.commits !== false) await this.commit(this.epoch, 9); // when it is refused, the next heartbeat says what to do
+      // when it is refused, the next heartbeat says what to do
+      if (mayCommit && this.owned.length > 0 && this.parts.commits !== false) await this.commit(this.epoch, 9);
       await sleep(this.parts.pauseMs);
     }
   }
