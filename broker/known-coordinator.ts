@@ -1,7 +1,7 @@
-import { readClusterId, readOrCreateClusterId } from "../coordinator-client/cluster-id.ts";
 import { type Coordinator, CoordinatorUnavailable, type WriteOperation } from "../coordinator-client/coordinator.ts";
 import { judgeCoordinator, type KnownCluster } from "../coordinator-client/known-cluster.ts";
-import { readOrCreatePeerSecret } from "../coordinator-client/peer-secret.ts";
+import { readClusterId, readOrCreateClusterId } from "../coordinator-client/known-cluster-id.ts";
+import { readOrCreatePeerSecret } from "../coordinator-client/known-peer-secret.ts";
 import { sleep } from "../protocol/base/clock.ts";
 import type { BrokerOptions } from "./broker-options.ts";
 import { StrangeCoordinator } from "./cluster/membership.ts";

@@ -1,5 +1,5 @@
-import { readClusterId } from "./cluster-id.ts";
 import { type Coordinator, CoordinatorUnavailable, type WriteOperation } from "./coordinator.ts";
+import { readClusterId } from "./known-cluster-id.ts";
 import { decodeControllerEpoch } from "./znodes/controller.ts";
 import { MalformedZnode } from "./znodes/json.ts";
 import { clusterIdPath, controllerEpochPath } from "./znodes/paths.ts";

@@ -1,5 +1,5 @@
 import { type Coordinator, CoordinatorUnavailable, type WriteOperation } from "./coordinator.ts";
-import { parentPath, pathPrefixes } from "./paths.ts";
+import { parentPath, pathPrefixes } from "./path-rules.ts";
 
 export interface MadeOnce<T> {
   readonly path: string;

@@ -1,7 +1,7 @@
 import type { Clock } from "../protocol/base/clock.ts";
 import type { Logger } from "../protocol/base/logger.ts";
-import type { MemoryConnection } from "./memory/connection.ts";
 import { type EnsembleOptions, type EnsembleState, emptyEnsembleState, MemoryQuorum } from "./memory/ensemble.ts";
+import type { MemoryConnection } from "./memory/memory-connection.ts";
 import { type ClientNetwork, MemoryWire, type MemoryWireParts } from "./memory/memory-wire.ts";
 import type { MemoryServer } from "./memory/server.ts";
 import type { MemoryTree } from "./memory/tree.ts";

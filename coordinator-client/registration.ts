@@ -1,6 +1,6 @@
 import type { BrokerId } from "../protocol/base/ids.ts";
 import { type Coordinator, CoordinatorUnavailable, type Node, type WriteOperation } from "./coordinator.ts";
-import { pathPrefixes } from "./paths.ts";
+import { pathPrefixes } from "./path-rules.ts";
 import { type BrokerRegistration, decodeBrokerRegistration, encodeBrokerRegistration } from "./znodes/broker-registration.ts";
 import { brokerIdsPath, brokerPath } from "./znodes/paths.ts";
 

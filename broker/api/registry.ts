@@ -3,6 +3,7 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
+import { type ApiName, apis } from "../../protocol/messages/apis.ts";
 import type { ImageSource } from "../cluster/cluster-image.ts";
 import type { ProducerIdSource } from "../cluster/producer-ids.ts";
 import type { ControllerService } from "../controller/controller-service.ts";
@@ -12,7 +13,7 @@ import type { SettingTexts } from "../runtime/config/resolve.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
 import { Turns } from "../runtime/turns.ts";
 import { alterConfigsApi } from "./alter-configs.ts";
-import { type ControllerApi, type Endpoint, endpoint } from "./api.ts";
+import { type Api, type ApisNamed, type ControllerApi, type Endpoint, endpoint } from "./api.ts";
 import { apiVersionsApi } from "./api-versions.ts";
 import { autoTopicCreation } from "./auto-creation.ts";
 import { brokerLayers } from "./config-entries.ts";
@@ -29,9 +30,11 @@ import { fetchApi } from "./fetch.ts";
 import { FetchSessionCache, sessionsPartitionsMax } from "./fetch-session-cache.ts";
 import { type CoordinatorFinder, findCoordinatorApi } from "./find-coordinator.ts";
 import { Forwarder, forwarding } from "./forwarding.ts";
+import type { groupApis } from "./group-apis.ts";
 import { incrementalAlterConfigsApi } from "./incremental-alter-configs.ts";
 import { initProducerIdApi } from "./init-producer-id.ts";
 import { listOffsetsApi } from "./list-offsets.ts";
+import type { logDirectoryApis } from "./log-directory-apis.ts";
 import { metadataApi } from "./metadata.ts";
 import { offsetForLeaderEpochApi } from "./offset-for-leader-epoch.ts";
 import { produceApi } from "./produce.ts";
@@ -74,47 +77,53 @@ export interface ServedApis {
   readonly controllerEndpoints: readonly Endpoint[];
 }
 
-/** Every API that this broker serves. `more`: those of other parts of the broker. */
-export function servedApis(parts: ApiParts, more: readonly Endpoint[] = []): ServedApis {
+/** Every API of the protocol's list, as this broker serves it. `more`: what other parts of the broker are asked. */
+export function servedApis(parts: ApiParts, more: ReturnType<typeof groupApis> & ReturnType<typeof logDirectoryApis>): ServedApis {
   const { partitions, images, config } = parts;
-  const forwarders: Endpoint[] = [];
-  const turns = new Turns(parts.clock);
-  const controllerEndpoints: Endpoint[] = [];
+  const controllerApis = controllerApisOf(parts);
   const forwarder = new Forwarder({ ...parts, timeoutMs: config.forwardTimeoutMs });
-  const onController = <Req, Res>(api: ControllerApi<Req, Res>) => {
-    controllerEndpoints.push(forwarded(endpoint(api), turns));
-    forwarders.push(forwarding(api, forwarder));
-  };
-  onController(createTopicsOf(parts));
-  onController(deleteTopicsApi(parts.controller));
-  onController(createPartitionsApi(parts.controller));
-  onController(electLeadersApi(parts.controller));
-  onController(alterConfigsApi(parts.controller));
-  onController(incrementalAlterConfigsApi(parts.controller));
-
   const maker = topicMaker({ controller: parts.controller, forwarder, signal: parts.signal });
   const autoCreation = autoTopicCreation({ isEnabled: () => config.autoCreateTopics, topicMaker: maker, log: parts.log });
   const sessionLimits = { sessionsMax: config.fetchSessionsMax, partitionsMax: sessionsPartitionsMax };
   const sessions = new FetchSessionCache(sessionLimits, parts.clock, parts.random);
-  const endpoints: Endpoint[] = [
-    endpoint(apiVersionsApi(() => endpoints)),
-    endpoint(metadataApi(images, autoCreation)),
-    endpoint(produceApi(partitions, images)),
-    endpoint(initProducerIdApi(parts.producerIds)),
-    endpoint(fetchApi(parts, sessions, { maxBytes: config.fetchMaxBytes })),
-    endpoint(listOffsetsApi(partitions, images)),
-    endpoint(deleteRecordsApi(partitions, images)),
-    endpoint(offsetForLeaderEpochApi(partitions, images)),
-    endpoint(describeProducersApi(partitions, images)),
-    endpoint(describeClusterApi(images)),
-    endpoint(describeTopicPartitionsApi(images)),
-    endpoint(describeConfigsApi(images, config)),
-    endpoint(findCoordinatorApi(parts.coordinators(maker))),
-    ...forwarders,
+  const served: ApisNamed<ApiName> = {
+    ...controllerApis,
+    apiVersions: apiVersionsApi(() => endpoints),
+    metadata: metadataApi(images, autoCreation),
+    produce: produceApi(partitions, images),
+    initProducerId: initProducerIdApi(parts.producerIds),
+    fetch: fetchApi(parts, sessions, { maxBytes: config.fetchMaxBytes }),
+    listOffsets: listOffsetsApi(partitions, images),
+    deleteRecords: deleteRecordsApi(partitions, images),
+    offsetForLeaderEpoch: offsetForLeaderEpochApi(partitions, images),
+    describeProducers: describeProducersApi(partitions, images),
+    describeCluster: describeClusterApi(images),
+    describeTopicPartitions: describeTopicPartitionsApi(images),
+    describeConfigs: describeConfigsApi(images, config),
+    findCoordinator: findCoordinatorApi(parts.coordinators(maker)),
     ...more,
-  ];
-  invariant(new Set(endpoints.map(({ apiKey }) => apiKey)).size === endpoints.length, "each API key is served by one endpoint");
+  };
+  for (const name of Object.keys(apis) as ApiName[])
+    invariant(served[name].request === apis[name].request, "an API's handler reads its own request", () => ({ name }));
+  const endpoints = Object.values<Api<unknown, unknown> | ControllerApi<unknown, unknown>>(served).map((api) =>
+    "failed" in api ? forwarding(api, forwarder) : endpoint(api),
+  );
+  const turns = new Turns(parts.clock);
+  const controllerEndpoints = Object.values<Api<unknown, unknown>>(controllerApis).map((api) => forwarded(endpoint(api), turns));
   return { endpoints, controllerEndpoints };
+}
+
+/** What only the controller may serve. */
+function controllerApisOf(parts: ApiParts) {
+  const { controller } = parts;
+  return {
+    createTopics: createTopicsOf(parts),
+    deleteTopics: deleteTopicsApi(controller),
+    createPartitions: createPartitionsApi(controller),
+    electLeaders: electLeadersApi(controller),
+    alterConfigs: alterConfigsApi(controller),
+    incrementalAlterConfigs: incrementalAlterConfigsApi(controller),
+  };
 }
 
 /** As other brokers reach it. */

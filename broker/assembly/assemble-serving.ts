@@ -1,7 +1,7 @@
 import type { Endpoint } from "../api/api.ts";
-import { groupEndpoints } from "../api/group-apis.ts";
+import { groupApis } from "../api/group-apis.ts";
 import { groupFinder, type OffsetsTopicConfig } from "../api/group-finder.ts";
-import { logDirectoryEndpoints } from "../api/log-directory-apis.ts";
+import { logDirectoryApis } from "../api/log-directory-apis.ts";
 import { type ServedApis, servedApis } from "../api/registry.ts";
 import type { BrokerOptions } from "../broker-options.ts";
 import { ProducerIds } from "../cluster/producer-ids.ts";
@@ -91,10 +91,10 @@ function allApis({ settings, texts, clock, random, log }: BrokerOptions, produce
         forwardTimeoutMs: settings.network.requestTimeoutMs,
       },
     },
-    [
-      ...groupEndpoints(groups, images),
-      ...logDirectoryEndpoints(logs, (topic, partition) => table.find({ topic, partition })?.highWatermark ?? null),
-    ],
+    {
+      ...groupApis(groups, images),
+      ...logDirectoryApis(logs, (topic, partition) => table.find({ topic, partition })?.highWatermark ?? null),
+    },
   );
 }
 

@@ -1,5 +1,5 @@
 import type { Coordinator } from "../../coordinator-client/coordinator.ts";
-import { readPeerSecret } from "../../coordinator-client/peer-secret.ts";
+import { readPeerSecret } from "../../coordinator-client/known-peer-secret.ts";
 import type { Clock } from "../../protocol/base/clock.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";

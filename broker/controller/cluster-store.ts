@@ -1,5 +1,5 @@
 import type { Coordinator, Node, WriteOperation } from "../../coordinator-client/coordinator.ts";
-import { pathPrefixes } from "../../coordinator-client/paths.ts";
+import { pathPrefixes } from "../../coordinator-client/path-rules.ts";
 import { decodeBrokerRegistration } from "../../coordinator-client/znodes/broker-registration.ts";
 import {
   type ConfigEntity,

@@ -1,11 +1,11 @@
-import type { StartPosition } from "../../client/consumer/assigned-partition.ts";
+import { OffsetOutOfRange } from "../../client/base/errors.ts";
 import { Consumer } from "../../client/consumer/consumer.ts";
-import { OffsetOutOfRange } from "../../client/errors.ts";
-import { CommandFailed } from "../command-failed.ts";
+import type { StartPosition } from "../../client/fetch/assigned-partition.ts";
+import { CommandFailed } from "../output/command-failed.ts";
 import { tellingRuntime } from "../output/complaints.ts";
 import type { Output } from "../output/output.ts";
+import type { RecordFormat } from "../output/record-format.ts";
 import { printRecords } from "./print-records.ts";
-import type { RecordFormat } from "./record-format.ts";
 
 export interface ConsumeOptions {
   readonly topic: string;

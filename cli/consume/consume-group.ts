@@ -1,10 +1,10 @@
 import type { AssignorName } from "../../client/group/assignors.ts";
 import { Consumer, KafkaProtocolError } from "../../client/index.ts";
-import { CommandFailed, explain } from "../command-failed.ts";
+import { CommandFailed, explain } from "../output/command-failed.ts";
 import { tellingRuntime } from "../output/complaints.ts";
 import type { Output } from "../output/output.ts";
+import type { RecordFormat } from "../output/record-format.ts";
 import { printRecords } from "./print-records.ts";
-import type { RecordFormat } from "./record-format.ts";
 
 export interface ConsumeGroupOptions {
   readonly topic: string;

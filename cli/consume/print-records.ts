@@ -1,5 +1,5 @@
 import type { Output } from "../output/output.ts";
-import type { RecordFormat, RecordToFormat } from "./record-format.ts";
+import type { RecordFormat, RecordToFormat } from "../output/record-format.ts";
 
 /** Records of one stored batch are printed together, in pieces of about this size. */
 const writeTogetherBytes = 256 * 1024;

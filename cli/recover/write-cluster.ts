@@ -7,8 +7,8 @@ import * as paths from "../../coordinator-client/znodes/paths.ts";
 import { encodeProducerIdBlock } from "../../coordinator-client/znodes/producer-id-block.ts";
 import { encodeTopicAssignment } from "../../coordinator-client/znodes/topic-assignment.ts";
 import { noBroker } from "../../protocol/base/ids.ts";
-import { CommandFailed } from "../command-failed.ts";
-import type { RecoveredTopic, RecoveryPlan } from "./plan.ts";
+import { CommandFailed } from "../output/command-failed.ts";
+import type { RecoveredTopic, RecoveryPlan } from "./recovery-plan.ts";
 
 /** Operations in one transaction: well below the mebibyte that ZooKeeper takes. */
 const operationsAtOnce = 200;

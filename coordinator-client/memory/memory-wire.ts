@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import type { SessionWire, WireAnswer, WireHandlers, WireRequest } from "../session/wire.ts";
-import { MemoryConnection, type NetworkPath } from "./connection.ts";
+import { MemoryConnection, type NetworkPath } from "./memory-connection.ts";
 import type { MemoryServer, ServerSide } from "./server.ts";
 
 /** What the network does to one client's messages; changed by fault hooks while it runs. */

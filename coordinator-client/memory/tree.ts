@@ -1,5 +1,5 @@
 import type { ChildList, ConflictReason, WriteOperation, WriteOperationResult } from "../coordinator.ts";
-import { nodeName, parentPath } from "../paths.ts";
+import { nodeName, parentPath } from "../path-rules.ts";
 import type { WireNode } from "../session/wire.ts";
 
 interface TreeNode {

@@ -10,7 +10,7 @@ import {
   type WriteOperation,
   type WriteResult,
 } from "../coordinator.ts";
-import { belowChroot, pathFault, pathPrefixes, withoutChroot } from "../paths.ts";
+import { belowChroot, pathFault, pathPrefixes, withoutChroot } from "../path-rules.ts";
 import { judgeLink } from "./link-health.ts";
 import { PendingRequests } from "./pending-requests.ts";
 import { type AskedAt, SessionProof } from "./session-proof.ts";

@@ -1,5 +1,5 @@
 import type { Address } from "../../protocol/base/transport.ts";
-import { pathFault } from "../paths.ts";
+import { pathFault } from "../path-rules.ts";
 
 export interface ConnectionString {
   readonly servers: readonly Address[];

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { type Client, createClient } from "node-zookeeper-client";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Address } from "../../protocol/base/transport.ts";
-import { PacketSplitter } from "./packet-splitter.ts";
+import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 
 /*
  * The only file that reaches into node-zookeeper-client (written against 1.1.3). Each reach says what it changes and why; `takeApart`
@@ -51,6 +51,11 @@ const states = { disconnected: 0, connected: 2, closed: -2, expired: -3 } as con
 /** An answer beyond this is a fault and not data: a listing of a million children is about 30 MB. */
 const packetMaxBytes = 64 * 1024 * 1024;
 
+/** For the packets of one connection, as the library takes them: with their length in front. */
+export function packetSplitter(): FrameSplitter {
+  return new FrameSplitter({ frameMaxBytes: packetMaxBytes, keepsPrefix: true });
+}
+
 /** Transaction numbers on the wire are signed 32-bit, and the library counts on and on. */
 const xidMax = 2 ** 31 - 1_000_000;
 
@@ -59,7 +64,7 @@ export class LibraryClient {
   readonly client: Client;
   readonly #manager: ConnectionManager;
   readonly #events: LibraryEvents;
-  #splitter = new PacketSplitter(packetMaxBytes);
+  #splitter = packetSplitter();
   #isDead = false;
 
   constructor(servers: readonly Address[], sessionTimeoutMs: number, events: LibraryEvents) {
@@ -134,7 +139,7 @@ export class LibraryClient {
         // Otherwise all watches go out in one SetWatches packet, which has a size limit; they are armed one by one instead.
         this.#forgetWatches();
         // A partial packet of the last connection would be glued in front of this one's first.
-        this.#splitter = new PacketSplitter(packetMaxBytes);
+        this.#splitter = packetSplitter();
         connect(server);
         // Its timer for the attempt is not cleared when the socket closes without an error, and then kills the next connection. The owner
         // times the attempt.
@@ -154,11 +159,11 @@ export class LibraryClient {
     manager.onSocketData = (chunk) => {
       const { socket } = manager;
       try {
-        for (const packet of this.#splitter.push(chunk)) {
+        this.#splitter.push(chunk, (packet) => {
           if (this.#isDead || socket?.destroyed) return;
           this.#events.heard();
           takePacket(packet);
-        }
+        });
       } catch (error) {
         if (error instanceof InvariantViolation) throw error;
         if (!this.#isDead) this.#events.garbled(error);

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { reportAsText } from "../../cli/commands/bench.ts";
+import { reportAsText } from "../../cli/commands/register-bench.ts";
 import { TestCluster } from "../support/cluster.ts";
 
 const mainFile = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));

@@ -275,7 +275,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "consumer-skips-a-batch",
-    file: "client/consumer/assigned-partition.ts",
+    file: "client/fetch/assigned-partition.ts",
     find: "this.fetchPosition = this.position;\n    this.fetchEpoch",
     replace: "this.fetchEpoch",
     breaks: "What was buffered and is given up is not fetched again.",

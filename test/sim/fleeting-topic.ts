@@ -1,5 +1,5 @@
+import type { ClientRuntime } from "../../client/base/client-runtime.ts";
 import { Admin, orThrow, Producer } from "../../client/index.ts";
-import type { ClientRuntime } from "../../client/runtime.ts";
 import { type Random, randomInt } from "../../protocol/base/random.ts";
 import type { TreeObserver } from "./observer.ts";
 import type { SimBroker } from "./sim-broker.ts";

@@ -1,5 +1,5 @@
+import type { ClientRuntime } from "../../client/base/client-runtime.ts";
 import { Consumer } from "../../client/index.ts";
-import type { ClientRuntime } from "../../client/runtime.ts";
 import { type Random, randomInt } from "../../protocol/base/random.ts";
 import type { SimClock } from "./sim-clock.ts";
 import type { Trace } from "./trace.ts";

@@ -1,5 +1,5 @@
+import type { ClientRuntime } from "../../client/base/client-runtime.ts";
 import { Admin, Consumer, KafkaProtocolError, LogTruncated, OffsetOutOfRange, orThrow, Producer } from "../../client/index.ts";
-import type { ClientRuntime } from "../../client/runtime.ts";
 import { type Random, randomInt, seededRandom } from "../../protocol/base/random.ts";
 import { seedFrom } from "./sim-broker.ts";
 import type { SimClock } from "./sim-clock.ts";

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { readClusterId, readOrCreateClusterId } from "../../coordinator-client/cluster-id.ts";
 import { type Coordinator, CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import { electController, resignController } from "../../coordinator-client/election.ts";
+import { readClusterId, readOrCreateClusterId } from "../../coordinator-client/known-cluster-id.ts";
 import { isPresentTerm } from "../../coordinator-client/known-controller.ts";
-import { readOrCreatePeerSecret, readPeerSecret } from "../../coordinator-client/peer-secret.ts";
+import { readOrCreatePeerSecret, readPeerSecret } from "../../coordinator-client/known-peer-secret.ts";
 import { readMany } from "../../coordinator-client/read-many.ts";
 import { BrokerIdTaken, registerBroker } from "../../coordinator-client/registration.ts";
 import { type BrokerRegistration, decodeBrokerRegistration } from "../../coordinator-client/znodes/broker-registration.ts";

@@ -1,18 +1,18 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Endpoint } from "../../../broker/api/api.ts";
-import { groupEndpoints } from "../../../broker/api/group-apis.ts";
+import { groupApis } from "../../../broker/api/group-apis.ts";
 import type { GroupService } from "../../../broker/api/group-context.ts";
 import { groupFinder } from "../../../broker/api/group-finder.ts";
-import { logDirectoryEndpoints } from "../../../broker/api/log-directory-apis.ts";
+import { logDirectoryApis } from "../../../broker/api/log-directory-apis.ts";
 import { servedApis } from "../../../broker/api/registry.ts";
 import { AnswerTooLarge, answerEach, ForwardedMeter, uncounted } from "../../../broker/api/request-meter.ts";
 import type { PartitionService } from "../../../broker/partition/contract.ts";
 import { sliceMs, Turns } from "../../../broker/runtime/turns.ts";
 import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
+import { messagesByKey } from "../../../protocol/messages/apis.ts";
 import { describeConfigsRequest } from "../../../protocol/messages/describe-configs.ts";
 import { describeGroupsRequest } from "../../../protocol/messages/describe-groups.ts";
-import { messagesByKey } from "../../../protocol/messages/registry.ts";
 import { nodeClock } from "../../../protocol/node/node-clock.ts";
 import { encodeWhole } from "../../../protocol/schema/message.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
@@ -37,7 +37,7 @@ const partitions = {
 const directories = {
   describe: async () => [{ directory: "/data", isOnline: true, space: null, logs: [] }],
   move: () => "LOG_DIR_NOT_FOUND",
-} as unknown as Parameters<typeof logDirectoryEndpoints>[0];
+} as unknown as Parameters<typeof logDirectoryApis>[0];
 const manyPartitions = Array.from({ length: 300 }, (_, i) => partition(i));
 const images = new Images(image([topic("orders", id, manyPartitions), topic("__consumer_offsets", topicId("c"), [partition(0)])]));
 const offsetMetadata = "m".repeat(4000);
@@ -70,7 +70,7 @@ beforeAll(async () => {
       coordinators: (topicMaker) =>
         groupFinder({ images, topicMaker, log: silentLogger, config: { partitions: 1, replicationFactor: 1, segmentBytes: 1000 } }),
     }),
-    [...groupEndpoints(groups, images), ...logDirectoryEndpoints(directories, () => null)],
+    { ...groupApis(groups, images), ...logDirectoryApis(directories, () => null) },
   );
   served = new Map(endpoints.map((endpoint) => [endpoint.name, endpoint]));
 });

@@ -7,7 +7,7 @@ import { classicGroupTombstone, offsetRecord, offsetTombstone } from "../../../b
 import { noteDamage, writeCleanStop } from "../../../broker/log/files/folder-notes.ts";
 import { encodeSnapshot } from "../../../broker/log/producers/producer-snapshot.ts";
 import { nodeFileSystem } from "../../../broker/runtime/node-files.ts";
-import { dumpFiles } from "../../../cli/log-dump/dump-files.ts";
+import { dumpFiles } from "../../../cli/offline/dump/dump-files.ts";
 import { Output } from "../../../cli/output/output.ts";
 import { compressRecords } from "../../../protocol/records/compression.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { DeliveryTimedOut, InvalidArgument, UnsupportedApi } from "../../../client/errors.ts";
+import { DeliveryTimedOut, InvalidArgument, UnsupportedApi } from "../../../client/base/errors.ts";
 import { Producer } from "../../../client/producer/producer.ts";
 import type { ProducerOptions } from "../../../client/producer/producer-options.ts";
 import { stringSerde } from "../../../client/serialization/serde.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { CorruptBatch, InvalidArgument, KafkaProtocolError, NoCommittedOffset, OffsetOutOfRange } from "../../../client/errors.ts";
+import { CorruptBatch, InvalidArgument, KafkaProtocolError, NoCommittedOffset, OffsetOutOfRange } from "../../../client/base/errors.ts";
 import { consumerFor, fill, take, values, valuesOf } from "./consumer-fixture.ts";
 import { FakeCluster } from "./fake-cluster.ts";
 import type { FakePartition } from "./fake-partition.ts";

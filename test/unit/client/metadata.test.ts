@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { ConnectionLost } from "../../../client/errors.ts";
+import { ConnectionLost } from "../../../client/base/errors.ts";
 import { Cluster } from "../../../client/metadata/cluster.ts";
 import { emptySnapshot, learnLeader, mergeMetadata } from "../../../client/metadata/cluster-snapshot.ts";
-import { listOffsets } from "../../../client/metadata/list-offsets.ts";
+import { listOffsets } from "../../../client/metadata/offset-lookup.ts";
 import type { MetadataResponse } from "../../../protocol/messages/metadata.ts";
 import { FakeCluster, textRecord } from "./fake-cluster.ts";
 

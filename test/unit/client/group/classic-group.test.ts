@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { CommitFailed, InvalidArgument, KafkaProtocolError, NoCommittedOffset } from "../../../../client/errors.ts";
+import { CommitFailed, InvalidArgument, KafkaProtocolError, NoCommittedOffset } from "../../../../client/base/errors.ts";
 import { FakeCluster } from "../fake-cluster.ts";
 import type { FakePartition } from "../fake-partition.ts";
 import { FakeGroup, refuse } from "./fake-group.ts";

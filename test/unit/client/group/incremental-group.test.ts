@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { KafkaProtocolError } from "../../../../client/errors.ts";
+import { KafkaProtocolError } from "../../../../client/base/errors.ts";
 import type { ConsumerGroupHeartbeatRequest } from "../../../../protocol/messages/consumer-group-heartbeat.ts";
 import { FakeCluster } from "../fake-cluster.ts";
 import { FakeIncrementalGroup } from "./fake-incremental-group.ts";

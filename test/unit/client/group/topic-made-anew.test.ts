@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { AssignedPartition } from "../../../../client/consumer/assigned-partition.ts";
+import { AssignedPartition } from "../../../../client/fetch/assigned-partition.ts";
 import type { OffsetToCommit } from "../../../../client/group/group-offsets.ts";
 import { type Logger, silentLogger } from "../../../../protocol/base/logger.ts";
 import type { MetadataRequest } from "../../../../protocol/messages/metadata.ts";
