@@ -1,3 +1,4 @@
+import { invariant } from "../../protocol/base/invariant.ts";
 import type { BrokerOptions } from "../broker-options.ts";
 import { controlledShutdown } from "../cluster/controlled-shutdown.ts";
 import type { BoundListener } from "../network/client-listener.ts";
@@ -22,7 +23,7 @@ export interface Turnings {
   readonly joined: PromiseWithResolvers<void>;
 }
 
-/** A controlled shutdown that takes longer than this is given up: the others notice us gone. */
+/** A controlled shutdown that takes longer than this is abandoned: the other brokers notice that we are gone. */
 const controlledShutdownMaxMs = 30_000;
 
 /**
@@ -49,6 +50,7 @@ export class LifeCycle {
   async listen(): Promise<readonly BoundListener[]> {
     const { peer, client } = this.#options.settings.listeners;
     const { peerServer, clients } = this.#assemblies.serving;
+    invariant(this.#addresses.peer === null, "a broker starts once");
     this.#reconfigureOnChange();
     const bound = await peerServer.listen(peer.bind);
     // port 0 is advertised as the one that was bound
@@ -60,6 +62,7 @@ export class LifeCycle {
   /** Registers; resolves once the controller has told us of the cluster with ourselves in it. Rejects when it cannot be registered. */
   async join(): Promise<void> {
     const { storage, membership, partitions } = this.#assemblies;
+    invariant(this.#addresses.peer !== null, "a broker listens before it tells the others where");
     const unsubscribe = storage.images.onChange((image) => {
       const ourselves = image.brokers.get(this.#options.settings.brokerId);
       if (ourselves !== undefined && ourselves.epoch === membership.membership.epoch) this.#turnings.joined.resolve();
@@ -83,7 +86,7 @@ export class LifeCycle {
     await partitions.fetchers.stop();
   }
 
-  /** This broker cannot go on: a start under way rejects with it, and whoever runs it is told. */
+  /** This broker cannot go on: a start under way rejects with it, and the process is told. */
   fail(error: Error): void {
     this.#turnings.joined.reject(error);
     this.#options.onFailed(error);
