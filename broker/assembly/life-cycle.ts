@@ -18,7 +18,7 @@ export interface Assemblies {
 }
 
 /** What the assemblies were promised: the end of this broker's work, and that it knows the cluster. */
-export interface Turnings {
+export interface Signals {
   readonly stopping: AbortController;
   readonly joined: PromiseWithResolvers<void>;
 }
@@ -33,13 +33,13 @@ const controlledShutdownMaxMs = 30_000;
 export class LifeCycle {
   readonly #options: Needed;
   readonly #assemblies: Assemblies;
-  readonly #turnings: Turnings;
+  readonly #signals: Signals;
   #addresses: BoundAddresses = { peer: null, clients: [] };
 
-  constructor(options: Needed, assemblies: Assemblies, turnings: Turnings) {
+  constructor(options: Needed, assemblies: Assemblies, signals: Signals) {
     this.#options = options;
     this.#assemblies = assemblies;
-    this.#turnings = turnings;
+    this.#signals = signals;
   }
 
   get addresses(): BoundAddresses {
@@ -65,13 +65,13 @@ export class LifeCycle {
     invariant(this.#addresses.peer !== null, "a broker listens before it tells the others where");
     const unsubscribe = storage.images.onChange((image) => {
       const ourselves = image.brokers.get(this.#options.settings.brokerId);
-      if (ourselves !== undefined && ourselves.epoch === membership.membership.epoch) this.#turnings.joined.resolve();
+      if (ourselves !== undefined && ourselves.epoch === membership.membership.epoch) this.#signals.joined.resolve();
     });
     partitions.table.start();
     partitions.fetchers.start();
     membership.membership.start();
     membership.controller.start();
-    await this.#turnings.joined.promise;
+    await this.#signals.joined.promise;
     unsubscribe();
   }
 
@@ -81,14 +81,14 @@ export class LifeCycle {
     await this.#handOver();
     membership.membership.stop();
     membership.controller.stop();
-    this.#turnings.stopping.abort(new Error("the broker is stopping"));
+    this.#signals.stopping.abort(new Error("the broker is stopping"));
     await serving.clients.close(graceMs);
     await partitions.fetchers.stop();
   }
 
   /** This broker cannot go on: a start under way rejects with it, and the process is told. */
   fail(error: Error): void {
-    this.#turnings.joined.reject(error);
+    this.#signals.joined.reject(error);
     this.#options.onFailed(error);
   }
 
