@@ -114,7 +114,7 @@ export class Broker {
     await this.#directories?.unlock();
   }
 
-  /** Its replicas are given up and reported by the partitions; the others go on. */
+  /** The partitions close its replicas and report them to the controller; the other directories go on. */
   #directoryFailed({ error, directory }: DirectoryFailure, { onlineCount }: LogDirectories, life: LifeCycle): void {
     const { log, settings } = this.#options;
     const remedy = `${remedyFor(error.cause)}; then restart broker ${settings.brokerId}`;

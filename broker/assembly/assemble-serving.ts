@@ -10,7 +10,9 @@ import { Dispatcher } from "../network/dispatcher.ts";
 import { peerFrameMaxBytes } from "../network/peer-frame.ts";
 import { PeerServer, peerServerDefaults } from "../network/peer-server.ts";
 import { partitionService, replicaFetchService } from "../partition/partition-services.ts";
+import { forwardHandler } from "../peer-api/forward.ts";
 import { peerHandlers } from "../peer-api/peer-handlers.ts";
+import { replicaFetchHandler } from "../replication/replica-fetch-handler.ts";
 import type { BrokerSettings } from "../runtime/config/start-settings.ts";
 import type { ClusterMembership } from "./assemble-membership.ts";
 import type { Partitions } from "./assemble-partitions.ts";
@@ -43,11 +45,10 @@ export function assembleServing(options: BrokerOptions, { coordinator, known, pe
     brokerId,
     secret: peerSecret,
     handlers: peerHandlers({
-      replicaFetch: { service: replicaFetchService(table), clock, config: replication },
+      replicaFetch: replicaFetchHandler({ service: replicaFetchService(table), clock, config: replication }),
       updates,
       controller,
-      controllerEndpoints: apis.controllerEndpoints,
-      log: logger("api"),
+      forward: forwardHandler(apis.controllerEndpoints, controller, logger("api")),
     }),
     limits: { ...peerServerDefaults, frameMaxBytes: peerFrameMaxBytes(settings) },
     clock,

@@ -1,3 +1,4 @@
+import { invariant } from "../../protocol/base/invariant.ts";
 import type { BrokerOptions } from "../broker-options.ts";
 import { controlledShutdown } from "../cluster/controlled-shutdown.ts";
 import type { BoundListener } from "../network/client-listener.ts";
@@ -17,12 +18,12 @@ export interface Assemblies {
 }
 
 /** What the assemblies were promised: the end of this broker's work, and that it knows the cluster. */
-export interface Turnings {
+export interface Signals {
   readonly stopping: AbortController;
   readonly joined: PromiseWithResolvers<void>;
 }
 
-/** A controlled shutdown that takes longer than this is given up: the others notice us gone. */
+/** A controlled shutdown that takes longer than this is abandoned: the other brokers notice that we are gone. */
 const controlledShutdownMaxMs = 30_000;
 
 /**
@@ -32,13 +33,13 @@ const controlledShutdownMaxMs = 30_000;
 export class LifeCycle {
   readonly #options: Needed;
   readonly #assemblies: Assemblies;
-  readonly #turnings: Turnings;
+  readonly #signals: Signals;
   #addresses: BoundAddresses = { peer: null, clients: [] };
 
-  constructor(options: Needed, assemblies: Assemblies, turnings: Turnings) {
+  constructor(options: Needed, assemblies: Assemblies, signals: Signals) {
     this.#options = options;
     this.#assemblies = assemblies;
-    this.#turnings = turnings;
+    this.#signals = signals;
   }
 
   get addresses(): BoundAddresses {
@@ -49,6 +50,7 @@ export class LifeCycle {
   async listen(): Promise<readonly BoundListener[]> {
     const { peer, client } = this.#options.settings.listeners;
     const { peerServer, clients } = this.#assemblies.serving;
+    invariant(this.#addresses.peer === null, "a broker starts once");
     this.#reconfigureOnChange();
     const bound = await peerServer.listen(peer.bind);
     // port 0 is advertised as the one that was bound
@@ -60,15 +62,16 @@ export class LifeCycle {
   /** Registers; resolves once the controller has told us of the cluster with ourselves in it. Rejects when it cannot be registered. */
   async join(): Promise<void> {
     const { storage, membership, partitions } = this.#assemblies;
+    invariant(this.#addresses.peer !== null, "a broker listens before it tells the others where");
     const unsubscribe = storage.images.onChange((image) => {
       const ourselves = image.brokers.get(this.#options.settings.brokerId);
-      if (ourselves !== undefined && ourselves.epoch === membership.membership.epoch) this.#turnings.joined.resolve();
+      if (ourselves !== undefined && ourselves.epoch === membership.membership.epoch) this.#signals.joined.resolve();
     });
     partitions.table.start();
     partitions.fetchers.start();
     membership.membership.start();
     membership.controller.start();
-    await this.#turnings.joined.promise;
+    await this.#signals.joined.promise;
     unsubscribe();
   }
 
@@ -78,14 +81,14 @@ export class LifeCycle {
     await this.#handOver();
     membership.membership.stop();
     membership.controller.stop();
-    this.#turnings.stopping.abort(new Error("the broker is stopping"));
+    this.#signals.stopping.abort(new Error("the broker is stopping"));
     await serving.clients.close(graceMs);
     await partitions.fetchers.stop();
   }
 
-  /** This broker cannot go on: a start under way rejects with it, and whoever runs it is told. */
+  /** This broker cannot go on: a start under way rejects with it, and the process is told. */
   fail(error: Error): void {
-    this.#turnings.joined.reject(error);
+    this.#signals.joined.reject(error);
     this.#options.onFailed(error);
   }
 

@@ -4,7 +4,7 @@ import type { Definition } from "./definition.ts";
  * The words used for settings. A *setting* is declared once, in a row of the tables here and in `topic-settings.ts`. Its *text* is what
  * somebody set, in a file, an environment or at run time; its *value* is what the text says, typed. *Settings* (`TopicSettings`,
  * `BrokerSettings`, ...) are values by the names that the code reads them by: they are inferred from the rows. *Config* stands only in the
- * protocol's own names, and for the file that a broker is started with.
+ * protocol's own names, and for the file that a broker is started with; *options* are what a function or constructor is given.
  */
 export type Setting = BrokerSetting<unknown> | TopicSetting<unknown> | IdleSetting;
 

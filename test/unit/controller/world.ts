@@ -11,7 +11,7 @@ import { Controller } from "../../../broker/controller/controller.ts";
 import type { ControllerSettings } from "../../../broker/controller/controller-term.ts";
 import { resourceRules } from "../../../broker/controller/setting-rules.ts";
 import type { ClusterView } from "../../../broker/partition/contract.ts";
-import { controlHandlers } from "../../../broker/peer-api/peer-handlers.ts";
+import { peerHandlers } from "../../../broker/peer-api/peer-handlers.ts";
 import { type PeerHandler, type PeerHandlers, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
 import { isPresentTerm } from "../../../coordinator-client/known-controller.ts";
 import { type MemoryCoordinator, MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";
@@ -45,6 +45,11 @@ const defaultSettings: ControllerSettings = {
   leaderImbalanceCheckIntervalMs: 10_000,
   leaderImbalancePerBrokerPercent: 10,
   requestTimeoutMs: 10_000,
+};
+
+/** What this world's brokers do not ask each other. */
+const neverAsked = (): never => {
+  throw new Error("not asked here");
 };
 
 /** One life of one broker, without partitions and network. */
@@ -150,7 +155,7 @@ export class Node {
       resolveSettings,
       log,
     });
-    this.handlers = controlHandlers({ updates, controller: this.controller });
+    this.handlers = peerHandlers({ replicaFetch: neverAsked, updates, controller: this.controller, forward: neverAsked });
     this.membership.start();
     this.controller.start();
   }
