@@ -1,14 +1,19 @@
 import { readClusterId, readOrCreateClusterId } from "../coordinator-client/cluster-id.ts";
 import { type Coordinator, CoordinatorUnavailable, type WriteOperation } from "../coordinator-client/coordinator.ts";
 import { judgeCoordinator, type KnownCluster } from "../coordinator-client/known-cluster.ts";
+
 import { readOrCreatePeerSecret } from "../coordinator-client/peer-secret.ts";
+
 import { incarnationOf } from "../coordinator-client/registration.ts";
 import { sleep } from "../protocol/base/clock.ts";
 import { formatAddress } from "../protocol/base/transport.ts";
 import type { BrokerOptions } from "./broker-options.ts";
 import { BrokerParts } from "./broker-parts.ts";
+
 import { otherCluster, WrongDataDirectory } from "./cluster/meta-properties.ts";
+
 import { CachedPeerSecret } from "./cluster/peer-secret.ts";
+
 import { awaitOthersInSync } from "./cluster/replaced-directory.ts";
 import { StrangeCoordinator } from "./cluster/strange-coordinator.ts";
 import { DataDirectories } from "./data-directories.ts";

@@ -30,6 +30,7 @@ export interface OpenedLog {
   readonly believedGaps: BelievedGaps;
 }
 
+/** Where a log lies, and what it is read with. */
 export interface LogPlace {
   readonly directory: LogDirectory;
   readonly io: SegmentIo;

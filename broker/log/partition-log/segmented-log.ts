@@ -36,6 +36,7 @@ import { restartLog, truncateLog } from "./truncation.ts";
 
 const tooMuchWaits = "too many bytes wait for the disk";
 
+/** What a log is given by its directory and its broker. */
 export interface LogParts extends LogPlace {
   readonly lookups: LookupTurns;
   readonly clock: Clock;
