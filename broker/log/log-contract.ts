@@ -22,8 +22,9 @@ export interface Log {
   /**
    * Appends validated batches (format 2, CRC checked) as the leader: writes offsets and leader epoch into the batches in place, and
    * `appendTimeMs` as their timestamp under LogAppendTime.
-   * The buffer belongs to the log afterwards. Throws LogOffline after an I/O error. Appended bytes wait in memory until written: whoever
-   * takes them in (with acks=0, too) keeps counting them against its own bounds until `written` resolves; more than 1 GiB waiting is a bug.
+   * The buffer belongs to the log afterwards. Throws LogOffline after an I/O error. Appended bytes wait in memory until written: the caller
+   * that takes them in (with acks=0, too) keeps counting them against its own bounds until `written` resolves; more than 1 GiB waiting is a
+   * bug.
    *
    * A batch of an idempotent producer comes alone. It is appended only if it comes next in the producer's sequence; the retry of one of its
    * last five batches changes nothing and is answered with where that batch is.
@@ -90,10 +91,10 @@ export interface Log {
    * batch, all of that batch does, and `endOffset` is its base offset afterwards. Below the first offset of the files: as
    * `truncateFullyAndStartAt`. At or above the end: only epochs that began there without a record are forgotten.
    * Resolves when done and durable; queued appends are written first. Reads meanwhile wait. Appending, `beginEpoch` or another truncation
-   * before it resolved is a bug (InvariantViolation): whoever is about to lead waits for it first.
+   * before it resolved is a bug (InvariantViolation): a replica about to lead waits for it first.
    */
   truncateTo(offset: number): Promise<void>;
-  /** Empties the log and starts it anew at `offset`; its leader epochs are forgotten. The rules of `truncateTo` hold. */
+  /** Empties the log; it starts at `offset`; its leader epochs are forgotten. The rules of `truncateTo` hold. */
   truncateFullyAndStartAt(offset: number): Promise<void>;
 
   /**
@@ -103,9 +104,9 @@ export interface Log {
    */
   advanceStartOffset(offset: number): Promise<void>;
   /**
-   * Moves the start past the segments that `retention.ms` and `retention.bytes` give up, among those wholly below `highWatermark`, and
-   * removes what lies wholly below the start;
-   * under `cleanup.policy=compact` only the latter. When everything is given up, what is appended next goes to a new segment. Appends and
+   * Moves the start past the segments that `retention.ms` and `retention.bytes` no longer keep, among those wholly below `highWatermark`,
+   * and removes what lies wholly below the start;
+   * under `cleanup.policy=compact` only the latter. When nothing is kept, what is appended next goes to a new segment. Appends and
    * reads go on. `nowMs` is the wall clock.
    */
   retain(moment: { readonly highWatermark: number; readonly nowMs: number }): Promise<void>;

@@ -2,7 +2,7 @@ import type { Space } from "../runtime/files.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import type { Log, LogOffline } from "./log-contract.ts";
 
-/** The topic was deleted and created anew while this broker did not look: the log in the folder is another topic's. */
+/** The topic was deleted and re-created while this broker did not look: the log in the folder is another topic's. */
 export class InconsistentTopicId extends Error {
   override readonly name = "InconsistentTopicId";
 }
@@ -31,7 +31,7 @@ export interface LogStore {
   delete(topic: string, partition: number, topicId: string): Promise<boolean>;
   /**
    * Nobody names the log any more: closes it and renames the folder to `….-stray`. `topicId`: whose log is meant, another topic's under
-   * that name stays, and the answer is false; null: whoever's it is.
+   * that name stays, and the answer is false; null: any topic's.
    */
   setAside(topic: string, partition: number, stray: { readonly topicId: string | null; readonly highWatermark: number }): Promise<boolean>;
   /**
@@ -58,7 +58,7 @@ export interface LogStore {
   /** The cleaner's settings have changed. Whether logs are compacted at all stays as it was at the start. */
   reconfigureCleaning(config: CleanerConfig): void;
   /**
-   * Flushes and closes all, writes the checkpoints, then the clean-shutdown markers (`brokerEpoch` goes into them), unless this life has
+   * Flushes and closes all, writes the checkpoints, then the clean-shutdown markers (`brokerEpoch` goes into them), unless this broker has
    * not registered and the one before it left something open.
    * Rejects LogOffline when a directory failed: that one has no marker then.
    */

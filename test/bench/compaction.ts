@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LogCleaner } from "../../broker/log/compaction/log-cleaner.ts";
 import { openLogStore } from "../../broker/log/directories/open-directories.ts";
-import type { SegmentedLog } from "../../broker/log/partition-log/log.ts";
+import type { SegmentedLog } from "../../broker/log/partition-log/segmented-log.ts";
 import { nodeFileSystem } from "../../broker/runtime/node-files.ts";
 import { silentLogger } from "../../protocol/base/logger.ts";
 import { seededRandom } from "../../protocol/base/random.ts";

@@ -175,7 +175,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "cut-keeps-recovery-point",
     file: "broker/log/partition-log/log-state.ts",
-    find: "    this.#own.recoveryPoint = Math.min(this.recoveryPoint, endOffset);\n",
+    find: "    own(this).recoveryPoint = Math.min(this.recoveryPoint, endOffset);\n",
     replace: "",
     breaks: "After a cut below the recovery point, new unsynced records count as synced.",
   },

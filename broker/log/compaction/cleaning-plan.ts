@@ -15,7 +15,7 @@ export interface DueCleaning {
   readonly ratio: number;
   /** How often the log had been cut when this was found: it is true of no other. */
   readonly cuts: number;
-  /** Where the log lay then. Whoever cleans that directory is the one who may clean the log, until it moves. */
+  /** Where the log lay then. Only that directory's cleaner may clean the log, until it moves. */
   readonly directory: LogDirectory;
 }
 

@@ -97,7 +97,7 @@ export class LogCleaner {
       const { mapBytesMax, mapLoadFactor } = this.#config;
       const report = await compaction.clean(due, { pace, nowMs, mapBytesMax, mapLoadFactor });
       if (report !== null) this.#tell(key, report, clock.monotonicMs() - startMs);
-      // given up, it is looked at again after a pause
+      // abandoned, it is looked at again after a pause
       return report !== null;
     } catch (error) {
       if (error instanceof LogOffline || this.#stopping.signal.aborted) return false;

@@ -296,7 +296,7 @@ export class LogCompaction {
 
   /**
    * Who copies this log, or recovers it, learns from its batches where each leader epoch began. Else: (1) all records of epoch 2 are
-   * compacted; (2) a replica is copied anew, and knows epochs 1 and 3;
+   * compacted; (2) a replica is copied from the start, and knows epochs 1 and 3;
    * (3) it leads, and a replica that was away has epoch 2 last: it would be told to cut what is committed, or, had it records of epoch 1
    * that never were, be left with them.
    */

@@ -27,7 +27,7 @@ export interface OfflineDirectory {
 }
 
 export interface SettledMoves {
-  /** Logs that were on their way there: the copying begins anew. */
+  /** Logs that were on their way there: the copy starts over. */
   readonly wishes: ReadonlyMap<string, DirectoryLogStore>;
   /** Logs that may have gone on in a directory that is not here now. */
   readonly elsewhere: ReadonlyMap<string, string>;
@@ -38,7 +38,7 @@ export class DuplicateLog extends Error {
   override readonly name = "DuplicateLog";
 }
 
-/** All log directories of a broker as one store. Each fails by itself: its logs are given up, the others go on. */
+/** All log directories of a broker as one store. Each fails by itself: its logs go offline, the others go on. */
 export class LogDirectories implements LogStore, LogDirectoryService {
   readonly found: LogStore["found"];
   readonly highWatermarks: ReadonlyMap<string, number>;
@@ -58,7 +58,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   readonly #epochWrites: ReadonlyMap<DirectoryLogStore, SharedWrite>;
 
   constructor(
-    { random, log: logger }: LogStoreParts,
+    { random, log: logger }: Pick<LogStoreParts, "random" | "log">,
     stores: readonly DirectoryLogStore[],
     lost: readonly OfflineDirectory[],
     { wishes, elsewhere }: SettledMoves,
@@ -85,7 +85,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     for (const store of stores) for (const { topic, partition } of store.found) this.#found(partitionKey(topic, partition), store);
   }
 
-  /** What this broker may lack, for its registration and for the lives after this one. */
+  /** What this broker may lack, for its registration and for the starts after this one. */
   get doubt(): Doubt {
     return this.#doubt;
   }
@@ -185,7 +185,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
       await this.#mover.cancel(key);
       const place = this.#places.get(key);
       if (place === undefined || !(await work(place))) return false;
-      // made anew, it may go elsewhere
+      // re-created, it may go elsewhere
       if (this.#places.get(key) === place) this.#places.delete(key);
       return true;
     } finally {
@@ -223,8 +223,8 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   }
 
   /**
-   * Each directory's file has what lies there. Rejects LogOffline when no directory took it: what lies in one that failed is given up
-   * anyway.
+   * Each directory's file has what lies there. Rejects LogOffline when no directory took it: what lies in one that failed is
+   * offline anyway.
    */
   async checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void> {
     const byStore = new Map(this.#online().map((store) => [store, new Map<string, number>()]));
@@ -238,7 +238,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
 
   /**
    * In every directory. Resolves as soon as it is durable in one of them: a disk that stalls does not hold up the others. One that failed
-   * is given up anyway, and has an older epoch when it is back.
+   * is offline anyway, and has an older epoch when it is back.
    * Rejects LogOffline when all failed. Epochs come in rising order, each when the one before it was settled.
    */
   async noteControllerEpoch(seen: SeenControllerEpoch): Promise<void> {

@@ -14,8 +14,8 @@ import type { LogDirectory } from "../files/log-directory.ts";
 import { ignoreOffline } from "../files/log-health.ts";
 import { type Log, LogOffline } from "../log-contract.ts";
 import { openLog } from "../opening/open-log.ts";
-import { SegmentedLog } from "../partition-log/log.ts";
 import type { CacheBounds, LogCaches } from "../partition-log/log-caches.ts";
+import { SegmentedLog } from "../partition-log/segmented-log.ts";
 import type { SegmentIo } from "../segment/read-caches.ts";
 import { type CleanerConfig, type DirectoryFailure, InconsistentTopicId, type LogStore } from "../store-contract.ts";
 import type { DirectoryCheckpoints } from "./directory-checkpoints.ts";
@@ -49,6 +49,8 @@ export interface SharedByLogs {
   readonly directory: LogDirectory;
   readonly io: SegmentIo;
   readonly caches: LogCaches;
+  readonly clock: Clock;
+  readonly random: Random;
 }
 
 export interface StoreStart {
@@ -65,9 +67,8 @@ export class DirectoryLogStore implements LogStore {
   /** Logs that were set aside. */
   readonly strays: Strays;
   readonly highWatermarks: ReadonlyMap<string, number>;
-  /** What the lives before this one leave open. */
+  /** What the starts before this one leave open. */
   readonly doubt: Doubt;
-  readonly #parts: LogStoreParts;
   readonly #directory: LogDirectory;
   readonly #shared: SharedByLogs;
   readonly #root: string;
@@ -89,21 +90,20 @@ export class DirectoryLogStore implements LogStore {
   #checkpointTimer: Timer | null = null;
   #closed = false;
 
-  constructor(parts: LogStoreParts, shared: SharedByLogs, options: LogStoreOptions, start: StoreStart) {
-    this.#parts = parts;
+  constructor(shared: SharedByLogs, options: LogStoreOptions, start: StoreStart) {
     this.#shared = shared;
     this.#directory = shared.directory;
     this.#root = options.directory;
     this.#checkpointIntervalMs = options.checkpointIntervalMs ?? 60_000;
     this.found = start.found;
-    this.strays = new Strays(start.strays, this, { io: shared.io, clock: parts.clock, random: parts.random });
+    this.strays = new Strays(start.strays, this, shared);
     this.highWatermarks = start.highWatermarks;
     this.doubt = start.doubt;
     this.#checkpoints = start.checkpoints;
     this.#cleanerConfig = options.cleaner ?? null;
     if (options.scrub === undefined) return;
-    const { clock, random, log: logger } = parts;
-    this.#scrub = new LogScrub({ clock, random, logger, config: options.scrub, logs: () => this.#logs.values() });
+    const { clock, random, io } = shared;
+    this.#scrub = new LogScrub({ clock, random, logger: io.logger, config: options.scrub, logs: () => this.#logs.values() });
     this.#scrub.start();
   }
 
@@ -137,7 +137,8 @@ export class DirectoryLogStore implements LogStore {
   }
 
   async #discard(key: string): Promise<void> {
-    const { files, random } = this.#parts;
+    const { random, io } = this.#shared;
+    const { files } = io;
     await this.#logs.get(key)?.abandon();
     this.#forget(key);
     const folder = `${this.#root}/${key}`;
@@ -167,7 +168,7 @@ export class DirectoryLogStore implements LogStore {
   async takeUp(topic: string, partition: number, topicId: TopicId, restored: (highWatermark: number) => Promise<void>): Promise<void> {
     const key = partitionKey(topic, partition);
     const taken = await this.#inTurn(key, async () => {
-      if (this.#logs.has(key) || (await this.#parts.files.exists(`${this.#root}/${key}`))) return null;
+      if (this.#logs.has(key) || (await this.#shared.io.files.exists(`${this.#root}/${key}`))) return null;
       return this.strays.takeUp(key, topicId, async (offsets) => {
         this.#checkpoints.set(key, offsets);
         await this.writeCheckpoints();
@@ -193,23 +194,30 @@ export class DirectoryLogStore implements LogStore {
   }
 
   async #isOf(key: string, topicId: TopicId): Promise<boolean> {
-    const stored = await readTopicId(this.#parts.files, `${this.#root}/${key}`);
+    const stored = await readTopicId(this.#shared.io.files, `${this.#root}/${key}`);
     return stored === null ? this.#logs.has(key) : isTopicId(stored, topicId);
   }
 
   async checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void> {
-    await this.guarded(() => writeOffsets(this.#parts.files, `${this.#root}/${fileNames.highWatermarks}`, highWatermarks));
+    await this.guarded(() => writeOffsets(this.#shared.io.files, `${this.#root}/${fileNames.highWatermarks}`, highWatermarks));
   }
 
   async noteControllerEpoch(seen: SeenControllerEpoch): Promise<void> {
     if (this.#closed) throw new LogOffline("this broker is stopping");
-    await this.#inTurn(fileNames.controllerEpoch, () => writeControllerEpochFile(this.#parts.files, this.#root, seen));
+    await this.#inTurn(fileNames.controllerEpoch, () => writeControllerEpochFile(this.#shared.io.files, this.#root, seen));
   }
 
   startCleaning(highWatermark: (key: string) => number | null): void {
     if (this.#cleanerConfig === null || this.#closed || this.#cleaner !== null) return;
-    const { clock, random, log } = this.#parts;
-    this.#cleaner = new LogCleaner({ clock, random, logger: log, config: this.#cleanerConfig, logs: () => this.#logs, highWatermark });
+    const { clock, random, io } = this.#shared;
+    this.#cleaner = new LogCleaner({
+      clock,
+      random,
+      logger: io.logger,
+      config: this.#cleanerConfig,
+      logs: () => this.#logs,
+      highWatermark,
+    });
     this.#cleaner.start();
   }
 
@@ -263,7 +271,7 @@ export class DirectoryLogStore implements LogStore {
     await this.writeCheckpoints();
     if (doubt.kind === "unregistered") return;
     const marker = encodeCleanShutdown(brokerEpoch, doubt);
-    await this.guarded(() => replaceFile(this.#parts.files, `${this.#root}/${fileNames.cleanShutdown}`, marker));
+    await this.guarded(() => replaceFile(this.#shared.io.files, `${this.#root}/${fileNames.cleanShutdown}`, marker));
   }
 
   writeCheckpoints(): Promise<void> {
@@ -272,7 +280,7 @@ export class DirectoryLogStore implements LogStore {
 
   checkpointsDue(): void {
     if (this.#closed || this.#checkpointTimer !== null) return;
-    this.#checkpointTimer = this.#parts.clock.schedule(this.#checkpointIntervalMs, () => {
+    this.#checkpointTimer = this.#shared.clock.schedule(this.#checkpointIntervalMs, () => {
       this.#checkpointTimer = null;
       // a failure took the directory offline, which its listeners were told
       if (!this.#closed) this.writeCheckpoints().catch(ignoreOffline);
@@ -281,9 +289,10 @@ export class DirectoryLogStore implements LogStore {
 
   removeInBackground(folders: readonly string[]): void {
     for (const folder of folders) {
-      const removal = this.#parts.files.remove(folder).then(
+      const removal = this.#shared.io.files.remove(folder).then(
         () => undefined,
-        (error: unknown) => this.#parts.log.warn({ err: error, folder }, "deleted log could not be removed; the next start tries again"),
+        (error: unknown) =>
+          this.#shared.io.logger.warn({ err: error, folder }, "deleted log could not be removed; the next start tries again"),
       );
       this.#removals.add(removal);
       void removal.finally(() => this.#removals.delete(removal));
@@ -293,7 +302,7 @@ export class DirectoryLogStore implements LogStore {
   // For moves between directories (`LogMover`)
 
   get files(): FileSystem {
-    return this.#parts.files;
+    return this.#shared.io.files;
   }
 
   get logDirectory(): LogDirectory {
@@ -310,14 +319,14 @@ export class DirectoryLogStore implements LogStore {
 
   makeFolder(folder: string): Promise<void> {
     return this.guarded(async () => {
-      await this.#parts.files.makeDirectory(folder);
-      await this.#parts.files.syncDirectory(this.#root);
+      await this.#shared.io.files.makeDirectory(folder);
+      await this.#shared.io.files.syncDirectory(this.#root);
     });
   }
 
   async rename(from: string, to: string): Promise<void> {
-    await this.#parts.files.rename(from, to);
-    await this.#parts.files.syncDirectory(this.#root);
+    await this.#shared.io.files.rename(from, to);
+    await this.#shared.io.files.syncDirectory(this.#root);
   }
 
   /**
@@ -341,7 +350,7 @@ export class DirectoryLogStore implements LogStore {
   }
 
   async #openFolder(key: string, topicId: TopicId, settings: TopicSettings): Promise<SegmentedLog> {
-    const { files } = this.#parts;
+    const { files } = this.#shared.io;
     const folder = `${this.#root}/${key}`;
     if (!(await files.exists(folder))) {
       await files.makeDirectory(folder);
@@ -352,8 +361,7 @@ export class DirectoryLogStore implements LogStore {
       throw new InconsistentTopicId(`${folder} belongs to topic id ${known}, not ${topicId}`);
     if (known !== topicId) await writeTopicId(files, folder, topicId);
     const checkpointed = this.#checkpoints.of(key);
-    const { directory, io, caches } = this.#shared;
-    const { clock, random } = this.#parts;
+    const { directory, io, caches, clock, random } = this.#shared;
     const { tails, lookups, producers } = caches;
     const opened = await openLog({ ...io, clock, producers }, folder, checkpointed);
     return new SegmentedLog({ directory, io, tails, lookups, clock, random }, opened, settings, checkpointed.cleanedEndOffset);

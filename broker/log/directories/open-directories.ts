@@ -20,14 +20,14 @@ export const openLogStore = (parts: LogStoreParts, options: LogStoreOptions) =>
 
 /** Opens a log directory: recovers its logs after an unclean stop, finishes deletions. Rejects when it cannot be read or written. */
 export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, options: LogStoreOptions): Promise<DirectoryLogStore> {
-  const { files, clock, log } = parts;
+  const { files, clock, random, log } = parts;
   const checkpoints = { write: () => store.writeCheckpoints(), due: () => store.checkpointsDue() };
   const health = new LogHealth(options.directory);
   const directory: LogDirectory = { health, checkpoints, removedFiles: new RemovedFiles({ files, clock, logger: log }) };
   const io = { files, openFiles: caches.openFiles, indexes: caches.indexes, logger: log };
   const prepared = await prepareDirectory(io, options.directory, options.recoveriesAtOnce);
   const highWatermarks = await readOffsets(files, `${options.directory}/${fileNames.highWatermarks}`);
-  const store = new DirectoryLogStore(parts, { directory, io, caches }, options, {
+  const store = new DirectoryLogStore({ directory, io, caches, clock, random }, options, {
     found: prepared.found,
     strays: prepared.strays,
     checkpoints: new DirectoryCheckpoints(files, options.directory, prepared),

@@ -111,7 +111,7 @@ function within(offsets: ReadonlyMap<string, number>, ends: ReadonlyMap<string, 
 }
 
 /**
- * Made with its parents, all of their names durable: also those that existed, as an earlier life may have died before it synced them.
+ * Made with its parents, all of their names durable: also those that existed, as an earlier start may have crashed before it synced them.
  * Folders that are not ours to read are left alone; they were there before us.
  */
 async function makeDurableDirectory(files: FileSystem, path: string): Promise<void> {

@@ -69,7 +69,7 @@ export interface StraysParts {
   readonly random: Random;
 }
 
-/** The logs of one directory that were set aside. Failures are told to whoever called: the directory is the caller's. */
+/** The logs of one directory that were set aside. Failures are the caller's, whose directory it is. */
 export class Strays {
   readonly #home: StraysHome;
   readonly #parts: StraysParts;

@@ -10,7 +10,7 @@ import { fileNames } from "./file-names.ts";
  *   to judge, from the registration under which the
  *   broker was taken into the in-sync set; whether one has, this broker does not know.
  *
- * Handed on from each life to the next. Else: (1) the power fails, and with it goes the end of a log; (2) the next start recovers what is
+ * Handed on from each start to the next. Else: (1) the power fails, and with it goes the end of a log; (2) the next start recovers what is
  * left, finds its port in use, and stops; (3) the one after finds that stop clean and registers as a broker that has everything: it is
  * elected, and the others cut what was acknowledged. The same when it is stopped while it waits to join, and when it registers, and stops,
  * while there is no controller to judge it.
@@ -30,8 +30,8 @@ export function joinedDoubt(doubts: readonly Doubt[]): Doubt {
 }
 
 /**
- * This life has registered. An epoch above that comes from a coordinator whose transactions have begun anew since: it is worth no more than
- * the present one.
+ * This start has registered. An epoch above that comes from a coordinator whose transaction ids started over since: it is worth no more
+ * than the present one.
  */
 export function doubtOnceRegistered(doubt: Doubt, brokerEpoch: number): Doubt {
   if (doubt.kind === "none") return doubt;

@@ -5,7 +5,7 @@ import { decodeChecked, encodeChecked, readIfThere } from "./checkpoint-file.ts"
 import { fileNames } from "./file-names.ts";
 
 /**
- * `partition.metadata`: the id of the topic that the folder belongs to, so that a topic created anew under an old name does not inherit its
+ * `partition.metadata`: the id of the topic that the folder belongs to, so that a topic re-created under an old name does not inherit its
  * log.
  */
 export function encodePartitionMetadata(topicId: TopicId): Buffer {
@@ -36,7 +36,7 @@ export function writeTopicId(files: FileSystem, directory: string, topicId: Topi
 }
 
 /**
- * A log that is known to be damaged stays so over restarts, until it is begun anew: a note in its folder says it. Else: (1) a clean stop;
+ * A log that is known to be damaged stays so over restarts, until it is emptied: a note in its folder says it. Else: (1) a clean stop;
  * (2) the log's end rots; (3) a start finds it and cuts it; (4) another clean stop, another start: the log looks whole, and its broker says
  * that nothing it had is missing.
  */

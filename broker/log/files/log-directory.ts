@@ -12,7 +12,7 @@ export interface LogDirectory {
 
 /** The directory's checkpoint files hold the recovery points and start offsets of all of its logs. */
 export interface Checkpoints {
-  /** Writes them now; resolves when they are durable. Needed before anything below a recovery point is given up. */
+  /** Writes them now; resolves when they are durable. Needed before anything below a recovery point is removed. */
   write(): Promise<void>;
   /** A recovery point rose: to be written some time, as a low one only costs time at recovery. */
   due(): void;

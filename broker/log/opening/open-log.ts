@@ -81,7 +81,7 @@ async function assemble(
   const believedGaps = await readBelievedGaps(io, folder);
   // sizes say it all after a clean stop
   if (wasUnclean) cut ??= (await brokenJoins(io, segments, believedGaps))[0]?.damage ?? null;
-  if (endOffset < checkpointed.startOffset) return beginAnew(io, segments, checkpointed, endOffset);
+  if (endOffset < checkpointed.startOffset) return startOver(io, segments, checkpointed, endOffset);
   const startOffset = Math.max(checkpointed.startOffset, bases[0]!);
   const epochs = await openEpochs(io, folder, segments, { startOffset, endOffset });
   const recoveryPoint = Math.min(checkpointed.recoveryPoint, endOffset);
@@ -134,7 +134,7 @@ async function withLostSegments(io: SegmentIo, folder: string, found: readonly n
   return lost.length === 0 ? [...found] : [...found, ...lost].sort((a, b) => a - b);
 }
 
-/** The last segment's indexes, when they are not as they were closed: they are built anew then. */
+/** The last segment's indexes, when they are not as they were closed: they are rebuilt then. */
 async function dropOtherIndexes({ files }: SegmentIo, folder: string, closed: SegmentSizes | undefined): Promise<void> {
   if (closed === undefined || closed.index < 0) return;
   for (const kind of ["index", "timeindex"] as const) {
@@ -147,7 +147,7 @@ async function dropOtherIndexes({ files }: SegmentIo, folder: string, closed: Se
  * All that a crash left is below the start: (1) records up to the end were deleted by request, which is durable; (2) the last of them were
  * on no disk. Appending where they end would give their offsets a second time.
  */
-async function beginAnew(io: LogOpening, segments: readonly Segment[], checkpointed: Checkpointed, endOffset: number): Promise<OpenedLog> {
+async function startOver(io: LogOpening, segments: readonly Segment[], checkpointed: Checkpointed, endOffset: number): Promise<OpenedLog> {
   const { folder } = segments[0]!;
   io.logger.warn({ folder, startOffset: checkpointed.startOffset, endOffset }, "the log ends below its start: it begins anew there");
   await segments.at(-1)!.writable.file.close();
@@ -211,7 +211,7 @@ async function openEpochs(
 }
 
 /**
- * The segments' base offsets, after what a crash or a disk that failed left was removed: files that were given up, and segments below the
+ * The segments' base offsets, after what a crash or a disk that failed left was removed: files that were abandoned, and segments below the
  * start that are back.
  */
 async function tidied(io: SegmentIo, folder: string, startOffset: number): Promise<number[]> {

@@ -1,5 +1,5 @@
 import type { Logger } from "../../../protocol/base/logger.ts";
-import { type BatchInfo, noTimestamp } from "../../../protocol/records/batch-header.ts";
+import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
 import { type File, replaceFile } from "../../runtime/files.ts";
 import { completeSwaps } from "../compaction/swap.ts";
 import { readIfThere } from "../files/checkpoint-file.ts";
@@ -8,12 +8,11 @@ import { noteDamage, readDamage, takeCleanStop } from "../files/folder-notes.ts"
 import type { EpochStart, LogDamage } from "../log-contract.ts";
 import { LeaderEpochs } from "../partition-log/leader-epochs.ts";
 import { walkBatches } from "../segment/batch-walk.ts";
-import { type OffsetEntry, relativeOffsetMax, type TimeEntry } from "../segment/index-file.ts";
+import { relativeOffsetMax } from "../segment/index-file.ts";
 import type { SegmentIo } from "../segment/read-caches.ts";
-import { rebuiltIndexIntervalBytes, replaceIndexes } from "../segment/rebuild-indexes.ts";
+import { IndexBuilder, replaceIndexes } from "../segment/rebuild-indexes.ts";
 import { Segment, segmentPath } from "../segment/segment.ts";
 import { removeSegment } from "../segment/segment-files.ts";
-import { closingEntry, emptyLayout, place } from "../segment/segment-layout.ts";
 import { epochsFit, epochsFromBatches } from "./restore-epochs.ts";
 
 /**
@@ -102,7 +101,7 @@ export interface Recovery {
 }
 
 /**
- * What is known to be damaged in a log that ends at `endOffset`: noted by an earlier life, or now, when records were on the disk that are
+ * What is known to be damaged in a log that ends at `endOffset`: noted before a restart, or now, when records were on the disk that are
  * gone.
  */
 export async function damageAtEnd(
@@ -149,7 +148,7 @@ async function recoverSegment(io: SegmentIo, folder: string, baseOffset: number,
   const file = await io.files.open(path, "readwrite");
   try {
     const sizeInBytes = await file.size();
-    const { offsets, times, endPosition, damage } = await check(file, baseOffset, sizeInBytes, progress);
+    const { indexes, endPosition, damage } = await check(file, baseOffset, sizeInBytes, progress);
     progress.endPosition = endPosition;
     // the next pass ends the log before: were it cut here, and the process ended, nothing would contradict that batch any more
     if (progress.contradictedFrom !== null) return false;
@@ -158,7 +157,7 @@ async function recoverSegment(io: SegmentIo, folder: string, baseOffset: number,
       await file.truncate(endPosition);
     }
     await file.sync();
-    await replaceIndexes(io, folder, baseOffset, { offsets, times });
+    await replaceIndexes(io, folder, baseOffset, indexes);
     return damage === null;
   } finally {
     await file.close();
@@ -166,23 +165,17 @@ async function recoverSegment(io: SegmentIo, folder: string, baseOffset: number,
 }
 
 async function check(file: File, baseOffset: number, sizeInBytes: number, progress: Progress) {
-  const [offsets, times]: [OffsetEntry[], TimeEntry[]] = [[], []];
-  let layout = emptyLayout(baseOffset, 0);
+  const builder = new IndexBuilder(baseOffset);
   const walked = await walkBatches(file, 0, sizeInBytes, (batch) => {
     const refuse = outOfOrder(batch, baseOffset, progress) ?? contradiction(batch, progress);
     if (refuse !== null) return { refuse };
     progress.latestBatches = batch.leaderEpoch === progress.epochs.latest ? progress.latestBatches + 1 : 1;
     noteEpoch(batch, progress);
     progress.expectedOffset = batch.lastOffset + 1;
-    const placed = place(layout, batch, rebuiltIndexIntervalBytes);
-    layout = placed.state;
-    if (placed.offsetEntry !== null) offsets.push(placed.offsetEntry);
-    if (placed.timeEntry !== null) times.push(placed.timeEntry);
+    builder.add(batch);
     return "on";
   });
-  const closing = layout.maxTimestampMs === noTimestamp ? null : closingEntry(layout);
-  if (closing !== null) times.push(closing);
-  return { offsets, times, ...walked };
+  return { indexes: builder.finish(), ...walked };
 }
 
 /** A whole batch may still be an old one, left where a truncated or deleted file's bytes were. */

@@ -33,7 +33,7 @@ export class KnownDamage {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Said once for each place; the first is noted in the folder, for later lives. */
+  /** Said once for each place; the first is noted in the folder, for later starts. */
   add(damage: LogDamage): void {
     const place = `${damage.path}:${damage.position}`;
     if (!this.#told.has(place) && this.#told.size < toldMax) {
@@ -50,7 +50,7 @@ export class KnownDamage {
     for (const listener of [...this.#listeners]) listener(damage);
   }
 
-  /** The log was begun anew. */
+  /** The log was emptied. */
   async forget(): Promise<void> {
     if (this.#first === null) return;
     await this.settled();

@@ -54,7 +54,7 @@ export class LogFlusher {
     await this.#start(work);
   }
 
-  /** The log is given up: its folder may be gone, and flushes that still come do nothing. Resolves when what is under way is done. */
+  /** The log is abandoned: its folder may be gone, and flushes that still come do nothing. Resolves when what is under way is done. */
   async end(): Promise<void> {
     this.#isOver = true;
     await this.exclusive(async () => {}).catch(() => undefined);
@@ -68,7 +68,10 @@ export class LogFlusher {
     while (this.#sealed.length >= sealedMax) await this.flush();
   }
 
-  /** Gives up the sealed segments from `baseOffset` on: the file of the one that starts there, if it was waiting; the others are closed. */
+  /**
+   * Takes the sealed segments from `baseOffset` on off the list: the file of the one that starts there, if it was waiting; the others are
+   * closed.
+   */
   async takeSealedFrom(baseOffset: number): Promise<File | null> {
     const given = this.#sealed.filter(({ segment }) => segment.baseOffset >= baseOffset);
     this.#sealed = this.#sealed.filter(({ segment }) => segment.baseOffset < baseOffset);
@@ -78,7 +81,7 @@ export class LogFlusher {
   }
 
   /** These segments left the log: nobody needs them on the disk any more. */
-  async giveUpSealed(segments: readonly Segment[]): Promise<void> {
+  async dropSealed(segments: readonly Segment[]): Promise<void> {
     const given = this.#sealed.filter(({ segment }) => segments.includes(segment));
     this.#sealed = this.#sealed.filter(({ segment }) => !segments.includes(segment));
     for (const { file } of given) await file.close();

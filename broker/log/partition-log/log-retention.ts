@@ -1,5 +1,6 @@
 import { codeOf } from "../../runtime/files.ts";
 import { deletedFilePath, segmentFileKinds, snapshotPath } from "../files/file-names.ts";
+import { forgetFile } from "../segment/read-caches.ts";
 import { type Segment, segmentPath } from "../segment/segment.ts";
 import type { LogFlusher } from "./log-flusher.ts";
 import type { LogState } from "./log-state.ts";
@@ -47,7 +48,7 @@ export class LogRetention {
     await this.removeBelowStart();
   }
 
-  /** Whoever finds the start where it should be may be told so only when no crash takes it back. */
+  /** A caller that finds the start where it should be may be told so only when no crash takes it back. */
   get durable(): Promise<void> {
     return this.#durable;
   }
@@ -79,7 +80,7 @@ export class LogRetention {
         isDone = count <= segmentsAtOnce;
         if (count === 0) return;
         const removed = state.replaceSegments(0, Math.min(count, segmentsAtOnce));
-        await this.#flusher.giveUpSealed(removed);
+        await this.#flusher.dropSealed(removed);
         await removeSegmentsLater(state, removed);
       });
     }
@@ -132,20 +133,19 @@ export class LogRetention {
 }
 
 /**
- * The files of segments that `state.replaceSegments` took out: renamed at once, so that no later life takes them for the log's, and removed
- * after `file.delete.delay.ms`. Readers under way finish with the files that they have open. By the gate only, and oldest first: whatever a
- * crash leaves has no gap.
+ * The files of segments that `state.replaceSegments` took out: renamed at once, so that no later start takes them for the log's, and
+ * removed after `file.delete.delay.ms`. Readers under way finish with the files that they have open. By the gate only, and oldest first:
+ * whatever a crash leaves has no gap.
  */
 export async function removeSegmentsLater(state: LogState, segments: readonly Segment[]): Promise<void> {
   const { directory, folder, settings } = state;
-  const { files, indexes, openFiles } = state.io;
+  const { files } = state.io;
   const removed: string[] = [];
   for (const segment of segments) {
     await segment.settled();
     const paths = segmentFileKinds.map((kind) => segmentPath(folder, segment.baseOffset, kind));
     for (const path of [...paths, snapshotPath(folder, segment.baseOffset)]) {
-      indexes.forget(path);
-      await openFiles.forget(path);
+      await forgetFile(state.io, path);
       const deleted = deletedFilePath(path);
       await files.rename(path, deleted).catch(ignoreMissing);
       removed.push(deleted);

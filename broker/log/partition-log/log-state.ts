@@ -30,6 +30,7 @@ export interface OpenedLog {
   readonly believedGaps: BelievedGaps;
 }
 
+/** Where a log lies, and what it is read with. */
 export interface LogPlace {
   readonly directory: LogDirectory;
   readonly io: SegmentIo;
@@ -38,6 +39,7 @@ export interface LogPlace {
 
 /** The state for its own verbs: everybody else only reads. */
 type Own = { -readonly [Field in keyof LogState]: LogState[Field] };
+const own = (state: LogState): Own => state;
 
 /**
  * What is known of one log, shared by its parts (writer, flusher, reader, truncation). They read it; it changes by the verbs below only,
@@ -73,7 +75,7 @@ export class LogState {
   readonly generation: number = 0;
   /** Rises with every truncation: bytes that were read before may be others now. */
   readonly cuts: number = 0;
-  /** Rises whenever segments leave for good: whoever reads their files by name may find none. */
+  /** Rises whenever segments leave for good: a reader that opens their files by name may find none. */
   readonly departures: number = 0;
   /** Up to where compaction came: each key is there once. Above the end or below the start it says nothing. */
   readonly cleanedEndOffset: number;
@@ -138,9 +140,9 @@ export class LogState {
       endOffset: this.endOffset,
     }));
     const placed = place(this.layout, batch, this.settings.indexIntervalBytes);
-    this.#own.layout = placed.state;
+    own(this).layout = placed.state;
     this.producers.note(batch);
-    this.#own.endOffset = batch.lastOffset + 1;
+    own(this).endOffset = batch.lastOffset + 1;
     return placed;
   }
 
@@ -152,8 +154,8 @@ export class LogState {
       baseOffset,
       endOffset: this.endOffset,
     }));
-    this.#own.endOffset = baseOffset;
-    this.#own.layout = emptyLayout(baseOffset, nowMs);
+    own(this).endOffset = baseOffset;
+    own(this).layout = emptyLayout(baseOffset, nowMs);
   }
 
   handedOver(endOffset: number): void {
@@ -162,7 +164,7 @@ export class LogState {
       before: this.handedOverEndOffset,
       endOffset: this.endOffset,
     }));
-    this.#own.handedOverEndOffset = endOffset;
+    own(this).handedOverEndOffset = endOffset;
   }
 
   /** It may be read, replicated and count for the high watermark. */
@@ -172,7 +174,7 @@ export class LogState {
       before: this.writtenEndOffset,
       handedOver: this.handedOverEndOffset,
     }));
-    this.#own.writtenEndOffset = endOffset;
+    own(this).writtenEndOffset = endOffset;
   }
 
   /** The last segment is sealed, and this one goes on. Returns the sealed one's file, to be synced and closed. */
@@ -183,12 +185,12 @@ export class LogState {
       baseOffset,
     }));
     if (this.writtenEndOffset < baseOffset) {
-      this.#own.handedOverEndOffset = this.#own.writtenEndOffset = baseOffset;
+      own(this).handedOverEndOffset = own(this).writtenEndOffset = baseOffset;
       this.tail.clear();
     }
-    this.#own.namesUnsynced = true;
+    own(this).namesUnsynced = true;
     const file = this.last.seal();
-    this.#own.segments = [...this.segments, next];
+    own(this).segments = [...this.segments, next];
     this.#check();
     return file;
   }
@@ -200,18 +202,18 @@ export class LogState {
       recoveryPoint: this.recoveryPoint,
       handedOver: this.handedOverEndOffset,
     }));
-    this.#own.recoveryPoint = offset;
+    own(this).recoveryPoint = offset;
   }
 
   /** A snapshot of the producers as of `offset` is on the disk. */
   snapshotted(offset: number): void {
     invariant(offset <= this.endOffset, "a snapshot is of the log", () => ({ offset, endOffset: this.endOffset }));
-    this.#own.snapshotOffset = offset;
+    own(this).snapshotOffset = offset;
   }
 
   /** The folder is being synced. */
   namesSynced(): void {
-    this.#own.namesUnsynced = false;
+    own(this).namesUnsynced = false;
   }
 
   // Truncation. Nothing is queued and no flush runs meanwhile.
@@ -219,12 +221,12 @@ export class LogState {
   /** From this turn on until `cutOver`: reads wait, appends are a bug. */
   cutBegun(done: Promise<void>): void {
     invariant(this.truncating === null, "a log is cut by one at a time");
-    this.#own.truncating = done.catch(() => undefined);
-    this.#own.cuts++;
+    own(this).truncating = done.catch(() => undefined);
+    own(this).cuts++;
   }
 
   cutOver(): void {
-    this.#own.truncating = null;
+    own(this).truncating = null;
   }
 
   /**
@@ -236,24 +238,24 @@ export class LogState {
     this.#invalidateReads(endOffset);
     this.tail.truncateTo(endOffset);
     this.epochs.truncateTo(endOffset);
-    this.#own.endOffset = this.#own.writtenEndOffset = this.#own.handedOverEndOffset = endOffset;
-    this.#own.recoveryPoint = Math.min(this.recoveryPoint, endOffset);
-    this.#own.startOffset = Math.min(this.startOffset, endOffset);
+    own(this).endOffset = own(this).writtenEndOffset = own(this).handedOverEndOffset = endOffset;
+    own(this).recoveryPoint = Math.min(this.recoveryPoint, endOffset);
+    own(this).startOffset = Math.min(this.startOffset, endOffset);
     this.#checkOffsets();
     return this.recoveryPoint < recoveryPoint || this.startOffset < startOffset;
   }
 
   /** The files are cut: the segment at that place in `segments` is the last one now, and grows. */
   endsWith(at: number, segment: Segment, layout: LayoutState): void {
-    this.#own.segments = [...this.segments.slice(0, at), segment];
-    this.#own.layout = layout;
+    own(this).segments = [...this.segments.slice(0, at), segment];
+    own(this).layout = layout;
     this.#checkAll();
   }
 
   /** After a cut: the log's producers as its batches have them. */
   producersRestored(producers: ProducerStates, snapshotOffset: number | null): void {
     this.producers.become(producers);
-    this.#own.snapshotOffset = snapshotOffset;
+    own(this).snapshotOffset = snapshotOffset;
   }
 
   /** All records go, in this turn; the log will begin at `offset`. Until `restartedIn` its files say the old or the new. */
@@ -263,20 +265,20 @@ export class LogState {
     this.tail.clear();
     this.epochs.clear();
     this.producers.clear();
-    this.#own.recoveryPoint = Math.min(this.recoveryPoint, firstOffset, offset);
-    if (offset < this.startOffset) this.#own.startOffset = firstOffset;
+    own(this).recoveryPoint = Math.min(this.recoveryPoint, firstOffset, offset);
+    if (offset < this.startOffset) own(this).startOffset = firstOffset;
     this.#checkOffsets();
   }
 
   /** The log is empty, and this is its only segment. */
   restartedIn(only: Segment, nowMs: number): void {
     const offset = only.baseOffset;
-    this.#own.segments = [only];
-    this.#own.snapshotOffset = null;
-    this.#own.namesUnsynced = false;
-    this.#own.layout = emptyLayout(offset, nowMs);
-    this.#own.endOffset = this.#own.writtenEndOffset = this.#own.handedOverEndOffset = offset;
-    this.#own.startOffset = this.#own.recoveryPoint = offset;
+    own(this).segments = [only];
+    own(this).snapshotOffset = null;
+    own(this).namesUnsynced = false;
+    own(this).layout = emptyLayout(offset, nowMs);
+    own(this).endOffset = own(this).writtenEndOffset = own(this).handedOverEndOffset = offset;
+    own(this).startOffset = own(this).recoveryPoint = offset;
     this.#checkAll();
   }
 
@@ -289,7 +291,7 @@ export class LogState {
       startOffset: this.startOffset,
       writtenEndOffset: this.writtenEndOffset,
     }));
-    this.#own.startOffset = offset;
+    own(this).startOffset = offset;
   }
 
   /**
@@ -300,33 +302,33 @@ export class LogState {
     const replaced = this.segments.slice(at, at + count);
     invariant(replaced.length === count && replaced.at(-1) !== this.last, "only sealed segments leave a log", () => ({ at, count }));
     for (const segment of replaced) segment.retire();
-    this.#own.segments = [...this.segments.slice(0, at), ...replacements, ...this.segments.slice(at + count)];
-    this.#own.generation++;
-    if (replacements.length === 0) this.#own.departures++;
-    this.#own.removalsUnsynced = true;
+    own(this).segments = [...this.segments.slice(0, at), ...replacements, ...this.segments.slice(at + count)];
+    own(this).generation++;
+    if (replacements.length === 0) own(this).departures++;
+    own(this).removalsUnsynced = true;
     this.#check();
     return replaced;
   }
 
   /** The folder is synced: what left stays away. */
   removalsSynced(): void {
-    this.#own.removalsUnsynced = false;
+    own(this).removalsUnsynced = false;
   }
 
   /** No read of files begins from this turn on, and those under way are repeated, until the returned function is called. */
   holdReads(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#own.generation++;
-    this.#own.renaming = promise;
+    own(this).generation++;
+    own(this).renaming = promise;
     return () => {
-      this.#own.renaming = null;
+      own(this).renaming = null;
       resolve();
     };
   }
 
   cleanedTo(offset: number): void {
     invariant(offset <= this.handedOverEndOffset, "what was compacted is in the log", () => ({ offset }));
-    this.#own.cleanedEndOffset = offset;
+    own(this).cleanedEndOffset = offset;
   }
 
   // The log as a whole.
@@ -334,34 +336,30 @@ export class LogState {
   /** The log lies there from now on: all of it, and on the disk. */
   movedTo(directory: LogDirectory, folder: string, segments: readonly Segment[]): void {
     for (const segment of this.segments.slice(0, -1)) segment.retire();
-    this.#own.directory = directory;
-    this.#own.folder = folder;
-    this.#own.segments = segments;
+    own(this).directory = directory;
+    own(this).folder = folder;
+    own(this).segments = segments;
     this.damage.movedTo(directory.health, folder);
-    this.#own.recoveryPoint = this.handedOverEndOffset;
-    this.#own.namesUnsynced = false;
-    this.#own.removalsUnsynced = false;
-    this.#own.generation++;
+    own(this).recoveryPoint = this.handedOverEndOffset;
+    own(this).namesUnsynced = false;
+    own(this).removalsUnsynced = false;
+    own(this).generation++;
     this.#checkAll();
   }
 
   settingsChanged(settings: TopicSettings): void {
-    this.#own.settings = settings;
+    own(this).settings = settings;
   }
 
   /** Nothing is appended, read or changed any more. */
   close(): void {
-    this.#own.closed = true;
-  }
-
-  get #own(): Own {
-    return this as Own;
+    own(this).closed = true;
   }
 
   /** Those that began before are repeated; what was compacted above `endOffset` is gone. */
   #invalidateReads(endOffset: number): void {
-    this.#own.generation++;
-    this.#own.cleanedEndOffset = Math.min(this.cleanedEndOffset, endOffset);
+    own(this).generation++;
+    own(this).cleanedEndOffset = Math.min(this.cleanedEndOffset, endOffset);
   }
 
   #checkOffsets(): void {

@@ -184,7 +184,7 @@ export class LogWriter {
     await offsets.store(files, { sync: true });
     await times.store(files, { sync: true });
     for (const { path } of [offsets, times]) indexes.forget(path);
-    // before the segment exists, too: whoever opens the log reads no more than the last one to know its producers
+    // before the segment exists, too: a start reads no more than the last one to know the producers
     await storeSnapshot(files, state.folder, baseOffset, producers);
     state.snapshotted(baseOffset);
     await this.#flusher.roomForSealed();

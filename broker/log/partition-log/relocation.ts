@@ -10,8 +10,8 @@ import {
 } from "../files/file-names.ts";
 import type { LogDirectory } from "../files/log-directory.ts";
 import { GrowingIndex, offsetIndexFormat, timeIndexFormat } from "../segment/index-file.ts";
-import type { SegmentIo } from "../segment/read-caches.ts";
 import { Segment, segmentPath } from "../segment/segment.ts";
+import { forgetSegment } from "../segment/segment-files.ts";
 import type { LogFlusher } from "./log-flusher.ts";
 import type { LogState } from "./log-state.ts";
 import type { LogWriter } from "./log-writer.ts";
@@ -35,7 +35,7 @@ export interface RelocationSteps {
  * 1. All that was appended before is written; no flush, cut, retention or other change of segments runs (the gate).
  * 2. The rest is copied, and all of the copy is on the disk.
  * 3. `commit`: after a crash from here on, the copy is the log.
- * 4. In one turn the log's parts get the other folder and its segments: readers begin anew there.
+ * 4. In one turn the log's parts get the other folder and its segments: reads under way are repeated there.
  *
  * Should the other directory fail between 3 and 4, the log goes on where it was, and `takeBack` must be durable before the gate opens.
  * Else: (1) records are appended here and acknowledged; (2) the next start finds the copy in its place, takes it for the log, and removes
@@ -59,7 +59,8 @@ export async function relocate(
     await commit();
     const open = async () => {
       const opened = await openSegments(folderAfter);
-      for (const segment of opened) await forgetFiles(state.io, segment);
+      // what an earlier stay of the log in that directory may have left
+      for (const { folder, baseOffset } of opened) await forgetSegment(state.io, folder, baseOffset);
       return opened;
     };
     const segments = await open().catch(async (error: unknown) => {
@@ -75,13 +76,13 @@ export async function relocate(
     isMoved = true;
     await leftOpen.catch(() => undefined);
     await file?.close().catch(() => undefined);
-    for (const { baseOffset } of old) await forgetFiles(state.io, { folder, baseOffset });
+    for (const { baseOffset } of old) await forgetSegment(state.io, folder, baseOffset);
   };
   const caught = () =>
     step().catch((error: unknown) => {
       failure = error;
     });
-  // what fails is told to the directories by whoever did it; the gate belongs to the one we leave, which need not fail with it
+  // the work that failed told its directory; the gate belongs to the one we leave, which need not fail with it
   let running: Promise<void> | null = null;
   const work = () => {
     running = flusher.exclusive(caught).catch(() => undefined);
@@ -96,25 +97,13 @@ export async function relocate(
   return isMoved;
 }
 
-/** Also what an earlier stay of the log in that directory may have left. */
-async function forgetFiles(
-  { indexes, openFiles }: SegmentIo,
-  { folder, baseOffset }: { readonly folder: string; readonly baseOffset: number },
-): Promise<void> {
-  for (const kind of segmentFileKinds) {
-    const path = segmentPath(folder, baseOffset, kind);
-    indexes.forget(path);
-    await openFiles.forget(path);
-  }
-}
-
 const chunkBytes = 1024 * 1024;
 /** What may be missing when the log is paused for the rest: appends wait for it. */
 const leftMaxBytes = 4 * 1024 * 1024;
 
 /**
  * A copy of a log's files in another directory, made while the log goes on: closed segments once, the growing one as far as it is written,
- * again and again until little is missing. Appends never wait for it. A cut of the log makes it begin anew.
+ * again and again until little is missing. Appends never wait for it. A truncation of the log makes it start over.
  */
 export class FolderCopy {
   readonly folder: string;
@@ -212,7 +201,7 @@ export class FolderCopy {
 
   async #pass(signal: AbortSignal): Promise<void> {
     const state = this.#state;
-    if (this.#cuts !== state.cuts) await this.#beginAnew();
+    if (this.#cuts !== state.cuts) await this.#startOver();
     await this.#dropDeparted();
     for (const segment of state.segments) {
       if (this.#sealed.has(segment)) continue;
@@ -222,7 +211,7 @@ export class FolderCopy {
     await this.#copyOthers(false);
   }
 
-  async #beginAnew(): Promise<void> {
+  async #startOver(): Promise<void> {
     this.#sealed.clear();
     this.#others.clear();
     this.#growing = null;
@@ -286,7 +275,7 @@ export class FolderCopy {
         const length = Math.min(buffer.length, to - at);
         const count = await this.#source(() => file.read(buffer, 0, length, at), isHere);
         if (count === null || !isHere()) return false;
-        // an index was built anew meanwhile: the next pass copies it
+        // an index was rebuilt meanwhile: the next pass copies it
         if (count === 0 && !path.endsWith(".log")) return false;
         if (count === 0) throw this.#state.directory.health.failed(new Error(`${path} ends at ${at}, ${to} bytes were to be there`));
         await this.#target(() => copied.write([buffer.subarray(0, count)], at));
@@ -298,7 +287,7 @@ export class FolderCopy {
     }
   }
 
-  /** What is neither a segment's nor written anew for the copy: the topic's id, the producers' snapshots. */
+  /** What is neither a segment's nor written for the copy alone: the topic's id, the producers' snapshots. */
   async #copyOthers(last: boolean): Promise<void> {
     const { folder } = this.#state;
     const names = await this.#source((files) => files.list(folder));

@@ -20,7 +20,7 @@ interface Block {
   newer: Block | null;
 }
 
-/** The memory that all tails of a broker may take together; whoever's block is oldest gives way. */
+/** The memory that all tails of a broker may take together; the oldest block gives way. */
 export class TailCacheBudget {
   readonly bytesMax: number;
   #oldest: Block | null = null;

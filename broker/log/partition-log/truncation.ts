@@ -29,15 +29,16 @@ interface Cut {
  * Cuts the log at the start of the batch that has `offset`. Nothing is queued and no flush runs meanwhile.
  *
  * 1. The offsets move at once: reads that began before notice it by the generation, later ones wait.
- * 2. A lower recovery point is made durable before the files change, and so is a lower start: one above the end would have a later life
- *    begin there. Else: (1) new records come where the old ones were; (2) the machine dies before they are synced; (3) recovery takes them
+ * 2. A lower recovery point is made durable before the files change, and so is a lower start: with one above the end, the next start would
+ *    open the log there. Else: (1) new records come where the old ones were; (2) the machine dies before they are synced; (3) recovery
+ *    takes them
  *    for synced.
  * 3. The files are cut from the end on and synced, so that a crash leaves the old log, the new one or one between, but never old records
  *    behind new ones.
  */
 export async function truncateLog(state: LogState, flusher: LogFlusher, clock: Clock, offset: number): Promise<void> {
   if (offset >= state.writtenEndOffset) {
-    // an epoch that began at the end without a record may be the very thing to give up
+    // an epoch that began at the end without a record may be the very thing to forget
     state.epochs.truncateTo(offset);
     await flusher.storeEpochs();
     return;
@@ -75,11 +76,11 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, clock: C
  * Empties the log: its only segment starts at `offset`.
  *
  * 1. The recovery point, the epochs and the snapshots of the producers go first, so that recovery after a crash trusts none; a start above
- *    too, or a later life would begin there.
+ *    too, or the next start would open the log there.
  * 2. The new segment is made, and its name durable, before the last of the old ones goes; those go from the end on. So a crash leaves a
  *    beginning of the old log (what does not continue
  *    it is removed by recovery) or the new one, and never a log that begins at an offset that neither had.
- * 3. What was known to be damaged is forgotten last: until then a start finds the note, and begins the log anew again.
+ * 3. What was known to be damaged is forgotten last: until then a start finds the note, and empties the log again.
  */
 export async function restartLog(state: LogState, flusher: LogFlusher, clock: Clock, offset: number): Promise<void> {
   const { io, folder, directory } = state;

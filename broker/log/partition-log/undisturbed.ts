@@ -49,7 +49,7 @@ export async function withProvenIndexes<T>(state: LogState, work: () => Promise<
 }
 
 /**
- * An index that leads to a wrong place looks like a damaged batch. So the segment's indexes are built anew from its batches, once, and the
+ * An index that leads to a wrong place looks like a damaged batch. So the segment's indexes are rebuilt from its batches, once, and the
  * read is done again.
  */
 async function proveIndexes(state: LogState, { damage }: DamagedBatch): Promise<void> {

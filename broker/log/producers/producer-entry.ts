@@ -181,8 +181,8 @@ const append: ProducerVerdict = { kind: "append" };
  * records stand the wrong way round. Sequences wrap from 2^31-1 to 0.
  *
  * A batch that comes next is new, whatever is remembered (Kafka looks for a repeated one first): (1) a producer is forgotten; (2) an older
- * client begins at 0 again under the same epoch; (3) the broker restarts and reads both lives from the log; (4) a batch that continues the
- * second would be answered with the place of one of the first, and be lost.
+ * client begins at 0 again under the same epoch; (3) the broker restarts and reads both sequences from the log; (4) a batch that continues
+ * the second would be answered with the place of one of the first, and be lost.
  */
 export function judgeBatch(entry: ProducerEntry | undefined, batch: ProducedBatch, isUntouched: boolean): ProducerVerdict {
   const { producerEpoch, baseSequence } = batch;

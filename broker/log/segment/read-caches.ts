@@ -10,6 +10,12 @@ export interface SegmentIo {
   readonly logger: Logger;
 }
 
+/** The file is deleted, renamed or replaced: nothing that was read of it counts any more. Reads under way keep it open. */
+export function forgetFile({ indexes, openFiles }: Pick<SegmentIo, "indexes" | "openFiles">, path: string): Promise<void> {
+  indexes.forget(path);
+  return openFiles.forget(path);
+}
+
 interface Held {
   readonly opening: Promise<File>;
   users: number;

@@ -4,20 +4,19 @@ import type { File } from "../../runtime/files.ts";
 import { segmentFileKinds } from "../files/file-names.ts";
 import { walkHeaders } from "./batch-walk.ts";
 import { GrowingIndex, indexEnd, offsetIndexFormat, relativeOffsetMax, timeIndexFormat } from "./index-file.ts";
-import type { SegmentIo } from "./read-caches.ts";
+import { forgetFile, type SegmentIo } from "./read-caches.ts";
 import { rebuildIndexes, type SegmentDamage } from "./rebuild-indexes.ts";
 import { Segment, segmentPath } from "./segment.ts";
 import { emptyLayout, type LayoutState, place } from "./segment-layout.ts";
 
-/** A new, empty segment to write to. Whatever an earlier life left under its names is emptied. */
+/** A new, empty segment to write to. Whatever an earlier run left under its names is emptied. */
 export async function createSegment(io: SegmentIo, folder: string, baseOffset: number): Promise<Segment> {
-  const { files, indexes, openFiles } = io;
+  const { files, openFiles } = io;
   for (const kind of ["index", "timeindex"] as const) {
     const path = segmentPath(folder, baseOffset, kind);
     const file = await files.open(path, "readwrite");
     await file.truncate(0).finally(() => file.close());
-    indexes.forget(path);
-    await openFiles.forget(path);
+    await forgetFile(io, path);
   }
   const path = segmentPath(folder, baseOffset, "log");
   const file = await files.open(path, "readwrite");
@@ -47,13 +46,17 @@ export function growingSegment(
   });
 }
 
+/** The segment's files are closed, or others take their names. */
+export async function forgetSegment(io: SegmentIo, folder: string, baseOffset: number): Promise<void> {
+  for (const kind of segmentFileKinds) await forgetFile(io, segmentPath(folder, baseOffset, kind));
+}
+
 /** Removes the segment's files, now. */
-export async function removeSegment({ files, indexes, openFiles }: SegmentIo, folder: string, baseOffset: number): Promise<void> {
+export async function removeSegment(io: SegmentIo, folder: string, baseOffset: number): Promise<void> {
   for (const kind of segmentFileKinds) {
     const path = segmentPath(folder, baseOffset, kind);
-    indexes.forget(path);
-    await openFiles.forget(path);
-    await files.remove(path);
+    await forgetFile(io, path);
+    await io.files.remove(path);
   }
 }
 
@@ -66,7 +69,7 @@ export interface Restored {
 /**
  * Makes a segment the log's last, ready to be written: reads the ends of its indexes, then the headers of the batches behind the last
  * entry.
- * Indexes that cannot be right are built anew. The reason instead when the batches are damaged.
+ * Indexes that cannot be right are rebuilt. The reason instead when the batches are damaged.
  */
 export async function restoreSegment(
   io: SegmentIo & { readonly clock: Clock },

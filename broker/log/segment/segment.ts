@@ -130,7 +130,7 @@ export class Segment {
     const position = await this.#soundPosition(offset, io);
     if (position !== null) return position;
     await this.proveIndexes(io);
-    // still null: damaged batches keep the indexes from being built anew
+    // still null: damaged batches keep the indexes from being rebuilt
     return (await this.#soundPosition(offset, io)) ?? 0;
   }
 
@@ -179,7 +179,7 @@ export class Segment {
   }
 
   /**
-   * What its indexes say is no reason any more when a batch is not where it should be: they were built anew from the batches, or are not
+   * What its indexes say is no reason any more when a batch is not where it should be: they were rebuilt from the batches, or are not
    * used. The first call does it.
    */
   async proveIndexes(io: SegmentIo): Promise<void> {
@@ -219,7 +219,7 @@ export class Segment {
     return (await this.largestTimestamp(io))?.timestampMs ?? io.files.modifiedMs(this.logPath);
   }
 
-  /** It left its log: whoever still reads it finds its open files, but must not build its indexes anew. */
+  /** It left its log: a read under way finds its open files, but must not rebuild its indexes. */
   retire(): void {
     this.#isRetired = true;
   }
@@ -235,7 +235,7 @@ export class Segment {
     await this.#rebuilding?.catch(() => undefined);
   }
 
-  /** A sealed segment's whole index; built anew from the segment when it is missing or damaged. */
+  /** A sealed segment's whole index; rebuilt from the segment when it is missing or damaged. */
   async #sealedIndex<Entry>(format: IndexFormat<Entry>, kind: "index" | "timeindex", io: SegmentIo): Promise<Buffer> {
     const path = segmentPath(this.folder, this.baseOffset, kind);
     const secondaryEnd = kind === "index" ? this.sizeInBytes : this.baseOffset + relativeOffsetMax + 1;

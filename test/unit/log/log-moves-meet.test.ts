@@ -6,7 +6,7 @@ import { Pace } from "../../../broker/log/compaction/pace.ts";
 import type { LogDirectories } from "../../../broker/log/directories/log-directories.ts";
 import { openLogDirectories } from "../../../broker/log/directories/open-directories.ts";
 import type { Log } from "../../../broker/log/log-contract.ts";
-import type { SegmentedLog } from "../../../broker/log/partition-log/log.ts";
+import type { SegmentedLog } from "../../../broker/log/partition-log/segmented-log.ts";
 import type { Clock } from "../../../protocol/base/clock.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";

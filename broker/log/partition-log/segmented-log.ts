@@ -6,7 +6,6 @@ import { type BatchInfo, leaderEpochAt } from "../../../protocol/records/batch-h
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import type { TopicSettings } from "../../runtime/topic-settings.ts";
 import { LogCompaction } from "../compaction/log-compaction.ts";
-import { segmentFileKinds } from "../files/file-names.ts";
 import { type SegmentSizes, writeCleanStop } from "../files/folder-notes.ts";
 import type { LogDirectory } from "../files/log-directory.ts";
 import { ignoreOffline } from "../files/log-health.ts";
@@ -22,7 +21,8 @@ import {
   WriteQueueFull,
 } from "../log-contract.ts";
 import { storeSnapshot } from "../producers/producer-files.ts";
-import { type Segment, segmentPath } from "../segment/segment.ts";
+import type { Segment } from "../segment/segment.ts";
+import { forgetSegment } from "../segment/segment-files.ts";
 import { closingEntry } from "../segment/segment-layout.ts";
 import type { LookupTurns } from "./log-caches.ts";
 import { LogFlusher } from "./log-flusher.ts";
@@ -36,6 +36,7 @@ import { restartLog, truncateLog } from "./truncation.ts";
 
 const tooMuchWaits = "too many bytes wait for the disk";
 
+/** What a log is given by its directory and its broker. */
 export interface LogParts extends LogPlace {
   readonly lookups: LookupTurns;
   readonly clock: Clock;
@@ -56,7 +57,7 @@ export class SegmentedLog implements Log {
   #retaining: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
 
-  /** `cleanedEndOffset`: up to where compaction came in an earlier life. */
+  /** `cleanedEndOffset`: up to where compaction came before the last restart. */
   constructor(parts: LogParts, opened: OpenedLog, settings: TopicSettings, cleanedEndOffset = 0) {
     this.#clock = parts.clock;
     this.#state = new LogState(parts, settings, opened, cleanedEndOffset);
@@ -93,7 +94,7 @@ export class SegmentedLog implements Log {
     return this.#state.cleanedEndOffset;
   }
 
-  /** Or closed, or being given up. */
+  /** Or closed, or being abandoned. */
   get isClosing(): boolean {
     return this.#closing !== null || this.#state.closed;
   }
@@ -274,7 +275,7 @@ export class SegmentedLog implements Log {
   }
 
   /**
-   * What has nothing to do with the batches, and ends no broker: a disk that stands still under too much that waits for it, and a log that
+   * What has nothing to do with the batches, and ends no broker: a disk that stalls while too much waits for it, and a log that
    * has no offsets left (somebody set them so).
    */
   #refusal(batches: Buffer): LeaderAppend | null {
@@ -340,13 +341,7 @@ export class SegmentedLog implements Log {
     state.producers.clear();
     await this.#flusher.takeSealedFrom(-1);
     await state.last.growing?.file.close();
-    for (const { folder, baseOffset } of state.segments) {
-      for (const kind of segmentFileKinds) {
-        const path = segmentPath(folder, baseOffset, kind);
-        state.io.indexes.forget(path);
-        await state.io.openFiles.forget(path);
-      }
-    }
+    for (const { folder, baseOffset } of state.segments) await forgetSegment(state.io, folder, baseOffset);
   }
 }
 
