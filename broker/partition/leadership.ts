@@ -2,6 +2,7 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
+import type { ParsedBatch } from "../../protocol/records/batch-header.ts";
 import { type Appended, type FoundRecord, LogOffline } from "../log/log-contract.ts";
 import type {
   AppendedRecords,
@@ -156,8 +157,7 @@ export class Leadership {
 
   /** As `append` with acks=all, but tells in the same turn whether they are in the log, and waits for as long as this leadership lasts. */
   appendState(records: Buffer): Outcome<AppendedState> {
-    const appended = this.#intake.takeNow(records, -1, "broker");
-    invariant(appended !== null, "what this broker wrote itself is not looked at");
+    const appended = this.#intake.takeOwn(records);
     if (appended.error !== null) return appended;
     const { endOffset } = appended;
     const committed = this.#waiters
@@ -319,13 +319,13 @@ export class Leadership {
     });
   }
 
-  #appendToLog(records: Buffer): Outcome<Appended> {
+  #appendToLog(batch: ParsedBatch): Outcome<Appended> {
     const { identity, replica, environment, onLogOffline } = this.#parts;
     try {
-      const appended = replica.log.appendAsLeader(records, this.#state.epoch, environment.clock.nowMs());
+      const appended = replica.log.appendAsLeader(batch, this.#state.epoch, environment.clock.nowMs());
       if (appended.kind === "refused") return { error: appended.error, message: appended.message };
       if (appended.kind === "appended") {
-        environment.futureTimestamps.look(identity.topic, identity.partition, records, replica.settings);
+        environment.futureTimestamps.look(identity.topic, identity.partition, batch.header, replica.settings);
         this.#advance({ kind: "appended", logEndOffset: replica.log.endOffset });
       }
       return { error: null, ...appended };

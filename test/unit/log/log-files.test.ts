@@ -3,6 +3,7 @@ import { describe, test } from "vitest";
 import { InconsistentTopicId, LogOffline, OffsetOutOfLog } from "../../../broker/log/log-contract.ts";
 import { isSoundIndex, offsetIndexFormat, timeIndexFormat } from "../../../broker/log/segment/index-format.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import {
   append,
   batchOf,
@@ -92,7 +93,7 @@ describe("the files", () => {
   test("an index longer than what is kept of it in memory still leads to every batch, also after a cut", async () => {
     const { log } = await startLog({ indexIntervalBytes: 0 }, { tailCacheBytesMax: 0 });
     for (let i = 0; i < 12_000; i++) {
-      log.appendAsLeader(batchOf([`${i}`], time + i), 0, 0);
+      log.appendAsLeader(parsedBatch(batchOf([`${i}`], time + i)), 0, 0);
       if (i % 500 === 499) await log.written(i + 1);
     }
     const check = async (offsets: readonly number[]) => {
@@ -325,8 +326,8 @@ describe("the store", () => {
       disk.fault = null;
       strictEqual((causes[0] as { code: string }).code, "ENOSPC");
       strictEqual(causes.length, 1);
-      ok(throwsOffline(() => log.appendAsLeader(batchOf(["more"]), 0, 0)));
-      ok(throwsOffline(() => other.appendAsLeader(batchOf(["more"]), 0, 0)));
+      ok(throwsOffline(() => log.appendAsLeader(parsedBatch(batchOf(["more"])), 0, 0)));
+      ok(throwsOffline(() => other.appendAsLeader(parsedBatch(batchOf(["more"])), 0, 0)));
       await rejects(other.flush(), LogOffline);
       await rejects(store.open("third", 0, topicId, settingsWith()), LogOffline);
       await rejects(store.close(), LogOffline);

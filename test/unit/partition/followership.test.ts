@@ -10,6 +10,7 @@ import { seededRandom } from "../../../protocol/base/random.ts";
 import type { ReplicaFetchedPartition, ReplicaFetchPartition } from "../../../protocol/peer/messages.ts";
 import { codecsAside } from "../../../protocol/records/compression.ts";
 import { MemoryLog, producedBatch, testSettings } from "../../support/memory-log.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { ManualClock, settled } from "../network/manual-clock.ts";
 
 const topicId = "AAAAAAAAAAAAAAAAAAAAAQ";
@@ -74,7 +75,7 @@ function leadersRecords(...counts: number[]): { records: Buffer; endOffset: numb
   const leader = new MemoryLog(testSettings);
   const batches = counts.map((count) => {
     const batch = producedBatch(count);
-    leader.appendAsLeader(batch, 4, 0);
+    leader.appendAsLeader(parsedBatch(batch), 4, 0);
     return batch;
   });
   return { records: Buffer.concat(batches), endOffset: leader.endOffset };
