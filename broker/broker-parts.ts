@@ -37,8 +37,8 @@ import { Dispatcher } from "./network/dispatcher.ts";
 import { PeerClient, peerClientDefaults } from "./network/peer-client.ts";
 import { peerFrameMaxBytes } from "./network/peer-frame.ts";
 import { PeerServer, peerServerDefaults } from "./network/peer-server.ts";
-import { partitionService, replicaFetchService, statePartitions } from "./partition/partition-services.ts";
 import { PartitionTable } from "./partition/partition-table.ts";
+import { statePartitions } from "./partition/state-partitions.ts";
 import { peerHandlers } from "./peer-api/peer-handlers.ts";
 import { FetcherSet } from "./replication/fetcher-set.ts";
 import { replicaFetchHandler } from "./replication/replica-fetch-handler.ts";
@@ -190,7 +190,7 @@ export class BrokerParts {
     });
     const apis = servedApis(
       {
-        partitions: partitionService(this.#table),
+        partitions: this.#table,
         images: this.#images,
         controller: this.#controller,
         coordinators: (createTopics) =>
@@ -237,7 +237,7 @@ export class BrokerParts {
       brokerId,
       secret: peerSecret,
       handlers: peerHandlers({
-        "replica-fetch": replicaFetchHandler({ service: replicaFetchService(this.#table), clock, config: replication }),
+        "replica-fetch": replicaFetchHandler({ leaders: this.#table, clock, config: replication }),
         "metadata-update": updates.handle,
         ...controllerPeerHandlers(this.#controller),
         localEndpoints: apis.controllerEndpoints,

@@ -6,7 +6,7 @@ import type { Random } from "../../protocol/base/random.ts";
 import type { ImageSource } from "../cluster/contract.ts";
 import type { ProducerIdSource } from "../cluster/producer-ids.ts";
 import type { ControllerService } from "../controller/contract.ts";
-import type { PartitionService } from "../partition/contract.ts";
+import type { ClientPartitions } from "../partition/client-contract.ts";
 import { describeTopicConfigs } from "../runtime/config/describe.ts";
 import type { ConfigTexts } from "../runtime/config/resolve.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
@@ -38,7 +38,7 @@ import { produceApi } from "./produce.ts";
 import { ForwardedMeter } from "./request-meter.ts";
 
 export interface ApiParts {
-  readonly partitions: PartitionService;
+  readonly partitions: ClientPartitions;
   readonly images: ImageSource;
   readonly controller: ControllerService;
   /** `createTopics`: CreateTopics as clients reach it. */

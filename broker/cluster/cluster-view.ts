@@ -1,5 +1,5 @@
 import { type BrokerId, partitionKey } from "../../protocol/base/ids.ts";
-import type { ClusterView } from "../partition/contract.ts";
+import type { ClusterView } from "../partition/cluster-contract.ts";
 import type { ImageSource } from "./contract.ts";
 
 export interface ClusterViewParts {

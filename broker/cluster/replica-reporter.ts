@@ -3,7 +3,7 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { ReplicaName, ReplicasOfflineRequest } from "../../protocol/peer/messages.ts";
-import type { ReplicaHealth, ReplicaHealthReporter } from "../partition/contract.ts";
+import type { ReplicaHealth, ReplicaHealthReporter } from "../partition/cluster-contract.ts";
 import type { ImageSource } from "./contract.ts";
 import type { ControllerRequester } from "./controller-link.ts";
 import { ReportLoop } from "./report-loop.ts";

@@ -4,7 +4,7 @@ import { decodePartitionState, encodePartitionState, knownIsrEpochs } from "../.
 import { partitionStatePath, topicIdPath } from "../../coordinator-client/znodes/paths.ts";
 import type { IsrEpochs } from "../../protocol/base/ids.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
-import type { IsrChangeRequest, IsrStore, IsrWriteResult } from "../partition/contract.ts";
+import type { IsrChangeRequest, IsrStore, IsrWriteResult } from "../partition/cluster-contract.ts";
 import type { ClusterImage, ImageSource } from "./contract.ts";
 import type { IsrReport } from "./isr-reporter.ts";
 import { stillRecovering } from "./unclean-recovery.ts";

@@ -1,10 +1,10 @@
 import type { Clock } from "../../protocol/base/clock.ts";
-import type { TopicId } from "../../protocol/base/ids.ts";
+import type { TopicId, TopicPartition } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import type { PartitionRef, StatePartitions } from "../partition/contract.ts";
 import { Deadlines } from "../partition/deadlines.ts";
+import type { StatePartitions } from "../partition/state-partitions.ts";
 import { PatternTurns } from "./consumer/pattern-watch.ts";
 import type { Decision, GroupOperations, Now, TopicSource, TopicsView } from "./contract.ts";
 import { GroupMachine, type ListedGroup } from "./group-machine.ts";
@@ -24,7 +24,7 @@ export interface GroupCoordinatorConfig {
 export interface GroupCoordinatorParts {
   readonly partitions: StatePartitions;
   /** `PartitionTable.onLeadershipChanged`. */
-  readonly onLeadershipChanged: (listener: (ref: PartitionRef, leaderEpoch: number | null) => void) => () => void;
+  readonly onLeadershipChanged: (listener: (ref: TopicPartition, leaderEpoch: number | null) => void) => () => void;
   readonly topics: TopicSource & { onChange(listener: (topics: TopicsView) => void): () => void };
   readonly clock: Clock;
   readonly random: Random;
@@ -98,7 +98,7 @@ export class GroupCoordinator implements GroupOperations<GroupMachine> {
   }
 
   /** A higher epoch of a leadership that goes on changes nothing: the log is the same, and so is what we made of it. */
-  #begin(ref: PartitionRef): void {
+  #begin(ref: TopicPartition): void {
     if (this.#shards.has(ref.partition)) return;
     const { partitions, clock, random, log, config, topics } = this.#parts;
     const shard = new Shard<GroupMachine>({

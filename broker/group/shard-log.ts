@@ -1,4 +1,5 @@
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
+import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import { type BatchInfo, batchHeaderBytes } from "../../protocol/records/batch-header.ts";
@@ -6,11 +7,11 @@ import { decompressRecords } from "../../protocol/records/compression.ts";
 import { decodeBatch, openBatch } from "../../protocol/records/decode-batch.ts";
 import { BatchBuilder, recordBytesAtMost } from "../../protocol/records/encode-batch.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
-import type { PartitionRef, StatePartitions } from "../partition/contract.ts";
+import type { StatePartitions } from "../partition/state-partitions.ts";
 import type { GroupRecord } from "./contract.ts";
 
 export interface LogReading {
-  readonly ref: PartitionRef;
+  readonly ref: TopicPartition;
   readonly partitions: Pick<StatePartitions, "read" | "changed" | "standing">;
   readonly clock: Clock;
   readonly log: Logger;

@@ -1,9 +1,10 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
+import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
-import type { PartitionRef, StatePartitions } from "../partition/contract.ts";
 import type { Deadlines } from "../partition/deadlines.ts";
+import type { StatePartitions } from "../partition/state-partitions.ts";
 import type { Decision, GroupTimers, Now } from "./contract.ts";
 import { inBatches, readWholeLog } from "./shard-log.ts";
 import { type Ran, type Settlement, Ticket } from "./ticket.ts";
@@ -18,7 +19,7 @@ export interface Machine {
 }
 
 export interface ShardParts<M extends Machine> {
-  readonly ref: PartitionRef;
+  readonly ref: TopicPartition;
   readonly partitions: StatePartitions;
   readonly clock: Clock;
   readonly deadlines: Deadlines;

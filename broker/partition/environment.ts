@@ -6,7 +6,7 @@ import { decompressedBytesMaxDefault } from "../../protocol/records/decode-batch
 import type { Log } from "../log/log-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import type { Admissions } from "./admissions.ts";
-import type { ClusterView, IsrStore, ReplicaHealthReporter } from "./contract.ts";
+import type { ClusterView, IsrStore, ReplicaHealthReporter } from "./cluster-contract.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { FutureTimestamps } from "./future-timestamps.ts";
 

@@ -3,11 +3,11 @@ import { InvariantViolation, invariant, unreachable } from "../../protocol/base/
 import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import { baseOffsetAt, batchHeaderBytes, lastOffsetAt } from "../../protocol/records/batch-header.ts";
 import { type Log, LogOffline } from "../log/log-contract.ts";
-import type { FetchApplied, FollowedPartition } from "./contract.ts";
 import { nothingKept } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity } from "./environment.ts";
 import { adoptHighWatermark, afterStartingAnew, afterTruncation, decide, type FollowerState } from "./follower-state.ts";
 import { noEpoch } from "./log-position.ts";
+import type { FetchApplied, FollowedPartition } from "./replication-contract.ts";
 
 export interface FollowershipParts {
   readonly identity: ReplicaIdentity;

@@ -3,7 +3,7 @@ import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { ParsedBatch } from "../../protocol/records/batch-header.ts";
 import type { Appended } from "../log/log-contract.ts";
 import { type Admissions, type BatchOrigin, parseProduced } from "./admissions.ts";
-import type { AppendOutcome } from "./contract.ts";
+import type { AppendOutcome } from "./client-contract.ts";
 import type { ReplicaLog } from "./environment.ts";
 
 type Acks = -1 | 0 | 1;

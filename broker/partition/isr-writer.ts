@@ -1,6 +1,6 @@
 import { sleep } from "../../protocol/base/clock.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
-import type { IsrWriteResult } from "./contract.ts";
+import type { IsrWriteResult } from "./cluster-contract.ts";
 import type { PartitionEnvironment, ReplicaIdentity } from "./environment.ts";
 import { type IsrProposal, type IsrVerdict, judgeIsrWrite, type LeaderState, proposal } from "./leader-state.ts";
 

@@ -10,9 +10,10 @@ import {
   type ReadResult,
 } from "../log/log-contract.ts";
 import { TooManyLookups } from "../log/segment/lookup-turns.ts";
-import type { FetchingReplica, OffsetTarget } from "./contract.ts";
+import type { OffsetTarget } from "./client-contract.ts";
 import type { LeaderState } from "./leader-state.ts";
 import { noEpoch } from "./log-position.ts";
+import type { FetchingReplica } from "./replication-contract.ts";
 
 /** A client or follower that knows a leader epoch (-1: does not) must know ours (KIP-320). */
 export function epochRefusal(currentLeaderEpoch: number, ours: number): "FENCED_LEADER_EPOCH" | "UNKNOWN_LEADER_EPOCH" | null {

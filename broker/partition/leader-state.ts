@@ -1,6 +1,6 @@
 import type { BrokerId, IsrEpochs } from "../../protocol/base/ids.ts";
 import { invariant, unreachable } from "../../protocol/base/invariant.ts";
-import type { IsrWriteResult } from "./contract.ts";
+import type { IsrWriteResult } from "./cluster-contract.ts";
 
 /** What is under way with the in-sync set. One change at a time: the next one is decided when the coordinator has answered. */
 export type IsrChange =

@@ -2,10 +2,10 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import type { Log } from "../log/log-contract.ts";
-import type { FetchingReplica, ReplicaPosition } from "./contract.ts";
 import type { ReplicaIdentity } from "./environment.ts";
 import type { LeaderState } from "./leader-state.ts";
 import { type LogPosition, noEpoch } from "./log-position.ts";
+import type { FetchingReplica, ReplicaPosition } from "./replication-contract.ts";
 
 type LogEnds = Pick<Log, "startOffset" | "writtenEndOffset">;
 type Standing = Pick<LeaderState, "epoch" | "highWatermark">;

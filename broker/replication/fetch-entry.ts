@@ -1,4 +1,4 @@
-import type { FetchApplied, FollowedPartition } from "../partition/contract.ts";
+import type { FetchApplied, FollowedPartition } from "../partition/replication-contract.ts";
 import { firstBackoffMs } from "./replication-config.ts";
 
 /** A followed partition in a fetcher's list, with its own pause after failures. */

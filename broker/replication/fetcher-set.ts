@@ -1,5 +1,5 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
-import type { FollowedPartition, FollowingSource } from "../partition/contract.ts";
+import type { FollowedPartition, FollowingSource } from "../partition/replication-contract.ts";
 import { Fetcher, type FetcherParts } from "./fetcher.ts";
 
 /**

@@ -64,7 +64,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "retrying-waiters-forgotten",
-    file: "broker/partition/offset-waiters.ts",
+    file: "broker/partition/waiters.ts",
     find: "for (const waiter of [...this.#waiting, ...this.#waitingAgain]) waiter.settle(end);",
     replace: "for (const waiter of [...this.#waiting]) waiter.settle(end);",
     breaks: "A producer that repeated a batch is not told when the leadership ends.",

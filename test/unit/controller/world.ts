@@ -14,7 +14,7 @@ import { Controller } from "../../../broker/controller/controller.ts";
 import type { ControllerSettings } from "../../../broker/controller/controller-term.ts";
 import { controllerPeerHandlers } from "../../../broker/controller/peer-handlers.ts";
 import { resourceRules } from "../../../broker/controller/setting-rules.ts";
-import type { ClusterView } from "../../../broker/partition/contract.ts";
+import type { ClusterView } from "../../../broker/partition/cluster-contract.ts";
 import { type PeerHandler, type PeerHandlers, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
 import { isPresentTerm } from "../../../coordinator-client/known-controller.ts";
 import type { MemoryCoordinator } from "../../../coordinator-client/memory-coordinator.ts";

@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import { type DirectoryLogStore, openLogStore } from "../../../broker/log/directories/log-store.ts";
 import { partitionDefaults } from "../../../broker/partition/environment.ts";
-import { partitionService } from "../../../broker/partition/partition-services.ts";
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
@@ -39,7 +38,10 @@ async function life(disk: MemoryDisk, clock: ManualClock) {
     health: { report: () => {} },
   });
   table.start();
-  const append = () => partitionService(table).append(ref, producedBatch(5), { acks: 1, timeoutMs: 1000 });
+  const append = async () => {
+    const leader = table.leader(ref);
+    return typeof leader === "string" ? { error: leader } : leader.append(producedBatch(5), { acks: 1, timeoutMs: 1000 });
+  };
   return { logs, table, append };
 }
 

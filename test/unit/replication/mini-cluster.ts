@@ -1,7 +1,6 @@
 import type { LogStore } from "../../../broker/log/log-contract.ts";
-import type { ClusterView, IsrChangeRequest, IsrStore, IsrWriteResult, PartitionService } from "../../../broker/partition/contract.ts";
+import type { ClusterView, IsrChangeRequest, IsrStore, IsrWriteResult } from "../../../broker/partition/cluster-contract.ts";
 import { partitionDefaults } from "../../../broker/partition/environment.ts";
-import { partitionService, replicaFetchService } from "../../../broker/partition/partition-services.ts";
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
 import { FetcherSet } from "../../../broker/replication/fetcher-set.ts";
 import { replicaFetchHandler } from "../../../broker/replication/replica-fetch-handler.ts";
@@ -14,6 +13,7 @@ import type { PartitionRecord, PeerKind, PeerRequest } from "../../../protocol/p
 import { codecsAside } from "../../../protocol/records/compression.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import { type MemoryLog, MemoryLogStore, testSettings } from "../../support/memory-log.ts";
+import { type ClientCalls, clientCalls } from "../../support/partition-calls.ts";
 import { ManualClock, settled } from "../network/manual-clock.ts";
 
 export const topic = "orders";
@@ -62,7 +62,7 @@ export class StateZnode implements IsrStore {
 export interface Node {
   readonly id: number;
   readonly table: PartitionTable;
-  readonly service: PartitionService;
+  readonly service: ClientCalls;
   readonly fetchers: FetcherSet;
   readonly log: () => MemoryLog;
 }
@@ -145,7 +145,7 @@ export class MiniCluster {
     this.nodes.set(id, {
       id,
       table,
-      service: partitionService(table),
+      service: clientCalls(table),
       fetchers,
       log: () => {
         const log = this.stores.get(id)?.logs.get(`${topic}-0`)?.log;
@@ -244,9 +244,9 @@ export class MiniCluster {
       await settled();
       if (!this.nodes.has(to) || this.cut.has(`${from}>${to}`)) throw new PeerUnavailable("no route");
       this.fetches++;
-      const service = replicaFetchService(this.node(to).table);
+      const leaders = this.node(to).table;
       const { clock } = this;
-      const answer = await replicaFetchHandler({ service, clock, config: replicationDefaults })(body, Buffer.alloc(0), `broker ${from}`);
+      const answer = await replicaFetchHandler({ leaders, clock, config: replicationDefaults })(body, Buffer.alloc(0), `broker ${from}`);
       await settled();
       if (!this.nodes.has(to) || this.cut.has(`${to}>${from}`)) throw new PeerUnavailable("link lost");
       return { body: answer.body, payload: Buffer.concat(answer.payload ?? []) };
