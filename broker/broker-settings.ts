@@ -1,18 +1,21 @@
 import type { OffsetsTopicConfig } from "./api/group-finder.ts";
 import type { ControllerSettings } from "./controller/controller-term.ts";
 import type { GroupCoordinatorConfig } from "./group/group-coordinator.ts";
-import { type PartitionConfig, partitionDefaults } from "./partition/environment.ts";
+import type { PartitionConfig } from "./partition/environment.ts";
 import type { BrokerConfig } from "./runtime/config/broker-config.ts";
 import type { BrokerValues } from "./runtime/config/broker-settings.ts";
 
 /** Far more than one topic can use well, far less than what one request could make the controller write. */
 const partitionsPerTopicMax = 10_000;
 
+/** Producers that may wait for replication in one partition: each costs some memory, beside that of its request. */
+const appendWaitersMax = 100_000;
+
 /** The settings as the partitions want them; `current` has those that may change while we run. */
 export function partitionConfig({ brokerId, replication, log }: BrokerConfig, current: () => BrokerValues): PartitionConfig {
   return {
-    ...partitionDefaults,
     brokerId,
+    appendWaitersMax,
     replicaLagTimeMaxMs: replication.lagTimeMaxMs,
     highWatermarkCheckpointMs: replication.highWatermarkCheckpointIntervalMs,
     retentionCheckMs: log.retentionCheckIntervalMs,

@@ -322,6 +322,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
       const appended = replica.log.appendAsLeader(batch, this.#state.epoch, environment.clock.nowMs());
       if (appended.kind === "refused") return { error: appended.error, message: appended.message };
       if (appended.kind === "appended") {
+        invariant(appended.endOffset === replica.log.endOffset, "what a leader appends ends its log", () => ({ appended }));
         environment.futureTimestamps.look(identity.topic, identity.partition, batch.header, replica.settings);
         this.#advance({ kind: "appended", logEndOffset: replica.log.endOffset });
       }

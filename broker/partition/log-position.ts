@@ -19,7 +19,7 @@ export function epochsBehind(
 }
 
 /** What of a log a fetch position is compared with. */
-export type ComparedLog = Pick<Log, "startOffset" | "writtenEndOffset" | "endOffsetForEpoch">;
+type ComparedLog = Pick<Log, "startOffset" | "writtenEndOffset" | "endOffsetForEpoch">;
 
 /** Where a reader stands in our log. `diverging`: the reader's last record is not ours; from this epoch's end on it must forget. */
 export type LogPosition =

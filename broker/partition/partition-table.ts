@@ -33,6 +33,12 @@ export interface PartitionTableParts {
   readonly codecs: AdmissionsParts["codecs"];
 }
 
+/** Long polls at one broker; beyond, a poll lasts until its deadline. */
+const changeWaitersMax = 100_000;
+
+/** Logs opened at a time while replicas are assigned. */
+const logsOpenedAtOnce = 16;
+
 /**
  * All replicas on this broker, how they change with the broker's part in the cluster, and where whoever asks for one finds it: API handlers
  * and other brokers get its leadership, the fetchers what it follows.
@@ -61,7 +67,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     const { config, clock, random, logger, cluster, isrStore, health, logs, codecs } = parts;
     const deadlines = new Deadlines(clock);
     this.#parts = parts;
-    this.#commits = new ChangeWaiters(deadlines, config.changeWaitersMax);
+    this.#commits = new ChangeWaiters(deadlines, changeWaitersMax);
     this.#checkpoint = new HighWatermarkCheckpoint(logs);
     const news = {
       committed: (key: string) => this.#commits.notify(key),
@@ -199,7 +205,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
         if (standDowns === this.#standDowns) this.#roleCheck.assigned(replica);
       }
     };
-    await Promise.all(Array.from({ length: this.#parts.config.logsOpenedAtOnce }, takeUp));
+    await Promise.all(Array.from({ length: logsOpenedAtOnce }, takeUp));
     this.#followingChanged();
   }
 

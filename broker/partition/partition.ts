@@ -1,4 +1,4 @@
-import { unreachable } from "../../protocol/base/invariant.ts";
+import { invariant, unreachable } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import { type Log, LogOffline } from "../log/log-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
@@ -116,6 +116,7 @@ export class Partition implements ReplicaLog {
     if (this.#role.kind === "offline" || record.leaderEpoch < this.#epoch) return;
     this.#noteCompany(record);
     if (this.#continues(record)) return;
+    invariant(record.leaderEpoch >= this.#epoch, "a leader epoch only rises", () => ({ epoch: this.#epoch, record }));
     this.#epoch = record.leaderEpoch;
     if (this.#role.kind === "leading" && this.#isOurs(record)) {
       this.#role.leadership.renew(record);

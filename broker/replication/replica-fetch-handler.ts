@@ -1,5 +1,6 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type {
   ReplicaFetchedPartition,
@@ -9,13 +10,19 @@ import type {
 } from "../../protocol/peer/messages.ts";
 import type { FetchingReplica, ReplicaLeader, ReplicaLeaders, ReplicaPosition, ReplicaRead } from "../partition/replication-contract.ts";
 import type { PeerHandler } from "../runtime/peer-port.ts";
-import { highWatermarkDelayMs, type ReplicationConfig } from "./replication-config.ts";
+import type { ReplicationConfig } from "./replication-config.ts";
 
 export interface ReplicaFetchHandlerParts {
   readonly leaders: ReplicaLeaders;
   readonly clock: Clock;
   readonly config: ReplicationConfig;
 }
+
+/**
+ * A high watermark that is all there is to tell waits this long for records to travel with: a produce then costs each follower one round
+ * trip, not two.
+ */
+export const highWatermarkDelayMs = 50;
 
 /**
  * The leader's side of replication: takes the offsets as acknowledgements, then answers as soon as there are records (or a refusal) to
@@ -133,6 +140,9 @@ class PendingFetch {
     const isNews = (answer: ReplicaFetchedPartition, place: number) =>
       isUrgent(answer) || answer.recordsBytes > 0 || this.#positions[place]!.hasNews;
     const told = isWaitOver ? answers : answers.filter(isNews);
+    const bytes = records.reduce((sum, chunk) => sum + chunk.length, 0);
+    const bytesTold = told.reduce((sum, { recordsBytes }) => sum + recordsBytes, 0);
+    invariant(bytes === bytesTold, "a follower is told of all the records that come, and of no others", () => ({ bytes, bytesTold }));
     for (const answer of told) this.#noteAnswered(answer);
     return { body: { error: "NONE", message: "", partitions: told }, payload: records };
   }

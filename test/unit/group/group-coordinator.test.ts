@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { GroupCoordinator } from "../../../broker/group/group-coordinator.ts";
 import { partitionOfGroup } from "../../../broker/group/group-partition.ts";
-import { partitionDefaults } from "../../../broker/partition/environment.ts";
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
 import { statePartitions } from "../../../broker/partition/state-partitions.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
@@ -9,6 +8,7 @@ import { seededRandom } from "../../../protocol/base/random.ts";
 import { codecsAside } from "../../../protocol/records/compression.ts";
 import { MemoryLogStore, testSettings } from "../../support/memory-log.ts";
 import { followerCalls } from "../../support/partition-calls.ts";
+import { testPartitionConfig } from "../../support/partition-config.ts";
 import { Images, image, partition, topic, topicId } from "../api/fixtures.ts";
 import { ManualClock, settled } from "../network/manual-clock.ts";
 import { Asked, machineConfig, shardConfig } from "./world.ts";
@@ -23,7 +23,7 @@ async function setUp() {
   const logs = new MemoryLogStore();
   const table = new PartitionTable({
     codecs: codecsAside,
-    config: { ...partitionDefaults, brokerId: 1 },
+    config: testPartitionConfig,
     clock,
     random: seededRandom(1),
     logger: silentLogger,

@@ -1,6 +1,5 @@
 import type { ConsumerReadOptions } from "../../../broker/partition/client-contract.ts";
 import type { IsrStore } from "../../../broker/partition/cluster-contract.ts";
-import { partitionDefaults } from "../../../broker/partition/environment.ts";
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
@@ -9,6 +8,7 @@ import type { PartitionRecord, ReplicaFetchPartition } from "../../../protocol/p
 import { codecsAside } from "../../../protocol/records/compression.ts";
 import { MemoryLog, MemoryLogStore, producedBatch, testSettings } from "../../support/memory-log.ts";
 import { clientCalls, followerCalls } from "../../support/partition-calls.ts";
+import { testPartitionConfig } from "../../support/partition-config.ts";
 import { ManualClock } from "../network/manual-clock.ts";
 
 export const ref = { topic: "t", partition: 0 };
@@ -40,8 +40,7 @@ export async function setUp(
   const table = new PartitionTable({
     codecs: codecsAside,
     config: {
-      ...partitionDefaults,
-      brokerId: 1,
+      ...testPartitionConfig,
       appendWaitersMax: 3,
       producerExpirationCheckMs: 2000,
       producerExpirationMs: () => expiration.ms,

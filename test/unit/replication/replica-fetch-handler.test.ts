@@ -1,10 +1,10 @@
 import { deepStrictEqual, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
 import type { ReplicaLeader, ReplicaLeaders } from "../../../broker/partition/replication-contract.ts";
-import { replicaFetchHandler } from "../../../broker/replication/replica-fetch-handler.ts";
-import { highWatermarkDelayMs, replicationDefaults } from "../../../broker/replication/replication-config.ts";
+import { highWatermarkDelayMs, replicaFetchHandler } from "../../../broker/replication/replica-fetch-handler.ts";
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
 import type { ReplicaFetchedPartition, ReplicaFetchRequest } from "../../../protocol/peer/messages.ts";
+import { testReplicationConfig } from "../../support/partition-config.ts";
 import { ManualClock, settled } from "../network/manual-clock.ts";
 
 const topicId = "AAAAAAAAAAAAAAAAAAAAAQ";
@@ -57,7 +57,7 @@ function setUp(partitions: number) {
       return () => watching.delete(moved);
     },
   };
-  const handle = replicaFetchHandler({ leaders, clock, config: { ...replicationDefaults, fetchMaxBytes: 1000 } });
+  const handle = replicaFetchHandler({ leaders, clock, config: { ...testReplicationConfig, fetchMaxBytes: 1000 } });
   const fetch = (more: Partial<ReplicaFetchRequest> = {}) => {
     const request: ReplicaFetchRequest = {
       brokerId: 2,
