@@ -18,10 +18,10 @@ import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./enviro
 import { Intake, type Taken } from "./intake.ts";
 import { IsrWriter } from "./isr-writer.ts";
 import { LeaderLogStart } from "./leader-log-start.ts";
-import { endOfEpoch, epochRefusal, findOffset, readLog, readRecords, replicaFetchRefusal } from "./leader-reads.ts";
+import { endOfEpoch, epochRefusal, findOffset, readLog, readRecords } from "./leader-reads.ts";
 import { advance, type IsrProposal, type IsrVerdict, type LeaderEvent, type LeaderState, mustHave, startLeading } from "./leader-state.ts";
-import { epochsBehind, positionIn } from "./log-position.ts";
-import { ReplicaAnswers } from "./replica-answers.ts";
+import { positionIn } from "./log-position.ts";
+import { epochsBehind, ReplicaAnswers, replicaFetchRefusal } from "./replica-answers.ts";
 import type { FetchingReplica, ReplicaLeader, ReplicaPosition, ReplicaRead } from "./replication-contract.ts";
 import type { AppendedState, StateLeader, StateStanding } from "./state-partitions.ts";
 import { OffsetWaiters, type WaitEnd } from "./waiters.ts";
