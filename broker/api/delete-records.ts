@@ -9,8 +9,7 @@ import {
 import type { ImageSource } from "../cluster/contract.ts";
 import type { DeletingLeader, LeaderLookup } from "../partition/client-contract.ts";
 import { isInternalTopic } from "../runtime/topic-names.ts";
-import type { Api } from "./api.ts";
-import { boundedWaitMs } from "./bounded-wait.ts";
+import { type Api, boundedWaitMs } from "./api.ts";
 import { asMetadataSays } from "./leader-hints.ts";
 
 type PartitionAnswer = DeleteRecordsResponse["topics"][number]["partitions"][number];

@@ -5,8 +5,7 @@ import { attributeBits, batchHeaderBytes, currentMagic, fieldAt } from "../../pr
 import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
 import type { AppendingLeader, AppendOptions, AppendOutcome, LeaderLookup } from "../partition/client-contract.ts";
 import { isInternalTopic } from "../runtime/topic-names.ts";
-import { type Api, CloseConnection, type RequestContext } from "./api.ts";
-import { boundedWaitMs } from "./bounded-wait.ts";
+import { type Api, boundedWaitMs, CloseConnection, type RequestContext } from "./api.ts";
 import { asMetadataSays, LeaderHints } from "./leader-hints.ts";
 
 type PartitionResponse = ProduceResponse["responses"][number]["partitionResponses"][number];
