@@ -9,8 +9,7 @@ import {
 import type { ControllerService, CreatedTopic, TopicCreation, Verdict } from "../controller/controller-service.ts";
 import type { DescribedConfig } from "../runtime/config/describe.ts";
 import type { SettingTexts } from "../runtime/config/resolve.ts";
-import type { ControllerApi } from "./api.ts";
-import { boundedWaitMs } from "./bounded-wait.ts";
+import { boundedWaitMs, type ControllerApi } from "./api.ts";
 import { configEntry } from "./config-entries.ts";
 import { answerInPlace, repeated } from "./item-answers.ts";
 import { answerEach } from "./request-meter.ts";

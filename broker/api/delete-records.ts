@@ -1,3 +1,4 @@
+import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import {
   type DeleteRecordsRequest,
@@ -6,10 +7,9 @@ import {
   deleteRecordsResponse,
 } from "../../protocol/messages/delete-records.ts";
 import type { ImageSource } from "../cluster/cluster-image.ts";
-import type { PartitionRef, PartitionService } from "../partition/contract.ts";
+import type { DeletingLeader, LeaderLookup } from "../partition/client-contract.ts";
 import { isInternalTopic } from "../runtime/topic-names.ts";
-import type { Api } from "./api.ts";
-import { boundedWaitMs } from "./bounded-wait.ts";
+import { type Api, boundedWaitMs } from "./api.ts";
 import { asMetadataSays } from "./leader-hints.ts";
 
 type PartitionAnswer = DeleteRecordsResponse["topics"][number]["partitions"][number];
@@ -22,13 +22,14 @@ type PartitionAnswer = DeleteRecordsResponse["topics"][number]["partitions"][num
  * Version notes: 1 is as 0; flexible since 2.
  */
 export function deleteRecordsApi(
-  partitions: Pick<PartitionService, "deleteRecords">,
+  partitions: LeaderLookup<DeletingLeader>,
   images: Pick<ImageSource, "current">,
 ): Api<DeleteRecordsRequest, DeleteRecordsResponse> {
-  const answerFor = async (ref: PartitionRef, offset: number, timeoutMs: number): Promise<PartitionAnswer> => {
+  const answerFor = async (ref: TopicPartition, offset: number, timeoutMs: number): Promise<PartitionAnswer> => {
     const refused = (errorCode: KafkaErrorCode) => ({ partitionIndex: ref.partition, lowWatermark: -1, errorCode });
     if (isInternalTopic(ref.topic)) return refused("INVALID_TOPIC_EXCEPTION");
-    const deleted = await partitions.deleteRecords(ref, offset, timeoutMs);
+    const leader = partitions.leader(ref);
+    const deleted = typeof leader === "string" ? { error: leader } : await leader.deleteRecords(offset, timeoutMs);
     if (deleted.error !== null) return refused(asMetadataSays(images.current, ref, deleted.error));
     return { partitionIndex: ref.partition, lowWatermark: deleted.lowWatermark, errorCode: "NONE" };
   };

@@ -7,8 +7,7 @@ import {
   deleteTopicsResponse,
 } from "../../protocol/messages/delete-topics.ts";
 import type { ControllerService } from "../controller/controller-service.ts";
-import type { ControllerApi } from "./api.ts";
-import { boundedWaitMs } from "./bounded-wait.ts";
+import { boundedWaitMs, type ControllerApi } from "./api.ts";
 import { answerInPlace, repeated } from "./item-answers.ts";
 
 type TopicResponse = DeleteTopicsResponse["responses"][number];

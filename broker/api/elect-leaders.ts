@@ -7,8 +7,7 @@ import {
 } from "../../protocol/messages/elect-leaders.ts";
 import type { ControllerService, Verdict } from "../controller/controller-service.ts";
 import { partitionsByTopic } from "../runtime/each-once.ts";
-import type { ControllerApi } from "./api.ts";
-import { boundedWaitMs } from "./bounded-wait.ts";
+import { boundedWaitMs, type ControllerApi } from "./api.ts";
 
 type TopicResult = ElectLeadersResponse["replicaElectionResults"][number];
 type Elected = Verdict & { readonly topic: string; readonly partition: number };

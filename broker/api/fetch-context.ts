@@ -17,7 +17,7 @@ import type { FetchSessionCache } from "./fetch-session-cache.ts";
 /**
  * What a fetch request is about, decided in the turn in which it arrived: requests of one session take effect in the order they were sent.
  */
-export type FetchContext =
+type FetchContext =
   | { readonly kind: "refused"; readonly error: KafkaError }
   | { readonly kind: "sessionless"; readonly wanted: ReadonlyMap<string, WantedPartition> }
   | {
@@ -30,7 +30,7 @@ export type FetchContext =
     };
 
 /** From this version on topics go by id (KIP-516). */
-export const topicIdsSinceVersion = 13;
+const topicIdsSinceVersion = 13;
 
 /** KIP-227: which session the request opens, continues or closes. */
 export function fetchContext(
@@ -69,7 +69,7 @@ function forgotten({ forgottenTopicsData }: FetchRequest): string[] {
   );
 }
 
-export type FetchAnswers =
+type FetchAnswers =
   | { readonly error: null; readonly sessionId: number; readonly told: readonly AnsweredPartition[] }
   | { readonly error: KafkaError };
 

@@ -1,14 +1,15 @@
 import type { Clock } from "../../protocol/base/clock.ts";
+import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
-import type { ConsumerRead, PartitionRef, PartitionService } from "../partition/contract.ts";
+import type { ChangeSource, ConsumerRead, LeaderLookup, ReadingLeader } from "../partition/client-contract.ts";
 import type { AnsweredPartition, PartitionAnswer, WantedPartition } from "./fetch-session.ts";
 import { asMetadataSays, noLeaderHint } from "./leader-hints.ts";
 import type { RequestMeter } from "./request-meter.ts";
 
 export interface FetchParts {
-  readonly partitions: Pick<PartitionService, "read" | "changed">;
+  readonly partitions: LeaderLookup<ReadingLeader> & ChangeSource;
   readonly images: Pick<ImageSource, "current">;
   readonly clock: Clock;
 }
@@ -37,7 +38,7 @@ interface Round {
   /** An error or a divergence, which the client should hear of now. */
   readonly isUrgent: boolean;
   /** Partitions that were read, to wait on. */
-  readonly refs: readonly PartitionRef[];
+  readonly refs: readonly TopicPartition[];
   /** The answers were not kept. */
   readonly isDropped: boolean;
 }
@@ -73,7 +74,7 @@ export async function readUntilEnough(
 }
 
 /** To be ended, whatever happened: else the partitions keep it until its deadline. */
-function beginWait(partitions: Pick<PartitionService, "changed">, refs: readonly PartitionRef[], deadlineMs: number, outer: AbortSignal) {
+function beginWait(partitions: ChangeSource, refs: readonly TopicPartition[], deadlineMs: number, outer: AbortSignal) {
   const stop = new AbortController();
   const abort = () => stop.abort();
   outer.addEventListener("abort", abort, { once: true });
@@ -102,7 +103,7 @@ function drop(round: Round, { meter }: Reading): Round {
  */
 async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: FetchBounds, parts: Reading): Promise<Round> {
   const answers: AnsweredPartition[] = [];
-  const refs: PartitionRef[] = [];
+  const refs: TopicPartition[] = [];
   let sizeInBytes = 0;
   let isUrgent = false;
   for (const [key, one] of wanted) {
@@ -116,14 +117,10 @@ async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: Fe
     const named = ref.topic === one.topic ? one : { ...one, topic: ref.topic };
     refs.push(ref);
     const reservedBytes = parts.meter.reserve(Math.max(0, Math.min(one.maxBytes, bounds.maxBytes - sizeInBytes)));
-    const outcome = await parts.partitions.read(ref, {
-      fetchOffset: one.fetchOffset,
-      currentLeaderEpoch: one.currentLeaderEpoch,
-      lastFetchedEpoch: one.lastFetchedEpoch,
-      maxBytes: reservedBytes,
-      minOneBatch: sizeInBytes === 0,
-      withoutZstd: bounds.withoutZstd,
-    });
+    const leader = parts.partitions.leader(ref);
+    const { fetchOffset, currentLeaderEpoch, lastFetchedEpoch } = one;
+    const options = { fetchOffset, currentLeaderEpoch, lastFetchedEpoch, maxBytes: reservedBytes, minOneBatch: sizeInBytes === 0 };
+    const outcome = typeof leader === "string" ? { error: leader } : await leader.read({ ...options, withoutZstd: bounds.withoutZstd });
     parts.meter.settle(reservedBytes, outcome.error === null ? outcome.sizeInBytes : 0);
     if (outcome.error === null) {
       sizeInBytes += outcome.sizeInBytes;
@@ -138,7 +135,7 @@ async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: Fe
   return { answers, sizeInBytes, isUrgent, refs, isDropped: false };
 }
 
-type Located = { readonly error: null; readonly ref: PartitionRef } | { readonly error: KafkaError };
+type Located = { readonly error: null; readonly ref: TopicPartition } | { readonly error: KafkaError };
 
 /** The partition's name now. An id that no topic has any more, while another topic goes by the name it had, is INCONSISTENT_TOPIC_ID. */
 function locate(image: ClusterImage, { topic, topicId, partition }: WantedPartition): Located {

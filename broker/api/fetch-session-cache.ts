@@ -105,7 +105,7 @@ export class FetchSessionCache {
 }
 
 /** `sessions`: least recently used first. The first unused for long; else the smallest of the old ones, if the newcomer is larger. */
-export function sessionToReplace(sessions: Iterable<FetchSession>, newSize: number, nowMs: number): FetchSession | null {
+function sessionToReplace(sessions: Iterable<FetchSession>, newSize: number, nowMs: number): FetchSession | null {
   let smallest: FetchSession | null = null;
   for (const session of sessions) {
     if (isUnused(session, nowMs)) return session;

@@ -136,10 +136,10 @@ function isNews(known: Remembered | undefined, answer: PartitionAnswer): boolean
   );
 }
 
-export function hasRecords({ records }: PartitionAnswer): boolean {
+function hasRecords({ records }: PartitionAnswer): boolean {
   return records?.some((chunk) => chunk.length > 0) ?? false;
 }
 
-export function isDiverging({ divergingEpoch }: PartitionAnswer): boolean {
+function isDiverging({ divergingEpoch }: PartitionAnswer): boolean {
   return divergingEpoch.epoch >= 0;
 }

@@ -1,7 +1,6 @@
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { type FetchRequest, type FetchResponse, fetchRequest, fetchResponse } from "../../protocol/messages/fetch.ts";
-import type { Api } from "./api.ts";
-import { boundedWaitMs } from "./bounded-wait.ts";
+import { type Api, boundedWaitMs } from "./api.ts";
 import { answersToTell, fetchContext } from "./fetch-context.ts";
 import { errorAnswer, type FetchBounds, type FetchParts, readUntilEnough } from "./fetch-reading.ts";
 import { type AnsweredPartition, noSessionId, wantedPartitions } from "./fetch-session.ts";

@@ -1,8 +1,8 @@
+import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { BrokerRecord } from "../../protocol/peer/messages.ts";
 import type { ClusterImage } from "../cluster/cluster-image.ts";
-import type { PartitionRef } from "../partition/contract.ts";
 
 /** A broker as clients of one listener see it. */
 export interface Node {
@@ -26,7 +26,7 @@ export function nodesOn(image: ClusterImage, listener: string): Node[] {
     .sort((a, b) => a.nodeId - b.nodeId);
 }
 
-export function partitionRecord(image: ClusterImage, { topic, partition }: PartitionRef) {
+export function partitionRecord(image: ClusterImage, { topic, partition }: TopicPartition) {
   return image.topics.get(topic)?.partitions[partition];
 }
 
@@ -36,7 +36,7 @@ export function partitionRecord(image: ClusterImage, { topic, partition }: Parti
  */
 export function asMetadataSays<E extends KafkaErrorCode>(
   image: ClusterImage,
-  ref: PartitionRef,
+  ref: TopicPartition,
   error: E,
 ): E | "UNKNOWN_TOPIC_OR_PARTITION" | "NOT_LEADER_OR_FOLLOWER" {
   const exists = partitionRecord(image, ref) !== undefined;
@@ -64,7 +64,7 @@ export class LeaderHints {
   }
 
   /** The hint that goes with a partition's error; the empty one for errors that are not about the leader. */
-  forError(ref: PartitionRef, error: KafkaErrorCode): LeaderHint {
+  forError(ref: TopicPartition, error: KafkaErrorCode): LeaderHint {
     if (error !== "NOT_LEADER_OR_FOLLOWER" && error !== "FENCED_LEADER_EPOCH") return noLeaderHint;
     const record = partitionRecord(this.#image, ref);
     if (record === undefined) return noLeaderHint;

@@ -1,3 +1,4 @@
+import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import {
   type ListOffsetsRequest,
@@ -6,7 +7,7 @@ import {
   listOffsetsResponse,
 } from "../../protocol/messages/list-offsets.ts";
 import type { ImageSource } from "../cluster/cluster-image.ts";
-import type { OffsetTarget, PartitionRef, PartitionService } from "../partition/contract.ts";
+import type { LeaderLookup, ListingLeader, OffsetTarget } from "../partition/client-contract.ts";
 import type { Api } from "./api.ts";
 import { asMetadataSays } from "./leader-hints.ts";
 import { answerEach, countedAlready } from "./request-meter.ts";
@@ -24,19 +25,20 @@ type PartitionResponse = ListOffsetsResponse["topics"][number]["partitions"][num
  * Nothing is tiered: -4 answers as -2 does, -5 answers that there is none.
  */
 export function listOffsetsApi(
-  partitions: Pick<PartitionService, "listOffset">,
+  partitions: LeaderLookup<ListingLeader>,
   images: Pick<ImageSource, "current">,
 ): Api<ListOffsetsRequest, ListOffsetsResponse> {
-  const answerFor = async (ref: PartitionRef, asked: PartitionRequest, version: number): Promise<PartitionResponse> => {
+  const answerFor = async (ref: TopicPartition, asked: PartitionRequest, version: number): Promise<PartitionResponse> => {
     const wanted = offsetTarget(asked.timestamp, version);
     if (wanted === null) return refused(asked, "UNSUPPORTED_VERSION");
-    const found = await partitions.listOffset(ref, wanted.target, asked.currentLeaderEpoch);
+    const leader = partitions.leader(ref);
+    const found = typeof leader === "string" ? { error: leader } : await leader.listOffset(wanted.target, asked.currentLeaderEpoch);
     if (found.error !== null) return refused(asked, errorInVersion(asMetadataSays(images.current, ref, found.error), version));
     if (!wanted.isKept) return refused(asked, "NONE");
     const { offset, timestampMs, leaderEpoch } = found;
     return { ...refused(asked, "NONE"), timestamp: timestampMs, offset, leaderEpoch };
   };
-  const oldStyleAnswerFor = async (ref: PartitionRef, asked: PartitionRequest): Promise<PartitionResponse> => {
+  const oldStyleAnswerFor = async (ref: TopicPartition, asked: PartitionRequest): Promise<PartitionResponse> => {
     const found = await answerFor(ref, asked, 0);
     const answer = found.errorCode === "NONE" && found.offset < 0 ? await answerFor(ref, { ...asked, timestamp: -1 }, 0) : found;
     return { ...answer, oldStyleOffsets: answer.errorCode === "NONE" && asked.maxNumOffsets > 0 ? [answer.offset] : [] };

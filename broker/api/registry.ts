@@ -7,7 +7,7 @@ import { type ApiName, apis } from "../../protocol/messages/apis.ts";
 import type { ImageSource } from "../cluster/cluster-image.ts";
 import type { ProducerIdSource } from "../cluster/producer-ids.ts";
 import type { ControllerService } from "../controller/controller-service.ts";
-import type { PartitionService } from "../partition/contract.ts";
+import type { ClientPartitions } from "../partition/client-contract.ts";
 import { describeTopicConfigs } from "../runtime/config/describe.ts";
 import type { SettingTexts } from "../runtime/config/resolve.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
@@ -42,7 +42,7 @@ import { ForwardedMeter } from "./request-meter.ts";
 import { type TopicMaker, topicMaker } from "./topic-maker.ts";
 
 export interface ApiParts {
-  readonly partitions: PartitionService;
+  readonly partitions: ClientPartitions;
   readonly images: ImageSource;
   readonly controller: ControllerService;
   /** `topicMaker`: for the topics that coordinators keep their state in. */

@@ -131,7 +131,7 @@ export function inAllPlaces<T extends NumberedTopic, A>(
   });
 }
 
-export interface TurnParts {
+interface TurnParts {
   readonly meter: RequestMeter;
   /** For what appends much: the room that large requests have together. */
   readonly room?: AppendRoom;

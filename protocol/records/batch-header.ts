@@ -74,6 +74,12 @@ export interface BatchInfo {
   readonly recordsCount: number;
 }
 
+/** A batch alone in its bytes, parsed: what its header says goes with it, and is not read again. */
+export interface ParsedBatch {
+  readonly bytes: Buffer;
+  readonly header: BatchInfo;
+}
+
 /** May be inexact beyond 2^53: check with Number.isSafeInteger. */
 export function readInt64(bytes: Buffer, at: number): number {
   return bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
