@@ -33,7 +33,7 @@ import { offsetForLeaderEpochRequest, offsetForLeaderEpochResponse } from "./off
 import { produceRequest, produceResponse } from "./produce.ts";
 import { syncGroupRequest, syncGroupResponse } from "./sync-group.ts";
 
-/** An API as a pair of messages, whatever they hold: for code that treats all of them alike. */
+/** An API as a pair of messages, whatever they hold: for code that treats all APIs alike. */
 export interface MessagePair {
   /** Kafka's name of the API, without "Request" or "Response". */
   readonly name: string;
@@ -46,7 +46,7 @@ function pair<Req, Res>(request: Message<Req>, response: Message<Res>): readonly
   return [request.apiKey, { name, request: request as Message<unknown>, response: response as Message<unknown> }];
 }
 
-/** Every API we have messages for, by API key. Which of them a broker serves is its own affair. */
+/** Every API that we have messages for, by API key. Which of them a broker serves is decided elsewhere. */
 export const messagesByKey: ReadonlyMap<number, MessagePair> = new Map([
   pair(apiVersionsRequest, apiVersionsResponse),
   pair(metadataRequest, metadataResponse),

@@ -11,7 +11,7 @@ export interface Assignment {
 }
 
 export interface Assigned {
-  /** The batches as they now are. */
+  /** The batches as they are now. */
   readonly batches: readonly BatchInfo[];
   /** Exclusive. */
   readonly endOffset: number;
@@ -20,8 +20,8 @@ export interface Assigned {
 }
 
 /**
- * Gives validated batches their offsets and leader epoch, in place. Neither is covered by the CRC, so a batch costs a few stores;
- * only LogAppendTime, which changes attributes and timestamp, computes the CRC anew.
+ * Gives validated batches their offsets and leader epoch, in place. The CRC covers neither, so a batch costs a few stores.
+ * Only LogAppendTime, which changes attributes and timestamp, recomputes the CRC.
  */
 export function assignOffsets(bytes: Buffer, { baseOffset, leaderEpoch, logAppendTimeMs }: Assignment): Assigned {
   invariant(baseOffset >= 0 && leaderEpoch >= 0, "offset and epoch are assigned", () => ({ baseOffset, leaderEpoch }));
@@ -41,10 +41,7 @@ export function assignOffsets(bytes: Buffer, { baseOffset, leaderEpoch, logAppen
   return { batches, endOffset: nextOffset, maxTimestampMs };
 }
 
-/**
- * LogAppendTime, if any; under CreateTime, a largest timestamp where the producer left it out (some do): the index of timestamps lives on
- * it.
- */
+/** The LogAppendTime, if any. Under CreateTime, the largest timestamp if the producer left it out (some do): the time index needs it. */
 function stampTime(bytes: Buffer, batch: BatchInfo, logAppendTimeMs: number | null): BatchInfo {
   const { position, sizeInBytes, baseTimestampMs } = batch;
   if (logAppendTimeMs === null && batch.maxTimestampMs >= baseTimestampMs) return batch;
