@@ -7,7 +7,7 @@ export const noBroker: BrokerId = -1;
 
 /**
  * The registrations (broker epochs) under which the members of an ISR joined it, by broker id (KIP-903). A member that has registered again
- * since is another incarnation: what the earlier one had may be lost.
+ * since is in another life: what it had in the earlier one may be lost.
  */
 export type IsrEpochs = Readonly<Record<string, number>>;
 

@@ -36,7 +36,7 @@ export interface PeerStatus {
 
 export interface ReplicaFetchRequest {
   readonly brokerId: BrokerId;
-  /** The follower's registration: a fetch of an earlier incarnation must not count as an acknowledgement. */
+  /** The follower's registration: a fetch of an earlier life of the broker must not count as an acknowledgement. */
   readonly brokerEpoch: number;
   readonly maxWaitMs: number;
   readonly minBytes: number;
