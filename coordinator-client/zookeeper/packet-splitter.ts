@@ -1,4 +1,4 @@
-/** A packet of a ZooKeeper server that cannot be: its length is negative or beyond all measure. */
+/** An impossible packet of a ZooKeeper server: its length is negative or far too large. */
 export class MalformedPacket extends Error {
   override readonly name = "MalformedPacket";
 }
@@ -6,14 +6,14 @@ export class MalformedPacket extends Error {
 const lengthBytes = 4;
 
 /**
- * Cuts one connection's bytes into whole packets, length prefix included. One per connection: what a broken one left over must not be glued
- * to the next one's.
+ * Splits one connection's bytes into whole packets, length prefix included. One per connection: what is left over from a broken connection
+ * must not be prepended to the next one's bytes.
  */
 export class PacketSplitter {
   readonly #packetMaxBytes: number;
   #chunks: Buffer[] = [];
   #heldBytes = 0;
-  /** Of the packet being gathered, prefix included; 0 while its prefix is not whole. */
+  /** Size in bytes of the packet being gathered, prefix included; 0 while its prefix is incomplete. */
   #wantedBytes = 0;
 
   constructor(packetMaxBytes: number) {

@@ -13,8 +13,7 @@ export const consumerGroupHeartbeatRequest = message(
     groupId: string(),
     /**
      * Version 0 may leave it empty on the first join: the answer then has the id to use from there on. From version 1 on the member
-     * generates
-     * its own (KIP-1082).
+     * generates its own (KIP-1082).
      */
     memberId: string(),
     /** 0 to join; -1 to leave; -2 when a static member leaves and will return. */

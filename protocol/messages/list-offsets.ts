@@ -20,8 +20,7 @@ export const listOffsetsRequest = message(
             currentLeaderEpoch: int32({ since: 4, absent: -1 }),
             /**
              * -1: latest; -2: earliest; -3: that of the largest timestamp (7 on); -4: earliest local (8 on); -5: last tiered (9 on);
-             * otherwise
-             * milliseconds.
+             * otherwise milliseconds.
              */
             timestamp: saturatedInt64(),
             maxNumOffsets: int32({ until: 0, absent: 1 }),

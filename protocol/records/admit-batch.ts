@@ -56,8 +56,7 @@ export interface WorkAside {
 /**
  * For a batch whose header and CRC are sound: are its records sound, and does this topic accept them? Its largest timestamp is corrected in
  * place. If the topic has another codec, the result is another batch with the same records, offsets, timestamps and producer. Null: the
- * check
- * would take longer than one turn of the event loop should, and nothing was changed; use `admitAside`.
+ * check would take longer than one turn of the event loop should, and nothing was changed; use `admitAside`.
  */
 export function admitBatch(bytes: Buffer, batch: BatchInfo, rules: AdmissionRules, turn: Turn): Admission | null {
   const bytesMax = Math.min(rules.plainBytesMax, plainBytesPerTurnMax);

@@ -179,8 +179,7 @@ const zstdAside = promisify<InputType, ZstdOptions, Buffer>(zstdDecompress);
 
 /**
  * In one chunk, where the length is known: otherwise this thread would join the chunks, all 64 MiB of them. Memory that is not written to
- * is
- * not used.
+ * is not used.
  */
 async function callAside(call: UnpackCall): Promise<UnpackedPiece> {
   const { library, input, bytesMax } = call;

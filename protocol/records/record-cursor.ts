@@ -114,8 +114,7 @@ export class RecordCursor {
     let at = this.#at;
     for (let i = 0; i < count; i++) {
       // an even first byte below 128 is a length of 0 to 63, 1 is null. A length that leads beyond the end finds no next byte, or is
-      // detected
-      // at the end
+      // detected at the end
       const keyLength = bytes[at];
       if (keyLength !== undefined && keyLength < 0x80 && (keyLength & 1) === 0) at += 1 + (keyLength >>> 1);
       else {

@@ -91,8 +91,7 @@ export class Reader {
 
   /**
    * For values where a client may send any number. Beyond 2^53 it reads as the last exact one, which means the same: "later than
-   * everything"
-   * or "before everything".
+   * everything" or "before everything".
    */
   saturatedInt64(): number {
     const at = this.#take(8);
