@@ -1,9 +1,9 @@
 /**
- * How much of the groups' log large requests may have under way: appended, and not yet with the in-sync replicas. Race: (1) one request is
- * worth a thousand slices; (2) each is appended as soon as there is a turn for it;
- * (3) the followers are a hundred megabytes behind and fall out of the in-sync sets, for all that this broker leads; (4) the answers are
- * COORDINATOR_NOT_AVAILABLE, and the client repeats everything. So what is to be appended waits here for what was. All large requests share
- * one room; they are let in in the order in which they came. What fits into one slice does not ask.
+ * How much of the groups' log large requests may have in flight: appended, and not yet on the in-sync replicas. Race: (1) one request
+ * amounts to a thousand slices; (2) each is appended as soon as there is a turn for it; (3) the followers are a hundred megabytes behind
+ * and drop out of the ISR of all partitions that this broker leads; (4) the answers are COORDINATOR_NOT_AVAILABLE, and the client repeats
+ * everything. So an append waits here for the earlier ones. All large requests share one room; they enter in the order in which they came.
+ * A request that fits into one slice does not ask.
  */
 export class AppendRoom {
   readonly #bytesMax: number;
@@ -18,7 +18,7 @@ export class AppendRoom {
     return this.#bytes;
   }
 
-  /** Null: there is room now, and it is taken. Whoever entered leaves, whatever becomes of it. */
+  /** Null: there is room now, and it is taken. A caller that entered must leave, whatever happens. */
   enter(bytes: number): Promise<void> | null {
     if (bytes === 0 || (this.#waiting.length === 0 && this.#fits(bytes))) {
       this.#bytes += bytes;
@@ -36,11 +36,11 @@ export class AppendRoom {
     }
   }
 
-  /** What is larger than the room has it to itself. */
+  /** A request larger than the room has it to itself. */
   #fits(bytes: number): boolean {
     return this.#bytes === 0 || this.#bytes + bytes <= this.#bytesMax;
   }
 }
 
-/** As much as a follower fetches at a time, as a rule. */
+/** As much as a follower usually fetches at a time. */
 const appendUnderwayMaxBytes = 1024 * 1024;

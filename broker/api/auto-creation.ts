@@ -10,23 +10,23 @@ import { uncounted } from "./request-meter.ts";
 
 export interface AutoCreationParts {
   readonly isEnabled: () => boolean;
-  /** CreateTopics as clients reach it: served here or passed on to the controller. */
+  /** CreateTopics as clients reach it: served here or forwarded to the controller. */
   readonly createTopics: Endpoint;
-  /** Aborts when the broker stops. */
+  /** Aborts when the broker shuts down. */
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
 
-/** Topics being created at a time; beyond it a new name waits for the client's next attempt. */
+/** Topics being created at a time; beyond this a new name waits for the client's next attempt. */
 const inFlightMax = 1000;
 
-/** How long one creation may take; the client asks again meanwhile. */
+/** How long one creation may take, in milliseconds; the client retries meanwhile. */
 const creationTimeoutMs = 30_000;
 
 const version = createTopicsRequest.versions[1];
 
 /**
- * Creates topics that clients mention, with the broker's defaults. The brokers' own topics are not made this way: they have settings of
+ * Creates topics that clients mention, with the broker's defaults. The internal topics are not created this way: they have settings of
  * their own.
  */
 export function autoTopicCreation({ isEnabled, createTopics, signal, log }: AutoCreationParts): TopicAutoCreation {

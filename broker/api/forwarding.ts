@@ -12,7 +12,7 @@ export interface ForwardingParts {
   readonly peers: PeerRequester;
   readonly clock: Clock;
   readonly random: Random;
-  /** How long a controller is looked for and waited on, all attempts together. */
+  /** The time to find and wait for a controller, all attempts together, in milliseconds. */
   readonly timeoutMs: number;
 }
 
@@ -20,13 +20,13 @@ const pauseMinMs = 50;
 const pauseMaxMs = 1000;
 
 /**
- * An endpoint that serves where this broker is the controller and passes the body on, as it came, where it is not. While no controller can
- * be reached, or the one that was asked says that it is none, it asks again whenever the metadata names another one, and at growing
- * intervals otherwise; an attempt is given up as soon as its controller was replaced.
+ * An endpoint that serves where this broker is the controller and forwards the body as it came where it is not. While no controller can be
+ * reached, or the broker that was asked says that it is not the controller, it retries whenever the metadata names another one, and at
+ * growing intervals otherwise; an attempt is cancelled as soon as its controller was replaced.
  *
- * A request that was sent and not answered is never sent again from here: it may have been carried out, and it may be what ended the
- * controller, which the next one should not have to find out. Its client gets REQUEST_TIMED_OUT, which clients know as "perhaps done, try
- * again": they leave it to their caller. NOT_CONTROLLER would make them repeat it by themselves.
+ * A request that was sent and not answered is never resent from here: it may have been carried out, and it may be what crashed the
+ * controller, which must not happen to the next one. Its client gets REQUEST_TIMED_OUT, which clients know as "perhaps done, try again":
+ * they leave it to their caller. NOT_CONTROLLER would make them retry by themselves.
  */
 export function forwarding<Req, Res>(api: ControllerApi<Req, Res>, parts: ForwardingParts): Endpoint {
   const local = endpoint(api);
@@ -34,7 +34,7 @@ export function forwarding<Req, Res>(api: ControllerApi<Req, Res>, parts: Forwar
     ...local,
     serve(body, context) {
       if (parts.controller.isController) return local.serve(body, context);
-      const request = readRequest(api, body, context); // a malformed body is refused here, it is never passed on
+      const request = readRequest(api, body, context); // a malformed body is refused here and never forwarded
       return forward(local.apiKey, body, context, parts).then((result) => {
         if (result.kind === "answered") return [result.body];
         if (result.kind === "serve-here") return local.serve(body, context);
@@ -52,7 +52,7 @@ type Forwarded =
 
 interface Failed {
   readonly kind: "failed";
-  /** A controller may have begun it. */
+  /** A controller may have started it. */
   readonly wasSent: boolean;
   readonly error: KafkaError;
   readonly message: string;
@@ -99,7 +99,7 @@ async function attempt(
       { timeoutMs: Math.max(1, timeoutMs), payload: [body], lane: "control", signal: whileInOffice.signal, onSent },
     );
     const { error, message } = answer.body;
-    // the controller of before has done nothing about it
+    // the previous controller has done nothing about it
     return error === "NONE"
       ? { kind: "answered", body: answer.payload }
       : { kind: "failed", error, message, wasSent: error !== "NOT_CONTROLLER" };
@@ -114,7 +114,7 @@ async function attempt(
   }
 }
 
-/** Aborts when the controller of that epoch was replaced, or with `outer`. To be released, whatever happened. */
+/** Aborts when the controller of that epoch was replaced, or with `outer`. Must be released in any case. */
 function replacementSignal(images: ImageSource, epoch: number, outer: AbortSignal): { readonly signal: AbortSignal; release(): void } {
   const stop = new AbortController();
   const abort = () => stop.abort();

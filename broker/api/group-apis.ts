@@ -15,7 +15,7 @@ import { offsetDeleteApi } from "./offset-delete.ts";
 import { offsetFetchApi } from "./offset-fetch.ts";
 import { syncGroupApi } from "./sync-group.ts";
 
-/** What is asked of a group coordinator. */
+/** The APIs of a group coordinator. */
 export function groupEndpoints(groups: GroupService, images: ImageSource): readonly Endpoint[] {
   const room = new AppendRoom();
   return [

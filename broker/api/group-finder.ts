@@ -13,7 +13,7 @@ import { uncounted } from "./request-meter.ts";
 export interface OffsetsTopicConfig {
   /** `offsets.topic.num.partitions` */
   readonly partitions: number;
-  /** `offsets.topic.replication.factor`: as many copies, or one on each broker that is alive when the topic is made. */
+  /** `offsets.topic.replication.factor`: as many replicas, or one on each broker that is alive when the topic is created. */
   readonly replicationFactor: number;
   /** `offsets.topic.segment.bytes` */
   readonly segmentBytes: number;
@@ -21,9 +21,9 @@ export interface OffsetsTopicConfig {
 
 export interface GroupFinderParts {
   readonly images: Pick<ImageSource, "current">;
-  /** CreateTopics as clients reach it: served here or passed on to the controller. */
+  /** CreateTopics as clients reach it: served here or forwarded to the controller. */
   readonly createTopics: Endpoint;
-  /** Aborts when the broker stops. */
+  /** Aborts when the broker shuts down. */
   readonly signal: AbortSignal;
   readonly log: Logger;
   readonly config: OffsetsTopicConfig;
@@ -33,8 +33,8 @@ const creationTimeoutMs = 30_000;
 const version = createTopicsRequest.versions[1];
 
 /**
- * A group's coordinator is the leader of its partition of `__consumer_offsets`, which is made when the first client asks. Transactions have
- * none yet.
+ * A group's coordinator is the leader of its partition of `__consumer_offsets`, which is created when the first client asks. There are no
+ * transaction coordinators yet.
  */
 export function groupFinder({ images, createTopics, signal, log, config }: GroupFinderParts): CoordinatorFinder {
   let isCreating = false;
@@ -72,8 +72,8 @@ export function groupFinder({ images, createTopics, signal, log, config }: Group
   };
   return {
     async find(kind, key, listener) {
-      // librdkafka takes this error and one other as final, and asks again for ever after all the rest; the Java client shows the sentence
-      // with this one, not with the other
+      // librdkafka takes this error and one other as final, and retries all other errors for ever; the Java client shows the message with
+      // this one, not with the other
       if (kind !== "group")
         return { error: "CLUSTER_AUTHORIZATION_FAILED", message: "transactions are not served: leave transactional.id out" };
       const image = images.current;

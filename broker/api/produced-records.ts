@@ -8,8 +8,8 @@ const zstdCodec = 4;
 const zstdSinceVersion = 7;
 
 /**
- * What only the request can say of a partition's records: that there are any, and that the version allows their codec. Everything else
- * about the batch is the partition's to check, a damaged one included.
+ * The checks of a partition's records that need the request: that there are any, and that the request's version allows their codec.
+ * Everything else about the batch, damage included, is checked by the partition.
  */
 export function recordsProblem(records: readonly Buffer[] | null, version: number): Outcome<{ readonly batch: Buffer }> {
   const [batch] = records ?? [];
