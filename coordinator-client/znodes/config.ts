@@ -9,7 +9,7 @@ export function encodeConfig(config: ConfigOverrides): Buffer {
   return encodeJson({ version: 1, config });
 }
 
-/** No setting of ours has a longer name, and anything larger than this value fits into no message. */
+/** No setting of ours has a longer name, and a larger value fits into no message. */
 const nameMax = 249;
 const valueBytesMax = 0x7fff;
 
