@@ -12,7 +12,7 @@ import { answerInPlace, repeated } from "./item-answers.ts";
 
 type TopicResponse = DeleteTopicsResponse["responses"][number];
 
-/** As the request names it: one of both, if it is well formed. */
+/** As the request names it: exactly one of both, if it is well formed. */
 interface NamedTopic {
   readonly name: string | null;
   readonly id: TopicId | null;

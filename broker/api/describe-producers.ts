@@ -14,8 +14,8 @@ import { answerEach, countedAlready } from "./request-meter.ts";
 type PartitionAnswer = DescribeProducersResponse["topics"][number]["partitions"][number];
 
 /**
- * Behavior: what the logs on this broker know of the producers that write to them with an id: what each did last. Any replica answers, not
- * only the leader, so that they can be compared.
+ * Behavior: the state of the idempotent producers that the logs on this broker know: the last batch of each. Any replica answers, not only
+ * the leader, so that replicas can be compared.
  * Version notes: there is one.
  */
 export function describeProducersApi(

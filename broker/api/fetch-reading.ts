@@ -14,7 +14,7 @@ export interface FetchParts {
   readonly clock: Clock;
 }
 
-/** A fetch under way. */
+/** A fetch in progress. */
 interface Reading extends FetchParts {
   readonly meter: Pick<RequestMeter, "reserve" | "settle" | "fetchWaits">;
   /** Aborts when the client is gone. */
@@ -22,20 +22,20 @@ interface Reading extends FetchParts {
 }
 
 export interface FetchBounds {
-  /** Over all partitions; the first batch of all may exceed it. */
+  /** In bytes, over all partitions; only the first batch may exceed it. */
   readonly maxBytes: number;
-  /** With fewer bytes than this, and nothing else to say, the answer waits. */
+  /** In bytes: with fewer, and nothing else to report, the answer waits. */
   readonly minBytes: number;
   readonly maxWaitMs: number;
   readonly readCommitted: boolean;
-  /** The request is older than zstd (KIP-110). */
+  /** The request's version is older than zstd (KIP-110). */
   readonly withoutZstd: boolean;
 }
 
 interface Round {
   readonly answers: readonly AnsweredPartition[];
   readonly sizeInBytes: number;
-  /** An error or a divergence, which the client should hear of now. */
+  /** An error or a divergence, which the client should get now. */
   readonly isUrgent: boolean;
   /** Partitions that were read, to wait on. */
   readonly refs: readonly TopicPartition[];
@@ -44,8 +44,8 @@ interface Round {
 }
 
 /**
- * Reads until there is enough, something urgent, no more time, or no client. A change between a read and the beginning of the wait would be
- * missed; so each wait begins before the read that decides whether it is needed. What was read before a wait is not kept for its end.
+ * Reads until there is enough, something urgent, no time left, or no client. A change between a read and the start of the wait would be
+ * missed, so each wait starts before the read that decides whether it is needed. What was read before a wait is not kept for its end.
  */
 export async function readUntilEnough(
   wanted: ReadonlyMap<string, WantedPartition>,
@@ -91,15 +91,15 @@ function isEnough({ sizeInBytes, isUrgent, refs }: Round, { minBytes }: FetchBou
   return isUrgent || sizeInBytes >= minBytes || refs.length === 0;
 }
 
-/** What was read gives way to what is read next, after a wait or at once. */
+/** What was read is released before the next read, after a wait or at once. */
 function drop(round: Round, { meter }: Reading): Round {
   meter.settle(round.sizeInBytes, 0);
   return { ...round, answers: [], sizeInBytes: 0, isDropped: true };
 }
 
 /**
- * Every partition once, in order: what is left of the bytes shrinks from one to the next, and only the first batch of all may exceed it.
- * While memory is short, the answer is smaller too.
+ * Every partition once, in order: the bytes left shrink from one to the next, and only the first batch of all may exceed them. While memory
+ * is short, the answer is smaller too.
  */
 async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: FetchBounds, parts: Reading): Promise<Round> {
   const answers: AnsweredPartition[] = [];
@@ -137,7 +137,7 @@ async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: Fe
 
 type Located = { readonly error: null; readonly ref: TopicPartition } | { readonly error: KafkaError };
 
-/** The partition's name now. An id that no topic has any more, while another topic goes by the name it had, is INCONSISTENT_TOPIC_ID. */
+/** The partition's current name. An id that no topic has any more, while another topic has its former name, is INCONSISTENT_TOPIC_ID. */
 function locate(image: ClusterImage, { topic, topicId, partition }: WantedPartition): Located {
   const name = topicId === zeroTopicId ? topic : image.topicNames.get(topicId);
   if (name !== undefined && name !== null) return { error: null, ref: { topic: name, partition } };

@@ -12,7 +12,7 @@ export interface Node {
   readonly rack: string | null;
 }
 
-/** Null: the broker does not listen there. */
+/** Null: the broker has no such listener. */
 export function nodeOn(broker: BrokerRecord, listener: string): Node | null {
   const endpoint = broker.endpoints.find((candidate) => candidate.listener === listener);
   return endpoint === undefined ? null : { nodeId: broker.id, host: endpoint.host, port: endpoint.port, rack: broker.rack };
@@ -31,8 +31,8 @@ export function partitionRecord(image: ClusterImage, { topic, partition }: Topic
 }
 
 /**
- * The partitions here cannot tell a partition that does not exist from one that other brokers have; the metadata can. A client told
- * UNKNOWN_TOPIC_OR_PARTITION of an existing one may give up where NOT_LEADER_OR_FOLLOWER makes it ask again.
+ * The partitions here cannot tell a partition that does not exist from one that other brokers have; the metadata can. With
+ * UNKNOWN_TOPIC_OR_PARTITION for an existing partition a client may give up; NOT_LEADER_OR_FOLLOWER makes it retry.
  */
 export function asMetadataSays<E extends KafkaErrorCode>(
   image: ClusterImage,
@@ -52,7 +52,7 @@ export interface LeaderHint {
 
 export const noLeaderHint: LeaderHint = { leaderId: noBroker, leaderEpoch: -1 };
 
-/** Collects, for one response, who leads the partitions that were asked of the wrong broker and where those leaders listen (KIP-951). */
+/** Collects, for one response, the leaders of the partitions that the wrong broker was asked for, and their addresses (KIP-951). */
 export class LeaderHints {
   readonly #image: ClusterImage;
   readonly #listener: string;

@@ -15,8 +15,8 @@ type PartitionRequest = TopicRequest["partitions"][number];
 type PartitionAnswer = OffsetForLeaderEpochResponse["topics"][number]["partitions"][number];
 
 /**
- * Behavior: of the largest leader epoch not above the one asked for: that epoch and where it ends, so that a consumer can tell whether its
- * log was truncated under it (KIP-320).
+ * Behavior: the largest leader epoch not above the requested one, and its end offset, so that a consumer can tell whether its log was
+ * truncated (KIP-320).
  * Version notes: the epoch is in the answer since 1; since 2 the client's own leader epoch is checked; `replicaId` (3) is ignored: our
  * followers use the brokers' protocol.
  */

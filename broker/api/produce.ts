@@ -10,17 +10,17 @@ import { asMetadataSays, LeaderHints } from "./leader-hints.ts";
 
 type PartitionResponse = ProduceResponse["responses"][number]["partitionResponses"][number];
 
-/** Kafka's own tools for repairs call themselves so; nobody else writes what brokers keep their state in. */
+/** The client id of Kafka's own repair tools; no other client writes to the internal topics. */
 const repairClientId = "__admin_client";
 
 const closedTopic = { error: "INVALID_TOPIC_EXCEPTION" } as const;
 
 /**
- * Behavior: hands each partition's batch to its log in the request's order and in the turn in which the request is served, so that a
- * connection's requests reach the logs in the order they were sent; then waits for all of them. The brokers' own topics are closed to
+ * Behavior: passes each partition's batch to its log in the request's order and in the turn in which the request is served, so that a
+ * connection's requests reach the logs in the order in which they were sent; then waits for all of them. The internal topics are closed to
  * clients (INVALID_TOPIC_EXCEPTION). acks other than 0, 1 and -1 is INVALID_REQUIRED_ACKS. With acks=0 there is no answer; a failure closes
  * the connection.
- * Version notes: zstd since 7 (KIP-110); error messages and the records at fault since 8 (KIP-467); since 10 a leadership error comes with
+ * Version notes: zstd since 7 (KIP-110); error messages and the invalid records since 8 (KIP-467); since 10 a leadership error comes with
  * the new leader and its address (KIP-951).
  */
 export function produceApi(
@@ -52,7 +52,7 @@ export function produceApi(
   return {
     request: produceRequest,
     response: produceResponse,
-    // replicas may be waited for, longer than the records' bytes are needed: nothing here may hold on to them
+    // waiting for replicas may take longer than the records' bytes are needed: nothing here may hold on to them
     handle(request, context) {
       const { acks } = request;
       const { listener } = context;

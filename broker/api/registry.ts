@@ -52,7 +52,7 @@ export interface ApiParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** Aborts when the broker stops. */
+  /** Aborts when the broker shuts down. */
   readonly signal: AbortSignal;
   readonly config: ApiConfig;
 }
@@ -66,14 +66,14 @@ export interface ApiConfig {
   readonly fetchMaxBytes: number;
   /** `max.incremental.fetch.session.cache.slots`. */
   readonly fetchSessionsMax: number;
-  /** `request.timeout.ms`: for requests passed on to the controller. */
+  /** `request.timeout.ms`: for requests forwarded to the controller. */
   readonly forwardTimeoutMs: number;
 }
 
 export interface ServedApis {
-  /** What clients may ask, one endpoint per API key. */
+  /** What clients may request, one endpoint per API key. */
   readonly endpoints: readonly Endpoint[];
-  /** What other brokers may pass on to this one while it is the controller. */
+  /** What other brokers may forward to this one while it is the controller. */
   readonly controllerEndpoints: readonly Endpoint[];
 }
 

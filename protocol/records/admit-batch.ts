@@ -18,13 +18,13 @@ import { compressRecords, decompressRecordsWithin } from "./compression.ts";
 import { type RecordError, type RecordRules, RecordWalk, type WalkedRecords, walkRecords } from "./walk-records.ts";
 
 export interface AdmissionRules extends RecordRules {
-  /** The codec that the topic keeps; "producer": whichever the producer chose. */
+  /** The topic's codec; "producer": whichever the producer chose. */
   readonly codec: CompressionCodec | "producer";
-  /** How hard to compress when the broker does it; of the codec above. */
+  /** The level when the broker compresses; of the codec above. */
   readonly level: number | undefined;
-  /** Of the batch as it will be stored, prefix included: compressing it anew may have made it larger. */
+  /** Of the batch as it will be stored, in bytes, prefix included: recompression may have made it larger. */
   readonly batchBytesMax: number;
-  /** What its records may be, unpacked: whoever reads it needs that much memory, whatever the batch was packed to. */
+  /** What its records may be, unpacked, in bytes: every reader needs that much memory, however small the packed batch is. */
   readonly plainBytesMax: number;
 }
 
@@ -33,31 +33,31 @@ export type Admission =
   | { readonly error: KafkaError; readonly message: string; readonly recordErrors: readonly RecordError[] };
 
 /**
- * So many bytes of records, unpacked, are looked at in one turn of the loop: a few milliseconds. The largest uncompressed batch that
+ * So many bytes of unpacked records are checked in one turn of the event loop: a few milliseconds. The largest uncompressed batch that
  * `max.message.bytes` allows by default is within it.
  */
 const plainBytesPerTurnMax = 1024 * 1024;
 const repackedBytesPerTurnMax = 256 * 1024;
 /** Packing takes so many times as long as unpacking. */
 const packingCostFactor: Readonly<Record<CompressionCodec, number>> = { none: 0, gzip: 32, snappy: 1, lz4: 1, zstd: 8 };
-/** Records and headers passed over before others have their turn: a few milliseconds. */
+/** Records and headers walked before other work has its turn: a few milliseconds. */
 const itemsPerStep = 50_000;
 
-/** One turn of the event loop, in which many batches may be looked at. Packing anew is paid for as well. */
+/** One turn of the event loop, in which many batches may be checked. Recompression is charged as well. */
 export type Turn = UnpackingBudget;
 
-/** Where work goes that would hold up everybody else. */
+/** Where work is done that would block everything else. */
 export interface WorkAside {
   readonly unpack: RecordDecompressorAside;
   readonly pack: RecordCompressorAside;
-  /** Resolves in a later turn of the loop. */
+  /** Resolves in a later turn of the event loop. */
   readonly pause: () => Promise<void>;
 }
 
 /**
- * A batch whose header and CRC are sound: are its records, and may this topic take them? Its largest timestamp is made true in place;
- * another codec makes another batch of it, with the same records, offsets, timestamps and producer. Null: finding out would take longer
- * than one turn of the loop should, and nothing was changed; that is for `admitAside`.
+ * For a batch whose header and CRC are sound: are its records sound, and does this topic accept them? Its largest timestamp is corrected in
+ * place. If the topic has another codec, the result is another batch with the same records, offsets, timestamps and producer. Null: the
+ * check would take longer than one turn of the event loop should, and nothing was changed; use `admitAside`.
  */
 export function admitBatch(batch: ParsedBatch, rules: AdmissionRules, turn: Turn): Admission | null {
   const { header } = batch;
@@ -120,7 +120,7 @@ function stored(batch: ParsedBatch, rules: AdmissionRules, walked: WalkedRecords
   return { error: null, batch: { bytes, header: { ...header, maxTimestampMs } } };
 }
 
-/** Kafka's choice: timestamps that are wrong name the error of the whole. */
+/** Kafka's choice: wrong timestamps determine the error of the whole batch. */
 function refused({ errors, errorsCount }: WalkedRecords, { recordsCount }: BatchInfo): Admission {
   const error = errors.find((one) => one.error === "INVALID_TIMESTAMP")?.error ?? "INVALID_RECORD";
   const first = errors.find((one) => one.error === error) as RecordError;
