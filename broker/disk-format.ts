@@ -14,12 +14,9 @@ export {
   offsetKeyVersions,
   readVersioned,
 } from "./group/group-records.ts";
-export { decodeCheckpoint, decodeOffsets, type OffsetsByPartition, readIfThere } from "./log/checkpoint-file.ts";
-export { decodeCleanStop, fromStart } from "./log/clean-stop.ts";
-export { decodeDamage, readDamage } from "./log/damage-note.ts";
-export { decodeControllerEpochFile, readControllerEpochFile } from "./log/directories/controller-epoch-file.ts";
-export { decodeStrayNote } from "./log/directories/stray-note.ts";
 export { findStrays, type Stray } from "./log/directories/strays.ts";
+export { decodeCheckpoint, decodeOffsets, type OffsetsByPartition, readIfThere } from "./log/files/checkpoint-file.ts";
+export { decodeControllerEpochFile, readControllerEpochFile } from "./log/files/directory-notes.ts";
 export {
   fileNames,
   isDeletedDirectory,
@@ -32,10 +29,18 @@ export {
   segmentFileKinds,
   segmentFileName,
   snapshotPath,
-} from "./log/file-names.ts";
-export { type EpochStart, LeaderEpochs } from "./log/leader-epochs.ts";
-export { decodePartitionMetadata, readTopicId } from "./log/partition-metadata.ts";
-export type { ProducerRow } from "./log/producers/producer-entry.ts";
+} from "./log/files/file-names.ts";
+export {
+  decodeCleanStop,
+  decodeDamage,
+  decodePartitionMetadata,
+  decodeStrayNote,
+  fromStart,
+  readDamage,
+  readTopicId,
+} from "./log/files/folder-notes.ts";
+export type { EpochStart, ProducerRow } from "./log/log-contract.ts";
+export { LeaderEpochs } from "./log/partition-log/leader-epochs.ts";
 export { decodeSnapshot } from "./log/producers/producer-snapshot.ts";
 export { ProducerStates } from "./log/producers/producer-states.ts";
 export { refuseEpoch } from "./log/segment/batch-walk.ts";
@@ -46,7 +51,7 @@ export {
   relativeOffsetMax,
   type TimeEntry,
   timeIndexFormat,
-} from "./log/segment/index-format.ts";
+} from "./log/segment/index-file.ts";
 export { segmentPath } from "./log/segment/segment.ts";
 export { type BelievedGaps, readBelievedGaps, refuseJoin } from "./log/segment/segment-joins.ts";
 export { codeOf, type File, type FileSystem } from "./runtime/files.ts";

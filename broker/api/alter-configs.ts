@@ -4,7 +4,7 @@ import {
   alterConfigsRequest,
   alterConfigsResponse,
 } from "../../protocol/messages/alter-configs.ts";
-import type { ControllerService } from "../controller/contract.ts";
+import type { ControllerService } from "../controller/controller-service.ts";
 import { alterResources, type OperationsOf, resourceResponse } from "./alter-resources.ts";
 import type { ControllerApi } from "./api.ts";
 

@@ -4,7 +4,7 @@ import {
   alterReplicaLogDirsRequest,
   alterReplicaLogDirsResponse,
 } from "../../protocol/messages/alter-replica-log-dirs.ts";
-import type { LogDirectoryService } from "../log/directories/log-directory-service.ts";
+import type { LogDirectoryService } from "../log/store-contract.ts";
 import type { Api } from "./api.ts";
 
 /**

@@ -1,6 +1,6 @@
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { AlterConfigsResponse } from "../../protocol/messages/alter-configs.ts";
-import type { ConfigChange, ControllerService } from "../controller/contract.ts";
+import type { ConfigChange, ControllerService } from "../controller/controller-service.ts";
 import { resourceType, unsupportedResource } from "./config-entries.ts";
 import { answerInPlace, repeated } from "./item-answers.ts";
 import type { RequestMeter } from "./request-meter.ts";

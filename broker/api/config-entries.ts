@@ -1,8 +1,8 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { DescribeConfigsResponse } from "../../protocol/messages/describe-configs.ts";
-import type { ClusterImage } from "../cluster/contract.ts";
+import type { ClusterImage } from "../cluster/cluster-image.ts";
 import { configTypeCodes, type DescribedConfig } from "../runtime/config/describe.ts";
-import { type BrokerConfigLayers, type ConfigTexts, configSourceCodes } from "../runtime/config/resolve.ts";
+import { configSourceCodes, type SettingLayers, type SettingTexts } from "../runtime/config/resolve.ts";
 
 export type ConfigEntry = DescribeConfigsResponse["results"][number]["configs"][number];
 
@@ -22,7 +22,7 @@ export function unsupportedResource(type: number): string {
 }
 
 /** Where this broker's settings are set: at its start, and at run time as the metadata has it. */
-export function brokerLayers(image: ClusterImage, brokerId: BrokerId, startTexts: ConfigTexts): BrokerConfigLayers {
+export function brokerLayers(image: ClusterImage, brokerId: BrokerId, startTexts: SettingTexts): SettingLayers {
   return {
     dynamic: image.brokerConfigs.get(String(brokerId)) ?? {},
     dynamicDefault: image.brokerConfigs.get("") ?? {},

@@ -4,7 +4,7 @@ import {
   createPartitionsRequest,
   createPartitionsResponse,
 } from "../../protocol/messages/create-partitions.ts";
-import type { ControllerService } from "../controller/contract.ts";
+import type { ControllerService } from "../controller/controller-service.ts";
 import type { ControllerApi } from "./api.ts";
 import { boundedWaitMs } from "./bounded-wait.ts";
 import { answerInPlace, repeated } from "./item-answers.ts";

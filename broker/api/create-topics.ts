@@ -6,9 +6,9 @@ import {
   createTopicsRequest,
   createTopicsResponse,
 } from "../../protocol/messages/create-topics.ts";
-import type { ControllerService, CreatedTopic, TopicCreation, Verdict } from "../controller/contract.ts";
+import type { ControllerService, CreatedTopic, TopicCreation, Verdict } from "../controller/controller-service.ts";
 import type { DescribedConfig } from "../runtime/config/describe.ts";
-import type { ConfigTexts } from "../runtime/config/resolve.ts";
+import type { SettingTexts } from "../runtime/config/resolve.ts";
 import type { ControllerApi } from "./api.ts";
 import { boundedWaitMs } from "./bounded-wait.ts";
 import { configEntry } from "./config-entries.ts";
@@ -27,7 +27,7 @@ type TopicResponse = CreateTopicsResponse["topics"][number];
 export function createTopicsApi(
   controller: Pick<ControllerService, "createTopics">,
   /** A topic's settings in force, given its own. */
-  describeTopic: (own: ConfigTexts) => readonly DescribedConfig[],
+  describeTopic: (own: SettingTexts) => readonly DescribedConfig[],
 ): ControllerApi<CreateTopicsRequest, CreateTopicsResponse> {
   return {
     request: createTopicsRequest,
@@ -60,7 +60,7 @@ function topicCreation({ name, numPartitions, replicationFactor, assignments, co
 function answer(
   asked: TopicRequest,
   verdict: Verdict & CreatedTopic,
-  describeTopic: (own: ConfigTexts) => readonly DescribedConfig[],
+  describeTopic: (own: SettingTexts) => readonly DescribedConfig[],
 ): TopicResponse {
   if (verdict.error !== "NONE") return failure(asked, verdict.error, verdict.message);
   const own = Object.fromEntries(asked.configs.flatMap(({ name, value }) => (value === null ? [] : [[name, value]])));

@@ -5,11 +5,11 @@ import {
   deleteGroupsRequest,
   deleteGroupsResponse,
 } from "../../protocol/messages/delete-groups.ts";
+import { PositionBytes } from "../group/group-records.ts";
 import type { GroupDeletion } from "../group/offset-requests.ts";
-import { PositionBytes } from "../group/position-bytes.ts";
-import type { Ran } from "../group/ticket.ts";
+import { AppendRoom } from "../state-machine/append-room.ts";
+import type { Ran } from "../state-machine/ticket.ts";
 import type { Api } from "./api.ts";
-import { AppendRoom } from "./append-room.ts";
 import { type GroupService, memberError } from "./group-context.ts";
 import { answerEach, type RequestMeter } from "./request-meter.ts";
 import { sliceMax, sliceMaxBytes } from "./slices.ts";

@@ -5,7 +5,7 @@ import {
   deleteRecordsRequest,
   deleteRecordsResponse,
 } from "../../protocol/messages/delete-records.ts";
-import type { ImageSource } from "../cluster/contract.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
 import type { PartitionRef, PartitionService } from "../partition/contract.ts";
 import { isInternalTopic } from "../runtime/topic-names.ts";
 import type { Api } from "./api.ts";

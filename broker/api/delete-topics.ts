@@ -6,7 +6,7 @@ import {
   deleteTopicsRequest,
   deleteTopicsResponse,
 } from "../../protocol/messages/delete-topics.ts";
-import type { ControllerService } from "../controller/contract.ts";
+import type { ControllerService } from "../controller/controller-service.ts";
 import type { ControllerApi } from "./api.ts";
 import { boundedWaitMs } from "./bounded-wait.ts";
 import { answerInPlace, repeated } from "./item-answers.ts";

@@ -6,16 +6,16 @@ import {
   describeConfigsRequest,
   describeConfigsResponse,
 } from "../../protocol/messages/describe-configs.ts";
-import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
-import { topicNameFault } from "../controller/topic-validation.ts";
+import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
 import {
   type DescribedConfig,
   describeBrokerConfigs,
   describeDefaultBrokerConfigs,
   describeTopicConfigs,
 } from "../runtime/config/describe.ts";
-import type { ConfigTexts } from "../runtime/config/resolve.ts";
+import type { SettingTexts } from "../runtime/config/resolve.ts";
 import { distinct } from "../runtime/each-once.ts";
+import { topicNameFault } from "../runtime/topic-names.ts";
 import type { Api } from "./api.ts";
 import { brokerLayers, configEntry, resourceType, unsupportedResource } from "./config-entries.ts";
 import { answerEach } from "./request-meter.ts";
@@ -26,7 +26,7 @@ type Result = DescribeConfigsResponse["results"][number];
 export interface OwnConfig {
   readonly brokerId: BrokerId;
   /** What the broker was started with. */
-  readonly startTexts: ConfigTexts;
+  readonly startTexts: SettingTexts;
 }
 
 /**

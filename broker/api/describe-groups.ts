@@ -5,7 +5,7 @@ import {
   describeGroupsResponse,
 } from "../../protocol/messages/describe-groups.ts";
 import type { DescribedGroup } from "../group/classic/classic-groups.ts";
-import { answered } from "../group/contract.ts";
+import { answered } from "../state-machine/contract.ts";
 import type { Api } from "./api.ts";
 import { allGroupOperations, operationsNotAsked } from "./authorized-operations.ts";
 import { type GroupService, memberError } from "./group-context.ts";

@@ -4,7 +4,7 @@ import {
   describeLogDirsRequest,
   describeLogDirsResponse,
 } from "../../protocol/messages/describe-log-dirs.ts";
-import type { DescribedDirectory, DescribedLog, LogDirectoryService } from "../log/directories/log-directory-service.ts";
+import type { DescribedDirectory, DescribedLog, LogDirectoryService } from "../log/store-contract.ts";
 import type { Api } from "./api.ts";
 
 type DirectoryResult = DescribeLogDirsResponse["results"][number];

@@ -4,7 +4,7 @@ import {
   describeProducersRequest,
   describeProducersResponse,
 } from "../../protocol/messages/describe-producers.ts";
-import type { ImageSource } from "../cluster/contract.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
 import type { PartitionService, ProducerStanding } from "../partition/contract.ts";
 import { partitionsByTopic } from "../runtime/each-once.ts";
 import type { Api } from "./api.ts";

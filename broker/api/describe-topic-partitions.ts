@@ -5,9 +5,8 @@ import {
   describeTopicPartitionsRequest,
   describeTopicPartitionsResponse,
 } from "../../protocol/messages/describe-topic-partitions.ts";
-import type { ClusterImage, ImageSource, TopicImage } from "../cluster/contract.ts";
-import { topicNameFault } from "../controller/topic-validation.ts";
-import { isInternalTopic } from "../runtime/topic-names.ts";
+import type { ClusterImage, ImageSource, TopicImage } from "../cluster/cluster-image.ts";
+import { isInternalTopic, topicNameFault } from "../runtime/topic-names.ts";
 import type { Api } from "./api.ts";
 import { allTopicOperations } from "./authorized-operations.ts";
 import { listPartition } from "./partition-listing.ts";

@@ -5,7 +5,7 @@ import {
   electLeadersRequest,
   electLeadersResponse,
 } from "../../protocol/messages/elect-leaders.ts";
-import type { ControllerService, Verdict } from "../controller/contract.ts";
+import type { ControllerService, Verdict } from "../controller/controller-service.ts";
 import { partitionsByTopic } from "../runtime/each-once.ts";
 import type { ControllerApi } from "./api.ts";
 import { boundedWaitMs } from "./bounded-wait.ts";

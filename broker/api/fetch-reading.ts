@@ -1,7 +1,7 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 import { zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
+import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
 import type { ConsumerRead, PartitionRef, PartitionService } from "../partition/contract.ts";
 import type { AnsweredPartition, PartitionAnswer, WantedPartition } from "./fetch-session.ts";
 import { asMetadataSays, noLeaderHint } from "./leader-hints.ts";

@@ -1,7 +1,7 @@
 import type { ApiName } from "../../protocol/messages/apis.ts";
-import type { ImageSource } from "../cluster/contract.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
+import { AppendRoom } from "../state-machine/append-room.ts";
 import type { ApisNamed } from "./api.ts";
-import { AppendRoom } from "./append-room.ts";
 import { consumerGroupDescribeApi } from "./consumer-group-describe.ts";
 import { consumerGroupHeartbeatApi } from "./consumer-group-heartbeat.ts";
 import { deleteGroupsApi } from "./delete-groups.ts";

@@ -1,6 +1,6 @@
 import { type JoinGroupRequest, type JoinGroupResponse, joinGroupRequest, joinGroupResponse } from "../../protocol/messages/join-group.ts";
-import { type JoinAnswer, joinRefusal } from "../group/classic/member.ts";
-import type { Ran } from "../group/ticket.ts";
+import { type JoinAnswer, joinRefusal } from "../group/classic/classic-group-member.ts";
+import type { Ran } from "../state-machine/ticket.ts";
 import type { Api, RequestContext } from "./api.ts";
 import { clientOf, type GroupService, memberError } from "./group-context.ts";
 

@@ -1,7 +1,7 @@
 import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { BrokerRecord } from "../../protocol/peer/messages.ts";
-import type { ClusterImage } from "../cluster/contract.ts";
+import type { ClusterImage } from "../cluster/cluster-image.ts";
 import type { PartitionRef } from "../partition/contract.ts";
 
 /** A broker as clients of one listener see it. */

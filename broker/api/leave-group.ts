@@ -4,7 +4,7 @@ import {
   leaveGroupRequest,
   leaveGroupResponse,
 } from "../../protocol/messages/leave-group.ts";
-import type { Left } from "../group/classic/leave.ts";
+import type { Left } from "../group/classic/classic-groups.ts";
 import type { Api } from "./api.ts";
 import { type GroupService, memberError } from "./group-context.ts";
 import { inTurns, slicesOf } from "./slices.ts";

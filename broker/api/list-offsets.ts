@@ -5,7 +5,7 @@ import {
   listOffsetsRequest,
   listOffsetsResponse,
 } from "../../protocol/messages/list-offsets.ts";
-import type { ImageSource } from "../cluster/contract.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
 import type { OffsetTarget, PartitionRef, PartitionService } from "../partition/contract.ts";
 import type { Api } from "./api.ts";
 import { asMetadataSays } from "./leader-hints.ts";

@@ -1,5 +1,5 @@
 import type { ApiName } from "../../protocol/messages/apis.ts";
-import type { LogDirectoryService } from "../log/directories/log-directory-service.ts";
+import type { LogDirectoryService } from "../log/store-contract.ts";
 import { alterReplicaLogDirsApi } from "./alter-replica-log-dirs.ts";
 import type { ApisNamed } from "./api.ts";
 import { describeLogDirsApi, type HighWatermarks } from "./describe-log-dirs.ts";

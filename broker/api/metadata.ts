@@ -1,9 +1,8 @@
 import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { type MetadataRequest, type MetadataResponse, metadataRequest, metadataResponse } from "../../protocol/messages/metadata.ts";
-import type { ClusterImage, ImageSource, TopicImage } from "../cluster/contract.ts";
-import { topicNameFault } from "../controller/topic-validation.ts";
-import { isInternalTopic } from "../runtime/topic-names.ts";
+import type { ClusterImage, ImageSource, TopicImage } from "../cluster/cluster-image.ts";
+import { isInternalTopic, topicNameFault } from "../runtime/topic-names.ts";
 import type { Api, RequestContext } from "./api.ts";
 import { allClusterOperations, allTopicOperations, operationsNotAsked } from "./authorized-operations.ts";
 import { nodesOn } from "./leader-hints.ts";

@@ -6,12 +6,12 @@ import {
   offsetCommitRequest,
   offsetCommitResponse,
 } from "../../protocol/messages/offset-commit.ts";
-import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
+import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
+import { PositionBytes } from "../group/group-records.ts";
 import type { TopicErrors } from "../group/offset-requests.ts";
-import { PositionBytes } from "../group/position-bytes.ts";
-import type { Ran } from "../group/ticket.ts";
+import { AppendRoom } from "../state-machine/append-room.ts";
+import type { Ran } from "../state-machine/ticket.ts";
 import type { Api } from "./api.ts";
-import { AppendRoom } from "./append-room.ts";
 import type { GroupService } from "./group-context.ts";
 import { partitionRecord } from "./leader-hints.ts";
 import { inAllPlaces, inTurns, lastOfEach, type TopicSlice, takesLong, topicSlices } from "./slices.ts";

@@ -5,12 +5,12 @@ import {
   offsetDeleteRequest,
   offsetDeleteResponse,
 } from "../../protocol/messages/offset-delete.ts";
-import type { ImageSource } from "../cluster/contract.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
+import { PositionBytes } from "../group/group-records.ts";
 import type { OffsetsDeleted, TopicErrors } from "../group/offset-requests.ts";
-import { PositionBytes } from "../group/position-bytes.ts";
-import type { Ran } from "../group/ticket.ts";
+import { AppendRoom } from "../state-machine/append-room.ts";
+import type { Ran } from "../state-machine/ticket.ts";
 import type { Api } from "./api.ts";
-import { AppendRoom } from "./append-room.ts";
 import { type GroupService, memberError } from "./group-context.ts";
 import { partitionRecord } from "./leader-hints.ts";
 import { inAllPlaces, inTurns, lastOfEach, topicSlices } from "./slices.ts";

@@ -4,7 +4,7 @@ import {
   offsetForLeaderEpochRequest,
   offsetForLeaderEpochResponse,
 } from "../../protocol/messages/offset-for-leader-epoch.ts";
-import type { ImageSource } from "../cluster/contract.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
 import type { PartitionService } from "../partition/contract.ts";
 import type { Api } from "./api.ts";
 import { asMetadataSays } from "./leader-hints.ts";

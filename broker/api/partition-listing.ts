@@ -1,7 +1,7 @@
 import { type BrokerId, noBroker, partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
-import type { ClusterImage } from "../cluster/contract.ts";
+import type { ClusterImage } from "../cluster/cluster-image.ts";
 import { nodeOn } from "./leader-hints.ts";
 
 /** A partition as metadata answers list it. */

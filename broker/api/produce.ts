@@ -1,6 +1,6 @@
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { type ProduceRequest, type ProduceResponse, produceRequest, produceResponse } from "../../protocol/messages/produce.ts";
-import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
+import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
 import type { AppendOptions, AppendOutcome, PartitionRef, PartitionService } from "../partition/contract.ts";
 import { isInternalTopic } from "../runtime/topic-names.ts";
 import { type Api, CloseConnection, type RequestContext } from "./api.ts";

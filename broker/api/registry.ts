@@ -4,12 +4,12 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import { type ApiName, apis } from "../../protocol/messages/apis.ts";
-import type { ImageSource } from "../cluster/contract.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
 import type { ProducerIdSource } from "../cluster/producer-ids.ts";
-import type { ControllerService } from "../controller/contract.ts";
+import type { ControllerService } from "../controller/controller-service.ts";
 import type { PartitionService } from "../partition/contract.ts";
 import { describeTopicConfigs } from "../runtime/config/describe.ts";
-import type { ConfigTexts } from "../runtime/config/resolve.ts";
+import type { SettingTexts } from "../runtime/config/resolve.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
 import { Turns } from "../runtime/turns.ts";
 import { alterConfigsApi } from "./alter-configs.ts";
@@ -29,7 +29,7 @@ import { electLeadersApi } from "./elect-leaders.ts";
 import { fetchApi } from "./fetch.ts";
 import { FetchSessionCache, sessionsPartitionsMax } from "./fetch-session-cache.ts";
 import { type CoordinatorFinder, findCoordinatorApi } from "./find-coordinator.ts";
-import { forwarding } from "./forwarding.ts";
+import { Forwarder, forwarding } from "./forwarding.ts";
 import type { groupApis } from "./group-apis.ts";
 import { incrementalAlterConfigsApi } from "./incremental-alter-configs.ts";
 import { initProducerIdApi } from "./init-producer-id.ts";
@@ -39,13 +39,14 @@ import { metadataApi } from "./metadata.ts";
 import { offsetForLeaderEpochApi } from "./offset-for-leader-epoch.ts";
 import { produceApi } from "./produce.ts";
 import { ForwardedMeter } from "./request-meter.ts";
+import { type TopicMaker, topicMaker } from "./topic-maker.ts";
 
 export interface ApiParts {
   readonly partitions: PartitionService;
   readonly images: ImageSource;
   readonly controller: ControllerService;
-  /** `createTopics`: CreateTopics as clients reach it. */
-  readonly coordinators: (createTopics: Endpoint) => CoordinatorFinder;
+  /** `topicMaker`: for the topics that coordinators keep their state in. */
+  readonly coordinators: (topicMaker: TopicMaker) => CoordinatorFinder;
   readonly producerIds: ProducerIdSource;
   readonly peers: PeerRequester;
   readonly clock: Clock;
@@ -59,7 +60,7 @@ export interface ApiParts {
 export interface ApiConfig {
   readonly brokerId: BrokerId;
   /** What the broker was started with. */
-  readonly startTexts: ConfigTexts;
+  readonly startTexts: SettingTexts;
   readonly autoCreateTopics: boolean;
   /** `fetch.max.bytes`. */
   readonly fetchMaxBytes: number;
@@ -78,11 +79,11 @@ export interface ServedApis {
 
 /** Every API of the protocol's list, as this broker serves it. `more`: what other parts of the broker are asked. */
 export function servedApis(parts: ApiParts, more: ReturnType<typeof groupApis> & ReturnType<typeof logDirectoryApis>): ServedApis {
-  const { partitions, images, config, signal, log } = parts;
+  const { partitions, images, config } = parts;
   const controllerApis = controllerApisOf(parts);
-  const forwardingParts = { ...parts, timeoutMs: config.forwardTimeoutMs };
-  const createTopics = forwarding(controllerApis.createTopics, forwardingParts);
-  const autoCreation = autoTopicCreation({ isEnabled: () => config.autoCreateTopics, createTopics, signal, log });
+  const forwarder = new Forwarder({ ...parts, timeoutMs: config.forwardTimeoutMs });
+  const maker = topicMaker({ controller: parts.controller, forwarder, signal: parts.signal });
+  const autoCreation = autoTopicCreation({ isEnabled: () => config.autoCreateTopics, topicMaker: maker, log: parts.log });
   const sessionLimits = { sessionsMax: config.fetchSessionsMax, partitionsMax: sessionsPartitionsMax };
   const sessions = new FetchSessionCache(sessionLimits, parts.clock, parts.random);
   const served: ApisNamed<ApiName> = {
@@ -99,13 +100,13 @@ export function servedApis(parts: ApiParts, more: ReturnType<typeof groupApis> &
     describeCluster: describeClusterApi(images),
     describeTopicPartitions: describeTopicPartitionsApi(images),
     describeConfigs: describeConfigsApi(images, config),
-    findCoordinator: findCoordinatorApi(parts.coordinators(createTopics)),
+    findCoordinator: findCoordinatorApi(parts.coordinators(maker)),
     ...more,
   };
   for (const name of Object.keys(apis) as ApiName[])
     invariant(served[name].request === apis[name].request, "an API's handler reads its own request", () => ({ name }));
   const endpoints = Object.values<Api<unknown, unknown> | ControllerApi<unknown, unknown>>(served).map((api) =>
-    "failed" in api ? forwarding(api, forwardingParts) : endpoint(api),
+    "failed" in api ? forwarding(api, forwarder) : endpoint(api),
   );
   const turns = new Turns(parts.clock);
   const controllerEndpoints = Object.values<Api<unknown, unknown>>(controllerApis).map((api) => forwarded(endpoint(api), turns));

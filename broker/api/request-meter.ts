@@ -35,7 +35,7 @@ export class AnswerTooLarge extends Error {
 
 const uncountedAnswerMaxBytes = 64 * 1024 * 1024;
 
-/** For a request of this broker's own. */
+/** For a request whose costs are counted elsewhere, or nowhere. */
 export const uncounted: RequestMeter = {
   answerMaxBytes: uncountedAnswerMaxBytes,
   decoded: () => {},

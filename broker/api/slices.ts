@@ -1,6 +1,6 @@
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import type { Ran } from "../group/ticket.ts";
-import type { AppendRoom } from "./append-room.ts";
+import type { AppendRoom } from "../state-machine/append-room.ts";
+import type { Ran } from "../state-machine/ticket.ts";
 import type { RequestMeter } from "./request-meter.ts";
 
 /** What a slice may be about: so many commits take a few milliseconds. */
@@ -143,7 +143,7 @@ export interface TurnParts {
  * has refused nothing more is begun, and the same error is the answer for all that is left: the client repeats what was refused, and
  * nothing of it should have been done in vain. What may change between two slices, and what becomes of it:
  *
- *   1. The group: a rebalance begins, the member that asks is thrown out, the group is deleted. Every slice asks the group anew whether it
+ *   1. The group: a rebalance begins, the member that asks is thrown out, the group is deleted. Every slice asks the group again whether it
  *      may, so the partitions of one slice are refused where those of the
  *      one before were not. That is as if the member had sent several requests, of which the first came in time: each change means
  *      something on its own, and each has an error of its own.

@@ -1,6 +1,6 @@
 import { type SyncGroupRequest, type SyncGroupResponse, syncGroupRequest, syncGroupResponse } from "../../protocol/messages/sync-group.ts";
-import { type SyncAnswer, syncRefusal } from "../group/classic/member.ts";
-import type { Ran } from "../group/ticket.ts";
+import { type SyncAnswer, syncRefusal } from "../group/classic/classic-group-member.ts";
+import type { Ran } from "../state-machine/ticket.ts";
 import type { Api } from "./api.ts";
 import { type GroupService, memberError } from "./group-context.ts";
 

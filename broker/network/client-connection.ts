@@ -3,7 +3,7 @@ import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts"
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Link, LinkHandlers } from "../../protocol/base/transport.ts";
 import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
-import type { NetworkConfig } from "../runtime/config/broker-config.ts";
+import type { NetworkSettings } from "../runtime/config/start-settings.ts";
 import { type Resume, sliceMs, type Turns } from "../runtime/turns.ts";
 import type { ClientMemory, MemoryWaiter } from "./client-memory.ts";
 import { tellWhyClosed } from "./closed-line.ts";
@@ -14,7 +14,7 @@ import { Outgoing } from "./outgoing.ts";
 import { RequestSlot, requestOverheadBytes, type SlotOwner } from "./request-slot.ts";
 
 export type ConnectionLimits = Pick<
-  NetworkConfig,
+  NetworkSettings,
   "frameMaxBytes" | "requestsInFlightMax" | "requestBytesInFlightPerConnectionMax" | "unsentBytesPerConnectionMax"
 > & {
   /** Of those APIs that do not bound their answers themselves. */

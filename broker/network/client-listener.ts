@@ -1,8 +1,8 @@
 import type { Timer } from "../../protocol/base/clock.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { Address, Link, LinkHandlers, Listener, Transport } from "../../protocol/base/transport.ts";
-import type { NetworkConfig } from "../runtime/config/broker-config.ts";
-import type { ListenerConfig } from "../runtime/config/listener-config.ts";
+import type { DeclaredListener } from "../runtime/config/listeners.ts";
+import type { NetworkSettings } from "../runtime/config/start-settings.ts";
 import { Turns } from "../runtime/turns.ts";
 import { ClientConnection, type ConnectionParts } from "./client-connection.ts";
 import { ClientMemory } from "./client-memory.ts";
@@ -11,7 +11,7 @@ import { MemoryReclaim } from "./memory-reclaim.ts";
 export interface ClientListenersParts extends Omit<ConnectionParts, "limits" | "memory" | "turns"> {
   readonly transport: Transport;
   /** In force now: how many connections there may be can change while we run. */
-  readonly limits: () => NetworkConfig;
+  readonly limits: () => NetworkSettings;
   /** For everything that is held on behalf of clients. */
   readonly memoryMaxBytes: number;
 }
@@ -66,7 +66,7 @@ export class ClientListeners {
   }
 
   /** Rejects when one cannot be opened (its address is in use); those before it are closed again. */
-  async listen(configs: readonly ListenerConfig[]): Promise<BoundListener[]> {
+  async listen(configs: readonly DeclaredListener[]): Promise<BoundListener[]> {
     const bound: BoundListener[] = [];
     try {
       for (const { name, bind, advertised } of configs) {

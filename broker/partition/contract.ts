@@ -2,8 +2,7 @@ import type { BrokerId, IsrEpochs, TopicId } from "../../protocol/base/ids.ts";
 import type { KafkaError, KafkaErrorCode, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import type { RecordError } from "../../protocol/records/walk-records.ts";
-import type { FoundRecord } from "../log/log-contract.ts";
-import type { ProducerRow } from "../log/producers/producer-entry.ts";
+import type { FoundRecord, ProducerRow } from "../log/log-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 
 /** A partition as requests name it. The topic's id, where the request carries one, was translated to its name before. */

@@ -8,8 +8,8 @@ import {
   OffsetOutOfLog,
   type ReadOptions,
   type ReadResult,
+  TooManyLookups,
 } from "../log/log-contract.ts";
-import { TooManyLookups } from "../log/segment/lookup-turns.ts";
 import type { FetchingReplica, OffsetTarget } from "./contract.ts";
 import type { LeaderState } from "./leader-state.ts";
 import { noEpoch } from "./log-position.ts";

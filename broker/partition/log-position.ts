@@ -1,5 +1,4 @@
-import type { EpochStart } from "../log/leader-epochs.ts";
-import type { Log } from "../log/log-contract.ts";
+import type { EpochStart, Log } from "../log/log-contract.ts";
 
 /** In one answer; the next one tells of later ones. */
 const toldEpochsMax = 1000;

@@ -1,11 +1,11 @@
-import type { Clock } from "../../protocol/base/clock.ts";
-import { sleep } from "../../protocol/base/clock.ts";
+import { type Clock, sleep } from "../../protocol/base/clock.ts";
 import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import { loop } from "../../protocol/base/loop.ts";
 import type { Random } from "../../protocol/base/random.ts";
-import { type DirectoryFailure, InconsistentTopicId, type Log, LogOffline, type LogStore } from "../log/log-contract.ts";
+import { type Log, LogOffline } from "../log/log-contract.ts";
+import { type DirectoryFailure, InconsistentTopicId, type LogStore } from "../log/store-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import { Admissions, type AdmissionsParts } from "./admissions.ts";
 import { ChangeWaiters } from "./change-waiters.ts";

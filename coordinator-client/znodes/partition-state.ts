@@ -57,3 +57,15 @@ export function decodePartitionState(path: string, data: Buffer): PartitionState
 export function knownIsrEpochs({ isr, isrEpochs }: Pick<PartitionState, "isr" | "isrEpochs">, modifiedZxid: number): IsrEpochs {
   return Object.fromEntries(isr.map((id) => [id, isrEpochs[id] ?? modifiedZxid]));
 }
+
+/**
+ * Whether a partition stays marked as recovering from an unclean election with this in-sync set: until all its replicas have been in sync
+ * since. One that was away still holds records past the new leader's end, and must be allowed to cut them whenever it returns, also under a
+ * later, clean leader.
+ */
+export function stillRecovering(
+  known: Pick<PartitionState, "leaderRecovering"> & { readonly replicas: readonly BrokerId[] },
+  isr: readonly BrokerId[],
+): boolean {
+  return known.leaderRecovering && !known.replicas.every((id) => isr.includes(id));
+}

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { openLogStore } from "../../broker/log/directories/log-store.ts";
+import { openLogStore } from "../../broker/log/directories/open-directories.ts";
 import type { Log } from "../../broker/log/log-contract.ts";
 import type { File, FileSystem } from "../../broker/runtime/files.ts";
 import { nodeFileSystem } from "../../broker/runtime/node-files.ts";

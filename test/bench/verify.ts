@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { openLogStore } from "../../broker/log/directories/log-store.ts";
+import { openLogStore } from "../../broker/log/directories/open-directories.ts";
 import { nodeFileSystem } from "../../broker/runtime/node-files.ts";
 import { silentLogger } from "../../protocol/base/logger.ts";
 import { seededRandom } from "../../protocol/base/random.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { partitionOfGroup } from "../../broker/group/group-partition.ts";
+import { partitionOfKey } from "../../broker/state-machine/shards.ts";
 import { Consumer, orThrow, stringSerde, type TopicPartition } from "../../client/index.ts";
 import { AssignmentHistory, CommitLedger } from "../support/group/assignment-history.ts";
 import { useGroupCluster } from "../support/group/group-cluster.ts";
@@ -106,7 +106,7 @@ async function isRebalancing(): Promise<boolean> {
 
 async function leaderOfGroup(): Promise<number> {
   const [described] = orThrow(await on.admin.describeTopics(["__consumer_offsets"]));
-  const at = partitionOfGroup(`group-of-${topic}`, offsetsPartitions);
+  const at = partitionOfKey(`group-of-${topic}`, offsetsPartitions);
   return described?.partitions.find(({ partition }) => partition === at)?.leader ?? -1;
 }
 

@@ -3,7 +3,7 @@ import "../support/outside/kafkajs-patience.ts";
 import { setTimeout } from "node:timers/promises";
 import { type Kafka, type Consumer as KafkajsConsumer, Kafka as KafkajsKafka, logLevel } from "kafkajs";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { partitionOfGroup } from "../../broker/group/group-partition.ts";
+import { partitionOfKey } from "../../broker/state-machine/shards.ts";
 import { orThrow } from "../../client/index.ts";
 import { encodeSubscription } from "../../protocol/messages/consumer-protocol.ts";
 import { useGroupCluster } from "../support/group/group-cluster.ts";
@@ -82,7 +82,7 @@ async function described() {
 /** The broker that leads the group's partition. */
 async function coordinator(): Promise<number> {
   const [offsets] = orThrow(await on.admin.describeTopics(["__consumer_offsets"]));
-  return offsets!.partitions[partitionOfGroup(groupId, 50)]!.leader;
+  return offsets!.partitions[partitionOfKey(groupId, 50)]!.leader;
 }
 
 const numbers = (end: number) => Array.from({ length: end }, (_, i) => `${i}`);

@@ -132,8 +132,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "controller-is-not-fenced",
     file: "broker/controller/fenced-writer.ts",
-    find: "path: this.#epochPath, version: this.#term.epochVersion };",
-    replace: "path: this.#epochPath, version: -1 };",
+    find: "path: controllerEpochPath, version: this.term.epochVersion };",
+    replace: "path: controllerEpochPath, version: -1 };",
     breaks: "A deposed controller's transactions are carried out.",
   },
   {
@@ -160,28 +160,28 @@ export const mutants: readonly Mutant[] = [
   // ---- the log
   {
     name: "flush-is-not-awaited",
-    file: "broker/log/log-writer.ts",
+    file: "broker/log/partition-log/log-writer.ts",
     find: "if (hasGap || this.#schedule.isFlushDue()) await this.#flusher.flush();",
     replace: "if (hasGap || this.#schedule.isFlushDue()) this.#flusher.flushInBackground();",
     breaks: "With flush.messages=1 records count as written before they are on the disk.",
   },
   {
     name: "cut-keeps-producers",
-    file: "broker/log/truncation.ts",
-    find: "state.producers.become(producers);",
+    file: "broker/log/partition-log/log-state.ts",
+    find: "    this.producers.become(producers);\n",
     replace: "",
     breaks: "After a cut, a producer's batches that were cut count as duplicates.",
   },
   {
     name: "cut-keeps-recovery-point",
-    file: "broker/log/truncation.ts",
-    find: "state.recoveryPoint = Math.min(state.recoveryPoint, endOffset);\n  state.startOffset",
-    replace: "state.startOffset",
+    file: "broker/log/partition-log/log-state.ts",
+    find: "    own(this).recoveryPoint = Math.min(this.recoveryPoint, endOffset);\n",
+    replace: "",
     breaks: "After a cut below the recovery point, new unsynced records count as synced.",
   },
   {
     name: "recovery-point-without-sync",
-    file: "broker/log/log-flusher.ts",
+    file: "broker/log/partition-log/log-flusher.ts",
     find: "    await file.sync();\n    // 3. the names",
     replace: "    // 3. the names",
     breaks: "What is not on the disk counts as recovered.",
@@ -195,7 +195,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "retention-ignores-commit",
-    file: "broker/log/retention.ts",
+    file: "broker/log/partition-log/log-retention.ts",
     find: "while (count < segments.length && excess >= segments[count]!.sizeInBytes) excess",
     replace: "while (count < segments.length && excess > 0) excess",
     breaks: "retention.bytes takes the segment that reaches over the limit, too.",
@@ -246,7 +246,7 @@ export const mutants: readonly Mutant[] = [
   // ---- groups
   {
     name: "commit-answered-at-once",
-    file: "broker/group/shard.ts",
+    file: "broker/state-machine/shard.ts",
     find: "if (!last.isOver) {\n      for (const settlement of settlements) last.settlements.push(settlement);\n      return;\n    }",
     replace: "if (!last.isOver) {\n      for (const { release } of settlements) release();\n      return;\n    }",
     breaks: "A commit of offsets is answered before the in-sync replicas have it.",

@@ -103,10 +103,10 @@ export class SimBroker {
     const { owner } = this;
     trace.line(`${owner} starts`);
     network.hostIsBack(this.host);
-    const { config, texts } = this.#config();
+    const { settings, texts } = this.#readConfig();
     const broker = new Broker({
-      config,
-      configTexts: texts,
+      settings,
+      texts,
       clock: clock.forOwner(owner),
       random: seededRandom(seedFrom(random)),
       transport: network.transportFor(owner),
@@ -128,10 +128,10 @@ export class SimBroker {
         trace.line(`${owner} is ready`);
       },
       (error: Error) => {
-        // one that was told to stop meanwhile ends when it has
-        if (this.#broker !== broker || this.isStopping) return;
+        if (this.#broker !== broker) return;
         if (error instanceof InvariantViolation) this.#parts.onFatal(error);
-        this.#failed(error, "starting");
+        // one that was told to stop meanwhile ends when it has
+        if (!this.isStopping) this.#failed(error, "starting");
       },
     );
   }
@@ -173,7 +173,10 @@ export class SimBroker {
     clock.schedule(this.host, graceMs, () => ended("did not stop in time", false));
     broker.stop().then(
       () => ended("has stopped", true),
-      (error: Error) => ended(`failed to stop: ${error.message}`, false),
+      (error: Error) => {
+        if (this.#broker === broker && error instanceof InvariantViolation) this.#parts.onFatal(error);
+        ended(`failed to stop: ${error.message}`, false);
+      },
     );
   }
 
@@ -290,7 +293,7 @@ export class SimBroker {
     return this.#coordinator;
   }
 
-  #config() {
+  #readConfig() {
     const { settings, sessionTimeoutMs } = this.#parts;
     const all = {
       "broker.id": String(this.id),

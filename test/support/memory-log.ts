@@ -1,16 +1,16 @@
-import type {
-  DirectoryFailure,
-  FoundRecord,
-  LeaderAppend,
-  Log,
-  LogDamage,
-  LogStore,
-  ReadOptions,
-  ReadResult,
+import {
+  type FoundRecord,
+  type LeaderAppend,
+  type Log,
+  type LogDamage,
+  LogOffline,
+  OffsetOutOfLog,
+  type ProducerRow,
+  type ReadOptions,
+  type ReadResult,
 } from "../../broker/log/log-contract.ts";
-import { InconsistentTopicId, LogOffline, OffsetOutOfLog } from "../../broker/log/log-contract.ts";
-import type { ProducerRow } from "../../broker/log/producers/producer-entry.ts";
 import { ProducerStates } from "../../broker/log/producers/producer-states.ts";
+import { type DirectoryFailure, InconsistentTopicId, type LogStore } from "../../broker/log/store-contract.ts";
 import type { TopicSettings } from "../../broker/runtime/topic-settings.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import { assignOffsets } from "../../protocol/records/assign-offsets.ts";

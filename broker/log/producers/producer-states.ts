@@ -1,10 +1,8 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import { attributeBits, type BatchInfo, batchSizeAt, fieldAt, noProducerId, producerIdAt } from "../../../protocol/records/batch-header.ts";
 import type { TopicSettings } from "../../runtime/topic-settings.ts";
-import type { LeaderAppend } from "../log-contract.ts";
-import { ProducerBudget, producersInLogMax } from "./producer-budget.ts";
-import { ProducerEntry, type ProducerRow } from "./producer-entry.ts";
-import { judgeBatch } from "./producer-rules.ts";
+import type { LeaderAppend, ProducerRow } from "../log-contract.ts";
+import { judgeBatch, ProducerEntry } from "./producer-entry.ts";
 import { encodeSnapshot } from "./producer-snapshot.ts";
 
 /** When there are too many producers, a log that wants one more forgets this part of its own: those that wrote least recently. */
@@ -20,6 +18,11 @@ export class ProducerStates {
 
   constructor(budget: ProducerBudget = new ProducerBudget()) {
     this.#budget = budget;
+  }
+
+  /** Shared with those of the other logs. */
+  get budget(): ProducerBudget {
+    return this.#budget;
   }
 
   get size(): number {
@@ -135,5 +138,41 @@ export class ProducerStates {
   #forget(producerId: number): void {
     this.#entries.delete(producerId);
     this.#budget.giveBack(1);
+  }
+}
+
+/** About 300 bytes each. */
+export const producersMaxDefault = 1_000_000;
+
+/**
+ * In one log, whatever the broker has room for: all of a log's producers are written into a snapshot in one turn of the loop, at each roll.
+ * So many take some tenths of a second, a million four seconds.
+ */
+export const producersInLogMax = 100_000;
+
+/** How many producers all logs of a broker may remember together: clients make as many as they like. */
+export class ProducerBudget {
+  readonly #producersMax: number;
+  #held = 0;
+
+  constructor(producersMax: number = producersMaxDefault) {
+    this.#producersMax = producersMax;
+  }
+
+  get held(): number {
+    return this.#held;
+  }
+
+  get isSpent(): boolean {
+    return this.#held >= this.#producersMax;
+  }
+
+  take(): void {
+    this.#held++;
+  }
+
+  giveBack(count: number): void {
+    this.#held -= count;
+    invariant(this.#held >= 0, "logs give back the producers that they took");
   }
 }

@@ -67,11 +67,8 @@ beforeAll(async () => {
     apiParts({
       partitions,
       images,
-      coordinators: (createTopics) =>
-        groupFinder({
-          ...{ images, createTopics, signal: new AbortController().signal, log: silentLogger },
-          config: { partitions: 1, replicationFactor: 1, segmentBytes: 1000 },
-        }),
+      coordinators: (topicMaker) =>
+        groupFinder({ images, topicMaker, log: silentLogger, config: { partitions: 1, replicationFactor: 1, segmentBytes: 1000 } }),
     }),
     { ...groupApis(groups, images), ...logDirectoryApis(directories, () => null) },
   );

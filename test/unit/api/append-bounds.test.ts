@@ -1,13 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { type Api, type Endpoint, endpoint } from "../../../broker/api/api.ts";
-import { AppendRoom } from "../../../broker/api/append-room.ts";
 import { groupApis } from "../../../broker/api/group-apis.ts";
 import type { GroupService } from "../../../broker/api/group-context.ts";
 import { offsetCommitApi } from "../../../broker/api/offset-commit.ts";
 import { type RequestMeter, uncounted } from "../../../broker/api/request-meter.ts";
 import { sliceMax, sliceMaxBytes } from "../../../broker/api/slices.ts";
-import { offsetRecord } from "../../../broker/group/group-records.ts";
-import { PositionBytes } from "../../../broker/group/position-bytes.ts";
+import { offsetRecord, PositionBytes } from "../../../broker/group/group-records.ts";
+import { AppendRoom } from "../../../broker/state-machine/append-room.ts";
 import { messagesByKey } from "../../../protocol/messages/apis.ts";
 import { recordBytesAtMost } from "../../../protocol/records/encode-batch.ts";
 import { encodeWhole } from "../../../protocol/schema/message.ts";

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { GroupCoordinator } from "../../../broker/group/group-coordinator.ts";
-import { partitionOfGroup } from "../../../broker/group/group-partition.ts";
 import { partitionDefaults } from "../../../broker/partition/environment.ts";
 import { replicaFetchService, statePartitions } from "../../../broker/partition/partition-services.ts";
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
+import { partitionOfKey } from "../../../broker/state-machine/shards.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { codecsAside } from "../../../protocol/records/compression.ts";
@@ -47,8 +47,7 @@ async function setUp() {
   );
   const images = new Images(image([offsetsTopic, topic("t", topicId("t")), topic("u", topicId("u"))]));
   const coordinator = new GroupCoordinator({
-    partitions: statePartitions(table),
-    onLeadershipChanged: (listener) => table.onLeadershipChanged(listener),
+    partitions: { ...statePartitions(table), onLeadershipChanged: (listener) => table.onLeadershipChanged(listener) },
     topics: images,
     clock,
     random: seededRandom(2),
@@ -81,7 +80,7 @@ async function setUp() {
 
 /** A group of each partition. */
 const groups = Array.from({ length: count }, (_, number) => {
-  const found = Array.from({ length: 100 }, (_, index) => `group-${index}`).find((id) => partitionOfGroup(id, count) === number);
+  const found = Array.from({ length: 100 }, (_, index) => `group-${index}`).find((id) => partitionOfKey(id, count) === number);
   return found ?? "";
 });
 const [a = "", b = ""] = groups;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { answered } from "../../../broker/group/contract.ts";
+import { answered } from "../../../broker/state-machine/contract.ts";
 import { idOf, subscription, topicsView, World } from "./world.ts";
 
 const dayMs = 24 * 3_600_000;

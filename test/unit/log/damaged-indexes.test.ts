@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
-import type { SegmentedLog } from "../../../broker/log/log.ts";
+import type { SegmentedLog } from "../../../broker/log/partition-log/segmented-log.ts";
 import { append, type Fixture, readAll, root, settingsWith, startStore, topicId } from "./log-fixture.ts";
 
 const day = 86_400_000;

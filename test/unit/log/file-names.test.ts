@@ -1,14 +1,14 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { test } from "vitest";
-import { decodeCheckpoint, decodeOffsets, encodeOffsets } from "../../../broker/log/checkpoint-file.ts";
+import { decodeCheckpoint, decodeOffsets, encodeOffsets } from "../../../broker/log/files/checkpoint-file.ts";
 import {
   deletedDirectoryName,
   isDeletedDirectory,
   parsePartitionDirectory,
   parseSegmentFileName,
   segmentFileName,
-} from "../../../broker/log/file-names.ts";
-import { decodePartitionMetadata, encodePartitionMetadata } from "../../../broker/log/partition-metadata.ts";
+} from "../../../broker/log/files/file-names.ts";
+import { decodePartitionMetadata, encodePartitionMetadata } from "../../../broker/log/files/folder-notes.ts";
 
 test("segment files are named after their base offset, twenty digits", () => {
   strictEqual(segmentFileName(0, "log"), "00000000000000000000.log");

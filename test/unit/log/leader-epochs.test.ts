@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual, throws } from "node:assert";
 import { test } from "vitest";
-import { LeaderEpochs } from "../../../broker/log/leader-epochs.ts";
+import { LeaderEpochs } from "../../../broker/log/partition-log/leader-epochs.ts";
 
 function epochs(...entries: readonly (readonly [number, number])[]): LeaderEpochs {
   const made = new LeaderEpochs();

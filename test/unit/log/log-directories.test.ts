@@ -1,9 +1,11 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
-import { readControllerEpochFile } from "../../../broker/log/directories/controller-epoch-file.ts";
-import { DuplicateLog, type LogDirectories, openLogDirectories } from "../../../broker/log/directories/log-directories.ts";
-import { failureInWords, remedyFor } from "../../../broker/log/failure-words.ts";
-import { type DirectoryFailure, type Log, LogOffline } from "../../../broker/log/log-contract.ts";
+import { DuplicateLog, type LogDirectories } from "../../../broker/log/directories/log-directories.ts";
+import { openLogDirectories } from "../../../broker/log/directories/open-directories.ts";
+import { readControllerEpochFile } from "../../../broker/log/files/directory-notes.ts";
+import { failureInWords, remedyFor } from "../../../broker/log/files/log-health.ts";
+import { type Log, LogOffline } from "../../../broker/log/log-contract.ts";
+import type { DirectoryFailure } from "../../../broker/log/store-contract.ts";
 import { replaceFile } from "../../../broker/runtime/files.ts";
 import type { TopicId } from "../../../protocol/base/ids.ts";
 import { type Logger, silentLogger } from "../../../protocol/base/logger.ts";

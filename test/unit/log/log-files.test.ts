@@ -1,7 +1,8 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
-import { InconsistentTopicId, LogOffline, OffsetOutOfLog } from "../../../broker/log/log-contract.ts";
-import { isSoundIndex, offsetIndexFormat, timeIndexFormat } from "../../../broker/log/segment/index-format.ts";
+import { LogOffline, OffsetOutOfLog } from "../../../broker/log/log-contract.ts";
+import { isSoundIndex, offsetIndexFormat, timeIndexFormat } from "../../../broker/log/segment/index-file.ts";
+import { InconsistentTopicId } from "../../../broker/log/store-contract.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import {
   append,

@@ -1,4 +1,5 @@
-import { type DirectoryLogStore, type LogStoreOptions, openLogStore } from "../../../broker/log/directories/log-store.ts";
+import type { DirectoryLogStore, LogStoreOptions } from "../../../broker/log/directories/log-store.ts";
+import { openLogStore } from "../../../broker/log/directories/open-directories.ts";
 import type { Appended, Log } from "../../../broker/log/log-contract.ts";
 import type { FileSystem } from "../../../broker/runtime/files.ts";
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";

@@ -1,8 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
-import { logCaches } from "../../../broker/log/log-caches.ts";
 import type { FoundRecord } from "../../../broker/log/log-contract.ts";
-import type { LogDirectory } from "../../../broker/log/log-directory.ts";
+import { logCaches } from "../../../broker/log/partition-log/log-caches.ts";
 import { createSegment } from "../../../broker/log/segment/segment-files.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
@@ -37,16 +36,16 @@ describe("reads that are under way while the log changes", () => {
 });
 
 test("a file that a read opened before its segment was removed is not taken for the one that comes in its place", async () => {
-  const [clock, disk] = [new StillClock(), new MemoryDisk({ clock: new StillClock(), random: seededRandom(1) })];
+  const [_clock, disk] = [new StillClock(), new MemoryDisk({ clock: new StillClock(), random: seededRandom(1) })];
   const files = disk.attach();
-  const directory = { files, clock, logger: silentLogger, ...logCaches(files, {}) } as unknown as LogDirectory;
+  const io = { files, logger: silentLogger, ...logCaches(files, {}) };
   await files.makeDirectory("/log");
   const path = "/log/00000000000000000007.log";
-  await (await createSegment(directory, "/log", 7)).writable.file.write([Buffer.from("old")], 0);
-  strictEqual(await directory.openFiles.use(path, (file) => file.size()), 3);
+  await (await createSegment(io, "/log", 7)).writable.file.write([Buffer.from("old")], 0);
+  strictEqual(await io.openFiles.use(path, (file) => file.size()), 3);
   await files.remove(path);
-  await createSegment(directory, "/log", 7);
-  strictEqual(await directory.openFiles.use(path, (file) => file.size()), 0);
+  await createSegment(io, "/log", 7);
+  strictEqual(await io.openFiles.use(path, (file) => file.size()), 0);
 });
 
 describe("a deletion that was answered", () => {

@@ -1,11 +1,12 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
-import type { DueCleaning } from "../../../broker/log/compaction/due.ts";
+import type { DueCleaning } from "../../../broker/log/compaction/cleaning-plan.ts";
 import type { CleaningReport } from "../../../broker/log/compaction/log-compaction.ts";
 import { Pace } from "../../../broker/log/compaction/pace.ts";
-import { type LogDirectories, openLogDirectories } from "../../../broker/log/directories/log-directories.ts";
-import type { SegmentedLog } from "../../../broker/log/log.ts";
+import type { LogDirectories } from "../../../broker/log/directories/log-directories.ts";
+import { openLogDirectories } from "../../../broker/log/directories/open-directories.ts";
 import type { Log } from "../../../broker/log/log-contract.ts";
+import type { SegmentedLog } from "../../../broker/log/partition-log/segmented-log.ts";
 import type { Clock } from "../../../protocol/base/clock.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";

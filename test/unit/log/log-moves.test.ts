@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
-import { type LogDirectories, openLogDirectories } from "../../../broker/log/directories/log-directories.ts";
+import type { LogDirectories } from "../../../broker/log/directories/log-directories.ts";
+import { openLogDirectories } from "../../../broker/log/directories/open-directories.ts";
 import { type Log, LogOffline } from "../../../broker/log/log-contract.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
+import { LogScrub } from "../../../broker/log/directories/log-scrub.ts";
 import type { Log } from "../../../broker/log/log-contract.ts";
-import { LogScrub } from "../../../broker/log/log-scrub.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { SimClock } from "../../sim/sim-clock.ts";
@@ -104,7 +104,7 @@ test("a store reads its logs in the background, when it is told to, until it is 
   const before = await coldLog();
   await before.store.close();
   rot(before, 500);
-  const { openLogStore } = await import("../../../broker/log/directories/log-store.ts");
+  const { openLogStore } = await import("../../../broker/log/directories/open-directories.ts");
   const parts = { files: before.disk.attach(), clock: clock.forOwner("b"), random: seededRandom(3), log: silentLogger };
   const scrub = { bytesPerSecondMax: 1e9, intervalMs: 1000 };
   const store = await openLogStore(parts, { directory: root, tailCacheBytesMax: 0, scrub });

@@ -1,8 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { crc32c } from "@node-rs/crc32";
 import { describe, test } from "vitest";
-import type { Log } from "../../../broker/log/log-contract.ts";
-import type { ProducerRow } from "../../../broker/log/producers/producer-entry.ts";
+import type { Log, ProducerRow } from "../../../broker/log/log-contract.ts";
 import { decodeSnapshot, encodeSnapshot } from "../../../broker/log/producers/producer-snapshot.ts";
 import { idempotentBatch } from "../../support/memory-log.ts";
 import { type Fixture, lead, root, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";

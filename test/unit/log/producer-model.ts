@@ -1,6 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert";
-import type { LeaderAppend, Log } from "../../../broker/log/log-contract.ts";
-import type { ProducerRow } from "../../../broker/log/producers/producer-entry.ts";
+import type { LeaderAppend, Log, ProducerRow } from "../../../broker/log/log-contract.ts";
 import { type Random, randomInt } from "../../../protocol/base/random.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 

@@ -1,7 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
-import { ProducerBudget, producersInLogMax } from "../../../broker/log/producers/producer-budget.ts";
-import { ProducerStates } from "../../../broker/log/producers/producer-states.ts";
+import { ProducerBudget, ProducerStates, producersInLogMax } from "../../../broker/log/producers/producer-states.ts";
 import { fieldAt, readBatchInfo, writeInt64 } from "../../../protocol/records/batch-header.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { settingsWith } from "./log-fixture.ts";

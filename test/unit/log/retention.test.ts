@@ -2,7 +2,13 @@ import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
 import fc from "fast-check";
 import { describe, test } from "vitest";
 import { OffsetOutOfLog } from "../../../broker/log/log-contract.ts";
-import { committedSegments, isExpired, type RetainedLog, segmentsBelow, segmentsOverSize } from "../../../broker/log/retention.ts";
+import {
+  committedSegments,
+  isExpired,
+  type RetainedLog,
+  segmentsBelow,
+  segmentsOverSize,
+} from "../../../broker/log/partition-log/log-retention.ts";
 import { append, batchOf, type Fixture, readAll, root, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
 
 const everything = { maxBytes: 1e6, endOffsetLimit: 1e9, minOneBatch: true };

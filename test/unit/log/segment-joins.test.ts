@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
-import { fileNames, parseSegmentFileName } from "../../../broker/log/file-names.ts";
+import { fileNames, parseSegmentFileName } from "../../../broker/log/files/file-names.ts";
 import { DamagedBatch, type Log } from "../../../broker/log/log-contract.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import { cleanerOf, compacted, keyedBatch } from "./compaction/compaction-fixture.ts";

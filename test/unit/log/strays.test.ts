@@ -1,9 +1,9 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
-import { openLogDirectories } from "../../../broker/log/directories/log-directories.ts";
-import { decodeStrayNote, encodeStrayNote } from "../../../broker/log/directories/stray-note.ts";
+import { openLogDirectories } from "../../../broker/log/directories/open-directories.ts";
 import { bestStray, isExpired, type Stray } from "../../../broker/log/directories/strays.ts";
-import { InconsistentTopicId, type LogStore } from "../../../broker/log/log-contract.ts";
+import { decodeStrayNote, encodeStrayNote } from "../../../broker/log/files/folder-notes.ts";
+import { InconsistentTopicId, type LogStore } from "../../../broker/log/store-contract.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";

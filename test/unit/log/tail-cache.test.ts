@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { test } from "vitest";
-import { TailCache, TailCacheBudget } from "../../../broker/log/tail-cache.ts";
+import { TailCache, TailCacheBudget } from "../../../broker/log/partition-log/tail-cache.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { recordsIn } from "./log-fixture.ts";
 

@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import type { SegmentedLog } from "../../../broker/log/log.ts";
 import { OffsetOutOfLog } from "../../../broker/log/log-contract.ts";
+import type { SegmentedLog } from "../../../broker/log/partition-log/segmented-log.ts";
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { type Random, randomInt, seededRandom } from "../../../protocol/base/random.ts";
 import { compressionCodecs } from "../../../protocol/records/batch-header.ts";

@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
-import type { SegmentedLog } from "../../../broker/log/log.ts";
 import { OffsetOutOfLog } from "../../../broker/log/log-contract.ts";
+import type { SegmentedLog } from "../../../broker/log/partition-log/segmented-log.ts";
 import { type Random, randomInt } from "../../../protocol/base/random.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import { type Found, foundIn, readKeyed } from "./compaction/compaction-fixture.ts";

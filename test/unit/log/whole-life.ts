@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import type { DirectoryLogStore } from "../../../broker/log/directories/log-store.ts";
-import type { SegmentedLog } from "../../../broker/log/log.ts";
+import type { SegmentedLog } from "../../../broker/log/partition-log/segmented-log.ts";
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { type Random, randomInt, seededRandom } from "../../../protocol/base/random.ts";
 import { dyingAt, endLife } from "../../support/dying-disk.ts";

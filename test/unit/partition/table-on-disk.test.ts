@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type DirectoryLogStore, openLogStore } from "../../../broker/log/directories/log-store.ts";
+import type { DirectoryLogStore } from "../../../broker/log/directories/log-store.ts";
+import { openLogStore } from "../../../broker/log/directories/open-directories.ts";
 import { partitionDefaults } from "../../../broker/partition/environment.ts";
 import { partitionService } from "../../../broker/partition/partition-services.ts";
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";

@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert";
 import { afterEach, test } from "vitest";
-import type { ProducerRow } from "../../../broker/log/producers/producer-entry.ts";
+import type { ProducerRow } from "../../../broker/log/log-contract.ts";
 import { idempotentBatch } from "../../support/memory-log.ts";
 import { MiniCluster, ref } from "./mini-cluster.ts";
 

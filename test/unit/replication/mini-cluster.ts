@@ -1,4 +1,4 @@
-import type { LogStore } from "../../../broker/log/log-contract.ts";
+import type { LogStore } from "../../../broker/log/store-contract.ts";
 import type { ClusterView, IsrChangeRequest, IsrStore, IsrWriteResult, PartitionService } from "../../../broker/partition/contract.ts";
 import { partitionDefaults } from "../../../broker/partition/environment.ts";
 import { partitionService, replicaFetchService } from "../../../broker/partition/partition-services.ts";

@@ -1,7 +1,7 @@
 import { strictEqual } from "node:assert";
 import { test } from "vitest";
-import { openLogStore } from "../../../broker/log/directories/log-store.ts";
-import type { LogStore } from "../../../broker/log/log-contract.ts";
+import { openLogStore } from "../../../broker/log/directories/open-directories.ts";
+import type { LogStore } from "../../../broker/log/store-contract.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { type Random, randomInt, seededRandom } from "../../../protocol/base/random.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";

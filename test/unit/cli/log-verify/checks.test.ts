@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { encodeEntries, offsetIndexFormat, timeIndexFormat } from "../../../../broker/log/segment/index-format.ts";
+import { encodeEntries, offsetIndexFormat, timeIndexFormat } from "../../../../broker/log/segment/index-file.ts";
 import { OffsetIndexCheck, TimeIndexCheck, usedBytes } from "../../../../cli/offline/verify/check-index.ts";
 import { type GapRules, OffsetsCheck } from "../../../../cli/offline/verify/check-offsets.ts";
 import type { Fault } from "../../../../cli/offline/verify/finding.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { encodeCheckpoint } from "../../../../broker/log/checkpoint-file.ts";
-import { fileNames } from "../../../../broker/log/file-names.ts";
+import { encodeCheckpoint } from "../../../../broker/log/files/checkpoint-file.ts";
+import { fileNames } from "../../../../broker/log/files/file-names.ts";
 import { compressRecords } from "../../../../protocol/records/compression.ts";
 import { encodeBatch } from "../../../../protocol/records/encode-batch.ts";
 import { append, type Fixture, root, settingsWith, startStore, topicId } from "../../log/log-fixture.ts";

@@ -1,9 +1,9 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
 import { Pace } from "../../../../broker/log/compaction/pace.ts";
-import { fileNames } from "../../../../broker/log/file-names.ts";
-import type { SegmentedLog } from "../../../../broker/log/log.ts";
+import { fileNames } from "../../../../broker/log/files/file-names.ts";
 import type { Log } from "../../../../broker/log/log-contract.ts";
+import type { SegmentedLog } from "../../../../broker/log/partition-log/segmented-log.ts";
 import { root, startLog, startStore, topicId } from "../log-fixture.ts";
 import { cleanerOf, compacted, keyedBatch, readKeyed } from "./compaction-fixture.ts";
 

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import fc from "fast-check";
 import { describe, test } from "vitest";
-import type { SegmentedLog } from "../../../../broker/log/log.ts";
+import type { SegmentedLog } from "../../../../broker/log/partition-log/segmented-log.ts";
 import { type Random, randomInt, seededRandom } from "../../../../protocol/base/random.ts";
 import { compressionCodecs } from "../../../../protocol/records/batch-header.ts";
 import { MemoryDisk } from "../../../support/memory-files.ts";

@@ -1,8 +1,8 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
-import { readOffsets, writeOffsets } from "../../../../broker/log/checkpoint-file.ts";
-import { fileNames } from "../../../../broker/log/file-names.ts";
-import type { SegmentedLog } from "../../../../broker/log/log.ts";
+import { readOffsets, writeOffsets } from "../../../../broker/log/files/checkpoint-file.ts";
+import { fileNames } from "../../../../broker/log/files/file-names.ts";
+import type { SegmentedLog } from "../../../../broker/log/partition-log/segmented-log.ts";
 import { dyingAt } from "../../../support/dying-disk.ts";
 import { root, startStore, topicId } from "../log-fixture.ts";
 import { cleanerOf, compacted, keyedBatch, readKeyed } from "./compaction-fixture.ts";

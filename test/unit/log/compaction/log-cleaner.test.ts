@@ -1,9 +1,9 @@
 import { ok } from "node:assert";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "vitest";
-import type { CleanerConfig } from "../../../../broker/log/compaction/cleaner-config.ts";
 import { LogCleaner } from "../../../../broker/log/compaction/log-cleaner.ts";
-import type { SegmentedLog } from "../../../../broker/log/log.ts";
+import type { SegmentedLog } from "../../../../broker/log/partition-log/segmented-log.ts";
+import type { CleanerConfig } from "../../../../broker/log/store-contract.ts";
 import { invariant } from "../../../../protocol/base/invariant.ts";
 import { silentLogger } from "../../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../../protocol/base/random.ts";

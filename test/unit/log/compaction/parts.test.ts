@@ -1,9 +1,8 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
+import { dirtyRatio, groupSegments, planCleaning } from "../../../../broker/log/compaction/cleaning-plan.ts";
 import { emptied, type Filtered, filterBatch } from "../../../../broker/log/compaction/filter-batch.ts";
-import { hashKey } from "../../../../broker/log/compaction/key-hash.ts";
-import { OffsetMap, offsetMapEntryBytes } from "../../../../broker/log/compaction/offset-map.ts";
-import { dirtyRatio, groupSegments, planCleaning } from "../../../../broker/log/compaction/plan.ts";
+import { hashKey, OffsetMap, offsetMapEntryBytes } from "../../../../broker/log/compaction/offset-map.ts";
 import { compressionCodecs, fieldAt, readBatchInfo, writeInt64 } from "../../../../protocol/records/batch-header.ts";
 import { codecsAside, compressRecords, decompressRecords } from "../../../../protocol/records/compression.ts";
 import { scanBatches } from "../../../../protocol/records/validate-batches.ts";
