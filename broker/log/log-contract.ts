@@ -24,7 +24,8 @@ export interface Log {
    * Appends a validated batch (format 2, CRC checked) as the leader: writes offsets and leader epoch into its bytes in place, and
    * `appendTimeMs` as its timestamp under LogAppendTime. The header is what the bytes say, and is not read again.
    * The bytes belong to the log afterwards. Throws LogOffline after an I/O error. Appended bytes wait in memory until written: the caller
-   * that takes them in (with acks=0, too) keeps counting them against its own bounds until `written` resolves; more than 1 GiB waiting is a bug.
+   * that takes them in (with acks=0, too) keeps counting them against its own bounds until `written` resolves; more than 1 GiB waiting is a
+   * bug.
    *
    * A batch of an idempotent producer is appended only if it comes next in the producer's sequence; the retry of one of its last five
    * batches changes nothing and is answered with where that batch is.
