@@ -16,7 +16,7 @@ import { TailCache, type TailCacheBudget } from "./tail-cache.ts";
 
 export interface OpenedLog {
   readonly folder: string;
-  readonly segments: readonly Segment[];
+  readonly segments: Segment[];
   readonly layout: LayoutState;
   readonly epochs: LeaderEpochs;
   /** As of `endOffset`. */
@@ -190,7 +190,8 @@ export class LogState {
     }
     own(this).namesUnsynced = true;
     const file = this.last.seal();
-    own(this).segments = [...this.segments, next];
+    // in place: who goes through them, as a copy to another directory does, comes to this one as well
+    (this.segments as Segment[]).push(next);
     this.#check();
     return file;
   }
@@ -334,7 +335,7 @@ export class LogState {
   // The log as a whole.
 
   /** The log lies there from now on: all of it, and on the disk. */
-  movedTo(directory: LogDirectory, folder: string, segments: readonly Segment[]): void {
+  movedTo(directory: LogDirectory, folder: string, segments: Segment[]): void {
     for (const segment of this.segments.slice(0, -1)) segment.retire();
     own(this).directory = directory;
     own(this).folder = folder;
