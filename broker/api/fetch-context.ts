@@ -53,7 +53,7 @@ export function fetchContext(
   if (session === undefined) return { kind: "refused", error: "FETCH_SESSION_ID_NOT_FOUND" };
   if (session.epoch !== sessionEpoch) return { kind: "refused", error: "INVALID_FETCH_SESSION_EPOCH" };
   if (session.usesTopicIds !== usesTopicIds) return { kind: "refused", error: "FETCH_SESSION_TOPIC_ID_ERROR" };
-  // the client starts anew, with everything in one request
+  // the client starts over, with everything in one request
   if (!sessions.update(session, wanted, forgotten(request))) return { kind: "refused", error: "FETCH_SESSION_ID_NOT_FOUND" };
   if (session.size === 0) {
     sessions.close(sessionId);
@@ -75,7 +75,7 @@ type FetchAnswers =
 
 /**
  * Which of the answers the client is told. A later request of the session may have overtaken this one while it waited: then what the client
- * knows is no longer certain, and it must start anew. Also one that came before the session's first answer went out: whoever sent it
+ * knows is no longer certain, and it must start over. Also one that came before the session's first answer went out: its sender
  * guessed the id, and may have changed what the session is about.
  */
 export function answersToTell(context: Exclude<FetchContext, { kind: "refused" }>, answers: readonly AnsweredPartition[]): FetchAnswers {
