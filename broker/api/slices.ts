@@ -144,8 +144,8 @@ interface TurnParts {
  * so work on it would be in vain. What may change between two slices, and what happens then:
  *
  *   1. The group: a rebalance begins, the member that asks is thrown out, the group is deleted. Every slice asks the group again whether it
- *      may, so the partitions of one slice are refused where those of the
- *      one before were not. That is as if the member had sent several requests, of which the first came in time: each change means
+ *      may, so the partitions of one slice are refused where those of the one before were not. That is as if the member had sent several
+ *      requests, of which the first came in time: each change means
  *      something on its own, and each has an error of its own.
  *   2. The coordinator moves: what was begun here is in the log, and committed or not, as any request's records are. All later slices are
  *      NOT_COORDINATOR.

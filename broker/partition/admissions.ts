@@ -29,8 +29,9 @@ export interface AdmissionsParts {
 
 /**
  * How a broker looks at what producers send. Nearly all of it in the turn in which it is appended; but a batch of a few kilobytes can stand
- * for 64 MiB of records, and whoever shares the loop would wait for all of it. Such a batch is unpacked by other threads and its records
- * are passed over in steps, one batch of the whole broker at a time: so are its memory and the share of the loop that it takes bounded.
+ * for 64 MiB of records, and everything else in the loop would wait for all of it. Such a batch is unpacked by other threads and its
+ * records are passed over in steps, one batch of the whole broker at a time: so are its memory and the share of the loop that it takes
+ * bounded.
  */
 export class Admissions {
   /** Those that are looked at aside, and those that come behind such a one in their partition. */
@@ -117,7 +118,7 @@ export function parseProduced(bytes: Buffer, settings: TopicSettings): { readonl
 type Refused = Exclude<Admission, { readonly error: null }>;
 
 /**
- * Nobody could end it: its producer would be remembered for ever, and whoever reads committed records only would read no further.
+ * Nobody could end it: its producer would be remembered for ever, and consumers that read committed records only would read no further.
  * `transactional.id` is refused by InitProducerId, so this is a client that did not ask, or asked another cluster.
  */
 const withoutTransaction: Refused = {

@@ -14,7 +14,7 @@ export interface ClientLeader extends AppendingLeader, ReadingLeader, ListingLea
 
 export type NoLeader = "NOT_LEADER_OR_FOLLOWER" | "KAFKA_STORAGE_ERROR";
 
-/** Who leads here now. To be asked in the turn in which it is used: whoever waits in between asks again. */
+/** Who leads here now. Ask in the turn in which you use it; after an `await`, ask again. */
 export interface LeaderLookup<L> {
   leader(partition: TopicPartition): L | NoLeader;
 }
@@ -81,7 +81,7 @@ export interface ConsumerRead {
   readonly diverging: { readonly epoch: number; readonly endOffset: number } | null;
 }
 
-/** For whoever waits for records. */
+/** For long polls. */
 export interface ChangeSource {
   /**
    * Resolves when the high watermark, the leadership or the log start of one of these partitions moved after the call was made, at

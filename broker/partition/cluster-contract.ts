@@ -45,7 +45,7 @@ export interface AssignedReplica {
 
 /**
  * Where the partitions here say which replicas cannot be used: the controller moves their leaderships, takes them out of the in-sync sets
- * and elects them no more. It is told at once, and told again whenever it is another one, or this broker has registered anew, until the
+ * and elects them no more. It is told at once, and told again whenever it is another one, or this broker has registered again, until the
  * replica is `usable` again.
  */
 export interface ReplicaHealthReporter {

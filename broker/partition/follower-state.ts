@@ -44,14 +44,14 @@ export function adoptHighWatermark(state: FollowerState, leaderHighWatermark: nu
   return highWatermark === state.highWatermark ? state : { ...state, highWatermark };
 }
 
-/** After the log was cut at `endOffset` (or began anew there). Only an unclean election may take the high watermark back. */
+/** After the log was truncated to `endOffset` (or emptied, to begin there). Only an unclean election may take the high watermark back. */
 export function afterTruncation(state: FollowerState, endOffset: number): FollowerState {
   const mayRetreat = state.leaderRecovering || endOffset >= state.highWatermark;
   invariant(mayRetreat, "what is committed is cut only after an unclean election (I4)", () => ({ state, endOffset }));
   return { ...state, highWatermark: Math.min(state.highWatermark, endOffset) };
 }
 
-/** After the log began anew at `startOffset`, which the leader says is where committed records begin. */
+/** After the log was emptied, to begin at `startOffset`: where committed records begin, as the leader says. */
 export function afterStartingAnew(state: FollowerState, startOffset: number): FollowerState {
   return { ...state, highWatermark: startOffset };
 }

@@ -186,7 +186,7 @@ export class Followership implements FollowedPartition {
     const { log, onDataDiverged } = this.#parts;
     const { highWatermark, leader, leaderEpoch } = this.#state;
     this.#state = afterStartingAnew(this.#state, log.endOffset);
-    // somebody else leads by now, or nobody: whoever follows or leads here next compares anew
+    // somebody else leads by now, or nobody: the next role here compares again
     if (this.#hasEnded) return "ended";
     onDataDiverged(
       `leader ${leader} in epoch ${leaderEpoch} demanded truncation to ${toOffset}, inside a batch: the log ends at ${log.endOffset} now, below the committed offset ${highWatermark}`,
@@ -218,7 +218,7 @@ function startIn({ highWatermark }: FollowerState, { logStartOffset }: ReplicaFe
 }
 
 /**
- * The leader's log may begin inside a batch, and batches are kept whole. A log that begins anew there, and has nothing yet, takes all of
+ * The leader's log may begin inside a batch, and batches are kept whole. A log that was emptied to begin there takes all of
  * the batch; its start follows the leader's as soon as that is written.
  */
 function beginsInside({ startOffset, endOffset }: Log, records: Buffer): boolean {

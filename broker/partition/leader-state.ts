@@ -270,7 +270,7 @@ function inForce(state: LeaderState, { isr, isrEpochs, stateVersion }: LeaderEve
   if (stateVersion <= state.stateVersion) return state;
   const members = new Set(isr);
   const followers = new Map<BrokerId, FollowerProgress>();
-  // whoever is not among the followers yet gets the benefit of the doubt from its last known time on: the next tick decides
+  // a member that is not among the followers yet counts as caught up at the last known time: the next tick decides
   const latestMs = Math.max(0, ...[...state.followers.values()].map((progress) => progress.fetchedAtMs));
   for (const [id, progress] of followersOf(state.replicas, members, state.self, state.followers, latestMs)) {
     followers.set(id, members.has(id) ? { ...progress, holdsBack: false } : progress);

@@ -181,7 +181,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     return this.#waiters.isFull ? { error: "NOT_ENOUGH_REPLICAS", message: "too many appends wait for replication" } : null;
   }
 
-  /** What the producer is told. Decided anew after the wait: leadership, session and in-sync set may be others than at the append. */
+  /** What the producer is told. Decided after the wait: leadership, session and in-sync set may be others than at the append. */
   #acknowledge(end: WaitEnd, acks: -1 | 0 | 1, { baseOffset, logAppendTimeMs }: Appended): Outcome<AppendedRecords> {
     const { log } = this.#parts.replica;
     switch (end) {
@@ -196,7 +196,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
         // broker leads;
         // (3) it wakes up, and what it finds in its socket buffers lets the wait end. Only a session proved now may acknowledge.
         if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
-        // records that are committed stay so, whoever leads now; those that only we wrote may be lost
+        // committed records stay committed under any leader; those that only we wrote may be lost
         if (acks !== -1 && this.#hasEnded) return { error: "NOT_LEADER_OR_FOLLOWER" };
         if (acks === -1 && this.#lacksReplicas()) return { error: "NOT_ENOUGH_REPLICAS_AFTER_APPEND" };
         return { error: null, baseOffset, logAppendTimeMs, logStartOffset: log.startOffset };
@@ -224,7 +224,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     if (withoutZstd && settings.compressionType === "zstd") return { error: "UNSUPPORTED_COMPRESSION_TYPE" };
     const position = positionIn(log, fetchOffset, lastFetchedEpoch);
     // Race: (1) this process is stopped, another broker leads and appends; (2) it wakes up, and a consumer that does not know of that
-    // either asks for what was appended since; (3) told that there is no such offset, it begins anew. Only a session proved now may say so.
+    // either asks for what was appended since; (3) told that there is no such offset, it starts over. Only a session proved now may say so.
     if (position.kind === "out-of-range") return { error: this.#isSessionProved() ? "OFFSET_OUT_OF_RANGE" : "NOT_LEADER_OR_FOLLOWER" };
     const nothing = { error: null, highWatermark, logStartOffset: log.startOffset, chunks: [], sizeInBytes: 0, diverging: null };
     if (position.kind === "diverging") return { ...nothing, diverging: { epoch: position.epoch, endOffset: position.endOffset } };
@@ -268,7 +268,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     const { log } = this.#parts.replica;
     const refusal = this.#fetchRefusal(from, asked);
     if (refusal !== null) return this.#answers.refusal(this.#state, log, refusal);
-    // it wants to begin its log anew, and may not while anybody could elect it for what it has
+    // it wants to empty its log, and may not while anybody could elect it for what it has
     if (asked.fetchOffset === nothingKept && mustHave(this.#state).has(from.brokerId))
       return this.#answers.refusal(this.#state, log, "INELIGIBLE_REPLICA");
     return this.#answers.position(this.#state, log, positionIn(log, asked.fetchOffset, asked.lastFetchedEpoch), from, asked);

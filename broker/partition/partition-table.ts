@@ -41,8 +41,8 @@ const changeWaitersMax = 100_000;
 const logsOpenedAtOnce = 16;
 
 /**
- * All replicas on this broker, how they change with the broker's part in the cluster, and where whoever asks for one finds it: API handlers
- * and other brokers get its leadership, the fetchers what it follows.
+ * All replicas on this broker, how they change with the broker's part in the cluster, and where they are found: API handlers and followers
+ * get a partition's leadership, the fetchers what is followed here.
  */
 export class PartitionTable implements RoleSink, FollowingSource, ClientPartitions, ReplicaLeaders {
   /** Woken when a high watermark or a leadership moves. */
@@ -267,13 +267,13 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     const known = this.#byKey.get(key);
     if (known !== undefined && known.identity.topicId === topicId) return known;
     try {
-      // a topic of this name was made anew while we were not told what became of the old one: its log is not this topic's
+      // a topic of this name was re-created, and we were not told of the deletion of the old one: its log is not this topic's
       if (known !== undefined) {
         const { highWatermark } = known;
         await this.#close(known);
         await this.#setAside({ topic, partition: state.partition }, known.identity.topicId, highWatermark);
       }
-      // as the controller makes it: whoever registers anew with a log of it has changed it first
+      // as the controller makes it: a broker that registers again with a log of it has changed it first
       const isNew = state.leaderEpoch === 0 && state.stateVersion === 0;
       const log = await this.#openLog(topic, state.partition, topicId, settings, isNew);
       const identity = { topic, topicId, partition: state.partition, key };
@@ -334,7 +334,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
   }
 
   async #deleteLog({ topic, partition }: TopicPartition, topicId: TopicId): Promise<void> {
-    // Race: (1) the log is deleted, a topic of the same name is made anew and grows; (2) this process dies before the next checkpoint; (3)
+    // Race: (1) the log is deleted, a topic of the same name is created and grows; (2) this process dies before the next checkpoint; (3)
     // started again, it takes the old log's high watermark for the new one's, and what nobody else has for committed. So the file forgets
     // it first.
     if (this.#checkpoint.forget(partitionKey(topic, partition))) await this.#checkpoint.write();

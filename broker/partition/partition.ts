@@ -49,7 +49,7 @@ export class Partition implements ReplicaLog {
   #fencedEpoch = -1;
   /** While there is no role that keeps it. */
   #restingHighWatermark: number;
-  /** Counts the ends of roles: whoever awaits between two roles checks it. */
+  /** Counts the ends of roles: to be checked after an `await` between two roles. */
   #turns = 0;
   /** Resolves when no former role touches the log any more. */
   #quiet: Promise<void> = Promise.resolve();
@@ -167,7 +167,7 @@ export class Partition implements ReplicaLog {
     this.#tellHealth();
   }
 
-  /** A damaged replica is given up for a better one, if there is one; one that cannot lead, or was set aside, for any other. */
+  /** A damaged replica makes room for a better one, if there is one; one that cannot lead, or was set aside, for any other. */
   #tellHealth(): void {
     if (this.#role.kind === "offline") return;
     const { damage } = this.log;

@@ -9,7 +9,7 @@ export interface RoleCheckParts {
   readonly logger: Logger;
   /** It has a role, or the controller was told why not. */
   readonly isAccountedFor: (topicId: TopicId, partition: number) => boolean;
-  /** The controller, and whoever describes the topic, is to know that nothing is done with it. */
+  /** The controller, and those who describe the topic, are to know that nothing is done with it. */
   readonly giveUp: (replica: AssignedReplica, reason: string) => void;
 }
 
@@ -49,7 +49,7 @@ export class RoleCheck {
     this.#assigned.delete(partitionKey(topicId, partition));
   }
 
-  /** All roles are given up with the session, and assigned again with the next. */
+  /** All roles end with the session, and are assigned again with the next. */
   stoodDown(): void {
     this.#assigned.clear();
   }

@@ -65,7 +65,7 @@ export function startUpkeep({ config, clock, random, logger, logs }: UpkeepParts
 }
 
 /**
- * Of the partitions led here: followers take the leader's log start, and without a leader nothing is given up. One after the other, so that
+ * Of the partitions led here: followers take the leader's log start, and without a leader nothing is deleted. One after the other, so that
  * a round never takes more than one log's share of the disk.
  */
 async function retentionRound(partitions: readonly Partition[], clock: Clock, logger: Logger, signal: AbortSignal): Promise<void> {

@@ -11,7 +11,7 @@ interface Waiter {
 export class OffsetWaiters {
   readonly #deadlines: Deadlines;
   readonly #waitersMax: number;
-  /** In the order of offsets: whoever waits has just appended. */
+  /** In the order of offsets: one waits for what one has just appended. */
   readonly #waiting = new Set<Waiter>();
   /** Those that came when higher offsets were waited for already: retries of what was appended before. */
   readonly #waitingAgain = new Set<Waiter>();

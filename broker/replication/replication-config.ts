@@ -16,6 +16,6 @@ export interface ReplicationConfig {
    * much shorter.
    */
   readonly fetchBackoffMs: number;
-  /** `replica.socket.timeout.ms`, counted from the end of the wait: then the link is given up and opened again. */
+  /** `replica.socket.timeout.ms`, counted from the end of the wait: then the link is closed and opened again. */
   readonly fetchTimeoutMs: number;
 }

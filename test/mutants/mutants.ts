@@ -43,8 +43,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "acknowledge-without-session",
     file: "broker/partition/leadership.ts",
-    find: 'if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };\n        // records that are committed',
-    replace: "// records that are committed",
+    find: 'if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };\n        // committed records',
+    replace: "// committed records",
     breaks: "A leader that wakes up from a long stop acknowledges before it has looked at its session.",
   },
   {
