@@ -7,7 +7,7 @@ import { clusterIdPath } from "./znodes/paths.ts";
 
 const clusterId: MadeOnce<string> = { path: clusterIdPath, encode: encodeClusterId, decode: decodeClusterId };
 
-/** Made up if there is none yet; made as Kafka's are, which are made as its topic ids. Rejects as `readOrMakeOnce`. */
+/** Generated if there is none yet, like Kafka's, which have the form of its topic ids. Rejects as `readOrMakeOnce`. */
 export function readOrCreateClusterId(coordinator: Coordinator, random: Random): Promise<string> {
   return readOrMakeOnce(coordinator, clusterId, () => newTopicId(random));
 }

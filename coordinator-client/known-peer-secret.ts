@@ -8,12 +8,12 @@ const peerSecret: MadeOnce<string> = { path: peerSecretPath, encode: encodePeerS
 
 const secretBytes = 32;
 
-/** What brokers prove to each other that they can read. Made up if there is none, where `guard` holds; rejects as `readOrMakeOnce`. */
+/** What brokers prove to each other that they can read. Generated if there is none, where `guard` holds; rejects as `readOrMakeOnce`. */
 export function readOrCreatePeerSecret(coordinator: Coordinator, random: Random, guard: readonly WriteOperation[] = []): Promise<string> {
   return readOrMakeOnce(coordinator, peerSecret, () => random.bytes(secretBytes).toString("base64"), guard);
 }
 
-/** Null: it was removed, or never made. */
+/** Null: it was removed, or never created. */
 export function readPeerSecret(coordinator: Pick<Coordinator, "read">): Promise<string | null> {
   return readMadeOnce(coordinator, peerSecret);
 }

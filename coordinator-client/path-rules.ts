@@ -24,7 +24,7 @@ export function parentPath(path: string): string | null {
   return slash === 0 ? "/" : path.slice(0, slash);
 }
 
-/** The last name of the path. */
+/** The last name in the path. */
 export function nodeName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
@@ -36,13 +36,13 @@ export function pathPrefixes(path: string): string[] {
   return names.map((_, i) => `/${names.slice(0, i + 1).join("/")}`);
 }
 
-/** The path as the server knows it. `chroot` is empty or an absolute path. */
+/** The path on the server. `chroot` is empty or an absolute path. */
 export function belowChroot(chroot: string, path: string): string {
   if (chroot === "") return path;
   return path === "/" ? chroot : chroot + path;
 }
 
-/** The path as the caller knows it. */
+/** The path below the chroot. */
 export function withoutChroot(chroot: string, path: string): string {
   if (chroot === "") return path;
   return path === chroot ? "/" : path.slice(chroot.length);

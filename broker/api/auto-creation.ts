@@ -9,13 +9,13 @@ export interface AutoCreationParts {
   readonly log: Logger;
 }
 
-/** Topics being created at a time; beyond it a new name waits for the client's next attempt. */
+/** Topics being created at a time; beyond this a new name waits for the client's next attempt. */
 const inFlightMax = 1000;
 
 const words = { made: "created a topic on its first mention", notMade: "could not create a topic on its first mention" };
 
 /**
- * Creates topics that clients mention, with the broker's defaults. The brokers' own topics are not made this way: they have settings of
+ * Creates topics that clients mention, with the broker's defaults. The internal topics are not created this way: they have settings of
  * their own.
  */
 export function autoTopicCreation({ isEnabled, topicMaker, log }: AutoCreationParts): TopicAutoCreation {

@@ -5,8 +5,7 @@ import {
   createPartitionsResponse,
 } from "../../protocol/messages/create-partitions.ts";
 import type { ControllerService } from "../controller/controller-service.ts";
-import type { ControllerApi } from "./api.ts";
-import { boundedWaitMs } from "./bounded-wait.ts";
+import { boundedWaitMs, type ControllerApi } from "./api.ts";
 import { answerInPlace, repeated } from "./item-answers.ts";
 
 type TopicRequest = CreatePartitionsRequest["topics"][number];

@@ -12,7 +12,7 @@ export interface ForwardingParts {
   readonly peers: PeerRequester;
   readonly clock: Clock;
   readonly random: Random;
-  /** How long a controller is looked for and waited on, all attempts together. */
+  /** The time to find and wait for a controller, all attempts together, in milliseconds. */
   readonly timeoutMs: number;
 }
 
@@ -27,7 +27,7 @@ export type Forwarded =
 
 interface Failed {
   readonly kind: "failed";
-  /** A controller may have begun it. */
+  /** A controller may have started it. */
   readonly wasSent: boolean;
   readonly error: KafkaError;
   readonly message: string;
@@ -131,7 +131,7 @@ export function forwarding<Req, Res>(api: ControllerApi<Req, Res>, forwarder: Fo
   };
 }
 
-/** Aborts when the controller of that epoch was replaced, or with `outer`. To be released, whatever happened. */
+/** Aborts when the controller of that epoch was replaced, or with `outer`. Must be released in any case. */
 function replacementSignal(images: ImageSource, epoch: number, outer: AbortSignal): { readonly signal: AbortSignal; release(): void } {
   const stop = new AbortController();
   const abort = () => stop.abort();

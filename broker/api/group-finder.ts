@@ -9,7 +9,7 @@ import { type NewTopic, PendingTopics, type TopicMaker } from "./topic-maker.ts"
 export interface OffsetsTopicConfig {
   /** `offsets.topic.num.partitions` */
   readonly partitions: number;
-  /** `offsets.topic.replication.factor`: as many copies, or one on each broker that is alive when the topic is made. */
+  /** `offsets.topic.replication.factor`: as many replicas, or one on each broker that is alive when the topic is created. */
   readonly replicationFactor: number;
   /** `offsets.topic.segment.bytes` */
   readonly segmentBytes: number;
@@ -25,8 +25,8 @@ export interface GroupFinderParts {
 const words = { made: "created the topic that groups are kept in", notMade: "could not create the topic that groups are kept in" };
 
 /**
- * A group's coordinator is the leader of its partition of `__consumer_offsets`, which is made when the first client asks. Transactions have
- * none yet.
+ * A group's coordinator is the leader of its partition of `__consumer_offsets`, which is created when the first client asks. There are no
+ * transaction coordinators yet.
  */
 export function groupFinder({ images, topicMaker, log, config }: GroupFinderParts): CoordinatorFinder {
   const making = new PendingTopics(topicMaker, log, words, 1);

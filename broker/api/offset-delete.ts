@@ -16,9 +16,9 @@ import { partitionRecord } from "./leader-hints.ts";
 import { inAllPlaces, inTurns, lastOfEach, topicSlices } from "./slices.ts";
 
 /**
- * Behavior: forgets committed offsets of topics that no member of the group consumes (KIP-496). Many are forgotten in slices (see
- * `inTurns`); an error of the group is the answer also where some are forgotten by then.
- * What is appended is less than what was when they were committed, so it has no bound of its own.
+ * Behavior: deletes committed offsets of topics that no member of the group consumes (KIP-496). Many are deleted in slices (see `inTurns`);
+ * an error of the group is the answer even if some are deleted by then. What is appended is less than what was appended to commit them, so
+ * it has no bound of its own.
  */
 export function offsetDeleteApi(
   groups: Pick<GroupService, "run">,

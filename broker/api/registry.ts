@@ -7,7 +7,7 @@ import { type ApiName, apis } from "../../protocol/messages/apis.ts";
 import type { ImageSource } from "../cluster/cluster-image.ts";
 import type { ProducerIdSource } from "../cluster/producer-ids.ts";
 import type { ControllerService } from "../controller/controller-service.ts";
-import type { PartitionService } from "../partition/contract.ts";
+import type { ClientPartitions } from "../partition/client-contract.ts";
 import { describeTopicConfigs } from "../runtime/config/describe.ts";
 import type { SettingTexts } from "../runtime/config/resolve.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
@@ -42,7 +42,7 @@ import { ForwardedMeter } from "./request-meter.ts";
 import { type TopicMaker, topicMaker } from "./topic-maker.ts";
 
 export interface ApiParts {
-  readonly partitions: PartitionService;
+  readonly partitions: ClientPartitions;
   readonly images: ImageSource;
   readonly controller: ControllerService;
   /** `topicMaker`: for the topics that coordinators keep their state in. */
@@ -52,7 +52,7 @@ export interface ApiParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** Aborts when the broker stops. */
+  /** Aborts when the broker shuts down. */
   readonly signal: AbortSignal;
   readonly config: ApiConfig;
 }
@@ -66,14 +66,14 @@ export interface ApiConfig {
   readonly fetchMaxBytes: number;
   /** `max.incremental.fetch.session.cache.slots`. */
   readonly fetchSessionsMax: number;
-  /** `request.timeout.ms`: for requests passed on to the controller. */
+  /** `request.timeout.ms`: for requests forwarded to the controller. */
   readonly forwardTimeoutMs: number;
 }
 
 export interface ServedApis {
-  /** What clients may ask, one endpoint per API key. */
+  /** What clients may request, one endpoint per API key. */
   readonly endpoints: readonly Endpoint[];
-  /** What other brokers may pass on to this one while it is the controller. */
+  /** What other brokers may forward to this one while it is the controller. */
   readonly controllerEndpoints: readonly Endpoint[];
 }
 

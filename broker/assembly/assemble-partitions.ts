@@ -3,9 +3,9 @@ import { codecsAside } from "../../protocol/records/compression.ts";
 import type { BrokerOptions } from "../broker-options.ts";
 import { UpdateReceiver } from "../cluster/update-receiver.ts";
 import { GroupCoordinator, type GroupCoordinatorConfig } from "../group/group-coordinator.ts";
-import { type PartitionConfig, partitionDefaults } from "../partition/environment.ts";
-import { statePartitions } from "../partition/partition-services.ts";
+import type { PartitionConfig } from "../partition/environment.ts";
 import { PartitionTable } from "../partition/partition-table.ts";
+import { statePartitions } from "../partition/state-partitions.ts";
 import { FetcherSet } from "../replication/fetcher-set.ts";
 import type { BrokerSettings } from "../runtime/config/start-settings.ts";
 import type { ClusterMembership } from "./assemble-membership.ts";
@@ -73,13 +73,16 @@ export function assemblePartitions(
   return { table, fetchers, groups, updates };
 }
 
+/** Producers that may wait for replication in one partition: each costs some memory, beside that of its request. */
+const appendWaitersMax = 100_000;
+
 /** `producerExpirationMs` may change while we run. */
 function partitionConfig({ brokerId, replication, log }: BrokerSettings, producerExpirationMs: () => number): PartitionConfig {
   const { replicaLagTimeMaxMs, highWatermarkCheckpointMs } = replication;
   const { retentionCheckMs, strayRetentionMs, producerExpirationCheckMs, batchUnpackedBytesMax } = log;
   return {
-    ...partitionDefaults,
     brokerId,
+    appendWaitersMax,
     replicaLagTimeMaxMs,
     highWatermarkCheckpointMs,
     retentionCheckMs,

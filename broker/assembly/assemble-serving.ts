@@ -9,7 +9,6 @@ import { ClientListeners } from "../network/client-listener.ts";
 import { Dispatcher } from "../network/dispatcher.ts";
 import { peerFrameMaxBytes } from "../network/peer-frame.ts";
 import { PeerServer, peerServerDefaults } from "../network/peer-server.ts";
-import { partitionService, replicaFetchService } from "../partition/partition-services.ts";
 import { forwardHandler } from "../peer-api/forward.ts";
 import { peerHandlers } from "../peer-api/peer-handlers.ts";
 import { replicaFetchHandler } from "../replication/replica-fetch-handler.ts";
@@ -45,7 +44,7 @@ export function assembleServing(options: BrokerOptions, { coordinator, known, pe
     brokerId,
     secret: peerSecret,
     handlers: peerHandlers({
-      replicaFetch: replicaFetchHandler({ service: replicaFetchService(table), clock, config: replication }),
+      replicaFetch: replicaFetchHandler({ leaders: table, clock, config: replication }),
       updates,
       controller,
       forward: forwardHandler(apis.controllerEndpoints, controller, logger("api")),
@@ -72,7 +71,7 @@ function allApis({ settings, texts, clock, random, log }: BrokerOptions, produce
   const { table, images, controller, peers, groups, logs, stopping: signal } = served;
   return servedApis(
     {
-      partitions: partitionService(table),
+      partitions: table,
       images,
       controller,
       coordinators: (topicMaker) =>

@@ -1,7 +1,7 @@
 import { type BrokerId, noBroker, partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { BrokerRecord, PartitionRecord, StartingLeader } from "../../protocol/peer/messages.ts";
-import type { ClusterView } from "../partition/contract.ts";
+import type { ClusterView } from "../partition/cluster-contract.ts";
 
 /** The cluster as this broker knows it: a value, replaced whole at each update. */
 export interface ClusterImage {

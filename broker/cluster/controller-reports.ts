@@ -4,7 +4,7 @@ import type { Logger } from "../../protocol/base/logger.ts";
 import { loop } from "../../protocol/base/loop.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { IsrChangedRequest, ReplicaName, ReplicasOfflineRequest } from "../../protocol/peer/messages.ts";
-import type { ReplicaHealth, ReplicaHealthReporter } from "../partition/contract.ts";
+import type { ReplicaHealth, ReplicaHealthReporter } from "../partition/cluster-contract.ts";
 import type { ImageSource } from "./cluster-image.ts";
 import type { ControllerRequester } from "./controller-link.ts";
 

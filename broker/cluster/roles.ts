@@ -1,13 +1,13 @@
-import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
+import type { BrokerId, TopicId, TopicPartition } from "../../protocol/base/ids.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
-import type { AssignedReplica, PartitionRef, WithdrawnReplica } from "../partition/contract.ts";
+import type { AssignedReplica, WithdrawnReplica } from "../partition/cluster-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import { type ClusterImage, sameConfig, type TopicImage } from "./cluster-image.ts";
 import type { ResolveSettings } from "./resolve-settings.ts";
 
 /** A replica on this broker's disks, whatever its role. */
 export interface LocalReplica {
-  readonly ref: PartitionRef;
+  readonly ref: TopicPartition;
   readonly topicId: TopicId;
 }
 

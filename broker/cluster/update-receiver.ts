@@ -3,7 +3,7 @@ import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts"
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { MetadataUpdateRequest, MetadataUpdateResponse } from "../../protocol/peer/messages.ts";
-import type { ClusterView, RoleSink } from "../partition/contract.ts";
+import type { ClusterView, RoleSink } from "../partition/cluster-contract.ts";
 import type { PeerHandler } from "../runtime/peer-port.ts";
 import type { ClusterImage, ImageStore } from "./cluster-image.ts";
 import { someoneLeft, startOfStream, takeUpdate } from "./image-updates.ts";

@@ -10,7 +10,7 @@ import { partitionStatePath, topicIdPath } from "../../coordinator-client/znodes
 import type { IsrEpochs } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
-import type { IsrChangeRequest, IsrStore, IsrWriteResult } from "../partition/contract.ts";
+import type { IsrChangeRequest, IsrStore, IsrWriteResult } from "../partition/cluster-contract.ts";
 import type { ClusterImage, ImageSource } from "./cluster-image.ts";
 import type { IsrReport } from "./controller-reports.ts";
 

@@ -1,4 +1,5 @@
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import type { ParsedBatch } from "../../protocol/records/batch-header.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 
 /**
@@ -20,16 +21,16 @@ export interface Log {
   readonly lastEpoch: number;
 
   /**
-   * Appends validated batches (format 2, CRC checked) as the leader: writes offsets and leader epoch into the batches in place, and
-   * `appendTimeMs` as their timestamp under LogAppendTime.
-   * The buffer belongs to the log afterwards. Throws LogOffline after an I/O error. Appended bytes wait in memory until written: the caller
+   * Appends a validated batch (format 2, CRC checked) as the leader: writes offsets and leader epoch into its bytes in place, and
+   * `appendTimeMs` as its timestamp under LogAppendTime. The header is what the bytes say, and is not read again.
+   * The bytes belong to the log afterwards. Throws LogOffline after an I/O error. Appended bytes wait in memory until written: the caller
    * that takes them in (with acks=0, too) keeps counting them against its own bounds until `written` resolves; more than 1 GiB waiting is a
    * bug.
    *
-   * A batch of an idempotent producer comes alone. It is appended only if it comes next in the producer's sequence; the retry of one of its
-   * last five batches changes nothing and is answered with where that batch is.
+   * A batch of an idempotent producer is appended only if it comes next in the producer's sequence; the retry of one of its last five
+   * batches changes nothing and is answered with where that batch is.
    */
-  appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): LeaderAppend;
+  appendAsLeader(batch: ParsedBatch, leaderEpoch: number, appendTimeMs: number): LeaderAppend;
   /**
    * Appends what the leader sent, offsets and epochs as they are. The batches start at `endOffset`, or above where compaction took what was
    * between (checked by the caller through `invariant`s here), and are CRC-checked here: returns false, nothing appended, when damaged, or

@@ -30,7 +30,7 @@ import type { LogDamage } from "../log/log-contract.ts";
 export const nothingKept = -1;
 
 /** Who is in sync, and who leads, as far as this broker knows. */
-export interface Company {
+interface Company {
   readonly self: BrokerId;
   readonly leader: BrokerId;
   readonly isr: Iterable<BrokerId>;

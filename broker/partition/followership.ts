@@ -3,11 +3,11 @@ import { InvariantViolation, invariant, unreachable } from "../../protocol/base/
 import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import { baseOffsetAt, batchHeaderBytes, lastOffsetAt } from "../../protocol/records/batch-header.ts";
 import { type Log, LogOffline } from "../log/log-contract.ts";
-import type { FetchApplied, FollowedPartition } from "./contract.ts";
 import { nothingKept } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity } from "./environment.ts";
 import { adoptHighWatermark, afterStartingAnew, afterTruncation, decide, type FollowerState } from "./follower-state.ts";
 import { noEpoch } from "./log-position.ts";
+import type { FetchApplied, FollowedPartition } from "./replication-contract.ts";
 
 export interface FollowershipParts {
   readonly identity: ReplicaIdentity;
@@ -36,6 +36,11 @@ export class Followership implements FollowedPartition {
     this.partition = parts.identity.partition;
     this.topicId = parts.identity.topicId;
     this.#parts = parts;
+    const { writtenEndOffset } = parts.log;
+    invariant(highWatermark <= writtenEndOffset, "a follower begins with a high watermark within its log", () => ({
+      highWatermark,
+      writtenEndOffset,
+    }));
     this.#state = { leader, leaderEpoch, leaderRecovering, highWatermark };
   }
 
@@ -66,6 +71,10 @@ export class Followership implements FollowedPartition {
     const { log } = this.#parts;
     // What is queued but not written must not be acknowledged; it will be written in a moment.
     if (this.#hasEnded || this.#underway !== null || log.writtenEndOffset < log.endOffset) return null;
+    invariant(this.highWatermark <= log.endOffset, "the high watermark is within the log that a fetch acknowledges", () => ({
+      highWatermark: this.highWatermark,
+      endOffset: log.endOffset,
+    }));
     const isEmpty = log.endOffset === log.startOffset && log.lastEpoch < 0;
     return {
       topicId: this.topicId,
@@ -111,12 +120,17 @@ export class Followership implements FollowedPartition {
 
   async #step(answer: ReplicaFetchedPartition, records: Buffer): Promise<FetchApplied> {
     const { log, identity, environment, onDataDiverged } = this.#parts;
+    const { endOffset } = log;
     const step = decide(this.#state, log, answer);
     switch (step.kind) {
       case "append":
         // before what came is appended: when nothing of the last segment is left, that goes to a new one, as it did at the leader
         if (startIn(this.#state, answer, log) > log.startOffset) await log.advanceStartOffset(startIn(this.#state, answer, log));
         if (this.#hasEnded) return "ended";
+        invariant(log.endOffset === endOffset, "what came continues the log: nobody else appends to a follower's", () => ({
+          asked: endOffset,
+          endOffset: log.endOffset,
+        }));
         if (records.length > 0 && !(await this.#append(records, answer.epochs))) return "back-off";
         if (records.length > 0) await log.written(log.endOffset);
         // The leadership may have moved while this was written. The bytes stay, and are compared by epoch before anything is built on them;

@@ -1,7 +1,8 @@
 import type { Clock } from "../../protocol/base/clock.ts";
+import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
-import type { AssignedReplica, PartitionRef } from "./contract.ts";
+import type { AssignedReplica } from "./cluster-contract.ts";
 
 export interface RoleCheckParts {
   readonly clock: Clock;
@@ -44,7 +45,7 @@ export class RoleCheck {
     this.#assigned.set(key, { replica, sinceMs: known?.sinceMs ?? clock.monotonicMs() });
   }
 
-  withdrawn(topicId: TopicId, { partition }: PartitionRef): void {
+  withdrawn(topicId: TopicId, { partition }: TopicPartition): void {
     this.#assigned.delete(partitionKey(topicId, partition));
   }
 

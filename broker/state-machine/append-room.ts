@@ -39,11 +39,11 @@ export class AppendRoom {
     }
   }
 
-  /** What is larger than the room has it to itself. */
+  /** A request larger than the room has it to itself. */
   #fits(bytes: number): boolean {
     return this.#bytes === 0 || this.#bytes + bytes <= this.#bytesMax;
   }
 }
 
-/** As much as a follower fetches at a time, as a rule. */
+/** As much as a follower usually fetches at a time. */
 const appendUnderwayMaxBytes = 1024 * 1024;

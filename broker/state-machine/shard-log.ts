@@ -1,4 +1,5 @@
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
+import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
@@ -7,11 +8,11 @@ import { decompressRecords } from "../../protocol/records/compression.ts";
 import { decodeBatch, openBatch } from "../../protocol/records/decode-batch.ts";
 import { BatchBuilder, recordBytesAtMost } from "../../protocol/records/encode-batch.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
-import type { AppendedState, PartitionRef, StatePartitions, StateStanding } from "../partition/contract.ts";
+import type { AppendedState, StatePartitions, StateStanding } from "../partition/state-partitions.ts";
 import type { ReplayedBatch, StateRecord } from "./contract.ts";
 
 export interface ShardLogParts {
-  readonly ref: PartitionRef;
+  readonly ref: TopicPartition;
   readonly partitions: StatePartitions;
   readonly clock: Clock;
   readonly log: Logger;
@@ -41,7 +42,7 @@ const turnMaxMs = 20;
 
 /** The partition that a shard keeps its state in: read as a whole once, then appended to. */
 export class ShardLog {
-  readonly ref: PartitionRef;
+  readonly ref: TopicPartition;
   readonly what: string;
   readonly #parts: ShardLogParts;
 

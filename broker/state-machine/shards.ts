@@ -1,8 +1,9 @@
 import type { Clock } from "../../protocol/base/clock.ts";
+import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
-import type { PartitionRef, StatePartitions } from "../partition/contract.ts";
 import { Deadlines } from "../partition/deadlines.ts";
+import type { StatePartitions } from "../partition/state-partitions.ts";
 import type { Decision, Now, ShardEnvironment, StateMachine } from "./contract.ts";
 import { Shard, type ShardConfig } from "./shard.ts";
 import { ShardLog } from "./shard-log.ts";
@@ -19,7 +20,7 @@ export interface InternalTopic {
 
 export interface LedPartitions extends StatePartitions {
   /** Calls when this broker begins to lead a partition, or goes on in a higher epoch; null: it leads it no more. */
-  onLeadershipChanged(listener: (ref: PartitionRef, leaderEpoch: number | null) => void): () => void;
+  onLeadershipChanged(listener: (ref: TopicPartition, leaderEpoch: number | null) => void): () => void;
 }
 
 export interface ShardsParts<M extends StateMachine> {
@@ -78,7 +79,7 @@ export class Shards<M extends StateMachine> {
     for (const partition of [...this.#shards.keys()]) this.#end(partition);
   }
 
-  #lead(ref: PartitionRef, leaderEpoch: number): void {
+  #lead(ref: TopicPartition, leaderEpoch: number): void {
     const known = this.#shards.get(ref.partition);
     if (known !== undefined) return known.goOn(leaderEpoch);
     const { topic, partitions, clock, log, config, makeMachine } = this.#parts;

@@ -2,13 +2,13 @@ import type { Clock } from "../../protocol/base/clock.ts";
 
 /** The state of the network between one client and the servers. Shared by all its connections. */
 export interface NetworkPath {
-  /** Nothing gets through, silently: what is sent waits, as TCP would keep trying. */
+  /** Nothing gets through, without an error: what is sent waits, as TCP would keep trying. */
   isCut: boolean;
 }
 
 type Direction = "to-server" | "to-client";
 
-/** Of the receiver each: a client that is stopped hears nothing, while what it sent before goes on. */
+/** Each is the receiver's: a client that is suspended hears nothing, while what it sent before is delivered. */
 export type Clocks = Readonly<Record<Direction, Clock>>;
 
 interface Held {
@@ -55,7 +55,7 @@ export class MemoryConnection {
     for (const { direction, deliver } of held) this.#clocks[direction].schedule(0, () => this.#isOpen && deliver());
   }
 
-  /** What is under way in either direction is dropped. */
+  /** What is in flight in either direction is dropped. */
   close(): void {
     this.#isOpen = false;
     this.#held = [];

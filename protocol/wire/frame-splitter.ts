@@ -2,7 +2,7 @@ import { MalformedFrame } from "./reader.ts";
 
 const prefixBytes = 4;
 
-/** A frame up to this size gets its memory at once; a larger one as it arrives, so that announcing much costs the receiver nothing. */
+/** A frame up to this size is allocated at once; a larger one as it arrives, so that announcing much costs the receiver nothing. */
 const allocatedAtOnceMaxBytes = 1024 * 1024;
 
 export interface FrameSplitterOptions {
@@ -13,18 +13,18 @@ export interface FrameSplitterOptions {
 }
 
 /**
- * Cuts a stream into frames that each follow their length (int32). Holds at most one unfinished frame, in at most twice the bytes that
- * really came.
+ * Splits a stream into frames that each follow their length (int32). Holds at most one unfinished frame, in at most twice the bytes that
+ * have arrived.
  */
 export class FrameSplitter {
-  /** May be raised while the stream runs. A frame announced larger is refused before anything of it is kept. */
+  /** May be raised while the stream runs. A frame that is announced as larger is refused before any of it is kept. */
   frameMaxBytes: number;
   /** How much of the prefix is part of a frame as it comes out. */
   readonly #keptBytes: number;
   /** The begun length prefix, then unused until the frame is whole. */
   readonly #prefix = Buffer.alloc(prefixBytes);
   #prefixFilled = 0;
-  /** The unfinished frame; null while none is begun. */
+  /** The unfinished frame; null if there is none. */
   #frame: Buffer | null = null;
   #frameFilled = 0;
   #frameBytes = 0;
@@ -34,19 +34,19 @@ export class FrameSplitter {
     this.#keptBytes = keepsPrefix ? prefixBytes : 0;
   }
 
-  /** Of the frame that is not whole yet: what came of it. */
+  /** The bytes that have arrived of the unfinished frame. */
   get heldBytes(): number {
     return this.#frame === null ? 0 : this.#frameFilled;
   }
 
-  /** How long that frame is going to be; 0 while none is begun. */
+  /** The size of that frame; 0 if there is none. */
   get announcedBytes(): number {
     return this.#frame === null ? 0 : this.#frameBytes;
   }
 
   /**
-   * Calls back with each frame that `chunk` completes: a view on the chunk when it lies within it, else one piece of its own. Throws
-   * MalformedFrame; the frames before were delivered.
+   * Calls back with each frame that `chunk` completes: a view on the chunk if it lies within it, otherwise a buffer of its own. Throws
+   * MalformedFrame; the frames before it were delivered.
    */
   push(chunk: Buffer, onFrame: (frame: Buffer) => void): void {
     let at = 0;

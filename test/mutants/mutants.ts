@@ -35,7 +35,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "old-epoch-acknowledges",
-    file: "broker/partition/leader-reads.ts",
+    file: "broker/partition/replica-answers.ts",
     find: 'if (leaderEpoch !== epoch) return leaderEpoch < epoch ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH";',
     replace: 'if (leaderEpoch > epoch) return "UNKNOWN_LEADER_EPOCH";',
     breaks: "A fetch under an older leader epoch counts as an acknowledgement.",
@@ -64,7 +64,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "retrying-waiters-forgotten",
-    file: "broker/partition/offset-waiters.ts",
+    file: "broker/partition/waiters.ts",
     find: "for (const waiter of [...this.#waiting, ...this.#waitingAgain]) waiter.settle(end);",
     replace: "for (const waiter of [...this.#waiting]) waiter.settle(end);",
     breaks: "A producer that repeated a batch is not told when the leadership ends.",

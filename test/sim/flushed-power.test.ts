@@ -3,8 +3,8 @@ import { describe, test } from "vitest";
 import { partitions, World } from "./world.ts";
 
 /**
- * The power of all brokers fails at once, three times, while records are on their way. What broke: an acknowledged or consumed record that
- * is gone, among others.
+ * The power of all brokers fails at once, three times, while records are in flight. The result lists what broke: a lost record that was
+ * acknowledged or consumed, among others.
  */
 async function played(seed: number, configs: Readonly<Record<string, string>>): Promise<readonly string[]> {
   const world = new World(seed, null);
@@ -28,7 +28,7 @@ async function played(seed: number, configs: Readonly<Record<string, string>>): 
   for (let round = 0; round < 3; round++) {
     const failsAtMs = clock.nowMs + 300 + random.next() * 2500;
     if (!(await isDone("time passes", () => clock.nowMs >= failsAtMs))) return world.violations;
-    // not as `losePower` has it: nobody may lack anything
+    // not like `losePower`: no broker may lack anything
     for (const broker of brokers) {
       broker.crash("power");
       clock.schedule("test", random.next() * 3000, () => broker.supervise());
@@ -37,7 +37,7 @@ async function played(seed: number, configs: Readonly<Record<string, string>>): 
   }
   workload.stopSending();
   if (!(await isDone("every send is settled", () => workload.isSettled))) return world.violations;
-  // behind those of the hasty producer, too
+  // also behind those of the hasty producer
   for (let partition = 0; partition < partitions; partition++) void workload.send(`last${partition}:`, partition);
   const isRead = () =>
     workload.sends.every(({ state, partition, offset }) => state !== "acknowledged" || checker.consumedEnd(partition) > offset);

@@ -21,19 +21,17 @@ import { SimNetwork } from "./sim-network.ts";
 import { Trace } from "./trace.ts";
 
 const sessionTimeoutMs = 6000;
-/** Simulated: a request that waits for others (a join, a fetch) is given up. */
+/** In simulated time: a request that waits for others (a join, a fetch) is abandoned after this. */
 const patienceMs = 1500;
 
-/**
- * Two brokers, one of them the controller, with a topic and a group; shipped code around simulated time, network, disks and coordinator.
- */
+/** Two brokers, one of them the controller, with a topic and a group; shipped code with simulated time, network, disks and coordinator. */
 class Victims {
   readonly clock = new SimClock();
   readonly trace = new Trace(this.clock);
   readonly network = new SimNetwork(this.clock, seededRandom(3), () => {});
   readonly ensemble = new MemoryEnsemble({ clock: this.clock.forOwner("zk"), latencyMs: () => 1 });
   readonly bugs: string[] = [];
-  /** Requests that failed in a way that nobody foresaw: their connections were closed. */
+  /** Requests that failed in an unexpected way: their connections were closed. */
   readonly failures: string[] = [];
   readonly brokers: readonly SimBroker[];
 
@@ -121,12 +119,12 @@ function frameOf<T>(message: Message<T>, value: T, version: number): Buffer {
   return frame;
 }
 
-/** Values as hostile as a version can carry. The more of them make sense, the deeper a request comes. */
+/** Values as hostile as a version can carry. The more of them are valid, the deeper a request is processed. */
 class Hostile {
   readonly #random: Random;
-  /** Share of the values that make sense. */
+  /** Share of the values that are valid. */
   readonly #sense: number;
-  /** Array elements and long strings that may still come: a frame must not grow beyond what brokers take. */
+  /** Array elements and long strings that may still follow: a frame must not grow beyond what brokers accept. */
   #left = 400;
 
   constructor(random: Random, sense: number) {
@@ -232,7 +230,7 @@ class Hostile {
 }
 
 const requests = [...messagesByKey.values()].map(({ request }: MessagePair) => request);
-/** From nothing that makes sense to nearly all of it. */
+/** From no valid values at all to nearly all of them valid. */
 const shares = [0, 0.6, 0.85, 0.95];
 const seeds = (process.env.OTTLA_HOSTILE_SEEDS ?? "1").split(",").map(Number);
 

@@ -2,7 +2,7 @@ import type { Clock } from "../../../protocol/base/clock.ts";
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { Random } from "../../../protocol/base/random.ts";
 import { assignOffsets } from "../../../protocol/records/assign-offsets.ts";
-import { type BatchInfo, leaderEpochAt } from "../../../protocol/records/batch-header.ts";
+import { type BatchInfo, leaderEpochAt, type ParsedBatch } from "../../../protocol/records/batch-header.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import type { TopicSettings } from "../../runtime/topic-settings.ts";
 import { LogCompaction } from "../compaction/log-compaction.ts";
@@ -105,21 +105,20 @@ export class SegmentedLog implements Log {
     return startOffset > segments[0]!.baseOffset || removalsUnsynced;
   }
 
-  appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): LeaderAppend {
+  appendAsLeader(batch: ParsedBatch, leaderEpoch: number, appendTimeMs: number): LeaderAppend {
     const state = this.#state;
     this.#assertAppendable();
     invariant(leaderEpoch >= state.epochs.latest, "a leader's epoch is the latest", () => ({ leaderEpoch, latest: state.epochs.latest }));
     const logAppendTimeMs = state.settings.messageTimestampType === "LogAppendTime" ? appendTimeMs : null;
-    const settled = state.producers.judgeAppend(batches, state.settings, state.endOffset === 0);
+    const settled = state.producers.judgeAppend(batch.header, state.settings, state.endOffset === 0);
     if (settled !== null) return settled;
     const baseOffset = state.endOffset;
-    const refused = this.#refusal(batches);
+    const refused = this.#refusal(batch.bytes);
     if (refused !== null) return refused;
-    const assigned = assignOffsets(batches, { baseOffset, leaderEpoch, logAppendTimeMs });
-    invariant(assigned.batches.length > 0, "an append has a batch");
-    this.#append(batches, assigned.batches);
-    invariant(state.endOffset === assigned.endOffset, "the log ends where the offsets assigned end");
-    return { kind: "appended", baseOffset, endOffset: assigned.endOffset, logAppendTimeMs: logAppendTimeMs ?? -1 };
+    const assigned = assignOffsets(batch, { baseOffset, leaderEpoch, logAppendTimeMs });
+    this.#append(batch.bytes, [assigned]);
+    invariant(state.endOffset === assigned.lastOffset + 1, "the log ends where the offsets assigned end");
+    return { kind: "appended", baseOffset, endOffset: state.endOffset, logAppendTimeMs: logAppendTimeMs ?? -1 };
   }
 
   appendAsFollower(batches: Buffer, leadersEpochs: readonly EpochStart[] = []): boolean {
@@ -275,13 +274,13 @@ export class SegmentedLog implements Log {
   }
 
   /**
-   * What has nothing to do with the batches, and ends no broker: a disk that stalls while too much waits for it, and a log that
+   * What has nothing to do with the batch, and ends no broker: a disk that stalls while too much waits for it, and a log that
    * has no offsets left (somebody set them so).
    */
-  #refusal(batches: Buffer): LeaderAppend | null {
-    if (!this.#writer.hasRoomFor(batches.length)) return { kind: "refused", error: "NOT_ENOUGH_REPLICAS", message: tooMuchWaits };
+  #refusal(batch: Buffer): LeaderAppend | null {
+    if (!this.#writer.hasRoomFor(batch.length)) return { kind: "refused", error: "NOT_ENOUGH_REPLICAS", message: tooMuchWaits };
     // no batch has more records than bytes
-    if (this.endOffset + batches.length < Number.MAX_SAFE_INTEGER) return null;
+    if (this.endOffset + batch.length < Number.MAX_SAFE_INTEGER) return null;
     return { kind: "refused", error: "INVALID_RECORD", message: `the log ends at offset ${this.endOffset}: there are none left` };
   }
 

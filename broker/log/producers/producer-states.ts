@@ -1,5 +1,5 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
-import { attributeBits, type BatchInfo, batchSizeAt, fieldAt, noProducerId, producerIdAt } from "../../../protocol/records/batch-header.ts";
+import { type BatchInfo, noProducerId } from "../../../protocol/records/batch-header.ts";
 import type { TopicSettings } from "../../runtime/topic-settings.ts";
 import type { LeaderAppend, ProducerRow } from "../log-contract.ts";
 import { judgeBatch, ProducerEntry } from "./producer-entry.ts";
@@ -30,25 +30,17 @@ export class ProducerStates {
   }
 
   /**
-   * What a leader answers to validated batches without appending them, or null: they are to be appended. Changes nothing: what is appended
-   * is noted when its offsets are known.
+   * What a leader answers to a validated batch without appending it, or null: it is to be appended. Changes nothing: what is appended is
+   * noted when its offsets are known.
    * `isUntouched`: the log never held anything.
    */
   judgeAppend(
-    bytes: Buffer,
+    { producerId, producerEpoch, baseSequence, baseOffset: firstOffset, lastOffset: endingOffset, isTransactional }: BatchInfo,
     { messageTimestampType }: Pick<TopicSettings, "messageTimestampType">,
     isUntouched: boolean,
   ): LeaderAppend | null {
-    const producerId = producerIdAt(bytes, 0);
     if (producerId === noProducerId) return null;
-    invariant(batchSizeAt(bytes, 0) === bytes.length, "a batch of an idempotent producer comes alone");
-    const batch = {
-      producerId,
-      producerEpoch: bytes.readInt16BE(fieldAt.producerEpoch),
-      baseSequence: bytes.readInt32BE(fieldAt.baseSequence),
-      lastOffsetDelta: bytes.readInt32BE(fieldAt.lastOffsetDelta),
-      isTransactional: (bytes.readInt16BE(fieldAt.attributes) & attributeBits.transactional) !== 0,
-    };
+    const batch = { producerId, producerEpoch, baseSequence, lastOffsetDelta: endingOffset - firstOffset, isTransactional };
     const verdict = judgeBatch(this.#entries.get(producerId), batch, isUntouched);
     if (verdict.kind === "append") return null;
     if (verdict.kind === "refused") return verdict;

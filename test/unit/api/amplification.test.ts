@@ -6,7 +6,7 @@ import { groupFinder } from "../../../broker/api/group-finder.ts";
 import { logDirectoryApis } from "../../../broker/api/log-directory-apis.ts";
 import { servedApis } from "../../../broker/api/registry.ts";
 import { AnswerTooLarge, answerEach, ForwardedMeter, uncounted } from "../../../broker/api/request-meter.ts";
-import type { PartitionService } from "../../../broker/partition/contract.ts";
+import type { ClientLeader, ClientPartitions } from "../../../broker/partition/client-contract.ts";
 import { sliceMs, Turns } from "../../../broker/runtime/turns.ts";
 import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
@@ -25,15 +25,18 @@ const id = topicId("o");
 const producers = Array.from({ length: 300 }, (_, i) => ({
   ...{ producerId: i, epoch: 0, lastSequence: 1, lastOffset: 2, timestampMs: 3, coordinatorEpoch: 0, transactionFirstOffset: -1 },
 }));
-const partitions = {
+const leader: ClientLeader = {
   append: async () => ({ error: "INVALID_RECORD", message: "no such batch" }),
   read: async () => ({ error: "OFFSET_OUT_OF_RANGE" }),
-  changed: async () => undefined,
   deleteRecords: async () => ({ error: null, lowWatermark: 3 }),
   listOffset: async () => ({ error: null, offset: 1, timestampMs: 2, leaderEpoch: 3 }),
   endOffsetForEpoch: () => ({ error: null, epoch: 1, endOffset: 2 }),
-  producers: () => ({ error: null, producers }),
-} as PartitionService;
+};
+const partitions: ClientPartitions = {
+  leader: () => leader,
+  changed: async () => undefined,
+  find: () => ({ producers: () => producers }),
+};
 const directories = {
   describe: async () => [{ directory: "/data", isOnline: true, space: null, logs: [] }],
   move: () => "LOG_DIR_NOT_FOUND",

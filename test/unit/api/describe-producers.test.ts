@@ -1,7 +1,6 @@
 import { deepStrictEqual } from "node:assert";
 import { test } from "vitest";
 import { describeProducersApi } from "../../../broker/api/describe-producers.ts";
-import { partitionService } from "../../../broker/partition/partition-services.ts";
 import { idempotentBatch } from "../../support/memory-log.ts";
 import { setUp } from "../partition/partition-fixture.ts";
 import { answerOf, Images, image, partition, topic, topicId } from "./fixtures.ts";
@@ -11,7 +10,7 @@ const request = { topics: [{ name: "t", partitionIndexes: [0, 1, 7] }] };
 
 test("DescribeProducers tells what each producer did last, of the replicas that are here", async () => {
   const { append, table } = await setUp();
-  const ask = () => answerOf(describeProducersApi(partitionService(table), images), request, 0);
+  const ask = () => answerOf(describeProducersApi(table, images), request, 0);
   const answered = (activeProducers: object[]) => ({
     throttleTimeMs: 0,
     topics: [

@@ -5,21 +5,24 @@ import { groupApis } from "../../../broker/api/group-apis.ts";
 import type { GroupService } from "../../../broker/api/group-context.ts";
 import { logDirectoryApis } from "../../../broker/api/log-directory-apis.ts";
 import { servedApis } from "../../../broker/api/registry.ts";
-import type { PartitionService } from "../../../broker/partition/contract.ts";
+import type { ClientLeader, ClientPartitions } from "../../../broker/partition/client-contract.ts";
 import { messagesByKey } from "../../../protocol/messages/apis.ts";
 import { encodeWhole } from "../../../protocol/schema/message.ts";
 import { leastOf, sampleOf } from "../protocol/samples.ts";
 import { apiParts } from "./api-parts.ts";
 import { context, Images, image, readWhole, topic, topicId } from "./fixtures.ts";
 
-const partitions: PartitionService = {
+const leader: ClientLeader = {
   append: async () => ({ error: null, baseOffset: 1, logAppendTimeMs: 2, logStartOffset: 0 }),
   read: async () => ({ error: "OFFSET_OUT_OF_RANGE" }),
-  changed: async () => undefined,
   deleteRecords: async () => ({ error: null, lowWatermark: 3 }),
   listOffset: async () => ({ error: null, offset: 1, timestampMs: 2, leaderEpoch: 3 }),
   endOffsetForEpoch: () => ({ error: null, epoch: 1, endOffset: 2 }),
-  producers: () => ({ error: null, producers: [] }),
+};
+const partitions: ClientPartitions = {
+  leader: () => leader,
+  changed: async () => undefined,
+  find: () => ({ producers: () => [] }),
 };
 
 const images = new Images(image([topic("orders", topicId("o"))]));

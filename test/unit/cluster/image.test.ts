@@ -24,7 +24,7 @@ import {
   nothingDirty,
   updatesFor,
 } from "../../../broker/controller/dirty-set.ts";
-import type { AssignedReplica, RoleSink } from "../../../broker/partition/contract.ts";
+import type { AssignedReplica, RoleSink } from "../../../broker/partition/cluster-contract.ts";
 import type { ClaimedTerm } from "../../../coordinator-client/known-controller.ts";
 import { partitionKey } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { IsrChangeRequest } from "../../../broker/partition/contract.ts";
+import type { IsrChangeRequest } from "../../../broker/partition/cluster-contract.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { cluster, created, options, topic } from "./requests.ts";
 

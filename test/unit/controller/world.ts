@@ -10,7 +10,7 @@ import { ZookeeperIsrStore } from "../../../broker/cluster/zookeeper-isr-store.t
 import { Controller } from "../../../broker/controller/controller.ts";
 import type { ControllerSettings } from "../../../broker/controller/controller-term.ts";
 import { resourceRules } from "../../../broker/controller/setting-rules.ts";
-import type { ClusterView } from "../../../broker/partition/contract.ts";
+import type { ClusterView } from "../../../broker/partition/cluster-contract.ts";
 import { peerHandlers } from "../../../broker/peer-api/peer-handlers.ts";
 import { type PeerHandler, type PeerHandlers, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
 import { isPresentTerm } from "../../../coordinator-client/known-controller.ts";

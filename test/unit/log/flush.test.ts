@@ -4,6 +4,7 @@ import { LogOffline } from "../../../broker/log/log-contract.ts";
 import { randomInt, seededRandom } from "../../../protocol/base/random.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { type DiskOperation, MemoryDisk } from "../../support/memory-files.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { append, batchOf, lead, readAll, root, StillClock, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
 
 const everything = { maxBytes: 1e6, endOffsetLimit: 1e9, minOneBatch: true };
@@ -59,7 +60,7 @@ describe("flush.messages", () => {
             encodeBatch([{ key: null, value: Buffer.from("v"), headers: [], timestampMs: 1 }], { baseOffset: 1, leaderEpoch: 0 }),
           ),
         );
-      else log.appendAsLeader(batchOf(["v"]), 0, 0);
+      else log.appendAsLeader(parsedBatch(batchOf(["v"])), 0, 0);
       let acknowledged = false;
       void log.written(2).then(() => {
         acknowledged = true;

@@ -4,6 +4,7 @@ import { LogOffline, OffsetOutOfLog } from "../../../broker/log/log-contract.ts"
 import { isSoundIndex, offsetIndexFormat, timeIndexFormat } from "../../../broker/log/segment/index-file.ts";
 import { InconsistentTopicId } from "../../../broker/log/store-contract.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import {
   append,
   batchOf,
@@ -93,7 +94,7 @@ describe("the files", () => {
   test("an index longer than what is kept of it in memory still leads to every batch, also after a cut", async () => {
     const { log } = await startLog({ indexIntervalBytes: 0 }, { tailCacheBytesMax: 0 });
     for (let i = 0; i < 12_000; i++) {
-      log.appendAsLeader(batchOf([`${i}`], time + i), 0, 0);
+      log.appendAsLeader(parsedBatch(batchOf([`${i}`], time + i)), 0, 0);
       if (i % 500 === 499) await log.written(i + 1);
     }
     const check = async (offsets: readonly number[]) => {
@@ -326,8 +327,8 @@ describe("the store", () => {
       disk.fault = null;
       strictEqual((causes[0] as { code: string }).code, "ENOSPC");
       strictEqual(causes.length, 1);
-      ok(throwsOffline(() => log.appendAsLeader(batchOf(["more"]), 0, 0)));
-      ok(throwsOffline(() => other.appendAsLeader(batchOf(["more"]), 0, 0)));
+      ok(throwsOffline(() => log.appendAsLeader(parsedBatch(batchOf(["more"])), 0, 0)));
+      ok(throwsOffline(() => other.appendAsLeader(parsedBatch(batchOf(["more"])), 0, 0)));
       await rejects(other.flush(), LogOffline);
       await rejects(store.open("third", 0, topicId, settingsWith()), LogOffline);
       await rejects(store.close(), LogOffline);

@@ -11,6 +11,7 @@ import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
 import { testSettings } from "../../support/memory-log.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 
 export const topicId = "AbCdEfGhIjKlMnOpQrStUw";
 export const root = "/data/logs";
@@ -82,7 +83,7 @@ export async function startLog(
 
 /** Appends as the leader what must be appended. */
 export function lead(log: Log, batches: Buffer, epoch = 0, appendTimeMs = 0): Appended {
-  const appended = log.appendAsLeader(batches, epoch, appendTimeMs);
+  const appended = log.appendAsLeader(parsedBatch(batches), epoch, appendTimeMs);
   if (appended.kind !== "appended") throw new Error(`not appended but ${JSON.stringify(appended)}`);
   return appended;
 }

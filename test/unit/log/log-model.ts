@@ -3,6 +3,7 @@ import type { Log } from "../../../broker/log/log-contract.ts";
 import { type Random, randomInt } from "../../../protocol/base/random.ts";
 import { decodeBatch } from "../../../protocol/records/decode-batch.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { batchOf, type ReadBack, readAll, recordsIn } from "./log-fixture.ts";
 
 export interface ModelRecord extends ReadBack {
@@ -35,7 +36,7 @@ export class LogModel {
     if (random.next() < 0.15) this.epoch++;
     const batchBase = this.endOffset;
     strictEqual(log.endOffset, batchBase);
-    if (as === "leader") log.appendAsLeader(batchOf(values, timestamps), this.epoch, 0);
+    if (as === "leader") log.appendAsLeader(parsedBatch(batchOf(values, timestamps)), this.epoch, 0);
     else ok(log.appendAsFollower(asLeaderSent(values, timestamps, batchBase, this.epoch)));
     values.forEach((value, i) => {
       this.records.push({ offset: batchBase + i, value, epoch: this.epoch, timestampMs: timestamps[i]!, batchBase });

@@ -12,6 +12,7 @@ import { fieldAt, writeInt64 } from "../../../protocol/records/batch-header.ts";
 import { compressRecords } from "../../../protocol/records/compression.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { append, batchOf, lead, readAll, recordsIn, root, StillClock, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
 import { LogModel } from "./log-model.ts";
 
@@ -50,7 +51,7 @@ describe("appending", () => {
     };
     const heard: number[] = [];
     const stop = log.onWritten((end) => heard.push(end));
-    for (let i = 0; i < 500; i++) log.appendAsLeader(batchOf([`v${i}`]), 0, 0);
+    for (let i = 0; i < 500; i++) log.appendAsLeader(parsedBatch(batchOf([`v${i}`])), 0, 0);
     await log.written(500);
     await Promise.resolve();
     strictEqual(writes, 1);
@@ -160,10 +161,10 @@ describe("truncating", () => {
 
   test("writes queued appends first, and appending meanwhile is a bug", async () => {
     const { log } = await startLog();
-    for (let i = 0; i < 5; i++) log.appendAsLeader(batchOf([`v${i}`]), 0, 0);
+    for (let i = 0; i < 5; i++) log.appendAsLeader(parsedBatch(batchOf([`v${i}`])), 0, 0);
     const written = log.written(5);
     const truncated = log.truncateTo(3);
-    throws(() => log.appendAsLeader(batchOf(["x"]), 0, 0), /nothing is appended while the log is cut/);
+    throws(() => log.appendAsLeader(parsedBatch(batchOf(["x"])), 0, 0), /nothing is appended while the log is cut/);
     await Promise.all([written, truncated]);
     strictEqual(log.endOffset, 3);
   });
@@ -186,7 +187,7 @@ describe("truncating", () => {
       const disk = new MemoryDisk({ clock: fastClock(), random, latencyMs: { min: 0, max: 1 } });
       const { store } = await startStore(disk, { tailCacheBytesMax: 500, openFilesMax: 2 }, clock);
       const log = await store.open("t", 0, topicId, settingsWith({ segmentBytes: 700, indexIntervalBytes: 100 }));
-      for (let i = 0; i < 30; i++) log.appendAsLeader(batchOf([`0:${i}`]), 0, 0);
+      for (let i = 0; i < 30; i++) log.appendAsLeader(parsedBatch(batchOf([`0:${i}`])), 0, 0);
       await log.written(30);
       let [generation, done] = [0, false];
       const history = new Map<number, string[]>([...Array(30).keys()].map((i) => [i, [`0:${i}`]]));
@@ -212,7 +213,7 @@ describe("truncating", () => {
         for (let offset = end; offset < 30; offset++) {
           const value = `${generation}:${offset}`;
           history.get(offset)?.push(value);
-          log.appendAsLeader(batchOf([value]), generation, 0);
+          log.appendAsLeader(parsedBatch(batchOf([value])), generation, 0);
         }
         await log.written(30);
       }
@@ -323,7 +324,7 @@ describe("at the end of the offsets there are", () => {
   test("a leader takes no more records, and says so", async () => {
     const { log } = await startLog();
     await log.truncateFullyAndStartAt(last - 50);
-    const refused = log.appendAsLeader(batchOf(["a", "b"]), 0, 0);
+    const refused = log.appendAsLeader(parsedBatch(batchOf(["a", "b"])), 0, 0);
     deepStrictEqual({ ...refused, message: "" }, { kind: "refused", error: "INVALID_RECORD", message: "" });
     strictEqual(log.endOffset, last - 50);
   });

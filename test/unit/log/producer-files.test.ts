@@ -4,6 +4,7 @@ import { describe, test } from "vitest";
 import type { Log, ProducerRow } from "../../../broker/log/log-contract.ts";
 import { decodeSnapshot, encodeSnapshot } from "../../../broker/log/producers/producer-snapshot.ts";
 import { idempotentBatch } from "../../support/memory-log.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { type Fixture, lead, root, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
 
 const settings = { segmentBytes: 200, indexIntervalBytes: 100 };
@@ -109,8 +110,8 @@ describe("the producers of a log", () => {
     deepStrictEqual(log.producerRows(), fixture.rows);
     // the end of the last one, for its index, and a header of the first, where the epoch begins
     deepStrictEqual([...reads.paths].slice(1), ["00000000000000000000.log"]);
-    strictEqual(log.appendAsLeader(idempotentBatch(7, 4, 2), 0, 0).kind, "duplicate");
-    strictEqual(log.appendAsLeader(idempotentBatch(7, 14, 2), 0, 0).kind, "appended");
+    strictEqual(log.appendAsLeader(parsedBatch(idempotentBatch(7, 4, 2)), 0, 0).kind, "duplicate");
+    strictEqual(log.appendAsLeader(parsedBatch(idempotentBatch(7, 14, 2)), 0, 0).kind, "appended");
   });
 
   test("are read from the last segment after a crash", async () => {
@@ -157,14 +158,14 @@ describe("the producers of a log", () => {
     const { log } = fixture;
     await log.truncateTo(12);
     ok((await snapshotsIn(fixture)).every((offset) => offset <= 12));
-    strictEqual(log.appendAsLeader(idempotentBatch(8, 3, 1, 3), 0, 0).kind, "duplicate");
-    strictEqual(log.appendAsLeader(idempotentBatch(8, 6, 1, 3), 0, 0).kind, "refused");
-    strictEqual(log.appendAsLeader(idempotentBatch(8, 4, 1, 3), 0, 0).kind, "appended");
+    strictEqual(log.appendAsLeader(parsedBatch(idempotentBatch(8, 3, 1, 3)), 0, 0).kind, "duplicate");
+    strictEqual(log.appendAsLeader(parsedBatch(idempotentBatch(8, 6, 1, 3)), 0, 0).kind, "refused");
+    strictEqual(log.appendAsLeader(parsedBatch(idempotentBatch(8, 4, 1, 3)), 0, 0).kind, "appended");
     await log.written(log.endOffset);
     await log.truncateFullyAndStartAt(100);
     deepStrictEqual(log.producerRows(), []);
     deepStrictEqual(await snapshotsIn(fixture), []);
-    strictEqual(log.appendAsLeader(idempotentBatch(8, 77, 1, 3), 0, 0).kind, "appended");
+    strictEqual(log.appendAsLeader(parsedBatch(idempotentBatch(8, 77, 1, 3)), 0, 0).kind, "appended");
   });
 
   test("stay when their records are deleted, also in a later life", async () => {
@@ -201,6 +202,6 @@ describe("the producers of a log", () => {
       (await files.list(folder)).filter((name) => name.endsWith(".snapshot")),
       [],
     );
-    strictEqual(log.appendAsLeader(idempotentBatch(7, 14, 2), 0, 0).kind, "appended");
+    strictEqual(log.appendAsLeader(parsedBatch(idempotentBatch(7, 14, 2)), 0, 0).kind, "appended");
   });
 });

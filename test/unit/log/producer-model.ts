@@ -2,6 +2,7 @@ import { deepStrictEqual, strictEqual } from "node:assert";
 import type { LeaderAppend, Log, ProducerRow } from "../../../broker/log/log-contract.ts";
 import { type Random, randomInt } from "../../../protocol/base/random.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 
 export interface SentBatch {
   readonly producerId: number;
@@ -45,7 +46,7 @@ export class ProducerModel {
   send(log: Log, random: Random): void {
     const sent = randomBatch(random, timeFrom(random), (id) => this.remembered(id));
     const expected = expectedAnswer(sent, this.remembered(sent.producerId), this.endOffset);
-    const answered = told(log.appendAsLeader(encoded(sent), 0, 0));
+    const answered = told(log.appendAsLeader(parsedBatch(encoded(sent)), 0, 0));
     deepStrictEqual(answered, expected, `${JSON.stringify(sent)} after ${JSON.stringify(this.remembered(sent.producerId))}`);
     if (expected.startsWith("appended")) this.batches.push({ ...sent, baseOffset: this.endOffset });
   }

@@ -3,6 +3,7 @@ import { describe, test } from "vitest";
 import { ProducerBudget, ProducerStates, producersInLogMax } from "../../../broker/log/producers/producer-states.ts";
 import { fieldAt, readBatchInfo, writeInt64 } from "../../../protocol/records/batch-header.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { settingsWith } from "./log-fixture.ts";
 
 interface Produced {
@@ -31,8 +32,7 @@ class Judged {
 
   /** "at OFFSET", "again at OFFSET", or the error. */
   send(produced: Produced): string {
-    const bytes = batch(produced);
-    const settled = this.producers.judgeAppend(bytes, settingsWith(), this.isUntouched);
+    const settled = this.producers.judgeAppend(parsedBatch(batch(produced)).header, settingsWith(), this.isUntouched);
     if (settled?.kind === "refused") return settled.error;
     if (settled !== null) return `again at ${settled.baseOffset}`;
     return this.take(produced);
@@ -49,7 +49,7 @@ class Judged {
   }
 
   message(produced: Produced): string {
-    const settled = this.producers.judgeAppend(batch(produced), settingsWith(), this.isUntouched);
+    const settled = this.producers.judgeAppend(parsedBatch(batch(produced)).header, settingsWith(), this.isUntouched);
     ok(settled?.kind === "refused");
     return settled.message;
   }

@@ -9,6 +9,7 @@ import {
   segmentsBelow,
   segmentsOverSize,
 } from "../../../broker/log/partition-log/log-retention.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { append, batchOf, type Fixture, readAll, root, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
 
 const everything = { maxBytes: 1e6, endOffsetLimit: 1e9, minOneBatch: true };
@@ -179,7 +180,7 @@ describe("retain", () => {
   test("a check of a thousand segments reads one time index", async () => {
     const fixture = await startLog({ segmentBytes: 100, retentionMs: 100 * dayMs });
     const { log, store, disk, clock } = fixture;
-    for (let i = 0; i < 1000; i++) log.appendAsLeader(batchOf(["x"], clock.now + i), 0, 0);
+    for (let i = 0; i < 1000; i++) log.appendAsLeader(parsedBatch(batchOf(["x"], clock.now + i)), 0, 0);
     await log.written(1000);
     await store.close();
     disk.loseProcess();

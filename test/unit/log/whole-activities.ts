@@ -6,6 +6,7 @@ import { type Random, randomInt, seededRandom } from "../../../protocol/base/ran
 import { compressionCodecs } from "../../../protocol/records/batch-header.ts";
 import { compressRecords } from "../../../protocol/records/compression.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { cleanerOf, type Entry, foundIn } from "./compaction/compaction-fixture.ts";
 import type { StillClock } from "./log-fixture.ts";
 import { expectedAnswer, nextBatch, randomBatch, type SentBatch, told } from "./producer-model.ts";
@@ -108,7 +109,7 @@ export class WholeActivities {
     const model = this.#model;
     const entries = this.#entries(random, sent);
     const expected = expectedAnswer(sent, model.remembered(sent.producerId), model.endOffset);
-    const answer = this.#log.appendAsLeader(encoded(random, sent, entries), this.#epoch, this.#clock.now);
+    const answer = this.#log.appendAsLeader(parsedBatch(encoded(random, sent, entries)), this.#epoch, this.#clock.now);
     strictEqual(told(answer), expected, JSON.stringify(sent));
     if (answer.kind !== "appended") return;
     const isLogTime = this.#settings.messageTimestampType === "LogAppendTime";

@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
-import type { IsrStore } from "../../../broker/partition/contract.ts";
+import type { IsrStore } from "../../../broker/partition/cluster-contract.ts";
 import { RoleCheck } from "../../../broker/partition/role-check.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { fieldAt } from "../../../protocol/records/batch-header.ts";

@@ -3,13 +3,15 @@ import { test } from "vitest";
 import { LogOffline } from "../../../broker/log/log-contract.ts";
 import { Admissions } from "../../../broker/partition/admissions.ts";
 import { Deadlines } from "../../../broker/partition/deadlines.ts";
-import { type PartitionEnvironment, partitionDefaults } from "../../../broker/partition/environment.ts";
+import type { PartitionEnvironment } from "../../../broker/partition/environment.ts";
 import { Followership } from "../../../broker/partition/followership.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { ReplicaFetchedPartition, ReplicaFetchPartition } from "../../../protocol/peer/messages.ts";
 import { codecsAside } from "../../../protocol/records/compression.ts";
 import { MemoryLog, producedBatch, testSettings } from "../../support/memory-log.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
+import { testPartitionConfig } from "../../support/partition-config.ts";
 import { ManualClock, settled } from "../network/manual-clock.ts";
 
 const topicId = "AAAAAAAAAAAAAAAAAAAAAQ";
@@ -27,7 +29,7 @@ const record = {
 function setUp() {
   const clock = new ManualClock();
   const environment: PartitionEnvironment = {
-    config: { ...partitionDefaults, brokerId: 1 },
+    config: testPartitionConfig,
     clock,
     random: seededRandom(1),
     logger: silentLogger,
@@ -74,7 +76,7 @@ function leadersRecords(...counts: number[]): { records: Buffer; endOffset: numb
   const leader = new MemoryLog(testSettings);
   const batches = counts.map((count) => {
     const batch = producedBatch(count);
-    leader.appendAsLeader(batch, 4, 0);
+    leader.appendAsLeader(parsedBatch(batch), 4, 0);
     return batch;
   });
   return { records: Buffer.concat(batches), endOffset: leader.endOffset };

@@ -4,6 +4,7 @@ import { FutureTimestamps } from "../../../broker/partition/future-timestamps.ts
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { testSettings } from "../../support/memory-log.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { type Logged, recordingLogger } from "../network/client-harness.ts";
 import { ManualClock } from "../network/manual-clock.ts";
 
@@ -21,7 +22,7 @@ function watching() {
       { ...record, timestampMs: nowMs },
       { ...record, timestampMs: nowMs + aheadMs },
     ]);
-    timestamps.look(topic, 3, batch, { ...testSettings, retentionMs: 7 * 24 * hourMs, ...settings });
+    timestamps.look(topic, 3, parsedBatch(batch).header, { ...testSettings, retentionMs: 7 * 24 * hourMs, ...settings });
   };
   return { clock, lines, append };
 }

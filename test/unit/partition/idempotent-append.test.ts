@@ -134,6 +134,4 @@ test("with acks=all it is told when the records are on the disk, however long th
   deepStrictEqual([written, outcome.value], [1, null]);
   await service.append(ref, idempotentBatch(7, 5), options);
   strictEqual(written, 2, "out of sequence");
-  await service.append({ topic: "elsewhere", partition: 0 }, idempotentBatch(7, 1), options);
-  strictEqual(written, 3, "not here");
 });

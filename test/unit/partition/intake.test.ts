@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
 import { Admissions } from "../../../broker/partition/admissions.ts";
-import type { AppendOutcome } from "../../../broker/partition/contract.ts";
+import type { AppendOutcome } from "../../../broker/partition/client-contract.ts";
 import { Intake, type Taken } from "../../../broker/partition/intake.ts";
 import { codecsAside, compressRecords } from "../../../protocol/records/compression.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";

@@ -5,7 +5,7 @@ import { fieldAt, maxTimestampAt, sealBatch } from "../../../protocol/records/ba
 import { producedBatch } from "../../support/memory-log.ts";
 import { settled } from "../network/manual-clock.ts";
 
-import { follower, followerFetch, ref, setUp } from "./partition-fixture.ts";
+import { follower, followerFetch, ref, setUp, topicId } from "./partition-fixture.ts";
 
 describe("append", () => {
   test("refuses what is not one sound batch, with nothing appended", async () => {
@@ -153,9 +153,9 @@ describe("a consumer", () => {
   });
 
   test("waits for a commit, not for mere writes", async () => {
-    const { append, service, replicas, clock } = await setUp({}, { isr: [1, 2] });
+    const { append, table, replicas, clock } = await setUp({}, { isr: [1, 2] });
     let woken = false;
-    void service.changed([ref], clock.monotonicMs() + 500).then(() => {
+    void table.changed([ref], clock.monotonicMs() + 500).then(() => {
       woken = true;
     });
     await append();
@@ -219,7 +219,7 @@ describe("ListOffsets", () => {
 
 describe("a follower's fetch", () => {
   test("is refused in another epoch, from an earlier life, and from a broker that has no replica", async () => {
-    const { replicas } = await setUp();
+    const { replicas, table } = await setUp();
     const ask = (from: Partial<typeof follower>, asked: Partial<ReplicaFetchPartition>) =>
       replicas.acknowledge({ ...follower, ...from }, followerFetch(0, asked)).answer.error;
     strictEqual(ask({}, { leaderEpoch: 4 }), "FENCED_LEADER_EPOCH");
@@ -228,7 +228,7 @@ describe("a follower's fetch", () => {
     strictEqual(ask({ brokerEpoch: 2 ** 53 - 1 }, {}), "STALE_BROKER_EPOCH", "one that is not registered yet, or never will be");
     strictEqual(ask({ brokerEpoch: 102 }, {}), "NONE", "and the registered one goes on acknowledging");
     strictEqual(ask({ brokerId: 9 }, {}), "REPLICA_NOT_AVAILABLE");
-    strictEqual(ask({}, { partition: 4 }), "UNKNOWN_TOPIC_ID");
+    strictEqual(table.leaderOf(topicId, 4), "UNKNOWN_TOPIC_ID");
     strictEqual(ask({}, {}), "NONE");
   });
 
@@ -258,7 +258,7 @@ describe("a follower's fetch", () => {
     await append(producedBatch(3));
     replicas.acknowledge(follower, followerFetch(3));
     strictEqual(replicas.lookAgain(follower, followerFetch(0)).isReadable, true);
-    const leadership = table.find(ref)?.leadership();
+    const leadership = table.find(ref)?.leader();
     if (typeof leadership !== "object") throw new Error("not leading");
     strictEqual(leadership.state.followers.get(2)?.fetchOffset, 3);
     strictEqual(leadership.state.change.kind, "settled");
@@ -326,7 +326,7 @@ describe("assignments", () => {
 
   test("that bring a newer in-sync set of the same epoch are taken note of", async () => {
     const { assign, table } = await setUp();
-    const leadership = table.find(ref)?.leadership();
+    const leadership = table.find(ref)?.leader();
     await assign({ isr: [1, 2], stateVersion: 9 });
     deepStrictEqual(typeof leadership === "object" && leadership.state.isr, new Set([1, 2]));
     await assign({ isr: [1], stateVersion: 8 });

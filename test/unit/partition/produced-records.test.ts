@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert";
 import { test } from "vitest";
-import { statePartitions } from "../../../broker/partition/partition-services.ts";
+import { statePartitions } from "../../../broker/partition/state-partitions.ts";
 import { maxTimestampAt, readBatchInfo } from "../../../protocol/records/batch-header.ts";
 import { compressRecords, decompressRecords } from "../../../protocol/records/compression.ts";
 import { decodeBatch } from "../../../protocol/records/decode-batch.ts";

@@ -1,8 +1,7 @@
 import { deepStrictEqual, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
-import { ChangeWaiters } from "../../../broker/partition/change-waiters.ts";
 import { Deadlines } from "../../../broker/partition/deadlines.ts";
-import { OffsetWaiters } from "../../../broker/partition/offset-waiters.ts";
+import { ChangeWaiters, OffsetWaiters } from "../../../broker/partition/waiters.ts";
 import { ManualClock, settled } from "../network/manual-clock.ts";
 
 function setUp(waitersMax = 100) {

@@ -1,10 +1,10 @@
 import { deepStrictEqual, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
-import type { ReplicaFetchService } from "../../../broker/partition/contract.ts";
-import { replicaFetchHandler } from "../../../broker/replication/replica-fetch-handler.ts";
-import { highWatermarkDelayMs, replicationDefaults } from "../../../broker/replication/replication-config.ts";
+import type { ReplicaLeader, ReplicaLeaders } from "../../../broker/partition/replication-contract.ts";
+import { highWatermarkDelayMs, replicaFetchHandler } from "../../../broker/replication/replica-fetch-handler.ts";
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
 import type { ReplicaFetchedPartition, ReplicaFetchRequest } from "../../../protocol/peer/messages.ts";
+import { testReplicationConfig } from "../../support/partition-config.ts";
 import { ManualClock, settled } from "../network/manual-clock.ts";
 
 const topicId = "AAAAAAAAAAAAAAAAAAAAAQ";
@@ -20,21 +20,21 @@ interface Led {
 /** A leader of partitions that hold what the test says. */
 function setUp(partitions: number) {
   const clock = new ManualClock();
-  const watching = new Set<Parameters<ReplicaFetchService["watch"]>[0]>();
+  const watching = new Set<Parameters<ReplicaLeaders["onWritten"]>[0]>();
   const led: Led[] = Array.from({ length: partitions }, () => ({ batches: [], error: "NONE", highWatermark: 0, told: 0 }));
   const reads: { partition: number; maxBytes: number; minOneBatch: boolean }[] = [];
-  const at = (partition: number): Led => led[partition] ?? { batches: [], error: "UNKNOWN_TOPIC_ID", highWatermark: -1, told: -1 };
+  const at = (partition: number): Led => led[partition]!;
   const answer = (partition: number, recordsBytes = 0): ReplicaFetchedPartition => {
     const { error, highWatermark } = at(partition);
     return { topicId, partition, error, leaderEpoch: 1, highWatermark, logStartOffset: 0, diverging: null, epochs: [], recordsBytes };
   };
-  const position: ReplicaFetchService["lookAgain"] = (_from, { partition }) => {
+  const position: ReplicaLeader["positionOf"] = (_from, { partition }) => {
     const { batches, error, highWatermark, told } = at(partition);
     return { answer: answer(partition), isReadable: error === "NONE" && batches.length > 0, hasNews: highWatermark !== told };
   };
-  const service: ReplicaFetchService = {
-    acknowledge: position,
-    lookAgain: position,
+  const leader: ReplicaLeader = {
+    acknowledgeFetch: position,
+    positionOf: position,
     readForReplica: async ({ partition }, maxBytes, minOneBatch) => {
       reads.push({ partition, maxBytes, minOneBatch });
       const taken: Buffer[] = [];
@@ -49,12 +49,15 @@ function setUp(partitions: number) {
     noteAnswered: (_from, told) => {
       at(told.partition).told = told.highWatermark;
     },
-    watch: (moved) => {
+  };
+  const leaders: ReplicaLeaders = {
+    leaderOf: (_, partition) => (partition < led.length ? leader : "UNKNOWN_TOPIC_ID"),
+    onWritten: (moved) => {
       watching.add(moved);
       return () => watching.delete(moved);
     },
   };
-  const handle = replicaFetchHandler({ service, clock, config: { ...replicationDefaults, fetchMaxBytes: 1000 } });
+  const handle = replicaFetchHandler({ leaders, clock, config: { ...testReplicationConfig, fetchMaxBytes: 1000 } });
   const fetch = (more: Partial<ReplicaFetchRequest> = {}) => {
     const request: ReplicaFetchRequest = {
       brokerId: 2,
@@ -148,6 +151,15 @@ describe("an answer to a replica fetch", () => {
       body.partitions.map(({ error }) => error),
       ["FENCED_LEADER_EPOCH"],
     );
+    strictEqual(clock.monotonicMs(), 0);
+  });
+
+  test("comes at once where nobody leads", async () => {
+    const { fetch, clock } = setUp(1);
+    const asked = { topicId, partition: 7, leaderEpoch: 1, fetchOffset: 0, lastFetchedEpoch: -1, logStartOffset: 0 };
+    const { body } = await fetch({ partitions: [asked] }).answered;
+    const nowhere = { leaderEpoch: -1, highWatermark: -1, logStartOffset: -1, diverging: null, epochs: [], recordsBytes: 0 };
+    deepStrictEqual(body.partitions, [{ topicId, partition: 7, error: "UNKNOWN_TOPIC_ID", ...nowhere }]);
     strictEqual(clock.monotonicMs(), 0);
   });
 

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { PartitionRef } from "../../../broker/partition/contract.ts";
 import type { Decision, Now, ReplayedBatch, ShardEnvironment, StateMachine, StateRecord } from "../../../broker/state-machine/contract.ts";
 import { type LedPartitions, partitionOfKey, Shards } from "../../../broker/state-machine/shards.ts";
 import { sweep } from "../../../broker/state-machine/sweep.ts";
+import type { TopicPartition } from "../../../protocol/base/ids.ts";
 import { type Logger, silentLogger } from "../../../protocol/base/logger.ts";
 import { readControlRecord } from "../../../protocol/records/decode-batch.ts";
 import { type BatchOptions, encodeBatch } from "../../../protocol/records/encode-batch.ts";
@@ -99,7 +99,7 @@ let clock: ManualClock;
 let partitions: FakePartition[];
 let machines: Counters[];
 let lines: string[];
-let tell: (ref: PartitionRef, leaderEpoch: number | null) => void;
+let tell: (ref: TopicPartition, leaderEpoch: number | null) => void;
 let counters: Shards<Counters>;
 const config = { commitTimeoutMs: 5_000, loadBufferBytes: 4_096, waitingMax: 3 };
 
@@ -112,7 +112,7 @@ beforeEach(() => {
   tell = (ref, leaderEpoch) => {
     for (const listener of listeners) listener(ref, leaderEpoch);
   };
-  const of = ({ partition }: PartitionRef) => partitions[partition]!;
+  const of = ({ partition }: TopicPartition) => partitions[partition]!;
   const led: LedPartitions = {
     append: (ref, records) => of(ref).append(ref, records),
     standing: (ref) => of(ref).standing(),

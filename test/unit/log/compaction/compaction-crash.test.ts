@@ -5,6 +5,7 @@ import { seededRandom } from "../../../../protocol/base/random.ts";
 import { scanBatches } from "../../../../protocol/records/validate-batches.ts";
 import { dyingAt } from "../../../support/dying-disk.ts";
 import { MemoryDisk } from "../../../support/memory-files.ts";
+import { parsedBatch } from "../../../support/parsed-batch.ts";
 import { StillClock, startStore, topicId } from "../log-fixture.ts";
 import { cleanerOf, compacted, type Found, folder, keyedBatch, readKeyed } from "./compaction-fixture.ts";
 
@@ -20,7 +21,7 @@ async function start(seed: number) {
   for (let i = 0; i < 24; i++) {
     const key = (at: number) => `k${(2 * i + at) % 7}`;
     const entries = [0, 1].map((at) => ({ key: key(at), value: i === 5 ? null : `${i}-${"x".repeat(40)}` }));
-    log.appendAsLeader(keyedBatch(entries, { codec: i % 3 === 0 ? "snappy" : "none" }), Math.floor(i / 10), 0);
+    log.appendAsLeader(parsedBatch(keyedBatch(entries, { codec: i % 3 === 0 ? "snappy" : "none" })), Math.floor(i / 10), 0);
     await log.written(log.endOffset);
   }
   await log.flush();

@@ -4,13 +4,14 @@ import { Pace } from "../../../../broker/log/compaction/pace.ts";
 import { fileNames } from "../../../../broker/log/files/file-names.ts";
 import type { Log } from "../../../../broker/log/log-contract.ts";
 import type { SegmentedLog } from "../../../../broker/log/partition-log/segmented-log.ts";
+import { parsedBatch } from "../../../support/parsed-batch.ts";
 import { root, startLog, startStore, topicId } from "../log-fixture.ts";
 import { cleanerOf, compacted, keyedBatch, readKeyed } from "./compaction-fixture.ts";
 
 async function fill(log: Log, count: number, tag = "v", epoch = 0): Promise<void> {
   for (let i = 0; i < count; i++) {
     const entry = (at: number) => ({ key: `k${(2 * i + at) % 5}`, value: `${tag}${2 * i + at}-${"x".repeat(40)}` });
-    log.appendAsLeader(keyedBatch([entry(0), entry(1)]), epoch, 0);
+    log.appendAsLeader(parsedBatch(keyedBatch([entry(0), entry(1)])), epoch, 0);
     await log.written(log.endOffset);
   }
   await log.flush();

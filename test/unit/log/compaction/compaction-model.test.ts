@@ -5,6 +5,7 @@ import type { SegmentedLog } from "../../../../broker/log/partition-log/segmente
 import { type Random, randomInt, seededRandom } from "../../../../protocol/base/random.ts";
 import { compressionCodecs } from "../../../../protocol/records/batch-header.ts";
 import { MemoryDisk } from "../../../support/memory-files.ts";
+import { parsedBatch } from "../../../support/parsed-batch.ts";
 import { StillClock, startStore, topicId } from "../log-fixture.ts";
 import { cleanerOf, compacted, type Found, keyedBatch, readKeyed } from "./compaction-fixture.ts";
 
@@ -33,7 +34,11 @@ class CompactedModel {
     const batch = keyedBatch(entries, { codec: pick(compressionCodecs), producerId, baseSequence });
     const baseOffset = log.endOffset + (as === "follower" ? randomInt(random, 4) : 0);
     if (as === "leader")
-      strictEqual(log.appendAsLeader(batch, 0, 0).kind, "appended", "the producer's sequence is known whatever compaction took");
+      strictEqual(
+        log.appendAsLeader(parsedBatch(batch), 0, 0).kind,
+        "appended",
+        "the producer's sequence is known whatever compaction took",
+      );
     else {
       batch.writeBigInt64BE(BigInt(baseOffset), 0);
       batch.writeInt32BE(0, 12);

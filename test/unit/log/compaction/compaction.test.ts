@@ -2,11 +2,12 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { describe, test } from "vitest";
 import type { Log } from "../../../../broker/log/log-contract.ts";
 import { silentLogger } from "../../../../protocol/base/logger.ts";
+import { parsedBatch } from "../../../support/parsed-batch.ts";
 import { fileContents, StillClock, startLog, startStore, topicId } from "../log-fixture.ts";
 import { cleanerOf, compacted, type Entry, folder, keyedBatch, readKeyed, type Sender } from "./compaction-fixture.ts";
 
 async function put(log: Log, entries: readonly Entry[], sender?: Sender): Promise<void> {
-  log.appendAsLeader(keyedBatch(entries, sender), 0, 0);
+  log.appendAsLeader(parsedBatch(keyedBatch(entries, sender)), 0, 0);
   await log.written(log.endOffset);
 }
 
@@ -112,7 +113,7 @@ describe("compacting a log", () => {
     broken.writeInt32BE(1, 23);
     const { sealBatch } = await import("../../../../protocol/records/batch-header.ts");
     sealBatch(broken, 0, broken.length);
-    log.appendAsLeader(Buffer.from(broken), 0, 0);
+    log.appendAsLeader(parsedBatch(Buffer.from(broken)), 0, 0);
     await fill(log, 12);
     const warnings: string[] = [];
     const logger = { ...silentLogger, warn: (_fields: object, message: string) => void warnings.push(message) };

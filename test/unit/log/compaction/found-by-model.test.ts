@@ -4,6 +4,7 @@ import { readOffsets, writeOffsets } from "../../../../broker/log/files/checkpoi
 import { fileNames } from "../../../../broker/log/files/file-names.ts";
 import type { SegmentedLog } from "../../../../broker/log/partition-log/segmented-log.ts";
 import { dyingAt } from "../../../support/dying-disk.ts";
+import { parsedBatch } from "../../../support/parsed-batch.ts";
 import { root, startStore, topicId } from "../log-fixture.ts";
 import { cleanerOf, compacted, keyedBatch, readKeyed } from "./compaction-fixture.ts";
 
@@ -12,7 +13,10 @@ describe("what the whole model found in compacted logs", () => {
     const { store, clock } = await startStore();
     const log = (await store.open("t", 0, topicId, { ...compacted, segmentBytes: 200 })) as SegmentedLog;
     const lead = async (key: string, timestampMs: number, sender = {}) => {
-      strictEqual(log.appendAsLeader(keyedBatch([{ key, value: "x".repeat(100), timestampMs }], sender), 0, 0).kind, "appended");
+      strictEqual(
+        log.appendAsLeader(parsedBatch(keyedBatch([{ key, value: "x".repeat(100), timestampMs }], sender)), 0, 0).kind,
+        "appended",
+      );
       await log.written(log.endOffset);
     };
     await lead("a", 9000, { producerId: 1, baseSequence: 0 });
@@ -33,7 +37,7 @@ describe("what the whole model found in compacted logs", () => {
   test("a checkpoint of the cleaner from before a crash that took the log's end says nothing of what is appended there", async () => {
     const { disk, store, clock, files } = await startStore();
     const append = async (log: SegmentedLog) => {
-      for (let i = 0; i < 10; i++) log.appendAsLeader(keyedBatch([{ key: "k", value: `v${i}` }]), 0, 0);
+      for (let i = 0; i < 10; i++) log.appendAsLeader(parsedBatch(keyedBatch([{ key: "k", value: `v${i}` }])), 0, 0);
       await log.written(log.endOffset);
     };
     await append((await store.open("t", 0, topicId, compacted)) as SegmentedLog);
@@ -56,7 +60,7 @@ describe("what the whole model found in compacted logs", () => {
       const { disk, store, clock } = await startStore();
       const log = (await store.open("t", 0, topicId, compacted)) as SegmentedLog;
       // the same key five times, deleted and so of no interest to compaction; then each another
-      for (let i = 0; i < 10; i++) log.appendAsLeader(keyedBatch([{ key: `k${Math.max(i, 4)}`, value: `v${i}` }]), 0, 0);
+      for (let i = 0; i < 10; i++) log.appendAsLeader(parsedBatch(keyedBatch([{ key: `k${Math.max(i, 4)}`, value: `v${i}` }])), 0, 0);
       await log.written(log.endOffset);
       await log.advanceStartOffset(5);
       await log.flush();
