@@ -21,8 +21,8 @@ import { type CleanerConfig, type DirectoryFailure, InconsistentTopicId, type Lo
 import type { DirectoryCheckpoints } from "./directory-checkpoints.ts";
 import { LogScrub, type ScrubConfig } from "./log-scrub.ts";
 import { KeyedTurns, SharedWrite } from "./ordered-work.ts";
-import type { FoundLog } from "./prepare-directory.ts";
-import { type Stray, Strays } from "./strays.ts";
+import type { FoundLog, PreparedDirectory } from "./prepare-directory.ts";
+import { Strays } from "./strays.ts";
 
 export interface LogStoreParts {
   readonly files: FileSystem;
@@ -51,14 +51,6 @@ export interface SharedByLogs {
   readonly caches: LogCaches;
   readonly clock: Clock;
   readonly random: Random;
-}
-
-export interface StoreStart {
-  readonly found: readonly FoundLog[];
-  readonly strays: readonly Stray[];
-  readonly checkpoints: DirectoryCheckpoints;
-  readonly highWatermarks: ReadonlyMap<string, number>;
-  readonly doubt: Doubt;
 }
 
 export class DirectoryLogStore implements LogStore {
@@ -90,16 +82,16 @@ export class DirectoryLogStore implements LogStore {
   #checkpointTimer: Timer | null = null;
   #closed = false;
 
-  constructor(shared: SharedByLogs, options: LogStoreOptions, start: StoreStart) {
+  constructor(shared: SharedByLogs, options: LogStoreOptions, prepared: PreparedDirectory) {
     this.#shared = shared;
     this.#directory = shared.directory;
     this.#root = options.directory;
     this.#checkpointIntervalMs = options.checkpointIntervalMs ?? 60_000;
-    this.found = start.found;
-    this.strays = new Strays(start.strays, this, shared);
-    this.highWatermarks = start.highWatermarks;
-    this.doubt = start.doubt;
-    this.#checkpoints = start.checkpoints;
+    this.found = prepared.found;
+    this.strays = new Strays(prepared.strays, this, shared);
+    this.highWatermarks = prepared.highWatermarks;
+    this.doubt = prepared.doubt;
+    this.#checkpoints = prepared.checkpoints;
     this.#cleanerConfig = options.cleaner ?? null;
     if (options.scrub === undefined) return;
     const { clock, random, io } = shared;

@@ -1,14 +1,11 @@
 import { partitionKey } from "../../../protocol/base/ids.ts";
 import type { Logger } from "../../../protocol/base/logger.ts";
-import { readOffsets } from "../files/checkpoint-file.ts";
-import { fileNames, parseFutureDirectory, parseMoveNoteName } from "../files/file-names.ts";
+import { parseFutureDirectory, parseMoveNoteName } from "../files/file-names.ts";
 import { isTopicId, readTopicId } from "../files/folder-notes.ts";
 import { type LogDirectory, RemovedFiles } from "../files/log-directory.ts";
 import { LogHealth, remedyFor } from "../files/log-health.ts";
 import { LogOffline } from "../log-contract.ts";
-import type { LogCaches } from "../partition-log/log-caches.ts";
-import { logCaches } from "../partition-log/log-caches.ts";
-import { DirectoryCheckpoints } from "./directory-checkpoints.ts";
+import { type LogCaches, logCaches } from "../partition-log/log-caches.ts";
 import { LogDirectories, type OfflineDirectory, type SettledMoves } from "./log-directories.ts";
 import { type MoveNote, readMoveNote } from "./log-mover.ts";
 import { DirectoryLogStore, type LogStoreOptions, type LogStoreParts } from "./log-store.ts";
@@ -26,15 +23,8 @@ export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, 
   const directory: LogDirectory = { health, checkpoints, removedFiles: new RemovedFiles({ files, clock, logger: log }) };
   const io = { files, openFiles: caches.openFiles, indexes: caches.indexes, logger: log };
   const prepared = await prepareDirectory(io, options.directory, options.recoveriesAtOnce);
-  const highWatermarks = await readOffsets(files, `${options.directory}/${fileNames.highWatermarks}`);
-  const store = new DirectoryLogStore({ directory, io, caches, clock, random }, options, {
-    found: prepared.found,
-    strays: prepared.strays,
-    checkpoints: new DirectoryCheckpoints(files, options.directory, prepared),
-    highWatermarks: typeof highWatermarks === "string" ? new Map() : highWatermarks,
-    doubt: prepared.doubt,
-  });
-  if (!prepared.clean) await store.writeCheckpoints();
+  const store = new DirectoryLogStore({ directory, io, caches, clock, random }, options, prepared);
+  if (!store.wasClean) await store.writeCheckpoints();
   store.removeInBackground(prepared.deleted);
   return store;
 }

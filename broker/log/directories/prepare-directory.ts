@@ -7,6 +7,7 @@ import { readTopicId } from "../files/folder-notes.ts";
 import { recoverLog } from "../opening/recovery.ts";
 import type { SegmentIo } from "../segment/read-caches.ts";
 import { takeOverJoins } from "../segment/segment-joins.ts";
+import { DirectoryCheckpoints } from "./directory-checkpoints.ts";
 import { findStrays, type Stray } from "./strays.ts";
 
 export interface FoundLog {
@@ -15,19 +16,18 @@ export interface FoundLog {
   readonly topicId: TopicId | null;
 }
 
+/** What a directory holds, in order for its store. */
 export interface PreparedDirectory {
   readonly found: readonly FoundLog[];
-  readonly recoveryPoints: ReadonlyMap<string, number>;
-  readonly startOffsets: ReadonlyMap<string, number>;
-  /** No further than the logs go. */
-  readonly cleanedOffsets: ReadonlyMap<string, number>;
-  /** As the file has them. */
-  readonly storedCleanedOffsets: ReadonlyMap<string, number>;
+  /** Of the logs found; how far compaction came is no further than they go. */
+  readonly checkpoints: DirectoryCheckpoints;
+  /** As of the last checkpoint. */
+  readonly highWatermarks: ReadonlyMap<string, number>;
   /** Folders of deleted logs, to be removed. */
   readonly deleted: readonly string[];
   /** Logs that were set aside: they are left as they are, whatever the last stop was. */
   readonly strays: readonly Stray[];
-  readonly clean: boolean;
+  /** Of a stop that was not clean: all logs were looked through. */
   readonly doubt: Doubt;
 }
 
@@ -79,17 +79,15 @@ export async function prepareDirectory(io: SegmentIo, root: string, recoveriesAt
   const deleted = names.filter(isDeletedDirectory).map((name) => `${root}/${name}`);
   // a move that a crash interrupted may have left offsets of a log that never came here
   const ofFound = (offsets: ReadonlyMap<string, number>) => new Map([...offsets].filter(([key]) => points.has(key)));
-  return {
-    found,
+  const checkpoints = new DirectoryCheckpoints(files, root, {
     recoveryPoints: points,
     startOffsets: ofFound(startOffsets),
     cleanedOffsets: clean ? ofFound(cleanedOffsets) : within(ofFound(cleanedOffsets), points),
     storedCleanedOffsets: cleanedOffsets,
-    deleted,
-    strays: await findStrays(files, root, names),
-    clean,
-    doubt,
-  };
+  });
+  const strays = await findStrays(files, root, names);
+  const highWatermarks = await readOffsets(files, `${root}/${fileNames.highWatermarks}`);
+  return { found, checkpoints, highWatermarks: typeof highWatermarks === "string" ? new Map() : highWatermarks, deleted, strays, doubt };
 }
 
 /** What the marker of the last stop says; without one, that stop was not clean. */
