@@ -1,6 +1,6 @@
 import type { BrokerId } from "../protocol/base/ids.ts";
 import { type Coordinator, CoordinatorUnavailable, type Node, type WriteOperation, type WriteResult } from "./coordinator.ts";
-import { decodeController, decodeControllerEpoch, encodeController, encodeControllerEpoch } from "./znodes/controller.ts";
+import { decodeController, decodeControllerEpoch, encodeController, encodeControllerEpoch } from "./znodes/controller-node.ts";
 import { int32Max, MalformedZnode, missingNode } from "./znodes/json.ts";
 import { brokerPath, controllerEpochPath, controllerPath } from "./znodes/paths.ts";
 

@@ -1,6 +1,6 @@
 import { type Coordinator, CoordinatorUnavailable, type WriteOperation } from "./coordinator.ts";
 import { readClusterId } from "./known-cluster-id.ts";
-import { decodeControllerEpoch } from "./znodes/controller.ts";
+import { decodeControllerEpoch } from "./znodes/controller-node.ts";
 import { MalformedZnode } from "./znodes/json.ts";
 import { clusterIdPath, controllerEpochPath } from "./znodes/paths.ts";
 

@@ -1,6 +1,6 @@
 import type { BrokerId } from "../protocol/base/ids.ts";
 import type { Coordinator } from "./coordinator.ts";
-import { decodeController, decodeControllerEpoch } from "./znodes/controller.ts";
+import { decodeController, decodeControllerEpoch } from "./znodes/controller-node.ts";
 import { controllerEpochPath, controllerPath } from "./znodes/paths.ts";
 
 export interface ClaimedTerm {

@@ -1,7 +1,7 @@
 import { type Coordinator, CoordinatorUnavailable, type WriteOperation } from "../../coordinator-client/coordinator.ts";
 import { encodeClusterId } from "../../coordinator-client/znodes/cluster-id.ts";
 import { encodeConfig } from "../../coordinator-client/znodes/config.ts";
-import { encodeControllerEpoch } from "../../coordinator-client/znodes/controller.ts";
+import { encodeControllerEpoch } from "../../coordinator-client/znodes/controller-node.ts";
 import { encodePartitionState } from "../../coordinator-client/znodes/partition-state.ts";
 import * as paths from "../../coordinator-client/znodes/paths.ts";
 import { encodeProducerIdBlock } from "../../coordinator-client/znodes/producer-id-block.ts";

@@ -1,5 +1,5 @@
 import type { Timer } from "../../protocol/base/clock.ts";
-import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { apis } from "../../protocol/messages/apis.ts";
 import { consumerProtocolType, decodeAssignment, encodeAssignment } from "../../protocol/messages/consumer-protocol.ts";
 import type { SyncGroupRequest } from "../../protocol/messages/sync-group.ts";
@@ -17,7 +17,7 @@ import {
   stepClassic,
 } from "./classic-state.ts";
 import type { CoordinatorLink } from "./coordinator-link.ts";
-import type { GroupIdentity, Membership, MembershipHost } from "./group-membership.ts";
+import type { Membership, MembershipHost } from "./group-membership.ts";
 import type { GroupSettings } from "./group-options.ts";
 import { MemberDriver } from "./member-driver.ts";
 import type { MemberAction } from "./member-step.ts";
@@ -29,13 +29,16 @@ const joinGraceMs = 5_000;
 type ClassicDriver = MemberDriver<ClassicState, ClassicEvent, ClassicAction>;
 
 /** Membership in a classic group: the requests around `stepClassic`. */
-export class ClassicMember implements Membership {
+export function classicMember(cluster: Cluster, link: CoordinatorLink, settings: GroupSettings, host: MembershipHost): Membership {
+  return new ClassicMember(cluster, link, settings, host).driver;
+}
+
+class ClassicMember {
   readonly #cluster: Cluster;
   readonly #link: CoordinatorLink;
   readonly #settings: GroupSettings;
   readonly #host: MembershipHost;
-  readonly #driver: ClassicDriver;
-  readonly #unsubscribe: () => void;
+  readonly driver: ClassicDriver;
   /** Joining and syncing; aborted when they are overtaken. */
   #flight: AbortController | null = null;
   #before: OwnedBefore = { partitions: [], generation: -1 };
@@ -48,49 +51,26 @@ export class ClassicMember implements Membership {
     this.#settings = settings;
     this.#host = host;
     const rules = classicRules(cluster, settings);
-    this.#driver = new MemberDriver(
+    this.driver = new MemberDriver(
       { cluster, settings, host },
       {
         step: (state, event, nowMs) => stepClassic(state, event, nowMs, rules),
         phaseOf: ({ phase }) => phase.kind,
         generationOf: ({ generation }) => generation,
+        identityOf: ({ memberId, generation }) => ({ memberId, generation, groupInstanceId: settings.groupInstanceId }),
+        isSettled: ({ phase }) => phase.kind === "stable",
         nextTickMs,
         lookEveryMs: settings.heartbeatIntervalMs,
         overtaken: () => {
           this.#flight?.abort(new Error("overtaken"));
           this.#flight = null;
         },
+        closing: () => unsubscribe(),
         perform: (action) => this.#perform(action),
       },
       outsideGroup,
     );
-    this.#unsubscribe = cluster.metadata.onChange(() => this.#compareCounts());
-  }
-
-  get identity(): GroupIdentity {
-    const { memberId, generation } = this.#driver.state;
-    return { memberId, generation, groupInstanceId: this.#settings.groupInstanceId };
-  }
-
-  get isSettled(): boolean {
-    return this.#driver.state.phase.kind === "stable";
-  }
-
-  join(): void {
-    this.#driver.join();
-  }
-
-  polled(): void {
-    this.#driver.polled();
-  }
-
-  commitRefused(generation: number, failure: KafkaError): void {
-    this.#driver.commitRefused(generation, failure);
-  }
-
-  leave(): Promise<void> {
-    this.#unsubscribe();
-    return this.#driver.close();
+    const unsubscribe = cluster.metadata.onChange(() => this.#compareCounts());
   }
 
   #perform(action: Exclude<ClassicAction, MemberAction>): Promise<void> | null {
@@ -115,7 +95,7 @@ export class ClassicMember implements Membership {
 
   async #join(attempt: number): Promise<void> {
     const { groupId, groupInstanceId, sessionTimeoutMs, maxPollIntervalMs, assignors } = this.#settings;
-    const { memberId, owned } = this.#driver.state;
+    const { memberId, owned } = this.driver.state;
     const protocols = joinProtocols(assignors.map(assignorNamed), this.#host.topics(), owned, this.#before);
     const request = {
       groupId,
@@ -142,15 +122,15 @@ export class ClassicMember implements Membership {
         waitMs,
         signal: flight.signal,
       });
-      this.#driver.dispatch({ kind: "joined", attempt, answer });
+      this.driver.dispatch({ kind: "joined", attempt, answer });
     } catch (error) {
-      this.#driver.failed(error, (failure) => ({ kind: "join-failed", attempt, failure, memberId: requiredId }));
+      this.driver.failed(error, (failure) => ({ kind: "join-failed", attempt, failure, memberId: requiredId }));
     }
   }
 
   async #sync(attempt: number, protocolName: string | null, assign: () => Promise<SyncGroupRequest["assignments"]>): Promise<void> {
     const { groupId, groupInstanceId, maxPollIntervalMs } = this.#settings;
-    const { memberId, generation } = this.#driver.state;
+    const { memberId, generation } = this.driver.state;
     const flight = new AbortController();
     this.#flight = flight;
     try {
@@ -173,10 +153,10 @@ export class ClassicMember implements Membership {
       };
       const { assignment } = await this.#link.request(apis.syncGroup, () => request, options);
       const assigned = flat(readAssignment(assignment, groupId));
-      if (this.#driver.state.attempt === attempt) this.#before = { partitions: assigned, generation };
-      this.#driver.dispatch({ kind: "synced", attempt, assigned });
+      if (this.driver.state.attempt === attempt) this.#before = { partitions: assigned, generation };
+      this.driver.dispatch({ kind: "synced", attempt, assigned });
     } catch (error) {
-      this.#driver.failed(error, (failure) => ({ kind: "sync-failed", attempt, failure }));
+      this.driver.failed(error, (failure) => ({ kind: "sync-failed", attempt, failure }));
     }
   }
 
@@ -219,21 +199,21 @@ export class ClassicMember implements Membership {
     const isSame = [...this.#countsAssigned].every(([topic, count]) => (now.get(topic) ?? 0) === count);
     if (isSame) return;
     this.#countsAssigned = null;
-    this.join();
+    this.driver.join();
   }
 
   async #heartbeat(attempt: number): Promise<void> {
     const { groupId, groupInstanceId, sessionTimeoutMs } = this.#settings;
-    const { memberId, generation } = this.#driver.state;
+    const { memberId, generation } = this.driver.state;
     const request = { groupId, generationId: generation, memberId, groupInstanceId };
     // an answer that comes after the session is of no use
     const signal = this.#after(sessionTimeoutMs);
     try {
       const errorOf = ({ errorCode }: { readonly errorCode: KafkaErrorCode }) => errorCode;
       await this.#link.request(apis.heartbeat, () => request, { errorOf, purpose: "groups", signal: signal.signal });
-      this.#driver.dispatch({ kind: "heartbeat-answered", attempt, failure: null });
+      this.driver.dispatch({ kind: "heartbeat-answered", attempt, failure: null });
     } catch (error) {
-      this.#driver.failed(error, (failure) => ({ kind: "heartbeat-answered", attempt, failure }));
+      this.driver.failed(error, (failure) => ({ kind: "heartbeat-answered", attempt, failure }));
     } finally {
       signal.timer.cancel();
     }
@@ -250,7 +230,7 @@ export class ClassicMember implements Membership {
   #leave(memberId: string, reason: string): Promise<void> {
     const { groupId, groupInstanceId } = this.#settings;
     const request = { groupId, memberId, members: [{ memberId, groupInstanceId, reason }] };
-    return this.#driver.goodbye(this.#link.request(apis.leaveGroup, () => request, { errorOf: ({ errorCode }) => errorCode }));
+    return this.driver.goodbye(this.#link.request(apis.leaveGroup, () => request, { errorOf: ({ errorCode }) => errorCode }));
   }
 }
 

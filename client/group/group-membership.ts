@@ -23,7 +23,7 @@ export interface Membership {
   /** The application asks for a record. Cheap. */
   polled(): void;
   commitRefused(generation: number, code: KafkaError): void;
-  /** Says goodbye; rejects when nobody hears it. */
+  /** Says goodbye. Resolves when that was answered, or not heard: the session ends by itself. */
   leave(): Promise<void>;
 }
 

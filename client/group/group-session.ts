@@ -5,12 +5,12 @@ import { backoffMs } from "../base/backoff.ts";
 import { CommitFailed, isRetriableFailure, KafkaProtocolError, NoCommittedOffset } from "../base/errors.ts";
 import { AssignedPartition, type Place, type ResetPolicy, type StartPosition } from "../fetch/assigned-partition.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { ClassicMember } from "./classic-member.ts";
+import { classicMember } from "./classic-member.ts";
 import { CoordinatorLink } from "./coordinator-link.ts";
 import { type Membership, type MembershipHost, noMember } from "./group-membership.ts";
 import { type CommittedOffset, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
 import type { GroupSettings, PartitionsCallback } from "./group-options.ts";
-import { IncrementalMember } from "./incremental-member.ts";
+import { incrementalMember } from "./incremental-member.ts";
 import type { GivenUpAs } from "./member-step.ts";
 import { keyOf } from "./partition-assignor.ts";
 import { type FoundPosition, PositionKeeper } from "./position-keeper.ts";
@@ -98,8 +98,8 @@ export class GroupSession {
         if (parts.stopAtEnd) reader.wake();
       },
     };
-    const Member = settings.groupProtocol === "consumer" ? IncrementalMember : ClassicMember;
-    this.#member = new Member(cluster, this.#link, settings, host);
+    const memberOf = settings.groupProtocol === "consumer" ? incrementalMember : classicMember;
+    this.#member = memberOf(cluster, this.#link, settings, host);
     this.#topics = new TopicWatch(cluster, () => this.#member.join());
   }
 

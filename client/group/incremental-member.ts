@@ -1,10 +1,9 @@
 import { newTopicId, type TopicPartition } from "../../protocol/base/ids.ts";
-import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { apis } from "../../protocol/messages/apis.ts";
 import type { ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse } from "../../protocol/messages/consumer-group-heartbeat.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import type { CoordinatorLink } from "./coordinator-link.ts";
-import type { GroupIdentity, Membership, MembershipHost } from "./group-membership.ts";
+import type { Membership, MembershipHost } from "./group-membership.ts";
 import type { GroupSettings } from "./group-options.ts";
 import {
   type HeartbeatContent,
@@ -31,13 +30,16 @@ type WireAssignment = NonNullable<ConsumerGroupHeartbeatResponse["assignment"]>[
 type IncrementalDriver = MemberDriver<IncrementalState, IncrementalEvent, IncrementalAction>;
 
 /** Membership in a group of the new protocol: the heartbeats around `stepIncremental`. */
-export class IncrementalMember implements Membership {
+export function incrementalMember(cluster: Cluster, link: CoordinatorLink, settings: GroupSettings, host: MembershipHost): Membership {
+  return new IncrementalMember(cluster, link, settings, host).driver;
+}
+
+class IncrementalMember {
   readonly #cluster: Cluster;
   readonly #link: CoordinatorLink;
   readonly #settings: GroupSettings;
   readonly #host: MembershipHost;
-  readonly #driver: IncrementalDriver;
-  readonly #unsubscribe: () => void;
+  readonly driver: IncrementalDriver;
   /** Names of topics that the coordinator has named by their ids. */
   readonly #namesById = new Map<string, string>();
   readonly #idsByName = new Map<string, string>();
@@ -51,50 +53,29 @@ export class IncrementalMember implements Membership {
     this.#host = host;
     const { retryBackoffMs, retryBackoffMaxMs } = cluster.settings;
     const rules = { maxPollIntervalMs: settings.maxPollIntervalMs, retryBackoffMs, retryBackoffMaxMs };
-    this.#driver = new MemberDriver(
+    this.driver = new MemberDriver(
       { cluster, settings, host },
       {
         step: (state, event, nowMs) => stepIncremental(state, event, nowMs, rules),
         phaseOf: ({ phase }) => phase,
         generationOf: ({ epoch }) => epoch,
+        identityOf: ({ memberId, epoch, phase, giving }) => {
+          const isMember = phase === "in-group" && epoch > 0 && giving?.as !== "lost";
+          return { memberId, generation: isMember ? epoch : -1, groupInstanceId: settings.groupInstanceId };
+        },
+        isSettled: (state) => isReconciled(state) && this.#unresolved === null,
         nextTickMs: nextIncrementalTickMs,
         lookEveryMs,
         overtaken: () => {
           this.#unresolved = null;
         },
+        closing: () => unsubscribe(),
         perform: (action) => this.#perform(action),
       },
       // ours for as long as this consumer lives (KIP-1082): a join whose answer is lost can be repeated, and left again
       { ...outsideIncremental, memberId: newTopicId(cluster.runtime.random) },
     );
-    this.#unsubscribe = cluster.metadata.onChange(() => this.#resolveAgain());
-  }
-
-  get identity(): GroupIdentity {
-    const { memberId, epoch, phase, giving } = this.#driver.state;
-    const isMember = phase === "in-group" && epoch > 0 && giving?.as !== "lost";
-    return { memberId, generation: isMember ? epoch : -1, groupInstanceId: this.#settings.groupInstanceId };
-  }
-
-  get isSettled(): boolean {
-    return isReconciled(this.#driver.state) && this.#unresolved === null;
-  }
-
-  join(): void {
-    this.#driver.join();
-  }
-
-  polled(): void {
-    this.#driver.polled();
-  }
-
-  commitRefused(generation: number, failure: KafkaError): void {
-    this.#driver.commitRefused(generation, failure);
-  }
-
-  leave(): Promise<void> {
-    this.#unsubscribe();
-    return this.#driver.close();
+    const unsubscribe = cluster.metadata.onChange(() => this.#resolveAgain());
   }
 
   #perform(action: Exclude<IncrementalAction, MemberAction>): Promise<void> | null {
@@ -109,7 +90,7 @@ export class IncrementalMember implements Membership {
 
   async #heartbeat(attempt: number, { all, topics, owned }: HeartbeatContent): Promise<void> {
     const { groupId, groupInstanceId, maxPollIntervalMs, serverAssignor } = this.#settings;
-    const { memberId, epoch } = this.#driver.state;
+    const { memberId, epoch } = this.driver.state;
     const request: ConsumerGroupHeartbeatRequest = {
       groupId,
       memberId,
@@ -130,24 +111,24 @@ export class IncrementalMember implements Membership {
       if (answer.assignment !== null) await this.#learnNames(answer.assignment.topicPartitions);
       this.#answered(attempt, answer);
     } catch (error) {
-      this.#driver.failed(error, (failure) => ({ kind: "refused", attempt, failure }));
+      this.driver.failed(error, (failure) => ({ kind: "refused", attempt, failure }));
     }
   }
 
   #answered(attempt: number, { memberId, memberEpoch, heartbeatIntervalMs, assignment }: ConsumerGroupHeartbeatResponse): void {
     let assigned: TopicPartition[] | null = null;
-    if (assignment !== null && attempt === this.#driver.state.attempt) {
+    if (assignment !== null && attempt === this.driver.state.attempt) {
       const isWhole = assignment.topicPartitions.every(({ topicId }) => this.#namesById.has(topicId));
       this.#unresolved = isWhole ? null : { attempt, assignment: assignment.topicPartitions };
       assigned = this.#named(assignment.topicPartitions);
     }
-    this.#driver.dispatch({ kind: "answered", attempt, answer: { memberId, memberEpoch, heartbeatIntervalMs, assigned } });
+    this.driver.dispatch({ kind: "answered", attempt, answer: { memberId, memberEpoch, heartbeatIntervalMs, assigned } });
   }
 
   #wireOwned(epoch: number): { topicId: string; partitions: number[] }[] {
     // who joins has nothing; what it had is lost
     if (epoch === 0) return [];
-    return [...Map.groupBy(this.#driver.state.owned, ({ topic }) => this.#idsByName.get(topic) ?? "")]
+    return [...Map.groupBy(this.driver.state.owned, ({ topic }) => this.#idsByName.get(topic) ?? "")]
       .filter(([topicId]) => topicId !== "")
       .map(([topicId, ofTopic]) => ({ topicId, partitions: ofTopic.map(({ partition }) => partition) }));
   }
@@ -177,7 +158,7 @@ export class IncrementalMember implements Membership {
 
   #resolveAgain(): void {
     const unresolved = this.#unresolved;
-    if (unresolved === null || unresolved.attempt !== this.#driver.state.attempt) return;
+    if (unresolved === null || unresolved.attempt !== this.driver.state.attempt) return;
     const { topics } = this.#cluster.metadata.snapshot;
     const byId = new Map([...topics.values()].map(({ topicId, name }) => [topicId, name]));
     const found = unresolved.assignment.filter(({ topicId }) => !this.#namesById.has(topicId) && byId.has(topicId));
@@ -187,7 +168,7 @@ export class IncrementalMember implements Membership {
       this.#idsByName.set(byId.get(topicId) as string, topicId);
     }
     if (unresolved.assignment.every(({ topicId }) => this.#namesById.has(topicId))) this.#unresolved = null;
-    this.#driver.dispatch({ kind: "retargeted", attempt: unresolved.attempt, assigned: this.#named(unresolved.assignment) });
+    this.driver.dispatch({ kind: "retargeted", attempt: unresolved.attempt, assigned: this.#named(unresolved.assignment) });
   }
 
   #leave(memberId: string): Promise<void> {
@@ -204,6 +185,6 @@ export class IncrementalMember implements Membership {
       serverAssignor: null,
       topicPartitions: null,
     };
-    return this.#driver.goodbye(this.#link.request(apis.consumerGroupHeartbeat, () => request, { errorOf: ({ errorCode }) => errorCode }));
+    return this.driver.goodbye(this.#link.request(apis.consumerGroupHeartbeat, () => request, { errorOf: ({ errorCode }) => errorCode }));
   }
 }

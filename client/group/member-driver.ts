@@ -3,7 +3,7 @@ import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { KafkaProtocolError } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { failureOf } from "./failure.ts";
-import type { MembershipHost } from "./group-membership.ts";
+import type { GroupIdentity, Membership, MembershipHost } from "./group-membership.ts";
 import type { GroupSettings } from "./group-options.ts";
 import type { MemberAction, MemberEvent, Step } from "./member-step.ts";
 
@@ -14,13 +14,17 @@ export interface MemberProtocol<State, Event, Action> {
   phaseOf(state: State): string;
   /** The generation, or the member's epoch. */
   generationOf(state: State): number;
+  identityOf(state: State): GroupIdentity;
+  isSettled(state: State): boolean;
   /** When `ticked` is to be told next. Monotonic. */
   nextTickMs(state: State): number;
   /** How often at least the time that the application takes is looked at: it may begin to take too long at any time. */
   readonly lookEveryMs: number;
   /** There is a new attempt: what was begun for the one before is void. */
   overtaken(): void;
-  /** Begins what only members of this protocol do. A goodbye is returned, for `close` to wait for. */
+  /** It is to leave: nothing that it watches matters any more. */
+  closing(): void;
+  /** Begins what only members of this protocol do. A goodbye is returned, for `leave` to wait for. */
   perform(action: Exclude<Action, MemberAction>): Promise<void> | null;
 }
 
@@ -37,8 +41,10 @@ interface MemberState {
   readonly attempt: number;
 }
 
-/** Keeps a member's state: takes it from step to step, does what the steps say, and wakes it when time matters. */
-export class MemberDriver<State extends MemberState, Event extends { readonly kind: string }, Action extends { readonly kind: string }> {
+/** A member of a group: keeps its state, takes it from step to step, does what the steps say, and wakes it when time matters. */
+export class MemberDriver<State extends MemberState, Event extends { readonly kind: string }, Action extends { readonly kind: string }>
+  implements Membership
+{
   readonly #parts: MemberParts;
   readonly #protocol: MemberProtocol<State, Event, Action>;
   #state: State;
@@ -55,6 +61,14 @@ export class MemberDriver<State extends MemberState, Event extends { readonly ki
     return this.#state;
   }
 
+  get identity(): GroupIdentity {
+    return this.#protocol.identityOf(this.#state);
+  }
+
+  get isSettled(): boolean {
+    return this.#protocol.isSettled(this.#state);
+  }
+
   join(): void {
     this.dispatch({ kind: "join-wanted" });
   }
@@ -67,8 +81,8 @@ export class MemberDriver<State extends MemberState, Event extends { readonly ki
     this.dispatch({ kind: "commit-refused", generation, failure });
   }
 
-  /** Resolves once the goodbyes were answered, or not heard. */
-  async close(): Promise<void> {
+  async leave(): Promise<void> {
+    this.#protocol.closing();
     await Promise.all(this.dispatch({ kind: "closed" }));
   }
 

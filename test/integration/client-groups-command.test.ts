@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { MemberCommand, numbers, sorted } from "../support/group/consuming-members.ts";
 import { useGroupCluster } from "../support/group/group-cluster.ts";
-import { MemberProcess, numbers, sorted } from "../support/group-members.ts";
 import { OttlaCommand } from "../support/ottla-command.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -68,7 +68,7 @@ test.each([["classic"], ["consumer"]])(
     await lines(`group reset-offsets ${group} --all-topics --to-earliest`);
     expect(await lines(`${consume} --until-end`)).toHaveLength(100);
 
-    const member = MemberProcess.ottla({ bootstrap: on.bootstrap, topic, group, closers: on.closers }, "--group-protocol", protocol);
+    const member = MemberCommand.ottla({ bootstrap: on.bootstrap, topic, group, closers: on.closers }, "--group-protocol", protocol);
     await waitUntil("a member that has both partitions", async () => {
       const [described] = await json(`group describe ${group}`);
       return described.members.length === 1 && described.partitions.every((each: { member: string | null }) => each.member !== null);

@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { type GroupOptions, orThrow } from "../../client/index.ts";
-import { useGroupCluster } from "../support/group/group-cluster.ts";
 import {
   type AnyMember,
   Member,
-  MemberProcess,
+  MemberCommand,
   numbers,
   type Place,
   sessionTimeoutMs,
   sorted,
   valuesOf,
-} from "../support/group-members.ts";
+} from "../support/group/consuming-members.ts";
+import { useGroupCluster } from "../support/group/group-cluster.ts";
 import { noKcat } from "../support/outside/kcat.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -154,7 +154,7 @@ describe("members that die", () => {
     const place = await newTopic();
     const { topic, group } = place;
     await produce(topic, 0, 2_000);
-    const processes = Array.from({ length: 4 }, () => MemberProcess.ottla(place, ...more));
+    const processes = Array.from({ length: 4 }, () => MemberCommand.ottla(place, ...more));
     await waitUntil("2,000 records", () => valuesOf(...processes).length >= 2_000, { timeoutMs: 60_000 });
     await waitUntil("four members, sharing", async () => {
       const [described] = orThrow(await on.admin.describeGroups([group]));
@@ -245,7 +245,7 @@ describe.skipIf(noKcat !== null)(`with kcat${noKcat === null ? "" : ` (skipped: 
     const place = await newTopic();
     const { topic, group } = place;
     await produce(topic, 0, 500);
-    const kcat = MemberProcess.kcat(place, ...more);
+    const kcat = MemberCommand.kcat(place, ...more);
     const ours = [new Member(place, { assignors: [assignor] }), new Member(place, { assignors: [assignor] })];
     await waitUntil("three members to share", async () => {
       const [described] = orThrow(await on.admin.describeGroups([group]));
@@ -271,7 +271,7 @@ describe.skipIf(noKcat !== null)(`with kcat${noKcat === null ? "" : ` (skipped: 
     const place = await newTopic(4);
     const { topic } = place;
     await produce(topic, 0, 400, 4);
-    const kcat = MemberProcess.kcat(place);
+    const kcat = MemberCommand.kcat(place);
     await waitUntil("400 records", () => kcat.got.length >= 400);
     kcat.signal("SIGTERM");
     await kcat.exited;
@@ -285,7 +285,7 @@ describe.skipIf(noKcat !== null)(`with kcat${noKcat === null ? "" : ` (skipped: 
     await sleep(100);
     await ours.consumer.close();
     await produce(topic, 800, 1_000, 4);
-    const again = MemberProcess.kcat(place);
+    const again = MemberCommand.kcat(place);
     await waitUntil("200 more", () => again.got.length >= 200);
     expect(sorted(valuesOf(kcat, ours, again))).toEqual(numbers(1_000));
   });

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { CloseConnection } from "../../../broker/api/api.ts";
+import { type ApisNamed, CloseConnection } from "../../../broker/api/api.ts";
 import { noCoordinators } from "../../../broker/api/find-coordinator.ts";
 import { groupApis } from "../../../broker/api/group-apis.ts";
 import type { GroupService } from "../../../broker/api/group-context.ts";
+import { leaveGroupApi } from "../../../broker/api/leave-group.ts";
 import { logDirectoryApis } from "../../../broker/api/log-directory-apis.ts";
 import { servedApis } from "../../../broker/api/registry.ts";
 import type { ClientLeader, ClientPartitions } from "../../../broker/partition/client-contract.ts";
@@ -99,6 +100,15 @@ describe("the registry", () => {
         .map(({ name }) => name)
         .sort(),
     ).toEqual(controllers);
+  });
+
+  test("a handler that is missing, or that answers other messages, does not compile", () => {
+    const leaveGroup = leaveGroupApi(groups);
+    // @ts-expect-error: nobody answers heartbeats
+    const missing: ApisNamed<"heartbeat" | "leaveGroup"> = { leaveGroup };
+    // @ts-expect-error: what answers LeaveGroup does not read a heartbeat
+    const wrong: ApisNamed<"heartbeat"> = { heartbeat: leaveGroup };
+    expect([missing.leaveGroup, wrong.heartbeat]).toEqual([leaveGroup, leaveGroup]);
   });
 
   test.each(everyVersion)(

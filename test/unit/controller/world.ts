@@ -15,7 +15,7 @@ import { peerHandlers } from "../../../broker/peer-api/peer-handlers.ts";
 import { type PeerHandler, type PeerHandlers, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
 import { isPresentTerm } from "../../../coordinator-client/known-controller.ts";
 import { type MemoryCoordinator, MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";
-import { decodeController } from "../../../coordinator-client/znodes/controller.ts";
+import { decodeController } from "../../../coordinator-client/znodes/controller-node.ts";
 import { decodePartitionState, type PartitionState } from "../../../coordinator-client/znodes/partition-state.ts";
 import { decodeTopicAssignment } from "../../../coordinator-client/znodes/topic-assignment.ts";
 import { type Clock, sleep } from "../../../protocol/base/clock.ts";

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { Consumer, type ConsumerOptions, type GroupOptions, stringSerde } from "../../client/index.ts";
+import { Consumer, type ConsumerOptions, type GroupOptions, stringSerde } from "../../../client/index.ts";
 
 export const sessionTimeoutMs = 6_000;
 
@@ -73,10 +73,10 @@ export class Member implements AnyMember {
   }
 }
 
-const mainFile = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
+const mainFile = fileURLToPath(new URL("../../../cli/main.ts", import.meta.url));
 
 /** A member that is a process of its own, and can be killed. */
-export class MemberProcess implements AnyMember {
+export class MemberCommand implements AnyMember {
   readonly got: Got[] = [];
   readonly #child: ChildProcess;
   readonly exited: Promise<number | null>;
@@ -93,7 +93,7 @@ export class MemberProcess implements AnyMember {
     });
   }
 
-  static ottla(place: Place, ...more: readonly string[]): MemberProcess {
+  static ottla(place: Place, ...more: readonly string[]): MemberCommand {
     const args = [
       "consume",
       place.topic,
@@ -105,12 +105,12 @@ export class MemberProcess implements AnyMember {
       "--session-timeout",
       String(sessionTimeoutMs),
     ];
-    return new MemberProcess(place, process.execPath, [mainFile, ...args, "--bootstrap", place.bootstrap.join(","), ...more], (line) =>
+    return new MemberCommand(place, process.execPath, [mainFile, ...args, "--bootstrap", place.bootstrap.join(","), ...more], (line) =>
       JSON.parse(line),
     );
   }
 
-  static kcat(place: Place, ...more: readonly string[]): MemberProcess {
+  static kcat(place: Place, ...more: readonly string[]): MemberCommand {
     const settings = [
       `session.timeout.ms=${sessionTimeoutMs}`,
       "auto.offset.reset=earliest",
@@ -129,7 +129,7 @@ export class MemberProcess implements AnyMember {
       ...settings.flatMap((s) => ["-X", s]),
       ...more,
     ];
-    return new MemberProcess(place, "kcat", [...args, "-G", place.group, place.topic], (line) => {
+    return new MemberCommand(place, "kcat", [...args, "-G", place.group, place.topic], (line) => {
       const [partition, offset, value = ""] = line.split(" ");
       return { partition: Number(partition), offset: Number(offset), value };
     });
