@@ -1,5 +1,4 @@
-import { deepStrictEqual, ok } from "node:assert";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { partitions, World } from "./world.ts";
 
 /**
@@ -42,7 +41,10 @@ async function played(seed: number, configs: Readonly<Record<string, string>>): 
   const isRead = () =>
     workload.sends.every(({ state, partition, offset }) => state !== "acknowledged" || checker.consumedEnd(partition) > offset);
   if (await isDone("settled, alike and read", () => workload.isSettled && isRead() && checker.areAlike())) checker.finish(workload.sends);
-  ok(workload.sends.filter(({ state }) => state === "acknowledged").length > 30, `seed ${seed}: records were acknowledged`);
+  expect(
+    workload.sends.filter(({ state }) => state === "acknowledged").length > 30,
+    `seed ${seed}: records were acknowledged`,
+  ).toBeTruthy();
   return world.violations;
 }
 
@@ -50,15 +52,15 @@ const seeds = Array.from({ length: 12 }, (_, index) => index + 1);
 
 describe("the power of all brokers at once", () => {
   test.each(seeds)("takes nothing that was acknowledged, with flush.messages=1 (seed %i)", async (seed) => {
-    deepStrictEqual(await played(seed, { "flush.messages": "1" }), []);
+    expect(await played(seed, { "flush.messages": "1" })).toStrictEqual([]);
   });
 
   test("may take something without it, which shows that the test would notice", async () => {
     const lost: string[] = [];
     for (const seed of seeds.slice(0, 4)) lost.push(...(await played(seed, {})));
-    ok(
+    expect(
       lost.some((violation) => violation.startsWith("I1")),
       `none lost an acknowledged record: ${lost}`,
-    );
+    ).toBeTruthy();
   });
 });

@@ -1,5 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Consumer } from "../../client/index.ts";
 import { randomInt, seededRandom } from "../../protocol/base/random.ts";
 import { rot } from "./rot.ts";
@@ -60,7 +59,7 @@ describe("bits that rot on the disk of one replica", () => {
 
     const victim = brokers[randomInt(random, 3)]!;
     const where = rot(world, victim, 0, random)!;
-    ok(where !== null);
+    expect(where).not.toBeNull();
     /** Makes a broker lead partition 0, with the others in sync. */
     const haveLead = async (leader: SimBroker) => {
       const stopped: SimBroker[] = [];
@@ -82,18 +81,18 @@ describe("bits that rot on the disk of one replica", () => {
       const all = readAll(world, `reader ${leader.id}`);
       const expected = workload.sends.filter(({ partition }) => partition === 0);
       await must(`all is read (${where})`, () => all.error !== null || expected.every(({ offset }) => all.values[offset] !== undefined));
-      strictEqual(all.error, null, `seed ${seed}, ${where}`);
-      for (const { offset, value } of expected) strictEqual(all.values[offset], value, `seed ${seed}, ${where}`);
+      expect(all.error, `seed ${seed}, ${where}`).toBeNull();
+      for (const { offset, value } of expected) expect(all.values[offset], `seed ${seed}, ${where}`).toBe(value);
       await must("whole", () => world.isConverged);
       if (leader === victim)
-        ok(
+        expect(
           reports.some((what) => what.includes("damaged")),
           `seed ${seed}, ${where}: an operator was told`,
-        );
+        ).toBeTruthy();
     }
     await must("alike", () => checker.areAlike());
     await must("reading", () => workload.sends.every(({ partition, offset }) => checker.consumedEnd(partition) > offset));
     checker.finish(workload.sends);
-    deepStrictEqual(world.violations, []);
+    expect(world.violations).toStrictEqual([]);
   });
 });

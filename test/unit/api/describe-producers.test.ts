@@ -1,5 +1,4 @@
-import { deepStrictEqual } from "node:assert";
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { describeProducersApi } from "../../../broker/api/describe-producers.ts";
 import { idempotentBatch } from "../../support/memory-log.ts";
 import { setUp } from "../partition/partition-fixture.ts";
@@ -24,13 +23,12 @@ test("DescribeProducers tells what each producer did last, of the replicas that 
       },
     ],
   });
-  deepStrictEqual(await ask(), answered([]));
+  expect(await ask()).toStrictEqual(answered([]));
   await append(idempotentBatch(7, 0, 3));
   await append(idempotentBatch(7, 3, 2));
   await append(idempotentBatch(2 ** 40, 0, 1, 9));
   const rest = { lastTimestamp: 1000, coordinatorEpoch: -1, currentTxnStartOffset: -1 };
-  deepStrictEqual(
-    await ask(),
+  expect(await ask()).toStrictEqual(
     answered([
       { producerId: 7, producerEpoch: 0, lastSequence: 4, ...rest },
       { producerId: 2 ** 40, producerEpoch: 9, lastSequence: 0, ...rest },

@@ -1,5 +1,4 @@
-import { deepStrictEqual, ok, strictEqual, throws } from "node:assert";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { LogHealth } from "../../../broker/log/files/log-health.ts";
 import { openLog } from "../../../broker/log/opening/open-log.ts";
 import { logCaches } from "../../../broker/log/partition-log/log-caches.ts";
@@ -55,18 +54,18 @@ const offsetsOf = ({ startOffset, recoveryPoint, writtenEndOffset, handedOverEnd
 describe("a log's state", () => {
   test("takes an append through assigned, handed over, written and flushed, in that order only", async () => {
     const { state } = await emptyLog();
-    throws(() => state.assigned(batchAt(9)), InvariantViolation, "below the end");
+    expect(() => state.assigned(batchAt(9)), "below the end").toThrow(InvariantViolation);
     for (const offset of [10, 11, 12]) state.assigned(batchAt(offset));
-    deepStrictEqual(offsetsOf(state), [10, 10, 10, 10, 13]);
-    throws(() => state.handedOver(14), InvariantViolation, "never assigned");
-    throws(() => state.written(11), InvariantViolation, "the operating system does not have it");
+    expect(offsetsOf(state)).toStrictEqual([10, 10, 10, 10, 13]);
+    expect(() => state.handedOver(14), "never assigned").toThrow(InvariantViolation);
+    expect(() => state.written(11), "the operating system does not have it").toThrow(InvariantViolation);
     state.handedOver(13);
-    throws(() => state.startAt(11), InvariantViolation, "not written yet");
+    expect(() => state.startAt(11), "not written yet").toThrow(InvariantViolation);
     state.written(12);
-    throws(() => state.written(12), InvariantViolation, "the written end only rises");
+    expect(() => state.written(12), "the written end only rises").toThrow(InvariantViolation);
     state.flushed(13);
-    throws(() => state.flushed(12), InvariantViolation, "the recovery point falls by a cut only");
-    deepStrictEqual(offsetsOf(state), [10, 13, 12, 13, 13]);
+    expect(() => state.flushed(12), "the recovery point falls by a cut only").toThrow(InvariantViolation);
+    expect(offsetsOf(state)).toStrictEqual([10, 13, 12, 13, 13]);
   });
 
   test("has one segment that grows, the last", async () => {
@@ -75,44 +74,44 @@ describe("a log's state", () => {
     await first.writable.offsets.store({} as never, { sync: false });
     state.assignedSegment(13, clock.nowMs());
     state.rolled(await segmentAt(13));
-    strictEqual(first.growing, null);
-    strictEqual(state.last.baseOffset, 13);
-    throws(() => state.replaceSegments(1, 1), InvariantViolation, "the growing one stays");
+    expect(first.growing).toBeNull();
+    expect(state.last.baseOffset).toBe(13);
+    expect(() => state.replaceSegments(1, 1), "the growing one stays").toThrow(InvariantViolation);
     const [generation, departures] = [state.generation, state.departures];
     state.startAt(13);
-    deepStrictEqual(state.replaceSegments(0, 1), [first]);
-    ok(state.generation > generation && state.departures > departures && state.removalsUnsynced, "readers can tell");
-    throws(() => state.assignedSegment(12, 0), InvariantViolation, "segments rise");
+    expect(state.replaceSegments(0, 1)).toStrictEqual([first]);
+    expect(state.generation > generation && state.departures > departures && state.removalsUnsynced, "readers can tell").toBeTruthy();
+    expect(() => state.assignedSegment(12, 0), "segments rise").toThrow(InvariantViolation);
   });
 
   test("says whether a cut lowered what the checkpoints have", async () => {
     const { state } = await logUpTo(20);
-    ok(!state.cutTo(18), "nothing was flushed");
+    expect(!state.cutTo(18), "nothing was flushed").toBeTruthy();
     state.flushed(15);
-    ok(state.cutTo(14), "the recovery point was above");
-    deepStrictEqual(offsetsOf(state), [10, 14, 14, 14, 14]);
+    expect(state.cutTo(14), "the recovery point was above").toBeTruthy();
+    expect(offsetsOf(state)).toStrictEqual([10, 14, 14, 14, 14]);
     state.startAt(14);
-    ok(state.cutTo(12), "the start was above");
-    deepStrictEqual(offsetsOf(state), [12, 12, 12, 12, 12]);
+    expect(state.cutTo(12), "the start was above").toBeTruthy();
+    expect(offsetsOf(state)).toStrictEqual([12, 12, 12, 12, 12]);
   });
 
   test("is cut by one at a time, and reads of before can tell", async () => {
     const { state } = await logUpTo(20);
     const { generation, cuts } = state;
     state.cutBegun(Promise.resolve());
-    throws(() => state.cutBegun(Promise.resolve()), InvariantViolation);
+    expect(() => state.cutBegun(Promise.resolve())).toThrow(InvariantViolation);
     state.cutTo(15);
     state.cutOver();
-    ok(state.truncating === null && state.cuts === cuts + 1 && state.generation > generation);
+    expect(state.truncating === null && state.cuts === cuts + 1 && state.generation > generation).toBeTruthy();
   });
 
   test("goes on in one segment after it was emptied", async () => {
     const { state, segmentAt } = await logUpTo(20);
     state.flushed(20);
     state.restarting(5);
-    strictEqual(state.recoveryPoint, 5);
+    expect(state.recoveryPoint).toBe(5);
     state.restartedIn(await segmentAt(5), 1);
-    deepStrictEqual(offsetsOf(state), [5, 5, 5, 5, 5]);
-    strictEqual(state.segments.length, 1);
+    expect(offsetsOf(state)).toStrictEqual([5, 5, 5, 5, 5]);
+    expect(state.segments.length).toBe(1);
   });
 });

@@ -1,5 +1,4 @@
-import { deepStrictEqual, strictEqual } from "node:assert";
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { statePartitions } from "../../../broker/partition/state-partitions.ts";
 import { maxTimestampAt, readBatchInfo } from "../../../protocol/records/batch-header.ts";
 import { compressRecords, decompressRecords } from "../../../protocol/records/compression.ts";
@@ -19,13 +18,9 @@ test("a compacted topic refuses records without keys and names them; nothing is 
   for (const cleanupPolicy of ["compact", "compact,delete"] as const) {
     const { append, log } = await setUp({ cleanupPolicy });
     const refused = await append(encodeBatch([record("a", 1), record(null, 2)]));
-    strictEqual(refused.error, "INVALID_RECORD");
-    deepStrictEqual(
-      refused.recordErrors?.map(({ index }) => index),
-      [1],
-    );
-    strictEqual(log.endOffset, 0);
-    strictEqual((await append(encodeBatch([record("a", 1)]))).error, null);
+    expect(refused).toMatchObject({ error: "INVALID_RECORD", recordErrors: [{ index: 1 }] });
+    expect(log.endOffset).toBe(0);
+    expect((await append(encodeBatch([record("a", 1)]))).error).toBeNull();
   }
 });
 
@@ -34,14 +29,14 @@ test("timestamps are held against the broker's clock, and against new bounds as 
   await clock.advance(10_000);
   const now = clock.nowMs();
   const errorAt = async (timestampMs: number) => (await append(encodeBatch([record(null, timestampMs)]))).error;
-  deepStrictEqual(await Promise.all([now - 100, now + 50, now - 101, now + 51].map(errorAt)), [
+  expect(await Promise.all([now - 100, now + 50, now - 101, now + 51].map(errorAt))).toStrictEqual([
     null,
     null,
     "INVALID_TIMESTAMP",
     "INVALID_TIMESTAMP",
   ]);
   table.updateSettings("t", { ...testSettings, messageTimestampBeforeMaxMs: 101 });
-  deepStrictEqual(await Promise.all([now - 101, now + 51, now - 102].map(errorAt)), [null, null, "INVALID_TIMESTAMP"]);
+  expect(await Promise.all([now - 101, now + 51, now - 102].map(errorAt))).toStrictEqual([null, null, "INVALID_TIMESTAMP"]);
 });
 
 test("under LogAppendTime no timestamp is wrong, and the topic's codec and the broker's time go together", async () => {
@@ -52,37 +47,34 @@ test("under LogAppendTime no timestamp is wrong, and the topic's codec and the b
   });
   await clock.advance(7777);
   for (const codec of ["gzip", "zstd", "none"] as const)
-    strictEqual((await append(encodeBatch([record("a", 12), record("b", 5)], { codec, compress: compressRecords }))).error, null);
+    expect((await append(encodeBatch([record("a", 12), record("b", 5)], { codec, compress: compressRecords }))).error).toBeNull();
   const found = await read(0);
   const bytes = Buffer.concat(found.error === null ? found.chunks : []);
   for (let at = 0, i = 0; at < bytes.length; i++) {
     const batch = readBatchInfo(bytes, at);
-    strictEqual(batch?.codec, "zstd");
-    strictEqual(maxTimestampAt(bytes, at), 7777);
+    expect(batch?.codec).toBe("zstd");
+    expect(maxTimestampAt(bytes, at)).toBe(7777);
     const records = [...decodeBatch(bytes, at, { decompress: decompressRecords })];
-    deepStrictEqual(
-      records.map(({ offset, timestampMs, key }) => [offset, timestampMs, String(key)]),
-      [
-        [2 * i, 7777, "a"],
-        [2 * i + 1, 7777, "b"],
-      ],
-    );
-    at += batch.sizeInBytes;
+    expect(records.map(({ offset, timestampMs, key }) => [offset, timestampMs, String(key)])).toStrictEqual([
+      [2 * i, 7777, "a"],
+      [2 * i + 1, 7777, "b"],
+    ]);
+    at += batch!.sizeInBytes;
   }
 });
 
 test("what the broker writes itself is not looked at again", async () => {
   const { table, log } = await setUp({ cleanupPolicy: "compact", compressionType: "zstd" });
   const batch = encodeBatch([record(null, 1)]);
-  strictEqual(statePartitions(table).append(ref, batch).error, null);
-  strictEqual(log.endOffset, 1);
+  expect(statePartitions(table).append(ref, batch).error).toBeNull();
+  expect(log.endOffset).toBe(1);
 });
 
 test("a client that cannot read zstd is refused where the topic keeps it, and only there", async () => {
   for (const compressionType of ["zstd", "producer"] as const) {
     const { append, read } = await setUp({ compressionType });
     await append(encodeBatch([record("a", 1)]));
-    strictEqual((await read(0, { withoutZstd: true })).error, compressionType === "zstd" ? "UNSUPPORTED_COMPRESSION_TYPE" : null);
-    strictEqual((await read(0)).error, null);
+    expect((await read(0, { withoutZstd: true })).error).toBe(compressionType === "zstd" ? "UNSUPPORTED_COMPRESSION_TYPE" : null);
+    expect((await read(0)).error).toBeNull();
   }
 });
