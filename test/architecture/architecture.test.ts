@@ -2,14 +2,21 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { collaboratorsOf, functionsOf, type Measured } from "./measures.ts";
 import {
   banned,
   closedRooms,
+  collaboratorsMax,
   columnsMax,
   deterministicFolders,
   fileLinesMax,
+  functionLinesMax,
+  impure,
+  longFunctions,
+  manyCollaborators,
   mayImport,
   mayImportPackages,
+  pureModules,
   realAdapters,
 } from "./rules.ts";
 
@@ -62,6 +69,12 @@ function isTooLong(line: string): boolean {
   if (line.length <= columnsMax) return false;
   if (/^\s*(\*|\/\/|\/\*)/.test(line)) return true;
   return line.replace(/"(?:[^"\\]|\\.)*"|'[^']*'|`[^`]*(`|$)|\/\^.*\/[a-z]*,?$/g, '""').length > columnsMax;
+}
+
+/** What is above a limit, with how much it is: the list of what may be, which is kept as short as it can be. */
+function above(files: readonly Source[], measure: (text: string) => Measured[], max: number): Record<string, number> {
+  const found = files.flatMap(({ path, text }) => measure(text).map(({ name, size }) => [`${path} ${name}`, size] as const));
+  return Object.fromEntries(found.filter(([, size]) => size > max));
 }
 
 const sources = topFolders.flatMap(sourcesBelow);
@@ -165,5 +178,26 @@ describe("the architecture", () => {
       text.split("\n").flatMap((line, at) => (isTooLong(line) && !line.includes("biome-ignore format") ? [`${path}:${at + 1}`] : [])),
     );
     expect(long).toEqual([]);
+  });
+
+  const production = sources.filter(({ path }) => !path.startsWith("test/"));
+
+  test(`no function is longer than ${functionLinesMax} lines`, () => {
+    expect(above(production, functionsOf, functionLinesMax)).toEqual(longFunctions);
+  });
+
+  test(`no constructor is handed more than ${collaboratorsMax} things`, () => {
+    expect(above(production, collaboratorsOf, collaboratorsMax)).toEqual(manyCollaborators);
+  });
+
+  test("what only decides waits for nothing, and asks nobody for the time", () => {
+    const isPure = (path: string) => pureModules.some((module) => (module.endsWith("/") ? path.startsWith(module) : path === module));
+    const pure = sources.filter(({ path }) => isPure(path));
+    expect(pure.length).toBeGreaterThanOrEqual(pureModules.length);
+    const violations = pure.flatMap(({ path, text }) => {
+      const found = impure.exec(withoutCommentsAndStrings(text));
+      return found === null ? [] : [`${path}: ${found[0]}`];
+    });
+    expect(violations).toEqual([]);
   });
 });

@@ -184,3 +184,90 @@ export const fileLinesMax = 400;
 
 /** Columns, comments included (`npm run format` wraps them). A line that is too long only for one string or expression in it is let be. */
 export const columnsMax = 140;
+
+/** Lines, from the one with its name to its closing brace. */
+export const functionLinesMax = 60;
+
+/** Functions that are longer and may stay so, with what they have now: they may shrink, and leave the list. */
+export const longFunctions: Readonly<Record<string, number>> = {};
+
+/** What a constructor is handed: each argument counts, and one whose type is an interface of the same file counts by its members. */
+export const collaboratorsMax = 6;
+
+/** Classes that are handed more and may stay so, with what they have now: they may shrink, and leave the list. */
+export const manyCollaborators: Readonly<Record<string, number>> = {
+  "broker/assembly/life-cycle.ts LifeCycle": 7,
+  "broker/cluster/controller-reports.ts IsrReporter": 7,
+  "broker/cluster/controller-reports.ts ReplicaReporter": 7,
+  "broker/cluster/membership.ts Membership": 7,
+  "broker/cluster/update-receiver.ts UpdateReceiver": 9,
+  "broker/controller/admin-operations.ts AdminOperations": 7,
+  "broker/controller/controller-term.ts ControllerTerm": 12,
+  "broker/controller/update-sender.ts Channel": 10,
+  "broker/controller/update-sender.ts UpdateSender": 7,
+  "broker/log/directories/log-store.ts DirectoryLogStore": 11,
+  "broker/log/directories/strays.ts Strays": 7,
+  "broker/log/partition-log/log-state.ts LogState": 15,
+  "broker/log/segment/index-file.ts GrowingIndex": 9,
+  "broker/log/segment/segment.ts Segment": 8,
+  "broker/network/client-connection.ts ClientConnection": 9,
+  "broker/network/peer-connection.ts PeerConnection": 10,
+  "broker/network/peer-link.ts PeerLink": 9,
+  "broker/network/request-slot.ts RequestSlot": 11,
+  "broker/partition/followership.ts Followership": 8,
+  "broker/partition/leadership.ts Leadership": 7,
+  "broker/partition/partition-table.ts PartitionTable": 9,
+  "broker/replication/fetcher.ts Fetcher": 8,
+  "broker/state-machine/shard.ts Shard": 7,
+  "cli/offline/verify/finding.ts FaultsOfFile": 7,
+  "cli/offline/verify/verify-log.ts LogRun": 15,
+  "cli/produce/file-follower.ts FileFollower": 8,
+  "cli/produce/ship-lines.ts Shipment": 8,
+  "cli/up/kept-broker.ts KeptBroker": 7,
+  "client/group/member-driver.ts MemberDriver": 14,
+  "coordinator-client/memory-coordinator.ts MemoryCoordinator": 8,
+  "coordinator-client/memory/memory-wire.ts MemoryWire": 9,
+  "coordinator-client/memory/server.ts MemoryServer": 10,
+  "coordinator-client/zookeeper/library.ts LibraryClient": 9,
+};
+
+/**
+ * Modules that decide and do nothing else: they are handed values and answer with values, the time among them. A folder ends with a slash.
+ */
+export const pureModules: readonly string[] = [
+  "protocol/records/batch-header.ts",
+  "protocol/records/walk-records.ts",
+  "protocol/records/validate-batches.ts",
+  "protocol/records/assign-offsets.ts",
+  "protocol/wire/frame-splitter.ts",
+  "broker/log/files/file-names.ts",
+  "broker/log/segment/segment-layout.ts",
+  "broker/log/producers/producer-entry.ts",
+  "broker/log/producers/producer-states.ts",
+  "broker/log/producers/producer-snapshot.ts",
+  "broker/log/partition-log/leader-epochs.ts",
+  "broker/log/partition-log/tail-cache.ts",
+  "broker/log/compaction/offset-map.ts",
+  "broker/partition/leader-state.ts",
+  "broker/partition/follower-state.ts",
+  "broker/partition/log-position.ts",
+  "broker/partition/damaged-replica.ts",
+  "broker/partition/replica-answers.ts",
+  "broker/group/assignors/",
+  "broker/group/consumer/heartbeat-rules.ts",
+  "broker/group/consumer/reconcile.ts",
+  "broker/group/consumer/target-assignment.ts",
+  "broker/group/patterns/pattern-cost.ts",
+  "broker/group/patterns/pattern-program.ts",
+  "broker/cluster/roles.ts",
+  "broker/cluster/image-updates.ts",
+  "broker/cluster/resolve-settings.ts",
+  "broker/controller/controller-state.ts",
+  "broker/controller/elections.ts",
+  "broker/controller/dirty-set.ts",
+  "broker/controller/config-changes.ts",
+  "broker/controller/setting-rules.ts",
+];
+
+/** What a module that only decides has no use for. */
+export const impure = /\b(await|async|Promise|Clock|AbortSignal|AbortController|Timer|Random|FileSystem|Logger)\b|from "node:/;
