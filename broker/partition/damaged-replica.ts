@@ -50,5 +50,5 @@ export function damageReason({ kind, path, position, offset, reason }: LogDamage
     kind === "batch"
       ? `damaged batch in ${path} at ${position} (offset ${offset})`
       : `records are gone from ${path}, from offset ${offset} on`;
-  return `${what}: ${reason}; to be copied anew from the leader`;
+  return `${what}: ${reason}; to be copied from the leader again`;
 }

@@ -5,7 +5,7 @@ import { baseOffsetAt, batchHeaderBytes, lastOffsetAt } from "../../protocol/rec
 import { type Log, LogOffline } from "../log/log-contract.ts";
 import { nothingKept } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity } from "./environment.ts";
-import { adoptHighWatermark, afterStartingAnew, afterTruncation, decide, type FollowerState } from "./follower-state.ts";
+import { adoptHighWatermark, afterStartingOver, afterTruncation, decide, type FollowerState } from "./follower-state.ts";
 import { noEpoch } from "./log-position.ts";
 import type { FetchApplied, FollowedPartition } from "./replication-contract.ts";
 
@@ -149,12 +149,12 @@ export class Followership implements FollowedPartition {
         this.#state = afterTruncation(this.#state, log.endOffset);
         return this.#hasEnded ? "ended" : "applied";
       }
-      case "start-anew": {
+      case "start-over": {
         const fields = { partition: identity.key, endOffset: log.endOffset, atOffset: step.atOffset, leaderEpoch: this.leaderEpoch };
         environment.logger.info({ ...fields, damage: log.damage }, "beginning again where the leader's log begins");
         if (step.atOffset < this.highWatermark) await this.#retreat(step.atOffset);
         await log.truncateFullyAndStartAt(step.atOffset);
-        this.#state = afterStartingAnew(this.#state, step.atOffset);
+        this.#state = afterStartingOver(this.#state, step.atOffset);
         this.#parts.onBegunAnew();
         return this.#hasEnded ? "ended" : "applied";
       }
@@ -177,7 +177,7 @@ export class Followership implements FollowedPartition {
   async #retreat(toOffset: number): Promise<void> {
     const isLower = toOffset < this.highWatermark;
     // a damaged replica is in no in-sync set by now: what it knows to be committed is not its to keep
-    this.#state = this.#parts.log.damage === null ? afterTruncation(this.#state, toOffset) : afterStartingAnew(this.#state, toOffset);
+    this.#state = this.#parts.log.damage === null ? afterTruncation(this.#state, toOffset) : afterStartingOver(this.#state, toOffset);
     if (isLower) await this.#parts.environment.lowerHighWatermark(this.#parts.identity.key, toOffset);
   }
 
@@ -185,7 +185,7 @@ export class Followership implements FollowedPartition {
   #lostCommitted(toOffset: number): FetchApplied {
     const { log, onDataDiverged } = this.#parts;
     const { highWatermark, leader, leaderEpoch } = this.#state;
-    this.#state = afterStartingAnew(this.#state, log.endOffset);
+    this.#state = afterStartingOver(this.#state, log.endOffset);
     // somebody else leads by now, or nobody: the next role here compares again
     if (this.#hasEnded) return "ended";
     onDataDiverged(
@@ -199,7 +199,7 @@ export class Followership implements FollowedPartition {
     const { log, identity, environment } = this.#parts;
     const fields = { partition: identity.key, leader: this.leader, endOffset: log.endOffset, bytes: records.length };
     if (records.length >= batchHeaderBytes && beginsInside(log, records)) {
-      this.#state = afterStartingAnew(this.#state, baseOffsetAt(records, 0));
+      this.#state = afterStartingOver(this.#state, baseOffsetAt(records, 0));
       await log.truncateFullyAndStartAt(baseOffsetAt(records, 0));
     }
     if (records.length < batchHeaderBytes || baseOffsetAt(records, 0) < log.endOffset) {

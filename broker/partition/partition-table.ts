@@ -311,7 +311,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
       return await logs.open(topic, partition, topicId, settings, isNew);
     } catch (error) {
       if (!(error instanceof InconsistentTopicId)) throw error;
-      logger.warn({ err: error }, "a topic of this name was made anew, and the deletion of the old one is not on record");
+      logger.warn({ err: error }, "a topic of this name was re-created, and the deletion of the old one is not on record");
       await this.#setAside({ topic, partition }, null, this.#checkpoint.restored(key));
       this.#assertNotClosing();
       await logs.takeUp(topic, partition, topicId, restored);

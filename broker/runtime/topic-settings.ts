@@ -33,7 +33,7 @@ const topicDefaults = {
     oneOf(
       ["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"],
       "producer",
-      "The codec that batches are stored with: their producer's, or this one, and then the leader compresses those that come with another anew.",
+      "The codec that batches are stored with: their producer's, or this one, and then the leader recompresses those that come with another.",
     ),
     [same("compression.type", "The codec that topics are set to: see the topic's setting.")],
   ),

@@ -175,7 +175,7 @@ export function isRetriableFailure(error: unknown): boolean {
 
 const sentences: Partial<Record<KafkaError, string>> = {
   UNKNOWN_TOPIC_OR_PARTITION: "the topic or partition does not exist",
-  UNKNOWN_TOPIC_ID: "the topic was deleted; one that was made anew under the same name is another",
+  UNKNOWN_TOPIC_ID: "the topic was deleted; one that was re-created under the same name is another",
   TOPIC_ALREADY_EXISTS: "the topic exists already",
   INVALID_TOPIC_EXCEPTION: "a topic's name has 1 to 249 letters, digits, dots, underscores and hyphens",
   INVALID_PARTITIONS: "that number of partitions is not possible",

@@ -261,7 +261,7 @@ export class ConsumerFetcher {
       return this.#pause([partition], new KafkaProtocolError("UNKNOWN_TOPIC_ID", `fetching ${topic}-${index}`), false);
     cluster.runtime.log.warn(
       { topic, partition: index, position: offset, formerTopicId: partition.topicId, topicId },
-      `the topic was deleted and made anew; its position is void (offsetReset: ${settings.offsetReset})`,
+      `the topic was deleted and re-created; its position is void (offsetReset: ${settings.offsetReset})`,
     );
     partition.beginAnew(topicId, settings.offsetReset === "latest" ? "end" : "beginning");
     if (settings.offsetReset === "none") {

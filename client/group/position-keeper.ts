@@ -208,7 +208,7 @@ export class PositionKeeper {
     this.#told.add(topicId);
     this.#parts.cluster.runtime.log.warn(
       { group: this.#parts.groupId, topic, partition, offset, topicId },
-      "the topic was deleted: its positions are not committed, for they mean nothing in one that is made anew under the same name",
+      "the topic was deleted: its positions are not committed, for they mean nothing in one that is re-created under the same name",
     );
   }
 }

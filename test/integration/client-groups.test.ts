@@ -55,7 +55,7 @@ const protocols = [
 ] as const satisfies readonly (readonly [string, GroupOptions])[];
 
 test.each([protocols[0], protocols[3]])(
-  "%s: a topic that is deleted and made anew is read from its beginning, whatever was processed of the old one",
+  "%s: a topic that is deleted and re-created is read from its beginning, whatever was processed of the old one",
   { timeout: 90_000 },
   async (_name, options) => {
     const place = await newTopic(2);
@@ -68,7 +68,7 @@ test.each([protocols[0], protocols[3]])(
       orThrow(await on.admin.deleteTopics([topic]));
       // long enough that the member has seen it and is about to commit what it processed; how far it is cannot be seen from outside
       await sleep(2_000);
-      await waitUntil("the topic to be made anew", async () => {
+      await waitUntil("the topic to be re-created", async () => {
         const [made] = await on.admin.createTopics([{ name: topic, partitions: 2, replicationFactor: 3 }]);
         return made?.error === null;
       });

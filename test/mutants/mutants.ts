@@ -82,7 +82,7 @@ export const mutants: readonly Mutant[] = [
     file: "broker/cluster/zookeeper-isr-store.ts",
     find: '{ kind: "check", path: topicIdPath(change.topic, change.topicId), version: -1 },',
     replace: '{ kind: "check", path: "/", version: -1 },',
-    breaks: "The leader of a deleted topic writes its in-sync set into the topic made anew under its name.",
+    breaks: "The leader of a deleted topic writes its in-sync set into the topic re-created under its name.",
   },
   {
     name: "anyones-set-is-our-own",
@@ -141,14 +141,14 @@ export const mutants: readonly Mutant[] = [
     file: "broker/controller/elections.ts",
     find: "leaderEpoch: record.leaderEpoch + 1,",
     replace: "leaderEpoch: record.leaderEpoch + (elected?.leader === record.leader ? 0 : 1),",
-    breaks: "A leader that registered anew leads on under the epoch of its earlier life.",
+    breaks: "A leader that registered again leads on under the epoch of its earlier life.",
   },
   {
     name: "image-before-withdrawal",
     file: "broker/cluster/update-receiver.ts",
     find: "if (changes.withdraw.length > 0) await roles.withdraw(changes.withdraw);\n    const kept",
     replace: "images.replace(after);\n    if (changes.withdraw.length > 0) await roles.withdraw(changes.withdraw);\n    const kept",
-    breaks: "A topic made anew is visible while its name still leads to the old log.",
+    breaks: "A topic re-created is visible while its name still leads to the old log.",
   },
   {
     name: "unclean-is-not-on-record",
@@ -271,7 +271,7 @@ export const mutants: readonly Mutant[] = [
     file: "client/producer/produce-outcome.ts",
     find: 'if (outcome.kind === "failed") return outcome.wasSent;',
     replace: 'if (outcome.kind === "failed") return false;',
-    breaks: "A batch whose answer was lost may be numbered anew, and is stored twice.",
+    breaks: "A batch whose answer was lost may be renumbered, and is stored twice.",
   },
   {
     name: "consumer-skips-a-batch",

@@ -117,7 +117,7 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
         expect(await elect(two, 2)).toMatchObject({ kind: "won", controllerEpoch: 2 });
       });
 
-      test("does not wait for the session of an earlier life of the same broker, once that broker is registered anew", async () => {
+      test("does not wait for the session of an earlier life of the same broker, once that broker is registered again", async () => {
         const [earlier, now, other] = [await connect(), await connect(), await connect()];
         await registerBroker(earlier, 7, registration("dir-a"));
         const first = await elect(earlier, 7);
@@ -222,7 +222,7 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
       expect(JSON.parse((await textAt(asker, clusterIdPath)) ?? "")).toEqual({ version: "1", id: ids[0] });
     });
 
-    test("so is the secret that brokers prove themselves with; one that is removed is made anew", async () => {
+    test("so is the secret that brokers prove themselves with; one that is removed is re-created", async () => {
       const askers = await Promise.all(Array.from({ length: 4 }, connect));
       const asker = askers[0] as Coordinator;
       const make = () => Promise.all(askers.map((zk, seed) => readOrCreatePeerSecret(zk, seededRandom(seed))));

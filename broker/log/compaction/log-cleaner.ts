@@ -104,7 +104,7 @@ export class LogCleaner {
       if (!(error instanceof DamagedBatch || error instanceof CleaningFailed)) throw error;
       logger.error(
         { err: error, partition: key },
-        "this log cannot be compacted and grows from now on; other logs are. It is tried again when it was copied anew from its leader, or after a restart",
+        "this log cannot be compacted and grows from now on; other logs are. It is tried again once it has been copied from its leader again, or after a restart",
       );
       return true;
     }

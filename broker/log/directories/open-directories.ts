@@ -136,7 +136,7 @@ async function settleNamesakes(stores: readonly DirectoryLogStore[], logger: Log
       if (other === undefined || !(await areOfTwoTopics(key, other, store))) continue;
       logger.warn(
         { partition: key, directories: [other.directory, store.directory] },
-        "the logs of two topics of one name: a directory was away while its topic was deleted and made anew. One is set aside until it is known which is the present one's",
+        "the logs of two topics of one name: a directory was away while its topic was deleted and re-created. One is set aside until it is known which is the present one's",
       );
       const highWatermark = other.highWatermarks.get(key) ?? 0;
       await other.setAside(topic, partition, { topicId: null, highWatermark });

@@ -117,7 +117,7 @@ async function noted({ files, logger }: SegmentIo, folder: string, damage: LogDa
   if (damage === null) return null;
   logger.error(
     { ...damage },
-    "a segment was cut, damaged or lost while this broker was stopped. Where another replica is in sync, this one is copied anew from it",
+    "a segment was cut, damaged or lost while this broker was stopped. Where another replica is in sync, this one is copied from it again",
   );
   await noteDamage(files, folder, damage);
   return damage;
@@ -149,7 +149,7 @@ async function dropOtherIndexes({ files }: SegmentIo, folder: string, closed: Se
  */
 async function startOver(io: LogOpening, segments: readonly Segment[], checkpointed: Checkpointed, endOffset: number): Promise<OpenedLog> {
   const { folder } = segments[0]!;
-  io.logger.warn({ folder, startOffset: checkpointed.startOffset, endOffset }, "the log ends below its start: it begins anew there");
+  io.logger.warn({ folder, startOffset: checkpointed.startOffset, endOffset }, "the log ends below its start: it starts over there");
   await segments.at(-1)!.writable.file.close();
   for (const { baseOffset } of segments.toReversed()) await removeSegment(io, folder, baseOffset);
   await io.files.syncDirectory(folder);

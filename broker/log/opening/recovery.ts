@@ -116,7 +116,7 @@ export async function damageAtEnd(
   const damage = { kind: "end-lost", path: folder, position, offset: endOffset, reason } as const;
   logger.error(
     { ...damage },
-    "records that were on the disk are damaged or gone. Where another replica is in sync, this one is copied anew from it",
+    "records that were on the disk are damaged or gone. Where another replica is in sync, this one is copied from it again",
   );
   await noteDamage(files, folder, damage);
   return damage;

@@ -40,7 +40,7 @@ export class KnownDamage {
       this.#told.add(place);
       this.#io.logger.error(
         { ...damage },
-        "a record batch on the disk is damaged and is not served. Where another replica is in sync, this one is copied anew from it; look at the disk. " +
+        "a record batch on the disk is damaged and is not served. Where another replica is in sync, this one is copied from it again; look at the disk. " +
           "Where there is none, everything else stays readable: restore the file from a copy, or have consumers skip the batch, or delete the records up to it",
       );
     }

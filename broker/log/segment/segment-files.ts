@@ -81,7 +81,7 @@ export async function restoreSegment(
   const sizeInBytes = await file.size();
   const first = await restoreFromIndexes(io, folder, baseOffset, file, sizeInBytes);
   if (first !== "indexes are damaged") return first;
-  io.logger.warn({ path: logPath }, "indexes are missing or damaged: building them anew from their segment");
+  io.logger.warn({ path: logPath }, "indexes are missing or damaged: rebuilding them from their segment");
   const damage = await rebuildIndexes(io, { folder, logPath, baseOffset, sizeInBytes });
   if (damage !== null) return { damage };
   const second = await restoreFromIndexes(io, folder, baseOffset, file, sizeInBytes);

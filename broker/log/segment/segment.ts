@@ -200,7 +200,7 @@ export class Segment {
       this.#growing.times.distrustFile();
       return;
     }
-    io.logger.warn({ path: this.logPath }, "no batch where the index says, or a damaged one: building the indexes anew from the batches");
+    io.logger.warn({ path: this.logPath }, "no batch where the index says, or a damaged one: rebuilding the indexes from the batches");
     this.#largest = undefined;
     await this.#rebuild(io);
   }
@@ -242,11 +242,11 @@ export class Segment {
     const extent = { baseOffset: this.baseOffset, entries: null, secondaryEnd };
     const content = await loadIndex(io, format, path, extent);
     if (content !== null && this.#isAsClosed(kind, content.length)) return content;
-    io.logger.warn({ path }, "index is missing or damaged: building it anew from its segment");
+    io.logger.warn({ path }, "index is missing or damaged: rebuilding it from its segment");
     const damage = await this.#rebuild(io);
     if (damage !== null) throw new DamagedBatch({ kind: "batch", path: this.logPath, offset: this.baseOffset, ...damage });
     const rebuilt = await loadIndex(io, format, path, extent);
-    if (rebuilt === null) throw new Error(`${path} was built anew, and the disk has something else`);
+    if (rebuilt === null) throw new Error(`${path} was rebuilt, and the disk has something else`);
     return rebuilt;
   }
 }

@@ -26,7 +26,7 @@ function whatBecomesOf(kind: string): string {
     case ".swap":
       return "the next start completes the compaction that was interrupted";
     case "-future":
-      return "a copy from another log directory that is not whole yet; the next start begins it anew";
+      return "a copy from another log directory that is not whole yet; the next start copies it from scratch";
     case "-moving":
       return "it says where a log went to; the next start completes the move";
     default:

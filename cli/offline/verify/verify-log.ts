@@ -207,7 +207,7 @@ class LogRun {
     const path = segmentPath(this.#log.folder, baseOffset, kind);
     const content = await readSmallFile(this.#files, path, this.#options.tell);
     if (content === null && !isEmpty && !(await this.#files.exists(path)))
-      this.#options.tell(findingIn(path, { reason: "it is missing; the broker builds it anew when it needs it" }));
+      this.#options.tell(findingIn(path, { reason: "it is missing; the broker rebuilds it when it needs it" }));
     return content;
   }
 

@@ -29,7 +29,7 @@ test("a broker that gives no session gets full requests for ever", () => {
   }
 });
 
-test("a lost session, a refused epoch or a lost answer: a full request begins anew", () => {
+test("a lost session, a refused epoch or a lost answer: a full request starts over", () => {
   const session = new ClientFetchSession();
   session.next([target(0)]);
   session.answered("NONE", 5);

@@ -31,7 +31,7 @@ describe("what is known of a cluster", () => {
     ]);
   });
 
-  test("but a topic of the same name with another id begins anew", () => {
+  test("but a topic of the same name with another id starts over", () => {
     const cluster = new FakeCluster();
     cluster.topic("t", [1]);
     cluster.moveLeader("t", 0, 2);

@@ -168,7 +168,7 @@ describe("the group coordinator", () => {
     expect(coordinator.servingCount).toBe(0);
   });
 
-  test("a topic that is deleted, or made anew under its name, takes its offsets along", async () => {
+  test("a topic that is deleted, or re-created under its name, takes its offsets along", async () => {
     const { assign, commit, offsetOf, images, clock } = await setUp();
     for (const number of [0, 1]) await assign(number, 1, 3);
     await commit(a, 5, "t");

@@ -71,7 +71,7 @@ describe("a damaged batch in the middle", () => {
     });
   }
 
-  test("is told once, and known to later lives until the log is begun anew", async () => {
+  test("is told once, and known to later lives until the log is started over", async () => {
     const { disk, log, store, files, clock } = await coldLog();
     const told: unknown[] = [];
     log.onDamaged((damage) => told.push([damage.offset, damage.position]));
@@ -114,7 +114,7 @@ describe("a damaged batch in the middle", () => {
 });
 
 describe("an index that leads to a wrong place", () => {
-  test("is built anew, and every read is right: an entry too far, one inside a batch, wrong times", async () => {
+  test("is rebuilt, and every read is right: an entry too far, one inside a batch, wrong times", async () => {
     const damages: [string, "index" | "timeindex", (content: Buffer) => void][] = [
       ["position of a later batch", "index", (content) => content.writeInt32BE(content.readInt32BE(12), 4)],
       ["inside a batch", "index", (content) => content.writeInt32BE(content.readInt32BE(4) + 13, 4)],

@@ -114,7 +114,7 @@ function places(content: Buffer, step: number): number[] {
   return [...Array(content.length).keys()].filter((at) => at % step === 0 || at >= content.length - 26);
 }
 
-describe("an index that is damaged at any byte is built anew, and every record is found", () => {
+describe("an index that is damaged at any byte is rebuilt, and every record is found", () => {
   for (const stop of ["clean", "kill"] as const) {
     for (const [what, change] of Object.entries(changes)) {
       test(`after a ${stop}: ${what}`, async () => {

@@ -80,7 +80,7 @@ describe("several log directories", () => {
     expect(await life([], "stop"), "one directory is enough").toStrictEqual({ kind: "unregistered" });
     expect([marker(one), marker(two)]).toStrictEqual([false, false]);
     expect(await life([14], "stop")).toStrictEqual({ kind: "since", brokerEpoch: 14 });
-    expect(await life([2], "stop"), "of a coordinator that has begun anew").toStrictEqual({ kind: "since", brokerEpoch: 2 });
+    expect(await life([2], "stop"), "of a coordinator that has started over").toStrictEqual({ kind: "since", brokerEpoch: 2 });
   });
 
   test("a broker that was stopped cleanly and has lost nothing hands on that, whether or not it registers", async () => {
@@ -145,7 +145,7 @@ describe("several log directories", () => {
     ).toBe(1);
   });
 
-  test("without one of them the others start; a log that may lie there is not begun anew", async () => {
+  test("without one of them the others start; a log that may lie there is not started over", async () => {
     const disk = newDisk();
     const first = await open(disk);
     for (const name of ["a", "b"]) await append(await logOf(first, name), [`in ${name}`]);

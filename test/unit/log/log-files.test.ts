@@ -186,7 +186,7 @@ describe("damage", () => {
     "positions beyond the file": (content) => content.map((byte, i) => (i % 4 === 0 ? 0x7f : byte)) as Buffer,
   };
   for (const [name, damage] of Object.entries(damages)) {
-    test(`indexes that are damaged (${name}) are built anew, and reads are right`, async () => {
+    test(`indexes that are damaged (${name}) are rebuilt, and reads are right`, async () => {
       const { log, store, disk, files, clock } = await startLog({ segmentBytes: 8000, indexIntervalBytes: 200 });
       for (let i = 0; i < 200; i++) await append(log, [`value ${i}`], 0, time + i);
       const expected = await readAll(log);

@@ -84,7 +84,7 @@ describe("what a move of a log meets", () => {
   for (const [what, meet] of [
     ["retention", (log: Log) => log.advanceStartOffset(25)],
     ["compaction", compact],
-    ["an index that is built anew", rebuildIndex],
+    ["an index that is rebuilt", rebuildIndex],
     ["a cut", (log: Log, at: number) => log.truncateTo(1 + (at % 15))],
   ] as const)
     test(`${what} at any operation of the disk: the copy has the same segments`, async () => {

@@ -152,7 +152,7 @@ describe("the producers of a log", () => {
     expect(!(await snapshotsIn(second)).includes(22)).toBeTruthy();
   });
 
-  test("go back with a truncation, and are forgotten when the log begins anew", async () => {
+  test("go back with a truncation, and are forgotten when the log starts over", async () => {
     const fixture = await written();
     const { log } = fixture;
     await log.truncateTo(12);

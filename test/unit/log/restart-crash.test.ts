@@ -49,14 +49,14 @@ async function crashWhileBeginningAnew(offset: number, crashAt: number, how: "po
   return { end, again, old, isNew: again.startOffset === offset && again.endOffset === offset };
 }
 
-test("a log that is begun anew is the old one's beginning or the new one, wherever a crash comes between", async () => {
+test("a log that is started over is the old one's beginning or the new one, wherever a crash comes between", async () => {
   let [crashes, oldOnes] = [0, 0];
   for (const damaged of [false, true]) {
     for (const how of ["power", "process"] as const) {
       for (const offset of [0, 10, 20, 24, 31, 40, 5000]) {
         for (let crashAt = 1; ; crashAt++) {
           const { end, again, old, isNew } = await crashWhileBeginningAnew(offset, crashAt, how, damaged);
-          const context = `${how} lost at operation ${crashAt} of beginning anew at ${offset}: [${again.startOffset}, ${again.endOffset})`;
+          const context = `${how} lost at operation ${crashAt} of starting over at ${offset}: [${again.startOffset}, ${again.endOffset})`;
           if (end === "done") {
             expect(isNew, context).toBeTruthy();
             expect(again.damage, context).toBeNull();

@@ -57,7 +57,7 @@ function reconcile(follower: FollowerState, own: Parameters<typeof log>, leader:
     if (step.kind === "truncate") {
       end = step.toOffset;
       epochs = epochs.filter(([, from]) => from < end);
-    } else if (step.kind === "start-anew") {
+    } else if (step.kind === "start-over") {
       [end, start] = [step.atOffset, step.atOffset];
       epochs = [];
     } else return step.kind;
@@ -89,7 +89,7 @@ describe("truncation by epochs", () => {
     expect(reconcile(uncommitted, [70, [[3, 0]]], log(90, [[6, 20]], 20))).toBe(20);
   });
 
-  test("a follower that is behind the leader's first record begins anew there", () => {
+  test("a follower that is behind the leader's first record starts over there", () => {
     expect(reconcile(state, [60, [[3, 0]]], log(900, [[3, 400]], 400))).toBe(400);
   });
 
@@ -131,9 +131,9 @@ test("a refusal is waited out", () => {
   });
 });
 
-test("a damaged log begins anew only where a leader can begin", () => {
+test("a damaged log starts over only where a leader can begin", () => {
   const damaged = { ...log(60, [[7, 0]]), damage: { kind: "end-lost", path: "p", position: 0, offset: 60, reason: "r" } as const };
   const outOfRange = answer({ error: "OFFSET_OUT_OF_RANGE", logStartOffset: 20 });
-  expect(decide(state, damaged, outOfRange)).toStrictEqual({ kind: "start-anew", atOffset: 20 });
+  expect(decide(state, damaged, outOfRange)).toStrictEqual({ kind: "start-over", atOffset: 20 });
   expect(decide(state, damaged, { ...outOfRange, logStartOffset: -1 }).kind).toBe("back-off");
 });

@@ -68,7 +68,7 @@ test("an update that arrives while the broker stops is let pass: no log is opene
   expect(logs.found).toEqual([{ topic: "t", partition: 0, topicId: firstId }]);
 });
 
-test("a topic made anew does not inherit the high watermark of the one deleted, whenever the process dies", async () => {
+test("a topic re-created does not inherit the high watermark of the one deleted, whenever the process dies", async () => {
   const { clock, disk } = machine();
   const { table, append } = await life(disk, clock);
   await table.assign([replica(firstId)]);
@@ -132,7 +132,7 @@ test("a log that nobody names is set aside, serves nobody, and goes on where it 
 });
 
 test.each([true, false])(
-  "a topic made anew while the deletion of the old one was not told frees the name, restarted or not (%s), and loses neither",
+  "a topic re-created while the deletion of the old one was not told frees the name, restarted or not (%s), and loses neither",
   async (restarted) => {
     const { clock, disk } = machine();
     const before = await life(disk, clock);

@@ -261,7 +261,7 @@ describe("a turn is soon used up", () => {
   test.each<[string, Buffer, Partial<AdmissionRules>]>([
     ["a mebibyte that something follows", batchAround(Buffer.concat([zstd(Buffer.alloc(2 ** 20)), Buffer.alloc(6, 1)]), "zstd", 1), {}],
     ["damage within", batchAround(compressRecords("gzip", Buffer.alloc(2 ** 19)).fill(0xff, 300, 320), "gzip", 1), {}],
-    ["records that are packed anew", encodeBatch([{ key: null, value: Buffer.alloc(200_000), timestampMs: 1 }]), { codec: "gzip" }],
+    ["records that are recompressed", encodeBatch([{ key: null, value: Buffer.alloc(200_000), timestampMs: 1 }]), { codec: "gzip" }],
     ["twenty members", batchAround(repeated(compressRecords("gzip", Buffer.from("a")), 20), "gzip", 1), {}],
     ["twenty frames", batchAround(repeated(zstd(Buffer.from("a")), 20), "zstd", 1), {}],
   ])("by %s", (_, batch, rules) => {

@@ -44,13 +44,13 @@ async function assertIdenticalLogs(): Promise<void> {
 }
 
 describe("a damaged follower", () => {
-  test("leaves the in-sync set, is copied anew from the leader, joins again, and reports both", async () => {
+  test("leaves the in-sync set, is copied again from the leader, joins again, and reports both", async () => {
     await start();
     cluster.node(2).log().becomeDamaged(damage);
     expect(heard(2)).toStrictEqual(["offline"]);
     await cluster.until(() => !isr().includes(2), "out of the set");
     expect(cluster.node(2).log().endOffset, "nothing is given up while it may be elected").toBe(6);
-    await cluster.until(() => cluster.node(2).log().damage === null, "begun anew");
+    await cluster.until(() => cluster.node(2).log().damage === null, "started over");
     await cluster.until(() => isr().length === 3, "in sync again");
     expect(heard(2)).toStrictEqual(["offline", "usable"]);
     expect(await produce(1, "d")).toBeNull();
@@ -70,7 +70,7 @@ describe("a damaged follower", () => {
     await cluster.pass(1000);
     expect(cluster.node(2).log().endOffset, "not emptied: the coordinator may have it in the set already").toBe(8);
     letGo();
-    await cluster.until(() => cluster.node(2).log().damage === null, "begun anew");
+    await cluster.until(() => cluster.node(2).log().damage === null, "started over");
     const emptied = cluster.znode.writes.at(-1)!.isr;
     expect(!emptied.includes(2), "it was out of the set before").toBeTruthy();
     await cluster.until(() => isr().length === 3, "in sync again");
@@ -111,7 +111,7 @@ describe("a damaged follower", () => {
 });
 
 describe("a damaged leader", () => {
-  test("with others in sync reports it, lets clients try again, and is copied anew from the next leader", async () => {
+  test("with others in sync reports it, lets clients try again, and is copied again from the next leader", async () => {
     await start();
     const log = cluster.node(1).log();
     const read = log.read.bind(log);
@@ -125,7 +125,7 @@ describe("a damaged leader", () => {
     expect(await produce(1, "d"), "it leads on until another does").toBeNull();
     cluster.elect(2, [2, 3]);
     await cluster.assign();
-    await cluster.until(() => log.damage === null, "begun anew");
+    await cluster.until(() => log.damage === null, "started over");
     Reflect.deleteProperty(log, "read");
     await cluster.until(() => isr().length === 3, "in sync again");
     expect(heard(1)).toStrictEqual(["offline", "usable"]);

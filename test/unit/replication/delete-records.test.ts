@@ -59,7 +59,7 @@ describe("deleting records", () => {
     expect(await deleteRecords(4)).toBe(4);
   });
 
-  test("waits for a replica that is alive, and not for one that is dead; that one begins anew when it is back", async () => {
+  test("waits for a replica that is alive, and not for one that is dead; that one starts over when it is back", async () => {
     await tenRecords();
     cluster.cut.add("3>1").add("1>3");
     expect(await deleteRecords(4, { timeoutMs: 700 })).toBe("REQUEST_TIMED_OUT");

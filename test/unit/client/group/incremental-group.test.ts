@@ -84,7 +84,7 @@ describe("the new protocol", () => {
     expect(group.doubles).toEqual([]);
   });
 
-  test("a member that was fenced loses its partitions and joins anew, with epoch 0", async () => {
+  test("a member that was fenced loses its partitions and joins again, with epoch 0", async () => {
     const { cluster, group } = world(1);
     const worker = new Worker(cluster, ["t"], options);
     await cluster.clock.advance(7_000);

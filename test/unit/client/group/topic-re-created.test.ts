@@ -45,7 +45,7 @@ const valuesOf = (worker: Worker) => worker.records.map(({ value }) => value);
 describe.each([
   ["its id", 10],
   ["its name", byNames],
-])("a topic that is deleted and made anew, whose positions are committed by %s", (_by, commitVersionMax) => {
+])("a topic that is deleted and re-created, whose positions are committed by %s", (_by, commitVersionMax) => {
   test.each([
     ["cooperative-sticky", 4, 3_000],
     ["cooperative-sticky", 40, 3_000],
