@@ -1,7 +1,7 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import { groupedSettings, type SettingLayers, type SettingTexts, topicSettings } from "../runtime/config/resolve.ts";
 import type { GroupedSettings } from "../runtime/config/setting-groups.ts";
-import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 import type { ClusterImage, ImageSource } from "./cluster-image.ts";
 
 /** A topic's settings in force, from its own and the dynamic settings of brokers. */

@@ -1,7 +1,7 @@
 import type { BrokerId, TopicId, TopicPartition } from "../../protocol/base/ids.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import type { AssignedReplica, WithdrawnReplica } from "../partition/cluster-contract.ts";
-import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 import { type ClusterImage, sameConfig, type TopicImage } from "./cluster-image.ts";
 import type { ResolveSettings } from "./resolve-settings.ts";
 

@@ -1,4 +1,4 @@
-import { electController, resignController } from "../../coordinator-client/election.ts";
+import { electController, resignController } from "../../coordinator-client/controller-election.ts";
 import { controllerPath } from "../../coordinator-client/znodes/paths.ts";
 import { sleep, type Timer } from "../../protocol/base/clock.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";

@@ -1,6 +1,6 @@
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { ParsedBatch } from "../../protocol/records/batch-header.ts";
-import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 
 /**
  * One partition's log, as the partition sees it. One writer: `appendAs…` assigns and queues in the caller's turn, the bytes reach the

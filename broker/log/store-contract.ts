@@ -1,5 +1,5 @@
+import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 import type { Space } from "../runtime/files.ts";
-import type { TopicSettings } from "../runtime/topic-settings.ts";
 import type { Log, LogOffline } from "./log-contract.ts";
 
 /** The topic was deleted and re-created while this broker did not look: the log in the folder is another topic's. */

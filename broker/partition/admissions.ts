@@ -10,7 +10,7 @@ import {
 } from "../../protocol/records/admit-batch.ts";
 import type { CompressionCodec, ParsedBatch } from "../../protocol/records/batch-header.ts";
 import { validateProducedBatches } from "../../protocol/records/validate-batches.ts";
-import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 
 /** Who made the batch: a producer, whose records are looked at one by one, or a part of this broker, whose are known to be sound. */
 export type BatchOrigin = "client" | "broker";

@@ -1,6 +1,6 @@
 import type { BrokerId, IsrEpochs, TopicId, TopicPartition } from "../../protocol/base/ids.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
-import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 
 /** How the broker's part in the cluster changes the partitions here. Calls are made one after the other, each awaited. */
 export interface RoleSink {

@@ -3,7 +3,7 @@ import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { Log } from "../log/log-contract.ts";
-import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 import type { Admissions } from "./admissions.ts";
 import type { ClusterView, IsrStore, ReplicaHealthReporter } from "./cluster-contract.ts";
 import type { Deadlines } from "./deadlines.ts";

@@ -1,7 +1,7 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { BatchInfo } from "../../protocol/records/batch-header.ts";
-import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 
 /** Clocks that far apart are no accident any more; Kafka 4 refuses such records unless it is told otherwise. */
 const aheadMaxMs = 3_600_000;

@@ -16,6 +16,7 @@ import type {
 import { hasBetterCopy, nothingKept } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
 import { Intake, type Taken } from "./intake.ts";
+import type { AppendedState, StateLeader, StateStanding } from "./internal-topic-partitions.ts";
 import { IsrWriter } from "./isr-writer.ts";
 import { LeaderLogStart } from "./leader-log-start.ts";
 import { endOfEpoch, epochRefusal, findOffset, readLog, readRecords } from "./leader-reads.ts";
@@ -23,7 +24,6 @@ import { advance, type IsrProposal, type IsrVerdict, type LeaderEvent, type Lead
 import { positionIn } from "./log-position.ts";
 import { epochsBehind, ReplicaAnswers, replicaFetchRefusal } from "./replica-answers.ts";
 import type { FetchingReplica, ReplicaLeader, ReplicaPosition, ReplicaRead } from "./replication-contract.ts";
-import type { AppendedState, StateLeader, StateStanding } from "./state-partitions.ts";
 import { OffsetWaiters, type WaitEnd } from "./waiters.ts";
 
 export interface LeadershipParts {

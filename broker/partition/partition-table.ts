@@ -6,7 +6,7 @@ import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import { type Log, LogOffline } from "../log/log-contract.ts";
 import { type DirectoryFailure, InconsistentTopicId, type LogStore } from "../log/store-contract.ts";
-import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 import { Admissions, type AdmissionsParts } from "./admissions.ts";
 import type { ClientPartitions, NoLeader } from "./client-contract.ts";
 import type { AssignedReplica, ClusterView, IsrStore, ReplicaHealthReporter, RoleSink, WithdrawnReplica } from "./cluster-contract.ts";

@@ -1,7 +1,7 @@
 import { invariant, unreachable } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import { type Log, LogOffline } from "../log/log-contract.ts";
-import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 import type { NoLeader, ProducerStanding } from "./client-contract.ts";
 import { damageReason, hasBetterCopy } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";

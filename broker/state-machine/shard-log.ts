@@ -8,7 +8,7 @@ import { decompressRecords } from "../../protocol/records/compression.ts";
 import { decodeBatch, openBatch } from "../../protocol/records/decode-batch.ts";
 import { BatchBuilder, recordBytesAtMost } from "../../protocol/records/encode-batch.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
-import type { AppendedState, StatePartitions, StateStanding } from "../partition/state-partitions.ts";
+import type { AppendedState, StatePartitions, StateStanding } from "../partition/internal-topic-partitions.ts";
 import type { ReplayedBatch, StateRecord } from "./contract.ts";
 
 export interface ShardLogParts {

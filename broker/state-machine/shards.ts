@@ -3,7 +3,7 @@ import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import { Deadlines } from "../partition/deadlines.ts";
-import type { StatePartitions } from "../partition/state-partitions.ts";
+import type { StatePartitions } from "../partition/internal-topic-partitions.ts";
 import type { Decision, Now, ShardEnvironment, StateMachine } from "./contract.ts";
 import { Shard, type ShardConfig } from "./shard.ts";
 import { ShardLog } from "./shard-log.ts";

@@ -1,6 +1,6 @@
 import type { DirectoryLogStore } from "../../broker/log/directories/log-store.ts";
 import type { Log } from "../../broker/log/log-contract.ts";
-import type { TopicSettings } from "../../broker/runtime/topic-settings.ts";
+import type { TopicSettings } from "../../broker/runtime/config/topic-settings.ts";
 import { type Random, randomInt } from "../../protocol/base/random.ts";
 import { type BatchInfo, compressionCodecs } from "../../protocol/records/batch-header.ts";
 import { compressRecords } from "../../protocol/records/compression.ts";

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { electController, resignController } from "../../coordinator-client/controller-election.ts";
 import { type Coordinator, CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
-import { electController, resignController } from "../../coordinator-client/election.ts";
 import { readClusterId, readOrCreateClusterId } from "../../coordinator-client/known-cluster-id.ts";
 import { isPresentTerm } from "../../coordinator-client/known-controller.ts";
 import { readOrCreatePeerSecret, readPeerSecret } from "../../coordinator-client/known-peer-secret.ts";

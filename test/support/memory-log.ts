@@ -11,7 +11,7 @@ import {
 } from "../../broker/log/log-contract.ts";
 import { ProducerStates } from "../../broker/log/producers/producer-states.ts";
 import { type DirectoryFailure, InconsistentTopicId, type LogStore } from "../../broker/log/store-contract.ts";
-import type { TopicSettings } from "../../broker/runtime/topic-settings.ts";
+import type { TopicSettings } from "../../broker/runtime/config/topic-settings.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import { assignOffsets } from "../../protocol/records/assign-offsets.ts";
 import type { ParsedBatch } from "../../protocol/records/batch-header.ts";

@@ -1,6 +1,6 @@
 import { partitionKey, type TopicId } from "../../../protocol/base/ids.ts";
 import { invariant } from "../../../protocol/base/invariant.ts";
-import type { TopicSettings } from "../../runtime/topic-settings.ts";
+import type { TopicSettings } from "../../runtime/config/topic-settings.ts";
 import { type Doubt, doubtOnceRegistered, joinedDoubt, type SeenControllerEpoch } from "../files/directory-notes.ts";
 import { canBeMoved, parsePartitionDirectory } from "../files/file-names.ts";
 import { type Log, LogOffline } from "../log-contract.ts";

@@ -2,7 +2,7 @@ import type { Clock } from "../../../protocol/base/clock.ts";
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { Random } from "../../../protocol/base/random.ts";
 import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
-import type { TopicSettings } from "../../runtime/topic-settings.ts";
+import type { TopicSettings } from "../../runtime/config/topic-settings.ts";
 import { type OffsetEntry, relativeOffsetMax, type TimeEntry } from "../segment/index-file.ts";
 import { closingEntry, mustRoll, type RollLimits } from "../segment/segment-layout.ts";
 import type { LogState } from "./log-state.ts";

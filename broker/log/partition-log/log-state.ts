@@ -1,7 +1,7 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
+import type { TopicSettings } from "../../runtime/config/topic-settings.ts";
 import type { File } from "../../runtime/files.ts";
-import type { TopicSettings } from "../../runtime/topic-settings.ts";
 import { fileNames } from "../files/file-names.ts";
 import type { LogDirectory } from "../files/log-directory.ts";
 import type { LogDamage } from "../log-contract.ts";

@@ -4,7 +4,7 @@ import type { Random } from "../../../protocol/base/random.ts";
 import { assignOffsets } from "../../../protocol/records/assign-offsets.ts";
 import { type BatchInfo, leaderEpochAt, type ParsedBatch } from "../../../protocol/records/batch-header.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
-import type { TopicSettings } from "../../runtime/topic-settings.ts";
+import type { TopicSettings } from "../../runtime/config/topic-settings.ts";
 import { LogCompaction } from "../compaction/log-compaction.ts";
 import { type SegmentSizes, writeCleanStop } from "../files/folder-notes.ts";
 import type { LogDirectory } from "../files/log-directory.ts";

@@ -1,6 +1,6 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import { type BatchInfo, noProducerId } from "../../../protocol/records/batch-header.ts";
-import type { TopicSettings } from "../../runtime/topic-settings.ts";
+import type { TopicSettings } from "../../runtime/config/topic-settings.ts";
 import type { LeaderAppend, ProducerRow } from "../log-contract.ts";
 import { judgeBatch, ProducerEntry } from "./producer-entry.ts";
 import { encodeSnapshot } from "./producer-snapshot.ts";

@@ -1,8 +1,8 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
-import { type TopicSettings, topicSettingRows } from "../topic-settings.ts";
 import type { Definition } from "./definition.ts";
 import type { NamedSetting, OfTopics, Setting } from "./setting.ts";
 import { type GroupedSettings, settingGroups } from "./setting-groups.ts";
+import { type TopicSettings, topicSettingRows } from "./topic-settings.ts";
 
 /** Texts by the name of their setting. */
 export type SettingTexts = Readonly<Record<string, string>>;

@@ -1,5 +1,4 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
-import { topicSettingGroups } from "../topic-settings.ts";
 import {
   controller,
   coordinator,
@@ -16,6 +15,7 @@ import { consumerGroupSettings, groupSettings } from "./group-settings.ts";
 import { cleanerSettings, logSettings } from "./log-settings.ts";
 import type { BrokerValues, OfTopics, Setting, Synonym } from "./setting.ts";
 import { settingsWithoutEffect } from "./settings-without-effect.ts";
+import { topicSettingGroups } from "./topic-settings.ts";
 
 const { topicDefaults, logs, messages, compaction, ofTopicsOnly } = topicSettingGroups;
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { GroupCoordinator } from "../../../broker/group/group-coordinator.ts";
+import { statePartitions } from "../../../broker/partition/internal-topic-partitions.ts";
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
-import { statePartitions } from "../../../broker/partition/state-partitions.ts";
 import { partitionOfKey } from "../../../broker/state-machine/shards.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";

@@ -1,8 +1,8 @@
 import type { DirectoryLogStore, LogStoreOptions } from "../../../broker/log/directories/log-store.ts";
 import { openLogStore } from "../../../broker/log/directories/open-directories.ts";
 import type { Appended, Log } from "../../../broker/log/log-contract.ts";
+import type { TopicSettings } from "../../../broker/runtime/config/topic-settings.ts";
 import type { FileSystem } from "../../../broker/runtime/files.ts";
-import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import type { Clock } from "../../../protocol/base/clock.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Log } from "../../../broker/log/log-contract.ts";
-import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
+import type { TopicSettings } from "../../../broker/runtime/config/topic-settings.ts";
 import { randomInt, seededRandom } from "../../../protocol/base/random.ts";
 import { dyingAt, endLife } from "../../support/dying-disk.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";

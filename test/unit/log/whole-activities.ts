@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { OffsetOutOfLog } from "../../../broker/log/log-contract.ts";
 import type { SegmentedLog } from "../../../broker/log/partition-log/segmented-log.ts";
-import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
+import type { TopicSettings } from "../../../broker/runtime/config/topic-settings.ts";
 import { type Random, randomInt, seededRandom } from "../../../protocol/base/random.ts";
 import { compressionCodecs } from "../../../protocol/records/batch-header.ts";
 import { compressRecords } from "../../../protocol/records/compression.ts";

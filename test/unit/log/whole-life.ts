@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import type { DirectoryLogStore } from "../../../broker/log/directories/log-store.ts";
 import type { SegmentedLog } from "../../../broker/log/partition-log/segmented-log.ts";
-import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
+import type { TopicSettings } from "../../../broker/runtime/config/topic-settings.ts";
 import { type Random, randomInt, seededRandom } from "../../../protocol/base/random.ts";
 import { dyingAt, endLife } from "../../support/dying-disk.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
+import type { TopicSettings } from "../../../broker/runtime/config/topic-settings.ts";
 import type { Found } from "./compaction/compaction-fixture.ts";
 import { ofLastEpoch, type StoredBatch } from "./producer-model.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { statePartitions } from "../../../broker/partition/state-partitions.ts";
+import { statePartitions } from "../../../broker/partition/internal-topic-partitions.ts";
 import { maxTimestampAt, readBatchInfo } from "../../../protocol/records/batch-header.ts";
 import { compressRecords, decompressRecords } from "../../../protocol/records/compression.ts";
 import { decodeBatch } from "../../../protocol/records/decode-batch.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { FutureTimestamps } from "../../../broker/partition/future-timestamps.ts";
-import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
+import type { TopicSettings } from "../../../broker/runtime/config/topic-settings.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { testSettings } from "../../support/memory-log.ts";
 import { parsedBatch } from "../../support/parsed-batch.ts";

@@ -1,7 +1,7 @@
 import type { ConsumerReadOptions } from "../../../broker/partition/client-contract.ts";
 import type { IsrStore } from "../../../broker/partition/cluster-contract.ts";
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
-import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
+import type { TopicSettings } from "../../../broker/runtime/config/topic-settings.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { PartitionRecord, ReplicaFetchPartition } from "../../../protocol/peer/messages.ts";

@@ -3,8 +3,8 @@ import type { ClusterView, IsrChangeRequest, IsrStore, IsrWriteResult } from "..
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
 import { FetcherSet } from "../../../broker/replication/fetcher-set.ts";
 import { replicaFetchHandler } from "../../../broker/replication/replica-fetch-handler.ts";
+import type { TopicSettings } from "../../../broker/runtime/config/topic-settings.ts";
 import { type PeerAnswer, type PeerCallOptions, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
-import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { PartitionRecord, PeerKind, PeerRequest } from "../../../protocol/peer/messages.ts";

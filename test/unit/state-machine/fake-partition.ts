@@ -1,5 +1,5 @@
 import type { ConsumerRead, ConsumerReadOptions } from "../../../broker/partition/client-contract.ts";
-import type { AppendedState, StatePartitions, StateStanding } from "../../../broker/partition/state-partitions.ts";
+import type { AppendedState, StatePartitions, StateStanding } from "../../../broker/partition/internal-topic-partitions.ts";
 import type { KafkaErrorCode, Outcome } from "../../../protocol/errors/kafka-errors.ts";
 import { writeInt64 } from "../../../protocol/records/batch-header.ts";
 import { decodeBatch, openBatch } from "../../../protocol/records/decode-batch.ts";

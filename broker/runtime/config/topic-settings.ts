@@ -1,5 +1,5 @@
-import { boolean, type Definition, double, int, intMax, list, long, longMax, oneOf, restricted, string } from "./config/definition.ts";
-import { other, readByOthers, same, type TopicValues, topicSetting, unlimitedElse, withoutEffect } from "./config/setting.ts";
+import { boolean, type Definition, double, int, intMax, list, long, longMax, oneOf, restricted, string } from "./definition.ts";
+import { other, readByOthers, same, type TopicValues, topicSetting, unlimitedElse, withoutEffect } from "./setting.ts";
 
 const hourMs = 3_600_000;
 const minuteMs = 60_000;
