@@ -1,0 +1,9 @@
+/** Three digits that count, thousands set apart. */
+export function shortNumber(value: number): string {
+  if (!Number.isFinite(value)) return "-";
+  const size = Math.abs(value);
+  if (size >= 100) return Math.round(value).toLocaleString("en-US");
+  if (size === 0) return "0";
+  const decimals = size >= 10 ? 1 : size >= 1 ? 2 : 3;
+  return value.toFixed(decimals);
+}

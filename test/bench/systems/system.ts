@@ -1,0 +1,61 @@
+import type { MeteredProcess } from "../processes/meter.ts";
+
+/** How one talks to a system: as a Kafka client, or with the bytes of the floor program. */
+export type Speech = "kafka" | "floor";
+
+/** What a cluster is asked to be. */
+export interface ClusterShape {
+  readonly brokers: number;
+  /** For every broker, by Kafka's names, beside the common ones. */
+  readonly settings?: Readonly<Record<string, string | number>>;
+}
+
+/** Something that is measured. */
+export interface System {
+  /** For the command line and the tables. */
+  readonly name: string;
+  /** Version, and what it runs on. */
+  readonly title: string;
+  readonly speaks: Speech;
+  /** Why it cannot be had here; null when it can. */
+  missing(): Promise<string | null>;
+  /** Resolves when every broker serves. A start that fails leaves nothing behind. */
+  start(shape: ClusterShape): Promise<RunningSystem>;
+}
+
+export interface RunningSystem {
+  readonly speaks: Speech;
+  readonly bootstrap: readonly string[];
+  /** Empty where they run on other machines. */
+  readonly processes: readonly MeteredProcess[];
+  /** Where the brokers keep their logs; empty where that is another machine. */
+  readonly dataDirectories: readonly string[];
+  /** SIGKILL. Resolves when it is gone. */
+  killBroker(id: number): Promise<void>;
+  /** Resolves when it serves. */
+  restartBroker(id: number): Promise<void>;
+  /** Ends it and removes its files. */
+  stop(): Promise<void>;
+}
+
+/** The same for all: up to three copies, two of them in sync at least, and no pause before a group's first assignment. */
+export function commonSettings({ brokers, settings }: ClusterShape): Record<string, string | number> {
+  const copies = Math.min(3, brokers);
+  return {
+    "num.partitions": 6,
+    "default.replication.factor": copies,
+    "min.insync.replicas": Math.min(2, copies),
+    "offsets.topic.replication.factor": copies,
+    "offsets.topic.num.partitions": 6,
+    "transaction.state.log.replication.factor": copies,
+    "transaction.state.log.min.isr": Math.min(2, copies),
+    "group.initial.rebalance.delay.ms": 0,
+    "auto.create.topics.enable": "false",
+    // what one scenario wrote is gone from the disk before the next has written much
+    "log.segment.delete.delay.ms": 1000,
+    ...settings,
+  };
+}
+
+/** How long a broker may be silent before its leaderships move, in both kinds of cluster. */
+export const sessionTimeoutMs = 6000;
