@@ -20,6 +20,8 @@ export interface Series {
   readonly line: string;
   readonly xLabel: string;
   readonly yLabel: string;
+  /** Of both axes; "linear" by default. */
+  readonly axis?: "linear" | "log";
   readonly points: readonly Point[];
 }
 

@@ -14,6 +14,8 @@ export interface FullSpeedOrder {
   readonly isLast: (windows: readonly ProducerWindow[]) => boolean;
   /** Windows of ProducerPerformance. */
   readonly discarded: number;
+  /** The same for other loads, which know no windows. The stage's pace by default. */
+  readonly seconds?: Pick<Pace, "discardedSeconds" | "measuredSeconds">;
 }
 
 export interface FullSpeed {
@@ -42,16 +44,16 @@ export function windowsOf({ discardedSeconds, measuredSeconds }: Pace): { readon
  */
 export async function fullSpeed(stage: Stage, order: FullSpeedOrder, moments: Moments): Promise<FullSpeed> {
   const { loads, pace } = stage;
-  const { cluster, topic, recordBytes, acks, codec, tuning, isLast, discarded } = order;
+  const { cluster, topic, recordBytes, acks, codec, tuning, isLast, discarded, seconds = pace } = order;
   if (cluster.speaks === "floor") {
     const port = Number(cluster.bootstrap[0]?.split(":")[1]);
     const ordered = { port, recordBytes, frameBytes: batchBytes, framesUnderWay: floorFramesUnderWay };
-    return ownFigures(await loads.floor({ ...ordered, ...pace }, moments), recordBytes, []);
+    return ownFigures(await loads.floor({ ...ordered, ...seconds }, moments), recordBytes, []);
   }
   const missing = await loads.missingTools();
   if (missing !== null) {
     const ordered = { kind: "full", bootstrap: cluster.bootstrap, topic, recordBytes, codec, lingerMs: 5, producers: 1 } as const;
-    const report = await loads.full({ ...ordered, ...pace, acks: acks === "all" ? -1 : acks === "1" ? 1 : 0 }, moments);
+    const report = await loads.full({ ...ordered, ...seconds, acks: acks === "all" ? -1 : acks === "1" ? 1 : 0 }, moments);
     return ownFigures(report, recordBytes, [`by our own client: Kafka's ProducerPerformance ${missing}`]);
   }
   const settings = { acks, "compression.type": codec, ...(tuning === "tuned" ? tunedProducer : {}) };

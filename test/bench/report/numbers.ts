@@ -7,3 +7,8 @@ export function shortNumber(value: number): string {
   const decimals = size >= 10 ? 1 : size >= 1 ? 2 : 3;
   return value.toFixed(decimals);
 }
+
+/** A round number as it is. */
+export function tickNumber(value: number): string {
+  return value.toLocaleString("en-US", { maximumFractionDigits: 9 });
+}

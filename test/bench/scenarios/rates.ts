@@ -50,7 +50,7 @@ function percentiles(name: string, { p50, p99, p999, max }: LatencyReport): Figu
 }
 
 function latencySeries({ produce, endToEnd }: PacedReport): Series[] {
-  const axes = { xLabel: "of so many records one takes longer", yLabel: "ms" };
+  const axes = { xLabel: "of so many records one takes longer", yLabel: "ms", axis: "log" as const };
   const one = (chart: string, { byRarity }: LatencyReport): Series => ({ chart, line: "", ...axes, points: byRarity });
   return [one("acknowledged after", produce), ...(endToEnd === null ? [] : [one("read after", endToEnd)])];
 }
