@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { fullSpeed, windowSeconds } from "./load/full-speed.ts";
+import { fullSpeed } from "./load/full-speed.ts";
 import { Loads } from "./load/loads.ts";
+import { windowSeconds } from "./load/performance-lines.ts";
 import { Meter } from "./processes/meter.ts";
 import type { Outcome, Pace, Scenario, Stage } from "./scenario.ts";
 import { makeTopics } from "./scenarios/topics.ts";

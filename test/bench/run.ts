@@ -40,7 +40,7 @@ function list(scenarios: readonly Scenario[], systems: readonly System[]): void 
 }
 
 function show({ scenario, system, outcome, failure }: Result): void {
-  if (failure !== null) return say(`  ${scenario}: FAILED on ${system}: ${failure}`);
+  if (failure !== null) return say(`  ${scenario}: FAILED on ${system}: ${failure.split("\n")[0]}`);
   const { figures, notes = [] } = outcome;
   const [first] = figures;
   say(`  ${scenario}: ${first === undefined ? "no figures" : `${first.name} ${first.value.toFixed(2)} ${first.unit}`}`);
@@ -68,6 +68,7 @@ async function bench(command: BenchCommand, args: readonly string[], signal: Abo
   say(machineAsText(machine));
   const { systems, leftOut } = await present(wanted);
   for (const line of leftOut) say(`left out  ${line}`);
+  if (systems.length === 0) throw new UsageError("none of the systems can be had here");
   const results: Result[] = [];
   const startedAt = new Date().toISOString();
   const found = (result: Result) => {

@@ -2,7 +2,7 @@ import type { CompressionCodec } from "../../../client/index.ts";
 import type { Figure, Pace, Stage } from "../scenario.ts";
 import type { RunningSystem } from "../systems/system.ts";
 import type { Moments } from "./loads.ts";
-import type { ProducerWindow } from "./performance-lines.ts";
+import { type ProducerWindow, windowSeconds } from "./performance-lines.ts";
 
 export interface FullSpeedOrder {
   readonly cluster: RunningSystem;
@@ -24,8 +24,6 @@ export interface FullSpeed {
   readonly notes: readonly string[];
 }
 
-/** ProducerPerformance tells its figures this often. */
-export const windowSeconds = 5;
 export const batchBytes = 128 * 1024;
 /** As many bytes as ProducerPerformance has in requests to one broker. */
 const floorFramesUnderWay = 16;

@@ -1,4 +1,7 @@
-/** What Kafka's ProducerPerformance prints every five seconds, of those seconds. */
+/** ProducerPerformance tells its figures this often. */
+export const windowSeconds = 5;
+
+/** What Kafka's ProducerPerformance prints at the end of each window, of that window. */
 export interface ProducerWindow {
   readonly records: number;
   readonly recordsPerSecond: number;
@@ -19,7 +22,7 @@ export function producerWindow(line: string): ProducerWindow | null {
 /** Several windows as one. */
 export function joined(windows: readonly ProducerWindow[]): ProducerWindow {
   const records = sum(windows.map((window) => window.records));
-  const seconds = sum(windows.map((window) => window.records / window.recordsPerSecond));
+  const seconds = sum(windows.map((window) => (window.records > 0 ? window.records / window.recordsPerSecond : windowSeconds)));
   return {
     records,
     recordsPerSecond: records / seconds,

@@ -1,4 +1,5 @@
-import { fullSpeed, windowSeconds } from "../load/full-speed.ts";
+import { fullSpeed } from "../load/full-speed.ts";
+import { windowSeconds } from "../load/performance-lines.ts";
 import { MeteredLoad } from "../processes/metered-load.ts";
 import type { Outcome, Scenario, Stage } from "../scenario.ts";
 import { withTopic } from "./topics.ts";

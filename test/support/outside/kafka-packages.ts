@@ -76,6 +76,7 @@ export const kafka4 = [
   "com/google/re2j/re2j/1.8",
   "com/typesafe/scala-logging/scala-logging_2.13/3.9.6",
   "com/yammer/metrics/metrics-core/2.2.0",
+  "commons-validator/commons-validator/1.10.1",
   "net/sf/jopt-simple/jopt-simple/5.0.4",
   "net/sourceforge/argparse4j/argparse4j/0.7.0",
   "org/apache/kafka/kafka-clients/4.4.0",

@@ -22,6 +22,12 @@ test("windows together count by what they held", () => {
   expect(joined([slow, quick])).toEqual({ records: 400, recordsPerSecond: 40, averageLatencyMs: 4, maxLatencyMs: 50 });
 });
 
+test("a window in which nothing was sent took its time all the same", () => {
+  const still = { records: 0, recordsPerSecond: 0, averageLatencyMs: 0, maxLatencyMs: 0 };
+  const usual = { records: 100, recordsPerSecond: 20, averageLatencyMs: 10, maxLatencyMs: 50 };
+  expect(joined([still, usual]).recordsPerSecond).toBe(10);
+});
+
 test("the line of ConsumerPerformance is read by its time of fetching, not of joining a group", () => {
   const line = "2026-11-29 07:20:00:123, 2026-11-29 07:20:05:123, 48.8281, 9.7656, 50000, 10000.0000, 3000, 2000, 24.4141, 25000.0000";
   expect(consumedTotal(line)).toEqual({ records: 50_000, seconds: 2, recordsPerSecond: 25_000, mebibytesPerSecond: 24.4141 });
