@@ -119,7 +119,7 @@ class Turn {
       loads: this.#loads,
       pace,
       freshTopic: () => this.#freshTopic(),
-      start: (shape) => tidy.starting(system.start(shape), (started) => started.stop()),
+      start: (shape) => tidy.starting(system.start(shape, signal), (started) => started.discard()),
       meter: async (cluster = stage.cluster) => {
         const meter = await Meter.start(cluster.processes);
         tidy.add(async () => meter.stop());
@@ -135,9 +135,9 @@ class Turn {
   }
 
   async #warmCluster(shape: ClusterShape): Promise<RunningSystem> {
-    const { system, say } = this.#parts;
+    const { system, signal, say } = this.#parts;
     const startedMs = performance.now();
-    const cluster = await this.#untilStopped(this.#tidy.starting(system.start(shape), (started) => started.stop()));
+    const cluster = await this.#untilStopped(this.#tidy.starting(system.start(shape, signal), (started) => started.discard()));
     say(`  started in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
     await this.#untilStopped(this.#warmUp(cluster, shape));
     return cluster;

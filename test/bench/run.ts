@@ -29,7 +29,7 @@ async function present(systems: readonly System[]): Promise<{ readonly systems: 
 }
 
 function paceOf({ isQuick, measuredSeconds, soakMinutes }: BenchCommand): Pace {
-  const usual = isQuick ? { measuredSeconds: 5, discardedSeconds: 5 } : { measuredSeconds: 15, discardedSeconds: 10 };
+  const usual = isQuick ? { measuredSeconds: 5, discardedSeconds: 2 } : { measuredSeconds: 15, discardedSeconds: 10 };
   return { isQuick, ...usual, ...(measuredSeconds === null ? {} : { measuredSeconds }), soakMinutes };
 }
 

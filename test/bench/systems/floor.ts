@@ -50,5 +50,6 @@ function running(ports: readonly number[], processes: readonly GuardedProcess[],
     killBroker: cannot,
     restartBroker: cannot,
     stop,
+    discard: stop,
   };
 }

@@ -35,6 +35,8 @@ export interface KafkaClusterOptions {
   readonly classPath: string;
   readonly heapMib: number;
   readonly settings: Readonly<Record<string, string | number>>;
+  /** Nobody waits for the start any more. */
+  readonly signal: AbortSignal;
 }
 
 /** Brokers of Apache Kafka on this machine, ids from 1, in a temporary folder. */
@@ -70,7 +72,7 @@ export class KafkaCluster implements RunningSystem {
       await cluster.#serving();
       return cluster;
     } catch (error) {
-      await cluster.stop();
+      await cluster.discard();
       throw error;
     }
   }
@@ -99,6 +101,11 @@ export class KafkaCluster implements RunningSystem {
 
   async stop(): Promise<void> {
     await Promise.all([...this.#brokers.values()].map((broker) => broker.stop()));
+    await this.discard();
+  }
+
+  async discard(): Promise<void> {
+    await Promise.all([...this.#brokers.values()].map((broker) => broker.kill()));
     await this.#coordination.stop();
     await removeTestFolder(this.#folder);
   }
@@ -120,11 +127,15 @@ export class KafkaCluster implements RunningSystem {
       await using admin = new Admin({ bootstrap: [address] });
       return (await admin.describeCluster()).brokers.length === this.#seats.length;
     };
+    const { signal } = this.#options;
     const ended = () => [...this.#brokers.values()].find(({ hasEnded }) => hasEnded);
     const wait = this.bootstrap.map((address) =>
-      waitUntil("Apache Kafka serves", async () => ended() !== undefined || (await serves(address)), { timeoutMs: startMaxMs }),
+      waitUntil("Apache Kafka serves", async () => signal.aborted || ended() !== undefined || (await serves(address)), {
+        timeoutMs: startMaxMs,
+      }),
     );
     await Promise.all(wait);
+    signal.throwIfAborted();
     const gone = ended();
     if (gone !== undefined) throw new Error(`Apache Kafka's broker ${gone.id} did not start: ${gone.words.slice(-2000)}`);
   }

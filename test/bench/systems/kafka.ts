@@ -49,10 +49,10 @@ function kafka({ name, version, heapMib, jars, coordination }: KafkaKind): Syste
     title: `Apache Kafka ${version}, ${coordination === "KRaft" ? "KRaft (brokers are controllers too)" : "on ZooKeeper 3.8"}, heap ${heapMib} MiB`,
     speaks: "kafka",
     missing: async () => (await jars()).missing,
-    start: async (shape) => {
+    start: async (shape, signal) => {
       const { path, missing } = await jars();
       if (path === null) throw new Error(`Apache Kafka ${version} ${missing}`);
-      const options = { shape, classPath: path, heapMib, settings: commonSettings(shape) };
+      const options = { shape, classPath: path, heapMib, settings: commonSettings(shape), signal };
       return KafkaCluster.start(options, () => (coordination === "KRaft" ? kraft(path) : zookeeper()));
     },
   };

@@ -30,5 +30,9 @@ function running(cluster: TestCluster): RunningSystem {
     killBroker: (id) => cluster.kill(id),
     restartBroker: (id) => cluster.startBroker(id),
     stop: () => cluster.stop(),
+    discard: async () => {
+      await Promise.all(cluster.ids.map((id) => cluster.kill(id)));
+      await cluster.stop();
+    },
   };
 }

@@ -24,6 +24,7 @@ export function outsideCluster(bootstrap: readonly string[]): System {
         killBroker: cannot,
         restartBroker: cannot,
         stop: () => Promise.resolve(),
+        discard: () => Promise.resolve(),
       }),
   };
 }

@@ -19,8 +19,8 @@ export interface System {
   readonly speaks: Speech;
   /** Why it cannot be had here; null when it can. */
   missing(): Promise<string | null>;
-  /** Resolves when every broker serves. A start that fails leaves nothing behind. */
-  start(shape: ClusterShape): Promise<RunningSystem>;
+  /** Resolves when every broker serves. A start that fails leaves nothing behind; one that takes long may end early by the signal. */
+  start(shape: ClusterShape, signal: AbortSignal): Promise<RunningSystem>;
 }
 
 export interface RunningSystem {
@@ -34,8 +34,10 @@ export interface RunningSystem {
   killBroker(id: number): Promise<void>;
   /** Resolves when it serves. */
   restartBroker(id: number): Promise<void>;
-  /** Ends it and removes its files. */
+  /** Has each broker hand over what it leads and end, then removes its files. */
   stop(): Promise<void>;
+  /** Kills it and removes its files. */
+  discard(): Promise<void>;
 }
 
 /** The same for all: up to three copies, two of them in sync at least, and no pause before a group's first assignment. */
