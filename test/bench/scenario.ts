@@ -22,6 +22,8 @@ export interface Series {
   readonly yLabel: string;
   /** Of both axes; "linear" by default. */
   readonly axis?: "linear" | "log";
+  /** Each system has a chart of its own; otherwise they share one. */
+  readonly isApart?: boolean;
   readonly points: readonly Point[];
 }
 

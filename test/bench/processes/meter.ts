@@ -33,6 +33,8 @@ export interface UsageOfAll {
   readonly brokers: Usage;
 }
 
+/** Beside the names of processes. */
+export const allBrokers = "all brokers";
 const sampleEveryMs = 500;
 const mebibyte = 1024 * 1024;
 
@@ -82,7 +84,7 @@ export class Meter {
     return { all: this.#sum(now, seconds, this.#processes), brokers: this.#sum(now, seconds, this.#processes.filter(isBroker)) };
   }
 
-  /** Resident memory over time, MiB by seconds, of each process. */
+  /** Resident memory over time, MiB by seconds, of each process and of all brokers together. */
   get memory(): ReadonlyMap<string, readonly Point[]> {
     return this.#memory;
   }
@@ -114,13 +116,21 @@ export class Meter {
 
   async #sample(): Promise<void> {
     const atSeconds = (performance.now() - this.#startedMs) / 1000;
-    for (const { name, pid } of this.#processes) {
+    let brokersMib = 0;
+    for (const { name, pid, role } of this.#processes) {
       const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => null);
       if (status === null) continue;
-      const points = this.#memory.get(name) ?? [];
-      points.push([atSeconds, memoryOf(status).residentBytes / mebibyte]);
-      this.#memory.set(name, points);
+      const mib = memoryOf(status).residentBytes / mebibyte;
+      if (role === "broker") brokersMib += mib;
+      this.#add(name, [atSeconds, mib]);
     }
+    if (!this.isEmpty) this.#add(allBrokers, [atSeconds, brokersMib]);
+  }
+
+  #add(line: string, point: Point): void {
+    const points = this.#memory.get(line) ?? [];
+    points.push(point);
+    this.#memory.set(line, points);
   }
 }
 

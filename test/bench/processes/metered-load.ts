@@ -1,7 +1,7 @@
 import type { Moments } from "../load/loads.ts";
 import type { Figure, Point, Series, Stage } from "../scenario.ts";
 import type { RunningSystem } from "../systems/system.ts";
-import type { Meter, UsageOfAll } from "./meter.ts";
+import { allBrokers, type Meter, type UsageOfAll } from "./meter.ts";
 
 const mebibyte = 1024 * 1024;
 const pointsMax = 400;
@@ -43,16 +43,21 @@ export class MeteredLoad {
     ];
   }
 
-  /** Memory over time. */
+  /** Memory over time, of all brokers together. */
   series(): Series[] {
-    return [...this.#meter.memory].map(([line, points]) => ({
-      chart: "memory over time",
-      line,
-      xLabel: "s",
-      yLabel: "MiB",
-      points: thinned(points),
-    }));
+    const points = this.#meter.memory.get(allBrokers);
+    return points === undefined ? [] : [memorySeries("brokers' memory", "", points)];
   }
+
+  /** The same of each process. */
+  seriesOfEach(): Series[] {
+    const each = [...this.#meter.memory].filter(([name]) => name !== allBrokers);
+    return each.map(([name, points]) => ({ ...memorySeries("memory of each", name, points), isApart: true }));
+  }
+}
+
+function memorySeries(chart: string, line: string, points: readonly Point[]): Series {
+  return { chart, line, xLabel: "s", yLabel: "MiB", points: thinned(points) };
 }
 
 function thinned(points: readonly Point[]): readonly Point[] {

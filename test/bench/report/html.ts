@@ -16,6 +16,7 @@ export function htmlReport(report: Report): string {
   const curves = curvesOf(report, rows);
   const parts = [
     head(report),
+    overview(report, rows),
     ...(curves.length === 0 ? [] : ["<h2>Growth</h2>", `<div class="charts">${curves.map(lineFigure).join("")}</div>`]),
     "<h2>Scenarios</h2>",
     ...report.scenarios.map((scenario) =>
@@ -57,6 +58,12 @@ function head({ startedAt, args, machine, pace, rounds, systems, leftOut, settin
   return `<h1>Ottla, measured</h1><p class="faint">Brokers, coordinator and load share the machine, unless the scenario's system is a cluster elsewhere. Bars are medians; the thin line goes from the lowest round to the highest.</p><dl>${list}</dl>`;
 }
 
+/** Each scenario's first figure. */
+function overview(report: Report, rows: readonly FigureRow[]): string {
+  const firsts = rows.filter((row, index) => rows[index - 1]?.scenario !== row.scenario);
+  return `<h2>Overview</h2>${tablePart(report, firsts, ({ scenario, figure, unit, better }) => `${scenario}: ${figure}, ${unit} (${better} is better)`)}`;
+}
+
 function scenarioPart(report: Report, { name, what }: Scenario, rows: readonly FigureRow[]): string {
   const results = report.results.filter(({ scenario }) => scenario === name);
   if (results.length === 0) return "";
@@ -87,12 +94,16 @@ function lineFigure({ title, chart }: { readonly title: string; readonly chart: 
   return `<figure><h4>${escaped(title)}</h4>${lineChart(chart)}</figure>`;
 }
 
-function tablePart({ systems }: Report, rows: readonly FigureRow[]): string {
+function tablePart(
+  { systems }: Report,
+  rows: readonly FigureRow[],
+  nameOf: (row: FigureRow) => string = ({ figure, unit }) => `${figure}, ${unit}`,
+): string {
   const names = systems.map(({ name }) => name).filter((name) => rows.some(({ bySystem }) => bySystem.has(name)));
   const [first = "", ...others] = names;
   const header = ["figure", ...names, ...others.map((other) => `${first} / ${other}`)];
   const lines = rows.map((row) => [
-    `${row.figure}, ${row.unit}`,
+    nameOf(row),
     ...names.map((name) => {
       const spread = row.bySystem.get(name);
       if (spread === undefined) return "";

@@ -53,10 +53,11 @@ export function seriesOf({ systems, results }: Report, scenario: string): Titled
     const last = results.findLast((result) => result.scenario === scenario && result.system === name);
     const dashes = new Map<string, number>();
     for (const series of last?.outcome.series ?? []) {
-      const known = charts.get(series.chart) ?? { series, lines: [] };
-      charts.set(series.chart, known);
-      const dash = dashes.get(series.chart) ?? 0;
-      dashes.set(series.chart, dash + 1);
+      const title = series.isApart === true ? `${series.chart}, ${name}` : series.chart;
+      const known = charts.get(title) ?? { series, lines: [] };
+      charts.set(title, known);
+      const dash = dashes.get(title) ?? 0;
+      dashes.set(title, dash + 1);
       known.lines.push({ label: `${name} ${series.line}`.trim(), color: index % colors, dash, points: series.points });
     }
   });

@@ -11,6 +11,7 @@ export interface FigureRow {
   readonly bySystem: ReadonlyMap<string, Spread>;
 }
 
+/** Those of one scenario stand together, in the order in which they were found. */
 export function summarize(results: readonly Result[]): FigureRow[] {
   const rows = new Map<string, { row: Omit<FigureRow, "bySystem">; values: Map<string, number[]> }>();
   for (const { scenario, system, outcome } of results) {
@@ -21,7 +22,9 @@ export function summarize(results: readonly Result[]): FigureRow[] {
       entry.values.set(system, [...(entry.values.get(system) ?? []), value]);
     }
   }
-  return [...rows.values()].map(({ row, values }) => ({
+  const scenarios = [...new Set(results.map(({ scenario }) => scenario))];
+  const inOrder = [...rows.values()].sort((a, b) => scenarios.indexOf(a.row.scenario) - scenarios.indexOf(b.row.scenario));
+  return inOrder.map(({ row, values }) => ({
     ...row,
     bySystem: new Map([...values].map(([system, found]) => [system, spreadOf(found)] as const)),
   }));

@@ -37,5 +37,9 @@ async function soak(stage: Stage, topic: string): Promise<Outcome> {
     yLabel: "records/s",
     points: rates.map((rate, index) => [(index + 1) * windowSeconds, rate] as const),
   };
-  return { figures: [...figures, ...(await metered.figures(records))], series: [...metered.series(), speed], notes };
+  return {
+    figures: [...figures, ...(await metered.figures(records))],
+    series: [...metered.series(), ...metered.seriesOfEach(), speed],
+    notes,
+  };
 }

@@ -27,9 +27,14 @@ describe("medians and spreads", () => {
     expect(ratioTo(rows[0]!, "ottla", "kafka")).toBe(4);
     expect(ratioTo(rows[0]!, "ottla", "absent")).toBeNull();
   });
+
+  test("figures of one scenario stand together, even those that only a later system has", () => {
+    const rows = summarize([result("ottla", 1, 10), result("ottla", 1, 5, "idle"), result("kafka", 1, 3, "produce", "latency")]);
+    expect(rows.map(({ scenario, figure }) => `${scenario} ${figure}`)).toEqual(["produce produced", "produce latency", "idle produced"]);
+  });
 });
 
-function result(system: string, round: number, value: number): Result {
-  const figures = [{ name: "produced", unit: "records/s", value, better: "higher" as const }];
-  return { scenario: "produce", system, round, outcome: { figures }, failure: null };
+function result(system: string, round: number, value: number, scenario = "produce", name = "produced"): Result {
+  const figures = [{ name, unit: "records/s", value, better: "higher" as const }];
+  return { scenario, system, round, outcome: { figures }, failure: null };
 }
