@@ -72,8 +72,8 @@ export class Meter {
     // as root or the same user; where it is not allowed the peak is that of the whole life
     await Promise.all(this.#processes.map(({ pid }) => writeFile(`/proc/${pid}/clear_refs`, "5").catch(() => undefined)));
     this.#before = await this.#readAll();
-    this.#memory.clear();
     this.#startedMs = performance.now();
+    this.#memory.clear();
     await this.#sample();
   }
 
@@ -115,16 +115,20 @@ export class Meter {
   }
 
   async #sample(): Promise<void> {
-    const atSeconds = (performance.now() - this.#startedMs) / 1000;
+    const startedMs = this.#startedMs;
+    const atSeconds = (performance.now() - startedMs) / 1000;
     let brokersMib = 0;
+    const found: [name: string, mib: number][] = [];
     for (const { name, pid, role } of this.#processes) {
       const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => null);
       if (status === null) continue;
       const mib = memoryOf(status).residentBytes / mebibyte;
       if (role === "broker") brokersMib += mib;
-      this.#add(name, [atSeconds, mib]);
+      found.push([name, mib]);
     }
-    if (!this.isEmpty) this.#add(allBrokers, [atSeconds, brokersMib]);
+    // another stretch may have begun meanwhile
+    if (this.isEmpty || startedMs !== this.#startedMs) return;
+    for (const [name, mib] of [...found, [allBrokers, brokersMib] as const]) this.#add(name, [atSeconds, mib]);
   }
 
   #add(line: string, point: Point): void {

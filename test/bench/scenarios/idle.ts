@@ -1,9 +1,11 @@
 import type { UsageOfAll } from "../processes/meter.ts";
-import type { Figure, Scenario } from "../scenario.ts";
+import type { Figure, Scenario, Stage } from "../scenario.ts";
+import type { RunningSystem } from "../systems/system.ts";
 import { withTopic } from "./topics.ts";
 
 const mebibyte = 1024 * 1024;
-const settleMs = 3000;
+const [settleMs, settleQuickMs] = [20_000, 3000];
+const idleMs = 30_000;
 
 /** What it costs to be there. */
 export const idleScenario: Scenario = {
@@ -13,17 +15,19 @@ export const idleScenario: Scenario = {
   speaks: ["kafka"],
   extent: "quick",
   needsOwnCluster: true,
-  run: (stage) =>
-    withTopic(stage, { partitions: 6, copies: 3 }, async () => {
-      await stage.sleep(settleMs);
-      const meter = await stage.meter();
-      await stage.sleep(stage.pace.measuredSeconds * 1000);
-      return { figures: useFigures(await meter.usage()) };
-    }),
+  run: (stage) => withTopic(stage, { partitions: 6, copies: 3 }, async () => ({ figures: await idleFigures(stage, stage.cluster) })),
 };
 
-/** By the second. */
-export function useFigures({ all, brokers }: UsageOfAll): Figure[] {
+/** What brokers use whom nobody asks for anything, by the second. What a start or a load left behind is done first: compiling, collecting. */
+export async function idleFigures(stage: Stage, cluster: RunningSystem): Promise<Figure[]> {
+  const { isQuick, measuredSeconds } = stage.pace;
+  await stage.sleep(isQuick ? settleQuickMs : settleMs);
+  const meter = await stage.meter(cluster);
+  await stage.sleep(isQuick ? measuredSeconds * 1000 : idleMs);
+  return useFigures(await meter.usage());
+}
+
+function useFigures({ all, brokers }: UsageOfAll): Figure[] {
   return [
     { name: "cores used, coordinator too", unit: "% of a core", value: (all.cpuSeconds / all.seconds) * 100, better: "lower" },
     { name: "context switches", unit: "per second", value: all.contextSwitches / all.seconds, better: "lower" },

@@ -1,18 +1,15 @@
 import { fullSpeed, windowsOf } from "../load/full-speed.ts";
 import { MeteredLoad } from "../processes/metered-load.ts";
 import type { Outcome, Scenario, Stage } from "../scenario.ts";
-import { useFigures } from "./idle.ts";
+import { idleFigures } from "./idle.ts";
 import { makeTopics } from "./topics.ts";
 
 const counts = [1, 10, 100, 1000, 10_000];
-/** Of one topic. */
-const partitionsMax = 1000;
-const settleMs = 5000;
 
 /** A cluster of its own for each, so that what deleted topics leave behind is not counted. */
 export const partitionScenarios: readonly Scenario[] = counts.map((count) => ({
   name: `partitions/${count}`,
-  what: `${count.toLocaleString("en")} partitions of 3 copies: made, left alone, then values of 1 KiB at full speed to ${count > partitionsMax ? `${partitionsMax} of them` : "all of them"}`,
+  what: `${count.toLocaleString("en")} partitions of 3 copies: made, left alone, then values of 1 KiB at full speed to all of them`,
   cluster: null,
   speaks: ["kafka"],
   extent: count <= 1000 ? "standard" : "full",
@@ -23,20 +20,17 @@ export const partitionScenarios: readonly Scenario[] = counts.map((count) => ({
 
 async function manyPartitions(stage: Stage, count: number): Promise<Outcome> {
   const cluster = await stage.start({ brokers: 3 });
-  const topics = Array.from({ length: Math.ceil(count / partitionsMax) }, () => stage.freshTopic());
+  const topic = stage.freshTopic();
   const startedMs = performance.now();
-  await makeTopics(cluster, topics, { partitions: Math.min(count, partitionsMax), copies: 3 });
+  await makeTopics(cluster, [topic], { partitions: count, copies: 3 });
   const madeSeconds = (performance.now() - startedMs) / 1000;
-  await stage.sleep(settleMs);
-  const meter = await stage.meter(cluster);
-  await stage.sleep(stage.pace.measuredSeconds * 1000);
-  const idle = useFigures(await meter.usage());
+  const idle = await idleFigures(stage, cluster);
   const metered = await MeteredLoad.on(stage, cluster);
   const { discarded, measured } = windowsOf(stage.pace);
   const isLast = (windows: readonly unknown[]) => windows.length >= discarded + measured;
   const order = {
     cluster,
-    topic: topics[0] as string,
+    topic,
     recordBytes: 1024,
     acks: "all",
     codec: "none",

@@ -36,7 +36,15 @@ export async function allInSync(cluster: RunningSystem, names: readonly string[]
         topic.partitions.length === partitions && topic.partitions.every(({ leader, isr }) => leader >= 0 && isr.length === copies),
     );
   };
-  await waitUntil(`leaders and ${copies} copies of ${names.length} topics`, isReady, { timeoutMs: readyMaxMs, pauseMs: 20 });
+  await waitUntil(`leaders and ${copies} copies of ${names.length} topics`, isReady, {
+    timeoutMs: readyMaxMs,
+    pauseMs: pauseOf(names.length * partitions),
+  });
+}
+
+/** Asking costs the brokers something too: more seldom where an answer is long. Milliseconds. */
+function pauseOf(partitions: number): number {
+  return Math.min(1000, 20 + partitions / 10);
 }
 
 export async function deleteTopics(cluster: RunningSystem, names: readonly string[]): Promise<void> {
