@@ -1,5 +1,6 @@
 import type { CompressionCodec } from "../../../client/index.ts";
-import type { Figure, Pace, Stage } from "../scenario.ts";
+import type { Figure } from "../outcome.ts";
+import type { Pace, Stage } from "../scenario.ts";
 import type { RunningSystem } from "../systems/system.ts";
 import type { Moments } from "./loads.ts";
 import { type ProducerWindow, windowSeconds } from "./performance-lines.ts";

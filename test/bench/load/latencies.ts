@@ -1,5 +1,5 @@
 import { build, type Histogram } from "hdr-histogram-js";
-import type { Point } from "../scenario.ts";
+import type { Point } from "../outcome.ts";
 
 /** Milliseconds. */
 export interface LatencyReport {

@@ -1,5 +1,5 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
-import type { Point } from "../scenario.ts";
+import type { Point } from "../outcome.ts";
 import { contextSwitchesOf, cpuSecondsOf, memoryOf, writtenBytesOf } from "./proc-files.ts";
 
 export interface MeteredProcess {

@@ -1,5 +1,6 @@
 import type { Moments } from "../load/loads.ts";
-import type { Figure, Point, Series, Stage } from "../scenario.ts";
+import type { Figure, Point, Series } from "../outcome.ts";
+import type { Stage } from "../scenario.ts";
 import type { RunningSystem } from "../systems/system.ts";
 import { allBrokers, type Meter, type UsageOfAll } from "./meter.ts";
 

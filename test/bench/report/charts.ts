@@ -1,4 +1,4 @@
-import type { Point } from "../scenario.ts";
+import type { Point } from "../outcome.ts";
 import type { Spread } from "../statistics.ts";
 import { shortNumber, tickNumber } from "./numbers.ts";
 import { linearScale, logScale, type Scale } from "./scale.ts";

@@ -1,4 +1,4 @@
-import type { Series } from "../scenario.ts";
+import type { Series } from "../outcome.ts";
 import type { Line, LineChart } from "./charts.ts";
 import type { Report } from "./report.ts";
 import { colors } from "./style.ts";

@@ -1,5 +1,5 @@
 import type { Result } from "../conduct.ts";
-import type { Better } from "../scenario.ts";
+import type { Better } from "../outcome.ts";
 import { type Spread, spreadOf } from "../statistics.ts";
 
 /** One figure of one scenario, over all rounds, of each system that has it. */

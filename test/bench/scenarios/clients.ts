@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { makeTestFolder, removeTestFolder } from "../../support/test-folder.ts";
+import type { Outcome } from "../outcome.ts";
 import { MeteredLoad } from "../processes/metered-load.ts";
-import type { Outcome, Scenario, Stage } from "../scenario.ts";
+import type { Scenario, Stage } from "../scenario.ts";
 import { withTopic } from "./topics.ts";
 
 const producerCounts = [1, 10, 100];

@@ -3,8 +3,9 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { tunedProducer } from "../load/full-speed.ts";
 import type { ConsumedTotal } from "../load/performance-lines.ts";
+import type { Figure, Outcome } from "../outcome.ts";
 import { MeteredLoad } from "../processes/metered-load.ts";
-import type { Figure, Outcome, Scenario, Stage } from "../scenario.ts";
+import type { Scenario, Stage } from "../scenario.ts";
 import type { RunningSystem } from "../systems/system.ts";
 import { withTopic } from "./topics.ts";
 

@@ -1,4 +1,5 @@
-import type { Outcome, Scenario, Stage } from "../scenario.ts";
+import type { Outcome } from "../outcome.ts";
+import type { Scenario, Stage } from "../scenario.ts";
 import { produce } from "./produce.ts";
 import { atRate } from "./rates.ts";
 import { withTopic } from "./topics.ts";

@@ -1,5 +1,6 @@
+import type { Figure } from "../outcome.ts";
 import type { UsageOfAll } from "../processes/meter.ts";
-import type { Figure, Scenario, Stage } from "../scenario.ts";
+import type { Scenario, Stage } from "../scenario.ts";
 import type { RunningSystem } from "../systems/system.ts";
 import { withTopic } from "./topics.ts";
 
@@ -18,7 +19,9 @@ export const idleScenario: Scenario = {
   run: (stage) => withTopic(stage, { partitions: 6, copies: 3 }, async () => ({ figures: await idleFigures(stage, stage.cluster) })),
 };
 
-/** What brokers use whom nobody asks for anything, by the second. What a start or a load left behind is done first: compiling, collecting. */
+/**
+ * What brokers use whom nobody asks for anything, by the second. What a start or a load left behind is done first: compiling, collecting.
+ */
 export async function idleFigures(stage: Stage, cluster: RunningSystem): Promise<Figure[]> {
   const { isQuick, measuredSeconds } = stage.pace;
   await stage.sleep(isQuick ? settleQuickMs : settleMs);

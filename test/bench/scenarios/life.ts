@@ -1,5 +1,6 @@
 import { Admin, orThrow } from "../../../client/index.ts";
-import type { Figure, Outcome, Scenario, Stage } from "../scenario.ts";
+import type { Figure, Outcome } from "../outcome.ts";
+import type { Scenario, Stage } from "../scenario.ts";
 import type { RunningSystem } from "../systems/system.ts";
 import { latencyFigures, pacedNotes } from "./rates.ts";
 import { allInSync, deleteTopics, makeTopics } from "./topics.ts";

@@ -1,6 +1,7 @@
 import { fullSpeed, windowsOf } from "../load/full-speed.ts";
+import type { Outcome } from "../outcome.ts";
 import { MeteredLoad } from "../processes/metered-load.ts";
-import type { Outcome, Scenario, Stage } from "../scenario.ts";
+import type { Scenario, Stage } from "../scenario.ts";
 import { idleFigures } from "./idle.ts";
 import { makeTopics } from "./topics.ts";
 

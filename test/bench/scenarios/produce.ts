@@ -1,7 +1,8 @@
 import type { CompressionCodec } from "../../../client/index.ts";
 import { type FullSpeedOrder, fullSpeed, windowsOf } from "../load/full-speed.ts";
+import type { Outcome } from "../outcome.ts";
 import { MeteredLoad } from "../processes/metered-load.ts";
-import type { Outcome, Scenario, Stage } from "../scenario.ts";
+import type { Scenario, Stage } from "../scenario.ts";
 import { type TopicShape, withTopic } from "./topics.ts";
 
 export const sizes = { "100B": 100, "1KiB": 1024, "10KiB": 10 * 1024 } as const;

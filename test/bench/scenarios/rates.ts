@@ -1,7 +1,8 @@
 import type { LatencyReport } from "../load/latencies.ts";
 import type { PacedOrder, PacedReport } from "../load/own-orders.ts";
+import type { Figure, Outcome, Series } from "../outcome.ts";
 import { MeteredLoad } from "../processes/metered-load.ts";
-import type { Figure, Outcome, Scenario, Series, Stage } from "../scenario.ts";
+import type { Scenario, Stage } from "../scenario.ts";
 import { withTopic } from "./topics.ts";
 
 const rates = [1000, 10_000, 50_000];

@@ -1,7 +1,8 @@
 import { Consumer } from "../../../client/index.ts";
 import { waitUntil } from "../../support/wait-until.ts";
+import type { Figure, Outcome } from "../outcome.ts";
 import { MeteredLoad } from "../processes/metered-load.ts";
-import type { Figure, Outcome, Scenario, Stage } from "../scenario.ts";
+import type { Scenario, Stage } from "../scenario.ts";
 import { withTopic } from "./topics.ts";
 
 const partitionsPerMember = 2;

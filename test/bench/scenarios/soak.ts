@@ -1,7 +1,8 @@
 import { fullSpeed } from "../load/full-speed.ts";
 import { windowSeconds } from "../load/performance-lines.ts";
+import type { Outcome } from "../outcome.ts";
 import { MeteredLoad } from "../processes/metered-load.ts";
-import type { Outcome, Scenario, Stage } from "../scenario.ts";
+import type { Scenario, Stage } from "../scenario.ts";
 import { withTopic } from "./topics.ts";
 
 const mebibyte = 1024 * 1024;
