@@ -14,18 +14,20 @@ export interface Moments {
   readonly measured?: () => void;
 }
 
-export interface ProducerPerformanceOrder {
+export interface ProduceOrder {
   readonly bootstrap: readonly string[];
   readonly topic: string;
   readonly recordBytes: number;
   /** The producer's own settings, by Kafka's names. */
   readonly settings: Readonly<Record<string, string | number>>;
+}
+
+/** With no end of its own. */
+export interface ProducerPerformanceOrder extends ProduceOrder {
   /** Asked after each window of five seconds, with all so far: whether it was the last. */
   readonly isLast: (windows: readonly ProducerWindow[]) => boolean;
   /** So many first windows are thrown away. */
   readonly discarded: number;
-  /** Records in all; without it only `isLast` ends the run. */
-  readonly records?: number;
 }
 
 export interface ConsumerPerformanceOrder {
@@ -45,6 +47,8 @@ export interface KcatOrder {
 const ownProgram = fileURLToPath(new URL("./own-load-program.ts", import.meta.url));
 const floorProgram = fileURLToPath(new URL("./floor-load-program.ts", import.meta.url));
 const endless = 1e12;
+/** Without a record acknowledged. */
+const stalledMs = 90_000;
 const javaOptions = ["-server", "-Xmx512m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:+ExplicitGCInvokesConcurrent"];
 const kcatTuned = ["-X", "linger.ms=5", "-X", "batch.size=131072", "-X", "acks=all"];
 
@@ -60,24 +64,15 @@ export class Loads {
 
   /** Kafka's ProducerPerformance at full speed; answers the windows that count, as one. */
   async producerPerformance(order: ProducerPerformanceOrder, { measuring, measured }: Moments = {}): Promise<ProducerWindow> {
-    const { bootstrap, topic, recordBytes, settings, isLast, discarded, records = endless } = order;
+    const { isLast, discarded } = order;
     const windows: ProducerWindow[] = [];
     if (discarded === 0) measuring?.();
-    const properties = { "bootstrap.servers": bootstrap.join(","), ...settings };
-    const args = [
-      ...["--topic", topic, "--num-records", `${records}`, "--record-size", `${recordBytes}`, "--throughput", "-1", "--producer-props"],
-      ...Object.entries(properties).map(([name, value]) => `${name}=${value}`),
-    ];
-    const tool = await this.#java("org.apache.kafka.tools.ProducerPerformance", args, {
-      onLine: (line) => {
-        const window = producerWindow(line);
-        if (window === null) return;
-        windows.push(window);
-        if (windows.length === discarded) measuring?.();
-        if (!isLast(windows)) return;
-        measured?.();
-        tool.signal("SIGKILL");
-      },
+    const tool = await this.#produce(order, endless, (window) => {
+      windows.push(window);
+      if (windows.length === discarded) measuring?.();
+      if (!isLast(windows)) return;
+      measured?.();
+      tool.signal("SIGKILL");
     });
     const { signal } = await tool.ended;
     if (this.#isStopped || signal !== "SIGKILL" || windows.length <= discarded)
@@ -86,14 +81,30 @@ export class Loads {
   }
 
   /** As many records as are told, as fast as they are taken; then it ends. */
-  async fill(order: Omit<ProducerPerformanceOrder, "isLast" | "discarded">): Promise<void> {
-    const { bootstrap, topic, recordBytes, settings, records = 0 } = order;
-    const properties = { "bootstrap.servers": bootstrap.join(","), ...settings };
-    const args = [
-      ...["--topic", topic, "--num-records", `${records}`, "--record-size", `${recordBytes}`, "--throughput", "-1", "--producer-props"],
-      ...Object.entries(properties).map(([name, value]) => `${name}=${value}`),
-    ];
-    await (await this.#java("org.apache.kafka.tools.ProducerPerformance", args)).succeeded();
+  async fill(order: ProduceOrder, records: number): Promise<void> {
+    await (await this.#produce(order, records, () => {})).succeeded();
+  }
+
+  /** One that gets nothing done any more is ended: it would wait for ever. */
+  async #produce(order: ProduceOrder, records: number, onWindow: (window: ProducerWindow) => void): Promise<GuardedProcess> {
+    const { bootstrap, topic, recordBytes, settings } = order;
+    const properties = Object.entries({ "bootstrap.servers": bootstrap.join(","), ...settings }).map(([name, value]) => `${name}=${value}`);
+    const sizes = ["--num-records", `${records}`, "--record-size", `${recordBytes}`, "--throughput", "-1"];
+    const tool = await this.#java(
+      "org.apache.kafka.tools.ProducerPerformance",
+      ["--topic", topic, ...sizes, "--producer-props", ...properties],
+      {
+        onLine: (line) => {
+          const window = producerWindow(line);
+          if (window === null) return;
+          stalled.refresh();
+          onWindow(window);
+        },
+      },
+    );
+    const stalled = setTimeout(() => tool.signal("SIGTERM"), stalledMs);
+    void tool.ended.then(() => clearTimeout(stalled));
+    return tool;
   }
 
   /** Kafka's ConsumerPerformance from the beginning. */

@@ -41,7 +41,7 @@ async function consume(stage: Stage, topic: string, from: From): Promise<Outcome
   const { cluster, loads } = stage;
   const records = recordsOf(stage, from);
   const bootstrap = cluster.bootstrap;
-  const fill = () => loads.fill({ bootstrap, topic, recordBytes, records, settings: { acks: "all", ...tunedProducer } });
+  const fill = () => loads.fill({ bootstrap, topic, recordBytes, settings: { acks: "all", ...tunedProducer } }, records);
   const read = () => loads.consumerPerformance({ bootstrap, topic, records, groupId: topic });
   const metered = await MeteredLoad.on(stage);
   if (from !== "live") await fill();

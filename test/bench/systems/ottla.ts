@@ -11,7 +11,7 @@ export const ottla: System = {
   speaks: "kafka",
   missing: () => Promise.resolve(null),
   start: async (shape) => {
-    const settings = { "zookeeper.session.timeout.ms": sessionTimeoutMs, "replica.lag.time.max.ms": 30_000, ...commonSettings(shape) };
+    const settings = { "zookeeper.session.timeout.ms": sessionTimeoutMs, ...commonSettings(shape) };
     return running(await TestCluster.start({ brokers: shape.brokers, settings }));
   },
 };

@@ -53,6 +53,8 @@ export function commonSettings({ brokers, settings }: ClusterShape): Record<stri
     "transaction.state.log.min.isr": Math.min(2, copies),
     "group.initial.rebalance.delay.ms": 0,
     "auto.create.topics.enable": "false",
+    "replica.lag.time.max.ms": 30_000,
+    "leader.imbalance.check.interval.seconds": 300,
     // what one scenario wrote is gone from the disk before the next has written much
     "log.segment.delete.delay.ms": 1000,
     ...settings,
