@@ -5,10 +5,10 @@ import { windowSeconds } from "./load/performance-lines.ts";
 import type { Outcome } from "./outcome.ts";
 import { Meter } from "./processes/meter.ts";
 import type { Pace, Scenario, Stage } from "./scenario.ts";
-import { makeTopics } from "./scenarios/topics.ts";
+import { withTopic } from "./scenarios/topics.ts";
 import { byCluster } from "./selection.ts";
 import { isSteady } from "./statistics.ts";
-import type { ClusterShape, RunningSystem, System } from "./systems/system.ts";
+import { type ClusterShape, type RunningSystem, type System, topicPrefix } from "./systems/system.ts";
 import { Tidy } from "./tidy.ts";
 
 /** What one scenario found on one system in one round. */
@@ -132,7 +132,7 @@ class Turn {
   }
 
   #freshTopic(): string {
-    return `bench-${process.pid}-${Date.now()}-${++this.#topics}`;
+    return `${topicPrefix}${Date.now()}-${++this.#topics}`;
   }
 
   async #warmCluster(shape: ClusterShape): Promise<RunningSystem> {
@@ -147,19 +147,17 @@ class Turn {
   /** Until the rate is steady: a JVM compiles what runs often, and Node does too. */
   async #warmUp(cluster: RunningSystem, { brokers }: ClusterShape): Promise<void> {
     const { pace, say } = this.#parts;
-    const tidy = new Tidy();
-    this.#tidy.add(() => tidy.all());
-    const topic = this.#freshTopic();
-    if (cluster.speaks === "kafka") await makeTopics(cluster, [topic], { partitions: 6, copies: Math.min(3, brokers) });
+    const tidy = new Tidy(); // nothing is started in it
     const windowsMax = pace.isQuick ? 1 : warmUpSecondsMax / windowSeconds;
     let rates: readonly number[] = [];
     const isLast = (windows: readonly { readonly recordsPerSecond: number }[]) => {
       rates = windows.map(({ recordsPerSecond }) => recordsPerSecond);
       return isSteady(rates) || rates.length >= windowsMax;
     };
-    const order = { cluster, topic, recordBytes: 1024, acks: "all", codec: "none", tuning: "tuned", isLast, discarded: 0 } as const;
-    await fullSpeed(this.#stage(tidy, cluster), order, {});
-    await tidy.all();
+    const stage = this.#stage(tidy, cluster);
+    const order = { cluster, recordBytes: 1024, acks: "all", codec: "none", tuning: "tuned", isLast, discarded: 0 } as const;
+    const load = (topic: string) => fullSpeed(stage, { ...order, topic }, {});
+    await (cluster.speaks === "floor" ? load("") : withTopic(stage, { partitions: 6, copies: Math.min(3, brokers) }, load));
     if (rates.length > 0)
       say(`  warm after ${rates.length * windowSeconds} s: ${rates.map((rate) => Math.round(rate)).join(", ")} records/s`);
   }

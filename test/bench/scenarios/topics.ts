@@ -11,6 +11,7 @@ export interface TopicShape {
 }
 
 const readyMaxMs = 300_000;
+const tidyMaxMs = 30_000;
 /** Partitions that one request asks for. */
 const partitionsPerRequest = 1000;
 
@@ -47,11 +48,11 @@ function pauseOf(partitions: number): number {
   return Math.min(1000, 20 + partitions / 10);
 }
 
-export async function deleteTopics(cluster: RunningSystem, names: readonly string[]): Promise<void> {
+export async function deleteTopics(cluster: RunningSystem, names: readonly string[], timeoutMs = readyMaxMs): Promise<void> {
   await using admin = new Admin({ bootstrap: cluster.bootstrap });
   orThrow(await admin.deleteTopics(names));
   const isGone = async () => !(await admin.listTopics()).some(({ name }) => names.includes(name));
-  await waitUntil(`${names.length} topics to go`, isGone, { timeoutMs: readyMaxMs, pauseMs: 20 });
+  await waitUntil(`${names.length} topics to go`, isGone, { timeoutMs, pauseMs: 20 });
 }
 
 /** With a topic of its own, which is deleted afterwards. */
@@ -62,6 +63,6 @@ export async function withTopic<T>(stage: Stage, shape: TopicShape, work: (topic
     return await work(topic);
   } finally {
     // a cluster that is about to be stopped, or is broken, keeps it
-    await deleteTopics(stage.cluster, [topic]).catch(() => undefined);
+    await deleteTopics(stage.cluster, [topic], tidyMaxMs).catch(() => undefined);
   }
 }

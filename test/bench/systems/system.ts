@@ -61,5 +61,8 @@ export function commonSettings({ brokers, settings }: ClusterShape): Record<stri
   };
 }
 
+/** All topics that a run makes begin so. */
+export const topicPrefix = `bench-${process.pid}-`;
+
 /** How long a broker may be silent before its leaderships move, in both kinds of cluster. */
 export const sessionTimeoutMs = 6000;
