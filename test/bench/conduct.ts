@@ -48,7 +48,7 @@ export async function conduct({ scenarios, systems, rounds, pace, signal, say, f
             found({ scenario: scenario.name, system: system.name, round, outcome, failure }),
           );
         } finally {
-          await turn.end();
+          await turn.end().catch((error: Error) => say(`  something was left behind: ${error.message}`));
         }
       }
     }

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { cpus, release, totalmem } from "node:os";
+import { cpus, release, tmpdir, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 
 export interface Machine {
@@ -8,6 +8,8 @@ export interface Machine {
   readonly cores: number;
   readonly memoryGib: number;
   readonly system: string;
+  /** Where the brokers' files are. */
+  readonly disk: string;
   readonly node: string;
   /** Null: none. */
   readonly java: string | null;
@@ -24,6 +26,7 @@ export function describeMachine(): Machine {
     cores: cpus().length,
     memoryGib: totalmem() / 2 ** 30,
     system: `${/^PRETTY_NAME="(.*)"$/m.exec(read("/etc/os-release"))?.[1] ?? "Linux"}, kernel ${release()}`,
+    disk: diskOf(tmpdir(), read("/proc/mounts")),
     node: process.versions.node,
     java: /version "([^"]+)"/.exec(run("java", ["-version"]))?.[1] ?? null,
     commit: /^[0-9a-f]+/.exec(run("git", ["-C", root, "rev-parse", "--short=12", "HEAD"]))?.[0] ?? null,
@@ -31,9 +34,19 @@ export function describeMachine(): Machine {
   };
 }
 
-export function machineAsText({ processor, cores, memoryGib, system, node, java, commit, load }: Machine): string {
+export function machineAsText({ processor, cores, memoryGib, system, disk, node, java, commit, load }: Machine): string {
   const versions = [`Node ${node}`, ...(java === null ? [] : [`Java ${java}`]), ...(commit === null ? [] : [`commit ${commit}`])];
-  return `${cores} cores (${processor}), ${memoryGib.toFixed(0)} GiB, ${system}; ${versions.join(", ")}; load ${load} at the start`;
+  return `${cores} cores (${processor}), ${memoryGib.toFixed(0)} GiB, files in ${disk}, ${system}; ${versions.join(", ")}; load ${load} at the start`;
+}
+
+/** A path with the file system that it is on, by the kernel's list of them. */
+export function diskOf(path: string, mounts: string): string {
+  const all = mounts.split("\n").map((line) => line.split(" "));
+  const holds = (folder: string) => folder === "/" || path === folder || path.startsWith(`${folder}/`);
+  const [found] = all
+    .filter(([, folder]) => folder !== undefined && holds(folder))
+    .sort((a, b) => (b[1]?.length ?? 0) - (a[1]?.length ?? 0));
+  return found === undefined ? path : `${path} (${found[2]} on ${found[0]})`;
 }
 
 function read(path: string): string {

@@ -17,7 +17,13 @@ import { ottla } from "./systems/ottla.ts";
 import { outsideCluster } from "./systems/outside-cluster.ts";
 import { commonSettings, type System } from "./systems/system.ts";
 
+const stoppedCode = 130;
 const say = (line: string) => void process.stdout.write(`${line}\n`);
+
+/** The first of those that are measured is compared with the others. */
+function knownSystems({ cluster }: BenchCommand): readonly System[] {
+  return [ottla, ...(cluster === null ? [] : [outsideCluster(cluster)]), ...kafkas, floor];
+}
 
 /** Those that can be had here, and why the others cannot. */
 async function present(systems: readonly System[]): Promise<{ readonly systems: readonly System[]; readonly leftOut: readonly string[] }> {
@@ -55,36 +61,40 @@ async function writeReport(report: Report, out: string): Promise<void> {
   say(`\n${join(out, `${name}.html`)} and .json`);
 }
 
-/** True when every scenario gave its figures. */
-async function bench(command: BenchCommand, args: readonly string[], signal: AbortSignal): Promise<boolean> {
-  const known = [ottla, ...(command.cluster === null ? [] : [outsideCluster(command.cluster)]), ...kafkas, floor];
-  const wanted = selectSystems(known, command);
-  const scenarios = selectScenarios(allScenarios, command);
-  if (command.isList) {
-    list(allScenarios, known);
-    return true;
-  }
+/** Measures, and says how it goes. A Ctrl-C ends it early: what was found by then is in the report. */
+async function measure(command: BenchCommand, args: readonly string[], signal: AbortSignal): Promise<Report> {
+  const known = knownSystems(command);
+  const [wanted, scenarios, pace] = [selectSystems(known, command), selectScenarios(allScenarios, command), paceOf(command)];
   const machine = describeMachine();
   say(machineAsText(machine));
   const { systems, leftOut } = await present(wanted);
   for (const line of leftOut) say(`left out  ${line}`);
-  if (systems.length === 0) return false;
   const results: Result[] = [];
   const startedAt = new Date().toISOString();
   const found = (result: Result) => {
     results.push(result);
     show(result);
   };
-  const pace = paceOf(command);
-  await conduct({ scenarios, systems, rounds: command.rounds, pace, signal, say, found });
-  const rows = summarize(results);
-  const names = systems.map(({ name }) => name);
-  say(`\n${tableOf(rows, names)}`);
+  await conduct({ scenarios, systems, rounds: command.rounds, pace, signal, say, found }).catch((error) => {
+    if (!signal.aborted) throw error;
+  });
   const settings = commonSettings({ brokers: 3 });
-  await writeReport(
-    { startedAt, args, machine, pace, rounds: command.rounds, systems, scenarios, leftOut, settings, results },
-    command.out,
-  );
+  return { startedAt, args, machine, pace, rounds: command.rounds, systems, scenarios, leftOut, settings, results };
+}
+
+/** True when every scenario gave its figures. */
+async function bench(args: readonly string[], signal: AbortSignal): Promise<boolean> {
+  const command = parseCommand(args);
+  if (command.isList) {
+    list(allScenarios, knownSystems(command));
+    return true;
+  }
+  const report = await measure(command, args, signal);
+  const { results, systems } = report;
+  if (results.length === 0) return false;
+  const names = systems.map(({ name }) => name);
+  say(`\n${tableOf(summarize(results), names)}`);
+  await writeReport(report, command.out);
   return results.every(({ failure }) => failure === null);
 }
 
@@ -93,7 +103,7 @@ function stopOnSignals(): AbortSignal {
   const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(130);
+      if (controller.signal.aborted) process.exit(stoppedCode);
       say("\nstopping");
       controller.abort(new Error("stopped"));
     });
@@ -104,9 +114,9 @@ function stopOnSignals(): AbortSignal {
 async function main(args: readonly string[]): Promise<number> {
   const signal = stopOnSignals();
   try {
-    return (await bench(parseCommand(args), args, signal)) ? 0 : 1;
+    const isWell = await bench(args, signal);
+    return signal.aborted ? stoppedCode : isWell ? 0 : 1;
   } catch (error) {
-    if (signal.aborted) return 130;
     if (!(error instanceof UsageError)) throw error;
     process.stderr.write(`${error.message}\n${usage}\n`);
     return 2;

@@ -1,7 +1,9 @@
 import { Admin } from "../../../client/index.ts";
 import { type System, topicPrefix } from "./system.ts";
 
-/** Brokers that run already, perhaps on other machines: `--cluster`. They are neither metered nor stopped, and our topics are deleted again. */
+/**
+ * Brokers that run already, perhaps on other machines: `--cluster`. They are neither metered nor stopped, and our topics are deleted again.
+ */
 export function outsideCluster(bootstrap: readonly string[]): System {
   const cannot = () => Promise.reject(new Error("brokers of a cluster that runs already are left alone"));
   return {
