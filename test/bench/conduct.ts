@@ -34,7 +34,7 @@ export interface Conduct {
 
 const warmUpSecondsMax = 60;
 
-/** Each scenario on each system, round after round, the systems taking turns: what the machine does meanwhile meets them all alike. */
+/** Each scenario on each system, round after round. The systems take turns, so that other load on the machine affects all of them. */
 export async function conduct({ scenarios, systems, rounds, pace, signal, say, found }: Conduct): Promise<void> {
   for (let round = 1; round <= rounds; round++) {
     for (const group of byCluster(scenarios)) {
@@ -144,7 +144,7 @@ class Turn {
     return cluster;
   }
 
-  /** Until the rate is steady: a JVM compiles what runs often, and Node does too. */
+  /** Until the rate is steady: JVM and Node compile what runs often. */
   async #warmUp(cluster: RunningSystem, { brokers }: ClusterShape): Promise<void> {
     const { pace, say } = this.#parts;
     const tidy = new Tidy(); // nothing is started in it
@@ -162,7 +162,7 @@ class Turn {
       say(`  warm after ${rates.length * windowSeconds} s: ${rates.map((rate) => Math.round(rate)).join(", ")} records/s`);
   }
 
-  /** What is under way then is ended by `end`, and its failure heard by nobody. */
+  /** Rejects as soon as the run is stopped. The work itself is ended by `end`, and its failure ignored. */
   async #untilStopped<T>(work: Promise<T>): Promise<T> {
     const { signal } = this.#parts;
     const { promise: stopped, reject } = Promise.withResolvers<never>();

@@ -21,7 +21,7 @@ export interface Stage {
   readonly pace: Pace;
   /** A name that no topic of this cluster has. */
   freshTopic(): string;
-  /** Starts a cluster of the same system, stopped after the scenario at the latest. */
+  /** Starts a cluster of the same system; it ends with the scenario at the latest. */
   start(shape: ClusterShape): Promise<RunningSystem>;
   /** Watches processes until the scenario is over. */
   meter(cluster?: RunningSystem): Promise<Meter>;
@@ -30,7 +30,7 @@ export interface Stage {
 }
 
 export interface Scenario {
-  /** A path, selected by its beginning: `produce/1KiB/all/3/lz4`. */
+  /** A path, selected by its beginning: `produce/1KiB/acks-all/3-copies/lz4`. */
   readonly name: string;
   /** One line. */
   readonly what: string;

@@ -3,7 +3,7 @@ import { Producer } from "../../../client/index.ts";
 import type { FullOrder, FullReport } from "./own-orders.ts";
 import { sampleValues } from "./sample-values.ts";
 
-/** Bytes of values that one producer has under way, and no fewer than so many records. */
+/** In flight, of all producers together; and at least so many records of each. */
 const underWayBytes = 4 * 1024 * 1024;
 const underWayMin = 10;
 

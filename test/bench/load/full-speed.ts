@@ -29,7 +29,7 @@ export const batchBytes = 128 * 1024;
 /** As many bytes as ProducerPerformance has in requests to one broker. */
 const floorFramesUnderWay = 16;
 
-/** By Kafka's names: larger batches and a moment's wait, as one who wants throughput sets them. */
+/** Tuned for throughput, by Kafka's names. */
 export const tunedProducer = { "linger.ms": 5, "batch.size": batchBytes, "buffer.memory": 64 * 1024 * 1024 };
 
 /** How many windows a pace comes to. */

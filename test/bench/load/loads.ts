@@ -8,7 +8,7 @@ import type { FullOrder, FullReport, OwnEvent, PacedOrder, PacedReport } from ".
 import { type ConsumedTotal, consumedTotal, joined, type ProducerWindow, producerWindow } from "./performance-lines.ts";
 import { sampleValues } from "./sample-values.ts";
 
-/** What is measured begins and ends: for the meters. */
+/** Called when the measured part of a load begins and ends. */
 export interface Moments {
   readonly measuring?: () => void;
   readonly measured?: () => void;
@@ -22,7 +22,7 @@ export interface ProduceOrder {
   readonly settings: Readonly<Record<string, string | number>>;
 }
 
-/** With no end of its own. */
+/** Runs until `isLast` says so. */
 export interface ProducerPerformanceOrder extends ProduceOrder {
   /** Asked after each window of five seconds, with all so far: whether it was the last. */
   readonly isLast: (windows: readonly ProducerWindow[]) => boolean;
@@ -85,7 +85,7 @@ export class Loads {
     await (await this.#produce(order, records, () => {})).succeeded();
   }
 
-  /** One that gets nothing done any more is ended: it would wait for ever. */
+  /** A tool that stalls is ended: it would wait for a dead cluster forever. */
   async #produce(order: ProduceOrder, records: number, onWindow: (window: ProducerWindow) => void): Promise<GuardedProcess> {
     const { bootstrap, topic, recordBytes, settings } = order;
     const properties = Object.entries({ "bootstrap.servers": bootstrap.join(","), ...settings }).map(([name, value]) => `${name}=${value}`);

@@ -3,7 +3,7 @@ import { closeSync, openSync } from "node:fs";
 
 /**
  * Becomes the program, and leaves a shell behind that waits for the end of its input, a pipe from us: when we are gone, however we ended,
- * it kills the program. It looks first whether the program still is its parent, so that nobody else is hit who has the number by then.
+ * it kills the program. It checks first that the program still is its parent: another process may have its pid by then.
  */
 const guardScript = `
 exec 3<&0
@@ -29,7 +29,7 @@ export interface GuardedOptions {
   readonly onLine?: (line: string) => void;
 }
 
-/** A program that cannot outlive us, and that a terminal's Ctrl-C does not reach: we end it. Its number is the program's own. */
+/** A program that cannot outlive us, and that a terminal's Ctrl-C does not reach: we end it. `pid` is the program's own, not a shell's. */
 export class GuardedProcess {
   readonly pid: number;
   readonly ended: Promise<ProcessEnd>;

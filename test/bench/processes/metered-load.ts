@@ -30,7 +30,7 @@ export class MeteredLoad {
     },
   };
 
-  /** By itself and per record. None where the brokers are on other machines. */
+  /** In all and per record. None where the brokers are on other machines. */
   async figures(records: number): Promise<Figure[]> {
     if (this.#meter.isEmpty || this.#usage === null) return [];
     const { brokers, all } = await this.#usage;

@@ -26,7 +26,8 @@ export function contextSwitchesOf(status: string): number {
 }
 
 /**
- * `/proc/PID/io`: what the process caused to be sent to a disk. Bytes taken back before they got there (a deleted file's) are not in it.
+ * `/proc/PID/io`: bytes that the process wrote to disks, counted when they become dirty in the page cache; without those of deleted files
+ * that never got there.
  */
 export function writtenBytesOf(io: string): number {
   return numberIn(io, /^write_bytes: (\d+)$/m) - numberIn(io, /^cancelled_write_bytes: (\d+)$/m);

@@ -30,7 +30,7 @@ export function summarize(results: readonly Result[]): FigureRow[] {
   }));
 }
 
-/** Our median as a multiple of another's. Null where one of them is missing or nothing. */
+/** The median of one system as a multiple of another's. Null where one is missing, or the other's is 0. */
 export function ratioTo(row: FigureRow, of: string, to: string): number | null {
   const [ours, theirs] = [row.bySystem.get(of)?.median, row.bySystem.get(to)?.median];
   return ours === undefined || theirs === undefined || theirs === 0 ? null : ours / theirs;

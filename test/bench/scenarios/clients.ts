@@ -9,7 +9,7 @@ const producerCounts = [1, 10, 100];
 const topicShape = { partitions: 6, copies: 3 };
 const recordBytes = 1024;
 
-/** Producers of our own in one process: what each connection more costs. */
+/** Our producers, all in one process: what more connections and smaller batches cost. */
 const producerScenarios: readonly Scenario[] = producerCounts.map((count) => ({
   name: `producers/${count}`,
   what: `${count} of our producers in one process, values of 1 KiB at full speed, acks=all, 3 copies`,

@@ -6,7 +6,7 @@ import { withTopic } from "./topics.ts";
 
 const shape = { partitions: 6, copies: 3, settings: { "flush.messages": "1" } };
 
-/** Every broker has a record on its disk for sure before it says so. */
+/** A replica fsyncs a record before it counts. */
 export const fsyncScenarios: readonly Scenario[] = [
   {
     name: "fsync/full",

@@ -8,7 +8,7 @@ const mebibyte = 1024 * 1024;
 const [settleMs, settleQuickMs] = [20_000, 3000];
 const idleMs = 30_000;
 
-/** What it costs to be there. */
+/** The cost of an idle cluster. */
 export const idleScenario: Scenario = {
   name: "idle",
   what: "three brokers with a topic of 6 partitions, 3 copies, that nobody writes to or reads",
@@ -20,7 +20,8 @@ export const idleScenario: Scenario = {
 };
 
 /**
- * What brokers use whom nobody asks for anything, by the second. What a start or a load left behind is done first: compiling, collecting.
+ * What brokers use while there are no requests, by the second. They settle first: a JIT compiler and a garbage collector go on for a while
+ * after a start or a load.
  */
 export async function idleFigures(stage: Stage, cluster: RunningSystem): Promise<Figure[]> {
   const { isQuick, measuredSeconds } = stage.pace;

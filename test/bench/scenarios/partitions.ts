@@ -10,7 +10,7 @@ const counts = [1, 10, 100, 1000, 10_000];
 /** A cluster of its own for each, so that what deleted topics leave behind is not counted. */
 export const partitionScenarios: readonly Scenario[] = counts.map((count) => ({
   name: `partitions/${count}`,
-  what: `${count.toLocaleString("en")} partitions of 3 copies: made, left alone, then values of 1 KiB at full speed to all of them`,
+  what: `${count.toLocaleString("en")} ${count === 1 ? "partition" : "partitions"} of 3 copies: made, left alone, then values of 1 KiB at full speed to all of them`,
   cluster: null,
   speaks: ["kafka"],
   extent: count <= 1000 ? "standard" : "full",

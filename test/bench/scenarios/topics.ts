@@ -43,7 +43,7 @@ export async function allInSync(cluster: RunningSystem, names: readonly string[]
   });
 }
 
-/** Asking costs the brokers something too: more seldom where an answer is long. Milliseconds. */
+/** Between two questions: asking costs the brokers too, the more the longer the answer. Milliseconds. */
 function pauseOf(partitions: number): number {
   return Math.min(1000, 20 + partitions / 10);
 }

@@ -8,7 +8,9 @@ import type { RunningSystem, System } from "./system.ts";
 const program = fileURLToPath(new URL("./floor-program.ts", import.meta.url));
 const stopGraceMs = 2000;
 
-/** What is possible at all on this machine with Node: the share of it that a real system reaches is what its checks and its order cost. */
+/**
+ * What replication costs at least, on this machine and with Node: the rest of a real system's time goes into its protocol, checks and log.
+ */
 export const floor: System = {
   name: "floor",
   title: `bare Node ${process.versions.node}: one process takes bytes over TCP, writes them to a file and passes them to the others, which do too`,

@@ -20,7 +20,7 @@ export interface KafkaSeat {
   readonly folder: string;
 }
 
-/** What brokers are coordinated by, beside or within them. */
+/** ZooKeeper beside the brokers, or KRaft within them. */
 export interface KafkaCoordination {
   readonly processes: readonly MeteredProcess[];
   /** Of one broker, by Kafka's names. */
@@ -35,7 +35,7 @@ export interface KafkaClusterOptions {
   readonly classPath: string;
   readonly heapMib: number;
   readonly settings: Readonly<Record<string, string | number>>;
-  /** Nobody waits for the start any more. */
+  /** Aborted when the run is stopped: a start under way fails then. */
   readonly signal: AbortSignal;
 }
 
