@@ -4,15 +4,15 @@ import type { InvariantViolation } from "../protocol/base/invariant.ts";
 import type { Logger } from "../protocol/base/logger.ts";
 import type { Random } from "../protocol/base/random.ts";
 import type { Transport } from "../protocol/base/transport.ts";
-import type { BrokerConfig } from "./runtime/config/broker-config.ts";
-import type { ConfigTexts } from "./runtime/config/resolve.ts";
+import type { SettingTexts } from "./runtime/config/resolve.ts";
+import type { BrokerSettings } from "./runtime/config/start-settings.ts";
 import type { FileSystem } from "./runtime/files.ts";
 
 /** Everything a broker gets from outside. */
 export interface BrokerOptions {
-  readonly config: BrokerConfig;
-  /** What was set at the start, by name. */
-  readonly configTexts: ConfigTexts;
+  readonly settings: BrokerSettings;
+  /** That the settings were read from. */
+  readonly texts: SettingTexts;
   readonly clock: Clock;
   readonly random: Random;
   readonly transport: Transport;

@@ -1,43 +1,32 @@
-import { readClusterId, readOrCreateClusterId } from "../coordinator-client/cluster-id.ts";
-import { type Coordinator, CoordinatorUnavailable, type WriteOperation } from "../coordinator-client/coordinator.ts";
-import { judgeCoordinator, type KnownCluster } from "../coordinator-client/known-cluster.ts";
-
-import { readOrCreatePeerSecret } from "../coordinator-client/peer-secret.ts";
-
+import type { Coordinator } from "../coordinator-client/coordinator.ts";
 import { incarnationOf } from "../coordinator-client/registration.ts";
-import { sleep } from "../protocol/base/clock.ts";
 import { formatAddress } from "../protocol/base/transport.ts";
+import { compose } from "./assembly/compose.ts";
+import type { Foundation } from "./assembly/foundation.ts";
+import type { LifeCycle } from "./assembly/life-cycle.ts";
+import { cleanerShare, scrubShare } from "./assembly/shares.ts";
 import type { BrokerOptions } from "./broker-options.ts";
-import { BrokerParts } from "./broker-parts.ts";
-
-import { otherCluster, WrongDataDirectory } from "./cluster/meta-properties.ts";
-
-import { CachedPeerSecret } from "./cluster/peer-secret.ts";
-
+import { CachedPeerSecret } from "./cluster/cached-peer-secret.ts";
 import { awaitOthersInSync } from "./cluster/replaced-directory.ts";
-import { StrangeCoordinator } from "./cluster/strange-coordinator.ts";
 import { DataDirectories } from "./data-directories.ts";
-import { type LogDirectories, openLogDirectories } from "./log/directories/log-directories.ts";
-import { remedyFor } from "./log/failure-words.ts";
-import type { DirectoryFailure, LogOffline } from "./log/log-contract.ts";
+import { KnownCoordinator } from "./known-coordinator.ts";
+import type { LogDirectories } from "./log/directories/log-directories.ts";
+import { openLogDirectories } from "./log/directories/open-directories.ts";
+import { remedyFor } from "./log/files/log-health.ts";
+import type { LogOffline } from "./log/log-contract.ts";
+import type { DirectoryFailure } from "./log/store-contract.ts";
 import type { BoundListener } from "./network/client-listener.ts";
-
-export class CoordinatorNotReached extends Error {
-  override readonly name = "CoordinatorNotReached";
-}
 
 /** How long a stopping broker lets its clients' requests finish. */
 const requestsGraceMs = 500;
-/** While a start waits for the link to the coordinator to be back. */
-const reconnectPauseMs = 200;
 
-/** One broker: starts what it is made of from the bottom up, and stops it from the top down. */
+/** One broker: lays the foundation (its directories, a coordinator that knows it, its logs), has the rest composed, and stops it all. */
 export class Broker {
   readonly #options: BrokerOptions;
   #directories: DataDirectories | null = null;
   #coordinator: Coordinator | null = null;
   #logs: LogDirectories | null = null;
-  #parts: BrokerParts | null = null;
+  #life: LifeCycle | null = null;
   #bound: readonly BoundListener[] = [];
   #stopping: Promise<void> | null = null;
 
@@ -55,54 +44,12 @@ export class Broker {
    * for a person, when it cannot; `stop` then frees what was taken.
    */
   async start(): Promise<void> {
-    const { config, files, clock, random, log, openCoordinator } = this.#options;
-    const directories = new DataDirectories(config.logDirectories, {
-      files,
-      random,
-      log: log.child({ part: "log" }),
-      brokerId: config.brokerId,
-    });
-    this.#directories = directories;
-    await directories.lock();
-    this.#coordinator = openCoordinator();
-    await this.#reachCoordinator(this.#coordinator);
-    const known = (await directories.known()) ?? { clusterId: await this.#newCluster(this.#coordinator, directories), controllerEpoch: -1 };
-    const { clusterId } = known;
-    await this.#awaitKnown(this.#coordinator, known);
-    const remaining = await directories.remaining();
-    if (remaining !== null) {
-      const { brokerId } = config;
-      await awaitOthersInSync({ coordinator: this.#coordinator, brokerId, clock, log: log.child({ part: "cluster" }), remaining });
-    }
-    const directoryIds = await directories.claim(clusterId);
-    const peerSecret = await this.#peerSecret(this.#coordinator, known);
-    const { tailCacheBytesMax, indexCacheBytesMax, openFilesMax, producersMax } = config.log;
-    this.#logs = await openLogDirectories(
-      { files, clock, random, log: log.child({ part: "log" }) },
-      {
-        directories: directories.usable,
-        offline: directories.offline,
-        tailCacheBytesMax,
-        indexCacheBytesMax,
-        openFilesMax,
-        producersMax,
-        recoveriesAtOnce: config.log.recoveryConcurrency,
-        checkpointIntervalMs: config.log.flushOffsetCheckpointIntervalMs,
-        ...(config.log.cleaner === null ? {} : { cleaner: config.log.cleaner }),
-        ...(config.log.scrub === null ? {} : { scrub: config.log.scrub }),
-      },
-    );
-    this.#parts = new BrokerParts(this.#options, {
-      coordinator: this.#coordinator,
-      logs: this.#logs,
-      known,
-      peerSecret: new CachedPeerSecret(peerSecret, { coordinator: this.#coordinator, clock, log: log.child({ part: "peers" }) }),
-      incarnation: incarnationOf(directoryIds),
-    });
-    const [logs, parts] = [this.#logs, this.#parts];
-    logs.onOffline((failure) => this.#directoryFailed(failure, logs, parts));
-    this.#bound = await parts.listen();
-    await parts.join();
+    const foundation = await this.#layFoundation();
+    const life = compose(this.#options, foundation);
+    this.#life = life;
+    foundation.logs.onOffline((failure) => this.#directoryFailed(failure, foundation.logs, life));
+    this.#bound = await life.listen();
+    await life.join();
   }
 
   /**
@@ -114,26 +61,69 @@ export class Broker {
     return this.#stopping;
   }
 
+  async #layFoundation(): Promise<Foundation> {
+    const { settings, files, clock, random, log, openCoordinator } = this.#options;
+    const { brokerId } = settings;
+    const directories = new DataDirectories(settings.logDirectories, { files, random, log: log.child({ part: "log" }), brokerId });
+    this.#directories = directories;
+    await directories.lock();
+    const coordinator = openCoordinator();
+    this.#coordinator = coordinator;
+    const start = new KnownCoordinator(coordinator, this.#options);
+    await start.reach();
+    const known = (await directories.known()) ?? { clusterId: await start.newCluster(directories), controllerEpoch: -1 };
+    await start.awaitKnown(known);
+    const remaining = await directories.remaining();
+    if (remaining !== null) await awaitOthersInSync({ coordinator, brokerId, clock, log: log.child({ part: "cluster" }), remaining });
+    const directoryIds = await directories.claim(known.clusterId);
+    const secret = await start.peerSecret(known);
+    const logs = await this.#openLogs(directories);
+    const peerSecret = new CachedPeerSecret(secret, { coordinator, clock, log: log.child({ part: "peers" }) });
+    return { coordinator, logs, known, peerSecret, incarnation: incarnationOf(directoryIds) };
+  }
+
+  async #openLogs({ usable, offline }: DataDirectories): Promise<LogDirectories> {
+    const { settings, files, clock, random, log } = this.#options;
+    const { tailCacheBytesMax, indexCacheBytesMax, openFilesMax, producersMax, recoveriesAtOnce, checkpointIntervalMs } = settings.log;
+    const scrub = scrubShare(settings, settings.logDirectories.length);
+    this.#logs = await openLogDirectories(
+      { files, clock, random, log: log.child({ part: "log" }) },
+      {
+        directories: usable,
+        offline,
+        tailCacheBytesMax,
+        indexCacheBytesMax,
+        openFilesMax,
+        producersMax,
+        recoveriesAtOnce,
+        checkpointIntervalMs,
+        ...(settings.cleaner.enabled ? { cleaner: cleanerShare(settings, settings.logDirectories.length) } : {}),
+        ...(scrub === null ? {} : { scrub }),
+      },
+    );
+    return this.#logs;
+  }
+
   async #stop(): Promise<void> {
-    await this.#parts?.leave(requestsGraceMs);
+    await this.#life?.leave(requestsGraceMs);
     // The session before the logs: what could not be handed over, and /controller if it is ours, is taken up by others while we are still
     // flushing.
     await this.#coordinator?.close();
-    if (this.#parts !== null) await this.#parts.close();
+    if (this.#life !== null) await this.#life.close();
     else await this.#logs?.close();
     await this.#directories?.unlock();
   }
 
-  /** Its replicas are given up and reported by the partitions; the others go on. */
-  #directoryFailed({ error, directory }: DirectoryFailure, { onlineCount }: LogDirectories, parts: BrokerParts): void {
-    const { log, config } = this.#options;
-    const remedy = `${remedyFor(error.cause)}; then restart broker ${config.brokerId}`;
+  /** The partitions close its replicas and report them to the controller; the other directories go on. */
+  #directoryFailed({ error, directory }: DirectoryFailure, { onlineCount }: LogDirectories, life: LifeCycle): void {
+    const { log, settings } = this.#options;
+    const remedy = `${remedyFor(error.cause)}; then restart broker ${settings.brokerId}`;
     if (onlineCount > 0)
       log.error(
         { err: error, directory, online: onlineCount },
-        `${error.message}. Broker ${config.brokerId} goes on without it, and hands over what it led there. To use it again, ${remedy}`,
+        `${error.message}. Broker ${settings.brokerId} goes on without it, and hands over what it led there. To use it again, ${remedy}`,
       );
-    else void this.#giveUp(error, remedy, parts);
+    else void this.#giveUp(error, remedy, life);
   }
 
   /**
@@ -141,78 +131,10 @@ export class Broker {
    * first, and with it the registration: its leaderships, for which it has only errors by now, then move at once and not when a session has
    * timed out. No controlled shutdown: a leader that cannot write is not waited for.
    */
-  async #giveUp(error: LogOffline, remedy: string, parts: BrokerParts): Promise<void> {
+  async #giveUp(error: LogOffline, remedy: string, life: LifeCycle): Promise<void> {
     if (this.#stopping !== null) return;
     this.#options.log.error({ err: error }, `${error.message}. No log directory is left: this broker leaves the cluster. First ${remedy}`);
     await this.#coordinator?.close();
-    parts.fail(error);
-  }
-
-  /** The id of the cluster that a broker joins which belongs to none. Made up only when no directory can say otherwise. */
-  async #newCluster(coordinator: Coordinator, { offline: [unreadable] }: DataDirectories): Promise<string> {
-    const { random } = this.#options;
-    if (unreadable === undefined) return this.#untilTold(coordinator, () => readOrCreateClusterId(coordinator, random));
-    const found = await this.#untilTold(coordinator, () => readClusterId(coordinator));
-    if (found !== null) return found;
-    throw new WrongDataDirectory(
-      `ZooKeeper knows no cluster, and ${unreadable.directory}, which cannot be used, may belong to one: take it out of log.dirs to begin a new cluster, or see \`ottla cluster recover\`.`,
-    );
-  }
-
-  /**
-   * Waits for the coordinator to be the one that our directories know; what is written under the guard is written to that one only. Rejects
-   * WrongDataDirectory when it is of another cluster: waiting does not help.
-   */
-  async #awaitKnown(coordinator: Coordinator, known: KnownCluster): Promise<readonly WriteOperation[]> {
-    const { clock, log, config, onWaiting } = this.#options;
-    const told = onWaiting === undefined ? {} : { said: onWaiting };
-    const strange = new StrangeCoordinator({ known, clock, log: log.child({ part: "cluster" }), ...told });
-    for (;;) {
-      const verdict = await this.#untilTold(coordinator, () => judgeCoordinator(coordinator, known));
-      if (verdict.kind === "ours") {
-        strange.isKnown();
-        return verdict.guard;
-      }
-      if (verdict.kind === "other")
-        throw new WrongDataDirectory(otherCluster(config.logDirectories[0]!, known.clusterId, verdict.clusterId));
-      await strange.wait(verdict);
-    }
-  }
-
-  /** A coordinator that was replaced meanwhile gets none: it is waited for again. */
-  #peerSecret(coordinator: Coordinator, known: KnownCluster): Promise<string> {
-    const { random } = this.#options;
-    return this.#untilTold(coordinator, async () => {
-      const guard = await this.#awaitKnown(coordinator, known);
-      return readOrCreatePeerSecret(coordinator, random, guard);
-    });
-  }
-
-  /** Asks again while the coordinator does not answer. */
-  async #untilTold<T>(coordinator: Coordinator, ask: () => Promise<T>): Promise<T> {
-    const { clock } = this.#options;
-    for (;;) {
-      try {
-        return await ask();
-      } catch (error) {
-        if (!(error instanceof CoordinatorUnavailable) || coordinator.state === "closed") throw error;
-        await sleep(clock, reconnectPauseMs);
-      }
-    }
-  }
-
-  async #reachCoordinator(coordinator: Coordinator): Promise<void> {
-    const { clock, config } = this.#options;
-    const { connect, connectionTimeoutMs } = config.coordinator;
-    const deadline = new AbortController();
-    const timer = clock.schedule(connectionTimeoutMs, () =>
-      deadline.abort(
-        new CoordinatorNotReached(
-          `no ZooKeeper answers at ${connect} within ${connectionTimeoutMs} ms; check zookeeper.connect and that it runs`,
-        ),
-      ),
-    );
-    await coordinator.connected(deadline.signal);
-    timer.cancel();
+    life.fail(error);
   }
 }

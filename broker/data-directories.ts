@@ -4,12 +4,11 @@ import { InvariantViolation } from "../protocol/base/invariant.ts";
 import type { Logger } from "../protocol/base/logger.ts";
 import type { Random } from "../protocol/base/random.ts";
 import { claimDataDirectory, metaPropertiesPath, parseMetaProperties, WrongDataDirectory } from "./cluster/meta-properties.ts";
-import { readControllerEpochFile } from "./log/directories/controller-epoch-file.ts";
 import type { OfflineDirectory } from "./log/directories/log-directories.ts";
-import { remedyFor } from "./log/failure-words.ts";
-import { isDeletedDirectory, parsePartitionDirectory } from "./log/file-names.ts";
+import { readControllerEpochFile } from "./log/files/directory-notes.ts";
+import { isDeletedDirectory, parsePartitionDirectory } from "./log/files/file-names.ts";
+import { LogHealth, remedyFor } from "./log/files/log-health.ts";
 import type { LogOffline } from "./log/log-contract.ts";
-import { LogHealth } from "./log/log-health.ts";
 import type { FileSystem } from "./runtime/files.ts";
 
 /** The data directories cannot be used by this broker now. */

@@ -30,22 +30,15 @@ const exitBug = 70;
 /** Runs one broker as this process: until SIGTERM, SIGINT, or the end of the process that started us. Rejects when it cannot start. */
 export async function runBroker({ configFile, overrides }: RunOptions): Promise<void> {
   const fileText = configFile === null ? null : readConfigFile(configFile);
-  const { config, texts, warnings } = readConfig({ fileText, environment: process.env, overrides, hostname: hostname() });
-  const log = pinoLogger(config.process, { broker: config.brokerId });
+  const { settings, texts, warnings } = readConfig({ fileText, environment: process.env, overrides, hostname: hostname() });
+  const log = pinoLogger(settings.logging, { broker: settings.brokerId });
   for (const warning of warnings) log.warn({}, warning);
-  const onFatal = (error: unknown) => {
-    log.error({ err: error }, "a bug was found: this broker ends at once, so that it cannot do harm");
-    log.flush();
-    process.exit(exitBug);
-  };
-  process.on("uncaughtException", onFatal);
-  process.on("unhandledRejection", onFatal);
-
+  const onFatal = endsOnBugs(log);
   let hasStarted = false;
   const stop = stopSignal(log);
   const broker = new Broker({
-    config,
-    configTexts: texts,
+    settings,
+    texts,
     clock: nodeClock,
     random: nodeRandom,
     transport: nodeTransport,
@@ -53,14 +46,14 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
     memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
     openCoordinator: () =>
       openZookeeper({
-        connectionString: config.coordinator.connect,
-        sessionTimeoutMs: config.coordinator.sessionTimeoutMs,
+        connectionString: settings.coordinator.connect,
+        sessionTimeoutMs: settings.coordinator.sessionTimeoutMs,
         clock: nodeClock,
         random: nodeRandom,
         log: log.child({ part: "coordinator" }),
       }),
     log,
-    onWaiting: (words) => report({ kind: "waiting", message: `broker ${config.brokerId}: ${words}` }),
+    onWaiting: (words) => report({ kind: "waiting", message: `broker ${settings.brokerId}: ${words}` }),
     onFatal,
     onFailed: (error) => {
       // a start that is under way rejects with it, and says so there
@@ -82,7 +75,7 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
     if (error instanceof InvariantViolation) return onFatal(error);
     const message = error instanceof Error ? error.message : String(error);
     log.error({ err: error }, "this broker cannot start");
-    report({ kind: "failed", message: `broker ${config.brokerId}: ${message}` });
+    report({ kind: "failed", message: `broker ${settings.brokerId}: ${message}` });
     await broker.stop();
     log.flush();
     throw error;
@@ -92,6 +85,18 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
   log.flush();
   // sockets of clients that linger, and the channel to our parent, would keep us
   process.exit(0);
+}
+
+/** What a bug ends this process with, wherever it shows. */
+function endsOnBugs(log: ClosableLogger): (error: unknown) => void {
+  const onFatal = (error: unknown) => {
+    log.error({ err: error }, "a bug was found: this broker ends at once, so that it cannot do harm");
+    log.flush();
+    process.exit(exitBug);
+  };
+  process.on("uncaughtException", onFatal);
+  process.on("unhandledRejection", onFatal);
+  return onFatal;
 }
 
 function readConfigFile(path: string): string {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { CommanderError } from "commander";
-import { CommandFailed, explain, UsageError } from "./command-failed.ts";
+import { CommandFailed, explain, UsageError } from "./output/command-failed.ts";
 import { complain } from "./output/complaints.ts";
 import { Output } from "./output/output.ts";
 import { ottlaProgram } from "./program.ts";

@@ -1,6 +1,6 @@
 import { Command, Help, type Option } from "commander";
-import { registerCommands } from "./commands/register.ts";
-import { printable } from "./output/printable.ts";
+import { registerCommands } from "./commands/register-commands.ts";
+import { printable } from "./output/terminal-text.ts";
 import { packageVersion } from "./version.ts";
 
 /** The whole command line. Its commands run from `parseAsync`; wrong use is told in one line and thrown as a CommanderError. */

@@ -26,6 +26,7 @@ export type { KafkaError } from "../protocol/errors/kafka-errors.ts";
 export type { CompressionCodec } from "../protocol/records/batch-header.ts";
 export type { RecordHeader } from "../protocol/records/record.ts";
 export { Admin, type AdminOptions } from "./admin/admin.ts";
+export type { GroupDescription, GroupListing, GroupMemberDescription, GroupType } from "./admin/admin-groups.ts";
 export type {
   ClusterDescription,
   ConfigChange,
@@ -45,13 +46,11 @@ export type {
   TopicDescription,
 } from "./admin/admin-types.ts";
 export { orThrow } from "./admin/admin-types.ts";
-export type { DeletedRecords, RecordsToDelete } from "./admin/delete-records.ts";
 export type { GroupLag, OutOfRange } from "./admin/group-lag.ts";
-export type { GroupDescription, GroupListing, GroupMemberDescription, GroupType } from "./admin/groups.ts";
+export type { DeletedRecords, RecordsToDelete } from "./admin/records-deletion.ts";
 export type { BrokerLogDirectories, LogDirectoryDescription, ReplicaInDirectory, ReplicaMove } from "./admin/replica-directories.ts";
-export type { ResetPolicy, StartPosition } from "./consumer/assigned-partition.ts";
-export { Consumer } from "./consumer/consumer.ts";
-export type { Assignment, AssignmentState, ConsumerBatch, ConsumerOptions, ConsumerRecord } from "./consumer/consumer-options.ts";
+export type { ClientOptions } from "./base/client-options.ts";
+export type { ClientRuntime } from "./base/client-runtime.ts";
 export {
   BufferExhausted,
   ClientClosed,
@@ -70,19 +69,20 @@ export {
   RequestTimedOut,
   SerializationFailed,
   UnsupportedApi,
-} from "./errors.ts";
+} from "./base/errors.ts";
+export { nodeRuntime } from "./base/node-runtime.ts";
+export { Consumer } from "./consumer/consumer.ts";
+export type { Assignment, AssignmentState, ConsumerBatch, ConsumerOptions, ConsumerRecord } from "./consumer/consumer-options.ts";
+export type { ResetPolicy, StartPosition } from "./fetch/assigned-partition.ts";
 export type { AssignorName } from "./group/assignors.ts";
 export type { CommittedOffset, OffsetToCommit } from "./group/group-offsets.ts";
 export type { GroupOptions, PartitionsCallback } from "./group/group-options.ts";
 export type { TopicPattern } from "./group/topic-watch.ts";
 export type { BrokerMetadata, PartitionMetadata, TopicMetadata } from "./metadata/cluster-snapshot.ts";
-export type { FoundOffset, OffsetSpec } from "./metadata/list-offsets.ts";
-export { nodeRuntime } from "./node-runtime.ts";
-export type { ClientOptions } from "./options.ts";
+export type { FoundOffset, OffsetSpec } from "./metadata/offset-lookup.ts";
 export { murmur2, partitionOfKey } from "./producer/murmur2.ts";
 export type { Partitioner, PartitionerInput } from "./producer/partitioner.ts";
 export { type HeaderValue, Producer, type ProducerRecord, type SendOptions } from "./producer/producer.ts";
 export type { RecordMetadata } from "./producer/producer-batch.ts";
 export type { ProducerOptions } from "./producer/producer-options.ts";
-export type { ClientRuntime } from "./runtime.ts";
 export { bytesSerde, jsonSerde, msgpackSerde, type Serde, stringSerde } from "./serialization/serde.ts";

@@ -1,15 +1,15 @@
 import type { BrokerId } from "../protocol/base/ids.ts";
 import { type Coordinator, CoordinatorUnavailable, type Node, type WriteOperation, type WriteResult } from "./coordinator.ts";
-import { decodeController, decodeControllerEpoch, encodeController, encodeControllerEpoch } from "./znodes/controller.ts";
+import { decodeController, decodeControllerEpoch, encodeController, encodeControllerEpoch } from "./znodes/controller-node.ts";
 import { int32Max, MalformedZnode, missingNode } from "./znodes/json.ts";
 import { brokerPath, controllerEpochPath, controllerPath } from "./znodes/paths.ts";
 
 export interface ElectionParts {
   readonly coordinator: Coordinator;
   readonly brokerId: BrokerId;
-  /** Wall clock, for the node's timestamp. */
+  /** Wall clock, for the znode's timestamp. */
   readonly nowMs: number;
-  /** The newest controller epoch that this broker has seen: a coordinator that has an older one is not the one it knows. -1: none. */
+  /** The newest controller epoch that this broker has seen: a coordinator with an older one is not the one it knows. -1: none. */
   readonly seenEpoch?: number;
 }
 
@@ -19,9 +19,9 @@ export type ElectionResult =
    * holds `/controller`.
    */
   | { readonly kind: "won"; readonly controllerEpoch: number; readonly epochVersion: number; readonly sessionNumber: number }
-  /** Watch `/controller`, and run again when it goes. */
+  /** Watch `/controller`, and run again when it is deleted. */
   | { readonly kind: "lost"; readonly holder: BrokerId }
-  /** It could not be told; run again once connected. Ours or not, no write was made in the name of it. */
+  /** The outcome is unknown; run again once connected. Whether we hold the term or not, no write was made in its name. */
   | { readonly kind: "unknown"; readonly error: Error };
 
 /** The epoch before the first controller; Kafka's first is 1 as well. */
@@ -29,11 +29,12 @@ const epochBeforeFirst = 0;
 const attemptsMax = 5;
 
 /**
- * Tries to become the controller: raises `/controller_epoch` and creates the ephemeral `/controller` in one transaction, so that a
- * controller without a new epoch, and two with the same, cannot be. Only a registered broker may, and the registration is checked in the
- * same transaction: it says that this is the coordinator we know, also when all of that was replaced a moment ago. A `/controller` left by
- * an earlier life of this broker, which is known to be over because the broker's registration is of this session (see `registerBroker`), is
- * replaced in that transaction, not waited for. Never rejects for want of an answer: that is `unknown`. Rejects with MalformedZnode.
+ * Tries to become the controller. It raises `/controller_epoch` and creates the ephemeral `/controller` in one transaction, so there can be
+ * neither a controller without a new epoch nor two controllers with the same epoch. Only a registered broker may, and the registration is
+ * checked in the same transaction: it proves that this is the coordinator we know, even if all its state was replaced a moment ago. A
+ * `/controller` left by an earlier life of this broker is replaced in that transaction, not waited for; that life is known to be over
+ * because the broker's registration is of this session (see `registerBroker`). Never rejects for lack of an answer: that is `unknown`.
+ * Rejects with MalformedZnode.
  */
 export async function electController(parts: ElectionParts): Promise<ElectionResult> {
   const { sessionNumber } = parts.coordinator;
@@ -49,7 +50,7 @@ export async function electController(parts: ElectionParts): Promise<ElectionRes
   }
 }
 
-/** Gives `/controller` up, if it still is of this term, so that the others need not wait for the session's end. */
+/** Deletes `/controller`, if it is still of this term, so that the others need not wait for the session to expire. */
 export function resignController(coordinator: Coordinator, { epochVersion }: { readonly epochVersion: number }): Promise<WriteResult> {
   return coordinator.write([
     { kind: "check", path: controllerEpochPath, version: epochVersion },
@@ -63,17 +64,17 @@ async function tryOnce(parts: ElectionParts, sessionNumber: number): Promise<Ele
   const isLeftover = holder !== null && (await isOfEarlierLife(holder, parts));
   if (holder !== null && !isLeftover) return await heldBy(holder, parts, sessionNumber);
   const epochNode = await ensuredEpoch(parts);
-  // Both were written by one transaction. A later one on the epoch means that the node was replaced since, perhaps by another broker's.
+  // Both were written by one transaction. A later one on the epoch means that the znode was replaced since, perhaps by another broker's.
   if (isLeftover && epochNode.modifiedZxid !== holder.createdZxid) return "again";
   const controllerEpoch = decodeNotOlder(parts, epochNode) + 1;
-  // written all the same, nobody could read it any more
+  // if it were written all the same, nobody could read it any more
   if (controllerEpoch > int32Max) throw new MalformedZnode(controllerEpochPath, `no epoch is left after ${controllerEpoch - 1}`);
   const result = await coordinator.write(claim(parts, controllerEpoch, epochNode.version, isLeftover));
   if (coordinator.sessionNumber !== sessionNumber) return newSession();
   switch (result.kind) {
     case "written":
       return { kind: "won", controllerEpoch, epochVersion: epochNode.version + 1, sessionNumber };
-    case "conflict": // someone else was quicker, or what we read was old
+    case "conflict": // another broker was quicker, or what we read was stale
       if (result.failedIndex === 0) throw notRegistered(parts);
       return "again";
     case "unknown":
@@ -82,7 +83,7 @@ async function tryOnce(parts: ElectionParts, sessionNumber: number): Promise<Ele
   }
 }
 
-/** Whoever else has won meanwhile has raised the epoch, and the transaction fails. */
+/** If another broker has won meanwhile, it has raised the epoch, and the transaction fails. */
 function claim({ brokerId, nowMs }: ElectionParts, controllerEpoch: number, expectedVersion: number, replaces: boolean): WriteOperation[] {
   return [
     registered(brokerId),
@@ -93,8 +94,8 @@ function claim({ brokerId, nowMs }: ElectionParts, controllerEpoch: number, expe
 }
 
 /**
- * After a lost answer, on the link that follows: a write of any kind comes after ours in the server's one order of transactions, and a read
- * after it on the same link sees both. A read alone could be answered by a server that lags behind, and show our own node as missing.
+ * After a lost answer, on the link that follows. A write of any kind comes after ours in the server's one order of transactions, and a read
+ * after it on the same link sees both. A read alone could be answered by a server that lags behind, and show our own znode as missing.
  */
 async function settleUnknown(coordinator: Coordinator, { error }: WriteResult & { kind: "unknown" }): Promise<void> {
   if (coordinator.state !== "connected") throw error;
@@ -103,7 +104,7 @@ async function settleUnknown(coordinator: Coordinator, { error }: WriteResult & 
 }
 
 /**
- * Our id, another session, and yet the broker registered under that id is this session: whoever held it had our data directory, which is
+ * Our id, another session, and yet the broker registered under that id is this session. The holder had our data directory, which is
  * locked, so that life is over.
  */
 async function isOfEarlierLife(holder: Node, { coordinator, brokerId }: ElectionParts): Promise<boolean> {
@@ -112,7 +113,7 @@ async function isOfEarlierLife(holder: Node, { coordinator, brokerId }: Election
 }
 
 /**
- * Someone holds `/controller`. If it is our own session, an earlier answer was lost, or a controller of this process is electing itself
+ * `/controller` has a holder. If it is our own session, an earlier answer was lost, or a controller of this process is electing itself
  * twice: the term is ours as it stands.
  */
 async function heldBy(holder: Node, parts: ElectionParts, sessionNumber: number): Promise<ElectionResult | "again"> {
@@ -122,7 +123,7 @@ async function heldBy(holder: Node, parts: ElectionParts, sessionNumber: number)
   const epochNode = await coordinator.read(controllerEpochPath);
   if (epochNode === null) throw missingNode(controllerEpochPath);
   if (coordinator.sessionNumber !== sessionNumber) return newSession();
-  // Both were written by one transaction. A later one on the epoch means that we were replaced, and the read of the holder was old.
+  // Both were written by one transaction. A later one on the epoch means that we were replaced, and the read of the holder was stale.
   if (epochNode.modifiedZxid !== holder.createdZxid) return "again";
   return { kind: "won", controllerEpoch: decodeNotOlder(parts, epochNode), epochVersion: epochNode.version, sessionNumber };
 }
@@ -131,7 +132,7 @@ async function ensuredEpoch(parts: ElectionParts): Promise<Node> {
   const { coordinator, brokerId } = parts;
   const known = await coordinator.read(controllerEpochPath);
   if (known !== null) return known;
-  // A conflict says that it is there by now, and an unknown outcome is as good: the node is read next.
+  // A conflict says that it exists by now, and an unknown outcome is as good: the znode is read next.
   const data = encodeControllerEpoch(epochBeforeFirst);
   const result = await coordinator.write([registered(brokerId), { kind: "create", path: controllerEpochPath, data, mode: "persistent" }]);
   if (result.kind === "conflict" && result.failedIndex === 0) throw notRegistered(parts);

@@ -1,6 +1,6 @@
-import { readClusterId } from "./cluster-id.ts";
 import { type Coordinator, CoordinatorUnavailable, type WriteOperation } from "./coordinator.ts";
-import { decodeControllerEpoch } from "./znodes/controller.ts";
+import { readClusterId } from "./known-cluster-id.ts";
+import { decodeControllerEpoch } from "./znodes/controller-node.ts";
 import { MalformedZnode } from "./znodes/json.ts";
 import { clusterIdPath, controllerEpochPath } from "./znodes/paths.ts";
 
@@ -13,17 +13,17 @@ export interface KnownCluster {
 
 /** Whether a coordinator is the one that a broker knows. */
 export type CoordinatorVerdict =
-  /** `guard`: what a transaction checks that is to be carried out here only. */
+  /** `guard`: the conditions of a transaction that must be carried out in this coordinator only. */
   | { readonly kind: "ours"; readonly guard: readonly WriteOperation[] }
-  /** It knows no cluster: it lost its state, or it is another one, or the chroot is. */
+  /** It knows no cluster: it lost its state, or it is a different one, or the chroot is. */
   | { readonly kind: "empty" }
   | { readonly kind: "other"; readonly clusterId: string }
-  /** It has forgotten what it knew: an older copy of its state was restored. */
+  /** It has forgotten what it knew: it was restored from an older snapshot. */
   | { readonly kind: "older"; readonly controllerEpoch: number }
-  /** What another tool broke. */
+  /** Broken by another tool. */
   | { readonly kind: "unreadable"; readonly reason: string };
 
-/** What such a coordinator holds. Null: no such node. */
+/** What such a coordinator holds. Null: the znode does not exist. */
 export interface FoundCluster {
   readonly clusterId: string | null;
   readonly controllerEpoch: { readonly epoch: number; readonly version: number } | null;
@@ -40,8 +40,8 @@ export function judge(known: KnownCluster, { clusterId, controllerEpoch }: Found
 }
 
 /**
- * Looks at the coordinator that we are connected to. A transaction comes first: what another broker was told of a newer controller epoch
- * comes before it in the one order of transactions, so an epoch that is read after it is not old because a server lags behind. Rejects with
+ * Checks the coordinator that we are connected to. A transaction comes first. What another broker was told of a newer controller epoch
+ * precedes it in the one order of transactions, so an epoch that is read after it is not stale because a server lags behind. Rejects with
  * CoordinatorUnavailable.
  */
 export async function judgeCoordinator(coordinator: Pick<Coordinator, "read" | "write">, known: KnownCluster): Promise<CoordinatorVerdict> {
@@ -59,7 +59,7 @@ export async function judgeCoordinator(coordinator: Pick<Coordinator, "read" | "
   }
 }
 
-/** For a person: what is wrong with the coordinator, and what to do. */
+/** For a human: what is wrong with the coordinator, and what to do. */
 export function faultOf(verdict: Exclude<CoordinatorVerdict, { kind: "ours" }>, { clusterId, controllerEpoch }: KnownCluster): string {
   switch (verdict.kind) {
     case "empty":

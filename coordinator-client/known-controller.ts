@@ -1,6 +1,6 @@
 import type { BrokerId } from "../protocol/base/ids.ts";
 import type { Coordinator } from "./coordinator.ts";
-import { decodeController, decodeControllerEpoch } from "./znodes/controller.ts";
+import { decodeController, decodeControllerEpoch } from "./znodes/controller-node.ts";
 import { controllerEpochPath, controllerPath } from "./znodes/paths.ts";
 
 export interface ClaimedTerm {
@@ -9,8 +9,8 @@ export interface ClaimedTerm {
 }
 
 /**
- * Whether the coordinator knows this term as the present one. Reads may be of a server that lags: when what is found is older than the
- * claim, a transaction of our own comes first, and what is read after it on the same link is no older than that. Rejects with
+ * Whether the coordinator knows this term as the current one. Reads may come from a server that lags. So when what is found is older than
+ * the claim, a transaction of our own comes first, and what is read after it on the same link is no older than that. Rejects with
  * CoordinatorUnavailable, or MalformedZnode.
  */
 export async function isPresentTerm(coordinator: Pick<Coordinator, "read" | "write">, claimed: ClaimedTerm): Promise<boolean> {
@@ -22,7 +22,7 @@ export async function isPresentTerm(coordinator: Pick<Coordinator, "read" | "wri
 }
 
 async function presentTerm(coordinator: Pick<Coordinator, "read">): Promise<{ holder: BrokerId | null; controllerEpoch: number }> {
-  // the epoch last: it was raised in the transaction that made the holder's node, so it is never older than the holder read before it
+  // the epoch last: it was raised in the transaction that created the holder's znode, so it is never older than the holder read before it
   const holder = await coordinator.read(controllerPath);
   const epoch = await coordinator.read(controllerEpochPath);
   return {

@@ -1,16 +1,16 @@
 import type { Clock } from "../protocol/base/clock.ts";
 import type { Logger } from "../protocol/base/logger.ts";
-import type { MemoryConnection } from "./memory/connection.ts";
 import { type EnsembleOptions, type EnsembleState, emptyEnsembleState, MemoryQuorum } from "./memory/ensemble.ts";
+import type { MemoryConnection } from "./memory/memory-connection.ts";
 import { type ClientNetwork, MemoryWire, type MemoryWireParts } from "./memory/memory-wire.ts";
 import type { MemoryServer } from "./memory/server.ts";
 import type { MemoryTree } from "./memory/tree.ts";
 import { SessionCoordinator } from "./session/session-coordinator.ts";
 
 /**
- * ZooKeeper in memory, for the simulator and for unit tests: sessions, ephemerals, watches, transactions, on an injected clock. The
- * sessions on it (`MemoryCoordinator`) run the same code as those on a real server, down to where bytes begin. Deterministic: all time
- * comes from the clock, all latency from `latencyMs`.
+ * ZooKeeper in memory, for the simulator and for unit tests: sessions, ephemerals, watches, transactions, on an injected clock. Its
+ * sessions (`MemoryCoordinator`) run the same code as those on a real server, down to the level of bytes. Deterministic: all time comes
+ * from the clock, all latency from `latencyMs`.
  */
 export class MemoryEnsemble {
   readonly #clock: Clock;
@@ -24,12 +24,12 @@ export class MemoryEnsemble {
     this.#latencyMs = options.latencyMs ?? (() => 1);
   }
 
-  /** What is stored now, for checkers. Do not write through it. */
+  /** What is stored now, for checkers. Do not write to it. */
   get tree(): Pick<MemoryTree, "read" | "children" | "paths" | "transactions"> {
     return this.#quorum.tree;
   }
 
-  /** Transactions that changed something: whoever looks at the tree need not look again before this rises. */
+  /** The number of transactions that changed something: a checker of the tree need not check again before this rises. */
   get transactions(): number {
     return this.#quorum.tree.transactions;
   }
@@ -48,7 +48,7 @@ export class MemoryEnsemble {
     return new MemoryCoordinator(this.#clock, this.#quorum, { latencyMs: this.#latencyMs, first: this.#opened++ }, options);
   }
 
-  /** Every connection is closed, and new ones are refused, until `start`. Nodes and sessions stay. */
+  /** Every connection is closed, and new ones are refused, until `start`. Znodes and sessions stay. */
   stop(): void {
     this.#quorum.stopServing();
   }
@@ -57,12 +57,12 @@ export class MemoryEnsemble {
     this.#quorum.startServing();
   }
 
-  /** A backup of everything it has now, live sessions included. */
+  /** A snapshot of everything it has now, live sessions included. */
   backup(): EnsembleState {
     return this.#quorum.state();
   }
 
-  /** All of its servers come up with an older state, or, without one, with nothing: what happened since is lost, as are the connections. */
+  /** All of its servers come up with an older state or, without one, with nothing: what happened since is lost, as are the connections. */
   restore(backup: EnsembleState = emptyEnsembleState()): void {
     this.#quorum.become(backup);
   }
@@ -75,7 +75,7 @@ export interface MemorySessionOptions {
   /** Empty, or an absolute path. */
   readonly chroot?: string;
   readonly requestsMax?: number;
-  /** The client's own, which may be stopped while the ensemble goes on. Default: the ensemble's. */
+  /** The client's own clock, which may be stopped while the ensemble runs on. Default: the ensemble's. */
   readonly clock?: Clock;
 }
 
@@ -110,28 +110,28 @@ export class MemoryCoordinator extends SessionCoordinator {
     this.#parts = parts;
   }
 
-  /** The session's id at the server, in hexadecimal; null before it has one. */
+  /** The session's id on the server, in hexadecimal; null before it has one. */
   get sessionId(): string | null {
     return this.#parts.wire?.sessionId ?? null;
   }
 
-  /** Nothing gets through any more, in either direction, silently. */
+  /** Nothing gets through any more, in either direction, without an error. */
   cut(): void {
     this.#network.isCut = true;
   }
 
-  /** What waited on a connection that is still open gets through now. */
+  /** What waited on a connection that is still open is delivered now. */
   heal(): void {
     this.#network.isCut = false;
     this.#parts.connection?.releaseHeld();
   }
 
-  /** The connection is reset; the session goes on over the next one. */
+  /** The connection is reset; the session continues on the next one. */
   breakConnection(): void {
     this.#parts.wire?.dropLink("the connection was reset");
   }
 
-  /** The next write that reaches the server is answered by a broken connection, with the write done or not. */
+  /** The next write that reaches the server is answered with a broken connection, with the write done or not. */
   loseNextAnswer({ done }: { readonly done: boolean }): void {
     this.#network.nextWrite = done ? "done-unanswered" : "lost";
   }

@@ -1,11 +1,11 @@
 import type { Coordinator, Node } from "./coordinator.ts";
 
-/** Well under the session's bound on unanswered requests, and enough to fill the link. */
+/** Well below the session's bound on unanswered requests, and enough to fill the link. */
 const readsAtOnceMax = 128;
 
 /**
- * Reads all the paths, a bounded number at once; results in the order asked, null for a missing node. Rejects with CoordinatorUnavailable
- * as soon as one read does.
+ * Reads all the paths, a bounded number at once; results in the order of the paths, null for a missing znode. Rejects with
+ * CoordinatorUnavailable as soon as one read does.
  */
 export async function readMany(
   coordinator: Pick<Coordinator, "read">,
@@ -16,7 +16,7 @@ export async function readMany(
   const remaining = paths.entries();
   let hasFailed = false;
   const worker = async () => {
-    // One iterator for all workers: each takes the next path nobody has taken.
+    // One iterator for all workers: each takes the next path that no worker has taken.
     for (const [index, path] of remaining) {
       if (hasFailed) return;
       nodes[index] = await coordinator.read(path);

@@ -1,10 +1,10 @@
 import type { BrokerId } from "../protocol/base/ids.ts";
 import { type Coordinator, CoordinatorUnavailable, type Node, type WriteOperation } from "./coordinator.ts";
-import { pathPrefixes } from "./paths.ts";
+import { pathPrefixes } from "./path-rules.ts";
 import { type BrokerRegistration, decodeBrokerRegistration, encodeBrokerRegistration } from "./znodes/broker-registration.ts";
 import { brokerIdsPath, brokerPath } from "./znodes/paths.ts";
 
-/** Another broker holds our id. Nothing that waits or tries again will help. The message says where it is. */
+/** Another broker holds our id. Neither waiting nor retrying will help. The message says where it is. */
 export class BrokerIdTaken extends Error {
   override readonly name = "BrokerIdTaken";
 }
@@ -12,7 +12,7 @@ export class BrokerIdTaken extends Error {
 export interface RegistrationResult {
   /** The registration's transaction id: rises with each life of the broker. */
   readonly brokerEpoch: number;
-  /** The session that holds it; when that is lost, so is the registration. */
+  /** The session that owns it; when that is lost, so is the registration. */
   readonly sessionNumber: number;
 }
 
@@ -21,11 +21,11 @@ const attemptsMax = 10;
 /**
  * Registers the broker under `/brokers/ids`. A registration left by an earlier life of one of our data directories (which is locked, so
  * that life is over) is deleted at once, not waited for.
- * Rejects with BrokerIdTaken, or with CoordinatorUnavailable when the outcome cannot be told: run again once connected.
+ * Rejects with BrokerIdTaken, or with CoordinatorUnavailable when the outcome is unknown: run again once connected.
  *
- * Each of its transactions holds only where `guard` does. Race: (1) the coordinator is found to be the one we know; (2) all of it is
- * replaced by an older copy, in which our session is alive;
- * (3) the registration is written. It would make the wrong coordinator's controller take this broker in.
+ * Each of its transactions succeeds only if `guard` holds. Race: (1) the coordinator is found to be the one we know; (2) all of its state
+ * is replaced by an older snapshot, in which our session is alive;
+ * (3) the registration is written. The wrong coordinator's controller would then accept this broker.
  */
 export async function registerBroker(
   coordinator: Coordinator,
@@ -46,14 +46,14 @@ export async function registerBroker(
     if (result.kind === "unknown") await barrier(coordinator, path, result.error);
     const node = await coordinator.read(path);
     if (coordinator.sessionNumber !== sessionNumber) throw new CoordinatorUnavailable(`the session ended while ${path} was registered`);
-    // Written by this session with these words: by this call, or by one before it whose answer was lost.
+    // Written by this session with the same contents: by this call, or by an earlier one whose answer was lost.
     if (node?.ownedByUs && node.data.equals(data)) return { brokerEpoch: node.createdZxid, sessionNumber };
     if (node !== null) await makeWay(coordinator, node, { path, incarnation: registration.incarnation, guard });
   }
   throw new CoordinatorUnavailable(`${path} did not settle in ${attemptsMax} attempts`);
 }
 
-/** In a cluster that nobody has registered in. Fine when another broker is quicker: what is missing is found out by the next attempt. */
+/** In a cluster that no broker has registered in. It is fine if another broker is quicker: the next attempt finds what is missing. */
 async function makeFolder(coordinator: Coordinator, guard: readonly WriteOperation[]): Promise<void> {
   for (const path of pathPrefixes(brokerIdsPath))
     await coordinator.write([...guard, { kind: "create", path, data: Buffer.alloc(0), mode: "persistent" }]);
@@ -67,18 +67,18 @@ async function makeWay(
 ): Promise<void> {
   const found = decodeBrokerRegistration(path, node.data);
   if (!node.ownedByUs && !sharesDirectory(found.incarnation, incarnation)) throw new BrokerIdTaken(describeTaken(path, found));
-  // Registrations are never changed, so the version does not tell one from the next. A stranger who took the id since the read would lose
-  // its own here, and then finds ours: a misconfiguration that was going to be reported to one of the two in any case.
+  // Registrations are never changed, so the version does not distinguish one from the next. If another machine took the id since the read,
+  // it loses its registration here, and then finds ours: a misconfiguration that one of the two had to report in any case.
   const result = await coordinator.write([...guard, { kind: "delete", path, version: node.version }]);
   if (result.kind === "unknown") await barrier(coordinator, path, result.error);
 }
 
-/** What a broker's data directories are called together in its registration. */
+/** The identity of a broker's data directories in its registration. */
 export function incarnationOf(directoryIds: readonly string[]): string {
   return directoryIds.join(",");
 }
 
-/** One directory in common will do: it is locked by whoever uses it, and others may be lost or new. */
+/** One common directory is enough: the broker that uses it has locked it, and others may be lost or new. */
 function sharesDirectory(found: string | undefined | null, ours: string): boolean {
   const ids = new Set(ours.split(","));
   return (found ?? "").split(",").some((id) => id !== "" && ids.has(id));
@@ -90,7 +90,7 @@ function describeTaken(path: string, { endpoints }: BrokerRegistration): string 
   return `broker id ${id} is taken by another broker, at ${at}: give this one another broker.id, or stop that one and wait for its session to end`;
 }
 
-/** See the election: what is read after this is not older than the write whose answer was lost. */
+/** As in the election: what is read after this is not older than the write whose answer was lost. */
 async function barrier(coordinator: Coordinator, path: string, cause: Error): Promise<void> {
   if (coordinator.state !== "connected") throw new CoordinatorUnavailable(`cannot tell whether ${path} was written`, { cause });
   const result = await coordinator.write([{ kind: "check", path: "/", version: -1 }]);

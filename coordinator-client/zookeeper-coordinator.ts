@@ -9,12 +9,12 @@ import { ZookeeperWire } from "./zookeeper/zookeeper-wire.ts";
 export interface ZookeeperOptions {
   /** `host:port,host:port/chroot`. */
   readonly connectionString: string;
-  /** What is asked for; the server may grant another. Milliseconds. A broker that dies is missed this long after, at most. */
+  /** The requested session timeout; the server may grant another. Milliseconds. A dead broker is noticed after this time at the latest. */
   readonly sessionTimeoutMs: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** Requests that may be unanswered at once; further ones are refused. */
+  /** The most requests that may be unanswered at once; further ones are refused. */
   readonly requestsMax?: number;
 }
 
@@ -23,7 +23,7 @@ export function openZookeeper(options: ZookeeperOptions): SessionCoordinator {
   const { connectionString, sessionTimeoutMs, clock, random, log, requestsMax } = options;
   const { servers, chroot } = parseConnectionString(connectionString);
   return new SessionCoordinator({
-    // A new order for each session, so that not all brokers lean on one server.
+    // A new order for each session, so that not all brokers use one server.
     newWire: (handlers) => new ZookeeperWire({ servers: shuffled(servers, random), sessionTimeoutMs, clock, random, log }, handlers),
     chroot,
     clock,

@@ -10,7 +10,7 @@ const succeeds = (command, args) => spawnSync(command, args, { stdio: "ignore" }
 export const daemonAnswers = () => succeeds("docker", ["info"]);
 
 /**
- * Finds a Docker daemon, or starts one of our own where we may. Answers how to stop what was started, or null with the reason why there is
+ * Finds a Docker daemon, or starts one of our own where we may. Returns how to stop what was started, or null with the reason why there is
  * none.
  */
 export async function findOrStartDaemon() {
@@ -43,7 +43,7 @@ export async function findOrStartDaemon() {
 }
 
 /**
- * Has the images that docker-compose.yml builds on: pulled, or built from Debian's packages where nothing can be pulled. True when they are
+ * Provides the base images of docker-compose.yml: pulled, or built from Debian's packages where nothing can be pulled. True when they are
  * stand-ins.
  */
 export function provideImages(root) {

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 
-/** Runs a program in our place: its output is ours, our signals are its, and its end is ours. */
+/** Runs a program in our place: its output is ours, it gets our signals, and we exit as it exits. */
 export function runInOurPlace(command, args, options = {}) {
   const child = spawn(command, args, { stdio: "inherit", ...options });
   const forward = (signal) => child.kill(signal);
-  // A terminal's Ctrl-C reaches the whole process group by itself; the handler only keeps us alive until the child has ended.
+  // A terminal's Ctrl-C reaches the whole process group by itself; the handler only keeps us alive until the child has exited.
   process.on("SIGINT", () => {
     if (!process.stdin.isTTY) forward("SIGINT");
   });
@@ -20,7 +20,7 @@ export function runInOurPlace(command, args, options = {}) {
 }
 
 /**
- * The same for a Node program, which moreover ends when we are killed: the channel between us closes with us, and the program watches it.
+ * The same for a Node program, which also exits when we are killed: the channel between us closes with us, and the program watches it.
  */
 export function runNodeInOurPlace(node, args) {
   const lifeline = new URL("./lifeline.mjs", import.meta.url).href;

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 export const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
 const nodeMajorMin = 24;
 
-/** What Debian's packages provide, and how to see that it is there. */
+/** What Debian's packages provide, and how to check that it is there. */
 const debianNeeds = {
   java: { packages: ["default-jre-headless"], present: () => onPath("java"), what: "Java, which ZooKeeper runs on" },
   zookeeper: { packages: ["zookeeper"], present: () => existsSync("/usr/share/java/zookeeper.jar"), what: "ZooKeeper 3.8" },
@@ -32,7 +32,7 @@ export class SetUpFailed extends Error {}
 /** Installs what is missing. `debian`: names from `debianNeeds`; those in `optional` are tried and, failing that, reported only. */
 export function setUp({ debian, optional = [] }) {
   const missing = missingDebian(debian, optional);
-  // what nobody can put in place here is told before minutes of installing the rest
+  // what cannot be installed here is reported first, not after minutes of installing the rest
   const prefix = missing.length === 0 ? null : rootPrefix();
   if (prefix === null) reportMissing(missing, debian);
   installDependencies();
@@ -43,8 +43,8 @@ export function setUp({ debian, optional = [] }) {
 }
 
 /**
- * What is started from here, and from there, finds the sources with their types stripped and compiled: half of what a command costs. Node
- * looks at their contents, so nothing in it is ever old.
+ * Programs that are started from here, and their children, find the sources with their types stripped and compiled: half of what a command
+ * costs. Node compares their contents, so nothing in it is ever stale.
  */
 function keepCompiled() {
   process.env.NODE_COMPILE_CACHE ??= join(root, "node_modules", ".cache", "compiled");
@@ -98,7 +98,7 @@ function installDependencies() {
 /** The Node that everything runs on: the pinned one from the `node` package, or this one where it is new enough. */
 function pinnedNode() {
   const pinned = join(root, "node_modules", "node", "bin", "node");
-  // where npm holds back install scripts, the package is there but not its binary
+  // where npm does not run install scripts, the package is there but not its binary
   if (!existsSync(pinned)) spawnSync("npm", ["rebuild", "node", "--foreground-scripts"], { cwd: root, stdio: "ignore" });
   if (!existsSync(pinned))
     spawnSync(process.execPath, ["installArchSpecificPackage.js"], { cwd: join(root, "node_modules", "node"), stdio: "ignore" });

@@ -29,7 +29,7 @@ function broken(text, first, next) {
 const begins = /^(?:[-*] |\d+\. |@|\s|\|)/;
 const ends = /[.:;!?)]$/;
 
-/** Lines of comment text (without `prefix`) that belong together, each paragraph wrapped anew where one of its lines is too long. */
+/** Lines of comment text (without `prefix`) that belong together, each paragraph re-wrapped where one of its lines is too long. */
 function wrapped(texts, prefix) {
   const lines = [];
   for (let at = 0; at < texts.length; ) {

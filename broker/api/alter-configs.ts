@@ -4,14 +4,14 @@ import {
   alterConfigsRequest,
   alterConfigsResponse,
 } from "../../protocol/messages/alter-configs.ts";
-import type { ControllerService } from "../controller/contract.ts";
+import type { ControllerService } from "../controller/controller-service.ts";
 import { alterResources, type OperationsOf, resourceResponse } from "./alter-resources.ts";
 import type { ControllerApi } from "./api.ts";
 
 /**
- * Behavior: gives topics and brokers (an empty broker name: all brokers) these settings and no others: what is set at run time and not
- * named goes back to its default. All or none of a resource's.
- * A resource named twice, a setting named twice within one, a setting without a value: INVALID_REQUEST.
+ * Behavior: gives topics and brokers (an empty broker name: all brokers) these settings and no others: a dynamic setting that is not named
+ * returns to its default. All or none of a resource's changes are applied. A resource named twice, a setting named twice within one, a
+ * setting without a value: INVALID_REQUEST.
  * Version notes: 0 to 2 differ in their encoding only.
  */
 export function alterConfigsApi(

@@ -4,15 +4,14 @@ import {
   alterReplicaLogDirsRequest,
   alterReplicaLogDirsResponse,
 } from "../../protocol/messages/alter-replica-log-dirs.ts";
-import type { LogDirectoryService } from "../log/directories/log-directory-service.ts";
+import type { LogDirectoryService } from "../log/store-contract.ts";
 import type { Api } from "./api.ts";
 
 /**
- * Behavior: each replica named is copied to that directory of this broker while it goes on serving, and then goes on there; the answer
- * comes at once, DescribeLogDirs tells how far it is. A replica that this broker does not have yet is made there when it comes:
- * REPLICA_NOT_AVAILABLE says so. A path that is not one of log.dirs is LOG_DIR_NOT_FOUND; KAFKA_STORAGE_ERROR: one of the two directories
- * failed.
- * Version notes: 1 differs in nothing.
+ * Behavior: each named replica is copied to that directory of this broker while it keeps serving, and then moves there. The answer comes at
+ * once; DescribeLogDirs shows the progress. A replica that this broker does not have yet will be created there: REPLICA_NOT_AVAILABLE says
+ * so. A path that is not one of log.dirs is LOG_DIR_NOT_FOUND; KAFKA_STORAGE_ERROR: one of the two directories failed.
+ * Version notes: 1 does not differ.
  */
 export function alterReplicaLogDirsApi(
   directories: Pick<LogDirectoryService, "move">,

@@ -1,6 +1,6 @@
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { AlterConfigsResponse } from "../../protocol/messages/alter-configs.ts";
-import type { ConfigChange, ControllerService } from "../controller/contract.ts";
+import type { ConfigChange, ControllerService } from "../controller/controller-service.ts";
 import { resourceType, unsupportedResource } from "./config-entries.ts";
 import { answerInPlace, repeated } from "./item-answers.ts";
 import type { RequestMeter } from "./request-meter.ts";
@@ -19,15 +19,17 @@ interface Alteration<R extends NamedResource> {
 
 export type ConfigOperation = ConfigChange["operations"][number];
 
-/** What is to be done with the settings of a resource, or a sentence about what is wrong with the request. */
+/** What to do with the settings of a resource, or a message about what is wrong with the request. */
 export type OperationsOf<R> = (resource: R) => readonly ConfigOperation[] | string;
 
 type ResourceResponse = AlterConfigsResponse["responses"][number];
 
-/** The requests have no timeout of their own: how long a change may take to reach the brokers before it is answered all the same. */
+/** The requests have no timeout of their own: a change that has not reached the brokers after this time is answered all the same. */
 const alterTimeoutMs = 10_000;
 
-/** Both ways to change settings, resource by resource: what makes no sense is refused in its place, the rest is the controller's. */
+/**
+ * Both ways to change settings, resource by resource: invalid resources are refused in their place, the rest is passed to the controller.
+ */
 export async function alterResources<R extends NamedResource>(
   { resources, validateOnly }: Alteration<R>,
   { controller, meter }: { readonly controller: Pick<ControllerService, "alterConfigs">; readonly meter: RequestMeter },

@@ -6,15 +6,15 @@ import {
 } from "../../protocol/messages/api-versions.ts";
 import type { Api, Endpoint } from "./api.ts";
 
-/** What an answer says of an API. */
+/** What a response says of an API. */
 export type ClaimedVersions = ApiVersionsResponse["apiKeys"][number];
 
 const produceKey = 0;
 
 /**
- * The versions served, with one exception: Produce is said to begin with 0. librdkafka takes a broker that does not claim Produce 0 for one
- * that knows no gzip, snappy or lz4, and sends uncompressed (KAFKA-18659). Clients choose the highest version that both sides have, so none
- * of them uses 0 to 2; one that does all the same is refused like any version that is not served.
+ * The versions served, with one exception: Produce is claimed from 0 on. librdkafka assumes that a broker that does not claim Produce 0
+ * knows no gzip, snappy or lz4, and sends uncompressed (KAFKA-18659). Clients choose the highest version that both sides support, so none
+ * of them uses 0 to 2; a client that does is refused as with any version that is not served.
  */
 export function claimedVersions(served: Iterable<Pick<Endpoint, "apiKey" | "versions">>): ClaimedVersions[] {
   return [...served]
@@ -25,7 +25,7 @@ export function claimedVersions(served: Iterable<Pick<Endpoint, "apiKey" | "vers
 /**
  * Behavior: lists the APIs that this broker has endpoints for, each with the versions served, and nothing else (but see `claimedVersions`).
  * Version notes: 0-2 carry nothing in the request. From 3 on the client names its software (KIP-511); a malformed name is INVALID_REQUEST.
- * Features (tagged, 3 on) stay empty: none is finalized. A request in a version we do not know is the dispatcher's to answer.
+ * Features (tagged, 3 on) stay empty: none is finalized. The dispatcher answers requests in an unknown version.
  */
 export function apiVersionsApi(
   served: () => readonly Pick<Endpoint, "apiKey" | "versions">[],

@@ -1,4 +1,4 @@
-/** Kafka's numbers of the operations that access lists name. */
+/** Kafka's numbers of the operations in access control lists. */
 const operation = {
   read: 3,
   write: 4,
@@ -17,7 +17,7 @@ const bits = (...operations: readonly number[]) => operations.reduce((field, one
 /** What the fields hold when the client did not ask (KIP-430). */
 export const operationsNotAsked = -(2 ** 31);
 
-/** Everything that can be done to a topic: what everyone may do where no access lists are in force. */
+/** Everything that can be done to a topic: what every client may do while there are no access control lists. */
 export const allTopicOperations = bits(
   operation.read,
   operation.write,

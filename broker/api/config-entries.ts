@@ -1,28 +1,28 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { DescribeConfigsResponse } from "../../protocol/messages/describe-configs.ts";
-import type { ClusterImage } from "../cluster/contract.ts";
+import type { ClusterImage } from "../cluster/cluster-image.ts";
 import { configTypeCodes, type DescribedConfig } from "../runtime/config/describe.ts";
-import { type BrokerConfigLayers, type ConfigTexts, configSourceCodes } from "../runtime/config/resolve.ts";
+import { configSourceCodes, type SettingLayers, type SettingTexts } from "../runtime/config/resolve.ts";
 
 export type ConfigEntry = DescribeConfigsResponse["results"][number]["configs"][number];
 
-/** The numbers of the kinds of things that have settings. */
+/** The numbers of the resource types that have settings. */
 export const resourceType = { topic: 2, broker: 4 } as const;
 
-/** Those that Kafka knows too, and why they have none here. */
+/** Resource types that Kafka knows too, and why they have no settings here. */
 const resourcesWithoutSettings: Readonly<Record<number, string>> = {
   8: "The levels of a broker's loggers cannot be looked at or changed: ottla.log.level is set where the broker is started.",
   16: "Clients' metrics are not collected here, so they have no settings.",
   32: "Groups have no settings of their own here: those of the brokers hold for all of them.",
 };
 
-/** For a kind of resource other than those above. */
+/** For a resource type other than those above. */
 export function unsupportedResource(type: number): string {
   return resourcesWithoutSettings[type] ?? `Resource type ${type} has no settings here.`;
 }
 
 /** Where this broker's settings are set: at its start, and at run time as the metadata has it. */
-export function brokerLayers(image: ClusterImage, brokerId: BrokerId, startTexts: ConfigTexts): BrokerConfigLayers {
+export function brokerLayers(image: ClusterImage, brokerId: BrokerId, startTexts: SettingTexts): SettingLayers {
   return {
     dynamic: image.brokerConfigs.get(String(brokerId)) ?? {},
     dynamicDefault: image.brokerConfigs.get("") ?? {},
@@ -30,7 +30,7 @@ export function brokerLayers(image: ClusterImage, brokerId: BrokerId, startTexts
   };
 }
 
-/** A setting as DescribeConfigs answers it; synonyms and documentation only when asked for. */
+/** A setting as DescribeConfigs answers it; synonyms and documentation only on request. */
 export function configEntry(config: DescribedConfig, asked: { readonly synonyms: boolean; readonly documentation: boolean }): ConfigEntry {
   return {
     name: config.name,

@@ -11,9 +11,9 @@ import { type GroupService, memberError } from "./group-context.ts";
 import { answerEach } from "./request-meter.ts";
 
 /**
- * Behavior: epochs, members, and what each of them has and is to have, of consumer groups (KIP-848). Groups of another kind are
- * GROUP_ID_NOT_FOUND here: DescribeGroups tells of those. So is the empty group id, which offsets may be kept under: Kafka's own tool asks
- * here first, and takes any other refusal for the end of all it was asked for.
+ * Behavior: epochs, members, and their current and target assignments, of consumer groups (KIP-848). Groups of another kind are
+ * GROUP_ID_NOT_FOUND here: DescribeGroups describes those. So is the empty group id, which offsets may be kept under: Kafka's own tool asks
+ * here first, and any other error ends its whole command.
  */
 export function consumerGroupDescribeApi(
   groups: Pick<GroupService, "runEvenUnnamed">,

@@ -9,9 +9,9 @@ import type { Api } from "./api.ts";
 import { clientOf, type GroupService, memberError } from "./group-context.ts";
 
 /**
- * Behavior: a member of a consumer group (KIP-848) joins, stays, says what it owns and leaves, all with this one request; the answer has
- * its epoch and, when it is another than before, what it may read. A partition is in the answer of its new owner only after the old one has
- * said that it gave it up.
+ * Behavior: a member of a consumer group (KIP-848) joins, stays, reports what it owns and leaves, all with this one request; the answer has
+ * its epoch and, when it changed, its assignment. A partition is in the answer of its new owner only after the old one has reported that it
+ * revoked it.
  */
 export function consumerGroupHeartbeatApi(
   groups: Pick<GroupService, "run">,

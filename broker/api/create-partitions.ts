@@ -4,9 +4,8 @@ import {
   createPartitionsRequest,
   createPartitionsResponse,
 } from "../../protocol/messages/create-partitions.ts";
-import type { ControllerService } from "../controller/contract.ts";
-import type { ControllerApi } from "./api.ts";
-import { boundedWaitMs } from "./bounded-wait.ts";
+import type { ControllerService } from "../controller/controller-service.ts";
+import { boundedWaitMs, type ControllerApi } from "./api.ts";
 import { answerInPlace, repeated } from "./item-answers.ts";
 
 type TopicRequest = CreatePartitionsRequest["topics"][number];

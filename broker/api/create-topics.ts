@@ -6,11 +6,10 @@ import {
   createTopicsRequest,
   createTopicsResponse,
 } from "../../protocol/messages/create-topics.ts";
-import type { ControllerService, CreatedTopic, TopicCreation, Verdict } from "../controller/contract.ts";
+import type { ControllerService, CreatedTopic, TopicCreation, Verdict } from "../controller/controller-service.ts";
 import type { DescribedConfig } from "../runtime/config/describe.ts";
-import type { ConfigTexts } from "../runtime/config/resolve.ts";
-import type { ControllerApi } from "./api.ts";
-import { boundedWaitMs } from "./bounded-wait.ts";
+import type { SettingTexts } from "../runtime/config/resolve.ts";
+import { boundedWaitMs, type ControllerApi } from "./api.ts";
 import { configEntry } from "./config-entries.ts";
 import { answerInPlace, repeated } from "./item-answers.ts";
 import { answerEach } from "./request-meter.ts";
@@ -19,15 +18,15 @@ type TopicRequest = CreateTopicsRequest["topics"][number];
 type TopicResponse = CreateTopicsResponse["topics"][number];
 
 /**
- * Behavior: creates each topic or says why not; `validateOnly` checks and answers alike, and creates nothing. A name given twice in one
- * request is INVALID_REQUEST in all its places.
- * Version notes: validateOnly since 1; partitions and replication factor may be left to the broker (-1) since 4, as KIP-464 has it, but
+ * Behavior: creates each topic or says why not; `validateOnly` checks and answers alike, and creates nothing. A name that occurs twice in
+ * one request is INVALID_REQUEST in all its places.
+ * Version notes: validateOnly since 1; partitions and replication factor may be left to the broker (-1) since 4 according to KIP-464, but
  * kafkajs sends -1 in 3, and Kafka accepts that; since 5 the answer has the topic's resolved settings (KIP-525), since 7 its id.
  */
 export function createTopicsApi(
   controller: Pick<ControllerService, "createTopics">,
   /** A topic's settings in force, given its own. */
-  describeTopic: (own: ConfigTexts) => readonly DescribedConfig[],
+  describeTopic: (own: SettingTexts) => readonly DescribedConfig[],
 ): ControllerApi<CreateTopicsRequest, CreateTopicsResponse> {
   return {
     request: createTopicsRequest,
@@ -60,7 +59,7 @@ function topicCreation({ name, numPartitions, replicationFactor, assignments, co
 function answer(
   asked: TopicRequest,
   verdict: Verdict & CreatedTopic,
-  describeTopic: (own: ConfigTexts) => readonly DescribedConfig[],
+  describeTopic: (own: SettingTexts) => readonly DescribedConfig[],
 ): TopicResponse {
   if (verdict.error !== "NONE") return failure(asked, verdict.error, verdict.message);
   const own = Object.fromEntries(asked.configs.flatMap(({ name, value }) => (value === null ? [] : [[name, value]])));

@@ -5,19 +5,19 @@ import {
   deleteGroupsRequest,
   deleteGroupsResponse,
 } from "../../protocol/messages/delete-groups.ts";
+import { PositionBytes } from "../group/group-records.ts";
 import type { GroupDeletion } from "../group/offset-requests.ts";
-import { PositionBytes } from "../group/position-bytes.ts";
-import type { Ran } from "../group/ticket.ts";
+import { AppendRoom } from "../state-machine/append-room.ts";
+import type { Ran } from "../state-machine/ticket.ts";
 import type { Api } from "./api.ts";
-import { AppendRoom } from "./append-room.ts";
 import { type GroupService, memberError } from "./group-context.ts";
 import { answerEach, type RequestMeter } from "./request-meter.ts";
 import { sliceMax, sliceMaxBytes } from "./slices.ts";
 
 /**
- * Behavior: forgets groups without members, of whatever kind, and everything they have committed; also what was committed under an empty
- * group id. A group that has committed very much goes in slices, its positions first:
- * a member that joins in between keeps the group, with the positions that are left, and the answer is NON_EMPTY_GROUP.
+ * Behavior: deletes groups without members, of whatever kind, and everything they have committed; also what was committed under an empty
+ * group id. A group that has committed very much is deleted in slices, its positions first: a member that joins in between keeps the group,
+ * with the positions that are left, and the answer is NON_EMPTY_GROUP.
  */
 export function deleteGroupsApi(
   groups: Pick<GroupService, "runEvenUnnamed">,
@@ -26,7 +26,7 @@ export function deleteGroupsApi(
   const removeSome = async (groupId: string, meter: RequestMeter, begun: boolean): Promise<Ran<GroupDeletion>> => {
     const eachBytes = new PositionBytes(groupId).of(longestTopicName);
     const positionsMax = Math.min(sliceMax, Math.max(1, Math.floor(sliceMaxBytes / eachBytes)));
-    // what is one slice does not wait for others
+    // a single slice does not wait for others
     const bytes = begun ? positionsMax * eachBytes : 0;
     const entered = room.enter(bytes);
     if (entered !== null) await entered;
@@ -42,7 +42,7 @@ export function deleteGroupsApi(
       const ran = await removeSome(groupId, meter, begun);
       if (ran.error !== null) return memberError(ran.error);
       const { errorCode, isDone } = ran.value;
-      // others forgot the rest
+      // the rest was deleted by others
       if (begun && errorCode === "GROUP_ID_NOT_FOUND") return "NONE";
       if (isDone) return errorCode;
       await meter.pause();

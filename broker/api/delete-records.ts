@@ -1,3 +1,4 @@
+import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import {
   type DeleteRecordsRequest,
@@ -5,30 +6,30 @@ import {
   deleteRecordsRequest,
   deleteRecordsResponse,
 } from "../../protocol/messages/delete-records.ts";
-import type { ImageSource } from "../cluster/contract.ts";
-import type { PartitionRef, PartitionService } from "../partition/contract.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
+import type { DeletingLeader, LeaderLookup } from "../partition/client-contract.ts";
 import { isInternalTopic } from "../runtime/topic-names.ts";
-import type { Api } from "./api.ts";
-import { boundedWaitMs } from "./bounded-wait.ts";
+import { type Api, boundedWaitMs } from "./api.ts";
 import { asMetadataSays } from "./leader-hints.ts";
 
 type PartitionAnswer = DeleteRecordsResponse["topics"][number]["partitions"][number];
 
 /**
- * Behavior: the records below an offset are deleted, and answered is where the live replicas' logs begin then. Asked of the leaders. An
- * offset below a log's start changes nothing and is fine; one above the high watermark is OFFSET_OUT_OF_RANGE; a topic that is only
- * compacted answers POLICY_VIOLATION, one of the brokers' own INVALID_TOPIC_EXCEPTION. When not every live replica has followed in time,
- * REQUEST_TIMED_OUT: the leader has deleted, and the others will.
- * Version notes: 1 is as 0; flexible since 2.
+ * Behavior: deletes the records below an offset; the answer is the lowest log start offset of the live replicas then. Served by the
+ * leaders. An offset below the log start offset changes nothing and is no error; one above the high watermark is OFFSET_OUT_OF_RANGE; a
+ * topic that is only compacted answers POLICY_VIOLATION, an internal topic INVALID_TOPIC_EXCEPTION. If not every live replica has followed
+ * in time, REQUEST_TIMED_OUT: the leader has deleted, and the others will.
+ * Version notes: 1 is the same as 0; flexible since 2.
  */
 export function deleteRecordsApi(
-  partitions: Pick<PartitionService, "deleteRecords">,
+  partitions: LeaderLookup<DeletingLeader>,
   images: Pick<ImageSource, "current">,
 ): Api<DeleteRecordsRequest, DeleteRecordsResponse> {
-  const answerFor = async (ref: PartitionRef, offset: number, timeoutMs: number): Promise<PartitionAnswer> => {
+  const answerFor = async (ref: TopicPartition, offset: number, timeoutMs: number): Promise<PartitionAnswer> => {
     const refused = (errorCode: KafkaErrorCode) => ({ partitionIndex: ref.partition, lowWatermark: -1, errorCode });
     if (isInternalTopic(ref.topic)) return refused("INVALID_TOPIC_EXCEPTION");
-    const deleted = await partitions.deleteRecords(ref, offset, timeoutMs);
+    const leader = partitions.leader(ref);
+    const deleted = typeof leader === "string" ? { error: leader } : await leader.deleteRecords(offset, timeoutMs);
     if (deleted.error !== null) return refused(asMetadataSays(images.current, ref, deleted.error));
     return { partitionIndex: ref.partition, lowWatermark: deleted.lowWatermark, errorCode: "NONE" };
   };
@@ -48,7 +49,7 @@ export function deleteRecordsApi(
   };
 }
 
-/** Of a partition that is named more than once, the last offset counts. */
+/** If a partition is named more than once, the last offset counts. */
 function offsetsByTopic(topics: DeleteRecordsRequest["topics"]): ReadonlyMap<string, ReadonlyMap<number, number>> {
   const byTopic = new Map<string, Map<number, number>>();
   for (const { name, partitions } of topics) {

@@ -6,14 +6,13 @@ import {
   deleteTopicsRequest,
   deleteTopicsResponse,
 } from "../../protocol/messages/delete-topics.ts";
-import type { ControllerService } from "../controller/contract.ts";
-import type { ControllerApi } from "./api.ts";
-import { boundedWaitMs } from "./bounded-wait.ts";
+import type { ControllerService } from "../controller/controller-service.ts";
+import { boundedWaitMs, type ControllerApi } from "./api.ts";
 import { answerInPlace, repeated } from "./item-answers.ts";
 
 type TopicResponse = DeleteTopicsResponse["responses"][number];
 
-/** As the request names it: one of both, if it is well formed. */
+/** As the request names it: exactly one of both, if it is well formed. */
 interface NamedTopic {
   readonly name: string | null;
   readonly id: TopicId | null;

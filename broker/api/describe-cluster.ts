@@ -5,7 +5,7 @@ import {
   describeClusterRequest,
   describeClusterResponse,
 } from "../../protocol/messages/describe-cluster.ts";
-import type { ImageSource } from "../cluster/contract.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
 import type { Api } from "./api.ts";
 import { allClusterOperations, operationsNotAsked } from "./authorized-operations.ts";
 import { nodesOn } from "./leader-hints.ts";

@@ -6,16 +6,16 @@ import {
   describeConfigsRequest,
   describeConfigsResponse,
 } from "../../protocol/messages/describe-configs.ts";
-import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
-import { topicNameFault } from "../controller/topic-validation.ts";
+import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
 import {
   type DescribedConfig,
   describeBrokerConfigs,
   describeDefaultBrokerConfigs,
   describeTopicConfigs,
 } from "../runtime/config/describe.ts";
-import type { ConfigTexts } from "../runtime/config/resolve.ts";
+import type { SettingTexts } from "../runtime/config/resolve.ts";
 import { distinct } from "../runtime/each-once.ts";
+import { topicNameFault } from "../runtime/topic-names.ts";
 import type { Api } from "./api.ts";
 import { brokerLayers, configEntry, resourceType, unsupportedResource } from "./config-entries.ts";
 import { answerEach } from "./request-meter.ts";
@@ -26,14 +26,14 @@ type Result = DescribeConfigsResponse["results"][number];
 export interface OwnConfig {
   readonly brokerId: BrokerId;
   /** What the broker was started with. */
-  readonly startTexts: ConfigTexts;
+  readonly startTexts: SettingTexts;
 }
 
 /**
- * Behavior: the settings of topics, of this broker, and (an empty broker name) those set at run time for all brokers; all of them or the
- * ones named. Another broker's are asked of that broker: here they are INVALID_REQUEST.
- * Version notes: 0 says only whether a value is the default; since 1 where it comes from and, when asked, where else it could; since 3 its
- * type and, when asked, documentation.
+ * Behavior: the settings of topics, of this broker, and (an empty broker name) the dynamic ones of all brokers; all of them or the named
+ * ones. Another broker's must be requested from that broker: here they are INVALID_REQUEST.
+ * Version notes: 0 says only whether a value is the default; since 1 its source and, on request, its synonyms; since 3 its type and, on
+ * request, documentation.
  */
 export function describeConfigsApi(
   images: Pick<ImageSource, "current">,
@@ -63,7 +63,7 @@ function describeResource(
   own: OwnConfig,
 ): Outcome<{ readonly configs: readonly DescribedConfig[] }> {
   const layers = brokerLayers(image, own.brokerId, own.startTexts);
-  const names = configurationKeys === null || configurationKeys.length === 0 ? null : configurationKeys; // none named: all, as Kafka has it
+  const names = configurationKeys === null || configurationKeys.length === 0 ? null : configurationKeys; // none named: all, as in Kafka
   if (type === resourceType.topic) {
     const topic = image.topics.get(resourceName);
     if (topic !== undefined) return { error: null, configs: describeTopicConfigs(topic.config, layers, names) };
@@ -79,7 +79,7 @@ function describeResource(
   );
 }
 
-/** With its settings: whoever names a resource again may want others of it. */
+/** With its settings: a resource that is named again may name other settings. */
 function resourceKey({ resourceType: type, resourceName, configurationKeys }: ResourceRequest): string {
   return JSON.stringify([type, resourceName, configurationKeys]);
 }

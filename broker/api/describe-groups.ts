@@ -5,7 +5,7 @@ import {
   describeGroupsResponse,
 } from "../../protocol/messages/describe-groups.ts";
 import type { DescribedGroup } from "../group/classic/classic-groups.ts";
-import { answered } from "../group/contract.ts";
+import { answered } from "../state-machine/contract.ts";
 import type { Api } from "./api.ts";
 import { allGroupOperations, operationsNotAsked } from "./authorized-operations.ts";
 import { type GroupService, memberError } from "./group-context.ts";
@@ -14,8 +14,8 @@ import { answerEach } from "./request-meter.ts";
 const unknown: DescribedGroup = { groupState: "", protocolType: "", protocolData: "", members: [] };
 
 /**
- * Behavior: state and members of classic groups. A group that there is not is Dead, without an error. Metadata and assignments only of a
- * stable group. An empty group id is one that offsets may be kept under.
+ * Behavior: state and members of classic groups. A group that does not exist is Dead, without an error. Metadata and assignments only of a
+ * stable group. An empty group id is allowed: offsets may be kept under it.
  * Version notes: authorized operations since 3, static members' instances since 4.
  */
 export function describeGroupsApi(groups: Pick<GroupService, "runEvenUnnamed">): Api<DescribeGroupsRequest, DescribeGroupsResponse> {

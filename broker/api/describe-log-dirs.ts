@@ -4,19 +4,19 @@ import {
   describeLogDirsRequest,
   describeLogDirsResponse,
 } from "../../protocol/messages/describe-log-dirs.ts";
-import type { DescribedDirectory, DescribedLog, LogDirectoryService } from "../log/directories/log-directory-service.ts";
+import type { DescribedDirectory, DescribedLog, LogDirectoryService } from "../log/store-contract.ts";
 import type { Api } from "./api.ts";
 
 type DirectoryResult = DescribeLogDirsResponse["results"][number];
 
-/** Where a partition's high watermark stands; null: this broker has no such replica in use. */
+/** A partition's high watermark; null: this broker has no such replica in use. */
 export type HighWatermarks = (topic: string, partition: number) => number | null;
 
 /**
- * Behavior: every log directory of this broker with the logs in it, their sizes, and the copies being made in it; one that failed is
- * KAFKA_STORAGE_ERROR and lists nothing. Only what was asked for is listed; null asks for all.
- * Version notes: an error of the whole answer since 3 (never one here: there are no access lists); the file system's size and what is left
- * of it since 4.
+ * Behavior: every log directory of this broker with its logs, their sizes, and the copies being made in it; a failed one is
+ * KAFKA_STORAGE_ERROR and lists nothing. Only what was requested is listed; null requests all.
+ * Version notes: an error of the whole response since 3 (never one here: there are no access control lists); the file system's size and
+ * free space since 4.
  */
 export function describeLogDirsApi(
   directories: Pick<LogDirectoryService, "describe">,
@@ -57,7 +57,7 @@ function resultOf(
   };
 }
 
-/** -1: cannot be told. */
+/** -1: unknown. */
 function lag(target: number | null, endOffset: number): number {
   return target === null ? -1 : Math.max(target - endOffset, 0);
 }

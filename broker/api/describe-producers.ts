@@ -4,8 +4,8 @@ import {
   describeProducersRequest,
   describeProducersResponse,
 } from "../../protocol/messages/describe-producers.ts";
-import type { ImageSource } from "../cluster/contract.ts";
-import type { PartitionService, ProducerStanding } from "../partition/contract.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
+import type { ProducerLookup, ProducerStanding } from "../partition/client-contract.ts";
 import { partitionsByTopic } from "../runtime/each-once.ts";
 import type { Api } from "./api.ts";
 import { asMetadataSays } from "./leader-hints.ts";
@@ -14,12 +14,12 @@ import { answerEach, countedAlready } from "./request-meter.ts";
 type PartitionAnswer = DescribeProducersResponse["topics"][number]["partitions"][number];
 
 /**
- * Behavior: what the logs on this broker know of the producers that write to them with an id: what each did last. Any replica answers, not
- * only the leader, so that they can be compared.
+ * Behavior: the state of the idempotent producers that the logs on this broker know: the last batch of each. Any replica answers, not only
+ * the leader, so that replicas can be compared.
  * Version notes: there is one.
  */
 export function describeProducersApi(
-  partitions: Pick<PartitionService, "producers">,
+  partitions: ProducerLookup,
   images: Pick<ImageSource, "current">,
 ): Api<DescribeProducersRequest, DescribeProducersResponse> {
   return {
@@ -28,10 +28,9 @@ export function describeProducersApi(
     async handle(request, { meter }) {
       const answerFor = (topic: string, partitionIndex: number): PartitionAnswer => {
         const ref = { topic, partition: partitionIndex };
-        const found = partitions.producers(ref);
-        return found.error === null
-          ? { partitionIndex, errorCode: "NONE", errorMessage: null, activeProducers: found.producers.map(described) }
-          : { partitionIndex, errorCode: asMetadataSays(images.current, ref, found.error), errorMessage: null, activeProducers: [] };
+        const replica = partitions.find(ref);
+        const errorCode = replica === null ? asMetadataSays(images.current, ref, "NOT_LEADER_OR_FOLLOWER") : "NONE";
+        return { partitionIndex, errorCode, errorMessage: null, activeProducers: replica?.producers().map(described) ?? [] };
       };
       const ofTopic = async ([name, asked]: readonly [string, ReadonlySet<number>]) => ({
         name,

@@ -5,9 +5,8 @@ import {
   describeTopicPartitionsRequest,
   describeTopicPartitionsResponse,
 } from "../../protocol/messages/describe-topic-partitions.ts";
-import type { ClusterImage, ImageSource, TopicImage } from "../cluster/contract.ts";
-import { topicNameFault } from "../controller/topic-validation.ts";
-import { isInternalTopic } from "../runtime/topic-names.ts";
+import type { ClusterImage, ImageSource, TopicImage } from "../cluster/cluster-image.ts";
+import { isInternalTopic, topicNameFault } from "../runtime/topic-names.ts";
 import type { Api } from "./api.ts";
 import { allTopicOperations } from "./authorized-operations.ts";
 import { listPartition } from "./partition-listing.ts";
@@ -15,14 +14,13 @@ import { listPartition } from "./partition-listing.ts";
 type TopicResponse = DescribeTopicPartitionsResponse["topics"][number];
 type Cursor = DescribeTopicPartitionsResponse["nextCursor"];
 
-/** `max.request.partition.size.limit`: partitions in one answer, whatever the client allows. */
+/** `max.request.partition.size.limit`: the most partitions in one response, whatever the client allows. */
 const partitionsMax = 2000;
 
 /**
  * Behavior: topics in the order of their names with their partitions, at most `responsePartitionLimit` of them; `nextCursor` says where to
- * go on (KIP-966).
- * No topics in the request means all. A cursor with a negative partition is INVALID_REQUEST. No eligible-leader sets are kept: those lists
- * are empty.
+ * continue (KIP-966). No topics in the request means all. A cursor with a negative partition is INVALID_REQUEST. There are no eligible
+ * leader replicas: those lists are empty.
  * Version notes: 0 only.
  */
 export function describeTopicPartitionsApi(
@@ -42,7 +40,7 @@ export function describeTopicPartitionsApi(
   };
 }
 
-/** The names from the cursor on, sorted by code unit, each once; the cursor's own too, although the topic may be gone. */
+/** The names from the cursor on, sorted by code unit, each once; including the cursor's own, although that topic may be gone. */
 function namesFrom(names: Iterable<string>, cursor: Cursor): string[] {
   const wanted = new Set(names);
   if (cursor === null) return [...wanted].sort();
@@ -54,7 +52,7 @@ interface PageOptions {
   readonly names: readonly string[];
   readonly cursor: Cursor;
   readonly limit: number;
-  /** False: all topics were asked for, so one that went away is no error. */
+  /** False: all topics were requested, so a topic that was deleted meanwhile is no error. */
   readonly namedByClient: boolean;
 }
 
@@ -90,7 +88,7 @@ function describeTopic(image: ClusterImage, listener: string, topic: TopicImage,
     isInternal: isInternalTopic(topic.name),
     partitions: topic.partitions.slice(start, end).map((record) => ({
       ...listPartition(image, listener, topic.id, record, { onlyReachable: false, listenerErrors: true }),
-      errorCode: "NONE", // a missing leader is told by its id; the other fields are right all the same
+      errorCode: "NONE", // a missing leader is shown by its id; the other fields are valid all the same
       eligibleLeaderReplicas: [],
       lastKnownElr: [],
     })),

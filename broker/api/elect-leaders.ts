@@ -5,17 +5,16 @@ import {
   electLeadersRequest,
   electLeadersResponse,
 } from "../../protocol/messages/elect-leaders.ts";
-import type { ControllerService, Verdict } from "../controller/contract.ts";
+import type { ControllerService, Verdict } from "../controller/controller-service.ts";
 import { partitionsByTopic } from "../runtime/each-once.ts";
-import type { ControllerApi } from "./api.ts";
-import { boundedWaitMs } from "./bounded-wait.ts";
+import { boundedWaitMs, type ControllerApi } from "./api.ts";
 
 type TopicResult = ElectLeadersResponse["replicaElectionResults"][number];
 type Elected = Verdict & { readonly topic: string; readonly partition: number };
 
 /**
- * Behavior: makes the preferred replica lead (or, unclean, any live one where there is no leader). Null asks for all partitions; those that
- * need no election are then left out of the answer. Each is elected, and answered, once, as in Kafka.
+ * Behavior: makes the preferred replica lead (or, unclean, any live one where there is no leader). Null means all partitions; those that
+ * need no election are then left out of the response. Each is elected, and answered, once, as in Kafka.
  * Version notes: the kind of election and an error for the whole request since 1 (KIP-460); 0 is always preferred and has errors by
  * partition only.
  */
@@ -39,7 +38,7 @@ export function electLeadersApi(
   };
 }
 
-/** Two elections of the same partition in one transaction would fail each other, and be tried again one by one. */
+/** Two elections of the same partition in one transaction would make each other fail, and be retried one by one. */
 function eachOnce(named: NonNullable<ElectLeadersRequest["topicPartitions"]>) {
   const byTopic = partitionsByTopic(named.map(({ topic, partitions }) => ({ name: topic, partitionIndexes: partitions })));
   return [...byTopic].flatMap(([topic, numbers]) => [...numbers].map((partition) => ({ topic, partition })));

@@ -15,22 +15,23 @@ import {
 import type { FetchSessionCache } from "./fetch-session-cache.ts";
 
 /**
- * What a fetch request is about, decided in the turn in which it arrived: requests of one session take effect in the order they were sent.
+ * What a fetch request is about, decided in the turn in which it arrived: requests of one session take effect in the order in which they
+ * were sent.
  */
-export type FetchContext =
+type FetchContext =
   | { readonly kind: "refused"; readonly error: KafkaError }
   | { readonly kind: "sessionless"; readonly wanted: ReadonlyMap<string, WantedPartition> }
   | {
-      /** `opening`: the answer has all partitions, of which the client knows nothing yet. */
+      /** `opening`: the response has all partitions, of which the client knows nothing yet. */
       readonly kind: "opening" | "incremental";
       readonly wanted: ReadonlyMap<string, WantedPartition>;
       readonly session: FetchSession;
-      /** The session's epoch from this request to the next. */
+      /** The session's epoch between this request and the next. */
       readonly epoch: number;
     };
 
 /** From this version on topics go by id (KIP-516). */
-export const topicIdsSinceVersion = 13;
+const topicIdsSinceVersion = 13;
 
 /** KIP-227: which session the request opens, continues or closes. */
 export function fetchContext(
@@ -53,7 +54,7 @@ export function fetchContext(
   if (session === undefined) return { kind: "refused", error: "FETCH_SESSION_ID_NOT_FOUND" };
   if (session.epoch !== sessionEpoch) return { kind: "refused", error: "INVALID_FETCH_SESSION_EPOCH" };
   if (session.usesTopicIds !== usesTopicIds) return { kind: "refused", error: "FETCH_SESSION_TOPIC_ID_ERROR" };
-  // the client starts anew, with everything in one request
+  // the client starts over, with everything in one request
   if (!sessions.update(session, wanted, forgotten(request))) return { kind: "refused", error: "FETCH_SESSION_ID_NOT_FOUND" };
   if (session.size === 0) {
     sessions.close(sessionId);
@@ -69,14 +70,14 @@ function forgotten({ forgottenTopicsData }: FetchRequest): string[] {
   );
 }
 
-export type FetchAnswers =
+type FetchAnswers =
   | { readonly error: null; readonly sessionId: number; readonly told: readonly AnsweredPartition[] }
   | { readonly error: KafkaError };
 
 /**
- * Which of the answers the client is told. A later request of the session may have overtaken this one while it waited: then what the client
- * knows is no longer certain, and it must start anew. Also one that came before the session's first answer went out: whoever sent it
- * guessed the id, and may have changed what the session is about.
+ * Which of the answers are sent to the client. If a later request of the session overtook this one while it waited, what the client knows
+ * is no longer certain, and it must start over. The same holds for a request that came before the session's first answer went out: its
+ * sender guessed the id, and may have changed the session's partitions.
  */
 export function answersToTell(context: Exclude<FetchContext, { kind: "refused" }>, answers: readonly AnsweredPartition[]): FetchAnswers {
   if (context.kind === "sessionless") return { error: null, sessionId: noSessionId, told: answers };

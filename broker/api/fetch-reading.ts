@@ -1,19 +1,20 @@
 import type { Clock } from "../../protocol/base/clock.ts";
+import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
-import type { ConsumerRead, PartitionRef, PartitionService } from "../partition/contract.ts";
+import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
+import type { ChangeSource, ConsumerRead, LeaderLookup, ReadingLeader } from "../partition/client-contract.ts";
 import type { AnsweredPartition, PartitionAnswer, WantedPartition } from "./fetch-session.ts";
 import { asMetadataSays, noLeaderHint } from "./leader-hints.ts";
 import type { RequestMeter } from "./request-meter.ts";
 
 export interface FetchParts {
-  readonly partitions: Pick<PartitionService, "read" | "changed">;
+  readonly partitions: LeaderLookup<ReadingLeader> & ChangeSource;
   readonly images: Pick<ImageSource, "current">;
   readonly clock: Clock;
 }
 
-/** A fetch under way. */
+/** A fetch in progress. */
 interface Reading extends FetchParts {
   readonly meter: Pick<RequestMeter, "reserve" | "settle" | "fetchWaits">;
   /** Aborts when the client is gone. */
@@ -21,30 +22,30 @@ interface Reading extends FetchParts {
 }
 
 export interface FetchBounds {
-  /** Over all partitions; the first batch of all may exceed it. */
+  /** In bytes, over all partitions; only the first batch may exceed it. */
   readonly maxBytes: number;
-  /** With fewer bytes than this, and nothing else to say, the answer waits. */
+  /** In bytes: with fewer, and nothing else to report, the answer waits. */
   readonly minBytes: number;
   readonly maxWaitMs: number;
   readonly readCommitted: boolean;
-  /** The request is older than zstd (KIP-110). */
+  /** The request's version is older than zstd (KIP-110). */
   readonly withoutZstd: boolean;
 }
 
 interface Round {
   readonly answers: readonly AnsweredPartition[];
   readonly sizeInBytes: number;
-  /** An error or a divergence, which the client should hear of now. */
+  /** An error or a divergence, which the client should get now. */
   readonly isUrgent: boolean;
   /** Partitions that were read, to wait on. */
-  readonly refs: readonly PartitionRef[];
+  readonly refs: readonly TopicPartition[];
   /** The answers were not kept. */
   readonly isDropped: boolean;
 }
 
 /**
- * Reads until there is enough, something urgent, no more time, or no client. A change between a read and the beginning of the wait would be
- * missed; so each wait begins before the read that decides whether it is needed. What was read before a wait is not kept for its end.
+ * Reads until there is enough, something urgent, no time left, or no client. A change between a read and the start of the wait would be
+ * missed, so each wait starts before the read that decides whether it is needed. What was read before a wait is not kept for its end.
  */
 export async function readUntilEnough(
   wanted: ReadonlyMap<string, WantedPartition>,
@@ -73,7 +74,7 @@ export async function readUntilEnough(
 }
 
 /** To be ended, whatever happened: else the partitions keep it until its deadline. */
-function beginWait(partitions: Pick<PartitionService, "changed">, refs: readonly PartitionRef[], deadlineMs: number, outer: AbortSignal) {
+function beginWait(partitions: ChangeSource, refs: readonly TopicPartition[], deadlineMs: number, outer: AbortSignal) {
   const stop = new AbortController();
   const abort = () => stop.abort();
   outer.addEventListener("abort", abort, { once: true });
@@ -90,19 +91,19 @@ function isEnough({ sizeInBytes, isUrgent, refs }: Round, { minBytes }: FetchBou
   return isUrgent || sizeInBytes >= minBytes || refs.length === 0;
 }
 
-/** What was read gives way to what is read next, after a wait or at once. */
+/** What was read is released before the next read, after a wait or at once. */
 function drop(round: Round, { meter }: Reading): Round {
   meter.settle(round.sizeInBytes, 0);
   return { ...round, answers: [], sizeInBytes: 0, isDropped: true };
 }
 
 /**
- * Every partition once, in order: what is left of the bytes shrinks from one to the next, and only the first batch of all may exceed it.
- * While memory is short, the answer is smaller too.
+ * Every partition once, in order: the bytes left shrink from one to the next, and only the first batch of all may exceed them. While memory
+ * is short, the answer is smaller too.
  */
 async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: FetchBounds, parts: Reading): Promise<Round> {
   const answers: AnsweredPartition[] = [];
-  const refs: PartitionRef[] = [];
+  const refs: TopicPartition[] = [];
   let sizeInBytes = 0;
   let isUrgent = false;
   for (const [key, one] of wanted) {
@@ -116,14 +117,10 @@ async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: Fe
     const named = ref.topic === one.topic ? one : { ...one, topic: ref.topic };
     refs.push(ref);
     const reservedBytes = parts.meter.reserve(Math.max(0, Math.min(one.maxBytes, bounds.maxBytes - sizeInBytes)));
-    const outcome = await parts.partitions.read(ref, {
-      fetchOffset: one.fetchOffset,
-      currentLeaderEpoch: one.currentLeaderEpoch,
-      lastFetchedEpoch: one.lastFetchedEpoch,
-      maxBytes: reservedBytes,
-      minOneBatch: sizeInBytes === 0,
-      withoutZstd: bounds.withoutZstd,
-    });
+    const leader = parts.partitions.leader(ref);
+    const { fetchOffset, currentLeaderEpoch, lastFetchedEpoch } = one;
+    const options = { fetchOffset, currentLeaderEpoch, lastFetchedEpoch, maxBytes: reservedBytes, minOneBatch: sizeInBytes === 0 };
+    const outcome = typeof leader === "string" ? { error: leader } : await leader.read({ ...options, withoutZstd: bounds.withoutZstd });
     parts.meter.settle(reservedBytes, outcome.error === null ? outcome.sizeInBytes : 0);
     if (outcome.error === null) {
       sizeInBytes += outcome.sizeInBytes;
@@ -138,9 +135,9 @@ async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: Fe
   return { answers, sizeInBytes, isUrgent, refs, isDropped: false };
 }
 
-type Located = { readonly error: null; readonly ref: PartitionRef } | { readonly error: KafkaError };
+type Located = { readonly error: null; readonly ref: TopicPartition } | { readonly error: KafkaError };
 
-/** The partition's name now. An id that no topic has any more, while another topic goes by the name it had, is INCONSISTENT_TOPIC_ID. */
+/** The partition's current name. An id that no topic has any more, while another topic has its former name, is INCONSISTENT_TOPIC_ID. */
 function locate(image: ClusterImage, { topic, topicId, partition }: WantedPartition): Located {
   const name = topicId === zeroTopicId ? topic : image.topicNames.get(topicId);
   if (name !== undefined && name !== null) return { error: null, ref: { topic: name, partition } };

@@ -5,14 +5,14 @@ import { FetchSession, noSessionId, type WantedPartition } from "./fetch-session
 export interface SessionCacheLimits {
   /** `max.incremental.fetch.session.cache.slots`. */
   readonly sessionsMax: number;
-  /** Over all sessions: each is kept for as long as its client comes back. */
+  /** Over all sessions: each is kept for as long as its client uses it. */
   readonly partitionsMax: number;
 }
 
 /** Partitions of one session; a client with more fetches without one. Bounds what a client can make us keep. */
 const sessionPartitionsMax = 100_000;
 
-/** Of all sessions together, which take some 330 MB then. */
+/** Of all sessions together, which then take some 330 MB. */
 export const sessionsPartitionsMax = 1_000_000;
 
 /** A session unused for this long may be replaced by any other, one older than this by a larger one (KIP-227). */
@@ -46,7 +46,7 @@ export class FetchSessionCache {
     return this.#sessions.get(id);
   }
 
-  /** A session with these partitions, or null when there is no room and nobody less deserving to replace. */
+  /** A session with these partitions, or null when there is no room and no session to evict. */
   open(partitions: ReadonlyMap<string, WantedPartition>, usesTopicIds: boolean): FetchSession | null {
     const nowMs = this.#clock.monotonicMs();
     if (partitions.size === 0 || partitions.size > sessionPartitionsMax) return null;
@@ -68,7 +68,7 @@ export class FetchSessionCache {
     const before = session.size;
     session.update(changed, forgotten);
     const growth = session.size - before;
-    this.touch(session); // not the one to give way to itself
+    this.touch(session); // it must not evict itself
     const fits = session.size <= sessionPartitionsMax && (growth <= 0 || this.#hasRoomFor(growth, this.#clock.monotonicMs()));
     this.#partitions += growth;
     if (!fits) this.close(session.id);
@@ -86,7 +86,7 @@ export class FetchSessionCache {
     this.#sessions.delete(id);
   }
 
-  /** Makes it of those unused for long only: that many small sessions give way to a large one would help the wrong client. */
+  /** Makes room by evicting long-unused sessions only: to evict many small sessions for a large one would help the wrong client. */
   #hasRoomFor(partitions: number, nowMs: number): boolean {
     for (const session of this.#sessions.values()) {
       if (this.#partitions + partitions <= this.#limits.partitionsMax || !isUnused(session, nowMs)) break;
@@ -95,7 +95,7 @@ export class FetchSessionCache {
     return this.#partitions + partitions <= this.#limits.partitionsMax;
   }
 
-  /** Random, so that a client cannot stumble on another's session. */
+  /** Random, so that a client cannot hit another's session by chance. */
   #unusedId(): number {
     for (;;) {
       const id = 1 + randomInt(this.#random, 2 ** 31 - 1);
@@ -105,7 +105,7 @@ export class FetchSessionCache {
 }
 
 /** `sessions`: least recently used first. The first unused for long; else the smallest of the old ones, if the newcomer is larger. */
-export function sessionToReplace(sessions: Iterable<FetchSession>, newSize: number, nowMs: number): FetchSession | null {
+function sessionToReplace(sessions: Iterable<FetchSession>, newSize: number, nowMs: number): FetchSession | null {
   let smallest: FetchSession | null = null;
   for (const session of sessions) {
     if (isUnused(session, nowMs)) return session;

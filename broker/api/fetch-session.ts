@@ -1,18 +1,18 @@
 import { partitionKey, type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { FetchRequest, FetchResponse } from "../../protocol/messages/fetch.ts";
 
-/** The session epochs that open a session and that want none (KIP-227). */
+/** The session epochs that open a session and that request none (KIP-227). */
 export const initialEpoch = 0;
 export const finalEpoch = -1;
 
 /** "No session", as a session id. */
 export const noSessionId = 0;
 
-/** What a client wants of one partition, as its last request that named it had it. */
+/** What a client wants of one partition, according to its last request that named it. */
 export interface WantedPartition {
-  /** The name the request gave, or which the id had when it was last known; null: an id that no topic was known by. */
+  /** The name in the request, or the last known name of the id; null: no topic was known by that id. */
   readonly topic: string | null;
-  /** The zero id where the request went by name. */
+  /** The zero id if the request named the topic by name. */
   readonly topicId: TopicId;
   readonly partition: number;
   readonly currentLeaderEpoch: number;
@@ -23,7 +23,7 @@ export interface WantedPartition {
 
 export type PartitionAnswer = FetchResponse["responses"][number]["partitions"][number];
 
-/** One partition in one answer. */
+/** One partition in one response. */
 export interface AnsweredPartition {
   readonly key: string;
   readonly wanted: WantedPartition;
@@ -33,7 +33,7 @@ export interface AnsweredPartition {
 /** What the client was last told of a partition. */
 interface Remembered {
   readonly wanted: WantedPartition;
-  /** -1: tell it again, whatever it is. */
+  /** -1: send it again, whatever it is. */
   readonly highWatermark: number;
   readonly logStartOffset: number;
 }
@@ -47,7 +47,7 @@ export function nextEpoch(epoch: number): number {
   return epoch >= 2 ** 31 - 1 ? 1 : epoch + 1;
 }
 
-/** The partitions a request names, each once (the last mention counts), in their first mention's order. */
+/** The partitions that a request names, each once (the last mention counts), in the order of their first mentions. */
 export function wantedPartitions(request: FetchRequest, nameOf: (id: TopicId) => string | undefined): Map<string, WantedPartition> {
   const wanted = new Map<string, WantedPartition>();
   for (const { topic, topicId, partitions } of request.topics) {
@@ -67,9 +67,9 @@ export function wantedPartitions(request: FetchRequest, nameOf: (id: TopicId) =>
 }
 
 /**
- * A client's fetch session: the partitions it wants, so that its requests name only what changed, and what it was last told of each, so
- * that answers do the same.
- * The order of the partitions is the order of reading: those that had records go last, so that each gets its turn at the front.
+ * A client's fetch session: the partitions that it wants, so that its requests name only what changed, and what it was last told of each,
+ * so that responses do the same. The order of the partitions is the order of reading: those that had records go last, so that each gets its
+ * turn at the front.
  */
 export class FetchSession {
   readonly id: number;
@@ -96,7 +96,7 @@ export class FetchSession {
     return new Map([...this.#partitions].map(([key, { wanted }]) => [key, wanted]));
   }
 
-  /** Takes up what a request names and drops what it forgets. */
+  /** Adds or updates the partitions that a request names, and drops those that it forgets. */
   update(changed: ReadonlyMap<string, WantedPartition>, forgotten: Iterable<string>): void {
     for (const [key, wanted] of changed) {
       const known = this.#partitions.get(key);
@@ -106,7 +106,7 @@ export class FetchSession {
     for (const key of forgotten) this.#partitions.delete(key);
   }
 
-  /** Of the answers, those with anything the client does not know; it knows them from here on. */
+  /** Of the answers, those with anything that the client does not know; it knows them from here on. */
   tell(answers: readonly AnsweredPartition[]): AnsweredPartition[] {
     const told = answers.filter(({ key, answer }) => isNews(this.#partitions.get(key), answer));
     for (const { key, answer } of told) {
@@ -116,7 +116,7 @@ export class FetchSession {
       if (hasRecords(answer)) this.#partitions.delete(key); // to the end of the order
       this.#partitions.set(key, {
         wanted: known.wanted,
-        // an error is told once, then what follows it, even when nothing else changed
+        // an error is sent once, then what follows it, even when nothing else changed
         highWatermark: again ? -1 : answer.highWatermark,
         logStartOffset: answer.logStartOffset,
       });
@@ -136,10 +136,10 @@ function isNews(known: Remembered | undefined, answer: PartitionAnswer): boolean
   );
 }
 
-export function hasRecords({ records }: PartitionAnswer): boolean {
+function hasRecords({ records }: PartitionAnswer): boolean {
   return records?.some((chunk) => chunk.length > 0) ?? false;
 }
 
-export function isDiverging({ divergingEpoch }: PartitionAnswer): boolean {
+function isDiverging({ divergingEpoch }: PartitionAnswer): boolean {
   return divergingEpoch.epoch >= 0;
 }

@@ -1,7 +1,6 @@
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { type FetchRequest, type FetchResponse, fetchRequest, fetchResponse } from "../../protocol/messages/fetch.ts";
-import type { Api } from "./api.ts";
-import { boundedWaitMs } from "./bounded-wait.ts";
+import { type Api, boundedWaitMs } from "./api.ts";
 import { answersToTell, fetchContext } from "./fetch-context.ts";
 import { errorAnswer, type FetchBounds, type FetchParts, readUntilEnough } from "./fetch-reading.ts";
 import { type AnsweredPartition, noSessionId, wantedPartitions } from "./fetch-session.ts";
@@ -9,24 +8,24 @@ import type { FetchSessionCache } from "./fetch-session-cache.ts";
 import { LeaderHints } from "./leader-hints.ts";
 
 export interface FetchLimits {
-  /** `fetch.max.bytes`: over one answer, whatever the client allows. */
+  /** `fetch.max.bytes`: over one response, whatever the client allows. */
   readonly maxBytes: number;
 }
 
 /**
- * KIP-110. A topic that keeps zstd is UNSUPPORTED_COMPRESSION_TYPE to older requests; one that keeps what producers chose is not looked
- * into, as in Kafka.
+ * KIP-110. A topic with the codec zstd is UNSUPPORTED_COMPRESSION_TYPE to older requests; one that keeps the producers' codecs is not
+ * checked, as in Kafka.
  */
 const zstdSinceVersion = 10;
 
 /**
- * Behavior: reads committed records of the partitions asked for, in order, up to the client's and the broker's bounds; the first batch
- * found always comes, whatever its size, so that a consumer cannot get stuck. With fewer than `minBytes` the answer waits up to
- * `maxWaitMs`. Errors and divergence are answered at once. Read committed sees what read uncommitted does.
- * Followers of this cluster use the brokers' own protocol: a fetch with a replica's id is TOPIC_AUTHORIZATION_FAILED.
+ * Behavior: reads committed records of the requested partitions, in order, up to the client's and the broker's bounds. The first batch
+ * found is always included, whatever its size, so that a consumer cannot get stuck. With fewer than `minBytes` the answer waits up to
+ * `maxWaitMs`. Errors and divergence are answered at once. Read committed sees what read uncommitted does. Followers of this cluster use
+ * the brokers' own protocol: a fetch with a replica's id is TOPIC_AUTHORIZATION_FAILED.
  * Version notes: fetch sessions since 7 (KIP-227); leader epochs since 9 (KIP-320); zstd topics since 10; divergence since 12; topics by id
- * since 13 (KIP-516); the replica id moved into a tag in 15;
- * since 16 a leadership error comes with the new leader and its address (KIP-951).
+ * since 13 (KIP-516); the replica id moved into a tag in 15; since 16 a leadership error comes with the new leader and its address
+ * (KIP-951).
  */
 export function fetchApi(parts: FetchParts, sessions: FetchSessionCache, limits: FetchLimits): Api<FetchRequest, FetchResponse> {
   return {
@@ -74,7 +73,7 @@ function response(errorCode: KafkaErrorCode): FetchResponse {
   return { throttleTimeMs: 0, errorCode, sessionId: noSessionId, responses: [], nodeEndpoints: [] };
 }
 
-/** KIP-951: from this version on the client is told where to go. */
+/** KIP-951: from this version on the response names the new leader. */
 const leaderHintsSinceVersion = 16;
 
 function partitionsResponse(told: readonly AnsweredPartition[], sessionId: number, version: number, hints: LeaderHints): FetchResponse {
@@ -87,7 +86,7 @@ function withHint({ key, wanted, answer }: AnsweredPartition, hints: LeaderHints
   return { key, wanted, answer: { ...answer, currentLeader: hints.forError(ref, answer.errorCode) } };
 }
 
-/** Neighbours of one topic together; the order of the partitions stays, as the client may read in it. */
+/** Groups adjacent partitions by topic; the order of the partitions stays, as the client may rely on it. */
 function byTopic(answers: readonly AnsweredPartition[]): FetchResponse["responses"] {
   const groups: { topic: string; topicId: string; partitions: AnsweredPartition["answer"][] }[] = [];
   for (const { wanted, answer } of answers) {

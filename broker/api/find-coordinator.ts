@@ -17,10 +17,9 @@ export interface CoordinatorFinder {
 }
 
 /**
- * Behavior: names the broker that coordinates each key asked for; the key types are groups and transactional ids.
- * Version notes: key type since 1 (before: groups); from 4 on several keys in one request (KIP-699), before a single one whose answer is in
- * the top-level fields.
- * Share groups (6) are not served: INVALID_REQUEST.
+ * Behavior: names the broker that coordinates each requested key; the key types are groups and transactional ids.
+ * Version notes: key type since 1 (before: groups). From 4 on several keys in one request (KIP-699); before, a single one whose answer is
+ * in the top-level fields. Share groups (6) are not served: INVALID_REQUEST.
  */
 export function findCoordinatorApi(finder: CoordinatorFinder): Api<FindCoordinatorRequest, FindCoordinatorResponse> {
   const answerFor = async (keyType: number, key: string, listener: string) => {
@@ -52,5 +51,5 @@ function coordinatorKind(keyType: number): CoordinatorKind | null {
   return keyType === 1 ? "transaction" : null;
 }
 
-/** While no group is coordinated anywhere: clients ask again. */
+/** While no broker coordinates groups: clients retry. */
 export const noCoordinators: CoordinatorFinder = { find: async () => ({ error: "COORDINATOR_NOT_AVAILABLE" }) };

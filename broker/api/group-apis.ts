@@ -1,6 +1,7 @@
-import type { ImageSource } from "../cluster/contract.ts";
-import { type Endpoint, endpoint } from "./api.ts";
-import { AppendRoom } from "./append-room.ts";
+import type { ApiName } from "../../protocol/messages/apis.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
+import { AppendRoom } from "../state-machine/append-room.ts";
+import type { ApisNamed } from "./api.ts";
 import { consumerGroupDescribeApi } from "./consumer-group-describe.ts";
 import { consumerGroupHeartbeatApi } from "./consumer-group-heartbeat.ts";
 import { deleteGroupsApi } from "./delete-groups.ts";
@@ -16,20 +17,20 @@ import { offsetFetchApi } from "./offset-fetch.ts";
 import { syncGroupApi } from "./sync-group.ts";
 
 /** What is asked of a group coordinator. */
-export function groupEndpoints(groups: GroupService, images: ImageSource): readonly Endpoint[] {
+export function groupApis(groups: GroupService, images: ImageSource) {
   const room = new AppendRoom();
-  return [
-    endpoint(joinGroupApi(groups)),
-    endpoint(syncGroupApi(groups)),
-    endpoint(heartbeatApi(groups)),
-    endpoint(leaveGroupApi(groups)),
-    endpoint(offsetCommitApi(groups, images, room)),
-    endpoint(offsetFetchApi(groups)),
-    endpoint(offsetDeleteApi(groups, images, room)),
-    endpoint(describeGroupsApi(groups)),
-    endpoint(listGroupsApi(groups)),
-    endpoint(deleteGroupsApi(groups, room)),
-    endpoint(consumerGroupHeartbeatApi(groups)),
-    endpoint(consumerGroupDescribeApi(groups)),
-  ];
+  return {
+    joinGroup: joinGroupApi(groups),
+    syncGroup: syncGroupApi(groups),
+    heartbeat: heartbeatApi(groups),
+    leaveGroup: leaveGroupApi(groups),
+    offsetCommit: offsetCommitApi(groups, images, room),
+    offsetFetch: offsetFetchApi(groups),
+    offsetDelete: offsetDeleteApi(groups, images, room),
+    describeGroups: describeGroupsApi(groups),
+    listGroups: listGroupsApi(groups),
+    deleteGroups: deleteGroupsApi(groups, room),
+    consumerGroupHeartbeat: consumerGroupHeartbeatApi(groups),
+    consumerGroupDescribe: consumerGroupDescribeApi(groups),
+  } satisfies Partial<ApisNamed<ApiName>>;
 }

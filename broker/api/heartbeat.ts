@@ -4,8 +4,8 @@ import type { Api } from "./api.ts";
 import { type GroupService, memberError } from "./group-context.ts";
 
 /**
- * Behavior: keeps a member's session alive; REBALANCE_IN_PROGRESS calls it to join again. While the groups are being loaded every session
- * is alive, so nobody is sent away.
+ * Behavior: keeps a member's session alive; REBALANCE_IN_PROGRESS tells it to join again. While the groups are being loaded every session
+ * is alive, so no member is sent away.
  * Version notes: static members since 3 (KIP-345).
  */
 export function heartbeatApi(groups: Pick<GroupService, "run">): Api<HeartbeatRequest, HeartbeatResponse> {

@@ -4,7 +4,7 @@ import {
   incrementalAlterConfigsRequest,
   incrementalAlterConfigsResponse,
 } from "../../protocol/messages/incremental-alter-configs.ts";
-import type { ControllerService } from "../controller/contract.ts";
+import type { ControllerService } from "../controller/controller-service.ts";
 import { alterResources, type ConfigOperation, type OperationsOf, resourceResponse } from "./alter-resources.ts";
 import type { ControllerApi } from "./api.ts";
 

@@ -12,10 +12,10 @@ import type { Api } from "./api.ts";
 const noEpoch = -1;
 
 /**
- * Behavior: gives a producer an id of its own, with epoch 0. Whoever has no transactional id gets a new one each time, whatever id and
- * epoch it names (it raises its epoch by itself). Transactions are not served: a transactional id is CLUSTER_AUTHORIZATION_FAILED, which
- * every client takes as final, rather than an error it would repeat the request for (so is FindCoordinator's answer).
- * Version notes: the id and epoch that the producer has since 3 (KIP-360): both or none, else INVALID_REQUEST.
+ * Behavior: gives a producer an id of its own, with epoch 0. A producer without a transactional id gets a new one each time, whatever id
+ * and epoch it names (it raises its epoch by itself). Transactions are not served: a transactional id is CLUSTER_AUTHORIZATION_FAILED,
+ * which every client takes as final and does not retry (FindCoordinator answers the same).
+ * Version notes: the producer's current id and epoch since 3 (KIP-360): both or none, otherwise INVALID_REQUEST.
  */
 export function initProducerIdApi(ids: ProducerIdSource): Api<InitProducerIdRequest, InitProducerIdResponse> {
   return {

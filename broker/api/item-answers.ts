@@ -13,7 +13,7 @@ export function repeated<T>(keys: Iterable<T>): ReadonlySet<T> {
 }
 
 /**
- * Asks `act` about the items that `refuse` lets through, all at once, and puts every answer in its item's place. `act` must answer each
+ * Calls `act` with the items that `refuse` lets through, all at once, and puts every answer in its item's place. `act` must answer each
  * item, in order.
  */
 export async function answerInPlace<T, A>(

@@ -1,21 +1,21 @@
 import { type JoinGroupRequest, type JoinGroupResponse, joinGroupRequest, joinGroupResponse } from "../../protocol/messages/join-group.ts";
-import { type JoinAnswer, joinRefusal } from "../group/classic/member.ts";
-import type { Ran } from "../group/ticket.ts";
+import { type JoinAnswer, joinRefusal } from "../group/classic/classic-group-member.ts";
+import type { Ran } from "../state-machine/ticket.ts";
 import type { Api, RequestContext } from "./api.ts";
 import { clientOf, type GroupService, memberError } from "./group-context.ts";
 
 /**
- * Behavior: puts a member into a classic group, or keeps it there; the answer comes when the group's next generation begins. The leader
- * also gets the members and their metadata.
- * Version notes: a rebalance timeout of its own since 1, before the session timeout counts for both; member ids must be asked for first
- * since 4 (KIP-394); static members since 5 (KIP-345);
- * protocol type and a null protocol name since 7; a returning static leader is told to skip the assignment since 9 (KIP-814).
+ * Behavior: adds a member to a classic group, or keeps it there; the answer comes when the group's next generation begins. The leader also
+ * gets the members and their metadata.
+ * Version notes: a rebalance timeout of its own since 1, before the session timeout is used for both; member ids must be requested first
+ * since 4 (KIP-394); static members since 5 (KIP-345); protocol type and a null protocol name since 7; a returning static leader is told to
+ * skip the assignment since 9 (KIP-814).
  */
 export function joinGroupApi(groups: Pick<GroupService, "run">): Api<JoinGroupRequest, JoinGroupResponse> {
   return {
     request: joinGroupRequest,
     response: joinGroupResponse,
-    // the member waits for minutes, and of the request only copies are kept: nothing here may hold on to it
+    // the member waits for minutes, and only copies of the request's data are kept: nothing here may hold on to its bytes
     handle(request, context) {
       const { apiVersion, meter } = context;
       const { memberId } = request;

@@ -1,8 +1,8 @@
+import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { BrokerRecord } from "../../protocol/peer/messages.ts";
-import type { ClusterImage } from "../cluster/contract.ts";
-import type { PartitionRef } from "../partition/contract.ts";
+import type { ClusterImage } from "../cluster/cluster-image.ts";
 
 /** A broker as clients of one listener see it. */
 export interface Node {
@@ -12,7 +12,7 @@ export interface Node {
   readonly rack: string | null;
 }
 
-/** Null: the broker does not listen there. */
+/** Null: the broker has no such listener. */
 export function nodeOn(broker: BrokerRecord, listener: string): Node | null {
   const endpoint = broker.endpoints.find((candidate) => candidate.listener === listener);
   return endpoint === undefined ? null : { nodeId: broker.id, host: endpoint.host, port: endpoint.port, rack: broker.rack };
@@ -26,17 +26,17 @@ export function nodesOn(image: ClusterImage, listener: string): Node[] {
     .sort((a, b) => a.nodeId - b.nodeId);
 }
 
-export function partitionRecord(image: ClusterImage, { topic, partition }: PartitionRef) {
+export function partitionRecord(image: ClusterImage, { topic, partition }: TopicPartition) {
   return image.topics.get(topic)?.partitions[partition];
 }
 
 /**
- * The partitions here cannot tell a partition that does not exist from one that other brokers have; the metadata can. A client told
- * UNKNOWN_TOPIC_OR_PARTITION of an existing one may give up where NOT_LEADER_OR_FOLLOWER makes it ask again.
+ * The partitions here cannot tell a partition that does not exist from one that other brokers have; the metadata can. With
+ * UNKNOWN_TOPIC_OR_PARTITION for an existing partition a client may give up; NOT_LEADER_OR_FOLLOWER makes it retry.
  */
 export function asMetadataSays<E extends KafkaErrorCode>(
   image: ClusterImage,
-  ref: PartitionRef,
+  ref: TopicPartition,
   error: E,
 ): E | "UNKNOWN_TOPIC_OR_PARTITION" | "NOT_LEADER_OR_FOLLOWER" {
   const exists = partitionRecord(image, ref) !== undefined;
@@ -52,7 +52,7 @@ export interface LeaderHint {
 
 export const noLeaderHint: LeaderHint = { leaderId: noBroker, leaderEpoch: -1 };
 
-/** Collects, for one response, who leads the partitions that were asked of the wrong broker and where those leaders listen (KIP-951). */
+/** Collects, for one response, the leaders of the partitions that the wrong broker was asked for, and their addresses (KIP-951). */
 export class LeaderHints {
   readonly #image: ClusterImage;
   readonly #listener: string;
@@ -64,7 +64,7 @@ export class LeaderHints {
   }
 
   /** The hint that goes with a partition's error; the empty one for errors that are not about the leader. */
-  forError(ref: PartitionRef, error: KafkaErrorCode): LeaderHint {
+  forError(ref: TopicPartition, error: KafkaErrorCode): LeaderHint {
     if (error !== "NOT_LEADER_OR_FOLLOWER" && error !== "FENCED_LEADER_EPOCH") return noLeaderHint;
     const record = partitionRecord(this.#image, ref);
     if (record === undefined) return noLeaderHint;

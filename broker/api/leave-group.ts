@@ -4,16 +4,16 @@ import {
   leaveGroupRequest,
   leaveGroupResponse,
 } from "../../protocol/messages/leave-group.ts";
-import type { Left } from "../group/classic/leave.ts";
+import type { Left } from "../group/classic/classic-groups.ts";
 import type { Api } from "./api.ts";
 import { type GroupService, memberError } from "./group-context.ts";
 import { inTurns, slicesOf } from "./slices.ts";
 
 /**
- * Behavior: takes members out of a classic group at once, instead of at the end of their sessions. Static members may be named by their
- * instance alone. Many leave in slices (see `inTurns`): what is left of the group prepares its rebalance when the first ones are gone, and
- * waits in it for those who are about to go no longer than until they are.
- * Version notes: one member before 3, whose error is the answer's; several from then on, each with its own (KIP-345).
+ * Behavior: removes members from a classic group at once, instead of at the end of their sessions. Static members may be named by their
+ * instance alone. Many leave in slices (see `inTurns`): the rest of the group prepares its rebalance when the first ones are gone, and
+ * waits for those who are about to leave only until they have left.
+ * Version notes: one member before 3, whose error is that of the response; several from then on, each with its own error (KIP-345).
  */
 export function leaveGroupApi(groups: Pick<GroupService, "run">): Api<LeaveGroupRequest, LeaveGroupResponse> {
   return {

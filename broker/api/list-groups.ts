@@ -9,9 +9,9 @@ import { type GroupService, memberError } from "./group-context.ts";
 import { answerEach } from "./request-meter.ts";
 
 /**
- * Behavior: the groups that this broker coordinates; a client asks every broker. COORDINATOR_LOAD_IN_PROGRESS: there are more, they are
- * just being read.
- * Version notes: states, and a filter for them, since 4 (KIP-518); types since 5 (KIP-848). Case does not matter in filters.
+ * Behavior: the groups that this broker coordinates; a client asks every broker. COORDINATOR_LOAD_IN_PROGRESS: there are more, which are
+ * still being loaded.
+ * Version notes: states, and a filter for them, since 4 (KIP-518); types since 5 (KIP-848). Filters are case-insensitive.
  */
 export function listGroupsApi(groups: Pick<GroupService, "listGroups">): Api<ListGroupsRequest, ListGroupsResponse> {
   return {

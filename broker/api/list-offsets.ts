@@ -1,3 +1,4 @@
+import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import {
   type ListOffsetsRequest,
@@ -5,8 +6,8 @@ import {
   listOffsetsRequest,
   listOffsetsResponse,
 } from "../../protocol/messages/list-offsets.ts";
-import type { ImageSource } from "../cluster/contract.ts";
-import type { OffsetTarget, PartitionRef, PartitionService } from "../partition/contract.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
+import type { LeaderLookup, ListingLeader, OffsetTarget } from "../partition/client-contract.ts";
 import type { Api } from "./api.ts";
 import { asMetadataSays } from "./leader-hints.ts";
 import { answerEach, countedAlready } from "./request-meter.ts";
@@ -15,28 +16,28 @@ type PartitionRequest = ListOffsetsRequest["topics"][number]["partitions"][numbe
 type PartitionResponse = ListOffsetsResponse["topics"][number]["partitions"][number];
 
 /**
- * Behavior: the offset that a timestamp stands for, in each partition: the latest (the high watermark), the earliest, that of the largest
- * timestamp, or of the first record at or after a time (offset -1 when there is none). A partition asked for twice is INVALID_REQUEST. Read
- * committed sees what read uncommitted does.
- * Version notes: 0 answers with a list, which has one offset at most (Kafka's could have the starts of segments as well), and for a time
- * after all records with the end; leader epochs since 4; before 5 OFFSET_NOT_AVAILABLE was unknown and is LEADER_NOT_AVAILABLE; timestamp
- * -3 since 7 (KIP-734), -4 since 8, -5 since 9.
- * Nothing is tiered: -4 answers as -2 does, -5 answers that there is none.
+ * Behavior: the offset for a timestamp, in each partition: the latest (the high watermark), the earliest, that of the largest timestamp, or
+ * of the first record at or after a time (offset -1 when there is none). A partition that is named twice is INVALID_REQUEST. Read committed
+ * sees what read uncommitted does.
+ * Version notes: 0 answers with a list, which has one offset at most (Kafka's may have the starts of segments as well), and for a time
+ * after all records with the log end offset; leader epochs since 4; before 5 OFFSET_NOT_AVAILABLE was unknown and is LEADER_NOT_AVAILABLE;
+ * timestamp -3 since 7 (KIP-734), -4 since 8, -5 since 9. Nothing is tiered: -4 answers as -2 does, -5 answers that there is none.
  */
 export function listOffsetsApi(
-  partitions: Pick<PartitionService, "listOffset">,
+  partitions: LeaderLookup<ListingLeader>,
   images: Pick<ImageSource, "current">,
 ): Api<ListOffsetsRequest, ListOffsetsResponse> {
-  const answerFor = async (ref: PartitionRef, asked: PartitionRequest, version: number): Promise<PartitionResponse> => {
+  const answerFor = async (ref: TopicPartition, asked: PartitionRequest, version: number): Promise<PartitionResponse> => {
     const wanted = offsetTarget(asked.timestamp, version);
     if (wanted === null) return refused(asked, "UNSUPPORTED_VERSION");
-    const found = await partitions.listOffset(ref, wanted.target, asked.currentLeaderEpoch);
+    const leader = partitions.leader(ref);
+    const found = typeof leader === "string" ? { error: leader } : await leader.listOffset(wanted.target, asked.currentLeaderEpoch);
     if (found.error !== null) return refused(asked, errorInVersion(asMetadataSays(images.current, ref, found.error), version));
     if (!wanted.isKept) return refused(asked, "NONE");
     const { offset, timestampMs, leaderEpoch } = found;
     return { ...refused(asked, "NONE"), timestamp: timestampMs, offset, leaderEpoch };
   };
-  const oldStyleAnswerFor = async (ref: PartitionRef, asked: PartitionRequest): Promise<PartitionResponse> => {
+  const oldStyleAnswerFor = async (ref: TopicPartition, asked: PartitionRequest): Promise<PartitionResponse> => {
     const found = await answerFor(ref, asked, 0);
     const answer = found.errorCode === "NONE" && found.offset < 0 ? await answerFor(ref, { ...asked, timestamp: -1 }, 0) : found;
     return { ...answer, oldStyleOffsets: answer.errorCode === "NONE" && asked.maxNumOffsets > 0 ? [answer.offset] : [] };
@@ -63,11 +64,11 @@ export function listOffsetsApi(
 
 interface WantedOffset {
   readonly target: OffsetTarget;
-  /** False: we keep nothing of the kind; the partition is asked all the same, so that its errors are answered. */
+  /** False: there is no tiered data; the partition is asked all the same, so that its errors are answered. */
   readonly isKept: boolean;
 }
 
-/** What a timestamp asks for; null: nothing that this version has. */
+/** What a timestamp means; null: nothing in this version. */
 export function offsetTarget(timestamp: number, version: number): WantedOffset | null {
   if (timestamp >= 0) return { target: { kind: "timestamp", timestampMs: timestamp }, isKept: true };
   if (timestamp === -1) return { target: { kind: "latest" }, isKept: true };

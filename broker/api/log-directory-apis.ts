@@ -1,9 +1,13 @@
-import type { LogDirectoryService } from "../log/directories/log-directory-service.ts";
+import type { ApiName } from "../../protocol/messages/apis.ts";
+import type { LogDirectoryService } from "../log/store-contract.ts";
 import { alterReplicaLogDirsApi } from "./alter-replica-log-dirs.ts";
-import { type Endpoint, endpoint } from "./api.ts";
+import type { ApisNamed } from "./api.ts";
 import { describeLogDirsApi, type HighWatermarks } from "./describe-log-dirs.ts";
 
 /** What is asked of this broker's log directories. Every broker answers for itself. */
-export function logDirectoryEndpoints(directories: LogDirectoryService, highWatermarks: HighWatermarks): Endpoint[] {
-  return [endpoint(describeLogDirsApi(directories, highWatermarks)), endpoint(alterReplicaLogDirsApi(directories))];
+export function logDirectoryApis(directories: LogDirectoryService, highWatermarks: HighWatermarks) {
+  return {
+    describeLogDirs: describeLogDirsApi(directories, highWatermarks),
+    alterReplicaLogDirs: alterReplicaLogDirsApi(directories),
+  } satisfies Partial<ApisNamed<ApiName>>;
 }

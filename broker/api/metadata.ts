@@ -1,9 +1,8 @@
 import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { type MetadataRequest, type MetadataResponse, metadataRequest, metadataResponse } from "../../protocol/messages/metadata.ts";
-import type { ClusterImage, ImageSource, TopicImage } from "../cluster/contract.ts";
-import { topicNameFault } from "../controller/topic-validation.ts";
-import { isInternalTopic } from "../runtime/topic-names.ts";
+import type { ClusterImage, ImageSource, TopicImage } from "../cluster/cluster-image.ts";
+import { isInternalTopic, topicNameFault } from "../runtime/topic-names.ts";
 import type { Api, RequestContext } from "./api.ts";
 import { allClusterOperations, allTopicOperations, operationsNotAsked } from "./authorized-operations.ts";
 import { nodesOn } from "./leader-hints.ts";
@@ -12,21 +11,21 @@ import { answerEach } from "./request-meter.ts";
 
 type TopicResponse = MetadataResponse["topics"][number];
 
-/** Creates topics on a client's first mention of them. */
+/** Creates topics when a client first mentions them. */
 export interface TopicAutoCreation {
-  /** True while `auto.create.topics.enable` is. */
+  /** The value of `auto.create.topics.enable`. */
   readonly isEnabled: boolean;
-  /** Begins to create the topic, unless that is under way; does not wait. False: too much is under way, not begun. */
+  /** Starts to create the topic, unless that is in progress; does not wait. False: too many creations are in progress, not started. */
   begin(name: string): boolean;
 }
 
 /**
- * Behavior: the live brokers at the addresses of the request's listener, the controller, and the topics asked for (by name, by id, or all),
- * with each partition's leader, replicas and in-sync set. A topic that does not exist is begun to be created where broker and request allow
- * it, and is LEADER_NOT_AVAILABLE meanwhile, so that the client asks again.
- * Version notes: all topics are an empty list in 0, null from 1 on. 0 lists only replicas that can be reached. LISTENER_NOT_FOUND since 6,
- * topic ids in the answer since 10, in the request since 12 (10 and 11 have the field and refuse it). Authorized operations (8 on; the
- * cluster's until 10) are all of them when asked for: there are no access lists.
+ * Behavior: the live brokers at the addresses of the request's listener, the controller, and the requested topics (by name, by id, or all),
+ * with each partition's leader, replicas and ISR. If broker and request allow it, the creation of a topic that does not exist is started;
+ * it is LEADER_NOT_AVAILABLE meanwhile, so that the client retries.
+ * Version notes: all topics are an empty list in 0, null from 1 on. 0 lists only reachable replicas. LISTENER_NOT_FOUND since 6, topic ids
+ * in the response since 10, in the request since 12 (10 and 11 have the field and refuse it). Authorized operations (8 on; the cluster's
+ * until 10) are all of them when requested: there are no access control lists.
  */
 export function metadataApi(images: Pick<ImageSource, "current">, autoCreation: TopicAutoCreation): Api<MetadataRequest, MetadataResponse> {
   return {
@@ -67,7 +66,7 @@ type WantedTopics =
   | { readonly kind: "all" }
   | { readonly kind: "names"; readonly names: ReadonlySet<string> }
   | { readonly kind: "ids"; readonly ids: ReadonlySet<TopicId> }
-  /** The version has the field but not its use. */
+  /** The version has the field but does not allow its use. */
   | { readonly kind: "refused" };
 
 /** Which topics a request means. As soon as one is named by id, only ids count, as in Kafka. */
@@ -106,7 +105,7 @@ function topicById(image: ClusterImage, id: TopicId): TopicImage | undefined {
   return name === undefined ? undefined : image.topics.get(name);
 }
 
-/** What is said of a name that no topic has; begins to create it when `creation` is given. */
+/** The answer for a name that no topic has; starts to create it when `creation` is given. */
 function absence(name: string, creation: TopicAutoCreation | null): KafkaErrorCode {
   if (topicNameFault(name) !== null) return "INVALID_TOPIC_EXCEPTION";
   return creation?.begin(name) ? "LEADER_NOT_AVAILABLE" : "UNKNOWN_TOPIC_OR_PARTITION";

@@ -6,12 +6,12 @@ import {
   offsetCommitRequest,
   offsetCommitResponse,
 } from "../../protocol/messages/offset-commit.ts";
-import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
+import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
+import { PositionBytes } from "../group/group-records.ts";
 import type { TopicErrors } from "../group/offset-requests.ts";
-import { PositionBytes } from "../group/position-bytes.ts";
-import type { Ran } from "../group/ticket.ts";
+import { AppendRoom } from "../state-machine/append-room.ts";
+import type { Ran } from "../state-machine/ticket.ts";
 import type { Api } from "./api.ts";
-import { AppendRoom } from "./append-room.ts";
 import type { GroupService } from "./group-context.ts";
 import { partitionRecord } from "./leader-hints.ts";
 import { inAllPlaces, inTurns, lastOfEach, type TopicSlice, takesLong, topicSlices } from "./slices.ts";
@@ -21,14 +21,14 @@ type PartitionRequest = TopicRequest["partitions"][number];
 type PartitionResponse = OffsetCommitResponse["topics"][number]["partitions"][number];
 
 /**
- * Behavior: keeps positions of a group; answered when they are committed to the in-sync replicas. Partitions that do not exist are
- * UNKNOWN_TOPIC_OR_PARTITION and do not disturb the others. Of a partition that is named more than once the last position counts, and its
- * answer is given in all places. Many are kept in slices: see `inTurns`. Of a request that would append far more than it says, nothing is
- * kept: INVALID_COMMIT_OFFSET_SIZE.
- * Version notes: 0 is always from outside the group, and goes where the others go, not to ZooKeeper; a time of the commit in 1; a retention
- * of its own from 2 to 4; leader epochs since 6 (KIP-320); static members since 7 (KIP-345); the generation may be a member epoch since 9
- * (KIP-848);
- * topics by their ids since 10, where one that is no more is UNKNOWN_TOPIC_ID, also when there is another of its name.
+ * Behavior: commits positions of a group; answered when the in-sync replicas have them. Partitions that do not exist are
+ * UNKNOWN_TOPIC_OR_PARTITION and do not affect the others. If a partition is named more than once, the last position counts, and its answer
+ * is given in all places. Many are committed in slices: see `inTurns`. If a request would append far more than its own size, nothing is
+ * committed: INVALID_COMMIT_OFFSET_SIZE.
+ * Version notes: 0 is always from outside the group, and is stored like the others, not in ZooKeeper; a time of the commit in 1; a
+ * retention of its own from 2 to 4; leader epochs since 6 (KIP-320); static members since 7 (KIP-345); the generation may be a member epoch
+ * since 9 (KIP-848); topics by their ids since 10, where a topic that no longer exists is UNKNOWN_TOPIC_ID, even if there is another of its
+ * name.
  */
 export function offsetCommitApi(
   groups: Pick<GroupService, "run" | "runEvenUnnamed">,
@@ -60,7 +60,7 @@ export function offsetCommitApi(
         const remaining = ran.value.flatMap(({ partitions }) => partitions).values();
         return { error: null, value: answersFor(image, topics, () => remaining.next().value!.errorCode) };
       };
-      // most requests are small, and are begun in the turn in which they came
+      // most requests are small, and are started in the turn in which they came
       const isLong = takesLong(request.topics);
       if (isLong) await meter.pause();
       const topics = lastOfEach(request.topics, keyOf);
@@ -87,16 +87,15 @@ type Slice = TopicSlice<TopicRequest>;
 const noneKnown: Ran<readonly TopicErrors[]> = { error: null, value: [] };
 
 /**
- * What a request may append: a full batch, as in Kafka, and much more when it says much. Race: (1) a group's id is 32,000 bytes long; (2)
- * it is in the key of every record, so 20 bytes about a partition become 32,000;
- * (3) a request of two megabytes is three gigabytes of log, which the followers must fetch, and everyone who reads the log when the
- * coordinator moves. With ids and names of a hundred bytes the records are 20 times what was said of them at most, however many partitions
- * there are.
+ * What a request may append, in bytes: a full batch, as in Kafka, and much more when the request is large. Race: (1) a group's id is 32,000
+ * bytes long; (2) it is in the key of every record, so 20 bytes about a partition become 32,000; (3) a request of two megabytes is three
+ * gigabytes of log, which the followers must fetch, and every reader of the log when the coordinator moves. With ids and names of a hundred
+ * bytes the records are at most 20 times the request's entries, however many partitions there are.
  */
 const proportionMax = 20;
 const alwaysMaxBytes = 1024 * 1024;
 const outOfProportion: Ran<readonly PartitionResponse[]> = { error: "MESSAGE_TOO_LARGE" };
-/** What is said of a partition at least. */
+/** The smallest entry of a partition, in bytes. */
 const saidBytes = 18;
 
 function isOutOfProportion({ groupId }: OffsetCommitRequest, slices: readonly Slice[]): boolean {
@@ -128,7 +127,7 @@ function answersFor(image: ClusterImage, topics: readonly TopicRequest[], errorO
   );
 }
 
-/** No topic can be called so; clients that name topics may say it all the same, and are told that there is no such partition. */
+/** No topic can have this name. Clients that name topics may send it all the same, and are told that there is no such partition. */
 const noName = "\0";
 
 function nameOf({ topicNames }: ClusterImage, { topicId }: TopicRequest): string {

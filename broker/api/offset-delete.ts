@@ -5,20 +5,20 @@ import {
   offsetDeleteRequest,
   offsetDeleteResponse,
 } from "../../protocol/messages/offset-delete.ts";
-import type { ImageSource } from "../cluster/contract.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
+import { PositionBytes } from "../group/group-records.ts";
 import type { OffsetsDeleted, TopicErrors } from "../group/offset-requests.ts";
-import { PositionBytes } from "../group/position-bytes.ts";
-import type { Ran } from "../group/ticket.ts";
+import { AppendRoom } from "../state-machine/append-room.ts";
+import type { Ran } from "../state-machine/ticket.ts";
 import type { Api } from "./api.ts";
-import { AppendRoom } from "./append-room.ts";
 import { type GroupService, memberError } from "./group-context.ts";
 import { partitionRecord } from "./leader-hints.ts";
 import { inAllPlaces, inTurns, lastOfEach, topicSlices } from "./slices.ts";
 
 /**
- * Behavior: forgets committed offsets of topics that no member of the group consumes (KIP-496). Many are forgotten in slices (see
- * `inTurns`); an error of the group is the answer also where some are forgotten by then.
- * What is appended is less than what was when they were committed, so it has no bound of its own.
+ * Behavior: deletes committed offsets of topics that no member of the group consumes (KIP-496). Many are deleted in slices (see `inTurns`);
+ * an error of the group is the answer even if some are deleted by then. What is appended is less than what was appended to commit them, so
+ * it has no bound of its own.
  */
 export function offsetDeleteApi(
   groups: Pick<GroupService, "run">,

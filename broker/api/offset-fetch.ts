@@ -16,8 +16,8 @@ type GroupRequest = OffsetFetchRequest["groups"][number];
 type GroupAnswer = OffsetFetchResponse["groups"][number];
 
 /**
- * Behavior: the positions that groups have committed; -1 where there is none, whether or not there is such a group. No transaction ever
- * holds an offset back yet, so all are stable.
+ * Behavior: the positions that groups have committed; -1 where there is none, whether or not the group exists. There are no transactions
+ * yet that hold back an offset, so all are stable.
  * Version notes: 0 reads where the others read, not from ZooKeeper; all topics (null) since 2, with an error for the whole group; before,
  * each partition has it. Leader epochs since 5, "require stable" since 7 (KIP-447), several groups since 8 (KIP-709), member and epoch
  * since 9 (KIP-848).
@@ -27,7 +27,7 @@ export function offsetFetchApi(groups: Pick<GroupService, "runEvenUnnamed">): Ap
     groups.runEvenUnnamed(groupId, (machine) => machine.fetchOffsets(groupId, { memberId, memberEpoch }, wanted));
   const answerFor = async (group: GroupRequest, meter: RequestMeter): Promise<GroupAnswer> => {
     const { groupId, topics } = group;
-    // however often a partition is named: what was committed with it may be long
+    // however often a partition is named, once: its commit metadata may be long
     const wanted = topics === null ? null : [...partitionsByTopic(topics)].map(([name, each]) => ({ name, partitions: [...each] }));
     const cut: readonly { readonly topics: readonly WantedTopic[] | null; readonly bytes: number }[] =
       wanted === null ? [{ topics: null, bytes: 0 }] : topicSlices(wanted);

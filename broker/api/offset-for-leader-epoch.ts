@@ -4,8 +4,8 @@ import {
   offsetForLeaderEpochRequest,
   offsetForLeaderEpochResponse,
 } from "../../protocol/messages/offset-for-leader-epoch.ts";
-import type { ImageSource } from "../cluster/contract.ts";
-import type { PartitionService } from "../partition/contract.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
+import type { EpochLeader, LeaderLookup } from "../partition/client-contract.ts";
 import type { Api } from "./api.ts";
 import { asMetadataSays } from "./leader-hints.ts";
 import { answerEach, countedAlready } from "./request-meter.ts";
@@ -15,13 +15,13 @@ type PartitionRequest = TopicRequest["partitions"][number];
 type PartitionAnswer = OffsetForLeaderEpochResponse["topics"][number]["partitions"][number];
 
 /**
- * Behavior: of the largest leader epoch not above the one asked for: that epoch and where it ends, so that a consumer can tell whether its
- * log was truncated under it (KIP-320).
+ * Behavior: the largest leader epoch not above the requested one, and its end offset, so that a consumer can tell whether its log was
+ * truncated (KIP-320).
  * Version notes: the epoch is in the answer since 1; since 2 the client's own leader epoch is checked; `replicaId` (3) is ignored: our
  * followers use the brokers' protocol.
  */
 export function offsetForLeaderEpochApi(
-  partitions: Pick<PartitionService, "endOffsetForEpoch">,
+  partitions: LeaderLookup<EpochLeader>,
   images: Pick<ImageSource, "current">,
 ): Api<OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse> {
   return {
@@ -30,7 +30,8 @@ export function offsetForLeaderEpochApi(
     async handle(request, { meter }) {
       const answerFor = (topic: string, { partition, currentLeaderEpoch, leaderEpoch }: PartitionRequest): PartitionAnswer => {
         const ref = { topic, partition };
-        const found = partitions.endOffsetForEpoch(ref, currentLeaderEpoch, leaderEpoch);
+        const leader = partitions.leader(ref);
+        const found = typeof leader === "string" ? { error: leader } : leader.endOffsetForEpoch(currentLeaderEpoch, leaderEpoch);
         return found.error === null
           ? { errorCode: "NONE", partition, leaderEpoch: found.epoch, endOffset: found.endOffset }
           : { errorCode: asMetadataSays(images.current, ref, found.error), partition, leaderEpoch: -1, endOffset: -1 };

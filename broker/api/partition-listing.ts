@@ -1,10 +1,10 @@
 import { type BrokerId, noBroker, partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
-import type { ClusterImage } from "../cluster/contract.ts";
+import type { ClusterImage } from "../cluster/cluster-image.ts";
 import { nodeOn } from "./leader-hints.ts";
 
-/** A partition as metadata answers list it. */
+/** A partition as metadata responses list it. */
 export interface ListedPartition {
   readonly errorCode: KafkaErrorCode;
   readonly partitionIndex: number;
@@ -21,10 +21,10 @@ export interface OfflineReason {
   readonly reason: string;
 }
 
-/** Enough for a path and a system's error. */
+/** Enough for a path and a system error. */
 const reasonLengthMax = 500;
 
-/** What brokers that live say of their replicas of a partition that they cannot use. */
+/** Reasons that live brokers gave for replicas of a partition that they cannot use. */
 export function offlineReasons(image: ClusterImage, topicId: TopicId, { partition, replicas }: PartitionRecord): readonly OfflineReason[] {
   if (image.offlineReplicas.size === 0) return [];
   const key = partitionKey(topicId, partition);
@@ -36,7 +36,7 @@ export function offlineReasons(image: ClusterImage, topicId: TopicId, { partitio
 
 /** How the Metadata versions differ in what they can say of a broker that cannot be reached. */
 export interface ListingRules {
-  /** Version 0 lists only replicas that can be reached, and says when some were left out. */
+  /** Version 0 lists only reachable replicas, and says when some were left out. */
   readonly onlyReachable: boolean;
   /** LISTENER_NOT_FOUND came with version 6; before, such a leader is just not available. */
   readonly listenerErrors: boolean;
@@ -57,7 +57,7 @@ export function listPartition(
   const visible = (ids: readonly BrokerId[]) => (rules.onlyReachable ? ids.filter(isReachable) : ids);
   const replicaNodes = visible(record.replicas);
   const isrNodes = visible(record.isr);
-  // known as the leader, but not to serve yet: whoever asked it now would be told that it does not lead
+  // known as the leader, but it does not serve yet: a client that asked it now would be told that it does not lead
   const isStarting = isStartingLeader(image, topicId, record);
   const leaderIsReachable = isReachable(record.leader) && !isStarting;
   const missingLeader = isStarting ? "LEADER_NOT_AVAILABLE" : unreachableLeader(image, record.leader, rules);

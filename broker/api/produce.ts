@@ -1,42 +1,42 @@
-import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import type { TopicPartition } from "../../protocol/base/ids.ts";
+import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import { type ProduceRequest, type ProduceResponse, produceRequest, produceResponse } from "../../protocol/messages/produce.ts";
-import type { ClusterImage, ImageSource } from "../cluster/contract.ts";
-import type { AppendOptions, AppendOutcome, PartitionRef, PartitionService } from "../partition/contract.ts";
+import { attributeBits, batchHeaderBytes, currentMagic, fieldAt } from "../../protocol/records/batch-header.ts";
+import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
+import type { AppendingLeader, AppendOptions, AppendOutcome, LeaderLookup } from "../partition/client-contract.ts";
 import { isInternalTopic } from "../runtime/topic-names.ts";
-import { type Api, CloseConnection, type RequestContext } from "./api.ts";
-import { boundedWaitMs } from "./bounded-wait.ts";
+import { type Api, boundedWaitMs, CloseConnection, type RequestContext } from "./api.ts";
 import { asMetadataSays, LeaderHints } from "./leader-hints.ts";
-import { recordsProblem } from "./produced-records.ts";
 
 type PartitionResponse = ProduceResponse["responses"][number]["partitionResponses"][number];
 
-/** Kafka's own tools for repairs call themselves so; nobody else writes what brokers keep their state in. */
+/** The client id of Kafka's own repair tools; no other client writes to the internal topics. */
 const repairClientId = "__admin_client";
 
 const closedTopic = { error: "INVALID_TOPIC_EXCEPTION" } as const;
 
 /**
- * Behavior: hands each partition's batch to its log in the request's order and in the turn in which the request is served, so that a
- * connection's requests reach the logs in the order they were sent; then waits for all of them. The brokers' own topics are closed to
+ * Behavior: passes each partition's batch to its log in the request's order and in the turn in which the request is served, so that a
+ * connection's requests reach the logs in the order in which they were sent; then waits for all of them. The internal topics are closed to
  * clients (INVALID_TOPIC_EXCEPTION). acks other than 0, 1 and -1 is INVALID_REQUIRED_ACKS. With acks=0 there is no answer; a failure closes
  * the connection.
- * Version notes: zstd since 7 (KIP-110); error messages and the records at fault since 8 (KIP-467); since 10 a leadership error comes with
+ * Version notes: zstd since 7 (KIP-110); error messages and the invalid records since 8 (KIP-467); since 10 a leadership error comes with
  * the new leader and its address (KIP-951).
  */
 export function produceApi(
-  partitions: Pick<PartitionService, "append">,
+  partitions: LeaderLookup<AppendingLeader>,
   images: Pick<ImageSource, "current">,
 ): Api<ProduceRequest, ProduceResponse> {
   const append = (
-    ref: PartitionRef,
+    ref: TopicPartition,
     records: readonly Buffer[] | null,
     { version, isClosed, options }: { readonly version: number; readonly isClosed: boolean; readonly options: AppendOptions | null },
   ): AppendOutcome | Promise<AppendOutcome> => {
     if (options === null) return { error: "INVALID_REQUIRED_ACKS" };
-    const checked = isClosed ? closedTopic : recordsProblem(records, version);
-    if (checked.error === null) return partitions.append(ref, checked.batch, options);
-    options.onWritten?.();
-    return checked;
+    const checked = isClosed ? closedTopic : batchIn(records, version);
+    if (checked.error !== null) return refused(checked, options);
+    const leader = partitions.leader(ref);
+    return typeof leader === "string" ? refused({ error: leader }, options) : leader.append(checked.batch, options);
   };
   const begin = (request: ProduceRequest, { apiVersion, clientId, meter }: RequestContext): TopicBegun[] => {
     const options = appendOptions(request, () => meter.releaseRequest());
@@ -52,7 +52,7 @@ export function produceApi(
   return {
     request: produceRequest,
     response: produceResponse,
-    // replicas may be waited for, longer than the records' bytes are needed: nothing here may hold on to them
+    // waiting for replicas may take longer than the records' bytes are needed: nothing here may hold on to them
     handle(request, context) {
       const { acks } = request;
       const { listener } = context;
@@ -61,6 +61,37 @@ export function produceApi(
       );
     },
   };
+}
+
+/** Nothing will be written of it. */
+function refused(outcome: AppendOutcome, { onWritten }: AppendOptions): AppendOutcome {
+  onWritten?.();
+  return outcome;
+}
+
+/** Kafka's number for zstd in a batch's attributes. */
+const zstdCodec = 4;
+
+/** Produce versions before this one know no zstd (KIP-110). */
+const zstdSinceVersion = 7;
+
+/**
+ * What only the request can say of a partition's records: that there are any, and that the version allows their codec. Everything else
+ * about the batch is the partition's to check, a damaged one included.
+ */
+function batchIn(records: readonly Buffer[] | null, version: number): Outcome<{ readonly batch: Buffer }> {
+  const [first] = records ?? [];
+  if (records === null || first === undefined || first.length === 0)
+    return { error: "INVALID_RECORD", message: "a partition without a record batch" };
+  const batch = records.length === 1 ? first : Buffer.concat(records);
+  if (version < zstdSinceVersion && isZstd(batch))
+    return { error: "UNSUPPORTED_COMPRESSION_TYPE", message: "zstd needs Produce version 7" };
+  return { error: null, batch };
+}
+
+function isZstd(batch: Buffer): boolean {
+  if (batch.length < batchHeaderBytes || batch.readInt8(fieldAt.magic) !== currentMagic) return false;
+  return (batch.readInt16BE(fieldAt.attributes) & attributeBits.codecMask) === zstdCodec;
 }
 
 interface TopicBegun {
@@ -111,7 +142,7 @@ function buildResponse(topics: readonly TopicOutcomes[], image: ClusterImage, li
   return { responses, throttleTimeMs: 0, nodeEndpoints: hints.nodeEndpoints };
 }
 
-function partitionResponse(image: ClusterImage, ref: PartitionRef, outcome: AppendOutcome, hints: LeaderHints): PartitionResponse {
+function partitionResponse(image: ClusterImage, ref: TopicPartition, outcome: AppendOutcome, hints: LeaderHints): PartitionResponse {
   const index = ref.partition;
   if (outcome.error === null) {
     const { baseOffset, logAppendTimeMs, logStartOffset } = outcome;

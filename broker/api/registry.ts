@@ -3,16 +3,17 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
-import type { ImageSource } from "../cluster/contract.ts";
+import { type ApiName, apis } from "../../protocol/messages/apis.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
 import type { ProducerIdSource } from "../cluster/producer-ids.ts";
-import type { ControllerService } from "../controller/contract.ts";
-import type { PartitionService } from "../partition/contract.ts";
+import type { ControllerService } from "../controller/controller-service.ts";
+import type { ClientPartitions } from "../partition/client-contract.ts";
 import { describeTopicConfigs } from "../runtime/config/describe.ts";
-import type { ConfigTexts } from "../runtime/config/resolve.ts";
+import type { SettingTexts } from "../runtime/config/resolve.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
 import { Turns } from "../runtime/turns.ts";
 import { alterConfigsApi } from "./alter-configs.ts";
-import { type ControllerApi, type Endpoint, endpoint } from "./api.ts";
+import { type Api, type ApisNamed, type ControllerApi, type Endpoint, endpoint } from "./api.ts";
 import { apiVersionsApi } from "./api-versions.ts";
 import { autoTopicCreation } from "./auto-creation.ts";
 import { brokerLayers } from "./config-entries.ts";
@@ -28,27 +29,30 @@ import { electLeadersApi } from "./elect-leaders.ts";
 import { fetchApi } from "./fetch.ts";
 import { FetchSessionCache, sessionsPartitionsMax } from "./fetch-session-cache.ts";
 import { type CoordinatorFinder, findCoordinatorApi } from "./find-coordinator.ts";
-import { forwarding } from "./forwarding.ts";
+import { Forwarder, forwarding } from "./forwarding.ts";
+import type { groupApis } from "./group-apis.ts";
 import { incrementalAlterConfigsApi } from "./incremental-alter-configs.ts";
 import { initProducerIdApi } from "./init-producer-id.ts";
 import { listOffsetsApi } from "./list-offsets.ts";
+import type { logDirectoryApis } from "./log-directory-apis.ts";
 import { metadataApi } from "./metadata.ts";
 import { offsetForLeaderEpochApi } from "./offset-for-leader-epoch.ts";
 import { produceApi } from "./produce.ts";
 import { ForwardedMeter } from "./request-meter.ts";
+import { type TopicMaker, topicMaker } from "./topic-maker.ts";
 
 export interface ApiParts {
-  readonly partitions: PartitionService;
+  readonly partitions: ClientPartitions;
   readonly images: ImageSource;
   readonly controller: ControllerService;
-  /** `createTopics`: CreateTopics as clients reach it. */
-  readonly coordinators: (createTopics: Endpoint) => CoordinatorFinder;
+  /** `topicMaker`: for the topics that coordinators keep their state in. */
+  readonly coordinators: (topicMaker: TopicMaker) => CoordinatorFinder;
   readonly producerIds: ProducerIdSource;
   readonly peers: PeerRequester;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** Aborts when the broker stops. */
+  /** Aborts when the broker shuts down. */
   readonly signal: AbortSignal;
   readonly config: ApiConfig;
 }
@@ -56,65 +60,70 @@ export interface ApiParts {
 export interface ApiConfig {
   readonly brokerId: BrokerId;
   /** What the broker was started with. */
-  readonly startTexts: ConfigTexts;
+  readonly startTexts: SettingTexts;
   readonly autoCreateTopics: boolean;
   /** `fetch.max.bytes`. */
   readonly fetchMaxBytes: number;
   /** `max.incremental.fetch.session.cache.slots`. */
   readonly fetchSessionsMax: number;
-  /** `request.timeout.ms`: for requests passed on to the controller. */
+  /** `request.timeout.ms`: for requests forwarded to the controller. */
   readonly forwardTimeoutMs: number;
 }
 
 export interface ServedApis {
-  /** What clients may ask, one endpoint per API key. */
+  /** What clients may request, one endpoint per API key. */
   readonly endpoints: readonly Endpoint[];
-  /** What other brokers may pass on to this one while it is the controller. */
+  /** What other brokers may forward to this one while it is the controller. */
   readonly controllerEndpoints: readonly Endpoint[];
 }
 
-/** Every API that this broker serves. `more`: those of other parts of the broker. */
-export function servedApis(parts: ApiParts, more: readonly Endpoint[] = []): ServedApis {
+/** Every API of the protocol's list, as this broker serves it. `more`: what other parts of the broker are asked. */
+export function servedApis(parts: ApiParts, more: ReturnType<typeof groupApis> & ReturnType<typeof logDirectoryApis>): ServedApis {
   const { partitions, images, config } = parts;
-  const forwarders: Endpoint[] = [];
-  const turns = new Turns(parts.clock);
-  const controllerEndpoints: Endpoint[] = [];
-  const onController = <Req, Res>(api: ControllerApi<Req, Res>): Endpoint => {
-    const forwarder = forwarding(api, { ...parts, timeoutMs: config.forwardTimeoutMs });
-    controllerEndpoints.push(forwarded(endpoint(api), turns));
-    forwarders.push(forwarder);
-    return forwarder;
-  };
-  const createTopics = onController(createTopicsOf(parts));
-  onController(deleteTopicsApi(parts.controller));
-  onController(createPartitionsApi(parts.controller));
-  onController(electLeadersApi(parts.controller));
-  onController(alterConfigsApi(parts.controller));
-  onController(incrementalAlterConfigsApi(parts.controller));
-
-  const { signal, log } = parts;
-  const autoCreation = autoTopicCreation({ isEnabled: () => config.autoCreateTopics, createTopics, signal, log });
+  const controllerApis = controllerApisOf(parts);
+  const forwarder = new Forwarder({ ...parts, timeoutMs: config.forwardTimeoutMs });
+  const maker = topicMaker({ controller: parts.controller, forwarder, signal: parts.signal });
+  const autoCreation = autoTopicCreation({ isEnabled: () => config.autoCreateTopics, topicMaker: maker, log: parts.log });
   const sessionLimits = { sessionsMax: config.fetchSessionsMax, partitionsMax: sessionsPartitionsMax };
   const sessions = new FetchSessionCache(sessionLimits, parts.clock, parts.random);
-  const endpoints: Endpoint[] = [
-    endpoint(apiVersionsApi(() => endpoints)),
-    endpoint(metadataApi(images, autoCreation)),
-    endpoint(produceApi(partitions, images)),
-    endpoint(initProducerIdApi(parts.producerIds)),
-    endpoint(fetchApi(parts, sessions, { maxBytes: config.fetchMaxBytes })),
-    endpoint(listOffsetsApi(partitions, images)),
-    endpoint(deleteRecordsApi(partitions, images)),
-    endpoint(offsetForLeaderEpochApi(partitions, images)),
-    endpoint(describeProducersApi(partitions, images)),
-    endpoint(describeClusterApi(images)),
-    endpoint(describeTopicPartitionsApi(images)),
-    endpoint(describeConfigsApi(images, config)),
-    endpoint(findCoordinatorApi(parts.coordinators(createTopics))),
-    ...forwarders,
+  const served: ApisNamed<ApiName> = {
+    ...controllerApis,
+    apiVersions: apiVersionsApi(() => endpoints),
+    metadata: metadataApi(images, autoCreation),
+    produce: produceApi(partitions, images),
+    initProducerId: initProducerIdApi(parts.producerIds),
+    fetch: fetchApi(parts, sessions, { maxBytes: config.fetchMaxBytes }),
+    listOffsets: listOffsetsApi(partitions, images),
+    deleteRecords: deleteRecordsApi(partitions, images),
+    offsetForLeaderEpoch: offsetForLeaderEpochApi(partitions, images),
+    describeProducers: describeProducersApi(partitions, images),
+    describeCluster: describeClusterApi(images),
+    describeTopicPartitions: describeTopicPartitionsApi(images),
+    describeConfigs: describeConfigsApi(images, config),
+    findCoordinator: findCoordinatorApi(parts.coordinators(maker)),
     ...more,
-  ];
-  invariant(new Set(endpoints.map(({ apiKey }) => apiKey)).size === endpoints.length, "each API key is served by one endpoint");
+  };
+  for (const name of Object.keys(apis) as ApiName[])
+    invariant(served[name].request === apis[name].request, "an API's handler reads its own request", () => ({ name }));
+  const endpoints = Object.values<Api<unknown, unknown> | ControllerApi<unknown, unknown>>(served).map((api) =>
+    "failed" in api ? forwarding(api, forwarder) : endpoint(api),
+  );
+  const turns = new Turns(parts.clock);
+  const controllerEndpoints = Object.values<Api<unknown, unknown>>(controllerApis).map((api) => forwarded(endpoint(api), turns));
   return { endpoints, controllerEndpoints };
+}
+
+/** What only the controller may serve. */
+function controllerApisOf(parts: ApiParts) {
+  const { controller } = parts;
+  return {
+    createTopics: createTopicsOf(parts),
+    deleteTopics: deleteTopicsApi(controller),
+    createPartitions: createPartitionsApi(controller),
+    electLeaders: electLeadersApi(controller),
+    alterConfigs: alterConfigsApi(controller),
+    incrementalAlterConfigs: incrementalAlterConfigsApi(controller),
+  };
 }
 
 /** As other brokers reach it. */

@@ -1,28 +1,28 @@
 import type { Turns } from "../runtime/turns.ts";
 
 /**
- * What a request costs this broker beyond its own bytes: memory, counted against what is kept for all clients, and time, of which others
- * want their share.
+ * What a request costs this broker beyond its own bytes: memory, counted against the budget for all clients, and time, which it shares with
+ * other requests.
  */
 export interface RequestMeter {
-  /** An answer that would be larger is not given. */
+  /** A larger response is not sent. */
   readonly answerMaxBytes: number;
-  /** Counts what the request takes beyond its bytes, now that it was read. */
+  /** Counts what the request takes beyond its bytes, once it is decoded. */
   decoded(bytes: number): void;
-  /** Counts a part of the answer that was made. Throws AnswerTooLarge. */
+  /** Counts a part of the response that was built. Throws AnswerTooLarge. */
   take(bytes: number): void;
   /**
-   * As much of `wantedBytes` as there is room for: what an answer may hold whose size is ours to choose. Counted until it is settled, or
-   * the answer takes its place.
+   * As many of `wantedBytes` as there is room for: for a response whose size is ours to choose. Counted until it is settled, or until the
+   * response takes its place.
    */
   reserve(wantedBytes: number): number;
-  /** Of what was reserved so much was used; it may be more, where there was no smaller piece. */
+  /** How many of the reserved bytes were used; may be more, if there was no smaller piece. */
   settle(reservedBytes: number, usedBytes: number): void;
-  /** A fetch waits for records, and holds none: others may be read meanwhile. */
+  /** A fetch waits for records and holds none: others may be read meanwhile. */
   fetchWaits(): void;
-  /** Nothing refers to the request's own bytes any more, although it is not answered: from here on they count no more. */
+  /** Nothing refers to the request's own bytes any more, although it is not answered: from here on they do not count. */
   releaseRequest(): void;
-  /** Throws when nobody waits for the answer any more: to be asked where long work has waited for something. */
+  /** Throws when nobody waits for the answer any more: to be called where long work has waited for something. */
   checkAwaited(): void;
   /** To be awaited between the pieces of long work, unless null. Rejects when nobody waits for the answer any more. */
   pause(): Promise<void> | null;
@@ -35,7 +35,7 @@ export class AnswerTooLarge extends Error {
 
 const uncountedAnswerMaxBytes = 64 * 1024 * 1024;
 
-/** For a request of this broker's own. */
+/** For a request whose costs are counted elsewhere, or nowhere. */
 export const uncounted: RequestMeter = {
   answerMaxBytes: uncountedAnswerMaxBytes,
   decoded: () => {},
@@ -48,7 +48,7 @@ export const uncounted: RequestMeter = {
   pause: () => null,
 };
 
-/** For a request that another broker passed on, which has counted its bytes. */
+/** For a request that another broker forwarded and whose bytes that broker has counted. */
 export class ForwardedMeter implements RequestMeter {
   readonly answerMaxBytes = uncountedAnswerMaxBytes;
   readonly #turns: Turns;
@@ -88,7 +88,10 @@ export class ForwardedMeter implements RequestMeter {
   }
 }
 
-/** What a value that is part of an answer takes, in memory and on the wire: near enough to know whether there may be many of them. */
+/**
+ * What a value that is part of a response takes, in memory and on the wire, in bytes: near enough to know whether there may be many of
+ * them.
+ */
 export function roughBytes(value: unknown): number {
   if (typeof value === "string") return valueBytes + value.length;
   if (typeof value !== "object" || value === null) return valueBytes;
@@ -101,18 +104,18 @@ export function roughBytes(value: unknown): number {
 
 const valueBytes = 8;
 
-/** Pieces of work under way at a time: each may be a promise, with what it holds on to. */
+/** Pieces of work in progress at a time: each may be a promise, with what it holds on to. */
 const begunMax = 64;
 
 /**
- * One answer for each item, in order; counts them as they are made, and gives way to others in between. Not for what must be done in the
- * turn in which the request came.
+ * One answer for each item, in order. Counts them as they are built, and yields to other requests in between. Not for what must be done in
+ * the turn in which the request came.
  */
 export async function answerEach<T, A>(
   items: Iterable<T>,
   meter: RequestMeter,
   answer: (item: T) => A | Promise<A>,
-  /** For answers whose parts were counted already. */
+  /** For responses whose parts were counted already. */
   sizeOf: (answer: A) => number = roughBytes,
 ): Promise<A[]> {
   const answers: A[] = [];

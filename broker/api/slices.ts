@@ -1,20 +1,23 @@
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import type { Ran } from "../group/ticket.ts";
-import type { AppendRoom } from "./append-room.ts";
+import type { AppendRoom } from "../state-machine/append-room.ts";
+import type { Ran } from "../state-machine/ticket.ts";
 import type { RequestMeter } from "./request-meter.ts";
 
-/** What a slice may be about: so many commits take a few milliseconds. */
+/** The most items in a slice: so many commits take a few milliseconds. */
 export const sliceMax = 250;
-/** What a slice may append, unless one record alone is larger. */
+/** The most bytes that a slice may append, unless one record alone is larger. */
 export const sliceMaxBytes = 128 * 1024;
 
-/** A topic of a request, with what is said of its partitions. */
+/** A topic of a request, with its partitions' entries. */
 interface Topic<P = unknown> {
   readonly name: string;
   readonly partitions: readonly P[];
 }
 
-/** The list in pieces, each for one turn of the loop; an empty one is one piece, for even that asks whether there is a group. */
+/**
+ * The list in pieces, each for one turn of the event loop. An empty list is one piece, because even that must check whether the group
+ * exists.
+ */
 export function slicesOf<T>(items: readonly T[]): readonly { readonly items: readonly T[]; readonly bytes: 0 }[] {
   const slices: { readonly items: readonly T[]; readonly bytes: 0 }[] = [];
   for (let from = 0; from === 0 || from < items.length; from += sliceMax)
@@ -22,16 +25,16 @@ export function slicesOf<T>(items: readonly T[]): readonly { readonly items: rea
   return slices;
 }
 
-/** A part of a request, and what it is going to append. */
+/** A part of a request, and the number of bytes that it will append. */
 export interface TopicSlice<T> {
   readonly topics: readonly T[];
   readonly bytes: number;
 }
 
 /**
- * As `slicesOf`, for the partitions of topics: in their order, so that what was answered for the slices is what is to be answered for the
- * topics. A slice is full when it is about `sliceMax` partitions, or appends `sliceMaxBytes`: a record may have a group's id, a topic's
- * name and a text in it, and be a thousand times as large as what asks for it.
+ * As `slicesOf`, for the partitions of topics, in their order, so that the answers of the slices are in the order of the topics. A slice is
+ * full when it has `sliceMax` partitions, or appends `sliceMaxBytes`: a record may contain a group's id, a topic's name and a text, and be
+ * a thousand times as large as its entry in the request.
  */
 export function topicSlices<P, T extends Topic<P>>(
   topics: readonly (T & Topic<P>)[],
@@ -68,7 +71,7 @@ export function topicSlices<P, T extends Topic<P>>(
   return slices;
 }
 
-/** What was answered for the partitions in their slices, by topic again. */
+/** The answers for the partitions in their slices, grouped by topic again. */
 export function byTopicAgain<A>(
   topics: readonly Topic[],
   answers: Iterable<A>,
@@ -78,8 +81,8 @@ export function byTopicAgain<A>(
 }
 
 /**
- * Each topic and each of its partitions once, in the order of their first mentions: a small request cannot change the same thing a hundred
- * thousand times. Of a partition that is named more than once, the last mention counts.
+ * Each topic and each of its partitions once, in the order of their first mentions, so that a small request cannot change the same thing a
+ * hundred thousand times. If a partition is named more than once, the last mention counts.
  */
 export function lastOfEach<T extends NumberedTopic>(topics: readonly T[], keyOf: (topic: T) => string): T[] {
   const byKey = new Map<string, { readonly topic: T; readonly partitions: Map<number, Numbered> }>();
@@ -100,7 +103,7 @@ interface Numbered {
   readonly partitionIndex: number;
 }
 
-/** The request names so much that going over all of it once takes its time. */
+/** The request names so many partitions that one pass over all of them takes some time. */
 export function takesLong(topics: readonly NumberedTopic[]): boolean {
   return topics.reduce((sum, { partitions }) => sum + partitions.length, 0) > passMax;
 }
@@ -108,10 +111,7 @@ export function takesLong(topics: readonly NumberedTopic[]): boolean {
 /** Partitions: some milliseconds. */
 const passMax = 10_000;
 
-/**
- * What was answered for the partitions of `once` (see `lastOfEach`), in every place in which they were named: by topic, as `asked` has
- * them.
- */
+/** The answers for the partitions of `once` (see `lastOfEach`), in every place in which they were named: by topic, as in `asked`. */
 export function inAllPlaces<T extends NumberedTopic, A>(
   asked: readonly T[],
   once: readonly T[],
@@ -131,30 +131,30 @@ export function inAllPlaces<T extends NumberedTopic, A>(
   });
 }
 
-export interface TurnParts {
+interface TurnParts {
   readonly meter: RequestMeter;
-  /** For what appends much: the room that large requests have together. */
+  /** For requests that append much: the room that large requests share. */
   readonly room?: AppendRoom;
 }
 
 /**
- * Begins one slice after the other, each in a turn of the loop in which there is time for it, and when those before it have left room for
- * it; waits for all answers together. For many small changes of a group that a request may name. After the first slice that the coordinator
- * has refused nothing more is begun, and the same error is the answer for all that is left: the client repeats what was refused, and
- * nothing of it should have been done in vain. What may change between two slices, and what becomes of it:
+ * Starts one slice after the other, each in a turn of the event loop in which there is time for it, and when earlier slices have left room
+ * for it; waits for all answers together. For the many small changes of a group that one request may name. After the first slice that the
+ * coordinator refuses no more are started, and the same error is the answer for all that is left: the client will repeat what was refused,
+ * so work on it would be in vain. What may change between two slices, and what happens then:
  *
- *   1. The group: a rebalance begins, the member that asks is thrown out, the group is deleted. Every slice asks the group anew whether it
- *      may, so the partitions of one slice are refused where those of the
- *      one before were not. That is as if the member had sent several requests, of which the first came in time: each change means
+ *   1. The group: a rebalance begins, the member that asks is thrown out, the group is deleted. Every slice asks the group again whether it
+ *      may, so the partitions of one slice are refused where those of the one before were not. That is as if the member had sent several
+ *      requests, of which the first came in time: each change means
  *      something on its own, and each has an error of its own.
  *   2. The coordinator moves: what was begun here is in the log, and committed or not, as any request's records are. All later slices are
  *      NOT_COORDINATOR.
- *   3. A topic is deleted, or has more partitions. Whether a partition exists is looked at in the turn in which it is committed.
- *   4. Others change the same positions in between. The later one counts, as between two requests of two clients.
- *   5. The same connection sends the next request. It is not begun before this one is answered (`Connection.#mayStart`), so a client's own
- *      commits stay in order.
- *   6. The client goes away: `pause` rejects, or `checkAwaited` throws, and what was not begun is left, as if its connection had broken
- *      before the rest of the request came.
+ *   3. A topic is deleted, or has more partitions. Whether a partition exists is checked in the turn in which it is committed.
+ *   4. Others change the same positions in between. The later change counts, as between two requests of two clients.
+ *   5. The same connection sends the next request. It is not started before this one is answered (`Connection.#mayStart`), so a client's
+ *      own commits stay in order.
+ *   6. The client goes away: `pause` rejects, or `checkAwaited` throws, and the remaining slices are dropped, as if the connection had
+ *      broken before the rest of the request came.
  */
 export async function inTurns<T extends { readonly bytes: number }, A>(
   slices: readonly T[],
@@ -163,7 +163,7 @@ export async function inTurns<T extends { readonly bytes: number }, A>(
 ): Promise<readonly Ran<A>[]> {
   const answers: Promise<Ran<A>>[] = [];
   let refusal: KafkaError | null = null;
-  // what is one slice does not wait for others
+  // a single slice does not wait for others
   const queued = slices.length > 1 ? room : undefined;
   const turn = async (slice: T, bytes: number): Promise<Ran<A>> => {
     try {
@@ -183,7 +183,7 @@ export async function inTurns<T extends { readonly bytes: number }, A>(
     const entered = queued?.enter(bytes) ?? null;
     if (entered !== null) await entered;
     const answer = turn(slice, bytes);
-    // it may fail while nobody waits for it yet, or any more (6)
+    // it may fail before anybody waits for it, or when nobody does any more (6)
     answer.catch(() => undefined);
     answers.push(answer);
   }

@@ -1,11 +1,11 @@
 import { type SyncGroupRequest, type SyncGroupResponse, syncGroupRequest, syncGroupResponse } from "../../protocol/messages/sync-group.ts";
-import { type SyncAnswer, syncRefusal } from "../group/classic/member.ts";
-import type { Ran } from "../group/ticket.ts";
+import { type SyncAnswer, syncRefusal } from "../group/classic/classic-group-member.ts";
+import type { Ran } from "../state-machine/ticket.ts";
 import type { Api } from "./api.ts";
 import { type GroupService, memberError } from "./group-context.ts";
 
 /**
- * Behavior: takes the leader's division of the work into the log, and answers every member its own part of it.
+ * Behavior: writes the leader's assignment to the log, and answers every member its own part of it.
  * Version notes: static members since 3 (KIP-345); from 5 on the protocol must be named, and be the group's (KIP-559).
  */
 export function syncGroupApi(groups: Pick<GroupService, "run">): Api<SyncGroupRequest, SyncGroupResponse> {
@@ -18,7 +18,7 @@ export function syncGroupApi(groups: Pick<GroupService, "run">): Api<SyncGroupRe
   return {
     request: syncGroupRequest,
     response: syncGroupResponse,
-    // a member waits for its leader, and of the request only copies are kept: nothing here may hold on to it
+    // a member waits for its leader, and only copies of the request's data are kept: nothing here may hold on to its bytes
     handle(request, { apiVersion, meter }) {
       const begun = begin(request, apiVersion);
       meter.releaseRequest();

@@ -1,8 +1,8 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { FileSystem } from "../runtime/files.ts";
+import type { ClusterImage, ImageSource } from "./cluster-image.ts";
 import { isNoted, notesOf, writeClusterNotes } from "./cluster-notes.ts";
-import type { ClusterImage, ImageSource } from "./contract.ts";
 
 export interface ClusterNoteKeeperParts {
   readonly images: ImageSource;
@@ -17,7 +17,7 @@ export interface ClusterNoteKeeperParts {
 const delayMs = 1_000;
 
 /**
- * Keeps `ottla-cluster` true: soon after topics, their replicas or settings changed it is written anew. A directory that cannot be written
+ * Keeps `ottla-cluster` true: soon after topics, their replicas or settings changed it is written again. A directory that cannot be written
  * is passed over; its logs will say so themselves.
  */
 export class ClusterNoteKeeper {

@@ -1,7 +1,7 @@
 import { crc32c } from "@node-rs/crc32";
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import { codeOf, type FileSystem, replaceFile } from "../runtime/files.ts";
-import type { ClusterImage } from "./contract.ts";
+import type { ClusterImage } from "./cluster-image.ts";
 
 /** A file of ours in a log directory: what the coordinator alone would know otherwise. */
 export const clusterNotesName = "ottla-cluster";

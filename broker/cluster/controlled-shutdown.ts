@@ -26,7 +26,7 @@ const replicaPauseMs = 250;
  * `moved`: nothing is led any more. `futile`: what is left cannot be moved by waiting. `later`: a replica may yet get in sync. `no
  * controller`: there is none, or it is another broker by now.
  */
-type Outcome = { readonly kind: "moved" } | { readonly kind: "futile" | "later" | "no controller"; readonly reason: string };
+type ShutdownOutcome = { readonly kind: "moved" } | { readonly kind: "futile" | "later" | "no controller"; readonly reason: string };
 
 /**
  * Asks the controller to move this broker's leaderships away, until none is left or none can be moved, the attempts are used up or
@@ -55,7 +55,7 @@ export async function controlledShutdown(parts: ControlledShutdownParts, { timeo
   return false;
 }
 
-async function ask({ brokerId, membership, controller }: ControlledShutdownParts, timeoutMs: number): Promise<Outcome> {
+async function ask({ brokerId, membership, controller }: ControlledShutdownParts, timeoutMs: number): Promise<ShutdownOutcome> {
   // without a registration it leads nothing, and there may be no ZooKeeper to wait for
   if (membership.epoch < 0) return { kind: "futile", reason: "this broker is not registered" };
   let body: ControlledShutdownResponse;

@@ -2,7 +2,7 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { Address } from "../../protocol/base/transport.ts";
 import type { PeerKind, PeerRequest } from "../../protocol/peer/messages.ts";
 import { type PeerAnswer, type PeerCallOptions, type PeerRequester, PeerUnavailable } from "../runtime/peer-port.ts";
-import type { ImageSource } from "./contract.ts";
+import type { ImageSource } from "./cluster-image.ts";
 
 /** The way to whichever broker is the controller now. */
 export interface ControllerRequester {

@@ -1,20 +1,19 @@
 import { type Coordinator, CoordinatorUnavailable, type Node, type SessionState } from "../../coordinator-client/coordinator.ts";
-import { judgeCoordinator, type KnownCluster } from "../../coordinator-client/known-cluster.ts";
+import { type CoordinatorVerdict, faultOf, judgeCoordinator, type KnownCluster } from "../../coordinator-client/known-cluster.ts";
 import { BrokerIdTaken, registerBroker } from "../../coordinator-client/registration.ts";
 import type { BrokerRegistration } from "../../coordinator-client/znodes/broker-registration.ts";
 import { brokerPath } from "../../coordinator-client/znodes/paths.ts";
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
-import { InvariantViolation } from "../../protocol/base/invariant.ts";
+import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
-import { StrangeCoordinator } from "./strange-coordinator.ts";
 
 export interface MembershipParts {
   readonly coordinator: Coordinator;
   readonly brokerId: BrokerId;
   /** What the coordinator must know, for this broker to take part. */
   readonly known: KnownCluster;
-  /** Made anew for each registration: it holds the time. `incarnation`: the data directory's id. */
+  /** Made for each registration: it holds the time. `incarnation`: the data directory's id. */
   readonly registration: () => BrokerRegistration & { readonly incarnation: string };
   readonly clock: Clock;
   readonly log: Logger;
@@ -107,6 +106,7 @@ export class Membership {
         this.#strange.isKnown();
         const result = await registerBroker(coordinator, brokerId, wanted, verdict.guard);
         if (!isCurrent() || result.sessionNumber !== sessionNumber) return;
+        invariant(this.#epoch < 0, "one registration at a time", () => ({ known: this.#epoch, brokerEpoch: result.brokerEpoch }));
         this.#epoch = result.brokerEpoch;
         log.info({ brokerEpoch: result.brokerEpoch, sessionNumber }, "registered");
         events.registered(result.brokerEpoch);
@@ -158,7 +158,7 @@ export class Membership {
         events.failed(replaced(brokerId, node));
         return true;
       }
-      if (verdict.kind === "ours") log.warn({ brokerEpoch: epoch }, "the registration was taken away: registering anew");
+      if (verdict.kind === "ours") log.warn({ brokerEpoch: epoch }, "the registration was taken away: registering again");
       this.#lose();
       void this.#register(sessionNumber);
     } catch (error) {
@@ -175,4 +175,56 @@ function replaced(brokerId: BrokerId, { ephemeralOwner }: Node): BrokerIdTaken {
   return new BrokerIdTaken(
     `the registration of broker ${brokerId} was replaced by another process (session ${ephemeralOwner}): two brokers run with one broker.id, or on copies of one data directory. Stop one of them`,
   );
+}
+
+export interface StrangeCoordinatorParts {
+  readonly known: KnownCluster;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Told what goes into the log, for the person who started this broker. */
+  readonly said?: (words: string) => void;
+}
+
+const pauseMinMs = 500;
+/** A coordinator that is put right, by a restored copy or by `ottla cluster recover`, is noticed within this time. */
+const pauseMaxMs = 10_000;
+const sayAgainAfterMs = 10 * 60_000;
+const meanwhile = " Until then this broker serves nobody and removes nothing; it looks again by itself.";
+
+/**
+ * Waits, a little longer each time, while the coordinator is not the one this broker knows, and says so: at once, when the reason changes,
+ * and then seldom. Nobody is served meanwhile.
+ */
+export class StrangeCoordinator {
+  readonly #parts: StrangeCoordinatorParts;
+  #said: { readonly fault: string; readonly atMs: number } | null = null;
+  #pauseMs = pauseMinMs;
+
+  constructor(parts: StrangeCoordinatorParts) {
+    this.#parts = parts;
+  }
+
+  async wait(verdict: Exclude<CoordinatorVerdict, { kind: "ours" }>, signal?: AbortSignal): Promise<void> {
+    const { known, clock, log, said } = this.#parts;
+    const fault = faultOf(verdict, known);
+    const nowMs = clock.monotonicMs();
+    if (this.#said === null || this.#said.fault !== fault || nowMs - this.#said.atMs >= sayAgainAfterMs) {
+      this.#said = { fault, atMs: nowMs };
+      log.error(
+        { ...verdict, known: { clusterId: known.clusterId, controllerEpoch: known.controllerEpoch } },
+        `not joining: ${fault}${meanwhile}`,
+      );
+      said?.(`not joining: ${fault}${meanwhile}`);
+    }
+    const pauseMs = this.#pauseMs;
+    this.#pauseMs = Math.min(pauseMs * 2, pauseMaxMs);
+    await sleep(clock, pauseMs, signal).catch(() => undefined);
+  }
+
+  /** It is the right one (again). */
+  isKnown(): void {
+    if (this.#said !== null) this.#parts.log.warn({}, "ZooKeeper is the one that this broker knows again: it goes on");
+    this.#said = null;
+    this.#pauseMs = pauseMinMs;
+  }
 }

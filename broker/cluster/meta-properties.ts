@@ -1,5 +1,4 @@
-import type { BrokerId } from "../../protocol/base/ids.ts";
-import { newTopicId } from "../../protocol/base/ids.ts";
+import { type BrokerId, newTopicId } from "../../protocol/base/ids.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import { type FileSystem, replaceFile } from "../runtime/files.ts";
 

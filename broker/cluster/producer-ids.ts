@@ -3,6 +3,7 @@ import { brokerPath, producerIdBlockPath } from "../../coordinator-client/znodes
 import { decodeProducerIdBlock, encodeProducerIdBlock, type ProducerIdBlock } from "../../coordinator-client/znodes/producer-id-block.ts";
 import type { Clock } from "../../protocol/base/clock.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
+import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
 
@@ -41,12 +42,12 @@ type Answer = Awaited<ReturnType<ProducerIdSource["next"]>>;
  * 1. A block begins behind the last one written, and is ours only when the node's version is the one we read: of two brokers that read the
  *    same, one writes.
  * 2. A write whose answer was lost is looked up: when the node now names our block, it is ours. It cannot be another claim of the same
- *    range: for us to write it, the version had to be
- *    the one we read, so one write of it succeeded at most; and nobody else writes our broker id, the data directory being locked.
+ *    range: for us to write it, the version had to be the one we read, so one write of it succeeded at most; and nobody else writes our
+ *    broker id, the data directory being locked.
  * 3. Each write holds only where this broker is registered, so not in a coordinator that lost its state, or went back in time, and would
- *    begin anew with ids that are in use. It is made only
- *    while this life has a registration: one that an earlier life left in a copy of the coordinator's state would pass that check.
- *    A broker never takes a block that is not behind all of its own, whatever the coordinator says.
+ *    start over with ids that are in use. It is made only while this life has a registration: one that an earlier life left in a copy of
+ *    the coordinator's state would pass that check. A broker never takes a block that is not behind all of its own, whatever the
+ *    coordinator says.
  * 4. When it cannot be looked up, the block is forgotten. The next claim reads what is there and begins behind it, whether or not the
  *    forgotten write was done or is done later.
  */
@@ -89,6 +90,7 @@ export class ProducerIds implements ProducerIdSource {
 
   #take(): Answer | null {
     if (this.#nextId > this.#lastId && this.#ahead !== null) {
+      invariant(this.#ahead.firstId > this.#lastId, "no id is given twice", () => ({ ahead: this.#ahead, last: this.#lastId }));
       this.#nextId = this.#ahead.firstId;
       this.#lastId = this.#ahead.lastId;
       this.#ahead = null;
@@ -113,6 +115,7 @@ export class ProducerIds implements ProducerIdSource {
         if (this.#waiters.size > 0) this.#fetch();
       },
       (error: unknown) => {
+        if (error instanceof InvariantViolation) throw error;
         this.#isFetching = false;
         const answer = failed(error);
         this.#failure = { answer, untilMs: clock.monotonicMs() + pauseMs };
@@ -141,6 +144,10 @@ export class ProducerIds implements ProducerIdSource {
       ]);
       if (result.kind === "conflict" && result.failedIndex === 0) throw notRegistered();
       if (result.kind === "written" || (result.kind === "unknown" && (await this.#isWritten(block)))) {
+        invariant(block.firstId > this.#highestId, "a block is behind all that were ever ours", () => ({
+          block,
+          highest: this.#highestId,
+        }));
         this.#highestId = block.lastId;
         return block;
       }

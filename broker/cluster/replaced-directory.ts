@@ -28,6 +28,7 @@ const lookEveryMs = 500;
  * a directory that cannot be used. The disk of a known broker may have been replaced: (1) all brokers were down, and the coordinator still
  * has this one in sync with others; (2) it comes back first and, nobody else being there, is elected without a record; (3) the others come
  * back, and cut all they have.
+ *
  * So it waits until the others lead, which takes it out of the in-sync sets, and then joins as a follower that copies everything. Where it
  * is the only one in sync there is nothing to wait for.
  */

@@ -1,19 +1,13 @@
-import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
+import type { BrokerId, TopicId, TopicPartition } from "../../protocol/base/ids.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
-import type { AssignedReplica, PartitionRef, WithdrawnReplica } from "../partition/contract.ts";
+import type { AssignedReplica, WithdrawnReplica } from "../partition/cluster-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
-import type { ClusterImage, TopicImage } from "./contract.ts";
-import { sameConfig } from "./image.ts";
-
-/** A topic's settings in force, from its own and the dynamic settings of brokers. */
-export type ResolveSettings = (
-  topicConfig: Readonly<Record<string, string>>,
-  brokerConfigs: ClusterImage["brokerConfigs"],
-) => TopicSettings;
+import { type ClusterImage, sameConfig, type TopicImage } from "./cluster-image.ts";
+import type { ResolveSettings } from "./resolve-settings.ts";
 
 /** A replica on this broker's disks, whatever its role. */
 export interface LocalReplica {
-  readonly ref: PartitionRef;
+  readonly ref: TopicPartition;
   readonly topicId: TopicId;
 }
 

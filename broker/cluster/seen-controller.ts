@@ -1,4 +1,5 @@
 import type { KnownCluster } from "../../coordinator-client/known-cluster.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
 
 export interface SeenControllerParts {
   readonly clusterId: string;
@@ -43,6 +44,10 @@ export class SeenController implements KnownCluster {
     const newest = Math.max(controllerEpoch, this.#controllerEpoch);
     if (newest <= this.#stored) return;
     await this.#parts.store({ clusterId: this.clusterId, controllerEpoch: newest });
+    invariant(newest >= this.#controllerEpoch, "the controller epoch on the disk only rises", () => ({
+      newest,
+      known: this.#controllerEpoch,
+    }));
     this.#controllerEpoch = newest;
     this.#stored = newest;
   }

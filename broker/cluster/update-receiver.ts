@@ -1,14 +1,14 @@
 import { type BrokerId, noBroker, type TopicId } from "../../protocol/base/ids.ts";
-import { InvariantViolation } from "../../protocol/base/invariant.ts";
+import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { MetadataUpdateRequest, MetadataUpdateResponse } from "../../protocol/peer/messages.ts";
-import type { ClusterView, RoleSink } from "../partition/contract.ts";
+import type { ClusterView, RoleSink } from "../partition/cluster-contract.ts";
 import type { PeerHandler } from "../runtime/peer-port.ts";
-import type { ClusterImage } from "./contract.ts";
-import { someoneLeft, startOfStream, takeUpdate } from "./image.ts";
-import type { ImageStore } from "./image-store.ts";
-import { type LocalReplica, type ResolveSettings, type RoleChanges, roleChanges } from "./roles.ts";
+import type { ClusterImage, ImageStore } from "./cluster-image.ts";
+import { someoneLeft, startOfStream, takeUpdate } from "./image-updates.ts";
+import type { ResolveSettings } from "./resolve-settings.ts";
+import { type LocalReplica, type RoleChanges, roleChanges } from "./roles.ts";
 import type { SeenController } from "./seen-controller.ts";
 
 export interface UpdateReceiverParts {
@@ -117,14 +117,14 @@ export class UpdateReceiver {
 
   /**
    * Which of the deleted topics there may be something left of; null: the registration ended meanwhile. The order, and why:
-   * 1. Replicas that are no longer ours go first. A topic made anew under an old name must not be visible while its name still leads to the
-   *    old log: a produce would be acknowledged into it.
-   * 2. Then the image: whoever takes up a role needs the peers' addresses and epochs, and the in-sync set's writer needs the state it
-   *    starts from. Requests that come between find the
-   *    new leader epoch in the image and the old one in the partition: UNKNOWN_LEADER_EPOCH or NOT_LEADER_OR_FOLLOWER, both of which a
-   *    client repeats.
+   * 1. Replicas that are no longer ours go first. A topic re-created under an old name must not be visible while its name still leads to
+   *    the old log: a produce would be acknowledged into it.
+   * 2. Then the image: a partition that takes up a role needs the peers' addresses and epochs, and the in-sync set's writer needs the state
+   *    it starts from. Requests that come between find the new leader epoch in the image and the old one in the partition:
+   *    UNKNOWN_LEADER_EPOCH or NOT_LEADER_OR_FOLLOWER, both of which a client repeats.
    * 3. Then settings and roles, and only in their new epochs leaders look who is gone: in an old one they would be told that they lead no
    *    more. The controller has its answer only after that: "known to every broker" means that they serve it.
+   *
    * The registration may end during any wait: then nothing more is taken up, since the session's loss has just made this broker give up its
    * roles.
    */
@@ -143,6 +143,7 @@ export class UpdateReceiver {
     if (changes.withdraw.length > 0) await roles.withdraw(changes.withdraw);
     const kept = told.size > 0 ? await roles.forget(told) : [];
     if (view.ownEpoch !== brokerEpoch) return null;
+    invariant(images.current === before, "updates are applied one after the other");
     images.replace(after);
     for (const { topic, settings } of changes.settings) roles.updateSettings(topic, settings);
     if (changes.assign.length > 0) await roles.assign(changes.assign);

@@ -1,13 +1,18 @@
 import { type Coordinator, CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import { MalformedZnode } from "../../coordinator-client/znodes/json.ts";
-import { decodePartitionState, encodePartitionState, knownIsrEpochs } from "../../coordinator-client/znodes/partition-state.ts";
+import {
+  decodePartitionState,
+  encodePartitionState,
+  knownIsrEpochs,
+  stillRecovering,
+} from "../../coordinator-client/znodes/partition-state.ts";
 import { partitionStatePath, topicIdPath } from "../../coordinator-client/znodes/paths.ts";
 import type { IsrEpochs } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
-import type { IsrChangeRequest, IsrStore, IsrWriteResult } from "../partition/contract.ts";
-import type { ClusterImage, ImageSource } from "./contract.ts";
-import type { IsrReport } from "./isr-reporter.ts";
-import { stillRecovering } from "./unclean-recovery.ts";
+import type { IsrChangeRequest, IsrStore, IsrWriteResult } from "../partition/cluster-contract.ts";
+import type { ClusterImage, ImageSource } from "./cluster-image.ts";
+import type { IsrReport } from "./controller-reports.ts";
 
 export interface IsrStoreParts {
   readonly coordinator: Coordinator;
@@ -16,7 +21,7 @@ export interface IsrStoreParts {
   readonly reporter: { report(change: IsrReport): void };
 }
 
-/** A leader's in-sync set in the state znode: compare-and-set on its version, by whoever the znode names as leader of that epoch. */
+/** A leader's in-sync set in the state znode: compare-and-set on its version, by the leader that the znode names for that epoch. */
 export class ZookeeperIsrStore implements IsrStore {
   readonly #parts: IsrStoreParts;
 
@@ -25,6 +30,7 @@ export class ZookeeperIsrStore implements IsrStore {
   }
 
   async writeIsr(change: IsrChangeRequest): Promise<IsrWriteResult> {
+    invariant(change.isr.includes(change.leader), "a leader is in the in-sync set it writes", () => change);
     const { coordinator, images } = this.#parts;
     const record = ledRecord(images.current, change);
     if (record === null) return { kind: "fenced" };

@@ -1,25 +1,22 @@
 import { newTopicId, zeroTopicId } from "../../protocol/base/ids.ts";
-import type { Random } from "../../protocol/base/random.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
-import { isInternalTopic } from "../runtime/topic-names.ts";
+import { collidingTopic, isInternalTopic, topicNameFault } from "../runtime/topic-names.ts";
+import { type CreationLimits, type PlanInput, planPartitions, planTopic } from "./assignment.ts";
 import { initialConfig, type SettingRules } from "./config-changes.ts";
-import type { AdminOptions, ControllerService, PartitionsCreation, TopicCreation, Verdict } from "./contract.ts";
-import { type TopicState, usableBrokers } from "./controller-state.ts";
+import type { AdminOptions, ControllerService, PartitionsCreation, TopicCreation, Verdict } from "./controller-service.ts";
+import { type PartitionName, partitionsWhere, type TopicState, usableBrokers } from "./controller-state.ts";
 import { electAnyone, prefer } from "./elections.ts";
-import type { StateBook } from "./state-book.ts";
-import { type PartitionName, partitionsWhere, type StateWriter } from "./state-writer.ts";
+import type { StateWriter } from "./state-writer.ts";
+import type { TermContext } from "./term-context.ts";
 import type { TopicCreator } from "./topic-creator.ts";
-import type { TopicDeleter } from "./topic-deleter.ts";
-import { type CreationLimits, collidingTopic, type PlanInput, planPartitions, planTopic, topicNameFault } from "./topic-validation.ts";
+import type { TopicDeletions } from "./topic-deletions.ts";
 
-export interface AdminParts {
-  readonly book: StateBook;
+/** What carries out what was asked for. */
+export interface AdminWriters {
   readonly creator: TopicCreator;
-  readonly deleter: TopicDeleter;
+  readonly deletions: TopicDeletions;
   readonly states: StateWriter;
-  readonly random: Random;
-  readonly settings: AdminSettings;
 }
 
 export interface AdminSettings {
@@ -34,10 +31,14 @@ type CreationAnswer = Answer<"createTopics">[number];
 
 /** What admin requests do, each as one event of the controller: nothing else changes meanwhile. */
 export class AdminOperations {
-  readonly #parts: AdminParts;
+  readonly #context: Pick<TermContext, "book" | "random">;
+  readonly #writers: AdminWriters;
+  readonly #settings: AdminSettings;
 
-  constructor(parts: AdminParts) {
-    this.#parts = parts;
+  constructor(context: Pick<TermContext, "book" | "random">, writers: AdminWriters, settings: AdminSettings) {
+    this.#context = context;
+    this.#writers = writers;
+    this.#settings = settings;
   }
 
   async createTopics(topics: readonly TopicCreation[], { validateOnly }: AdminOptions): Promise<Answer<"createTopics">> {
@@ -55,7 +56,7 @@ export class AdminOperations {
   }
 
   async #createTopic(creation: TopicCreation, validateOnly: boolean): Promise<CreationAnswer> {
-    const { book, creator, random, settings } = this.#parts;
+    const { book, random } = this.#context;
     const { name } = creation;
     const nameFault = topicNameFault(name);
     if (nameFault !== null) return notCreated(creation, "INVALID_TOPIC_EXCEPTION", nameFault);
@@ -70,13 +71,13 @@ export class AdminOperations {
       );
     const planned = planTopic(creation, this.#planInput());
     if (planned.error !== null) return notCreated(creation, planned.error, planned.message);
-    const configured = initialConfig(creation.configs, settings.topicRules);
+    const configured = initialConfig(creation.configs, this.#settings.topicRules);
     if (configured.fault !== null) return notCreated(creation, "INVALID_CONFIG", configured.fault);
     const { assignment } = planned;
     const shape = { name, numPartitions: assignment.length, replicationFactor: assignment[0]!.length };
     if (validateOnly) return { error: "NONE", message: null, topicId: zeroTopicId, ...shape };
     const id = newTopicId(random);
-    const isNew = await creator.create({ name, id, assignment, config: configured.config });
+    const isNew = await this.#writers.creator.create({ name, id, assignment, config: configured.config });
     if (!isNew) return notCreated(creation, "TOPIC_ALREADY_EXISTS", `Topic '${name}' already exists.`);
     return { error: "NONE", message: null, topicId: id, ...shape };
   }
@@ -85,8 +86,8 @@ export class AdminOperations {
     topics: Parameters<ControllerService["deleteTopics"]>[0],
     { validateOnly }: AdminOptions,
   ): Promise<Answer<"deleteTopics">> {
-    const { book, deleter, settings } = this.#parts;
-    const state = book.current;
+    const { deletions } = this.#writers;
+    const state = this.#context.book.current;
     const answers = topics.map(({ name, id }): Answer<"deleteTopics">[number] => {
       const known = state.topics.get(name ?? state.topicNames.get(id ?? "") ?? "");
       if (known === undefined)
@@ -94,13 +95,14 @@ export class AdminOperations {
           ? { name, id, error: "UNKNOWN_TOPIC_ID", message: "There is no topic with this id." }
           : { name, id, error: "UNKNOWN_TOPIC_OR_PARTITION", message: `There is no topic ${name}.` };
       const named = { name: known.name, id: known.id };
-      if (!settings.topicDeletionEnabled) return { ...named, error: "TOPIC_DELETION_DISABLED", message: "delete.topic.enable is false." };
+      if (!this.#settings.topicDeletionEnabled)
+        return { ...named, error: "TOPIC_DELETION_DISABLED", message: "delete.topic.enable is false." };
       return { ...named, error: "NONE", message: null };
     });
     if (validateOnly) return answers;
     const names = new Set(answers.filter(({ error }) => error === "NONE").map(({ name }) => name!));
-    await deleter.mark([...names]);
-    for (const name of names) await deleter.remove(name);
+    await deletions.mark([...names]);
+    for (const name of names) await deletions.remove(name);
     return answers;
   }
 
@@ -111,7 +113,7 @@ export class AdminOperations {
   }
 
   async #createPartitions(creation: PartitionsCreation, validateOnly: boolean): Promise<Verdict> {
-    const { book, creator } = this.#parts;
+    const { book } = this.#context;
     const topic = book.current.topics.get(creation.name);
     if (topic === undefined) return { error: "UNKNOWN_TOPIC_OR_PARTITION", message: `There is no topic ${creation.name}.` };
     if (isInternalTopic(topic.name))
@@ -125,7 +127,7 @@ export class AdminOperations {
       this.#planInput(),
     );
     if (planned.error !== null) return { error: planned.error, message: planned.message };
-    if (!validateOnly && !(await creator.addPartitions(topic, planned.assignment)))
+    if (!validateOnly && !(await this.#writers.creator.addPartitions(topic, planned.assignment)))
       return {
         error: "REASSIGNMENT_IN_PROGRESS",
         message: `The assignment of ${topic.name} was changed by another tool at the same time.`,
@@ -138,11 +140,11 @@ export class AdminOperations {
     partitions: readonly PartitionName[] | null,
     { validateOnly }: AdminOptions,
   ): Promise<Answer<"electLeaders">> {
-    const { book, states } = this.#parts;
+    const { book } = this.#context;
     const wanted = partitions ?? partitionsWhere(book.current, () => true);
     const before = wanted.map(({ topic, partition }) => electionFault(kind, book.current.topics.get(topic), partition));
     const electing = wanted.filter((_, index) => before[index] === null);
-    if (!validateOnly) await states.apply(electing, kind === "preferred" ? prefer : electAnyone);
+    if (!validateOnly) await this.#writers.states.apply(electing, kind === "preferred" ? prefer : electAnyone);
     const answers = wanted.map(({ topic, partition }, index): Answer<"electLeaders">[number] => {
       const fault = before[index] ?? (validateOnly ? null : electionFault(kind, book.current.topics.get(topic), partition));
       // asked for, and now there is nothing left to elect: done
@@ -155,13 +157,8 @@ export class AdminOperations {
   }
 
   #planInput(): PlanInput {
-    const { book, random, settings } = this.#parts;
-    return { places: usableBrokers(book.current), limits: settings.limits, random };
-  }
-
-  /** All partitions whose leader might be found under changed settings. */
-  leaderless(): PartitionName[] {
-    return partitionsWhere(this.#parts.book.current, ({ leader }) => leader < 0);
+    const { book, random } = this.#context;
+    return { places: usableBrokers(book.current), limits: this.#settings.limits, random };
   }
 }
 

@@ -1,6 +1,8 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import { type Random, randomInt } from "../../protocol/base/random.ts";
+import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import type { PartitionsCreation, TopicCreation } from "./controller-service.ts";
 
 /** A broker that may get replicas. */
 export interface Place {
@@ -10,6 +12,110 @@ export interface Place {
 
 /** Replicas of a partition, the preferred leader first. */
 export type Replicas = readonly BrokerId[];
+
+/** What may be created: the assignment by partition number, or what is wrong with the request. */
+export type Planned =
+  | { readonly error: null; readonly assignment: readonly Replicas[] }
+  | { readonly error: KafkaError; readonly message: string };
+
+/** What a plan is made from. */
+export interface PlanInput {
+  /** Brokers that new partitions may be placed on. */
+  readonly places: readonly Place[];
+  readonly limits: CreationLimits;
+  readonly random: Random;
+}
+
+export interface CreationLimits {
+  /** Where a request leaves it open (-1). */
+  readonly numPartitions: number;
+  readonly defaultReplicationFactor: number;
+  /** Partitions of one request's topic; also keeps what one creation allocates within bounds. */
+  readonly partitionsPerTopicMax: number;
+}
+
+export function planTopic(creation: TopicCreation, { places, limits, random }: PlanInput): Planned {
+  if (creation.assignments.length > 0) {
+    if (creation.numPartitions !== -1 || creation.replicationFactor !== -1)
+      return refused("INVALID_REQUEST", "With an explicit assignment, partition count and replication factor must be -1.");
+    const sorted = [...creation.assignments].sort((a, b) => a.partition - b.partition);
+    if (sorted.length > limits.partitionsPerTopicMax) return tooManyPartitions(sorted.length, limits);
+    if (sorted.some(({ partition }, index) => partition !== index))
+      return refused("INVALID_REPLICA_ASSIGNMENT", "The assigned partitions must be numbered from 0, each once.");
+    return checkedAssignment(
+      sorted.map(({ brokerIds }) => brokerIds),
+      sorted[0]!.brokerIds.length,
+      places,
+    );
+  }
+  const count = creation.numPartitions === -1 ? limits.numPartitions : creation.numPartitions;
+  const replicationFactor = creation.replicationFactor === -1 ? limits.defaultReplicationFactor : creation.replicationFactor;
+  if (count < 1) return refused("INVALID_PARTITIONS", `A topic needs at least 1 partition, not ${count}.`);
+  if (count > limits.partitionsPerTopicMax) return tooManyPartitions(count, limits);
+  const fault = replicationFault(replicationFactor, places.length);
+  if (fault !== null) return refused("INVALID_REPLICATION_FACTOR", fault);
+  return { error: null, assignment: assign(places, { count, replicationFactor }, randomStart(random, places.length)) };
+}
+
+/** `assignment` of the result: of the new partitions only. */
+export function planPartitions(creation: PartitionsCreation, existing: readonly Replicas[], { places, limits }: PlanInput): Planned {
+  const added = creation.count - existing.length;
+  if (added === 0) return refused("INVALID_PARTITIONS", `The topic already has ${existing.length} partitions.`);
+  if (added < 0)
+    return refused(
+      "INVALID_PARTITIONS",
+      `The topic has ${existing.length} partitions, which is more than the ${creation.count} asked for; partitions cannot be taken away.`,
+    );
+  if (creation.count > limits.partitionsPerTopicMax) return tooManyPartitions(creation.count, limits);
+  // another tool may have written a topic that has none
+  const replicationFactor = existing[0]?.length ?? limits.defaultReplicationFactor;
+  if (creation.assignments !== null) {
+    if (creation.assignments.length !== added)
+      return refused(
+        "INVALID_REPLICA_ASSIGNMENT",
+        `${added} partitions are to be added, but replicas are assigned for ${creation.assignments.length}.`,
+      );
+    return checkedAssignment(creation.assignments, replicationFactor, places);
+  }
+  const fault = replicationFault(replicationFactor, places.length);
+  if (fault !== null) return refused("INVALID_REPLICATION_FACTOR", fault);
+  return { error: null, assignment: assign(places, { count: added, replicationFactor }, continuingStart(places, existing)) };
+}
+
+function replicationFault(replicationFactor: number, live: number): string | null {
+  if (replicationFactor < 1) return `The replication factor must be at least 1, not ${replicationFactor}.`;
+  if (replicationFactor > live) return `A replication factor of ${replicationFactor} needs as many live brokers; there are ${live}.`;
+  return null;
+}
+
+function checkedAssignment(assignment: readonly Replicas[], replicationFactor: number, places: readonly Place[]): Planned {
+  const live = new Set<BrokerId>(places.map(({ id }) => id));
+  for (const [index, replicas] of assignment.entries()) {
+    if (replicas.length === 0) return refused("INVALID_REPLICA_ASSIGNMENT", `Entry ${index} of the assignment names no broker.`);
+    if (new Set(replicas).size !== replicas.length)
+      return refused("INVALID_REPLICA_ASSIGNMENT", `Entry ${index} of the assignment names a broker twice: ${replicas.join(", ")}.`);
+    if (replicas.length !== replicationFactor)
+      return refused(
+        "INVALID_REPLICA_ASSIGNMENT",
+        `All partitions of a topic need the same number of replicas: entry ${index} of the assignment has ${replicas.length}, not ${replicationFactor}.`,
+      );
+    const unknown = replicas.filter((id) => !live.has(id));
+    if (unknown.length > 0)
+      return refused(
+        "INVALID_REPLICA_ASSIGNMENT",
+        `Entry ${index} of the assignment names brokers that are not alive: ${unknown.join(", ")}.`,
+      );
+  }
+  return { error: null, assignment };
+}
+
+function tooManyPartitions(count: number, { partitionsPerTopicMax }: CreationLimits): Planned {
+  return refused("INVALID_PARTITIONS", `${count} partitions are more than one topic may have here (${partitionsPerTopicMax}).`);
+}
+
+function refused(error: KafkaError, message: string): Planned {
+  return { error, message };
+}
 
 /** Where the pattern starts: the position of the first leader, and how far the first round's followers stand from their leaders. */
 export interface Start {
@@ -69,8 +175,8 @@ function inRing(size: number, leader: number, shift: number, replicationFactor: 
 /**
  * The k partitions of a partial round, row by row: first all leaders, then all first followers, …, one position after the other round the
  * ring, so that the counts differ by one at most. After size / gcd(k, size) rows the ring has been filled exactly and a partition would
- * come back to its leader: from there on one position further. The rows of one partition are then all different:
- * multiples of the gcd within a filling, distinct remainders between fillings, of which there are fewer than the gcd.
+ * come back to its leader: from there on one position further. The rows of one partition are then all different: multiples of the gcd
+ * within a filling, distinct remainders between fillings, of which there are fewer than the gcd.
  */
 function inRows(size: number, start: number, index: number, k: number, replicationFactor: number): number[] {
   const rowsPerFilling = size / greatestCommonDivisor(k, size);

@@ -1,25 +1,11 @@
-import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import { type BrokerId, newTopicId } from "../../protocol/base/ids.ts";
-import type { Logger } from "../../protocol/base/logger.ts";
-import type { Random } from "../../protocol/base/random.ts";
 import type { BrokerRecord } from "../../protocol/peer/messages.ts";
-import { isInternalTopic } from "../runtime/topic-names.ts";
+import { isInternalTopic, topicNameFault } from "../runtime/topic-names.ts";
 import type { Replicas } from "./assignment.ts";
-import type { ClusterStore } from "./cluster-store.ts";
 import { type Config, type TopicState, withBrokerConfig, withBrokers, withTopics } from "./controller-state.ts";
-import { type FencedWriter, pipelined } from "./fenced-writer.ts";
-import type { StateBook } from "./state-book.ts";
+import { pipelined } from "./fenced-writer.ts";
+import type { TermContext } from "./term-context.ts";
 import type { TopicCreator } from "./topic-creator.ts";
-import { topicNameFault } from "./topic-validation.ts";
-
-export interface LoaderParts {
-  readonly store: ClusterStore;
-  readonly writer: FencedWriter;
-  readonly book: StateBook;
-  readonly creator: TopicCreator;
-  readonly random: Random;
-  readonly log: Logger;
-}
 
 export interface RegisteredBrokers {
   readonly brokers: ReadonlyMap<BrokerId, BrokerRecord>;
@@ -29,37 +15,40 @@ export interface RegisteredBrokers {
 
 const topicsAtOnceMax = 16;
 const readsAtOnceMax = 128;
-const attemptsMax = 25;
 
 /**
  * Reads the whole cluster into the book, in the session in which the controller epoch was raised: whatever was written before that is seen.
  */
 export class ClusterLoader {
-  readonly #parts: LoaderParts;
+  readonly #context: TermContext;
+  readonly #creator: TopicCreator;
 
-  constructor(parts: LoaderParts) {
-    this.#parts = parts;
+  constructor(context: TermContext, creator: TopicCreator) {
+    this.#context = context;
+    this.#creator = creator;
   }
 
   /**
    * In a coordinator that was replaced behind our back, these would be the beginning of an empty cluster: so also folders are made under
    * our epoch only.
    */
-  async ensureFolders(signal: AbortSignal): Promise<void> {
-    const { store, writer } = this.#parts;
-    for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      const missing = await store.missingFolders();
-      if (missing.length === 0) return;
-      // another tool may make one meanwhile
-      for (const path of missing) await writer.write([store.createFolder(path)]);
-      await writer.barrier(signal);
-    }
-    throw new CoordinatorUnavailable(`the cluster's folders could not be made in ${attemptsMax} attempts`);
+  async ensureFolders(): Promise<void> {
+    const { store, writer } = this.#context;
+    await writer.settle({
+      failure: () => "the cluster's folders could not be made",
+      attempt: async () => {
+        const missing = await store.missingFolders();
+        if (missing.length === 0) return { done: undefined };
+        // another tool may make one meanwhile
+        for (const path of missing) await writer.write([store.createFolder(path)]);
+        return "unsettled";
+      },
+    });
   }
 
   /** Brokers before states: a state that was written before a registration seen here is not missed. */
   async load(): Promise<void> {
-    const { store, book, writer, log } = this.#parts;
+    const { store, book, writer, log } = this.#context;
     const { brokers, recoveredEpochs } = await this.readBrokers();
     book.commit(withBrokers(book.current, brokers, recoveredEpochs), null);
     for (const id of await store.brokerConfigIds()) {
@@ -77,12 +66,12 @@ export class ClusterLoader {
   #canBe(name: string): boolean {
     const fault = topicNameFault(name);
     if (fault !== null)
-      this.#parts.log.error({ topic: name.slice(0, 300), reason: fault }, "a topic that another tool has written is left out");
+      this.#context.log.error({ topic: name.slice(0, 300), reason: fault }, "a topic that another tool has written is left out");
     return fault === null;
   }
 
   async readBrokers(): Promise<RegisteredBrokers> {
-    const { store, writer } = this.#parts;
+    const { store, writer } = this.#context;
     const ids = await store.brokerIds();
     const brokers = await pipelined(ids, readsAtOnceMax, (id) => store.readBroker(id));
     writer.assertTerm();
@@ -95,13 +84,13 @@ export class ClusterLoader {
 
   /** With whatever its creation left undone; null: gone since. */
   async #loadTopic(name: string): Promise<TopicState | null> {
-    const { store, creator } = this.#parts;
+    const { store } = this.#context;
     const found = await this.#readWithId(name);
     if (found === null) return null;
     const config: Config = (await store.readConfig({ kind: "topic", name }))?.config ?? {};
     const { id, version } = found;
     const assignment = isInternalTopic(name) && version > 0 ? await this.#asMade(name, found.assignment) : found.assignment;
-    return creator.complete({ name, id, version, config, partitions: [] }, assignment);
+    return this.#creator.complete({ name, id, version, config, partitions: [] }, assignment);
   }
 
   /**
@@ -110,7 +99,7 @@ export class ClusterLoader {
    * those of a topic that was made only in part: nobody has changed that one since.
    */
   async #asMade(name: string, assignment: readonly Replicas[]): Promise<readonly Replicas[]> {
-    const { store, log } = this.#parts;
+    const { store, log } = this.#context;
     const made = (await store.readPartitionNodes(name))?.size ?? 0;
     if (made === 0 || made >= assignment.length) return assignment;
     log.error(
@@ -122,7 +111,7 @@ export class ClusterLoader {
 
   /** A topic without an id was written by another tool: it gets one. One without the id's own node, too. */
   async #readWithId(name: string) {
-    const { store, writer, random } = this.#parts;
+    const { store, writer, random } = this.#context;
     for (;;) {
       const topic = await store.readTopic(name);
       if (topic === null) return null;

@@ -1,5 +1,6 @@
-import type { Coordinator, WriteOperation } from "../../coordinator-client/coordinator.ts";
-import { pathPrefixes } from "../../coordinator-client/paths.ts";
+import type { Coordinator, Node, WriteOperation } from "../../coordinator-client/coordinator.ts";
+import { pathPrefixes } from "../../coordinator-client/path-rules.ts";
+import { decodeBrokerRegistration } from "../../coordinator-client/znodes/broker-registration.ts";
 import {
   type ConfigEntity,
   decodeConfig,
@@ -14,7 +15,6 @@ import { decodeTopicAssignment, encodeTopicAssignment } from "../../coordinator-
 import { decodeTopicDeletion, encodeTopicDeletion, type TopicDeletion } from "../../coordinator-client/znodes/topic-deletion.ts";
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import type { BrokerRecord, PartitionRecord } from "../../protocol/peer/messages.ts";
-import { brokerRecordOf, recoveredEpochOf } from "../cluster/broker-record.ts";
 import type { Replicas } from "./assignment.ts";
 import type { Config, PartitionChange } from "./controller-state.ts";
 import { pipelined } from "./fenced-writer.ts";
@@ -63,10 +63,6 @@ const readsAtOnceMax = 128;
 export class ClusterStore {
   readonly #coordinator: Coordinator;
   readonly #controllerEpoch: number;
-  readonly epochPath = paths.controllerEpochPath;
-  readonly brokerIdsPath = paths.brokerIdsPath;
-  readonly deletionsPath = paths.deletionsPath;
-  readonly configChangesPath = paths.configChangesPath;
 
   constructor(coordinator: Coordinator, controllerEpoch: number) {
     this.#coordinator = coordinator;
@@ -297,6 +293,32 @@ export class ClusterStore {
 
   async #names(path: string): Promise<readonly string[]> {
     return (await this.#coordinator.children(path))?.names ?? [];
+  }
+}
+
+/**
+ * The registration under which the broker came back from its last unclean stop, in this life or an earlier one: what it had in sync before
+ * may lack records. -1: there was none. One above its present registration is of a coordinator whose transaction ids have started over
+ * since: all that was before the present one is in doubt.
+ */
+function recoveredEpochOf(id: BrokerId, node: Node): number {
+  const { recoveredUnder } = decodeBrokerRegistration(paths.brokerPath(id), node.data);
+  if (recoveredUnder === undefined) return -1;
+  return recoveredUnder < 0 ? node.createdZxid : Math.min(recoveredUnder, node.createdZxid);
+}
+
+/**
+ * A live broker as its registration tells. Null when it is none of ours: it cannot be read, or says no address that other brokers could
+ * reach it at.
+ */
+function brokerRecordOf(id: BrokerId, node: Node): BrokerRecord | null {
+  try {
+    const { endpoints, rack, peer } = decodeBrokerRegistration(paths.brokerPath(id), node.data);
+    if (peer === null) return null;
+    return { id, epoch: node.createdZxid, rack, endpoints: endpoints.map(({ listener, host, port }) => ({ listener, host, port })), peer };
+  } catch (error) {
+    if (error instanceof MalformedZnode) return null;
+    throw error;
   }
 }
 

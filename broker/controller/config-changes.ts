@@ -1,4 +1,4 @@
-import type { ConfigChange } from "./contract.ts";
+import type { ConfigChange } from "./controller-service.ts";
 import type { Config } from "./controller-state.ts";
 
 /** What the controller must know of the settings of one kind of resource. */

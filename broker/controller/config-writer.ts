@@ -1,13 +1,12 @@
-import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
-import { sameConfig } from "../cluster/image.ts";
-import type { ClusterStore, ConfigResource } from "./cluster-store.ts";
+import { sameConfig } from "../cluster/cluster-image.ts";
+import type { ConfigResource } from "./cluster-store.ts";
 import { changedConfig, type SettingRules } from "./config-changes.ts";
-import type { ConfigChange, Verdict } from "./contract.ts";
+import type { ConfigChange, Verdict } from "./controller-service.ts";
 import { type Config, withBrokerConfig, withTopic } from "./controller-state.ts";
 import { dirtyTopicConfig, nothingDirty } from "./dirty-set.ts";
-import type { FencedWriter } from "./fenced-writer.ts";
-import type { StateBook } from "./state-book.ts";
+import { inTransactions } from "./fenced-writer.ts";
+import type { TermContext } from "./term-context.ts";
 
 export interface ResourceRules {
   readonly topic: SettingRules;
@@ -15,67 +14,93 @@ export interface ResourceRules {
   broker(id: BrokerId | null, brokerConfigs: ReadonlyMap<string, Config>): SettingRules;
 }
 
-const attemptsMax = 25;
+/** Notifications kept for tools that want to see them; older ones are deleted. */
+const notificationsKeptMax = 100;
 
-/** Changes of settings: into `/config/…`, with a notification as Kafka's tools leave one, and into the book. */
+/**
+ * Changes of settings: into `/config/…`, with a notification as Kafka's tools leave one, and into the book. Those of other tools are found
+ * by their notifications: `/config/changes` has a sequential node per change, by this controller or by another tool.
+ */
 export class ConfigWriter {
-  readonly #store: ClusterStore;
-  readonly #writer: FencedWriter;
-  readonly #book: StateBook;
+  readonly #context: TermContext;
   readonly #rules: ResourceRules;
-  readonly #signal: AbortSignal;
+  /** Name of the last notification taken; they sort by their sequence number. */
+  #lastTaken = "";
 
-  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook, rules: ResourceRules, signal: AbortSignal) {
-    this.#store = store;
-    this.#writer = writer;
-    this.#book = book;
+  constructor(context: TermContext, rules: ResourceRules) {
+    this.#context = context;
     this.#rules = rules;
-    this.#signal = signal;
   }
 
   async alter(change: ConfigChange, validateOnly: boolean): Promise<Verdict> {
+    const { store, writer, book } = this.#context;
     const { resource } = change;
-    if (resource.kind === "topic" && !this.#book.current.topics.has(resource.name))
+    if (resource.kind === "topic" && !book.current.topics.has(resource.name))
       return { error: "UNKNOWN_TOPIC_OR_PARTITION", message: `There is no topic ${resource.name}.` };
-    for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      const stored = await this.#store.readConfig(resource);
-      const changed = changedConfig(stored?.config ?? {}, change, this.#rulesFor(resource));
-      if (changed.fault !== null) return { error: "INVALID_CONFIG", message: changed.fault };
-      if (validateOnly) return { error: "NONE", message: null };
-      const isThere = sameConfig(stored?.config ?? {}, changed.config);
-      const result = isThere ? null : await this.#writer.write(this.#store.writeConfig(resource, changed.config, stored?.version ?? null));
-      if (result === null || result.kind === "written") {
+    return writer.settle<Verdict>({
+      failure: () => `the settings of ${JSON.stringify(resource)} did not settle`,
+      attempt: async () => {
+        const stored = await store.readConfig(resource);
+        const changed = changedConfig(stored?.config ?? {}, change, this.#rulesFor(resource));
+        if (changed.fault !== null) return { done: { error: "INVALID_CONFIG", message: changed.fault } };
+        if (validateOnly) return { done: { error: "NONE", message: null } };
+        const isThere = sameConfig(stored?.config ?? {}, changed.config);
+        const result = isThere ? null : await writer.write(store.writeConfig(resource, changed.config, stored?.version ?? null));
+        // changed by another tool meanwhile, or the answer was lost: every operation may be applied to its own result again
+        if (result !== null && result.kind !== "written") return "unsettled";
         this.#adopt(resource, changed.config);
-        return { error: "NONE", message: null };
-      }
-      // changed by another tool meanwhile, or the answer was lost: every operation may be applied to its own result again
-      await this.#writer.barrier(this.#signal);
+        return { done: { error: "NONE", message: null } };
+      },
+    });
+  }
+
+  /** Before everything is loaded: what is noted up to here will be seen by the loading. */
+  async startFollowing(): Promise<void> {
+    const { store } = this.#context;
+    this.#lastTaken = (await store.configChangeNames()).at(-1) ?? "";
+  }
+
+  /** Reads the settings that changed since, and deletes notifications beyond the bound. */
+  async takeChanges(): Promise<void> {
+    const { store, writer, log } = this.#context;
+    const names = await store.configChangeNames();
+    for (const name of names.filter((name) => name > this.#lastTaken)) {
+      const resource = await store.readConfigChange(name);
+      if (resource === "unreadable") log.warn({ name }, "a notification in /config/changes cannot be read and is passed over");
+      else if (resource !== null) await this.#reload(resource);
     }
-    throw new CoordinatorUnavailable(`the settings of ${JSON.stringify(resource)} did not settle in ${attemptsMax} attempts`);
+    this.#lastTaken = names.at(-1) ?? this.#lastTaken;
+    const old = names.slice(0, Math.max(0, names.length - notificationsKeptMax));
+    for (const transaction of inTransactions(old, (name) => [store.deleteConfigChange(name)])) {
+      // one that somebody else deleted fails its transaction: the next change tries again
+      await writer.write(transaction.map((name) => store.deleteConfigChange(name)));
+    }
   }
 
   /** Another tool says that it has changed them. What it says of a topic that there is not may be no name at all. */
-  async reload(resource: ConfigResource): Promise<void> {
-    if (resource.kind === "topic" && !this.#book.current.topics.has(resource.name)) return;
-    const stored = await this.#store.readConfig(resource);
-    this.#writer.assertTerm();
+  async #reload(resource: ConfigResource): Promise<void> {
+    const { store, writer, book } = this.#context;
+    if (resource.kind === "topic" && !book.current.topics.has(resource.name)) return;
+    const stored = await store.readConfig(resource);
+    writer.assertTerm();
     this.#adopt(resource, stored?.config ?? {});
   }
 
   #adopt(resource: ConfigResource, config: Config): void {
-    const state = this.#book.current;
+    const { book } = this.#context;
+    const state = book.current;
     if (resource.kind === "topic") {
       const topic = state.topics.get(resource.name);
       if (topic === undefined || sameConfig(topic.config, config)) return;
-      this.#book.commit(withTopic(state, { ...topic, config }), dirtyTopicConfig(topic.name));
+      book.commit(withTopic(state, { ...topic, config }), dirtyTopicConfig(topic.name));
       return;
     }
     const key = resource.id === null ? "" : String(resource.id);
     if (sameConfig(state.brokerConfigs.get(key) ?? {}, config)) return;
-    this.#book.commit(withBrokerConfig(state, key, config), { ...nothingDirty, brokerConfigs: true });
+    book.commit(withBrokerConfig(state, key, config), { ...nothingDirty, brokerConfigs: true });
   }
 
   #rulesFor(resource: ConfigResource): SettingRules {
-    return resource.kind === "topic" ? this.#rules.topic : this.#rules.broker(resource.id, this.#book.current.brokerConfigs);
+    return resource.kind === "topic" ? this.#rules.topic : this.#rules.broker(resource.id, this.#context.book.current.brokerConfigs);
   }
 }

@@ -56,6 +56,11 @@ export interface PartitionChange {
   readonly record: PartitionRecord;
 }
 
+export interface PartitionName {
+  readonly topic: string;
+  readonly partition: number;
+}
+
 export const emptyState: ControllerState = {
   brokers: new Map(),
   recoveredEpochs: new Map(),
@@ -66,6 +71,13 @@ export const emptyState: ControllerState = {
   brokerConfigs: new Map(),
   offlineReplicas: new Map(),
 };
+
+/** What is kept of brokers is of living ones: it goes with the registration. */
+export function assertLiving({ brokers, recoveredEpochs, shuttingDown, offlineReplicas }: ControllerState): void {
+  const values = () => ({ brokers, shuttingDown, offlineReplicas });
+  for (const kept of [recoveredEpochs, shuttingDown, offlineReplicas])
+    for (const id of kept.keys()) invariant(brokers.has(id), "only of living brokers anything is kept", values);
+}
 
 export function offlineKey(topicId: TopicId, partition: number): string {
   return `${topicId}:${partition}`;
@@ -84,6 +96,13 @@ export function isOnline(state: ControllerState, topicId: TopicId, partition: nu
 /** Brokers that new partitions may be placed on. */
 export function usableBrokers(state: ControllerState): BrokerRecord[] {
   return [...state.brokers.values()].filter(({ id }) => !state.shuttingDown.has(id));
+}
+
+/** All partitions that `wanted` holds for. */
+export function partitionsWhere(state: ControllerState, wanted: (record: PartitionRecord) => boolean): PartitionName[] {
+  return [...state.topics.values()].flatMap(({ name, partitions }) =>
+    partitions.filter(wanted).map(({ partition }) => ({ topic: name, partition })),
+  );
 }
 
 export function withTopic(state: ControllerState, topic: TopicState): ControllerState {

@@ -71,8 +71,7 @@ const partitionsPerUpdateMax = 20_000;
 
 /**
  * The updates that, sent one after the other, make a broker which lacks exactly `dirty` know `state`. `nextSequence` is called once for
- * each. A full one in several parts takes effect with its last;
- * changes may come apart, since each partition's is whole.
+ * each. A full one in several parts takes effect with its last; changes may come apart, since each partition's is whole.
  */
 export function updatesFor(
   state: ControllerState,

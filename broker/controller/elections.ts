@@ -1,9 +1,11 @@
+import { stillRecovering } from "../../coordinator-client/znodes/partition-state.ts";
 import { type BrokerId, type IsrEpochs, noBroker } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
-import { stillRecovering } from "../cluster/unclean-recovery.ts";
 import { type ControllerState, canLead, isOnline, type TopicState } from "./controller-state.ts";
-import { standingOf } from "./isr-standing.ts";
+
+/** In an in-sync set's epochs, in the place of a registration: the leader went on when that life had ended already. */
+const outlivedEpoch = -1;
 
 /**
  * What should become of a partition, decided from what is known now; null: leave it as it is. `stateVersion` of the result is that of the
@@ -13,15 +15,18 @@ import { standingOf } from "./isr-standing.ts";
 export type Decision = (state: ControllerState, topic: TopicState, record: PartitionRecord) => PartitionRecord | null;
 
 /**
- * Leader dead, absent, without its replica, outside of its own in-sync set (no controller writes that, another tool may), or a broker that
- * has registered anew: elect, under a new epoch. Nobody leads on under the epoch of an earlier life; but who came back with all it had
- * stays in sync, and leads if nobody does who was never away. The election comes at once: a state without a leader in between would hide
- * from the next controller who was in doubt.
+ * Elects, under a new leader epoch, where the leader is dead, absent, without its replica, outside of its own in-sync set (no controller
+ * writes that, another tool may), or has registered again. Nobody leads on under the epoch of an earlier life; but a broker that came back
+ * with all it had stays in sync, and leads if no member that was never away can. The election comes at once: a state without a leader in
+ * between would hide from the next controller which members were in doubt.
  *
- * Else: members of the in-sync set that may lack records are taken out, under the same leader epoch (the leader adopts the smaller set).
- * Those that are dead, or going, are left to the leader, which is told of them. Else: (1) the leader dies, and nobody has noticed; (2) its
- * last living follower is told to stop, or loses its session only; (3) the follower is taken out, the leader's session ends; (4) the
- * follower is back with everything that was ever acknowledged, and must not lead, for the set has nobody but the dead one.
+ * Where the leader stays, members of the in-sync set that may lack records are removed, under the same leader epoch: the leader adopts the
+ * smaller set. Dead members, and those that are shutting down, are left for the leader to remove, which is told of them. If the controller
+ * removed them:
+ * 1. The leader dies, and nobody has noticed.
+ * 2. Its last live follower is told to stop, or loses only its session.
+ * 3. The controller removes the follower. Then the leader's session ends.
+ * 4. The follower is back with every record that was acknowledged, and must not lead: the set names the dead leader only.
  */
 export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision {
   return (state, topic, record) => {
@@ -42,6 +47,30 @@ export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision
   };
 }
 
+/**
+ * What holds of every decision, whatever it was made from: another tool may have written any leader and any set into the coordinator, so
+ * nothing is claimed of those. A set that was within the assignment stays within it.
+ */
+export function assertDecision(before: PartitionRecord, next: PartitionRecord): void {
+  const values = () => ({ before, next });
+  const isSameLeader = next.leader === before.leader;
+  invariant(next.stateVersion === before.stateVersion, "a decision is written against the state it was made from", values);
+  invariant(next.leaderEpoch >= before.leaderEpoch, "a leader epoch only rises", values);
+  invariant(isSameLeader || next.leaderEpoch > before.leaderEpoch, "each leader has an epoch of its own", values);
+  invariant(isSameLeader || next.leader === noBroker || next.replicas.includes(next.leader), "a leader is a replica", values);
+  invariant(next.leader === noBroker || next.isr.includes(next.leader), "a leader is in its own ISR", values);
+  invariant(
+    next.isr.every((id) => id === next.leader || before.isr.includes(id)),
+    "the controller takes nobody into an ISR but the leader it elects",
+    values,
+  );
+  invariant(
+    next.isr.length > 0 || before.isr.every((id) => before.isrEpochs[id] === outlivedEpoch),
+    "the last members of an ISR are remembered",
+    values,
+  );
+}
+
 /** The preferred replica leads again where it can. */
 export const prefer: Decision = (state, topic, record) => {
   const elected = electPreferred(candidatesOf(state, topic, record));
@@ -57,8 +86,8 @@ export const electAnyone: Decision = (state, topic, record) => {
 };
 
 /**
- * Moves leadership away from a broker that is going to stop. It stays in the in-sync set, where it is a follower from then on: the leader,
- * which is told that it goes, takes it out. A leader that does not, since it is dead itself, is not left alone in the set.
+ * Moves leadership away from a broker that is going to stop. It stays in the in-sync set, as a follower, until the new leader removes it,
+ * which is told that it goes. If that leader is dead too, it is not left alone in the set.
  */
 export function leave(leaving: BrokerId): Decision {
   return (state, topic, record) => {
@@ -101,10 +130,10 @@ export function isImbalanced(state: ControllerState, id: BrokerId, percentage: n
   return preferring > 0 && elsewhere * 100 > preferring * percentage;
 }
 
-/** Brokers that live stay in the set, also those that are going, or cannot use their replica now: the new leader takes them out. */
+/** Live brokers stay in the set, also those that are shutting down, or cannot use their replica now: the new leader removes them. */
 function led(state: ControllerState, record: PartitionRecord, elected: Elected | null): PartitionRecord {
   const stays = (id: BrokerId) => state.brokers.has(id) && hasAllItHad(state, record, id);
-  // while nobody leads, the set is remembered; but who never was in sync in truth must not be found in it when it comes back
+  // while nobody leads, the set is remembered; but a member that lacks records must not be found in it when it comes back
   const remembered = record.isr.filter((id) => standingOf(state, record, id) !== "outlived");
   const isr = isrUnder(elected, remembered, stays);
   return {
@@ -117,7 +146,7 @@ function led(state: ControllerState, record: PartitionRecord, elected: Elected |
   };
 }
 
-/** Whom this controller vouches for is in the set in its present life; for others it stays what it was. */
+/** A member that this controller vouches for is in the set in its present life; for others the epoch stays what it was. */
 function epochsOf(
   { brokers }: ControllerState,
   { isrEpochs }: PartitionRecord,
@@ -146,7 +175,7 @@ function candidatesOf(state: ControllerState, topic: TopicState, record: Partiti
   };
 }
 
-/** As far as anybody knows, it has what it had when it was taken in. */
+/** As far as is known, it has every record that it had when it was taken in. */
 function hasAllItHad(state: ControllerState, record: PartitionRecord, id: BrokerId): boolean {
   const standing = standingOf(state, record, id);
   return standing === "same-life" || standing === "whole";
@@ -156,13 +185,13 @@ function isSameLife(state: ControllerState, record: PartitionRecord, id: BrokerI
   return standingOf(state, record, id) === "same-life";
 }
 
-/** What an election chooses from, as plain values. `canLead`: the broker lives, has the replica, and is not going away. */
+/** What an election chooses from, as plain values. `canLead`: the broker is live, has the replica, and is not shutting down. */
 export interface Candidates {
   /** Assignment order: the first is the preferred leader. */
   readonly replicas: readonly BrokerId[];
   /** Those of the in-sync set that were never away since they were taken in. */
   readonly isr: readonly BrokerId[];
-  /** Those of it that have registered anew with all they had. */
+  /** Those of it that have registered again with all they had. */
   readonly whole?: readonly BrokerId[];
   /** Those of it that may have lost records since. */
   readonly inDoubt?: readonly BrokerId[];
@@ -176,13 +205,15 @@ export interface Elected {
 }
 
 /**
- * The leader is gone: the first replica of the assignment that lives and is in sync, if possible one that was never away; with
- * `uncleanAllowed`, else the first that lives. Null: nobody.
+ * The leader is gone: the first replica of the assignment that is live and in sync, if possible one that was never away; with
+ * `uncleanAllowed`, else the first live one. Null: nobody.
  *
- * An election that nobody can vouch for counts as unclean. Else this would happen when the power of all brokers failed: (1) the first one
- * back is elected though it lost its last records;
- * (2) another kept more of them, up to a high watermark it knows; (3) it would have to cut below that and, the election being clean, must
- * not: it is set aside, for ever. The only replica has nobody to disagree with.
+ * An election of a member that nobody can vouch for counts as unclean. If it counted as clean, after a power failure of all brokers:
+ * 1. The first one back is elected, though it lost its last records.
+ * 2. Another kept more of them, up to a high watermark that it knows.
+ * 3. It would have to truncate below that, which a clean election forbids: it would be set aside for ever.
+ *
+ * The only replica has nobody to disagree with.
  */
 export function electOffline({ replicas, isr, whole = [], inDoubt = [], canLead }: Candidates, uncleanAllowed: boolean): Elected | null {
   const firstOf = (members: readonly BrokerId[]) => replicas.find((id) => canLead(id) && members.includes(id));
@@ -208,17 +239,69 @@ export function electPreferred({ replicas, isr, whole = [], canLead }: Candidate
 }
 
 /**
- * The leader wants to go: the first in-sync replica of the assignment that stays. Never unclean: the present leader still has everything.
+ * The leader is shutting down: the first in-sync replica of the assignment that stays. Never unclean: the present leader still has
+ * everything.
  */
 export function electForShutdown({ replicas, isr, whole = [], canLead }: Candidates, leaving: BrokerId): Elected | null {
   return electOffline({ replicas, isr, whole, canLead: (id) => id !== leaving && canLead(id) }, false);
 }
 
 /**
- * The in-sync set under the leader elected. While nobody leads it stays as it was: every member of it has all there is, and any of them may
- * bring the partition back.
+ * The in-sync set under the elected leader. While nobody leads it stays as it was: each member has every committed record, and any of them
+ * may bring the partition back.
  */
 export function isrUnder(elected: Elected | null, isr: readonly BrokerId[], isOnline: (id: BrokerId) => boolean): readonly BrokerId[] {
   if (elected === null) return isr;
   return elected.unclean ? [elected.leader] : isr.filter((id) => id === elected.leader || isOnline(id));
+}
+
+/**
+ * What a place in an in-sync set is worth, from the registration under which it was given and what that broker is now:
+ * - `same-life`: it still is that registration, or the broker is not here to tell.
+ * - `whole`: it has registered again with all it had: only its session was lost, or it was stopped cleanly.
+ * - `in-doubt`: it restarted after an unclean stop, which may have cost it records. It was in sync when it stopped, so it is the last
+ *   resort where nobody better is left.
+ * - `outlived`: the same, and the leader is known to have gone on without it. It was not really in sync: somebody else has records that it
+ *   lacks.
+ */
+export type Standing = "same-life" | "whole" | "in-doubt" | "outlived";
+
+/** Of the state: who is registered, and since when. */
+type Lives = Pick<ControllerState, "brokers" | "recoveredEpochs">;
+type Membership = Pick<PartitionRecord, "leader" | "leaderEpoch" | "isr" | "isrEpochs">;
+
+export function standingOf({ brokers, recoveredEpochs }: Lives, { isrEpochs }: Pick<PartitionRecord, "isrEpochs">, id: BrokerId): Standing {
+  const takenInUnder = isrEpochs[id];
+  if (takenInUnder === outlivedEpoch) return "outlived";
+  const registered = brokers.get(id);
+  if (takenInUnder === undefined || registered === undefined || registered.epoch <= takenInUnder) return "same-life";
+  return (recoveredEpochs.get(id) ?? -1) <= takenInUnder ? "whole" : "in-doubt";
+}
+
+/** Whether anything of this state was true of an earlier life of a broker only: it has to be decided again. */
+export function namesEarlierLife(lives: Lives, record: Pick<PartitionRecord, "isr" | "isrEpochs">): boolean {
+  return record.isr.some((id) => standingOf(lives, record, id) !== "same-life");
+}
+
+/**
+ * The epochs of a state as read, with members marked that the leader has outlived. The race (KIP-903):
+ * 1. The leader decides to take a follower back.
+ * 2. The follower loses its power, and with it records that were committed without it, and registers again. It is not in the set, so there
+ *    is nothing to remove it from.
+ * 3. The leader's late write puts it in.
+ * 4. The leader dies before anyone has noticed.
+ *
+ * Either of two things tells: the state was written after the new life's registration; or the set that this controller knew under this
+ * leader did not have the follower (`known`), which means that the controller never removed it for its restart.
+ */
+export function withOutlived(lives: Lives, found: Membership, modifiedZxid: number, known: Membership | null): IsrEpochs {
+  if (found.leader === noBroker) return found.isrEpochs;
+  const isNew = (id: BrokerId) => known !== null && known.leaderEpoch === found.leaderEpoch && !known.isr.includes(id);
+  const isOutlived = (id: BrokerId) => {
+    if (id === found.leader) return false;
+    if (!lives.brokers.has(id)) return isNew(id);
+    return standingOf(lives, found, id) === "in-doubt" && (isNew(id) || (lives.recoveredEpochs.get(id) ?? -1) < modifiedZxid);
+  };
+  const outlived = found.isr.filter(isOutlived);
+  return outlived.length === 0 ? found.isrEpochs : { ...found.isrEpochs, ...Object.fromEntries(outlived.map((id) => [id, outlivedEpoch])) };
 }

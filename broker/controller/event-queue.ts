@@ -1,3 +1,5 @@
+import { invariant } from "../../protocol/base/invariant.ts";
+
 /** The queue is full, or closed: the request was not begun. */
 export class EventRefused extends Error {
   override readonly name = "EventRefused";
@@ -68,6 +70,7 @@ export class EventQueue {
   }
 
   async #drain(): Promise<void> {
+    invariant(!this.#running, "one event at a time");
     this.#running = true;
     for (let event = this.#waiting.shift(); event !== undefined; event = this.#waiting.shift()) await event.run();
     this.#running = false;

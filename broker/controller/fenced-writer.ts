@@ -1,4 +1,5 @@
 import { type Coordinator, CoordinatorUnavailable, type WriteOperation, type WriteResult } from "../../coordinator-client/coordinator.ts";
+import { controllerEpochPath } from "../../coordinator-client/znodes/paths.ts";
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
 
 /** This broker is not the controller any more: nothing was written, nothing may be. */
@@ -17,6 +18,31 @@ export interface Term {
 
 export type FencedResult = Extract<WriteResult, { readonly kind: "written" | "conflict" | "unknown" }>;
 
+/**
+ * What an attempt at a change came to. `again`: nothing of ours is under way, so the next may follow at once. `unsettled`: somebody else
+ * was first, or our answer was lost.
+ */
+export type AttemptResult<T> = { readonly done: T } | "again" | "unsettled";
+
+/** A change that is carried into the coordinator: see `FencedWriter.settle`. */
+export interface Change<T> {
+  /** For the error, as in "the topic t did not settle". */
+  readonly failure: () => string;
+  /** Decides from what is known, or read first, and writes that. */
+  readonly attempt: () => Promise<AttemptResult<T>>;
+  /** Reads what became of it. Left out where each attempt begins with reading. */
+  readonly readAgain?: () => Promise<Exclude<AttemptResult<T>, "unsettled">>;
+}
+
+/** See `FencedWriter.settleAll`. */
+export interface Changes<T> {
+  readonly failure: (left: readonly T[]) => string;
+  /** Answers those that are not settled. */
+  readonly attempt: (left: readonly T[]) => Promise<readonly T[]>;
+  /** Reads what became of these; answers those that are to be decided again. */
+  readonly readAgain: (left: readonly T[]) => Promise<readonly T[]>;
+}
+
 /** Bounds of one transaction: ZooKeeper refuses packets above 1 MiB. */
 export const transactionOperationsMax = 200;
 export const transactionBytesMax = 512 * 1024;
@@ -24,19 +50,22 @@ export const transactionBytesMax = 512 * 1024;
 const barrierAttemptsMax = 200;
 const barrierPauseMs = 50;
 
+const attemptsMax = 25;
+
 /** Writes as this term's controller: every transaction holds only while nobody raised the controller epoch (I7). */
 export class FencedWriter {
+  readonly term: Term;
   readonly #coordinator: Coordinator;
-  readonly #term: Term;
-  readonly #epochPath: string;
   readonly #clock: Clock;
+  /** The term's: aborted when it is over. */
+  readonly #signal: AbortSignal;
   #isRevoked = false;
 
-  constructor(coordinator: Coordinator, term: Term, epochPath: string, clock: Clock) {
+  constructor(coordinator: Coordinator, term: Term, clock: Clock, signal: AbortSignal) {
     this.#coordinator = coordinator;
-    this.#term = term;
-    this.#epochPath = epochPath;
+    this.term = term;
     this.#clock = clock;
+    this.#signal = signal;
   }
 
   /** From here on nothing is begun. */
@@ -46,14 +75,14 @@ export class FencedWriter {
 
   /** Throws Deposed when the term is over. */
   assertTerm(): void {
-    if (this.#isRevoked || this.#coordinator.sessionNumber !== this.#term.sessionNumber)
-      throw new Deposed(`the term with controller epoch ${this.#term.controllerEpoch} is over`);
+    if (this.#isRevoked || this.#coordinator.sessionNumber !== this.term.sessionNumber)
+      throw new Deposed(`the term with controller epoch ${this.term.controllerEpoch} is over`);
   }
 
   /** `failedIndex` of a conflict counts the operations given. Rejects with Deposed when the epoch was raised by another. */
   async write(operations: readonly WriteOperation[]): Promise<FencedResult> {
     this.assertTerm();
-    const check: WriteOperation = { kind: "check", path: this.#epochPath, version: this.#term.epochVersion };
+    const check: WriteOperation = { kind: "check", path: controllerEpochPath, version: this.term.epochVersion };
     const result = await this.#coordinator.write([check, ...operations]);
     this.assertTerm();
     switch (result.kind) {
@@ -62,7 +91,7 @@ export class FencedWriter {
       case "conflict":
         if (result.failedIndex === 0) {
           this.revoke();
-          throw new Deposed(`controller epoch ${this.#term.controllerEpoch} was superseded`);
+          throw new Deposed(`controller epoch ${this.term.controllerEpoch} was superseded`);
         }
         return { ...result, failedIndex: result.failedIndex - 1 };
       case "unknown":
@@ -74,19 +103,62 @@ export class FencedWriter {
    * After a conflict or a lost answer, before reading: resolves in this same session once a transaction (of the epoch check alone) has come
    * through. It comes after every earlier write in the server's one order of transactions, so a read after it sees what became of them.
    */
-  async barrier(signal: AbortSignal): Promise<void> {
+  async barrier(): Promise<void> {
     for (let attempt = 0; attempt < barrierAttemptsMax; attempt++) {
       this.assertTerm();
       const ended = (cause: unknown) => new Deposed("resigned, or the session ended", { cause });
-      await this.#coordinator.connected(signal).catch((error) => {
+      await this.#coordinator.connected(this.#signal).catch((error) => {
         throw ended(error);
       });
       if ((await this.write([])).kind === "written") return;
-      await sleep(this.#clock, barrierPauseMs, signal).catch((error) => {
+      await sleep(this.#clock, barrierPauseMs, this.#signal).catch((error) => {
         throw ended(error);
       });
     }
     throw new CoordinatorUnavailable(`no transaction came through in ${barrierAttemptsMax} attempts`);
+  }
+
+  /**
+   * Carries a change into the coordinator, and answers what came of it. The race that every change has to stand, and the order that does:
+   * 1. A change is decided from what was read, and written with the versions that were read.
+   * 2. Written: done. Refused: somebody else was first (a leader with its in-sync set, another tool), and what we decided from is gone.
+   * 3. Or the link breaks, and the answer is lost. The write may have been carried out, or may still be on its way. A read now may show
+   *    what was before it: the same would be decided once more, and our own late write be taken for somebody else's.
+   * 4. So a transaction of ours must come through first, in this same session (`barrier`). All of a session's transactions are carried out
+   *    in the order in which they were sent: the lost one has been by now, or never will be.
+   * 5. What is read after that is what there is. Decided again from there, our own success shows as nothing left to do.
+   *
+   * Rejects with Deposed when the term ends meanwhile, and with CoordinatorUnavailable after so many attempts. Both end the term; the next
+   * one reads what was done.
+   */
+  async settle<T>({ failure, attempt, readAgain }: Change<T>): Promise<T> {
+    for (let attempts = 0; attempts < attemptsMax; attempts++) {
+      let result = await attempt();
+      if (result === "unsettled") {
+        await this.barrier();
+        result = readAgain === undefined ? "again" : await readAgain();
+      }
+      if (result !== "again") return result.done;
+    }
+    throw new CoordinatorUnavailable(`${failure()} in ${attemptsMax} attempts`);
+  }
+
+  /** As `settle`, for many changes together: each goes on until it is done. */
+  async settleAll<T>(changes: readonly T[], { failure, attempt, readAgain }: Changes<T>): Promise<void> {
+    let left = changes;
+    if (left.length === 0) return;
+    const unlessDone = <R>(result: R) => (left.length > 0 ? result : { done: undefined });
+    await this.settle({
+      failure: () => failure(left),
+      attempt: async () => {
+        left = await attempt(left);
+        return unlessDone("unsettled" as const);
+      },
+      readAgain: async () => {
+        left = await readAgain(left);
+        return unlessDone("again" as const);
+      },
+    });
   }
 }
 

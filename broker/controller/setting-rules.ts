@@ -1,14 +1,12 @@
-import { brokerConflict } from "../runtime/config/broker-conflicts.ts";
-import { isBrokerSetting } from "../runtime/config/broker-settings.ts";
-import { type BrokerConfigLayers, brokerTexts, topicText } from "../runtime/config/resolve.ts";
-import { isTopicSetting } from "../runtime/config/topic-setting-definitions.ts";
+import { brokerConflict, topicConflict } from "../runtime/config/conflicts.ts";
+import { brokerTexts, type SettingLayers, topicText } from "../runtime/config/resolve.ts";
+import { brokerSettingsByName, topicSettingsByName } from "../runtime/config/setting-groups.ts";
 import {
-  brokerConfigNotAlterable,
-  isListConfig,
-  topicConfigNotAlterable,
-  topicConflict,
-  validateBrokerConfig,
-  validateTopicConfig,
+  brokerSettingNotAlterable,
+  brokerTextFault,
+  isListSetting,
+  topicSettingNotAlterable,
+  topicTextFault,
 } from "../runtime/config/validate.ts";
 import type { SettingRules } from "./config-changes.ts";
 import type { ResourceRules } from "./config-writer.ts";
@@ -18,19 +16,25 @@ import type { Config } from "./controller-state.ts";
  * The broker's own tables of settings as the controller's rules. `layers`: what is set for this broker, which lists are appended to where
  * the resource has none.
  */
-export function resourceRules(layers: () => BrokerConfigLayers): ResourceRules {
+export function resourceRules(layers: () => SettingLayers): ResourceRules {
   const ofBroker = {
-    fault: validateBrokerConfig,
-    deletionFault: brokerConfigNotAlterable,
-    isList: (name) => isListConfig("broker", name),
-    defaultValue: (name) => (isBrokerSetting(name) ? (brokerTexts(layers(), name)[0]?.text ?? null) : null),
+    fault: brokerTextFault,
+    deletionFault: brokerSettingNotAlterable,
+    isList: (name) => isListSetting("broker", name),
+    defaultValue(name) {
+      const setting = brokerSettingsByName.get(name);
+      return setting === undefined ? null : (brokerTexts(layers(), setting)[0]?.text ?? null);
+    },
   } satisfies Omit<SettingRules, "conflict">;
   return {
     topic: {
-      fault: validateTopicConfig,
-      deletionFault: topicConfigNotAlterable,
-      isList: (name) => isListConfig("topic", name),
-      defaultValue: (name) => (isTopicSetting(name) ? topicText({}, layers(), name).text : null),
+      fault: topicTextFault,
+      deletionFault: topicSettingNotAlterable,
+      isList: (name) => isListSetting("topic", name),
+      defaultValue(name) {
+        const setting = topicSettingsByName.get(name);
+        return setting === undefined ? null : topicText({}, layers(), setting).text;
+      },
       conflict: (config) => topicConflict(config, layers()),
     },
     broker: (id, brokerConfigs) => ({

@@ -1,9 +1,13 @@
-import type { ControllerState } from "./controller-state.ts";
-import { emptyState } from "./controller-state.ts";
+import type { BrokerId } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { StartingLeader } from "../../protocol/peer/messages.ts";
+import { assertLiving, type ControllerState, emptyState, type TopicState } from "./controller-state.ts";
 import type { DirtySet } from "./dirty-set.ts";
 
 /** The state in force during a term, and the one place where it is replaced: what changed is told to the brokers in the same step. */
 export class StateBook {
+  /** Beside the state, for they end with what brokers acknowledge. */
+  readonly starting = new StartingLeaders();
   readonly #tell: (dirty: DirtySet) => number;
   #current: ControllerState = emptyState;
   #changeNumber = 0;
@@ -24,7 +28,54 @@ export class StateBook {
 
   /** `dirty` null: nothing that brokers are told of. */
   commit(next: ControllerState, dirty: DirtySet | null): void {
+    assertLiving(next);
     this.#current = next;
-    if (dirty !== null) this.#changeNumber = this.#tell(dirty);
+    if (dirty === null) return;
+    const number = this.#tell(dirty);
+    invariant(number > this.#changeNumber, "each change is told under a number of its own", () => ({ number, last: this.#changeNumber }));
+    this.#changeNumber = number;
+  }
+}
+
+/** Each is in every update while it lasts. Beyond, clients are told of leaders a moment before they serve. */
+const startingMax = 1_000;
+
+/**
+ * Leaders of partitions that were just made, until their brokers have acknowledged what told them: a broker does when it has taken up its
+ * roles. Clients that are told of a leader sooner ask it, are refused, and some give up. A leader that nobody hears from stays here until
+ * another is elected.
+ */
+export class StartingLeaders {
+  #starting: readonly (StartingLeader & { readonly changeNumber: number })[] = [];
+  #latestNumber = -1;
+
+  get current(): readonly StartingLeader[] {
+    return this.#starting.map(({ brokerId, topicId, fromPartition }) => ({ brokerId, topicId, fromPartition }));
+  }
+
+  /** The change in which the last ones were told; -1: there were none. */
+  get latestNumber(): number {
+    return this.#latestNumber;
+  }
+
+  /** These partitions, from `fromPartition` on, are told to their leaders with this change. */
+  begin({ id: topicId, partitions }: TopicState, fromPartition: number, changeNumber: number): void {
+    const leaders = new Set(partitions.slice(fromPartition).flatMap(({ leader }) => (leader < 0 ? [] : [leader])));
+    const added = [...leaders].map((brokerId) => ({ brokerId, topicId, fromPartition, changeNumber }));
+    this.#starting = [...this.#starting, ...added].slice(-startingMax);
+    this.#latestNumber = changeNumber;
+  }
+
+  /** Their registrations ended: what they led gets other leaders, or their next life in a new epoch. */
+  gone(brokerIds: readonly BrokerId[]): void {
+    this.#starting = this.#starting.filter(({ brokerId }) => !brokerIds.includes(brokerId));
+  }
+
+  /** True: some of them serve now, which everybody is to be told. */
+  acknowledged(brokerId: BrokerId, changeNumber: number): boolean {
+    const before = this.#starting.length;
+    if (before === 0) return false;
+    this.#starting = this.#starting.filter((one) => one.brokerId !== brokerId || one.changeNumber > changeNumber);
+    return this.#starting.length < before;
   }
 }

@@ -1,36 +1,20 @@
-import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
-import type { ClusterStore } from "./cluster-store.ts";
-import { type ControllerState, type PartitionChange, withPartitions } from "./controller-state.ts";
+import { type ControllerState, type PartitionChange, type PartitionName, withPartitions } from "./controller-state.ts";
 import { dirtyPartitions } from "./dirty-set.ts";
-import type { Decision } from "./elections.ts";
-import { type FencedWriter, inTransactions, pipelined } from "./fenced-writer.ts";
-import { withOutlived } from "./isr-standing.ts";
-import type { StateBook } from "./state-book.ts";
-
-export interface PartitionName {
-  readonly topic: string;
-  readonly partition: number;
-}
+import { assertDecision, type Decision, withOutlived } from "./elections.ts";
+import { inTransactions, pipelined } from "./fenced-writer.ts";
+import type { TermContext } from "./term-context.ts";
 
 /** Transactions, and reads, under way together. */
 const transactionsAtOnceMax = 8;
 const readsAtOnceMax = 128;
-/** Rounds of deciding again, each after someone else changed a state or an answer was lost. */
-const roundsMax = 25;
 
 /** Carries decisions about partitions into the coordinator and then into the book. */
 export class StateWriter {
-  readonly #store: ClusterStore;
-  readonly #writer: FencedWriter;
-  readonly #book: StateBook;
-  readonly #signal: AbortSignal;
+  readonly #context: TermContext;
 
-  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook, signal: AbortSignal) {
-    this.#store = store;
-    this.#writer = writer;
-    this.#book = book;
-    this.#signal = signal;
+  constructor(context: TermContext) {
+    this.#context = context;
   }
 
   /**
@@ -39,22 +23,22 @@ export class StateWriter {
    * own success then shows as nothing left to do.
    */
   async apply(partitions: Iterable<PartitionName>, decide: Decision): Promise<void> {
-    let pending = [...partitions];
-    for (let round = 0; pending.length > 0; round++) {
-      if (round >= roundsMax) throw new CoordinatorUnavailable(`${pending.length} partition states did not settle in ${roundsMax} rounds`);
-      const changes = decisions(this.#book.current, pending, decide);
-      const transactions = inTransactions(changes, (change) => [this.#store.setState(change)]);
-      pending = (await pipelined(transactions, transactionsAtOnceMax, (transaction) => this.#write(transaction))).flat();
-      if (pending.length === 0) return;
-      await this.#writer.barrier(this.#signal);
-      pending = await this.#readAgain(pending);
-    }
+    const { store, writer, book } = this.#context;
+    await writer.settleAll([...partitions], {
+      failure: (left) => `${left.length} partition states did not settle`,
+      attempt: async (left) => {
+        const changes = decisions(book.current, left, decide);
+        const transactions = inTransactions(changes, (change) => [store.setState(change)]);
+        return (await pipelined(transactions, transactionsAtOnceMax, (transaction) => this.#write(transaction))).flat();
+      },
+      readAgain: (left) => this.#readAgain(left),
+    });
   }
 
-  /** Reads these states anew, before a decision that rests on when they were written. */
+  /** Reads these states again, before a decision that rests on when they were written. */
   async refresh(partitions: readonly PartitionName[]): Promise<void> {
     if (partitions.length === 0) return;
-    await this.#writer.barrier(this.#signal);
+    await this.#context.writer.barrier();
     await this.#readAgain(partitions);
   }
 
@@ -63,11 +47,12 @@ export class StateWriter {
    * without it.
    */
   async #write(transaction: readonly PartitionChange[]): Promise<PartitionName[]> {
+    const { store, writer } = this.#context;
     const again: PartitionName[] = [];
     const name = ({ topic, record }: PartitionChange) => ({ topic, partition: record.partition });
     let left = transaction;
     while (left.length > 0) {
-      const result = await this.#writer.write(left.map((change) => this.#store.setState(change)));
+      const result = await writer.write(left.map((change) => store.setState(change)));
       if (result.kind === "unknown") return [...again, ...left.map(name)];
       if (result.kind === "written") {
         this.#adopt(
@@ -83,14 +68,15 @@ export class StateWriter {
 
   /** Partitions whose state is not there any more are left out. */
   async #readAgain(partitions: readonly PartitionName[]): Promise<PartitionName[]> {
-    const states = await pipelined(partitions, readsAtOnceMax, ({ topic, partition }) => this.#store.readState(topic, partition));
-    this.#writer.assertTerm();
+    const { store, writer, book } = this.#context;
+    const states = await pipelined(partitions, readsAtOnceMax, ({ topic, partition }) => store.readState(topic, partition));
+    writer.assertTerm();
     const found: PartitionChange[] = [];
     for (const [index, { topic, partition }] of partitions.entries()) {
       const read = states[index] ?? null;
-      const known = this.#book.current.topics.get(topic)?.partitions[partition];
+      const known = book.current.topics.get(topic)?.partitions[partition];
       if (read === null || known === undefined) continue;
-      const isrEpochs = withOutlived(this.#book.current, read.state, read.modifiedZxid, known);
+      const isrEpochs = withOutlived(book.current, read.state, read.modifiedZxid, known);
       found.push({ topic, record: { ...known, ...read.state, isrEpochs } });
     }
     this.#adopt(found);
@@ -98,8 +84,9 @@ export class StateWriter {
   }
 
   #adopt(changes: readonly PartitionChange[]): void {
+    const { book } = this.#context;
     const named = changes.map(({ topic, record }) => ({ topic, partition: record.partition }));
-    this.#book.commit(withPartitions(this.#book.current, changes), dirtyPartitions(named));
+    book.commit(withPartitions(book.current, changes), dirtyPartitions(named));
   }
 }
 
@@ -107,14 +94,10 @@ function decisions(state: ControllerState, partitions: readonly PartitionName[],
   return partitions.flatMap(({ topic: name, partition }) => {
     const topic = state.topics.get(name);
     const record: PartitionRecord | undefined = topic?.partitions[partition];
-    const next = topic === undefined || record === undefined ? null : decide(state, topic, record);
-    return next === null ? [] : [{ topic: name, record: next }];
+    if (topic === undefined || record === undefined) return [];
+    const next = decide(state, topic, record);
+    if (next === null) return [];
+    assertDecision(record, next);
+    return [{ topic: name, record: next }];
   });
-}
-
-/** All partitions that `wanted` holds for. */
-export function partitionsWhere(state: ControllerState, wanted: (record: PartitionRecord) => boolean): PartitionName[] {
-  return [...state.topics.values()].flatMap(({ name, partitions }) =>
-    partitions.filter(wanted).map(({ partition }) => ({ topic: name, partition })),
-  );
 }

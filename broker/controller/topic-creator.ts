@@ -1,36 +1,26 @@
 import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import type { Replicas } from "./assignment.ts";
-import type { ClusterStore, NewTopic } from "./cluster-store.ts";
+import type { NewTopic } from "./cluster-store.ts";
 import { type TopicState, withTopic } from "./controller-state.ts";
 import { dirtyPartitions, dirtyTopicConfig, mergeDirty } from "./dirty-set.ts";
-import { firstState } from "./elections.ts";
-import { type FencedWriter, inTransactions, pipelined } from "./fenced-writer.ts";
-import { withOutlived } from "./isr-standing.ts";
-import type { StartingLeaders } from "./starting-leaders.ts";
-import type { StateBook } from "./state-book.ts";
+import { firstState, withOutlived } from "./elections.ts";
+import { inTransactions, pipelined } from "./fenced-writer.ts";
+import type { TermContext } from "./term-context.ts";
 
 const transactionsAtOnceMax = 8;
 const readsAtOnceMax = 128;
-const attemptsMax = 25;
 
 /**
  * Writes topics and more partitions: the topic's znode first, then the partitions' first states. What a dead controller left half done is
  * completed from the topic's znode.
  */
 export class TopicCreator {
-  readonly #store: ClusterStore;
-  readonly #writer: FencedWriter;
-  readonly #book: StateBook;
-  readonly #starting: StartingLeaders;
-  readonly #signal: AbortSignal;
+  readonly #context: TermContext;
 
-  constructor(store: ClusterStore, writer: FencedWriter, book: StateBook, starting: StartingLeaders, signal: AbortSignal) {
-    this.#store = store;
-    this.#writer = writer;
-    this.#book = book;
-    this.#starting = starting;
-    this.#signal = signal;
+  constructor(context: TermContext) {
+    this.#context = context;
   }
 
   /** False: a topic of that name is in the coordinator already. */
@@ -43,20 +33,24 @@ export class TopicCreator {
 
   /** `added`: replicas of the new partitions. False: the topic's znode is not what it was thought to be. */
   async addPartitions(topic: TopicState, added: readonly Replicas[]): Promise<boolean> {
+    const { store, writer } = this.#context;
     const assignment = [...topic.partitions.map(({ replicas }) => replicas), ...added];
-    for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      const result = await this.#writer.write([this.#store.setAssignment(topic, assignment)]);
-      if (result.kind === "unknown") await this.#writer.barrier(this.#signal);
-      const stored = result.kind === "written" ? null : await this.#store.readTopic(topic.name);
-      // an answer that was lost: the write may be there already, or still come
-      const isOurs = stored !== null && stored.version === topic.version + 1 && sameAssignment(stored.assignment, assignment);
-      if (result.kind === "written" || isOurs) {
-        await this.#addToBook({ ...topic, version: topic.version + 1 }, assignment);
-        return true;
-      }
-      if (result.kind === "conflict") return false;
-    }
-    throw new CoordinatorUnavailable(`the assignment of ${topic.name} did not settle in ${attemptsMax} attempts`);
+    const isOurs = async () => {
+      const stored = await store.readTopic(topic.name);
+      return stored !== null && stored.version === topic.version + 1 && sameAssignment(stored.assignment, assignment);
+    };
+    const isAssigned = await writer.settle({
+      failure: () => `the assignment of ${topic.name} did not settle`,
+      attempt: async () => {
+        const result = await writer.write([store.setAssignment(topic, assignment)]);
+        if (result.kind === "unknown") return "unsettled";
+        // refused: what an earlier attempt wrote may be there
+        return { done: result.kind === "written" || (await isOurs()) };
+      },
+      readAgain: async () => ((await isOurs()) ? { done: true } : "again"),
+    });
+    if (isAssigned) await this.#addToBook({ ...topic, version: topic.version + 1 }, assignment);
+    return isAssigned;
   }
 
   /**
@@ -68,10 +62,11 @@ export class TopicCreator {
   }
 
   async #addToBook(before: TopicState, assignment: readonly Replicas[]): Promise<void> {
+    const { book } = this.#context;
     const topic = await this.#complete(before, assignment, true);
     const added = topic.partitions.slice(before.partitions.length).map(({ partition }) => ({ topic: topic.name, partition }));
-    this.#book.commit(withTopic(this.#book.current, topic), mergeDirty(dirtyTopicConfig(topic.name), dirtyPartitions(added)));
-    this.#starting.begin(topic, before.partitions.length, this.#book.changeNumber);
+    book.commit(withTopic(book.current, topic), mergeDirty(dirtyTopicConfig(topic.name), dirtyPartitions(added)));
+    book.starting.begin(topic, before.partitions.length, book.changeNumber);
   }
 
   /**
@@ -79,30 +74,35 @@ export class TopicCreator {
    * there is nothing to read first.
    */
   async #complete(topic: TopicState, assignment: readonly Replicas[], areNew: boolean): Promise<TopicState> {
+    const { store, writer, book } = this.#context;
     const from = topic.partitions.length;
     const records = new Map<number, PartitionRecord>();
-    let missing = Array.from({ length: assignment.length - from }, (_, index) => from + index);
     let nodes: ReadonlySet<number> = new Set();
-    for (let attempt = 0; missing.length > 0; attempt++) {
-      if (attempt >= attemptsMax)
-        throw new CoordinatorUnavailable(`the partitions of ${topic.name} did not settle in ${attemptsMax} attempts`);
-      if (attempt > 0) await this.#writer.barrier(this.#signal);
-      if (attempt > 0 || !areNew) {
-        const found = await this.#readThose(topic.name, missing, assignment);
-        for (const [partition, record] of found) records.set(partition, record);
-        missing = missing.filter((partition) => !found.has(partition));
-        if (missing.length > 0) nodes = await this.#partitionNodes(topic.name);
-      }
-      const first = missing.map((partition) => firstState(this.#book.current, topic, partition, assignment[partition]!));
-      const operationsOf = (record: PartitionRecord) => this.#store.createPartition(topic.name, record, nodes.has(record.partition));
+    const read = async (missing: readonly number[]) => {
+      const found = await this.#readThose(topic.name, missing, assignment);
+      for (const [partition, record] of found) records.set(partition, record);
+      const left = missing.filter((partition) => !found.has(partition));
+      if (left.length > 0) nodes = await this.#partitionNodes(topic.name);
+      return left;
+    };
+    const operationsOf = (record: PartitionRecord) => store.createPartition(topic.name, record, nodes.has(record.partition));
+    const write = async (missing: readonly number[]) => {
+      const first = missing.map((partition) => firstState(book.current, topic, partition, assignment[partition]!));
       const unsettled = await pipelined(inTransactions(first, operationsOf), transactionsAtOnceMax, async (transaction) => {
-        const result = await this.#writer.write(transaction.flatMap(operationsOf));
+        const result = await writer.write(transaction.flatMap(operationsOf));
         if (result.kind !== "written") return transaction.map(({ partition }) => partition);
         for (const record of transaction) records.set(record.partition, record);
         return [];
       });
-      missing = unsettled.flat();
-    }
+      return unsettled.flat();
+    };
+    const wanted = Array.from({ length: assignment.length - from }, (_, index) => from + index);
+    await writer.settleAll(areNew ? wanted : await read(wanted), {
+      failure: () => `the partitions of ${topic.name} did not settle`,
+      attempt: write,
+      readAgain: read,
+    });
+    invariant(records.size === assignment.length - from, "each partition has its first state", () => ({ topic: topic.name, assignment }));
     const partitions = [...topic.partitions, ...[...records.values()].sort((a, b) => a.partition - b.partition)];
     return { ...topic, partitions };
   }
@@ -113,13 +113,14 @@ export class TopicCreator {
     partitions: readonly number[],
     assignment: readonly Replicas[],
   ): Promise<ReadonlyMap<number, PartitionRecord>> {
-    const states = await pipelined(partitions, readsAtOnceMax, (partition) => this.#store.readState(topic, partition));
-    this.#writer.assertTerm();
+    const { store, writer, book } = this.#context;
+    const states = await pipelined(partitions, readsAtOnceMax, (partition) => store.readState(topic, partition));
+    writer.assertTerm();
     const records = new Map<number, PartitionRecord>();
     for (const [index, partition] of partitions.entries()) {
       const found = states[index] ?? null;
       if (found === null) continue;
-      const isrEpochs = withOutlived(this.#book.current, found.state, found.modifiedZxid, null);
+      const isrEpochs = withOutlived(book.current, found.state, found.modifiedZxid, null);
       records.set(partition, { partition, replicas: assignment[partition]!, ...found.state, isrEpochs });
     }
     return records;
@@ -127,31 +128,39 @@ export class TopicCreator {
 
   /** Partition nodes that exist; makes the node above them where another tool wrote only the topic's own. */
   async #partitionNodes(topic: string): Promise<ReadonlySet<number>> {
-    const nodes = await this.#store.readPartitionNodes(topic);
+    const { store, writer } = this.#context;
+    const nodes = await store.readPartitionNodes(topic);
     if (nodes !== null) return nodes;
-    await this.#writer.write([this.#store.createPartitionsNode(topic)]);
+    await writer.write([store.createPartitionsNode(topic)]);
     return new Set();
   }
 
   async #createNode(topic: NewTopic): Promise<boolean> {
+    const { store, writer } = this.#context;
     let configExists = false;
-    for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      const { operations, configIndex } = this.#store.createTopic(topic, configExists);
-      const result = await this.#writer.write(operations);
-      if (result.kind === "written") return true;
-      if (result.kind === "conflict" && result.failedIndex === configIndex) {
-        // settings left by a topic of an earlier time
-        configExists = !configExists;
-        continue;
-      }
-      if (result.kind === "unknown") await this.#writer.barrier(this.#signal);
-      const stored = await this.#store.readTopic(topic.name);
-      if (stored?.id === topic.id) return true;
-      if (stored !== null) return false;
-      if (result.kind === "conflict" && result.reason !== "node-exists")
-        throw new CoordinatorUnavailable(`the topic ${topic.name} cannot be written: ${result.reason}`);
-    }
-    throw new CoordinatorUnavailable(`the topic ${topic.name} did not settle in ${attemptsMax} attempts`);
+    const read = async () => {
+      const stored = await store.readTopic(topic.name);
+      return stored === null ? ("again" as const) : { done: stored.id === topic.id };
+    };
+    return writer.settle({
+      failure: () => `the topic ${topic.name} did not settle`,
+      attempt: async () => {
+        const { operations, configIndex } = store.createTopic(topic, configExists);
+        const result = await writer.write(operations);
+        if (result.kind === "written") return { done: true };
+        if (result.kind === "unknown") return "unsettled";
+        if (result.failedIndex === configIndex) {
+          // settings left by a topic of an earlier time
+          configExists = !configExists;
+          return "again";
+        }
+        const found = await read();
+        if (found === "again" && result.reason !== "node-exists")
+          throw new CoordinatorUnavailable(`the topic ${topic.name} cannot be written: ${result.reason}`);
+        return found;
+      },
+      readAgain: read,
+    });
   }
 }
 

@@ -1,23 +1,22 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
-import { InvariantViolation } from "../../protocol/base/invariant.ts";
+import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import { loop } from "../../protocol/base/loop.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { Address } from "../../protocol/base/transport.ts";
-import type { MetadataUpdateRequest, MetadataUpdateResponse, StartingLeader } from "../../protocol/peer/messages.ts";
+import type { MetadataUpdateRequest, MetadataUpdateResponse } from "../../protocol/peer/messages.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
-import type { ControllerState } from "./controller-state.ts";
 import { allDirty, type DirtySet, deletionsTold, isClean, mergeDirty, nothingDirty, type Sender, updatesFor } from "./dirty-set.ts";
+import type { StartingLeaders, StateBook } from "./state-book.ts";
 
 export interface UpdateSenderParts {
   readonly peers: PeerRequester;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** The latest; read at the moment of sending. */
-  readonly state: () => ControllerState;
-  readonly startingLeaders: () => readonly StartingLeader[];
+  /** What it holds at the moment of sending is sent. */
+  readonly book: Pick<StateBook, "current"> & { readonly starting: Pick<StartingLeaders, "current"> };
   readonly events: UpdateEvents;
 }
 
@@ -57,7 +56,7 @@ export class UpdateSender {
    * brokers.
    */
   brokersChanged(): void {
-    const { brokers } = this.#parts.state();
+    const { brokers } = this.#parts.book.current;
     for (const [id, channel] of this.#channels) {
       if (brokers.get(id)?.epoch === channel.brokerEpoch) continue;
       channel.end();
@@ -89,6 +88,7 @@ export class UpdateSender {
 
   /** Resolves true once every live broker has acknowledged the change; false after `timeoutMs`, or when `stop` was called. */
   acknowledged(changeNumber: number, timeoutMs: number): Promise<boolean> {
+    invariant(changeNumber <= this.#changeNumber, "what is waited for was told", () => ({ changeNumber, last: this.#changeNumber }));
     const isKnown = () => [...this.#channels.values()].every((channel) => channel.acknowledgedNumber >= changeNumber);
     if (isKnown()) return Promise.resolve(true);
     return new Promise((resolve) => {
@@ -180,8 +180,7 @@ class Channel {
   }
 
   async #sendOnce(): Promise<void> {
-    const { state, startingLeaders } = this.#parts;
-    const current = state();
+    const { current, starting } = this.#parts.book;
     const broker = current.brokers.get(this.#id);
     if (broker?.epoch !== this.brokerEpoch) return this.end();
     const sending = this.#dirty;
@@ -192,7 +191,7 @@ class Channel {
     const to = {
       sender: this.#sender,
       brokerEpoch: this.brokerEpoch,
-      startingLeaders: startingLeaders(),
+      startingLeaders: starting.current,
       nextSequence: () => this.#sequence++,
     };
     try {
@@ -206,6 +205,7 @@ class Channel {
       this.#dirty = error instanceof FullUpdateNeeded ? allDirty : mergeDirty(sending, this.#dirty);
       throw error;
     }
+    invariant(number >= this.#acknowledgedNumber, "what a broker has acknowledged only rises", () => ({ id: this.#id, number }));
     this.#acknowledgedNumber = number;
     const deleted = [...deletionsTold(current, sending).keys()].filter((id) => !kept.has(id));
     if (deleted.length > 0) this.#parts.events.deleted(this.#id, deleted);

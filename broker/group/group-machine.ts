@@ -3,24 +3,15 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
-import { ClassicGroups } from "./classic/classic-groups.ts";
-import { ConsumerGroups } from "./consumer/consumer-groups.ts";
+import { answered, type Decision, type Now, type ReplayedBatch, type ShardTimers, type StateMachine } from "../state-machine/contract.ts";
+import { sweep } from "../state-machine/sweep.ts";
+import { type ClassicConfig, ClassicGroups } from "./classic/classic-groups.ts";
+import { ConsumerGroups, type ConsumerGroupsConfig } from "./consumer/consumer-groups.ts";
 import type { PatternTurns } from "./consumer/pattern-watch.ts";
-import {
-  answered,
-  type Decision,
-  type Group,
-  type GroupBook,
-  type GroupKind,
-  type GroupRecord,
-  type GroupTimers,
-  type Now,
-  type TopicSource,
-} from "./contract.ts";
+import type { Group, GroupBook, GroupKind, GroupRecord, TopicSource } from "./contract.ts";
 import { offsetKeyVersions, offsetTombstone } from "./group-records.ts";
-import type { MachineConfig } from "./machine-config.ts";
 import { MemberMemory } from "./member-memory.ts";
-import { type CommittedOffset, OffsetBook } from "./offset-book.ts";
+import { type CommittedOffset, OffsetBook, type OffsetPlace, offsetPlaces, placeBytes } from "./offset-book.ts";
 import {
   type CommitRequest,
   commitOffsets,
@@ -32,13 +23,24 @@ import {
   type TopicErrors,
   type WantedTopic,
 } from "./offset-requests.ts";
-import { type OffsetPlace, offsetPlaces, placeBytes, sweep } from "./sweep.ts";
 
-export interface MachineParts {
-  readonly timers: GroupTimers;
+/** What the state machine of a shard needs to know of the settings. */
+export interface GroupMachineConfig extends ClassicConfig {
+  /** Of groups with the new protocol. */
+  readonly consumer: ConsumerGroupsConfig;
+  /** `offset.metadata.max.bytes`, per committed offset. */
+  readonly offsetMetadataMaxBytes: number;
+  /** `offsets.retention.minutes`, in milliseconds. */
+  readonly offsetsRetentionMs: number;
+  /** `offsets.retention.check.interval.ms` */
+  readonly offsetsRetentionCheckIntervalMs: number;
+}
+
+export interface GroupMachineParts {
+  readonly timers: ShardTimers;
   readonly topics: TopicSource;
   readonly random: Random;
-  readonly config: MachineConfig;
+  readonly config: GroupMachineConfig;
   /** Shared with the other shards of the broker; absent: without a bound. */
   readonly memberMemory?: MemberMemory;
   /** Shared as well. */
@@ -55,13 +57,16 @@ export interface ListedGroup {
 const expiryTimer = "expire offsets";
 const deletedTopicsTimer = "offsets of deleted topics";
 
-/** Everything a shard knows, and what each request means for it. No I/O: requests and time in, decisions out; records in, state changed. */
-export class GroupMachine {
+/**
+ * Everything a shard knows of its groups, and what each request means for it. No I/O: requests and time in, decisions out; records in,
+ * state changed.
+ */
+export class GroupMachine implements StateMachine {
   readonly classic: ClassicGroups;
   readonly consumer: ConsumerGroups;
   readonly offsets = new OffsetBook();
   readonly #groups = new Groups();
-  readonly #parts: MachineParts;
+  readonly #parts: GroupMachineParts;
   readonly #kinds: ReadonlyMap<number, GroupKind>;
   readonly #allKinds: readonly GroupKind[];
   /** Topics that were deleted, for the positions of which nobody knows the topic's id, until those are gone. */
@@ -71,14 +76,13 @@ export class GroupMachine {
   #isForgetting = false;
   #isLoaded = false;
 
-  constructor(parts: MachineParts) {
+  constructor(parts: GroupMachineParts) {
     this.#parts = parts;
     const environment = { ...parts, groups: this.#groups };
     const memberMemory = parts.memberMemory ?? new MemberMemory();
     this.classic = new ClassicGroups({
       ...environment,
       hasOffsets: (groupId) => this.offsets.has(groupId),
-      groupCount: () => this.#groups.size,
       memberMemory,
     });
     this.consumer = new ConsumerGroups({ ...environment, config: parts.config.consumer }, parts.patternTurns, memberMemory);
@@ -86,14 +90,19 @@ export class GroupMachine {
     this.#kinds = new Map(this.#allKinds.flatMap((kind) => kind.keyVersions.map((version) => [version, kind] as const)));
   }
 
-  get groups(): GroupBook & { readonly size: number } {
+  get groups(): GroupBook {
     return this.#groups;
   }
 
   /**
    * Applies a record of the log, or one that was just appended. Throws MalformedFrame. A kind of record that we do not know is left alone.
+   *
+   * A transaction's offset commits (`batch.isTransactional`) are applied as all others: no producer can begin a transaction here yet. Once
+   * one can, such a record is kept aside under its producer's id and told to nobody, until a control batch of that producer applies what
+   * was kept (commit) or drops it (abort). That marker itself is no offset, although its key begins as an offset's does.
    */
-  replay(key: Buffer, value: Buffer | null): void {
+  replay({ key, value }: GroupRecord, batch: ReplayedBatch): void {
+    if (batch.isControl) return;
     const reader = new Reader(key);
     const version = reader.int16();
     if (offsetKeyVersions.includes(version)) {
@@ -165,7 +174,7 @@ export class GroupMachine {
 
   /**
    * Whether somebody who asks by the topic's name is to be told. Race: (1) a position in a topic is committed; (2) the coordinator is gone;
-   * (3) the topic is deleted and made anew; (4) another broker coordinates, and sees nothing but a topic of that name, and a position,
+   * (3) the topic is deleted and re-created; (4) another broker coordinates, and sees nothing but a topic of that name, and a position,
    * behind which all records of the new topic so far may lie. So each position says which topic it is in.
    */
   readonly #isMeant = (topic: string, committed: CommittedOffset): boolean => {

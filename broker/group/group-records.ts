@@ -7,6 +7,9 @@ import { MalformedFrame, Reader } from "../../protocol/wire/reader.ts";
 import { Writer } from "../../protocol/wire/writer.ts";
 import type { GroupRecord } from "./contract.ts";
 
+/** The topic that groups and committed offsets are kept in. */
+export const offsetsTopic = "__consumer_offsets";
+
 /** The records of `__consumer_offsets` that committed offsets and classic groups are kept in, as Kafka writes them. */
 
 /** These messages are values in records: no API has them. */
@@ -121,4 +124,26 @@ export function readVersioned<T>(of: Message<T>, value: Buffer): T {
 export function readKey<T>(of: Message<T>, version: number, key: Reader): T {
   invariant(version >= of.versions[0] && version <= of.versions[1], "the key's version is one of the message's");
   return of.read(key, version);
+}
+
+/** What a record about one committed position takes at most, beyond the names in its key and what was committed with it. */
+const fixedBytes = 128;
+
+/** What records about positions of one group take in the log: at least what they do, and no more than a few fields above it. */
+export class PositionBytes {
+  readonly #groupBytes: number;
+  readonly #byTopic = new Map<string, number>();
+
+  constructor(groupId: string) {
+    this.#groupBytes = Buffer.byteLength(groupId);
+  }
+
+  of(topic: string, metadata: string | null = null): number {
+    let named = this.#byTopic.get(topic);
+    if (named === undefined) {
+      named = fixedBytes + this.#groupBytes + Buffer.byteLength(topic);
+      this.#byTopic.set(topic, named);
+    }
+    return named + (metadata === null ? 0 : Buffer.byteLength(metadata));
+  }
 }

@@ -1,3 +1,5 @@
+import { invariant } from "../../protocol/base/invariant.ts";
+
 /**
  * What members take, over all groups that this broker coordinates: what they say of themselves, what they are assigned, and the ids that
  * were handed out to those who are about to join. It is kept for as long as they are members, which may be long before any of it is in a
@@ -18,13 +20,14 @@ export class MemberMemory {
     return this.#usedBytes;
   }
 
-  /** Whoever takes no more than it had is never refused. */
+  /** A member that takes no more than before is never refused. */
   hasRoomFor(moreBytes: number): boolean {
     return moreBytes <= 0 || this.#usedBytes + moreBytes <= this.maxBytes;
   }
 
   change(bytes: number): void {
     this.#usedBytes += bytes;
+    invariant(this.#usedBytes >= 0, "nothing is taken off that was not counted", () => ({ usedBytes: this.#usedBytes, bytes }));
   }
 }
 

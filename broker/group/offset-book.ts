@@ -1,4 +1,5 @@
 import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
 import type { Reader } from "../../protocol/wire/reader.ts";
 import { type OffsetCommitValue, offsetCommitKey, offsetCommitValue, readKey, readVersioned } from "./group-records.ts";
 
@@ -69,6 +70,7 @@ export class OffsetBook {
     const before = partitions.size;
     partitions.set(partition, committed);
     this.#size += partitions.size - before;
+    this.#check();
   }
 
   #remove(groupId: string, topic: string, partition: number): void {
@@ -79,6 +81,11 @@ export class OffsetBook {
     if (partitions.size > 0) return;
     topics.delete(topic);
     if (topics.size === 0) this.#byGroup.delete(groupId);
+    this.#check();
+  }
+
+  #check(): void {
+    invariant(this.#size >= this.#byGroup.size, "a group is in the book as long as it has offsets");
   }
 }
 
@@ -86,4 +93,30 @@ function fromRecord(value: OffsetCommitValue, idOf: () => TopicId | null): Commi
   const { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp, topicId } = value;
   const id = topicId === zeroTopicId ? idOf() : topicId;
   return { offset, leaderEpoch, metadata, commitTimestampMs: commitTimestamp, expireTimestampMs: expireTimestamp, topicId: id };
+}
+
+export interface OffsetPlace {
+  readonly groupId: string;
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export function placeBytes({ groupId, topic }: OffsetPlace): number {
+  return groupId.length + topic.length;
+}
+
+/** For a sweep: the offsets of the groups that there are when the first is asked for, as they are when their turn comes. */
+export function* offsetPlaces(
+  book: OffsetBook,
+  groupIdsNow: () => readonly string[],
+  isOfInterest: (topic: string) => boolean = () => true,
+): Generator<OffsetPlace | null, void> {
+  for (const groupId of groupIdsNow()) {
+    yield null;
+    for (const [topic, partitions] of book.of(groupId)) {
+      yield null;
+      if (!isOfInterest(topic)) continue;
+      for (const partition of partitions.keys()) yield { groupId, topic, partition };
+    }
+  }
 }

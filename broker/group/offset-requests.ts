@@ -1,6 +1,7 @@
 import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
-import { answered, type Committer, type Decision, type Group, type GroupRecord, type Now } from "./contract.ts";
+import { answered, type Decision, type Now } from "../state-machine/contract.ts";
+import type { Committer, Group, GroupRecord } from "./contract.ts";
 import { offsetRecord, offsetTombstone } from "./group-records.ts";
 import type { CommittedOffset, GroupOffsets } from "./offset-book.ts";
 

@@ -1,8 +1,6 @@
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import type { ParsedBatch } from "../../protocol/records/batch-header.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
-import type { CleanerConfig } from "./compaction/cleaner-config.ts";
-import type { EpochStart } from "./leader-epochs.ts";
-import type { ProducerRow } from "./producers/producer-entry.ts";
 
 /**
  * One partition's log, as the partition sees it. One writer: `appendAs…` assigns and queues in the caller's turn, the bytes reach the
@@ -23,15 +21,16 @@ export interface Log {
   readonly lastEpoch: number;
 
   /**
-   * Appends validated batches (format 2, CRC checked) as the leader: writes offsets and leader epoch into the batches in place, and
-   * `appendTimeMs` as their timestamp under LogAppendTime.
-   * The buffer belongs to the log afterwards. Throws LogOffline after an I/O error. Appended bytes wait in memory until written: whoever
-   * takes them in (with acks=0, too) keeps counting them against its own bounds until `written` resolves; more than 1 GiB waiting is a bug.
+   * Appends a validated batch (format 2, CRC checked) as the leader: writes offsets and leader epoch into its bytes in place, and
+   * `appendTimeMs` as its timestamp under LogAppendTime. The header is what the bytes say, and is not read again.
+   * The bytes belong to the log afterwards. Throws LogOffline after an I/O error. Appended bytes wait in memory until written: the caller
+   * that takes them in (with acks=0, too) keeps counting them against its own bounds until `written` resolves; more than 1 GiB waiting is a
+   * bug.
    *
-   * A batch of an idempotent producer comes alone. It is appended only if it comes next in the producer's sequence; the retry of one of its
-   * last five batches changes nothing and is answered with where that batch is.
+   * A batch of an idempotent producer is appended only if it comes next in the producer's sequence; the retry of one of its last five
+   * batches changes nothing and is answered with where that batch is.
    */
-  appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): LeaderAppend;
+  appendAsLeader(batch: ParsedBatch, leaderEpoch: number, appendTimeMs: number): LeaderAppend;
   /**
    * Appends what the leader sent, offsets and epochs as they are. The batches start at `endOffset`, or above where compaction took what was
    * between (checked by the caller through `invariant`s here), and are CRC-checked here: returns false, nothing appended, when damaged, or
@@ -93,10 +92,10 @@ export interface Log {
    * batch, all of that batch does, and `endOffset` is its base offset afterwards. Below the first offset of the files: as
    * `truncateFullyAndStartAt`. At or above the end: only epochs that began there without a record are forgotten.
    * Resolves when done and durable; queued appends are written first. Reads meanwhile wait. Appending, `beginEpoch` or another truncation
-   * before it resolved is a bug (InvariantViolation): whoever is about to lead waits for it first.
+   * before it resolved is a bug (InvariantViolation): a replica about to lead waits for it first.
    */
   truncateTo(offset: number): Promise<void>;
-  /** Empties the log and starts it anew at `offset`; its leader epochs are forgotten. The rules of `truncateTo` hold. */
+  /** Empties the log; it starts at `offset`; its leader epochs are forgotten. The rules of `truncateTo` hold. */
   truncateFullyAndStartAt(offset: number): Promise<void>;
 
   /**
@@ -106,9 +105,9 @@ export interface Log {
    */
   advanceStartOffset(offset: number): Promise<void>;
   /**
-   * Moves the start past the segments that `retention.ms` and `retention.bytes` give up, among those wholly below `highWatermark`, and
-   * removes what lies wholly below the start;
-   * under `cleanup.policy=compact` only the latter. When everything is given up, what is appended next goes to a new segment. Appends and
+   * Moves the start past the segments that `retention.ms` and `retention.bytes` no longer keep, among those wholly below `highWatermark`,
+   * and removes what lies wholly below the start;
+   * under `cleanup.policy=compact` only the latter. When nothing is kept, what is appended next goes to a new segment. Appends and
    * reads go on. `nowMs` is the wall clock.
    */
   retain(moment: { readonly highWatermark: number; readonly nowMs: number }): Promise<void>;
@@ -160,6 +159,27 @@ export interface FoundRecord {
   readonly leaderEpoch: number;
 }
 
+/** A leader epoch, and the offset of its first record. */
+export interface EpochStart {
+  readonly epoch: number;
+  readonly startOffset: number;
+}
+
+/** One row of a snapshot: a producer as it was after one of its batches. Kafka's fields. */
+export interface ProducerRow {
+  readonly producerId: number;
+  readonly epoch: number;
+  readonly lastSequence: number;
+  /** -1: no batch of records yet. */
+  readonly lastOffset: number;
+  /** Last offset less the first of the batch, so last sequence less its first, too. */
+  readonly offsetDelta: number;
+  readonly timestampMs: number;
+  readonly coordinatorEpoch: number;
+  /** -1: no transaction is open. */
+  readonly transactionFirstOffset: number;
+}
+
 export class OffsetOutOfLog extends Error {
   override readonly name = "OffsetOutOfLog";
 }
@@ -196,65 +216,7 @@ export class WriteQueueFull extends Error {
   override readonly name = "WriteQueueFull";
 }
 
-/** The topic was deleted and created anew while this broker did not look: the log in the folder is another topic's. */
-export class InconsistentTopicId extends Error {
-  override readonly name = "InconsistentTopicId";
-}
-
-export interface DirectoryFailure {
-  readonly directory: string;
-  readonly error: LogOffline;
-  /** Whether the log of this key (`topic-3`) lies there. */
-  readonly holds: (key: string) => boolean;
-}
-
-/** All logs of a broker. */
-export interface LogStore {
-  /** Logs found at start, after recovery: their topic, partition and topic id (from `partition.metadata`). */
-  readonly found: readonly { readonly topic: string; readonly partition: number; readonly topicId: string | null }[];
-  /**
-   * Opens the log or creates it; the same log when it is open already. Rejects InconsistentTopicId when the folder belongs to another topic
-   * of that name: `setAside` it first. `isNew`: no replica of this partition was ever written, so that it cannot lie in a directory that is
-   * offline; a log that may, and is not found, is refused with LogOffline.
-   */
-  open(topic: string, partition: number, topicId: string, settings: TopicSettings, isNew?: boolean): Promise<Log>;
-  /**
-   * The topic's deletion is on record. Renames the folder to `….-delete` at once, removes it later; another topic's log under that name
-   * stays, and the answer is false. Open readers may fail.
-   */
-  delete(topic: string, partition: number, topicId: string): Promise<boolean>;
-  /**
-   * Nobody names the log any more: closes it and renames the folder to `….-stray`. `topicId`: whose log is meant, another topic's under
-   * that name stays, and the answer is false; null: whoever's it is.
-   */
-  setAside(topic: string, partition: number, stray: { readonly topicId: string | null; readonly highWatermark: number }): Promise<boolean>;
-  /**
-   * Makes a log that was set aside, if this topic has one, the partition's log again. `restored` is told its high watermark, before the
-   * note that has it is removed: it must be durable elsewhere when that resolves. Nothing happens where a log of that name lies.
-   */
-  takeUp(topic: string, partition: number, topicId: string, restored: (highWatermark: number) => Promise<void>): Promise<void>;
-  /** Removes what was set aside of topics whose deletion is on record. */
-  deleteStrays(topicIds: ReadonlySet<string>): Promise<void>;
-  /** Removes what was set aside longer ago than that. */
-  expireStrays(retentionMs: number): Promise<void>;
-  /** A log directory is offline: what is not found may lie there. */
-  readonly mayLieOffline: boolean;
-  /** High watermarks as of the last checkpoint (`replication-offset-checkpoint`). */
-  readonly highWatermarks: ReadonlyMap<string, number>;
-  checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void>;
-  /** Called once for each directory that fails. */
-  onOffline(listener: (failure: DirectoryFailure) => void): void;
-  /**
-   * Begins to compact the logs whose topics want it, in the background: below their high watermarks, which the log itself does not know
-   * (null: not known now). Ends with `close`.
-   */
-  startCleaning(highWatermark: (key: string) => number | null): void;
-  /** The cleaner's settings have changed. Whether logs are compacted at all stays as it was at the start. */
-  reconfigureCleaning(config: CleanerConfig): void;
-  /**
-   * Flushes and closes all, writes the checkpoints, then the clean-shutdown markers (`brokerEpoch` goes into them), unless this life has
-   * not registered and the one before it left something open.
-   * Rejects LogOffline when a directory failed: that one has no marker then.
-   */
-  close(brokerEpoch?: number): Promise<void>;
+/** So many lookups wait for another one's large batch already: to be asked again later. */
+export class TooManyLookups extends Error {
+  override readonly name = "TooManyLookups";
 }

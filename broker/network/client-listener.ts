@@ -1,16 +1,17 @@
 import type { Timer } from "../../protocol/base/clock.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
 import type { Address, Link, LinkHandlers, Listener, Transport } from "../../protocol/base/transport.ts";
-import type { NetworkConfig } from "../runtime/config/broker-config.ts";
-import type { ListenerConfig } from "../runtime/config/listener-config.ts";
+import type { DeclaredListener } from "../runtime/config/listeners.ts";
+import type { NetworkSettings } from "../runtime/config/start-settings.ts";
 import { Turns } from "../runtime/turns.ts";
+import { ClientConnection, type ConnectionParts } from "./client-connection.ts";
 import { ClientMemory } from "./client-memory.ts";
-import { Connection, type ConnectionParts } from "./connection.ts";
 import { MemoryReclaim } from "./memory-reclaim.ts";
 
 export interface ClientListenersParts extends Omit<ConnectionParts, "limits" | "memory" | "turns"> {
   readonly transport: Transport;
   /** In force now: how many connections there may be can change while we run. */
-  readonly limits: () => NetworkConfig;
+  readonly limits: () => NetworkSettings;
   /** For everything that is held on behalf of clients. */
   readonly memoryMaxBytes: number;
 }
@@ -37,7 +38,7 @@ export class ClientListeners {
   readonly #memory: ClientMemory;
   readonly #turns: Turns;
   readonly #reclaim: MemoryReclaim;
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Set<ClientConnection>();
   readonly #perAddress = new Map<string, number>();
   readonly #listeners: Listener[] = [];
   #nextConnectionId = 1;
@@ -65,7 +66,7 @@ export class ClientListeners {
   }
 
   /** Rejects when one cannot be opened (its address is in use); those before it are closed again. */
-  async listen(configs: readonly ListenerConfig[]): Promise<BoundListener[]> {
+  async listen(configs: readonly DeclaredListener[]): Promise<BoundListener[]> {
     const bound: BoundListener[] = [];
     try {
       for (const { name, bind, advertised } of configs) {
@@ -118,7 +119,7 @@ export class ClientListeners {
     if (this.#closing || isFull) return this.#refuse(link);
     const { limits, memoryMaxBytes, ...parts } = this.#parts;
     const of = { listener, connectionId: this.#nextConnectionId++ };
-    const connection: Connection = new Connection(
+    const connection: ClientConnection = new ClientConnection(
       link,
       of,
       { ...parts, limits: { ...limits(), answerMaxBytes: answerMaxBytes(memoryMaxBytes) }, memory: this.#memory, turns: this.#turns },
@@ -129,9 +130,10 @@ export class ClientListeners {
     return connection;
   }
 
-  #closed(connection: Connection, address: string): void {
-    this.#connections.delete(connection);
-    const left = (this.#perAddress.get(address) ?? 1) - 1;
+  #closed(connection: ClientConnection, address: string): void {
+    const wasOpen = this.#connections.delete(connection);
+    const left = (this.#perAddress.get(address) ?? 0) - 1;
+    invariant(wasOpen && left >= 0, "a connection that closes was counted, and closes once", () => ({ address, left }));
     if (left === 0) this.#perAddress.delete(address);
     else this.#perAddress.set(address, left);
     if (this.#connections.size === 0) this.#onEmpty?.();

@@ -81,6 +81,7 @@ export class ClientMemory {
   /** A negative number: so much of it is done with. */
   countUnderWay(bytes: number): void {
     this.#underWayBytes += bytes;
+    invariant(this.#underWayBytes >= 0, "no more is done with than was under way", () => ({ bytes }));
     if (bytes < 0) this.letNextOn();
   }
 
@@ -97,6 +98,7 @@ export class ClientMemory {
   passOn(waiter: MemoryWaiter): void {
     this.#letOnBytes -= this.#letOn.get(waiter) ?? 0;
     this.#letOn.delete(waiter);
+    invariant(this.#letOn.size > 0 || this.#letOnBytes === 0, "who is let on is counted", () => ({ letOnBytes: this.#letOnBytes }));
   }
 
   /** False: it is resumed when it may, or at least when it is to ask again. */

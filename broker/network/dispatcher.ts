@@ -7,6 +7,7 @@ import {
   readRequestStart,
   writeResponseHeader,
 } from "../../protocol/messages/headers.ts";
+import { beginFrame, endFrame } from "../../protocol/wire/frame-writer.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
 import { Writer } from "../../protocol/wire/writer.ts";
 import type { Endpoint, RequestContext } from "../api/api.ts";
@@ -78,11 +79,7 @@ export class Dispatcher {
 
 /** Length, header, body. */
 function answer(start: RequestStart, flexible: boolean, body: readonly Buffer[]): readonly Buffer[] {
-  const header = new Writer(16);
-  header.int32(0);
+  const header = beginFrame(16);
   writeResponseHeader(header, start.apiKey, start.correlationId, flexible);
-  const chunks = [...header.chunks(), ...body];
-  const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-  (chunks[0] as Buffer).writeInt32BE(bytes - 4, 0);
-  return chunks;
+  return endFrame(header, body);
 }

@@ -1,3 +1,4 @@
+import { invariant } from "../../protocol/base/invariant.ts";
 import type { Link } from "../../protocol/base/transport.ts";
 
 /**
@@ -59,6 +60,7 @@ export class Outgoing {
       left = 0;
     }
     this.#chunkBytes -= pieceBytesMax - left;
+    invariant(this.#chunks.length > 0 || this.#chunkBytes === 0, "what waits to leave is counted", () => ({ bytes: this.#chunkBytes }));
     return piece;
   }
 }

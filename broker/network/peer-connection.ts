@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
-import { InvariantViolation } from "../../protocol/base/invariant.ts";
+import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { Link, LinkHandlers } from "../../protocol/base/transport.ts";
@@ -164,6 +164,8 @@ export class PeerConnection implements LinkHandlers {
 
   #welcome(id: number, introductions: Introductions): void {
     const { secret, limits } = this.#parts;
+    const { kind } = this.#state;
+    invariant(kind === "challenged" || kind === "judged", "nobody is welcome unproved", () => ({ kind }));
     this.#helloTimer.cancel();
     this.#state = { kind: "welcome", brokerId: introductions.asking.brokerId };
     this.#splitter.frameMaxBytes = limits.frameMaxBytes;
@@ -201,6 +203,7 @@ export class PeerConnection implements LinkHandlers {
 
   #answer(id: number, kind: PeerKind, { body, payload }: Awaited<ReturnType<PeerHandlers[PeerKind]>>): void {
     this.#underWay--;
+    invariant(this.#underWay >= 0, "a request is answered once");
     if (this.#state.kind === "closed") return;
     if (!this.#link.write(encodePeerFrame(id, kind, body, payload))) this.#drainAwaited = true;
     this.#readOn();

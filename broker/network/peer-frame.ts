@@ -1,7 +1,7 @@
 import { Packr } from "msgpackr";
 import { checkMsgpack } from "../../protocol/peer/msgpack-limits.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
-import type { BrokerConfig } from "../runtime/config/broker-config.ts";
+import type { GroupedSettings } from "../runtime/config/setting-groups.ts";
 
 /**
  * A message between brokers: uint32 bytes that follow, uint32 bytes of the packed part, the packed part `{ id, kind, body }`, then raw
@@ -25,7 +25,7 @@ const prefixBytes = 4 + packedLengthBytes;
 const slackBytes = 16 * 1024 * 1024;
 
 /** The largest frame there is between brokers: one batch as a client may send it, on top of a full replica fetch. */
-export function peerFrameMaxBytes({ network, replication }: Pick<BrokerConfig, "network" | "replication">): number {
+export function peerFrameMaxBytes({ network, replication }: Pick<GroupedSettings, "network" | "replication">): number {
   return Math.min(network.frameMaxBytes + replication.fetchResponseMaxBytes + slackBytes, 2 ** 31 - 1);
 }
 

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
+import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import { type Address, formatAddress, type Link, type LinkHandlers, type Transport } from "../../protocol/base/transport.ts";
@@ -121,6 +122,7 @@ export class PeerLink implements LinkHandlers {
     try {
       this.#splitter.push(chunk, (frame) => this.#arrived(decodePeerFrame(frame)));
     } catch (error) {
+      if (error instanceof InvariantViolation) throw error;
       this.#end(`a bad message from it: ${messageOf(error)}`, "warn");
     }
   }
@@ -188,6 +190,7 @@ export class PeerLink implements LinkHandlers {
     if (chunks === undefined) return;
     this.#unsent.delete(id);
     this.#unsentBytes -= sizeOf(chunks);
+    invariant(this.#unsent.size > 0 || this.#unsentBytes === 0, "what waits to be sent is counted", () => ({ bytes: this.#unsentBytes }));
   }
 
   async #connect(): Promise<void> {
@@ -241,6 +244,7 @@ export class PeerLink implements LinkHandlers {
   }
 
   #open(): void {
+    invariant(this.#state.kind === "proved", "a link opens once both ends have proved themselves", () => ({ kind: this.#state.kind }));
     this.#helloTimer?.cancel();
     this.#state = { kind: "open" };
     this.#splitter.frameMaxBytes = this.#parts.limits.frameMaxBytes;

@@ -1,3 +1,4 @@
+import { invariant } from "../../protocol/base/invariant.ts";
 import { CloseConnection } from "../api/api.ts";
 import { AnswerTooLarge, type RequestMeter } from "../api/request-meter.ts";
 import type { Turns } from "../runtime/turns.ts";
@@ -115,6 +116,7 @@ export class RequestSlot implements RequestMeter {
 
   /** The answer takes the place of what was counted in the making, and of the request. */
   answered(answer: readonly Buffer[] | null): void {
+    invariant(this.#answer === undefined, "a request is answered once");
     const underWayBytes = this.#requestBytes + this.#answerBytes;
     this.#answer = answer;
     const bytes = answer === null ? 0 : answer.reduce((sum, chunk) => sum + chunk.length, 0);
@@ -127,6 +129,7 @@ export class RequestSlot implements RequestMeter {
   #hold(bytes: number): void {
     if (bytes === 0) return;
     this.#answerBytes += bytes;
+    invariant(this.#answerBytes >= 0, "no more of an answer is given back than was taken", () => ({ bytes }));
     this.#owner.holdAnswer(bytes);
     if (this.#answer === undefined) this.#holdUnderWay(bytes);
   }

@@ -1,8 +1,19 @@
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
-import type { Admission, Turn, WorkAside } from "../../protocol/records/admit-batch.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
+import {
+  type Admission,
+  type AdmissionRules,
+  admitAside,
+  admitBatch,
+  type Turn,
+  type WorkAside,
+} from "../../protocol/records/admit-batch.ts";
+import type { CompressionCodec, ParsedBatch } from "../../protocol/records/batch-header.ts";
+import { validateProducedBatches } from "../../protocol/records/validate-batches.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
-import { type BatchOrigin, type ProducedBatchRules, producedBatch, producedBatchAside } from "./produced-batch.ts";
-import { WaitingRecords } from "./waiting-records.ts";
+
+/** Who made the batch: a producer, whose records are looked at one by one, or a part of this broker, whose are known to be sound. */
+export type BatchOrigin = "client" | "broker";
 
 /**
  * What all batches together may make by unpacking in one turn of the loop: some ten milliseconds. Much more than ordinary batches come to.
@@ -12,13 +23,15 @@ const unpackedBytesPerTurn = 16 * 1024 * 1024;
 export interface AdmissionsParts {
   readonly clock: Clock;
   readonly codecs: Omit<WorkAside, "pause">;
+  /** See `ottla.batch.unpacked.max.bytes`. */
   readonly plainBytesMax: number;
 }
 
 /**
  * How a broker looks at what producers send. Nearly all of it in the turn in which it is appended; but a batch of a few kilobytes can stand
- * for 64 MiB of records, and whoever shares the loop would wait for all of it. Such a batch is unpacked by other threads and its records
- * are passed over in steps, one batch of the whole broker at a time: so are its memory and the share of the loop that it takes bounded.
+ * for 64 MiB of records, and everything else in the loop would wait for all of it. Such a batch is unpacked by other threads and its
+ * records are passed over in steps, one batch of the whole broker at a time: so are its memory and the share of the loop that it takes
+ * bounded.
  */
 export class Admissions {
   /** Those that are looked at aside, and those that come behind such a one in their partition. */
@@ -33,29 +46,50 @@ export class Admissions {
     this.#parts = parts;
   }
 
-  /** Null: not in this turn. */
-  now(records: Buffer, origin: BatchOrigin, settings: TopicSettings): Admission | null {
-    const admission = producedBatch(records, origin, this.#rules(settings), this.#turn);
+  /**
+   * What the leader appends of a batch: the same bytes, or, where the topic keeps another codec, new ones. Nothing is waited for: the order
+   * of calls is the order in the log. Null: to look at it would take longer than a turn should; that is for `aside`.
+   */
+  now(batch: ParsedBatch, origin: BatchOrigin, settings: TopicSettings): Admission | null {
+    if (origin === "broker") return { error: null, batch };
+    if (batch.header.isTransactional) return withoutTransaction;
+    const admission = admitBatch(batch, this.#rules(settings), this.#turn);
     if (this.#turn.unpackedBytesLeft < unpackedBytesPerTurn) this.#noteTurn();
     return admission;
   }
 
-  /** In the order of the calls. `refusal`: why the batch is no longer wanted, asked when its turn comes; it is not unpacked then. */
-  aside<R>(records: Buffer, settings: TopicSettings, refusal: () => R | null): Promise<Admission | R> {
+  /**
+   * The same for a client's batch of which `now` said that it takes longer. In the order of the calls; its place in the log is the caller's
+   * to keep. `refusal`: why the batch is no longer wanted, asked when its turn comes; it is not unpacked then.
+   */
+  aside<R>(batch: ParsedBatch, settings: TopicSettings, refusal: () => R | null): Promise<Admission | R> {
     const { clock, codecs } = this.#parts;
     const before = this.#last;
     const work = { ...codecs, pause: () => sleep(clock, 0) };
     const looked = (async () => {
       await before;
-      return refusal() ?? producedBatchAside(records, this.#rules(settings), work);
+      return refusal() ?? admitAside(batch, this.#rules(settings), work);
     })();
     this.#last = looked.catch(() => undefined);
     return looked;
   }
 
-  #rules(settings: TopicSettings): ProducedBatchRules {
+  #rules(settings: TopicSettings): AdmissionRules {
     const { clock, plainBytesMax } = this.#parts;
-    return { settings, plainBytesMax, nowMs: clock.nowMs() };
+    const { messageTimestampBeforeMaxMs, messageTimestampAfterMaxMs } = settings;
+    const nowMs = clock.nowMs();
+    const codec = settings.compressionType === "uncompressed" ? "none" : settings.compressionType;
+    return {
+      keysRequired: settings.cleanupPolicy !== "delete",
+      timestamps:
+        settings.messageTimestampType === "LogAppendTime"
+          ? null
+          : { earliestMs: nowMs - messageTimestampBeforeMaxMs, latestMs: nowMs + messageTimestampAfterMaxMs },
+      codec,
+      level: levelOf(codec, settings),
+      batchBytesMax: settings.maxMessageBytes,
+      plainBytesMax,
+    };
   }
 
   #noteTurn(): void {
@@ -65,5 +99,67 @@ export class Admissions {
       this.#isTurnNoted = false;
       this.#turn.unpackedBytesLeft = unpackedBytesPerTurn;
     });
+  }
+}
+
+/** A produced batch, its header and CRC checked. The only place where the header is read: from here to the log it goes with the bytes. */
+export function parseProduced(bytes: Buffer, settings: TopicSettings): { readonly error: null; readonly batch: ParsedBatch } | Refused {
+  const validated = validateProducedBatches(bytes, {
+    exactlyOneBatch: true,
+    batchBytesMax: settings.maxMessageBytes,
+    zstdAllowed: true, // that the version of the request allows it was checked where the version is known
+  });
+  if (validated.error !== null) return { error: validated.error, message: validated.message ?? "", recordErrors: [] };
+  const [header] = validated.batches;
+  invariant(header !== undefined, "what was found sound has a batch");
+  return { error: null, batch: { bytes, header } };
+}
+
+type Refused = Exclude<Admission, { readonly error: null }>;
+
+/**
+ * Nobody could end it: its producer would be remembered for ever, and consumers that read committed records only would read no further.
+ * `transactional.id` is refused by InitProducerId, so this is a client that did not ask, or asked another cluster.
+ */
+const withoutTransaction: Refused = {
+  error: "INVALID_TXN_STATE",
+  message: "the batch is part of a transaction, and transactions are not served: leave transactional.id out",
+  recordErrors: [],
+};
+
+/** The library for lz4 has no levels, snappy has none at all. */
+function levelOf(codec: CompressionCodec | "producer", settings: TopicSettings): number | undefined {
+  if (codec === "gzip") return settings.compressionGzipLevel;
+  return codec === "zstd" ? settings.compressionZstdLevel : undefined;
+}
+
+/** Of the whole broker. A request's bytes count against other bounds only while its connection is there: these wait on when it is gone. */
+const waitingBytesMax = 64 * 1024 * 1024;
+const waitingBatchesMax = 10_000;
+
+/** Counts the memory of batches that wait to be looked at: all of a request's, of which a batch may be a small part. */
+class WaitingRecords {
+  /** How many batches keep each. */
+  readonly #kept = new Map<ArrayBufferLike, number>();
+  #batches = 0;
+  #bytes = 0;
+
+  /** Returns the way to let go of them, to be called once; null: no more may wait. The first one may, whatever its size. */
+  keep({ buffer }: Buffer): (() => void) | null {
+    const keptBy = this.#kept.get(buffer) ?? 0;
+    const bytes = keptBy === 0 ? buffer.byteLength : 0;
+    if (this.#batches >= waitingBatchesMax || (this.#batches > 0 && this.#bytes + bytes > waitingBytesMax)) return null;
+    this.#kept.set(buffer, keptBy + 1);
+    this.#batches++;
+    this.#bytes += bytes;
+    return () => this.#letGo(buffer);
+  }
+
+  #letGo(buffer: ArrayBufferLike): void {
+    const keptBy = this.#kept.get(buffer) ?? 0;
+    this.#batches--;
+    if (keptBy > 1) return void this.#kept.set(buffer, keptBy - 1);
+    this.#kept.delete(buffer);
+    this.#bytes -= buffer.byteLength;
   }
 }

@@ -2,9 +2,9 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { LogDamage } from "../log/log-contract.ts";
 
 /**
- * What becomes of a replica that is damaged: copied anew from the leader, as soon as that loses nothing.
+ * What becomes of a replica that is damaged: it is copied again from the leader, as soon as that loses nothing.
  *
- * Nothing is given up before the leader itself says, in its present epoch, that it neither counts this replica as in sync nor is about to.
+ * Nothing is deleted before the leader itself says, in its present epoch, that it neither counts this replica as in sync nor is about to.
  * To ask, the replica fetches from `nothingKept`, an offset that acknowledges nothing: the leader forgets what the replica fetched before,
  * and proposes to take it out of the in-sync set if it is in it. What could go wrong, and does not:
  *
@@ -16,7 +16,7 @@ import type { LogDamage } from "../log/log-contract.ts";
  * (1) The leader confirms; (2) it dies, another of the set leads in a new epoch; (3) the log is emptied. The replica was not in the set, so
  * the election was among others, and the new leader takes it in only for what it fetches from then on.
  *
- * (1) The log is being begun anew; (2) this process dies. The note in the folder goes last, so that a start finds it and begins again; the
+ * (1) The log is being emptied; (2) this process dies. The note in the folder goes last, so that a start finds it and begins again; the
  * log is the old one's beginning, or the new one.
  *
  * (1) A damaged leader with others in sync tells the controller; (2) those die before another is elected. Then nobody leads until one of
@@ -30,7 +30,7 @@ import type { LogDamage } from "../log/log-contract.ts";
 export const nothingKept = -1;
 
 /** Who is in sync, and who leads, as far as this broker knows. */
-export interface Company {
+interface Company {
   readonly self: BrokerId;
   readonly leader: BrokerId;
   readonly isr: Iterable<BrokerId>;
@@ -50,5 +50,5 @@ export function damageReason({ kind, path, position, offset, reason }: LogDamage
     kind === "batch"
       ? `damaged batch in ${path} at ${position} (offset ${offset})`
       : `records are gone from ${path}, from offset ${offset} on`;
-  return `${what}: ${reason}; to be copied anew from the leader`;
+  return `${what}: ${reason}; to be copied from the leader again`;
 }

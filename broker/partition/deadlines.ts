@@ -45,4 +45,4 @@ export class Deadlines {
 }
 
 /** Waits are at least hundreds of milliseconds long: gathering them by this much keeps the sweep cheap. */
-export const deadlineResolutionMs = 5;
+const deadlineResolutionMs = 5;

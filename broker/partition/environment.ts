@@ -2,11 +2,10 @@ import type { Clock } from "../../protocol/base/clock.ts";
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
-import { decompressedBytesMaxDefault } from "../../protocol/records/decode-batch.ts";
 import type { Log } from "../log/log-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import type { Admissions } from "./admissions.ts";
-import type { ClusterView, IsrStore, ReplicaHealthReporter } from "./contract.ts";
+import type { ClusterView, IsrStore, ReplicaHealthReporter } from "./cluster-contract.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { FutureTimestamps } from "./future-timestamps.ts";
 
@@ -34,15 +33,8 @@ export interface PartitionConfig {
    * `replica.fetch.wait.max.ms`, or healthy ones flap.
    */
   readonly replicaLagTimeMaxMs: number;
-  /**
-   * Between attempts of an ISR write that nobody could tell the result of. Milliseconds, doubled each time up to the maximum, with jitter.
-   */
-  readonly isrRetryMinMs: number;
-  readonly isrRetryMaxMs: number;
   /** Producers that may wait for replication in one partition; then NOT_ENOUGH_REPLICAS before anything is appended. */
   readonly appendWaitersMax: number;
-  /** Long polls at one broker; beyond, a poll lasts until its deadline. */
-  readonly changeWaitersMax: number;
   /** `replica.high.watermark.checkpoint.interval.ms`. */
   readonly highWatermarkCheckpointMs: number;
   /** `log.retention.check.interval.ms`. */
@@ -55,24 +47,7 @@ export interface PartitionConfig {
   readonly producerExpirationMs: () => number;
   /** `ottla.batch.unpacked.max.bytes`. */
   readonly batchUnpackedBytesMax: number;
-  /** Logs opened at a time while replicas are assigned. */
-  readonly logsOpenedAtOnce: number;
 }
-
-export const partitionDefaults: Omit<PartitionConfig, "brokerId"> = {
-  replicaLagTimeMaxMs: 30_000,
-  isrRetryMinMs: 50,
-  isrRetryMaxMs: 2_000,
-  appendWaitersMax: 100_000,
-  changeWaitersMax: 100_000,
-  highWatermarkCheckpointMs: 5_000,
-  retentionCheckMs: 300_000,
-  strayRetentionMs: -1,
-  producerExpirationCheckMs: 600_000,
-  producerExpirationMs: () => 86_400_000,
-  batchUnpackedBytesMax: decompressedBytesMaxDefault,
-  logsOpenedAtOnce: 16,
-};
 
 /** Which replica this is. */
 export interface ReplicaIdentity {
@@ -90,7 +65,7 @@ export interface ReplicaLog {
 }
 
 /** What happens in a partition, for those who wait for it. */
-export interface PartitionNews {
+interface PartitionNews {
   /** The high watermark or the leadership moved. */
   committed(key: string): void;
   /** The written end, the high watermark or the leadership moved. */

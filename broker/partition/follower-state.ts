@@ -24,7 +24,7 @@ export type FollowerStep =
   | { readonly kind: "append"; readonly leaderHighWatermark: number }
   | { readonly kind: "truncate"; readonly toOffset: number }
   /** The leader no longer has what comes after our end, or our log is damaged: begin again where the leader's begins. */
-  | { readonly kind: "start-anew"; readonly atOffset: number }
+  | { readonly kind: "start-over"; readonly atOffset: number }
   | { readonly kind: "back-off"; readonly error: KafkaErrorCode }
   /** The leader's log contradicts what we know to be committed. Never obeyed; a person must look. */
   | { readonly kind: "data-diverged"; readonly reason: string };
@@ -44,15 +44,15 @@ export function adoptHighWatermark(state: FollowerState, leaderHighWatermark: nu
   return highWatermark === state.highWatermark ? state : { ...state, highWatermark };
 }
 
-/** After the log was cut at `endOffset` (or began anew there). Only an unclean election may take the high watermark back. */
+/** After the log was truncated to `endOffset` (or emptied, to begin there). Only an unclean election may take the high watermark back. */
 export function afterTruncation(state: FollowerState, endOffset: number): FollowerState {
   const mayRetreat = state.leaderRecovering || endOffset >= state.highWatermark;
   invariant(mayRetreat, "what is committed is cut only after an unclean election (I4)", () => ({ state, endOffset }));
   return { ...state, highWatermark: Math.min(state.highWatermark, endOffset) };
 }
 
-/** After the log began anew at `startOffset`, which the leader says is where committed records begin. */
-export function afterStartingAnew(state: FollowerState, startOffset: number): FollowerState {
+/** After the log was emptied, to begin at `startOffset`: where committed records begin, as the leader says. */
+export function afterStartingOver(state: FollowerState, startOffset: number): FollowerState {
   return { ...state, highWatermark: startOffset };
 }
 
@@ -71,12 +71,12 @@ function truncationPoint(log: OwnLog, leaders: { readonly epoch: number; readonl
 
 /** The answer to a fetch from `nothingKept`: out of range, once the leader counts on nothing that we have. */
 function copyAnew({ error, logStartOffset }: ReplicaFetchedPartition): FollowerStep {
-  if (error === "OFFSET_OUT_OF_RANGE" && logStartOffset >= 0) return { kind: "start-anew", atOffset: logStartOffset };
+  if (error === "OFFSET_OUT_OF_RANGE" && logStartOffset >= 0) return { kind: "start-over", atOffset: logStartOffset };
   return { kind: "back-off", error: error === "NONE" ? "UNKNOWN_SERVER_ERROR" : error };
 }
 
 function outOfRange(state: FollowerState, log: OwnLog, answer: ReplicaFetchedPartition): FollowerStep {
-  if (log.endOffset < answer.logStartOffset) return { kind: "start-anew", atOffset: answer.logStartOffset };
+  if (log.endOffset < answer.logStartOffset) return { kind: "start-over", atOffset: answer.logStartOffset };
   // The leader gives its end in the place of a divergence.
   if (answer.diverging !== null && answer.diverging.endOffset < log.endOffset) return truncation(state, log, answer.diverging.endOffset);
   return { kind: "back-off", error: answer.error };
@@ -90,6 +90,6 @@ function truncation(state: FollowerState, log: OwnLog, toOffset: number): Follow
     const reason = `leader ${leader} in epoch ${leaderEpoch} demands truncation to ${toOffset}, below the committed offset ${highWatermark}`;
     return { kind: "data-diverged", reason };
   }
-  if (toOffset <= log.startOffset) return { kind: "start-anew", atOffset: toOffset };
+  if (toOffset <= log.startOffset) return { kind: "start-over", atOffset: toOffset };
   return { kind: "truncate", toOffset };
 }

@@ -3,11 +3,11 @@ import { InvariantViolation, invariant, unreachable } from "../../protocol/base/
 import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import { baseOffsetAt, batchHeaderBytes, lastOffsetAt } from "../../protocol/records/batch-header.ts";
 import { type Log, LogOffline } from "../log/log-contract.ts";
-import type { FetchApplied, FollowedPartition } from "./contract.ts";
 import { nothingKept } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity } from "./environment.ts";
-import { adoptHighWatermark, afterStartingAnew, afterTruncation, decide, type FollowerState } from "./follower-state.ts";
+import { adoptHighWatermark, afterStartingOver, afterTruncation, decide, type FollowerState } from "./follower-state.ts";
 import { noEpoch } from "./log-position.ts";
+import type { FetchApplied, FollowedPartition } from "./replication-contract.ts";
 
 export interface FollowershipParts {
   readonly identity: ReplicaIdentity;
@@ -36,6 +36,11 @@ export class Followership implements FollowedPartition {
     this.partition = parts.identity.partition;
     this.topicId = parts.identity.topicId;
     this.#parts = parts;
+    const { writtenEndOffset } = parts.log;
+    invariant(highWatermark <= writtenEndOffset, "a follower begins with a high watermark within its log", () => ({
+      highWatermark,
+      writtenEndOffset,
+    }));
     this.#state = { leader, leaderEpoch, leaderRecovering, highWatermark };
   }
 
@@ -66,6 +71,10 @@ export class Followership implements FollowedPartition {
     const { log } = this.#parts;
     // What is queued but not written must not be acknowledged; it will be written in a moment.
     if (this.#hasEnded || this.#underway !== null || log.writtenEndOffset < log.endOffset) return null;
+    invariant(this.highWatermark <= log.endOffset, "the high watermark is within the log that a fetch acknowledges", () => ({
+      highWatermark: this.highWatermark,
+      endOffset: log.endOffset,
+    }));
     const isEmpty = log.endOffset === log.startOffset && log.lastEpoch < 0;
     return {
       topicId: this.topicId,
@@ -111,12 +120,17 @@ export class Followership implements FollowedPartition {
 
   async #step(answer: ReplicaFetchedPartition, records: Buffer): Promise<FetchApplied> {
     const { log, identity, environment, onDataDiverged } = this.#parts;
+    const { endOffset } = log;
     const step = decide(this.#state, log, answer);
     switch (step.kind) {
       case "append":
         // before what came is appended: when nothing of the last segment is left, that goes to a new one, as it did at the leader
         if (startIn(this.#state, answer, log) > log.startOffset) await log.advanceStartOffset(startIn(this.#state, answer, log));
         if (this.#hasEnded) return "ended";
+        invariant(log.endOffset === endOffset, "what came continues the log: nobody else appends to a follower's", () => ({
+          asked: endOffset,
+          endOffset: log.endOffset,
+        }));
         if (records.length > 0 && !(await this.#append(records, answer.epochs))) return "back-off";
         if (records.length > 0) await log.written(log.endOffset);
         // The leadership may have moved while this was written. The bytes stay, and are compared by epoch before anything is built on them;
@@ -135,12 +149,12 @@ export class Followership implements FollowedPartition {
         this.#state = afterTruncation(this.#state, log.endOffset);
         return this.#hasEnded ? "ended" : "applied";
       }
-      case "start-anew": {
+      case "start-over": {
         const fields = { partition: identity.key, endOffset: log.endOffset, atOffset: step.atOffset, leaderEpoch: this.leaderEpoch };
         environment.logger.info({ ...fields, damage: log.damage }, "beginning again where the leader's log begins");
         if (step.atOffset < this.highWatermark) await this.#retreat(step.atOffset);
         await log.truncateFullyAndStartAt(step.atOffset);
-        this.#state = afterStartingAnew(this.#state, step.atOffset);
+        this.#state = afterStartingOver(this.#state, step.atOffset);
         this.#parts.onBegunAnew();
         return this.#hasEnded ? "ended" : "applied";
       }
@@ -163,7 +177,7 @@ export class Followership implements FollowedPartition {
   async #retreat(toOffset: number): Promise<void> {
     const isLower = toOffset < this.highWatermark;
     // a damaged replica is in no in-sync set by now: what it knows to be committed is not its to keep
-    this.#state = this.#parts.log.damage === null ? afterTruncation(this.#state, toOffset) : afterStartingAnew(this.#state, toOffset);
+    this.#state = this.#parts.log.damage === null ? afterTruncation(this.#state, toOffset) : afterStartingOver(this.#state, toOffset);
     if (isLower) await this.#parts.environment.lowerHighWatermark(this.#parts.identity.key, toOffset);
   }
 
@@ -171,8 +185,8 @@ export class Followership implements FollowedPartition {
   #lostCommitted(toOffset: number): FetchApplied {
     const { log, onDataDiverged } = this.#parts;
     const { highWatermark, leader, leaderEpoch } = this.#state;
-    this.#state = afterStartingAnew(this.#state, log.endOffset);
-    // somebody else leads by now, or nobody: whoever follows or leads here next compares anew
+    this.#state = afterStartingOver(this.#state, log.endOffset);
+    // somebody else leads by now, or nobody: the next role here compares again
     if (this.#hasEnded) return "ended";
     onDataDiverged(
       `leader ${leader} in epoch ${leaderEpoch} demanded truncation to ${toOffset}, inside a batch: the log ends at ${log.endOffset} now, below the committed offset ${highWatermark}`,
@@ -185,7 +199,7 @@ export class Followership implements FollowedPartition {
     const { log, identity, environment } = this.#parts;
     const fields = { partition: identity.key, leader: this.leader, endOffset: log.endOffset, bytes: records.length };
     if (records.length >= batchHeaderBytes && beginsInside(log, records)) {
-      this.#state = afterStartingAnew(this.#state, baseOffsetAt(records, 0));
+      this.#state = afterStartingOver(this.#state, baseOffsetAt(records, 0));
       await log.truncateFullyAndStartAt(baseOffsetAt(records, 0));
     }
     if (records.length < batchHeaderBytes || baseOffsetAt(records, 0) < log.endOffset) {
@@ -204,7 +218,7 @@ function startIn({ highWatermark }: FollowerState, { logStartOffset }: ReplicaFe
 }
 
 /**
- * The leader's log may begin inside a batch, and batches are kept whole. A log that begins anew there, and has nothing yet, takes all of
+ * The leader's log may begin inside a batch, and batches are kept whole. A log that was emptied to begin there takes all of
  * the batch; its start follows the leader's as soon as that is written.
  */
 function beginsInside({ startOffset, endOffset }: Log, records: Buffer): boolean {

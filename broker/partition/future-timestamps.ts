@@ -1,6 +1,6 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
-import { maxTimestampAt } from "../../protocol/records/batch-header.ts";
+import type { BatchInfo } from "../../protocol/records/batch-header.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 
 /** Clocks that far apart are no accident any more; Kafka 4 refuses such records unless it is told otherwise. */
@@ -28,11 +28,12 @@ export class FutureTimestamps {
     this.#parts = parts;
   }
 
-  /** `batch`: as it is appended, its largest timestamp made true. */
-  look(topic: string, partition: number, batch: Buffer, { messageTimestampType, cleanupPolicy, retentionMs }: TopicSettings): void {
+  /** Of a batch that was appended. */
+  look(topic: string, partition: number, header: BatchInfo, { messageTimestampType, cleanupPolicy, retentionMs }: TopicSettings): void {
     if (messageTimestampType === "LogAppendTime" || retentionMs < 0 || cleanupPolicy === "compact") return;
     const { clock, logger } = this.#parts;
-    const newestMs = maxTimestampAt(batch, 0);
+    // what the log makes of a largest timestamp below the first
+    const newestMs = Math.max(header.maxTimestampMs, header.baseTimestampMs);
     if (newestMs <= clock.nowMs() + aheadMaxMs) return;
     const nowMs = clock.monotonicMs();
     const warnedAtMs = this.#warnedAtMs.get(topic);

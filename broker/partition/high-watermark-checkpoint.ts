@@ -1,4 +1,4 @@
-import type { LogStore } from "../log/log-contract.ts";
+import type { LogStore } from "../log/store-contract.ts";
 
 type CheckpointStore = Pick<LogStore, "highWatermarks" | "checkpointHighWatermarks">;
 

@@ -1,13 +1,26 @@
+import { invariant } from "../../protocol/base/invariant.ts";
 import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
+import type { ParsedBatch } from "../../protocol/records/batch-header.ts";
 import type { Appended } from "../log/log-contract.ts";
-import type { Admissions } from "./admissions.ts";
-import type { AppendOutcome } from "./contract.ts";
+import { type Admissions, type BatchOrigin, parseProduced } from "./admissions.ts";
+import type { AppendOutcome } from "./client-contract.ts";
 import type { ReplicaLog } from "./environment.ts";
-import type { BatchOrigin } from "./produced-batch.ts";
 
 type Acks = -1 | 0 | 1;
 type Refusal = Exclude<AppendOutcome, { readonly error: null }>;
 export type Taken = Refusal | ({ readonly error: null } & Appended);
+
+/** On which terms a batch is to be appended. */
+interface Wanted {
+  readonly origin: BatchOrigin;
+  readonly acks: Acks;
+  readonly deadlineMs: number;
+}
+
+/** The batch takes longer to look at than a turn should. */
+interface Later {
+  readonly later: ParsedBatch;
+}
 
 export interface IntakeParts {
   readonly admissions: Admissions;
@@ -17,7 +30,7 @@ export interface IntakeParts {
   /** Why nothing may be appended, as things are now; `deadlineMs`: when the request's time is over. */
   readonly refusal: (acks: Acks, deadlineMs: number) => Refusal | null;
   /** Assigns the offsets and queues the write, in this turn. */
-  readonly append: (batch: Buffer) => Outcome<Appended>;
+  readonly append: (batch: ParsedBatch) => Outcome<Appended>;
 }
 
 /**
@@ -37,24 +50,36 @@ export class Intake {
     this.#parts = parts;
   }
 
-  /**
-   * Refuses, or appends in this turn; null: the batch takes longer to look at. What was appended before, by the same producer, is answered
-   * as if it were now.
-   */
-  takeNow(records: Buffer, acks: Acks, origin: BatchOrigin, deadlineMs = Number.POSITIVE_INFINITY): Taken | null {
-    const { admissions, replica, refusal, append } = this.#parts;
-    const refused = refusal(acks, deadlineMs);
-    if (refused !== null) return refused;
-    const admitted = admissions.now(records, origin, replica.settings);
-    return admitted?.error === null ? append(admitted.bytes) : admitted;
+  /** What a part of this broker wrote: refuses, or appends in this turn. */
+  takeOwn(records: Buffer): Taken {
+    const taken = this.#takeNow(records, { origin: "broker", acks: -1, deadlineMs: Number.POSITIVE_INFINITY });
+    invariant(!("later" in taken), "what this broker wrote itself is not looked at");
+    return taken;
   }
 
   /** A client's batch. No promise: it was appended in this turn. */
   take(records: Buffer, acks: Acks, deadlineMs: number): Taken | Promise<Taken> {
-    const now = () => this.takeNow(records, acks, "client", deadlineMs);
-    const aside = () => this.#takeAside(records, () => this.#parts.refusal(acks, deadlineMs));
-    if (this.#waiting > 0) return this.#waitFor(records, async () => now() ?? aside());
-    return now() ?? this.#waitFor(records, aside);
+    const how: Wanted = { origin: "client", acks, deadlineMs };
+    if (this.#waiting > 0) {
+      return this.#waitFor(records, async () => {
+        const taken = this.#takeNow(records, how);
+        return "later" in taken ? this.#takeAside(taken.later, how) : taken;
+      });
+    }
+    const taken = this.#takeNow(records, how);
+    return "later" in taken ? this.#waitFor(records, () => this.#takeAside(taken.later, how)) : taken;
+  }
+
+  /** What was appended before, by the same producer, is answered as if it were now. */
+  #takeNow(records: Buffer, { origin, acks, deadlineMs }: Wanted): Taken | Later {
+    const { admissions, replica, refusal, append } = this.#parts;
+    const refused = refusal(acks, deadlineMs);
+    if (refused !== null) return refused;
+    const parsed = parseProduced(records, replica.settings);
+    if (parsed.error !== null) return parsed;
+    const admitted = admissions.now(parsed.batch, origin, replica.settings);
+    if (admitted === null) return { later: parsed.batch };
+    return admitted.error === null ? append(admitted.batch) : admitted;
   }
 
   #waitFor(records: Buffer, takeIn: () => Promise<Taken>): Taken | Promise<Taken> {
@@ -82,10 +107,11 @@ export class Intake {
    * Leadership, session, in-sync set and the time that the request has left may be others by then: whether anything may be appended is
    * asked again, before the work and after it. Past its deadline, the producer takes the batch for lost and sends it again.
    */
-  async #takeAside(records: Buffer, refusal: () => Refusal | null): Promise<Taken> {
+  async #takeAside(batch: ParsedBatch, { acks, deadlineMs }: Wanted): Promise<Taken> {
     const { admissions, replica, append } = this.#parts;
-    const admitted = await admissions.aside(records, replica.settings, refusal);
+    const refusal = () => this.#parts.refusal(acks, deadlineMs);
+    const admitted = await admissions.aside(batch, replica.settings, refusal);
     if (admitted.error !== null) return admitted;
-    return refusal() ?? append(admitted.bytes);
+    return refusal() ?? append(admitted.batch);
   }
 }

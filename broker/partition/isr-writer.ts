@@ -1,6 +1,6 @@
 import { sleep } from "../../protocol/base/clock.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
-import type { IsrWriteResult } from "./contract.ts";
+import type { IsrWriteResult } from "./cluster-contract.ts";
 import type { PartitionEnvironment, ReplicaIdentity } from "./environment.ts";
 import { type IsrProposal, type IsrVerdict, judgeIsrWrite, type LeaderState, proposal } from "./leader-state.ts";
 
@@ -11,6 +11,10 @@ export interface IsrWriterParts {
   readonly current: () => LeaderState;
   readonly apply: (verdict: Exclude<IsrVerdict, { kind: "ask-again" }>, proposed: IsrProposal) => void;
 }
+
+/** Between attempts of a write that nobody could tell the result of: doubled each time up to the maximum, with jitter. */
+const retryMinMs = 50;
+const retryMaxMs = 2_000;
 
 /** Brings proposals of the in-sync set to the coordinator: one write in flight, asked again until somebody can tell what became of it. */
 export class IsrWriter {
@@ -36,7 +40,7 @@ export class IsrWriter {
 
   async #writeAll(): Promise<void> {
     const { environment, current, apply } = this.#parts;
-    let pauseMs = environment.config.isrRetryMinMs;
+    let pauseMs = retryMinMs;
     for (;;) {
       const state = current();
       const proposed = proposal(state);
@@ -49,12 +53,12 @@ export class IsrWriter {
       if (current().epoch !== state.epoch) continue;
       const verdict = judgeIsrWrite(current(), proposed, result);
       if (verdict.kind !== "ask-again") {
-        pauseMs = environment.config.isrRetryMinMs;
+        pauseMs = retryMinMs;
         apply(verdict, proposed);
         continue;
       }
       await sleep(environment.clock, pauseMs * (0.5 + environment.random.next()), this.#ended.signal).catch(() => undefined);
-      pauseMs = Math.min(pauseMs * 2, environment.config.isrRetryMaxMs);
+      pauseMs = Math.min(pauseMs * 2, retryMaxMs);
     }
     this.#inFlight = false;
   }

@@ -22,7 +22,7 @@ interface Waiter {
 }
 
 /** In DeleteRecords: everything that is committed. */
-export const upToHighWatermark = -1;
+const upToHighWatermark = -1;
 
 /**
  * Where the logs of all live replicas have begun: nobody has a record below. -1 as long as one of them has not said where its log begins.

@@ -1,4 +1,4 @@
-import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
+import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
 import { batchSizeAt, lastOffsetAt, recordsCountAt } from "../../protocol/records/batch-header.ts";
 import {
   DamagedBatch,
@@ -8,32 +8,16 @@ import {
   OffsetOutOfLog,
   type ReadOptions,
   type ReadResult,
+  TooManyLookups,
 } from "../log/log-contract.ts";
-import { TooManyLookups } from "../log/segment/lookup-turns.ts";
-import type { FetchingReplica, OffsetTarget } from "./contract.ts";
+import type { OffsetTarget } from "./client-contract.ts";
 import type { LeaderState } from "./leader-state.ts";
 import { noEpoch } from "./log-position.ts";
 
-/** A client or follower that knows a leader epoch (-1: does not) must know ours (KIP-320). */
+/** A client that knows a leader epoch (-1: does not) must know ours (KIP-320). */
 export function epochRefusal(currentLeaderEpoch: number, ours: number): "FENCED_LEADER_EPOCH" | "UNKNOWN_LEADER_EPOCH" | null {
   if (currentLeaderEpoch === noEpoch || currentLeaderEpoch === ours) return null;
   return currentLeaderEpoch < ours ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH";
-}
-
-/**
- * Why a follower's fetch is not answered, and acknowledges nothing. Only the registered life of its broker does. One that the metadata does
- * not name yet asks again in a moment: it was told whom to follow by the controller that is about to tell us of it.
- */
-export function replicaFetchRefusal(
-  { epoch, followers }: Pick<LeaderState, "epoch" | "followers">,
-  { brokerId, brokerEpoch }: FetchingReplica,
-  leaderEpoch: number,
-  registration: number | null,
-): KafkaError | null {
-  if (leaderEpoch !== epoch) return leaderEpoch < epoch ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH";
-  if (!followers.has(brokerId)) return "REPLICA_NOT_AVAILABLE";
-  if (registration === null) return "BROKER_ID_NOT_REGISTERED";
-  return brokerEpoch === registration ? null : "STALE_BROKER_EPOCH";
 }
 
 /** Reads, with the log's failures as the protocol has them. */

@@ -1,6 +1,6 @@
 import type { BrokerId, IsrEpochs } from "../../protocol/base/ids.ts";
 import { invariant, unreachable } from "../../protocol/base/invariant.ts";
-import type { IsrWriteResult } from "./contract.ts";
+import type { IsrWriteResult } from "./cluster-contract.ts";
 
 /** What is under way with the in-sync set. One change at a time: the next one is decided when the coordinator has answered. */
 export type IsrChange =
@@ -270,7 +270,7 @@ function inForce(state: LeaderState, { isr, isrEpochs, stateVersion }: LeaderEve
   if (stateVersion <= state.stateVersion) return state;
   const members = new Set(isr);
   const followers = new Map<BrokerId, FollowerProgress>();
-  // whoever is not among the followers yet gets the benefit of the doubt from its last known time on: the next tick decides
+  // a member that is not among the followers yet counts as caught up at the last known time: the next tick decides
   const latestMs = Math.max(0, ...[...state.followers.values()].map((progress) => progress.fetchedAtMs));
   for (const [id, progress] of followersOf(state.replicas, members, state.self, state.followers, latestMs)) {
     followers.set(id, members.has(id) ? { ...progress, holdsBack: false } : progress);
@@ -319,9 +319,11 @@ function checked(before: LeaderState, after: LeaderState): LeaderState {
   invariant(after.highWatermark <= after.writtenEndOffset, "the high watermark is within the written log", values);
   invariant(after.writtenEndOffset <= after.logEndOffset, "what is written was appended", values);
   invariant(after.highWatermark >= before.highWatermark, "the high watermark never retreats under one leader", values);
+  invariant(after.epoch === before.epoch && after.stateVersion >= before.stateVersion, "a state version only rises in its epoch", values);
   const required = mustHave(after);
   invariant(required.isSupersetOf(after.isr), "a change under way never loosens what the coordinator has", values);
   invariant(after.change.kind !== "shrinking" || !after.change.leaving.has(after.self), "a leader does not put itself out", values);
+  invariant(after.change.kind !== "expanding" || !after.isr.has(after.change.joining), "who joins the in-sync set is not in it", values);
   if (after.highWatermark > before.highWatermark) {
     for (const id of required) {
       if (id === after.self) continue;

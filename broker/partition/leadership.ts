@@ -2,30 +2,29 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
+import type { ParsedBatch } from "../../protocol/records/batch-header.ts";
 import { type Appended, type FoundRecord, LogOffline } from "../log/log-contract.ts";
 import type {
   AppendedRecords,
-  AppendedState,
   AppendOptions,
   AppendOutcome,
+  ClientLeader,
   ConsumerRead,
   ConsumerReadOptions,
-  FetchingReplica,
   OffsetTarget,
-  ReplicaPosition,
-  ReplicaRead,
-  StateStanding,
-} from "./contract.ts";
+} from "./client-contract.ts";
 import { hasBetterCopy, nothingKept } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
 import { Intake, type Taken } from "./intake.ts";
 import { IsrWriter } from "./isr-writer.ts";
 import { LeaderLogStart } from "./leader-log-start.ts";
-import { endOfEpoch, epochRefusal, findOffset, readLog, readRecords, replicaFetchRefusal } from "./leader-reads.ts";
+import { endOfEpoch, epochRefusal, findOffset, readLog, readRecords } from "./leader-reads.ts";
 import { advance, type IsrProposal, type IsrVerdict, type LeaderEvent, type LeaderState, mustHave, startLeading } from "./leader-state.ts";
-import { epochsBehind, positionIn } from "./log-position.ts";
-import { OffsetWaiters, type WaitEnd } from "./offset-waiters.ts";
-import { ReplicaAnswers } from "./replica-answers.ts";
+import { positionIn } from "./log-position.ts";
+import { epochsBehind, ReplicaAnswers, replicaFetchRefusal } from "./replica-answers.ts";
+import type { FetchingReplica, ReplicaLeader, ReplicaPosition, ReplicaRead } from "./replication-contract.ts";
+import type { AppendedState, StateLeader, StateStanding } from "./state-partitions.ts";
+import { OffsetWaiters, type WaitEnd } from "./waiters.ts";
 
 export interface LeadershipParts {
   readonly identity: ReplicaIdentity;
@@ -38,13 +37,15 @@ export interface LeadershipParts {
 }
 
 /** A replica while it leads, until it is assigned anything else; the epoch may rise meanwhile. A thin shell around `leader-state.ts`. */
-export class Leadership {
+export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   readonly #parts: LeadershipParts;
   readonly #waiters: OffsetWaiters;
   readonly #intake: Intake;
   readonly #isrWriter: IsrWriter;
   readonly #answers: ReplicaAnswers;
-  readonly #logStart: LeaderLogStart;
+  /** Where the log begins: retention and DeleteRecords. */
+  readonly logStart: LeaderLogStart;
+  readonly #stopListening: () => void;
   #state: LeaderState;
   #hasEnded = false;
 
@@ -60,7 +61,7 @@ export class Leadership {
       append: (batch) => this.#appendToLog(batch),
     });
     this.#answers = new ReplicaAnswers(identity);
-    this.#logStart = new LeaderLogStart({ ...parts, state: () => this.#state, isAlive: (id) => this.#isAlive(id) });
+    this.logStart = new LeaderLogStart({ ...parts, state: () => this.#state, isAlive: (id) => this.#isAlive(id) });
     this.#state = this.#begin(record, highWatermark);
     this.#isrWriter = new IsrWriter({
       identity,
@@ -68,6 +69,7 @@ export class Leadership {
       current: () => this.#state,
       apply: (verdict, proposed) => this.#applyIsrVerdict(verdict, proposed),
     });
+    this.#stopListening = parts.replica.log.onWritten((writtenEndOffset) => this.#logWritten(writtenEndOffset));
     this.#tell();
   }
 
@@ -105,12 +107,13 @@ export class Leadership {
 
   end(why: "lost-leadership" | "log-offline"): void {
     this.#hasEnded = true;
+    this.#stopListening();
     this.#isrWriter.end();
     this.#waiters.settleAll(why);
-    this.#logStart.end(why === "log-offline" ? "KAFKA_STORAGE_ERROR" : "NOT_LEADER_OR_FOLLOWER");
+    this.logStart.end(why === "log-offline" ? "KAFKA_STORAGE_ERROR" : "NOT_LEADER_OR_FOLLOWER");
   }
 
-  logWritten(writtenEndOffset: number): void {
+  #logWritten(writtenEndOffset: number): void {
     const before = this.#state.highWatermark;
     this.#advance({ kind: "written", writtenEndOffset });
     if (this.#state.highWatermark === before) this.#parts.environment.news.written(this.#parts.identity);
@@ -119,17 +122,12 @@ export class Leadership {
   /** Looks who lags or is gone. */
   tick(): void {
     this.#advance({ kind: "tick", nowMs: this.#nowMs, isAlive: (id) => this.#isAlive(id) });
-    this.#logStart.look();
-  }
-
-  /** Gives up what is old, or too much. */
-  retain(): Promise<void> {
-    return this.#logStart.retain();
+    this.logStart.look();
   }
 
   async deleteRecords(beforeOffset: number, timeoutMs: number): Promise<Outcome<{ readonly lowWatermark: number }>> {
     if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
-    const deleted = await this.#logStart.deleteRecords(beforeOffset, timeoutMs);
+    const deleted = await this.logStart.deleteRecords(beforeOffset, timeoutMs);
     // as with an append: only one who still leads can say what every replica has
     return this.#hasEnded && deleted.error === null ? { error: "NOT_LEADER_OR_FOLLOWER" } : deleted;
   }
@@ -156,8 +154,7 @@ export class Leadership {
 
   /** As `append` with acks=all, but tells in the same turn whether they are in the log, and waits for as long as this leadership lasts. */
   appendState(records: Buffer): Outcome<AppendedState> {
-    const appended = this.#intake.takeNow(records, -1, "broker");
-    invariant(appended !== null, "what this broker wrote itself is not looked at");
+    const appended = this.#intake.takeOwn(records);
     if (appended.error !== null) return appended;
     const { endOffset } = appended;
     const committed = this.#waiters
@@ -184,7 +181,7 @@ export class Leadership {
     return this.#waiters.isFull ? { error: "NOT_ENOUGH_REPLICAS", message: "too many appends wait for replication" } : null;
   }
 
-  /** What the producer is told. Decided anew after the wait: leadership, session and in-sync set may be others than at the append. */
+  /** What the producer is told. Decided after the wait: leadership, session and in-sync set may be others than at the append. */
   #acknowledge(end: WaitEnd, acks: -1 | 0 | 1, { baseOffset, logAppendTimeMs }: Appended): Outcome<AppendedRecords> {
     const { log } = this.#parts.replica;
     switch (end) {
@@ -199,7 +196,7 @@ export class Leadership {
         // broker leads;
         // (3) it wakes up, and what it finds in its socket buffers lets the wait end. Only a session proved now may acknowledge.
         if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
-        // records that are committed stay so, whoever leads now; those that only we wrote may be lost
+        // committed records stay committed under any leader; those that only we wrote may be lost
         if (acks !== -1 && this.#hasEnded) return { error: "NOT_LEADER_OR_FOLLOWER" };
         if (acks === -1 && this.#lacksReplicas()) return { error: "NOT_ENOUGH_REPLICAS_AFTER_APPEND" };
         return { error: null, baseOffset, logAppendTimeMs, logStartOffset: log.startOffset };
@@ -227,7 +224,7 @@ export class Leadership {
     if (withoutZstd && settings.compressionType === "zstd") return { error: "UNSUPPORTED_COMPRESSION_TYPE" };
     const position = positionIn(log, fetchOffset, lastFetchedEpoch);
     // Race: (1) this process is stopped, another broker leads and appends; (2) it wakes up, and a consumer that does not know of that
-    // either asks for what was appended since; (3) told that there is no such offset, it begins anew. Only a session proved now may say so.
+    // either asks for what was appended since; (3) told that there is no such offset, it starts over. Only a session proved now may say so.
     if (position.kind === "out-of-range") return { error: this.#isSessionProved() ? "OFFSET_OUT_OF_RANGE" : "NOT_LEADER_OR_FOLLOWER" };
     const nothing = { error: null, highWatermark, logStartOffset: log.startOffset, chunks: [], sizeInBytes: 0, diverging: null };
     if (position.kind === "diverging") return { ...nothing, diverging: { epoch: position.epoch, endOffset: position.endOffset } };
@@ -261,7 +258,7 @@ export class Leadership {
       const registeredEpoch = environment.cluster.brokerEpoch(brokerId);
       const { fetchOffset } = asked;
       this.#advance({ kind: "follower-fetched", from: brokerId, brokerEpoch, registeredEpoch, fetchOffset, nowMs: receivedAtMs });
-      this.#logStart.note(brokerId, asked.logStartOffset);
+      this.logStart.note(brokerId, asked.logStartOffset);
     }
     return this.positionOf(from, asked);
   }
@@ -271,7 +268,7 @@ export class Leadership {
     const { log } = this.#parts.replica;
     const refusal = this.#fetchRefusal(from, asked);
     if (refusal !== null) return this.#answers.refusal(this.#state, log, refusal);
-    // it wants to begin its log anew, and may not while anybody could elect it for what it has
+    // it wants to empty its log, and may not while anybody could elect it for what it has
     if (asked.fetchOffset === nothingKept && mustHave(this.#state).has(from.brokerId))
       return this.#answers.refusal(this.#state, log, "INELIGIBLE_REPLICA");
     return this.#answers.position(this.#state, log, positionIn(log, asked.fetchOffset, asked.lastFetchedEpoch), from, asked);
@@ -319,13 +316,14 @@ export class Leadership {
     });
   }
 
-  #appendToLog(records: Buffer): Outcome<Appended> {
+  #appendToLog(batch: ParsedBatch): Outcome<Appended> {
     const { identity, replica, environment, onLogOffline } = this.#parts;
     try {
-      const appended = replica.log.appendAsLeader(records, this.#state.epoch, environment.clock.nowMs());
+      const appended = replica.log.appendAsLeader(batch, this.#state.epoch, environment.clock.nowMs());
       if (appended.kind === "refused") return { error: appended.error, message: appended.message };
       if (appended.kind === "appended") {
-        environment.futureTimestamps.look(identity.topic, identity.partition, records, replica.settings);
+        invariant(appended.endOffset === replica.log.endOffset, "what a leader appends ends its log", () => ({ appended }));
+        environment.futureTimestamps.look(identity.topic, identity.partition, batch.header, replica.settings);
         this.#advance({ kind: "appended", logEndOffset: replica.log.endOffset });
       }
       return { error: null, ...appended };

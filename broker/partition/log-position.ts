@@ -1,25 +1,7 @@
-import type { EpochStart } from "../log/leader-epochs.ts";
 import type { Log } from "../log/log-contract.ts";
 
-/** In one answer; the next one tells of later ones. */
-const toldEpochsMax = 1000;
-
-/**
- * What a follower must be told of our epochs to know their bounds as we do. As a rule nothing: they are those of its last record, and of
- * the records that follow.
- */
-export function epochsBehind(
-  log: Pick<Log, "epochsFrom">,
-  { fetchOffset, lastFetchedEpoch }: { readonly fetchOffset: number; readonly lastFetchedEpoch: number },
-): readonly EpochStart[] {
-  return log
-    .epochsFrom(fetchOffset)
-    .filter(({ epoch }) => epoch > lastFetchedEpoch)
-    .slice(0, toldEpochsMax);
-}
-
 /** What of a log a fetch position is compared with. */
-export type ComparedLog = Pick<Log, "startOffset" | "writtenEndOffset" | "endOffsetForEpoch">;
+type ComparedLog = Pick<Log, "startOffset" | "writtenEndOffset" | "endOffsetForEpoch">;
 
 /** Where a reader stands in our log. `diverging`: the reader's last record is not ours; from this epoch's end on it must forget. */
 export type LogPosition =

@@ -1,32 +1,25 @@
 import type { Clock } from "../../protocol/base/clock.ts";
-import { sleep } from "../../protocol/base/clock.ts";
+import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
-import { loop } from "../../protocol/base/loop.ts";
 import type { Random } from "../../protocol/base/random.ts";
-import { type DirectoryFailure, InconsistentTopicId, type Log, LogOffline, type LogStore } from "../log/log-contract.ts";
+import { type Log, LogOffline } from "../log/log-contract.ts";
+import { type DirectoryFailure, InconsistentTopicId, type LogStore } from "../log/store-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
 import { Admissions, type AdmissionsParts } from "./admissions.ts";
-import { ChangeWaiters } from "./change-waiters.ts";
-import type {
-  AssignedReplica,
-  ClusterView,
-  FollowedPartition,
-  FollowingSource,
-  IsrStore,
-  PartitionRef,
-  ReplicaHealthReporter,
-  RoleSink,
-  WithdrawnReplica,
-} from "./contract.ts";
+import type { ClientPartitions, NoLeader } from "./client-contract.ts";
+import type { AssignedReplica, ClusterView, IsrStore, ReplicaHealthReporter, RoleSink, WithdrawnReplica } from "./cluster-contract.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { PartitionConfig, PartitionEnvironment, ReplicaIdentity } from "./environment.ts";
 import { FutureTimestamps } from "./future-timestamps.ts";
 import { HighWatermarkCheckpoint } from "./high-watermark-checkpoint.ts";
+import type { Leadership } from "./leadership.ts";
 import { Partition } from "./partition.ts";
-import { retentionRound } from "./retention-round.ts";
+import type { FollowedPartition, FollowingSource, ReplicaLeaders } from "./replication-contract.ts";
 import { RoleCheck } from "./role-check.ts";
+import { startUpkeep } from "./upkeep.ts";
+import { ChangeWaiters } from "./waiters.ts";
 
 export interface PartitionTableParts {
   readonly config: PartitionConfig;
@@ -41,19 +34,19 @@ export interface PartitionTableParts {
   readonly codecs: AdmissionsParts["codecs"];
 }
 
-/** How often leaders look at their followers, at most: a broker that died holds acknowledgements up for about this long. */
-const sweepMaxMs = 1000;
+/** Long polls at one broker; beyond, a poll lasts until its deadline. */
+const changeWaitersMax = 100_000;
 
-/** Until old records are first looked for: a broker that starts has other things to do. */
-const firstRetentionMs = 30_000;
+/** Logs opened at a time while replicas are assigned. */
+const logsOpenedAtOnce = 16;
 
 /**
- * All replicas on this broker, and how they change with the broker's part in the cluster. What they do for clients and followers is in
- * `partition-services.ts`.
+ * All replicas on this broker, how they change with the broker's part in the cluster, and where they are found: API handlers and followers
+ * get a partition's leadership, the fetchers what is followed here.
  */
-export class PartitionTable implements RoleSink, FollowingSource {
+export class PartitionTable implements RoleSink, FollowingSource, ClientPartitions, ReplicaLeaders {
   /** Woken when a high watermark or a leadership moves. */
-  readonly commits: ChangeWaiters;
+  readonly #commits: ChangeWaiters;
   readonly #parts: PartitionTableParts;
   readonly #environment: PartitionEnvironment;
   readonly #checkpoint: HighWatermarkCheckpoint;
@@ -62,7 +55,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
   readonly #listeners = {
     written: new Set<(identity: ReplicaIdentity) => void>(),
     following: new Set<() => void>(),
-    leads: new Set<(ref: PartitionRef, leaderEpoch: number | null) => void>(),
+    leads: new Set<(ref: TopicPartition, leaderEpoch: number | null) => void>(),
   };
   readonly #roleCheck: RoleCheck;
   /** Replicas that were reported because there is nothing open that could speak for itself, by id. */
@@ -75,10 +68,10 @@ export class PartitionTable implements RoleSink, FollowingSource {
     const { config, clock, random, logger, cluster, isrStore, health, logs, codecs } = parts;
     const deadlines = new Deadlines(clock);
     this.#parts = parts;
-    this.commits = new ChangeWaiters(deadlines, config.changeWaitersMax);
+    this.#commits = new ChangeWaiters(deadlines, changeWaitersMax);
     this.#checkpoint = new HighWatermarkCheckpoint(logs);
     const news = {
-      committed: (key: string) => this.commits.notify(key),
+      committed: (key: string) => this.#commits.notify(key),
       written: (identity: ReplicaIdentity) => callEach(this.#listeners.written, identity),
       leads: (ref: ReplicaIdentity, epoch: number | null) => callEach(this.#listeners.leads, ref, epoch),
     };
@@ -118,37 +111,15 @@ export class PartitionTable implements RoleSink, FollowingSource {
     logs.onOffline((failure) => this.#goOffline(failure));
   }
 
-  /** Begins the sweep for lagging followers, the checkpoints of the high watermarks and the search for old records and silent producers. */
+  /** Begins what is done from time to time: see `upkeep.ts`. Ends with `close`. */
   start(): void {
-    const { clock, random, logger: log, config } = this.#parts;
-    const { signal } = this.#closing;
-    const parts = { clock, random, signal, log, pauseMinMs: 100, pauseMaxMs: config.highWatermarkCheckpointMs };
-    const sweepMs = Math.min(config.replicaLagTimeMaxMs / 2, sweepMaxMs);
-    const sweep = async () => {
-      await sleep(clock, sweepMs, signal);
+    const sweep = () => {
       this.lookAtFollowers();
       this.#roleCheck.look();
     };
-    const checkpoint = async () => {
-      await sleep(clock, config.highWatermarkCheckpointMs, signal);
-      await this.#writeCheckpoint();
-    };
     this.#parts.logs.startCleaning((key) => this.#byKey.get(key)?.highWatermark ?? null);
-    void loop("in-sync sweep", sweep, parts);
-    void loop("high watermark checkpoint", checkpoint, parts);
-    let untilRetentionMs = Math.min(config.retentionCheckMs, firstRetentionMs);
-    const retention = async () => {
-      await sleep(clock, untilRetentionMs, signal);
-      untilRetentionMs = config.retentionCheckMs;
-      await retentionRound([...this.#byKey.values()], { clock, signal, logger: log });
-      await this.#parts.logs.expireStrays(config.strayRetentionMs);
-    };
-    void loop("retention", retention, parts);
-    const forgetProducers = async () => {
-      await sleep(clock, config.producerExpirationCheckMs, signal);
-      for (const partition of this.#byKey.values()) partition.expireProducers();
-    };
-    void loop("expiration of producers", forgetProducers, parts);
+    const upkept = { partitions: () => this.#byKey.values(), sweep, writeCheckpoint: () => this.#writeCheckpoint() };
+    startUpkeep(this.#parts, upkept, this.#closing.signal);
   }
 
   lookAtFollowers(): void {
@@ -174,7 +145,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
     }
   }
 
-  find({ topic, partition }: PartitionRef): Partition | null {
+  find({ topic, partition }: TopicPartition): Partition | null {
     return this.#byKey.get(partitionKey(topic, partition)) ?? null;
   }
 
@@ -182,17 +153,29 @@ export class PartitionTable implements RoleSink, FollowingSource {
     return this.#byId.get(partitionKey(topicId, partition)) ?? null;
   }
 
+  leader(ref: TopicPartition): Leadership | NoLeader {
+    return this.find(ref)?.leader() ?? "NOT_LEADER_OR_FOLLOWER";
+  }
+
+  leaderOf(topicId: TopicId, partition: number): Leadership | NoLeader | "UNKNOWN_TOPIC_ID" {
+    return this.findById(topicId, partition)?.leader() ?? "UNKNOWN_TOPIC_ID";
+  }
+
+  changed(refs: readonly TopicPartition[], deadlineMs: number, signal?: AbortSignal): Promise<void> {
+    const keys = refs.map(({ topic, partition }) => partitionKey(topic, partition));
+    return this.#commits.wait(keys, deadlineMs, signal);
+  }
+
   all(): Iterable<Partition> {
     return this.#byKey.values();
   }
 
   /** Called when we begin to lead a partition (or go on in a higher epoch), and with null when we lead it no more. */
-  onLeadershipChanged(listener: (ref: PartitionRef, leaderEpoch: number | null) => void): () => void {
+  onLeadershipChanged(listener: (ref: TopicPartition, leaderEpoch: number | null) => void): () => void {
     this.#listeners.leads.add(listener);
     return () => this.#listeners.leads.delete(listener);
   }
 
-  /** Called when a partition's written end, high watermark or leadership moved. */
   onWritten(listener: (identity: ReplicaIdentity) => void): () => void {
     this.#listeners.written.add(listener);
     return () => this.#listeners.written.delete(listener);
@@ -223,7 +206,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
         if (standDowns === this.#standDowns) this.#roleCheck.assigned(replica);
       }
     };
-    await Promise.all(Array.from({ length: this.#parts.config.logsOpenedAtOnce }, takeUp));
+    await Promise.all(Array.from({ length: logsOpenedAtOnce }, takeUp));
     this.#followingChanged();
   }
 
@@ -284,13 +267,13 @@ export class PartitionTable implements RoleSink, FollowingSource {
     const known = this.#byKey.get(key);
     if (known !== undefined && known.identity.topicId === topicId) return known;
     try {
-      // a topic of this name was made anew while we were not told what became of the old one: its log is not this topic's
+      // a topic of this name was re-created, and we were not told of the deletion of the old one: its log is not this topic's
       if (known !== undefined) {
         const { highWatermark } = known;
         await this.#close(known);
         await this.#setAside({ topic, partition: state.partition }, known.identity.topicId, highWatermark);
       }
-      // as the controller makes it: whoever registers anew with a log of it has changed it first
+      // as the controller makes it: a broker that registers again with a log of it has changed it first
       const isNew = state.leaderEpoch === 0 && state.stateVersion === 0;
       const log = await this.#openLog(topic, state.partition, topicId, settings, isNew);
       const identity = { topic, topicId, partition: state.partition, key };
@@ -328,7 +311,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
       return await logs.open(topic, partition, topicId, settings, isNew);
     } catch (error) {
       if (!(error instanceof InconsistentTopicId)) throw error;
-      logger.warn({ err: error }, "a topic of this name was made anew, and the deletion of the old one is not on record");
+      logger.warn({ err: error }, "a topic of this name was re-created, and the deletion of the old one is not on record");
       await this.#setAside({ topic, partition }, null, this.#checkpoint.restored(key));
       this.#assertNotClosing();
       await logs.takeUp(topic, partition, topicId, restored);
@@ -346,12 +329,12 @@ export class PartitionTable implements RoleSink, FollowingSource {
     await partition.close();
     this.#byKey.delete(key);
     this.#byId.delete(partitionKey(topicId, number));
-    this.commits.notify(key);
+    this.#commits.notify(key);
     callEach(this.#listeners.written, partition.identity);
   }
 
-  async #deleteLog({ topic, partition }: PartitionRef, topicId: TopicId): Promise<void> {
-    // Race: (1) the log is deleted, a topic of the same name is made anew and grows; (2) this process dies before the next checkpoint; (3)
+  async #deleteLog({ topic, partition }: TopicPartition, topicId: TopicId): Promise<void> {
+    // Race: (1) the log is deleted, a topic of the same name is created and grows; (2) this process dies before the next checkpoint; (3)
     // started again, it takes the old log's high watermark for the new one's, and what nobody else has for committed. So the file forgets
     // it first.
     if (this.#checkpoint.forget(partitionKey(topic, partition))) await this.#checkpoint.write();
@@ -361,7 +344,7 @@ export class PartitionTable implements RoleSink, FollowingSource {
   }
 
   /** The note in its folder has the high watermark before the file forgets it. */
-  async #setAside({ topic, partition }: PartitionRef, topicId: TopicId | null, highWatermark: number): Promise<void> {
+  async #setAside({ topic, partition }: TopicPartition, topicId: TopicId | null, highWatermark: number): Promise<void> {
     if (this.#closing.signal.aborted) return;
     if (!(await this.#parts.logs.setAside(topic, partition, { topicId, highWatermark }))) return;
     if (this.#checkpoint.forget(partitionKey(topic, partition))) await this.#checkpoint.write();

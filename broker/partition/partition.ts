@@ -1,7 +1,8 @@
-import { unreachable } from "../../protocol/base/invariant.ts";
+import { invariant, unreachable } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import { type Log, LogOffline } from "../log/log-contract.ts";
 import type { TopicSettings } from "../runtime/topic-settings.ts";
+import type { NoLeader, ProducerStanding } from "./client-contract.ts";
 import { damageReason, hasBetterCopy } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
 import { Followership } from "./followership.ts";
@@ -27,7 +28,7 @@ export class Partition implements ReplicaLog {
   readonly identity: ReplicaIdentity;
   readonly log: Log;
   readonly #environment: PartitionEnvironment;
-  readonly #stopListening: (() => void)[];
+  readonly #stopListening: () => void;
   #settings: TopicSettings;
   #role: Role = none;
   /**
@@ -48,7 +49,7 @@ export class Partition implements ReplicaLog {
   #fencedEpoch = -1;
   /** While there is no role that keeps it. */
   #restingHighWatermark: number;
-  /** Counts the ends of roles: whoever awaits between two roles checks it. */
+  /** Counts the ends of roles: to be checked after an `await` between two roles. */
   #turns = 0;
   /** Resolves when no former role touches the log any more. */
   #quiet: Promise<void> = Promise.resolve();
@@ -59,12 +60,7 @@ export class Partition implements ReplicaLog {
     this.#settings = settings;
     this.#environment = environment;
     this.#restingHighWatermark = highWatermark;
-    this.#stopListening = [
-      log.onWritten((writtenEndOffset) => {
-        if (this.#role.kind === "leading") this.#role.leadership.logWritten(writtenEndOffset);
-      }),
-      log.onDamaged(() => this.#tellHealth()),
-    ];
+    this.#stopListening = log.onDamaged(() => this.#tellHealth());
   }
 
   get settings(): TopicSettings {
@@ -92,7 +88,7 @@ export class Partition implements ReplicaLog {
   }
 
   /** The leadership, or the error that says why there is none. */
-  leadership(): Leadership | "NOT_LEADER_OR_FOLLOWER" | "KAFKA_STORAGE_ERROR" {
+  leader(): Leadership | NoLeader {
     if (this.#role.kind === "leading") return this.#role.leadership;
     return this.#role.kind === "offline" ? "KAFKA_STORAGE_ERROR" : "NOT_LEADER_OR_FOLLOWER";
   }
@@ -120,6 +116,7 @@ export class Partition implements ReplicaLog {
     if (this.#role.kind === "offline" || record.leaderEpoch < this.#epoch) return;
     this.#noteCompany(record);
     if (this.#continues(record)) return;
+    invariant(record.leaderEpoch >= this.#epoch, "a leader epoch only rises", () => ({ epoch: this.#epoch, record }));
     this.#epoch = record.leaderEpoch;
     if (this.#role.kind === "leading" && this.#isOurs(record)) {
       this.#role.leadership.renew(record);
@@ -170,7 +167,7 @@ export class Partition implements ReplicaLog {
     this.#tellHealth();
   }
 
-  /** A damaged replica is given up for a better one, if there is one; one that cannot lead, or was set aside, for any other. */
+  /** A damaged replica makes room for a better one, if there is one; one that cannot lead, or was set aside, for any other. */
   #tellHealth(): void {
     if (this.#role.kind === "offline") return;
     const { damage } = this.log;
@@ -185,22 +182,15 @@ export class Partition implements ReplicaLog {
     this.#environment.health.report(this.identity, reason === null ? { kind: "usable" } : { kind: "offline", reason });
   }
 
-  /** Followers take the leader's log start; without a leader nothing is given up. */
-  async retain(): Promise<void> {
-    if (this.#role.kind === "leading") await this.#role.leadership.retain();
-  }
-
-  /** Forgets producers whose last record is that old. */
-  expireProducers(): void {
-    const { clock, config } = this.#environment;
-    this.log.expireProducers(clock.nowMs(), config.producerExpirationMs());
+  producers(): readonly ProducerStanding[] {
+    return [...new Map(this.log.producerRows().map((row) => [row.producerId, row])).values()];
   }
 
   /** Ends the role; resolves when the log is no longer used. */
   async close(): Promise<void> {
     this.#retire("lost-leadership");
     await this.#settleLog(Number.MAX_SAFE_INTEGER);
-    for (const stop of this.#stopListening) stop();
+    this.#stopListening();
   }
 
   /** True when the record changes nothing of our role; it may bring small news. */

@@ -1,14 +1,15 @@
 import type { Clock } from "../../protocol/base/clock.ts";
+import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
-import type { AssignedReplica, PartitionRef } from "./contract.ts";
+import type { AssignedReplica } from "./cluster-contract.ts";
 
 export interface RoleCheckParts {
   readonly clock: Clock;
   readonly logger: Logger;
   /** It has a role, or the controller was told why not. */
   readonly isAccountedFor: (topicId: TopicId, partition: number) => boolean;
-  /** The controller, and whoever describes the topic, is to know that nothing is done with it. */
+  /** The controller, and those who describe the topic, are to know that nothing is done with it. */
   readonly giveUp: (replica: AssignedReplica, reason: string) => void;
 }
 
@@ -44,11 +45,11 @@ export class RoleCheck {
     this.#assigned.set(key, { replica, sinceMs: known?.sinceMs ?? clock.monotonicMs() });
   }
 
-  withdrawn(topicId: TopicId, { partition }: PartitionRef): void {
+  withdrawn(topicId: TopicId, { partition }: TopicPartition): void {
     this.#assigned.delete(partitionKey(topicId, partition));
   }
 
-  /** All roles are given up with the session, and assigned again with the next. */
+  /** All roles end with the session, and are assigned again with the next. */
   stoodDown(): void {
     this.#assigned.clear();
   }

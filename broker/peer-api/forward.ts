@@ -5,7 +5,7 @@ import { printable } from "../../protocol/wire/printable.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
 import type { Endpoint } from "../api/api.ts";
 import { AnswerTooLarge, uncounted } from "../api/request-meter.ts";
-import type { ControllerService } from "../controller/contract.ts";
+import type { ControllerService } from "../controller/controller-service.ts";
 import type { PeerHandler } from "../runtime/peer-port.ts";
 
 /**

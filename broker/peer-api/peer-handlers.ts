@@ -1,17 +1,25 @@
-import type { Logger } from "../../protocol/base/logger.ts";
-import type { Endpoint } from "../api/api.ts";
-import type { ControllerService } from "../controller/contract.ts";
-import type { PeerHandlers } from "../runtime/peer-port.ts";
-import { forwardHandler } from "./forward.ts";
+import type { UpdateReceiver } from "../cluster/update-receiver.ts";
+import type { Controller } from "../controller/controller.ts";
+import type { PeerHandler, PeerHandlers } from "../runtime/peer-port.ts";
 
-export interface PeerHandlerParts extends Omit<PeerHandlers, "forward"> {
-  readonly log: Logger;
-  /** Those that serve here, not those that forward. */
-  readonly localEndpoints: readonly Endpoint[];
-  readonly controller: Pick<ControllerService, "isController">;
+export interface PeerHandlerParts {
+  readonly replicaFetch: PeerHandler<"replica-fetch">;
+  readonly updates: Pick<UpdateReceiver, "handle">;
+  readonly controller: Pick<Controller, "controlledShutdown" | "isrChanged" | "replicasOffline">;
+  readonly forward: PeerHandler<"forward">;
 }
 
 /** Everything that other brokers may ask of this one. */
-export function peerHandlers({ localEndpoints, controller, log, ...others }: PeerHandlerParts): PeerHandlers {
-  return { ...others, forward: forwardHandler(localEndpoints, controller, log) };
+export function peerHandlers({ replicaFetch, updates, controller, forward }: PeerHandlerParts): PeerHandlers {
+  return {
+    // a follower
+    "replica-fetch": replicaFetch,
+    // the controller
+    "metadata-update": updates.handle,
+    // any broker, of the controller
+    "controlled-shutdown": async (request) => ({ body: await controller.controlledShutdown(request) }),
+    "isr-changed": async (request) => ({ body: await controller.isrChanged(request) }),
+    "replicas-offline": async (request) => ({ body: await controller.replicasOffline(request) }),
+    forward,
+  };
 }

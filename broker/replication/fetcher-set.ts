@@ -1,5 +1,6 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
-import type { FollowedPartition, FollowingSource } from "../partition/contract.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { FollowedPartition, FollowingSource } from "../partition/replication-contract.ts";
 import { Fetcher, type FetcherParts } from "./fetcher.ts";
 
 /**
@@ -38,6 +39,7 @@ export class FetcherSet {
     const byLeader = Map.groupBy(this.#source.following(), ({ leader }: FollowedPartition) => leader);
     for (const leader of [...this.#fetchers.keys()]) if (!byLeader.has(leader)) this.#stopOne(leader);
     for (const [leader, partitions] of byLeader) {
+      invariant(leader !== this.#parts.brokerId, "a broker does not follow itself", () => ({ leader }));
       const fetcher = this.#fetchers.get(leader) ?? new Fetcher(leader, this.#parts);
       this.#fetchers.set(leader, fetcher);
       fetcher.setPartitions(partitions);

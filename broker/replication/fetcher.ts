@@ -1,13 +1,14 @@
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
 import { type BrokerId, partitionKey } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import { loop } from "../../protocol/base/loop.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
-import type { ClusterView, FollowedPartition } from "../partition/contract.ts";
+import type { ClusterView } from "../partition/cluster-contract.ts";
+import type { FetchApplied, FollowedPartition } from "../partition/replication-contract.ts";
 import { type PeerAnswer, type PeerRequester, PeerUnavailable } from "../runtime/peer-port.ts";
-import { FetchEntry, rotated } from "./fetch-entry.ts";
-import { firstBackoffMs, type ReplicationConfig } from "./replication-config.ts";
+import type { ReplicationConfig } from "./replication-config.ts";
 
 export interface FetcherParts {
   readonly brokerId: BrokerId;
@@ -18,6 +19,12 @@ export interface FetcherParts {
   readonly cluster: ClusterView;
   readonly peers: PeerRequester;
 }
+
+/** Longest sleep with nothing to ask; being given partitions ends it earlier. */
+const emptyRoundMs = 100;
+
+/** After an election the follower often knows sooner than the leader; it asks again soon. */
+const firstBackoffMs = 20;
 
 interface Asked {
   readonly entry: FetchEntry;
@@ -54,6 +61,8 @@ export class Fetcher {
 
   /** What to follow from now on. A partition that is new is asked for at once, not after the long poll that may be under way. */
   setPartitions(partitions: readonly FollowedPartition[]): void {
+    const isOurs = partitions.every(({ leader }) => leader === this.#leader);
+    invariant(isOurs, "a fetcher follows one leader", () => ({ leader: this.#leader, others: partitions.map(({ leader }) => leader) }));
     const known = new Map(this.#entries.map((entry) => [entry.partition, entry]));
     this.#entries = partitions.map((partition) => known.get(partition) ?? new FetchEntry(partition));
     if (partitions.some((partition) => !known.has(partition))) this.#interruption.abort();
@@ -148,5 +157,36 @@ export class Fetcher {
   }
 }
 
-/** Longest sleep with nothing to ask; being given partitions ends it earlier. */
-const emptyRoundMs = 100;
+/** A followed partition in a fetcher's list, with its own pause after failures. */
+class FetchEntry {
+  readonly partition: FollowedPartition;
+  #readyAtMs = Number.NEGATIVE_INFINITY;
+  #pauseMs = firstBackoffMs;
+
+  constructor(partition: FollowedPartition) {
+    this.partition = partition;
+  }
+
+  /** Monotonic; may be asked for from then on. */
+  get readyAtMs(): number {
+    return this.#readyAtMs;
+  }
+
+  /** `jitter` in [0, 1): so that many partitions refused together do not come back together. */
+  note(applied: FetchApplied, nowMs: number, pauseMaxMs: number, jitter: number): void {
+    if (applied !== "back-off") {
+      this.#readyAtMs = Number.NEGATIVE_INFINITY;
+      this.#pauseMs = firstBackoffMs;
+      return;
+    }
+    const pauseMs = Math.min(this.#pauseMs, pauseMaxMs);
+    this.#readyAtMs = nowMs + pauseMs * (0.5 + jitter / 2);
+    this.#pauseMs = Math.min(this.#pauseMs * 2, pauseMaxMs);
+  }
+}
+
+/** `list` from `start` on, then its beginning. */
+function rotated<T>(list: readonly T[], start: number): T[] {
+  const from = list.length === 0 ? 0 : start % list.length;
+  return [...list.slice(from), ...list.slice(0, from)];
+}

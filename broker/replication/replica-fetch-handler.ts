@@ -1,15 +1,28 @@
 import type { Clock } from "../../protocol/base/clock.ts";
-import { partitionKey } from "../../protocol/base/ids.ts";
-import type { ReplicaFetchedPartition, ReplicaFetchRequest, ReplicaFetchResponse } from "../../protocol/peer/messages.ts";
-import type { FetchingReplica, ReplicaFetchService, ReplicaPosition } from "../partition/contract.ts";
+import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import type {
+  ReplicaFetchedPartition,
+  ReplicaFetchPartition,
+  ReplicaFetchRequest,
+  ReplicaFetchResponse,
+} from "../../protocol/peer/messages.ts";
+import type { FetchingReplica, ReplicaLeader, ReplicaLeaders, ReplicaPosition, ReplicaRead } from "../partition/replication-contract.ts";
 import type { PeerHandler } from "../runtime/peer-port.ts";
-import { highWatermarkDelayMs, type ReplicationConfig } from "./replication-config.ts";
+import type { ReplicationConfig } from "./replication-config.ts";
 
 export interface ReplicaFetchHandlerParts {
-  readonly service: ReplicaFetchService;
+  readonly leaders: ReplicaLeaders;
   readonly clock: Clock;
   readonly config: ReplicationConfig;
 }
+
+/**
+ * A high watermark that is all there is to tell waits this long for records to travel with: a produce then costs each follower one round
+ * trip, not two.
+ */
+export const highWatermarkDelayMs = 50;
 
 /**
  * The leader's side of replication: takes the offsets as acknowledgements, then answers as soon as there are records (or a refusal) to
@@ -60,19 +73,19 @@ class PendingFetch {
 
   constructor(parts: ReplicaFetchHandlerParts, request: ReplicaFetchRequest) {
     const { brokerId, brokerEpoch, maxBytes, partitions } = request;
-    const { service, clock, config } = parts;
+    const { leaders, clock, config } = parts;
     this.#parts = parts;
     this.#request = request;
     this.#from = { brokerId, brokerEpoch, receivedAtMs: clock.monotonicMs() };
     this.#maxBytes = Math.min(Math.max(0, maxBytes), config.fetchResponseMaxBytes);
     // Race: (1) looked, nothing there; (2) records are written; (3) only now we watch. So watch first.
-    this.#unwatch = service.watch(({ topicId, partition }) => {
+    this.#unwatch = leaders.onWritten(({ topicId, partition }) => {
       this.#moved.add(partitionKey(topicId, partition));
       this.#wake();
     });
     // All acknowledgements in one turn, before anything is read: a read that goes to the disk must not keep producers of other partitions
     // waiting.
-    this.#positions = partitions.map((asked) => service.acknowledge(this.#from, asked));
+    this.#positions = partitions.map((asked) => this.#acknowledge(asked));
   }
 
   get mayBeEnough(): boolean {
@@ -103,7 +116,7 @@ class PendingFetch {
 
   /** As many records as may be sent, in the request's order. */
   async read(): Promise<Found> {
-    const { service, config } = this.#parts;
+    const { config } = this.#parts;
     const answers: ReplicaFetchedPartition[] = [];
     const records: Buffer[] = [];
     let bytes = 0;
@@ -113,7 +126,7 @@ class PendingFetch {
       if (position.isReadable && (bytes === 0 || bytes < this.#maxBytes)) {
         const maxBytes = Math.min(config.fetchMaxBytes, this.#maxBytes - bytes);
         // the first one brings at least one batch, or a batch above the limits would stop replication for good
-        const read = await service.readForReplica(asked, maxBytes, bytes === 0);
+        const read = await this.#read(asked, maxBytes, bytes === 0);
         answer = read.answer;
         bytes += answer.recordsBytes;
         records.push(...read.records);
@@ -127,7 +140,10 @@ class PendingFetch {
     const isNews = (answer: ReplicaFetchedPartition, place: number) =>
       isUrgent(answer) || answer.recordsBytes > 0 || this.#positions[place]!.hasNews;
     const told = isWaitOver ? answers : answers.filter(isNews);
-    for (const answer of told) this.#parts.service.noteAnswered(this.#from, answer);
+    const bytes = records.reduce((sum, chunk) => sum + chunk.length, 0);
+    const bytesTold = told.reduce((sum, { recordsBytes }) => sum + recordsBytes, 0);
+    invariant(bytes === bytesTold, "a follower is told of all the records that come, and of no others", () => ({ bytes, bytesTold }));
+    for (const answer of told) this.#noteAnswered(answer);
     return { body: { error: "NONE", message: "", partitions: told }, payload: records };
   }
 
@@ -138,17 +154,59 @@ class PendingFetch {
 
   /** Looks at what moved. False: nothing that was asked for did. */
   #lookAgain(): boolean {
-    const { service } = this.#parts;
     let any = false;
     for (const key of this.#moved) {
       const place = this.#places?.get(key);
       if (place === undefined) continue;
-      this.#positions[place] = service.lookAgain(this.#from, this.#request.partitions[place]!);
+      this.#positions[place] = this.#positionOf(this.#request.partitions[place]!);
       any = true;
     }
     this.#moved.clear();
     return any;
   }
+
+  #acknowledge(asked: ReplicaFetchPartition): ReplicaPosition {
+    const leader = this.#leaderOf(asked);
+    return typeof leader === "string" ? nothingToRead(asked, leader) : leader.acknowledgeFetch(this.#from, asked);
+  }
+
+  #positionOf(asked: ReplicaFetchPartition): ReplicaPosition {
+    const leader = this.#leaderOf(asked);
+    return typeof leader === "string" ? nothingToRead(asked, leader) : leader.positionOf(this.#from, asked);
+  }
+
+  async #read(asked: ReplicaFetchPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead> {
+    const leader = this.#leaderOf(asked);
+    if (typeof leader === "string") return { answer: refusal(asked, leader), records: [] };
+    return leader.readForReplica(asked, maxBytes, minOneBatch);
+  }
+
+  #noteAnswered(answer: ReplicaFetchedPartition): void {
+    const leader = this.#leaderOf(answer);
+    if (typeof leader !== "string") leader.noteAnswered(this.#from, answer);
+  }
+
+  #leaderOf({ topicId, partition }: { readonly topicId: TopicId; readonly partition: number }): ReplicaLeader | KafkaErrorCode {
+    return this.#parts.leaders.leaderOf(topicId, partition);
+  }
+}
+
+function nothingToRead(asked: ReplicaFetchPartition, error: KafkaErrorCode): ReplicaPosition {
+  return { answer: refusal(asked, error), isReadable: false, hasNews: false };
+}
+
+function refusal({ topicId, partition }: ReplicaFetchPartition, error: KafkaErrorCode): ReplicaFetchedPartition {
+  return {
+    topicId,
+    partition,
+    error,
+    leaderEpoch: -1,
+    highWatermark: -1,
+    logStartOffset: -1,
+    diverging: null,
+    epochs: [],
+    recordsBytes: 0,
+  };
 }
 
 /** To be acted upon at once, unlike a high watermark. */

@@ -13,27 +13,9 @@ export interface ReplicationConfig {
   readonly fetchResponseMaxBytes: number;
   /**
    * `replica.fetch.backoff.ms`: longest pause after failures in a row, of one partition or of the link. The first pause is
-   * `firstBackoffMs`.
+   * much shorter.
    */
   readonly fetchBackoffMs: number;
-  /** `replica.socket.timeout.ms`, counted from the end of the wait: then the link is given up and opened again. */
+  /** `replica.socket.timeout.ms`, counted from the end of the wait: then the link is closed and opened again. */
   readonly fetchTimeoutMs: number;
 }
-
-export const replicationDefaults: ReplicationConfig = {
-  fetchWaitMaxMs: 500,
-  fetchMinBytes: 1,
-  fetchMaxBytes: 1024 * 1024,
-  fetchResponseMaxBytes: 10 * 1024 * 1024,
-  fetchBackoffMs: 1000,
-  fetchTimeoutMs: 10_000,
-};
-
-/** After an election the follower often knows sooner than the leader; it asks again soon. */
-export const firstBackoffMs = 20;
-
-/**
- * A high watermark that is all there is to tell waits this long for records to travel with: a produce then costs each follower one round
- * trip, not two.
- */
-export const highWatermarkDelayMs = 50;

@@ -1,6 +1,6 @@
 import { destination, pino } from "pino";
 import type { Logger } from "../../protocol/base/logger.ts";
-import type { LoggingConfig } from "./config/broker-config.ts";
+import type { LoggingSettings } from "./config/start-settings.ts";
 
 export interface ClosableLogger extends Logger {
   /** Writes what is still held. After it, nothing more. */
@@ -8,7 +8,7 @@ export interface ClosableLogger extends Logger {
 }
 
 /** One line of JSON per message, to standard error or appended to a file. `fields` are in every line. */
-export function pinoLogger({ logLevel, logFile }: LoggingConfig, fields: object = {}): ClosableLogger {
+export function pinoLogger({ logLevel, logFile }: LoggingSettings, fields: object = {}): ClosableLogger {
   // sync: the line that says why the process dies must be out before it does
   const output = destination({ dest: logFile ?? 2, mkdir: true, sync: true });
   const root = pino(

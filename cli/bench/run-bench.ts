@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { build, type Histogram } from "hdr-histogram-js";
 import { Admin, type CompressionCodec, Consumer, orThrow, Producer } from "../../client/index.ts";
-import { CommandFailed } from "../command-failed.ts";
+import { CommandFailed } from "../output/command-failed.ts";
 import { UnderWay } from "../produce/under-way.ts";
 
 export interface BenchOptions {

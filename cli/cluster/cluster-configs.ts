@@ -1,10 +1,10 @@
 import type { Admin, BrokerMetadata } from "../../client/index.ts";
-import { CommandFailed, UsageError } from "../command-failed.ts";
-import { configChanges, type SettingChanges } from "../config/config-changes.ts";
-import { configHead, configRow, describedConfigs, type ShownConfig } from "../config/describe-configs.ts";
-import { failForErrors } from "../fail-for-errors.ts";
+import { configChanges, type SettingChanges } from "../config/asked-changes.ts";
+import { configHead, configRow, describedConfigs, type ShownConfig } from "../config/show-configs.ts";
+import { CommandFailed, UsageError } from "../output/command-failed.ts";
 import type { Output } from "../output/output.ts";
 import { table } from "../output/table.ts";
+import { failForErrors } from "../session/fail-for-errors.ts";
 
 /** Settings of brokers, as `cluster describe --configs` shows them. */
 export interface BrokerConfigs {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Admin, type BrokerLogDirectories, type LogDirectoryDescription, orThrow, type ReplicaMove } from "../../client/index.ts";
-import { CommandFailed } from "../command-failed.ts";
+import { CommandFailed } from "../output/command-failed.ts";
 import { type Cell, table } from "../output/table.ts";
 import { formatBytes } from "../output/units.ts";
 import type { Shown } from "../topic/topic-commands.ts";

@@ -1,11 +1,10 @@
-import type { StartPosition } from "../../client/consumer/assigned-partition.ts";
+import { OffsetOutOfRange } from "../../client/base/errors.ts";
 import { Consumer } from "../../client/consumer/consumer.ts";
-import { OffsetOutOfRange } from "../../client/errors.ts";
-import { CommandFailed } from "../command-failed.ts";
-import { tellingRuntime } from "../output/complaints.ts";
+import type { StartPosition } from "../../client/fetch/assigned-partition.ts";
+import { CommandFailed } from "../output/command-failed.ts";
 import type { Output } from "../output/output.ts";
-import { printRecords } from "./print-records.ts";
-import type { RecordFormat } from "./record-format.ts";
+import type { RecordFormat } from "../output/record-format.ts";
+import { printingConsumer, printRecords } from "./print-records.ts";
 
 export interface ConsumeOptions {
   readonly topic: string;
@@ -20,18 +19,13 @@ export interface ConsumeOptions {
   readonly format: RecordFormat;
 }
 
-const asTheyAre = { deserialize: (bytes: Buffer) => bytes };
-
 /** Prints records as they arrive until one of the ends is reached, `stop` aborts or nobody reads the output any more. */
 export async function consume(options: ConsumeOptions, output: Output, stop: AbortSignal): Promise<void> {
   const { topic, from, partitions, untilEnd, format } = options;
   const ended = AbortSignal.any([stop, output.closed]);
   await using consumer = new Consumer({
+    ...printingConsumer,
     bootstrap: options.bootstrap,
-    clientId: "ottla-consume",
-    runtime: tellingRuntime,
-    keySerde: asTheyAre,
-    valueSerde: asTheyAre,
     // a named offset is meant; for everything else the nearest record that there is
     offsetReset: typeof from === "object" && "offset" in from ? "none" : "earliest",
     stopAtEnd: untilEnd,

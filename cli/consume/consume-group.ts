@@ -1,10 +1,9 @@
 import type { AssignorName } from "../../client/group/assignors.ts";
 import { Consumer, KafkaProtocolError } from "../../client/index.ts";
-import { CommandFailed, explain } from "../command-failed.ts";
-import { tellingRuntime } from "../output/complaints.ts";
+import { CommandFailed, explain } from "../output/command-failed.ts";
 import type { Output } from "../output/output.ts";
-import { printRecords } from "./print-records.ts";
-import type { RecordFormat } from "./record-format.ts";
+import type { RecordFormat } from "../output/record-format.ts";
+import { printingConsumer, printRecords } from "./print-records.ts";
 
 export interface ConsumeGroupOptions {
   readonly topic: string;
@@ -25,17 +24,12 @@ export interface ConsumeGroupOptions {
   readonly format: RecordFormat;
 }
 
-const asTheyAre = { deserialize: (bytes: Buffer) => bytes };
-
 /** Prints records of the partitions that the group gives us, and commits what was printed, until one of the ends is reached. */
 export async function consumeInGroup(options: ConsumeGroupOptions, output: Output, stop: AbortSignal): Promise<void> {
   const { topic, group, assignors, instanceId, sessionTimeoutMs, format } = options;
   await using consumer = new Consumer({
+    ...printingConsumer,
     bootstrap: options.bootstrap,
-    clientId: "ottla-consume",
-    runtime: tellingRuntime,
-    keySerde: asTheyAre,
-    valueSerde: asTheyAre,
     offsetReset: options.from === "beginning" ? "earliest" : "latest",
     stopAtEnd: options.untilEnd,
     group,

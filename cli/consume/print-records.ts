@@ -1,5 +1,16 @@
+import { tellingRuntime } from "../output/complaints.ts";
 import type { Output } from "../output/output.ts";
-import type { RecordFormat, RecordToFormat } from "./record-format.ts";
+import type { RecordFormat, RecordToFormat } from "../output/record-format.ts";
+
+const asTheyAre = { deserialize: (bytes: Buffer) => bytes };
+
+/** What a consumer that prints its records is made with, in a group and without one. */
+export const printingConsumer = {
+  clientId: "ottla-consume",
+  runtime: tellingRuntime,
+  keySerde: asTheyAre,
+  valueSerde: asTheyAre,
+} as const;
 
 /** Records of one stored batch are printed together, in pieces of about this size. */
 const writeTogetherBytes = 256 * 1024;

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "commander";
-import type { StartPosition } from "../../client/consumer/assigned-partition.ts";
+import type { StartPosition } from "../../client/fetch/assigned-partition.ts";
 
 /** Larger bare numbers are milliseconds since 1970 (from September 2001 on), smaller ones are offsets; `@N` is a time whatever its size. */
 const timestampFrom = 1_000_000_000_000;

@@ -1,9 +1,9 @@
 import type { Admin, GroupDescription, GroupLag, GroupMemberDescription } from "../../client/index.ts";
 import { partitionKey } from "../../protocol/base/ids.ts";
-import { failForErrors } from "../fail-for-errors.ts";
-import { printable } from "../output/printable.ts";
 import { type Cell, table } from "../output/table.ts";
+import { printable } from "../output/terminal-text.ts";
 import { formatAge, formatCount } from "../output/units.ts";
+import { failForErrors } from "../session/fail-for-errors.ts";
 import type { Shown } from "../topic/topic-commands.ts";
 
 export async function listGroups(admin: Admin, { output, json }: Shown): Promise<void> {

@@ -1,9 +1,9 @@
 import type { Admin, OffsetSpec, TopicPartition } from "../../client/index.ts";
 import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
-import { CommandFailed, UsageError } from "../command-failed.ts";
-import { failForErrors } from "../fail-for-errors.ts";
+import { CommandFailed, UsageError } from "../output/command-failed.ts";
 import { table } from "../output/table.ts";
 import { formatCount } from "../output/units.ts";
+import { failForErrors } from "../session/fail-for-errors.ts";
 import type { Shown } from "../topic/topic-commands.ts";
 import { isOffline } from "../topic/topic-health.ts";
 import { newPosition, type ResetTarget, type TopicSelection } from "./reset-target.ts";

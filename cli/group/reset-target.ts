@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "commander";
-import { UsageError } from "../command-failed.ts";
+import { UsageError } from "../output/command-failed.ts";
 
 /** Where a group's positions are moved to. */
 export type ResetTarget =

@@ -1,8 +1,8 @@
-import { nodeRuntime } from "../../client/node-runtime.ts";
-import type { ClientRuntime } from "../../client/runtime.ts";
+import type { ClientRuntime } from "../../client/base/client-runtime.ts";
+import { nodeRuntime } from "../../client/base/node-runtime.ts";
 import { type Logger, silentLogger } from "../../protocol/base/logger.ts";
-import { explain } from "../command-failed.ts";
-import { printable } from "./printable.ts";
+import { explain } from "./command-failed.ts";
+import { printable } from "./terminal-text.ts";
 
 /** A line for people on standard error. */
 export function complain(text: string): void {

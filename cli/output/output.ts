@@ -1,6 +1,6 @@
 import type { Writable } from "node:stream";
-import { CommandFailed } from "../command-failed.ts";
-import { printable } from "./printable.ts";
+import { CommandFailed } from "./command-failed.ts";
+import { printable } from "./terminal-text.ts";
 
 /** Standard output of a command: takes bytes as fast as the reader does, and ends quietly when the reader is gone (`| head`). */
 export class Output {

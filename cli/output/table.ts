@@ -1,4 +1,4 @@
-import { printable } from "./printable.ts";
+import { printable } from "./terminal-text.ts";
 
 export type Cell = string | number | boolean;
 

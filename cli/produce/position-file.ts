@@ -1,7 +1,7 @@
 import { open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { crc32c } from "@node-rs/crc32";
-import { CommandFailed } from "../command-failed.ts";
+import { CommandFailed } from "../output/command-failed.ts";
 import type { FileIdentity } from "./followed-files.ts";
 
 /** How far one file was shipped. */

@@ -1,13 +1,13 @@
 import { resolve } from "node:path";
-import { codeOf, type FileSystem } from "../../broker/runtime/files.ts";
+import { codeOf, type FileSystem } from "../../broker/disk-format.ts";
 import type { Coordinator } from "../../coordinator-client/coordinator.ts";
-import { CommandFailed, explain, UsageError } from "../command-failed.ts";
+import { type DirectoryInventory, inventoryOf } from "../offline/inventory.ts";
+import { CommandFailed, explain, UsageError } from "../output/command-failed.ts";
 import type { Output } from "../output/output.ts";
 import type { Progress } from "../output/progress.ts";
 import { table } from "../output/table.ts";
 import { formatCount } from "../output/units.ts";
-import { type DirectoryInventory, inventoryOf } from "./inventory.ts";
-import { NoPlan, planRecovery, type RecoveryPlan } from "./plan.ts";
+import { NoPlan, planRecovery, type RecoveryPlan } from "./recovery-plan.ts";
 import { occupant, writeCluster } from "./write-cluster.ts";
 
 export interface RecoverParts {

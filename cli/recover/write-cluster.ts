@@ -1,14 +1,14 @@
 import { type Coordinator, CoordinatorUnavailable, type WriteOperation } from "../../coordinator-client/coordinator.ts";
 import { encodeClusterId } from "../../coordinator-client/znodes/cluster-id.ts";
 import { encodeConfig } from "../../coordinator-client/znodes/config.ts";
-import { encodeControllerEpoch } from "../../coordinator-client/znodes/controller.ts";
+import { encodeControllerEpoch } from "../../coordinator-client/znodes/controller-node.ts";
 import { encodePartitionState } from "../../coordinator-client/znodes/partition-state.ts";
 import * as paths from "../../coordinator-client/znodes/paths.ts";
 import { encodeProducerIdBlock } from "../../coordinator-client/znodes/producer-id-block.ts";
 import { encodeTopicAssignment } from "../../coordinator-client/znodes/topic-assignment.ts";
 import { noBroker } from "../../protocol/base/ids.ts";
-import { CommandFailed } from "../command-failed.ts";
-import type { RecoveredTopic, RecoveryPlan } from "./plan.ts";
+import { CommandFailed } from "../output/command-failed.ts";
+import type { RecoveredTopic, RecoveryPlan } from "./recovery-plan.ts";
 
 /** Operations in one transaction: well below the mebibyte that ZooKeeper takes. */
 const operationsAtOnce = 200;

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Admin, NewTopic } from "../../client/index.ts";
-import { CommandFailed, UsageError } from "../command-failed.ts";
-import { configChanges, type SettingChanges } from "../config/config-changes.ts";
-import { failForErrors } from "../fail-for-errors.ts";
+import { configChanges, type SettingChanges } from "../config/asked-changes.ts";
+import { CommandFailed, UsageError } from "../output/command-failed.ts";
 import type { Output } from "../output/output.ts";
-import { printable } from "../output/printable.ts";
+import { printable } from "../output/terminal-text.ts";
 import { formatCount } from "../output/units.ts";
-import { type DescribeOptions, describeTopic, futureRecordsOf, topicAsText } from "./describe-topics.ts";
+import { failForErrors } from "../session/fail-for-errors.ts";
+import { type DescribeOptions, describeTopic, futureRecordsOf, topicAsText } from "./show-topics.ts";
 
 export interface Shown {
   readonly output: Output;

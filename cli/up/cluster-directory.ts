@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { nodeFileSystem } from "../../broker/runtime/node-files.ts";
-import { CommandFailed } from "../command-failed.ts";
-import { brokerProperties, type UpBroker } from "./broker-config.ts";
+import { nodeFileSystem } from "../../broker/disk-format.ts";
+import { CommandFailed } from "../output/command-failed.ts";
+import { brokerProperties, type UpBroker } from "./broker-properties.ts";
 import { checkWritableDirectory } from "./preflight.ts";
 
 /** Where `up` keeps a cluster: `zookeeper/`, and for each broker `broker-N/` with its settings, its log and its data. */

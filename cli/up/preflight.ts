@@ -1,8 +1,8 @@
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { createServer } from "node:net";
-import { nodeFileSystem } from "../../broker/runtime/node-files.ts";
-import { CommandFailed } from "../command-failed.ts";
+import { nodeFileSystem } from "../../broker/disk-format.ts";
+import { CommandFailed } from "../output/command-failed.ts";
 
 /** Fails with one sentence where a broker would fail later with many. */
 export async function checkPortsFree(host: string, ports: readonly number[]): Promise<void> {

@@ -1,9 +1,9 @@
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { nodeClock } from "../../protocol/node/node-clock.ts";
-import { CommandFailed, explain, UsageError } from "../command-failed.ts";
+import { CommandFailed, explain, UsageError } from "../output/command-failed.ts";
 import type { Output } from "../output/output.ts";
-import { printable } from "../output/printable.ts";
+import { printable } from "../output/terminal-text.ts";
 import { ZookeeperProcess } from "../zookeeper/zookeeper-process.ts";
 import { BrokerProcess } from "./broker-process.ts";
 import { ClusterDirectory } from "./cluster-directory.ts";

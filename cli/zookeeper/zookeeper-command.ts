@@ -1,6 +1,6 @@
 import { access, constants } from "node:fs/promises";
 import { delimiter, join } from "node:path";
-import { CommandFailed } from "../command-failed.ts";
+import { CommandFailed } from "../output/command-failed.ts";
 
 export interface ZookeeperCommand {
   readonly command: string;

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CommandFailed } from "../command-failed.ts";
+import { CommandFailed } from "../output/command-failed.ts";
 import { type ZookeeperMode, zookeeperMode } from "./four-letter-word.ts";
 import { zookeeperCommand } from "./zookeeper-command.ts";
 import { type ZookeeperSettings, zookeeperConfigFile } from "./zookeeper-config.ts";

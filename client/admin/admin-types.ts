@@ -1,7 +1,7 @@
 import type { BrokerId, TopicId, TopicPartition } from "../../protocol/base/ids.ts";
-import type { KafkaProtocolError } from "../errors.ts";
+import type { KafkaProtocolError } from "../base/errors.ts";
 import type { BrokerMetadata, PartitionMetadata } from "../metadata/cluster-snapshot.ts";
-import type { FoundOffset, OffsetSpec } from "../metadata/list-offsets.ts";
+import type { FoundOffset, OffsetSpec } from "../metadata/offset-lookup.ts";
 
 /** What became of one item of a request: others may have fared differently. `orThrow` turns a list of these into values. */
 export type ItemResult<T> = (T & { readonly error: null }) | (Partial<T> & { readonly error: KafkaProtocolError });

@@ -1,13 +1,24 @@
 import { type BrokerId, noBroker, type TopicPartition, zeroTopicId } from "../../protocol/base/ids.ts";
+import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
 import type { MetadataResponse } from "../../protocol/messages/metadata.ts";
-import { ClientClosed, KafkaProtocolError } from "../errors.ts";
+import type { ClientOptions } from "../base/client-options.ts";
+import { ClientClosed, KafkaProtocolError } from "../base/errors.ts";
 import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
-import { type FoundOffset, listOffsets } from "../metadata/list-offsets.ts";
-import { type ApiCall, calls } from "../network/api-calls.ts";
-import type { Connection } from "../network/connection.ts";
-import type { ClientOptions } from "../options.ts";
+import { metadataRequest } from "../metadata/metadata-request.ts";
+import { type FoundOffset, listOffsets } from "../metadata/offset-lookup.ts";
+import type { BrokerConnection } from "../network/broker-connection.ts";
+import {
+  alterGroupOffsets,
+  deleteGroup,
+  deleteGroupOffsets,
+  describeGroup,
+  type GroupDescription,
+  type GroupListing,
+  listGroupOffsets,
+  listGroups,
+} from "./admin-groups.ts";
 import type {
   ClusterDescription,
   ConfigResource,
@@ -23,19 +34,9 @@ import type {
   TopicDescription,
 } from "./admin-types.ts";
 import { alteredConfigs, describedConfigs, wireChanges, wireReplacement, wireResource } from "./configs.ts";
-import { type DeletedRecords, deleteRecords, type RecordsToDelete } from "./delete-records.ts";
 import { type GroupLag, groupLag } from "./group-lag.ts";
-import {
-  alterGroupOffsets,
-  deleteGroup,
-  deleteGroupOffsets,
-  describeGroup,
-  type GroupDescription,
-  type GroupListing,
-  listGroupOffsets,
-  listGroups,
-} from "./groups.ts";
 import { type ItemAnswer, shouldAskAgain } from "./item-answer.ts";
+import { type DeletedRecords, deleteRecords, type RecordsToDelete } from "./records-deletion.ts";
 import { alterReplicaLogDirectories, type BrokerLogDirectories, describeLogDirectories, type ReplicaMove } from "./replica-directories.ts";
 
 type Altered = ItemResult<{ readonly resource: ConfigResource }>;
@@ -81,7 +82,7 @@ export class Admin implements AsyncDisposable {
       "creating topic",
       ({ name }) => name,
       async (open) => {
-        const answer = await this.#ask(calls.createTopics, () => ({ topics: open, timeoutMs: this.#brokerTimeoutMs(), validateOnly }));
+        const answer = await this.#ask(apis.createTopics, () => ({ topics: open, timeoutMs: this.#brokerTimeoutMs(), validateOnly }));
         return answer.topics.map(({ name, topicId, errorCode, errorMessage, numPartitions, replicationFactor }) => ({
           key: name,
           errorCode,
@@ -99,7 +100,7 @@ export class Admin implements AsyncDisposable {
       "deleting topic",
       (name) => name,
       async (open) => {
-        const answer = await this.#ask(calls.deleteTopics, () => ({
+        const answer = await this.#ask(apis.deleteTopics, () => ({
           topics: open.map((name) => ({ name, topicId: zeroTopicId })),
           topicNames: open,
           timeoutMs: this.#brokerTimeoutMs(),
@@ -128,7 +129,7 @@ export class Admin implements AsyncDisposable {
           count,
           assignments: assignment?.map((brokerIds) => ({ brokerIds })) ?? null,
         }));
-        const answer = await this.#ask(calls.createPartitions, () => ({
+        const answer = await this.#ask(apis.createPartitions, () => ({
           topics: wanted,
           timeoutMs: this.#brokerTimeoutMs(),
           validateOnly,
@@ -174,7 +175,7 @@ export class Admin implements AsyncDisposable {
     const describe = async (resource: ConfigResource) => {
       const asked = { ...wireResource(resource), configurationKeys: names ?? null };
       const request = { resources: [asked], includeSynonyms: synonyms, includeDocumentation: false };
-      return describedConfigs(resource, await this.#askAbout(resource, calls.describeConfigs, request));
+      return describedConfigs(resource, await this.#askAbout(resource, apis.describeConfigs, request));
     };
     return Promise.all(resources.map(describe));
   }
@@ -183,7 +184,7 @@ export class Admin implements AsyncDisposable {
   async incrementalAlterConfigs(changes: readonly ResourceChange[], { validateOnly = false } = {}): Promise<readonly Altered[]> {
     const alter = async (change: ResourceChange) => {
       const request = { resources: wireChanges([change]), validateOnly };
-      return alteredConfigs(change.resource, await this.#askAbout(change.resource, calls.incrementalAlterConfigs, request));
+      return alteredConfigs(change.resource, await this.#askAbout(change.resource, apis.incrementalAlterConfigs, request));
     };
     return Promise.all(changes.map(alter));
   }
@@ -192,7 +193,7 @@ export class Admin implements AsyncDisposable {
   async alterConfigs(replacements: readonly ResourceReplacement[], { validateOnly = false } = {}): Promise<readonly Altered[]> {
     const alter = async (replacement: ResourceReplacement) => {
       const request = { resources: [wireReplacement(replacement)], validateOnly };
-      return alteredConfigs(replacement.resource, await this.#askAbout(replacement.resource, calls.alterConfigs, request));
+      return alteredConfigs(replacement.resource, await this.#askAbout(replacement.resource, apis.alterConfigs, request));
     };
     return Promise.all(replacements.map(alter));
   }
@@ -210,7 +211,7 @@ export class Admin implements AsyncDisposable {
             partitions: ofTopic.map(({ partition }) => partition),
           }));
     const answer = await this.#retrying(async () => {
-      const answer = await this.#ask(calls.electLeaders, () => ({
+      const answer = await this.#ask(apis.electLeaders, () => ({
         electionType: type === "preferred" ? 0 : 1,
         topicPartitions,
         timeoutMs: this.#brokerTimeoutMs(),
@@ -305,22 +306,15 @@ export class Admin implements AsyncDisposable {
   }
 
   async #metadata(names: readonly string[] | null): Promise<MetadataResponse> {
-    const topics = names?.map((name) => ({ topicId: zeroTopicId, name })) ?? null;
-    const build = (version: number) => ({
-      topics: topics === null && version === 0 ? [] : topics,
-      allowAutoTopicCreation: false,
-      includeClusterAuthorizedOperations: false,
-      includeTopicAuthorizedOperations: false,
-      includeOfflineReasons: true,
-    });
-    return this.#retrying(() => this.#cluster.pool.askAny((connection, signal) => connection.request(calls.metadata, build, { signal })));
+    const build = (version: number) => metadataRequest(names, version, { withOfflineReasons: true });
+    return this.#retrying(() => this.#cluster.pool.askAny((connection, signal) => connection.request(apis.metadata, build, { signal })));
   }
 
   /**
    * Any broker will do: it forwards what only the controller may do. One that does not says NOT_CONTROLLER, and then the controller is
    * asked.
    */
-  async #ask<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req): Promise<Res> {
+  async #ask<Req, Res>(api: MessagePair<Req, Res>, build: (version: number) => Req): Promise<Res> {
     try {
       const connection = await this.#cluster.connection(this.#controller);
       return await connection.request(api, build);
@@ -330,11 +324,11 @@ export class Admin implements AsyncDisposable {
     }
   }
 
-  #askAbout<Req, Res>(resource: ConfigResource, api: ApiCall<Req, Res>, request: Req): Promise<Res> {
+  #askAbout<Req, Res>(resource: ConfigResource, api: MessagePair<Req, Res>, request: Req): Promise<Res> {
     return this.#retrying(async () => (await this.#connectionFor(resource)).request(api, () => request));
   }
 
-  async #connectionFor(resource: ConfigResource): Promise<Connection> {
+  async #connectionFor(resource: ConfigResource): Promise<BrokerConnection> {
     if ("topic" in resource || resource.broker === null) return this.#cluster.connection(null);
     if (!this.#cluster.metadata.snapshot.brokers.has(resource.broker)) await this.#cluster.metadata.refresh();
     return this.#cluster.connection(resource.broker);

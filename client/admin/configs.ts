@@ -2,7 +2,7 @@ import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { AlterConfigsRequest, AlterConfigsResponse } from "../../protocol/messages/alter-configs.ts";
 import type { DescribeConfigsResponse } from "../../protocol/messages/describe-configs.ts";
 import type { IncrementalAlterConfigsRequest } from "../../protocol/messages/incremental-alter-configs.ts";
-import { KafkaProtocolError } from "../errors.ts";
+import { KafkaProtocolError } from "../base/errors.ts";
 import type {
   ConfigEntry,
   ConfigResource,

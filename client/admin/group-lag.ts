@@ -1,9 +1,9 @@
 import { noBroker, partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
-import { isRetriableFailure } from "../errors.ts";
+import { isRetriableFailure } from "../base/errors.ts";
 import { CoordinatorLink } from "../group/coordinator-link.ts";
 import { fetchCommitted } from "../group/group-offsets.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { listOffsets } from "../metadata/list-offsets.ts";
+import { listOffsets } from "../metadata/offset-lookup.ts";
 import { recordTimes } from "./record-times.ts";
 
 /**

@@ -1,17 +1,17 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { zeroTopicId } from "../../protocol/base/ids.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import { CompressionUnavailable } from "../../protocol/records/codec.ts";
 import { decompressRecords } from "../../protocol/records/compression.ts";
 import { decodeBatch } from "../../protocol/records/decode-batch.ts";
 import { scanBatches } from "../../protocol/records/validate-batches.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
-import { fetchRequestOf, fetchVersionMax, type PartitionAnswer } from "../consumer/fetch-answer.ts";
-import type { FetchTarget } from "../consumer/fetch-session.ts";
-import { KafkaProtocolError } from "../errors.ts";
+import { KafkaProtocolError } from "../base/errors.ts";
+import type { FetchTarget } from "../fetch/client-fetch-session.ts";
+import { fetchRequestOf, fetchVersionMax, type PartitionAnswer } from "../fetch/fetch-answer.ts";
 import { askLeaders } from "../metadata/ask-leaders.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { calls } from "../network/api-calls.ts";
-import type { Connection } from "../network/connection.ts";
+import type { BrokerConnection } from "../network/broker-connection.ts";
 
 export interface PlaceQuery extends TopicPartition {
   readonly offset: number;
@@ -44,7 +44,7 @@ export async function recordTimes(
 
 async function timeAt(
   cluster: Cluster,
-  connection: Connection,
+  connection: BrokerConnection,
   { topic, partition, offset }: PlaceQuery,
   signal: AbortSignal,
 ): Promise<number | null | KafkaProtocolError> {
@@ -60,7 +60,7 @@ async function timeAt(
   const asked = { sessionId: 0, sessionEpoch: noSession, toSend: [target], toForget: [] };
   const versionMax = fetchVersionMax([target]);
   const options = { signal, ...(versionMax === undefined ? {} : { versionMax }) };
-  const answer = await connection.request(calls.fetch, () => fetchRequestOf(asked, { maxWaitMs: 0, minBytes: 0, maxBytes: 1 }), options);
+  const answer = await connection.request(apis.fetch, () => fetchRequestOf(asked, { maxWaitMs: 0, minBytes: 0, maxBytes: 1 }), options);
   const found = answer.responses[0]?.partitions[0];
   const code = answer.errorCode === "NONE" ? (found?.errorCode ?? "NONE") : answer.errorCode;
   if (code !== "NONE") return new KafkaProtocolError(code, `the record at ${offset} of ${topic}-${partition}`);

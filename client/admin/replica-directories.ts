@@ -1,7 +1,7 @@
 import type { BrokerId, TopicPartition } from "../../protocol/base/ids.ts";
-import { KafkaProtocolError } from "../errors.ts";
+import { apis } from "../../protocol/messages/apis.ts";
+import { KafkaProtocolError } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { calls } from "../network/api-calls.ts";
 import type { ItemResult } from "./admin-types.ts";
 
 export interface ReplicaInDirectory extends TopicPartition {
@@ -43,7 +43,7 @@ export async function describeLogDirectories(
   const alive = [...cluster.metadata.snapshot.brokers.keys()].sort((a, b) => a - b);
   const describe = (broker: BrokerId) =>
     asked(cluster, broker, deadlineMs, { broker }, async (connection) => {
-      const { errorCode, results } = await connection.request(calls.describeLogDirs, () => ({ topics: null }));
+      const { errorCode, results } = await connection.request(apis.describeLogDirs, () => ({ topics: null }));
       if (errorCode !== "NONE") throw new KafkaProtocolError(errorCode, `log directories of broker ${broker}`);
       const directories = results.map((result): LogDirectoryDescription => {
         const { logDir, totalBytes, usableBytes, topics } = result;
@@ -73,7 +73,7 @@ export async function alterReplicaLogDirectories(
       const { broker, topic, partition, directory } = move;
       return asked(cluster, broker, deadlineMs, move, async (connection) => {
         const dirs = [{ path: directory, topics: [{ name: topic, partitions: [partition] }] }];
-        const { results } = await connection.request(calls.alterReplicaLogDirs, () => ({ dirs }));
+        const { results } = await connection.request(apis.alterReplicaLogDirs, () => ({ dirs }));
         const code = results[0]?.partitions[0]?.errorCode ?? "UNKNOWN_SERVER_ERROR";
         if (code !== "NONE") throw new KafkaProtocolError(code, `moving ${topic}-${partition} of broker ${broker} to ${directory}`);
         return move;

@@ -1,10 +1,11 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { RecordHeader } from "../../protocol/records/record.ts";
-import { InvalidArgument } from "../errors.ts";
+import { type ClientOptions, positive } from "../base/client-options.ts";
+import { InvalidArgument } from "../base/errors.ts";
+import type { ResetPolicy, StartPosition } from "../fetch/assigned-partition.ts";
+import type { FetchSettings } from "../fetch/consumer-fetcher.ts";
 import type { GroupOptions } from "../group/group-options.ts";
-import { type ClientOptions, positive } from "../options.ts";
 import type { Serde } from "../serialization/serde.ts";
-import type { ResetPolicy, StartPosition } from "./assigned-partition.ts";
 
 /** Type parameters are the types of keys and values; they follow from the serdes. */
 export interface ConsumerOptions<K, V> extends ClientOptions, GroupOptions {
@@ -42,16 +43,9 @@ export interface ConsumerOptions<K, V> extends ClientOptions, GroupOptions {
   readonly checkCrc?: boolean;
 }
 
-export interface ConsumerSettings {
-  readonly offsetReset: ResetPolicy;
+export interface ConsumerSettings extends FetchSettings {
   readonly stopAtEnd: boolean;
-  readonly prefetchBytesMax: number;
-  readonly fetchBytesMax: number;
-  readonly partitionBytesMax: number;
-  readonly fetchWaitMaxMs: number;
-  readonly fetchBytesMin: number;
   readonly decompressedBytesMax: number;
-  readonly checkCrc: boolean;
 }
 
 export function consumerSettings<K, V>(options: ConsumerOptions<K, V>, requestTimeoutMs: number): ConsumerSettings {

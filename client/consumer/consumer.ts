@@ -1,13 +1,15 @@
 import { partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
-import { ClientClosed, InvalidArgument, KafkaProtocolError } from "../errors.ts";
+import { ClientClosed, InvalidArgument, KafkaProtocolError } from "../base/errors.ts";
+import { AssignedPartition, type StartPosition } from "../fetch/assigned-partition.ts";
+import { ConsumerFetcher } from "../fetch/consumer-fetcher.ts";
+import { FetchBuffer } from "../fetch/fetch-buffer.ts";
 import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
 import { groupSettings } from "../group/group-options.ts";
 import { GroupSession } from "../group/group-session.ts";
 import type { TopicPattern } from "../group/topic-watch.ts";
 import { Cluster } from "../metadata/cluster.ts";
-import { listOffsets } from "../metadata/list-offsets.ts";
+import { listOffsets } from "../metadata/offset-lookup.ts";
 import { bytesSerde, type Serde } from "../serialization/serde.ts";
-import { AssignedPartition, type StartPosition } from "./assigned-partition.ts";
 import {
   type Assignment,
   type AssignmentState,
@@ -17,8 +19,6 @@ import {
   type ConsumerSettings,
   consumerSettings,
 } from "./consumer-options.ts";
-import { FetchBuffer } from "./fetch-buffer.ts";
-import { Fetcher } from "./fetcher.ts";
 import { iterate } from "./iteration.ts";
 import { ofTopicSeen, Processed, positionsOf } from "./processed.ts";
 import { RecordTaker } from "./record-taker.ts";
@@ -50,7 +50,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   readonly #cluster: Cluster;
   readonly #settings: ConsumerSettings;
   readonly #buffer = new FetchBuffer();
-  readonly #fetcher: Fetcher;
+  readonly #fetcher: ConsumerFetcher;
   readonly #partitions = new Map<string, AssignedPartition>();
   readonly #taker: RecordTaker<K, V>;
   #isIterating = false;
@@ -61,7 +61,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   constructor(options: ConsumerOptions<K, V>) {
     this.#cluster = new Cluster(options, { mayCreateTopics: false });
     this.#settings = consumerSettings(options, this.#cluster.settings.requestTimeoutMs);
-    this.#fetcher = new Fetcher({
+    this.#fetcher = new ConsumerFetcher({
       cluster: this.#cluster,
       settings: this.#settings,
       buffer: this.#buffer,

@@ -1,7 +1,7 @@
 import { decompressRecords } from "../../protocol/records/compression.ts";
 import { decodeBatch } from "../../protocol/records/decode-batch.ts";
 import type { DecodedRecord } from "../../protocol/records/record.ts";
-import type { NextBatch } from "./fetch-buffer.ts";
+import type { NextBatch } from "../fetch/fetch-buffer.ts";
 
 /**
  * About what a record and each of its headers take in memory once they are objects, whatever they were in the batch. Keys and values are

@@ -1,15 +1,6 @@
-import { partitionKey, type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
+import { partitionKey, zeroTopicId } from "../../protocol/base/ids.ts";
+import type { AssignedPartition, Place } from "../fetch/assigned-partition.ts";
 import type { OffsetToCommit } from "../group/group-offsets.ts";
-import type { AssignedPartition } from "./assigned-partition.ts";
-
-/** A place in one topic; of another topic of that name it says nothing. */
-export interface Place {
-  /** -1: no position yet. */
-  readonly offset: number;
-  /** Of the record before it; -1: not known. */
-  readonly leaderEpoch: number;
-  readonly topicId: TopicId;
-}
 
 /**
  * What was handed out last and is being handled, as long as the next is not asked for: what came before it in its partition was processed.

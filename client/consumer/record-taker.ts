@@ -1,9 +1,9 @@
 import type { DecodedRecord } from "../../protocol/records/record.ts";
-import { CorruptBatch, SerializationFailed } from "../errors.ts";
+import { CorruptBatch, SerializationFailed } from "../base/errors.ts";
+import type { AssignedPartition } from "../fetch/assigned-partition.ts";
+import type { FetchBuffer } from "../fetch/fetch-buffer.ts";
 import { deserializeWith, type Serde } from "../serialization/serde.ts";
-import type { AssignedPartition } from "./assigned-partition.ts";
 import type { ConsumerBatch, ConsumerRecord } from "./consumer-options.ts";
-import type { FetchBuffer } from "./fetch-buffer.ts";
 import { OpenedBatch, recordCostInBytes } from "./opened-batch.ts";
 
 /** What `batches` hands out at once costs about this much memory at most. Ordinary batches cost less, and are handed out whole. */

@@ -2,7 +2,7 @@ import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { decodeSubscription, encodeSubscription } from "../../protocol/messages/consumer-protocol.ts";
 import type { JoinGroupResponse } from "../../protocol/messages/join-group.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
-import { type Assignor, byTopic, flat, type GroupMember, type OwnedBefore } from "./assignor.ts";
+import { type Assignor, byTopic, flat, type GroupMember, type OwnedBefore } from "./partition-assignor.ts";
 import { rangeAssignor, roundRobinAssignor } from "./plain-assignors.ts";
 import { cooperativeStickyAssignor, stickyAssignor } from "./sticky-assignors.ts";
 

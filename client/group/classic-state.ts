@@ -1,8 +1,8 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { unreachable } from "../../protocol/base/invariant.ts";
-import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { JoinGroupResponse } from "../../protocol/messages/join-group.ts";
-import { type RebalanceProtocol, without } from "./assignor.ts";
+import type { GivenUpAs, GroupFailure, MemberAction, MemberEvent, Step } from "./member-step.ts";
+import { type RebalanceProtocol, without } from "./partition-assignor.ts";
 
 export interface ClassicSettings {
   readonly rebalanceProtocol: RebalanceProtocol;
@@ -14,9 +14,6 @@ export interface ClassicSettings {
   readonly retryBackoffMs: number;
   readonly retryBackoffMaxMs: number;
 }
-
-/** Why partitions are given up: in order, with time to commit; or they were lost, and somebody else may have them already. */
-export type GivenUpAs = "revoked" | "lost";
 
 export type MemberPhase =
   /** Not in the group and not on the way: not subscribed yet, closed, or failed for good. */
@@ -62,42 +59,23 @@ export const outsideGroup: ClassicState = {
 
 type Joined = Pick<JoinGroupResponse, "memberId" | "generationId" | "protocolName" | "leader" | "members" | "skipAssignment">;
 
-/** `lost` stands for a request that brought no answer. */
-export type GroupFailure = KafkaError | "lost";
-
 export type ClassicEvent =
-  /** There is a new subscription, or the topics' partitions have changed. */
-  | { readonly kind: "join-wanted" }
-  /** The application asks for a record. Of interest only after it has not for too long. */
-  | { readonly kind: "polled" }
-  /** Time has passed. `busySinceMs`: since when the application has not asked for a record; null: it waits for one. */
-  | { readonly kind: "ticked"; readonly busySinceMs: number | null }
+  | MemberEvent
   | { readonly kind: "joined"; readonly attempt: number; readonly answer: Joined }
   | { readonly kind: "join-failed"; readonly attempt: number; readonly failure: GroupFailure; readonly memberId: string }
   | { readonly kind: "synced"; readonly attempt: number; readonly assigned: readonly TopicPartition[] }
   | { readonly kind: "sync-failed"; readonly attempt: number; readonly failure: GroupFailure }
-  | { readonly kind: "heartbeat-answered"; readonly attempt: number; readonly failure: GroupFailure | null }
-  /** A commit was refused, for this generation. */
-  | { readonly kind: "commit-refused"; readonly generation: number; readonly failure: KafkaError }
-  | { readonly kind: "gave-up"; readonly attempt: number; readonly partitions: readonly TopicPartition[] }
-  | { readonly kind: "closed" };
+  | { readonly kind: "heartbeat-answered"; readonly attempt: number; readonly failure: GroupFailure | null };
 
 export type ClassicAction =
+  | MemberAction
   | { readonly kind: "join"; readonly attempt: number }
   /** The assignment is ours to make. */
   | { readonly kind: "assign-and-sync"; readonly attempt: number; readonly protocolName: string; readonly members: Joined["members"] }
   | { readonly kind: "sync"; readonly attempt: number; readonly protocolName: string | null }
   | { readonly kind: "heartbeat"; readonly attempt: number }
   /** Say goodbye as this member. */
-  | { readonly kind: "leave"; readonly memberId: string; readonly reason: string }
-  | { readonly kind: "give-up"; readonly attempt: number; readonly partitions: readonly TopicPartition[]; readonly as: GivenUpAs }
-  | { readonly kind: "take"; readonly partitions: readonly TopicPartition[] }
-  | { readonly kind: "fail"; readonly code: KafkaError };
-
-export interface Step<S, A> {
-  readonly state: S;
-  readonly actions: readonly A[];
-}
+  | { readonly kind: "leave"; readonly memberId: string; readonly reason: string };
 
 type ClassicStep = Step<ClassicState, ClassicAction>;
 

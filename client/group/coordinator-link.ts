@@ -1,10 +1,10 @@
-import { sleep, type Timer } from "../../protocol/base/clock.ts";
+import type { Timer } from "../../protocol/base/clock.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
-import { backoffMs } from "../backoff.ts";
-import { ConnectionLost, isRetriableFailure, KafkaProtocolError, RequestTimedOut } from "../errors.ts";
+import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
+import { retryUntil } from "../base/backoff.ts";
+import { ConnectionLost, KafkaProtocolError, RequestTimedOut } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { type ApiCall, calls } from "../network/api-calls.ts";
 import type { ConnectionPurpose } from "../network/connection-pool.ts";
 
 const groupKeyType = 0;
@@ -39,7 +39,7 @@ export class CoordinatorLink {
    * One attempt. Throws KafkaProtocolError for errors of the whole answer and of the search, ConnectionLost or RequestTimedOut; after any
    * that a move of the coordinator may explain, the next attempt looks for it anew.
    */
-  async request<Req, Res>(api: ApiCall<Req, Res>, build: (version: number) => Req, options: CoordinatorRequest<Res>): Promise<Res> {
+  async request<Req, Res>(api: MessagePair<Req, Res>, build: (version: number) => Req, options: CoordinatorRequest<Res>): Promise<Res> {
     const { errorOf, purpose = "requests", waitMs = 0, signal, versionMax = Number.POSITIVE_INFINITY } = options;
     const { requestTimeoutMs } = this.#cluster.settings;
     let node: BrokerId | null = null;
@@ -61,23 +61,16 @@ export class CoordinatorLink {
   }
 
   /** As `request`, again and again with pauses until `deadlineMs` (monotonic); whatever is retriable is tried again. */
-  async retrying<Req, Res>(
-    api: ApiCall<Req, Res>,
+  retrying<Req, Res>(
+    api: MessagePair<Req, Res>,
     build: (version: number) => Req,
     options: CoordinatorRequest<Res>,
     deadlineMs: number,
   ): Promise<Res> {
-    const { clock, random } = this.#cluster.runtime;
-    for (let failures = 1; ; failures++) {
-      try {
-        return await this.request(api, build, options);
-      } catch (error) {
-        const pauseMs = backoffMs(failures, this.#cluster.settings, random);
-        if (!isRetriableFailure(error) || clock.monotonicMs() + pauseMs >= deadlineMs) throw error;
-        const { signal } = this.#cluster;
-        await sleep(clock, pauseMs, options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]));
-      }
-    }
+    const { runtime, settings, signal: closed } = this.#cluster;
+    const { clock, random } = runtime;
+    const signal = options.signal === undefined ? closed : AbortSignal.any([closed, options.signal]);
+    return retryUntil(() => this.request(api, build, options), { clock, random, limits: settings, deadlineMs, signal });
   }
 
   /** An answer named another coordinator, or none. */
@@ -102,8 +95,8 @@ export class CoordinatorLink {
     const { pool, metadata, signal } = this.#cluster;
     const build = () => ({ key: this.#groupId, keyType: groupKeyType, coordinatorKeys: [this.#groupId] });
     const found = await pool.askAny(async (connection, settled) => {
-      const version = connection.versionOf(calls.findCoordinator) ?? 0;
-      const answer = await connection.request(calls.findCoordinator, build, { signal: settled });
+      const version = connection.versionOf(apis.findCoordinator) ?? 0;
+      const answer = await connection.request(apis.findCoordinator, build, { signal: settled });
       const one = version < manyKeysSince ? answer : answer.coordinators.find(({ key }) => key === this.#groupId);
       const code = one?.errorCode ?? "COORDINATOR_NOT_AVAILABLE";
       if (one === undefined || code !== "NONE")

@@ -1,5 +1,6 @@
-import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
-import { calls } from "../network/api-calls.ts";
+import type { TopicId } from "../../protocol/base/ids.ts";
+import { apis } from "../../protocol/messages/apis.ts";
+import { metadataRequest } from "../metadata/metadata-request.ts";
 import type { CoordinatorLink, CoordinatorRequest } from "./coordinator-link.ts";
 
 /**
@@ -18,17 +19,11 @@ export async function topicsAt(
   { deadlineMs, signal }: { readonly deadlineMs?: number; readonly signal?: AbortSignal } = {},
 ): Promise<CoordinatorTopics> {
   if (topics.length === 0) return new Map();
-  const build = () => ({
-    topics: [...new Set(topics)].map((name) => ({ topicId: zeroTopicId, name })),
-    allowAutoTopicCreation: false,
-    includeClusterAuthorizedOperations: false,
-    includeTopicAuthorizedOperations: false,
-    includeOfflineReasons: false,
-  });
+  const build = (version: number) => metadataRequest(new Set(topics), version);
   const options: CoordinatorRequest<unknown> = { errorOf: () => "NONE", ...(signal === undefined ? {} : { signal }) };
   const answer = await (deadlineMs === undefined
-    ? link.request(calls.metadata, build, options)
-    : link.retrying(calls.metadata, build, options, deadlineMs));
+    ? link.request(apis.metadata, build, options)
+    : link.retrying(apis.metadata, build, options, deadlineMs));
   return new Map(
     answer.topics.map(({ name, topicId, errorCode }) => [name ?? "", errorCode === "UNKNOWN_TOPIC_OR_PARTITION" ? null : topicId]),
   );

@@ -1,5 +1,5 @@
-import { isRetriableFailure, KafkaProtocolError } from "../errors.ts";
-import type { GroupFailure } from "./classic-state.ts";
+import { isRetriableFailure, KafkaProtocolError } from "../base/errors.ts";
+import type { GroupFailure } from "./member-step.ts";
 
 /**
  * An error as the state machines have it: the coordinator's code, or none came. What no coordinator can mend reads as UNKNOWN_SERVER_ERROR.

@@ -1,12 +1,12 @@
 import { partitionKey, type TopicId, type TopicPartition, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import { commitByIdsVersion, type OffsetCommitRequest, type OffsetCommitResponse } from "../../protocol/messages/offset-commit.ts";
 import type { OffsetFetchRequest, OffsetFetchResponse } from "../../protocol/messages/offset-fetch.ts";
-import { KafkaProtocolError } from "../errors.ts";
-import { calls } from "../network/api-calls.ts";
-import { byTopic } from "./assignor.ts";
+import { KafkaProtocolError } from "../base/errors.ts";
 import type { CoordinatorLink } from "./coordinator-link.ts";
-import type { GroupIdentity } from "./membership.ts";
+import type { GroupIdentity } from "./group-membership.ts";
+import { byTopic } from "./partition-assignor.ts";
 
 /** A position of a group in a partition. */
 export interface OffsetToCommit extends TopicPartition {
@@ -67,7 +67,7 @@ export async function commitOffsets(
   by: GroupIdentity,
   offsets: readonly OffsetToCommit[],
 ): Promise<void> {
-  await link.request(calls.offsetCommit, () => offsetCommitOf(groupId, by, offsets), {
+  await link.request(apis.offsetCommit, () => offsetCommitOf(groupId, by, offsets), {
     errorOf: ({ topics }) => firstError(topics, "NONE"),
     versionMax: commitByNameVersionMax,
   });
@@ -95,7 +95,7 @@ export async function commitByIds(
   };
   try {
     const errorOf = ({ topics }: OffsetCommitResponse) => firstError(topics, "UNKNOWN_TOPIC_ID");
-    const { topics } = await link.request(calls.offsetCommit, build, { errorOf });
+    const { topics } = await link.request(apis.offsetCommit, build, { errorOf });
     const unknown = new Set(topics.filter((topic) => firstError([topic], "NONE") !== "NONE").map(({ topicId }) => topicId));
     return offsets.filter(({ topicId }) => topicId !== undefined && unknown.has(topicId));
   } catch (error) {
@@ -151,7 +151,7 @@ export async function fetchCommitted(
   signal?: AbortSignal,
 ): Promise<readonly CommittedOffset[]> {
   const options = { errorOf: offsetFetchError, ...(signal === undefined ? {} : { signal }) };
-  const found = fetchedOffsets(await link.retrying(calls.offsetFetch, offsetFetchOf(groupId, partitions), options, deadlineMs));
+  const found = fetchedOffsets(await link.retrying(apis.offsetFetch, offsetFetchOf(groupId, partitions), options, deadlineMs));
   if (partitions === null) return found;
   const byKey = new Map(found.map((each) => [partitionKey(each.topic, each.partition), each]));
   return partitions.map(({ topic, partition }) => {

@@ -1,6 +1,6 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
-import { InvalidArgument } from "../errors.ts";
-import { positive } from "../options.ts";
+import { positive } from "../base/client-options.ts";
+import { InvalidArgument } from "../base/errors.ts";
 import { type AssignorName, assignorNames } from "./assignors.ts";
 
 /** Called between records: none is handed out until what it returns has resolved. What it throws is thrown by the iteration. */

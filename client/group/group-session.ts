@@ -1,19 +1,18 @@
 import { sleep, type Timer } from "../../protocol/base/clock.ts";
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import { backoffMs } from "../backoff.ts";
-import { AssignedPartition, type ResetPolicy, type StartPosition } from "../consumer/assigned-partition.ts";
-import type { Place } from "../consumer/processed.ts";
-import { CommitFailed, isRetriableFailure, KafkaProtocolError, NoCommittedOffset } from "../errors.ts";
+import { backoffMs } from "../base/backoff.ts";
+import { CommitFailed, isRetriableFailure, KafkaProtocolError, NoCommittedOffset } from "../base/errors.ts";
+import { AssignedPartition, type Place, type ResetPolicy, type StartPosition } from "../fetch/assigned-partition.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { keyOf } from "./assignor.ts";
-import { ClassicMember } from "./classic-member.ts";
-import type { GivenUpAs } from "./classic-state.ts";
+import { classicMember } from "./classic-member.ts";
 import { CoordinatorLink } from "./coordinator-link.ts";
+import { type Membership, type MembershipHost, noMember } from "./group-membership.ts";
 import { type CommittedOffset, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
 import type { GroupSettings, PartitionsCallback } from "./group-options.ts";
-import { IncrementalMember } from "./incremental-member.ts";
-import { type Membership, type MembershipHost, noMember } from "./membership.ts";
+import { incrementalMember } from "./incremental-member.ts";
+import type { GivenUpAs } from "./member-step.ts";
+import { keyOf } from "./partition-assignor.ts";
 import { type FoundPosition, PositionKeeper } from "./position-keeper.ts";
 import { SafePoints } from "./safe-points.ts";
 import { type TopicPattern, TopicWatch } from "./topic-watch.ts";
@@ -99,8 +98,8 @@ export class GroupSession {
         if (parts.stopAtEnd) reader.wake();
       },
     };
-    const Member = settings.groupProtocol === "consumer" ? IncrementalMember : ClassicMember;
-    this.#member = new Member(cluster, this.#link, settings, host);
+    const memberOf = settings.groupProtocol === "consumer" ? incrementalMember : classicMember;
+    this.#member = memberOf(cluster, this.#link, settings, host);
     this.#topics = new TopicWatch(cluster, () => this.#member.join());
   }
 

@@ -1,25 +1,22 @@
-import type { Timer } from "../../protocol/base/clock.ts";
 import { newTopicId, type TopicPartition } from "../../protocol/base/ids.ts";
-import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import type { ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse } from "../../protocol/messages/consumer-group-heartbeat.ts";
-import { KafkaProtocolError } from "../errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { calls } from "../network/api-calls.ts";
 import type { CoordinatorLink } from "./coordinator-link.ts";
-import { failureOf } from "./failure.ts";
+import type { Membership, MembershipHost } from "./group-membership.ts";
 import type { GroupSettings } from "./group-options.ts";
 import {
   type HeartbeatContent,
   type IncrementalAction,
   type IncrementalEvent,
-  type IncrementalSettings,
   type IncrementalState,
   isReconciled,
   nextIncrementalTickMs,
   outsideIncremental,
   stepIncremental,
 } from "./incremental-state.ts";
-import type { GroupIdentity, Membership, MembershipHost } from "./membership.ts";
+import { MemberDriver } from "./member-driver.ts";
+import type { MemberAction } from "./member-step.ts";
 
 /** Member epochs with a meaning of their own (KIP-848). */
 const leavingEpoch = -1;
@@ -30,17 +27,19 @@ const lookEveryMs = 3_000;
 
 type WireAssignment = NonNullable<ConsumerGroupHeartbeatResponse["assignment"]>["topicPartitions"];
 
-/** Membership in a group of the new protocol: the heartbeats and timers around `stepIncremental`. */
-export class IncrementalMember implements Membership {
+type IncrementalDriver = MemberDriver<IncrementalState, IncrementalEvent, IncrementalAction>;
+
+/** Membership in a group of the new protocol: the heartbeats around `stepIncremental`. */
+export function incrementalMember(cluster: Cluster, link: CoordinatorLink, settings: GroupSettings, host: MembershipHost): Membership {
+  return new IncrementalMember(cluster, link, settings, host).driver;
+}
+
+class IncrementalMember {
   readonly #cluster: Cluster;
   readonly #link: CoordinatorLink;
   readonly #settings: GroupSettings;
-  readonly #rules: IncrementalSettings;
   readonly #host: MembershipHost;
-  readonly #unsubscribe: () => void;
-  #state: IncrementalState;
-  #timer: Timer | null = null;
-  #lastFailure: Error | null = null;
+  readonly driver: IncrementalDriver;
   /** Names of topics that the coordinator has named by their ids. */
   readonly #namesById = new Map<string, string>();
   readonly #idsByName = new Map<string, string>();
@@ -52,97 +51,46 @@ export class IncrementalMember implements Membership {
     this.#link = link;
     this.#settings = settings;
     this.#host = host;
-    // ours for as long as this consumer lives (KIP-1082): a join whose answer is lost can be repeated, and left again
-    this.#state = { ...outsideIncremental, memberId: newTopicId(cluster.runtime.random) };
     const { retryBackoffMs, retryBackoffMaxMs } = cluster.settings;
-    this.#rules = { maxPollIntervalMs: settings.maxPollIntervalMs, retryBackoffMs, retryBackoffMaxMs };
-    this.#unsubscribe = cluster.metadata.onChange(() => this.#resolveAgain());
-  }
-
-  get identity(): GroupIdentity {
-    const { memberId, epoch, phase, giving } = this.#state;
-    const isMember = phase === "in-group" && epoch > 0 && giving?.as !== "lost";
-    return { memberId, generation: isMember ? epoch : -1, groupInstanceId: this.#settings.groupInstanceId };
-  }
-
-  get isSettled(): boolean {
-    return isReconciled(this.#state) && this.#unresolved === null;
-  }
-
-  join(): void {
-    this.#dispatch({ kind: "join-wanted" });
-  }
-
-  polled(): void {
-    if (this.#state.phase === "left") this.#dispatch({ kind: "polled" });
-  }
-
-  commitRefused(generation: number, failure: KafkaError): void {
-    this.#dispatch({ kind: "commit-refused", generation, failure });
-  }
-
-  async leave(): Promise<void> {
-    this.#unsubscribe();
-    await Promise.all(this.#dispatch({ kind: "closed" }));
-  }
-
-  /** Returns the goodbyes that are on their way. */
-  #dispatch(event: IncrementalEvent): Promise<void>[] {
-    const { clock, log } = this.#cluster.runtime;
-    const before = this.#state;
-    const { state, actions } = stepIncremental(before, event, clock.monotonicMs(), this.#rules);
-    this.#state = state;
-    if (state.phase !== before.phase || state.epoch !== before.epoch)
-      log.debug(
-        { group: this.#settings.groupId, member: state.memberId, epoch: state.epoch, event: event.kind },
-        `${before.phase} -> ${state.phase}`,
-      );
-    if (state.attempt !== before.attempt) this.#unresolved = null;
-    const leaving = actions.flatMap((action) => this.#perform(action) ?? []);
-    this.#schedule();
-    this.#host.changed();
-    return leaving;
-  }
-
-  #schedule(): void {
-    this.#timer?.cancel();
-    this.#timer = null;
-    if (this.#state.phase !== "in-group" || this.#cluster.isClosed) return;
-    const { clock } = this.#cluster.runtime;
-    const nowMs = clock.monotonicMs();
-    const busySinceMs = this.#host.busySinceMs();
-    const pollBeforeMs = busySinceMs === null ? Number.POSITIVE_INFINITY : busySinceMs + this.#rules.maxPollIntervalMs;
-    const atMs = Math.min(nextIncrementalTickMs(this.#state), pollBeforeMs, nowMs + lookEveryMs);
-    this.#timer = clock.schedule(Math.max(atMs - nowMs, 0), () =>
-      this.#dispatch({ kind: "ticked", busySinceMs: this.#host.busySinceMs() }),
+    const rules = { maxPollIntervalMs: settings.maxPollIntervalMs, retryBackoffMs, retryBackoffMaxMs };
+    this.driver = new MemberDriver(
+      { cluster, settings, host },
+      {
+        step: (state, event, nowMs) => stepIncremental(state, event, nowMs, rules),
+        phaseOf: ({ phase }) => phase,
+        generationOf: ({ epoch }) => epoch,
+        identityOf: ({ memberId, epoch, phase, giving }) => {
+          const isMember = phase === "in-group" && epoch > 0 && giving?.as !== "lost";
+          return { memberId, generation: isMember ? epoch : -1, groupInstanceId: settings.groupInstanceId };
+        },
+        isSettled: (state) => isReconciled(state) && this.#unresolved === null,
+        nextTickMs: nextIncrementalTickMs,
+        lookEveryMs,
+        overtaken: () => {
+          this.#unresolved = null;
+        },
+        closing: () => unsubscribe(),
+        perform: (action) => this.#perform(action),
+      },
+      // ours for as long as this consumer lives (KIP-1082): a join whose answer is lost can be repeated, and left again
+      { ...outsideIncremental, memberId: newTopicId(cluster.runtime.random) },
     );
+    const unsubscribe = cluster.metadata.onChange(() => this.#resolveAgain());
   }
 
-  /** A goodbye is returned, for `leave` to wait for. */
-  #perform(action: IncrementalAction): Promise<void> | null {
+  #perform(action: Exclude<IncrementalAction, MemberAction>): Promise<void> | null {
     switch (action.kind) {
       case "heartbeat":
         void this.#heartbeat(action.attempt, action.content);
         return null;
       case "leave":
         return this.#leave(action.memberId);
-      case "give-up":
-        void this.#host
-          .giveUp(action.partitions, action.as)
-          .then(() => this.#dispatch({ kind: "gave-up", attempt: action.attempt, partitions: action.partitions }));
-        return null;
-      case "take":
-        this.#host.take(action.partitions);
-        return null;
-      case "fail":
-        this.#host.fail(this.#lastFailure ?? new KafkaProtocolError(action.code, `group ${this.#settings.groupId}`));
-        return null;
     }
   }
 
   async #heartbeat(attempt: number, { all, topics, owned }: HeartbeatContent): Promise<void> {
     const { groupId, groupInstanceId, maxPollIntervalMs, serverAssignor } = this.#settings;
-    const { memberId, epoch } = this.#state;
+    const { memberId, epoch } = this.driver.state;
     const request: ConsumerGroupHeartbeatRequest = {
       groupId,
       memberId,
@@ -156,33 +104,31 @@ export class IncrementalMember implements Membership {
       topicPartitions: all || owned ? this.#wireOwned(epoch) : null,
     };
     try {
-      const answer = await this.#link.request(calls.consumerGroupHeartbeat, () => request, {
+      const answer = await this.#link.request(apis.consumerGroupHeartbeat, () => request, {
         errorOf: ({ errorCode }) => errorCode,
         purpose: "groups",
       });
       if (answer.assignment !== null) await this.#learnNames(answer.assignment.topicPartitions);
       this.#answered(attempt, answer);
     } catch (error) {
-      if (this.#cluster.isClosed) return;
-      this.#lastFailure = error instanceof Error ? error : new Error(String(error));
-      this.#dispatch({ kind: "refused", attempt, failure: failureOf(error) });
+      this.driver.failed(error, (failure) => ({ kind: "refused", attempt, failure }));
     }
   }
 
   #answered(attempt: number, { memberId, memberEpoch, heartbeatIntervalMs, assignment }: ConsumerGroupHeartbeatResponse): void {
     let assigned: TopicPartition[] | null = null;
-    if (assignment !== null && attempt === this.#state.attempt) {
+    if (assignment !== null && attempt === this.driver.state.attempt) {
       const isWhole = assignment.topicPartitions.every(({ topicId }) => this.#namesById.has(topicId));
       this.#unresolved = isWhole ? null : { attempt, assignment: assignment.topicPartitions };
       assigned = this.#named(assignment.topicPartitions);
     }
-    this.#dispatch({ kind: "answered", attempt, answer: { memberId, memberEpoch, heartbeatIntervalMs, assigned } });
+    this.driver.dispatch({ kind: "answered", attempt, answer: { memberId, memberEpoch, heartbeatIntervalMs, assigned } });
   }
 
   #wireOwned(epoch: number): { topicId: string; partitions: number[] }[] {
     // who joins has nothing; what it had is lost
     if (epoch === 0) return [];
-    return [...Map.groupBy(this.#state.owned, ({ topic }) => this.#idsByName.get(topic) ?? "")]
+    return [...Map.groupBy(this.driver.state.owned, ({ topic }) => this.#idsByName.get(topic) ?? "")]
       .filter(([topicId]) => topicId !== "")
       .map(([topicId, ofTopic]) => ({ topicId, partitions: ofTopic.map(({ partition }) => partition) }));
   }
@@ -212,7 +158,7 @@ export class IncrementalMember implements Membership {
 
   #resolveAgain(): void {
     const unresolved = this.#unresolved;
-    if (unresolved === null || unresolved.attempt !== this.#state.attempt) return;
+    if (unresolved === null || unresolved.attempt !== this.driver.state.attempt) return;
     const { topics } = this.#cluster.metadata.snapshot;
     const byId = new Map([...topics.values()].map(({ topicId, name }) => [topicId, name]));
     const found = unresolved.assignment.filter(({ topicId }) => !this.#namesById.has(topicId) && byId.has(topicId));
@@ -222,10 +168,10 @@ export class IncrementalMember implements Membership {
       this.#idsByName.set(byId.get(topicId) as string, topicId);
     }
     if (unresolved.assignment.every(({ topicId }) => this.#namesById.has(topicId))) this.#unresolved = null;
-    this.#dispatch({ kind: "retargeted", attempt: unresolved.attempt, assigned: this.#named(unresolved.assignment) });
+    this.driver.dispatch({ kind: "retargeted", attempt: unresolved.attempt, assigned: this.#named(unresolved.assignment) });
   }
 
-  async #leave(memberId: string): Promise<void> {
+  #leave(memberId: string): Promise<void> {
     const { groupId, groupInstanceId } = this.#settings;
     const request: ConsumerGroupHeartbeatRequest = {
       groupId,
@@ -239,13 +185,6 @@ export class IncrementalMember implements Membership {
       serverAssignor: null,
       topicPartitions: null,
     };
-    await this.#link
-      .request(calls.consumerGroupHeartbeat, () => request, { errorOf: ({ errorCode }) => errorCode })
-      .catch((error: unknown) => {
-        this.#cluster.runtime.log.debug(
-          { group: groupId, err: error },
-          "leaving the group was not acknowledged; the session will end by itself",
-        );
-      });
+    return this.driver.goodbye(this.#link.request(apis.consumerGroupHeartbeat, () => request, { errorOf: ({ errorCode }) => errorCode }));
   }
 }

@@ -1,8 +1,7 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { unreachable } from "../../protocol/base/invariant.ts";
-import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import { without } from "./assignor.ts";
-import type { GivenUpAs, GroupFailure, Step } from "./classic-state.ts";
+import type { GivenUpAs, GroupFailure, MemberAction, MemberEvent, Step } from "./member-step.ts";
+import { without } from "./partition-assignor.ts";
 
 export interface IncrementalSettings {
   readonly maxPollIntervalMs: number;
@@ -65,25 +64,16 @@ export interface HeartbeatAnswer {
 }
 
 export type IncrementalEvent =
-  /** There is a new subscription. */
-  | { readonly kind: "join-wanted" }
-  | { readonly kind: "polled" }
-  /** See ClassicEvent. */
-  | { readonly kind: "ticked"; readonly busySinceMs: number | null }
+  | MemberEvent
   | { readonly kind: "answered"; readonly attempt: number; readonly answer: HeartbeatAnswer }
   | { readonly kind: "refused"; readonly attempt: number; readonly failure: GroupFailure }
   /** Topics that the coordinator named by their id have become known. */
-  | { readonly kind: "retargeted"; readonly attempt: number; readonly assigned: readonly TopicPartition[] }
-  | { readonly kind: "commit-refused"; readonly generation: number; readonly failure: KafkaError }
-  | { readonly kind: "gave-up"; readonly attempt: number; readonly partitions: readonly TopicPartition[] }
-  | { readonly kind: "closed" };
+  | { readonly kind: "retargeted"; readonly attempt: number; readonly assigned: readonly TopicPartition[] };
 
 export type IncrementalAction =
+  | MemberAction
   | { readonly kind: "heartbeat"; readonly attempt: number; readonly content: HeartbeatContent }
-  | { readonly kind: "leave"; readonly memberId: string }
-  | { readonly kind: "give-up"; readonly attempt: number; readonly partitions: readonly TopicPartition[]; readonly as: GivenUpAs }
-  | { readonly kind: "take"; readonly partitions: readonly TopicPartition[] }
-  | { readonly kind: "fail"; readonly code: KafkaError };
+  | { readonly kind: "leave"; readonly memberId: string };
 
 type IncrementalStep = Step<IncrementalState, IncrementalAction>;
 

@@ -1,5 +1,5 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
-import { type Assignor, partitionsOf, sortedMembers, subscribedTopics } from "./assignor.ts";
+import { type Assignor, partitionsOf, sortedMembers, subscribedTopics } from "./partition-assignor.ts";
 
 const plain = { rebalanceProtocol: "eager", userData: () => null, readUserData: () => null } as const;
 

@@ -1,13 +1,13 @@
 import { sleep } from "../../protocol/base/clock.ts";
 import { partitionKey, type TopicId, type TopicPartition, zeroTopicId } from "../../protocol/base/ids.ts";
-import { backoffMs } from "../backoff.ts";
-import type { AssignedPartition } from "../consumer/assigned-partition.ts";
+import { backoffMs } from "../base/backoff.ts";
+import type { AssignedPartition } from "../fetch/assigned-partition.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { listOffsets } from "../metadata/list-offsets.ts";
+import { listOffsets } from "../metadata/offset-lookup.ts";
 import type { CoordinatorLink } from "./coordinator-link.ts";
 import { topicsAt } from "./coordinator-topics.ts";
+import type { GroupIdentity } from "./group-membership.ts";
 import { type CommittedOffset, commitByIds, commitOffsets, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
-import type { GroupIdentity } from "./membership.ts";
 
 /** Where a group is in a partition, and in which topic of that name. */
 export interface FoundPosition extends CommittedOffset {
@@ -208,7 +208,7 @@ export class PositionKeeper {
     this.#told.add(topicId);
     this.#parts.cluster.runtime.log.warn(
       { group: this.#parts.groupId, topic, partition, offset, topicId },
-      "the topic was deleted: its positions are not committed, for they mean nothing in one that is made anew under the same name",
+      "the topic was deleted: its positions are not committed, for they mean nothing in one that is re-created under the same name",
     );
   }
 }

@@ -3,7 +3,7 @@ import { array, struct } from "../../protocol/schema/composites.ts";
 import { encodeWhole, message } from "../../protocol/schema/message.ts";
 import { int32, string } from "../../protocol/schema/primitives.ts";
 import { MalformedFrame, Reader } from "../../protocol/wire/reader.ts";
-import { type Assignor, byTopic, flat, type GroupAssignment, type GroupMember, keyOf, type OwnedBefore } from "./assignor.ts";
+import { type Assignor, byTopic, flat, type GroupAssignment, type GroupMember, keyOf, type OwnedBefore } from "./partition-assignor.ts";
 import { balanceSticky, ownersBefore } from "./sticky-balance.ts";
 
 /** As Kafka's sticky assignor has it; version 0 lacks the generation. */

@@ -1,5 +1,5 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
-import { type GroupMember, keyOf, type PartitionCounts, partitionsOf, sortedMembers, subscribedTopics } from "./assignor.ts";
+import { type GroupMember, keyOf, type PartitionCounts, partitionsOf, sortedMembers, subscribedTopics } from "./partition-assignor.ts";
 
 /** Who owned what before. Two members may claim the same partition: the later generation is right; of the same generation, neither. */
 export function ownersBefore(members: readonly GroupMember[]): ReadonlyMap<string, string> {

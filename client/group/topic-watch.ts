@@ -1,7 +1,8 @@
 import type { Timer } from "../../protocol/base/clock.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
-import { calls } from "../network/api-calls.ts";
+import { metadataRequest } from "../metadata/metadata-request.ts";
 
 /** A topic's name, or what the names of topics match as a whole or in part, as regular expressions do. */
 export type TopicPattern = string | RegExp;
@@ -89,14 +90,8 @@ export class TopicWatch {
     const names = new Set(patterns.filter((pattern) => typeof pattern === "string"));
     if (expressions.length > 0) {
       const { pool, signal } = this.#cluster;
-      const build = (version: number) => ({
-        topics: version === 0 ? [] : null,
-        allowAutoTopicCreation: false,
-        includeClusterAuthorizedOperations: false,
-        includeTopicAuthorizedOperations: false,
-        includeOfflineReasons: false,
-      });
-      const answer = await pool.askAny((connection, settled) => connection.request(calls.metadata, build, { signal: settled }), signal);
+      const build = (version: number) => metadataRequest(null, version);
+      const answer = await pool.askAny((connection, settled) => connection.request(apis.metadata, build, { signal: settled }), signal);
       for (const { name, isInternal } of mergeMetadata(emptySnapshot, answer).topics.values())
         if (!isInternal && expressions.some((expression) => name.search(expression) >= 0)) names.add(name);
     }

@@ -1,6 +1,6 @@
 import { type BrokerId, noBroker, partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
-import { KafkaProtocolError } from "../errors.ts";
-import type { Connection } from "../network/connection.ts";
+import { KafkaProtocolError } from "../base/errors.ts";
+import type { BrokerConnection } from "../network/broker-connection.ts";
 import type { Cluster } from "./cluster.ts";
 import { whileLeading } from "./leader-watch.ts";
 
@@ -8,7 +8,7 @@ export interface LeaderRequest<Q extends TopicPartition, A> {
   /** How long a broker may rightly take. Milliseconds. */
   readonly waitMs: number;
   /** One request to one leader, about partitions each of which is in it once. Answers in their order. */
-  readonly ask: (connection: Connection, queries: readonly Q[], signal: AbortSignal) => Promise<readonly (A | KafkaProtocolError)[]>;
+  readonly ask: (connection: BrokerConnection, queries: readonly Q[], signal: AbortSignal) => Promise<readonly (A | KafkaProtocolError)[]>;
 }
 
 interface Group<Q> {

@@ -1,11 +1,10 @@
-import { sleep } from "../../protocol/base/clock.ts";
-import { backoffMs } from "../backoff.ts";
-import { ClientClosed, isRetriableFailure } from "../errors.ts";
-import type { Connection } from "../network/connection.ts";
+import { retryUntil } from "../base/backoff.ts";
+import { type ClientOptions, type ClientSettings, clientSettings } from "../base/client-options.ts";
+import type { ClientRuntime } from "../base/client-runtime.ts";
+import { ClientClosed } from "../base/errors.ts";
+import { nodeRuntime } from "../base/node-runtime.ts";
+import type { BrokerConnection } from "../network/broker-connection.ts";
 import { ConnectionPool } from "../network/connection-pool.ts";
-import { nodeRuntime } from "../node-runtime.ts";
-import { type ClientOptions, type ClientSettings, clientSettings } from "../options.ts";
-import type { ClientRuntime } from "../runtime.ts";
 import { MetadataCache } from "./metadata-cache.ts";
 
 /** A client's view of one cluster: connections and metadata, and the end of both. */
@@ -36,22 +35,14 @@ export class Cluster {
    * Runs `attempt` until it succeeds, fails for good or `deadlineMs` (monotonic) has come, with pauses that grow.
    * Between attempts the metadata is refreshed, for the failure may be that we asked the wrong broker.
    */
-  async retrying<T>(deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
+  retrying<T>(deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
     const { clock, random } = this.runtime;
-    for (let failures = 1; ; failures++) {
-      try {
-        return await attempt();
-      } catch (error) {
-        const pauseMs = backoffMs(failures, this.settings, random);
-        if (!isRetriableFailure(error) || clock.monotonicMs() + pauseMs >= deadlineMs) throw error;
-        await sleep(clock, pauseMs, this.signal);
-        await this.metadata.refresh().catch(() => undefined);
-      }
-    }
+    const beforeNext = () => this.metadata.refresh().catch(() => undefined);
+    return retryUntil(attempt, { clock, random, limits: this.settings, deadlineMs, signal: this.signal, beforeNext });
   }
 
   /** A connection to a broker that is known by its id, else to any. */
-  connection(brokerId: number | null): Promise<Connection> {
+  connection(brokerId: number | null): Promise<BrokerConnection> {
     return brokerId === null ? this.pool.toAny() : this.pool.toBroker(brokerId);
   }
 

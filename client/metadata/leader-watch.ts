@@ -1,6 +1,6 @@
 import type { Timer } from "../../protocol/base/clock.ts";
 import type { BrokerId, TopicPartition } from "../../protocol/base/ids.ts";
-import { RequestTimedOut } from "../errors.ts";
+import { RequestTimedOut } from "../base/errors.ts";
 import type { Cluster } from "./cluster.ts";
 
 /** A partition that a request was sent to a broker for, and the leader epoch known then. */

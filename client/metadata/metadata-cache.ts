@@ -1,13 +1,12 @@
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
-import { zeroTopicId } from "../../protocol/base/ids.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import type { MetadataRequest, MetadataResponse } from "../../protocol/messages/metadata.ts";
-import { abortable } from "../abort.ts";
-import { backoffMs } from "../backoff.ts";
-import { isRetriableFailure, KafkaProtocolError, RequestTimedOut } from "../errors.ts";
-import { calls } from "../network/api-calls.ts";
+import { abortable } from "../base/abort.ts";
+import { backoffMs } from "../base/backoff.ts";
+import type { ClientSettings } from "../base/client-options.ts";
+import type { ClientRuntime } from "../base/client-runtime.ts";
+import { isRetriableFailure, KafkaProtocolError, RequestTimedOut } from "../base/errors.ts";
 import type { ConnectionPool } from "../network/connection-pool.ts";
-import type { ClientSettings } from "../options.ts";
-import type { ClientRuntime } from "../runtime.ts";
 import {
   type ClusterSnapshot,
   emptySnapshot,
@@ -17,6 +16,7 @@ import {
   type PartitionMetadata,
   type TopicMetadata,
 } from "./cluster-snapshot.ts";
+import { metadataRequest } from "./metadata-request.ts";
 
 /** Kafka's. */
 const topicNameMax = 249;
@@ -167,15 +167,10 @@ export class MetadataCache {
     this.#startedAtMs = clock.monotonicMs();
     this.#forgetUnused();
     this.#askedTopics = new Set(this.#topicsUsedAtMs.keys());
-    const topics = [...this.#askedTopics].map((name) => ({ topicId: zeroTopicId, name }));
+    const asked = this.#askedTopics;
+    const build = (version: number) => metadataRequest(asked, version, { mayCreateTopics: this.#mayCreateTopics });
     try {
-      const answer = await askMetadata(this.#pool, this.#runtime.clock, this.#settings, {
-        topics,
-        allowAutoTopicCreation: this.#mayCreateTopics,
-        includeClusterAuthorizedOperations: false,
-        includeTopicAuthorizedOperations: false,
-        includeOfflineReasons: false,
-      });
+      const answer = await askMetadata(this.#pool, this.#runtime.clock, this.#settings, build);
       this.#failures = 0;
       this.#refreshedAtMs = clock.monotonicMs();
       // a listener that finds the answer wanting asks for the next one at once: this refresh is over for it
@@ -214,13 +209,13 @@ async function askMetadata(
   pool: ConnectionPool,
   clock: Clock,
   settings: ClientSettings,
-  request: MetadataRequest,
+  build: (version: number) => MetadataRequest,
 ): Promise<MetadataResponse> {
   const timeoutMs = Math.min(metadataTimeoutMs, settings.requestTimeoutMs);
   const over = new AbortController();
   const timer = clock.schedule(timeoutMs, () => over.abort(new RequestTimedOut(`no broker answered Metadata within ${timeoutMs} ms`)));
   try {
-    return await pool.askAny((connection, signal) => connection.request(calls.metadata, () => request, { signal }), over.signal);
+    return await pool.askAny((connection, signal) => connection.request(apis.metadata, build, { signal }), over.signal);
   } finally {
     timer.cancel();
   }

@@ -1,11 +1,11 @@
 import { randomInt } from "../../protocol/base/random.ts";
 import { type Address, formatAddress } from "../../protocol/base/transport.ts";
-import { abortable } from "../abort.ts";
-import { backoffMs } from "../backoff.ts";
-import { ClientClosed, ConnectionLost } from "../errors.ts";
-import type { ClientSettings } from "../options.ts";
-import type { ClientRuntime } from "../runtime.ts";
-import { Connection } from "./connection.ts";
+import { abortable } from "../base/abort.ts";
+import { backoffMs } from "../base/backoff.ts";
+import type { ClientSettings } from "../base/client-options.ts";
+import type { ClientRuntime } from "../base/client-runtime.ts";
+import { ClientClosed, ConnectionLost } from "../base/errors.ts";
+import { BrokerConnection } from "./broker-connection.ts";
 import { hedged } from "./hedge.ts";
 import { type NamedBy, unreachable } from "./unreachable.ts";
 
@@ -28,8 +28,8 @@ const recentlyMs = 2_000;
 interface Slot {
   readonly address: Address;
   readonly purpose: ConnectionPurpose;
-  connection: Connection | null;
-  opening: Promise<Connection> | null;
+  connection: BrokerConnection | null;
+  opening: Promise<BrokerConnection> | null;
   failures: number;
   /** Until then an attempt fails at once, with the last error. Monotonic. */
   notBeforeMs: number;
@@ -67,14 +67,14 @@ export class ConnectionPool {
    * Throws ConnectionLost when the broker is unknown or cannot be reached, ClientClosed after `close`, the signal's reason (a connection
    * that is being opened is still opened).
    */
-  async toBroker(brokerId: number, purpose: ConnectionPurpose = "requests", signal?: AbortSignal): Promise<Connection> {
+  async toBroker(brokerId: number, purpose: ConnectionPurpose = "requests", signal?: AbortSignal): Promise<BrokerConnection> {
     const address = this.#brokers.get(brokerId);
     if (address === undefined) throw new ConnectionLost(`broker ${brokerId} is not known to be alive`);
     return abortable(this.#connect(address, purpose), signal);
   }
 
   /** Some broker: one that answered lately if any, the least busy of them; else whoever can be reached first. */
-  toAny(): Promise<Connection> {
+  toAny(): Promise<BrokerConnection> {
     return this.#ofAny((address) => this.#connect(address, "requests"));
   }
 
@@ -82,7 +82,7 @@ export class ConnectionPool {
    * The first good answer of some broker: another one is asked too as soon as one is late or fails. For questions that every broker answers
    * alike.
    */
-  askAny<T>(ask: (connection: Connection, signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  askAny<T>(ask: (connection: BrokerConnection, signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
     return this.#ofAny(async (address, settled) => {
       const isStuck = this.#slot(address, "requests").connection?.isOverdue(this.#runtime.clock.monotonicMs()) ?? false;
       return ask(await this.#connect(address, isStuck ? "probes" : "requests"), settled);
@@ -157,7 +157,7 @@ export class ConnectionPool {
     return slot;
   }
 
-  #connect(address: Address, purpose: ConnectionPurpose): Promise<Connection> {
+  #connect(address: Address, purpose: ConnectionPurpose): Promise<BrokerConnection> {
     if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason);
     const slot = this.#slot(address, purpose);
     if (slot.connection?.isOpen) return Promise.resolve(slot.connection);
@@ -167,10 +167,10 @@ export class ConnectionPool {
     return slot.opening;
   }
 
-  async #open(slot: Slot): Promise<Connection> {
+  async #open(slot: Slot): Promise<BrokerConnection> {
     const { clock, random, log } = this.#runtime;
     try {
-      const connection = await Connection.open(slot.address, this.#runtime, this.#settings, this.#closing.signal);
+      const connection = await BrokerConnection.open(slot.address, this.#runtime, this.#settings, this.#closing.signal);
       if (this.#closing.signal.aborted) {
         connection.close();
         throw this.#closing.signal.reason;

@@ -1,5 +1,5 @@
 import { type Address, formatAddress } from "../../protocol/base/transport.ts";
-import { ConnectionLost, RequestTimedOut } from "../errors.ts";
+import { ConnectionLost, RequestTimedOut } from "../base/errors.ts";
 
 const reasons: Readonly<Record<string, string>> = {
   ENOTFOUND: "does not resolve",

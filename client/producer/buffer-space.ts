@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
-import { BufferExhausted } from "../errors.ts";
+import { BufferExhausted } from "../base/errors.ts";
 
 interface Waiter {
   readonly bytes: number;

@@ -1,5 +1,5 @@
 import { isRetriable, type KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
-import { isRetriableFailure, KafkaProtocolError, RecordTooLarge } from "../errors.ts";
+import { isRetriableFailure, KafkaProtocolError, RecordTooLarge } from "../base/errors.ts";
 import type { Acknowledged } from "./producer-batch.ts";
 
 /** How a broker, or the way to it, answered for one batch. */

@@ -1,9 +1,9 @@
 import { sleep } from "../../protocol/base/clock.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import { noProducerId } from "../../protocol/records/batch-header.ts";
-import { backoffMs } from "../backoff.ts";
-import { isRetriableFailure, KafkaProtocolError, UnsupportedApi } from "../errors.ts";
+import { backoffMs } from "../base/backoff.ts";
+import { isRetriableFailure, KafkaProtocolError, UnsupportedApi } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { calls } from "../network/api-calls.ts";
 import type { ProducerIdentity } from "./numbering.ts";
 
 export type FetchedIdentity =
@@ -59,7 +59,7 @@ export class IdentitySource {
     const { pool, signal } = this.#cluster;
     const request = { transactionalId: null, transactionTimeoutMs: 0, producerId: noProducerId, producerEpoch: -1 };
     return pool.askAny(async (connection, settled) => {
-      const { errorCode, producerId, producerEpoch } = await connection.request(calls.initProducerId, () => request, { signal: settled });
+      const { errorCode, producerId, producerEpoch } = await connection.request(apis.initProducerId, () => request, { signal: settled });
       if (errorCode !== "NONE") throw new KafkaProtocolError(errorCode, "getting a producer id");
       return { producerId, producerEpoch };
     }, signal);

@@ -1,7 +1,7 @@
 import { type CompressionCodec, compressionCodecs } from "../../protocol/records/batch-header.ts";
 import { decompressedBytesMaxDefault } from "../../protocol/records/decode-batch.ts";
-import { InvalidArgument } from "../errors.ts";
-import { type ClientOptions, positive } from "../options.ts";
+import { type ClientOptions, positive } from "../base/client-options.ts";
+import { InvalidArgument } from "../base/errors.ts";
 import type { Serde } from "../serialization/serde.ts";
 import type { Partitioner } from "./partitioner.ts";
 

@@ -1,6 +1,6 @@
 import { recordBytesAtMost, timestampMaxMs } from "../../protocol/records/encode-batch.ts";
 import { type RecordHeader, type RecordToEncode, recordHeadersMax } from "../../protocol/records/record.ts";
-import { BufferExhausted, ClientClosed, InvalidArgument, RecordTooLarge } from "../errors.ts";
+import { BufferExhausted, ClientClosed, InvalidArgument, RecordTooLarge } from "../base/errors.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import type { TopicMetadata } from "../metadata/cluster-snapshot.ts";
 import { bytesOrText, type Serde, serializeWith } from "../serialization/serde.ts";

@@ -1,15 +1,15 @@
-import type { Timer } from "../../protocol/base/clock.ts";
 import { type BrokerId, partitionKey, zeroTopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import type { ProduceRequest, ProduceResponse } from "../../protocol/messages/produce.ts";
 import type { CompressionCodec } from "../../protocol/records/batch-header.ts";
 import { compressRecords } from "../../protocol/records/compression.ts";
-import { backoffMs } from "../backoff.ts";
-import { DeliveryTimedOut } from "../errors.ts";
+import { backoffMs } from "../base/backoff.ts";
+import { DeliveryTimedOut } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { leaderMoved, watchLeaders } from "../metadata/leader-watch.ts";
-import { calls } from "../network/api-calls.ts";
-import type { Connection } from "../network/connection.ts";
+import { Stepper } from "../metadata/stepper.ts";
+import type { BrokerConnection } from "../network/broker-connection.ts";
 import type { Accumulator } from "./accumulator.ts";
 import { isFencing, isOutOfTurn, judge, mayHaveWritten, type ProduceOutcome, type Verdict } from "./produce-outcome.ts";
 import type { ProducerBatch } from "./producer-batch.ts";
@@ -35,41 +35,29 @@ export interface SenderParts {
   readonly onSettled: (batch: ProducerBatch) => void;
 }
 
-/**
- * Moves batches from the accumulator to their leaders, and back again when that failed for now. Works in steps, one whenever something has
- * changed.
- */
+/** Moves batches from the accumulator to their leaders, and back again when that failed for now. */
 export class Sender {
   readonly #parts: SenderParts;
   readonly #inFlight = new Map<BrokerId, number>();
-  #isAwake = false;
-  #timer: Timer | null = null;
-  readonly #unsubscribe: () => void;
+  readonly #stepper: Stepper;
 
   constructor(parts: SenderParts) {
     this.#parts = parts;
-    this.#unsubscribe = parts.cluster.metadata.onChange(() => this.wake());
+    this.#stepper = new Stepper(parts.cluster, (nowMs) => this.#step(nowMs));
   }
 
   /** Looks, later in this turn of the loop, at what can be sent. */
   wake(): void {
-    if (this.#isAwake || this.#parts.cluster.isClosed) return;
-    this.#isAwake = true;
-    queueMicrotask(() => {
-      this.#isAwake = false;
-      this.#step();
-    });
+    this.#stepper.wake();
   }
 
   close(): void {
-    this.#unsubscribe();
-    this.#timer?.cancel();
+    this.#stepper.close();
   }
 
-  #step(): void {
+  /** Returns when a batch that lingers, pauses or expires is due. */
+  #step(nowMs: number): number {
     const { cluster, accumulator, settings, identities, isHurried } = this.#parts;
-    if (cluster.isClosed) return;
-    const nowMs = cluster.runtime.clock.monotonicMs();
     for (const batch of accumulator.takeExpired(nowMs)) this.#fail(batch, this.#timedOut(batch, batch.lastError ?? identities.lastError));
     const { byBroker, leaderUnknown, identityNeeded, nextCheckMs } = accumulator.ready(
       nowMs,
@@ -86,8 +74,7 @@ export class Sender {
         void this.#deliver(brokerId, batches);
       }
     }
-    this.#timer?.cancel();
-    this.#timer = nextCheckMs === null ? null : cluster.runtime.clock.schedule(Math.max(nextCheckMs - nowMs, 0), () => this.wake());
+    return nextCheckMs ?? Number.POSITIVE_INFINITY;
   }
 
   /** Batches wait meanwhile, and expire. What cannot come right by waiting fails everything that waits. */
@@ -150,7 +137,7 @@ export class Sender {
   }
 
   async #produce(
-    connection: Connection,
+    connection: BrokerConnection,
     batches: readonly ProducerBatch[],
     signal: AbortSignal,
   ): Promise<(batch: ProducerBatch) => ProduceOutcome> {
@@ -160,10 +147,10 @@ export class Sender {
     const timeoutMs = Math.ceil(cluster.settings.requestTimeoutMs * 0.9);
     const request: ProduceRequest = { transactionalId: null, acks: settings.acks, timeoutMs, topicData };
     if (settings.acks === 0) {
-      await connection.requestUnanswered(calls.produce, () => request, { signal });
+      await connection.requestUnanswered(apis.produce, () => request, { signal });
       return () => ({ kind: "acknowledged", baseOffset: -1, logAppendTimeMs: -1 });
     }
-    const answer = await connection.request(calls.produce, () => request, { signal });
+    const answer = await connection.request(apis.produce, () => request, { signal });
     this.#learnLeaders(answer);
     const outcomes = outcomesByPartition(answer);
     return ({ topic, partition }) =>

@@ -1,5 +1,5 @@
 import { Packr } from "msgpackr";
-import { SerializationFailed } from "../errors.ts";
+import { SerializationFailed } from "../base/errors.ts";
 
 /** Turns values of one type into bytes and back. Null (no key; a tombstone) never gets here: it stays null. */
 export interface Serde<T> {

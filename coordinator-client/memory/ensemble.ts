@@ -7,24 +7,24 @@ import { MemoryTree } from "./tree.ts";
 interface Session extends GrantedSession {
   heardMs: number;
   expiry: Timer;
-  /** Null: the session waits for its client to come back. */
+  /** Null: the session waits for its client to reconnect. */
   attached: { readonly server: MemoryServer; readonly connection: ServerSide } | null;
-  /** The last connection that it was attached to: requests that come over an earlier one count no more. */
+  /** The last connection that it was attached to: requests on an earlier one are ignored. */
   owner: ServerSide | null;
 }
 
 export interface EnsembleOptions {
   readonly clock: Clock;
-  /** Sessions are granted what they ask for within these bounds. Milliseconds. */
+  /** Sessions are granted the timeout they request within these bounds. Milliseconds. */
   readonly sessionTimeoutMinMs?: number;
   readonly sessionTimeoutMaxMs?: number;
   /** One if not given. */
   readonly servers?: number;
-  /** None if not given: then all servers have at once what is decided. */
+  /** None if not given: then all servers have every transaction as soon as it is decided. */
   readonly serverDelayMs?: ServerDelayMs;
 }
 
-/** Everything an ensemble has on its disks at one moment. */
+/** Everything that an ensemble has on its disks at one moment. */
 export interface EnsembleState {
   readonly tree: MemoryTree;
   readonly zxid: number;
@@ -39,10 +39,10 @@ export function emptyEnsembleState(): EnsembleState {
 }
 
 /**
- * What a ZooKeeper ensemble decides: one tree, one order of transactions, sessions that expire. A transaction is decided when it comes to
- * the leader; each server learns of it then, or a while later.
- * A server tells the leader at once whom it has heard of: one that does not would keep sessions alive at their clients that are over, and
- * no client can know.
+ * What a ZooKeeper ensemble decides: one tree, one order of transactions, sessions that expire. A transaction is decided when it reaches
+ * the leader; each server learns of it then, or some time later.
+ * A server tells the leader at once which sessions it has heard from. A server that does not would keep expired sessions alive for their
+ * clients, and no client can know.
  */
 export class MemoryQuorum implements Leader {
   readonly tree = new MemoryTree();
@@ -61,7 +61,7 @@ export class MemoryQuorum implements Leader {
     this.servers = Array.from({ length: servers }, (_, number) => new MemoryServer(this, { clock, number, zxid: firstZxid, delayMs }));
   }
 
-  /** False: connections are closed and refused; sessions wait, as with a majority down. */
+  /** False: connections are closed and refused; sessions wait, as when a majority is down. */
   get isServing(): boolean {
     return this.#isServing;
   }
@@ -79,8 +79,8 @@ export class MemoryQuorum implements Leader {
   }
 
   /**
-   * All servers lose what they have and come up with this instead. Connections are closed; sessions that are in it get a whole timeout
-   * anew, the others are gone.
+   * All servers lose what they have and come up with this instead. Connections are closed; sessions that are in it get a whole new timeout,
+   * the others are gone.
    */
   become(state: EnsembleState): void {
     for (const { expiry } of this.#sessions.values()) expiry.cancel();
@@ -107,7 +107,7 @@ export class MemoryQuorum implements Leader {
     for (const session of this.#sessions.values()) if (session.attached?.connection === connection) session.attached = null;
   }
 
-  /** A server has heard of a session. */
+  /** A server has heard from a session. */
   heard(sessionId: string): void {
     const session = this.#sessions.get(sessionId);
     if (session !== undefined) session.heardMs = this.#clock.monotonicMs();
@@ -126,7 +126,7 @@ export class MemoryQuorum implements Leader {
     return { zxid, result: applied.kind === "written" ? { kind: "written", results: applied.results } : applied };
   }
 
-  /** Ends a session: its ephemerals go, in one transaction. */
+  /** Ends a session: its ephemerals are deleted, in one transaction. */
   endSession(sessionId: string): void {
     const session = this.#sessions.get(sessionId);
     if (session === undefined) return;
@@ -144,7 +144,7 @@ export class MemoryQuorum implements Leader {
     for (const server of this.servers) server.closeAll();
   }
 
-  /** Sessions get a whole timeout anew, as after an election of ZooKeeper's own leader. */
+  /** Sessions get a whole new timeout, as after an election of ZooKeeper's own leader. */
   startServing(): void {
     this.#isServing = true;
     for (const session of this.#sessions.values()) session.heardMs = this.#clock.monotonicMs();

@@ -1,6 +1,6 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 
-/** A way on which everything arrives in the order of sending, each after a delay; at once where there is none. */
+/** A path on which everything arrives in the order of sending, each message after a delay; at once if there is none. */
 export class Lane {
   readonly #clock: Clock;
   readonly #delayMs: () => number;

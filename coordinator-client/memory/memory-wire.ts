@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import type { SessionWire, WireAnswer, WireHandlers, WireRequest } from "../session/wire.ts";
-import { MemoryConnection, type NetworkPath } from "./connection.ts";
+import { MemoryConnection, type NetworkPath } from "./memory-connection.ts";
 import type { MemoryServer, ServerSide } from "./server.ts";
 
 /** What the network does to one client's messages; changed by fault hooks while it runs. */
@@ -19,14 +19,14 @@ export interface MemoryWireParts {
   readonly network: ClientNetwork;
   readonly latencyMs: () => number;
   readonly sessionTimeoutMs: number;
-  /** Told of each connection while it is in use, so that a heal can release what it held. */
+  /** Called with each connection while it is in use, so that a heal can release what it held. */
   readonly onConnection: (connection: MemoryConnection) => void;
 }
 
 /** Between attempts to connect. Milliseconds. */
 const retryMs = 100;
 
-/** One session's way to the in-memory ensemble. */
+/** One session's connection to the in-memory ensemble. */
 export class MemoryWire implements SessionWire {
   readonly #parts: MemoryWireParts;
   readonly #handlers: WireHandlers;
@@ -35,7 +35,7 @@ export class MemoryWire implements SessionWire {
   #server: MemoryServer | null = null;
   #attempts = 0;
   #sessionId: string | null = null;
-  /** Of the newest transaction heard of: a server that does not have it is refused, as by ZooKeeper itself. */
+  /** Of the newest transaction that it has seen: a server that does not have it is refused, as by ZooKeeper itself. */
   #seenZxid = 0;
   #linkIsUp = false;
   #retry: Timer | null = null;
@@ -95,7 +95,7 @@ export class MemoryWire implements SessionWire {
     connection.carry("to-server", () =>
       server.endSession(sessionId, () => {
         serverSide.send(done);
-        server.detached(serverSide); // so that the goodbye is not cut short by the end of the session
+        server.detached(serverSide); // so that the end of the session does not cut off this answer
       }),
     );
   }
@@ -111,7 +111,7 @@ export class MemoryWire implements SessionWire {
     const { clock, serverClock, servers, first, network, latencyMs, sessionTimeoutMs } = this.#parts;
     const server = servers[(first + this.#attempts++) % servers.length]!;
     this.#server = server;
-    this.#retryLater(sessionTimeoutMs); // nothing may ever come back
+    this.#retryLater(sessionTimeoutMs); // there may never be an answer
     if (!server.isServing) return this.#retryLater();
     const connection = new MemoryConnection({ "to-server": serverClock, "to-client": clock }, network, latencyMs);
     this.#connection = connection;

@@ -8,7 +8,7 @@ import { MemoryTree, type TreeChange } from "./tree.ts";
 export interface ServerSide {
   /** Delivers a message to the client, in order. */
   send(deliver: () => void): void;
-  /** The server closes the connection; the client learns of it as far as the network lets it. */
+  /** The server closes the connection; the client learns of it if the network lets it. */
   close(): void;
 }
 
@@ -18,7 +18,7 @@ export interface GrantedSession {
   readonly createdZxid: number;
 }
 
-/** What the servers are told of a transaction that was decided. */
+/** What the servers are told of a decided transaction. */
 export interface Transaction {
   readonly zxid: number;
   readonly sessionId: string;
@@ -28,7 +28,7 @@ export interface Transaction {
   readonly ends: string | null;
 }
 
-/** What a server asks its leader for. */
+/** What a server requests from its leader. */
 export interface Leader {
   readonly isServing: boolean;
   attach(server: MemoryServer, connection: ServerSide, sessionId: string | null, timeoutMs: number): GrantedSession | null;
@@ -43,7 +43,7 @@ export interface Leader {
   endSession(sessionId: string): void;
 }
 
-/** How long what goes from a server to its ensemble's leader takes, and how long a server is behind with a transaction. Milliseconds. */
+/** How long a message from a server to its ensemble's leader takes, and how far a server is behind with a transaction. Milliseconds. */
 export type ServerDelayMs = (server: number, way: "to-leader" | "behind") => number;
 
 /** A session's one-shot watches live as long as its connection. */
@@ -54,19 +54,19 @@ interface ServerWatch {
   readonly fired: () => void;
 }
 
-/** `zxid`: of what the server had when it answered. Null: the session is over, or is another connection's by now. */
+/** `zxid`: that of the server's state when it answered. Null: the session is over, or belongs to another connection by now. */
 export type Answered = (answer: WireAnswer | null, zxid: number) => void;
 
-/** A request that was not answered yet: a connection's are answered in order, and its reads see its writes. */
+/** A request that was not answered yet: a connection's requests are answered in order, and its reads see its writes. */
 interface Pending {
   /** Null: a write that this server does not have yet. */
   answer: (() => void) | null;
 }
 
 /**
- * One server of the ensemble. It has a prefix of the one order of transactions, perhaps a short one: a read shows an older state than
- * another session's last write left, and watches fire when this server comes to what they wait for. What it promises is ZooKeeper's: a
- * session's own writes are in what it reads after them on the same connection.
+ * One server of the ensemble. It has a prefix of the one order of transactions, perhaps a short one: a read may show an older state than
+ * another session's last write left, and watches fire when this server reaches what they wait for. It promises what ZooKeeper promises:
+ * reads see the session's own earlier writes on the same connection.
  */
 export class MemoryServer {
   readonly tree = new MemoryTree();
@@ -74,7 +74,7 @@ export class MemoryServer {
   readonly #toLeader: Lane;
   readonly #fromLeader: Lane;
   readonly #pending = new Map<ServerSide, Pending[]>();
-  /** Answers to writes that this server has not come to. */
+  /** Answers to writes that this server has not reached. */
   #due: { readonly zxid: number; readonly ready: () => void }[] = [];
   /** By session: its connection to this server. */
   readonly #connections = new Map<string, ServerSide>();
@@ -110,7 +110,7 @@ export class MemoryServer {
     });
   }
 
-  /** The client closed the connection; its session goes on. */
+  /** The client closed the connection; its session continues. */
   detached(connection: ServerSide): void {
     this.#watches = this.#watches.filter((watch) => watch.connection !== connection);
     this.#pending.delete(connection);
@@ -119,7 +119,7 @@ export class MemoryServer {
   }
 
   /**
-   * A write goes to the leader at once, whatever becomes of the connection; it counts there unless the session has moved to another server
+   * A write goes to the leader at once, whatever happens to the connection; it counts there unless the session has moved to another server
    * meanwhile.
    */
   serve(sessionId: string, connection: ServerSide, request: WireRequest, answered: Answered): void {
@@ -140,7 +140,7 @@ export class MemoryServer {
     });
   }
 
-  /** Ends a session at its client's word. */
+  /** Ends a session at its client's request. */
   endSession(sessionId: string, done: () => void): void {
     this.#toLeader.carry(() => {
       done();
@@ -148,7 +148,7 @@ export class MemoryServer {
     });
   }
 
-  /** What the leader decided; after whatever this server is behind by. */
+  /** What the leader decided; applied after this server's lag. */
   learn(transaction: Transaction): void {
     this.#fromLeader.carry(() => this.#apply(transaction));
   }
@@ -162,7 +162,7 @@ export class MemoryServer {
     this.#zxid = zxid;
   }
 
-  /** It closes its connections and takes no new ones. */
+  /** It closes its connections and accepts no new ones. */
   stop(): void {
     this.#isUp = false;
     this.closeAll();

@@ -1,5 +1,5 @@
 import type { ChildList, ConflictReason, WriteOperation, WriteOperationResult } from "../coordinator.ts";
-import { nodeName, parentPath } from "../paths.ts";
+import { nodeName, parentPath } from "../path-rules.ts";
 import type { WireNode } from "../session/wire.ts";
 
 interface TreeNode {
@@ -9,7 +9,7 @@ interface TreeNode {
   modifiedZxid: number;
   readonly ephemeralOwner: string | null;
   readonly children: Set<string>;
-  /** Children ever created; the next sequential name's number. */
+  /** The number of children ever created: the next sequential name's number. */
   childrenCreated: number;
 }
 
@@ -26,7 +26,7 @@ export type Applied =
 /** ZooKeeper's tree of nodes with its rules for versions, sequence numbers, ephemerals and transactions. Paths are well-formed. */
 export class MemoryTree {
   readonly #nodes = new Map<string, TreeNode>([["/", newNode(Buffer.alloc(0), 0, null)]]);
-  /** Transactions that changed something, so far. */
+  /** How many transactions have changed something so far. */
   transactions = 0;
 
   read(path: string): WireNode | null {
@@ -54,14 +54,14 @@ export class MemoryTree {
       .sort();
   }
 
-  /** As it is now; what happens to this tree later does not reach the copy. */
+  /** A copy of the current state; later changes of this tree do not affect it. */
   copy(): MemoryTree {
     const copy = new MemoryTree();
     copy.become(this);
     return copy;
   }
 
-  /** Takes over what another tree holds now. */
+  /** Takes over the contents of another tree. */
   become(other: MemoryTree): void {
     this.transactions++;
     const nodes = [...other.#nodes].map(([path, node]) => [path, { ...node, children: new Set(node.children) }] as const);
@@ -154,7 +154,7 @@ export class MemoryTree {
       this.#nodes.set(path, node);
       parent.children.add(nodeName(path));
     });
-    // Whoever watches the node's own children is told of its end too.
+    // Watchers of the znode's own children are notified of its deletion too.
     changes.push({ kind: "data", path }, { kind: "children", path }, { kind: "children", path: parentAt });
     return { path, version: -1 };
   }

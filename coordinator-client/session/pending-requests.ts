@@ -5,7 +5,9 @@ interface Pending {
   readonly settle: (answer: WireAnswer | null) => void;
 }
 
-/** Requests sent and not answered, oldest first. Each is settled exactly once: by its answer, or with null when its link is gone. */
+/**
+ * Requests that were sent and not answered, oldest first. Each is settled exactly once: by its answer, or with null when its link is gone.
+ */
 export class PendingRequests {
   readonly #pending = new Set<Pending>();
 
@@ -13,13 +15,13 @@ export class PendingRequests {
     return this.#pending.size;
   }
 
-  /** When the oldest one was sent, null when there is none. */
+  /** When the oldest one was sent; null if there is none. */
   get oldestSentMs(): number | null {
     for (const oldest of this.#pending) return oldest.sentMs;
     return null;
   }
 
-  /** Returns what to call with the answer: true when it was still awaited. */
+  /** Returns the function to call with the answer: it returns true if the answer was still awaited. */
   add(sentMs: number, settle: (answer: WireAnswer | null) => void): (answer: WireAnswer) => boolean {
     const pending: Pending = { sentMs, settle };
     this.#pending.add(pending);

@@ -10,7 +10,7 @@ import {
   type WriteOperation,
   type WriteResult,
 } from "../coordinator.ts";
-import { belowChroot, pathFault, pathPrefixes, withoutChroot } from "../paths.ts";
+import { belowChroot, pathFault, pathPrefixes, withoutChroot } from "../path-rules.ts";
 import { judgeLink } from "./link-health.ts";
 import { PendingRequests } from "./pending-requests.ts";
 import { type AskedAt, SessionProof } from "./session-proof.ts";
@@ -20,15 +20,15 @@ import type { SessionWire, WireAnswer, WireFactory, WireRequest, WireSession } f
 import { measureWrite, unansweredMaxBytes } from "./write-size.ts";
 
 export interface SessionOptions {
-  /** Makes the way to the servers; called once per session. */
+  /** Creates the connection to the servers; called once per session. */
   readonly newWire: WireFactory;
-  /** Empty, or the absolute path under which everything lies; created by `ensurePath` only. */
+  /** Empty, or the absolute path of the chroot; created by `ensurePath` only. */
   readonly chroot: string;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Requests that may be unanswered at once; further ones are refused at once. */
+  /** The most requests that may be unanswered at once; further ones are refused at once. */
   readonly requestsMax?: number;
-  /** How long `close` waits for the server's word. Milliseconds. */
+  /** How long `close` waits for the server's answer. Milliseconds. */
   readonly closeWaitMaxMs?: number;
 }
 
@@ -36,8 +36,8 @@ const requestsMaxDefault = 2_000;
 const closeWaitMaxMsDefault = 2_000;
 
 /**
- * The coordinator over any wire: which state the session is in, what proves it, every request settled, watches re-armed, a new wire after
- * each lost session.
+ * The coordinator over any wire: the session's state and what proves it, every request settled, watches re-armed, a new wire after each
+ * lost session.
  */
 export class SessionCoordinator implements Coordinator {
   readonly #options: SessionOptions;
@@ -53,14 +53,14 @@ export class SessionCoordinator implements Coordinator {
   #linkIsUp = false;
   #sessionNumber = 0;
   readonly #proof: SessionProof;
-  /** When the present wire, or its next link, began to connect, or earlier. */
+  /** When the current wire, or its next link, started to connect, or earlier. */
   #attempt: AskedAt;
   #heardMs = 0;
   #probedMs = 0;
   #unansweredBytes = 0;
   #watchdog: Timer | null = null;
   #closing: Promise<void> | null = null;
-  /** Ends the wait of a close under way. */
+  /** Ends the wait of a `close` in progress. */
   #goodbyeSaid: () => void = () => {};
 
   constructor(options: SessionOptions) {
@@ -137,7 +137,7 @@ export class SessionCoordinator implements Coordinator {
     if ((await this.read(path)) !== null) return;
     for (const prefix of pathPrefixes(belowChroot(this.#options.chroot, path))) {
       const operations = [{ kind: "create", path: prefix, data: Buffer.alloc(0), mode: "persistent" }] as const;
-      // the chroot's own nodes lie outside of it
+      // the chroot's own znodes are outside of it
       const answer = await this.#requestAsIs({ kind: "write", operations });
       invariant(answer.kind === "write", "a write is answered by a result");
       const { result } = answer;
@@ -159,8 +159,8 @@ export class SessionCoordinator implements Coordinator {
   }
 
   /**
-   * Stops at once without a word to the server, as a killed process would: the session lives on there until it times out. For tests and the
-   * simulator.
+   * Stops at once without a message to the server, as a killed process would: the session lives on there until it times out. For tests and
+   * the simulator.
    */
   abandon(): void {
     this.#closing ??= Promise.resolve();
@@ -189,7 +189,7 @@ export class SessionCoordinator implements Coordinator {
     this.#watches.clear();
   }
 
-  // ---- the session's life ----
+  // ---- the life of the session ----
 
   #openWire(): void {
     invariant(this.#wire === null, "one wire at a time");
@@ -227,8 +227,8 @@ export class SessionCoordinator implements Coordinator {
       this.#log.info({ session: session.id, sessionNumber: this.#sessionNumber, timeoutMs: session.timeoutMs }, "coordinator: new session");
     }
     this.#watch();
-    // A process that was stopped finds the link that came up meanwhile, and that its session is over since. The next session's link is
-    // another one, and would be no change of state after this.
+    // A process that was suspended finds two things: the link came up meanwhile, and its session has expired since. The next session's link
+    // is another one; if we went on, it would be no change of state.
     if (this.#session !== session) return;
     this.#setState("connected");
     this.#watches.linkUp();
@@ -238,7 +238,7 @@ export class SessionCoordinator implements Coordinator {
     if (!this.#linkIsUp) return;
     if (this.#closing === null)
       this.#log.warn({ reason, sessionNumber: this.#sessionNumber }, "coordinator: link lost, trying the next server");
-    // The state first: whoever is told that a request has no answer shall see why.
+    // The state first: a caller whose request has no answer must see why.
     if (this.state === "connected") this.#setState("suspended");
     this.#endLink();
   }
@@ -274,7 +274,7 @@ export class SessionCoordinator implements Coordinator {
 
   // ---- proof of life ----
 
-  /** Looks at the link now, acts, and comes back when there may be something to do. */
+  /** Checks the link now, acts, and schedules the next check. */
   #watch(): void {
     this.#watchdog?.cancel();
     if (this.#session === null || this.#closing !== null) return;
@@ -300,7 +300,7 @@ export class SessionCoordinator implements Coordinator {
         break;
       case "probe":
         this.#probedMs = nowMs;
-        // An ordinary read and not a ping: its answer can be told apart, and comes in order.
+        // An ordinary read and not a ping: its answer can be identified, and comes in order.
         this.#send({ kind: "exists", path: "/", watch: null }, () => {});
         break;
       case "wait":
@@ -312,7 +312,7 @@ export class SessionCoordinator implements Coordinator {
 
   // ---- requests ----
 
-  /** Sends on the link that is up; `settled` gets null when there is none, or when it breaks first. */
+  /** Sends on the link if it is up; `settled` gets null when it is down, or breaks first. */
   #send(request: WireRequest, settled: (answer: WireAnswer | null) => void): void {
     const wire = this.#wire;
     if (!this.#linkIsUp || wire === null) return settled(null);
@@ -372,7 +372,7 @@ function describeRequest(request: WireRequest): string {
   return `${first?.kind} ${first?.path}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
-/** Paths come from our own code: a malformed one is a bug. Topic names were checked before. */
+/** Paths come from our own code: a malformed one is a bug. Topic names were validated before. */
 function checkPath(path: string): void {
   const fault = pathFault(path);
   invariant(fault === null, "a coordinator path is well-formed", () => ({ path, fault }));

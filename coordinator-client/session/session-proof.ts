@@ -1,13 +1,13 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 
-/** When something was asked for that may come to prove the session. */
+/** When a request was sent that may later prove the session. */
 export interface AskedAt {
   readonly sentMs: number;
   /** How far the wall clock was ahead of the monotonic one. */
   readonly aheadMs: number;
 }
 
-/** Until when the session is known to live: a whole timeout from when something was asked for that a server has answered. */
+/** Until when the session is known to be alive: a whole timeout from the send time of a request that a server has answered. */
 export class SessionProof {
   readonly #clock: Clock;
   #untilMs = Number.NEGATIVE_INFINITY;
@@ -17,18 +17,18 @@ export class SessionProof {
     this.#clock = clock;
   }
 
-  /** As the monotonic clock has it. */
+  /** On the monotonic clock. */
   get untilMs(): number {
     return this.#untilMs;
   }
 
   /**
-   * On Linux the monotonic clock stands still while the machine sleeps, and the session goes on dying. The wall clock does not stand still:
-   * what it has run ahead by since the proof was asked for is time in which the session was not heard of, or somebody has set the clock.
-   * Either way the proof ends earlier by that much; the next answer brings a new one.
+   * On Linux the monotonic clock stands still while the machine sleeps, but the session timeout keeps running. The wall clock does not
+   * stand still: what it has run ahead by since the proof's request was sent is time in which the session had no contact, or somebody has
+   * set the clock. Either way the proof ends earlier by that much; the next answer brings a new one.
    *
-   * A clock that was set back would hide as much sleep. What it shows at any look counts from there on; only where nobody looks between the
-   * two is the sleep not seen.
+   * A clock that was set back would hide as much sleep. So sleep is counted from what the clock showed at the last check; only if there is
+   * no check between the two is the sleep not seen.
    */
   get certainUntilMs(): number {
     const aheadMs = this.#ahead();

@@ -7,7 +7,7 @@ interface Waiter {
   readonly reject: (reason: unknown) => void;
 }
 
-/** The session's state and who is told of its changes. `closed` is final. */
+/** The session's state and the listeners to its changes. `closed` is final. */
 export class StateListeners {
   readonly #listeners = new Set<{ readonly call: Listener }>();
   readonly #waiters = new Set<Waiter>();
@@ -17,7 +17,9 @@ export class StateListeners {
     return this.#current;
   }
 
-  /** Listeners are told in a turn of their own, in order: what one throws is its owner's bug and must not pass through the link's code. */
+  /**
+   * Listeners are called in a turn of their own, in order: what one throws is its owner's bug and must not pass through the link's code.
+   */
   set(state: SessionState, sessionNumber: number): void {
     if (state === this.#current || this.#current === "closed") return;
     this.#current = state;

@@ -3,26 +3,26 @@ import type { WireAnswer, WireRequest } from "./wire.ts";
 
 export type WatchKind = "node" | "children";
 
-/** How the table asks the server; `answered` gets null when the link broke first. */
+/** How the table sends requests to the server; `answered` gets null when the link broke first. */
 export type SendWatch = (request: WireRequest, answered: (answer: WireAnswer | null) => void) => void;
 
 interface Entry {
   readonly path: string;
   readonly kind: WatchKind;
   readonly listeners: Set<() => void>;
-  /** The one function the server's notification reaches, so that arming twice cannot notify twice. */
+  /** The one function that the server's notification calls, so that arming twice cannot notify twice. */
   readonly fired: () => void;
-  /** A watch is set at the server on the link now up, or asked for. */
+  /** A watch is set on the server of the current link, or requested. */
   armed: boolean;
 }
 
-/** More distinct paths than this are a mistake: each is asked for anew at each reconnection. */
+/** More distinct paths than this are a mistake: each is requested again at each reconnection. */
 const pathsMax = 1_000;
 
 /**
- * The watches the owner wants, and their arming: ZooKeeper's are one-shot and end with the link. They are re-armed one small request each,
- * never by one SetWatches packet, which has a size limit; changes missed meanwhile are covered by calling every listener once after each
- * arming at a new link.
+ * The watches that the owner wants, and their arming: ZooKeeper's are one-shot and end with the link. They are re-armed with one small
+ * request each, never by one SetWatches packet, which has a size limit. Changes that were missed meanwhile are covered by calling every
+ * listener once after each arming on a new link.
  *
  * No change is missed in between: the request that re-arms is sent before the listener is called, so a read made by the listener comes
  * after it on the same link.
@@ -79,7 +79,7 @@ export class WatchTable {
   }
 
   #fired(entry: Entry): void {
-    if (!entry.armed) return; // a notification of a link that is gone
+    if (!entry.armed) return; // a notification of an earlier link
     entry.armed = false;
     if (entry.listeners.size === 0) {
       this.#entries.delete(keyOf(entry.path, entry.kind));
@@ -103,7 +103,7 @@ export class WatchTable {
     });
   }
 
-  /** The children of a missing node cannot be watched; its coming can. */
+  /** The children of a missing znode cannot be watched; its creation can. */
   #awaitNode(entry: Entry, tell: boolean): void {
     this.#send({ kind: "exists", path: entry.path, watch: entry.fired }, (answer) => {
       // Created between the two requests: what is armed now is its data, not its children.

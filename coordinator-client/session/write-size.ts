@@ -5,14 +5,15 @@ import type { WriteOperation } from "../coordinator.ts";
  */
 export const writeMaxBytes = 1_000_000;
 
-/** Around an operation's path and data: headers, lengths, ACL. */
+/** Per operation, in addition to path and data: headers, lengths, ACL. Bytes. */
 const overheadBytes = 64;
 
-/** Over all writes that are unanswered; further ones are refused. Bounds what a slow link makes us hold. */
+/** Over all unanswered writes; further ones are refused. Bounds what a slow link makes us hold. Bytes. */
 export const unansweredMaxBytes = 64 * 1024 * 1024;
 
 /**
- * About what the write takes on the wire, and the index of the operation that is first beyond what one packet may hold, null when all fit.
+ * The write's approximate size on the wire in bytes, and the index of the first operation that does not fit into one packet, null when all
+ * fit.
  */
 export function measureWrite(
   operations: readonly WriteOperation[],

@@ -14,25 +14,27 @@ export interface BrokerRegistration {
   readonly endpoints: readonly RegisteredEndpoint[];
   readonly rack: string | null;
   /**
-   * Of the data directory: tells a broker's earlier life from another machine that was given the same id. Null for a broker that is not
-   * ours.
+   * Of the data directories: distinguishes an earlier life of this broker from another machine that was given the same id. Null for a
+   * broker that is not ours.
    */
   readonly incarnation: string | null;
-  /** Where other brokers reach it; not among the endpoints, for it does not speak Kafka's protocol. Null for a broker that is not ours. */
+  /**
+   * Where other brokers reach it; not among the endpoints, because it does not speak Kafka's protocol. Null for a broker that is not ours.
+   */
   readonly peer: Address | null;
   /** When it registered, milliseconds since 1970. */
   readonly timestampMs: number;
   /**
-   * Only of a process that began after an unclean stop: the registration (its epoch) under which it began; -1: this one. What was in sync
-   * before that may lack records, for the machine may have lost what was not yet on its disk; a process that only lost its session has
-   * everything it had.
+   * Only of a process that started after an unclean shutdown: the registration (its epoch) under which it started; -1: this one. What was
+   * in sync before that may lack records, because the machine may have lost what was not yet on its disk. A process that only lost its
+   * session has everything it had.
    */
   readonly recoveredUnder?: number;
 }
 
 const version = 5;
 const portMax = 65_535;
-/** Characters of one address with its listener's name, and of a rack: no name of a host is longer than 255. */
+/** Characters of one address with its listener's name, and of a rack: no host name is longer than 255. */
 const endpointMax = 512;
 const rackMax = 1024;
 
@@ -56,7 +58,7 @@ export function encodeBrokerRegistration(registration: BrokerRegistration): Buff
   });
 }
 
-/** Versions 2 and later (with endpoints) are understood; the protocol map came with version 4. Throws MalformedZnode. */
+/** Versions 2 and later (with endpoints) are accepted; the protocol map came with version 4. Throws MalformedZnode. */
 export function decodeBrokerRegistration(path: string, data: Buffer): BrokerRegistration {
   const json = JsonNode.parse(path, data);
   const protocols = json.has("listener_security_protocol_map") ? json.object("listener_security_protocol_map") : null;

@@ -9,13 +9,13 @@ export function encodeConfig(config: ConfigOverrides): Buffer {
   return encodeJson({ version: 1, config });
 }
 
-/** No setting of ours has a longer name, and what is larger than a value fits into no message. */
+/** No setting of ours has a longer name, and a larger value fits into no message. */
 const nameMax = 249;
 const valueBytesMax = 0x7fff;
 
 /**
- * Throws MalformedZnode. An empty node is one without settings. What no client could set, or be told of, is left out, as settings are
- * passed over that are not known.
+ * Throws MalformedZnode. An empty znode is one without settings. Entries that no client could set, or be sent, are left out, just as
+ * unknown settings are ignored.
  */
 export function decodeConfig(path: string, data: Buffer): ConfigOverrides {
   if (data.length === 0) return {};
@@ -24,10 +24,13 @@ export function decodeConfig(path: string, data: Buffer): ConfigOverrides {
   return Object.fromEntries(texts.filter(([name, value]) => name.length <= nameMax && Buffer.byteLength(value) <= valueBytesMax));
 }
 
-/** Whose settings a notification under `/config/changes` is about; `other` is for entities we do not have (users, clients, addresses). */
+/**
+ * Which entity's settings a notification under `/config/changes` is about; `other` is for entities that we do not have (users, clients,
+ * addresses).
+ */
 export type ConfigEntity =
   | { readonly kind: "topic"; readonly name: string }
-  /** Null: what holds for every broker. */
+  /** Null: the settings for all brokers. */
   | { readonly kind: "broker"; readonly id: BrokerId | null }
   | { readonly kind: "other"; readonly entityPath: string };
 

@@ -1,6 +1,6 @@
 import { CoordinatorUnavailable } from "../coordinator.ts";
 
-/** What a node holds is not what it should. The message names the path. Data of other tools, so never an invariant. */
+/** A znode does not hold what it should. The message names the path. Other tools write this data, so it is never an invariant. */
 export class MalformedZnode extends Error {
   override readonly name = "MalformedZnode";
   readonly path: string;
@@ -11,10 +11,10 @@ export class MalformedZnode extends Error {
   }
 }
 
-/** The largest id of a broker, epoch and partition: what they are in Kafka's messages. */
+/** The largest broker id, epoch and partition: their type in Kafka's messages. */
 export const int32Max = 2 ** 31 - 1;
 
-/** A node that must exist does not; a read may be stale, so this is for trying again. */
+/** A znode that must exist does not; a read may be stale, so this calls for a retry. */
 export function missingNode(path: string): CoordinatorUnavailable {
   return new CoordinatorUnavailable(`the coordinator's node ${path} is missing`);
 }
@@ -24,13 +24,13 @@ export function encodeJson(value: unknown): Buffer {
 }
 
 /**
- * A view on a node's JSON object that checks each member as it is taken. Members nobody takes (older and newer versions have others) are
- * ignored.
+ * A view on a znode's JSON object that checks each member as it is read. Members that are not read (older and newer versions have others)
+ * are ignored.
  */
 export class JsonNode {
   readonly path: string;
   readonly #members: Readonly<Record<string, unknown>>;
-  /** Of the object within the node, for messages: empty at the top. */
+  /** Path of the object within the znode, for messages: empty at the top. */
   readonly #within: string;
 
   private constructor(path: string, members: Readonly<Record<string, unknown>>, within: string) {
@@ -85,7 +85,7 @@ export class JsonNode {
     return value;
   }
 
-  /** A member that is an object in its own right. */
+  /** A member that is itself an object. */
   object(name: string): JsonNode {
     const value = this.#take(name);
     if (!isObject(value)) throw this.#fault(name, "an object", value);

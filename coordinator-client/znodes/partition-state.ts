@@ -7,13 +7,11 @@ export interface PartitionState {
   readonly leader: BrokerId;
   readonly leaderEpoch: number;
   readonly isr: readonly BrokerId[];
-  /**
-   * As written: a tool that does not know of them leaves them out (see `knownIsrEpochs`). A member of our own that Kafka's tools ignore.
-   */
+  /** As written: a tool that does not know them leaves them out (see `knownIsrEpochs`). A member of our own that Kafka's tools ignore. */
   readonly isrEpochs: IsrEpochs;
-  /** Of the controller, or of the leader's controller, that wrote it. */
+  /** Epoch of the controller that wrote it, or of the controller that the writing leader knew. */
   readonly controllerEpoch: number;
-  /** The last leader came from outside the in-sync set, and its log may lack committed records (`leader_recovery_state` 1, KIP-704). */
+  /** The last leader came from outside the ISR, and its log may lack committed records (`leader_recovery_state` 1, KIP-704). */
   readonly leaderRecovering: boolean;
 }
 
@@ -27,7 +25,7 @@ export function encodePartitionState({ leader, leaderEpoch, isr, isrEpochs, cont
     version,
     leader_epoch: leaderEpoch,
     isr,
-    // As Kafka writes it: only when there is something to say, so that older tools see what they know.
+    // As Kafka writes it: only when it is set, so that older tools see what they know.
     ...(leaderRecovering ? { leader_recovery_state: 1 } : {}),
     ...(epochs.length === 0 ? {} : { ottla: { isr_epochs: Object.fromEntries(epochs) } }),
   });
@@ -51,9 +49,21 @@ export function decodePartitionState(path: string, data: Buffer): PartitionState
 }
 
 /**
- * Of every member. For one that the state does not tell it of, the transaction that wrote the state: it was taken in under a registration
- * before that, and whatever was registered later is another life.
+ * Of every member. For a member that the state has no entry for, the transaction that wrote the state: it joined the ISR under a
+ * registration before that, and any later registration is another life.
  */
 export function knownIsrEpochs({ isr, isrEpochs }: Pick<PartitionState, "isr" | "isrEpochs">, modifiedZxid: number): IsrEpochs {
   return Object.fromEntries(isr.map((id) => [id, isrEpochs[id] ?? modifiedZxid]));
+}
+
+/**
+ * Whether a partition stays marked as recovering from an unclean election with this in-sync set: until all its replicas have been in sync
+ * since. One that was away still holds records past the new leader's end, and must be allowed to cut them whenever it returns, also under a
+ * later, clean leader.
+ */
+export function stillRecovering(
+  known: Pick<PartitionState, "leaderRecovering"> & { readonly replicas: readonly BrokerId[] },
+  isr: readonly BrokerId[],
+): boolean {
+  return known.leaderRecovering && !known.replicas.every((id) => isr.includes(id));
 }

@@ -1,6 +1,6 @@
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 
-/** Where Kafka keeps what; its tools look there. All below the chroot. */
+/** Kafka's own paths, where its tools look. All below the chroot. */
 export const brokerIdsPath = "/brokers/ids";
 export const topicsPath = "/brokers/topics";
 /** Its data version is a counter for generated broker ids. */
@@ -17,10 +17,10 @@ export const deletionRecordsPath = "/admin/ottla_deletions";
 export const clusterIdPath = "/cluster/id";
 export const producerIdBlockPath = "/latest_producer_id_block";
 export const isrChangesPath = "/isr_change_notification";
-/** Ours, not Kafka's. Whoever can read it counts as a broker. */
+/** Ours, not Kafka's. A process that can read it counts as a broker. */
 export const peerSecretPath = "/ottla/peer_secret";
 
-/** Folders a fresh cluster needs, parents first. */
+/** Folders that a fresh cluster needs, parents first. */
 export const persistentFolders: readonly string[] = [
   brokerIdsPath,
   topicsPath,
@@ -34,11 +34,11 @@ export const persistentFolders: readonly string[] = [
   "/cluster",
 ];
 
-/** Prefix of the sequential nodes that tell of changed settings. */
+/** Prefix of the sequential znodes that announce changed settings. */
 export const configChangePrefix = `${configChangesPath}/config_change_`;
 export const isrChangePrefix = `${isrChangesPath}/isr_change_`;
 
-/** The child of `brokerConfigsPath` that holds for every broker. */
+/** The child of `brokerConfigsPath` that applies to every broker. */
 export const defaultBrokerConfigName = "<default>";
 
 export function brokerPath(id: BrokerId): string {
@@ -50,8 +50,8 @@ export function topicPath(topic: string): string {
 }
 
 /**
- * Ours, not Kafka's: there while the topic of this name is the one with this id. A write that checks it cannot reach a topic made anew
- * under the name, whose nodes have the same paths and, being new, the same versions.
+ * Ours, not Kafka's: it exists while the topic of this name is the one with this id. A write that checks it cannot reach a topic re-created
+ * under the name, whose znodes have the same paths and, being new, the same versions.
  */
 export function topicIdPath(topic: string, id: TopicId): string {
   return `${topicPath(topic)}/id-${id}`;
@@ -73,7 +73,7 @@ export function topicConfigPath(topic: string): string {
   return `${topicConfigsPath}/${topic}`;
 }
 
-/** Null: what holds for every broker. */
+/** Null: for all brokers. */
 export function brokerConfigPath(id: BrokerId | null): string {
   return `${brokerConfigsPath}/${id ?? defaultBrokerConfigName}`;
 }
@@ -87,8 +87,8 @@ export function deletionRecordPath(id: TopicId): string {
 }
 
 /**
- * A child's name of `brokerIdsPath`, `brokerConfigsPath` or a partitions folder as a number; null when it is none that a broker or a
- * partition can have.
+ * A child's name of `brokerIdsPath`, `brokerConfigsPath` or a partitions folder as a number; null if no broker or partition can have that
+ * number.
  */
 export function numberedName(name: string): number | null {
   return /^(?:0|[1-9]\d{0,9})$/.test(name) && Number(name) < 2 ** 31 ? Number(name) : null;

@@ -4,11 +4,11 @@ import { numberedName } from "./paths.ts";
 
 /** What `/brokers/topics/T` says: Kafka's version 3. */
 export interface TopicAssignment {
-  /** Null in nodes written before Kafka 2.8. */
+  /** Null in znodes written before Kafka 2.8. */
   readonly topicId: TopicId | null;
   /** Replicas of each partition, the preferred leader first; by partition number, dense from 0. */
   readonly partitions: readonly (readonly BrokerId[])[];
-  /** Replicas a reassignment is adding or removing; only partitions under reassignment are in here. */
+  /** Replicas that a reassignment adds or removes; only partitions under reassignment are in here. */
   readonly addingReplicas: ReadonlyMap<number, readonly BrokerId[]>;
   readonly removingReplicas: ReadonlyMap<number, readonly BrokerId[]>;
 }

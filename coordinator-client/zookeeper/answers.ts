@@ -2,17 +2,17 @@ import { Exception, type Stat } from "node-zookeeper-client";
 import type { ConflictReason, WriteOperation } from "../coordinator.ts";
 import type { WireAnswer, WireNode } from "../session/wire.ts";
 
-/** One operation's part of the library's answer to a transaction. */
+/** One operation's part of the library's response to a transaction. */
 export interface TransactionPart {
   /** The operation's code; -1 when the transaction failed. */
   readonly type: number;
-  /** Of a failed transaction: 0 before the operation that failed, its error code, and RUNTIME_INCONSISTENCY after it. */
+  /** In a failed transaction: 0 before the operation that failed, its error code, and RUNTIME_INCONSISTENCY after it. */
   readonly err?: number;
   readonly path?: string;
   readonly stat?: Stat;
 }
 
-/** The error code the library's callbacks carry; null for something else. */
+/** The error code in the library's callback; null for anything else. */
 export function codeOf(error: unknown): number | null {
   const code = error instanceof Error && "code" in error ? error.code : null;
   return typeof code === "number" ? code : null;
@@ -22,7 +22,7 @@ export function nodeAnswer(stat: Stat | null, data: Buffer | undefined): WireAns
   return { kind: "node", node: stat === null ? null : toNode(stat, data ?? Buffer.alloc(0)) };
 }
 
-/** The library's answer to a transaction: what it says of success, or which operation failed and why. */
+/** Decodes the library's response to a transaction: success, or which operation failed and why. */
 export function writeAnswer(
   operations: readonly WriteOperation[],
   error: unknown,
@@ -79,7 +79,7 @@ function toNode(stat: Stat, data: Buffer): WireNode {
   };
 }
 
-/** A transaction id is an epoch above 32 bits of counter: exact as a number for the first two million elections of ZooKeeper's leader. */
+/** A transaction id is an epoch above a 32-bit counter: exact as a number for the first two million elections of ZooKeeper's leader. */
 function zxidToNumber(long: Buffer): number {
   const zxid = long.readBigInt64BE(0);
   if (zxid < 0n || zxid > BigInt(Number.MAX_SAFE_INTEGER))

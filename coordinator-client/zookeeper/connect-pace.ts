@@ -6,8 +6,8 @@ const attemptMinMs = 500;
 const attemptLimitMs = 10_000;
 
 /**
- * How long to wait before the next attempt to connect, when `attempts` in a row have failed: not at all until every server was tried once,
- * then longer after each round.
+ * How long to wait before the next attempt to connect, in milliseconds, after `attempts` failures in a row: 0 until every server was tried
+ * once, then longer after each round.
  */
 export function pauseBeforeMs(attempts: number, servers: number, random: Random): number {
   const rounds = Math.floor(attempts / servers);
@@ -16,8 +16,9 @@ export function pauseBeforeMs(attempts: number, servers: number, random: Random)
 }
 
 /**
- * How long an attempt may take until the session is granted. At first short enough to try every server in the third of the session timeout
- * that is left when a silent link is dropped; twice as long after each round, lest servers that are merely slow never get to answer.
+ * How long an attempt may take until the session is granted, in milliseconds. At first short enough to try every server in the third of the
+ * session timeout that is left when a silent link is dropped; twice as long after each round, or servers that are merely slow would never
+ * get to answer.
  */
 export function attemptMaxMs(attempts: number, servers: number, sessionTimeoutMs: number): number {
   const rounds = Math.floor(attempts / servers);
@@ -25,7 +26,7 @@ export function attemptMaxMs(attempts: number, servers: number, sessionTimeoutMs
   return Math.min(firstMs * 2 ** Math.min(rounds, 10), Math.max(sessionTimeoutMs, attemptMinMs));
 }
 
-/** The same things in an order drawn from `random` (Fisher and Yates). */
+/** The same elements in an order drawn from `random` (Fisher and Yates). */
 export function shuffled<T>(things: readonly T[], random: Random): T[] {
   const result = [...things];
   for (let i = result.length - 1; i > 0; i--) {

@@ -1,5 +1,5 @@
 import type { Address } from "../../protocol/base/transport.ts";
-import { pathFault } from "../paths.ts";
+import { pathFault } from "../path-rules.ts";
 
 export interface ConnectionString {
   readonly servers: readonly Address[];
@@ -10,7 +10,7 @@ export interface ConnectionString {
 const defaultPort = 2181;
 
 /**
- * Reads `host:port,host:port/chroot` (ports and chroot may be left out, IPv6 addresses stand in brackets). Throws an Error that says what
+ * Parses `host:port,host:port/chroot` (ports and chroot may be left out, IPv6 addresses stand in brackets). Throws an Error that says what
  * is wrong.
  */
 export function parseConnectionString(text: string): ConnectionString {

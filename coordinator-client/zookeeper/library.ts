@@ -2,14 +2,14 @@ import type { Socket } from "node:net";
 import { type Client, createClient } from "node-zookeeper-client";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Address } from "../../protocol/base/transport.ts";
-import { PacketSplitter } from "./packet-splitter.ts";
+import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 
 /*
- * The only file that reaches into node-zookeeper-client (written against 1.1.3). Each reach says what it changes and why; `takeApart`
- * checks that what is reached for is there, so that another version fails at the start and not in the night.
+ * The only file that touches the internals of node-zookeeper-client (written against 1.1.3). Each access says what it changes and why;
+ * `takeApart` checks that the internals are there, so that another version fails at startup and not later.
  */
 
-/** What happens on the library's connections. */
+/** Events on the library's connections. */
 export interface LibraryEvents {
   /** The library wants to connect: call `connect` with the server to try, now or later, once. */
   wantsServer(connect: (server: Address) => void): void;
@@ -22,7 +22,7 @@ export interface LibraryEvents {
   ended(): void;
   /** A whole packet arrived. */
   heard(): void;
-  /** What arrived could not be understood; the connection was given up. */
+  /** What arrived could not be decoded; the connection was dropped. */
   garbled(error: unknown): void;
 }
 
@@ -45,25 +45,30 @@ interface ConnectionManager {
   on(event: "state", listener: (state: number) => void): void;
 }
 
-/** The connection manager's numbers; the client's own states are others. */
+/** The connection manager's numbers; the client has other states of its own. */
 const states = { disconnected: 0, connected: 2, closed: -2, expired: -3 } as const;
 
-/** An answer beyond this is a fault and not data: a listing of a million children is about 30 MB. */
+/** A response beyond this size is an error: a listing of a million children is about 30 MB. */
 const packetMaxBytes = 64 * 1024 * 1024;
+
+/** For the packets of one connection, as the library takes them: with their length in front. */
+export function packetSplitter(): FrameSplitter {
+  return new FrameSplitter({ frameMaxBytes: packetMaxBytes, keepsPrefix: true });
+}
 
 /** Transaction numbers on the wire are signed 32-bit, and the library counts on and on. */
 const xidMax = 2 ** 31 - 1_000_000;
 
-/** One library client, good for one session, with what it lacks made good. */
+/** One library client, good for one session, with the library's gaps filled. */
 export class LibraryClient {
   readonly client: Client;
   readonly #manager: ConnectionManager;
   readonly #events: LibraryEvents;
-  #splitter = new PacketSplitter(packetMaxBytes);
+  #splitter = packetSplitter();
   #isDead = false;
 
   constructor(servers: readonly Address[], sessionTimeoutMs: number, events: LibraryEvents) {
-    // `retries: 0`: with more, a write is sent again after CONNECTION_LOSS and our own success comes back as a conflict.
+    // `retries: 0`: with more, a write is re-sent after CONNECTION_LOSS and our own success comes back as a conflict.
     // The address is a placeholder: the library's parser knows no IPv6, and its order is drawn from Math.random.
     this.client = createClient("127.0.0.1:2181", { sessionTimeout: sessionTimeoutMs, retries: 0 });
     this.#manager = takeApart(this.client);
@@ -81,13 +86,13 @@ export class LibraryClient {
 
   /** To be called before each request. */
   beforeRequest(): void {
-    // A counter past 2^31 throws when written. Only equality with the oldest request in flight matters, so it may start over.
+    // A counter beyond 2^31 throws when written. Only equality with the oldest request in flight matters, so it may start over.
     if (this.#manager.xid > xidMax) this.#manager.xid = 1;
   }
 
   /**
-   * The expected version of the transaction's last operation: the library turns 0 into -1, "any version", and a compare-and-set at version
-   * 0 into a plain set.
+   * The expected version of the transaction's last operation: the library turns 0 into -1, "any version", and so a compare-and-set at
+   * version 0 into a plain set.
    */
   setLastVersion(transaction: object, version: number): void {
     const { ops } = transaction as { ops: { version?: number }[] };
@@ -95,24 +100,24 @@ export class LibraryClient {
     if (last !== undefined) last.version = version;
   }
 
-  /** Gives the current connection, or the attempt at one, up at once. The library then wants another server. */
+  /** Drops the current connection, or the attempt at one, at once. The library then wants another server. */
   drop(): void {
     this.#forgetRequests();
     this.#destroySocket();
   }
 
   /**
-   * The library's `close`: asks the server to end the session. Only when connected; otherwise it would write into a socket that is not
-   * there.
+   * The library's `close`: asks the server to end the session. Only when connected; otherwise it would write to a socket that does not
+   * exist.
    */
   endSession(): void {
     this.client.close();
   }
 
-  /** No event is told and nothing is sent from here on. */
+  /** From here on no event is delivered and nothing is sent. */
   kill(): void {
     this.#isDead = true;
-    // It must not come back: a client of a lost session would resume it and keep its ephemerals alive.
+    // It must not reconnect: a client of a lost session would resume it and keep its ephemerals alive.
     this.#manager.connect = () => undefined;
     this.#forgetRequests();
     this.#forgetWatches();
@@ -120,8 +125,8 @@ export class LibraryClient {
   }
 
   /**
-   * The library waits with its own timers and Math.random, and would connect again after its owner gave it up: the owner decides when and
-   * where.
+   * The library waits with its own timers and Math.random, and would reconnect after its owner dropped it. The owner decides when and where
+   * to connect.
    */
   #takeOverServerChoice(): void {
     const manager = this.#manager;
@@ -129,12 +134,12 @@ export class LibraryClient {
       if (this.#isDead) return;
       this.#events.wantsServer((server) => {
         if (this.#isDead) return;
-        // What is queued would be sent on the new connection though its callers were told that there is no answer.
+        // Queued requests would be sent on the new connection though their callers were told that there is no answer.
         this.#forgetRequests();
         // Otherwise all watches go out in one SetWatches packet, which has a size limit; they are armed one by one instead.
         this.#forgetWatches();
         // A partial packet of the last connection would be glued in front of this one's first.
-        this.#splitter = new PacketSplitter(packetMaxBytes);
+        this.#splitter = packetSplitter();
         connect(server);
         // Its timer for the attempt is not cleared when the socket closes without an error, and then kills the next connection. The owner
         // times the attempt.
@@ -144,9 +149,9 @@ export class LibraryClient {
   }
 
   /**
-   * Hands the library one whole packet at a time. Its own framing keeps `pendingBuffer` over a reconnection, recurses once per packet of a
-   * chunk, and believes any length. It also throws from inside the socket's event on error codes it does not know (SESSION_MOVED is one),
-   * having dropped the request: that ends the connection here.
+   * Hands the library one whole packet at a time. Its own framing keeps `pendingBuffer` across a reconnection, recurses once per packet of
+   * a chunk, and believes any length. On error codes that it does not know (SESSION_MOVED is one) it also throws from inside the socket's
+   * event, after it has dropped the request: here that ends the connection.
    */
   #takeOverFraming(): void {
     const manager = this.#manager;
@@ -154,11 +159,11 @@ export class LibraryClient {
     manager.onSocketData = (chunk) => {
       const { socket } = manager;
       try {
-        for (const packet of this.#splitter.push(chunk)) {
+        this.#splitter.push(chunk, (packet) => {
           if (this.#isDead || socket?.destroyed) return;
           this.#events.heard();
           takePacket(packet);
-        }
+        });
       } catch (error) {
         if (error instanceof InvariantViolation) throw error;
         if (!this.#isDead) this.#events.garbled(error);
@@ -181,7 +186,7 @@ export class LibraryClient {
     }
   }
 
-  /** Unsent requests are never called back by the library, and sent ones only when the socket closes: the owner settles both itself. */
+  /** The library never calls back unsent requests, and sent ones only when the socket closes: the owner settles both itself. */
   #forgetRequests(): void {
     this.#manager.packetQueue.queue.length = 0;
     this.#manager.pendingQueue.length = 0;
@@ -203,14 +208,14 @@ export class LibraryClient {
     this.#clearConnectTimer();
     const { socket } = this.#manager;
     if (socket === undefined || socket.destroyed) return;
-    // With a reset, and not an orderly end: the kernel would go on delivering what is in its buffer, a write among it, once the network
+    // With a reset, and not an orderly close: the kernel would still deliver what is in its buffer, possibly a write, once the network
     // heals.
     if (socket.connecting) socket.destroy();
     else socket.resetAndDestroy();
   }
 }
 
-/** The library's insides, once seen to be what this file was written against. Throws otherwise. */
+/** The library's internals, checked to be what this file was written against. Throws otherwise. */
 export function takeApart(client: Client): ConnectionManager {
   const manager = (client as unknown as { connectionManager?: ConnectionManager }).connectionManager;
   const { ops } = client.transaction() as unknown as { ops?: unknown };

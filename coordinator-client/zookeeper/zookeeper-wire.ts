@@ -11,29 +11,29 @@ import { attemptMaxMs, pauseBeforeMs } from "./connect-pace.ts";
 import { LibraryClient } from "./library.ts";
 
 export interface ZookeeperWireParts {
-  /** In the order to try them. */
+  /** In the order in which to try them. */
   readonly servers: readonly Address[];
-  /** Asked for; the server may grant another. Milliseconds. */
+  /** Requested; the server may grant another. Milliseconds. */
   readonly sessionTimeoutMs: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
 }
 
-/** One session's way to real ZooKeeper servers. */
+/** One session's connection to real ZooKeeper servers. */
 export class ZookeeperWire implements SessionWire {
   readonly #parts: ZookeeperWireParts;
   readonly #handlers: WireHandlers;
   readonly #library: LibraryClient;
   #linkIsUp = false;
   #isDead = false;
-  /** Since the link was last up. */
+  /** Attempts since the link was last up. */
   #attempts = 0;
   #attemptStartMs = 0;
   #nextServerIndex = 0;
   #timer: Timer | null = null;
   #goodbyeSaid: () => void = () => {};
-  /** Why the link is going down, if we know. */
+  /** Why the link is going down, if known. */
   #downReason: string | null = null;
 
   constructor(parts: ZookeeperWireParts, handlers: WireHandlers) {
@@ -60,11 +60,10 @@ export class ZookeeperWire implements SessionWire {
     ask(this.#library, request, (error, answer) => {
       if (this.#isDead || !this.#linkIsUp) return;
       const code = codeOf(error);
-      // The link's end settles what it left unanswered.
+      // The end of the link settles what it left unanswered.
       if (code === Exception.CONNECTION_LOSS) return;
       answered(answer());
-      // After a link moved to another server, or the session was ended elsewhere, the old connection stays open and says this to each
-      // request.
+      // After a session moved to another server, or was ended elsewhere, the old connection stays open and answers each request with this.
       if (code === Exception.SESSION_EXPIRED) this.#handlers.expired();
     });
   }
@@ -126,14 +125,14 @@ export class ZookeeperWire implements SessionWire {
   }
 }
 
-/** Rounds over all servers that failed in a row: told at the 1st, 2nd, 4th, 8th, … lest a long outage fills the log. */
+/** Rounds over all servers that failed in a row are logged at the 1st, 2nd, 4th, 8th, … so that a long outage does not fill the log. */
 function isWorthTelling(rounds: number): boolean {
   return Number.isInteger(Math.log2(rounds));
 }
 
 type Answered = (error: unknown, answer: () => WireAnswer) => void;
 
-/** Puts the request to the library. `answered` gets the library's error, and a function that makes the answer of it. */
+/** Sends the request through the library. `answered` gets the library's error, and a function that decodes the response. */
 function ask(library: LibraryClient, request: WireRequest, answered: Answered): void {
   const settle = (error: unknown, toAnswer: () => WireAnswer) => {
     answered(error, () => {
@@ -172,7 +171,7 @@ function ask(library: LibraryClient, request: WireRequest, answered: Answered): 
       return;
     }
     case "write":
-      // Always a transaction, also for one operation: its answer says which operation failed.
+      // Always a transaction, even for one operation: its response says which operation failed.
       transactionOf(client, library, request.operations).commit((error, parts: readonly TransactionPart[] | undefined) =>
         settle(error, () => writeAnswer(request.operations, error, parts)),
       );

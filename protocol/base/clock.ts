@@ -1,10 +1,12 @@
-/** Time, handed in: the simulator's jumps, the real one ticks. */
+/** Time, injected: the simulator's clock jumps, the real one ticks. */
 export interface Clock {
   /** Milliseconds since 1970 (wall clock; may step). For timestamps in records only. */
   nowMs(): number;
   /** Milliseconds since an arbitrary start; never steps back. For every timeout and duration. */
   monotonicMs(): number;
-  /** Calls back once after `delayMs` (0: in a later turn of the loop, never at once). Pending timers do not keep the process alive. */
+  /**
+   * Calls back once after `delayMs` (0: in a later turn of the event loop, never at once). Pending timers do not keep the process alive.
+   */
   schedule(delayMs: number, callback: () => void): Timer;
 }
 

@@ -6,8 +6,8 @@ export type BrokerId = number;
 export const noBroker: BrokerId = -1;
 
 /**
- * The registrations (their epochs) under which the members of an in-sync set were taken in, by broker id (KIP-903). A member that has
- * registered anew since is in an earlier life as far as the set goes: what it had then it may have lost.
+ * The registrations (broker epochs) under which the members of an ISR joined it, by broker id (KIP-903). A member that has registered again
+ * since is in another life: what it had in the earlier one may be lost.
  */
 export type IsrEpochs = Readonly<Record<string, number>>;
 

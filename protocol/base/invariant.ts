@@ -9,12 +9,12 @@ export class InvariantViolation extends Error {
   }
 }
 
-/** Asserts our own state. `values` is called only on failure. Never for what a peer sent: that is checked, with a reason. */
+/** Asserts our own state. `values` is called only on failure. Never use it for what a peer sent: that is checked, with a reason. */
 export function invariant(holds: boolean, claim: string, values?: () => unknown): asserts holds {
   if (!holds) throw new InvariantViolation(claim, values?.());
 }
 
-/** The end of an exhaustive switch: compiles only when every case was handled. */
+/** The end of an exhaustive switch: compiles only when every case is handled. */
 export function unreachable(value: never): never {
   throw new InvariantViolation("unreachable", value);
 }

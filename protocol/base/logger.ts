@@ -1,4 +1,4 @@
-/** What a component may say. Satisfied by pino; the simulator's goes into its trace. Fields first, as pino has it. */
+/** What a component may log. Satisfied by pino; the simulator's goes into its trace. Fields first, as in pino. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

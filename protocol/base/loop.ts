@@ -13,8 +13,8 @@ export interface LoopParts {
 }
 
 /**
- * Repeats `step` until the signal aborts, pausing longer after each failure in a row. A bug (InvariantViolation) ends it, and with it the
- * process.
+ * Repeats `step` until the signal aborts, with longer pauses after each failure in a row. A bug (InvariantViolation) ends it, and crashes
+ * the process.
  */
 export async function loop(name: string, step: (signal: AbortSignal) => Promise<void>, parts: LoopParts): Promise<void> {
   const { clock, random, signal, log, pauseMinMs, pauseMaxMs } = parts;

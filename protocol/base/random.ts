@@ -1,4 +1,4 @@
-/** Randomness, handed in. */
+/** Randomness, injected. */
 export interface Random {
   /** A number in [0, 1). */
   next(): number;

@@ -1,11 +1,11 @@
-/** Byte streams between processes, handed in: TCP in production, the simulator's network in tests. */
+/** Byte streams between processes, injected: TCP in production, the simulator's network in tests. */
 export interface Transport {
   /**
    * Opens a link. Resolves once connected; rejects with an Error that names the address when refused, unreachable, or after `timeoutMs`.
-   * The handlers are in force from the moment it resolves; nothing is delivered before.
+   * The handlers are used from the moment it resolves; nothing is delivered before.
    */
   connect(address: Address, handlers: LinkHandlers, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<Link>;
-  /** Port 0 takes a free one. `accept` returns the handlers of the new link. Rejects when the address is in use. */
+  /** Port 0 picks a free one. `accept` returns the handlers of the new link. Rejects when the address is in use. */
   listen(address: Address, accept: (link: Link) => LinkHandlers): Promise<Listener>;
 }
 
@@ -22,7 +22,7 @@ export interface Link {
    * is queued, wait for `onDrain`. After the end: ignored.
    */
   write(chunks: readonly Uint8Array[]): boolean;
-  /** Bytes written and not yet taken by the operating system. */
+  /** Bytes written and not yet accepted by the operating system. */
   readonly queuedBytes: number;
   /** Stops and resumes `onData`. */
   pause(): void;
@@ -37,7 +37,7 @@ export interface LinkHandlers {
   /** The bytes belong to the receiver from here on. */
   onData(chunk: Buffer): void;
   onDrain?(): void;
-  /** Once, last: the link is gone. `error` when it broke rather than ended. */
+  /** Once, last: the link is gone. `error` when it broke and did not end normally. */
   onClose(error?: Error): void;
 }
 

@@ -147,14 +147,14 @@ export const kafkaErrors = {
 export type KafkaErrorCode = keyof typeof kafkaErrors;
 export type KafkaError = Exclude<KafkaErrorCode, "NONE">;
 
-/** A value, or the error the protocol has for it. Never thrown, never half of both. `message` is for a person. */
+/** A value, or the protocol's error for it. Never thrown, never half of both. `message` is for a human. */
 export type Outcome<T, E extends KafkaError = KafkaError> =
   | ({ readonly error: null } & T)
   | { readonly error: E; readonly message?: string };
 
 const namesByCode = new Map<number, KafkaErrorCode>(Object.entries(kafkaErrors).map(([name, { code }]) => [code, name as KafkaErrorCode]));
 
-/** Codes from a newer peer that the table lacks read as UNKNOWN_SERVER_ERROR. */
+/** Codes of a newer peer that are not in the table read as UNKNOWN_SERVER_ERROR. */
 export function kafkaErrorName(code: number): KafkaErrorCode {
   return namesByCode.get(code) ?? "UNKNOWN_SERVER_ERROR";
 }

@@ -12,7 +12,7 @@ export const alterConfigsRequest = message(
         /** 2: topic; 4: broker. */
         resourceType: int8(),
         resourceName: string(),
-        /** All that the resource will have. */
+        /** All settings that the resource will have. */
         configs: array(struct({ name: string(), value: nullableString() })),
       }),
     ),

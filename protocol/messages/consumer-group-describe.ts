@@ -44,7 +44,7 @@ export const consumerGroupDescribeResponse = message(
             memberType: int8({ since: 1, absent: -1 }),
           }),
         ),
-        /** A bit per operation; the lowest number of all when they were not asked for. */
+        /** One bit per operation; the lowest int32 when they were not requested. */
         authorizedOperations: int32(),
       }),
     ),

@@ -4,8 +4,8 @@ import { int32, nullableBytes, nullableString, string } from "../schema/primitiv
 import { MalformedFrame, Reader } from "../wire/reader.ts";
 
 /**
- * What members of a classic consumer group tell each other, through JoinGroup and SyncGroup: the brokers do not look into it. Not requests,
- * so without an API key.
+ * What members of a classic consumer group send each other, through JoinGroup and SyncGroup: the brokers do not decode it. Not requests, so
+ * without an API key.
  */
 const data = { apiKey: -1, versions: [0, 3], flexibleSince: null } as const;
 
@@ -15,11 +15,11 @@ export const consumerProtocolSubscription = message(
   { ...data, name: "ConsumerProtocolSubscription" },
   {
     topics: array(string()),
-    /** The assignor's own. */
+    /** The assignor's own data. */
     userData: nullableBytes(),
     /** For cooperative assignors (KIP-429). */
     ownedPartitions: array(topicPartitions, { since: 1, absent: [] }),
-    /** In which they were assigned; -1: not known. */
+    /** The generation in which they were assigned; -1: not known. */
     generationId: int32({ since: 2, absent: -1 }),
     rackId: nullableString({ since: 3, absent: null }),
   },
@@ -43,7 +43,7 @@ function encodeVersioned<T>(of: Message<T>, value: T, version: number): Buffer {
   return bytes;
 }
 
-/** A version beyond ours reads as our last: later ones only add at the end. Throws MalformedFrame. */
+/** A version beyond ours is read as our last one: later ones only add fields at the end. Throws MalformedFrame. */
 function decodeVersioned<T>(of: Message<T>, bytes: Buffer): T {
   const [lowest, highest] = of.versions;
   const version = new Reader(bytes).int16();
@@ -67,12 +67,12 @@ export function decodeSubscription(bytes: Buffer): ConsumerProtocolSubscription 
   return decodeVersioned(consumerProtocolSubscription, bytes);
 }
 
-/** All versions have the same fields; the first is understood by everyone. */
+/** All versions have the same fields; every member understands the first. */
 export function encodeAssignment(assignment: ConsumerProtocolAssignment): Buffer {
   return encodeVersioned(consumerProtocolAssignment, assignment, 0);
 }
 
-/** No bytes at all is what a member without partitions may get. Throws MalformedFrame. */
+/** A member without partitions may get no bytes at all. Throws MalformedFrame. */
 export function decodeAssignment(bytes: Buffer): ConsumerProtocolAssignment {
   if (bytes.length === 0) return { assignedPartitions: [], userData: null };
   return decodeVersioned(consumerProtocolAssignment, bytes);

@@ -20,7 +20,7 @@ export const createTopicsRequest = message(
       }),
     ),
     timeoutMs: int32(),
-    /** Check and answer, create nothing. */
+    /** Only check and answer, create nothing. */
     validateOnly: bool({ since: 1, absent: false }),
   },
 );

@@ -34,7 +34,7 @@ export const deleteRecordsResponse = message(
         partitions: array(
           struct({
             partitionIndex: int32(),
-            /** No live replica has a record below; -1 with an error. */
+            /** No live replica has a record below it; -1 with an error. */
             lowWatermark: int64(),
             errorCode: errorCode(),
           }),

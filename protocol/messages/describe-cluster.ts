@@ -24,7 +24,7 @@ export const describeClusterResponse = message(
     clusterId: string(),
     controllerId: int32(),
     brokers: array(struct({ brokerId: int32(), host: string(), port: int32(), rack: nullableString() })),
-    /** One bit per operation; -(2 ** 31): not asked for. */
+    /** One bit per operation; -(2 ** 31): not requested. */
     clusterAuthorizedOperations: int32(),
   },
 );

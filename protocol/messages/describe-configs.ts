@@ -35,7 +35,7 @@ export const describeConfigsResponse = message(
         configs: array(
           struct({
             name: string(),
-            /** Null where the value is a secret. */
+            /** Null if the value is a secret. */
             value: nullableString(),
             readOnly: bool(),
             /** Replaced by `configSource` from version 1 on. */
@@ -43,7 +43,7 @@ export const describeConfigsResponse = message(
             /** 1 topic, 2 dynamic broker, 3 dynamic default of all brokers, 4 static broker, 5 built-in default. */
             configSource: int8({ since: 1, absent: -1 }),
             isSensitive: bool(),
-            /** Where else the value could come from, the one in force first. */
+            /** Where else the value could come from, the effective one first. */
             synonyms: array(struct({ name: string(), value: nullableString(), source: int8() }), { since: 1, absent: [] }),
             /** 1 boolean, 2 string, 3 int, 4 short, 5 long, 6 double, 7 list, 8 class, 9 password. */
             configType: int8({ since: 3, absent: 0 }),

@@ -29,7 +29,7 @@ export const describeLogDirsResponse = message(
               struct({
                 partitionIndex: int32(),
                 partitionSize: int64(),
-                /** Of the log's end behind the high watermark or, of a copy being made, behind the log's end. */
+                /** How far the log end offset is behind the high watermark or, for a copy that is being made, behind the end of the log. */
                 offsetLag: int64(),
                 isFutureKey: bool(),
               }),

@@ -9,9 +9,9 @@ export const describeTopicPartitionsRequest = message(
   {
     /** Empty: every topic. */
     topics: array(struct({ name: string() })),
-    /** Over all topics; the rest is asked for with the response's `nextCursor`. */
+    /** Over all topics; the rest is fetched with the response's `nextCursor`. */
     responsePartitionLimit: int32(),
-    /** Where to begin; null: at the start. */
+    /** Where to start; null: at the beginning. */
     cursor: nullableStruct({ topicName: string(), partitionIndex: int32() }),
   },
 );

@@ -9,7 +9,7 @@ const api = { apiKey: 1, versions: [4, 17], flexibleSince: 12 } as const;
 export const fetchRequest = message(
   { ...api, name: "FetchRequest" },
   {
-    /** Refused with INCONSISTENT_CLUSTER_ID when it is another cluster's; only Raft followers send it. */
+    /** Refused with INCONSISTENT_CLUSTER_ID when it is that of another cluster; only Raft followers send it. */
     clusterId: nullableString({ since: 12, tag: 0, absent: null }),
     /** -1: a consumer. From version 15 on it is in `replicaState` (KIP-903). */
     replicaId: int32({ until: 14, absent: -1 }),
@@ -25,7 +25,7 @@ export const fetchRequest = message(
     isolationLevel: int8(),
     /** 0: no session, or a new one (KIP-227). */
     sessionId: int32({ since: 7, absent: 0 }),
-    /** -1: no session; 0: open one; above: the session's next request. */
+    /** -1: no session; 0: open one; above 0: the session's next request. */
     sessionEpoch: int32({ since: 7, absent: -1 }),
     topics: array(
       struct({
@@ -39,7 +39,7 @@ export const fetchRequest = message(
             fetchOffset: saturatedInt64(),
             /** Epoch of the record before `fetchOffset`; a mismatch is answered with `divergingEpoch`. */
             lastFetchedEpoch: int32({ since: 12, absent: -1 }),
-            /** Followers only: where their own log begins. */
+            /** Followers only: their own log start offset. */
             logStartOffset: saturatedInt64({ since: 5, absent: -1 }),
             partitionMaxBytes: int32(),
             replicaDirectoryId: uuid({ since: 17, tag: 0, absent: zeroTopicId }),
@@ -47,7 +47,7 @@ export const fetchRequest = message(
         ),
       }),
     ),
-    /** Partitions the session no longer asks for. */
+    /** Partitions that the session no longer fetches. */
     forgottenTopicsData: array(
       struct({ topic: string({ until: 12, absent: "" }), topicId: uuid({ since: 13, absent: zeroTopicId }), partitions: array(int32()) }),
       { since: 7, absent: [] },
@@ -73,12 +73,12 @@ export const fetchResponse = message(
             partitionIndex: int32(),
             errorCode: errorCode(),
             highWatermark: int64(),
-            /** Below it no transaction is open: as far as read-committed consumers may read. */
+            /** The last stable offset: no transaction is open below it, and read-committed consumers read up to it. */
             lastStableOffset: int64(),
             logStartOffset: int64({ since: 5, absent: -1 }),
-            /** Where the fetcher's log parts from the leader's: the last epoch they may share and its end offset. */
+            /** Where the fetcher's log diverges from the leader's: the last epoch that they may share and its end offset. */
             divergingEpoch: struct({ epoch: int32(), endOffset: int64() }, { since: 12, tag: 0, absent: { epoch: -1, endOffset: -1 } }),
-            /** With a leadership error: who leads now. */
+            /** With a leadership error: the current leader. */
             currentLeader: struct(
               { leaderId: int32(), leaderEpoch: int32() },
               { since: 12, tag: 1, absent: { leaderId: -1, leaderEpoch: -1 } },
@@ -86,7 +86,7 @@ export const fetchResponse = message(
             snapshotId: struct({ endOffset: int64(), epoch: int32() }, { since: 12, tag: 2, absent: { endOffset: -1, epoch: -1 } }),
             /** Null unless the fetch was read-committed. */
             abortedTransactions: nullableArray(struct({ producerId: int64(), firstOffset: int64() })),
-            /** A replica nearer to the consumer's rack; -1: keep reading here (KIP-392). */
+            /** A replica nearer to the consumer's rack; -1: keep fetching here (KIP-392). */
             preferredReadReplica: int32({ since: 11, absent: -1 }),
             records: nullableRecords(),
           }),

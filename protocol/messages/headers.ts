@@ -43,7 +43,7 @@ export function writeRequestHeader(writer: Writer, start: RequestStart, clientId
   if (flexible) writer.unsignedVarint(0);
 }
 
-/** ApiVersions answers always carry header 0, whatever their version: the client does not know yet what we speak (KIP-511). */
+/** ApiVersions responses always have header 0, whatever their version: the client does not know yet what we support (KIP-511). */
 export const apiVersionsKey = 18;
 
 function responseHeaderHasTags(apiKey: number, flexible: boolean): boolean {
@@ -55,7 +55,7 @@ export function writeResponseHeader(writer: Writer, apiKey: number, correlationI
   if (responseHeaderHasTags(apiKey, flexible)) writer.unsignedVarint(0);
 }
 
-/** After the correlation id, which the reader of the frame took already. */
+/** After the correlation id, which the frame's reader consumed already. */
 export function skipResponseHeaderRest(reader: Reader, apiKey: number, flexible: boolean): void {
   if (responseHeaderHasTags(apiKey, flexible)) skipTags(reader);
 }

@@ -15,7 +15,7 @@ export const incrementalAlterConfigsRequest = message(
         configs: array(
           struct({
             name: string(),
-            /** 0: set; 1: delete (back to the default); 2: append to a list; 3: take from a list. */
+            /** 0: set; 1: delete (back to the default); 2: append to a list; 3: remove from a list. */
             configOperation: int8(),
             value: nullableString(),
           }),

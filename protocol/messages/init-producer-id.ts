@@ -9,7 +9,7 @@ export const initProducerIdRequest = message(
     /** Null: idempotent only. */
     transactionalId: nullableString(),
     transactionTimeoutMs: int32(),
-    /** With `producerEpoch`: what the producer had, to go on with a raised epoch (KIP-360); -1: a new id. */
+    /** With `producerEpoch`: what the producer had, to continue with a raised epoch (KIP-360); -1: a new id. */
     producerId: saturatedInt64({ since: 3, absent: -1 }),
     producerEpoch: int16({ since: 3, absent: -1 }),
   },

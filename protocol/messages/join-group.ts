@@ -9,7 +9,7 @@ export const joinGroupRequest = message(
   {
     groupId: string(),
     sessionTimeoutMs: int32(),
-    /** -1 (version 0): the session timeout counts for both. */
+    /** -1 (version 0): the session timeout is used for both. */
     rebalanceTimeoutMs: int32({ since: 1, absent: -1 }),
     /** Empty on the first join; from version 4 on the answer is then MEMBER_ID_REQUIRED with the id to use. */
     memberId: string(),
@@ -34,7 +34,7 @@ export const joinGroupResponse = message(
     /** The leader keeps the assignment as it is (KIP-814). */
     skipAssignment: bool({ since: 9, absent: false }),
     memberId: string(),
-    /** For the leader only; empty for everyone else. */
+    /** For the leader only; empty for all other members. */
     members: array(struct({ memberId: string(), groupInstanceId: nullableString({ since: 5, absent: null }), metadata: bytes() })),
   },
 );

@@ -19,8 +19,8 @@ export const listOffsetsRequest = message(
             partitionIndex: int32(),
             currentLeaderEpoch: int32({ since: 4, absent: -1 }),
             /**
-             * -1: latest; -2: earliest; -3: of the largest timestamp (7 on); -4: earliest local (8 on); -5: last tiered (9 on); else
-             * milliseconds.
+             * -1: latest; -2: earliest; -3: that of the largest timestamp (7 on); -4: earliest local (8 on); -5: last tiered (9 on);
+             * otherwise milliseconds.
              */
             timestamp: saturatedInt64(),
             maxNumOffsets: int32({ until: 0, absent: 1 }),
@@ -46,7 +46,7 @@ export const listOffsetsResponse = message(
             /** The newest first; later versions have the next two fields instead. */
             oldStyleOffsets: array(int64(), { until: 0, absent: [] }),
             timestamp: int64({ since: 1, absent: -1 }),
-            /** -1: no record is as late as the timestamp asked for. */
+            /** -1: no record is as late as the requested timestamp. */
             offset: int64({ since: 1, absent: -1 }),
             leaderEpoch: int32({ since: 4, absent: -1 }),
           }),

@@ -13,13 +13,13 @@ export const metadataRequest = message(
     topics: nullableArray(
       struct({
         topicId: uuid({ since: 10, absent: zeroTopicId }),
-        /** Null when the topic is asked for by id (usable from version 12 on). */
+        /** Null when the topic is named by id (usable from version 12 on). */
         name: nullableString({ nullableSince: 10 }),
       }),
       { nullableSince: 1 },
     ),
     allowAutoTopicCreation: bool({ since: 4, absent: true }),
-    /** Left to DescribeCluster from version 11 on (KIP-700). */
+    /** Moved to DescribeCluster from version 11 on (KIP-700). */
     includeClusterAuthorizedOperations: bool({ since: 8, until: 10, absent: false }),
     includeTopicAuthorizedOperations: bool({ since: 8, absent: false }),
     /** Ottla's own: the answer has `offlineReasons`. */
@@ -39,7 +39,7 @@ export const metadataResponse = message(
     topics: array(
       struct({
         errorCode: errorCode(),
-        /** Null for an id that no topic has. */
+        /** Null for an id that belongs to no topic. */
         name: nullableString({ nullableSince: 12 }),
         topicId: uuid({ since: 10, absent: zeroTopicId }),
         isInternal: bool({ since: 1, absent: false }),
@@ -47,17 +47,17 @@ export const metadataResponse = message(
           struct({
             errorCode: errorCode(),
             partitionIndex: int32(),
-            /** -1: no leader now. */
+            /** -1: no leader at the moment. */
             leaderId: int32(),
             leaderEpoch: int32({ since: 7, absent: -1 }),
             replicaNodes: array(int32()),
             isrNodes: array(int32()),
             offlineReplicas: array(int32(), { since: 5, absent: [] }),
-            /** Ottla's own: why brokers that live cannot use their replicas. */
+            /** Ottla's own: why live brokers cannot use their replicas. */
             offlineReasons: array(struct({ brokerId: int32(), reason: string() }), { since: 9, tag: ottlaTagsFrom, absent: [] }),
           }),
         ),
-        /** One bit per operation; the default means it was not asked for. */
+        /** One bit per operation; the default means that they were not requested. */
         topicAuthorizedOperations: int32({ since: 8, absent: -(2 ** 31) }),
       }),
     ),

@@ -5,7 +5,7 @@ import { errorCode, int32, nullableString, saturatedInt64, string, uuid } from "
 
 const api = { apiKey: 8, versions: [0, 10], flexibleSince: 8 } as const;
 
-/** From here on topics have their ids, and not their names. */
+/** From here on topics have ids instead of names. */
 export const commitByIdsVersion = 10;
 
 const topicName = string({ until: 9, absent: "" });
@@ -19,7 +19,7 @@ export const offsetCommitRequest = message(
     generationIdOrMemberEpoch: int32({ since: 1, absent: -1 }),
     memberId: string({ since: 1, absent: "" }),
     groupInstanceId: nullableString({ since: 7, absent: null }),
-    /** Later versions leave retention to the broker's setting; -1 did so too. */
+    /** Later versions leave retention to the broker's setting; -1 did the same. */
     retentionTimeMs: saturatedInt64({ since: 2, until: 4, absent: -1 }),
     topics: array(
       struct({

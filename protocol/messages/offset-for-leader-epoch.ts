@@ -17,7 +17,7 @@ export const offsetForLeaderEpochRequest = message(
             partition: int32(),
             /** Fences a client with old metadata; -1: not checked. */
             currentLeaderEpoch: int32({ since: 2, absent: -1 }),
-            /** The epoch whose end is asked for. */
+            /** The epoch whose end offset is requested. */
             leaderEpoch: int32(),
           }),
         ),
@@ -38,7 +38,7 @@ export const offsetForLeaderEpochResponse = message(
           struct({
             errorCode: errorCode(),
             partition: int32(),
-            /** The largest epoch not above the one asked for. */
+            /** The largest epoch not above the requested one. */
             leaderEpoch: int32({ since: 1, absent: -1 }),
             /** Exclusive; -1: not known. */
             endOffset: int64(),

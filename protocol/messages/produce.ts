@@ -8,7 +8,7 @@ export const produceRequest = message(
   { ...api, name: "ProduceRequest" },
   {
     transactionalId: nullableString(),
-    /** 0: do not answer; 1: the leader has it; -1: every in-sync replica has it. */
+    /** 0: no answer; 1: once the leader has it; -1: once every in-sync replica has it. */
     acks: int16(),
     timeoutMs: int32(),
     topicData: array(struct({ name: string(), partitionData: array(struct({ index: int32(), records: nullableRecords() })) })),
@@ -33,7 +33,7 @@ export const produceResponse = message(
             /** The records for which the whole batch was refused (KIP-467). */
             recordErrors: array(struct({ batchIndex: int32(), batchIndexErrorMessage: nullableErrorMessage() }), { since: 8, absent: [] }),
             errorMessage: nullableErrorMessage({ since: 8, absent: null }),
-            /** With NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH: who leads now (KIP-951). */
+            /** With NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH: the current leader (KIP-951). */
             currentLeader: struct(
               { leaderId: int32(), leaderEpoch: int32() },
               { since: 10, tag: 0, absent: { leaderId: -1, leaderEpoch: -1 } },
@@ -43,7 +43,7 @@ export const produceResponse = message(
       }),
     ),
     throttleTimeMs: int32(),
-    /** Where the leaders named above listen. */
+    /** Addresses of the leaders named above. */
     nodeEndpoints: array(struct({ nodeId: int32(), host: string(), port: int32(), rack: nullableString() }), {
       since: 10,
       tag: 0,

@@ -13,7 +13,7 @@ export const syncGroupRequest = message(
     groupInstanceId: nullableString({ since: 3, absent: null }),
     protocolType: nullableString({ since: 5, absent: null }),
     protocolName: nullableString({ since: 5, absent: null }),
-    /** From the leader only; empty from everyone else. */
+    /** From the leader only; empty from all other members. */
     assignments: array(struct({ memberId: string(), assignment: bytes() })),
   },
 );

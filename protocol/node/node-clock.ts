@@ -8,7 +8,7 @@ function machineClock({ keepsProcessAlive }: { readonly keepsProcessAlive: boole
     if (!keepsProcessAlive) timer.unref();
     return timer;
   };
-  /** Node fires a timer beyond 2^31 - 1 ms at once: such a one is begun again until its time has come. */
+  /** Node fires a timer beyond 2^31 - 1 ms at once. Such a timer is re-armed until its time has come. */
   const scheduleLong = (delayMs: number, callback: () => void): Timer => {
     const endMs = performance.now() + delayMs;
     const next = (leftMs: number): NodeJS.Timeout =>
@@ -35,7 +35,7 @@ function machineClock({ keepsProcessAlive }: { readonly keepsProcessAlive: boole
 export const nodeClock: Clock = machineClock({ keepsProcessAlive: false });
 
 /**
- * The same for a client library: someone waits for every timer it has, and with all brokers away there may be nothing else to keep the
- * process from ending.
+ * The same for a client library, but its timers keep the process alive: a caller waits for each of them, and with all brokers away nothing
+ * else may do so.
  */
 export const nodeClientClock: Clock = machineClock({ keepsProcessAlive: true });

@@ -1,7 +1,7 @@
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { type Address, formatAddress, type Link, type LinkHandlers, type Listener, type Transport } from "../base/transport.ts";
 
-/** A keep-alive probe after this long without a word finds peers that vanished without a reset. */
+/** A keep-alive probe after this long without data finds peers that vanished without a reset. */
 const keepAliveDelayMs = 30_000;
 const backlog = 1024;
 
@@ -40,7 +40,7 @@ export const nodeTransport: Transport = {
       });
       server.once("error", (error) => reject(new Error(`cannot listen on ${formatAddress(address)}: ${error.message}`, { cause: error })));
       server.listen({ host: address.host, port: address.port, backlog }, () => {
-        server.on("error", () => {}); // accept failures (no file descriptors left) concern single clients; the listener lives on
+        server.on("error", () => {}); // accept failures (no file descriptors left) concern single clients; the listener stays open
         resolve(listenerOver(server, address));
       });
     });
@@ -92,7 +92,7 @@ function linkOver(socket: Socket, remote: string, handlersFor: (link: Link) => L
   socket.on("error", (error) => {
     lastError ??= error;
   });
-  // the other side has ended: nothing more to read; finish writing, then close
+  // the other side has ended the stream: nothing more to read; finish writing, then close
   socket.on("end", () => socket.end());
   socket.on("close", () => handlers.onClose(lastError));
   return link;

@@ -2,8 +2,8 @@ import type { BrokerId, IsrEpochs, TopicId } from "../base/ids.ts";
 import type { KafkaErrorCode } from "../errors/kafka-errors.ts";
 
 /**
- * What brokers say to each other. A request or answer is a body (msgpack) followed by raw bytes (`payload`) that are not packed into it.
- * Bodies that arrive are shape-checked (`shape-check.ts`) before anyone sees them.
+ * What brokers send each other. A request or answer is a body (msgpack) followed by raw bytes (`payload`) that are not packed into it.
+ * Bodies that arrive are shape-checked (`shape-check.ts`) before any handler sees them.
  */
 export interface PeerMessages {
   /**
@@ -11,8 +11,8 @@ export interface PeerMessages {
    */
   readonly "replica-fetch": { request: ReplicaFetchRequest; response: ReplicaFetchResponse };
   /**
-   * Controller to every broker: the cluster as it now is, or what changed. Takes the place of Kafka's LeaderAndIsr, UpdateMetadata and
-   * StopReplica: a broker derives its roles.
+   * Controller to every broker: the cluster as it is now, or what changed. Replaces Kafka's LeaderAndIsr, UpdateMetadata and StopReplica: a
+   * broker derives its roles from it.
    */
   readonly "metadata-update": { request: MetadataUpdateRequest; response: MetadataUpdateResponse };
   /** Any broker to the controller: a client's request (payload: its body) that only the controller may serve. */
@@ -20,7 +20,7 @@ export interface PeerMessages {
   readonly "controlled-shutdown": { request: ControlledShutdownRequest; response: ControlledShutdownResponse };
   /** Leader to controller, after the change is in the coordinator. */
   readonly "isr-changed": { request: IsrChangedRequest; response: PeerStatus };
-  /** Any broker to the controller: the replicas that it cannot use now. */
+  /** Any broker to the controller: the replicas that it cannot use at the moment. */
   readonly "replicas-offline": { request: ReplicasOfflineRequest; response: PeerStatus };
 }
 
@@ -30,13 +30,13 @@ export type PeerResponse<K extends PeerKind> = PeerMessages[K]["response"];
 
 export interface PeerStatus {
   readonly error: KafkaErrorCode;
-  /** For a person; empty when there is nothing to say. */
+  /** For a human; empty when there is nothing to say. */
   readonly message: string;
 }
 
 export interface ReplicaFetchRequest {
   readonly brokerId: BrokerId;
-  /** The follower's registration: a fetch from an earlier life must not count as an acknowledgement. */
+  /** The follower's registration: a fetch of an earlier life of the broker must not count as an acknowledgement. */
   readonly brokerEpoch: number;
   readonly maxWaitMs: number;
   readonly minBytes: number;
@@ -49,7 +49,7 @@ export interface ReplicaFetchPartition {
   readonly partition: number;
   /** Leader epoch as the follower knows it. */
   readonly leaderEpoch: number;
-  /** The follower's (written) log end. */
+  /** The follower's (written) log end offset. */
   readonly fetchOffset: number;
   /** Epoch of the record before `fetchOffset`; -1 when the log is empty. */
   readonly lastFetchedEpoch: number;
@@ -57,7 +57,7 @@ export interface ReplicaFetchPartition {
 }
 
 export interface ReplicaFetchResponse extends PeerStatus {
-  /** In the request's order; partitions with nothing to say are left out. */
+  /** In the request's order; partitions without news are left out. */
   readonly partitions: readonly ReplicaFetchedPartition[];
 }
 
@@ -69,14 +69,14 @@ export interface ReplicaFetchedPartition {
   readonly highWatermark: number;
   readonly logStartOffset: number;
   /**
-   * Follower and leader disagree: truncate to this epoch's end and ask again. No records come with it. Epoch -1: the leader knows none so
+   * Follower and leader disagree: truncate to this epoch's end and fetch again. No records come with it. Epoch -1: the leader knows none so
    * old.
-   * With OFFSET_OUT_OF_RANGE, `endOffset` is the end of the leader's log.
+   * With OFFSET_OUT_OF_RANGE, `endOffset` is the leader's log end offset.
    */
   readonly diverging: { readonly epoch: number; readonly endOffset: number } | null;
   /**
-   * Where the epochs of these records began at the leader, but for the follower's last one: compaction may have left their first records
-   * out, or all of them. Rising; with records only.
+   * Where the epochs of these records began on the leader, except the follower's last one: compaction may have removed their first records,
+   * or all of them. Rising; with records only.
    */
   readonly epochs: readonly { readonly epoch: number; readonly startOffset: number }[];
   /** Bytes of this partition's records in the payload. */
@@ -102,9 +102,9 @@ export interface PartitionRecord {
   readonly isrEpochs: IsrEpochs;
   /** Preferred leader first. */
   readonly replicas: readonly BrokerId[];
-  /** Version of the state znode: what a leader's compare-and-set of the ISR starts from. */
+  /** Version of the state znode: the base of a leader's compare-and-set of the ISR. */
   readonly stateVersion: number;
-  /** True when the last election took a leader from outside the ISR: followers may truncate below their high watermark. */
+  /** True when the last election was unclean (a leader from outside the ISR): followers may truncate below their high watermark. */
   readonly leaderRecovering: boolean;
 }
 
@@ -122,29 +122,28 @@ export interface MetadataUpdateRequest {
   /** Registration of the broker this is meant for. */
   readonly brokerEpoch: number;
   /**
-   * Rises with each message of one controller epoch to one registration. One that is not above the last one taken is an abandoned attempt
-   * that arrived late (another connection, a stopped process) and says nothing that was not said since.
+   * Rises with each message of one controller epoch to one registration. A message that is not above the last accepted one is a late one of
+   * an abandoned attempt (another connection, a suspended process) and says nothing that was not said since.
    */
   readonly sequence: number;
-  /** True: this is everything; what is not in it is not known to the cluster. False: only what changed. */
+  /** True: this is everything; the cluster does not know what is not in it. False: only what changed. */
   readonly full: boolean;
   /**
-   * True only in a full update that is split: nothing of it applies until its last part (`more` false, the sequence without gaps) is here.
+   * True only in a full update that is split: none of it is applied until its last part (`more` false, the sequence without gaps) has
+   * arrived.
    */
   readonly more: boolean;
   /** All live brokers, in every update. */
   readonly brokers: readonly BrokerRecord[];
-  /**
-   * Those of them that are being shut down: they may not join an in-sync set any more, or a leader would wait for one that is about to go.
-   */
+  /** Those of them that are shutting down. They must not join an ISR any more, or a leader would wait for a replica that is about to go. */
   readonly leavingBrokers: readonly BrokerId[];
-  /** Leaders of partitions that were just made, that do not serve them yet as far as is known; in every update. */
+  /** Leaders of partitions that were just created and, as far as is known, do not serve them yet; in every update. */
   readonly startingLeaders: readonly StartingLeader[];
   /** Topics that are new or changed; of a changed topic, only the changed partitions, unless `full`. */
   readonly topics: readonly TopicRecord[];
   /**
-   * Deletions on record: of these topics the brokers remove their logs, and of no others. All of them in a full update (in its first part),
-   * also those that this broker was told of before.
+   * Deletions on record: the brokers remove the logs of these topics, and of no others. All of them in a full update (in its first part),
+   * including those that this broker was told of before.
    */
   readonly deletedTopics: readonly { readonly name: string; readonly id: TopicId }[];
   /** Dynamic broker settings by broker id as text, `""` for the cluster-wide default; null when unchanged. */
@@ -155,7 +154,7 @@ export interface MetadataUpdateRequest {
     | null;
 }
 
-/** What this broker leads of this topic from that partition on, in its first epoch. */
+/** What this broker leads of this topic from that partition on, in its first leader epoch. */
 export interface StartingLeader {
   readonly brokerId: BrokerId;
   readonly topicId: TopicId;
@@ -167,9 +166,9 @@ export interface ReplicaName {
   readonly partition: number;
 }
 
-/** Replicas that the broker cannot take up do not show here: it reports them, as all that fail later (`replicas-offline`). */
+/** Replicas that the broker cannot take up are not listed here: it reports them, like all that fail later (`replicas-offline`). */
 export interface MetadataUpdateResponse extends PeerStatus {
-  /** Of the deleted topics, those that this broker may still have logs of: it is to be told again, in another life. */
+  /** Of the deleted topics, those that this broker may still have logs of: it must be told again, after its next registration. */
   readonly keptTopics: readonly TopicId[];
 }
 
@@ -180,7 +179,7 @@ export interface ForwardRequest {
   readonly listener: string;
 }
 
-/** NONE: the payload is the response's body. NOT_CONTROLLER: ask the one that the metadata names now. */
+/** NONE: the payload is the response's body. NOT_CONTROLLER: ask the controller that the metadata names now. */
 export type ForwardResponse = PeerStatus;
 
 export interface ControlledShutdownRequest {
@@ -189,9 +188,9 @@ export interface ControlledShutdownRequest {
 }
 
 export interface ControlledShutdownResponse extends PeerStatus {
-  /** Partitions that it still leads because nobody else in sync lives. */
+  /** Partitions that it still leads because no other in-sync replica is alive. */
   readonly remaining: readonly { readonly topic: string; readonly partition: number }[];
-  /** Whether one of them has another replica that lives and stays, so that asking again later may help. */
+  /** Whether one of them has another replica that is alive and stays, so that a later retry may help. */
   readonly mayMoveLater: boolean;
 }
 
@@ -211,10 +210,10 @@ export interface IsrChangedRequest {
 export interface ReplicasOfflineRequest {
   readonly brokerId: BrokerId;
   readonly brokerEpoch: number;
-  /** Of the controller this is meant for. Any other refuses it, so that what one was told is never taken for known to the next. */
+  /** Of the controller this is meant for. Any other refuses it, so that a report to one controller never counts as known to the next. */
   readonly controllerEpoch: number;
-  /** Rises with each report. One that is not above the last one taken is an abandoned attempt that arrived late. */
+  /** Rises with each report. One that is not above the last accepted one is a late one of an abandoned attempt. */
   readonly sequence: number;
-  /** All replicas that the broker cannot use now, by reason. What was reported before and is not among them can be used again. */
+  /** All replicas that the broker cannot use now, by reason. A replica that was reported before and is not listed can be used again. */
   readonly offline: readonly { readonly reason: string; readonly replicas: readonly ReplicaName[] }[];
 }

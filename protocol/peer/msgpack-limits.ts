@@ -1,15 +1,15 @@
 import { MalformedFrame } from "../wire/reader.ts";
 
-/** Deeper than any body we send. */
+/** Deeper than any body that we send. */
 const depthMax = 16;
 
 /**
- * Walks msgpack without building anything, before it is unpacked: one value, whole, not too deep, no count that the bytes cannot hold, and
+ * Walks msgpack without building anything, before it is unpacked: one whole value, not too deep, no count that the bytes cannot hold, and
  * nothing but maps, arrays, strings, numbers, booleans and nil. Extension types are refused because the library gives them powers (records
- * compiled to code, references, regular expressions) that a peer has no use for. Throws MalformedFrame.
+ * compiled to code, references, regular expressions) that a peer does not need. Throws MalformedFrame.
  */
 export function checkMsgpack(bytes: Buffer): void {
-  /** Values still to come at each depth. */
+  /** Values still expected at each depth. */
   const toCome = [1];
   let at = 0;
   while (toCome.length > 0) {
@@ -22,7 +22,7 @@ export function checkMsgpack(bytes: Buffer): void {
     toCome[depth] = left - 1;
     if (at >= bytes.length) throw new MalformedFrame("msgpack ends too soon");
     const { next, children } = step(bytes, at);
-    // each child takes a byte at least
+    // each child takes at least one byte
     if (next + children > bytes.length) throw new MalformedFrame(`msgpack at ${at} announces more than there is`);
     at = next;
     if (children === 0) continue;
@@ -38,7 +38,7 @@ interface Step {
   children: number;
 }
 
-/** One per process: a step is used up before the next is made. */
+/** One per process: a step is used up before the next is created. */
 const scratch: Step = { next: 0, children: 0 };
 
 function took(next: number, children: number): Step {

@@ -26,7 +26,7 @@ import { array, flag, integer, keyOf, type Mismatch, matching, nullable, object,
 
 const int32Max = 2 ** 31 - 1;
 
-/** Far above any cluster there is; what is really possible is bounded by the frame. */
+/** Far above any real cluster; what is really possible is bounded by the frame. */
 const brokersMax = 10_000;
 const partitionsMax = 1_000_000;
 /** Of one partition in one answer. */
@@ -37,7 +37,7 @@ const settingsMax = 10_000;
 const brokerId = integer(0, int32Max);
 const brokerIdOrNone = integer(-1, int32Max);
 const brokerEpoch = integer(-1, Number.MAX_SAFE_INTEGER);
-/** The registration that a request is from or for: there is one. */
+/** The registration that a request is from or for: there always is one. */
 const registration = integer(0, Number.MAX_SAFE_INTEGER);
 const leaderEpoch = integer(-1, int32Max);
 const offset = integer(-1, Number.MAX_SAFE_INTEGER);
@@ -47,7 +47,7 @@ const bytes = integer(0, int32Max);
 const port = integer(0, 65_535);
 const host = text(1024);
 const listenerName = text(255);
-/** It becomes a folder's name, and part of a path in the coordinator. */
+/** It becomes a folder's name, and part of a coordinator path. */
 const topicName = matching<string>(/^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/, "the name of a topic");
 const topicId = matching<TopicId>(/^[A-Za-z0-9_-]{22}$/, "a topic id of 22 characters");
 const error = keyOf(kafkaErrors, "the name of a protocol error");
@@ -172,7 +172,7 @@ const replicasOfflineRequest = object<ReplicasOfflineRequest>({
   offline: array(object({ reason: message, replicas: array(replicaName, partitionsMax) }), partitionsMax),
 });
 
-/** Every kind, both ways. */
+/** Every kind, in both directions. */
 const shapes: { readonly [K in PeerKind]: { readonly request: Shape<PeerRequest<K>>; readonly response: Shape<PeerResponse<K>> } } = {
   "replica-fetch": { request: replicaFetchRequest, response: replicaFetchResponse },
   "metadata-update": { request: metadataUpdateRequest, response: metadataUpdateResponse },
@@ -182,7 +182,7 @@ const shapes: { readonly [K in PeerKind]: { readonly request: Shape<PeerRequest<
   "replicas-offline": { request: replicasOfflineRequest, response: peerStatus },
 };
 
-/** A body from another broker that is not what its kind declares. */
+/** A body from another broker that does not have the shape declared for its kind. */
 export class ShapeMismatch extends Error {
   override readonly name = "ShapeMismatch";
 

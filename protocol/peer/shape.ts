@@ -1,17 +1,17 @@
-/** Where a value is not what was declared: `partitions[3].leaderEpoch`, and what was wanted there. */
+/** Where a value is not what was declared: `partitions[3].leaderEpoch`, and what was expected there. */
 export interface Mismatch {
   readonly path: string;
   readonly reason: string;
 }
 
 /**
- * What a value from another broker must look like before anyone reads it. Fields that the shape does not name are let through: a newer peer
- * may send them.
+ * What a value from another broker must look like before it is used. Fields that the shape does not name are allowed: a newer peer may send
+ * them.
  */
 export interface Shape<T> {
-  /** Null: it fits. */
+  /** Null: it matches. */
   check(value: unknown): Mismatch | null;
-  /** Never there; ties the shape to its type. */
+  /** Never present; ties the shape to its type. */
   readonly of?: T;
 }
 

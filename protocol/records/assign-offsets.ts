@@ -1,6 +1,5 @@
 import { invariant } from "../base/invariant.ts";
-import { attributeBits, type BatchInfo, batchSizeAt, fieldAt, noTimestamp, sealBatch, writeInt64 } from "./batch-header.ts";
-import { scanBatches } from "./validate-batches.ts";
+import { attributeBits, type BatchInfo, fieldAt, type ParsedBatch, sealBatch, writeInt64 } from "./batch-header.ts";
 
 export interface Assignment {
   /** Offset of the first record. */
@@ -10,55 +9,31 @@ export interface Assignment {
   readonly logAppendTimeMs: number | null;
 }
 
-export interface Assigned {
-  /** The batches as they now are. */
-  readonly batches: readonly BatchInfo[];
-  /** Exclusive. */
-  readonly endOffset: number;
-  /** -1 when no record has a timestamp. */
-  readonly maxTimestampMs: number;
-}
-
 /**
- * Gives validated batches their offsets and leader epoch, in place. Neither is covered by the CRC, so a batch costs a few stores;
- * only LogAppendTime, which changes attributes and timestamp, computes the CRC anew.
+ * Gives a validated batch its offsets and leader epoch, in place. Neither is covered by the CRC, so a batch costs a few stores; only
+ * LogAppendTime, which changes attributes and timestamp, computes the CRC anew. Returns the header as it now is.
  */
-export function assignOffsets(bytes: Buffer, { baseOffset, leaderEpoch, logAppendTimeMs }: Assignment): Assigned {
+export function assignOffsets(batch: ParsedBatch, { baseOffset, leaderEpoch, logAppendTimeMs }: Assignment): BatchInfo {
+  const { bytes } = batch;
   invariant(baseOffset >= 0 && leaderEpoch >= 0, "offset and epoch are assigned", () => ({ baseOffset, leaderEpoch }));
-  const batches: BatchInfo[] = [];
-  let nextOffset = baseOffset;
-  let maxTimestampMs = noTimestamp;
-  for (let at = 0; at < bytes.length; ) {
-    const batch = stampTime(bytes, oneBatch(bytes, at), logAppendTimeMs);
-    const lastOffset = nextOffset + (batch.lastOffset - batch.baseOffset);
-    writeInt64(bytes, at + fieldAt.baseOffset, nextOffset);
-    bytes.writeInt32BE(leaderEpoch, at + fieldAt.partitionLeaderEpoch);
-    batches.push({ ...batch, baseOffset: nextOffset, lastOffset, leaderEpoch });
-    maxTimestampMs = Math.max(maxTimestampMs, batch.maxTimestampMs);
-    nextOffset = lastOffset + 1;
-    at += batch.sizeInBytes;
-  }
-  return { batches, endOffset: nextOffset, maxTimestampMs };
+  invariant(batch.header.position === 0 && batch.header.sizeInBytes === bytes.length, "a parsed batch is alone in its bytes");
+  const header = stampTime(batch, logAppendTimeMs);
+  writeInt64(bytes, fieldAt.baseOffset, baseOffset);
+  bytes.writeInt32BE(leaderEpoch, fieldAt.partitionLeaderEpoch);
+  return { ...header, baseOffset, lastOffset: baseOffset + (header.lastOffset - header.baseOffset), leaderEpoch };
 }
 
 /**
  * LogAppendTime, if any; under CreateTime, a largest timestamp where the producer left it out (some do): the index of timestamps lives on
  * it.
  */
-function stampTime(bytes: Buffer, batch: BatchInfo, logAppendTimeMs: number | null): BatchInfo {
-  const { position, sizeInBytes, baseTimestampMs } = batch;
-  if (logAppendTimeMs === null && batch.maxTimestampMs >= baseTimestampMs) return batch;
+function stampTime({ bytes, header }: ParsedBatch, logAppendTimeMs: number | null): BatchInfo {
+  const { baseTimestampMs } = header;
+  if (logAppendTimeMs === null && header.maxTimestampMs >= baseTimestampMs) return header;
   const maxTimestampMs = logAppendTimeMs ?? baseTimestampMs;
-  writeInt64(bytes, position + fieldAt.maxTimestamp, maxTimestampMs);
-  const attributes = bytes.readInt16BE(position + fieldAt.attributes);
-  if (logAppendTimeMs !== null) bytes.writeInt16BE(attributes | attributeBits.logAppendTime, position + fieldAt.attributes);
-  sealBatch(bytes, position, sizeInBytes);
-  return { ...batch, maxTimestampMs, timestampType: logAppendTimeMs === null ? batch.timestampType : "LogAppendTime" };
-}
-
-function oneBatch(bytes: Buffer, at: number): BatchInfo {
-  const { batches } = scanBatches(bytes.subarray(at, at + batchSizeAt(bytes, at)), { checkCrc: false });
-  const batch = batches[0];
-  invariant(batch !== undefined && batches.length === 1, "batches were validated before offsets are assigned", () => ({ at }));
-  return { ...batch, position: at };
+  writeInt64(bytes, fieldAt.maxTimestamp, maxTimestampMs);
+  const attributes = bytes.readInt16BE(fieldAt.attributes);
+  if (logAppendTimeMs !== null) bytes.writeInt16BE(attributes | attributeBits.logAppendTime, fieldAt.attributes);
+  sealBatch(bytes, 0, bytes.length);
+  return { ...header, maxTimestampMs, timestampType: logAppendTimeMs === null ? header.timestampType : "LogAppendTime" };
 }

@@ -2,16 +2,16 @@ import { crc32c } from "@node-rs/crc32";
 import { invariant } from "../base/invariant.ts";
 
 /**
- * The 61-byte header of a record batch, format 2, read and written where it lies. `at` is where the batch starts in the buffer;
- * the caller has made sure that the whole header is there.
+ * The 61-byte header of a record batch, format 2, read and written in place. `at` is where the batch starts in the buffer;
+ * the caller has checked that the whole header is there.
  */
 
-/** Base offset and length: what must be there to know how long the batch is. The length does not count these bytes. */
+/** Base offset and length: what is needed to know how long the batch is. The length does not count these bytes. */
 export const batchPrefixBytes = 12;
 export const batchHeaderBytes = 61;
 export const currentMagic = 2;
 
-/** Where in the batch a field is, and from where on the CRC counts. */
+/** Where in the batch each field is, and from where on the CRC counts. */
 export const fieldAt = {
   baseOffset: 0,
   batchLength: 8,
@@ -40,11 +40,11 @@ export const attributeBits = {
   logAppendTime: 0x08,
   transactional: 0x10,
   control: 0x20,
-  /** KIP-534: the base timestamp is when a compacted tombstone may go. */
+  /** KIP-534: the base timestamp is when a compacted tombstone may be removed. */
   deleteHorizon: 0x40,
 } as const;
 
-/** The timestamp of a record that has none. */
+/** The timestamp of a record without one. */
 export const noTimestamp = -1;
 /** The producer id of a batch from a producer that is not idempotent; its epoch and sequence are -1 too. */
 export const noProducerId = -1;
@@ -52,7 +52,7 @@ export const noSequence = -1;
 
 /** What a batch's header says. Offsets, ids and timestamps are exact: a header that holds larger ones never becomes a BatchInfo. */
 export interface BatchInfo {
-  /** Where the batch starts in its buffer, and how many bytes it takes, prefix included. */
+  /** Where the batch starts in its buffer, and its size in bytes, prefix included. */
   readonly position: number;
   readonly sizeInBytes: number;
   readonly baseOffset: number;
@@ -60,7 +60,7 @@ export interface BatchInfo {
   readonly lastOffset: number;
   /** -1 as a producer sends it. */
   readonly leaderEpoch: number;
-  /** Null: a number no codec has. */
+  /** Null: a number that no codec has. */
   readonly codec: CompressionCodec | null;
   readonly timestampType: TimestampType;
   readonly isTransactional: boolean;
@@ -74,6 +74,12 @@ export interface BatchInfo {
   readonly recordsCount: number;
 }
 
+/** A batch alone in its bytes, parsed: what its header says goes with it, and is not read again. */
+export interface ParsedBatch {
+  readonly bytes: Buffer;
+  readonly header: BatchInfo;
+}
+
 /** May be inexact beyond 2^53: check with Number.isSafeInteger. */
 export function readInt64(bytes: Buffer, at: number): number {
   return bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
@@ -85,7 +91,7 @@ export function writeInt64(bytes: Buffer, at: number, value: number): void {
   bytes.writeUInt32BE(value >>> 0, at + 4);
 }
 
-/** Size of the whole batch, prefix included, as its length field has it: not checked, may be anything. Needs the prefix only. */
+/** Size in bytes of the whole batch, prefix included, as its length field says: not checked, may be anything. Needs the prefix only. */
 export function batchSizeAt(bytes: Buffer, at: number): number {
   return bytes.readInt32BE(at + fieldAt.batchLength) + batchPrefixBytes;
 }
@@ -119,7 +125,8 @@ export function producerIdAt(bytes: Buffer, at: number): number {
 }
 
 /**
- * The header at `at`, or null when an offset (the one behind its last, too), id or timestamp in it is beyond 2^53. Nothing else is checked.
+ * The header at `at`, or null when an offset (including the one after its last), id or timestamp in it is beyond 2^53. Nothing else is
+ * checked.
  */
 export function readBatchInfo(bytes: Buffer, at: number): BatchInfo | null {
   const attributes = bytes.readInt16BE(at + fieldAt.attributes);
@@ -155,7 +162,7 @@ export function readBatchInfo(bytes: Buffer, at: number): BatchInfo | null {
   };
 }
 
-/** What the CRC of the batch at `at` should be. `sizeInBytes` is the whole batch's and lies within the buffer. */
+/** What the CRC of the batch at `at` should be. `sizeInBytes` is that of the whole batch, which lies within the buffer. */
 export function batchCrc(bytes: Buffer, at: number, sizeInBytes: number): number {
   return crc32c(bytes.subarray(at + crcCoversFrom, at + sizeInBytes));
 }
@@ -164,7 +171,7 @@ export function hasValidCrc(bytes: Buffer, at: number, sizeInBytes: number): boo
   return bytes.readUInt32BE(at + fieldAt.crc) === batchCrc(bytes, at, sizeInBytes);
 }
 
-/** Writes the CRC of the batch as it now is. */
+/** Writes the CRC of the batch as it is now. */
 export function sealBatch(bytes: Buffer, at: number, sizeInBytes: number): void {
   bytes.writeUInt32BE(batchCrc(bytes, at, sizeInBytes), at + fieldAt.crc);
 }

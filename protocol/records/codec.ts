@@ -3,16 +3,16 @@ import type { CompressionCodec } from "./batch-header.ts";
 /** Packs the records of a batch. `level` as the codec counts; snappy and lz4 have none. */
 export type RecordCompressor = (codec: CompressionCodec, plain: Buffer, level?: number) => Buffer;
 
-/** As above, without holding up the thread that asks. The bytes may not change meanwhile. */
+/** As above, without blocking the calling thread. The bytes must not change meanwhile. */
 export type RecordCompressorAside = (codec: CompressionCodec, plain: Buffer, level?: number) => Promise<Buffer>;
 
-/** Unpacks them; throws MalformedFrame when they are damaged or would take more than `bytesMax`. */
+/** Unpacks them. Throws MalformedFrame when they are damaged or would take more than `bytesMax`. */
 export type RecordDecompressor = (codec: CompressionCodec, packed: Buffer, bytesMax: number) => Buffer;
 
-/** As above, without holding up the thread that asks. */
+/** As above, without blocking the calling thread. */
 export type RecordDecompressorAside = (codec: CompressionCodec, packed: Buffer, bytesMax: number) => Promise<Buffer>;
 
-/** A batch is compressed, and who reads or writes it has no codecs. */
+/** A batch is compressed, and its reader or writer has no codecs. */
 export class CompressionUnavailable extends Error {
   override readonly name = "CompressionUnavailable";
 }

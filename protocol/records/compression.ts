@@ -32,7 +32,7 @@ import {
 } from "./codecs/unpacking.ts";
 import { unpackZstd } from "./codecs/zstd.ts";
 
-/** Every codec of the protocol. In a file of its own: who never looks into compressed batches (a broker) need not load native code. */
+/** Every codec of the protocol. In a file of its own: a program that never reads compressed batches need not load native code. */
 export const compressRecords: RecordCompressor = (codec, plain, level) => {
   switch (codec) {
     case "none":
@@ -72,8 +72,8 @@ const gzipAside = promisify<InputType, ZlibOptions, Buffer>(gzip);
 const zstdPackAside = promisify<InputType, ZstdOptions, Buffer>(zstdCompress);
 
 /**
- * Never makes more than `bytesMax` bytes, however small a bomb is: UnpacksToTooMuch. Throws MalformedFrame for damaged input, and for what
- * Kafka's Java client does not read: what is packed in a way that it cannot read would be lost to it for ever.
+ * Never produces more than `bytesMax` bytes, however small the input is: throws UnpacksToTooMuch. Throws MalformedFrame for damaged input,
+ * and for input that Kafka's Java client cannot read: a record packed in such a way would be lost to it for ever.
  */
 export const decompressRecords: RecordDecompressor = (codec, packed, bytesMax) => {
   if (codec === "none") return packed;
@@ -89,14 +89,14 @@ export const decompressRecords: RecordDecompressor = (codec, packed, bytesMax) =
 };
 
 /**
- * What the calls for one batch may cost within a turn: some milliseconds, 64 of the dearest. A batch has one piece; or, as Java's client
- * packs with snappy, one for each 32 KiB.
+ * What the calls for one batch may cost within a turn: some milliseconds, 64 of the most expensive. A batch has one piece or, as Java's
+ * client packs with snappy, one per 32 KiB.
  */
 const callsCostBytesMax = 4 * 1024 * 1024;
 
 /**
- * The same for one turn of the loop, within what is left of it and at the cost of it. Null: the batch has so many pieces that it takes
- * longer than that.
+ * The same for one turn of the event loop, within the turn's remaining budget, which is charged for it. Null: the batch has so many pieces
+ * that it takes longer than that.
  */
 export function decompressRecordsWithin(budget: UnpackingBudget, codec: CompressionCodec, packed: Buffer, bytesMax: number): Buffer | null {
   if (codec === "none") return packed;
@@ -114,7 +114,7 @@ export function decompressRecordsWithin(budget: UnpackingBudget, codec: Compress
   }
 }
 
-/** The same, with the work done by other threads. For what would hold up this one. */
+/** The same, with the work done by other threads. For batches that would block this one. */
 export const decompressRecordsAside: RecordDecompressorAside = async (codec, packed, bytesMax) => {
   if (codec === "none") return packed;
   try {
@@ -128,7 +128,7 @@ export const decompressRecordsAside: RecordDecompressorAside = async (codec, pac
   }
 };
 
-/** Both, for whoever is handed them. When the threads are done is not for a clock to say, nor for a simulator. */
+/** Both, for callers that get them injected. When the threads are done is decided neither by a clock nor by a simulator. */
 export const codecsAside = { pack: compressRecordsAside, unpack: decompressRecordsAside } as const;
 
 function unpack(codec: Exclude<CompressionCodec, "none">, packed: Buffer, bytesMax: number): Unpacking {
@@ -178,8 +178,8 @@ const inflateRawAside = promisify<InputType, ZlibOptions, Buffer>(inflateRaw);
 const zstdAside = promisify<InputType, ZstdOptions, Buffer>(zstdDecompress);
 
 /**
- * In one chunk, where its length is known: else this thread would put the chunks together, all 64 MiB of them. Memory that is not written
- * to is not taken.
+ * In one chunk, where the length is known: otherwise this thread would join the chunks, all 64 MiB of them. Memory that is not written to
+ * is not used.
  */
 async function callAside(call: UnpackCall): Promise<UnpackedPiece> {
   const { library, input, bytesMax } = call;
@@ -201,16 +201,16 @@ function whole(input: Buffer, bytes: Buffer): UnpackedPiece {
   return { bytes, consumedBytes: input.length };
 }
 
-/** What zlib answers when it is asked for `info`; the types know only of the bytes. */
+/** What zlib returns when called with `info`; the types declare only the bytes. */
 function inflated(answer: unknown): UnpackedPiece {
   const { buffer, engine } = answer as { readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } };
   return { bytes: buffer, consumedBytes: engine.bytesWritten };
 }
 
-/** zlib's library takes memory for its output a chunk at a time, each with a call of its own. */
+/** zlib's library allocates its output a chunk at a time, each with a call of its own. */
 const chunkBytesMin = 1024;
 const chunkBytesMax = 256 * 1024;
-/** Each chunk goes to another thread and back: what was expected may be much less than there is. */
+/** Each chunk goes to another thread and back. The expected size may be much less than the real one. */
 const chunkAsideBytesMin = 64 * 1024;
 
 function outputOf(
@@ -219,7 +219,7 @@ function outputOf(
   chunkMin = chunkBytesMin,
 ): { readonly maxOutputLength: number; readonly chunkSize: number } {
   const chunkSize = Math.max(Math.min(bytesExpected, bytesMax, chunkMax), chunkMin);
-  // it refuses a limit of 0
+  // it rejects a limit of 0
   return { maxOutputLength: Math.max(bytesMax, 1), chunkSize };
 }
 

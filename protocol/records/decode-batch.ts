@@ -7,21 +7,20 @@ import { RecordCursor } from "./record-cursor.ts";
 export interface DecodeOptions {
   /** Needed for compressed batches; without it they throw CompressionUnavailable. */
   readonly decompress?: RecordDecompressor;
-  /** What a compressed batch may unpack to, bytes: a small bomb cannot take the memory. Default 64 MiB. */
+  /** What a compressed batch may unpack to, in bytes, so a small bomb cannot exhaust the memory. Default 64 MiB. */
   readonly decompressedBytesMax?: number;
-  /** False where the CRC was checked already. Default true. */
+  /** False if the CRC was checked already. Default true. */
   readonly checkCrc?: boolean;
 }
 
 /**
- * 64 times what a batch may be by default (`max.message.bytes`). A broker takes no batch that unpacks to more, so whoever reads can rely on
- * it.
+ * 64 times what a batch may be by default (`max.message.bytes`). A broker accepts no batch that unpacks to more, so readers can rely on it.
  */
 export const decompressedBytesMaxDefault = 64 * 1024 * 1024;
 
 /**
  * The header of the batch at `at`, checked as far as reading needs it. Throws MalformedFrame.
- * Whoever iterates over a buffer of batches uses `scanBatches`.
+ * To iterate over a buffer of batches, use `scanBatches`.
  */
 export function openBatch(bytes: Buffer, at = 0, { checkCrc = true }: Pick<DecodeOptions, "checkCrc"> = {}): BatchInfo {
   const available = bytes.length - at;
@@ -44,7 +43,7 @@ export function* decodeBatch(bytes: Buffer, at = 0, options: DecodeOptions = {})
   const { decompress = uncompressedOnly, decompressedBytesMax = decompressedBytesMaxDefault } = options;
   const batch = openBatch(bytes, at, options);
   const packed = bytes.subarray(at + batchHeaderBytes, at + batch.sizeInBytes);
-  if (batch.recordsCount === 0 && packed.length === 0) return; // compaction left the header for the producer's sake
+  if (batch.recordsCount === 0 && packed.length === 0) return; // compaction kept the header for the producer state
   const codec = batch.codec ?? "none";
   const plain = codec === "none" ? packed : decompress(codec, packed, decompressedBytesMax);
   const cursor = new RecordCursor(plain);
@@ -83,10 +82,7 @@ function decodeHeaders(cursor: RecordCursor): readonly RecordHeader[] {
   return headers;
 }
 
-/**
- * What a control batch's only record says: the end of a transaction. Kinds that we do not know are `other` and skipped (as Kafka's clients
- * do).
- */
+/** The type of a control batch's only record: the end of a transaction. Unknown types are `other` and skipped (as Kafka's clients do). */
 export type ControlRecord =
   | { readonly kind: "abort" | "commit"; readonly coordinatorEpoch: number }
   | { readonly kind: "other"; readonly type: number };

@@ -16,7 +16,7 @@ import {
 import { type RecordCompressor, uncompressedOnly } from "./codec.ts";
 import type { RecordHeader, RecordToEncode } from "./record.ts";
 
-/** What an idempotent producer signs a batch with. */
+/** An idempotent producer's id, epoch and sequence for a batch. */
 export interface ProducerFields {
   readonly producerId: number;
   readonly producerEpoch: number;
@@ -51,7 +51,7 @@ export class BatchBuilder {
     this.#bytes = Buffer.allocUnsafe(Math.max(initialBytes, batchHeaderBytes));
   }
 
-  /** Of the batch as it would be uncompressed. */
+  /** Of the batch as it would be uncompressed, in bytes. */
   get sizeInBytes(): number {
     return this.#end;
   }
@@ -90,8 +90,8 @@ export class BatchBuilder {
   }
 
   /**
-   * The whole batch, CRC included. Uncompressed it is a view on the builder's own bytes, not a copy: the builder takes no more records
-   * then, and building it again (a retry with other options) writes the header anew in the same place.
+   * The whole batch, CRC included. Uncompressed it is a view on the builder's own bytes, not a copy: the builder accepts no more records
+   * then, and building it again (a retry with other options) rewrites the header in the same place.
    */
   build(options: BatchOptions = {}): Buffer {
     const { codec = "none", level, compress = uncompressedOnly } = options;
@@ -137,7 +137,7 @@ export class BatchBuilder {
     this.#end += bytes.length;
   }
 
-  /** Zigzag; a varint has the same bytes. */
+  /** Zigzag; its size as a varint is the same. */
   #varlong(value: number): void {
     let rest = zigzag(value);
     while (rest > 0x7f) {
@@ -164,7 +164,7 @@ export function encodeBatch(records: readonly RecordToEncode[], options: BatchOp
   return builder.build(options);
 }
 
-/** The most a record can take in a batch, whatever its place in it. */
+/** The most bytes a record can take in a batch, whatever its place in it. */
 export function recordBytesAtMost({ key, value, headers = [] }: Omit<RecordToEncode, "timestampMs">): number {
   const deltasAtMost = 1 + 5 + 10 + 5; // attributes, length, timestamp delta, offset delta
   return deltasAtMost + contentBytes(key, value, headers);

@@ -2,8 +2,7 @@ import { MalformedFrame } from "../wire/reader.ts";
 import { recordHeadersMax } from "./record.ts";
 
 /**
- * Reads the primitives of records. Apart from the frame's Reader because a batch has thousands of them: no BigInt on the way of common
- * values.
+ * Reads the primitives of records. Separate from the frame's Reader because a batch has thousands of them: common values need no BigInt.
  */
 export class RecordCursor {
   readonly #bytes: Buffer;
@@ -21,13 +20,13 @@ export class RecordCursor {
     return this.#bytes.length - this.#at;
   }
 
-  /** Where `length` bytes from here end; they are there. */
+  /** Where `length` bytes from here end; they are known to be there. */
   mark(length: number): number {
     if (length < 0 || length > this.remaining) throw new MalformedFrame(`${length} bytes wanted, ${this.remaining} left`);
     return this.#at + length;
   }
 
-  /** On, or back, to a place that `mark` or `position` gave. */
+  /** Moves to a place that `mark` or `position` returned. */
   moveTo(position: number): void {
     this.#at = position;
   }
@@ -103,19 +102,19 @@ export class RecordCursor {
   /** How many headers follow. */
   headersCount(): number {
     const count = this.varint();
-    // a header takes two bytes at least, so a larger count is a lie; nothing is allocated for it
+    // a header takes at least two bytes, so a larger count is wrong; nothing is allocated for it
     if (count < 0 || count * 2 > this.remaining) throw new MalformedFrame(`${count} headers with ${this.remaining} bytes left`);
     if (count > recordHeadersMax) throw new MalformedFrame(`a record with ${count} headers, at most ${recordHeadersMax} are taken`);
     return count;
   }
 
-  /** So many headers: a key, which is not null, and a value. Short ones without a call each, since a batch may have millions. */
+  /** So many headers: a key, which is not null, and a value. Short ones are read without a call each, since a batch may have millions. */
   skipHeaders(count: number): void {
     const bytes = this.#bytes;
     let at = this.#at;
     for (let i = 0; i < count; i++) {
-      // an even first byte below 128 is a length of 0 to 63, 1 is null; one that leads beyond the end finds nothing there next, or is found
-      // out at the end
+      // an even first byte below 128 is a length of 0 to 63, 1 is null. A length that leads beyond the end finds no next byte, or is
+      // detected at the end
       const keyLength = bytes[at];
       if (keyLength !== undefined && keyLength < 0x80 && (keyLength & 1) === 0) at += 1 + (keyLength >>> 1);
       else {

@@ -5,12 +5,12 @@ export interface RecordHeader {
 }
 
 /**
- * A record may have so many. Kafka has no bound; whoever reads makes an object of each, so that a batch of a few kilobytes could cost its
- * readers gigabytes. A broker takes no record that has more, a producer sends none, and whoever reads them throws MalformedFrame.
+ * A record may have this many headers. Kafka has no bound; but readers make an object of each, so a batch of a few kilobytes could cost
+ * them gigabytes. A broker accepts no record that has more, a producer sends none, and readers throw MalformedFrame.
  */
 export const recordHeadersMax = 65_536;
 
-/** What a batch keeps of a record. */
+/** What a batch stores of a record. */
 export interface RecordToEncode {
   readonly key: Buffer | null;
   /** Null is a tombstone: under compaction it deletes the key. */
@@ -20,7 +20,7 @@ export interface RecordToEncode {
   readonly timestampMs: number;
 }
 
-/** A record read from a batch. Its buffers are views on the batch (or on what it unpacked to): copy what is kept for long. */
+/** A record read from a batch. Its buffers are views on the batch (or on the unpacked bytes): copy what is kept for long. */
 export interface DecodedRecord {
   readonly offset: number;
   readonly timestampMs: number;

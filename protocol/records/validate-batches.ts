@@ -15,7 +15,7 @@ import {
 export interface ProduceValidation {
   /** From Produce version 3 on, a partition's records are exactly one batch. */
   readonly exactlyOneBatch: boolean;
-  /** A larger batch (prefix included) is MESSAGE_TOO_LARGE. Absent: no limit. */
+  /** A larger batch in bytes (prefix included) is MESSAGE_TOO_LARGE. Absent: no limit. */
   readonly batchBytesMax?: number;
   /** zstd came with Produce version 7 (KIP-110); a client of an older version cannot have meant it. */
   readonly zstdAllowed: boolean;
@@ -26,7 +26,7 @@ interface Refusal {
   readonly message: string;
 }
 
-/** What a broker must know before it appends what a producer sent. Looks at headers and CRCs; the records are `admitBatch`'s. */
+/** What a broker must check before it appends what a producer sent. Checks headers and CRCs; the records are checked by `admitBatch`. */
 export function validateProducedBatches(bytes: Buffer, options: ProduceValidation): Outcome<{ readonly batches: readonly BatchInfo[] }> {
   const batches: BatchInfo[] = [];
   let at = 0;
@@ -90,14 +90,14 @@ function refuseProduced(batch: BatchInfo, options: ProduceValidation): Refusal |
 function refuseTimestamps({ timestampType, hasDeleteHorizon, baseTimestampMs }: BatchInfo): Refusal | null {
   if (timestampType === "LogAppendTime") return refuse("INVALID_TIMESTAMP", "a producer may not set LogAppendTime");
   if (hasDeleteHorizon) return refuse("INVALID_RECORD", "a producer may not set a delete horizon");
-  // the largest timestamp may be anything (some producers leave it out): it is made true when the records were looked at
+  // the largest timestamp may be anything (some producers leave it out): it is corrected once the records were walked
   return baseTimestampMs < noTimestamp ? refuse("INVALID_TIMESTAMP", `first timestamp ${baseTimestampMs}`) : null;
 }
 
-/** How a run of batches ends. `torn`: the last batch is not all there (yet). `corrupt`: what follows is no batch, or a damaged one. */
+/** How a run of batches ends. `torn`: the last batch is incomplete (so far). `corrupt`: what follows is no batch, or a damaged one. */
 export type Tail =
   | { readonly kind: "clean" }
-  /** `neededBytes`: size of the whole torn batch, or 0 when too little is there to tell. */
+  /** `neededBytes`: size of the whole torn batch, or 0 when too little of it is there to tell. */
   | { readonly kind: "torn"; readonly neededBytes: number }
   | { readonly kind: "corrupt"; readonly reason: string };
 
@@ -109,17 +109,17 @@ export interface Scan {
 }
 
 export interface ScanOptions {
-  /** Where in the buffer to begin. */
+  /** Where in the buffer to start. */
   readonly from?: number;
   /** A length field that claims more is corruption, not a torn tail. Bytes; default 2^31-1. */
   readonly batchBytesMax?: number;
-  /** False where the bytes were checked already. Default true. */
+  /** False if the bytes were checked already. Default true. */
   readonly checkCrc?: boolean;
 }
 
 /**
- * Batches that a leader wrote, as recovery and followers meet them: offsets and epochs are assigned, compaction may have left gaps in them
- * and even batches without records. Stops at the first byte that is not a whole, undamaged batch. Offsets must rise from batch to batch.
+ * Batches written by a leader, as recovery and followers find them: offsets and epochs are assigned, and compaction may have left gaps and
+ * even batches without records. Stops at the first byte that is not a whole, undamaged batch. Offsets must rise from batch to batch.
  */
 export function scanBatches(bytes: Buffer, { from = 0, batchBytesMax = 2 ** 31 - 1, checkCrc = true }: ScanOptions = {}): Scan {
   const batches: BatchInfo[] = [];

@@ -12,9 +12,9 @@ export interface RecordRules {
   readonly timestamps: { readonly earliestMs: number; readonly latestMs: number } | null;
 }
 
-/** Why one record cannot be taken (KIP-467). */
+/** Why one record is refused (KIP-467). */
 export interface RecordError {
-  /** Its place in the batch, from 0. */
+  /** Its index in the batch, from 0. */
   readonly index: number;
   readonly error: "INVALID_RECORD" | "INVALID_TIMESTAMP";
   readonly message: string;
@@ -32,8 +32,8 @@ export interface WalkedRecords {
 const recordErrorsMax = 100;
 
 /**
- * Passes once over the records of a producer's batch, unpacked: nothing is copied or made on the way. Throws MalformedFrame unless exactly
- * the records that the header counts are there, with offsets from 0 on without a gap, every length sound, and nothing after the last.
+ * Checks the unpacked records of a producer's batch in one pass; nothing is copied or allocated. Throws MalformedFrame unless exactly the
+ * records that the header counts are there: offsets from 0 on without a gap, every length sound, and nothing after the last record.
  */
 export function walkRecords(plain: Buffer, batch: BatchInfo, rules: RecordRules): WalkedRecords {
   const walk = new RecordWalk(plain, batch, rules);
@@ -41,7 +41,7 @@ export function walkRecords(plain: Buffer, batch: BatchInfo, rules: RecordRules)
   return walk.result;
 }
 
-/** The same in steps, for a batch of so many records that others would wait for it. */
+/** The same in steps, for a batch of so many records that other work would have to wait for it. */
 export class RecordWalk {
   readonly #cursor: RecordCursor;
   readonly #batch: BatchInfo;
@@ -61,12 +61,12 @@ export class RecordWalk {
     };
   }
 
-  /** Once `goOn` said that it came to the end. */
+  /** Once `goOn` returned true. */
   get result(): WalkedRecords {
     return { maxTimestampMs: this.#maxTimestampMs, errors: this.#errors, errorsCount: this.#errorsCount };
   }
 
-  /** Passes over so many records and headers, give or take those of one record. True: these were the last. */
+  /** Walks so many records and headers, give or take those of one record. True: these were the last. */
   goOn(items: number): boolean {
     const cursor = this.#cursor;
     const { recordsCount, baseTimestampMs } = this.#batch;

@@ -17,7 +17,7 @@ export function struct<F extends Fields>(fields: F, options: FieldOptions<Struct
   };
 }
 
-/** A struct with a presence byte before it: -1 null, 1 there (KIP-893's form, used from `nullableSince` on). */
+/** A struct with a presence byte before it: -1 null, 1 present (KIP-893's form, used from `nullableSince` on). */
 export function nullableStruct<F extends Fields>(
   fields: F,
   { nullableSince = 0, ...options }: NullableOptions<StructValue<F>> = {},
@@ -83,7 +83,7 @@ function nullableArrayCodec<T>(element: Codec<T>, flexible: boolean): Codec<read
     read(r) {
       const count = flexible ? r.unsignedVarint() - 1 : r.int32();
       if (count < 0) return null;
-      // every element takes a byte at least, so a count beyond what is left is a lie; nothing is allocated for it
+      // every element takes at least one byte, so a count beyond what is left is wrong; nothing is allocated for it
       if (count > r.remaining) throw new MalformedFrame(`array of ${count} elements with ${r.remaining} bytes left`);
       r.expect(count);
       const values: T[] = [];
@@ -103,7 +103,7 @@ interface TaggedField extends PlacedField {
   readonly absent: unknown;
 }
 
-/** Which of a struct's fields are where in one version. */
+/** Which of a struct's fields are present, and where, in one version. */
 function placeFields(fields: Fields, version: number, flexible: boolean) {
   const positional: PlacedField[] = [];
   const tagged: TaggedField[] = [];
@@ -163,7 +163,7 @@ function isDefault(value: unknown, absent: unknown): boolean {
   return false;
 }
 
-/** Tags we do not know are skipped: that is what they are for (KIP-482). */
+/** Unknown tags are skipped: that is what they are for (KIP-482). */
 function readTagged(r: Reader, record: Record<string, unknown>, tagged: readonly TaggedField[]): void {
   const count = r.unsignedVarint();
   if (count > 0) r.expect(count);

@@ -7,7 +7,7 @@ import type { Codec } from "./type.ts";
 export interface MessageSpec {
   readonly name: string;
   readonly apiKey: number;
-  /** First and last version declared, both included. */
+  /** First and last version declared, both inclusive. */
   readonly versions: readonly [number, number];
   /** First version in the flexible encoding (compact lengths, tagged fields; KIP-482); null: none is. */
   readonly flexibleSince: number | null;
@@ -18,7 +18,7 @@ export interface Message<T> extends MessageSpec {
   readonly fields: Fields;
   isFlexible(version: number): boolean;
   write(writer: Writer, value: T, version: number): void;
-  /** Throws MalformedFrame. Bytes left over are the caller's business. */
+  /** Throws MalformedFrame. Bytes left over are the caller's responsibility. */
   read(reader: Reader, version: number): T;
 }
 
@@ -48,7 +48,7 @@ export function message<F extends Fields>(spec: MessageSpec, fields: F): Message
   };
 }
 
-/** The message alone, without header, in one piece. For tests and for values kept in records. */
+/** The message alone, without header, as one buffer. For tests and for values kept in records. */
 export function encodeWhole<T>(of: Message<T>, value: T, version: number): Buffer {
   const writer = new Writer();
   of.write(writer, value, version);

@@ -16,7 +16,7 @@ export const uint16 = fixed<number>("uint16", { write: (w, v) => w.uint16(v), re
 export const int32 = fixed<number>("int32", { write: (w, v) => w.int32(v), read: (r) => r.int32() });
 export const uint32 = fixed<number>("uint32", { write: (w, v) => w.uint32(v), read: (r) => r.uint32() });
 export const int64 = fixed<number>("int64", { write: (w, v) => w.int64(v), read: (r) => r.int64() });
-/** In requests, for positions, times and ids that only have to be compared: no number of a client's makes its request unreadable. */
+/** In requests, for positions, times and ids that are only compared: no number that a client sends makes its request unreadable. */
 export const saturatedInt64 = fixed<number>("int64", { write: (w, v) => w.int64(v), read: (r) => r.saturatedInt64() });
 export const float64 = fixed<number>("float64", { write: (w, v) => w.float64(v), read: (r) => r.float64() });
 export const uuid = fixed<TopicId>("uuid", { write: (w, v) => w.uuid(v), read: (r) => r.uuid() });
@@ -62,8 +62,8 @@ export const inflexibleNullableString = (options: FieldOptions<string | null> = 
 });
 
 /**
- * A sentence for the person at the other end, which may quote what somebody sent: cut, and its control characters escaped, as it is
- * written, so that no handler needs to think of it. Every error message of an answer is one of these.
+ * A message for a human at the other end, which may quote what a peer sent. It is truncated and its control characters are escaped as it is
+ * written, so no handler needs to do so. Every error message of a response is one of these.
  */
 export function nullableErrorMessage({ nullableSince = 0, ...options }: NullableOptions<string> = {}): Type<string | null> {
   const codecOf = (flexible: boolean): Codec<string | null> => {
@@ -92,7 +92,7 @@ function nullableBytesCodec(flexible: boolean): Codec<Buffer | null> {
   };
 }
 
-/** Record bytes in as many pieces as they were found in; together they are whole batches. Read as one view on the frame. */
+/** Record bytes in as many pieces as they were read in; together they are whole batches. They are read as one view on the frame. */
 export type RecordChunks = readonly Buffer[];
 
 function recordsCodec(flexible: boolean): Codec<RecordChunks | null> {

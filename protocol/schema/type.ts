@@ -17,7 +17,7 @@ export type PrimitiveName =
   | "bool"
   | "int8"
   | "int16"
-  | "errorCode" // an int16 too
+  | "errorCode" // also an int16
   | "uint16"
   | "int32"
   | "uint32"
@@ -25,16 +25,16 @@ export type PrimitiveName =
   | "float64"
   | "uuid"
   | "string"
-  | "errorMessage" // a string too
+  | "errorMessage" // also a string
   | "bytes"
   | "records";
 
-/** In which versions a field is on the wire, and what its value reads as where it is not. Versions are inclusive at both ends. */
+/** In which versions a field is on the wire, and which value it reads as where it is not. Versions are inclusive at both ends. */
 export interface FieldOptions<T> {
   readonly since?: number;
   readonly until?: number;
   /**
-   * The value in versions without the field; also a tagged field's default, which is left out when written. Required with any of the other
+   * The value in versions without the field. Also a tagged field's default, which is left out when written. Required with any of the other
    * options.
    */
   readonly absent?: T;

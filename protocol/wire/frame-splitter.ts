@@ -2,41 +2,51 @@ import { MalformedFrame } from "./reader.ts";
 
 const prefixBytes = 4;
 
-/** A frame up to this size gets its memory at once; a larger one as it arrives, so that announcing much costs the receiver nothing. */
+/** A frame up to this size is allocated at once; a larger one as it arrives, so that announcing much costs the receiver nothing. */
 const allocatedAtOnceMaxBytes = 1024 * 1024;
 
+export interface FrameSplitterOptions {
+  /** A longer frame is refused; its length prefix does not count. */
+  readonly frameMaxBytes: number;
+  /** Frames come out with their length in front, for those who read it there. */
+  readonly keepsPrefix?: boolean;
+}
+
 /**
- * Cuts a stream into frames that each follow their length (int32). Holds at most one unfinished frame, in at most twice the bytes that
- * really came.
+ * Splits a stream into frames that each follow their length (int32). Holds at most one unfinished frame, in at most twice the bytes that
+ * have arrived.
  */
 export class FrameSplitter {
-  /** May be raised while the stream runs. A frame announced larger is refused before anything of it is kept. */
+  /** May be raised while the stream runs. A frame that is announced as larger is refused before any of it is kept. */
   frameMaxBytes: number;
+  /** How much of the prefix is part of a frame as it comes out. */
+  readonly #keptBytes: number;
   /** The begun length prefix, then unused until the frame is whole. */
   readonly #prefix = Buffer.alloc(prefixBytes);
   #prefixFilled = 0;
-  /** The unfinished frame; null while none is begun. */
+  /** The unfinished frame; null if there is none. */
   #frame: Buffer | null = null;
   #frameFilled = 0;
   #frameBytes = 0;
 
-  constructor({ frameMaxBytes }: { readonly frameMaxBytes: number }) {
+  constructor({ frameMaxBytes, keepsPrefix = false }: FrameSplitterOptions) {
     this.frameMaxBytes = frameMaxBytes;
+    this.#keptBytes = keepsPrefix ? prefixBytes : 0;
   }
 
-  /** Of the frame that is not whole yet: what came of it. */
+  /** The bytes that have arrived of the unfinished frame. */
   get heldBytes(): number {
     return this.#frame === null ? 0 : this.#frameFilled;
   }
 
-  /** How long that frame is going to be; 0 while none is begun. */
+  /** The size of that frame; 0 if there is none. */
   get announcedBytes(): number {
     return this.#frame === null ? 0 : this.#frameBytes;
   }
 
   /**
-   * Calls back with each frame that `chunk` completes: a view on the chunk when it lies within it, else one piece of its own. Throws
-   * MalformedFrame; the frames before were delivered.
+   * Calls back with each frame that `chunk` completes: a view on the chunk if it lies within it, otherwise a buffer of its own. Throws
+   * MalformedFrame; the frames before it were delivered.
    */
   push(chunk: Buffer, onFrame: (frame: Buffer) => void): void {
     let at = 0;
@@ -47,7 +57,7 @@ export class FrameSplitter {
         const frameBytes = this.#checked(chunk.readInt32BE(at));
         at += prefixBytes;
         if (frameBytes <= chunk.length - at) {
-          onFrame(chunk.subarray(at, at + frameBytes));
+          onFrame(chunk.subarray(at - this.#keptBytes, at + frameBytes));
           at += frameBytes;
         } else this.#begin(frameBytes);
       }
@@ -66,16 +76,17 @@ export class FrameSplitter {
     if (this.#prefixFilled === prefixBytes) {
       this.#prefixFilled = 0;
       const frameBytes = this.#checked(this.#prefix.readInt32BE(0));
-      if (frameBytes === 0) onFrame(Buffer.alloc(0));
+      if (frameBytes === 0) onFrame(Buffer.from(this.#prefix.subarray(0, this.#keptBytes)));
       else this.#begin(frameBytes);
     }
     return taken;
   }
 
   #begin(frameBytes: number): void {
-    this.#frame = Buffer.allocUnsafeSlow(Math.min(frameBytes, allocatedAtOnceMaxBytes));
-    this.#frameFilled = 0;
-    this.#frameBytes = frameBytes;
+    this.#frameBytes = this.#keptBytes + frameBytes;
+    this.#frame = Buffer.allocUnsafeSlow(Math.min(this.#frameBytes, allocatedAtOnceMaxBytes));
+    this.#frameFilled = this.#keptBytes;
+    if (this.#keptBytes > 0) this.#frame.writeInt32BE(frameBytes, 0);
   }
 
   #fill(chunk: Buffer, at: number, onFrame: (frame: Buffer) => void): number {

@@ -1,6 +1,6 @@
 import { type TopicId, zeroTopicId } from "../base/ids.ts";
 
-/** What a peer sent is not what it claims to be. The connection it came on is of no further use. */
+/** What a peer sent is not what it claims to be. The connection that it came on must be closed. */
 export class MalformedFrame extends Error {
   override readonly name = "MalformedFrame";
 }
@@ -10,7 +10,7 @@ const zeroUuid = Buffer.alloc(16);
 /** The longest string the protocol has, in UTF-8 bytes: its length was 16 bits at first, and compact strings kept the limit. */
 export const stringMaxBytes = 0x7fff;
 
-/** U+FFFD, which stands for every byte that is not UTF-8, takes this many bytes when written. */
+/** U+FFFD, which replaces every byte that is not UTF-8, takes this many bytes when written. */
 const replacementBytes = 3;
 
 /** Below what V8 can hold in one string (about 2^29), so that a long text is a malformed frame and not a RangeError. */
@@ -51,7 +51,7 @@ export class Reader {
     return this.#elements;
   }
 
-  /** To be called before `count` elements of a list are read: the smallest of them takes a byte here, and a hundred in memory. */
+  /** To be called before `count` elements of a list are read: the smallest of them takes one byte here, and a hundred in memory. */
   expect(count: number): void {
     this.#elements += count;
     if (this.#elements > this.#elementsMax) throw new MalformedFrame("more elements than one message may have");
@@ -81,7 +81,7 @@ export class Reader {
     return this.#bytes.readUInt32BE(this.#take(4));
   }
 
-  /** Offsets, timestamps, ids: refused where a number could not hold them exactly (beyond 2^53). */
+  /** Offsets, timestamps, ids: refused if a number could not hold them exactly (beyond 2^53). */
   int64(): number {
     const at = this.#take(8);
     const value = this.#bytes.readInt32BE(at) * 2 ** 32 + this.#bytes.readUInt32BE(at + 4);
@@ -90,8 +90,8 @@ export class Reader {
   }
 
   /**
-   * For what a client may ask with any number there is: beyond 2^53 it reads as the last one that is exact, which means the same, "later
-   * than everything" or "before everything".
+   * For values where a client may send any number. Beyond 2^53 it reads as the last exact one, which means the same: "later than
+   * everything" or "before everything".
    */
   saturatedInt64(): number {
     const at = this.#take(8);
@@ -166,7 +166,7 @@ export class Reader {
     return this.#bytes.subarray(at, at + length);
   }
 
-  /** UTF-8 of any length; bytes that are not read as U+FFFD. */
+  /** UTF-8 of any length; invalid bytes are read as U+FFFD. */
   text(length: number): string {
     if (length > textMaxBytes) throw new MalformedFrame(`text of ${length} bytes`);
     const at = this.#take(length);
@@ -174,8 +174,8 @@ export class Reader {
   }
 
   /**
-   * One of the protocol's strings. Refused when it is longer than any may be, or would be once written back: bytes that are
-   * not UTF-8 grow when they come out as U+FFFD, and what a peer named must fit into the answer that names it.
+   * One of the protocol's strings. Refused when it is longer than any may be, or would be once written back: bytes that are not UTF-8 grow
+   * when they become U+FFFD, and the name that a peer sent must fit into the answer that repeats it.
    */
   string(length: number): string {
     if (length > stringMaxBytes) throw new MalformedFrame(`string of ${length} bytes, at most ${stringMaxBytes}`);

@@ -1,8 +1,8 @@
 import { type TopicId, zeroTopicId } from "../base/ids.ts";
 
 /**
- * A value that the protocol has no form for: a string, a number or an id that is too large. It may come from others, so it is no bug of its
- * own: who encodes decides what becomes of the message.
+ * A value that the protocol cannot represent: a string, a number or an id that is too large. It may come from a peer, so it is not a bug in
+ * itself: the caller that encodes decides what happens to the message.
  */
 export class Unencodable extends Error {
   override readonly name = "Unencodable";
@@ -10,15 +10,17 @@ export class Unencodable extends Error {
 
 const zeroUuid = Buffer.alloc(16);
 
-/** Byte strings from this size on are handed over as they are instead of being copied. */
+/** Byte strings from this size on are passed on by reference instead of being copied. */
 const referencedBytesMin = 1024;
 
-/** More was written than the writer was told to take. */
+/** More was written than the writer's limit. */
 export class WrittenTooMuch extends Error {
   override readonly name = "WrittenTooMuch";
 }
 
-/** Writes the protocol's primitives. Large byte strings are referenced, not copied: they must not change until the chunks were sent. */
+/**
+ * Writes the protocol's primitives. Large byte strings are referenced, not copied: they must not change until the chunks have been sent.
+ */
 export class Writer {
   readonly #done: Buffer[] = [];
   #doneBytes = 0;
@@ -27,7 +29,7 @@ export class Writer {
   #at = 0;
   readonly #maxBytes: number;
 
-  /** `maxBytes`: beyond, give or take what one piece of memory holds, WrittenTooMuch is thrown. */
+  /** `maxBytes`: beyond it, give or take the size of one chunk, WrittenTooMuch is thrown. */
   constructor(initialBytes = 512, maxBytes = Number.POSITIVE_INFINITY) {
     this.#bytes = Buffer.allocUnsafe(initialBytes);
     this.#maxBytes = maxBytes;
@@ -144,7 +146,7 @@ export class Writer {
     this.#bytes[at] = Number(rest);
   }
 
-  /** The bytes themselves, no length before them. */
+  /** The bytes themselves, without a length before them. */
   raw(bytes: Uint8Array): void {
     if (bytes.length >= referencedBytesMin) {
       this.#cut();
@@ -156,7 +158,7 @@ export class Writer {
     this.#bytes.set(bytes, at);
   }
 
-  /** UTF-8, no length before it; `byteLength` must be the text's. */
+  /** UTF-8, without a length before it; `byteLength` must be that of the text. */
   text(value: string, byteLength: number): void {
     const at = this.#reserve(byteLength);
     this.#bytes.write(value, at, byteLength, "utf8");

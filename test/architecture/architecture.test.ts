@@ -2,7 +2,23 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { banned, closedRooms, columnsMax, deterministicFolders, fileLinesMax, mayImport, realAdapters } from "./rules.ts";
+import { collaboratorsOf, functionsOf, type Measured } from "./measures.ts";
+import {
+  banned,
+  closedRooms,
+  collaboratorsMax,
+  columnsMax,
+  deterministicFolders,
+  fileLinesMax,
+  functionLinesMax,
+  impure,
+  longFunctions,
+  manyCollaborators,
+  mayImport,
+  mayImportPackages,
+  pureModules,
+  realAdapters,
+} from "./rules.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const topFolders = ["protocol", "coordinator-client", "broker", "client", "cli", "test"];
@@ -12,6 +28,8 @@ interface Source {
   readonly text: string;
   /** Paths of the project's files that it imports, types included. */
   readonly imports: readonly string[];
+  /** Names of packages that it imports, without those of Node. */
+  readonly packages: readonly string[];
 }
 
 function sourcesBelow(folder: string): Source[] {
@@ -25,12 +43,20 @@ function sourcesBelow(folder: string): Source[] {
 function readSource(path: string): Source {
   const text = readFileSync(join(root, path), "utf8");
   const specifiers = [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)].map((match) => match[1] as string);
-  return { path, text, imports: specifiers.map((specifier) => relative(root, join(root, dirname(path), specifier))) };
+  const imports = specifiers.map((specifier) => relative(root, join(root, dirname(path), specifier)));
+  const statements = /^(?:import|export)\b[^;"'`]*?\bfrom "([^"]+)"|^import "([^"]+)"|\bimport\("([^"]+)"\)/gm;
+  const outside = [...text.matchAll(statements)].map((match) => (match[1] ?? match[2] ?? match[3]) as string);
+  return { path, text, imports, packages: outside.filter((name) => !name.startsWith(".") && !name.startsWith("node:")) };
 }
 
-/** The longest row of the table that the file lies under. */
+/** `prefix`: a folder, or one file. */
+function isWithin(path: string, prefix: string): boolean {
+  return path === prefix || path.startsWith(`${prefix}/`);
+}
+
+/** The longest row of the table that the file, or the folder, lies under. */
 function layerOf(path: string): string {
-  const layers = Object.keys(mayImport).filter((layer) => path.startsWith(`${layer}/`));
+  const layers = Object.keys(mayImport).filter((layer) => isWithin(path, layer));
   return layers.sort((a, b) => b.length - a.length)[0] ?? "";
 }
 
@@ -45,6 +71,12 @@ function isTooLong(line: string): boolean {
   return line.replace(/"(?:[^"\\]|\\.)*"|'[^']*'|`[^`]*(`|$)|\/\^.*\/[a-z]*,?$/g, '""').length > columnsMax;
 }
 
+/** What is above a limit, with how much it is: the list of what may be, which is kept as short as it can be. */
+function above(files: readonly Source[], measure: (text: string) => Measured[], max: number): Record<string, number> {
+  const found = files.flatMap(({ path, text }) => measure(text).map(({ name, size }) => [`${path} ${name}`, size] as const));
+  return Object.fromEntries(found.filter(([, size]) => size > max));
+}
+
 const sources = topFolders.flatMap(sourcesBelow);
 
 describe("the architecture", () => {
@@ -56,11 +88,44 @@ describe("the architecture", () => {
     const violations = sources.flatMap(({ path, imports }) => {
       const layer = layerOf(path);
       const allowed = [layer, ...(mayImport[layer] ?? [])];
-      return imports
-        .filter((target) => !allowed.some((prefix) => target.startsWith(`${prefix}/`)))
-        .map((target) => `${path} imports ${target}`);
+      return imports.filter((target) => !allowed.some((prefix) => isWithin(target, prefix))).map((target) => `${path} imports ${target}`);
     });
     expect(violations).toEqual([]);
+  });
+
+  test("the layers are declared from the bottom up", () => {
+    const layers = Object.keys(mayImport);
+    const violations = Object.entries(mayImport).flatMap(([layer, row]) => {
+      const below = layers.slice(0, layers.indexOf(layer));
+      return row
+        .filter((each) => !below.some((lower) => isWithin(lower, each) || isWithin(each, lower)))
+        .map((each) => `${layer}: ${each}`);
+    });
+    expect(violations).toEqual([]);
+  });
+
+  test("what a layer may import, it does", () => {
+    const unused = Object.entries(mayImport).flatMap(([layer, row]) => {
+      const imported = sources.filter(({ path }) => layerOf(path) === layer).flatMap(({ imports }) => imports);
+      return row.filter((each) => !imported.some((target) => isWithin(target, each))).map((each) => `${layer}: ${each}`);
+    });
+    expect(unused).toEqual([]);
+  });
+
+  test("packages are imported by the layers that need them, and each that is depended on by one", () => {
+    const isKnown = (path: string, name: string) => mayImportPackages[layerOf(path)]?.includes(name) === true;
+    const strangers = sources.flatMap(({ path, packages }) =>
+      packages.filter((name) => !isKnown(path, name)).map((name) => `${path}: ${name}`),
+    );
+    expect(strangers).toEqual([]);
+    const unused = Object.entries(mayImportPackages).flatMap(([layer, names]) => {
+      const imported = sources.filter(({ path }) => layerOf(path) === layer).flatMap(({ packages }) => packages);
+      return names.filter((name) => !imported.includes(name)).map((name) => `${layer}: ${name}`);
+    });
+    expect(unused).toEqual([]);
+    const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { readonly dependencies: object };
+    const shipped = sources.filter(({ path }) => !path.startsWith("test/")).flatMap(({ packages }) => packages);
+    expect([...new Set(shipped)].sort()).toEqual(Object.keys(dependencies).sort());
   });
 
   test("the rooms of a layer stand on each other", () => {
@@ -113,5 +178,26 @@ describe("the architecture", () => {
       text.split("\n").flatMap((line, at) => (isTooLong(line) && !line.includes("biome-ignore format") ? [`${path}:${at + 1}`] : [])),
     );
     expect(long).toEqual([]);
+  });
+
+  const production = sources.filter(({ path }) => !path.startsWith("test/"));
+
+  test(`no function is longer than ${functionLinesMax} lines`, () => {
+    expect(above(production, functionsOf, functionLinesMax)).toEqual(longFunctions);
+  });
+
+  test(`no constructor is handed more than ${collaboratorsMax} things`, () => {
+    expect(above(production, collaboratorsOf, collaboratorsMax)).toEqual(manyCollaborators);
+  });
+
+  test("what only decides waits for nothing, and asks nobody for the time", () => {
+    const isPure = (path: string) => pureModules.some((module) => (module.endsWith("/") ? path.startsWith(module) : path === module));
+    const pure = sources.filter(({ path }) => isPure(path));
+    expect(pure.length).toBeGreaterThanOrEqual(pureModules.length);
+    const violations = pure.flatMap(({ path, text }) => {
+      const found = impure.exec(withoutCommentsAndStrings(text));
+      return found === null ? [] : [`${path}: ${found[0]}`];
+    });
+    expect(violations).toEqual([]);
   });
 });

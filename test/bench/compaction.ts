@@ -1,11 +1,12 @@
 // What compaction costs: `node test/bench/compaction.ts [MiB per codec]`. One log in a temporary folder, no cluster: MB/s, how long appends
 // take meanwhile, memory.
+
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LogCleaner } from "../../broker/log/compaction/log-cleaner.ts";
-import { openLogStore } from "../../broker/log/directories/log-store.ts";
-import type { SegmentedLog } from "../../broker/log/log.ts";
+import { openLogStore } from "../../broker/log/directories/open-directories.ts";
+import type { SegmentedLog } from "../../broker/log/partition-log/segmented-log.ts";
 import { nodeFileSystem } from "../../broker/runtime/node-files.ts";
 import { silentLogger } from "../../protocol/base/logger.ts";
 import { seededRandom } from "../../protocol/base/random.ts";
@@ -14,6 +15,7 @@ import type { CompressionCodec } from "../../protocol/records/batch-header.ts";
 import { compressRecords } from "../../protocol/records/compression.ts";
 import { BatchBuilder } from "../../protocol/records/encode-batch.ts";
 import { testSettings } from "../support/memory-log.ts";
+import { parsedBatch } from "../support/parsed-batch.ts";
 
 export interface CompactionFigures {
   readonly codec: CompressionCodec;
@@ -62,7 +64,7 @@ export async function measureCompaction(codec: CompressionCodec, mebibytes: numb
       const bytes = batch();
       plainBytes += batchRecords * (valueBytes + 30);
       storedBytes += bytes.length;
-      const appended = log.appendAsLeader(bytes, 0, 0);
+      const appended = log.appendAsLeader(parsedBatch(bytes), 0, 0);
       if (appended.kind !== "appended") throw new Error(`not appended: ${appended.kind}`);
       await log.written(appended.endOffset);
     }
@@ -128,7 +130,7 @@ async function whileAppending(log: SegmentedLog, batches: readonly Buffer[], end
     const dueMs = performance.now() + 2;
     await new Promise((resolve) => setTimeout(resolve, 2));
     // what the turn came too late by counts
-    const appended = log.appendAsLeader(Buffer.from(batches[i % batches.length]!), 0, 0);
+    const appended = log.appendAsLeader(parsedBatch(Buffer.from(batches[i % batches.length]!)), 0, 0);
     if (appended.kind === "appended") await log.written(appended.endOffset);
     took.push(performance.now() - dueMs);
   }

@@ -9,8 +9,7 @@ import { parseArgs } from "node:util";
 import { build as buildHistogram } from "hdr-histogram-js";
 import { Admin, orThrow } from "../../client/index.ts";
 import { zeroTopicId } from "../../protocol/base/ids.ts";
-import { offsetCommitRequest, offsetCommitResponse } from "../../protocol/messages/offset-commit.ts";
-import { offsetFetchRequest, offsetFetchResponse } from "../../protocol/messages/offset-fetch.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import { TestCluster } from "../support/cluster.ts";
 import { AssignmentHistory, CommitLedger } from "../support/group/assignment-history.ts";
 import { CoordinatorConnection } from "../support/group/raw-group.ts";
@@ -139,14 +138,14 @@ async function commitAll(coordinator: CoordinatorConnection, groupId: string, to
   const errorOf = (answer: { topics: readonly { partitions: readonly { errorCode: string }[] }[] }) =>
     answer.topics[0]?.partitions.find(({ errorCode }) => errorCode !== "NONE")?.errorCode ?? "NONE";
   const body = { groupId, ...nobody, topics: [{ name: topic, topicId: zeroTopicId, partitions }] };
-  const answer = await coordinator.ask({ request: offsetCommitRequest, response: offsetCommitResponse }, 8, body, errorOf);
+  const answer = await coordinator.ask(apis.offsetCommit, 8, body, errorOf);
   if (errorOf(answer) !== "NONE") throw new Error(`commit: ${errorOf(answer)}`);
 }
 
 async function fetchAll(coordinator: CoordinatorConnection, groupId: string, topic: string): Promise<number> {
   const group = { groupId, memberId: null, memberEpoch: -1, topics: null };
   const body = { groupId: "", topics: [], groups: [group], requireStable: true };
-  const api = { request: offsetFetchRequest, response: offsetFetchResponse };
+  const api = apis.offsetFetch;
   const answer = await coordinator.ask(api, 8, body, ({ groups }) => groups[0]?.errorCode ?? "");
   const partitions = answer.groups[0]?.topics.find(({ name }) => name === topic)?.partitions ?? [];
   return partitions.filter(({ committedOffset, partitionIndex }) => committedOffset === 123_456 + partitionIndex).length;

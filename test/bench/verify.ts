@@ -1,12 +1,13 @@
 // What `ottla log verify` costs: `node test/bench/verify.ts [--folder DIR] [--mib 1024]`. Writes a log, then runs the command over it, as a
 // process of its own.
+
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { openLogStore } from "../../broker/log/directories/log-store.ts";
+import { openLogStore } from "../../broker/log/directories/open-directories.ts";
 import { nodeFileSystem } from "../../broker/runtime/node-files.ts";
 import { silentLogger } from "../../protocol/base/logger.ts";
 import { seededRandom } from "../../protocol/base/random.ts";
@@ -14,6 +15,7 @@ import { nodeClock } from "../../protocol/node/node-clock.ts";
 import { compressRecords } from "../../protocol/records/compression.ts";
 import { encodeBatch } from "../../protocol/records/encode-batch.ts";
 import { testSettings } from "../support/memory-log.ts";
+import { parsedBatch } from "../support/parsed-batch.ts";
 import { PeakMemory } from "./peak-memory.ts";
 
 const mainFile = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
@@ -34,7 +36,7 @@ async function writeLog(directory: string, bytesWanted: number): Promise<number>
   for (let i = 0; bytes < bytesWanted; i++) {
     const batch = Buffer.from(i % 4 === 0 ? packed : plain);
     bytes += batch.length;
-    const appended = log.appendAsLeader(batch, 0, 0);
+    const appended = log.appendAsLeader(parsedBatch(batch), 0, 0);
     if (appended.kind === "appended" && i % 200 === 0) await log.written(appended.endOffset);
   }
   await store.close();

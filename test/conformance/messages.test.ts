@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { kafkaErrors } from "../../protocol/errors/kafka-errors.ts";
-import { type MessagePair, messagesByKey } from "../../protocol/messages/registry.ts";
+import { type MessagePair, messagesByKey } from "../../protocol/messages/apis.ts";
 import type { Fields } from "../../protocol/schema/composites.ts";
 import type { Shape, Type } from "../../protocol/schema/type.ts";
 import {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { openLogStore } from "../../broker/log/directories/log-store.ts";
+import { openLogStore } from "../../broker/log/directories/open-directories.ts";
 import { nodeFileSystem } from "../../broker/runtime/node-files.ts";
 import { silentLogger } from "../../protocol/base/logger.ts";
 import { type Random, randomInt, seededRandom } from "../../protocol/base/random.ts";

@@ -1,4 +1,4 @@
-import { openLogStore } from "../../broker/log/directories/log-store.ts";
+import { openLogStore } from "../../broker/log/directories/open-directories.ts";
 import { silentLogger } from "../../protocol/base/logger.ts";
 import { randomInt, seededRandom } from "../../protocol/base/random.ts";
 import { dyingAt, endLife } from "../support/dying-disk.ts";

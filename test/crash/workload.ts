@@ -7,6 +7,7 @@ import { compressRecords } from "../../protocol/records/compression.ts";
 import { encodeBatch } from "../../protocol/records/encode-batch.ts";
 import { scanBatches } from "../../protocol/records/validate-batches.ts";
 import { testSettings } from "../support/memory-log.ts";
+import { parsedBatch } from "../support/parsed-batch.ts";
 
 export const topicId = "AbCdEfGhIjKlMnOpQrStUw";
 
@@ -111,7 +112,7 @@ export class CrashWorkload {
     }));
     const idempotent = producerId === undefined ? {} : { producerId, producerEpoch, baseSequence };
     report({ kind: "appending", topic, offset: baseOffset + count });
-    const answer = log.appendAsLeader(encodeBatch(records, { codec, compress: compressRecords, ...idempotent }), epoch, 0);
+    const answer = log.appendAsLeader(parsedBatch(encodeBatch(records, { codec, compress: compressRecords, ...idempotent })), epoch, 0);
     if (answer.kind !== "appended" || answer.baseOffset !== baseOffset)
       throw new Error(`${topic}: ${JSON.stringify(answer)} at ${baseOffset}`);
     if (producerId !== undefined) sequences.set(producerId, baseSequence + count);
@@ -141,7 +142,11 @@ function lastBatches(all: readonly { readonly info: BatchInfo }[]): readonly Bat
 
 function expectDuplicate(log: Log, topic: string, { producerId, producerEpoch, baseSequence, baseOffset, lastOffset }: BatchInfo): void {
   const records = Array.from({ length: lastOffset - baseOffset + 1 }, () => ({ key: null, value: null, timestampMs: 1 }));
-  const answer = log.appendAsLeader(encodeBatch(records, { producerId, producerEpoch, baseSequence }), Math.max(log.lastEpoch, 0), 0);
+  const answer = log.appendAsLeader(
+    parsedBatch(encodeBatch(records, { producerId, producerEpoch, baseSequence })),
+    Math.max(log.lastEpoch, 0),
+    0,
+  );
   if (answer.kind !== "duplicate" || answer.baseOffset !== baseOffset)
     throw new Error(
       `${topic}: batch ${baseOffset} to ${lastOffset} of producer ${producerId}, sent again, was answered ${JSON.stringify(answer)}`,

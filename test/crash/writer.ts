@@ -1,6 +1,6 @@
 // A process that writes to logs in a folder as fast as it can, and tells on standard output what it does, until it is killed: see
 // kill-loop.ts.
-import { openLogStore } from "../../broker/log/directories/log-store.ts";
+import { openLogStore } from "../../broker/log/directories/open-directories.ts";
 import { nodeFileSystem } from "../../broker/runtime/node-files.ts";
 import { silentLogger } from "../../protocol/base/logger.ts";
 import { seededRandom } from "../../protocol/base/random.ts";

@@ -1,43 +1,12 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { Admin, orThrow, Producer, stringSerde } from "../../client/index.ts";
-import { TestCluster } from "../support/cluster.ts";
-import { MemberProcess, numbers, sorted } from "../support/group-members.ts";
+import { expect, test } from "vitest";
+import { MemberCommand, numbers, sorted } from "../support/group/consuming-members.ts";
+import { useGroupCluster } from "../support/group/group-cluster.ts";
 import { OttlaCommand } from "../support/ottla-command.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
-let cluster: TestCluster;
-let admin: Admin;
-let producer: Producer<string, string>;
-let count = 0;
-const closers: (() => Promise<void> | void)[] = [];
+const on = useGroupCluster({ topics: "spoken", settings: { "group.initial.rebalance.delay.ms": 100 } });
 
-beforeAll(async () => {
-  cluster = await TestCluster.start({
-    settings: {
-      "group.initial.rebalance.delay.ms": 100,
-      "group.consumer.min.heartbeat.interval.ms": 200,
-      "group.consumer.heartbeat.interval.ms": 500,
-    },
-  });
-  admin = new Admin({ bootstrap: cluster.bootstrap });
-  producer = new Producer({ bootstrap: cluster.bootstrap, keySerde: stringSerde, valueSerde: stringSerde });
-});
-afterEach(async () => {
-  await Promise.all(closers.splice(0).map((close) => close()));
-});
-afterAll(async () => {
-  await producer?.close();
-  await admin?.close();
-  await cluster?.stop();
-});
-
-async function newTopic(partitions: number): Promise<string> {
-  const name = `spoken-${++count}`;
-  orThrow(await admin.createTopics([{ name, partitions, replicationFactor: 3 }]));
-  return name;
-}
-
-const run = (args: string) => new OttlaCommand([...args.split(" "), "--bootstrap", cluster.bootstrap.join(",")]).result;
+const run = (args: string) => new OttlaCommand([...args.split(" "), "--bootstrap", on.bootstrap.join(",")]).result;
 const json = async (args: string) => {
   const { code, stdout, stderr } = await run(`${args} --json`);
   expect({ args, code, stderr: code === 0 ? "" : stderr }).toEqual({ args, code: 0, stderr: "" });
@@ -55,9 +24,9 @@ const lines = async (args: string) => {
 test.each([["classic"], ["consumer"]])(
   "%s: a group consumes in turns, is described, moved and deleted",
   async (protocol) => {
-    const topic = await newTopic(2);
+    const topic = await on.newTopic(2);
     const group = `cli-${topic}`;
-    await Promise.all(numbers(100).map((n) => producer.send({ topic, partition: n % 2, value: String(n) })));
+    await Promise.all(numbers(100).map((n) => on.producer.send({ topic, partition: n % 2, value: String(n) })));
     const consume = `consume ${topic} --group ${group} --from beginning --group-protocol ${protocol}`;
     const first = await lines(`${consume} --max 30`);
     expect(first).toHaveLength(30);
@@ -99,7 +68,7 @@ test.each([["classic"], ["consumer"]])(
     await lines(`group reset-offsets ${group} --all-topics --to-earliest`);
     expect(await lines(`${consume} --until-end`)).toHaveLength(100);
 
-    const member = MemberProcess.ottla({ bootstrap: cluster.bootstrap, topic, group, closers }, "--group-protocol", protocol);
+    const member = MemberCommand.ottla({ bootstrap: on.bootstrap, topic, group, closers: on.closers }, "--group-protocol", protocol);
     await waitUntil("a member that has both partitions", async () => {
       const [described] = await json(`group describe ${group}`);
       return described.members.length === 1 && described.partitions.every((each: { member: string | null }) => each.member !== null);
@@ -126,7 +95,7 @@ test.each([["classic"], ["consumer"]])(
 ); // some thirty processes, on a machine that may be busy
 
 test("wrong use ends with 2", async () => {
-  const topic = await newTopic(1);
+  const topic = await on.newTopic(1);
   for (const args of [
     "group reset-offsets g --all-topics",
     "group reset-offsets g --to-earliest",

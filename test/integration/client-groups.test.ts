@@ -1,58 +1,31 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { Admin, type GroupOptions, orThrow, Producer, stringSerde } from "../../client/index.ts";
-import { TestCluster } from "../support/cluster.ts";
+import { describe, expect, test } from "vitest";
+import { type GroupOptions, orThrow } from "../../client/index.ts";
 import {
   type AnyMember,
   Member,
-  MemberProcess,
+  MemberCommand,
   numbers,
   type Place,
   sessionTimeoutMs,
   sorted,
   valuesOf,
-} from "../support/group-members.ts";
+} from "../support/group/consuming-members.ts";
+import { useGroupCluster } from "../support/group/group-cluster.ts";
 import { noKcat } from "../support/outside/kcat.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
-let cluster: TestCluster;
-let admin: Admin;
-let producer: Producer<string, string>;
-let count = 0;
-const closers: (() => Promise<void> | void)[] = [];
-
-beforeAll(async () => {
-  cluster = await TestCluster.start({
-    settings: {
-      "group.initial.rebalance.delay.ms": 200,
-      "group.consumer.min.session.timeout.ms": sessionTimeoutMs,
-      "group.consumer.session.timeout.ms": sessionTimeoutMs,
-      "group.consumer.min.heartbeat.interval.ms": 200,
-      "group.consumer.heartbeat.interval.ms": 500,
-    },
-  });
-  admin = new Admin({ bootstrap: cluster.bootstrap });
-  producer = new Producer({ bootstrap: cluster.bootstrap, keySerde: stringSerde, valueSerde: stringSerde });
-});
-afterEach(async () => {
-  await Promise.all(closers.splice(0).map((close) => close()));
-});
-afterAll(async () => {
-  await producer?.close();
-  await admin?.close();
-  await cluster?.stop();
-});
+const on = useGroupCluster({ topics: "shared", settings: { "group.consumer.session.timeout.ms": sessionTimeoutMs } });
 
 async function newTopic(partitions = 8): Promise<Place> {
-  const topic = `shared-${++count}`;
-  orThrow(await admin.createTopics([{ name: topic, partitions, replicationFactor: 3 }]));
-  return { bootstrap: cluster.bootstrap, topic, group: `g-${topic}`, closers };
+  const topic = await on.newTopic(partitions);
+  return { bootstrap: on.bootstrap, topic, group: `g-${topic}`, closers: on.closers };
 }
 
 /** Numbered values, `from`.. to `to`, over all partitions in turn. */
 async function produce(topic: string, from: number, to: number, partitions = 8): Promise<void> {
   const sent = Array.from({ length: to - from }, (_, i) =>
-    producer.send({ topic, partition: (from + i) % partitions, value: String(from + i) }),
+    on.producer.send({ topic, partition: (from + i) % partitions, value: String(from + i) }),
   );
   await Promise.all(sent);
 }
@@ -82,7 +55,7 @@ const protocols = [
 ] as const satisfies readonly (readonly [string, GroupOptions])[];
 
 test.each([protocols[0], protocols[3]])(
-  "%s: a topic that is deleted and made anew is read from its beginning, whatever was processed of the old one",
+  "%s: a topic that is deleted and re-created is read from its beginning, whatever was processed of the old one",
   { timeout: 90_000 },
   async (_name, options) => {
     const place = await newTopic(2);
@@ -92,11 +65,11 @@ test.each([protocols[0], protocols[3]])(
     await waitUntil("40 records", () => member.got.length === 40);
     let before = 40;
     for (const count of [10, 100]) {
-      orThrow(await admin.deleteTopics([topic]));
+      orThrow(await on.admin.deleteTopics([topic]));
       // long enough that the member has seen it and is about to commit what it processed; how far it is cannot be seen from outside
       await sleep(2_000);
-      await waitUntil("the topic to be made anew", async () => {
-        const [made] = await admin.createTopics([{ name: topic, partitions: 2, replicationFactor: 3 }]);
+      await waitUntil("the topic to be re-created", async () => {
+        const [made] = await on.admin.createTopics([{ name: topic, partitions: 2, replicationFactor: 3 }]);
         return made?.error === null;
       });
       await produce(topic, 1_000, 1_000 + count, 2);
@@ -106,7 +79,7 @@ test.each([protocols[0], protocols[3]])(
     }
     expect(member.error).toBeNull();
     await member.consumer.close();
-    const committed = await admin.listGroupOffsets(group);
+    const committed = await on.admin.listGroupOffsets(group);
     expect(sorted(committed.map(({ offset }) => offset))).toEqual([50, 50]);
   },
 );
@@ -181,15 +154,15 @@ describe("members that die", () => {
     const place = await newTopic();
     const { topic, group } = place;
     await produce(topic, 0, 2_000);
-    const processes = Array.from({ length: 4 }, () => MemberProcess.ottla(place, ...more));
+    const processes = Array.from({ length: 4 }, () => MemberCommand.ottla(place, ...more));
     await waitUntil("2,000 records", () => valuesOf(...processes).length >= 2_000, { timeoutMs: 60_000 });
     await waitUntil("four members, sharing", async () => {
-      const [described] = orThrow(await admin.describeGroups([group]));
+      const [described] = orThrow(await on.admin.describeGroups([group]));
       return described?.members.length === 4 && described.members.every(({ partitions }) => partitions.length === 2);
     });
     // all of it is committed by now, so nobody may see any of it again
     await waitUntil("everything to be committed", async () => {
-      const offsets = await admin.listGroupOffsets(group);
+      const offsets = await on.admin.listGroupOffsets(group);
       return offsets.reduce((sum, { offset }) => sum + offset, 0) === 2_000;
     });
     const [victim, ...others] = processes;
@@ -241,24 +214,24 @@ test.each([
     const members = Array.from({ length: 3 }, () => new Member(place, { ...options, autoCommitIntervalMs: 200 }));
     await untilShared(members);
     await waitUntil("1,000 records", () => valuesOf(...members).length >= 1_000);
-    const offsetsTopic = await admin.describeTopics(["__consumer_offsets"]);
+    const offsetsTopic = await on.admin.describeTopics(["__consumer_offsets"]);
     const partitions = offsetsTopic[0]?.partitions ?? [];
     let hash = 0;
     for (const c of group) hash = (Math.imul(31, hash) + c.charCodeAt(0)) | 0;
     const coordinator = partitions[Math.abs(hash) % partitions.length]?.leader ?? 1;
-    const before = await admin.listGroupOffsets(group);
+    const before = await on.admin.listGroupOffsets(group);
     const fourth = new Member(place, options);
-    await cluster.kill(coordinator);
+    await on.cluster.kill(coordinator);
     const killedAtMs = performance.now();
     await produce(topic, 1_000, 2_000);
     await waitUntil("2,000 records", () => new Set(valuesOf(...members, fourth)).size >= 2_000, { timeoutMs: 60_000 });
     await untilShared([...members, fourth]);
     console.log(`all at work ${Math.round(performance.now() - killedAtMs)} ms after the coordinator's death`);
     for (const { topic: of, partition, offset } of before) {
-      const [now] = await admin.listGroupOffsets(group, [{ topic: of, partition }]);
+      const [now] = await on.admin.listGroupOffsets(group, [{ topic: of, partition }]);
       expect(now?.offset).toBeGreaterThanOrEqual(offset);
     }
-    await cluster.startBroker(coordinator);
+    await on.cluster.startBroker(coordinator);
     expect(sorted([...new Set(valuesOf(...members, fourth))])).toEqual(numbers(2_000));
     console.log(`${valuesOf(...members, fourth).length - 2_000} records handed out again`);
   },
@@ -272,10 +245,10 @@ describe.skipIf(noKcat !== null)(`with kcat${noKcat === null ? "" : ` (skipped: 
     const place = await newTopic();
     const { topic, group } = place;
     await produce(topic, 0, 500);
-    const kcat = MemberProcess.kcat(place, ...more);
+    const kcat = MemberCommand.kcat(place, ...more);
     const ours = [new Member(place, { assignors: [assignor] }), new Member(place, { assignors: [assignor] })];
     await waitUntil("three members to share", async () => {
-      const [described] = orThrow(await admin.describeGroups([group]));
+      const [described] = orThrow(await on.admin.describeGroups([group]));
       return (
         described?.state === "Stable" &&
         described.members.length === 3 &&
@@ -298,7 +271,7 @@ describe.skipIf(noKcat !== null)(`with kcat${noKcat === null ? "" : ` (skipped: 
     const place = await newTopic(4);
     const { topic } = place;
     await produce(topic, 0, 400, 4);
-    const kcat = MemberProcess.kcat(place);
+    const kcat = MemberCommand.kcat(place);
     await waitUntil("400 records", () => kcat.got.length >= 400);
     kcat.signal("SIGTERM");
     await kcat.exited;
@@ -312,7 +285,7 @@ describe.skipIf(noKcat !== null)(`with kcat${noKcat === null ? "" : ` (skipped: 
     await sleep(100);
     await ours.consumer.close();
     await produce(topic, 800, 1_000, 4);
-    const again = MemberProcess.kcat(place);
+    const again = MemberCommand.kcat(place);
     await waitUntil("200 more", () => again.got.length >= 200);
     expect(sorted(valuesOf(kcat, ours, again))).toEqual(numbers(1_000));
   });

@@ -110,7 +110,7 @@ const readers: Readonly<Record<string, (topic: string) => Promise<readonly strin
 };
 
 test.each(Object.entries(readers))(
-  "%s gets the right records though a leader's file is damaged; another leads, and the damaged replica is copied anew",
+  "%s gets the right records though a leader's file is damaged; another leads, and the damaged replica is copied again",
   async (_name, read) => {
     const { topic, values } = await filled(3);
     const damaged = await damageLeader(topic);

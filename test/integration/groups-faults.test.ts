@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { partitionOfGroup } from "../../broker/group/group-partition.ts";
-import { Admin, Consumer, orThrow, stringSerde, type TopicPartition } from "../../client/index.ts";
-import { TestCluster } from "../support/cluster.ts";
+import { describe, expect, test } from "vitest";
+import { partitionOfKey } from "../../broker/state-machine/shards.ts";
+import { Consumer, orThrow, stringSerde, type TopicPartition } from "../../client/index.ts";
 import { AssignmentHistory, CommitLedger } from "../support/group/assignment-history.ts";
+import { useGroupCluster } from "../support/group/group-cluster.ts";
 import { HandedOutRecords, produceNumbered } from "../support/group/handed-out.ts";
-import { ScriptedClassicMember, type ScriptedMemberParts } from "../support/group/scripted-classic-member.ts";
+import { ScriptedClassicMember } from "../support/group/scripted-classic-member.ts";
 import { ScriptedIncrementalMember } from "../support/group/scripted-incremental-member.ts";
+import type { ScriptedMemberParts } from "../support/group/scripted-member.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const partitions = 8;
@@ -15,46 +16,30 @@ const sessionTimeoutMs = 6_000;
 /** Every member works again this long after the coordinator was killed, at most. */
 const recoveryMaxMs = sessionTimeoutMs + 3_000;
 
-let cluster: TestCluster;
-let admin: Admin;
-let topicCount = 0;
+const on = useGroupCluster({
+  topics: "faulty",
+  settings: {
+    "group.consumer.session.timeout.ms": sessionTimeoutMs,
+    "group.consumer.heartbeat.interval.ms": 100,
+    "offsets.topic.num.partitions": offsetsPartitions,
+  },
+});
 let topic: string;
 let history: AssignmentHistory;
 let ledger: CommitLedger;
 const running: { stop(): Promise<void> }[] = [];
 
-beforeAll(async () => {
-  cluster = await TestCluster.start({
-    settings: {
-      "group.initial.rebalance.delay.ms": 200,
-      "group.consumer.min.session.timeout.ms": 1_000,
-      "group.consumer.session.timeout.ms": sessionTimeoutMs,
-      "group.consumer.min.heartbeat.interval.ms": 50,
-      "group.consumer.heartbeat.interval.ms": 100,
-      "offsets.topic.num.partitions": offsetsPartitions,
-    },
-  });
-  admin = new Admin({ bootstrap: cluster.bootstrap });
-});
-
-afterEach(async () => {
-  await Promise.allSettled(running.splice(0).map((member) => member.stop()));
-});
-
-afterAll(async () => {
-  await admin?.close();
-  await cluster?.stop();
-});
-
 async function prepare(): Promise<void> {
-  topic = `faulty-${++topicCount}`;
+  topic = await on.newTopic(partitions);
   history = new AssignmentHistory();
   ledger = new CommitLedger();
-  orThrow(await admin.createTopics([{ name: topic, partitions }]));
+  on.closers.push(async () => {
+    await Promise.allSettled(running.splice(0).map((member) => member.stop()));
+  });
 }
 
 function partsOf(name: string, pauseMs = 20): ScriptedMemberParts {
-  return { name, cluster, groupId: `group-of-${topic}`, topic, partitions, sessionTimeoutMs, pauseMs, history, ledger };
+  return { name, cluster: on.cluster, groupId: `group-of-${topic}`, topic, partitions, sessionTimeoutMs, pauseMs, history, ledger };
 }
 
 function classicMembers(names: readonly string[], pauseMs?: number): ScriptedClassicMember[] {
@@ -83,9 +68,9 @@ function recoveries(members: readonly { readonly workedAtMs: readonly number[] }
 
 /** So that the next death finds two others with everything. */
 async function restart(broker: number): Promise<void> {
-  await cluster.startBroker(broker);
+  await on.cluster.startBroker(broker);
   await waitUntil("full in-sync sets", async () => {
-    const described = orThrow(await admin.describeTopics(["__consumer_offsets", topic]));
+    const described = orThrow(await on.admin.describeTopics(["__consumer_offsets", topic]));
     return described.every((each) => each.partitions.every(({ isr }) => isr.length === 3));
   });
 }
@@ -93,7 +78,7 @@ async function restart(broker: number): Promise<void> {
 async function checkCommits(): Promise<void> {
   const before = ledger.snapshot;
   const all = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
-  for (const { partition, offset } of await admin.listGroupOffsets(`group-of-${topic}`, all))
+  for (const { partition, offset } of await on.admin.listGroupOffsets(`group-of-${topic}`, all))
     ledger.check(before, partition, offset, "someone outside the group");
 }
 
@@ -111,17 +96,17 @@ async function expectKept(): Promise<void> {
   await checkCommits();
   expect(ledger.faults).toEqual([]);
   expect(history.faults).toEqual([]);
-  await cluster.replicasIdentical("__consumer_offsets");
+  await on.cluster.replicasIdentical("__consumer_offsets");
 }
 
 async function isRebalancing(): Promise<boolean> {
-  const [group] = orThrow(await admin.describeGroups([`group-of-${topic}`]));
+  const [group] = orThrow(await on.admin.describeGroups([`group-of-${topic}`]));
   return group !== undefined && group.state !== "Stable";
 }
 
 async function leaderOfGroup(): Promise<number> {
-  const [described] = orThrow(await admin.describeTopics(["__consumer_offsets"]));
-  const at = partitionOfGroup(`group-of-${topic}`, offsetsPartitions);
+  const [described] = orThrow(await on.admin.describeTopics(["__consumer_offsets"]));
+  const at = partitionOfKey(`group-of-${topic}`, offsetsPartitions);
   return described?.partitions.find(({ partition }) => partition === at)?.leader ?? -1;
 }
 
@@ -152,7 +137,7 @@ describe("the coordinator's broker is killed in the middle of a rebalance", () =
       if (phase !== "as the leader sends its assignment") expect(history.lastGeneration).toBe(generation);
 
       const killedAtMs = performance.now();
-      await cluster.kill(coordinator);
+      await on.cluster.kill(coordinator);
       late.beforeJoin = null;
       leader.beforeSync = null;
       leader.onSyncSent = null;
@@ -205,7 +190,7 @@ describe("the coordinator's broker is killed in the middle of commits", () => {
       const coordinator = await leaderOfGroup();
       if (time === 1) await beforeKill();
       const killedAtMs = performance.now();
-      await cluster.kill(coordinator);
+      await on.cluster.kill(coordinator);
       await waitUntil("all members to work", () => share(members, killedAtMs));
       expect(Math.max(...recoveries(members, killedAtMs))).toBeLessThan(recoveryMaxMs);
       await restart(coordinator);
@@ -224,13 +209,13 @@ describe.each(["classic", "consumer"] as const)("our own client, %s protocol", (
     const records = new HandedOutRecords();
     const consumers = ["a", "b", "c", "d"].map((name) => startConsumer(name, groupProtocol, records));
     await waitUntil("four shares", () => shared(consumers));
-    await produceNumbered(cluster.bootstrap, topic, { partitions, count: 100 });
+    await produceNumbered(on.bootstrap, topic, { partitions, count: 100 });
     const coordinator = await leaderOfGroup();
     consumers.push(startConsumer("e", groupProtocol, records));
     await waitUntil("the fifth on its way in", isRebalancing, { pauseMs: 1 });
-    const flow = produceNumbered(cluster.bootstrap, topic, { partitions, count: 400, from: 100 });
+    const flow = produceNumbered(on.bootstrap, topic, { partitions, count: 400, from: 100 });
     const killedAtMs = performance.now();
-    await cluster.kill(coordinator);
+    await on.cluster.kill(coordinator);
     await waitUntil("five shares", () => shared(consumers));
     expect(performance.now() - killedAtMs).toBeLessThan(recoveryMaxMs);
     await flow;
@@ -238,8 +223,8 @@ describe.each(["classic", "consumer"] as const)("our own client, %s protocol", (
     expect(new Set(records.all.map(({ value }) => value)).size).toBe(partitions * 500);
     expect(history.faults).toEqual([]);
     await Promise.all(running.splice(0).map((member) => member.stop()));
-    await cluster.startBroker(coordinator);
-    await cluster.replicasIdentical("__consumer_offsets");
+    await on.cluster.startBroker(coordinator);
+    await on.cluster.replicasIdentical("__consumer_offsets");
   });
 
   interface Started {
@@ -258,7 +243,7 @@ describe.each(["classic", "consumer"] as const)("our own client, %s protocol", (
       for (const partition of numbers(of)) owned.delete(partition);
     };
     const consumer = new Consumer({
-      bootstrap: cluster.bootstrap,
+      bootstrap: on.bootstrap,
       valueSerde: stringSerde,
       offsetReset: "earliest",
       group: `group-of-${topic}`,

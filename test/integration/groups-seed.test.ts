@@ -1,6 +1,6 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { Admin, Consumer, orThrow, stringSerde } from "../../client/index.ts";
-import { TestCluster } from "../support/cluster.ts";
+import { describe, expect, test } from "vitest";
+import { Consumer, stringSerde } from "../../client/index.ts";
+import { useGroupCluster } from "../support/group/group-cluster.ts";
 import { HandedOutRecords, produceNumbered } from "../support/group/handed-out.ts";
 import { MemberProcess } from "../support/group/member-process.ts";
 import { waitUntil } from "../support/wait-until.ts";
@@ -10,45 +10,20 @@ const sessionTimeoutMs = 6_000;
 /** After the session timeout, for the rebalance. */
 const takeoverGraceMs = 3_000;
 
-let cluster: TestCluster;
-let admin: Admin;
-let topicCount = 0;
-const members: MemberProcess[] = [];
-
-beforeAll(async () => {
-  cluster = await TestCluster.start({
-    settings: {
-      "group.initial.rebalance.delay.ms": 500,
-      "group.consumer.min.session.timeout.ms": 1_000,
-      "group.consumer.session.timeout.ms": sessionTimeoutMs,
-      "group.consumer.min.heartbeat.interval.ms": 100,
-      "group.consumer.heartbeat.interval.ms": 500,
-      "offsets.topic.num.partitions": 5,
-    },
-  });
-  admin = new Admin({ bootstrap: cluster.bootstrap });
+const on = useGroupCluster({
+  topics: "shared",
+  settings: {
+    "group.initial.rebalance.delay.ms": 500,
+    "group.consumer.session.timeout.ms": sessionTimeoutMs,
+    "offsets.topic.num.partitions": 5,
+  },
 });
-
-afterEach(async () => {
-  await Promise.all(members.splice(0).map((member) => member.kill()));
-});
-
-afterAll(async () => {
-  await admin?.close();
-  await cluster?.stop();
-});
-
-async function newTopic(): Promise<string> {
-  const name = `shared-${++topicCount}`;
-  orThrow(await admin.createTopics([{ name, partitions }]));
-  return name;
-}
 
 describe.each(["classic", "consumer"] as const)("groups of the %s protocol", (groupProtocol) => {
   function startMember(name: string, group: string, topic: string, records: HandedOutRecords, handlingMs = 0): MemberProcess {
     const options = { group, groupProtocol, sessionTimeoutMs, heartbeatIntervalMs: 500, autoCommitIntervalMs: 500 };
-    const member = new MemberProcess(name, { bootstrap: cluster.bootstrap, topic, handlingMs, options }, records);
-    members.push(member);
+    const member = new MemberProcess(name, { bootstrap: on.bootstrap, topic, handlingMs, options }, records);
+    on.closers.push(() => member.kill());
     return member;
   }
 
@@ -71,12 +46,12 @@ describe.each(["classic", "consumer"] as const)("groups of the %s protocol", (gr
   test("four members share eight partitions, a fifth joins, one dies: every record is handled, in order, once while nothing fails", {
     timeout: 90_000,
   }, async () => {
-    const topic = await newTopic();
+    const topic = await on.newTopic(partitions);
     const group = `seed-${groupProtocol}`;
     const records = new HandedOutRecords();
     const four = ["a", "b", "c", "d"].map((name) => startMember(name, group, topic, records));
     await untilShared(four);
-    await produceNumbered(cluster.bootstrap, topic, { partitions, count: 200 });
+    await produceNumbered(on.bootstrap, topic, { partitions, count: 200 });
     await waitUntil("all records", () => records.all.length >= partitions * 200);
     expect(records.faults(partitions, 200)).toEqual([]);
     expect(records.strangers()).toEqual([]);
@@ -86,10 +61,10 @@ describe.each(["classic", "consumer"] as const)("groups of the %s protocol", (gr
     const fifth = startMember("e", group, topic, records);
     const five = [...four, fifth];
     for (let from = 200; fifth.owned.length === 0 || from < 400; from += 20)
-      await produceNumbered(cluster.bootstrap, topic, { partitions, count: 20, from });
-    const soFar = (await admin.listOffsets([{ topic, partition: 0, spec: "latest" }]))[0]?.offset ?? 0;
+      await produceNumbered(on.bootstrap, topic, { partitions, count: 20, from });
+    const soFar = (await on.admin.listOffsets([{ topic, partition: 0, spec: "latest" }]))[0]?.offset ?? 0;
     await waitUntil("all five to have a share", () => five.every(({ owned }) => owned.length > 0));
-    await produceNumbered(cluster.bootstrap, topic, { partitions, count: 50, from: soFar });
+    await produceNumbered(on.bootstrap, topic, { partitions, count: 50, from: soFar });
     const untilJoined = soFar + 50;
     await waitUntil("all records", () => records.all.length >= partitions * untilJoined);
     await untilShared(five.filter(({ owned }) => owned.length > 0));
@@ -103,7 +78,7 @@ describe.each(["classic", "consumer"] as const)("groups of the %s protocol", (gr
     const orphans = victim.owned;
     const killedAtMs = Date.now();
     await victim.kill();
-    await produceNumbered(cluster.bootstrap, topic, { partitions, count: 50, from: untilJoined });
+    await produceNumbered(on.bootstrap, topic, { partitions, count: 50, from: untilJoined });
     await untilShared(survivors);
     const takenOver = survivors.flatMap(({ events }) => events.filter(({ kind, atMs }) => kind === "assigned" && atMs > killedAtMs));
     const tookMs = Math.max(...takenOver.map(({ atMs }) => atMs)) - killedAtMs;
@@ -118,10 +93,10 @@ describe.each(["classic", "consumer"] as const)("groups of the %s protocol", (gr
   });
 
   test("what a killed member had not committed is handled again by another, and nothing is left out", { timeout: 60_000 }, async () => {
-    const topic = await newTopic();
+    const topic = await on.newTopic(partitions);
     const group = `killed-${groupProtocol}`;
     const records = new HandedOutRecords();
-    await produceNumbered(cluster.bootstrap, topic, { partitions, count: 200 });
+    await produceNumbered(on.bootstrap, topic, { partitions, count: 200 });
     const [first, second] = [startMember("first", group, topic, records, 1), startMember("second", group, topic, records, 1)];
     await untilShared([first, second]);
     await waitUntil("some commits, with records under way", async () => {
@@ -130,7 +105,7 @@ describe.each(["classic", "consumer"] as const)("groups of the %s protocol", (gr
     });
     const killedAtMs = Date.now();
     await first.kill();
-    const committed = await admin.listGroupOffsets(
+    const committed = await on.admin.listGroupOffsets(
       group,
       first.owned.map((partition) => ({ topic, partition })),
     );
@@ -145,8 +120,8 @@ describe.each(["classic", "consumer"] as const)("groups of the %s protocol", (gr
   });
 
   test("three groups each see everything", { timeout: 60_000 }, async () => {
-    const topic = await newTopic();
-    await produceNumbered(cluster.bootstrap, topic, { partitions, count: 100 });
+    const topic = await on.newTopic(partitions);
+    await produceNumbered(on.bootstrap, topic, { partitions, count: 100 });
     const groups = ["x", "y", "z"].map((name) => ({ name, records: new HandedOutRecords() }));
     const consumers = groups.flatMap(({ name, records }) =>
       [1, 2].map((number) => {
@@ -158,7 +133,7 @@ describe.each(["classic", "consumer"] as const)("groups of the %s protocol", (gr
           heartbeatIntervalMs: 500,
           offsetReset: "earliest",
         } as const;
-        const consumer = new Consumer({ bootstrap: cluster.bootstrap, valueSerde: stringSerde, ...options });
+        const consumer = new Consumer({ bootstrap: on.bootstrap, valueSerde: stringSerde, ...options });
         return { consumer, ended: consumeInto(records, member, consumer, topic) };
       }),
     );
@@ -176,7 +151,7 @@ async function consumeInto(records: HandedOutRecords, member: string, consumer: 
 }
 
 async function committedOf(group: string, topic: string, of: readonly number[]): Promise<number[]> {
-  const found = await admin.listGroupOffsets(
+  const found = await on.admin.listGroupOffsets(
     group,
     of.map((partition) => ({ topic, partition })),
   );

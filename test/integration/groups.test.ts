@@ -1,52 +1,36 @@
+import { apis } from "../../protocol/messages/apis.ts";
 import "../support/outside/kafkajs-patience.ts";
 import { setTimeout } from "node:timers/promises";
 import { type Kafka, type Consumer as KafkajsConsumer, Kafka as KafkajsKafka, logLevel } from "kafkajs";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { partitionOfGroup } from "../../broker/group/group-partition.ts";
-import { Admin, orThrow, Producer, stringSerde } from "../../client/index.ts";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { partitionOfKey } from "../../broker/state-machine/shards.ts";
+import { orThrow } from "../../client/index.ts";
 import { encodeSubscription } from "../../protocol/messages/consumer-protocol.ts";
-import { joinGroupRequest, joinGroupResponse } from "../../protocol/messages/join-group.ts";
-import { syncGroupRequest, syncGroupResponse } from "../../protocol/messages/sync-group.ts";
-import { TestCluster } from "../support/cluster.ts";
+import { useGroupCluster } from "../support/group/group-cluster.ts";
 import { Kcat, noKcat } from "../support/outside/kcat.ts";
 import { RawConnection } from "../support/raw-request.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const partitions = 4;
 const sessionTimeoutMs = 6_000;
-let cluster: TestCluster;
-let admin: Admin;
+const on = useGroupCluster({ topics: "groups", settings: { "group.initial.rebalance.delay.ms": 300 } });
 let kafka: Kafka;
 let topic: string;
 let groupId: string;
-let count = 0;
 const subscribedTo = { userData: null, ownedPartitions: [], generationId: -1, rackId: null };
-const running: KafkajsConsumer[] = [];
 
-beforeAll(async () => {
-  cluster = await TestCluster.start({ settings: { "group.initial.rebalance.delay.ms": 300 } });
-  admin = new Admin({ bootstrap: cluster.bootstrap });
+beforeAll(() => {
   kafka = new KafkajsKafka({
     clientId: "kafkajs",
-    brokers: cluster.bootstrap,
+    brokers: on.bootstrap,
     logLevel: logLevel.NOTHING,
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 60 },
   });
 });
 
-afterAll(async () => {
-  await admin?.close();
-  await cluster?.stop();
-});
-
 beforeEach(async () => {
-  topic = `groups-${++count}`;
-  groupId = `group-${count}`;
-  orThrow(await admin.createTopics([{ name: topic, partitions, replicationFactor: 3 }]));
-});
-
-afterEach(async () => {
-  await Promise.all(running.splice(0).map(stopped));
+  topic = await on.newTopic(partitions);
+  groupId = `group-of-${topic}`;
 });
 
 /**
@@ -61,14 +45,13 @@ async function stopped(consumer: KafkajsConsumer): Promise<void> {
 }
 
 async function produce(from: number, end: number): Promise<void> {
-  await using producer = new Producer({ bootstrap: cluster.bootstrap, keySerde: stringSerde, valueSerde: stringSerde });
-  await Promise.all(Array.from({ length: end - from }, (_, i) => producer.send({ topic, key: `${from + i}`, value: `${from + i}` })));
+  await Promise.all(Array.from({ length: end - from }, (_, i) => on.producer.send({ topic, key: `${from + i}`, value: `${from + i}` })));
 }
 
 /** A member that notes what it is given. */
 async function member(seen: string[], group = groupId): Promise<KafkajsConsumer> {
   const consumer = kafka.consumer({ groupId: group, sessionTimeout: sessionTimeoutMs, heartbeatInterval: 500, rebalanceTimeout: 10_000 });
-  running.push(consumer);
+  on.closers.push(() => stopped(consumer));
   await consumer.connect();
   await consumer.subscribe({ topics: [topic], fromBeginning: true });
   await consumer.run({
@@ -98,8 +81,8 @@ async function described() {
 
 /** The broker that leads the group's partition. */
 async function coordinator(): Promise<number> {
-  const [offsets] = orThrow(await admin.describeTopics(["__consumer_offsets"]));
-  return offsets!.partitions[partitionOfGroup(groupId, 50)]!.leader;
+  const [offsets] = orThrow(await on.admin.describeTopics(["__consumer_offsets"]));
+  return offsets!.partitions[partitionOfKey(groupId, 50)]!.leader;
 }
 
 const numbers = (end: number) => Array.from({ length: end }, (_, i) => `${i}`);
@@ -146,7 +129,7 @@ describe("groups", () => {
     await member(seen);
     await waitUntil("the positions to be committed", async () => seen.length === 300 && (await committed()) === 300);
     const victim = await coordinator();
-    await cluster.kill(victim);
+    await on.cluster.kill(victim);
     const killedMs = performance.now();
     await waitUntil("another coordinator to know the positions", async () => (await committed()) === 300);
     console.log(`positions known again ${Math.round(performance.now() - killedMs)} ms after the coordinator was killed`);
@@ -157,8 +140,8 @@ describe("groups", () => {
     expect(await coordinator()).not.toBe(victim);
     await waitUntil("the new positions to be committed", async () => (await committed()) >= 600);
     const before = await committed();
-    await cluster.startBroker(victim);
-    await cluster.replicasIdentical("__consumer_offsets");
+    await on.cluster.startBroker(victim);
+    await on.cluster.replicasIdentical("__consumer_offsets");
     // the preferred leader may be about to lead again: kafkajs does not ask again while it loads the group
     const after = await waitUntil("the coordinator, whoever it is now, to know the group", async () => committed().catch(() => null));
     expect(after).toBe(before);
@@ -185,7 +168,7 @@ describe("groups", () => {
 describe.skipIf(noKcat !== null)("kcat -G", () => {
   test("shares the work, and kafkajs continues where it stopped", async () => {
     await produce(0, 200);
-    const kcat = new Kcat(cluster.bootstrap);
+    const kcat = new Kcat(on.bootstrap);
     const consume = (more: readonly string[] = []) =>
       kcat.ok([
         "-q",
@@ -213,7 +196,7 @@ describe.skipIf(noKcat !== null)("kcat -G", () => {
 
   test("rebalances incrementally with cooperative-sticky", async () => {
     await produce(0, 50);
-    const output = await new Kcat(cluster.bootstrap).ok([
+    const output = await new Kcat(on.bootstrap).ok([
       ...["-q", "-e", "-G", groupId, "-f", "%s\\n", "-X", "auto.offset.reset=earliest"],
       ...["-X", "partition.assignment.strategy=cooperative-sticky", topic],
     ]);
@@ -225,15 +208,15 @@ describe.skipIf(noKcat !== null)("kcat -G", () => {
 async function joinAndVanish(): Promise<string> {
   const protocols = [{ name: "RoundRobinAssigner", metadata: encodeSubscription({ ...subscribedTo, topics: [topic] }) }];
   return waitUntil("to be a member", async () => {
-    const connection = await RawConnection.open(cluster.port(await coordinator()));
+    const connection = await RawConnection.open(on.cluster.port(await coordinator()));
     try {
       const timeouts = { sessionTimeoutMs, rebalanceTimeoutMs: 30_000 };
       const identity = { groupId, memberId: "", groupInstanceId: null, protocolType: "consumer", reason: null };
-      const joinGroup = { request: joinGroupRequest, response: joinGroupResponse };
+      const joinGroup = apis.joinGroup;
       const { errorCode, memberId, generationId } = await connection.request(joinGroup, 3, { ...identity, ...timeouts, protocols });
       if (errorCode !== "NONE") return null;
       const assignments = [{ memberId, assignment: Buffer.from("everything") }];
-      const syncGroup = { request: syncGroupRequest, response: syncGroupResponse };
+      const syncGroup = apis.syncGroup;
       const part = { groupId, generationId, memberId, groupInstanceId: null, protocolType: null, protocolName: null, assignments };
       return (await connection.request(syncGroup, 2, part)).errorCode === "NONE" ? memberId : null;
     } finally {

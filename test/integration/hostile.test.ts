@@ -6,9 +6,9 @@ import { openZookeeper } from "../../coordinator-client/zookeeper-coordinator.ts
 import { silentLogger } from "../../protocol/base/logger.ts";
 import { seededRandom } from "../../protocol/base/random.ts";
 import { apiVersionsRequest, apiVersionsResponse } from "../../protocol/messages/api-versions.ts";
+import { type MessagePair, messagesByKey } from "../../protocol/messages/apis.ts";
 import { metadataRequest } from "../../protocol/messages/metadata.ts";
 import { produceRequest } from "../../protocol/messages/produce.ts";
-import { type MessagePair, messagesByKey } from "../../protocol/messages/registry.ts";
 import { nodeClock } from "../../protocol/node/node-clock.ts";
 import type { Message } from "../../protocol/schema/message.ts";
 import { TestCluster } from "../support/cluster.ts";

@@ -3,8 +3,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Admin, orThrow, Producer, stringSerde } from "../../client/index.ts";
-import { listOffsetsRequest, listOffsetsResponse } from "../../protocol/messages/list-offsets.ts";
-import { metadataRequest, metadataResponse } from "../../protocol/messages/metadata.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import { fieldAt } from "../../protocol/records/batch-header.ts";
 import { TestCluster } from "../support/cluster.ts";
 import { OttlaCommand } from "../support/ottla-command.ts";
@@ -49,8 +48,8 @@ test("a leader that metadata names serves, also of a partition made this moment"
     includeTopicAuthorizedOperations: false,
   };
   const connections = new Map(await Promise.all(cluster.ids.map(async (id) => [id, await RawConnection.open(cluster.port(id))] as const)));
-  const metadata = { request: metadataRequest, response: metadataResponse };
-  const listOffsets = { request: listOffsetsRequest, response: listOffsetsResponse };
+  const metadata = apis.metadata;
+  const listOffsets = apis.listOffsets;
   const topics = Array.from({ length: 20 }, (_, n) => `fresh-${n}`);
   const found = new Set<string>();
   const refused: string[] = [];

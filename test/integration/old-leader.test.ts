@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { Admin, Consumer, orThrow, Producer, stringSerde } from "../../client/index.ts";
-import { produceRequest, produceResponse } from "../../protocol/messages/produce.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import { encodeBatch } from "../../protocol/records/encode-batch.ts";
 import { TestCluster } from "../support/cluster.ts";
 import { RawConnection } from "../support/raw-request.ts";
@@ -38,9 +38,7 @@ function produce(connection: RawConnection, value: string, acks: 1 | -1) {
     timeoutMs: 30_000,
     topicData: [{ name: topic, partitionData: [{ index: 0, records: [batch(value)] }] }],
   };
-  return connection
-    .request({ request: produceRequest, response: produceResponse }, 9, body)
-    .then(({ responses }) => responses[0]?.partitionResponses[0]);
+  return connection.request(apis.produce, 9, body).then(({ responses }) => responses[0]?.partitionResponses[0]);
 }
 
 async function currentLeader(): Promise<number> {
@@ -123,7 +121,7 @@ test("a ZooKeeper away for longer than every session stops acknowledgements, and
   };
   // I8: a leader that cannot prove its session acknowledges nothing once the session may be over
   await waitUntil("the leader to refuse", async () => {
-    const answer = await connection.request({ request: produceRequest, response: produceResponse }, 9, body);
+    const answer = await connection.request(apis.produce, 9, body);
     return answer.responses[0]?.partitionResponses[0]?.errorCode === "NOT_LEADER_OR_FOLLOWER";
   });
   connection.close();

@@ -136,7 +136,7 @@ test("deleted records stay deleted over a restart of all brokers and a change of
   expect(await consume(topic, 7, "none")).toEqual(numbers(7, 22));
 });
 
-test("a broker that was away while what it had was deleted begins anew", async () => {
+test("a broker that was away while what it had was deleted starts over", async () => {
   const topic = await newTopic();
   await produce(topic, 0, 10);
   const away = cluster.ids.find((id) => id !== 1) as number;

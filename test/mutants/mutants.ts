@@ -35,7 +35,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "old-epoch-acknowledges",
-    file: "broker/partition/leader-reads.ts",
+    file: "broker/partition/replica-answers.ts",
     find: 'if (leaderEpoch !== epoch) return leaderEpoch < epoch ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH";',
     replace: 'if (leaderEpoch > epoch) return "UNKNOWN_LEADER_EPOCH";',
     breaks: "A fetch under an older leader epoch counts as an acknowledgement.",
@@ -43,8 +43,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "acknowledge-without-session",
     file: "broker/partition/leadership.ts",
-    find: 'if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };\n        // records that are committed',
-    replace: "// records that are committed",
+    find: 'if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };\n        // committed records',
+    replace: "// committed records",
     breaks: "A leader that wakes up from a long stop acknowledges before it has looked at its session.",
   },
   {
@@ -64,7 +64,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "retrying-waiters-forgotten",
-    file: "broker/partition/offset-waiters.ts",
+    file: "broker/partition/waiters.ts",
     find: "for (const waiter of [...this.#waiting, ...this.#waitingAgain]) waiter.settle(end);",
     replace: "for (const waiter of [...this.#waiting]) waiter.settle(end);",
     breaks: "A producer that repeated a batch is not told when the leadership ends.",
@@ -82,7 +82,7 @@ export const mutants: readonly Mutant[] = [
     file: "broker/cluster/zookeeper-isr-store.ts",
     find: '{ kind: "check", path: topicIdPath(change.topic, change.topicId), version: -1 },',
     replace: '{ kind: "check", path: "/", version: -1 },',
-    breaks: "The leader of a deleted topic writes its in-sync set into the topic made anew under its name.",
+    breaks: "The leader of a deleted topic writes its in-sync set into the topic re-created under its name.",
   },
   {
     name: "anyones-set-is-our-own",
@@ -132,8 +132,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "controller-is-not-fenced",
     file: "broker/controller/fenced-writer.ts",
-    find: "path: this.#epochPath, version: this.#term.epochVersion };",
-    replace: "path: this.#epochPath, version: -1 };",
+    find: "path: controllerEpochPath, version: this.term.epochVersion };",
+    replace: "path: controllerEpochPath, version: -1 };",
     breaks: "A deposed controller's transactions are carried out.",
   },
   {
@@ -141,14 +141,14 @@ export const mutants: readonly Mutant[] = [
     file: "broker/controller/elections.ts",
     find: "leaderEpoch: record.leaderEpoch + 1,",
     replace: "leaderEpoch: record.leaderEpoch + (elected?.leader === record.leader ? 0 : 1),",
-    breaks: "A leader that registered anew leads on under the epoch of its earlier life.",
+    breaks: "A leader that registered again leads on under the epoch of its earlier life.",
   },
   {
     name: "image-before-withdrawal",
     file: "broker/cluster/update-receiver.ts",
     find: "if (changes.withdraw.length > 0) await roles.withdraw(changes.withdraw);\n    const kept",
     replace: "images.replace(after);\n    if (changes.withdraw.length > 0) await roles.withdraw(changes.withdraw);\n    const kept",
-    breaks: "A topic made anew is visible while its name still leads to the old log.",
+    breaks: "A topic re-created is visible while its name still leads to the old log.",
   },
   {
     name: "unclean-is-not-on-record",
@@ -160,28 +160,28 @@ export const mutants: readonly Mutant[] = [
   // ---- the log
   {
     name: "flush-is-not-awaited",
-    file: "broker/log/log-writer.ts",
+    file: "broker/log/partition-log/log-writer.ts",
     find: "if (hasGap || this.#schedule.isFlushDue()) await this.#flusher.flush();",
     replace: "if (hasGap || this.#schedule.isFlushDue()) this.#flusher.flushInBackground();",
     breaks: "With flush.messages=1 records count as written before they are on the disk.",
   },
   {
     name: "cut-keeps-producers",
-    file: "broker/log/truncation.ts",
-    find: "state.producers.become(producers);",
+    file: "broker/log/partition-log/log-state.ts",
+    find: "    this.producers.become(producers);\n",
     replace: "",
     breaks: "After a cut, a producer's batches that were cut count as duplicates.",
   },
   {
     name: "cut-keeps-recovery-point",
-    file: "broker/log/truncation.ts",
-    find: "state.recoveryPoint = Math.min(state.recoveryPoint, endOffset);\n  state.startOffset",
-    replace: "state.startOffset",
+    file: "broker/log/partition-log/log-state.ts",
+    find: "    own(this).recoveryPoint = Math.min(this.recoveryPoint, endOffset);\n",
+    replace: "",
     breaks: "After a cut below the recovery point, new unsynced records count as synced.",
   },
   {
     name: "recovery-point-without-sync",
-    file: "broker/log/log-flusher.ts",
+    file: "broker/log/partition-log/log-flusher.ts",
     find: "    await file.sync();\n    // 3. the names",
     replace: "    // 3. the names",
     breaks: "What is not on the disk counts as recovered.",
@@ -195,7 +195,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "retention-ignores-commit",
-    file: "broker/log/retention.ts",
+    file: "broker/log/partition-log/log-retention.ts",
     find: "while (count < segments.length && excess >= segments[count]!.sizeInBytes) excess",
     replace: "while (count < segments.length && excess > 0) excess",
     breaks: "retention.bytes takes the segment that reaches over the limit, too.",
@@ -246,7 +246,7 @@ export const mutants: readonly Mutant[] = [
   // ---- groups
   {
     name: "commit-answered-at-once",
-    file: "broker/group/shard.ts",
+    file: "broker/state-machine/shard.ts",
     find: "if (!last.isOver) {\n      for (const settlement of settlements) last.settlements.push(settlement);\n      return;\n    }",
     replace: "if (!last.isOver) {\n      for (const { release } of settlements) release();\n      return;\n    }",
     breaks: "A commit of offsets is answered before the in-sync replicas have it.",
@@ -271,11 +271,11 @@ export const mutants: readonly Mutant[] = [
     file: "client/producer/produce-outcome.ts",
     find: 'if (outcome.kind === "failed") return outcome.wasSent;',
     replace: 'if (outcome.kind === "failed") return false;',
-    breaks: "A batch whose answer was lost may be numbered anew, and is stored twice.",
+    breaks: "A batch whose answer was lost may be renumbered, and is stored twice.",
   },
   {
     name: "consumer-skips-a-batch",
-    file: "client/consumer/assigned-partition.ts",
+    file: "client/fetch/assigned-partition.ts",
     find: "this.fetchPosition = this.position;\n    this.fetchEpoch",
     replace: "this.fetchEpoch",
     breaks: "What was buffered and is given up is not fetched again.",

@@ -13,17 +13,17 @@ export interface AcknowledgementObserverParts {
   readonly nowMs: () => number;
   readonly sessionTimeoutMs: number;
   /**
-   * A server that does not know yet that a session is over says that it lives, and its client believes it for a session timeout more:
+   * A server that does not know yet that a session is over says that it is alive, and its client believes it for one more session timeout:
    * ZooKeeper's own limit.
    */
   readonly mayServersLag: boolean;
   readonly isCompacted: (topic: string) => boolean;
-  /** Bits may rot: what lies behind such a place in a log cannot be read here. */
+  /** Bits may rot: what is behind such a place in a log cannot be read here. */
   readonly mayRot: boolean;
   readonly onViolation: (claim: string) => void;
 }
 
-/** What a process has been told, and says that it acts upon. */
+/** What a process was told, and has confirmed to act upon. */
 interface Known {
   controllerEpoch: number;
   /** By topic and partition. */
@@ -36,22 +36,22 @@ interface Registration {
   goneAtMs: number | null;
 }
 
-/** A broker that knows that it does not lead has told everybody who waits, by then. */
+/** After this time, a broker that knows that it does not lead has answered all waiting requests. */
 const settleMaxMs = 500;
 
 /**
- * I8, what acks=1 means, and that nobody waits for a broker that leads no more: by what brokers answer to producers.
+ * I8, what acks=1 means, and that no request waits for a broker that no longer leads: checked by what brokers answer to producers.
  * - I8: a broker whose registration has timed out at the coordinator acknowledges nothing. One whose session was ended otherwise may not
  *   know it yet, for a session timeout at most.
- * - acks=1: what is acknowledged is in the log of the broker that says so, at the offset that it gives.
- * - I7: a broker that has taken a controller's update takes none of an older controller.
+ * - acks=1: what is acknowledged is in the log of the broker that acknowledges it, at the offset in the answer.
+ * - I7: a broker that has accepted a controller's update accepts none of an older controller.
  */
 export class AcknowledgementObserver {
   readonly #parts: AcknowledgementObserverParts;
   readonly #known = new Map<string, Known>();
-  /** By broker id: of its present process, or the last. */
+  /** By broker id: of its current process, or the last one. */
   readonly #registrations = new Map<number, Registration>();
-  /** Sessions that somebody ended before their time. */
+  /** Sessions that somebody ended early. */
   readonly #forced = new Set<number>();
   #transactions = -1;
   /** Since when the coordinator has an older state than it had, or none; null: it has the right one. */
@@ -67,7 +67,7 @@ export class AcknowledgementObserver {
     if (registration !== undefined) this.#forced.add(registration.createdZxid);
   }
 
-  /** Whose session was proved last before that may go on for a session timeout. */
+  /** A broker whose session was proved just before may continue for a session timeout. */
   coordinatorIsWrong(isWrong: boolean): void {
     this.#wrongSinceMs = isWrong ? this.#parts.nowMs() : null;
     for (const { id } of this.#parts.brokers) this.sessionEnds(id);
@@ -87,7 +87,7 @@ export class AcknowledgementObserver {
       if (node !== null && node.createdZxid !== known?.createdZxid)
         this.#registrations.set(id, { createdZxid: node.createdZxid, goneAtMs: null });
       else if (node === null && known !== undefined) known.goneAtMs ??= nowMs();
-      // back with the state of a coordinator that had lost it
+      // re-created by the state of a coordinator that had lost it
       else if (known !== undefined) known.goneAtMs = null;
     }
   }
@@ -116,7 +116,7 @@ export class AcknowledgementObserver {
     if (answer.acks === 1) this.#judgeWritten(by, answer);
   }
 
-  /** Who waits for what nobody is going to answer. */
+  /** Requests that wait for an answer that nobody is going to send. */
   lookAtWaiting({ conversations }: Pick<WireTap, "conversations">): void {
     const { brokers, nowMs, onViolation } = this.#parts;
     const sinceMs = nowMs() - settleMaxMs;

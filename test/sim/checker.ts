@@ -10,11 +10,11 @@ export interface CheckerParts {
   readonly partitions: number;
   readonly brokers: readonly SimBroker[];
   readonly observer: TreeObserver;
-  /** Null: nothing goes but what somebody asked to be deleted. */
+  /** Null: only what somebody asked to delete may be gone. */
   readonly retention: Retention | null;
-  /** The wall clock, of whoever's is furthest ahead: what is old enough for none is not old enough. */
+  /** The wall clock that is furthest ahead: what is not old enough by that one is not old enough by any. */
   readonly nowMs: () => number;
-  /** This broker lost unsynced bytes while it was in sync, and has not left the in-sync set since. */
+  /** This broker lost unsynced bytes while it was in sync, and has not left the ISR since. */
   readonly mayLackRecords: (broker: number, partition: number) => boolean;
   readonly onViolation: (claim: string) => void;
 }
@@ -23,17 +23,16 @@ type Known = Pick<PlacedRecord, "offset" | "key" | "value">;
 
 /**
  * A second opinion on what the cluster stores, from the files and what clients were told, sharing no code with the broker: I1, I4, I5, I6,
- * I9.
- * Committed is what was acknowledged with acks=all, what a consumer was given, and what lies below a high watermark on a disk.
- * Where the topic is compacted, a committed record may be gone once a later one of its key is there, or a committed tombstone of it was;
- * what is left stays at its offset.
+ * I9. Committed is what was acknowledged with acks=all, what a consumer was given, and what is below a high watermark on a disk. If the
+ * topic is compacted, a committed record may be gone once a later one of its key is there, or a committed tombstone of it was; the
+ * remaining records stay at their offsets.
  */
 export class Checker {
   readonly #parts: CheckerParts;
   /** The topic is compacted. */
   isCompacted = false;
   /**
-   * Replicas and the consumer may be away for longer than tombstones stay: then they may not learn of a deletion, and such a replica shows
+   * Replicas and the consumer may be away for longer than tombstones stay. Then they may not learn of a deletion, and such a replica shows
    * what was deleted when it leads.
    */
   tombstonesLeave = false;
@@ -45,12 +44,12 @@ export class Checker {
   readonly #consumed: Map<string, string>[];
   readonly #consumedEnd: number[];
   /**
-   * By partition: somebody asked for what is below to be deleted, or it was seen to go rightly by its age or the log's size. It may be
-   * gone, nothing else.
+   * By partition: the offset below which somebody requested deletion, or retention by age or size was seen to delete rightly. Records below
+   * it may be gone, no others.
    */
   readonly #mayBeGone: number[];
   readonly #retention: readonly RetentionCheck[];
-  /** By partition: the consumer went on there, for what was before was gone. */
+  /** By partition: the consumer continued there, because what was before was gone. */
   readonly #skippedTo: number[];
   /** Which batch was written at an offset in an epoch: there can be only one. */
   readonly #batches = new Map<string, number | string>();
@@ -77,14 +76,14 @@ export class Checker {
     const isRetained = this.#parts.retention === null;
     if (offset < due || (offset > due && !this.isCompacted && isRetained))
       this.#parts.onViolation(`I6 the consumer got offset ${offset} of partition ${partition} where ${due} was due`);
-    // a log's start moves before its files go: whether it may be there is seen later
+    // a log start offset moves before the files are deleted: whether it may be there is checked later
     else if (offset > due && !isRetained) this.#skippedTo[partition] = offset;
     this.#consumedEnd[partition] = offset + 1;
     if (key !== null) this.#consumed[partition]?.set(key, value);
     this.#commit(record, "I6 consumed");
   }
 
-  /** To be called before it is asked for. */
+  /** To be called before the deletion is requested. */
   deletes(partition: number, beforeOffset: number): void {
     this.#mayBeGone[partition] = Math.max(beforeOffset, this.#mayBeGone[partition] ?? 0);
   }
@@ -114,7 +113,7 @@ export class Checker {
   }
 
   /**
-   * In the moment in which the in-sync set has become another: who is in it has what was committed, also if that is only now on its way.
+   * At the moment in which the ISR has changed: its members have what was committed, even if the acknowledgement is only now on its way.
    */
   lookAtMembers(partition: number): void {
     const { brokers, observer, mayLackRecords } = this.#parts;
@@ -166,7 +165,7 @@ export class Checker {
 
   /**
    * Of each key, the consumer was given the newest record. But a replica that was away for longer than delete.retention.ms keeps what was
-   * deleted meanwhile, as Kafka's do: the tombstone is gone where it reads on; and so may a consumer.
+   * deleted meanwhile, as Kafka's do: the tombstone is gone where it continues to fetch. The same goes for a consumer.
    */
   #checkNewestConsumed(partition: number, { records }: StoredLog): void {
     const newest = new Map(records.map(({ key, ...record }) => [key ?? "", record]));
@@ -183,8 +182,8 @@ export class Checker {
   }
 
   /**
-   * What the idempotent producer sent: once if it was acknowledged, at most once if not, and in the order of sending. Others' records may
-   * be repeated.
+   * What the idempotent producer sent: once if it was acknowledged, at most once if not, and in the order of sending. Records of others may
+   * be duplicated.
    */
   #checkOnceInOrder(sends: readonly Send[], partition: number, first: StoredLog): void {
     const { records } = first;
@@ -208,7 +207,7 @@ export class Checker {
         onViolation(`I9 partition ${partition}: ${name(value)} was acknowledged at ${offset} and is at ${offsets.get(place)}`);
   }
 
-  /** A log begins where records were deleted by request, or where retention may have come. */
+  /** A log begins where records were deleted by request, or where retention may have deleted. */
   #checkStart(broker: SimBroker, partition: number, log: StoredLog): void {
     const check = this.#retention[partition];
     if (check === undefined) return;
@@ -281,8 +280,8 @@ export class Checker {
 
   #checkCommitted(broker: SimBroker, partition: number, log: StoredLog): void {
     const mayLack = this.#mayLack(partition, log);
-    // what lies before a log's start is in the segment's file still, and nobody's: also what its leader never had, and has no word of any
-    // more
+    // records below a log start offset are still in the segment's file, but do not count: among them those that its leader never had, and
+    // no longer knows anything about
     const begin = this.#checkpointed(broker, partition, "log-start-offset-checkpoint");
     const byOffset = new Map(log.records.map((record) => [record.offset, record]));
     for (const [offset, { key, value }] of this.#committed[partition] ?? []) {
@@ -300,7 +299,7 @@ export class Checker {
   }
 }
 
-/** The same batches from where both begin: a last segment may hold deleted records on one replica and be gone on another. */
+/** The same batches from where both begin: a last segment may hold deleted records on one replica and be deleted on another. */
 function areEqual(a: StoredLog, b: StoredLog): boolean {
   const from = Math.max(a.startOffset, b.startOffset);
   const batchesOf = ({ batches }: StoredLog) =>

@@ -8,7 +8,7 @@ import type { Trouble } from "./troubles/trouble.ts";
 import { troublesOf } from "./troubles/troubles.ts";
 import { partitions, type World } from "./world.ts";
 
-/** What can go wrong, with how often it is chosen. */
+/** What can go wrong, with the weight with which it is chosen. */
 const kinds = {
   kill: 5,
   power: 6,
@@ -64,7 +64,9 @@ export class Faults {
     for (const trouble of this.#troubles) trouble.start();
   }
 
-  /** One scheme after the other: mostly one and the same, for few meet what they are for at the first try. `only`: the one of that name. */
+  /**
+   * One scheme after the other. Mostly the same one, because few reach their situation at the first attempt. `only`: the one of that name.
+   */
   async startSchemes(only: string | null): Promise<void> {
     const { random, plan } = this.#world;
     const asked = schemes.filter(({ name }) => only === null || name === only);
@@ -72,7 +74,7 @@ export class Faults {
     const playable = asked.filter(({ needs }) => needs === undefined || plan[needs]);
     if (playable.length === 0) return;
     const stage = new Stage(this.#world, random, () => this.#isOver);
-    // what needs a group or a topic of its own is played where there is one, or never
+    // a scheme that needs a group or a topic of its own is played only if there is one
     const special = playable.filter(({ needs }) => needs !== undefined);
     const choice = special.length > 0 && this.#flip() ? special : playable;
     const favourite = choice[randomInt(random, choice.length)]!;
@@ -90,7 +92,7 @@ export class Faults {
     return this.#counts;
   }
 
-  /** Ends all faults: every broker runs, every link carries. */
+  /** Ends all faults: every broker runs, every link works. */
   heal(): void {
     this.#isOver = true;
     const { network, ensemble, brokers, trace } = this.#world;
@@ -161,7 +163,7 @@ export class Faults {
     }
   }
 
-  /** No fault by itself: the others come in its middle. */
+  /** No fault by itself: other faults happen in the middle of it. */
   #moveReplica(broker: SimBroker): boolean {
     const { random, workload } = this.#world;
     if (!broker.isReady) return false;
@@ -170,10 +172,10 @@ export class Faults {
     return true;
   }
 
-  /** No fault, but it must not go wrong amid them: records that everybody has read are deleted. */
+  /** No fault, but it must work amid faults: records that everybody has read are deleted. */
   #deleteRecords(): boolean {
     const { random, checker, workload, plan } = this.#world;
-    // what rots below a log's start, in a segment that stays, is nobody's concern, and would look like damage here
+    // rot below the log start offset, in a segment that stays, does not matter, and would look like damage here
     if (plan.mayRot || plan.hasGroup) return false;
     const partition = randomInt(random, partitions);
     const beforeOffset = randomInt(random, checker.consumedEnd(partition) + 1);
@@ -182,7 +184,7 @@ export class Faults {
     return true;
   }
 
-  /** One of a broker's disks fails, in one of the ways in which they do, until somebody repairs it and starts the broker again. */
+  /** One of a broker's disks fails, in one of the ways in which disks do, until somebody repairs it and restarts the broker. */
   #failDirectory(broker: SimBroker): boolean {
     const { random, trace } = this.#world;
     if (!broker.isUp || broker.hasDiskFailure || !this.#world.mayTakeAway(broker, false)) return false;
@@ -264,7 +266,7 @@ export class Faults {
     return true;
   }
 
-  /** The server forgets no session meanwhile, but who hears nothing for long takes its own for lost. */
+  /** The server keeps all sessions meanwhile, but a client that hears nothing for long considers its own lost. */
   #stopCoordinator(): boolean {
     const { ensemble, trace, isInDanger } = this.#world;
     if (isInDanger) return false;
@@ -298,8 +300,8 @@ export class Faults {
   }
 
   /**
-   * All at once: of processes what was written stays, of the power what was acknowledged, where that is on the disk. So nothing may be
-   * lost.
+   * All at once. Of killed processes what was written stays; after a power failure what was acknowledged stays, if it is on the disk. So
+   * nothing may be lost.
    */
   #crashAll(kind: "kill" | "power"): boolean {
     // the topic's records are on the disks, those of the groups and of the fleeting topic are not
@@ -314,7 +316,7 @@ export class Faults {
     return true;
   }
 
-  /** A bit of a follower's disk rots. What the leader has must be there to copy it anew from. */
+  /** A bit of a follower's disk rots. The leader must have what is needed to copy the replica again. */
   #rot(): boolean {
     const { brokers, observer, random, trace, isInDanger } = this.#world;
     const partition = randomInt(random, partitions);
@@ -339,13 +341,13 @@ export class Faults {
     return this.#world.random.next() < 0.5;
   }
 
-  /** How long a fault lasts: mostly short, sometimes longer than a session. */
+  /** How long a fault lasts, in milliseconds: mostly short, sometimes longer than a session. */
   #durationMs(): number {
     const { random } = this.#world;
     return 50 + random.next() ** 2 * 6000;
   }
 
-  /** How long a crashed broker stays away: half of them are back before anyone noticed. */
+  /** How long a crashed broker stays down, in milliseconds: half of them are back before anyone has noticed. */
   #downMs(): number {
     const { random } = this.#world;
     return this.#flip() ? 5 + random.next() * 200 : this.#durationMs();

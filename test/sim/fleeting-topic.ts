@@ -1,5 +1,5 @@
+import type { ClientRuntime } from "../../client/base/client-runtime.ts";
 import { Admin, orThrow, Producer } from "../../client/index.ts";
-import type { ClientRuntime } from "../../client/runtime.ts";
 import { type Random, randomInt } from "../../protocol/base/random.ts";
 import type { TreeObserver } from "./observer.ts";
 import type { SimBroker } from "./sim-broker.ts";
@@ -23,19 +23,19 @@ export interface FleetingTopicParts {
 }
 
 /**
- * A topic that is made, written to, changed, deleted and made anew under its name, with other partitions and copies each time. Its records
- * may be lost with the power of a broker; but in the logs of one making there is never a record of another, and one offset is never
+ * A topic that is created, written to, changed, deleted and re-created under its name, with other partitions and replicas each time. Its
+ * records may be lost with the power of a broker. But the logs of one creation never contain a record of another, and one offset is never
  * acknowledged for two records.
  */
 export class FleetingTopic {
   readonly #parts: FleetingTopicParts;
-  /** Which making of the topic; its records begin with it. */
+  /** The number of the topic's creation; its records begin with it. */
   #making = 0;
-  /** The present making's id; null: there is none. */
+  /** The id of the current topic; null: there is none. */
   #topicId: string | null = null;
   /** By partition and offset. */
   readonly #acknowledged = new Map<string, string>();
-  /** Records of this making may be lost. */
+  /** Records of the current topic may be lost. */
   #mayLose = false;
   #lossesBefore = 0;
   #isOver = false;
@@ -50,7 +50,7 @@ export class FleetingTopic {
     void this.#live();
   }
 
-  /** No further making begins. */
+  /** The topic is not created again. */
   stop(): void {
     this.#isOver = true;
   }
@@ -59,7 +59,7 @@ export class FleetingTopic {
     return this.#hasEnded;
   }
 
-  /** What lies on the disks under the present making's id is of it. */
+  /** What is on the disks under the current topic's id belongs to it. */
   look(): void {
     const { brokers, observer, onViolation } = this.#parts;
     for (const { topic, topicId, partition, replicas } of observer().partitions()) {
@@ -186,7 +186,7 @@ export class FleetingTopic {
   }
 }
 
-/** By the id that a log has in its folder. */
+/** By the topic id in a log's folder. */
 function isOf(broker: SimBroker, folder: string, topicId: string): boolean {
   const path = `${folder}/partition.metadata`;
   return broker.disk.find(path) !== null && broker.disk.file(path).content().toString().includes(topicId);

@@ -1,10 +1,9 @@
-import { deepStrictEqual, ok } from "node:assert";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { partitions, World } from "./world.ts";
 
 /**
- * The power of all brokers fails at once, three times, while records are on their way. What broke: an acknowledged or consumed record that
- * is gone, among others.
+ * The power of all brokers fails at once, three times, while records are in flight. The result lists what broke: a lost record that was
+ * acknowledged or consumed, among others.
  */
 async function played(seed: number, configs: Readonly<Record<string, string>>): Promise<readonly string[]> {
   const world = new World(seed, null);
@@ -28,7 +27,7 @@ async function played(seed: number, configs: Readonly<Record<string, string>>): 
   for (let round = 0; round < 3; round++) {
     const failsAtMs = clock.nowMs + 300 + random.next() * 2500;
     if (!(await isDone("time passes", () => clock.nowMs >= failsAtMs))) return world.violations;
-    // not as `losePower` has it: nobody may lack anything
+    // not like `losePower`: no broker may lack anything
     for (const broker of brokers) {
       broker.crash("power");
       clock.schedule("test", random.next() * 3000, () => broker.supervise());
@@ -37,12 +36,15 @@ async function played(seed: number, configs: Readonly<Record<string, string>>): 
   }
   workload.stopSending();
   if (!(await isDone("every send is settled", () => workload.isSettled))) return world.violations;
-  // behind those of the hasty producer, too
+  // also behind those of the hasty producer
   for (let partition = 0; partition < partitions; partition++) void workload.send(`last${partition}:`, partition);
   const isRead = () =>
     workload.sends.every(({ state, partition, offset }) => state !== "acknowledged" || checker.consumedEnd(partition) > offset);
   if (await isDone("settled, alike and read", () => workload.isSettled && isRead() && checker.areAlike())) checker.finish(workload.sends);
-  ok(workload.sends.filter(({ state }) => state === "acknowledged").length > 30, `seed ${seed}: records were acknowledged`);
+  expect(
+    workload.sends.filter(({ state }) => state === "acknowledged").length > 30,
+    `seed ${seed}: records were acknowledged`,
+  ).toBeTruthy();
   return world.violations;
 }
 
@@ -50,15 +52,15 @@ const seeds = Array.from({ length: 12 }, (_, index) => index + 1);
 
 describe("the power of all brokers at once", () => {
   test.each(seeds)("takes nothing that was acknowledged, with flush.messages=1 (seed %i)", async (seed) => {
-    deepStrictEqual(await played(seed, { "flush.messages": "1" }), []);
+    expect(await played(seed, { "flush.messages": "1" })).toStrictEqual([]);
   });
 
   test("may take something without it, which shows that the test would notice", async () => {
     const lost: string[] = [];
     for (const seed of seeds.slice(0, 4)) lost.push(...(await played(seed, {})));
-    ok(
+    expect(
       lost.some((violation) => violation.startsWith("I1")),
       `none lost an acknowledged record: ${lost}`,
-    );
+    ).toBeTruthy();
   });
 });

@@ -1,5 +1,5 @@
+import type { ClientRuntime } from "../../client/base/client-runtime.ts";
 import { Consumer } from "../../client/index.ts";
-import type { ClientRuntime } from "../../client/runtime.ts";
 import { type Random, randomInt } from "../../protocol/base/random.ts";
 import type { SimClock } from "./sim-clock.ts";
 import type { Trace } from "./trace.ts";
@@ -24,24 +24,24 @@ const rejoinMs = 500;
 interface Member {
   readonly name: string;
   readonly consumer: Consumer<Buffer, Buffer>;
-  /** By partition: what the group had committed when it was given to this member, until its first record shows where that began. */
+  /** By partition: what the group had committed when it was assigned to this member, until its first record shows where that began. */
   readonly begins: Map<number, { readonly committed: number; readonly processed: number }>;
   readonly next: Map<number, number>;
-  /** One after the other: of two at once, the older one may be tried again last, and win. */
+  /** One after the other: of two at once, the older one may be retried last, and win. */
   lastCommit: Promise<void>;
 }
 
 /**
- * A group whose members come and go, and commit what they have processed. Whoever takes a partition over begins where an answered commit
- * says, or later: never before one that was acknowledged before the partition was given to it, and never behind what some member has
- * processed: nothing is skipped, and no position goes back.
+ * A group whose members come and go, and commit what they have processed. The next owner of a partition begins where an answered commit
+ * says, or later: never before a commit that was acknowledged before the partition was assigned to it, and never behind what some member
+ * has processed. Nothing is skipped, and no position goes back.
  */
 export class GroupWorkload {
   readonly #parts: GroupWorkloadParts;
   readonly #members: Member[] = [];
   /** By partition: the largest commit that was answered. */
   readonly #committed: number[];
-  /** By partition: everything below was processed by somebody. */
+  /** By partition: everything below was processed by some member. */
   readonly #processed: number[];
   readonly #assignor: "range" | "cooperative-sticky";
   #born = 0;
@@ -61,7 +61,7 @@ export class GroupWorkload {
     this.#later();
   }
 
-  /** Members stay as they are. */
+  /** Membership does not change any more. */
   settle(): void {
     this.#isOver = true;
     if (this.#members.length === 0) this.#join();
@@ -113,7 +113,7 @@ export class GroupWorkload {
       },
       onRevoked: async (given) => {
         await this.#commit(member);
-        // the coordinator takes a member's word for any partition: what is others' now is not to be committed
+        // the coordinator accepts a member's commit for any partition: what others own now must not be committed
         for (const { partition } of given) member.next.delete(partition);
       },
       onLost: (lost) => {

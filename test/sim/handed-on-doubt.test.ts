@@ -4,8 +4,8 @@ import { readStoredLog } from "./stored-log.ts";
 import { partitions, topic, World } from "./world.ts";
 
 /*
- * A broker whose power failed lacks records that were acknowledged. Between that life and the one in which it is chosen lies another that
- * comes to nothing, and stops as `main.ts` does. That must not make it look like a broker that has everything.
+ * A broker whose power failed lacks records that were acknowledged. Between that life and the one in which it is elected there is another
+ * one: a start that fails and shuts down as `main.ts` does. That must not make it look like a broker that has everything.
  */
 
 type Must = (what: string, condition: () => boolean, limitMs?: number) => Promise<void>;
@@ -16,7 +16,7 @@ const endOf = (broker: SimBroker, partition: number): number => {
   return folder === null ? -1 : (readStoredLog(broker.disk, folder)?.endOffset ?? -1);
 };
 
-/** Its epoch; 0 while there is none. */
+/** Its controller epoch; 0 while there is none. */
 const registration = ({ ensemble }: World, { id }: SimBroker): number => ensemble.tree.read(`/brokers/ids/${id}`)?.createdZxid ?? 0;
 
 async function cluster(
@@ -38,7 +38,7 @@ async function cluster(
   return { world, must };
 }
 
-/** Lives that end before anybody has judged what the broker lacks. */
+/** Lives that end before any controller has judged what the broker lacks. */
 const lives: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
   "a start that finds its port in use": async ({ world, must, lossy }) => {
     await failedStart(world, must, lossy);
@@ -74,7 +74,7 @@ test.each(Object.keys(lives))("a follower that lost records is not elected after
   for (let seed = 11; seed < 40 && lossySeeds < 3; seed++) {
     const { world, must } = await cluster(seed, 40);
     const { brokers, workload, observer, checker } = world;
-    // a leader that is the controller too: with it goes whoever knew
+    // a leader that is the controller too: with it, all knowledge of the doubt is gone
     const partition = [0, 1].find((each) => observer.state(each)?.leader === observer.controllerId);
     const leader = brokers.find(({ id }) => id === observer.controllerId);
     const [lossy, other] = brokers.filter((broker) => broker !== leader);
@@ -109,11 +109,11 @@ test.each(Object.keys(lives))("a follower that lost records is not elected after
 });
 
 /**
- * All are down, and whoever controlled has died without a word, when one that lost records is started and stopped: nobody can have judged
- * it.
+ * All are down, and the controller has died without a message, when a broker that lost records is started and stopped: no controller can
+ * have judged it.
  */
 test.each([11, 12, 13])("a clean stop before there is a controller does not make an election clean (seed %i)", async (seed) => {
-  // with nobody to hand over to, a controlled shutdown would wait until others' sessions have ended
+  // with no broker to hand over to, a controlled shutdown would wait until the others' sessions have expired
   const { world, must } = await cluster(seed, 80, { "controlled.shutdown.enable": "false" });
   const { brokers, observer, ensemble } = world;
   const lossy = brokers.find(({ id }) => id !== observer.controllerId);

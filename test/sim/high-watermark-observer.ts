@@ -14,14 +14,14 @@ export interface HighWatermarkObserverParts {
 }
 
 /**
- * I3, I2 and fencing, by what leaders tell their followers. A leader that gives a high watermark under an epoch claims that each member of
- * the in-sync set which the coordinator has at that moment holds everything below: the files of all members are looked at, of dead ones
- * too, for the coordinator may elect them. What it holds must be the leader's: where both have the record before the high watermark, it is
- * of one leader epoch.
+ * I3, I2 and fencing, by what leaders tell their followers. A leader that reports a high watermark under an epoch claims that each member
+ * of the coordinator's current ISR holds everything below it. The files of all members are checked, including dead ones, because the
+ * coordinator may elect them. What a member holds must be the leader's: if both have the record before the high watermark, it has the same
+ * leader epoch.
  */
 export class HighWatermarkObserver {
   readonly #parts: HighWatermarkObserverParts;
-  /** Claims that were looked at, by leader and partition: nothing new is to be seen while neither the claim nor the in-sync set moves. */
+  /** Claims that were checked, by leader and partition: nothing new can be seen while neither the claim nor the ISR changes. */
   readonly #seen = new Map<string, string>();
 
   constructor(parts: HighWatermarkObserverParts) {
@@ -38,7 +38,7 @@ export class HighWatermarkObserver {
     const { state } = about;
     if (answer.leaderEpoch > state.leaderEpoch)
       return onViolation(`I2 ${by} leads ${where} under epoch ${answer.leaderEpoch}, and the coordinator has ${state.leaderEpoch}`);
-    // a leader that does not know yet that it is none: its followers are gone, or about to be
+    // a leader that does not know yet that it was deposed: its followers are gone, or about to be
     if (answer.leaderEpoch < state.leaderEpoch) return;
     if (`b${state.leader}` !== hostOf(by))
       return onViolation(`I2 ${by} leads ${where} under epoch ${answer.leaderEpoch}, which is broker ${state.leader}'s`);
@@ -75,7 +75,7 @@ export class HighWatermarkObserver {
   }
 }
 
-/** Of the record at `endOffset - 1`; null when the log has it no more. */
+/** Epoch of the record at `endOffset - 1`; null when the log no longer has it. */
 function epochBefore({ batches }: StoredLog, endOffset: number): number | null {
   return batches.findLast(({ baseOffset, lastOffset }) => baseOffset < endOffset && lastOffset >= endOffset - 1)?.epoch ?? null;
 }

@@ -1,13 +1,12 @@
-import { deepStrictEqual, ok } from "node:assert";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { MemoryEnsemble } from "../../coordinator-client/memory-coordinator.ts";
 import { zeroTopicId } from "../../protocol/base/ids.ts";
 import { type Random, randomInt, seededRandom } from "../../protocol/base/random.ts";
 import type { Link } from "../../protocol/base/transport.ts";
+import { type MessagePair, messagesByKey } from "../../protocol/messages/apis.ts";
 import { createTopicsRequest } from "../../protocol/messages/create-topics.ts";
 import { findCoordinatorRequest } from "../../protocol/messages/find-coordinator.ts";
 import { writeRequestHeader } from "../../protocol/messages/headers.ts";
-import { type MessagePair, messagesByKey } from "../../protocol/messages/registry.ts";
 import { encodeBatch } from "../../protocol/records/encode-batch.ts";
 import type { Fields } from "../../protocol/schema/composites.ts";
 import type { Message } from "../../protocol/schema/message.ts";
@@ -21,19 +20,17 @@ import { SimNetwork } from "./sim-network.ts";
 import { Trace } from "./trace.ts";
 
 const sessionTimeoutMs = 6000;
-/** Simulated: a request that waits for others (a join, a fetch) is given up. */
+/** In simulated time: a request that waits for others (a join, a fetch) is abandoned after this. */
 const patienceMs = 1500;
 
-/**
- * Two brokers, one of them the controller, with a topic and a group; shipped code around simulated time, network, disks and coordinator.
- */
+/** Two brokers, one of them the controller, with a topic and a group; shipped code with simulated time, network, disks and coordinator. */
 class Victims {
   readonly clock = new SimClock();
   readonly trace = new Trace(this.clock);
   readonly network = new SimNetwork(this.clock, seededRandom(3), () => {});
   readonly ensemble = new MemoryEnsemble({ clock: this.clock.forOwner("zk"), latencyMs: () => 1 });
   readonly bugs: string[] = [];
-  /** Requests that failed in a way that nobody foresaw: their connections were closed. */
+  /** Requests that failed in an unexpected way: their connections were closed. */
   readonly failures: string[] = [];
   readonly brokers: readonly SimBroker[];
 
@@ -69,7 +66,7 @@ class Victims {
   async until(what: string, isSo: () => boolean): Promise<void> {
     for (let steps = 0; steps < 50_000; steps++) {
       if (isSo()) return;
-      ok(await this.clock.step(), `nothing happens any more: ${what}`);
+      expect(await this.clock.step(), `nothing happens any more: ${what}`).toBeTruthy();
     }
     throw new Error(`it did not come: ${what}`);
   }
@@ -121,12 +118,12 @@ function frameOf<T>(message: Message<T>, value: T, version: number): Buffer {
   return frame;
 }
 
-/** Values as hostile as a version can carry. The more of them make sense, the deeper a request comes. */
+/** Values as hostile as a version can carry. The more of them are valid, the deeper a request is processed. */
 class Hostile {
   readonly #random: Random;
-  /** Share of the values that make sense. */
+  /** Share of the values that are valid. */
   readonly #sense: number;
-  /** Array elements and long strings that may still come: a frame must not grow beyond what brokers take. */
+  /** Array elements and long strings that may still follow: a frame must not grow beyond what brokers accept. */
   #left = 400;
 
   constructor(random: Random, sense: number) {
@@ -232,7 +229,7 @@ class Hostile {
 }
 
 const requests = [...messagesByKey.values()].map(({ request }: MessagePair) => request);
-/** From nothing that makes sense to nearly all of it. */
+/** From no valid values at all to nearly all of them valid. */
 const shares = [0, 0.6, 0.85, 0.95];
 const seeds = (process.env.OTTLA_HOSTILE_SEEDS ?? "1").split(",").map(Number);
 
@@ -250,12 +247,11 @@ describe("requests of strangers, to every API in every version", () => {
         }),
       );
       const ends = await victims.askAll(asked);
-      deepStrictEqual(
+      expect(
         [victims.bugs, victims.failures],
-        [[], []],
         `${request.name}\n${victims.trace.latest.slice(-5).join("\n").slice(0, 5000)}`,
-      );
-      ok(ends.includes("answered"), request.name);
+      ).toStrictEqual([[], []]);
+      expect(ends.includes("answered"), request.name).toBeTruthy();
     }
   });
 });

@@ -10,11 +10,10 @@ interface Scene {
 }
 
 /**
- * One of the two members of an in-sync set dies, and nobody has noticed; then the other one goes for a moment, with all that was ever
- * acknowledged.
+ * One of the two ISR members dies, and nobody has noticed; then the other one is away for a moment, with all that was ever acknowledged.
  */
 interface Farewell {
-  /** Or the third broker does, which is not in the set. */
+  /** Or the third broker goes away, which is not in the ISR. */
   readonly leaderControls: boolean;
   readonly play: (scene: Scene) => Promise<SimBroker>;
 }

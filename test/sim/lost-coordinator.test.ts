@@ -45,13 +45,13 @@ async function played(seed: number, play: (cluster: Cluster) => Promise<void>): 
 interface Cluster {
   readonly world: World;
   readonly must: (what: string, condition: () => boolean) => Promise<void>;
-  /** `isRight`: it is the newest. */
+  /** `isRight`: it is the newest state. */
   readonly replace: (state?: State, which?: { readonly isRight: boolean }) => void;
-  /** Brokers that said that they do not join. */
+  /** Brokers that logged that they do not join. */
   readonly said: Set<number>;
 }
 
-/** Each broker's logs, by their folders' names; what was set aside or deleted has another one. */
+/** Each broker's logs, by their folders' names; logs that were set aside or deleted have another name. */
 function folders({ brokers }: World): (string | null)[] {
   return brokers.flatMap((broker) => Array.from({ length: partitions }, (_, partition) => broker.folderOf(`${topic}-${partition}`)));
 }

@@ -7,9 +7,9 @@ export interface ObservedState {
   readonly leaderEpoch: number;
   readonly isr: readonly number[];
   readonly controllerEpoch: number;
-  /** The registrations under which members were taken in. */
+  /** The registrations under which members joined the ISR. */
   readonly isrEpochs: Readonly<Record<string, number>>;
-  /** An unclean election is on record. */
+  /** An unclean leader election is on record. */
   readonly isRecovering: boolean;
 }
 
@@ -25,7 +25,7 @@ export interface ObserverEvents {
   readonly onViolation: (claim: string) => void;
   /** `before`: null for a partition that is new. */
   readonly onChange: (partition: ObservedPartition, before: ObservedState | null) => void;
-  /** Whether a leader may come from outside the in-sync set. */
+  /** Whether a leader may come from outside the ISR. */
   readonly isUncleanAllowed: (topic: string) => boolean;
 }
 
@@ -42,7 +42,7 @@ export class TreeObserver {
   /** By topic, then partition. */
   readonly #topics = new Map<string, { zxid: number; readonly partitions: Map<number, Seen> }>();
   #isRight = true;
-  /** While the coordinator has the wrong one. */
+  /** While the coordinator has the wrong state. */
   #lastRight: Pick<MemoryTree, "read"> | null = null;
   #transactions = -1;
   #controllerEpoch = 0;
@@ -71,14 +71,14 @@ export class TreeObserver {
     return null;
   }
 
-  /** All that have a state. */
+  /** All partitions that have a state. */
   partitions(): ObservedPartition[] {
     return [...this.#topics.values()].flatMap(({ partitions }) => [...partitions.values()].map(({ about }) => about));
   }
 
   /**
-   * The in-sync set has it for an earlier life, and it has registered anew since: what it had then may be gone, and nobody elects it for it
-   * (KIP-903).
+   * The ISR has it under an earlier registration, and it has registered again since: what it had then may be lost, and no controller elects
+   * it for that (KIP-903).
    */
   isOfEarlierLife(id: number, topic: string, partition: number): boolean {
     const takenInUnder = this.state(partition, topic)?.isrEpochs[id];
@@ -92,8 +92,8 @@ export class TreeObserver {
   }
 
   /**
-   * The coordinator lost its state, or has an older one (`isRight` false): nobody is to be judged by what it says, and what was seen last
-   * (and is in `lastRight`) goes on to count. Or it has its own again, of which what was seen before says nothing.
+   * The coordinator lost its state, or has an older one (`isRight` false): no broker is judged by what it says, and what was seen last (and
+   * is in `lastRight`) still counts. Or it has its own state again, of which what was seen in between says nothing.
    */
   begin({ isRight, lastRight = null }: { readonly isRight: boolean; readonly lastRight?: Pick<MemoryTree, "read"> | null }): void {
     this.#isRight = isRight;
@@ -167,7 +167,7 @@ export class TreeObserver {
     if (leaderEpoch === before.leaderEpoch && leader !== before.leader) say("I2 two leaders in one epoch");
     // a later life may lack what the earlier one had written under this epoch, and write something else there
     if (leader >= 0 && !isElected && state.isrEpochs[leader] !== before.isrEpochs[leader]) say("I2 two lives of a leader in one epoch");
-    // a leader that has not heard of the newest controller may still change its in-sync set: only elections are the controller's
+    // a leader that has not heard of the newest controller may still change its ISR: only elections are the controller's
     if (isElected && controllerEpoch < before.controllerEpoch) say("I7 an older controller elected");
     if (isElected && controllerEpoch < this.#controllerEpoch && zxid > this.#controllerEpochZxid) say("I7 a deposed controller elected");
     const isFromOutside = leader >= 0 && isElected && !before.isr.includes(leader);

@@ -1,25 +1,25 @@
 import { randomInt, seededRandom } from "../../protocol/base/random.ts";
 
-/** What a run is about beside its faults: the settings it has, and what they allow to go wrong or to be gone. */
+/** What a run is about in addition to its faults: its settings, and what they allow to go wrong or to be lost. */
 export interface Plan {
   readonly topicConfigs: Readonly<Record<string, string>>;
   readonly brokerSettings: Readonly<Record<string, string>>;
   /** What is acknowledged is on the disk: the power of all brokers may fail at once. */
   readonly isFlushed: boolean;
-  /** Bits may rot; brokers look for that themselves. */
+  /** Bits may rot; brokers scrub for that themselves. */
   readonly mayRot: boolean;
   readonly retention: Retention | null;
   /** Faults of several steps, each at its moment, with few others in between. */
   readonly isSchemed: boolean;
-  /** A group of consumers, whose members come and go, beside the one that reads by itself. */
+  /** A consumer group whose members come and go, alongside the consumer that reads by itself. */
   readonly hasGroup: boolean;
-  /** Another topic, which is made and deleted again and again. */
+  /** Another topic, which is created and deleted again and again. */
   readonly hasFleetingTopic: boolean;
   /** Wall clocks are set forward and back. */
   readonly areClocksSet: boolean;
-  /** Brokers are told to stop before they are ready, or find a port in use. */
+  /** Brokers are told to shut down before they are ready, or find a port in use. */
   readonly doStartsFail: boolean;
-  /** ZooKeeper is several servers, which are behind by different times. */
+  /** ZooKeeper is several servers, which lag by different times. */
   readonly hasLaggingServers: boolean;
   /** ZooKeeper comes up with an older state, or with none, and later with the right one again. */
   readonly isCoordinatorLost: boolean;
@@ -49,7 +49,7 @@ export function planFor(seed: number): Plan {
   const mayRot = random.next() < 0.3;
   const retention = random.next() < 0.3 ? retentionBy(random.next(), randomInt(random, 4000)) : null;
   const isSchemed = random.next() < 0.5;
-  // where records go before their time, nobody can tell what a group has skipped
+  // where records are deleted early, nobody can tell what a group has skipped
   const hasGroup = retention === null && random.next() < 0.4;
   const hasFleetingTopic = random.next() < 0.35;
   return {
@@ -81,7 +81,7 @@ export function planFor(seed: number): Plan {
   };
 }
 
-/** By a source of its own: what came later leaves the rest of a seed's plan as it was. */
+/** From a random source of its own: what was added later leaves the rest of a seed's plan as it was. */
 function troublesFor(seed: number): Pick<Plan, "areClocksSet" | "doStartsFail" | "hasLaggingServers" | "isCoordinatorLost"> {
   const random = seededRandom(seed * 104_729 + 41);
   return {

@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { partitions, World } from "./world.ts";
 
 /**
- * The power of the whole machine room fails. Kafka's promise does not cover what was on no disk yet; but the cluster must come back, whole
- * and of one mind.
+ * The power of the whole machine room fails. Kafka's promise does not cover what was on no disk yet, but the cluster must come back whole
+ * and consistent.
  */
 async function played(seed: number): Promise<void> {
   const world = new World(seed, null);
@@ -23,7 +23,7 @@ async function played(seed: number): Promise<void> {
   world.trace.onError = null;
   for (const broker of brokers) world.losePower(broker, "power");
   for (const broker of brokers) broker.supervise();
-  // what was acknowledged and is lost would be a violation elsewhere
+  // acknowledged records that are lost here would be a violation elsewhere
   checker.look = () => {};
   checker.lookAtMembers = () => {};
   await must("whole and alike", () => world.isConverged && checker.areAlike());

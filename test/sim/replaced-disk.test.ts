@@ -44,7 +44,7 @@ test.each([1, 2, 3])(
 test("when all disks were replaced the cluster comes back empty, not never", async () => {
   const { world, must } = await stopped(32);
   const { brokers, checker, workload } = world;
-  // what was acknowledged is gone, on purpose
+  // what was acknowledged is lost, on purpose
   checker.look = () => {};
   checker.lookAtMembers = () => {};
   world.violations.length = 0;

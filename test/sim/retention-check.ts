@@ -1,7 +1,7 @@
 import type { Retention } from "./plan.ts";
 import type { StoredBatch, StoredLog } from "./stored-log.ts";
 
-/** A leader counts what others do not have yet; a cut of that leaves less than retention has to leave. */
+/** A leader counts bytes that others do not have yet; when those are truncated, less is left than retention has to leave. */
 const cutBytesMax = 2500;
 
 /** A second opinion on retention: what is gone from the front of a log was old enough, or enough is left. */
@@ -19,8 +19,8 @@ export class RetentionCheck {
   }
 
   /**
-   * Why offsets from `goneBefore` to `startOffset` should still be there; null: they need not. `logs`: of all replicas, of which the
-   * leader, whose log is the longest, decides.
+   * Why offsets from `goneBefore` to `startOffset` should still be there; null: they need not. `logs`: of all replicas; the leader, whose
+   * log is the longest, decides.
    */
   refuse(startOffset: number, goneBefore: number, logs: readonly StoredLog[], nowMs: number): string | null {
     const retention = this.#retention;

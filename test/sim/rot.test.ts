@@ -1,18 +1,17 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Consumer } from "../../client/index.ts";
 import { randomInt, seededRandom } from "../../protocol/base/random.ts";
 import { rot } from "./rot.ts";
 import type { SimBroker } from "./sim-broker.ts";
 import { partitions, topic, World } from "./world.ts";
 
-/** Everything is read from the disk, so that what has rotted there is met. */
+/** Everything is read from the disk, so that rot there is found. */
 const cold = { "ottla.log.tail.cache.max.bytes": "0", "leader.imbalance.check.interval.seconds": "3600" };
 
 function running(seed: number) {
   const world = new World(seed, null, cold);
   const reports: string[] = [];
-  // brokers say what is damaged
+  // brokers log what is damaged
   world.trace.onError = (what) => reports.push(what);
   const must = async (what: string, condition: () => boolean, limitMs = 60_000) => {
     if (!(await world.until(condition, limitMs)))
@@ -60,8 +59,8 @@ describe("bits that rot on the disk of one replica", () => {
 
     const victim = brokers[randomInt(random, 3)]!;
     const where = rot(world, victim, 0, random)!;
-    ok(where !== null);
-    /** Has a broker lead partition 0, with the others in sync. */
+    expect(where).not.toBeNull();
+    /** Makes a broker lead partition 0, with the others in sync. */
     const haveLead = async (leader: SimBroker) => {
       const stopped: SimBroker[] = [];
       while (observer.state(0)!.leader !== leader.id) {
@@ -73,7 +72,7 @@ describe("bits that rot on the disk of one replica", () => {
       for (const broker of stopped) broker.start();
       await must("whole again", () => world.isConverged);
     };
-    // every broker leads for a while, and somebody reads all there is
+    // every broker leads for a while, and a consumer reads all there is
     for (const leader of [victim, ...brokers.filter((broker) => broker !== victim)]) {
       await haveLead(leader);
       const number = workload.sends.length;
@@ -82,18 +81,18 @@ describe("bits that rot on the disk of one replica", () => {
       const all = readAll(world, `reader ${leader.id}`);
       const expected = workload.sends.filter(({ partition }) => partition === 0);
       await must(`all is read (${where})`, () => all.error !== null || expected.every(({ offset }) => all.values[offset] !== undefined));
-      strictEqual(all.error, null, `seed ${seed}, ${where}`);
-      for (const { offset, value } of expected) strictEqual(all.values[offset], value, `seed ${seed}, ${where}`);
+      expect(all.error, `seed ${seed}, ${where}`).toBeNull();
+      for (const { offset, value } of expected) expect(all.values[offset], `seed ${seed}, ${where}`).toBe(value);
       await must("whole", () => world.isConverged);
       if (leader === victim)
-        ok(
+        expect(
           reports.some((what) => what.includes("damaged")),
           `seed ${seed}, ${where}: an operator was told`,
-        );
+        ).toBeTruthy();
     }
     await must("alike", () => checker.areAlike());
     await must("reading", () => workload.sends.every(({ partition, offset }) => checker.consumedEnd(partition) > offset));
     checker.finish(workload.sends);
-    deepStrictEqual(world.violations, []);
+    expect(world.violations).toStrictEqual([]);
   });
 });

@@ -3,8 +3,8 @@ import type { SimBroker } from "./sim-broker.ts";
 import { topic, type World } from "./world.ts";
 
 /**
- * Flips a bit of a broker's batches of one partition, in any segment but the last, whose end a restart would cut. Null: there is no other,
- * else where.
+ * Flips a bit of a broker's batches of one partition, in any segment but the last, whose end a restart would truncate. Null: there is no
+ * other segment; otherwise the place.
  */
 export function rot(world: World, broker: SimBroker, partition: number, random: Random): string | null {
   const folder = broker.folderOf(`${topic}-${partition}`);
@@ -21,7 +21,7 @@ export function rot(world: World, broker: SimBroker, partition: number, random: 
   });
   const rotten = Buffer.from(broker.disk.file(path).content());
   world.rotted(broker, partition, () => {
-    // a move to another directory takes it along
+    // a move to another directory copies it too
     const file = broker.disk.find(`${broker.folderOf(`${topic}-${partition}`)}/${name}`);
     return file !== null && "content" in file && file.content().equals(rotten);
   });

@@ -3,7 +3,7 @@ import type { SimBroker } from "./sim-broker.ts";
 import { readStoredLog } from "./stored-log.ts";
 import { partitions, topic, World } from "./world.ts";
 
-/** A cluster that has taken 40 records; `play` then does to it what the test is about, and leaves all its brokers running. */
+/** A cluster with 40 records; `play` then does to it what the test is about, and leaves all its brokers running. */
 async function played(seed: number, play: (world: World) => Promise<void>, minInsyncReplicas = 2): Promise<readonly string[]> {
   const world = new World(seed, null);
   const { brokers, workload, checker } = world;
@@ -76,9 +76,9 @@ test.each([21, 22, 23])(
 );
 
 /**
- * KIP-903, told by the code: the leader decides to take a follower back; before its write is carried out the follower loses its power, and
- * with it records that were committed without it, and is registered anew, by a controller that has nothing to take it out of; the write is
- * carried out; the leader dies before anyone has noticed.
+ * KIP-903, told by the code: the leader decides to add a follower to the ISR again. Before its write is carried out the follower loses its
+ * power, and with it records that were committed without it. It registers again, and the controller has nothing to remove it from. The
+ * write is carried out. The leader dies before anyone has noticed.
  */
 test.each([41, 42, 43, 44, 45])(
   "a follower that a late write puts into the in-sync set for an earlier life is not elected (seed %i)",

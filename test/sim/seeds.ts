@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { describeFailure, simulate } from "./simulation.ts";
 
-/** One test per seed: vitest names the one that failed, and the message shows how to see it again. */
+/** One test per seed: vitest names the one that failed, and the message shows how to reproduce it. */
 export function testSeeds(from: number, count: number): void {
   for (let seed = from; seed < from + count; seed++) {
     test(`seed ${seed}: nothing acknowledged is lost, and all is whole after the faults`, async () => {

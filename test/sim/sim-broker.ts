@@ -21,24 +21,24 @@ export interface SimBrokerParts {
   readonly settings: Readonly<Record<string, string>>;
   readonly diskLatencyMs: { readonly min: number; readonly max: number };
   readonly sessionTimeoutMs: number;
-  /** The process ended other than by a clean stop. */
+  /** The process ended other than by a clean shutdown. */
   readonly onUncleanEnd: (broker: number) => void;
-  /** The broker found a bug in itself. */
+  /** The broker found a bug in its own state. */
   readonly onFatal: (error: Error) => void;
 }
 
 /**
- * `kill`: the process ends, its links are reset, the system keeps what was written. `power`: what was not synced may be lost;
- * `power-silent`: and nobody is told.
+ * `kill`: the process is killed, its links are reset, the system keeps what was written. `power`: what was not synced may be lost;
+ * `power-silent`: and no peer is notified.
  */
 export type CrashKind = "kill" | "power" | "power-silent";
 
-/** After a failed start or the loss of its id, as a supervisor would. */
+/** The pause before a restart after a failed start or the loss of its id, as by a supervisor. */
 const restartPauseMs = 1000;
-/** A failed start that takes longer to stop than this is killed. */
+/** A failed start whose shutdown takes longer than this is killed. */
 const failedStartGraceMs = 10_000;
 
-/** One machine with one broker on it: the shipped code, on a simulated disk that survives its processes. */
+/** One machine with one broker on it: the shipped code, on a simulated disk that outlives its processes. */
 export class SimBroker {
   readonly id: number;
   readonly host: string;
@@ -52,10 +52,10 @@ export class SimBroker {
   isPaused = false;
   /** Paused, with its machine. */
   isAsleep = false;
-  /** When it went on after the last pause. */
+  /** When it resumed after the last pause. */
   goesOnSinceMs = 0;
   #diskFailure: MemoryDisk["fault"] = null;
-  /** Was told to, and will end soon. */
+  /** It was told to shut down, and will exit soon. */
   isStopping = false;
   /** Serves clients. */
   isReady = false;
@@ -65,7 +65,7 @@ export class SimBroker {
     this.host = `b${id}`;
     this.#parts = parts;
     const { clock, trace } = parts;
-    // an operation belongs to the process that asked for it
+    // an operation belongs to the process that started it
     const diskClock = {
       nowMs: () => clock.forOwner(this.owner).nowMs(),
       monotonicMs: () => clock.nowMs,
@@ -91,7 +91,7 @@ export class SimBroker {
     return this.#isCoordinatorCut;
   }
 
-  /** Null: the process is down, or not there yet. */
+  /** Null: the process is down, or not started yet. */
   get coordinator(): MemoryCoordinator | null {
     return this.#coordinator;
   }
@@ -103,10 +103,10 @@ export class SimBroker {
     const { owner } = this;
     trace.line(`${owner} starts`);
     network.hostIsBack(this.host);
-    const { config, texts } = this.#config();
+    const { settings, texts } = this.#readConfig();
     const broker = new Broker({
-      config,
-      configTexts: texts,
+      settings,
+      texts,
       clock: clock.forOwner(owner),
       random: seededRandom(seedFrom(random)),
       transport: network.transportFor(owner),
@@ -115,7 +115,7 @@ export class SimBroker {
       openCoordinator: () => this.#openCoordinator(owner),
       log: trace.logger(owner),
       onFatal: this.#parts.onFatal,
-      // as in main.ts: a start that is under way rejects with it
+      // as in main.ts: a start in progress rejects with it
       onFailed: (error) => {
         if (this.#broker === broker && this.isReady) this.#failed(error, "running");
       },
@@ -128,15 +128,15 @@ export class SimBroker {
         trace.line(`${owner} is ready`);
       },
       (error: Error) => {
-        // one that was told to stop meanwhile ends when it has
-        if (this.#broker !== broker || this.isStopping) return;
+        if (this.#broker !== broker) return;
         if (error instanceof InvariantViolation) this.#parts.onFatal(error);
-        this.#failed(error, "starting");
+        // one that was told to stop meanwhile ends when it has
+        if (!this.isStopping) this.#failed(error, "starting");
       },
     );
   }
 
-  /** From now on it runs: at once if it is down, and again whenever it has ended. */
+  /** From now on it runs: it starts at once if it is down, and again whenever it has exited. */
   supervise(): void {
     this.#isSupervised = true;
     this.start();
@@ -148,15 +148,15 @@ export class SimBroker {
     this.#end(kind);
   }
 
-  /** SIGTERM, also while it starts: a controlled shutdown; killed when that takes longer than `graceMs`. */
+  /** SIGTERM, also during a start: a controlled shutdown; killed when that takes longer than `graceMs`. */
   stop(graceMs: number): void {
     if (this.#broker === null || this.isStopping) return;
     this.#parts.trace.line(`${this.owner} is told to stop`);
-    // a start that has not come to its end vouches for nothing that an earlier life lost
+    // a start that was not completed vouches for nothing that an earlier life lost
     this.#stop(this.#broker, { graceMs, mayBeClean: this.isReady });
   }
 
-  /** What `main.ts` does at the end of a life, whatever that came to; then its process is gone. */
+  /** What `main.ts` does at the end of a life, whatever its result; then the process is gone. */
   #stop(
     broker: Broker,
     { graceMs, mayBeClean }: { readonly graceMs: number; readonly mayBeClean: boolean },
@@ -173,11 +173,14 @@ export class SimBroker {
     clock.schedule(this.host, graceMs, () => ended("did not stop in time", false));
     broker.stop().then(
       () => ended("has stopped", true),
-      (error: Error) => ended(`failed to stop: ${error.message}`, false),
+      (error: Error) => {
+        if (this.#broker === broker && error instanceof InvariantViolation) this.#parts.onFatal(error);
+        ended(`failed to stop: ${error.message}`, false);
+      },
     );
   }
 
-  /** From now on what the disk is asked for may fail. Null: it works again. */
+  /** From now on disk operations may fail. Null: the disk works again. */
   failDisk(failure: MemoryDisk["fault"]): void {
     this.#diskFailure = failure;
   }
@@ -187,8 +190,8 @@ export class SimBroker {
   }
 
   /**
-   * Where its log of a partition lies; null: nowhere. At the end of a move it is there twice for a moment, and a note beside the old one
-   * says so.
+   * Where its log of a partition is; null: nowhere. At the end of a move it is in both directories for a moment, and a note next to the old
+   * one says so.
    */
   folderOf(topicPartition: string): string | null {
     const there = logDirectories.filter((directory) => this.disk.find(`${directory}/${topicPartition}`) !== null);
@@ -216,8 +219,8 @@ export class SimBroker {
   }
 
   /**
-   * The machine sleeps, until `resume`. Nobody sets its clock meanwhile, and if it was set back a moment ago, the process only stands
-   * still: no process could tell how long it has slept.
+   * The machine sleeps, until `resume`. Nobody sets its clock meanwhile. If the clock was set back a moment ago, only the process is
+   * suspended: no process could tell how long it has slept.
    */
   sleep(): void {
     if (!this.isUp || this.isPaused) return;
@@ -249,7 +252,7 @@ export class SimBroker {
     this.#coordinator?.heal();
   }
 
-  /** A failed start is stopped, and so comes to close its logs; one that was running ends at once. */
+  /** A failed start is shut down, and so closes its logs; a running broker exits at once. */
   #failed(error: Error, when: "starting" | "running"): void {
     const { clock, trace } = this.#parts;
     trace.line(`${this.owner} fails: ${error.name}: ${error.message}`);
@@ -290,7 +293,7 @@ export class SimBroker {
     return this.#coordinator;
   }
 
-  #config() {
+  #readConfig() {
     const { settings, sessionTimeoutMs } = this.#parts;
     const all = {
       "broker.id": String(this.id),

@@ -13,14 +13,14 @@ interface PendingTimer {
 const epochMs = 1_767_225_600_000;
 
 /**
- * A delay is none or this, or: (1) rounding lets a timer fire a trillionth of a millisecond before its time; (2) it is set anew for that
- * long, which moves no clock; (3) for ever.
+ * A delay is zero or at least this. Otherwise: (1) rounding lets a timer fire a trillionth of a millisecond before its time; (2) it is set
+ * again for that long, which moves no clock; (3) for ever.
  */
 const shortestMs = 1e-6;
 
 /**
  * Simulated time: it stands still while promises settle and jumps from timer to timer; ties fire in the order of creation. Every timer has
- * an owner (a process of the simulation), so that a process can be paused or ended with all that it had scheduled.
+ * an owner (a process of the simulation), so that a process can be paused or killed with all that it had scheduled.
  */
 export class SimClock {
   #nowMs = 0;
@@ -32,7 +32,7 @@ export class SimClock {
   readonly #asleepSinceMs = new Map<string, number>();
   /** How long a process's machine has slept so far: its monotonic clock stood still. */
   readonly #sleptMs = new Map<string, number>();
-  /** How far somebody has set a machine's wall clock forward, or back. By host. */
+  /** How far somebody has set a machine's wall clock forward, or back, in milliseconds. By host. */
   readonly #wallAheadMs = new Map<string, number>();
   #wallAheadMaxMs = 0;
   readonly #setBackAtMs = new Map<string, number>();
@@ -85,14 +85,15 @@ export class SimClock {
     this.#paused.delete(owner);
     for (const timer of held) {
       timer.atMs = this.#nowMs;
-      // what arrived first is found first, though a timer that was due later had been set before
+      // what arrived first is processed first, although a timer that was due later had been set before
       timer.order = this.#created++;
       this.#push(timer);
     }
   }
 
   /**
-   * The machine sleeps: its processes do nothing, their monotonic clocks stand still, and what was on its way to them comes when it wakes.
+   * The machine sleeps: its processes do nothing, their monotonic clocks stand still, and what was on its way to them arrives when it
+   * wakes.
    */
   sleep(owner: string): void {
     this.pause(owner);
@@ -115,7 +116,7 @@ export class SimClock {
     }
   }
 
-  /** Somebody sets a machine's wall clock; by less than nothing: back. */
+  /** Somebody sets a machine's wall clock, by a negative amount: back. */
   setWallClock(host: string, aheadMs: number): void {
     if (aheadMs < (this.#wallAheadMs.get(host) ?? 0)) this.#setBackAtMs.set(host, this.#nowMs);
     this.#wallAheadMs.set(host, aheadMs);

@@ -1,6 +1,6 @@
 import type { Link, LinkHandlers } from "../../protocol/base/transport.ts";
 
-/** What a link needs of the network it is part of. */
+/** What a link needs of its network. */
 export interface LinkWorld {
   isCut(from: string, to: string): boolean;
   /** The machine of this process is off. */
@@ -29,7 +29,7 @@ export class SimLink implements Link {
   #closed = false;
   #ended = false;
   queuedBytes = 0;
-  /** Reads along. At the end of a broker that listens: what it says, and what reaches it. */
+  /** Reads along. At the end of a listening broker: what it sends, and what reaches it. */
   tap: { heard(bytes: Buffer): void; said(bytes: Buffer): void } | null = null;
 
   constructor(network: LinkWorld, owner: string, peerOwner: string, remote: string) {
@@ -51,7 +51,7 @@ export class SimLink implements Link {
 
   write(chunks: readonly Uint8Array[]): boolean {
     if (this.#closed || this.#ended) return true;
-    // the bytes are copied: whoever changes them after writing would be caught by a real socket only sometimes
+    // the bytes are copied: a sender that changes them after writing would be caught by a real socket only sometimes
     const bytes = Buffer.concat(chunks);
     if (bytes.length === 0) return true;
     this.tap?.said(bytes);
@@ -82,7 +82,7 @@ export class SimLink implements Link {
     if (this.#closed) return;
     this.#close(reason);
     const peer = this.#peer;
-    // a reset that meets a cut is lost; the peer then learns from silence, or when it sends
+    // a reset that meets a cut is lost; the peer then learns of it from silence, or when it sends
     if (peer !== null && !this.#network.isCut(this.owner, this.peerOwner)) {
       this.#network.schedule(peer.owner, this.#network.delayMs(), () => peer.#close(new Error("connection reset")));
     }
@@ -92,7 +92,7 @@ export class SimLink implements Link {
     this.#close(new Error("the machine is off"));
   }
 
-  /** Sends the next chunk on its way, one at a time, so that order is kept. */
+  /** Sends the next chunk on its way, one at a time, to keep the order. */
   pump(): void {
     const network = this.#network;
     const peer = this.#peer as SimLink;

@@ -24,9 +24,9 @@ interface Accepting {
 }
 
 /**
- * Byte streams between the simulation's processes: each chunk arrives after a delay of its own, in order, perhaps cut in two. A cut between
- * two hosts holds bytes back, as TCP does, and lets new links time out. A process that is killed resets its links; one whose machine loses
- * power falls silent, until its machine is back and answers with resets.
+ * Byte streams between the simulation's processes: each chunk arrives after a delay of its own, in order, perhaps split in two. A cut
+ * between two hosts holds bytes back, as TCP does, and lets new links time out. A process that is killed resets its links. One whose
+ * machine loses power falls silent, until its machine is back and answers with resets.
  */
 export class SimNetwork implements LinkWorld {
   readonly #clock: SimClock;
@@ -72,25 +72,25 @@ export class SimNetwork implements LinkWorld {
     this.#pumpAll();
   }
 
-  /** Links between these two hosts break, and may be made anew at once. */
+  /** Links between these two hosts break, and may be re-opened at once. */
   reset(a: string, b: string): void {
     for (const link of [...this.#links]) if (hostOf(link.owner) === a && hostOf(link.peerOwner) === b) link.destroy(new Error("reset"));
   }
 
-  /** The process is gone: nobody listens, its links are reset. */
+  /** The process is gone: its ports are closed, its links are reset. */
   end(owner: string): void {
     this.#stopListening(owner);
     for (const link of [...this.#links]) if (link.owner === owner) link.destroy(new Error("process ended"));
   }
 
-  /** The machine is gone, and says nothing: its links stay as they are at the other end. */
+  /** The machine is gone without a message: its links stay as they are at the other end. */
   endSilently(owner: string): void {
     this.#stopListening(owner);
     this.#hostsDown.add(hostOf(owner));
     for (const link of [...this.#links]) if (link.owner === owner) link.vanish();
   }
 
-  /** The machine is back, and knows nothing of its old links: whoever still sends on them is told so. */
+  /** The machine is back, and knows nothing of its old links: peers that still send on them get a reset. */
   hostIsBack(host: string): void {
     if (!this.#hostsDown.delete(host)) return;
     this.#pumpAll();
@@ -116,7 +116,7 @@ export class SimNetwork implements LinkWorld {
     return delayMinMs + this.#random.next() * (delayMaxMs - delayMinMs);
   }
 
-  /** Where a chunk is cut in two on its way: TCP keeps no boundaries. */
+  /** Where a chunk is split in two on its way: TCP keeps no boundaries. */
   cutPoint(length: number): number {
     return length > 1 && this.#random.next() < 0.1 ? 1 + randomInt(this.#random, length - 1) : length;
   }
@@ -181,7 +181,7 @@ export class SimNetwork implements LinkWorld {
     far.tap = this.tap?.begins(far, accepting, address.port === clientPort ? "client" : "peer") ?? null;
     this.#trace(`link ${owner} -> ${accepting} ${address.port}`);
     near.handledBy(handlers);
-    // the machine takes the link; the process learns of it when it runs
+    // the machine accepts the link; the process learns of it when it runs
     this.#clock.schedule(accepting, 0, () => far.handledBy(accept(far)));
     return near;
   }

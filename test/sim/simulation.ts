@@ -7,15 +7,15 @@ import { partitions, topic, World } from "./world.ts";
 
 export interface SimulationOptions {
   readonly seed: number;
-  /** Each line of the trace; quiet ones are those that a person seldom wants to read. */
+  /** Called with each line of the trace; quiet ones are those that a reader seldom needs. */
   readonly sink?: TraceSink;
-  /** Nothing but this scheme, again and again. */
+  /** Only this scheme, repeatedly. */
   readonly scheme?: string;
 }
 
 export interface SimulationResult {
   readonly seed: number;
-  /** Null: all went as it should. */
+  /** Null: the run passed. */
   readonly failure: string | null;
   /** Over every line of the trace: the same for the same seed. */
   readonly hash: string;
@@ -30,10 +30,12 @@ export interface SimulationResult {
 }
 
 const startLimitMs = 30_000;
-/** From the end of the faults to everything whole: sessions, delivery and rebalancing all fit in it several times. */
+/**
+ * From the end of the faults until everything is healed, in milliseconds: sessions, delivery and rebalancing all fit in it several times.
+ */
 const convergeLimitMs = 60_000;
 
-/** Faults by seed while clients work (safety); then everything is healed, and must become whole (liveness). Never rejects. */
+/** Faults by seed while clients work (safety); then everything is healed, and the cluster must converge (liveness). Never rejects. */
 export async function simulate({ seed, sink, scheme }: SimulationOptions): Promise<SimulationResult> {
   const world = new World(seed, sink ?? null, {}, planFor(seed));
   const faults = new Faults(world);
@@ -64,7 +66,7 @@ export async function simulate({ seed, sink, scheme }: SimulationOptions): Promi
   };
 }
 
-/** Null, or what did not come about. */
+/** Null, or the condition that was not reached. */
 async function run(world: World, faults: Faults, scheme: string | null): Promise<string | null> {
   const { brokers, workload, random, clock, checker } = world;
   for (const broker of brokers) broker.start();
@@ -76,7 +78,7 @@ async function run(world: World, faults: Faults, scheme: string | null): Promise
   const configs = {
     "min.insync.replicas": String(world.minInsyncReplicas),
     "segment.bytes": String(1500 + Math.floor(random.next() * 6000)),
-    // what retention or rot make of a compacted log is told apart by nobody here
+    // what retention or rot do to a compacted log cannot be told apart here
     ...(world.plan.retention === null && !world.plan.mayRot && !world.plan.hasGroup && random.next() < 0.4 ? compactedBy(random) : {}),
     ...world.plan.topicConfigs,
   };
@@ -142,7 +144,7 @@ function compactedBy(random: Random): Readonly<Record<string, string>> {
   };
 }
 
-/** For a person: what failed, what led to it, and how to see it again. */
+/** For a human: what failed, what led to it, and how to reproduce it. */
 export function describeFailure({ seed, failure, latest }: SimulationResult): string {
   return [`seed ${seed}: ${failure}`, ...latest, `replay it with: npm run sim -- --seed ${seed}`].join("\n");
 }

@@ -4,7 +4,7 @@ import type { MemoryInode } from "../support/memory-nodes.ts";
 
 /** What a partition's segment files hold, read by the format's description alone: nothing here is shared with the broker. */
 export interface StoredLog {
-  /** In the order of offsets, from `startOffset` on; all of them, but where compaction may have been. */
+  /** In the order of offsets, from `startOffset` on; all of them, except where compaction may have removed some. */
   readonly records: readonly StoredRecord[];
   readonly startOffset: number;
   /** Exclusive. */
@@ -18,7 +18,7 @@ export interface StoredRecord {
   readonly offset: number;
   readonly epoch: number;
   readonly key: string | null;
-  /** Of a tombstone, that of its first header. */
+  /** For a tombstone, that of its first header. */
   readonly value: string;
 }
 
@@ -33,7 +33,7 @@ export interface StoredBatch {
 
 const headerBytes = 61;
 
-/** Null: the broker has no such folder. `mayHaveGaps`: compaction may have been there; elsewhere, a gap is damage. */
+/** Null: the broker has no such folder. `mayHaveGaps`: compaction may have run there; elsewhere, a gap is damage. */
 export function readStoredLog(disk: MemoryDisk, folder: string, mayHaveGaps = false): StoredLog | null {
   if (disk.find(folder) === null) return null;
   const names = segmentNames(disk, folder);
@@ -58,7 +58,7 @@ export function readStoredLog(disk: MemoryDisk, folder: string, mayHaveGaps = fa
   return { records, startOffset, endOffset, batches, damage };
 }
 
-/** A compacted segment under its `.swap` name counts already, as it would after a crash: in the place of all in its range. */
+/** A compacted segment under its `.swap` name counts already, as it would after a crash: it replaces all in its range. */
 function segmentNames(disk: MemoryDisk, folder: string): string[] {
   const all = [...disk.directory(folder).entries.keys()];
   const baseOf = (name: string) => Number.parseInt(name, 10);
@@ -70,7 +70,7 @@ function segmentNames(disk: MemoryDisk, folder: string): string[] {
   return names.sort();
 }
 
-/** As far as it was read: what comes behind is read on from there, so a look at a log that has grown costs what is new. */
+/** As far as it was read: later bytes are read from there, so checking a log that has grown costs only what is new. */
 interface ReadSegment {
   readonly mayHaveGaps: boolean;
   readonly rewrites: number;

@@ -7,14 +7,14 @@ const keptLinesMax = 60;
 
 export type TraceSink = (line: string, isQuiet: boolean) => void;
 
-/** All that happens in a simulation, a line each. Two runs went the same way when their hashes are the same. */
+/** All that happens in a simulation, one line each. Two runs were the same if their hashes are the same. */
 export class Trace {
   readonly #clock: SimClock;
   readonly #sink: TraceSink | null;
   readonly #hash = createHash("sha256");
   #kept: string[] = [];
   lines = 0;
-  /** Rounds of compaction that brokers told of. */
+  /** Rounds of compaction that brokers have logged. */
   compactions = 0;
 
   constructor(clock: SimClock, sink: TraceSink | null = null) {
@@ -22,7 +22,7 @@ export class Trace {
     this.#sink = sink;
   }
 
-  /** `isQuiet`: counted and hashed, but of no help to a reader. */
+  /** `isQuiet`: counted and hashed, but not useful to a reader. */
   line(text: string, isQuiet = false): void {
     const line = `${this.#clock.nowMs.toFixed(3)} ${text}`;
     this.lines++;
@@ -41,7 +41,7 @@ export class Trace {
     return this.#hash.copy().digest("hex").slice(0, 16);
   }
 
-  /** Called with what a process calls an error. */
+  /** Called with what a process logs as an error. */
   onError: ((what: string) => void) | null = null;
 
   logger(owner: string, fields: object = {}): Logger {

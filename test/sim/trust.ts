@@ -8,14 +8,13 @@ export interface TrustParts {
   readonly isForsaken: (topic: string) => boolean;
 }
 
-/** Which replicas may lack records that were committed, and whom the rules therefore let the faults take away. */
+/** Which replicas may lack committed records, and which brokers the rules therefore let the faults take away. */
 export class Trust {
   readonly #parts: TrustParts;
-  /** `broker:topic-partition` that lost unsynced bytes, and have not been out of the in-sync set since. */
+  /** `broker:topic-partition` of replicas that lost unsynced bytes, and have not been out of the ISR since. */
   readonly #lacking = new Set<string>();
   /**
-   * The same for any unclean end: its records are there, but a broker that asks cannot know it, nor prefer such a one to one that lost
-   * some.
+   * The same for any unclean shutdown. The records are there, but a broker cannot know it, nor prefer such a replica to one that lost some.
    */
   readonly #unproved = new Set<string>();
   /** Whether a replica is still the one with the rotten bit. */
@@ -30,18 +29,18 @@ export class Trust {
     for (const { topic, partition } of this.#parts.observer().partitions()) this.#lacking.add(`${broker.id}:${topic}-${partition}`);
   }
 
-  /** Its process ended other than by a clean stop. */
+  /** Its process ended other than by a clean shutdown. */
   endedUncleanly(broker: number): void {
     for (const { topic, partition } of this.#parts.observer().partitions()) this.#unproved.add(`${broker}:${topic}-${partition}`);
   }
 
-  /** Its replica of a partition is damaged, in the in-sync set or not, for as long as it is the one that `isStill` tells of. */
+  /** Its replica of a partition is damaged, in the ISR or not, for as long as it is the replica that `isStill` checks. */
   rotted(broker: SimBroker, key: string, isStill: () => boolean): void {
     this.#lacking.add(`${broker.id}:${key}`);
     this.#rotten.set(`${broker.id}:${key}`, isStill);
   }
 
-  /** Whoever is seen outside the in-sync set has to prove itself to its leader before it comes in again. */
+  /** A replica that is seen outside the ISR has to prove itself to its leader before it joins again. */
   look(): void {
     if (this.#unproved.size + this.#lacking.size === 0) return;
     for (const { id, isReady } of this.#parts.brokers()) {
@@ -60,9 +59,9 @@ export class Trust {
   }
 
   /**
-   * Whether the rules let this broker be taken away now, by whatever means. Records that are on no disk for sure live on in the brokers
-   * that hold them in sync: while one broker may lack some, each partition needs another one that is up, heard by the coordinator, and
-   * known to have them all. `losing`: its unsynced bytes go too.
+   * Whether the rules let this broker be taken away now, by whatever means. Records that may be on no disk live on in the brokers that hold
+   * them in sync. So while one broker may lack some, each partition needs another one that is up, connected to the coordinator, and known
+   * to have them all. `losing`: its unsynced bytes are lost too.
    */
   mayTakeAway(broker: SimBroker, losing: boolean): boolean {
     const brokers = this.#parts.brokers();
@@ -78,7 +77,7 @@ export class Trust {
       });
   }
 
-  /** Some broker may lack records: who has them must not be disturbed. */
+  /** Some broker may lack records: those that have them must not be disturbed. */
   get isInDanger(): boolean {
     return this.#parts
       .observer()

@@ -17,16 +17,17 @@ export interface ProduceAnswer extends AskedProduce {
   readonly error: string;
   readonly baseOffset: number;
   /**
-   * A broker answers a connection in the order of its requests: this answer waited for no other, nor for another partition of its own
-   * request, so it was decided when it was sent; or after this moment, if that is not known.
+   * The earliest moment at which this answer can have been decided. A broker answers a connection in the order of its requests: if the
+   * answer waited for no other, nor for another partition of its own request, it was decided when it was sent. Otherwise it may have been
+   * decided at any time since the request arrived.
    */
   readonly decidedAfterMs: number;
 }
 
-/** What brokers say, at the moment at which they say it; `by` is the process. */
+/** What brokers send, at the moment at which they send it; `by` is the process. */
 export interface TapEvents {
   readonly onReplicaFetchAnswered: (by: string, follower: number, asked: ReplicaFetchPartition, answer: ReplicaFetchedPartition) => void;
-  /** It has taken the update, and acts on it. */
+  /** It has accepted the update, and acts on it. */
   readonly onUpdateTaken: (by: string, update: MetadataUpdateRequest) => void;
   readonly onProduceAnswered: (by: string, answer: ProduceAnswer) => void;
 }
@@ -36,14 +37,14 @@ export type ConversationKind = "client" | "peer";
 interface PendingRequest {
   readonly correlationId: number;
   readonly version: number;
-  /** Null: no produce. */
+  /** Null: not a produce. */
   readonly produce: readonly AskedProduce[] | null;
   readonly heardMs: number;
   /** Since when nothing before it is unanswered. */
   firstSinceMs: number;
 }
 
-/** Reads along what goes over one link between a broker and whoever asks it. */
+/** Reads along on one link between a broker and its client or peer. */
 export class Conversation {
   readonly #by: string;
   readonly #nowMs: () => number;
@@ -115,7 +116,7 @@ export class Conversation {
     if (request.produce === null) return;
     skipResponseHeaderRest(reader, produceRequest.apiKey, produceResponse.isFlexible(request.version));
     const { responses } = produceResponse.read(reader, request.version);
-    // one that came up only now may have been decided any time since it was heard
+    // one that became the first only now may have been decided at any time since the request arrived
     const isAlone = request.produce.length === 1 && request.firstSinceMs < nowMs;
     for (const { name, partitionResponses } of responses) {
       for (const { index, errorCode, baseOffset } of partitionResponses) {
@@ -159,7 +160,7 @@ function peerMessage(frame: Buffer): { readonly id: number; readonly kind: strin
   return unpackr.unpack(frame.subarray(4, 4 + frame.readUInt32BE(0)));
 }
 
-/** All that brokers hear and say, read off the links by somebody who is no part of either end. */
+/** All that brokers receive and send, read off the links by an observer that is part of neither end. */
 export class WireTap {
   readonly #nowMs: () => number;
   readonly #events: TapEvents;
@@ -170,12 +171,12 @@ export class WireTap {
     this.#events = events;
   }
 
-  /** Of links that are open. */
+  /** Of open links. */
   get conversations(): Iterable<Conversation> {
     return this.#open.values();
   }
 
-  /** `end`: of the broker that listens. */
+  /** `end`: of the listening broker. */
   begins(end: object, by: string, kind: ConversationKind): Conversation {
     const conversation = new Conversation(by, kind, this.#nowMs, this.#events);
     this.#open.set(end, conversation);

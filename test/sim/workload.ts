@@ -1,5 +1,5 @@
+import type { ClientRuntime } from "../../client/base/client-runtime.ts";
 import { Admin, Consumer, KafkaProtocolError, LogTruncated, OffsetOutOfRange, orThrow, Producer } from "../../client/index.ts";
-import type { ClientRuntime } from "../../client/runtime.ts";
 import { type Random, randomInt, seededRandom } from "../../protocol/base/random.ts";
 import { seedFrom } from "./sim-broker.ts";
 import type { SimClock } from "./sim-clock.ts";
@@ -14,7 +14,7 @@ export interface WorkloadParts {
   readonly topic: string;
   readonly partitions: number;
   readonly bootstrap: string;
-  /** `earliest` where records may go before they are read. */
+  /** `earliest` where records may be deleted before they are read. */
   readonly offsetReset: "none" | "earliest";
   readonly onAcknowledged: (record: PlacedRecord) => void;
   readonly onConsumed: (record: PlacedRecord) => void;
@@ -25,7 +25,7 @@ export interface PlacedRecord {
   readonly partition: number;
   readonly offset: number;
   readonly key: string | null;
-  /** What tells it from all others. A tombstone has it in a header. */
+  /** What distinguishes it from all others. A tombstone has it in a header. */
   readonly value: string;
 }
 
@@ -48,7 +48,7 @@ export interface Send {
 const deliveryTimeoutMs = 12_000;
 
 /**
- * The clients of a simulation, shipped code as well: an idempotent producer, perhaps one with acks=1 beside it, and a consumer from the
+ * The clients of a simulation, shipped code as well: an idempotent producer, perhaps another one with acks=1, and a consumer from the
  * beginning.
  */
 export class Workload {
@@ -71,7 +71,7 @@ export class Workload {
     const lingerMs = randomInt(random, 3) * 10;
     const base = { requestTimeoutMs: 3000, connectTimeoutMs: 1000, retryBackoffMs: 50, retryBackoffMaxMs: 500, bootstrap: parts.bootstrap };
     const producing = { ...base, deliveryTimeoutMs, maxBlockMs: deliveryTimeoutMs, lingerMs, allowAutoTopicCreation: false };
-    // one record or a few in a batch: after a fault, five batches of a partition are soon under way
+    // one record or a few in a batch: after a fault, five batches of a partition are soon in flight
     const batchBytesMax = 150 + randomInt(random, 2) * 600;
     this.#safe = new Producer({ ...producing, batchBytesMax, runtime: this.#runtime("producer") });
     this.#hasty = new Producer({ ...producing, acks: 1, runtime: this.#runtime("hasty") });
@@ -85,7 +85,7 @@ export class Workload {
     orThrow(await admin.createTopics([{ name: topic, partitions, replicationFactor: 3, configs }]));
   }
 
-  /** Deletes what lies below; what comes of it is the cluster's affair. */
+  /** Deletes the records below; the outcome does not matter here. */
   async deleteRecords(partition: number, beforeOffset: number): Promise<void> {
     const { topic, bootstrap, trace } = this.#parts;
     await using admin = new Admin({ bootstrap, operationTimeoutMs: 4000, requestTimeoutMs: 2000, runtime: this.#runtime("admin") });
@@ -98,7 +98,7 @@ export class Workload {
     }
   }
 
-  /** Has a broker move its replica of a partition to another of its directories; what comes of it is the broker's affair. */
+  /** Makes a broker move its replica of a partition to another of its directories; the outcome does not matter here. */
   async moveReplica(broker: number, partition: number, directory: string): Promise<void> {
     const { topic, bootstrap, trace } = this.#parts;
     await using admin = new Admin({ bootstrap, operationTimeoutMs: 2000, requestTimeoutMs: 1000, runtime: this.#runtime("admin") });
@@ -111,8 +111,8 @@ export class Workload {
     }
   }
 
-  /** Asks for the preferred leader; what comes of it is the cluster's affair. */
-  /** `controller`: asked itself, for what forwards to it may be cut off from it. */
+  /** Requests an election of the preferred leader; the outcome does not matter here. */
+  /** `controller`: asked directly, because a broker that forwards to it may be cut off from it. */
   async electPreferred(partition: number, controller: string): Promise<void> {
     const { topic, trace } = this.#parts;
     const bootstrap = `${controller}:9092`;
@@ -130,13 +130,13 @@ export class Workload {
     for (let number = 1; number <= count; number++) void this.send(`b${++this.#bursts}:`, partition);
   }
 
-  /** Nothing is sent to this partition but bursts, until further notice. */
+  /** Only bursts are sent to this partition, until further notice. */
   spare(partition: number, isSpared: boolean): void {
     if (isSpared) this.#spared.add(partition);
     else this.#spared.delete(partition);
   }
 
-  /** Sends at intervals of up to `everyMs`, until `stopSending`. `hastyShare` of the records go with acks=1. */
+  /** Sends at intervals of up to `everyMs` milliseconds, until `stopSending`. `hastyShare` of the records are sent with acks=1. */
   startSending(everyMs: number, hastyShare: number): void {
     const { clock, random, partitions } = this.#parts;
     this.#isSending = true;

@@ -44,13 +44,16 @@ export class World {
   readonly plan: Plan;
   readonly topic = topic;
   readonly seed: number;
-  /** Added to how long a message to or from the coordinator takes, at most. */
+  /** The most milliseconds that are added to the latency of a message to or from the coordinator. */
   coordinatorDelayMs = 0;
-  /** By number: up to how long what a server of the coordinator tells its leader takes, and up to how long it is behind. Milliseconds. */
+  /**
+   * By number: how long a message from a server of the coordinator to its leader takes at most, and how far it is behind at most.
+   * Milliseconds.
+   */
   readonly serverLags = Array.from({ length: coordinatorServers }, () => ({ "to-leader": 2, behind: 4 }));
-  /** It has an older state than it had, or none: who is in sync cannot be told, so nobody may lose anything. */
+  /** It has an older state than it had, or none: the ISRs are unknown, so no broker may lose anything. */
   isCoordinatorWrong = false;
-  /** An error that a broker is to log. */
+  /** An error that a broker is expected to log. */
   isExpectedError: (what: string) => boolean = () => false;
   /** What broke, in order; the simulation ends at the first. */
   readonly violations: string[] = [];
@@ -65,10 +68,10 @@ export class World {
     const isForsaken = (name: string) => name === fleetingTopic;
     this.#trust = new Trust({ brokers: () => this.brokers, observer: () => this.observer, isForsaken });
     this.trace = new Trace(this.clock, sink);
-    // a broker says so when its disk fails, and what it gives up for that
+    // a broker logs it when its disk fails, and which replicas it takes offline for that
     this.trace.onError = (what) => {
       const broker = this.brokers.find(({ host }) => what.startsWith(`${host}#`));
-      // what an earlier life was about to say when it was killed is not heard
+      // what an earlier life was about to log when it was killed is ignored
       const isHeard = broker === undefined || what.startsWith(`${broker.owner} `);
       const isExpected = broker?.hasDiskFailure || (plan.mayRot && what.includes("damaged")) || this.isExpectedError(what);
       if (isHeard && !isExpected) this.violated(what);
@@ -166,8 +169,8 @@ export class World {
   };
 
   /**
-   * The power of a broker fails: it may lack records until its next life is seen outside the in-sync set. Also where it was not in the set
-   * when the power went: a leader's write that takes it in may be on its way.
+   * The power of a broker fails: it may lack records until its next life is seen outside the ISR. This holds even if it was not in the ISR
+   * when the power failed: a leader's write that adds it may be on its way.
    */
   losePower(broker: SimBroker, kind: "power" | "power-silent"): void {
     this.distrust(broker);
@@ -181,7 +184,7 @@ export class World {
     broker.coordinator?.expireSession();
   }
 
-  /** What some do to have another controller. */
+  /** What some operators do to get another controller. */
   deleteController(): void {
     this.trace.line("somebody deletes /controller");
     this.#operator ??= this.ensemble.open({ sessionTimeoutMs, log: this.trace.logger("operator") });
@@ -195,7 +198,7 @@ export class World {
     this.#trust.distrust(broker);
   }
 
-  /** Its replica of a partition is damaged, in the in-sync set or not, for as long as it is the one that `isStill` tells of. */
+  /** Its replica of a partition is damaged, in the ISR or not, for as long as it is the replica that `isStill` checks. */
   rotted(broker: SimBroker, partition: number, isStill: () => boolean): void {
     this.#trust.rotted(broker, `${topic}-${partition}`, isStill);
   }
@@ -236,7 +239,7 @@ export class World {
   #changed({ topic: name, partition, state }: ObservedPartition, before: ObservedState | null): void {
     this.trace.line(`${name}-${partition}: leader ${state.leader} epoch ${state.leaderEpoch} isr ${state.isr}`);
     if (name === topic && before !== null) this.checker.lookAtMembers(partition);
-    // elected because nobody better is left: commits may be gone with what it lacks
+    // elected because no better one is left: commits may be gone with what it lacks
     const isLed = name === offsetsTopic && state.leader >= 0 && state.leaderEpoch !== before?.leaderEpoch;
     if (isLed && this.mayLackRecords(state.leader, partition, name)) this.group?.commitsMayBeGone();
   }
@@ -255,7 +258,7 @@ export class World {
   }
 }
 
-/** Everything a little faster than by default, so that a short run sees much. */
+/** Everything a little faster than by default, so that a short run covers much. */
 const brokerSettings = {
   "replica.lag.time.max.ms": "2000",
   "replica.fetch.wait.max.ms": "300",

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { readClusterId, readOrCreateClusterId } from "../../coordinator-client/cluster-id.ts";
 import { type Coordinator, CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import { electController, resignController } from "../../coordinator-client/election.ts";
+import { readClusterId, readOrCreateClusterId } from "../../coordinator-client/known-cluster-id.ts";
 import { isPresentTerm } from "../../coordinator-client/known-controller.ts";
-import { readOrCreatePeerSecret, readPeerSecret } from "../../coordinator-client/peer-secret.ts";
+import { readOrCreatePeerSecret, readPeerSecret } from "../../coordinator-client/known-peer-secret.ts";
 import { readMany } from "../../coordinator-client/read-many.ts";
 import { BrokerIdTaken, registerBroker } from "../../coordinator-client/registration.ts";
 import { type BrokerRegistration, decodeBrokerRegistration } from "../../coordinator-client/znodes/broker-registration.ts";
@@ -117,7 +117,7 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
         expect(await elect(two, 2)).toMatchObject({ kind: "won", controllerEpoch: 2 });
       });
 
-      test("does not wait for the session of an earlier life of the same broker, once that broker is registered anew", async () => {
+      test("does not wait for the session of an earlier life of the same broker, once that broker is registered again", async () => {
         const [earlier, now, other] = [await connect(), await connect(), await connect()];
         await registerBroker(earlier, 7, registration("dir-a"));
         const first = await elect(earlier, 7);
@@ -222,7 +222,7 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
       expect(JSON.parse((await textAt(asker, clusterIdPath)) ?? "")).toEqual({ version: "1", id: ids[0] });
     });
 
-    test("so is the secret that brokers prove themselves with; one that is removed is made anew", async () => {
+    test("so is the secret that brokers prove themselves with; one that is removed is re-created", async () => {
       const askers = await Promise.all(Array.from({ length: 4 }, connect));
       const asker = askers[0] as Coordinator;
       const make = () => Promise.all(askers.map((zk, seed) => readOrCreatePeerSecret(zk, seededRandom(seed))));

@@ -1,9 +1,8 @@
-import { encodeCheckpoint, writeOffsets } from "../../broker/log/checkpoint-file.ts";
-import { type SegmentSizes, writeCleanStop } from "../../broker/log/clean-stop.ts";
-import { fileNames, segmentFileName } from "../../broker/log/file-names.ts";
-import { writeTopicId } from "../../broker/log/partition-metadata.ts";
+import { encodeCheckpoint, writeOffsets } from "../../broker/log/files/checkpoint-file.ts";
+import { fileNames, segmentFileName } from "../../broker/log/files/file-names.ts";
+import { type SegmentSizes, writeCleanStop, writeTopicId } from "../../broker/log/files/folder-notes.ts";
 import { encodeSnapshot } from "../../broker/log/producers/producer-snapshot.ts";
-import { encodeEntries, timeIndexFormat } from "../../broker/log/segment/index-format.ts";
+import { encodeEntries, timeIndexFormat } from "../../broker/log/segment/index-file.ts";
 import { type FileSystem, replaceFile } from "../../broker/runtime/files.ts";
 import { encodeBatch } from "../../protocol/records/encode-batch.ts";
 

@@ -1,19 +1,20 @@
-import type {
-  DirectoryFailure,
-  FoundRecord,
-  LeaderAppend,
-  Log,
-  LogDamage,
-  LogStore,
-  ReadOptions,
-  ReadResult,
+import {
+  type FoundRecord,
+  type LeaderAppend,
+  type Log,
+  type LogDamage,
+  LogOffline,
+  OffsetOutOfLog,
+  type ProducerRow,
+  type ReadOptions,
+  type ReadResult,
 } from "../../broker/log/log-contract.ts";
-import { InconsistentTopicId, LogOffline, OffsetOutOfLog } from "../../broker/log/log-contract.ts";
-import type { ProducerRow } from "../../broker/log/producers/producer-entry.ts";
 import { ProducerStates } from "../../broker/log/producers/producer-states.ts";
+import { type DirectoryFailure, InconsistentTopicId, type LogStore } from "../../broker/log/store-contract.ts";
 import type { TopicSettings } from "../../broker/runtime/topic-settings.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import { assignOffsets } from "../../protocol/records/assign-offsets.ts";
+import type { ParsedBatch } from "../../protocol/records/batch-header.ts";
 import { encodeBatch } from "../../protocol/records/encode-batch.ts";
 import { scanBatches } from "../../protocol/records/validate-batches.ts";
 
@@ -53,14 +54,14 @@ export class MemoryLog implements Log {
     return this.#batches.map(({ baseOffset, epoch, bytes }) => ({ baseOffset, epoch, hex: bytes.toString("hex") }));
   }
 
-  appendAsLeader(batches: Buffer, leaderEpoch: number, appendTimeMs: number): LeaderAppend {
+  appendAsLeader(batch: ParsedBatch, leaderEpoch: number, appendTimeMs: number): LeaderAppend {
     if (this.#isOffline) throw new LogOffline("offline");
-    const settled = this.#producers.judgeAppend(batches, this.settings, this.endOffset === 0);
+    const settled = this.#producers.judgeAppend(batch.header, this.settings, this.endOffset === 0);
     if (settled !== null) return settled;
     const isLogAppendTime = this.settings.messageTimestampType === "LogAppendTime";
     const baseOffset = this.endOffset;
-    assignOffsets(batches, { baseOffset, leaderEpoch, logAppendTimeMs: isLogAppendTime ? appendTimeMs : null });
-    this.#take(batches);
+    assignOffsets(batch, { baseOffset, leaderEpoch, logAppendTimeMs: isLogAppendTime ? appendTimeMs : null });
+    this.#take(batch.bytes);
     return { kind: "appended", baseOffset, endOffset: this.endOffset, logAppendTimeMs: isLogAppendTime ? appendTimeMs : -1 };
   }
 

@@ -1,10 +1,11 @@
 import type { SessionCoordinator } from "../../coordinator-client/session/session-coordinator.ts";
-import { PacketSplitter } from "../../coordinator-client/zookeeper/packet-splitter.ts";
+import { packetSplitter } from "../../coordinator-client/zookeeper/library.ts";
 import { openZookeeper } from "../../coordinator-client/zookeeper-coordinator.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import { silentLogger } from "../../protocol/base/logger.ts";
 import { seededRandom } from "../../protocol/base/random.ts";
 import { nodeClock } from "../../protocol/node/node-clock.ts";
+import type { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 import { closeSessionElsewhere, credentialsOf, opcodes, replyXid, requestHeader, type SessionCredentials } from "./raw-zookeeper.ts";
 import { type ProxyConnection, TcpProxy } from "./tcp-proxy.ts";
 import type { TestZookeeper } from "./zookeeper.ts";
@@ -72,15 +73,15 @@ export class ProxiedCoordinator {
   }
 
   #filter(direction: "to-server" | "to-client", bytes: Buffer, connection: ProxyConnection): Buffer | null {
-    const splitter = (connection.memory.get(direction) as PacketSplitter | undefined) ?? new PacketSplitter(64 * 1024 * 1024);
+    const splitter = (connection.memory.get(direction) as FrameSplitter | undefined) ?? packetSplitter();
     connection.memory.set(direction, splitter);
     const passed: Buffer[] = [];
-    for (const packet of splitter.push(bytes)) {
+    splitter.push(bytes, (packet) => {
       const isFirst = !connection.memory.has(`${direction}-started`);
       connection.memory.set(`${direction}-started`, true);
       const passes = direction === "to-server" ? this.#toServer(packet, isFirst, connection) : this.#toClient(packet, isFirst, connection);
       if (passes) passed.push(packet);
-    }
+    });
     return passed.length === 0 ? null : Buffer.concat(passed);
   }
 

@@ -1,14 +1,15 @@
 import { createConnection, type Socket } from "node:net";
 import { skipResponseHeaderRest, writeRequestHeader } from "../../protocol/messages/headers.ts";
 import type { Message } from "../../protocol/schema/message.ts";
+import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
+import { beginFrame, endFrame } from "../../protocol/wire/frame-writer.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
-import { Writer } from "../../protocol/wire/writer.ts";
 
 /** One connection that does just what it is told: no metadata, no retries. For tests of what a broker itself answers. */
 export class RawConnection {
   readonly #socket: Socket;
   readonly #waiting = new Map<number, { readonly answer: (body: Reader) => void; readonly fail: (error: Error) => void }>();
-  #held = Buffer.alloc(0);
+  readonly #splitter = new FrameSplitter({ frameMaxBytes: 2 ** 31 - 1 });
   #correlationId = 0;
 
   private constructor(socket: Socket) {
@@ -33,13 +34,10 @@ export class RawConnection {
     const correlationId = ++this.#correlationId;
     const { apiKey } = api.request;
     const flexible = api.request.isFlexible(version);
-    const writer = new Writer();
+    const writer = beginFrame();
     writeRequestHeader(writer, { apiKey, apiVersion: version, correlationId }, "raw", flexible);
     api.request.write(writer, body, version);
-    const frame = Buffer.concat(writer.chunks());
-    const length = Buffer.alloc(4);
-    length.writeInt32BE(frame.length);
-    this.#socket.write(Buffer.concat([length, frame]));
+    this.#socket.write(Buffer.concat(endFrame(writer)));
     return new Promise((resolve, reject) => {
       const answer = (reader: Reader) => {
         skipResponseHeaderRest(reader, apiKey, flexible);
@@ -54,14 +52,11 @@ export class RawConnection {
   }
 
   #take(chunk: Buffer): void {
-    this.#held = Buffer.concat([this.#held, chunk]);
-    while (this.#held.length >= 4 && this.#held.length >= 4 + this.#held.readInt32BE(0)) {
-      const size = this.#held.readInt32BE(0);
-      const reader = new Reader(this.#held.subarray(4, 4 + size));
-      this.#held = this.#held.subarray(4 + size);
+    this.#splitter.push(chunk, (frame) => {
+      const reader = new Reader(frame);
       const correlationId = reader.int32();
       this.#waiting.get(correlationId)?.answer(reader);
       this.#waiting.delete(correlationId);
-    }
+    });
   }
 }

@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { PacketSplitter } from "../../coordinator-client/zookeeper/packet-splitter.ts";
+import { packetSplitter } from "../../coordinator-client/zookeeper/library.ts";
 
 /** What one needs to take a session over. */
 export interface SessionCredentials {
@@ -49,18 +49,18 @@ function tryToClose(host: string, port: number, { id, password }: SessionCredent
   goodbye.writeInt32BE(1, 4);
   goodbye.writeInt32BE(opcodes.closeSession, 8);
   return new Promise((resolve, reject) => {
-    const splitter = new PacketSplitter(10_000);
+    const splitter = packetSplitter();
     const socket = connect({ host, port }, () => socket.write(hello));
     let answer: "unknown to the server" | "asked to close" = "asked to close";
     socket.on("data", (chunk) => {
-      for (const packet of splitter.push(chunk)) {
+      splitter.push(chunk, (packet) => {
         // The connect response, of timeout 0 when there is no such session; then the goodbye's answer.
         if (packet.length > 20 && packet.readInt32BE(8) > 0) socket.write(goodbye);
         else {
           if (packet.length > 20) answer = "unknown to the server";
           socket.destroy();
         }
-      }
+      });
     });
     socket.on("error", reject);
     socket.on("close", () => resolve(answer));

@@ -1,6 +1,6 @@
 import type { TopicId } from "../../../protocol/base/ids.ts";
-import { type AssigningMember, type AssignmentInput, compareText } from "./assignor.ts";
 import type { PartitionMap } from "./partition-map.ts";
+import { type AssigningMember, type AssignmentInput, compareText } from "./server-assignor.ts";
 
 /** In an `owners` array: nobody's. */
 export const nobody = -1;

@@ -1,6 +1,6 @@
 import type { TopicId } from "../../../protocol/base/ids.ts";
-import { type AssigningMember, type AssignmentInput, type Assignor, compareText } from "./assignor.ts";
 import type { PartitionMap } from "./partition-map.ts";
+import { type AssigningMember, type AssignmentInput, type Assignor, compareText } from "./server-assignor.ts";
 
 /**
  * Each topic by itself: its subscribers in order get neighbouring partitions, the first ones one more where it does not come out even.

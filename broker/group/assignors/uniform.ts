@@ -1,6 +1,6 @@
-import type { AssigningMember, AssignmentInput, Assignor } from "./assignor.ts";
 import { keepOwned, move, nobody, type Ownership, told } from "./ownership.ts";
 import type { PartitionMap } from "./partition-map.ts";
+import type { AssigningMember, AssignmentInput, Assignor } from "./server-assignor.ts";
 import { balanceOverTopics } from "./uniform-by-topic.ts";
 
 /**

@@ -1,13 +1,22 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
-import type { Committer, Group, GroupRecord, Now } from "../contract.ts";
+import type { Now } from "../../state-machine/contract.ts";
+import type { Ticket } from "../../state-machine/ticket.ts";
+import type { Committer, Group, GroupRecord } from "../contract.ts";
 import { classicGroupRecord, classicGroupTombstone, type GroupMetadataValue } from "../group-records.ts";
 import type { MemberMemory } from "../member-memory.ts";
 import { Tally } from "../tally.ts";
-import type { Ticket } from "../ticket.ts";
-import { type JoinAnswer, type JoinedMember, type Member, type MemberProtocol, memberBytes, metadataOf, pendingBytes } from "./member.ts";
-import { subscribedTopics } from "./subscription.ts";
+import {
+  type JoinAnswer,
+  type JoinedMember,
+  type Member,
+  type MemberProtocol,
+  memberBytes,
+  metadataOf,
+  pendingBytes,
+  subscribedTopics,
+} from "./classic-group-member.ts";
 
 export type ClassicState = "Empty" | "PreparingRebalance" | "CompletingRebalance" | "Stable" | "Dead";
 
@@ -127,6 +136,7 @@ export class ClassicGroup implements Group {
     this.#memory.change(memberBytes(this.groupId, member));
     this.removePending(member.memberId);
     if (member.groupInstanceId !== null) this.#staticMembers.set(member.groupInstanceId, member.memberId);
+    this.#check();
   }
 
   remove(memberId: string): Member {
@@ -139,11 +149,12 @@ export class ClassicGroup implements Group {
     this.pendingSync.delete(memberId);
     if (member.groupInstanceId !== null) this.#staticMembers.delete(member.groupInstanceId);
     if (this.leaderId === memberId) this.leaderId = this.members.keys().next().value ?? null;
+    this.#check();
     return member;
   }
 
   /**
-   * What a member keeps, and whether it waits, is changed by these three only: it is counted. Whoever joins looks at the counts, not at all
+   * What a member keeps, and whether it waits, is changed by these three only: it is counted. A join looks at the counts, not at all
    * the members.
    */
   changeProtocols(member: Member, protocols: readonly MemberProtocol[]): void {
@@ -164,6 +175,7 @@ export class ClassicGroup implements Group {
     const isMember = this.members.get(member.memberId) === member;
     if (isMember) this.#awaitingJoinCount += (ticket === null ? 0 : 1) - (member.awaitingJoin === null ? 0 : 1);
     member.awaitingJoin = ticket;
+    this.#check();
   }
 
   /** Whether the members' assignments may be these: those of a group are as long as one record may be. */
@@ -360,6 +372,10 @@ export class ClassicGroup implements Group {
     this.stateSinceMs = value.currentStateTimestamp;
     this.#state = this.members.size === 0 ? "Empty" : "Stable";
     this.refreshSubscription();
+  }
+
+  #check(): void {
+    invariant(this.#awaitingJoinCount >= 0 && this.#awaitingJoinCount <= this.members.size, "only members wait for the others to join");
   }
 
   #membersWith(instead: Replacement | undefined): Member[] {

@@ -1,23 +1,21 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
 import type { Reader } from "../../../protocol/wire/reader.ts";
-import { answered, type Decision, type Group, type GroupKind, type GroupRecord, type Now, type ShardEnvironment } from "../contract.ts";
+import { answered, type Decision, type Now } from "../../state-machine/contract.ts";
+import { type Settlement, Ticket } from "../../state-machine/ticket.ts";
+import type { Group, GroupKind, GroupKindParts, GroupRecord } from "../contract.ts";
 import { classicGroupKeyVersion, groupMetadataKey, groupMetadataValue, readKey, readVersioned } from "../group-records.ts";
 import type { MemberMemory } from "../member-memory.ts";
-import { Ticket } from "../ticket.ts";
 import { ClassicGroup } from "./classic-group.ts";
+import { type JoinAnswer, joinRefusal, type Member, metadataOf, noBytes, type SyncAnswer, syncRefusal } from "./classic-group-member.ts";
 import { type JoinConfig, Joining, type JoinRequest, joinFault } from "./join.ts";
-import { type Leaver, type Left, leave } from "./leave.ts";
-import { type JoinAnswer, joinRefusal, type Member, metadataOf, noBytes, type SyncAnswer, syncRefusal } from "./member.ts";
-import { type RebalanceConfig, Rebalances } from "./rebalances.ts";
+import { memberTimer, type RebalanceConfig, Rebalances, withSettled } from "./rebalances.ts";
 import { type SyncRequest, sync } from "./sync.ts";
 
 export type ClassicConfig = JoinConfig & RebalanceConfig;
 
-export interface ClassicEnvironment extends ShardEnvironment<ClassicConfig> {
+export interface ClassicGroupsParts extends Omit<GroupKindParts<ClassicConfig>, "topics"> {
   hasOffsets(groupId: string): boolean;
-  /** Groups of any kind in the shard. */
-  groupCount(): number;
   readonly memberMemory: MemberMemory;
 }
 
@@ -25,6 +23,16 @@ export interface HeartbeatRequest {
   readonly memberId: string;
   readonly groupInstanceId: string | null;
   readonly generationId: number;
+}
+
+/** Who leaves: by member id, or a static member by its instance alone (an administrator takes it out). */
+export interface Leaver {
+  readonly memberId: string;
+  readonly groupInstanceId: string | null;
+}
+
+export interface Left extends Leaver {
+  readonly errorCode: KafkaErrorCode;
 }
 
 export interface DescribedGroup {
@@ -51,14 +59,14 @@ const deadGroup: DescribedGroup = { groupState: "Dead", protocolType: "", protoc
 export class ClassicGroups implements GroupKind {
   readonly type = "classic";
   readonly keyVersions: readonly number[] = [classicGroupKeyVersion];
-  readonly #environment: ClassicEnvironment;
+  readonly #parts: ClassicGroupsParts;
   readonly #rebalances: Rebalances;
   readonly #joining: Joining;
   #isLoaded = false;
 
-  constructor(environment: ClassicEnvironment) {
-    const { groups, timers, random, config } = environment;
-    this.#environment = environment;
+  constructor(parts: ClassicGroupsParts) {
+    const { groups, timers, random, config, memberMemory: memory } = parts;
+    this.#parts = parts;
     this.#rebalances = new Rebalances({ groups, timers, config });
     const onPendingForgotten = (group: ClassicGroup) => this.#forgetIfUnused(group);
     this.#joining = new Joining({
@@ -66,21 +74,21 @@ export class ClassicGroups implements GroupKind {
       random,
       config,
       rebalances: this.#rebalances,
-      memory: environment.memberMemory,
+      memory,
       onPendingForgotten,
     });
   }
 
   join(groupId: string, request: JoinRequest, now: Now): Decision<JoinAnswer> {
-    const fault = joinFault(request, this.#environment.config);
+    const fault = joinFault(request, this.#parts.config);
     if (fault !== "NONE") return answered(joinRefusal(request.memberId, fault));
-    const found = this.#environment.groups.get(groupId);
+    const found = this.#parts.groups.get(groupId);
     if (found === undefined && request.memberId !== "") return answered(joinRefusal(request.memberId, "UNKNOWN_MEMBER_ID"));
     const changed = found === undefined || found.type === this.type ? [] : this.#changeKind(found);
     if (changed === null) return answered(joinRefusal(request.memberId, "INCONSISTENT_GROUP_PROTOCOL"));
     if (changed.length > 0 && request.memberId !== "") return answered(joinRefusal(request.memberId, "UNKNOWN_MEMBER_ID"));
     if (changed.length > 0) return this.#joinAfter(changed, groupId, request, now);
-    if (found === undefined && this.#environment.groupCount() >= groupsMax) return answered(joinRefusal("", "COORDINATOR_NOT_AVAILABLE"));
+    if (found === undefined && this.#parts.groups.size >= groupsMax) return answered(joinRefusal("", "COORDINATOR_NOT_AVAILABLE"));
     const group = this.find(groupId) ?? this.#newGroup(groupId);
     const decision = this.#joining.join(group, request, now);
     this.#forgetIfUnused(group);
@@ -105,7 +113,7 @@ export class ClassicGroups implements GroupKind {
   leave(groupId: string, leavers: readonly Leaver[], now: Now): Decision<readonly Left[]> {
     const group = this.find(groupId);
     if (group === null) return answered(leavers.map((leaver) => ({ ...leaver, errorCode: "UNKNOWN_MEMBER_ID" })));
-    const decision = leave(group, leavers, { timers: this.#environment.timers, rebalances: this.#rebalances }, now);
+    const decision = this.#takeOut(group, leavers, now);
     this.#forgetIfUnused(group);
     return decision;
   }
@@ -120,13 +128,13 @@ export class ClassicGroups implements GroupKind {
   }
 
   find(groupId: string): ClassicGroup | null {
-    const group = this.#environment.groups.get(groupId);
+    const group = this.#parts.groups.get(groupId);
     return group instanceof ClassicGroup ? group : null;
   }
 
   /** A group that somebody keeps offsets in without being a member. */
   keepOffsetsOf(groupId: string): void {
-    if (this.#environment.groups.get(groupId) === undefined) this.#newGroup(groupId);
+    if (this.#parts.groups.get(groupId) === undefined) this.#newGroup(groupId);
   }
 
   replay(keyVersion: number, key: Reader, value: Buffer | null): void {
@@ -141,12 +149,12 @@ export class ClassicGroups implements GroupKind {
     const group = this.#makeGroup(groupId);
     group.restore(readVersioned(groupMetadataValue, value));
     known?.forgetMembers();
-    this.#environment.groups.set(group);
+    this.#parts.groups.set(group);
   }
 
   loaded(now: Now): void {
     this.#isLoaded = true;
-    for (const group of this.#environment.groups.values())
+    for (const group of this.#parts.groups.values())
       if (group instanceof ClassicGroup) for (const member of group.members.values()) this.#rebalances.keepAlive(group, member, now);
   }
 
@@ -156,19 +164,38 @@ export class ClassicGroups implements GroupKind {
 
   /** Somebody else coordinates these groups now. */
   ended(): void {
-    for (const group of this.#environment.groups.values()) if (group instanceof ClassicGroup) group.forgetMembers();
+    for (const group of this.#parts.groups.values()) if (group instanceof ClassicGroup) group.forgetMembers();
   }
 
   #newGroup(groupId: string): ClassicGroup {
     const group = this.#makeGroup(groupId);
-    this.#environment.groups.set(group);
+    this.#parts.groups.set(group);
     return group;
   }
 
   #makeGroup(groupId: string): ClassicGroup {
-    return new ClassicGroup(groupId, this.#environment.memberMemory, (group, member, now) =>
-      this.#rebalances.keepAlive(group, member, now),
-    );
+    return new ClassicGroup(groupId, this.#parts.memberMemory, (group, member, now) => this.#rebalances.keepAlive(group, member, now));
+  }
+
+  /** All of them, and then one rebalance is prepared for what is left. */
+  #takeOut(group: ClassicGroup, leavers: readonly Leaver[], now: Now): Decision<readonly Left[]> {
+    const settled: Settlement[] = [];
+    let isChanged = false;
+    const left = leavers.map((leaver): Left => {
+      const memberId = memberOf(group, leaver);
+      if (memberId === null && group.removePending(leaver.memberId)) {
+        this.#parts.timers.cancel(memberTimer(group, leaver.memberId));
+        isChanged = true;
+        return { ...leaver, errorCode: "NONE" };
+      }
+      const refusal = memberId === null ? "UNKNOWN_MEMBER_ID" : group.memberRefusal(memberId, leaver.groupInstanceId);
+      if (memberId === null || refusal !== null) return { ...leaver, errorCode: refusal ?? "UNKNOWN_MEMBER_ID" };
+      settled.push(...this.#rebalances.remove(group, memberId, "UNKNOWN_MEMBER_ID"));
+      isChanged = true;
+      return { ...leaver, errorCode: "NONE" };
+    });
+    if (!isChanged) return answered(left);
+    return withSettled<readonly Left[]>(settled, { ...this.#rebalances.onRemoved(group, now), answer: left });
   }
 
   /** What has to go from the log so that a group of another kind becomes a classic one; null: it has members. */
@@ -193,12 +220,12 @@ export class ClassicGroups implements GroupKind {
   #drop(group: ClassicGroup): void {
     this.#rebalances.forget(group);
     group.forgetMembers();
-    this.#environment.groups.delete(group);
+    this.#parts.groups.delete(group);
   }
 
   /** Nobody joined it, and nothing of it is in the log: there is no reason to remember its name. */
   #forgetIfUnused(group: ClassicGroup): void {
-    if (group.isSimple && group.members.size === 0 && !this.#environment.hasOffsets(group.groupId)) this.#drop(group);
+    if (group.isSimple && group.members.size === 0 && !this.#parts.hasOffsets(group.groupId)) this.#drop(group);
   }
 }
 
@@ -206,4 +233,11 @@ function describeMember(member: Member, protocolName: string | null): DescribedG
   const { memberId, groupInstanceId, clientId, clientHost, assignment } = member;
   const memberMetadata = protocolName === null ? noBytes : metadataOf(member, protocolName);
   return { memberId, groupInstanceId, clientId, clientHost, memberMetadata, memberAssignment: assignment };
+}
+
+/** Null: no member of that id, or of that instance. A fenced one is its id's, not its instance's. */
+function memberOf(group: ClassicGroup, { memberId, groupInstanceId }: Leaver): string | null {
+  if (memberId === "" && groupInstanceId !== null) return group.staticMember(groupInstanceId)?.memberId ?? null;
+  if (groupInstanceId !== null) return group.staticMember(groupInstanceId) === null ? null : memberId;
+  return group.members.has(memberId) ? memberId : null;
 }

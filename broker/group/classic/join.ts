@@ -1,8 +1,8 @@
 import type { Random } from "../../../protocol/base/random.ts";
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
-import { answered, type Decision, type GroupTimers, type Now } from "../contract.ts";
+import { answered, type Decision, type Now, type ShardTimers } from "../../state-machine/contract.ts";
+import { type Settlement, Ticket } from "../../state-machine/ticket.ts";
 import type { MemberMemory } from "../member-memory.ts";
-import { type Settlement, Ticket } from "../ticket.ts";
 import type { ClassicGroup } from "./classic-group.ts";
 import {
   type JoinAnswer,
@@ -13,7 +13,7 @@ import {
   noBytes,
   protocolBytes,
   sameProtocols,
-} from "./member.ts";
+} from "./classic-group-member.ts";
 import { joinedAnswer, memberTimer, type Rebalances, releaseWaits, withSettled } from "./rebalances.ts";
 
 export interface JoinRequest {
@@ -38,7 +38,7 @@ export interface JoinConfig {
 }
 
 export interface JoinParts {
-  readonly timers: GroupTimers;
+  readonly timers: ShardTimers;
   readonly random: Random;
   readonly config: JoinConfig;
   readonly rebalances: Rebalances;
@@ -146,7 +146,7 @@ export class Joining {
   }
 
   #joinAgain(group: ClassicGroup, member: Member, request: JoinRequest, now: Now): Decision<JoinAnswer> {
-    // a request that was given up by its client: nobody reads the answer, but its connection may still wait for it
+    // its client no longer waits for that request: nobody reads the answer, but the connection needs one
     const givenUp = releaseWaits(group, member, "REBALANCE_IN_PROGRESS");
     const ticket = new Ticket<JoinAnswer>();
     group.changeProtocols(member, keptProtocols(request.protocols));
@@ -207,7 +207,7 @@ export class Joining {
 }
 
 /**
- * A returning leader must not divide the work anew: the others keep what they have. It is told so (KIP-814) where it understands that, and
+ * A returning leader must not divide the work again: the others keep what they have. It is told so (KIP-814) where it understands that, and
  * else that its former self leads.
  */
 function replacedAnswer(group: ClassicGroup, member: Member, canSkipAssignment: boolean, ledAs: string | null): JoinAnswer {

@@ -1,9 +1,10 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
-import { answered, type Decision, type GroupBook, type GroupTimers, type Now } from "../contract.ts";
-import type { Settlement } from "../ticket.ts";
+import { answered, type Decision, type Now, type ShardTimers } from "../../state-machine/contract.ts";
+import type { Settlement } from "../../state-machine/ticket.ts";
+import type { GroupBook } from "../contract.ts";
 import type { ClassicGroup } from "./classic-group.ts";
-import { type JoinAnswer, joinRefusal, type Member, noBytes, syncRefusal } from "./member.ts";
+import { type JoinAnswer, joinRefusal, type Member, noBytes, syncRefusal } from "./classic-group-member.ts";
 
 export interface RebalanceConfig {
   /** `group.initial.rebalance.delay.ms` */
@@ -12,7 +13,7 @@ export interface RebalanceConfig {
 
 export interface RebalanceParts {
   readonly groups: GroupBook;
-  readonly timers: GroupTimers;
+  readonly timers: ShardTimers;
   readonly config: RebalanceConfig;
 }
 
@@ -70,7 +71,8 @@ export class Rebalances {
   }
 
   /**
-   * The member has been heard of: its session begins anew. While it waits for an answer it cannot send anything, and is not expected to.
+   * The member has been heard of: its session timeout starts again. While it waits for an answer it cannot send anything, and is not
+   * expected to.
    */
   keepAlive(group: ClassicGroup, member: Member, now: Now): void {
     const { timers } = this.#parts;
@@ -105,7 +107,7 @@ export class Rebalances {
     return this.#parts.groups.get(group.groupId) === group;
   }
 
-  /** Whoever waits for its part of the work in this generation learns that there will be another. */
+  /** Members that wait for their part of the work in this generation learn that there will be another. */
   #interruptSync(group: ClassicGroup, now: Now): Settlement[] {
     this.#parts.timers.cancel(syncTimer(group));
     group.pendingSync.clear();

@@ -1,8 +1,8 @@
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
-import { answered, type Decision, type Now } from "../contract.ts";
-import { type Settlement, Ticket } from "../ticket.ts";
+import { answered, type Decision, type Now } from "../../state-machine/contract.ts";
+import { type Settlement, Ticket } from "../../state-machine/ticket.ts";
 import type { ClassicGroup } from "./classic-group.ts";
-import { type Member, noBytes, type SyncAnswer, syncRefusal } from "./member.ts";
+import { type Member, noBytes, type SyncAnswer, syncRefusal } from "./classic-group-member.ts";
 import { type Rebalances, releaseWaits } from "./rebalances.ts";
 
 export interface SyncRequest {

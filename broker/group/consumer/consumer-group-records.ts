@@ -6,7 +6,7 @@ import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 import { type PartitionMap, partitionMap, topicPartitions } from "../assignors/partition-map.ts";
 import type { GroupRecord } from "../contract.ts";
 import { readVersioned, versioned } from "../group-records.ts";
-import type { CurrentAssignment, MemberProfile, MemberState } from "./member.ts";
+import type { CurrentAssignment, MemberProfile, MemberState } from "./consumer-group-member.ts";
 
 /**
  * The records that consumer groups are kept in, as Kafka 3.9 writes them; those of expressions as Kafka 4 does. The version of the key says

@@ -1,13 +1,13 @@
 import type { TopicId } from "../../../protocol/base/ids.ts";
+import { invariant } from "../../../protocol/base/invariant.ts";
 import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
 import { noPartitions, type PartitionMap } from "../assignors/partition-map.ts";
 import type { Committer, Group, GroupRecord } from "../contract.ts";
 import { type MemberMemory, textBytes } from "../member-memory.ts";
 import { Tally } from "../tally.ts";
+import { type CurrentAssignment, isReconciledTo, type MemberProfile, unassigned } from "./consumer-group-member.ts";
 import { groupTombstone, memberTombstone, patternTombstone, type SubscribedTopics } from "./consumer-group-records.ts";
-import { type CurrentAssignment, isReconciledTo, type MemberProfile, unassigned } from "./member.ts";
 import { currentBytes, groupOverheadBytes, matchesBytes, profileBytes, subscribedBytes, targetBytes } from "./member-bytes.ts";
-import { PartitionOwners } from "./partition-owners.ts";
 
 /** The first version of OffsetCommit whose clients know of member epochs. */
 const epochAwareCommitVersion = 9;
@@ -177,6 +177,7 @@ export class ConsumerGroup implements Group {
 
   #count(bytes: number): void {
     this.#bytes += bytes;
+    invariant(this.#bytes >= 0, "a group takes no less than nothing", () => ({ bytes: this.#bytes }));
     this.#memory.change(bytes);
   }
 
@@ -236,5 +237,37 @@ export class ConsumerGroup implements Group {
     this.#count(targetBytes(target) - targetBytes(this.#targets.get(memberId)));
     if (target === null) this.#targets.delete(memberId);
     else this.#targets.set(memberId, target);
+  }
+}
+
+/** Who has which partition now: what is assigned to a member, and what it has not revoked yet. */
+class PartitionOwners {
+  readonly #byTopic = new Map<TopicId, Map<number, string>>();
+
+  ownerOf(topicId: TopicId, partition: number): string | null {
+    return this.#byTopic.get(topicId)?.get(partition) ?? null;
+  }
+
+  replace(memberId: string, before: CurrentAssignment | undefined, now: CurrentAssignment | undefined): void {
+    if (before !== undefined) for (const partitions of [before.assigned, before.pendingRevocation]) this.#free(memberId, partitions);
+    if (now !== undefined) for (const partitions of [now.assigned, now.pendingRevocation]) this.#take(memberId, partitions);
+  }
+
+  #take(memberId: string, partitions: PartitionMap): void {
+    for (const [topicId, numbers] of partitions) {
+      const owners = this.#byTopic.get(topicId) ?? new Map<number, string>();
+      this.#byTopic.set(topicId, owners);
+      for (const number of numbers) owners.set(number, memberId);
+    }
+  }
+
+  #free(memberId: string, partitions: PartitionMap): void {
+    for (const [topicId, numbers] of partitions) {
+      const owners = this.#byTopic.get(topicId);
+      if (owners === undefined) continue;
+      // another member may have it by now
+      for (const number of numbers) if (owners.get(number) === memberId) owners.delete(number);
+      if (owners.size === 0) this.#byTopic.delete(topicId);
+    }
   }
 }

@@ -2,15 +2,17 @@ import { newTopicId } from "../../../protocol/base/ids.ts";
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse } from "../../../protocol/messages/consumer-group-heartbeat.ts";
 import type { Reader } from "../../../protocol/wire/reader.ts";
-import type { ConsumerGroupAssignorName } from "../../runtime/config/consumer-group-settings.ts";
-import type { Assignor } from "../assignors/assignor.ts";
+import type { ConsumerGroupAssignorName } from "../../runtime/config/group-settings.ts";
+import { answered, type Decision, type Now } from "../../state-machine/contract.ts";
 import { topicPartitions } from "../assignors/partition-map.ts";
 import { rangeAssignor } from "../assignors/range.ts";
+import type { Assignor } from "../assignors/server-assignor.ts";
 import { uniformAssignor } from "../assignors/uniform.ts";
-import { answered, type Decision, type GroupKind, type GroupRecord, type Now, type ShardEnvironment } from "../contract.ts";
+import type { GroupKind, GroupKindParts, GroupRecord } from "../contract.ts";
 import { readKey } from "../group-records.ts";
 import { MemberMemory } from "../member-memory.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
+import { type CurrentAssignment, joining, leftForNow } from "./consumer-group-member.ts";
 import {
   currentRecord,
   groupKeys,
@@ -26,10 +28,16 @@ import {
   readTarget,
 } from "./consumer-group-records.ts";
 import { type DescribedConsumerGroup, describeConsumerGroup, undescribed } from "./describe-consumer-group.ts";
-import { type AcceptedHeartbeat, type HeartbeatInputs, heartbeat, instanceRefusal, removeMember, unknownMember } from "./heartbeat.ts";
 import { faultOf, isLeaving, type Refusal, refusal } from "./heartbeat-rules.ts";
-import { type CurrentAssignment, joining, leftForNow } from "./member.ts";
 import { groupOverheadBytes } from "./member-bytes.ts";
+import {
+  type AcceptedHeartbeat,
+  type HeartbeatInputs,
+  heartbeat,
+  instanceRefusal,
+  removeMember,
+  unknownMember,
+} from "./member-heartbeat.ts";
 import { PatternTurns, PatternWatch } from "./pattern-watch.ts";
 import { preferredAssignor } from "./target-assignment.ts";
 
@@ -63,7 +71,7 @@ const assignorsByName = { uniform: uniformAssignor, range: rangeAssignor } as co
 export class ConsumerGroups implements GroupKind {
   readonly type = "consumer";
   readonly keyVersions = Object.values(keyVersions);
-  readonly #environment: ShardEnvironment<ConsumerGroupsConfig>;
+  readonly #environment: GroupKindParts<ConsumerGroupsConfig>;
   readonly #assignors: readonly Assignor[];
   readonly #groups = new Map<string, ConsumerGroup>();
   /** Counts the changes of the topics, and by group id, up to which of them it was looked at. */
@@ -73,7 +81,7 @@ export class ConsumerGroups implements GroupKind {
   readonly #expressions: PatternTurns["expressions"];
   readonly #memory: MemberMemory;
 
-  constructor(environment: ShardEnvironment<ConsumerGroupsConfig>, patternTurns = new PatternTurns(), memory = new MemberMemory()) {
+  constructor(environment: GroupKindParts<ConsumerGroupsConfig>, patternTurns = new PatternTurns(), memory = new MemberMemory()) {
     this.#environment = environment;
     this.#memory = memory;
     this.#assignors = environment.config.assignors.map((name) => assignorsByName[name]);

@@ -1,9 +1,9 @@
 import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
 import type { ConsumerGroupHeartbeatRequest } from "../../../protocol/messages/consumer-group-heartbeat.ts";
 import { type PartitionMap, withoutPartitions } from "../assignors/partition-map.ts";
-import { type CurrentAssignment, joining, leaving, leftForNow } from "./member.ts";
+import { type CurrentAssignment, joining, leaving, leftForNow } from "./consumer-group-member.ts";
 
-/** Why a heartbeat is refused; the message is for whoever reads the client's log. */
+/** Why a heartbeat is refused; the message is for readers of the client's log. */
 export interface Refusal {
   readonly error: KafkaError;
   readonly message: string;

@@ -1,7 +1,7 @@
 import type { PartitionMap } from "../assignors/partition-map.ts";
 import { memberOverheadBytes, textBytes } from "../member-memory.ts";
+import type { CurrentAssignment, MemberProfile } from "./consumer-group-member.ts";
 import type { SubscribedTopics } from "./consumer-group-records.ts";
-import type { CurrentAssignment, MemberProfile } from "./member.ts";
 
 // What a consumer group and its members take in memory, near enough: see `MemberMemory`.
 

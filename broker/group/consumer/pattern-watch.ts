@@ -1,20 +1,21 @@
-import { answered, type Decision, type GroupRecord, type GroupTimers, type Now, type TopicSource, type TopicsView } from "../contract.ts";
+import { answered, type Decision, type Now, type ShardTimers } from "../../state-machine/contract.ts";
+import type { GroupRecord, TopicSource, TopicsView } from "../contract.ts";
 import type { MemberMemory } from "../member-memory.ts";
+import { PatternCompiler } from "../patterns/pattern-compiler.ts";
+import { type KnownMatches, PatternPass } from "../patterns/pattern-pass.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
 import { groupEpochRecord, patternRecord, subscribedTopicsRecord } from "./consumer-group-records.ts";
 import { assignableBytes, matchesBytes } from "./member-bytes.ts";
-import { PatternCompiler } from "./pattern-compiler.ts";
-import { type KnownMatches, PatternPass } from "./pattern-pass.ts";
 import { existingTopics, sameSubscribedTopics, subscribedNames } from "./subscribed-topics.ts";
 
-/** Steps of matching in one slice: about 1 ms of the dearest kind. */
+/** Steps of matching in one slice: about 1 ms of the most expensive kind. */
 const stepsPerSliceMax = 50_000;
 /** From one slice to the next at the least: half of the time is for everyone else. */
 const msPerSlice = 6;
 /** Between two looks of a group, however often topics change. Kafka's groups wait ten times as long. */
 const betweenPassesMs = 1_000;
 
-/** Attempts to append what a pass found before it is let be for a while. */
+/** Attempts to append what a pass found, before a longer pause. */
 const attemptsMax = 3;
 const afterRefusalsMs = 30_000;
 
@@ -59,7 +60,7 @@ interface Watched {
 }
 
 export interface PatternWatchParts {
-  readonly timers: GroupTimers;
+  readonly timers: ShardTimers;
   readonly topics: TopicSource;
   readonly turns: PatternTurns;
   readonly memory: Pick<MemberMemory, "hasRoomFor">;

@@ -9,7 +9,7 @@ import {
   samePartitions,
   withoutPartitions,
 } from "../assignors/partition-map.ts";
-import type { CurrentAssignment } from "./member.ts";
+import type { CurrentAssignment } from "./consumer-group-member.ts";
 
 /** Where a member is to get to. */
 export interface Target {
@@ -20,7 +20,7 @@ export interface Target {
 /**
  * The next step of a member from what it has towards its target (KIP-848), or the very same value when it cannot move yet.
  *
- *   1. What it has and is not to have, it gives up first: it stays in its epoch, state *unrevoked*, until a heartbeat lists what it owns
+ *   1. What it has and is not to have, it revokes first: it stays in its epoch, state *unrevoked*, until a heartbeat lists what it owns
  *      and none of that is in it.
  *   2. Then it enters the target's epoch with what it keeps and what is free. What others still have it waits for: *unreleased*. Every
  *      later heartbeat tries again.
@@ -46,7 +46,7 @@ export function reconcile(
   const isComplete = samePartitions(wanted, available);
   return changed(current, {
     epoch: target.epoch,
-    // a step within the epoch: the one before it is still acceptable from whoever missed the answer
+    // a step within the epoch: the one before it is still acceptable from a member that missed the answer
     previousEpoch: current.epoch === target.epoch ? current.previousEpoch : current.epoch,
     state: isComplete ? "stable" : "unreleased",
     assigned: allPartitions(kept, available),

@@ -1,7 +1,7 @@
 import type { TopicsView } from "../contract.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
+import type { MemberProfile } from "./consumer-group-member.ts";
 import type { SubscribedTopics } from "./consumer-group-records.ts";
-import type { MemberProfile } from "./member.ts";
 
 /** The topics among `names` that exist. */
 export function existingTopics(names: Iterable<string>, { topics }: TopicsView): SubscribedTopics {

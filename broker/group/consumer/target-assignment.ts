@@ -1,10 +1,10 @@
 import type { TopicId } from "../../../protocol/base/ids.ts";
 import { invariant } from "../../../protocol/base/invariant.ts";
-import type { AssigningMember, Assignor } from "../assignors/assignor.ts";
 import type { PartitionMap } from "../assignors/partition-map.ts";
+import type { AssigningMember, Assignor } from "../assignors/server-assignor.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
+import type { MemberProfile } from "./consumer-group-member.ts";
 import type { SubscribedTopics } from "./consumer-group-records.ts";
-import type { MemberProfile } from "./member.ts";
 import { topicsOf } from "./subscribed-topics.ts";
 
 /** One member as it is about to be. */

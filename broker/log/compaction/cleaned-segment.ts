@@ -1,9 +1,7 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import { readBatchInfo } from "../../../protocol/records/batch-header.ts";
-import type { File } from "../../runtime/files.ts";
-import type { LogDirectory } from "../log-directory.ts";
-import { GrowingIndex } from "../segment/growing-index.ts";
-import { type OffsetEntry, offsetIndexFormat, type TimeEntry, timeIndexFormat } from "../segment/index-format.ts";
+import type { File, FileSystem } from "../../runtime/files.ts";
+import { GrowingIndex, type OffsetEntry, offsetIndexFormat, type TimeEntry, timeIndexFormat } from "../segment/index-file.ts";
 import { segmentPath } from "../segment/segment.ts";
 import { closingEntry, emptyLayout, type LayoutState, place } from "../segment/segment-layout.ts";
 import type { Pace } from "./pace.ts";
@@ -18,7 +16,7 @@ const unstoredEntriesMax = 512;
 /** A segment being written under `.cleaned` names: what is left of a group of old ones. */
 export class CleanedSegment {
   readonly baseOffset: number;
-  readonly #directory: LogDirectory;
+  readonly #files: FileSystem;
   readonly #folder: string;
   readonly #indexIntervalBytes: number;
   readonly #file: File;
@@ -30,8 +28,8 @@ export class CleanedSegment {
   #written = 0;
   #unsynced = 0;
 
-  private constructor(directory: LogDirectory, folder: string, baseOffset: number, file: File, indexIntervalBytes: number) {
-    this.#directory = directory;
+  private constructor(files: FileSystem, folder: string, baseOffset: number, file: File, indexIntervalBytes: number) {
+    this.#files = files;
     this.#folder = folder;
     this.baseOffset = baseOffset;
     this.#file = file;
@@ -42,15 +40,14 @@ export class CleanedSegment {
     this.#times = new GrowingIndex(timeIndexFormat, path("timeindex"), baseOffset, { entries: 0, synced: false });
   }
 
-  static async create(directory: LogDirectory, folder: string, baseOffset: number, indexIntervalBytes: number): Promise<CleanedSegment> {
-    const { files } = directory;
+  static async create(files: FileSystem, folder: string, baseOffset: number, indexIntervalBytes: number): Promise<CleanedSegment> {
     for (const kind of ["index", "timeindex"] as const) {
       const index = await files.open(cleanedPath(folder, baseOffset, kind), "readwrite");
       await index.truncate(0).finally(() => index.close());
     }
     const file = await files.open(cleanedPath(folder, baseOffset, "log"), "readwrite");
     await file.truncate(0);
-    return new CleanedSegment(directory, folder, baseOffset, file, indexIntervalBytes);
+    return new CleanedSegment(files, folder, baseOffset, file, indexIntervalBytes);
   }
 
   get sizeInBytes(): number {
@@ -80,7 +77,7 @@ export class CleanedSegment {
 
   /** All of it is on the disk when it resolves, under its `.cleaned` names. */
   async finish(): Promise<void> {
-    const { files } = this.#directory;
+    const files = this.#files;
     await this.#write();
     const closing = closingEntry(this.#layout);
     if (closing !== null) this.#times.append(closing);
@@ -94,7 +91,7 @@ export class CleanedSegment {
   async discard(): Promise<void> {
     await this.#file.close().catch(() => undefined);
     for (const kind of ["log", "index", "timeindex"] as const)
-      await this.#directory.files.remove(cleanedPath(this.#folder, this.baseOffset, kind)).catch(() => undefined);
+      await this.#files.remove(cleanedPath(this.#folder, this.baseOffset, kind)).catch(() => undefined);
   }
 
   async #write(): Promise<void> {
@@ -109,8 +106,8 @@ export class CleanedSegment {
       await this.#file.sync();
     }
     if (this.#offsets.unstoredEntries <= unstoredEntriesMax) return;
-    await this.#offsets.store(this.#directory.files, { sync: false });
-    await this.#times.store(this.#directory.files, { sync: false });
+    await this.#offsets.store(this.#files, { sync: false });
+    await this.#times.store(this.#files, { sync: false });
   }
 }
 

@@ -3,8 +3,8 @@ import type { Logger } from "../../../protocol/base/logger.ts";
 import { loop } from "../../../protocol/base/loop.ts";
 import type { Random } from "../../../protocol/base/random.ts";
 import { DamagedBatch, LogOffline } from "../log-contract.ts";
-import type { CleanerConfig } from "./cleaner-config.ts";
-import type { DueCleaning } from "./due.ts";
+import type { CleanerConfig } from "../store-contract.ts";
+import type { DueCleaning } from "./cleaning-plan.ts";
 import type { CleaningReport, LogCompaction } from "./log-compaction.ts";
 import { Pace } from "./pace.ts";
 import { CleaningFailed } from "./read-batches.ts";
@@ -97,14 +97,14 @@ export class LogCleaner {
       const { mapBytesMax, mapLoadFactor } = this.#config;
       const report = await compaction.clean(due, { pace, nowMs, mapBytesMax, mapLoadFactor });
       if (report !== null) this.#tell(key, report, clock.monotonicMs() - startMs);
-      // given up, it is looked at again after a pause
+      // abandoned, it is looked at again after a pause
       return report !== null;
     } catch (error) {
       if (error instanceof LogOffline || this.#stopping.signal.aborted) return false;
       if (!(error instanceof DamagedBatch || error instanceof CleaningFailed)) throw error;
       logger.error(
         { err: error, partition: key },
-        "this log cannot be compacted and grows from now on; other logs are. It is tried again when it was copied anew from its leader, or after a restart",
+        "this log cannot be compacted and grows from now on; other logs are. It is tried again once it has been copied from its leader again, or after a restart",
       );
       return true;
     }

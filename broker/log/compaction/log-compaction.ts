@@ -2,18 +2,17 @@ import { InvariantViolation, invariant } from "../../../protocol/base/invariant.
 import { type BatchInfo, noProducerId } from "../../../protocol/records/batch-header.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 import { DamagedBatch } from "../log-contract.ts";
-import type { LogFlusher } from "../log-flusher.ts";
-import type { LogState } from "../log-state.ts";
-import { relativeOffsetMax } from "../segment/index-format.ts";
+import type { LogFlusher } from "../partition-log/log-flusher.ts";
+import type { LogState } from "../partition-log/log-state.ts";
+import { relativeOffsetMax } from "../segment/index-file.ts";
+import { plainRecords, type RecordView, RecordViews, recordsPerStep } from "../segment/record-views.ts";
 import { type Segment, segmentPath } from "../segment/segment.ts";
 import { CleanedSegment } from "./cleaned-segment.ts";
-import { assessLog, type CleaningMoment, type DueCleaning } from "./due.ts";
+import { assessLog, type CleaningMoment, type CleaningPlan, type DueCleaning, groupSegments } from "./cleaning-plan.ts";
 import { emptied, filterBatch, type RecordCodecs } from "./filter-batch.ts";
 import { OffsetMap } from "./offset-map.ts";
 import type { Pace } from "./pace.ts";
-import { type CleaningPlan, groupSegments } from "./plan.ts";
 import { CleaningFailed, readBatches } from "./read-batches.ts";
-import { plainRecords, type RecordView, RecordViews, recordsPerStep } from "./records-of.ts";
 import { swapSegments } from "./swap.ts";
 
 /** Segments made into one at a time: their files are renamed while reads wait. */
@@ -175,13 +174,13 @@ export class LogCompaction {
 
   /** Fills the map. Returns up to where it has every key. */
   async #learn(round: Round, from: number, to: number): Promise<number> {
-    const { directory, segments, believedGaps } = this.#state;
+    const { io, segments, believedGaps } = this.#state;
     const { pace } = round.tools;
     const inRange = segments.slice(this.#state.segmentIndex(from)).filter(({ baseOffset }) => baseOffset < to);
     for (const [i, segment] of inRange.entries()) {
-      const position = await segment.floorPosition(from, directory);
+      const position = await segment.floorPosition(from, io);
       const part = { position, nextBase: inRange[i + 1]?.baseOffset ?? to, believedGaps };
-      for await (const { bytes, batches } of readBatches(directory, segment, part, pace)) {
+      for await (const { bytes, batches } of readBatches(io, segment, part, pace)) {
         check(round);
         for (const batch of batches) {
           if (batch.lastOffset < from || batch.isControl) continue;
@@ -211,10 +210,10 @@ export class LogCompaction {
 
   /** The segments below `endOffset`, in groups whose rest fits into one segment. */
   async #groups(endOffset: number): Promise<readonly Group[]> {
-    const { directory, folder, segments, settings } = this.#state;
+    const { io, folder, segments, settings } = this.#state;
     const indexSize = async (baseOffset: number, kind: "index" | "timeindex") => {
       const path = segmentPath(folder, baseOffset, kind);
-      return (await directory.files.exists(path)) ? directory.files.size(path) : 0;
+      return (await io.files.exists(path)) ? io.files.size(path) : 0;
     };
     const sized = [];
     for (const [i, segment] of segments.slice(0, -1).entries()) {
@@ -235,14 +234,14 @@ export class LogCompaction {
   /** Returns the bytes that are left of the group. */
   async #rewrite(round: Round, { segments, endOffset }: Group, isLast: boolean): Promise<number> {
     const state = this.#state;
-    const { directory, folder, settings, believedGaps } = state;
+    const { io, folder, settings, believedGaps } = state;
     check(round);
-    const cleaned = await CleanedSegment.create(directory, folder, segments[0]!.baseOffset, settings.indexIntervalBytes);
+    const cleaned = await CleanedSegment.create(io.files, folder, segments[0]!.baseOffset, settings.indexIntervalBytes);
     let isSwapped = false;
     try {
       for (const [i, segment] of segments.entries()) {
         const whole = { position: 0, nextBase: segments[i + 1]?.baseOffset ?? endOffset, believedGaps };
-        for await (const { bytes, batches } of readBatches(directory, segment, whole, round.tools.pace)) {
+        for await (const { bytes, batches } of readBatches(io, segment, whole, round.tools.pace)) {
           check(round);
           for (const batch of batches) {
             const left = await this.#filtered(round, bytes, batch, batch.lastOffset + 1 === endOffset);
@@ -257,7 +256,7 @@ export class LogCompaction {
         sizeInBytes: cleaned.sizeInBytes,
         isStillWanted: () => round.isWanted() && segments.every((segment) => state.segments.includes(segment)),
         replaced: () => {
-          if (isLast) state.cleanedEndOffset = round.mapEndOffset;
+          if (isLast) state.cleanedTo(round.mapEndOffset);
         },
       });
       if (!isSwapped) throw new RoundOver();
@@ -297,7 +296,7 @@ export class LogCompaction {
 
   /**
    * Who copies this log, or recovers it, learns from its batches where each leader epoch began. Else: (1) all records of epoch 2 are
-   * compacted; (2) a replica is copied anew, and knows epochs 1 and 3;
+   * compacted; (2) a replica is copied from the start, and knows epochs 1 and 3;
    * (3) it leads, and a replica that was away has epoch 2 last: it would be told to cut what is committed, or, had it records of epoch 1
    * that never were, be left with them.
    */
@@ -316,8 +315,8 @@ export class LogCompaction {
       if (!(error instanceof MalformedFrame)) throw error;
       if (this.#reported.has(batch.baseOffset) || this.#reported.size >= reportedMax) return null;
       this.#reported.add(batch.baseOffset);
-      const { directory, folder } = this.#state;
-      directory.logger.warn({ err: error, folder, offset: batch.baseOffset }, "a batch cannot be unpacked: compaction leaves it as it is");
+      const { io, folder } = this.#state;
+      io.logger.warn({ err: error, folder, offset: batch.baseOffset }, "a batch cannot be unpacked: compaction leaves it as it is");
       return null;
     }
   }

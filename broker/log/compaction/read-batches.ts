@@ -1,8 +1,8 @@
 import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import { DamagedBatch } from "../log-contract.ts";
-import type { LogDirectory } from "../log-directory.ts";
 import { refuseEpoch } from "../segment/batch-walk.ts";
+import type { SegmentIo } from "../segment/read-caches.ts";
 import type { Segment } from "../segment/segment.ts";
 import { type BelievedGaps, refuseJoin } from "../segment/segment-joins.ts";
 import type { Pace } from "./pace.ts";
@@ -32,7 +32,7 @@ export interface ReadFrom {
  * DamagedBatch.
  */
 export async function* readBatches(
-  directory: LogDirectory,
+  io: SegmentIo,
   segment: Segment,
   { position: from, nextBase, believedGaps }: ReadFrom,
   pace: Pace,
@@ -46,7 +46,7 @@ export async function* readBatches(
     const length = Math.min(wantedBytes, sizeInBytes - at);
     const bytes = Buffer.allocUnsafe(length);
     const position = at;
-    const count = await segment.use(directory, (file) => file.read(bytes, 0, length, position));
+    const count = await segment.use(io, (file) => file.read(bytes, 0, length, position));
     await pace.transferred(count);
     if (count < length) throw damaged(at + count, `the file ends there, and had ${sizeInBytes} bytes`);
     const { batches, endPosition, tail } = scanBatches(bytes);

@@ -1,10 +1,10 @@
-import { codeOf } from "../../runtime/files.ts";
-import { deletedFilePath, parseSegmentFileName, segmentFileKinds, segmentFileName } from "../file-names.ts";
-import type { LogDirectory } from "../log-directory.ts";
-import type { LogFlusher } from "../log-flusher.ts";
-import type { LogState } from "../log-state.ts";
+import { codeOf, type FileSystem } from "../../runtime/files.ts";
+import { deletedFilePath, parseSegmentFileName, segmentFileKinds, segmentFileName } from "../files/file-names.ts";
+import type { LogFlusher } from "../partition-log/log-flusher.ts";
+import type { LogState } from "../partition-log/log-state.ts";
 import { removeSnapshots } from "../producers/producer-files.ts";
 import { walkHeaders } from "../segment/batch-walk.ts";
+import type { SegmentIo } from "../segment/read-caches.ts";
 import { Segment, segmentPath } from "../segment/segment.ts";
 
 /** The segment's log is renamed last: once it has the new name, all three are complete. */
@@ -40,15 +40,16 @@ export interface Replacement {
  * (b) the log is cut below it; (c) the machine dies: the copy must not bring back what was cut.
  */
 export async function swapSegments(state: LogState, flusher: LogFlusher, replacement: Replacement): Promise<boolean> {
-  const { directory, folder } = state;
+  const { io, directory, folder } = state;
+  const { files } = io;
   const { group, sizeInBytes, isStillWanted, replaced } = replacement;
   let isDone = false;
   await flusher.exclusive(async () => {
     if (!isStillWanted()) return;
     for (const segment of group) await segment.settled();
     const base = group[0]!.baseOffset;
-    await renameAll(directory, folder, base, { from: ".cleaned", to: ".swap" });
-    await directory.files.syncDirectory(folder);
+    await renameAll(files, folder, base, { from: ".cleaned", to: ".swap" });
+    await files.syncDirectory(folder);
     const at = state.segments.indexOf(group[0]!);
     const endOffset = state.segments[at + group.length]!.baseOffset;
     const reopen = state.holdReads();
@@ -57,10 +58,10 @@ export async function swapSegments(state: LogState, flusher: LogFlusher, replace
       state.tail.forgetBefore(endOffset);
       // a read may have begun to build an index of one meanwhile; from now on none does
       for (const segment of group) await segment.settled();
-      const deleted = await renameDeleted(directory, folder, group);
-      await directory.files.syncDirectory(folder);
-      await renameAll(directory, folder, base, { from: ".swap", to: "" });
-      forgetFiles(directory, folder, group);
+      const deleted = await renameDeleted(files, folder, group);
+      await files.syncDirectory(folder);
+      await renameAll(files, folder, base, { from: ".swap", to: "" });
+      forgetFiles(io, folder, group);
       replaced();
       directory.removedFiles.removeLater(deleted, state.settings.fileDeleteDelayMs);
       isDone = true;
@@ -68,9 +69,9 @@ export async function swapSegments(state: LogState, flusher: LogFlusher, replace
       reopen();
     }
     const gone = new Set(group.slice(1).map(({ baseOffset }) => baseOffset));
-    await removeSnapshots(directory, folder, (offset) => gone.has(offset) && offset !== state.snapshotOffset);
-    await directory.files.syncDirectory(folder);
-    state.removalsUnsynced = false;
+    await removeSnapshots(files, folder, (offset) => gone.has(offset) && offset !== state.snapshotOffset);
+    await files.syncDirectory(folder);
+    state.removalsSynced();
   });
   return isDone;
 }
@@ -79,13 +80,13 @@ export async function swapSegments(state: LogState, flusher: LogFlusher, replace
  * Finishes what a crash interrupted, before a log is looked at: a copy that is complete takes the place of the segments in its range; one
  * that is not is thrown away. May itself be interrupted at any step. Other leftovers stay.
  */
-export async function completeSwaps(directory: LogDirectory, folder: string): Promise<void> {
-  const { files, logger } = directory;
+export async function completeSwaps(io: SegmentIo, folder: string): Promise<void> {
+  const { files, logger } = io;
   const names = await files.list(folder);
   for (const name of names.filter((name) => name.endsWith(".log.swap"))) {
     const base = parseSegmentFileName(name.slice(0, -".swap".length))?.baseOffset;
     if (base === undefined) continue;
-    const endOffset = await endOfSwap(directory, folder, base);
+    const endOffset = await endOfSwap(io, folder, base);
     // none of ours is empty, or damaged; while the old log is there it is the better one
     if (endOffset === null && names.includes(segmentFileName(base, "log"))) continue;
     logger.info({ folder, baseOffset: base, endOffset }, "completing a compaction that was interrupted");
@@ -94,7 +95,7 @@ export async function completeSwaps(directory: LogDirectory, folder: string): Pr
       await files.remove(segmentPath(folder, other.baseOffset, other.kind));
     }
     await files.syncDirectory(folder);
-    await renameAll(directory, folder, base, { from: ".swap", to: "" });
+    await renameAll(files, folder, base, { from: ".swap", to: "" });
   }
   const left = (await files.list(folder)).filter((name) => /\.(swap|cleaned)$/.test(name));
   for (const name of left) await files.remove(`${folder}/${name}`);
@@ -102,7 +103,7 @@ export async function completeSwaps(directory: LogDirectory, folder: string): Pr
 }
 
 /** Behind the last batch of a `.log.swap`; null: it is none. */
-async function endOfSwap({ files, logger }: LogDirectory, folder: string, baseOffset: number): Promise<number | null> {
+async function endOfSwap({ files, logger }: SegmentIo, folder: string, baseOffset: number): Promise<number | null> {
   const path = `${segmentPath(folder, baseOffset, "log")}.swap`;
   const file = await files.open(path, "read");
   try {
@@ -119,12 +120,7 @@ async function endOfSwap({ files, logger }: LogDirectory, folder: string, baseOf
   }
 }
 
-async function renameAll(
-  { files }: LogDirectory,
-  folder: string,
-  baseOffset: number,
-  names: { readonly from: string; readonly to: string },
-) {
+async function renameAll(files: FileSystem, folder: string, baseOffset: number, names: { readonly from: string; readonly to: string }) {
   for (const kind of logLast) {
     const path = segmentPath(folder, baseOffset, kind);
     // an index that is not there was renamed before a crash
@@ -132,7 +128,7 @@ async function renameAll(
   }
 }
 
-async function renameDeleted({ files }: LogDirectory, folder: string, group: readonly Segment[]): Promise<readonly string[]> {
+async function renameDeleted(files: FileSystem, folder: string, group: readonly Segment[]): Promise<readonly string[]> {
   const deleted: string[] = [];
   for (const { baseOffset } of group) {
     for (const kind of segmentFileKinds) {
@@ -144,7 +140,7 @@ async function renameDeleted({ files }: LogDirectory, folder: string, group: rea
   return deleted;
 }
 
-function forgetFiles({ indexes, openFiles }: LogDirectory, folder: string, group: readonly Segment[]): void {
+function forgetFiles({ indexes, openFiles }: SegmentIo, folder: string, group: readonly Segment[]): void {
   for (const { baseOffset } of group) {
     for (const kind of segmentFileKinds) {
       const path = segmentPath(folder, baseOffset, kind);

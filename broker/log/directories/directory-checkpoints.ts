@@ -1,6 +1,6 @@
 import type { FileSystem } from "../../runtime/files.ts";
-import { type OffsetsByPartition, writeOffsets } from "../checkpoint-file.ts";
-import { fileNames } from "../file-names.ts";
+import { type OffsetsByPartition, writeOffsets } from "../files/checkpoint-file.ts";
+import { fileNames } from "../files/file-names.ts";
 
 /** What the checkpoint files say of one log. */
 export interface CheckpointedOffsets {
@@ -71,7 +71,7 @@ export class DirectoryCheckpoints {
   }
 
   /**
-   * Durable when it resolves. One at a time. How far compaction came is written before the starts: (1) a log is made anew, both of its
+   * Durable when it resolves. One at a time. How far compaction came is written before the starts: (1) a log is emptied, both of its
    * offsets go down; (2) the machine dies between the files; (3) records that were below the start when it was compacted are back, older
    * values of keys among them, and compaction must come to them.
    */

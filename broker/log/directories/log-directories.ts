@@ -1,28 +1,22 @@
 import { partitionKey, type TopicId } from "../../../protocol/base/ids.ts";
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { TopicSettings } from "../../runtime/topic-settings.ts";
-import type { CleanerConfig } from "../compaction/cleaner-config.ts";
-import { remedyFor } from "../failure-words.ts";
-import { canBeMoved, parsePartitionDirectory } from "../file-names.ts";
-import { logCaches } from "../log-caches.ts";
-import { type DirectoryFailure, type Log, LogOffline, type LogStore } from "../log-contract.ts";
-import { LogHealth } from "../log-health.ts";
-import { SharedWrite } from "../segment/shared-write.ts";
-import { type Doubt, doubtOnceRegistered, joinedDoubt } from "./clean-shutdown.ts";
-import type { SeenControllerEpoch } from "./controller-epoch-file.ts";
-import type { DescribedDirectory, DescribedLog, LogDirectoryService, MoveVerdict } from "./log-directory-service.ts";
+import { type Doubt, doubtOnceRegistered, joinedDoubt, type SeenControllerEpoch } from "../files/directory-notes.ts";
+import { canBeMoved, parsePartitionDirectory } from "../files/file-names.ts";
+import { type Log, LogOffline } from "../log-contract.ts";
+import type {
+  CleanerConfig,
+  DescribedDirectory,
+  DescribedLog,
+  DirectoryFailure,
+  LogDirectoryService,
+  LogStore,
+  MoveVerdict,
+} from "../store-contract.ts";
 import { LogMover } from "./log-mover.ts";
-import { type DirectoryLogStore, type LogStoreOptions, type LogStoreParts, openLogDirectory } from "./log-store.ts";
-import { type SettledMoves, settleMoves } from "./settle-moves.ts";
-import { settleNamesakes } from "./settle-namesakes.ts";
+import type { DirectoryLogStore, LogStoreParts } from "./log-store.ts";
+import { SharedWrite } from "./ordered-work.ts";
 import { isBetter, type Stray } from "./strays.ts";
-
-export interface LogDirectoriesOptions extends Omit<LogStoreOptions, "directory"> {
-  /** Absolute paths, each locked by the caller. */
-  readonly directories: readonly string[];
-  /** Those that cannot be used from the beginning. */
-  readonly offline: readonly OfflineDirectory[];
-}
 
 /** Logs that somebody wants in some directory and that this broker does not have, remembered at most. */
 const wishesMax = 100_000;
@@ -32,42 +26,19 @@ export interface OfflineDirectory {
   readonly error: LogOffline;
 }
 
+export interface SettledMoves {
+  /** Logs that were on their way there: the copy starts over. */
+  readonly wishes: ReadonlyMap<string, DirectoryLogStore>;
+  /** Logs that may have gone on in a directory that is not here now. */
+  readonly elsewhere: ReadonlyMap<string, string>;
+}
+
 /** One partition's log lies in two directories, and nothing says which one is to be used. */
 export class DuplicateLog extends Error {
   override readonly name = "DuplicateLog";
 }
 
-/**
- * Opens all directories at the same time; those that fail are offline from the beginning. Rejects LogOffline when none is left,
- * DuplicateLog when a log is there twice.
- */
-export async function openLogDirectories(parts: LogStoreParts, options: LogDirectoriesOptions): Promise<LogDirectories> {
-  const caches = logCaches(parts.files, options);
-  const stores: DirectoryLogStore[] = [];
-  const offline = [...options.offline];
-  const open = async (directory: string) => {
-    try {
-      stores.push(await openLogDirectory(parts, caches, { ...options, directory }));
-    } catch (error) {
-      const failure = new LogHealth(directory).failed(error);
-      if (!(failure instanceof LogOffline)) throw failure;
-      offline.push({ directory, error: failure });
-      parts.log.error(
-        { err: failure, directory },
-        `${failure.message}. To use it again, ${remedyFor(failure.cause)}; then restart this broker`,
-      );
-    }
-  };
-  await Promise.all(options.directories.map(open));
-  const [first] = offline;
-  if (stores.length === 0) throw first?.error ?? new Error("no log directory is given");
-  stores.sort((a, b) => options.directories.indexOf(a.directory) - options.directories.indexOf(b.directory));
-  const moves = await settleMoves(stores, parts.log);
-  if (offline.length === 0) await settleNamesakes(stores, parts.log);
-  return new LogDirectories(parts, stores, offline, moves);
-}
-
-/** All log directories of a broker as one store. Each fails by itself: its logs are given up, the others go on. */
+/** All log directories of a broker as one store. Each fails by itself: its logs go offline, the others go on. */
 export class LogDirectories implements LogStore, LogDirectoryService {
   readonly found: LogStore["found"];
   readonly highWatermarks: ReadonlyMap<string, number>;
@@ -87,7 +58,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   readonly #epochWrites: ReadonlyMap<DirectoryLogStore, SharedWrite>;
 
   constructor(
-    { random, log: logger }: LogStoreParts,
+    { random, log: logger }: Pick<LogStoreParts, "random" | "log">,
     stores: readonly DirectoryLogStore[],
     lost: readonly OfflineDirectory[],
     { wishes, elsewhere }: SettledMoves,
@@ -114,7 +85,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     for (const store of stores) for (const { topic, partition } of store.found) this.#found(partitionKey(topic, partition), store);
   }
 
-  /** What this broker may lack, for its registration and for the lives after this one. */
+  /** What this broker may lack, for its registration and for the starts after this one. */
   get doubt(): Doubt {
     return this.#doubt;
   }
@@ -214,7 +185,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
       await this.#mover.cancel(key);
       const place = this.#places.get(key);
       if (place === undefined || !(await work(place))) return false;
-      // made anew, it may go elsewhere
+      // re-created, it may go elsewhere
       if (this.#places.get(key) === place) this.#places.delete(key);
       return true;
     } finally {
@@ -252,8 +223,8 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   }
 
   /**
-   * Each directory's file has what lies there. Rejects LogOffline when no directory took it: what lies in one that failed is given up
-   * anyway.
+   * Each directory's file has what lies there. Rejects LogOffline when no directory took it: what lies in one that failed is
+   * offline anyway.
    */
   async checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void> {
     const byStore = new Map(this.#online().map((store) => [store, new Map<string, number>()]));
@@ -267,7 +238,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
 
   /**
    * In every directory. Resolves as soon as it is durable in one of them: a disk that stalls does not hold up the others. One that failed
-   * is given up anyway, and has an older epoch when it is back.
+   * is offline anyway, and has an older epoch when it is back.
    * Rejects LogOffline when all failed. Epochs come in rising order, each when the one before it was settled.
    */
   async noteControllerEpoch(seen: SeenControllerEpoch): Promise<void> {

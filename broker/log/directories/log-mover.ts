@@ -1,12 +1,13 @@
 import { InvariantViolation } from "../../../protocol/base/invariant.ts";
 import type { Logger } from "../../../protocol/base/logger.ts";
 import type { Random } from "../../../protocol/base/random.ts";
-import { futureDirectoryName, moveNoteName } from "../file-names.ts";
-import type { FolderCopy } from "../folder-copy.ts";
+import { type FileSystem, replaceFile } from "../../runtime/files.ts";
+import { readIfThere } from "../files/checkpoint-file.ts";
+import { futureDirectoryName, moveNoteName } from "../files/file-names.ts";
+import { ignoreOffline } from "../files/log-health.ts";
 import type { LogOffline } from "../log-contract.ts";
-import { ignoreOffline } from "../log-health.ts";
+import type { FolderCopy } from "../partition-log/relocation.ts";
 import type { DirectoryLogStore } from "./log-store.ts";
-import { writeMoveNote } from "./move-note.ts";
 
 export interface LogMoverParts {
   readonly random: Random;
@@ -151,5 +152,29 @@ export class LogMover {
     } finally {
       if (!isMoved) this.#abandon(move, folder);
     }
+  }
+}
+
+/** Beside the folder of a log that is being moved to another directory: which of the two is the log, should both have its name. */
+export interface MoveNote {
+  /** `moving`: once the other one has the name, it is the log. `cancelled`: the other directory failed, and this one went on. */
+  readonly state: "moving" | "cancelled";
+  /** The other directory. */
+  readonly to: string;
+}
+
+export function writeMoveNote(files: FileSystem, path: string, note: MoveNote): Promise<void> {
+  return replaceFile(files, path, Buffer.from(`${JSON.stringify({ version: 0, ...note })}\n`));
+}
+
+/** Null when there is none, or nothing usable in it: it is replaced in one step, so then somebody else wrote it. */
+export async function readMoveNote(files: FileSystem, path: string): Promise<MoveNote | null> {
+  const content = await readIfThere(files, path);
+  if (content === null) return null;
+  try {
+    const { state, to } = JSON.parse(content.toString("utf8")) as Record<string, unknown>;
+    return (state === "moving" || state === "cancelled") && typeof to === "string" ? { state, to } : null;
+  } catch {
+    return null;
   }
 }

@@ -5,26 +5,24 @@ import type { Logger } from "../../../protocol/base/logger.ts";
 import type { Random } from "../../../protocol/base/random.ts";
 import { type FileSystem, replaceFile } from "../../runtime/files.ts";
 import type { TopicSettings } from "../../runtime/topic-settings.ts";
-import { readOffsets, writeOffsets } from "../checkpoint-file.ts";
-import type { CleanerConfig } from "../compaction/cleaner-config.ts";
 import { LogCleaner } from "../compaction/log-cleaner.ts";
-import { deletedDirectoryName, fileNames } from "../file-names.ts";
-import { SegmentedLog } from "../log.ts";
-import { type CacheBounds, type LogCaches, logCaches } from "../log-caches.ts";
-import { type DirectoryFailure, InconsistentTopicId, type Log, LogOffline, type LogStore } from "../log-contract.ts";
-import type { LogDirectory } from "../log-directory.ts";
-import { ignoreOffline, LogHealth } from "../log-health.ts";
-import { LogScrub, type ScrubConfig } from "../log-scrub.ts";
+import { writeOffsets } from "../files/checkpoint-file.ts";
+import { type Doubt, encodeCleanShutdown, noDoubt, type SeenControllerEpoch, writeControllerEpochFile } from "../files/directory-notes.ts";
+import { deletedDirectoryName, fileNames } from "../files/file-names.ts";
+import { isTopicId, readTopicId, writeTopicId } from "../files/folder-notes.ts";
+import type { LogDirectory } from "../files/log-directory.ts";
+import { ignoreOffline } from "../files/log-health.ts";
+import { type Log, LogOffline } from "../log-contract.ts";
 import { openLog } from "../opening/open-log.ts";
-import { isTopicId, readTopicId, writeTopicId } from "../partition-metadata.ts";
-import { RemovedFiles } from "../segment/removed-files.ts";
-import { SharedWrite } from "../segment/shared-write.ts";
-import { type Doubt, encodeCleanShutdown, noDoubt } from "./clean-shutdown.ts";
-import { type SeenControllerEpoch, writeControllerEpochFile } from "./controller-epoch-file.ts";
-import { DirectoryCheckpoints } from "./directory-checkpoints.ts";
-import { KeyedTurns } from "./keyed-turns.ts";
-import { type FoundLog, prepareDirectory } from "./prepare-directory.ts";
-import { type Stray, Strays } from "./strays.ts";
+import type { CacheBounds, LogCaches } from "../partition-log/log-caches.ts";
+import { SegmentedLog } from "../partition-log/segmented-log.ts";
+import type { SegmentIo } from "../segment/read-caches.ts";
+import { type CleanerConfig, type DirectoryFailure, InconsistentTopicId, type LogStore } from "../store-contract.ts";
+import type { DirectoryCheckpoints } from "./directory-checkpoints.ts";
+import { LogScrub, type ScrubConfig } from "./log-scrub.ts";
+import { KeyedTurns, SharedWrite } from "./ordered-work.ts";
+import type { FoundLog, PreparedDirectory } from "./prepare-directory.ts";
+import { Strays } from "./strays.ts";
 
 export interface LogStoreParts {
   readonly files: FileSystem;
@@ -46,44 +44,13 @@ export interface LogStoreOptions extends CacheBounds {
   readonly scrub?: ScrubConfig;
 }
 
-/** A store over one directory that shares nothing with others. */
-export const openLogStore = (parts: LogStoreParts, options: LogStoreOptions) =>
-  openLogDirectory(parts, logCaches(parts.files, options), options);
-
-/** Opens a log directory: recovers its logs after an unclean stop, finishes deletions. Rejects when it cannot be read or written. */
-export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, options: LogStoreOptions): Promise<DirectoryLogStore> {
-  const { files, clock, log } = parts;
-  const checkpoints = { write: () => store.writeCheckpoints(), due: () => store.checkpointsDue() };
-  const directory: LogDirectory = {
-    files,
-    clock,
-    random: parts.random,
-    logger: log,
-    ...caches,
-    health: new LogHealth(options.directory),
-    checkpoints,
-    removedFiles: new RemovedFiles({ files, clock, logger: log }),
-  };
-  const prepared = await prepareDirectory(directory, options.directory, options.recoveriesAtOnce);
-  const highWatermarks = await readOffsets(files, `${options.directory}/${fileNames.highWatermarks}`);
-  const store = new DirectoryLogStore(parts, directory, options, {
-    found: prepared.found,
-    strays: prepared.strays,
-    checkpoints: new DirectoryCheckpoints(files, options.directory, prepared),
-    highWatermarks: typeof highWatermarks === "string" ? new Map() : highWatermarks,
-    doubt: prepared.doubt,
-  });
-  if (!prepared.clean) await store.writeCheckpoints();
-  store.removeInBackground(prepared.deleted);
-  return store;
-}
-
-interface StoreStart {
-  readonly found: readonly FoundLog[];
-  readonly strays: readonly Stray[];
-  readonly checkpoints: DirectoryCheckpoints;
-  readonly highWatermarks: ReadonlyMap<string, number>;
-  readonly doubt: Doubt;
+/** What the logs of the directory share, among themselves and with those of other directories. */
+export interface SharedByLogs {
+  readonly directory: LogDirectory;
+  readonly io: SegmentIo;
+  readonly caches: LogCaches;
+  readonly clock: Clock;
+  readonly random: Random;
 }
 
 export class DirectoryLogStore implements LogStore {
@@ -92,10 +59,10 @@ export class DirectoryLogStore implements LogStore {
   /** Logs that were set aside. */
   readonly strays: Strays;
   readonly highWatermarks: ReadonlyMap<string, number>;
-  /** What the lives before this one leave open. */
+  /** What the starts before this one leave open. */
   readonly doubt: Doubt;
-  readonly #parts: LogStoreParts;
   readonly #directory: LogDirectory;
+  readonly #shared: SharedByLogs;
   readonly #root: string;
   readonly #checkpointIntervalMs: number;
   readonly #checkpoints: DirectoryCheckpoints;
@@ -115,20 +82,20 @@ export class DirectoryLogStore implements LogStore {
   #checkpointTimer: Timer | null = null;
   #closed = false;
 
-  constructor(parts: LogStoreParts, directory: LogDirectory, options: LogStoreOptions, start: StoreStart) {
-    this.#parts = parts;
-    this.#directory = directory;
+  constructor(shared: SharedByLogs, options: LogStoreOptions, prepared: PreparedDirectory) {
+    this.#shared = shared;
+    this.#directory = shared.directory;
     this.#root = options.directory;
     this.#checkpointIntervalMs = options.checkpointIntervalMs ?? 60_000;
-    this.found = start.found;
-    this.strays = new Strays(start.strays, this);
-    this.highWatermarks = start.highWatermarks;
-    this.doubt = start.doubt;
-    this.#checkpoints = start.checkpoints;
+    this.found = prepared.found;
+    this.strays = new Strays(prepared.strays, this, shared);
+    this.highWatermarks = prepared.highWatermarks;
+    this.doubt = prepared.doubt;
+    this.#checkpoints = prepared.checkpoints;
     this.#cleanerConfig = options.cleaner ?? null;
     if (options.scrub === undefined) return;
-    const { clock, random, log: logger } = parts;
-    this.#scrub = new LogScrub({ clock, random, logger, config: options.scrub, logs: () => this.#logs.values() });
+    const { clock, random, io } = shared;
+    this.#scrub = new LogScrub({ clock, random, logger: io.logger, config: options.scrub, logs: () => this.#logs.values() });
     this.#scrub.start();
   }
 
@@ -162,7 +129,8 @@ export class DirectoryLogStore implements LogStore {
   }
 
   async #discard(key: string): Promise<void> {
-    const { files, random } = this.#parts;
+    const { random, io } = this.#shared;
+    const { files } = io;
     await this.#logs.get(key)?.abandon();
     this.#forget(key);
     const folder = `${this.#root}/${key}`;
@@ -192,7 +160,7 @@ export class DirectoryLogStore implements LogStore {
   async takeUp(topic: string, partition: number, topicId: TopicId, restored: (highWatermark: number) => Promise<void>): Promise<void> {
     const key = partitionKey(topic, partition);
     const taken = await this.#inTurn(key, async () => {
-      if (this.#logs.has(key) || (await this.#parts.files.exists(`${this.#root}/${key}`))) return null;
+      if (this.#logs.has(key) || (await this.#shared.io.files.exists(`${this.#root}/${key}`))) return null;
       return this.strays.takeUp(key, topicId, async (offsets) => {
         this.#checkpoints.set(key, offsets);
         await this.writeCheckpoints();
@@ -218,23 +186,30 @@ export class DirectoryLogStore implements LogStore {
   }
 
   async #isOf(key: string, topicId: TopicId): Promise<boolean> {
-    const stored = await readTopicId(this.#parts.files, `${this.#root}/${key}`);
+    const stored = await readTopicId(this.#shared.io.files, `${this.#root}/${key}`);
     return stored === null ? this.#logs.has(key) : isTopicId(stored, topicId);
   }
 
   async checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void> {
-    await this.guarded(() => writeOffsets(this.#parts.files, `${this.#root}/${fileNames.highWatermarks}`, highWatermarks));
+    await this.guarded(() => writeOffsets(this.#shared.io.files, `${this.#root}/${fileNames.highWatermarks}`, highWatermarks));
   }
 
   async noteControllerEpoch(seen: SeenControllerEpoch): Promise<void> {
     if (this.#closed) throw new LogOffline("this broker is stopping");
-    await this.#inTurn(fileNames.controllerEpoch, () => writeControllerEpochFile(this.#parts.files, this.#root, seen));
+    await this.#inTurn(fileNames.controllerEpoch, () => writeControllerEpochFile(this.#shared.io.files, this.#root, seen));
   }
 
   startCleaning(highWatermark: (key: string) => number | null): void {
     if (this.#cleanerConfig === null || this.#closed || this.#cleaner !== null) return;
-    const { clock, random, log } = this.#parts;
-    this.#cleaner = new LogCleaner({ clock, random, logger: log, config: this.#cleanerConfig, logs: () => this.#logs, highWatermark });
+    const { clock, random, io } = this.#shared;
+    this.#cleaner = new LogCleaner({
+      clock,
+      random,
+      logger: io.logger,
+      config: this.#cleanerConfig,
+      logs: () => this.#logs,
+      highWatermark,
+    });
     this.#cleaner.start();
   }
 
@@ -278,17 +253,17 @@ export class DirectoryLogStore implements LogStore {
     await this.#cleaner?.stop();
     await this.#scrub?.stop();
     await this.#turns.ended();
-    const { health, openFiles, removedFiles } = this.#directory;
+    const { health, removedFiles } = this.#directory;
     for (const log of this.#logs.values()) {
       if (health.offline === null) await log.close().catch(ignoreOffline);
       if (health.offline !== null) await log.abandon();
     }
     await Promise.all([...this.#removals, removedFiles.removeAll()]);
-    await openFiles.closeAll();
+    await this.#shared.io.openFiles.closeAll();
     await this.writeCheckpoints();
     if (doubt.kind === "unregistered") return;
     const marker = encodeCleanShutdown(brokerEpoch, doubt);
-    await this.guarded(() => replaceFile(this.#parts.files, `${this.#root}/${fileNames.cleanShutdown}`, marker));
+    await this.guarded(() => replaceFile(this.#shared.io.files, `${this.#root}/${fileNames.cleanShutdown}`, marker));
   }
 
   writeCheckpoints(): Promise<void> {
@@ -297,7 +272,7 @@ export class DirectoryLogStore implements LogStore {
 
   checkpointsDue(): void {
     if (this.#closed || this.#checkpointTimer !== null) return;
-    this.#checkpointTimer = this.#parts.clock.schedule(this.#checkpointIntervalMs, () => {
+    this.#checkpointTimer = this.#shared.clock.schedule(this.#checkpointIntervalMs, () => {
       this.#checkpointTimer = null;
       // a failure took the directory offline, which its listeners were told
       if (!this.#closed) this.writeCheckpoints().catch(ignoreOffline);
@@ -306,9 +281,10 @@ export class DirectoryLogStore implements LogStore {
 
   removeInBackground(folders: readonly string[]): void {
     for (const folder of folders) {
-      const removal = this.#parts.files.remove(folder).then(
+      const removal = this.#shared.io.files.remove(folder).then(
         () => undefined,
-        (error: unknown) => this.#parts.log.warn({ err: error, folder }, "deleted log could not be removed; the next start tries again"),
+        (error: unknown) =>
+          this.#shared.io.logger.warn({ err: error, folder }, "deleted log could not be removed; the next start tries again"),
       );
       this.#removals.add(removal);
       void removal.finally(() => this.#removals.delete(removal));
@@ -318,7 +294,7 @@ export class DirectoryLogStore implements LogStore {
   // For moves between directories (`LogMover`)
 
   get files(): FileSystem {
-    return this.#parts.files;
+    return this.#shared.io.files;
   }
 
   get logDirectory(): LogDirectory {
@@ -335,14 +311,14 @@ export class DirectoryLogStore implements LogStore {
 
   makeFolder(folder: string): Promise<void> {
     return this.guarded(async () => {
-      await this.#parts.files.makeDirectory(folder);
-      await this.#parts.files.syncDirectory(this.#root);
+      await this.#shared.io.files.makeDirectory(folder);
+      await this.#shared.io.files.syncDirectory(this.#root);
     });
   }
 
   async rename(from: string, to: string): Promise<void> {
-    await this.#parts.files.rename(from, to);
-    await this.#parts.files.syncDirectory(this.#root);
+    await this.#shared.io.files.rename(from, to);
+    await this.#shared.io.files.syncDirectory(this.#root);
   }
 
   /**
@@ -366,7 +342,7 @@ export class DirectoryLogStore implements LogStore {
   }
 
   async #openFolder(key: string, topicId: TopicId, settings: TopicSettings): Promise<SegmentedLog> {
-    const { files } = this.#parts;
+    const { files } = this.#shared.io;
     const folder = `${this.#root}/${key}`;
     if (!(await files.exists(folder))) {
       await files.makeDirectory(folder);
@@ -377,7 +353,10 @@ export class DirectoryLogStore implements LogStore {
       throw new InconsistentTopicId(`${folder} belongs to topic id ${known}, not ${topicId}`);
     if (known !== topicId) await writeTopicId(files, folder, topicId);
     const checkpointed = this.#checkpoints.of(key);
-    return new SegmentedLog(this.#directory, await openLog(this.#directory, folder, checkpointed), settings, checkpointed.cleanedEndOffset);
+    const { directory, io, caches, clock, random } = this.#shared;
+    const { tails, lookups, producers } = caches;
+    const opened = await openLog({ ...io, clock, producers }, folder, checkpointed);
+    return new SegmentedLog({ directory, io, tails, lookups, clock, random }, opened, settings, checkpointed.cleanedEndOffset);
   }
 
   #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {

@@ -1,12 +1,13 @@
 import type { TopicId } from "../../../protocol/base/ids.ts";
 import { codeOf, type FileSystem } from "../../runtime/files.ts";
-import { readIfThere, readOffsets } from "../checkpoint-file.ts";
-import { fileNames, isDeletedDirectory, isLeftover, parsePartitionDirectory } from "../file-names.ts";
-import type { LogDirectory } from "../log-directory.ts";
+import { readIfThere, readOffsets } from "../files/checkpoint-file.ts";
+import { type Doubt, decodeCleanShutdown } from "../files/directory-notes.ts";
+import { fileNames, isDeletedDirectory, isLeftover, parsePartitionDirectory } from "../files/file-names.ts";
+import { readTopicId } from "../files/folder-notes.ts";
 import { recoverLog } from "../opening/recovery.ts";
-import { readTopicId } from "../partition-metadata.ts";
+import type { SegmentIo } from "../segment/read-caches.ts";
 import { takeOverJoins } from "../segment/segment-joins.ts";
-import { type Doubt, decodeCleanShutdown } from "./clean-shutdown.ts";
+import { DirectoryCheckpoints } from "./directory-checkpoints.ts";
 import { findStrays, type Stray } from "./strays.ts";
 
 export interface FoundLog {
@@ -15,19 +16,18 @@ export interface FoundLog {
   readonly topicId: TopicId | null;
 }
 
+/** What a directory holds, in order for its store. */
 export interface PreparedDirectory {
   readonly found: readonly FoundLog[];
-  readonly recoveryPoints: ReadonlyMap<string, number>;
-  readonly startOffsets: ReadonlyMap<string, number>;
-  /** No further than the logs go. */
-  readonly cleanedOffsets: ReadonlyMap<string, number>;
-  /** As the file has them. */
-  readonly storedCleanedOffsets: ReadonlyMap<string, number>;
+  /** Of the logs found; how far compaction came is no further than they go. */
+  readonly checkpoints: DirectoryCheckpoints;
+  /** As of the last checkpoint. */
+  readonly highWatermarks: ReadonlyMap<string, number>;
   /** Folders of deleted logs, to be removed. */
   readonly deleted: readonly string[];
   /** Logs that were set aside: they are left as they are, whatever the last stop was. */
   readonly strays: readonly Stray[];
-  readonly clean: boolean;
+  /** Of a stop that was not clean: all logs were looked through. */
   readonly doubt: Doubt;
 }
 
@@ -35,15 +35,15 @@ export interface PreparedDirectory {
  * Makes the directory ready: recovers all logs unless the marker says that they were closed, and takes the marker away, for good, before
  * anything is written.
  */
-export async function prepareDirectory(directory: LogDirectory, root: string, recoveriesAtOnce = 2): Promise<PreparedDirectory> {
-  const { files, logger } = directory;
+export async function prepareDirectory(io: SegmentIo, root: string, recoveriesAtOnce = 2): Promise<PreparedDirectory> {
+  const { files, logger } = io;
   await makeDurableDirectory(files, root);
   const names = await files.list(root);
-  const doubt = await inheritedDoubt(directory, root);
+  const doubt = await inheritedDoubt(io, root);
   const clean = doubt.kind !== "unregistered";
-  const recoveryPoints = await readCheckpoint(directory, root, fileNames.recoveryPoints);
-  const cleanedOffsets = await readCheckpoint(directory, root, fileNames.cleanedOffsets);
-  const startOffsets = await readCheckpoint(directory, root, fileNames.startOffsets);
+  const recoveryPoints = await readCheckpoint(io, root, fileNames.recoveryPoints);
+  const cleanedOffsets = await readCheckpoint(io, root, fileNames.cleanedOffsets);
+  const startOffsets = await readCheckpoint(io, root, fileNames.startOffsets);
   for (const name of names.filter(isLeftover)) await files.remove(`${root}/${name}`);
 
   const logs: { readonly key: string; readonly topic: string; readonly partition: number }[] = [];
@@ -62,7 +62,7 @@ export async function prepareDirectory(directory: LogDirectory, root: string, re
       const known = recoveryPoints.get(key) ?? 0;
       points.set(
         key,
-        clean ? known : await recoverLog(directory, `${root}/${key}`, { recoveryPoint: known, stableEndOffset: known, ...denseFrom }),
+        clean ? known : await recoverLog(io, `${root}/${key}`, { recoveryPoint: known, stableEndOffset: known, ...denseFrom }),
       );
       found.push({ topic, partition, topicId: await readTopicId(files, `${root}/${key}`) });
     }
@@ -71,7 +71,7 @@ export async function prepareDirectory(directory: LogDirectory, root: string, re
   await Promise.all(Array.from({ length: recoveriesAtOnce }, work));
   if (!names.includes(fileNames.segmentsJoin)) {
     const taken = logs.map(({ key }) => ({ folder: `${root}/${key}`, startOffset: startOffsets.get(key) ?? 0 }));
-    await takeOverJoins(directory, root, taken);
+    await takeOverJoins(io, root, taken);
   }
   await files.remove(`${root}/${fileNames.cleanShutdown}`);
   await files.syncDirectory(root);
@@ -79,21 +79,19 @@ export async function prepareDirectory(directory: LogDirectory, root: string, re
   const deleted = names.filter(isDeletedDirectory).map((name) => `${root}/${name}`);
   // a move that a crash interrupted may have left offsets of a log that never came here
   const ofFound = (offsets: ReadonlyMap<string, number>) => new Map([...offsets].filter(([key]) => points.has(key)));
-  return {
-    found,
+  const checkpoints = new DirectoryCheckpoints(files, root, {
     recoveryPoints: points,
     startOffsets: ofFound(startOffsets),
     cleanedOffsets: clean ? ofFound(cleanedOffsets) : within(ofFound(cleanedOffsets), points),
     storedCleanedOffsets: cleanedOffsets,
-    deleted,
-    strays: await findStrays(files, root, names),
-    clean,
-    doubt,
-  };
+  });
+  const strays = await findStrays(files, root, names);
+  const highWatermarks = await readOffsets(files, `${root}/${fileNames.highWatermarks}`);
+  return { found, checkpoints, highWatermarks: typeof highWatermarks === "string" ? new Map() : highWatermarks, deleted, strays, doubt };
 }
 
 /** What the marker of the last stop says; without one, that stop was not clean. */
-async function inheritedDoubt({ files, logger }: LogDirectory, root: string): Promise<Doubt> {
+async function inheritedDoubt({ files, logger }: SegmentIo, root: string): Promise<Doubt> {
   const path = `${root}/${fileNames.cleanShutdown}`;
   const content = await readIfThere(files, path);
   if (content === null) return { kind: "unregistered" };
@@ -111,7 +109,7 @@ function within(offsets: ReadonlyMap<string, number>, ends: ReadonlyMap<string, 
 }
 
 /**
- * Made with its parents, all of their names durable: also those that existed, as an earlier life may have died before it synced them.
+ * Made with its parents, all of their names durable: also those that existed, as an earlier start may have crashed before it synced them.
  * Folders that are not ours to read are left alone; they were there before us.
  */
 async function makeDurableDirectory(files: FileSystem, path: string): Promise<void> {
@@ -125,7 +123,7 @@ async function makeDurableDirectory(files: FileSystem, path: string): Promise<vo
 }
 
 /** A missing or damaged checkpoint costs time only: logs are checked from their start. */
-async function readCheckpoint({ files, logger }: LogDirectory, root: string, name: string): Promise<ReadonlyMap<string, number>> {
+async function readCheckpoint({ files, logger }: SegmentIo, root: string, name: string): Promise<ReadonlyMap<string, number>> {
   const offsets = await readOffsets(files, `${root}/${name}`);
   if (offsets === "damaged") logger.warn({ path: `${root}/${name}` }, "checkpoint is damaged and ignored");
   return typeof offsets === "string" ? new Map() : offsets;

@@ -1,12 +1,13 @@
+import type { Clock } from "../../../protocol/base/clock.ts";
 import { partitionKey, type TopicId, zeroTopicId } from "../../../protocol/base/ids.ts";
+import type { Random } from "../../../protocol/base/random.ts";
 import type { FileSystem } from "../../runtime/files.ts";
-import { deletedDirectoryName, fileNames, parsePartitionDirectory, parseStrayDirectory, strayDirectoryName } from "../file-names.ts";
-import type { LogDirectory } from "../log-directory.ts";
+import { deletedDirectoryName, fileNames, parsePartitionDirectory, parseStrayDirectory, strayDirectoryName } from "../files/file-names.ts";
+import { isTopicId, readStrayNote, readTopicId, type StrayNote, writeStrayNote } from "../files/folder-notes.ts";
 import { recoverLog } from "../opening/recovery.ts";
-import { isTopicId, readTopicId } from "../partition-metadata.ts";
+import type { SegmentIo } from "../segment/read-caches.ts";
 import { takeOverJoins } from "../segment/segment-joins.ts";
 import type { CheckpointedOffsets } from "./directory-checkpoints.ts";
-import { readStrayNote, type StrayNote, writeStrayNote } from "./stray-note.ts";
 
 /**
  * A log that nobody names any more, and whose deletion nobody recorded: its folder was renamed (`topic-0.<unique>-stray`, as Kafka does),
@@ -58,19 +59,26 @@ export function isExpired({ note }: Stray, { nowMs, retentionMs }: { readonly no
 /** The directory's store, as far as its strays need it. */
 export interface StraysHome {
   readonly directory: string;
-  readonly logDirectory: LogDirectory;
   rename(from: string, to: string): Promise<void>;
   removeInBackground(folders: readonly string[]): void;
 }
 
-/** The logs of one directory that were set aside. Failures are told to whoever called: the directory is the caller's. */
+export interface StraysParts {
+  readonly io: SegmentIo;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** The logs of one directory that were set aside. Failures are the caller's, whose directory it is. */
 export class Strays {
   readonly #home: StraysHome;
+  readonly #parts: StraysParts;
   #all: readonly Stray[];
 
-  constructor(found: readonly Stray[], home: StraysHome) {
+  constructor(found: readonly Stray[], home: StraysHome, parts: StraysParts) {
     this.#all = found;
     this.#home = home;
+    this.#parts = parts;
   }
 
   get all(): readonly Stray[] {
@@ -83,8 +91,9 @@ export class Strays {
 
   /** The log is closed. The note is on the disk before the folder has its new name; in a folder that was not renamed it says nothing. */
   async add(key: string, known: Omit<StrayNote, "topicId" | "setAsideMs"> & { readonly topicId: TopicId | null }): Promise<void> {
-    const { directory: root, logDirectory } = this.#home;
-    const { files, clock, logger } = logDirectory;
+    const { directory: root } = this.#home;
+    const { io, clock } = this.#parts;
+    const { files, logger } = io;
     const folder = `${root}/${key}`;
     if (!(await files.exists(folder))) return;
     const topicId = (await readTopicId(files, folder)) ?? known.topicId ?? zeroTopicId;
@@ -122,28 +131,31 @@ export class Strays {
   }
 
   async #prepare({ name, note }: Stray): Promise<CheckpointedOffsets> {
-    const { directory: root, logDirectory } = this.#home;
+    const { directory: root } = this.#home;
+    const { io } = this.#parts;
     const folder = `${root}/${name}`;
     const { recoveryPoint, startOffset, cleanedEndOffset } = note ?? { recoveryPoint: 0, startOffset: 0, cleanedEndOffset: 0 };
-    if (note === null) await takeOverJoins(logDirectory, root, [{ folder, startOffset }]);
+    if (note === null) await takeOverJoins(io, root, [{ folder, startOffset }]);
     // not closed by us, or we do not know: a power failure may have taken its end since
-    const isClosed = note !== null && (await logDirectory.files.exists(`${folder}/${fileNames.cleanStop}`));
-    const recovered = isClosed ? recoveryPoint : await recoverLog(logDirectory, folder, { recoveryPoint, stableEndOffset: recoveryPoint });
+    const isClosed = note !== null && (await io.files.exists(`${folder}/${fileNames.cleanStop}`));
+    const recovered = isClosed ? recoveryPoint : await recoverLog(io, folder, { recoveryPoint, stableEndOffset: recoveryPoint });
     return { recoveryPoint: recovered, startOffset, cleanedEndOffset: Math.min(cleanedEndOffset, recovered) };
   }
 
   async #restore({ name }: Stray, key: string): Promise<void> {
-    const { directory: root, logDirectory } = this.#home;
+    const { directory: root } = this.#home;
+    const { io } = this.#parts;
     await this.#home.rename(`${root}/${name}`, `${root}/${key}`);
-    logDirectory.logger.warn(
+    io.logger.warn(
       { partition: key, folder: `${root}/${name}` },
       "the topic of a log that was set aside is known again: the log is taken up as it was",
     );
   }
 
   async forgetNote(key: string): Promise<void> {
-    const { directory: root, logDirectory } = this.#home;
-    await logDirectory.files.remove(`${root}/${key}/${fileNames.stray}`);
+    const { directory: root } = this.#home;
+    const { io } = this.#parts;
+    await io.files.remove(`${root}/${key}/${fileNames.stray}`);
   }
 
   deleteTopics(topicIds: ReadonlySet<TopicId>): Promise<void> {
@@ -151,12 +163,13 @@ export class Strays {
   }
 
   expire(retentionMs: number): Promise<void> {
-    const nowMs = this.#home.logDirectory.clock.nowMs();
+    const nowMs = this.#parts.clock.nowMs();
     return this.#remove((stray) => isExpired(stray, { nowMs, retentionMs }), "ottla.log.stray.retention.ms is over");
   }
 
   async #remove(isMeant: (stray: Stray) => boolean, why: string): Promise<void> {
-    const { directory: root, logDirectory } = this.#home;
+    const { directory: root } = this.#home;
+    const { io } = this.#parts;
     for (const stray of this.#all.filter(isMeant)) {
       // taken up, or removed by another, while the one before it was renamed
       if (!this.#all.includes(stray)) continue;
@@ -164,7 +177,7 @@ export class Strays {
       const folder = `${root}/${stray.name}`;
       const renamed = `${root}/${deletedDirectoryName(stray.name, this.#uniqueHex())}`;
       await this.#home.rename(folder, renamed);
-      logDirectory.logger.info({ folder, topicId: stray.topicId }, `removing a log that was set aside: ${why}`);
+      io.logger.info({ folder, topicId: stray.topicId }, `removing a log that was set aside: ${why}`);
       this.#home.removeInBackground([renamed]);
     }
   }
@@ -174,6 +187,6 @@ export class Strays {
   }
 
   #uniqueHex(): string {
-    return this.#home.logDirectory.random.bytes(16).toString("hex");
+    return this.#parts.random.bytes(16).toString("hex");
   }
 }

@@ -1,26 +1,31 @@
+import type { Clock } from "../../../protocol/base/clock.ts";
 import { replaceFile } from "../../runtime/files.ts";
-import { readIfThere } from "../checkpoint-file.ts";
-import { fromStart, type SegmentSizes, takeCleanStop } from "../clean-stop.ts";
 import { completeSwaps } from "../compaction/swap.ts";
-import { noteDamage } from "../damage-note.ts";
-import { fileNames, isLeftover, parseSegmentFileName } from "../file-names.ts";
-import { LeaderEpochs } from "../leader-epochs.ts";
+import { readIfThere } from "../files/checkpoint-file.ts";
+import { fileNames, isLeftover, parseSegmentFileName } from "../files/file-names.ts";
+import { fromStart, noteDamage, type SegmentSizes, takeCleanStop } from "../files/folder-notes.ts";
 import type { LogDamage } from "../log-contract.ts";
-import type { LogDirectory } from "../log-directory.ts";
-import type { OpenedLog } from "../log-state.ts";
+import { LeaderEpochs } from "../partition-log/leader-epochs.ts";
+import type { OpenedLog } from "../partition-log/log-state.ts";
 import { removeSnapshots, restoreProducers } from "../producers/producer-files.ts";
-import { ProducerStates } from "../producers/producer-states.ts";
+import { type ProducerBudget, ProducerStates } from "../producers/producer-states.ts";
+import type { SegmentIo } from "../segment/read-caches.ts";
 import type { SegmentDamage } from "../segment/rebuild-indexes.ts";
-import { type Restored, restoreSegment } from "../segment/restore-segment.ts";
 import { Segment, segmentPath } from "../segment/segment.ts";
-import { createSegment, removeSegment } from "../segment/segment-files.ts";
+import { createSegment, type Restored, removeSegment, restoreSegment } from "../segment/segment-files.ts";
 import { brokenJoins, readBelievedGaps } from "../segment/segment-joins.ts";
 import { emptyLayout } from "../segment/segment-layout.ts";
-import { epochsFit } from "./prove-epochs.ts";
-import { damageAtEnd, epochsFromBatches, recoverLog } from "./recovery.ts";
+import { damageAtEnd, recoverLog } from "./recovery.ts";
+import { epochsFit, epochsFromBatches } from "./restore-epochs.ts";
 
 /** File sizes asked for at the same time. */
 const sizesAtOnce = 32;
+
+/** What a log is opened with. */
+export interface LogOpening extends SegmentIo {
+  readonly clock: Clock;
+  readonly producers: ProducerBudget;
+}
 
 /** What the directory's checkpoints say of a log. */
 export interface Checkpointed {
@@ -33,25 +38,25 @@ export interface Checkpointed {
  * segment's end;
  * should that turn out damaged after all, the log is recovered first.
  */
-export async function openLog(directory: LogDirectory, folder: string, checkpointed: Checkpointed): Promise<OpenedLog> {
-  const closed = await takeCleanStop(directory.files, folder);
-  const found = await tidied(directory, folder, checkpointed.startOffset);
-  if (found.length === 0) return createLog(directory, folder, checkpointed);
+export async function openLog(io: LogOpening, folder: string, checkpointed: Checkpointed): Promise<OpenedLog> {
+  const closed = await takeCleanStop(io.files, folder);
+  const found = await tidied(io, folder, checkpointed.startOffset);
+  if (found.length === 0) return createLog(io, folder, checkpointed);
   const expected = new Map(fromStart(closed ?? [], checkpointed.startOffset).map((sizes) => [sizes.baseOffset, sizes]));
-  const bases = await withLostSegments(directory, folder, found, expected);
-  await dropOtherIndexes(directory, folder, expected.get(bases.at(-1)!));
-  const restored = await restoreLast(directory, folder, bases.at(-1)!);
-  if (!("damage" in restored)) return assemble(directory, folder, bases, restored, checkpointed, expected, closed === null);
+  const bases = await withLostSegments(io, folder, found, expected);
+  await dropOtherIndexes(io, folder, expected.get(bases.at(-1)!));
+  const restored = await restoreLast(io, folder, bases.at(-1)!);
+  if (!("damage" in restored)) return assemble(io, folder, bases, restored, checkpointed, expected, closed === null);
   const { recoveryPoint } = checkpointed;
-  await recoverLog(directory, folder, { recoveryPoint: bases.at(-1)!, stableEndOffset: recoveryPoint, denseFrom: recoveryPoint });
-  const recovered = baseOffsetsIn(await directory.files.list(folder));
-  const again = await restoreLast(directory, folder, recovered.at(-1)!);
+  await recoverLog(io, folder, { recoveryPoint: bases.at(-1)!, stableEndOffset: recoveryPoint, denseFrom: recoveryPoint });
+  const recovered = baseOffsetsIn(await io.files.list(folder));
+  const again = await restoreLast(io, folder, recovered.at(-1)!);
   if ("damage" in again) throw new Error(`${folder} is damaged and cannot be recovered`);
-  return assemble(directory, folder, recovered, again, checkpointed, expected, closed === null);
+  return assemble(io, folder, recovered, again, checkpointed, expected, closed === null);
 }
 
 async function assemble(
-  directory: LogDirectory,
+  io: LogOpening,
   folder: string,
   bases: readonly number[],
   last: Restored,
@@ -64,7 +69,7 @@ async function assemble(
   const sealed = bases.slice(0, -1);
   for (let i = 0; i < sealed.length; i += sizesAtOnce) {
     const some = sealed.slice(i, i + sizesAtOnce);
-    const sizes = await Promise.all(some.map((base) => directory.files.size(segmentPath(folder, base, "log"))));
+    const sizes = await Promise.all(some.map((base) => io.files.size(segmentPath(folder, base, "log"))));
     some.forEach((base, j) => {
       const segment = sealedSegment(folder, base, sizes[j]!, expected.get(base));
       segments.push(segment);
@@ -73,16 +78,16 @@ async function assemble(
   }
   segments.push(last.segment);
   const { endOffset, layout } = last;
-  const believedGaps = await readBelievedGaps(directory, folder);
+  const believedGaps = await readBelievedGaps(io, folder);
   // sizes say it all after a clean stop
-  if (wasUnclean) cut ??= (await brokenJoins(directory, segments, believedGaps))[0]?.damage ?? null;
-  if (endOffset < checkpointed.startOffset) return beginAnew(directory, segments, checkpointed, endOffset);
+  if (wasUnclean) cut ??= (await brokenJoins(io, segments, believedGaps))[0]?.damage ?? null;
+  if (endOffset < checkpointed.startOffset) return startOver(io, segments, checkpointed, endOffset);
   const startOffset = Math.max(checkpointed.startOffset, bases[0]!);
-  const epochs = await openEpochs(directory, folder, segments, { startOffset, endOffset });
+  const epochs = await openEpochs(io, folder, segments, { startOffset, endOffset });
   const recoveryPoint = Math.min(checkpointed.recoveryPoint, endOffset);
-  const atEnd = await damageAtEnd(directory, folder, checkpointed.recoveryPoint, { endOffset, position: layout.sizeInBytes });
-  const damage = atEnd ?? (await noted(directory, folder, cut));
-  const { producers, snapshotOffset } = await restoreProducers(directory, folder, { bases, endOffset });
+  const atEnd = await damageAtEnd(io, folder, checkpointed.recoveryPoint, { endOffset, position: layout.sizeInBytes });
+  const damage = atEnd ?? (await noted(io, folder, cut));
+  const { producers, snapshotOffset } = await restoreProducers(io, io.producers, folder, { bases, endOffset });
   return { folder, segments, layout, epochs, producers, snapshotOffset, startOffset, endOffset, recoveryPoint, damage, believedGaps };
 }
 
@@ -108,11 +113,11 @@ function shorterThanClosed({ logPath, baseOffset, sizeInBytes }: Segment, positi
   };
 }
 
-async function noted({ files, logger }: LogDirectory, folder: string, damage: LogDamage | null): Promise<LogDamage | null> {
+async function noted({ files, logger }: SegmentIo, folder: string, damage: LogDamage | null): Promise<LogDamage | null> {
   if (damage === null) return null;
   logger.error(
     { ...damage },
-    "a segment was cut, damaged or lost while this broker was stopped. Where another replica is in sync, this one is copied anew from it",
+    "a segment was cut, damaged or lost while this broker was stopped. Where another replica is in sync, this one is copied from it again",
   );
   await noteDamage(files, folder, damage);
   return damage;
@@ -122,15 +127,15 @@ async function noted({ files, logger }: LogDirectory, folder: string, damage: Lo
  * The base offsets, with those of segments that are gone from the front or the middle: empty files take their places, so that nobody reads
  * over the hole.
  */
-async function withLostSegments(directory: LogDirectory, folder: string, found: readonly number[], expected: Expected): Promise<number[]> {
+async function withLostSegments(io: SegmentIo, folder: string, found: readonly number[], expected: Expected): Promise<number[]> {
   const known = new Set(found);
   const lost = [...expected.keys()].filter((base) => !known.has(base) && base < found.at(-1)!);
-  for (const base of lost) await (await directory.files.open(segmentPath(folder, base, "log"), "readwrite")).close();
+  for (const base of lost) await (await io.files.open(segmentPath(folder, base, "log"), "readwrite")).close();
   return lost.length === 0 ? [...found] : [...found, ...lost].sort((a, b) => a - b);
 }
 
-/** The last segment's indexes, when they are not as they were closed: they are built anew then. */
-async function dropOtherIndexes({ files }: LogDirectory, folder: string, closed: SegmentSizes | undefined): Promise<void> {
+/** The last segment's indexes, when they are not as they were closed: they are rebuilt then. */
+async function dropOtherIndexes({ files }: SegmentIo, folder: string, closed: SegmentSizes | undefined): Promise<void> {
   if (closed === undefined || closed.index < 0) return;
   for (const kind of ["index", "timeindex"] as const) {
     const path = segmentPath(folder, closed.baseOffset, kind);
@@ -142,33 +147,28 @@ async function dropOtherIndexes({ files }: LogDirectory, folder: string, closed:
  * All that a crash left is below the start: (1) records up to the end were deleted by request, which is durable; (2) the last of them were
  * on no disk. Appending where they end would give their offsets a second time.
  */
-async function beginAnew(
-  directory: LogDirectory,
-  segments: readonly Segment[],
-  checkpointed: Checkpointed,
-  endOffset: number,
-): Promise<OpenedLog> {
+async function startOver(io: LogOpening, segments: readonly Segment[], checkpointed: Checkpointed, endOffset: number): Promise<OpenedLog> {
   const { folder } = segments[0]!;
-  directory.logger.warn({ folder, startOffset: checkpointed.startOffset, endOffset }, "the log ends below its start: it begins anew there");
+  io.logger.warn({ folder, startOffset: checkpointed.startOffset, endOffset }, "the log ends below its start: it starts over there");
   await segments.at(-1)!.writable.file.close();
-  for (const { baseOffset } of segments.toReversed()) await removeSegment(directory, folder, baseOffset);
-  await directory.files.syncDirectory(folder);
-  return createLog(directory, folder, checkpointed);
+  for (const { baseOffset } of segments.toReversed()) await removeSegment(io, folder, baseOffset);
+  await io.files.syncDirectory(folder);
+  return createLog(io, folder, checkpointed);
 }
 
-async function createLog(directory: LogDirectory, folder: string, { startOffset, recoveryPoint: lost }: Checkpointed): Promise<OpenedLog> {
-  const damage = await damageAtEnd(directory, folder, lost, { endOffset: startOffset, position: 0 });
-  const segment = await createSegment(directory, folder, startOffset);
+async function createLog(io: LogOpening, folder: string, { startOffset, recoveryPoint: lost }: Checkpointed): Promise<OpenedLog> {
+  const damage = await damageAtEnd(io, folder, lost, { endOffset: startOffset, position: 0 });
+  const segment = await createSegment(io, folder, startOffset);
   const epochs = new LeaderEpochs();
-  await replaceFile(directory.files, `${folder}/${fileNames.leaderEpochs}`, epochs.encode());
-  const layout = emptyLayout(startOffset, directory.clock.nowMs());
-  await removeSnapshots(directory, folder, () => true);
+  await replaceFile(io.files, `${folder}/${fileNames.leaderEpochs}`, epochs.encode());
+  const layout = emptyLayout(startOffset, io.clock.nowMs());
+  await removeSnapshots(io.files, folder, () => true);
   return {
     folder,
     segments: [segment],
     layout,
     epochs,
-    producers: new ProducerStates(directory.producers),
+    producers: new ProducerStates(io.producers),
     snapshotOffset: null,
     startOffset,
     endOffset: startOffset,
@@ -178,35 +178,31 @@ async function createLog(directory: LogDirectory, folder: string, { startOffset,
   };
 }
 
-async function restoreLast(
-  directory: LogDirectory,
-  folder: string,
-  baseOffset: number,
-): Promise<Restored | { readonly damage: SegmentDamage }> {
+async function restoreLast(io: LogOpening, folder: string, baseOffset: number): Promise<Restored | { readonly damage: SegmentDamage }> {
   const path = segmentPath(folder, baseOffset, "log");
-  const file = await directory.files.open(path, "readwrite");
-  const restored = await restoreSegment(directory, folder, baseOffset, file);
+  const file = await io.files.open(path, "readwrite");
+  const restored = await restoreSegment(io, folder, baseOffset, file);
   if (!("damage" in restored)) return restored;
   await file.close();
-  directory.logger.error({ path, ...restored.damage }, "log is damaged though it was closed cleanly: recovering it");
+  io.logger.error({ path, ...restored.damage }, "log is damaged though it was closed cleanly: recovering it");
   return restored;
 }
 
 async function openEpochs(
-  directory: LogDirectory,
+  io: SegmentIo,
   folder: string,
   segments: readonly Segment[],
   { startOffset, endOffset }: Pick<OpenedLog, "startOffset" | "endOffset">,
 ): Promise<LeaderEpochs> {
   const path = `${folder}/${fileNames.leaderEpochs}`;
-  const content = await readIfThere(directory.files, path);
+  const content = await readIfThere(io.files, path);
   let epochs = content === null ? null : LeaderEpochs.decode(content);
   const bases = segments.map(({ baseOffset }) => baseOffset);
   const segmentAt = (base: number) => segments[bases.indexOf(base)]!;
-  if (epochs === null || !(await epochsFit(directory, epochs, { bases, segmentAt, endOffset }))) {
-    directory.logger.warn({ path }, "leader epochs are missing or damaged: reading them from the batches");
-    epochs = await epochsFromBatches(directory, folder, bases);
-    await replaceFile(directory.files, path, epochs.encode());
+  if (epochs === null || !(await epochsFit(io, epochs, { bases, segmentAt, endOffset }))) {
+    io.logger.warn({ path }, "leader epochs are missing or damaged: reading them from the batches");
+    epochs = await epochsFromBatches(io, folder, bases);
+    await replaceFile(io.files, path, epochs.encode());
   }
   // an epoch may have begun at the very end, without a record yet
   epochs.truncateTo(endOffset + 1);
@@ -215,12 +211,12 @@ async function openEpochs(
 }
 
 /**
- * The segments' base offsets, after what a crash or a disk that failed left was removed: files that were given up, and segments below the
+ * The segments' base offsets, after what a crash or a disk that failed left was removed: files that were abandoned, and segments below the
  * start that are back.
  */
-async function tidied(directory: LogDirectory, folder: string, startOffset: number): Promise<number[]> {
-  const { files } = directory;
-  await completeSwaps(directory, folder);
+async function tidied(io: SegmentIo, folder: string, startOffset: number): Promise<number[]> {
+  const { files } = io;
+  await completeSwaps(io, folder);
   const names = await files.list(folder);
   for (const name of names.filter(isLeftover)) await files.remove(`${folder}/${name}`);
   const bases = baseOffsetsIn(names);
@@ -228,7 +224,7 @@ async function tidied(directory: LogDirectory, folder: string, startOffset: numb
     bases.findLastIndex((base) => base <= startOffset),
     0,
   );
-  for (const base of bases.slice(0, kept)) await removeSegment(directory, folder, base);
+  for (const base of bases.slice(0, kept)) await removeSegment(io, folder, base);
   // before any checkpoint relies on the files alone to tell the start
   if (kept > 0) await files.syncDirectory(folder);
   return bases.slice(kept);

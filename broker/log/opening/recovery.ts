@@ -1,21 +1,19 @@
 import type { Logger } from "../../../protocol/base/logger.ts";
-import { type BatchInfo, noTimestamp } from "../../../protocol/records/batch-header.ts";
+import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
 import { type File, replaceFile } from "../../runtime/files.ts";
-import { readIfThere } from "../checkpoint-file.ts";
-import { takeCleanStop } from "../clean-stop.ts";
 import { completeSwaps } from "../compaction/swap.ts";
-import { noteDamage, readDamage } from "../damage-note.ts";
-import { fileNames, isLeftover, parseSegmentFileName } from "../file-names.ts";
-import { type EpochStart, LeaderEpochs } from "../leader-epochs.ts";
-import type { LogDamage } from "../log-contract.ts";
-import type { LogDirectory } from "../log-directory.ts";
-import { walkBatches, walkHeaders } from "../segment/batch-walk.ts";
-import { type OffsetEntry, relativeOffsetMax, type TimeEntry } from "../segment/index-format.ts";
-import { rebuiltIndexIntervalBytes, replaceIndexes } from "../segment/rebuild-indexes.ts";
+import { readIfThere } from "../files/checkpoint-file.ts";
+import { fileNames, isLeftover, parseSegmentFileName } from "../files/file-names.ts";
+import { noteDamage, readDamage, takeCleanStop } from "../files/folder-notes.ts";
+import type { EpochStart, LogDamage } from "../log-contract.ts";
+import { LeaderEpochs } from "../partition-log/leader-epochs.ts";
+import { walkBatches } from "../segment/batch-walk.ts";
+import { relativeOffsetMax } from "../segment/index-file.ts";
+import type { SegmentIo } from "../segment/read-caches.ts";
+import { IndexBuilder, replaceIndexes } from "../segment/rebuild-indexes.ts";
 import { Segment, segmentPath } from "../segment/segment.ts";
 import { removeSegment } from "../segment/segment-files.ts";
-import { closingEntry, emptyLayout, place } from "../segment/segment-layout.ts";
-import { epochsFit } from "./prove-epochs.ts";
+import { epochsFit, epochsFromBatches } from "./restore-epochs.ts";
 
 /**
  * Puts a log in order after an unclean stop, so that it can be opened as after a clean one. Everything from the segment with the recovery
@@ -29,10 +27,10 @@ import { epochsFit } from "./prove-epochs.ts";
  *
  * Returns the log's end, which is on the disk then: the new recovery point.
  */
-export async function recoverLog(directory: LogDirectory, folder: string, recovery: Recovery): Promise<number> {
-  const { endOffset, contradictedFrom } = await recoverUpTo(directory, folder, recovery, Number.POSITIVE_INFINITY);
+export async function recoverLog(io: SegmentIo, folder: string, recovery: Recovery): Promise<number> {
+  const { endOffset, contradictedFrom } = await recoverUpTo(io, folder, recovery, Number.POSITIVE_INFINITY);
   if (contradictedFrom === null) return endOffset;
-  return (await recoverUpTo(directory, folder, recovery, contradictedFrom)).endOffset;
+  return (await recoverUpTo(io, folder, recovery, contradictedFrom)).endOffset;
 }
 
 interface Recovered {
@@ -43,23 +41,23 @@ interface Recovered {
 
 /** `refusedFrom`: batches that begin there or above are refused. */
 async function recoverUpTo(
-  directory: LogDirectory,
+  io: SegmentIo,
   folder: string,
   { recoveryPoint, stableEndOffset, denseFrom = recoveryPoint }: Recovery,
   refusedFrom: number,
 ): Promise<Recovered> {
-  const { files, logger } = directory;
-  await completeSwaps(directory, folder);
+  const { files, logger } = io;
+  await completeSwaps(io, folder);
   await takeCleanStop(files, folder); // of an earlier stop
-  const bases = await clearLeftovers(directory, folder);
+  const bases = await clearLeftovers(io, folder);
   if (bases.length === 0) return { endOffset: 0, contradictedFrom: null };
   const from = Math.max(
     bases.findLastIndex((base) => base <= recoveryPoint),
     0,
   );
   const expectedFrom = bases[from]!;
-  const noted = await notedEpochs(directory, folder);
-  const epochs = await epochsBefore(directory, folder, noted, { all: bases, offset: expectedFrom });
+  const noted = await notedEpochs(io, folder);
+  const epochs = await epochsBefore(io, folder, noted, { all: bases, offset: expectedFrom });
   const progress: Progress = {
     expectedOffset: expectedFrom,
     endPosition: 0,
@@ -75,7 +73,7 @@ async function recoverUpTo(
     // a segment that does not start where the last one ended: what was between them is lost
     if (bases[kept] !== progress.expectedOffset && !isFarGap(progress, bases[kept]!)) break;
     progress.expectedOffset = bases[kept]!;
-    const whole = await recoverSegment(directory, folder, bases[kept]!, progress);
+    const whole = await recoverSegment(io, folder, bases[kept]!, progress);
     if (!whole) {
       kept++;
       break;
@@ -84,10 +82,10 @@ async function recoverUpTo(
   if (progress.contradictedFrom !== null) return { endOffset: progress.expectedOffset, contradictedFrom: progress.contradictedFrom };
   for (const base of bases.slice(kept).reverse()) {
     logger.warn({ folder, baseOffset: base }, "segment behind the end of the log is removed");
-    await removeSegment(directory, folder, base);
+    await removeSegment(io, folder, base);
   }
   const { expectedOffset: endOffset, endPosition: position } = progress;
-  await damageAtEnd(directory, folder, stableEndOffset, { endOffset, position });
+  await damageAtEnd(io, folder, stableEndOffset, { endOffset, position });
   await replaceFile(files, `${folder}/${fileNames.leaderEpochs}`, epochs.encode());
   await files.syncDirectory(folder);
   return { endOffset, contradictedFrom: null };
@@ -103,11 +101,11 @@ export interface Recovery {
 }
 
 /**
- * What is known to be damaged in a log that ends at `endOffset`: noted by an earlier life, or now, when records were on the disk that are
+ * What is known to be damaged in a log that ends at `endOffset`: noted before a restart, or now, when records were on the disk that are
  * gone.
  */
 export async function damageAtEnd(
-  { files, logger }: LogDirectory,
+  { files, logger }: SegmentIo,
   folder: string,
   stableEndOffset: number,
   { endOffset, position }: { readonly endOffset: number; readonly position: number },
@@ -118,7 +116,7 @@ export async function damageAtEnd(
   const damage = { kind: "end-lost", path: folder, position, offset: endOffset, reason } as const;
   logger.error(
     { ...damage },
-    "records that were on the disk are damaged or gone. Where another replica is in sync, this one is copied anew from it",
+    "records that were on the disk are damaged or gone. Where another replica is in sync, this one is copied from it again",
   );
   await noteDamage(files, folder, damage);
   return damage;
@@ -145,21 +143,21 @@ interface Progress {
 }
 
 /** Checks one segment, cuts it at the first bad byte, builds its indexes. False when the log ends in it. */
-async function recoverSegment(directory: LogDirectory, folder: string, baseOffset: number, progress: Progress): Promise<boolean> {
+async function recoverSegment(io: SegmentIo, folder: string, baseOffset: number, progress: Progress): Promise<boolean> {
   const path = segmentPath(folder, baseOffset, "log");
-  const file = await directory.files.open(path, "readwrite");
+  const file = await io.files.open(path, "readwrite");
   try {
     const sizeInBytes = await file.size();
-    const { offsets, times, endPosition, damage } = await check(file, baseOffset, sizeInBytes, progress);
+    const { indexes, endPosition, damage } = await check(file, baseOffset, sizeInBytes, progress);
     progress.endPosition = endPosition;
     // the next pass ends the log before: were it cut here, and the process ended, nothing would contradict that batch any more
     if (progress.contradictedFrom !== null) return false;
     if (damage !== null) {
-      reportCut(directory.logger, path, { endPosition, sizeInBytes, damage, endOffset: progress.expectedOffset });
+      reportCut(io.logger, path, { endPosition, sizeInBytes, damage, endOffset: progress.expectedOffset });
       await file.truncate(endPosition);
     }
     await file.sync();
-    await replaceIndexes(directory, folder, baseOffset, { offsets, times });
+    await replaceIndexes(io, folder, baseOffset, indexes);
     return damage === null;
   } finally {
     await file.close();
@@ -167,23 +165,17 @@ async function recoverSegment(directory: LogDirectory, folder: string, baseOffse
 }
 
 async function check(file: File, baseOffset: number, sizeInBytes: number, progress: Progress) {
-  const [offsets, times]: [OffsetEntry[], TimeEntry[]] = [[], []];
-  let layout = emptyLayout(baseOffset, 0);
+  const builder = new IndexBuilder(baseOffset);
   const walked = await walkBatches(file, 0, sizeInBytes, (batch) => {
     const refuse = outOfOrder(batch, baseOffset, progress) ?? contradiction(batch, progress);
     if (refuse !== null) return { refuse };
     progress.latestBatches = batch.leaderEpoch === progress.epochs.latest ? progress.latestBatches + 1 : 1;
     noteEpoch(batch, progress);
     progress.expectedOffset = batch.lastOffset + 1;
-    const placed = place(layout, batch, rebuiltIndexIntervalBytes);
-    layout = placed.state;
-    if (placed.offsetEntry !== null) offsets.push(placed.offsetEntry);
-    if (placed.timeEntry !== null) times.push(placed.timeEntry);
+    builder.add(batch);
     return "on";
   });
-  const closing = layout.maxTimestampMs === noTimestamp ? null : closingEntry(layout);
-  if (closing !== null) times.push(closing);
-  return { offsets, times, ...walked };
+  return { indexes: builder.finish(), ...walked };
 }
 
 /** A whole batch may still be an old one, left where a truncated or deleted file's bytes were. */
@@ -221,18 +213,18 @@ function reportCut(logger: Logger, path: string, cut: object): void {
 }
 
 /** Removes what interrupted work left, and indexes without their log. Returns the segments' base offsets, rising. */
-async function clearLeftovers(directory: LogDirectory, folder: string): Promise<number[]> {
-  const names = await directory.files.list(folder);
+async function clearLeftovers(io: SegmentIo, folder: string): Promise<number[]> {
+  const names = await io.files.list(folder);
   const segmentFiles = names.map(parseSegmentFileName).filter((parsed) => parsed !== null);
   const bases = segmentFiles.filter(({ kind }) => kind === "log").map(({ baseOffset }) => baseOffset);
-  for (const name of names.filter(isLeftover)) await directory.files.remove(`${folder}/${name}`);
+  for (const name of names.filter(isLeftover)) await io.files.remove(`${folder}/${name}`);
   for (const { baseOffset, kind } of segmentFiles)
-    if (!bases.includes(baseOffset)) await directory.files.remove(segmentPath(folder, baseOffset, kind));
+    if (!bases.includes(baseOffset)) await io.files.remove(segmentPath(folder, baseOffset, kind));
   return bases.sort((a, b) => a - b);
 }
 
 /** Null: the file is missing or damaged. */
-async function notedEpochs({ files }: LogDirectory, folder: string): Promise<LeaderEpochs | null> {
+async function notedEpochs({ files }: SegmentIo, folder: string): Promise<LeaderEpochs | null> {
   const content = await readIfThere(files, `${folder}/${fileNames.leaderEpochs}`);
   return content === null ? null : LeaderEpochs.decode(content);
 }
@@ -242,28 +234,14 @@ async function notedEpochs({ files }: LogDirectory, folder: string): Promise<Lea
  * What began later is found while checking.
  */
 async function epochsBefore(
-  directory: LogDirectory,
+  io: SegmentIo,
   folder: string,
   noted: LeaderEpochs | null,
   { all, offset }: { readonly all: readonly number[]; readonly offset: number },
 ): Promise<LeaderEpochs> {
   const bases = all.filter((base) => base < offset);
   const epochs = noted?.before(offset) ?? null;
-  const segmentAt = async (base: number) => new Segment(folder, base, await directory.files.size(segmentPath(folder, base, "log")));
-  if (epochs !== null && (await epochsFit(directory, epochs, { bases, segmentAt, endOffset: offset }))) return epochs;
-  return epochsFromBatches(directory, folder, bases);
-}
-
-/** The leader epochs as the headers of these segments' batches have them. */
-export async function epochsFromBatches(directory: LogDirectory, folder: string, bases: readonly number[]): Promise<LeaderEpochs> {
-  const epochs = new LeaderEpochs();
-  for (const base of bases) {
-    await directory.openFiles.use(segmentPath(folder, base, "log"), async (file) => {
-      await walkHeaders(file, 0, await file.size(), (batch) => {
-        if (batch.leaderEpoch > epochs.latest) epochs.begin(batch.leaderEpoch, batch.baseOffset);
-        return "on";
-      });
-    });
-  }
-  return epochs;
+  const segmentAt = async (base: number) => new Segment(folder, base, await io.files.size(segmentPath(folder, base, "log")));
+  if (epochs !== null && (await epochsFit(io, epochs, { bases, segmentAt, endOffset: offset }))) return epochs;
+  return epochsFromBatches(io, folder, bases);
 }

@@ -1,15 +1,15 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
-import { replaceFile } from "../../runtime/files.ts";
-import { parseSnapshotFileName, snapshotPath } from "../file-names.ts";
-import type { LogDirectory } from "../log-directory.ts";
+import { type FileSystem, replaceFile } from "../../runtime/files.ts";
+import { parseSnapshotFileName, snapshotPath } from "../files/file-names.ts";
 import { walkHeaders } from "../segment/batch-walk.ts";
+import type { SegmentIo } from "../segment/read-caches.ts";
 import { segmentPath } from "../segment/segment.ts";
 import { decodeSnapshot } from "./producer-snapshot.ts";
-import { ProducerStates } from "./producer-states.ts";
+import { type ProducerBudget, ProducerStates } from "./producer-states.ts";
 
 /** As of `offset`; durable when it resolves. */
-export async function storeSnapshot({ files }: LogDirectory, folder: string, offset: number, content: Buffer): Promise<void> {
+export async function storeSnapshot(files: FileSystem, folder: string, offset: number, content: Buffer): Promise<void> {
   await replaceFile(files, snapshotPath(folder, offset), content);
 }
 
@@ -17,8 +17,8 @@ export async function storeSnapshot({ files }: LogDirectory, folder: string, off
  * Removes the snapshots at these offsets; durable when it resolves. Else: (1) the log is cut below one; (2) other batches come in its
  * place; (3) after a crash it is there again, and speaks of the old ones.
  */
-export async function removeSnapshots({ files }: LogDirectory, folder: string, isGone: (offset: number) => boolean): Promise<void> {
-  const gone = (await snapshotOffsets({ files }, folder)).filter(isGone);
+export async function removeSnapshots(files: FileSystem, folder: string, isGone: (offset: number) => boolean): Promise<void> {
+  const gone = (await snapshotOffsets(files, folder)).filter(isGone);
   for (const offset of gone) await files.remove(snapshotPath(folder, offset));
   if (gone.length > 0) await files.syncDirectory(folder);
 }
@@ -42,26 +42,32 @@ export interface RestoredProducers {
  * Snapshots that no longer belong to the log are removed: those above its end, those that are damaged, those of segments that are gone. One
  * below the first segment would be worse than none: it knows nothing of the batches between, and would refuse what continues them.
  */
-export async function restoreProducers(directory: LogDirectory, folder: string, extent: LogExtent): Promise<RestoredProducers> {
+export async function restoreProducers(
+  io: SegmentIo,
+  budget: ProducerBudget,
+  folder: string,
+  extent: LogExtent,
+): Promise<RestoredProducers> {
   const { bases, endOffset } = extent;
-  const usable = (await snapshotOffsets(directory, folder)).filter((offset) => offset <= endOffset && offset >= bases[0]!);
+  const usable = (await snapshotOffsets(io.files, folder)).filter((offset) => offset <= endOffset && offset >= bases[0]!);
   const damaged = new Set<number>();
   let [producers, snapshotOffset]: [ProducerStates | null, number | null] = [null, null];
   for (const offset of usable.toReversed()) {
-    producers = await readSnapshot(directory, folder, offset);
+    producers = await readSnapshot(io, budget, folder, offset);
     snapshotOffset = offset;
     if (producers !== null) break;
     damaged.add(offset);
   }
-  if (producers === null) [producers, snapshotOffset] = [new ProducerStates(directory.producers), null];
+  if (producers === null) [producers, snapshotOffset] = [new ProducerStates(budget), null];
   const kept = new Set([...bases, ...(snapshotOffset === null ? [] : [snapshotOffset])]);
-  await removeSnapshots(directory, folder, (offset) => offset > endOffset || damaged.has(offset) || !kept.has(offset));
-  await replay(directory, folder, producers, snapshotOffset ?? bases[0]!, extent);
+  await removeSnapshots(io.files, folder, (offset) => offset > endOffset || damaged.has(offset) || !kept.has(offset));
+  await replay(io, folder, producers, snapshotOffset ?? bases[0]!, extent);
   return { producers, snapshotOffset };
 }
 
 async function readSnapshot(
-  { files, logger, producers: budget }: LogDirectory,
+  { files, logger }: SegmentIo,
+  budget: ProducerBudget,
   folder: string,
   offset: number,
 ): Promise<ProducerStates | null> {
@@ -74,7 +80,7 @@ async function readSnapshot(
 }
 
 async function replay(
-  { openFiles, logger }: LogDirectory,
+  { openFiles, logger }: SegmentIo,
   folder: string,
   producers: ProducerStates,
   fromOffset: number,
@@ -104,6 +110,6 @@ async function replay(
   }
 }
 
-async function snapshotOffsets({ files }: Pick<LogDirectory, "files">, folder: string): Promise<number[]> {
+async function snapshotOffsets(files: FileSystem, folder: string): Promise<number[]> {
   return (await files.list(folder)).map(parseSnapshotFileName).filter((offset) => offset !== null);
 }

@@ -1,12 +1,12 @@
 import { crc32c } from "@node-rs/crc32";
 import { invariant } from "../../../protocol/base/invariant.ts";
 import { readInt64, writeInt64 } from "../../../protocol/records/batch-header.ts";
-import type { ProducerRow } from "./producer-entry.ts";
+import type { ProducerRow } from "../log-contract.ts";
 
 /**
  * Kafka's snapshot file: version (int16), CRC-32C of what follows (uint32), number of rows (int32), the rows. Kafka writes one row per
- * producer, its last batch; we write one per remembered batch, oldest first, so that all of them are still known after a restart. Whoever
- * takes one row per producer takes the last, which is Kafka's.
+ * producer, its last batch; we write one per remembered batch, oldest first, so that all of them are still known after a restart. A reader
+ * that takes one row per producer takes the last, which is Kafka's.
  */
 const version = 1;
 const crcAt = 2;

@@ -1,10 +1,8 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
-import { attributeBits, type BatchInfo, batchSizeAt, fieldAt, noProducerId, producerIdAt } from "../../../protocol/records/batch-header.ts";
+import { type BatchInfo, noProducerId } from "../../../protocol/records/batch-header.ts";
 import type { TopicSettings } from "../../runtime/topic-settings.ts";
-import type { LeaderAppend } from "../log-contract.ts";
-import { ProducerBudget, producersInLogMax } from "./producer-budget.ts";
-import { ProducerEntry, type ProducerRow } from "./producer-entry.ts";
-import { judgeBatch } from "./producer-rules.ts";
+import type { LeaderAppend, ProducerRow } from "../log-contract.ts";
+import { judgeBatch, ProducerEntry } from "./producer-entry.ts";
 import { encodeSnapshot } from "./producer-snapshot.ts";
 
 /** When there are too many producers, a log that wants one more forgets this part of its own: those that wrote least recently. */
@@ -22,30 +20,27 @@ export class ProducerStates {
     this.#budget = budget;
   }
 
+  /** Shared with those of the other logs. */
+  get budget(): ProducerBudget {
+    return this.#budget;
+  }
+
   get size(): number {
     return this.#entries.size;
   }
 
   /**
-   * What a leader answers to validated batches without appending them, or null: they are to be appended. Changes nothing: what is appended
-   * is noted when its offsets are known.
+   * What a leader answers to a validated batch without appending it, or null: it is to be appended. Changes nothing: what is appended is
+   * noted when its offsets are known.
    * `isUntouched`: the log never held anything.
    */
   judgeAppend(
-    bytes: Buffer,
+    { producerId, producerEpoch, baseSequence, baseOffset: firstOffset, lastOffset: endingOffset, isTransactional }: BatchInfo,
     { messageTimestampType }: Pick<TopicSettings, "messageTimestampType">,
     isUntouched: boolean,
   ): LeaderAppend | null {
-    const producerId = producerIdAt(bytes, 0);
     if (producerId === noProducerId) return null;
-    invariant(batchSizeAt(bytes, 0) === bytes.length, "a batch of an idempotent producer comes alone");
-    const batch = {
-      producerId,
-      producerEpoch: bytes.readInt16BE(fieldAt.producerEpoch),
-      baseSequence: bytes.readInt32BE(fieldAt.baseSequence),
-      lastOffsetDelta: bytes.readInt32BE(fieldAt.lastOffsetDelta),
-      isTransactional: (bytes.readInt16BE(fieldAt.attributes) & attributeBits.transactional) !== 0,
-    };
+    const batch = { producerId, producerEpoch, baseSequence, lastOffsetDelta: endingOffset - firstOffset, isTransactional };
     const verdict = judgeBatch(this.#entries.get(producerId), batch, isUntouched);
     if (verdict.kind === "append") return null;
     if (verdict.kind === "refused") return verdict;
@@ -135,5 +130,41 @@ export class ProducerStates {
   #forget(producerId: number): void {
     this.#entries.delete(producerId);
     this.#budget.giveBack(1);
+  }
+}
+
+/** About 300 bytes each. */
+export const producersMaxDefault = 1_000_000;
+
+/**
+ * In one log, whatever the broker has room for: all of a log's producers are written into a snapshot in one turn of the loop, at each roll.
+ * So many take some tenths of a second, a million four seconds.
+ */
+export const producersInLogMax = 100_000;
+
+/** How many producers all logs of a broker may remember together: clients make as many as they like. */
+export class ProducerBudget {
+  readonly #producersMax: number;
+  #held = 0;
+
+  constructor(producersMax: number = producersMaxDefault) {
+    this.#producersMax = producersMax;
+  }
+
+  get held(): number {
+    return this.#held;
+  }
+
+  get isSpent(): boolean {
+    return this.#held >= this.#producersMax;
+  }
+
+  take(): void {
+    this.#held++;
+  }
+
+  giveBack(count: number): void {
+    this.#held -= count;
+    invariant(this.#held >= 0, "logs give back the producers that they took");
   }
 }

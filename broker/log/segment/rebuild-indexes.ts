@@ -1,16 +1,42 @@
-import { type FileSystem, replaceFile } from "../../runtime/files.ts";
-import { segmentFileName } from "../file-names.ts";
-import type { LogDirectory } from "../log-directory.ts";
+import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
+import { replaceFile } from "../../runtime/files.ts";
+import { segmentFileName } from "../files/file-names.ts";
 import { walkHeaders } from "./batch-walk.ts";
-import { encodeEntries, type OffsetEntry, offsetIndexFormat, relativeOffsetMax, type TimeEntry, timeIndexFormat } from "./index-format.ts";
-import { closingEntry, emptyLayout, place } from "./segment-layout.ts";
+import { encodeEntries, type OffsetEntry, offsetIndexFormat, relativeOffsetMax, type TimeEntry, timeIndexFormat } from "./index-file.ts";
+import { forgetFile, type SegmentIo } from "./read-caches.ts";
+import { closingEntry, emptyLayout, type LayoutState, place } from "./segment-layout.ts";
 
 /** How densely a rebuilt index is filled: Kafka's default, whatever the topic's setting. */
-export const rebuiltIndexIntervalBytes = 4096;
+const rebuiltIndexIntervalBytes = 4096;
 
 export interface IndexEntries {
   readonly offsets: readonly OffsetEntry[];
   readonly times: readonly TimeEntry[];
+}
+
+/** The index entries of a segment whose batches come one after the other, by the rule that they were written by. */
+export class IndexBuilder {
+  readonly #offsets: OffsetEntry[] = [];
+  readonly #times: TimeEntry[] = [];
+  #layout: LayoutState;
+
+  constructor(baseOffset: number) {
+    this.#layout = emptyLayout(baseOffset, 0);
+  }
+
+  add(batch: BatchInfo): void {
+    const { state, offsetEntry, timeEntry } = place(this.#layout, batch, rebuiltIndexIntervalBytes);
+    this.#layout = state;
+    if (offsetEntry !== null) this.#offsets.push(offsetEntry);
+    if (timeEntry !== null) this.#times.push(timeEntry);
+  }
+
+  /** With the entry that closes the segment. Nothing is added afterwards. */
+  finish(): IndexEntries {
+    const closing = closingEntry(this.#layout);
+    if (closing !== null) this.#times.push(closing);
+    return { offsets: this.#offsets, times: this.#times };
+  }
 }
 
 interface SealedSegment {
@@ -30,34 +56,28 @@ export interface SegmentDamage {
  * Builds a segment's indexes from the headers of its batches, as they are when it is sealed. The reason instead, and nothing built, when
  * the batches are damaged.
  */
-export async function rebuildIndexes(directory: LogDirectory, segment: SealedSegment): Promise<SegmentDamage | null> {
+export async function rebuildIndexes(io: SegmentIo, segment: SealedSegment): Promise<SegmentDamage | null> {
   const { baseOffset, folder, sizeInBytes } = segment;
-  const [offsets, times]: [OffsetEntry[], TimeEntry[]] = [[], []];
-  let layout = emptyLayout(baseOffset, 0);
+  const builder = new IndexBuilder(baseOffset);
   let nextOffset = baseOffset;
-  const { damage, endPosition } = await directory.openFiles.use(segment.logPath, (file) =>
+  const { damage, endPosition } = await io.openFiles.use(segment.logPath, (file) =>
     walkHeaders(file, 0, sizeInBytes, (batch) => {
       // a header's base offset is not covered by the CRC, and an index must rise
       if (batch.baseOffset < nextOffset || batch.lastOffset < batch.baseOffset || batch.lastOffset - baseOffset > relativeOffsetMax)
         return { refuse: `offsets ${batch.baseOffset} to ${batch.lastOffset} where ${nextOffset} comes next` };
       nextOffset = batch.lastOffset + 1;
-      const placed = place(layout, batch, rebuiltIndexIntervalBytes);
-      layout = placed.state;
-      if (placed.offsetEntry !== null) offsets.push(placed.offsetEntry);
-      if (placed.timeEntry !== null) times.push(placed.timeEntry);
+      builder.add(batch);
       return "on";
     }),
   );
   if (damage !== null) return { position: endPosition, reason: damage };
-  const closing = closingEntry(layout);
-  if (closing !== null) times.push(closing);
-  await replaceIndexes(directory, folder, baseOffset, { offsets, times });
+  await replaceIndexes(io, folder, baseOffset, builder.finish());
   return null;
 }
 
 /** Both index files in one step each, durable when it resolves. */
 export async function replaceIndexes(
-  { files, openFiles, indexes }: Pick<LogDirectory, "openFiles" | "indexes"> & { readonly files: FileSystem },
+  io: Pick<SegmentIo, "files" | "openFiles" | "indexes">,
   folder: string,
   baseOffset: number,
   { offsets, times }: IndexEntries,
@@ -67,8 +87,7 @@ export async function replaceIndexes(
     [`${folder}/${segmentFileName(baseOffset, "timeindex")}`, encodeEntries(timeIndexFormat, times, baseOffset)],
   ] as const;
   for (const [path, content] of contents) {
-    await replaceFile(files, path, content);
-    indexes.forget(path);
-    await openFiles.forget(path);
+    await replaceFile(io.files, path, content);
+    await forgetFile(io, path);
   }
 }

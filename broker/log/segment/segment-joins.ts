@@ -1,11 +1,10 @@
 import { replaceFile } from "../../runtime/files.ts";
-import { decodeCheckpoint, encodeCheckpoint, readIfThere } from "../checkpoint-file.ts";
-import { fileNames, parseSegmentFileName } from "../file-names.ts";
+import { decodeCheckpoint, encodeCheckpoint, readIfThere } from "../files/checkpoint-file.ts";
+import { fileNames, parseSegmentFileName } from "../files/file-names.ts";
 import type { LogDamage } from "../log-contract.ts";
-import type { LogDirectory } from "../log-directory.ts";
 import { walkHeaders } from "./batch-walk.ts";
-import { indexEnd } from "./index-end.ts";
-import { offsetIndexFormat, relativeOffsetMax } from "./index-format.ts";
+import { indexEnd, offsetIndexFormat, relativeOffsetMax } from "./index-file.ts";
+import type { SegmentIo } from "./read-caches.ts";
 import { Segment, segmentPath } from "./segment.ts";
 
 /** Base offsets of segments that need not begin where the one before ends. */
@@ -27,11 +26,11 @@ export function refuseJoin(endOffset: number, nextBase: number, believed: Believ
 const joinsAtOnce = 32;
 
 /** What is wrong where segments meet; reads the last index entry of each but the last, and the headers behind it. */
-export async function brokenJoins(directory: LogDirectory, segments: readonly Segment[], believed: BelievedGaps): Promise<BrokenJoin[]> {
+export async function brokenJoins(io: SegmentIo, segments: readonly Segment[], believed: BelievedGaps): Promise<BrokenJoin[]> {
   const broken: BrokenJoin[] = [];
   for (let i = 0; i + 1 < segments.length; i += joinsAtOnce) {
     const some = segments.slice(i, Math.min(i + joinsAtOnce, segments.length - 1));
-    const ends = await Promise.all(some.map((segment) => endOf(directory, segment)));
+    const ends = await Promise.all(some.map((segment) => endOf(io, segment)));
     for (const [j, { endOffset, endPosition, damage }] of ends.entries()) {
       const nextBase = segments[i + j + 1]!.baseOffset;
       const reason = damage ?? refuseJoin(endOffset, nextBase, believed);
@@ -56,28 +55,28 @@ interface SegmentEnd {
   readonly damage: string | null;
 }
 
-async function endOf(directory: LogDirectory, segment: Segment): Promise<SegmentEnd> {
+async function endOf(io: SegmentIo, segment: Segment): Promise<SegmentEnd> {
   const { baseOffset, folder, sizeInBytes } = segment;
-  const { last } = (await indexEnd(directory.files, offsetIndexFormat, segmentPath(folder, baseOffset, "index"), baseOffset)) ?? {
+  const { last } = (await indexEnd(io.files, offsetIndexFormat, segmentPath(folder, baseOffset, "index"), baseOffset)) ?? {
     last: null,
   };
   if (last !== null && last.position > 0 && last.position < sizeInBytes) {
-    const end = await walkedFrom(directory, segment, last.position, last.offset);
+    const end = await walkedFrom(io, segment, last.position, last.offset);
     if (end.damage === null) return end;
   }
   // without an index, or with one that leads to a wrong place
-  return walkedFrom(directory, segment, 0, null);
+  return walkedFrom(io, segment, 0, null);
 }
 
 async function walkedFrom(
-  directory: LogDirectory,
+  io: SegmentIo,
   { baseOffset, sizeInBytes, logPath }: Segment,
   from: number,
   firstLastOffset: number | null,
 ): Promise<SegmentEnd> {
   let endOffset = baseOffset;
   // not through the files held open: a start looks at each of them once
-  const file = await directory.files.open(logPath, "read");
+  const file = await io.files.open(logPath, "read");
   try {
     const walked = await walkHeaders(file, from, sizeInBytes, ({ position, baseOffset: first, lastOffset }) => {
       if (position === from && firstLastOffset !== null && lastOffset !== firstLastOffset) return { refuse: "not the batch of the index" };
@@ -97,11 +96,11 @@ async function walkedFrom(
  * logs there is nothing to note.
  */
 export async function takeOverJoins(
-  directory: LogDirectory,
+  io: SegmentIo,
   root: string,
   logs: readonly { readonly folder: string; readonly startOffset: number }[],
 ): Promise<void> {
-  const { files, logger } = directory;
+  const { files, logger } = io;
   for (const { folder, startOffset } of logs) {
     const bases = (await files.list(folder)).map(parseSegmentFileName).flatMap((name) => (name?.kind === "log" ? [name.baseOffset] : []));
     bases.sort((a, b) => a - b);
@@ -113,7 +112,7 @@ export async function takeOverJoins(
     );
     const segments: Segment[] = [];
     for (const base of kept) segments.push(new Segment(folder, base, await files.size(segmentPath(folder, base, "log"))));
-    const gaps = (await brokenJoins(directory, segments, new Set())).filter(({ isGap }) => isGap);
+    const gaps = (await brokenJoins(io, segments, new Set())).filter(({ isGap }) => isGap);
     if (gaps.length === 0) continue;
     logger.warn(
       { folder, gaps: gaps.length },
@@ -124,7 +123,7 @@ export async function takeOverJoins(
   await replaceFile(files, `${root}/${fileNames.segmentsJoin}`, encodeCheckpoint([]));
 }
 
-export async function readBelievedGaps({ files }: Pick<LogDirectory, "files">, folder: string): Promise<BelievedGaps> {
+export async function readBelievedGaps({ files }: Pick<SegmentIo, "files">, folder: string): Promise<BelievedGaps> {
   const content = await readIfThere(files, `${folder}/${fileNames.gaps}`);
   return new Set((content === null ? null : decodeCheckpoint(content))?.map(Number) ?? []);
 }

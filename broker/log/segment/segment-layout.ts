@@ -1,6 +1,6 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import { type BatchInfo, noTimestamp } from "../../../protocol/records/batch-header.ts";
-import { type OffsetEntry, offsetIndexFormat, relativeOffsetMax, type TimeEntry, timeIndexFormat } from "./index-format.ts";
+import { type OffsetEntry, offsetIndexFormat, relativeOffsetMax, type TimeEntry, timeIndexFormat } from "./index-file.ts";
 
 export interface RollLimits {
   readonly segmentBytes: number;

@@ -1,22 +1,22 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import { batchHeaderBytes, noTimestamp } from "../../../protocol/records/batch-header.ts";
 import type { File } from "../../runtime/files.ts";
-import { type SegmentFileKind, segmentFileName } from "../file-names.ts";
+import { type SegmentFileKind, segmentFileName } from "../files/file-names.ts";
 import { DamagedBatch } from "../log-contract.ts";
-import type { LogDirectory } from "../log-directory.ts";
-import { headerIn } from "./batch-walk.ts";
-import type { GrowingIndex } from "./growing-index.ts";
-import { endsWithLargest, indexEnd } from "./index-end.ts";
+import { headerIn, walkHeaders } from "./batch-walk.ts";
 import {
   floorEntry,
+  type GrowingIndex,
   type IndexFormat,
+  indexEnd,
+  loadIndex,
   type OffsetEntry,
   offsetIndexFormat,
   relativeOffsetMax,
   type TimeEntry,
   timeIndexFormat,
-} from "./index-format.ts";
-import { loadIndex } from "./load-index.ts";
+} from "./index-file.ts";
+import type { SegmentIo } from "./read-caches.ts";
 import { rebuildIndexes, type SegmentDamage } from "./rebuild-indexes.ts";
 
 /** What a segment has while it is the log's last. */
@@ -25,9 +25,11 @@ export interface Growing {
   readonly offsets: GrowingIndex<OffsetEntry>;
   readonly times: GrowingIndex<TimeEntry>;
   /** As of what was written. */
-  maxTimestampMs: number;
-  offsetOfMaxTimestamp: number;
+  readonly maxTimestampMs: number;
+  readonly offsetOfMaxTimestamp: number;
 }
+
+type MutableGrowing = { -readonly [Field in keyof Growing]: Growing[Field] };
 
 export interface IndexBytes {
   readonly index: number;
@@ -42,9 +44,8 @@ export class Segment {
   readonly baseOffset: number;
   readonly folder: string;
   readonly logPath: string;
-  /** Bytes written. */
-  sizeInBytes: number;
-  #growing: Growing | null;
+  #sizeInBytes: number;
+  #growing: MutableGrowing | null;
   #largest: TimeEntry | null | undefined;
   #rebuilding: Promise<SegmentDamage | null> | null = null;
   #proving: Promise<void> | null = null;
@@ -57,8 +58,13 @@ export class Segment {
     this.folder = folder;
     this.baseOffset = baseOffset;
     this.logPath = segmentPath(folder, baseOffset, "log");
-    this.sizeInBytes = sizeInBytes;
+    this.#sizeInBytes = sizeInBytes;
     this.#growing = growing;
+  }
+
+  /** Bytes written. */
+  get sizeInBytes(): number {
+    return this.#sizeInBytes;
   }
 
   get growing(): Growing | null {
@@ -69,6 +75,14 @@ export class Segment {
   get writable(): Growing {
     invariant(this.#growing !== null, "only the last segment is written", () => ({ path: this.logPath }));
     return this.#growing;
+  }
+
+  /** So many bytes more are written; its newest record then. */
+  grown(bytes: number, { maxTimestampMs, offsetOfMaxTimestamp }: Pick<Growing, "maxTimestampMs" | "offsetOfMaxTimestamp">): void {
+    invariant(this.#growing !== null && bytes > 0, "only the last segment grows", () => ({ path: this.logPath, bytes }));
+    this.#sizeInBytes += bytes;
+    this.#growing.maxTimestampMs = maxTimestampMs;
+    this.#growing.offsetOfMaxTimestamp = offsetOfMaxTimestamp;
   }
 
   /** Its indexes are complete in their files. Returns the log's file, still open, to be synced and closed. */
@@ -98,51 +112,51 @@ export class Segment {
   }
 
   /** Runs `work` with the log's file open for reading. */
-  use<T>(directory: LogDirectory, work: (file: File) => Promise<T>): Promise<T> {
-    return directory.openFiles.use(this.logPath, work);
+  use<T>(io: SegmentIo, work: (file: File) => Promise<T>): Promise<T> {
+    return io.openFiles.use(this.logPath, work);
   }
 
   /** The index entry of a batch that ends at or before `offset`, not far from it; null: search from the segment's start. */
-  async floor(offset: number, directory: LogDirectory): Promise<OffsetEntry | null> {
-    if (this.#growing !== null) return this.#growing.offsets.floor(offset, directory);
-    return floorEntry(offsetIndexFormat, await this.#sealedIndex(offsetIndexFormat, "index", directory), this.baseOffset, offset);
+  async floor(offset: number, io: SegmentIo): Promise<OffsetEntry | null> {
+    if (this.#growing !== null) return this.#growing.offsets.floor(offset, io);
+    return floorEntry(offsetIndexFormat, await this.#sealedIndex(offsetIndexFormat, "index", io), this.baseOffset, offset);
   }
 
   /**
    * A batch starts there, at or before the one with `offset`, not far from it. It was looked at: an index that was changed may lead to any
    * batch, from where all that follows looks sound, and records would be passed over, or kept where a log is cut.
    */
-  async floorPosition(offset: number, directory: LogDirectory): Promise<number> {
-    const position = await this.#soundPosition(offset, directory);
+  async floorPosition(offset: number, io: SegmentIo): Promise<number> {
+    const position = await this.#soundPosition(offset, io);
     if (position !== null) return position;
-    await this.proveIndexes(directory);
-    // still null: damaged batches keep the indexes from being built anew
-    return (await this.#soundPosition(offset, directory)) ?? 0;
+    await this.proveIndexes(io);
+    // still null: damaged batches keep the indexes from being rebuilt
+    return (await this.#soundPosition(offset, io)) ?? 0;
   }
 
   /** Null: the index leads to another batch than it says. */
-  async #soundPosition(offset: number, directory: LogDirectory): Promise<number | null> {
-    const floor = await this.floor(offset, directory);
+  async #soundPosition(offset: number, io: SegmentIo): Promise<number | null> {
+    const floor = await this.floor(offset, io);
     if (floor === null) return 0;
-    return (await this.#hasBatchAt(floor, directory)) ? floor.position : null;
+    return (await this.#hasBatchAt(floor, io)) ? floor.position : null;
   }
 
-  async #hasBatchAt({ offset, position }: OffsetEntry, directory: LogDirectory): Promise<boolean> {
+  async #hasBatchAt({ offset, position }: OffsetEntry, io: SegmentIo): Promise<boolean> {
     const header = Buffer.allocUnsafe(batchHeaderBytes);
-    const count = await this.use(directory, (file) => file.read(header, 0, header.length, position));
+    const count = await this.use(io, (file) => file.read(header, 0, header.length, position));
     if (count < header.length) return false;
     const batch = headerIn(header, 0, this.sizeInBytes - position);
     return typeof batch !== "string" && batch.lastOffset === offset;
   }
 
   /** All records of this segment before that entry's offset are older than `timestampMs`; null: search from the segment's start. */
-  async timeFloor(timestampMs: number, directory: LogDirectory): Promise<TimeEntry | null> {
-    if (this.#growing !== null) return this.#growing.times.floor(timestampMs, directory);
-    return floorEntry(timeIndexFormat, await this.#sealedIndex(timeIndexFormat, "timeindex", directory), this.baseOffset, timestampMs);
+  async timeFloor(timestampMs: number, io: SegmentIo): Promise<TimeEntry | null> {
+    if (this.#growing !== null) return this.#growing.times.floor(timestampMs, io);
+    return floorEntry(timeIndexFormat, await this.#sealedIndex(timeIndexFormat, "timeindex", io), this.baseOffset, timestampMs);
   }
 
   /** Largest timestamp in the segment, and the last offset of the first batch that has it; null when no record has a timestamp. */
-  async largestTimestamp(directory: LogDirectory): Promise<TimeEntry | null> {
+  async largestTimestamp(io: SegmentIo): Promise<TimeEntry | null> {
     if (this.#growing !== null) {
       const { maxTimestampMs, offsetOfMaxTimestamp } = this.#growing;
       return maxTimestampMs === noTimestamp ? null : { timestampMs: maxTimestampMs, offset: offsetOfMaxTimestamp };
@@ -151,25 +165,25 @@ export class Segment {
     // before anything is read: what is read before they are proven is not
     const isProven = this.#hasProvenIndexes;
     // sealing appended an entry for the largest timestamp, so it is the index's last
-    const end = await indexEnd(directory.files, timeIndexFormat, segmentPath(this.folder, this.baseOffset, "timeindex"), this.baseOffset);
+    const end = await indexEnd(io.files, timeIndexFormat, segmentPath(this.folder, this.baseOffset, "timeindex"), this.baseOffset);
     const isWhole = end !== null && this.#isAsClosed("timeindex", end.entries * timeIndexFormat.entryBytes);
-    if (isWhole && (isProven || (await endsWithLargest(directory, this, end.last)))) {
+    if (isWhole && (isProven || (await endsWithLargest(io, this, end.last)))) {
       this.#largest = end.last;
       return end.last;
     }
-    await this.proveIndexes(directory);
-    const content = await this.#sealedIndex(timeIndexFormat, "timeindex", directory);
+    await this.proveIndexes(io);
+    const content = await this.#sealedIndex(timeIndexFormat, "timeindex", io);
     const at = content.length - timeIndexFormat.entryBytes;
     this.#largest = at < 0 ? null : timeIndexFormat.read(content, at, this.baseOffset);
     return this.#largest;
   }
 
   /**
-   * What its indexes say is no reason any more when a batch is not where it should be: they were built anew from the batches, or are not
+   * What its indexes say is no reason any more when a batch is not where it should be: they were rebuilt from the batches, or are not
    * used. The first call does it.
    */
-  async proveIndexes(directory: LogDirectory): Promise<void> {
-    this.#proving ??= this.#prove(directory).then(() => {
+  async proveIndexes(io: SegmentIo): Promise<void> {
+    this.#proving ??= this.#prove(io).then(() => {
       this.#hasProvenIndexes = true;
     });
     await this.#proving;
@@ -180,41 +194,38 @@ export class Segment {
     return this.#hasProvenIndexes;
   }
 
-  async #prove(directory: LogDirectory): Promise<void> {
+  async #prove(io: SegmentIo): Promise<void> {
     if (this.#growing !== null) {
       this.#growing.offsets.distrustFile();
       this.#growing.times.distrustFile();
       return;
     }
-    directory.logger.warn(
-      { path: this.logPath },
-      "no batch where the index says, or a damaged one: building the indexes anew from the batches",
-    );
+    io.logger.warn({ path: this.logPath }, "no batch where the index says, or a damaged one: rebuilding the indexes from the batches");
     this.#largest = undefined;
-    await this.#rebuild(directory);
+    await this.#rebuild(io);
   }
 
   /** The reason when the batches are damaged: then the indexes stay as they are. */
-  #rebuild(directory: LogDirectory): Promise<SegmentDamage | null> {
+  #rebuild(io: SegmentIo): Promise<SegmentDamage | null> {
     if (this.#isRetired) return Promise.reject(new Error(`${this.logPath} left its log`));
-    this.#rebuilding ??= this.#replaceIndexes(directory).finally(() => {
+    this.#rebuilding ??= this.#replaceIndexes(io).finally(() => {
       this.#rebuilding = null;
     });
     return this.#rebuilding;
   }
 
   /** What counts as its age for retention: its largest timestamp or, where no record has one, when its file was last written. */
-  async newestMs(directory: LogDirectory): Promise<number> {
-    return (await this.largestTimestamp(directory))?.timestampMs ?? directory.files.modifiedMs(this.logPath);
+  async newestMs(io: SegmentIo): Promise<number> {
+    return (await this.largestTimestamp(io))?.timestampMs ?? io.files.modifiedMs(this.logPath);
   }
 
-  /** It left its log: whoever still reads it finds its open files, but must not build its indexes anew. */
+  /** It left its log: a read under way finds its open files, but must not rebuild its indexes. */
   retire(): void {
     this.#isRetired = true;
   }
 
-  async #replaceIndexes(directory: LogDirectory): Promise<SegmentDamage | null> {
-    const damage = await rebuildIndexes(directory, this);
+  async #replaceIndexes(io: SegmentIo): Promise<SegmentDamage | null> {
+    const damage = await rebuildIndexes(io, this);
     if (damage === null) this.#indexBytes = null;
     return damage;
   }
@@ -224,20 +235,58 @@ export class Segment {
     await this.#rebuilding?.catch(() => undefined);
   }
 
-  /** A sealed segment's whole index; built anew from the segment when it is missing or damaged. */
-  async #sealedIndex<Entry>(format: IndexFormat<Entry>, kind: "index" | "timeindex", directory: LogDirectory): Promise<Buffer> {
+  /** A sealed segment's whole index; rebuilt from the segment when it is missing or damaged. */
+  async #sealedIndex<Entry>(format: IndexFormat<Entry>, kind: "index" | "timeindex", io: SegmentIo): Promise<Buffer> {
     const path = segmentPath(this.folder, this.baseOffset, kind);
     const secondaryEnd = kind === "index" ? this.sizeInBytes : this.baseOffset + relativeOffsetMax + 1;
     const extent = { baseOffset: this.baseOffset, entries: null, secondaryEnd };
-    const content = await loadIndex(directory, format, path, extent);
+    const content = await loadIndex(io, format, path, extent);
     if (content !== null && this.#isAsClosed(kind, content.length)) return content;
-    directory.logger.warn({ path }, "index is missing or damaged: building it anew from its segment");
-    const damage = await this.#rebuild(directory);
+    io.logger.warn({ path }, "index is missing or damaged: rebuilding it from its segment");
+    const damage = await this.#rebuild(io);
     if (damage !== null) throw new DamagedBatch({ kind: "batch", path: this.logPath, offset: this.baseOffset, ...damage });
-    const rebuilt = await loadIndex(directory, format, path, extent);
-    if (rebuilt === null) throw new Error(`${path} was built anew, and the disk has something else`);
+    const rebuilt = await loadIndex(io, format, path, extent);
+    if (rebuilt === null) throw new Error(`${path} was rebuilt, and the disk has something else`);
     return rebuilt;
   }
+}
+
+/**
+ * Whether a closed segment's time index may end with `last`: the batch that the entry names is as new as it says, and none behind that is
+ * newer. Entries rise, and each is the newest of all batches up to its own: so this finds every index that was cut, and every last entry
+ * that was changed. Retention deletes by it. It costs little where timestamps rise, as that batch is near the segment's end then.
+ */
+async function endsWithLargest(io: SegmentIo, segment: Segment, last: TimeEntry | null): Promise<boolean> {
+  const { sizeInBytes } = segment;
+  const from = last === null ? 0 : await nearEnd(io, segment, last.offset);
+  if (from === null) return false;
+  let fits = true;
+  let isFound = last === null;
+  const walked = await segment.use(io, (file) =>
+    walkHeaders(file, from, sizeInBytes, (batch) => {
+      if (batch.maxTimestampMs > (last?.timestampMs ?? noTimestamp)) fits = false;
+      // Kafka's entries may name any record of the batch
+      if (last !== null && batch.baseOffset <= last.offset && last.offset <= batch.lastOffset) {
+        isFound = true;
+        if (batch.maxTimestampMs !== last.timestampMs) fits = false;
+      }
+      return fits ? "on" : "stop";
+    }),
+  );
+  return fits && isFound && walked.damage === null;
+}
+
+/**
+ * Where a batch starts, at or before the one with `offset`. As a rule that is in the last part of the segment, for which the end of the
+ * offset index is enough. Null: that is missing or damaged.
+ */
+async function nearEnd(io: SegmentIo, segment: Segment, offset: number): Promise<number | null> {
+  const { folder, baseOffset, sizeInBytes } = segment;
+  const end = await indexEnd(io.files, offsetIndexFormat, `${folder}/${segmentFileName(baseOffset, "index")}`, baseOffset);
+  if (end === null) return null;
+  if (end.last === null) return 0;
+  if (end.last.position < 0 || end.last.position >= sizeInBytes) return null;
+  return offset >= end.last.offset ? end.last.position : segment.floorPosition(offset, io);
 }
 
 export function segmentPath(folder: string, baseOffset: number, kind: SegmentFileKind): string {

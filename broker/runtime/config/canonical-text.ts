@@ -1,4 +1,4 @@
-import type { SettingType } from "./setting.ts";
+import type { SettingType } from "./definition.ts";
 
 /**
  * An acceptable value as Kafka shows it: what its type makes of the text, not the text as it was set (`ConfigDef.parseType`, then

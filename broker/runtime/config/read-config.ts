@@ -1,11 +1,12 @@
-import { type BrokerConfig, brokerConfig, MissingSetting } from "./broker-config.ts";
-import { brokerSettings, isBrokerSetting } from "./broker-settings.ts";
-import { ConflictingSettings } from "./consumer-group-config.ts";
-import { ListenerProblem } from "./listener-config.ts";
-import { whyNotHere } from "./not-here.ts";
+import { MissingSetting } from "./broker-settings.ts";
+import { ConflictingSettings } from "./conflicts.ts";
+import { ListenerProblem } from "./listeners.ts";
 import { parseProperties } from "./properties.ts";
-import { brokerValues, type ConfigTexts } from "./resolve.ts";
-import { invalidValue, nearestName } from "./validate.ts";
+import type { SettingTexts } from "./resolve.ts";
+import { brokerSettingsByName } from "./setting-groups.ts";
+import { whyNotHere } from "./settings-without-effect.ts";
+import { type BrokerSettings, brokerSettings } from "./start-settings.ts";
+import { invalidText, nearestName } from "./validate.ts";
 
 /** Where a starting broker's settings may come from; the later ones win: file, `KAFKA_…`, `OTTLA_…`, overrides. */
 export interface ConfigInputs {
@@ -19,9 +20,9 @@ export interface ConfigInputs {
 }
 
 export interface ReadConfig {
-  readonly config: BrokerConfig;
+  readonly settings: BrokerSettings;
   /** What was set, by name: the static layer that dynamic settings are laid over. */
-  readonly texts: ConfigTexts;
+  readonly texts: SettingTexts;
   /** One line each; nothing that keeps the broker from starting. */
   readonly warnings: readonly string[];
 }
@@ -42,29 +43,30 @@ export function readConfig(inputs: ConfigInputs): ReadConfig {
   const warnings: string[] = [];
   const problems: string[] = [];
   const texts: Record<string, string> = {};
-  const take = (name: string, value: string, from: string) => {
-    if (!isBrokerSetting(name)) return warnings.push(unknownLine(name, from));
-    const problem = invalidValue(name, value, brokerSettings[name]);
+  const take = (name: string, text: string, from: string) => {
+    const setting = brokerSettingsByName.get(name);
+    if (setting === undefined) return warnings.push(unknownLine(name, from));
+    const problem = invalidText(setting, text);
     if (problem !== null) return problems.push(`${problem} (${from})`);
-    texts[name] = value;
+    texts[name] = text;
     return undefined;
   };
-  for (const [name, value] of parseProperties(inputs.fileText ?? "")) take(name, value, "configuration file");
-  for (const { name, value, variable } of fromEnvironment(inputs.environment, warnings)) take(name, value, variable);
+  for (const [name, text] of parseProperties(inputs.fileText ?? "")) take(name, text, "configuration file");
+  for (const { name, text, variable } of fromEnvironment(inputs.environment, warnings)) take(name, text, variable);
   for (const override of inputs.overrides) {
     const at = override.indexOf("=");
     if (at <= 0) problems.push(`--set ${override}: must be NAME=VALUE.`);
     else take(override.slice(0, at).trim(), override.slice(at + 1), "--set");
   }
   if (problems.length > 0) throw new ConfigError(problems);
-  const idle = Object.keys(texts).filter((name) => isBrokerSetting(name) && brokerSettings[name].withoutEffect);
+  const idle = Object.keys(texts).filter((name) => brokerSettingsByName.get(name)?.withoutEffect != null);
   if (idle.length > 0) warnings.push(`without effect here, as docs/configuration.md says: ${idle.sort().join(", ")}`);
-  return { config: grouped(texts, inputs.hostname), texts, warnings };
+  return { settings: settled(texts, inputs.hostname), texts, warnings };
 }
 
-function grouped(texts: ConfigTexts, hostname: string): BrokerConfig {
+function settled(texts: SettingTexts, hostname: string): BrokerSettings {
   try {
-    return brokerConfig(brokerValues({ dynamic: {}, dynamicDefault: {}, static: texts }), hostname);
+    return brokerSettings(texts, hostname);
   } catch (error) {
     const isTheirs = error instanceof ListenerProblem || error instanceof MissingSetting || error instanceof ConflictingSettings;
     if (isTheirs) throw new ConfigError([error.message]);
@@ -75,20 +77,20 @@ function grouped(texts: ConfigTexts, hostname: string): BrokerConfig {
 function unknownLine(name: string, from: string): string {
   const why = whyNotHere(name);
   if (why !== null) return `${from}: the setting "${name}" has no effect: ${why}`;
-  const near = nearestName(name, Object.keys(brokerSettings));
+  const near = nearestName(name, brokerSettingsByName.keys());
   return `${from}: the setting "${name}" is not known and has no effect${near === null ? "" : `; did you mean ${near}?`}`;
 }
 
 /** `KAFKA_` first, so that `OTTLA_` wins. Other `KAFKA_…` variables belong to Kafka's images and scripts, and pass in silence. */
 function fromEnvironment(environment: ConfigInputs["environment"], warnings: string[]) {
-  const found: { readonly name: string; readonly value: string; readonly variable: string }[] = [];
+  const found: { readonly name: string; readonly text: string; readonly variable: string }[] = [];
   for (const prefix of ["KAFKA_", "OTTLA_"]) {
     for (const variable of Object.keys(environment).sort()) {
-      const value = environment[variable];
-      if (value === undefined || !variable.startsWith(prefix)) continue;
+      const text = environment[variable];
+      if (text === undefined || !variable.startsWith(prefix)) continue;
       const dotted = variable.slice(prefix.length).toLowerCase().replaceAll("_", ".");
-      const name = isBrokerSetting(dotted) ? dotted : `ottla.${dotted}`;
-      if (isBrokerSetting(name)) found.push({ name, value, variable });
+      const name = brokerSettingsByName.has(dotted) ? dotted : `ottla.${dotted}`;
+      if (brokerSettingsByName.has(name)) found.push({ name, text, variable });
       else if (prefix === "OTTLA_") warnings.push(unknownLine(dotted, variable));
     }
   }

@@ -1,6 +1,27 @@
-import { brokerSettingGroups } from "./broker-settings.ts";
-import type { Setting, UpdateMode } from "./setting.ts";
-import { type TopicSettingName, topicFallbacks, topicSettingDefinitions } from "./topic-setting-definitions.ts";
+import type { UpdateMode } from "./definition.ts";
+import type { NamedSetting, Setting } from "./setting.ts";
+import { type SettingGroupName, settingGroups, topicSettingsByName } from "./setting-groups.ts";
+
+/** Null: no broker has a setting of it. */
+const titles: Readonly<Record<SettingGroupName, string | null>> = {
+  identity: "Identity",
+  coordinator: "Coordinator",
+  listeners: "Listeners",
+  network: "Network",
+  topics: "Topics",
+  log: "Log",
+  messages: "Messages",
+  cleaner: "Compaction",
+  replication: "Replication",
+  threads: "Threads",
+  controller: "Controller",
+  fetching: "Fetching",
+  groups: "Groups",
+  consumerGroups: "Consumer groups",
+  logging: "Logging",
+  withoutEffect: "Without effect",
+  ofTopicsOnly: null,
+};
 
 const updateWords: Readonly<Record<UpdateMode, string>> = {
   "read-only": "at start",
@@ -9,7 +30,7 @@ const updateWords: Readonly<Record<UpdateMode, string>> = {
 
 const introduction = `# Configuration
 
-This page is generated from the definitions in \`broker/runtime/config\` by \`node docs/generate-configuration.ts\`; a test keeps it up to date.
+This page is generated from the rows of settings in \`broker/runtime\` by \`node docs/generate-configuration.ts\`; a test keeps it up to date.
 
 Settings have Apache Kafka's names, units, defaults and meaning, so a \`server.properties\` can be used as it is. Names that start with \`ottla.\` are our own.
 A broker reads them, the later ones winning, from
@@ -27,8 +48,8 @@ the reason, at run time an error.
 A topic's setting wins over the broker's; one changed at run time (IncrementalAlterConfigs) for this broker wins over one changed for all brokers, and that
 one over what the broker was started with.
 
-Settings marked **no effect** are accepted, kept and shown, so that Kafka's tools work unchanged, but nothing acts on them in this version;
-a start with any of them says which.
+Settings marked **no effect** are accepted, kept and shown, so that Kafka's tools work unchanged, but nothing acts on them in this version,
+for the reason given with each; a start with any of them says which.
 
 ## Listeners
 
@@ -41,13 +62,16 @@ it: \`listeners=PLAINTEXT://:9092,PEER://:9093\`.
 
 /** The reference page, whole. */
 export function referencePage(): string {
-  const groups = Object.entries(brokerSettingGroups).map(([title, settings]) => `### ${title}\n\n${brokerTable(settings)}`);
+  const groups = Object.entries(titles).flatMap(([group, title]) =>
+    title === null ? [] : [`### ${title}\n\n${brokerTable(Object.values(settingGroups[group as SettingGroupName]))}`],
+  );
   return [introduction, "## Broker settings\n", groups.join("\n"), "## Topic settings\n", topicTable()].join("\n");
 }
 
-function brokerTable(settings: Readonly<Record<string, Setting<unknown>>>): string {
-  const rows = Object.entries(settings).map(([name, setting]) => [
-    `\`${name}\``,
+function brokerTable(settings: readonly Setting[]): string {
+  const named = settings.flatMap(({ broker }) => broker);
+  const rows = named.map((setting) => [
+    `\`${setting.name}\``,
     setting.type,
     defaultOf(setting),
     setting.valid,
@@ -58,23 +82,23 @@ function brokerTable(settings: Readonly<Record<string, Setting<unknown>>>): stri
 }
 
 function topicTable(): string {
-  const rows = Object.entries(topicSettingDefinitions).map(([name, setting]) => [
-    `\`${name}\``,
-    setting.type,
-    defaultOf(setting),
-    setting.valid,
-    (topicFallbacks[name as TopicSettingName] ?? []).map((fallback) => `\`${fallback.name}\``).join(", "),
-    explained(setting),
+  const rows = [...topicSettingsByName.values()].map(({ topic, broker }) => [
+    `\`${topic.name}\``,
+    topic.type,
+    defaultOf(topic),
+    topic.valid,
+    broker.map(({ name }) => `\`${name}\``).join(", "),
+    explained(topic),
   ]);
   return table(["Name", "Type", "Default", "Valid", "Without it", "What it does"], rows);
 }
 
-function explained(setting: Setting<unknown>): string {
-  const unit = setting.unit === null ? "" : ` In ${setting.unit}.`;
-  return `${setting.documentation}${unit}${setting.withoutEffect ? " **No effect.**" : ""}`;
+function explained({ documentation, unit, withoutEffect: why }: NamedSetting): string {
+  const inUnit = unit === null ? "" : ` In ${unit}.`;
+  return `${documentation}${inUnit}${why === null ? "" : why === documentation ? " **No effect.**" : ` **No effect:** ${why}`}`;
 }
 
-function defaultOf({ defaultText }: Setting<unknown>): string {
+function defaultOf({ defaultText }: NamedSetting): string {
   return defaultText === null || defaultText === "" ? "" : `\`${defaultText}\``;
 }
 

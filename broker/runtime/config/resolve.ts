@@ -1,9 +1,11 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
-import { type BrokerSettingName, type BrokerValues, brokerSettings } from "./broker-settings.ts";
-import { type TopicSettingName, topicFallbacks, topicSettingDefinitions } from "./topic-setting-definitions.ts";
+import { type TopicSettings, topicSettingRows } from "../topic-settings.ts";
+import type { Definition } from "./definition.ts";
+import type { NamedSetting, OfTopics, Setting } from "./setting.ts";
+import { type GroupedSettings, settingGroups } from "./setting-groups.ts";
 
-/** Settings by name, as text. */
-export type ConfigTexts = Readonly<Record<string, string>>;
+/** Texts by the name of their setting. */
+export type SettingTexts = Readonly<Record<string, string>>;
 
 export type ConfigSource =
   | "DYNAMIC_TOPIC_CONFIG"
@@ -22,13 +24,13 @@ export const configSourceCodes = {
 } as const satisfies Record<ConfigSource, number>;
 
 /** What is set for one broker, by where it was set. */
-export interface BrokerConfigLayers {
+export interface SettingLayers {
   /** At run time for this broker (`/config/brokers/N`). */
-  readonly dynamic: ConfigTexts;
+  readonly dynamic: SettingTexts;
   /** At run time for all brokers (`/config/brokers/<default>`). */
-  readonly dynamicDefault: ConfigTexts;
+  readonly dynamicDefault: SettingTexts;
   /** From its file, its environment and its command line. */
-  readonly static: ConfigTexts;
+  readonly static: SettingTexts;
 }
 
 export interface SourcedText {
@@ -37,18 +39,17 @@ export interface SourcedText {
   readonly source: ConfigSource;
 }
 
-export function textOf(texts: ConfigTexts, name: string): string | undefined {
+function textOf(texts: SettingTexts, name: string): string | undefined {
   return Object.hasOwn(texts, name) ? texts[name] : undefined;
 }
 
 /**
- * Where a broker setting is set, the one in force first, its default last. Dynamic values that are not (or no longer) acceptable are passed
- * over.
+ * Where a broker's setting is set, the text in force first, its default last. Dynamic texts that are not (or no longer) acceptable are
+ * passed over.
  */
-export function brokerTexts(layers: BrokerConfigLayers, name: BrokerSettingName): SourcedText[] {
-  const { update, defaultText, parse } = brokerSettings[name];
+export function brokerTexts(layers: SettingLayers, { name, update, defaultText, parse }: NamedSetting): SourcedText[] {
   const found: SourcedText[] = [];
-  const add = (texts: ConfigTexts, source: ConfigSource) => {
+  const add = (texts: SettingTexts, source: ConfigSource) => {
     const text = textOf(texts, name);
     if (text !== undefined && "value" in parse(text)) found.push({ name, text, source });
   };
@@ -62,11 +63,11 @@ export function brokerTexts(layers: BrokerConfigLayers, name: BrokerSettingName)
 }
 
 /** What a topic takes that does not have the setting itself, in the topic's units. */
-export function fallbackText(layers: BrokerConfigLayers, name: TopicSettingName): SourcedText | null {
-  for (const fallback of topicFallbacks[name] ?? []) {
-    const [inForce] = brokerTexts(layers, fallback.name);
+export function fallbackText(layers: SettingLayers, { broker }: Setting): SourcedText | null {
+  for (const synonym of broker) {
+    const [inForce] = brokerTexts(layers, synonym);
     if (inForce === undefined) continue;
-    return { ...inForce, text: scaled(inForce.text, fallback.factor) };
+    return { ...inForce, text: scaled(inForce.text, synonym.factor) };
   }
   return null;
 }
@@ -79,23 +80,60 @@ function scaled(text: string, factor: number): string {
 }
 
 /** The text in force for a topic, and where it comes from. */
-export function topicText(topic: ConfigTexts, layers: BrokerConfigLayers, name: TopicSettingName): SourcedText {
-  const { defaultText, parse } = topicSettingDefinitions[name];
+export function topicText(topic: SettingTexts, layers: SettingLayers, setting: OfTopics): SourcedText {
+  const { name, defaultText, parse } = setting.topic;
   const own = textOf(topic, name);
   if (own !== undefined && "value" in parse(own)) return { name, text: own, source: "DYNAMIC_TOPIC_CONFIG" };
-  const inherited = fallbackText(layers, name);
+  const inherited = fallbackText(layers, setting);
   if (inherited !== null && "value" in parse(inherited.text)) return inherited;
   invariant(defaultText !== null, "every topic setting has a default", () => ({ name }));
   return { name, text: defaultText, source: "DEFAULT_CONFIG" };
 }
 
-export function brokerValues(layers: BrokerConfigLayers): BrokerValues {
-  const values: Record<string, unknown> = {};
-  for (const name of Object.keys(brokerSettings) as BrokerSettingName[]) {
-    const [inForce] = brokerTexts(layers, name);
-    const parsed = inForce === undefined ? { value: null } : brokerSettings[name].parse(inForce.text);
-    invariant("value" in parsed, "a setting's text was checked", () => ({ name, inForce }));
-    values[name] = parsed.value;
+const topicRows = Object.entries(topicSettingRows);
+
+/**
+ * A topic's settings in force on a broker: its own, else the broker's (set at run time, then at its start), else Kafka's. A text that is no
+ * longer acceptable is passed over.
+ */
+export function topicSettings(topic: SettingTexts, layers: SettingLayers): TopicSettings {
+  const settings: Record<string, unknown> = {};
+  const parsed = (setting: OfTopics) => checked(setting.topic, topicText(topic, layers, setting).text);
+  for (const [field, setting] of topicRows) {
+    if (setting.kind !== "topic") continue;
+    const { unlimitedElse } = setting;
+    const own = parsed(setting);
+    const inForce = own === Number.MAX_SAFE_INTEGER && unlimitedElse !== null ? parsed(unlimitedElse) : own;
+    settings[field] = setting.value(inForce);
   }
-  return values as BrokerValues;
+  return settings as TopicSettings;
+}
+
+/** A broker's settings in force. Throws MissingSetting. */
+export function groupedSettings(layers: SettingLayers): GroupedSettings {
+  const groups = Object.entries(settingGroups).map(([group, rows]) => [group, valuesOf(rows, layers)] as const);
+  return Object.fromEntries(groups) as unknown as GroupedSettings;
+}
+
+function valuesOf(rows: object, layers: SettingLayers): Readonly<Record<string, unknown>> {
+  const values: Record<string, unknown> = {};
+  for (const [field, setting] of Object.entries(rows) as [string, Setting][]) {
+    if (setting.kind !== "broker") continue;
+    const [named] = setting.broker;
+    invariant(named !== undefined, "a broker's setting has a name", () => ({ field }));
+    values[field] = setting.value(brokerParsed(layers, named));
+  }
+  return values;
+}
+
+/** Null: not given, and without default. */
+export function brokerParsed(layers: SettingLayers, named: NamedSetting): unknown {
+  const [inForce] = brokerTexts(layers, named);
+  return inForce === undefined ? null : checked(named, inForce.text);
+}
+
+function checked(definition: Definition<unknown>, text: string): unknown {
+  const parsed = definition.parse(text);
+  invariant("value" in parsed, "a setting's text was checked", () => ({ definition, text }));
+  return parsed.value;
 }

@@ -1,173 +1,124 @@
-/** Kafka's types of settings, by the names its own documentation uses. */
-export type SettingType = "boolean" | "string" | "int" | "short" | "long" | "double" | "list";
+import type { Definition } from "./definition.ts";
 
-/** Where a broker's setting may be changed: only before it starts, or also at run time, for one broker or for all. */
-export type UpdateMode = "read-only" | "per-broker";
+/**
+ * The words used for settings. A *setting* is declared once, in a row of the tables here and in `topic-settings.ts`. Its *text* is what
+ * somebody set, in a file, an environment or at run time; its *value* is what the text says, typed. *Settings* (`TopicSettings`,
+ * `BrokerSettings`, ...) are values by the names that the code reads them by: they are inferred from the rows. *Config* stands only in the
+ * protocol's own names, and for the file that a broker is started with; *options* are what a function or constructor is given.
+ */
+export type Setting = BrokerSetting<unknown> | TopicSetting<unknown> | IdleSetting;
 
-export type Unit = "bytes" | "milliseconds" | "seconds" | "minutes" | "hours" | "percent";
-
-export type Parsed<T> = { readonly value: T } | { readonly problem: string };
-
-/** One setting as data: what it is called is the key it stands under in its table. */
-export interface Setting<T> {
-  readonly type: SettingType;
-  /** Kafka's default in Kafka's text form; null when there is none (another setting steps in, or it must be given). */
-  readonly defaultText: string | null;
-  readonly update: UpdateMode;
-  readonly unit: Unit | null;
-  /** What is accepted, for a person: follows "must be". */
-  readonly valid: string;
-  readonly documentation: string;
-  /** True: kept and shown, so that Kafka's tools work unchanged, but nothing here reads it yet. */
-  readonly withoutEffect: boolean;
-  parse(text: string): Parsed<T>;
+/** A setting under one of its names, as Kafka's tools see it. */
+export interface NamedSetting extends Definition<unknown> {
+  readonly name: string;
+  /** Why nothing goes by it; null: it has an effect. */
+  readonly withoutEffect: string | null;
 }
 
-/** A value from a setting's text. `null`: not given and without default. */
-export type SettingValue<S> = S extends Setting<infer T> ? T : never;
-
-export interface SettingOptions {
-  readonly update?: UpdateMode;
-  readonly unit?: Unit;
-  readonly withoutEffect?: boolean;
+/** The broker's setting that a topic falls back on. */
+export interface Synonym extends NamedSetting {
+  /** How many of the topic's units one of its units is. */
+  readonly factor: number;
 }
 
-export interface NumberOptions extends SettingOptions {
-  readonly min?: number;
-  readonly max?: number;
+interface Declared {
+  /** What a topic may have of its own; null: it is a setting of brokers only. */
+  readonly topic: NamedSetting | null;
+  /** In their order: what counts is the first that a broker was given, else the last one's default. */
+  readonly broker: readonly Synonym[];
 }
 
-/** Kafka's "never" and "no limit" for longs. A number cannot hold it exactly: such values read as 2^53 - 1, which is as far off. */
-export const longMax = "9223372036854775807";
+/** The code reads it of the broker. */
+export interface BrokerSetting<T> extends Declared {
+  readonly kind: "broker";
+  /** From what the definition's `parse` makes of the text. */
+  readonly value: (parsed: unknown) => T;
+}
 
-export const intMax = 2 ** 31 - 1;
+/** The code reads it of each topic. */
+export interface TopicSetting<T> extends Declared {
+  readonly kind: "topic";
+  readonly topic: NamedSetting;
+  readonly value: (parsed: unknown) => T;
+  /** Whose value counts where this one is at its default, "no limit". */
+  readonly unlimitedElse: OfTopics | null;
+}
 
-/** With a default there is always a value. */
-type Given<D, T> = null extends D ? T | null : T;
+/** The code does not read it, so it is in no type of settings: it has no effect, or only other settings go by it. */
+export interface IdleSetting extends Declared {
+  readonly kind: "idle";
+}
 
-function setting<T>(
-  type: SettingType,
-  defaultText: string | null,
-  documentation: string,
-  options: SettingOptions,
-  valid: string,
-  parse: (text: string) => Parsed<T>,
-): Setting<T> {
+/** One that a topic may have of its own. */
+export type OfTopics = Setting & { readonly topic: NamedSetting };
+
+/** What the code reads of a broker, inferred from rows. */
+export type BrokerValues<Rows> = {
+  readonly [F in keyof Rows as Rows[F] extends BrokerSetting<unknown> ? F : never]: Rows[F] extends BrokerSetting<infer T> ? T : never;
+};
+
+/** What the code reads of a topic, inferred from rows. */
+export type TopicValues<Rows> = {
+  readonly [F in keyof Rows as Rows[F] extends TopicSetting<unknown> ? F : never]: Rows[F] extends TopicSetting<infer T> ? T : never;
+};
+
+/** `value`: from what the definition makes of the text, where the code wants something else. */
+export function brokerSetting<P, T = P>(
+  name: string,
+  definition: Definition<P>,
+  value: (parsed: P) => T = (parsed) => parsed as unknown as T,
+): BrokerSetting<T> {
+  const named = { ...definition, name, withoutEffect: null, factor: 1 };
+  return { kind: "broker", topic: null, broker: [named], value: (parsed) => value(parsed as P) };
+}
+
+/** A broker's setting behind a topic's, from its definition. */
+type Fallback = (topic: Definition<unknown>) => Synonym;
+
+/** Defined as the topic's, and changed at run time like it. */
+export function same(name: string, documentation?: string): Fallback {
+  return (topic) => ({
+    ...topic,
+    documentation: documentation ?? topic.documentation,
+    update: "per-broker",
+    name,
+    withoutEffect: null,
+    factor: 1,
+  });
+}
+
+/** With a definition of its own. */
+export function other(name: string, definition: Definition<unknown>, factor = 1): Fallback {
+  return () => ({ ...definition, name, withoutEffect: null, factor });
+}
+
+/** `broker`: what a topic without it falls back on, in their order. */
+export function topicSetting<P, T = P>(
+  name: string,
+  definition: Definition<P>,
+  broker: readonly Fallback[],
+  value: (parsed: P) => T = (parsed) => parsed as unknown as T,
+): TopicSetting<T> {
   return {
-    type,
-    defaultText,
-    update: options.update ?? "read-only",
-    unit: options.unit ?? null,
-    valid,
-    documentation,
-    withoutEffect: options.withoutEffect ?? false,
-    parse,
+    kind: "topic",
+    topic: { ...definition, name, withoutEffect: null },
+    broker: broker.map((fallback) => fallback(definition)),
+    value: (parsed) => value(parsed as P),
+    unlimitedElse: null,
   };
 }
 
-export function boolean(defaultValue: boolean, documentation: string, options: SettingOptions = {}): Setting<boolean> {
-  return setting<boolean>("boolean", String(defaultValue), documentation, options, "true or false", (text) => {
-    const word = text.trim().toLowerCase();
-    return word === "true" || word === "false" ? { value: word === "true" } : { problem: "must be true or false" };
-  });
+export function unlimitedElse<T>(setting: TopicSetting<T>, former: OfTopics): TopicSetting<T> {
+  return { ...setting, unlimitedElse: former };
 }
 
-const bounds = { short: 2n ** 15n, int: 2n ** 31n, long: 2n ** 63n } as const;
-
-function whole<D extends number | string | null>(
-  type: "short" | "int" | "long",
-  defaultValue: D,
-  documentation: string,
-  options: NumberOptions,
-): Setting<Given<D, number>> {
-  const min = options.min === undefined ? -bounds[type] : BigInt(options.min);
-  const max = options.max === undefined ? bounds[type] - 1n : BigInt(options.max);
-  const valid = `a whole number from ${min} to ${max}`;
-  const parse = (text: string): Parsed<number> => {
-    const digits = text.trim();
-    // 20 characters hold every 64-bit number; BigInt must not be fed megabytes
-    if (!/^[+-]?\d{1,20}$/.test(digits)) return { problem: `must be ${valid}` };
-    const value = BigInt(digits.replace("+", ""));
-    if (value < min || value > max) return { problem: `must be ${valid}` };
-    return { value: Math.max(Math.min(Number(value), Number.MAX_SAFE_INTEGER), Number.MIN_SAFE_INTEGER) };
-  };
-  return setting(type, defaultValue === null ? null : String(defaultValue), documentation, options, valid, parse) as Setting<
-    Given<D, number>
-  >;
+/** Kept and shown, so that Kafka's tools work unchanged, while nothing goes by it. `why`: where the documentation does not say it. */
+export function withoutEffect({ topic, broker }: Setting, why?: string): IdleSetting {
+  const idle = <N extends NamedSetting>(named: N): N => ({ ...named, withoutEffect: why ?? named.documentation });
+  return { kind: "idle", topic: topic && idle(topic), broker: broker.map(idle) };
 }
 
-export function short<D extends number | null>(defaultValue: D, documentation: string, options: NumberOptions = {}) {
-  return whole("short", defaultValue, documentation, options);
-}
-
-export function int<D extends number | null>(defaultValue: D, documentation: string, options: NumberOptions = {}) {
-  return whole("int", defaultValue, documentation, options);
-}
-
-export function long<D extends number | typeof longMax | null>(defaultValue: D, documentation: string, options: NumberOptions = {}) {
-  return whole("long", defaultValue, documentation, options);
-}
-
-/** The default is text where Java writes a number otherwise. */
-export function double(defaultValue: number | string, documentation: string, options: NumberOptions = {}): Setting<number> {
-  const { min = -Number.MAX_VALUE, max = Number.MAX_VALUE } = options;
-  const bounded = options.min !== undefined || options.max !== undefined;
-  const valid = bounded ? `a number from ${min} to ${max}` : "a number";
-  return setting<number>("double", String(defaultValue), documentation, options, valid, (text) => {
-    const value = text.trim() === "" ? Number.NaN : Number(text);
-    return value >= min && value <= max ? { value } : { problem: `must be ${valid}` };
-  });
-}
-
-export function string<D extends string | null>(
-  defaultValue: D,
-  documentation: string,
-  options: SettingOptions = {},
-): Setting<Given<D, string>> {
-  return setting("string", defaultValue, documentation, options, "text", (text) => ({ value: text.trim() })) as Setting<Given<D, string>>;
-}
-
-export function oneOf<const C extends string>(
-  choices: readonly C[],
-  defaultValue: C,
-  documentation: string,
-  options: SettingOptions = {},
-): Setting<C> {
-  const valid = `one of ${choices.join(", ")}`;
-  return setting<C>("string", defaultValue, documentation, options, valid, (text) => {
-    const value = choices.find((choice) => choice === text.trim());
-    return value === undefined ? { problem: `must be ${valid}` } : { value };
-  });
-}
-
-/** For what must be true of a text beyond its type: `valid` follows "must be". */
-export function restricted<T>(base: Setting<T>, valid: string, accepts: (value: T) => boolean): Setting<T> {
-  return {
-    ...base,
-    valid,
-    parse: (text) => {
-      const parsed = base.parse(text);
-      return "value" in parsed && accepts(parsed.value) ? parsed : { problem: `must be ${valid}` };
-    },
-  };
-}
-
-/** Comma-separated. `choices`: the only elements accepted. */
-export function list<D extends string | null>(
-  defaultValue: D,
-  documentation: string,
-  options: SettingOptions & { readonly choices?: readonly string[]; readonly emptyAllowed?: boolean } = {},
-): Setting<Given<D, readonly string[]>> {
-  const { choices, emptyAllowed = false } = options;
-  const valid = choices === undefined ? "a comma-separated list" : `a comma-separated list of ${choices.join(", ")}`;
-  const parse = (text: string): Parsed<readonly string[]> => {
-    const value = text
-      .split(",")
-      .map((element) => element.trim())
-      .filter((element) => element !== "");
-    if (value.length === 0 && !emptyAllowed) return { problem: `must be ${valid}, not empty` };
-    if (choices !== undefined && !value.every((element) => choices.includes(element))) return { problem: `must be ${valid}` };
-    return { value };
-  };
-  return setting("list", defaultValue, documentation, options, valid, parse) as Setting<Given<D, readonly string[]>>;
+/** Not read by itself: only other settings go by it. */
+export function readByOthers({ topic, broker }: TopicSetting<unknown>): IdleSetting & OfTopics {
+  return { kind: "idle", topic, broker };
 }

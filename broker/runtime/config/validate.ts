@@ -1,65 +1,57 @@
-import { brokerSettings, isBrokerSetting } from "./broker-settings.ts";
-import { whyNotHere } from "./not-here.ts";
-import type { BrokerConfigLayers, ConfigTexts } from "./resolve.ts";
-import { topicSettings } from "./resolve-topic.ts";
-import type { Setting } from "./setting.ts";
-import { isTopicSetting, topicSettingDefinitions } from "./topic-setting-definitions.ts";
+import type { NamedSetting } from "./setting.ts";
+import { brokerSettingsByName, topicSettingsByName } from "./setting-groups.ts";
+import { whyNotHere } from "./settings-without-effect.ts";
 
 /**
- * Longer values are refused before they are looked at: they go into the coordinator and to every broker, and no answer could tell them.
+ * Longer texts are refused before they are looked at: they go into the coordinator and to every broker, and no answer could tell them.
  * Bytes.
  */
-const valueBytesMax = 0x7fff;
+const textBytesMax = 0x7fff;
 
 /** Null when a topic may have this setting; else a sentence for the one who asked. */
-export function validateTopicConfig(name: string, value: string): string | null {
-  if (!isTopicSetting(name)) return unknownName("topic", name, Object.keys(topicSettingDefinitions));
-  return invalidValue(name, value, topicSettingDefinitions[name]);
-}
-
-/** Null when a topic's settings go together, whatever of them is its own and whatever the brokers'. */
-export function topicConflict(topic: ConfigTexts, layers: BrokerConfigLayers): string | null {
-  const { minCompactionLagMs, maxCompactionLagMs } = topicSettings(topic, layers);
-  if (minCompactionLagMs <= maxCompactionLagMs) return null;
-  return `min.compaction.lag.ms (${minCompactionLagMs}) must not be above max.compaction.lag.ms (${maxCompactionLagMs}).`;
+export function topicTextFault(name: string, text: string): string | null {
+  const setting = topicSettingsByName.get(name);
+  return setting === undefined ? unknownName("topic", name, topicSettingsByName) : invalidText(setting.topic, text);
 }
 
 /** Null when a broker's setting may be changed to this at run time, for one broker or for all. */
-export function validateBrokerConfig(name: string, value: string): string | null {
-  return brokerConfigNotAlterable(name) ?? (isBrokerSetting(name) ? invalidValue(name, value, brokerSettings[name]) : null);
+export function brokerTextFault(name: string, text: string): string | null {
+  const setting = brokerSettingsByName.get(name);
+  return brokerSettingNotAlterable(name) ?? (setting === undefined ? null : invalidText(setting, text));
 }
 
 /** Null when the setting may be changed (or reset) at run time for one broker or for all. */
-export function brokerConfigNotAlterable(name: string): string | null {
+export function brokerSettingNotAlterable(name: string): string | null {
   const why = whyNotHere(name);
   if (why !== null) return `The broker setting ${shortened(name)} would have no effect: ${why}.`;
-  if (!isBrokerSetting(name)) return unknownName("broker", name, Object.keys(brokerSettings));
-  const { update } = brokerSettings[name];
-  if (update === "read-only") return `The broker setting ${name} cannot be changed at run time: change it where the broker is started.`;
+  const setting = brokerSettingsByName.get(name);
+  if (setting === undefined) return unknownName("broker", name, brokerSettingsByName);
+  if (setting.update === "read-only")
+    return `The broker setting ${name} cannot be changed at run time: change it where the broker is started.`;
   return null;
 }
 
 /** Null when the topic setting exists (it may then be reset). */
-export function topicConfigNotAlterable(name: string): string | null {
-  return isTopicSetting(name) ? null : unknownName("topic", name, Object.keys(topicSettingDefinitions));
+export function topicSettingNotAlterable(name: string): string | null {
+  return topicSettingsByName.has(name) ? null : unknownName("topic", name, topicSettingsByName);
 }
 
 /** Whether appending to and subtracting from it makes sense. */
-export function isListConfig(kind: "topic" | "broker", name: string): boolean {
-  if (kind === "topic") return isTopicSetting(name) && topicSettingDefinitions[name].type === "list";
-  return isBrokerSetting(name) && brokerSettings[name].type === "list";
+export function isListSetting(kind: "topic" | "broker", name: string): boolean {
+  const setting = kind === "topic" ? topicSettingsByName.get(name)?.topic : brokerSettingsByName.get(name);
+  return setting?.type === "list";
 }
 
 /** Null when acceptable; else a sentence that names setting, value and what would be. */
-export function invalidValue(name: string, value: string, setting: Setting<unknown>): string | null {
-  const bytes = Buffer.byteLength(value);
-  if (bytes > valueBytesMax) return `Invalid value for ${name}: ${bytes} bytes, at most ${valueBytesMax}.`;
-  const parsed = setting.parse(value);
-  return "value" in parsed ? null : `Invalid value "${shortened(value)}" for ${name}: it ${parsed.problem}.`;
+export function invalidText({ name, parse }: NamedSetting, text: string): string | null {
+  const bytes = Buffer.byteLength(text);
+  if (bytes > textBytesMax) return `Invalid value for ${name}: ${bytes} bytes, at most ${textBytesMax}.`;
+  const parsed = parse(text);
+  return "value" in parsed ? null : `Invalid value "${shortened(text)}" for ${name}: it ${parsed.problem}.`;
 }
 
-function unknownName(kind: string, name: string, known: readonly string[]): string {
-  const near = nearestName(name, known);
+function unknownName(kind: string, name: string, known: ReadonlyMap<string, unknown>): string {
+  const near = nearestName(name, known.keys());
   return `Unknown ${kind} setting "${shortened(name)}"${near === null ? "" : ` (did you mean ${near}?)`}.`;
 }
 
@@ -68,7 +60,7 @@ function shortened(text: string): string {
 }
 
 /** The known name that takes the fewest edits; null when none is near. */
-export function nearestName(name: string, known: readonly string[]): string | null {
+export function nearestName(name: string, known: Iterable<string>): string | null {
   if (name.length > 100) return null;
   let best: string | null = null;
   let bestEdits = Math.max(2, Math.floor(name.length / 3)) + 1;

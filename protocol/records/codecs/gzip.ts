@@ -6,12 +6,12 @@ const flag = { headerCrc: 0x02, extra: 0x04, name: 0x08, comment: 0x10, reserved
 const headerBytes = 10;
 const trailerBytes = 8;
 const membersMax = 1024;
-/** Each deflated byte makes at most this many. */
+/** Each deflated byte unpacks to this many bytes at most. */
 const ratioMax = 1032;
 
 /**
- * One member after the other, as Java's GZIPInputStream has it: what follows a member and begins as one is one, anything else is passed
- * over. Not by zlib's own reading of several members, which takes zeros for the end and all else for damage.
+ * One member after the other, as Java's GZIPInputStream reads them: what follows a member is another one if it begins as one; anything
+ * else is ignored. zlib's own reading of several members is not used: it takes zeros for the end and all else for damage.
  */
 export function* unpackGzip(packed: Buffer, bytesMax: number): Unpacking {
   const pieces = new Pieces("gzip", bytesMax, membersMax);
@@ -34,16 +34,16 @@ export function* unpackGzip(packed: Buffer, bytesMax: number): Unpacking {
   }
 }
 
-/** By the trailer, if there is one member and nothing behind it, as there nearly always is; but anything may stand there. */
+/** By the trailer, if there is one member and nothing behind it, as is nearly always the case; but those bytes may be anything. */
 function expectedBytes(input: Buffer): number {
   return input.length < trailerBytes ? 0 : Math.min(input.readUInt32LE(input.length - 4), input.length * ratioMax);
 }
 
-/** Where the deflated bytes of the member at `from` begin; null: there is none. */
+/** Where the deflated bytes of the member at `from` begin; null: there is no member. */
 function headerEnd(packed: Buffer, from: number): number | null {
   if (packed.length - from < headerBytes || packed[from] !== 0x1f || packed[from + 1] !== 0x8b || packed[from + 2] !== 8) return null;
   const flags = packed[from + 3] as number;
-  // Java's reader ignores them, zlib and with it other clients do not
+  // Java's reader ignores them; zlib, and with it other clients, does not
   if ((flags & flag.reserved) !== 0) throw new MalformedFrame("gzip: reserved flags");
   let at = from + headerBytes;
   if ((flags & flag.extra) !== 0) {

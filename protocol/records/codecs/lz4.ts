@@ -11,13 +11,13 @@ const flag = {
   contentChecksum: 0x04,
   unknown: 0x03,
 } as const;
-/** Each input byte of a block makes at most this many. */
+/** Each input byte of a block unpacks to this many bytes at most. */
 const ratioMax = 255;
 
 /**
- * The first frame, as Kafka's own Lz4BlockInputStream reads: blocks that do not refer to each other, no dictionary, and what follows the
- * frame is nobody's concern. The library reads more than that: linked blocks and frame after frame; nobody who consumes with Java would see
- * what is in them. It has no bound on what it makes, so the frame's structure is walked first.
+ * The first frame, as Kafka's own Lz4BlockInputStream reads it: blocks that do not refer to each other, no dictionary; what follows the
+ * frame is ignored. The library reads more than that: linked blocks, and frame after frame; a Java consumer would never see those records.
+ * It has no bound on its output, so the frame's structure is walked first.
  */
 export function* unpackLz4(packed: Buffer, bytesMax: number): Unpacking {
   const pieces = new Pieces("lz4", bytesMax, 1);
@@ -31,7 +31,7 @@ export function* unpackLz4(packed: Buffer, bytesMax: number): Unpacking {
 
 interface Frame {
   readonly endPosition: number;
-  /** By the blocks' lengths; what is in them was not looked at. */
+  /** By the blocks' lengths; their contents were not read. */
   readonly bytesAtMost: number;
 }
 
@@ -70,7 +70,7 @@ function walkFrame(packed: Buffer, visit: (start: number, end: number, isPlain: 
 }
 
 /**
- * Adds up the lengths in the blocks' sequences without copying anything. Only for frames whose structure leaves it open whether they fit.
+ * Adds up the lengths in the blocks' sequences without copying anything. Only for frames whose structure does not tell whether they fit.
  */
 function exactBytes(packed: Buffer): number {
   let total = 0;
@@ -100,7 +100,7 @@ function blockBytes(packed: Buffer, start: number, end: number): number {
     at += literals;
     total += literals;
     if (at >= end) break; // the last sequence has literals only
-    at += 2; // where the match is
+    at += 2; // the match's offset
     total += extended(token & 15) + 4;
   }
   return total;

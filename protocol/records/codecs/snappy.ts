@@ -41,9 +41,7 @@ function framed(blocks: readonly Buffer[]): Buffer {
   return Buffer.concat(pieces);
 }
 
-/**
- * As xerial's SnappyInputStream reads: streams may follow each other, and fewer bytes than a length takes, or another magic, are the end.
- */
+/** As xerial's SnappyInputStream reads: streams may follow each other. Fewer bytes than a length takes, or another magic, are the end. */
 export function* unpackSnappy(packed: Buffer, bytesMax: number): Unpacking {
   const pieces = new Pieces("snappy", bytesMax, chunksMax);
   if (!hasMagic(packed, 0)) {
@@ -55,7 +53,7 @@ export function* unpackSnappy(packed: Buffer, bytesMax: number): Unpacking {
     if (length === magicHead) {
       if (packed.length - at < headerBytes) throw new MalformedFrame("snappy: header is cut off");
       if (!hasMagic(packed, at)) break;
-      // the first header's version is nobody's concern
+      // the first header's version is ignored
       if (packed.readInt32BE(at + 8) < version) throw new MalformedFrame(`snappy: version ${packed.readInt32BE(at + 8)}`);
       at += headerBytes;
       continue;
@@ -79,7 +77,7 @@ function blockOf(block: Buffer, pieces: Pieces): UnpackCall {
   return { library: "snappy", input: block, bytesMax: pieces.room, bytesExpected: bytes };
 }
 
-/** A block begins with it; the library allocates that much before it looks further. */
+/** A block begins with its unpacked length; the library allocates that much before it reads on. */
 function plainLength(block: Buffer): number {
   let length = 0;
   let at = 0;

@@ -1,34 +1,33 @@
 import { MalformedFrame } from "../../wire/reader.ts";
 
 /**
- * Unpacking as data: what has to be called next, so that the same reading of a format serves whoever unpacks within the turn and whoever
- * leaves the work to other threads.
- * The structure around the calls, and what of it is read or refused, is in the codecs' files.
+ * Unpacking as data: which call has to be made next. So the same reader of a format serves callers that unpack within the turn and callers
+ * that leave the work to other threads.
+ * The structure around the calls, and which of it is accepted or refused, is in the codecs' files.
  */
 
 /** One call into a library: the input is one whole piece of the format. */
 export interface UnpackCall {
   readonly library: "inflate-raw" | "zstd" | "snappy" | "lz4-frame";
   readonly input: Buffer;
-  /** It must not make more than this. */
+  /** It must not produce more bytes than this. */
   readonly bytesMax: number;
-  /** About what it will make; may be wrong. */
+  /** About how many bytes it will produce; may be wrong. */
   readonly bytesExpected: number;
 }
 
 /**
- * What unpacking may still take of one turn of the loop. Told of every call: one that fails may have made all that it was allowed to, and a
- * thousand that make next to nothing take as long as one that makes much.
+ * What unpacking may still use of one turn of the event loop. It is charged for every call: a failed call may have produced all that it was
+ * allowed to, and a thousand calls that produce next to nothing take as long as one that produces much.
  */
 export interface UnpackingBudget {
-  /** Bytes that may still be made. What arrived as it is was paid for by its sender; a few packed bytes can stand for a million. */
+  /**
+   * Bytes that may still be produced. Bytes that arrived as they are cost their sender as much; a few packed bytes can expand to a million.
+   */
   unpackedBytesLeft: number;
 }
 
-/**
- * What a call takes, however little it makes, as if it had made so many bytes: setting up zlib's and zstd's libraries takes as long as
- * unpacking that much.
- */
+/** The fixed cost of a call, in produced bytes: setting up zlib's and zstd's libraries takes as long as unpacking that much. */
 export const callCostBytes: Readonly<Record<UnpackCall["library"], number>> = {
   "inflate-raw": 64 * 1024,
   zstd: 64 * 1024,
@@ -38,23 +37,21 @@ export const callCostBytes: Readonly<Record<UnpackCall["library"], number>> = {
 
 export interface UnpackedPiece {
   readonly bytes: Buffer;
-  /** How much of the input it took; the rest is not its own. */
+  /** How many input bytes it consumed; the rest belongs to something else. */
   readonly consumedBytes: number;
 }
 
-/** Asks for calls, returns the plain records. Throws MalformedFrame. */
+/** Yields calls, returns the plain records. Throws MalformedFrame. */
 export type Unpacking = Generator<UnpackCall, Buffer, UnpackedPiece>;
 
-/** A batch would unpack to more than its reader wants, which says nothing about whether it is sound. */
+/** A batch would unpack to more than its reader accepts. That does not say whether it is sound. */
 export class UnpacksToTooMuch extends MalformedFrame {
   constructor(codec: string, bytesMax: number) {
     super(`${codec}: unpacks to more than ${bytesMax} bytes`);
   }
 }
 
-/**
- * Collects the pieces of a batch, within a bound on their bytes and on their number: each costs a call of its own, however little is in it.
- */
+/** Collects the pieces of a batch, with bounds on their bytes and on their number: each costs a call of its own, however small it is. */
 export class Pieces {
   readonly #codec: string;
   readonly #bytesMax: number;
@@ -73,12 +70,12 @@ export class Pieces {
     return this.#count;
   }
 
-  /** What the next piece may unpack to. */
+  /** How many bytes the next piece may unpack to. */
   get room(): number {
     return this.#bytesMax - this.#bytes;
   }
 
-  /** Throws when a piece that claims so many bytes cannot be taken. */
+  /** Throws when a piece that claims so many bytes cannot be accepted. */
   expect(bytes: number): void {
     if (++this.#count > this.#countMax)
       throw new MalformedFrame(`${this.#codec}: more than ${this.#countMax} pieces, each packed by itself`);

@@ -10,13 +10,13 @@ const blockBytesMax = 128 * 1024;
 interface ZstdFrame {
   readonly endPosition: number;
   readonly isSkippable: boolean;
-  /** What it unpacks to at most, by its blocks. */
+  /** The most bytes it unpacks to, by its blocks. */
   readonly bytesAtMost: number;
 }
 
 /**
- * Frame after frame, to the last byte. The library's one-shot call ends after the first frame and says nothing of what follows, nor that
- * the frame was cut off: so the structure is walked here and it is given one whole frame at a time.
+ * Frame after frame, to the last byte. The library's one-shot call ends after the first frame, and reports neither what follows nor that
+ * the frame was cut off. So the structure is walked here, and the library gets one whole frame at a time.
  */
 export function* unpackZstd(packed: Buffer, bytesMax: number): Unpacking {
   const pieces = new Pieces("zstd", bytesMax, framesMax);
@@ -58,7 +58,7 @@ function walkFrame(packed: Buffer, from: number): ZstdFrame {
     const head = packed.readUIntLE(at, 3);
     isLast = (head & 1) !== 0;
     const [kind, size] = [(head >> 1) & 3, head >> 3];
-    // 0 as it is, 1 one byte repeated, 2 compressed
+    // 0 raw, 1 one byte repeated, 2 compressed
     if (kind === 3) throw new MalformedFrame("zstd: reserved kind of block");
     bytesAtMost += kind === 2 ? blockBytesMax : size;
     at += 3 + (kind === 1 ? 1 : size);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Admin, orThrow, Producer } from "../../../client/index.ts";
-import { consumerGroupDescribeRequest, consumerGroupDescribeResponse } from "../../../protocol/messages/consumer-group-describe.ts";
+import { apis } from "../../../protocol/messages/apis.ts";
 import { TestCluster } from "../../support/cluster.ts";
 import { CoordinatorConnection } from "../../support/group/raw-group.ts";
 import { recordFromLine } from "../../support/outside/outside-client.ts";
@@ -52,7 +52,7 @@ afterAll(async () => {
 });
 
 async function describeGroup(coordinator: CoordinatorConnection, groupId: string) {
-  const api = { request: consumerGroupDescribeRequest, response: consumerGroupDescribeResponse };
+  const api = apis.consumerGroupDescribe;
   const body = { groupIds: [groupId], includeAuthorizedOperations: false };
   const { groups } = await coordinator.ask(api, 0, body, ({ groups: [group] }) => group?.errorCode ?? "");
   return groups[0]!;

@@ -1,8 +1,8 @@
 import type { Scheme } from "./scheme.ts";
 
 /**
- * A group commits while the coordinator's broker is cut off from its followers: nobody may be told that it is done before they have it.
- * Then the broker goes, and one of them is the coordinator, with what it has.
+ * A group commits while the coordinator's broker is cut off from its followers: the commit must not be answered before they have it. Then
+ * the broker goes away, and one of them is the coordinator, with what it has.
  */
 export const commitUnreplicated: Scheme = {
   name: "commit-unreplicated",
@@ -16,7 +16,7 @@ export const commitUnreplicated: Scheme = {
     if (about === undefined || leader === undefined || !world.brokers.every(({ isReady }) => isReady)) return false;
     const others = world.brokers.filter((broker) => broker !== leader);
     for (const other of others) stage.cut(leader, other);
-    // what is to be committed: led by others, for this one's records wait as well
+    // the partition whose offset is committed: led by others, because this broker's records wait as well
     for (let times = 0; times < 6; times++) {
       for (let partition = 0; partition < 2; partition++) if (stage.state(partition)?.leader !== leader.id) stage.burst(partition, 4);
       await stage.sleep(stage.between(20, 80));

@@ -1,9 +1,9 @@
 import type { Scheme } from "./scheme.ts";
 
 /**
- * Somebody deletes `/controller`, as people do with Kafka. 1. The controller is at an election. 2. Its process stands still. 3. Another
- * broker becomes controller, and stands still as well, before it has done anything. 4. The first one goes on with what it had begun: under
- * an epoch that is over.
+ * Somebody deletes `/controller`, as operators of Kafka do. 1. The controller is in the middle of an election. 2. Its process is suspended.
+ * 3. Another broker becomes controller, and is suspended as well, before it has done anything. 4. The first one continues what it had
+ * started: under an epoch that is over.
  */
 export const deposeController: Scheme = {
   name: "depose-controller",

@@ -1,9 +1,10 @@
 import type { Scheme } from "./scheme.ts";
 
 /**
- * A new leader does not know yet what the last one acknowledged, and a replica without those records asks to join.
- * 1. A follower stops, having everything. 2. The preferred replica gets more records, but not the word that they are committed. 3. It
- *    leads, cut off from the last leader, which stays in sync.
+ * A new leader does not know yet what the last one acknowledged, and a replica without those records tries to join the ISR.
+ * 1. A follower stops, having everything.
+ * 2. The preferred replica gets more records, but is not told that they are committed.
+ * 3. It leads, cut off from the last leader, which stays in sync.
  * 4. The follower is back: it has what the new leader knows to be committed, and not what was acknowledged.
  */
 export const joinBelowEpochStart: Scheme = {
@@ -15,13 +16,13 @@ export const joinBelowEpochStart: Scheme = {
     if (cast === null || cast.members.length < 3 || world.minInsyncReplicas > 2) return false;
     const { leader, members, partition, preferred } = cast;
     const third = members.find((member) => member !== leader && member !== preferred);
-    // whoever leads next must hear of it from the controller, and the present leader must not be heard
+    // the next leader must hear of it from the controller, and the current leader must not be heard
     if (leader === stage.controller) world.deleteController();
     const isApart = await stage.when(() => stage.controller !== null && stage.controller !== leader, 500);
     if (leader === preferred || third === undefined || !isApart || stage.state(partition)?.leader !== leader.id) return false;
     world.workload.spare(partition, true);
     await stage.sleep(100); // what is committed is known everywhere
-    // taken out of the in-sync set when it registers anew, or for its lag; it must not be back in it before the records come
+    // removed from the ISR when it registers again, or for its lag; it must not be back in it before the records come
     const isController = third === stage.controller;
     const isAway = stage.to(third, (each) => (isController ? each.pause() : each.crash("kill")));
     if (isAway) {
@@ -31,10 +32,10 @@ export const joinBelowEpochStart: Scheme = {
       third.resume();
       if (isOut && stage.state(partition)?.leader === leader.id) {
         const before = { committed: world.checker.committedCount(), end: stage.storedEnd(preferred, partition) };
-        // so slow that a change of the in-sync set is done before the records arrive
+        // so slow that a change of the ISR is done before the records arrive
         world.network.setDelays({ delayMinMs: 5, delayMaxMs: 15 });
         stage.burst(partition, 6);
-        // in this moment it asks for more, by which the leader knows that it has these; the answer would say that they are committed
+        // at this moment it fetches more, which tells the leader that it has these; the answer would say that they are committed
         await stage.when(() => stage.storedEnd(preferred, partition) > before.end, 400);
         stage.cut(leader, preferred, { oneWay: true });
         await stage.when(() => world.checker.committedCount() > before.committed, 400);

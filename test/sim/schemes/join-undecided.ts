@@ -1,8 +1,9 @@
 import type { Scheme } from "./scheme.ts";
 
 /**
- * A replica joins; the leader's write is done, and its answer is lost with the link to the coordinator. While the leader does not know
- * whether the replica is in the set, that one is gone: what the leader commits without it, it would lack as the next leader.
+ * A replica joins the ISR; the leader's write is done, and its answer is lost with the link to the coordinator. While the leader does not
+ * know whether the replica is in the ISR, that replica goes away: it would lack what the leader commits without it if it became the next
+ * leader.
  */
 export const joinUndecided: Scheme = {
   name: "join-undecided",
@@ -18,7 +19,7 @@ export const joinUndecided: Scheme = {
     joiner.start();
     const isMember = () => stage.state(partition)?.isr.includes(joiner.id) === true;
     if (!(await stage.when(() => !isMember(), 1500)) || !(await stage.when(isMember, 3000))) return true;
-    // in this moment the write is done; its answer is on the way
+    // at this moment the write is done; its answer is on the way
     if (stage.state(partition)?.leaderEpoch !== epoch || !world.mayTakeAway(leader, false)) return true;
     leader.cutCoordinator();
     const isGone = stage.random.next() < 0.5 && stage.to(joiner, (each) => each.crash("kill"));

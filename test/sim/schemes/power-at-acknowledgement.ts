@@ -1,7 +1,7 @@
 import type { Scheme } from "./scheme.ts";
 
 /**
- * The power of all brokers fails in the moment in which records are acknowledged: with `flush.messages=1` they are on the disks by then.
+ * The power of all brokers fails at the moment in which records are acknowledged: with `flush.messages=1` they are on the disks by then.
  */
 export const powerAtAcknowledgement: Scheme = {
   name: "power-at-acknowledgement",

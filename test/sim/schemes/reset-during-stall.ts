@@ -1,9 +1,9 @@
 import type { Scheme } from "./scheme.ts";
 
 /**
- * Producers repeat what they were not answered. 1. A leader is cut off from its followers, so that records wait. 2. The producer's
- * connections break, and it sends them again: they wait a second time. 3. The leader loses its session, and with it the leadership: all
- * that wait must be told.
+ * Producers resend what was not answered. 1. A leader is cut off from its followers, so that records wait. 2. The producer's connections
+ * break, and it resends them: they wait a second time. 3. The leader loses its session, and with it the leadership: all waiting requests
+ * must be answered.
  */
 export const resetDuringStall: Scheme = {
   name: "reset-during-stall",
@@ -20,7 +20,7 @@ export const resetDuringStall: Scheme = {
       stage.burst(partition, 3);
       await stage.sleep(15);
     }
-    // it is to ask this broker again, and hear of no other
+    // it must ask this broker again, and hear of no other
     for (const other of world.brokers) if (other !== leader) stage.cut("producer", other);
     world.network.reset("producer", leader.host);
     await stage.sleep(stage.between(150, 400));

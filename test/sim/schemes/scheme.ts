@@ -6,18 +6,18 @@ import { partitions, type World } from "../world.ts";
 
 /**
  * A fault of several steps, each at its moment: what single faults meet by chance once in ten thousand seeds. False when the cluster is not
- * as it has to be for it; nothing was done then. What a scheme breaks it mends; `heal` mends the rest.
+ * in the state that it needs; nothing was done then. A scheme repairs what it breaks; `heal` repairs the rest.
  */
 export interface Scheme {
   readonly name: string;
-  /** Why anybody would look there. */
+  /** Why it is worth testing. */
   readonly aims: string;
-  /** What must run beside it. */
+  /** What must run alongside. */
   readonly needs?: "hasGroup" | "isFlushed";
   run(stage: Stage): Promise<boolean>;
 }
 
-/** Who is who in one partition. */
+/** The roles of the brokers in one partition. */
 export interface Cast {
   readonly partition: number;
   readonly leader: SimBroker;
@@ -41,7 +41,7 @@ export class Stage {
     this.#isOver = isOver;
   }
 
-  /** Null: nobody leads. */
+  /** Null: no leader. */
   cast(partition = randomInt(this.random, partitions)): Cast | null {
     const { observer, brokers } = this.world;
     const about = observer.partitions().find((each) => each.topic === this.world.topic && each.partition === partition);
@@ -53,7 +53,7 @@ export class Stage {
     return { partition, leader, members, outside: brokers.filter((broker) => !members.includes(broker)), preferred };
   }
 
-  /** A partition that is led by another than its preferred replica, with all in sync: if need be, it is made so. */
+  /** A partition that is led by another than its preferred replica, with all in sync; it is brought into that state if necessary. */
   async unpreferredCast(): Promise<Cast | null> {
     const cast = this.cast();
     if (cast === null || cast.members.length < 3 || cast.leader !== cast.preferred) return cast;
@@ -100,7 +100,7 @@ export class Stage {
     return false;
   }
 
-  /** Does it to this broker where the rules allow it. */
+  /** Does it to this broker if the rules allow it. */
   to(broker: SimBroker | undefined | null, deed: (broker: SimBroker) => void): boolean {
     if (broker == null || this.#isOver() || !broker.isUp || broker.isPaused || !this.world.mayTakeAway(broker, false)) return false;
     deed(broker);
@@ -120,7 +120,7 @@ export class Stage {
     this.world.network.heal(hostOf(a), hostOf(b));
   }
 
-  /** The preferred replica is asked to lead again. */
+  /** The preferred replica is elected again. */
   elect(partition: number): void {
     const { controller } = this;
     if (!this.#isOver() && controller !== null) void this.world.workload.electPreferred(partition, controller.host);

@@ -2,8 +2,8 @@ import { sessionTimeoutMs } from "../world.ts";
 import type { Scheme } from "./scheme.ts";
 
 /**
- * A leader's process stands still for longer than its session, with answers on their way to it: a follower's fetch that commits what a
- * producer waits for, and the coordinator's word that the session lived when it was asked. Or its machine sleeps: then not even its
+ * A leader's process is suspended for longer than its session, with answers on their way to it: a follower's fetch that commits what a
+ * producer waits for, and the coordinator's answer that the session was alive when it was asked. Or its machine sleeps: then not even its
  * monotonic clock has moved when it wakes.
  */
 export const stoppedMidAcknowledgement: Scheme = {

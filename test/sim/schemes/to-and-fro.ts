@@ -1,6 +1,6 @@
 import type { Scheme } from "./scheme.ts";
 
-/** The leadership goes to another broker and comes back, and one follower hears of neither: it still fetches under the old epoch. */
+/** The leadership moves to another broker and comes back, and one follower hears of neither: it still fetches under the old epoch. */
 export const toAndFroUnheardByFollower: Scheme = {
   name: "to-and-fro-unheard-by-follower",
   aims: "fetches under an older epoch of the same leader",
@@ -29,9 +29,9 @@ export const toAndFroUnheardByFollower: Scheme = {
 };
 
 /**
- * The same, and it is the leader that hears of neither: it leads on under the last of the epochs. Its followers have been elsewhere in
- * between, and one of them has cut what it had of this leader:
- * the one that led meanwhile was behind. Then that one leads once more, with what it knows of the epochs.
+ * The same, but it is the leader that hears of neither: it keeps leading under the last of the epochs. Its followers have followed another
+ * leader in between, and one of them has truncated what it had of this leader: the broker that led meanwhile was behind. Then that one
+ * leads once more, with what it knows of the epochs.
  */
 export const toAndFroUnheardByLeader: Scheme = {
   name: "to-and-fro-unheard-by-leader",
@@ -44,7 +44,7 @@ export const toAndFroUnheardByLeader: Scheme = {
     if (leader === controller || leader === preferred) return false;
     const epoch = stage.state(partition)?.leaderEpoch ?? 0;
     const leads = (id: number) => () => stage.state(partition)?.leader === id;
-    // 1. the one that is going to lead gets nothing more from the leader, the third broker does
+    // 1. the one that will lead fetches nothing more from the leader, the third broker does
     stage.cut(leader, preferred, { oneWay: true });
     await stage.sleep(stage.between(5, 50));
     stage.burst(partition, 8);
@@ -54,7 +54,7 @@ export const toAndFroUnheardByLeader: Scheme = {
     stage.elect(partition);
     if (await stage.when(leads(preferred.id), 700)) {
       await stage.sleep(stage.between(0, 300));
-      // 3. and no more
+      // 3. and no longer
       stage.to(preferred, (each) => (stage.random.next() < 0.5 ? world.expireSession(each) : each.stop(3000)));
       await stage.when(leads(leader.id), 1500);
     }

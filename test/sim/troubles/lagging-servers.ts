@@ -6,8 +6,8 @@ import { again, type Trouble, type TroubleParts } from "./trouble.ts";
 const behindMaxMs = 3000;
 
 /**
- * Servers of ZooKeeper that are behind: sessions on them read what was, and their watches fire late, while what they write counts at once.
- * Or a server is slow to pass on what it is asked, or goes down. And sessions move from one to another, with requests under way.
+ * ZooKeeper servers that lag: sessions on them read an older state, and their watches fire late, while what they write counts at once. Or a
+ * server is slow to forward requests, or goes down. And sessions move from one server to another, with requests in flight.
  */
 export class LaggingServers implements Trouble {
   readonly #parts: TroubleParts;
@@ -61,7 +61,7 @@ export class LaggingServers implements Trouble {
       if (coordinator?.state !== "connected" || broker.isPaused) return;
       world.trace.line(`the session of ${broker.host} moves`);
       count("sessionMoves");
-      // its next write may be lost with the link, or be where the next server does not have it yet
+      // its next write may be lost with the link, or reach a server that does not have it yet
       if (random.next() < 0.5) coordinator.loseNextAnswer({ done: random.next() < 0.8 });
       else coordinator.breakConnection();
     }

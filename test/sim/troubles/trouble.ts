@@ -2,12 +2,12 @@ import type { Random } from "../../../protocol/base/random.ts";
 import type { World } from "../world.ts";
 
 /**
- * What goes on beside the faults, where the plan says so. It decides by a source of its own: with or without it, the faults of a seed are
- * chosen alike.
+ * What runs alongside the faults, if the plan says so. It decides by a random source of its own: with or without it, the faults of a seed
+ * are chosen alike.
  */
 export interface Trouble {
   start(): void;
-  /** Nothing of it happens any more, and what it broke works again. */
+  /** It stops, and what it broke works again. */
   heal(): void;
 }
 
@@ -18,7 +18,7 @@ export interface TroubleParts {
   readonly count: (kind: string) => void;
 }
 
-/** Again and again after pauses between the two, until the returned function is called. */
+/** Repeatedly after pauses between the two, until the returned function is called. */
 export function again(
   { world, random }: Pick<TroubleParts, "world" | "random">,
   pauseMinMs: number,

@@ -6,7 +6,7 @@ import { UnfinishedStarts } from "./unfinished-starts.ts";
 import { WallClocks } from "./wall-clocks.ts";
 import { WrongCoordinator } from "./wrong-coordinator.ts";
 
-/** Those that the plan has. */
+/** The troubles in the plan. */
 export function troublesOf(world: World, count: (kind: string) => void): readonly Trouble[] {
   const { plan, seed } = world;
   const parts = (which: number) => ({ world, count, random: seededRandom(seed * 15_485_863 + which) });

@@ -7,15 +7,15 @@ import { again, type Trouble, type TroubleParts } from "./trouble.ts";
 const stopGraceMs = 8000;
 
 /**
- * Lives that come to nothing: a broker is told to stop before it is ready, or finds its port in use and stops, as `main.ts` does. Often the
- * life before has lost records with the power, and the next one comes at once: what lies between must not make such a broker look like one
+ * Starts that fail: a broker is told to shut down before it is ready, or finds its port in use and shuts down, as `main.ts` does. Often the
+ * life before has lost records with the power, and the next one comes at once: what is in between must not make such a broker look like one
  * that has everything.
  */
 export class UnfinishedStarts implements Trouble {
   readonly #parts: TroubleParts;
   #stop: () => void = () => {};
   #isOver = false;
-  /** By host: ends what holds one of its ports. */
+  /** By host: releases the ports that are held there. */
   readonly #squatters = new Map<string, () => void>();
 
   constructor(parts: TroubleParts) {
@@ -41,7 +41,7 @@ export class UnfinishedStarts implements Trouble {
     else this.#stopEarly(broker);
   }
 
-  /** False: the rules do not allow it. One that is down already is left so. */
+  /** False: the rules do not allow it. A broker that is down already is left so. */
   #takeAway(broker: SimBroker): boolean {
     const { world, random } = this.#parts;
     const losing = random.next() < 0.6;
@@ -67,13 +67,13 @@ export class UnfinishedStarts implements Trouble {
         count("stopEarly");
       }
       if (isApart) broker.healCoordinator();
-      // again soon; and once it has been killed for not stopping
+      // soon again; and also after it was killed because it did not shut down
       for (const ms of [5 + random.next() * 300, 2500, stopGraceMs + 100]) this.#later(ms, () => broker.start());
       if (isUnfinished) world.trace.line(`${owner} was not ready`, true);
     });
   }
 
-  /** Another program has one of its ports. The start fails and is tried again by whoever watches over the broker. */
+  /** Another program has one of its ports. The start fails and is retried by the supervisor. */
   async #occupy(broker: SimBroker, port: number): Promise<void> {
     const { world, random, count } = this.#parts;
     const squatter = `${broker.host}-squatter`;

@@ -4,15 +4,15 @@ import { again, type Trouble, type TroubleParts } from "./trouble.ts";
 const hosts = ["b1", "b2", "b3", "b1", "b2", "b3", "producer", "hasty"];
 
 /**
- * Clocks are set by at least a second, and are wrong by up to ten minutes: tombstones and records by their age leave while others' clocks
- * say that they are new.
+ * Clocks are set by at least a second, and are wrong by up to ten minutes: tombstones and records are deleted by age although others'
+ * clocks say that they are new.
  */
 const leastMs = 1000;
 export const wallClockOffMaxMs = 600_000;
 
 /**
- * Somebody sets the wall clocks of machines, forward and back, while everything runs on them. They stay wrong to the end: nothing that must
- * become whole may depend on them, but records that are kept for some seconds.
+ * Somebody sets the wall clocks of machines, forward and back, while everything runs on them. They stay wrong to the end: convergence must
+ * not depend on them, except for records that are kept for some seconds.
  */
 export class WallClocks implements Trouble {
   readonly #parts: TroubleParts;

@@ -7,9 +7,9 @@ const controllerEpochFile = "ottla-controller-epoch";
 const lookEveryMs = 100;
 
 /**
- * ZooKeeper comes up with an older copy of its data, or with none, and after a while with the right ones again. Brokers know the wrong one
- * by the newest controller epoch that they have seen: they serve nobody, write nothing there and remove nothing, those that are started
- * meanwhile as well. With the right state back, all is as it was.
+ * ZooKeeper comes up with an older snapshot of its data, or with none, and after a while with the right data again. Brokers recognise the
+ * wrong one by the newest controller epoch that they have seen: they serve nobody, write nothing there and remove nothing, including those
+ * that are started meanwhile. With the right state back, all is as it was.
  */
 export class WrongCoordinator implements Trouble {
   readonly #parts: TroubleParts;
@@ -66,7 +66,7 @@ export class WrongCoordinator implements Trouble {
     this.#right = null;
     world.trace.line("the coordinator has its right state again");
     const now = this.#folders();
-    // what rots is given up, and copied anew
+    // what rots is dropped, and copied again
     const gone = world.plan.mayRot ? undefined : folders.find((folder, index) => folder !== null && now[index] === null);
     if (gone !== undefined) world.violated(`${gone} went while the coordinator had the wrong state`);
     world.ensemble.restore(state);
@@ -75,7 +75,7 @@ export class WrongCoordinator implements Trouble {
     world.isCoordinatorWrong = false;
   }
 
-  /** Nobody writes to the wrong one, nor joins it. */
+  /** No broker writes to the wrong one, nor joins it. */
   #watch(zxid: number): void {
     const { world } = this.#parts;
     if (this.#right === null) return;
@@ -104,7 +104,7 @@ function epochIn({ tree }: { readonly tree: Pick<EnsembleState["tree"], "read"> 
   return Number(tree.read("/controller_epoch")?.data.toString() ?? -1);
 }
 
-/** The newest controller epoch that this broker will know of, whatever becomes of its process. */
+/** The newest controller epoch that this broker will know of, whatever happens to its process. */
 function knownEpoch({ disk }: SimBroker): number {
   const epochs = logDirectories.map((directory) => {
     const path = `${directory}/${controllerEpochFile}`;

@@ -1,10 +1,5 @@
-import {
-  type ConsumerGroupHeartbeatRequest,
-  type ConsumerGroupHeartbeatResponse,
-  consumerGroupHeartbeatRequest,
-  consumerGroupHeartbeatResponse,
-} from "../../../protocol/messages/consumer-group-heartbeat.ts";
-import { findCoordinatorRequest, findCoordinatorResponse } from "../../../protocol/messages/find-coordinator.ts";
+import { apis } from "../../../protocol/messages/apis.ts";
+import type { ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse } from "../../../protocol/messages/consumer-group-heartbeat.ts";
 import type { Message } from "../../../protocol/schema/message.ts";
 import type { TestCluster } from "../cluster.ts";
 import { RawConnection } from "../raw-request.ts";
@@ -15,8 +10,8 @@ interface Pair<Req, Res> {
   readonly response: Message<Res>;
 }
 
-export const heartbeatApi = { request: consumerGroupHeartbeatRequest, response: consumerGroupHeartbeatResponse };
-const findCoordinatorApi = { request: findCoordinatorRequest, response: findCoordinatorResponse };
+export const heartbeatApi = apis.consumerGroupHeartbeat;
+const findCoordinatorApi = apis.findCoordinator;
 
 /** A connection to the broker that coordinates a group; asks for another when told that it moved. */
 export class CoordinatorConnection {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Writable } from "node:stream";
 import { expect } from "vitest";
 import { nodeFileSystem } from "../../../broker/runtime/node-files.ts";
-import { dumpFiles } from "../../../cli/log-dump/dump-files.ts";
+import { dumpFiles } from "../../../cli/offline/dump/dump-files.ts";
 import { Output } from "../../../cli/output/output.ts";
 import type { ApacheKafka } from "./apache-kafka.ts";
 

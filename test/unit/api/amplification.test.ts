@@ -1,18 +1,18 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Endpoint } from "../../../broker/api/api.ts";
-import { groupEndpoints } from "../../../broker/api/group-apis.ts";
+import { groupApis } from "../../../broker/api/group-apis.ts";
 import type { GroupService } from "../../../broker/api/group-context.ts";
 import { groupFinder } from "../../../broker/api/group-finder.ts";
-import { logDirectoryEndpoints } from "../../../broker/api/log-directory-apis.ts";
+import { logDirectoryApis } from "../../../broker/api/log-directory-apis.ts";
 import { servedApis } from "../../../broker/api/registry.ts";
 import { AnswerTooLarge, answerEach, ForwardedMeter, uncounted } from "../../../broker/api/request-meter.ts";
-import type { PartitionService } from "../../../broker/partition/contract.ts";
+import type { ClientLeader, ClientPartitions } from "../../../broker/partition/client-contract.ts";
 import { sliceMs, Turns } from "../../../broker/runtime/turns.ts";
 import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
+import { messagesByKey } from "../../../protocol/messages/apis.ts";
 import { describeConfigsRequest } from "../../../protocol/messages/describe-configs.ts";
 import { describeGroupsRequest } from "../../../protocol/messages/describe-groups.ts";
-import { messagesByKey } from "../../../protocol/messages/registry.ts";
 import { nodeClock } from "../../../protocol/node/node-clock.ts";
 import { encodeWhole } from "../../../protocol/schema/message.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
@@ -25,19 +25,22 @@ const id = topicId("o");
 const producers = Array.from({ length: 300 }, (_, i) => ({
   ...{ producerId: i, epoch: 0, lastSequence: 1, lastOffset: 2, timestampMs: 3, coordinatorEpoch: 0, transactionFirstOffset: -1 },
 }));
-const partitions = {
+const leader: ClientLeader = {
   append: async () => ({ error: "INVALID_RECORD", message: "no such batch" }),
   read: async () => ({ error: "OFFSET_OUT_OF_RANGE" }),
-  changed: async () => undefined,
   deleteRecords: async () => ({ error: null, lowWatermark: 3 }),
   listOffset: async () => ({ error: null, offset: 1, timestampMs: 2, leaderEpoch: 3 }),
   endOffsetForEpoch: () => ({ error: null, epoch: 1, endOffset: 2 }),
-  producers: () => ({ error: null, producers }),
-} as PartitionService;
+};
+const partitions: ClientPartitions = {
+  leader: () => leader,
+  changed: async () => undefined,
+  find: () => ({ producers: () => producers }),
+};
 const directories = {
   describe: async () => [{ directory: "/data", isOnline: true, space: null, logs: [] }],
   move: () => "LOG_DIR_NOT_FOUND",
-} as unknown as Parameters<typeof logDirectoryEndpoints>[0];
+} as unknown as Parameters<typeof logDirectoryApis>[0];
 const manyPartitions = Array.from({ length: 300 }, (_, i) => partition(i));
 const images = new Images(image([topic("orders", id, manyPartitions), topic("__consumer_offsets", topicId("c"), [partition(0)])]));
 const offsetMetadata = "m".repeat(4000);
@@ -67,13 +70,10 @@ beforeAll(async () => {
     apiParts({
       partitions,
       images,
-      coordinators: (createTopics) =>
-        groupFinder({
-          ...{ images, createTopics, signal: new AbortController().signal, log: silentLogger },
-          config: { partitions: 1, replicationFactor: 1, segmentBytes: 1000 },
-        }),
+      coordinators: (topicMaker) =>
+        groupFinder({ images, topicMaker, log: silentLogger, config: { partitions: 1, replicationFactor: 1, segmentBytes: 1000 } }),
     }),
-    [...groupEndpoints(groups, images), ...logDirectoryEndpoints(directories, () => null)],
+    { ...groupApis(groups, images), ...logDirectoryApis(directories, () => null) },
   );
   served = new Map(endpoints.map((endpoint) => [endpoint.name, endpoint]));
 });

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { AppendRoom } from "../../../broker/api/append-room.ts";
-import { groupEndpoints } from "../../../broker/api/group-apis.ts";
+import { type Api, type Endpoint, endpoint } from "../../../broker/api/api.ts";
+import { groupApis } from "../../../broker/api/group-apis.ts";
 import type { GroupService } from "../../../broker/api/group-context.ts";
 import { offsetCommitApi } from "../../../broker/api/offset-commit.ts";
 import { type RequestMeter, uncounted } from "../../../broker/api/request-meter.ts";
 import { sliceMax, sliceMaxBytes } from "../../../broker/api/slices.ts";
-import { offsetRecord } from "../../../broker/group/group-records.ts";
-import { PositionBytes } from "../../../broker/group/position-bytes.ts";
-import { messagesByKey } from "../../../protocol/messages/registry.ts";
+import { offsetRecord, PositionBytes } from "../../../broker/group/group-records.ts";
+import { AppendRoom } from "../../../broker/state-machine/append-room.ts";
+import { messagesByKey } from "../../../protocol/messages/apis.ts";
 import { recordBytesAtMost } from "../../../protocol/records/encode-batch.ts";
 import { encodeWhole } from "../../../protocol/schema/message.ts";
 import { World } from "../group/world.ts";
@@ -201,12 +201,16 @@ const costly: Readonly<Record<string, object>> = {
   SyncGroup: { groupId: longGroupId, assignments: Array.from({ length: 1_000 }, () => ({ memberId: "m", assignment: Buffer.alloc(0) })) },
 };
 
+function endpointsOf(groups: GroupService): Endpoint[] {
+  return Object.values<Api<unknown, unknown>>(groupApis(groups, images)).map((api) => endpoint(api));
+}
+
 test.each(Object.keys(costly))("%s appends a batch at most, or in proportion to what it says", async (name) => {
   const { world, groups, batches, logBytes } = await served();
   const positions = each(name === "DeleteGroups" ? 30 : 0);
   await answerOf(offsetCommitApi(groups, images), commitOf(positions, { groupId: longGroupId }), 8);
   const before = { bytes: logBytes(), batches: batches().length };
-  const endpoint = groupEndpoints(groups, images).find((one) => one.name === name)!;
+  const endpoint = endpointsOf(groups).find((one) => one.name === name)!;
   const { request } = messagesByKey.get(endpoint.apiKey)!;
   const version = endpoint.versions[1];
   const body = encodeWhole(request, { ...leastOf(request.fields, version), ...costly[name] }, version);
@@ -223,7 +227,7 @@ test.each(Object.keys(costly))("%s appends a batch at most, or in proportion to 
 test("OffsetDelete and DeleteGroups forget in slices by bytes, each position once", async () => {
   const { world, groups, batches } = await served();
   const commit = () => answerOf(offsetCommitApi(groups, images), commitOf(each(30), { groupId: longGroupId }), 8);
-  const endpoints = groupEndpoints(groups, images);
+  const endpoints = endpointsOf(groups);
   const ask = async (name: string, value: object) => {
     await commit();
     const [count, endOffset] = [batches().length, world.partition.endOffset];

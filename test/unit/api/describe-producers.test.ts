@@ -1,7 +1,5 @@
-import { deepStrictEqual } from "node:assert";
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { describeProducersApi } from "../../../broker/api/describe-producers.ts";
-import { partitionService } from "../../../broker/partition/partition-services.ts";
 import { idempotentBatch } from "../../support/memory-log.ts";
 import { setUp } from "../partition/partition-fixture.ts";
 import { answerOf, Images, image, partition, topic, topicId } from "./fixtures.ts";
@@ -11,7 +9,7 @@ const request = { topics: [{ name: "t", partitionIndexes: [0, 1, 7] }] };
 
 test("DescribeProducers tells what each producer did last, of the replicas that are here", async () => {
   const { append, table } = await setUp();
-  const ask = () => answerOf(describeProducersApi(partitionService(table), images), request, 0);
+  const ask = () => answerOf(describeProducersApi(table, images), request, 0);
   const answered = (activeProducers: object[]) => ({
     throttleTimeMs: 0,
     topics: [
@@ -25,13 +23,12 @@ test("DescribeProducers tells what each producer did last, of the replicas that 
       },
     ],
   });
-  deepStrictEqual(await ask(), answered([]));
+  expect(await ask()).toStrictEqual(answered([]));
   await append(idempotentBatch(7, 0, 3));
   await append(idempotentBatch(7, 3, 2));
   await append(idempotentBatch(2 ** 40, 0, 1, 9));
   const rest = { lastTimestamp: 1000, coordinatorEpoch: -1, currentTxnStartOffset: -1 };
-  deepStrictEqual(
-    await ask(),
+  expect(await ask()).toStrictEqual(
     answered([
       { producerId: 7, producerEpoch: 0, lastSequence: 4, ...rest },
       { producerId: 2 ** 40, producerEpoch: 9, lastSequence: 0, ...rest },

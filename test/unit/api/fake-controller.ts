@@ -1,4 +1,4 @@
-import type { AdminOptions, ControllerService, TopicCreation } from "../../../broker/controller/contract.ts";
+import type { AdminOptions, ControllerService, TopicCreation } from "../../../broker/controller/controller-service.ts";
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
 import { topicId } from "./fixtures.ts";
 

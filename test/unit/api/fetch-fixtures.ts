@@ -1,6 +1,7 @@
 import { type FetchLimits, fetchApi } from "../../../broker/api/fetch.ts";
 import { FetchSessionCache } from "../../../broker/api/fetch-session-cache.ts";
-import type { ConsumerRead, ConsumerReadOptions, PartitionRef } from "../../../broker/partition/contract.ts";
+import type { ConsumerRead, ConsumerReadOptions, ReadingLeader } from "../../../broker/partition/client-contract.ts";
+import type { TopicPartition } from "../../../protocol/base/ids.ts";
 import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { KafkaError, Outcome } from "../../../protocol/errors/kafka-errors.ts";
@@ -15,9 +16,9 @@ interface FakePartition {
   diverging: { readonly epoch: number; readonly endOffset: number } | null;
 }
 
-/** Partitions in memory, with the rules of `PartitionService` that fetching builds on. */
+/** Partitions in memory, with the rules of `ReadingLeader` and `ChangeSource` that fetching builds on. */
 export class FakePartitions {
-  readonly reads: { readonly ref: PartitionRef; readonly options: ConsumerReadOptions }[] = [];
+  readonly reads: { readonly ref: TopicPartition; readonly options: ConsumerReadOptions }[] = [];
   readonly #partitions = new Map<string, FakePartition>();
   readonly #waiters = new Set<{ readonly keys: ReadonlySet<string>; readonly wake: () => void }>();
   readonly #clock: ManualClock;
@@ -48,7 +49,11 @@ export class FakePartitions {
     for (const waiter of [...this.#waiters]) if (waiter.keys.has(`${name}-${number}`)) waiter.wake();
   }
 
-  async read(ref: PartitionRef, options: ConsumerReadOptions): Promise<Outcome<ConsumerRead>> {
+  leader(ref: TopicPartition): ReadingLeader {
+    return { read: (options) => this.#read(ref, options) };
+  }
+
+  async #read(ref: TopicPartition, options: ConsumerReadOptions): Promise<Outcome<ConsumerRead>> {
     this.reads.push({ ref, options });
     const { batches, logStartOffset, error, diverging } = this.at(ref.topic, ref.partition);
     if (error !== null) return { error };
@@ -65,7 +70,7 @@ export class FakePartitions {
     return { error: null, highWatermark: end, logStartOffset, chunks: found, sizeInBytes, diverging };
   }
 
-  changed(refs: readonly PartitionRef[], deadlineMs: number, signal?: AbortSignal): Promise<void> {
+  changed(refs: readonly TopicPartition[], deadlineMs: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const timer = this.#clock.schedule(deadlineMs - this.#clock.monotonicMs(), () => waiter.wake());
       const waiter = {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { type FetchSession, nextEpoch } from "../../../broker/api/fetch-session.ts";
-import { FetchSessionCache, sessionToReplace } from "../../../broker/api/fetch-session-cache.ts";
+import { FetchSessionCache } from "../../../broker/api/fetch-session-cache.ts";
 import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { FetchResponse } from "../../../protocol/messages/fetch.ts";
@@ -282,7 +282,6 @@ describe("the cache of fetch sessions", () => {
     await clock.advance(120_001);
     for (const session of [small, large]) cache.touch(session);
     expect(cache.open(wanted(3), false)).toBeNull();
-    expect(sessionToReplace([small, large], 4, clock.monotonicMs())).toBe(small);
     expect(cache.open(wanted(4), false)).not.toBeNull();
     expect(cache.find(small.id)).toBeUndefined();
   });

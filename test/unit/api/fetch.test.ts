@@ -120,7 +120,7 @@ describe("topic ids in Fetch", () => {
     expect(told(await answerOf(api, request, 13))).toEqual(["-0 UNKNOWN_TOPIC_ID"]);
   });
 
-  test("a session whose topic was made anew under its name is told INCONSISTENT_TOPIC_ID, one whose topic is gone UNKNOWN_TOPIC_ID", async () => {
+  test("a session whose topic was re-created under its name is told INCONSISTENT_TOPIC_ID, one whose topic is gone UNKNOWN_TOPIC_ID", async () => {
     const { api, images } = fetching();
     const opened = await answerOf(api, byId(fetchOf([{ topic: "orders", partition: 0 }], { sessionEpoch: 0 })), 13);
     const next = (sessionEpoch: number) => answerOf(api, fetchOf([], { sessionId: opened.sessionId, sessionEpoch }), 13);

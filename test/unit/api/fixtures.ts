@@ -1,7 +1,7 @@
 import type { Api, Endpoint, RequestContext } from "../../../broker/api/api.ts";
 import { endpoint } from "../../../broker/api/api.ts";
 import { uncounted } from "../../../broker/api/request-meter.ts";
-import type { ClusterImage, ImageSource, TopicImage } from "../../../broker/cluster/contract.ts";
+import type { ClusterImage, ImageSource, TopicImage } from "../../../broker/cluster/cluster-image.ts";
 import type { Clock, Timer } from "../../../protocol/base/clock.ts";
 import type { BrokerRecord, PartitionRecord } from "../../../protocol/peer/messages.ts";
 import { encodeWhole, type Message } from "../../../protocol/schema/message.ts";

@@ -3,7 +3,8 @@ import { endpoint } from "../../../broker/api/api.ts";
 import { autoTopicCreation } from "../../../broker/api/auto-creation.ts";
 import { createTopicsApi } from "../../../broker/api/create-topics.ts";
 import { describeClusterApi } from "../../../broker/api/describe-cluster.ts";
-import { forwarding } from "../../../broker/api/forwarding.ts";
+import { Forwarder, forwarding } from "../../../broker/api/forwarding.ts";
+import { type NewTopic, type TopicMaker, topicMaker } from "../../../broker/api/topic-maker.ts";
 import { forwardHandler } from "../../../broker/peer-api/forward.ts";
 import { type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
@@ -50,7 +51,10 @@ function cluster() {
     },
   };
   const api = createTopicsApi(here, () => []);
-  const served = forwarding(api, { controller: here, images, peers, clock, random: seededRandom(3), timeoutMs: 1000 });
+  const forwarder = new Forwarder({ controller: here, images, peers, clock, random: seededRandom(3), timeoutMs: 1000 });
+  const served = forwarding(api, forwarder);
+  const stopping = new AbortController();
+  const maker = topicMaker({ controller: here, forwarder, signal: stopping.signal });
   const ask = (signal = new AbortController().signal) => {
     const state: { codes: string[] | null } = { codes: null };
     void askEndpoint(served, api, request, 7, { signal }).then((response) => {
@@ -58,7 +62,7 @@ function cluster() {
     });
     return state;
   };
-  return { clock, images, here, there, behaviors, asked, served, ask };
+  return { clock, images, here, there, behaviors, asked, served, ask, maker, stopping };
 }
 
 describe("a request that only the controller may serve", () => {
@@ -207,33 +211,107 @@ describe("the controller's side of a passed-on request", () => {
   });
 });
 
+describe("the topic maker", () => {
+  const wanted = (name: string): NewTopic => ({
+    name,
+    numPartitions: 50,
+    replicationFactor: 3,
+    configs: [{ name: "cleanup.policy", value: "compact" }],
+  });
+  const made = { error: "NONE", message: null };
+
+  test("asks the controller itself where that is this broker, with no request in between", async () => {
+    const { here, asked, maker } = cluster();
+    here.isController = true;
+    here.errors.set("b", "TOPIC_ALREADY_EXISTS");
+    expect(await maker.make([wanted("a"), wanted("b")])).toMatchObject([made, { error: "TOPIC_ALREADY_EXISTS", message: "no: b" }]);
+    const items = ["a", "b"].map((name) => ({ ...wanted(name), assignments: [] }));
+    expect(here.calls).toEqual([{ method: "createTopics", items, options: { timeoutMs: 30_000, validateOnly: false } }]);
+    expect(asked).toEqual([]);
+  });
+
+  test("asks the controller elsewhere, with the same outcome for each topic in its place", async () => {
+    const { here, there, asked, maker } = cluster();
+    there.errors.set("b", "INVALID_REPLICATION_FACTOR");
+    expect(await maker.make([wanted("a"), wanted("b"), wanted("c")])).toEqual([
+      made,
+      { error: "INVALID_REPLICATION_FACTOR", message: "no: b" },
+      made,
+    ]);
+    const items = ["a", "b", "c"].map((name) => ({ ...wanted(name), assignments: [] }));
+    expect(there.calls).toEqual([{ method: "createTopics", items, options: { timeoutMs: 30_000, validateOnly: false } }]);
+    expect([here.calls, asked]).toEqual([[], ["peer-2"]]);
+  });
+
+  test("says why no controller could be asked, and asks this broker once it has become it", async () => {
+    const { behaviors, clock, maker } = cluster();
+    behaviors.set("peer-2", "dies");
+    expect(await maker.make([wanted("a"), wanted("b")])).toMatchObject([{ error: "REQUEST_TIMED_OUT" }, { error: "REQUEST_TIMED_OUT" }]);
+    const later = cluster();
+    later.behaviors.set("peer-2", "not-controller");
+    const making = later.maker.make([wanted("a")]);
+    await settle();
+    later.here.isController = true;
+    await later.clock.advance(200);
+    expect(await making).toMatchObject([made]);
+    expect([later.here.calls.length, clock.pending, later.clock.pending]).toEqual([1, 0, 0]);
+  });
+
+  test("ends when the broker stops", async () => {
+    const { behaviors, maker, stopping, images, clock } = cluster();
+    behaviors.set("peer-2", "silent");
+    const making = maker.make([wanted("a")]);
+    await settle();
+    stopping.abort();
+    expect(await making).toMatchObject([{ error: "REQUEST_TIMED_OUT" }]);
+    expect([images.listeners, clock.pending]).toEqual([0, 0]);
+  });
+});
+
 describe("auto creation", () => {
   const creating = () => {
-    const controller = new FakeController();
-    const createTopics = endpoint(createTopicsApi(controller, () => []));
-    let release = () => {};
-    const gate = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    const gated = {
-      ...createTopics,
-      serve: (body: Buffer, of: ReturnType<typeof context>) => gate.then(() => createTopics.serve(body, of)),
+    const { promise: gate, resolve: release, reject: fail } = Promise.withResolvers<void>();
+    const { maker, here } = cluster();
+    here.isController = true;
+    const asked: NewTopic[] = [];
+    const gated: TopicMaker = {
+      make: async (topics) => {
+        asked.push(...topics);
+        await gate;
+        return maker.make(topics);
+      },
     };
-    const signal = new AbortController().signal;
-    return { controller, release, creation: autoTopicCreation({ isEnabled: () => true, createTopics: gated, signal, log: silentLogger }) };
+    const lines: unknown[] = [];
+    const say = (fields: object, message: string) => void lines.push([fields, message]);
+    const log = { ...silentLogger, info: say, warn: say };
+    return { here, asked, lines, release, fail, creation: autoTopicCreation({ isEnabled: () => true, topicMaker: gated, log }) };
   };
 
   test("creates with the broker's defaults, and once however often the topic is mentioned meanwhile", async () => {
-    const { controller, release, creation } = creating();
+    const { asked, here, lines, release, creation } = creating();
     expect([creation.begin("a"), creation.begin("a")]).toEqual([true, true]);
     release();
     await settle();
-    expect(controller.calls.map(({ items }) => items)).toEqual([
-      [{ name: "a", numPartitions: -1, replicationFactor: -1, assignments: [], configs: [] }],
-    ]);
+    expect(asked).toEqual([{ name: "a", numPartitions: -1, replicationFactor: -1, configs: [] }]);
+    expect(lines).toEqual([[{ topic: "a" }, "created a topic on its first mention"]]);
     creation.begin("a");
     await settle();
-    expect(controller.calls).toHaveLength(2);
+    expect(here.calls).toHaveLength(2);
+  });
+
+  test("says in the log why a topic was not created, unless it is there already", async () => {
+    const { here, lines, release, creation } = creating();
+    here.errors.set("a", "POLICY_VIOLATION").set("b", "TOPIC_ALREADY_EXISTS");
+    for (const name of ["a", "b"]) creation.begin(name);
+    release();
+    await settle();
+    expect(lines).toEqual([[{ topic: "a", error: "POLICY_VIOLATION", reason: "no: a" }, "could not create a topic on its first mention"]]);
+    const failing = creating();
+    failing.creation.begin("a");
+    const err = new MalformedFrame("not an answer");
+    failing.fail(err);
+    await settle();
+    expect(failing.lines).toEqual([[{ topic: "a", err }, "could not create a topic on its first mention"]]);
   });
 
   test("leaves the brokers' own topics alone, and takes on no more than its bound", () => {

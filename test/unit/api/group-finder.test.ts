@@ -1,37 +1,27 @@
 import { describe, expect, test } from "vitest";
-import type { Endpoint } from "../../../broker/api/api.ts";
 import { groupFinder } from "../../../broker/api/group-finder.ts";
-import type { ClusterImage } from "../../../broker/cluster/contract.ts";
-import { partitionOfGroup } from "../../../broker/group/group-partition.ts";
+import type { NewTopic, TopicMaker } from "../../../broker/api/topic-maker.ts";
+import type { ClusterImage } from "../../../broker/cluster/cluster-image.ts";
+import { partitionOfKey } from "../../../broker/state-machine/shards.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
-import { createTopicsRequest, createTopicsResponse } from "../../../protocol/messages/create-topics.ts";
-import { encodeWhole } from "../../../protocol/schema/message.ts";
-import { Reader } from "../../../protocol/wire/reader.ts";
 import { broker, image, partition, topic, topicId } from "./fixtures.ts";
 
 const config = { partitions: 50, replicationFactor: 3, segmentBytes: 104_857_600 };
 
-/** CreateTopics that answers when it is told to. */
+/** Makes topics when it is told to. */
 function setUp(current: ClusterImage) {
-  const created: unknown[] = [];
+  const created: NewTopic[] = [];
   let answer = () => {};
-  const createTopics: Endpoint = {
-    apiKey: 19,
-    name: "CreateTopics",
-    versions: createTopicsRequest.versions,
-    controllerOnly: true,
-    isFlexible: () => true,
-    serve: (body, { apiVersion }) => {
-      created.push(...createTopicsRequest.read(new Reader(body), apiVersion).topics);
-      const done = { name: "__consumer_offsets", topicId: topicId("O"), errorCode: "NONE", errorMessage: null } as const;
-      const rest = { numPartitions: 50, replicationFactor: 2, configs: [], topicConfigErrorCode: "NONE" } as const;
+  const topicMaker: TopicMaker = {
+    make: (topics) => {
+      created.push(...topics);
       return new Promise((resolve) => {
-        answer = () => resolve([encodeWhole(createTopicsResponse, { throttleTimeMs: 0, topics: [{ ...done, ...rest }] }, apiVersion)]);
+        answer = () => resolve(topics.map(() => ({ error: "NONE", message: null })));
       });
     },
   };
   const images = { current };
-  const finder = groupFinder({ images, createTopics, signal: new AbortController().signal, log: silentLogger, config });
+  const finder = groupFinder({ images, topicMaker, log: silentLogger, config });
   return { finder, images, created, answer: () => answer() };
 }
 
@@ -46,8 +36,8 @@ describe("finding a group's coordinator", () => {
   test("the first question has the topic made: compacted, with as many copies as there are brokers", async () => {
     const { finder, created, answer } = setUp(image([]));
     for (let i = 0; i < 3; i++) expect(await finder.find("group", "a", "PUBLIC")).toMatchObject({ error: "COORDINATOR_NOT_AVAILABLE" });
-    expect(created).toMatchObject([{ name: "__consumer_offsets", numPartitions: 50, replicationFactor: 2, assignments: [] }]);
-    expect((created[0] as { configs: { name: string; value: string }[] }).configs.map(({ name, value }) => `${name}=${value}`)).toEqual([
+    expect(created).toMatchObject([{ name: "__consumer_offsets", numPartitions: 50, replicationFactor: 2 }]);
+    expect(created[0]?.configs.map(({ name, value }) => `${name}=${value}`)).toEqual([
       "cleanup.policy=compact",
       "compression.type=producer",
       "segment.bytes=104857600",
@@ -69,7 +59,7 @@ describe("finding a group's coordinator", () => {
   });
 
   test("it is the leader of the group's partition, at its address on the client's listener", async () => {
-    expect(partitionOfGroup("a", 50)).toBe(47);
+    expect(partitionOfKey("a", 50)).toBe(47);
     const { finder } = setUp(image([offsets(2)], { brokers: new Map([1, 2].map((id) => [id, broker(id, ["PUBLIC", "INSIDE"])])) }));
     expect(await finder.find("group", "a", "INSIDE")).toMatchObject({ error: null, node: { nodeId: 2, host: "inside-2", port: 9002 } });
     expect(await finder.find("group", "b", "PUBLIC")).toMatchObject({ error: null, node: { nodeId: 1, host: "public-1" } });

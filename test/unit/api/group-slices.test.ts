@@ -146,7 +146,7 @@ describe("between two slices", () => {
     expect(world.machine.offsets.size).toBe(sliceMax + 1);
   });
 
-  test("a topic is made anew: what names it by its id is not taken for the new one", async () => {
+  test("a topic is re-created: what names it by its id is not taken for the new one", async () => {
     const { world, images, groups, between } = await served();
     const makeAnew = () => images.replace(image([topic("t", topicId("n"), manyPartitions), topic("u", topicId("u"))]));
     const { topics } = await answerOf(offsetCommitApi(groups, images), commitOf(), 10, between(makeAnew));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { alterReplicaLogDirsApi } from "../../../broker/api/alter-replica-log-dirs.ts";
 import { describeLogDirsApi } from "../../../broker/api/describe-log-dirs.ts";
-import type { DescribedDirectory } from "../../../broker/log/directories/log-directory-service.ts";
+import type { DescribedDirectory } from "../../../broker/log/store-contract.ts";
 import { answerOf } from "./fixtures.ts";
 
 const directories: readonly DescribedDirectory[] = [

@@ -1,21 +1,25 @@
 import { describe, expect, test } from "vitest";
 import { listOffsetsApi } from "../../../broker/api/list-offsets.ts";
 import { offsetForLeaderEpochApi } from "../../../broker/api/offset-for-leader-epoch.ts";
-import type { OffsetTarget, PartitionRef } from "../../../broker/partition/contract.ts";
+import type { OffsetTarget } from "../../../broker/partition/client-contract.ts";
+import type { TopicPartition } from "../../../protocol/base/ids.ts";
 import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
 import { answerOf, Images, image, partition, topic, topicId } from "./fixtures.ts";
 
 const images = new Images(image([topic("orders", topicId("o"), [partition(0), partition(1)])]));
 
 function listing(error: KafkaError | null = null) {
-  const asked: { readonly ref: PartitionRef; readonly target: OffsetTarget; readonly epoch: number }[] = [];
+  const asked: { readonly ref: TopicPartition; readonly target: OffsetTarget; readonly epoch: number }[] = [];
   const api = listOffsetsApi(
     {
-      listOffset: async (ref, target, epoch) => {
-        asked.push({ ref, target, epoch });
-        if (target.kind === "timestamp" && target.timestampMs > 1234) return { error: null, offset: -1, timestampMs: -1, leaderEpoch: -1 };
-        return error === null ? { error: null, offset: 33, timestampMs: 1234, leaderEpoch: 5 } : { error };
-      },
+      leader: (ref) => ({
+        async listOffset(target, epoch) {
+          asked.push({ ref, target, epoch });
+          if (target.kind === "timestamp" && target.timestampMs > 1234)
+            return { error: null, offset: -1, timestampMs: -1, leaderEpoch: -1 };
+          return error === null ? { error: null, offset: 33, timestampMs: 1234, leaderEpoch: 5 } : { error };
+        },
+      }),
     },
     images,
   );
@@ -110,8 +114,10 @@ describe("ListOffsets", () => {
 test("OffsetForLeaderEpoch answers each partition's epoch end, or its error, in every version", async () => {
   const api = offsetForLeaderEpochApi(
     {
-      endOffsetForEpoch: ({ partition: number }, currentLeaderEpoch, epoch) =>
-        number === 0 ? { error: null, epoch: epoch - 1, endOffset: 100 + currentLeaderEpoch } : { error: "UNKNOWN_TOPIC_OR_PARTITION" },
+      leader: ({ partition: number }) => ({
+        endOffsetForEpoch: (currentLeaderEpoch, epoch) =>
+          number === 0 ? { error: null, epoch: epoch - 1, endOffset: 100 + currentLeaderEpoch } : { error: "UNKNOWN_TOPIC_OR_PARTITION" },
+      }),
     },
     images,
   );

@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { CloseConnection } from "../../../broker/api/api.ts";
 import { produceApi } from "../../../broker/api/produce.ts";
 import { uncounted } from "../../../broker/api/request-meter.ts";
-import type { AppendOptions, AppendOutcome, PartitionRef } from "../../../broker/partition/contract.ts";
+import type { AppendingLeader, AppendOptions, AppendOutcome } from "../../../broker/partition/client-contract.ts";
+import type { TopicPartition } from "../../../protocol/base/ids.ts";
 import type { ProduceRequest } from "../../../protocol/messages/produce.ts";
 import { answerOf, ask, context, Images, image, partition, topic, topicId } from "./fixtures.ts";
 
@@ -11,12 +12,16 @@ const images = new Images(
 );
 
 class Appends {
-  readonly calls: { readonly ref: PartitionRef; readonly text: string; readonly options: AppendOptions }[] = [];
+  readonly calls: { readonly ref: TopicPartition; readonly text: string; readonly options: AppendOptions }[] = [];
   readonly outcomes = new Map<string, AppendOutcome>();
   /** While set, appends wait for it. */
   gate: Promise<void> | null = null;
 
-  async append(ref: PartitionRef, records: Buffer, options: AppendOptions): Promise<AppendOutcome> {
+  leader(ref: TopicPartition): AppendingLeader {
+    return { append: (records, options) => this.#append(ref, records, options) };
+  }
+
+  async #append(ref: TopicPartition, records: Buffer, options: AppendOptions): Promise<AppendOutcome> {
     this.calls.push({ ref, text: String(records), options });
     await this.gate;
     return this.outcomes.get(`${ref.topic}-${ref.partition}`) ?? { error: null, baseOffset: 40, logAppendTimeMs: -1, logStartOffset: 7 };
@@ -171,6 +176,8 @@ describe("Produce", () => {
     expect(released).toBe(0);
     b?.();
     expect(released, "it still waits for its replicas").toBe(1);
+    void ask(produceApi({ leader: () => "NOT_LEADER_OR_FOLLOWER" }, images), request(-1, { orders: { 0: bytes("a") } }), 9, { meter });
+    expect(released, "nobody leads here").toBe(2);
     const written = new Appends();
     void ask(produceApi(written, images), request(1, { orders: { 0: bytes("a") } }), 9, { meter });
     expect(written.calls[0]?.options, "acks=1 waits for nothing else").toEqual({ acks: 1, timeoutMs: 1500 });

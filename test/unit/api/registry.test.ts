@@ -1,52 +1,79 @@
 import { describe, expect, test } from "vitest";
-import { CloseConnection } from "../../../broker/api/api.ts";
+import { type ApisNamed, CloseConnection } from "../../../broker/api/api.ts";
 import { noCoordinators } from "../../../broker/api/find-coordinator.ts";
+import { groupApis } from "../../../broker/api/group-apis.ts";
+import type { GroupService } from "../../../broker/api/group-context.ts";
+import { leaveGroupApi } from "../../../broker/api/leave-group.ts";
+import { logDirectoryApis } from "../../../broker/api/log-directory-apis.ts";
 import { servedApis } from "../../../broker/api/registry.ts";
-import type { PartitionService } from "../../../broker/partition/contract.ts";
-import { messagesByKey } from "../../../protocol/messages/registry.ts";
+import type { ClientLeader, ClientPartitions } from "../../../broker/partition/client-contract.ts";
+import { messagesByKey } from "../../../protocol/messages/apis.ts";
 import { encodeWhole } from "../../../protocol/schema/message.ts";
 import { leastOf, sampleOf } from "../protocol/samples.ts";
 import { apiParts } from "./api-parts.ts";
 import { context, Images, image, readWhole, topic, topicId } from "./fixtures.ts";
 
-const partitions: PartitionService = {
+const leader: ClientLeader = {
   append: async () => ({ error: null, baseOffset: 1, logAppendTimeMs: 2, logStartOffset: 0 }),
   read: async () => ({ error: "OFFSET_OUT_OF_RANGE" }),
-  changed: async () => undefined,
   deleteRecords: async () => ({ error: null, lowWatermark: 3 }),
   listOffset: async () => ({ error: null, offset: 1, timestampMs: 2, leaderEpoch: 3 }),
   endOffsetForEpoch: () => ({ error: null, epoch: 1, endOffset: 2 }),
-  producers: () => ({ error: null, producers: [] }),
+};
+const partitions: ClientPartitions = {
+  leader: () => leader,
+  changed: async () => undefined,
+  find: () => ({ producers: () => [] }),
 };
 
-const { endpoints, controllerEndpoints } = servedApis(
-  apiParts({
-    partitions,
-    images: new Images(image([topic("orders", topicId("o"))])),
-    coordinators: () => noCoordinators,
-  }),
-);
+const images = new Images(image([topic("orders", topicId("o"))]));
+const refused = async () => ({ error: "NOT_COORDINATOR" }) as const;
+const groups: GroupService = {
+  run: refused,
+  runEvenUnnamed: refused,
+  listGroups: async () => ({ error: "COORDINATOR_LOAD_IN_PROGRESS", groups: [] }),
+};
+const directories = { describe: async () => [], move: () => "LOG_DIR_NOT_FOUND" } as unknown as Parameters<typeof logDirectoryApis>[0];
+
+const { endpoints, controllerEndpoints } = servedApis(apiParts({ partitions, images, coordinators: () => noCoordinators }), {
+  ...groupApis(groups, images),
+  ...logDirectoryApis(directories, () => null),
+});
 
 const served: Readonly<Record<string, readonly [number, number]>> = {
   AlterConfigs: [0, 2],
+  AlterReplicaLogDirs: [0, 2],
   ApiVersions: [0, 4],
+  ConsumerGroupDescribe: [0, 1],
+  ConsumerGroupHeartbeat: [0, 1],
   CreatePartitions: [0, 3],
   CreateTopics: [0, 7],
+  DeleteGroups: [0, 2],
   DeleteRecords: [0, 2],
   DeleteTopics: [0, 6],
   DescribeCluster: [0, 1],
   DescribeConfigs: [0, 4],
+  DescribeGroups: [0, 5],
+  DescribeLogDirs: [0, 4],
   DescribeProducers: [0, 0],
   DescribeTopicPartitions: [0, 0],
   ElectLeaders: [0, 2],
   Fetch: [4, 17],
   FindCoordinator: [0, 6],
+  Heartbeat: [0, 4],
   IncrementalAlterConfigs: [0, 1],
   InitProducerId: [0, 5],
+  JoinGroup: [0, 9],
+  LeaveGroup: [0, 5],
+  ListGroups: [0, 5],
   ListOffsets: [0, 9],
   Metadata: [0, 12],
+  OffsetCommit: [0, 10],
+  OffsetDelete: [0, 0],
+  OffsetFetch: [0, 9],
   OffsetForLeaderEpoch: [0, 4],
   Produce: [3, 11],
+  SyncGroup: [0, 5],
 };
 
 const everyVersion = endpoints.flatMap((endpoint) => {
@@ -57,6 +84,7 @@ const everyVersion = endpoints.flatMap((endpoint) => {
 describe("the registry", () => {
   test("serves these APIs in these versions", () => {
     expect(Object.fromEntries(endpoints.map(({ name, versions }) => [name, versions]))).toEqual(served);
+    expect(endpoints.length).toBe(messagesByKey.size);
     const controllers = controllerEndpoints.map(({ name }) => name).sort();
     expect(controllers).toEqual([
       "AlterConfigs",
@@ -72,6 +100,15 @@ describe("the registry", () => {
         .map(({ name }) => name)
         .sort(),
     ).toEqual(controllers);
+  });
+
+  test("a handler that is missing, or that answers other messages, does not compile", () => {
+    const leaveGroup = leaveGroupApi(groups);
+    // @ts-expect-error: nobody answers heartbeats
+    const missing: ApisNamed<"heartbeat" | "leaveGroup"> = { leaveGroup };
+    // @ts-expect-error: what answers LeaveGroup does not read a heartbeat
+    const wrong: ApisNamed<"heartbeat"> = { heartbeat: leaveGroup };
+    expect([missing.leaveGroup, wrong.heartbeat]).toEqual([leaveGroup, leaveGroup]);
   });
 
   test.each(everyVersion)(

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { parseRecordFormat, type RecordToFormat } from "../../../cli/consume/record-format.ts";
 import { parseStartPosition } from "../../../cli/consume/start-position.ts";
+import { parseRecordFormat, type RecordToFormat } from "../../../cli/output/record-format.ts";
 
 const record: RecordToFormat = {
   topic: "access",

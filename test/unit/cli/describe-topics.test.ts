@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { describeTopic, futureRecordsOf, topicAsText } from "../../../cli/topic/describe-topics.ts";
+import { describeTopic, futureRecordsOf, topicAsText } from "../../../cli/topic/show-topics.ts";
 import type { Admin, OffsetRequest, TopicDescription } from "../../../client/index.ts";
 
 const nowMs = Date.UTC(2026, 0, 1);

@@ -1,7 +1,7 @@
 import { Writable } from "node:stream";
 import { expect, test } from "vitest";
-import { dumpFiles } from "../../../cli/log-dump/dump-files.ts";
-import { listStrays } from "../../../cli/log-strays/list-strays.ts";
+import { dumpFiles } from "../../../cli/offline/dump/dump-files.ts";
+import { listStrays } from "../../../cli/offline/list-strays.ts";
 import { Output } from "../../../cli/output/output.ts";
 import { append, root, settingsWith, startStore, topicId } from "../log/log-fixture.ts";
 import { verify } from "./log-verify/verify-fixture.ts";

@@ -1,6 +1,6 @@
 import { Writable } from "node:stream";
 import { expect, test } from "vitest";
-import { CommandFailed } from "../../../cli/command-failed.ts";
+import { CommandFailed } from "../../../cli/output/command-failed.ts";
 import { Output } from "../../../cli/output/output.ts";
 
 /** Fails each write with this error, later than `write` returns, as standard output does. */

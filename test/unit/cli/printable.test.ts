@@ -1,11 +1,11 @@
 import { Writable } from "node:stream";
 import { describe, expect, test } from "vitest";
-import { explain } from "../../../cli/command-failed.ts";
-import { parseRecordFormat } from "../../../cli/consume/record-format.ts";
+import { explain } from "../../../cli/output/command-failed.ts";
 import { warningText } from "../../../cli/output/complaints.ts";
 import { Output } from "../../../cli/output/output.ts";
-import { printable, printableLines } from "../../../cli/output/printable.ts";
+import { parseRecordFormat } from "../../../cli/output/record-format.ts";
 import { table } from "../../../cli/output/table.ts";
+import { printable, printableLines } from "../../../cli/output/terminal-text.ts";
 import { formatAge } from "../../../cli/output/units.ts";
 
 const evil = "evil\u001b]0;owned\u0007\u001b[2J\nfake  row\u009b31m\u202e\u{e0041}";

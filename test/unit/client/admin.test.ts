@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Admin } from "../../../client/admin/admin.ts";
 import { orThrow } from "../../../client/admin/admin-types.ts";
-import { KafkaProtocolError } from "../../../client/errors.ts";
+import { KafkaProtocolError } from "../../../client/base/errors.ts";
 import type { CreateTopicsRequest } from "../../../protocol/messages/create-topics.ts";
 import type { DeleteRecordsRequest } from "../../../protocol/messages/delete-records.ts";
 import type { DescribeConfigsRequest } from "../../../protocol/messages/describe-configs.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { OffsetOutOfRange } from "../../../client/base/errors.ts";
 import type { ConsumerRecord } from "../../../client/consumer/consumer-options.ts";
-import { OffsetOutOfRange } from "../../../client/errors.ts";
 import { consumerFor, fill, take, values, valuesOf } from "./consumer-fixture.ts";
 import { FakeCluster } from "./fake-cluster.ts";
 import type { FakePartition } from "./fake-partition.ts";

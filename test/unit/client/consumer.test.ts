@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { CorruptBatch, InvalidArgument, KafkaProtocolError, LogTruncated, SerializationFailed } from "../../../client/base/errors.ts";
 import { Consumer } from "../../../client/consumer/consumer.ts";
 import type { ConsumerOptions, ConsumerRecord } from "../../../client/consumer/consumer-options.ts";
-import { CorruptBatch, InvalidArgument, KafkaProtocolError, LogTruncated, SerializationFailed } from "../../../client/errors.ts";
 import { jsonSerde, stringSerde } from "../../../client/serialization/serde.ts";
 import type { FetchRequest } from "../../../protocol/messages/fetch.ts";
 import { fieldAt, sealBatch } from "../../../protocol/records/batch-header.ts";

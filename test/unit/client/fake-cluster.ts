@@ -1,16 +1,16 @@
-import type { ClientRuntime } from "../../../client/runtime.ts";
+import type { ClientRuntime } from "../../../client/base/client-runtime.ts";
 import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { Link } from "../../../protocol/base/transport.ts";
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
+import { messagesByKey } from "../../../protocol/messages/apis.ts";
 import type { FetchRequest, FetchResponse } from "../../../protocol/messages/fetch.ts";
 import { readRequestHeaderRest, readRequestStart, writeResponseHeader } from "../../../protocol/messages/headers.ts";
 import type { ListOffsetsRequest, ListOffsetsResponse } from "../../../protocol/messages/list-offsets.ts";
 import type { MetadataRequest, MetadataResponse } from "../../../protocol/messages/metadata.ts";
 import type { OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse } from "../../../protocol/messages/offset-for-leader-epoch.ts";
 import type { ProduceRequest, ProduceResponse } from "../../../protocol/messages/produce.ts";
-import { messagesByKey } from "../../../protocol/messages/registry.ts";
 import { lastOffsetAt } from "../../../protocol/records/batch-header.ts";
 import { decompressRecords } from "../../../protocol/records/compression.ts";
 import { decodeBatch } from "../../../protocol/records/decode-batch.ts";

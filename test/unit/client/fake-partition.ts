@@ -5,6 +5,7 @@ import { decompressRecords } from "../../../protocol/records/compression.ts";
 import { decodeBatch } from "../../../protocol/records/decode-batch.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import type { RecordToEncode } from "../../../protocol/records/record.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { FakeSequences } from "./fake-sequences.ts";
 
 export class FakePartition {
@@ -26,7 +27,7 @@ export class FakePartition {
   append(batch: Buffer): number {
     const baseOffset = this.endOffset;
     const own = Buffer.from(batch);
-    assignOffsets(own, { baseOffset, leaderEpoch: this.leaderEpoch, logAppendTimeMs: null });
+    assignOffsets(parsedBatch(own), { baseOffset, leaderEpoch: this.leaderEpoch, logAppendTimeMs: null });
     this.batches.push(own);
     this.sequences.appended(own, baseOffset);
     return baseOffset;

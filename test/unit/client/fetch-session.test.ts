@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { FetchSession, type FetchTarget } from "../../../client/consumer/fetch-session.ts";
+import { ClientFetchSession, type FetchTarget } from "../../../client/fetch/client-fetch-session.ts";
 
 function target(partition: number, fetchOffset = 0): FetchTarget {
   return { topic: "t", topicId: "id", partition, fetchOffset, currentLeaderEpoch: 0, lastFetchedEpoch: -1, partitionMaxBytes: 100 };
@@ -8,7 +8,7 @@ function target(partition: number, fetchOffset = 0): FetchTarget {
 const numbers = (targets: readonly FetchTarget[]) => targets.map(({ partition }) => partition);
 
 test("the first request is full, later ones say only what changed", () => {
-  const session = new FetchSession();
+  const session = new ClientFetchSession();
   expect(session.next([target(0), target(1)])).toMatchObject({ sessionId: 0, sessionEpoch: 0, toForget: [] });
   expect(session.answered("NONE", 77)).toBe(true);
   const second = session.next([target(0, 5), target(1), target(2)]);
@@ -21,7 +21,7 @@ test("the first request is full, later ones say only what changed", () => {
 });
 
 test("a broker that gives no session gets full requests for ever", () => {
-  const session = new FetchSession();
+  const session = new ClientFetchSession();
   for (let i = 0; i < 3; i++) {
     const request = session.next([target(0), target(1)]);
     expect([request.sessionId, request.sessionEpoch, numbers(request.toSend)]).toEqual([0, 0, [0, 1]]);
@@ -29,8 +29,8 @@ test("a broker that gives no session gets full requests for ever", () => {
   }
 });
 
-test("a lost session, a refused epoch or a lost answer: a full request begins anew", () => {
-  const session = new FetchSession();
+test("a lost session, a refused epoch or a lost answer: a full request starts over", () => {
+  const session = new ClientFetchSession();
   session.next([target(0)]);
   session.answered("NONE", 5);
   session.next([target(0)]);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { DeliveryTimedOut, InvalidArgument, UnsupportedApi } from "../../../client/errors.ts";
+import { DeliveryTimedOut, InvalidArgument, UnsupportedApi } from "../../../client/base/errors.ts";
 import { Producer } from "../../../client/producer/producer.ts";
 import type { ProducerOptions } from "../../../client/producer/producer-options.ts";
 import { stringSerde } from "../../../client/serialization/serde.ts";
@@ -108,7 +108,7 @@ describe("an idempotent producer", () => {
     expect(numbersOf(partition)).toEqual(values(0, 12).map((_, i) => [4000, 0, i]));
   });
 
-  test("the first of five fails for good: those behind are numbered anew under the next epoch", async () => {
+  test("the first of five fails for good: those behind are renumbered under the next epoch", async () => {
     const { cluster, partition, send } = await warm();
     onProduce(cluster, (n, request, broker) => (n === 0 ? refusal(cluster, request, broker, "INVALID_RECORD") : undefined));
     const outcomes = await cluster.clock.until(Promise.allSettled(values(1, 9).map((_, i) => send(i + 1))));
@@ -156,7 +156,7 @@ describe("an idempotent producer", () => {
     expect(numbersOf(partition).at(-1)).toEqual([4000, 1, 0]);
   });
 
-  test("behind a gap, those whose requests were answered are numbered anew; those that may be there reject", async () => {
+  test("behind a gap, those whose requests were answered are renumbered; those that may be there reject", async () => {
     const { cluster, partition, send } = await warm({ requestTimeoutMs: 1_000 });
     onProduce(cluster, (n, request, broker) =>
       n === 0 ? refusal(cluster, request, broker, "INVALID_RECORD") : n > 1 && n < 5 ? "ignore" : undefined,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { CorruptBatch, InvalidArgument, KafkaProtocolError, NoCommittedOffset, OffsetOutOfRange } from "../../../client/errors.ts";
+import { CorruptBatch, InvalidArgument, KafkaProtocolError, NoCommittedOffset, OffsetOutOfRange } from "../../../client/base/errors.ts";
 import { consumerFor, fill, take, values, valuesOf } from "./consumer-fixture.ts";
 import { FakeCluster } from "./fake-cluster.ts";
 import type { FakePartition } from "./fake-partition.ts";
@@ -59,7 +59,7 @@ describe("an iteration after one that failed", () => {
     expect(valuesOf(await take(cluster, consumer, 4))).toEqual(values(0, 4));
   });
 
-  test("fails again where no position is known and none is to be chosen: in a group, and in a topic that was made anew", async () => {
+  test("fails again where no position is known and none is to be chosen: in a group, and in a topic that was re-created", async () => {
     const { cluster } = world();
     new FakeGroup(cluster);
     const member = memberOf(cluster, { offsetReset: "none", metadataMaxAgeMs: 1_000 });
@@ -86,7 +86,7 @@ describe("an iteration after one that failed", () => {
     expect(valuesOf(await take(cluster, member, 4))).toEqual(values(0, 4));
   });
 
-  test("fails again when the member is out of its group, until it subscribes anew", async () => {
+  test("fails again when the member is out of its group, until it subscribes again", async () => {
     const { cluster } = world();
     const group = new FakeGroup(cluster);
     let isRefused = true;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { ConnectionLost } from "../../../client/errors.ts";
+import { ConnectionLost } from "../../../client/base/errors.ts";
 import { Cluster } from "../../../client/metadata/cluster.ts";
 import { emptySnapshot, learnLeader, mergeMetadata } from "../../../client/metadata/cluster-snapshot.ts";
-import { listOffsets } from "../../../client/metadata/list-offsets.ts";
+import { listOffsets } from "../../../client/metadata/offset-lookup.ts";
 import type { MetadataResponse } from "../../../protocol/messages/metadata.ts";
 import { FakeCluster, textRecord } from "./fake-cluster.ts";
 
@@ -31,7 +31,7 @@ describe("what is known of a cluster", () => {
     ]);
   });
 
-  test("but a topic of the same name with another id begins anew", () => {
+  test("but a topic of the same name with another id starts over", () => {
     const cluster = new FakeCluster();
     cluster.topic("t", [1]);
     cluster.moveLeader("t", 0, 2);

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { ConnectionLost, InvalidArgument, RequestTimedOut, UnsupportedApi } from "../../../client/errors.ts";
-import { calls } from "../../../client/network/api-calls.ts";
-import { Connection } from "../../../client/network/connection.ts";
+import { parseBootstrap } from "../../../client/base/client-options.ts";
+import { ConnectionLost, InvalidArgument, RequestTimedOut, UnsupportedApi } from "../../../client/base/errors.ts";
+import { BrokerConnection } from "../../../client/network/broker-connection.ts";
 import { commonVersion } from "../../../client/network/versions.ts";
-import { parseBootstrap } from "../../../client/options.ts";
 import type { Link, LinkHandlers } from "../../../protocol/base/transport.ts";
+import { apis } from "../../../protocol/messages/apis.ts";
 import { FakeCluster } from "./fake-cluster.ts";
 
 const limits = { clientId: "test", connectTimeoutMs: 1000, requestTimeoutMs: 2000, slowAfterMs: 500, responseBytesMax: 1 << 20 };
@@ -41,28 +41,28 @@ describe("a connection", () => {
   test("agrees on versions, even with a broker that knows only old ones", async () => {
     const cluster = new FakeCluster([1]);
     cluster.versionMax = { ApiVersions: 2, Metadata: 4 };
-    const connection = await cluster.clock.until(Connection.open(address, cluster, limits));
-    expect(connection.versionOf(calls.metadata)).toBe(4);
-    expect((await cluster.clock.until(connection.request(calls.metadata, noTopics))).clusterId).toBe("fake");
+    const connection = await cluster.clock.until(BrokerConnection.open(address, cluster, limits));
+    expect(connection.versionOf(apis.metadata)).toBe(4);
+    expect((await cluster.clock.until(connection.request(apis.metadata, noTopics))).clusterId).toBe("fake");
   });
 
   test("says so when an API is not served", async () => {
     const cluster = new FakeCluster([1]);
     cluster.versionMax = { Produce: 2 };
-    const connection = await cluster.clock.until(Connection.open(address, cluster, limits));
+    const connection = await cluster.clock.until(BrokerConnection.open(address, cluster, limits));
     await expect(
-      connection.request(calls.produce, () => ({ transactionalId: null, acks: 1, timeoutMs: 1, topicData: [] })),
+      connection.request(apis.produce, () => ({ transactionalId: null, acks: 1, timeoutMs: 1, topicData: [] })),
     ).rejects.toBeInstanceOf(UnsupportedApi);
   });
 
   test("pipelines: many requests are under way at once and each gets its own answer", async () => {
     const cluster = new FakeCluster([1]);
     cluster.topic("t", [1]);
-    const connection = await cluster.clock.until(Connection.open(address, cluster, limits));
+    const connection = await cluster.clock.until(BrokerConnection.open(address, cluster, limits));
     const answers = await cluster.clock.until(
       Promise.all(
         Array.from({ length: 250 }, (_, i) =>
-          connection.request(calls.metadata, () => ({ ...noTopics(), topics: [{ topicId: "AAAAAAAAAAAAAAAAAAAAAA", name: `n${i}` }] })),
+          connection.request(apis.metadata, () => ({ ...noTopics(), topics: [{ topicId: "AAAAAAAAAAAAAAAAAAAAAA", name: `n${i}` }] })),
         ),
       ),
     );
@@ -71,9 +71,9 @@ describe("a connection", () => {
 
   test("refuses what has no form in the protocol, by itself: the others on it go on, those that waited too", async () => {
     const cluster = new FakeCluster([1]);
-    const connection = await cluster.clock.until(Connection.open(address, cluster, limits));
+    const connection = await cluster.clock.until(BrokerConnection.open(address, cluster, limits));
     const asking = (name: string) =>
-      connection.request(calls.metadata, () => ({ ...noTopics(), topics: [{ topicId: "AAAAAAAAAAAAAAAAAAAAAA", name }] }));
+      connection.request(apis.metadata, () => ({ ...noTopics(), topics: [{ topicId: "AAAAAAAAAAAAAAAAAAAAAA", name }] }));
     const asked = Array.from({ length: 3000 }, (_, i) => asking(i % 2 === 0 ? "n".repeat(40_000) : `n${i}`));
     const outcomes = await cluster.clock.until(Promise.allSettled(asked));
     expect(outcomes.map(({ status }) => status)).toEqual(outcomes.map((_, i) => (i % 2 === 0 ? "rejected" : "fulfilled")));
@@ -84,10 +84,10 @@ describe("a connection", () => {
 
   test("is closed by a request that times out; the others on it fail, and a late answer reaches nobody", async () => {
     const cluster = new FakeCluster([1]);
-    const connection = await cluster.clock.until(Connection.open(address, cluster, limits));
+    const connection = await cluster.clock.until(BrokerConnection.open(address, cluster, limits));
     cluster.intercept = () => "ignore";
-    const first = connection.request(calls.metadata, noTopics, { timeoutMs: 500 });
-    const second = connection.request(calls.metadata, noTopics);
+    const first = connection.request(apis.metadata, noTopics, { timeoutMs: 500 });
+    const second = connection.request(apis.metadata, noTopics);
     const outcomes = await cluster.clock.until(Promise.allSettled([first, second]));
     expect(outcomes.map((outcome) => outcome.status === "rejected" && outcome.reason instanceof RequestTimedOut)).toEqual([true, true]);
     expect(connection.isOpen).toBe(false);
@@ -98,20 +98,20 @@ describe("a connection", () => {
 
   test("fails what is under way when the broker goes", async () => {
     const cluster = new FakeCluster([1]);
-    const connection = await cluster.clock.until(Connection.open(address, cluster, limits));
+    const connection = await cluster.clock.until(BrokerConnection.open(address, cluster, limits));
     cluster.intercept = () => "close";
-    await expect(cluster.clock.until(connection.request(calls.metadata, noTopics))).rejects.toBeInstanceOf(ConnectionLost);
-    await expect(connection.request(calls.metadata, noTopics)).rejects.toBeInstanceOf(ConnectionLost);
+    await expect(cluster.clock.until(connection.request(apis.metadata, noTopics))).rejects.toBeInstanceOf(ConnectionLost);
+    await expect(connection.request(apis.metadata, noTopics)).rejects.toBeInstanceOf(ConnectionLost);
   });
 
   test("gives up on an address that does not answer, and on a broker that accepts but never speaks", async () => {
     const cluster = new FakeCluster([1]);
     cluster.transport.silent.add("fake:9002");
-    await expect(cluster.clock.until(Connection.open({ host: "fake", port: 9002 }, cluster, limits))).rejects.toBeInstanceOf(
+    await expect(cluster.clock.until(BrokerConnection.open({ host: "fake", port: 9002 }, cluster, limits))).rejects.toBeInstanceOf(
       ConnectionLost,
     );
     cluster.intercept = () => "ignore";
-    await expect(cluster.clock.until(Connection.open(address, cluster, limits))).rejects.toBeInstanceOf(RequestTimedOut);
+    await expect(cluster.clock.until(BrokerConnection.open(address, cluster, limits))).rejects.toBeInstanceOf(RequestTimedOut);
   });
 
   test.each<[string, Buffer]>([
@@ -127,7 +127,7 @@ describe("a connection", () => {
       server = link;
       return { onData: () => link.write([bytes]), onClose: () => {} };
     });
-    await expect(cluster.clock.until(Connection.open(address, cluster, limits))).rejects.toBeInstanceOf(ConnectionLost);
+    await expect(cluster.clock.until(BrokerConnection.open(address, cluster, limits))).rejects.toBeInstanceOf(ConnectionLost);
     expect(server).not.toBe(null);
   });
 });

@@ -7,7 +7,7 @@ import {
   KafkaProtocolError,
   RecordTooLarge,
   SerializationFailed,
-} from "../../../client/errors.ts";
+} from "../../../client/base/errors.ts";
 import { Producer } from "../../../client/producer/producer.ts";
 import type { ProducerOptions } from "../../../client/producer/producer-options.ts";
 import { jsonSerde, stringSerde } from "../../../client/serialization/serde.ts";

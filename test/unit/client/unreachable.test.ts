@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { forPeople } from "../../../cli/commands/client-session.ts";
-import { ConnectionLost } from "../../../client/errors.ts";
+import { forPeople } from "../../../cli/session/client-session.ts";
+import type { ClientRuntime } from "../../../client/base/client-runtime.ts";
+import { ConnectionLost } from "../../../client/base/errors.ts";
 import { unreachable } from "../../../client/network/unreachable.ts";
-import type { ClientRuntime } from "../../../client/runtime.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import type { Transport } from "../../../protocol/base/transport.ts";
 import { consumerFor, fill } from "./consumer-fixture.ts";

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { type ClusterImage, ImageStore, type TopicImage } from "../../../broker/cluster/cluster-image.ts";
 import { ClusterNoteKeeper } from "../../../broker/cluster/cluster-note-keeper.ts";
 import { decodeClusterNotes, encodeClusterNotes, readClusterNotes } from "../../../broker/cluster/cluster-notes.ts";
-import type { ClusterImage, TopicImage } from "../../../broker/cluster/contract.ts";
-import { ImageStore } from "../../../broker/cluster/image-store.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
@@ -100,7 +99,7 @@ describe("what a broker notes", () => {
     expect(await written()).toBe(first);
     for (const other of [topic("t", [2, 1]), topic("t", [2, 1], { a: "1" }), { ...topic("t", [2, 1], { a: "1" }), id: "other" }]) {
       const before = await written();
-      images.replace(image([other]));
+      images.replace(image([other], 4));
       await clock.advance(5_000);
       expect(await written()).toBeGreaterThan(before);
     }

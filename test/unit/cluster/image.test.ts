@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ClusterImage } from "../../../broker/cluster/contract.ts";
-import { emptyImage, type StreamPosition, startOfStream, takeUpdate } from "../../../broker/cluster/image.ts";
-import { ImageStore } from "../../../broker/cluster/image-store.ts";
+import { type ClusterImage, emptyImage, ImageStore } from "../../../broker/cluster/cluster-image.ts";
+import { type StreamPosition, startOfStream, takeUpdate } from "../../../broker/cluster/image-updates.ts";
 import { settingsResolver } from "../../../broker/cluster/resolve-settings.ts";
 import { UpdateReceiver } from "../../../broker/cluster/update-receiver.ts";
 import {
@@ -25,7 +24,7 @@ import {
   nothingDirty,
   updatesFor,
 } from "../../../broker/controller/dirty-set.ts";
-import type { AssignedReplica, RoleSink } from "../../../broker/partition/contract.ts";
+import type { AssignedReplica, RoleSink } from "../../../broker/partition/cluster-contract.ts";
 import type { ClaimedTerm } from "../../../coordinator-client/known-controller.ts";
 import { partitionKey } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";

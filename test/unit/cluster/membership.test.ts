@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
-import { clusterView } from "../../../broker/cluster/cluster-view.ts";
-import { emptyImage } from "../../../broker/cluster/image.ts";
+import { clusterView, emptyImage } from "../../../broker/cluster/cluster-image.ts";
 import { Membership } from "../../../broker/cluster/membership.ts";
 import { CoordinatorUnavailable } from "../../../coordinator-client/coordinator.ts";
 import { MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";
@@ -184,7 +183,7 @@ test("a chroot that is deleted below a live session is not made again, and is lo
   expect(ensemble.tree.paths().filter((path) => path.startsWith("/deep"))).toStrictEqual(["/deep"]);
 });
 
-test("a registration that is taken away is made anew; one that is replaced by another process ends this one", async () => {
+test("a registration that is taken away is re-created; one that is replaced by another process ends this one", async () => {
   const { ensemble, until, settled, passMs, member } = world();
   const { membership, happened } = member(1, "a");
   await until(() => membership.epoch >= 0);

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ClusterImage } from "../../../broker/cluster/contract.ts";
-import { emptyImage } from "../../../broker/cluster/image.ts";
+import { type ClusterImage, emptyImage } from "../../../broker/cluster/cluster-image.ts";
 import { settingsResolver } from "../../../broker/cluster/resolve-settings.ts";
 import { type RoleInput, roleChanges } from "../../../broker/cluster/roles.ts";
 import type { TopicState } from "../../../broker/controller/controller-state.ts";
@@ -27,7 +26,7 @@ describe("roles", () => {
     expect(changes({ before, after, full: true }).assign).toHaveLength(2);
   });
 
-  test("a topic made anew under its name is another topic: the old log goes, or is set aside if nobody says so, the new one comes", () => {
+  test("a topic re-created under its name is another topic: the old log goes, or is set aside if nobody says so, the new one comes", () => {
     const before = imageOf(topicOf("a", 1, 1));
     const after = imageOf(topicOf("a", 2, 1));
     const old = { ref: { topic: "a", partition: 0 }, topicId: topicId(1) };

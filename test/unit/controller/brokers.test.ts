@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { clusterView } from "../../../broker/cluster/cluster-view.ts";
+import { clusterView } from "../../../broker/cluster/cluster-image.ts";
 import { assigned, cluster, created, options, seen, topic } from "./requests.ts";
 import type { World } from "./world.ts";
 
@@ -20,7 +20,7 @@ describe("brokers that come and go", () => {
     );
   });
 
-  describe("a broker that the controller sees registered anew all at once", () => {
+  describe("a broker that the controller sees registered again all at once", () => {
     /** Broker 1 controls, and does not hear of broker 2 until it is back. */
     async function unseen(come: (world: World) => void) {
       const world = await cluster();

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { assign, continuingStart, type Place, randomStart } from "../../../broker/controller/assignment.ts";
+import { assign, continuingStart, type Place, planPartitions, planTopic, randomStart } from "../../../broker/controller/assignment.ts";
 import { changedConfig, type SettingRules } from "../../../broker/controller/config-changes.ts";
 import { electForShutdown, electOffline, electPreferred, isrUnder } from "../../../broker/controller/elections.ts";
-import { collidingTopic, planPartitions, planTopic, topicNameFault } from "../../../broker/controller/topic-validation.ts";
+import { collidingTopic, topicNameFault } from "../../../broker/runtime/topic-names.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 
 const placesOf = (ids: readonly number[]): Place[] => ids.map((id) => ({ id, rack: null }));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { afterAcknowledgements, deletionMaxAgeMs, outlived } from "../../../broker/controller/deletion-records.ts";
+import { afterAcknowledgements, deletionMaxAgeMs, expiredDeletions } from "../../../broker/controller/topic-deletions.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { cluster, created, options, topic } from "./requests.ts";
 import type { World } from "./world.ts";
@@ -109,9 +109,9 @@ describe("deletions on record", () => {
       ["middle", at(50)],
       ["old", at(10)],
     ]);
-    expect(outlived(known, deletionMaxAgeMs + 100, 10)).toEqual(["old", "middle"]);
-    expect(outlived(known, deletionMaxAgeMs + 20, 10)).toEqual(["old"]);
-    expect(outlived(known, 100, 2)).toEqual(["old"]);
+    expect(expiredDeletions(known, deletionMaxAgeMs + 100, 10)).toEqual(["old", "middle"]);
+    expect(expiredDeletions(known, deletionMaxAgeMs + 20, 10)).toEqual(["old"]);
+    expect(expiredDeletions(known, 100, 2)).toEqual(["old"]);
   });
 });
 

@@ -222,7 +222,7 @@ describe("what others write at the same time", () => {
     const { coordinator, clock } = world.node(1);
     const epoch = world.ensemble.tree.read("/controller_epoch")!;
     const term = { controllerEpoch: 1, epochVersion: epoch.version - 1, sessionNumber: coordinator.sessionNumber };
-    const writer = new FencedWriter(coordinator, term, "/controller_epoch", clock);
+    const writer = new FencedWriter(coordinator, term, clock, new AbortController().signal);
     const operation = { kind: "create", path: "/brokers/topics/x", data: Buffer.alloc(0), mode: "persistent" } as const;
     await expect(world.run(writer.write([operation]))).rejects.toThrow("superseded");
     await expect(world.run(writer.write([operation]))).rejects.toThrow("over");

@@ -1,7 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { emptyState, withBrokers, withOfflineReplicas, withShuttingDown, withTopic } from "../../../broker/controller/controller-state.ts";
-import { electAnyone, firstState, leave, prefer, repair } from "../../../broker/controller/elections.ts";
-import { namesEarlierLife, standingOf, withOutlived } from "../../../broker/controller/isr-standing.ts";
+import {
+  electAnyone,
+  firstState,
+  leave,
+  namesEarlierLife,
+  prefer,
+  repair,
+  standingOf,
+  withOutlived,
+} from "../../../broker/controller/elections.ts";
 import type { PartitionRecord } from "../../../protocol/peer/messages.ts";
 
 const broker = (id: number, epoch: number) => ({ id, epoch, rack: null, endpoints: [], peer: { host: `b${id}`, port: 1 } });
@@ -109,7 +117,7 @@ describe("repair", () => {
     expect(decide(leave(1), withShuttingDown(lives({ 1: 101 }), 1)), "nobody else lives").toBeNull();
   });
 
-  test("a leader that registered anew does not lead on in its epoch: one that was never away follows it, else it does itself", () => {
+  test("a leader that registered again does not lead on in its epoch: one that was never away follows it, else it does itself", () => {
     const next = { leaderEpoch: 6, isr: [1, 2, 3], isrEpochs: { ...all, 1: 200 }, leaderRecovering: false };
     expect(decide(clean, lives({ ...all, 1: 200 }))).toMatchObject({ ...next, leader: 2 });
     expect(decide(clean, lives({ 1: 200 }), { isr: [1] })).toMatchObject({ ...next, leader: 1, isr: [1], isrEpochs: { 1: 200 } });

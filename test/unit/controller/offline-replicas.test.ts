@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { emptyState, isOnline, withBrokers, withTopic } from "../../../broker/controller/controller-state.ts";
-import { takeOfflineReport } from "../../../broker/controller/offline-reports.ts";
+import { takeOfflineReport } from "../../../broker/controller/leader-keeper.ts";
 import type { ReplicasOfflineRequest } from "../../../protocol/peer/messages.ts";
 import { cluster, created, seen, topic } from "./requests.ts";
 import type { World } from "./world.ts";

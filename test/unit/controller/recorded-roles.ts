@@ -1,4 +1,4 @@
-import type { AssignedReplica, ReplicaHealthReporter, RoleSink } from "../../../broker/partition/contract.ts";
+import type { AssignedReplica, ReplicaHealthReporter, RoleSink } from "../../../broker/partition/cluster-contract.ts";
 
 /** What partitions would be on one broker: remembers what it was told. */
 export class RecordedRoles implements RoleSink {

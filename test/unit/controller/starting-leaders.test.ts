@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { StartingLeaders } from "../../../broker/controller/starting-leaders.ts";
+import { StartingLeaders } from "../../../broker/controller/state-book.ts";
 import { cluster, created, options, seen, topic } from "./requests.ts";
 import type { World } from "./world.ts";
 

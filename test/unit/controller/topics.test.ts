@@ -74,7 +74,7 @@ describe("topics", () => {
     }
   });
 
-  test("a deleted topic leaves no znode and no log, and one made anew under its name keeps its own", async () => {
+  test("a deleted topic leaves no znode and no log, and one re-created under its name keeps its own", async () => {
     const world = await cluster();
     await created(world, topic("u", [[3]]));
     const before = world.ensemble.tree.paths();
@@ -100,7 +100,7 @@ describe("topics", () => {
     expect(unknown.map(({ error }) => error)).toEqual(["UNKNOWN_TOPIC_OR_PARTITION", "UNKNOWN_TOPIC_ID"]);
   });
 
-  test("a broker that was away learns of a deletion and of the topic made anew", async () => {
+  test("a broker that was away learns of a deletion and of the re-created topic", async () => {
     const world = await cluster();
     const [first] = await created(world, topic("t", [[1, 3]]));
     world.kill(3);

@@ -34,8 +34,7 @@ test("a broker keeps its place in a deletion's record when it says so in any par
       clock: sim.forOwner("controller"),
       random: seededRandom(1),
       log: silentLogger,
-      state: () => state,
-      startingLeaders: () => [],
+      book: { current: state, starting: { current: [] } },
       events: { acknowledged: () => {}, deposed: () => {}, deleted: (_broker, ids) => void deleted.push(...ids) },
     },
   );

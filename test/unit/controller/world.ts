@@ -1,25 +1,21 @@
-import { clusterView } from "../../../broker/cluster/cluster-view.ts";
-import type { TopicImage } from "../../../broker/cluster/contract.ts";
+import { clusterView, ImageStore, type TopicImage } from "../../../broker/cluster/cluster-image.ts";
 import { controlledShutdown } from "../../../broker/cluster/controlled-shutdown.ts";
 import { ControllerLink } from "../../../broker/cluster/controller-link.ts";
-import { ImageStore } from "../../../broker/cluster/image-store.ts";
-import { IsrReporter } from "../../../broker/cluster/isr-reporter.ts";
+import { IsrReporter, ReplicaReporter } from "../../../broker/cluster/controller-reports.ts";
 import { Membership } from "../../../broker/cluster/membership.ts";
-import { ReplicaReporter } from "../../../broker/cluster/replica-reporter.ts";
-import { configLayers, settingsResolver } from "../../../broker/cluster/resolve-settings.ts";
+import { settingLayers, settingsResolver } from "../../../broker/cluster/resolve-settings.ts";
 import { SeenController } from "../../../broker/cluster/seen-controller.ts";
 import { UpdateReceiver } from "../../../broker/cluster/update-receiver.ts";
 import { ZookeeperIsrStore } from "../../../broker/cluster/zookeeper-isr-store.ts";
 import { Controller } from "../../../broker/controller/controller.ts";
 import type { ControllerSettings } from "../../../broker/controller/controller-term.ts";
-import { controllerPeerHandlers } from "../../../broker/controller/peer-handlers.ts";
 import { resourceRules } from "../../../broker/controller/setting-rules.ts";
-import type { ClusterView } from "../../../broker/partition/contract.ts";
+import type { ClusterView } from "../../../broker/partition/cluster-contract.ts";
+import { peerHandlers } from "../../../broker/peer-api/peer-handlers.ts";
 import { type PeerHandler, type PeerHandlers, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
 import { isPresentTerm } from "../../../coordinator-client/known-controller.ts";
-import type { MemoryCoordinator } from "../../../coordinator-client/memory-coordinator.ts";
-import { MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";
-import { decodeController } from "../../../coordinator-client/znodes/controller.ts";
+import { type MemoryCoordinator, MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";
+import { decodeController } from "../../../coordinator-client/znodes/controller-node.ts";
 import { decodePartitionState, type PartitionState } from "../../../coordinator-client/znodes/partition-state.ts";
 import { decodeTopicAssignment } from "../../../coordinator-client/znodes/topic-assignment.ts";
 import { type Clock, sleep } from "../../../protocol/base/clock.ts";
@@ -49,6 +45,11 @@ const defaultSettings: ControllerSettings = {
   leaderImbalanceCheckIntervalMs: 10_000,
   leaderImbalancePerBrokerPercent: 10,
   requestTimeoutMs: 10_000,
+};
+
+/** What this world's brokers do not ask each other. */
+const neverAsked = (): never => {
+  throw new Error("not asked here");
 };
 
 /** One life of one broker, without partitions and network. */
@@ -122,7 +123,7 @@ export class Node {
         random,
         log: world.options.log ?? log,
         settings: { ...defaultSettings, ...world.options.settings },
-        rules: resourceRules(() => configLayers(id, {}, this.images.current.brokerConfigs)),
+        rules: resourceRules(() => settingLayers(id, {}, this.images.current.brokerConfigs)),
         resolveSettings,
         seen,
       },
@@ -143,7 +144,7 @@ export class Node {
     this.images.onChange((image) => {
       for (const topic of image.topics.values()) for (const record of topic.partitions) this.#takeOutWhoLeft(view, topic, record);
     });
-    const receiver = new UpdateReceiver({
+    const updates = new UpdateReceiver({
       brokerId: id,
       isPresentTerm: (claimed) => isPresentTerm(coordinator, claimed),
       images: this.images,
@@ -154,7 +155,7 @@ export class Node {
       resolveSettings,
       log,
     });
-    this.handlers = { "metadata-update": receiver.handle, ...controllerPeerHandlers(this.controller) };
+    this.handlers = peerHandlers({ replicaFetch: neverAsked, updates, controller: this.controller, forward: neverAsked });
     this.membership.start();
     this.controller.start();
   }

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { CoordinatorUnavailable } from "../../../coordinator-client/coordinator.ts";
 import { faultOf, judge, judgeCoordinator } from "../../../coordinator-client/known-cluster.ts";
+import { readOrCreatePeerSecret } from "../../../coordinator-client/known-peer-secret.ts";
 import { MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";
-import { readOrCreatePeerSecret } from "../../../coordinator-client/peer-secret.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { SimClock } from "../../sim/sim-clock.ts";

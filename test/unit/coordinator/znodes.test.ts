@@ -8,7 +8,7 @@ import {
   decodeControllerEpoch,
   encodeController,
   encodeControllerEpoch,
-} from "../../../coordinator-client/znodes/controller.ts";
+} from "../../../coordinator-client/znodes/controller-node.ts";
 import { MalformedZnode } from "../../../coordinator-client/znodes/json.ts";
 import { decodePartitionState, encodePartitionState, knownIsrEpochs } from "../../../coordinator-client/znodes/partition-state.ts";
 import { brokerConfigPath, numberedName, partitionStatePath } from "../../../coordinator-client/znodes/paths.ts";

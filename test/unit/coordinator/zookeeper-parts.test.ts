@@ -1,12 +1,10 @@
-import fc from "fast-check";
 import { createClient } from "node-zookeeper-client";
 import { describe, expect, test } from "vitest";
-import { pathFault, pathPrefixes } from "../../../coordinator-client/paths.ts";
+import { pathFault, pathPrefixes } from "../../../coordinator-client/path-rules.ts";
 import { writeAnswer } from "../../../coordinator-client/zookeeper/answers.ts";
 import { attemptMaxMs, pauseBeforeMs, shuffled } from "../../../coordinator-client/zookeeper/connect-pace.ts";
 import { parseConnectionString } from "../../../coordinator-client/zookeeper/connection-string.ts";
 import { takeApart } from "../../../coordinator-client/zookeeper/library.ts";
-import { MalformedPacket, PacketSplitter } from "../../../coordinator-client/zookeeper/packet-splitter.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 
 describe("paths", () => {
@@ -40,32 +38,6 @@ describe("a connection string", () => {
       expect(() => parseConnectionString(text)).toThrow(`"${text}"`);
     },
   );
-});
-
-describe("the packet splitter", () => {
-  const packet = (length: number) => {
-    const bytes = Buffer.alloc(4 + length, length);
-    bytes.writeInt32BE(length, 0);
-    return bytes;
-  };
-
-  test("yields the same packets however the bytes are cut", () => {
-    fc.assert(
-      fc.property(fc.array(fc.nat(50), { maxLength: 8 }), fc.array(fc.nat(400), { maxLength: 10 }), (lengths, cuts) => {
-        const stream = Buffer.concat(lengths.map(packet));
-        const at = [0, ...cuts.filter((cut) => cut < stream.length).sort((a, b) => a - b), stream.length];
-        const splitter = new PacketSplitter(50);
-        const found = at.slice(1).flatMap((end, i) => [...splitter.push(stream.subarray(at[i], end))]);
-        expect(found).toEqual(lengths.map(packet));
-      }),
-    );
-  });
-
-  test.each([-1, 51, 2 ** 31 - 1])("refuses a length of %i", (length) => {
-    const prefix = Buffer.alloc(4);
-    prefix.writeInt32BE(length);
-    expect(() => [...new PacketSplitter(50).push(prefix)]).toThrow(MalformedPacket);
-  });
 });
 
 describe("the pace of connecting", () => {

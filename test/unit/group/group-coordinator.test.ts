@@ -1,13 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { GroupCoordinator } from "../../../broker/group/group-coordinator.ts";
-import { partitionOfGroup } from "../../../broker/group/group-partition.ts";
-import { partitionDefaults } from "../../../broker/partition/environment.ts";
-import { replicaFetchService, statePartitions } from "../../../broker/partition/partition-services.ts";
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
+import { statePartitions } from "../../../broker/partition/state-partitions.ts";
+import { partitionOfKey } from "../../../broker/state-machine/shards.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { codecsAside } from "../../../protocol/records/compression.ts";
 import { MemoryLogStore, testSettings } from "../../support/memory-log.ts";
+import { followerCalls } from "../../support/partition-calls.ts";
+import { testPartitionConfig } from "../../support/partition-config.ts";
 import { Images, image, partition, topic, topicId } from "../api/fixtures.ts";
 import { ManualClock, settled } from "../network/manual-clock.ts";
 import { Asked, machineConfig, shardConfig } from "./world.ts";
@@ -22,7 +23,7 @@ async function setUp() {
   const logs = new MemoryLogStore();
   const table = new PartitionTable({
     codecs: codecsAside,
-    config: { ...partitionDefaults, brokerId: 1 },
+    config: testPartitionConfig,
     clock,
     random: seededRandom(1),
     logger: silentLogger,
@@ -47,8 +48,7 @@ async function setUp() {
   );
   const images = new Images(image([offsetsTopic, topic("t", topicId("t")), topic("u", topicId("u"))]));
   const coordinator = new GroupCoordinator({
-    partitions: statePartitions(table),
-    onLeadershipChanged: (listener) => table.onLeadershipChanged(listener),
+    partitions: { ...statePartitions(table), onLeadershipChanged: (listener) => table.onLeadershipChanged(listener) },
     topics: images,
     clock,
     random: seededRandom(2),
@@ -76,12 +76,12 @@ async function setUp() {
     const ran = await coordinator.run(groupId, (machine) => machine.fetchOffsets(groupId, { memberId: null, memberEpoch: -1 }, null));
     return ran.error ?? ran.value.topics.map(({ name, partitions }) => `${name} ${partitions[0]!.committedOffset}`).join();
   };
-  return { clock, session, table, images, coordinator, assign, commit, offsetOf, replicas: replicaFetchService(table) };
+  return { clock, session, table, images, coordinator, assign, commit, offsetOf, replicas: followerCalls(table) };
 }
 
 /** A group of each partition. */
 const groups = Array.from({ length: count }, (_, number) => {
-  const found = Array.from({ length: 100 }, (_, index) => `group-${index}`).find((id) => partitionOfGroup(id, count) === number);
+  const found = Array.from({ length: 100 }, (_, index) => `group-${index}`).find((id) => partitionOfKey(id, count) === number);
   return found ?? "";
 });
 const [a = "", b = ""] = groups;
@@ -168,7 +168,7 @@ describe("the group coordinator", () => {
     expect(coordinator.servingCount).toBe(0);
   });
 
-  test("a topic that is deleted, or made anew under its name, takes its offsets along", async () => {
+  test("a topic that is deleted, or re-created under its name, takes its offsets along", async () => {
     const { assign, commit, offsetOf, images, clock } = await setUp();
     for (const number of [0, 1]) await assign(number, 1, 3);
     await commit(a, 5, "t");

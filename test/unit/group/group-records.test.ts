@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-import { partitionOfGroup } from "../../../broker/group/group-partition.ts";
 import {
   classicGroupRecord,
   classicGroupTombstone,
@@ -9,6 +8,7 @@ import {
   offsetTombstone,
   readVersioned,
 } from "../../../broker/group/group-records.ts";
+import { partitionOfKey } from "../../../broker/state-machine/shards.ts";
 import { zeroTopicId } from "../../../protocol/base/ids.ts";
 
 /** Pieces of hex, as one would write them down from Kafka's message definitions: a text has an int16 length, bytes have an int32 one. */
@@ -103,5 +103,5 @@ describe("the records of __consumer_offsets", () => {
 test("a group's partition is what Java's hash of its id says", () => {
   // "polygenelubricants" hashes to the smallest integer, which has no absolute value: Kafka counts it as 0
   const known = { "": 0, a: 47, "console-consumer-12345": 6, polygenelubricants: 0, grüße: 23 };
-  expect(Object.fromEntries(Object.keys(known).map((id) => [id, partitionOfGroup(id, 50)]))).toEqual(known);
+  expect(Object.fromEntries(Object.keys(known).map((id) => [id, partitionOfKey(id, 50)]))).toEqual(known);
 });

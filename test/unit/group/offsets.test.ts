@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { answered } from "../../../broker/group/contract.ts";
+import { answered } from "../../../broker/state-machine/contract.ts";
 import { idOf, subscription, topicsView, World } from "./world.ts";
 
 const dayMs = 24 * 3_600_000;
@@ -144,7 +144,7 @@ describe("offsets go", () => {
     expect(await world.offsets()).toEqual({});
   });
 
-  test("a position in a topic that was made anew is none in the new one, whoever coordinates and whatever is on record", async () => {
+  test("a position in a topic that was re-created is none in the new one, whoever coordinates and whatever is on record", async () => {
     const world = await World.loaded();
     await world.commit({ offsets: { t: 100, u: 6 } });
     // 1. the coordinator is gone; 2. the topic is deleted and made anew; 3. another broker coordinates
@@ -168,7 +168,7 @@ describe("offsets go", () => {
     expect(await world.offsets()).toEqual({ t: 3, u: 6 });
   });
 
-  test("what is committed in the topic made anew is no victim of a tombstone that was refused before", async () => {
+  test("what is committed in the topic re-created is no victim of a tombstone that was refused before", async () => {
     const world = await World.loaded();
     await world.commit({ offsets: { t: 100 } });
     world.partition.refusal = "NOT_ENOUGH_REPLICAS";

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ClassicGroup } from "../../../broker/group/classic/classic-group.ts";
-import { type JoinAnswer, memberBytes, pendingBytes, type SyncAnswer } from "../../../broker/group/classic/member.ts";
+import { type JoinAnswer, memberBytes, pendingBytes, type SyncAnswer } from "../../../broker/group/classic/classic-group-member.ts";
 import { GroupMachine } from "../../../broker/group/group-machine.ts";
-import { ShardTimers } from "../../../broker/group/timers.ts";
+import { TimerHeap } from "../../../broker/state-machine/timer-heap.ts";
 import { settled } from "../network/manual-clock.ts";
 import { type Asked, machineConfig, subscription, World } from "./world.ts";
 
@@ -235,8 +235,9 @@ function durable(group: ClassicGroup) {
 function replay(records: readonly { readonly key: Buffer; readonly value: Buffer | null }[]): GroupMachine {
   const world = new World();
   const topics = { current: world.topics };
-  const machine = new GroupMachine({ timers: new ShardTimers(), topics, random: world.random, config: machineConfig });
-  for (const { key, value } of records) machine.replay(key, value);
+  const machine = new GroupMachine({ timers: new TimerHeap(), topics, random: world.random, config: machineConfig });
+  const batch = { baseOffset: 0, producerId: -1, producerEpoch: -1, baseSequence: -1, isTransactional: false, isControl: false };
+  for (const record of records) machine.replay(record, batch);
   machine.loaded({ monotonicMs: 0, wallMs: 0 });
   return machine;
 }

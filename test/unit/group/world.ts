@@ -1,20 +1,21 @@
+import type { JoinAnswer, SyncAnswer } from "../../../broker/group/classic/classic-group-member.ts";
 import { type JoinRequest, newUuid } from "../../../broker/group/classic/join.ts";
-import type { JoinAnswer, SyncAnswer } from "../../../broker/group/classic/member.ts";
-import type { Decision, Now, TopicsView } from "../../../broker/group/contract.ts";
-import { GroupMachine } from "../../../broker/group/group-machine.ts";
-import type { MachineConfig } from "../../../broker/group/machine-config.ts";
+import type { TopicsView } from "../../../broker/group/contract.ts";
+import { GroupMachine, type GroupMachineConfig } from "../../../broker/group/group-machine.ts";
 import { MemberMemory } from "../../../broker/group/member-memory.ts";
 import type { CommitRequest, TopicErrors } from "../../../broker/group/offset-requests.ts";
-import { Shard, type ShardConfig } from "../../../broker/group/shard.ts";
-import type { Ran } from "../../../broker/group/ticket.ts";
 import { Deadlines } from "../../../broker/partition/deadlines.ts";
+import type { Decision, Now, ShardEnvironment } from "../../../broker/state-machine/contract.ts";
+import { Shard, type ShardConfig } from "../../../broker/state-machine/shard.ts";
+import { ShardLog } from "../../../broker/state-machine/shard-log.ts";
+import type { Ran } from "../../../broker/state-machine/ticket.ts";
 import type { TopicId } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { ManualClock, settled } from "../network/manual-clock.ts";
-import { FakePartition } from "./fake-partition.ts";
+import { FakePartition } from "../state-machine/fake-partition.ts";
 
-export const machineConfig: MachineConfig = {
+export const machineConfig: GroupMachineConfig = {
   sessionTimeoutMinMs: 6_000,
   sessionTimeoutMaxMs: 1_800_000,
   initialRebalanceDelayMs: 3_000,
@@ -86,10 +87,10 @@ export class World {
   topics: TopicsView;
   shard: Shard<GroupMachine>;
   machine!: GroupMachine;
-  readonly #config: MachineConfig;
+  readonly #config: GroupMachineConfig;
   readonly #shardConfig: ShardConfig;
 
-  constructor(config: Partial<MachineConfig> = {}, shard: Partial<ShardConfig> = {}, memberBytesMax?: number) {
+  constructor(config: Partial<GroupMachineConfig> = {}, shard: Partial<ShardConfig> = {}, memberBytesMax?: number) {
     this.memberMemory = new MemberMemory(memberBytesMax);
     this.#config = { ...machineConfig, ...config };
     this.#shardConfig = { ...shardConfig, ...shard };
@@ -97,7 +98,7 @@ export class World {
     this.shard = this.#makeShard();
   }
 
-  static async loaded(config: Partial<MachineConfig> = {}, shard: Partial<ShardConfig> = {}, memberBytesMax?: number): Promise<World> {
+  static async loaded(config: Partial<GroupMachineConfig> = {}, shard: Partial<ShardConfig> = {}, memberBytesMax?: number): Promise<World> {
     const world = new World(config, shard, memberBytesMax);
     await world.load();
     return world;
@@ -208,18 +209,15 @@ export class World {
         return topics();
       },
     };
-    return new Shard<GroupMachine>({
-      ref: { topic: "__consumer_offsets", partition: 3 },
-      partitions: partition,
-      clock,
-      deadlines: new Deadlines(clock),
-      log: silentLogger,
-      config: this.#shardConfig,
-      makeMachine: (timers) => {
-        this.machine = new GroupMachine({ timers, topics: source, random, config: this.#config, memberMemory: this.memberMemory });
-        return this.machine;
-      },
-    });
+    const ref = { topic: "__consumer_offsets", partition: 3 };
+    const readBytesMax = this.#shardConfig.loadBufferBytes;
+    const stateLog = new ShardLog({ ref, partitions: partition, clock, log: silentLogger, what: "groups", readBytesMax });
+    const makeMachine = ({ timers }: ShardEnvironment) => {
+      this.machine = new GroupMachine({ timers, topics: source, random, config: this.#config, memberMemory: this.memberMemory });
+      return this.machine;
+    };
+    const parts = { stateLog, clock, deadlines: new Deadlines(clock), log: silentLogger, config: this.#shardConfig, makeMachine };
+    return new Shard<GroupMachine>(parts, 1);
   }
 }
 

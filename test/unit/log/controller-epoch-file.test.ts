@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { decodeControllerEpochFile, encodeControllerEpochFile } from "../../../broker/log/directories/controller-epoch-file.ts";
+import { decodeControllerEpochFile, encodeControllerEpochFile } from "../../../broker/log/files/directory-notes.ts";
 
 const seen = { clusterId: "n-_22TvViBGMr552O9Jqew", controllerEpoch: 41 };
 

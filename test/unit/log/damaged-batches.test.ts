@@ -1,5 +1,4 @@
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { DamagedBatch, type Log } from "../../../broker/log/log-contract.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import type { MemoryDisk } from "../../support/memory-files.ts";
@@ -48,7 +47,7 @@ describe("a damaged batch in the middle", () => {
       for (let byte = 0; byte < size; byte++) {
         const { disk, log, files } = await coldLog();
         const expected = await served(log);
-        strictEqual(expected.size, 90);
+        expect(expected.size).toBe(90);
         const bases = (await files.list(folder)).filter((file) => file.endsWith(".log")).map((file) => Number(file.slice(0, 20)));
         const base = which === "sealed" ? bases[1]! : bases.at(-1)!;
         const { batches } = scanBatches(await files.readFile(name(base)));
@@ -59,37 +58,38 @@ describe("a damaged batch in the middle", () => {
         const context = `byte ${byte}, bit ${byte % 8}`;
         for (const [offset, value] of expected) {
           if (offset >= batch.baseOffset && offset <= batch.lastOffset)
-            strictEqual(found.get(offset), "damaged", `${context}, offset ${offset}`);
+            expect(found.get(offset), `${context}, offset ${offset}`).toBe("damaged");
           // a header that does not say how long its batch is hides what comes before the next index entry
           else if (offset < batch.baseOffset || offset > batch.lastOffset + 6)
-            strictEqual(found.get(offset), value, `${context}, offset ${offset}`);
-          else ok(["damaged", value].includes(found.get(offset) ?? ""), `${context}, offset ${offset}: ${found.get(offset)}`);
+            expect(found.get(offset), `${context}, offset ${offset}`).toBe(value);
+          else
+            expect(["damaged", value].includes(found.get(offset) ?? ""), `${context}, offset ${offset}: ${found.get(offset)}`).toBeTruthy();
         }
-        deepStrictEqual([log.damage?.kind, log.damage?.path], ["batch", name(base)], context);
+        expect([log.damage?.kind, log.damage?.path], context).toStrictEqual(["batch", name(base)]);
         await append(log, ["it goes on"], 5, time + 1000);
       }
     });
   }
 
-  test("is told once, and known to later lives until the log is begun anew", async () => {
+  test("is told once, and known to later lives until the log is started over", async () => {
     const { disk, log, store, files, clock } = await coldLog();
     const told: unknown[] = [];
     log.onDamaged((damage) => told.push([damage.offset, damage.position]));
     const { batches } = scanBatches(await files.readFile(name(0)));
     const { position, baseOffset } = batches[2]!;
     flip(disk, name(0), position + 70, 3);
-    for (let i = 0; i < 3; i++) await rejects(log.read(baseOffset, one), DamagedBatch);
-    deepStrictEqual(told, [[baseOffset, position]]);
+    for (let i = 0; i < 3; i++) await expect(log.read(baseOffset, one)).rejects.toThrow(DamagedBatch);
+    expect(told).toStrictEqual([[baseOffset, position]]);
     await store.close();
     const second = await startStore(disk, {}, clock);
     const again = await second.store.open("t", 0, topicId, settingsWith());
-    strictEqual(again.damage?.offset, baseOffset);
+    expect(again.damage?.offset).toBe(baseOffset);
     await again.truncateFullyAndStartAt(10);
-    strictEqual(again.damage, null);
+    expect(again.damage).toBeNull();
     await append(again, ["anew"], 7);
     await second.store.close();
     const third = await startStore(disk, {}, clock);
-    strictEqual((await third.store.open("t", 0, topicId, settingsWith())).damage, null);
+    expect((await third.store.open("t", 0, topicId, settingsWith())).damage).toBeNull();
   });
 
   test("a lookup by time does not trust it either, nor does it hide what other segments have", async () => {
@@ -97,24 +97,24 @@ describe("a damaged batch in the middle", () => {
     const { batches } = scanBatches(await files.readFile(name(0)));
     const { position } = batches[2]!;
     flip(disk, name(0), position + 70, 3);
-    await rejects(log.findByTimestamp(time + 2), DamagedBatch);
-    deepStrictEqual(await log.findByTimestamp(time + 30), { offset: 60, timestampMs: time + 30, leaderEpoch: 5 });
-    strictEqual(log.damage?.position, position);
+    await expect(log.findByTimestamp(time + 2)).rejects.toThrow(DamagedBatch);
+    expect(await log.findByTimestamp(time + 30)).toStrictEqual({ offset: 60, timestampMs: time + 30, leaderEpoch: 5 });
+    expect(log.damage?.position).toBe(position);
   });
 
   test("a cut by a follower at a damaged place says so, and leaves the log as it was", async () => {
     const { disk, log, files } = await coldLog();
     const { batches } = scanBatches(await files.readFile(name(0)));
     flip(disk, name(0), batches[2]!.position + 10, 6);
-    await rejects(log.truncateTo(5), DamagedBatch);
-    strictEqual(log.endOffset, 90);
-    ok(log.damage !== null);
+    await expect(log.truncateTo(5)).rejects.toThrow(DamagedBatch);
+    expect(log.endOffset).toBe(90);
+    expect(log.damage).not.toBeNull();
     await append(log, ["it goes on"], 5, time + 1000);
   });
 });
 
 describe("an index that leads to a wrong place", () => {
-  test("is built anew, and every read is right: an entry too far, one inside a batch, wrong times", async () => {
+  test("is rebuilt, and every read is right: an entry too far, one inside a batch, wrong times", async () => {
     const damages: [string, "index" | "timeindex", (content: Buffer) => void][] = [
       ["position of a later batch", "index", (content) => content.writeInt32BE(content.readInt32BE(12), 4)],
       ["inside a batch", "index", (content) => content.writeInt32BE(content.readInt32BE(4) + 13, 4)],
@@ -136,11 +136,11 @@ describe("an index that leads to a wrong place", () => {
       const second = await startStore(disk, {}, clock);
       const again = await second.store.open("t", 0, topicId, settingsWith());
       for (const { offset, value, timestampMs } of expected) {
-        strictEqual(recordsIn((await again.read(offset, one)).chunks).find((record) => record.offset === offset)?.value, value, what);
+        expect(recordsIn((await again.read(offset, one)).chunks).find((record) => record.offset === offset)?.value, what).toBe(value);
         const first = expected.find((record) => record.timestampMs >= timestampMs);
-        strictEqual((await again.findByTimestamp(timestampMs))?.offset, first?.offset, `${what}: time ${timestampMs - time}`);
+        expect((await again.findByTimestamp(timestampMs))?.offset, `${what}: time ${timestampMs - time}`).toBe(first?.offset);
       }
-      strictEqual(again.damage, null, what);
+      expect(again.damage, what).toBeNull();
     }
   });
 });

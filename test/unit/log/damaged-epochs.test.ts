@@ -1,5 +1,4 @@
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { DamagedBatch } from "../../../broker/log/log-contract.ts";
 import { fieldAt } from "../../../protocol/records/batch-header.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
@@ -30,7 +29,7 @@ async function killed(at: number, epoch: number, isFlushed = false) {
   }
   const names = (await files.list(`${root}/t-0`)).filter((name) => name.endsWith(".log")).sort();
   const name = names.findLast((one) => Number.parseInt(one, 10) <= at)!;
-  ok(names.length > 3);
+  expect(names.length > 3).toBeTruthy();
   disk.loseProcess();
   disk.corrupt(`${root}/t-0/${name}`, (content) => {
     const changed = Buffer.from(content);
@@ -51,9 +50,9 @@ describe("a leader epoch that was changed on the disk, which no CRC covers", () 
     ["to an earlier one", 15, 3],
   ])("%s, and never flushed: the log ends before it, and knows no epoch that never was", async (_, at, epoch) => {
     const log = await reopened(at, epoch);
-    deepStrictEqual([log.endOffset, log.lastEpoch], [at, at < 10 ? 3 : 4]);
-    strictEqual((await readAll(log)).length, at);
-    deepStrictEqual(log.endOffsetForEpoch(2 ** 31), { epoch: at < 10 ? 3 : 4, endOffset: at });
+    expect([log.endOffset, log.lastEpoch]).toStrictEqual([at, at < 10 ? 3 : 4]);
+    expect((await readAll(log)).length).toBe(at);
+    expect(log.endOffsetForEpoch(2 ** 31)).toStrictEqual({ epoch: at < 10 ? 3 : 4, endOffset: at });
     await append(log, ["it goes on"], 6);
   });
 
@@ -68,7 +67,7 @@ describe("a leader epoch that was changed on the disk, which no CRC covers", () 
       ));
       if (isOver) disk.loseProcess();
       const log = await (await startStore(disk, {}, clock)).store.open("t", 0, topicId, settings);
-      deepStrictEqual([log.endOffset, log.lastEpoch], [3, 3], `died at operation ${operation}`);
+      expect([log.endOffset, log.lastEpoch], `died at operation ${operation}`).toStrictEqual([3, 3]);
     }
   });
 
@@ -77,8 +76,8 @@ describe("a leader epoch that was changed on the disk, which no CRC covers", () 
     ["to one that cannot be", 3 - 2 ** 31],
   ])("%s, of records that were on the disk: it is found when they are read", async (_, epoch) => {
     const log = await reopened(5, epoch, { isFlushed: true });
-    await rejects(log.read(5, { maxBytes: 1000, endOffsetLimit: 20, minOneBatch: true }), DamagedBatch);
-    strictEqual(log.damage?.offset, 5);
-    strictEqual(log.lastEpoch, 4);
+    await expect(log.read(5, { maxBytes: 1000, endOffsetLimit: 20, minOneBatch: true })).rejects.toThrow(DamagedBatch);
+    expect(log.damage?.offset).toBe(5);
+    expect(log.lastEpoch).toBe(4);
   });
 });

@@ -1,6 +1,5 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
-import type { SegmentedLog } from "../../../broker/log/log.ts";
+import { describe, expect, test } from "vitest";
+import type { SegmentedLog } from "../../../broker/log/partition-log/segmented-log.ts";
 import { append, type Fixture, readAll, root, settingsWith, startStore, topicId } from "./log-fixture.ts";
 
 const day = 86_400_000;
@@ -23,7 +22,7 @@ async function stopped(stop: "cleanly" | "by a kill", change: (fixture: Fixture)
   const { store, disk, clock } = fixture;
   const log = (await store.open("t", 0, topicId, settings)) as SegmentedLog;
   for (let offset = 0; offset < count; offset++) await append(log, [`value ${offset} ${"x".repeat(20)}`], 0, timeOf(offset));
-  ok(log.endOffset === count && disk.file(`${root}/t-0/00000000000000000000.timeindex`).content().length >= 24);
+  expect(log.endOffset === count && disk.file(`${root}/t-0/00000000000000000000.timeindex`).content().length >= 24).toBeTruthy();
   await log.flush();
   await store.writeCheckpoints();
   if (stop === "cleanly") await store.close();
@@ -65,10 +64,10 @@ describe("a time index that does not end with the segment's largest timestamp", 
     test(`since it ${what} (stopped ${stop}): nothing is deleted by it, nor missed`, async () => {
       const log = await stopped(stop, ({ disk }) => disk.corrupt(timeIndexPath, change));
       await log.retain({ highWatermark: count, nowMs: now + 1000 });
-      strictEqual(log.startOffset, 0, "the first segment has new records");
-      for (const offset of [0, 5, 9]) strictEqual((await log.findByTimestamp(timeOf(offset)))?.offset, offset);
-      strictEqual((await log.findMaxTimestamp())?.offset, 9);
-      strictEqual(log.damage, null);
+      expect(log.startOffset, "the first segment has new records").toBe(0);
+      for (const offset of [0, 5, 9]) expect((await log.findByTimestamp(timeOf(offset)))?.offset).toBe(offset);
+      expect((await log.findMaxTimestamp())?.offset).toBe(9);
+      expect(log.damage).toBeNull();
     });
   }
 });
@@ -83,25 +82,24 @@ describe("an index that leads to the batches behind those that it names", () => 
       for (let turns = 0; turns < i; turns++) await Promise.resolve();
       return (await log.findByTimestamp(timestampMs))?.offset;
     });
-    deepStrictEqual(await Promise.all(found), wanted.map(firstFrom));
-    strictEqual(log.damage, null);
+    expect(await Promise.all(found)).toStrictEqual(wanted.map(firstFrom));
+    expect(log.damage).toBeNull();
   });
 
   test("hides nothing behind a start within its segment", async () => {
     const log = await opened();
     await log.advanceStartOffset(6);
-    deepStrictEqual(
+    expect(
       await Promise.all([log.findMaxTimestamp(), log.findByTimestamp(0)]).then((both) => both.map((found) => found?.offset)),
-      [9, 6],
-    );
+    ).toStrictEqual([9, 6]);
   });
 
   test("moves no cut", async () => {
     for (let offset = 1; offset < 12; offset++) {
       const log = await opened();
       await log.truncateTo(offset);
-      strictEqual(log.endOffset, offset);
-      strictEqual((await readAll(log)).length, offset);
+      expect(log.endOffset).toBe(offset);
+      expect((await readAll(log)).length).toBe(offset);
     }
   });
 });

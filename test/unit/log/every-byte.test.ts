@@ -1,7 +1,6 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
-import { fromStart } from "../../../broker/log/clean-stop.ts";
-import { parseSegmentFileName } from "../../../broker/log/file-names.ts";
+import { describe, expect, test } from "vitest";
+import { parseSegmentFileName } from "../../../broker/log/files/file-names.ts";
+import { fromStart } from "../../../broker/log/files/folder-notes.ts";
 import type { Log } from "../../../broker/log/log-contract.ts";
 import type { Logger } from "../../../protocol/base/logger.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
@@ -68,13 +67,17 @@ async function reopened(disk: MemoryDisk, clock: Awaited<ReturnType<typeof writt
 
 /** Every record by every way that leads to it. */
 async function assertReads(log: Log, expected: readonly ReadBack[], context: string): Promise<void> {
-  deepStrictEqual(await readAll(log, log.startOffset, 300), expected, context);
+  expect(await readAll(log, log.startOffset, 300), context).toStrictEqual(expected);
   for (const at of [0, 7, 19, 20, 33, expected.length - 1]) {
     const { offset, timestampMs, epoch } = expected[at]!;
-    deepStrictEqual(await log.findByTimestamp(timestampMs), { offset, timestampMs, leaderEpoch: epoch }, `${context}: time of ${offset}`);
+    expect(await log.findByTimestamp(timestampMs), `${context}: time of ${offset}`).toStrictEqual({
+      offset,
+      timestampMs,
+      leaderEpoch: epoch,
+    });
   }
-  strictEqual((await log.findMaxTimestamp())?.offset, expected.at(-1)!.offset, context);
-  strictEqual(log.endOffsetForEpoch(1)?.endOffset, 20, context);
+  expect((await log.findMaxTimestamp())?.offset, context).toBe(expected.at(-1)!.offset);
+  expect(log.endOffsetForEpoch(1)?.endOffset, context).toBe(20);
 }
 
 describe("after a kill, what was on the disk is there, whatever became of the last batch's bytes", () => {
@@ -90,17 +93,17 @@ describe("after a kill, what was on the disk is there, whatever became of the la
         disk.corrupt(`${folder}/${name}`, () => Buffer.from(change(whole, at)));
         const second = await reopened(disk, clock);
         const context = `${what} at ${at - last.position}`;
-        strictEqual(second.log.damage, null, context);
+        expect(second.log.damage, context).toBeNull();
         const isEpoch = at >= last.position + 12 && at < last.position + 16; // not covered by the CRC: may be a later epoch
         if (second.log.endOffset === 46)
-          ok(change(whole, at).subarray(0, whole.length).equals(whole) || (what === "a bit flipped" && isEpoch), context);
+          expect(change(whole, at).subarray(0, whole.length).equals(whole) || (what === "a bit flipped" && isEpoch), context).toBeTruthy();
         else {
-          strictEqual(second.log.endOffset, 45, context);
+          expect(second.log.endOffset, context).toBe(45);
           await assertReads(second.log, synced, context);
         }
         const cut = second.said.filter(({ path }) => path === `${folder}/${name}`);
         const isWhole = change(whole, at).length === last.position + (second.log.endOffset === 46 ? last.sizeInBytes : 0);
-        if (!isWhole) deepStrictEqual(cut[0]?.endPosition, second.log.endOffset === 46 ? whole.length : last.position, context);
+        if (!isWhole) expect(cut[0]?.endPosition, context).toStrictEqual(second.log.endOffset === 46 ? whole.length : last.position);
       }
     });
   }
@@ -111,7 +114,7 @@ function places(content: Buffer, step: number): number[] {
   return [...Array(content.length).keys()].filter((at) => at % step === 0 || at >= content.length - 26);
 }
 
-describe("an index that is damaged at any byte is built anew, and every record is found", () => {
+describe("an index that is damaged at any byte is rebuilt, and every record is found", () => {
   for (const stop of ["clean", "kill"] as const) {
     for (const [what, change] of Object.entries(changes)) {
       test(`after a ${stop}: ${what}`, async () => {
@@ -128,7 +131,7 @@ describe("an index that is damaged at any byte is built anew, and every record i
             disk.corrupt(`${folder}/${name}`, () => Buffer.from(change(content, at)));
             const second = await reopened(disk, clock);
             await assertReads(second.log, expected, `${name}, ${what} at ${at} of ${content.length}`);
-            strictEqual(second.log.damage, null);
+            expect(second.log.damage).toBeNull();
           }
         }
       });
@@ -149,7 +152,7 @@ describe("a checkpoint that is damaged at any byte", () => {
       const { disk, clock, synced } = await written();
       const putBack = snapshot(disk);
       const paths = checkpoints.filter((path) => disk.find(path) !== null);
-      ok(paths.length >= 4);
+      expect(paths.length >= 4).toBeTruthy();
       for (const path of paths) {
         const content = Buffer.from(disk.file(path).content());
         for (let at = 0; at <= content.length; at++) {
@@ -157,7 +160,7 @@ describe("a checkpoint that is damaged at any byte", () => {
           disk.corrupt(path, () => Buffer.from(change(content, at)));
           const context = `${path}, ${what} at ${at}`;
           const second = await reopened(disk, clock);
-          deepStrictEqual((await readAll(second.log)).slice(0, 45), synced, context);
+          expect((await readAll(second.log)).slice(0, 45), context).toStrictEqual(synced);
           await append(second.log, ["it goes on"], 9);
         }
       }
@@ -183,13 +186,13 @@ describe("after a clean stop", () => {
       if (how === "cut") disk.corrupt(path, (content) => Buffer.from(content.subarray(0, kept.position)));
       else disk.remove(path);
       const { log, said } = await reopened(disk, clock);
-      deepStrictEqual([log.damage?.path, log.damage?.position], [path, kept.position], how);
-      ok(said.some((one) => one.path === path));
-      deepStrictEqual(await readAll(log, 0, 300).catch(() => "damaged"), "damaged", how);
+      expect([log.damage?.path, log.damage?.position], how).toStrictEqual([path, kept.position]);
+      expect(said.some((one) => one.path === path)).toBeTruthy();
+      expect(await readAll(log, 0, 300).catch(() => "damaged"), how).toStrictEqual("damaged");
       const read = async (offset: number) => (await log.read(offset, { maxBytes: 1, endOffsetLimit: 46, minOneBatch: true })).chunks[0];
-      ok((await read(0)) !== undefined);
-      ok((await read(batches.at(-1)!.lastOffset + 1)) !== undefined, "the next segment is read");
-      strictEqual(log.endOffset, expected.length);
+      expect((await read(0)) !== undefined).toBeTruthy();
+      expect((await read(batches.at(-1)!.lastOffset + 1)) !== undefined, "the next segment is read").toBeTruthy();
+      expect(log.endOffset).toBe(expected.length);
     }
   });
 
@@ -197,23 +200,23 @@ describe("after a clean stop", () => {
     const { disk, clock, logs } = await stopped();
     disk.remove(logs[0]!);
     const { log, said } = await reopened(disk, clock);
-    deepStrictEqual([log.startOffset, log.damage?.path, log.damage?.offset], [0, logs[0], 0]);
-    ok(said.some((one) => one.path === logs[0]));
-    deepStrictEqual(await readAll(log, 0, 300).catch(() => "damaged"), "damaged");
+    expect([log.startOffset, log.damage?.path, log.damage?.offset]).toStrictEqual([0, logs[0], 0]);
+    expect(said.some((one) => one.path === logs[0])).toBeTruthy();
+    expect(await readAll(log, 0, 300).catch(() => "damaged")).toStrictEqual("damaged");
   });
 
   test("segments below the start that were on their way out at the stop are not missed", async () => {
     const { disk, clock, logs } = await stopped();
     const sizes = [0, 1, 2].map((base) => ({ baseOffset: base, log: 1, index: -1, timeindex: -1 }));
-    deepStrictEqual(fromStart(sizes, 1), sizes.slice(1));
-    deepStrictEqual(fromStart(sizes, 9), sizes.slice(2));
-    deepStrictEqual(fromStart(sizes.slice(1), 0), sizes.slice(1), "the log began between two checkpoints");
+    expect(fromStart(sizes, 1)).toStrictEqual(sizes.slice(1));
+    expect(fromStart(sizes, 9)).toStrictEqual(sizes.slice(2));
+    expect(fromStart(sizes.slice(1), 0), "the log began between two checkpoints").toStrictEqual(sizes.slice(1));
     const second = parseSegmentFileName(logs[1]!.split("/").at(-1)!)!.baseOffset;
     disk.create(`${root}/log-start-offset-checkpoint`);
     disk.corrupt(`${root}/log-start-offset-checkpoint`, () => Buffer.from(`0\n1\nt 0 ${second}\n`));
     disk.remove(logs[0]!);
     const { log } = await reopened(disk, clock);
-    deepStrictEqual([log.startOffset, log.damage], [second, null]);
+    expect([log.startOffset, log.damage]).toStrictEqual([second, null]);
   });
 
   test("an end that was cut, even at a batch's end, counts as damage: what was on the disk is gone", async () => {
@@ -223,11 +226,11 @@ describe("after a clean stop", () => {
     const last = scanBatches(whole).batches.at(-1)!;
     disk.corrupt(path, () => whole.subarray(0, last.position));
     const { log, store } = await reopened(disk, clock);
-    deepStrictEqual([log.damage?.kind, log.damage?.offset, log.endOffset], ["end-lost", 45, 45]);
-    deepStrictEqual(await readAll(log), expected.slice(0, 45));
+    expect([log.damage?.kind, log.damage?.offset, log.endOffset]).toStrictEqual(["end-lost", 45, 45]);
+    expect(await readAll(log)).toStrictEqual(expected.slice(0, 45));
     await store.close();
     const third = await reopened(disk, clock);
-    strictEqual(third.log.damage?.kind, "end-lost", "also after another clean stop");
+    expect(third.log.damage?.kind, "also after another clean stop").toBe("end-lost");
   });
 
   test("bytes after the end are cut off, and are no damage", async () => {
@@ -235,8 +238,8 @@ describe("after a clean stop", () => {
     disk.corrupt(logs.at(-1)!, (content) => Buffer.concat([content, Buffer.alloc(70, 0xa7)]));
     disk.corrupt(logs[0]!, (content) => Buffer.concat([content, Buffer.alloc(70, 0xa7)]));
     const { log } = await reopened(disk, clock);
-    strictEqual(log.damage, null);
-    deepStrictEqual(await readAll(log), expected);
+    expect(log.damage).toBeNull();
+    expect(await readAll(log)).toStrictEqual(expected);
     await append(log, ["it goes on"], 9);
   });
 });

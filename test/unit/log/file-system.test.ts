@@ -1,8 +1,7 @@
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { afterAll, describe, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { type FileSystem, replaceFile } from "../../../broker/runtime/files.ts";
 import { nodeFileSystem } from "../../../broker/runtime/node-files.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
@@ -42,15 +41,15 @@ for (const { name, make } of kinds) {
       const file = await files.open(`${at}/a`, "readwrite");
       await file.write([Buffer.from("hello "), Buffer.from(""), Buffer.from("world")], 0);
       await file.write([Buffer.from("W")], 6);
-      strictEqual(await file.size(), 11);
+      expect(await file.size()).toBe(11);
       const target = Buffer.alloc(20, ".");
-      strictEqual(await file.read(target, 2, 15, 0), 11);
-      strictEqual(target.toString(), "..hello World.......");
-      strictEqual(await file.read(target, 0, 5, 11), 0);
+      expect(await file.read(target, 2, 15, 0)).toBe(11);
+      expect(target.toString()).toBe("..hello World.......");
+      expect(await file.read(target, 0, 5, 11)).toBe(0);
       await file.sync();
       await file.close();
-      strictEqual(String(await files.readFile(`${at}/a`)), "hello World");
-      strictEqual(await files.size(`${at}/a`), 11);
+      expect(String(await files.readFile(`${at}/a`))).toBe("hello World");
+      expect(await files.size(`${at}/a`)).toBe(11);
     });
 
     test("writes more chunks than one system call takes", async () => {
@@ -59,7 +58,7 @@ for (const { name, make } of kinds) {
       const chunks = Array.from({ length: 3000 }, (_, i) => Buffer.from(`${i};`));
       await file.write(chunks, 3);
       await file.close();
-      strictEqual((await files.readFile(`${at}/a`)).toString("latin1"), `\0\0\0${chunks.join("")}`);
+      expect((await files.readFile(`${at}/a`)).toString("latin1")).toBe(`\0\0\0${chunks.join("")}`);
     });
 
     test("truncates, and a gap reads as zeros", async () => {
@@ -69,21 +68,21 @@ for (const { name, make } of kinds) {
       await file.truncate(2);
       await file.write([Buffer.from("z")], 4);
       await file.close();
-      strictEqual((await files.readFile(`${at}/a`)).toString("latin1"), "ab\0\0z");
+      expect((await files.readFile(`${at}/a`)).toString("latin1")).toBe("ab\0\0z");
     });
 
     test("opening for reading needs the file, and does not allow writing", async () => {
       const { files, at } = await make();
-      await rejects(files.open(`${at}/a`, "read"), withCode("ENOENT"));
-      await rejects(files.readFile(`${at}/a`), withCode("ENOENT"));
-      await rejects(files.size(`${at}/a`), withCode("ENOENT"));
-      await rejects(files.list(`${at}/nowhere`), withCode("ENOENT"));
+      await expect(files.open(`${at}/a`, "read")).rejects.toSatisfy(withCode("ENOENT"));
+      await expect(files.readFile(`${at}/a`)).rejects.toSatisfy(withCode("ENOENT"));
+      await expect(files.size(`${at}/a`)).rejects.toSatisfy(withCode("ENOENT"));
+      await expect(files.list(`${at}/nowhere`)).rejects.toSatisfy(withCode("ENOENT"));
       await (await files.open(`${at}/a`, "readwrite")).close();
       const file = await files.open(`${at}/a`, "read");
-      await rejects(file.write([Buffer.from("x")], 0), withCode("EBADF"));
+      await expect(file.write([Buffer.from("x")], 0)).rejects.toSatisfy(withCode("EBADF"));
       await file.close();
       await file.close();
-      await rejects(file.size(), withCode("EBADF"));
+      await expect(file.size()).rejects.toSatisfy(withCode("EBADF"));
     });
 
     test("lists sorted, makes parents, renames over, removes whole folders", async () => {
@@ -91,21 +90,21 @@ for (const { name, make } of kinds) {
       await files.makeDirectory(`${at}/x/y/z`);
       await files.makeDirectory(`${at}/x/y/z`);
       for (const name of ["b", "a", "c"]) await (await files.open(`${at}/x/${name}`, "readwrite")).close();
-      deepStrictEqual(await files.list(`${at}/x`), ["a", "b", "c", "y"]);
+      expect(await files.list(`${at}/x`)).toStrictEqual(["a", "b", "c", "y"]);
       const a = await files.open(`${at}/x/a`, "readwrite");
       await a.write([Buffer.from("from a")], 0);
       await files.rename(`${at}/x/a`, `${at}/x/b`);
       await a.write([Buffer.from("F")], 0);
       await a.close();
-      strictEqual(String(await files.readFile(`${at}/x/b`)), "From a");
+      expect(String(await files.readFile(`${at}/x/b`))).toBe("From a");
       await files.rename(`${at}/x`, `${at}/w`);
-      ok(!(await files.exists(`${at}/x`)));
-      ok(await files.exists(`${at}/w/y/z`));
+      expect(!(await files.exists(`${at}/x`))).toBeTruthy();
+      expect(await files.exists(`${at}/w/y/z`)).toBeTruthy();
       await files.syncDirectory(at);
       await files.remove(`${at}/w`);
       await files.remove(`${at}/w`);
-      ok(!(await files.exists(`${at}/w`)));
-      await rejects(files.rename(`${at}/none`, `${at}/other`), withCode("ENOENT"));
+      expect(!(await files.exists(`${at}/w`))).toBeTruthy();
+      await expect(files.rename(`${at}/none`, `${at}/other`)).rejects.toSatisfy(withCode("ENOENT"));
     });
 
     test("an open file survives its removal", async () => {
@@ -114,8 +113,8 @@ for (const { name, make } of kinds) {
       await file.write([Buffer.from("still here")], 0);
       await files.remove(`${at}/a`);
       const target = Buffer.alloc(10);
-      strictEqual(await file.read(target, 0, 10, 0), 10);
-      strictEqual(String(target), "still here");
+      expect(await file.read(target, 0, 10, 0)).toBe(10);
+      expect(String(target)).toBe("still here");
       await file.close();
     });
 
@@ -124,23 +123,23 @@ for (const { name, make } of kinds) {
       const file = await files.open(`${at}/a`, "readwrite");
       const write = file.write([Buffer.alloc(100_000, "x")], 0);
       await Promise.all([write, file.close()]);
-      strictEqual(await files.size(`${at}/a`), 100_000);
+      expect(await files.size(`${at}/a`)).toBe(100_000);
     });
 
     test("replaces a small file in one step", async () => {
       const { files, at } = await make();
       await replaceFile(files, `${at}/c`, Buffer.from("one, and long"));
       await replaceFile(files, `${at}/c`, Buffer.from("two"));
-      strictEqual(String(await files.readFile(`${at}/c`)), "two");
-      deepStrictEqual(await files.list(at), ["c"]);
+      expect(String(await files.readFile(`${at}/c`))).toBe("two");
+      expect(await files.list(at)).toStrictEqual(["c"]);
     });
 
     test("a lock is held once, and given back", async () => {
       const { files, at } = await make();
-      ok(await files.lock(`${at}/.lock`));
-      ok(!(await files.lock(`${at}/.lock`)));
+      expect(await files.lock(`${at}/.lock`)).toBeTruthy();
+      expect(!(await files.lock(`${at}/.lock`))).toBeTruthy();
       await files.unlock(`${at}/.lock`);
-      ok(await files.lock(`${at}/.lock`));
+      expect(await files.lock(`${at}/.lock`)).toBeTruthy();
       await files.unlock(`${at}/.lock`);
     });
   });
@@ -153,11 +152,11 @@ test("a lock of the machine's files keeps out other processes and dies with its 
   const holder = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
   const exited = new Promise((resolve) => holder.once("exit", resolve));
   const said = await new Promise<string>((resolve) => holder.stdout.once("data", (data) => resolve(String(data).trim())));
-  strictEqual(said, "true");
-  ok(!(await files.lock(`${at}/.lock`)), "another process holds it");
+  expect(said).toBe("true");
+  expect(!(await files.lock(`${at}/.lock`)), "another process holds it").toBeTruthy();
   holder.kill("SIGKILL");
   await exited;
-  ok(await files.lock(`${at}/.lock`), "free once that process is gone");
+  expect(await files.lock(`${at}/.lock`), "free once that process is gone").toBeTruthy();
   await files.unlock(`${at}/.lock`);
 });
 
@@ -180,12 +179,12 @@ describe("the simulated disk", () => {
         return (await disk.attach().readFile("/a")).toString("latin1");
       };
       const content = await contentAfter();
-      strictEqual(await contentAfter(), content, `seed ${seed} repeats`);
-      ok(content.startsWith("synced|"), content);
-      ok("synced|one|two|".startsWith(content.replace(/\0+$/, "")), content);
+      expect(await contentAfter(), `seed ${seed} repeats`).toBe(content);
+      expect(content.startsWith("synced|"), content).toBeTruthy();
+      expect("synced|one|two|".startsWith(content.replace(/\0+$/, "")), content).toBeTruthy();
       outcomes.add(content);
     }
-    ok(outcomes.size > 5, `many outcomes, got ${outcomes.size}`);
+    expect(outcomes.size > 5, `many outcomes, got ${outcomes.size}`).toBeTruthy();
   });
 
   test("a name that was not synced may be lost; killing the process alone loses nothing", async () => {
@@ -200,23 +199,23 @@ describe("the simulated disk", () => {
         else disk.loseProcess();
         const there = await disk.attach().exists("/a");
         if (power && !there) lost++;
-        if (!power) ok(there);
+        if (!power) expect(there).toBeTruthy();
       }
     }
-    ok(lost > 5 && lost < 35, `${lost} of 40 lost`);
+    expect(lost > 5 && lost < 35, `${lost} of 40 lost`).toBeTruthy();
   });
 
   test("a lost process is never answered, and its lock is free", async () => {
     const disk = start(1);
     const [before, after] = [disk.attach(), () => disk.attach()];
-    ok(await before.lock("/l"));
+    expect(await before.lock("/l")).toBeTruthy();
     disk.loseProcess();
     let answered = false;
     void before.list("/").finally(() => {
       answered = true;
     });
-    ok(await after().lock("/l"));
-    ok(!answered);
+    expect(await after().lock("/l")).toBeTruthy();
+    expect(!answered).toBeTruthy();
   });
 
   test("faults can be injected by operation and path", async () => {
@@ -224,7 +223,7 @@ describe("the simulated disk", () => {
     const files = disk.attach();
     const file = await files.open("/a", "readwrite");
     disk.fault = ({ kind, path }) => (kind === "write" && path === "/a" ? "ENOSPC" : null);
-    await rejects(file.write([Buffer.from("x")], 0), withCode("ENOSPC"));
+    await expect(file.write([Buffer.from("x")], 0)).rejects.toSatisfy(withCode("ENOSPC"));
     await file.sync();
   });
 });

@@ -1,9 +1,9 @@
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { LogOffline } from "../../../broker/log/log-contract.ts";
 import { randomInt, seededRandom } from "../../../protocol/base/random.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { type DiskOperation, MemoryDisk } from "../../support/memory-files.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { append, batchOf, lead, readAll, root, StillClock, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
 
 const everything = { maxBytes: 1e6, endOffsetLimit: 1e9, minOneBatch: true };
@@ -54,26 +54,26 @@ describe("flush.messages", () => {
       const told: number[] = [];
       log.onWritten((end) => told.push(end));
       if (asFollower)
-        ok(
+        expect(
           log.appendAsFollower(
             encodeBatch([{ key: null, value: Buffer.from("v"), headers: [], timestampMs: 1 }], { baseOffset: 1, leaderEpoch: 0 }),
           ),
-        );
-      else log.appendAsLeader(batchOf(["v"]), 0, 0);
+        ).toBeTruthy();
+      else log.appendAsLeader(parsedBatch(batchOf(["v"])), 0, 0);
       let acknowledged = false;
       void log.written(2).then(() => {
         acknowledged = true;
       });
       await until(() => held.waiting.length === 1);
-      deepStrictEqual([log.endOffset, log.writtenEndOffset, acknowledged, told], [2, 1, false, []]);
-      ok(!log.isCached(1));
-      deepStrictEqual((await log.read(1, everything)).chunks, []);
-      strictEqual(await log.findByTimestamp(1_800_000_000_000), null);
+      expect([log.endOffset, log.writtenEndOffset, acknowledged, told]).toStrictEqual([2, 1, false, []]);
+      expect(!log.isCached(1)).toBeTruthy();
+      expect((await log.read(1, everything)).chunks).toStrictEqual([]);
+      expect(await log.findByTimestamp(1_800_000_000_000)).toBeNull();
       held.release();
       await log.written(2);
       await until(() => acknowledged && told.length === 1);
-      deepStrictEqual([log.writtenEndOffset, told, log.isCached(1)], [2, [2], true]);
-      strictEqual((await readAll(log)).length, 2);
+      expect([log.writtenEndOffset, told, log.isCached(1)]).toStrictEqual([2, [2], true]);
+      expect((await readAll(log)).length).toBe(2);
     }
   });
 
@@ -89,15 +89,15 @@ describe("flush.messages", () => {
     let rounds = 0;
     while (log.writtenEndOffset < 2001) {
       await until(() => held.waiting.length > 0);
-      strictEqual(held.waiting.length, 1, "one fsync at a time");
+      expect(held.waiting.length, "one fsync at a time").toBe(1);
       held.release();
       rounds++;
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
     await all;
-    strictEqual(syncs(), rounds);
-    ok(rounds <= 21, `${rounds} fsyncs for 2000 acknowledgements to 100 producers`);
-    ok(rounds >= 20, "each producer waits for each of its own");
+    expect(syncs()).toBe(rounds);
+    expect(rounds <= 21, `${rounds} fsyncs for 2000 acknowledgements to 100 producers`).toBeTruthy();
+    expect(rounds >= 20, "each producer waits for each of its own").toBeTruthy();
   });
 
   test("10: a write is forced when ten records or more would be waiting", async () => {
@@ -109,10 +109,10 @@ describe("flush.messages", () => {
       await append(log, ["one", "two", "three"]);
       synced.push(syncs());
     }
-    deepStrictEqual(synced, [0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3]);
+    expect(synced).toStrictEqual([0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3]);
     log.updateSettings(settingsWith({ flushMessages: 1 }));
     await append(log, ["v"]);
-    strictEqual(syncs(), 4, "a changed setting counts from the next write on");
+    expect(syncs(), "a changed setting counts from the next write on").toBe(4);
   });
 
   test("a new segment's first record is acknowledged after the folder that names it was synced", async () => {
@@ -125,7 +125,7 @@ describe("flush.messages", () => {
     };
     for (let i = 0; i < 20; i++) {
       await append(log, [`value ${i}`, "x".repeat(60)]);
-      ok(namesSynced, `record ${i}`);
+      expect(namesSynced, `record ${i}`).toBeTruthy();
     }
   });
 
@@ -140,14 +140,14 @@ describe("flush.messages", () => {
     await until(() => held.waiting.length === 1);
     const later = log.written(lead(log, batchOf(["c"])).endOffset);
     held.release("EIO");
-    for (const { status } of await outcomes) strictEqual(status, "rejected");
-    await rejects(later, LogOffline);
-    deepStrictEqual([causes, log.writtenEndOffset], [["EIO"], 1]);
+    for (const { status } of await outcomes) expect(status).toBe("rejected");
+    await expect(later).rejects.toThrow(LogOffline);
+    expect([causes, log.writtenEndOffset]).toStrictEqual([["EIO"], 1]);
     held.end();
     disk.crash();
     const second = await startStore(disk, {}, clock);
     const again = await second.store.open("t", 0, topicId, settingsWith());
-    strictEqual((await readAll(again))[0]?.value, "kept");
+    expect((await readAll(again))[0]?.value).toBe("kept");
   });
 
   test("1: what was acknowledged outlives a power failure at any moment (300 seeds)", async () => {
@@ -184,7 +184,7 @@ describe("flush.messages", () => {
       const second = await startStore(disk, {}, clock);
       const again = await second.store.open("t", 0, topicId, settingsWith());
       const found = (await readAll(again)).map((record) => record.value);
-      deepStrictEqual(found.slice(0, acknowledged.length), acknowledged, `seed ${seed}`);
+      expect(found.slice(0, acknowledged.length), `seed ${seed}`).toStrictEqual(acknowledged);
     }
   });
 });
@@ -202,32 +202,32 @@ describe("flush.ms", () => {
     };
     clock.due.splice(0);
     for (let i = 0; i < 5; i++) await append(log, ["v"]);
-    deepStrictEqual(scheduled, [500], "counted from the first record that waits");
+    expect(scheduled, "counted from the first record that waits").toStrictEqual([500]);
     for (const fire of clock.due.splice(0)) fire();
     await until(() => syncs() === 1);
     await log.flush();
-    strictEqual(syncs(), 1, "nothing was left to flush");
+    expect(syncs(), "nothing was left to flush").toBe(1);
 
     await append(log, ["v"]);
     await log.flush();
-    strictEqual(syncs(), 2);
+    expect(syncs()).toBe(2);
     for (const fire of clock.due.splice(0)) fire();
     await log.flush();
-    strictEqual(syncs(), 2, "the timer found nothing unflushed");
+    expect(syncs(), "the timer found nothing unflushed").toBe(2);
 
     await append(log, ["v"]);
     log.updateSettings(settingsWith({ flushMs: 20 }));
-    strictEqual(scheduled.at(-1), 20);
+    expect(scheduled.at(-1)).toBe(20);
     log.updateSettings(settingsWith({}));
     clock.due.splice(0);
     await append(log, ["v"]);
-    deepStrictEqual(clock.due, [], "off by default");
+    expect(clock.due, "off by default").toStrictEqual([]);
   });
 
   test("a log that was closed keeps no timer", async () => {
     const { log, clock } = await startLog({ flushMs: 500 });
     await append(log, ["v"]);
     await log.close();
-    ok(clock.due.length <= 1, "the store's own checkpoint at most");
+    expect(clock.due.length <= 1, "the store's own checkpoint at most").toBeTruthy();
   });
 });

@@ -1,5 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
@@ -29,15 +28,15 @@ describe("a follower of a compacted log", () => {
           [12, 3],
           [13, 3],
         ] as const) {
-          ok(log.appendAsFollower(batch(offset, epoch), leaders));
+          expect(log.appendAsFollower(batch(offset, epoch), leaders)).toBeTruthy();
           await log.written(offset + 1);
         }
         if (how === "power") disk.crash();
         else disk.loseProcess();
         const again = await (await startStore(disk, {}, clock)).store.open("t", 0, topicId, settings);
-        strictEqual(again.endOffset, 14, `seed ${seed}: written counts as on the disk`);
-        deepStrictEqual(again.epochsFrom(0), leaders, `seed ${seed}`);
-        strictEqual(again.damage, null);
+        expect(again.endOffset, `seed ${seed}: written counts as on the disk`).toBe(14);
+        expect(again.epochsFrom(0), `seed ${seed}`).toStrictEqual(leaders);
+        expect(again.damage).toBeNull();
       }
     },
   );

@@ -1,9 +1,10 @@
-import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
-import { readControllerEpochFile } from "../../../broker/log/directories/controller-epoch-file.ts";
-import { DuplicateLog, type LogDirectories, openLogDirectories } from "../../../broker/log/directories/log-directories.ts";
-import { failureInWords, remedyFor } from "../../../broker/log/failure-words.ts";
-import { type DirectoryFailure, type Log, LogOffline } from "../../../broker/log/log-contract.ts";
+import { describe, expect, test } from "vitest";
+import { DuplicateLog, type LogDirectories } from "../../../broker/log/directories/log-directories.ts";
+import { openLogDirectories } from "../../../broker/log/directories/open-directories.ts";
+import { readControllerEpochFile } from "../../../broker/log/files/directory-notes.ts";
+import { failureInWords, remedyFor } from "../../../broker/log/files/log-health.ts";
+import { type Log, LogOffline } from "../../../broker/log/log-contract.ts";
+import type { DirectoryFailure } from "../../../broker/log/store-contract.ts";
 import { replaceFile } from "../../../broker/runtime/files.ts";
 import type { TopicId } from "../../../protocol/base/ids.ts";
 import { type Logger, silentLogger } from "../../../protocol/base/logger.ts";
@@ -29,13 +30,12 @@ describe("several log directories", () => {
     const disk = newDisk();
     const logs = await open(disk);
     for (const name of ["a", "b", "c", "d"]) await append(await logOf(logs, name), [`in ${name}`]);
-    deepStrictEqual(
+    expect(
       [one, two].map((directory) => [...disk.directory(directory).entries.keys()].filter((name) => name.endsWith("-0"))),
-      [
-        ["a-0", "c-0"],
-        ["b-0", "d-0"],
-      ],
-    );
+    ).toStrictEqual([
+      ["a-0", "c-0"],
+      ["b-0", "d-0"],
+    ]);
     await logs.checkpointHighWatermarks(
       new Map([
         ["a-0", 1],
@@ -44,18 +44,15 @@ describe("several log directories", () => {
     );
     await logs.delete("a", 0, topicId);
     await append(await logOf(logs, "e"), ["in e"]);
-    ok(disk.find(`${one}/e-0`) !== null);
+    expect(disk.find(`${one}/e-0`)).not.toBeNull();
     logs.registered(5);
     await logs.close();
 
     const again = await open(disk);
-    deepStrictEqual(
-      again.found.map(({ topic }) => topic),
-      ["c", "e", "b", "d"],
-    );
-    deepStrictEqual(again.doubt, { kind: "since", brokerEpoch: 5 });
-    deepStrictEqual([...again.highWatermarks], [["b-0", 1]]);
-    deepStrictEqual(await valuesOf(await logOf(again, "d", false)), ["in d"]);
+    expect(again.found.map(({ topic }) => topic)).toStrictEqual(["c", "e", "b", "d"]);
+    expect(again.doubt).toStrictEqual({ kind: "since", brokerEpoch: 5 });
+    expect([...again.highWatermarks]).toStrictEqual([["b-0", 1]]);
+    expect(await valuesOf(await logOf(again, "d", false))).toStrictEqual(["in d"]);
   });
 
   test("a stop hands on what the stops before it left open", async () => {
@@ -67,20 +64,23 @@ describe("several log directories", () => {
       if (end === "stop") await logs.close();
       return logs.doubt;
     };
-    deepStrictEqual(await life([], "stop"), { kind: "unregistered" }, "a new broker, whose start failed");
-    deepStrictEqual([marker(one), marker(two)], [false, false]);
-    deepStrictEqual(await life([4, 6], "stop"), { kind: "since", brokerEpoch: 4 });
-    deepStrictEqual(await life([9], "stop"), { kind: "since", brokerEpoch: 4 }, "whether anybody has judged it, this broker cannot know");
-    deepStrictEqual(await life([], "stop"), { kind: "since", brokerEpoch: 4 }, "a failed start after a clean stop");
-    deepStrictEqual([marker(one), marker(two)], [true, true]);
-    deepStrictEqual(await life([10], "kill"), { kind: "since", brokerEpoch: 4 });
-    for (const _ of [1, 2]) deepStrictEqual(await life([], "stop"), { kind: "unregistered" }, "failed starts after a crash");
-    deepStrictEqual(await life([12], "stop"), { kind: "since", brokerEpoch: 12 });
+    expect(await life([], "stop"), "a new broker, whose start failed").toStrictEqual({ kind: "unregistered" });
+    expect([marker(one), marker(two)]).toStrictEqual([false, false]);
+    expect(await life([4, 6], "stop")).toStrictEqual({ kind: "since", brokerEpoch: 4 });
+    expect(await life([9], "stop"), "whether anybody has judged it, this broker cannot know").toStrictEqual({
+      kind: "since",
+      brokerEpoch: 4,
+    });
+    expect(await life([], "stop"), "a failed start after a clean stop").toStrictEqual({ kind: "since", brokerEpoch: 4 });
+    expect([marker(one), marker(two)]).toStrictEqual([true, true]);
+    expect(await life([10], "kill")).toStrictEqual({ kind: "since", brokerEpoch: 4 });
+    for (const _ of [1, 2]) expect(await life([], "stop"), "failed starts after a crash").toStrictEqual({ kind: "unregistered" });
+    expect(await life([12], "stop")).toStrictEqual({ kind: "since", brokerEpoch: 12 });
     disk.remove(`${two}/.kafka_cleanshutdown`);
-    deepStrictEqual(await life([], "stop"), { kind: "unregistered" }, "one directory is enough");
-    deepStrictEqual([marker(one), marker(two)], [false, false]);
-    deepStrictEqual(await life([14], "stop"), { kind: "since", brokerEpoch: 14 });
-    deepStrictEqual(await life([2], "stop"), { kind: "since", brokerEpoch: 2 }, "of a coordinator that has begun anew");
+    expect(await life([], "stop"), "one directory is enough").toStrictEqual({ kind: "unregistered" });
+    expect([marker(one), marker(two)]).toStrictEqual([false, false]);
+    expect(await life([14], "stop")).toStrictEqual({ kind: "since", brokerEpoch: 14 });
+    expect(await life([2], "stop"), "of a coordinator that has started over").toStrictEqual({ kind: "since", brokerEpoch: 2 });
   });
 
   test("a broker that was stopped cleanly and has lost nothing hands on that, whether or not it registers", async () => {
@@ -92,14 +92,14 @@ describe("several log directories", () => {
     }
     for (const registrations of [[], [7]]) {
       const logs = await open(disk);
-      deepStrictEqual(logs.doubt, { kind: "none" }, "Kafka's markers, of an older and a newer version");
+      expect(logs.doubt, "Kafka's markers, of an older and a newer version").toStrictEqual({ kind: "none" });
       for (const epoch of registrations) logs.registered(epoch);
       await logs.close();
     }
     for (const damaged of ["{", "[]", '{"version":0,"brokerEpoch":3,"ottla":{"recovered_under":"x"}}', '{"ottla":null}']) {
       await mark(one, damaged);
       await mark(two, "");
-      deepStrictEqual((await open(disk)).doubt, { kind: "unregistered" }, damaged);
+      expect((await open(disk)).doubt, damaged).toStrictEqual({ kind: "unregistered" });
     }
   });
 
@@ -107,8 +107,7 @@ describe("several log directories", () => {
     const disk = newDisk();
     disk.makeDirectory(`${one}/t-0`);
     disk.makeDirectory(`${two}/t-0`);
-    await rejects(
-      open(disk),
+    await expect(open(disk)).rejects.toSatisfy(
       (error: Error) => error instanceof DuplicateLog && /t-0 lies both in \/disk1 and in \/disk2/.test(error.message),
     );
   });
@@ -127,27 +126,26 @@ describe("several log directories", () => {
       await logs.close();
     }
     const logs = await open(disk);
-    strictEqual(logs.found.length, 1);
+    expect(logs.found.length).toBe(1);
     const restored: number[] = [];
     const takeUp = () => logs.takeUp("t", 0, topicId, async (highWatermark) => void restored.push(highWatermark));
     await takeUp();
     const log = await logOf(logs, "t", false).catch(async (error: Error) => {
-      strictEqual(error.name, "InconsistentTopicId");
+      expect(error.name).toBe("InconsistentTopicId");
       await logs.setAside("t", 0, { topicId: null, highWatermark: 1 });
       await takeUp();
-      deepStrictEqual(restored, [1]);
+      expect(restored).toStrictEqual([1]);
       return logOf(logs, "t", false);
     });
-    deepStrictEqual(await valuesOf(log), [`in ${present}`]);
-    strictEqual(await logs.setAside("t", 0, { topicId: other, highWatermark: 1 }), false);
+    expect(await valuesOf(log)).toStrictEqual([`in ${present}`]);
+    expect(await logs.setAside("t", 0, { topicId: other, highWatermark: 1 })).toBe(false);
     await logs.close();
-    strictEqual(
+    expect(
       [one, two].flatMap((directory) => [...disk.directory(directory).entries.keys()]).filter((name) => name.endsWith("-stray")).length,
-      1,
-    );
+    ).toBe(1);
   });
 
-  test("without one of them the others start; a log that may lie there is not begun anew", async () => {
+  test("without one of them the others start; a log that may lie there is not started over", async () => {
     const disk = newDisk();
     const first = await open(disk);
     for (const name of ["a", "b"]) await append(await logOf(first, name), [`in ${name}`]);
@@ -156,15 +154,17 @@ describe("several log directories", () => {
     const said: string[] = [];
     const log: Logger = { ...silentLogger, error: (_: object, message: string) => void said.push(message), child: () => log };
     const logs = await open(disk, [one, two], log);
-    strictEqual(said.length, 1);
-    match(said[0]!, /^log directory \/disk2 is offline: .* \(EIO\)\. To use it again, check the disk .*; then restart this broker$/);
-    deepStrictEqual([logs.doubt.kind, logs.onlineCount, logs.found.map(({ topic }) => topic)], ["unregistered", 1, ["a"]]);
-    await rejects(logOf(logs, "b", false), /b-0 may lie in \/disk2, which is offline/);
+    expect(said.length).toBe(1);
+    expect(said[0]!).toMatch(
+      /^log directory \/disk2 is offline: .* \(EIO\)\. To use it again, check the disk .*; then restart this broker$/,
+    );
+    expect([logs.doubt.kind, logs.onlineCount, logs.found.map(({ topic }) => topic)]).toStrictEqual(["unregistered", 1, ["a"]]);
+    await expect(logOf(logs, "b", false)).rejects.toThrow(/b-0 may lie in \/disk2, which is offline/);
     await append(await logOf(logs, "new", true), ["in new"]);
-    deepStrictEqual(await valuesOf(await logOf(logs, "a", false)), ["in a"]);
+    expect(await valuesOf(await logOf(logs, "a", false))).toStrictEqual(["in a"]);
     await logs.close();
     disk.fault = null;
-    deepStrictEqual(await valuesOf(await logOf(await open(disk), "b", false)), ["in b"]);
+    expect(await valuesOf(await logOf(await open(disk), "b", false))).toStrictEqual(["in b"]);
   });
 
   test("a controller epoch is noted as soon as one of them has it; the one that stalls gets the newest when it goes on", async () => {
@@ -176,7 +176,7 @@ describe("several log directories", () => {
     const stall = Promise.withResolvers<void>();
     disk.stall = ({ path }) => (path.startsWith(two) ? stall.promise : null);
     for (const epoch of [1, 2, 3, 4]) await logs.noteControllerEpoch(seen(epoch));
-    deepStrictEqual(await noted(one), seen(4));
+    expect(await noted(one)).toStrictEqual(seen(4));
     const renames: string[] = [];
     disk.stall = null;
     disk.fault = ({ kind, path }) => {
@@ -186,14 +186,14 @@ describe("several log directories", () => {
     stall.resolve();
     for (let looks = 0; looks < 100 && renames.length < 2; looks++) await noted(two);
     await logs.close();
-    deepStrictEqual(await noted(two), seen(4));
-    strictEqual(renames.filter((path) => path.includes("epoch")).length, 2, "those that waited are one write");
+    expect(await noted(two)).toStrictEqual(seen(4));
+    expect(renames.filter((path) => path.includes("epoch")).length, "those that waited are one write").toBe(2);
   });
 
   test("with all of them failing nothing starts", async () => {
     const disk = newDisk();
     disk.fault = () => "EROFS";
-    await rejects(open(disk), (error: Error) => error instanceof LogOffline && /\/disk1.*read-only/.test(error.message));
+    await expect(open(disk)).rejects.toSatisfy((error: Error) => error instanceof LogOffline && /\/disk1.*read-only/.test(error.message));
   });
 });
 
@@ -230,14 +230,14 @@ describe("a directory that fails while it is used", () => {
           await failing.truncateTo(failing.endOffset - 1);
           acknowledged.pop();
         };
-        await rejects(use(), LogOffline);
-        strictEqual(failures.length, 1);
+        await expect(use()).rejects.toThrow(LogOffline);
+        expect(failures.length).toBe(1);
         const [{ directory, error, holds } = failures[0]!] = failures;
-        deepStrictEqual([directory, holds("failing-0"), holds("sound-0"), logs.onlineCount], [two, true, false, 1]);
-        match(error.message, new RegExp(`^log directory /disk2 is offline: \\S.* /disk2\\S* failed: .* \\(${code}\\)$`));
-        ok(remedyFor(error.cause).length > 20);
-        await rejects(append(failing, ["too late"]), LogOffline);
-        await rejects(logOf(logs, "failing", false), LogOffline);
+        expect([directory, holds("failing-0"), holds("sound-0"), logs.onlineCount]).toStrictEqual([two, true, false, 1]);
+        expect(error.message).toMatch(new RegExp(`^log directory /disk2 is offline: \\S.* /disk2\\S* failed: .* \\(${code}\\)$`));
+        expect(remedyFor(error.cause).length > 20).toBeTruthy();
+        await expect(append(failing, ["too late"])).rejects.toThrow(LogOffline);
+        await expect(logOf(logs, "failing", false)).rejects.toThrow(LogOffline);
 
         await append(sound, ["all is well"]);
         await sound.flush();
@@ -247,16 +247,16 @@ describe("a directory that fails while it is used", () => {
             ["failing-0", 1],
           ]),
         );
-        deepStrictEqual(await valuesOf(sound), ["all is well"]);
-        await rejects(logs.close(), LogOffline);
+        expect(await valuesOf(sound)).toStrictEqual(["all is well"]);
+        await expect(logs.close()).rejects.toThrow(LogOffline);
 
         disk.loseProcess();
         disk.fault = null;
         const again = await open(disk);
-        strictEqual(again.doubt.kind, "unregistered");
+        expect(again.doubt.kind).toBe("unregistered");
         const values = await valuesOf(await logOf(again, "failing", false));
-        deepStrictEqual(values.slice(0, acknowledged.length), acknowledged);
-        deepStrictEqual(await valuesOf(await logOf(again, "sound", false)), ["all is well"]);
+        expect(values.slice(0, acknowledged.length)).toStrictEqual(acknowledged);
+        expect(await valuesOf(await logOf(again, "sound", false))).toStrictEqual(["all is well"]);
       });
     }
 });
@@ -267,8 +267,8 @@ test("a failure is told in words, with the file and what to do", () => {
     syscall: "writev",
     path: "/disk2/t-0/0.log",
   });
-  strictEqual(failureInWords(full), "writing /disk2/t-0/0.log failed: no space is left on the device (ENOSPC)");
-  match(remedyFor(full), /free space there/);
-  strictEqual(failureInWords(new Error("/disk2/t-0/0.log is damaged at 7")), "/disk2/t-0/0.log is damaged at 7");
-  strictEqual(failureInWords(Object.assign(new Error("E?"), { code: "EODD", path: "/x" })), "working on /x failed: E? (EODD)");
+  expect(failureInWords(full)).toBe("writing /disk2/t-0/0.log failed: no space is left on the device (ENOSPC)");
+  expect(remedyFor(full)).toMatch(/free space there/);
+  expect(failureInWords(new Error("/disk2/t-0/0.log is damaged at 7"))).toBe("/disk2/t-0/0.log is damaged at 7");
+  expect(failureInWords(Object.assign(new Error("E?"), { code: "EODD", path: "/x" }))).toBe("working on /x failed: E? (EODD)");
 });

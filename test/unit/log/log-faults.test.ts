@@ -1,5 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { LogOffline } from "../../../broker/log/log-contract.ts";
 import { randomInt, seededRandom } from "../../../protocol/base/random.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
@@ -44,8 +43,8 @@ async function failOnce(seed: number): Promise<void> {
       }
     }
   };
-  await work().catch((error: unknown) => ok(error instanceof LogOffline, `seed ${seed}, ${failed}: ${error}`));
-  await store.close().catch((error: unknown) => ok(error instanceof LogOffline, `seed ${seed}, ${failed}: ${error}`));
+  await work().catch((error: unknown) => expect(error instanceof LogOffline, `seed ${seed}, ${failed}: ${error}`).toBeTruthy());
+  await store.close().catch((error: unknown) => expect(error instanceof LogOffline, `seed ${seed}, ${failed}: ${error}`).toBeTruthy());
   disk.fault = null;
   disk.loseProcess();
 
@@ -53,12 +52,15 @@ async function failOnce(seed: number): Promise<void> {
   const again = await second.store.open("t", 0, topicId, settings);
   const found = await readAll(again);
   const context = `seed ${seed}, failed ${failed}`;
-  ok(again.endOffset >= acknowledgedEnd, `${context}: acknowledged up to ${acknowledgedEnd}, found up to ${again.endOffset}`);
-  strictEqual(found.length, again.endOffset, context);
+  expect(
+    again.endOffset >= acknowledgedEnd,
+    `${context}: acknowledged up to ${acknowledgedEnd}, found up to ${again.endOffset}`,
+  ).toBeTruthy();
+  expect(found.length, context).toBe(again.endOffset);
   const fits = versions.some(
     (version) => JSON.stringify(version.records.slice(0, found.length).map(withoutBatch)) === JSON.stringify(found),
   );
-  if (!fits) deepStrictEqual(found, model.records.map(withoutBatch), context);
+  if (!fits) expect(found, context).toStrictEqual(model.records.map(withoutBatch));
 }
 
 test("after any one failed operation nothing acknowledged is lost, and only LogOffline is seen (400 seeds)", async () => {

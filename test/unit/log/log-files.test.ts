@@ -1,8 +1,9 @@
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
-import { InconsistentTopicId, LogOffline, OffsetOutOfLog } from "../../../broker/log/log-contract.ts";
-import { isSoundIndex, offsetIndexFormat, timeIndexFormat } from "../../../broker/log/segment/index-format.ts";
+import { describe, expect, test } from "vitest";
+import { LogOffline, OffsetOutOfLog } from "../../../broker/log/log-contract.ts";
+import { isSoundIndex, offsetIndexFormat, timeIndexFormat } from "../../../broker/log/segment/index-file.ts";
+import { InconsistentTopicId } from "../../../broker/log/store-contract.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import {
   append,
   batchOf,
@@ -27,23 +28,23 @@ function checkIndexes(files: Map<string, Buffer>): { offsetEntries: number; time
     if (!name.endsWith(".log")) continue;
     const base = Number(name.slice(0, 20));
     const { batches, tail } = scanBatches(content);
-    strictEqual(tail.kind, "clean");
+    expect(tail.kind).toBe("clean");
     const [index, times] = [files.get(name.replace(".log", ".index"))!, files.get(name.replace(".log", ".timeindex"))!];
-    ok(isSoundIndex(offsetIndexFormat, index, base, content.length), name);
-    ok(isSoundIndex(timeIndexFormat, times, base, base + 2 ** 31), name);
+    expect(isSoundIndex(offsetIndexFormat, index, base, content.length), name).toBeTruthy();
+    expect(isSoundIndex(timeIndexFormat, times, base, base + 2 ** 31), name).toBeTruthy();
     for (let at = 0; at < index.length; at += 8) {
       const batch = batches.find((candidate) => candidate.position === index.readInt32BE(at + 4));
-      strictEqual(batch?.lastOffset, base + index.readInt32BE(at));
+      expect(batch?.lastOffset).toBe(base + index.readInt32BE(at));
       offsetEntries++;
     }
     for (let at = 0; at < times.length; at += 12) {
       const batch = batches.find((candidate) => candidate.lastOffset === base + times.readInt32BE(at + 8));
-      strictEqual(batch?.maxTimestampMs, Number(times.readBigInt64BE(at)));
+      expect(batch?.maxTimestampMs).toBe(Number(times.readBigInt64BE(at)));
       timeEntries++;
     }
     const largest = Math.max(...batches.map((batch) => batch.maxTimestampMs));
     if (batches.length > 0)
-      strictEqual(Number(times.readBigInt64BE(times.length - 12)), largest, "the last entry is the segment's largest timestamp");
+      expect(Number(times.readBigInt64BE(times.length - 12)), "the last entry is the segment's largest timestamp").toBe(largest);
   }
   return { offsetEntries, timeEntries };
 }
@@ -55,20 +56,20 @@ describe("the files", () => {
       await append(log, [`value ${i}`, "x".repeat(i)], i < 100 ? 0 : 2, [time + i * 10, time + ((i * 7919) % 500)]);
     await store.close(7);
     const closed = await fileContents(files);
-    ok(closed.delete("ottla-clean-stop"), "ours, gone after the next start");
+    expect(closed.delete("ottla-clean-stop"), "ours, gone after the next start").toBeTruthy();
     const { offsetEntries, timeEntries } = checkIndexes(closed);
-    ok(offsetEntries >= 10 && timeEntries >= 6, `${offsetEntries} and ${timeEntries} entries`);
-    strictEqual(String(closed.get("leader-epoch-checkpoint")), "0\n2\n0 0\n2 200\n");
-    strictEqual(String(closed.get("partition.metadata")), `version: 0\ntopic_id: ${topicId}`);
-    strictEqual(String(await files.readFile(`${root}/recovery-point-offset-checkpoint`)), "0\n1\nt 0 600\n");
-    strictEqual(String(await files.readFile(`${root}/log-start-offset-checkpoint`)), "0\n0\n");
-    strictEqual(String(await files.readFile(`${root}/.kafka_cleanshutdown`)), '{"version":0,"brokerEpoch":7}');
+    expect(offsetEntries >= 10 && timeEntries >= 6, `${offsetEntries} and ${timeEntries} entries`).toBeTruthy();
+    expect(String(closed.get("leader-epoch-checkpoint"))).toBe("0\n2\n0 0\n2 200\n");
+    expect(String(closed.get("partition.metadata"))).toBe(`version: 0\ntopic_id: ${topicId}`);
+    expect(String(await files.readFile(`${root}/recovery-point-offset-checkpoint`))).toBe("0\n1\nt 0 600\n");
+    expect(String(await files.readFile(`${root}/log-start-offset-checkpoint`))).toBe("0\n0\n");
+    expect(String(await files.readFile(`${root}/.kafka_cleanshutdown`))).toBe('{"version":0,"brokerEpoch":7}');
 
     await files.remove(`${root}/.kafka_cleanshutdown`);
     await files.remove(`${root}/recovery-point-offset-checkpoint`);
     const second = await startStore(disk, {}, clock);
-    deepStrictEqual(await fileContents(second.files), closed, "recovery builds the same bytes");
-    ok(!(await second.files.exists(`${root}/.kafka_cleanshutdown`)));
+    expect(await fileContents(second.files), "recovery builds the same bytes").toStrictEqual(closed);
+    expect(!(await second.files.exists(`${root}/.kafka_cleanshutdown`))).toBeTruthy();
   });
 
   test("a clean start reads no whole segment, and few files stay open over many segments", async () => {
@@ -82,27 +83,24 @@ describe("the files", () => {
     };
     const second = await startStore(disk, { openFilesMax: 8 }, clock);
     const again = await second.store.open("t", 0, topicId, settingsWith({ segmentBytes: 300 }));
-    ok(readBytesOps <= 3, `${readBytesOps} reads of logs to open`);
+    expect(readBytesOps <= 3, `${readBytesOps} reads of logs to open`).toBeTruthy();
     disk.fault = null;
-    strictEqual((await readAll(again)).length, 400);
-    deepStrictEqual(await again.findByTimestamp(0), { offset: 0, timestampMs: time, leaderEpoch: 0 });
-    await rejects(again.read(401, { maxBytes: 1, endOffsetLimit: 500, minOneBatch: true }), OffsetOutOfLog);
+    expect((await readAll(again)).length).toBe(400);
+    expect(await again.findByTimestamp(0)).toStrictEqual({ offset: 0, timestampMs: time, leaderEpoch: 0 });
+    await expect(again.read(401, { maxBytes: 1, endOffsetLimit: 500, minOneBatch: true })).rejects.toThrow(OffsetOutOfLog);
   });
 
   test("an index longer than what is kept of it in memory still leads to every batch, also after a cut", async () => {
     const { log } = await startLog({ indexIntervalBytes: 0 }, { tailCacheBytesMax: 0 });
     for (let i = 0; i < 12_000; i++) {
-      log.appendAsLeader(batchOf([`${i}`], time + i), 0, 0);
+      log.appendAsLeader(parsedBatch(batchOf([`${i}`], time + i)), 0, 0);
       if (i % 500 === 499) await log.written(i + 1);
     }
     const check = async (offsets: readonly number[]) => {
       for (const offset of offsets) {
         const { chunks } = await log.read(offset, { maxBytes: 1, endOffsetLimit: 1e9, minOneBatch: true });
-        deepStrictEqual(
-          recordsIn(chunks).map((record) => record.value),
-          [`${offset}`],
-        );
-        deepStrictEqual(await log.findByTimestamp(time + offset), { offset, timestampMs: time + offset, leaderEpoch: 0 });
+        expect(recordsIn(chunks).map((record) => record.value)).toStrictEqual([`${offset}`]);
+        expect(await log.findByTimestamp(time + offset)).toStrictEqual({ offset, timestampMs: time + offset, leaderEpoch: 0 });
       }
     };
     await check([0, 1, 17, 4095, 4096, 7000, 10_500, 11_999]);
@@ -125,9 +123,9 @@ describe("the files", () => {
     const ten = async (log: Parameters<typeof append>[0], step = 0) => {
       for (let i = 0; i < 10; i++) await append(log, ["v"], 0, time + i * step);
     };
-    deepStrictEqual(await bases({ segmentBytes: size * 4 }, (log) => ten(log)), [0, 4, 8]);
-    deepStrictEqual(await bases({ segmentMs: 30 }, (log) => ten(log, 10)), [0, 4, 8]);
-    deepStrictEqual(await bases({ segmentIndexBytes: 24, indexIntervalBytes: 0 }, (log) => ten(log, 10)), [0, 2, 4, 6, 8]);
+    expect(await bases({ segmentBytes: size * 4 }, (log) => ten(log))).toStrictEqual([0, 4, 8]);
+    expect(await bases({ segmentMs: 30 }, (log) => ten(log, 10))).toStrictEqual([0, 4, 8]);
+    expect(await bases({ segmentIndexBytes: 24, indexIntervalBytes: 0 }, (log) => ten(log, 10))).toStrictEqual([0, 2, 4, 6, 8]);
   });
 
   test("segments roll earlier by a random part, another one for each", async () => {
@@ -136,16 +134,16 @@ describe("the files", () => {
       for (let i = 0; i < 200; i++) await append(log, ["v"], 0, time + i);
       return [...(await fileContents(files)).keys()].filter((name) => name.endsWith(".log")).map((name) => Number(name.slice(0, 20)));
     };
-    deepStrictEqual(await basesWith(0), [0, 51, 102, 153]);
+    expect(await basesWith(0)).toStrictEqual([0, 51, 102, 153]);
     const bases = await basesWith(30);
     const sizes = bases.slice(1).map((base, i) => base - bases[i]!);
-    ok(
+    expect(
       sizes.every((size) => size > 20 && size <= 51),
       `${sizes}`,
-    );
-    ok(new Set(sizes).size > 1, `${sizes}`);
+    ).toBeTruthy();
+    expect(new Set(sizes).size > 1, `${sizes}`).toBeTruthy();
     // no more than the segment's age
-    ok((await basesWith(1_000_000)).length > 4);
+    expect((await basesWith(1_000_000)).length > 4).toBeTruthy();
   });
 });
 
@@ -169,10 +167,10 @@ describe("damage", () => {
         const again = await store.open("t", 0, topicId, settingsWith());
         // the leader epoch is not covered by the CRC: a changed one may be a later epoch
         const epochOnly = change === "flip" && at - before >= 12 && at - before < 16 && again.endOffset === 3;
-        strictEqual(again.endOffset, epochOnly ? 3 : 2, `${change} at ${at - before}`);
-        if (!epochOnly) strictEqual(await files.size(`${folder}/00000000000000000000.log`), before);
-        strictEqual((await readAll(again))[1]?.value, "second");
-        deepStrictEqual(await append(again, ["next"], 2 ** 31 - 1), again.endOffset - 1);
+        expect(again.endOffset, `${change} at ${at - before}`).toBe(epochOnly ? 3 : 2);
+        if (!epochOnly) expect(await files.size(`${folder}/00000000000000000000.log`)).toBe(before);
+        expect((await readAll(again))[1]?.value).toBe("second");
+        expect(await append(again, ["next"], 2 ** 31 - 1)).toStrictEqual(again.endOffset - 1);
       }
     }
   });
@@ -188,7 +186,7 @@ describe("damage", () => {
     "positions beyond the file": (content) => content.map((byte, i) => (i % 4 === 0 ? 0x7f : byte)) as Buffer,
   };
   for (const [name, damage] of Object.entries(damages)) {
-    test(`indexes that are damaged (${name}) are built anew, and reads are right`, async () => {
+    test(`indexes that are damaged (${name}) are rebuilt, and reads are right`, async () => {
       const { log, store, disk, files, clock } = await startLog({ segmentBytes: 8000, indexIntervalBytes: 200 });
       for (let i = 0; i < 200; i++) await append(log, [`value ${i}`], 0, time + i);
       const expected = await readAll(log);
@@ -201,15 +199,15 @@ describe("damage", () => {
       }
       const second = await startStore(disk, {}, clock);
       const again = await second.store.open("t", 0, topicId, settingsWith({ segmentBytes: 8000, indexIntervalBytes: 200 }));
-      deepStrictEqual(await readAll(again, 0, 300), expected);
+      expect(await readAll(again, 0, 300)).toStrictEqual(expected);
       for (const i of [0, 60, 61, 120, 199]) {
         const found = await again.findByTimestamp(time + i);
-        deepStrictEqual(found, { offset: i, timestampMs: time + i, leaderEpoch: 0 }, `at ${i}`);
+        expect(found, `at ${i}`).toStrictEqual({ offset: i, timestampMs: time + i, leaderEpoch: 0 });
       }
       await append(again, ["more"], 0, time + 1000);
       await again.truncateTo(90);
-      deepStrictEqual(await readAll(again, 0, 300), expected.slice(0, 90));
-      strictEqual(again.endOffset, 90);
+      expect(await readAll(again, 0, 300)).toStrictEqual(expected.slice(0, 90));
+      expect(again.endOffset).toBe(90);
     });
   }
 
@@ -225,8 +223,8 @@ describe("damage", () => {
         if (!clean) disk.loseProcess();
         const second = await startStore(disk, {}, clock);
         const again = await second.store.open("t", 0, topicId, settingsWith());
-        deepStrictEqual(again.endOffsetForEpoch(4), { epoch: 3, endOffset: 20 }, `clean ${clean}, ${content}`);
-        strictEqual(again.lastEpoch, 6);
+        expect(again.endOffsetForEpoch(4), `clean ${clean}, ${content}`).toStrictEqual({ epoch: 3, endOffset: 20 });
+        expect(again.lastEpoch).toBe(6);
       }
     }
   });
@@ -242,7 +240,7 @@ describe("damage", () => {
     const second = await startStore(disk, {}, clock);
     await second.store.open("t", 0, topicId, settingsWith());
     await second.store.close();
-    deepStrictEqual(await second.files.list(folder), [
+    expect(await second.files.list(folder)).toStrictEqual([
       "00000000000000000000.index",
       "00000000000000000000.log",
       "00000000000000000000.timeindex",
@@ -251,8 +249,8 @@ describe("damage", () => {
       "ottla-clean-stop",
       "partition.metadata",
     ]);
-    ok((await second.files.list(root)).includes("lost+found"));
-    ok(!(await second.files.list(root)).some((name) => name.endsWith("-delete")));
+    expect((await second.files.list(root)).includes("lost+found")).toBeTruthy();
+    expect(!(await second.files.list(root)).some((name) => name.endsWith("-delete"))).toBeTruthy();
   });
 });
 
@@ -261,34 +259,34 @@ describe("the store", () => {
     const { log, store, files } = await startLog();
     await append(log, ["old"]);
     await store.delete("t", 0, topicId);
-    ok(!(await files.exists(folder)));
+    expect(!(await files.exists(folder))).toBeTruthy();
     const other = "ZZZZZZZZZZZZZZZZZZZZZQ";
     const fresh = await store.open("t", 0, other, settingsWith());
-    strictEqual(fresh.endOffset, 0);
+    expect(fresh.endOffset).toBe(0);
     await append(fresh, ["new"]);
-    await rejects(log.read(0, { maxBytes: 1, endOffsetLimit: 9, minOneBatch: true }), LogOffline);
+    await expect(log.read(0, { maxBytes: 1, endOffsetLimit: 9, minOneBatch: true })).rejects.toThrow(LogOffline);
     await store.close();
-    ok(
+    expect(
       !(await files.list(root)).some((name) => name.endsWith("-delete")),
       "removed in the background, at the latest when the store closes",
-    );
+    ).toBeTruthy();
   });
 
   test("refuses a folder of an earlier topic with the same name", async () => {
     const { store, disk, clock } = await startLog();
     await store.close();
     const second = await startStore(disk, {}, clock);
-    await rejects(second.store.open("t", 0, "ZZZZZZZZZZZZZZZZZZZZZQ", settingsWith()), InconsistentTopicId);
+    await expect(second.store.open("t", 0, "ZZZZZZZZZZZZZZZZZZZZZQ", settingsWith())).rejects.toThrow(InconsistentTopicId);
     await second.store.open("t", 0, topicId, settingsWith());
   });
 
   test("opens a log once, and again after it was closed", async () => {
     const { log, store } = await startLog();
-    strictEqual(await store.open("t", 0, topicId, settingsWith()), log);
+    expect(await store.open("t", 0, topicId, settingsWith())).toBe(log);
     await append(log, ["v"]);
     await log.close();
     const again = await store.open("t", 0, topicId, settingsWith());
-    strictEqual(again.endOffset, 1);
+    expect(again.endOffset).toBe(1);
   });
 
   test("keeps high watermarks", async () => {
@@ -301,8 +299,7 @@ describe("the store", () => {
     );
     disk.crash();
     const second = await startStore(disk, {}, clock);
-    deepStrictEqual(
-      second.store.highWatermarks,
+    expect(second.store.highWatermarks).toStrictEqual(
       new Map([
         ["t-0", 5],
         ["a-b-12", 7],
@@ -320,21 +317,21 @@ describe("the store", () => {
       disk.fault = (operation) => (operation.kind === kind && operation.path.endsWith(".log") ? "ENOSPC" : null);
       const { endOffset } = lead(log, batchOf(["lost"]));
       const waits = [log.written(endOffset), log.flush()];
-      for (const wait of kind === "write" ? waits : waits.slice(1)) await rejects(wait, LogOffline);
+      for (const wait of kind === "write" ? waits : waits.slice(1)) await expect(wait).rejects.toThrow(LogOffline);
       await waits[0]?.catch(() => undefined);
       disk.fault = null;
-      strictEqual((causes[0] as { code: string }).code, "ENOSPC");
-      strictEqual(causes.length, 1);
-      ok(throwsOffline(() => log.appendAsLeader(batchOf(["more"]), 0, 0)));
-      ok(throwsOffline(() => other.appendAsLeader(batchOf(["more"]), 0, 0)));
-      await rejects(other.flush(), LogOffline);
-      await rejects(store.open("third", 0, topicId, settingsWith()), LogOffline);
-      await rejects(store.close(), LogOffline);
-      ok(!(await files.exists(`${root}/.kafka_cleanshutdown`)));
+      expect((causes[0] as { code: string }).code).toBe("ENOSPC");
+      expect(causes.length).toBe(1);
+      expect(throwsOffline(() => log.appendAsLeader(parsedBatch(batchOf(["more"])), 0, 0))).toBeTruthy();
+      expect(throwsOffline(() => other.appendAsLeader(parsedBatch(batchOf(["more"])), 0, 0))).toBeTruthy();
+      await expect(other.flush()).rejects.toThrow(LogOffline);
+      await expect(store.open("third", 0, topicId, settingsWith())).rejects.toThrow(LogOffline);
+      await expect(store.close()).rejects.toThrow(LogOffline);
+      expect(!(await files.exists(`${root}/.kafka_cleanshutdown`))).toBeTruthy();
       disk.loseProcess();
       const second = await startStore(disk, {}, clock);
       const again = await second.store.open("t", 0, topicId, settingsWith());
-      strictEqual((await readAll(again))[0]?.value, "before");
+      expect((await readAll(again))[0]?.value).toBe("before");
     });
   }
 });

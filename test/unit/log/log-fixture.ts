@@ -1,4 +1,5 @@
-import { type DirectoryLogStore, type LogStoreOptions, openLogStore } from "../../../broker/log/directories/log-store.ts";
+import type { DirectoryLogStore, LogStoreOptions } from "../../../broker/log/directories/log-store.ts";
+import { openLogStore } from "../../../broker/log/directories/open-directories.ts";
 import type { Appended, Log } from "../../../broker/log/log-contract.ts";
 import type { FileSystem } from "../../../broker/runtime/files.ts";
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
@@ -10,6 +11,7 @@ import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
 import { testSettings } from "../../support/memory-log.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 
 export const topicId = "AbCdEfGhIjKlMnOpQrStUw";
 export const root = "/data/logs";
@@ -81,7 +83,7 @@ export async function startLog(
 
 /** Appends as the leader what must be appended. */
 export function lead(log: Log, batches: Buffer, epoch = 0, appendTimeMs = 0): Appended {
-  const appended = log.appendAsLeader(batches, epoch, appendTimeMs);
+  const appended = log.appendAsLeader(parsedBatch(batches), epoch, appendTimeMs);
   if (appended.kind !== "appended") throw new Error(`not appended but ${JSON.stringify(appended)}`);
   return appended;
 }

@@ -1,8 +1,6 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
-import { logCaches } from "../../../broker/log/log-caches.ts";
+import { describe, expect, test } from "vitest";
 import type { FoundRecord } from "../../../broker/log/log-contract.ts";
-import type { LogDirectory } from "../../../broker/log/log-directory.ts";
+import { logCaches } from "../../../broker/log/partition-log/log-caches.ts";
 import { createSegment } from "../../../broker/log/segment/segment-files.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
@@ -27,26 +25,25 @@ describe("reads that are under way while the log changes", () => {
       const deleted = log.advanceStartOffset(5);
       searches.push(log.findByTimestamp(1015), log.findMaxTimestamp());
       await deleted;
-      deepStrictEqual(
+      expect(
         (await Promise.all(searches)).map((found) => found?.offset),
-        [15, 15, 39],
         `after ${delay} turns`,
-      );
+      ).toStrictEqual([15, 15, 39]);
     }
   });
 });
 
 test("a file that a read opened before its segment was removed is not taken for the one that comes in its place", async () => {
-  const [clock, disk] = [new StillClock(), new MemoryDisk({ clock: new StillClock(), random: seededRandom(1) })];
+  const [_clock, disk] = [new StillClock(), new MemoryDisk({ clock: new StillClock(), random: seededRandom(1) })];
   const files = disk.attach();
-  const directory = { files, clock, logger: silentLogger, ...logCaches(files, {}) } as unknown as LogDirectory;
+  const io = { files, logger: silentLogger, ...logCaches(files, {}) };
   await files.makeDirectory("/log");
   const path = "/log/00000000000000000007.log";
-  await (await createSegment(directory, "/log", 7)).writable.file.write([Buffer.from("old")], 0);
-  strictEqual(await directory.openFiles.use(path, (file) => file.size()), 3);
+  await (await createSegment(io, "/log", 7)).writable.file.write([Buffer.from("old")], 0);
+  expect(await io.openFiles.use(path, (file) => file.size())).toBe(3);
   await files.remove(path);
-  await createSegment(directory, "/log", 7);
-  strictEqual(await directory.openFiles.use(path, (file) => file.size()), 0);
+  await createSegment(io, "/log", 7);
+  expect(await io.openFiles.use(path, (file) => file.size())).toBe(0);
 });
 
 describe("a deletion that was answered", () => {
@@ -58,7 +55,7 @@ describe("a deletion that was answered", () => {
     await log.advanceStartOffset(10);
     disk.crash();
     const { store } = await startStore(disk);
-    strictEqual((await store.open("t", 0, topicId, settingsWith(small))).startOffset, 10);
+    expect((await store.open("t", 0, topicId, settingsWith(small))).startOffset).toBe(10);
   });
 });
 
@@ -68,7 +65,7 @@ describe("a log that follows a compacted one", () => {
     const follow = (value: string, offset: number) => {
       const batch = batchOf([value]);
       batch.writeBigInt64BE(BigInt(offset), 0);
-      ok(log.appendAsFollower(batch));
+      expect(log.appendAsFollower(batch)).toBeTruthy();
     };
     for (const offset of [0, 1, 5, 9, 10, 11]) follow(`a ${offset}`, offset);
     await log.written(12);
@@ -76,10 +73,7 @@ describe("a log that follows a compacted one", () => {
     disk.corrupt(`${root}/t-0/00000000000000000000.log`, (content) => content.subarray(0, content.length - 3));
     disk.corrupt(`${root}/t-0/ottla-clean-stop`, () => Buffer.alloc(0));
     const again = await (await startStore(disk)).store.open("t", 0, topicId, settingsWith());
-    deepStrictEqual(
-      (await readAll(again)).map(({ offset }) => offset),
-      [0, 1, 5, 9, 10],
-    );
-    strictEqual(again.damage?.kind, "end-lost");
+    expect((await readAll(again)).map(({ offset }) => offset)).toStrictEqual([0, 1, 5, 9, 10]);
+    expect(again.damage?.kind).toBe("end-lost");
   });
 });

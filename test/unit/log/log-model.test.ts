@@ -1,6 +1,5 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import fc from "fast-check";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Log } from "../../../broker/log/log-contract.ts";
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { randomInt, seededRandom } from "../../../protocol/base/random.ts";
@@ -73,7 +72,7 @@ describe("a log does what a plain array does", () => {
               disk.loseProcess();
             }
             ({ store } = await startStore(disk, options, clock));
-            deepStrictEqual(store.found, [{ topic: "t", partition: 0, topicId }]);
+            expect(store.found).toStrictEqual([{ topic: "t", partition: 0, topicId }]);
             log = await open();
           }
           await model.checkAgainst(log, random);
@@ -97,11 +96,17 @@ async function retained(log: Log, model: LogModel, { back, retentionBytes, ageMs
   log.updateSettings(settingsWith({ ...small, retentionBytes, retentionMs, fileDeleteDelayMs: 0 }));
   await log.retain({ highWatermark, nowMs: 1_700_000_000_000 + 1000 + ageMs });
   const { startOffset } = log;
-  ok(startOffset >= model.startOffset && startOffset <= Math.max(highWatermark, model.startOffset), "only what is committed goes");
+  expect(
+    startOffset >= model.startOffset && startOffset <= Math.max(highWatermark, model.startOffset),
+    "only what is committed goes",
+  ).toBeTruthy();
   const kept = model.visible.filter(({ offset }) => offset < startOffset);
-  ok(retentionBytes >= 0 || kept.every(({ timestampMs }) => timestampMs < 1_700_000_000_000 + ageMs), "only what is old enough goes");
-  if (retentionBytes < 0 && retentionMs < 0) strictEqual(startOffset, model.startOffset);
-  if (retentionBytes === 0) strictEqual(await everythingBelow(log, highWatermark), true, "with no bytes to keep, all that may go does");
+  expect(
+    retentionBytes >= 0 || kept.every(({ timestampMs }) => timestampMs < 1_700_000_000_000 + ageMs),
+    "only what is old enough goes",
+  ).toBeTruthy();
+  if (retentionBytes < 0 && retentionMs < 0) expect(startOffset).toBe(model.startOffset);
+  if (retentionBytes === 0) expect(await everythingBelow(log, highWatermark), "with no bytes to keep, all that may go does").toBe(true);
   return startOffset;
 }
 
@@ -187,19 +192,19 @@ async function liveAndDie(seed: number): Promise<void> {
     const matching = [deleted, before, startingLower(before, model.startOffset)].find(
       (candidate): candidate is LogModel => candidate !== null && isPrefix(found, candidate) && log.startOffset === startOf(candidate, log),
     );
-    ok(matching !== undefined, `${context}: [${log.startOffset}, ${log.endOffset}) is no beginning of what was appended`);
-    const flushed = matching.visible.filter((record) => record.offset < safeEnd).length;
-    ok(found.length >= flushed, `${context}: flushed up to ${safeEnd}, found up to ${log.endOffset}`);
-    strictEqual(log.endOffset, found.length === 0 ? log.startOffset : found.at(-1)!.offset + 1, context);
-    const next = matching.copy();
-    next.adopt(found.length === 0 ? [] : matching.records.filter(({ offset }) => offset < log.endOffset), log.startOffset, log.endOffset);
-    next.epoch = Math.max(model.epoch, matching.epoch);
+    expect(matching, `${context}: [${log.startOffset}, ${log.endOffset}) is no beginning of what was appended`).toBeDefined();
+    const flushed = matching!.visible.filter((record) => record.offset < safeEnd).length;
+    expect(found.length >= flushed, `${context}: flushed up to ${safeEnd}, found up to ${log.endOffset}`).toBeTruthy();
+    expect(log.endOffset, context).toBe(found.length === 0 ? log.startOffset : found.at(-1)!.offset + 1);
+    const next = matching!.copy();
+    next.adopt(found.length === 0 ? [] : matching!.records.filter(({ offset }) => offset < log.endOffset), log.startOffset, log.endOffset);
+    next.epoch = Math.max(model.epoch, matching!.epoch);
     model = next;
     before = null;
     startMax = 0;
     await model.checkAgainst(log, random);
     safeEnd = log.endOffset;
-    for (const name of await files.list("/data/logs/t-0")) ok(!name.endsWith(".tmp"), `${context}: ${name} is left`);
+    for (const name of await files.list("/data/logs/t-0")) expect(!name.endsWith(".tmp"), `${context}: ${name} is left`).toBeTruthy();
     if (random.next() < 0.5) disk.loseProcess();
     else await store.close();
   }

@@ -1,8 +1,9 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
+import { expect } from "vitest";
 import type { Log } from "../../../broker/log/log-contract.ts";
 import { type Random, randomInt } from "../../../protocol/base/random.ts";
 import { decodeBatch } from "../../../protocol/records/decode-batch.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { batchOf, type ReadBack, readAll, recordsIn } from "./log-fixture.ts";
 
 export interface ModelRecord extends ReadBack {
@@ -34,9 +35,9 @@ export class LogModel {
     const timestamps = values.map(() => 1_700_000_000_000 + randomInt(random, 5000));
     if (random.next() < 0.15) this.epoch++;
     const batchBase = this.endOffset;
-    strictEqual(log.endOffset, batchBase);
-    if (as === "leader") log.appendAsLeader(batchOf(values, timestamps), this.epoch, 0);
-    else ok(log.appendAsFollower(asLeaderSent(values, timestamps, batchBase, this.epoch)));
+    expect(log.endOffset).toBe(batchBase);
+    if (as === "leader") log.appendAsLeader(parsedBatch(batchOf(values, timestamps)), this.epoch, 0);
+    else expect(log.appendAsFollower(asLeaderSent(values, timestamps, batchBase, this.epoch))).toBeTruthy();
     values.forEach((value, i) => {
       this.records.push({ offset: batchBase + i, value, epoch: this.epoch, timestampMs: timestamps[i]!, batchBase });
     });
@@ -96,22 +97,22 @@ export class LogModel {
 
   async checkAgainst(log: Log, random: Random): Promise<void> {
     await log.written(log.endOffset);
-    strictEqual(log.startOffset, this.startOffset);
-    strictEqual(log.endOffset, this.endOffset);
-    strictEqual(log.writtenEndOffset, this.endOffset);
-    strictEqual(log.lastEpoch, this.lastEpoch);
-    deepStrictEqual(await readAll(log, this.startOffset, 1 + randomInt(random, 2000)), this.visible.map(withoutBatch));
+    expect(log.startOffset).toBe(this.startOffset);
+    expect(log.endOffset).toBe(this.endOffset);
+    expect(log.writtenEndOffset).toBe(this.endOffset);
+    expect(log.lastEpoch).toBe(this.lastEpoch);
+    expect(await readAll(log, this.startOffset, 1 + randomInt(random, 2000))).toStrictEqual(this.visible.map(withoutBatch));
     this.#checkEpochs(log);
     await this.#checkRead(log, random);
     await this.#checkTimestamps(log, random);
   }
 
   #checkEpochs(log: Log): void {
-    for (const record of this.visible) strictEqual(log.epochAt(record.offset), record.epoch);
+    for (const record of this.visible) expect(log.epochAt(record.offset)).toBe(record.epoch);
     const epochs = new Set(this.visible.map((record) => record.epoch));
     for (const epoch of epochs) {
       const end = this.records.find((record) => record.epoch > epoch)?.offset ?? this.endOffset;
-      deepStrictEqual(log.endOffsetForEpoch(epoch), { epoch, endOffset: end });
+      expect(log.endOffsetForEpoch(epoch)).toStrictEqual({ epoch, endOffset: end });
     }
   }
 
@@ -124,31 +125,31 @@ export class LogModel {
     const minOneBatch = random.next() < 0.5;
     const { chunks, sizeInBytes } = await log.read(from, { maxBytes, endOffsetLimit: limit, minOneBatch });
     const got = recordsIn(chunks);
-    strictEqual(
-      sizeInBytes,
-      chunks.reduce((sum, chunk) => sum + chunk.length, 0),
-    );
+    expect(sizeInBytes).toBe(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
     const base = this.records[from - first.offset]!.batchBase;
     const expected = this.records.slice(base - first.offset, base - first.offset + got.length);
-    deepStrictEqual(got, expected.map(withoutBatch), `read from ${from} to ${limit}`);
+    expect(got, `read from ${from} to ${limit}`).toStrictEqual(expected.map(withoutBatch));
     const end = (got.at(-1)?.offset ?? from - 1) + 1;
-    ok(got.length === 0 || (end > from && end <= limit), `read from ${from} ended at ${end}, limit ${limit}`);
+    expect(got.length === 0 || (end > from && end <= limit), `read from ${from} ended at ${end}, limit ${limit}`).toBeTruthy();
     const batches = new Set(expected.map((record) => record.batchBase)).size;
-    ok(sizeInBytes <= maxBytes || (minOneBatch && batches === 1), `${sizeInBytes} bytes in ${batches} batches, at most ${maxBytes}`);
+    expect(
+      sizeInBytes <= maxBytes || (minOneBatch && batches === 1),
+      `${sizeInBytes} bytes in ${batches} batches, at most ${maxBytes}`,
+    ).toBeTruthy();
     const firstEnd = base + this.records.filter((record) => record.batchBase === base).length;
-    if (minOneBatch && firstEnd <= limit) ok(got.length > 0, "at least one batch");
+    if (minOneBatch && firstEnd <= limit) expect(got.length > 0, "at least one batch").toBeTruthy();
   }
 
   async #checkTimestamps(log: Log, random: Random): Promise<void> {
     const wanted = 1_700_000_000_000 + randomInt(random, 5200);
     const found = await log.findByTimestamp(wanted);
     const expected = this.visible.find((record) => record.timestampMs >= wanted);
-    deepStrictEqual(found, expected === undefined ? null : place(expected), `first at or after ${wanted}`);
+    expect(found, `first at or after ${wanted}`).toStrictEqual(expected === undefined ? null : place(expected));
     const max = this.visible.reduce<ModelRecord | null>(
       (best, next) => (best === null || next.timestampMs > best.timestampMs ? next : best),
       null,
     );
-    deepStrictEqual(await log.findMaxTimestamp(), max === null ? null : place(max));
+    expect(await log.findMaxTimestamp()).toStrictEqual(max === null ? null : place(max));
   }
 }
 
@@ -163,6 +164,6 @@ function place({ offset, timestampMs, epoch }: ModelRecord): object {
 function asLeaderSent(values: readonly string[], timestamps: readonly number[], baseOffset: number, leaderEpoch: number): Buffer {
   const records = values.map((value, i) => ({ key: null, value: Buffer.from(value), headers: [], timestampMs: timestamps[i]! }));
   const batch = encodeBatch(records, { baseOffset, leaderEpoch });
-  strictEqual([...decodeBatch(batch)].length, values.length);
+  expect([...decodeBatch(batch)].length).toBe(values.length);
   return batch;
 }

@@ -1,11 +1,11 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
-import type { DueCleaning } from "../../../broker/log/compaction/due.ts";
+import { describe, expect, test } from "vitest";
+import type { DueCleaning } from "../../../broker/log/compaction/cleaning-plan.ts";
 import type { CleaningReport } from "../../../broker/log/compaction/log-compaction.ts";
 import { Pace } from "../../../broker/log/compaction/pace.ts";
-import { type LogDirectories, openLogDirectories } from "../../../broker/log/directories/log-directories.ts";
-import type { SegmentedLog } from "../../../broker/log/log.ts";
+import type { LogDirectories } from "../../../broker/log/directories/log-directories.ts";
+import { openLogDirectories } from "../../../broker/log/directories/open-directories.ts";
 import type { Log } from "../../../broker/log/log-contract.ts";
+import type { SegmentedLog } from "../../../broker/log/partition-log/segmented-log.ts";
 import type { Clock } from "../../../protocol/base/clock.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
@@ -45,7 +45,7 @@ function clean(log: Log, due: DueCleaning, clock: Clock, bytesPerSecond: number)
 
 async function compact(log: Log): Promise<void> {
   const due = await dueIn(log);
-  if (due !== null) await clean(log, due, new StillClock(), Number.MAX_VALUE);
+  if (due !== null) await clean(log, due!, new StillClock(), Number.MAX_VALUE);
 }
 
 /** As when a read finds that it is damaged. With the interval of rebuilt indexes it has fewer entries. */
@@ -73,18 +73,18 @@ describe("what a move of a log meets", () => {
     const { logs, log } = await startedOn(disk);
     await compact(log);
     const expected = await readKeyed(log);
-    ok(expected.length < 36);
+    expect(expected.length < 36).toBeTruthy();
     logs.move("t", 0, two);
     await until(() => isMoved(logs));
     disk.loseProcess();
     const again = await (await open(disk)).open("t", 0, topicId, settings, false);
-    deepStrictEqual([await readKeyed(again), again.damage], [expected, null]);
+    expect([await readKeyed(again), again.damage]).toStrictEqual([expected, null]);
   });
 
   for (const [what, meet] of [
     ["retention", (log: Log) => log.advanceStartOffset(25)],
     ["compaction", compact],
-    ["an index that is built anew", rebuildIndex],
+    ["an index that is rebuilt", rebuildIndex],
     ["a cut", (log: Log, at: number) => log.truncateTo(1 + (at % 15))],
   ] as const)
     test(`${what} at any operation of the disk: the copy has the same segments`, async () => {
@@ -101,22 +101,22 @@ describe("what a move of a log meets", () => {
         logs.move("t", 0, two);
         await until(() => isMoved(logs));
         if (met === null) {
-          ok(at > 50);
+          expect(at > 50).toBeTruthy();
           break;
         }
         await met;
         await until(() => disk.find(`${one}/t-0`) === null);
         const [expected, startOffset, endOffset] = [await readKeyed(log), log.startOffset, log.endOffset];
         await logs.close();
-        strictEqual(logs.onlineCount, 2, `operation ${at}`);
+        expect(logs.onlineCount, `operation ${at}`).toBe(2);
         const left = segmentsIn(disk, `${two}/t-0`);
         const again = await open(disk);
         const reopened = await again.open("t", 0, topicId, settings, false);
-        deepStrictEqual(
-          [await readKeyed(reopened), reopened.startOffset, reopened.endOffset],
-          [expected, startOffset, endOffset],
-          `operation ${at}: ${left}`,
-        );
+        expect([await readKeyed(reopened), reopened.startOffset, reopened.endOffset], `operation ${at}: ${left}`).toStrictEqual([
+          expected,
+          startOffset,
+          endOffset,
+        ]);
       }
     });
 
@@ -125,35 +125,35 @@ describe("what a move of a log meets", () => {
     const { logs, log } = await startedOn(disk);
     const slow = new StillClock();
     const due = await dueIn(log);
-    ok(due !== null);
-    const first = clean(log, due, slow, 1);
+    expect(due).not.toBeNull();
+    const first = clean(log, due!, slow, 1);
     // it has read a piece, and waits for its share of the disk
     await until(() => slow.due.length > 0);
     logs.move("t", 0, two);
     await until(() => isMoved(logs));
     const dueThere = await dueIn(log);
-    ok(dueThere !== null);
-    strictEqual(await clean(log, dueThere, new StillClock(), Number.MAX_VALUE), null);
+    expect(dueThere).not.toBeNull();
+    expect(await clean(log, dueThere!, new StillClock(), Number.MAX_VALUE)).toBeNull();
     for (let turns = 0; turns < 100; turns++) {
       slow.now += 1_000_000;
       for (const wake of slow.due.splice(0)) wake();
       await Promise.resolve();
     }
-    strictEqual(await first, null);
-    ok((await clean(log, dueThere, new StillClock(), Number.MAX_VALUE)) !== null);
-    strictEqual((await readKeyed(log)).length < 36, true);
+    expect(await first).toBeNull();
+    expect((await clean(log, dueThere!, new StillClock(), Number.MAX_VALUE)) !== null).toBeTruthy();
+    expect((await readKeyed(log)).length < 36).toBe(true);
     await logs.close();
-    strictEqual(logs.onlineCount, 2);
+    expect(logs.onlineCount).toBe(2);
   });
 
   test("a cleaner that found the log due in the directory that it left", async () => {
     const { logs, log } = await startedOn(newDisk());
     const due = await dueIn(log);
-    ok(due !== null);
+    expect(due).not.toBeNull();
     logs.move("t", 0, two);
     await until(() => isMoved(logs));
-    strictEqual(await clean(log, due, new StillClock(), Number.MAX_VALUE), null);
-    strictEqual((await readKeyed(log)).length, 36);
+    expect(await clean(log, due!, new StillClock(), Number.MAX_VALUE)).toBeNull();
+    expect((await readKeyed(log)).length).toBe(36);
   });
 
   test("a deletion of records at any operation, and a power failure as soon as it is answered", async () => {
@@ -179,7 +179,7 @@ describe("what a move of a log meets", () => {
       await until(async () => hasCrashed || (!hasBegun && (await isMoved(logs))));
       if (!hasCrashed) break;
       const again = await (await open(disk)).open("t", 0, topicId, settings, false);
-      strictEqual(again.startOffset, 25, `operation ${at}`);
+      expect(again.startOffset, `operation ${at}`).toBe(25);
     }
   });
 
@@ -192,12 +192,9 @@ describe("what a move of a log meets", () => {
       logs.move("t", 0, two);
       await deleted;
       for (let i = 0; i < 2000; i++) await Promise.resolve();
-      strictEqual(logs.onlineCount, 2, `after ${at} turns, ${log.endOffset}`);
+      expect(logs.onlineCount, `after ${at} turns, ${log.endOffset}`).toBe(2);
       await logs.close();
-      deepStrictEqual(
-        [...disk.directory(two).entries.keys()].filter((name) => name.startsWith("t-0")),
-        [],
-      );
+      expect([...disk.directory(two).entries.keys()].filter((name) => name.startsWith("t-0"))).toStrictEqual([]);
     }
   });
 });

@@ -1,6 +1,6 @@
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
-import { type LogDirectories, openLogDirectories } from "../../../broker/log/directories/log-directories.ts";
+import { describe, expect, test } from "vitest";
+import type { LogDirectories } from "../../../broker/log/directories/log-directories.ts";
+import { openLogDirectories } from "../../../broker/log/directories/open-directories.ts";
 import { type Log, LogOffline } from "../../../broker/log/log-contract.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
@@ -51,28 +51,28 @@ describe("moving a log to another directory", () => {
       await append(log, values.slice(-1), 0, 1000 + values.length);
     };
     for (let i = 0; i < 40; i++) await add();
-    strictEqual(logs.move("t", 0, two), "NONE");
+    expect(logs.move("t", 0, two)).toBe("NONE");
     let turns = 0;
     while (!(await isMoved(logs))) {
-      ok(turns++ < 200);
+      expect(turns++ < 200).toBeTruthy();
       await add();
-      if (turns % 3 === 0) deepStrictEqual(await valuesOf(log), values);
+      if (turns % 3 === 0) expect(await valuesOf(log)).toStrictEqual(values);
     }
-    ok(turns > 3, "appends went on during the move");
+    expect(turns > 3, "appends went on during the move").toBeTruthy();
     for (let i = 0; i < 10; i++) await add();
-    deepStrictEqual(await valuesOf(log), values);
-    strictEqual((await log.findByTimestamp(1020))?.offset, 19);
+    expect(await valuesOf(log)).toStrictEqual(values);
+    expect((await log.findByTimestamp(1020))?.offset).toBe(19);
     await until(() => disk.find(`${one}/t-0`) === null);
-    strictEqual(logs.move("t", 0, two), "NONE");
+    expect(logs.move("t", 0, two)).toBe("NONE");
     logs.registered(5);
     await logs.close();
-    deepStrictEqual(folders(disk), [[], ["t-0"]]);
+    expect(folders(disk)).toStrictEqual([[], ["t-0"]]);
 
     const again = await open(disk);
-    strictEqual(again.doubt.kind, "since");
+    expect(again.doubt.kind).toBe("since");
     const reopened = await opened(again, false);
-    deepStrictEqual([await valuesOf(reopened), reopened.lastEpoch], [values, 0]);
-    strictEqual((await reopened.findByTimestamp(1045))?.offset, 44);
+    expect([await valuesOf(reopened), reopened.lastEpoch]).toStrictEqual([values, 0]);
+    expect((await reopened.findByTimestamp(1045))?.offset).toBe(44);
   });
 
   test("a cut, a new start and deleted records meanwhile are in the copy too", async () => {
@@ -88,29 +88,26 @@ describe("moving a log to another directory", () => {
     await append(log, ["b 21"], 1);
     await until(() => isMoved(logs));
     const expected = [...Array.from({ length: 13 }, (_, i) => `a ${i + 7}`), "b 20", "b 21"];
-    deepStrictEqual([await valuesOf(log), log.startOffset, log.endOffsetForEpoch(0)?.endOffset], [expected, 7, 20]);
+    expect([await valuesOf(log), log.startOffset, log.endOffsetForEpoch(0)?.endOffset]).toStrictEqual([expected, 7, 20]);
     await logs.close();
     const again = await opened(await open(disk), false);
-    deepStrictEqual([await valuesOf(again), again.startOffset, again.endOffsetForEpoch(0)?.endOffset], [expected, 7, 20]);
+    expect([await valuesOf(again), again.startOffset, again.endOffsetForEpoch(0)?.endOffset]).toStrictEqual([expected, 7, 20]);
   });
 
   test("answers as Kafka does, and remembers where a log is wanted that is not there yet", async () => {
     const disk = newDisk();
     const logs = await open(disk);
-    strictEqual(logs.move("t", 0, "/elsewhere"), "LOG_DIR_NOT_FOUND");
-    strictEqual(logs.move("t", 0, two), "REPLICA_NOT_AVAILABLE");
+    expect(logs.move("t", 0, "/elsewhere")).toBe("LOG_DIR_NOT_FOUND");
+    expect(logs.move("t", 0, two)).toBe("REPLICA_NOT_AVAILABLE");
     await append(await opened(logs), ["x"]);
-    deepStrictEqual(await whereabouts(logs), [[], ["log"]]);
+    expect(await whereabouts(logs)).toStrictEqual([[], ["log"]]);
     const [, { space }] = (await logs.describe()) as [unknown, { space: { totalBytes: number } }];
-    ok(space.totalBytes > 0);
+    expect(space.totalBytes > 0).toBeTruthy();
     disk.fault = ({ path }) => (path.startsWith(one) ? "EIO" : null);
-    await rejects(logs.open("other", 0, topicId, small, true), LogOffline);
-    strictEqual(logs.move("t", 0, one), "KAFKA_STORAGE_ERROR");
-    strictEqual(logs.move("other", 0, two), "KAFKA_STORAGE_ERROR");
-    deepStrictEqual(
-      (await logs.describe()).map(({ isOnline }) => isOnline),
-      [false, true],
-    );
+    await expect(logs.open("other", 0, topicId, small, true)).rejects.toThrow(LogOffline);
+    expect(logs.move("t", 0, one)).toBe("KAFKA_STORAGE_ERROR");
+    expect(logs.move("other", 0, two)).toBe("KAFKA_STORAGE_ERROR");
+    expect((await logs.describe()).map(({ isOnline }) => isOnline)).toStrictEqual([false, true]);
   });
 
   test("another wish ends the first, deletion ends the move, and a stop leaves it to the next start", async () => {
@@ -121,16 +118,16 @@ describe("moving a log to another directory", () => {
     logs.move("t", 0, two);
     logs.move("t", 0, one);
     await until(async () => folders(disk)[1]!.length === 0);
-    deepStrictEqual(await whereabouts(logs), [["log"], []]);
+    expect(await whereabouts(logs)).toStrictEqual([["log"], []]);
     logs.move("t", 0, two);
     await until(async () => folders(disk)[1]!.length > 0);
     await logs.close();
-    ok(folders(disk)[1]![0]!.endsWith("-future"));
+    expect(folders(disk)[1]![0]!.endsWith("-future")).toBeTruthy();
 
     const again = await open(disk);
     const reopened = await opened(again, false);
     await until(() => isMoved(again));
-    strictEqual((await valuesOf(reopened)).length, 30);
+    expect((await valuesOf(reopened)).length).toBe(30);
     again.move("t", 0, one);
     await again.delete("t", 0, topicId);
     await until(async () => folders(disk).every((names) => names.length === 0));
@@ -177,7 +174,7 @@ describe("a crash during a move", () => {
       const disk = newDisk();
       await movingLog(disk, segmentBytes, { acknowledged: 0, flushed: 0 });
       const operations = disk.operations;
-      ok(operations > 100);
+      expect(operations > 100).toBeTruthy();
       for (let at = 1; at < operations; at++) {
         const broken = newDisk(at);
         const progress = { acknowledged: 0, flushed: 0 };
@@ -190,21 +187,21 @@ describe("a crash during a move", () => {
           return null;
         };
         await Promise.race([movingLog(broken, segmentBytes, progress).catch(() => undefined), until(() => hasCrashed)]);
-        ok(hasCrashed);
+        expect(hasCrashed).toBeTruthy();
         broken.fault = null;
         const logs = await open(broken);
         const places = logs.found.length;
-        ok(places <= 1, `operation ${at}: found ${places} times`);
+        expect(places <= 1, `operation ${at}: found ${places} times`).toBeTruthy();
         const values = await valuesOf(await opened(logs, true));
         const least = how === "killed" ? progress.acknowledged : progress.flushed;
-        ok(values.length >= least, `operation ${at}: ${values.length} of ${least} records`);
-        deepStrictEqual(values, numbered(values.length));
+        expect(values.length >= least, `operation ${at}: ${values.length} of ${least} records`).toBeTruthy();
+        expect(values).toStrictEqual(numbered(values.length));
         await logs.close();
         const left = folders(broken).flat();
-        ok(
+        expect(
           left.filter((name) => name === "t-0").length === 1 && left.every((name) => name === "t-0" || name.endsWith("-future")),
           `operation ${at}: ${left}`,
-        );
+        ).toBeTruthy();
       }
     },
   );
@@ -248,16 +245,17 @@ describe("a directory that fails during a move", () => {
           }
           await append(other, ["x"]);
         };
-        await use().catch((error: unknown) => ok(error instanceof LogOffline, String(error)));
-        ok(logs !== null);
-        await (logs as LogDirectories).close().catch((error: unknown) => ok(error instanceof LogOffline, String(error)));
+        await use().catch((error: unknown) => expect(error instanceof LogOffline, String(error)).toBeTruthy());
+        await (logs as LogDirectories | null)!
+          .close()
+          .catch((error: unknown) => expect(error instanceof LogOffline, String(error)).toBeTruthy());
         disk.fault = null;
         disk.loseProcess();
         if (seen < at) break;
         const again = await open(disk);
         const values = await valuesOf(await opened(again, false));
-        ok(values.length >= progress.acknowledged, `${kind} ${at}: ${values.length} of ${progress.acknowledged}`);
-        deepStrictEqual(values, numbered(values.length));
+        expect(values.length >= progress.acknowledged, `${kind} ${at}: ${values.length} of ${progress.acknowledged}`).toBeTruthy();
+        expect(values).toStrictEqual(numbered(values.length));
         await again.close();
       }
     });
@@ -274,14 +272,14 @@ describe("a directory that fails during a move", () => {
       isNamed ||= kind === "syncDirectory" && path === two && disk.find(`${two}/t-0`) !== null;
       return null;
     };
-    strictEqual(logs.move("t", 0, two), "NONE");
+    expect(logs.move("t", 0, two)).toBe("NONE");
     await until(() => logs.onlineCount < 2);
     for (let i = 6; i < 9; i++) await append(log, [`value ${i}`]);
-    await logs.close().catch((error: unknown) => ok(error instanceof LogOffline, String(error)));
+    await logs.close().catch((error: unknown) => expect(error instanceof LogOffline, String(error)).toBeTruthy());
     disk.fault = null;
     disk.loseProcess();
     const again = await open(disk);
-    deepStrictEqual(await valuesOf(await opened(again, false)), numbered(9));
+    expect(await valuesOf(await opened(again, false))).toStrictEqual(numbered(9));
     await again.close();
   });
 });

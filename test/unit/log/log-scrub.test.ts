@@ -1,7 +1,6 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { LogScrub } from "../../../broker/log/directories/log-scrub.ts";
 import type { Log } from "../../../broker/log/log-contract.ts";
-import { LogScrub } from "../../../broker/log/log-scrub.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { SimClock } from "../../sim/sim-clock.ts";
@@ -41,13 +40,13 @@ describe("a log that nobody reads", () => {
     const { scrub } = scrubOf([fixture.log], 1e9);
     const found: number[] = [];
     fixture.log.onDamaged(({ offset }) => found.push(offset));
-    ok(await scrub.scrubOne());
-    strictEqual(fixture.log.damage, null);
+    expect(await scrub.scrubOne()).toBeTruthy();
+    expect(fixture.log.damage).toBeNull();
     rot(fixture, 500);
     const later = scrubOf([fixture.log], 1e9).scrub;
-    ok(await later.scrubOne());
-    strictEqual(fixture.log.damage!.path, path);
-    strictEqual(found.length, 1);
+    expect(await later.scrubOne()).toBeTruthy();
+    expect(fixture.log.damage!.path).toBe(path);
+    expect(found.length).toBe(1);
   });
 
   test("is read again when its interval has passed, and another one when it comes", async () => {
@@ -60,10 +59,10 @@ describe("a log that nobody reads", () => {
     rot(second, 500);
     logs.push(second.log);
     await until(clock, () => second.log.damage !== null);
-    ok(clock.nowMs <= 180_000, `${clock.nowMs}`);
-    strictEqual(first.log.damage, null);
+    expect(clock.nowMs <= 180_000, `${clock.nowMs}`).toBeTruthy();
+    expect(first.log.damage).toBeNull();
     await until(clock, () => first.log.damage !== null);
-    ok(clock.nowMs >= 600_000 && clock.nowMs < 730_000, `${clock.nowMs}`);
+    expect(clock.nowMs >= 600_000 && clock.nowMs < 730_000, `${clock.nowMs}`).toBeTruthy();
     await scrub.stop();
   });
 
@@ -78,11 +77,11 @@ describe("a log that nobody reads", () => {
     scrub.start();
     await until(clock, () => reads.length >= 7);
     // six segments of nearly a thousand bytes come before the seventh
-    ok(clock.nowMs > 5000 && clock.nowMs < 7000, `${clock.nowMs}`);
+    expect(clock.nowMs > 5000 && clock.nowMs < 7000, `${clock.nowMs}`).toBeTruthy();
     await scrub.stop();
     const count = reads.length;
     for (let i = 0; i < 20; i++) await clock.step();
-    deepStrictEqual(reads.length, count);
+    expect(reads.length).toStrictEqual(count);
   });
 
   test("may be deleted from meanwhile, and closed", async () => {
@@ -94,7 +93,7 @@ describe("a log that nobody reads", () => {
     await until(clock, () => clock.nowMs > 5000);
     await store.close();
     await until(clock, () => clock.nowMs > 30_000);
-    strictEqual(log.damage, null);
+    expect(log.damage).toBeNull();
     await scrub.stop();
   });
 });
@@ -104,12 +103,12 @@ test("a store reads its logs in the background, when it is told to, until it is 
   const before = await coldLog();
   await before.store.close();
   rot(before, 500);
-  const { openLogStore } = await import("../../../broker/log/directories/log-store.ts");
+  const { openLogStore } = await import("../../../broker/log/directories/open-directories.ts");
   const parts = { files: before.disk.attach(), clock: clock.forOwner("b"), random: seededRandom(3), log: silentLogger };
   const scrub = { bytesPerSecondMax: 1e9, intervalMs: 1000 };
   const store = await openLogStore(parts, { directory: root, tailCacheBytesMax: 0, scrub });
   const log = await store.open("t", 0, topicId, settingsWith());
-  strictEqual(log.damage, null);
+  expect(log.damage).toBeNull();
   await until(clock, () => log.damage !== null);
   await store.close();
 });

@@ -1,10 +1,9 @@
-import { deepStrictEqual, ok, rejects, strictEqual, throws } from "node:assert";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { describe, test, vi } from "vitest";
-import { openLogStore } from "../../../broker/log/directories/log-store.ts";
+import { describe, expect, test, vi } from "vitest";
+import { openLogStore } from "../../../broker/log/directories/open-directories.ts";
 import { type Log, WriteQueueFull } from "../../../broker/log/log-contract.ts";
-import { LogWriter } from "../../../broker/log/log-writer.ts";
+import { LogWriter } from "../../../broker/log/partition-log/log-writer.ts";
 import { nodeFileSystem } from "../../../broker/runtime/node-files.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { randomInt, seededRandom } from "../../../protocol/base/random.ts";
@@ -12,6 +11,7 @@ import { fieldAt, writeInt64 } from "../../../protocol/records/batch-header.ts";
 import { compressRecords } from "../../../protocol/records/compression.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { append, batchOf, lead, readAll, recordsIn, root, StillClock, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
 import { LogModel } from "./log-model.ts";
 
@@ -27,18 +27,15 @@ describe("appending", () => {
     const { log } = await startLog();
     const first = lead(log, batchOf(["a", "b"]), 3, 0);
     const second = lead(log, batchOf(["c"]), 3, 0);
-    deepStrictEqual([first.baseOffset, first.endOffset, second.baseOffset, second.endOffset], [0, 2, 2, 3]);
-    deepStrictEqual([log.endOffset, log.writtenEndOffset, log.lastEpoch], [3, 0, 3]);
-    deepStrictEqual(recordsIn((await log.read(0, everything)).chunks), []);
+    expect([first.baseOffset, first.endOffset, second.baseOffset, second.endOffset]).toStrictEqual([0, 2, 2, 3]);
+    expect([log.endOffset, log.writtenEndOffset, log.lastEpoch]).toStrictEqual([3, 0, 3]);
+    expect(recordsIn((await log.read(0, everything)).chunks)).toStrictEqual([]);
     await log.written(3);
-    deepStrictEqual(
-      (await readAll(log)).map((record) => [record.offset, record.value, record.epoch]),
-      [
-        [0, "a", 3],
-        [1, "b", 3],
-        [2, "c", 3],
-      ],
-    );
+    expect((await readAll(log)).map((record) => [record.offset, record.value, record.epoch])).toStrictEqual([
+      [0, "a", 3],
+      [1, "b", 3],
+      [2, "c", 3],
+    ]);
   });
 
   test("appends that wait together leave in one write, and listeners hear of it once", async () => {
@@ -50,45 +47,42 @@ describe("appending", () => {
     };
     const heard: number[] = [];
     const stop = log.onWritten((end) => heard.push(end));
-    for (let i = 0; i < 500; i++) log.appendAsLeader(batchOf([`v${i}`]), 0, 0);
+    for (let i = 0; i < 500; i++) log.appendAsLeader(parsedBatch(batchOf([`v${i}`])), 0, 0);
     await log.written(500);
     await Promise.resolve();
-    strictEqual(writes, 1);
-    deepStrictEqual(heard, [500]);
+    expect(writes).toBe(1);
+    expect(heard).toStrictEqual([500]);
     stop();
     await append(log, ["later"]);
     await Promise.resolve();
-    deepStrictEqual(heard, [500]);
+    expect(heard).toStrictEqual([500]);
   });
 
   test("under LogAppendTime every record gets the append's time", async () => {
     const { log } = await startLog({ messageTimestampType: "LogAppendTime" });
     const { logAppendTimeMs } = lead(log, batchOf(["a", "b"], time), 0, 42);
-    strictEqual(logAppendTimeMs, 42);
+    expect(logAppendTimeMs).toBe(42);
     await log.written(2);
-    deepStrictEqual(
-      (await readAll(log)).map((record) => record.timestampMs),
-      [42, 42],
-    );
-    deepStrictEqual(await log.findByTimestamp(42), { offset: 0, timestampMs: 42, leaderEpoch: 0 });
+    expect((await readAll(log)).map((record) => record.timestampMs)).toStrictEqual([42, 42]);
+    expect(await log.findByTimestamp(42)).toStrictEqual({ offset: 0, timestampMs: 42, leaderEpoch: 0 });
   });
 
   test("what the disk does not keep up with is not taken for damage", async () => {
     const { log } = await startLog();
     const room = vi.spyOn(LogWriter.prototype, "hasRoomFor").mockReturnValue(false);
     try {
-      throws(() => log.appendAsFollower(sent(0, 5)), new WriteQueueFull("too many bytes wait for the disk"));
-      ok(!log.appendAsFollower(sent(0, 5).subarray(0, 30)), "damaged all the same");
-      strictEqual(log.endOffset, 0);
+      expect(() => log.appendAsFollower(sent(0, 5))).toThrow(new WriteQueueFull("too many bytes wait for the disk"));
+      expect(!log.appendAsFollower(sent(0, 5).subarray(0, 30)), "damaged all the same").toBeTruthy();
+      expect(log.endOffset).toBe(0);
     } finally {
       room.mockRestore();
     }
-    ok(log.appendAsFollower(sent(0, 5)));
+    expect(log.appendAsFollower(sent(0, 5))).toBeTruthy();
   });
 
   test("a follower refuses damaged batches and falling leader epochs, and appends nothing of them", async () => {
     const { log } = await startLog();
-    ok(log.appendAsFollower(sent(0, 5)));
+    expect(log.appendAsFollower(sent(0, 5))).toBeTruthy();
     const damaged = sent(1, 5, "damaged");
     damaged[damaged.length - 2]! ^= 1;
     for (const batches of [
@@ -99,15 +93,15 @@ describe("appending", () => {
       Buffer.concat([sent(1, 6), sent(2, 5)]),
       Buffer.alloc(0),
     ])
-      ok(!log.appendAsFollower(batches));
-    strictEqual(log.endOffset, 1);
-    ok(log.appendAsFollower(Buffer.concat([sent(1, 5), sent(2, 6)])));
-    deepStrictEqual(log.endOffsetForEpoch(5), { epoch: 5, endOffset: 0 }, "nothing is written yet");
+      expect(!log.appendAsFollower(batches)).toBeTruthy();
+    expect(log.endOffset).toBe(1);
+    expect(log.appendAsFollower(Buffer.concat([sent(1, 5), sent(2, 6)]))).toBeTruthy();
+    expect(log.endOffsetForEpoch(5), "nothing is written yet").toStrictEqual({ epoch: 5, endOffset: 0 });
     await log.written(3);
-    deepStrictEqual(log.endOffsetForEpoch(5), { epoch: 5, endOffset: 2 });
-    throws(() => log.appendAsFollower(sent(2, 6)), /a follower appends behind its end/);
-    ok(log.appendAsFollower(sent(7, 6)), "compaction took what was between");
-    strictEqual(log.endOffset, 8);
+    expect(log.endOffsetForEpoch(5)).toStrictEqual({ epoch: 5, endOffset: 2 });
+    expect(() => log.appendAsFollower(sent(2, 6))).toThrow(/a follower appends behind its end/);
+    expect(log.appendAsFollower(sent(7, 6)), "compaction took what was between").toBeTruthy();
+    expect(log.endOffset).toBe(8);
   });
 });
 
@@ -124,23 +118,23 @@ describe("flushing", () => {
     await append(log, ["w"]);
     flushes.push(log.flush());
     await Promise.all(flushes);
-    ok(syncs <= 2, `${syncs} syncs`);
+    expect(syncs <= 2, `${syncs} syncs`).toBeTruthy();
     await log.flush();
-    ok(syncs <= 2, "nothing to flush, nothing synced");
+    expect(syncs <= 2, "nothing to flush, nothing synced").toBeTruthy();
   });
 
   test("a risen recovery point is checkpointed in time", async () => {
     const { log, clock, files } = await startLog();
     await append(log, ["v"]);
     await log.flush();
-    ok(
+    expect(
       !(await files.exists(`${root}/recovery-point-offset-checkpoint`)) ||
         !String(await files.readFile(`${root}/recovery-point-offset-checkpoint`)).includes("t 0 1"),
-    );
-    strictEqual(clock.due.length, 1);
+    ).toBeTruthy();
+    expect(clock.due.length).toBe(1);
     clock.due[0]?.();
     for (let i = 0; i < 50; i++) await Promise.resolve();
-    ok(String(await files.readFile(`${root}/recovery-point-offset-checkpoint`)).includes("t 0 1\n"));
+    expect(String(await files.readFile(`${root}/recovery-point-offset-checkpoint`)).includes("t 0 1\n")).toBeTruthy();
   });
 });
 
@@ -150,33 +144,30 @@ describe("truncating", () => {
     await append(log, ["a"]);
     await append(log, ["b", "c", "d"]);
     await log.truncateTo(2);
-    deepStrictEqual([log.endOffset, log.writtenEndOffset], [1, 1]);
-    strictEqual(await append(log, ["e"]), 1);
-    deepStrictEqual(
-      (await readAll(log)).map((record) => record.value),
-      ["a", "e"],
-    );
+    expect([log.endOffset, log.writtenEndOffset]).toStrictEqual([1, 1]);
+    expect(await append(log, ["e"])).toBe(1);
+    expect((await readAll(log)).map((record) => record.value)).toStrictEqual(["a", "e"]);
   });
 
   test("writes queued appends first, and appending meanwhile is a bug", async () => {
     const { log } = await startLog();
-    for (let i = 0; i < 5; i++) log.appendAsLeader(batchOf([`v${i}`]), 0, 0);
+    for (let i = 0; i < 5; i++) log.appendAsLeader(parsedBatch(batchOf([`v${i}`])), 0, 0);
     const written = log.written(5);
     const truncated = log.truncateTo(3);
-    throws(() => log.appendAsLeader(batchOf(["x"]), 0, 0), /nothing is appended while the log is cut/);
+    expect(() => log.appendAsLeader(parsedBatch(batchOf(["x"])), 0, 0)).toThrow(/nothing is appended while the log is cut/);
     await Promise.all([written, truncated]);
-    strictEqual(log.endOffset, 3);
+    expect(log.endOffset).toBe(3);
   });
 
   test("at the end forgets an epoch that began there without a record", async () => {
     const { log } = await startLog();
     await append(log, ["a"], 1);
     log.beginEpoch(4);
-    deepStrictEqual(log.endOffsetForEpoch(4), { epoch: 4, endOffset: 1 });
-    strictEqual(log.lastEpoch, 1);
+    expect(log.endOffsetForEpoch(4)).toStrictEqual({ epoch: 4, endOffset: 1 });
+    expect(log.lastEpoch).toBe(1);
     await log.truncateTo(1);
-    deepStrictEqual(log.endOffsetForEpoch(4), { epoch: 1, endOffset: 1 });
-    ok(log.appendAsFollower(sent(1, 3)), "an epoch in between may follow now");
+    expect(log.endOffsetForEpoch(4)).toStrictEqual({ epoch: 1, endOffset: 1 });
+    expect(log.appendAsFollower(sent(1, 3)), "an epoch in between may follow now").toBeTruthy();
   });
 
   test("reads that run meanwhile give old records or new ones, never a mixture or a failure", async () => {
@@ -186,7 +177,7 @@ describe("truncating", () => {
       const disk = new MemoryDisk({ clock: fastClock(), random, latencyMs: { min: 0, max: 1 } });
       const { store } = await startStore(disk, { tailCacheBytesMax: 500, openFilesMax: 2 }, clock);
       const log = await store.open("t", 0, topicId, settingsWith({ segmentBytes: 700, indexIntervalBytes: 100 }));
-      for (let i = 0; i < 30; i++) log.appendAsLeader(batchOf([`0:${i}`]), 0, 0);
+      for (let i = 0; i < 30; i++) log.appendAsLeader(parsedBatch(batchOf([`0:${i}`])), 0, 0);
       await log.written(30);
       let [generation, done] = [0, false];
       const history = new Map<number, string[]>([...Array(30).keys()].map((i) => [i, [`0:${i}`]]));
@@ -194,13 +185,13 @@ describe("truncating", () => {
         while (!done) {
           const from = randomInt(random, 25);
           const { chunks } = await log.read(from, { maxBytes: 400, endOffsetLimit: 1e9, minOneBatch: true }).catch((error: Error) => {
-            strictEqual(error.name, "OffsetOutOfLog");
+            expect(error.name).toBe("OffsetOutOfLog");
             return { chunks: [] };
           });
           let newest = -1;
           for (const record of recordsIn(chunks)) {
-            ok(history.get(record.offset)?.includes(record.value), `seed ${seed}: ${record.value} at ${record.offset}`);
-            ok(Number(record.value.split(":")[0]) >= newest, `seed ${seed}: an old record behind a new one`);
+            expect(history.get(record.offset)?.includes(record.value), `seed ${seed}: ${record.value} at ${record.offset}`).toBeTruthy();
+            expect(Number(record.value.split(":")[0]) >= newest, `seed ${seed}: an old record behind a new one`).toBeTruthy();
             newest = Number(record.value.split(":")[0]);
           }
         }
@@ -212,7 +203,7 @@ describe("truncating", () => {
         for (let offset = end; offset < 30; offset++) {
           const value = `${generation}:${offset}`;
           history.get(offset)?.push(value);
-          log.appendAsLeader(batchOf([value]), generation, 0);
+          log.appendAsLeader(parsedBatch(batchOf([value])), generation, 0);
         }
         await log.written(30);
       }
@@ -231,10 +222,14 @@ describe("timestamps", () => {
     });
     await log.written(length * 3);
     for (let i = 0; i < length; i++)
-      deepStrictEqual(await log.findByTimestamp(time + i * 10 + 1), { offset: i * 3 + 1, timestampMs: time + i * 10 + 1, leaderEpoch: 7 });
-    deepStrictEqual(await log.findByTimestamp(time + 5), { offset: 3, timestampMs: time + 10, leaderEpoch: 7 });
-    strictEqual(await log.findByTimestamp(time + 1000), null);
-    deepStrictEqual(await log.findMaxTimestamp(), { offset: 14, timestampMs: time + 42, leaderEpoch: 7 });
+      expect(await log.findByTimestamp(time + i * 10 + 1)).toStrictEqual({
+        offset: i * 3 + 1,
+        timestampMs: time + i * 10 + 1,
+        leaderEpoch: 7,
+      });
+    expect(await log.findByTimestamp(time + 5)).toStrictEqual({ offset: 3, timestampMs: time + 10, leaderEpoch: 7 });
+    expect(await log.findByTimestamp(time + 1000)).toBeNull();
+    expect(await log.findMaxTimestamp()).toStrictEqual({ offset: 14, timestampMs: time + 42, leaderEpoch: 7 });
   });
 
   test("large batches are unpacked for one lookup after the other, and no more wait than may", async () => {
@@ -248,21 +243,21 @@ describe("timestamps", () => {
     // the first one passes over the records in steps, and this clock stands still
     while (found.length < 10) await new Promise((resolve) => setImmediate(resolve));
     for (let i = 0; i < 100; i++) await new Promise((resolve) => setImmediate(resolve));
-    deepStrictEqual(found, Array(10).fill("TooManyLookups"));
+    expect(found).toStrictEqual(Array(10).fill("TooManyLookups"));
     while (found.length < lookups.length) {
       for (const goOn of clock.due.splice(0)) goOn();
       await new Promise((resolve) => setImmediate(resolve));
     }
     await over;
-    deepStrictEqual(found.slice(10), Array(100).fill({ offset: 29_999, timestampMs: time + 29_999, leaderEpoch: 0 }));
+    expect(found.slice(10)).toStrictEqual(Array(100).fill({ offset: 29_999, timestampMs: time + 29_999, leaderEpoch: 0 }));
   });
 
   test("an empty log has none, nor one whose records have none", async () => {
     const { log } = await startLog();
-    strictEqual(await log.findMaxTimestamp(), null);
-    strictEqual(await log.findByTimestamp(0), null);
+    expect(await log.findMaxTimestamp()).toBeNull();
+    expect(await log.findByTimestamp(0)).toBeNull();
     await append(log, ["v"], 0, -1);
-    strictEqual(await log.findMaxTimestamp(), null);
+    expect(await log.findMaxTimestamp()).toBeNull();
   });
 });
 
@@ -300,9 +295,9 @@ test("what failed stays failed: a read error takes the directory offline too", a
   const { log, disk } = await startLog({}, { tailCacheBytesMax: 0 });
   await append(log, ["v"]);
   disk.fault = ({ kind }) => (kind === "read" ? "EIO" : null);
-  await rejects(log.read(0, everything), /offline/);
+  await expect(log.read(0, everything)).rejects.toThrow(/offline/);
   disk.fault = null;
-  await rejects(log.read(0, everything), /offline/);
+  await expect(log.read(0, everything)).rejects.toThrow(/offline/);
 });
 
 /** Timers that fire in a later turn of the loop, in order of creation: enough for operations to overlap. */
@@ -323,9 +318,9 @@ describe("at the end of the offsets there are", () => {
   test("a leader takes no more records, and says so", async () => {
     const { log } = await startLog();
     await log.truncateFullyAndStartAt(last - 50);
-    const refused = log.appendAsLeader(batchOf(["a", "b"]), 0, 0);
-    deepStrictEqual({ ...refused, message: "" }, { kind: "refused", error: "INVALID_RECORD", message: "" });
-    strictEqual(log.endOffset, last - 50);
+    const refused = log.appendAsLeader(parsedBatch(batchOf(["a", "b"])), 0, 0);
+    expect({ ...refused, message: "" }).toStrictEqual({ kind: "refused", error: "INVALID_RECORD", message: "" });
+    expect(log.endOffset).toBe(last - 50);
   });
 
   test("a follower takes no batch that ends beyond", async () => {
@@ -333,7 +328,7 @@ describe("at the end of the offsets there are", () => {
     await log.truncateFullyAndStartAt(last - 1);
     const batch = batchOf(["a", "b"]);
     writeInt64(batch, fieldAt.baseOffset, last - 1);
-    strictEqual(log.appendAsFollower(batch), false);
-    strictEqual(log.endOffset, last - 1);
+    expect(log.appendAsFollower(batch)).toBe(false);
+    expect(log.endOffset).toBe(last - 1);
   });
 });

@@ -1,5 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { writeManySegments } from "../../support/many-segments.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
@@ -22,17 +21,14 @@ test("10,000 segments after a clean stop: no segment is read whole, few files ar
   };
   const { store } = await startStore(disk, { tailCacheBytesMax: 0, openFilesMax: 16 }, clock);
   const log = await store.open("t", 0, topicId, settingsWith({ segmentBytes: 100 }));
-  strictEqual(log.endOffset, count);
-  ok(done.open + done.read < 40, `${done.open} opened, ${done.read} reads`);
-  ok(done.size <= count + 10, `${done.size} sizes asked for`);
+  expect(log.endOffset).toBe(count);
+  expect(done.open + done.read < 40, `${done.open} opened, ${done.read} reads`).toBeTruthy();
+  expect(done.size <= count + 10, `${done.size} sizes asked for`).toBeTruthy();
 
   Object.assign(done, { open: 0, read: 0 });
   const { chunks } = await log.read(7777, { maxBytes: 1, endOffsetLimit: count, minOneBatch: true });
-  deepStrictEqual(
-    recordsIn(chunks).map(({ value }) => value),
-    ["value 7777"],
-  );
-  ok(done.open + done.read < 10, `${done.open} opened, ${done.read} reads to read one batch`);
+  expect(recordsIn(chunks).map(({ value }) => value)).toStrictEqual(["value 7777"]);
+  expect(done.open + done.read < 10, `${done.open} opened, ${done.read} reads to read one batch`).toBeTruthy();
 
   const expected = (wanted: number) => {
     for (let segment = 0; segment < count; segment++) if (timestampMs(segment) >= wanted) return segment;
@@ -51,8 +47,8 @@ test("10,000 segments after a clean stop: no segment is read whole, few files ar
     timestampMs(9900) + 1,
   ]) {
     Object.assign(done, { open: 0, read: 0 });
-    strictEqual((await log.findByTimestamp(wanted))?.offset ?? null, expected(wanted), `at ${wanted - time}`);
-    ok(done.open + done.read < 16, `${done.open} opened, ${done.read} reads for a lookup`);
+    expect((await log.findByTimestamp(wanted))?.offset ?? null, `at ${wanted - time}`).toBe(expected(wanted));
+    expect(done.open + done.read < 16, `${done.open} opened, ${done.read} reads for a lookup`).toBeTruthy();
   }
-  strictEqual((await log.findMaxTimestamp())?.offset, 9900 + 99);
+  expect((await log.findMaxTimestamp())?.offset).toBe(9900 + 99);
 });

@@ -1,10 +1,9 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { crc32c } from "@node-rs/crc32";
-import { describe, test } from "vitest";
-import type { Log } from "../../../broker/log/log-contract.ts";
-import type { ProducerRow } from "../../../broker/log/producers/producer-entry.ts";
+import { describe, expect, test } from "vitest";
+import type { Log, ProducerRow } from "../../../broker/log/log-contract.ts";
 import { decodeSnapshot, encodeSnapshot } from "../../../broker/log/producers/producer-snapshot.ts";
 import { idempotentBatch } from "../../support/memory-log.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { type Fixture, lead, root, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
 
 const settings = { segmentBytes: 200, indexIntervalBytes: 100 };
@@ -38,9 +37,9 @@ function snapshotHex(hexRows: string, count: number): Buffer {
 
 describe("a snapshot", () => {
   test("is Kafka's, byte by byte", () => {
-    strictEqual(snapshotOf([row]).toString("hex"), snapshotHex(kafkaRow, 1).toString("hex"));
-    deepStrictEqual(decodeSnapshot(snapshotHex(kafkaRow, 1)), [row]);
-    deepStrictEqual(decodeSnapshot(snapshotOf([])), []);
+    expect(snapshotOf([row]).toString("hex")).toBe(snapshotHex(kafkaRow, 1).toString("hex"));
+    expect(decodeSnapshot(snapshotHex(kafkaRow, 1))).toStrictEqual([row]);
+    expect(decodeSnapshot(snapshotOf([]))).toStrictEqual([]);
   });
 
   test("is refused when any bit of it is another, when it is cut, or longer", () => {
@@ -48,15 +47,15 @@ describe("a snapshot", () => {
     for (let bit = 0; bit < sound.length * 8; bit++) {
       const damaged = Buffer.from(sound);
       damaged[bit >> 3] = damaged[bit >> 3]! ^ (1 << (bit & 7));
-      strictEqual(typeof decodeSnapshot(damaged), "string", `bit ${bit}`);
+      expect(typeof decodeSnapshot(damaged), `bit ${bit}`).toBe("string");
     }
-    for (let length = 0; length < sound.length; length++) strictEqual(typeof decodeSnapshot(sound.subarray(0, length)), "string");
-    strictEqual(typeof decodeSnapshot(Buffer.concat([sound, Buffer.alloc(1)])), "string");
+    for (let length = 0; length < sound.length; length++) expect(typeof decodeSnapshot(sound.subarray(0, length))).toBe("string");
+    expect(typeof decodeSnapshot(Buffer.concat([sound, Buffer.alloc(1)]))).toBe("string");
   });
 
   test("with a sound checksum but impossible rows is refused", () => {
     for (const change of [{ producerId: -1 }, { lastSequence: -2 }, { offsetDelta: -1 }, { lastOffset: 3, offsetDelta: 4 }])
-      strictEqual(typeof decodeSnapshot(snapshotOf([{ ...row, ...change }])), "string", JSON.stringify(change));
+      expect(typeof decodeSnapshot(snapshotOf([{ ...row, ...change }])), JSON.stringify(change)).toBe("string");
   });
 });
 
@@ -96,22 +95,22 @@ describe("the producers of a log", () => {
   test("have a snapshot at each segment's start but the first, and at a clean end", async () => {
     const fixture = await written();
     const bases = (await fixture.files.list(folder)).filter((name) => name.endsWith(".log")).map((name) => Number.parseInt(name, 10));
-    ok(bases.length >= 5);
-    deepStrictEqual(await snapshotsIn(fixture), bases.slice(1));
+    expect(bases.length >= 5).toBeTruthy();
+    expect(await snapshotsIn(fixture)).toStrictEqual(bases.slice(1));
     await fixture.store.close();
-    deepStrictEqual(await snapshotsIn(fixture), [...bases.slice(1), 21]);
+    expect(await snapshotsIn(fixture)).toStrictEqual([...bases.slice(1), 21]);
   });
 
   test("are known after a clean stop without a segment read, all five batches of each", async () => {
     const fixture = await written();
-    strictEqual(fixture.rows.length, 10);
+    expect(fixture.rows.length).toBe(10);
     await fixture.store.close();
     const { log, reads } = await reopened(fixture);
-    deepStrictEqual(log.producerRows(), fixture.rows);
+    expect(log.producerRows()).toStrictEqual(fixture.rows);
     // the end of the last one, for its index, and a header of the first, where the epoch begins
-    deepStrictEqual([...reads.paths].slice(1), ["00000000000000000000.log"]);
-    strictEqual(log.appendAsLeader(idempotentBatch(7, 4, 2), 0, 0).kind, "duplicate");
-    strictEqual(log.appendAsLeader(idempotentBatch(7, 14, 2), 0, 0).kind, "appended");
+    expect([...reads.paths].slice(1)).toStrictEqual(["00000000000000000000.log"]);
+    expect(log.appendAsLeader(parsedBatch(idempotentBatch(7, 4, 2)), 0, 0).kind).toBe("duplicate");
+    expect(log.appendAsLeader(parsedBatch(idempotentBatch(7, 14, 2)), 0, 0).kind).toBe("appended");
   });
 
   test("are read from the last segment after a crash", async () => {
@@ -119,8 +118,8 @@ describe("the producers of a log", () => {
     await fixture.log.flush();
     fixture.disk.crash();
     const { log } = await reopened(fixture);
-    strictEqual(log.endOffset, 21);
-    deepStrictEqual(log.producerRows(), fixture.rows);
+    expect(log.endOffset).toBe(21);
+    expect(log.producerRows()).toStrictEqual(fixture.rows);
   });
 
   test("are known from an older snapshot when the newest is damaged, and from the batches when all are", async () => {
@@ -133,13 +132,13 @@ describe("the producers of a log", () => {
       );
     damage(21);
     const second = await reopened(fixture);
-    deepStrictEqual(second.log.producerRows(), fixture.rows);
-    deepStrictEqual(await snapshotsIn(second), offsets.slice(0, -1), "the damaged one is gone");
+    expect(second.log.producerRows()).toStrictEqual(fixture.rows);
+    expect(await snapshotsIn(second), "the damaged one is gone").toStrictEqual(offsets.slice(0, -1));
     await second.store.close();
     for (const offset of offsets) damage(offset);
     const third = await reopened(fixture);
-    deepStrictEqual(third.log.producerRows(), fixture.rows);
-    deepStrictEqual(await snapshotsIn(third), []);
+    expect(third.log.producerRows()).toStrictEqual(fixture.rows);
+    expect(await snapshotsIn(third)).toStrictEqual([]);
   });
 
   test("are not known from a snapshot above the end, which is removed", async () => {
@@ -149,23 +148,23 @@ describe("the producers of a log", () => {
     await future.write([snapshotOf([{ ...row, producerId: 7, lastOffset: 21, offsetDelta: 0 }])], 0);
     await future.close();
     const second = await reopened(fixture);
-    deepStrictEqual(second.log.producerRows(), fixture.rows);
-    ok(!(await snapshotsIn(second)).includes(22));
+    expect(second.log.producerRows()).toStrictEqual(fixture.rows);
+    expect(!(await snapshotsIn(second)).includes(22)).toBeTruthy();
   });
 
-  test("go back with a truncation, and are forgotten when the log begins anew", async () => {
+  test("go back with a truncation, and are forgotten when the log starts over", async () => {
     const fixture = await written();
     const { log } = fixture;
     await log.truncateTo(12);
-    ok((await snapshotsIn(fixture)).every((offset) => offset <= 12));
-    strictEqual(log.appendAsLeader(idempotentBatch(8, 3, 1, 3), 0, 0).kind, "duplicate");
-    strictEqual(log.appendAsLeader(idempotentBatch(8, 6, 1, 3), 0, 0).kind, "refused");
-    strictEqual(log.appendAsLeader(idempotentBatch(8, 4, 1, 3), 0, 0).kind, "appended");
+    expect((await snapshotsIn(fixture)).every((offset) => offset <= 12)).toBeTruthy();
+    expect(log.appendAsLeader(parsedBatch(idempotentBatch(8, 3, 1, 3)), 0, 0).kind).toBe("duplicate");
+    expect(log.appendAsLeader(parsedBatch(idempotentBatch(8, 6, 1, 3)), 0, 0).kind).toBe("refused");
+    expect(log.appendAsLeader(parsedBatch(idempotentBatch(8, 4, 1, 3)), 0, 0).kind).toBe("appended");
     await log.written(log.endOffset);
     await log.truncateFullyAndStartAt(100);
-    deepStrictEqual(log.producerRows(), []);
-    deepStrictEqual(await snapshotsIn(fixture), []);
-    strictEqual(log.appendAsLeader(idempotentBatch(8, 77, 1, 3), 0, 0).kind, "appended");
+    expect(log.producerRows()).toStrictEqual([]);
+    expect(await snapshotsIn(fixture)).toStrictEqual([]);
+    expect(log.appendAsLeader(parsedBatch(idempotentBatch(8, 77, 1, 3)), 0, 0).kind).toBe("appended");
   });
 
   test("stay when their records are deleted, also in a later life", async () => {
@@ -174,11 +173,11 @@ describe("the producers of a log", () => {
     const newest = (await snapshotsIn(fixture)).at(-1);
     await log.advanceStartOffset(20);
     await log.flush(); // comes after the removal
-    deepStrictEqual(await snapshotsIn(fixture), [newest], "those of removed segments go with them");
-    deepStrictEqual(log.producerRows(), fixture.rows);
+    expect(await snapshotsIn(fixture), "those of removed segments go with them").toStrictEqual([newest]);
+    expect(log.producerRows()).toStrictEqual(fixture.rows);
     await fixture.store.close();
     const { log: again } = await reopened(fixture);
-    deepStrictEqual(again.producerRows(), fixture.rows);
+    expect(again.producerRows()).toStrictEqual(fixture.rows);
   });
 
   test("are not known from a snapshot below the first segment: it would refuse what continues the batches between", async () => {
@@ -194,14 +193,8 @@ describe("the producers of a log", () => {
     await back.write([early], 0);
     await back.close();
     const { log, files } = await reopened(fixture);
-    deepStrictEqual(
-      log.producerRows(),
-      fixture.rows.filter(({ lastOffset }) => lastOffset >= snapshots.at(-1)!),
-    );
-    deepStrictEqual(
-      (await files.list(folder)).filter((name) => name.endsWith(".snapshot")),
-      [],
-    );
-    strictEqual(log.appendAsLeader(idempotentBatch(7, 14, 2), 0, 0).kind, "appended");
+    expect(log.producerRows()).toStrictEqual(fixture.rows.filter(({ lastOffset }) => lastOffset >= snapshots.at(-1)!));
+    expect((await files.list(folder)).filter((name) => name.endsWith(".snapshot"))).toStrictEqual([]);
+    expect(log.appendAsLeader(parsedBatch(idempotentBatch(7, 14, 2)), 0, 0).kind).toBe("appended");
   });
 });

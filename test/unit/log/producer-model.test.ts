@@ -1,4 +1,3 @@
-import { ok } from "node:assert";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Log } from "../../../broker/log/log-contract.ts";
@@ -92,12 +91,12 @@ async function liveAndDie(seed: number): Promise<{ rolled: number; lost: number 
     const { store, files } = await startStore(disk, options, clock);
     const log = await store.open("t", 0, topicId, settingsWith(small));
     const context = `seed ${seed}, life ${life}, ${power ? "power lost" : "process killed"}`;
-    ok(log.endOffset <= model.endOffset, context);
+    expect(log.endOffset <= model.endOffset, context).toBeTruthy();
     if (log.endOffset < model.endOffset) seen.lost++;
     model.truncateTo(log.endOffset);
     model.check(log, context);
     const snapshots = (await files.list("/data/logs/t-0")).filter((name) => name.endsWith(".snapshot"));
-    for (const name of snapshots) ok(Number.parseInt(name, 10) <= log.endOffset, `${context}: ${name} is above the end`);
+    for (const name of snapshots) expect(Number.parseInt(name, 10) <= log.endOffset, `${context}: ${name} is above the end`).toBeTruthy();
     seen.rolled += snapshots.length;
     if (random.next() < 0.5) disk.loseProcess();
     else await store.close();

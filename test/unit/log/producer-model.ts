@@ -1,8 +1,8 @@
-import { deepStrictEqual, strictEqual } from "node:assert";
-import type { LeaderAppend, Log } from "../../../broker/log/log-contract.ts";
-import type { ProducerRow } from "../../../broker/log/producers/producer-entry.ts";
+import { expect } from "vitest";
+import type { LeaderAppend, Log, ProducerRow } from "../../../broker/log/log-contract.ts";
 import { type Random, randomInt } from "../../../protocol/base/random.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 
 export interface SentBatch {
   readonly producerId: number;
@@ -46,15 +46,15 @@ export class ProducerModel {
   send(log: Log, random: Random): void {
     const sent = randomBatch(random, timeFrom(random), (id) => this.remembered(id));
     const expected = expectedAnswer(sent, this.remembered(sent.producerId), this.endOffset);
-    const answered = told(log.appendAsLeader(encoded(sent), 0, 0));
-    deepStrictEqual(answered, expected, `${JSON.stringify(sent)} after ${JSON.stringify(this.remembered(sent.producerId))}`);
+    const answered = told(log.appendAsLeader(parsedBatch(encoded(sent)), 0, 0));
+    expect(answered, `${JSON.stringify(sent)} after ${JSON.stringify(this.remembered(sent.producerId))}`).toStrictEqual(expected);
     if (expected.startsWith("appended")) this.batches.push({ ...sent, baseOffset: this.endOffset });
   }
 
   /** As a leader sends it: in order, so nothing is judged. */
   follow(log: Log, random: Random): void {
     const batch = { ...nextBatch(random, timeFrom(random), (id) => this.remembered(id)), baseOffset: this.endOffset };
-    strictEqual(log.appendAsFollower(encoded(batch, { baseOffset: batch.baseOffset, leaderEpoch: 0 })), true);
+    expect(log.appendAsFollower(encoded(batch, { baseOffset: batch.baseOffset, leaderEpoch: 0 }))).toBe(true);
     this.batches.push(batch);
   }
 
@@ -64,8 +64,8 @@ export class ProducerModel {
   }
 
   check(log: Log, context = ""): void {
-    strictEqual(log.endOffset, this.endOffset, context);
-    deepStrictEqual(log.producerRows().map(asStored).sort(), this.expectedRows(), context);
+    expect(log.endOffset, context).toBe(this.endOffset);
+    expect(log.producerRows().map(asStored).sort(), context).toStrictEqual(this.expectedRows());
   }
 }
 

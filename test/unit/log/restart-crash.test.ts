@@ -1,5 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { DamagedBatch } from "../../../broker/log/log-contract.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
@@ -23,8 +22,10 @@ async function crashWhileBeginningAnew(offset: number, crashAt: number, how: "po
   if (damaged) {
     const path = `${root}/t-0/00000000000000000020.log`;
     disk.corrupt(path, (content) => Buffer.from(content.map((byte, at) => (at === 100 ? byte ^ 4 : byte))));
-    await log.read(20, { maxBytes: 1, endOffsetLimit: 1e9, minOneBatch: true }).catch((error) => ok(error instanceof DamagedBatch));
-    ok(log.damage !== null);
+    await log
+      .read(20, { maxBytes: 1, endOffsetLimit: 1e9, minOneBatch: true })
+      .catch((error) => expect(error instanceof DamagedBatch).toBeTruthy());
+    expect(log.damage).not.toBeNull();
     while (!(await first.files.exists(`${root}/t-0/ottla-damage`)));
   }
   const from = disk.operations;
@@ -48,30 +49,30 @@ async function crashWhileBeginningAnew(offset: number, crashAt: number, how: "po
   return { end, again, old, isNew: again.startOffset === offset && again.endOffset === offset };
 }
 
-test("a log that is begun anew is the old one's beginning or the new one, wherever a crash comes between", async () => {
+test("a log that is started over is the old one's beginning or the new one, wherever a crash comes between", async () => {
   let [crashes, oldOnes] = [0, 0];
   for (const damaged of [false, true]) {
     for (const how of ["power", "process"] as const) {
       for (const offset of [0, 10, 20, 24, 31, 40, 5000]) {
         for (let crashAt = 1; ; crashAt++) {
           const { end, again, old, isNew } = await crashWhileBeginningAnew(offset, crashAt, how, damaged);
-          const context = `${how} lost at operation ${crashAt} of beginning anew at ${offset}: [${again.startOffset}, ${again.endOffset})`;
+          const context = `${how} lost at operation ${crashAt} of starting over at ${offset}: [${again.startOffset}, ${again.endOffset})`;
           if (end === "done") {
-            ok(isNew, context);
-            strictEqual(again.damage, null, context);
+            expect(isNew, context).toBeTruthy();
+            expect(again.damage, context).toBeNull();
             break;
           }
           crashes++;
           if (!isNew) {
             oldOnes++;
-            strictEqual(again.startOffset, 20, context);
-            if (damaged) ok(again.damage !== null, context);
-            else deepStrictEqual(await readAll(again), old.slice(0, again.endOffset - 20), context);
+            expect(again.startOffset, context).toBe(20);
+            if (damaged) expect(again.damage, context).not.toBeNull();
+            else expect(await readAll(again), context).toStrictEqual(old.slice(0, again.endOffset - 20));
           }
           await append(again, ["it goes on"], 9);
         }
       }
     }
   }
-  ok(crashes > 500 && oldOnes > 100, `${crashes} crashes, ${oldOnes} times the old log`);
+  expect(crashes > 500 && oldOnes > 100, `${crashes} crashes, ${oldOnes} times the old log`).toBeTruthy();
 });

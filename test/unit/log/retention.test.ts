@@ -1,8 +1,14 @@
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
 import fc from "fast-check";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { OffsetOutOfLog } from "../../../broker/log/log-contract.ts";
-import { committedSegments, isExpired, type RetainedLog, segmentsBelow, segmentsOverSize } from "../../../broker/log/retention.ts";
+import {
+  committedSegments,
+  isExpired,
+  type RetainedLog,
+  segmentsBelow,
+  segmentsOverSize,
+} from "../../../broker/log/partition-log/log-retention.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { append, batchOf, type Fixture, readAll, root, settingsWith, startLog, startStore, topicId } from "./log-fixture.ts";
 
 const everything = { maxBytes: 1e6, endOffsetLimit: 1e9, minOneBatch: true };
@@ -30,10 +36,10 @@ describe("which segments go", () => {
   test("by the high watermark: the first ones that end at or below it", () => {
     fc.assert(
       fc.property(anyLog, fc.nat(60), (log, highWatermark) => {
-        strictEqual(committedSegments(log, highWatermark), ends(log).filter((end) => end <= highWatermark).length);
+        expect(committedSegments(log, highWatermark)).toBe(ends(log).filter((end) => end <= highWatermark).length);
       }),
     );
-    strictEqual(
+    expect(
       committedSegments(
         {
           segments: [
@@ -44,16 +50,15 @@ describe("which segments go", () => {
         },
         5,
       ),
-      1,
       "an empty last segment stays",
-    );
+    ).toBe(1);
   });
 
   test("by the start: those that end at or below it, but never the last", () => {
     fc.assert(
       fc.property(anyLog, fc.nat(60), ({ segments, endOffset }, start) => {
         const below = ends({ segments, endOffset }).slice(0, -1);
-        strictEqual(segmentsBelow(segments, start), below.filter((end) => end <= start).length);
+        expect(segmentsBelow(segments, start)).toBe(below.filter((end) => end <= start).length);
       }),
     );
   });
@@ -63,18 +68,20 @@ describe("which segments go", () => {
       fc.property(anyLog, fc.integer({ min: -1, max: 400 }), ({ segments }, retentionBytes) => {
         const count = segmentsOverSize(segments, retentionBytes);
         const sizeFrom = (from: number) => segments.slice(from).reduce((sum, { sizeInBytes }) => sum + sizeInBytes, 0);
-        if (retentionBytes < 0) return strictEqual(count, 0);
-        ok(count === 0 || sizeFrom(count) >= retentionBytes, "what stays is not below the limit");
-        ok(count === segments.length || sizeFrom(count + 1) < retentionBytes, "no more could go");
+        if (retentionBytes < 0) return void expect(count).toBe(0);
+        expect(count === 0 || sizeFrom(count) >= retentionBytes, "what stays is not below the limit").toBeTruthy();
+        expect(count === segments.length || sizeFrom(count + 1) < retentionBytes, "no more could go").toBeTruthy();
       }),
     );
   });
 
   test("by age: older than retention.ms, which -1 switches off", () => {
-    deepStrictEqual(
-      [isExpired(100, 50, 150), isExpired(100, 50, 151), isExpired(100, -1, 1e15), isExpired(200, 50, 100)],
-      [false, true, false, false],
-    );
+    expect([isExpired(100, 50, 150), isExpired(100, 50, 151), isExpired(100, -1, 1e15), isExpired(200, 50, 100)]).toStrictEqual([
+      false,
+      true,
+      false,
+      false,
+    ]);
   });
 });
 
@@ -86,7 +93,7 @@ async function names({ files }: Fixture, ending: string): Promise<string[]> {
 async function fourSegments(settings = {}) {
   const fixture = await startLog({ segmentBytes: 100, ...settings });
   for (const [i, value] of ["a", "b", "c", "d"].entries()) await append(fixture.log, [value], i < 2 ? 0 : 1, fixture.clock.now + i * 1000);
-  deepStrictEqual(await names(fixture, ".log"), ["0.log", "1.log", "2.log", "3.log"]);
+  expect(await names(fixture, ".log")).toStrictEqual(["0.log", "1.log", "2.log", "3.log"]);
   return fixture;
 }
 
@@ -100,9 +107,9 @@ describe("retain", () => {
     const fixture = await fourSegments({ retentionMs: dayMs });
     const { log, clock } = fixture;
     await log.retain({ highWatermark: 4, nowMs: clock.now + dayMs + 1500 });
-    strictEqual(log.startOffset, 2);
-    deepStrictEqual(await names(fixture, ".log"), ["2.log", "3.log"]);
-    deepStrictEqual(await names(fixture, ".deleted"), [
+    expect(log.startOffset).toBe(2);
+    expect(await names(fixture, ".log")).toStrictEqual(["2.log", "3.log"]);
+    expect(await names(fixture, ".deleted")).toStrictEqual([
       "0.index.deleted",
       "0.log.deleted",
       "0.timeindex.deleted",
@@ -111,14 +118,11 @@ describe("retain", () => {
       "1.snapshot.deleted",
       "1.timeindex.deleted",
     ]);
-    deepStrictEqual(
-      (await readAll(log)).map(({ value }) => value),
-      ["c", "d"],
-    );
-    await rejects(log.read(1, everything), OffsetOutOfLog);
+    expect((await readAll(log)).map(({ value }) => value)).toStrictEqual(["c", "d"]);
+    await expect(log.read(1, everything)).rejects.toThrow(OffsetOutOfLog);
     for (const run of clock.due.splice(0)) run();
     await settle();
-    deepStrictEqual(await names(fixture, ".deleted"), []);
+    expect(await names(fixture, ".deleted")).toStrictEqual([]);
   });
 
   test("only below the high watermark, and when nothing stays the log goes on in a new segment", async () => {
@@ -126,18 +130,15 @@ describe("retain", () => {
     const { log, clock } = fixture;
     const nowMs = clock.now + 2 * dayMs;
     await log.retain({ highWatermark: 3, nowMs });
-    strictEqual(log.startOffset, 3);
+    expect(log.startOffset).toBe(3);
     await log.retain({ highWatermark: 4, nowMs });
-    strictEqual(log.startOffset, 4);
-    strictEqual(log.endOffset, 4);
-    strictEqual(log.lastEpoch, -1, "an empty log has no last record");
-    deepStrictEqual(await names(fixture, ".log"), ["4.log"]);
+    expect(log.startOffset).toBe(4);
+    expect(log.endOffset).toBe(4);
+    expect(log.lastEpoch, "an empty log has no last record").toBe(-1);
+    expect(await names(fixture, ".log")).toStrictEqual(["4.log"]);
     await log.retain({ highWatermark: 4, nowMs });
-    strictEqual(await append(log, ["e"], 2), 4);
-    deepStrictEqual(
-      (await readAll(log)).map(({ value }) => value),
-      ["e"],
-    );
+    expect(await append(log, ["e"], 2)).toBe(4);
+    expect((await readAll(log)).map(({ value }) => value)).toStrictEqual(["e"]);
   });
 
   test("by size", async () => {
@@ -146,17 +147,17 @@ describe("retain", () => {
     const sizeInBytes = await fixture.files.size(`${root}/t-0/00000000000000000000.log`);
     log.updateSettings(settingsWith({ segmentBytes: 100, retentionBytes: 2 * sizeInBytes + 1 }));
     await log.retain({ highWatermark: 4, nowMs: clock.now });
-    strictEqual(log.startOffset, 1);
+    expect(log.startOffset).toBe(1);
   });
 
   test("compact alone keeps what is old and large, and removes what is below the start", async () => {
     const fixture = await fourSegments({ cleanupPolicy: "compact", retentionMs: 0, retentionBytes: 0 });
     const { log, clock } = fixture;
     await log.retain({ highWatermark: 4, nowMs: clock.now + dayMs });
-    strictEqual(log.startOffset, 0);
+    expect(log.startOffset).toBe(0);
     log.updateSettings(settingsWith({ cleanupPolicy: "compact,delete", retentionMs: 0 }));
     await log.retain({ highWatermark: 2, nowMs: clock.now + dayMs });
-    strictEqual(log.startOffset, 2);
+    expect(log.startOffset).toBe(2);
   });
 
   test("without timestamps it is the file's that counts", async () => {
@@ -167,13 +168,13 @@ describe("retain", () => {
       await append(log, [value], 0, -1);
     }
     await log.retain({ highWatermark: 3, nowMs: begin + dayMs + 1 });
-    strictEqual(log.startOffset, 1);
+    expect(log.startOffset).toBe(1);
   });
 
   test("a check of a thousand segments reads one time index", async () => {
     const fixture = await startLog({ segmentBytes: 100, retentionMs: 100 * dayMs });
     const { log, store, disk, clock } = fixture;
-    for (let i = 0; i < 1000; i++) log.appendAsLeader(batchOf(["x"], clock.now + i), 0, 0);
+    for (let i = 0; i < 1000; i++) log.appendAsLeader(parsedBatch(batchOf(["x"], clock.now + i)), 0, 0);
     await log.written(1000);
     await store.close();
     disk.loseProcess();
@@ -186,7 +187,7 @@ describe("retain", () => {
     };
     for (let i = 0; i < 5; i++) await reopened.retain({ highWatermark: 1000, nowMs: clock.now + dayMs });
     disk.fault = null;
-    ok(operations <= 4, `${operations} operations on the disk`);
+    expect(operations <= 4, `${operations} operations on the disk`).toBeTruthy();
   });
 });
 
@@ -195,18 +196,18 @@ describe("advanceStartOffset", () => {
     const fixture = await fourSegments();
     const { log } = fixture;
     const durable = log.advanceStartOffset(3);
-    strictEqual(log.startOffset, 3);
-    await rejects(log.read(2, everything), OffsetOutOfLog);
+    expect(log.startOffset).toBe(3);
+    await expect(log.read(2, everything)).rejects.toThrow(OffsetOutOfLog);
     await durable;
     await settle();
-    deepStrictEqual(await names(fixture, ".log"), ["3.log"]);
+    expect(await names(fixture, ".log")).toStrictEqual(["3.log"]);
     await log.advanceStartOffset(1);
-    strictEqual(log.startOffset, 3, "never back");
+    expect(log.startOffset, "never back").toBe(3);
     await log.advanceStartOffset(4);
     await settle();
-    deepStrictEqual(await names(fixture, ".log"), ["4.log"]);
-    deepStrictEqual(log.endOffsetForEpoch(1), { epoch: 1, endOffset: 4 });
-    strictEqual(await append(log, ["e"], 1), 4);
+    expect(await names(fixture, ".log")).toStrictEqual(["4.log"]);
+    expect(log.endOffsetForEpoch(1)).toStrictEqual({ epoch: 1, endOffset: 4 });
+    expect(await append(log, ["e"], 1)).toBe(4);
   });
 
   test("within a batch: what is below is not found, by offset, time or epoch, before and after a restart", async () => {
@@ -215,13 +216,13 @@ describe("advanceStartOffset", () => {
     await append(log, ["d"], 2, 100);
     await log.advanceStartOffset(1);
     const check = async (where: typeof log) => {
-      strictEqual(where.startOffset, 1);
-      deepStrictEqual((await readAll(where)).map(({ value }) => value), ["b", "c", "d"]); // biome-ignore format: one line
-      deepStrictEqual(await where.findByTimestamp(0), { offset: 1, timestampMs: 300, leaderEpoch: 0 });
-      strictEqual(await where.findByTimestamp(500), null);
-      deepStrictEqual(await where.findMaxTimestamp(), { offset: 2, timestampMs: 400, leaderEpoch: 0 });
-      deepStrictEqual([where.epochAt(0), where.epochAt(1), where.epochAt(3)], [null, 0, 2]);
-      deepStrictEqual(where.endOffsetForEpoch(1), { epoch: 0, endOffset: 3 });
+      expect(where.startOffset).toBe(1);
+      expect((await readAll(where)).map(({ value }) => value)).toStrictEqual(["b", "c", "d"]); // biome-ignore format: one line
+      expect(await where.findByTimestamp(0)).toStrictEqual({ offset: 1, timestampMs: 300, leaderEpoch: 0 });
+      expect(await where.findByTimestamp(500)).toBeNull();
+      expect(await where.findMaxTimestamp()).toStrictEqual({ offset: 2, timestampMs: 400, leaderEpoch: 0 });
+      expect([where.epochAt(0), where.epochAt(1), where.epochAt(3)]).toStrictEqual([null, 0, 2]);
+      expect(where.endOffsetForEpoch(1)).toStrictEqual({ epoch: 0, endOffset: 3 });
     };
     await check(log);
     await store.close();
@@ -241,8 +242,8 @@ describe("advanceStartOffset", () => {
       }
       return begin(kind, path);
     };
-    await rejects(log.read(0, everything), OffsetOutOfLog);
+    await expect(log.read(0, everything)).rejects.toThrow(OffsetOutOfLog);
     disk.begin = begin;
-    deepStrictEqual((await readAll(log)).map(({ value }) => value), ["c"]); // biome-ignore format: one line
+    expect((await readAll(log)).map(({ value }) => value)).toStrictEqual(["c"]); // biome-ignore format: one line
   });
 });

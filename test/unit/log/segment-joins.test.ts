@@ -1,6 +1,5 @@
-import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
-import { fileNames, parseSegmentFileName } from "../../../broker/log/file-names.ts";
+import { describe, expect, test } from "vitest";
+import { fileNames, parseSegmentFileName } from "../../../broker/log/files/file-names.ts";
 import { DamagedBatch, type Log } from "../../../broker/log/log-contract.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import { cleanerOf, compacted, keyedBatch } from "./compaction/compaction-fixture.ts";
@@ -50,13 +49,13 @@ describe("records that are gone from the middle of a log, after an unclean stop"
     before.disk.crash();
     removeSegment(before, third!);
     const { log } = await reopened(before);
-    strictEqual(log.damage?.path, name(second!));
-    match(log.damage.reason, new RegExp(`ends before offset ${third}, and the next one begins with ${fourth}`));
-    strictEqual(log.endOffset, 40);
-    strictEqual(await readsFrom(log, third! - 1), third! - 1);
+    expect(log.damage?.path).toBe(name(second!));
+    expect(log.damage?.reason).toMatch(new RegExp(`ends before offset ${third}, and the next one begins with ${fourth}`));
+    expect(log.endOffset).toBe(40);
+    expect(await readsFrom(log, third! - 1)).toBe(third! - 1);
     for (let offset = third!; offset < fourth!; offset++)
-      await rejects(log.read(offset, { maxBytes: 1000, endOffsetLimit: 40, minOneBatch: true }), DamagedBatch);
-    strictEqual(await readsFrom(log, fourth!), fourth);
+      await expect(log.read(offset, { maxBytes: 1000, endOffsetLimit: 40, minOneBatch: true })).rejects.toThrow(DamagedBatch);
+    expect(await readsFrom(log, fourth!)).toBe(fourth);
   });
 
   test("with the last batch of a segment, whatever its index says", async () => {
@@ -69,9 +68,9 @@ describe("records that are gone from the middle of a log, after an unclean stop"
       if (indexed === "index behind the end")
         before.disk.corrupt(name(second!, "index"), () => Buffer.from([0, 0, 0, 3, 0, 0, 0xff, 0xff]));
       const { log } = await reopened(before);
-      deepStrictEqual([log.damage?.path, log.damage?.offset], [name(second!), third! - 1], indexed);
-      strictEqual(await readsFrom(log, third! - 2), third! - 2);
-      await rejects(readsFrom(log, third! - 1), DamagedBatch);
+      expect([log.damage?.path, log.damage?.offset], indexed).toStrictEqual([name(second!), third! - 1]);
+      expect(await readsFrom(log, third! - 2)).toBe(third! - 2);
+      await expect(readsFrom(log, third! - 1)).rejects.toThrow(DamagedBatch);
     }
   });
 
@@ -80,8 +79,8 @@ describe("records that are gone from the middle of a log, after an unclean stop"
     before.disk.crash();
     for (const base of before.bases) before.disk.remove(name(base, "index"));
     const { log } = await reopened(before);
-    strictEqual(log.damage, null);
-    strictEqual((await readAll(log)).length, 40);
+    expect(log.damage).toBeNull();
+    expect((await readAll(log)).length).toBe(40);
   });
 
   test("is not said of what retention left half removed", async () => {
@@ -94,8 +93,8 @@ describe("records that are gone from the middle of a log, after an unclean stop"
     if (!left.includes(0)) before.disk.create(name(0));
     if (left.includes(second!)) removeSegment(before, second!);
     const { log } = await reopened(before);
-    strictEqual(log.damage, null);
-    strictEqual((await readAll(log)).length, 40 - third! - 1);
+    expect(log.damage).toBeNull();
+    expect((await readAll(log)).length).toBe(40 - third! - 1);
   });
 
   test("no compaction makes a copy that reaches over it", async () => {
@@ -112,9 +111,9 @@ describe("records that are gone from the middle of a log, after an unclean stop"
     // several segments into one
     const log = await after.store.open("t", 0, topicId, { ...compacted, segmentBytes: 100_000 });
     const bases = await basesIn(after);
-    ok(await cleanerOf(log, { clock: after.clock }).cleanOne());
-    deepStrictEqual(await basesIn(after), bases);
-    ok(!bases.includes(second!));
+    expect(await cleanerOf(log, { clock: after.clock }).cleanOne()).toBeTruthy();
+    expect(await basesIn(after)).toStrictEqual(bases);
+    expect(!bases.includes(second!)).toBeTruthy();
   });
 });
 
@@ -133,14 +132,14 @@ describe("a directory that Kafka wrote, where compaction leaves gaps between seg
     const [, , third, fourth] = before.bases;
     let life: Fixture & { log: Log } = await reopened(before);
     for (const end of ["clean", "unclean", "clean"]) {
-      strictEqual(life.log.damage, null);
-      strictEqual(await readsFrom(life.log, third!), fourth);
-      strictEqual((await readAll(life.log)).length, 40 - (fourth! - third!));
+      expect(life.log.damage).toBeNull();
+      expect(await readsFrom(life.log, third!)).toBe(fourth);
+      expect((await readAll(life.log)).length).toBe(40 - (fourth! - third!));
       if (end === "clean") await life.store.close();
       else life.disk.crash();
       life = await reopened(life);
     }
-    strictEqual(life.log.damage, null);
+    expect(life.log.damage).toBeNull();
   });
 
   test("has no further gaps than those that it came with", async () => {
@@ -149,8 +148,8 @@ describe("a directory that Kafka wrote, where compaction leaves gaps between seg
     first.disk.crash();
     removeSegment(first, before.bases[4]!);
     const { log } = await reopened(first);
-    strictEqual(log.damage?.offset, before.bases[4]);
-    await rejects(readsFrom(log, before.bases[4]!), DamagedBatch);
-    strictEqual(await readsFrom(log, before.bases[2]!), before.bases[3]);
+    expect(log.damage?.offset).toBe(before.bases[4]);
+    await expect(readsFrom(log, before.bases[4]!)).rejects.toThrow(DamagedBatch);
+    expect(await readsFrom(log, before.bases[2]!)).toBe(before.bases[3]);
   });
 });

@@ -1,9 +1,8 @@
-import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
-import { openLogDirectories } from "../../../broker/log/directories/log-directories.ts";
-import { decodeStrayNote, encodeStrayNote } from "../../../broker/log/directories/stray-note.ts";
+import { describe, expect, test } from "vitest";
+import { openLogDirectories } from "../../../broker/log/directories/open-directories.ts";
 import { bestStray, isExpired, type Stray } from "../../../broker/log/directories/strays.ts";
-import { InconsistentTopicId, type LogStore } from "../../../broker/log/log-contract.ts";
+import { decodeStrayNote, encodeStrayNote } from "../../../broker/log/files/folder-notes.ts";
+import { InconsistentTopicId, type LogStore } from "../../../broker/log/store-contract.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
@@ -43,39 +42,36 @@ describe("a log that is set aside", () => {
     const log = await store.open("t", 0, topicId, settings);
     for (let i = 0; i < 20; i++) await append(log, [`value ${i}`]);
     await log.advanceStartOffset(4);
-    strictEqual(await store.setAside("t", 0, { topicId, highWatermark: 17 }), true);
-    deepStrictEqual(folders(disk), ["t-0.…-stray"]);
+    expect(await store.setAside("t", 0, { topicId, highWatermark: 17 })).toBe(true);
+    expect(folders(disk)).toStrictEqual(["t-0.…-stray"]);
     const fresh = await store.open("t", 0, otherId, settings);
     await append(fresh, ["of another topic"]);
-    strictEqual(await takenUp(store), null, "the name is in use");
-    strictEqual(await store.setAside("t", 0, { topicId: otherId, highWatermark: 1 }), true);
+    expect(await takenUp(store), "the name is in use").toBeNull();
+    expect(await store.setAside("t", 0, { topicId: otherId, highWatermark: 1 })).toBe(true);
     await store.close();
 
     const next = await startStore(disk, {}, clock);
-    deepStrictEqual(next.store.found, []);
-    strictEqual(await takenUp(next.store), 17);
+    expect(next.store.found).toStrictEqual([]);
+    expect(await takenUp(next.store)).toBe(17);
     const again = await next.store.open("t", 0, topicId, settings);
-    deepStrictEqual([again.startOffset, again.endOffset], [4, 20]);
-    deepStrictEqual(
-      await valuesOf(again),
-      Array.from({ length: 16 }, (_, i) => `value ${i + 4}`),
-    );
-    deepStrictEqual(folders(disk).sort(), ["t-0", "t-0.…-stray"]);
-    ok(!(await next.files.exists(`${root}/t-0/ottla-stray`)));
+    expect([again.startOffset, again.endOffset]).toStrictEqual([4, 20]);
+    expect(await valuesOf(again)).toStrictEqual(Array.from({ length: 16 }, (_, i) => `value ${i + 4}`));
+    expect(folders(disk).sort()).toStrictEqual(["t-0", "t-0.…-stray"]);
+    expect(!(await next.files.exists(`${root}/t-0/ottla-stray`))).toBeTruthy();
     await next.store.close();
     const { store: last } = await startStore(disk, {}, clock);
-    await rejects(last.open("t", 0, otherId, settings), InconsistentTopicId);
+    await expect(last.open("t", 0, otherId, settings)).rejects.toThrow(InconsistentTopicId);
   });
 
   test("is not touched by whatever is said of another topic of its name", async () => {
     const { store, disk } = await startStore();
     await append(await store.open("t", 0, topicId, settings), ["kept"]);
-    strictEqual(await store.setAside("t", 0, { topicId: otherId, highWatermark: 0 }), false);
-    strictEqual(await store.delete("t", 0, otherId), false);
-    deepStrictEqual(folders(disk), ["t-0"]);
-    strictEqual(await store.delete("t", 0, topicId), true);
+    expect(await store.setAside("t", 0, { topicId: otherId, highWatermark: 0 })).toBe(false);
+    expect(await store.delete("t", 0, otherId)).toBe(false);
+    expect(folders(disk)).toStrictEqual(["t-0"]);
+    expect(await store.delete("t", 0, topicId)).toBe(true);
     await store.close();
-    deepStrictEqual(folders(disk), []);
+    expect(folders(disk)).toStrictEqual([]);
   });
 
   test("goes when its topic's deletion is on record, or when the time is over that a person set", async () => {
@@ -92,12 +88,12 @@ describe("a log that is set aside", () => {
     await store.expireStrays(-1);
     await store.expireStrays(1_000);
     await store.close();
-    deepStrictEqual(folders(disk), ["t-0.…-stray"]);
+    expect(folders(disk)).toStrictEqual(["t-0.…-stray"]);
     const next = await startStore(disk, {}, clock);
     clock.now += 1;
     await next.store.expireStrays(1_000);
     await next.store.close();
-    deepStrictEqual(folders(disk), []);
+    expect(folders(disk)).toStrictEqual([]);
   });
 
   test("by Kafka says only whose it is: it is checked from its start, and nothing of it is known to be committed", async () => {
@@ -110,9 +106,9 @@ describe("a log that is set aside", () => {
     await files.remove(`${root}/${name}/ottla-clean-stop`);
     const next = await startStore(disk, {}, clock);
     await next.store.expireStrays(0);
-    strictEqual(await takenUp(next.store, otherId), null);
-    strictEqual(await takenUp(next.store), 0);
-    strictEqual((await next.store.open("t", 0, topicId, settings)).endOffset, 20);
+    expect(await takenUp(next.store, otherId)).toBeNull();
+    expect(await takenUp(next.store)).toBe(0);
+    expect((await next.store.open("t", 0, topicId, settings)).endOffset).toBe(20);
   });
 
   test("with a name that is too long for its folder is known by its note", async () => {
@@ -121,9 +117,9 @@ describe("a log that is set aside", () => {
     await append(await store.open(topic, 0, topicId, settings), ["kept"]);
     await store.setAside(topic, 0, { topicId, highWatermark: 1 });
     const [name] = [...disk.directory(root).entries.keys()].filter((each) => each.endsWith("-stray"));
-    strictEqual(name?.length, 255);
-    strictEqual(await takenUp(store, topicId, topic), 1);
-    deepStrictEqual(await valuesOf(await store.open(topic, 0, topicId, settings)), ["kept"]);
+    expect(name?.length).toBe(255);
+    expect(await takenUp(store, topicId, topic)).toBe(1);
+    expect(await valuesOf(await store.open(topic, 0, topicId, settings))).toStrictEqual(["kept"]);
   });
 
   test("is taken up where it lies, the one that knows most where there are several; a directory that failed takes none of the others along", async () => {
@@ -137,18 +133,15 @@ describe("a log that is set aside", () => {
       await append(await logs.open("t", 0, topicId, settings, true), [`in ${directory}`]);
       await logs.setAside("t", 0, { topicId, highWatermark: highest[directory] });
     }
-    deepStrictEqual([folders(disk, "/disk1"), folders(disk, "/disk2")], [["t-0.…-stray"], ["t-0.…-stray"]]);
-    strictEqual(await takenUp(logs), 9);
-    deepStrictEqual(await valuesOf(await logs.open("t", 0, topicId, settings)), ["in /disk2"]);
+    expect([folders(disk, "/disk1"), folders(disk, "/disk2")]).toStrictEqual([["t-0.…-stray"], ["t-0.…-stray"]]);
+    expect(await takenUp(logs)).toBe(9);
+    expect(await valuesOf(await logs.open("t", 0, topicId, settings))).toStrictEqual(["in /disk2"]);
     await logs.setAside("t", 0, { topicId, highWatermark: 9 });
     disk.fault = ({ path }) => (path.startsWith("/disk2") ? "EIO" : null);
     await logs.deleteStrays(new Set([topicId]));
-    strictEqual(logs.mayLieOffline, true);
-    deepStrictEqual(
-      folders(disk, "/disk1").filter((name) => name.endsWith("-stray")),
-      [],
-    );
-    strictEqual(folders(disk, "/disk2").length, 1);
+    expect(logs.mayLieOffline).toBe(true);
+    expect(folders(disk, "/disk1").filter((name) => name.endsWith("-stray"))).toStrictEqual([]);
+    expect(folders(disk, "/disk2").length).toBe(1);
   });
 
   test("is not taken up while a directory is offline, which may hold the log itself", async () => {
@@ -166,10 +159,10 @@ describe("a log that is set aside", () => {
     await logs.close();
     disk.fault = ({ path }) => (path.startsWith("/disk2") ? "EIO" : null);
     const next = await start();
-    strictEqual(await takenUp(next), null);
-    await rejects(next.open("t", 0, topicId, settings), /may lie in \/disk2/);
+    expect(await takenUp(next)).toBeNull();
+    await expect(next.open("t", 0, topicId, settings)).rejects.toThrow(/may lie in \/disk2/);
     disk.fault = null;
-    strictEqual(await takenUp(await start()), 1);
+    expect(await takenUp(await start())).toBe(1);
   });
 });
 
@@ -206,10 +199,10 @@ test.each(["power", "process"] as const)(
       const next = await startStore(disk, {}, clock);
       const context = `${how} lost at operation ${crashAt}: ${folders(disk)}`;
       const told = await takenUp(next.store);
-      ok(told === null || told === 10, context);
+      expect(told === null || told === 10, context).toBeTruthy();
       const again = await next.store.open("t", 0, topicId, settings);
-      deepStrictEqual([again.startOffset, again.endOffset, again.damage], [4, 12, null], context);
-      deepStrictEqual(folders(disk), ["t-0"], context);
+      expect([again.startOffset, again.endOffset, again.damage], context).toStrictEqual([4, 12, null]);
+      expect(folders(disk), context).toStrictEqual(["t-0"]);
     }
   },
 );
@@ -231,24 +224,24 @@ test("a log whose time is over while it is taken up is taken up or removed, whol
     isDone = expired === null;
     await expired;
     const context = `its time was over at operation ${expireAt}`;
-    strictEqual(store.offline, null, context);
+    expect(store.offline, context).toBeNull();
     const log = await store.open("t", 0, topicId, settings);
-    deepStrictEqual([told, await valuesOf(log)], told === null ? [null, []] : [1, ["kept"]], context);
+    expect([told, await valuesOf(log)], context).toStrictEqual(told === null ? [null, []] : [1, ["kept"]]);
     outcomes.add(told === null ? "removed" : "taken up");
     await store.close();
   }
-  deepStrictEqual([...outcomes].sort(), ["removed", "taken up"]);
+  expect([...outcomes].sort()).toStrictEqual(["removed", "taken up"]);
 });
 
 test("the note is what it was told, and says nothing when it was changed or cut", () => {
   const content = encodeStrayNote(note);
-  deepStrictEqual(decodeStrayNote(content), note);
-  match(content.toString(), /^0\n9\ntopic t\ntopicId AbCdEfGhIjKlMnOpQrStUw\npartition 3\n/);
+  expect(decodeStrayNote(content)).toStrictEqual(note);
+  expect(content.toString()).toMatch(/^0\n9\ntopic t\ntopicId AbCdEfGhIjKlMnOpQrStUw\npartition 3\n/);
   for (let at = 0; at < content.length; at++) {
-    strictEqual(decodeStrayNote(content.subarray(0, at)), null, `cut at ${at}`);
+    expect(decodeStrayNote(content.subarray(0, at)), `cut at ${at}`).toBeNull();
     const changed = Buffer.from(content);
     changed[at]! ^= 1;
-    strictEqual(decodeStrayNote(changed), null, `changed at ${at}`);
+    expect(decodeStrayNote(changed), `changed at ${at}`).toBeNull();
   }
 });
 
@@ -267,10 +260,10 @@ test("the one to be taken up has the partition's name and the topic's id, and kn
     stray("d", { high: 4, late: 7 }),
     stray("e", { high: 9, key: "t-4" }),
   ];
-  strictEqual(bestStray(all, "t-3", topicId)?.name, "d");
-  strictEqual(bestStray(all.slice(0, 1), "t-3", topicId)?.name, "a");
-  strictEqual(bestStray(all, "t-5", topicId), null);
-  strictEqual(isExpired(stray("f", { high: 1, late: 100 }), { nowMs: 1_101, retentionMs: 1_000 }), true);
-  strictEqual(isExpired(stray("f", { high: 1, late: 100 }), { nowMs: 1_100, retentionMs: 1_000 }), false);
-  strictEqual(isExpired(stray("f", {}), { nowMs: 1e12, retentionMs: 0 }), false);
+  expect(bestStray(all, "t-3", topicId)?.name).toBe("d");
+  expect(bestStray(all.slice(0, 1), "t-3", topicId)?.name).toBe("a");
+  expect(bestStray(all, "t-5", topicId)).toBeNull();
+  expect(isExpired(stray("f", { high: 1, late: 100 }), { nowMs: 1_101, retentionMs: 1_000 })).toBe(true);
+  expect(isExpired(stray("f", { high: 1, late: 100 }), { nowMs: 1_100, retentionMs: 1_000 })).toBe(false);
+  expect(isExpired(stray("f", {}), { nowMs: 1e12, retentionMs: 0 })).toBe(false);
 });

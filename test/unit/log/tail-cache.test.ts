@@ -1,6 +1,5 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { test } from "vitest";
-import { TailCache, TailCacheBudget } from "../../../broker/log/tail-cache.ts";
+import { expect, test } from "vitest";
+import { TailCache, TailCacheBudget } from "../../../broker/log/partition-log/tail-cache.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { recordsIn } from "./log-fixture.ts";
 
@@ -19,13 +18,13 @@ test("all tails together stay within the budget; the oldest batches of all go fi
     for (const [i, cache] of caches.entries()) {
       if (i === 0 && offset >= 10) continue;
       cache.append(batch(offset, i === 1 ? 40_000 : 100), offset, offset + 1);
-      ok(budget.sizeInBytes <= 300_000, `${budget.sizeInBytes} bytes`);
+      expect(budget.sizeInBytes <= 300_000, `${budget.sizeInBytes} bytes`).toBeTruthy();
     }
   }
-  ok(!caches[0]!.covers(9), "the quiet log's tail was the oldest");
-  ok(caches[1]!.covers(399));
+  expect(!caches[0]!.covers(9), "the quiet log's tail was the oldest").toBeTruthy();
+  expect(caches[1]!.covers(399)).toBeTruthy();
   for (const cache of caches) cache.clear();
-  strictEqual(budget.sizeInBytes, 0);
+  expect(budget.sizeInBytes).toBe(0);
 });
 
 test("a batch larger than the whole budget is not kept, and nothing before it is", () => {
@@ -33,9 +32,9 @@ test("a batch larger than the whole budget is not kept, and nothing before it is
   const cache = new TailCache(budget);
   cache.append(batch(0, 10), 0, 1);
   cache.append(batch(1, 60_000), 1, 2);
-  ok(!cache.covers(0) && !cache.covers(1));
+  expect(!cache.covers(0) && !cache.covers(1)).toBeTruthy();
   cache.append(batch(2, 10), 2, 3);
-  deepStrictEqual(offsets(cache, 2), [2]);
+  expect(offsets(cache, 2)).toStrictEqual([2]);
 });
 
 test("a small batch does not keep the network buffer it came in", () => {
@@ -45,23 +44,23 @@ test("a small batch does not keep the network buffer it came in", () => {
   const cache = new TailCache(new TailCacheBudget(1_000_000));
   cache.append(frame.subarray(500, 500 + small.length), 0, 1);
   const [chunk] = cache.read(0, everything).chunks;
-  ok(chunk !== undefined && chunk.buffer !== frame.buffer);
-  ok(chunk.buffer.byteLength < 10_000);
+  expect(chunk!.buffer).not.toBe(frame.buffer);
+  expect(chunk!.buffer.byteLength).toBeLessThan(10_000);
 });
 
 test("large appends are kept as they came, and reads are views, not copies", () => {
   const cache = new TailCache(new TailCacheBudget(1_000_000));
   const large = batch(0, 100_000);
   cache.append(large, 0, 1);
-  strictEqual(cache.read(0, everything).chunks[0]!.buffer, large.buffer);
+  expect(cache.read(0, everything).chunks[0]!.buffer).toBe(large.buffer);
 });
 
 test("many small batches come out in few chunks", () => {
   const cache = new TailCache(new TailCacheBudget(1_000_000));
   for (let offset = 0; offset < 1000; offset++) cache.append(batch(offset, 30), offset, offset + 1);
   const { chunks } = cache.read(0, everything);
-  ok(chunks.length < 10, `${chunks.length} chunks`);
-  strictEqual(recordsIn(chunks).length, 1000);
+  expect(chunks.length < 10, `${chunks.length} chunks`).toBeTruthy();
+  expect(recordsIn(chunks).length).toBe(1000);
 });
 
 test("what a reader holds does not change when the tail is cut and grows again", () => {
@@ -70,23 +69,23 @@ test("what a reader holds does not change when the tail is cut and grows again",
   const { chunks } = cache.read(0, everything);
   const before = Buffer.concat(chunks);
   cache.truncateTo(5);
-  deepStrictEqual(offsets(cache, 2), [2, 3, 4]);
-  ok(!cache.covers(5));
+  expect(offsets(cache, 2)).toStrictEqual([2, 3, 4]);
+  expect(!cache.covers(5)).toBeTruthy();
   for (let offset = 5; offset < 10; offset++) cache.append(batch(offset, 31), offset, offset + 1);
-  deepStrictEqual(Buffer.concat(chunks), before);
-  deepStrictEqual(offsets(cache, 4), [4, 5, 6, 7, 8, 9]);
+  expect(Buffer.concat(chunks)).toStrictEqual(before);
+  expect(offsets(cache, 4)).toStrictEqual([4, 5, 6, 7, 8, 9]);
   cache.truncateTo(0);
-  ok(!cache.covers(0));
+  expect(!cache.covers(0)).toBeTruthy();
 });
 
 test("limits: whole batches within the bytes, below the offset limit, one at least when asked", () => {
   const cache = new TailCache(new TailCacheBudget(1_000_000));
   for (let offset = 0; offset < 10; offset++) cache.append(batch(offset, 30), offset, offset + 1);
   const { length } = batch(0, 30);
-  deepStrictEqual(offsets(cache, 3, { maxBytes: length * 2, endOffsetLimit: 100, minOneBatch: false }), [3, 4]);
-  deepStrictEqual(offsets(cache, 3, { maxBytes: length * 2 - 1, endOffsetLimit: 100, minOneBatch: false }), [3]);
-  deepStrictEqual(offsets(cache, 3, { maxBytes: 1, endOffsetLimit: 100, minOneBatch: false }), []);
-  deepStrictEqual(offsets(cache, 3, { maxBytes: 1, endOffsetLimit: 100, minOneBatch: true }), [3]);
-  deepStrictEqual(offsets(cache, 3, { maxBytes: 1e9, endOffsetLimit: 5, minOneBatch: true }), [3, 4]);
-  deepStrictEqual(offsets(cache, 5, { maxBytes: 1e9, endOffsetLimit: 5, minOneBatch: true }), []);
+  expect(offsets(cache, 3, { maxBytes: length * 2, endOffsetLimit: 100, minOneBatch: false })).toStrictEqual([3, 4]);
+  expect(offsets(cache, 3, { maxBytes: length * 2 - 1, endOffsetLimit: 100, minOneBatch: false })).toStrictEqual([3]);
+  expect(offsets(cache, 3, { maxBytes: 1, endOffsetLimit: 100, minOneBatch: false })).toStrictEqual([]);
+  expect(offsets(cache, 3, { maxBytes: 1, endOffsetLimit: 100, minOneBatch: true })).toStrictEqual([3]);
+  expect(offsets(cache, 3, { maxBytes: 1e9, endOffsetLimit: 5, minOneBatch: true })).toStrictEqual([3, 4]);
+  expect(offsets(cache, 5, { maxBytes: 1e9, endOffsetLimit: 5, minOneBatch: true })).toStrictEqual([]);
 });

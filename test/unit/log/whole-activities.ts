@@ -1,11 +1,12 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import type { SegmentedLog } from "../../../broker/log/log.ts";
+import { expect } from "vitest";
 import { OffsetOutOfLog } from "../../../broker/log/log-contract.ts";
+import type { SegmentedLog } from "../../../broker/log/partition-log/segmented-log.ts";
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { type Random, randomInt, seededRandom } from "../../../protocol/base/random.ts";
 import { compressionCodecs } from "../../../protocol/records/batch-header.ts";
 import { compressRecords } from "../../../protocol/records/compression.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { cleanerOf, type Entry, foundIn } from "./compaction/compaction-fixture.ts";
 import type { StillClock } from "./log-fixture.ts";
 import { expectedAnswer, nextBatch, randomBatch, type SentBatch, told } from "./producer-model.ts";
@@ -108,8 +109,8 @@ export class WholeActivities {
     const model = this.#model;
     const entries = this.#entries(random, sent);
     const expected = expectedAnswer(sent, model.remembered(sent.producerId), model.endOffset);
-    const answer = this.#log.appendAsLeader(encoded(random, sent, entries), this.#epoch, this.#clock.now);
-    strictEqual(told(answer), expected, JSON.stringify(sent));
+    const answer = this.#log.appendAsLeader(parsedBatch(encoded(random, sent, entries)), this.#epoch, this.#clock.now);
+    expect(told(answer), JSON.stringify(sent)).toBe(expected);
     if (answer.kind !== "appended") return;
     const isLogTime = this.#settings.messageTimestampType === "LogAppendTime";
     const timed = isLogTime ? entries.map((entry) => ({ ...entry, timestampMs: this.#clock.now })) : entries;
@@ -122,7 +123,7 @@ export class WholeActivities {
     const isGap = random.next() < 0.25 && model.epochStarts.at(-1)?.startOffset !== model.endOffset;
     const baseOffset = model.endOffset + (isGap ? 1 + randomInt(random, 6) : 0);
     const entries = this.#entries(random, sent);
-    ok(this.#log.appendAsFollower(encoded(random, sent, entries, { baseOffset, leaderEpoch: this.#epoch })));
+    expect(this.#log.appendAsFollower(encoded(random, sent, entries, { baseOffset, leaderEpoch: this.#epoch }))).toBeTruthy();
     model.append({ ...sent, timestampMs: latest(entries), baseOffset }, this.#epoch, entries);
   }
 
@@ -170,14 +171,14 @@ export class WholeActivities {
     if (startOffset > model.startOffset) model.startAt(startOffset);
     if (!this.#isAdvancing) this.#bounds.startMin = startOffset;
     if (!isAlone) return;
-    ok(startOffset <= Math.max(highWatermark, startBefore), "only what is committed goes");
-    if (cleanupPolicy === "compact" || (retentionMs < 0 && retentionBytes < 0)) return strictEqual(startOffset, startBefore);
+    expect(startOffset <= Math.max(highWatermark, startBefore), "only what is committed goes").toBeTruthy();
+    if (cleanupPolicy === "compact" || (retentionMs < 0 && retentionBytes < 0)) return expect(startOffset).toBe(startBefore);
     const isOld = ({ timestampMs }: { readonly timestampMs: number }) => nowMs - timestampMs > retentionMs;
     const given = visible.filter(({ offset }) => offset < startOffset);
-    ok(retentionBytes >= 0 || given.every(isOld), "only what is old enough goes");
-    ok(retentionMs >= 0 || startOffset === startBefore || log.sizeInBytes >= retentionBytes, "as much stays as is wanted");
+    expect(retentionBytes >= 0 || given.every(isOld), "only what is old enough goes").toBeTruthy();
+    expect(retentionMs >= 0 || startOffset === startBefore || log.sizeInBytes >= retentionBytes, "as much stays as is wanted").toBeTruthy();
     const mayAllGo = retentionBytes === 0 || (retentionMs >= 0 && visible.length > 0 && visible.every(isOld));
-    if (mayAllGo && highWatermark === model.endOffset && !model.hasGaps) strictEqual(startOffset, model.endOffset, "what may go does");
+    if (mayAllGo && highWatermark === model.endOffset && !model.hasGaps) expect(startOffset, "what may go does").toBe(model.endOffset);
   }
 
   async #compact(random: Random, isAlone: boolean): Promise<void> {
@@ -197,9 +198,10 @@ export class WholeActivities {
       const options = { maxBytes: randomInt(random, 3000), endOffsetLimit: log.writtenEndOffset, minOneBatch: true };
       try {
         const { chunks } = await log.read(from, options);
-        for (const found of foundIn(Buffer.concat(chunks))) deepStrictEqual(found, plain(known.get(found.offset)!), `read from ${from}`);
+        for (const found of foundIn(Buffer.concat(chunks)))
+          expect(found, `read from ${from}`).toStrictEqual(plain(known.get(found.offset)!));
       } catch (error) {
-        ok(error instanceof OffsetOutOfLog && (from < log.startOffset || from > log.writtenEndOffset), String(error));
+        expect(error instanceof OffsetOutOfLog && (from < log.startOffset || from > log.writtenEndOffset), String(error)).toBeTruthy();
       }
     }
   }

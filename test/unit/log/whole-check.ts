@@ -1,6 +1,6 @@
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
-import type { SegmentedLog } from "../../../broker/log/log.ts";
+import { expect } from "vitest";
 import { OffsetOutOfLog } from "../../../broker/log/log-contract.ts";
+import type { SegmentedLog } from "../../../broker/log/partition-log/segmented-log.ts";
 import { type Random, randomInt } from "../../../protocol/base/random.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import { type Found, foundIn, readKeyed } from "./compaction/compaction-fixture.ts";
@@ -17,15 +17,18 @@ export async function checkWhole(
   await log.written(log.endOffset);
   const { startOffset, endOffset, writtenEndOffset, lastEpoch, damage } = log;
   const { startOffset: start, endOffset: end } = model;
-  deepStrictEqual(
-    { startOffset, endOffset, writtenEndOffset, lastEpoch, damage },
-    { startOffset: start, endOffset: end, writtenEndOffset: end, lastEpoch: model.lastEpoch, damage: null },
-  );
+  expect({ startOffset, endOffset, writtenEndOffset, lastEpoch, damage }).toStrictEqual({
+    startOffset: start,
+    endOffset: end,
+    writtenEndOffset: end,
+    lastEpoch: model.lastEpoch,
+    damage: null,
+  });
   const found = await readKeyed(log, start, 1 + randomInt(random, 2000));
   model.lose(found, moment.nowMs, moment.deleteRetentionMs);
-  deepStrictEqual(found, model.visible.map(plain), "the records from the start on");
+  expect(found, "the records from the start on").toStrictEqual(model.visible.map(plain));
   checkCompact(log, found);
-  deepStrictEqual(rowsOf(log).sort(), expectedRows(model).sort(), "the producers");
+  expect(rowsOf(log).sort(), "the producers").toStrictEqual(expectedRows(model).sort());
   checkEpochs(log, model);
   await checkRead(log, model, random);
   await checkTimestamps(log, model, random);
@@ -34,7 +37,7 @@ export async function checkWhole(
 /** Below the clean offset each key is there once. */
 function checkCompact({ cleanedEndOffset }: SegmentedLog, found: readonly Found[]): void {
   const keys = found.filter(({ offset }) => offset < cleanedEndOffset).map(({ key }) => key);
-  ok(new Set(keys).size === keys.length && !keys.includes(null), `each key once below ${cleanedEndOffset}: ${keys}`);
+  expect(new Set(keys).size === keys.length && !keys.includes(null), `each key once below ${cleanedEndOffset}: ${keys}`).toBeTruthy();
 }
 
 export function storedRows(log: SegmentedLog): StoredBatch[] {
@@ -54,11 +57,11 @@ function rowText({ producerId, epoch, sequence, count, baseOffset, timestampMs }
 }
 
 function checkEpochs(log: SegmentedLog, model: WholeModel): void {
-  for (const { offset, leaderEpoch } of model.visible) strictEqual(log.epochAt(offset), leaderEpoch, `the epoch at ${offset}`);
+  for (const { offset, leaderEpoch } of model.visible) expect(log.epochAt(offset), `the epoch at ${offset}`).toBe(leaderEpoch);
   const known = new Set(model.batches.filter(({ lastOffset }) => lastOffset >= model.startOffset).map(({ leaderEpoch }) => leaderEpoch));
   for (const epoch of known) {
     const endOffset = model.epochStarts.find((other) => other.epoch > epoch)?.startOffset ?? model.endOffset;
-    deepStrictEqual(log.endOffsetForEpoch(epoch), { epoch, endOffset });
+    expect(log.endOffsetForEpoch(epoch)).toStrictEqual({ epoch, endOffset });
   }
 }
 
@@ -72,20 +75,21 @@ async function checkRead(log: SegmentedLog, model: WholeModel, random: Random): 
   const minOneBatch = random.next() < 0.5;
   const { chunks, sizeInBytes } = await log.read(from, { maxBytes, endOffsetLimit: limit, minOneBatch });
   const bytes = Buffer.concat(chunks);
-  strictEqual(bytes.length, sizeInBytes);
+  expect(bytes.length).toBe(sizeInBytes);
   const { batches } = scanBatches(bytes);
   const got = foundIn(bytes).filter(({ offset }) => offset >= from);
   const expected = visible.filter(({ offset }) => offset >= from);
-  deepStrictEqual(got, expected.slice(0, got.length).map(plain), `read from ${from} to ${limit}`);
-  ok(
+  expect(got, `read from ${from} to ${limit}`).toStrictEqual(expected.slice(0, got.length).map(plain));
+  expect(
     batches.every(({ lastOffset }) => lastOffset >= from && lastOffset < limit),
     `read from ${from} to ${limit}: ${JSON.stringify(batches)}`,
-  );
-  ok(sizeInBytes <= maxBytes || (minOneBatch && batches.length === 1), `${sizeInBytes} bytes, at most ${maxBytes}`);
-  if (minOneBatch && expected[0] !== undefined && expected[0].batchLast < limit) ok(batches.length > 0, "at least one batch");
+  ).toBeTruthy();
+  expect(sizeInBytes <= maxBytes || (minOneBatch && batches.length === 1), `${sizeInBytes} bytes, at most ${maxBytes}`).toBeTruthy();
+  if (minOneBatch && expected[0] !== undefined && expected[0].batchLast < limit)
+    expect(batches.length > 0, "at least one batch").toBeTruthy();
   const options = { maxBytes, endOffsetLimit: endOffset, minOneBatch };
-  if (startOffset > 0) await rejects(log.read(startOffset - 1, options), OffsetOutOfLog);
-  await rejects(log.read(endOffset + 1, options), OffsetOutOfLog);
+  if (startOffset > 0) await expect(log.read(startOffset - 1, options)).rejects.toThrow(OffsetOutOfLog);
+  await expect(log.read(endOffset + 1, options)).rejects.toThrow(OffsetOutOfLog);
 }
 
 async function checkTimestamps(log: SegmentedLog, { visible }: WholeModel, random: Random): Promise<void> {
@@ -93,12 +97,12 @@ async function checkTimestamps(log: SegmentedLog, { visible }: WholeModel, rando
   const wanted = near + randomInt(random, 5) - 2;
   const place = ({ offset, timestampMs, leaderEpoch }: ModelRecord) => ({ offset, timestampMs, leaderEpoch });
   const first = visible.find(({ timestampMs }) => timestampMs >= wanted);
-  deepStrictEqual(await log.findByTimestamp(wanted), first === undefined ? null : place(first), `first at or after ${wanted}`);
+  expect(await log.findByTimestamp(wanted), `first at or after ${wanted}`).toStrictEqual(first === undefined ? null : place(first));
   const max = visible.reduce<ModelRecord | null>(
     (best, next) => (best === null || next.timestampMs > best.timestampMs ? next : best),
     null,
   );
-  deepStrictEqual(await log.findMaxTimestamp(), max === null ? null : place(max), "the largest timestamp");
+  expect(await log.findMaxTimestamp(), "the largest timestamp").toStrictEqual(max === null ? null : place(max));
 }
 
 export function plain({ offset, key, value, timestampMs }: Found): Found {

@@ -1,6 +1,6 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
+import { expect } from "vitest";
 import type { DirectoryLogStore } from "../../../broker/log/directories/log-store.ts";
-import type { SegmentedLog } from "../../../broker/log/log.ts";
+import type { SegmentedLog } from "../../../broker/log/partition-log/segmented-log.ts";
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { type Random, randomInt, seededRandom } from "../../../protocol/base/random.ts";
 import { dyingAt, endLife } from "../../support/dying-disk.ts";
@@ -127,7 +127,7 @@ export class LogLife {
     await this.#log.flush();
     const cleaner = cleanerOf(this.#log, { clock: this.#clock, keysMax: 1 + randomInt(random, 8), highWatermark: this.#log.endOffset });
     for (let rounds = 0; await cleaner.cleanOne(); rounds++) {
-      ok(rounds < 500, "compaction comes to an end");
+      expect(rounds < 500, "compaction comes to an end").toBeTruthy();
       this.#model.covered(this.#log.recoveryPoint, this.#clock.now, this.#settings);
     }
   }
@@ -167,10 +167,16 @@ export class LogLife {
       const kept = power ? safeEnd : writtenEnd;
       const cutEnd = cutAt === null || cutAt >= model.endOffset ? kept : model.endsAfterCut(cutAt)[0];
       const endMin = restartAt === null ? Math.min(kept, cutEnd) : 0;
-      ok(endOffset >= endMin && endOffset <= model.endOffset, `the log ends at ${endOffset}, not in [${endMin}, ${model.endOffset}]`);
+      expect(
+        endOffset >= endMin && endOffset <= model.endOffset,
+        `the log ends at ${endOffset}, not in [${endMin}, ${model.endOffset}]`,
+      ).toBeTruthy();
       // a cut inside of the batch that the log begins in takes its start back first
       const lowest = restartAt === null ? Math.min(startMin, endOffset, cutEnd) : 0;
-      ok(startOffset >= lowest && startOffset <= startMax, `the log starts at ${startOffset}, not in [${lowest}, ${startMax}]`);
+      expect(
+        startOffset >= lowest && startOffset <= startMax,
+        `the log starts at ${startOffset}, not in [${lowest}, ${startMax}]`,
+      ).toBeTruthy();
       const isExact = endOffset >= model.coveredTo && restartAt === null;
       model.endAt(endOffset);
       model.startOffset = startOffset;
@@ -187,10 +193,10 @@ export class LogLife {
     const { hasGaps, wasCompacted } = this.#model;
     const producerExpiration = this.#hasExpired ? -(2 ** 50) : Number.MAX_SAFE_INTEGER;
     const { problems } = await verify(this.#disk.attach(), [root], { compacted: hasGaps || wasCompacted ? ["t"] : [], producerExpiration });
-    deepStrictEqual(problems, []);
+    expect(problems).toStrictEqual([]);
     this.#clock.due.length = 0;
     await this.#open();
-    strictEqual(this.#store.wasClean, true);
+    expect(this.#store.wasClean).toBe(true);
     this.#model.reloaded(storedRows(this.#log), true);
     await this.#check(seededRandom(0));
     await this.#store.close();

@@ -1,4 +1,4 @@
-import { ok, strictEqual } from "node:assert";
+import { expect } from "vitest";
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import type { Found } from "./compaction/compaction-fixture.ts";
 import { ofLastEpoch, type StoredBatch } from "./producer-model.ts";
@@ -113,11 +113,10 @@ export class WholeModel {
   }
 
   startAt(offset: number): void {
-    strictEqual(
+    expect(
       offset >= this.startOffset && offset <= this.endOffset,
-      true,
       `a start at ${offset}, in [${this.startOffset}, ${this.endOffset}]`,
-    );
+    ).toBe(true);
     this.startOffset = offset;
   }
 
@@ -133,12 +132,12 @@ export class WholeModel {
   /** The log ended at `endOffset` after it was cut at `offset`. */
   cut(offset: number, endOffset: number): void {
     if (offset >= this.endOffset) {
-      strictEqual(endOffset, this.endOffset);
+      expect(endOffset).toBe(this.endOffset);
       this.#cutEpochs(offset);
       return;
     }
     const [first, last] = this.endsAfterCut(offset);
-    ok(endOffset >= first && endOffset <= last, `cut at ${offset} it ends at ${endOffset}, not in [${first}, ${last}]`);
+    expect(endOffset >= first && endOffset <= last, `cut at ${offset} it ends at ${endOffset}, not in [${first}, ${last}]`).toBeTruthy();
     this.endAt(endOffset);
   }
 
@@ -155,7 +154,7 @@ export class WholeModel {
   /** Batches from there on are gone: it was cut, or a crash took them. Epochs that began without a record may be. */
   endAt(endOffset: number): void {
     const inside = this.batches.find(({ stored, lastOffset }) => stored.baseOffset < endOffset && lastOffset >= endOffset);
-    strictEqual(inside, undefined, `the log ends at ${endOffset}, inside of a batch`);
+    expect(inside, `the log ends at ${endOffset}, inside of a batch`).toBe(undefined);
     this.#justCut = this.records.filter(({ offset }) => offset >= endOffset);
     this.batches = this.batches.filter(({ lastOffset }) => lastOffset < endOffset);
     this.endOffset = endOffset;
@@ -193,7 +192,7 @@ export class WholeModel {
       const isSuperseded = key === null || newest.get(key)! > offset;
       const isExpired = value === null && coveredAtMs !== null && coveredAtMs + deleteRetentionMs <= nowMs;
       const story = `${offset} (${key}: ${value}) is gone; compaction may have come to ${this.coveredTo}, covered it at ${coveredAtMs}, now ${nowMs}`;
-      ok(offset < this.coveredTo && (isSuperseded || isExpired || record.isUnknown), story);
+      expect(offset < this.coveredTo && (isSuperseded || isExpired || record.isUnknown), story).toBeTruthy();
       record.isGone = true;
       this.hasGaps = true;
     }
@@ -227,10 +226,11 @@ export class WholeModel {
       for (const batch of all) batch.isRemembered = told.includes(textOf(batch.stored));
       if (isOneOf) continue;
       const truth = new Set(all.map(({ stored }) => textOf(stored)));
-      for (const row of told) ok(truth.has(row), `the log remembers ${row}, which is not in it`);
+      for (const row of told) expect(truth.has(row), `the log remembers ${row}, which is not in it`).toBeTruthy();
       const last = all.at(-1)!;
       const isThere = last.records.some(({ isGone, offset }) => !isGone && offset >= this.startOffset);
-      if (isThere) ok(told.includes(textOf(last.stored)), `the log does not remember ${textOf(last.stored)}, which is there`);
+      if (isThere)
+        expect(told.includes(textOf(last.stored)), `the log does not remember ${textOf(last.stored)}, which is there`).toBeTruthy();
     }
   }
 
@@ -240,7 +240,7 @@ export class WholeModel {
       if (row === undefined || row.timestampMs === batch.stored.timestampMs) continue;
       const largest = Math.max(...batch.records.map(({ timestampMs }) => timestampMs));
       const story = `${textOf(row)} has timestamp ${row.timestampMs}, was ${batch.stored.timestampMs}; compaction may have come to ${this.coveredTo}`;
-      ok(row.baseOffset < this.coveredTo && row.timestampMs <= largest, story);
+      expect(row.baseOffset < this.coveredTo && row.timestampMs <= largest, story).toBeTruthy();
       batch.stored = { ...batch.stored, timestampMs: row.timestampMs };
     }
   }

@@ -1,7 +1,7 @@
 import type { Endpoint, RequestContext } from "../../../broker/api/api.ts";
 import { type BoundListener, ClientListeners } from "../../../broker/network/client-listener.ts";
 import { Dispatcher } from "../../../broker/network/dispatcher.ts";
-import type { NetworkConfig } from "../../../broker/runtime/config/broker-config.ts";
+import type { NetworkSettings } from "../../../broker/runtime/config/start-settings.ts";
 import type { Logger } from "../../../protocol/base/logger.ts";
 import { ManualClock, settled } from "./manual-clock.ts";
 import { type MemoryLink, MemoryTransport } from "./memory-transport.ts";
@@ -34,7 +34,7 @@ export class ClientHarness {
   readonly asked: Asked[] = [];
   readonly lines: Logged[] = [];
   readonly fatal: Error[] = [];
-  limits: NetworkConfig = {
+  limits: NetworkSettings = {
     frameMaxBytes: 1_000_000,
     connectionIdleMaxMs: 60_000,
     connectionsMax: 100,
@@ -48,7 +48,7 @@ export class ClientHarness {
   listeners!: ClientListeners;
   bound!: BoundListener[];
 
-  async start(limits: Partial<NetworkConfig> = {}, endpoints: readonly Endpoint[] = this.endpoints()): Promise<this> {
+  async start(limits: Partial<NetworkSettings> = {}, endpoints: readonly Endpoint[] = this.endpoints()): Promise<this> {
     this.limits = { ...this.limits, ...limits };
     const log = recordingLogger(this.lines);
     this.listeners = new ClientListeners({

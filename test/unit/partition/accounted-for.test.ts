@@ -1,6 +1,5 @@
-import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
-import type { IsrStore } from "../../../broker/partition/contract.ts";
+import { describe, expect, test } from "vitest";
+import type { IsrStore } from "../../../broker/partition/cluster-contract.ts";
 import { RoleCheck } from "../../../broker/partition/role-check.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { fieldAt } from "../../../protocol/records/batch-header.ts";
@@ -15,7 +14,7 @@ async function changedEpoch(): Promise<MemoryLogStore> {
   await assign({ leader: 2, leaderEpoch: 6 });
   const batch = producedBatch();
   batch.writeInt32BE(2 ** 30, fieldAt.partitionLeaderEpoch);
-  strictEqual(log.appendAsFollower(batch), true);
+  expect(log.appendAsFollower(batch)).toBe(true);
   return store;
 }
 
@@ -23,20 +22,20 @@ describe("every assigned replica has a role, or a reason that is reported", () =
   test("also when a changed epoch of its last batch is found at the next start", async () => {
     const store = await changedEpoch();
     const leader = await setUp({}, { leaderEpoch: 7 }, store);
-    deepStrictEqual([leader.table.find(ref)?.role, leader.health], ["unfit", ["offline"]]);
-    match(leader.reasons[0] ?? "", /last record has leader epoch 1073741824, which no leader has had/);
+    expect([leader.table.find(ref)?.role, leader.health]).toStrictEqual(["unfit", ["offline"]]);
+    expect(leader.reasons[0] ?? "").toMatch(/last record has leader epoch 1073741824, which no leader has had/);
     const leaderless = await setUp({}, { leader: -1, leaderEpoch: 7 }, store);
-    deepStrictEqual([leaderless.table.find(ref)?.role, leaderless.health], ["none", ["offline"]], "it is not to be elected");
+    expect([leaderless.table.find(ref)?.role, leaderless.health], "it is not to be elected").toStrictEqual(["none", ["offline"]]);
     const follower = await setUp({}, { leader: 2, leaderEpoch: 7 }, store);
-    deepStrictEqual([follower.table.find(ref)?.role, follower.health], ["following", []], "its leader tells what it must cut");
+    expect([follower.table.find(ref)?.role, follower.health], "its leader tells what it must cut").toStrictEqual(["following", []]);
   });
 
   test("named leader with a set that it is not in, until another state comes", async () => {
     const { table, health, reasons, assign } = await setUp({}, { isr: [2] });
-    deepStrictEqual([table.find(ref)?.role, health], ["none", ["offline"]]);
-    match(reasons[0] ?? "", /names it leader, with an in-sync set that it is not in/);
+    expect([table.find(ref)?.role, health]).toStrictEqual(["none", ["offline"]]);
+    expect(reasons[0] ?? "").toMatch(/names it leader, with an in-sync set that it is not in/);
     await assign({ leaderEpoch: 6, isr: [1] });
-    deepStrictEqual([table.find(ref)?.role, health], ["leading", ["offline", "usable"]]);
+    expect([table.find(ref)?.role, health]).toStrictEqual(["leading", ["offline", "usable"]]);
   });
 
   test("a log that cannot be opened, whatever the reason, keeps no other from being served", async () => {
@@ -46,10 +45,10 @@ describe("every assigned replica has a role, or a reason that is reported", () =
       throw new TypeError("what nobody thought of");
     };
     const { table, health, reasons, assign } = await setUp({}, {}, store);
-    deepStrictEqual([table.find(ref), health, reasons], [null, ["offline"], ["what nobody thought of"]]);
+    expect([table.find(ref), health, reasons]).toStrictEqual([null, ["offline"], ["what nobody thought of"]]);
     store.open = open;
     await assign({ leaderEpoch: 6 });
-    deepStrictEqual([table.find(ref)?.role, health], ["leading", ["offline", "usable"]]);
+    expect([table.find(ref)?.role, health]).toStrictEqual(["leading", ["offline", "usable"]]);
   });
 
   test("a leader that was fenced and hears nothing more says so after a while", async () => {
@@ -60,12 +59,12 @@ describe("every assigned replica has a role, or a reason that is reported", () =
     // the follower never fetches: it is to leave the set, and the coordinator says that we do not lead
     await clock.advance(32_000);
     await settled();
-    strictEqual(table.find(ref)?.role, "none");
+    expect(table.find(ref)?.role).toBe("none");
     await clock.advance(12_000);
-    deepStrictEqual(health, ["offline"]);
-    match(reasons[0] ?? "", /was assigned, with leader 1 in epoch 5, and has taken up no role/);
+    expect(health).toStrictEqual(["offline"]);
+    expect(reasons[0] ?? "").toMatch(/was assigned, with leader 1 in epoch 5, and has taken up no role/);
     await assign({ leader: 2, leaderEpoch: 6 });
-    deepStrictEqual([table.find(ref)?.role, health], ["following", ["offline", "usable"]]);
+    expect([table.find(ref)?.role, health]).toStrictEqual(["following", ["offline", "usable"]]);
     await table.close();
   });
 
@@ -85,10 +84,10 @@ describe("every assigned replica has a role, or a reason that is reported", () =
       check.look();
       await clock.advance(1000);
     }
-    deepStrictEqual(said, []);
+    expect(said).toStrictEqual([]);
     await clock.advance(1000);
     check.look();
-    strictEqual(said.length, 1);
+    expect(said.length).toBe(1);
   });
 
   test("no reason is needed where nobody leads, nor once the roles are given up or the replica is gone", async () => {
@@ -99,10 +98,10 @@ describe("every assigned replica has a role, or a reason that is reported", () =
     table.standDown();
     await clock.advance(20_000);
     await assign({ leaderEpoch: 6, leader: 2 });
-    strictEqual(table.find(ref)?.role, "following");
+    expect(table.find(ref)?.role).toBe("following");
     await table.withdraw([{ ref, topicId, isDeleted: true }]);
     await clock.advance(20_000);
-    ok(!health.includes("offline"), `${health}`);
+    expect(!health.includes("offline"), `${health}`).toBeTruthy();
     await table.close();
   });
 
@@ -112,7 +111,7 @@ describe("every assigned replica has a role, or a reason that is reported", () =
     table.standDown();
     await assign({ leaderEpoch: record.leaderEpoch - 1, leader: 2 });
     await clock.advance(12_000);
-    deepStrictEqual([table.find(ref)?.role, health, reasons.length], ["none", ["offline"], 1]);
+    expect([table.find(ref)?.role, health, reasons.length]).toStrictEqual(["none", ["offline"], 1]);
     await table.close();
   });
 });

@@ -1,5 +1,4 @@
-import { deepStrictEqual, strictEqual, throws } from "node:assert";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { adoptHighWatermark, afterTruncation, decide, type FollowerState, type OwnLog } from "../../../broker/partition/follower-state.ts";
 import { positionIn } from "../../../broker/partition/log-position.ts";
 import { InvariantViolation } from "../../../protocol/base/invariant.ts";
@@ -58,7 +57,7 @@ function reconcile(follower: FollowerState, own: Parameters<typeof log>, leader:
     if (step.kind === "truncate") {
       end = step.toOffset;
       epochs = epochs.filter(([, from]) => from < end);
-    } else if (step.kind === "start-anew") {
+    } else if (step.kind === "start-over") {
       [end, start] = [step.atOffset, step.atOffset];
       epochs = [];
     } else return step.kind;
@@ -70,71 +69,71 @@ describe("truncation by epochs", () => {
   const uncommitted = { ...state, highWatermark: 0 };
 
   test("the follower's tail of an epoch that the leader ended earlier goes", () => {
-    strictEqual(reconcile(uncommitted, [70, [[3, 0]]], log(90, [[3, 0], [7, 60]])), 60); // biome-ignore format: epochs in one line
+    expect(reconcile(uncommitted, [70, [[3, 0]]], log(90, [[3, 0], [7, 60]]))).toBe(60); // biome-ignore format: epochs in one line
   });
 
   test("epochs that the leader never had go one after the other (KIP-279)", () => {
     const own = [120, [[1, 0], [4, 40], [6, 80]]] as const; // biome-ignore format: epochs in one line
-    strictEqual(reconcile(uncommitted, [own[0], own[1]], log(100, [[1, 0], [3, 30], [5, 70], [7, 90]])), 30); // biome-ignore format: epochs in one line
+    expect(reconcile(uncommitted, [own[0], own[1]], log(100, [[1, 0], [3, 30], [5, 70], [7, 90]]))).toBe(30); // biome-ignore format: epochs in one line
   });
 
   test("everything goes when the leader had other records from the first one on", () => {
-    strictEqual(reconcile(uncommitted, [6, [[2, 0]]], log(36, [[1, 0], [3, 7]])), 0); // biome-ignore format: epochs in one line
+    expect(reconcile(uncommitted, [6, [[2, 0]]], log(36, [[1, 0], [3, 7]]))).toBe(0); // biome-ignore format: epochs in one line
   });
 
   test("nothing goes when the leader has more of the same", () => {
-    strictEqual(reconcile(state, [70, [[3, 0], [5, 40]]], log(100, [[3, 0], [5, 40], [7, 90]])), 70); // biome-ignore format: epochs in one line
+    expect(reconcile(state, [70, [[3, 0], [5, 40]]], log(100, [[3, 0], [5, 40], [7, 90]]))).toBe(70); // biome-ignore format: epochs in one line
   });
 
   test("a leader that knows no epoch so old takes the log back to where its own begins", () => {
-    strictEqual(reconcile(uncommitted, [70, [[3, 0]]], log(90, [[6, 20]], 20)), 20);
+    expect(reconcile(uncommitted, [70, [[3, 0]]], log(90, [[6, 20]], 20))).toBe(20);
   });
 
-  test("a follower that is behind the leader's first record begins anew there", () => {
-    strictEqual(reconcile(state, [60, [[3, 0]]], log(900, [[3, 400]], 400)), 400);
+  test("a follower that is behind the leader's first record starts over there", () => {
+    expect(reconcile(state, [60, [[3, 0]]], log(900, [[3, 400]], 400))).toBe(400);
   });
 
   test("without epochs, a longer log is cut to the leader's end", () => {
     const own: OwnLog = log(70, []);
     const told = answer({ error: "OFFSET_OUT_OF_RANGE", diverging: { epoch: -1, endOffset: 55 } });
-    deepStrictEqual(decide(state, own, told), { kind: "truncate", toOffset: 55 });
+    expect(decide(state, own, told)).toStrictEqual({ kind: "truncate", toOffset: 55 });
   });
 
   test("what is known to be committed is never cut", () => {
     const leader = log(45, [[3, 0], [7, 40]]); // biome-ignore format: epochs in one line
-    strictEqual(reconcile(state, [70, [[3, 0]]], leader), "data-diverged");
-    throws(() => afterTruncation(state, 40), InvariantViolation);
+    expect(reconcile(state, [70, [[3, 0]]], leader)).toBe("data-diverged");
+    expect(() => afterTruncation(state, 40)).toThrow(InvariantViolation);
   });
 
   test("except when an unclean election is on record", () => {
     const leader = log(45, [[3, 0], [7, 40]]); // biome-ignore format: epochs in one line
     const recovering = { ...state, leaderRecovering: true };
-    strictEqual(reconcile(recovering, [70, [[3, 0]]], leader), 40);
-    strictEqual(afterTruncation(recovering, 40).highWatermark, 40);
+    expect(reconcile(recovering, [70, [[3, 0]]], leader)).toBe(40);
+    expect(afterTruncation(recovering, 40).highWatermark).toBe(40);
   });
 
   test("a divergence that would cut nothing is not obeyed at once, or both would spin", () => {
     const told = answer({ diverging: { epoch: 3, endOffset: 70 } });
-    strictEqual(decide(state, log(70, [[3, 0]]), told).kind, "back-off");
+    expect(decide(state, log(70, [[3, 0]]), told).kind).toBe("back-off");
   });
 });
 
 test("the follower's high watermark is the leader's as far as its own log goes, and never falls", () => {
-  strictEqual(adoptHighWatermark(state, 60, 70).highWatermark, 60);
-  strictEqual(adoptHighWatermark(state, 60, 55).highWatermark, 55);
-  strictEqual(adoptHighWatermark(state, 30, 70).highWatermark, 50, "a new leader may know less");
+  expect(adoptHighWatermark(state, 60, 70).highWatermark).toBe(60);
+  expect(adoptHighWatermark(state, 60, 55).highWatermark).toBe(55);
+  expect(adoptHighWatermark(state, 30, 70).highWatermark, "a new leader may know less").toBe(50);
 });
 
 test("a refusal is waited out", () => {
-  deepStrictEqual(decide(state, log(70, []), answer({ error: "NOT_LEADER_OR_FOLLOWER" })), {
+  expect(decide(state, log(70, []), answer({ error: "NOT_LEADER_OR_FOLLOWER" }))).toStrictEqual({
     kind: "back-off",
     error: "NOT_LEADER_OR_FOLLOWER",
   });
 });
 
-test("a damaged log begins anew only where a leader can begin", () => {
+test("a damaged log starts over only where a leader can begin", () => {
   const damaged = { ...log(60, [[7, 0]]), damage: { kind: "end-lost", path: "p", position: 0, offset: 60, reason: "r" } as const };
   const outOfRange = answer({ error: "OFFSET_OUT_OF_RANGE", logStartOffset: 20 });
-  deepStrictEqual(decide(state, damaged, outOfRange), { kind: "start-anew", atOffset: 20 });
-  strictEqual(decide(state, damaged, { ...outOfRange, logStartOffset: -1 }).kind, "back-off");
+  expect(decide(state, damaged, outOfRange)).toStrictEqual({ kind: "start-over", atOffset: 20 });
+  expect(decide(state, damaged, { ...outOfRange, logStartOffset: -1 }).kind).toBe("back-off");
 });

@@ -1,15 +1,16 @@
-import { deepStrictEqual, strictEqual } from "node:assert";
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { LogOffline } from "../../../broker/log/log-contract.ts";
 import { Admissions } from "../../../broker/partition/admissions.ts";
 import { Deadlines } from "../../../broker/partition/deadlines.ts";
-import { type PartitionEnvironment, partitionDefaults } from "../../../broker/partition/environment.ts";
+import type { PartitionEnvironment } from "../../../broker/partition/environment.ts";
 import { Followership } from "../../../broker/partition/followership.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { ReplicaFetchedPartition, ReplicaFetchPartition } from "../../../protocol/peer/messages.ts";
 import { codecsAside } from "../../../protocol/records/compression.ts";
 import { MemoryLog, producedBatch, testSettings } from "../../support/memory-log.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
+import { testPartitionConfig } from "../../support/partition-config.ts";
 import { ManualClock, settled } from "../network/manual-clock.ts";
 
 const topicId = "AAAAAAAAAAAAAAAAAAAAAQ";
@@ -27,7 +28,7 @@ const record = {
 function setUp() {
   const clock = new ManualClock();
   const environment: PartitionEnvironment = {
-    config: { ...partitionDefaults, brokerId: 1 },
+    config: testPartitionConfig,
     clock,
     random: seededRandom(1),
     logger: silentLogger,
@@ -74,7 +75,7 @@ function leadersRecords(...counts: number[]): { records: Buffer; endOffset: numb
   const leader = new MemoryLog(testSettings);
   const batches = counts.map((count) => {
     const batch = producedBatch(count);
-    leader.appendAsLeader(batch, 4, 0);
+    leader.appendAsLeader(parsedBatch(batch), 4, 0);
     return batch;
   });
   return { records: Buffer.concat(batches), endOffset: leader.endOffset };
@@ -100,13 +101,13 @@ test("what came is asked past only once it is written, for the fetch acknowledge
   log.isHeld = true;
   const applying = followership.applyFetched(asked(), answer({ highWatermark: 2 }), leadersRecords(2).records);
   await settled();
-  strictEqual(followership.nextFetch(), null);
-  strictEqual(followership.highWatermark, 0);
+  expect(followership.nextFetch()).toBeNull();
+  expect(followership.highWatermark).toBe(0);
   log.release();
-  strictEqual(await applying, "applied");
-  strictEqual(asked().fetchOffset, 2);
-  strictEqual(asked().lastFetchedEpoch, 4);
-  strictEqual(followership.highWatermark, 2);
+  expect(await applying).toBe("applied");
+  expect(asked().fetchOffset).toBe(2);
+  expect(asked().lastFetchedEpoch).toBe(4);
+  expect(followership.highWatermark).toBe(2);
 });
 
 test("an answer to a question that was asked of an earlier end is dropped", async () => {
@@ -114,9 +115,9 @@ test("an answer to a question that was asked of an earlier end is dropped", asyn
   const first = asked();
   const { records } = leadersRecords(2);
   await followership.applyFetched(first, answer(), Buffer.from(records));
-  strictEqual(await followership.applyFetched(first, answer(), Buffer.from(records)), "applied");
-  strictEqual(await followership.applyFetched(first, answer({ diverging: { epoch: -1, endOffset: 0 } }), Buffer.alloc(0)), "applied");
-  strictEqual(log.endOffset, 2);
+  expect(await followership.applyFetched(first, answer(), Buffer.from(records))).toBe("applied");
+  expect(await followership.applyFetched(first, answer({ diverging: { epoch: -1, endOffset: 0 } }), Buffer.alloc(0))).toBe("applied");
+  expect(log.endOffset).toBe(2);
 });
 
 test("what compaction left at the leader is appended behind a gap, and the high watermark stays within the log", async () => {
@@ -126,45 +127,47 @@ test("what compaction left at the leader is appended behind a gap, and the high 
     { epoch: 3, startOffset: 0 },
     { epoch: 4, startOffset: 1 },
   ];
-  strictEqual(await followership.applyFetched(asked(), answer({ highWatermark: 9, epochs }), ahead), "applied");
-  strictEqual(log.endOffset, 5);
-  deepStrictEqual(log.epochsFrom(0), epochs, "epochs begin where they did at the leader, not where their first record that is left is");
-  strictEqual(followership.highWatermark, 5);
-  strictEqual(asked().fetchOffset, 5);
+  expect(await followership.applyFetched(asked(), answer({ highWatermark: 9, epochs }), ahead)).toBe("applied");
+  expect(log.endOffset).toBe(5);
+  expect(log.epochsFrom(0), "epochs begin where they did at the leader, not where their first record that is left is").toStrictEqual(
+    epochs,
+  );
+  expect(followership.highWatermark).toBe(5);
+  expect(asked().fetchOffset).toBe(5);
 });
 
 test("what begins below the log's end, or is damaged, is not appended", async () => {
   const { log, followership, asked } = setUp();
   const damaged = leadersRecords(2).records;
   damaged.writeUInt8((damaged.at(-1) ?? 0) ^ 1, damaged.length - 1);
-  strictEqual(await followership.applyFetched(asked(), answer(), damaged), "back-off");
-  strictEqual(await followership.applyFetched(asked(), answer(), Buffer.from("too short")), "back-off");
-  strictEqual(log.endOffset, 0);
-  strictEqual(await followership.applyFetched(asked(), answer(), leadersRecords(2).records), "applied");
-  strictEqual(await followership.applyFetched(asked(), answer(), leadersRecords(2).records), "back-off", "asked for offset 2, got 0");
-  strictEqual(log.endOffset, 2);
+  expect(await followership.applyFetched(asked(), answer(), damaged)).toBe("back-off");
+  expect(await followership.applyFetched(asked(), answer(), Buffer.from("too short"))).toBe("back-off");
+  expect(log.endOffset).toBe(0);
+  expect(await followership.applyFetched(asked(), answer(), leadersRecords(2).records)).toBe("applied");
+  expect(await followership.applyFetched(asked(), answer(), leadersRecords(2).records), "asked for offset 2, got 0").toBe("back-off");
+  expect(log.endOffset).toBe(2);
 });
 
 test("a leader whose log starts nowhere moves nothing", async () => {
   const { log, followership, asked, failures } = setUp();
   const { records } = leadersRecords(2);
-  strictEqual(await followership.applyFetched(asked(), answer({ highWatermark: 2, logStartOffset: -1 }), records), "applied");
-  strictEqual(await followership.applyFetched(asked(), answer({ highWatermark: -1, logStartOffset: -1 }), Buffer.alloc(0)), "applied");
-  deepStrictEqual([log.startOffset, log.endOffset, followership.highWatermark, failures], [0, 2, 2, []]);
+  expect(await followership.applyFetched(asked(), answer({ highWatermark: 2, logStartOffset: -1 }), records)).toBe("applied");
+  expect(await followership.applyFetched(asked(), answer({ highWatermark: -1, logStartOffset: -1 }), Buffer.alloc(0))).toBe("applied");
+  expect([log.startOffset, log.endOffset, followership.highWatermark, failures]).toStrictEqual([0, 2, 2, []]);
 });
 
 test("a leader that has the log cut inside a batch that is committed is no leader to follow", async () => {
   const { log, followership, asked, failures } = setUp();
-  strictEqual(await followership.applyFetched(asked(), answer({ highWatermark: 2 }), leadersRecords(4).records), "applied");
+  expect(await followership.applyFetched(asked(), answer({ highWatermark: 2 }), leadersRecords(4).records)).toBe("applied");
   const diverging = { epoch: 4, endOffset: 3 };
-  strictEqual(await followership.applyFetched(asked(), answer({ diverging }), Buffer.alloc(0)), "ended");
-  deepStrictEqual([log.endOffset, followership.highWatermark], [0, 0]);
-  strictEqual(failures.length, 1);
+  expect(await followership.applyFetched(asked(), answer({ diverging }), Buffer.alloc(0))).toBe("ended");
+  expect([log.endOffset, followership.highWatermark]).toStrictEqual([0, 0]);
+  expect(failures.length).toBe(1);
 });
 
 test("one that had it cut, and leads no more when that is done, is not reported", async () => {
   const { log, followership, asked, failures } = setUp();
-  strictEqual(await followership.applyFetched(asked(), answer({ highWatermark: 2 }), leadersRecords(4).records), "applied");
+  expect(await followership.applyFetched(asked(), answer({ highWatermark: 2 }), leadersRecords(4).records)).toBe("applied");
   const cut = log.truncateTo.bind(log);
   let goOn = () => {};
   const held = new Promise<void>((resolve) => {
@@ -175,18 +178,18 @@ test("one that had it cut, and leads no more when that is done, is not reported"
   await settled();
   const ended = followership.end();
   goOn();
-  strictEqual(await applying, "ended");
+  expect(await applying).toBe("ended");
   await ended;
-  deepStrictEqual([log.endOffset, followership.highWatermark, failures], [0, 0, []]);
+  expect([log.endOffset, followership.highWatermark, failures]).toStrictEqual([0, 0, []]);
 });
 
 test("after its end nothing is asked and nothing applied", async () => {
   const { log, followership, asked } = setUp();
   const question = asked();
   await followership.end();
-  strictEqual(followership.nextFetch(), null);
-  strictEqual(await followership.applyFetched(question, answer(), leadersRecords(2).records), "ended");
-  strictEqual(log.endOffset, 0);
+  expect(followership.nextFetch()).toBeNull();
+  expect(await followership.applyFetched(question, answer(), leadersRecords(2).records)).toBe("ended");
+  expect(log.endOffset).toBe(0);
 });
 
 test("ending waits until what is under way is done with the log", async () => {
@@ -198,11 +201,11 @@ test("ending waits until what is under way is done with the log", async () => {
     ended = true;
   });
   await settled();
-  strictEqual(ended, false);
+  expect(ended).toBe(false);
   log.release();
-  strictEqual(await applying, "ended");
+  expect(await applying).toBe("ended");
   await settled();
-  strictEqual(ended, true);
+  expect(ended).toBe(true);
 });
 
 test("a log that fails is reported, once and by name", async () => {
@@ -210,6 +213,6 @@ test("a log that fails is reported, once and by name", async () => {
   log.isHeld = true;
   const applying = followership.applyFetched(asked(), answer(), leadersRecords(2).records);
   log.failWith(new LogOffline("disk full"));
-  strictEqual(await applying, "ended");
-  deepStrictEqual(failures, ["offline"]);
+  expect(await applying).toBe("ended");
+  expect(failures).toStrictEqual(["offline"]);
 });

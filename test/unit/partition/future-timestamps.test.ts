@@ -1,9 +1,9 @@
-import { deepStrictEqual, match, strictEqual } from "node:assert";
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { FutureTimestamps } from "../../../broker/partition/future-timestamps.ts";
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { testSettings } from "../../support/memory-log.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { type Logged, recordingLogger } from "../network/client-harness.ts";
 import { ManualClock } from "../network/manual-clock.ts";
 
@@ -21,7 +21,7 @@ function watching() {
       { ...record, timestampMs: nowMs },
       { ...record, timestampMs: nowMs + aheadMs },
     ]);
-    timestamps.look(topic, 3, batch, { ...testSettings, retentionMs: 7 * 24 * hourMs, ...settings });
+    timestamps.look(topic, 3, parsedBatch(batch).header, { ...testSettings, retentionMs: 7 * 24 * hourMs, ...settings });
   };
   return { clock, lines, append };
 }
@@ -29,24 +29,21 @@ function watching() {
 test("records from the future are told of once per topic and hour", async () => {
   const { clock, lines, append } = watching();
   append("a", hourMs);
-  strictEqual(lines.length, 0, "clocks differ");
+  expect(lines.length, "clocks differ").toBe(0);
   append("a", hourMs + 1);
   append("a", 10 * hourMs);
   append("b", 10 * hourMs);
-  deepStrictEqual(
-    lines.map(({ level, fields }) => [level, fields.topic, fields.partition]),
-    [
-      ["warn", "a", 3],
-      ["warn", "b", 3],
-    ],
-  );
-  match(lines[0]?.message ?? "", /topic a writes records from the future: retention\.ms keeps them/);
+  expect(lines.map(({ level, fields }) => [level, fields.topic, fields.partition])).toStrictEqual([
+    ["warn", "a", 3],
+    ["warn", "b", 3],
+  ]);
+  expect(lines[0]?.message ?? "").toMatch(/topic a writes records from the future: retention\.ms keeps them/);
   await clock.advance(hourMs - 1);
   append("a", 10 * hourMs);
-  strictEqual(lines.length, 2);
+  expect(lines.length).toBe(2);
   await clock.advance(1);
   append("a", 10 * hourMs);
-  strictEqual(lines.length, 3);
+  expect(lines.length).toBe(3);
 });
 
 test("where retention does not go by records' time, nothing is told", () => {
@@ -54,16 +51,16 @@ test("where retention does not go by records' time, nothing is told", () => {
   append("a", 10 * hourMs, { messageTimestampType: "LogAppendTime" });
   append("a", 10 * hourMs, { retentionMs: -1 });
   append("a", 10 * hourMs, { cleanupPolicy: "compact" });
-  strictEqual(lines.length, 0);
+  expect(lines.length).toBe(0);
   append("a", 10 * hourMs, { cleanupPolicy: "compact,delete" });
-  strictEqual(lines.length, 1);
+  expect(lines.length).toBe(1);
 });
 
 test("of more topics than are remembered the first may be told of again", () => {
   const { lines, append } = watching();
   for (let i = 0; i <= 1000; i++) append(`t${i}`, 10 * hourMs);
   append("t1000", 10 * hourMs);
-  strictEqual(lines.length, 1001);
+  expect(lines.length).toBe(1001);
   append("t0", 10 * hourMs);
-  strictEqual(lines.length, 1002);
+  expect(lines.length).toBe(1002);
 });

@@ -1,7 +1,6 @@
-import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Admissions } from "../../../broker/partition/admissions.ts";
-import type { AppendOutcome } from "../../../broker/partition/contract.ts";
+import type { AppendOutcome } from "../../../broker/partition/client-contract.ts";
 import { Intake, type Taken } from "../../../broker/partition/intake.ts";
 import { codecsAside, compressRecords } from "../../../protocol/records/compression.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
@@ -68,11 +67,10 @@ describe("batches that wait to be unpacked", () => {
     const request = inRequest(bomb(), 40 * 2 ** 20);
     const taken = [one.take(request), other.take(request), other.take(inRequest(bomb(), 20 * 2 ** 20))];
     const refused = one.take(inRequest(bomb(), 20 * 2 ** 20));
-    ok(!(refused instanceof Promise) && refused.error === "NOT_ENOUGH_REPLICAS", "in this turn");
-    match(refused.message ?? "", /too many batches wait to be unpacked/);
+    expect(refused, "in this turn").toMatchObject({ error: "NOT_ENOUGH_REPLICAS", message: "too many batches wait to be unpacked" });
     await work(taken);
-    deepStrictEqual(appended, ["one", "other", "other"]);
-    strictEqual((await work([one.take(inRequest(bomb(), 100 * 2 ** 20))]))[0]?.error, null, "alone, whatever its size");
+    expect(appended).toStrictEqual(["one", "other", "other"]);
+    expect((await work([one.take(inRequest(bomb(), 100 * 2 ** 20))]))[0]?.error, "alone, whatever its size").toBeNull();
   });
 
   test("are so many and no more", async () => {
@@ -81,10 +79,10 @@ describe("batches that wait to be unpacked", () => {
     const records = bomb();
     const small = encodeBatch([{ key: null, value: null, timestampMs: 1 }]);
     const taken = [one.take(records), ...Array.from({ length: 9_999 }, () => one.take(small))];
-    strictEqual((await other.take(records)).error, "NOT_ENOUGH_REPLICAS");
-    strictEqual((await other.take(small)).error, null, "what need not wait");
-    deepStrictEqual(new Set((await work(taken)).map(({ error }) => error)), new Set([null]));
-    strictEqual((await work([other.take(records)]))[0]?.error, null);
+    expect((await other.take(records)).error).toBe("NOT_ENOUGH_REPLICAS");
+    expect((await other.take(small)).error, "what need not wait").toBeNull();
+    expect(new Set((await work(taken)).map(({ error }) => error))).toStrictEqual(new Set([null]));
+    expect((await work([other.take(records)]))[0]?.error).toBeNull();
   });
 });
 
@@ -94,7 +92,7 @@ describe("what is no longer wanted when its turn comes", () => {
     const [one, other, third] = [partition("one"), partition("other"), partition("third")];
     const taken = [one.take(bomb()), other.take(bomb()), other.take(bomb()), third.take(bomb())];
     await settled();
-    strictEqual(unpacking.length, 1, "one at a time");
+    expect(unpacking.length, "one at a time").toBe(1);
     let unpacked = 0;
     const count = unpacking.push.bind(unpacking);
     unpacking.push = (...resolves) => {
@@ -103,12 +101,9 @@ describe("what is no longer wanted when its turn comes", () => {
     };
     other.state.refused = { error: "NOT_LEADER_OR_FOLLOWER" };
     const outcomes = await work(taken);
-    deepStrictEqual(
-      outcomes.map(({ error }) => error),
-      [null, "NOT_LEADER_OR_FOLLOWER", "NOT_LEADER_OR_FOLLOWER", null],
-    );
-    deepStrictEqual([appended, unpacked], [["one", "third"], 1]);
-    deepStrictEqual(new Set(other.state.asked), new Set([30_000]));
+    expect(outcomes.map(({ error }) => error)).toStrictEqual([null, "NOT_LEADER_OR_FOLLOWER", "NOT_LEADER_OR_FOLLOWER", null]);
+    expect([appended, unpacked]).toStrictEqual([["one", "third"], 1]);
+    expect(new Set(other.state.asked)).toStrictEqual(new Set([30_000]));
   });
 
   test("is not appended when that was so only after it was unpacked", async () => {
@@ -117,7 +112,7 @@ describe("what is no longer wanted when its turn comes", () => {
     const taken = one.take(bomb());
     await settled();
     one.state.refused = { error: "REQUEST_TIMED_OUT" };
-    strictEqual((await work([taken]))[0]?.error, "REQUEST_TIMED_OUT");
-    deepStrictEqual(appended, []);
+    expect((await work([taken]))[0]?.error).toBe("REQUEST_TIMED_OUT");
+    expect(appended).toStrictEqual([]);
   });
 });

@@ -1,5 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { readBatchInfo } from "../../../protocol/records/batch-header.ts";
 import { compressRecords, decompressRecords } from "../../../protocol/records/compression.ts";
 import { decodeBatch } from "../../../protocol/records/decode-batch.ts";
@@ -51,17 +50,14 @@ const alone = { isr: [1], replicas: [1] };
 test("a batch that takes longer to look at keeps its place, and those behind it keep theirs", async () => {
   const { append, clock, log, read } = await setUp({}, alone);
   const first = append(small("first"));
-  strictEqual(log.endOffset, 1, "in its own turn");
+  expect(log.endOffset, "in its own turn").toBe(1);
   const waiting = [append(large()), append(small("second"))];
-  strictEqual(log.endOffset, 1, "nothing of it yet");
+  expect(log.endOffset, "nothing of it yet").toBe(1);
   const [one, two, three] = await answered(clock, [first, ...waiting]);
-  deepStrictEqual(
-    [one, two, three].map((outcome) => (outcome?.error === null ? outcome.baseOffset : outcome?.error)),
-    [0, 1, 30_001],
-  );
-  deepStrictEqual(await keysInLog(read, log.endOffset), ["first", "large", "second"]);
+  expect([one, two, three].map((outcome) => (outcome?.error === null ? outcome.baseOffset : outcome?.error))).toStrictEqual([0, 1, 30_001]);
+  expect(await keysInLog(read, log.endOffset)).toStrictEqual(["first", "large", "second"]);
   const fourth = append(small("fourth"));
-  strictEqual(log.endOffset, 30_003, "nothing waits any more");
+  expect(log.endOffset, "nothing waits any more").toBe(30_003);
   await answered(clock, [fourth]);
 });
 
@@ -76,30 +72,24 @@ test("one that is refused holds nothing up", async () => {
       headers: Array.from({ length: i === 39 ? 65_537 : 60_000 }, () => ({ key: "", value: null })),
     });
   const outcomes = await answered(clock, [append(builder.build(compressed)), append(small("behind"))]);
-  deepStrictEqual(
-    outcomes.map(({ error }) => error),
-    ["INVALID_RECORD", null],
-  );
-  strictEqual(log.endOffset, 1);
+  expect(outcomes.map(({ error }) => error)).toStrictEqual(["INVALID_RECORD", null]);
+  expect(log.endOffset).toBe(1);
 });
 
 test("when the leadership is over meanwhile, nothing is appended", async () => {
   const { append, clock, assign, log } = await setUp({}, { isr: [1, 2], replicas: [1, 2] });
   const waiting = [append(large()), append(small("behind"))];
   await assign({ leader: 2, leaderEpoch: 6 });
-  deepStrictEqual(
-    (await answered(clock, waiting)).map(({ error }) => error),
-    ["NOT_LEADER_OR_FOLLOWER", "NOT_LEADER_OR_FOLLOWER"],
-  );
-  strictEqual(log.endOffset, 0);
+  expect((await answered(clock, waiting)).map(({ error }) => error)).toStrictEqual(["NOT_LEADER_OR_FOLLOWER", "NOT_LEADER_OR_FOLLOWER"]);
+  expect(log.endOffset).toBe(0);
 });
 
 test("when the session is no longer proved by then, nothing is appended", async () => {
   const { append, clock, session, log } = await setUp({}, alone);
   const waiting = append(large());
   session.provedUntilMs = 0;
-  strictEqual((await answered(clock, [waiting]))[0]?.error, "NOT_LEADER_OR_FOLLOWER");
-  strictEqual(log.endOffset, 0);
+  expect((await answered(clock, [waiting]))[0]?.error).toBe("NOT_LEADER_OR_FOLLOWER");
+  expect(log.endOffset).toBe(0);
 });
 
 test("when its request's time is over by then, nothing is appended, and the producer hears so", async () => {
@@ -107,20 +97,14 @@ test("when its request's time is over by then, nothing is appended, and the prod
   const waiting = [append(large()), append(small("behind"))];
   await clock.advance(1001); // the other threads take longer than that
   const outcomes = await answered(clock, waiting);
-  deepStrictEqual(
-    outcomes.map(({ error }) => error),
-    ["REQUEST_TIMED_OUT", "REQUEST_TIMED_OUT"],
-  );
-  strictEqual(log.endOffset, 0);
+  expect(outcomes.map(({ error }) => error)).toStrictEqual(["REQUEST_TIMED_OUT", "REQUEST_TIMED_OUT"]);
+  expect(log.endOffset).toBe(0);
 });
 
 test("no more wait than may", async () => {
   const { append, clock } = await setUp({}, alone);
   const waiting = [append(large()), append(small("a")), append(small("b")), append(small("c"))];
   const outcomes = await answered(clock, waiting);
-  deepStrictEqual(
-    outcomes.map(({ error }) => error),
-    [null, null, null, "NOT_ENOUGH_REPLICAS"],
-  );
-  ok(outcomes[3]?.error !== null && outcomes[3]?.message?.includes("too many appends wait"));
+  expect(outcomes.map(({ error }) => error)).toStrictEqual([null, null, null, "NOT_ENOUGH_REPLICAS"]);
+  expect(outcomes[3]?.error !== null && outcomes[3]?.message?.includes("too many appends wait")).toBeTruthy();
 });

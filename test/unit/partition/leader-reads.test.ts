@@ -1,5 +1,4 @@
-import { strictEqual } from "node:assert";
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { emptied } from "../../../broker/log/compaction/filter-batch.ts";
 import { readRecords } from "../../../broker/partition/leader-reads.ts";
 import { baseOffsetAt, readBatchInfo } from "../../../protocol/records/batch-header.ts";
@@ -22,8 +21,8 @@ test("a consumer is given batches without records only where nothing comes behin
     const read = await readRecords(log, from, { maxBytes: 61, endOffsetLimit, minOneBatch: true });
     return read.error === null && read.chunks[0] !== undefined ? baseOffsetAt(read.chunks[0], 0) : null;
   };
-  strictEqual(await firstAt(0), 2);
-  strictEqual(await firstAt(1), 2);
-  strictEqual(await firstAt(0, 2), 1, "the record is not committed");
-  strictEqual(await firstAt(3), 3);
+  expect(await firstAt(0)).toBe(2);
+  expect(await firstAt(1)).toBe(2);
+  expect(await firstAt(0, 2), "the record is not committed").toBe(1);
+  expect(await firstAt(3)).toBe(3);
 });

@@ -1,6 +1,5 @@
-import { deepStrictEqual, strictEqual, throws } from "node:assert";
 import fc from "fast-check";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   advance,
   holdBackMaxMs,
@@ -59,65 +58,65 @@ const inForce = (isr: readonly number[], stateVersion: number): LeaderEvent => (
 describe("the high watermark", () => {
   test("follows the slowest in-sync replica", () => {
     let state = run(leader(), ...wrote(10), fetched(2, 10, 5));
-    strictEqual(state.highWatermark, 0, "replica 3 has fetched nothing");
+    expect(state.highWatermark, "replica 3 has fetched nothing").toBe(0);
     state = run(state, fetched(3, 7, 6));
-    strictEqual(state.highWatermark, 7);
+    expect(state.highWatermark).toBe(7);
   });
 
   test("counts our own log only as far as it is written", () => {
     const state = run(leader({ isr: [1] }), { kind: "appended", logEndOffset: 9 }, { kind: "written", writtenEndOffset: 4 });
-    strictEqual(state.highWatermark, 4);
+    expect(state.highWatermark).toBe(4);
   });
 
   test("of a new leader waits until the followers' ends are known", () => {
     const start = { logEndOffset: 20, writtenEndOffset: 20, highWatermark: 12 };
     const state = run(leader(start), fetched(2, 20, 1));
-    strictEqual(state.highWatermark, 12);
-    strictEqual(run(state, fetched(3, 18, 1)).highWatermark, 18);
+    expect(state.highWatermark).toBe(12);
+    expect(run(state, fetched(3, 18, 1)).highWatermark).toBe(18);
   });
 
   test("of a lone leader is its written end at once", () => {
-    strictEqual(leader({ isr: [1], logEndOffset: 8, writtenEndOffset: 8, highWatermark: 3 }).highWatermark, 8);
+    expect(leader({ isr: [1], logEndOffset: 8, writtenEndOffset: 8, highWatermark: 3 }).highWatermark).toBe(8);
   });
 
   test("does not move for a fetch from an earlier life of the follower", () => {
     let state = run(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 4, 1, { brokerEpoch: 200, registeredEpoch: 200 }));
     state = run(state, fetched(2, 10, 2, { brokerEpoch: 150, registeredEpoch: 200 }));
-    strictEqual(state.highWatermark, 4);
+    expect(state.highWatermark).toBe(4);
     // even when the metadata has not heard of the new life yet
     state = run(state, fetched(2, 10, 3, { brokerEpoch: 150, registeredEpoch: 150 }));
-    strictEqual(state.highWatermark, 4);
+    expect(state.highWatermark).toBe(4);
   });
 
   test("waits for a joining replica as soon as it is proposed", () => {
     let state = run(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 10, 1), fetched(3, 10, 2));
-    deepStrictEqual(state.change, { kind: "expanding", joining: 3, joiningEpoch: 103 });
+    expect(state.change).toStrictEqual({ kind: "expanding", joining: 3, joiningEpoch: 103 });
     state = run(state, ...wrote(15), fetched(2, 15, 3));
-    strictEqual(state.highWatermark, 10, "replica 3 may be in sync already as far as the coordinator goes");
+    expect(state.highWatermark, "replica 3 may be in sync already as far as the coordinator goes").toBe(10);
   });
 
   test("waits for a leaving replica until the coordinator agrees", () => {
     let state = run(leader(), ...wrote(10), fetched(2, 10, lagMaxMs), tick(lagMaxMs + 1));
-    deepStrictEqual(state.change, { kind: "shrinking", leaving: new Set([3]) });
-    strictEqual(state.highWatermark, 0);
+    expect(state.change).toStrictEqual({ kind: "shrinking", leaving: new Set([3]) });
+    expect(state.highWatermark).toBe(0);
     state = run(state, inForce([1, 2], 41));
-    strictEqual(state.highWatermark, 10);
+    expect(state.highWatermark).toBe(10);
   });
 
   test("waits a moment for a replica that is catching up, so that it can join under steady load, but not for ever", () => {
     // replica 3 has everything there was when it fetched before, and the leader has more by the time it fetches again
     let state = run(leader({ isr: [1, 2], nowMs: 0 }), ...wrote(10), fetched(3, 6, 100));
     state = run(state, fetched(2, 10, 101), fetched(3, 10, 110));
-    strictEqual(state.change.kind, "expanding");
+    expect(state.change.kind).toBe("expanding");
     state = run(leader({ isr: [1] }), ...wrote(10), fetched(3, 9, 100), ...wrote(12), fetched(3, 10, 110), ...wrote(15));
-    strictEqual(state.highWatermark, 12);
+    expect(state.highWatermark).toBe(12);
     state = run(state, fetched(3, 12, 120));
-    strictEqual(state.change.kind, "expanding");
+    expect(state.change.kind).toBe("expanding");
     const held = run(leader({ isr: [1] }), ...wrote(10), fetched(3, 4, 100), fetched(3, 10, 110), inForce([1], 41), ...wrote(20));
-    strictEqual(held.highWatermark, 10, "replica 3 is about to join");
-    strictEqual(run(held, tick(110 + holdBackMaxMs)).highWatermark, 10);
-    strictEqual(run(held, tick(111 + holdBackMaxMs)).highWatermark, 20);
-    strictEqual(run(held, tick(112, [3])).highWatermark, 20, "it is dead");
+    expect(held.highWatermark, "replica 3 is about to join").toBe(10);
+    expect(run(held, tick(110 + holdBackMaxMs)).highWatermark).toBe(10);
+    expect(run(held, tick(111 + holdBackMaxMs)).highWatermark).toBe(20);
+    expect(run(held, tick(112, [3])).highWatermark, "it is dead").toBe(20);
   });
 });
 
@@ -126,23 +125,23 @@ describe("a follower joins the in-sync set", () => {
 
   test("at the leader's high watermark and the start of its epoch", () => {
     const state = run(leader(start), fetched(3, 20, 1));
-    deepStrictEqual(proposal(state), { isr: [1, 2, 3], isrEpochs: epochsOf([1, 2, 3]), expectedVersion: 40 });
+    expect(proposal(state)).toStrictEqual({ isr: [1, 2, 3], isrEpochs: epochsOf([1, 2, 3]), expectedVersion: 40 });
   });
 
   test("not between high watermark and start of the epoch: it may hold records that are not ours", () => {
-    strictEqual(proposal(run(leader(start), fetched(3, 19, 1))), null);
+    expect(proposal(run(leader(start), fetched(3, 19, 1)))).toBeNull();
   });
 
   test("not below the high watermark", () => {
     const state = run(leader(start), fetched(2, 20, 1), ...wrote(30), fetched(2, 30, 2), fetched(3, 29, 3));
-    strictEqual(state.highWatermark, 30);
-    strictEqual(proposal(state), null);
+    expect(state.highWatermark).toBe(30);
+    expect(proposal(state)).toBeNull();
   });
 
   test("not in a life that the metadata does not know, nor when it is not alive, nor unassigned", () => {
-    strictEqual(proposal(run(leader(start), fetched(3, 20, 1, { registeredEpoch: null }))), null);
-    strictEqual(proposal(run(leader(start), fetched(3, 20, 1, { registeredEpoch: 99 }))), null);
-    strictEqual(proposal(run(leader({ ...start, replicas: [1, 2] }), fetched(3, 20, 1))), null);
+    expect(proposal(run(leader(start), fetched(3, 20, 1, { registeredEpoch: null })))).toBeNull();
+    expect(proposal(run(leader(start), fetched(3, 20, 1, { registeredEpoch: 99 })))).toBeNull();
+    expect(proposal(run(leader({ ...start, replicas: [1, 2] }), fetched(3, 20, 1)))).toBeNull();
   });
 });
 
@@ -150,9 +149,9 @@ describe("a follower leaves the in-sync set", () => {
   test("when it has not caught up for the lag time", () => {
     let state = run(leader(), ...wrote(10), fetched(2, 10, 1), fetched(3, 10, 1), ...wrote(11), fetched(2, 11, 9000));
     state = run(state, tick(lagMaxMs + 1));
-    strictEqual(proposal(state), null);
+    expect(proposal(state)).toBeNull();
     state = run(state, tick(lagMaxMs + 2));
-    deepStrictEqual(proposal(state), { isr: [1, 2], isrEpochs: epochsOf([1, 2]), expectedVersion: 40 });
+    expect(proposal(state)).toStrictEqual({ isr: [1, 2], isrEpochs: epochsOf([1, 2]), expectedVersion: 40 });
   });
 
   test("not while it keeps up with where the leader was at its last fetch", () => {
@@ -161,22 +160,22 @@ describe("a follower leaves the in-sync set", () => {
       const seen = state.writtenEndOffset;
       state = run(state, ...wrote(seen + 10), fetched(2, seen, nowMs), tick(nowMs));
     }
-    strictEqual(proposal(state), null);
+    expect(proposal(state)).toBeNull();
   });
 
   test("not for silence alone while it has everything", () => {
-    strictEqual(proposal(run(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 10, 1), tick(100 * lagMaxMs))), null);
+    expect(proposal(run(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 10, 1), tick(100 * lagMaxMs)))).toBeNull();
   });
 
   test("at once when it is dead", () => {
     const state = run(leader(), ...wrote(10), fetched(2, 10, 1), fetched(3, 10, 1), tick(2, [2, 3]));
-    deepStrictEqual(proposal(state), { isr: [1], isrEpochs: epochsOf([1]), expectedVersion: 40 });
+    expect(proposal(state)).toStrictEqual({ isr: [1], isrEpochs: epochsOf([1]), expectedVersion: 40 });
   });
 
   test("at once when it came back without committed records", () => {
     let state = run(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 10, 1));
     state = run(state, fetched(2, 6, 2, { brokerEpoch: 300, registeredEpoch: 300 }));
-    deepStrictEqual(proposal(state), { isr: [1], isrEpochs: epochsOf([1]), expectedVersion: 40 });
+    expect(proposal(state)).toStrictEqual({ isr: [1], isrEpochs: epochsOf([1]), expectedVersion: 40 });
   });
 });
 
@@ -186,42 +185,41 @@ describe("the answer to an ISR write", () => {
 
   test("written: the proposal is in force", () => {
     const verdict = judgeIsrWrite(shrinking, proposed, { kind: "written", stateVersion: 41 });
-    deepStrictEqual(verdict, { kind: "in-force", event: inForce([1], 41) });
+    expect(verdict).toStrictEqual({ kind: "in-force", event: inForce([1], 41) });
   });
 
   test("conflict: what was found is in force, if it is newer than what we have", () => {
     const newer = judgeIsrWrite(shrinking, proposed, { kind: "conflict", isr: [1, 2], isrEpochs: epochsOf([1, 2]), stateVersion: 43 });
-    deepStrictEqual(newer, { kind: "in-force", event: inForce([1, 2], 43) });
+    expect(newer).toStrictEqual({ kind: "in-force", event: inForce([1, 2], 43) });
     const stale = judgeIsrWrite(shrinking, proposed, {
       kind: "conflict",
       isr: [1, 2, 3],
       isrEpochs: epochsOf([1, 2, 3]),
       stateVersion: 40,
     });
-    deepStrictEqual(stale, { kind: "ask-again" });
+    expect(stale).toStrictEqual({ kind: "ask-again" });
   });
 
   test("unknown: the stricter set stays", () => {
-    deepStrictEqual(judgeIsrWrite(shrinking, proposed, { kind: "unknown" }), { kind: "ask-again" });
-    deepStrictEqual(mustHave(shrinking), new Set([1, 2, 3]));
+    expect(judgeIsrWrite(shrinking, proposed, { kind: "unknown" })).toStrictEqual({ kind: "ask-again" });
+    expect(mustHave(shrinking)).toStrictEqual(new Set([1, 2, 3]));
   });
 
   test("fenced, or a set without us: leading is over", () => {
-    strictEqual(judgeIsrWrite(shrinking, proposed, { kind: "fenced" }).kind, "step-down");
-    strictEqual(
-      judgeIsrWrite(shrinking, proposed, { kind: "conflict", isr: [2], isrEpochs: epochsOf([2]), stateVersion: 44 }).kind,
+    expect(judgeIsrWrite(shrinking, proposed, { kind: "fenced" }).kind).toBe("step-down");
+    expect(judgeIsrWrite(shrinking, proposed, { kind: "conflict", isr: [2], isrEpochs: epochsOf([2]), stateVersion: 44 }).kind).toBe(
       "step-down",
     );
   });
 
   test("that comes twice changes nothing the second time", () => {
     const once = run(shrinking, inForce([1, 2], 41));
-    strictEqual(run(once, inForce([1], 41)), once);
+    expect(run(once, inForce([1], 41))).toBe(once);
   });
 });
 
 test("a high watermark above the log is a bug", () => {
-  throws(() => leader({ highWatermark: 3 }), InvariantViolation);
+  expect(() => leader({ highWatermark: 3 })).toThrow(InvariantViolation);
 });
 
 test("whatever happens, the high watermark rises only, everyone who must have it has it, and what is under way is stricter", () => {
@@ -302,17 +300,17 @@ test("whatever happens, the high watermark rises only, everyone who must have it
           case "pass":
             nowMs += event.ms;
         }
-        strictEqual(state.isr.has(1), true);
-        strictEqual(state.highWatermark >= before.highWatermark, true, "never retreats");
-        strictEqual(state.highWatermark <= state.writtenEndOffset, true);
-        strictEqual(mustHave(state).isSupersetOf(state.isr), true);
+        expect(state.isr.has(1)).toBe(true);
+        expect(state.highWatermark >= before.highWatermark, "never retreats").toBe(true);
+        expect(state.highWatermark <= state.writtenEndOffset).toBe(true);
+        expect(mustHave(state).isSupersetOf(state.isr)).toBe(true);
         if (state.stateVersion === stored.version) isForeign = false;
         if (isForeign) continue;
         // the second opinion: whoever the coordinator may elect must have what is committed
         for (const id of stored.isr) {
-          strictEqual(mustHave(state).has(id), true, `the coordinator may elect ${id}, which is not waited for`);
+          expect(mustHave(state).has(id), `the coordinator may elect ${id}, which is not waited for`).toBe(true);
           if (id !== 1 && state.highWatermark > before.highWatermark)
-            strictEqual((state.followers.get(id)?.fetchOffset ?? -1) >= state.highWatermark, true, `replica ${id} lacks what is committed`);
+            expect((state.followers.get(id)?.fetchOffset ?? -1) >= state.highWatermark, `replica ${id} lacks what is committed`).toBe(true);
         }
       }
     }),

@@ -1,6 +1,5 @@
-import type { ConsumerReadOptions, IsrStore } from "../../../broker/partition/contract.ts";
-import { partitionDefaults } from "../../../broker/partition/environment.ts";
-import { partitionService, replicaFetchService } from "../../../broker/partition/partition-services.ts";
+import type { ConsumerReadOptions } from "../../../broker/partition/client-contract.ts";
+import type { IsrStore } from "../../../broker/partition/cluster-contract.ts";
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
@@ -8,6 +7,8 @@ import { seededRandom } from "../../../protocol/base/random.ts";
 import type { PartitionRecord, ReplicaFetchPartition } from "../../../protocol/peer/messages.ts";
 import { codecsAside } from "../../../protocol/records/compression.ts";
 import { MemoryLog, MemoryLogStore, producedBatch, testSettings } from "../../support/memory-log.ts";
+import { clientCalls, followerCalls } from "../../support/partition-calls.ts";
+import { testPartitionConfig } from "../../support/partition-config.ts";
 import { ManualClock } from "../network/manual-clock.ts";
 
 export const ref = { topic: "t", partition: 0 };
@@ -39,8 +40,7 @@ export async function setUp(
   const table = new PartitionTable({
     codecs: codecsAside,
     config: {
-      ...partitionDefaults,
-      brokerId: 1,
+      ...testPartitionConfig,
       appendWaitersMax: 3,
       producerExpirationCheckMs: 2000,
       producerExpirationMs: () => expiration.ms,
@@ -71,7 +71,7 @@ export async function setUp(
     table.assign([{ topic: "t", topicId, state: { ...record, ...state, ...more }, settings: { ...testSettings, ...settings } }]);
   await assign();
   const log = store.logs.get("t-0")?.log ?? new MemoryLog(testSettings);
-  const service = partitionService(table);
+  const service = clientCalls(table);
   const append = (batch = producedBatch(), acks: -1 | 0 | 1 = 1) => service.append(ref, batch, { acks, timeoutMs: 1000 });
   const read = (fetchOffset: number, more: Partial<ConsumerReadOptions> = {}) =>
     service.read(ref, { fetchOffset, currentLeaderEpoch: -1, lastFetchedEpoch: -1, maxBytes: 1e6, minOneBatch: true, ...more });
@@ -87,7 +87,7 @@ export async function setUp(
     service,
     append,
     read,
-    replicas: replicaFetchService(table),
+    replicas: followerCalls(table),
     store,
   };
 }

@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
-import { type DirectoryLogStore, openLogStore } from "../../../broker/log/directories/log-store.ts";
-import { partitionDefaults } from "../../../broker/partition/environment.ts";
-import { partitionService } from "../../../broker/partition/partition-services.ts";
+import type { DirectoryLogStore } from "../../../broker/log/directories/log-store.ts";
+import { openLogStore } from "../../../broker/log/directories/open-directories.ts";
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { codecsAside } from "../../../protocol/records/compression.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
 import { producedBatch, testSettings } from "../../support/memory-log.ts";
+import { testPartitionConfig } from "../../support/partition-config.ts";
 import { ManualClock } from "../network/manual-clock.ts";
 
 const ref = { topic: "t", partition: 0 };
@@ -22,7 +22,7 @@ async function life(disk: MemoryDisk, clock: ManualClock) {
   const logs: DirectoryLogStore = await openLogStore(parts, { directory: "/data" });
   const table = new PartitionTable({
     codecs: codecsAside,
-    config: { ...partitionDefaults, brokerId: 1 },
+    config: testPartitionConfig,
     clock,
     random: seededRandom(2),
     logger: silentLogger,
@@ -39,7 +39,10 @@ async function life(disk: MemoryDisk, clock: ManualClock) {
     health: { report: () => {} },
   });
   table.start();
-  const append = () => partitionService(table).append(ref, producedBatch(5), { acks: 1, timeoutMs: 1000 });
+  const append = async () => {
+    const leader = table.leader(ref);
+    return typeof leader === "string" ? { error: leader } : leader.append(producedBatch(5), { acks: 1, timeoutMs: 1000 });
+  };
   return { logs, table, append };
 }
 
@@ -65,12 +68,12 @@ test("an update that arrives while the broker stops is let pass: no log is opene
   expect(logs.found).toEqual([{ topic: "t", partition: 0, topicId: firstId }]);
 });
 
-test("a topic made anew does not inherit the high watermark of the one deleted, whenever the process dies", async () => {
+test("a topic re-created does not inherit the high watermark of the one deleted, whenever the process dies", async () => {
   const { clock, disk } = machine();
   const { table, append } = await life(disk, clock);
   await table.assign([replica(firstId)]);
   expect(await append()).toMatchObject({ error: null });
-  await clock.advance(partitionDefaults.highWatermarkCheckpointMs + 1);
+  await clock.advance(testPartitionConfig.highWatermarkCheckpointMs + 1);
   await table.withdraw([{ ref, topicId: firstId, isDeleted: true }]);
   await table.assign([{ ...replica(secondId), state: { ...state, isr: [1, 2], replicas: [1, 2] } }]);
   expect(await append()).toMatchObject({ error: null, baseOffset: 0 });
@@ -86,7 +89,7 @@ test("a high watermark that went back with a cut after an unclean election does 
   const { table, append } = await life(disk, clock);
   await table.assign([replica(firstId)]);
   for (let count = 0; count < 2; count++) expect(await append()).toMatchObject({ error: null });
-  await clock.advance(partitionDefaults.highWatermarkCheckpointMs + 1);
+  await clock.advance(testPartitionConfig.highWatermarkCheckpointMs + 1);
   expect(table.find(ref)?.highWatermark).toBe(10);
   const following = { ...state, leader: 2, leaderEpoch: 1, stateVersion: 1, isr: [2], replicas: [1, 2], leaderRecovering: true };
   await table.assign([{ ...replica(firstId), state: following }]);
@@ -129,7 +132,7 @@ test("a log that nobody names is set aside, serves nobody, and goes on where it 
 });
 
 test.each([true, false])(
-  "a topic made anew while the deletion of the old one was not told frees the name, restarted or not (%s), and loses neither",
+  "a topic re-created while the deletion of the old one was not told frees the name, restarted or not (%s), and loses neither",
   async (restarted) => {
     const { clock, disk } = machine();
     const before = await life(disk, clock);

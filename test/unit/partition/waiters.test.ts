@@ -1,8 +1,6 @@
-import { deepStrictEqual, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
-import { ChangeWaiters } from "../../../broker/partition/change-waiters.ts";
+import { describe, expect, test } from "vitest";
 import { Deadlines } from "../../../broker/partition/deadlines.ts";
-import { OffsetWaiters } from "../../../broker/partition/offset-waiters.ts";
+import { ChangeWaiters, OffsetWaiters } from "../../../broker/partition/waiters.ts";
 import { ManualClock, settled } from "../network/manual-clock.ts";
 
 function setUp(waitersMax = 100) {
@@ -18,8 +16,8 @@ describe("waiting for an offset", () => {
     for (const offset of [5, 8, 8, 12]) void offsets.wait(offset, 1000).then((end) => ended.push(`${offset} ${end}`));
     offsets.reached(8);
     await settled();
-    deepStrictEqual(ended, ["5 reached", "8 reached", "8 reached"]);
-    strictEqual(offsets.size, 1);
+    expect(ended).toStrictEqual(["5 reached", "8 reached", "8 reached"]);
+    expect(offsets.size).toBe(1);
   });
 
   test("ends at its deadline, whatever others wait for, and one timer serves all", async () => {
@@ -27,35 +25,35 @@ describe("waiting for an offset", () => {
     const ended: string[] = [];
     for (const [offset, deadlineMs] of [[5, 300], [6, 100], [7, 200]] as const) // biome-ignore format: one line
       void offsets.wait(offset, deadlineMs).then((end) => ended.push(`${offset} ${end}`));
-    strictEqual(clock.pendingTimers, 1);
+    expect(clock.pendingTimers).toBe(1);
     await clock.advance(99);
-    deepStrictEqual(ended, []);
+    expect(ended).toStrictEqual([]);
     await clock.advance(106);
-    deepStrictEqual(ended, ["6 timed-out", "7 timed-out"]);
+    expect(ended).toStrictEqual(["6 timed-out", "7 timed-out"]);
     offsets.reached(100);
     await settled();
-    deepStrictEqual(ended.at(-1), "5 reached");
+    expect(ended.at(-1)).toStrictEqual("5 reached");
     await clock.advance(1000);
-    strictEqual(ended.length, 3, "settled once");
-    strictEqual(clock.pendingTimers, 0);
+    expect(ended.length, "settled once").toBe(3);
+    expect(clock.pendingTimers).toBe(0);
   });
 
   test("ends for all when leadership is lost", { timeout: 2000 }, async () => {
     const { offsets } = setUp();
     const both = Promise.all([offsets.wait(5, 1000), offsets.wait(6, 1000)]);
     offsets.settleAll("lost-leadership");
-    deepStrictEqual(await both, ["lost-leadership", "lost-leadership"]);
+    expect(await both).toStrictEqual(["lost-leadership", "lost-leadership"]);
     offsets.reached(4);
     const late = Promise.all([offsets.wait(4, 1000), offsets.wait(7, 1000)]);
-    deepStrictEqual(await late, ["reached", "lost-leadership"], "and for those that come only then");
+    expect(await late, "and for those that come only then").toStrictEqual(["reached", "lost-leadership"]);
   });
 
   test("is bounded", () => {
     const { offsets } = setUp(2);
     void offsets.wait(1, 1000);
-    strictEqual(offsets.isFull, false);
+    expect(offsets.isFull).toBe(false);
     void offsets.wait(1, 1000);
-    strictEqual(offsets.isFull, true);
+    expect(offsets.isFull).toBe(true);
   });
 });
 
@@ -73,10 +71,10 @@ describe("waiting for news", () => {
     const { changes } = setUp();
     const waiting = changes.wait(["a", "b"], 1000);
     changes.notify("c");
-    strictEqual(await hasEnded(waiting), false);
+    expect(await hasEnded(waiting)).toBe(false);
     changes.notify("b");
-    strictEqual(await hasEnded(waiting), true);
-    strictEqual(changes.size, 0);
+    expect(await hasEnded(waiting)).toBe(true);
+    expect(changes.size).toBe(0);
   });
 
   test("ends at its deadline, and when its signal aborts", async () => {
@@ -85,10 +83,10 @@ describe("waiting for news", () => {
     const aborted = changes.wait(["a"], 1000, controller.signal);
     const expiring = changes.wait(["a"], 500);
     controller.abort();
-    strictEqual(await hasEnded(aborted), true);
+    expect(await hasEnded(aborted)).toBe(true);
     await clock.advance(500);
-    strictEqual(await hasEnded(expiring), true);
-    strictEqual(await hasEnded(changes.wait(["a"], 5000, controller.signal)), true);
+    expect(await hasEnded(expiring)).toBe(true);
+    expect(await hasEnded(changes.wait(["a"], 5000, controller.signal))).toBe(true);
   });
 
   test("beyond the bound lasts until its deadline", async () => {
@@ -96,8 +94,8 @@ describe("waiting for news", () => {
     void changes.wait(["a"], 1000);
     const surplus = changes.wait(["a"], 1000);
     changes.notify("a");
-    strictEqual(await hasEnded(surplus), false);
+    expect(await hasEnded(surplus)).toBe(false);
     await clock.advance(1000);
-    strictEqual(await hasEnded(surplus), true);
+    expect(await hasEnded(surplus)).toBe(true);
   });
 });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { kafkaErrors } from "../../../protocol/errors/kafka-errors.ts";
-import { type MessagePair, messagesByKey } from "../../../protocol/messages/registry.ts";
+import { type MessagePair, messagesByKey } from "../../../protocol/messages/apis.ts";
 import type { Fields } from "../../../protocol/schema/composites.ts";
 import type { Message } from "../../../protocol/schema/message.ts";
 import type { PrimitiveName, Shape, Type } from "../../../protocol/schema/type.ts";

@@ -51,6 +51,21 @@ test("any frames cut anywhere come out as they were", () => {
   );
 });
 
+test("frames come out with their length in front where it is kept, however the bytes are cut", () => {
+  const packet = (length: number) => framed(Buffer.alloc(length, length));
+  fc.assert(
+    fc.property(fc.array(fc.nat(50), { maxLength: 8 }), fc.array(fc.nat(400), { maxLength: 10 }), (lengths, cuts) => {
+      const whole = Buffer.concat(lengths.map(packet));
+      const at = [0, ...cuts.filter((cut) => cut < whole.length).sort((a, b) => a - b), whole.length];
+      const splitter = new FrameSplitter({ frameMaxBytes: 50, keepsPrefix: true });
+      const found: Buffer[] = [];
+      for (const [i, end] of at.slice(1).entries()) splitter.push(whole.subarray(at[i], end), (frame) => found.push(frame));
+      expect(found).toEqual(lengths.map(packet));
+      expect([splitter.heldBytes, splitter.announcedBytes]).toEqual([0, 0]);
+    }),
+  );
+});
+
 test("a frame larger than a megabyte arrives in pieces and comes out whole", () => {
   const content = Buffer.alloc(5_000_000);
   for (let i = 0; i < content.length; i += 997) content[i] = i % 251;

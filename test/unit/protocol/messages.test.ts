@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { messagesByKey } from "../../../protocol/messages/registry.ts";
+import { apis, messagesByKey } from "../../../protocol/messages/apis.ts";
 import { encodeWhole, type Message } from "../../../protocol/schema/message.ts";
 import { MalformedFrame, Reader } from "../../../protocol/wire/reader.ts";
 import { everyVersion, valuesOf } from "./arbitrary.ts";
@@ -62,8 +62,10 @@ test.each(flexibleVersions)("%s skips the tags of a later version", (_name, mess
   expect(decodeWhole(message, bytes, version)).toEqual(sample);
 });
 
-test("the registry has a request and a response of one API under each key", () => {
+test("the list of APIs has a request and a response of one API under each key", () => {
+  expect(Object.keys(apis).length).toBe(33);
   expect(messagesByKey.size).toBe(33);
+  for (const [name, api] of Object.entries(apis)) expect(`${name[0]?.toUpperCase()}${name.slice(1)}`).toBe(api.name);
   for (const [key, { name, request, response }] of messagesByKey) {
     expect([request.apiKey, response.apiKey]).toEqual([key, key]);
     expect([request.name, response.name]).toEqual([`${name}Request`, `${name}Response`]);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { InvariantViolation } from "../../../protocol/base/invariant.ts";
-import { messagesByKey } from "../../../protocol/messages/registry.ts";
+import { messagesByKey } from "../../../protocol/messages/apis.ts";
 import { array, type Fields, nullableArray, nullableStruct, struct } from "../../../protocol/schema/composites.ts";
 import { encodeWhole, message } from "../../../protocol/schema/message.ts";
 import { errorCode, int8, int32, nullableErrorMessage, nullableString, string } from "../../../protocol/schema/primitives.ts";

@@ -16,6 +16,7 @@ import { codecsAside, compressRecords, decompressRecords } from "../../../protoc
 import { decodeBatch, decompressedBytesMaxDefault } from "../../../protocol/records/decode-batch.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { type DecodedRecord, recordHeadersMax } from "../../../protocol/records/record.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { someRecords, threeRecords } from "./samples.ts";
 
 const anything: AdmissionRules = {
@@ -27,15 +28,9 @@ const anything: AdmissionRules = {
   plainBytesMax: decompressedBytesMaxDefault,
 };
 
-function headerOf(bytes: Buffer) {
-  const batch = readBatchInfo(bytes, 0);
-  if (batch === null) throw new Error("the test's batch has a sound header");
-  return batch;
-}
-
 /** Null: not within a turn. */
 function admitNow(bytes: Buffer, rules: Partial<AdmissionRules> = {}, turn = { unpackedBytesLeft: 2 ** 24 }): Admission | null {
-  return admitBatch(bytes, headerOf(bytes), { ...anything, ...rules }, turn);
+  return admitBatch(parsedBatch(bytes), { ...anything, ...rules }, turn);
 }
 
 function admit(bytes: Buffer, rules: Partial<AdmissionRules> = {}): Admission {
@@ -48,14 +43,16 @@ function admit(bytes: Buffer, rules: Partial<AdmissionRules> = {}): Admission {
 async function admitSlowly(bytes: Buffer, rules: Partial<AdmissionRules> = {}) {
   let pauses = 0;
   const pause = async () => void pauses++;
-  const admission = await admitAside(bytes, headerOf(bytes), { ...anything, ...rules }, { ...codecsAside, pause });
+  const admission = await admitAside(parsedBatch(bytes), { ...anything, ...rules }, { ...codecsAside, pause });
   return { admission, pauses };
 }
 
 function admitted(bytes: Buffer, rules: Partial<AdmissionRules> = {}): Buffer {
   const admission = admit(bytes, rules);
   if (admission.error !== null) throw new Error(`${admission.error}: ${admission.message}`);
-  return admission.bytes;
+  const { bytes: stored, header } = admission.batch;
+  expect(header, "the header handed on is the one that is stored").toEqual(readBatchInfo(stored, 0));
+  return stored;
 }
 
 const recordsOf = (bytes: Buffer): DecodedRecord[] => [...decodeBatch(bytes, 0, { decompress: decompressRecords })];
@@ -238,7 +235,7 @@ describe("what takes longer than a turn", () => {
       expect(admitNow(batch, { codec }) === null, codec).toBe(codec !== "none");
       const { admission } = await admitSlowly(batch, { codec });
       expect(admission.error).toBeNull();
-      if (admission.error === null) expect(recordsOf(admission.bytes)).toEqual(recordsOf(batch));
+      if (admission.error === null) expect(recordsOf(admission.batch.bytes)).toEqual(recordsOf(batch));
     }
   });
 
@@ -264,7 +261,7 @@ describe("a turn is soon used up", () => {
   test.each<[string, Buffer, Partial<AdmissionRules>]>([
     ["a mebibyte that something follows", batchAround(Buffer.concat([zstd(Buffer.alloc(2 ** 20)), Buffer.alloc(6, 1)]), "zstd", 1), {}],
     ["damage within", batchAround(compressRecords("gzip", Buffer.alloc(2 ** 19)).fill(0xff, 300, 320), "gzip", 1), {}],
-    ["records that are packed anew", encodeBatch([{ key: null, value: Buffer.alloc(200_000), timestampMs: 1 }]), { codec: "gzip" }],
+    ["records that are recompressed", encodeBatch([{ key: null, value: Buffer.alloc(200_000), timestampMs: 1 }]), { codec: "gzip" }],
     ["twenty members", batchAround(repeated(compressRecords("gzip", Buffer.from("a")), 20), "gzip", 1), {}],
     ["twenty frames", batchAround(repeated(zstd(Buffer.from("a")), 20), "zstd", 1), {}],
   ])("by %s", (_, batch, rules) => {

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { type AdmissionRules, admitBatch } from "../../../protocol/records/admit-batch.ts";
-import { compressionCodecs, readBatchInfo } from "../../../protocol/records/batch-header.ts";
+import { compressionCodecs } from "../../../protocol/records/batch-header.ts";
 import { compressRecords, decompressRecords, decompressRecordsAside } from "../../../protocol/records/compression.ts";
 import { decodeBatch } from "../../../protocol/records/decode-batch.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { batchOfShape, type CodecShape, codecShapes, plain, shapeRecords } from "./shapes/codec-shapes.ts";
 
 const keepsAll: AdmissionRules = {
@@ -40,12 +41,10 @@ describe.each(compressionCodecs)("%s: what Kafka's Java client reads is taken an
     const aside = await decompressRecordsAside(codec, shape.packed, 2 ** 20).catch(() => null);
     expect(aside?.equals(plain) ?? false).toBe(expected === "reads");
 
-    const batch = readBatchInfo(bytes, 0);
-    if (batch === null) throw new Error("the header is sound");
     for (const stored of compressionCodecs) {
-      const admission = admitBatch(bytes, batch, { ...keepsAll, codec: stored }, { unpackedBytesLeft: 2 ** 20 });
+      const admission = admitBatch(parsedBatch(bytes), { ...keepsAll, codec: stored }, { unpackedBytesLeft: 2 ** 20 });
       expect(admission?.error, `stored with ${stored}`).toBe(expected === "reads" ? null : "INVALID_RECORD");
-      if (admission?.error === null) expect(read(admission.bytes)).toHaveLength(shapeRecords.length);
+      if (admission?.error === null) expect(read(admission.batch.bytes)).toHaveLength(shapeRecords.length);
     }
   });
 

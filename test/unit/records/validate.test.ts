@@ -5,6 +5,7 @@ import { type BatchInfo, fieldAt, hasValidCrc, sealBatch, writeInt64 } from "../
 import { decodeBatch } from "../../../protocol/records/decode-batch.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { type ProduceValidation, scanBatches, validateProducedBatches } from "../../../protocol/records/validate-batches.ts";
+import { parsedBatch } from "../../support/parsed-batch.ts";
 import { someRecords, threeRecords } from "./samples.ts";
 
 const produce: ProduceValidation = { exactlyOneBatch: true, zstdAllowed: true };
@@ -116,8 +117,16 @@ describe("offsets", () => {
   test("are dense over batches, leave the CRC valid and the records as they were", () => {
     fc.assert(
       fc.property(fc.array(someRecords, { minLength: 1, maxLength: 4 }), fc.nat(2 ** 31 - 1), (lists, baseOffset) => {
-        const bytes = Buffer.concat(lists.map((records) => encodeBatch(records)));
-        const { batches, endOffset } = assignOffsets(bytes, { baseOffset, leaderEpoch: 12, logAppendTimeMs: null });
+        const batches: BatchInfo[] = [];
+        let bytes = Buffer.alloc(0);
+        let endOffset = baseOffset;
+        for (const records of lists) {
+          const batch = parsedBatch(encodeBatch(records));
+          const header = assignOffsets(batch, { baseOffset: endOffset, leaderEpoch: 12, logAppendTimeMs: null });
+          batches.push({ ...header, position: bytes.length });
+          bytes = Buffer.concat([bytes, batch.bytes]);
+          endOffset = header.lastOffset + 1;
+        }
         const scan = scanBatches(bytes);
         expect(scan).toEqual({ batches, endPosition: bytes.length, tail: { kind: "clean" } });
         const offsets = batches.flatMap((batch) => [...decodeBatch(bytes, batch.position)].map((record) => record.offset));
@@ -130,9 +139,9 @@ describe("offsets", () => {
 
   test("LogAppendTime gives every record the broker's time and a new CRC", () => {
     const bytes = encodeBatch(threeRecords);
-    const { batches, maxTimestampMs } = assignOffsets(bytes, { baseOffset: 5, leaderEpoch: 0, logAppendTimeMs: 1_800_000_000_000 });
-    expect(maxTimestampMs).toBe(1_800_000_000_000);
-    expect(batches).toEqual(scanBatches(bytes).batches);
+    const header = assignOffsets(parsedBatch(bytes), { baseOffset: 5, leaderEpoch: 0, logAppendTimeMs: 1_800_000_000_000 });
+    expect(header.maxTimestampMs).toBe(1_800_000_000_000);
+    expect([header]).toEqual(scanBatches(bytes).batches);
     expect([...decodeBatch(bytes)].map((record) => [record.offset, record.timestampMs])).toEqual([
       [5, 1_800_000_000_000],
       [6, 1_800_000_000_000],
@@ -143,7 +152,9 @@ describe("offsets", () => {
   test("a largest timestamp that the producer left out is filled in", () => {
     const bytes = changed((batch) => writeInt64(batch, fieldAt.maxTimestamp, -1));
     expect(errorOf(bytes)).toBe(null);
-    expect(assignOffsets(bytes, { baseOffset: 0, leaderEpoch: 0, logAppendTimeMs: null }).maxTimestampMs).toBe(1_700_000_000_000);
+    expect(assignOffsets(parsedBatch(bytes), { baseOffset: 0, leaderEpoch: 0, logAppendTimeMs: null }).maxTimestampMs).toBe(
+      1_700_000_000_000,
+    );
     expect(hasValidCrc(bytes, 0, bytes.length)).toBe(true);
   });
 });

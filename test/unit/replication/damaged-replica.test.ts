@@ -1,5 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { afterEach, describe, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { DamagedBatch, type LogDamage } from "../../../broker/log/log-contract.ts";
 import { producedBatch } from "../../support/memory-log.ts";
 import { MiniCluster, ref } from "./mini-cluster.ts";
@@ -20,7 +19,7 @@ const anything = { fetchOffset: 2, currentLeaderEpoch: -1, lastFetchedEpoch: -1,
 async function start(): Promise<void> {
   cluster = new MiniCluster();
   await cluster.start();
-  for (const fill of ["a", "b", "c"]) strictEqual(await produce(1, fill), null);
+  for (const fill of ["a", "b", "c"]) expect(await produce(1, fill)).toBeNull();
 }
 
 async function produce(id: number, fill: string): Promise<string | null> {
@@ -40,40 +39,40 @@ const heard = (id: number) => cluster.reported.filter((line) => line.startsWith(
 
 async function assertIdenticalLogs(): Promise<void> {
   const contents = await Promise.all([1, 2, 3].map((id) => cluster.content(id)));
-  deepStrictEqual(contents[1], contents[0]);
-  deepStrictEqual(contents[2], contents[0]);
+  expect(contents[1]).toStrictEqual(contents[0]);
+  expect(contents[2]).toStrictEqual(contents[0]);
 }
 
 describe("a damaged follower", () => {
-  test("leaves the in-sync set, is copied anew from the leader, joins again, and reports both", async () => {
+  test("leaves the in-sync set, is copied again from the leader, joins again, and reports both", async () => {
     await start();
     cluster.node(2).log().becomeDamaged(damage);
-    deepStrictEqual(heard(2), ["offline"]);
+    expect(heard(2)).toStrictEqual(["offline"]);
     await cluster.until(() => !isr().includes(2), "out of the set");
-    strictEqual(cluster.node(2).log().endOffset, 6, "nothing is given up while it may be elected");
-    await cluster.until(() => cluster.node(2).log().damage === null, "begun anew");
+    expect(cluster.node(2).log().endOffset, "nothing is given up while it may be elected").toBe(6);
+    await cluster.until(() => cluster.node(2).log().damage === null, "started over");
     await cluster.until(() => isr().length === 3, "in sync again");
-    deepStrictEqual(heard(2), ["offline", "usable"]);
-    strictEqual(await produce(1, "d"), null);
+    expect(heard(2)).toStrictEqual(["offline", "usable"]);
+    expect(await produce(1, "d")).toBeNull();
     await assertIdenticalLogs();
   });
 
   test("is not emptied while a write may still take it into the set: (1) being taken in, (2) damaged, (3) the write is carried out, (4) the leader dies", async () => {
     await start();
     cluster.cut.add("2>1");
-    strictEqual(await produce(1, "d"), null);
-    ok(!isr().includes(2));
+    expect(await produce(1, "d")).toBeNull();
+    expect(!isr().includes(2)).toBeTruthy();
     const letGo = cluster.znode.holdWrites();
     const writes = cluster.znode.writes.length;
     cluster.cut.clear();
     await cluster.until(() => cluster.znode.writes.length > writes, "about to be taken in");
     cluster.node(2).log().becomeDamaged(damage);
     await cluster.pass(1000);
-    strictEqual(cluster.node(2).log().endOffset, 8, "not emptied: the coordinator may have it in the set already");
+    expect(cluster.node(2).log().endOffset, "not emptied: the coordinator may have it in the set already").toBe(8);
     letGo();
-    await cluster.until(() => cluster.node(2).log().damage === null, "begun anew");
+    await cluster.until(() => cluster.node(2).log().damage === null, "started over");
     const emptied = cluster.znode.writes.at(-1)!.isr;
-    ok(!emptied.includes(2), "it was out of the set before");
+    expect(!emptied.includes(2), "it was out of the set before").toBeTruthy();
     await cluster.until(() => isr().length === 3, "in sync again");
     await assertIdenticalLogs();
   });
@@ -87,14 +86,14 @@ describe("a damaged follower", () => {
     // as the controller must not: it was told
     cluster.elect(2, [1, 2, 3]);
     await cluster.assign([2]);
-    strictEqual(cluster.node(2).table.find(ref)?.role, "damaged");
-    strictEqual((await cluster.node(2).service.append(ref, producedBatch(1), all)).error, "NOT_LEADER_OR_FOLLOWER");
+    expect(cluster.node(2).table.find(ref)?.role).toBe("damaged");
+    expect((await cluster.node(2).service.append(ref, producedBatch(1), all)).error).toBe("NOT_LEADER_OR_FOLLOWER");
     await cluster.pass(5000);
-    strictEqual(cluster.node(2).log().endOffset, 6);
+    expect(cluster.node(2).log().endOffset).toBe(6);
     cluster.elect(2, [2], { leaderRecovering: true });
     await cluster.assign([2]);
-    strictEqual(cluster.node(2).table.find(ref)?.role, "leading");
-    deepStrictEqual(heard(2), ["offline", "usable"]);
+    expect(cluster.node(2).table.find(ref)?.role).toBe("leading");
+    expect(heard(2)).toStrictEqual(["offline", "usable"]);
   });
 
   test("whose end is gone never leads after it had company, even alone in the set", async () => {
@@ -106,13 +105,13 @@ describe("a damaged follower", () => {
     cluster.kill(1);
     cluster.elect(2, [2]);
     await cluster.assign([2]);
-    strictEqual(cluster.node(2).table.find(ref)?.role, "damaged");
-    deepStrictEqual(heard(2), ["offline"]);
+    expect(cluster.node(2).table.find(ref)?.role).toBe("damaged");
+    expect(heard(2)).toStrictEqual(["offline"]);
   });
 });
 
 describe("a damaged leader", () => {
-  test("with others in sync reports it, lets clients try again, and is copied anew from the next leader", async () => {
+  test("with others in sync reports it, lets clients try again, and is copied again from the next leader", async () => {
     await start();
     const log = cluster.node(1).log();
     const read = log.read.bind(log);
@@ -120,17 +119,17 @@ describe("a damaged leader", () => {
       if (from === 2) throw new DamagedBatch(damage);
       return read(from, options);
     };
-    strictEqual((await cluster.node(1).service.read(ref, anything)).error, "KAFKA_STORAGE_ERROR");
+    expect((await cluster.node(1).service.read(ref, anything)).error).toBe("KAFKA_STORAGE_ERROR");
     log.becomeDamaged(damage);
-    deepStrictEqual(heard(1), ["offline"]);
-    strictEqual(await produce(1, "d"), null, "it leads on until another does");
+    expect(heard(1)).toStrictEqual(["offline"]);
+    expect(await produce(1, "d"), "it leads on until another does").toBeNull();
     cluster.elect(2, [2, 3]);
     await cluster.assign();
-    await cluster.until(() => log.damage === null, "begun anew");
+    await cluster.until(() => log.damage === null, "started over");
     Reflect.deleteProperty(log, "read");
     await cluster.until(() => isr().length === 3, "in sync again");
-    deepStrictEqual(heard(1), ["offline", "usable"]);
-    strictEqual(await produce(2, "e"), null);
+    expect(heard(1)).toStrictEqual(["offline", "usable"]);
+    expect(await produce(2, "e")).toBeNull();
     await assertIdenticalLogs();
   });
 
@@ -147,10 +146,10 @@ describe("a damaged leader", () => {
     };
     log.becomeDamaged(damage);
     const refused = await cluster.node(1).service.read(ref, anything);
-    strictEqual(refused.error, "CORRUPT_MESSAGE");
-    ok("message" in refused && String(refused.message).includes("at 70 (offset 2)"), "where it is");
-    strictEqual((await cluster.node(1).service.read(ref, { ...anything, fetchOffset: 4 })).error, null);
-    ok(!heard(1).includes("offline"));
+    expect(refused.error).toBe("CORRUPT_MESSAGE");
+    expect("message" in refused && String(refused.message).includes("at 70 (offset 2)"), "where it is").toBeTruthy();
+    expect((await cluster.node(1).service.read(ref, { ...anything, fetchOffset: 4 })).error).toBeNull();
+    expect(!heard(1).includes("offline")).toBeTruthy();
     Reflect.deleteProperty(log, "read"); // another got over it
     await cluster.boot(3);
     await cluster.assign([3]);

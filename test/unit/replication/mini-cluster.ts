@@ -1,11 +1,8 @@
-import type { LogStore } from "../../../broker/log/log-contract.ts";
-import type { ClusterView, IsrChangeRequest, IsrStore, IsrWriteResult, PartitionService } from "../../../broker/partition/contract.ts";
-import { partitionDefaults } from "../../../broker/partition/environment.ts";
-import { partitionService, replicaFetchService } from "../../../broker/partition/partition-services.ts";
+import type { LogStore } from "../../../broker/log/store-contract.ts";
+import type { ClusterView, IsrChangeRequest, IsrStore, IsrWriteResult } from "../../../broker/partition/cluster-contract.ts";
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
 import { FetcherSet } from "../../../broker/replication/fetcher-set.ts";
 import { replicaFetchHandler } from "../../../broker/replication/replica-fetch-handler.ts";
-import { replicationDefaults } from "../../../broker/replication/replication-config.ts";
 import { type PeerAnswer, type PeerCallOptions, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
 import type { TopicSettings } from "../../../broker/runtime/topic-settings.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
@@ -14,6 +11,8 @@ import type { PartitionRecord, PeerKind, PeerRequest } from "../../../protocol/p
 import { codecsAside } from "../../../protocol/records/compression.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import { type MemoryLog, MemoryLogStore, testSettings } from "../../support/memory-log.ts";
+import { type ClientCalls, clientCalls } from "../../support/partition-calls.ts";
+import { testPartitionConfig, testReplicationConfig } from "../../support/partition-config.ts";
 import { ManualClock, settled } from "../network/manual-clock.ts";
 
 export const topic = "orders";
@@ -62,7 +61,7 @@ export class StateZnode implements IsrStore {
 export interface Node {
   readonly id: number;
   readonly table: PartitionTable;
-  readonly service: PartitionService;
+  readonly service: ClientCalls;
   readonly fetchers: FetcherSet;
   readonly log: () => MemoryLog;
 }
@@ -118,7 +117,7 @@ export class MiniCluster {
     this.provedUntilMs.set(id, Number.POSITIVE_INFINITY);
     const random = seededRandom(id);
     const cluster = this.#view(id);
-    const config = { ...partitionDefaults, brokerId: id, replicaLagTimeMaxMs: lagMaxMs };
+    const config = { ...testPartitionConfig, brokerId: id, replicaLagTimeMaxMs: lagMaxMs };
     const table = new PartitionTable({
       codecs: codecsAside,
       config,
@@ -134,7 +133,7 @@ export class MiniCluster {
     const peers = this.#peers(id);
     const fetchers = new FetcherSet(table, {
       brokerId: id,
-      config: replicationDefaults,
+      config: testReplicationConfig,
       clock: this.clock,
       random,
       logger: silentLogger,
@@ -145,7 +144,7 @@ export class MiniCluster {
     this.nodes.set(id, {
       id,
       table,
-      service: partitionService(table),
+      service: clientCalls(table),
       fetchers,
       log: () => {
         const log = this.stores.get(id)?.logs.get(`${topic}-0`)?.log;
@@ -244,9 +243,9 @@ export class MiniCluster {
       await settled();
       if (!this.nodes.has(to) || this.cut.has(`${from}>${to}`)) throw new PeerUnavailable("no route");
       this.fetches++;
-      const service = replicaFetchService(this.node(to).table);
+      const leaders = this.node(to).table;
       const { clock } = this;
-      const answer = await replicaFetchHandler({ service, clock, config: replicationDefaults })(body, Buffer.alloc(0), `broker ${from}`);
+      const answer = await replicaFetchHandler({ leaders, clock, config: testReplicationConfig })(body, Buffer.alloc(0), `broker ${from}`);
       await settled();
       if (!this.nodes.has(to) || this.cut.has(`${to}>${from}`)) throw new PeerUnavailable("link lost");
       return { body: answer.body, payload: Buffer.concat(answer.payload ?? []) };

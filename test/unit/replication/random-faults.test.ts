@@ -1,7 +1,6 @@
-import { strictEqual } from "node:assert";
-import { test } from "vitest";
-import { openLogStore } from "../../../broker/log/directories/log-store.ts";
-import type { LogStore } from "../../../broker/log/log-contract.ts";
+import { expect, test } from "vitest";
+import { openLogStore } from "../../../broker/log/directories/open-directories.ts";
+import type { LogStore } from "../../../broker/log/store-contract.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { type Random, randomInt, seededRandom } from "../../../protocol/base/random.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
@@ -123,7 +122,7 @@ class RandomRun {
       const highWatermark = this.#cluster.highWatermark(id);
       for (const { baseOffset, hex } of (await this.#cluster.content(id)) ?? []) {
         if (baseOffset >= highWatermark) break;
-        strictEqual(hex, seen.get(baseOffset) ?? hex, `seed ${this.#seed}: replicas disagree at ${baseOffset}, below a high watermark`);
+        expect(hex, `seed ${this.#seed}: replicas disagree at ${baseOffset}, below a high watermark`).toBe(seen.get(baseOffset) ?? hex);
         seen.set(baseOffset, hex);
       }
     }
@@ -149,13 +148,13 @@ class RandomRun {
 
   async #checkEnd(): Promise<void> {
     const [first, ...others] = await Promise.all(brokers.map((id) => this.#cluster.content(id)));
-    for (const other of others) strictEqual(JSON.stringify(other), JSON.stringify(first), `seed ${this.#seed}: the replicas' logs differ`);
+    for (const other of others) expect(JSON.stringify(other), `seed ${this.#seed}: the replicas' logs differ`).toBe(JSON.stringify(first));
     const kept = new Map(first?.map(({ baseOffset, hex }) => [baseOffset, hex]));
     for (const [baseOffset, hex] of this.#acknowledged)
-      strictEqual(kept.get(baseOffset), hex, `seed ${this.#seed}: the acknowledged record at ${baseOffset} is gone`);
+      expect(kept.get(baseOffset), `seed ${this.#seed}: the acknowledged record at ${baseOffset} is gone`).toBe(hex);
     let end = 0;
     for (const { baseOffset } of first ?? []) {
-      strictEqual(baseOffset >= end, true, `seed ${this.#seed}: offsets are in order`);
+      expect(baseOffset >= end, `seed ${this.#seed}: offsets are in order`).toBe(true);
       end = baseOffset + 1;
     }
   }
@@ -166,6 +165,6 @@ for (const disks of ["logs in memory", "files"] as const) {
   test(title, { timeout: 120_000 }, async () => {
     let acknowledged = 0;
     for (let seed = firstSeed; seed < firstSeed + seeds; seed++) acknowledged += await new RandomRun(seed, disks).run(150);
-    strictEqual(acknowledged > seeds * 4, true, `only ${acknowledged} appends were acknowledged: the test tests nothing`);
+    expect(acknowledged > seeds * 4, `only ${acknowledged} appends were acknowledged: the test tests nothing`).toBe(true);
   });
 }

@@ -1,5 +1,4 @@
-import { deepStrictEqual, strictEqual } from "node:assert";
-import { afterEach, describe, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { producedBatch } from "../../support/memory-log.ts";
 import { settled } from "../network/manual-clock.ts";
 import { lagMaxMs, MiniCluster, ref, topic, topicId } from "./mini-cluster.ts";
@@ -30,7 +29,7 @@ async function produce(id: number, fill: string, options: { acks: -1 | 1; timeou
 
 function assertIdenticalLogs(ids: readonly number[] = [1, 2, 3]): void {
   const [first, ...others] = ids.map((id) => cluster.node(id).log().content);
-  for (const other of others) deepStrictEqual(other, first);
+  for (const other of others) expect(other).toStrictEqual(first);
 }
 
 describe("three replicas", () => {
@@ -38,11 +37,11 @@ describe("three replicas", () => {
     await start();
     await cluster.pass(600);
     const beforeMs = cluster.clock.monotonicMs();
-    strictEqual(await produce(1, "a"), 0);
-    strictEqual(await produce(1, "b"), 2);
-    strictEqual(cluster.clock.monotonicMs() - beforeMs <= 20, true, "nothing waited for a timer");
+    expect(await produce(1, "a")).toBe(0);
+    expect(await produce(1, "b")).toBe(2);
+    expect(cluster.clock.monotonicMs() - beforeMs <= 20, "nothing waited for a timer").toBe(true);
     assertIdenticalLogs();
-    strictEqual(cluster.highWatermark(1), 4);
+    expect(cluster.highWatermark(1)).toBe(4);
   });
 
   test("tell idle followers the high watermark, and then fall silent", async () => {
@@ -51,7 +50,7 @@ describe("three replicas", () => {
     await cluster.until(() => cluster.highWatermark(2) === 2 && cluster.highWatermark(3) === 2, "the followers' high watermarks", 200);
     const before = cluster.fetches;
     await cluster.pass(5000);
-    strictEqual(cluster.fetches - before <= 24, true, `${cluster.fetches - before} fetches in 5 s of two followers that wait 500 ms each`);
+    expect(cluster.fetches - before <= 24, `${cluster.fetches - before} fetches in 5 s of two followers that wait 500 ms each`).toBe(true);
   });
 
   test("the follower learns the high watermark even if the answer that told it was lost", async () => {
@@ -65,19 +64,19 @@ describe("three replicas", () => {
 
   test("go on with two when one dies, and take it back when it returns", async () => {
     await start();
-    strictEqual(await produce(1, "a"), 0);
+    expect(await produce(1, "a")).toBe(0);
     cluster.kill(3);
-    strictEqual(await produce(1, "b"), 2);
-    deepStrictEqual(cluster.znode.current.isr, [1, 2]);
+    expect(await produce(1, "b")).toBe(2);
+    expect(cluster.znode.current.isr).toStrictEqual([1, 2]);
     await cluster.boot(3);
     await cluster.assign([3]);
     await cluster.until(() => cluster.znode.current.isr.length === 3, "all in sync again");
-    strictEqual(await produce(1, "c"), 4);
+    expect(await produce(1, "c")).toBe(4);
     assertIdenticalLogs();
-    deepStrictEqual(
-      cluster.znode.changes.map(({ isr, stateVersion }) => [isr, stateVersion]),
-      [[[1, 2], 1], [[1, 2, 3], 2]], // biome-ignore format: one line
-    );
+    expect(cluster.znode.changes.map(({ isr, stateVersion }) => [isr, stateVersion])).toStrictEqual([
+      [[1, 2], 1],
+      [[1, 2, 3], 2],
+    ]);
   });
 
   test("a follower that is alive but silent leaves after the lag time", async () => {
@@ -85,10 +84,10 @@ describe("three replicas", () => {
     await produce(1, "a");
     cluster.cut.add("3>1");
     const beforeMs = cluster.clock.monotonicMs();
-    strictEqual(await produce(1, "b"), 2);
+    expect(await produce(1, "b")).toBe(2);
     const tookMs = cluster.clock.monotonicMs() - beforeMs;
-    strictEqual(tookMs > lagMaxMs - 1000 && tookMs < lagMaxMs + 2000, true, `took ${tookMs} ms`);
-    deepStrictEqual(cluster.znode.current.isr, [1, 2]);
+    expect(tookMs > lagMaxMs - 1000 && tookMs < lagMaxMs + 2000, `took ${tookMs} ms`).toBe(true);
+    expect(cluster.znode.current.isr).toStrictEqual([1, 2]);
   });
 
   test("refuse acks=all with too few in sync, before appending anything", async () => {
@@ -96,38 +95,38 @@ describe("three replicas", () => {
     cluster.kill(2);
     cluster.kill(3);
     await cluster.until(() => cluster.znode.current.isr.length === 1, "the leader alone");
-    strictEqual(await produce(1, "a"), "NOT_ENOUGH_REPLICAS");
-    strictEqual(cluster.node(1).log().endOffset, 0);
-    strictEqual(await produce(1, "b", { acks: 1, timeoutMs: 1000 }), 0);
+    expect(await produce(1, "a")).toBe("NOT_ENOUGH_REPLICAS");
+    expect(cluster.node(1).log().endOffset).toBe(0);
+    expect(await produce(1, "b", { acks: 1, timeoutMs: 1000 })).toBe(0);
   });
 
   test("take acks=all where min.insync.replicas is more than there are copies, from all of them", async () => {
     await start({ minInsyncReplicas: 4 });
-    strictEqual(await produce(1, "a"), 0);
+    expect(await produce(1, "a")).toBe(0);
     cluster.kill(3);
     await cluster.until(() => cluster.znode.current.isr.length === 2, "one copy gone");
-    strictEqual(await produce(1, "b"), "NOT_ENOUGH_REPLICAS", "two of three are fewer than all");
+    expect(await produce(1, "b"), "two of three are fewer than all").toBe("NOT_ENOUGH_REPLICAS");
   });
 
   test("answer NOT_ENOUGH_REPLICAS_AFTER_APPEND when the in-sync set shrank meanwhile", async () => {
     await start();
     cluster.cut.add("2>1").add("3>1");
-    strictEqual(await produce(1, "a"), "NOT_ENOUGH_REPLICAS_AFTER_APPEND");
+    expect(await produce(1, "a")).toBe("NOT_ENOUGH_REPLICAS_AFTER_APPEND");
   });
 
   test("time out while the high watermark stands still", async () => {
     await start();
     cluster.cut.add("3>1");
     const beforeMs = cluster.clock.monotonicMs();
-    strictEqual(await produce(1, "a", { acks: -1, timeoutMs: 700 }), "REQUEST_TIMED_OUT");
-    strictEqual(cluster.clock.monotonicMs() - beforeMs <= 720, true);
+    expect(await produce(1, "a", { acks: -1, timeoutMs: 700 })).toBe("REQUEST_TIMED_OUT");
+    expect(cluster.clock.monotonicMs() - beforeMs <= 720).toBe(true);
   });
 });
 
 describe("a change of leaders", () => {
   test("with divergent tails ends in identical logs, and nothing acknowledged is lost", async () => {
     await start();
-    strictEqual(await produce(1, "a"), 0);
+    expect(await produce(1, "a")).toBe(0);
     // the old leader is cut off and writes on alone
     for (const other of [2, 3]) cluster.cut.add(`${other}>1`).add(`1>${other}`);
     const lonely = [
@@ -137,28 +136,28 @@ describe("a change of leaders", () => {
     await settled();
     cluster.elect(2, [2, 3]);
     await cluster.assign([2, 3]);
-    strictEqual(await produce(2, "b"), 2);
-    strictEqual(await produce(2, "c"), 4);
+    expect(await produce(2, "b")).toBe(2);
+    expect(await produce(2, "c")).toBe(4);
     // it comes back and hears of its fate
     cluster.cut.clear();
     await cluster.assign([1]);
-    deepStrictEqual((await Promise.all(lonely)).map(({ error }) => error), ["NOT_LEADER_OR_FOLLOWER", "NOT_LEADER_OR_FOLLOWER"]); // biome-ignore format: one line
+    expect((await Promise.all(lonely)).map(({ error }) => error)).toStrictEqual(["NOT_LEADER_OR_FOLLOWER", "NOT_LEADER_OR_FOLLOWER"]); // biome-ignore format: one line
     await cluster.until(() => cluster.znode.current.isr.length === 3, "the old leader in sync");
     assertIdenticalLogs();
-    deepStrictEqual(cluster.node(1).log().truncations, [2]);
+    expect(cluster.node(1).log().truncations).toStrictEqual([2]);
   });
 
   test("the old leader that does not know of it can neither shrink the in-sync set nor commit", async () => {
     await start();
-    strictEqual(await produce(1, "a"), 0);
+    expect(await produce(1, "a")).toBe(0);
     cluster.elect(2, [2, 3]);
     await cluster.assign([2, 3]);
-    strictEqual(await produce(1, "x"), "NOT_LEADER_OR_FOLLOWER");
-    deepStrictEqual(cluster.znode.current.isr, [2, 3]);
-    strictEqual(cluster.node(1).table.find(ref)?.role, "none");
-    strictEqual(cluster.highWatermark(1), 2);
+    expect(await produce(1, "x")).toBe("NOT_LEADER_OR_FOLLOWER");
+    expect(cluster.znode.current.isr).toStrictEqual([2, 3]);
+    expect(cluster.node(1).table.find(ref)?.role).toBe("none");
+    expect(cluster.highWatermark(1)).toBe(2);
     await cluster.assign([1]);
-    strictEqual(await produce(2, "b"), 2);
+    expect(await produce(2, "b")).toBe(2);
     await cluster.until(() => cluster.znode.current.isr.length === 3, "all in sync");
     assertIdenticalLogs();
   });
@@ -169,7 +168,7 @@ describe("a change of leaders", () => {
       void cluster.node(cluster.znode.current.leader).service.append(ref, producedBatch(3, String(round)), { acks: 1, timeoutMs: 100 });
       cluster.elect(leader, cluster.znode.current.isr);
       await cluster.assign();
-      strictEqual(typeof (await produce(leader, `r${round}`)), "number");
+      expect(typeof (await produce(leader, `r${round}`))).toBe("number");
     }
     await cluster.until(() => cluster.znode.current.isr.length === 3, "all in sync");
     await cluster.pass(600);
@@ -191,8 +190,8 @@ describe("a change of leaders", () => {
     await cluster.until(() => cluster.highWatermark(1) === 4 && cluster.highWatermark(2) === 4, "b committed");
     cluster.elect(3, [1, 2, 3]);
     await cluster.assign();
-    strictEqual(await produce(3, "c"), 4);
-    deepStrictEqual([1, 2].map((id) => cluster.node(id).log().truncations), [[], []]); // biome-ignore format: one line
+    expect(await produce(3, "c")).toBe(4);
+    expect([1, 2].map((id) => cluster.node(id).log().truncations)).toStrictEqual([[], []]); // biome-ignore format: one line
     assertIdenticalLogs();
   });
 
@@ -205,9 +204,9 @@ describe("a change of leaders", () => {
     await cluster.assign();
     released();
     await cluster.pass(50);
-    strictEqual(cluster.node(1).table.find(ref)?.role, "leading");
-    strictEqual(await produce(1, "a"), 0);
-    deepStrictEqual(cluster.znode.current.isr, [1, 2]);
+    expect(cluster.node(1).table.find(ref)?.role).toBe("leading");
+    expect(await produce(1, "a")).toBe(0);
+    expect(cluster.znode.current.isr).toStrictEqual([1, 2]);
   });
 
   test("a higher epoch for the same leader does not fail appends that wait", async () => {
@@ -222,7 +221,7 @@ describe("a change of leaders", () => {
       outcome = one.error;
     });
     await cluster.until(() => outcome === null, "the append");
-    strictEqual((await waiting).error, null);
+    expect((await waiting).error).toBeNull();
   });
 
   test("after an unclean election the followers give up what the new leader lacks", async () => {
@@ -236,7 +235,7 @@ describe("a change of leaders", () => {
     cluster.cut.clear();
     await cluster.assign();
     await cluster.until(() => cluster.znode.current.isr.length === 2, "2 and 3 in sync");
-    strictEqual(await produce(3, "c"), 2);
+    expect(await produce(3, "c")).toBe(2);
     assertIdenticalLogs([2, 3]);
   });
 
@@ -250,7 +249,7 @@ describe("a change of leaders", () => {
     await cluster.assign();
     await cluster.node(3).service.append(ref, producedBatch(1, "z"), { acks: 1, timeoutMs: 100 });
     await cluster.until(() => cluster.node(2).table.find(ref)?.role === "diverged", "2 set aside");
-    strictEqual(cluster.node(2).log().endOffset, 4, "its log is untouched");
+    expect(cluster.node(2).log().endOffset, "its log is untouched").toBe(4);
   });
 });
 
@@ -260,17 +259,17 @@ describe("the in-sync set", () => {
     await produce(1, "a");
     cluster.znode.fates = ["lost", "lost"];
     cluster.kill(3);
-    strictEqual(await produce(1, "b"), 2);
-    deepStrictEqual(cluster.znode.current.isr, [1, 2]);
-    strictEqual(cluster.znode.writes.length >= 2, true);
+    expect(await produce(1, "b")).toBe(2);
+    expect(cluster.znode.current.isr).toStrictEqual([1, 2]);
+    expect(cluster.znode.writes.length >= 2).toBe(true);
   });
 
   test("whose write got lost is written again", async () => {
     await start();
     cluster.znode.fates = ["dropped", "dropped", "dropped"];
     cluster.kill(3);
-    strictEqual(await produce(1, "b"), 0);
-    deepStrictEqual(cluster.znode.current.isr, [1, 2]);
+    expect(await produce(1, "b")).toBe(0);
+    expect(cluster.znode.current.isr).toStrictEqual([1, 2]);
   });
 
   test("loses a member that comes back without its records before it can be elected on their strength", async () => {
@@ -293,8 +292,8 @@ describe("a leader that cannot prove its session", () => {
   test("appends nothing", async () => {
     await start();
     cluster.provedUntilMs.set(1, 0);
-    strictEqual(await produce(1, "a"), "NOT_LEADER_OR_FOLLOWER");
-    strictEqual(cluster.node(1).log().endOffset, 0);
+    expect(await produce(1, "a")).toBe("NOT_LEADER_OR_FOLLOWER");
+    expect(cluster.node(1).log().endOffset).toBe(0);
   });
 
   test("acknowledges nothing, though the record is replicated (stopped and woken up)", async () => {
@@ -305,7 +304,7 @@ describe("a leader that cannot prove its session", () => {
     cluster.provedUntilMs.set(1, cluster.clock.monotonicMs());
     cluster.cut.clear();
     await cluster.until(() => cluster.highWatermark(1) === 2, "replicated");
-    strictEqual((await waiting).error, "NOT_LEADER_OR_FOLLOWER");
+    expect((await waiting).error).toBe("NOT_LEADER_OR_FOLLOWER");
   });
 
   test("stands down and leads again when assigned again", async () => {
@@ -313,11 +312,11 @@ describe("a leader that cannot prove its session", () => {
     await produce(1, "a");
     const waiting = cluster.node(1).service.append(ref, producedBatch(2, "b"), all);
     cluster.node(1).table.standDown();
-    strictEqual((await waiting).error, "NOT_LEADER_OR_FOLLOWER");
-    strictEqual(await produce(1, "c"), "NOT_LEADER_OR_FOLLOWER");
+    expect((await waiting).error).toBe("NOT_LEADER_OR_FOLLOWER");
+    expect(await produce(1, "c")).toBe("NOT_LEADER_OR_FOLLOWER");
     cluster.elect(1, [1, 2, 3]);
     await cluster.assign();
-    strictEqual(await produce(1, "d"), 4);
+    expect(await produce(1, "d")).toBe(4);
     assertIdenticalLogs();
   });
 });
@@ -330,26 +329,26 @@ describe("storage", () => {
     const waiting = cluster.node(1).service.append(ref, producedBatch(2, "b"), all);
     await settled();
     cluster.stores.get(1)?.fail();
-    strictEqual((await waiting).error, "KAFKA_STORAGE_ERROR");
-    strictEqual(await produce(1, "c"), "KAFKA_STORAGE_ERROR");
+    expect((await waiting).error).toBe("KAFKA_STORAGE_ERROR");
+    expect(await produce(1, "c")).toBe("KAFKA_STORAGE_ERROR");
     cluster.elect(2, [2, 3]);
     const state = { topic, topicId, state: cluster.znode.current, settings: cluster.settings };
-    deepStrictEqual(cluster.reported, ["1: 0 offline"]);
+    expect(cluster.reported).toStrictEqual(["1: 0 offline"]);
     await cluster.node(1).table.assign([state]);
-    strictEqual(cluster.node(1).table.find(ref)?.role, "offline");
-    deepStrictEqual(cluster.node(1).fetchers.leaders, []);
+    expect(cluster.node(1).table.find(ref)?.role).toBe("offline");
+    expect(cluster.node(1).fetchers.leaders).toStrictEqual([]);
   });
 
   test("high watermarks are found again after a restart", async () => {
     await start();
     await produce(1, "a");
     await cluster.pass(6000);
-    deepStrictEqual(cluster.stores.get(2)?.highWatermarks, new Map([[`${topic}-0`, 2]]));
+    expect(cluster.stores.get(2)?.highWatermarks).toStrictEqual(new Map([[`${topic}-0`, 2]]));
     cluster.kill(2);
     await cluster.boot(2);
     cluster.cut.add("2>1");
     await cluster.assign([2]);
-    strictEqual(cluster.highWatermark(2), 2);
+    expect(cluster.highWatermark(2)).toBe(2);
   });
 
   test("a withdrawn replica's log is deleted, and its producers are told", async () => {
@@ -357,9 +356,9 @@ describe("storage", () => {
     cluster.cut.add("3>1");
     const waiting = cluster.node(1).service.append(ref, producedBatch(2, "b"), all);
     await cluster.node(1).table.withdraw([{ ref, topicId, isDeleted: true }]);
-    strictEqual((await waiting).error, "NOT_LEADER_OR_FOLLOWER");
-    strictEqual(cluster.stores.get(1)?.logs.size, 0);
-    strictEqual(cluster.node(1).table.find(ref), null);
+    expect((await waiting).error).toBe("NOT_LEADER_OR_FOLLOWER");
+    expect(cluster.stores.get(1)?.logs.size).toBe(0);
+    expect(cluster.node(1).table.find(ref)).toBeNull();
   });
 
   test("a topic deleted and created again does not inherit the old log", async () => {
@@ -367,8 +366,8 @@ describe("storage", () => {
     await produce(1, "a");
     const state = { ...cluster.znode.current, leaderEpoch: 0, stateVersion: 0, isr: [1] };
     await cluster.node(1).table.assign([{ topic, topicId: "AAAAAAAAAAAAAAAAAAAAAg", state, settings: cluster.settings }]);
-    strictEqual(cluster.node(1).log().endOffset, 0);
-    strictEqual(cluster.highWatermark(1), 0);
+    expect(cluster.node(1).log().endOffset).toBe(0);
+    expect(cluster.highWatermark(1)).toBe(0);
   });
 });
 
@@ -383,10 +382,10 @@ test("a newly assigned partition is fetched at once, whatever long poll is under
     .node(1)
     .service.append({ topic, partition: 1 }, producedBatch(1, "q"), all)
     .then(({ error }) => {
-      strictEqual(error, null);
+      expect(error).toBeNull();
       isDone = true;
     });
   await cluster.until(() => isDone, "replicated");
   const tookMs = cluster.clock.monotonicMs() - beforeMs;
-  strictEqual(tookMs <= 100, true, `took ${tookMs} ms`);
+  expect(tookMs <= 100, `took ${tookMs} ms`).toBe(true);
 });

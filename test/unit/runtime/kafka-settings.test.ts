@@ -1,11 +1,10 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { brokerSettings, isBrokerSetting } from "../../../broker/runtime/config/broker-settings.ts";
-import { whyNotHere } from "../../../broker/runtime/config/not-here.ts";
 import { readConfig } from "../../../broker/runtime/config/read-config.ts";
-import type { Setting } from "../../../broker/runtime/config/setting.ts";
-import { isTopicSetting, topicSettingDefinitions } from "../../../broker/runtime/config/topic-setting-definitions.ts";
-import { validateBrokerConfig } from "../../../broker/runtime/config/validate.ts";
+import type { NamedSetting } from "../../../broker/runtime/config/setting.ts";
+import { brokerSettingsByName, topicSettingsByName } from "../../../broker/runtime/config/setting-groups.ts";
+import { whyNotHere } from "../../../broker/runtime/config/settings-without-effect.ts";
+import { brokerTextFault } from "../../../broker/runtime/config/validate.ts";
 
 interface KafkaSetting {
   readonly kind: string;
@@ -72,14 +71,20 @@ const otherBound: Readonly<Record<string, string>> = {
   "max.connections": locksOut,
   "max.connections.per.ip": locksOut,
 };
-function accepts(setting: Setting<unknown>, text: string): boolean {
+function topicSetting(name: string): NamedSetting {
+  const setting = topicSettingsByName.get(name);
+  if (setting === undefined) throw new Error(name);
+  return setting.topic;
+}
+
+function accepts(setting: NamedSetting, text: string): boolean {
   return "value" in setting.parse(text);
 }
 
 const typeMinimum: Readonly<Record<string, string>> = { int: "-2147483648", long: "-9223372036854775808", short: "-32768" };
 
 /** What of the setting's bounds is not Kafka's. */
-function otherBounds(setting: Setting<unknown>, { type, min, max, choices }: KafkaSetting): string[] {
+function otherBounds(setting: NamedSetting, { type, min, max, choices }: KafkaSetting): string[] {
   const expected: [text: string, isGood: boolean][] = choices.map((choice) => [choice, true]);
   if (choices.length > 0) expected.push(["no-such-choice", false]);
   const step = (text: string, by: bigint) => String(BigInt(text) + by);
@@ -98,20 +103,19 @@ function otherBounds(setting: Setting<unknown>, { type, min, max, choices }: Kaf
 }
 
 test("a topic has Kafka's settings, all of them and no others, with its types, defaults and bounds", () => {
-  expect(Object.keys(topicSettingDefinitions).toSorted()).toEqual(ofTopics.map(({ name }) => name).toSorted());
+  expect([...topicSettingsByName.keys()].toSorted()).toEqual(ofTopics.map(({ name }) => name).toSorted());
   for (const kafka of ofTopics) {
-    if (!isTopicSetting(kafka.name)) throw new Error(kafka.name);
-    const setting: Setting<unknown> = topicSettingDefinitions[kafka.name];
+    const setting = topicSetting(kafka.name);
     expect([setting.type, setting.defaultText], kafka.name).toEqual([kafka.type, kafka.default]);
     if (kafka.name !== "remote.storage.enable") expect(otherBounds(setting, kafka), kafka.name).toEqual([]);
   }
-  expect(accepts(topicSettingDefinitions["remote.storage.enable"], "true"), "there is no tiered storage").toBe(false);
-  expect(accepts(topicSettingDefinitions["compression.gzip.level"], "0"), "neither a level nor -1").toBe(false);
+  expect(accepts(topicSetting("remote.storage.enable"), "true"), "there is no tiered storage").toBe(false);
+  expect(accepts(topicSetting("compression.gzip.level"), "0"), "neither a level nor -1").toBe(false);
 });
 
 test("a broker's settings have Kafka's types and defaults, and are changed at run time where Kafka's are", () => {
   const other: string[] = [];
-  for (const [name, setting] of Object.entries(brokerSettings) as [string, Setting<unknown>][]) {
+  for (const [name, setting] of brokerSettingsByName) {
     if (name.startsWith("ottla.")) continue;
     const kafka = ofBrokers.get(name);
     if (kafka === undefined) {
@@ -131,13 +135,13 @@ test("a broker's settings have Kafka's types and defaults, and are changed at ru
 
 test("every setting of Kafka's brokers is accepted, or refused with the reason why it is not here", () => {
   const names = [...ofBrokers.keys()];
-  expect(names.filter((name) => !isBrokerSetting(name) && whyNotHere(name) === null)).toEqual([]);
-  expect(names.filter((name) => isBrokerSetting(name) && whyNotHere(name) !== null)).toEqual([]);
-  expect(validateBrokerConfig("ssl.keystore.location", "/k")).toBe(
+  expect(names.filter((name) => !brokerSettingsByName.has(name) && whyNotHere(name) === null)).toEqual([]);
+  expect(names.filter((name) => brokerSettingsByName.has(name) && whyNotHere(name) !== null)).toEqual([]);
+  expect(brokerTextFault("ssl.keystore.location", "/k")).toBe(
     "The broker setting ssl.keystore.location would have no effect: there is no TLS and no SASL yet.",
   );
-  expect(validateBrokerConfig("max.connection.creation.rate", "20")).toBeNull();
-  expect(validateBrokerConfig("max.connection.creation.rate", "fast")).toContain("must be a whole number");
+  expect(brokerTextFault("max.connection.creation.rate", "20")).toBeNull();
+  expect(brokerTextFault("max.connection.creation.rate", "fast")).toContain("must be a whole number");
 });
 
 test("a start says which settings have no effect, and why those of Kafka that are not accepted are not", () => {

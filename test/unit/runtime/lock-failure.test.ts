@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { failureInWords, remedyFor } from "../../../broker/log/failure-words.ts";
+import { failureInWords, remedyFor } from "../../../broker/log/files/log-health.ts";
 import { isBusy, lockFailure } from "../../../broker/runtime/lock-failure.ts";
 
 const sqliteError = (errcode: number) => Object.assign(new Error("sqlite's words"), { code: "ERR_SQLITE_ERROR", errcode });

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { encodeEntries, offsetIndexFormat, timeIndexFormat } from "../../../../broker/log/segment/index-format.ts";
-import { OffsetIndexCheck, TimeIndexCheck, usedBytes } from "../../../../cli/log-verify/check-index.ts";
-import { type GapRules, OffsetsCheck } from "../../../../cli/log-verify/check-offsets.ts";
-import type { Fault } from "../../../../cli/log-verify/finding.ts";
+import { encodeEntries, offsetIndexFormat, timeIndexFormat } from "../../../../broker/log/segment/index-file.ts";
+import { OffsetIndexCheck, TimeIndexCheck, usedBytes } from "../../../../cli/offline/verify/check-index.ts";
+import { type GapRules, OffsetsCheck } from "../../../../cli/offline/verify/check-offsets.ts";
+import type { Fault } from "../../../../cli/offline/verify/finding.ts";
 import type { BatchInfo } from "../../../../protocol/records/batch-header.ts";
 
 /** Ten batches of five offsets and a hundred bytes each, from offset 100 on. */

@@ -1,8 +1,8 @@
 import { Writable } from "node:stream";
 import type { FileSystem } from "../../../../broker/runtime/files.ts";
-import { UsageError } from "../../../../cli/command-failed.ts";
-import type { Finding } from "../../../../cli/log-verify/finding.ts";
-import { type LogVerifyOptions, verifyDirectories } from "../../../../cli/log-verify/verify-command.ts";
+import type { Finding } from "../../../../cli/offline/verify/finding.ts";
+import { type LogVerifyOptions, verifyDirectories } from "../../../../cli/offline/verify/verify-command.ts";
+import { UsageError } from "../../../../cli/output/command-failed.ts";
 import { Output } from "../../../../cli/output/output.ts";
 
 export interface Verified {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { fileNames } from "../../../../broker/log/file-names.ts";
-import type { ProducerRow } from "../../../../broker/log/producers/producer-entry.ts";
+import { fileNames } from "../../../../broker/log/files/file-names.ts";
+import type { ProducerRow } from "../../../../broker/log/log-contract.ts";
 import { decodeSnapshot, encodeSnapshot } from "../../../../broker/log/producers/producer-snapshot.ts";
-import { compareRows } from "../../../../cli/log-verify/check-producers.ts";
+import { compareRows } from "../../../../cli/offline/verify/check-producers.ts";
 import { encodeBatch } from "../../../../protocol/records/encode-batch.ts";
 import { type Fixture, lead, root, settingsWith, startStore, topicId } from "../../log/log-fixture.ts";
 import { verify } from "./verify-fixture.ts";

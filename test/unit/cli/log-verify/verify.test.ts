@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { encodeCheckpoint } from "../../../../broker/log/checkpoint-file.ts";
-import { fileNames } from "../../../../broker/log/file-names.ts";
+import { encodeCheckpoint } from "../../../../broker/log/files/checkpoint-file.ts";
+import { fileNames } from "../../../../broker/log/files/file-names.ts";
 import { compressRecords } from "../../../../protocol/records/compression.ts";
 import { encodeBatch } from "../../../../protocol/records/encode-batch.ts";
+import { parsedBatch } from "../../../support/parsed-batch.ts";
 import { append, type Fixture, root, settingsWith, startStore, topicId } from "../../log/log-fixture.ts";
 import { verify, verifyAsText } from "./verify-fixture.ts";
 
@@ -62,7 +63,7 @@ describe("a log that is sound", () => {
     for (const codec of ["none", "gzip", "snappy", "lz4", "zstd"] as const) {
       const value = Buffer.alloc(3_000_000, "large and ");
       const { endOffset } = log.appendAsLeader(
-        encodeBatch([{ key: null, value, timestampMs: 5 }], { codec, compress: compressRecords }),
+        parsedBatch(encodeBatch([{ key: null, value, timestampMs: 5 }], { codec, compress: compressRecords })),
         0,
         0,
       ) as {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ClusterNotes } from "../../../../broker/cluster/cluster-notes.ts";
-import type { DirectoryInventory, InventoriedLog } from "../../../../cli/recover/inventory.ts";
-import { NoPlan, planRecovery } from "../../../../cli/recover/plan.ts";
+import type { DirectoryInventory, InventoriedLog } from "../../../../cli/offline/inventory.ts";
+import { NoPlan, planRecovery } from "../../../../cli/recover/recovery-plan.ts";
 
 const orders = "AAAAAAAAAAAAAAAAAAAAAA";
 const users = "BBBBBBBBBBBBBBBBBBBBBA";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { Admin } from "../../../../client/admin/admin.ts";
-import { KafkaProtocolError } from "../../../../client/errors.ts";
+import { KafkaProtocolError } from "../../../../client/base/errors.ts";
 import { encodeAssignment } from "../../../../protocol/messages/consumer-protocol.ts";
 import { FakeCluster, type Interception } from "../fake-cluster.ts";
 

@@ -1,7 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Assignor, type GroupAssignment, type GroupMember, keyOf, type PartitionCounts } from "../../../../client/group/assignor.ts";
 import { assignorNamed, assignorNames, joinProtocols, membersOf } from "../../../../client/group/assignors.ts";
+import {
+  type Assignor,
+  type GroupAssignment,
+  type GroupMember,
+  keyOf,
+  type PartitionCounts,
+} from "../../../../client/group/partition-assignor.ts";
 import type { TopicPartition } from "../../../../protocol/base/ids.ts";
 import {
   consumerProtocolAssignment,

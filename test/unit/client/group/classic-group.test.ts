@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { CommitFailed, InvalidArgument, KafkaProtocolError, NoCommittedOffset } from "../../../../client/errors.ts";
+import { CommitFailed, InvalidArgument, KafkaProtocolError, NoCommittedOffset } from "../../../../client/base/errors.ts";
 import { FakeCluster } from "../fake-cluster.ts";
 import type { FakePartition } from "../fake-partition.ts";
 import { FakeGroup, refuse } from "./fake-group.ts";
@@ -301,7 +301,7 @@ describe("membership", () => {
     expect(second.records).toHaveLength(allPlaces(logs).length - 3);
   });
 
-  test("a member that was thrown out loses its partitions and joins anew", async () => {
+  test("a member that was thrown out loses its partitions and joins again", async () => {
     const { cluster, group } = world(1, 10);
     const worker = new Worker(cluster, ["t"]);
     await cluster.clock.advance(7_000);
@@ -348,7 +348,7 @@ describe("membership", () => {
     },
   );
 
-  test("the coordinator moves: found anew, and nobody loses anything", async () => {
+  test("the coordinator moves: found again, and nobody loses anything", async () => {
     const { cluster, group, logs } = world(2, 10);
     const workers = [new Worker(cluster, ["t"]), new Worker(cluster, ["t"])];
     await cluster.clock.advance(12_000);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { KafkaProtocolError } from "../../../../client/errors.ts";
+import { KafkaProtocolError } from "../../../../client/base/errors.ts";
 import type { ConsumerGroupHeartbeatRequest } from "../../../../protocol/messages/consumer-group-heartbeat.ts";
 import { FakeCluster } from "../fake-cluster.ts";
 import { FakeIncrementalGroup } from "./fake-incremental-group.ts";
@@ -84,7 +84,7 @@ describe("the new protocol", () => {
     expect(group.doubles).toEqual([]);
   });
 
-  test("a member that was fenced loses its partitions and joins anew, with epoch 0", async () => {
+  test("a member that was fenced loses its partitions and joins again, with epoch 0", async () => {
     const { cluster, group } = world(1);
     const worker = new Worker(cluster, ["t"], options);
     await cluster.clock.advance(7_000);

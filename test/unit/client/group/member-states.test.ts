@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { keyOf } from "../../../../client/group/assignor.ts";
 import {
   type ClassicAction,
   type ClassicEvent,
@@ -16,6 +15,7 @@ import {
   outsideIncremental,
   stepIncremental,
 } from "../../../../client/group/incremental-state.ts";
+import { keyOf } from "../../../../client/group/partition-assignor.ts";
 import type { TopicPartition } from "../../../../protocol/base/ids.ts";
 
 const partition = fc.record({ topic: fc.constant("t"), partition: fc.nat(4) });

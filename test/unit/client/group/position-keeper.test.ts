@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { AssignedPartition } from "../../../../client/consumer/assigned-partition.ts";
+import { AssignedPartition } from "../../../../client/fetch/assigned-partition.ts";
 import type { CoordinatorLink } from "../../../../client/group/coordinator-link.ts";
 import { PositionKeeper } from "../../../../client/group/position-keeper.ts";
 import type { Cluster } from "../../../../client/metadata/cluster.ts";
-import { calls } from "../../../../client/network/api-calls.ts";
 import { zeroTopicId } from "../../../../protocol/base/ids.ts";
 import { seededRandom } from "../../../../protocol/base/random.ts";
+import { apis } from "../../../../protocol/messages/apis.ts";
 import { ManualClock } from "../manual-clock.ts";
 
 const [topicId, otherId] = ["A", "B"].map((letter) => `${letter.repeat(21)}Q`) as [string, string];
@@ -23,7 +23,7 @@ function world(does: { readonly refreshSucceed: boolean; readonly coordinatorKno
   const committed = { partitionIndex: 0, committedOffset: 12, committedLeaderEpoch: 0, metadata: "", errorCode: "NONE" };
   const known = { name: "t", topicId, errorCode: "NONE" };
   const retrying = async (api: unknown) =>
-    api === calls.offsetFetch
+    api === apis.offsetFetch
       ? { errorCode: "NONE", topics: [], groups: [{ groupId: "g", errorCode: "NONE", topics: [{ name: "t", partitions: [committed] }] }] }
       : { topics: [does.coordinatorKnow ? known : { ...known, errorCode: "UNKNOWN_TOPIC_OR_PARTITION" }] };
   const keeper = new PositionKeeper({

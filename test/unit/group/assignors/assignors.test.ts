@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { AssigningMember, AssignmentInput, Assignor } from "../../../../broker/group/assignors/assignor.ts";
 import { countPartitions } from "../../../../broker/group/assignors/partition-map.ts";
 import { rangeAssignor } from "../../../../broker/group/assignors/range.ts";
+import type { AssigningMember, AssignmentInput, Assignor } from "../../../../broker/group/assignors/server-assignor.ts";
 import { uniformAssignor } from "../../../../broker/group/assignors/uniform.ts";
 import {
   type Assignment,

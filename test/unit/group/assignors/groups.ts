@@ -1,6 +1,6 @@
 import fc from "fast-check";
-import type { AssigningMember, AssignmentInput } from "../../../../broker/group/assignors/assignor.ts";
 import { countPartitions, noPartitions, type PartitionMap } from "../../../../broker/group/assignors/partition-map.ts";
+import type { AssigningMember, AssignmentInput } from "../../../../broker/group/assignors/server-assignor.ts";
 
 export type Assignment = ReadonlyMap<string, PartitionMap>;
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { AssigningMember } from "../../../../broker/group/assignors/assignor.ts";
 import { type PartitionMap, samePartitions } from "../../../../broker/group/assignors/partition-map.ts";
+import type { AssigningMember } from "../../../../broker/group/assignors/server-assignor.ts";
 import { ConsumerGroup } from "../../../../broker/group/consumer/consumer-group.ts";
 import { subscribedPartitions } from "../assignors/groups.ts";
 import { type Answer, ModelMember } from "./model-member.ts";

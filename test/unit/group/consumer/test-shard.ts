@@ -1,7 +1,8 @@
 import { expect } from "vitest";
 import { ConsumerGroups, type ConsumerGroupsConfig } from "../../../../broker/group/consumer/consumer-groups.ts";
-import type { Decision, Group, GroupRecord, GroupTimers, Now, TopicsView } from "../../../../broker/group/contract.ts";
-import { Ticket } from "../../../../broker/group/ticket.ts";
+import type { Group, GroupRecord, TopicsView } from "../../../../broker/group/contract.ts";
+import type { Decision, Now, ShardTimers } from "../../../../broker/state-machine/contract.ts";
+import { Ticket } from "../../../../broker/state-machine/ticket.ts";
 import type { Random } from "../../../../protocol/base/random.ts";
 import type {
   ConsumerGroupHeartbeatRequest,
@@ -118,7 +119,7 @@ export class TestShard {
   }
 
   #make(): ConsumerGroups {
-    const timers: GroupTimers = {
+    const timers: ShardTimers = {
       set: (key, deadlineMs, expired) => void this.#timers.set(key, { deadlineMs, expired }),
       cancel: (key) => void this.#timers.delete(key),
     };
@@ -126,7 +127,11 @@ export class TestShard {
       next: () => 0.5,
       bytes: (count) => Buffer.alloc(count, ++this.#ids),
     };
+    const { book } = this;
     const groups = {
+      get size() {
+        return book.size;
+      },
       get: (id: string) => this.book.get(id),
       set: (group: Group) => void this.book.set(group.groupId, group),
       delete: (group: Group) => void (this.book.get(group.groupId) === group && this.book.delete(group.groupId)),

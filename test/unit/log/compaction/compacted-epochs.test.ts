@@ -1,5 +1,4 @@
-import { deepStrictEqual, ok } from "node:assert";
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { positionIn } from "../../../../broker/partition/log-position.ts";
 import { encodeBatch } from "../../../../protocol/records/encode-batch.ts";
 import { startLog, startStore, topicId } from "../log-fixture.ts";
@@ -16,17 +15,17 @@ test("a replica copied from a compacted log knows where each epoch began, also o
     { epoch: 1, startOffset: 10 },
     { epoch: 2, startOffset: 14 },
   ];
-  ok(log.appendAsFollower(batch(7, 0), leaders));
-  ok(log.appendAsFollower(batch(18, 2), leaders.slice(1)));
+  expect(log.appendAsFollower(batch(7, 0), leaders)).toBeTruthy();
+  expect(log.appendAsFollower(batch(18, 2), leaders.slice(1))).toBeTruthy();
   await log.written(19);
   await log.flush();
-  deepStrictEqual(log.epochsFrom(0), leaders);
+  expect(log.epochsFrom(0)).toStrictEqual(leaders);
   // who has 10 to 14 of epoch 0, which were never committed, is told to cut them
-  deepStrictEqual(positionIn(log, 15, 0), { kind: "diverging", epoch: 0, endOffset: 10 });
+  expect(positionIn(log, 15, 0)).toStrictEqual({ kind: "diverging", epoch: 0, endOffset: 10 });
   // who has the records of epoch 1 keeps them
-  deepStrictEqual(positionIn(log, 14, 1), { kind: "agrees" });
-  deepStrictEqual(positionIn(log, 15, 1), { kind: "diverging", epoch: 1, endOffset: 14 });
+  expect(positionIn(log, 14, 1)).toStrictEqual({ kind: "agrees" });
+  expect(positionIn(log, 15, 1)).toStrictEqual({ kind: "diverging", epoch: 1, endOffset: 14 });
   await store.close();
   const again = await startStore(disk);
-  deepStrictEqual((await again.store.open("t", 0, topicId, compacted)).epochsFrom(0), leaders, "after a restart");
+  expect((await again.store.open("t", 0, topicId, compacted)).epochsFrom(0), "after a restart").toStrictEqual(leaders);
 });

@@ -1,10 +1,10 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { FileSystem } from "../../../../broker/runtime/files.ts";
 import { seededRandom } from "../../../../protocol/base/random.ts";
 import { scanBatches } from "../../../../protocol/records/validate-batches.ts";
 import { dyingAt } from "../../../support/dying-disk.ts";
 import { MemoryDisk } from "../../../support/memory-files.ts";
+import { parsedBatch } from "../../../support/parsed-batch.ts";
 import { StillClock, startStore, topicId } from "../log-fixture.ts";
 import { cleanerOf, compacted, type Found, folder, keyedBatch, readKeyed } from "./compaction-fixture.ts";
 
@@ -20,7 +20,7 @@ async function start(seed: number) {
   for (let i = 0; i < 24; i++) {
     const key = (at: number) => `k${(2 * i + at) % 7}`;
     const entries = [0, 1].map((at) => ({ key: key(at), value: i === 5 ? null : `${i}-${"x".repeat(40)}` }));
-    log.appendAsLeader(keyedBatch(entries, { codec: i % 3 === 0 ? "snappy" : "none" }), Math.floor(i / 10), 0);
+    log.appendAsLeader(parsedBatch(keyedBatch(entries, { codec: i % 3 === 0 ? "snappy" : "none" })), Math.floor(i / 10), 0);
     await log.written(log.endOffset);
   }
   await log.flush();
@@ -59,12 +59,12 @@ describe("a crash while a log is compacted", () => {
       const whole = await start(1);
       const before = await look(whole.log);
       const opsBefore = whole.disk.operations;
-      ok(await cleanerOf(whole.log, { clock: whole.clock }).cleanOne());
+      expect(await cleanerOf(whole.log, { clock: whole.clock }).cleanOne()).toBeTruthy();
       const operations = whole.disk.operations - opsBefore;
       const after = await look(whole.log);
-      ok(after.records.length < before.records.length);
-      deepStrictEqual(after.epochs, before.epochs);
-      ok(operations > 60, `${operations} operations`);
+      expect(after.records.length < before.records.length).toBeTruthy();
+      expect(after.epochs).toStrictEqual(before.epochs);
+      expect(operations > 60, `${operations} operations`).toBeTruthy();
       const lengths = new Set<number>();
       for (let at = 1; at <= operations; at++) {
         for (const seed of kind === "power" ? [1, 2, 3] : [1]) {
@@ -75,19 +75,22 @@ describe("a crash while a log is compacted", () => {
           if (seed === 2) await dieAt(disk, (at * 7) % 40, crash, () => reopen(disk, clock));
           const again = await reopen(disk, clock);
           const seen = await look(again.log);
-          ok(isBetween(seen.records, before.records, after.records), `operation ${at}, seed ${seed}: ${JSON.stringify(seen.records)}`);
-          deepStrictEqual(seen.epochs, before.epochs, `operation ${at}, seed ${seed}`);
-          strictEqual(again.log.endOffset, log.endOffset);
-          strictEqual(again.log.damage, null);
-          ok((await again.files.list(folder)).every((name) => !/\.(swap|cleaned|deleted)$/.test(name)));
+          expect(
+            isBetween(seen.records, before.records, after.records),
+            `operation ${at}, seed ${seed}: ${JSON.stringify(seen.records)}`,
+          ).toBeTruthy();
+          expect(seen.epochs, `operation ${at}, seed ${seed}`).toStrictEqual(before.epochs);
+          expect(again.log.endOffset).toBe(log.endOffset);
+          expect(again.log.damage).toBeNull();
+          expect((await again.files.list(folder)).every((name) => !/\.(swap|cleaned|deleted)$/.test(name))).toBeTruthy();
           await segmentsJoin(again.files);
           lengths.add(seen.records.length);
           while (await cleanerOf(again.log, { clock }).cleanOne());
-          ok(isBetween(await readKeyed(again.log), before.records, after.records));
-          strictEqual((await readKeyed(again.log)).length, after.records.length, `operation ${at}, seed ${seed}: compacted again`);
+          expect(isBetween(await readKeyed(again.log), before.records, after.records)).toBeTruthy();
+          expect((await readKeyed(again.log)).length, `operation ${at}, seed ${seed}: compacted again`).toBe(after.records.length);
         }
       }
-      ok(lengths.size > 2, `before, after and something between: ${[...lengths]}`);
+      expect(lengths.size > 2, `before, after and something between: ${[...lengths]}`).toBeTruthy();
     }, 120_000);
   }
 });
@@ -96,7 +99,7 @@ describe("a crash while a log is compacted", () => {
 async function segmentsJoin(files: FileSystem): Promise<void> {
   let endOffset = 0;
   for (const name of (await files.list(folder)).filter((name) => name.endsWith(".log"))) {
-    strictEqual(Number.parseInt(name, 10), endOffset, name);
+    expect(Number.parseInt(name, 10), name).toBe(endOffset);
     endOffset = scanBatches(await files.readFile(`${folder}/${name}`)).batches.at(-1)!.lastOffset + 1;
   }
 }

@@ -1,8 +1,8 @@
-import type { CleanerConfig } from "../../../../broker/log/compaction/cleaner-config.ts";
 import { LogCleaner } from "../../../../broker/log/compaction/log-cleaner.ts";
 import { offsetMapEntryBytes } from "../../../../broker/log/compaction/offset-map.ts";
-import type { SegmentedLog } from "../../../../broker/log/log.ts";
 import type { Log } from "../../../../broker/log/log-contract.ts";
+import type { SegmentedLog } from "../../../../broker/log/partition-log/segmented-log.ts";
+import type { CleanerConfig } from "../../../../broker/log/store-contract.ts";
 import type { Clock } from "../../../../protocol/base/clock.ts";
 import { type Logger, silentLogger } from "../../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../../protocol/base/random.ts";

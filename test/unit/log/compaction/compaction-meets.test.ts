@@ -1,16 +1,16 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Pace } from "../../../../broker/log/compaction/pace.ts";
-import { fileNames } from "../../../../broker/log/file-names.ts";
-import type { SegmentedLog } from "../../../../broker/log/log.ts";
+import { fileNames } from "../../../../broker/log/files/file-names.ts";
 import type { Log } from "../../../../broker/log/log-contract.ts";
+import type { SegmentedLog } from "../../../../broker/log/partition-log/segmented-log.ts";
+import { parsedBatch } from "../../../support/parsed-batch.ts";
 import { root, startLog, startStore, topicId } from "../log-fixture.ts";
 import { cleanerOf, compacted, keyedBatch, readKeyed } from "./compaction-fixture.ts";
 
 async function fill(log: Log, count: number, tag = "v", epoch = 0): Promise<void> {
   for (let i = 0; i < count; i++) {
     const entry = (at: number) => ({ key: `k${(2 * i + at) % 5}`, value: `${tag}${2 * i + at}-${"x".repeat(40)}` });
-    log.appendAsLeader(keyedBatch([entry(0), entry(1)]), epoch, 0);
+    log.appendAsLeader(parsedBatch(keyedBatch([entry(0), entry(1)])), epoch, 0);
     await log.written(log.endOffset);
   }
   await log.flush();
@@ -26,18 +26,15 @@ test("who copies a compacted log knows the same leader epochs", async () => {
   await fill(log, 9, "last", 9);
   const epochs = () => Array.from({ length: 11 }, (_, epoch) => log.endOffsetForEpoch(epoch));
   const known = epochs();
-  ok(await cleanerOf(log, { clock }).cleanOne());
+  expect(await cleanerOf(log, { clock }).cleanOne()).toBeTruthy();
   const { log: copy } = await startLog(compacted);
   while (copy.endOffset < log.endOffset) {
     const { chunks } = await log.read(copy.endOffset, { maxBytes: 700, endOffsetLimit: log.endOffset, minOneBatch: true });
-    ok(copy.appendAsFollower(Buffer.concat(chunks)));
+    expect(copy.appendAsFollower(Buffer.concat(chunks))).toBeTruthy();
     await copy.written(copy.endOffset);
   }
-  ok((await readKeyed(copy)).length < 30);
-  deepStrictEqual(
-    known.map((_, epoch) => copy.endOffsetForEpoch(epoch)),
-    known,
-  );
+  expect((await readKeyed(copy)).length < 30).toBeTruthy();
+  expect(known.map((_, epoch) => copy.endOffsetForEpoch(epoch))).toStrictEqual(known);
 });
 
 test("a compacted log that has lost the file of its epochs reads the same ones from its batches, the first too", async () => {
@@ -46,13 +43,13 @@ test("a compacted log that has lost the file of its epochs reads the same ones f
   for (const epoch of [3, 5]) await fill(log, 3, `e${epoch}`, epoch);
   await fill(log, 30, "last", 9);
   const known = log.epochsFrom(0);
-  strictEqual(known[0]?.epoch, 3);
-  ok(await cleanerOf(log, { clock }).cleanOne());
-  ok((await readKeyed(log))[0]!.offset > 12, "nothing is left of the first epochs");
+  expect(known[0]?.epoch).toBe(3);
+  expect(await cleanerOf(log, { clock }).cleanOne()).toBeTruthy();
+  expect((await readKeyed(log))[0]!.offset > 12, "nothing is left of the first epochs").toBeTruthy();
   await store.close();
   await disk.attach().remove(`${root}/t-0/${fileNames.leaderEpochs}`);
   const again = await startStore(disk, {}, clock);
-  deepStrictEqual((await again.store.open("t", 0, topicId, settings)).epochsFrom(0), known);
+  expect((await again.store.open("t", 0, topicId, settings)).epochsFrom(0)).toStrictEqual(known);
 });
 
 describe("what a round of compaction meets", () => {
@@ -68,9 +65,9 @@ describe("what a round of compaction meets", () => {
       await turns(200);
       clock.now += 1;
     }
-    ok(clock.due.length > 0);
+    expect(clock.due.length > 0).toBeTruthy();
     await store.close();
-    strictEqual(store.offline, null);
+    expect(store.offline).toBeNull();
   });
 
   test("retention that takes segments which it reads, at any operation of the disk", async () => {
@@ -90,16 +87,13 @@ describe("what a round of compaction meets", () => {
       met++;
       await deleted;
       await turns(2000);
-      strictEqual(store.offline?.message ?? null, null, `operation ${at}`);
+      expect(store.offline?.message ?? null, `operation ${at}`).toBeNull();
       const newest = new Set(new Map(before.map(({ key, offset }) => [key, offset])).values());
       const left = await readKeyed(log);
-      deepStrictEqual(
-        left.filter(({ offset }) => newest.has(offset)),
-        before.filter(({ offset }) => newest.has(offset)),
-      );
-      ok(left.every(({ offset }) => offset >= start));
+      expect(left.filter(({ offset }) => newest.has(offset))).toStrictEqual(before.filter(({ offset }) => newest.has(offset)));
+      expect(left.every(({ offset }) => offset >= start)).toBeTruthy();
     }
-    ok(met > 25);
+    expect(met > 25).toBeTruthy();
   });
 
   test("a log that was cut, and grew again, since it was chosen", async () => {
@@ -107,12 +101,12 @@ describe("what a round of compaction meets", () => {
     await fill(log, 30);
     const { compaction } = log as SegmentedLog;
     const due = await compaction.assess({ highWatermark: log.writtenEndOffset, nowMs: clock.now });
-    ok(due !== null);
+    expect(due).not.toBeNull();
     await log.truncateTo(20);
     await fill(log, 40, "uncommitted", 1);
     const before = await readKeyed(log);
     const pace = new Pace(clock, () => Number.MAX_VALUE, new AbortController().signal);
-    strictEqual(await compaction.clean(due, { pace, nowMs: clock.now, mapBytesMax: 10_000, mapLoadFactor: 1 }), null);
-    deepStrictEqual(await readKeyed(log), before);
+    expect(await compaction.clean(due!, { pace, nowMs: clock.now, mapBytesMax: 10_000, mapLoadFactor: 1 })).toBeNull();
+    expect(await readKeyed(log)).toStrictEqual(before);
   });
 });

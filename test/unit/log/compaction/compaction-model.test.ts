@@ -1,10 +1,10 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import fc from "fast-check";
-import { describe, test } from "vitest";
-import type { SegmentedLog } from "../../../../broker/log/log.ts";
+import { describe, expect, test } from "vitest";
+import type { SegmentedLog } from "../../../../broker/log/partition-log/segmented-log.ts";
 import { type Random, randomInt, seededRandom } from "../../../../protocol/base/random.ts";
 import { compressionCodecs } from "../../../../protocol/records/batch-header.ts";
 import { MemoryDisk } from "../../../support/memory-files.ts";
+import { parsedBatch } from "../../../support/parsed-batch.ts";
 import { StillClock, startStore, topicId } from "../log-fixture.ts";
 import { cleanerOf, compacted, type Found, keyedBatch, readKeyed } from "./compaction-fixture.ts";
 
@@ -33,11 +33,13 @@ class CompactedModel {
     const batch = keyedBatch(entries, { codec: pick(compressionCodecs), producerId, baseSequence });
     const baseOffset = log.endOffset + (as === "follower" ? randomInt(random, 4) : 0);
     if (as === "leader")
-      strictEqual(log.appendAsLeader(batch, 0, 0).kind, "appended", "the producer's sequence is known whatever compaction took");
+      expect(log.appendAsLeader(parsedBatch(batch), 0, 0).kind, "the producer's sequence is known whatever compaction took").toBe(
+        "appended",
+      );
     else {
       batch.writeBigInt64BE(BigInt(baseOffset), 0);
       batch.writeInt32BE(0, 12);
-      ok(log.appendAsFollower(batch));
+      expect(log.appendAsFollower(batch)).toBeTruthy();
     }
     if (producerId >= 0) this.#sequences.set(producerId, baseSequence + entries.length);
     entries.forEach((entry, i) => {
@@ -52,7 +54,7 @@ class CompactedModel {
 
   /** What the cut took may have superseded what is gone already: only an unclean election cuts what may be compacted. */
   truncated(offset: number, endOffset: number, before: readonly Found[]): void {
-    ok(endOffset <= offset);
+    expect(endOffset <= offset).toBeTruthy();
     const there = new Set(before.map((record) => record.offset));
     this.records = this.records.filter((record) => record.batchLast < offset && there.has(record.offset));
     this.#cleanedEnd = Math.min(this.#cleanedEnd, endOffset);
@@ -65,11 +67,11 @@ class CompactedModel {
     const known = new Map(this.records.map((record) => [record.offset, record]));
     for (const { offset, key, value, timestampMs } of found) {
       const record = known.get(offset);
-      deepStrictEqual(
-        { key, value, timestampMs },
-        { key: record?.key, value: record?.value, timestampMs: record?.timestampMs },
-        `offset ${offset}`,
-      );
+      expect({ key, value, timestampMs }, `offset ${offset}`).toStrictEqual({
+        key: record?.key,
+        value: record?.value,
+        timestampMs: record?.timestampMs,
+      });
     }
     const there = new Set(found.map(({ offset }) => offset));
     const newest = new Map<string, number>();
@@ -78,22 +80,21 @@ class CompactedModel {
       if (there.has(offset)) continue;
       const isSuperseded = key === null || newest.get(key)! > offset;
       const isExpired = value === null && coveredAtMs !== null && coveredAtMs + deleteRetentionMs <= nowMs;
-      ok(offset < this.#cleanedEnd && (isSuperseded || isExpired), `offset ${offset} (${key}) is gone; cleaned up to ${this.#cleanedEnd}`);
+      expect(
+        offset < this.#cleanedEnd && (isSuperseded || isExpired),
+        `offset ${offset} (${key}) is gone; cleaned up to ${this.#cleanedEnd}`,
+      ).toBeTruthy();
     }
     const from = randomInt(random, log.endOffset + 1);
-    deepStrictEqual(
-      await readKeyed(log, from),
-      found.filter(({ offset }) => offset >= from),
-      `from ${from}`,
-    );
+    expect(await readKeyed(log, from), `from ${from}`).toStrictEqual(found.filter(({ offset }) => offset >= from));
   }
 
   /** After enough rounds: below the clean offset each key is there once. */
   async checkCompact(log: SegmentedLog): Promise<void> {
     const below = (await readKeyed(log)).filter(({ offset }) => offset < log.cleanedEndOffset);
     const keys = below.map(({ key }) => key);
-    strictEqual(new Set(keys).size, keys.length, `each key once below ${log.cleanedEndOffset}: ${keys}`);
-    ok(!keys.includes(null));
+    expect(new Set(keys).size, `each key once below ${log.cleanedEndOffset}: ${keys}`).toBe(keys.length);
+    expect(!keys.includes(null)).toBeTruthy();
   }
 }
 

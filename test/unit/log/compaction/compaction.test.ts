@@ -1,12 +1,12 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Log } from "../../../../broker/log/log-contract.ts";
 import { silentLogger } from "../../../../protocol/base/logger.ts";
+import { parsedBatch } from "../../../support/parsed-batch.ts";
 import { fileContents, StillClock, startLog, startStore, topicId } from "../log-fixture.ts";
 import { cleanerOf, compacted, type Entry, folder, keyedBatch, readKeyed, type Sender } from "./compaction-fixture.ts";
 
 async function put(log: Log, entries: readonly Entry[], sender?: Sender): Promise<void> {
-  log.appendAsLeader(keyedBatch(entries, sender), 0, 0);
+  log.appendAsLeader(parsedBatch(keyedBatch(entries, sender)), 0, 0);
   await log.written(log.endOffset);
 }
 
@@ -26,35 +26,25 @@ describe("compacting a log", () => {
     const before = await readKeyed(log);
     const bases = [...(await fileContents(files)).keys()].filter((name) => name.endsWith(".log")).map((name) => Number.parseInt(name, 10));
     const activeBase = bases.at(-1)!;
-    ok(bases.length > 4);
+    expect(bases.length > 4).toBeTruthy();
     log.updateSettings({ ...compacted, segmentBytes: 60_000 });
-    ok(await cleanerOf(log, { clock }).cleanOne());
+    expect(await cleanerOf(log, { clock }).cleanOne()).toBeTruthy();
     const newest = new Map(before.filter(({ offset }) => offset < activeBase).map((record) => [record.key, record.offset]));
-    deepStrictEqual(
-      await readKeyed(log),
-      before.filter(({ offset, key }) => offset >= activeBase || newest.get(key) === offset),
-    );
+    expect(await readKeyed(log)).toStrictEqual(before.filter(({ offset, key }) => offset >= activeBase || newest.get(key) === offset));
     for (let from = 0; from < log.endOffset; from++)
-      deepStrictEqual(
-        (await readKeyed(log, from))[0],
-        (await readKeyed(log)).find(({ offset }) => offset >= from),
-        `from ${from}`,
-      );
-    strictEqual(await cleanerOf(log, { clock }).cleanOne(), false, "nothing is new");
+      expect((await readKeyed(log, from))[0], `from ${from}`).toStrictEqual((await readKeyed(log)).find(({ offset }) => offset >= from));
+    expect(await cleanerOf(log, { clock }).cleanOne(), "nothing is new").toBe(false);
     const logs = [...(await fileContents(files)).keys()].filter((name) => /\.log$/.test(name));
-    strictEqual(logs.length, 2, "the small rests are one segment");
+    expect(logs.length, "the small rests are one segment").toBe(2);
   });
 
   test("nothing above the high watermark is touched", async () => {
     const { log, clock } = await startLog(compacted);
     await fill(log, 30);
     const before = await readKeyed(log);
-    strictEqual(await cleanerOf(log, { clock, highWatermark: 3 }).cleanOne(), false);
-    ok(await cleanerOf(log, { clock, highWatermark: 20 }).cleanOne());
-    deepStrictEqual(
-      (await readKeyed(log)).filter(({ offset }) => offset >= 20),
-      before.filter(({ offset }) => offset >= 20),
-    );
+    expect(await cleanerOf(log, { clock, highWatermark: 3 }).cleanOne()).toBe(false);
+    expect(await cleanerOf(log, { clock, highWatermark: 20 }).cleanOne()).toBeTruthy();
+    expect((await readKeyed(log)).filter(({ offset }) => offset >= 20)).toStrictEqual(before.filter(({ offset }) => offset >= 20));
   });
 
   test("a map with room for one key comes through in as many rounds as it needs", async () => {
@@ -63,11 +53,11 @@ describe("compacting a log", () => {
     const last = (await readKeyed(log)).at(-1)!;
     const cleaner = cleanerOf(log, { clock, keysMax: 1 });
     let rounds = 0;
-    while (await cleaner.cleanOne()) ok(++rounds < 100);
-    ok(rounds > 3);
+    while (await cleaner.cleanOne()) expect(++rounds < 100).toBeTruthy();
+    expect(rounds > 3).toBeTruthy();
     const left = await readKeyed(log);
-    deepStrictEqual(left.at(-1), last);
-    for (const key of ["k0", "k1", "k2", "k3", "k4"]) ok(left.some((record) => record.key === key));
+    expect(left.at(-1)).toStrictEqual(last);
+    for (const key of ["k0", "k1", "k2", "k3", "k4"]) expect(left.some((record) => record.key === key)).toBeTruthy();
   });
 
   test("tombstones delete their key at once, and leave after delete.retention.ms", async () => {
@@ -78,20 +68,19 @@ describe("compacting a log", () => {
     ]);
     await put(log, [{ key: "gone", value: null }]);
     await fill(log, 12);
-    ok(await cleanerOf(log, { clock }).cleanOne());
-    deepStrictEqual(
-      (await readKeyed(log)).filter(({ key }) => key === "gone").map(({ offset, value }) => [offset, value]),
-      [[2, null]],
-    );
+    expect(await cleanerOf(log, { clock }).cleanOne()).toBeTruthy();
+    expect((await readKeyed(log)).filter(({ key }) => key === "gone").map(({ offset, value }) => [offset, value])).toStrictEqual([
+      [2, null],
+    ]);
     clock.now += 999;
     await fill(log, 12);
-    ok(await cleanerOf(log, { clock }).cleanOne());
-    ok((await readKeyed(log)).some(({ key }) => key === "gone"));
+    expect(await cleanerOf(log, { clock }).cleanOne()).toBeTruthy();
+    expect((await readKeyed(log)).some(({ key }) => key === "gone")).toBeTruthy();
     clock.now += 1;
     await fill(log, 12);
-    ok(await cleanerOf(log, { clock }).cleanOne());
-    ok(!(await readKeyed(log)).some(({ key }) => key === "gone"));
-    ok((await readKeyed(log)).some(({ key }) => key === "stays"));
+    expect(await cleanerOf(log, { clock }).cleanOne()).toBeTruthy();
+    expect(!(await readKeyed(log)).some(({ key }) => key === "gone")).toBeTruthy();
+    expect((await readKeyed(log)).some(({ key }) => key === "stays")).toBeTruthy();
   });
 
   test("records without key are dropped, as they can never be replaced", async () => {
@@ -101,8 +90,8 @@ describe("compacting a log", () => {
       { key: "a", value: "1" },
     ]);
     await fill(log, 12);
-    ok(await cleanerOf(log, { clock }).cleanOne());
-    ok(!(await readKeyed(log)).some(({ key }) => key === null));
+    expect(await cleanerOf(log, { clock }).cleanOne()).toBeTruthy();
+    expect(!(await readKeyed(log)).some(({ key }) => key === null)).toBeTruthy();
   });
 
   test("a batch that cannot be unpacked stays as it is, and is reported once", async () => {
@@ -112,13 +101,13 @@ describe("compacting a log", () => {
     broken.writeInt32BE(1, 23);
     const { sealBatch } = await import("../../../../protocol/records/batch-header.ts");
     sealBatch(broken, 0, broken.length);
-    log.appendAsLeader(Buffer.from(broken), 0, 0);
+    log.appendAsLeader(parsedBatch(Buffer.from(broken)), 0, 0);
     await fill(log, 12);
     const warnings: string[] = [];
     const logger = { ...silentLogger, warn: (_fields: object, message: string) => void warnings.push(message) };
-    ok(await cleanerOf(log, { clock, logger }).cleanOne());
+    expect(await cleanerOf(log, { clock, logger }).cleanOne()).toBeTruthy();
     const { chunks } = await log.read(0, { maxBytes: broken.length, endOffsetLimit: log.endOffset, minOneBatch: true });
-    strictEqual(Buffer.concat(chunks).subarray(21).compare(broken.subarray(21)), 0);
+    expect(Buffer.concat(chunks).subarray(21).compare(broken.subarray(21))).toBe(0);
   });
 
   test("a damaged batch ends the compaction of this log, until it is another one", async () => {
@@ -134,10 +123,12 @@ describe("compacting a log", () => {
       error: (fields: object, message: string) => void errors.push({ fields: fields as { err: Error }, message }),
     };
     const cleaner = cleanerOf(log, { clock, logger });
-    ok(await cleaner.cleanOne());
-    ok(errors.some(({ fields, message }) => message.includes("cannot be compacted") && /00000\.log.* 0\b/.test(fields.err.message)));
-    strictEqual(await cleaner.cleanOne(), false);
-    strictEqual(log.damage?.kind, "batch");
+    expect(await cleaner.cleanOne()).toBeTruthy();
+    expect(
+      errors.some(({ fields, message }) => message.includes("cannot be compacted") && /00000\.log.* 0\b/.test(fields.err.message)),
+    ).toBeTruthy();
+    expect(await cleaner.cleanOne()).toBe(false);
+    expect(log.damage?.kind).toBe("batch");
   });
 
   test("what is younger than min.compaction.lag.ms stays; what is older than max.compaction.lag.ms is not left to the ratio", async () => {
@@ -145,14 +136,14 @@ describe("compacting a log", () => {
     for (let i = 0; i < 20; i++) await put(log, [{ key: "a", value: "x".repeat(60), timestampMs: 1000 + i * 100 }]);
     await log.flush();
     clock.now = 2500;
-    ok(await cleanerOf(log, { clock }).cleanOne());
+    expect(await cleanerOf(log, { clock }).cleanOne()).toBeTruthy();
     const left = await readKeyed(log);
-    ok(left.length < 20 && left.filter(({ timestampMs }) => timestampMs > 1500).length === 14);
+    expect(left.length < 20 && left.filter(({ timestampMs }) => timestampMs > 1500).length === 14).toBeTruthy();
     log.updateSettings({ ...compacted, minCleanableDirtyRatio: 1, maxCompactionLagMs: 5000 });
     clock.now = 6000;
-    strictEqual(await cleanerOf(log, { clock }).cleanOne(), false);
+    expect(await cleanerOf(log, { clock }).cleanOne()).toBe(false);
     clock.now = 9000;
-    ok(await cleanerOf(log, { clock }).cleanOne());
+    expect(await cleanerOf(log, { clock }).cleanOne()).toBeTruthy();
   });
 
   test.each([
@@ -165,9 +156,9 @@ describe("compacting a log", () => {
       for (let i = 0; i < 20; i++) await put(log, [{ key: "a", value: "x".repeat(60), timestampMs: i === 0 ? firstMs : 1000 + i * 100 }]);
       await log.flush();
       clock.now = 6000;
-      strictEqual(await cleanerOf(log, { clock }).cleanOne(), false);
+      expect(await cleanerOf(log, { clock }).cleanOne()).toBe(false);
       clock.now = 9000;
-      ok(await cleanerOf(log, { clock }).cleanOne());
+      expect(await cleanerOf(log, { clock }).cleanOne()).toBeTruthy();
     },
   );
 
@@ -181,13 +172,9 @@ describe("compacting a log", () => {
       if (end === "truncate") await log.truncateTo(40);
       else if (end === "close") await log.close();
       else await store.delete("t", 0, topicId);
-      strictEqual(await cleaning, false, end);
-      if (end === "truncate")
-        deepStrictEqual(
-          await readKeyed(log),
-          before.filter(({ offset }) => offset < 40),
-        );
-      if (end !== "delete") ok([...(await fileContents(files)).keys()].every((name) => !/cleaned|swap/.test(name)));
+      expect(await cleaning, end).toBe(false);
+      if (end === "truncate") expect(await readKeyed(log)).toStrictEqual(before.filter(({ offset }) => offset < 40));
+      if (end !== "delete") expect([...(await fileContents(files)).keys()].every((name) => !/cleaned|swap/.test(name))).toBeTruthy();
     }
   });
 
@@ -195,30 +182,29 @@ describe("compacting a log", () => {
     const { log, clock } = await startLog(compacted);
     await fill(log, 3, "p", { producerId: 77 });
     await fill(log, 20);
-    ok(await cleanerOf(log, { clock }).cleanOne());
+    expect(await cleanerOf(log, { clock }).cleanOne()).toBeTruthy();
     const { chunks } = await log.read(0, { maxBytes: 61, endOffsetLimit: log.endOffset, minOneBatch: true });
     const { readBatchInfo } = await import("../../../../protocol/records/batch-header.ts");
     const first = readBatchInfo(Buffer.concat(chunks), 0)!;
-    deepStrictEqual([first.producerId, first.recordsCount], [77, 0]);
+    expect([first.producerId, first.recordsCount]).toStrictEqual([77, 0]);
   });
 
   test("the clean offset outlives a restart, and a truncation takes it back", async () => {
     const { log, clock, disk, store } = await startLog(compacted);
     await fill(log, 30);
-    ok(await cleanerOf(log, { clock }).cleanOne());
+    expect(await cleanerOf(log, { clock }).cleanOne()).toBeTruthy();
     await store.close();
     const again = await startStore(disk, {}, new StillClock());
     const reopened = await again.store.open("t", 0, topicId, compacted);
-    strictEqual(await cleanerOf(reopened, { clock }).cleanOne(), false);
+    expect(await cleanerOf(reopened, { clock }).cleanOne()).toBe(false);
     await reopened.truncateTo(10);
     await fill(reopened, 12);
     await again.store.writeCheckpoints();
-    ok(await cleanerOf(reopened, { clock }).cleanOne());
-    deepStrictEqual(
+    expect(await cleanerOf(reopened, { clock }).cleanOne()).toBeTruthy();
+    expect(
       String(await again.files.readFile("/data/logs/cleaner-offset-checkpoint"))
         .split("\n")
         .slice(0, 2),
-      ["0", "1"],
-    );
+    ).toStrictEqual(["0", "1"]);
   });
 });

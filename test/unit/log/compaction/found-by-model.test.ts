@@ -1,9 +1,9 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
-import { readOffsets, writeOffsets } from "../../../../broker/log/checkpoint-file.ts";
-import { fileNames } from "../../../../broker/log/file-names.ts";
-import type { SegmentedLog } from "../../../../broker/log/log.ts";
+import { describe, expect, test } from "vitest";
+import { readOffsets, writeOffsets } from "../../../../broker/log/files/checkpoint-file.ts";
+import { fileNames } from "../../../../broker/log/files/file-names.ts";
+import type { SegmentedLog } from "../../../../broker/log/partition-log/segmented-log.ts";
 import { dyingAt } from "../../../support/dying-disk.ts";
+import { parsedBatch } from "../../../support/parsed-batch.ts";
 import { root, startStore, topicId } from "../log-fixture.ts";
 import { cleanerOf, compacted, keyedBatch, readKeyed } from "./compaction-fixture.ts";
 
@@ -12,7 +12,9 @@ describe("what the whole model found in compacted logs", () => {
     const { store, clock } = await startStore();
     const log = (await store.open("t", 0, topicId, { ...compacted, segmentBytes: 200 })) as SegmentedLog;
     const lead = async (key: string, timestampMs: number, sender = {}) => {
-      strictEqual(log.appendAsLeader(keyedBatch([{ key, value: "x".repeat(100), timestampMs }], sender), 0, 0).kind, "appended");
+      expect(log.appendAsLeader(parsedBatch(keyedBatch([{ key, value: "x".repeat(100), timestampMs }], sender)), 0, 0).kind).toBe(
+        "appended",
+      );
       await log.written(log.endOffset);
     };
     await lead("a", 9000, { producerId: 1, baseSequence: 0 });
@@ -20,20 +22,17 @@ describe("what the whole model found in compacted logs", () => {
     await lead("a", 3000);
     await lead("c", 1000);
     await log.flush();
-    ok(await cleanerOf(log, { clock }).cleanOne());
-    deepStrictEqual(
-      (await readKeyed(log)).map(({ offset }) => offset),
-      [1, 2, 3],
-    );
-    strictEqual(log.producerRows().length, 1);
-    deepStrictEqual(await log.findMaxTimestamp(), { offset: 2, timestampMs: 3000, leaderEpoch: 0 });
+    expect(await cleanerOf(log, { clock }).cleanOne()).toBeTruthy();
+    expect((await readKeyed(log)).map(({ offset }) => offset)).toStrictEqual([1, 2, 3]);
+    expect(log.producerRows().length).toBe(1);
+    expect(await log.findMaxTimestamp()).toStrictEqual({ offset: 2, timestampMs: 3000, leaderEpoch: 0 });
     await store.close();
   });
 
   test("a checkpoint of the cleaner from before a crash that took the log's end says nothing of what is appended there", async () => {
     const { disk, store, clock, files } = await startStore();
     const append = async (log: SegmentedLog) => {
-      for (let i = 0; i < 10; i++) log.appendAsLeader(keyedBatch([{ key: "k", value: `v${i}` }]), 0, 0);
+      for (let i = 0; i < 10; i++) log.appendAsLeader(parsedBatch(keyedBatch([{ key: "k", value: `v${i}` }])), 0, 0);
       await log.written(log.endOffset);
     };
     await append((await store.open("t", 0, topicId, compacted)) as SegmentedLog);
@@ -43,12 +42,12 @@ describe("what the whole model found in compacted logs", () => {
 
     const again = await startStore(disk, {}, clock);
     const log = (await again.store.open("t", 0, topicId, compacted)) as SegmentedLog;
-    strictEqual(log.cleanedEndOffset, 10);
-    deepStrictEqual(await readOffsets(again.files, path), new Map([["t-0", 10]]), "before anything is appended");
+    expect(log.cleanedEndOffset).toBe(10);
+    expect(await readOffsets(again.files, path), "before anything is appended").toStrictEqual(new Map([["t-0", 10]]));
     await append(log);
     disk.loseProcess();
     const third = await startStore(disk, {}, clock);
-    strictEqual(((await third.store.open("t", 0, topicId, compacted)) as SegmentedLog).cleanedEndOffset, 10);
+    expect(((await third.store.open("t", 0, topicId, compacted)) as SegmentedLog).cleanedEndOffset).toBe(10);
   });
 
   test("a start that goes back behind what was compacted takes how far compaction came along, wherever a crash comes between", async () => {
@@ -56,13 +55,13 @@ describe("what the whole model found in compacted logs", () => {
       const { disk, store, clock } = await startStore();
       const log = (await store.open("t", 0, topicId, compacted)) as SegmentedLog;
       // the same key five times, deleted and so of no interest to compaction; then each another
-      for (let i = 0; i < 10; i++) log.appendAsLeader(keyedBatch([{ key: `k${Math.max(i, 4)}`, value: `v${i}` }]), 0, 0);
+      for (let i = 0; i < 10; i++) log.appendAsLeader(parsedBatch(keyedBatch([{ key: `k${Math.max(i, 4)}`, value: `v${i}` }])), 0, 0);
       await log.written(log.endOffset);
       await log.advanceStartOffset(5);
       await log.flush();
-      ok(await cleanerOf(log, { clock }).cleanOne());
+      expect(await cleanerOf(log, { clock }).cleanOne()).toBeTruthy();
       const { cleanedEndOffset } = log;
-      ok(cleanedEndOffset > 5);
+      expect(cleanedEndOffset > 5).toBeTruthy();
       isOver = !(await dyingAt(
         disk,
         crashAt,
@@ -71,7 +70,7 @@ describe("what the whole model found in compacted logs", () => {
       ));
       if (isOver) disk.loseProcess();
       const again = (await (await startStore(disk, {}, clock)).store.open("t", 0, topicId, compacted)) as SegmentedLog;
-      if (again.startOffset < 5) strictEqual(again.cleanedEndOffset, 0, `died at operation ${crashAt}: it begins at ${again.startOffset}`);
+      if (again.startOffset < 5) expect(again.cleanedEndOffset, `died at operation ${crashAt}: it begins at ${again.startOffset}`).toBe(0);
     }
   });
 });

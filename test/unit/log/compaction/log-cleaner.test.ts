@@ -1,9 +1,8 @@
-import { ok } from "node:assert";
 import { setTimeout as sleep } from "node:timers/promises";
-import { test } from "vitest";
-import type { CleanerConfig } from "../../../../broker/log/compaction/cleaner-config.ts";
+import { expect, test } from "vitest";
 import { LogCleaner } from "../../../../broker/log/compaction/log-cleaner.ts";
-import type { SegmentedLog } from "../../../../broker/log/log.ts";
+import type { SegmentedLog } from "../../../../broker/log/partition-log/segmented-log.ts";
+import type { CleanerConfig } from "../../../../broker/log/store-contract.ts";
 import { invariant } from "../../../../protocol/base/invariant.ts";
 import { silentLogger } from "../../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../../protocol/base/random.ts";
@@ -43,11 +42,11 @@ test("a shorter backoff is in force at once, in the middle of a long one", async
   await until(() => false, 1000);
   await fill();
   const before = bytes();
-  ok(!(await until(() => bytes() < before, 2_000)), "not due yet");
+  expect(!(await until(() => bytes() < before, 2_000)), "not due yet").toBeTruthy();
   cleaner.reconfigure({ ...eagerly, backoffMs: hourMs / 2 });
-  ok(!(await until(() => bytes() < before, 2_000)), "nor now");
+  expect(!(await until(() => bytes() < before, 2_000)), "nor now").toBeTruthy();
   cleaner.reconfigure(eagerly);
-  ok(await until(() => bytes() < before, 1000));
+  expect(await until(() => bytes() < before, 1000)).toBeTruthy();
   await cleaner.stop();
   await store.close();
 });
@@ -57,9 +56,9 @@ test("more bytes per second are in force within a second, in the middle of a rou
   await fill();
   const before = bytes();
   cleaner.start();
-  ok(!(await until(() => bytes() < before, 2_000)), "it waits for the disk to be free");
+  expect(!(await until(() => bytes() < before, 2_000)), "it waits for the disk to be free").toBeTruthy();
   cleaner.reconfigure(eagerly);
-  ok(await until(() => bytes() < before / 2, 2000));
+  expect(await until(() => bytes() < before / 2, 2000)).toBeTruthy();
   await cleaner.stop();
   await store.close();
 });
@@ -84,5 +83,5 @@ test("no backoff at all still leaves the rest of the broker its turns", async ()
   cleaner.start();
   for (let i = 0; i < 10; i++) await clock.step();
   await cleaner.stop();
-  ok(looks > 2 && looks < 20, `${looks} looks in ten steps`);
+  expect(looks > 2 && looks < 20, `${looks} looks in ten steps`).toBeTruthy();
 });

@@ -1,9 +1,7 @@
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { dirtyRatio, groupSegments, planCleaning } from "../../../../broker/log/compaction/cleaning-plan.ts";
 import { emptied, type Filtered, filterBatch } from "../../../../broker/log/compaction/filter-batch.ts";
-import { hashKey } from "../../../../broker/log/compaction/key-hash.ts";
-import { OffsetMap, offsetMapEntryBytes } from "../../../../broker/log/compaction/offset-map.ts";
-import { dirtyRatio, groupSegments, planCleaning } from "../../../../broker/log/compaction/plan.ts";
+import { hashKey, OffsetMap, offsetMapEntryBytes } from "../../../../broker/log/compaction/offset-map.ts";
 import { compressionCodecs, fieldAt, readBatchInfo, writeInt64 } from "../../../../protocol/records/batch-header.ts";
 import { codecsAside, compressRecords, decompressRecords } from "../../../../protocol/records/compression.ts";
 import { scanBatches } from "../../../../protocol/records/validate-batches.ts";
@@ -23,7 +21,7 @@ describe("the hash of keys", () => {
       all.push(...new Uint8Array(hash.buffer));
     }
     hashKey(Uint8Array.from(all), hash);
-    strictEqual((hash[0]! >>> 0).toString(16), "b3ece62a");
+    expect((hash[0]! >>> 0).toString(16)).toBe("b3ece62a");
   });
 });
 
@@ -32,15 +30,12 @@ describe("the map of last offsets", () => {
     const map = new OffsetMap(10, 0.5);
     const keys = ["a", "b", "c", "d", "e"].map((key) => Buffer.from(key));
     keys.forEach((key, i) => {
-      ok(map.put(key, i));
+      expect(map.put(key, i)).toBeTruthy();
     });
-    ok(!map.put(Buffer.from("f"), 9));
-    ok(map.put(keys[2]!, 7), "a known key needs no room");
-    deepStrictEqual(
-      keys.map((key) => map.get(key)),
-      [0, 1, 7, 3, 4],
-    );
-    strictEqual(map.get(Buffer.from("f")), -1);
+    expect(!map.put(Buffer.from("f"), 9)).toBeTruthy();
+    expect(map.put(keys[2]!, 7), "a known key needs no room").toBeTruthy();
+    expect(keys.map((key) => map.get(key))).toStrictEqual([0, 1, 7, 3, 4]);
+    expect(map.get(Buffer.from("f"))).toBe(-1);
   });
 
   test("holds what a Map holds, to the last slot", () => {
@@ -50,15 +45,15 @@ describe("the map of last offsets", () => {
       const key = `key-${(i * 7919) % 6000}`;
       if (map.put(Buffer.from(key), i)) expected.set(key, i);
     }
-    strictEqual(map.keys, 5000);
-    for (let i = 0; i < 6000; i++) strictEqual(map.get(Buffer.from(`key-${i}`)), expected.get(`key-${i}`) ?? -1);
+    expect(map.keys).toBe(5000);
+    for (let i = 0; i < 6000; i++) expect(map.get(Buffer.from(`key-${i}`))).toBe(expected.get(`key-${i}`) ?? -1);
   });
 
   test("takes the memory that its range of offsets can need, and never more than it may", () => {
-    ok(OffsetMap.within(2 ** 20, 0.9, 100).sizeInBytes < 120 * offsetMapEntryBytes);
-    ok(OffsetMap.within(2 ** 20, 0.9, 100).keysMax >= 100);
-    ok(OffsetMap.within(2 ** 20, 0.9, 10 ** 9).sizeInBytes <= 2 ** 20);
-    ok(OffsetMap.within(1, 0.9, 10).put(Buffer.from("k"), 1), "one key always fits");
+    expect(OffsetMap.within(2 ** 20, 0.9, 100).sizeInBytes < 120 * offsetMapEntryBytes).toBeTruthy();
+    expect(OffsetMap.within(2 ** 20, 0.9, 100).keysMax >= 100).toBeTruthy();
+    expect(OffsetMap.within(2 ** 20, 0.9, 10 ** 9).sizeInBytes <= 2 ** 20).toBeTruthy();
+    expect(OffsetMap.within(1, 0.9, 10).put(Buffer.from("k"), 1), "one key always fits").toBeTruthy();
   });
 });
 
@@ -102,21 +97,18 @@ describe("filtering a batch", () => {
     test(`takes records out and keeps everything else (${codec})`, async () => {
       const { bytes, filtered: result } = await filtered(abc, [1], { codec, producerId: 8, baseSequence: 40 });
       const changed = changedBytes(result);
-      deepStrictEqual(
-        foundIn(changed).map(({ offset, value, timestampMs }) => [offset, value, timestampMs]),
-        [
-          [0, "1", 5],
-          [2, "3", 7],
-        ],
-      );
+      expect(foundIn(changed).map(({ offset, value, timestampMs }) => [offset, value, timestampMs])).toStrictEqual([
+        [0, "1", 5],
+        [2, "3", 7],
+      ]);
       const [before, after] = [readBatchInfo(bytes, 0)!, readBatchInfo(changed, 0)!];
-      deepStrictEqual({ ...after, sizeInBytes: 0 }, { ...before, sizeInBytes: 0, recordsCount: 2, maxTimestampMs: 7 });
+      expect({ ...after, sizeInBytes: 0 }).toStrictEqual({ ...before, sizeInBytes: 0, recordsCount: 2, maxTimestampMs: 7 });
     });
   }
 
   test("a batch from which nothing goes stays byte for byte; one of which nothing is left is dropped", async () => {
-    strictEqual((await filtered(abc, [])).filtered.kind, "same");
-    strictEqual((await filtered(abc, [0, 1, 2])).filtered.kind, "dropped");
+    expect((await filtered(abc, [])).filtered.kind).toBe("same");
+    expect((await filtered(abc, [0, 1, 2])).filtered.kind).toBe("dropped");
   });
 
   test("a tombstone that stays gives its batch a delete horizon, once, and leaves when that has passed", async () => {
@@ -127,10 +119,10 @@ describe("filtering a batch", () => {
     for (const codec of ["none", "zstd"] as const) {
       const first = changedBytes((await filtered(entries, [], { codec })).filtered);
       const batch = readBatchInfo(first, 0)!;
-      strictEqual(batch.hasDeleteHorizon, true);
-      strictEqual(batch.baseTimestampMs, nowMs + 5000);
-      deepStrictEqual(foundIn(first), foundIn(keyedBatch(entries)), "timestamps are as they were");
-      strictEqual((await filtered([], [], {}, first)).filtered.kind, "same", "the horizon has not passed");
+      expect(batch.hasDeleteHorizon).toBe(true);
+      expect(batch.baseTimestampMs).toBe(nowMs + 5000);
+      expect(foundIn(first), "timestamps are as they were").toStrictEqual(foundIn(keyedBatch(entries)));
+      expect((await filtered([], [], {}, first)).filtered.kind, "the horizon has not passed").toBe("same");
       const rules = {
         nowMs: nowMs + 5000,
         deleteRetentionMs: 5000,
@@ -139,7 +131,7 @@ describe("filtering a batch", () => {
         ...tools,
       };
       const second = changedBytes(await filterBatch(first, batch, rules));
-      deepStrictEqual(foundIn(second), foundIn(keyedBatch(entries)).slice(1));
+      expect(foundIn(second)).toStrictEqual(foundIn(keyedBatch(entries)).slice(1));
     }
   });
 
@@ -165,12 +157,9 @@ describe("filtering a batch", () => {
       };
       const changed = changedBytes(await filterBatch(bytes, readBatchInfo(bytes, 0)!, rules));
       const batch = readBatchInfo(changed, 0)!;
-      strictEqual(batch.hasDeleteHorizon, true);
-      ok(batch.baseTimestampMs > nowMs * 1000 || first < -(2 ** 52));
-      deepStrictEqual(
-        foundIn(changed).map(({ timestampMs }) => timestampMs),
-        [first, next],
-      );
+      expect(batch.hasDeleteHorizon).toBe(true);
+      expect(batch.baseTimestampMs > nowMs * 1000 || first < -(2 ** 52)).toBeTruthy();
+      expect(foundIn(changed).map(({ timestampMs }) => timestampMs)).toStrictEqual([first, next]);
     }
   });
 
@@ -187,7 +176,7 @@ describe("filtering a batch", () => {
       isOutdated: () => false,
       ...tools,
     };
-    await rejects(filterBatch(bytes, readBatchInfo(bytes, 0)!, rules), MalformedFrame);
+    await expect(filterBatch(bytes, readBatchInfo(bytes, 0)!, rules)).rejects.toThrow(MalformedFrame);
   });
 
   test("what lies above the offset that the round reached stays, and its tombstones count from the next round", async () => {
@@ -195,7 +184,7 @@ describe("filtering a batch", () => {
       { key: "a", value: null },
       { key: "b", value: null },
     ];
-    strictEqual((await filtered(entries, [1], {}, keyedBatch(entries), 1)).filtered.kind, "same");
+    expect((await filtered(entries, [1], {}, keyedBatch(entries), 1)).filtered.kind).toBe("same");
     const first = changedBytes((await filtered(entries, [])).filtered);
     const rules = {
       nowMs: nowMs + 5000,
@@ -204,8 +193,7 @@ describe("filtering a batch", () => {
       isOutdated: () => false,
       ...tools,
     };
-    deepStrictEqual(
-      foundIn(changedBytes(await filterBatch(first, readBatchInfo(first, 0)!, rules))),
+    expect(foundIn(changedBytes(await filterBatch(first, readBatchInfo(first, 0)!, rules)))).toStrictEqual(
       foundIn(keyedBatch(entries)).slice(1),
     );
   });
@@ -225,17 +213,11 @@ describe("filtering a batch", () => {
         ...tools,
       };
       const first = changedBytes(await filterBatch(bytes, readBatchInfo(bytes, 0)!, rules));
-      deepStrictEqual(
-        foundIn(first).map(({ offset, timestampMs }) => [offset, timestampMs]),
-        left.map((i) => [i, i]),
-      );
-      ok(pauses >= 4, "others had their turn");
+      expect(foundIn(first).map(({ offset, timestampMs }) => [offset, timestampMs])).toStrictEqual(left.map((i) => [i, i]));
+      expect(pauses >= 4, "others had their turn").toBeTruthy();
       const later = { ...rules, nowMs: nowMs + 5000, isOutdated: () => false };
       const second = changedBytes(await filterBatch(first, readBatchInfo(first, 0)!, later));
-      deepStrictEqual(
-        foundIn(second).map(({ offset }) => offset),
-        left.filter((i) => i % 5 !== 0),
-      );
+      expect(foundIn(second).map(({ offset }) => offset)).toStrictEqual(left.filter((i) => i % 5 !== 0));
     }
   });
 
@@ -243,10 +225,12 @@ describe("filtering a batch", () => {
     const bytes = keyedBatch(abc, { codec: "lz4", producerId: 8, baseSequence: 40 });
     const header = emptied(bytes, readBatchInfo(bytes, 0)!);
     const { batches, tail } = scanBatches(header);
-    strictEqual(tail.kind, "clean");
+    expect(tail.kind).toBe("clean");
     const { producerId, producerEpoch, baseSequence, baseOffset, lastOffset, recordsCount, sizeInBytes } = batches[0]!;
-    deepStrictEqual([producerId, producerEpoch, baseSequence, baseOffset, lastOffset, recordsCount, sizeInBytes], [8, 3, 40, 0, 2, 0, 61]);
-    deepStrictEqual(foundIn(header), []);
+    expect([producerId, producerEpoch, baseSequence, baseOffset, lastOffset, recordsCount, sizeInBytes]).toStrictEqual([
+      8, 3, 40, 0, 2, 0, 61,
+    ]);
+    expect(foundIn(header)).toStrictEqual([]);
   });
 });
 
@@ -256,21 +240,21 @@ describe("what to clean", () => {
     planCleaning({ segments, startOffset, endOffset: 350, cleanedEndOffset, limitOffset });
 
   test("whole segments below the limit, never the last one", () => {
-    deepStrictEqual(plan(0, 350), { firstDirtyOffset: 0, endOffset: 300, cleanBytes: 0, dirtyBytes: 330, uncleanableBytes: 310 });
-    deepStrictEqual(plan(0, 299), { firstDirtyOffset: 0, endOffset: 200, cleanBytes: 0, dirtyBytes: 120, uncleanableBytes: 520 });
-    strictEqual(plan(0, 50).dirtyBytes, 0);
+    expect(plan(0, 350)).toStrictEqual({ firstDirtyOffset: 0, endOffset: 300, cleanBytes: 0, dirtyBytes: 330, uncleanableBytes: 310 });
+    expect(plan(0, 299)).toStrictEqual({ firstDirtyOffset: 0, endOffset: 200, cleanBytes: 0, dirtyBytes: 120, uncleanableBytes: 520 });
+    expect(plan(0, 50).dirtyBytes).toBe(0);
   });
 
   test("what was cleaned counts as clean, and the ratio is of both", () => {
     const { cleanBytes, dirtyBytes } = plan(200, 350);
-    deepStrictEqual([cleanBytes, dirtyBytes], [120, 210]);
-    strictEqual(dirtyRatio(plan(200, 350)), 210 / 330);
-    strictEqual(dirtyRatio(plan(300, 350)), 0);
+    expect([cleanBytes, dirtyBytes]).toStrictEqual([120, 210]);
+    expect(dirtyRatio(plan(200, 350))).toBe(210 / 330);
+    expect(dirtyRatio(plan(300, 350))).toBe(0);
   });
 
   test("a checkpoint beyond the log, or before its start, counts from the start", () => {
-    strictEqual(plan(900, 350).firstDirtyOffset, 0);
-    strictEqual(plan(50, 350, 120).firstDirtyOffset, 120);
+    expect(plan(900, 350).firstDirtyOffset).toBe(0);
+    expect(plan(50, 350, 120).firstDirtyOffset).toBe(120);
   });
 
   test("neighbours are grouped as far as they fit into one segment", () => {
@@ -283,10 +267,10 @@ describe("what to clean", () => {
     }));
     const limits = { segmentBytes: 100, segmentIndexBytes: 1000, offsetsMax: 1000, segmentsMax: 10 };
     const sizes = (changes: Partial<typeof limits>) => groupSegments(sized, { ...limits, ...changes }).map((group) => group.length);
-    deepStrictEqual(sizes({}), [2, 2]);
-    deepStrictEqual(sizes({ segmentBytes: 1000 }), [4]);
-    deepStrictEqual(sizes({ segmentBytes: 1000, segmentsMax: 3 }), [3, 1]);
-    deepStrictEqual(sizes({ segmentBytes: 1000, offsetsMax: 199 }), [2, 2]);
-    deepStrictEqual(sizes({ segmentBytes: 1000, segmentIndexBytes: 35 }), [2, 2]);
+    expect(sizes({})).toStrictEqual([2, 2]);
+    expect(sizes({ segmentBytes: 1000 })).toStrictEqual([4]);
+    expect(sizes({ segmentBytes: 1000, segmentsMax: 3 })).toStrictEqual([3, 1]);
+    expect(sizes({ segmentBytes: 1000, offsetsMax: 199 })).toStrictEqual([2, 2]);
+    expect(sizes({ segmentBytes: 1000, segmentIndexBytes: 35 })).toStrictEqual([2, 2]);
   });
 });

@@ -1,0 +1,141 @@
+import type { BrokerRegistration } from "../../coordinator-client/znodes/broker-registration.ts";
+import type { Address } from "../../protocol/base/transport.ts";
+import type { BrokerOptions } from "../broker-options.ts";
+import { clusterView } from "../cluster/cluster-image.ts";
+import { ControllerLink } from "../cluster/controller-link.ts";
+import { IsrReporter, ReplicaReporter } from "../cluster/controller-reports.ts";
+import { Membership } from "../cluster/membership.ts";
+import { settingsResolver } from "../cluster/resolve-settings.ts";
+import { ZookeeperIsrStore } from "../cluster/zookeeper-isr-store.ts";
+import { Controller } from "../controller/controller.ts";
+import type { ControllerSettings } from "../controller/controller-term.ts";
+import { resourceRules } from "../controller/setting-rules.ts";
+import type { Doubt } from "../log/files/directory-notes.ts";
+import type { BoundListener } from "../network/client-listener.ts";
+import { PeerClient, peerClientDefaults } from "../network/peer-client.ts";
+import { peerFrameMaxBytes } from "../network/peer-frame.ts";
+import type { BrokerSettings } from "../runtime/config/start-settings.ts";
+import type { Storage } from "./assemble-storage.ts";
+import type { Foundation } from "./foundation.ts";
+
+/** Where this broker listens; known once it does. */
+export interface BoundAddresses {
+  readonly peer: Address | null;
+  readonly clients: readonly BoundListener[];
+}
+
+/** What membership asks of what is put together after it. */
+export interface MembershipHooks {
+  readonly stopping: AbortSignal;
+  /** The registration is lost: stop leading and following. */
+  readonly standDown: () => void;
+  /** This broker cannot go on. */
+  readonly failed: (error: Error) => void;
+  readonly addresses: () => BoundAddresses;
+}
+
+export type ClusterMembership = ReturnType<typeof assembleMembership>;
+
+/** This broker's place in the cluster: its registration, the links to the others, its part as controller, and what it reports to one. */
+export function assembleMembership(options: BrokerOptions, foundation: Foundation, storage: Storage, hooks: MembershipHooks) {
+  const { settings, texts, transport, clock, random } = options;
+  const { coordinator, known, peerSecret } = foundation;
+  const { images, seen, inForce, logs } = storage;
+  const { brokerId } = settings;
+  const logger = (part: string) => options.log.child({ part });
+  const membership = new Membership({
+    coordinator,
+    brokerId,
+    known: seen,
+    registration: () => registration(options, foundation, hooks.addresses()),
+    clock,
+    log: logger("cluster"),
+    events: {
+      registered(brokerEpoch) {
+        logs.registered(brokerEpoch);
+        controller.consider();
+      },
+      lost() {
+        controller.registrationLost();
+        hooks.standDown();
+        isrReporter.drop();
+      },
+      failed: hooks.failed,
+    },
+  });
+  const peers = new PeerClient({
+    transport,
+    clusterId: known.clusterId,
+    brokerId,
+    secret: peerSecret,
+    clock,
+    random,
+    log: logger("peers"),
+    limits: { ...peerClientDefaults, frameMaxBytes: peerFrameMaxBytes(settings) },
+  });
+  const cluster = clusterView({ brokerId, images, membership, session: coordinator });
+  const resolveSettings = settingsResolver(brokerId, texts);
+  const controller = new Controller(
+    {
+      brokerId,
+      coordinator,
+      peers,
+      clock,
+      random,
+      log: logger("controller"),
+      rules: resourceRules(() => inForce.layers),
+      resolveSettings,
+      seen,
+      settings: controllerSettings(settings),
+    },
+    () => membership.epoch >= 0,
+  );
+  const controllerLink = new ControllerLink({ peers, images, holder: () => controller.holder });
+  const reporting = { brokerId, membership, controller: controllerLink, clock, random, log: logger("cluster") };
+  const isrReporter = new IsrReporter(reporting, hooks.stopping);
+  const replicaReporter = new ReplicaReporter({ ...reporting, images }, hooks.stopping);
+  const isrStore = new ZookeeperIsrStore({ coordinator, images, reporter: isrReporter });
+  return { membership, peers, cluster, resolveSettings, controller, controllerLink, replicaReporter, isrStore };
+}
+
+/** Far more than one topic can use well, far less than what one request could make the controller write. */
+const partitionsPerTopicMax = 10_000;
+
+function controllerSettings({ topics, controller }: BrokerSettings): ControllerSettings {
+  const { numPartitions, defaultReplicationFactor, topicDeletionEnabled } = topics;
+  const { autoLeaderRebalanceEnabled, leaderImbalanceCheckIntervalMs, leaderImbalancePerBrokerPercent, requestTimeoutMs } = controller;
+  return {
+    limits: { numPartitions, defaultReplicationFactor, partitionsPerTopicMax },
+    topicDeletionEnabled,
+    autoLeaderRebalanceEnabled,
+    leaderImbalanceCheckIntervalMs,
+    leaderImbalancePerBrokerPercent,
+    requestTimeoutMs,
+  };
+}
+
+function registration(
+  { settings, clock }: BrokerOptions,
+  { incarnation, logs }: Foundation,
+  { peer, clients }: BoundAddresses,
+): BrokerRegistration & { readonly incarnation: string } {
+  const endpoints = clients.map(({ name, advertised: { host, port } }) => ({
+    listener: name,
+    securityProtocol: "PLAINTEXT",
+    host,
+    port,
+  }));
+  return { endpoints, rack: settings.rack, incarnation, peer, timestampMs: clock.nowMs(), ...recoveredUnder(logs.doubt) };
+}
+
+/** As the registration tells it: -1 stands for this very registration. */
+function recoveredUnder(doubt: Doubt): { readonly recoveredUnder?: number } {
+  switch (doubt.kind) {
+    case "none":
+      return {};
+    case "unregistered":
+      return { recoveredUnder: -1 };
+    case "since":
+      return { recoveredUnder: doubt.brokerEpoch };
+  }
+}

@@ -1,0 +1,112 @@
+import { isPresentTerm } from "../../coordinator-client/known-controller.ts";
+import { codecsAside } from "../../protocol/records/compression.ts";
+import type { BrokerOptions } from "../broker-options.ts";
+import { UpdateReceiver } from "../cluster/update-receiver.ts";
+import { GroupCoordinator, type GroupCoordinatorConfig } from "../group/group-coordinator.ts";
+import type { PartitionConfig } from "../partition/environment.ts";
+import { PartitionTable } from "../partition/partition-table.ts";
+import { statePartitions } from "../partition/state-partitions.ts";
+import { FetcherSet } from "../replication/fetcher-set.ts";
+import type { BrokerSettings } from "../runtime/config/start-settings.ts";
+import type { ClusterMembership } from "./assemble-membership.ts";
+import type { Storage } from "./assemble-storage.ts";
+import type { Foundation } from "./foundation.ts";
+import { clientMemoryBytes } from "./shares.ts";
+
+export type Partitions = ReturnType<typeof assemblePartitions>;
+
+/** What leads, follows and keeps its state in partitions: their table, the fetchers, the groups; and the controller's word on who leads. */
+export function assemblePartitions(
+  options: BrokerOptions,
+  { coordinator }: Foundation,
+  { logs, images, seen, inForce }: Storage,
+  { cluster, isrStore, replicaReporter, peers, resolveSettings }: ClusterMembership,
+) {
+  const { settings, clock, random } = options;
+  const { brokerId, replication } = settings;
+  const logger = (part: string) => options.log.child({ part });
+  const table = new PartitionTable({
+    config: partitionConfig(settings, () => inForce.now.log.producerExpirationMs),
+    clock,
+    random,
+    logger: logger("partition"),
+    logs,
+    cluster,
+    isrStore,
+    health: replicaReporter,
+    codecs: codecsAside,
+  });
+  const fetchers = new FetcherSet(table, {
+    brokerId,
+    config: replication,
+    clock,
+    random,
+    logger: logger("replication"),
+    cluster,
+    peers,
+  });
+  const groups = new GroupCoordinator({
+    partitions: { ...statePartitions(table), onLeadershipChanged: (listener) => table.onLeadershipChanged(listener) },
+    topics: images,
+    clock,
+    random,
+    log: logger("group"),
+    config: groupConfig(settings, options.memoryBytes),
+  });
+  /** What lies on the disk or is open, by topic id. */
+  const localReplicas = () => {
+    const found = logs.found.flatMap(({ topic, partition, topicId }) => (topicId === null ? [] : [{ ref: { topic, partition }, topicId }]));
+    const open = [...table.all()].map(({ identity: { topic, partition, topicId } }) => ({ ref: { topic, partition }, topicId }));
+    return [...found, ...open];
+  };
+  const updates = new UpdateReceiver({
+    brokerId,
+    isPresentTerm: (claimed) => isPresentTerm(coordinator, claimed),
+    images,
+    roles: table,
+    view: cluster,
+    seen,
+    localReplicas,
+    resolveSettings,
+    log: logger("cluster"),
+  });
+  return { table, fetchers, groups, updates };
+}
+
+/** Producers that may wait for replication in one partition: each costs some memory, beside that of its request. */
+const appendWaitersMax = 100_000;
+
+/** `producerExpirationMs` may change while we run. */
+function partitionConfig({ brokerId, replication, log }: BrokerSettings, producerExpirationMs: () => number): PartitionConfig {
+  const { replicaLagTimeMaxMs, highWatermarkCheckpointMs } = replication;
+  const { retentionCheckMs, strayRetentionMs, producerExpirationCheckMs, batchUnpackedBytesMax } = log;
+  return {
+    brokerId,
+    appendWaitersMax,
+    replicaLagTimeMaxMs,
+    highWatermarkCheckpointMs,
+    retentionCheckMs,
+    strayRetentionMs,
+    producerExpirationCheckMs,
+    producerExpirationMs,
+    batchUnpackedBytesMax,
+  };
+}
+
+/**
+ * Requests that may wait at the groups of one partition. Each costs some memory, and members that wait for a rebalance wait for minutes.
+ */
+const waitingPerShardMax = 100_000;
+
+/** Of as much as clients' requests and answers may take, and beside it. */
+const memberMemoryShare = 1 / 4;
+
+function groupConfig(settings: BrokerSettings, memoryBytes: number): GroupCoordinatorConfig {
+  const { groups, consumerGroups } = settings;
+  const { commitTimeoutMs, loadBufferBytes } = groups;
+  return {
+    machine: { ...groups, consumer: consumerGroups },
+    shard: { commitTimeoutMs, loadBufferBytes, waitingMax: waitingPerShardMax },
+    memberBytesMax: clientMemoryBytes(settings, memoryBytes) * memberMemoryShare,
+  };
+}

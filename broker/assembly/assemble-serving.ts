@@ -1,0 +1,122 @@
+import type { Endpoint } from "../api/api.ts";
+import { groupApis } from "../api/group-apis.ts";
+import { groupFinder, type OffsetsTopicConfig } from "../api/group-finder.ts";
+import { logDirectoryApis } from "../api/log-directory-apis.ts";
+import { type ServedApis, servedApis } from "../api/registry.ts";
+import type { BrokerOptions } from "../broker-options.ts";
+import { ProducerIds } from "../cluster/producer-ids.ts";
+import { ClientListeners } from "../network/client-listener.ts";
+import { Dispatcher } from "../network/dispatcher.ts";
+import { peerFrameMaxBytes } from "../network/peer-frame.ts";
+import { PeerServer, peerServerDefaults } from "../network/peer-server.ts";
+import { forwardHandler } from "../peer-api/forward.ts";
+import { peerHandlers } from "../peer-api/peer-handlers.ts";
+import { replicaFetchHandler } from "../replication/replica-fetch-handler.ts";
+import type { BrokerSettings } from "../runtime/config/start-settings.ts";
+import type { ClusterMembership } from "./assemble-membership.ts";
+import type { Partitions } from "./assemble-partitions.ts";
+import type { Storage } from "./assemble-storage.ts";
+import type { Foundation } from "./foundation.ts";
+import { clientMemoryBytes } from "./shares.ts";
+
+/** What is served, and when. */
+export interface Served
+  extends Pick<Storage, "logs" | "images" | "inForce">,
+    Pick<ClusterMembership, "membership" | "controller" | "peers">,
+    Pick<Partitions, "table" | "groups" | "updates"> {
+  readonly stopping: AbortSignal;
+  /** This broker knows the cluster. Clients' requests wait for it. */
+  readonly joined: Promise<void>;
+}
+
+export type Serving = ReturnType<typeof assembleServing>;
+
+/** What others reach this broker by: the listener for the other brokers, and those for clients. */
+export function assembleServing(options: BrokerOptions, { coordinator, known, peerSecret }: Foundation, served: Served) {
+  const { settings, transport, clock, random, onFatal } = options;
+  const { brokerId, replication } = settings;
+  const { table, updates, controller } = served;
+  const logger = (part: string) => options.log.child({ part });
+  const producerIds = new ProducerIds({ coordinator, brokerId, membership: served.membership, clock, log: logger("api") });
+  const apis = allApis(options, producerIds, served);
+  const peerServer = new PeerServer(transport, {
+    clusterId: known.clusterId,
+    brokerId,
+    secret: peerSecret,
+    handlers: peerHandlers({
+      replicaFetch: replicaFetchHandler({ leaders: table, clock, config: replication }),
+      updates,
+      controller,
+      forward: forwardHandler(apis.controllerEndpoints, controller, logger("api")),
+    }),
+    limits: { ...peerServerDefaults, frameMaxBytes: peerFrameMaxBytes(settings) },
+    clock,
+    random,
+    log: logger("peers"),
+    onFatal,
+  });
+  const clients = new ClientListeners({
+    transport,
+    dispatcher: new Dispatcher(apis.endpoints.map((endpoint) => afterJoining(endpoint, served.joined))),
+    limits: () => served.inForce.now.network,
+    memoryMaxBytes: clientMemoryBytes(settings, options.memoryBytes),
+    clock,
+    log: logger("network"),
+    onFatal,
+  });
+  return { peerServer, clients };
+}
+
+function allApis({ settings, texts, clock, random, log }: BrokerOptions, producerIds: ProducerIds, served: Served): ServedApis {
+  const { table, images, controller, peers, groups, logs, stopping: signal } = served;
+  return servedApis(
+    {
+      partitions: table,
+      images,
+      controller,
+      coordinators: (topicMaker) =>
+        groupFinder({ images, topicMaker, log: log.child({ part: "group" }), config: offsetsTopicConfig(settings) }),
+      producerIds,
+      peers,
+      clock,
+      random,
+      log: log.child({ part: "api" }),
+      signal,
+      config: {
+        brokerId: settings.brokerId,
+        startTexts: texts,
+        autoCreateTopics: settings.topics.autoCreateEnabled,
+        fetchMaxBytes: settings.fetching.maxBytes,
+        fetchSessionsMax: settings.fetching.sessionsMax,
+        forwardTimeoutMs: settings.network.requestTimeoutMs,
+      },
+    },
+    {
+      ...groupApis(groups, images),
+      ...logDirectoryApis(logs, (topic, partition) => table.find({ topic, partition })?.highWatermark ?? null),
+    },
+  );
+}
+
+function offsetsTopicConfig({ groups }: BrokerSettings): OffsetsTopicConfig {
+  return {
+    partitions: groups.offsetsTopicPartitions,
+    replicationFactor: groups.offsetsTopicReplicationFactor,
+    segmentBytes: groups.offsetsTopicSegmentBytes,
+  };
+}
+
+/** Holds a client's first requests back until this broker knows the cluster: an empty answer would send the client away. */
+function afterJoining(endpoint: Endpoint, joined: Promise<void>): Endpoint {
+  let hasJoined = false;
+  joined.then(
+    () => {
+      hasJoined = true;
+    },
+    () => {},
+  );
+  return {
+    ...endpoint,
+    serve: (body, context) => (hasJoined ? endpoint.serve(body, context) : joined.then(() => endpoint.serve(body, context))),
+  };
+}

@@ -1,0 +1,127 @@
+import { type BrokerId, noBroker, partitionKey, type TopicId } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { BrokerRecord, PartitionRecord, StartingLeader } from "../../protocol/peer/messages.ts";
+import type { ClusterView } from "../partition/cluster-contract.ts";
+
+/** The cluster as this broker knows it: a value, replaced whole at each update. */
+export interface ClusterImage {
+  readonly clusterId: string;
+  /** -1 while no controller is known. */
+  readonly controllerId: BrokerId;
+  readonly controllerEpoch: number;
+  /** Live brokers. */
+  readonly brokers: ReadonlyMap<BrokerId, BrokerRecord>;
+  /** Live brokers that are being shut down. */
+  readonly leavingBrokers: ReadonlySet<BrokerId>;
+  /** Leaders of partitions that were just made, which do not serve them yet as far as is known. */
+  readonly startingLeaders: readonly StartingLeader[];
+  readonly topics: ReadonlyMap<string, TopicImage>;
+  readonly topicNames: ReadonlyMap<TopicId, string>;
+  /**
+   * Topics whose deletion is on record, as far as this broker was told, with their names. A topic that is in neither is unknown, which says
+   * nothing of it.
+   */
+  readonly deletedTopics: ReadonlyMap<TopicId, string>;
+  /** Dynamic broker settings: by broker id as text; `""` holds the cluster-wide default. */
+  readonly brokerConfigs: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  /** Replicas that live brokers cannot use, by topic id and partition as `partitionKey` joins them: why, for the operator. */
+  readonly offlineReplicas: ReadonlyMap<BrokerId, ReadonlyMap<string, string>>;
+}
+
+export interface TopicImage {
+  readonly name: string;
+  readonly id: TopicId;
+  /** By partition number, dense from 0. */
+  readonly partitions: readonly PartitionRecord[];
+  readonly config: Readonly<Record<string, string>>;
+}
+
+/** Where the API handlers read the cluster from. */
+export interface ImageSource {
+  readonly current: ClusterImage;
+  /** Called after each replacement. Returns the way to unsubscribe. */
+  onChange(listener: (image: ClusterImage) => void): () => void;
+}
+
+/** Before the first update. */
+export function emptyImage(clusterId: string): ClusterImage {
+  return {
+    clusterId,
+    controllerId: noBroker,
+    controllerEpoch: -1,
+    brokers: new Map(),
+    leavingBrokers: new Set(),
+    startingLeaders: [],
+    topics: new Map(),
+    topicNames: new Map(),
+    deletedTopics: new Map(),
+    brokerConfigs: new Map(),
+    offlineReplicas: new Map(),
+  };
+}
+
+/** Holds the image and tells of each replacement. */
+export class ImageStore implements ImageSource {
+  readonly #listeners = new Set<(image: ClusterImage) => void>();
+  #current: ClusterImage;
+
+  constructor(clusterId: string) {
+    this.#current = emptyImage(clusterId);
+  }
+
+  get current(): ClusterImage {
+    return this.#current;
+  }
+
+  onChange(listener: (image: ClusterImage) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  replace(image: ClusterImage): void {
+    const known = this.#current;
+    invariant(image.clusterId === known.clusterId, "an image is of one cluster");
+    invariant(image.controllerEpoch >= known.controllerEpoch, "the controller epoch of an image only rises", () => ({
+      known: known.controllerEpoch,
+      next: image.controllerEpoch,
+    }));
+    this.#current = image;
+    for (const listener of [...this.#listeners]) listener(image);
+  }
+}
+
+export interface ClusterViewParts {
+  readonly brokerId: BrokerId;
+  readonly images: ImageSource;
+  readonly membership: { readonly epoch: number };
+  /** The coordinator session's. */
+  readonly session: { readonly provedUntilMs: number };
+}
+
+/** What partitions see of the cluster. */
+export function clusterView({ brokerId, images, membership, session }: ClusterViewParts): ClusterView {
+  // one that is being shut down counts as gone: it may not join an in-sync set again
+  const stays = (id: BrokerId) => images.current.brokers.has(id) && !images.current.leavingBrokers.has(id);
+  return {
+    brokerEpoch: (id: BrokerId) => (stays(id) ? (images.current.brokers.get(id)?.epoch ?? null) : null),
+    hasReplica: (id, topicId, partition) => {
+      const { brokers, offlineReplicas } = images.current;
+      // a view that lacks even us was not filled yet, and says nothing about the others
+      return !brokers.has(brokerId) || (stays(id) && offlineReplicas.get(id)?.has(partitionKey(topicId, partition)) !== true);
+    },
+    registration: (id: BrokerId) => images.current.brokers.get(id)?.epoch ?? null,
+    peerAddress: (id: BrokerId) => images.current.brokers.get(id)?.peer ?? null,
+    get ownEpoch() {
+      return membership.epoch;
+    },
+    get sessionProvedUntilMs() {
+      // without a registration there is nothing that a session could prove
+      return membership.epoch < 0 ? Number.NEGATIVE_INFINITY : session.provedUntilMs;
+    },
+  };
+}
+
+export function sameConfig(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
+}

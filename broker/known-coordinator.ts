@@ -1,0 +1,99 @@
+import { type Coordinator, CoordinatorUnavailable, type WriteOperation } from "../coordinator-client/coordinator.ts";
+import { judgeCoordinator, type KnownCluster } from "../coordinator-client/known-cluster.ts";
+import { readClusterId, readOrCreateClusterId } from "../coordinator-client/known-cluster-id.ts";
+import { readOrCreatePeerSecret } from "../coordinator-client/known-peer-secret.ts";
+import { sleep } from "../protocol/base/clock.ts";
+import type { BrokerOptions } from "./broker-options.ts";
+import { StrangeCoordinator } from "./cluster/membership.ts";
+import { otherCluster, WrongDataDirectory } from "./cluster/meta-properties.ts";
+import type { DataDirectories } from "./data-directories.ts";
+
+export class CoordinatorNotReached extends Error {
+  override readonly name = "CoordinatorNotReached";
+}
+
+/** While a start waits for the link to the coordinator to be back. */
+const reconnectPauseMs = 200;
+
+type Needed = Pick<BrokerOptions, "settings" | "clock" | "random" | "log" | "onWaiting">;
+
+/** The coordinator as a starting broker meets it: it must answer, and be the one that the broker's directories know. */
+export class KnownCoordinator {
+  readonly #coordinator: Coordinator;
+  readonly #options: Needed;
+
+  constructor(coordinator: Coordinator, options: Needed) {
+    this.#coordinator = coordinator;
+    this.#options = options;
+  }
+
+  /** Rejects CoordinatorNotReached. */
+  async reach(): Promise<void> {
+    const { clock, settings } = this.#options;
+    const { connect, sessionTimeoutMs } = settings.coordinator;
+    const connectionTimeoutMs = settings.coordinator.connectionTimeoutMs ?? sessionTimeoutMs;
+    const deadline = new AbortController();
+    const timer = clock.schedule(connectionTimeoutMs, () =>
+      deadline.abort(
+        new CoordinatorNotReached(
+          `no ZooKeeper answers at ${connect} within ${connectionTimeoutMs} ms; check zookeeper.connect and that it runs`,
+        ),
+      ),
+    );
+    await this.#coordinator.connected(deadline.signal);
+    timer.cancel();
+  }
+
+  /** The id of the cluster that a broker joins which belongs to none. Made up only when no directory can say otherwise. */
+  async newCluster({ offline: [unreadable] }: Pick<DataDirectories, "offline">): Promise<string> {
+    const { random } = this.#options;
+    if (unreadable === undefined) return this.#untilTold(() => readOrCreateClusterId(this.#coordinator, random));
+    const found = await this.#untilTold(() => readClusterId(this.#coordinator));
+    if (found !== null) return found;
+    throw new WrongDataDirectory(
+      `ZooKeeper knows no cluster, and ${unreadable.directory}, which cannot be used, may belong to one: take it out of log.dirs to begin a new cluster, or see \`ottla cluster recover\`.`,
+    );
+  }
+
+  /**
+   * Waits for the coordinator to be the one that our directories know; what is written under the guard is written to that one only. Rejects
+   * WrongDataDirectory when it is of another cluster: waiting does not help.
+   */
+  async awaitKnown(known: KnownCluster): Promise<readonly WriteOperation[]> {
+    const { clock, log, settings, onWaiting } = this.#options;
+    const told = onWaiting === undefined ? {} : { said: onWaiting };
+    const strange = new StrangeCoordinator({ known, clock, log: log.child({ part: "cluster" }), ...told });
+    for (;;) {
+      const verdict = await this.#untilTold(() => judgeCoordinator(this.#coordinator, known));
+      if (verdict.kind === "ours") {
+        strange.isKnown();
+        return verdict.guard;
+      }
+      if (verdict.kind === "other")
+        throw new WrongDataDirectory(otherCluster(settings.logDirectories[0]!, known.clusterId, verdict.clusterId));
+      await strange.wait(verdict);
+    }
+  }
+
+  /** A coordinator that was replaced meanwhile gets none: it is waited for again. */
+  peerSecret(known: KnownCluster): Promise<string> {
+    const { random } = this.#options;
+    return this.#untilTold(async () => {
+      const guard = await this.awaitKnown(known);
+      return readOrCreatePeerSecret(this.#coordinator, random, guard);
+    });
+  }
+
+  /** Asks again while the coordinator does not answer. */
+  async #untilTold<T>(ask: () => Promise<T>): Promise<T> {
+    const { clock } = this.#options;
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof CoordinatorUnavailable) || this.#coordinator.state === "closed") throw error;
+        await sleep(clock, reconnectPauseMs);
+      }
+    }
+  }
+}

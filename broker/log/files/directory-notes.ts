@@ -1,0 +1,110 @@
+import { type FileSystem, replaceFile } from "../../runtime/files.ts";
+import { decodeChecked, encodeChecked, readIfThere } from "./checkpoint-file.ts";
+import { fileNames } from "./file-names.ts";
+
+/**
+ * What a broker's logs may lack of what they once had, after a stop that was not clean:
+ * - `none`: nothing.
+ * - `unregistered`: the end of what it had, and nobody has heard of it yet.
+ * - `since`: what it was in sync with before it registered under `brokerEpoch`. Whether that matters to a partition is for the controller
+ *   to judge, from the registration under which the
+ *   broker was taken into the in-sync set; whether one has, this broker does not know.
+ *
+ * Handed on from each start to the next. Else: (1) the power fails, and with it goes the end of a log; (2) the next start recovers what is
+ * left, finds its port in use, and stops; (3) the one after finds that stop clean and registers as a broker that has everything: it is
+ * elected, and the others cut what was acknowledged. The same when it is stopped while it waits to join, and when it registers, and stops,
+ * while there is no controller to judge it.
+ */
+export type Doubt =
+  | { readonly kind: "none" }
+  | { readonly kind: "unregistered" }
+  | { readonly kind: "since"; readonly brokerEpoch: number };
+
+export const noDoubt: Doubt = { kind: "none" };
+
+/** Of several log directories: the doubt of all of them. */
+export function joinedDoubt(doubts: readonly Doubt[]): Doubt {
+  if (doubts.some(({ kind }) => kind === "unregistered")) return { kind: "unregistered" };
+  const epochs = doubts.flatMap((doubt) => (doubt.kind === "since" ? [doubt.brokerEpoch] : []));
+  return epochs.length === 0 ? noDoubt : { kind: "since", brokerEpoch: Math.max(...epochs) };
+}
+
+/**
+ * This start has registered. An epoch above that comes from a coordinator whose transaction ids started over since: it is worth no more
+ * than the present one.
+ */
+export function doubtOnceRegistered(doubt: Doubt, brokerEpoch: number): Doubt {
+  if (doubt.kind === "none") return doubt;
+  return { kind: "since", brokerEpoch: doubt.kind === "since" ? Math.min(doubt.brokerEpoch, brokerEpoch) : brokerEpoch };
+}
+
+/**
+ * The marker of a clean stop, in Kafka's format; what comes under `ottla` is ours, in one file so that neither can be there without the
+ * other.
+ */
+export function encodeCleanShutdown(brokerEpoch: number, doubt: Exclude<Doubt, { kind: "unregistered" }>): Buffer {
+  const ours = doubt.kind === "since" ? { ottla: { recovered_under: doubt.brokerEpoch } } : {};
+  return Buffer.from(JSON.stringify({ version: 0, brokerEpoch, ...ours }));
+}
+
+/**
+ * The doubt that the marker hands on; null: it is none of Kafka's and none of ours, and vouches for nothing. Kafka's older brokers leave it
+ * empty.
+ */
+export function decodeCleanShutdown(content: Buffer): Doubt | null {
+  if (content.length === 0) return noDoubt;
+  const marker = membersOf(parsed(content));
+  if (marker === null) return null;
+  if (marker.ottla === undefined) return noDoubt;
+  const brokerEpoch = membersOf(marker.ottla)?.recovered_under;
+  return typeof brokerEpoch === "number" && Number.isSafeInteger(brokerEpoch) ? { kind: "since", brokerEpoch } : null;
+}
+
+function parsed(content: Buffer): unknown {
+  try {
+    return JSON.parse(content.toString("utf8"));
+  } catch {
+    return null;
+  }
+}
+
+function membersOf(value: unknown): Readonly<Record<string, unknown>> | null {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, unknown>>) : null;
+}
+
+/**
+ * What a broker remembers of the coordinator that it served last: a coordinator that holds another cluster, or an older controller epoch,
+ * is not that one any more.
+ */
+export interface SeenControllerEpoch {
+  readonly clusterId: string;
+  /** The newest that a controller made itself known with, or that this broker was elected under. */
+  readonly controllerEpoch: number;
+}
+
+/**
+ * `ottla-controller-epoch`, in each log directory: three lines in a checkpoint's frame, the last one the checksum of those before it. Any
+ * of a broker's directories will do, the newest counts; so one that is new, lost or damaged takes nothing away as long as another is there.
+ */
+export function encodeControllerEpochFile({ clusterId, controllerEpoch }: SeenControllerEpoch): Buffer {
+  const lines = [`cluster ${clusterId}`, `controllerEpoch ${controllerEpoch}`];
+  return encodeChecked(lines);
+}
+
+/** Null when it is damaged. */
+export function decodeControllerEpochFile(content: Buffer): SeenControllerEpoch | null {
+  const [cluster, epoch, ...more] = decodeChecked(content) ?? [];
+  if (cluster === undefined || epoch === undefined || more.length > 0) return null;
+  const clusterId = /^cluster (\S+)$/.exec(cluster)?.[1];
+  const controllerEpoch = /^controllerEpoch (\d{1,10})$/.exec(epoch)?.[1];
+  return clusterId === undefined || controllerEpoch === undefined ? null : { clusterId, controllerEpoch: Number(controllerEpoch) };
+}
+
+export async function readControllerEpochFile(files: FileSystem, directory: string): Promise<SeenControllerEpoch | "missing" | "damaged"> {
+  const content = await readIfThere(files, `${directory}/${fileNames.controllerEpoch}`);
+  return content === null ? "missing" : (decodeControllerEpochFile(content) ?? "damaged");
+}
+
+export function writeControllerEpochFile(files: FileSystem, directory: string, seen: SeenControllerEpoch): Promise<void> {
+  return replaceFile(files, `${directory}/${fileNames.controllerEpoch}`, encodeControllerEpochFile(seen));
+}

@@ -1,0 +1,60 @@
+import type { FileSystem } from "../../runtime/files.ts";
+import { TooManyLookups } from "../log-contract.ts";
+import { ProducerBudget } from "../producers/producer-states.ts";
+import { IndexCache, OpenFiles } from "../segment/read-caches.ts";
+import { TailCacheBudget } from "./tail-cache.ts";
+
+/** The memory that all logs of a broker share, whatever their directory. */
+export interface LogCaches {
+  readonly openFiles: OpenFiles;
+  readonly indexes: IndexCache;
+  readonly tails: TailCacheBudget;
+  readonly lookups: LookupTurns;
+  readonly producers: ProducerBudget;
+}
+
+export interface CacheBounds {
+  /** Memory for the tails of all logs together, bytes; the oldest batches go first. Default 64 MiB. */
+  readonly tailCacheBytesMax?: number;
+  /** Memory for the indexes of closed segments, bytes. Default 32 MiB. */
+  readonly indexCacheBytesMax?: number;
+  /** Files held open for reading. Every log has one more, for writing. Default 256. */
+  readonly openFilesMax?: number;
+  /** Idempotent producers that all logs together remember; each log that wants more forgets its least recent ones. Default 1,000,000. */
+  readonly producersMax?: number;
+}
+
+export function logCaches(files: FileSystem, bounds: CacheBounds): LogCaches {
+  const { tailCacheBytesMax, indexCacheBytesMax, openFilesMax, producersMax } = bounds;
+  return {
+    openFiles: new OpenFiles(files, openFilesMax ?? 256),
+    indexes: new IndexCache(indexCacheBytesMax ?? 32 * 1024 * 1024),
+    tails: new TailCacheBudget(tailCacheBytesMax ?? 64 * 1024 * 1024),
+    lookups: new LookupTurns(),
+    producers: new ProducerBudget(producersMax),
+  };
+}
+
+/** Each of them holds the packed batch that it found. */
+const lookupsMax = 100;
+
+/**
+ * Lookups by timestamp that have to unpack a large batch, of all logs of a broker: one at a time, until it has passed over the records.
+ * Each takes as much memory as the records of a batch may be, and a client may ask for hundreds in one breath.
+ */
+export class LookupTurns {
+  #last: Promise<unknown> = Promise.resolve();
+  /** Waiting ones and the one whose turn it is. */
+  #lookups = 0;
+
+  /** Rejects TooManyLookups. */
+  async run<T>(lookup: () => Promise<T>): Promise<T> {
+    if (this.#lookups >= lookupsMax) throw new TooManyLookups(`${lookupsMax} lookups unpack a large batch, one after the other`);
+    this.#lookups++;
+    const turn = this.#last.then(lookup).finally(() => {
+      this.#lookups--;
+    });
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+}

@@ -1,0 +1,191 @@
+import type { Clock, Timer } from "../../../protocol/base/clock.ts";
+import { invariant } from "../../../protocol/base/invariant.ts";
+import { type File, replaceFile } from "../../runtime/files.ts";
+import { ignoreOffline } from "../files/log-health.ts";
+import type { Segment } from "../segment/segment.ts";
+import type { LogState } from "./log-state.ts";
+
+/** Sealed segments that may wait for their fsync, each with an open file; the writer waits beyond that. */
+const sealedMax = 4;
+
+interface Sealed {
+  readonly segment: Segment;
+  readonly file: File;
+}
+
+/** Brings what was written to the disk and moves the recovery point. All who ask while a round is under way share the next one. */
+export class LogFlusher {
+  readonly #state: LogState;
+  #sealed: Sealed[] = [];
+  #running: Promise<void> | null = null;
+  #next: Promise<void> | null = null;
+  #isOver = false;
+  /** Version of the leader epochs that the file has. */
+  #epochsStored: number;
+
+  constructor(state: LogState) {
+    this.#state = state;
+    this.#epochsStored = state.epochs.version;
+  }
+
+  flush(): Promise<void> {
+    if (this.#next !== null) return this.#next;
+    if (this.#running === null) return this.#start(() => this.#round());
+    this.#next = this.#after();
+    return this.#next;
+  }
+
+  async #after(): Promise<void> {
+    while (this.#running !== null) await this.#running.catch(() => undefined);
+    this.#next = null;
+    await this.#start(() => this.#round());
+  }
+
+  flushInBackground(): void {
+    this.flush().catch(ignoreOffline);
+  }
+
+  /**
+   * Runs `work` while no flush and no other such work runs; flushes asked for meanwhile come after it. The one gate for whatever cuts a
+   * log, empties it or changes its segments. Appends that wait for an fsync wait for it too, so it has to be short.
+   */
+  async exclusive(work: () => Promise<void>): Promise<void> {
+    while (this.#running !== null) await this.#running.catch(() => undefined);
+    await this.#start(work);
+  }
+
+  /** The log is abandoned: its folder may be gone, and flushes that still come do nothing. Resolves when what is under way is done. */
+  async end(): Promise<void> {
+    this.#isOver = true;
+    await this.exclusive(async () => {}).catch(() => undefined);
+  }
+
+  addSealed(segment: Segment, file: File): void {
+    this.#sealed.push({ segment, file });
+  }
+
+  async roomForSealed(): Promise<void> {
+    while (this.#sealed.length >= sealedMax) await this.flush();
+  }
+
+  /**
+   * Takes the sealed segments from `baseOffset` on off the list: the file of the one that starts there, if it was waiting; the others are
+   * closed.
+   */
+  async takeSealedFrom(baseOffset: number): Promise<File | null> {
+    const given = this.#sealed.filter(({ segment }) => segment.baseOffset >= baseOffset);
+    this.#sealed = this.#sealed.filter(({ segment }) => segment.baseOffset < baseOffset);
+    const wanted = given.find(({ segment }) => segment.baseOffset === baseOffset);
+    for (const item of given) if (item !== wanted) await item.file.close();
+    return wanted?.file ?? null;
+  }
+
+  /** These segments left the log: nobody needs them on the disk any more. */
+  async dropSealed(segments: readonly Segment[]): Promise<void> {
+    const given = this.#sealed.filter(({ segment }) => segments.includes(segment));
+    this.#sealed = this.#sealed.filter(({ segment }) => !segments.includes(segment));
+    for (const { file } of given) await file.close();
+  }
+
+  async storeEpochs(): Promise<void> {
+    const { epochs, epochsPath, io } = this.#state;
+    const { version } = epochs;
+    if (version === this.#epochsStored) return;
+    await replaceFile(io.files, epochsPath, epochs.encode());
+    this.#epochsStored = version;
+  }
+
+  #start(work: () => Promise<void>): Promise<void> {
+    invariant(this.#running === null, "one flush at a time");
+    this.#running = this.#guarded(work).finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  async #guarded(work: () => Promise<void>): Promise<void> {
+    const { health } = this.#state.directory;
+    try {
+      health.assertOnline();
+      await work();
+      health.assertOnline();
+    } catch (error) {
+      throw health.failed(error);
+    }
+  }
+
+  async #round(): Promise<void> {
+    if (this.#isOver) return;
+    const state = this.#state;
+    // what the operating system has: the writer may be waiting for this very round before it counts as written
+    const target = state.handedOverEndOffset;
+    const { file } = state.last.writable;
+    if (target === state.recoveryPoint && !state.namesUnsynced && this.#epochsStored === state.epochs.version) return;
+    // 1. closed segments (their indexes were synced when they were closed): recovery trusts all that lies before the segment with the
+    //    recovery point
+    for (let sealed = this.#sealed[0]; sealed !== undefined && sealed.file !== file; sealed = this.#sealed[0]) {
+      await sealed.file.sync();
+      this.#sealed.shift();
+      await sealed.file.close();
+    }
+    // 2. the last one's batches; its indexes are rebuilt after a crash
+    await file.sync();
+    // 3. the names of the files, without which their content is lost
+    if (state.namesUnsynced) {
+      state.namesSynced();
+      await state.io.files.syncDirectory(state.folder);
+    }
+    await this.storeEpochs();
+    state.flushed(target);
+    state.directory.checkpoints.due();
+  }
+}
+
+/**
+ * When what the operating system has must go to the disk: `flush.messages` for the writer, which waits for it, and `flush.ms` in the
+ * background.
+ */
+export class FlushSchedule {
+  readonly #state: LogState;
+  readonly #flusher: LogFlusher;
+  readonly #clock: Clock;
+  /**
+   * Set while something is unflushed, from the first such write on; so no record waits longer than `flush.ms`, give or take the timer and
+   * the fsync.
+   */
+  #timer: Timer | null = null;
+
+  constructor(state: LogState, flusher: LogFlusher, clock: Clock) {
+    this.#state = state;
+    this.#flusher = flusher;
+    this.#clock = clock;
+  }
+
+  /** The records that wait are as many as may. */
+  isFlushDue(): boolean {
+    const { handedOverEndOffset, recoveryPoint, settings } = this.#state;
+    return handedOverEndOffset - recoveryPoint >= settings.flushMessages;
+  }
+
+  /** The operating system has more than it had. */
+  handedOver(): void {
+    const { settings, directory, handedOverEndOffset, recoveryPoint } = this.#state;
+    if (this.#timer !== null || settings.flushMs >= Number.MAX_SAFE_INTEGER || handedOverEndOffset === recoveryPoint) return;
+    this.#timer = this.#clock.schedule(settings.flushMs, () => {
+      this.#timer = null;
+      const isUnflushed = this.#state.handedOverEndOffset > this.#state.recoveryPoint;
+      if (isUnflushed && !this.#state.closed && directory.health.offline === null) this.#flusher.flushInBackground();
+    });
+  }
+
+  /** The time begins again, under the new settings. */
+  restart(): void {
+    this.stop();
+    this.handedOver();
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+}

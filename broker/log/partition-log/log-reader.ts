@@ -1,0 +1,249 @@
+import {
+  baseOffsetAt,
+  batchHeaderBytes,
+  batchSizeAt,
+  currentMagic,
+  hasValidCrc,
+  lastOffsetAt,
+  leaderEpochAt,
+  magicAt,
+} from "../../../protocol/records/batch-header.ts";
+import type { File } from "../../runtime/files.ts";
+import { DamagedBatch, OffsetOutOfLog, type ReadOptions, type ReadResult } from "../log-contract.ts";
+import { refuseEpoch } from "../segment/batch-walk.ts";
+import type { Segment } from "../segment/segment.ts";
+import { refuseJoin } from "../segment/segment-joins.ts";
+import type { LogState } from "./log-state.ts";
+import { undisturbed } from "./undisturbed.ts";
+
+/** One read takes at most this much memory, whatever is asked for; only a single larger batch may exceed it. */
+const readBytesMax = 64 * 1024 * 1024;
+const offsetBytes = 8;
+
+const nothing: ReadResult = { chunks: [], sizeInBytes: 0 };
+
+/** Reads batches: from the tail in memory or, in one piece and checked, from one segment's file. */
+export class LogReader {
+  readonly #state: LogState;
+
+  constructor(state: LogState) {
+    this.#state = state;
+  }
+
+  async read(fromOffset: number, options: ReadOptions): Promise<ReadResult> {
+    const state = this.#state;
+    const cached = this.#fromTailMeanwhile(fromOffset, options);
+    if (cached !== null) return cached;
+    return undisturbed(state, async () => {
+      const { startOffset, writtenEndOffset } = state;
+      if (fromOffset < startOffset || fromOffset > writtenEndOffset)
+        throw new OffsetOutOfLog(`offset ${fromOffset} is not in [${startOffset}, ${writtenEndOffset}]`);
+      const limits = { ...options, endOffsetLimit: Math.min(options.endOffsetLimit, writtenEndOffset) };
+      if (fromOffset >= limits.endOffsetLimit) return nothing;
+      if (state.tail.covers(fromOffset)) return state.tail.read(fromOffset, limits);
+      // where a gap is believed, the next segment has the next batch
+      const { segments } = state;
+      for (let i = state.segmentIndex(fromOffset); i < segments.length; i++) {
+        const segment = segments[i]!;
+        if (segment.baseOffset >= limits.endOffsetLimit) break;
+        const found = await this.#readSegment(segment, segments[i + 1]?.baseOffset ?? null, fromOffset, limits);
+        if (found !== null) return found;
+      }
+      return nothing;
+    });
+  }
+
+  /** Compaction renames files, and reads of files wait: those of the tail need no file. */
+  #fromTailMeanwhile(fromOffset: number, options: ReadOptions): ReadResult | null {
+    const { renaming, truncating, closed, directory, startOffset, tail, writtenEndOffset } = this.#state;
+    const isPossible = renaming !== null && truncating === null && !closed && directory.health.offline === null;
+    if (!isPossible || fromOffset < startOffset || !tail.covers(fromOffset)) return null;
+    return tail.read(fromOffset, { ...options, endOffsetLimit: Math.min(options.endOffsetLimit, writtenEndOffset) });
+  }
+
+  /** Null when the segment has no batch that ends at or above `fromOffset`. */
+  async #readSegment(segment: Segment, nextBase: number | null, fromOffset: number, options: ReadOptions): Promise<ReadResult | null> {
+    const { io, settings, epochs, believedGaps } = this.#state;
+    // before the first await, so that they belong together
+    const endOffset = nextBase ?? this.#state.writtenEndOffset;
+    const { sizeInBytes } = segment;
+    const floor = await segment.floor(fromOffset, io);
+    const check = new RunCheck({
+      firstOffset: segment.baseOffset,
+      endOffset,
+      firstBatchLastOffset: floor?.offset ?? null,
+      epochAt: (offset) => epochs.epochAt(offset),
+    });
+    return segment.use(io, async (file) => {
+      const run = new SegmentRun(file, sizeInBytes, check, fromOffset, options);
+      // what lies between the index entry and the batch comes on top of what is asked for
+      const windowBytes = Math.min(Math.max(options.maxBytes, 0), readBytesMax) + settings.indexIntervalBytes + batchHeaderBytes;
+      for (let at = floor?.position ?? 0; at < sizeInBytes; ) {
+        const window = await readExactly(file, at, Math.min(windowBytes, sizeInBytes - at));
+        const start = run.skip(window, at);
+        if (start + batchHeaderBytes > window.length) {
+          if (start === 0) throw run.damaged(at, `${window.length} bytes are too few for a batch`);
+          at += start;
+          continue;
+        }
+        return run.take(window, start, at);
+      }
+      const refused = nextBase === null ? null : refuseJoin(check.nextOffset, nextBase, believedGaps);
+      if (refused !== null) throw run.damaged(sizeInBytes, refused);
+      return null;
+    });
+  }
+}
+
+/** One pass over a segment's batches, from a place that an index gave. */
+class SegmentRun {
+  readonly #file: File;
+  readonly #sizeInBytes: number;
+  readonly #check: RunCheck;
+  readonly #fromOffset: number;
+  readonly #options: ReadOptions;
+
+  constructor(file: File, sizeInBytes: number, check: RunCheck, fromOffset: number, options: ReadOptions) {
+    this.#file = file;
+    this.#sizeInBytes = sizeInBytes;
+    this.#check = check;
+    this.#fromOffset = fromOffset;
+    this.#options = options;
+  }
+
+  damaged(position: number, reason: string): DamagedBatch {
+    const offset = Math.max(this.#check.nextOffset, this.#fromOffset);
+    return new DamagedBatch({ kind: "batch", path: this.#file.path, position, offset, reason });
+  }
+
+  /**
+   * Where in the window (which is from `at` on) the first batch starts that ends at or above the wanted offset; may be behind the window.
+   * Headers are all it looks at.
+   */
+  skip(window: Buffer, at: number): number {
+    let start = 0;
+    while (start + batchHeaderBytes <= window.length) {
+      this.#checkHeader(window, start, at);
+      if (lastOffsetAt(window, start) >= this.#fromOffset) break;
+      this.#check.pass(window, start);
+      start += batchSizeAt(window, start);
+    }
+    return start;
+  }
+
+  /** The whole, sound batches from `start` on, within what was asked for. A damaged one ends them; when it is the first, it is thrown. */
+  async take(window: Buffer, start: number, at: number): Promise<ReadResult> {
+    const { maxBytes, endOffsetLimit, minOneBatch } = this.#options;
+    let end = start;
+    while (end + batchHeaderBytes <= window.length) {
+      const isFirst = end === start;
+      const refusedHeader = this.#check.refuseHeader(window, end, this.#sizeInBytes - at - end);
+      if (refusedHeader !== null) {
+        if (isFirst) throw this.damaged(at + end, refusedHeader);
+        break;
+      }
+      const next = end + batchSizeAt(window, end);
+      if (lastOffsetAt(window, end) >= endOffsetLimit) break;
+      if (next - start > maxBytes && !(minOneBatch && isFirst)) break;
+      if (next > window.length) {
+        if (isFirst) return this.#takeOne(await readExactly(this.#file, at + end, next - end), at + end);
+        break;
+      }
+      const refused = this.#check.refuseBatch(window, end) ?? (await this.#refuseNeighbour(window, end, next, at));
+      if (refused !== null) {
+        if (isFirst) throw this.damaged(at + end, refused);
+        break;
+      }
+      this.#check.pass(window, end);
+      end = next;
+    }
+    return end === start ? nothing : { chunks: [window.subarray(start, end)], sizeInBytes: end - start };
+  }
+
+  async #takeOne(batch: Buffer, at: number): Promise<ReadResult> {
+    const refused = this.#check.refuseBatch(batch, 0) ?? (await this.#refuseNeighbour(batch, 0, batch.length, at));
+    if (refused !== null) throw this.damaged(at, refused);
+    return { chunks: [batch], sizeInBytes: batch.length };
+  }
+
+  #checkHeader(window: Buffer, start: number, at: number): void {
+    const refused = this.#check.refuseHeader(window, start, this.#sizeInBytes - at - start);
+    if (refused !== null) throw this.damaged(at + start, refused);
+  }
+
+  /** A batch whose last offset is not below the next one's first: one of the two is not where it says. */
+  async #refuseNeighbour(window: Buffer, batchAt: number, next: number, at: number): Promise<string | null> {
+    if (at + next + offsetBytes > this.#sizeInBytes) return null;
+    const bytes = next + offsetBytes <= window.length ? window.subarray(next) : await readExactly(this.#file, at + next, offsetBytes);
+    const [lastOffset, nextOffset] = [lastOffsetAt(window, batchAt), baseOffsetAt(bytes, 0)];
+    return nextOffset > lastOffset ? null : `ends with offset ${lastOffset}, but the next batch begins with ${nextOffset}`;
+  }
+}
+
+/** Bytes that must be there: a file that has become shorter is damaged. */
+export async function readExactly(file: File, position: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(length);
+  const count = await file.read(bytes, 0, length, position);
+  if (count === length) return bytes;
+  const reason = `the file ends at ${position + count}, and should have ${length} bytes from ${position} on`;
+  throw new DamagedBatch({ kind: "batch", path: file.path, position: position + count, offset: -1, reason });
+}
+
+export interface RunBounds {
+  /** Offsets of the run's batches lie in [firstOffset, endOffset). */
+  readonly firstOffset: number;
+  readonly endOffset: number;
+  /** Last offset of the first batch, where an index gives it. */
+  readonly firstBatchLastOffset: number | null;
+  /** Leader epoch of the record at an offset, as the log knows it; null: not known. */
+  readonly epochAt: (offset: number) => number | null;
+}
+
+/**
+ * Whether bytes from the disk are the batches that were written there. The CRC does not cover base offset, length, leader epoch and magic:
+ * a changed length or magic shows as a wrong CRC, a wrong offset by the neighbours, a wrong epoch by what the log knows of its epochs.
+ */
+export class RunCheck {
+  readonly #bounds: RunBounds;
+  #nextOffset: number;
+  #expectedLastOffset: number | null;
+
+  constructor(bounds: RunBounds) {
+    this.#bounds = bounds;
+    this.#nextOffset = bounds.firstOffset;
+    this.#expectedLastOffset = bounds.firstBatchLastOffset;
+  }
+
+  /** The lowest offset that the next batch may begin with. */
+  get nextOffset(): number {
+    return this.#nextOffset;
+  }
+
+  /** Why the header at `at` is not that of the run's next batch, or null. `bytesLeft`: of the file, from there on. */
+  refuseHeader(bytes: Buffer, at: number, bytesLeft: number): string | null {
+    const sizeInBytes = batchSizeAt(bytes, at);
+    if (magicAt(bytes, at) !== currentMagic) return `message format ${magicAt(bytes, at)}`;
+    if (sizeInBytes < batchHeaderBytes || sizeInBytes > bytesLeft) return `batch of ${sizeInBytes} bytes with ${bytesLeft} bytes left`;
+    const [baseOffset, lastOffset] = [baseOffsetAt(bytes, at), lastOffsetAt(bytes, at)];
+    const { endOffset } = this.#bounds;
+    if (baseOffset < this.#nextOffset || lastOffset < baseOffset || lastOffset >= endOffset)
+      return `offsets ${baseOffset} to ${lastOffset}, where they must be from ${this.#nextOffset} to ${endOffset - 1}`;
+    if (this.#expectedLastOffset !== null && lastOffset !== this.#expectedLastOffset)
+      return `batch ends with offset ${lastOffset}, by the index with ${this.#expectedLastOffset}`;
+    return null;
+  }
+
+  /** Why the batch, all of it in `bytes`, is not what was written, or null. Its header was not refused. */
+  refuseBatch(bytes: Buffer, at: number): string | null {
+    if (!hasValidCrc(bytes, at, batchSizeAt(bytes, at))) return "CRC-32C does not match the batch";
+    const [epoch, known] = [leaderEpochAt(bytes, at), this.#bounds.epochAt(baseOffsetAt(bytes, at))];
+    if (epoch >= 0 && known !== null && epoch !== known) return `leader epoch ${epoch}, where it must be ${known}`;
+    return refuseEpoch(epoch);
+  }
+
+  /** The batch at `at` is passed; the next one follows it. */
+  pass(bytes: Buffer, at: number): void {
+    this.#nextOffset = lastOffsetAt(bytes, at) + 1;
+    this.#expectedLastOffset = null;
+  }
+}

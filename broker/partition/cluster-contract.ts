@@ -1,0 +1,102 @@
+import type { BrokerId, IsrEpochs, TopicId, TopicPartition } from "../../protocol/base/ids.ts";
+import type { PartitionRecord } from "../../protocol/peer/messages.ts";
+import type { TopicSettings } from "../runtime/topic-settings.ts";
+
+/** How the broker's part in the cluster changes the partitions here. Calls are made one after the other, each awaited. */
+export interface RoleSink {
+  /**
+   * Replicas of this broker, new or changed: lead, follow, or take note. An older leader epoch than known is ignored. What cannot be taken
+   * up is reported (`ReplicaHealthReporter`).
+   */
+  assign(replicas: readonly AssignedReplica[]): Promise<void>;
+  /** No longer here. */
+  withdraw(replicas: readonly WithdrawnReplica[]): Promise<void>;
+  /**
+   * Removes what is left of topics whose deletion is on record, set aside earlier. Of these: those that this broker may still have
+   * something of, in a log directory that is offline.
+   */
+  forget(topicIds: ReadonlySet<TopicId>): Promise<readonly TopicId[]>;
+  /**
+   * A broker is gone, about to stop, or cannot use what it could: leaders take it out of their in-sync sets now, since appends wait for it.
+   */
+  lookAtFollowers(): void;
+  /** The topic's settings changed. */
+  updateSettings(topic: string, settings: TopicSettings): void;
+  /** The session is lost or cannot be proved: stop leading and following until assigned again. */
+  standDown(): void;
+}
+
+export interface WithdrawnReplica {
+  readonly ref: TopicPartition;
+  readonly topicId: TopicId;
+  /**
+   * The topic's deletion is on record, and the log goes with it. False: nobody names the replica any more, and nobody says why, so its log
+   * is set aside.
+   */
+  readonly isDeleted: boolean;
+}
+
+export interface AssignedReplica {
+  readonly topic: string;
+  readonly topicId: TopicId;
+  readonly state: PartitionRecord;
+  readonly settings: TopicSettings;
+}
+
+/**
+ * Where the partitions here say which replicas cannot be used: the controller moves their leaderships, takes them out of the in-sync sets
+ * and elects them no more. It is told at once, and told again whenever it is another one, or this broker has registered again, until the
+ * replica is `usable` again.
+ */
+export interface ReplicaHealthReporter {
+  report(replica: { readonly topicId: TopicId; readonly partition: number }, health: ReplicaHealth): void;
+}
+
+/** `usable` also for a replica that is no longer here: there is nothing to say of it. */
+export type ReplicaHealth = { readonly kind: "usable" } | { readonly kind: "offline" /** For the operator. */; readonly reason: string };
+
+/** Where a leader keeps its in-sync set: compare-and-set on the state znode. Implemented over the coordinator in `cluster/`. */
+export interface IsrStore {
+  /**
+   * `written`: the set is in force, `stateVersion` is the new one. `fenced`: someone else changed the state (a newer epoch, or another
+   * leader): we no longer lead as we thought; `current` is what was read.
+   * `conflict`: same leader and epoch but another version or set (`current`): adopt it, decide again. `unknown`: cannot be told (yet); keep
+   * the stricter set and ask again.
+   */
+  writeIsr(change: IsrChangeRequest): Promise<IsrWriteResult>;
+}
+
+export interface IsrChangeRequest {
+  readonly topic: string;
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly leader: BrokerId;
+  readonly leaderEpoch: number;
+  readonly isr: readonly BrokerId[];
+  readonly isrEpochs: IsrEpochs;
+  readonly expectedVersion: number;
+}
+
+export type IsrWriteResult =
+  | { readonly kind: "written"; readonly stateVersion: number }
+  | { readonly kind: "fenced" }
+  | { readonly kind: "conflict"; readonly isr: readonly BrokerId[]; readonly isrEpochs: IsrEpochs; readonly stateVersion: number }
+  | { readonly kind: "unknown" };
+
+/** What a partition wants to know of the other brokers and of our own session. */
+export interface ClusterView {
+  /** The broker's current registration epoch, or null when it is not alive, or is being shut down, as far as the metadata goes. */
+  brokerEpoch(id: BrokerId): number | null;
+  /** The same, also of one that is being shut down: what it says still counts. */
+  registration(id: BrokerId): number | null;
+  /**
+   * Whether the broker is alive, stays, and can use its replica of this partition, as far as the metadata goes: else a leader waits for it
+   * no longer.
+   */
+  hasReplica(id: BrokerId, topicId: TopicId, partition: number): boolean;
+  peerAddress(id: BrokerId): { readonly host: string; readonly port: number } | null;
+  /** Our own registration's epoch; -1 while not registered. */
+  readonly ownEpoch: number;
+  /** Monotonic ms until which our session is proved; past it a leader acknowledges nothing (I8). */
+  readonly sessionProvedUntilMs: number;
+}

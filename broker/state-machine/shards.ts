@@ -1,0 +1,114 @@
+import type { Clock } from "../../protocol/base/clock.ts";
+import type { TopicPartition } from "../../protocol/base/ids.ts";
+import { invariant } from "../../protocol/base/invariant.ts";
+import type { Logger } from "../../protocol/base/logger.ts";
+import { Deadlines } from "../partition/deadlines.ts";
+import type { StatePartitions } from "../partition/state-partitions.ts";
+import type { Decision, Now, ShardEnvironment, StateMachine } from "./contract.ts";
+import { Shard, type ShardConfig } from "./shard.ts";
+import { ShardLog } from "./shard-log.ts";
+import type { Ran } from "./ticket.ts";
+
+/** The topic that the state is kept in. */
+export interface InternalTopic {
+  readonly name: string;
+  /** What is kept there, in the plural, for the broker's log. */
+  readonly what: string;
+  /** As this broker's metadata has it; 0: there is no such topic yet. */
+  partitionCount(): number;
+}
+
+export interface LedPartitions extends StatePartitions {
+  /** Calls when this broker begins to lead a partition, or goes on in a higher epoch; null: it leads it no more. */
+  onLeadershipChanged(listener: (ref: TopicPartition, leaderEpoch: number | null) => void): () => void;
+}
+
+export interface ShardsParts<M extends StateMachine> {
+  readonly topic: InternalTopic;
+  readonly partitions: LedPartitions;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly config: ShardConfig;
+  readonly makeMachine: (environment: ShardEnvironment) => M;
+}
+
+/** One shard for each partition of an internal topic that this broker leads: loaded when the leadership begins, ended with it. */
+export class Shards<M extends StateMachine> {
+  readonly #parts: ShardsParts<M>;
+  readonly #deadlines: Deadlines;
+  readonly #shards = new Map<number, Shard<M>>();
+
+  constructor(parts: ShardsParts<M>) {
+    this.#parts = parts;
+    this.#deadlines = new Deadlines(parts.clock);
+    parts.partitions.onLeadershipChanged((ref, leaderEpoch) => {
+      if (ref.topic !== parts.topic.name) return;
+      if (leaderEpoch === null) this.#end(ref.partition);
+      else this.#lead(ref, leaderEpoch);
+    });
+  }
+
+  /** Shards here, loaded or not. */
+  get count(): number {
+    return this.#shards.size;
+  }
+
+  /** Partitions led here and loaded. */
+  get servingCount(): number {
+    return [...this.#shards.values()].filter(({ isServing }) => isServing).length;
+  }
+
+  /** On the shard that the key belongs to. Errors as `Shard.run` has them; NOT_COORDINATOR where that is not here. */
+  run<T>(key: string, operation: (machine: M, now: Now) => Decision<T>): Promise<Ran<T>> {
+    const partitions = this.#parts.topic.partitionCount();
+    const shard = partitions === 0 ? undefined : this.#shards.get(partitionOfKey(key, partitions));
+    return shard === undefined ? Promise.resolve({ error: "NOT_COORDINATOR" }) : shard.run(operation);
+  }
+
+  /** The same question to every shard here. */
+  runOnEach<T>(operation: (machine: M, now: Now) => Decision<T>): Promise<readonly Ran<T>[]> {
+    return Promise.all([...this.#shards.values()].map((shard) => shard.run(operation)));
+  }
+
+  /** Something that is not a request, on every shard that serves. */
+  runAll(operation: (machine: M, now: Now) => readonly Decision<null>[]): void {
+    for (const shard of this.#shards.values()) shard.runAll(operation);
+  }
+
+  close(): void {
+    for (const partition of [...this.#shards.keys()]) this.#end(partition);
+  }
+
+  #lead(ref: TopicPartition, leaderEpoch: number): void {
+    const known = this.#shards.get(ref.partition);
+    if (known !== undefined) return known.goOn(leaderEpoch);
+    const { topic, partitions, clock, log, config, makeMachine } = this.#parts;
+    const stateLog = new ShardLog({
+      ref: { topic: ref.topic, partition: ref.partition },
+      partitions,
+      clock,
+      log,
+      what: topic.what,
+      readBytesMax: config.loadBufferBytes,
+    });
+    const shard = new Shard<M>({ stateLog, clock, deadlines: this.#deadlines, log, config, makeMachine }, leaderEpoch);
+    this.#shards.set(ref.partition, shard);
+    void shard.load(); // rejects with a bug only, which ends the process
+  }
+
+  #end(partition: number): void {
+    const shard = this.#shards.get(partition);
+    if (shard === undefined) return;
+    this.#shards.delete(partition);
+    shard.end();
+  }
+}
+
+/** Which partition a key belongs to: Java's `abs(key.hashCode()) % partitions`, as every Kafka tool counts. */
+export function partitionOfKey(key: string, partitions: number): number {
+  invariant(partitions > 0, "a key belongs to one of the partitions there are");
+  let hash = 0;
+  for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key.charCodeAt(i)) | 0;
+  // Kafka's Utils.abs: the smallest integer has no positive counterpart and counts as 0
+  return (hash === -(2 ** 31) ? 0 : Math.abs(hash)) % partitions;
+}

@@ -1,0 +1,67 @@
+import type { Command } from "commander";
+import { Admin } from "../../client/index.ts";
+import { alterCluster } from "../cluster/cluster-configs.ts";
+import { describeCluster } from "../cluster/show-cluster.ts";
+import { tellingRuntime } from "../output/complaints.ts";
+import { Output } from "../output/output.ts";
+import { withCluster } from "../session/client-session.ts";
+import { collectConfig } from "../topic/topic-arguments.ts";
+import { type CommonOptions, collect, wholeNumber, withCommonOptions } from "./command-options.ts";
+import { registerLogDirectories } from "./register-log-dirs.ts";
+import { registerRecover } from "./register-recover.ts";
+
+const brokerIdMax = 2 ** 31 - 1;
+const operationTimeoutMs = 30_000;
+
+export function registerCluster(program: Command): void {
+  const cluster = program.command("cluster").description("look at a cluster, change its brokers' settings");
+  registerDescribe(cluster);
+  registerAlter(cluster);
+  registerLogDirectories(cluster);
+  registerRecover(cluster);
+}
+
+interface DescribeOptions extends CommonOptions {
+  readonly timeout: number;
+  readonly configs: boolean;
+  readonly broker?: number;
+}
+
+function registerDescribe(cluster: Command): void {
+  const command = cluster
+    .command("describe")
+    .description("its id, controller, brokers and health; exit code 1 when no broker answers")
+    .option("--configs", "what the brokers are set to, apart from defaults, too", false)
+    .option("--broker <id>", "all settings of this broker too", wholeNumber(0, brokerIdMax))
+    .option("--timeout <seconds>", "how long to try", wholeNumber(1, 3600), 10);
+  withCommonOptions(command).action(async ({ bootstrap, json, timeout, configs, broker }: DescribeOptions) => {
+    const giveUpAtMs = performance.now() + timeout * 1000;
+    const configsOf = broker ?? (configs ? "all" : null);
+    const describe = (stop: AbortSignal) => {
+      const timeoutMs = Math.max(1, giveUpAtMs - performance.now());
+      return describeCluster({ bootstrap, json, timeoutMs, configsOf }, new Output(process.stdout), stop);
+    };
+    await withCluster(bootstrap, describe, timeout * 1000);
+  });
+}
+
+interface AlterOptions extends CommonOptions {
+  readonly broker?: number;
+  readonly config: Readonly<Record<string, string>>;
+  readonly deleteConfig: readonly string[];
+}
+
+function registerAlter(cluster: Command): void {
+  const alter = cluster
+    .command("alter")
+    .description("change settings of brokers while they run")
+    .option("--broker <id>", "of this broker; of all brokers unless given", wholeNumber(0, brokerIdMax))
+    .option("--config <name=value>", "set a setting; may be repeated", collectConfig, {})
+    .option("--delete-config <name>", "go back to what the broker was started with; may be repeated", collect, []);
+  withCommonOptions(alter).action(({ bootstrap, json, broker, config, deleteConfig }: AlterOptions) =>
+    withCluster(bootstrap, async (signal) => {
+      await using admin = new Admin({ bootstrap, clientId: "ottla-cluster", operationTimeoutMs, signal, runtime: tellingRuntime });
+      await alterCluster(admin, broker ?? null, { set: config, delete: deleteConfig }, { json, output: new Output(process.stdout) });
+    }),
+  );
+}

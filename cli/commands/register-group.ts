@@ -1,0 +1,78 @@
+import type { Command } from "commander";
+import { Admin } from "../../client/index.ts";
+import { deleteGroups, describeGroups, listGroups } from "../group/group-commands.ts";
+import { resetOffsets } from "../group/reset-offsets.ts";
+import {
+  collectSelection,
+  parseDatetime,
+  parseDuration,
+  type ResetOptions,
+  resetTarget,
+  type TopicSelection,
+} from "../group/reset-target.ts";
+import { UsageError } from "../output/command-failed.ts";
+import { tellingRuntime } from "../output/complaints.ts";
+import { Output } from "../output/output.ts";
+import { withCluster } from "../session/client-session.ts";
+import type { Shown } from "../topic/topic-commands.ts";
+import { type CommonOptions, wholeNumber, withCommonOptions } from "./command-options.ts";
+
+const operationTimeoutMs = 30_000;
+
+export function registerGroup(program: Command): void {
+  const group = program.command("group").description("look at consumer groups, move their positions, delete them");
+  withCommonOptions(group.command("list").description("all groups, and what they are doing")).action((options: CommonOptions) =>
+    withAdmin(options, listGroups),
+  );
+  withCommonOptions(
+    group.command("describe").description("members, what each of them has, how far it is and how far behind").argument("<group...>"),
+  ).action((names: string[], options: CommonOptions) =>
+    withAdmin(options, (admin, shown) => describeGroups(admin, [...new Set(names)], shown)),
+  );
+  registerReset(group);
+  withCommonOptions(
+    group.command("delete").description("forget groups and their positions; they must have no members").argument("<group...>"),
+  ).action((names: string[], options: CommonOptions) =>
+    withAdmin(options, (admin, shown) => deleteGroups(admin, [...new Set(names)], shown)),
+  );
+}
+
+function withAdmin(options: CommonOptions, work: (admin: Admin, shown: Shown) => Promise<void>): Promise<void> {
+  const { bootstrap, json } = options;
+  return withCluster(bootstrap, async (signal) => {
+    await using admin = new Admin({ bootstrap, clientId: "ottla-group", operationTimeoutMs, signal, runtime: tellingRuntime });
+    await work(admin, { json, output: new Output(process.stdout) });
+  });
+}
+
+interface Options extends CommonOptions, ResetOptions {
+  readonly topic: readonly TopicSelection[];
+  readonly allTopics: boolean;
+  readonly dryRun: boolean;
+}
+
+function registerReset(group: Command): void {
+  const reset = group
+    .command("reset-offsets")
+    .description("move a group's positions, so that records are consumed again, or passed over; it must have no members")
+    .argument("<group>")
+    .option("--topic <topic[:0,1]>", "a topic, or some of its partitions; may be repeated", collectSelection, [])
+    .option("--all-topics", "every topic that the group has positions in", false)
+    .option("--to-earliest", "to the beginning of each partition")
+    .option("--to-latest", "to the end of each partition")
+    .option("--to-offset <offset>", "to this offset, or the nearest that there is", wholeNumber(0, Number.MAX_SAFE_INTEGER))
+    .option("--to-datetime <time>", "to the first record from a time on: 2026-07-01T12:00:00Z, or milliseconds since 1970", parseDatetime)
+    .option("--by-duration <duration>", "to the first record since so long ago: 90s, 15m, 2h, 7d, P1DT2H", parseDuration)
+    .option(
+      "--shift-by <records>",
+      "so many records on, or back with a number below zero",
+      wholeNumber(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
+    )
+    .option("--dry-run", "only show what would be done", false);
+  withCommonOptions(reset).action(async (name: string, options: Options) => {
+    const target = resetTarget(options);
+    const { topic: selections, allTopics, dryRun } = options;
+    if (allTopics === selections.length > 0) throw new UsageError("name topics with --topic, or take them all with --all-topics");
+    await withAdmin(options, (admin, shown) => resetOffsets(admin, { group: name, selections, target, dryRun, nowMs: Date.now() }, shown));
+  });
+}

@@ -1,0 +1,69 @@
+import { type Command, Option } from "commander";
+import { type CompressionCodec, compressionCodecs } from "../../protocol/records/batch-header.ts";
+import { Output } from "../output/output.ts";
+import { produce } from "../produce/produce-command.ts";
+import { reachMaxMs, withCluster } from "../session/client-session.ts";
+import { type CommonOptions, wholeNumber, withCommonOptions } from "./command-options.ts";
+
+interface Options extends CommonOptions {
+  readonly keySeparator?: string;
+  readonly keepKey: boolean;
+  readonly file?: string;
+  readonly follow?: string;
+  readonly positionFile?: string;
+  readonly acks: "all" | "0" | "1";
+  readonly idempotence: boolean;
+  readonly codec: CompressionCodec;
+  readonly partition?: number;
+  readonly timeout?: number;
+  readonly lineBytesMax: number;
+}
+
+const deliveryTimeoutSeconds = 120;
+
+export function registerProduce(program: Command): void {
+  const command = program
+    .command("produce")
+    .description("send lines, a record each: from standard input, a file, or a file that grows")
+    .argument("<topic>")
+    .option("--key-separator <text>", "what ends the key that a line begins with; a line without it has no key")
+    .option("--keep-key", "the value is the whole line, key included", false)
+    .addOption(new Option("--file <path>", "read this file to its end").conflicts("follow"))
+    .option("--follow <path>", "read this file as it grows and is rotated, waiting for it if need be, until Ctrl-C or SIGTERM")
+    .option("--position-file <path>", "remember how far --follow's lines are stored, and go on there the next time")
+    .addOption(new Option("--acks <who>", "when a line counts as stored").choices(["all", "1", "0"]).default("all"))
+    .option(
+      "--no-idempotence",
+      "lines may be stored twice when they have to be sent again; for brokers that give out no producer ids (with --acks 1 or 0 it is always so)",
+    )
+    .addOption(new Option("--codec <name>", "compress with").choices(compressionCodecs).default("none"))
+    .option("--partition <number>", "send all lines there", wholeNumber(0, 2 ** 31 - 1))
+    .option(
+      "--timeout <seconds>",
+      `give up on a line that is not acknowledged, or at the start on a broker, after this long (default: ${deliveryTimeoutSeconds}; at the start ${reachMaxMs / 1000})`,
+      wholeNumber(1, 86_400),
+    )
+    .option("--line-bytes-max <bytes>", "refuse longer lines", wholeNumber(1, 16 * 1024 * 1024), 1_000_000);
+  withCommonOptions(command).action(async (topic: string, options: Options) => {
+    const wanted = forProduce(topic, options);
+    const giveUpAfterMs = options.timeout === undefined ? reachMaxMs : options.timeout * 1000;
+    await withCluster(options.bootstrap, (stop) => produce(wanted, new Output(process.stdout), stop), giveUpAfterMs);
+  });
+}
+
+function forProduce(topic: string, options: Options) {
+  const { keySeparator = null, file = null, follow = null, positionFile = null, partition = null } = options;
+  const acks = options.acks === "all" ? -1 : options.acks === "1" ? 1 : 0;
+  return {
+    ...options,
+    topic,
+    keySeparator,
+    file,
+    follow,
+    positionFile,
+    partition,
+    acks,
+    enableIdempotence: options.idempotence && acks === -1,
+    deliveryTimeoutMs: (options.timeout ?? deliveryTimeoutSeconds) * 1000,
+  } as const;
+}

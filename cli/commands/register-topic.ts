@@ -1,0 +1,134 @@
+import type { Command } from "commander";
+import { Admin } from "../../client/index.ts";
+import { UsageError } from "../output/command-failed.ts";
+import { tellingRuntime } from "../output/complaints.ts";
+import { Output } from "../output/output.ts";
+import { withCluster } from "../session/client-session.ts";
+import { collectCut, deleteRecords, type PartitionCut } from "../topic/cut-partitions.ts";
+import { collectConfig, parseReplicaAssignment } from "../topic/topic-arguments.ts";
+import { alterTopic, createTopic, deleteTopics, describeTopics, listTopics, type Shown } from "../topic/topic-commands.ts";
+import { type CommonOptions, collect, wholeNumber, withCommonOptions } from "./command-options.ts";
+
+const partitionsMax = 100_000;
+/** A cluster that nobody runs should be told soon; one that elects a controller needs some seconds. */
+const operationTimeoutMs = 30_000;
+
+export function registerTopic(program: Command): void {
+  const topic = program.command("topic").description("make, look at, change and delete topics");
+  registerCreate(topic);
+  withCommonOptions(topic.command("list").description("the names of all topics")).action((options: CommonOptions) =>
+    withAdmin(options, listTopics),
+  );
+  registerDescribe(topic);
+  registerAlter(topic);
+  registerDelete(topic);
+  registerDeleteRecords(topic);
+}
+
+function withAdmin(options: CommonOptions, work: (admin: Admin, shown: Shown) => Promise<void>): Promise<void> {
+  const { bootstrap, json } = options;
+  return withCluster(bootstrap, async (signal) => {
+    await using admin = new Admin({ bootstrap, clientId: "ottla-topic", operationTimeoutMs, signal, runtime: tellingRuntime });
+    await work(admin, { json, output: new Output(process.stdout) });
+  });
+}
+
+interface CreateOptions extends CommonOptions {
+  readonly partitions?: number;
+  readonly replicationFactor?: number;
+  readonly config: Readonly<Record<string, string>>;
+  readonly replicaAssignment?: number[][];
+  readonly ifNotExists: boolean;
+}
+
+function registerCreate(topic: Command): void {
+  const create = topic
+    .command("create")
+    .description("make a topic")
+    .argument("<name>")
+    .option("--partitions <count>", "the brokers' num.partitions unless given", wholeNumber(1, partitionsMax))
+    .option("--replication-factor <count>", "copies of each; the brokers' default.replication.factor unless given", wholeNumber(1, 32_767))
+    .option("--config <name=value>", "a setting of the topic; may be repeated", collectConfig, {})
+    .option("--replica-assignment <ids>", "replicas of each partition, the preferred leader first: 1:2:3,2:3:1", parseReplicaAssignment)
+    .option("--if-not-exists", "fine when it exists already", false);
+  withCommonOptions(create).action(async (name: string, options: CreateOptions) => {
+    const { partitions, replicationFactor, replicaAssignment: assignment, config: configs, ifNotExists } = options;
+    if (assignment !== undefined && (partitions !== undefined || replicationFactor !== undefined))
+      throw new UsageError(
+        "--replica-assignment says how many partitions and copies there are; leave --partitions and --replication-factor out",
+      );
+    const wanted = { name, configs, partitions, replicationFactor, assignment };
+    await withAdmin(options, (admin, shown) => createTopic(admin, withoutUndefined(wanted), ifNotExists, shown));
+  });
+}
+
+function withoutUndefined<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as T;
+}
+
+interface DescribeOptions extends CommonOptions {
+  readonly configs: boolean;
+  readonly offsets: boolean;
+}
+
+function registerDescribe(topic: Command): void {
+  const describe = topic
+    .command("describe")
+    .description("partitions, leaders and copies of topics, all of them unless named")
+    .argument("[name...]")
+    .option("--configs", "their settings too", false)
+    .option("--offsets", "where each partition begins and ends too", false);
+  withCommonOptions(describe).action((names: string[], options: DescribeOptions) =>
+    withAdmin(options, (admin, shown) => describeTopics(admin, [...new Set(names)], options, shown)),
+  );
+}
+
+interface AlterOptions extends CommonOptions {
+  readonly partitions?: number;
+  readonly config: Readonly<Record<string, string>>;
+  readonly deleteConfig: readonly string[];
+}
+
+function registerAlter(topic: Command): void {
+  const alter = topic
+    .command("alter")
+    .description("add partitions to a topic, change its settings")
+    .argument("<name>")
+    .option("--partitions <count>", "the new total; keys may then go to other partitions than before", wholeNumber(1, partitionsMax))
+    .option("--config <name=value>", "set a setting; may be repeated", collectConfig, {})
+    .option("--delete-config <name>", "go back to the brokers' value; may be repeated", collect, []);
+  withCommonOptions(alter).action((name: string, options: AlterOptions) => {
+    const changes = { partitions: options.partitions ?? null, set: options.config, delete: options.deleteConfig };
+    return withAdmin(options, (admin, shown) => alterTopic(admin, name, changes, shown));
+  });
+}
+
+function registerDelete(topic: Command): void {
+  const remove = topic
+    .command("delete")
+    .description("delete topics with all their records")
+    .argument("<name...>")
+    .option("--if-exists", "fine when there is none", false);
+  withCommonOptions(remove).action((names: string[], options: CommonOptions & { readonly ifExists: boolean }) =>
+    withAdmin(options, (admin, shown) => deleteTopics(admin, names, options.ifExists, shown)),
+  );
+}
+
+interface DeleteRecordsOptions extends CommonOptions {
+  readonly offset: readonly PartitionCut[];
+  readonly all: boolean;
+}
+
+function registerDeleteRecords(topic: Command): void {
+  const remove = topic
+    .command("delete-records")
+    .description("delete the oldest records of partitions")
+    .argument("<name>")
+    .option("--offset <partition:offset>", "the first record to keep; `end` keeps none of those there are; may be repeated", collectCut, [])
+    .option("--all", "every record of every partition", false);
+  withCommonOptions(remove).action((name: string, options: DeleteRecordsOptions) => {
+    const { offset: cuts, all } = options;
+    if (all === cuts.length > 0) throw new UsageError("say what to delete: --offset PARTITION:OFFSET for each partition, or --all");
+    return withAdmin(options, (admin, shown) => deleteRecords(admin, name, all ? null : cuts, shown));
+  });
+}

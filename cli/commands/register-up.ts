@@ -1,0 +1,59 @@
+import type { Command } from "commander";
+import { Output } from "../output/output.ts";
+import { restartDefaults } from "../up/restart-policy.ts";
+import { up } from "../up/up-command.ts";
+import { parseBootstrap, wholeNumber } from "./command-options.ts";
+
+interface Options {
+  readonly brokers: number;
+  readonly port: number;
+  readonly data: string;
+  readonly zookeeper?: string;
+  readonly restart: boolean;
+  readonly restartAfter: number;
+  readonly json: boolean;
+}
+
+export function registerUp(program: Command): void {
+  program
+    .command("up")
+    .description("run a whole cluster on this machine: a private ZooKeeper and several brokers; Ctrl-C stops it, the data stays")
+    .option("--brokers <count>", "how many brokers", wholeNumber(1, 50), 3)
+    .option("--port <port>", "port of the first broker; the others follow", wholeNumber(1, 65_535), 9092)
+    .option("--data <directory>", "where everything is kept", ".ottla")
+    .option("--zookeeper <host:port,...>", "use this ZooKeeper instead of a private one", (text: string) => {
+      const [servers = "", ...chroot] = text.split("/");
+      parseBootstrap(servers);
+      return [servers, ...chroot].join("/");
+    })
+    .option(
+      "--restart-after <seconds>",
+      "start a broker that ended again after so long, and later if it ends again soon",
+      wholeNumber(0, 3_600),
+      restartDefaults.pauseMs / 1000,
+    )
+    .option("--no-restart", "say that a broker ended and how to start it, no more")
+    .option("--json", "print JSON, for programs", false)
+    .action(async ({ brokers, port, data, zookeeper, restart, restartAfter, json }: Options) => {
+      const pauseMs = restartAfter * 1000;
+      const restarts = restart ? { ...restartDefaults, pauseMs, pauseMaxMs: Math.max(pauseMs, restartDefaults.pauseMaxMs) } : null;
+      const options = { brokers, port, data, zookeeper: zookeeper ?? null, restarts, json };
+      process.exitCode = await up(options, new Output(process.stdout), stopSignal());
+      // the directory's lock and idle sockets would keep the process alive for nothing
+      process.exit();
+    });
+}
+
+/** Resolves at the first signal that asks us to end. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      process.on(signal, () => {
+        if (asked) return; // npm passes on what the terminal sent already
+        asked = true;
+        resolve();
+      });
+    }
+  });
+}

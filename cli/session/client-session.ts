@@ -1,0 +1,79 @@
+import { ClientClosed, ConnectionLost, InvalidArgument, KafkaProtocolError, RequestTimedOut } from "../../client/base/errors.ts";
+import { CommandFailed, explain, UsageError } from "../output/command-failed.ts";
+import { complain } from "../output/complaints.ts";
+import { reachCluster } from "./reach-cluster.ts";
+
+/** SIGINT or SIGTERM came before the command had done what it was asked for. */
+export class StoppedEarly extends CommandFailed {}
+
+export const reachMaxMs = 10_000;
+
+/**
+ * Waits until a broker answers, for `giveUpAfterMs` at most, and runs what a command does with a cluster. `stop` aborts at the first SIGINT
+ * or SIGTERM; at the second the process ends at once. What the client throws becomes one line that says what to do.
+ */
+export async function withCluster<T>(
+  bootstrap: readonly string[],
+  work: (stop: AbortSignal) => Promise<T>,
+  giveUpAfterMs = reachMaxMs,
+): Promise<T> {
+  const stop = new AbortController();
+  const onSignal = () => {
+    if (stop.signal.aborted) process.exit(130);
+    stop.abort();
+  };
+  // the client's timers do not keep the process alive, and between two attempts it has nothing else
+  const alive = setInterval(() => {}, 2 ** 30);
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  let hasAnswered = false;
+  try {
+    await reachCluster({ bootstrap, giveUpAfterMs, onLate: complain }, stop.signal);
+    hasAnswered = true;
+    return await work(stop.signal);
+  } catch (error) {
+    if (stop.signal.aborted && isStop(error))
+      throw new StoppedEarly(hasAnswered ? "stopped before it was done" : "stopped before any broker answered; nothing was done");
+    throw forPeople(error, bootstrap);
+  } finally {
+    clearInterval(alive);
+    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+  }
+}
+
+/** What waits ends in when it is told to stop: ours with the signal's AbortError, the client's with its own end. */
+function isStop(error: unknown): boolean {
+  return error instanceof ClientClosed || (error instanceof Error && error.name === "AbortError");
+}
+
+/** The error with a hint where there is one. */
+export function forPeople(error: unknown, bootstrap: readonly string[]): unknown {
+  if (error instanceof ConnectionLost && error.namedBroker !== null)
+    return new CommandFailed(`${explain(error)}; clients have to reach what a broker names: see its advertised.listeners`, {
+      cause: error,
+    });
+  if (error instanceof ConnectionLost || error instanceof RequestTimedOut)
+    return new CommandFailed(
+      `no answer from ${bootstrap.join(", ")} (${explain(error)}); start a cluster with \`ottla up\`, or name one with --bootstrap`,
+      { cause: error },
+    );
+  if (error instanceof InvalidArgument) return new UsageError(explain(error));
+  const hint = error instanceof KafkaProtocolError ? hints[error.code] : undefined;
+  return hint === undefined ? error : new CommandFailed(`${explain(error)}; ${hint}`, { cause: error });
+}
+
+const hints: Partial<Record<KafkaProtocolError["code"], string>> = {
+  UNKNOWN_TOPIC_OR_PARTITION: "see `ottla topic list`, or make it with `ottla topic create`",
+  TOPIC_ALREADY_EXISTS: "choose another name, or add --if-not-exists",
+  INVALID_REPLICATION_FACTOR: "see `ottla cluster describe` for how many brokers there are",
+  NOT_ENOUGH_REPLICAS: "see `ottla topic describe` for which replicas are missing",
+  LEADER_NOT_AVAILABLE: "see `ottla topic describe` for which replicas are missing",
+  LOG_DIR_NOT_FOUND: "see `ottla cluster log-dirs` for the directories that the broker has",
+  REPLICA_NOT_AVAILABLE:
+    "see `ottla topic describe` for the brokers that have replicas; the broker remembers the directory for one that comes",
+  KAFKA_STORAGE_ERROR: "see `ottla cluster log-dirs`, and the broker's log for what to do",
+  BROKER_NOT_AVAILABLE: "see `ottla cluster describe` for the brokers that live",
+  GROUP_ID_NOT_FOUND: "see `ottla group list`",
+  NON_EMPTY_GROUP: "stop its members first, see `ottla group describe`",
+  INVALID_SESSION_TIMEOUT: "see the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms",
+  MESSAGE_TOO_LARGE: "raise the topic's max.message.bytes with `ottla topic alter`",
+};

@@ -1,0 +1,52 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { abortable } from "../../client/base/abort.ts";
+import { clientSettings } from "../../client/base/client-options.ts";
+import { ConnectionLost, RequestTimedOut } from "../../client/base/errors.ts";
+import { nodeRuntime } from "../../client/base/node-runtime.ts";
+import { ConnectionPool } from "../../client/network/connection-pool.ts";
+
+export interface ReachOptions {
+  readonly bootstrap: readonly string[];
+  /** How long to try. Milliseconds. */
+  readonly giveUpAfterMs: number;
+  /** Told once when nobody has answered for a while and it will go on trying. */
+  readonly onLate: (line: string) => void;
+}
+
+/** Whoever waits should know why by then. */
+export const lateAfterMs = 2000;
+const pauseMs = 100;
+
+/**
+ * Resolves when one of the brokers speaks the protocol with us. The client itself tries for much longer, as programs want it that run for
+ * days; who typed a command wants to hear of a wrong address at once. Rejects with ConnectionLost or RequestTimedOut after `giveUpAfterMs`,
+ * with the signal's reason when `stop` aborts.
+ */
+export async function reachCluster({ bootstrap, giveUpAfterMs, onLate }: ReachOptions, stop: AbortSignal): Promise<void> {
+  const pool = new ConnectionPool(nodeRuntime, clientSettings({ bootstrap, clientId: "ottla-reach", connectTimeoutMs: giveUpAfterMs }));
+  const late = AbortSignal.timeout(giveUpAfterMs);
+  const ended = AbortSignal.any([stop, late]);
+  const lateLine = setTimeout(
+    () => onLate(`no broker answers at ${bootstrap.join(", ")}; trying for ${giveUpAfterMs / 1000} s`),
+    giveUpAfterMs > lateAfterMs ? lateAfterMs : 2 ** 30,
+  );
+  let failure: unknown = new RequestTimedOut(`nothing heard for ${giveUpAfterMs / 1000} s`);
+  try {
+    while (!ended.aborted) {
+      try {
+        await abortable(pool.toAny(), ended);
+        return;
+      } catch (error) {
+        if (ended.aborted) break;
+        if (!(error instanceof ConnectionLost || error instanceof RequestTimedOut)) throw error;
+        failure = error;
+      }
+      await sleep(pauseMs, undefined, { signal: ended }).catch(() => undefined);
+    }
+    stop.throwIfAborted();
+    throw failure;
+  } finally {
+    clearTimeout(lateLine);
+    pool.close();
+  }
+}

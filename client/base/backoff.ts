@@ -1,0 +1,46 @@
+import { type Clock, sleep } from "../../protocol/base/clock.ts";
+import type { Random } from "../../protocol/base/random.ts";
+import { isRetriableFailure } from "./errors.ts";
+
+export interface BackoffLimits {
+  readonly retryBackoffMs: number;
+  readonly retryBackoffMaxMs: number;
+}
+
+/**
+ * The pause after `failures` failures in a row (1 or more): doubling, bounded, spread by a fifth either way so that clients do not move in
+ * step.
+ */
+export function backoffMs(failures: number, { retryBackoffMs, retryBackoffMaxMs }: BackoffLimits, random: Random): number {
+  const plain = Math.min(retryBackoffMs * 2 ** Math.min(failures - 1, 30), retryBackoffMaxMs);
+  return plain * (0.8 + 0.4 * random.next());
+}
+
+export interface RetryParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: BackoffLimits;
+  /** Monotonic. What a pause would reach beyond is not tried again. */
+  readonly deadlineMs: number;
+  /** Ends a pause, with its reason. */
+  readonly signal: AbortSignal;
+  /** After a pause, before the next attempt. */
+  readonly beforeNext?: () => Promise<void>;
+}
+
+/** Runs `attempt` until it succeeds, fails for good or the deadline has come, with pauses that grow. */
+export async function retryUntil<T>(
+  attempt: () => Promise<T>,
+  { clock, random, limits, deadlineMs, signal, beforeNext }: RetryParts,
+): Promise<T> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const pauseMs = backoffMs(failures, limits, random);
+      if (!isRetriableFailure(error) || clock.monotonicMs() + pauseMs >= deadlineMs) throw error;
+      await sleep(clock, pauseMs, signal);
+      await beforeNext?.();
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import type { Address } from "../../protocol/base/transport.ts";
+import type { ClientRuntime } from "./client-runtime.ts";
+import { InvalidArgument } from "./errors.ts";
+
+/** What producer, consumer and admin have in common. */
+export interface ClientOptions {
+  /**
+   * Brokers to begin with, `host:port` each; the rest of the cluster is learnt from them. A string may hold several, separated by commas.
+   * Port 9092 by default.
+   */
+  readonly bootstrap: string | readonly string[];
+  /** Who we are, in the brokers' logs and metrics. Default "ottla". */
+  readonly clientId?: string;
+  /** How long a broker may take to answer before its connection is given up. Milliseconds; default 30,000. */
+  readonly requestTimeoutMs?: number;
+  /**
+   * A broker that is this late is not waited for alone: another is asked for metadata too, and what it led is looked for elsewhere. Its
+   * connection is kept for `requestTimeoutMs` all the same, unless nothing waits for it any more. Milliseconds; default 1,000.
+   */
+  readonly slowAfterMs?: number;
+  /** How long a connection may take to open. Milliseconds; default 5,000. */
+  readonly connectTimeoutMs?: number;
+  /** First pause before something is tried again; doubles with each failure in a row, with some randomness. Milliseconds; default 100. */
+  readonly retryBackoffMs?: number;
+  /** Longest such pause. Milliseconds; default 1,000. */
+  readonly retryBackoffMaxMs?: number;
+  /** Metadata older than this is fetched anew, needed or not. Milliseconds; default 300,000. */
+  readonly metadataMaxAgeMs?: number;
+  /** A larger answer closes the connection. Bytes; default 100 MiB. */
+  readonly responseBytesMax?: number;
+  /** Closes the client when aborted, without waiting for anything. */
+  readonly signal?: AbortSignal;
+  /** Clock, sockets and randomness other than the machine's. */
+  readonly runtime?: ClientRuntime;
+}
+
+/** The options with their defaults filled in. */
+export interface ClientSettings {
+  readonly bootstrap: readonly Address[];
+  readonly clientId: string;
+  readonly requestTimeoutMs: number;
+  readonly slowAfterMs: number;
+  readonly connectTimeoutMs: number;
+  readonly retryBackoffMs: number;
+  readonly retryBackoffMaxMs: number;
+  readonly metadataMaxAgeMs: number;
+  readonly responseBytesMax: number;
+}
+
+export function clientSettings(options: ClientOptions): ClientSettings {
+  const settings: ClientSettings = {
+    bootstrap: parseBootstrap(options.bootstrap),
+    clientId: options.clientId ?? "ottla",
+    requestTimeoutMs: positive("requestTimeoutMs", options.requestTimeoutMs ?? 30_000),
+    slowAfterMs: positive("slowAfterMs", options.slowAfterMs ?? 1_000),
+    connectTimeoutMs: positive("connectTimeoutMs", options.connectTimeoutMs ?? 5_000),
+    retryBackoffMs: positive("retryBackoffMs", options.retryBackoffMs ?? 100),
+    retryBackoffMaxMs: positive("retryBackoffMaxMs", options.retryBackoffMaxMs ?? 1_000),
+    metadataMaxAgeMs: positive("metadataMaxAgeMs", options.metadataMaxAgeMs ?? 300_000),
+    responseBytesMax: positive("responseBytesMax", options.responseBytesMax ?? 100 * 1024 * 1024),
+  };
+  if (settings.retryBackoffMaxMs < settings.retryBackoffMs) throw new InvalidArgument("retryBackoffMaxMs is below retryBackoffMs");
+  return settings;
+}
+
+/** The value, when it is a number from 1 (or `min`) on. */
+export function positive(name: string, value: number, min = 1): number {
+  if (!Number.isFinite(value) || value < min) throw new InvalidArgument(`${name} is ${value}, at least ${min} is needed`);
+  return value;
+}
+
+const defaultPort = 9092;
+
+/** `host:port`, `[ipv6]:port` or `host`, several in an array or separated by commas. */
+export function parseBootstrap(bootstrap: string | readonly string[]): readonly Address[] {
+  const texts = (typeof bootstrap === "string" ? [bootstrap] : bootstrap).flatMap((text) => text.split(","));
+  const addresses = texts.map((text) => text.trim()).filter((text) => text !== "");
+  if (addresses.length === 0) throw new InvalidArgument("bootstrap names no broker");
+  return addresses.map(parseAddress);
+}
+
+function parseAddress(text: string): Address {
+  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:\s[\]]+))(?::(\d{1,5}))?$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = match?.[3] === undefined ? defaultPort : Number(match[3]);
+  if (host === undefined || port < 1 || port > 65535) throw new InvalidArgument(`"${text}" is no broker address: host:port is`);
+  return { host, port };
+}

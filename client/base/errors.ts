@@ -1,0 +1,221 @@
+import { isRetriable, type KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import { printable } from "../../protocol/wire/printable.ts";
+
+/** Everything that the client throws on purpose is one of these; `name` tells which. */
+export class ClientError extends Error {
+  override readonly name: string = "ClientError";
+  /** Trying the same again may succeed. The client has already done so within its time limits. */
+  readonly retriable: boolean = false;
+}
+
+/** A broker answered with an error. `code` is the protocol's name for it. */
+export class KafkaProtocolError extends ClientError {
+  override readonly name = "KafkaProtocolError";
+  override readonly retriable: boolean;
+  readonly code: KafkaError;
+
+  /** `about`: what was asked for; `detail`: the broker's own words, if it sent any. */
+  constructor(code: KafkaError, about: string, detail?: string | null) {
+    super(`${about}: ${detail === undefined || detail === null || detail === "" ? explain(code) : printable(detail)} (${code})`);
+    this.code = code;
+    this.retriable = isRetriable(code);
+  }
+}
+
+/** The link to a broker could not be made, or broke. What was under way may have been done or not. */
+export class ConnectionLost extends ClientError {
+  override readonly name = "ConnectionLost";
+  override readonly retriable = true;
+  /**
+   * The broker that could not be reached where the cluster itself says that it is (its `advertised.listeners`); null: an address of the
+   * application's, or a link that broke.
+   */
+  readonly namedBroker: number | null;
+
+  constructor(message: string, options: ErrorOptions = {}, namedBroker: number | null = null) {
+    super(message, options);
+    this.namedBroker = namedBroker;
+  }
+}
+
+/**
+ * A broker did not answer in time, or was late and another leads by now. Should it answer after all, nobody takes that answer for
+ * another's.
+ */
+export class RequestTimedOut extends ClientError {
+  override readonly name = "RequestTimedOut";
+  override readonly retriable = true;
+}
+
+/** The broker does not serve this API, or no version of it that we speak. */
+export class UnsupportedApi extends ClientError {
+  override readonly name = "UnsupportedApi";
+}
+
+/** A record was not acknowledged within `deliveryTimeoutMs`. It may have been written all the same. `cause` is the last failure. */
+export class DeliveryTimedOut extends ClientError {
+  override readonly name = "DeliveryTimedOut";
+  /** How often the record was sent. */
+  readonly attempts: number;
+
+  constructor(message: string, attempts: number, cause: unknown) {
+    super(message, { cause });
+    this.attempts = attempts;
+  }
+}
+
+/** The producer's buffer stayed full for `maxBlockMs`: records are made faster than the brokers take them. */
+export class BufferExhausted extends ClientError {
+  override readonly name = "BufferExhausted";
+  override readonly retriable = true;
+}
+
+/** A record is larger than the producer's `requestBytesMax` or the topic's `max.message.bytes`. */
+export class RecordTooLarge extends ClientError {
+  override readonly name = "RecordTooLarge";
+}
+
+/** Used after `close()`, or closed while waiting. */
+export class ClientClosed extends ClientError {
+  override readonly name = "ClientClosed";
+}
+
+/** An option or argument that cannot be meant. */
+export class InvalidArgument extends ClientError {
+  override readonly name = "InvalidArgument";
+}
+
+/** A key or value could not be turned into bytes, or back. */
+export class SerializationFailed extends ClientError {
+  override readonly name = "SerializationFailed";
+}
+
+interface At {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** The position is not in the log any more (or not yet), and no reset policy says where to go on. */
+export class OffsetOutOfRange extends ClientError implements At {
+  override readonly name = "OffsetOutOfRange";
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+
+  constructor({ topic, partition, offset }: At) {
+    super(`offset ${offset} of ${topic}-${partition} is out of the log's range`);
+    this.topic = topic;
+    this.partition = partition;
+    this.offset = offset;
+  }
+}
+
+/**
+ * Records that were consumed are no longer in the log: it was truncated by an unclean election (KIP-320). `offset` is where the logs part.
+ */
+export class LogTruncated extends ClientError implements At {
+  override readonly name = "LogTruncated";
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+
+  constructor({ topic, partition, offset }: At, position: number) {
+    super(`${topic}-${partition} was truncated at ${offset}, below the position ${position}`);
+    this.topic = topic;
+    this.partition = partition;
+    this.offset = offset;
+  }
+}
+
+/** A batch in the log is damaged. `seek` past `offset` to go on without it. */
+export class CorruptBatch extends ClientError implements At {
+  override readonly name = "CorruptBatch";
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+
+  constructor({ topic, partition, offset }: At, cause: unknown) {
+    super(`${topic}-${partition} at offset ${offset}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.topic = topic;
+    this.partition = partition;
+    this.offset = offset;
+  }
+}
+
+/** Nothing is committed for a partition of the group, and no reset policy says where to begin. `seek` says. */
+export class NoCommittedOffset extends ClientError {
+  override readonly name = "NoCommittedOffset";
+  readonly topic: string;
+  readonly partition: number;
+
+  constructor({ topic, partition }: { readonly topic: string; readonly partition: number }, group: string) {
+    super(`group ${group} has no position in ${topic}-${partition}, and offsetReset is "none"`);
+    this.topic = topic;
+    this.partition = partition;
+  }
+}
+
+/**
+ * Positions were not committed: the partitions went to another member of the group. Whoever has them now goes on from what was committed
+ * before.
+ */
+export class CommitFailed extends ClientError {
+  override readonly name = "CommitFailed";
+
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause });
+  }
+}
+
+/** True for failures that go away by themselves or with newer metadata: links, time-outs, the protocol's retriable codes. */
+export function isRetriableFailure(error: unknown): boolean {
+  return error instanceof ClientError && error.retriable;
+}
+
+const sentences: Partial<Record<KafkaError, string>> = {
+  UNKNOWN_TOPIC_OR_PARTITION: "the topic or partition does not exist",
+  UNKNOWN_TOPIC_ID: "the topic was deleted; one that was re-created under the same name is another",
+  TOPIC_ALREADY_EXISTS: "the topic exists already",
+  INVALID_TOPIC_EXCEPTION: "a topic's name has 1 to 249 letters, digits, dots, underscores and hyphens",
+  INVALID_PARTITIONS: "that number of partitions is not possible",
+  INVALID_REPLICATION_FACTOR: "there are not enough brokers for that many replicas",
+  INVALID_REPLICA_ASSIGNMENT: "that assignment of replicas is not possible",
+  INVALID_CONFIG: "a setting is unknown or its value is not allowed",
+  LEADER_NOT_AVAILABLE: "the partition has no leader now",
+  NOT_LEADER_OR_FOLLOWER: "the broker does not lead the partition any more",
+  NOT_ENOUGH_REPLICAS: "fewer replicas are in sync than min.insync.replicas asks for",
+  NOT_ENOUGH_REPLICAS_AFTER_APPEND: "written, but fewer replicas are in sync than min.insync.replicas asks for",
+  REQUEST_TIMED_OUT: "not done within the time allowed",
+  MESSAGE_TOO_LARGE: "larger than the topic's max.message.bytes",
+  OFFSET_OUT_OF_RANGE: "the offset is not in the log",
+  NOT_CONTROLLER: "the broker is not the controller",
+  ELECTION_NOT_NEEDED: "the preferred replica leads already",
+  PREFERRED_LEADER_NOT_AVAILABLE: "the preferred replica is not alive and in sync",
+  ELIGIBLE_LEADERS_NOT_AVAILABLE: "no replica may lead",
+  TOPIC_DELETION_DISABLED: "the brokers do not allow topics to be deleted",
+  UNSUPPORTED_VERSION: "the broker does not know this version of the request",
+  CORRUPT_MESSAGE: "the batch is damaged",
+  OUT_OF_ORDER_SEQUENCE_NUMBER: "a batch before this one is missing in the log; this one may have been written",
+  UNKNOWN_PRODUCER_ID: "the broker has forgotten the producer; the batch may have been written",
+  INVALID_PRODUCER_EPOCH: "a newer epoch of the producer has written to the partition",
+  KAFKA_STORAGE_ERROR: "the broker's disk failed",
+  UNKNOWN_SERVER_ERROR: "the broker met an error it did not expect",
+  INCONSISTENT_GROUP_PROTOCOL: "the group's members use other assignors, or the group is of another kind",
+  INVALID_GROUP_ID: "that is no name for a group, or the group is of another kind",
+  INVALID_SESSION_TIMEOUT: "the session timeout is outside the brokers' bounds",
+  GROUP_ID_NOT_FOUND: "the group does not exist",
+  NON_EMPTY_GROUP: "the group has members",
+  GROUP_SUBSCRIBED_TO_TOPIC: "members of the group are subscribed to the topic",
+  GROUP_MAX_SIZE_REACHED: "the group has as many members as it may",
+  FENCED_INSTANCE_ID: "another member has joined under the same group.instance.id",
+  UNRELEASED_INSTANCE_ID: "another member of the group has the same group.instance.id",
+  UNSUPPORTED_ASSIGNOR: "the brokers do not know that assignor",
+  COORDINATOR_NOT_AVAILABLE: "the group's coordinator cannot be reached now",
+  COORDINATOR_LOAD_IN_PROGRESS: "the group's coordinator is loading the group",
+  NOT_COORDINATOR: "the broker does not coordinate the group any more",
+};
+
+function explain(code: KafkaError): string {
+  return sentences[code] ?? code.toLowerCase().replaceAll("_", " ");
+}

@@ -1,0 +1,323 @@
+import { type BrokerId, noBroker, partitionKey, type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
+import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import { apis } from "../../protocol/messages/apis.ts";
+import { scanBatches } from "../../protocol/records/validate-batches.ts";
+import { backoffMs } from "../base/backoff.ts";
+import { CorruptBatch, isRetriableFailure, KafkaProtocolError, LogTruncated, OffsetOutOfRange } from "../base/errors.ts";
+import type { Cluster } from "../metadata/cluster.ts";
+import type { PartitionMetadata } from "../metadata/cluster-snapshot.ts";
+import { whileLeading } from "../metadata/leader-watch.ts";
+import { Stepper } from "../metadata/stepper.ts";
+import { type AssignedPartition, judgeEpochEnd, type ResetPolicy } from "./assigned-partition.ts";
+import { ClientFetchSession, type FetchTarget } from "./client-fetch-session.ts";
+import { answersByPartition, fetchRequestOf, fetchVersionMax, type PartitionAnswer } from "./fetch-answer.ts";
+import type { FetchBuffer } from "./fetch-buffer.ts";
+import { judgeFetchError } from "./fetch-verdict.ts";
+import { PositionFinder } from "./position-finder.ts";
+
+/** As `ConsumerOptions` tells them. */
+export interface FetchSettings {
+  readonly offsetReset: ResetPolicy;
+  readonly prefetchBytesMax: number;
+  readonly fetchBytesMax: number;
+  readonly partitionBytesMax: number;
+  readonly fetchWaitMaxMs: number;
+  readonly fetchBytesMin: number;
+  readonly checkCrc: boolean;
+}
+
+export interface ConsumerFetcherParts {
+  readonly cluster: Cluster;
+  readonly settings: FetchSettings;
+  readonly buffer: FetchBuffer;
+  readonly partitions: () => Iterable<AssignedPartition>;
+}
+
+interface Wanted {
+  readonly partition: AssignedPartition;
+  readonly generation: number;
+  readonly target: FetchTarget;
+}
+
+/** Keeps the buffer filled: one fetch at a time per broker, for the partitions that it leads. */
+export class ConsumerFetcher {
+  readonly #parts: ConsumerFetcherParts;
+  readonly #finder: PositionFinder;
+  readonly #sessions = new Map<BrokerId, ClientFetchSession>();
+  /** By broker, the bytes that its fetch under way may bring. */
+  readonly #inFlightBytes = new Map<BrokerId, number>();
+  /** Number of the last fetch begun at each broker. */
+  readonly #begun = new Map<BrokerId, number>();
+  #fetches = 0;
+  readonly #stepper: Stepper;
+
+  constructor(parts: ConsumerFetcherParts) {
+    this.#parts = parts;
+    this.#finder = new PositionFinder({
+      cluster: parts.cluster,
+      onProgress: () => {
+        parts.buffer.notify();
+        this.wake();
+      },
+      onFailure: (partitions, error) => this.#failed(partitions, error),
+      onTruncated: (partition, end) => this.#truncated(partition, end),
+    });
+    this.#stepper = new Stepper(parts.cluster, (nowMs) => this.#step(nowMs));
+  }
+
+  wake(): void {
+    this.#stepper.wake();
+  }
+
+  close(): void {
+    this.#stepper.close();
+  }
+
+  /** Returns when the first of the partitions that pause now is due. */
+  #step(nowMs: number): number {
+    const { cluster, partitions } = this.#parts;
+    let nextCheckMs = Number.POSITIVE_INFINITY;
+    let leaderUnknown = false;
+    const toLocate: AssignedPartition[] = [];
+    const toValidate: AssignedPartition[] = [];
+    const toFetch = new Map<BrokerId, Wanted[]>();
+    for (const partition of partitions()) {
+      if (partition.isStopped || ((partition.isPaused || partition.isHeld) && partition.phase.kind === "fetching")) continue;
+      if (partition.notBeforeMs > nowMs) {
+        nextCheckMs = Math.min(nextCheckMs, partition.notBeforeMs);
+        continue;
+      }
+      const known = cluster.metadata.partition(partition.topic, partition.partition);
+      if (known === undefined || known.leader === noBroker) {
+        leaderUnknown = true;
+        continue;
+      }
+      const topicId = cluster.metadata.topic(partition.topic)?.topicId ?? zeroTopicId;
+      const topic = partition.judgeTopicId(topicId, nowMs);
+      if (topic !== "ours") {
+        if (topic === "new") this.#topicMadeAnew(partition, topicId);
+        else leaderUnknown = true;
+        continue;
+      }
+      partition.leaderEpochIs(known.leaderEpoch);
+      if (partition.phase.kind === "locating") toLocate.push(partition);
+      else if (partition.phase.kind === "validating") toValidate.push(partition);
+      else this.#want(toFetch, partition, known);
+    }
+    if (leaderUnknown) cluster.metadata.requestRefresh();
+    this.#finder.locate(toLocate);
+    this.#finder.validate(toValidate);
+    // who waited longest goes first, and nobody gets more than its share: fetches that merely wait at their brokers must not use up the
+    // room of another's
+    const brokers = new Set([...toFetch.keys(), ...this.#inFlightBytes.keys()]).size;
+    const longestWaiting = [...toFetch].sort(([a], [b]) => (this.#begun.get(a) ?? 0) - (this.#begun.get(b) ?? 0));
+    for (const [broker, wanted] of longestWaiting)
+      this.#beginFetch(broker, wanted, Math.ceil(this.#parts.settings.prefetchBytesMax / brokers));
+    return nextCheckMs;
+  }
+
+  #want(toFetch: Map<BrokerId, Wanted[]>, partition: AssignedPartition, { leader, leaderEpoch }: PartitionMetadata): void {
+    const { cluster, settings } = this.#parts;
+    const share = Math.max(settings.partitionBytesMax, settings.prefetchBytesMax / Math.max(this.#count(), 1));
+    if (partition.bufferedBytes >= share) return;
+    if (partition.isFetchedToStop) return;
+    const target: FetchTarget = {
+      topic: partition.topic,
+      topicId: cluster.metadata.topic(partition.topic)?.topicId ?? "",
+      partition: partition.partition,
+      fetchOffset: partition.fetchPosition,
+      currentLeaderEpoch: leaderEpoch,
+      lastFetchedEpoch: partition.fetchEpoch,
+      partitionMaxBytes: settings.partitionBytesMax,
+    };
+    const ofBroker = toFetch.get(leader) ?? [];
+    ofBroker.push({ partition, generation: partition.generation, target });
+    toFetch.set(leader, ofBroker);
+  }
+
+  #count(): number {
+    let count = 0;
+    for (const _partition of this.#parts.partitions()) count++;
+    return count;
+  }
+
+  #room(): number {
+    let held = 0;
+    for (const { bufferedBytes } of this.#parts.partitions()) held += bufferedBytes;
+    for (const bytes of this.#inFlightBytes.values()) held += bytes;
+    return this.#parts.settings.prefetchBytesMax - held;
+  }
+
+  #beginFetch(broker: BrokerId, wanted: readonly Wanted[], shareBytes: number): void {
+    if (this.#inFlightBytes.has(broker)) return;
+    const maxBytes = Math.min(this.#parts.settings.fetchBytesMax, shareBytes, this.#room());
+    if (maxBytes <= 0) return;
+    this.#begun.set(broker, ++this.#fetches);
+    this.#inFlightBytes.set(broker, maxBytes);
+    void this.#fetch(broker, wanted, maxBytes).finally(() => {
+      this.#inFlightBytes.delete(broker);
+      this.wake();
+    });
+  }
+
+  async #fetch(broker: BrokerId, wanted: readonly Wanted[], maxBytes: number): Promise<void> {
+    const { cluster, settings } = this.#parts;
+    let session = this.#sessions.get(broker);
+    if (session === undefined) {
+      session = new ClientFetchSession();
+      this.#sessions.set(broker, session);
+    }
+    const targets = wanted.map(({ target }) => target);
+    // 1. A partition that moves to another leader is fetched from there at once, whatever its old leader still owes us. 2. When that one is
+    //    stuck, its fetch is given up as a
+    //    whole: asking twice costs nothing, and the bytes set aside for the answer are needed. 3. The answer is never seen if it comes
+    //    late; one that comes in time
+    //    holds only what is committed, and `#onRecords` drops what is known already.
+    const partitions = targets.map(({ topic, partition, currentLeaderEpoch: sentToEpoch }) => ({ topic, partition, sentToEpoch }));
+    const waitMs = settings.fetchWaitMaxMs;
+    try {
+      const answer = await whileLeading(cluster, { broker, partitions, waitMs }, async (signal) => {
+        const connection = await cluster.pool.toBroker(broker, "fetches", signal);
+        const asked = session.next(targets);
+        const wishes = { maxWaitMs: waitMs, minBytes: settings.fetchBytesMin, maxBytes };
+        const versionMax = fetchVersionMax(targets);
+        const options = { waitMs, signal, ...(versionMax === undefined ? {} : { versionMax }) };
+        return connection.request(apis.fetch, () => fetchRequestOf(asked, wishes), options);
+      });
+      if (!session.answered(answer.errorCode, answer.sessionId)) return this.#onVoidAnswer(wanted, answer.errorCode);
+      const answers = answersByPartition(answer, targets);
+      for (const one of wanted) {
+        const { topic, partition, generation } = one.partition;
+        const found = answers.get(partitionKey(topic, partition));
+        if (found !== undefined && generation === one.generation) this.#onAnswer(one, found);
+      }
+    } catch (error) {
+      session.failed();
+      if (cluster.isClosed) return;
+      const current = wanted.filter((one) => this.#isCurrent(broker, one)).map(({ partition }) => partition);
+      this.#failed(current, error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** False: the partition was moved since by its reader, or is fetched from another leader by now. */
+  #isCurrent(broker: BrokerId, { partition, generation, target }: Wanted): boolean {
+    const known = this.#parts.cluster.metadata.partition(target.topic, target.partition);
+    return partition.generation === generation && (known?.leader === broker || known?.leaderEpoch === target.currentLeaderEpoch);
+  }
+
+  /** A lost session is simply begun anew, with the next step; anything else waits for its turn. */
+  #onVoidAnswer(wanted: readonly Wanted[], code: KafkaErrorCode): void {
+    if (code === "FETCH_SESSION_ID_NOT_FOUND" || code === "INVALID_FETCH_SESSION_EPOCH" || code === "NONE") return;
+    this.#failed(
+      wanted.map(({ partition }) => partition),
+      new KafkaProtocolError(code, "fetching"),
+    );
+  }
+
+  #onAnswer({ partition, target }: Wanted, answer: PartitionAnswer): void {
+    const { cluster, settings, buffer } = this.#parts;
+    const { errorCode, currentLeader, divergingEpoch } = answer;
+    if (currentLeader.leaderId >= 0) cluster.metadata.learn({ topic: target.topic, partition: target.partition, ...currentLeader });
+    if (errorCode !== "NONE") {
+      const verdict = judgeFetchError(errorCode, settings.offsetReset);
+      switch (verdict.kind) {
+        case "reset":
+          // what was fetched before is still good, and is handed out first
+          if (partition.position < partition.fetchPosition)
+            return this.#pause([partition], new KafkaProtocolError(errorCode, `fetching ${target.topic}-${target.partition}`), false);
+          partition.moveTo(verdict.to === "earliest" ? "beginning" : "end");
+          return;
+        case "retry":
+          return this.#pause(
+            [partition],
+            new KafkaProtocolError(errorCode, `fetching ${target.topic}-${target.partition}`),
+            verdict.refreshMetadata,
+          );
+        case "out-of-range":
+          partition.block();
+          return buffer.pushError(new OffsetOutOfRange({ ...target, offset: target.fetchOffset }), partition);
+        case "fail":
+          partition.block();
+          return buffer.pushError(new KafkaProtocolError(errorCode, `fetching ${target.topic}-${target.partition}`), partition);
+      }
+    }
+    if (divergingEpoch.endOffset >= 0) {
+      const verdict = judgeEpochEnd(partition.fetchPosition, divergingEpoch);
+      if (verdict.kind === "truncated") return this.#truncated(partition, verdict);
+    }
+    partition.highWatermark = answer.highWatermark;
+    partition.logStartOffset = answer.logStartOffset;
+    partition.foundInLog();
+    if (partition.isStopped) return buffer.notify();
+    this.#onRecords(partition, answer.records ?? []);
+  }
+
+  /** As with a position that is not in the log; but the new log may well have that offset, with other records. */
+  #topicMadeAnew(partition: AssignedPartition, topicId: TopicId): void {
+    const { cluster, settings, buffer } = this.#parts;
+    const { topic, partition: index, position: offset } = partition;
+    // what was fetched before is still good, and is handed out first
+    if (offset < partition.fetchPosition)
+      return this.#pause([partition], new KafkaProtocolError("UNKNOWN_TOPIC_ID", `fetching ${topic}-${index}`), false);
+    cluster.runtime.log.warn(
+      { topic, partition: index, position: offset, formerTopicId: partition.topicId, topicId },
+      `the topic was deleted and re-created; its position is void (offsetReset: ${settings.offsetReset})`,
+    );
+    partition.beginAnew(topicId, settings.offsetReset === "latest" ? "end" : "beginning");
+    if (settings.offsetReset === "none") {
+      const error = new OffsetOutOfRange({ topic, partition: index, offset });
+      partition.block(error); // the new log may have that offset
+      buffer.pushError(error, partition);
+    }
+    buffer.notify();
+    this.wake();
+  }
+
+  #onRecords(partition: AssignedPartition, chunks: readonly Buffer[]): void {
+    const { buffer, settings } = this.#parts;
+    const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+    const { batches, tail } = scanBatches(bytes, { checkCrc: settings.checkCrc });
+    const fresh = batches.filter(({ lastOffset }) => lastOffset >= partition.fetchPosition);
+    const last = fresh.at(-1);
+    if (last !== undefined) {
+      buffer.push({ partition, generation: partition.generation, bytes, batches: fresh });
+      partition.fetched(last.lastOffset + 1, last.leaderEpoch);
+    } else if (tail.kind === "corrupt") {
+      // batches before the damage are handed out first; the next fetch begins at it and ends here
+      partition.block();
+      buffer.pushError(
+        new CorruptBatch({ topic: partition.topic, partition: partition.partition, offset: partition.fetchPosition }, tail.reason),
+        partition,
+      );
+    }
+  }
+
+  #truncated(partition: AssignedPartition, { endOffset, epoch }: { readonly endOffset: number; readonly epoch: number }): void {
+    const { buffer, settings, cluster } = this.#parts;
+    const { topic, partition: index, position } = partition;
+    if (settings.offsetReset === "none" && endOffset < position) {
+      partition.block();
+      return buffer.pushError(new LogTruncated({ topic, partition: index, offset: endOffset }, position), partition);
+    }
+    cluster.runtime.log.warn({ topic, partition: index, position, endOffset }, "the log was truncated; going on from where it parts");
+    partition.truncatedTo(endOffset, epoch);
+  }
+
+  #failed(partitions: readonly AssignedPartition[], error: Error): void {
+    if (isRetriableFailure(error)) return this.#pause(partitions, error, true);
+    for (const partition of partitions) partition.block();
+    this.#parts.buffer.pushError(error, null);
+  }
+
+  #pause(partitions: readonly AssignedPartition[], error: Error, refreshMetadata: boolean): void {
+    const { cluster } = this.#parts;
+    const nowMs = cluster.runtime.clock.monotonicMs();
+    for (const partition of partitions) {
+      partition.failures++;
+      partition.notBeforeMs = nowMs + backoffMs(partition.failures, cluster.settings, cluster.runtime.random);
+    }
+    cluster.runtime.log.debug({ err: error }, "a fetch failed and will be tried again");
+    if (refreshMetadata) cluster.metadata.requestRefresh();
+    this.wake();
+  }
+}

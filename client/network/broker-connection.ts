@@ -1,0 +1,366 @@
+import type { Clock, Timer } from "../../protocol/base/clock.ts";
+import { type Address, formatAddress, type Link, type Transport } from "../../protocol/base/transport.ts";
+import { kafkaErrors } from "../../protocol/errors/kafka-errors.ts";
+import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
+import { skipResponseHeaderRest, writeRequestHeader } from "../../protocol/messages/headers.ts";
+import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
+import { beginFrame, endFrame } from "../../protocol/wire/frame-writer.ts";
+import { MalformedFrame, Reader } from "../../protocol/wire/reader.ts";
+import { abortable } from "../base/abort.ts";
+import { ClientClosed, ConnectionLost, RequestTimedOut, UnsupportedApi } from "../base/errors.ts";
+import { commonVersion, type ServedVersions } from "./versions.ts";
+
+export interface ConnectionParts {
+  readonly clock: Clock;
+  readonly transport: Transport;
+}
+
+export interface ConnectionLimits {
+  readonly clientId: string;
+  /** For the link, and again for agreeing on versions. */
+  readonly connectTimeoutMs: number;
+  /** A request unanswered for this long ends the connection. */
+  readonly requestTimeoutMs: number;
+  /** An answer that is late by this much makes the connection overdue. */
+  readonly slowAfterMs: number;
+  /** A larger answer ends the connection. */
+  readonly responseBytesMax: number;
+}
+
+/** Requests sent and not answered, per connection; more wait their turn, up to `waitingMax`. */
+const inFlightMax = 100;
+const waitingMax = 10_000;
+
+const softwareName = "ottla";
+const softwareVersion = "0.1.0";
+
+export interface RequestOptions {
+  /** Instead of the connection's `requestTimeoutMs`. */
+  readonly timeoutMs?: number;
+  /** Speak no higher version, for what higher ones cannot say. */
+  readonly versionMax?: number;
+  /** How long the broker may rightly take, for a request that asks it to wait. Default 0. */
+  readonly waitMs?: number;
+  /**
+   * Gives the request up: it rejects with the signal's reason, and an answer that comes late is dropped unread. What was sent may have been
+   * done all the same.
+   * A connection on which nobody waits for anything else is closed then, for it may be dead.
+   */
+  readonly signal?: AbortSignal;
+}
+
+interface Exchange {
+  readonly name: string;
+  /** Null: nothing is answered; it is done once sent. */
+  readonly read: ((frame: Buffer, reader: Reader) => unknown) | null;
+  readonly encode: (correlationId: number) => Buffer[];
+  resolve: (answer: unknown) => void;
+  reject: (error: Error) => void;
+  readonly waitMs: number;
+  sentAtMs: number;
+  timer: Timer | null;
+  stopListening: (() => void) | null;
+  isGivenUp: boolean;
+  correlationId: number;
+}
+
+/**
+ * One link to a broker: requests are pipelined and answered in order, each side's versions are agreed on first. Any doubt about what an
+ * answer belongs to ends the connection: a request that timed out, an answer out of order, a frame that is too large or does not parse.
+ */
+export class BrokerConnection {
+  readonly #address: Address;
+  readonly #clock: Clock;
+  readonly #limits: ConnectionLimits;
+  readonly #splitter: FrameSplitter;
+  readonly #inFlight: Exchange[] = [];
+  readonly #waiting: Exchange[] = [];
+  #link: Link | null = null;
+  #served: ServedVersions = new Map();
+  #failure: Error | null = null;
+  #nextCorrelationId = 0;
+  #answeredAtMs = Number.NEGATIVE_INFINITY;
+  #drained: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
+
+  private constructor(address: Address, clock: Clock, limits: ConnectionLimits) {
+    this.#address = address;
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#splitter = new FrameSplitter({ frameMaxBytes: limits.responseBytesMax });
+  }
+
+  /** Connects and asks the broker for its versions. Throws ConnectionLost, RequestTimedOut or the signal's reason. */
+  static async open(
+    address: Address,
+    { transport, clock }: ConnectionParts,
+    limits: ConnectionLimits,
+    signal?: AbortSignal,
+  ): Promise<BrokerConnection> {
+    const connection = new BrokerConnection(address, clock, limits);
+    try {
+      const link = await transport.connect(
+        address,
+        {
+          onData: (chunk) => connection.#onData(chunk),
+          onDrain: () => connection.#onDrain(),
+          onClose: (error) => connection.#fail(connection.#lost(error)),
+        },
+        { timeoutMs: limits.connectTimeoutMs, ...(signal === undefined ? {} : { signal }) },
+      );
+      connection.#link = link;
+      if (connection.#failure !== null) throw connection.#failure;
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      if (error instanceof ConnectionLost) throw error;
+      throw new ConnectionLost(error instanceof Error ? error.message : String(error), { cause: error });
+    }
+    try {
+      connection.#served = await connection.#negotiate();
+    } catch (error) {
+      connection.#fail(error instanceof Error ? error : new ConnectionLost(String(error)));
+      throw error;
+    }
+    return connection;
+  }
+
+  get isOpen(): boolean {
+    return this.#failure === null;
+  }
+
+  get address(): Address {
+    return this.#address;
+  }
+
+  /** Requests sent or waiting, unanswered. */
+  get pending(): number {
+    return this.#inFlight.length + this.#waiting.length;
+  }
+
+  /** When the last answer came, monotonic; -Infinity: none yet. */
+  get answeredAtMs(): number {
+    return this.#answeredAtMs;
+  }
+
+  /** The answer that is due next is late: the broker is stuck, or something on the way to it. */
+  isOverdue(nowMs: number): boolean {
+    const next = this.#inFlight[0];
+    if (next === undefined) return false;
+    return nowMs >= Math.max(next.sentAtMs, this.#answeredAtMs) + next.waitMs + this.#limits.slowAfterMs;
+  }
+
+  /** The version that `request` would speak, or null when the broker does not serve the API. */
+  versionOf<Req, Res>(api: MessagePair<Req, Res>, versionMax?: number): number | null {
+    return commonVersion(api.request, this.#served, versionMax);
+  }
+
+  /**
+   * Sends and resolves with the answer. `build` gets the version agreed on. Rejects with ConnectionLost, RequestTimedOut, UnsupportedApi or
+   * ClientClosed.
+   */
+  async request<Req, Res>(api: MessagePair<Req, Res>, build: (version: number) => Req, options: RequestOptions = {}): Promise<Res> {
+    const version = this.#agreed(api, options);
+    return (await this.#exchange(api, version, build(version), this.#reading(api, version), options)) as Res;
+  }
+
+  /** For requests that are not answered (acks 0): resolves once the bytes are queued and the link has room for more. */
+  async requestUnanswered<Req, Res>(
+    api: MessagePair<Req, Res>,
+    build: (version: number) => Req,
+    options: RequestOptions = {},
+  ): Promise<void> {
+    const version = this.#agreed(api, options);
+    await this.#exchange(api, version, build(version), null, options);
+    if (this.#drained === null) return;
+    const timeoutMs = options.timeoutMs ?? this.#limits.requestTimeoutMs;
+    const timer = this.#clock.schedule(timeoutMs, () =>
+      this.#fail(new RequestTimedOut(`${formatAddress(this.#address)} took nothing from its link for ${timeoutMs} ms`)),
+    );
+    await abortable(this.#drained.promise, options.signal).finally(() => timer.cancel());
+  }
+
+  close(reason: Error = new ClientClosed(`the connection to ${formatAddress(this.#address)} was closed`)): void {
+    this.#fail(reason);
+  }
+
+  #agreed<Req, Res>(api: MessagePair<Req, Res>, { versionMax }: RequestOptions): number {
+    const version = this.versionOf(api, versionMax);
+    if (version !== null) return version;
+    const where = formatAddress(this.#address);
+    throw new UnsupportedApi(`the broker at ${where} serves no version of ${api.request.name} that we speak`);
+  }
+
+  #reading<Req, Res>(api: MessagePair<Req, Res>, version: number): (frame: Buffer, reader: Reader) => Res {
+    return (_frame, reader) => {
+      skipResponseHeaderRest(reader, api.request.apiKey, api.response.isFlexible(version));
+      return api.response.read(reader, version);
+    };
+  }
+
+  /** A broker that does not know our version of ApiVersions answers in version 0, with an error and what it knows (KIP-511). */
+  async #negotiate(): Promise<ServedVersions> {
+    const api = apis.apiVersions;
+    let version: number = api.request.versions[1];
+    for (;;) {
+      const asked = version;
+      const read = (frame: Buffer, reader: Reader) => {
+        const refused = frame.length >= 6 && frame.readInt16BE(4) === kafkaErrors.UNSUPPORTED_VERSION.code;
+        return api.response.read(reader, refused ? 0 : asked);
+      };
+      const body = { clientSoftwareName: softwareName, clientSoftwareVersion: softwareVersion };
+      const answer = (await this.#exchange(api, asked, body, read, { timeoutMs: this.#limits.connectTimeoutMs })) as ReturnType<
+        typeof api.response.read
+      >;
+      const served: ServedVersions = new Map(
+        answer.apiKeys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, { min: minVersion, max: maxVersion }]),
+      );
+      if (answer.errorCode === "NONE") return served;
+      const next = commonVersion(api.request, served, asked - 1) ?? 0;
+      if (answer.errorCode !== "UNSUPPORTED_VERSION" || asked === 0)
+        throw new UnsupportedApi(`the broker at ${formatAddress(this.#address)} answers ApiVersions with ${answer.errorCode}`);
+      version = next;
+    }
+  }
+
+  #exchange<Req, Res>(
+    api: MessagePair<Req, Res>,
+    version: number,
+    value: Req,
+    read: Exchange["read"],
+    { timeoutMs = this.#limits.requestTimeoutMs, waitMs = 0, signal }: RequestOptions,
+  ): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      if (this.#failure !== null) return reject(this.#failure);
+      if (this.#waiting.length >= waitingMax)
+        return reject(new ConnectionLost(`${waitingMax} requests wait for ${formatAddress(this.#address)}`));
+      const { name } = api.request;
+      const encode = (correlationId: number) => encodeFrame(api, version, correlationId, this.#limits.clientId, value);
+      const exchange: Exchange = {
+        name,
+        read,
+        encode,
+        resolve,
+        reject,
+        waitMs,
+        sentAtMs: 0,
+        timer: null,
+        stopListening: null,
+        isGivenUp: false,
+        correlationId: -1,
+      };
+      if (signal !== undefined) {
+        const onAbort = () => this.#giveUp(exchange, signal.reason);
+        signal.addEventListener("abort", onAbort, { once: true });
+        exchange.stopListening = () => signal.removeEventListener("abort", onAbort);
+      }
+      exchange.timer = this.#clock.schedule(timeoutMs, () => {
+        exchange.timer = null;
+        this.#fail(new RequestTimedOut(`${formatAddress(this.#address)} did not answer ${name} within ${timeoutMs} ms`));
+      });
+      if (this.#inFlight.length < inFlightMax) this.#send(exchange);
+      else this.#waiting.push(exchange);
+    });
+  }
+
+  #send(exchange: Exchange): void {
+    exchange.correlationId = this.#nextCorrelationId;
+    this.#nextCorrelationId = (this.#nextCorrelationId + 1) % 2 ** 31;
+    exchange.sentAtMs = this.#clock.monotonicMs();
+    let frame: Buffer[];
+    try {
+      frame = exchange.encode(exchange.correlationId);
+    } catch (error) {
+      // what the caller asked for has no form in the protocol: nothing was sent, and the others go on
+      return this.#settle(exchange, () => exchange.reject(error as Error));
+    }
+    const hasRoom = this.#link?.write(frame) ?? true;
+    if (!hasRoom) this.#drained ??= Promise.withResolvers<void>();
+    if (exchange.read !== null) this.#inFlight.push(exchange);
+    else this.#settle(exchange, () => exchange.resolve(undefined));
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#failure !== null) return;
+    try {
+      this.#splitter.push(chunk, (frame) => {
+        if (this.#failure === null) this.#onFrame(frame);
+      });
+    } catch (error) {
+      // whatever it is that reading a broker's bytes came to, it must not end the process of our user
+      const why = error instanceof Error ? error.message : String(error);
+      this.#fail(new ConnectionLost(`${formatAddress(this.#address)} sent nonsense: ${why}`, { cause: error }));
+    }
+  }
+
+  #onFrame(frame: Buffer): void {
+    const reader = new Reader(frame);
+    const correlationId = reader.int32();
+    const exchange = this.#inFlight[0];
+    if (exchange === undefined) throw new MalformedFrame(`answer ${correlationId} to no request`);
+    if (exchange.correlationId !== correlationId)
+      throw new MalformedFrame(`answer ${correlationId} where ${exchange.correlationId} (${exchange.name}) was due`);
+    const answer = exchange.isGivenUp ? undefined : exchange.read?.(frame, reader);
+    this.#inFlight.shift();
+    this.#answeredAtMs = this.#clock.monotonicMs();
+    this.#settle(exchange, () => exchange.resolve(answer));
+    while (this.#waiting.length > 0 && this.#inFlight.length < inFlightMax) this.#send(this.#waiting.shift() as Exchange);
+  }
+
+  #onDrain(): void {
+    this.#drained?.resolve();
+    this.#drained = null;
+  }
+
+  /** The exchange keeps its place among those in flight, so that its answer is known by its number and dropped. */
+  #giveUp(exchange: Exchange, reason: Error): void {
+    this.#settle(exchange, () => exchange.reject(reason));
+    const waitingAt = this.#waiting.indexOf(exchange);
+    if (waitingAt >= 0) {
+      this.#waiting.splice(waitingAt, 1);
+      return;
+    }
+    exchange.isGivenUp = true;
+    if (this.#waiting.length > 0 || this.#inFlight.some(({ isGivenUp }) => !isGivenUp)) return;
+    this.#fail(new ConnectionLost(`${formatAddress(this.#address)} did not answer, and nobody waits for it any more`));
+  }
+
+  #settle(exchange: Exchange, how: () => void): void {
+    exchange.timer?.cancel();
+    exchange.timer = null;
+    exchange.stopListening?.();
+    exchange.stopListening = null;
+    how();
+    // a settled exchange, promoted to the old generation, must not keep a large answer until the next full collection
+    exchange.resolve = nobodyWaits;
+    exchange.reject = nobodyWaits;
+  }
+
+  #lost(error: Error | undefined): ConnectionLost {
+    const why = error === undefined ? "the broker closed it" : error.message;
+    return new ConnectionLost(`connection to ${formatAddress(this.#address)} lost: ${why}`, { cause: error });
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== null) return;
+    this.#failure = error;
+    this.#link?.destroy(error);
+    this.#onDrain();
+    for (const exchange of [...this.#inFlight.splice(0), ...this.#waiting.splice(0)])
+      this.#settle(exchange, () => exchange.reject(error as Error));
+  }
+}
+
+const nobodyWaits = () => undefined;
+
+function encodeFrame<Req, Res>(
+  { request }: MessagePair<Req, Res>,
+  version: number,
+  correlationId: number,
+  clientId: string,
+  value: Req,
+): Buffer[] {
+  const writer = beginFrame();
+  writeRequestHeader(writer, { apiKey: request.apiKey, apiVersion: version, correlationId }, clientId, request.isFlexible(version));
+  request.write(writer, value, version);
+  return endFrame(writer);
+}
