@@ -1,4 +1,5 @@
 import { Admin, orThrow } from "../../../client/index.ts";
+import { waitUntil } from "../../support/wait-until.ts";
 import type { Figure, Outcome } from "../outcome.ts";
 import type { Scenario, Stage } from "../scenario.ts";
 import type { RunningSystem } from "../systems/system.ts";
@@ -71,8 +72,9 @@ async function killLeader(stage: Stage): Promise<Outcome> {
 
 async function leaderOf(cluster: RunningSystem, topic: string): Promise<number> {
   await using admin = new Admin({ bootstrap: cluster.bootstrap });
-  const [description] = orThrow(await admin.describeTopics([topic]));
-  return description?.partitions[0]?.leader ?? -1;
+  const ask = async () => orThrow(await admin.describeTopics([topic]))[0]?.partitions[0]?.leader ?? null;
+  // one broker may know the topic later than another
+  return await waitUntil(`the leader of ${topic}`, ask);
 }
 
 async function startAndStop(stage: Stage): Promise<Outcome> {

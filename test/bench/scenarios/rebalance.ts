@@ -20,7 +20,18 @@ export const groupScenarios: readonly Scenario[] = [10, 50].map((members) => ({
     withTopic(stage, { partitions: members * partitionsPerMember, copies: 3 }, (topic) => joinAndLeave(stage, topic, members)),
 }));
 
+/** The first group of a cluster waits for the topic of committed offsets to be created. */
+async function firstGroup({ cluster }: Stage, topic: string): Promise<void> {
+  await using consumer = new Consumer({ bootstrap: cluster.bootstrap, group: `${topic}-first` });
+  await consumer.subscribe([topic]);
+  const reading = readAll(consumer);
+  await waitUntil("the first group's member with its share", () => consumer.assignment().length > 0, { timeoutMs: settledMaxMs });
+  await consumer.close();
+  await reading;
+}
+
 async function joinAndLeave(stage: Stage, topic: string, members: number): Promise<Outcome> {
+  await firstGroup(stage, topic);
   const partitions = members * partitionsPerMember;
   const consumers = Array.from({ length: members }, () => new Consumer({ bootstrap: stage.cluster.bootstrap, group: topic }));
   const settled = (among: readonly Consumer[]) =>

@@ -40,7 +40,7 @@ export interface RunningSystem {
   discard(): Promise<void>;
 }
 
-/** The same for all: up to three copies, two of them in sync at least, and no pause before a group's first assignment. */
+/** The same for all: up to three copies, two of them in sync at least. */
 export function commonSettings({ brokers, settings }: ClusterShape): Record<string, string | number> {
   const copies = Math.min(3, brokers);
   return {
@@ -51,7 +51,8 @@ export function commonSettings({ brokers, settings }: ClusterShape): Record<stri
     "offsets.topic.num.partitions": 6,
     "transaction.state.log.replication.factor": copies,
     "transaction.state.log.min.isr": Math.min(2, copies),
-    "group.initial.rebalance.delay.ms": 0,
+    // members that start together are in a new group's first assignment; without it, it is chance whether they wait for a heartbeat more
+    "group.initial.rebalance.delay.ms": 500,
     "auto.create.topics.enable": "false",
     "replica.lag.time.max.ms": 30_000,
     "leader.imbalance.check.interval.seconds": 300,
