@@ -1,59 +1,126 @@
-// The README's figures: `npm run bench [-- --records N …]`. Starts a cluster as the tests do, measures it with `ottla bench`, and looks at
-// the brokers' memory.
-import { spawn } from "node:child_process";
-import { readFile } from "node:fs/promises";
-import { cpus } from "node:os";
-import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { reportAsText } from "../../cli/commands/register-bench.ts";
-import { TestCluster } from "../support/cluster.ts";
+// Measures clusters from outside, Ottla's and Apache Kafka's by turns: `npm run bench -- --list` shows what. See docs/performance.md.
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type BenchCommand, parseCommand, UsageError, usage } from "./command-line.ts";
+import { conduct, type Result } from "./conduct.ts";
+import { describeMachine, machineAsText } from "./machine.ts";
+import { htmlReport } from "./report/html.ts";
+import { type Report, reportAsJson } from "./report/report.ts";
+import { summarize } from "./report/summary.ts";
+import { tableOf } from "./report/table.ts";
+import type { Pace, Scenario } from "./scenario.ts";
+import { allScenarios } from "./scenarios/all.ts";
+import { selectScenarios, selectSystems } from "./selection.ts";
+import { floor } from "./systems/floor.ts";
+import { kafkas } from "./systems/kafka.ts";
+import { ottla } from "./systems/ottla.ts";
+import { outsideCluster } from "./systems/outside-cluster.ts";
+import { commonSettings, type System } from "./systems/system.ts";
 
-const mainFile = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
-/** After the start, until memory is looked at: what the start left behind is collected by then. */
-const idleMs = 5000;
+const stoppedCode = 130;
+const say = (line: string) => void process.stdout.write(`${line}\n`);
 
-async function ottla(args: readonly string[]): Promise<string> {
-  const child = spawn(process.execPath, [mainFile, ...args], { stdio: ["ignore", "pipe", "inherit"] });
-  let output = "";
-  child.stdout.on("data", (chunk) => {
-    output += String(chunk);
+/** The first of those that are measured is compared with the others. */
+function knownSystems({ cluster }: BenchCommand): readonly System[] {
+  return [ottla, ...(cluster === null ? [] : [outsideCluster(cluster)]), ...kafkas, floor];
+}
+
+/** Those that can be had here, and why the others cannot. */
+async function present(systems: readonly System[]): Promise<{ readonly systems: readonly System[]; readonly leftOut: readonly string[] }> {
+  const found = await Promise.all(systems.map(async (system) => ({ system, missing: await system.missing() })));
+  return {
+    systems: found.filter(({ missing }) => missing === null).map(({ system }) => system),
+    leftOut: found.flatMap(({ system, missing }) => (missing === null ? [] : [`${system.name}: ${missing}`])),
+  };
+}
+
+function paceOf({ isQuick, measuredSeconds, soakMinutes }: BenchCommand): Pace {
+  const usual = isQuick ? { measuredSeconds: 5, discardedSeconds: 2 } : { measuredSeconds: 15, discardedSeconds: 10 };
+  return { isQuick, ...usual, ...(measuredSeconds === null ? {} : { measuredSeconds }), soakMinutes };
+}
+
+function list(scenarios: readonly Scenario[], systems: readonly System[]): void {
+  for (const { name, extent, what } of scenarios) say(`${name.padEnd(40)} ${extent.padEnd(8)} ${what}`);
+  say("");
+  for (const { name, title } of systems) say(`${name.padEnd(16)} ${title}`);
+}
+
+function show({ scenario, system, outcome, failure }: Result): void {
+  if (failure !== null) return say(`  ${scenario}: FAILED on ${system}: ${failure.split("\n")[0]}`);
+  const { figures, notes = [] } = outcome;
+  const [first] = figures;
+  say(`  ${scenario}: ${first === undefined ? "no figures" : `${first.name} ${first.value.toFixed(2)} ${first.unit}`}`);
+  for (const note of notes) say(`    ${note}`);
+}
+
+async function writeReport(report: Report, out: string): Promise<void> {
+  await mkdir(out, { recursive: true });
+  const name = report.startedAt.replaceAll(":", "-").replace(/\.\d+Z$/, "");
+  await writeFile(join(out, `${name}.json`), reportAsJson(report));
+  await writeFile(join(out, `${name}.html`), htmlReport(report));
+  say(`\n${join(out, `${name}.html`)} and .json`);
+}
+
+/** Measures, and says how it goes. A Ctrl-C ends it early: what was found by then is in the report. */
+async function measure(command: BenchCommand, args: readonly string[], signal: AbortSignal): Promise<Report> {
+  const known = knownSystems(command);
+  const [wanted, scenarios, pace] = [selectSystems(known, command), selectScenarios(allScenarios, command), paceOf(command)];
+  const machine = describeMachine();
+  say(machineAsText(machine));
+  const { systems, leftOut } = await present(wanted);
+  for (const line of leftOut) say(`left out  ${line}`);
+  const results: Result[] = [];
+  const startedAt = new Date().toISOString();
+  const found = (result: Result) => {
+    results.push(result);
+    show(result);
+  };
+  await conduct({ scenarios, systems, rounds: command.rounds, pace, signal, say, found }).catch((error) => {
+    if (!signal.aborted) throw error;
   });
-  const code = await new Promise((resolve) => child.once("close", resolve));
-  if (code !== 0) throw new Error(`ottla ${args.join(" ")} ended with ${code}`);
-  return output;
+  const settings = commonSettings({ brokers: 3 });
+  return { startedAt, args, machine, pace, rounds: command.rounds, systems, scenarios, leftOut, settings, results };
 }
 
-/** Resident memory of each broker, MiB. */
-async function residentMib(cluster: TestCluster): Promise<number[]> {
-  return Promise.all(
-    cluster.ids.map(async (id) => {
-      const status = await readFile(`/proc/${cluster.pid(id)}/status`, "utf8");
-      return Math.round(Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024);
-    }),
-  );
+/** True when every scenario gave its figures. */
+async function bench(args: readonly string[], signal: AbortSignal): Promise<boolean> {
+  const command = parseCommand(args);
+  if (command.isList) {
+    list(allScenarios, knownSystems(command));
+    return true;
+  }
+  const report = await measure(command, args, signal);
+  const { results, systems } = report;
+  if (results.length === 0) return false;
+  const names = systems.map(({ name }) => name);
+  say(`\n${tableOf(summarize(results), names)}`);
+  await writeReport(report, command.out);
+  return results.every(({ failure }) => failure === null);
 }
 
-async function main(benchArguments: readonly string[]): Promise<void> {
-  console.log(
-    `node ${process.versions.node}, ${cpus().length} cores (${cpus()[0]?.model ?? "unknown"}), brokers, ZooKeeper and clients all on them`,
-  );
-  const startedAtMs = performance.now();
-  const cluster = await TestCluster.start({ settings: { "zookeeper.session.timeout.ms": 6000 } });
+/** Ctrl-C ends what runs, in order; the second one ends us, and with us all that we started. */
+function stopOnSignals(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(stoppedCode);
+      say("\nstopping");
+      controller.abort(new Error("stopped"));
+    });
+  }
+  return controller.signal;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const signal = stopOnSignals();
   try {
-    console.log(`ready     three brokers and ZooKeeper in ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s`);
-    await sleep(idleMs);
-    console.log(`idle      brokers use ${(await residentMib(cluster)).join(", ")} MiB`);
-    const bootstrap = ["--bootstrap", cluster.bootstrap.join(",")];
-    // once unmeasured: the first requests of a process are compiled as they run
-    await ottla(["bench", "--records", "20000", "--json", ...bootstrap]);
-    process.stdout.write(reportAsText(JSON.parse(await ottla(["bench", "--json", ...bootstrap, ...benchArguments]))));
-    console.log(`loaded    brokers use ${(await residentMib(cluster)).join(", ")} MiB`);
-    const steady = JSON.parse(await ottla(["bench", "--json", "--records", "30000", "--rate", "3000", ...bootstrap]));
-    console.log("at 3,000 records/s:");
-    process.stdout.write(reportAsText(steady));
-  } finally {
-    await cluster.stop();
+    const isWell = await bench(args, signal);
+    return signal.aborted ? stoppedCode : isWell ? 0 : 1;
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`${error.message}\n${usage}\n`);
+    return 2;
   }
 }
 
-await main(process.argv.slice(2));
+process.exit(await main(process.argv.slice(2)));

@@ -7,6 +7,7 @@ import { freePorts } from "../free-ports.ts";
 import { makeTestFolder, removeTestFolder } from "../test-folder.ts";
 import { waitUntil } from "../wait-until.ts";
 import { TestZookeeper } from "../zookeeper.ts";
+import { kafka39 } from "./kafka-packages.ts";
 import { classPath, type Prepared, prepared, programs } from "./prepared.ts";
 import { hasCommand, runToSuccess } from "./run-command.ts";
 
@@ -35,7 +36,7 @@ export interface KafkaVerdicts {
 
 export function prepareKafka(): Promise<Prepared<ApacheKafka>> {
   return prepared(hasCommand("javac") ? null : "a Java development kit is not installed", async () => {
-    const path = await classPath(packages);
+    const path = await classPath(kafka39);
     return {
       dump: async (args) =>
         (await runToSuccess("java", [...memory, "-cp", path, "kafka.tools.DumpLogSegments", ...args])).stdout.toString(),
@@ -138,63 +139,3 @@ export class KafkaBroker {
     await removeTestFolder(this.#folder);
   }
 }
-
-/** kafka_2.13 3.9.1 with all that it needs, and a logger that says nothing. */
-const packages = [
-  "com/fasterxml/jackson/core/jackson-annotations/2.16.2",
-  "com/fasterxml/jackson/core/jackson-core/2.16.2",
-  "com/fasterxml/jackson/core/jackson-databind/2.16.2",
-  "com/fasterxml/jackson/dataformat/jackson-dataformat-csv/2.16.2",
-  "com/fasterxml/jackson/datatype/jackson-datatype-jdk8/2.16.2",
-  "com/fasterxml/jackson/module/jackson-module-scala_2.13/2.16.2",
-  "com/github/ben-manes/caffeine/caffeine/2.9.3",
-  "com/github/luben/zstd-jni/1.5.6-4",
-  "com/google/errorprone/error_prone_annotations/2.10.0",
-  "com/thoughtworks/paranamer/paranamer/2.8",
-  "com/typesafe/scala-logging/scala-logging_2.13/3.9.5",
-  "com/yammer/metrics/metrics-core/2.2.0",
-  "commons-beanutils/commons-beanutils/1.9.4",
-  "commons-cli/commons-cli/1.4",
-  "commons-collections/commons-collections/3.2.2",
-  "commons-digester/commons-digester/2.1",
-  "commons-io/commons-io/2.14.0",
-  "commons-logging/commons-logging/1.2",
-  "commons-validator/commons-validator/1.7",
-  "io/dropwizard/metrics/metrics-core/4.1.12.1",
-  "io/netty/netty-buffer/4.1.105.Final",
-  "io/netty/netty-codec/4.1.105.Final",
-  "io/netty/netty-common/4.1.105.Final",
-  "io/netty/netty-handler/4.1.105.Final",
-  "io/netty/netty-resolver/4.1.105.Final",
-  "io/netty/netty-transport-classes-epoll/4.1.105.Final",
-  "io/netty/netty-transport-native-epoll/4.1.105.Final",
-  "io/netty/netty-transport-native-unix-common/4.1.105.Final",
-  "io/netty/netty-transport/4.1.105.Final",
-  "net/sf/jopt-simple/jopt-simple/5.0.4",
-  "net/sourceforge/argparse4j/argparse4j/0.7.0",
-  "org/apache/kafka/kafka-clients/3.9.1",
-  "org/apache/kafka/kafka-group-coordinator-api/3.9.1",
-  "org/apache/kafka/kafka-group-coordinator/3.9.1",
-  "org/apache/kafka/kafka-metadata/3.9.1",
-  "org/apache/kafka/kafka-raft/3.9.1",
-  "org/apache/kafka/kafka-server-common/3.9.1",
-  "org/apache/kafka/kafka-server/3.9.1",
-  "org/apache/kafka/kafka-storage-api/3.9.1",
-  "org/apache/kafka/kafka-storage/3.9.1",
-  "org/apache/kafka/kafka-tools-api/3.9.1",
-  "org/apache/kafka/kafka-transaction-coordinator/3.9.1",
-  "org/apache/kafka/kafka_2.13/3.9.1",
-  "org/apache/yetus/audience-annotations/0.12.0",
-  "org/apache/zookeeper/zookeeper-jute/3.8.4",
-  "org/apache/zookeeper/zookeeper/3.8.4",
-  "org/bitbucket/b_c/jose4j/0.9.4",
-  "org/lz4/lz4-java/1.8.0",
-  "org/pcollections/pcollections/4.0.1",
-  "org/scala-lang/modules/scala-collection-compat_2.13/2.10.0",
-  "org/scala-lang/modules/scala-java8-compat_2.13/1.0.2",
-  "org/scala-lang/scala-library/2.13.15",
-  "org/scala-lang/scala-reflect/2.13.15",
-  "org/slf4j/slf4j-api/1.7.36",
-  "org/slf4j/slf4j-nop/1.7.36",
-  "org/xerial/snappy/snappy-java/1.1.10.5",
-];

@@ -1,0 +1,79 @@
+import { parseArgs } from "node:util";
+
+export interface BenchCommand {
+  /** Beginnings of scenarios' names; empty: those of the extent. */
+  readonly scenarios: readonly string[];
+  /** Null: all that suit. */
+  readonly systems: readonly string[] | null;
+  readonly rounds: number;
+  readonly isQuick: boolean;
+  readonly isList: boolean;
+  /** Brokers that run already. */
+  readonly cluster: readonly string[] | null;
+  readonly measuredSeconds: number | null;
+  readonly soakMinutes: number;
+  readonly out: string;
+}
+
+export class UsageError extends Error {}
+
+export const usage = `npm run bench -- [options]
+  --scenario A,B     those whose names begin so (--list shows them); "all": every one
+  --systems A,B      of ottla, kafka-3.9, kafka-4, kafka-3.9-small, kafka-4-small, floor
+  --rounds N         how often each is measured, the systems taking turns (3; 1 with --quick)
+  --seconds N        of measured load in each scenario (15; 5 with --quick)
+  --soak-minutes N   of the scenario "soak" (30)
+  --quick            a small selection, in under three minutes
+  --cluster H:P,...  measure brokers that run already, here or elsewhere
+  --out DIR          where the report goes (bench-results)
+  --list             show the scenarios and systems, and end`;
+
+export function parseCommand(args: readonly string[]): BenchCommand {
+  const { values } = parse(args);
+  const isQuick = values.quick;
+  return {
+    scenarios: names(values.scenario),
+    systems: values.systems === undefined ? null : names(values.systems),
+    rounds: wholeNumber("rounds", values.rounds ?? (isQuick ? "1" : "3")),
+    isQuick,
+    isList: values.list,
+    cluster: values.cluster === undefined ? null : names(values.cluster),
+    measuredSeconds: values.seconds === undefined ? null : wholeNumber("seconds", values.seconds),
+    soakMinutes: wholeNumber("soak-minutes", values["soak-minutes"]),
+    out: values.out,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        scenario: { type: "string", default: "" },
+        systems: { type: "string" },
+        rounds: { type: "string" },
+        seconds: { type: "string" },
+        "soak-minutes": { type: "string", default: "30" },
+        quick: { type: "boolean", default: false },
+        list: { type: "boolean", default: false },
+        cluster: { type: "string" },
+        out: { type: "string", default: "bench-results" },
+      },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+function names(text: string): string[] {
+  return text
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "");
+}
+
+function wholeNumber(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new UsageError(`--${name} is ${text}: a whole number from 1 on is needed`);
+  return value;
+}

@@ -1,0 +1,27 @@
+import type { Scenario } from "../scenario.ts";
+import { brokerScenarios } from "./brokers.ts";
+import { clientScenarios } from "./clients.ts";
+import { consumeScenarios } from "./consume.ts";
+import { fsyncScenarios } from "./fsync.ts";
+import { idleScenario } from "./idle.ts";
+import { lifeScenarios } from "./life.ts";
+import { partitionScenarios } from "./partitions.ts";
+import { produceScenarios } from "./produce.ts";
+import { rateScenarios } from "./rates.ts";
+import { groupScenarios } from "./rebalance.ts";
+import { soakScenario } from "./soak.ts";
+
+/** In the order in which they run on a cluster that they share. */
+export const allScenarios: readonly Scenario[] = [
+  idleScenario,
+  ...produceScenarios,
+  ...rateScenarios,
+  ...consumeScenarios,
+  ...clientScenarios,
+  ...groupScenarios,
+  ...fsyncScenarios,
+  ...lifeScenarios,
+  ...partitionScenarios,
+  ...brokerScenarios,
+  soakScenario,
+];
