@@ -15,7 +15,7 @@ export interface FollowerState {
   readonly highWatermark: number;
 }
 
-/** What of the follower's own log decides. */
+/** What the decisions need of the follower's own log. */
 export type OwnLog = Pick<Log, "startOffset" | "endOffset" | "endOffsetForEpoch" | "damage">;
 
 /** What to do with a fetch answer. */
@@ -23,10 +23,10 @@ export type FollowerStep =
   /** Append what came (it may be nothing), then adopt the leader's high watermark. */
   | { readonly kind: "append"; readonly leaderHighWatermark: number }
   | { readonly kind: "truncate"; readonly toOffset: number }
-  /** The leader no longer has what comes after our end, or our log is damaged: begin again where the leader's begins. */
+  /** The leader no longer has what comes after our end, or our log is damaged: start over where the leader's log begins. */
   | { readonly kind: "start-anew"; readonly atOffset: number }
   | { readonly kind: "back-off"; readonly error: KafkaErrorCode }
-  /** The leader's log contradicts what we know to be committed. Never obeyed; a person must look. */
+  /** The leader's log contradicts what we know to be committed. Never obeyed; an operator must look into it. */
   | { readonly kind: "data-diverged"; readonly reason: string };
 
 export function decide(state: FollowerState, log: OwnLog, answer: ReplicaFetchedPartition): FollowerStep {
@@ -77,7 +77,7 @@ function copyAnew({ error, logStartOffset }: ReplicaFetchedPartition): FollowerS
 
 function outOfRange(state: FollowerState, log: OwnLog, answer: ReplicaFetchedPartition): FollowerStep {
   if (log.endOffset < answer.logStartOffset) return { kind: "start-anew", atOffset: answer.logStartOffset };
-  // The leader gives its end in the place of a divergence.
+  // The leader gives its end instead of a divergence.
   if (answer.diverging !== null && answer.diverging.endOffset < log.endOffset) return truncation(state, log, answer.diverging.endOffset);
   return { kind: "back-off", error: answer.error };
 }
