@@ -29,9 +29,9 @@ export type BrokerReport =
 const exitBug = 70;
 
 /**
- * V8 collects its old generation by what lies in it and what its objects hold outside of it, as one sum. Requests and the tails of logs
- * lie outside, so without this a broker under load collects a heap of 20 MB in full for every few megabytes it receives: more than half of
- * its CPU. With it the two have limits of their own. The cost is memory: buffers that are garbage stay a little longer (docs/performance.md).
+ * V8 collects its old generation by what lies in it and what its objects hold outside of it, as one sum. Requests and the tails of logs lie
+ * outside, so without this a broker under load collects a heap of 20 MB in full for every few megabytes it receives: more than half of its
+ * CPU. With it the two have limits of their own. The cost is memory: buffers that are garbage stay a little longer (docs/performance.md).
  */
 const memoryOutsideCountsByItself = "--external-memory-accounted-in-global-limit";
 

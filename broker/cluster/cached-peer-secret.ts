@@ -11,12 +11,12 @@ export interface CachedPeerSecretParts {
   readonly log: Logger;
 }
 
-/** Strangers can make us look: so often at most. */
+/** Strangers can make us read it again: this often at most. */
 const pauseBetweenReadsMs = 1_000;
 
 /**
- * The secret as it was read at the start, so that links open while the coordinator is away. It is read again when a proof does not fit: a
- * node that somebody changed, or that was removed and re-created by a broker that started later, reaches every broker that way.
+ * The secret as it was read at the start, so that links open while the coordinator is away. It is read again when a proof does not match: a
+ * node that was changed, or that was removed and re-created by a broker that started later, reaches every broker that way.
  */
 export class CachedPeerSecret implements PeerSecret {
   readonly #parts: CachedPeerSecretParts;
@@ -48,7 +48,7 @@ export class CachedPeerSecret implements PeerSecret {
     const { coordinator, log } = this.#parts;
     try {
       const found = await readPeerSecret(coordinator);
-      // removed, and nobody has made another: what all running brokers know goes on
+      // removed, and not re-created: the secret that all running brokers know stays valid
       if (found === null || found === this.#value) return;
       this.#value = found;
       log.info({}, "the secret that brokers prove themselves with was changed");

@@ -3,7 +3,7 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import type { BrokerRecord, PartitionRecord, StartingLeader } from "../../protocol/peer/messages.ts";
 import type { ClusterView } from "../partition/cluster-contract.ts";
 
-/** The cluster as this broker knows it: a value, replaced whole at each update. */
+/** The cluster as this broker knows it: a value, replaced as a whole at each update. */
 export interface ClusterImage {
   readonly clusterId: string;
   /** -1 while no controller is known. */
@@ -13,13 +13,13 @@ export interface ClusterImage {
   readonly brokers: ReadonlyMap<BrokerId, BrokerRecord>;
   /** Live brokers that are being shut down. */
   readonly leavingBrokers: ReadonlySet<BrokerId>;
-  /** Leaders of partitions that were just made, which do not serve them yet as far as is known. */
+  /** Leaders of partitions that were just created, which do not serve them yet as far as is known. */
   readonly startingLeaders: readonly StartingLeader[];
   readonly topics: ReadonlyMap<string, TopicImage>;
   readonly topicNames: ReadonlyMap<TopicId, string>;
   /**
-   * Topics whose deletion is on record, as far as this broker was told, with their names. A topic that is in neither is unknown, which says
-   * nothing of it.
+   * Topics whose deletion is on record, as far as this broker knows, with their names. A topic that is in neither map is unknown, which
+   * proves nothing about it.
    */
   readonly deletedTopics: ReadonlyMap<TopicId, string>;
   /** Dynamic broker settings: by broker id as text; `""` holds the cluster-wide default. */
@@ -36,10 +36,10 @@ export interface TopicImage {
   readonly config: Readonly<Record<string, string>>;
 }
 
-/** Where the API handlers read the cluster from. */
+/** Through this, the API handlers read the cluster. */
 export interface ImageSource {
   readonly current: ClusterImage;
-  /** Called after each replacement. Returns the way to unsubscribe. */
+  /** Called after each replacement. Returns a function that unsubscribes. */
   onChange(listener: (image: ClusterImage) => void): () => void;
 }
 
@@ -60,7 +60,7 @@ export function emptyImage(clusterId: string): ClusterImage {
   };
 }
 
-/** Holds the image and tells of each replacement. */
+/** Holds the image and notifies of each replacement. */
 export class ImageStore implements ImageSource {
   readonly #listeners = new Set<(image: ClusterImage) => void>();
   #current: ClusterImage;
@@ -98,15 +98,15 @@ export interface ClusterViewParts {
   readonly session: { readonly provedUntilMs: number };
 }
 
-/** What partitions see of the cluster. */
+/** The partitions' view of the cluster. */
 export function clusterView({ brokerId, images, membership, session }: ClusterViewParts): ClusterView {
-  // one that is being shut down counts as gone: it may not join an in-sync set again
+  // a broker that is being shut down counts as gone: it may not rejoin an in-sync set
   const stays = (id: BrokerId) => images.current.brokers.has(id) && !images.current.leavingBrokers.has(id);
   return {
     brokerEpoch: (id: BrokerId) => (stays(id) ? (images.current.brokers.get(id)?.epoch ?? null) : null),
     hasReplica: (id, topicId, partition) => {
       const { brokers, offlineReplicas } = images.current;
-      // a view that lacks even us was not filled yet, and says nothing about the others
+      // an image that lacks even us was not filled yet, and says nothing about the others
       return !brokers.has(brokerId) || (stays(id) && offlineReplicas.get(id)?.has(partitionKey(topicId, partition)) !== true);
     },
     registration: (id: BrokerId) => images.current.brokers.get(id)?.epoch ?? null,
@@ -115,7 +115,7 @@ export function clusterView({ brokerId, images, membership, session }: ClusterVi
       return membership.epoch;
     },
     get sessionProvedUntilMs() {
-      // without a registration there is nothing that a session could prove
+      // without a registration a session proves nothing
       return membership.epoch < 0 ? Number.NEGATIVE_INFINITY : session.provedUntilMs;
     },
   };

@@ -13,12 +13,12 @@ export interface ClusterNoteKeeperParts {
   readonly log: Logger;
 }
 
-/** Many topics are often made together: one writing for all of them. Also how late a note may be. */
+/** Many topics are often created together: one write for all of them. Also how late a note may be. */
 const delayMs = 1_000;
 
 /**
- * Keeps `ottla-cluster` true: soon after topics, their replicas or settings changed it is written again. A directory that cannot be written
- * is passed over; its logs will say so themselves.
+ * Keeps `ottla-cluster` up to date: it is rewritten soon after topics, their replicas or settings have changed. A directory that cannot be
+ * written is skipped; its logs will report that themselves.
  */
 export class ClusterNoteKeeper {
   readonly #parts: ClusterNoteKeeperParts;
@@ -33,7 +33,7 @@ export class ClusterNoteKeeper {
     this.#unsubscribe = parts.images.onChange(() => this.#changed());
   }
 
-  /** What is not noted yet is written now. */
+  /** Writes now what is not noted yet. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#unsubscribe();
@@ -51,7 +51,7 @@ export class ClusterNoteKeeper {
     });
   }
 
-  /** Never rejects: a broker does without its notes as long as ZooKeeper keeps its own. */
+  /** Never rejects: a broker does not need its notes as long as ZooKeeper has its data. */
   async #write(): Promise<void> {
     const { images, files, directories, clock, log } = this.#parts;
     const image = images.current;

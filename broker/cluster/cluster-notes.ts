@@ -3,18 +3,18 @@ import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import { codeOf, type FileSystem, replaceFile } from "../runtime/files.ts";
 import type { ClusterImage } from "./cluster-image.ts";
 
-/** A file of ours in a log directory: what the coordinator alone would know otherwise. */
+/** A file of ours in a log directory: what otherwise only the coordinator would know. */
 export const clusterNotesName = "ottla-cluster";
 
 /**
- * What is worth noting of a cluster besides what its logs say themselves: what a lost ZooKeeper is rebuilt from. Leaders and in-sync sets
+ * What is worth noting of a cluster besides what its logs contain themselves: a lost ZooKeeper is rebuilt from it. Leaders and in-sync sets
  * are not in it; they change all the time and follow from the logs.
  */
 export interface ClusterNotes {
   readonly clusterId: string;
-  /** Of the controller who said so. Of two notes, the one of the higher epoch is the newer; then the one with the higher number. */
+  /** Of the controller that sent it. Of two notes, the one of the higher epoch is the newer; then the one with the higher number. */
   readonly controllerEpoch: number;
-  /** Rises with each writing of one broker's. Milliseconds since 1970, by its clock. */
+  /** Rises with each write by the same broker. Milliseconds since 1970, by its clock. */
   readonly writtenMs: number;
   readonly topics: readonly NotedTopic[];
   /** By broker id as text; `""` holds what is set for all. */
@@ -50,7 +50,7 @@ export function encodeClusterNotes(notes: ClusterNotes): Buffer {
   return Buffer.from(`${text}\ncrc32c ${crc32c(text)}\n`);
 }
 
-/** Null when it is damaged, or of a later version. With the right checksum it is what one of our brokers wrote. */
+/** Null when it is damaged, or of a later version. If the checksum matches, it is what one of our brokers wrote. */
 export function decodeClusterNotes(content: Buffer): ClusterNotes | null {
   const end = content.indexOf("\n");
   if (end < 0) return null;
@@ -79,7 +79,7 @@ export function writeClusterNotes(files: FileSystem, directory: string, notes: C
   return replaceFile(files, `${directory}/${clusterNotesName}`, encodeClusterNotes(notes));
 }
 
-/** Whether the image says anything that the notes do not. Values that were not touched are the same objects. */
+/** Whether the image has anything that the notes lack. Unchanged values are the same objects. */
 export function isNoted(image: ClusterImage, noted: ClusterImage | null): boolean {
   if (noted === null || image.topics.size !== noted.topics.size) return false;
   if (

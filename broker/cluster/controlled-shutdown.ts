@@ -17,24 +17,24 @@ export interface ControlledShutdownParts {
   readonly retryBackoffMs: number;
 }
 
-/** A controller that goes is replaced within this order of time. */
+/** A controller that stops is replaced within about this time. */
 const controllerPauseMs = 100;
-/** A replica that was nearly in sync is within this order of time, and a broker that stops with us has gone. */
+/** A replica that was nearly in sync joins within about this time, and a broker that stops with us is gone by then. */
 const replicaPauseMs = 250;
 
 /**
- * `moved`: nothing is led any more. `futile`: what is left cannot be moved by waiting. `later`: a replica may yet get in sync. `no
+ * `moved`: nothing is led any more. `futile`: waiting will not move what is left. `later`: a replica may still get in sync. `no
  * controller`: there is none, or it is another broker by now.
  */
 type ShutdownOutcome = { readonly kind: "moved" } | { readonly kind: "futile" | "later" | "no controller"; readonly reason: string };
 
 /**
  * Asks the controller to move this broker's leaderships away, until none is left or none can be moved, the attempts are used up or
- * `timeoutMs` is over. False: it goes while still leading something (nobody else was in sync, or there was no controller to ask).
+ * `timeoutMs` has elapsed. False: it stops while still leading something (no other replica was in sync, or there was no controller to ask).
  *
- * An attempt lasts as long as Kafka's pause between two, and asks again and again meanwhile. A controller that stops at the same time is
+ * An attempt lasts as long as Kafka's pause between two, and asks repeatedly meanwhile. A controller that stops at the same time is
  * replaced at once. And: (1) three brokers stop together, the controller among them; (2) the next controller does not know that the second
- * is going, too, and says that it may yet get in sync; (3) a moment later it is gone, and there is nothing to wait for.
+ * is stopping, too, and says that it may still get in sync; (3) a moment later it is gone, and there is nothing to wait for.
  */
 export async function controlledShutdown(parts: ControlledShutdownParts, { timeoutMs }: { readonly timeoutMs: number }): Promise<boolean> {
   const { clock, log, retriesMax, retryBackoffMs } = parts;

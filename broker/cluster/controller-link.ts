@@ -4,7 +4,7 @@ import type { PeerKind, PeerRequest } from "../../protocol/peer/messages.ts";
 import { type PeerAnswer, type PeerCallOptions, type PeerRequester, PeerUnavailable } from "../runtime/peer-port.ts";
 import type { ImageSource } from "./cluster-image.ts";
 
-/** The way to whichever broker is the controller now. */
+/** The link to whichever broker is the controller now. */
 export interface ControllerRequester {
   /** Rejects with PeerUnavailable, also while no controller is known. A controller that was deposed meanwhile answers NOT_CONTROLLER. */
   request<K extends PeerKind>(kind: K, body: PeerRequest<K>, options: PeerCallOptions): Promise<PeerAnswer<K>>;
@@ -25,7 +25,7 @@ export class ControllerLink implements ControllerRequester {
     this.#parts = parts;
   }
 
-  /** Null: no controller, or one that has not made itself known to this broker yet. */
+  /** Null: no controller, or one that has not sent this broker an update yet. */
   current(): { readonly id: BrokerId; readonly address: Address } | null {
     const { holder, images } = this.#parts;
     const id = holder();

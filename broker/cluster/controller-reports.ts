@@ -8,7 +8,7 @@ import type { ReplicaHealth, ReplicaHealthReporter } from "../partition/cluster-
 import type { ImageSource } from "./cluster-image.ts";
 import type { ControllerRequester } from "./controller-link.ts";
 
-/** What a report needs: who speaks, and how the controller is reached. */
+/** What a report needs: who sends it, and how the controller is reached. */
 export interface ReporterParts {
   readonly brokerId: BrokerId;
   readonly membership: { readonly epoch: number };
@@ -25,9 +25,9 @@ export type IsrReport = IsrChangedRequest["partitions"][number];
 const partitionsPerReportMax = 2_000;
 
 /**
- * Tells the controller of in-sync sets that this broker has written, until it acknowledges them. Holds the newest per partition, so no more
- * than there are partitions led here; all of it is dropped with the session, since a new controller, and the loss of a registration, make
- * the controller read or write the states itself.
+ * Reports in-sync sets that this broker has written to the controller, until it acknowledges them. Holds the newest per partition, so no
+ * more than there are partitions led here; all of it is dropped with the session, since a new controller, and the loss of a registration,
+ * make the controller read or write the states itself.
  */
 export class IsrReporter {
   readonly #parts: ReporterParts;
@@ -71,19 +71,19 @@ interface OfflineReplica extends ReplicaName {
   readonly reason: string;
 }
 
-/** To whom something was told: a controller's term, which knows of one registration of ours. */
+/** The recipient of a report: a controller's term, which knows one registration of ours. */
 interface Listener {
   readonly controllerEpoch: number;
   readonly brokerEpoch: number;
 }
 
-/** A reason is a system's error and a path; what is longer is cut. */
+/** A reason is a system error and a path; longer ones are cut. */
 const reasonLengthMax = 2_000;
 
 /**
- * Tells the controller which replicas on this broker cannot be used, until it acknowledges it, and again each controller that comes after
- * it, and again under each new registration: the controller keeps it in memory only. Each report has all of them, so no more than there are
- * replicas here.
+ * Reports to the controller which replicas on this broker cannot be used, until it acknowledges that. The report is repeated to each new
+ * controller and under each new registration, as the controller keeps it in memory only. Each report has all of them, so no more than there
+ * are replicas here.
  */
 export class ReplicaReporter implements ReplicaHealthReporter {
   readonly #parts: ReporterParts & { readonly images: ImageSource };
@@ -124,7 +124,7 @@ export class ReplicaReporter implements ReplicaHealthReporter {
     if (listener === null) return false;
     const told = this.#told;
     const isSame = told?.controllerEpoch === listener.controllerEpoch && told.brokerEpoch === listener.brokerEpoch;
-    // a controller that was told nothing takes all for usable
+    // a controller without a report takes all for usable
     return isSame ? told.version < this.#version : this.#offline.size > 0;
   }
 
@@ -152,9 +152,9 @@ export class ReplicaReporter implements ReplicaHealthReporter {
 interface Report {
   /** For the log. */
   readonly name: string;
-  /** Something is to be told that has not been acknowledged. */
+  /** There is something to report that has not been acknowledged. */
   readonly isDue: () => boolean;
-  /** Tells it once; rejects when that did not succeed. */
+  /** Sends it once; rejects when that failed. */
   readonly send: () => Promise<void>;
 }
 
@@ -162,7 +162,7 @@ interface Report {
 const pauseMinMs = 20;
 const pauseMaxMs = 1_000;
 
-/** Tells the controller something until it acknowledges it: one message under way, repeated with growing pauses. */
+/** Reports something to the controller until it acknowledges it: one message in flight, repeated with growing pauses. */
 class ReportLoop {
   readonly #report: Report;
   readonly #parts: Pick<ReporterParts, "clock" | "random" | "log">;
@@ -175,11 +175,11 @@ class ReportLoop {
     this.#signal = signal;
   }
 
-  /** To be called whenever something may have become due. */
+  /** To be called whenever a report may have become due. */
   wake(): void {
     if (this.#isSending || this.#signal.aborted || !this.#report.isDue()) return;
     this.#isSending = true;
-    // a turn later: what changes together is told together
+    // a turn later: what changes together is reported together
     this.#parts.clock.schedule(0, () => void this.#sendAll());
   }
 

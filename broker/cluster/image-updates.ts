@@ -19,20 +19,20 @@ export const startOfStream: StreamPosition = { controllerEpoch: -1, brokerEpoch:
 
 export type Taken =
   | { readonly kind: "refused"; readonly error: KafkaError; readonly message: string }
-  /** A late copy of something that has been said again since. */
+  /** A late copy of an update that has been sent again since. */
   | { readonly kind: "superseded" }
   /** A part of a full update; nothing applies yet. */
   | { readonly kind: "part"; readonly position: StreamPosition }
   | { readonly kind: "applied"; readonly position: StreamPosition; readonly image: ClusterImage; readonly full: boolean };
 
 /**
- * What an update means for the image. An older controller's, one for another registration, and one that does not fit are refused;
+ * Applies an update to the image. An update of an older controller, for another registration, or that does not fit is refused;
  * INVALID_REQUEST asks for a full one.
  */
 export function takeUpdate(image: ClusterImage, position: StreamPosition, update: MetadataUpdateRequest, ownEpoch: number): Taken {
   if (update.controllerEpoch < image.controllerEpoch)
     return refused("STALE_CONTROLLER_EPOCH", `controller epoch ${image.controllerEpoch} is known, this is ${update.controllerEpoch}`);
-  // not registered: nobody has anything to tell us, whatever epoch he names
+  // not registered: no update is meant for us, whatever epoch it names
   if (ownEpoch < 0) return refused("STALE_BROKER_EPOCH", "this broker is not registered at present");
   if (update.brokerEpoch !== ownEpoch)
     return refused("STALE_BROKER_EPOCH", `this broker is registered with epoch ${ownEpoch}, not ${update.brokerEpoch}`);
@@ -70,7 +70,7 @@ function withChanges(image: ClusterImage, update: MetadataUpdateRequest): Cluste
     topics.delete(name);
     topicNames.delete(topic.id);
   };
-  // by id: the name may be in use again, by a topic made after the deletion
+  // by id: the name may be in use again, by a topic created after the deletion
   for (const { id } of update.deletedTopics) remove(topicNames.get(id) ?? "");
   const deletedTopics = withDeleted(image.deletedTopics, update.deletedTopics);
   for (const record of update.topics) {
@@ -96,7 +96,7 @@ function withChanges(image: ClusterImage, update: MetadataUpdateRequest): Cluste
   };
 }
 
-/** Each full update starts over; this is for a controller that stays for ever. */
+/** Each full update starts over; this bound is for a controller that stays for ever. */
 const deletedTopicsMax = 20_000;
 
 function withDeleted(known: ClusterImage["deletedTopics"], told: MetadataUpdateRequest["deletedTopics"]): ClusterImage["deletedTopics"] {
@@ -118,7 +118,7 @@ function offlineByBroker(told: NonNullable<MetadataUpdateRequest["offlineReplica
 /** Null when partitions would be missing between those known. */
 function withRecord(known: TopicImage | null, { name, id, partitions: changed, config }: TopicRecord): TopicImage | null {
   const partitions: PartitionRecord[] = [...(known?.partitions ?? [])];
-  // looked at before it is placed: an array with a hole of two thousand million entries takes a minute to look through
+  // checked before it is placed: an array with a hole of two thousand million entries takes a minute to traverse
   const end = partitions.length + changed.length;
   if (changed.some(({ partition }) => partition >= end)) return null;
   for (const record of changed) partitions[record.partition] = record;
@@ -127,7 +127,7 @@ function withRecord(known: TopicImage | null, { name, id, partitions: changed, c
   return { name, id, partitions, config: known !== null && sameConfig(known.config, config) ? known.config : config };
 }
 
-/** Whether leaders have to look at their followers: a broker is gone, is about to go, or what it can use has changed. */
+/** Whether leaders have to check their followers: a broker is gone, is shutting down, or what it can use has changed. */
 export function someoneLeft(before: ClusterImage, after: ClusterImage): boolean {
   if (before.offlineReplicas !== after.offlineReplicas) return true;
   return [...before.brokers.keys()].some((id) => !after.brokers.has(id)) || !after.leavingBrokers.isSubsetOf(before.leavingBrokers);

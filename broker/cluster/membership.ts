@@ -11,9 +11,9 @@ import type { Logger } from "../../protocol/base/logger.ts";
 export interface MembershipParts {
   readonly coordinator: Coordinator;
   readonly brokerId: BrokerId;
-  /** What the coordinator must know, for this broker to take part. */
+  /** What the coordinator must know for this broker to take part. */
   readonly known: KnownCluster;
-  /** Made for each registration: it holds the time. `incarnation`: the data directory's id. */
+  /** Built for each registration: it contains the time. `incarnation`: the data directory's id. */
   readonly registration: () => BrokerRegistration & { readonly incarnation: string };
   readonly clock: Clock;
   readonly log: Logger;
@@ -21,7 +21,7 @@ export interface MembershipParts {
 }
 
 export interface MembershipEvents {
-  /** A new life in the cluster begins; the controller will send a full update for this epoch. */
+  /** A new registration begins; the controller will send a full update for this epoch. */
   registered(brokerEpoch: number): void;
   /** The session is lost, and the registration with it, or the registration alone: stop leading and following, at once. */
   lost(): void;
@@ -32,9 +32,9 @@ export interface MembershipEvents {
 const retryPauseMs = 200;
 
 /**
- * Keeps this broker registered, with a new epoch each time: once per session, and again in the same session when the registration was taken
- * away. A coordinator that is not the one this broker knows gets no registration. What rests on the registration alone (the candidacy for
- * controller, ids for producers) checks it in its own transactions, so none of it reaches such a coordinator.
+ * Keeps this broker registered, with a new epoch each time: once per session, and again in the same session when the registration was
+ * removed. A coordinator that is not the one this broker knows gets no registration. What depends on the registration alone (the candidacy
+ * for controller, producer ids) checks it in its own transactions, so none of it reaches such a coordinator.
  */
 export class Membership {
   readonly #parts: MembershipParts;
@@ -71,9 +71,9 @@ export class Membership {
 
   #stateChanged(state: SessionState, sessionNumber: number): void {
     const isStopping = this.#abort.signal.aborted;
-    // Race (I8): (1) this broker stops, and still leads what nobody could take over; (2) the session is lost while the last requests are
-    // served; (3) the next session proves itself, and would prove a registration that is gone. So a loss counts while stopping, too; our
-    // own `close` then comes as the end of everything.
+    // Race (I8): (1) this broker stops, and still leads what no other broker could take over; (2) the session is lost while the last
+    // requests are served; (3) the next session proves itself, and would prove a registration that is gone. So a loss counts while
+    // stopping, too; our own `close` then ends everything.
     if (state === "lost" || (state === "closed" && !isStopping)) return this.#lose();
     if (isStopping) return;
     if (state === "connected" && sessionNumber !== this.#sessionNumber) {
@@ -110,7 +110,7 @@ export class Membership {
         this.#epoch = result.brokerEpoch;
         log.info({ brokerEpoch: result.brokerEpoch, sessionNumber }, "registered");
         events.registered(result.brokerEpoch);
-        // it may have been taken away before anyone looked
+        // it may have been removed before it was checked
         return void this.#look();
       } catch (error) {
         if (error instanceof InvariantViolation) throw error;
@@ -123,7 +123,7 @@ export class Membership {
   }
 
   /**
-   * Whether the registration is still there, and the coordinator still the one we know. One look at a time; one that is asked for meanwhile
+   * Checks whether the registration is still there, and the coordinator still the one we know. One check at a time; one requested meanwhile
    * follows.
    */
   async #look(): Promise<void> {
@@ -135,13 +135,13 @@ export class Membership {
       this.#lookAgain = false;
       if (await this.#lookOnce()) continue;
       await sleep(clock, retryPauseMs, this.#abort.signal).catch(() => undefined);
-      // otherwise the next reconnection looks
+      // otherwise the next reconnection checks
       if (coordinator.state === "connected") this.#lookAgain = true;
     }
     this.#isLooking = false;
   }
 
-  /** False: it cannot be told now. */
+  /** False: not known now. */
   async #lookOnce(): Promise<boolean> {
     const { coordinator, brokerId, known, log, events } = this.#parts;
     const epoch = this.#epoch;
@@ -170,7 +170,7 @@ export class Membership {
   }
 }
 
-/** Two that take the place from each other again and again would serve nobody: the one that was replaced goes. */
+/** Two brokers that keep replacing each other would serve nobody: the one that was replaced stops. */
 function replaced(brokerId: BrokerId, { ephemeralOwner }: Node): BrokerIdTaken {
   return new BrokerIdTaken(
     `the registration of broker ${brokerId} was replaced by another process (session ${ephemeralOwner}): two brokers run with one broker.id, or on copies of one data directory. Stop one of them`,
@@ -181,19 +181,19 @@ export interface StrangeCoordinatorParts {
   readonly known: KnownCluster;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Told what goes into the log, for the person who started this broker. */
+  /** Called with what is logged, for the operator who started this broker. */
   readonly said?: (words: string) => void;
 }
 
 const pauseMinMs = 500;
-/** A coordinator that is put right, by a restored copy or by `ottla cluster recover`, is noticed within this time. */
+/** A coordinator that is repaired, from a backup or by `ottla cluster recover`, is noticed within this time. */
 const pauseMaxMs = 10_000;
 const sayAgainAfterMs = 10 * 60_000;
 const meanwhile = " Until then this broker serves nobody and removes nothing; it looks again by itself.";
 
 /**
- * Waits, a little longer each time, while the coordinator is not the one this broker knows, and says so: at once, when the reason changes,
- * and then seldom. Nobody is served meanwhile.
+ * Waits, a little longer each time, while the coordinator is not the one this broker knows, and logs it: at once, when the reason changes,
+ * and then rarely. No client is served meanwhile.
  */
 export class StrangeCoordinator {
   readonly #parts: StrangeCoordinatorParts;

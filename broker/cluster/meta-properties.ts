@@ -2,7 +2,7 @@ import { type BrokerId, newTopicId } from "../../protocol/base/ids.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import { type FileSystem, replaceFile } from "../runtime/files.ts";
 
-/** What a data directory says of itself, in Kafka's `meta.properties`. */
+/** What a data directory says about itself, in Kafka's `meta.properties`. */
 export interface MetaProperties {
   readonly brokerId: BrokerId;
   readonly clusterId: string;
@@ -23,7 +23,7 @@ export function metaPropertiesPath(dataDirectory: string): string {
 }
 
 /**
- * Makes sure that the directory belongs to this broker of this cluster: a new one is marked, a marked one is compared. Rejects with
+ * Ensures that the directory belongs to this broker of this cluster: a new one is marked, a marked one is compared. Rejects with
  * WrongDataDirectory.
  */
 export async function claimDataDirectory(
@@ -47,7 +47,7 @@ export async function claimDataDirectory(
 }
 
 /**
- * Makes the folder and those above it, so that a loss of power cannot take a whole new data directory away: each new name is synced in the
+ * Creates the folder and its parents, so that a power failure cannot take a whole new data directory away: each new name is synced in the
  * folder that holds it.
  */
 async function makeDurableDirectory(files: FileSystem, path: string): Promise<void> {
@@ -80,7 +80,7 @@ export function formatMetaProperties({ brokerId, clusterId, directoryId }: MetaP
   return Buffer.from(`${lines.join("\n")}\n`);
 }
 
-/** Throws WrongDataDirectory when it is not such a file. Lines and names it does not know are passed over. */
+/** Throws WrongDataDirectory when it is not such a file. Unknown lines and names are skipped. */
 export function parseMetaProperties(content: Buffer, path: string): MetaProperties {
   const fault = (why: string) => new WrongDataDirectory(`${path} ${why}: restore it, or name another data directory.`);
   if (content.length > fileMaxBytes) throw fault(`has ${content.length} bytes and is not a meta.properties file`);

@@ -15,7 +15,7 @@ export interface ProducerIdsParts {
   readonly log: Logger;
 }
 
-/** Ids that no other producer of the cluster has or will have. */
+/** Ids that no other producer of the cluster has or will get. */
 export interface ProducerIdSource {
   next(): Promise<Outcome<{ readonly producerId: number }>>;
 }
@@ -25,9 +25,9 @@ const blockSize = 1000;
 const fetchAheadBelow = 100;
 /** Writes tried for one block: each conflict means that another broker took one. */
 const attemptsMax = 10;
-/** Requests that wait for a block; more are told to ask again. */
+/** Requests that wait for a block; more are told to retry. */
 const waitersMax = 10_000;
-/** How long a request waits for a block. The fetch goes on without it. */
+/** How long a request waits for a block. The fetch continues without it. */
 const waitMaxMs = 5_000;
 /** After a failed fetch; requests meanwhile are answered with the failure at once. */
 const pauseMs = 200;
@@ -39,17 +39,17 @@ type Answer = Awaited<ReturnType<ProducerIdSource["next"]>>;
  * a cluster may hold both.
  *
  * Why no id is given twice:
- * 1. A block begins behind the last one written, and is ours only when the node's version is the one we read: of two brokers that read the
+ * 1. A block begins after the last one written, and is ours only when the node's version is the one we read: of two brokers that read the
  *    same, one writes.
- * 2. A write whose answer was lost is looked up: when the node now names our block, it is ours. It cannot be another claim of the same
+ * 2. After a write whose answer was lost, the node is read: when it now names our block, it is ours. It cannot be another claim of the same
  *    range: for us to write it, the version had to be the one we read, so one write of it succeeded at most; and nobody else writes our
  *    broker id, the data directory being locked.
  * 3. Each write holds only where this broker is registered, so not in a coordinator that lost its state, or went back in time, and would
  *    start over with ids that are in use. It is made only while this life has a registration: one that an earlier life left in a copy of
- *    the coordinator's state would pass that check. A broker never takes a block that is not behind all of its own, whatever the
- *    coordinator says.
- * 4. When it cannot be looked up, the block is forgotten. The next claim reads what is there and begins behind it, whether or not the
- *    forgotten write was done or is done later.
+ *    the coordinator's state would pass that check. A broker never takes a block that is not above all of its own, whatever the coordinator
+ *    says.
+ * 4. When the node cannot be read, the block is forgotten. The next claim reads what is there and begins after it, whether or not the
+ *    forgotten write was or will be carried out.
  */
 export class ProducerIds implements ProducerIdSource {
   readonly #parts: ProducerIdsParts;

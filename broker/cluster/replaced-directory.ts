@@ -12,12 +12,12 @@ export interface ReplacedDirectoryParts {
   readonly brokerId: BrokerId;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Folders of logs that this broker still has (`topic-3`). */
+  /** Folders of the logs that this broker still has (`topic-3`). */
   readonly remaining: ReadonlySet<string>;
 }
 
 /**
- * Longer than brokers that were stopped together take to come back; not for ever, or a cluster whose directories are all new would never
+ * Longer than brokers that were stopped together take to restart; not for ever, or a cluster whose directories are all new would never
  * start.
  */
 const waitMaxMs = 60_000;
@@ -26,10 +26,10 @@ const lookEveryMs = 500;
 /**
  * To be awaited before a new, empty data directory is marked as this broker's, and so before it registers; and before it registers without
  * a directory that cannot be used. The disk of a known broker may have been replaced: (1) all brokers were down, and the coordinator still
- * has this one in sync with others; (2) it comes back first and, nobody else being there, is elected without a record; (3) the others come
- * back, and cut all they have.
+ * has this one in sync with others; (2) it restarts first and, being alone, is elected without a record; (3) the others restart, and
+ * truncate all they have.
  *
- * So it waits until the others lead, which takes it out of the in-sync sets, and then joins as a follower that copies everything. Where it
+ * So it waits until the others lead, which removes it from the in-sync sets, and then joins as a follower that copies everything. Where it
  * is the only one in sync there is nothing to wait for.
  */
 export async function awaitOthersInSync({ coordinator, brokerId, clock, log, remaining }: ReplacedDirectoryParts): Promise<void> {
@@ -75,7 +75,7 @@ async function stillShared(coordinator: Coordinator, brokerId: BrokerId, paths: 
       const { isr } = decodePartitionState(path, node.data);
       return isr.includes(brokerId) && isr.length > 1;
     } catch (error) {
-      // what cannot be read elects nobody either
+      // from a state that cannot be read nobody is elected either
       if (error instanceof MalformedZnode) return false;
       throw error;
     }

@@ -19,7 +19,7 @@ export function settingsResolver(brokerId: BrokerId, texts: SettingTexts): Resol
   return (topicConfig, brokerConfigs) => topicSettings(topicConfig, settingLayers(brokerId, texts, brokerConfigs));
 }
 
-/** This broker's settings in force, which may change at run time: ask again, do not keep. */
+/** This broker's settings in force, which may change at run time: call it each time, do not keep the result. */
 export class SettingsInForce {
   readonly #brokerId: BrokerId;
   readonly #texts: SettingTexts;
@@ -36,7 +36,7 @@ export class SettingsInForce {
     return settingLayers(this.#brokerId, this.#texts, this.#images.current.brokerConfigs);
   }
 
-  /** Read again only after something was set. */
+  /** Resolved again only after something was set. */
   get now(): GroupedSettings {
     const from = this.#images.current.brokerConfigs;
     if (this.#read?.from !== from) this.#read = { from, settings: groupedSettings(this.layers) };

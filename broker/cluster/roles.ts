@@ -11,7 +11,7 @@ export interface LocalReplica {
   readonly topicId: TopicId;
 }
 
-/** What this broker has to do because the image changed, in the order of the fields. */
+/** What this broker has to do after a change of the image, in the order of the fields. */
 export interface RoleChanges {
   readonly withdraw: readonly WithdrawnReplica[];
   readonly settings: readonly { readonly topic: string; readonly settings: TopicSettings }[];
@@ -23,8 +23,8 @@ export interface RoleInput {
   readonly before: ClusterImage;
   readonly after: ClusterImage;
   /**
-   * After a full update everything is assigned again (it may come after the roles were given up with a session), and what lies on the disks
-   * without being ours any more is withdrawn: deleted where the deletion is on record (it was done while this broker was away), else set
+   * After a full update everything is assigned again (it may come after the roles ended with a session), and logs on disk that are no
+   * longer ours are withdrawn: deleted where the deletion is on record (the topic was deleted while this broker was away), otherwise set
    * aside.
    */
   readonly full: boolean;

@@ -3,21 +3,21 @@ import { invariant } from "../../protocol/base/invariant.ts";
 
 export interface SeenControllerParts {
   readonly clusterId: string;
-  /** As the log directories have it; -1: none of them says. */
+  /** As stored in the log directories; -1: in none of them. */
   readonly controllerEpoch: number;
   /** Durable when it resolves, in one log directory at least. */
   readonly store: (known: KnownCluster) => Promise<void>;
 }
 
 /**
- * The newest controller epoch that this broker has seen, kept over restarts. It is on the disk before anything is done because of it
- * (before an update of that epoch is applied or answered, and before this broker acts as its controller), so whatever this broker did, it
- * did under an epoch that it still knows of later, and knows an older coordinator by it.
+ * The newest controller epoch that this broker has seen, kept over restarts. It is on disk before anything is done because of it (before an
+ * update of that epoch is applied or answered, and before this broker acts as its controller). So whatever this broker did, it did under an
+ * epoch that it still knows later, and by which it recognises an older coordinator.
  */
 export class SeenController implements KnownCluster {
   readonly #parts: SeenControllerParts;
   #controllerEpoch: number;
-  /** Up to which each directory was written in this life: one may be new, and lack what the others have. */
+  /** The epoch written to each directory since the start: a directory may be new, and lack what the others have. */
   #stored = -1;
   #last: Promise<void> = Promise.resolve();
 
@@ -34,7 +34,7 @@ export class SeenController implements KnownCluster {
     return this.#controllerEpoch;
   }
 
-  /** Resolves once it is on the disk that there was a controller of this epoch. Rejects with LogOffline. */
+  /** Resolves once it is durable that there was a controller of this epoch. Rejects with LogOffline. */
   note(controllerEpoch: number): Promise<void> {
     this.#last = this.#last.catch(() => undefined).then(() => this.#note(controllerEpoch));
     return this.#last;

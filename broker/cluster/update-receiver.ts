@@ -12,27 +12,27 @@ import { type LocalReplica, type RoleChanges, roleChanges } from "./roles.ts";
 import type { SeenController } from "./seen-controller.ts";
 
 export interface UpdateReceiverParts {
-  /** Whether the coordinator knows this controller's term as the present one. Rejects when that cannot be told. */
+  /** Whether this controller's term is the present one in the coordinator. Rejects when that is not known. */
   readonly isPresentTerm: (claimed: { readonly controllerId: BrokerId; readonly controllerEpoch: number }) => Promise<boolean>;
   readonly brokerId: BrokerId;
   readonly images: ImageStore;
   readonly roles: RoleSink;
   readonly view: Pick<ClusterView, "ownEpoch">;
   readonly seen: Pick<SeenController, "controllerEpoch" | "note">;
-  /** What lies on this broker's disks. */
+  /** The logs on this broker's disks. */
   readonly localReplicas: () => readonly LocalReplica[];
   readonly resolveSettings: ResolveSettings;
   readonly log: Logger;
 }
 
-/** A controller has one update under way per broker; more only come of abandoned attempts. */
+/** A controller has one update in flight per broker; more come only from abandoned attempts. */
 const waitingMax = 16;
 
 /** Takes the controller's updates, one after the other: replaces the image and drives this broker's roles. */
 export class UpdateReceiver {
   readonly #parts: UpdateReceiverParts;
   #position = startOfStream;
-  /** The controller whose updates are taken: the coordinator was asked about it. */
+  /** The controller whose updates are accepted: it was checked in the coordinator. */
   #confirmed = { controllerId: noBroker, controllerEpoch: -1 };
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
@@ -45,7 +45,7 @@ export class UpdateReceiver {
     if (this.#waiting >= waitingMax) return { body: refused("BROKER_NOT_AVAILABLE", `${waitingMax} updates wait already`) };
     this.#waiting++;
     const turn = this.#last.then(() => this.#take(update));
-    // a failure belongs to who asked; the next one takes its turn all the same
+    // a failure goes to its caller; the next update takes its turn all the same
     this.#last = turn.catch(() => undefined);
     try {
       return { body: await turn };
@@ -56,7 +56,7 @@ export class UpdateReceiver {
 
   async #take(update: MetadataUpdateRequest): Promise<MetadataUpdateResponse> {
     const { images, view, seen, log } = this.#parts;
-    // also one from before our last start, which the image knows nothing of
+    // also an epoch from before our last start, which the image does not know
     if (update.controllerEpoch < seen.controllerEpoch)
       return refused("STALE_CONTROLLER_EPOCH", `controller epoch ${seen.controllerEpoch} is known, this is ${update.controllerEpoch}`);
     const doubt = await this.#doubtAbout(update);
@@ -82,7 +82,7 @@ export class UpdateReceiver {
       case "applied": {
         const keptTopics = await this.#apply(before, taken.image, update);
         if (keptTopics === null) {
-          // whatever was done of it, the new registration begins with a full update
+          // whatever part of it was applied, the new registration begins with a full update
           this.#position = startOfStream;
           return refused("STALE_BROKER_EPOCH", "the registration ended while the update was applied");
         }
@@ -93,14 +93,14 @@ export class UpdateReceiver {
   }
 
   /**
-   * What an update says is done: logs are removed that it names as deleted, and set aside that it does not name. So a term that is new to
-   * us is looked up in the coordinator, once; null: it is the present one, or too old to matter.
+   * An update has consequences: logs that it names as deleted are removed, and logs that it does not name are set aside. So a term that is
+   * new to us is looked up in the coordinator, once; null: it is the present one, or too old to matter.
    */
   async #doubtAbout({ controllerId, controllerEpoch, brokerEpoch }: MetadataUpdateRequest): Promise<MetadataUpdateResponse | null> {
     const { images, view, isPresentTerm } = this.#parts;
     const known = this.#confirmed;
     if (controllerEpoch === known.controllerEpoch && controllerId === known.controllerId) return null;
-    // refused for what it is, and without asking anybody
+    // refused on its own account, without asking the coordinator
     if (controllerEpoch < images.current.controllerEpoch || view.ownEpoch < 0 || view.ownEpoch !== brokerEpoch) return null;
     try {
       if (await isPresentTerm({ controllerId, controllerEpoch })) {
@@ -116,17 +116,16 @@ export class UpdateReceiver {
   }
 
   /**
-   * Which of the deleted topics there may be something left of; null: the registration ended meanwhile. The order, and why:
-   * 1. Replicas that are no longer ours go first. A topic re-created under an old name must not be visible while its name still leads to
-   *    the old log: a produce would be acknowledged into it.
-   * 2. Then the image: a partition that takes up a role needs the peers' addresses and epochs, and the in-sync set's writer needs the state
-   *    it starts from. Requests that come between find the new leader epoch in the image and the old one in the partition:
-   *    UNKNOWN_LEADER_EPOCH or NOT_LEADER_OR_FOLLOWER, both of which a client repeats.
-   * 3. Then settings and roles, and only in their new epochs leaders look who is gone: in an old one they would be told that they lead no
-   *    more. The controller has its answer only after that: "known to every broker" means that they serve it.
+   * The deleted topics of which there may be something left; null: the registration ended meanwhile. The order, and why:
+   * 1. Replicas that are no longer ours are withdrawn first. A topic re-created under an old name must not be visible while its name still
+   *    leads to the old log: a produce would be acknowledged into it.
+   * 2. Then the image: a partition that starts a role needs the peers' addresses and epochs, and the in-sync set's writer needs the state
+   *    it starts from. Requests that arrive in between find the new leader epoch in the image and the old one in the partition:
+   *    UNKNOWN_LEADER_EPOCH or NOT_LEADER_OR_FOLLOWER, both of which a client retries.
+   * 3. Then settings and roles. Only in their new epochs leaders check who is gone: in an old one they would learn that they no longer
+   *    lead. The controller gets its answer only after that: "known to every broker" means that they serve it.
    *
-   * The registration may end during any wait: then nothing more is taken up, since the session's loss has just made this broker give up its
-   * roles.
+   * The registration may end during any wait: then nothing more is started, since this broker has just given up its roles with the session.
    */
   async #apply(before: ClusterImage, after: ClusterImage, update: MetadataUpdateRequest): Promise<readonly TopicId[] | null> {
     const { brokerId, images, roles, view, localReplicas, resolveSettings } = this.#parts;
@@ -153,7 +152,7 @@ export class UpdateReceiver {
   }
 }
 
-/** Of what the update says; a full one came in parts, and has its deletions in the first. An id that is in use is not deleted. */
+/** The deletions of an update; a full one came in parts, and has its deletions in the first. An id that is in use is not deleted. */
 function deletionsTold({ deletedTopics, topicNames }: ClusterImage, update: MetadataUpdateRequest): ReadonlySet<TopicId> {
   const told = update.full ? [...deletedTopics.keys()] : update.deletedTopics.map(({ id }) => id);
   return new Set(told.filter((id) => !topicNames.has(id)));

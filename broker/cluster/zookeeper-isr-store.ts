@@ -17,7 +17,7 @@ import type { IsrReport } from "./controller-reports.ts";
 export interface IsrStoreParts {
   readonly coordinator: Coordinator;
   readonly images: ImageSource;
-  /** The controller is told of what is in force. */
+  /** The set in force is reported to the controller. */
   readonly reporter: { report(change: IsrReport): void };
 }
 
@@ -39,8 +39,8 @@ export class ZookeeperIsrStore implements IsrStore {
     const { controllerEpoch } = images.current;
     const leaderRecovering = stillRecovering(record, isr);
     const data = encodePartitionState({ leader, leaderEpoch, isr, isrEpochs, controllerEpoch, leaderRecovering });
-    // Race: (1) the topic is deleted, and this leader cannot be told; (2) one of the same name is made, its states at version 0 as ours
-    // was; (3) our followers are gone, so we shrink the in-sync set at version 0. Without the check of the id this would put us in the
+    // Race: (1) the topic is deleted, and this leader cannot be reached; (2) one of the same name is created, its states at version 0 as
+    // ours was; (3) our followers are gone, so we shrink the in-sync set at version 0. Without the check of the id this would put us in the
     // place of the new topic's leader.
     const result = await coordinator.write([
       { kind: "check", path: topicIdPath(change.topic, change.topicId), version: -1 },
@@ -50,7 +50,7 @@ export class ZookeeperIsrStore implements IsrStore {
       case "written":
         return this.#written(change, result.results[1]!.version);
       case "conflict":
-        // The topic is gone, which the metadata will tell; or another tool made it, and the next controller adds the node. Until then the
+        // The topic is gone, as the metadata will show; or another tool created it, and the next controller adds the node. Until then the
         // stricter set stands.
         if (result.failedIndex === 0) return { kind: "unknown" };
         return this.#compare(change, path, result.kind);
@@ -65,9 +65,9 @@ export class ZookeeperIsrStore implements IsrStore {
   }
 
   /**
-   * What is there instead. After a lost answer a read may be older than our write: then it shows the version we started from, which says
-   * nothing, and the partition asks again. One version further with our leadership and our set is our own write: nobody else writes in the
-   * name of this leader and epoch but the controller, and if it wrote the same set, that is as good.
+   * What is there instead. After a lost answer a read may be older than our write: then it shows the version we started from, which proves
+   * nothing, and the partition asks again. The next version with our leadership and our set is our own write: only the controller also
+   * writes in the name of this leader and epoch, and if it wrote the same set, that is as good.
    */
   async #compare(change: IsrChangeRequest, path: string, after: "conflict" | "unknown"): Promise<IsrWriteResult> {
     const found = await this.#read(path);
@@ -91,7 +91,7 @@ export class ZookeeperIsrStore implements IsrStore {
       const state = decodePartitionState(path, node.data);
       return { state: { ...state, isrEpochs: knownIsrEpochs(state, node.modifiedZxid) }, stateVersion: node.version };
     } catch (error) {
-      // what cannot be read may be repaired; until then the stricter set stands
+      // a node that cannot be read may be repaired; until then the stricter set stands
       if (error instanceof CoordinatorUnavailable || error instanceof MalformedZnode) return "unavailable" as const;
       throw error;
     }
@@ -102,7 +102,7 @@ export class ZookeeperIsrStore implements IsrStore {
   }
 }
 
-/** What the image says of the partition, if it says that we lead it in this epoch. */
+/** The partition's state in the image, if we lead it in this epoch there. */
 function ledRecord(image: ClusterImage, { topic, topicId, partition, leader, leaderEpoch }: IsrChangeRequest): PartitionRecord | null {
   const known = image.topics.get(topic);
   const record = known?.id === topicId ? known.partitions[partition] : undefined;
@@ -114,7 +114,7 @@ interface Members {
   readonly isrEpochs: IsrEpochs;
 }
 
-/** In the same lives. */
+/** With the same registrations. */
 function sameMembers(a: Members, b: Members): boolean {
   return a.isr.length === b.isr.length && a.isr.every((id) => b.isr.includes(id) && a.isrEpochs[id] === b.isrEpochs[id]);
 }

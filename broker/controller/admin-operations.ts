@@ -12,7 +12,7 @@ import type { TermContext } from "./term-context.ts";
 import type { TopicCreator } from "./topic-creator.ts";
 import type { TopicDeletions } from "./topic-deletions.ts";
 
-/** What carries out what was asked for. */
+/** The parts that carry out the requests. */
 export interface AdminWriters {
   readonly creator: TopicCreator;
   readonly deletions: TopicDeletions;
@@ -147,12 +147,12 @@ export class AdminOperations {
     if (!validateOnly) await this.#writers.states.apply(electing, kind === "preferred" ? prefer : electAnyone);
     const answers = wanted.map(({ topic, partition }, index): Answer<"electLeaders">[number] => {
       const fault = before[index] ?? (validateOnly ? null : electionFault(kind, book.current.topics.get(topic), partition));
-      // asked for, and now there is nothing left to elect: done
+      // requested, and now there is nothing left to elect: done
       if (before[index] === null && (fault === null || fault.error === "ELECTION_NOT_NEEDED"))
         return { topic, partition, error: validateOnly || fault !== null ? "NONE" : notAvailable(kind), message: null };
       return { topic, partition, ...(fault ?? { error: "NONE" as const, message: null }) };
     });
-    // of all partitions, those that needed none are not worth a line, as in Kafka
+    // when all partitions were requested, those that needed no election are left out of the answer, as in Kafka
     return partitions === null ? answers.filter(({ error }) => error !== "ELECTION_NOT_NEEDED") : answers;
   }
 

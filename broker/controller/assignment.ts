@@ -27,10 +27,10 @@ export interface PlanInput {
 }
 
 export interface CreationLimits {
-  /** Where a request leaves it open (-1). */
+  /** The default where a request gives none (-1). */
   readonly numPartitions: number;
   readonly defaultReplicationFactor: number;
-  /** Partitions of one request's topic; also keeps what one creation allocates within bounds. */
+  /** Partitions of one request's topic; also bounds what one creation allocates. */
   readonly partitionsPerTopicMax: number;
 }
 
@@ -175,8 +175,8 @@ function inRing(size: number, leader: number, shift: number, replicationFactor: 
 /**
  * The k partitions of a partial round, row by row: first all leaders, then all first followers, …, one position after the other round the
  * ring, so that the counts differ by one at most. After size / gcd(k, size) rows the ring has been filled exactly and a partition would
- * come back to its leader: from there on one position further. The rows of one partition are then all different: multiples of the gcd
- * within a filling, distinct remainders between fillings, of which there are fewer than the gcd.
+ * come back to its leader: from there on it is shifted by one more position. The rows of one partition are then all different: multiples of
+ * the gcd within a filling, distinct remainders between fillings, of which there are fewer than the gcd.
  */
 function inRows(size: number, start: number, index: number, k: number, replicationFactor: number): number[] {
   const rowsPerFilling = size / greatestCommonDivisor(k, size);

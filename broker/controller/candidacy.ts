@@ -6,16 +6,16 @@ import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { ControllerParts } from "./controller-term.ts";
 import type { Term } from "./fenced-writer.ts";
 
-/** Pause before the next attempt, after an election or a resignation whose outcome could not be told, or a term that failed. */
+/** Pause before the next attempt, after an election or a resignation whose outcome is unknown, or a term that failed. */
 const retryPauseMs = 250;
 /**
  * How long `/controller` is held while the disk takes its epoch. Doubled each time in a row, up to the greatest: where all disks are that
- * slow, somebody must become controller all the same.
+ * slow, some broker must become controller all the same.
  */
 const noteWaitMinMs = 5_000;
 const noteWaitMaxMs = 60_000;
 
-/** What comes of standing for election. */
+/** What standing for election leads to. */
 export interface CandidacyEvents {
   /** This broker holds `/controller`, in a term that it has not begun yet; its disk has the epoch. */
   won(term: Term): void;
@@ -32,7 +32,7 @@ export class Candidacy {
   /** Only a registered broker may be elected. */
   readonly #isEligible: () => boolean;
   readonly #events: CandidacyEvents;
-  /** The one that `won` was called for and that is not over. */
+  /** The term that `won` was called for and that is not over. */
   #term: Term | null = null;
   /** A term that is over while its `/controller` may still be there, in our own session. */
   #resigning: Term | null = null;
@@ -43,7 +43,7 @@ export class Candidacy {
   #noteWaitMs = noteWaitMinMs;
   /** The disk has not taken the epoch of an election that was won, and `/controller` was released for that. */
   #isDiskStalled = false;
-  /** Why the last election could not be told, as logged. */
+  /** Why the outcome of the last election was unknown, as logged. */
   #unsettledReason: string | null = null;
   #isClosed = false;
 
@@ -80,7 +80,7 @@ export class Candidacy {
     this.#endTerm();
   }
 
-  /** The present term cannot go on: after a pause there is another, ours or somebody else's. */
+  /** The present term cannot continue: after a pause there is another, ours or another broker's. */
   resign(): void {
     this.registrationLost();
     this.#later();
@@ -112,7 +112,7 @@ export class Candidacy {
   async #electOnce(): Promise<boolean> {
     const { coordinator, brokerId, clock, log, seen } = this.#parts;
     if (this.#resigning !== null && !(await this.#release(this.#resigning))) return false;
-    // the others' turn; who of them has won is still to be known
+    // the others' turn; which of them has won is not known yet
     if (this.#isDiskStalled && (await coordinator.read(controllerPath)) === null) return true;
     const result = await electController({ coordinator, brokerId, nowMs: clock.nowMs(), seenEpoch: seen.controllerEpoch });
     // before anything is done in the name of this epoch: see `SeenController`
@@ -148,7 +148,7 @@ export class Candidacy {
     }
   }
 
-  /** Tried again four times a second: each reason is told once. */
+  /** Retried four times a second: each reason is logged once. */
   #tellUnsettled(error: Error): void {
     if (error.message === this.#unsettledReason) return;
     this.#unsettledReason = error.message;
@@ -157,8 +157,8 @@ export class Candidacy {
 
   /**
    * False: another broker is to be the controller. Race: (1) this broker wins; (2) its disk stalls before it has the epoch, so the term may
-   * not begin; (3) it holds `/controller`, and nobody else may begin one. So it waits for a while only, and stands again once its disk goes
-   * on.
+   * not begin; (3) it holds `/controller`, and nobody else may begin one. So it waits for a while only, and stands again once its disk is
+   * no longer stalled.
    */
   async #note(controllerEpoch: number): Promise<boolean> {
     const { clock, log, seen } = this.#parts;

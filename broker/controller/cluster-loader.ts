@@ -17,7 +17,7 @@ const topicsAtOnceMax = 16;
 const readsAtOnceMax = 128;
 
 /**
- * Reads the whole cluster into the book, in the session in which the controller epoch was raised: whatever was written before that is seen.
+ * Reads the whole cluster into the book, in the session in which the controller epoch was raised: it sees whatever was written before that.
  */
 export class ClusterLoader {
   readonly #context: TermContext;
@@ -29,8 +29,8 @@ export class ClusterLoader {
   }
 
   /**
-   * In a coordinator that was replaced behind our back, these would be the beginning of an empty cluster: so also folders are made under
-   * our epoch only.
+   * In a coordinator that was replaced behind our back, these would be the beginning of an empty cluster. So folders, too, are created
+   * under our epoch only.
    */
   async ensureFolders(): Promise<void> {
     const { store, writer } = this.#context;
@@ -39,7 +39,7 @@ export class ClusterLoader {
       attempt: async () => {
         const missing = await store.missingFolders();
         if (missing.length === 0) return { done: undefined };
-        // another tool may make one meanwhile
+        // another tool may create one meanwhile
         for (const path of missing) await writer.write([store.createFolder(path)]);
         return "unsettled";
       },
@@ -62,7 +62,7 @@ export class ClusterLoader {
     log.info({ brokers: [...book.current.brokers.keys()], topics: names.length }, "cluster loaded");
   }
 
-  /** Names become folders, and go to every broker: what could not be made here is none of ours. */
+  /** Names become folders, and go to every broker: a topic that could not be created here is not ours. */
   #canBe(name: string): boolean {
     const fault = topicNameFault(name);
     if (fault !== null)
@@ -82,7 +82,7 @@ export class ClusterLoader {
     };
   }
 
-  /** With whatever its creation left undone; null: gone since. */
+  /** Completes what its creation left undone; null: deleted since. */
   async #loadTopic(name: string): Promise<TopicState | null> {
     const { store } = this.#context;
     const found = await this.#readWithId(name);
@@ -94,9 +94,9 @@ export class ClusterLoader {
   }
 
   /**
-   * Groups are found by the number of partitions of their topic: one more, and each of them is looked for where it never was. Ours is never
-   * changed, but another tool may write more partitions into the topic's node; they are not taken up. The node's version tells them from
-   * those of a topic that was made only in part: nobody has changed that one since.
+   * Groups are mapped to shards by the number of partitions of their topic: with one more, each group would be looked up where it never
+   * was. We never change the number, but another tool may write more partitions into the topic's node; those are ignored. The node's
+   * version tells them from the partitions of a topic that was created only in part: that node has not been changed since.
    */
   async #asMade(name: string, assignment: readonly Replicas[]): Promise<readonly Replicas[]> {
     const { store, log } = this.#context;

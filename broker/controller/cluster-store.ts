@@ -23,7 +23,7 @@ import { pipelined } from "./fenced-writer.ts";
 export type ConfigResource = Exclude<ConfigEntity, { kind: "other" }>;
 
 export interface StoredTopic {
-  /** Null: written by a tool that knows no ids. */
+  /** Null: written by a tool that does not know topic ids. */
   readonly id: TopicId | null;
   readonly assignment: readonly Replicas[];
   readonly version: number;
@@ -42,7 +42,7 @@ export interface FoundState {
   readonly modifiedZxid: number;
 }
 
-/** How a topic goes. */
+/** How a topic is deleted. */
 export interface TopicRemoval {
   readonly below: readonly WriteOperation[][];
   readonly last: readonly WriteOperation[];
@@ -58,7 +58,7 @@ const readsAtOnceMax = 128;
 
 /**
  * The cluster as the coordinator holds it: reads, and the operations that transactions are made of. Reads reject with
- * CoordinatorUnavailable, and with MalformedZnode: what another tool broke decides over data, so nothing is guessed.
+ * CoordinatorUnavailable, and with MalformedZnode: data may depend on what another tool broke, so nothing is guessed.
  */
 export class ClusterStore {
   readonly #coordinator: Coordinator;
@@ -69,7 +69,7 @@ export class ClusterStore {
     this.#controllerEpoch = controllerEpoch;
   }
 
-  /** Of the folders that everything else is put into, those that are missing, parents first. */
+  /** The missing ones of the folders that hold everything else, parents first. */
   async missingFolders(): Promise<string[]> {
     const wanted = [...new Set(paths.persistentFolders.flatMap(pathPrefixes))];
     const found = await pipelined(wanted, readsAtOnceMax, (path) => this.#coordinator.read(path));
@@ -80,7 +80,7 @@ export class ClusterStore {
     return (await this.#names(paths.brokerIdsPath)).map(paths.numberedName).filter((id) => id !== null);
   }
 
-  /** Null: gone since. */
+  /** Null: deleted since. */
   async readBroker(id: BrokerId): Promise<{ readonly broker: BrokerRecord; readonly recoveredEpoch: number } | null> {
     const node = await this.#coordinator.read(paths.brokerPath(id));
     const broker = node === null ? null : brokerRecordOf(id, node);
@@ -115,7 +115,7 @@ export class ClusterStore {
     return { state: { leader, leaderEpoch, isr, isrEpochs, leaderRecovering, stateVersion }, modifiedZxid };
   }
 
-  /** Null: not even the node above them. */
+  /** Null: not even their parent node exists. */
   async readPartitionNodes(topic: string): Promise<ReadonlySet<number> | null> {
     const found = await this.#coordinator.children(paths.partitionsPath(topic));
     return found === null ? null : new Set(found.names.map(paths.numberedName).filter((partition) => partition !== null));
@@ -142,7 +142,7 @@ export class ClusterStore {
     return this.#names(paths.configChangesPath);
   }
 
-  /** Null: nothing that concerns us, or gone. */
+  /** Null: nothing that concerns us, or deleted. */
   async readConfigChange(name: string): Promise<ConfigResource | "unreadable" | null> {
     const path = configChangePath(name);
     const node = await this.#coordinator.read(path);
@@ -202,7 +202,7 @@ export class ClusterStore {
     return { below, last: [asRead, isThere ? this.writeDeletion(record.id, record.deletion) : createDeletion(record), ...last], record };
   }
 
-  /** Null: gone, or what is there says nothing. */
+  /** Null: deleted, or the node's contents cannot be used. */
   async #readAnyTopic(topic: string): Promise<StoredTopic | null> {
     try {
       return await this.readTopic(topic);
@@ -271,7 +271,7 @@ export class ClusterStore {
     return remove(paths.topicDeletionPath(topic));
   }
 
-  /** Without brokers: it goes. */
+  /** Without brokers: it is deleted. */
   writeDeletion(id: TopicId, deletion: TopicDeletion): WriteOperation {
     const path = paths.deletionRecordPath(id);
     return deletion.brokers.length === 0 ? remove(path) : { kind: "set", path, data: encodeTopicDeletion(deletion), version: -1 };
@@ -297,9 +297,9 @@ export class ClusterStore {
 }
 
 /**
- * The registration under which the broker came back from its last unclean stop, in this life or an earlier one: what it had in sync before
- * may lack records. -1: there was none. One above its present registration is of a coordinator whose transaction ids have started over
- * since: all that was before the present one is in doubt.
+ * The registration under which the broker came back from its last unclean stop, in this life or an earlier one: replicas that were in sync
+ * before may lack records. -1: there was none. An epoch above its present registration is from a coordinator whose transaction ids have
+ * started over since: everything before the present registration is in doubt.
  */
 function recoveredEpochOf(id: BrokerId, node: Node): number {
   const { recoveredUnder } = decodeBrokerRegistration(paths.brokerPath(id), node.data);
@@ -308,8 +308,8 @@ function recoveredEpochOf(id: BrokerId, node: Node): number {
 }
 
 /**
- * A live broker as its registration tells. Null when it is none of ours: it cannot be read, or says no address that other brokers could
- * reach it at.
+ * A live broker as its registration tells. Null when it is not one of ours: it cannot be read, or has no address at which other brokers
+ * could reach it.
  */
 function brokerRecordOf(id: BrokerId, node: Node): BrokerRecord | null {
   try {

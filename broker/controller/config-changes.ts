@@ -47,7 +47,7 @@ export function changedConfig(
   return fault === null ? { fault, config } : { fault };
 }
 
-/** For a topic's first settings: a null value is an error, as Kafka has it. */
+/** For a topic's first settings: a null value is an error, as in Kafka. */
 export function initialConfig(
   entries: readonly { readonly name: string; readonly value: string | null }[],
   rules: SettingRules,

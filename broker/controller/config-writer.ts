@@ -10,7 +10,7 @@ import type { TermContext } from "./term-context.ts";
 
 export interface ResourceRules {
   readonly topic: SettingRules;
-  /** Of one broker, or (null) of all, amid what is set at run time for any: by broker id, empty for all. */
+  /** Of one broker, or (null) the default of all, out of all dynamic broker settings: by broker id, empty for the default. */
   broker(id: BrokerId | null, brokerConfigs: ReadonlyMap<string, Config>): SettingRules;
 }
 
@@ -54,7 +54,7 @@ export class ConfigWriter {
     });
   }
 
-  /** Before everything is loaded: what is noted up to here will be seen by the loading. */
+  /** Before everything is loaded: the loading will see all changes notified up to here. */
   async startFollowing(): Promise<void> {
     const { store } = this.#context;
     this.#lastTaken = (await store.configChangeNames()).at(-1) ?? "";
@@ -72,12 +72,12 @@ export class ConfigWriter {
     this.#lastTaken = names.at(-1) ?? this.#lastTaken;
     const old = names.slice(0, Math.max(0, names.length - notificationsKeptMax));
     for (const transaction of inTransactions(old, (name) => [store.deleteConfigChange(name)])) {
-      // one that somebody else deleted fails its transaction: the next change tries again
+      // a notification that was deleted by another tool fails its transaction: the next change tries again
       await writer.write(transaction.map((name) => store.deleteConfigChange(name)));
     }
   }
 
-  /** Another tool says that it has changed them. What it says of a topic that there is not may be no name at all. */
+  /** Another tool says that it has changed them. The topic that it names may not exist, or may not be a valid name at all. */
   async #reload(resource: ConfigResource): Promise<void> {
     const { store, writer, book } = this.#context;
     if (resource.kind === "topic" && !book.current.topics.has(resource.name)) return;

@@ -11,8 +11,8 @@ export interface ControllerState {
   /** Live brokers, with the epoch of their registration. */
   readonly brokers: ReadonlyMap<BrokerId, BrokerRecord>;
   /**
-   * Of live brokers whose process began after an unclean stop: the registration it began under. What such a broker was in sync with before
-   * that, it may lack records of.
+   * Of live brokers whose process started after an unclean stop: the registration under which it started. Replicas that such a broker had
+   * in sync before that may lack records.
    */
   readonly recoveredEpochs: ReadonlyMap<BrokerId, number>;
   /** Live brokers that asked to be shut down: they get no leadership and no new partition. */
@@ -23,7 +23,7 @@ export interface ControllerState {
   readonly deletions: ReadonlyMap<TopicId, TopicDeletion>;
   /** Dynamic broker settings: by broker id as text; `""` holds the cluster-wide default. */
   readonly brokerConfigs: ReadonlyMap<string, Config>;
-  /** What live brokers reported of replicas that they cannot use; forgotten with the broker's registration. */
+  /** The replicas that live brokers reported as unusable; forgotten with the broker's registration. */
   readonly offlineReplicas: ReadonlyMap<BrokerId, OfflineReplicas>;
 }
 
@@ -72,7 +72,7 @@ export const emptyState: ControllerState = {
   offlineReplicas: new Map(),
 };
 
-/** What is kept of brokers is of living ones: it goes with the registration. */
+/** Only live brokers have state here: it is dropped with the registration. */
 export function assertLiving({ brokers, recoveredEpochs, shuttingDown, offlineReplicas }: ControllerState): void {
   const values = () => ({ brokers, shuttingDown, offlineReplicas });
   for (const kept of [recoveredEpochs, shuttingDown, offlineReplicas])
@@ -139,8 +139,7 @@ export function withDeletions(state: ControllerState, deletions: ReadonlyMap<Top
 }
 
 /**
- * Takes over newer partition states; one that is older than what is known (by its znode's version) is left out. Topics that are gone are
- * passed over.
+ * Adopts newer partition states; a state that is older than what is known (by its znode's version) is left out. Deleted topics are skipped.
  */
 export function withPartitions(state: ControllerState, changes: readonly PartitionChange[]): ControllerState {
   const topics = new Map(state.topics);

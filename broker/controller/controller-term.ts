@@ -48,7 +48,7 @@ export interface ControllerSettings extends Omit<AdminSettings, "topicRules"> {
   /** `auto.leader.rebalance.enable` */
   readonly autoLeaderRebalanceEnabled: boolean;
   readonly leaderImbalanceCheckIntervalMs: number;
-  /** Of the leaderships a broker is preferred for; above it, those led elsewhere move back. */
+  /** Of the partitions whose preferred leader a broker is; above it, those led elsewhere move back. */
   readonly leaderImbalancePerBrokerPercent: number;
   /** How long a controlled shutdown waits until every broker knows the new leaders. */
   readonly requestTimeoutMs: number;
@@ -77,7 +77,7 @@ export class ControllerTerm {
   #balanceTimer: Timer | null = null;
   readonly admin: AdminOperations;
 
-  /** `onOver`: the term cannot go on (deposed, or a write whose outcome cannot be told): called once at most, `stop` is the caller's. */
+  /** `onOver`: the term cannot continue (deposed, or a write whose outcome is unknown): called once at most, `stop` is the caller's. */
   constructor(term: Term, parts: ControllerParts, onOver: (reason: unknown) => void) {
     const { coordinator, clock, random, log, settings, rules, resolveSettings } = parts;
     const { signal } = this.#abort;
@@ -132,7 +132,7 @@ export class ControllerTerm {
     this.#queue.signal("load", () => this.#load());
   }
 
-  /** Nothing is begun, sent or written after this, and what was in memory is not used again. */
+  /** Nothing is started, sent or written after this, and the state in memory is not used again. */
   stop(): void {
     this.#abort.abort(new Error("resigned"));
     this.#context.writer.revoke();
@@ -157,12 +157,12 @@ export class ControllerTerm {
     });
     if (changeNumber === null) return answer;
     const isKnown = await this.#known(changeNumber, deadlineMs);
-    // that their leaders serve them is news again; a client that asks for them next finds them
+    // that their leaders serve them is a change of its own; a client that asks for them next finds them
     if (isKnown && book.starting.latestNumber > before) await this.#known(this.#sender.changeNumber, deadlineMs);
     return answer;
   }
 
-  /** A request that fails ends the term. Half of it may be written: the next term reads what there is and completes it. */
+  /** A request that fails ends the term. It may be half written: the next term reads what there is and completes it. */
   #orOver<T>(running: Promise<T>): Promise<T> {
     return running.catch((error) => {
       this.#over(error);
@@ -224,7 +224,7 @@ export class ControllerTerm {
     // them. This transaction comes after the registration: that epoch is still ours, so we know all that the broker could have been told
     // before.
     if (arrived.length > 0) await this.#context.writer.barrier();
-    // only now are those that arrived told anything: nobody leads on under the epoch of an earlier life
+    // only now are updates sent to the brokers that arrived: none keeps leading under the epoch of an earlier life
     this.#sender.brokersChanged();
   }
 

@@ -142,7 +142,7 @@ export class Controller implements ControllerService {
     return this.#told((term) => term.replicasOffline(request));
   }
 
-  /** For brokers that tell something and want to know whether it was taken. */
+  /** For brokers that report something and want to know whether it was accepted. */
   #told(run: (term: ControllerTerm) => Promise<PeerStatus>): Promise<PeerStatus> {
     return this.#serve(0, run, ({ error, message }) => ({ error, message: message ?? "" }), "direct");
   }
@@ -168,6 +168,6 @@ export class Controller implements ControllerService {
 function refusal(error: unknown): KafkaErrorCode {
   if (error instanceof Deposed) return "NOT_CONTROLLER";
   if (error instanceof EventRefused) return error.reason === "closed" ? "NOT_CONTROLLER" : "REQUEST_TIMED_OUT";
-  // the coordinator did not answer, or holds what cannot be read: how much was done is for the next term to find out
+  // the coordinator did not answer, or holds what cannot be read: the next term finds out how much was done
   return "UNKNOWN_SERVER_ERROR";
 }

@@ -33,7 +33,7 @@ export function isClean(dirty: DirtySet): boolean {
   return !full && !brokers && !brokerConfigs && !offlineReplicas && partitions.size === 0 && deletedTopics.size === 0;
 }
 
-/** A full update says everything. The deletions on record are in it, also those that a broker was told of before. */
+/** A full update says everything. The deletions on record are in it, also those that a broker learned of before. */
 export function mergeDirty(a: DirtySet, b: DirtySet): DirtySet {
   if (a.full || b.full) return allDirty;
   const partitions = new Map(a.partitions);
@@ -71,7 +71,7 @@ const partitionsPerUpdateMax = 20_000;
 
 /**
  * The updates that, sent one after the other, make a broker which lacks exactly `dirty` know `state`. `nextSequence` is called once for
- * each. A full one in several parts takes effect with its last; changes may come apart, since each partition's is whole.
+ * each. A full update in several parts takes effect with its last; changes may be split, since each partition's state is whole.
  */
 export function updatesFor(
   state: ControllerState,

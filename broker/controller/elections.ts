@@ -4,24 +4,24 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import { type ControllerState, canLead, isOnline, type TopicState } from "./controller-state.ts";
 
-/** In an in-sync set's epochs, in the place of a registration: the leader went on when that life had ended already. */
+/** In an in-sync set's epochs, in place of a registration: the leader continued when that life had already ended. */
 const outlivedEpoch = -1;
 
 /**
  * What should become of a partition, decided from what is known now; null: leave it as it is. `stateVersion` of the result is that of the
  * state it was decided from: what the compare-and-set expects. Decided again on a fresh record whenever that fails, so a decision never
- * rests on a state that someone else has changed.
+ * rests on a state that has been changed meanwhile.
  */
 export type Decision = (state: ControllerState, topic: TopicState, record: PartitionRecord) => PartitionRecord | null;
 
 /**
  * Elects, under a new leader epoch, where the leader is dead, absent, without its replica, outside of its own in-sync set (no controller
- * writes that, another tool may), or has registered again. Nobody leads on under the epoch of an earlier life; but a broker that came back
- * with all it had stays in sync, and leads if no member that was never away can. The election comes at once: a state without a leader in
- * between would hide from the next controller which members were in doubt.
+ * writes that, another tool may), or has registered again. No broker keeps leading under the epoch of an earlier life; but a broker that
+ * came back with all its records stays in sync, and leads if no member that was never away can. The election comes at once: a state without
+ * a leader in between would hide from the next controller which members were in doubt.
  *
  * Where the leader stays, members of the in-sync set that may lack records are removed, under the same leader epoch: the leader adopts the
- * smaller set. Dead members, and those that are shutting down, are left for the leader to remove, which is told of them. If the controller
+ * smaller set. Dead members, and those that are shutting down, are left for the leader to remove, which learns of them. If the controller
  * removed them:
  * 1. The leader dies, and nobody has noticed.
  * 2. Its last live follower is told to stop, or loses only its session.
@@ -49,7 +49,7 @@ export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision
 
 /**
  * What holds of every decision, whatever it was made from: another tool may have written any leader and any set into the coordinator, so
- * nothing is claimed of those. A set that was within the assignment stays within it.
+ * nothing is asserted about those. A set that was within the assignment stays within it.
  */
 export function assertDecision(before: PartitionRecord, next: PartitionRecord): void {
   const values = () => ({ before, next });
@@ -86,8 +86,8 @@ export const electAnyone: Decision = (state, topic, record) => {
 };
 
 /**
- * Moves leadership away from a broker that is going to stop. It stays in the in-sync set, as a follower, until the new leader removes it,
- * which is told that it goes. If that leader is dead too, it is not left alone in the set.
+ * Moves leadership away from a broker that is going to stop. It stays in the in-sync set, as a follower, until the new leader, which learns
+ * that it is shutting down, removes it. If that leader is dead too, the broker is not left alone in the set.
  */
 export function leave(leaving: BrokerId): Decision {
   return (state, topic, record) => {
@@ -146,7 +146,7 @@ function led(state: ControllerState, record: PartitionRecord, elected: Elected |
   };
 }
 
-/** A member that this controller vouches for is in the set in its present life; for others the epoch stays what it was. */
+/** A member that this controller vouches for is in the set with its present registration; for others the epoch stays what it was. */
 function epochsOf(
   { brokers }: ControllerState,
   { isrEpochs }: PartitionRecord,
@@ -175,7 +175,7 @@ function candidatesOf(state: ControllerState, topic: TopicState, record: Partiti
   };
 }
 
-/** As far as is known, it has every record that it had when it was taken in. */
+/** As far as is known, it has every record that it had when it joined the in-sync set. */
 function hasAllItHad(state: ControllerState, record: PartitionRecord, id: BrokerId): boolean {
   const standing = standingOf(state, record, id);
   return standing === "same-life" || standing === "whole";
@@ -189,9 +189,9 @@ function isSameLife(state: ControllerState, record: PartitionRecord, id: BrokerI
 export interface Candidates {
   /** Assignment order: the first is the preferred leader. */
   readonly replicas: readonly BrokerId[];
-  /** Those of the in-sync set that were never away since they were taken in. */
+  /** Those of the in-sync set that were never away since they joined it. */
   readonly isr: readonly BrokerId[];
-  /** Those of it that have registered again with all they had. */
+  /** Those of it that have re-registered with all their records. */
   readonly whole?: readonly BrokerId[];
   /** Those of it that may have lost records since. */
   readonly inDoubt?: readonly BrokerId[];
@@ -208,12 +208,12 @@ export interface Elected {
  * The leader is gone: the first replica of the assignment that is live and in sync, if possible one that was never away; with
  * `uncleanAllowed`, else the first live one. Null: nobody.
  *
- * An election of a member that nobody can vouch for counts as unclean. If it counted as clean, after a power failure of all brokers:
+ * The election of a member that may lack records counts as unclean. If it counted as clean, after a power failure of all brokers:
  * 1. The first one back is elected, though it lost its last records.
  * 2. Another kept more of them, up to a high watermark that it knows.
  * 3. It would have to truncate below that, which a clean election forbids: it would be set aside for ever.
  *
- * The only replica has nobody to disagree with.
+ * A partition's only replica has no other to disagree with.
  */
 export function electOffline({ replicas, isr, whole = [], inDoubt = [], canLead }: Candidates, uncleanAllowed: boolean): Elected | null {
   const firstOf = (members: readonly BrokerId[]) => replicas.find((id) => canLead(id) && members.includes(id));
@@ -258,11 +258,11 @@ export function isrUnder(elected: Elected | null, isr: readonly BrokerId[], isOn
 /**
  * What a place in an in-sync set is worth, from the registration under which it was given and what that broker is now:
  * - `same-life`: it still is that registration, or the broker is not here to tell.
- * - `whole`: it has registered again with all it had: only its session was lost, or it was stopped cleanly.
+ * - `whole`: it has re-registered with all its records: only its session was lost, or it was stopped cleanly.
  * - `in-doubt`: it restarted after an unclean stop, which may have cost it records. It was in sync when it stopped, so it is the last
- *   resort where nobody better is left.
- * - `outlived`: the same, and the leader is known to have gone on without it. It was not really in sync: somebody else has records that it
- *   lacks.
+ *   resort where no better member is left.
+ * - `outlived`: the same, and the leader is known to have continued without it. It was not really in sync: another replica has records that
+ *   it lacks.
  */
 export type Standing = "same-life" | "whole" | "in-doubt" | "outlived";
 
@@ -278,7 +278,7 @@ export function standingOf({ brokers, recoveredEpochs }: Lives, { isrEpochs }: P
   return (recoveredEpochs.get(id) ?? -1) <= takenInUnder ? "whole" : "in-doubt";
 }
 
-/** Whether anything of this state was true of an earlier life of a broker only: it has to be decided again. */
+/** Whether part of this state holds only for an earlier life of a broker: it has to be decided again. */
 export function namesEarlierLife(lives: Lives, record: Pick<PartitionRecord, "isr" | "isrEpochs">): boolean {
   return record.isr.some((id) => standingOf(lives, record, id) !== "same-life");
 }

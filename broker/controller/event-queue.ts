@@ -18,13 +18,13 @@ interface Waiting {
 }
 
 /**
- * Runs one thing at a time, in order of arrival: what makes the controller's decisions rest on a state that nobody changes meanwhile.
- * Signals with the same key that wait are one.
+ * Runs one event at a time, in order of arrival, so that the controller decides on a state that nothing else changes meanwhile. Waiting
+ * signals with the same key are merged.
  */
 export class EventQueue {
   readonly #waiting: Waiting[] = [];
   readonly #waitingMax: number;
-  /** What a signal's failure leads to. Failures of requests go to who asked. */
+  /** Called when a signal fails. Failures of requests go to the caller. */
   readonly #onFailure: (key: string, error: unknown) => void;
   #running = false;
   #closed = false;
@@ -35,8 +35,8 @@ export class EventQueue {
   }
 
   /**
-   * Never refused for want of room: there are only as many keys as kinds of events and brokers. The newest `run` of a key is the one that
-   * runs.
+   * Never refused because the queue is full: there are only as many keys as kinds of events and brokers. The newest `run` of a key is the
+   * one that runs.
    */
   signal(key: string, run: () => Promise<void>): void {
     if (this.#closed) return;
@@ -58,7 +58,7 @@ export class EventQueue {
     });
   }
 
-  /** Drops what waits; what runs goes on until its next step fails. */
+  /** Drops what waits; a running event continues until its next step fails. */
   close(): void {
     this.#closed = true;
     for (const { refuse } of this.#waiting.splice(0)) refuse(new EventRefused("closed"));

@@ -2,7 +2,7 @@ import { type Coordinator, CoordinatorUnavailable, type WriteOperation, type Wri
 import { controllerEpochPath } from "../../coordinator-client/znodes/paths.ts";
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
 
-/** This broker is not the controller any more: nothing was written, nothing may be. */
+/** This broker is no longer the controller: nothing was written, and nothing may be. */
 export class Deposed extends Error {
   override readonly name = "Deposed";
 }
@@ -19,27 +19,27 @@ export interface Term {
 export type FencedResult = Extract<WriteResult, { readonly kind: "written" | "conflict" | "unknown" }>;
 
 /**
- * What an attempt at a change came to. `again`: nothing of ours is under way, so the next may follow at once. `unsettled`: somebody else
+ * The outcome of an attempt at a change. `again`: nothing of ours is in flight, so the next may follow at once. `unsettled`: another writer
  * was first, or our answer was lost.
  */
 export type AttemptResult<T> = { readonly done: T } | "again" | "unsettled";
 
-/** A change that is carried into the coordinator: see `FencedWriter.settle`. */
+/** A change that is written to the coordinator: see `FencedWriter.settle`. */
 export interface Change<T> {
   /** For the error, as in "the topic t did not settle". */
   readonly failure: () => string;
   /** Decides from what is known, or read first, and writes that. */
   readonly attempt: () => Promise<AttemptResult<T>>;
-  /** Reads what became of it. Left out where each attempt begins with reading. */
+  /** Reads the outcome. Left out where each attempt begins with reading. */
   readonly readAgain?: () => Promise<Exclude<AttemptResult<T>, "unsettled">>;
 }
 
 /** See `FencedWriter.settleAll`. */
 export interface Changes<T> {
   readonly failure: (left: readonly T[]) => string;
-  /** Answers those that are not settled. */
+  /** Returns those that are not settled. */
   readonly attempt: (left: readonly T[]) => Promise<readonly T[]>;
-  /** Reads what became of these; answers those that are to be decided again. */
+  /** Reads the outcome of these; returns those that are to be decided again. */
   readonly readAgain: (left: readonly T[]) => Promise<readonly T[]>;
 }
 
@@ -52,7 +52,7 @@ const barrierPauseMs = 50;
 
 const attemptsMax = 25;
 
-/** Writes as this term's controller: every transaction holds only while nobody raised the controller epoch (I7). */
+/** Writes as this term's controller: every transaction succeeds only as long as no other controller has raised the epoch (I7). */
 export class FencedWriter {
   readonly term: Term;
   readonly #coordinator: Coordinator;
@@ -68,7 +68,7 @@ export class FencedWriter {
     this.#signal = signal;
   }
 
-  /** From here on nothing is begun. */
+  /** From here on nothing is started. */
   revoke(): void {
     this.#isRevoked = true;
   }
@@ -101,7 +101,7 @@ export class FencedWriter {
 
   /**
    * After a conflict or a lost answer, before reading: resolves in this same session once a transaction (of the epoch check alone) has come
-   * through. It comes after every earlier write in the server's one order of transactions, so a read after it sees what became of them.
+   * through. It comes after every earlier write in the server's one order of transactions, so a read after it sees their outcome.
    */
   async barrier(): Promise<void> {
     for (let attempt = 0; attempt < barrierAttemptsMax; attempt++) {
@@ -119,14 +119,15 @@ export class FencedWriter {
   }
 
   /**
-   * Carries a change into the coordinator, and answers what came of it. The race that every change has to stand, and the order that does:
+   * Writes a change to the coordinator, and returns the outcome. The race that every change must survive, and the order that does:
    * 1. A change is decided from what was read, and written with the versions that were read.
-   * 2. Written: done. Refused: somebody else was first (a leader with its in-sync set, another tool), and what we decided from is gone.
-   * 3. Or the link breaks, and the answer is lost. The write may have been carried out, or may still be on its way. A read now may show
-   *    what was before it: the same would be decided once more, and our own late write be taken for somebody else's.
+   * 2. Written: done. Refused: another writer was first (a leader with its in-sync set, another tool), and the state we decided from is out
+   *    of date.
+   * 3. Or the link breaks, and the answer is lost. The write may have been carried out, or may still be in flight. A read now may show the
+   *    state before it: the same would be decided once more, and our own late write be taken for another writer's.
    * 4. So a transaction of ours must come through first, in this same session (`barrier`). All of a session's transactions are carried out
    *    in the order in which they were sent: the lost one has been by now, or never will be.
-   * 5. What is read after that is what there is. Decided again from there, our own success shows as nothing left to do.
+   * 5. What is read after that is what there is. When the change is decided again from there, our own success shows as nothing left to do.
    *
    * Rejects with Deposed when the term ends meanwhile, and with CoordinatorUnavailable after so many attempts. Both end the term; the next
    * one reads what was done.
@@ -143,7 +144,7 @@ export class FencedWriter {
     throw new CoordinatorUnavailable(`${failure()} in ${attemptsMax} attempts`);
   }
 
-  /** As `settle`, for many changes together: each goes on until it is done. */
+  /** As `settle`, for many changes together: each continues until it is done. */
   async settleAll<T>(changes: readonly T[], { failure, attempt, readAgain }: Changes<T>): Promise<void> {
     let left = changes;
     if (left.length === 0) return;
@@ -194,7 +195,7 @@ function sizeOf(operation: WriteOperation): number {
 }
 
 /**
- * Runs over the items with at most `atOnceMax` under way; results in order. The first failure is thrown once all that were begun have
+ * Runs over the items with at most `atOnceMax` under way; results in order. The first failure is thrown once all that were started have
  * ended.
  */
 export async function pipelined<T, R>(items: readonly T[], atOnceMax: number, run: (item: T) => Promise<R>): Promise<R[]> {

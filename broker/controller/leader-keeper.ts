@@ -32,8 +32,8 @@ import type { TermContext } from "./term-context.ts";
 const nothingRemains = { remaining: [], mayMoveLater: false } as const;
 
 /**
- * Keeps every partition led by a broker that may lead it: decides again about those that are concerned whenever a broker comes, goes, asks
- * to be shut down, or reports something. Each method is one event of the term.
+ * Keeps every partition led by a broker that may lead it: decides again about the affected ones whenever a broker joins, leaves, asks to be
+ * shut down, or reports something. Each method is one event of the term.
  */
 export class LeaderKeeper {
   readonly #context: TermContext;
@@ -47,7 +47,7 @@ export class LeaderKeeper {
     this.#repair = repair(uncleanAllowed);
   }
 
-  /** After loading, and before anyone is told: nobody may lead on under the epoch of an earlier life. */
+  /** After loading, and before any update is sent: no broker may keep leading under the epoch of an earlier life. */
   endEarlierLives(): Promise<void> {
     return this.#apply((record) => namesEarlierLife(this.#context.book.current, record), this.#repair);
   }
@@ -70,7 +70,7 @@ export class LeaderKeeper {
     await this.#apply(({ replicas, leader }) => imbalanced.has(replicas[0]!) && leader !== replicas[0], prefer);
   }
 
-  /** Brokers came or went. What changed; the brokers themselves have not been told yet. */
+  /** Brokers came or went. Returns what changed; nothing has been sent to the brokers yet. */
   async brokersChanged({ brokers: registered, recoveredEpochs }: RegisteredBrokers): Promise<BrokerChanges> {
     const { book, log } = this.#context;
     const changes = brokerChanges(book.current.brokers, registered);
@@ -101,13 +101,13 @@ export class LeaderKeeper {
     await this.#states.apply(concerned, leave(brokerId));
     const remaining = partitionsWhere(book.current, isConcerned);
     log.info({ brokerId, moved: concerned.length, remaining: remaining.length }, "controlled shutdown");
-    // a replica whose broker is gone, or is going as well, will not be in sync in time
+    // a replica whose broker is gone, or is shutting down as well, will not be in sync in time
     const staying = new Set(usableBrokers(book.current).map(({ id }) => id));
     const mayMove = partitionsWhere(book.current, ({ leader, replicas }) => leader === brokerId && replicas.some((id) => staying.has(id)));
     return { error: "NONE", message: "", remaining, mayMoveLater: mayMove.length > 0 };
   }
 
-  /** Takes over what a leader wrote; it is the coordinator's state already. */
+  /** Adopts what a leader wrote; the coordinator has it already. */
   async isrChanged(request: IsrChangedRequest): Promise<PeerStatus> {
     const { book } = this.#context;
     if (book.current.brokers.get(request.brokerId)?.epoch !== request.brokerEpoch)
@@ -115,7 +115,7 @@ export class LeaderKeeper {
     const changes = adoptableReports(book.current, request);
     const named = changes.map(({ topic, record }) => ({ topic, partition: record.partition }));
     if (changes.length > 0) book.commit(withPartitions(book.current, changes), dirtyPartitions(named));
-    // a member that has registered again since the leader decided to take it in
+    // a member that has re-registered since the leader decided to add it
     const { topics, topicNames } = book.current;
     const reported = request.partitions.map(({ topicId, partition }) => ({ topic: topicNames.get(topicId) ?? "", partition }));
     const outdated = reported.filter(({ topic, partition }) => {
@@ -127,8 +127,8 @@ export class LeaderKeeper {
   }
 
   /**
-   * A broker cannot use some of its replicas, or can use some again: where it led there it leads no more, and the other leaders, which are
-   * told, take it out of the in-sync sets.
+   * A broker cannot use some of its replicas, or can use some again: it loses the leaderships of those, and the other leaders, which learn
+   * of it, remove it from the in-sync sets.
    */
   async replicasOffline(request: ReplicasOfflineRequest): Promise<PeerStatus> {
     const { book, writer, log } = this.#context;
@@ -143,7 +143,7 @@ export class LeaderKeeper {
   }
 
   /**
-   * Its leader is gone, and whether a member that may have lost records can take its place depends on whether the leader has gone on
+   * Its leader is gone, and whether a member that may have lost records can take its place depends on whether the leader has continued
    * without it: on when the state was written.
    */
   #dependsOnDoubt({ leader, isr, isrEpochs }: PartitionRecord): boolean {
@@ -159,8 +159,8 @@ export class LeaderKeeper {
 }
 
 /**
- * How the set of registrations differs. A broker that came back with a new epoch is in both `died` and `arrived`: even if nobody saw it
- * gone, what it had in memory is.
+ * How the set of registrations differs. A broker that came back with a new epoch is in both `died` and `arrived`: even if nobody noticed,
+ * what it had in memory is gone.
  */
 export interface BrokerChanges {
   readonly died: readonly BrokerId[];
@@ -180,8 +180,8 @@ export function brokerChanges(known: ReadonlyMap<BrokerId, BrokerRecord>, regist
 }
 
 /**
- * Of what a leader says it wrote, that which is news: it leads in that epoch as far as is known, the state is newer, and the set is one
- * that it could have written.
+ * The new part of what a leader says it wrote: it leads in that epoch as far as is known, the state is newer, and the set is one that it
+ * could have written.
  */
 export function adoptableReports(state: ControllerState, request: IsrChangedRequest): PartitionChange[] {
   return request.partitions.flatMap(({ topicId, partition, leaderEpoch, isr, isrEpochs, stateVersion }) => {
@@ -204,7 +204,7 @@ type TakenReport =
       readonly wentOffline: number;
     };
 
-/** What a broker's report of its unusable replicas changes. It says everything, so that a lost or repeated one does no harm. */
+/** What a broker's report of its unusable replicas changes. Each report is complete, so that a lost or repeated one does no harm. */
 export function takeOfflineReport(state: ControllerState, controllerEpoch: number, report: ReplicasOfflineRequest): TakenReport {
   const { brokerId, brokerEpoch, sequence } = report;
   const answered = (error: PeerStatus["error"], message: string): TakenReport => ({ kind: "answered", status: { error, message } });

@@ -40,7 +40,7 @@ export function resourceRules(layers: () => SettingLayers): ResourceRules {
     broker: (id, brokerConfigs) => ({
       ...ofBroker,
       conflict(config, current) {
-        // what another broker was started with is not known here: brokers are taken to be started alike
+        // another broker's static configuration is not known here: brokers are assumed to be configured alike
         const { static: started } = layers();
         const dynamicDefault = brokerConfigs.get("") ?? {};
         if (id !== null)

@@ -4,9 +4,9 @@ import type { StartingLeader } from "../../protocol/peer/messages.ts";
 import { assertLiving, type ControllerState, emptyState, type TopicState } from "./controller-state.ts";
 import type { DirtySet } from "./dirty-set.ts";
 
-/** The state in force during a term, and the one place where it is replaced: what changed is told to the brokers in the same step. */
+/** The state in force during a term, and the one place where it is replaced: what changed is queued for the brokers in the same step. */
 export class StateBook {
-  /** Beside the state, for they end with what brokers acknowledge. */
+  /** Kept alongside the state, for they end with what brokers acknowledge. */
   readonly starting = new StartingLeaders();
   readonly #tell: (dirty: DirtySet) => number;
   #current: ControllerState = emptyState;
@@ -26,7 +26,7 @@ export class StateBook {
     return this.#changeNumber;
   }
 
-  /** `dirty` null: nothing that brokers are told of. */
+  /** `dirty` null: nothing that brokers need to learn. */
   commit(next: ControllerState, dirty: DirtySet | null): void {
     assertLiving(next);
     this.#current = next;
@@ -37,13 +37,13 @@ export class StateBook {
   }
 }
 
-/** Each is in every update while it lasts. Beyond, clients are told of leaders a moment before they serve. */
+/** Each is in every update while it lasts. Beyond this number, clients learn of leaders a moment before they serve. */
 const startingMax = 1_000;
 
 /**
- * Leaders of partitions that were just made, until their brokers have acknowledged what told them: a broker does when it has taken up its
- * roles. Clients that are told of a leader sooner ask it, are refused, and some give up. A leader that nobody hears from stays here until
- * another is elected.
+ * Leaders of partitions that were just created, until their brokers have acknowledged the update: a broker does so when it has assumed its
+ * roles. Clients that learn of a leader sooner ask it, are refused, and some do not retry. A leader that does not acknowledge stays here
+ * until another is elected.
  */
 export class StartingLeaders {
   #starting: readonly (StartingLeader & { readonly changeNumber: number })[] = [];
@@ -53,12 +53,12 @@ export class StartingLeaders {
     return this.#starting.map(({ brokerId, topicId, fromPartition }) => ({ brokerId, topicId, fromPartition }));
   }
 
-  /** The change in which the last ones were told; -1: there were none. */
+  /** The change in which the last ones were sent; -1: there were none. */
   get latestNumber(): number {
     return this.#latestNumber;
   }
 
-  /** These partitions, from `fromPartition` on, are told to their leaders with this change. */
+  /** These partitions, from `fromPartition` on, are sent to their leaders with this change. */
   begin({ id: topicId, partitions }: TopicState, fromPartition: number, changeNumber: number): void {
     const leaders = new Set(partitions.slice(fromPartition).flatMap(({ leader }) => (leader < 0 ? [] : [leader])));
     const added = [...leaders].map((brokerId) => ({ brokerId, topicId, fromPartition, changeNumber }));
@@ -66,12 +66,12 @@ export class StartingLeaders {
     this.#latestNumber = changeNumber;
   }
 
-  /** Their registrations ended: what they led gets other leaders, or their next life in a new epoch. */
+  /** Their registrations ended: what they led gets other leaders, or the same brokers again in a new epoch. */
   gone(brokerIds: readonly BrokerId[]): void {
     this.#starting = this.#starting.filter(({ brokerId }) => !brokerIds.includes(brokerId));
   }
 
-  /** True: some of them serve now, which everybody is to be told. */
+  /** True: some of them serve now, which all brokers are to learn. */
   acknowledged(brokerId: BrokerId, changeNumber: number): boolean {
     const before = this.#starting.length;
     if (before === 0) return false;

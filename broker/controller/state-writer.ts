@@ -5,11 +5,11 @@ import { assertDecision, type Decision, withOutlived } from "./elections.ts";
 import { inTransactions, pipelined } from "./fenced-writer.ts";
 import type { TermContext } from "./term-context.ts";
 
-/** Transactions, and reads, under way together. */
+/** Transactions, and reads, in flight together. */
 const transactionsAtOnceMax = 8;
 const readsAtOnceMax = 128;
 
-/** Carries decisions about partitions into the coordinator and then into the book. */
+/** Writes decisions about partitions to the coordinator and then to the book. */
 export class StateWriter {
   readonly #context: TermContext;
 
@@ -18,7 +18,7 @@ export class StateWriter {
   }
 
   /**
-   * Decides for each of the partitions and writes the outcome, many in one transaction and several transactions under way. A state that
+   * Decides for each of the partitions and writes the outcome, many in one transaction and several transactions in flight. A state that
    * turns out to have changed (a leader wrote its in-sync set meanwhile), and one whose write got no answer, is read and decided again: our
    * own success then shows as nothing left to do.
    */
@@ -43,7 +43,7 @@ export class StateWriter {
   }
 
   /**
-   * Answers the partitions that have to be read and decided again. One conflict fails a whole transaction, so the others are sent once more
+   * Returns the partitions that have to be read and decided again. One conflict fails a whole transaction, so the others are sent once more
    * without it.
    */
   async #write(transaction: readonly PartitionChange[]): Promise<PartitionName[]> {
@@ -66,7 +66,7 @@ export class StateWriter {
     return again;
   }
 
-  /** Partitions whose state is not there any more are left out. */
+  /** Partitions whose state no longer exists are left out. */
   async #readAgain(partitions: readonly PartitionName[]): Promise<PartitionName[]> {
     const { store, writer, book } = this.#context;
     const states = await pipelined(partitions, readsAtOnceMax, ({ topic, partition }) => store.readState(topic, partition));

@@ -70,7 +70,7 @@ export class TopicCreator {
   }
 
   /**
-   * Gives every partition beyond `topic.partitions` that has no state its first one. `areNew`: none of them is expected to be there yet, so
+   * Gives every partition beyond `topic.partitions` that has no state its first one. `areNew`: none of them is expected to exist yet, so
    * there is nothing to read first.
    */
   async #complete(topic: TopicState, assignment: readonly Replicas[], areNew: boolean): Promise<TopicState> {
@@ -107,7 +107,7 @@ export class TopicCreator {
     return { ...topic, partitions };
   }
 
-  /** The states that are there. */
+  /** The states that exist. */
   async #readThose(
     topic: string,
     partitions: readonly number[],
@@ -126,7 +126,7 @@ export class TopicCreator {
     return records;
   }
 
-  /** Partition nodes that exist; makes the node above them where another tool wrote only the topic's own. */
+  /** Partition nodes that exist; creates their parent node where another tool wrote only the topic's own. */
   async #partitionNodes(topic: string): Promise<ReadonlySet<number>> {
     const { store, writer } = this.#context;
     const nodes = await store.readPartitionNodes(topic);
@@ -150,7 +150,7 @@ export class TopicCreator {
         if (result.kind === "written") return { done: true };
         if (result.kind === "unknown") return "unsettled";
         if (result.failedIndex === configIndex) {
-          // settings left by a topic of an earlier time
+          // settings left by an earlier topic of that name
           configExists = !configExists;
           return "again";
         }

@@ -7,20 +7,20 @@ import { nothingDirty } from "./dirty-set.ts";
 import { inTransactions } from "./fenced-writer.ts";
 import type { TermContext } from "./term-context.ts";
 
-/** Which brokers say that nothing is left here of these topics. */
+/** Which brokers report that they have nothing left of these topics. */
 type Acknowledgements = ReadonlyMap<BrokerId, ReadonlySet<TopicId>>;
 
 /**
- * Records kept at most; more, and the oldest go. What goes unacknowledged deletes nothing: it makes the logs of a broker that comes back
- * later strays.
+ * Records kept at most; more, and the oldest go. Dropping a record deletes nothing: the logs of a broker that comes back later become
+ * strays.
  */
 export const deletionsMax = 10_000;
 /** A broker that was away for longer finds strays. */
 export const deletionMaxAgeMs = 90 * 86_400_000;
 
 /**
- * After these answers: who still has to be told of each deletion. An empty list: nobody, and the record goes. Deletions that nothing was
- * said of are left out.
+ * After these answers: the brokers that still have to learn of each deletion. An empty list: none, and the record is deleted. Deletions
+ * without an answer are left out.
  */
 export function afterAcknowledgements(
   deletions: ReadonlyMap<TopicId, TopicDeletion>,
@@ -34,7 +34,7 @@ export function afterAcknowledgements(
   return changed;
 }
 
-/** Those that are too old, and of the others the oldest beyond the bound. */
+/** Records that are too old, and of the others the oldest beyond the bound. */
 export function expiredDeletions(deletions: ReadonlyMap<TopicId, TopicDeletion>, nowMs: number, max = deletionsMax): TopicId[] {
   const byAge = [...deletions].sort(([, a], [, b]) => a.timestampMs - b.timestampMs);
   return byAge
@@ -45,15 +45,16 @@ export function expiredDeletions(deletions: ReadonlyMap<TopicId, TopicDeletion>,
 /**
  * Deletes topics, and remembers each deletion until no broker has anything left of it:
  * 1. A marker below `/admin/delete_topics`: from here on the deletion will be done, if not by this controller.
- * 2. The topic's nodes go, from the leaves up. In the last transaction the topic's own node and the marker go, and the record of the
- *    deletion comes. A controller that dies before it leaves the marker, one that dies after it the record, and the next one goes on.
- * 3. The brokers are told. They delete their replicas by the topic's id, so a topic made again under the same name keeps its log.
- * 4. Each broker that held replicas says when nothing is left of them there, and is taken off the record; with the last one the record
- *    goes.
+ * 2. The topic's nodes are deleted, from the leaves up. The last transaction deletes the topic's own node and the marker, and creates the
+ *    record of the deletion. A controller that dies before it leaves the marker, one that dies after it the record, and the next one
+ *    continues.
+ * 3. The brokers are notified. They delete their replicas by the topic's id, so a topic re-created under the same name keeps its log.
+ * 4. Each broker that held replicas reports when nothing is left of them there, and is removed from the record; with the last one the
+ *    record is deleted.
  */
 export class TopicDeletions {
   readonly #context: TermContext;
-  /** Said by brokers, and not on record yet. */
+  /** Reported by brokers, and not on record yet. */
   #acknowledged = new Map<BrokerId, ReadonlySet<TopicId>>();
 
   constructor(context: TermContext) {
@@ -75,7 +76,7 @@ export class TopicDeletions {
     }
   }
 
-  /** Deletion is disabled: the marker goes, the topic stays. */
+  /** Deletion is disabled: the marker is deleted, the topic stays. */
   async unmark(name: string): Promise<void> {
     const { store, writer } = this.#context;
     await writer.write([store.deleteDeletionMarker(name)]);
@@ -84,12 +85,12 @@ export class TopicDeletions {
   /** Deletes a marked topic; fine when half of it, or all, is gone. */
   async remove(name: string): Promise<void> {
     const { store, writer, book, clock } = this.#context;
-    // once it is written, the topic's node does not say any more what was in it
+    // once it is written, the topic's node no longer says what was in it
     let found: DeletionRecord | null = null;
     const written = await writer.settle({
       failure: () => `the topic ${name} could not be deleted`,
       attempt: async () => {
-        // listed each time: what is there has to go, also what an earlier attempt left
+        // listed each time: whatever exists is deleted, also what an earlier attempt left
         const { below, last, record } = await store.deletionOf(name, clock.nowMs());
         found = record ?? found;
         for (const transaction of [...inTransactions(below, (operations) => operations).map((groups) => groups.flat()), last]) {
@@ -115,12 +116,12 @@ export class TopicDeletions {
     await this.trim();
   }
 
-  /** A broker says that nothing is left there of these topics: noted, for `writeAcknowledged`. */
+  /** A broker reports that it has nothing left of these topics: noted, for `writeAcknowledged`. */
   acknowledged(id: BrokerId, topicIds: readonly TopicId[]): void {
     this.#acknowledged.set(id, new Set([...(this.#acknowledged.get(id) ?? []), ...topicIds]));
   }
 
-  /** What several brokers said is written together. */
+  /** The reports of several brokers are written together. */
   async writeAcknowledged(): Promise<void> {
     const acknowledged = this.#acknowledged;
     this.#acknowledged = new Map();
@@ -166,7 +167,7 @@ export class TopicDeletions {
       if (known === undefined || brokers.length === 0) deletions.delete(id);
       else deletions.set(id, { ...known, brokers });
     }
-    // nothing that brokers are told of: what is done is done
+    // nothing that brokers need to learn: what was done stays done
     book.commit(withDeletions(book.current, deletions), null);
   }
 }

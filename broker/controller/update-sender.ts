@@ -15,13 +15,13 @@ export interface UpdateSenderParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** What it holds at the moment of sending is sent. */
+  /** Its contents at the moment of sending are sent. */
   readonly book: Pick<StateBook, "current"> & { readonly starting: Pick<StartingLeaders, "current"> };
   readonly events: UpdateEvents;
 }
 
 export interface UpdateEvents {
-  /** A broker has taken up what it was told, up to this change. */
+  /** A broker has applied the updates up to this change. */
   acknowledged(brokerId: BrokerId, changeNumber: number): void;
   /** A broker knows a newer controller. */
   deposed(): void;
@@ -29,13 +29,13 @@ export interface UpdateEvents {
   deleted(broker: BrokerId, topicIds: readonly TopicId[]): void;
 }
 
-/** How long one update may stay unanswered before it is sent again. A broker takes up its roles before it answers. */
+/** How long one update may stay unanswered before it is sent again. A broker assumes its roles before it answers. */
 const requestTimeoutMs = 30_000;
 const pauseMinMs = 20;
 const pauseMaxMs = 1_000;
 
 /**
- * Tells every live broker what changed: one update under way per broker, each made of the latest state of what that broker lacks, repeated
+ * Sends every live broker what changed: one update in flight per broker, each made of the latest state of what that broker lacks, repeated
  * until it is acknowledged or that registration is gone. The first after a registration, or from a new controller, is full.
  */
 export class UpdateSender {
@@ -158,7 +158,7 @@ class Channel {
     this.#abort.abort(new Error("the broker's registration is gone, or the controller resigned"));
   }
 
-  /** A turn of the loop later, so that changes made together go out together. */
+  /** A turn of the loop later, so that changes made together are sent together. */
   #start(): void {
     this.#isSending = true;
     const { clock } = this.#parts;
@@ -175,7 +175,7 @@ class Channel {
     };
     await loop(`metadata update to broker ${this.#id}`, step, { clock, random, log, signal, pauseMinMs, pauseMaxMs });
     this.#isSending = false;
-    // marked between the last look and here
+    // marked between the last check and here
     if (!this.#abort.signal.aborted && !isClean(this.#dirty)) this.#start();
   }
 
@@ -186,7 +186,7 @@ class Channel {
     const sending = this.#dirty;
     const number = this.#markedNumber;
     this.#dirty = nothingDirty;
-    // said with the last part of a full update, with the first of one that has changes
+    // sent with the last part of a full update, or with the first part of an update of changes
     const kept = new Set<TopicId>();
     const to = {
       sender: this.#sender,
@@ -201,7 +201,7 @@ class Channel {
       }
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
-      // whether it arrived is unknown: say it again, with what has changed since
+      // whether it arrived is unknown: send it again, with what has changed since
       this.#dirty = error instanceof FullUpdateNeeded ? allDirty : mergeDirty(sending, this.#dirty);
       throw error;
     }

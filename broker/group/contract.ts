@@ -4,12 +4,12 @@ import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { Reader } from "../../protocol/wire/reader.ts";
 import type { Decision, Now, ShardTimers, StateRecord } from "../state-machine/contract.ts";
 
-/** One record of `__consumer_offsets`, in Kafka's form: both begin with an int16 version, the key's tells what it is. */
+/** One record of `__consumer_offsets`, in Kafka's form: both begin with an int16 version, the key's gives the record's type. */
 export type GroupRecord = StateRecord;
 
 export type GroupType = "classic" | "consumer";
 
-/** A group as what all kinds of groups have in common. */
+/** What all kinds of groups have in common. */
 export interface Group {
   readonly groupId: string;
   readonly type: GroupType;
@@ -22,11 +22,11 @@ export interface Group {
   /** Null: may commit (or fetch) offsets here. A commit counts as a sign of life. */
   admitOffsetCommit(by: Committer, now: Now): KafkaError | null;
   admitOffsetFetch(by: { readonly memberId: string | null; readonly memberEpoch: number }): KafkaError | null;
-  /** Some member consumes the topic, or nobody can tell: its offsets are not deleted or expired. */
+  /** Some member consumes the topic, or it is unknown: its offsets are not deleted or expired. */
   isSubscribedTo(topic: string): boolean;
-  /** Wall clock ms from which `offsets.retention.minutes` count for an offset committed at `commitTimestampMs`; null: in use. */
+  /** Wall clock ms from which `offsets.retention.minutes` counts for an offset committed at `commitTimestampMs`; null: in use. */
   offsetIdleSinceMs(topic: string, commitTimestampMs: number): number | null;
-  /** Deletes every record that the group may have, offsets aside. When they are replayed, the group is gone from the book. */
+  /** Deletes every record that the group may have, offsets aside. When they are replayed, the group is removed from the book. */
   tombstones(): readonly GroupRecord[];
 }
 
@@ -39,7 +39,7 @@ export interface Committer {
   readonly apiVersion: number;
 }
 
-/** The groups of a shard by id, of whatever kind. Kinds put theirs in and take them out as they replay. */
+/** The groups of a shard by id, of whatever kind. Each kind adds and removes its own on replay. */
 export interface GroupBook {
   /** Groups, of any kind. */
   readonly size: number;
@@ -51,14 +51,14 @@ export interface GroupBook {
 }
 
 /**
- * One kind of group in one shard: classic groups, or consumer groups (KIP-848). Its requests are methods of its own that answer Decisions.
+ * One kind of group in one shard: classic groups, or consumer groups (KIP-848). Its requests are methods of its own that return Decisions.
  */
 export interface GroupKind {
   readonly type: GroupType;
-  /** Versions of record keys that are this kind's. */
+  /** Versions of record keys that belong to this kind. */
   readonly keyVersions: readonly number[];
   /**
-   * Applies a record: when the log is loaded, and when one of our decisions was appended. `key` stands after its version. Throws
+   * Applies a record: when the log is loaded, and when one of our decisions was appended. `key` is positioned after its version. Throws
    * MalformedFrame: the record is skipped with a line in the log.
    */
   replay(keyVersion: number, key: Reader, value: Buffer | null): void;
@@ -77,8 +77,8 @@ export interface TopicsView {
   readonly topics: ReadonlyMap<string, KnownTopic>;
   readonly topicNames: ReadonlyMap<TopicId, string>;
   /**
-   * Topics whose deletion is on record, as far as we were told. One that is neither there nor deleted is unknown, and what was committed
-   * for it stays.
+   * Topics whose deletion is on record, as far as we know. One that neither exists nor was deleted is unknown, and what was committed for
+   * it stays.
    */
   readonly deletedTopics: ReadonlyMap<TopicId, string>;
   readonly brokers: ReadonlyMap<number, { readonly rack: string | null }>;

@@ -29,7 +29,7 @@ export interface GroupCoordinatorParts {
 }
 
 export interface ListedGroups {
-  /** NONE-like null, or why the list is not complete. */
+  /** Null like NONE, or why the list is not complete. */
   readonly error: KafkaError | null;
   readonly groups: readonly ListedGroup[];
 }
@@ -63,14 +63,14 @@ export class GroupCoordinator {
   }
 
   /**
-   * For offsets, and for who wants to see or delete them: Kafka lets them be kept under an empty group id, by someone who is no member of
-   * anything.
+   * For offsets, and for clients that read or delete them: Kafka allows offsets under an empty group id, for a client that is not a member
+   * of any group.
    */
   runEvenUnnamed<T>(groupId: string, operation: (machine: GroupMachine, now: Now) => Decision<T>): Promise<Ran<T>> {
     return this.#shards.run(groupId, operation);
   }
 
-  /** Of every shard here; while one of them is loading, the list is not complete and says so. */
+  /** From every shard here; while one of them is loading, the list is not complete and says so. */
   async listGroups(): Promise<ListedGroups> {
     const listed = await this.#shards.runOnEach<readonly ListedGroup[]>((machine) => ({ records: [], answer: machine.listGroups() }));
     const error = listed.find((ran) => ran.error !== null && ran.error !== "NOT_COORDINATOR")?.error ?? null;

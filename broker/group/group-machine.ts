@@ -24,7 +24,7 @@ import {
   type WantedTopic,
 } from "./offset-requests.ts";
 
-/** What the state machine of a shard needs to know of the settings. */
+/** The settings that a shard's state machine needs. */
 export interface GroupMachineConfig extends ClassicConfig {
   /** Of groups with the new protocol. */
   readonly consumer: ConsumerGroupsConfig;
@@ -58,8 +58,8 @@ const expiryTimer = "expire offsets";
 const deletedTopicsTimer = "offsets of deleted topics";
 
 /**
- * Everything a shard knows of its groups, and what each request means for it. No I/O: requests and time in, decisions out; records in,
- * state changed.
+ * Everything a shard knows of its groups, and how each request is handled. No I/O: requests and time in, decisions out; records in, state
+ * changed.
  */
 export class GroupMachine implements StateMachine {
   readonly classic: ClassicGroups;
@@ -69,9 +69,9 @@ export class GroupMachine implements StateMachine {
   readonly #parts: GroupMachineParts;
   readonly #kinds: ReadonlyMap<number, GroupKind>;
   readonly #allKinds: readonly GroupKind[];
-  /** Topics that were deleted, for the positions of which nobody knows the topic's id, until those are gone. */
+  /** Deleted topics with positions that do not name the topic's id, until those positions are removed. */
   readonly #namesGone = new Set<string>();
-  /** Names of deleted topics, positions in which have not been looked for yet. */
+  /** Names of deleted topics whose positions have not been searched for yet. */
   readonly #namesToForget = new Set<string>();
   #isForgetting = false;
   #isLoaded = false;
@@ -95,11 +95,11 @@ export class GroupMachine implements StateMachine {
   }
 
   /**
-   * Applies a record of the log, or one that was just appended. Throws MalformedFrame. A kind of record that we do not know is left alone.
+   * Applies a record of the log, or one that was just appended. Throws MalformedFrame. Unknown kinds of records are ignored.
    *
    * A transaction's offset commits (`batch.isTransactional`) are applied as all others: no producer can begin a transaction here yet. Once
-   * one can, such a record is kept aside under its producer's id and told to nobody, until a control batch of that producer applies what
-   * was kept (commit) or drops it (abort). That marker itself is no offset, although its key begins as an offset's does.
+   * one can, such a record is kept aside under its producer's id and shown to no client, until a control batch of that producer applies
+   * what was kept (commit) or drops it (abort). That marker itself is not an offset, although its key begins like that of an offset.
    */
   replay({ key, value }: GroupRecord, batch: ReplayedBatch): void {
     if (batch.isControl) return;
@@ -113,7 +113,7 @@ export class GroupMachine implements StateMachine {
     this.#kinds.get(version)?.replay(version, reader, value);
   }
 
-  /** The whole log was replayed: members get their timers, and this machine serves from now on. */
+  /** The whole log was replayed: members get their timers, and this machine starts to serve. */
   loaded(now: Now): void {
     invariant(!this.#isLoaded, "a log is loaded once");
     this.#isLoaded = true;
@@ -161,8 +161,8 @@ export class GroupMachine implements StateMachine {
   }
 
   /**
-   * Something about the topics changed; `deleted` are gone, or others have their names, and what was committed for them means nothing any
-   * more.
+   * Something about the topics changed; `deleted` are gone, or re-created under the same names, and what was committed for them has no
+   * meaning any more.
    */
   topicsChanged(deleted: ReadonlySet<string>, now: Now): readonly Decision<null>[] {
     for (const topic of deleted) this.#namesGone.add(topic);
@@ -173,9 +173,9 @@ export class GroupMachine implements StateMachine {
   readonly #idOf = (topic: string): TopicId | null => this.#parts.topics.current.topics.get(topic)?.id ?? null;
 
   /**
-   * Whether somebody who asks by the topic's name is to be told. Race: (1) a position in a topic is committed; (2) the coordinator is gone;
-   * (3) the topic is deleted and re-created; (4) another broker coordinates, and sees nothing but a topic of that name, and a position,
-   * behind which all records of the new topic so far may lie. So each position says which topic it is in.
+   * Whether a client that asks by the topic's name gets the position. Race: (1) a position in a topic is committed; (2) the coordinator
+   * dies; (3) the topic is deleted and re-created; (4) another broker coordinates, and sees nothing but a topic of that name, and a
+   * position, below which all records of the new topic so far may be. So each position says which topic it is in.
    */
   readonly #isMeant = (topic: string, committed: CommittedOffset): boolean => {
     const id = this.#idOf(topic);
@@ -188,7 +188,7 @@ export class GroupMachine implements StateMachine {
     return this.#parts.topics.current.deletedTopics.has(topicId) && this.#idOf(topic) !== topicId;
   }
 
-  /** Tombstones for positions in topics that are gone. Until they are appended, nobody is told of those. */
+  /** Tombstones for positions in deleted topics. Until they are appended, those positions are not shown to clients. */
   #forgetGone(deleted: Iterable<string>, now: Now): void {
     for (const topic of deleted) this.#namesToForget.add(topic);
     if (this.#isForgetting || this.#namesToForget.size === 0) return;
@@ -213,8 +213,8 @@ export class GroupMachine implements StateMachine {
   }
 
   /**
-   * Topics that were deleted while no coordinator looked, as far as that is on record. That a topic is not known says nothing: a
-   * coordinator that went back in time does not know it either, and positions that are dropped do not come back with it.
+   * Topics that were deleted while no coordinator was active, as far as that is on record. An unknown topic proves nothing: a ZooKeeper
+   * restored to an earlier state does not know it either, and dropped positions would not come back with it.
    */
   *#goneTopics(): Generator<string> {
     const { topics, deletedTopics } = this.#parts.topics.current;

@@ -7,10 +7,10 @@ import { MalformedFrame, Reader } from "../../protocol/wire/reader.ts";
 import { Writer } from "../../protocol/wire/writer.ts";
 import type { GroupRecord } from "./contract.ts";
 
-/** The topic that groups and committed offsets are kept in. */
+/** The topic in which groups and committed offsets are stored. */
 export const offsetsTopic = "__consumer_offsets";
 
-/** The records of `__consumer_offsets` that committed offsets and classic groups are kept in, as Kafka writes them. */
+/** The records of `__consumer_offsets` in which committed offsets and classic groups are stored, as Kafka writes them. */
 
 /** These messages are values in records: no API has them. */
 const noApi = -1;
@@ -29,7 +29,7 @@ export const offsetCommitValue = message(
     commitTimestamp: int64(),
     /** Only in version 1, for commits that name their own retention (OffsetCommit up to version 4). */
     expireTimestamp: int64({ since: 1, until: 1, absent: -1 }),
-    /** Kafka has it since 4.1; what reads version 4 without knowing of it passes over it. */
+    /** Kafka has it since 4.1; readers of version 4 that do not know it skip it. */
     topicId: uuid({ since: 4, tag: 0, absent: zeroTopicId }),
   },
 );
@@ -100,7 +100,7 @@ function groupKey(group: string): Buffer {
   return versioned(groupMetadataKey, { group }, classicGroupKeyVersion);
 }
 
-/** A key or value as records have it: its version, then the message. */
+/** A key or value as in records: its version, then the message. */
 export function versioned<T>(of: Message<T>, value: T, version: number): Buffer {
   const writer = new Writer(128);
   writer.int16(version);

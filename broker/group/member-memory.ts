@@ -1,11 +1,12 @@
 import { invariant } from "../../protocol/base/invariant.ts";
 
 /**
- * What members take, over all groups that this broker coordinates: what they say of themselves, what they are assigned, and the ids that
- * were handed out to those who are about to join. It is kept for as long as they are members, which may be long before any of it is in a
- * log, and longer than any request is under way: so it has a bound of its own, and does not count as memory that requests hold.
+ * What members take, over all groups that this broker coordinates: what they report about themselves, what they are assigned, and the ids
+ * that were handed out to clients that are about to join. It is kept for as long as they are members, which may begin long before any of it
+ * is in a log, and last longer than any request is in flight. So it has a bound of its own, and does not count as memory that requests
+ * hold.
  *
- * Whatever the log says is kept and counted. What is refused beyond the bound (COORDINATOR_NOT_AVAILABLE: clients ask again after a while)
+ * Whatever the log contains is kept and counted. What is refused beyond the bound (COORDINATOR_NOT_AVAILABLE: clients retry after a while)
  * is only what a request would add: a member, a longer subscription, a larger assignment.
  */
 export class MemberMemory {
@@ -31,14 +32,14 @@ export class MemberMemory {
   }
 }
 
-/** What a member takes before it says anything: its object, its places in maps, its timer. Near enough. */
+/** What a member takes before it reports anything: its object, its entries in maps, its timer. Approximate. */
 export const memberOverheadBytes = 2_000;
 /** The same of an id that was handed out. */
 export const pendingOverheadBytes = 600;
 
 const stringOverheadBytes = 24;
 
-/** Two bytes for a character: so much they take outside of Latin 1. */
+/** Two bytes for a character: that is what they take outside of Latin 1. */
 export function textBytes(text: string | null): number {
   return text === null ? 0 : stringOverheadBytes + 2 * text.length;
 }

@@ -12,7 +12,7 @@ export interface CommittedOffset {
   readonly commitTimestampMs: number;
   /** Wall clock; -1: the broker's retention counts. */
   readonly expireTimestampMs: number;
-  /** The topic that it is a position in; null: a record that does not say it, and was there before this broker coordinated the group. */
+  /** The topic that it is a position in; null: a record that does not name it, and was written before this broker coordinated the group. */
   readonly topicId: TopicId | null;
 }
 
@@ -48,7 +48,7 @@ export class OffsetBook {
     return this.#byGroup.get(groupId)?.get(topic)?.get(partition);
   }
 
-  /** Answers the group's id. `idOf`: of a topic by its name, for a record that does not say it. */
+  /** Returns the group's id. `idOf`: of a topic by its name, for a record that does not name it. */
   replay(keyVersion: number, key: Reader, value: Buffer | null, idOf: (topic: string) => TopicId | null): string {
     const { group, topic, partition } = readKey(offsetCommitKey, keyVersion, key);
     if (value === null) this.#remove(group, topic, partition);
@@ -105,7 +105,7 @@ export function placeBytes({ groupId, topic }: OffsetPlace): number {
   return groupId.length + topic.length;
 }
 
-/** For a sweep: the offsets of the groups that there are when the first is asked for, as they are when their turn comes. */
+/** For a sweep: the offsets of the groups that exist when the first is read, as they are when their turn comes. */
 export function* offsetPlaces(
   book: OffsetBook,
   groupIdsNow: () => readonly string[],

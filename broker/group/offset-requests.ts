@@ -28,10 +28,10 @@ export interface TopicErrors {
   readonly partitions: readonly { readonly partitionIndex: number; readonly errorCode: KafkaErrorCode }[];
 }
 
-/** No log has a record there: it is what larger offsets read as, and the position would not be the one that was committed. */
+/** No log has a record there: larger offsets are read as this number, and the position would not be the one that was committed. */
 const offsetsEnd = Number.MAX_SAFE_INTEGER;
 
-/** `group`: null when there is none yet. */
+/** `group`: null when it does not exist yet. */
 export function commitOffsets(
   groupId: string,
   group: Group | null,
@@ -39,7 +39,7 @@ export function commitOffsets(
   { metadataMaxBytes, idOf }: { readonly metadataMaxBytes: number; readonly idOf: (topic: string) => TopicId | null },
   now: Now,
 ): Decision<readonly TopicErrors[]> {
-  // without a group, only someone who is no member of anything may begin to keep offsets
+  // without a group, only a client that is not a member may start to store offsets
   const refusal =
     group === null ? (request.generationIdOrMemberEpoch < 0 ? null : "ILLEGAL_GENERATION") : group.admitOffsetCommit(request, now);
   if (refusal !== null) return answered(allTopics(request.topics, refusal));
@@ -126,7 +126,7 @@ export function deleteOffsets(
   topics: readonly { readonly name: string; readonly partitions: readonly { readonly partitionIndex: number }[] }[],
 ): Decision<OffsetsDeleted> {
   if (group === null) return answered({ error: "GROUP_ID_NOT_FOUND" });
-  // of a group that is not a consumer's, nobody can tell what it still needs
+  // of a group that is not a consumer group, it is unknown what it still needs
   if (!group.isEmpty && group.protocolType !== "consumer") return answered({ error: "NON_EMPTY_GROUP" });
   const records: GroupRecord[] = [];
   const answers = topics.map(({ name, partitions }) => {
@@ -141,11 +141,11 @@ export function deleteOffsets(
 
 export interface GroupDeletion {
   readonly errorCode: KafkaErrorCode;
-  /** False: the group is still there, and so are some of its offsets. To be asked again. */
+  /** False: the group still exists, and so do some of its offsets. To be called again. */
   readonly isDone: boolean;
 }
 
-/** Offsets first, so many at once: what is left when not all of it is appended is still a group that can be deleted. */
+/** Offsets first, so many at a time: if not all of it is appended, what is left is still a group that can be deleted. */
 export function deleteGroup(group: Group | null, offsets: GroupOffsets, offsetsMax: number): Decision<GroupDeletion> {
   if (group === null) return answered({ errorCode: "GROUP_ID_NOT_FOUND", isDone: true });
   if (!group.isEmpty) return answered({ errorCode: "NON_EMPTY_GROUP", isDone: true });
@@ -166,7 +166,7 @@ function someOf(offsets: GroupOffsets, max: number): (readonly [topic: string, p
   return some;
 }
 
-/** Nobody used it for as long as it is kept. */
+/** It was not used for the whole retention time. */
 export function isExpired(group: Group, topic: string, committed: CommittedOffset, retentionMs: number, now: Now): boolean {
   const idleSinceMs = group.offsetIdleSinceMs(topic, committed.commitTimestampMs);
   if (idleSinceMs === null) return false;

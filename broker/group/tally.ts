@@ -1,4 +1,4 @@
-/** How often each of some words was counted. */
+/** How often each word was counted. */
 export class Tally {
   readonly #counts = new Map<string, number>();
 

@@ -4,7 +4,7 @@ import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 
 /**
  * One partition's log, as the partition sees it. One writer: `appendAs…` assigns and queues in the caller's turn, the bytes reach the
- * operating system soon after, appends that wait together in one write. Everything from `read`, `endOffsetForEpoch` and `writtenEndOffset`
+ * operating system soon after, waiting appends together in one write. Everything from `read`, `endOffsetForEpoch` and `writtenEndOffset`
  * concerns written bytes only.
  */
 export interface Log {
@@ -13,8 +13,8 @@ export interface Log {
   /** Exclusive end: the offset that the next record gets; counts appends that are still queued. */
   readonly endOffset: number;
   /**
-   * Exclusive end of what the operating system has; with `flush.messages`, once that many records wait for an fsync, of what is on the
-   * disk. At most `endOffset`. Only this may count for the high watermark, be replicated or be served.
+   * Exclusive end of what the operating system has; with `flush.messages`, once that many records wait for an fsync, of what is on disk. At
+   * most `endOffset`. Only this may count for the high watermark, be replicated or be served.
    */
   readonly writtenEndOffset: number;
   /** Leader epoch of the last record (queued ones included), or -1 for an empty log. An epoch begun without a record does not count. */
@@ -22,9 +22,9 @@ export interface Log {
 
   /**
    * Appends a validated batch (format 2, CRC checked) as the leader: writes offsets and leader epoch into its bytes in place, and
-   * `appendTimeMs` as its timestamp under LogAppendTime. The header is what the bytes say, and is not read again.
+   * `appendTimeMs` as its timestamp under LogAppendTime. The header has been parsed from the bytes, and is not read again.
    * The bytes belong to the log afterwards. Throws LogOffline after an I/O error. Appended bytes wait in memory until written: the caller
-   * that takes them in (with acks=0, too) keeps counting them against its own bounds until `written` resolves; more than 1 GiB waiting is a
+   * that accepts them (with acks=0, too) keeps counting them against its own bounds until `written` resolves; more than 1 GiB waiting is a
    * bug.
    *
    * A batch of an idempotent producer is appended only if it comes next in the producer's sequence; the retry of one of its last five
@@ -32,30 +32,30 @@ export interface Log {
    */
   appendAsLeader(batch: ParsedBatch, leaderEpoch: number, appendTimeMs: number): LeaderAppend;
   /**
-   * Appends what the leader sent, offsets and epochs as they are. The batches start at `endOffset`, or above where compaction took what was
-   * between (checked by the caller through `invariant`s here), and are CRC-checked here: returns false, nothing appended, when damaged, or
-   * when a leader epoch falls from one batch to the next. Throws WriteQueueFull, nothing appended either.
-   * `leadersEpochs`: where the leader knows its epochs to have begun; what it does not say begins with its first batch here.
+   * Appends what the leader sent, offsets and epochs as they are. The batches start at `endOffset`, or above where compaction removed what
+   * was between (checked by the caller through `invariant`s here), and are CRC-checked here: returns false, nothing appended, when damaged,
+   * or when a leader epoch falls from one batch to the next. Throws WriteQueueFull, nothing appended either.
+   * `leadersEpochs`: where the leader knows its epochs to have begun; an epoch that it does not list begins with its first batch here.
    */
   appendAsFollower(batches: Buffer, leadersEpochs?: readonly EpochStart[]): boolean;
   /** Resolves when `writtenEndOffset >= offset`; rejects with LogOffline when a write failed. */
   written(offset: number): Promise<void>;
   /**
-   * Called (in a microtask of its own, coalesced) after `writtenEndOffset` rose; a truncation does not call it. Returns the way to
-   * unsubscribe.
+   * Called (in a microtask of its own, coalesced) after `writtenEndOffset` rose; a truncation does not call it. Returns a function that
+   * unsubscribes.
    */
   onWritten(listener: (writtenEndOffset: number) => void): () => void;
 
   /**
    * Whole batches from the one holding `fromOffset` on, up to `maxBytes` and only batches that end at or below `endOffsetLimit` (at least
    * one batch when `minOneBatch`, whatever its size).
-   * What comes from the files is checked: a damaged batch ends what is returned; when it is the first, rejects DamagedBatch, and `damage`
-   * tells of it.
+   * What is read from the files is checked: a damaged batch ends what is returned; when it is the first, rejects DamagedBatch, and `damage`
+   * reports it.
    * Empty at the end. May return less than `maxBytes` though there is more (one segment at a time, 64 MiB at most). The tail is served from
    * memory; else from the files. Rejects OffsetOutOfLog outside [startOffset, writtenEndOffset].
    */
   read(fromOffset: number, options: ReadOptions): Promise<ReadResult>;
-  /** True when `read` at that offset would be served from memory, so without the disk. */
+  /** True when `read` at that offset would be served from memory, without disk I/O. */
   isCached(fromOffset: number): boolean;
 
   /**
@@ -92,38 +92,35 @@ export interface Log {
    * batch, all of that batch does, and `endOffset` is its base offset afterwards. Below the first offset of the files: as
    * `truncateFullyAndStartAt`. At or above the end: only epochs that began there without a record are forgotten.
    * Resolves when done and durable; queued appends are written first. Reads meanwhile wait. Appending, `beginEpoch` or another truncation
-   * before it resolved is a bug (InvariantViolation): a replica about to lead waits for it first.
+   * before this resolves is a bug (InvariantViolation): a replica about to lead waits for it first.
    */
   truncateTo(offset: number): Promise<void>;
   /** Empties the log; it starts at `offset`; its leader epochs are forgotten. The rules of `truncateTo` hold. */
   truncateFullyAndStartAt(offset: number): Promise<void>;
 
   /**
-   * The log begins at `offset` from this turn on (no change below its start; at most `writtenEndOffset`); what is below is read no more.
-   * Resolves when no crash takes that back.
+   * The log begins at `offset` from this turn on (no change below its start; at most `writtenEndOffset`); what is below is no longer read.
+   * Resolves when no crash can undo that.
    * Segments that lie wholly below are removed in the background. Not while the log is cut.
    */
   advanceStartOffset(offset: number): Promise<void>;
   /**
    * Moves the start past the segments that `retention.ms` and `retention.bytes` no longer keep, among those wholly below `highWatermark`,
    * and removes what lies wholly below the start;
-   * under `cleanup.policy=compact` only the latter. When nothing is kept, what is appended next goes to a new segment. Appends and
-   * reads go on. `nowMs` is the wall clock.
+   * under `cleanup.policy=compact` only the latter. When nothing is kept, what is appended next goes to a new segment. Appends and reads
+   * continue. `nowMs` is the wall clock.
    */
   retain(moment: { readonly highWatermark: number; readonly nowMs: number }): Promise<void>;
 
-  /** Everything written so far is on the disk when it resolves; the recovery point moves there. */
+  /** Everything written so far is on disk when this resolves; the recovery point moves there. */
   flush(): Promise<void>;
-  /**
-   * What is known to be damaged of what was on the disk, the first that was found; null: nothing. Over restarts, too, until
-   * `truncateFullyAndStartAt`.
-   */
+  /** The first known damage of what was on disk; null: none. Kept over restarts, too, until `truncateFullyAndStartAt`. */
   readonly damage: LogDamage | null;
-  /** Called when the first damage is found. Returns the way to unsubscribe. */
+  /** Called when the first damage is found. Returns a function that unsubscribes. */
   onDamaged(listener: (damage: LogDamage) => void): () => void;
 
   updateSettings(settings: TopicSettings): void;
-  /** Flushes and closes the files. Reads that come later reject LogOffline. */
+  /** Flushes and closes the files. Later reads reject LogOffline. */
   close(): Promise<void>;
 }
 
@@ -184,7 +181,7 @@ export class OffsetOutOfLog extends Error {
   override readonly name = "OffsetOutOfLog";
 }
 
-/** Records that were on the disk and are no longer what they were. */
+/** Records that were on disk and are no longer what they were. */
 export interface LogDamage {
   /** `batch`: one is damaged, those around it are not. `end-lost`: the log's end is gone, from `offset` on. */
   readonly kind: "batch" | "end-lost";
@@ -195,7 +192,7 @@ export interface LogDamage {
   readonly reason: string;
 }
 
-/** A batch on the disk is not what was written there. It is not served, nor copied to followers; all other batches of the log are. */
+/** A batch on disk is not what was written there. It is not served, nor copied to followers; all other batches of the log are. */
 export class DamagedBatch extends Error {
   override readonly name = "DamagedBatch";
   readonly damage: LogDamage;
@@ -211,12 +208,12 @@ export class LogOffline extends Error {
   override readonly name = "LogOffline";
 }
 
-/** The disk does not keep up: nothing is wrong with what was to be appended. */
+/** The disk does not keep up: nothing is wrong with the batch to be appended. */
 export class WriteQueueFull extends Error {
   override readonly name = "WriteQueueFull";
 }
 
-/** So many lookups wait for another one's large batch already: to be asked again later. */
+/** Too many lookups already wait for another one's large batch: to be retried later. */
 export class TooManyLookups extends Error {
   override readonly name = "TooManyLookups";
 }

@@ -2,7 +2,7 @@ import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 import type { Space } from "../runtime/files.ts";
 import type { Log, LogOffline } from "./log-contract.ts";
 
-/** The topic was deleted and re-created while this broker did not look: the log in the folder is another topic's. */
+/** The topic was deleted and re-created while this broker was away: the log in the folder is another topic's. */
 export class InconsistentTopicId extends Error {
   override readonly name = "InconsistentTopicId";
 }
@@ -10,7 +10,7 @@ export class InconsistentTopicId extends Error {
 export interface DirectoryFailure {
   readonly directory: string;
   readonly error: LogOffline;
-  /** Whether the log of this key (`topic-3`) lies there. */
+  /** Whether the log of this key (`topic-3`) is there. */
   readonly holds: (key: string) => boolean;
 }
 
@@ -20,8 +20,8 @@ export interface LogStore {
   readonly found: readonly { readonly topic: string; readonly partition: number; readonly topicId: string | null }[];
   /**
    * Opens the log or creates it; the same log when it is open already. Rejects InconsistentTopicId when the folder belongs to another topic
-   * of that name: `setAside` it first. `isNew`: no replica of this partition was ever written, so that it cannot lie in a directory that is
-   * offline; a log that may, and is not found, is refused with LogOffline.
+   * of that name: `setAside` it first. `isNew`: no replica of this partition was ever written, so that it cannot be in an offline
+   * directory; a log that may be there, and is not found, is refused with LogOffline.
    */
   open(topic: string, partition: number, topicId: string, settings: TopicSettings, isNew?: boolean): Promise<Log>;
   /**
@@ -30,20 +30,20 @@ export interface LogStore {
    */
   delete(topic: string, partition: number, topicId: string): Promise<boolean>;
   /**
-   * Nobody names the log any more: closes it and renames the folder to `….-stray`. `topicId`: whose log is meant, another topic's under
-   * that name stays, and the answer is false; null: any topic's.
+   * No assignment names the log any more: closes it and renames the folder to `….-stray`. `topicId`: whose log is meant, another topic's
+   * under that name stays, and the answer is false; null: any topic's.
    */
   setAside(topic: string, partition: number, stray: { readonly topicId: string | null; readonly highWatermark: number }): Promise<boolean>;
   /**
-   * Makes a log that was set aside, if this topic has one, the partition's log again. `restored` is told its high watermark, before the
-   * note that has it is removed: it must be durable elsewhere when that resolves. Nothing happens where a log of that name lies.
+   * Makes a log that was set aside, if this topic has one, the partition's log again. `restored` is called with its high watermark before
+   * the note that holds it is removed: it must be durable elsewhere when that resolves. Nothing happens where a log of that name exists.
    */
   takeUp(topic: string, partition: number, topicId: string, restored: (highWatermark: number) => Promise<void>): Promise<void>;
   /** Removes what was set aside of topics whose deletion is on record. */
   deleteStrays(topicIds: ReadonlySet<string>): Promise<void>;
   /** Removes what was set aside longer ago than that. */
   expireStrays(retentionMs: number): Promise<void>;
-  /** A log directory is offline: what is not found may lie there. */
+  /** A log directory is offline: a log that is not found may be there. */
   readonly mayLieOffline: boolean;
   /** High watermarks as of the last checkpoint (`replication-offset-checkpoint`). */
   readonly highWatermarks: ReadonlyMap<string, number>;
@@ -51,22 +51,22 @@ export interface LogStore {
   /** Called once for each directory that fails. */
   onOffline(listener: (failure: DirectoryFailure) => void): void;
   /**
-   * Begins to compact the logs whose topics want it, in the background: below their high watermarks, which the log itself does not know
-   * (null: not known now). Ends with `close`.
+   * Starts to compact the logs whose topics are compacted, in the background: below their high watermarks, which the log itself does not
+   * know (null: not known now). Ends with `close`.
    */
   startCleaning(highWatermark: (key: string) => number | null): void;
   /** The cleaner's settings have changed. Whether logs are compacted at all stays as it was at the start. */
   reconfigureCleaning(config: CleanerConfig): void;
   /**
    * Flushes and closes all, writes the checkpoints, then the clean-shutdown markers (`brokerEpoch` goes into them), unless this broker has
-   * not registered and the one before it left something open.
+   * not registered and the start before it left a doubt.
    * Rejects LogOffline when a directory failed: that one has no marker then.
    */
   close(brokerEpoch?: number): Promise<void>;
 }
 
 export interface CleanerConfig {
-  /** Pause before the logs are looked over again when none was worth it. */
+  /** Pause before the logs are checked again when none was worth compacting. */
   readonly backoffMs: number;
   /** Memory for the keys of one round, at most; a round takes what its range of offsets can need. */
   readonly mapBytesMax: number;
@@ -74,15 +74,15 @@ export interface CleanerConfig {
   readonly bytesPerSecondMax: number;
 }
 
-/** The log directories as an operator sees them. */
+/** The log directories as operators see them. */
 export interface LogDirectoryService {
   /** Directories that can be used now. */
   readonly onlineDirectories: readonly string[];
   /** In the order of the settings. */
   describe(): Promise<readonly DescribedDirectory[]>;
   /**
-   * Has a log copied to another directory, and go on there once the copy has all; a log that is not there yet is made there. Named as in
-   * the settings.
+   * Copies a log to another directory, and switches to the copy once it is complete; a log that does not exist yet is created there. Named
+   * as in the settings.
    */
   move(topic: string, partition: number, directory: string): MoveVerdict;
 }
@@ -90,7 +90,7 @@ export interface LogDirectoryService {
 export interface DescribedDirectory {
   readonly directory: string;
   readonly isOnline: boolean;
-  /** Null: cannot be told. */
+  /** Null: not known. */
   readonly space: Space | null;
   readonly logs: readonly DescribedLog[];
 }
@@ -106,7 +106,7 @@ export interface DescribedLog {
 }
 
 /**
- * `NONE`: it lies there, or will. `REPLICA_NOT_AVAILABLE`: it is not there yet, and the wish is kept, in memory. `LOG_DIR_NOT_FOUND`: no
- * such directory in the settings. `KAFKA_STORAGE_ERROR`: one of the two directories failed, or the log is damaged.
+ * `NONE`: it is there, or will be. `REPLICA_NOT_AVAILABLE`: it does not exist yet, and the request is kept in memory. `LOG_DIR_NOT_FOUND`:
+ * no such directory in the settings. `KAFKA_STORAGE_ERROR`: one of the two directories failed, or the log is damaged.
  */
 export type MoveVerdict = "NONE" | "REPLICA_NOT_AVAILABLE" | "LOG_DIR_NOT_FOUND" | "KAFKA_STORAGE_ERROR";

@@ -12,11 +12,14 @@ import type { CompressionCodec, ParsedBatch } from "../../protocol/records/batch
 import { validateProducedBatches } from "../../protocol/records/validate-batches.ts";
 import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 
-/** Who made the batch: a producer, whose records are looked at one by one, or a part of this broker, whose are known to be sound. */
+/**
+ * Who made the batch: a producer, whose records are validated one by one, or a part of this broker, whose records are known to be sound.
+ */
 export type BatchOrigin = "client" | "broker";
 
 /**
- * What all batches together may make by unpacking in one turn of the loop: some ten milliseconds. Much more than ordinary batches come to.
+ * What all batches together may decompress to in one turn of the loop: some ten milliseconds of work. Much more than ordinary batches come
+ * to.
  */
 const unpackedBytesPerTurn = 16 * 1024 * 1024;
 
@@ -28,13 +31,13 @@ export interface AdmissionsParts {
 }
 
 /**
- * How a broker looks at what producers send. Nearly all of it in the turn in which it is appended; but a batch of a few kilobytes can stand
- * for 64 MiB of records, and everything else in the loop would wait for all of it. Such a batch is unpacked by other threads and its
- * records are passed over in steps, one batch of the whole broker at a time: so are its memory and the share of the loop that it takes
- * bounded.
+ * How a broker validates what producers send. Nearly all of it is validated in the turn in which it is appended; but a batch of a few
+ * kilobytes can decompress to 64 MiB of records, and everything else in the loop would wait for all of it. Such a batch is decompressed by
+ * other threads and its records are validated in steps, one batch of the whole broker at a time. This bounds its memory and its share of
+ * the loop.
  */
 export class Admissions {
-  /** Those that are looked at aside, and those that come behind such a one in their partition. */
+  /** Those that are validated aside, and those queued behind such a batch in their partition. */
   readonly waiting = new WaitingRecords();
   readonly #parts: AdmissionsParts;
   readonly #turn: Turn = { unpackedBytesLeft: unpackedBytesPerTurn };
@@ -48,7 +51,7 @@ export class Admissions {
 
   /**
    * What the leader appends of a batch: the same bytes, or, where the topic keeps another codec, new ones. Nothing is waited for: the order
-   * of calls is the order in the log. Null: to look at it would take longer than a turn should; that is for `aside`.
+   * of calls is the order in the log. Null: validating it would take longer than a turn should; that is for `aside`.
    */
   now(batch: ParsedBatch, origin: BatchOrigin, settings: TopicSettings): Admission | null {
     if (origin === "broker") return { error: null, batch };
@@ -59,8 +62,8 @@ export class Admissions {
   }
 
   /**
-   * The same for a client's batch of which `now` said that it takes longer. In the order of the calls; its place in the log is the caller's
-   * to keep. `refusal`: why the batch is no longer wanted, asked when its turn comes; it is not unpacked then.
+   * The same for a client's batch that takes longer, as `now` said. In the order of the calls; the caller keeps its place in the log.
+   * `refusal`: why the batch is no longer wanted, asked when its turn comes; it is not decompressed then.
    */
   aside<R>(batch: ParsedBatch, settings: TopicSettings, refusal: () => R | null): Promise<Admission | R> {
     const { clock, codecs } = this.#parts;
@@ -102,7 +105,10 @@ export class Admissions {
   }
 }
 
-/** A produced batch, its header and CRC checked. The only place where the header is read: from here to the log it goes with the bytes. */
+/**
+ * A produced batch, its header and CRC checked. The only place where the header is read: from here to the log it is passed along with the
+ * bytes.
+ */
 export function parseProduced(bytes: Buffer, settings: TopicSettings): { readonly error: null; readonly batch: ParsedBatch } | Refused {
   const validated = validateProducedBatches(bytes, {
     exactlyOneBatch: true,
@@ -118,7 +124,7 @@ export function parseProduced(bytes: Buffer, settings: TopicSettings): { readonl
 type Refused = Exclude<Admission, { readonly error: null }>;
 
 /**
- * Nobody could end it: its producer would be remembered for ever, and consumers that read committed records only would read no further.
+ * Nobody could end the transaction: its producer would be remembered for ever, and read_committed consumers would read no further.
  * `transactional.id` is refused by InitProducerId, so this is a client that did not ask, or asked another cluster.
  */
 const withoutTransaction: Refused = {
@@ -133,18 +139,21 @@ function levelOf(codec: CompressionCodec | "producer", settings: TopicSettings):
   return codec === "zstd" ? settings.compressionZstdLevel : undefined;
 }
 
-/** Of the whole broker. A request's bytes count against other bounds only while its connection is there: these wait on when it is gone. */
+/**
+ * Of the whole broker. A request's bytes count against other bounds only while its connection is open: these keep waiting after it has
+ * closed.
+ */
 const waitingBytesMax = 64 * 1024 * 1024;
 const waitingBatchesMax = 10_000;
 
-/** Counts the memory of batches that wait to be looked at: all of a request's, of which a batch may be a small part. */
+/** Counts the memory of batches that wait for validation: that of the whole request, of which a batch may be a small part. */
 class WaitingRecords {
   /** How many batches keep each. */
   readonly #kept = new Map<ArrayBufferLike, number>();
   #batches = 0;
   #bytes = 0;
 
-  /** Returns the way to let go of them, to be called once; null: no more may wait. The first one may, whatever its size. */
+  /** Returns a function that releases them, to be called once; null: no more may wait. The first one may, whatever its size. */
   keep({ buffer }: Buffer): (() => void) | null {
     const keptBy = this.#kept.get(buffer) ?? 0;
     const bytes = keptBy === 0 ? buffer.byteLength : 0;

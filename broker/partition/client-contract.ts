@@ -44,7 +44,7 @@ export type AppendOutcome =
   | {
       readonly error: KafkaError;
       readonly message?: string;
-      /** The records because of which the whole batch was refused, or some of them. */
+      /** The records for which the whole batch was refused, or some of them. */
       readonly recordErrors?: readonly RecordError[];
     };
 
@@ -65,7 +65,7 @@ export interface ConsumerReadOptions {
   readonly fetchOffset: number;
   /** -1: unknown to the client, not checked (KIP-320). */
   readonly currentLeaderEpoch: number;
-  /** Epoch of the last record the client consumed, or -1: divergence is answered as KIP-595 has it. */
+  /** Epoch of the last record the client consumed, or -1: divergence is answered as in KIP-595. */
   readonly lastFetchedEpoch: number;
   readonly maxBytes: number;
   readonly minOneBatch: boolean;

@@ -5,19 +5,20 @@ import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 /** How the broker's part in the cluster changes the partitions here. Calls are made one after the other, each awaited. */
 export interface RoleSink {
   /**
-   * Replicas of this broker, new or changed: lead, follow, or take note. An older leader epoch than known is ignored. What cannot be taken
-   * up is reported (`ReplicaHealthReporter`).
+   * Replicas of this broker, new or changed: lead, follow, or take note. An older leader epoch than known is ignored. Replicas that cannot
+   * be started are reported (`ReplicaHealthReporter`).
    */
   assign(replicas: readonly AssignedReplica[]): Promise<void>;
   /** No longer here. */
   withdraw(replicas: readonly WithdrawnReplica[]): Promise<void>;
   /**
-   * Removes what is left of topics whose deletion is on record, set aside earlier. Of these: those that this broker may still have
-   * something of, in a log directory that is offline.
+   * Removes what is left of topics whose deletion is on record, set aside earlier. Returns the topics of which an offline log directory of
+   * this broker may still hold something.
    */
   forget(topicIds: ReadonlySet<TopicId>): Promise<readonly TopicId[]>;
   /**
-   * A broker is gone, about to stop, or cannot use what it could: leaders take it out of their in-sync sets now, since appends wait for it.
+   * A broker is gone, shutting down, or can no longer use some of its replicas: leaders remove it from their in-sync sets now, since
+   * appends wait for it.
    */
   lookAtFollowers(): void;
   /** The topic's settings changed. */
@@ -30,8 +31,8 @@ export interface WithdrawnReplica {
   readonly ref: TopicPartition;
   readonly topicId: TopicId;
   /**
-   * The topic's deletion is on record, and the log goes with it. False: nobody names the replica any more, and nobody says why, so its log
-   * is set aside.
+   * The topic's deletion is on record, and the log goes with it. False: no assignment names the replica any more and no deletion is on
+   * record, so its log is set aside.
    */
   readonly isDeleted: boolean;
 }
@@ -44,15 +45,15 @@ export interface AssignedReplica {
 }
 
 /**
- * Where the partitions here say which replicas cannot be used: the controller moves their leaderships, takes them out of the in-sync sets
- * and elects them no more. It is told at once, and told again whenever it is another one, or this broker has registered again, until the
- * replica is `usable` again.
+ * Where the partitions here say which replicas cannot be used: the controller moves their leaderships, removes them from the in-sync sets
+ * and no longer elects them. The report is sent at once, and again whenever the controller changes or this broker has re-registered, until
+ * the replica is `usable` again.
  */
 export interface ReplicaHealthReporter {
   report(replica: { readonly topicId: TopicId; readonly partition: number }, health: ReplicaHealth): void;
 }
 
-/** `usable` also for a replica that is no longer here: there is nothing to say of it. */
+/** `usable` also for a replica that is no longer here: there is nothing to report of it. */
 export type ReplicaHealth = { readonly kind: "usable" } | { readonly kind: "offline" /** For the operator. */; readonly reason: string };
 
 /** Where a leader keeps its in-sync set: compare-and-set on the state znode. Implemented over the coordinator in `cluster/`. */
@@ -60,8 +61,8 @@ export interface IsrStore {
   /**
    * `written`: the set is in force, `stateVersion` is the new one. `fenced`: someone else changed the state (a newer epoch, or another
    * leader): we no longer lead as we thought; `current` is what was read.
-   * `conflict`: same leader and epoch but another version or set (`current`): adopt it, decide again. `unknown`: cannot be told (yet); keep
-   * the stricter set and ask again.
+   * `conflict`: same leader and epoch but another version or set (`current`): adopt it, decide again. `unknown`: the outcome is not known
+   * (yet); keep the stricter set and ask again.
    */
   writeIsr(change: IsrChangeRequest): Promise<IsrWriteResult>;
 }
@@ -87,11 +88,11 @@ export type IsrWriteResult =
 export interface ClusterView {
   /** The broker's current registration epoch, or null when it is not alive, or is being shut down, as far as the metadata goes. */
   brokerEpoch(id: BrokerId): number | null;
-  /** The same, also of one that is being shut down: what it says still counts. */
+  /** The same, but also for a broker that is being shut down: its fetches still count. */
   registration(id: BrokerId): number | null;
   /**
-   * Whether the broker is alive, stays, and can use its replica of this partition, as far as the metadata goes: else a leader waits for it
-   * no longer.
+   * Whether the broker is alive, is not shutting down, and can use its replica of this partition, as far as the metadata goes: otherwise a
+   * leader no longer waits for it.
    */
   hasReplica(id: BrokerId, topicId: TopicId, partition: number): boolean;
   peerAddress(id: BrokerId): { readonly host: string; readonly port: number } | null;

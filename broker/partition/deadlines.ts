@@ -11,7 +11,7 @@ export class Deadlines {
     this.#clock = clock;
   }
 
-  /** Calls `expired` once at `deadlineMs` (monotonic), in a later turn of the loop. Returns the way to forget it. */
+  /** Calls `expired` once at `deadlineMs` (monotonic), in a later turn of the loop. Returns a function that cancels it. */
   add(deadlineMs: number, expired: () => void): () => void {
     const atMs = Math.ceil(Math.max(deadlineMs, this.#clock.monotonicMs()) / deadlineResolutionMs) * deadlineResolutionMs;
     const bucket = this.#buckets.get(atMs) ?? new Set();

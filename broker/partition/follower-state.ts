@@ -15,7 +15,7 @@ export interface FollowerState {
   readonly highWatermark: number;
 }
 
-/** What of the follower's own log decides. */
+/** What the decisions need of the follower's own log. */
 export type OwnLog = Pick<Log, "startOffset" | "endOffset" | "endOffsetForEpoch" | "damage">;
 
 /** What to do with a fetch answer. */
@@ -23,14 +23,14 @@ export type FollowerStep =
   /** Append what came (it may be nothing), then adopt the leader's high watermark. */
   | { readonly kind: "append"; readonly leaderHighWatermark: number }
   | { readonly kind: "truncate"; readonly toOffset: number }
-  /** The leader no longer has what comes after our end, or our log is damaged: begin again where the leader's begins. */
+  /** The leader no longer has what comes after our end, or our log is damaged: start over where the leader's log begins. */
   | { readonly kind: "start-over"; readonly atOffset: number }
   | { readonly kind: "back-off"; readonly error: KafkaErrorCode }
-  /** The leader's log contradicts what we know to be committed. Never obeyed; a person must look. */
+  /** The leader's log contradicts what we know to be committed. Never obeyed; an operator must look into it. */
   | { readonly kind: "data-diverged"; readonly reason: string };
 
 export function decide(state: FollowerState, log: OwnLog, answer: ReplicaFetchedPartition): FollowerStep {
-  if (log.damage !== null) return copyAnew(answer);
+  if (log.damage !== null) return copyAgain(answer);
   if (answer.error === "OFFSET_OUT_OF_RANGE") return outOfRange(state, log, answer);
   if (answer.error !== "NONE") return { kind: "back-off", error: answer.error };
   if (answer.diverging !== null) return truncation(state, log, truncationPoint(log, answer.diverging));
@@ -70,14 +70,14 @@ function truncationPoint(log: OwnLog, leaders: { readonly epoch: number; readonl
 }
 
 /** The answer to a fetch from `nothingKept`: out of range, once the leader counts on nothing that we have. */
-function copyAnew({ error, logStartOffset }: ReplicaFetchedPartition): FollowerStep {
+function copyAgain({ error, logStartOffset }: ReplicaFetchedPartition): FollowerStep {
   if (error === "OFFSET_OUT_OF_RANGE" && logStartOffset >= 0) return { kind: "start-over", atOffset: logStartOffset };
   return { kind: "back-off", error: error === "NONE" ? "UNKNOWN_SERVER_ERROR" : error };
 }
 
 function outOfRange(state: FollowerState, log: OwnLog, answer: ReplicaFetchedPartition): FollowerStep {
   if (log.endOffset < answer.logStartOffset) return { kind: "start-over", atOffset: answer.logStartOffset };
-  // The leader gives its end in the place of a divergence.
+  // The leader gives its end instead of a divergence.
   if (answer.diverging !== null && answer.diverging.endOffset < log.endOffset) return truncation(state, log, answer.diverging.endOffset);
   return { kind: "back-off", error: answer.error };
 }

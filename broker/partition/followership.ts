@@ -27,7 +27,7 @@ export class Followership implements FollowedPartition {
   readonly #parts: FollowershipParts;
   #state: FollowerState;
   #hasEnded = false;
-  /** An answer that is being carried out; null: none. One at a time. */
+  /** The answer being applied; null: none. One at a time. */
   #underway: Promise<FetchApplied> | null = null;
 
   constructor(parts: FollowershipParts, record: PartitionRecord, highWatermark: number) {
@@ -61,7 +61,7 @@ export class Followership implements FollowedPartition {
     this.#state = { ...this.#state, leaderRecovering };
   }
 
-  /** No answer is applied from here on; resolves when the one being carried out is done with the log. */
+  /** No answer is applied from here on; resolves when the one being applied is done with the log. */
   async end(): Promise<void> {
     this.#hasEnded = true;
     await this.#underway;
@@ -124,7 +124,8 @@ export class Followership implements FollowedPartition {
     const step = decide(this.#state, log, answer);
     switch (step.kind) {
       case "append":
-        // before what came is appended: when nothing of the last segment is left, that goes to a new one, as it did at the leader
+        // before the fetched records are appended: when nothing of the last segment is left, they go to a new one, as they did at the
+        // leader
         if (startIn(this.#state, answer, log) > log.startOffset) await log.advanceStartOffset(startIn(this.#state, answer, log));
         if (this.#hasEnded) return "ended";
         invariant(log.endOffset === endOffset, "what came continues the log: nobody else appends to a follower's", () => ({
@@ -144,7 +145,7 @@ export class Followership implements FollowedPartition {
         await this.#retreat(step.toOffset);
         await log.truncateTo(step.toOffset);
         invariant(log.endOffset <= step.toOffset, "the log was cut", () => ({ step, endOffset: log.endOffset }));
-        // whole batches went: one that had what is committed as well, if the leader would have the log cut in its middle
+        // whole batches were cut, including one with committed records if the leader's divergence is in its middle
         if (log.endOffset < this.highWatermark && !this.#state.leaderRecovering) return this.#lostCommitted(step.toOffset);
         this.#state = afterTruncation(this.#state, log.endOffset);
         return this.#hasEnded ? "ended" : "applied";
@@ -170,23 +171,23 @@ export class Followership implements FollowedPartition {
   }
 
   /**
-   * The high watermark goes back with a cut (after an unclean election), on the disk before in the log. Else: (1) the log is cut below the
-   * high watermark of the last checkpoint, and grows again; (2) this process dies before the next one; (3) started again, it takes for
-   * committed what has come in the place of what was, and refuses the next leader who lacks it.
+   * When a cut lowers the high watermark (after an unclean election), it is lowered on disk before the log is cut. Otherwise: (1) the log
+   * is cut below the high watermark of the last checkpoint, and grows again; (2) this process dies before the next checkpoint; (3)
+   * restarted, it takes the records that replaced the old ones for committed, and refuses the next leader that lacks them.
    */
   async #retreat(toOffset: number): Promise<void> {
     const isLower = toOffset < this.highWatermark;
-    // a damaged replica is in no in-sync set by now: what it knows to be committed is not its to keep
+    // a damaged replica is in no in-sync set by now: it need not keep what it knows to be committed
     this.#state = this.#parts.log.damage === null ? afterTruncation(this.#state, toOffset) : afterStartingOver(this.#state, toOffset);
     if (isLower) await this.#parts.environment.lowerHighWatermark(this.#parts.identity.key, toOffset);
   }
 
-  /** No leader of ours has a batch end where another one's goes on: it is as wrong as one that wants to cut what is committed. */
+  /** No leader of ours ends a batch in the middle of another leader's: that is as wrong as a leader that wants committed records cut. */
   #lostCommitted(toOffset: number): FetchApplied {
     const { log, onDataDiverged } = this.#parts;
     const { highWatermark, leader, leaderEpoch } = this.#state;
     this.#state = afterStartingOver(this.#state, log.endOffset);
-    // somebody else leads by now, or nobody: the next role here compares again
+    // another broker leads by now, or none: the next role here compares again
     if (this.#hasEnded) return "ended";
     onDataDiverged(
       `leader ${leader} in epoch ${leaderEpoch} demanded truncation to ${toOffset}, inside a batch: the log ends at ${log.endOffset} now, below the committed offset ${highWatermark}`,
@@ -194,7 +195,7 @@ export class Followership implements FollowedPartition {
     return "ended";
   }
 
-  /** False: what came cannot be appended. */
+  /** False: the fetched records cannot be appended. */
   async #append(records: Buffer, epochs: ReplicaFetchedPartition["epochs"]): Promise<boolean> {
     const { log, identity, environment } = this.#parts;
     const fields = { partition: identity.key, leader: this.leader, endOffset: log.endOffset, bytes: records.length };

@@ -3,7 +3,7 @@ import type { Logger } from "../../protocol/base/logger.ts";
 import type { BatchInfo } from "../../protocol/records/batch-header.ts";
 import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 
-/** Clocks that far apart are no accident any more; Kafka 4 refuses such records unless it is told otherwise. */
+/** Clocks that far apart are no accident any more; Kafka 4 refuses such records unless configured otherwise. */
 const aheadMaxMs = 3_600_000;
 /** Of one topic's warnings. */
 const pauseMs = 3_600_000;

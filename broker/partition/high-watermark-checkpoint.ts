@@ -8,7 +8,7 @@ type CheckpointStore = Pick<LogStore, "highWatermarks" | "checkpointHighWatermar
  */
 export class HighWatermarkCheckpoint {
   readonly #store: CheckpointStore;
-  /** Of logs on the disk that nobody opened yet, too: writing the file must not forget them. */
+  /** Also for logs on disk that are not open yet: writing the file must not forget them. */
   readonly #known: Map<string, number>;
   #hasNews = false;
   #lastWrite: Promise<void> = Promise.resolve();
@@ -37,8 +37,8 @@ export class HighWatermarkCheckpoint {
   }
 
   /**
-   * Writes the file when anything moved, after a write that is under way: two at once would take each other's temporary file away. Rejects
-   * when the directory fails.
+   * Writes the file when anything moved, after a write in progress: two at once would remove each other's temporary file. Rejects when the
+   * directory fails.
    */
   write(): Promise<void> {
     this.#lastWrite = this.#lastWrite.catch(() => undefined).then(() => this.#write());

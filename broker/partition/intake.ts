@@ -17,7 +17,7 @@ interface Wanted {
   readonly deadlineMs: number;
 }
 
-/** The batch takes longer to look at than a turn should. */
+/** The batch takes longer to validate than a turn should. */
 interface Later {
   readonly later: ParsedBatch;
 }
@@ -25,7 +25,7 @@ interface Later {
 export interface IntakeParts {
   readonly admissions: Admissions;
   readonly replica: ReplicaLog;
-  /** Appends that may wait for one that takes long to look at; then NOT_ENOUGH_REPLICAS. */
+  /** Appends that may wait for one that takes long to validate; then NOT_ENOUGH_REPLICAS. */
   readonly waitingMax: number;
   /** Why nothing may be appended, as things are now; `deadlineMs`: when the request's time is over. */
   readonly refusal: (acks: Acks, deadlineMs: number) => Refusal | null;
@@ -35,9 +35,9 @@ export interface IntakeParts {
 
 /**
  * What a leader appends, in the order in which it was asked to. Nearly always in the turn in which it is asked; but a batch that takes
- * longer to look at is appended later, and so is what comes behind it.
+ * longer to validate is appended later, and so is everything queued behind it.
  *
- * Race: (1) a batch is looked at aside; (2) the producer's next one comes, and takes no time; (3) it would be in the log first, or be
+ * Race: (1) a batch is validated aside; (2) the producer's next one comes, and takes no time; (3) it would be in the log first, or be
  * refused for its sequence.
  */
 export class Intake {
@@ -50,7 +50,7 @@ export class Intake {
     this.#parts = parts;
   }
 
-  /** What a part of this broker wrote: refuses, or appends in this turn. */
+  /** For batches that a part of this broker wrote: refuses, or appends in this turn. */
   takeOwn(records: Buffer): Taken {
     const taken = this.#takeNow(records, { origin: "broker", acks: -1, deadlineMs: Number.POSITIVE_INFINITY });
     invariant(!("later" in taken), "what this broker wrote itself is not looked at");
@@ -70,7 +70,7 @@ export class Intake {
     return "later" in taken ? this.#waitFor(records, () => this.#takeAside(taken.later, how)) : taken;
   }
 
-  /** What was appended before, by the same producer, is answered as if it were now. */
+  /** A duplicate of what the same producer appended before is answered as if it were appended now. */
   #takeNow(records: Buffer, { origin, acks, deadlineMs }: Wanted): Taken | Later {
     const { admissions, replica, refusal, append } = this.#parts;
     const refused = refusal(acks, deadlineMs);
@@ -104,8 +104,8 @@ export class Intake {
   }
 
   /**
-   * Leadership, session, in-sync set and the time that the request has left may be others by then: whether anything may be appended is
-   * asked again, before the work and after it. Past its deadline, the producer takes the batch for lost and sends it again.
+   * Leadership, session, in-sync set and the request's remaining time may have changed by then. So whether anything may be appended is
+   * checked again, before the work and after it. Past its deadline, the producer takes the batch for lost and retries it.
    */
   async #takeAside(batch: ParsedBatch, { acks, deadlineMs }: Wanted): Promise<Taken> {
     const { admissions, replica, append } = this.#parts;

@@ -8,7 +8,7 @@ export interface StatePartitions extends ChangeSource {
   read(ref: TopicPartition, options: ConsumerReadOptions): Promise<Outcome<ConsumerRead>>;
   /**
    * Appends in the caller's turn, as acks=all does. An error: nothing was appended. The bytes belong to the log from here on.
-   * An append that was accepted ends in one of two ways: committed, or this leadership is over (told to `onLeadershipChanged` in the same
+   * An append that was accepted ends in one of two ways: committed, or this leadership is over (`onLeadershipChanged` is called in the same
    * turn).
    */
   append(ref: TopicPartition, records: Buffer): Outcome<AppendedState>;
@@ -18,8 +18,8 @@ export interface StatePartitions extends ChangeSource {
 export interface AppendedState {
   readonly endOffset: number;
   /**
-   * NONE: every in-sync replica has it, and they are enough. An error: it cannot be said, but the records are in our log and stay there
-   * while we lead. Never rejects; appends of one partition resolve in order.
+   * NONE: every in-sync replica has it, and they are enough. An error: it is not known, but the records are in our log and stay there while
+   * we lead. Never rejects; appends of one partition resolve in order.
    */
   readonly committed: Promise<KafkaErrorCode>;
 }
@@ -28,7 +28,7 @@ export interface StateStanding {
   readonly startOffset: number;
   readonly endOffset: number;
   readonly highWatermark: number;
-  /** Our session is proved now: what we know is the newest there is (I8). */
+  /** Our session is proved now: what we know is current (I8). */
   readonly isProved: boolean;
   /** The largest batch accepted. */
   readonly batchBytesMax: number;

@@ -12,11 +12,11 @@ export interface IsrWriterParts {
   readonly apply: (verdict: Exclude<IsrVerdict, { kind: "ask-again" }>, proposed: IsrProposal) => void;
 }
 
-/** Between attempts of a write that nobody could tell the result of: doubled each time up to the maximum, with jitter. */
+/** Between attempts of a write whose outcome is unknown: doubled each time up to the maximum, with jitter. */
 const retryMinMs = 50;
 const retryMaxMs = 2_000;
 
-/** Brings proposals of the in-sync set to the coordinator: one write in flight, asked again until somebody can tell what became of it. */
+/** Brings proposals of the in-sync set to the coordinator: one write in flight, retried until its outcome is known. */
 export class IsrWriter {
   readonly #parts: IsrWriterParts;
   readonly #ended = new AbortController();
@@ -33,7 +33,7 @@ export class IsrWriter {
     void this.#writeAll();
   }
 
-  /** Leadership is over: an answer still under way is not applied. */
+  /** Leadership is over: an answer still in flight is not applied. */
   end(): void {
     this.#ended.abort();
   }

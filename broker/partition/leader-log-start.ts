@@ -40,7 +40,7 @@ export function lowWatermark(
 
 /**
  * A leader's part in where its log begins: it alone decides, by retention and on request. The followers learn its start with their fetches,
- * make theirs as high, and say so with the next ones, when no crash of theirs takes it back.
+ * raise theirs to it, and report that with their next fetches, once a crash can no longer undo it.
  */
 export class LeaderLogStart {
   readonly #parts: LeaderLogStartParts;
@@ -89,7 +89,7 @@ export class LeaderLogStart {
     this.look();
   }
 
-  /** A follower has told something, or may have died. */
+  /** A follower has fetched, or may have died. */
   look(): void {
     if (this.#waiting.size === 0) return;
     const lowest = this.#lowWatermark;
@@ -116,7 +116,7 @@ export class LeaderLogStart {
   #untilGone(offset: number, deadlineMs: number): Promise<DeletionEnd> {
     if (this.#lowWatermark >= offset) return Promise.resolve(null);
     const { deadlines, config } = this.#parts.environment;
-    // they are deleted here, and will be there; that it takes longer than anybody can wait is what the client is told
+    // they are deleted here, and will be on the followers; the client is told that it takes longer than the request may wait
     if (this.#waiting.size >= config.appendWaitersMax) return Promise.resolve("REQUEST_TIMED_OUT");
     return new Promise((resolve) => {
       const forget = deadlines.add(deadlineMs, () => waiter.settle("REQUEST_TIMED_OUT"));

@@ -20,7 +20,7 @@ export function epochRefusal(currentLeaderEpoch: number, ours: number): "FENCED_
   return currentLeaderEpoch < ours ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH";
 }
 
-/** Reads, with the log's failures as the protocol has them. */
+/** Reads, with the log's failures as protocol errors. */
 export async function readLog(log: Log, fromOffset: number, options: ReadOptions): Promise<Outcome<ReadResult>> {
   return orStorageError(async () => ({ error: null, ...(await log.read(fromOffset, options)) }));
 }
@@ -29,9 +29,9 @@ export async function readLog(log: Log, fromOffset: number, options: ReadOptions
 const nothingFound: FoundRecord = { offset: -1, timestampMs: -1, leaderEpoch: noEpoch };
 
 /**
- * As a consumer reads. Compaction leaves batches without records, for their producers' sake and at the ends of segments. A consumer that is
- * given nothing else may ask for the same offset for ever (kafkajs 2.2 does), so they are passed over where something comes behind them.
- * Followers get them.
+ * As a consumer reads. Compaction leaves batches without records, to keep producer states and the ends of segments. A consumer that is
+ * given nothing else may fetch the same offset for ever (kafkajs 2.2 does), so they are skipped where something follows them. Followers get
+ * them.
  */
 export async function readRecords(log: Log, fromOffset: number, options: ReadOptions): Promise<Outcome<ReadResult>> {
   let read = await readLog(log, fromOffset, options);

@@ -2,7 +2,7 @@ import type { BrokerId, IsrEpochs } from "../../protocol/base/ids.ts";
 import { invariant, unreachable } from "../../protocol/base/invariant.ts";
 import type { IsrWriteResult } from "./cluster-contract.ts";
 
-/** What is under way with the in-sync set. One change at a time: the next one is decided when the coordinator has answered. */
+/** The change of the in-sync set in progress. One change at a time: the next one is decided when the coordinator has answered. */
 export type IsrChange =
   | { readonly kind: "settled" }
   | {
@@ -37,7 +37,7 @@ export interface LeaderState {
   readonly epoch: number;
   /** As assigned, preferred leader first. */
   readonly replicas: readonly BrokerId[];
-  /** As the coordinator has it, as far as we know. */
+  /** As the coordinator has it, as far as is known. */
   readonly isr: ReadonlySet<BrokerId>;
   readonly isrEpochs: IsrEpochs;
   /** Version of the state znode that holds `isr`. */
@@ -164,7 +164,7 @@ export function proposal(state: LeaderState): IsrProposal | null {
 /** What the answer to an ISR write means. */
 export type IsrVerdict =
   | { readonly kind: "in-force"; readonly event: LeaderEvent }
-  /** Nobody can tell yet: the stricter set stays, the same proposal is sent again. */
+  /** The outcome is not known yet: the stricter set stays, the same proposal is sent again. */
   | { readonly kind: "ask-again" }
   | { readonly kind: "step-down"; readonly reason: string };
 
@@ -265,7 +265,7 @@ function isLagging({ writtenEndOffset, lagMaxMs }: LeaderState, { fetchOffset, c
 }
 
 function inForce(state: LeaderState, { isr, isrEpochs, stateVersion }: LeaderEvent & { kind: "isr-in-force" }): LeaderState {
-  // Race: (1) our write is carried out, its answer is lost; (2) the metadata brings the new version; (3) the retried write's answer tells
+  // Race: (1) our write is carried out, its answer is lost; (2) the metadata brings the new version; (3) the retried write's answer says
   // the same again. Versions only rise, so what is not newer than what we have is old news.
   if (stateVersion <= state.stateVersion) return state;
   const members = new Set(isr);

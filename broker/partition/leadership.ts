@@ -36,7 +36,7 @@ export interface LeadershipParts {
   readonly onLogOffline: (error: LogOffline) => void;
 }
 
-/** A replica while it leads, until it is assigned anything else; the epoch may rise meanwhile. A thin shell around `leader-state.ts`. */
+/** A replica while it leads, until it is assigned another role; the epoch may rise meanwhile. A thin shell around `leader-state.ts`. */
 export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   readonly #parts: LeadershipParts;
   readonly #waiters: OffsetWaiters;
@@ -84,8 +84,8 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   }
 
   /**
-   * The epoch was raised and we still lead. Appends that wait go on waiting: their records are in the log that this epoch makes
-   * everybody's, so passing the high watermark means what it meant. What followers fetched before says nothing any more.
+   * The epoch was raised and we still lead. Appends that wait keep waiting: their records are in the log that every replica adopts in this
+   * epoch, so passing the high watermark means what it meant. Fetches of earlier epochs no longer count as acknowledgements.
    */
   renew(record: PartitionRecord): void {
     invariant(record.leaderEpoch > this.#state.epoch, "a leader epoch only rises", () => ({ record, state: this.#state }));
@@ -119,7 +119,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     if (this.#state.highWatermark === before) this.#parts.environment.news.written(this.#parts.identity);
   }
 
-  /** Looks who lags or is gone. */
+  /** Checks which followers lag or are gone. */
   tick(): void {
     this.#advance({ kind: "tick", nowMs: this.#nowMs, isAlive: (id) => this.#isAlive(id) });
     this.logStart.look();
@@ -128,7 +128,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   async deleteRecords(beforeOffset: number, timeoutMs: number): Promise<Outcome<{ readonly lowWatermark: number }>> {
     if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
     const deleted = await this.logStart.deleteRecords(beforeOffset, timeoutMs);
-    // as with an append: only one who still leads can say what every replica has
+    // as with an append: only a broker that still leads can say what every replica has
     return this.#hasEnded && deleted.error === null ? { error: "NOT_LEADER_OR_FOLLOWER" } : deleted;
   }
 
@@ -140,7 +140,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
       : this.#settled(taken, deadlineMs, options);
   }
 
-  /** Without the records, whose memory may be needed for others while replicas are waited for. */
+  /** Without the records, so that their memory can be reused while replicas are waited for. */
   async #settled(appended: Taken, deadlineMs: number, { acks, onWritten }: AppendOptions): Promise<AppendOutcome> {
     if (appended.error !== null) {
       onWritten?.();
@@ -152,7 +152,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     return this.#acknowledge(await committed, acks, appended);
   }
 
-  /** As `append` with acks=all, but tells in the same turn whether they are in the log, and waits for as long as this leadership lasts. */
+  /** As `append` with acks=all, but says in the same turn whether they are in the log, and waits for as long as this leadership lasts. */
   appendState(records: Buffer): Outcome<AppendedState> {
     const appended = this.#intake.takeOwn(records);
     if (appended.error !== null) return appended;
@@ -181,7 +181,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     return this.#waiters.isFull ? { error: "NOT_ENOUGH_REPLICAS", message: "too many appends wait for replication" } : null;
   }
 
-  /** What the producer is told. Decided after the wait: leadership, session and in-sync set may be others than at the append. */
+  /** What the producer is told. Decided after the wait: leadership, session and in-sync set may have changed since the append. */
   #acknowledge(end: WaitEnd, acks: -1 | 0 | 1, { baseOffset, logAppendTimeMs }: Appended): Outcome<AppendedRecords> {
     const { log } = this.#parts.replica;
     switch (end) {
@@ -203,7 +203,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     }
   }
 
-  /** As Kafka from 3.7 on: no more replicas are asked for than there are, or a topic with few copies could never be written. */
+  /** As Kafka from 3.7 on: no more replicas are required than there are, or a topic with few copies could never be written. */
   #lacksReplicas(): boolean {
     const { isr, replicas } = this.#state;
     return isr.size < Math.min(this.#parts.replica.settings.minInsyncReplicas, replicas.length);
@@ -228,7 +228,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     if (position.kind === "out-of-range") return { error: this.#isSessionProved() ? "OFFSET_OUT_OF_RANGE" : "NOT_LEADER_OR_FOLLOWER" };
     const nothing = { error: null, highWatermark, logStartOffset: log.startOffset, chunks: [], sizeInBytes: 0, diverging: null };
     if (position.kind === "diverging") return { ...nothing, diverging: { epoch: position.epoch, endOffset: position.endOffset } };
-    // a new leader's high watermark may be below what consumers read from the last one: nothing to see until it has caught up
+    // a new leader's high watermark may be below what consumers read from the last one: nothing is visible until it has caught up
     if (fetchOffset >= highWatermark) return nothing;
     const read = await readRecords(log, fetchOffset, { maxBytes, endOffsetLimit: highWatermark, minOneBatch });
     if (this.#hasEnded || this.#state.epoch !== epoch) return { error: "NOT_LEADER_OR_FOLLOWER" };
@@ -268,7 +268,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     const { log } = this.#parts.replica;
     const refusal = this.#fetchRefusal(from, asked);
     if (refusal !== null) return this.#answers.refusal(this.#state, log, refusal);
-    // it wants to empty its log, and may not while anybody could elect it for what it has
+    // it wants to empty its log, and may not while it could be elected for what it has
     if (asked.fetchOffset === nothingKept && mustHave(this.#state).has(from.brokerId))
       return this.#answers.refusal(this.#state, log, "INELIGIBLE_REPLICA");
     return this.#answers.position(this.#state, log, positionIn(log, asked.fetchOffset, asked.lastFetchedEpoch), from, asked);
@@ -336,8 +336,8 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
 
   /**
    * A request's bytes count against the broker's bound until it is answered, so one whose records still wait for the disk is not answered.
-   * Else: (1) the disk stands still; (2) requests time out, their bytes no longer count, the producers send them again; (3) the log's queue
-   * grows without a bound.
+   * Else: (1) the disk stalls; (2) requests time out, their bytes no longer count, the producers send them again; (3) the log's queue grows
+   * without a bound.
    */
   async #untilCommitted(endOffset: number, deadlineMs: number): Promise<WaitEnd> {
     const end = await this.#waiters.wait(endOffset, deadlineMs);

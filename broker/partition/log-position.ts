@@ -1,6 +1,6 @@
 import type { Log } from "../log/log-contract.ts";
 
-/** What of a log a fetch position is compared with. */
+/** The part of a log that a fetch position is compared with. */
 type ComparedLog = Pick<Log, "startOffset" | "writtenEndOffset" | "endOffsetForEpoch">;
 
 /** Where a reader stands in our log. `diverging`: the reader's last record is not ours; from this epoch's end on it must forget. */

@@ -58,10 +58,10 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     leads: new Set<(ref: TopicPartition, leaderEpoch: number | null) => void>(),
   };
   readonly #roleCheck: RoleCheck;
-  /** Replicas that were reported because there is nothing open that could speak for itself, by id. */
+  /** Replicas that were reported here because no open partition could report itself, by id. */
   readonly #unopened = new Set<string>();
   readonly #closing = new AbortController();
-  /** Counts the calls of `standDown`: an assignment begun before must not be carried on. */
+  /** Counts the calls of `standDown`: an assignment begun before one must not continue. */
   #standDowns = 0;
 
   constructor(parts: PartitionTableParts) {
@@ -111,7 +111,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     logs.onOffline((failure) => this.#goOffline(failure));
   }
 
-  /** Begins what is done from time to time: see `upkeep.ts`. Ends with `close`. */
+  /** Starts the periodic work: see `upkeep.ts`. Ends with `close`. */
   start(): void {
     const sweep = () => {
       this.lookAtFollowers();
@@ -170,7 +170,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     return this.#byKey.values();
   }
 
-  /** Called when we begin to lead a partition (or go on in a higher epoch), and with null when we lead it no more. */
+  /** Called when we begin to lead a partition (or continue in a higher epoch), and with null when we no longer lead it. */
   onLeadershipChanged(listener: (ref: TopicPartition, leaderEpoch: number | null) => void): () => void {
     this.#listeners.leads.add(listener);
     return () => this.#listeners.leads.delete(listener);
@@ -191,14 +191,15 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
   }
 
   async assign(replicas: readonly AssignedReplica[]): Promise<void> {
-    // Race: (1) this broker stops, its logs are closed; (2) an update that the controller sent before it knew arrives. No role is taken up
+    // Race: (1) this broker stops, its logs are closed; (2) an update that the controller sent before it knew arrives. No role is started
     // any more.
     if (this.#closing.signal.aborted) return;
     const standDowns = this.#standDowns;
     const waiting = replicas.values();
     const takeUp = async () => {
       for (const replica of waiting) {
-        // Race: (1) a long list is being taken up; (2) the session is lost, everything stands down; (3) the next of the list is opened.
+        // Race: (1) a long list of assignments is being applied; (2) the session is lost, everything stands down; (3) the next of the list
+        // is opened.
         if (standDowns !== this.#standDowns) return;
         const partition = await this.#open(replica);
         if (standDowns !== this.#standDowns) return;
@@ -233,7 +234,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     const partition = this.findById(topicId, ref.partition);
     const highWatermark = partition?.highWatermark ?? this.#checkpoint.restored(partitionKey(ref.topic, ref.partition));
     if (partition !== null) await this.#close(partition);
-    // under that name another topic's replica is at work
+    // under that name another topic's replica is active
     else if (this.#byKey.has(partitionKey(ref.topic, ref.partition))) return;
     if (isDeleted) await this.#deleteLog(ref, topicId);
     else await this.#setAside(ref, topicId, highWatermark);
@@ -267,13 +268,13 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     const known = this.#byKey.get(key);
     if (known !== undefined && known.identity.topicId === topicId) return known;
     try {
-      // a topic of this name was re-created, and we were not told of the deletion of the old one: its log is not this topic's
+      // a topic of this name was re-created, and we have not learned of the old one's deletion: its log is not this topic's
       if (known !== undefined) {
         const { highWatermark } = known;
         await this.#close(known);
         await this.#setAside({ topic, partition: state.partition }, known.identity.topicId, highWatermark);
       }
-      // as the controller makes it: a broker that registers again with a log of it has changed it first
+      // the state as the controller creates it: before a broker that re-registers with a log of it is assigned again, the state has changed
       const isNew = state.leaderEpoch === 0 && state.stateVersion === 0;
       const log = await this.#openLog(topic, state.partition, topicId, settings, isNew);
       const identity = { topic, topicId, partition: state.partition, key };
@@ -335,10 +336,10 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
 
   async #deleteLog({ topic, partition }: TopicPartition, topicId: TopicId): Promise<void> {
     // Race: (1) the log is deleted, a topic of the same name is created and grows; (2) this process dies before the next checkpoint; (3)
-    // started again, it takes the old log's high watermark for the new one's, and what nobody else has for committed. So the file forgets
-    // it first.
+    // restarted, it takes the old log's high watermark for the new one's, and records that no other replica has for committed. So the file
+    // forgets it first.
     if (this.#checkpoint.forget(partitionKey(topic, partition))) await this.#checkpoint.write();
-    // stopped meanwhile: the next life is told of the deletion again
+    // stopped meanwhile: after a restart the broker is notified of the deletion again
     if (this.#closing.signal.aborted) return;
     await this.#parts.logs.delete(topic, partition, topicId);
   }

@@ -16,9 +16,9 @@ type Role =
   | { readonly kind: "diverged"; readonly reason: string }
   /** Named leader, and cannot lead with the log that is there: see `#unfitBecause`. */
   | { readonly kind: "unfit" }
-  /** The log is damaged, and others are in sync: it is led by one of those, or by nobody. */
+  /** The log is damaged, and others are in sync: one of those leads the partition, or nobody. */
   | { readonly kind: "damaged" }
-  /** The log directory failed. For good: only a restart brings it back. */
+  /** The log directory failed, for good: only a restart brings it back. */
   | { readonly kind: "offline" };
 
 const none: Role = { kind: "none" };
@@ -32,22 +32,22 @@ export class Partition implements ReplicaLog {
   #settings: TopicSettings;
   #role: Role = none;
   /**
-   * The largest leader epoch heard of in this life; -1: none. Not that of the log: no CRC covers it, and what seems to be older than a
-   * record would be passed over for ever.
+   * The largest leader epoch heard of in this life; -1: none. Not that of the log: no CRC covers it, and assignments that seem older than a
+   * record would be ignored for ever.
    */
   #epoch = -1;
-  /** There may be a better copy than this one, by what the coordinator last said. */
+  /** There may be a better copy than this one, as the coordinator last said. */
   #hasBetterCopy = false;
-  /** Why this replica cannot be used, as the controller was told, for it to choose another; null: it can. */
+  /** Why this replica cannot be used, as reported to the controller so that it elects another; null: it can. */
   #toldReason: string | null = null;
   /**
-   * Why it takes up no role, or must not be elected while nobody leads: it would be named again and again. Null: it may; or it follows, and
-   * its leader tells what it must cut.
+   * Why it assumes no role, or must not be elected while nobody leads: it would be elected again and again. Null: it may; or it follows,
+   * and its leader says where it must truncate.
    */
   #unfitBecause: string | null = null;
   /** An epoch in which the coordinator has told us that we do not lead, whatever late metadata says. */
   #fencedEpoch = -1;
-  /** While there is no role that keeps it. */
+  /** Kept here while there is no role that keeps it. */
   #restingHighWatermark: number;
   /** Counts the ends of roles: to be checked after an `await` between two roles. */
   #turns = 0;
@@ -82,7 +82,7 @@ export class Partition implements ReplicaLog {
     return this.#role.kind;
   }
 
-  /** Whether it can be told what this replica does, or why it does nothing. */
+  /** Whether it is known what this replica does, or why it does nothing. */
   get isAccountedFor(): boolean {
     return this.#role.kind !== "none" || this.#toldReason !== null;
   }
@@ -102,7 +102,7 @@ export class Partition implements ReplicaLog {
     this.log.updateSettings(settings);
   }
 
-  /** Takes up what the coordinator has for this partition, unless the log is offline. */
+  /** Assumes the role that the coordinator has for this partition, unless the log is offline. */
   async assign(record: PartitionRecord): Promise<void> {
     try {
       await this.#assign(record);
@@ -120,7 +120,7 @@ export class Partition implements ReplicaLog {
     this.#epoch = record.leaderEpoch;
     if (this.#role.kind === "leading" && this.#isOurs(record)) {
       this.#role.leadership.renew(record);
-      this.#role.leadership.tick(); // members that are going, or cannot use their replica, are its to take out
+      this.#role.leadership.tick(); // the leader removes members that are shutting down or cannot use their replica
       this.#environment.news.leads(this.identity, record.leaderEpoch);
       return;
     }
@@ -146,7 +146,7 @@ export class Partition implements ReplicaLog {
     this.#tell(error.message);
   }
 
-  /** It was assigned some time ago, and does nothing. Until it is assigned again and does, it is not to be counted on. */
+  /** It was assigned some time ago, and does nothing. Until it is assigned again and does, nobody is to rely on it. */
   giveUp(reason: string): void {
     if (this.isAccountedFor) return;
     this.#unfitBecause = reason;
@@ -167,7 +167,7 @@ export class Partition implements ReplicaLog {
     this.#tellHealth();
   }
 
-  /** A damaged replica makes room for a better one, if there is one; one that cannot lead, or was set aside, for any other. */
+  /** A damaged replica steps aside for a better one, if there is one; a replica that cannot lead, or was set aside, for any other. */
   #tellHealth(): void {
     if (this.#role.kind === "offline") return;
     const { damage } = this.log;
@@ -193,7 +193,7 @@ export class Partition implements ReplicaLog {
     this.#stopListening();
   }
 
-  /** True when the record changes nothing of our role; it may bring small news. */
+  /** True when the record changes nothing about our role; it may bring minor changes. */
   #continues(record: PartitionRecord): boolean {
     const role = this.#role;
     if (record.leaderEpoch !== this.#epoch) return false;
@@ -254,7 +254,7 @@ export class Partition implements ReplicaLog {
       const onFenced = (reason: string) => this.#onFenced(reason);
       const leadership = new Leadership({ identity, replica: this, environment, onFenced, onLogOffline }, record, highWatermark);
       this.#role = { kind: "leading", leadership };
-      leadership.tick(); // members that are going, or cannot use their replica, are its to take out
+      leadership.tick(); // the leader removes members that are shutting down or cannot use their replica
       news.leads(identity, record.leaderEpoch);
       news.committed(identity.key);
       news.written(identity);
@@ -311,14 +311,14 @@ export class Partition implements ReplicaLog {
   }
 
   /**
-   * Waits until no former role is at the log and everything queued is written: the next role begins from what is really there.
+   * Waits until no former role uses the log and everything queued is written: the next role begins from what is really there.
    *
    * A follower must also forget epochs of its own that have no record: (1) we led in epoch 3 from offset 6, nothing was appended; (2) the
    * leader of epoch 4 has one more record of epoch 1 at offset 6, and we copy it; (3) were epoch 3 still noted from offset 6 on, we would
    * say as a later leader that epoch 1 ended there, and have followers cut a record that is committed.
    *
-   * `ledEpoch`: the epoch in which we are to lead; what is noted of later ones (a file that was damaged, a coordinator that was set back)
-   * is forgotten.
+   * `ledEpoch`: the epoch in which we are to lead; what is noted of later ones (from a damaged file, or a coordinator restored to an
+   * earlier state) is forgotten.
    */
   async #settleLog(ledEpoch: number): Promise<void> {
     await this.#quiet;
@@ -338,7 +338,7 @@ export class Partition implements ReplicaLog {
   }
 }
 
-/** Nobody appends under an epoch that was not given yet: a batch was changed on the disk, where no CRC covers its epoch. */
+/** Nobody appends under an epoch that was not assigned yet: a batch was changed on disk, and no CRC covers its epoch. */
 function unfitReason(lastEpoch: number, leaderEpoch: number): string | null {
   return lastEpoch > leaderEpoch ? `its last record has leader epoch ${lastEpoch}, which no leader has had` : null;
 }

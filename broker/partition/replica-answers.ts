@@ -10,7 +10,7 @@ import type { FetchingReplica, ReplicaPosition } from "./replication-contract.ts
 type LogEnds = Pick<Log, "startOffset" | "writtenEndOffset">;
 type Standing = Pick<LeaderState, "epoch" | "highWatermark">;
 
-/** What is news to a follower once: both are in every answer. */
+/** What a follower needs to learn once: both are in every answer. */
 type Told = Pick<ReplicaFetchedPartition, "highWatermark" | "logStartOffset">;
 
 /** In one answer; the next one tells of later ones. */
@@ -63,7 +63,7 @@ export class ReplicaAnswers {
           hasNews: false,
         };
       case "out-of-range": {
-        // With our end in the place of a divergence: a follower that is ahead of us cuts there.
+        // With our end instead of a divergence: a follower that is ahead of us truncates there.
         const diverging = { epoch: noEpoch, endOffset: log.writtenEndOffset };
         return { answer: { ...answer, error: "OFFSET_OUT_OF_RANGE", diverging }, isReadable: false, hasNews: false };
       }
@@ -75,15 +75,15 @@ export class ReplicaAnswers {
     this.#told.set(to, { highWatermark, logStartOffset });
   }
 
-  /** A new epoch: whatever was told in the last one is told again. */
+  /** A new epoch: what was sent in the last one is sent again. */
   forget(): void {
     this.#told.clear();
   }
 }
 
 /**
- * Why a follower's fetch is not answered, and acknowledges nothing. Only the registered life of its broker does. One that the metadata does
- * not name yet asks again in a moment: it was told whom to follow by the controller that is about to tell us of it.
+ * Why a follower's fetch is not answered, and acknowledges nothing. Only a fetch of its broker's registered life does. One that the
+ * metadata does not name yet fetches again in a moment: it learned whom to follow from the controller, which is about to tell us of it.
  */
 export function replicaFetchRefusal(
   { epoch, followers }: Pick<LeaderState, "epoch" | "followers">,
@@ -98,7 +98,7 @@ export function replicaFetchRefusal(
 }
 
 /**
- * What a follower must be told of our epochs to know their bounds as we do. As a rule nothing: they are those of its last record, and of
+ * What a follower must be sent of our epochs to know their bounds as we do. As a rule nothing: they are those of its last record, and of
  * the records that follow.
  */
 export function epochsBehind(

@@ -6,18 +6,18 @@ import type { ReplicaFetchedPartition, ReplicaFetchPartition } from "../../proto
 export interface ReplicaLeaders {
   /** To be asked in the turn in which it is used. */
   leaderOf(topicId: TopicId, partition: number): ReplicaLeader | KafkaErrorCode;
-  /** Called whenever a partition's written end, high watermark or leadership moved, in that turn. Returns the way to unsubscribe. */
+  /** Called whenever a partition's written end, high watermark or leadership moved, in that turn. Returns a function that unsubscribes. */
   onWritten(listener: (partition: { readonly topicId: TopicId; readonly partition: number }) => void): () => void;
 }
 
 export interface ReplicaLeader {
   /** Takes the fetch offset as an acknowledgement, in the caller's turn: once, when the request arrives. */
   acknowledgeFetch(from: FetchingReplica, asked: ReplicaFetchPartition): ReplicaPosition;
-  /** Where that fetch stands now. Acknowledges nothing: the follower may have given the request up and be further by now. */
+  /** Where that fetch stands now. Acknowledges nothing: the follower may have dropped the request and be further ahead by now. */
   positionOf(from: FetchingReplica, asked: ReplicaFetchPartition): ReplicaPosition;
   /** What is written from the fetch offset on, after a position that `isReadable`. `records` go into the payload. */
   readForReplica(asked: ReplicaFetchPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead>;
-  /** This answer is sent: its high watermark is no news to that follower any more. */
+  /** This answer is sent: its high watermark is no longer new to that follower. */
   noteAnswered(from: FetchingReplica, answer: ReplicaFetchedPartition): void;
 }
 
@@ -29,7 +29,7 @@ export interface FetchingReplica {
 }
 
 export interface ReplicaPosition {
-  /** As far as it can be told without reading: an error, a divergence, or where the leader's log stands. No records. */
+  /** What is known without reading: an error, a divergence, or where the leader's log stands. No records. */
   readonly answer: ReplicaFetchedPartition;
   /** There are records to read. False with an error or a divergence. */
   readonly isReadable: boolean;
@@ -49,8 +49,8 @@ export interface FollowedPartition extends TopicPartition {
   /** What to ask next; null while the log is being changed, or when this is over. */
   nextFetch(): ReplicaFetchPartition | null;
   /**
-   * Carries out an answer to `asked`; resolves when what came is written, so that the next fetch acknowledges it. Everything up to the
-   * first `await` runs in the caller's turn.
+   * Applies an answer to `asked`; resolves when the fetched records are written, so that the next fetch acknowledges it. Everything up to
+   * the first `await` runs in the caller's turn.
    */
   applyFetched(asked: ReplicaFetchPartition, answer: ReplicaFetchedPartition, records: Buffer): Promise<FetchApplied>;
 }
@@ -60,6 +60,6 @@ export type FetchApplied = "applied" | "back-off" | "ended";
 
 export interface FollowingSource {
   following(): readonly FollowedPartition[];
-  /** Called after a change, once for many. Returns the way to unsubscribe. */
+  /** Called after a change, once for many. Returns a function that unsubscribes. */
   onFollowingChanged(listener: () => void): () => void;
 }

@@ -7,9 +7,9 @@ import type { AssignedReplica } from "./cluster-contract.ts";
 export interface RoleCheckParts {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** It has a role, or the controller was told why not. */
+  /** It has a role, or the reason why not was reported to the controller. */
   readonly isAccountedFor: (topicId: TopicId, partition: number) => boolean;
-  /** The controller, and those who describe the topic, are to know that nothing is done with it. */
+  /** The controller, and clients that describe the topic, are to know that it does nothing. */
   readonly giveUp: (replica: AssignedReplica, reason: string) => void;
 }
 
@@ -19,13 +19,13 @@ interface Assigned {
   readonly sinceMs: number;
 }
 
-/** A leader that was fenced waits this long for the metadata that says who leads now; far more than it takes. */
+/** A fenced leader waits this long for the metadata that says who leads now; far more than it takes. */
 const graceMs = 10_000;
 
 /**
- * A second opinion: every replica that this broker was assigned, and that somebody leads, has a role here or a reason that was reported.
- * One without is a mistake in this program, or comes from what it was told or found on its disk; it would be missing without a word. It is
- * said then, and not more: what others sent must not end the process.
+ * A safety net: every replica that this broker was assigned, and that has a leader, has a role here or a reason that was reported. One
+ * without either is a bug in this program, or comes from metadata it was sent or files found on its disk; it would be missing silently. It
+ * is then reported, and nothing more: input from others must not end the process.
  */
 export class RoleCheck {
   readonly #parts: RoleCheckParts;
@@ -35,12 +35,12 @@ export class RoleCheck {
     this.#parts = parts;
   }
 
-  /** The assignment was carried out, whatever came of it. */
+  /** The assignment was applied, whatever its result. */
   assigned(replica: AssignedReplica): void {
     const { topicId, state } = replica;
     const { clock, isAccountedFor } = this.#parts;
     const key = partitionKey(topicId, state.partition);
-    // one that still does nothing has not begun to do nothing now, however often it is told something
+    // a replica that still does nothing keeps the time since when, however often it is assigned
     const known = isAccountedFor(topicId, state.partition) ? undefined : this.#assigned.get(key);
     this.#assigned.set(key, { replica, sinceMs: known?.sinceMs ?? clock.monotonicMs() });
   }

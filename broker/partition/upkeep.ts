@@ -18,23 +18,23 @@ export interface UpkeepParts {
 export interface Upkept {
   /** As they now are. */
   readonly partitions: () => Iterable<Partition>;
-  /** Looks who lags, and who does nothing. */
+  /** Checks which followers lag, and which replicas do nothing. */
   readonly sweep: () => void;
   readonly writeCheckpoint: () => Promise<void>;
 }
 
-/** How often leaders look at their followers, at most: a broker that died holds acknowledgements up for about this long. */
+/** How often leaders check their followers, at most: a broker that died delays acknowledgements for about this long. */
 const sweepMaxMs = 1000;
 
-/** Until old records are first looked for: a broker that starts has other things to do. */
+/** Until the first retention check: a broker that starts has other things to do. */
 const firstRetentionMs = 30_000;
 
-/** Partitions looked at in a row: thousands of them must not keep requests waiting. */
+/** Partitions checked in one turn: thousands of them must not keep requests waiting. */
 const partitionsInARow = 50;
 
 /**
- * What a broker does for all its partitions from time to time, until the signal aborts: the sweep for lagging followers, the checkpoints of
- * the high watermarks, the search for old records and for silent producers.
+ * What a broker does for all its partitions periodically, until the signal aborts: the check for lagging followers, the checkpoints of the
+ * high watermarks, retention and the expiry of inactive producers.
  */
 export function startUpkeep({ config, clock, random, logger, logs }: UpkeepParts, upkept: Upkept, signal: AbortSignal): void {
   const parts = { clock, random, signal, log: logger, pauseMinMs: 100, pauseMaxMs: config.highWatermarkCheckpointMs };
@@ -65,8 +65,8 @@ export function startUpkeep({ config, clock, random, logger, logs }: UpkeepParts
 }
 
 /**
- * Of the partitions led here: followers take the leader's log start, and without a leader nothing is deleted. One after the other, so that
- * a round never takes more than one log's share of the disk.
+ * Only of the partitions led here: followers adopt the leader's log start, and without a leader nothing is deleted. One after the other, so
+ * that a round never takes more than one log's share of the disk.
  */
 async function retentionRound(partitions: readonly Partition[], clock: Clock, logger: Logger, signal: AbortSignal): Promise<void> {
   for (const [place, partition] of partitions.entries()) {
@@ -76,7 +76,7 @@ async function retentionRound(partitions: readonly Partition[], clock: Clock, lo
     try {
       if (typeof leader !== "string") await leader.logStart.retain();
     } catch (error) {
-      // both were told where they happened; the other logs go on
+      // both were reported where they happened; the other logs continue
       if (!(error instanceof LogOffline || error instanceof DamagedBatch)) throw error;
       logger.warn({ err: error, partition: partition.identity.key }, "old records could not be looked for");
     }

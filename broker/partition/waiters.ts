@@ -11,9 +11,9 @@ interface Waiter {
 export class OffsetWaiters {
   readonly #deadlines: Deadlines;
   readonly #waitersMax: number;
-  /** In the order of offsets: one waits for what one has just appended. */
+  /** In the order of offsets: a producer waits for what it has just appended. */
   readonly #waiting = new Set<Waiter>();
-  /** Those that came when higher offsets were waited for already: retries of what was appended before. */
+  /** Those that arrived when higher offsets were already waited for: retries of what was appended before. */
   readonly #waitingAgain = new Set<Waiter>();
   #end: "lost-leadership" | "log-offline" | null = null;
   #lastOffset = 0;

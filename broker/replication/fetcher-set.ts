@@ -4,8 +4,8 @@ import type { FollowedPartition, FollowingSource } from "../partition/replicatio
 import { Fetcher, type FetcherParts } from "./fetcher.ts";
 
 /**
- * One fetcher per broker that leads something we follow. A leader's address is looked up at each request, so a leader that moves needs
- * nothing here.
+ * One fetcher per broker that leads something we follow. A leader's address is looked up at each request, so a leader that moves needs no
+ * change here.
  */
 export class FetcherSet {
   readonly #source: FollowingSource;

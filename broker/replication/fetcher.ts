@@ -32,14 +32,14 @@ interface Asked {
 }
 
 /**
- * Follows one leader in all partitions that it leads for us: one request at a time, the next as soon as what came is written, for it is the
- * acknowledgement.
+ * Fetches from one leader all partitions that it leads for us: one request at a time, the next as soon as the fetched records are written,
+ * for it acknowledges them.
  */
 export class Fetcher {
   readonly #leader: BrokerId;
   readonly #parts: FetcherParts;
   readonly #stopping = new AbortController();
-  /** Aborts a request that waits at the leader, or a pause, when there is something else to ask. */
+  /** Aborts a request that waits at the leader, or a pause, when there is something else to fetch. */
   #interruption = new AbortController();
   #entries: readonly FetchEntry[] = [];
   #rounds = 0;
@@ -59,7 +59,7 @@ export class Fetcher {
     });
   }
 
-  /** What to follow from now on. A partition that is new is asked for at once, not after the long poll that may be under way. */
+  /** What to follow from now on. A new partition is fetched at once, not after the long poll that may be in flight. */
   setPartitions(partitions: readonly FollowedPartition[]): void {
     const isOurs = partitions.every(({ leader }) => leader === this.#leader);
     invariant(isOurs, "a fetcher follows one leader", () => ({ leader: this.#leader, others: partitions.map(({ leader }) => leader) }));
@@ -76,7 +76,7 @@ export class Fetcher {
   }
 
   async #round(): Promise<void> {
-    // Whatever interrupts from here on means this round. Reading the partitions comes after, so that none is missed.
+    // An interrupt from here on belongs to this round. The partitions are read after this, so that none is missed.
     this.#interruption = new AbortController();
     if (this.#stopping.signal.aborted) return;
     const { signal } = this.#interruption;
@@ -147,7 +147,7 @@ export class Fetcher {
       at = endAt;
       const key = partitionKey(answer.topicId, answer.partition);
       const one = byKey.get(key);
-      byKey.delete(key); // a second answer for the same partition is none
+      byKey.delete(key); // a second answer for the same partition is ignored
       if (one === undefined) continue;
       const { entry, fetch } = one;
       const applied = entry.partition.applyFetched(fetch, answer, records);
@@ -167,12 +167,12 @@ class FetchEntry {
     this.partition = partition;
   }
 
-  /** Monotonic; may be asked for from then on. */
+  /** Monotonic; may be fetched from then on. */
   get readyAtMs(): number {
     return this.#readyAtMs;
   }
 
-  /** `jitter` in [0, 1): so that many partitions refused together do not come back together. */
+  /** `jitter` in [0, 1): so that many partitions refused together are not retried together. */
   note(applied: FetchApplied, nowMs: number, pauseMaxMs: number, jitter: number): void {
     if (applied !== "back-off") {
       this.#readyAtMs = Number.NEGATIVE_INFINITY;

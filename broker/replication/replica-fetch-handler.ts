@@ -19,14 +19,14 @@ export interface ReplicaFetchHandlerParts {
 }
 
 /**
- * A high watermark that is all there is to tell waits this long for records to travel with: a produce then costs each follower one round
- * trip, not two.
+ * A new high watermark without records waits this long for records to travel with: a produce then costs each follower one round trip, not
+ * two.
  */
 export const highWatermarkDelayMs = 50;
 
 /**
  * The leader's side of replication: takes the offsets as acknowledgements, then answers as soon as there are records (or a refusal) to
- * bring, or when the follower's wait is over. Partitions with nothing new are left out, except from an answer given because the wait is
+ * send, or when the follower's wait is over. Partitions with nothing new are left out, except from an answer given because the wait is
  * over: should an answer be lost, the follower learns the high watermark from the next of those.
  */
 export function replicaFetchHandler(parts: ReplicaFetchHandlerParts): PeerHandler<"replica-fetch"> {
@@ -66,7 +66,7 @@ class PendingFetch {
   readonly #positions: ReplicaPosition[];
   /** Made when there is something to wait for: place in the request by partition. */
   #places: Map<string, number> | null = null;
-  /** Partitions that moved since they were looked at. */
+  /** Partitions that moved since they were checked. */
   readonly #moved = new Set<string>();
   #wake: () => void = () => undefined;
   readonly #unwatch: () => void;
@@ -78,7 +78,7 @@ class PendingFetch {
     this.#request = request;
     this.#from = { brokerId, brokerEpoch, receivedAtMs: clock.monotonicMs() };
     this.#maxBytes = Math.min(Math.max(0, maxBytes), config.fetchResponseMaxBytes);
-    // Race: (1) looked, nothing there; (2) records are written; (3) only now we watch. So watch first.
+    // Race: (1) checked, nothing there; (2) records are written; (3) only now we watch. So watch first.
     this.#unwatch = leaders.onWritten(({ topicId, partition }) => {
       this.#moved.add(partitionKey(topicId, partition));
       this.#wake();
@@ -97,8 +97,8 @@ class PendingFetch {
   }
 
   /**
-   * Resolves when a partition of the request moved, or at `untilMs`; what moved was looked at again. Waiting costs by what moves, not by
-   * what is asked for.
+   * Resolves when a partition of the request moved, or at `untilMs`; what moved was checked again. The cost of waiting grows with what
+   * moves, not with what is fetched.
    */
   async moved(untilMs: number): Promise<void> {
     const { clock } = this.#parts;
@@ -125,7 +125,7 @@ class PendingFetch {
       let { answer } = position;
       if (position.isReadable && (bytes === 0 || bytes < this.#maxBytes)) {
         const maxBytes = Math.min(config.fetchMaxBytes, this.#maxBytes - bytes);
-        // the first one brings at least one batch, or a batch above the limits would stop replication for good
+        // the first partition returns at least one batch, or a batch above the limits would stop replication for good
         const read = await this.#read(asked, maxBytes, bytes === 0);
         answer = read.answer;
         bytes += answer.recordsBytes;
@@ -152,7 +152,7 @@ class PendingFetch {
     this.#wake();
   }
 
-  /** Looks at what moved. False: nothing that was asked for did. */
+  /** Checks what moved. False: none of the requested partitions did. */
   #lookAgain(): boolean {
     let any = false;
     for (const key of this.#moved) {

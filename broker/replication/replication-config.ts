@@ -1,7 +1,7 @@
 /** How followers fetch, and how much leaders hand out. */
 export interface ReplicationConfig {
   /**
-   * `replica.fetch.wait.max.ms`: how long a leader may hold a fetch that has nothing to bring. Below `replica.lag.time.max.ms`, or
+   * `replica.fetch.wait.max.ms`: how long a leader may hold a fetch for which there is nothing new. Below `replica.lag.time.max.ms`, or
    * followers that are in sync look as if they were not.
    */
   readonly fetchWaitMaxMs: number;

@@ -1,11 +1,11 @@
 import { invariant } from "../../protocol/base/invariant.ts";
 
 /**
- * How much large requests may have under way in the logs of a broker's shards: appended, and not yet with the in-sync replicas. Race: (1)
- * one request is worth a thousand slices; (2) each is appended as soon as there is a turn for it;
+ * How much large requests may have in flight in the logs of a broker's shards: appended, and not yet replicated to the in-sync replicas.
+ * Race: (1) one request is worth a thousand slices; (2) each is appended as soon as its turn comes;
  * (3) the followers are a hundred megabytes behind and fall out of the in-sync sets, for all that this broker leads; (4) the answers are
  * COORDINATOR_NOT_AVAILABLE, and the client repeats everything. So what is to be appended waits here for what was. All large requests share
- * one room; they are let in in the order in which they came. What fits into one slice does not ask.
+ * one room; they are admitted in the order of arrival. Requests that fit into one slice are not counted.
  */
 export class AppendRoom {
   readonly #bytesMax: number;
@@ -20,7 +20,7 @@ export class AppendRoom {
     return this.#bytes;
   }
 
-  /** Null: there is room now, and it is taken. Each `enter` is followed by a `leave`, whatever becomes of the request. */
+  /** Null: there is room now, and it is taken. Each `enter` is followed by a `leave`, however the request ends. */
   enter(bytes: number): Promise<void> | null {
     if (bytes === 0 || (this.#waiting.length === 0 && this.#fits(bytes))) {
       this.#bytes += bytes;

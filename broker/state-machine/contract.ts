@@ -2,12 +2,12 @@ import type { BatchInfo } from "../../protocol/records/batch-header.ts";
 import type { Settlement, Ticket } from "./ticket.ts";
 
 /**
- * State that this broker keeps in the partitions of an internal topic, as a replicated state machine: the log is the truth, and what is in
- * memory is what its records say. Each partition that this broker leads has a *shard*, with a state machine of its user's kind. A shard
- * runs one operation at a time, each in one turn of the loop:
+ * State that this broker keeps in the partitions of an internal topic, as a replicated state machine: the log is the truth, and the state
+ * in memory is derived from its records. Each partition that this broker leads has a *shard*, with a state machine of its user's kind. A
+ * shard runs one operation at a time, each in one turn of the loop:
  *
- *   1. decide   the operation reads the machine's state and answers a Decision: records, and the answer. What the records say is not
- *      changed yet.
+ *   1. decide the operation reads the machine's state and answers a Decision: records, and the answer. The state that the records describe
+ *      is not changed yet.
  *   2. append   the records go to the partition's log as one batch. Refused (too few in-sync replicas, too large, ...): nothing was
  *      appended, nothing changes, the answer is the error.
  *   3. replay   accepted: the same `replay` that reads the log after a move applies the records to the state, in the same turn. Then
@@ -24,8 +24,8 @@ import type { Settlement, Ticket } from "./ticket.ts";
 export interface StateMachine {
   /**
    * Applies a record: one of the log when it is loaded, or one that was just appended. Throws MalformedFrame for one of the log that it
-   * cannot read: that is skipped, with a line in the broker's log. Records of control batches come here, too: what such a key says is no
-   * key of the machine's own.
+   * cannot read: that is skipped, with a line in the broker's log. Records of control batches are passed in, too: their keys are not the
+   * machine's own.
    */
   replay(record: StateRecord, batch: ReplayedBatch): void;
   /** The whole log was replayed and is committed: timers may be set, and operations follow. */
@@ -37,7 +37,10 @@ export interface StateMachine {
 /** What a machine gets from its shard. */
 export interface ShardEnvironment {
   readonly timers: ShardTimers;
-  /** Of the leadership that the shard lives for, as it is now: it may go on in a higher one. Fences what an earlier coordinator began. */
+  /**
+   * The present epoch of the leadership that the shard lives for: it may continue in a higher one. Fences what an earlier coordinator
+   * began.
+   */
   leaderEpoch(): number;
 }
 
@@ -54,20 +57,20 @@ export interface StateRecord {
 }
 
 /**
- * The batch that a record came in. One that a decision appended has no producer (-1); one of the log may be a transaction's, or a control
- * batch that ends one.
+ * The batch that a record came in. A batch appended by a decision has no producer (-1); a batch of the log may belong to a transaction, or
+ * be the control batch that ends one.
  */
 export type ReplayedBatch = Pick<
   BatchInfo,
   "baseOffset" | "producerId" | "producerEpoch" | "baseSequence" | "isTransactional" | "isControl"
 >;
 
-/** What an operation comes to. Records are appended together or not at all, unless they are `divisible`. */
+/** The outcome of an operation. Records are appended together or not at all, unless they are `divisible`. */
 export interface Decision<T> {
   readonly records: readonly StateRecord[];
   /**
-   * The records mean something each on its own: they may be appended in several batches, and be refused from one of them on. For what can
-   * outgrow a batch. Default false.
+   * Each record has a meaning of its own: they may be appended in several batches, and be refused from one of them on. For what can outgrow
+   * a batch. Default false.
    */
   readonly divisible?: boolean;
   /** The answer to the request, or the ticket of one that a later decision settles. */
@@ -75,8 +78,8 @@ export interface Decision<T> {
   /** Tickets of earlier requests that are answered with this decision, once it is committed. */
   readonly settled?: readonly Settlement[];
   /**
-   * Called in the same turn when the records were appended and replayed: changes what the records do not say (who waits, timers), and
-   * may settle more tickets.
+   * Called in the same turn when the records were appended and replayed: changes the state that records do not hold (waiting requests,
+   * timers), and may settle more tickets.
    */
   readonly accepted?: () => readonly Settlement[];
 }

@@ -33,10 +33,9 @@ const retryPauseMs = 200;
 const unreadablePauseMs = 10_000;
 const changeWaitMs = 5_000;
 /**
- * Replaying goes on for this long, then others have their turn. Race: (1) the end of a long log is in memory, so that reading it never
- * waits for the disk; (2) a million records take seconds; (3) if nothing else ran meanwhile, heartbeats to the other brokers and to the
- * coordinator would be missed, the session lost and with it this leadership: the load would begin again somewhere else, and end like this
- * one.
+ * Replay runs for this long, then other work gets a turn. Race: (1) the end of a long log is in memory, so that reading it never waits for
+ * the disk; (2) a million records take seconds; (3) if nothing else ran meanwhile, heartbeats to the other brokers and to the coordinator
+ * would be missed, the session lost and with it this leadership: the load would start over on another broker, and end like this one.
  */
 const turnMaxMs = 20;
 
@@ -100,7 +99,7 @@ export class ShardLog {
       if (replayed === null) return null;
       records += replayed.records;
       if (replayed.endOffset <= at) {
-        // damage that no read of the log has met so far: the scrubber reports this replica, and another broker leads
+        // damage that no read of the log has found so far: the scrubber reports this replica, and another broker leads
         log.error({ partition, offset: at }, `the ${what}' log cannot be read from here on, trying again`);
         await this.#pause(unreadablePauseMs, signal);
         continue;
@@ -113,9 +112,9 @@ export class ShardLog {
   }
 
   /**
-   * Whole batches, in one or more pieces. What cannot be read is left out, with a line in the log: one damaged record must not make a whole
+   * Whole batches, in one or more pieces. What cannot be read is skipped, with a line in the log: one damaged record must not make a whole
    * shard unusable.
-   * Null: the leadership ended on the way.
+   * Null: the leadership ended meanwhile.
    */
   async #replayBatches(chunks: readonly Buffer[], fromOffset: number, replay: Replay, signal: AbortSignal): Promise<LoadedLog | null> {
     const { clock, log } = this.#parts;
@@ -140,7 +139,7 @@ export class ShardLog {
       endOffset = Math.max(endOffset, batch.lastOffset + 1);
       position += batch.sizeInBytes;
     }
-    // the next read may be answered from memory, without a turn for anyone else
+    // the next read may be answered from memory, without a turn for other work
     await this.#pause(0, signal);
     return signal.aborted ? null : { endOffset, records };
   }

@@ -21,11 +21,11 @@ export interface ShardParts<M extends StateMachine> {
 export interface ShardConfig {
   /** How long an answer waits for the in-sync replicas. */
   readonly commitTimeoutMs: number;
-  /** Bytes of the log that are read at a time when it is loaded. */
+  /** Bytes of the log read at a time while it is loaded. */
   readonly loadBufferBytes: number;
   /**
-   * Requests of one shard that may wait for an answer: for others, or for the replicas. Beyond, COORDINATOR_NOT_AVAILABLE before anything
-   * is done.
+   * Requests of one shard that may wait for an answer: for other requests, or for the replicas. Beyond, COORDINATOR_NOT_AVAILABLE before
+   * anything is done.
    */
   readonly waitingMax: number;
 }
@@ -35,7 +35,7 @@ interface Parked {
   readonly endOffset: number;
   readonly committed: Promise<KafkaErrorCode>;
   settlements: Settlement[];
-  /** Answered by now, one way or the other: who comes later has to wait on its own. */
+  /** Answered by now, one way or the other: an answer that comes later has to wait on its own. */
   isOver: boolean;
 }
 
@@ -88,7 +88,7 @@ export class Shard<M extends StateMachine> {
     return this.#waiting.size;
   }
 
-  /** The leadership goes on in a higher epoch: the log is the same, and so is what we made of it. */
+  /** The leadership continues in a higher epoch: the log is the same, and so is the state built from it. */
   goOn(leaderEpoch: number): void {
     this.#leaderEpoch = leaderEpoch;
   }
@@ -153,7 +153,7 @@ export class Shard<M extends StateMachine> {
 
   /** Appends, replays, parks the answers. Answers why the records were refused, or null. */
   #carryOut(decision: Effects, own: readonly Settlement[], now: Now): KafkaError | null {
-    // what was changed in memory already (and only there) has its answers, whatever becomes of the records
+    // what was already changed in memory (and only there) has its answers, whatever happens to the records
     const settled = decision.settled ?? [];
     const refusal = this.#append(decision, now);
     this.#park(refusal === null ? [...settled, ...own, ...(decision.accepted?.() ?? [])] : settled);
@@ -225,7 +225,7 @@ export class Shard<M extends StateMachine> {
   }
 
   /**
-   * Very many go out over several turns. When the leadership ends meanwhile, those that are left have been failed with all that wait, and
+   * Very many are sent over several turns. When the leadership ends meanwhile, those that are left have been failed with all that wait, and
    * this does nothing to them.
    */
   #answer(settlements: readonly Settlement[], error: KafkaError | null, from = 0): void {
@@ -259,7 +259,7 @@ export class Shard<M extends StateMachine> {
     if (!this.#isServing) return;
     const now = this.#now();
     const standing = this.#parts.stateLog.standing();
-    // nobody is thrown out by someone who cannot tell whether it still coordinates
+    // no member is removed by a broker that cannot tell whether it still coordinates
     if (standing.error !== null || !standing.isProved) return this.#arm(now.monotonicMs + retryMs);
     for (let handled = 0; handled < timersPerTurnMax; handled++) {
       const expired = this.#timers.takeDue(now.monotonicMs);
@@ -290,7 +290,7 @@ function refused<T>(error: KafkaError): Promise<Ran<T>> {
   return Promise.resolve({ error });
 }
 
-/** A partition's errors, as clients of a coordinator know them. */
+/** A partition's errors, as a coordinator's clients know them. */
 function refusalOf(error: KafkaErrorCode): KafkaError {
   switch (error) {
     case "NOT_LEADER_OR_FOLLOWER":

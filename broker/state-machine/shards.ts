@@ -19,7 +19,7 @@ export interface InternalTopic {
 }
 
 export interface LedPartitions extends StatePartitions {
-  /** Calls when this broker begins to lead a partition, or goes on in a higher epoch; null: it leads it no more. */
+  /** Calls when this broker begins to lead a partition, or continues in a higher epoch; null: it no longer leads it. */
   onLeadershipChanged(listener: (ref: TopicPartition, leaderEpoch: number | null) => void): () => void;
 }
 

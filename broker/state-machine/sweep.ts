@@ -1,8 +1,8 @@
 import type { Now, ShardTimers, StateRecord } from "./contract.ts";
 
-/** What is looked at in one turn of the loop: a millisecond or two. */
+/** What is checked in one turn of the loop: a millisecond or two. */
 const looksPerTurnMax = 1_000;
-/** And of what is found, as much as makes a batch of this size: a name that each record has in it may be long. */
+/** And of what is found, as much as fills a batch of this size: a name that each record contains may be long. */
 const bytesPerTurnMax = 128 * 1024;
 /** Between two turns; none would have them follow each other in one. */
 const pauseMs = 1;
@@ -11,21 +11,21 @@ export interface Sweep<T> {
   readonly timers: ShardTimers;
   /** Of its timer: one of a name at a time. */
   readonly key: string;
-  /** What to look at; null: nothing, but it took a look to find that. */
+  /** What to check; null: nothing, but it took a check to find that. */
   readonly steps: Iterator<T | null>;
   /** What the records about it take, about. */
   readonly bytesOf: (found: T) => number;
   /**
-   * Asked in the turn in which the records are appended, also when they were refused and it is tried again: what was found before may be
-   * another by then.
+   * Asked in the turn in which the records are appended, also when they were refused and it is retried: what was found before may have
+   * changed by then.
    */
   readonly recordsOf: (found: T, now: Now) => readonly StateRecord[];
   readonly whenOver: (now: Now) => void;
 }
 
 /**
- * Goes over what a shard keeps, some of it in each turn, and appends what is to become of it: there may be millions of things, and a client
- * chooses when they are to go.
+ * Goes over what a shard keeps, some of it in each turn, and appends the changes: there may be millions of entries, and a client chooses
+ * when they expire.
  */
 export function sweep<T>(order: Sweep<T>, atMs: number): void {
   const { timers, key, recordsOf, whenOver } = order;

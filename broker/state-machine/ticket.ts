@@ -6,7 +6,7 @@ export type Ran<T> = { readonly error: null; readonly value: T } | { readonly er
 export interface Settlement {
   /** The answer may go out: what it rests on is committed. */
   readonly release: () => void;
-  /** The decision did not come about, or it cannot be told: the request gets this error. */
+  /** The decision failed, or its outcome is unknown: the request gets this error. */
   readonly fail: (error: KafkaError) => void;
 }
 
@@ -36,7 +36,7 @@ export class Ticket<T> {
     this.#resolve(ran);
   }
 
-  /** Is answered as the other one is. */
+  /** Gets the same answer as the other one. */
   follow(other: Ticket<T>): void {
     void other.answer.then((ran) => this.settle(ran));
   }

@@ -11,7 +11,7 @@ interface HeapEntry {
   readonly timer: Timer;
 }
 
-/** A timer that has expired: what it decides, and the way to have it called again when that was refused. */
+/** A timer that has expired: what it decides, and how to have it called again when that was refused. */
 export interface Expired {
   readonly key: string;
   readonly decide: (now: Now) => Decision<null>;
@@ -27,7 +27,7 @@ export class TimerHeap implements ShardTimers {
   readonly #heap: HeapEntry[] = [];
   readonly #wakeAt: (deadlineMs: number) => void;
 
-  /** `wakeAt` is told when the earliest deadline became earlier. */
+  /** `wakeAt` is called when the earliest deadline became earlier. */
   constructor(wakeAt: (deadlineMs: number) => void = () => {}) {
     this.#wakeAt = wakeAt;
   }

@@ -1,6 +1,6 @@
 /**
- * Members by load, the lightest (or, with `heaviestFirst`, the heaviest) on top; of several the one with the smallest index. A load that
- * changed since is noticed when its member comes up.
+ * Members by load, the lightest (or, with `heaviestFirst`, the heaviest) on top; on a tie the one with the smallest index. A load that
+ * changed since is noticed when its member reaches the top.
  */
 export class LoadHeap {
   readonly #loads: Int32Array;
@@ -14,7 +14,7 @@ export class LoadHeap {
     for (const member of members) this.#push(member);
   }
 
-  /** The member on top as loads are now; null when there is none. It stays. */
+  /** The member on top by present loads; null when there is none. It is not removed. */
   top(): number | null {
     for (;;) {
       const member = this.#members[0];
@@ -25,7 +25,7 @@ export class LoadHeap {
     }
   }
 
-  /** Takes the top away for good. */
+  /** Removes the top for good. */
   pop(): void {
     const member = this.#members.pop();
     const key = this.#keys.pop();

@@ -2,19 +2,19 @@ import type { TopicId } from "../../../protocol/base/ids.ts";
 import type { PartitionMap } from "./partition-map.ts";
 import { type AssigningMember, type AssignmentInput, compareText } from "./server-assignor.ts";
 
-/** In an `owners` array: nobody's. */
+/** In an `owners` array: no owner. */
 export const nobody = -1;
 
 export interface NumberedTopic {
   readonly topicId: TopicId;
-  /** The numbers of its partitions in `owners`: from `start` on, `count` of them. */
+  /** Its partitions' indexes in `owners`: from `start` on, `count` of them. */
   readonly start: number;
   readonly count: number;
   /** Indexes of its subscribers in `members`, ascending. */
   readonly subscribers: readonly number[];
 }
 
-/** An assignment in the making: partitions of all subscribed topics numbered through, and for each the index of its owner. */
+/** An assignment under construction: partitions of all subscribed topics numbered consecutively, and for each the index of its owner. */
 export interface Ownership {
   /** By member id. */
   readonly members: readonly AssigningMember[];
@@ -25,7 +25,7 @@ export interface Ownership {
   readonly loads: Int32Array;
 }
 
-/** Everyone owns what it had, where it still subscribes to it; the rest is nobody's. */
+/** Each member owns what it had, where it still subscribes to it; the rest has no owner. */
 export function keepOwned(input: AssignmentInput): Ownership {
   const members = input.members.toSorted((a, b) => compareText(a.memberId, b.memberId));
   const topics = numberTopics(members, input.partitionCounts);

@@ -1,6 +1,6 @@
 import type { TopicId } from "../../../protocol/base/ids.ts";
 
-/** Partition numbers by topic: each list ascending, without doubles, and never empty. */
+/** Partition numbers by topic: each list ascending, without duplicates, and never empty. */
 export type PartitionMap = ReadonlyMap<TopicId, readonly number[]>;
 
 export interface TopicPartitions {
@@ -42,7 +42,7 @@ export function samePartitions(a: PartitionMap, b: PartitionMap): boolean {
   return true;
 }
 
-/** Those of `map` for which `keep` says yes. */
+/** Those of `map` for which `keep` is true. */
 export function filterPartitions(map: PartitionMap, keep: (topicId: TopicId, partition: number) => boolean): PartitionMap {
   const kept = new Map<TopicId, readonly number[]>();
   for (const [topicId, partitions] of map) {
@@ -56,7 +56,7 @@ export function commonPartitions(a: PartitionMap, b: PartitionMap): PartitionMap
   return filterPartitions(a, membership(b));
 }
 
-/** Those of `a` that `b` has not. */
+/** Those of `a` that are not in `b`. */
 export function withoutPartitions(a: PartitionMap, b: PartitionMap): PartitionMap {
   const taken = membership(b);
   return filterPartitions(a, (topicId, partition) => !taken(topicId, partition));

@@ -3,10 +3,10 @@ import type { PartitionMap } from "./partition-map.ts";
 import { type AssigningMember, type AssignmentInput, type Assignor, compareText } from "./server-assignor.ts";
 
 /**
- * Each topic by itself: its subscribers in order get neighbouring partitions, the first ones one more where it does not come out even.
- * Members with the same subscription get the same numbers of topics with as many partitions, so that these can be joined. Static members
- * come first and in the order of their instance ids, so that a restart changes nothing. Not sticky: a change of the members moves ranges
- * (as Kafka 3.9's server-side range).
+ * Each topic on its own: its subscribers in order get contiguous partitions, the first ones one more where the number does not divide
+ * evenly. Members with the same subscription get the same partition numbers of topics with equally many partitions, so that these can be
+ * joined. Static members come first and in the order of their instance ids, so that a restart changes nothing. Not sticky: a change of the
+ * members moves ranges (as Kafka 3.9's server-side range).
  */
 export const rangeAssignor: Assignor = {
   name: "range",

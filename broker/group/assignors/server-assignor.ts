@@ -6,9 +6,9 @@ export interface AssigningMember {
   readonly memberId: string;
   /** Null: a dynamic member. */
   readonly instanceId: string | null;
-  /** Ids of the topics it subscribes to. Those without a partition count do not exist (any more) and are passed over. */
+  /** Ids of the topics it subscribes to. Those without a partition count do not exist (any more) and are skipped. */
   readonly topics: ReadonlySet<TopicId>;
-  /** What it was to have until now. Two members may claim the same partition: the first in the order of member ids has it. */
+  /** Its target assignment so far. Two members may claim the same partition: the first in the order of member ids gets it. */
   readonly owned: PartitionMap;
 }
 

@@ -4,8 +4,8 @@ import { move, type NumberedTopic, nobody, type Ownership } from "./ownership.ts
 /**
  * Balance where members subscribe to different topics. At the end no single move helps: nobody has two partitions more than another member
  * that could take one of them.
- * A partition without owner goes to its lightest subscriber, those with the fewest subscribers first; only then are owned ones moved, and
- * only where balance needs it.
+ * A partition without an owner goes to its lightest subscriber, those with the fewest subscribers first; only then are owned ones moved,
+ * and only where balance needs it.
  */
 export function balanceOverTopics(ownership: Ownership): void {
   const fewestSubscribersFirst = ownership.topics.toSorted((a, b) => a.subscribers.length - b.subscribers.length);
@@ -27,7 +27,7 @@ function giveOut(ownership: Ownership, { start, count, subscribers }: NumberedTo
   }
 }
 
-/** Moves partitions of one topic from heavy to light members while they are two or more apart. False: there was nothing to do. */
+/** Moves partitions of one topic from heavy to light members while they are two or more apart. False: nothing had to be moved. */
 function level(ownership: Ownership, topic: NumberedTopic): boolean {
   const { loads, owners } = ownership;
   const held = new Map<number, number[]>();
@@ -50,10 +50,10 @@ function level(ownership: Ownership, topic: NumberedTopic): boolean {
     if (from === null || to === null || loads[from]! - loads[to]! < 2) return moved;
     const partition = held.get(from)?.pop();
     if (partition === undefined) {
-      heaviest.pop(); // nothing of this topic left to give
+      heaviest.pop(); // nothing of this topic left to give away
       continue;
     }
-    // who was given one never gives it on: it stays below whoever gave
+    // a member that received one never passes it on: its load stays below the giver's
     move(ownership, partition, to);
     moved = true;
   }

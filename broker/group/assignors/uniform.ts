@@ -4,9 +4,9 @@ import type { AssigningMember, AssignmentInput, Assignor } from "./server-assign
 import { balanceOverTopics } from "./uniform-by-topic.ts";
 
 /**
- * As many partitions for everyone, over all topics together, and as few moves as that allows.
- * With one subscription for all: everybody has the same number or one more, and exactly the partitions beyond that number change hands.
- * With several: see `balanceOverTopics`.
+ * The same number of partitions for each member, over all topics together, and as few moves as that allows.
+ * With one subscription for all: every member has the same number or one more, and exactly the partitions beyond that number move. With
+ * several: see `balanceOverTopics`.
  */
 export const uniformAssignor: Assignor = {
   name: "uniform",
@@ -36,10 +36,10 @@ function balance(ownership: Ownership): void {
       extras--;
     }
   };
-  allowOneMore((member) => loads[member]! > share); // who has more keeps it
+  allowOneMore((member) => loads[member]! > share); // members that have more keep the extra one
   allowOneMore(() => true);
 
-  // the highest numbers go first: what a member keeps tends to be what it has had for longest
+  // the highest numbers are given away first: what a member keeps tends to be what it has had for longest
   for (let partition = owners.length - 1; partition >= 0; partition--) {
     const owner = owners[partition]!;
     if (owner !== nobody && loads[owner]! > limits[owner]!) move(ownership, partition, nobody);
@@ -47,7 +47,7 @@ function balance(ownership: Ownership): void {
   deal(ownership, limits);
 }
 
-/** Around the table, so that each topic is spread over many members. */
+/** Round robin, so that each topic is spread over many members. */
 function deal(ownership: Ownership, limits: Int32Array): void {
   const { members, owners, loads } = ownership;
   const isWanting = (member: number) => loads[member]! < limits[member]!;

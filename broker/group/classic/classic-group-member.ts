@@ -3,7 +3,9 @@ import { MalformedFrame, Reader } from "../../../protocol/wire/reader.ts";
 import type { Ticket } from "../../state-machine/ticket.ts";
 import { memberOverheadBytes, pendingOverheadBytes, textBytes } from "../member-memory.ts";
 
-/** A way to divide the work that a member can do, in its order of preference; what the bytes mean is the clients' affair. */
+/**
+ * A protocol (a way to assign partitions) that a member supports, in its order of preference; the bytes have a meaning only to the clients.
+ */
 export interface MemberProtocol {
   readonly name: string;
   readonly metadata: Buffer;
@@ -20,7 +22,7 @@ export interface Member {
   sessionTimeoutMs: number;
   protocols: readonly MemberProtocol[];
   assignment: Buffer;
-  /** Has never been in a generation: it cannot send heartbeats yet, and is forgotten when it does not wait long enough. */
+  /** Has never been in a generation: it cannot send heartbeats yet, and is removed when it does not wait long enough. */
   isNew: boolean;
   awaitingJoin: Ticket<JoinAnswer> | null;
   awaitingSync: Ticket<SyncAnswer> | null;
@@ -77,14 +79,14 @@ export function protocolBytes(protocols: readonly MemberProtocol[]): number {
 
 type KeptOfMember = Pick<Member, "memberId" | "groupInstanceId" | "clientId" | "clientHost" | "protocols" | "assignment">;
 
-/** What a member of the group takes. Each has a timer, whose key has the names of both. */
+/** What a member of the group takes. Each has a timer, whose key contains the names of both. */
 export function memberBytes(groupId: string, member: KeptOfMember): number {
   const { memberId, groupInstanceId, clientId, clientHost, protocols, assignment } = member;
   const named = textBytes(groupId) + 2 * textBytes(memberId) + textBytes(groupInstanceId) + textBytes(clientId) + textBytes(clientHost);
   return memberOverheadBytes + named + protocolBytes(protocols) + assignment.length;
 }
 
-/** What an id takes that was handed out. */
+/** What an id that was handed out takes. */
 export function pendingBytes(groupId: string, memberId: string): number {
   return pendingOverheadBytes + textBytes(groupId) + 2 * textBytes(memberId);
 }
@@ -101,7 +103,7 @@ export function metadataOf({ protocols }: Pick<Member, "protocols">, protocolNam
 /**
  * The topics that a consumer's protocol metadata names (ConsumerProtocolSubscription: an int16 version, an array of topic names, then what
  * we need not know).
- * Null: the bytes are something else, so nobody can tell what the member consumes.
+ * Null: the bytes are something else, so it is unknown what the member consumes.
  */
 export function subscribedTopics(metadata: Buffer): readonly string[] | null {
   try {

@@ -38,9 +38,9 @@ export interface Replacement {
 }
 
 /**
- * A classic group: members in a generation, one of them the leader that divides the work. The coordinator knows no topics here; it only
- * hands the leader's bytes to the members.
- * This class keeps what is so; what happens is decided in the files beside it.
+ * A classic group: members in a generation, one of them the leader that computes the assignment. The coordinator knows no topics here; it
+ * only hands the leader's bytes to the members.
+ * This class holds the state; the files next to it decide what happens.
  */
 export class ClassicGroup implements Group {
   readonly type = "classic";
@@ -84,7 +84,7 @@ export class ClassicGroup implements Group {
     return this.#state === "Empty";
   }
 
-  /** Keeps offsets for someone who needs no group: there is no record of it. */
+  /** Stores offsets for a client that needs no group: there is no record of it. */
   get isSimple(): boolean {
     return this.protocolType === "" && this.generation === 0 && this.pendingMembers.size === 0 && this.isEmpty;
   }
@@ -99,7 +99,7 @@ export class ClassicGroup implements Group {
     if (state !== "PreparingRebalance") this.gathering = null;
   }
 
-  /** Ids handed out with MEMBER_ID_REQUIRED whose owners have not joined yet. */
+  /** Ids handed out with MEMBER_ID_REQUIRED whose clients have not joined yet. */
   get pendingMembers(): ReadonlySet<string> {
     return this.#pendingMembers;
   }
@@ -109,7 +109,7 @@ export class ClassicGroup implements Group {
     this.#memory.change(pendingBytes(this.groupId, memberId));
   }
 
-  /** False: it was not handed out, or its owner has joined. */
+  /** False: it was not handed out, or its client has joined. */
   removePending(memberId: string): boolean {
     if (!this.#pendingMembers.delete(memberId)) return false;
     this.#memory.change(-pendingBytes(this.groupId, memberId));
@@ -154,8 +154,8 @@ export class ClassicGroup implements Group {
   }
 
   /**
-   * What a member keeps, and whether it waits, is changed by these three only: it is counted. A join looks at the counts, not at all
-   * the members.
+   * A member's memory, and whether it waits, is changed by these three only, which keep counts of them. A join checks the counts, not all
+   * members.
    */
   changeProtocols(member: Member, protocols: readonly MemberProtocol[]): void {
     this.#protocols.remove(namesOf(member.protocols));
@@ -170,7 +170,7 @@ export class ClassicGroup implements Group {
     member.assignment = assignment;
   }
 
-  /** Null: it waits no more. Also for one that is no member any more. */
+  /** Null: it no longer waits. Also for one that is no longer a member. */
   awaitJoin(member: Member, ticket: Ticket<JoinAnswer> | null): void {
     const isMember = this.members.get(member.memberId) === member;
     if (isMember) this.#awaitingJoinCount += (ticket === null ? 0 : 1) - (member.awaitingJoin === null ? 0 : 1);
@@ -178,14 +178,14 @@ export class ClassicGroup implements Group {
     this.#check();
   }
 
-  /** Whether the members' assignments may be these: those of a group are as long as one record may be. */
+  /** Whether the members may have these assignments: those of a group must fit into one record. */
   hasMemoryFor(assignments: ReadonlyMap<string, Buffer>): boolean {
     let moreBytes = 0;
     for (const { memberId, assignment } of this.members.values()) moreBytes += (assignments.get(memberId)?.length ?? 0) - assignment.length;
     return this.#memory.hasRoomFor(moreBytes);
   }
 
-  /** This broker does not coordinate the group any more. */
+  /** This broker no longer coordinates the group. */
   forgetMembers(): void {
     for (const member of this.members.values()) this.#memory.change(-memberBytes(this.groupId, member));
     this.members.clear();
@@ -210,7 +210,7 @@ export class ClassicGroup implements Group {
     return this.pendingMembers.size === 0 && this.#awaitingJoinCount === this.members.size;
   }
 
-  /** What is read from the log may be the last there is: generations are only ever compared for being the same, so they begin again. */
+  /** The generation read from the log may be the largest possible: generations are only ever compared for equality, so they start over. */
   get nextGeneration(): number {
     return this.generation >= generationMax ? 1 : this.generation + 1;
   }
@@ -229,8 +229,8 @@ export class ClassicGroup implements Group {
   }
 
   /**
-   * Each member votes for its favourite among the protocols that all have; the most votes win, the earlier seen on a tie. `instead` counts
-   * in a member's place.
+   * Each member votes for its favourite among the protocols that all support; the most votes win, on a tie the first one seen. `instead`
+   * counts in a member's place.
    */
   selectProtocol(instead?: Replacement): string {
     const members = this.#membersWith(instead);
@@ -246,7 +246,7 @@ export class ClassicGroup implements Group {
     return [...votes].reduce((best, one) => (one[1] > best[1] ? one : best))[0];
   }
 
-  /** As the leader gets them. */
+  /** As sent to the leader. */
   joinedMembers(): JoinedMember[] {
     const { protocolName } = this;
     invariant(protocolName !== null, "a generation with members has a protocol");
@@ -276,7 +276,7 @@ export class ClassicGroup implements Group {
     return this.#topics === null || this.#topics.has(topic);
   }
 
-  /** KIP-211: from when nobody consumed. */
+  /** KIP-211: since when nobody has consumed. */
   offsetIdleSinceMs(topic: string, commitTimestampMs: number): number | null {
     if (this.isEmpty) return this.isSimple || this.stateSinceMs < 0 ? commitTimestampMs : Math.max(this.stateSinceMs, commitTimestampMs);
     if (this.#state !== "Stable" || this.isSubscribedTo(topic)) return null;
@@ -299,7 +299,7 @@ export class ClassicGroup implements Group {
     const refusal = this.memberRefusal(memberId, groupInstanceId);
     if (refusal !== null) return refusal;
     if (generation !== this.generation) return "ILLEGAL_GENERATION";
-    // the members were told of the new generation but not of their partitions in it: whatever they commit is from the last one
+    // the members know the new generation but not yet their partitions in it: whatever they commit is from the last one
     if (this.#state === "CompletingRebalance") return "REBALANCE_IN_PROGRESS";
     this.#onSignOfLife(this, this.members.get(memberId)!, now);
     return null;
@@ -313,7 +313,7 @@ export class ClassicGroup implements Group {
     return [classicGroupTombstone(this.groupId)];
   }
 
-  /** This group in its log. `assignments` and `instead` as they are about to be. */
+  /** This group's record in the log. `assignments` and `instead` as they are about to be. */
   record(now: Now, { assignments, instead }: { assignments?: ReadonlyMap<string, Buffer>; instead?: Replacement } = {}): GroupRecord {
     const protocolName = this.protocolName;
     const leader = instead !== undefined && this.leaderId === instead.oldMemberId ? instead.member.memberId : this.leaderId;
@@ -337,7 +337,7 @@ export class ClassicGroup implements Group {
     });
   }
 
-  /** The record of the next generation, in which nobody is left. */
+  /** The record of the next generation, which has no members. */
   emptiedRecord(now: Now): GroupRecord {
     return classicGroupRecord(this.groupId, {
       protocolType: this.protocolType,
@@ -349,7 +349,7 @@ export class ClassicGroup implements Group {
     });
   }
 
-  /** Becomes what a record says. Only for a group that has no members yet. Throws MalformedFrame where the record contradicts itself. */
+  /** Adopts the state in a record. Only for a group that has no members yet. Throws MalformedFrame where the record contradicts itself. */
   restore(value: GroupMetadataValue): void {
     invariant(this.members.size === 0, "a group is restored before anyone joins it");
     const { protocol } = value;

@@ -25,7 +25,7 @@ export interface HeartbeatRequest {
   readonly generationId: number;
 }
 
-/** Who leaves: by member id, or a static member by its instance alone (an administrator takes it out). */
+/** Which members leave: by member id, or a static member by its instance alone (an administrator removes it). */
 export interface Leaver {
   readonly memberId: string;
   readonly groupInstanceId: string | null;
@@ -52,7 +52,7 @@ export interface DescribedGroup {
 /** Groups of one shard beyond which nobody can make new ones by joining: a name costs memory before anything is in the log. */
 const groupsMax = 200_000;
 
-/** What is said of a group that there is not. */
+/** The description of a group that does not exist. */
 const deadGroup: DescribedGroup = { groupState: "Dead", protocolType: "", protocolData: "", members: [] };
 
 /** The classic groups of a shard: JoinGroup, SyncGroup, Heartbeat, LeaveGroup, DescribeGroups. */
@@ -132,7 +132,7 @@ export class ClassicGroups implements GroupKind {
     return group instanceof ClassicGroup ? group : null;
   }
 
-  /** A group that somebody keeps offsets in without being a member. */
+  /** A group in which a client stores offsets without being a member. */
   keepOffsetsOf(groupId: string): void {
     if (this.#parts.groups.get(groupId) === undefined) this.#newGroup(groupId);
   }
@@ -144,7 +144,7 @@ export class ClassicGroups implements GroupKind {
       if (known !== null) this.#drop(known);
       return;
     }
-    // our own record comes back: what it says is already so, or will be as soon as `accepted` is called
+    // our own record is replayed: its state is already in place, or will be as soon as `accepted` is called
     if (known !== null && this.#isLoaded) return;
     const group = this.#makeGroup(groupId);
     group.restore(readVersioned(groupMetadataValue, value));
@@ -162,7 +162,7 @@ export class ClassicGroups implements GroupKind {
     return [];
   }
 
-  /** Somebody else coordinates these groups now. */
+  /** Another broker coordinates these groups now. */
   ended(): void {
     for (const group of this.#parts.groups.values()) if (group instanceof ClassicGroup) group.forgetMembers();
   }
@@ -177,7 +177,7 @@ export class ClassicGroups implements GroupKind {
     return new ClassicGroup(groupId, this.#parts.memberMemory, (group, member, now) => this.#rebalances.keepAlive(group, member, now));
   }
 
-  /** All of them, and then one rebalance is prepared for what is left. */
+  /** All of them leave, and then one rebalance is prepared for the rest. */
   #takeOut(group: ClassicGroup, leavers: readonly Leaver[], now: Now): Decision<readonly Left[]> {
     const settled: Settlement[] = [];
     let isChanged = false;
@@ -198,12 +198,12 @@ export class ClassicGroups implements GroupKind {
     return withSettled<readonly Left[]>(settled, { ...this.#rebalances.onRemoved(group, now), answer: left });
   }
 
-  /** What has to go from the log so that a group of another kind becomes a classic one; null: it has members. */
+  /** The tombstones that turn a group of another kind into a classic one; null: it has members. */
   #changeKind(group: Group): readonly GroupRecord[] | null {
     return group.isEmpty ? group.tombstones() : null;
   }
 
-  /** The group of the other kind is gone when its tombstones are replayed; a first join never has records of its own. */
+  /** The group of the other kind is removed when its tombstones are replayed; a first join never has records of its own. */
   #joinAfter(records: readonly GroupRecord[], groupId: string, request: JoinRequest, now: Now): Decision<JoinAnswer> {
     const ticket = new Ticket<JoinAnswer>();
     const accepted = () => {
@@ -223,7 +223,7 @@ export class ClassicGroups implements GroupKind {
     this.#parts.groups.delete(group);
   }
 
-  /** Nobody joined it, and nothing of it is in the log: there is no reason to remember its name. */
+  /** No member joined it, and nothing of it is in the log: there is no reason to remember its name. */
   #forgetIfUnused(group: ClassicGroup): void {
     if (group.isSimple && group.members.size === 0 && !this.#parts.hasOffsets(group.groupId)) this.#drop(group);
   }
@@ -235,7 +235,7 @@ function describeMember(member: Member, protocolName: string | null): DescribedG
   return { memberId, groupInstanceId, clientId, clientHost, memberMetadata, memberAssignment: assignment };
 }
 
-/** Null: no member of that id, or of that instance. A fenced one is its id's, not its instance's. */
+/** Null: no member with that id, or that instance. A fenced member is found by its id, not by its instance. */
 function memberOf(group: ClassicGroup, { memberId, groupInstanceId }: Leaver): string | null {
   if (memberId === "" && groupInstanceId !== null) return group.staticMember(groupInstanceId)?.memberId ?? null;
   if (groupInstanceId !== null) return group.staticMember(groupInstanceId) === null ? null : memberId;

@@ -43,17 +43,17 @@ export interface JoinParts {
   readonly config: JoinConfig;
   readonly rebalances: Rebalances;
   readonly memory: MemberMemory;
-  /** An id that nobody came back with was forgotten. */
+  /** An id that no client came back with was forgotten. */
   readonly onPendingForgotten: (group: ClassicGroup) => void;
 }
 
-/** What a member's protocols may take; above what fits into the group's record, which would be refused later. */
+/** What a member's protocols may take; more than fits into the group's record, which would be refused later. */
 const protocolsMaxBytes = 1024 * 1024;
-/** Every member's are compared with every other's. Clients have a few. */
+/** Every member's protocols are compared with every other's. Clients have a few. */
 const protocolsMax = 100;
 /** Characters of a client id, or instance, that a member id begins with. */
 const idPrefixMax = 255;
-/** Ids handed out in one group whose owners have not come back. */
+/** Ids handed out in one group whose clients have not come back. */
 const pendingMembersMax = 10_000;
 
 /** What is wrong with a request, whatever the group. */
@@ -78,7 +78,7 @@ export class Joining {
     return memberId === "" ? this.#joinUnknown(group, request, now) : this.#joinKnown(group, request, now);
   }
 
-  /** While a rebalance is prepared, only those who have joined count: the places of the others may become free. */
+  /** While a rebalance is prepared, only members that have joined count: the others' places may become free. */
   #hasRoom(group: ClassicGroup, memberId: string): boolean {
     const { groupMaxSize } = this.#parts.config;
     const member = group.members.get(memberId);
@@ -93,7 +93,7 @@ export class Joining {
     }
   }
 
-  /** Who only asks for an id must find room for the member that it is about to be: ids cost memory, too. */
+  /** A client that only requests an id needs room for the member that it is about to be: ids cost memory, too. */
   #hasMemory(group: ClassicGroup, request: JoinRequest): boolean {
     const { memberId, groupInstanceId, protocols } = request;
     const known = group.members.get(memberId) ?? (groupInstanceId === null ? null : group.staticMember(groupInstanceId));
@@ -164,7 +164,7 @@ export class Joining {
 
   /**
    * A static member restarted and comes back without its id. Its old id is fenced; where nothing else changes, it just takes its place and
-   * everybody else is left alone.
+   * the other members are not disturbed.
    * The log must know the new id before the member does, or a new coordinator would fence it.
    */
   #replaceStatic(group: ClassicGroup, old: Member, memberId: string, request: JoinRequest, now: Now): Decision<JoinAnswer> {
@@ -207,8 +207,8 @@ export class Joining {
 }
 
 /**
- * A returning leader must not divide the work again: the others keep what they have. It is told so (KIP-814) where it understands that, and
- * else that its former self leads.
+ * A returning leader must not compute the assignment again: the others keep what they have. The answer says so (KIP-814) where the client
+ * understands that, and otherwise names its former id as the leader.
  */
 function replacedAnswer(group: ClassicGroup, member: Member, canSkipAssignment: boolean, ledAs: string | null): JoinAnswer {
   const answer = joinedAnswer(group, member);
@@ -223,19 +223,17 @@ function newMember(memberId: string, request: JoinRequest): Member {
   return { ...identity, protocols, assignment: noBytes, isNew: true, awaitingJoin: null, awaitingSync: null };
 }
 
-/** The request's bytes are views on its frame, which need not be kept for them. */
+/** The request's bytes are views on its frame, which must not be kept alive for them. */
 function keptProtocols(protocols: readonly MemberProtocol[]): MemberProtocol[] {
   return protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) }));
 }
 
-/**
- * Begins as the client calls itself, but for what would make it longer than the protocol's strings. The same text in memory as on the wire.
- */
+/** Begins with the client's own name, cut to what fits into the protocol's strings. The same text in memory as on the wire. */
 function newMemberId(prefix: string, random: Random): string {
   return `${prefix.slice(0, idPrefixMax).toWellFormed()}-${newUuid(random)}`;
 }
 
-/** A random UUID (version 4), as Kafka puts it behind member ids. */
+/** A random UUID (version 4), as Kafka appends it to member ids. */
 export function newUuid(random: Random): string {
   const bytes = random.bytes(16);
   bytes[6] = (bytes[6]! & 0x0f) | 0x40;

@@ -22,12 +22,12 @@ export interface RebalanceParts {
  * gone.
  */
 const newMemberTimeoutMs = 5 * 60_000;
-/** Until a record that was refused is tried again. */
+/** Until a refused record is retried. */
 const retryMs = 1_000;
 
 /**
- * Brings the members of a group from one generation into the next: waits until all have joined (or the rebalance timeout is over), chooses
- * leader and protocol, answers everybody's JoinGroup, and then waits for their SyncGroup. Also watches over the members' sessions.
+ * Moves the members of a group from one generation to the next: waits until all have joined (or the rebalance timeout has expired), chooses
+ * leader and protocol, answers each JoinGroup, and then waits for each SyncGroup. Also tracks the members' sessions.
  */
 export class Rebalances {
   readonly #parts: RebalanceParts;
@@ -36,7 +36,7 @@ export class Rebalances {
     this.#parts = parts;
   }
 
-  /** Somebody joined, or joined again with other protocols. */
+  /** A member joined, or rejoined with other protocols. */
   onJoined(group: ClassicGroup, now: Now): Decision<null> {
     if (group.state !== "PreparingRebalance") return this.prepare(group, now);
     if (group.gathering !== null) group.gathering.memberWasAdded = true;
@@ -71,8 +71,8 @@ export class Rebalances {
   }
 
   /**
-   * The member has been heard of: its session timeout starts again. While it waits for an answer it cannot send anything, and is not
-   * expected to.
+   * The member has sent something: its session timeout restarts. While it waits for an answer it cannot send anything, and is not expected
+   * to.
    */
   keepAlive(group: ClassicGroup, member: Member, now: Now): void {
     const { timers } = this.#parts;
@@ -83,13 +83,13 @@ export class Rebalances {
     timers.set(key, now.monotonicMs + timeoutMs, (then) => this.#sessionTimedOut(group, member.memberId, then));
   }
 
-  /** Takes a member out; what it waits for is answered with `error`. */
+  /** Removes a member; what it waits for is answered with `error`. */
   remove(group: ClassicGroup, memberId: string, error: KafkaError): Settlement[] {
     this.#parts.timers.cancel(memberTimer(group, memberId));
     return releaseWaits(group, group.remove(memberId), error);
   }
 
-  /** Every member's SyncGroup came: nobody needs to be thrown out. */
+  /** Every member has sent SyncGroup: none needs to be removed. */
   onSynced(group: ClassicGroup): void {
     if (group.pendingSync.size === 0) this.#parts.timers.cancel(syncTimer(group));
   }
@@ -107,7 +107,7 @@ export class Rebalances {
     return this.#parts.groups.get(group.groupId) === group;
   }
 
-  /** Members that wait for their part of the work in this generation learn that there will be another. */
+  /** Members that wait for their assignment in this generation learn that there will be another. */
   #interruptSync(group: ClassicGroup, now: Now): Settlement[] {
     this.#parts.timers.cancel(syncTimer(group));
     group.pendingSync.clear();
@@ -124,7 +124,7 @@ export class Rebalances {
     return settled;
   }
 
-  /** The first members of a group come one after the other: as long as more do, it waits a little longer, up to the rebalance timeout. */
+  /** The first members of a group join one after the other: as long as more do, it waits a little longer, up to the rebalance timeout. */
   #gathered(group: ClassicGroup, now: Now): Decision<null> {
     const { gathering } = group;
     if (!this.#isCurrent(group) || gathering === null) return answered(null);
@@ -156,7 +156,7 @@ export class Rebalances {
 
   #empty(group: ClassicGroup, now: Now): Decision<null> {
     const { timers } = this.#parts;
-    // refused: the group stays as it is, and this is tried again
+    // refused: the group stays as it is, and this is retried
     timers.set(joinTimer(group), now.monotonicMs + retryMs, (then) => this.#joinTimedOut(group, then));
     const accepted = () => {
       timers.cancel(joinTimer(group));
@@ -193,7 +193,7 @@ export class Rebalances {
     return settled;
   }
 
-  /** Members that joined and then did not ask for their part hold the others up, or hold partitions that nobody consumes. */
+  /** Members that joined and then did not send SyncGroup delay the others, or hold partitions that nobody consumes. */
   #syncTimedOut(group: ClassicGroup, generation: number, now: Now): Decision<null> {
     const isLate = group.state === "CompletingRebalance" || group.state === "Stable";
     if (!this.#isCurrent(group) || group.generation !== generation || !isLate || group.pendingSync.size === 0) return answered(null);
@@ -208,7 +208,7 @@ export class Rebalances {
   }
 }
 
-/** What a member is told of the generation it is in; the leader also gets the members, to divide the work among. */
+/** What a member is told of the generation it is in; the leader also gets the members, to compute their assignments. */
 export function joinedAnswer(group: ClassicGroup, member: Member): JoinAnswer {
   const isLeader = group.leaderId === member.memberId;
   invariant(group.leaderId !== null, "a generation with members has a leader");
@@ -228,7 +228,7 @@ export function withSettled<T>(settled: readonly Settlement[], decision: Decisio
   return settled.length === 0 ? decision : { ...decision, settled: [...settled, ...(decision.settled ?? [])] };
 }
 
-/** What the member waits for will not come. */
+/** Fails the answer that the member waits for. */
 export function releaseWaits(group: ClassicGroup, member: Member, error: KafkaError): Settlement[] {
   const settled: Settlement[] = [];
   if (member.awaitingJoin !== null) settled.push(member.awaitingJoin.settlement(joinRefusal(member.memberId, error)));
@@ -238,7 +238,7 @@ export function releaseWaits(group: ClassicGroup, member: Member, error: KafkaEr
   return settled;
 }
 
-/** Only a member that joined this time can divide the work. False: none did. */
+/** Only a member that joined this time can compute the assignment. False: none did. */
 function electJoinedLeader(group: ClassicGroup): boolean {
   const leader = group.leader;
   if (leader !== null && leader.awaitingJoin !== null) return true;

@@ -9,14 +9,16 @@ export interface SyncRequest {
   readonly memberId: string;
   readonly groupInstanceId: string | null;
   readonly generationId: number;
-  /** Null: not said (before version 5). */
+  /** Null: not sent (before version 5). */
   readonly protocolType: string | null;
   readonly protocolName: string | null;
   /** From the leader. */
   readonly assignments: readonly { readonly memberId: string; readonly assignment: Buffer }[];
 }
 
-/** SyncGroup: members wait for their part of the work; the leader brings everybody's, which goes to the log before it goes to anyone. */
+/**
+ * SyncGroup: members wait for their assignment; the leader sends those of all members, which are in the log before any member gets its own.
+ */
 export function sync(group: ClassicGroup, request: SyncRequest, rebalances: Rebalances, now: Now): Decision<SyncAnswer> {
   const refusal = syncFault(group, request);
   if (refusal !== "NONE") return answered(syncRefusal(refusal));

@@ -1,12 +1,12 @@
 import { noPartitions, type PartitionMap } from "../assignors/partition-map.ts";
 
-/** What a member says of itself. */
+/** What a member reports about itself. */
 export interface MemberProfile {
   readonly instanceId: string | null;
   readonly rackId: string | null;
   readonly clientId: string;
   readonly clientHost: string;
-  /** Without doubles. */
+  /** Without duplicates. */
   readonly subscribedTopicNames: readonly string[];
   /** An RE2 expression for more topics; null: none. */
   readonly subscribedTopicRegex: string | null;
@@ -16,7 +16,7 @@ export interface MemberProfile {
 }
 
 /**
- * How far a member is on its way from what it has to what it is to have:
+ * How far a member has moved from its present to its target assignment:
  *
  *   unrevoked   it is told to revoke partitions and has not confirmed it yet; until then it stays in its epoch
  *   unreleased  it is in the new epoch and waits for partitions that others have not revoked yet
@@ -25,7 +25,8 @@ export interface MemberProfile {
 export type MemberState = "stable" | "unrevoked" | "unreleased";
 
 /**
- * What a member has. Partitions that are pending revocation are still its own: nobody else gets them before it has confirmed, or is gone.
+ * What a member has. Partitions that are pending revocation are still its own: no other member gets them before it has confirmed, or is
+ * gone.
  */
 export interface CurrentAssignment {
   /** The one expected from the member in its next heartbeat; `leftForNow` for a static member that is away. */
@@ -43,7 +44,7 @@ export const leaving = -1;
 /** A static member leaves and will be back within its session: its partitions are kept for it. */
 export const leftForNow = -2;
 
-/** Of a member that was just made. */
+/** Of a member that was just created. */
 export const unassigned: CurrentAssignment = {
   epoch: 0,
   previousEpoch: -1,
@@ -52,7 +53,7 @@ export const unassigned: CurrentAssignment = {
   pendingRevocation: noPartitions,
 };
 
-/** Of a member that was not there before: every field it sends then counts as changed. */
+/** Of a member that did not exist before: every field it sends then counts as changed. */
 export const unknownProfile: MemberProfile = {
   instanceId: null,
   rackId: null,

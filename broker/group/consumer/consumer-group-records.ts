@@ -9,8 +9,8 @@ import { readVersioned, versioned } from "../group-records.ts";
 import type { CurrentAssignment, MemberProfile, MemberState } from "./consumer-group-member.ts";
 
 /**
- * The records that consumer groups are kept in, as Kafka 3.9 writes them; those of expressions as Kafka 4 does. The version of the key says
- * which.
+ * The records in which consumer groups are stored, as Kafka 3.9 writes them; those of expressions as Kafka 4 does. The version of the key
+ * says which.
  */
 export const keyVersions = {
   groupEpoch: 3,
@@ -60,7 +60,7 @@ const subscribedTopicsValue = message(named("ConsumerGroupPartitionMetadataValue
       topicId: uuid(),
       topicName: string(),
       numPartitions: int32(),
-      /** Empty here: no assignor looks at racks. */
+      /** Empty here: no assignor uses racks. */
       partitionMetadata: array(struct({ partition: int32(), racks: array(string()) })),
     }),
   ),
@@ -90,7 +90,7 @@ const currentValue = message(named("ConsumerGroupCurrentMemberAssignmentValue"),
 
 const patternValue = message(named("ConsumerGroupRegularExpressionValue"), {
   topics: array(string()),
-  /** Of the metadata that was looked at. Kafka counts versions there, we do not: always 0. */
+  /** Of the metadata that was used. Kafka counts versions there, we do not: always 0. */
   version: int64(),
   timestamp: int64(),
 });
@@ -161,7 +161,7 @@ export function currentRecord(groupId: string, memberId: string, current: Curren
   });
 }
 
-/** Which topics an expression matches: so that a coordinator that takes over need not take them away until it has looked itself. */
+/** Which topics an expression matches: so that a coordinator that takes over need not revoke them until it has matched them itself. */
 export function patternRecord(groupId: string, pattern: string, topics: Iterable<string>, timestampMs: number): GroupRecord {
   const key = versioned(patternKey, { groupId, regularExpression: pattern }, keyVersions.pattern);
   return { key, value: versioned(patternValue, { topics: [...topics], version: 0, timestamp: timestampMs }, 0) };

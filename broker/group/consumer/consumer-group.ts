@@ -15,9 +15,10 @@ const epochAwareCommitVersion = 9;
 export type ConsumerGroupState = "Empty" | "Assigning" | "Reconciling" | "Stable";
 
 /**
- * A group with the new protocol (KIP-848), as its records tell it. Only `replay…` changes it, when a record is read or was appended; so
- * what it is in memory is what a reload gives.
- * A compacted log may have the records of a group in another order than they were written in: nothing here depends on which comes first.
+ * A group with the new protocol (KIP-848), derived from its records. Only `replay…` changes it, when a record is read or was appended; so
+ * its state in memory is the same as after a reload.
+ * A compacted log may have the records of a group in another order than that in which they were written: nothing here depends on which
+ * comes first.
  */
 export class ConsumerGroup implements Group {
   readonly type = "consumer";
@@ -38,7 +39,7 @@ export class ConsumerGroup implements Group {
   readonly #patterns = new Tally();
   readonly #assignors = new Tally();
   readonly #memory: MemberMemory;
-  /** What is counted there for this group. */
+  /** What is counted there on behalf of this group. */
   #bytes = 0;
 
   constructor(groupId: string, memory: MemberMemory) {
@@ -64,7 +65,7 @@ export class ConsumerGroup implements Group {
     return this.#profiles;
   }
 
-  /** Of subscribed topics, whether they exist or not, how many members subscribe to each. */
+  /** How many members subscribe to each subscribed topic, whether it exists or not. */
   get subscriptions(): Pick<Tally, "count" | "words"> {
     return this.#subscriptions;
   }
@@ -74,18 +75,18 @@ export class ConsumerGroup implements Group {
     return this.#patterns;
   }
 
-  /** The topics that an expression was found to match; null: nobody has looked yet. */
+  /** The topics that an expression was found to match; null: not matched yet. */
   matchesOf(pattern: string): ReadonlySet<string> | null {
     return this.#matches.get(pattern) ?? null;
   }
 
-  /** How many members ask for each assignor. */
+  /** How many members request each assignor. */
   get assignors(): Pick<Tally, "count"> {
     return this.#assignors;
   }
 
   /**
-   * No group comes to the last by itself, but what is read from its log may be anything: such a group gets no new target any more, and
+   * No group reaches the last epoch by itself, but what is read from its log may be anything: such a group gets no new target any more, and
    * harms no other.
    */
   get nextEpoch(): number {
@@ -170,7 +171,7 @@ export class ConsumerGroup implements Group {
     return [...byMember.keys()].map((memberId) => memberTombstone(kind, this.groupId, memberId));
   }
 
-  /** This broker does not coordinate the group any more: it takes nothing here. */
+  /** This broker no longer coordinates the group: it takes no memory here. */
   forget(): void {
     this.#count(-this.#bytes);
   }

@@ -41,7 +41,7 @@ import {
 import { PatternTurns, PatternWatch } from "./pattern-watch.ts";
 import { preferredAssignor } from "./target-assignment.ts";
 
-/** The settings that consumer groups go by. */
+/** The settings of consumer groups. */
 export interface ConsumerGroupsConfig {
   /** False: heartbeats are refused; what is in the log is kept as it is. */
   readonly enabled: boolean;
@@ -56,7 +56,7 @@ export interface HeartbeatSender {
   /** Of the request. */
   readonly apiVersion: number;
   readonly clientId: string;
-  /** As groups are described with: `/127.0.0.1`. */
+  /** As shown in descriptions of groups: `/127.0.0.1`. */
   readonly clientHost: string;
 }
 
@@ -74,7 +74,7 @@ export class ConsumerGroups implements GroupKind {
   readonly #environment: GroupKindParts<ConsumerGroupsConfig>;
   readonly #assignors: readonly Assignor[];
   readonly #groups = new Map<string, ConsumerGroup>();
-  /** Counts the changes of the topics, and by group id, up to which of them it was looked at. */
+  /** Counts the changes of the topics, and by group id, the change up to which each group was updated. */
   #topicsChanges = 0;
   readonly #lookedAt = new Map<string, number>();
   readonly #patterns: PatternWatch;
@@ -111,7 +111,7 @@ export class ConsumerGroups implements GroupKind {
     return answered(describeConsumerGroup(group, name, this.#environment.topics.current.topicNames));
   }
 
-  /** Groups learn of it with the next heartbeat of one of their members: nobody could be told any sooner. */
+  /** Groups learn of it with the next heartbeat of one of their members: no member could be told any sooner. */
   topicsChanged(): readonly Decision<null>[] {
     this.#topicsChanges++;
     return [];
@@ -126,7 +126,7 @@ export class ConsumerGroups implements GroupKind {
     }
   }
 
-  /** Somebody else coordinates these groups now. */
+  /** Another broker coordinates these groups now. */
   ended(): void {
     for (const group of this.#groups.values()) group.forget();
   }
@@ -148,7 +148,9 @@ export class ConsumerGroups implements GroupKind {
     }
   }
 
-  /** The group of a heartbeat. Joining makes one, also where an empty group of another kind has the id: `records` then ends that one. */
+  /**
+   * The group of a heartbeat. Joining creates one, also where an empty group of another kind has the id: `records` then deletes that one.
+   */
   #placeFor({ groupId, memberEpoch }: ConsumerGroupHeartbeatRequest): Place | Refusal {
     const group = this.#groups.get(groupId);
     if (group !== undefined) return { group, records: [] };
@@ -201,7 +203,7 @@ export class ConsumerGroups implements GroupKind {
     if (memberEpoch !== leftForNow) return { ...this.#remove(group, memberId), answer };
     const away: CurrentAssignment = { ...group.current(memberId), epoch: leftForNow, pendingRevocation: new Map() };
     const stopWaiting = () => {
-      this.#environment.timers.cancel(revocationKey(groupId, memberId)); // the session's timer goes on: it ends the wait
+      this.#environment.timers.cancel(revocationKey(groupId, memberId)); // the session's timer keeps running: it ends the wait
       return [];
     };
     return { records: [currentRecord(groupId, memberId, away)], answer, accepted: stopWaiting };
@@ -224,7 +226,7 @@ export class ConsumerGroups implements GroupKind {
     timers.set(sessionKey(groupId, memberId), monotonicMs + config.sessionTimeoutMs, () => this.#removeIf(groupId, memberId, () => true));
   }
 
-  /** A member that must give partitions up has its rebalance timeout for it. In any other state it has nothing to hurry for. */
+  /** A member that must revoke partitions has its rebalance timeout to do so. In any other state there is no deadline. */
   #awaitRevocation(groupId: string, memberId: string, current: CurrentAssignment, timeoutMs: number, { monotonicMs }: Now): void {
     const { timers } = this.#environment;
     const key = revocationKey(groupId, memberId);
@@ -250,7 +252,7 @@ interface Place {
   readonly records: readonly GroupRecord[];
 }
 
-// a member id may hold anything, a length in front of the group's keeps two of them apart
+// a member id may contain anything, a length in front of the group's id keeps two keys apart
 const sessionKey = (groupId: string, memberId: string) => `consumer-session:${groupId.length}:${groupId}:${memberId}`;
 const revocationKey = (groupId: string, memberId: string) => `consumer-revocation:${groupId.length}:${groupId}:${memberId}`;
 
@@ -273,7 +275,7 @@ function accepted({ memberId, current, tellsAssignment }: AcceptedHeartbeat, hea
   return { ...blankAnswer, memberId, memberEpoch: current.epoch, heartbeatIntervalMs, assignment };
 }
 
-/** Whose record it is, and what it does to the group. Throws MalformedFrame before anything is changed. */
+/** Which group the record belongs to, and what it does to the group. Throws MalformedFrame before anything is changed. */
 function readRecord(keyVersion: number, key: Reader, value: Buffer | null): { groupId: string; apply: (group: ConsumerGroup) => void } {
   switch (keyVersion) {
     case keyVersions.groupEpoch: {

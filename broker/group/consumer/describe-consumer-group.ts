@@ -4,7 +4,7 @@ import type { ConsumerGroupDescribeResponse } from "../../../protocol/messages/c
 import type { PartitionMap } from "../assignors/partition-map.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
 
-/** What ConsumerGroupDescribe tells of a group, authorized operations aside. */
+/** What ConsumerGroupDescribe returns of a group, authorized operations aside. */
 export type DescribedConsumerGroup = Omit<ConsumerGroupDescribeResponse["groups"][number], "authorizedOperations">;
 
 const memberOfConsumerProtocol = 1;
@@ -14,7 +14,7 @@ export function describeConsumerGroup(
   assignorName: string,
   topicNames: ReadonlyMap<TopicId, string>,
 ): DescribedConsumerGroup {
-  // a topic that was deleted meanwhile has no name to be told by
+  // a topic that was deleted meanwhile has no name to show
   const named = (partitions: PartitionMap) => ({
     topicPartitions: [...partitions].flatMap(([topicId, numbers]) => {
       const topicName = topicNames.get(topicId);

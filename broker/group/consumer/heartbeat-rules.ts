@@ -9,7 +9,7 @@ export interface Refusal {
   readonly message: string;
 }
 
-/** From here on members make their ids themselves (KIP-1082). */
+/** From here on members generate their ids themselves (KIP-1082). */
 const ownMemberIdVersion = 1;
 /** From here on members may subscribe by an expression. */
 const patternsVersion = 1;
@@ -52,7 +52,7 @@ function epochFault(request: ConsumerGroupHeartbeatRequest, apiVersion: number):
   return subscriptionFault(request, apiVersion);
 }
 
-/** Of a member that joins. With expressions came members that subscribe to nothing yet. */
+/** Of a member that joins. Since the version with expressions, members may subscribe to nothing yet. */
 function subscriptionFault(
   { subscribedTopicNames, subscribedTopicRegex }: ConsumerGroupHeartbeatRequest,
   apiVersion: number,
@@ -73,8 +73,8 @@ export function isLeaving({ memberEpoch }: ConsumerGroupHeartbeatRequest): boole
 }
 
 /**
- * A member is in the epoch that the coordinator knows, or in the one before with nothing that it may not have: then only an answer was
- * lost.
+ * A member is in the epoch that the coordinator knows, or in the one before with no partition that it must not have: then only an answer
+ * was lost.
  */
 export function epochRefusal(current: CurrentAssignment, memberEpoch: number, owned: PartitionMap | null): Refusal | null {
   if (memberEpoch === current.epoch) return null;

@@ -3,14 +3,14 @@ import { memberOverheadBytes, textBytes } from "../member-memory.ts";
 import type { CurrentAssignment, MemberProfile } from "./consumer-group-member.ts";
 import type { SubscribedTopics } from "./consumer-group-records.ts";
 
-// What a consumer group and its members take in memory, near enough: see `MemberMemory`.
+// What a consumer group and its members take in memory, approximately: see `MemberMemory`.
 
 /** Its maps, and its place in others. */
 export const groupOverheadBytes = 2_000;
 /** An entry in a map, or an object of a few fields. */
 const entryBytes = 100;
 const targetPartitionBytes = 16;
-/** Who has a partition is also known by the partition. */
+/** The owner of a partition is also stored by partition. */
 const assignedPartitionBytes = 80;
 
 /** The ids are in the keys of two timers, and the member's own was read with each kind of record. */
@@ -38,7 +38,7 @@ export function matchesBytes(pattern: string, topics: ReadonlySet<string> | null
   return topics == null ? 0 : textBytes(pattern) + namesBytes(topics);
 }
 
-/** What members will be given of a topic, once it is theirs to read. */
+/** What members will be assigned of a topic, once they may read it. */
 export function assignableBytes(partitionCount: number): number {
   return 2 * entryBytes + partitionCount * (targetPartitionBytes + assignedPartitionBytes);
 }

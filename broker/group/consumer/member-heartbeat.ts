@@ -31,27 +31,27 @@ import { reconcile, type Target } from "./reconcile.ts";
 import { droppedPattern, existingTopics, sameSubscribedTopics, subscribedNames } from "./subscribed-topics.ts";
 import { type ChangedMember, preferredAssignor, targetAssignment } from "./target-assignment.ts";
 
-/** Each is matched with every topic, and kept compiled. Members of a group have the same one, as a rule. */
+/** Each is matched with every topic, and kept compiled. Members of a group usually have the same one. */
 const patternsMax = 50;
-/** Of an expression that is refused. */
+/** For an expression that is refused. */
 const quotedMax = 100;
 
-/** What a heartbeat is judged by, besides the group. */
+/** What a heartbeat is checked against, besides the group. */
 export interface HeartbeatInputs {
   readonly clientId: string;
   readonly clientHost: string;
   /** For a member that joins without an id. */
   readonly newMemberId: string;
   readonly topics: TopicsView;
-  /** Topics may be others than when this group last looked. */
+  /** Topics may have changed since this group was last updated. */
   readonly topicsMayDiffer: boolean;
   readonly assignors: readonly Assignor[];
   readonly membersMax: number;
-  /** Null: not now, too many others were compiled just before. */
+  /** Null: not now, too many expressions were compiled just before. */
   readonly compile: (pattern: string) => TopicPattern | PatternFault | null;
 }
 
-/** A heartbeat that is accepted: what it makes of its member and of the group. */
+/** An accepted heartbeat: the resulting member and group. */
 export interface AcceptedHeartbeat {
   readonly error: null;
   readonly records: readonly GroupRecord[];
@@ -59,18 +59,18 @@ export interface AcceptedHeartbeat {
   readonly profile: MemberProfile;
   readonly before: CurrentAssignment;
   readonly current: CurrentAssignment;
-  /** The member of another id whose place this one took; null: nobody's. */
+  /** The member with another id whose place this one took; null: none. */
   readonly replaced: string | null;
   /**
-   * What the group takes more in memory, for a member that is new or says more of itself than before; 0: this is neither, and goes on
-   * whatever memory there is.
+   * How much more memory the group takes, for a member that is new or reports more about itself than before; 0: it is neither, and is
+   * accepted however little memory is left.
    */
   readonly askedBytes: number;
-  /** The member is to be told its assignment: it asks, or it is another than it was told before. */
+  /** The member is to be sent its assignment: it asks for it, or the assignment differs from the last one sent. */
   readonly tellsAssignment: boolean;
 }
 
-/** Of a member that joins or stays, by KIP-848's three steps: the member, the group's target, the member's way there. */
+/** Of a member that joins or stays, in KIP-848's three steps: the member, the group's target, the member's reconciliation. */
 export function heartbeat(
   group: ConsumerGroup,
   request: ConsumerGroupHeartbeatRequest,
@@ -127,7 +127,7 @@ export function heartbeat(
   return { error: null, records, memberId, profile: changed.now, before, current, replaced, askedBytes, tellsAssignment };
 }
 
-/** Bytes that a member says more of itself than it, or the member whose place it takes, has said so far. */
+/** Additional bytes that a member reports about itself, compared to what it, or the member whose place it takes, has reported so far. */
 function moreSaid({ groupId, members }: ConsumerGroup, { memberId, inPlaceOf, now }: ChangedMember): number {
   const before = members.get(inPlaceOf);
   return profileBytes(groupId, memberId, now) - (before === undefined ? 0 : profileBytes(groupId, inPlaceOf, before));
@@ -188,7 +188,7 @@ export function unknownMember(groupId: string, memberId: string): Refusal {
   return refusal("UNKNOWN_MEMBER_ID", `Member ${memberId} is not a member of group ${groupId}.`);
 }
 
-/** Of a request of a member that says it is the one with the instance id. */
+/** For a request of a member that claims the instance id. */
 export function instanceRefusal(holder: string | null, memberId: string, instanceId: string): Refusal | null {
   if (holder === null) return refusal("UNKNOWN_MEMBER_ID", `Instance id ${instanceId} is unknown.`);
   if (holder === memberId) return null;
@@ -218,7 +218,7 @@ function nextGroupEpoch(group: ConsumerGroup, { before, now }: ChangedMember, { 
   const { groupId, groupEpoch } = group;
   const isResubscribed = !sameSubscription(before, now);
   let subscribed = group.subscribedTopics;
-  // a broker that knows of no topic at all has not been told of them yet: that is no reason to take partitions away
+  // a broker that knows of no topic at all has not received the metadata yet: that is no reason to revoke partitions
   if ((isResubscribed || topicsMayDiffer) && topics.topics.size > 0)
     subscribed = existingTopics(subscribedNames(group, before, now), topics);
   const records: GroupRecord[] = [];
@@ -230,7 +230,7 @@ function nextGroupEpoch(group: ConsumerGroup, { before, now }: ChangedMember, { 
   return { epoch, records, subscribed };
 }
 
-/** An expression is compiled when it is new only: here to be refused, later to be matched (see PatternWatch). */
+/** An expression is compiled only when it is new: here so that it can be refused, later so that it can be matched (see PatternWatch). */
 function patternFault(
   { patterns }: ConsumerGroup,
   { before, now }: ChangedMember,
@@ -244,7 +244,7 @@ function patternFault(
       `The members of a group subscribe by ${patternsMax} different regular expressions at most.`,
     );
   const compiled = compile(pattern);
-  // clients ask again after a while
+  // clients retry after a while
   if (compiled === null)
     return refusal("COORDINATOR_LOAD_IN_PROGRESS", "The coordinator has many other new regular expressions to compile: ask again.");
   if (!("fault" in compiled)) return null;
@@ -258,7 +258,7 @@ function removal(groupId: string, memberId: string): GroupRecord[] {
   return (["current", "target", "member"] as const).map((kind) => memberTombstone(kind, groupId, memberId));
 }
 
-/** The member is out: its partitions are free, and the group needs a new target. */
+/** The member is removed: its partitions are free, and the group needs a new target. */
 export function removeMember(group: ConsumerGroup, memberId: string, topics: TopicsView): GroupRecord[] {
   const { groupId } = group;
   const records = removal(groupId, memberId);

@@ -10,9 +10,9 @@ import { existingTopics, sameSubscribedTopics, subscribedNames } from "./subscri
 
 /** Steps of matching in one slice: about 1 ms of the most expensive kind. */
 const stepsPerSliceMax = 50_000;
-/** From one slice to the next at the least: half of the time is for everyone else. */
+/** From one slice to the next at the least: half of the time is for other work. */
 const msPerSlice = 6;
-/** Between two looks of a group, however often topics change. Kafka's groups wait ten times as long. */
+/** Between two passes of a group, however often topics change. Kafka's groups wait ten times as long. */
 const betweenPassesMs = 1_000;
 
 /** Attempts to append what a pass found, before a longer pause. */
@@ -20,41 +20,42 @@ const attemptsMax = 3;
 const afterRefusalsMs = 30_000;
 
 /**
- * Whose turn it is to match, over all groups and shards of a broker: one slice at a time, however many groups wait. And their expressions.
+ * Which group may match next, over all groups and shards of a broker: one slice at a time, however many groups wait. Also holds their
+ * expressions.
  */
 export class PatternTurns {
   readonly expressions = new PatternCompiler();
   #nextMs = Number.NEGATIVE_INFINITY;
   #lastMs = Number.NEGATIVE_INFINITY;
 
-  /** When there is a slice for who asks now. */
+  /** When the caller gets a slice. */
   reserve(nowMs: number): number {
     const atMs = Math.max(nowMs, this.#nextMs);
     this.#nextMs = atMs + msPerSlice;
     return atMs;
   }
 
-  /** False: somebody else has just had one (timers that were late come together): reserve again. */
+  /** False: another caller has just had one (late timers fire together): reserve again. */
   begin(nowMs: number): boolean {
     if (nowMs < this.#lastMs + 1) return false;
     this.#lastMs = nowMs;
     return true;
   }
 
-  /** A slice took this many steps; more than it should when it met a long name. */
+  /** A slice took this many steps; more than it should when it reached a long name. */
   took(steps: number, nowMs: number): void {
     this.#nextMs = Math.max(this.#nextMs, nowMs + Math.ceil((steps / stepsPerSliceMax) * msPerSlice));
   }
 }
 
 interface Watched {
-  /** Of the last pass that was taken over; null: none was. */
+  /** Of the last pass that was adopted; null: none was. */
   among: ReadonlyMap<string, unknown> | null;
-  /** Under way; null: none is. */
+  /** The running pass; null: none. */
   pass: PatternPass | null;
   /** A timer is set, or what the pass found waits to be appended. */
   isScheduled: boolean;
-  /** How often that was tried. */
+  /** How often that was attempted. */
   attempts: number;
   notBeforeMs: number;
 }
@@ -68,8 +69,8 @@ export interface PatternWatchParts {
 }
 
 /**
- * Finds which topics the groups' expressions match: for a member's new expression, and again when there are other topics. Runs on the
- * shard's timers, a slice at a time.
+ * Finds which topics the groups' expressions match: for a member's new expression, and again when the topics change. Runs on the shard's
+ * timers, a slice at a time.
  */
 export class PatternWatch {
   readonly #parts: PatternWatchParts;
@@ -79,7 +80,7 @@ export class PatternWatch {
     this.#parts = parts;
   }
 
-  /** Called with a heartbeat, as everything that groups learn of topics. */
+  /** Called with a heartbeat, like everything that groups learn of topics. */
   look(group: ConsumerGroup, now: Now): void {
     if (!hasPatterns(group)) return this.forget(group.groupId);
     const watched = this.#watched.get(group.groupId) ?? nothingWatched();
@@ -105,7 +106,7 @@ export class PatternWatch {
     return answered(null);
   }
 
-  /** When its records are refused, the timer calls again, and finds the pass done. */
+  /** When its records are refused, the timer fires again, and finds the pass done. */
   #advance(groupId: string, now: Now): Decision<null> {
     const group = this.#parts.find(groupId);
     const watched = this.#watched.get(groupId);
@@ -113,7 +114,7 @@ export class PatternWatch {
     const { monotonicMs } = now;
     const view = this.#parts.topics.current;
     if (view.topics.size === 0) {
-      // a broker that knows of no topic at all has not been told of them yet; the next heartbeat asks again
+      // a broker that knows of no topic at all has not received the metadata yet; the next heartbeat tries again
       watched.isScheduled = false;
       return answered(null);
     }
@@ -123,7 +124,7 @@ export class PatternWatch {
     if (!watched.pass.isDone) return this.#again(groupId, watched, monotonicMs);
     const { matched, among } = watched.pass;
     if (watched.attempts >= attemptsMax || !this.#parts.memory.hasRoomFor(moreBytes(group, matched, view))) {
-      // too large for a batch, no replica in sync, or no memory left: it may be another time
+      // too large for a batch, no replica in sync, or no memory left: it may succeed later
       watched.attempts = 0;
       watched.pass = null;
       watched.notBeforeMs = monotonicMs + afterRefusalsMs;
@@ -139,7 +140,7 @@ export class PatternWatch {
         watched.attempts = 0;
         watched.isScheduled = false;
         watched.notBeforeMs = monotonicMs + betweenPassesMs;
-        // expressions and topics that came meanwhile
+        // expressions and topics added meanwhile
         this.look(group, now);
         return [];
       },
@@ -161,8 +162,8 @@ export class PatternWatch {
 }
 
 /**
- * What the group is to remember of a pass: the matches that are others than before, and with other topics another epoch. Expressions that
- * nobody subscribes by any more are passed over.
+ * What the group is to store of a pass: the matches that changed, and if the topics changed, a new epoch. Expressions that no member
+ * subscribes by any more are skipped.
  */
 export function matchedRecords(
   group: ConsumerGroup,
@@ -189,7 +190,7 @@ export function matchedRecords(
 }
 
 /**
- * With what the members will be given of topics that are new to the group: it is found out here that there is room for it, not when a
+ * Includes what the members will be assigned of topics that are new to the group: whether there is room for it is checked here, not when a
  * member sends its next heartbeat.
  */
 function moreBytes(group: ConsumerGroup, matched: ReadonlyMap<string, ReadonlySet<string>>, { topics }: TopicsView): number {

@@ -11,21 +11,21 @@ import {
 } from "../assignors/partition-map.ts";
 import type { CurrentAssignment } from "./consumer-group-member.ts";
 
-/** Where a member is to get to. */
+/** A member's target. */
 export interface Target {
   readonly epoch: number;
   readonly partitions: PartitionMap;
 }
 
 /**
- * The next step of a member from what it has towards its target (KIP-848), or the very same value when it cannot move yet.
+ * The next step of a member from what it has towards its target (KIP-848), or the same value when it cannot move yet.
  *
- *   1. What it has and is not to have, it revokes first: it stays in its epoch, state *unrevoked*, until a heartbeat lists what it owns
- *      and none of that is in it.
- *   2. Then it enters the target's epoch with what it keeps and what is free. What others still have it waits for: *unreleased*. Every
+ *   1. It first revokes what it has and should not have: it stays in its epoch, state *unrevoked*, until a heartbeat lists what it owns
+ *      without any of that.
+ *   2. Then it enters the target's epoch with what it keeps and what is free. It waits for what others still have: *unreleased*. Every
  *      later heartbeat tries again.
  *
- * `owned`: what the member says it has; null: it does not say. `isFree`: the partition is nobody's, or the member's own.
+ * `owned`: what the member reports to have; null: not reported. `isFree`: the partition has no owner, or is the member's own.
  */
 export function reconcile(
   current: CurrentAssignment,

@@ -14,8 +14,8 @@ export function existingTopics(names: Iterable<string>, { topics }: TopicsView):
 }
 
 /**
- * Topics that some member subscribes to, by name or by an expression, once one member's profile is another: null for a member that comes or
- * goes. `matchesOf`: what the expressions match, where that is to be other than what the group knows.
+ * Topics that some member subscribes to, by name or by an expression, once one member's profile has changed: null for a member that joins
+ * or leaves. `matchesOf`: what the expressions match, where that is to differ from what the group knows.
  */
 export function subscribedNames(
   group: ConsumerGroup,
@@ -36,7 +36,7 @@ export function subscribedNames(
   return names;
 }
 
-/** The expression that nobody subscribes by any more, once one member's profile is another; null: there is none. */
+/** The expression that no member subscribes by any more, once one member's profile has changed; null: there is none. */
 export function droppedPattern(group: ConsumerGroup, before: MemberProfile | null, now: MemberProfile | null): string | null {
   const pattern = before?.subscribedTopicRegex ?? null;
   if (pattern === null || pattern === (now?.subscribedTopicRegex ?? null)) return null;

@@ -12,11 +12,11 @@ export interface ChangedMember {
   readonly memberId: string;
   readonly before: MemberProfile;
   readonly now: MemberProfile;
-  /** The member whose place it takes (a static member that is back); its own id otherwise. */
+  /** The member whose place it takes (a static member that returned); its own id otherwise. */
   readonly inPlaceOf: string;
 }
 
-/** Who is to have what, for the group as it is with one member changed. */
+/** The target assignment, for the group as it is with one member changed. */
 export function targetAssignment(
   group: ConsumerGroup,
   changed: ChangedMember,
@@ -39,7 +39,7 @@ export function targetAssignment(
   return assignor.assign({ members, partitionCounts });
 }
 
-/** Members with the same subscription share one set: with a thousand of them it is what takes the time. */
+/** Members with the same subscription share one set: with a thousand of them this takes most of the time. */
 function topicIdsBySubscription(group: ConsumerGroup, subscribed: SubscribedTopics): (profile: MemberProfile) => ReadonlySet<TopicId> {
   const known = new Map<string, ReadonlySet<TopicId>>();
   return (profile) => {
@@ -51,7 +51,7 @@ function topicIdsBySubscription(group: ConsumerGroup, subscribed: SubscribedTopi
   };
 }
 
-/** The one that most members ask for; of several the first configured, which is also the one for members that ask for none. */
+/** The one that most members request; on a tie the first configured, which is also the one for members that request none. */
 export function preferredAssignor(group: ConsumerGroup, changed: ChangedMember | null, assignors: readonly Assignor[]): Assignor {
   let [preferred] = assignors;
   invariant(preferred !== undefined, "there is an assignor");

@@ -6,28 +6,28 @@ import { admittedCost, compileAdmitted, type PatternFault, type TopicPattern } f
  */
 const workAtOnceMax = 20_000;
 const workEach = 100;
-/** What takes more may use half of that only: expensive expressions, of any member, leave room for ordinary ones. */
+/** Expressions that take more may use only half of that: expensive expressions, of any member, leave room for ordinary ones. */
 const ordinaryWorkMax = 500;
-/** What comes back in a millisecond: so much work takes some 0.3 ms. */
+/** The budget regained per millisecond: that much work takes some 0.3 ms. */
 const workPerMs = 150;
 
 /** Of all expressions kept compiled, some 50 bytes each. */
 const keptInstructionsMax = 100_000;
 
 /**
- * Compiles expressions for all groups of a broker: each once for as long as it is kept, and new ones of members no faster than a broker can
- * while it does all else.
+ * Compiles expressions for all groups of a broker: each once for as long as it is kept, and members' new ones no faster than a broker can
+ * alongside its other work.
  */
 export class PatternCompiler {
   /** The longest unused first. */
   readonly #kept = new Map<string, TopicPattern>();
   #keptInstructions = 0;
-  /** When all that was compiled for members is paid for. */
+  /** When the budget has recovered from all that was compiled for members. */
   #paidMs = Number.NEGATIVE_INFINITY;
 
   /**
-   * For a member: compiled, why it never will be, or null: not now, so many were compiled just before. One that is refused by its text
-   * costs nothing, one that RE2 refuses as much as any other.
+   * For a member: compiled, why it never will be, or null: not now, too many were compiled just before. An expression refused by its text
+   * costs nothing, one refused by RE2 as much as any other.
    */
   admit(source: string, nowMs: number): TopicPattern | PatternFault | null {
     const kept = this.#use(source);
@@ -43,7 +43,7 @@ export class PatternCompiler {
     return compiled;
   }
 
-  /** For a pass, which has its own slices; null: it cannot be compiled, as one from the log may be, and matches nothing. */
+  /** For a pass, which has its own slices; null: it cannot be compiled (one from the log may be like that), and matches nothing. */
   compiled(source: string): TopicPattern | null {
     const kept = this.#use(source);
     if (kept !== null) return kept;

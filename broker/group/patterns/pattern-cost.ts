@@ -1,24 +1,24 @@
-/** What an expression costs to compile, found out from its text alone, in one pass over it. Rather too much than too little. */
+/** What an expression costs to compile, estimated from its text alone, in one pass over it. Rather too high than too low. */
 export interface PatternCost {
   /** Instructions of the compiled form. */
   readonly size: number;
-  /** The work of compiling it, in what a letter takes: about 2 µs. */
+  /** The work of compiling it, in units of what a letter takes: about 2 µs. */
   readonly work: number;
   /** `\p` and `\P`, as often as they are written. */
   readonly unicodeClasses: number;
 }
 
-/** RE2 refuses more, but only after it has looked at all of them. */
+/** RE2 refuses more, but only after it has parsed all of them. */
 const nestingMax = 1_000;
 
-/** `(?i)` is no thing of its own: a repetition behind it repeats what is before it. `(?i:` begins a group. */
+/** `(?i)` is not an item of its own: a repetition after it repeats what is before it. `(?i:` begins a group. */
 const flagsGroup = /\(\?[a-zA-Z-]*([:)])/y;
 
-/** Tables of some hundred ranges each; without regard to case, or in an alternation, they are gone through several times. */
+/** Tables of some hundred ranges each; case-insensitively, or in an alternation, they are traversed several times. */
 const unicodeClassWork = 500;
-/** Without regard to case RE2 looks at every letter of a range. */
+/** Case-insensitively, RE2 visits every letter of a range. */
 const foldedRangeWork = 12;
-/** Each of them looks for its end in all that follows. */
+/** Each of them searches for its end in all that follows. */
 const namedClassWork = 8;
 
 /** Letters, classes, operators and groups count as the instructions they become, repeated ones as often as they may be repeated. */
@@ -36,7 +36,7 @@ class CostScan {
   /** Instructions of the innermost open group so far, and of what a repetition would repeat. */
   #total = 0;
   #last = 0;
-  /** What is no plain letter takes three times as long. */
+  /** Anything but a plain letter takes three times as long. */
   #plain = 0;
   #work = 0;
   #unicodeClasses = 0;
@@ -70,7 +70,7 @@ class CostScan {
       case "*":
       case "+":
       case "?":
-        // of what may be empty, `*` takes two
+        // of an item that may be empty, `*` takes two
         return this.#repeated(this.#last, char === "*" ? 2 : 1);
       case "|":
         return this.#alternative();
@@ -85,7 +85,7 @@ class CostScan {
     }
   }
 
-  /** Something that a repetition behind it repeats. */
+  /** Something that a following repetition repeats. */
   #atom(instructions: number): void {
     this.#total += instructions;
     this.#last = instructions;
@@ -120,7 +120,7 @@ class CostScan {
     else this.#plain++;
   }
 
-  /** From its bracket to its end, or before: what is left over is counted as letters. */
+  /** From its bracket to its end, or less: the rest is counted as letters. */
   #class(): void {
     for (this.#at++; this.#at < this.#source.length && this.#source[this.#at] !== "]"; this.#at++) {
       const char = this.#source[this.#at];
@@ -145,7 +145,7 @@ class CostScan {
     this.#last = 0;
   }
 
-  /** The group as a whole is what a repetition behind it repeats. */
+  /** The group as a whole is what a following repetition repeats. */
   #close(): void {
     const instructions = Math.max(this.#total, 1) + 2;
     this.#total = this.#groups.pop() ?? 0;
@@ -158,7 +158,7 @@ class CostScan {
   }
 
   #alternative(): void {
-    // one that is empty is an instruction too
+    // an empty one is an instruction, too
     const before = this.#source[this.#at - 1];
     const isEmpty = isAlternativesEnd(this.#source[this.#at + 1]) || before === "(" || before === undefined;
     if (isEmpty) this.#atom(2);
@@ -171,7 +171,7 @@ class CostScan {
     const least = Number(repeat[1]);
     const most = Number(repeat[3] ?? 0);
     const times = Math.max(least, most, 1);
-    // every one that may be missing is an operator more, and so is "or more"
+    // every optional one is another operator, and so is "or more"
     const operators = repeat[2] === "," ? 2 : Math.max(0, most - least);
     this.#total += this.#last * (times - 1);
     this.#repeated(this.#last * times, operators);

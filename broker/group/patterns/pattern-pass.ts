@@ -7,21 +7,21 @@ export interface KnownMatches {
   readonly matched: ReadonlySet<string>;
 }
 
-/** Compiling an instruction costs about as much as so many steps of matching. */
+/** Compiling an instruction costs about as much as this many steps of matching. */
 const stepsPerInstruction = 150;
 
 export interface WantedPattern {
   readonly source: string;
-  /** To be compiled when it is its turn: that is expensive. Null: it matches nothing. */
+  /** Compiled only when its turn comes: that is expensive. Null: it matches nothing. */
   readonly compile: () => TopicPattern | null;
   /** From an earlier pass; null: it is new. */
   readonly known: KnownMatches | null;
 }
 
 /**
- * One look at which topics some expressions match, in slices, so that nobody else waits long for it. Names that were looked at before are
- * not matched again. Internal topics match nothing: an expression for all topics would read the group's own commits, and then commit that
- * it did.
+ * One pass over the topics that some expressions match, in slices, so that other work does not wait long for it. Names that were matched
+ * before are not matched again. Internal topics match nothing: an expression for all topics would read the group's own commits, and then
+ * commit that it did.
  */
 export class PatternPass {
   /** The view's topics, which never change: a later view has others. */
@@ -45,7 +45,7 @@ export class PatternPass {
     return this.#matched;
   }
 
-  /** Goes on until `stepsMax` steps are done and then to the end of the name it is at. Returns how many there were. */
+  /** Runs until `stepsMax` steps are done and then to the end of the current name. Returns the number of steps. */
   advance(stepsMax: number): number {
     let steps = 0;
     while (!this.#isDone && steps < stepsMax) {

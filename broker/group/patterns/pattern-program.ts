@@ -1,4 +1,4 @@
-/** What RE2 compiles an expression to, as far as it is looked at here. */
+/** What RE2 compiles an expression to, as far as it is used here. */
 export interface Instructions {
   readonly start: number;
   readonly inst: readonly Instruction[];
@@ -13,7 +13,7 @@ interface Instruction {
   readonly runes: ArrayLike<number>;
 }
 
-/** RE2's numbers of instructions (`re2js` is pinned to a version; a test compares what this matches with what it matches itself). */
+/** RE2's numbers of instructions (`re2js` is pinned to a version; a test compares what this matches with what RE2 itself matches). */
 const op = {
   alternative: 1,
   alternativeMatch: 2,
@@ -33,9 +33,9 @@ const asciiCount = 128;
 const lineFeed = 10;
 
 /**
- * Says whether an expression matches a whole name, of ASCII letters. It goes through the name once with the set of all places where a match
- * may be: never more steps per letter than there are instructions, of some nanoseconds each, and nothing is kept from one name for the
- * next. (RE2's own engines look for more than that, and build a table of up to 8 MB on the way.)
+ * Tells whether an expression matches a whole name, of ASCII letters. It goes through the name once with the set of all states that a match
+ * may be in: never more steps per letter than there are instructions, of some nanoseconds each, and nothing is kept from one name for the
+ * next. (RE2's own engines compute more than that, and build a table of up to 8 MB on the way.)
  */
 export class PatternProgram {
   readonly #start: number;
@@ -73,7 +73,7 @@ export class PatternProgram {
   }
 
   matches(name: string): boolean {
-    // only a 32-bit number of rounds is told apart
+    // only 32 bits of the number of rounds are kept
     if (this.#round > 2 ** 30) {
       this.#reached.fill(0);
       this.#round = 0;
@@ -103,7 +103,7 @@ export class PatternProgram {
     this.#isMatch = false;
   }
 
-  /** Goes on from an instruction to all that take a letter, without taking any. */
+  /** Follows an instruction to all that consume a letter, without consuming any. */
   #reach(from: number, conditions: number): void {
     const [stack, reached, round] = [this.#stack, this.#reached, this.#round];
     let depth = 0;

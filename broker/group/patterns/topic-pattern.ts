@@ -10,31 +10,31 @@ export interface TopicPattern {
   matches(topic: string): boolean;
 }
 
-/** Why an expression is refused, for the person who wrote it. */
+/** Why an expression is refused, for its author. */
 export interface PatternFault {
   readonly fault: string;
 }
 
 /** Of an expression's compiled form, in instructions: as many as it can have steps per character. Some hundred names of topics. */
 const sizeMax = 4_096;
-/** What compiling takes, in plain letters. */
+/** What compiling takes, in units of plain letters. */
 const workMax = 4_300;
 const unicodeClassesMax = 4;
 const lengthMax = 4_096;
-/** Of what RE2 says about an expression: it may quote all of it. */
+/** Of RE2's message about an expression: it may quote all of it. */
 const reasonMax = 150;
 
 /**
- * What it costs to compile, or why it is not to be compiled at all.
+ * What it costs to compile, or why it must not be compiled at all.
  *
- * RE2's syntax and semantics, as Kafka's brokers have them (RE2/J): no back-references, no look-around, and time that only grows with the
+ * RE2's syntax and semantics, as in Kafka's brokers (RE2/J): no back-references, no look-around, and time that only grows with the
  * expression's size times the name's length. Both are bounded here, and so is what it takes to compile: some milliseconds for the most
- * expensive that is accepted. What would take more is refused by its text, before.
+ * expensive that is accepted. Expressions that would take more are refused by their text, before compiling.
  */
 export function admittedCost(source: string): PatternCost | PatternFault {
   if (source.length > lengthMax) return { fault: `it is too long: at most ${lengthMax} characters` };
-  // Names of topics have ASCII letters only. And: (1) without regard to case, RE2 looks at every letter of a class one by one; (2)
-  // [B-\x{10FFFF}] has a million; (3) it may be written 300 times.
+  // Names of topics have ASCII letters only. And: (1) case-insensitively, RE2 visits every letter of a class one by one; (2) [B-\x{10FFFF}]
+  // has a million; (3) it may be written 300 times.
   if (!isAscii(source)) return { fault: "it has letters beyond ASCII, which no topic's name has" };
   const cost = patternCost(source);
   if (cost.unicodeClasses > unicodeClassesMax)
@@ -45,7 +45,7 @@ export function admittedCost(source: string): PatternCost | PatternFault {
   return cost;
 }
 
-/** Only what has an admitted cost. */
+/** Only for expressions with an admitted cost. */
 export function compileAdmitted(source: string): TopicPattern | PatternFault {
   let compiled: RE2JS;
   try {

@@ -8,12 +8,12 @@ import type { Pace } from "./pace.ts";
 import { CleaningFailed } from "./read-batches.ts";
 
 const writeBytes = 256 * 1024;
-/** Synced now and then, so that the last sync does not hold up everyone else's on the same disk. */
+/** Synced now and then, so that the last sync does not delay all others on the same disk. */
 const syncBytes = 32 * 1024 * 1024;
 const segmentBytesMax = 2 ** 31 - 1;
 const unstoredEntriesMax = 512;
 
-/** A segment being written under `.cleaned` names: what is left of a group of old ones. */
+/** A segment being written under `.cleaned` names: what is left of a group of old segments. */
 export class CleanedSegment {
   readonly baseOffset: number;
   readonly #files: FileSystem;
@@ -75,7 +75,7 @@ export class CleanedSegment {
     await pace.transferred(written);
   }
 
-  /** All of it is on the disk when it resolves, under its `.cleaned` names. */
+  /** All of it is on disk when this resolves, under its `.cleaned` names. */
   async finish(): Promise<void> {
     const files = this.#files;
     await this.#write();
@@ -87,7 +87,7 @@ export class CleanedSegment {
     await this.#file.close();
   }
 
-  /** Gives it up; what cannot be removed goes at the next start. */
+  /** Abandons it; files that cannot be removed now are removed at the next start. */
   async discard(): Promise<void> {
     await this.#file.close().catch(() => undefined);
     for (const kind of ["log", "index", "timeindex"] as const)

@@ -5,7 +5,7 @@ import { undisturbed } from "../partition-log/undisturbed.ts";
 import type { Segment } from "../segment/segment.ts";
 
 export interface CleaningMoment {
-  /** Exclusive: what is above may still be taken back. */
+  /** Exclusive: records above it may still be truncated. */
   readonly highWatermark: number;
   readonly nowMs: number;
 }
@@ -13,14 +13,14 @@ export interface CleaningMoment {
 export interface DueCleaning {
   readonly plan: CleaningPlan;
   readonly ratio: number;
-  /** How often the log had been cut when this was found: it is true of no other. */
+  /** How often the log had been cut when this was found: it holds for this generation of the log only. */
   readonly cuts: number;
-  /** Where the log lay then. Only that directory's cleaner may clean the log, until it moves. */
+  /** Where the log was then. Only that directory's cleaner may clean the log, until it moves. */
   readonly directory: LogDirectory;
 }
 
 /**
- * Whether a log is worth compacting now: enough of it is new (`min.cleanable.dirty.ratio`), or something waits for longer than
+ * Whether a log is worth compacting now: enough of it is new (`min.cleanable.dirty.ratio`), or a record has waited for longer than
  * `max.compaction.lag.ms`.
  */
 export function assessLog(state: LogState, { highWatermark, nowMs }: CleaningMoment): Promise<DueCleaning | null> {
@@ -28,7 +28,7 @@ export function assessLog(state: LogState, { highWatermark, nowMs }: CleaningMom
     const { settings, segments, startOffset, endOffset, cleanedEndOffset, recoveryPoint, cuts, directory } = state;
     if (settings.cleanupPolicy === "delete") return null;
     const facts = { segments, startOffset, endOffset, cleanedEndOffset };
-    // what is not on the disk may be gone after a crash, while a copy made from it is there
+    // what is not on disk may be gone after a crash, while a copy made from it survives
     const committed = planCleaning({ ...facts, limitOffset: Math.min(highWatermark, recoveryPoint) });
     if (committed.dirtyBytes === 0) return null;
     const dirty = segments.filter(({ baseOffset }, i) => {
@@ -54,7 +54,7 @@ async function firstYoung({ io }: LogState, segments: readonly Segment[], olderT
   return null;
 }
 
-/** By their first batches, as in Kafka: timestamps may come in any order, and those that say nothing (0 or less) do not count. */
+/** By their first batches, as in Kafka: timestamps may come in any order, and those without meaning (0 or less) do not count. */
 async function anyBeginsBefore(state: LogState, segments: readonly Segment[], limitMs: number): Promise<boolean> {
   for (const segment of segments) {
     const timestampMs = await firstTimestamp(state, segment);
@@ -68,19 +68,19 @@ async function firstTimestamp({ io }: LogState, segment: Segment): Promise<numbe
   const count = await segment.use(io, (file) => file.read(header, 0, header.length, 0));
   if (count < header.length) return noTimestamp;
   const batch = readBatchInfo(header, 0);
-  // under a delete horizon the base timestamp is none of a record
+  // with a delete horizon, the base timestamp is not that of a record
   return batch === null ? noTimestamp : batch.hasDeleteHorizon ? batch.maxTimestampMs : batch.baseTimestampMs;
 }
 
-/** What is known of a log when it is decided whether to compact it. */
+/** What is known of a log when deciding whether to compact it. */
 export interface LogFacts {
-  /** Rising; the last one is being written. */
+  /** Ascending; the last one is being written. */
   readonly segments: readonly { readonly baseOffset: number; readonly sizeInBytes: number }[];
   readonly startOffset: number;
   readonly endOffset: number;
-  /** Up to where the last cleaning came. */
+  /** How far the last cleaning got. */
   readonly cleanedEndOffset: number;
-  /** What may be compacted ends there at the latest: it is committed, on the disk, old enough. */
+  /** What may be compacted ends there at the latest: below it everything is committed, on disk and old enough. */
   readonly limitOffset: number;
 }
 
@@ -90,11 +90,11 @@ export interface CleaningPlan {
   readonly endOffset: number;
   readonly cleanBytes: number;
   readonly dirtyBytes: number;
-  /** Behind `endOffset`: too young, not committed, or being written. */
+  /** Above `endOffset`: too young, not committed, or being written. */
   readonly uncleanableBytes: number;
 }
 
-/** What a cleaning of this log would have before it. Only whole segments are cleaned, and never the one that is written. */
+/** What a cleaning of this log would have to do. Only whole segments are cleaned, and never the active one. */
 export function planCleaning({ segments, startOffset, endOffset, cleanedEndOffset, limitOffset }: LogFacts): CleaningPlan {
   // a checkpoint may be older than a truncation, or than a deletion of old segments
   const isInLog = cleanedEndOffset >= startOffset && cleanedEndOffset <= endOffset;
@@ -117,7 +117,7 @@ export function planCleaning({ segments, startOffset, endOffset, cleanedEndOffse
   };
 }
 
-/** The share of what could be cleaned that never was. */
+/** The share of the cleanable part that was never cleaned. */
 export function dirtyRatio({ cleanBytes, dirtyBytes }: CleaningPlan): number {
   return dirtyBytes === 0 ? 0 : dirtyBytes / (cleanBytes + dirtyBytes);
 }

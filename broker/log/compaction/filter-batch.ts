@@ -14,16 +14,16 @@ import { plainRecords, type RecordUnpackers, type RecordView, RecordViews, recor
 export interface FilterRules {
   readonly nowMs: number;
   readonly deleteRetentionMs: number;
-  /** Records from there on stay: nothing is known of their keys yet. */
+  /** Records from there on are kept: nothing is known of their keys yet. */
   readonly endOffset: number;
-  /** Whether a later record of its key makes this one superfluous, or nothing can be told of it (no key). */
+  /** Whether a later record of its key supersedes this one, or it cannot be decided (no key). */
   readonly isOutdated: (record: RecordView) => boolean;
   readonly codecs: RecordCodecs;
   /** Between the steps of a batch with very many records. */
   readonly pause: () => Promise<void>;
 }
 
-/** What is small is packed and unpacked within the turn, the rest by other threads. */
+/** Small batches are compressed and decompressed within the turn, the rest by other threads. */
 export interface RecordCodecs extends RecordUnpackers {
   readonly compress: RecordCompressor;
   readonly compressAside: RecordCompressorAside;
@@ -31,21 +31,23 @@ export interface RecordCodecs extends RecordUnpackers {
 
 const packedPerTurnMax = 256 * 1024;
 
-/** What becomes of a batch. `same`: byte for byte. `dropped`: no record of it is left. */
+/** The result for a batch. `same`: byte for byte. `dropped`: no record of it is left. */
 export type Filtered = { readonly kind: "same" } | { readonly kind: "dropped" } | { readonly kind: "changed"; readonly bytes: Buffer };
 
-/** No delete horizon is later: 71,000 years. The timestamps in its batch are told as differences to it, and those have to fit as well. */
+/**
+ * No delete horizon is later: 71,000 years. The timestamps in its batch are encoded as differences to it, and those have to fit as well.
+ */
 const horizonMaxMs = 2 ** 51;
 
 const same: Filtered = { kind: "same" };
 const dropped: Filtered = { kind: "dropped" };
 
 /**
- * Takes the outdated records out of a batch. What stays keeps offset, timestamp and all else; the batch keeps base and last offset, leader
- * epoch and the producer's fields.
+ * Removes the superseded records from a batch. The remaining records keep offset, timestamp and all else; the batch keeps base and last
+ * offset, leader epoch and the producer's fields.
  *
- * Tombstones (KIP-534): a batch with a tombstone that stays gets a delete horizon the first time it is cleaned, in the place of its base
- * timestamp; its tombstones leave with the first cleaning after that. So a consumer that reads on without pausing that long sees every
+ * Tombstones (KIP-534): a batch with a tombstone that is kept gets a delete horizon the first time it is cleaned, in place of its base
+ * timestamp; its tombstones are removed by the first cleaning after that time. So a consumer that never pauses for that long sees every
  * deletion. Throws MalformedFrame when the records cannot be read.
  */
 export async function filterBatch(bytes: Buffer, batch: BatchInfo, rules: FilterRules): Promise<Filtered> {
@@ -76,8 +78,8 @@ export async function filterBatch(bytes: Buffer, batch: BatchInfo, rules: Filter
 }
 
 /**
- * As far off as was asked for, as long as the differences of the records' timestamps to it are numbers that a reader takes: those of
- * another broker's batches may be anything.
+ * As far off as requested, as long as the differences of the records' timestamps to it are numbers that a reader accepts: those of another
+ * broker's batches may be anything.
  */
 function deleteHorizonMs({ nowMs, deleteRetentionMs }: FilterRules, { earliestTimestampMs }: KeptRecords): number {
   return Math.min(nowMs + deleteRetentionMs, horizonMaxMs, Number.MAX_SAFE_INTEGER + earliestTimestampMs);
@@ -88,7 +90,7 @@ async function packed(records: Buffer, { codec }: BatchInfo, { compress, compres
   return records.length <= packedPerTurnMax ? compress(codec, records) : compressAside(codec, records);
 }
 
-/** The batch without records: what a producer's state, or the end of a segment, still needs of it. */
+/** The batch without records: what the producer state, or the end of a segment, still needs of it. */
 export function emptied(bytes: Buffer, batch: BatchInfo): Buffer {
   const header = withHeader(bytes, batch, Buffer.alloc(0));
   const attributes = header.readInt16BE(fieldAt.attributes) & ~(attributeBits.codecMask | attributeBits.deleteHorizon);
@@ -106,7 +108,7 @@ function withHeader(bytes: Buffer, batch: BatchInfo, records: Buffer): Buffer {
 }
 
 /**
- * Which records of a batch stay. Neighbours are remembered together, and of a record no more than that: a batch may have millions, which
+ * Which records of a batch are kept. Neighbours are stored as one range, and nothing else of a record: a batch may have millions, which
  * would take gigabytes as objects.
  */
 export class KeptRecords {
@@ -198,8 +200,8 @@ function varlongBytes(value: number): number {
 }
 
 /**
- * Zigzag; a varint has the same bytes. The sign is the first bit, and goes in apart from the others: doubled, a large number would not be
- * exact any more.
+ * Zigzag; a varint has the same bytes. The sign is the first bit, and is encoded apart from the others: doubled, a large number would no
+ * longer be exact.
  */
 function writeVarlong(bytes: Buffer, from: number, value: number): number {
   const magnitude = magnitudeOf(value);

@@ -11,7 +11,7 @@ import { CleaningFailed } from "./read-batches.ts";
 
 /** Between attempts after failures in a row. */
 const failurePauseMaxMs = 15_000;
-/** Between two looks at the logs, whatever the settings say. */
+/** Between two checks of the logs, whatever the settings say. */
 const backoffLeastMs = 100;
 
 export interface CleanerParts {
@@ -21,7 +21,7 @@ export interface CleanerParts {
   readonly config: CleanerConfig;
   /** The open logs of the directory, by `topic-partition`. */
   readonly logs: () => Iterable<readonly [string, { readonly compaction: LogCompaction }]>;
-  /** Null: nothing is known of it now, so nothing is compacted. */
+  /** Null: not known now, so nothing is compacted. */
   readonly highWatermark: (key: string) => number | null;
 }
 
@@ -30,7 +30,7 @@ export class LogCleaner {
   readonly #parts: CleanerParts;
   readonly #stopping = new AbortController();
   #config: CleanerConfig;
-  /** Ends the pause under way. */
+  /** Ends the current pause. */
   #wake: () => void = () => undefined;
   #running: Promise<void> | null = null;
 
@@ -44,7 +44,7 @@ export class LogCleaner {
     const { signal } = this.#stopping;
     const parts = { clock, random, signal, log: logger, pauseMinMs: 1000, pauseMaxMs: failurePauseMaxMs };
     const step = async () => {
-      // after a round the next log may be due already, though others shall have their turn in between
+      // after a round the next log may be due already, but other work must get a turn in between
       if (await this.cleanOne()) await sleep(clock, 0, signal);
       else await this.#pause();
     };
@@ -58,8 +58,8 @@ export class LogCleaner {
   }
 
   /**
-   * Until the backoff is over. When the settings change, the rest of it is what they say now. Never nothing: to look at logs that need no
-   * cleaning takes no I/O, so nothing else would have a turn.
+   * Until the backoff is over. When the settings change, the rest of the pause follows the new ones. Never zero: checking logs that need no
+   * cleaning takes no I/O, so nothing else would get a turn.
    */
   async #pause(): Promise<void> {
     const { clock } = this.#parts;
@@ -84,7 +84,7 @@ export class LogCleaner {
     await this.#running;
   }
 
-  /** One round of the log that needs it most. False: none was worth it. */
+  /** One round on the log that needs it most. False: none was worth it. */
   async cleanOne(): Promise<boolean> {
     const nowMs = this.#parts.clock.nowMs();
     const chosen = await this.#dirtiest(nowMs);
@@ -97,7 +97,7 @@ export class LogCleaner {
       const { mapBytesMax, mapLoadFactor } = this.#config;
       const report = await compaction.clean(due, { pace, nowMs, mapBytesMax, mapLoadFactor });
       if (report !== null) this.#tell(key, report, clock.monotonicMs() - startMs);
-      // abandoned, it is looked at again after a pause
+      // abandoned, it is checked again after a pause
       return report !== null;
     } catch (error) {
       if (error instanceof LogOffline || this.#stopping.signal.aborted) return false;
@@ -131,7 +131,7 @@ export class LogCleaner {
 }
 
 /**
- * Null also for a log that was closed meanwhile, or whose directory failed, and for one whose index led to damage: reading it will tell.
+ * Null also for a log that was closed meanwhile, or whose directory failed, and for one whose index led to damage: reading it will show.
  */
 async function assess(compaction: LogCompaction, highWatermark: number, nowMs: number): Promise<DueCleaning | null> {
   try {

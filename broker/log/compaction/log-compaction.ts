@@ -30,7 +30,7 @@ export interface CleaningTools {
 
 export interface CleaningReport {
   readonly firstDirtyOffset: number;
-  /** Up to where this round came: all keys before it are the last of their kind, among themselves. */
+  /** How far this round got: of the records before it, each is the last one of its key. */
   readonly endOffset: number;
   readonly keys: number;
   readonly mapBytes: number;
@@ -62,14 +62,14 @@ interface Group {
 
 /**
  * Compaction of one log. One round: learn the last offset of each key between the first dirty offset and as far as memory reaches; then
- * copy all segments up to there without the records that are superseded, and put the copies in their place.
+ * copy all segments up to there without the records that are superseded, and swap in the copies.
  */
 export class LogCompaction {
   readonly #state: LogState;
   readonly #flusher: LogFlusher;
   readonly #reported = new Set<number>();
   #underWay: Promise<unknown> | null = null;
-  /** How often the log had been cut when it could not be compacted: it is not tried again until it is another log. */
+  /** How often the log had been cut when it could not be compacted: it is not retried before the next cut. */
   #uncleanableSince = -1;
 
   constructor(state: LogState, flusher: LogFlusher) {
@@ -83,25 +83,24 @@ export class LogCompaction {
     return isUncleanable || this.#state.settings.cleanupPolicy === "delete" ? null : assessLog(this.#state, moment);
   }
 
-  /** Resolves when no round is under way. One that is ends soon once the log is closed. */
+  /** Resolves when no round is running. A running one ends soon once the log is closed. */
   async ended(): Promise<void> {
     await this.#underWay?.catch(() => undefined);
   }
 
   /**
-   * Null: the log was cut, moved, deleted or closed since it was found to be due, so that what was learnt is no longer true, another round
-   * is still under way, or the broker stops. Rejects DamagedBatch or CleaningFailed when this log cannot be cleaned.
+   * Null: the log was cut, moved, deleted or closed since it was found to be due, so that the map no longer holds; or another round is
+   * still running; or the broker stops. Rejects DamagedBatch or CleaningFailed when this log cannot be cleaned.
    *
    * Race: (1) the map has key K at offset 90; (2) an unclean election cuts the log at 50; (3) the copy without K at 10 replaces the
-   * segment: K would be lost. So a cut ends the round, also one before it began: the plan was made for what was committed then.
+   * segment: K would be lost. So a cut ends the round, also a cut before the round began: the plan was made for what was committed then.
    *
-   * Segments that retention removes are below those that stay: what is in the map stays true. But (1) a piece of a segment is read; (2)
-   * retention renames its file; (3) the next piece is not there. That is no failure of the disk, and the next round has other segments.
+   * Segments that retention removes are below those that stay: the map stays valid. But (1) a piece of a segment is read; (2) retention
+   * renames its file; (3) the next piece is missing. That is not a disk failure, and the next round has other segments.
    *
-   * Each directory has a cleaner, and a log is cleaned by that of the directory in which it lies. (1) One cleaner is in the middle of a
-   * round, or has found the log to be due; (2) the log moves to another directory; (3) the cleaner there finds it due as well. The first
-   * one's round ends with its next step, as it has no log any more, and what it had found is nobody's; until then the second one lets it
-   * be.
+   * Each directory has a cleaner, and a log is cleaned by that of its directory. (1) One cleaner is in the middle of a round, or has found
+   * the log to be due; (2) the log moves to another directory; (3) the cleaner there finds it due as well. The first one's round ends with
+   * its next step, as the log is no longer its own, and what it found is dropped; until then the second one leaves the log alone.
    */
   async clean(due: DueCleaning, tools: CleaningTools): Promise<CleaningReport | null> {
     if (this.#underWay !== null || due.directory !== this.#state.directory) return null;
@@ -172,7 +171,7 @@ export class LogCompaction {
     };
   }
 
-  /** Fills the map. Returns up to where it has every key. */
+  /** Fills the map. Returns the offset up to which it has every key. */
   async #learn(round: Round, from: number, to: number): Promise<number> {
     const { io, segments, believedGaps } = this.#state;
     const { pace } = round.tools;
@@ -208,7 +207,7 @@ export class LogCompaction {
     return full;
   }
 
-  /** The segments below `endOffset`, in groups whose rest fits into one segment. */
+  /** The segments below `endOffset`, in groups whose remaining records fit into one segment. */
   async #groups(endOffset: number): Promise<readonly Group[]> {
     const { io, folder, segments, settings } = this.#state;
     const indexSize = async (baseOffset: number, kind: "index" | "timeindex") => {
@@ -284,29 +283,29 @@ export class LogCompaction {
     const filtered = await this.#whereReadable(batch, () => filterBatch(bytes, batch, rules));
     if (filtered === null || filtered.kind === "same") return whole;
     if (filtered.kind === "changed") return filtered.bytes;
-    // The segments' ends are kept, so that each goes on where the one before ended: recovery takes anything else for lost records.
+    // The segments' ends are kept, so that each begins where the one before ended: recovery takes anything else for lost records.
     if (!endsGroup && !this.#isLastOfProducer(batch) && !this.#beginsEpoch(batch)) return null;
     return batch.recordsCount === 0 ? whole : emptied(bytes, batch);
   }
 
-  /** The producer's next sequence is known by this batch, whatever is left of it. */
+  /** The producer's next sequence is known from this batch, whatever is left of it. */
   #isLastOfProducer({ producerId, lastOffset }: BatchInfo): boolean {
     return producerId !== noProducerId && this.#state.producers.lastOffsetOf(producerId) === lastOffset;
   }
 
   /**
-   * Who copies this log, or recovers it, learns from its batches where each leader epoch began. Else: (1) all records of epoch 2 are
-   * compacted; (2) a replica is copied from the start, and knows epochs 1 and 3;
-   * (3) it leads, and a replica that was away has epoch 2 last: it would be told to cut what is committed, or, had it records of epoch 1
-   * that never were, be left with them.
+   * A follower that copies this log, or recovery, learns from its batches where each leader epoch began. Otherwise: (1) all records of
+   * epoch 2 are compacted; (2) a replica is copied from the start, and knows epochs 1 and 3;
+   * (3) it leads, and a replica that was away has epoch 2 last: it would have to truncate committed records, or, if it had uncommitted
+   * records of epoch 1, would keep them.
    */
   #beginsEpoch({ baseOffset, leaderEpoch }: BatchInfo): boolean {
     return (this.#state.epochs.epochAt(baseOffset - 1) ?? -1) < leaderEpoch;
   }
 
   /**
-   * Null, and one line in the log, when the records of a batch cannot be read: it stays as it is. Its producer compressed it so, and the
-   * CRC says that it is what was sent.
+   * Null, and one line in the log, when the records of a batch cannot be read: it stays as it is. Its producer compressed it that way, and
+   * the CRC says that it is what was sent.
    */
   async #whereReadable<T>(batch: BatchInfo, work: () => Promise<T>): Promise<T | null> {
     try {
@@ -326,7 +325,7 @@ function check({ isWanted }: Round): void {
   if (!isWanted()) throw new RoundOver();
 }
 
-/** Records without key have no place in a compacted log, where nothing could ever replace them: as Kafka does, they go. */
+/** Records without a key have no place in a compacted log, where nothing could ever supersede them: they are dropped, as in Kafka. */
 function outdatedIn(round: Round): (record: RecordView) => boolean {
   return ({ key, offset }) => {
     if (key !== null) return round.map.get(key) > offset;

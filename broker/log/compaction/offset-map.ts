@@ -6,7 +6,7 @@ const hashWords = 4;
 
 /** The last offset of each key seen, in a fixed amount of memory: open addressing over the keys' hashes. Keys themselves are not kept. */
 export class OffsetMap {
-  /** Keys that it takes. */
+  /** Keys that fit. */
   readonly keysMax: number;
   readonly #slots: number;
   readonly #hashes: Int32Array;
@@ -38,7 +38,7 @@ export class OffsetMap {
     return this.#slots * offsetMapEntryBytes;
   }
 
-  /** False: the key is new and there is no room for it. Offsets of a key only rise. */
+  /** False: the key is new and there is no room for it. A key's offsets only rise. */
   put(key: Uint8Array, offset: number): boolean {
     const slot = this.#find(key);
     if (this.#offsets[slot] === 0) {
@@ -143,7 +143,7 @@ function wordAt(bytes: Uint8Array, at: number): number {
   return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
 }
 
-/** What is behind the end counts as 0. */
+/** Bytes past the end count as 0. */
 function partialWordAt(bytes: Uint8Array, at: number): number {
   let word = 0;
   for (let i = Math.min(bytes.length - at, 4) - 1; i >= 0; i--) word = (word << 8) | bytes[at + i]!;

@@ -1,10 +1,10 @@
 import { type Clock, sleep } from "../../../protocol/base/clock.ts";
 
-/** Bytes of records looked at before others have their turn: a few milliseconds. */
+/** Bytes of records processed before other work gets a turn: a few milliseconds. */
 const turnBytes = 256 * 1024;
 const pauseMaxMs = 1000;
 
-/** Keeps a cleaning from taking the one thread, or more of the disk than it may have. */
+/** Keeps a cleaning from hogging the one thread, or using more disk bandwidth than it may. */
 export class Pace {
   readonly #clock: Clock;
   readonly #bytesPerSecondMax: () => number;
@@ -33,13 +33,13 @@ export class Pace {
     await sleep(this.#clock, 0, this.#signal);
   }
 
-  /** Lets others have their turn. Rejects when it is over. */
+  /** Gives other work a turn. Rejects when it is over. */
   async turn(): Promise<void> {
     this.#sinceTurn = 0;
     await sleep(this.#clock, 0, this.#signal);
   }
 
-  /** So many bytes were looked at that are not in the log as such. */
+  /** So many bytes were processed that are not in the log as such. */
   unpacked(bytes: number): void {
     this.#sinceTurn += bytes;
   }
@@ -51,7 +51,7 @@ export class Pace {
       const [bytesPerSecondMax, passedMs] = [this.#bytesPerSecondMax(), this.#clock.monotonicMs() - this.#sinceMs];
       const aheadMs = (this.#ioBytes / bytesPerSecondMax) * 1000 - passedMs;
       if (aheadMs < 1) {
-        // what was not used in quiet times is not saved up
+        // unused bandwidth is not saved up
         if (passedMs > pauseMaxMs) [this.#sinceMs, this.#ioBytes] = [this.#clock.monotonicMs(), 0];
         return;
       }

@@ -9,7 +9,7 @@ import type { Pace } from "./pace.ts";
 
 const windowBytes = 256 * 1024;
 
-/** A log cannot be compacted: where, and why. Appends and reads go on. */
+/** A log cannot be compacted: where, and why. Appends and reads continue. */
 export class CleaningFailed extends Error {
   override readonly name = "CleaningFailed";
 }
@@ -22,7 +22,7 @@ export interface BatchRun {
 
 export interface ReadFrom {
   readonly position: number;
-  /** Where the next segment begins: this one must go on until there. */
+  /** Where the next segment begins: this one must reach up to there. */
   readonly nextBase: number;
   readonly believedGaps: BelievedGaps;
 }
@@ -61,7 +61,7 @@ export async function* readBatches(
     wantedBytes = Math.max(windowBytes, tail.kind === "torn" ? tail.neededBytes : 0);
     if (tail.kind === "torn" && at + Math.max(tail.neededBytes, 1) > sizeInBytes) throw damaged(at, "the last batch is not all there");
   }
-  // a copy that reached over a hole would make it look compacted
+  // a copy that spans a hole would make it look compacted
   const refused = refuseJoin(nextOffset, nextBase, believedGaps);
   if (refused !== null) throw damaged(sizeInBytes, refused);
 }

@@ -11,29 +11,30 @@ import { Segment, segmentPath } from "../segment/segment.ts";
 const logLast = ["index", "timeindex", "log"] as const;
 
 export interface Replacement {
-  /** Neighbours, oldest first, none of them the growing one. */
+  /** Adjacent segments, oldest first, none of them the active one. */
   readonly group: readonly Segment[];
   /** Bytes of the cleaned segment that takes their place, and their first's name. */
   readonly sizeInBytes: number;
-  /** False: the log was cut, deleted or closed meanwhile, and nothing is to be replaced. */
+  /** False: the log was cut, deleted or closed meanwhile, and nothing may be replaced. */
   readonly isStillWanted: () => boolean;
-  /** In the turn in which the new segment is in place. */
+  /** Called in the turn in which the new segment is in place. */
   readonly replaced: () => void;
 }
 
 /**
- * Puts a cleaned segment in the place of those it was made from. Its files are complete and synced, under `.cleaned` names. Kafka's
- * protocol; a crash after any step leaves the old segments or the new one once `completeSwaps` has run:
+ * Replaces the old segments by the cleaned one made from them. Its files are complete and synced, under `.cleaned` names. Kafka's protocol;
+ * a crash after any step leaves the old segments or the new one once `completeSwaps` has run:
  *
  * 1. `.cleaned` becomes `.swap`, the log last, and the folder is synced. A crash before: there is no `.log.swap`, the copy is thrown away.
  *    After: the copy counts, and its range is that of
  *    its batches, since its last batch ends where the last of the old segments did.
- * 2. The log has the new segment instead of the old ones, in one turn. Until 5 no read may look at files by their names: reads that began
- *    before are repeated, those from the tail go on, others wait.
- * 3. The old segments' files become `.deleted`, and the folder is synced: none of them can be back once the next step was taken.
+ * 2. The log has the new segment instead of the old ones, in one turn. Until 5 no read may open files by name: reads that began before are
+ *    repeated, those from the tail continue, others wait.
+ * 3. The old segments' files become `.deleted`, and the folder is synced: none of them can come back once the next step was taken.
  * 4. `.swap` gets the segment's name, the log last: while `.log.swap` is there, a start does all of this again.
- * 5. What is kept of the old files (open ones, indexes) is forgotten, and reads go on.
- * 6. The producers' snapshots at the bases that are gone are removed, and the folder is synced; the `.deleted` files are removed later.
+ * 5. What is cached of the old files (open ones, indexes) is dropped, and reads continue.
+ * 6. The producer snapshots at base offsets that no longer exist are removed, and the folder is synced; the `.deleted` files are removed
+ *    later.
  *
  * All of it in the gate, so no truncation, deletion of segments or closing is under way, and the segments checked before 1 are there until
  * 2. Step 1 is in the gate, too: (a) a copy is complete;
@@ -77,8 +78,8 @@ export async function swapSegments(state: LogState, flusher: LogFlusher, replace
 }
 
 /**
- * Finishes what a crash interrupted, before a log is looked at: a copy that is complete takes the place of the segments in its range; one
- * that is not is thrown away. May itself be interrupted at any step. Other leftovers stay.
+ * Finishes what a crash interrupted, before a log is opened: a complete copy replaces the segments in its range; an incomplete one is
+ * deleted. May itself be interrupted at any step. Other leftovers stay.
  */
 export async function completeSwaps(io: SegmentIo, folder: string): Promise<void> {
   const { files, logger } = io;
@@ -87,7 +88,7 @@ export async function completeSwaps(io: SegmentIo, folder: string): Promise<void
     const base = parseSegmentFileName(name.slice(0, -".swap".length))?.baseOffset;
     if (base === undefined) continue;
     const endOffset = await endOfSwap(io, folder, base);
-    // none of ours is empty, or damaged; while the old log is there it is the better one
+    // none that we write is empty or damaged; while the old log exists, it is the better one
     if (endOffset === null && names.includes(segmentFileName(base, "log"))) continue;
     logger.info({ folder, baseOffset: base, endOffset }, "completing a compaction that was interrupted");
     for (const other of names.map(parseSegmentFileName)) {
@@ -102,7 +103,7 @@ export async function completeSwaps(io: SegmentIo, folder: string): Promise<void
   if (left.length > 0 || names.some((name) => name.endsWith(".swap"))) await files.syncDirectory(folder);
 }
 
-/** Behind the last batch of a `.log.swap`; null: it is none. */
+/** The end of the last batch of a `.log.swap`; null: the file has no valid batches. */
 async function endOfSwap({ files, logger }: SegmentIo, folder: string, baseOffset: number): Promise<number | null> {
   const path = `${segmentPath(folder, baseOffset, "log")}.swap`;
   const file = await files.open(path, "read");
@@ -123,7 +124,7 @@ async function endOfSwap({ files, logger }: SegmentIo, folder: string, baseOffse
 async function renameAll(files: FileSystem, folder: string, baseOffset: number, names: { readonly from: string; readonly to: string }) {
   for (const kind of logLast) {
     const path = segmentPath(folder, baseOffset, kind);
-    // an index that is not there was renamed before a crash
+    // a missing index was renamed before a crash
     await files.rename(path + names.from, path + names.to).catch(kind === "log" ? undefined : ignoreMissing);
   }
 }
@@ -145,7 +146,7 @@ function forgetFiles({ indexes, openFiles }: SegmentIo, folder: string, group: r
     for (const kind of segmentFileKinds) {
       const path = segmentPath(folder, baseOffset, kind);
       indexes.forget(path);
-      // it is found no more from this turn on; its readers close it
+      // it cannot be found any more from this turn on; its readers close it
       void openFiles.forget(path);
     }
   }

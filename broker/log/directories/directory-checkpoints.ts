@@ -9,7 +9,7 @@ export interface CheckpointedOffsets {
   readonly cleanedEndOffset: number;
 }
 
-/** What of an open log goes into them. */
+/** The part of an open log that goes into them. */
 export interface NotedLog extends CheckpointedOffsets {
   readonly mustKeepStartOffset: boolean;
 }
@@ -24,7 +24,7 @@ export interface FoundCheckpoints {
 
 /**
  * What a directory's checkpoint files hold of its logs, those that are not open included: recovery points, start offsets, and how far
- * compaction came.
+ * compaction got.
  */
 export class DirectoryCheckpoints {
   readonly #files: FileSystem;
@@ -71,9 +71,9 @@ export class DirectoryCheckpoints {
   }
 
   /**
-   * Durable when it resolves. One at a time. How far compaction came is written before the starts: (1) a log is emptied, both of its
-   * offsets go down; (2) the machine dies between the files; (3) records that were below the start when it was compacted are back, older
-   * values of keys among them, and compaction must come to them.
+   * Durable when it resolves. One at a time. How far compaction got is written before the starts: (1) a log is emptied, both of its offsets
+   * go down; (2) the machine dies between the files; (3) records that were below the start when it was compacted are back, older values of
+   * keys among them, and compaction must process them.
    */
   async write(): Promise<void> {
     const [recoveryPoints, startOffsets] = [new Map(this.#recoveryPoints), new Map(this.#startOffsets)];
@@ -82,7 +82,7 @@ export class DirectoryCheckpoints {
     await writeOffsets(this.#files, `${this.#root}/${fileNames.startOffsets}`, startOffsets);
   }
 
-  /** Most directories have nothing to compact, and most of these writes are for other news. */
+  /** Most directories have nothing to compact, and most of these writes are for other changes. */
   async #writeCleanedOffsets(): Promise<void> {
     const offsets = new Map(this.#cleanedOffsets);
     const isKnown = offsets.size === this.#storedCleanedOffsets.size;

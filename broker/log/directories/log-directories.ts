@@ -18,7 +18,7 @@ import type { DirectoryLogStore, LogStoreParts } from "./log-store.ts";
 import { SharedWrite } from "./ordered-work.ts";
 import { isBetter, type Stray } from "./strays.ts";
 
-/** Logs that somebody wants in some directory and that this broker does not have, remembered at most. */
+/** At most so many logs are remembered that are wanted in some directory and that this broker does not have. */
 const wishesMax = 100_000;
 
 export interface OfflineDirectory {
@@ -29,24 +29,24 @@ export interface OfflineDirectory {
 export interface SettledMoves {
   /** Logs that were on their way there: the copy starts over. */
   readonly wishes: ReadonlyMap<string, DirectoryLogStore>;
-  /** Logs that may have gone on in a directory that is not here now. */
+  /** Logs that may have been written further in a directory that is missing now. */
   readonly elsewhere: ReadonlyMap<string, string>;
 }
 
-/** One partition's log lies in two directories, and nothing says which one is to be used. */
+/** One partition's log is in two directories, and nothing says which one is to be used. */
 export class DuplicateLog extends Error {
   override readonly name = "DuplicateLog";
 }
 
-/** All log directories of a broker as one store. Each fails by itself: its logs go offline, the others go on. */
+/** All log directories of a broker as one store. Each fails on its own: its logs go offline, the others continue. */
 export class LogDirectories implements LogStore, LogDirectoryService {
   readonly found: LogStore["found"];
   readonly highWatermarks: ReadonlyMap<string, number>;
   readonly #stores: readonly DirectoryLogStore[];
   readonly #lost: readonly OfflineDirectory[];
-  /** Where each log lies. */
+  /** The directory of each log. */
   readonly #places = new Map<string, DirectoryLogStore>();
-  /** Where logs are to lie that are not open yet. */
+  /** The wanted directory of logs that are not open yet. */
   readonly #wishes: Map<string, DirectoryLogStore>;
   readonly #elsewhere: ReadonlyMap<string, string>;
   readonly #mover: LogMover;
@@ -78,9 +78,9 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     };
     this.#epochWrites = new Map(stores.map((store) => [store, new SharedWrite(epochWrite(store))]));
     this.found = stores.flatMap((store) => store.found);
-    // those of the directory in which the log lies: another may still have one from before a move
+    // those of the log's directory: another may still have one from before a move
     this.highWatermarks = new Map(stores.flatMap(highWatermarksOf));
-    // of one that cannot be used nobody knows how it was left
+    // of an unusable directory nobody knows how it was left
     this.#doubt = joinedDoubt([...stores.map((store) => store.doubt), ...lost.map((): Doubt => ({ kind: "unregistered" }))]);
     for (const store of stores) for (const { topic, partition } of store.found) this.#found(partitionKey(topic, partition), store);
   }
@@ -90,7 +90,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     return this.#doubt;
   }
 
-  /** This broker is known to the coordinator under this epoch. To be told of each registration before anything else is done under it. */
+  /** This broker is registered under this epoch. To be called for each registration before anything else is done under it. */
   registered(brokerEpoch: number): void {
     this.#doubt = doubtOnceRegistered(this.#doubt, brokerEpoch);
   }
@@ -110,7 +110,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     const moved = this.#elsewhere.get(key);
     if (moved !== undefined)
       throw new LogOffline(`the log of ${key} was being moved to ${moved}, which is not here: it may have gone on there`);
-    // one that is set aside was not taken up, since a directory is offline: an empty one would be taken for the same replica
+    // a log that is set aside was not restored, since a directory is offline: an empty one would be taken for the same replica
     const isNowhere = isNew && !this.#stores.some(({ strays }) => strays.best(key, topicId) !== null);
     const place = this.#places.get(key) ?? this.#newPlace(key, isNowhere);
     this.#places.set(key, place);
@@ -154,7 +154,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
 
   async #describe(store: DirectoryLogStore): Promise<DescribedDirectory> {
     const { directory, files } = store;
-    // what cannot be told of a file system says nothing of the logs in it
+    // a failing query of the file system says nothing about its logs
     const space = await files.space(directory).catch(() => null);
     const described = (key: string, log: { readonly sizeInBytes: number }, endOffset: number, copyOf: DescribedLog["copyOf"]) => {
       const name = parsePartitionDirectory(key);
@@ -195,7 +195,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
 
   async takeUp(topic: string, partition: number, topicId: TopicId, restored: (highWatermark: number) => Promise<void>): Promise<void> {
     const key = partitionKey(topic, partition);
-    // a directory that is offline may hold the log itself, or a stray that knows more
+    // an offline directory may hold the log itself, or a stray that knows more
     if (this.#places.has(key) || this.#elsewhere.has(key) || this.mayLieOffline) return;
     let best: { readonly store: DirectoryLogStore; readonly stray: Stray } | null = null;
     for (const store of this.#online()) {
@@ -223,8 +223,8 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   }
 
   /**
-   * Each directory's file has what lies there. Rejects LogOffline when no directory took it: what lies in one that failed is
-   * offline anyway.
+   * Each directory's file covers the logs in it. Rejects LogOffline when no directory could write it: logs in a failed one are offline
+   * anyway.
    */
   async checkpointHighWatermarks(highWatermarks: ReadonlyMap<string, number>): Promise<void> {
     const byStore = new Map(this.#online().map((store) => [store, new Map<string, number>()]));
@@ -237,14 +237,14 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   }
 
   /**
-   * In every directory. Resolves as soon as it is durable in one of them: a disk that stalls does not hold up the others. One that failed
-   * is offline anyway, and has an older epoch when it is back.
+   * In every directory. Resolves as soon as it is durable in one of them: a disk that stalls does not delay the others. One that failed is
+   * offline anyway, and has an older epoch when it is back.
    * Rejects LogOffline when all failed. Epochs come in rising order, each when the one before it was settled.
    */
   async noteControllerEpoch(seen: SeenControllerEpoch): Promise<void> {
     this.#seenEpoch = seen;
     const writes = this.#online().flatMap((store) => this.#epochWrites.get(store)?.run() ?? []);
-    // also for those that end after the first: a bug in one of them is nobody's to swallow
+    // also for those that end after the first: a bug in one of them must not be swallowed
     const failed = offlineAmong(writes);
     const isDurable = await Promise.any(writes).then(
       () => true,
@@ -286,8 +286,8 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   }
 
   /**
-   * Where a log that is nowhere goes: the directory with the fewest. But a log that is not known to be new may lie in a directory that is
-   * offline now: an empty one in its place would be taken for the same replica, with all it had acknowledged.
+   * Where a log that does not exist yet is created: the directory with the fewest. But a log that is not known to be new may be in a
+   * directory that is offline now: an empty log in its place would be taken for the same replica, with all it had acknowledged.
    */
   #newPlace(key: string, isNew: boolean): DirectoryLogStore {
     const online = this.#online();

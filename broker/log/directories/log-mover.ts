@@ -12,9 +12,9 @@ import type { DirectoryLogStore } from "./log-store.ts";
 export interface LogMoverParts {
   readonly random: Random;
   readonly logger: Logger;
-  /** Where the log of a key lies now. */
+  /** The directory of a key's log now. */
   readonly placeOf: (key: string) => DirectoryLogStore | undefined;
-  /** It lies there from this turn on. */
+  /** The log is there from this turn on. */
   readonly moved: (key: string, to: DirectoryLogStore) => void;
 }
 
@@ -37,7 +37,7 @@ export class LogMover {
     this.#parts = parts;
   }
 
-  /** The latest wish for a log counts. */
+  /** The latest request for a log counts. */
   want(key: string, to: DirectoryLogStore): void {
     if (this.#closed) return;
     if (this.#current?.key === key && this.#current.to === to && !this.#current.stop.signal.aborted) return;
@@ -46,7 +46,7 @@ export class LogMover {
     this.#next();
   }
 
-  /** It stays where it is. Resolves when nothing of the move is under way any more. */
+  /** The log stays where it is. Resolves when nothing of the move is running any more. */
   async cancel(key: string): Promise<void> {
     this.#wanted.delete(key);
     if (this.#current?.key !== key) return;
@@ -54,7 +54,7 @@ export class LogMover {
     await this.#current.done;
   }
 
-  /** What is on its way to that directory. */
+  /** The logs being moved to that directory. */
   copiesIn(store: DirectoryLogStore): readonly { readonly key: string; readonly copy: FolderCopy }[] {
     const { key, to, copy } = this.#current ?? { to: null, copy: null, key: "" };
     return to === store && copy !== null ? [{ key, copy }] : [];
@@ -96,7 +96,7 @@ export class LogMover {
     }
   }
 
-  /** When the broker stops the folder stays: the next start finds in it that the log is to go there. */
+  /** When the broker stops, the folder stays: the next start learns from it that the log is to move there. */
   #abandon({ key, to }: Move, folder: string): void {
     if (to.offline !== null || this.#closed) return;
     to.release(key);
@@ -146,7 +146,7 @@ export class LogMover {
         if (!isMoved && (log.isClosing || log.damage !== null)) return;
       }
       logger.info({ partition: key, from: from.directory, to: to.directory }, "the log was moved");
-      // a directory that fails now says so itself; what is left there the next start removes
+      // a directory that fails now reports that itself; the next start removes what is left there
       await from.discard(key).catch(ignoreOffline);
       if (from.offline === null) await from.guarded(() => from.files.remove(note)).catch(ignoreOffline);
     } finally {
@@ -155,9 +155,11 @@ export class LogMover {
   }
 }
 
-/** Beside the folder of a log that is being moved to another directory: which of the two is the log, should both have its name. */
+/**
+ * Kept next to the folder of a log that is being moved to another directory: says which of the two is the log, should both have its name.
+ */
 export interface MoveNote {
-  /** `moving`: once the other one has the name, it is the log. `cancelled`: the other directory failed, and this one went on. */
+  /** `moving`: once the other one has the name, it is the log. `cancelled`: the other directory failed, and this log was kept in use. */
   readonly state: "moving" | "cancelled";
   /** The other directory. */
   readonly to: string;
@@ -167,7 +169,7 @@ export function writeMoveNote(files: FileSystem, path: string, note: MoveNote): 
   return replaceFile(files, path, Buffer.from(`${JSON.stringify({ version: 0, ...note })}\n`));
 }
 
-/** Null when there is none, or nothing usable in it: it is replaced in one step, so then somebody else wrote it. */
+/** Null when there is none, or nothing usable in it: it is replaced atomically, so in that case another program wrote it. */
 export async function readMoveNote(files: FileSystem, path: string): Promise<MoveNote | null> {
   const content = await readIfThere(files, path);
   if (content === null) return null;

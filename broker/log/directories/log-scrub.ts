@@ -8,7 +8,7 @@ import { DamagedBatch, type Log, LogOffline, OffsetOutOfLog } from "../log-contr
 
 export interface ScrubConfig {
   readonly bytesPerSecondMax: number;
-  /** A log that was read is left alone for so long. */
+  /** A log that was read is not read again for so long. */
   readonly intervalMs: number;
 }
 
@@ -22,13 +22,13 @@ export interface ScrubParts {
 }
 
 const readBytes = 256 * 1024;
-/** New logs are looked for so often, at least. */
+/** New logs are checked for at least this often. */
 const lookMaxMs = 60_000;
 
 /**
- * Reads what nobody else may read for years, so that damage is found while another replica is sound: what a follower has is read by nobody
- * until it leads. One log after the other, from a random one on, as a broker that is often restarted would else never come to the last.
- * What it reads is checked as every read is, and damage is reported as every read reports it.
+ * Reads what may not be read for years otherwise, so that damage is found while another replica is sound: a follower's log is not read
+ * until it leads. One log after the other, from a random one on, as a broker that is often restarted would otherwise never reach the last.
+ * What it reads is checked like every read, and damage is reported in the same way.
  */
 export class LogScrub {
   readonly #parts: ScrubParts;
@@ -56,7 +56,7 @@ export class LogScrub {
     await this.#running;
   }
 
-  /** Reads one log of those whose turn it is. False: there is none. */
+  /** Reads one of the logs that are due. False: there is none. */
   async scrubOne(): Promise<boolean> {
     const { clock, random, config, logs } = this.#parts;
     const isDue = (log: Log) => clock.monotonicMs() - (this.#readMs.get(log) ?? Number.NEGATIVE_INFINITY) >= config.intervalMs;
@@ -70,8 +70,8 @@ export class LogScrub {
 }
 
 /**
- * Reads a log from its start up to what is in memory as well, which is not read from the disk. Ends at the first damage: then the replica
- * is known to be damaged.
+ * Reads a log from its start up to the tail in memory, which is not read from disk. Ends at the first damage: then the replica is known to
+ * be damaged.
  */
 async function scrubLog(log: Log, pace: Pace): Promise<void> {
   for (let offset = log.startOffset; !pace.isOver && log.damage === null; ) {

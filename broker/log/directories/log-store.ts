@@ -32,15 +32,15 @@ export interface LogStoreParts {
 }
 
 export interface LogStoreOptions extends CacheBounds {
-  /** Absolute path; made when missing. Locked by the caller. */
+  /** Absolute path; created when missing. Locked by the caller. */
   readonly directory: string;
   /** Logs recovered at the same time after an unclean stop, in each directory. Default 2. */
   readonly recoveriesAtOnce?: number;
-  /** How long a risen recovery point may wait for its checkpoint (Kafka's log.flush.offset.checkpoint.interval.ms). Default 60 s. */
+  /** How long a new recovery point may wait for its checkpoint (Kafka's log.flush.offset.checkpoint.interval.ms). Default 60 s. */
   readonly checkpointIntervalMs?: number;
   /** Absent: logs are not compacted. */
   readonly cleaner?: CleanerConfig;
-  /** Absent: what nobody reads is not looked at. */
+  /** Absent: logs are not scrubbed. */
   readonly scrub?: ScrubConfig;
 }
 
@@ -54,12 +54,12 @@ export interface SharedByLogs {
 }
 
 export class DirectoryLogStore implements LogStore {
-  /** Without what was discarded since. */
+  /** Without those discarded since. */
   found: readonly FoundLog[];
   /** Logs that were set aside. */
   readonly strays: Strays;
   readonly highWatermarks: ReadonlyMap<string, number>;
-  /** What the starts before this one leave open. */
+  /** The doubt that earlier starts hand on. */
   readonly doubt: Doubt;
   readonly #directory: LogDirectory;
   readonly #shared: SharedByLogs;
@@ -76,7 +76,7 @@ export class DirectoryLogStore implements LogStore {
   #cleaner: LogCleaner | null = null;
   readonly #scrub: LogScrub | null = null;
   readonly #logs = new Map<string, SegmentedLog>();
-  /** Opening and deleting one log follow each other. */
+  /** Opening and deleting one log run one after the other. */
   readonly #turns = new KeyedTurns();
   readonly #removals = new Set<Promise<void>>();
   #checkpointTimer: Timer | null = null;
@@ -141,7 +141,7 @@ export class DirectoryLogStore implements LogStore {
     this.removeInBackground([renamed]);
   }
 
-  /** What was written is on the disk, and the folder has its new name, before the checkpoints forget the old one. */
+  /** What was written is on disk, and the folder has its new name, before the checkpoints drop the old one. */
   setAside(topic: string, partition: number, { topicId, highWatermark }: Parameters<LogStore["setAside"]>[2]): Promise<boolean> {
     const key = partitionKey(topic, partition);
     return this.#inTurn(key, async () => {
@@ -224,7 +224,7 @@ export class DirectoryLogStore implements LogStore {
     return this.#root;
   }
 
-  /** Why nothing here can be used any more; null: it can. */
+  /** Why nothing here can be used any more; null: the directory is usable. */
   get offline(): LogOffline | null {
     return this.#directory.health.offline;
   }
@@ -237,14 +237,14 @@ export class DirectoryLogStore implements LogStore {
     this.#directory.health.onOffline((error) => listener({ directory: this.#root, error, holds: () => true }));
   }
 
-  /** The last stop was a clean one: no log needs to be looked through. */
+  /** The last stop was clean: no log needs recovery. */
   get wasClean(): boolean {
     return this.doubt.kind !== "unregistered";
   }
 
   /**
    * Rejects LogOffline when the directory failed: then there is no marker. `brokerEpoch` goes into the marker, where Kafka's own brokers
-   * look for it, and so does the doubt that is handed on; one that cannot be put into words yet leaves no marker.
+   * look for it, and so does the doubt that is handed on; a doubt that cannot be expressed yet leaves no marker.
    */
   async close(brokerEpoch = -1, doubt: Doubt = noDoubt): Promise<void> {
     if (this.#closed) return;
@@ -274,7 +274,7 @@ export class DirectoryLogStore implements LogStore {
     if (this.#closed || this.#checkpointTimer !== null) return;
     this.#checkpointTimer = this.#shared.clock.schedule(this.#checkpointIntervalMs, () => {
       this.#checkpointTimer = null;
-      // a failure took the directory offline, which its listeners were told
+      // a failure took the directory offline, and its listeners were notified
       if (!this.#closed) this.writeCheckpoints().catch(ignoreOffline);
     });
   }
@@ -322,15 +322,15 @@ export class DirectoryLogStore implements LogStore {
   }
 
   /**
-   * What the checkpoints say of it is on the disk here, before the log is: all of it is synced. Without a recovery point the next start
-   * after a crash would look through all of it, and take the first gap that compaction left for lost records.
+   * Its checkpoint entries are durable here before the log is moved in: all of it is synced. Without a recovery point the next start after
+   * a crash would recover all of it, and take the first gap left by compaction for lost records.
    */
   async expect(key: string, log: SegmentedLog): Promise<void> {
     this.#checkpoints.note(key, log, log.writtenEndOffset);
     await this.writeCheckpoints();
   }
 
-  /** The log lies in another directory now. */
+  /** The log is in another directory now. */
   release(key: string): void {
     this.#logs.delete(key);
     this.#checkpoints.forget(key);
@@ -364,7 +364,7 @@ export class DirectoryLogStore implements LogStore {
     return this.#turns.run(key, () => this.guarded(work));
   }
 
-  /** Runs work on files: what fails takes the directory offline. */
+  /** Runs work on files: a failure takes the directory offline. */
   async guarded<T>(work: () => Promise<T>): Promise<T> {
     const { health } = this.#directory;
     health.assertOnline();

@@ -67,13 +67,13 @@ export async function openLogDirectories(parts: LogStoreParts, options: LogDirec
 }
 
 /**
- * What moves left that a crash interrupted. A move makes its copy under a name of its own (`….-future`), notes beside the log where it
- * goes, and then gives the copy the log's name. So:
- * - a copy with its own name was not complete: it is removed, and made again, where the log that it is a copy of is here; else it is left
- *   until that is back;
+ * Settles moves that a crash interrupted. A move makes its copy under a name of its own (`….-future`), writes a note next to the log about
+ * where it goes, and then gives the copy the log's name. So:
+ * - a copy with its own name was not complete: it is removed and copied again, if the log that it is a copy of is here; otherwise it is
+ *   left until that log is back;
  * - a note, and a log in the other directory: that one is the log (or, if the note says `cancelled`, this one), and the other is removed;
- * - a note, and no log there: the move did not come so far, and this one is the log. But when that directory is not here, nobody knows: the
- *   log is not used until it is back.
+ * - a note, and no log there: the move did not get that far, and this one is the log. But when that directory is not here, nobody knows:
+ *   the log is not used until it is back.
  */
 async function settleMoves(stores: readonly DirectoryLogStore[], logger: Logger): Promise<SettledMoves> {
   const wishes = new Map<string, DirectoryLogStore>();
@@ -119,11 +119,11 @@ function has(store: DirectoryLogStore, key: string): boolean {
 
 /**
  * Logs of one name in two directories that are two topics'. Race: (1) a directory fails; (2) the topic in it is deleted, and one of the
- * same name is made, whose log goes to another directory;
- * (3) the directory is back. One at most is the present topic's, and before the coordinator is heard nobody knows which: one is set aside.
- * If it was the wrong one, the other is set aside in its turn once the topic's id is known, and this one is taken up again as it was.
+ * same name is created, whose log goes to another directory;
+ * (3) the directory is back. One at most is the present topic's, and until the coordinator is read nobody knows which: one is set aside. If
+ * it was the wrong one, the other is set aside once the topic's id is known, and this one is restored as it was.
  *
- * With a directory missing nothing can be taken up, so nothing is set aside. Two of the same id, or without one, stay as well: no id says
+ * With a directory missing nothing can be restored, so nothing is set aside. Two of the same id, or without one, stay as well: no id says
  * which is to be used.
  */
 async function settleNamesakes(stores: readonly DirectoryLogStore[], logger: Logger): Promise<void> {

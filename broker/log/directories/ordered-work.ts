@@ -1,6 +1,6 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 
-/** What concerns one key is done one after the other, in the order of the calls; different keys do not wait for each other. */
+/** Work on one key runs one after the other, in the order of the calls; different keys do not wait for each other. */
 export class KeyedTurns {
   /** The last work on each key. */
   readonly #last = new Map<string, Promise<unknown>>();
@@ -16,13 +16,13 @@ export class KeyedTurns {
     return turn;
   }
 
-  /** Resolves when all that was begun has ended, one way or the other. */
+  /** Resolves when all work that was started has ended, one way or the other. */
   async ended(): Promise<void> {
     await Promise.allSettled(this.#last.values());
   }
 }
 
-/** Runs one write at a time. Those who ask while one is under way share the next one: it writes what there is when it begins. */
+/** Runs one write at a time. Calls made while one is running share the next one: it writes what there is when it begins. */
 export class SharedWrite {
   readonly #write: () => Promise<void>;
   #current: Promise<void> | null = null;

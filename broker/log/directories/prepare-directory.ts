@@ -16,23 +16,23 @@ export interface FoundLog {
   readonly topicId: TopicId | null;
 }
 
-/** What a directory holds, in order for its store. */
+/** What a directory holds, recovered and ready for its store. */
 export interface PreparedDirectory {
   readonly found: readonly FoundLog[];
-  /** Of the logs found; how far compaction came is no further than they go. */
+  /** Of the logs found; how far compaction got never exceeds their ends. */
   readonly checkpoints: DirectoryCheckpoints;
   /** As of the last checkpoint. */
   readonly highWatermarks: ReadonlyMap<string, number>;
   /** Folders of deleted logs, to be removed. */
   readonly deleted: readonly string[];
-  /** Logs that were set aside: they are left as they are, whatever the last stop was. */
+  /** Logs that were set aside: they are left as they are, whether the last stop was clean or not. */
   readonly strays: readonly Stray[];
-  /** Of a stop that was not clean: all logs were looked through. */
+  /** The stop was not clean: all logs were recovered. */
   readonly doubt: Doubt;
 }
 
 /**
- * Makes the directory ready: recovers all logs unless the marker says that they were closed, and takes the marker away, for good, before
+ * Makes the directory ready: recovers all logs unless the marker says that they were closed cleanly, and durably removes the marker before
  * anything is written.
  */
 export async function prepareDirectory(io: SegmentIo, root: string, recoveriesAtOnce = 2): Promise<PreparedDirectory> {
@@ -51,7 +51,7 @@ export async function prepareDirectory(io: SegmentIo, root: string, recoveriesAt
     const parsed = isDeletedDirectory(name) ? null : parsePartitionDirectory(name);
     if (parsed !== null) logs.push({ key: name, ...parsed });
   }
-  // without recovery points nobody knows which gaps compaction left: then all may be its own, where there was compaction
+  // without recovery points nobody knows which gaps compaction left: then all gaps may be from compaction, if there was any
   const denseFrom = recoveryPoints.size === 0 && cleanedOffsets.size > 0 ? { denseFrom: Number.POSITIVE_INFINITY } : {};
   const found: FoundLog[] = [];
   const points = new Map<string, number>();
@@ -77,7 +77,7 @@ export async function prepareDirectory(io: SegmentIo, root: string, recoveriesAt
   await files.syncDirectory(root);
   found.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1));
   const deleted = names.filter(isDeletedDirectory).map((name) => `${root}/${name}`);
-  // a move that a crash interrupted may have left offsets of a log that never came here
+  // a move interrupted by a crash may have left offsets of a log that never arrived here
   const ofFound = (offsets: ReadonlyMap<string, number>) => new Map([...offsets].filter(([key]) => points.has(key)));
   const checkpoints = new DirectoryCheckpoints(files, root, {
     recoveryPoints: points,
@@ -101,16 +101,16 @@ async function inheritedDoubt({ files, logger }: SegmentIo, root: string): Promi
 }
 
 /**
- * Where a crash took a log's end, what is appended there is new: (1) the cleaner came to 23; (2) a cut is interrupted, and the log ends at
- * 0; (3) other records come; they were never cleaned.
+ * Where a crash took a log's end, what is appended there is new: (1) the cleaner got to 23; (2) a cut is interrupted, and the log ends at
+ * 0; (3) other records are appended; they were never cleaned.
  */
 function within(offsets: ReadonlyMap<string, number>, ends: ReadonlyMap<string, number>): Map<string, number> {
   return new Map([...offsets].map(([key, offset]) => [key, Math.min(offset, ends.get(key) ?? 0)]));
 }
 
 /**
- * Made with its parents, all of their names durable: also those that existed, as an earlier start may have crashed before it synced them.
- * Folders that are not ours to read are left alone; they were there before us.
+ * Created with its parents, all of their names durable: also those that existed, as an earlier start may have crashed before it synced
+ * them. Folders that are not ours to read are left alone; they were there before us.
  */
 async function makeDurableDirectory(files: FileSystem, path: string): Promise<void> {
   await files.makeDirectory(path);

@@ -10,14 +10,14 @@ import { takeOverJoins } from "../segment/segment-joins.ts";
 import type { CheckpointedOffsets } from "./directory-checkpoints.ts";
 
 /**
- * A log that nobody names any more, and whose deletion nobody recorded: its folder was renamed (`topic-0.<unique>-stray`, as Kafka does),
- * so that its name is free and nothing serves, cleans or counts it. It stays until its topic's id comes back, its deletion is recorded, a
- * person removes it, or `ottla.log.stray.retention.ms` is over.
+ * A log that no assignment names any more, and whose deletion is not on record: its folder was renamed (`topic-0.<unique>-stray`, as Kafka
+ * does), so that its name is free and nothing serves, cleans or counts it. It stays until its topic's id comes back, its deletion is
+ * recorded, an operator removes it, or `ottla.log.stray.retention.ms` is over.
  */
 export interface Stray {
   /** Its folder's name. */
   readonly name: string;
-  /** Null: it cannot be told whose it is, and nobody but a person takes it up. */
+  /** Null: its topic is not known, and only an operator can restore it. */
   readonly key: string | null;
   readonly topicId: TopicId | null;
   /** Null: Kafka set it aside, or the note is damaged. */
@@ -38,8 +38,8 @@ export async function findStrays(files: FileSystem, root: string, names: readonl
 }
 
 /**
- * The one to be taken up as this partition's log: it knows most of what is committed. There are several when it was set aside in several
- * directories, or more than once.
+ * The stray to be restored as this partition's log: the one that knows most of what is committed. There are several when it was set aside
+ * in several directories, or more than once.
  */
 export function bestStray(strays: readonly Stray[], key: string, topicId: TopicId): Stray | null {
   const fitting = strays.filter((stray) => stray.key === key && stray.topicId !== null && isTopicId(stray.topicId, topicId));
@@ -69,7 +69,7 @@ export interface StraysParts {
   readonly random: Random;
 }
 
-/** The logs of one directory that were set aside. Failures are the caller's, whose directory it is. */
+/** The logs of one directory that were set aside. Failures are handled by the caller, which owns the directory. */
 export class Strays {
   readonly #home: StraysHome;
   readonly #parts: StraysParts;
@@ -109,12 +109,12 @@ export class Strays {
   }
 
   /**
-   * The best one becomes its partition's log. Nothing else has that name here. `checkpoint` has its offsets on the disk before the folder
-   * has its name: else a crash would take deleted records back, and the gaps of compaction for damage. `forgetNote` follows. Null: there is
-   * none.
+   * The best one becomes its partition's log. Nothing else has that name here. `checkpoint` makes its offsets durable before the folder
+   * gets its name: otherwise a crash would bring deleted records back, and take the gaps of compaction for damage. `forgetNote` follows.
+   * Null: there is none.
    *
    * Race: (1) a stray is checked from its start, which takes a while; (2) its time is over, and its folder is renamed to be removed; (3)
-   * the folder is not where the check is at work, as if the directory had failed. So it is nobody else's from before the first wait.
+   * the folder is missing where the check is running, as if the directory had failed. So it is reserved before the first wait.
    */
   async takeUp(key: string, topicId: TopicId, checkpoint: (offsets: CheckpointedOffsets) => Promise<void>): Promise<Stray | null> {
     const stray = this.best(key, topicId);
@@ -136,7 +136,7 @@ export class Strays {
     const folder = `${root}/${name}`;
     const { recoveryPoint, startOffset, cleanedEndOffset } = note ?? { recoveryPoint: 0, startOffset: 0, cleanedEndOffset: 0 };
     if (note === null) await takeOverJoins(io, root, [{ folder, startOffset }]);
-    // not closed by us, or we do not know: a power failure may have taken its end since
+    // not closed by us, or not known: a power failure may have taken its end since
     const isClosed = note !== null && (await io.files.exists(`${folder}/${fileNames.cleanStop}`));
     const recovered = isClosed ? recoveryPoint : await recoverLog(io, folder, { recoveryPoint, stableEndOffset: recoveryPoint });
     return { recoveryPoint: recovered, startOffset, cleanedEndOffset: Math.min(cleanedEndOffset, recovered) };
@@ -171,7 +171,7 @@ export class Strays {
     const { directory: root } = this.#home;
     const { io } = this.#parts;
     for (const stray of this.#all.filter(isMeant)) {
-      // taken up, or removed by another, while the one before it was renamed
+      // restored, or removed by another call, while the one before it was renamed
       if (!this.#all.includes(stray)) continue;
       this.#leaveOut(stray);
       const folder = `${root}/${stray.name}`;

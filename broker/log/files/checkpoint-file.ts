@@ -2,8 +2,8 @@ import { crc32c } from "@node-rs/crc32";
 import { codeOf, type FileSystem, replaceFile } from "../../runtime/files.ts";
 
 /**
- * Kafka's checkpoint files: a version (0), the number of lines, then the lines. Each line's last numbers are its values, whatever is before
- * is its name:
+ * Kafka's checkpoint files: a version (0), the number of lines, then the lines. Each line's last numbers are its values, whatever precedes
+ * them is its name:
  * `topic partition offset`, or `epoch startOffset`.
  */
 export function encodeCheckpoint(lines: readonly string[]): Buffer {
@@ -19,7 +19,7 @@ export function decodeCheckpoint(content: Buffer): readonly string[] | null {
   return rest.length === Number(count) ? rest : null;
 }
 
-/** As `encodeCheckpoint`, with a last line that is the checksum of those before it: for what no other file could contradict. */
+/** As `encodeCheckpoint`, with a last line that is the checksum of those before it: for contents that no other file could contradict. */
 export function encodeChecked(lines: readonly string[]): Buffer {
   return encodeCheckpoint([...lines, checkLine(lines)]);
 }
@@ -58,7 +58,7 @@ export function decodeOffsets(content: Buffer): OffsetsByPartition | null {
   return offsets;
 }
 
-/** `missing` and `damaged` files are told apart from empty ones: what they held must be found some other way, or taken as 0. */
+/** `missing` and `damaged` files are distinguished from empty ones: what they held must be found some other way, or taken as 0. */
 export async function readOffsets(files: FileSystem, path: string): Promise<OffsetsByPartition | "missing" | "damaged"> {
   const content = await readIfThere(files, path);
   return content === null ? "missing" : (decodeOffsets(content) ?? "damaged");

@@ -5,15 +5,14 @@ import { fileNames } from "./file-names.ts";
 /**
  * What a broker's logs may lack of what they once had, after a stop that was not clean:
  * - `none`: nothing.
- * - `unregistered`: the end of what it had, and nobody has heard of it yet.
+ * - `unregistered`: the end of what it had, and this was not reported yet.
  * - `since`: what it was in sync with before it registered under `brokerEpoch`. Whether that matters to a partition is for the controller
- *   to judge, from the registration under which the
- *   broker was taken into the in-sync set; whether one has, this broker does not know.
+ *   to judge, from the registration under which the broker joined the in-sync set; whether a controller has, this broker does not know.
  *
- * Handed on from each start to the next. Else: (1) the power fails, and with it goes the end of a log; (2) the next start recovers what is
- * left, finds its port in use, and stops; (3) the one after finds that stop clean and registers as a broker that has everything: it is
- * elected, and the others cut what was acknowledged. The same when it is stopped while it waits to join, and when it registers, and stops,
- * while there is no controller to judge it.
+ * Handed on from each start to the next. Otherwise: (1) the power fails, and the end of a log is lost; (2) the next start recovers what is
+ * left, finds its port in use, and stops; (3) the start after that finds the stop clean and registers as a broker that has everything: it
+ * is elected, and the others cut what was acknowledged. The same when it is stopped while it waits to join, and when it registers, and
+ * stops, while there is no controller to judge it.
  */
 export type Doubt =
   | { readonly kind: "none" }
@@ -30,8 +29,8 @@ export function joinedDoubt(doubts: readonly Doubt[]): Doubt {
 }
 
 /**
- * This start has registered. An epoch above that comes from a coordinator whose transaction ids started over since: it is worth no more
- * than the present one.
+ * This start has registered. An epoch above it comes from a coordinator whose transaction ids have started over since: it counts as the
+ * present one.
  */
 export function doubtOnceRegistered(doubt: Doubt, brokerEpoch: number): Doubt {
   if (doubt.kind === "none") return doubt;
@@ -39,7 +38,7 @@ export function doubtOnceRegistered(doubt: Doubt, brokerEpoch: number): Doubt {
 }
 
 /**
- * The marker of a clean stop, in Kafka's format; what comes under `ottla` is ours, in one file so that neither can be there without the
+ * The marker of a clean stop, in Kafka's format; the fields under `ottla` are ours, in one file so that neither can exist without the
  * other.
  */
 export function encodeCleanShutdown(brokerEpoch: number, doubt: Exclude<Doubt, { kind: "unregistered" }>): Buffer {
@@ -48,7 +47,7 @@ export function encodeCleanShutdown(brokerEpoch: number, doubt: Exclude<Doubt, {
 }
 
 /**
- * The doubt that the marker hands on; null: it is none of Kafka's and none of ours, and vouches for nothing. Kafka's older brokers leave it
+ * The doubt that the marker hands on; null: the marker is neither Kafka's nor ours, and vouches for nothing. Kafka's older brokers leave it
  * empty.
  */
 export function decodeCleanShutdown(content: Buffer): Doubt | null {
@@ -74,17 +73,17 @@ function membersOf(value: unknown): Readonly<Record<string, unknown>> | null {
 
 /**
  * What a broker remembers of the coordinator that it served last: a coordinator that holds another cluster, or an older controller epoch,
- * is not that one any more.
+ * is no longer the same one.
  */
 export interface SeenControllerEpoch {
   readonly clusterId: string;
-  /** The newest that a controller made itself known with, or that this broker was elected under. */
+  /** The newest that a controller announced, or under which this broker was elected. */
   readonly controllerEpoch: number;
 }
 
 /**
  * `ottla-controller-epoch`, in each log directory: three lines in a checkpoint's frame, the last one the checksum of those before it. Any
- * of a broker's directories will do, the newest counts; so one that is new, lost or damaged takes nothing away as long as another is there.
+ * of a broker's directories will do, the newest counts; so a file that is new, lost or damaged does no harm as long as another exists.
  */
 export function encodeControllerEpochFile({ clusterId, controllerEpoch }: SeenControllerEpoch): Buffer {
   const lines = [`cluster ${clusterId}`, `controllerEpoch ${controllerEpoch}`];

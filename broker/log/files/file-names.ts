@@ -9,13 +9,13 @@ export const fileNames = {
   startOffsets: "log-start-offset-checkpoint",
   /** Ours: what is known to be damaged in a log. */
   damage: "ottla-damage",
-  /** Up to where compaction came, by partition. */
+  /** How far compaction got, by partition. */
   cleanedOffsets: "cleaner-offset-checkpoint",
-  /** Ours: what a log consisted of when it was closed. */
+  /** Ours: the segments of a log when it was closed. */
   cleanStop: "ottla-clean-stop",
-  /** Ours, in a directory: segments join in all of its logs, but for the gaps noted with them. */
+  /** Ours, in a directory: segments are contiguous in all of its logs, but for the gaps noted with them. */
   segmentsJoin: "ottla-segments-join",
-  /** Ours, in a log that was Kafka's: where segments did not join when it was opened for the first time. */
+  /** Ours, in a log that was Kafka's: where segments were not contiguous when it was opened for the first time. */
   gaps: "ottla-gaps",
   /** Ours, in a directory: which cluster this is, and the newest controller epoch that its broker has seen. */
   controllerEpoch: "ottla-controller-epoch",
@@ -24,7 +24,7 @@ export const fileNames = {
   cleanShutdown: ".kafka_cleanshutdown",
 } as const;
 
-/** What a segment consists of. Its log goes first where all go: an index without a log is a leftover that recovery removes. */
+/** The files of a segment. Its log is removed first: an index without a log is a leftover that recovery removes. */
 export const segmentFileKinds = ["log", "index", "timeindex"] as const;
 export type SegmentFileKind = (typeof segmentFileKinds)[number];
 
@@ -101,8 +101,8 @@ export function strayDirectoryName(partitionDirectory: string, uniqueHex: string
 }
 
 /**
- * The log that it was, unless its name was too long; null for any other folder. A folder that was made from a stray, a deleted one say, is
- * none.
+ * The log that it was, unless its name was too long; null for any other folder. A folder renamed from a stray, for deletion say, is not
+ * one.
  */
 export function parseStrayDirectory(name: string): string | null {
   return strayDirectory.exec(name)?.[1] ?? null;
@@ -121,7 +121,7 @@ export function parseFutureDirectory(name: string): string | null {
   return futureDirectory.exec(name)?.[1] ?? null;
 }
 
-/** Ours: a file beside the folder of a log that is being moved to another directory. */
+/** Ours: a file next to the folder of a log that is being moved to another directory. */
 export function moveNoteName(partitionDirectory: string, uniqueHex: string): string {
   return `${partitionDirectory}.${uniqueHex}-moving`;
 }
@@ -130,7 +130,7 @@ export function parseMoveNoteName(name: string): string | null {
   return moveNote.exec(name)?.[1] ?? null;
 }
 
-/** Whether the name, with what is appended to it during a move, is one that file systems take. */
+/** Whether file systems accept the name, with what is appended to it during a move. */
 export function canBeMoved(partitionDirectory: string): boolean {
   return moveNoteName(partitionDirectory, "0".repeat(32)).length <= nameLengthMax;
 }

@@ -12,15 +12,15 @@ export function encodePartitionMetadata(topicId: TopicId): Buffer {
   return Buffer.from(`version: 0\ntopic_id: ${topicId}`);
 }
 
-/** Null when it says nothing usable. */
+/** Null when it has no usable content. */
 export function decodePartitionMetadata(content: Buffer): TopicId | null {
   const match = /^version: 0\ntopic_id: ([A-Za-z0-9_-]{22})\n?$/.exec(content.toString("utf8"));
   return match === null || match[1] === zeroTopicId ? null : (match[1] as TopicId);
 }
 
 /**
- * Ids are random: two that differ in one character only are the same, one of them damaged. Taken for another topic's, the log would be
- * deleted.
+ * Ids are random: two that differ in one character only are the same id, one of them damaged. If the log were taken for another topic's, it
+ * would be deleted.
  */
 export function isTopicId(stored: TopicId, topicId: TopicId): boolean {
   return [...stored].filter((character, at) => character !== topicId[at]).length <= 1;
@@ -36,7 +36,7 @@ export function writeTopicId(files: FileSystem, directory: string, topicId: Topi
 }
 
 /**
- * A log that is known to be damaged stays so over restarts, until it is emptied: a note in its folder says it. Else: (1) a clean stop;
+ * A log that is known to be damaged stays so over restarts, until it is emptied: a note in its folder says so. Otherwise: (1) a clean stop;
  * (2) the log's end rots; (3) a start finds it and cuts it; (4) another clean stop, another start: the log looks whole, and its broker says
  * that nothing it had is missing.
  */
@@ -52,7 +52,7 @@ export async function readDamage(files: FileSystem, folder: string): Promise<Log
     : (decodeDamage(content) ?? { kind: "end-lost", path, position: 0, offset: 0, reason: "what was damaged cannot be read" });
 }
 
-/** Null when it says nothing usable. */
+/** Null when it has no usable content. */
 export function decodeDamage(content: Buffer): LogDamage | null {
   try {
     const { kind, path, position, offset, reason } = JSON.parse(content.toString("utf8")) as Record<string, unknown>;
@@ -79,15 +79,15 @@ export interface SegmentSizes {
 
 /**
  * Which segments a log had when it was closed, and how large their files were. A file that was cut or lost while no broker ran is not
- * noticed otherwise: a hole in the offsets looks as if compaction had left it, an index that ends early as if nothing came after. Taken
- * away when the log is opened or recovered, so that what is found is never old.
+ * noticed otherwise: a hole in the offsets looks as if compaction had left it, an index that ends early as if nothing came after. Removed
+ * when the log is opened or recovered, so that it is never out of date.
  */
 export function writeCleanStop(files: FileSystem, folder: string, sizes: readonly SegmentSizes[]): Promise<void> {
   const lines = sizes.map(({ baseOffset, log, index, timeindex }) => `${baseOffset} ${log} ${index} ${timeindex}`);
   return replaceFile(files, `${folder}/${fileNames.cleanStop}`, encodeChecked(lines));
 }
 
-/** By base offset, rising. Null: there is none, or it is damaged and says nothing. */
+/** By base offset, ascending. Null: there is none, or it is damaged. */
 export async function takeCleanStop(files: FileSystem, folder: string): Promise<readonly SegmentSizes[] | null> {
   const path = `${folder}/${fileNames.cleanStop}`;
   const content = await readIfThere(files, path);
@@ -97,8 +97,8 @@ export async function takeCleanStop(files: FileSystem, folder: string): Promise<
 }
 
 /**
- * The segments that a log has which begins at `startOffset`: from the one that holds it on. Not by the first file found, which may be gone
- * as well as any other.
+ * The segments of a log that begins at `startOffset`: from the one that holds it on. Not by the first file found, since any file may be
+ * missing.
  */
 export function fromStart(sizes: readonly SegmentSizes[], startOffset: number): readonly SegmentSizes[] {
   const first = sizes.findLastIndex(({ baseOffset }) => baseOffset <= startOffset);
@@ -115,9 +115,9 @@ export function decodeCleanStop(content: Buffer): readonly SegmentSizes[] | null
 }
 
 /**
- * `ottla-stray`, in the folder of a log that was set aside: whose log it is, which the folder's name may be too short for, and what the
- * checkpoints said of it, which forget it. With this the log can go on one day as if nothing had been, and knows what was committed and
- * what was deleted from it.
+ * `ottla-stray`, in the folder of a log that was set aside: whose log it is, for which the folder's name may be too short, and its
+ * checkpoint entries, which the checkpoints drop. With this the log can be restored later as if nothing had happened, and knows what was
+ * committed and what was deleted from it.
  */
 export interface StrayNote {
   readonly topic: string;

@@ -14,7 +14,7 @@ export interface LogDirectory {
 export interface Checkpoints {
   /** Writes them now; resolves when they are durable. Needed before anything below a recovery point is removed. */
   write(): Promise<void>;
-  /** A recovery point rose: to be written some time, as a low one only costs time at recovery. */
+  /** A recovery point rose: to be written at some point, as a low one only costs time at recovery. */
   due(): void;
 }
 
@@ -25,8 +25,8 @@ export interface RemovedFilesParts {
 }
 
 /**
- * Files that are no longer part of any log, already called `….deleted`, until their time has come. What a crash leaves goes when its log is
- * opened.
+ * Files that are no longer part of any log, already called `….deleted`, until they are due. Files left by a crash are removed when their
+ * log is opened.
  */
 export class RemovedFiles {
   readonly #parts: RemovedFilesParts;

@@ -2,7 +2,7 @@ import { InvariantViolation } from "../../../protocol/base/invariant.ts";
 import { codeOf } from "../../runtime/files.ts";
 import { DamagedBatch, LogOffline } from "../log-contract.ts";
 
-/** For work in the background: the directory failed, and its listeners were told. Anything else is a bug. */
+/** For work in the background: the directory failed, and its listeners were notified. Anything else is a bug. */
 export function ignoreOffline(error: unknown): void {
   if (!(error instanceof LogOffline)) throw error;
 }
@@ -28,7 +28,7 @@ export class LogHealth {
     if (this.#offline !== null) throw this.#offline;
   }
 
-  /** Called at once when it is too late already. */
+  /** Called at once when the directory has already failed. */
   onOffline(listener: (error: LogOffline) => void): () => void {
     if (this.#offline !== null) listener(this.#offline);
     this.#listeners.add(listener);
@@ -36,8 +36,8 @@ export class LogHealth {
   }
 
   /**
-   * What an operation on files ended with, as what its caller should see. Takes the directory offline; a bug stays a bug, and a damaged
-   * batch concerns one log only.
+   * Turns the failure of an operation on files into what its caller should see. Takes the directory offline; a bug stays a bug, and a
+   * damaged batch concerns one log only.
    */
   failed(cause: unknown): Error {
     if (cause instanceof InvariantViolation || cause instanceof LogOffline || cause instanceof DamagedBatch) return cause;
@@ -50,9 +50,9 @@ export class LogHealth {
 }
 
 interface Failure {
-  /** What the system means. */
+  /** What the system error means. */
   readonly words: string;
-  /** What an operator does about it, before the broker is restarted. */
+  /** What an operator should do about it before restarting the broker. */
   readonly remedy: string;
 }
 

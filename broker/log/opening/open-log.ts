@@ -18,7 +18,7 @@ import { emptyLayout } from "../segment/segment-layout.ts";
 import { damageAtEnd, recoverLog } from "./recovery.ts";
 import { epochsFit, epochsFromBatches } from "./restore-epochs.ts";
 
-/** File sizes asked for at the same time. */
+/** File sizes queried at the same time. */
 const sizesAtOnce = 32;
 
 /** What a log is opened with. */
@@ -27,7 +27,7 @@ export interface LogOpening extends SegmentIo {
   readonly producers: ProducerBudget;
 }
 
-/** What the directory's checkpoints say of a log. */
+/** The directory's checkpoint entries of a log. */
 export interface Checkpointed {
   readonly recoveryPoint: number;
   readonly startOffset: number;
@@ -36,7 +36,7 @@ export interface Checkpointed {
 /**
  * Opens a log that was closed cleanly or recovered; a folder without segments becomes an empty log. Reads names, sizes and the last
  * segment's end;
- * should that turn out damaged after all, the log is recovered first.
+ * if that turns out to be damaged after all, the log is recovered first.
  */
 export async function openLog(io: LogOpening, folder: string, checkpointed: Checkpointed): Promise<OpenedLog> {
   const closed = await takeCleanStop(io.files, folder);
@@ -79,7 +79,7 @@ async function assemble(
   segments.push(last.segment);
   const { endOffset, layout } = last;
   const believedGaps = await readBelievedGaps(io, folder);
-  // sizes say it all after a clean stop
+  // sizes suffice after a clean stop
   if (wasUnclean) cut ??= (await brokenJoins(io, segments, believedGaps))[0]?.damage ?? null;
   if (endOffset < checkpointed.startOffset) return startOver(io, segments, checkpointed, endOffset);
   const startOffset = Math.max(checkpointed.startOffset, bases[0]!);
@@ -93,10 +93,7 @@ async function assemble(
 
 type Expected = ReadonlyMap<number, SegmentSizes>;
 
-/**
- * A segment that is closed. As large as it was then: reads of what is gone find that it is damaged, and what was added since is none of
- * ours.
- */
+/** A closed segment. It has the size it had then: reads of missing bytes find it damaged, and bytes added since are not ours. */
 function sealedSegment(folder: string, baseOffset: number, foundBytes: number, closed: SegmentSizes | undefined): Segment {
   const segment = new Segment(folder, baseOffset, closed?.log ?? foundBytes);
   if (closed !== undefined && closed.index >= 0) segment.expectIndexBytes(closed);
@@ -124,8 +121,8 @@ async function noted({ files, logger }: SegmentIo, folder: string, damage: LogDa
 }
 
 /**
- * The base offsets, with those of segments that are gone from the front or the middle: empty files take their places, so that nobody reads
- * over the hole.
+ * The base offsets, including those of segments missing at the front or in the middle: empty files take their places, so that no read skips
+ * the hole.
  */
 async function withLostSegments(io: SegmentIo, folder: string, found: readonly number[], expected: Expected): Promise<number[]> {
   const known = new Set(found);
@@ -134,7 +131,7 @@ async function withLostSegments(io: SegmentIo, folder: string, found: readonly n
   return lost.length === 0 ? [...found] : [...found, ...lost].sort((a, b) => a - b);
 }
 
-/** The last segment's indexes, when they are not as they were closed: they are rebuilt then. */
+/** Checks the last segment's indexes: when they are not as they were at the close, they are rebuilt. */
 async function dropOtherIndexes({ files }: SegmentIo, folder: string, closed: SegmentSizes | undefined): Promise<void> {
   if (closed === undefined || closed.index < 0) return;
   for (const kind of ["index", "timeindex"] as const) {
@@ -144,8 +141,8 @@ async function dropOtherIndexes({ files }: SegmentIo, folder: string, closed: Se
 }
 
 /**
- * All that a crash left is below the start: (1) records up to the end were deleted by request, which is durable; (2) the last of them were
- * on no disk. Appending where they end would give their offsets a second time.
+ * Everything left after a crash is below the start: (1) records up to the end were deleted by request, which is durable; (2) the last of
+ * them were not on disk yet. Appending at the end of what is left would assign their offsets a second time.
  */
 async function startOver(io: LogOpening, segments: readonly Segment[], checkpointed: Checkpointed, endOffset: number): Promise<OpenedLog> {
   const { folder } = segments[0]!;
@@ -211,8 +208,8 @@ async function openEpochs(
 }
 
 /**
- * The segments' base offsets, after what a crash or a disk that failed left was removed: files that were abandoned, and segments below the
- * start that are back.
+ * The segments' base offsets, after removing what a crash or a failed disk left: abandoned files, and segments below the start that
+ * reappeared.
  */
 async function tidied(io: SegmentIo, folder: string, startOffset: number): Promise<number[]> {
   const { files } = io;
@@ -225,7 +222,7 @@ async function tidied(io: SegmentIo, folder: string, startOffset: number): Promi
     0,
   );
   for (const base of bases.slice(0, kept)) await removeSegment(io, folder, base);
-  // before any checkpoint relies on the files alone to tell the start
+  // before any checkpoint relies on the files alone for the start offset
   if (kept > 0) await files.syncDirectory(folder);
   return bases.slice(kept);
 }

@@ -16,16 +16,16 @@ import { removeSegment } from "../segment/segment-files.ts";
 import { epochsFit, epochsFromBatches } from "./restore-epochs.ts";
 
 /**
- * Puts a log in order after an unclean stop, so that it can be opened as after a clean one. Everything from the segment with the recovery
- * point on is read and checked; the first batch that is torn, damaged or out of order ends the log. Before that segment everything was
- * synced and is trusted.
+ * Recovers a log after an unclean stop, so that it can be opened as after a clean one. Everything from the segment with the recovery point
+ * on is read and checked; the first batch that is torn, damaged or out of order ends the log. Before that segment everything was synced and
+ * is trusted.
  *
- * The CRC does not cover a batch's leader epoch, and one that was changed shows only in the next batch, whose epoch is lower: (1) a bit
- * makes epoch 1 of a batch's 0; (2) the log would end behind it, with an epoch that never was; (3) its leader, which does not know it,
- * demands a cut below what is committed here. So an epoch that only a single batch tells of, and the next one contradicts, ends the log
- * before it.
+ * The CRC does not cover a batch's leader epoch, and one that was changed shows only in the next batch, whose epoch is lower: (1) a flipped
+ * bit turns a batch's epoch 0 into 1; (2) the log would end after it, with an epoch that never existed; (3) its leader, which does not know
+ * that epoch, demands a cut below what is committed here. So an epoch that only a single batch has, and that the next one contradicts, ends
+ * the log before that batch.
  *
- * Returns the log's end, which is on the disk then: the new recovery point.
+ * Returns the log's end, which is on disk then: the new recovery point.
  */
 export async function recoverLog(io: SegmentIo, folder: string, recovery: Recovery): Promise<number> {
   const { endOffset, contradictedFrom } = await recoverUpTo(io, folder, recovery, Number.POSITIVE_INFINITY);
@@ -35,7 +35,7 @@ export async function recoverLog(io: SegmentIo, folder: string, recovery: Recove
 
 interface Recovered {
   readonly endOffset: number;
-  /** Not null: the batch there has an epoch that the one behind it contradicts. */
+  /** Not null: the batch there has an epoch that the one after it contradicts. */
   readonly contradictedFrom: number | null;
 }
 
@@ -48,7 +48,7 @@ async function recoverUpTo(
 ): Promise<Recovered> {
   const { files, logger } = io;
   await completeSwaps(io, folder);
-  await takeCleanStop(files, folder); // of an earlier stop
+  await takeCleanStop(files, folder); // left by an earlier stop
   const bases = await clearLeftovers(io, folder);
   if (bases.length === 0) return { endOffset: 0, contradictedFrom: null };
   const from = Math.max(
@@ -92,17 +92,16 @@ async function recoverUpTo(
 }
 
 export interface Recovery {
-  /** Segments that end at or below are not looked at. */
+  /** Segments that end at or below are not checked. */
   readonly recoveryPoint: number;
-  /** What was on the disk ended there, or above. */
+  /** What was on disk ended there, or above. */
   readonly stableEndOffset: number;
   /** Compaction may have left gaps below. As a rule, the recovery point; above it, where that is not known. */
   readonly denseFrom?: number;
 }
 
 /**
- * What is known to be damaged in a log that ends at `endOffset`: noted before a restart, or now, when records were on the disk that are
- * gone.
+ * What is known to be damaged in a log that ends at `endOffset`: noted before a restart, or now, when records that were on disk are gone.
  */
 export async function damageAtEnd(
   { files, logger }: SegmentIo,
@@ -122,7 +121,7 @@ export async function damageAtEnd(
   return damage;
 }
 
-/** No segment reaches over such a distance, so it is none that a lost end of the last one would have filled. */
+/** No segment spans such a distance, so a lost end of the last one cannot have filled it. */
 function isFarGap({ expectedOffset, denseFrom }: Progress, nextBase: number): boolean {
   return expectedOffset < denseFrom && nextBase - expectedOffset > relativeOffsetMax;
 }
@@ -131,7 +130,7 @@ interface Progress {
   expectedOffset: number;
   /** Of the last segment that was checked. */
   endPosition: number;
-  /** From this offset on no batch may be missing; below it, compaction may have taken some. */
+  /** From this offset on no batch may be missing; below it, compaction may have removed some. */
   readonly denseFrom: number;
   readonly epochs: LeaderEpochs;
   readonly refusedFrom: number;
@@ -150,7 +149,7 @@ async function recoverSegment(io: SegmentIo, folder: string, baseOffset: number,
     const sizeInBytes = await file.size();
     const { indexes, endPosition, damage } = await check(file, baseOffset, sizeInBytes, progress);
     progress.endPosition = endPosition;
-    // the next pass ends the log before: were it cut here, and the process ended, nothing would contradict that batch any more
+    // the next pass ends the log before it: if it were cut here and the process died, nothing would contradict that batch any more
     if (progress.contradictedFrom !== null) return false;
     if (damage !== null) {
       reportCut(io.logger, path, { endPosition, sizeInBytes, damage, endOffset: progress.expectedOffset });
@@ -212,7 +211,7 @@ function reportCut(logger: Logger, path: string, cut: object): void {
   logger.warn({ path, ...cut }, "segment is cut at its first bad byte");
 }
 
-/** Removes what interrupted work left, and indexes without their log. Returns the segments' base offsets, rising. */
+/** Removes what interrupted work left, and indexes without their log. Returns the segments' base offsets, ascending. */
 async function clearLeftovers(io: SegmentIo, folder: string): Promise<number[]> {
   const names = await io.files.list(folder);
   const segmentFiles = names.map(parseSegmentFileName).filter((parsed) => parsed !== null);
@@ -230,8 +229,8 @@ async function notedEpochs({ files }: SegmentIo, folder: string): Promise<Leader
 }
 
 /**
- * The epochs that began before `offset`: from their file or, when that is missing, damaged or not what the batches say, from the batches.
- * What began later is found while checking.
+ * The epochs that began before `offset`: from their file or, when that is missing, damaged or contradicted by the batches, from the
+ * batches. Later epochs are found while checking.
  */
 async function epochsBefore(
   io: SegmentIo,

@@ -4,11 +4,11 @@ import { walkHeaders } from "../segment/batch-walk.ts";
 import type { SegmentIo } from "../segment/read-caches.ts";
 import { type Segment, segmentPath } from "../segment/segment.ts";
 
-/** The newest epochs are compared with the batches at a start; older ones decide nothing any more. */
+/** The newest epochs are compared with the batches at a start; older ones no longer decide anything. */
 const comparedMax = 16;
 
 export interface Compared {
-  /** Of the segments, rising. */
+  /** Of the segments, ascending. */
   readonly bases: readonly number[];
   readonly segmentAt: (baseOffset: number) => Segment | Promise<Segment>;
   /** The batches end there. */
@@ -16,8 +16,8 @@ export interface Compared {
 }
 
 /**
- * Whether leader epochs that were read from their file are those of the batches: a changed digit in the file looks like any other epoch or
- * offset, and a follower cuts its log by them. Looks at the batches on both sides of where each epoch begins, and at the end.
+ * Whether the leader epochs read from their file match the batches: a changed digit in the file looks like any other epoch or offset, and a
+ * follower truncates its log by them. Checks the batches on both sides of each epoch's start, and at the end.
  */
 export async function epochsFit(io: SegmentIo, epochs: LeaderEpochs, { bases, segmentAt, endOffset }: Compared): Promise<boolean> {
   const starts = epochs.entries.slice(-comparedMax).map(({ startOffset }) => startOffset);
@@ -44,7 +44,7 @@ function isKnownAs({ baseOffset, lastOffset, leaderEpoch }: BatchInfo, epochs: L
   return leaderEpoch < 0 || [baseOffset, lastOffset].every((offset) => (epochs.epochAt(offset) ?? leaderEpoch) === leaderEpoch);
 }
 
-/** The leader epochs as the headers of these segments' batches have them. */
+/** The leader epochs according to the headers of these segments' batches. */
 export async function epochsFromBatches(io: SegmentIo, folder: string, bases: readonly number[]): Promise<LeaderEpochs> {
   const epochs = new LeaderEpochs();
   for (const base of bases) {

@@ -7,9 +7,9 @@ import { type OffsetEntry, relativeOffsetMax, type TimeEntry } from "../segment/
 import { closingEntry, mustRoll, type RollLimits } from "../segment/segment-layout.ts";
 import type { LogState } from "./log-state.ts";
 
-/** Appended bytes wait here at most. With the network's own bounds it never comes to that, but those are settings. */
+/** Appended bytes waiting here, at most. With the network's own bounds this is never reached, but those are settings. */
 const queuedBytesMax = 2 ** 30;
-/** One write takes this much at most, so that those at the front of a long queue do not wait for its end. */
+/** One write takes this much at most, so that appends at the front of a long queue do not wait for its end. */
 const writeBytesMax = 8 * 1024 * 1024;
 const writeChunksMax = 1024;
 
@@ -23,7 +23,7 @@ export interface QueuedAppend {
   /** Of the segment, this append included. */
   readonly maxTimestampMs: number;
   readonly offsetOfMaxTimestamp: number;
-  /** Compaction at the leader took what was between two batches, or before the first. */
+  /** Compaction at the leader removed what was between two batches, or before the first. */
   readonly hasGap: boolean;
 }
 
@@ -44,7 +44,7 @@ export interface QueuedPause {
 
 /**
  * What waits to be written to a log, in order. Everything about an append (segment, index entries) is decided in the caller's turn, when it
- * is added; the writer only carries it out.
+ * is added; the writer only executes it.
  */
 export class AppendQueue {
   readonly #state: LogState;
@@ -52,9 +52,9 @@ export class AppendQueue {
   readonly #random: Random;
   #items: (QueuedAppend | QueuedRoll | QueuedPause)[] = [];
   #bytes = 0;
-  /** In [0, 1), of the segment that is written; null: not drawn yet. */
+  /** In [0, 1), of the active segment; null: not drawn yet. */
   #jitterShare: number | null = null;
-  /** Of rolls and pauses that somebody waits for. */
+  /** Of rolls and pauses that a caller waits for. */
   readonly #waiting = new Set<PromiseWithResolvers<void>>();
 
   constructor(state: LogState, clock: Clock, random: Random) {
@@ -67,7 +67,7 @@ export class AppendQueue {
     return this.#items[0];
   }
 
-  /** Whether so much more may wait for the disk. */
+  /** Whether that much more may wait for the disk. */
   hasRoomFor(bytes: number): boolean {
     return this.#bytes + bytes <= queuedBytesMax;
   }
@@ -82,7 +82,7 @@ export class AppendQueue {
     for (const batch of batches) {
       if (mustRoll(state.layout, batch, this.#rollLimits(), nowMs)) {
         this.#addRun(bytes, run, batch.position);
-        // so far from the last batch that no segment reaches over the gap: the next one begins behind it
+        // so far from the last batch that no segment spans the gap: the next one begins after it
         const isFar = batch.lastOffset - state.endOffset > relativeOffsetMax;
         this.#addRoll(isFar ? batch.baseOffset : state.endOffset, nowMs, null);
         run = startRun(state.endOffset, batch.position);
@@ -97,8 +97,8 @@ export class AppendQueue {
   }
 
   /**
-   * What is appended next goes to a new segment. Resolves once the one there is is sealed; all that was appended is written, and it is not
-   * empty.
+   * What is appended next goes to a new segment. Resolves once the present one is sealed. It must not be empty, and everything appended
+   * must be written.
    */
   addRoll(): Promise<void> {
     const { layout, writtenEndOffset, endOffset } = this.#state;
@@ -130,13 +130,13 @@ export class AppendQueue {
     this.#items.shift();
   }
 
-  /** So many of the bytes taken are written: others may take their room. */
+  /** That many of the bytes taken are written: their room is free again. */
   written(bytes: number): void {
     this.#bytes -= bytes;
     invariant(this.#bytes >= 0, "only what waited is written", () => ({ queuedBytes: this.#bytes }));
   }
 
-  /** Nothing of it is written any more. */
+  /** Nothing in it is written any more. */
   fail(error: Error): void {
     this.#items = [];
     for (const { reject } of this.#waiting) reject(error);
@@ -183,8 +183,8 @@ export class AppendQueue {
 }
 
 /**
- * What is in the segment being written is never compacted, so it must not stay there for longer than a record may stay uncompacted. Of a
- * random part taken off its age, `jitterShare` is this segment's.
+ * The active segment is never compacted, so records must not stay in it for longer than they may stay uncompacted. Its age limit is reduced
+ * by a random part, of which `jitterShare` is this segment's share.
  */
 function rollLimits(settings: TopicSettings, jitterShare: number): RollLimits {
   const { segmentMs, segmentJitterMs, maxCompactionLagMs, cleanupPolicy } = settings;

@@ -3,7 +3,7 @@ import type { LogHealth } from "../files/log-health.ts";
 import { type LogDamage, LogOffline } from "../log-contract.ts";
 import type { SegmentIo } from "../segment/read-caches.ts";
 
-/** Places told to the operator, of one log; further ones are only counted as damaged. */
+/** Places reported to the operator, of one log; further ones are only counted as damaged. */
 const toldMax = 100;
 
 /** What is known to be damaged in one log. */
@@ -33,7 +33,7 @@ export class KnownDamage {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Said once for each place; the first is noted in the folder, for later starts. */
+  /** Reported once for each place; the first is noted in the folder, for later starts. */
   add(damage: LogDamage): void {
     const place = `${damage.path}:${damage.position}`;
     if (!this.#told.has(place) && this.#told.size < toldMax) {

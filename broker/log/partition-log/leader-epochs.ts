@@ -28,7 +28,7 @@ export class LeaderEpochs {
     return this.#entries.at(-1)?.epoch ?? -1;
   }
 
-  /** `epoch` (if it is a new one) begins at `startOffset`. An epoch that began there without a record gives way. */
+  /** `epoch` (if it is a new one) begins at `startOffset`. An epoch that began there without a record is replaced. */
   begin(epoch: number, startOffset: number): void {
     const last = this.#entries.at(-1);
     if (last?.epoch === epoch) return;
@@ -45,12 +45,11 @@ export class LeaderEpochs {
   }
 
   /**
-   * What a leader knows of epochs up to `epoch`, whose first record that is left is at `firstOffset`; our log ends at `endOffset`.
-   * Compaction may have left out an epoch's first records, or all of them, and yet its bounds decide what a replica that was away has to
-   * cut:
+   * What a leader knows of epochs up to `epoch`, whose first remaining record is at `firstOffset`; our log ends at `endOffset`. Compaction
+   * may have left out an epoch's first records, or all of them, and yet its bounds decide what a replica that was away has to truncate:
    *
    * (1) Offsets 10 to 14 of epoch 0 are on A only; (2) B leads epoch 1 from 10 on, and compacts 10 to 14 away; (3) C copies B: the first
-   * batch of epoch 1 that it sees is at 15; (4) C leads, A comes back with its 15 records of epoch 0. Did C take epoch 1 to begin at 15, A
+   * batch of epoch 1 that it sees is at 15; (4) C leads, A comes back with its 15 records of epoch 0. If C took epoch 1 to begin at 15, A
    * would keep what was never committed, and once it leads, serve it.
    */
   learn(
@@ -125,7 +124,7 @@ export class LeaderEpochs {
     return epochs;
   }
 
-  /** How many entries, from the first on, satisfy a claim that holds for a beginning of them only. */
+  /** How many entries, from the first on, satisfy a predicate that holds for a prefix of them only. */
   #countWhere(claim: (entry: EpochStart) => boolean): number {
     let [low, high] = [0, this.#entries.length];
     while (low < high) {

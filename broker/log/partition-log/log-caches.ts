@@ -14,13 +14,13 @@ export interface LogCaches {
 }
 
 export interface CacheBounds {
-  /** Memory for the tails of all logs together, bytes; the oldest batches go first. Default 64 MiB. */
+  /** Memory for the tails of all logs together, bytes; the oldest batches are evicted first. Default 64 MiB. */
   readonly tailCacheBytesMax?: number;
   /** Memory for the indexes of closed segments, bytes. Default 32 MiB. */
   readonly indexCacheBytesMax?: number;
-  /** Files held open for reading. Every log has one more, for writing. Default 256. */
+  /** Files kept open for reading. Every log has one more, for writing. Default 256. */
   readonly openFilesMax?: number;
-  /** Idempotent producers that all logs together remember; each log that wants more forgets its least recent ones. Default 1,000,000. */
+  /** Idempotent producers that all logs together remember; a log that needs more forgets its least recent ones. Default 1,000,000. */
   readonly producersMax?: number;
 }
 
@@ -35,12 +35,12 @@ export function logCaches(files: FileSystem, bounds: CacheBounds): LogCaches {
   };
 }
 
-/** Each of them holds the packed batch that it found. */
+/** Each of them holds the compressed batch that it found. */
 const lookupsMax = 100;
 
 /**
- * Lookups by timestamp that have to unpack a large batch, of all logs of a broker: one at a time, until it has passed over the records.
- * Each takes as much memory as the records of a batch may be, and a client may ask for hundreds in one breath.
+ * Lookups by timestamp that have to decompress a large batch, of all logs of a broker: one at a time, until it has gone through the
+ * records. Each takes as much memory as a batch's records may, and a client may request hundreds at once.
  */
 export class LookupTurns {
   #last: Promise<unknown> = Promise.resolve();

@@ -13,7 +13,7 @@ interface Sealed {
   readonly file: File;
 }
 
-/** Brings what was written to the disk and moves the recovery point. All who ask while a round is under way share the next one. */
+/** Flushes what was written and moves the recovery point. All calls made while a round is running share the next one. */
 export class LogFlusher {
   readonly #state: LogState;
   #sealed: Sealed[] = [];
@@ -46,15 +46,15 @@ export class LogFlusher {
   }
 
   /**
-   * Runs `work` while no flush and no other such work runs; flushes asked for meanwhile come after it. The one gate for whatever cuts a
-   * log, empties it or changes its segments. Appends that wait for an fsync wait for it too, so it has to be short.
+   * Runs `work` while no flush and no other such work runs; flushes requested meanwhile run after it. The one gate for everything that cuts
+   * a log, empties it or changes its segments. Appends that wait for an fsync wait for it too, so it has to be short.
    */
   async exclusive(work: () => Promise<void>): Promise<void> {
     while (this.#running !== null) await this.#running.catch(() => undefined);
     await this.#start(work);
   }
 
-  /** The log is abandoned: its folder may be gone, and flushes that still come do nothing. Resolves when what is under way is done. */
+  /** The log is abandoned: its folder may be gone, and later flushes do nothing. Resolves when what is running is done. */
   async end(): Promise<void> {
     this.#isOver = true;
     await this.exclusive(async () => {}).catch(() => undefined);
@@ -69,8 +69,8 @@ export class LogFlusher {
   }
 
   /**
-   * Takes the sealed segments from `baseOffset` on off the list: the file of the one that starts there, if it was waiting; the others are
-   * closed.
+   * Removes the sealed segments from `baseOffset` on from the list. Returns the file of the one that starts there, if it was waiting; the
+   * others are closed.
    */
   async takeSealedFrom(baseOffset: number): Promise<File | null> {
     const given = this.#sealed.filter(({ segment }) => segment.baseOffset >= baseOffset);
@@ -80,7 +80,7 @@ export class LogFlusher {
     return wanted?.file ?? null;
   }
 
-  /** These segments left the log: nobody needs them on the disk any more. */
+  /** These segments left the log: they need no flush any more. */
   async dropSealed(segments: readonly Segment[]): Promise<void> {
     const given = this.#sealed.filter(({ segment }) => segments.includes(segment));
     this.#sealed = this.#sealed.filter(({ segment }) => !segments.includes(segment));
@@ -142,7 +142,7 @@ export class LogFlusher {
 }
 
 /**
- * When what the operating system has must go to the disk: `flush.messages` for the writer, which waits for it, and `flush.ms` in the
+ * When what the operating system has must be flushed: `flush.messages` for the writer, which waits for it, and `flush.ms` in the
  * background.
  */
 export class FlushSchedule {
@@ -161,13 +161,13 @@ export class FlushSchedule {
     this.#clock = clock;
   }
 
-  /** The records that wait are as many as may. */
+  /** The number of waiting records has reached its limit. */
   isFlushDue(): boolean {
     const { handedOverEndOffset, recoveryPoint, settings } = this.#state;
     return handedOverEndOffset - recoveryPoint >= settings.flushMessages;
   }
 
-  /** The operating system has more than it had. */
+  /** The operating system has been given more. */
   handedOver(): void {
     const { settings, directory, handedOverEndOffset, recoveryPoint } = this.#state;
     if (this.#timer !== null || settings.flushMs >= Number.MAX_SAFE_INTEGER || handedOverEndOffset === recoveryPoint) return;
@@ -178,7 +178,7 @@ export class FlushSchedule {
     });
   }
 
-  /** The time begins again, under the new settings. */
+  /** The interval starts over, under the new settings. */
   restart(): void {
     this.stop();
     this.handedOver();

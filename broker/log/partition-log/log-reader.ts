@@ -16,7 +16,7 @@ import { refuseJoin } from "../segment/segment-joins.ts";
 import type { LogState } from "./log-state.ts";
 import { undisturbed } from "./undisturbed.ts";
 
-/** One read takes at most this much memory, whatever is asked for; only a single larger batch may exceed it. */
+/** One read takes at most this much memory, whatever is requested; only a single larger batch may exceed it. */
 const readBytesMax = 64 * 1024 * 1024;
 const offsetBytes = 8;
 
@@ -41,7 +41,7 @@ export class LogReader {
       const limits = { ...options, endOffsetLimit: Math.min(options.endOffsetLimit, writtenEndOffset) };
       if (fromOffset >= limits.endOffsetLimit) return nothing;
       if (state.tail.covers(fromOffset)) return state.tail.read(fromOffset, limits);
-      // where a gap is believed, the next segment has the next batch
+      // where a gap is legitimate, the next segment has the next batch
       const { segments } = state;
       for (let i = state.segmentIndex(fromOffset); i < segments.length; i++) {
         const segment = segments[i]!;
@@ -76,7 +76,7 @@ export class LogReader {
     });
     return segment.use(io, async (file) => {
       const run = new SegmentRun(file, sizeInBytes, check, fromOffset, options);
-      // what lies between the index entry and the batch comes on top of what is asked for
+      // what is between the index entry and the batch is read in addition to what was requested
       const windowBytes = Math.min(Math.max(options.maxBytes, 0), readBytesMax) + settings.indexIntervalBytes + batchHeaderBytes;
       for (let at = floor?.position ?? 0; at < sizeInBytes; ) {
         const window = await readExactly(file, at, Math.min(windowBytes, sizeInBytes - at));
@@ -95,7 +95,7 @@ export class LogReader {
   }
 }
 
-/** One pass over a segment's batches, from a place that an index gave. */
+/** One pass over a segment's batches, from a position that an index gave. */
 class SegmentRun {
   readonly #file: File;
   readonly #sizeInBytes: number;
@@ -117,8 +117,8 @@ class SegmentRun {
   }
 
   /**
-   * Where in the window (which is from `at` on) the first batch starts that ends at or above the wanted offset; may be behind the window.
-   * Headers are all it looks at.
+   * Where in the window (which is from `at` on) the first batch starts that ends at or above the wanted offset; may be past the window.
+   * Only headers are read.
    */
   skip(window: Buffer, at: number): number {
     let start = 0;
@@ -131,7 +131,10 @@ class SegmentRun {
     return start;
   }
 
-  /** The whole, sound batches from `start` on, within what was asked for. A damaged one ends them; when it is the first, it is thrown. */
+  /**
+   * The whole, sound batches from `start` on, within the requested limits. A damaged one ends them; when it is the first, DamagedBatch is
+   * thrown.
+   */
   async take(window: Buffer, start: number, at: number): Promise<ReadResult> {
     const { maxBytes, endOffsetLimit, minOneBatch } = this.#options;
     let end = start;
@@ -171,7 +174,7 @@ class SegmentRun {
     if (refused !== null) throw this.damaged(at + start, refused);
   }
 
-  /** A batch whose last offset is not below the next one's first: one of the two is not where it says. */
+  /** A batch whose last offset is not below the next one's first: one of the two has a wrong offset. */
   async #refuseNeighbour(window: Buffer, batchAt: number, next: number, at: number): Promise<string | null> {
     if (at + next + offsetBytes > this.#sizeInBytes) return null;
     const bytes = next + offsetBytes <= window.length ? window.subarray(next) : await readExactly(this.#file, at + next, offsetBytes);
@@ -180,7 +183,7 @@ class SegmentRun {
   }
 }
 
-/** Bytes that must be there: a file that has become shorter is damaged. */
+/** Bytes that must exist: a file that has become shorter is damaged. */
 export async function readExactly(file: File, position: number, length: number): Promise<Buffer> {
   const bytes = Buffer.allocUnsafe(length);
   const count = await file.read(bytes, 0, length, position);
@@ -190,7 +193,7 @@ export async function readExactly(file: File, position: number, length: number):
 }
 
 export interface RunBounds {
-  /** Offsets of the run's batches lie in [firstOffset, endOffset). */
+  /** Offsets of the run's batches are in [firstOffset, endOffset). */
   readonly firstOffset: number;
   readonly endOffset: number;
   /** Last offset of the first batch, where an index gives it. */

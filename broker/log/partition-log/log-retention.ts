@@ -8,27 +8,28 @@ import type { LogWriter } from "./log-writer.ts";
 import { undisturbed } from "./undisturbed.ts";
 
 export interface RetentionMoment {
-  /** Nothing above goes. */
+  /** Nothing above is removed. */
   readonly highWatermark: number;
   readonly nowMs: number;
 }
 
-/** Segments whose files are renamed while the gate is held: an append that waits for an fsync waits for no more than these. */
+/** Segments whose files are renamed while the gate is held: an append that waits for an fsync waits for these renames at most. */
 const segmentsAtOnce = 16;
 
 /**
- * Moves the log's start, and removes the segments that lie wholly below it. Appends go on meanwhile.
+ * Moves the log's start, and removes the segments that are wholly below it. Appends continue meanwhile.
  *
  * 1. The start moves at once: nothing below is read from here on.
- * 2. It is made durable before any file changes. Else: (1) records are deleted by request; (2) the files' new names are lost in a crash;
+ * 2. It is made durable before any file changes. Otherwise: (1) records are deleted by request; (2) the files' new names are lost in a
+ *    crash;
  *    (3) the records are back.
- * 3. The segments leave the log and their files are renamed, oldest first; removed they are later.
+ * 3. The segments leave the log and their files are renamed, oldest first; they are removed later.
  */
 export class LogRetention {
   readonly #state: LogState;
   readonly #flusher: LogFlusher;
   readonly #writer: LogWriter;
-  /** Resolves when the start as it is is durable. */
+  /** Resolves when the present start is durable. */
   #durable: Promise<void> = Promise.resolve();
 
   constructor(state: LogState, flusher: LogFlusher, writer: LogWriter) {
@@ -41,14 +42,15 @@ export class LogRetention {
   async retain(moment: RetentionMoment): Promise<void> {
     const { generation } = this.#state;
     const ages = await undisturbed(this.#state, () => this.#readAges(moment));
-    // (1) the ages were read; (2) the log was cut, or is being: what was committed may be other records by now. The next check comes.
+    // (1) the ages were read; (2) the log was cut, or is being: what was committed may be other records by now. This is left to the next
+    // check.
     if (this.#state.generation !== generation || this.#state.truncating !== null || this.#state.closed) return;
     const startOffset = this.#decide(moment, ages);
     await (startOffset > this.#state.startOffset ? this.startAt(startOffset) : this.#closeIfGone());
     await this.removeBelowStart();
   }
 
-  /** A caller that finds the start where it should be may be told so only when no crash takes it back. */
+  /** A caller that finds the start where it should be may be answered only when no crash can undo it. */
   get durable(): Promise<void> {
     return this.#durable;
   }
@@ -62,12 +64,12 @@ export class LogRetention {
 
   async #store(offset: number): Promise<void> {
     const state = this.#state;
-    // In the gate, or: (1) the log is being moved, and the other directory's checkpoint has its start; (2) the new start is written here,
-    // and answered; (3) the move is done; (4) a crash takes it back.
+    // In the gate. Otherwise: (1) the log is being moved, and the other directory's checkpoint has its start; (2) the new start is written
+    // here, and answered; (3) the move is done; (4) a crash undoes it.
     const written = this.#flusher.exclusive(() => state.directory.checkpoints.write());
     await Promise.all([this.#closeIfGone(), written]);
-    // Only now: (1) the epochs are cut at the new start, and their file is written; (2) a crash takes the start back; (3) of what is
-    // between, nobody knows the epoch.
+    // Only now: (1) the epochs are cut at the new start, and their file is written; (2) a crash undoes the new start; (3) the epoch of the
+    // records in between is unknown.
     state.epochs.startAt(Math.min(offset, state.startOffset));
   }
 
@@ -87,8 +89,8 @@ export class LogRetention {
   }
 
   /**
-   * When the oldest segments were last written to, as far as it decides: up to the first one that stays. So a check reads one time index,
-   * and those of the segments that it removes, however many there are.
+   * When the oldest segments were last written to, as far as needed: up to the first one that stays. So a check reads one time index, and
+   * those of the segments that it removes, however many there are.
    */
   async #readAges({ highWatermark, nowMs }: RetentionMoment): Promise<ReadonlyMap<Segment, number>> {
     const { segments, settings, io } = this.#state;
@@ -103,7 +105,7 @@ export class LogRetention {
     return ages;
   }
 
-  /** Where the log begins once what may go has gone: at its end, when that is everything. */
+  /** Where the log begins once everything expired is removed: at its end, when that is everything. */
   #decide({ highWatermark, nowMs }: RetentionMoment, ages: ReadonlyMap<Segment, number>): number {
     const state = this.#state;
     const { segments, settings } = state;
@@ -115,15 +117,15 @@ export class LogRetention {
   }
 
   /**
-   * Nothing of the last segment is left to read: it is closed, in the caller's turn, so that it can go too. What is appended next goes to a
-   * new one.
+   * Nothing of the last segment is left to read: it is closed, in the caller's turn, so that it can be removed too. What is appended next
+   * goes to a new one.
    */
   async #closeIfGone(): Promise<void> {
     const { startOffset, endOffset, layout } = this.#state;
     if (startOffset === endOffset && layout.sizeInBytes > 0) await this.#writer.roll();
   }
 
-  /** How many of the first segments go whatever their age: those below the start, and those above the size. */
+  /** How many of the first segments are removed whatever their age: those below the start, and those above the size. */
   #goneAnyway(): number {
     const { segments, startOffset, settings } = this.#state;
     const below = segmentsBelow(segments, startOffset);
@@ -134,7 +136,7 @@ export class LogRetention {
 
 /**
  * The files of segments that `state.replaceSegments` took out: renamed at once, so that no later start takes them for the log's, and
- * removed after `file.delete.delay.ms`. Readers under way finish with the files that they have open. By the gate only, and oldest first:
+ * removed after `file.delete.delay.ms`. Running reads finish with the files that they have open. Only inside the gate, and oldest first:
  * whatever a crash leaves has no gap.
  */
 export async function removeSegmentsLater(state: LogState, segments: readonly Segment[]): Promise<void> {
@@ -156,12 +158,12 @@ export async function removeSegmentsLater(state: LogState, segments: readonly Se
   directory.removedFiles.removeLater(removed, settings.fileDeleteDelayMs);
 }
 
-/** An index may be missing: it is built when it is needed. So may a snapshot: the log was read without. */
+/** An index may be missing: it is built when needed. So may a snapshot: the log was read without it. */
 function ignoreMissing(error: unknown): void {
   if (codeOf(error) !== "ENOENT") throw error;
 }
 
-/** What of a segment decides whether it is kept. */
+/** The facts about a segment that decide whether it is kept. */
 export interface RetainedSegment {
   readonly baseOffset: number;
   readonly sizeInBytes: number;
@@ -173,23 +175,23 @@ export interface RetainedLog {
   readonly endOffset: number;
 }
 
-// Segments go from the oldest on, and only whole ones: all answers are how many of the first ones.
+// Segments are removed from the oldest on, and only whole: every result is a number of first segments.
 
-/** Those that may go at all: wholly committed. The last one counts if it has records; it is closed before it goes. */
+/** Those that may be removed at all: wholly committed. The last one counts if it has records; it is closed before it is removed. */
 export function committedSegments({ segments, endOffset }: RetainedLog, highWatermark: number): number {
   const kept = segments.findIndex((_, i) => (segments[i + 1]?.baseOffset ?? endOffset) > highWatermark);
   if (kept >= 0) return kept;
   return segments.at(-1)!.sizeInBytes > 0 ? segments.length : segments.length - 1;
 }
 
-/** Those that lie wholly below the log's start. Never the last one. */
+/** Those wholly below the log's start. Never the last one. */
 export function segmentsBelow(segments: readonly RetainedSegment[], startOffset: number): number {
   let count = 0;
   while (count + 1 < segments.length && segments[count + 1]!.baseOffset <= startOffset) count++;
   return count;
 }
 
-/** `retention.bytes`, -1 for no limit: segments go as long as what stays is not below it. */
+/** `retention.bytes`, -1 for no limit: segments are removed as long as what stays is not below it. */
 export function segmentsOverSize(segments: readonly RetainedSegment[], retentionBytes: number): number {
   if (retentionBytes < 0) return 0;
   let excess = segments.reduce((sum, { sizeInBytes }) => sum + sizeInBytes, 0) - retentionBytes;

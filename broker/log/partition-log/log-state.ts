@@ -21,7 +21,7 @@ export interface OpenedLog {
   readonly epochs: LeaderEpochs;
   /** As of `endOffset`. */
   readonly producers: ProducerStates;
-  /** Of the newest snapshot of them on the disk; null: there is none. */
+  /** Of the newest snapshot of them on disk; null: there is none. */
   readonly snapshotOffset: number | null;
   readonly startOffset: number;
   readonly endOffset: number;
@@ -30,36 +30,36 @@ export interface OpenedLog {
   readonly believedGaps: BelievedGaps;
 }
 
-/** Where a log lies, and what it is read with. */
+/** The folder of a log, and what it is read with. */
 export interface LogPlace {
   readonly directory: LogDirectory;
   readonly io: SegmentIo;
   readonly tails: TailCacheBudget;
 }
 
-/** The state for its own verbs: everybody else only reads. */
+/** The state for its own verbs: all other modules only read. */
 type Own = { -readonly [Field in keyof LogState]: LogState[Field] };
 const own = (state: LogState): Own => state;
 
 /**
- * What is known of one log, shared by its parts (writer, flusher, reader, truncation). They read it; it changes by the verbs below only,
- * each of which ends with the state in order. Offsets: start <= written end <= handed over end <= end; recovery point <= handed over end,
- * and it may be below the start.
+ * What is known of one log, shared by its parts (writer, flusher, reader, truncation). They read it; only the verbs below change it, and
+ * each of them leaves it valid. Offsets: start <= written end <= handed over end <= end; recovery point <= handed over end, and it may be
+ * below the start.
  */
 export class LogState {
-  /** Another one after a move (`relocation.ts`), as is the folder. */
+  /** A different one after a move (`relocation.ts`), as is the folder. */
   readonly directory: LogDirectory;
   readonly folder: string;
   readonly io: SegmentIo;
   readonly epochs: LeaderEpochs;
-  /** As of `endOffset`, so of what is still queued, too. */
+  /** As of `endOffset`, so it includes what is still queued. */
   readonly producers: ProducerStates;
   readonly snapshotOffset: number | null;
   readonly tail: TailCache;
   readonly damage: KnownDamage;
   readonly believedGaps: BelievedGaps;
   readonly settings: TopicSettings;
-  /** By base offset; never empty; the last one is growing. */
+  /** By base offset; never empty; the last one is active. */
   readonly segments: readonly Segment[];
   /** Of the last segment there will be once all that is queued is written. */
   readonly layout: LayoutState;
@@ -69,15 +69,15 @@ export class LogState {
   readonly writtenEndOffset: number;
   /** What the operating system has. Above `writtenEndOffset` while a write waits for its fsync. */
   readonly handedOverEndOffset: number;
-  /** Everything below is on the disk. */
+  /** Everything below is on disk. */
   readonly recoveryPoint: number;
   /** Rises with every truncation and whenever segments leave: a read that began before it is repeated. */
   readonly generation: number = 0;
-  /** Rises with every truncation: bytes that were read before may be others now. */
+  /** Rises with every truncation: bytes that were read before may have changed. */
   readonly cuts: number = 0;
-  /** Rises whenever segments leave for good: a reader that opens their files by name may find none. */
+  /** Rises whenever segments leave for good: a reader that opens their files by name may not find them. */
   readonly departures: number = 0;
-  /** Up to where compaction came: each key is there once. Above the end or below the start it says nothing. */
+  /** How far compaction got: below it each key exists once. Above the end or below the start it has no meaning. */
   readonly cleanedEndOffset: number;
   /** Segments' files are being renamed: reads of files wait. */
   readonly renaming: Promise<void> | null = null;
@@ -105,7 +105,7 @@ export class LogState {
     this.handedOverEndOffset = opened.endOffset;
     this.recoveryPoint = opened.recoveryPoint;
     this.believedGaps = opened.believedGaps;
-    // A crash may have taken the log's end before the checkpoint said so: what is appended there is new.
+    // A crash may have taken the log's end before the checkpoint was updated: what is appended there is new.
     this.cleanedEndOffset = Math.min(cleanedEndOffset, opened.endOffset);
     this.tail = new TailCache(tails);
     this.damage = new KnownDamage(io, directory.health, opened.folder, opened.damage);
@@ -146,9 +146,7 @@ export class LogState {
     return placed;
   }
 
-  /**
-   * What is assigned next goes to a new segment, which begins at `baseOffset`: the log's end, or above where no segment reaches over a gap.
-   */
+  /** What is assigned next goes to a new segment, which begins at `baseOffset`: the log's end, or above it where no segment spans a gap. */
   assignedSegment(baseOffset: number, nowMs: number): void {
     invariant(baseOffset >= this.endOffset, "a segment begins at the log's end, or behind a gap", () => ({
       baseOffset,
@@ -177,7 +175,7 @@ export class LogState {
     own(this).writtenEndOffset = endOffset;
   }
 
-  /** The last segment is sealed, and this one goes on. Returns the sealed one's file, to be synced and closed. */
+  /** The last segment is sealed, and this one becomes active. Returns the sealed one's file, to be synced and closed. */
   rolled(next: Segment): File {
     const { baseOffset } = next;
     invariant(this.writtenEndOffset <= baseOffset, "a segment starts where the last one ends, or behind a gap", () => ({
@@ -190,13 +188,13 @@ export class LogState {
     }
     own(this).namesUnsynced = true;
     const file = this.last.seal();
-    // in place: who goes through them, as a copy to another directory does, comes to this one as well
+    // in place: an iteration over them, as a copy to another directory does it, reaches this one as well
     (this.segments as Segment[]).push(next);
     this.#check();
     return file;
   }
 
-  /** Everything below `offset` is on the disk. */
+  /** Everything below `offset` is on disk. */
   flushed(offset: number): void {
     invariant(offset >= this.recoveryPoint && offset <= this.handedOverEndOffset, "a flush moves the recovery point forward", () => ({
       offset,
@@ -206,7 +204,7 @@ export class LogState {
     own(this).recoveryPoint = offset;
   }
 
-  /** A snapshot of the producers as of `offset` is on the disk. */
+  /** A snapshot of the producers as of `offset` is on disk. */
   snapshotted(offset: number): void {
     invariant(offset <= this.endOffset, "a snapshot is of the log", () => ({ offset, endOffset: this.endOffset }));
     own(this).snapshotOffset = offset;
@@ -231,8 +229,8 @@ export class LogState {
   }
 
   /**
-   * Records from `endOffset` on go, in this turn; their files are the caller's to cut. True: the recovery point was above, or the start,
-   * and they are lower now, which must be durable before the files change.
+   * Records from `endOffset` on are removed, in this turn; the caller cuts their files. True: the recovery point or the start was above,
+   * and is lower now, which must be durable before the files change.
    */
   cutTo(endOffset: number): boolean {
     const { recoveryPoint, startOffset } = this;
@@ -246,20 +244,23 @@ export class LogState {
     return this.recoveryPoint < recoveryPoint || this.startOffset < startOffset;
   }
 
-  /** The files are cut: the segment at that place in `segments` is the last one now, and grows. */
+  /** The files are cut: the segment at that place in `segments` is the last one now, and active. */
   endsWith(at: number, segment: Segment, layout: LayoutState): void {
     own(this).segments = [...this.segments.slice(0, at), segment];
     own(this).layout = layout;
     this.#checkAll();
   }
 
-  /** After a cut: the log's producers as its batches have them. */
+  /** After a cut: the log's producers according to its batches. */
   producersRestored(producers: ProducerStates, snapshotOffset: number | null): void {
     this.producers.become(producers);
     own(this).snapshotOffset = snapshotOffset;
   }
 
-  /** All records go, in this turn; the log will begin at `offset`. Until `restartedIn` its files say the old or the new. */
+  /**
+   * All records are removed, in this turn; the log will begin at `offset`. Until `restartedIn` its files are those of the old or the new
+   * log.
+   */
   restarting(offset: number): void {
     const firstOffset = this.segments[0]!.baseOffset;
     this.#invalidateReads(0);
@@ -283,9 +284,9 @@ export class LogState {
     this.#checkAll();
   }
 
-  // The start, and segments that leave. By the gate only (`LogFlusher.exclusive`), but for the start itself.
+  // The start, and segments that leave. Only inside the gate (`LogFlusher.exclusive`), except for the start itself.
 
-  /** The log begins at `offset`: what is below is read no more. Its files go later. */
+  /** The log begins at `offset`: what is below is no longer read. Its files are removed later. */
   startAt(offset: number): void {
     invariant(offset >= this.startOffset && offset <= this.writtenEndOffset, "a log's start moves forward, within what is written", () => ({
       offset,
@@ -296,8 +297,8 @@ export class LogState {
   }
 
   /**
-   * Some segments give way to others, in this turn: reads under way notice it and are repeated. Their files are the caller's to remove or
-   * to replace. The growing one stays.
+   * Some segments are replaced by others, in this turn: running reads notice it and are repeated. The caller removes or replaces their
+   * files. The active one stays.
    */
   replaceSegments(at: number, count: number, replacements: readonly Segment[] = []): readonly Segment[] {
     const replaced = this.segments.slice(at, at + count);
@@ -311,12 +312,12 @@ export class LogState {
     return replaced;
   }
 
-  /** The folder is synced: what left stays away. */
+  /** The folder is synced: removed files cannot reappear. */
   removalsSynced(): void {
     own(this).removalsUnsynced = false;
   }
 
-  /** No read of files begins from this turn on, and those under way are repeated, until the returned function is called. */
+  /** No read of files begins from this turn on, and running ones are repeated, until the returned function is called. */
   holdReads(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
     own(this).generation++;
@@ -334,7 +335,7 @@ export class LogState {
 
   // The log as a whole.
 
-  /** The log lies there from now on: all of it, and on the disk. */
+  /** The log is there from now on: all of it, and on disk. */
   movedTo(directory: LogDirectory, folder: string, segments: Segment[]): void {
     for (const segment of this.segments.slice(0, -1)) segment.retire();
     own(this).directory = directory;
@@ -385,7 +386,7 @@ export class LogState {
     invariant(before === undefined || (before.growing === null && before.baseOffset < last.baseOffset), "only the last segment grows");
   }
 
-  /** Where segments were exchanged, rarely: looks at each of them. */
+  /** Where segments were exchanged, which is rare: checks each of them. */
   #checkAll(): void {
     this.#check();
     const { segments } = this;

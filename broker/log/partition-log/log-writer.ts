@@ -16,8 +16,8 @@ export interface LogWriterParts {
 }
 
 /**
- * The one writer of a log. What is appended is queued in the caller's turn; a loop then carries it out: appends that wait together become
- * one write, and one fsync where `flush.messages` demands it. After a failure nothing is written any more.
+ * The one writer of a log. What is appended is queued in the caller's turn; a loop then writes it: appends that wait together become one
+ * write, and one fsync where `flush.messages` demands it. After a failure nothing is written any more.
  */
 export class LogWriter {
   readonly #state: LogState;
@@ -46,13 +46,13 @@ export class LogWriter {
     });
   }
 
-  /** The log lies in another directory now. */
+  /** The log is in another directory now. */
   directoryChanged(): void {
     this.#forgetHealth();
     this.#forgetHealth = this.#watchHealth();
   }
 
-  /** Whether so much more may wait for the disk. */
+  /** Whether that much more may wait for the disk. */
   hasRoomFor(bytes: number): boolean {
     return this.#queue.hasRoomFor(bytes);
   }
@@ -64,8 +64,8 @@ export class LogWriter {
   }
 
   /**
-   * What is appended next goes to a new segment. Resolves once the one there is is sealed; all that was appended is written, and it is not
-   * empty.
+   * What is appended next goes to a new segment. Resolves once the present one is sealed. It must not be empty, and everything appended
+   * must be written.
    */
   roll(): Promise<void> {
     const rolled = this.#queue.addRoll();
@@ -153,8 +153,8 @@ export class LogWriter {
     // Appends that come while this fsync runs wait in the queue and leave together, with the next write and the next fsync (group commit).
     const hasGap = appends.some((append) => append.hasGap);
     if (hasGap || this.#schedule.isFlushDue()) await this.#flusher.flush();
-    // Recovery takes a gap above the recovery point for lost records, and cuts the log there. So what has one counts as written once the
-    // recovery point is above it, for good.
+    // Recovery takes a gap above the recovery point for lost records, and cuts the log there. So an append with a gap counts as written
+    // once the recovery point is durably above it.
     if (hasGap) await state.directory.checkpoints.write();
 
     this.#queue.written(sizeInBytes);
@@ -184,7 +184,7 @@ export class LogWriter {
     await offsets.store(files, { sync: true });
     await times.store(files, { sync: true });
     for (const { path } of [offsets, times]) indexes.forget(path);
-    // before the segment exists, too: a start reads no more than the last one to know the producers
+    // before the segment exists, too: a start reads only the last segment to restore the producers
     await storeSnapshot(files, state.folder, baseOffset, producers);
     state.snapshotted(baseOffset);
     await this.#flusher.roomForSealed();
@@ -195,7 +195,7 @@ export class LogWriter {
     done?.resolve();
   }
 
-  /** Tells the listeners in a microtask of its own: once for all that is written until then, and never from within the writer. */
+  /** Notifies the listeners in a microtask of its own: once for all that is written until then, and never from within the writer. */
   #notify(): void {
     if (this.#notifying || this.#listeners.size === 0) return;
     this.#notifying = true;
@@ -213,7 +213,7 @@ interface Waiter {
 }
 
 /**
- * Those who wait for a log to have written up to an offset, by that offset. As many as there are appends under way, which the network
+ * Callers that wait for a log to have written up to an offset, by that offset. As many as there are appends in flight, which the network
  * bounds.
  */
 class WrittenWaiters {

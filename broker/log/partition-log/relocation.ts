@@ -21,7 +21,7 @@ export interface RelocationSteps {
   readonly folderAfter: string;
   /** The copy is complete and on the disk: makes it the log, durably. */
   readonly commit: () => Promise<void>;
-  /** The log stays where it is all the same: takes `commit` back, durably. */
+  /** The log stays where it is after all: undoes `commit`, durably. */
   readonly takeBack: () => Promise<void>;
   /** The log is in its new folder, in this turn. */
   readonly moved: () => void;
@@ -29,17 +29,17 @@ export interface RelocationSteps {
 }
 
 /**
- * The log goes on in the copy of its folder. Appends are taken meanwhile, but wait: what is missing in the copy is little. False: it is too
- * much, or the log was closed.
+ * The log continues in the copy of its folder. Appends are accepted meanwhile, but wait: little is missing in the copy. False: too much is
+ * missing, or the log was closed.
  *
  * 1. All that was appended before is written; no flush, cut, retention or other change of segments runs (the gate).
- * 2. The rest is copied, and all of the copy is on the disk.
+ * 2. The rest is copied, and all of the copy is on disk.
  * 3. `commit`: after a crash from here on, the copy is the log.
- * 4. In one turn the log's parts get the other folder and its segments: reads under way are repeated there.
+ * 4. In one turn the log's parts get the other folder and its segments: running reads are repeated there.
  *
- * Should the other directory fail between 3 and 4, the log goes on where it was, and `takeBack` must be durable before the gate opens.
- * Else: (1) records are appended here and acknowledged; (2) the next start finds the copy in its place, takes it for the log, and removes
- * what has those records.
+ * Should the other directory fail between 3 and 4, the log stays where it was, and `takeBack` must be durable before the gate opens.
+ * Otherwise: (1) records are appended here and acknowledged; (2) the next start finds the copy in its place, takes it for the log, and
+ * removes what has those records.
  */
 export async function relocate(
   state: LogState,
@@ -54,7 +54,7 @@ export async function relocate(
     if (state.closed || state.damage.first !== null || !copy.isNearlyComplete) return;
     signal.throwIfAborted();
     const openSegments = await copy.complete(signal);
-    // a cut that was asked for meanwhile ended the copying
+    // a cut requested meanwhile ended the copying
     if (!copy.isComplete) return;
     await commit();
     const open = async () => {
@@ -82,7 +82,7 @@ export async function relocate(
     step().catch((error: unknown) => {
       failure = error;
     });
-  // the work that failed told its directory; the gate belongs to the one we leave, which need not fail with it
+  // the failed work was reported to its directory; the gate belongs to the one we leave, which need not fail with it
   let running: Promise<void> | null = null;
   const work = () => {
     running = flusher.exclusive(caught).catch(() => undefined);
@@ -92,7 +92,7 @@ export async function relocate(
     failure ??= error;
   });
   await running;
-  // the directory that it left may fail in the last moment
+  // the directory that it left may fail at the last moment
   if (failure !== null && !isMoved) throw failure;
   return isMoved;
 }
@@ -102,14 +102,14 @@ const chunkBytes = 1024 * 1024;
 const leftMaxBytes = 4 * 1024 * 1024;
 
 /**
- * A copy of a log's files in another directory, made while the log goes on: closed segments once, the growing one as far as it is written,
- * again and again until little is missing. Appends never wait for it. A truncation of the log makes it start over.
+ * A copy of a log's files in another directory, made while the log stays in use: closed segments once, the active one as far as it is
+ * written, again and again until little is missing. Appends never wait for it. A truncation of the log makes it start over.
  */
 export class FolderCopy {
   readonly folder: string;
   readonly target: LogDirectory;
   readonly #state: LogState;
-  /** Closed segments that are there whole, and on the disk. */
+  /** Closed segments that are there whole, and on disk. */
   readonly #sealed = new Set<Segment>();
   readonly #others = new Set<string>();
   #growing: { readonly segment: Segment; bytes: number } | null = null;
@@ -128,7 +128,7 @@ export class FolderCopy {
     return bytes;
   }
 
-  /** Everything before is there. */
+  /** Everything before is copied. */
   get endOffset(): number {
     const missing = this.#state.segments.find((segment) => !this.#sealed.has(segment));
     return missing === undefined || this.#missingBytes() === 0 ? this.#state.writtenEndOffset : missing.baseOffset;
@@ -146,15 +146,13 @@ export class FolderCopy {
   async catchUp(signal: AbortSignal): Promise<void> {
     do {
       signal.throwIfAborted();
-      // a cut is told at its beginning; what it leaves is there at its end
+      // a cut is announced when it begins; what it leaves is only there when it ends
       while (this.#state.truncating !== null) await this.#state.truncating;
       await this.#pass(signal);
     } while (!this.isNearlyComplete && !this.#state.closed);
   }
 
-  /**
-   * While nothing is written to the log: the rest, all of it on the disk. The segments as they are once the folder is called `folderAfter`.
-   */
+  /** While nothing is written to the log: the rest, all of it on disk. The segments as they are once the folder is called `folderAfter`. */
   async complete(signal: AbortSignal): Promise<(folderAfter: string) => Promise<Segment[]>> {
     const state = this.#state;
     const { segments, last } = state;
@@ -223,10 +221,10 @@ export class FolderCopy {
 
   /** False: it is no longer part of the log, or the log was cut. */
   async #copySegment(segment: Segment): Promise<boolean> {
-    // compaction renames files: what this one's are called is another's, or nobody's, meanwhile
+    // compaction renames files: this segment's names may belong to another one, or to none, meanwhile
     while (this.#state.renaming !== null) await this.#state.renaming;
     if (!this.#state.segments.includes(segment)) return false;
-    // before the log's bytes: had it been growing when they were read, they would not be all
+    // before the log's bytes: if it had still been active when they were read, some would be missing
     const isSealed = segment.growing === null;
     const from = this.#growing?.segment === segment ? this.#growing.bytes : 0;
     const to = segment.sizeInBytes;
@@ -287,7 +285,7 @@ export class FolderCopy {
     }
   }
 
-  /** What is neither a segment's nor written for the copy alone: the topic's id, the producers' snapshots. */
+  /** Files that neither belong to a segment nor are written for the copy alone: the topic's id, the producer snapshots. */
   async #copyOthers(last: boolean): Promise<void> {
     const { folder } = this.#state;
     const names = await this.#source((files) => files.list(folder));
@@ -306,8 +304,8 @@ export class FolderCopy {
   }
 
   /**
-   * Segments that retention or compaction took, also what was copied of them in part: left in the folder, it would be part of the log at
-   * the next start.
+   * Segments that retention or compaction removed, also partial copies of them: left in the folder, they would be part of the log at the
+   * next start.
    */
   async #dropDeparted(): Promise<void> {
     const here = new Set(this.#state.segments);
@@ -322,7 +320,7 @@ export class FolderCopy {
     });
   }
 
-  /** Null: what was to be read has left the log meanwhile, or the log is closed. */
+  /** Null: the segment has left the log meanwhile, or the log is closed. */
   async #source<T>(work: (files: FileSystem) => Promise<T>, isHere = () => !this.#state.closed): Promise<T | null> {
     const { health } = this.#state.directory;
     health.assertOnline();

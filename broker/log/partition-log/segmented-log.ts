@@ -36,7 +36,7 @@ import { restartLog, truncateLog } from "./truncation.ts";
 
 const tooMuchWaits = "too many bytes wait for the disk";
 
-/** What a log is given by its directory and its broker. */
+/** What a log gets from its directory and its broker. */
 export interface LogParts extends LogPlace {
   readonly lookups: LookupTurns;
   readonly clock: Clock;
@@ -53,11 +53,11 @@ export class SegmentedLog implements Log {
   readonly #lookup: TimestampLookup;
   readonly #retention: LogRetention;
   readonly compaction: LogCompaction;
-  /** A check that is under way. */
+  /** A running check. */
   #retaining: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
 
-  /** `cleanedEndOffset`: up to where compaction came before the last restart. */
+  /** `cleanedEndOffset`: how far compaction got before the last restart. */
   constructor(parts: LogParts, opened: OpenedLog, settings: TopicSettings, cleanedEndOffset = 0) {
     this.#clock = parts.clock;
     this.#state = new LogState(parts, settings, opened, cleanedEndOffset);
@@ -99,7 +99,7 @@ export class SegmentedLog implements Log {
     return this.#closing !== null || this.#state.closed;
   }
 
-  /** The files alone do not tell, or would not after a crash. */
+  /** The files alone do not show it, or would not after a crash. */
   get mustKeepStartOffset(): boolean {
     const { startOffset, segments, removalsUnsynced } = this.#state;
     return startOffset > segments[0]!.baseOffset || removalsUnsynced;
@@ -274,8 +274,8 @@ export class SegmentedLog implements Log {
   }
 
   /**
-   * What has nothing to do with the batch, and ends no broker: a disk that stalls while too much waits for it, and a log that
-   * has no offsets left (somebody set them so).
+   * Failures that have nothing to do with the batch, and do not end the broker: a disk that stalls while too much waits for it, and a log
+   * that has no offsets left (its files were set up like that).
    */
   #refusal(batch: Buffer): LeaderAppend | null {
     if (!this.#writer.hasRoomFor(batch.length)) return { kind: "refused", error: "NOT_ENOUGH_REPLICAS", message: tooMuchWaits };
@@ -325,7 +325,7 @@ export class SegmentedLog implements Log {
     state.directory.health.assertOnline();
   }
 
-  /** So that the next opening reads no segment. An empty log is known without. */
+  /** So that the next opening reads no segment. An empty log needs none. */
   async #storeProducers(): Promise<void> {
     const { io, folder, producers, snapshotOffset, segments, endOffset } = this.#state;
     if (endOffset === (snapshotOffset ?? segments[0]!.baseOffset)) return;

@@ -7,20 +7,20 @@ const referencedBytesMin = 32 * 1024;
 const slabBytesMin = 4 * 1024;
 const slabBytesMax = 64 * 1024;
 
-/** A run of whole batches in memory. `bytes` may have room behind `length` for more. */
+/** A run of whole batches in memory. `bytes` may have room after `length` for more. */
 interface Block {
   readonly owner: TailCache;
   readonly bytes: Buffer;
   length: number;
   baseOffset: number;
   endOffset: number;
-  /** No more is added: its bytes may be in a reader's hands beyond `length`. */
+  /** No more is added: a reader may hold its bytes beyond `length`. */
   closed: boolean;
   older: Block | null;
   newer: Block | null;
 }
 
-/** The memory that all tails of a broker may take together; the oldest block gives way. */
+/** The memory that all tails of a broker may take together; the oldest block is evicted. */
 export class TailCacheBudget {
   readonly bytesMax: number;
   #oldest: Block | null = null;
@@ -77,7 +77,8 @@ export class TailCache {
   }
 
   /**
-   * Whole batches, just written, that continue what is there. More than the whole budget are not kept, nor is what was before them then.
+   * Whole batches, just written, that continue what is cached. If they exceed the whole budget, neither they nor what came before them is
+   * kept.
    */
   append(bytes: Buffer, baseOffset: number, endOffset: number): void {
     const last = this.#blocks.at(-1);
@@ -102,7 +103,7 @@ export class TailCache {
     this.#add(slab, bytes.length, baseOffset, endOffset);
   }
 
-  /** Whole batches from the one with `fromOffset` on, as `Log.read` has it. `fromOffset` must be covered. */
+  /** Whole batches from the one with `fromOffset` on, as in `Log.read`. `fromOffset` must be covered. */
   read(fromOffset: number, { maxBytes, endOffsetLimit, minOneBatch }: ReadOptions): ReadResult {
     const chunks: Buffer[] = [];
     let sizeInBytes = 0;
@@ -136,7 +137,7 @@ export class TailCache {
     this.clear();
   }
 
-  /** Forgets batches that end at or below `offset`: the files have less of them now. */
+  /** Forgets batches that end at or below `offset`: the files have fewer of them now. */
   forgetBefore(offset: number): void {
     for (let first = this.#blocks[this.#first]; first != null && first.endOffset <= offset; first = this.#blocks[this.#first])
       this.dropOldest(first);
@@ -181,7 +182,7 @@ export class TailCache {
   }
 }
 
-/** Where the batch that has `offset` (or the next one, where compaction took it) starts. */
+/** Where the batch that has `offset` (or the next one, where compaction removed it) starts. */
 function positionOf(block: Block, offset: number): number {
   let at = 0;
   while (at < block.length && lastOffsetAt(block.bytes, at) < offset) at += batchSizeAt(block.bytes, at);

@@ -26,8 +26,8 @@ export class TimestampLookup {
   }
 
   /**
-   * See `Log.findByTimestamp`. The segments' largest timestamps lead to a segment, its time index to a place in it, headers to a batch, the
-   * batch to the record.
+   * See `Log.findByTimestamp`. The segments' largest timestamps lead to a segment, its time index to a position in it, headers to a batch,
+   * the batch to the record.
    */
   findByTimestamp(timestampMs: number): Promise<FoundRecord | null> {
     const state = this.#state;
@@ -46,7 +46,7 @@ export class TimestampLookup {
       };
       const early = partial === null ? null : await look(partial);
       if (early !== null) return early;
-      // a producer's header may promise a timestamp that none of its records has: then the next segment
+      // a batch header may claim a timestamp that none of its records has: then the next segment
       for (let at = maxima.firstReaching(timestampMs) ?? sealedTo; at < sealedTo; at++) {
         const found = await look(segments[at]!);
         if (found !== null) return found;
@@ -77,8 +77,8 @@ export class TimestampLookup {
   }
 
   /**
-   * No record has the timestamp that a header promises: its producer said so, or compaction took the records and left the batch. By halves,
-   * since what headers say is no more than a bound.
+   * No record has the timestamp that a header claims: its producer set it, or compaction removed the records and left the batch. By
+   * bisection, since what headers say is only an upper bound.
    */
   async #largestBelow(promisedMs: number): Promise<FoundRecord | null> {
     let best: FoundRecord | null = null;
@@ -91,7 +91,7 @@ export class TimestampLookup {
     return best;
   }
 
-  /** The log's segments from its start on, as a search by timestamp takes them, one after the other. */
+  /** The log's segments from its start on, as a search by timestamp visits them, one after the other. */
   async #byTimestamp(): Promise<ByTimestamp> {
     const { startOffset, segments, generation, io } = this.#state;
     const from = this.#state.segmentIndex(startOffset);
@@ -138,7 +138,7 @@ export class TimestampLookup {
     }
   }
 
-  /** The first record in the batch that is new enough. Null when the header promised one that is not there. */
+  /** The first record in the batch that is new enough. Null when the header claimed one that does not exist. */
   async #findInBatch(bytes: Buffer, batch: BatchInfo, timestampMs: number): Promise<FoundRecord | null> {
     const { leaderEpoch } = batch;
     const { startOffset } = this.#state;
@@ -152,7 +152,7 @@ export class TimestampLookup {
       return found[0] ?? null;
     } catch (error) {
       if (error instanceof InvariantViolation || error instanceof TooManyLookups) throw error;
-      // a batch of a Kafka broker's may be packed as we do not read it: it is as near as one gets
+      // a Kafka broker's batch may be compressed in a way that we cannot read: this is as close as one gets
       return found[0] ?? { offset: Math.max(batch.baseOffset, startOffset), timestampMs: batch.maxTimestampMs, leaderEpoch };
     }
   }
@@ -163,7 +163,7 @@ export class TimestampLookup {
     batch: BatchInfo,
     visit: (record: { readonly offset: number; readonly timestampMs: number }) => "on" | "enough",
   ): Promise<void> {
-    // only here: the codecs are large, and most brokers are never asked
+    // imported only here: the codecs are large, and most brokers never need them
     const { codecsAside, decompressRecordsWithin } = await import("../../../protocol/records/compression.ts");
     const whole = { ...batch, position: 0 };
     let isEnough = false;
@@ -182,7 +182,7 @@ export class TimestampLookup {
     return this.#turns.run(async () => walk(await plainRecordsAside(bytes, whole, codecsAside.unpack)));
   }
 
-  /** Largest timestamp from `startOffset` on, which lies within the segment, or within a batch of it. */
+  /** Largest timestamp from `startOffset` on, which is within the segment, or within a batch of it. */
   async #largestFrom(segment: Segment, startOffset: number): Promise<{ readonly timestampMs: number; readonly offset: number } | null> {
     const { io } = this.#state;
     const from = await segment.floorPosition(startOffset, io);
@@ -203,9 +203,7 @@ export class TimestampLookup {
     return best.offset === -1 ? null : best;
   }
 
-  /**
-   * `best`, or the newest record of a batch that the log begins inside of: what its header says may be true only of those that are gone.
-   */
+  /** `best`, or the newest record of a batch that the log begins inside of: its header may describe only records that are gone. */
   async #largerOf<T extends { readonly timestampMs: number; readonly offset: number }>(bytes: Buffer, batch: BatchInfo, best: T) {
     if (!hasValidCrc(bytes, 0, bytes.length)) return best;
     let newest: { timestampMs: number; offset: number } = { timestampMs: noTimestamp, offset: -1 };
@@ -216,7 +214,7 @@ export class TimestampLookup {
       });
     } catch (error) {
       if (error instanceof InvariantViolation || error instanceof TooManyLookups) throw error;
-      // as above: a batch that cannot be looked into counts with what the others have
+      // as above: a batch that cannot be read is ignored in favour of the others
     }
     return newest.timestampMs >= best.timestampMs ? newest : best;
   }
@@ -227,13 +225,13 @@ interface ByTimestamp {
   /** Begins below the log's start. */
   readonly partial: Segment | null;
   readonly maxima: CoveredSegments;
-  /** Up to here the maxima cover the others. */
+  /** The maxima cover the others up to here. */
   readonly sealedTo: number;
   readonly growing: Segment | null;
 }
 
 interface Search {
-  /** Batches that end below are passed over. */
+  /** Batches that end below are skipped. */
   readonly from: number;
   /** Largest timestamp of the batch with `from`, by an index that may be damaged. Null: not known. */
   readonly fromTimestampMs: number | null;
@@ -246,20 +244,20 @@ const readAtOnce = 32;
 
 /**
  * The largest timestamp up to each sealed segment. Largest timestamps do not rise from segment to segment, but their running maxima do:
- * where a running maximum first reaches a timestamp, that segment has a record which does. So a search need not look at every segment's
- * index. The first search after a start reads the last entry of each; what is known then is kept.
+ * where a running maximum first reaches a timestamp, that segment has a record which does. So a search need not read every segment's index.
+ * The first search after a start reads the last entry of each; what is known then is kept.
  */
 class TimestampMaxima {
   #covered = new CoveredSegments(null, 0, -1);
   #extending: Promise<void> | null = null;
 
-  /** Makes sure of the sealed segments in [from, to). `generation` rises when any of them is replaced, or leaves. */
+  /** Covers the sealed segments in [from, to). `generation` rises when any of them is replaced, or leaves. */
   async cover(segments: readonly Segment[], { from, to, generation }: Range, io: SegmentIo): Promise<CoveredSegments> {
     while (this.#extending !== null) await this.#extending.catch(() => undefined);
     const first = from < to ? segments[from]! : null;
     if (!this.#covered.isOf(first, from, generation)) this.#covered = new CoveredSegments(first, from, generation);
-    // Race: (1) one search covers what it needs; (2) the log's start moves, and another search covers other segments; (3) the first goes
-    // on. So each keeps what it covered.
+    // Race: (1) one search covers what it needs; (2) the log's start moves, and another search covers other segments; (3) the first
+    // continues. So each keeps what it covered.
     const covered = this.#covered;
     if (covered.count >= to - from) return covered;
     this.#extending = covered.extend(segments, to, io).finally(() => {

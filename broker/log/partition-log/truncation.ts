@@ -19,7 +19,7 @@ import type { LogState } from "./log-state.ts";
 import { withProvenIndexes } from "./undisturbed.ts";
 
 interface Cut {
-  /** Place in `segments` of the one that will be the last. */
+  /** Index in `segments` of the one that will be the last. */
   readonly index: number;
   readonly position: number;
   readonly endOffset: number;
@@ -38,7 +38,7 @@ interface Cut {
  */
 export async function truncateLog(state: LogState, flusher: LogFlusher, clock: Clock, offset: number): Promise<void> {
   if (offset >= state.writtenEndOffset) {
-    // an epoch that began at the end without a record may be the very thing to forget
+    // an epoch that began at the end without a record may be what has to be forgotten
     state.epochs.truncateTo(offset);
     await flusher.storeEpochs();
     return;
@@ -75,11 +75,11 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, clock: C
 /**
  * Empties the log: its only segment starts at `offset`.
  *
- * 1. The recovery point, the epochs and the snapshots of the producers go first, so that recovery after a crash trusts none; a start above
+ * 1. The recovery point, the epochs and the producer snapshots are reset first, so that recovery after a crash trusts none; a start above
  *    too, or the next start would open the log there.
- * 2. The new segment is made, and its name durable, before the last of the old ones goes; those go from the end on. So a crash leaves a
- *    beginning of the old log (what does not continue
- *    it is removed by recovery) or the new one, and never a log that begins at an offset that neither had.
+ * 2. The new segment is created, and its name durable, before the last of the old ones is removed; those are removed from the end on. So a
+ *    crash leaves a prefix of the old log (recovery removes what does not continue it) or the new one, and never a log that begins at an
+ *    offset that neither had.
  * 3. What was known to be damaged is forgotten last: until then a start finds the note, and empties the log again.
  */
 export async function restartLog(state: LogState, flusher: LogFlusher, clock: Clock, offset: number): Promise<void> {
@@ -93,7 +93,7 @@ export async function restartLog(state: LogState, flusher: LogFlusher, clock: Cl
   await flusher.takeSealedFrom(-1);
   await state.last.writable.file.close();
   const fromTheEnd = state.segments.map(({ baseOffset }) => baseOffset).reverse();
-  // where an old one has the new one's name, making the new one empties it: what is behind it must be gone by then
+  // where an old segment has the new one's name, creating the new one empties it: the segments after it must be gone by then
   const firstGone = fromTheEnd.includes(offset) ? fromTheEnd.filter((base) => base > offset) : [];
   await removeSegments(state, firstGone);
   const only = await createSegment(io, folder, offset);
@@ -136,7 +136,7 @@ async function findCut(state: LogState, offset: number): Promise<Cut> {
   return { index, position: walked.endPosition, endOffset };
 }
 
-/** The file of the segment that will be the last; those of the segments behind it are closed. */
+/** The file of the segment that will be the last; those of the segments after it are closed. */
 async function writableFile(state: LogState, flusher: LogFlusher, target: Segment, lastFile: File): Promise<File> {
   const unsynced = await flusher.takeSealedFrom(target.baseOffset);
   if (target.growing !== null) return lastFile;
@@ -144,7 +144,7 @@ async function writableFile(state: LogState, flusher: LogFlusher, target: Segmen
   return unsynced ?? (await state.io.files.open(target.logPath, "readwrite"));
 }
 
-/** Drops the entries from `endOffset` on. A damaged index is left to be rebuilt. */
+/** Drops the entries from `endOffset` on. A damaged index is left for a rebuild. */
 async function trimIndex<Entry extends OffsetEntry | TimeEntry>(
   io: SegmentIo,
   format: IndexFormat<Entry>,

@@ -4,7 +4,7 @@ import type { LogState } from "./log-state.ts";
 /**
  * Runs a read that may be overtaken by a truncation. (a) It looks up a position; (b) the log is cut below it and grows again; (c) it reads
  * bytes of other records, or none. Compaction replaces files, too.
- * So whatever came out is dropped, and asked for again, when the log was cut meanwhile. Failures of the files take the directory offline;
+ * So the result is dropped, and the read repeated, when the log was cut meanwhile. Failures of the files take the directory offline;
  * damaged batches are noted, and do not.
  */
 export async function undisturbed<T>(state: LogState, read: () => Promise<T>): Promise<T> {
@@ -32,7 +32,7 @@ export async function undisturbed<T>(state: LogState, read: () => Promise<T>): P
   }
 }
 
-/** As `undisturbed` does for reads, for the one who cuts the log, while nobody else changes it. */
+/** Like `undisturbed`, but for the caller that cuts the log, while nothing else changes it. */
 export async function withProvenIndexes<T>(state: LogState, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -49,7 +49,7 @@ export async function withProvenIndexes<T>(state: LogState, work: () => Promise<
 }
 
 /**
- * An index that leads to a wrong place looks like a damaged batch. So the segment's indexes are rebuilt from its batches, once, and the
+ * An index that leads to a wrong position looks like a damaged batch. So the segment's indexes are rebuilt from its batches, once, and the
  * read is done again.
  */
 async function proveIndexes(state: LogState, { damage }: DamagedBatch): Promise<void> {

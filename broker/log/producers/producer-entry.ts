@@ -6,7 +6,7 @@ import type { ProducerRow } from "../log-contract.ts";
 /** As many batches as a producer may have in flight: the retry of any of them is recognised. */
 export const rememberedBatchesMax = 5;
 
-/** Of a batch that is not in the log yet: what there is to judge. */
+/** Of a batch that is not in the log yet: what is to be checked. */
 export interface ProducedBatch {
   readonly producerId: number;
   readonly producerEpoch: number;
@@ -24,7 +24,7 @@ export interface RememberedBatch {
 }
 
 /**
- * Numbers per batch in `#batches`, and where they are: one flat array takes a third of the memory that objects do, and a broker may know a
+ * Numbers per batch in `#batches`, and their positions: one flat array takes a third of the memory that objects do, and a broker may know a
  * million producers.
  */
 const fields = { lastSequence: 0, lastOffset: 1, offsetDelta: 2, timestampMs: 3 } as const;
@@ -35,7 +35,7 @@ export class ProducerEntry {
   epoch: number;
   coordinatorEpoch = -1;
   transactionFirstOffset = -1;
-  /** Largest timestamp of what it appended last; its silence is counted from there. */
+  /** Largest timestamp of what it appended last; its inactivity is counted from there. */
   lastTimestampMs: number = noTimestamp;
   /** Oldest first. */
   readonly #batches: number[] = [];
@@ -84,7 +84,7 @@ export class ProducerEntry {
     if (batch.isTransactional && this.transactionFirstOffset === -1) this.transactionFirstOffset = batch.baseOffset;
   }
 
-  /** A producer's rows come in the order of its batches. */
+  /** A producer's rows are in the order of its batches. */
   load(row: ProducerRow): void {
     this.#beginEpoch(row.epoch);
     this.coordinatorEpoch = row.coordinatorEpoch;
@@ -99,8 +99,7 @@ export class ProducerEntry {
   }
 
   /**
-   * At least one, so that the epoch is there. The last one is as Kafka has it; a reader that takes only one row per producer takes the
-   * last.
+   * At least one, so that the epoch is there. The last one is as in Kafka; a reader that takes only one row per producer takes the last.
    */
   forEachRow(producerId: number, visit: (row: ProducerRow) => void): void {
     const { epoch, coordinatorEpoch, rowsCount, rememberedBatches } = this;
@@ -175,14 +174,14 @@ const append: ProducerVerdict = { kind: "append" };
 
 /**
  * Whether a producer's batch comes next in a log that knows `entry` of it. A producer that the log does not know may begin anywhere: what
- * it wrote before may be deleted, or its silence was so long that it was forgotten (KIP-360). But in a log that never held anything
- * (`isUntouched`) there is nothing to forget, so it begins at 0. Else: (1) the first of two batches under way is refused, with too few in
- * sync; (2) a follower returns, and the second is taken as a beginning; (3) the first comes again and is out of order for ever, or the
- * records stand the wrong way round. Sequences wrap from 2^31-1 to 0.
+ * it wrote before may be deleted, or it was inactive for so long that it was forgotten (KIP-360). But in a log that never held anything
+ * (`isUntouched`) there is nothing to forget, so it begins at 0. Otherwise: (1) the first of two batches in flight is refused, with too few
+ * in sync; (2) a follower returns, and the second is accepted as a first batch; (3) the first is retried and is out of order for ever, or
+ * the records end up in the wrong order. Sequences wrap from 2^31-1 to 0.
  *
  * A batch that comes next is new, whatever is remembered (Kafka looks for a repeated one first): (1) a producer is forgotten; (2) an older
  * client begins at 0 again under the same epoch; (3) the broker restarts and reads both sequences from the log; (4) a batch that continues
- * the second would be answered with the place of one of the first, and be lost.
+ * the second would be answered with the offset of one of the first, and be lost.
  */
 export function judgeBatch(entry: ProducerEntry | undefined, batch: ProducedBatch, isUntouched: boolean): ProducerVerdict {
   const { producerEpoch, baseSequence } = batch;

@@ -8,14 +8,14 @@ import { segmentPath } from "../segment/segment.ts";
 import { decodeSnapshot } from "./producer-snapshot.ts";
 import { type ProducerBudget, ProducerStates } from "./producer-states.ts";
 
-/** As of `offset`; durable when it resolves. */
+/** As of `offset`; durable when this resolves. */
 export async function storeSnapshot(files: FileSystem, folder: string, offset: number, content: Buffer): Promise<void> {
   await replaceFile(files, snapshotPath(folder, offset), content);
 }
 
 /**
- * Removes the snapshots at these offsets; durable when it resolves. Else: (1) the log is cut below one; (2) other batches come in its
- * place; (3) after a crash it is there again, and speaks of the old ones.
+ * Removes the snapshots at these offsets; durable when this resolves. Otherwise: (1) the log is cut below one; (2) other batches are
+ * appended there; (3) after a crash the snapshot reappears, and describes the old ones.
  */
 export async function removeSnapshots(files: FileSystem, folder: string, isGone: (offset: number) => boolean): Promise<void> {
   const gone = (await snapshotOffsets(files, folder)).filter(isGone);
@@ -24,7 +24,7 @@ export async function removeSnapshots(files: FileSystem, folder: string, isGone:
 }
 
 export interface LogExtent {
-  /** The segments' base offsets, rising. */
+  /** The segments' base offsets, ascending. */
   readonly bases: readonly number[];
   readonly endOffset: number;
 }
@@ -36,11 +36,11 @@ export interface RestoredProducers {
 }
 
 /**
- * What the log knows of its producers: the newest sound snapshot, and the headers of the batches behind it. After a clean stop there are
+ * What the log knows of its producers: the newest sound snapshot, and the headers of the batches after it. After a clean stop there are
  * none, so no segment is read.
  *
- * Snapshots that no longer belong to the log are removed: those above its end, those that are damaged, those of segments that are gone. One
- * below the first segment would be worse than none: it knows nothing of the batches between, and would refuse what continues them.
+ * Snapshots that no longer belong to the log are removed: those above its end, those that are damaged, those of removed segments. One below
+ * the first segment would be worse than none: it knows nothing of the batches between, and would refuse what continues them.
  */
 export async function restoreProducers(
   io: SegmentIo,

@@ -5,7 +5,7 @@ import type { LeaderAppend, ProducerRow } from "../log-contract.ts";
 import { judgeBatch, ProducerEntry } from "./producer-entry.ts";
 import { encodeSnapshot } from "./producer-snapshot.ts";
 
-/** When there are too many producers, a log that wants one more forgets this part of its own: those that wrote least recently. */
+/** When there are too many producers, a log that needs one more forgets this part of its own: those that wrote least recently. */
 const forgottenPart = 0.1;
 
 /**
@@ -49,18 +49,18 @@ export class ProducerStates {
     return { kind: "duplicate", baseOffset, endOffset: lastOffset + 1, logAppendTimeMs };
   }
 
-  /** The batch is in the log. A follower notes what its leader judged. */
+  /** The batch is in the log. A follower notes what its leader validated. */
   note(batch: BatchInfo): void {
     if (batch.producerId === noProducerId) return;
     this.#entryOf(batch.producerId, batch.producerEpoch).note(batch);
   }
 
-  /** Of the producer's last batch in the log; null: nothing is known of it, or no more. */
+  /** Of the producer's last batch in the log; null: the producer is not known, or no longer. */
   lastOffsetOf(producerId: number): number | null {
     return this.#entries.get(producerId)?.lastOffset ?? null;
   }
 
-  /** As rows of a snapshot have it that was taken at `offset`, or why they cannot be one. */
+  /** The states in the rows of a snapshot taken at `offset`, or why the rows are not valid. */
   static from(rows: readonly ProducerRow[], offset: number, budget = new ProducerBudget()): ProducerStates | string {
     const states = new ProducerStates(budget);
     for (const row of rows) {
@@ -93,7 +93,7 @@ export class ProducerStates {
     for (const [producerId, entry] of this.#entries) entry.forEachRow(producerId, visit);
   }
 
-  /** Becomes what `other` is, which nobody uses afterwards. */
+  /** Takes the contents of `other`, which must not be used afterwards. */
   become(other: ProducerStates): void {
     invariant(other.#budget === this.#budget, "producers stay in one budget");
     this.clear();
@@ -138,7 +138,7 @@ export const producersMaxDefault = 1_000_000;
 
 /**
  * In one log, whatever the broker has room for: all of a log's producers are written into a snapshot in one turn of the loop, at each roll.
- * So many take some tenths of a second, a million four seconds.
+ * That many take some tenths of a second, a million four seconds.
  */
 export const producersInLogMax = 100_000;
 

@@ -11,13 +11,13 @@ import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import type { File } from "../../runtime/files.ts";
 
 /**
- * Called with each batch, its `position` being the one in the file. `stop` ends the walk behind this batch; `refuse` before it, as if it
+ * Called with each batch, its `position` being the one in the file. `stop` ends the walk after this batch; `refuse` before it, as if it
  * were damaged.
  */
 export type Visit = (batch: BatchInfo) => "on" | "stop" | { readonly refuse: string };
 
 export interface Walked {
-  /** Behind the last batch that was visited and not refused. */
+  /** The end of the last batch that was visited and not refused. */
   readonly endPosition: number;
   /** Why it ended before `to`, when the bytes there are no sound batch. */
   readonly damage: string | null;
@@ -26,7 +26,7 @@ export interface Walked {
 const headerWindowBytes = 64 * 1024;
 const batchWindowBytes = 1024 * 1024;
 
-/** Visits the headers of the batches in [from, to) of a segment; their records are not looked at, nor read when the batches are large. */
+/** Visits the headers of the batches in [from, to) of a segment; their records are not parsed, nor read when the batches are large. */
 export async function walkHeaders(file: File, from: number, to: number, visit: Visit): Promise<Walked> {
   const window = Buffer.allocUnsafe(Math.min(headerWindowBytes, Math.max(to - from, 0)));
   let [windowStart, windowEnd] = [from, from];
@@ -58,7 +58,7 @@ export function headerIn(bytes: Buffer, at: number, available: number): BatchInf
   return refuseEpoch(batch.leaderEpoch) ?? batch;
 }
 
-/** -1 is none, as in logs from before there were any. The CRC does not cover it, so a flipped bit must be seen by its value. */
+/** -1 is none, as in logs from before leader epochs existed. The CRC does not cover it, so a flipped bit must be detected by its value. */
 export function refuseEpoch(leaderEpoch: number): string | null {
   return leaderEpoch < -1 ? `leader epoch ${leaderEpoch}` : null;
 }

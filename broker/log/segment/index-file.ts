@@ -9,15 +9,17 @@ export interface OffsetEntry {
   readonly position: number;
 }
 
-/** Up to some later point of the segment no record is newer than `timestampMs`; the first batch with that timestamp ends with `offset`. */
+/**
+ * Up to some later position in the segment no record is newer than `timestampMs`; the first batch with that timestamp ends with `offset`.
+ */
 export interface TimeEntry {
   readonly timestampMs: number;
   readonly offset: number;
 }
 
 /**
- * How an index's entries lie in the file. Keys rise strictly from entry to entry, and so does `secondary`. Offsets are relative to the
- * segment's base offset.
+ * How an index's entries are stored in the file. Keys rise strictly from entry to entry, and so does `secondary`. Offsets are relative to
+ * the segment's base offset.
  */
 export interface IndexFormat<Entry> {
   readonly entryBytes: number;
@@ -101,7 +103,7 @@ export function encodeEntries<Entry>(format: IndexFormat<Entry>, entries: readon
 
 export interface IndexExtent {
   readonly baseOffset: number;
-  /** How many entries are wanted, or null for all that the file has. */
+  /** How many entries are wanted, or null for all in the file. */
   readonly entries: number | null;
   /** What secondary values (positions, offsets) must stay below. */
   readonly secondaryEnd?: number;
@@ -192,7 +194,7 @@ export class GrowingIndex<Entry> {
   #synced: boolean;
   #isFileDistrusted = false;
 
-  /** `synced`: what the file has is on the disk. */
+  /** `synced`: the file's contents are on disk. */
   constructor(format: IndexFormat<Entry>, path: string, baseOffset: number, { entries: storedEntries, synced }: StoredEntries) {
     this.#synced = synced;
     this.#format = format;
@@ -222,7 +224,7 @@ export class GrowingIndex<Entry> {
     this.#recentEntries++;
   }
 
-  /** Writes what the file does not have; with `sync`, all of the file is on the disk then. Not to be called again before it resolved. */
+  /** Writes what the file does not have yet; with `sync`, all of the file is on disk then. Not to be called again before this resolves. */
   async store(files: FileSystem, { sync }: { readonly sync: boolean }): Promise<void> {
     const [from, to] = [this.#storedEntries, this.entries];
     if (from === to && (!sync || this.#synced)) return;

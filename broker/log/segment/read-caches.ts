@@ -2,7 +2,7 @@ import { invariant } from "../../../protocol/base/invariant.ts";
 import type { Logger } from "../../../protocol/base/logger.ts";
 import type { File, FileSystem } from "../../runtime/files.ts";
 
-/** What segments are read with, and their indexes built. */
+/** What is needed to read segments and to build their indexes. */
 export interface SegmentIo {
   readonly files: FileSystem;
   readonly openFiles: OpenFiles;
@@ -10,7 +10,7 @@ export interface SegmentIo {
   readonly logger: Logger;
 }
 
-/** The file is deleted, renamed or replaced: nothing that was read of it counts any more. Reads under way keep it open. */
+/** The file is deleted, renamed or replaced: nothing cached of it is valid any more. Running reads keep it open. */
 export function forgetFile({ indexes, openFiles }: Pick<SegmentIo, "indexes" | "openFiles">, path: string): Promise<void> {
   indexes.forget(path);
   return openFiles.forget(path);
@@ -19,13 +19,13 @@ export function forgetFile({ indexes, openFiles }: Pick<SegmentIo, "indexes" | "
 interface Held {
   readonly opening: Promise<File>;
   users: number;
-  /** No longer to be found; closed by its last user. */
+  /** No longer in the cache; closed by its last user. */
   dropped: boolean;
 }
 
 /**
  * Files open for reading, shared by all logs of a directory: the least recently used are closed when there are more than `filesMax`, so
- * that ten thousand segments need no ten thousand descriptors. Files in use at the same time may exceed the bound; readers are bounded
+ * that ten thousand segments do not need ten thousand descriptors. Files in use at the same time may exceed the bound; readers are bounded
  * elsewhere.
  */
 export class OpenFiles {
@@ -55,7 +55,7 @@ export class OpenFiles {
     }
   }
 
-  /** To be called when a file is deleted, renamed or replaced. Users under way keep theirs. */
+  /** To be called when a file is deleted, renamed or replaced. Running users keep theirs. */
   async forget(path: string): Promise<void> {
     const held = this.#held.get(path);
     if (held !== undefined) await this.#drop(path, held);
@@ -97,13 +97,14 @@ export class OpenFiles {
   }
 }
 
-/** Closing a file that was only read loses nothing, whatever it answers. */
+/** Closing a file that was only read loses nothing, whatever the result. */
 async function close(held: Held): Promise<void> {
   await held.opening.then((file) => file.close()).catch(() => undefined);
 }
 
 /**
- * Index files as they were read, by path, at most `bytesMax` together: the least recently used go first. One larger than that is not kept.
+ * Index files as they were read, by path, at most `bytesMax` together: the least recently used are evicted first. One larger than that is
+ * not kept.
  */
 export class IndexCache {
   readonly #bytesMax: number;
@@ -119,7 +120,7 @@ export class IndexCache {
     return this.#bytes;
   }
 
-  /** Rises whenever something is forgotten: a file read before that may not be what it was. */
+  /** Rises whenever an entry is dropped: a file read before that may have changed. */
   get version(): number {
     return this.#version;
   }

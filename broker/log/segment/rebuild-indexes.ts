@@ -14,7 +14,7 @@ export interface IndexEntries {
   readonly times: readonly TimeEntry[];
 }
 
-/** The index entries of a segment whose batches come one after the other, by the rule that they were written by. */
+/** The index entries of a segment whose batches are added one after the other, by the same rule as when they were written. */
 export class IndexBuilder {
   readonly #offsets: OffsetEntry[] = [];
   readonly #times: TimeEntry[] = [];
@@ -31,7 +31,7 @@ export class IndexBuilder {
     if (timeEntry !== null) this.#times.push(timeEntry);
   }
 
-  /** With the entry that closes the segment. Nothing is added afterwards. */
+  /** Includes the entry that closes the segment. Nothing is added afterwards. */
   finish(): IndexEntries {
     const closing = closingEntry(this.#layout);
     if (closing !== null) this.#times.push(closing);
@@ -46,7 +46,7 @@ interface SealedSegment {
   readonly sizeInBytes: number;
 }
 
-/** Where a segment's batches are no batches any more. */
+/** Where a segment's batches are damaged. */
 export interface SegmentDamage {
   readonly position: number;
   readonly reason: string;
@@ -75,7 +75,7 @@ export async function rebuildIndexes(io: SegmentIo, segment: SealedSegment): Pro
   return null;
 }
 
-/** Both index files in one step each, durable when it resolves. */
+/** Writes both index files, each atomically; durable when this resolves. */
 export async function replaceIndexes(
   io: Pick<SegmentIo, "files" | "openFiles" | "indexes">,
   folder: string,

@@ -4,41 +4,41 @@ import { UnpacksToTooMuch } from "../../../protocol/records/codecs/unpacking.ts"
 import { RecordCursor } from "../../../protocol/records/record-cursor.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 
-/** A batch may unpack to this much; one that would take more is kept as it is. */
+/** A batch may decompress to this much; one that would take more is kept as it is. */
 const plainBytesMax = 256 * 1024 * 1024;
 const bytesPerTurnMax = 1024 * 1024;
 
-/** Records looked at before others have their turn: some milliseconds. */
+/** Records processed before other work gets a turn: some milliseconds. */
 export const recordsPerStep = 10_000;
 
-/** Where a record lies in its batch's plain records, and what compaction asks of it. */
+/** Where a record is in its batch's uncompressed records, and what compaction needs of it. */
 export interface RecordView {
   readonly offset: number;
-  /** As the record has it, whatever the batch's timestamp type. */
+  /** As in the record, whatever the batch's timestamp type. */
   readonly timestampMs: number;
   /** A view, or null. */
   readonly key: Buffer | null;
   readonly isTombstone: boolean;
   /** From its length field on. */
   readonly from: number;
-  /** Behind its timestamp: what follows does not depend on the batch's header but for the base offset. */
+  /** The end of its timestamp: what follows depends on nothing of the batch's header but the base offset. */
   readonly bodyFrom: number;
   readonly to: number;
 }
 
-/** Unpacks within the turn what takes little, and leaves the rest to other threads. */
+/** Decompresses small batches within the turn, and leaves the rest to other threads. */
 export interface RecordUnpackers {
   /** Null: not within a turn. */
   readonly decompress: (...call: Parameters<RecordDecompressor>) => Buffer | null;
   readonly decompressAside: RecordDecompressorAside;
 }
 
-/** The records of a batch, unpacked, still in their wire form. Throws MalformedFrame. */
+/** The records of a batch, decompressed, still in their wire form. Throws MalformedFrame. */
 export async function plainRecords(bytes: Buffer, batch: BatchInfo, { decompress, decompressAside }: RecordUnpackers): Promise<Buffer> {
   return plainRecordsNow(bytes, batch, decompress) ?? plainRecordsAside(bytes, batch, decompressAside);
 }
 
-/** Null: to unpack them takes longer than a turn of the loop should. */
+/** Null: decompressing them takes longer than a turn of the loop should. */
 export function plainRecordsNow(bytes: Buffer, batch: BatchInfo, decompress: RecordUnpackers["decompress"]): Buffer | null {
   const packed = packedRecords(bytes, batch);
   if (batch.codec === null) throw new MalformedFrame("unknown compression codec");
@@ -59,7 +59,7 @@ function packedRecords(bytes: Buffer, { position, sizeInBytes }: BatchInfo): Buf
   return bytes.subarray(position + batchHeaderBytes, position + sizeInBytes);
 }
 
-/** Visits the records of a batch, so many at a time; values and headers are passed over unread. */
+/** Visits the records of a batch, so many at a time; values and headers are skipped unread. */
 export class RecordViews {
   readonly #cursor: RecordCursor;
   readonly #batch: BatchInfo;
@@ -72,7 +72,7 @@ export class RecordViews {
     this.#previousOffset = batch.baseOffset - 1;
   }
 
-  /** True: these were the last. Throws MalformedFrame where they make no sense. */
+  /** True: these were the last. Throws MalformedFrame where they cannot be parsed. */
   visit(count: number, visit: (record: RecordView) => void): boolean {
     const cursor = this.#cursor;
     const { baseOffset, lastOffset, baseTimestampMs, recordsCount } = this.#batch;

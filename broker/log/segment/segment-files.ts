@@ -21,8 +21,8 @@ export async function createSegment(io: SegmentIo, folder: string, baseOffset: n
   const path = segmentPath(folder, baseOffset, "log");
   const file = await files.open(path, "readwrite");
   await file.truncate(0);
-  // Race: (1) a segment is to be removed, its files are forgotten; (2) a read that began before opens one of them; (3) it is removed, and
-  // this one takes its name.
+  // Race: (1) a segment is to be removed, its cached files are dropped; (2) a read that began before opens one of them; (3) it is removed,
+  // and this one takes its name.
   await openFiles.forget(path);
   return growingSegment(folder, file, emptyLayout(baseOffset, 0), { indexesSynced: false });
 }
@@ -67,8 +67,7 @@ export interface Restored {
 }
 
 /**
- * Makes a segment the log's last, ready to be written: reads the ends of its indexes, then the headers of the batches behind the last
- * entry.
+ * Makes a segment the log's last, ready to be written: reads the ends of its indexes, then the headers of the batches after the last entry.
  * Indexes that cannot be right are rebuilt. The reason instead when the batches are damaged.
  */
 export async function restoreSegment(
@@ -125,7 +124,7 @@ async function restoreFromIndexes(
     endOffset = batch.lastOffset + 1;
     return "on";
   });
-  // a wrong position shows as a wrong batch, or as none
+  // a wrong position shows as a wrong batch, or as no batch
   if (!indexFits || (walked.damage !== null && offsets.last !== null && walked.endPosition === from)) return "indexes are damaged";
   if (walked.damage !== null) return { damage: { position: walked.endPosition, reason: walked.damage } };
   if (times.last !== null && times.last.offset >= endOffset) return "indexes are damaged";

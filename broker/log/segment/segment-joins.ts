@@ -12,8 +12,8 @@ export type BelievedGaps = ReadonlySet<number>;
 
 /**
  * Each segment begins where the one before ends, compacted ones too (decision 25), so that a segment that is gone, or was cut between two
- * batches, is noticed. There are two exceptions: (a) a distance that no segment reaches over was left by compaction between the leader's
- * records; (b) what Kafka's compaction left in a log before it was ours.
+ * batches, is noticed. There are two exceptions: (a) a distance that no segment spans was left by compaction between the leader's records;
+ * (b) what Kafka's compaction left in a log before it was ours.
  */
 export function refuseJoin(endOffset: number, nextBase: number, believed: BelievedGaps): string | null {
   const isJoined = endOffset === nextBase || nextBase - endOffset > relativeOffsetMax || (endOffset < nextBase && believed.has(nextBase));
@@ -22,10 +22,10 @@ export function refuseJoin(endOffset: number, nextBase: number, believed: Believ
     : `the segment ends before offset ${endOffset}, and the next one begins with ${nextBase}: what was between is gone`;
 }
 
-/** Looked at at the same time. */
+/** Checked at the same time. */
 const joinsAtOnce = 32;
 
-/** What is wrong where segments meet; reads the last index entry of each but the last, and the headers behind it. */
+/** What is wrong where segments meet; reads the last index entry of each but the last, and the headers after it. */
 export async function brokenJoins(io: SegmentIo, segments: readonly Segment[], believed: BelievedGaps): Promise<BrokenJoin[]> {
   const broken: BrokenJoin[] = [];
   for (let i = 0; i + 1 < segments.length; i += joinsAtOnce) {
@@ -44,7 +44,7 @@ export async function brokenJoins(io: SegmentIo, segments: readonly Segment[], b
 
 export interface BrokenJoin {
   readonly nextBase: number;
-  /** All batches are sound as far as they were looked at, but some may be missing. */
+  /** All batches are sound as far as they were checked, but some may be missing. */
   readonly isGap: boolean;
   readonly damage: LogDamage;
 }
@@ -64,7 +64,7 @@ async function endOf(io: SegmentIo, segment: Segment): Promise<SegmentEnd> {
     const end = await walkedFrom(io, segment, last.position, last.offset);
     if (end.damage === null) return end;
   }
-  // without an index, or with one that leads to a wrong place
+  // without an index, or with one that leads to a wrong position
   return walkedFrom(io, segment, 0, null);
 }
 
@@ -75,7 +75,7 @@ async function walkedFrom(
   firstLastOffset: number | null,
 ): Promise<SegmentEnd> {
   let endOffset = baseOffset;
-  // not through the files held open: a start looks at each of them once
+  // not through the cache of open files: a start reads each of them once
   const file = await io.files.open(logPath, "read");
   try {
     const walked = await walkHeaders(file, from, sizeInBytes, ({ position, baseOffset: first, lastOffset }) => {
@@ -91,9 +91,9 @@ async function walkedFrom(
 }
 
 /**
- * A directory that was Kafka's, when it is opened for the first time: what does not join in its logs is believed from then on, and noted in
- * their folders, for nobody can tell what its compaction left from what was lost. A file in the directory says that this is done; without
- * logs there is nothing to note.
+ * A directory that was Kafka's, when it is opened for the first time: gaps between segments of its logs are accepted from then on, and
+ * noted in their folders, since what its compaction left cannot be told from what was lost. A file in the directory says that this is done;
+ * without logs there is nothing to note.
  */
 export async function takeOverJoins(
   io: SegmentIo,

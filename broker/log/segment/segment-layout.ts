@@ -44,8 +44,8 @@ export function emptyLayout(baseOffset: number, openedAtMs: number): LayoutState
 const segmentBytesMax = 2 ** 31 - 1;
 
 /**
- * Whether a batch must go to a new segment: this one is full, old enough, its indexes are, or the offset is too far from its base. Never
- * when it is empty but for offsets out of reach.
+ * Whether a batch must go to a new segment: this one or its indexes are full, it is old enough, or the offset is too far from its base. An
+ * empty segment is rolled only for an offset out of reach.
  */
 export function mustRoll(state: LayoutState, batch: BatchInfo, limits: RollLimits, nowMs: number): boolean {
   if (batch.lastOffset - state.baseOffset > relativeOffsetMax) return true;
@@ -97,7 +97,7 @@ export function place(state: LayoutState, batch: BatchInfo, indexIntervalBytes: 
 
 /**
  * The time index's last entry, due when the segment is closed, so that its largest timestamp can be read from the index alone. Null when it
- * is there already.
+ * exists already.
  */
 export function closingEntry(state: LayoutState): TimeEntry | null {
   if (state.maxTimestampMs <= state.lastTimeEntryMs) return null;

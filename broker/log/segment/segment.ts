@@ -19,7 +19,7 @@ import {
 import type { SegmentIo } from "./read-caches.ts";
 import { rebuildIndexes, type SegmentDamage } from "./rebuild-indexes.ts";
 
-/** What a segment has while it is the log's last. */
+/** What a segment has while it is the log's active one. */
 export interface Growing {
   readonly file: File;
   readonly offsets: GrowingIndex<OffsetEntry>;
@@ -36,10 +36,7 @@ export interface IndexBytes {
   readonly timeindex: number;
 }
 
-/**
- * One file of batches and its two indexes. All but the log's last are sealed: they do not change any more, and nothing of them is read
- * before it is needed.
- */
+/** One file of batches and its two indexes. All but the log's last are sealed: they no longer change, and are read only when needed. */
 export class Segment {
   readonly baseOffset: number;
   readonly folder: string;
@@ -51,7 +48,7 @@ export class Segment {
   #proving: Promise<void> | null = null;
   #hasProvenIndexes = false;
   #isRetired = false;
-  /** Of its index files, once it is sealed: what they must have; null: not known. */
+  /** The sizes that its index files must have once it is sealed; null: not known. */
   #indexBytes: IndexBytes | null = null;
 
   constructor(folder: string, baseOffset: number, sizeInBytes: number, growing: Growing | null = null) {
@@ -77,7 +74,7 @@ export class Segment {
     return this.#growing;
   }
 
-  /** So many bytes more are written; its newest record then. */
+  /** That many more bytes are written; its newest record then. */
   grown(bytes: number, { maxTimestampMs, offsetOfMaxTimestamp }: Pick<Growing, "maxTimestampMs" | "offsetOfMaxTimestamp">): void {
     invariant(this.#growing !== null && bytes > 0, "only the last segment grows", () => ({ path: this.logPath, bytes }));
     this.#sizeInBytes += bytes;
@@ -123,8 +120,8 @@ export class Segment {
   }
 
   /**
-   * A batch starts there, at or before the one with `offset`, not far from it. It was looked at: an index that was changed may lead to any
-   * batch, from where all that follows looks sound, and records would be passed over, or kept where a log is cut.
+   * A batch starts there, at or before the one with `offset`, not far from it. The batch was checked: a corrupted index may lead to any
+   * batch, from which everything that follows looks sound, and records would be skipped, or kept where a log is cut.
    */
   async floorPosition(offset: number, io: SegmentIo): Promise<number> {
     const position = await this.#soundPosition(offset, io);
@@ -134,7 +131,7 @@ export class Segment {
     return (await this.#soundPosition(offset, io)) ?? 0;
   }
 
-  /** Null: the index leads to another batch than it says. */
+  /** Null: the index leads to a different batch than it says. */
   async #soundPosition(offset: number, io: SegmentIo): Promise<number | null> {
     const floor = await this.floor(offset, io);
     if (floor === null) return 0;
@@ -162,7 +159,7 @@ export class Segment {
       return maxTimestampMs === noTimestamp ? null : { timestampMs: maxTimestampMs, offset: offsetOfMaxTimestamp };
     }
     if (this.#largest !== undefined) return this.#largest;
-    // before anything is read: what is read before they are proven is not
+    // before anything is read: what is read before they are verified is not
     const isProven = this.#hasProvenIndexes;
     // sealing appended an entry for the largest timestamp, so it is the index's last
     const end = await indexEnd(io.files, timeIndexFormat, segmentPath(this.folder, this.baseOffset, "timeindex"), this.baseOffset);
@@ -179,8 +176,8 @@ export class Segment {
   }
 
   /**
-   * What its indexes say is no reason any more when a batch is not where it should be: they were rebuilt from the batches, or are not
-   * used. The first call does it.
+   * From here on its indexes cannot be why a batch is not where it should be: they were rebuilt from the batches, or are not used. The
+   * first call does it.
    */
   async proveIndexes(io: SegmentIo): Promise<void> {
     this.#proving ??= this.#prove(io).then(() => {
@@ -189,7 +186,9 @@ export class Segment {
     await this.#proving;
   }
 
-  /** To be asked before an index is looked at. While they are being proven what it says must still be checked: it is the old one's. */
+  /**
+   * To be called before an index is read. While the indexes are being verified, what one says must still be checked: it is the old index's.
+   */
   get hasProvenIndexes(): boolean {
     return this.#hasProvenIndexes;
   }
@@ -219,7 +218,7 @@ export class Segment {
     return (await this.largestTimestamp(io))?.timestampMs ?? io.files.modifiedMs(this.logPath);
   }
 
-  /** It left its log: a read under way finds its open files, but must not rebuild its indexes. */
+  /** It left its log: a running read finds its open files, but must not rebuild its indexes. */
   retire(): void {
     this.#isRetired = true;
   }
@@ -252,9 +251,9 @@ export class Segment {
 }
 
 /**
- * Whether a closed segment's time index may end with `last`: the batch that the entry names is as new as it says, and none behind that is
- * newer. Entries rise, and each is the newest of all batches up to its own: so this finds every index that was cut, and every last entry
- * that was changed. Retention deletes by it. It costs little where timestamps rise, as that batch is near the segment's end then.
+ * Whether a closed segment's time index may end with `last`: the batch that the entry names is as new as it says, and none after it is
+ * newer. Entries rise, and each is the newest of all batches up to its own: so this finds every truncated index, and every changed last
+ * entry. Retention deletes by it. It costs little where timestamps rise, as that batch is near the segment's end then.
  */
 async function endsWithLargest(io: SegmentIo, segment: Segment, last: TimeEntry | null): Promise<boolean> {
   const { sizeInBytes } = segment;
@@ -277,7 +276,7 @@ async function endsWithLargest(io: SegmentIo, segment: Segment, last: TimeEntry 
 }
 
 /**
- * Where a batch starts, at or before the one with `offset`. As a rule that is in the last part of the segment, for which the end of the
+ * Where a batch starts, at or before the one with `offset`. Usually that is in the last part of the segment, for which the end of the
  * offset index is enough. Null: that is missing or damaged.
  */
 async function nearEnd(io: SegmentIo, segment: Segment, offset: number): Promise<number | null> {
