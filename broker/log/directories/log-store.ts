@@ -76,6 +76,7 @@ export class DirectoryLogStore implements LogStore {
   #cleaner: LogCleaner | null = null;
   readonly #scrub: LogScrub | null = null;
   readonly #logs = new Map<string, SegmentedLog>();
+  readonly #rootSyncs = new SharedWrite(() => this.#shared.io.files.syncDirectory(this.#root));
   /** Opening and deleting one log run one after the other. */
   readonly #turns = new KeyedTurns();
   readonly #removals = new Set<Promise<void>>();
@@ -312,13 +313,13 @@ export class DirectoryLogStore implements LogStore {
   makeFolder(folder: string): Promise<void> {
     return this.guarded(async () => {
       await this.#shared.io.files.makeDirectory(folder);
-      await this.#shared.io.files.syncDirectory(this.#root);
+      await this.#rootSyncs.run();
     });
   }
 
   async rename(from: string, to: string): Promise<void> {
     await this.#shared.io.files.rename(from, to);
-    await this.#shared.io.files.syncDirectory(this.#root);
+    await this.#rootSyncs.run();
   }
 
   /**
@@ -346,7 +347,7 @@ export class DirectoryLogStore implements LogStore {
     const folder = `${this.#root}/${key}`;
     if (!(await files.exists(folder))) {
       await files.makeDirectory(folder);
-      await files.syncDirectory(this.#root);
+      await this.#rootSyncs.run();
     }
     const known = await readTopicId(files, folder);
     if (known !== null && !isTopicId(known, topicId))
