@@ -14,7 +14,7 @@ export interface Held {
 
 /**
  * Does a client make progress? Data that is read again for a waiting answer does not count, as it would only look like progress. A client
- * that we keep from reading is only checked for whether it reads its answers.
+ * from which we have paused reading is only checked for whether it reads its answers.
  */
 export class HolderProgress {
   #cameBytes = 0;

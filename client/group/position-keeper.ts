@@ -109,8 +109,8 @@ export class PositionKeeper {
   }
 
   /**
-   * Race: (1) the offset that we are told is of a topic that is being deleted; (2) metadata has the re-created topic, and the offset would
-   * be taken for one in it. So the coordinator's topics before and after have to be the same, and those of the metadata.
+   * Race: (1) the offset that we get is of a topic that is being deleted; (2) metadata has the re-created topic, and the offset would be
+   * taken for one in it. So the coordinator's topics before and after have to be the same, and those of the metadata.
    */
   async #compare(partitions: readonly TopicPartition[], withEnds: boolean, mayBeGone: boolean, signal: AbortSignal) {
     const { cluster, link, groupId } = this.#parts;
