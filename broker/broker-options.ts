@@ -11,20 +11,20 @@ import type { FileSystem } from "./runtime/files.ts";
 /** Everything a broker gets from outside. */
 export interface BrokerOptions {
   readonly settings: BrokerSettings;
-  /** That the settings were read from. */
+  /** From which the settings were read. */
   readonly texts: SettingTexts;
   readonly clock: Clock;
   readonly random: Random;
   readonly transport: Transport;
   readonly files: FileSystem;
-  /** That this process may use: the machine's, or its container's. */
+  /** The memory that this process may use: the machine's, or its container's. */
   readonly memoryBytes: number;
   readonly openCoordinator: () => Coordinator;
   readonly log: Logger;
-  /** A start waits for a person to do something. */
+  /** A start waits for an operator to do something. */
   readonly onWaiting?: (words: string) => void;
   /** A bug was found: end the process. */
   readonly onFatal: (error: InvariantViolation) => void;
-  /** This broker cannot go on (its id was taken by another, its log directory failed): stop it. */
+  /** This broker cannot continue (its id was taken by another, its log directory failed): stop it. */
   readonly onFailed: (error: Error) => void;
 }

@@ -20,7 +20,7 @@ import type { BoundListener } from "./network/client-listener.ts";
 /** How long a stopping broker lets its clients' requests finish. */
 const requestsGraceMs = 500;
 
-/** One broker: lays the foundation (its directories, a coordinator that knows it, its logs), has the rest composed, and stops it all. */
+/** One broker: prepares the foundation (its directories, a coordinator that knows it, its logs), composes the rest, and stops it all. */
 export class Broker {
   readonly #options: BrokerOptions;
   #directories: DataDirectories | null = null;
@@ -40,8 +40,8 @@ export class Broker {
   }
 
   /**
-   * Resolves when this broker serves clients: registered, and told by the controller what the cluster looks like. Rejects, with a sentence
-   * for a person, when it cannot; `stop` then frees what was taken.
+   * Resolves when this broker serves clients: it is registered, and has the cluster's metadata from the controller. Rejects, with a
+   * human-readable message, when it cannot; `stop` then frees what was taken.
    */
   async start(): Promise<void> {
     const foundation = await this.#layFoundation();
@@ -53,8 +53,8 @@ export class Broker {
   }
 
   /**
-   * Hands its leaderships over, finishes what is under way, closes the logs. Safe to call whatever `start` came to; the second call waits
-   * for the first.
+   * Hands over its leaderships, finishes requests in flight, closes the logs. Safe to call whether `start` succeeded or not; the second
+   * call waits for the first.
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -106,7 +106,7 @@ export class Broker {
 
   async #stop(): Promise<void> {
     await this.#life?.leave(requestsGraceMs);
-    // The session before the logs: what could not be handed over, and /controller if it is ours, is taken up by others while we are still
+    // The session before the logs: others take over what could not be handed over, and /controller if it is ours, while we are still
     // flushing.
     await this.#coordinator?.close();
     if (this.#life !== null) await this.#life.close();
@@ -114,7 +114,7 @@ export class Broker {
     await this.#directories?.unlock();
   }
 
-  /** The partitions close its replicas and report them to the controller; the other directories go on. */
+  /** The partitions close its replicas and report them to the controller; the other directories continue. */
   #directoryFailed({ error, directory }: DirectoryFailure, { onlineCount }: LogDirectories, life: LifeCycle): void {
     const { log, settings } = this.#options;
     const remedy = `${remedyFor(error.cause)}; then restart broker ${settings.brokerId}`;
@@ -127,7 +127,7 @@ export class Broker {
   }
 
   /**
-   * No log directory is left, so there is nothing left to lead or to follow with: as Kafka's brokers do, this one ends. Its session goes
+   * No log directory is left, so there is nothing left to lead or to follow with: this broker stops, as Kafka's do. Its session is closed
    * first, and with it the registration: its leaderships, for which it has only errors by now, then move at once and not when a session has
    * timed out. No controlled shutdown: a leader that cannot write is not waited for.
    */

@@ -25,7 +25,8 @@ export interface DataDirectoriesParts {
 
 /**
  * The directories of a broker that starts, before anything in them is opened: locked, and marked as its own. One that cannot be written or
- * read is left out, as long as there is another; one that belongs to someone else ends the start, for it is a mistake in the settings.
+ * read is left out, as long as there is another; one that belongs to another broker or cluster fails the start, for it is a mistake in the
+ * settings.
  */
 export class DataDirectories {
   readonly #parts: DataDirectoriesParts;
@@ -94,13 +95,13 @@ export class DataDirectories {
     const { clusterId } = parseMetaProperties(await files.readFile(metaPath), metaPath);
     const seen = await readControllerEpochFile(files, path);
     if (seen === "damaged") log.warn({ directory: path }, "ottla-controller-epoch is damaged and ignored");
-    // what a directory was used for before its meta.properties was replaced by hand says nothing
+    // what a directory was used for before its meta.properties was replaced by hand does not matter
     const controllerEpoch = typeof seen === "string" || seen.clusterId !== clusterId ? -1 : seen.controllerEpoch;
     return { clusterId, controllerEpoch };
   }
 
   /**
-   * Whether logs that this broker had may be missing: the folders there are, when one of the directories is new or cannot be used; null
+   * Whether logs that this broker had may be missing: the existing log folders, when one of the directories is new or cannot be used; null
    * when all are as this broker left them.
    */
   async remaining(): Promise<ReadonlySet<string> | null> {

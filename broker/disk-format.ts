@@ -1,6 +1,6 @@
 /*
- * What there is on a broker's disks, for tools that read them while no broker runs (`cli/offline`, `cli/recover`): the only way to it from
- * outside. Formats and names of files, and the rules that what is in them must keep; nothing that a running broker does.
+ * What is on a broker's disks, for tools that read them while no broker runs (`cli/offline`, `cli/recover`): the only module that they may
+ * use for it. Formats and names of files, and the rules that their contents must follow; nothing that a running broker does.
  */
 
 export { type ClusterNotes, clusterNotesName, decodeClusterNotes, type NotedTopic, readClusterNotes } from "./cluster/cluster-notes.ts";

@@ -12,7 +12,7 @@ export class CoordinatorNotReached extends Error {
   override readonly name = "CoordinatorNotReached";
 }
 
-/** While a start waits for the link to the coordinator to be back. */
+/** While a start waits for the link to the coordinator to come back. */
 const reconnectPauseMs = 200;
 
 type Needed = Pick<BrokerOptions, "settings" | "clock" | "random" | "log" | "onWaiting">;
@@ -44,7 +44,7 @@ export class KnownCoordinator {
     timer.cancel();
   }
 
-  /** The id of the cluster that a broker joins which belongs to none. Made up only when no directory can say otherwise. */
+  /** The id of the cluster that a new broker joins. Generated only when no directory names one. */
   async newCluster({ offline: [unreadable] }: Pick<DataDirectories, "offline">): Promise<string> {
     const { random } = this.#options;
     if (unreadable === undefined) return this.#untilTold(() => readOrCreateClusterId(this.#coordinator, random));
@@ -56,7 +56,7 @@ export class KnownCoordinator {
   }
 
   /**
-   * Waits for the coordinator to be the one that our directories know; what is written under the guard is written to that one only. Rejects
+   * Waits for the coordinator to be the one that our directories know; writes under the guard go to that one only. Rejects
    * WrongDataDirectory when it is of another cluster: waiting does not help.
    */
   async awaitKnown(known: KnownCluster): Promise<readonly WriteOperation[]> {
@@ -75,7 +75,7 @@ export class KnownCoordinator {
     }
   }
 
-  /** A coordinator that was replaced meanwhile gets none: it is waited for again. */
+  /** A coordinator that was replaced meanwhile gets no secret: this waits for the known one again. */
   peerSecret(known: KnownCluster): Promise<string> {
     const { random } = this.#options;
     return this.#untilTold(async () => {
@@ -84,7 +84,7 @@ export class KnownCoordinator {
     });
   }
 
-  /** Asks again while the coordinator does not answer. */
+  /** Retries while the coordinator does not answer. */
   async #untilTold<T>(ask: () => Promise<T>): Promise<T> {
     const { clock } = this.#options;
     for (;;) {

@@ -18,10 +18,10 @@ export interface RunOptions {
   readonly overrides: readonly string[];
 }
 
-/** What a broker that was started by another process of ours tells it. */
+/** What a broker reports to the process of ours that started it. */
 export type BrokerReport =
   | { readonly kind: "ready"; readonly listeners: readonly string[] }
-  /** It is not ready, and will not be before somebody does something. */
+  /** It is not ready, and will not be before an operator does something. */
   | { readonly kind: "waiting"; readonly message: string }
   | { readonly kind: "failed"; readonly message: string };
 
@@ -65,7 +65,7 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
     onWaiting: (words) => report({ kind: "waiting", message: `broker ${settings.brokerId}: ${words}` }),
     onFatal,
     onFailed: (error) => {
-      // a start that is under way rejects with it, and says so there
+      // a running start rejects with it, and reports it there
       if (!hasStarted) return;
       log.error({ err: error }, "this broker cannot go on");
       log.flush();
@@ -92,11 +92,11 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
   await broker.stop();
   log.info({}, "stopped");
   log.flush();
-  // sockets of clients that linger, and the channel to our parent, would keep us
+  // lingering client sockets, and the channel to our parent, would keep the process alive
   process.exit(0);
 }
 
-/** What a bug ends this process with, wherever it shows. */
+/** How a bug ends this process, wherever it occurs. */
 function endsOnBugs(log: ClosableLogger): (error: unknown) => void {
   const onFatal = (error: unknown) => {
     log.error({ err: error }, "a bug was found: this broker ends at once, so that it cannot do harm");

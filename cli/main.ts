@@ -8,9 +8,9 @@ import { ottlaProgram } from "./program.ts";
 const exitFailed = 1;
 const exitUsage = 2;
 
-// listens from the start: whoever writes, a failure to do so is told at the end
+// listens from the start: whichever part writes, a failure to do so is reported at the end
 const output = new Output(process.stdout);
-// who does not take our complaints gets the exit code
+// where standard error cannot be written, there is still the exit code
 process.stderr.on("error", () => {});
 
 try {
@@ -24,7 +24,7 @@ try {
     complain(explain(error));
     process.exitCode = error instanceof UsageError ? exitUsage : exitFailed;
     if (!(error instanceof CommandFailed || error instanceof UsageError) && process.env.OTTLA_DEBUG) console.error(error);
-    // what failed half-way may have left sockets or timers that would keep the process; standard error is written to at once
+    // what failed half-way may have left sockets or timers that would keep the process alive; standard error is written synchronously
     process.exit();
   }
 }

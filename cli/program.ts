@@ -3,7 +3,7 @@ import { registerCommands } from "./commands/register-commands.ts";
 import { printable } from "./output/terminal-text.ts";
 import { packageVersion } from "./version.ts";
 
-/** The whole command line. Its commands run from `parseAsync`; wrong use is told in one line and thrown as a CommanderError. */
+/** The whole command line. Its commands run from `parseAsync`; wrong use is reported in one line and thrown as a CommanderError. */
 export function ottlaProgram(): Command {
   const program = new Command("ottla")
     .description("A distributed, partitioned, replicated log that every Kafka client can talk to.")
@@ -21,7 +21,7 @@ function usageLine(text: string): string {
   return `ottla: ${printable(message.replaceAll(/\s*\n\s*/g, " "))} (add --help for the options)\n`;
 }
 
-/** As commander has it, but with defaults as they would be typed, and without those that say nothing: no, none. */
+/** As in commander, but with defaults as they would be typed, and without meaningless ones: no, none. */
 function optionDescription(this: Help, option: Option): string {
   const shown = Object.create(option) as Option;
   const { defaultValue, defaultValueDescription } = option;

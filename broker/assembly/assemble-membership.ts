@@ -18,25 +18,28 @@ import type { BrokerSettings } from "../runtime/config/start-settings.ts";
 import type { Storage } from "./assemble-storage.ts";
 import type { Foundation } from "./foundation.ts";
 
-/** Where this broker listens; known once it does. */
+/** Where this broker listens; known once it is listening. */
 export interface BoundAddresses {
   readonly peer: Address | null;
   readonly clients: readonly BoundListener[];
 }
 
-/** What membership asks of what is put together after it. */
+/** What membership needs of the assemblies built after it. */
 export interface MembershipHooks {
   readonly stopping: AbortSignal;
   /** The registration is lost: stop leading and following. */
   readonly standDown: () => void;
-  /** This broker cannot go on. */
+  /** This broker cannot continue. */
   readonly failed: (error: Error) => void;
   readonly addresses: () => BoundAddresses;
 }
 
 export type ClusterMembership = ReturnType<typeof assembleMembership>;
 
-/** This broker's place in the cluster: its registration, the links to the others, its part as controller, and what it reports to one. */
+/**
+ * This broker's membership in the cluster: its registration, the links to the others, its part as controller, and its reports to the
+ * controller.
+ */
 export function assembleMembership(options: BrokerOptions, foundation: Foundation, storage: Storage, hooks: MembershipHooks) {
   const { settings, texts, transport, clock, random } = options;
   const { coordinator, known, peerSecret } = foundation;

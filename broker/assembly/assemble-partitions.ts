@@ -15,7 +15,9 @@ import { clientMemoryBytes } from "./shares.ts";
 
 export type Partitions = ReturnType<typeof assemblePartitions>;
 
-/** What leads, follows and keeps its state in partitions: their table, the fetchers, the groups; and the controller's word on who leads. */
+/**
+ * What leads, follows and keeps its state in partitions: their table, the fetchers, the groups; and the controller's updates on who leads.
+ */
 export function assemblePartitions(
   options: BrokerOptions,
   { coordinator }: Foundation,
@@ -53,7 +55,7 @@ export function assemblePartitions(
     log: logger("group"),
     config: groupConfig(settings, options.memoryBytes),
   });
-  /** What lies on the disk or is open, by topic id. */
+  /** The replicas on disk or open, by topic id. */
   const localReplicas = () => {
     const found = logs.found.flatMap(({ topic, partition, topicId }) => (topicId === null ? [] : [{ ref: { topic, partition }, topicId }]));
     const open = [...table.all()].map(({ identity: { topic, partition, topicId } }) => ({ ref: { topic, partition }, topicId }));
@@ -73,7 +75,7 @@ export function assemblePartitions(
   return { table, fetchers, groups, updates };
 }
 
-/** Producers that may wait for replication in one partition: each costs some memory, beside that of its request. */
+/** Producers that may wait for replication in one partition: each costs some memory, in addition to that of its request. */
 const appendWaitersMax = 100_000;
 
 /** `producerExpirationMs` may change while we run. */
@@ -98,7 +100,7 @@ function partitionConfig({ brokerId, replication, log }: BrokerSettings, produce
  */
 const waitingPerShardMax = 100_000;
 
-/** Of as much as clients' requests and answers may take, and beside it. */
+/** A share of what clients' requests and answers may take, in addition to that. */
 const memberMemoryShare = 1 / 4;
 
 function groupConfig(settings: BrokerSettings, memoryBytes: number): GroupCoordinatorConfig {

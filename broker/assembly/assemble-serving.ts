@@ -31,7 +31,7 @@ export interface Served
 
 export type Serving = ReturnType<typeof assembleServing>;
 
-/** What others reach this broker by: the listener for the other brokers, and those for clients. */
+/** The listeners of this broker: the one for the other brokers, and those for clients. */
 export function assembleServing(options: BrokerOptions, { coordinator, known, peerSecret }: Foundation, served: Served) {
   const { settings, transport, clock, random, onFatal } = options;
   const { brokerId, replication } = settings;
@@ -106,7 +106,7 @@ function offsetsTopicConfig({ groups }: BrokerSettings): OffsetsTopicConfig {
   };
 }
 
-/** Holds a client's first requests back until this broker knows the cluster: an empty answer would send the client away. */
+/** Holds back a client's first requests until this broker knows the cluster: an empty answer would send the client away. */
 function afterJoining(endpoint: Endpoint, joined: Promise<void>): Endpoint {
   let hasJoined = false;
   joined.then(

@@ -7,8 +7,8 @@ import type { Foundation } from "./foundation.ts";
 import { LifeCycle } from "./life-cycle.ts";
 
 /**
- * Puts a broker together, from the bottom up; nothing runs and nobody is told before `LifeCycle` starts it. What a lower assembly asks of a
- * higher one is handed down as a function, and called only after the start.
+ * Builds a broker from the bottom up; nothing runs and nothing is sent before `LifeCycle` starts it. What a lower assembly needs of a
+ * higher one is passed down as a function, and called only after the start.
  */
 export function compose(options: BrokerOptions, foundation: Foundation): LifeCycle {
   const stopping = new AbortController();

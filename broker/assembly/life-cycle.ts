@@ -17,18 +17,18 @@ export interface Assemblies {
   readonly serving: Serving;
 }
 
-/** What the assemblies were promised: the end of this broker's work, and that it knows the cluster. */
+/** The promises that the assemblies were given: the end of this broker's work, and that it knows the cluster. */
 export interface Signals {
   readonly stopping: AbortController;
   readonly joined: PromiseWithResolvers<void>;
 }
 
-/** A controlled shutdown that takes longer than this is abandoned: the other brokers notice that we are gone. */
+/** A controlled shutdown that takes longer than this is abandoned: the other brokers will notice that we are gone. */
 const controlledShutdownMaxMs = 30_000;
 
 /**
- * A broker that was put together, over time: `listen` and `join` start it, `leave` and `close` stop it. Between these two its session is
- * closed, which is not this class's: see `Broker.stop`.
+ * The life cycle of a composed broker: `listen` and `join` start it, `leave` and `close` stop it. Between the last two its session is
+ * closed, by `Broker.stop`.
  */
 export class LifeCycle {
   readonly #options: Needed;
@@ -59,7 +59,7 @@ export class LifeCycle {
     return this.#addresses.clients;
   }
 
-  /** Registers; resolves once the controller has told us of the cluster with ourselves in it. Rejects when it cannot be registered. */
+  /** Registers; resolves once the controller has sent us the cluster with ourselves in it. Rejects when it cannot be registered. */
   async join(): Promise<void> {
     const { storage, membership, partitions } = this.#assemblies;
     invariant(this.#addresses.peer !== null, "a broker listens before it tells the others where");
@@ -86,14 +86,14 @@ export class LifeCycle {
     await partitions.fetchers.stop();
   }
 
-  /** This broker cannot go on: a start under way rejects with it, and the process is told. */
+  /** This broker cannot continue: a running start rejects with the error, and the process is notified. */
   fail(error: Error): void {
     this.#signals.joined.reject(error);
     this.#options.onFailed(error);
   }
 
   /**
-   * After the coordinator's session is closed: notes what is not noted yet, closes the partitions and their logs, and then the links, over
+   * After the coordinator's session is closed: writes outstanding notes, closes the partitions and their logs, and then the links, over
    * which the other brokers may have fetched until now.
    */
   async close(): Promise<void> {
@@ -106,8 +106,8 @@ export class LifeCycle {
   }
 
   /**
-   * Of what may change at run time, the cleaner's settings are handed over; the others are asked for where they are used (`inForce`), and a
-   * topic's come to its partitions with the controller's update.
+   * Of what may change at run time, the cleaner's settings are passed on; the others are read where they are used (`inForce`), and a
+   * topic's settings reach its partitions with the controller's update.
    */
   #reconfigureOnChange(): void {
     const { images, inForce, logs } = this.#assemblies.storage;

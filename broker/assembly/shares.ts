@@ -5,16 +5,16 @@ import type { GroupedSettings } from "../runtime/config/setting-groups.ts";
 const clientMemoryShare = 1 / 16;
 const clientMemoryMinBytes = 64 * 1024 * 1024;
 const clientMemoryMaxBytes = 512 * 1024 * 1024;
-/** With less the largest request there may be could never arrive. */
+/** With less, the largest allowed request could never arrive. */
 const roomForOneRequest = 1.25;
 
-/** For clients' requests and answers. Log segments are read through the system's cache, which wants most of the memory there is. */
+/** For clients' requests and answers. Log segments are read through the page cache, which should have most of the memory. */
 export function clientMemoryBytes({ network }: Pick<GroupedSettings, "network">, memoryBytes: number): number {
   const share = Math.min(Math.max(Math.floor(memoryBytes * clientMemoryShare), clientMemoryMinBytes), clientMemoryMaxBytes);
   return Math.max(network.clientMemoryMaxBytes ?? share, network.frameMaxBytes * roomForOneRequest);
 }
 
-/** Less would take a round for every few records. */
+/** With less, every few records would need a round. */
 const mapBytesMin = 64 * 1024;
 
 /** As in Kafka, for each cleaner: more is not used. */
@@ -31,7 +31,7 @@ export function cleanerShare({ cleaner }: Pick<GroupedSettings, "cleaner">, dire
   };
 }
 
-/** Of one directory; null: what nobody reads is not looked at. */
+/** Of one directory; null: logs are not scrubbed. */
 export function scrubShare({ log }: Pick<GroupedSettings, "log">, directories: number): ScrubConfig | null {
   const { scrubBytesPerSecondMax: bytesPerSecond, scrubIntervalMs: intervalMs } = log;
   return bytesPerSecond === 0 ? null : { bytesPerSecondMax: Math.max(bytesPerSecond / directories, 1), intervalMs };

@@ -42,8 +42,8 @@ type Answer = Awaited<ReturnType<ProducerIdSource["next"]>>;
  * 1. A block begins after the last one written, and is ours only when the node's version is the one we read: of two brokers that read the
  *    same, one writes.
  * 2. After a write whose answer was lost, the node is read: when it now names our block, it is ours. It cannot be another claim of the same
- *    range: for us to write it, the version had to be the one we read, so one write of it succeeded at most; and nobody else writes our
- *    broker id, the data directory being locked.
+ *    range: for us to write it, the version had to be the one we read, so one write of it succeeded at most; and no other process writes
+ *    our broker id, as the data directory is locked.
  * 3. Each write holds only where this broker is registered, so not in a coordinator that lost its state, or went back in time, and would
  *    start over with ids that are in use. It is made only while this life has a registration: one that an earlier life left in a copy of
  *    the coordinator's state would pass that check. A broker never takes a block that is not above all of its own, whatever the coordinator

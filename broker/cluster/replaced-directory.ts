@@ -75,7 +75,7 @@ async function stillShared(coordinator: Coordinator, brokerId: BrokerId, paths: 
       const { isr } = decodePartitionState(path, node.data);
       return isr.includes(brokerId) && isr.length > 1;
     } catch (error) {
-      // from a state that cannot be read nobody is elected either
+      // no broker is elected from a state that cannot be read, either
       if (error instanceof MalformedZnode) return false;
       throw error;
     }

@@ -19,7 +19,7 @@ const noteWaitMaxMs = 60_000;
 export interface CandidacyEvents {
   /** This broker holds `/controller`, in a term that it has not begun yet; its disk has the epoch. */
   won(term: Term): void;
-  /** Another broker holds it, or nobody knows who does: a term of ours is over. */
+  /** Another broker holds it, or it is unknown which one: a term of ours is over. */
   lost(): void;
 }
 
@@ -157,8 +157,8 @@ export class Candidacy {
 
   /**
    * False: another broker is to be the controller. Race: (1) this broker wins; (2) its disk stalls before it has the epoch, so the term may
-   * not begin; (3) it holds `/controller`, and nobody else may begin one. So it waits for a while only, and stands again once its disk is
-   * no longer stalled.
+   * not begin; (3) it holds `/controller`, and no other broker may begin one. So it waits for a while only, and stands again once its disk
+   * is no longer stalled.
    */
   async #note(controllerEpoch: number): Promise<boolean> {
     const { clock, log, seen } = this.#parts;

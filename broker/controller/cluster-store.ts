@@ -175,8 +175,8 @@ export class ClusterStore {
 
   /**
    * Everything of a topic that has to go, leaves first; `last` is one transaction: the topic's node, its settings, the marker, and the
-   * record of the deletion in their place. So a topic's id is on record if, and only if, the topic is gone. `record` null: nobody can have
-   * opened a log of it, for it never had an id.
+   * record of the deletion in their place. So a topic's id is on record if, and only if, the topic is gone. `record` null: no broker can
+   * have opened a log of it, for it never had an id.
    */
   async deletionOf(topic: string, nowMs: number): Promise<TopicRemoval> {
     const partitionsPath = paths.partitionsPath(topic);

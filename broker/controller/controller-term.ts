@@ -220,9 +220,9 @@ export class ControllerTerm {
     const { died, arrived, updated } = await this.#leaders.brokersChanged(await this.#loader.readBrokers());
     if (died.length + arrived.length + updated.length === 0) return;
     // Race: (1) another tool deletes /controller, another broker wins, a topic is made; (2) one of its brokers registers again; (3) this
-    // controller, which has not heard of it, tells that broker of all topics there are, and it deletes the log of the one that is not among
-    // them. This transaction comes after the registration: that epoch is still ours, so we know all that the broker could have been told
-    // before.
+    // controller, which has not learned of it, sends that broker all topics that it knows, and the broker deletes the log of the one that
+    // is missing there. This transaction comes after the registration: that epoch is still ours, so we know all that the broker could have
+    // been told before.
     if (arrived.length > 0) await this.#context.writer.barrier();
     // only now are updates sent to the brokers that arrived: none keeps leading under the epoch of an earlier life
     this.#sender.brokersChanged();

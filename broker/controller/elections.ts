@@ -23,8 +23,8 @@ export type Decision = (state: ControllerState, topic: TopicState, record: Parti
  * Where the leader stays, members of the in-sync set that may lack records are removed, under the same leader epoch: the leader adopts the
  * smaller set. Dead members, and those that are shutting down, are left for the leader to remove, which learns of them. If the controller
  * removed them:
- * 1. The leader dies, and nobody has noticed.
- * 2. Its last live follower is told to stop, or loses only its session.
+ * 1. The leader dies, and this is not noticed yet.
+ * 2. Its last live follower is asked to shut down, or loses only its session.
  * 3. The controller removes the follower. Then the leader's session ends.
  * 4. The follower is back with every record that was acknowledged, and must not lead: the set names the dead leader only.
  */
@@ -266,7 +266,7 @@ export function isrUnder(elected: Elected | null, isr: readonly BrokerId[], isOn
  */
 export type Standing = "same-life" | "whole" | "in-doubt" | "outlived";
 
-/** Of the state: who is registered, and since when. */
+/** Of the state: the registered brokers, and since when. */
 type Lives = Pick<ControllerState, "brokers" | "recoveredEpochs">;
 type Membership = Pick<PartitionRecord, "leader" | "leaderEpoch" | "isr" | "isrEpochs">;
 

@@ -101,7 +101,7 @@ export class FencedWriter {
 
   /**
    * After a conflict or a lost answer, before reading: resolves in this same session once a transaction (of the epoch check alone) has come
-   * through. It comes after every earlier write in the server's one order of transactions, so a read after it sees their outcome.
+   * through. It follows every earlier write in the server's total order of transactions, so a read after it sees their outcome.
    */
   async barrier(): Promise<void> {
     for (let attempt = 0; attempt < barrierAttemptsMax; attempt++) {
@@ -195,7 +195,7 @@ function sizeOf(operation: WriteOperation): number {
 }
 
 /**
- * Runs over the items with at most `atOnceMax` under way; results in order. The first failure is thrown once all that were started have
+ * Runs over the items with at most `atOnceMax` in flight; results in order. The first failure is thrown once all that were started have
  * ended.
  */
 export async function pipelined<T, R>(items: readonly T[], atOnceMax: number, run: (item: T) => Promise<R>): Promise<R[]> {

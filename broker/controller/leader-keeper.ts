@@ -87,7 +87,7 @@ export class LeaderKeeper {
     return changes;
   }
 
-  /** A broker wants to stop: its leaderships move to others, as far as somebody else is in sync. */
+  /** A broker wants to stop: its leaderships move to others, as far as another replica is in sync. */
   async controlledShutdown({ brokerId, brokerEpoch }: ControlledShutdownRequest): Promise<ControlledShutdownResponse> {
     const { book, log } = this.#context;
     const known = book.current.brokers.get(brokerId);

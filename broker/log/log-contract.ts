@@ -101,12 +101,12 @@ export interface Log {
   /**
    * The log begins at `offset` from this turn on (no change below its start; at most `writtenEndOffset`); what is below is no longer read.
    * Resolves when no crash can undo that.
-   * Segments that lie wholly below are removed in the background. Not while the log is cut.
+   * Segments wholly below are removed in the background. Not while the log is cut.
    */
   advanceStartOffset(offset: number): Promise<void>;
   /**
    * Moves the start past the segments that `retention.ms` and `retention.bytes` no longer keep, among those wholly below `highWatermark`,
-   * and removes what lies wholly below the start;
+   * and removes what is wholly below the start;
    * under `cleanup.policy=compact` only the latter. When nothing is kept, what is appended next goes to a new segment. Appends and reads
    * continue. `nowMs` is the wall clock.
    */

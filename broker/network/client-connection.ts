@@ -38,14 +38,14 @@ const fetchKey = 1;
 
 /**
  * A request up to this size (heartbeats, commits, what administrators ask) is read and served even when the memory for all clients is
- * spent, and goes before long work: a connection costs more than that by being there. It is also what a connection may hold by then that
- * still counts as idle.
+ * spent, and is served before long work: an open connection costs more than that anyway. A connection that holds no more than this still
+ * counts as idle.
  */
 const modestBytes = 16 * 1024;
 
 /**
  * One client. Requests are started in order and answered in order; a later one does not wait for an earlier one's answer. Reading pauses
- * while requests under way (number, bytes here, memory for all connections) or unread answers reach their bounds.
+ * while requests in flight (number, bytes here, memory for all connections) or unread answers reach their bounds.
  */
 export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, MemoryWaiter {
   readonly #link: Link;
@@ -66,9 +66,9 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
   #slots: RequestSlot[] = [];
   /** Requests held, waiting or started: their bytes with overhead. */
   #requestBytes = 0;
-  /** Answers in the making, and those that wait for an earlier one. */
+  /** Answers under construction, and those that wait for an earlier one. */
   #answerBytes = 0;
-  /** Of all that is held here: what the memory for all clients has counted. */
+  /** The part of everything held here that the memory for all clients has counted. */
   #countedBytes = 0;
   #unsentCountedBytes = 0;
   #fetchesUnderWay = 0;
@@ -98,8 +98,8 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
   }
 
   /**
-   * Since when nothing whole came and nothing was sent; null while a request is under way. Half a frame, or bytes that nobody reads, are no
-   * activity.
+   * Since when no whole request came and nothing was sent; null while a request is in flight. Half a frame, or bytes that the client does
+   * not read, do not count as activity.
    */
   get idleSinceMs(): number | null {
     return this.#slots.some(isUnderWay) ? null : this.#lastActiveMs;
@@ -121,7 +121,7 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     return this.#state === "closed";
   }
 
-  /** All but the requests under way, which would not end any sooner with the connection; a fetch does. */
+  /** All but the requests being served, which would not end any sooner with the connection; a fetch does. */
   get reclaimableBytes(): number {
     let bytes = this.#countedBytes;
     for (const slot of this.#slots) if (isUnderWay(slot) && !slot.isFetch) bytes -= slot.requestBytes + slot.answerBytes;
@@ -202,7 +202,7 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     this.#parts.memory.forget(this);
   }
 
-  /** Takes nothing new, answers what was started, then ends. */
+  /** Accepts nothing new, answers what was started, then ends. */
   drain(): void {
     if (this.#state !== "open") return;
     this.#state = "draining";
@@ -224,7 +224,7 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     this.#parts.memory.passOn(this);
   }
 
-  /** Starts what may be started, then reads on or pauses. */
+  /** Starts what may be started, then resumes or pauses reading. */
   #advance(): void {
     const sinceMs = this.#waiting.length > 1 ? this.#parts.clock.monotonicMs() : null;
     while (this.#state === "open" && this.#waiting.length > 0 && this.#mayStart(this.#waiting[0] as Buffer, sinceMs)) {
@@ -242,12 +242,12 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     else this.#link.resume();
   }
 
-  /** Has as much here as one connection may. */
+  /** Holds as much as one connection may. */
   #isFull(): boolean {
     return this.#waiting.length > 0 || this.#slots.length >= this.#parts.limits.requestsInFlightMax || this.#isOver();
   }
 
-  /** The client's own doing, and it may have asked to wait for long. */
+  /** The client's own choice, and it may have asked for a long wait. */
   #waitsForItsFetch(): boolean {
     return this.#fetchesUnderWay > 0 && this.#waiting[0] !== undefined && isFetch(this.#waiting[0]);
   }
@@ -270,7 +270,7 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     return this.#requestBytes >= requestBytesInFlightPerConnectionMax || this.#unsentBytes() >= unsentBytesPerConnectionMax;
   }
 
-  /** Holds little, and what comes is little. */
+  /** Holds little, and what arrives is little. */
   #isModest(): boolean {
     return this.#countedBytes - this.#splitter.heldBytes <= modestBytes && this.#splitter.announcedBytes <= modestBytes;
   }
@@ -309,7 +309,7 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     this.#fail(error);
   }
 
-  /** Something that is held became more or less: the memory's count follows, and what waited for it may go on. */
+  /** What is held has changed: the memory's count is updated, and what waited for it may continue. */
   #held(bytes: number): void {
     this.#count();
     if (this.#state === "closed" || bytes >= 0 || this.#advanceScheduled || !this.#paused) return;
@@ -334,8 +334,8 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
   }
 
   /**
-   * What handlers hold although the client is gone: its records may be in the log's queue. Else: (1) the disk stands still; (2) producers
-   * close their connections; (3) they send the same again by others; (4) the log's queue grows without a bound.
+   * What handlers hold although the client is gone: its records may be in the log's queue. Otherwise: (1) the disk stalls; (2) producers
+   * close their connections; (3) they send the same again over others; (4) the log's queue grows without a bound.
    */
   #leftBehindBytes(): number {
     let bytes = 0;
@@ -375,13 +375,13 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     else if (this.#slots.length === 0 && this.#outgoing.isHandedOver) this.#link.end();
   }
 
-  /** One line, and this connection is closed; nothing else is disturbed. */
+  /** Logs one line and closes this connection; nothing else is disturbed. */
   #fail(error: unknown): void {
     if (this.#state === "closed") return;
     if (error instanceof InvariantViolation) return this.#parts.onFatal(error);
     tellWhyClosed(this.#parts.log, { remote: this.#link.remote, listener: this.#context.listener }, error);
     this.#link.destroy();
-    // whatever the link does about it, this connection takes part in nothing any more
+    // whatever the link does then, this connection is no longer served
     this.onClose();
   }
 }

@@ -16,7 +16,7 @@ export interface ClientListenersParts extends Omit<ConnectionParts, "limits" | "
   readonly memoryMaxBytes: number;
 }
 
-/** A listener that is open, as clients are told of it. */
+/** An open listener, as advertised to clients. */
 export interface BoundListener {
   readonly name: string;
   readonly bound: Address;
@@ -24,15 +24,15 @@ export interface BoundListener {
 }
 
 /**
- * Connections from the broker's own machine that there may be beyond the bounds: whoever set a bound that is too low at run time must be
- * able to set another one. Brokers speak to each other over a listener of their own, which has none.
+ * Connections from the broker's own machine that are allowed beyond the bounds: an administrator who set too low a bound at run time must
+ * be able to change it. Brokers talk to each other over a listener of their own, which has no bound.
  */
 const reservedConnections = 16;
 
-/** Refused connections are told of at most this often, however many there are. */
+/** Refused connections are logged at most this often, however many there are. */
 const refusalLineIntervalMs = 10_000;
 
-/** Every listener for clients, and the connections that came in by them. */
+/** Every listener for clients, and the connections accepted on them. */
 export class ClientListeners {
   readonly #parts: ClientListenersParts;
   readonly #memory: ClientMemory;
@@ -86,12 +86,12 @@ export class ClientListeners {
     return bound;
   }
 
-  /** Stops accepting, lets what is under way finish for up to `graceMs`, then closes the rest. */
+  /** Stops accepting, lets requests in flight finish for up to `graceMs`, then closes the rest. */
   async close(graceMs: number): Promise<void> {
     this.#closing = true;
     this.#sweep?.cancel();
     this.#reclaim.close();
-    const closed = this.#listeners.splice(0).map((listener) => listener.close()); // may wait for the links to be gone
+    const closed = this.#listeners.splice(0).map((listener) => listener.close()); // may wait until the links are closed
     for (const connection of [...this.#connections]) connection.drain();
     if (this.#connections.size > 0) await this.#emptied(graceMs);
     await Promise.all(closed);

@@ -1,33 +1,33 @@
 import { invariant } from "../../protocol/base/invariant.ts";
 
-/** Whoever would read more. */
+/** A connection that wants to read more. */
 export interface MemoryWaiter {
-  /** Until the request that it has begun is whole; null: more bytes would not end anything. */
+  /** Bytes until the request that it has begun is whole; null: more bytes would not complete anything. */
   readonly missingBytes: number | null;
   resume(): void;
 }
 
-/** So much of the memory may be taken beyond it, for requests to become whole that hold some of it already; but one of any size. */
+/** This much may be taken beyond the memory, to complete requests that hold some of it already; but one request of any size. */
 const overshootShare = 1 / 8;
 
 /**
- * Fetches that are read while it is spent, until their answers have left: so that consumers get on, however long others keep the memory.
- * Each gets little (see `RequestMeter.reserve`).
+ * Fetches that are read while it is spent, until their answers have left: so that consumers make progress, however long others keep the
+ * memory. Each gets little (see `RequestMeter.reserve`).
  */
 const fetchesWhileSpentMax = 8;
 
 /**
- * What this broker may hold in memory on behalf of all clients together: requests that arrive, wait or are under way, and answers until
- * they have left. Nobody is refused: whoever would read more while it is spent waits until there is room, and whoever holds much without
- * getting on is closed (see `memory-reclaim.ts`).
+ * What this broker may hold in memory on behalf of all clients together: requests that arrive, wait or are being served, and answers until
+ * they have left. No client is refused: a connection that wants to read more while it is spent waits until there is room, and one that
+ * holds much without making progress is closed (see `memory-reclaim.ts`).
  *
- * Those who wait must not wait for each other. Else: (1) many begin large requests, and halves of them fill the memory; (2) all wait for
- * room; (3) there is none before one of them is whole. So a few are let on while it is spent, those first that miss least; but not while
- * requests under way hold what may be taken beyond the memory: they end by themselves.
+ * Waiting connections must not wait for each other. Otherwise: (1) many begin large requests, and halves of them fill the memory; (2) all
+ * wait for room; (3) there is none before one of them is whole. So a few are let on while it is spent, those first that miss least. But
+ * none while requests being served hold what may be taken beyond the memory: they end by themselves.
  */
 export class ClientMemory {
   readonly maxBytes: number;
-  /** Called whenever more was taken than there is. */
+  /** Called whenever more was taken than is left. */
   onSpent: () => void = () => {};
   #usedBytes = 0;
   #underWayBytes = 0;
@@ -35,10 +35,10 @@ export class ClientMemory {
   /** May read on although it is spent, each with what it missed when it was let on. */
   readonly #letOn = new Map<MemoryWaiter, number>();
   #letOnBytes = 0;
-  /** None of those who wait misses less: all of them are looked at only when one could be let on. */
+  /** None of the waiting connections misses less: they are all checked only when one could be let on. */
   #leastMissingBytes = Number.POSITIVE_INFINITY;
   readonly #fetching = new Set<MemoryWaiter>();
-  /** In the order in which they came. */
+  /** In the order of arrival. */
   readonly #fetchesWaiting = new Set<MemoryWaiter>();
 
   constructor(maxBytes: number) {
@@ -57,7 +57,7 @@ export class ClientMemory {
     return this.#usedBytes >= this.maxBytes;
   }
 
-  /** Of what is used: held by requests that are being served, and given back when they are. */
+  /** Of what is used: held by requests being served, and released when they are done. */
   get underWayBytes(): number {
     return this.#underWayBytes;
   }
@@ -78,14 +78,14 @@ export class ClientMemory {
     for (const waiter of told) waiter.resume();
   }
 
-  /** A negative number: so much of it is done with. */
+  /** A negative number: that much of it is done. */
   countUnderWay(bytes: number): void {
     this.#underWayBytes += bytes;
     invariant(this.#underWayBytes >= 0, "no more is done with than was under way", () => ({ bytes }));
     if (bytes < 0) this.letNextOn();
   }
 
-  /** While it is spent. Whoever may not is resumed once, when there is room again or its turn has come. */
+  /** While it is spent. A connection that may not read on is resumed once, when there is room again or its turn has come. */
   mayReadOn(waiter: MemoryWaiter): boolean {
     if (this.#letOn.has(waiter)) return true;
     this.#waiting.add(waiter);
@@ -94,14 +94,14 @@ export class ClientMemory {
     return this.#letOn.has(waiter);
   }
 
-  /** Its request is whole, or it does not use its turn: `letNextOn` gives that to others. */
+  /** Its request is whole, or it does not use its turn: `letNextOn` passes the turn on. */
   passOn(waiter: MemoryWaiter): void {
     this.#letOnBytes -= this.#letOn.get(waiter) ?? 0;
     this.#letOn.delete(waiter);
     invariant(this.#letOn.size > 0 || this.#letOnBytes === 0, "who is let on is counted", () => ({ letOnBytes: this.#letOnBytes }));
   }
 
-  /** False: it is resumed when it may, or at least when it is to ask again. */
+  /** False: it is resumed when it may read on, or at least when it should ask again. */
   mayFetch(waiter: MemoryWaiter): boolean {
     if (!this.isSpent || this.#fetching.has(waiter)) return true;
     if (this.#fetching.size < fetchesWhileSpentMax) {
@@ -113,7 +113,7 @@ export class ClientMemory {
     return false;
   }
 
-  /** What was read has left, or is held no more while the fetch waits for records. */
+  /** What was read has left, or is released while the fetch waits for records. */
   fetched(waiter: MemoryWaiter): void {
     if (!this.#fetching.delete(waiter)) return;
     for (const next of this.#fetchesWaiting) {
@@ -131,7 +131,7 @@ export class ClientMemory {
     this.fetched(waiter);
   }
 
-  /** `asking` looks itself whether it was let on. */
+  /** `asking` checks itself whether it was let on. */
   letNextOn(asking: MemoryWaiter | null = null): void {
     if (this.#waiting.size === 0 || !this.isSpent) return;
     const overshootMaxBytes = this.maxBytes * overshootShare;

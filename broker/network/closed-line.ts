@@ -4,7 +4,7 @@ import { CloseConnection } from "../api/api.ts";
 import { AnswerTooLarge } from "../api/request-meter.ts";
 import { FailedRequest, RefusedRequest } from "./dispatcher.ts";
 
-/** One line for a client connection that is closed for an error: whose fault it was decides about how loud it is. */
+/** The log line for a client connection that is closed for an error: whose fault it was decides its level. */
 export function tellWhyClosed(log: Logger, where: { readonly remote: string; readonly listener: string }, error: unknown): void {
   if (error instanceof MalformedFrame || error instanceof RefusedRequest)
     log.warn({ ...where, reason: error.message }, "client connection closed: bad request");

@@ -16,7 +16,7 @@ import type { RequestMeter } from "../api/request-meter.ts";
 
 export type ConnectionContext = Pick<RequestContext, "listener" | "remote" | "connectionId" | "signal">;
 
-/** Well-formed, but not served: its connection is of no further use, because the answer's form is not known. */
+/** Well-formed, but not served: its connection is of no further use, because the answer's format is not known. */
 export class RefusedRequest extends Error {
   override readonly name = "RefusedRequest";
 }
@@ -26,7 +26,7 @@ export class FailedRequest extends Error {
   override readonly name = "FailedRequest";
 }
 
-/** From a request's bytes to its answer's, both without the length in front. Holds nothing between requests. */
+/** From a request's bytes to its answer's bytes, both without the length prefix. Holds nothing between requests. */
 export class Dispatcher {
   readonly #endpoints: ReadonlyMap<number, Endpoint>;
 
@@ -58,7 +58,7 @@ export class Dispatcher {
     );
   }
 
-  /** A client learns from ApiVersions what we speak, so that one is answered in the version everybody reads (KIP-511). */
+  /** A client learns from ApiVersions what we support, so that request is answered in the version that every client reads (KIP-511). */
   #unsupported(endpoint: Endpoint, start: RequestStart): readonly Buffer[] {
     const [first, last] = endpoint.versions;
     if (start.apiKey !== apiVersionsKey)

@@ -1,20 +1,20 @@
-/** What a holder of memory did since it was last asked. */
+/** What a holder of memory did since it was last checked. */
 export interface Progress {
-  /** Held all the time, and nobody but the client could have ended that. */
+  /** Held all the time, and only the client could have ended that. */
   readonly heldBytes: number;
-  /** Came, or left. */
+  /** Arrived, or left. */
   readonly movedBytes: number;
 }
 
-/** What is held for a client now: in all that it could let go of, and of it answers that it has not read. */
+/** What is held for a client now: everything that it could release, and the part of it that is unread answers. */
 export interface Held {
   readonly reclaimableBytes: number;
   readonly unsentBytes: number;
 }
 
 /**
- * Does a client get on? Not told by what is read anew for an answer that waits, by which it could seem to; and not asked of one that we do
- * not let go on, except whether it reads its answers.
+ * Does a client make progress? Data that is read again for a waiting answer does not count, as it would only look like progress. A client
+ * from which we have paused reading is only checked for whether it reads its answers.
  */
 export class HolderProgress {
   #cameBytes = 0;
@@ -31,7 +31,7 @@ export class HolderProgress {
     this.#leftBytes += bytes;
   }
 
-  /** Nothing more is read from it for the sake of others, or because what it sent is being served. */
+  /** Reading from it is paused for the sake of others, or because what it sent is being served. */
   heldUp(isHeldUp: boolean): void {
     this.#isHeldUp = isHeldUp;
     this.#wasHeldUp ||= isHeldUp;

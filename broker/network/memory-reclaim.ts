@@ -3,17 +3,17 @@ import type { Logger } from "../../protocol/base/logger.ts";
 import type { ClientMemory } from "./client-memory.ts";
 import type { Progress } from "./holder-progress.ts";
 
-/** Whoever holds memory that it alone can let go of: by sending the rest of a request, or by reading its answers. */
+/** A connection that holds memory which only its client can release: by sending the rest of a request, or by reading its answers. */
 export interface MemoryHolder {
   readonly remote: string;
   readonly reclaimableBytes: number;
   readonly half: HalfRequest;
-  /** Since this was last asked. */
+  /** Since this was last called. */
   takeProgress(): Progress;
   destroy(reason: string): void;
 }
 
-/** A request as far as it has come. */
+/** A request as far as it has arrived. */
 export interface HalfRequest {
   readonly bytes: number;
   readonly lastCameMs: number;
@@ -21,7 +21,7 @@ export interface HalfRequest {
 
 export interface ReclaimNeed {
   readonly neededBytes: number;
-  /** Held by requests that are being served. */
+  /** Held by requests being served. */
   readonly underWayBytes: number;
   readonly isSpentLong: boolean;
 }
@@ -33,22 +33,22 @@ export interface ReclaimParts {
   readonly log: Logger;
 }
 
-/** The memory is spent for this long before anyone is closed; twice this is what others may have to wait with a large request. */
+/** The memory is spent for this long before any connection is closed; others may have to wait twice as long with a large request. */
 const reclaimAfterMs = 1000;
-/** Whoever moves less of what it holds in that time is slow: it would take ten times as long and more. */
+/** A connection that moves less of what it holds in that time is slow: it would take ten times as long and more. */
 const slowShare = 0.1;
-/** Whoever holds less is left alone at first: closing it would help nobody, unless very many hold little. */
+/** A connection that holds less is spared at first: closing it would not help, unless very many hold little. */
 const holderMinBytes = 16 * 1024;
-/** Spent for this long, although those who hold much and are slow are closed: it must be those who hold little. */
+/** Spent for this long, although connections that hold much and are slow were closed: it must be those that hold little. */
 const spentLongMs = 10_000;
-/** Nearly spent: those who wait for room take what is given back at once. */
+/** Nearly spent: waiting connections take what is released at once. */
 const nearlySpentShare = 0.9;
-/** As much is freed at a time, so that it is not spent again with the next request. */
+/** This much is freed at a time, so that it is not spent again with the next request. */
 const freedToShare = 0.75;
 /** Addresses named in one line. */
 const namedMax = 5;
 
-/** Closes connections when the memory for clients is spent and stays so: of those that do not get on, the ones that hold most. */
+/** Closes connections when the memory for clients is spent and stays so: of those that make no progress, the ones that hold most. */
 export class MemoryReclaim {
   readonly #parts: ReclaimParts;
   #timer: Timer | null = null;
@@ -96,15 +96,15 @@ export class MemoryReclaim {
       );
       for (const holder of closed) holder.destroy("the memory for clients is spent");
     }
-    memory.letNextOn(); // whoever did not use its turn has lost it
+    memory.letNextOn(); // a connection that did not use its turn has lost it
     if (this.#isNearlySpent() && this.#timer === null) this.#watchOn();
   }
 }
 
 /**
- * Of those that do not get on, the ones that hold most, until they hold `neededBytes`; where that has not helped for long, then the ones
- * that began a request and sent nothing for the longest, however little it is. Nobody, where requests under way hold more than all of them:
- * then it is those that take long (the disk may stand still), and closing others would not speed them up.
+ * Of those that make no progress, the ones that hold most, until they hold `neededBytes`; where that has not helped for long, then the ones
+ * that began a request and sent nothing for the longest, however little it is. None, where requests being served hold more than all of
+ * them: then those take long (the disk may have stalled), and closing others would not speed them up.
  */
 export function slowestHolders<H extends Pick<MemoryHolder, "reclaimableBytes" | "half" | "takeProgress">>(
   holders: Iterable<H>,

@@ -2,9 +2,8 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import type { Link } from "../../protocol/base/transport.ts";
 
 /**
- * Handed to the link at a time. The rest of a large answer waits here, so that it is seen to get less, and its memory is let go, as the
- * client reads. A link tells only of whole pieces, so they are small: a client that takes longer than a second for one seems to stand
- * still.
+ * Handed to the link at a time. The rest of a large answer waits here, so that it visibly shrinks, and its memory is released, as the
+ * client reads. A link reports only whole pieces, so they are small: a client that takes longer than a second for one seems to be stuck.
  */
 const pieceBytesMax = 128 * 1024;
 
@@ -13,7 +12,7 @@ export class Outgoing {
   readonly #link: Link;
   #chunks: Buffer[] = [];
   #chunkBytes = 0;
-  /** The link said that it has more queued than it likes, and will say when it has not. */
+  /** The link has reported that its buffer is full, and will report when it has drained. */
   #drainAwaited = false;
 
   constructor(link: Link) {

@@ -9,7 +9,7 @@ export const peerClientDefaults = {
   connectTimeoutMs: 5000,
 } as const satisfies Omit<PeerClientLimits, "frameMaxBytes">;
 
-/** Asks other brokers: one link per address and lane, opened by the first call and again by the first call after it broke. */
+/** Asks other brokers: one link per address and lane, opened by the first call and reopened by the first call after it broke. */
 export class PeerClient implements PeerRequester {
   readonly #parts: PeerClientParts;
   readonly #links = new Map<string, PeerLink>();
@@ -29,7 +29,7 @@ export class PeerClient implements PeerRequester {
     return this.#linkTo(to, options.lane).call(kind, body, options);
   }
 
-  /** Every call under way is rejected with PeerUnavailable. */
+  /** Every call in flight is rejected with PeerUnavailable. */
   close(): void {
     this.#closed = true;
     for (const link of [...this.#links.values()]) link.close("this broker is shutting down");

@@ -30,9 +30,9 @@ import {
 
 export interface PeerServerLimits {
   readonly frameMaxBytes: number;
-  /** Requests of one link under way; reading pauses there. */
+  /** Requests of one link in flight; beyond, reading pauses. */
   readonly requestsInFlightMax: number;
-  /** Answer bytes that the other end leaves unread; reading pauses there. */
+  /** Answer bytes that the other end has not read; beyond, reading pauses. */
   readonly unsentMaxBytes: number;
   /** A link that has not introduced itself by then is closed. */
   readonly helloTimeoutMs: number;
@@ -57,7 +57,7 @@ type ConnectionState =
   | { readonly kind: "unknown" }
   /** It introduced itself, and was asked to prove itself. */
   | { readonly kind: "challenged"; readonly introductions: Introductions }
-  /** Its proof is being looked at, against what the coordinator has now. */
+  /** Its proof is being checked against what the coordinator has now. */
   | { readonly kind: "judged" }
   | { readonly kind: "welcome"; readonly brokerId: BrokerId }
   | { readonly kind: "closed" };
@@ -72,7 +72,7 @@ export class PeerConnection implements LinkHandlers {
   #state: ConnectionState = { kind: "unknown" };
   #underWay = 0;
   #paused = false;
-  /** The link said that it has more queued than it likes, and will say when it has not. */
+  /** The link has reported that its buffer is full, and will report when it has drained. */
   #drainAwaited = false;
 
   constructor(link: Link, parts: PeerServerParts, onClosed: () => void) {
@@ -120,7 +120,7 @@ export class PeerConnection implements LinkHandlers {
         throw new MalformedFrame("a request before the welcome");
       case "welcome":
         return this.#serve(frame, this.#state.brokerId);
-      case "closed": // what came after the frame that closed it
+      case "closed": // data after the frame that closed it
         return;
     }
   }
@@ -146,8 +146,8 @@ export class PeerConnection implements LinkHandlers {
     const { secret } = this.#parts;
     const isProof = () => isCodeOf(code, secret.value, "asking", introductions);
     if (isProof()) return this.#welcome(id, introductions);
-    // Race: (1) the secret is made anew; (2) a broker that has just started reads it; (3) it asks us, who know the old one. So look before
-    // it is refused.
+    // Race: (1) the secret is re-created; (2) a broker that has just started reads it; (3) it connects to us, and we know the old one. So
+    // the secret is read again before the broker is refused.
     this.#state = { kind: "judged" };
     secret.reread().then(
       () => {
@@ -185,13 +185,12 @@ export class PeerConnection implements LinkHandlers {
     this.#underWay++;
     this.#handle(kind, body, payload, from)
       .then((answer) => this.#answer(id, kind, answer))
-      // an answer that cannot be encoded too: it is made of what others said
+      // also an answer that cannot be encoded: it contains what others sent
       .catch((error: unknown) => this.#fail(error, kind));
   }
 
   /**
-   * In this turn: requests of a link are started in the order in which they came. A body of the wrong shape, or in another broker's name,
-   * throws.
+   * In this turn: requests of a link are started in the order of arrival. A body of the wrong shape, or in another broker's name, throws.
    */
   #handle<K extends PeerKind>(kind: K, body: unknown, payload: Buffer, from: BrokerId): ReturnType<PeerHandlers[K]> {
     const handler = this.#parts.handlers[kind] as PeerHandlers[K];

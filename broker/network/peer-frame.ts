@@ -24,7 +24,7 @@ const prefixBytes = 4 + packedLengthBytes;
 /** For everything but record bytes. */
 const slackBytes = 16 * 1024 * 1024;
 
-/** The largest frame there is between brokers: one batch as a client may send it, on top of a full replica fetch. */
+/** The largest frame between brokers: one batch as a client may send it, on top of a full replica fetch. */
 export function peerFrameMaxBytes({ network, replication }: Pick<GroupedSettings, "network" | "replication">): number {
   return Math.min(network.frameMaxBytes + replication.fetchResponseMaxBytes + slackBytes, 2 ** 31 - 1);
 }

@@ -5,8 +5,8 @@ import { integer, nullable, object, text } from "../../protocol/peer/shape.ts";
 import { checked } from "../../protocol/peer/shape-check.ts";
 
 /**
- * How a link between brokers begins. The secret lies in the coordinator, so whoever proves that he knows it can read there, as only brokers
- * should; it never crosses the link itself.
+ * How a link between brokers begins. The secret is kept in the coordinator, so an end that proves to know it can read there, as only
+ * brokers should. It never crosses the link itself.
  * 1. The asking end says `hello`, with a nonce.
  * 2. The answering end says `hello`, with a nonce of its own, or why not.
  * 3. The asking end sends its `proof`: a code over both introductions, keyed with the secret.
@@ -16,13 +16,13 @@ import { checked } from "../../protocol/peer/shape-check.ts";
 export const helloKind = "hello";
 export const proofKind = "proof";
 
-/** What we speak. Raised when an older broker could not understand a newer one; both ends must have the same. */
+/** Our protocol version. Raised when an older broker could not understand a newer one; both ends must have the same. */
 export const peerProtocolVersion = 2;
 
 /** No frame of the introduction is larger: until it is over, nothing more is kept of what a stranger sends. */
 export const helloMaxBytes = 4096;
 
-/** What every version says first; enough to refuse another one in words. */
+/** What every version sends first; enough to refuse another version with a message. */
 export interface AnyHello {
   readonly version: number;
   readonly clusterId: string;
@@ -36,7 +36,7 @@ export interface Hello extends AnyHello {
 export interface AnyHelloAnswer {
   readonly version: number;
   readonly clusterId: string;
-  /** Null: go on. Else why not, for a person; the link is then closed. */
+  /** Null: continue. Otherwise the reason, human-readable; the link is then closed. */
   readonly refusal: string | null;
 }
 
@@ -56,7 +56,7 @@ export interface ProofAnswer {
   readonly code: string;
 }
 
-/** Both introductions: what the codes are made over. */
+/** Both introductions: the input of the codes. */
 export interface Introductions {
   readonly clusterId: string;
   readonly asking: { readonly brokerId: BrokerId; readonly nonce: string };
@@ -94,7 +94,7 @@ export function newNonce(random: Random): string {
   return random.bytes(nonceBytes).toString("base64");
 }
 
-/** Why a broker that introduced itself so is not let in; null: it may prove itself. */
+/** Why a broker with this introduction is refused; null: it may prove itself. */
 export function refusalOf(theirs: AnyHello, ownClusterId: string): string | null {
   if (theirs.version !== peerProtocolVersion)
     return `broker ${theirs.brokerId} speaks version ${theirs.version} of the peer protocol, this broker version ${peerProtocolVersion}`;
@@ -104,7 +104,7 @@ export function refusalOf(theirs: AnyHello, ownClusterId: string): string | null
 }
 
 export function codeOf(secret: string, side: "asking" | "answering", { clusterId, asking, answering }: Introductions): string {
-  // an array of JSON: no two different introductions make the same text
+  // a JSON array: no two different introductions give the same text
   const said = [side, peerProtocolVersion, clusterId, asking.brokerId, asking.nonce, answering.brokerId, answering.nonce];
   return hmacSha256(secret, JSON.stringify(said));
 }

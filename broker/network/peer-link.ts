@@ -29,7 +29,7 @@ export interface PeerClientLimits {
   readonly frameMaxBytes: number;
   /** Calls of one link that wait for an answer; further ones are rejected at once. */
   readonly callsMax: number;
-  /** Request bytes that the other end does not take; further calls are rejected at once. */
+  /** Request bytes that the other end has not read; further calls are rejected at once. */
   readonly unsentMaxBytes: number;
   /** To connect, and again to be welcome. */
   readonly connectTimeoutMs: number;
@@ -66,7 +66,7 @@ type LinkState =
 /** The introduction's id; calls count up from there. */
 const helloId = 0;
 
-/** The asking end of one link between brokers. Lives from the first call to the first trouble; then it is replaced. */
+/** The asking end of one link between brokers. Lives from the first call to the first failure; then it is replaced. */
 export class PeerLink implements LinkHandlers {
   readonly #to: Address;
   readonly #parts: PeerClientParts;
@@ -131,7 +131,7 @@ export class PeerLink implements LinkHandlers {
     this.#end(error === undefined ? "it closed the link" : `the link broke: ${error.message}`);
   }
 
-  /** Returns what ends the call's bookkeeping; called by whichever comes first: the answer, the time, the signal, the link's end. */
+  /** Returns what ends the call's bookkeeping; called by whichever comes first: the answer, the timeout, the signal, the link's end. */
   #register(
     id: number,
     kind: PeerKind,
@@ -154,7 +154,7 @@ export class PeerLink implements LinkHandlers {
     const timer = clock.schedule(timeoutMs, () => {
       settle();
       reject(this.#unavailable(`no answer to ${kind} within ${timeoutMs} ms`));
-      // not a byte since we asked: the link may be dead without knowing it, and the next call should not find out the same way
+      // not a byte since the request: the link may be dead without having noticed, and the next call should not find out the same way
       if (this.#state.kind === "open" && this.#heardMs < startedMs) this.#end(`nothing heard for ${timeoutMs} ms`);
     });
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -238,7 +238,7 @@ export class PeerLink implements LinkHandlers {
     const { secret } = this.#parts;
     const { refusal, code } = checkedProofAnswer(body);
     if (refusal === null && isCodeOf(code, secret.value, "answering", introductions)) return this.#open();
-    // perhaps the secret is another by now, and it is us who do not know: for the next link
+    // perhaps the secret has changed, and we have the old one: read it again for the next link
     void secret.reread();
     this.#end(refusal === null ? "it did not prove that it knows the secret of this cluster" : `it refused us: ${refusal}`, "warn");
   }
@@ -255,14 +255,14 @@ export class PeerLink implements LinkHandlers {
   }
 
   #answered(frame: PeerFrame): void {
-    // an answer that came too late, or to a call that was given up
+    // an answer that came too late, or to a call that was abandoned
     const call = this.#calls.get(frame.id);
     if (call === undefined) return;
     if (call.kind !== frame.kind) throw new MalformedFrame(`an answer of kind ${frame.kind.slice(0, 100)} to ${call.kind}`);
     call.answer(frame);
   }
 
-  /** `level`: more than a broker that is away, which is told of by whoever called. */
+  /** `level`: for more than an unreachable broker, which the caller reports. */
   #end(reason: string, level: "debug" | "warn" = "debug"): void {
     if (this.#state.kind === "ended") return;
     this.#state = { kind: "ended" };
@@ -270,7 +270,7 @@ export class PeerLink implements LinkHandlers {
     this.#parts.log[level]({ peer: formatAddress(this.#to), reason }, "link to a broker ended");
     this.#connecting.abort();
     this.#link?.destroy();
-    // first the place for the next link: those rejected may call again at once
+    // first make room for the next link: rejected callers may call again at once
     this.#onEnded();
     for (const call of [...this.#calls.values()]) call.reject(this.#unavailable(reason));
   }

@@ -31,10 +31,10 @@ export class PeerServer {
     return this.#listener.address;
   }
 
-  /** Stops accepting and closes every link; requests under way are not answered. */
+  /** Stops accepting and closes every link; requests in flight are not answered. */
   async close(): Promise<void> {
     this.#closed = true;
-    const closed = this.#listener?.close(); // may wait for the links to be gone
+    const closed = this.#listener?.close(); // may wait until the links are closed
     for (const connection of [...this.#connections]) connection.destroy("the broker is shutting down");
     await closed;
   }

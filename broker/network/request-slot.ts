@@ -6,25 +6,25 @@ import type { Turns } from "../runtime/turns.ts";
 /** What a request costs beyond its bytes, so that very many tiny ones count too. */
 export const requestOverheadBytes = 512;
 
-/** The connection that a request came by, as far as its requests need it. */
+/** The connection of a request, as far as its requests need it. */
 export interface SlotOwner {
   readonly turns: Turns;
   readonly answerMaxBytes: number;
-  /** Left of the memory for all clients. */
+  /** What is left of the memory for all clients. */
   readonly freeBytes: number;
   readonly isClosed: boolean;
-  /** Counts what a request holds; a negative number gives it back. */
+  /** Counts what a request holds; a negative number releases it. */
   holdRequest(bytes: number): void;
   holdAnswer(bytes: number): void;
-  /** Of that: what is held for as long as a request is being served, and no longer. */
+  /** The part of it that is held only while a request is being served. */
   holdUnderWay(bytes: number): void;
   /** The only fetch that it serves waits for records. */
   fetchWaits(): void;
-  /** One of its requests begins to give way to others. */
+  /** One of its requests begins to yield to others. */
   longBegun(): void;
 }
 
-/** A request that was started, in its place in the order of answers, and what it holds. */
+/** A started request, its place in the order of answers, and what it holds. */
 export class RequestSlot implements RequestMeter {
   readonly isFetch: boolean;
   isLong = false;
@@ -50,7 +50,7 @@ export class RequestSlot implements RequestMeter {
     return this.#requestBytes;
   }
 
-  /** Of the answer, whole or in the making. */
+  /** Of the answer, complete or under construction. */
   get answerBytes(): number {
     return this.#answerBytes;
   }
@@ -67,7 +67,7 @@ export class RequestSlot implements RequestMeter {
 
   take(bytes: number): void {
     if (this.#answerBytes + bytes > this.#owner.answerMaxBytes) throw new AnswerTooLarge(`more than ${this.#owner.answerMaxBytes} bytes`);
-    // an answer that is begun while there is room may come to its end; large ones that many begin at once may not all
+    // an answer begun while there is room may be completed; many large ones begun at once may not all be
     if (bytes > 0 && this.#answerBytes > modestAnswerBytes && this.#owner.freeBytes === 0)
       throw new AnswerTooLarge(`more than ${modestAnswerBytes} bytes while the memory for clients (queued.max.request.bytes) is spent`);
     this.#hold(bytes);
@@ -114,7 +114,7 @@ export class RequestSlot implements RequestMeter {
     });
   }
 
-  /** The answer takes the place of what was counted in the making, and of the request. */
+  /** The answer replaces what was counted while it was built, and the request. */
   answered(answer: readonly Buffer[] | null): void {
     invariant(this.#answer === undefined, "a request is answered once");
     const underWayBytes = this.#requestBytes + this.#answerBytes;

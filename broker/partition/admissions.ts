@@ -124,7 +124,7 @@ export function parseProduced(bytes: Buffer, settings: TopicSettings): { readonl
 type Refused = Exclude<Admission, { readonly error: null }>;
 
 /**
- * Nobody could end the transaction: its producer would be remembered for ever, and read_committed consumers would read no further.
+ * No client could end the transaction: its producer would be remembered for ever, and read_committed consumers would read no further.
  * `transactional.id` is refused by InitProducerId, so this is a client that did not ask, or asked another cluster.
  */
 const withoutTransaction: Refused = {

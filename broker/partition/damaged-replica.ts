@@ -29,7 +29,7 @@ import type { LogDamage } from "../log/log-contract.ts";
  */
 export const nothingKept = -1;
 
-/** Who is in sync, and who leads, as far as this broker knows. */
+/** Which replicas are in sync, and which one leads, as far as this broker knows. */
 interface Company {
   readonly self: BrokerId;
   readonly leader: BrokerId;

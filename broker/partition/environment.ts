@@ -64,7 +64,7 @@ export interface ReplicaLog {
   readonly settings: TopicSettings;
 }
 
-/** What happens in a partition, for those who wait for it. */
+/** Events of a partition, for callers that wait for them. */
 interface PartitionNews {
   /** The high watermark or the leadership moved. */
   committed(key: string): void;

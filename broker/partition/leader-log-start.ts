@@ -25,7 +25,7 @@ interface Waiter {
 const upToHighWatermark = -1;
 
 /**
- * Where the logs of all live replicas have begun: nobody has a record below. -1 as long as one of them has not said where its log begins.
+ * The lowest log start of all live replicas: none has a record below it. -1 as long as one of them has not reported where its log begins.
  */
 export function lowWatermark(
   ownStartOffset: number,

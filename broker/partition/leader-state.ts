@@ -43,7 +43,7 @@ export interface LeaderState {
   /** Version of the state znode that holds `isr`. */
   readonly stateVersion: number;
   readonly change: IsrChange;
-  /** Our log end when the epoch began: who has not reached it may still hold records that are not in our log. */
+  /** Our log end when the epoch began: a replica that has not reached it may still hold records that are not in our log. */
   readonly epochStartOffset: number;
   /** Exclusive; counts queued appends. */
   readonly logEndOffset: number;
@@ -70,7 +70,7 @@ export type LeaderEvent =
       readonly nowMs: number;
     }
   | { readonly kind: "tick"; readonly nowMs: number; readonly isAlive: (id: BrokerId) => boolean }
-  /** The coordinator has this set at this version: our write went through, or somebody else's did. */
+  /** The coordinator has this set at this version: our write succeeded, or another writer's did. */
   | { readonly kind: "isr-in-force"; readonly isr: readonly BrokerId[]; readonly isrEpochs: IsrEpochs; readonly stateVersion: number }
   | { readonly kind: "replicas-changed"; readonly replicas: readonly BrokerId[]; readonly nowMs: number };
 
@@ -150,7 +150,7 @@ export function mustHave(state: LeaderState): ReadonlySet<BrokerId> {
   }
 }
 
-/** The change under way, as it is to be written; null when nothing is. */
+/** The change in progress, as it is to be written; null when there is none. */
 export function proposal(state: LeaderState): IsrProposal | null {
   const { isr, isrEpochs, change, replicas, stateVersion } = state;
   if (change.kind === "settled") return null;

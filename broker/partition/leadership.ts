@@ -94,7 +94,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     this.#tell();
   }
 
-  /** The same epoch again, as the metadata has it: somebody may have changed the in-sync set or the assignment. */
+  /** The same epoch again, in newer metadata: the in-sync set or the assignment may have been changed. */
   note(record: PartitionRecord): void {
     const { self, replicas } = this.#state;
     if (!record.isr.includes(self)) return;

@@ -146,7 +146,7 @@ export class Partition implements ReplicaLog {
     this.#tell(error.message);
   }
 
-  /** It was assigned some time ago, and does nothing. Until it is assigned again and does, nobody is to rely on it. */
+  /** It was assigned some time ago, and does nothing. Until it is assigned again and does, it must not be relied on. */
   giveUp(reason: string): void {
     if (this.isAccountedFor) return;
     this.#unfitBecause = reason;

@@ -9,9 +9,9 @@ import type { ControllerService } from "../controller/controller-service.ts";
 import type { PeerHandler } from "../runtime/peer-port.ts";
 
 /**
- * Serves what other brokers' clients asked of the controller. Only endpoints that say `controllerOnly`, and only while this broker is it
- * (NOT_CONTROLLER otherwise, so that the sender asks the next one). `endpoints` are those that serve here, not those that forward: a
- * request is passed on once at most.
+ * Serves what other brokers' clients requested of the controller. Only endpoints marked `controllerOnly`, and only while this broker is the
+ * controller (NOT_CONTROLLER otherwise, so that the sender asks the next one). `endpoints` are those that serve here, not those that
+ * forward: a request is forwarded once at most.
  */
 export function forwardHandler(
   endpoints: readonly Endpoint[],
@@ -34,7 +34,7 @@ export function forwardHandler(
       if (error instanceof MalformedFrame) return refuse("INVALID_REQUEST", error.message);
       if (error instanceof AnswerTooLarge) return refuse("POLICY_VIOLATION", `The answer would be too large: ${error.message}.`);
       if (error instanceof InvariantViolation) throw error;
-      // answered, so that the link stays: it carries the requests of other clients too
+      // answered, so that the link stays open: it carries the requests of other clients, too
       log.error({ remote, api: endpoint.name, apiVersion, clientId, err: error }, "a request that another broker passed on failed");
       return refuse("UNKNOWN_SERVER_ERROR", `the controller failed at this request: ${messageOf(error)}`);
     }
@@ -44,7 +44,7 @@ export function forwardHandler(
 /** Forwarded requests share no connection with their client; nothing that is kept per connection concerns them. */
 const forwardedConnectionId = -1;
 
-/** A change that was begun for another broker's client is finished, whether or not that client still waits. */
+/** A change that was started for another broker's client is finished, whether or not that client still waits. */
 const neverAborted = new AbortController().signal;
 
 function refuse(error: KafkaError, message: string) {

@@ -9,7 +9,7 @@ export interface PeerHandlerParts {
   readonly forward: PeerHandler<"forward">;
 }
 
-/** Everything that other brokers may ask of this one. */
+/** Everything that other brokers may request of this one. */
 export function peerHandlers({ replicaFetch, updates, controller, forward }: PeerHandlerParts): PeerHandlers {
   return {
     // a follower

@@ -1,6 +1,6 @@
 /**
- * Each once, in the order of their first mentions. Answers to questions name what they are about, so what is asked twice is answered once:
- * clients that ask so find it all the same, and a small request cannot have a large answer many times over.
+ * Each once, in the order of first occurrence. Answers name what they are about, so what is requested twice is answered once: such clients
+ * find it all the same, and a small request cannot multiply a large answer.
  */
 export function distinct<T>(items: Iterable<T>, keyOf: (item: T) => unknown): T[] {
   const byKey = new Map<unknown, T>();

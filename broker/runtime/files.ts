@@ -14,19 +14,19 @@ export interface FileSystem {
   size(path: string): Promise<number>;
   /** When the file was last written, wall clock; must exist. */
   modifiedMs(path: string): Promise<number>;
-  /** With its parents; fine when it exists. */
+  /** With its parents; succeeds when it exists. */
   makeDirectory(path: string): Promise<void>;
-  /** Replaces `to` in one step. */
+  /** Replaces `to` atomically. */
   rename(from: string, to: string): Promise<void>;
-  /** A file, or a folder with all it holds. Fine when missing. */
+  /** A file, or a folder with its contents. Succeeds when missing. */
   remove(path: string): Promise<void>;
   /** Makes names created, renamed or removed in a folder durable. */
   syncDirectory(path: string): Promise<void>;
   /** Of the file system that holds `path`. */
   space(path: string): Promise<Space>;
   /**
-   * Takes an exclusive lock on a file (created when missing) that dies with this process. False: it is held already, by another process or
-   * by this one.
+   * Takes an exclusive lock on a file (created when missing) that dies with this process. False: it is already locked, by another process
+   * or by this one.
    */
   lock(path: string): Promise<boolean>;
   unlock(path: string): Promise<void>;
@@ -34,7 +34,7 @@ export interface FileSystem {
 
 export interface Space {
   readonly totalBytes: number;
-  /** What is left for us, which may be less than what is free. */
+  /** The space available to us, which may be less than what is free. */
   readonly usableBytes: number;
 }
 
@@ -49,9 +49,9 @@ export interface File {
    */
   write(chunks: readonly Uint8Array[], position: number): Promise<void>;
   truncate(size: number): Promise<void>;
-  /** Data and size are on the disk when it resolves (fdatasync). */
+  /** Data and size are on disk when this resolves (fdatasync). */
   sync(): Promise<void>;
-  /** Waits for operations under way; later ones reject with EBADF. Closing again is fine. */
+  /** Waits for running operations; later ones reject with EBADF. Closing again is allowed. */
   close(): Promise<void>;
 }
 
@@ -61,7 +61,8 @@ export function codeOf(error: unknown): string | null {
 }
 
 /**
- * Writes a small file so that a crash leaves the old content or the new, never a mixture: temporary file, sync, rename, sync of the folder.
+ * Writes a small file atomically: a crash leaves the old content or the new, never a mixture: temporary file, sync, rename, sync of the
+ * folder.
  */
 export async function replaceFile(files: FileSystem, path: string, content: Buffer): Promise<void> {
   const temporary = `${path}.tmp`;

@@ -10,12 +10,12 @@ import { isBusy, lockFailure } from "./lock-failure.ts";
 const chunksPerWriteMax = 1024;
 
 /**
- * Locks of this process, by path. Kept here rather than by the file system that took them: a connection that is collected gives its lock
- * up.
+ * Locks of this process, by path. Kept here rather than by the file system that took them: a garbage-collected connection releases its
+ * lock.
  */
 const heldLocks = new Map<string, DatabaseSync>();
 
-/** The machine's own files. Every call goes through libuv's thread pool; locks live as long as this process. */
+/** The machine's own files. Every call uses libuv's thread pool; locks live as long as this process. */
 export function nodeFileSystem(): FileSystem {
   return new NodeFileSystem();
 }
@@ -54,7 +54,7 @@ class NodeFileSystem implements FileSystem {
   }
 
   /**
-   * Not Node's `recursive`: where a parent is there and `mkdir` in it still answers ENOENT, as in /proc, that spins for ever, on a thread
+   * Not Node's `recursive`: where a parent exists and `mkdir` in it still fails with ENOENT, as in /proc, that spins for ever, on a thread
    * that keeps the process from ending.
    */
   async makeDirectory(path: string): Promise<void> {
@@ -92,8 +92,8 @@ class NodeFileSystem implements FileSystem {
   /**
    * Node has no call for file locks, and a file that names a process id is wrong after a crash or in a container, where ids repeat.
    * SQLite, which is part of Node, takes a POSIX record lock: the kernel drops it with the process, however that ends. Nothing is written,
-   * to that file or to another one: a journal on the disk would be (Node opens databases so that `OFF` is not obeyed), and then a full disk
-   * could not be locked.
+   * to that file or to another one. An on-disk journal would be written (Node opens databases so that `OFF` is ignored), and then a full
+   * disk could not be locked.
    */
   async lock(path: string): Promise<boolean> {
     if (heldLocks.has(path)) return false;
@@ -107,7 +107,7 @@ class NodeFileSystem implements FileSystem {
       throw lockFailure(error, path, openingFailure(path));
     }
     try {
-      // a file that may only be read is locked against writers only, and so for any number of brokers
+      // a read-only file is locked against writers only, and so for any number of brokers
       fs.accessSync(path, fs.constants.W_OK);
     } catch (error) {
       database.close();
@@ -130,8 +130,8 @@ function openDatabase(path: string): DatabaseSync {
 }
 
 /**
- * Why the file cannot be opened to be locked, or null when it can. Only for a file that this process holds no lock on: closing it gives all
- * of them up.
+ * Why the file cannot be opened to be locked, or null when it can. Only for a file on which this process holds no lock: closing it releases
+ * all of them.
  */
 function openingFailure(path: string): NodeJS.ErrnoException | null {
   try {
@@ -145,7 +145,7 @@ function openingFailure(path: string): NodeJS.ErrnoException | null {
 class NodeFile implements File {
   readonly path: string;
   readonly #descriptor: number;
-  /** Operations under way: the descriptor's number may be reused as soon as it is closed, so closing waits for them. */
+  /** Running operations: the descriptor's number may be reused as soon as it is closed, so closing waits for them. */
   #underWay = 0;
   #closing: Promise<void> | null = null;
   #idle: (() => void) | null = null;
@@ -215,7 +215,7 @@ class NodeFile implements File {
     try {
       return await operation();
     } catch (error) {
-      // the system knows a descriptor only; a person wants to know the file
+      // the system's error names only a descriptor; a person wants to know the file
       if (error instanceof Error && !("path" in error)) Object.assign(error, { path: this.path });
       throw error;
     } finally {

@@ -2,8 +2,8 @@ import type { Address } from "../../protocol/base/transport.ts";
 import type { PeerKind, PeerRequest, PeerResponse } from "../../protocol/peer/messages.ts";
 
 /**
- * A broker's way to ask another. One link per peer and `lane`, opened when needed; requests of a lane are pipelined and answered in order
- * of completion.
+ * How a broker sends requests to another. One link per peer and `lane`, opened when needed; requests of a lane are pipelined and answered
+ * in order of completion.
  */
 export interface PeerRequester {
   /**
@@ -17,12 +17,12 @@ export interface PeerCallOptions {
   readonly timeoutMs: number;
   /** Sent after the body. */
   readonly payload?: readonly Buffer[];
-  /** Calls of different lanes do not wait for each other's bytes: replication must not delay control. */
+  /** Calls in different lanes do not wait for each other's bytes: replication must not delay control requests. */
   readonly lane: "control" | "replication";
   readonly signal?: AbortSignal;
   /**
-   * Called once the request is on its way: from then on it may be carried out, whatever becomes of the call. Before that, a call that
-   * failed was never heard of.
+   * Called once the request is sent: from then on it may be carried out, whatever happens to the call. A call that failed before that has
+   * not reached the peer.
    */
   readonly onSent?: () => void;
 }
@@ -36,11 +36,11 @@ export class PeerUnavailable extends Error {
   override readonly name = "PeerUnavailable";
 }
 
-/** What all brokers of a cluster know and nobody else may: it lies in the coordinator. */
+/** What all brokers of a cluster know and nobody else may: it is stored in the coordinator. */
 export interface PeerSecret {
   readonly value: string;
   /**
-   * Looks whether it was changed, after a proof that does not fit. Resolves once that is known, or cannot be told now. Reads no more than
+   * Checks whether it was changed, after a proof that does not match. Resolves once that is known, or cannot be found out now. Reads only
    * now and then, however often it is called.
    */
   reread(): Promise<void>;

@@ -3,13 +3,13 @@ import type { Logger } from "../../protocol/base/logger.ts";
 import type { LoggingSettings } from "./config/start-settings.ts";
 
 export interface ClosableLogger extends Logger {
-  /** Writes what is still held. After it, nothing more. */
+  /** Writes what is still buffered. Nothing is logged after it. */
   flush(): void;
 }
 
 /** One line of JSON per message, to standard error or appended to a file. `fields` are in every line. */
 export function pinoLogger({ logLevel, logFile }: LoggingSettings, fields: object = {}): ClosableLogger {
-  // sync: the line that says why the process dies must be out before it does
+  // sync: the line that says why the process dies must be written before it does
   const output = destination({ dest: logFile ?? 2, mkdir: true, sync: true });
   const root = pino(
     {

@@ -1,17 +1,17 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 
 /**
- * What long work may take of one turn of the event loop, all of it together. What comes in between waits for this long, and for the piece
- * that is under way.
+ * What long work may take of one turn of the event loop, all of it together. What arrives in between waits for this long, and for the
+ * running piece.
  */
 export const sliceMs = 10;
 
-/** Says whether the piece of work was done in the call, or only begins with it. */
+/** Says whether the piece of work was done in the call, or only started by it. */
 export type Resume = () => "done" | "goes-on";
 
 /**
- * Gives way: long work asks between two of its pieces whether its time in this turn of the loop is over, and then waits in line. However
- * many do long work at the same time, those who have little to do (heartbeats, small requests) wait for one slice of it per turn.
+ * Yields: long work checks between two of its pieces whether its time in this turn of the loop is over, and then waits in line. However
+ * much long work runs at the same time, short work (heartbeats, small requests) waits for one slice of it per turn.
  */
 export class Turns {
   readonly #clock: Clock;
@@ -31,7 +31,7 @@ export class Turns {
     return false;
   }
 
-  /** After `isOver`: calls back in a later turn. Those who wait are called in order, as many in one turn as its slice has time for. */
+  /** After `isOver`: calls back in a later turn. Waiting callbacks are called in order, as many in one turn as fit into its slice. */
   whenNext(resume: Resume): void {
     this.#waiting.push(resume);
   }

@@ -12,8 +12,8 @@ import type { Settlement, Ticket } from "./ticket.ts";
  *      appended, nothing changes, the answer is the error.
  *   3. replay   accepted: the same `replay` that reads the log after a move applies the records to the state, in the same turn. Then
  *      `accepted` changes what is kept in memory only.
- *   4. park     the answer waits until the in-sync replicas have everything that was appended up to here. So do the answers of operations
- *      without records: nobody is ever told of a state that a failing leader could still take back.
+ *   4. park the answer waits until the in-sync replicas have everything that was appended up to here. So do the answers of operations
+ *      without records: no client ever sees a state that a failing leader could still lose.
  *
  * An append that was accepted is never rolled back: it is committed, or the leadership ends, and with it the shard and all that waits in it
  * (NOT_COORDINATOR). When a commit takes too long, the *answer* is COORDINATOR_NOT_AVAILABLE; the record stays in the log and in the state,

@@ -62,7 +62,7 @@ export class ShardLog {
 
   /**
    * Replays the log from its first record to where it ended when the reading began, and resolves when all of that is committed: a new
-   * leader's log may end with records that its followers do not have yet, and nobody may be told of them before. Null: the leadership ended
+   * leader's log may end with records that its followers do not have yet, and no client may see them before. Null: the leadership ended
    * first, which `signal` tells.
    */
   async readWhole(replay: Replay, signal: AbortSignal): Promise<LoadedLog | null> {

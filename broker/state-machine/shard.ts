@@ -200,7 +200,7 @@ export class Shard<M extends StateMachine> {
       for (const settlement of settlements) last.settlements.push(settlement);
       return;
     }
-    // the last append takes longer than answers wait: those who come now wait as long for it
+    // the last append takes longer than answers wait: requests that arrive now wait as long for it
     const waitedAgain: Parked = { ...last, settlements: [...settlements], isOver: false };
     this.#last = waitedAgain;
     this.#watch(waitedAgain);

@@ -54,7 +54,7 @@ export class TimerHeap implements ShardTimers {
     if (this.#heap.length > 64 && this.#heap.length > 4 * this.#byKey.size) this.#rebuild();
   }
 
-  /** The next one that is due, taken out; null: none. */
+  /** Removes and returns the next one that is due; null: none. */
   takeDue(nowMs: number): Expired | null {
     for (;;) {
       const earliest = this.#heap[0];
@@ -71,7 +71,7 @@ export class TimerHeap implements ShardTimers {
     }
   }
 
-  /** When to look again, at the earliest; null: nothing is waiting. May be early. */
+  /** When to check again, at the earliest; null: nothing is waiting. May be early. */
   nextMs(): number | null {
     return this.#heap[0]?.atMs ?? null;
   }

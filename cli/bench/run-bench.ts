@@ -14,9 +14,9 @@ export interface BenchOptions {
   readonly acks: -1 | 0 | 1;
   readonly enableIdempotence: boolean;
   readonly codec: CompressionCodec;
-  /** Records per second; null: as fast as they are taken. */
+  /** Records per second; null: as fast as they are accepted. */
   readonly rate: number | null;
-  /** Records sent and not acknowledged, at most: with no rate, most of a record's latency is waiting for those before it. */
+  /** Records sent and not acknowledged, at most: without a rate, most of a record's latency is waiting for those before it. */
   readonly underWayMax: number;
 }
 
@@ -43,14 +43,14 @@ export interface BenchReport {
   readonly consume: Throughput;
 }
 
-/** Told what is being done, and how many records of how many. */
+/** Called with the current step, and how many records of how many. */
 export type BenchProgress = (phase: "produce" | "consume", records: number) => void;
 
 const histogramOptions = { lowestDiscernibleValue: 1, highestTrackableValue: 3_600_000_000, numberOfSignificantValueDigits: 3 } as const;
 /** Different values, so that a codec does not see the same bytes again and again. */
 const differentValues = 64;
 
-/** Makes a topic, writes to it, reads it back, deletes it. */
+/** Creates a topic, writes to it, reads it back, deletes it. */
 export async function runBench(options: BenchOptions, onProgress: BenchProgress, stop: AbortSignal): Promise<BenchReport> {
   const { bootstrap, partitions, replicationFactor, sizeInBytes } = options;
   const topic = `ottla-bench-${Date.now()}`;
@@ -128,7 +128,7 @@ async function pace(startedAtMs: number, sent: number, rate: number): Promise<vo
   if (earlyMs > 1) await sleep(earlyMs);
 }
 
-/** Bytes that compress about as text does. */
+/** Bytes that compress about as well as text. */
 function sampleValue(sizeInBytes: number, seed: number): Buffer {
   const value = Buffer.alloc(sizeInBytes);
   let state = seed + 1;

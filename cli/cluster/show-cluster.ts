@@ -9,9 +9,9 @@ import { brokerConfigs, brokerConfigsAsText } from "./cluster-configs.ts";
 export interface DescribeClusterOptions {
   readonly bootstrap: readonly string[];
   readonly json: boolean;
-  /** When nobody has answered until then, the command fails: it serves as a health check. */
+  /** When no broker has answered by then, the command fails: it serves as a health check. */
   readonly timeoutMs: number;
-  /** The brokers' settings too: of one broker, or "all". Null: not asked for. */
+  /** The brokers' settings too: of one broker, or "all". Null: not requested. */
   readonly configsOf: number | "all" | null;
 }
 

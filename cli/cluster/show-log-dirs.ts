@@ -12,7 +12,7 @@ export interface ListedDirectories {
   readonly withReplicas: boolean;
 }
 
-/** Every directory with what is left on its disk; fails when one of them failed. */
+/** Every directory with the free space on its disk; fails when one of them failed. */
 export async function showLogDirectories(admin: Admin, { brokers, topics, withReplicas }: ListedDirectories, shown: Shown): Promise<void> {
   const { output, json } = shown;
   const found = orThrow(await admin.describeLogDirs(brokers.length === 0 ? null : brokers)).map((one) => only(one, topics));
@@ -71,7 +71,7 @@ function replicaTable(found: readonly BrokerLogDirectories[]): string {
 
 const lookEveryMs = 200;
 
-/** Begins the move and, unless told otherwise, waits until the replica lies there. */
+/** Starts the move and, unless told otherwise, waits until the replica is there. */
 export async function moveReplica(
   admin: Admin,
   move: ReplicaMove,
@@ -95,7 +95,7 @@ async function liesThere(admin: Admin, { broker, topic, partition, directory }: 
   if (target === undefined || target.error !== null)
     throw new CommandFailed(`${directory} of broker ${broker} failed meanwhile; the replica stays where it was`);
   if (target.replicas.some((one) => isOurs(one) && !one.isFuture)) return true;
-  // begun, and given up: the copy is gone, and the replica where it was
+  // started, and cancelled: the copy is gone, and the replica is where it was
   const isThere = found?.directories.some(({ replicas }) => replicas.some(isOurs)) ?? false;
   if (!isThere) throw new CommandFailed(`broker ${broker} has no replica of ${topic}-${partition} any more`);
   return false;

@@ -11,7 +11,7 @@ export function registerBroker(program: Command): void {
     .option("--json", "for programs: changes nothing, the log is a JSON object per line in any case", false)
     .action(async ({ config, set }: { readonly config?: string; readonly set: readonly string[] }) => {
       // the broker's timers do not keep its process alive, and while it waits for ZooKeeper it may have nothing else: Node would end it
-      // without a word
+      // silently
       const alive = setInterval(() => {}, 2 ** 30);
       await runBroker({ configFile: config ?? null, overrides: set }).finally(() => clearInterval(alive));
     });

@@ -92,7 +92,7 @@ function plainRun(topic: string, options: Options): Run {
   return (output, stop) => consume(wanted, output, stop);
 }
 
-/** Throws UsageError before anything is waited for. */
+/** Throws UsageError before waiting for anything. */
 function groupRun(topic: string, group: string, options: Options): Run {
   const { from, partition, groupProtocol, assignor = [], instanceId = null, sessionTimeout = null } = options;
   if (group === "") throw new UsageError("--group needs a name");

@@ -10,7 +10,7 @@ import { alterTopic, createTopic, deleteTopics, describeTopics, listTopics, type
 import { type CommonOptions, collect, wholeNumber, withCommonOptions } from "./command-options.ts";
 
 const partitionsMax = 100_000;
-/** A cluster that nobody runs should be told soon; one that elects a controller needs some seconds. */
+/** That no cluster is running should be reported soon; a cluster that elects a controller needs some seconds. */
 const operationTimeoutMs = 30_000;
 
 export function registerTopic(program: Command): void {

@@ -44,13 +44,13 @@ export function registerUp(program: Command): void {
     });
 }
 
-/** Resolves at the first signal that asks us to end. */
+/** Resolves at the first signal that asks us to stop. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     let asked = false;
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
       process.on(signal, () => {
-        if (asked) return; // npm passes on what the terminal sent already
+        if (asked) return; // npm forwards the signal that the terminal has already sent
         asked = true;
         resolve();
       });

@@ -1,7 +1,7 @@
 import type { ConfigChange } from "../../client/index.ts";
 import { UsageError } from "../output/command-failed.ts";
 
-/** As `--config` and `--delete-config` give them. */
+/** The changes given by `--config` and `--delete-config`. */
 export interface SettingChanges {
   readonly set: Readonly<Record<string, string>>;
   readonly delete: readonly string[];

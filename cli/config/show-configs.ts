@@ -13,7 +13,7 @@ export async function describedConfigs(admin: Admin, resource: ConfigResource): 
 
 export const configHead = ["setting", "value", "from", "without it"] as const;
 
-/** With what would be in force next, if this value were taken away. */
+/** Also shows what would be in force next if this value were removed. */
 export function configRow({ name, value, source, synonyms }: ShownConfig): Cell[] {
   const next = synonyms.slice(1).map((one) => `${one.name}=${shown(one.value)} (${one.source})`);
   return [name, shown(value), source, next.join(", ")];

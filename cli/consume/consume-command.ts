@@ -19,14 +19,14 @@ export interface ConsumeOptions {
   readonly format: RecordFormat;
 }
 
-/** Prints records as they arrive until one of the ends is reached, `stop` aborts or nobody reads the output any more. */
+/** Prints records as they arrive until one of the ends is reached, `stop` aborts or the output is closed. */
 export async function consume(options: ConsumeOptions, output: Output, stop: AbortSignal): Promise<void> {
   const { topic, from, partitions, untilEnd, format } = options;
   const ended = AbortSignal.any([stop, output.closed]);
   await using consumer = new Consumer({
     ...printingConsumer,
     bootstrap: options.bootstrap,
-    // a named offset is meant; for everything else the nearest record that there is
+    // an explicit offset is meant literally; everything else means the nearest existing record
     offsetReset: typeof from === "object" && "offset" in from ? "none" : "earliest",
     stopAtEnd: untilEnd,
     signal: ended,

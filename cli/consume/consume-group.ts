@@ -9,7 +9,7 @@ export interface ConsumeGroupOptions {
   readonly topic: string;
   readonly bootstrap: readonly string[];
   readonly group: string;
-  /** Where to begin in partitions that the group has no position in. */
+  /** Where to begin in partitions in which the group has no position. */
   readonly from: "beginning" | "end";
   readonly groupProtocol: "classic" | "consumer";
   /** Empty: the client's default. */
@@ -24,7 +24,7 @@ export interface ConsumeGroupOptions {
   readonly format: RecordFormat;
 }
 
-/** Prints records of the partitions that the group gives us, and commits what was printed, until one of the ends is reached. */
+/** Prints records of the partitions that the group assigns to us, and commits what was printed, until one of the ends is reached. */
 export async function consumeInGroup(options: ConsumeGroupOptions, output: Output, stop: AbortSignal): Promise<void> {
   const { topic, group, assignors, instanceId, sessionTimeoutMs, format } = options;
   await using consumer = new Consumer({
@@ -39,7 +39,7 @@ export async function consumeInGroup(options: ConsumeGroupOptions, output: Outpu
     ...(sessionTimeoutMs === null ? {} : withSession(sessionTimeoutMs)),
   });
   let isPrinting = false;
-  // a goodbye with a last commit; what is being printed is to be in it
+  // leaving includes a last commit; what is being printed is to be in it
   const end = () => {
     if (!isPrinting || output.closed.aborted) void consumer.close();
   };
@@ -53,7 +53,7 @@ export async function consumeInGroup(options: ConsumeGroupOptions, output: Outpu
       isPrinting = true;
       await printRecords(printed, format, output);
       isPrinting = false;
-      if (output.closed.aborted) return; // nobody may have read these: they are not committed
+      if (output.closed.aborted) return; // these may not have been read: they are not committed
       left -= printed.length;
       const last = printed.at(-1);
       if ((left > 0 && !stop.aborted) || last === undefined) continue;
@@ -73,7 +73,7 @@ export async function consumeInGroup(options: ConsumeGroupOptions, output: Outpu
   }
 }
 
-/** As many signs of life within a session as with the client's defaults. */
+/** As many heartbeats within a session as with the client's defaults. */
 function withSession(sessionTimeoutMs: number): { sessionTimeoutMs: number; heartbeatIntervalMs: number } {
   return { sessionTimeoutMs, heartbeatIntervalMs: Math.min(3_000, Math.max(1, Math.floor(sessionTimeoutMs / 4))) };
 }

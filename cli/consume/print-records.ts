@@ -4,7 +4,7 @@ import type { RecordFormat, RecordToFormat } from "../output/record-format.ts";
 
 const asTheyAre = { deserialize: (bytes: Buffer) => bytes };
 
-/** What a consumer that prints its records is made with, in a group and without one. */
+/** The options of a consumer that prints its records, in a group and without one. */
 export const printingConsumer = {
   clientId: "ottla-consume",
   runtime: tellingRuntime,

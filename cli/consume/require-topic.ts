@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Admin } from "../../client/index.ts";
 
-/** Brokers hear of a new topic a moment after it was made. */
+/** Brokers learn of a new topic a moment after it was created. */
 const knownMaxMs = 2000;
 const pauseMs = 100;
 
-/** Rejects when there is no such topic. A consumer would wait for it, for as long as for a broker that does not answer. */
+/** Rejects when there is no such topic. A consumer would wait for it as long as for a broker that does not answer. */
 export async function requireTopic(bootstrap: readonly string[], topic: string, stop: AbortSignal): Promise<void> {
   await using admin = new Admin({ bootstrap, clientId: "ottla-consume", signal: stop });
   for (let waitedMs = 0; ; waitedMs += pauseMs) {

@@ -18,13 +18,13 @@ export async function listGroups(admin: Admin, { output, json }: Shown): Promise
     );
 }
 
-/** A partition that the group has a position in, a member has, or both. */
+/** A partition in which the group has a position, that a member owns, or both. */
 interface GroupPartition extends Omit<GroupLag, "startOffset" | "endOffset"> {
-  /** Null: nobody has it now. */
+  /** Null: no member owns it now. */
   readonly member: string | null;
   readonly host: string | null;
   readonly clientId: string | null;
-  /** Null while the partition has no leader, or is gone. */
+  /** Null while the partition has no leader, or is deleted. */
   readonly start: number | null;
   readonly end: number | null;
 }
@@ -109,7 +109,7 @@ export async function deleteGroups(admin: Admin, names: readonly string[], { out
   failForErrors(results);
 }
 
-/** What offsets are kept under may be no name at all. */
+/** Offsets may be stored under an empty group id. */
 function shownName(group: string): string {
   return group === "" ? '""' : printable(group);
 }

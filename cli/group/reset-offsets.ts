@@ -10,7 +10,7 @@ import { newPosition, type ResetTarget, type TopicSelection } from "./reset-targ
 
 export interface ResetOrder {
   readonly group: string;
-  /** Empty: every topic that the group has positions in. */
+  /** Empty: every topic in which the group has positions. */
   readonly selections: readonly TopicSelection[];
   readonly target: ResetTarget;
   readonly dryRun: boolean;
@@ -19,7 +19,7 @@ export interface ResetOrder {
 }
 
 interface Chosen extends TopicPartition {
-  /** Of the topic that the offsets are of: it may be deleted and made anew before they are set. */
+  /** Of the topic to which the offsets belong: it may be deleted and re-created before they are set. */
   readonly topicId: TopicId;
 }
 
@@ -29,7 +29,7 @@ interface Move extends Chosen {
   readonly to: number;
 }
 
-/** Moves a group's positions, or shows how it would. Only while nobody consumes as that group. */
+/** Moves a group's positions, or shows how it would. Only while the group has no members. */
 export async function resetOffsets(admin: Admin, order: ResetOrder, { output, json }: Shown): Promise<void> {
   const { group, dryRun } = order;
   await mustBeEmpty(admin, group);

@@ -8,9 +8,9 @@ export type ResetTarget =
   | { readonly kind: "offset"; readonly offset: number }
   /** The first record from then on. */
   | { readonly kind: "time"; readonly timestampMs: number }
-  /** The first record since so long ago. */
+  /** The first record from this long ago on. */
   | { readonly kind: "back"; readonly durationMs: number }
-  /** So many records on (or, below zero, back) from where the group is. */
+  /** This many records forward (or, if negative, back) from the group's position. */
   | { readonly kind: "shift"; readonly records: number };
 
 export interface ResetOptions {
@@ -22,7 +22,7 @@ export interface ResetOptions {
   readonly shiftBy?: number;
 }
 
-/** The one target that was named. */
+/** The one target that was given. */
 export function resetTarget({ toEarliest, toLatest, toOffset, toDatetime, byDuration, shiftBy }: ResetOptions): ResetTarget {
   const named: ResetTarget[] = [
     ...(toEarliest ? [{ kind: "earliest" } as const] : []),
@@ -43,11 +43,11 @@ export interface PartitionRange {
   readonly position: number;
   readonly startOffset: number;
   readonly endOffset: number;
-  /** Of the first record from the target's time on; -1: there is none; null: the target is no time. */
+  /** Of the first record from the target's time on; -1: there is none; null: the target is not a time. */
   readonly atTime: number | null;
 }
 
-/** The new position, always within the log. Null: cannot be said, for the group has no position to shift. */
+/** The new position, always within the log. Null: not known, as the group has no position to shift. */
 export function newPosition(target: ResetTarget, { position, startOffset, endOffset, atTime }: PartitionRange): number | null {
   const within = (offset: number) => Math.min(Math.max(offset, startOffset), endOffset);
   switch (target.kind) {
@@ -77,7 +77,7 @@ export function parseDatetime(text: string): number {
 
 const unitsMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 
-/** ISO 8601 as Kafka's tool has it (`P1DT2H30M`), or short: `90s`, `15m`, `2h`, `7d`. Milliseconds. */
+/** ISO 8601 as in Kafka's tool (`P1DT2H30M`), or short: `90s`, `15m`, `2h`, `7d`. Milliseconds. */
 export function parseDuration(text: string): number {
   const short = /^(\d{1,9})([smhdw])$/.exec(text);
   if (short !== null) return Number(short[1]) * (unitsMs[short[2] as string] as number);

@@ -5,7 +5,7 @@ import { decodeBatch } from "../../protocol/records/decode-batch.ts";
 import type { DecodedRecord } from "../../protocol/records/record.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
 
-/** Larger batches, and those that unpack to more, are not looked into: memory stays bounded whatever the file says. */
+/** Larger batches, and those that decompress to more, are not decoded: memory stays bounded whatever the file contains. */
 const decodedBatchBytesMax = 64 * 1024 * 1024;
 
 /** The records of a batch whose CRC was checked. Throws MalformedFrame. */

@@ -24,7 +24,8 @@ import { CommandFailed } from "../output/command-failed.ts";
 import { scanSegment } from "./scan-segment.ts";
 
 /**
- * What one log directory says of the cluster it was part of. Plain values: it may travel as JSON from the machine where the directory is.
+ * What one log directory says about the cluster it was part of. Plain values: it may be sent as JSON from the machine where the directory
+ * is.
  */
 export interface DirectoryInventory {
   readonly directory: string;
@@ -34,9 +35,9 @@ export interface DirectoryInventory {
   readonly controllerEpoch: number;
   readonly notes: ClusterNotes | null;
   readonly logs: readonly InventoriedLog[];
-  /** Folders that were set aside, or wait to be removed: not looked into. */
+  /** Folders that were set aside, or wait to be removed: not read. */
   readonly leftAside: readonly string[];
-  /** What could not be read, for a person. */
+  /** What could not be read, human-readable. */
   readonly doubts: readonly string[];
 }
 
@@ -44,19 +45,19 @@ export interface InventoriedLog {
   readonly topic: string;
   readonly partition: number;
   readonly topicId: TopicId;
-  /** Of the last sound batch, or of the last one that there was; -1: there never was one. */
+  /** Of the last sound batch, or of the last one that existed; -1: there never was one. */
   readonly lastEpoch: number;
-  /** Behind the last sound batch. */
+  /** The end of the last sound batch. */
   readonly endOffset: number;
-  /** The highest that the log or its `leader-epoch-checkpoint` names: one may have begun without a record. */
+  /** The highest that the log or its `leader-epoch-checkpoint` names: an epoch may have begun without a record. */
   readonly epochMax: number;
-  /** A broker noted that it is damaged. */
+  /** A broker has noted that it is damaged. */
   readonly isDamaged: boolean;
-  /** The highest that is seen in the last segment and in the snapshots; -1: none. */
+  /** The highest in the last segment and in the snapshots; -1: none. */
   readonly producerIdMax: number;
 }
 
-/** Reads a log directory and changes nothing. Of each log its last segments only, so it is quick, also where there are years of data. */
+/** Reads a log directory and changes nothing. Of each log only its last segments, so it is quick even with years of data. */
 export async function inventoryOf(files: FileSystem, directory: string, advanced: (log: string) => void): Promise<DirectoryInventory> {
   const metaPath = metaPropertiesPath(directory);
   if (!(await files.exists(metaPath)))
@@ -98,7 +99,7 @@ async function read(files: FileSystem, folder: string): Promise<Omit<Inventoried
   const end = await endOf(files, folder);
   const content = await readIfThere(files, `${folder}/${fileNames.leaderEpochs}`);
   const epochs = content === null ? null : LeaderEpochs.decode(content);
-  // a log that retention has emptied is as far as it was: its last records were of the epoch in force at its end
+  // a log emptied by retention still counts up to its end: its last records were of the epoch in force there
   const lastEpoch = end.lastEpoch < 0 && end.endOffset > 0 ? (epochs?.epochAt(end.endOffset) ?? -1) : end.lastEpoch;
   const epochMax = Math.max(lastEpoch, epochs?.latest ?? -1);
   return { ...end, lastEpoch, epochMax, isDamaged: (await readDamage(files, folder)) !== null };

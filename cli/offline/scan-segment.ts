@@ -18,7 +18,7 @@ export interface FoundBatch {
   /** `position` is the one in the file. */
   readonly info: BatchInfo;
   readonly crcValid: boolean;
-  /** All of its bytes, until the next part is asked for. Null: larger than what is read at once. */
+  /** All of its bytes, until the next part is asked for. Null: larger than what is read at a time. */
   readonly bytes: Buffer | null;
 }
 
@@ -29,8 +29,8 @@ export interface ScannedPart {
 }
 
 /**
- * The batches of a `.log` file from its start, part by part, in bounded memory whatever the file says. A batch with a wrong CRC does not
- * end it.
+ * The batches of a `.log` file from its start, part by part, in bounded memory whatever the file contains. A batch with a wrong CRC does
+ * not end it.
  */
 export async function* scanSegment(file: File, fileBytes: number, windowBytes = windowBytesDefault): AsyncGenerator<ScannedPart> {
   const window = Buffer.allocUnsafe(Math.min(Math.max(windowBytes, batchHeaderBytes), fileBytes));
@@ -49,7 +49,7 @@ export async function* scanSegment(file: File, fileBytes: number, windowBytes = 
 interface InWindow extends ScannedPart {
   readonly batches: FoundBatch[];
   readonly readTo: number;
-  /** The next batch, when it is the first and the window too small for it. */
+  /** The next batch, when it is the first and the window is too small for it. */
   readonly large: BatchInfo | null;
 }
 

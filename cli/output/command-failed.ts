@@ -8,7 +8,7 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** What a person should read of an error: its message, and its causes' where they say something new. */
+/** The human-readable text of an error: its message, and those of its causes where they add something. */
 export function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause instanceof Error ? explain(error.cause) : "";

@@ -15,10 +15,10 @@ const tellingLogger: Logger = {
   child: () => tellingLogger,
 };
 
-/** The machine's, with what the client warns of on standard error. */
+/** The machine's runtime, with the client's warnings on standard error. */
 export const tellingRuntime: ClientRuntime = { ...nodeRuntime, log: tellingLogger };
 
-/** `topic t, partition 0: message`, with the error's own words behind. */
+/** `topic t, partition 0: message`, followed by the error's own message. */
 export function warningText(fields: object, message: string): string {
   const { err, ...rest } = fields as Readonly<Record<string, unknown>>;
   const about = Object.entries(rest).map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`);

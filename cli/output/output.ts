@@ -2,7 +2,7 @@ import type { Writable } from "node:stream";
 import { CommandFailed } from "./command-failed.ts";
 import { printable } from "./terminal-text.ts";
 
-/** Standard output of a command: takes bytes as fast as the reader does, and ends quietly when the reader is gone (`| head`). */
+/** Standard output of a command: writes bytes as fast as the reader reads, and ends quietly when the reader is gone (`| head`). */
 export class Output {
   readonly #stream: Writable;
   readonly #closed = new AbortController();
@@ -39,7 +39,7 @@ export class Output {
   }
 
   /**
-   * Resolves when all that was written, by whomever, is with the reader. Rejects as `write` does: a stream tells of a failure only after
+   * Resolves when everything written, by any caller, has reached the reader. Rejects as `write` does: a stream reports a failure only after
    * the write returned.
    */
   async flushed(): Promise<void> {
@@ -55,7 +55,7 @@ export class Output {
     return this.write(`${printable(text)}\n`);
   }
 
-  /** Without the characters that JSON leaves alone and terminals do not. */
+  /** Escapes the characters that JSON leaves alone but terminals interpret. */
   json(value: unknown): Promise<void> {
     return this.line(JSON.stringify(value));
   }

@@ -1,7 +1,7 @@
 import { Presets, SingleBar } from "cli-progress";
 
 export interface Progress {
-  /** `done`: of `total`, in the same unit; `note` is shown beside it. */
+  /** `done`: of `total`, in the same unit; `note` is shown next to it. */
   show(done: number, note: string): void;
   end(): void;
 }

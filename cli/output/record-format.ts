@@ -11,10 +11,10 @@ export interface RecordToFormat {
   readonly headers: readonly { readonly key: string; readonly value: Buffer | null }[];
 }
 
-/** Appends the pieces that make one record's output, its line feed included. Keys and values are handed on as the bytes they are. */
+/** Appends the pieces of one record's output, including its line feed. Keys and values are passed on as the bytes they are. */
 export type RecordFormat = (record: RecordToFormat, output: (Buffer | string)[]) => void;
 
-/** What is written to a terminal. Elsewhere bytes stay the bytes they are: in a pipe or a file nobody obeys them. */
+/** What is written to a terminal. Elsewhere bytes are left as they are: in a pipe or a file nothing interprets them. */
 export interface FormatSurroundings {
   readonly isTerminal: boolean;
 }
@@ -22,7 +22,7 @@ export interface FormatSurroundings {
 /** A named format, or a template with `%k %v %p %o %T %t %h %%` and `\n \t \\`. */
 export function parseRecordFormat(text: string, { isTerminal }: FormatSurroundings = { isTerminal: false }): RecordFormat {
   const named = namedFormats.get(text);
-  // who writes a template says what is to come out
+  // a template says exactly what to print
   if (named !== undefined)
     return isTerminal ? shownOnTerminal(named, text === "full" || text === "json" ? printable : printableLines) : named;
   if (!text.includes("%"))
@@ -39,7 +39,7 @@ const namedFormats: ReadonlyMap<string, RecordFormat> = new Map<string, RecordFo
   ["full", fullFormat],
 ]);
 
-/** Whatever keys and values do to a terminal, they only show it. */
+/** Control sequences in keys and values are shown, not executed by the terminal. */
 function shownOnTerminal(format: RecordFormat, show: (text: string) => string): RecordFormat {
   return (record, output) => {
     const pieces: (Buffer | string)[] = [];
@@ -94,7 +94,7 @@ function isoTime(timestampMs: number): string {
   return Number.isNaN(time.getTime()) ? String(timestampMs) : time.toISOString();
 }
 
-/** JSON holds text only: bytes that are no UTF-8 go as `{"base64": …}`. */
+/** JSON holds text only: bytes that are not UTF-8 become `{"base64": …}`. */
 export function bytesAsJson(bytes: Buffer | null): unknown {
   if (bytes === null) return null;
   try {

@@ -7,8 +7,8 @@ const columnMax = 64;
 const gap = "  ";
 
 /**
- * Columns without lines, numbers to the right: for eyes, and for `awk` too. What cells say comes from anywhere: it is shown, not obeyed.
- * Ends with a line feed.
+ * Columns without lines, numbers right-aligned: for human readers, and for `awk`, too. Cells may come from anywhere: control sequences are
+ * shown, not executed. Ends with a line feed.
  */
 export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const isNumeric = head.map((_, column) => rows.length > 0 && rows.every((row) => typeof row[column] === "number"));

@@ -1,9 +1,9 @@
 /**
- * Characters that do something rather than show something: controls (a terminal takes orders in them), line ends, changes of direction,
- * halves of characters.
+ * Characters that do something rather than show something: controls (which a terminal executes), line ends, changes of direction, lone
+ * surrogates.
  */
 const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
-/** As `unprintable`, but for what texts of several lines are made of. */
+/** As `unprintable`, except for what texts of several lines contain. */
 const unprintableInLines = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 const short: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };

@@ -2,11 +2,11 @@ import { invariant } from "../../protocol/base/invariant.ts";
 
 /**
  * How far a file's lines are known to be stored. Lines are sent in order but acknowledged in any: the position moves over a line only when
- * all before it are acknowledged, so that going on from there repeats lines rather than losing one.
+ * all before it are acknowledged, so that continuing from there repeats lines rather than losing one.
  */
 export class AcknowledgedPosition {
   #position: number;
-  /** Ends of the lines under way, in order; those before `#first` are done with. */
+  /** Ends of the lines in flight, in order; those before `#first` are done. */
   #ends: number[] = [];
   #first = 0;
   readonly #acknowledged = new Set<number>();
@@ -35,7 +35,7 @@ export class AcknowledgedPosition {
       this.#position = end;
       this.#first++;
     }
-    // keep the array as long as what is under way, without moving it for every line
+    // keep the array as short as what is in flight, without moving it for every line
     if (this.#first > 1024 && this.#first * 2 > this.#ends.length) {
       this.#ends = this.#ends.slice(this.#first);
       this.#first = 0;

@@ -8,12 +8,12 @@ import { type FilePosition, headBytesMax, headCrc } from "./position-file.ts";
 
 export interface FollowOptions extends FollowLimits {
   readonly path: string;
-  /** How far earlier runs came, oldest file first. */
+  /** How far earlier runs got, oldest file first. */
   readonly resumeFrom: readonly FilePosition[];
-  /** At the end, what is left without a line feed is a line too. Not when a later run is to go on with it. */
+  /** At the end, what is left without a line feed is a line, too. Not when a later run is to continue with it. */
   readonly endsWithPartialLine: boolean;
   readonly lineBytesMax: number;
-  /** How often to look when nothing tells of a change. */
+  /** How often to check when nothing notifies of a change. */
   readonly pollMs: number;
 }
 
@@ -26,25 +26,25 @@ export const followLimits: FollowLimits & Pick<FollowOptions, "pollMs"> = {
 
 const readBytesMax = 256 * 1024;
 
-/** A file that stands, or stood, at the path. */
+/** A file that is, or was, at the path. */
 interface Generation {
   readonly file: FollowedFile;
   splitter: LineSplitter;
   stored: AcknowledgedPosition;
-  /** How far it was read; its size and when that last changed, as last seen. */
+  /** How far it was read; its size and when that last changed, at the last check. */
   positionBytes: number;
   sizeBytes: number;
   changedAtMs: number;
   /** Its first bytes, up to `headBytesMax`, of those that were read. */
   head: Buffer;
   headChanged: boolean;
-  /** Looked at after we were asked to stop: what is written later is not waited for, it might never end. */
+  /** Checked after we were asked to stop: what is written later is not waited for, it might never end. */
   lastLookDone: boolean;
 }
 
 /**
- * The lines of a growing file, across its rotation by renaming or by emptying it in place, and though it may not exist yet. Ends when
- * `stop` aborts, at the ends of the files then.
+ * The lines of a growing file, across its rotation by renaming or by emptying it in place, even if it does not exist yet. Ends when `stop`
+ * aborts, at the ends of the files at that time.
  */
 export class FileFollower implements LineSource {
   readonly #files: FollowedFiles;
@@ -52,7 +52,7 @@ export class FileFollower implements LineSource {
   readonly #options: FollowOptions;
   readonly #stop: AbortSignal;
   #generations: Generation[] = [];
-  /** Given up, but with lines that are not stored yet. */
+  /** No longer followed, but with lines that are not stored yet. */
   #retired: Generation[] = [];
   #wake: () => void = () => {};
   #mayHaveChanged = false;
@@ -68,7 +68,7 @@ export class FileFollower implements LineSource {
   positions(): FilePosition[] {
     this.#retired = this.#retired.filter(({ stored }) => stored.underWay > 0);
     return [...this.#retired, ...this.#generations].map(({ file, stored, head }) => {
-      // only what was stored is sure to have been read when we go on
+      // only what was stored is sure to have been read when we continue
       const known = head.subarray(0, stored.position);
       return { identity: file.identity, position: stored.position, headCrc: headCrc(known), headBytes: known.length };
     });
@@ -128,7 +128,7 @@ export class FileFollower implements LineSource {
     const { positionBytes, sizeBytes, file, splitter } = generation;
     const chunk = await readExactly(file, Math.min(sizeBytes - positionBytes, readBytesMax), positionBytes);
     if (chunk.length === 0) {
-      // emptied meanwhile: look again
+      // emptied meanwhile: check again
       generation.sizeBytes = -1;
       generation.lastLookDone = false;
       return;
@@ -153,7 +153,7 @@ export class FileFollower implements LineSource {
     await oldest.file.close();
   }
 
-  /** Goes on where an earlier run ended, in files that rotation has renamed too. */
+  /** Continues where an earlier run ended, also in files that rotation has renamed. */
   async #resume(): Promise<void> {
     const { resumeFrom, path } = this.#options;
     if (resumeFrom.length === 0) return;
@@ -165,7 +165,7 @@ export class FileFollower implements LineSource {
       const head = await readExactly(file, saved.headBytes, 0);
       const isTheSame = file.identity === saved.identity && head.length === saved.headBytes && headCrc(head) === saved.headCrc;
       if (isTheSame && (await file.size()) >= saved.position) this.#add(file, saved.position, head);
-      else await file.close(); // another file in its place: what stands at the path is read from its beginning
+      else await file.close(); // another file in its place: the file at the path is read from its beginning
     }
   }
 
@@ -188,7 +188,7 @@ export class FileFollower implements LineSource {
       headChanged: false,
       lastLookDone: false,
     };
-    // the time in which its writers may still find out that they were given another file begins now
+    // the time in which its writers may still notice the rotation begins now
     const previous = this.#generations.at(-1);
     if (previous !== undefined) previous.changedAtMs = generation.changedAtMs;
     this.#generations.push(generation);

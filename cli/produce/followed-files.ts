@@ -18,9 +18,9 @@ export interface FollowedFiles {
   /** Null: not there (yet). */
   open(path: string): Promise<FollowedFile | null>;
   identityAt(path: string): Promise<FileIdentity | null>;
-  /** Files in the path's folder whose names begin with the path's: itself and what rotation made of it. */
+  /** Files in the path's folder whose names begin with the path's: the file itself and its rotated predecessors. */
   relatives(path: string): Promise<{ readonly path: string; readonly identity: FileIdentity }[]>;
-  /** Calls back when something may have changed; that it does not is no proof. Returns the way to end it. */
+  /** Calls back when something may have changed; its silence proves nothing. Returns a function that ends it. */
   watch(path: string, onChange: () => void): () => void;
 }
 
@@ -71,7 +71,7 @@ export const nodeFollowedFiles: FollowedFiles = {
       watcher.on("error", () => watcher.close());
       return () => watcher.close();
     } catch {
-      return () => {}; // no such folder yet, or no watches left: looking now and then is enough
+      return () => {}; // no such folder yet, or no watches left: checking now and then is enough
     }
   },
 };

@@ -4,11 +4,11 @@ import { LineSplitter, type SplitLine } from "./line-splitter.ts";
 
 export interface LineBatch {
   readonly lines: readonly SplitLine[];
-  /** Told of each line that is sent and acknowledged, where a later run is to go on. */
+  /** Called for each line that is sent and acknowledged, if a later run is to continue from there. */
   readonly stored: AcknowledgedPosition | null;
 }
 
-/** Where `produce` takes its lines from. What it reads ahead is bounded: it goes on only when it is asked for more. */
+/** Where `produce` takes its lines from. What it reads ahead is bounded: it reads on only when it is asked for more. */
 export interface LineSource {
   batches(): AsyncIterable<LineBatch>;
 }

@@ -14,7 +14,7 @@ const lineFeed = 0x0a;
 /** Cuts a stream of bytes into lines, however the bytes arrive. Lines are bytes: nothing is decoded, a carriage return stays. */
 export class LineSplitter {
   readonly #lineBytesMax: number;
-  /** The beginning of a line whose end has not come yet. */
+  /** The beginning of a line whose end has not arrived yet. */
   #held: Buffer[] = [];
   #heldBytes = 0;
   /** Where the held bytes end in the stream. */
@@ -31,7 +31,7 @@ export class LineSplitter {
     return this.#heldBytes;
   }
 
-  /** The lines that end in `chunk`. They are views on it: it belongs to them afterwards. */
+  /** The lines that end in `chunk`. They are views on it: it must not be reused afterwards. */
   push(chunk: Buffer): SplitLine[] {
     const lines: SplitLine[] = [];
     let start = 0;

@@ -8,7 +8,7 @@ import type { FileIdentity } from "./followed-files.ts";
 export interface FilePosition {
   readonly identity: FileIdentity;
   readonly position: number;
-  /** Of the file's first `headBytes` bytes: inodes are used again for other files. */
+  /** Of the file's first `headBytes` bytes: inodes are reused for other files. */
   readonly headCrc: number;
   readonly headBytes: number;
 }
@@ -43,7 +43,7 @@ export class PositionFile {
     return positions;
   }
 
-  /** Replaces the file in one step; nothing happens when it says so already. */
+  /** Replaces the file atomically; nothing happens when it has the same contents already. */
   async write(positions: readonly FilePosition[]): Promise<void> {
     const content = formatPositions(positions);
     if (content === this.#written) return;

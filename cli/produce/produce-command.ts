@@ -34,7 +34,7 @@ export interface ProduceOptions {
   readonly lineBytesMax: number;
 }
 
-/** A line waits this long for others to travel with. */
+/** A line waits this long for others in the same batch. */
 const lingerMs = 5;
 const topicKnownMaxMs = 30_000;
 const positionSavedEveryMs = 1000;

@@ -30,15 +30,15 @@ export interface ShipReport {
   /** Of all lines, without their line feeds. */
   readonly bytes: number;
   readonly durationMs: number;
-  /** Why the first line failed that did. */
+  /** Why the first failed line failed. */
   readonly failure: Error | null;
 }
 
-/** Less than the producer's buffer, so that a send never waits for room and never gives up on it. */
+/** Less than the producer's buffer, so that a send never waits for room, nor fails for lack of it. */
 const underWayMax = { linesMax: 50_000, bytesMax: 16 * 1024 * 1024 };
 
 /**
- * Sends every line of the source, in order, reading no further ahead than the producer takes. Ends with the source or, with nothing sent
+ * Sends every line of the source, in order, reading no further ahead than the producer accepts. Ends with the source or, with nothing sent
  * after it, at the first failure.
  */
 export async function shipLines(source: LineSource, producer: LineProducer, options: ShipOptions, clock: Clock): Promise<ShipReport> {

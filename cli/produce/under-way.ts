@@ -19,7 +19,7 @@ export class UnderWay {
   end(bytes: number): void {
     this.#lines--;
     this.#bytes -= bytes;
-    // half of it, so that whoever waits is not woken for every line
+    // half of it, so that the waiting reader is not woken for every line
     if (this.#lines <= this.#linesMax / 2 && this.#bytes <= this.#bytesMax / 2) this.#release();
   }
 
@@ -27,7 +27,7 @@ export class UnderWay {
     return this.#lines >= this.#linesMax || this.#bytes >= this.#bytesMax;
   }
 
-  /** Resolves when half of it is free again. For one who waits at a time. */
+  /** Resolves when half of it is free again. For one waiting caller at a time. */
   room(): Promise<void> {
     if (!this.isFull) return Promise.resolve();
     return new Promise((resolve) => {

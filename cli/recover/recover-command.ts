@@ -20,7 +20,7 @@ export interface RecoverParts {
 const inventoryBytesMax = 256 * 1024 * 1024;
 const connectMs = 15_000;
 
-/** Of all, before anything is printed: a part of them is of no use. */
+/** Reads all, before anything is printed: some of them alone are of no use. */
 export async function printInventories(directories: readonly string[], json: boolean, parts: RecoverParts): Promise<void> {
   const { files, output, progress } = parts;
   const bar = progress("reading", null);
@@ -108,7 +108,7 @@ function planAsText({ clusterId, controllerEpoch, firstProducerId, topics, warni
   return `${heading}${list}${warnings.map((warning) => `warning  ${warning}\n`).join("")}`;
 }
 
-/** A log directory, or a file with what others say of themselves. */
+/** A log directory, or a file with the inventories of others. */
 async function inventoriesAt(files: FileSystem, path: string, bar: Progress): Promise<DirectoryInventory[]> {
   try {
     await files.list(path);
@@ -136,7 +136,7 @@ function parsed(line: string, path: string): DirectoryInventory {
     const value = JSON.parse(line) as DirectoryInventory;
     if (typeof value.clusterId === "string" && Number.isInteger(value.brokerId) && Array.isArray(value.logs)) return value;
   } catch {
-    // told below
+    // reported below
   }
   throw new UsageError(`${path} is neither a log directory nor what \`ottla cluster inventory\` prints`);
 }

@@ -8,9 +8,9 @@ export interface RecoveryPlan {
   readonly controllerEpoch: number;
   readonly topics: readonly RecoveredTopic[];
   readonly brokerConfigs: ClusterNotes["brokerConfigs"];
-  /** Behind every id that was given out. */
+  /** Above every id that was handed out. */
   readonly firstProducerId: number;
-  /** What a person should know before it is done. */
+  /** What an operator should know before it is executed. */
   readonly warnings: readonly string[];
 }
 
@@ -19,34 +19,34 @@ export interface RecoveredTopic extends NotedTopic {
   readonly states: readonly (RecoveredState | null)[];
 }
 
-/** Nobody leads yet: the first controller elects, from these, under the next epoch. */
+/** No leader yet: the first controller elects one of these, under the next epoch. */
 export interface RecoveredState {
   readonly leaderEpoch: number;
   readonly isr: readonly BrokerId[];
-  /** A replica is lost: another may have to cut records that it knows to be committed, if only the lost one had all of them. */
+  /** A replica is lost: another may have to truncate records that it knows to be committed, if only the lost one had all of them. */
   readonly isUnclean: boolean;
 }
 
 export interface PlanInputs {
   readonly inventories: readonly DirectoryInventory[];
-  /** Brokers whose disks are known to be lost: nothing is left to them. */
+  /** Brokers whose disks are known to be lost: they have nothing left. */
   readonly without: ReadonlySet<BrokerId>;
   readonly nowMs: number;
 }
 
-/** Why no plan can be made, for a person. */
+/** Why no plan can be made, human-readable. */
 export class NoPlan extends Error {
   override readonly name = "NoPlan";
 }
 
 const producerIdsPerSecond = 1000;
 /**
- * Above what anybody here knows. Else: (1) a broker that is not here led an epoch that no other has a record of; (2) the first election
- * hands out the same epoch; (3) that broker comes back, and its records of that epoch look like the leader's. And a broker that saw a newer
- * controller would take this ZooKeeper for an old one.
+ * Above what any of these disks knows. Otherwise: (1) a broker that is missing here led an epoch of which no other has a record; (2) the
+ * first election assigns the same epoch; (3) that broker comes back, and its records of that epoch look like the leader's. And a broker
+ * that has seen a newer controller would take this ZooKeeper for an old one.
  */
 const epochMargin = 1_000;
-/** Of a topic of which nobody knows its settings: nothing in it is to be deleted before somebody has looked. */
+/** For a topic whose settings are unknown: nothing in it is to be deleted before an operator has checked. */
 const keepEverything = { "retention.ms": "-1", "retention.bytes": "-1" } as const;
 const internalPolicies: Readonly<Record<string, string>> = { __consumer_offsets: "compact", __transaction_state: "compact" };
 
@@ -56,9 +56,9 @@ interface Copy extends InventoriedLog {
 
 /**
  * The rule that decides which replicas count as in sync: those with the last batch of the highest leader epoch and, of these, the longest
- * logs. Whoever has a batch of an epoch has the log that epoch's leader had before it, and that leader came from the in-sync set, with all
- * that was acknowledged; so none of the others has an acknowledged record that these lack, as long as there were no unclean elections, and
- * all disks are here. A replica on a disk that is not here might have more: hence `without`, to say that it is lost.
+ * logs. A replica with a batch of an epoch has the log that the epoch's leader had before that batch, and that leader came from the in-sync
+ * set, with everything acknowledged. So none of the others has an acknowledged record that these lack, as long as there were no unclean
+ * elections, and all disks are present. A replica on a missing disk might have more: hence `without`, to declare it lost.
  */
 export function planRecovery({ inventories, without, nowMs }: PlanInputs): RecoveryPlan {
   const clusterId = sameCluster(inventories);
@@ -100,7 +100,7 @@ export function planRecovery({ inventories, without, nowMs }: PlanInputs): Recov
     controllerEpoch: Math.max(0, ...epochs) + epochMargin,
     topics: recovered.sort((a, b) => (a.name < b.name ? -1 : 1)),
     brokerConfigs: notes?.brokerConfigs ?? {},
-    // Which ids were given out is not on the disks: some were never used. No cluster gives out a thousand in each second since 1970.
+    // The disks do not say which ids were handed out: some were never used. No cluster hands out a thousand in each second since 1970.
     firstProducerId: Math.max(producerIdMax + 1, Math.floor(nowMs / 1000) * producerIdsPerSecond),
     warnings,
   };
@@ -127,8 +127,7 @@ function isNewer(a: ClusterNotes, b: ClusterNotes): boolean {
 }
 
 /**
- * Topics whose logs are there though the newest notes lack them. Those that older notes have were deleted since; the others are newer than
- * the notes.
+ * Topics whose logs exist though the newest notes lack them. Those in older notes were deleted since; the others are newer than the notes.
  */
 function unnotedTopics(
   copies: readonly Copy[],
@@ -147,7 +146,7 @@ function unnotedTopics(
   for (const [id, logs] of unnoted) {
     const [{ topic: name }] = logs as [Copy, ...Copy[]];
     const noting = older.filter(({ topics: noted }) => noted.some((topic) => topic.id === id));
-    // of one epoch, nobody knows whose clock is right
+    // within one epoch, it is unknown which clock is right
     const isDeleted = noting.length > 0 && noting.every(({ controllerEpoch }) => controllerEpoch < (notes?.controllerEpoch ?? -1));
     if (isDeleted) warnings.push(`${name} (id ${id}) was deleted: its logs are left where they are, and are not part of the cluster`);
     else if (names.has(name))
@@ -174,7 +173,7 @@ function unnotedTopics(
   return topics;
 }
 
-/** A replica is where a log lies. The preferred leaders go round. */
+/** A replica is where a log is. The preferred leaders are assigned round robin. */
 function assignmentFrom(logs: readonly Copy[]): BrokerId[][] {
   const count = Math.max(...logs.map(({ partition }) => partition)) + 1;
   const all = [...new Set(logs.map(({ brokerId }) => brokerId))].sort((a, b) => a - b);
@@ -199,7 +198,7 @@ function checkAllHere(topics: readonly NotedTopic[], here: ReadonlySet<BrokerId>
   );
 }
 
-/** Damaged or not: what is behind the damage may be on no other disk. A sound one counts rather, where it is as long. */
+/** Damaged or not: what is after the damage may be on no other disk. A sound one is preferred if it is as long. */
 function stateOf(copies: readonly Copy[], isUnclean: boolean): RecoveredState {
   const lastEpoch = Math.max(...copies.map((copy) => copy.lastEpoch));
   const latest = copies.filter((copy) => copy.lastEpoch === lastEpoch);

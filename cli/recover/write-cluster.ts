@@ -26,12 +26,12 @@ export async function occupant(coordinator: Coordinator, clusterId: string): Pro
   return topics.length > 0 ? `it has topics already (${topics.slice(0, 3).join(", ")}${topics.length > 3 ? ", …" : ""})` : null;
 }
 
-/** Ours: there from the first write to the last. */
+/** Ours: exists from the first write to the last. */
 const begunPath = "/ottla_recovery";
 
 /**
- * Writes the plan. The cluster's id comes last: brokers of the cluster do not register before it is there, so what is half written is
- * served to nobody, and may be written again from the beginning. Progress by topics.
+ * Writes the plan. The cluster's id comes last: brokers of the cluster do not register before it exists, so a half-written cluster is not
+ * served, and may be rewritten from the start. Progress by topics.
  */
 export async function writeCluster(coordinator: Coordinator, plan: RecoveryPlan, advanced: (topics: number) => void): Promise<void> {
   await coordinator.ensurePath(begunPath); // with the chroot
@@ -86,13 +86,13 @@ function create(path: string, data: Buffer): WriteOperation & { readonly kind: "
   return { kind: "create", path, data, mode: "persistent" };
 }
 
-/** Nodes that are there already, from an attempt before, are set instead. */
+/** Nodes that exist already, from an earlier attempt, are set instead. */
 async function make(coordinator: Coordinator, nodes: readonly (WriteOperation & { readonly kind: "create" })[]): Promise<void> {
   for (let at = 0; at < nodes.length; at += operationsAtOnce) {
     const some = nodes.slice(at, at + operationsAtOnce);
     const result = await coordinator.write(some);
     if (result.kind === "written") continue;
-    // one by one: some of them are there
+    // one by one: some of them exist
     for (const node of some) await makeOne(coordinator, node);
   }
 }

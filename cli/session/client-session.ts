@@ -3,7 +3,7 @@ import { CommandFailed, explain, UsageError } from "../output/command-failed.ts"
 import { complain } from "../output/complaints.ts";
 import { reachCluster } from "./reach-cluster.ts";
 
-/** SIGINT or SIGTERM came before the command had done what it was asked for. */
+/** SIGINT or SIGTERM arrived before the command was done. */
 export class StoppedEarly extends CommandFailed {}
 
 export const reachMaxMs = 10_000;
@@ -40,7 +40,7 @@ export async function withCluster<T>(
   }
 }
 
-/** What waits ends in when it is told to stop: ours with the signal's AbortError, the client's with its own end. */
+/** How waits end on a stop: our own with the signal's AbortError, the client's with ClientClosed. */
 function isStop(error: unknown): boolean {
   return error instanceof ClientClosed || (error instanceof Error && error.name === "AbortError");
 }

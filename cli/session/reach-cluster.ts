@@ -9,18 +9,18 @@ export interface ReachOptions {
   readonly bootstrap: readonly string[];
   /** How long to try. Milliseconds. */
   readonly giveUpAfterMs: number;
-  /** Told once when nobody has answered for a while and it will go on trying. */
+  /** Called once when no broker has answered for a while and the attempts continue. */
   readonly onLate: (line: string) => void;
 }
 
-/** Whoever waits should know why by then. */
+/** By then the user should know why there is a wait. */
 export const lateAfterMs = 2000;
 const pauseMs = 100;
 
 /**
- * Resolves when one of the brokers speaks the protocol with us. The client itself tries for much longer, as programs want it that run for
- * days; who typed a command wants to hear of a wrong address at once. Rejects with ConnectionLost or RequestTimedOut after `giveUpAfterMs`,
- * with the signal's reason when `stop` aborts.
+ * Resolves when one of the brokers speaks the protocol with us. The client itself tries for much longer, as programs that run for days need
+ * it; a user who typed a command wants to learn of a wrong address at once. Rejects with ConnectionLost or RequestTimedOut after
+ * `giveUpAfterMs`, with the signal's reason when `stop` aborts.
  */
 export async function reachCluster({ bootstrap, giveUpAfterMs, onLate }: ReachOptions, stop: AbortSignal): Promise<void> {
   const pool = new ConnectionPool(nodeRuntime, clientSettings({ bootstrap, clientId: "ottla-reach", connectTimeoutMs: giveUpAfterMs }));

@@ -6,13 +6,13 @@ import { formatCount } from "../output/units.ts";
 import { failForErrors } from "../session/fail-for-errors.ts";
 import type { Shown } from "./topic-commands.ts";
 
-/** The first record to keep in a partition; `"all"`: none of those that are there. */
+/** The first record to keep in a partition; `"all"`: keep none of the present ones. */
 export interface PartitionCut {
   readonly partition: number;
   readonly before: number | "all";
 }
 
-/** Collects `PARTITION:OFFSET` options; the offset may be `end`, or -1 as Kafka's own tool has it. */
+/** Collects `PARTITION:OFFSET` options; the offset may be `end`, or -1 as in Kafka's own tool. */
 export function collectCut(text: string, previous: readonly PartitionCut[]): readonly PartitionCut[] {
   const match = /^(\d{1,9}):(\d{1,15}|end|-1)$/.exec(text);
   if (match === null) throw new InvalidArgumentError(`"${text}" is not PARTITION:OFFSET, as in 0:1500, or PARTITION:end.`);

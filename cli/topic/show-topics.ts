@@ -12,7 +12,7 @@ export interface DescribeOptions {
   readonly offsets: boolean;
 }
 
-/** The newest record of a partition, where its time is still to come. */
+/** The newest record of a partition whose timestamp is in the future. */
 export interface FutureRecord {
   readonly offset: number;
   readonly timestampMs: number;
@@ -48,12 +48,12 @@ export async function describeTopic(
 
 export type FutureRecords = ReadonlyMap<string, FutureRecord>;
 
-/** Clocks differ by less. */
+/** Clocks usually differ by less. */
 const aheadMaxMs = 60_000;
 /** A description is also for clusters in trouble: one whose leaders do not answer is described without this. */
 const futureRecordsMaxMs = 2_000;
 
-/** Records of these topics whose time is still to come, by partition. None that nobody told of in time. */
+/** Records of these topics with timestamps in the future, by partition. Without those whose leaders did not answer in time. */
 export async function futureRecordsOf(
   admin: Pick<Admin, "listOffsets">,
   topics: readonly TopicDescription[],
@@ -69,7 +69,7 @@ export async function futureRecordsOf(
   return new Map(future.map(({ topic, partition, offset, timestampMs }) => [partitionKey(topic, partition), { offset, timestampMs }]));
 }
 
-/** Partitions without a leader have none to tell: they are left out. */
+/** Partitions without a leader cannot be queried: they are left out. */
 async function offsetsOf(admin: Admin, { name, partitions }: TopicDescription): Promise<Map<number, PartitionOffsets>> {
   const led = partitions.filter((partition) => !isOffline(partition)).map(({ partition }) => ({ topic: name, partition }));
   const [starts, ends] = await Promise.all([
@@ -99,7 +99,7 @@ export function topicAsText({ name, topicId, partitions, configs }: DescribedTop
   return summary + table(head, rows) + reasonsAsText(partitions) + future.join("") + settings;
 }
 
-/** Why replicas are offline although their brokers live: each reason once, with the replicas that it holds for. */
+/** Why replicas are offline although their brokers live: each reason once, with its replicas. */
 function reasonsAsText(partitions: readonly PartitionMetadata[]): string {
   const reasons = partitions.flatMap(({ partition, offlineReasons }) => (offlineReasons ?? []).map((each) => ({ ...each, partition })));
   const groups = Map.groupBy(reasons, ({ brokerId, reason }) => `broker ${brokerId}: ${reason}`);

@@ -13,7 +13,7 @@ export interface Shown {
   readonly json: boolean;
 }
 
-/** How long to wait until a new topic's name is known where we ask; brokers hear of it a moment after it was made. */
+/** How long to wait until a new topic's name is known to the broker that we ask; brokers learn of it a moment after it was created. */
 const knownMaxMs = 5000;
 
 export async function createTopic(admin: Admin, topic: NewTopic, ifNotExists: boolean, { output, json }: Shown): Promise<void> {

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 
 const mainFile = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../main.ts" : "../main.js", import.meta.url));
 
-/** What a broker started by `up` tells over the channel between the two processes. */
+/** What a broker started by `up` sends over the channel between the two processes. */
 export type BrokerReport =
   | { readonly kind: "ready"; readonly listeners: readonly string[] }
   | { readonly kind: "waiting"; readonly message: string }
@@ -14,7 +14,7 @@ export interface BrokerProcessOptions {
   readonly id: number;
   readonly configFile: string;
   readonly logFile: string;
-  /** It cannot start before somebody does something. */
+  /** It cannot start before the user does something. */
   readonly waits?: (message: string) => void;
 }
 
@@ -33,7 +33,7 @@ export class BrokerProcess {
     try {
       this.#child = spawn(process.execPath, [mainFile, "broker", "--config", options.configFile], {
         stdio: ["ignore", log, log, "ipc"],
-        detached: true, // a terminal's Ctrl-C is ours to pass on, once
+        detached: true, // we forward a terminal's Ctrl-C, once
       });
     } finally {
       closeSync(log);
@@ -53,7 +53,7 @@ export class BrokerProcess {
     return this.#exited;
   }
 
-  /** Resolves when it serves clients; rejects with what it said when it cannot. */
+  /** Resolves when it serves clients; rejects with its message when it cannot. */
   ready(): Promise<readonly string[]> {
     return new Promise((resolve, reject) => {
       this.#child.on("message", (message) => {
@@ -70,7 +70,7 @@ export class BrokerProcess {
     this.#child.kill(signal);
   }
 
-  /** Asks it to stop, and ends it when it has not within `graceMs`. */
+  /** Asks it to stop, and kills it when it has not stopped within `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     this.#child.kill("SIGTERM");
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), graceMs);

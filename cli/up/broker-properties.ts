@@ -8,7 +8,7 @@ export interface UpBroker {
   readonly clusterSize: number;
 }
 
-/** The server.properties of one of `up`'s brokers. A person may start it again from this file with `ottla broker --config`. */
+/** The server.properties of one of `up`'s brokers. It can be restarted by hand from this file with `ottla broker --config`. */
 export function brokerProperties(broker: UpBroker): string {
   const copies = Math.min(3, broker.clusterSize);
   const settings: Record<string, string | number> = {

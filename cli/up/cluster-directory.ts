@@ -13,7 +13,7 @@ export class ClusterDirectory {
     this.path = path;
   }
 
-  /** Locked for as long as this process lives: two clusters on one directory would ruin each other. */
+  /** Locked for as long as this process lives: two clusters on one directory would destroy each other. */
   static async open(path: string): Promise<ClusterDirectory> {
     await checkWritableDirectory(path);
     if (!(await nodeFileSystem().lock(join(path, ".lock")))) {
@@ -34,7 +34,7 @@ export class ClusterDirectory {
     return join(this.path, `broker-${id}`, "broker.log");
   }
 
-  /** Answers the file's path. */
+  /** Returns the file's path. */
   async writeBrokerConfig(broker: UpBroker): Promise<string> {
     const folder = join(this.path, `broker-${broker.id}`);
     await mkdir(folder, { recursive: true });

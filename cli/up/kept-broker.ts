@@ -7,13 +7,13 @@ type Process = Pick<BrokerProcess, "pid" | "exited" | "ready" | "stop">;
 export interface KeptBrokerParts {
   readonly id: number;
   readonly start: () => Process;
-  /** Null: one that ended is only told. */
+  /** Null: a broker that ended is only reported. */
   readonly policy: RestartPolicy | null;
   readonly clock: Clock;
-  /** For a person, a line each. */
+  /** Human-readable, a line each. */
   readonly tell: (line: string) => void;
   readonly logFile: string;
-  /** What a person types to start it. */
+  /** The command that starts it by hand. */
   readonly startCommand: string;
 }
 
@@ -40,12 +40,12 @@ export class KeptBroker {
     return this.#process.pid;
   }
 
-  /** Of its first life. Rejects with what it said when it cannot serve. */
+  /** Of its first start. Rejects with its message when it cannot serve. */
   ready(): Promise<unknown> {
     return this.#process.ready();
   }
 
-  /** From now on it is started again when it ends. Until then an end is a failed start, which is the caller's to tell. */
+  /** From now on it is restarted when it ends. Until then an end is a failed start, which the caller reports. */
   keep(): void {
     const process = this.#process;
     void process.exited.then((reason) => {
@@ -81,13 +81,13 @@ export class KeptBroker {
     try {
       process = start();
     } catch (error) {
-      // no file is to be had, or its directory was taken away: what is kept besides goes on
+      // the file cannot be opened, or its directory was removed: the other processes continue
       return this.#onEnd(`it could not be started: ${error instanceof Error ? error.message : error}`);
     }
     this.#process = process;
     void process.ready().then(
       () => tell(`broker ${id} is back, pid ${process.pid}`),
-      () => undefined, // told when it is gone
+      () => undefined, // reported when it is gone
     );
     this.keep();
   }

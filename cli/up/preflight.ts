@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { nodeFileSystem } from "../../broker/disk-format.ts";
 import { CommandFailed } from "../output/command-failed.ts";
 
-/** Fails with one sentence where a broker would fail later with many. */
+/** Fails with one sentence where a broker would fail later with many lines. */
 export async function checkPortsFree(host: string, ports: readonly number[]): Promise<void> {
   for (const port of ports) {
     const error = await tryListen(host, port);
@@ -23,7 +23,7 @@ function tryListen(host: string, port: number): Promise<NodeJS.ErrnoException | 
   });
 }
 
-/** Makes the directory where it is missing. Fails with one sentence when that, or writing into it, is not allowed. */
+/** Creates the directory where it is missing. Fails with one sentence when that, or writing into it, is not allowed. */
 export async function checkWritableDirectory(path: string): Promise<void> {
   try {
     await nodeFileSystem().makeDirectory(path);

@@ -1,19 +1,19 @@
 export interface RestartPolicy {
   /**
-   * Before a broker that ended is started again; doubles with every further short life. Milliseconds: long enough to see what the others do
+   * Before a broker that ended is restarted; doubles with every further short run. Milliseconds: long enough to see what the others do
    * meanwhile.
    */
   readonly pauseMs: number;
   readonly pauseMaxMs: number;
-  /** A broker that lived for so long is well: what comes then is a new trouble. Milliseconds. */
+  /** A broker that ran for this long is healthy: a later failure is a new problem. Milliseconds. */
   readonly wellAfterMs: number;
-  /** Short lives in a row; after the next one it is left to a person. */
+  /** Short runs in a row; after the next one it is not restarted any more. */
   readonly shortLivesMax: number;
 }
 
 export const restartDefaults: RestartPolicy = { pauseMs: 10_000, pauseMaxMs: 60_000, wellAfterMs: 60_000, shortLivesMax: 5 };
 
-/** Short lives in a row, this one included. */
+/** Short runs in a row, this one included. */
 export function countShortLives(before: number, livedMs: number, { wellAfterMs }: RestartPolicy): number {
   return livedMs >= wellAfterMs ? 0 : before + 1;
 }

@@ -17,7 +17,7 @@ export interface UpOptions {
   readonly data: string;
   /** `HOST:PORT,…` with an optional chroot; null: a private ZooKeeper of our own. */
   readonly zookeeper: string | null;
-  /** How brokers that end are started again; null: not at all. */
+  /** How brokers that end are restarted; null: not at all. */
   readonly restarts: RestartPolicy | null;
   readonly json: boolean;
 }
@@ -25,7 +25,7 @@ export interface UpOptions {
 const host = "127.0.0.1";
 const zookeeperReadyMaxMs = 30_000;
 const brokersReadyMaxMs = 60_000;
-/** All of a stop happens within 5 seconds: the brokers at once, then ZooKeeper. */
+/** A whole stop takes at most 5 seconds: the brokers all at once, then ZooKeeper. */
 const brokerStopGraceMs = 3500;
 const zookeeperStopGraceMs = 1000;
 
@@ -122,7 +122,7 @@ function freePort(): Promise<number> {
   });
 }
 
-/** Who waits for a person has said so, and goes on waiting. */
+/** A broker that waits for the user has said so, and keeps waiting. */
 async function allReady(brokers: readonly KeptBroker[], directory: ClusterDirectory, someoneWaits: () => boolean): Promise<void> {
   const late = `the brokers are not ready after ${brokersReadyMaxMs / 1000} s; see ${join(directory.path, "broker-*", "broker.log")}`;
   const timer = new Promise<never>((_, reject) => {
@@ -143,7 +143,7 @@ async function allReady(brokers: readonly KeptBroker[], directory: ClusterDirect
   await Promise.race([Promise.all(ready), timer]);
 }
 
-/** Whoever reads it may go away after that; a cluster that could not be announced is no use to anyone. */
+/** The reader may go away after that; a cluster that could not be announced is of no use. */
 async function announce(
   { json, data }: UpOptions,
   ports: readonly number[],

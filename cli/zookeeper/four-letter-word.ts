@@ -19,7 +19,7 @@ export function askZookeeper(host: string, port: number, word: string, timeoutMs
 
 export type ZookeeperMode = "standalone" | "leader" | "follower" | "observer";
 
-/** What the server is, or null when it serves nobody now: not started, or without a majority. */
+/** The server's mode, or null when it does not serve now: not started, or without a quorum. */
 export async function zookeeperMode(host: string, port: number, timeoutMs: number): Promise<ZookeeperMode | null> {
   const answer = await askZookeeper(host, port, "srvr", timeoutMs).catch(() => "");
   const mode = /^Mode: (standalone|leader|follower|observer)$/m.exec(answer)?.[1];

@@ -14,13 +14,13 @@ export interface ZookeeperCommandOptions {
   /** False: transactions are not forced to disk before they are acknowledged. For tests. */
   readonly syncToDisk: boolean;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Folder of the jars; Debian's unless told. */
+  /** Folder of the jars; Debian's by default. */
   readonly jarDirectory?: string;
 }
 
 const debianJarDirectory = "/usr/share/java";
 
-/** Without a binding SLF4J says nothing at all, not even why a server did not start. */
+/** Without a binding SLF4J logs nothing at all, not even why a server did not start. */
 const loggingJar = "slf4j-simple.jar";
 
 /** The command line of a ZooKeeper server. Throws CommandFailed that says what to install when Java or ZooKeeper is missing. */
@@ -37,7 +37,7 @@ export async function zookeeperCommand(options: ZookeeperCommandOptions): Promis
   const logging = join(jarDirectory, loggingJar);
   const classPath = (await isReadable(logging)) ? `${jar}:${logging}` : jar;
   const args = [
-    // A small server that lives briefly: quick to start matters more than peak speed.
+    // A small, short-lived server: a quick start matters more than peak speed.
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
     "-Xshare:auto",

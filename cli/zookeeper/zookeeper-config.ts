@@ -1,6 +1,6 @@
-/** What a ZooKeeper server is told. Every time in milliseconds. */
+/** A ZooKeeper server's configuration. All times in milliseconds. */
 export interface ZookeeperSettings {
-  /** Absolute. Snapshots, transaction logs and `myid` lie here. */
+  /** Absolute. Snapshots, transaction logs and `myid` are here. */
   readonly dataDirectory: string;
   readonly host: string;
   readonly clientPort: number;
@@ -8,7 +8,7 @@ export interface ZookeeperSettings {
   readonly tickTimeMs: number;
   readonly sessionTimeoutMinMs: number;
   readonly sessionTimeoutMaxMs: number;
-  /** Absent: a server on its own. */
+  /** Absent: a standalone server. */
   readonly ensemble?: ZookeeperEnsemble;
 }
 
@@ -30,7 +30,7 @@ export function zookeeperConfigFile(settings: ZookeeperSettings): string {
     `minSessionTimeout=${settings.sessionTimeoutMinMs}`,
     `maxSessionTimeout=${settings.sessionTimeoutMaxMs}`,
     "maxClientCnxns=0",
-    // A web server on port 8080 is not wanted.
+    // The web server on port 8080 is not wanted.
     "admin.enableServer=false",
     "4lw.commands.whitelist=*",
     "autopurge.snapRetainCount=3",

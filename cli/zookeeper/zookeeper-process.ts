@@ -40,7 +40,7 @@ exit "$status"
 `;
 
 const probePauseMs = 20;
-/** A server that is starting may take a connection and leave it unanswered. */
+/** A starting server may accept a connection and leave it unanswered. */
 const probeMaxMs = 200;
 const complaintMaxChars = 20_000;
 
@@ -49,7 +49,7 @@ export class ZookeeperProcess {
   readonly pid: number;
   readonly exited: Promise<ProcessExit>;
   readonly #settings: ZookeeperSettings;
-  /** The last it wrote. */
+  /** The end of its output. */
   #complaint = "";
   #hasExited = false;
 
@@ -80,7 +80,7 @@ export class ZookeeperProcess {
       stdio: ["pipe", "pipe", "pipe"],
       cwd: "/",
     });
-    guard.stdin.on("error", () => undefined); // it has gone; its exit is told elsewhere
+    guard.stdin.on("error", () => undefined); // it has ended; its exit is reported elsewhere
     return new ZookeeperProcess(settings, guard, await serverPid(guard));
   }
 
@@ -115,12 +115,12 @@ export class ZookeeperProcess {
     try {
       process.kill(this.pid, signal);
     } catch (error) {
-      // Gone, and we are about to hear of it.
+      // It has ended, and we are about to be notified.
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
     }
   }
 
-  /** Ends it gently, after `graceMs` by force. Resolves when it is gone. */
+  /** Stops it gracefully, after `graceMs` by force. Resolves when it is gone. */
   async stop(graceMs: number): Promise<void> {
     if (this.#hasExited) return;
     this.signal("SIGTERM");
@@ -130,7 +130,7 @@ export class ZookeeperProcess {
     clearTimeout(force);
   }
 
-  /** What it says of its end: the exception it died of rather than that it exits. */
+  /** Why it ended, from its log: the exception it died of rather than that it exits. */
   #lastWords(): string {
     const lines = this.#complaint.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("\tat "));
     const exceptions = lines.filter((line) => /^(?:Caused by: )?[\w.$]+(?:Exception|Error)\b/.test(line));

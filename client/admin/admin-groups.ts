@@ -40,17 +40,17 @@ export interface GroupMemberDescription {
 }
 
 export interface GroupDescription extends GroupListing {
-  /** What the partitions are shared out by; empty while that is not settled. */
+  /** The assignor's name; empty while it is not decided. */
   readonly assignor: string;
   readonly members: readonly GroupMemberDescription[];
 }
 
-/** Lists every broker's groups. Rejects when one broker does not answer: a list that lacks groups would look whole. */
+/** Lists every broker's groups. Rejects when one broker does not answer: a list that lacks groups would look complete. */
 export async function listGroups(cluster: Cluster, deadlineMs: number): Promise<readonly GroupListing[]> {
   await cluster.retrying(deadlineMs, () => cluster.metadata.refresh());
   const perBroker = (broker: BrokerId) =>
     cluster.retrying(deadlineMs, async () => {
-      if (!cluster.metadata.snapshot.brokers.has(broker)) return []; // gone since; its groups have moved
+      if (!cluster.metadata.snapshot.brokers.has(broker)) return []; // stopped since; its groups have moved
       const connection = await cluster.pool.toBroker(broker);
       const answer = await connection.request(apis.listGroups, () => ({ statesFilter: [], typesFilter: [] }));
       if (answer.errorCode !== "NONE") throw new KafkaProtocolError(answer.errorCode, `groups of broker ${broker}`);
@@ -107,7 +107,7 @@ async function describeClassic(link: CoordinatorLink, groupId: string, deadlineM
   const build = () => ({ groups: [groupId], includeAuthorizedOperations: false });
   const errorOf = ({ groups }: DescribeGroupsResponse) => groups[0]?.errorCode ?? "UNKNOWN_SERVER_ERROR";
   const [group] = (await link.retrying(apis.describeGroups, build, { errorOf }, deadlineMs)).groups;
-  // a group that nobody has heard of is described as dead
+  // an unknown group is described as dead
   if (group === undefined || group.groupState === "Dead") throw new KafkaProtocolError("GROUP_ID_NOT_FOUND", `group ${groupId}`);
   return {
     groupId,
@@ -125,7 +125,7 @@ async function describeClassic(link: CoordinatorLink, groupId: string, deadlineM
   };
 }
 
-/** Groups of other protocol types assign what they like: that reads as nothing. */
+/** Groups of other protocol types have assignments of their own format: those read as empty. */
 function assignedPartitions(bytes: Buffer): TopicPartition[] {
   try {
     return flat(decodeAssignment(bytes).assignedPartitions);
@@ -166,8 +166,8 @@ interface PartitionAnswer {
 type TopicAnswers = readonly { readonly name: string; readonly partitions: readonly PartitionAnswer[] }[];
 
 /**
- * Sets positions from outside: possible only while the group has no members. UNKNOWN_TOPIC_ID: the topic with the id that was given is no
- * more.
+ * Sets positions from outside: possible only while the group has no members. UNKNOWN_TOPIC_ID: the topic with the given id no longer
+ * exists.
  */
 export async function alterGroupOffsets(
   cluster: Cluster,
@@ -192,7 +192,7 @@ export async function alterGroupOffsets(
     partitions: [{ partitionIndex: partition, errorCode: "UNKNOWN_TOPIC_ID" as const }],
   }));
   return perPartition(offsets, [...answered, ...refused], groupId, (code) =>
-    // what a coordinator says to a stranger while the group has members
+    // what a coordinator answers to a non-member while the group has members
     code === "UNKNOWN_MEMBER_ID" || code === "ILLEGAL_GENERATION" || code === "STALE_MEMBER_EPOCH" ? "NON_EMPTY_GROUP" : code,
   );
 }
@@ -225,7 +225,7 @@ const coordinatorErrors: ReadonlySet<KafkaErrorCode> = new Set<KafkaErrorCode>([
   "REQUEST_TIMED_OUT",
 ]);
 
-/** What goes away by itself stands for the whole answer; anything else is for the partition that it befell. */
+/** A temporary error stands for the whole answer; any other is for its partition only. */
 function momentary(topics: TopicAnswers): KafkaErrorCode {
   return (
     topics.flatMap(({ partitions }) => partitions.map(({ errorCode }) => errorCode)).find((code) => coordinatorErrors.has(code)) ?? "NONE"

@@ -3,10 +3,10 @@ import type { KafkaProtocolError } from "../base/errors.ts";
 import type { BrokerMetadata, PartitionMetadata } from "../metadata/cluster-snapshot.ts";
 import type { FoundOffset, OffsetSpec } from "../metadata/offset-lookup.ts";
 
-/** What became of one item of a request: others may have fared differently. `orThrow` turns a list of these into values. */
+/** The result of one item of a request: others may have other results. `orThrow` turns a list of these into values. */
 export type ItemResult<T> = (T & { readonly error: null }) | (Partial<T> & { readonly error: KafkaProtocolError });
 
-/** The items, when all went well; throws the first error otherwise. */
+/** The items, when all succeeded; throws the first error otherwise. */
 export function orThrow<T>(results: readonly ItemResult<T>[]): readonly T[] {
   for (const { error } of results) if (error !== null) throw error;
   return results as readonly T[];
@@ -27,7 +27,7 @@ export interface NewTopic {
 export interface CreatedTopic {
   readonly name: string;
   readonly topicId: TopicId;
-  /** -1 where the broker is too old to say. */
+  /** -1 where the broker is too old to report it. */
   readonly partitions: number;
   readonly replicationFactor: number;
 }
@@ -66,7 +66,7 @@ export interface ConfigEntry {
   readonly source: ConfigSource;
   readonly isReadOnly: boolean;
   readonly isSensitive: boolean;
-  /** Where the value could come from, the one in force first; empty unless asked for. */
+  /** Where the value could come from, the one in force first; empty unless requested. */
   readonly synonyms: readonly ConfigSynonym[];
 }
 
@@ -91,7 +91,7 @@ export interface ResourceChange {
   readonly changes: readonly ConfigChange[];
 }
 
-/** All that the resource will have: what is set at run time and not named goes back to its default. */
+/** The complete settings of the resource: what is set at run time and not named returns to its default. */
 export interface ResourceReplacement {
   readonly resource: ConfigResource;
   readonly configs: Readonly<Record<string, string>>;

@@ -47,9 +47,9 @@ export interface AdminOptions extends ClientOptions {
 }
 
 /**
- * Manages topics, settings and leaders. Each item of a request succeeds or fails by itself: see `ItemResult` and `orThrow`.
- * What fails for the moment (no controller, a lost connection) is tried again until `operationTimeoutMs`; an attempt whose answer was lost
- * may have been carried out, and the next one then finds, say, that the topic exists already.
+ * Manages topics, settings and leaders. Each item of a request succeeds or fails on its own: see `ItemResult` and `orThrow`.
+ * Temporary failures (no controller, a lost connection) are retried until `operationTimeoutMs`. An attempt whose answer was lost may have
+ * been carried out; the next one then finds, for example, that the topic exists already.
  *
  * ```ts
  * await using admin = new Admin({ bootstrap: "127.0.0.1:9092" });
@@ -59,7 +59,7 @@ export interface AdminOptions extends ClientOptions {
 export class Admin implements AsyncDisposable {
   readonly #cluster: Cluster;
   readonly #operationTimeoutMs: number;
-  /** Whom to ask, after a broker refused to forward; null: any. */
+  /** The broker to ask, after one refused to forward; null: any. */
   #controller: BrokerId | null = null;
 
   constructor(options: AdminOptions) {
@@ -139,7 +139,7 @@ export class Admin implements AsyncDisposable {
     );
   }
 
-  /** Every topic, in the order of their names. */
+  /** Every topic, sorted by name. */
   async listTopics(): Promise<readonly TopicDescription[]> {
     const { topics } = mergeMetadata(emptySnapshot, await this.#metadata(null));
     return [...topics.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
@@ -167,7 +167,7 @@ export class Admin implements AsyncDisposable {
     return { clusterId, controllerId, brokers: [...brokers.values()].toSorted((a, b) => a.id - b.id) };
   }
 
-  /** A broker's own settings are asked of that broker. `synonyms`: where else each value could come from, too. */
+  /** A broker's own settings are requested from that broker. `synonyms`: also where else each value could come from. */
   async describeConfigs(
     resources: readonly ConfigResource[],
     { names, synonyms = false }: { readonly names?: readonly string[]; readonly synonyms?: boolean } = {},
@@ -189,7 +189,9 @@ export class Admin implements AsyncDisposable {
     return Promise.all(changes.map(alter));
   }
 
-  /** Replaces all that is set at run time. Two who do this at once undo each other's changes: `incrementalAlterConfigs` does not. */
+  /**
+   * Replaces all that is set at run time. Two clients that do this at once undo each other's changes: `incrementalAlterConfigs` does not.
+   */
   async alterConfigs(replacements: readonly ResourceReplacement[], { validateOnly = false } = {}): Promise<readonly Altered[]> {
     const alter = async (replacement: ResourceReplacement) => {
       const request = { resources: [wireReplacement(replacement)], validateOnly };
@@ -228,7 +230,7 @@ export class Admin implements AsyncDisposable {
     );
   }
 
-  /** Offsets by place or time, in the order asked. Throws when one cannot be had. */
+  /** Offsets by position or time, in the order of the queries. Throws when one cannot be found. */
   async listOffsets(requests: readonly OffsetRequest[]): Promise<readonly OffsetResult[]> {
     const found = await listOffsets(this.#cluster, requests, this.#deadlineMs());
     return requests.map(({ topic, partition }, index) => ({ topic, partition, ...(found[index] as FoundOffset) }));
@@ -239,7 +241,7 @@ export class Admin implements AsyncDisposable {
     return deleteRecords(this.#cluster, wanted, { deadlineMs: this.#deadlineMs(), brokerTimeoutMs: this.#brokerTimeoutMs() });
   }
 
-  /** Every group, in the order of their names. */
+  /** Every group, sorted by name. */
   listGroups(): Promise<readonly GroupListing[]> {
     return listGroups(this.#cluster, this.#deadlineMs());
   }
@@ -254,7 +256,7 @@ export class Admin implements AsyncDisposable {
     return Promise.all(groupIds.map((groupId) => deleteGroup(this.#cluster, groupId, this.#deadlineMs())));
   }
 
-  /** What a group has committed: for these partitions in their order (offset -1: nothing), or all that it has. */
+  /** What a group has committed: for these partitions in order (offset -1: nothing), or everything. */
   listGroupOffsets(groupId: string, partitions: readonly TopicPartition[] | null = null): Promise<readonly CommittedOffset[]> {
     return listGroupOffsets(this.#cluster, groupId, partitions, this.#deadlineMs());
   }
@@ -269,17 +271,17 @@ export class Admin implements AsyncDisposable {
     return alterGroupOffsets(this.#cluster, groupId, offsets, this.#deadlineMs());
   }
 
-  /** Forgets positions. Those in topics that members subscribe to come back as GROUP_SUBSCRIBED_TO_TOPIC. */
+  /** Deletes positions. Those in topics that members subscribe to come back as GROUP_SUBSCRIBED_TO_TOPIC. */
   deleteGroupOffsets(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly ItemResult<TopicPartition>[]> {
     return deleteGroupOffsets(this.#cluster, groupId, partitions, this.#deadlineMs());
   }
 
-  /** The brokers' log directories with the replicas in them, in the order of their ids; null: of all that live. */
+  /** The brokers' log directories with the replicas in them, sorted by broker id; null: of all live brokers. */
   describeLogDirs(brokers: readonly BrokerId[] | null = null): Promise<readonly ItemResult<BrokerLogDirectories>[]> {
     return describeLogDirectories(this.#cluster, brokers, this.#deadlineMs());
   }
 
-  /** Moves replicas to other directories of the brokers that have them, while they go on serving. */
+  /** Moves replicas to other directories of the brokers that have them, while they continue to serve. */
   alterReplicaLogDirs(moves: readonly ReplicaMove[]): Promise<readonly ItemResult<ReplicaMove>[]> {
     return alterReplicaLogDirectories(this.#cluster, moves, this.#deadlineMs());
   }
@@ -296,7 +298,7 @@ export class Admin implements AsyncDisposable {
     return this.#cluster.runtime.clock.monotonicMs() + this.#operationTimeoutMs;
   }
 
-  /** What a broker may take for its part; its answer should come before we give the connection up. */
+  /** How long a broker may take for its part; its answer should arrive before we close the connection. */
   #brokerTimeoutMs(): number {
     return Math.ceil(Math.min(this.#cluster.settings.requestTimeoutMs, this.#operationTimeoutMs) * 0.9);
   }
@@ -311,7 +313,7 @@ export class Admin implements AsyncDisposable {
   }
 
   /**
-   * Any broker will do: it forwards what only the controller may do. One that does not says NOT_CONTROLLER, and then the controller is
+   * Any broker will do: it forwards what only the controller may do. One that does not answers NOT_CONTROLLER, and then the controller is
    * asked.
    */
   async #ask<Req, Res>(api: MessagePair<Req, Res>, build: (version: number) => Req): Promise<Res> {
@@ -334,10 +336,7 @@ export class Admin implements AsyncDisposable {
     return this.#cluster.connection(resource.broker);
   }
 
-  /**
-   * Asks for all items, then again for those that failed for the moment, until the operation's time is up. Results in the order of the
-   * items.
-   */
+  /** Requests all items, then again those with temporary failures, until the operation times out. Results in the order of the items. */
   async #perItem<I, T>(
     items: readonly I[],
     doing: string,
@@ -367,7 +366,7 @@ export class Admin implements AsyncDisposable {
       if (failure !== null) await this.#followController(failure);
     };
     await this.#retrying(attempt).catch((error: unknown) => {
-      // an answer that says why is better than none
+      // an answer with a reason is better than none
       if (!(error instanceof KafkaProtocolError) || open.some((item) => !results.has(keyOf(item)))) throw error;
     });
     return items.map((item) => results.get(keyOf(item)) as ItemResult<T>);

@@ -54,7 +54,7 @@ export function wireReplacement({ resource, configs }: ResourceReplacement): Alt
   return { ...wireResource(resource), configs: Object.entries(configs).map(([name, value]) => ({ name, value })) };
 }
 
-/** Both ways to alter answer the same. */
+/** Both ways to alter have the same answers. */
 export function alteredConfigs(
   resource: ConfigResource,
   { responses }: AlterConfigsResponse,

@@ -7,8 +7,8 @@ import { listOffsets } from "../metadata/offset-lookup.ts";
 import { recordTimes } from "./record-times.ts";
 
 /**
- * Where a position is that is not in the log: its records are gone, or there never were as many (any more). The group's reset policy
- * decides where it goes on.
+ * Where a position outside the log is: its records were deleted, or the log does not reach that far (any more). The group's reset policy
+ * decides where it continues.
  */
 export type OutOfRange = "before-start" | "behind-end";
 
@@ -16,20 +16,20 @@ export type OutOfRange = "before-start" | "behind-end";
 export interface GroupLag extends TopicPartition {
   /** Of the next record; null: none is committed. */
   readonly position: number | null;
-  /** Of the log; null while the partition has no leader, or is gone. So with what follows from it. */
+  /** Of the log; null while the partition has no leader, or is deleted. The same holds for what is derived from it. */
   readonly startOffset: number | null;
   readonly endOffset: number | null;
   /** Null: the position is in the log, or not known. */
   readonly outOfRange: OutOfRange | null;
-  /** Records that are there to be read. Below zero: so far is the position behind the end. */
+  /** Records that are left to read. Negative: that far is the position beyond the end. */
   readonly lag: number | null;
-  /** How old the next record is that is there to be read, by its timestamp. Milliseconds; 0: none is; null: cannot be told. */
+  /** How old the next record to read is, by its timestamp. Milliseconds; 0: there is none; null: not known. */
   readonly lagMs: number | null;
 }
 
-/** Times are looked up in so many partitions, for each costs the reading of a batch; those of the others cannot be told. */
+/** Times are looked up in this many partitions, for each costs reading a batch; those of the others are not known. */
 const timesMax = 1_000;
-/** Nobody waits longer for times: they are worth less than the rest. */
+/** Times are not waited for any longer: they matter less than the rest. */
 const timesTimeoutMs = 5_000;
 
 /** Of every partition that the group has a position in, and of `also`; in the order of topics and partitions. */
@@ -78,7 +78,7 @@ function placeOf(
   return { topic, partition, position, startOffset, endOffset, ...judged };
 }
 
-/** What is gone cannot be behind any more: only what is there counts. */
+/** Deleted partitions cannot lag any more: only existing ones count. */
 export function judgePosition(
   position: number,
   { startOffset, endOffset }: Range,
@@ -91,7 +91,7 @@ function age(timestampMs: number | null, nowMs: number): number | null {
   return timestampMs === null ? null : Math.max(0, Math.floor(nowMs - timestampMs));
 }
 
-/** Of the partitions that are there and have a leader. */
+/** Of the partitions that exist and have a leader. */
 async function rangesOf(cluster: Cluster, partitions: readonly TopicPartition[], deadlineMs: number): Promise<ReadonlyMap<string, Range>> {
   const { metadata } = cluster;
   for (const { topic } of partitions) metadata.topic(topic);

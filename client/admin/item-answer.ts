@@ -6,11 +6,11 @@ export interface ItemAnswer<T> {
   readonly errorCode: KafkaErrorCode;
   readonly errorMessage: string | null;
   readonly value: T | undefined;
-  /** Not asked again, whatever the code says. */
+  /** Not retried, whatever the code says. */
   readonly isFinal?: boolean;
 }
 
-/** Failures of the moment. An unknown topic is not one: nothing here creates it. */
+/** Temporary failures. An unknown topic is not one: nothing here creates it. */
 export function shouldAskAgain(code: KafkaErrorCode): boolean {
   return (
     code === "NOT_CONTROLLER" ||

@@ -17,13 +17,13 @@ export interface PlaceQuery extends TopicPartition {
   readonly offset: number;
 }
 
-/** A request answers one whole batch, however little is asked for; so many are under way at each leader. */
+/** A request returns one whole batch, however little is requested; this many are in flight at each leader. */
 const atOnceMax = 4;
 const noSession = -1;
 
 /**
- * When the first record at or behind each place was made, as its timestamp says; null: it has none, or there is no such record in the batch
- * that the place is in. In the order of the queries. No request of the protocol tells it: a batch of each partition is fetched.
+ * The timestamp of the first record at or after each position; null: it has none, or there is no such record in the batch at that position.
+ * In the order of the queries. The protocol has no request for it: a batch of each partition is fetched.
  */
 export async function recordTimes(
   cluster: Cluster,

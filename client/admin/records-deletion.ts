@@ -15,7 +15,7 @@ export interface DeletedRecords extends TopicPartition {
   readonly startOffset: number;
 }
 
-/** In the order asked. `brokerTimeoutMs`: how long a leader may wait for the other replicas. */
+/** In the order of the queries. `brokerTimeoutMs`: how long a leader may wait for the other replicas. */
 export async function deleteRecords(
   cluster: Cluster,
   wanted: readonly RecordsToDelete[],

@@ -6,9 +6,9 @@ import type { ItemResult } from "./admin-types.ts";
 
 export interface ReplicaInDirectory extends TopicPartition {
   readonly sizeInBytes: number;
-  /** Records behind the high watermark, or, of a copy that is being made, behind the log's end; -1: the broker cannot tell. */
+  /** Records behind the high watermark, or, of a copy in progress, behind the log's end; -1: the broker does not know. */
   readonly offsetLag: number;
-  /** A copy that is being made of a replica in another directory of that broker, and will take its place. */
+  /** A copy in progress of a replica in another directory of that broker, which it will replace. */
   readonly isFuture: boolean;
 }
 
@@ -16,7 +16,7 @@ export interface LogDirectoryDescription {
   readonly directory: string;
   /** Why it cannot be used; null: it can. */
   readonly error: KafkaProtocolError | null;
-  /** Of the file system; -1: the broker cannot tell. */
+  /** Of the file system; -1: the broker does not know. */
   readonly totalBytes: number;
   readonly usableBytes: number;
   readonly replicas: readonly ReplicaInDirectory[];
@@ -29,11 +29,11 @@ export interface BrokerLogDirectories {
 
 export interface ReplicaMove extends TopicPartition {
   readonly broker: BrokerId;
-  /** As in that broker's `log.dirs`. */
+  /** As written in that broker's `log.dirs`. */
   readonly directory: string;
 }
 
-/** Each broker answers, or fails, for itself. `brokers` null: all that live. */
+/** Each broker answers, or fails, on its own. `brokers` null: all live brokers. */
 export async function describeLogDirectories(
   cluster: Cluster,
   brokers: readonly BrokerId[] | null,
@@ -61,7 +61,7 @@ export async function describeLogDirectories(
   return Promise.all((brokers ?? alive).map(describe));
 }
 
-/** Each move is begun, or refused, by itself; how far it is, `describeLogDirectories` tells. */
+/** Each move is started, or refused, on its own; `describeLogDirectories` shows its progress. */
 export async function alterReplicaLogDirectories(
   cluster: Cluster,
   moves: readonly ReplicaMove[],

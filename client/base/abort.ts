@@ -1,4 +1,4 @@
-/** As the promise, or a rejection with the signal's reason as soon as it aborts; what the promise stands for goes on. */
+/** The promise, or a rejection with the signal's reason as soon as it aborts; the work behind the promise continues. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   if (signal.aborted) {

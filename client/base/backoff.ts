@@ -8,8 +8,8 @@ export interface BackoffLimits {
 }
 
 /**
- * The pause after `failures` failures in a row (1 or more): doubling, bounded, spread by a fifth either way so that clients do not move in
- * step.
+ * The pause after `failures` failures in a row (1 or more): doubling, bounded, with a jitter of a fifth either way so that clients do not
+ * retry in step.
  */
 export function backoffMs(failures: number, { retryBackoffMs, retryBackoffMaxMs }: BackoffLimits, random: Random): number {
   const plain = Math.min(retryBackoffMs * 2 ** Math.min(failures - 1, 30), retryBackoffMaxMs);
@@ -20,7 +20,7 @@ export interface RetryParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly limits: BackoffLimits;
-  /** Monotonic. What a pause would reach beyond is not tried again. */
+  /** Monotonic. When a pause would end after it, there is no retry. */
   readonly deadlineMs: number;
   /** Ends a pause, with its reason. */
   readonly signal: AbortSignal;
@@ -28,7 +28,7 @@ export interface RetryParts {
   readonly beforeNext?: () => Promise<void>;
 }
 
-/** Runs `attempt` until it succeeds, fails for good or the deadline has come, with pauses that grow. */
+/** Runs `attempt` until it succeeds, fails for good or the deadline is reached, with growing pauses. */
 export async function retryUntil<T>(
   attempt: () => Promise<T>,
   { clock, random, limits, deadlineMs, signal, beforeNext }: RetryParts,

@@ -5,26 +5,26 @@ import { InvalidArgument } from "./errors.ts";
 /** What producer, consumer and admin have in common. */
 export interface ClientOptions {
   /**
-   * Brokers to begin with, `host:port` each; the rest of the cluster is learnt from them. A string may hold several, separated by commas.
-   * Port 9092 by default.
+   * Brokers to connect to first, `host:port` each; the rest of the cluster is learnt from them. A string may hold several, separated by
+   * commas. Port 9092 by default.
    */
   readonly bootstrap: string | readonly string[];
-  /** Who we are, in the brokers' logs and metrics. Default "ottla". */
+  /** Our name in the brokers' logs and metrics. Default "ottla". */
   readonly clientId?: string;
-  /** How long a broker may take to answer before its connection is given up. Milliseconds; default 30,000. */
+  /** How long a broker may take to answer before its connection is closed. Milliseconds; default 30,000. */
   readonly requestTimeoutMs?: number;
   /**
-   * A broker that is this late is not waited for alone: another is asked for metadata too, and what it led is looked for elsewhere. Its
-   * connection is kept for `requestTimeoutMs` all the same, unless nothing waits for it any more. Milliseconds; default 1,000.
+   * When a broker is this late, another one is asked for metadata, too, and new leaders are looked up for what it led. Its connection is
+   * still kept for `requestTimeoutMs`, unless nothing waits for it any more. Milliseconds; default 1,000.
    */
   readonly slowAfterMs?: number;
   /** How long a connection may take to open. Milliseconds; default 5,000. */
   readonly connectTimeoutMs?: number;
-  /** First pause before something is tried again; doubles with each failure in a row, with some randomness. Milliseconds; default 100. */
+  /** First pause before a retry; doubles with each failure in a row, with some jitter. Milliseconds; default 100. */
   readonly retryBackoffMs?: number;
   /** Longest such pause. Milliseconds; default 1,000. */
   readonly retryBackoffMaxMs?: number;
-  /** Metadata older than this is fetched anew, needed or not. Milliseconds; default 300,000. */
+  /** Metadata older than this is fetched again, needed or not. Milliseconds; default 300,000. */
   readonly metadataMaxAgeMs?: number;
   /** A larger answer closes the connection. Bytes; default 100 MiB. */
   readonly responseBytesMax?: number;
@@ -63,7 +63,7 @@ export function clientSettings(options: ClientOptions): ClientSettings {
   return settings;
 }
 
-/** The value, when it is a number from 1 (or `min`) on. */
+/** The value, if it is a number of at least 1 (or `min`). */
 export function positive(name: string, value: number, min = 1): number {
   if (!Number.isFinite(value) || value < min) throw new InvalidArgument(`${name} is ${value}, at least ${min} is needed`);
   return value;

@@ -4,13 +4,13 @@ import type { Random } from "../../protocol/base/random.ts";
 import type { Transport } from "../../protocol/base/transport.ts";
 
 /**
- * What the client takes from its surroundings. The defaults are the machine's own (`node-runtime.ts`); tests and the simulator hand in
+ * What the client needs from its environment. The defaults are the machine's own (`node-runtime.ts`); tests and the simulator pass in
  * theirs.
  */
 export interface ClientRuntime {
   readonly clock: Clock;
   readonly transport: Transport;
   readonly random: Random;
-  /** What happens out of the caller's sight: reconnects, refreshes. Silent by default. */
+  /** For what happens in the background: reconnects, refreshes. Silent by default. */
   readonly log: Logger;
 }

@@ -1,10 +1,10 @@
 import { isRetriable, type KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { printable } from "../../protocol/wire/printable.ts";
 
-/** Everything that the client throws on purpose is one of these; `name` tells which. */
+/** Every error that the client throws on purpose is one of these; `name` says which. */
 export class ClientError extends Error {
   override readonly name: string = "ClientError";
-  /** Trying the same again may succeed. The client has already done so within its time limits. */
+  /** A retry may succeed. The client has already retried within its time limits. */
   readonly retriable: boolean = false;
 }
 
@@ -14,7 +14,7 @@ export class KafkaProtocolError extends ClientError {
   override readonly retriable: boolean;
   readonly code: KafkaError;
 
-  /** `about`: what was asked for; `detail`: the broker's own words, if it sent any. */
+  /** `about`: what was requested; `detail`: the broker's own message, if it sent one. */
   constructor(code: KafkaError, about: string, detail?: string | null) {
     super(`${about}: ${detail === undefined || detail === null || detail === "" ? explain(code) : printable(detail)} (${code})`);
     this.code = code;
@@ -22,13 +22,13 @@ export class KafkaProtocolError extends ClientError {
   }
 }
 
-/** The link to a broker could not be made, or broke. What was under way may have been done or not. */
+/** The connection to a broker could not be opened, or broke. Requests in flight may have been carried out or not. */
 export class ConnectionLost extends ClientError {
   override readonly name = "ConnectionLost";
   override readonly retriable = true;
   /**
-   * The broker that could not be reached where the cluster itself says that it is (its `advertised.listeners`); null: an address of the
-   * application's, or a link that broke.
+   * The broker that could not be reached at the address that the cluster itself advertises (its `advertised.listeners`); null: an address
+   * of the application's, or a connection that broke.
    */
   readonly namedBroker: number | null;
 
@@ -39,20 +39,20 @@ export class ConnectionLost extends ClientError {
 }
 
 /**
- * A broker did not answer in time, or was late and another leads by now. Should it answer after all, nobody takes that answer for
- * another's.
+ * A broker did not answer in time, or was late and another leads by now. Should it answer after all, that answer is not taken for another
+ * request's.
  */
 export class RequestTimedOut extends ClientError {
   override readonly name = "RequestTimedOut";
   override readonly retriable = true;
 }
 
-/** The broker does not serve this API, or no version of it that we speak. */
+/** The broker does not serve this API, or no version of it that we support. */
 export class UnsupportedApi extends ClientError {
   override readonly name = "UnsupportedApi";
 }
 
-/** A record was not acknowledged within `deliveryTimeoutMs`. It may have been written all the same. `cause` is the last failure. */
+/** A record was not acknowledged within `deliveryTimeoutMs`. It may have been written nevertheless. `cause` is the last failure. */
 export class DeliveryTimedOut extends ClientError {
   override readonly name = "DeliveryTimedOut";
   /** How often the record was sent. */
@@ -64,7 +64,7 @@ export class DeliveryTimedOut extends ClientError {
   }
 }
 
-/** The producer's buffer stayed full for `maxBlockMs`: records are made faster than the brokers take them. */
+/** The producer's buffer stayed full for `maxBlockMs`: records are produced faster than the brokers accept them. */
 export class BufferExhausted extends ClientError {
   override readonly name = "BufferExhausted";
   override readonly retriable = true;
@@ -80,12 +80,12 @@ export class ClientClosed extends ClientError {
   override readonly name = "ClientClosed";
 }
 
-/** An option or argument that cannot be meant. */
+/** An invalid option or argument. */
 export class InvalidArgument extends ClientError {
   override readonly name = "InvalidArgument";
 }
 
-/** A key or value could not be turned into bytes, or back. */
+/** A key or value could not be serialized or deserialized. */
 export class SerializationFailed extends ClientError {
   override readonly name = "SerializationFailed";
 }
@@ -96,7 +96,7 @@ interface At {
   readonly offset: number;
 }
 
-/** The position is not in the log any more (or not yet), and no reset policy says where to go on. */
+/** The position is not in the log any more (or not yet), and no reset policy says where to continue. */
 export class OffsetOutOfRange extends ClientError implements At {
   override readonly name = "OffsetOutOfRange";
   readonly topic: string;
@@ -112,7 +112,8 @@ export class OffsetOutOfRange extends ClientError implements At {
 }
 
 /**
- * Records that were consumed are no longer in the log: it was truncated by an unclean election (KIP-320). `offset` is where the logs part.
+ * Records that were consumed are no longer in the log: it was truncated by an unclean election (KIP-320). `offset` is where the logs
+ * diverge.
  */
 export class LogTruncated extends ClientError implements At {
   override readonly name = "LogTruncated";
@@ -128,7 +129,7 @@ export class LogTruncated extends ClientError implements At {
   }
 }
 
-/** A batch in the log is damaged. `seek` past `offset` to go on without it. */
+/** A batch in the log is damaged. `seek` past `offset` to continue without it. */
 export class CorruptBatch extends ClientError implements At {
   override readonly name = "CorruptBatch";
   readonly topic: string;
@@ -143,7 +144,7 @@ export class CorruptBatch extends ClientError implements At {
   }
 }
 
-/** Nothing is committed for a partition of the group, and no reset policy says where to begin. `seek` says. */
+/** Nothing is committed for a partition of the group, and no reset policy says where to begin. `seek` does. */
 export class NoCommittedOffset extends ClientError {
   override readonly name = "NoCommittedOffset";
   readonly topic: string;
@@ -157,8 +158,7 @@ export class NoCommittedOffset extends ClientError {
 }
 
 /**
- * Positions were not committed: the partitions went to another member of the group. Whoever has them now goes on from what was committed
- * before.
+ * Positions were not committed: the partitions went to another member of the group. That member continues from what was committed before.
  */
 export class CommitFailed extends ClientError {
   override readonly name = "CommitFailed";
@@ -168,7 +168,7 @@ export class CommitFailed extends ClientError {
   }
 }
 
-/** True for failures that go away by themselves or with newer metadata: links, time-outs, the protocol's retriable codes. */
+/** True for failures that go away by themselves or with newer metadata: connections, timeouts, the protocol's retriable codes. */
 export function isRetriableFailure(error: unknown): boolean {
   return error instanceof ClientError && error.retriable;
 }

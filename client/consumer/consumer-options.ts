@@ -18,25 +18,26 @@ export interface ConsumerOptions<K, V> extends ClientOptions, GroupOptions {
    */
   readonly offsetReset?: ResetPolicy;
   /**
-   * The iteration ends at the high watermarks as they were when the partitions were assigned, instead of waiting for more; in a group once
-   * it has settled. Default false.
+   * The iteration ends at the high watermarks as they were when the partitions were assigned, instead of waiting for more; in a group, once
+   * its rebalance has finished. Default false.
    */
   readonly stopAtEnd?: boolean;
   /**
-   * Fetched and not yet handed out, all partitions together; fetching pauses at it. Bytes as stored; default 32 MiB. One batch may exceed
-   * it.
+   * Fetched and not yet handed out, all partitions together; fetching pauses at this limit. Bytes as stored; default 32 MiB. One batch may
+   * exceed it.
    */
   readonly prefetchBytesMax?: number;
   /** Largest answer of one broker. Bytes; default 16 MiB. */
   readonly fetchBytesMax?: number;
-  /** Of it, for one partition. Bytes; default 1 MiB. */
+  /** The limit for one partition in it. Bytes; default 1 MiB. */
   readonly partitionBytesMax?: number;
   /** How long a broker waits for `fetchBytesMin` before it answers. Milliseconds; default 500. */
   readonly fetchWaitMaxMs?: number;
   /** Default 1: answer as soon as there is anything. */
   readonly fetchBytesMin?: number;
   /**
-   * What one compressed batch may unpack to. Bytes; default 64 MiB. One batch at a time is unpacked, and its records are made one by one.
+   * What one compressed batch may decompress to. Bytes; default 64 MiB. One batch at a time is decompressed, and its records are decoded
+   * one by one.
    */
   readonly decompressedBytesMax?: number;
   /** False skips checking each batch's CRC. Default true. */
@@ -89,7 +90,7 @@ export interface ConsumerBatch<K = Buffer, V = Buffer> extends TopicPartition {
   readonly highWatermark: number;
 }
 
-/** What to read: one partition, or with `partition` left out all that the topic has now. */
+/** What to read: one partition, or with `partition` left out all present partitions of the topic. */
 export interface Assignment {
   readonly topic: string;
   readonly partition?: number;
@@ -97,7 +98,7 @@ export interface Assignment {
   readonly from?: StartPosition;
 }
 
-/** An assigned partition, as of now. */
+/** The present state of an assigned partition. */
 export interface AssignmentState extends TopicPartition {
   /** Offset of the next record; -1 while it is being looked up. */
   readonly position: number;

@@ -24,9 +24,8 @@ import { ofTopicSeen, Processed, positionsOf } from "./processed.ts";
 import { RecordTaker } from "./record-taker.ts";
 
 /**
- * Reads records: from partitions that it is told to read, from where it is told to (`assign`), or as a member of a group that shares the
- * partitions of topics and remembers how far it has come (`subscribe`). Follows partitions when their leaders change, fetches ahead within
- * bounds.
+ * Reads records: from given partitions and positions (`assign`), or as a member of a group that shares the partitions of topics and commits
+ * its progress (`subscribe`). Follows partitions when their leaders change, fetches ahead within bounds.
  *
  * ```ts
  * await using consumer = new Consumer({ bootstrap: "127.0.0.1:9092", valueSerde: jsonSerde<Order>() });
@@ -38,12 +37,12 @@ import { RecordTaker } from "./record-taker.ts";
  * for await (const record of member) await bill(record);
  * ```
  *
- * In a group, what was processed is committed every few seconds and before partitions go to others: a record counts as processed when the
- * next one is asked for. So a record whose handler throws, or breaks out of the loop, is handed out again to whoever reads its partition
- * next, unless `commit` was called.
+ * In a group, what was processed is committed every few seconds and before partitions are reassigned: a record counts as processed when the
+ * next one is asked for. So a record whose handler throws, or breaks out of the loop, is handed out again to the next reader of its
+ * partition, unless `commit` was called.
  *
- * An iteration goes on until `close`, the abort of `signal`, or with `stopAtEnd` the end; leaving the loop leaves the consumer where it is,
- * for another loop.
+ * An iteration continues until `close`, the abort of `signal`, or with `stopAtEnd` the end; after leaving the loop, another loop continues
+ * from the same position.
  * One iteration at a time. When it throws, the position stays at what failed: `seek` past it, or iterate again.
  */
 export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerRecord<K, V>>, AsyncDisposable {
@@ -130,9 +129,9 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   }
 
   /**
-   * Shares the partitions of these topics with the group's other members: their names, or expressions that names match. Replaces an earlier
-   * subscription. Resolves once the topics are known, and rejects as `assign` does; partitions come and go from then on, see `onAssigned`
-   * and `onRevoked`.
+   * Shares the partitions of these topics with the group's other members: topic names, or expressions that names match. Replaces an earlier
+   * subscription. Resolves once the topics are known, and rejects as `assign` does; partitions are assigned and revoked from then on, see
+   * `onAssigned` and `onRevoked`.
    */
   async subscribe(topics: readonly TopicPattern[]): Promise<void> {
     const group = this.#inGroup();
@@ -154,7 +153,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     await group.commit(wanted);
   }
 
-  /** What the group has committed for these partitions, in their order, whoever has them. */
+  /** What the group has committed for these partitions, in order, whichever member has them. */
   async committed(partitions: readonly TopicPartition[]): Promise<readonly CommittedOffset[]> {
     return this.#inGroup().committed(partitions);
   }
@@ -165,7 +164,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     for (const [index, partition] of partitions.entries()) partition.stopAt(ends[index]?.offset ?? 0);
   }
 
-  /** What is read, and how far. */
+  /** The assigned partitions and their positions. */
   assignment(): readonly AssignmentState[] {
     return [...this.#partitions.values()].map(({ topic, partition, position, highWatermark, logStartOffset, isPaused }) => {
       const lag = position < 0 || highWatermark < 0 ? -1 : Math.max(highWatermark - Math.max(position, logStartOffset), 0);
@@ -178,7 +177,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     return this.#assigned({ topic, partition }).position;
   }
 
-  /** The next record of the partition is the one at `to`. */
+  /** The partition's next record is the one at `to`. */
   seek({ topic, partition }: TopicPartition, to: StartPosition): void {
     checkStart(to);
     const assigned = this.#assigned({ topic, partition });
@@ -188,7 +187,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     this.#fetcher.wake();
   }
 
-  /** No records of these partitions until `resume`; what was fetched ahead is dropped. */
+  /** No records of these partitions until `resume`; what was prefetched is dropped. */
   pause(partitions: readonly TopicPartition[]): void {
     for (const each of partitions) {
       const partition = this.#assigned(each);
@@ -209,14 +208,14 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     return this.#iterate(() => this.#taker.takeRecord());
   }
 
-  /** As the consumer itself, but a stored batch at a time, or part of one with very many records: less work per record. */
+  /** Like the consumer itself, but a stored batch at a time, or part of one with very many records: less work per record. */
   batches(): AsyncIterableIterator<ConsumerBatch<K, V>> {
     return this.#iterate(() => this.#taker.takeBatch());
   }
 
   /**
-   * Ends the iteration and closes the connections. In a group, commits what was processed (unless `autoCommit` is false) and leaves before,
-   * for which it takes 5 s at most.
+   * Ends the iteration and closes the connections. In a group, first commits what was processed (unless `autoCommit` is false) and leaves,
+   * which takes 5 s at most.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -265,12 +264,12 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
       finished: () => {
         this.#isIterating = false;
         this.#group?.left();
-        this.#buffer.notify(); // who asked and was not answered yet hears that it is over
+        this.#buffer.notify(); // callers that still wait for an answer learn that it is over
       },
     });
   }
 
-  /** What an earlier iteration ended with: it goes away this time, or is thrown again. One that nobody has heard of yet comes first. */
+  /** The failure that ended an earlier iteration: it is resolved this time, or thrown again. One that was not thrown yet comes first. */
   #tryFailedAgain(): void {
     if (this.#buffer.holdsFailure) return;
     for (const partition of this.#partitions.values()) {

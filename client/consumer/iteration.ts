@@ -1,20 +1,20 @@
-/** Where an iteration gets what it hands out. */
+/** The source of what an iteration hands out. */
 export interface IterationSource<T> {
   /** The application asks for the next. */
   asked(): void;
-  /** Nothing is handed out any more, whatever is there. */
+  /** Nothing is handed out any more, whatever is available. */
   isClosed(): boolean;
-  /** Nothing more will come. Asked only when nothing was there to take: a failure that waits for its turn is no end. */
+  /** Nothing more will come. Checked only when nothing was available: a failure that waits for its turn is not an end. */
   isAtEnd(): boolean;
-  /** The next; null: it is not there yet. Throws what went wrong, which ends the iteration. */
+  /** The next; null: it is not available yet. Throws a failure, which ends the iteration. */
   take(): T | null;
   /** Resolves at the next change. */
   changed(): Promise<void>;
-  /** Called once, when nobody will ask any more. */
+  /** Called once, when nothing will be requested any more. */
   finished(): void;
 }
 
-/** Written out rather than generated: most records are there already, and cost no more than a resolved promise. */
+/** Written by hand instead of as a generator: most records are available already, and cost no more than a resolved promise. */
 export function iterate<T>(source: IterationSource<T>): AsyncIterableIterator<T> {
   let isFinished = false;
   const finish = (): Promise<IteratorResult<T>> => {
@@ -36,7 +36,7 @@ export function iterate<T>(source: IterationSource<T>): AsyncIterableIterator<T>
         await finish();
         throw error;
       }
-      // what was taken may have been the last, though nothing was handed out
+      // what was taken may have been the last, even though nothing was handed out
       if (source.isAtEnd()) return finish();
       await changed;
     }

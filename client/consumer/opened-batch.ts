@@ -4,7 +4,7 @@ import type { DecodedRecord } from "../../protocol/records/record.ts";
 import type { NextBatch } from "../fetch/fetch-buffer.ts";
 
 /**
- * About what a record and each of its headers take in memory once they are objects, whatever they were in the batch. Keys and values are
+ * Approximately what a record and each of its headers take in memory as objects, whatever their size in the batch. Keys and values are
  * views.
  */
 const recordObjectBytes = 256;
@@ -15,8 +15,8 @@ export function recordCostInBytes({ headers }: DecodedRecord): number {
 }
 
 /**
- * A batch whose records are being handed out: unpacked at once, decoded one by one. A batch of a few kilobytes can have millions of records
- * and of headers, and as objects they take many times what they took in it.
+ * A batch whose records are being handed out: decompressed at once, decoded one by one. A batch of a few kilobytes can have millions of
+ * records and headers, and as objects they take many times their size in it.
  */
 export class OpenedBatch {
   readonly partition: NextBatch["partition"];
@@ -37,7 +37,7 @@ export class OpenedBatch {
     this.#records = batch.isControl ? [][Symbol.iterator]() : decodeBatch(bytes, batch.position, options);
   }
 
-  /** The next record; the same until it is passed. Null: there is none left. Throws, again and again, where the batch makes no sense. */
+  /** The next record; the same until it is passed. Null: there is none left. Throws, at each call, where the batch cannot be decoded. */
   peek(): DecodedRecord | null {
     if (this.#failure !== undefined) throw this.#failure;
     try {
@@ -45,7 +45,7 @@ export class OpenedBatch {
         const { value, done } = this.#records.next();
         if (done === true) return null;
         this.#decoded++;
-        // what is behind the last record is looked at before that is handed out
+        // what follows the last record is checked before that is handed out
         if (this.#decoded === this.batch.recordsCount) this.#records.next();
         if (value.offset >= this.#fromOffset) this.#next = value;
       }
@@ -60,7 +60,7 @@ export class OpenedBatch {
     this.#next = null;
   }
 
-  /** All its records were passed. */
+  /** All its records were handed out. */
   get isOver(): boolean {
     return this.#next === null && this.#failure === undefined && (this.batch.isControl || this.#decoded >= this.batch.recordsCount);
   }

@@ -2,14 +2,12 @@ import { partitionKey, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { AssignedPartition, Place } from "../fetch/assigned-partition.ts";
 import type { OffsetToCommit } from "../group/group-offsets.ts";
 
-/**
- * What was handed out last and is being handled, as long as the next is not asked for: what came before it in its partition was processed.
- */
+/** What was handed out last and is being handled until the next is requested: everything before it in its partition was processed. */
 interface Handled extends Place {
   readonly partition: AssignedPartition;
 }
 
-/** How far the application is: behind the records that it was handed, but for the one that it is at. */
+/** The application's progress: after the records that it was handed, except for the one that it is handling. */
 export class Processed {
   #handled: Handled | null = null;
 
@@ -29,13 +27,13 @@ export class Processed {
 
   of(partition: AssignedPartition): Place {
     const handled = this.#handled;
-    // a record that is still handled while its topic was made anew says nothing about the new one
+    // a record still being handled when its topic was re-created says nothing about the new topic
     const isBehind = handled?.partition === partition && handled.topicId === partition.topicId && handled.offset <= partition.position;
     if (handled === null || !isBehind) return placeOf(partition);
     return { offset: handled.offset, leaderEpoch: handled.leaderEpoch, topicId: handled.topicId };
   }
 
-  /** What the application itself says is done is done: no later commit of ours goes back behind it. */
+  /** What the application itself commits counts as processed: no later commit of ours goes back before it. */
   committed(offsets: readonly OffsetToCommit[]): void {
     const handled = this.#handled;
     if (handled === null) return;
@@ -56,7 +54,7 @@ export function positionsOf(partitions: Iterable<AssignedPartition>): OffsetToCo
     .map((each) => ({ topic: each.topic, partition: each.partition, ...placeOf(each) }));
 }
 
-/** What the application commits is about the records that it has seen: they may be of a topic that was deleted and made anew since. */
+/** What the application commits refers to the records that it has seen: they may be of a topic that was deleted and re-created since. */
 export function ofTopicSeen(partitions: ReadonlyMap<string, AssignedPartition>, offset: OffsetToCommit): OffsetToCommit {
   const assigned = partitions.get(partitionKey(offset.topic, offset.partition));
   if (assigned === undefined || offset.topicId !== undefined) return offset;

@@ -21,8 +21,8 @@ export interface RecordTakerParts<K, V> {
 }
 
 /**
- * Takes records out of what was fetched, for the application, and moves the positions. Throws what went wrong in fetching or reading; the
- * position stays at what failed.
+ * Takes records out of what was fetched, for the application, and moves the positions. Throws failures of fetching or reading; the position
+ * stays at what failed.
  */
 export class RecordTaker<K, V> {
   readonly #parts: RecordTakerParts<K, V>;
@@ -58,7 +58,7 @@ export class RecordTaker<K, V> {
     return null;
   }
 
-  /** What is wrong with a record behind the first is thrown when it is the first. */
+  /** A failure of a later record is thrown when that record is the first. */
   #takePiece(batch: OpenedBatch): ConsumerRecord<K, V>[] {
     const piece: ConsumerRecord<K, V>[] = [];
     let last: DecodedRecord | null = null;
@@ -83,7 +83,7 @@ export class RecordTaker<K, V> {
     return piece;
   }
 
-  /** The batch under way, or the next; null: none is there yet. Throws what went wrong in fetching. */
+  /** The current batch, or the next; null: none is available yet. Throws failures of fetching. */
   #opened(): OpenedBatch | null {
     const current = this.#current;
     if (current !== null && current.generation === current.partition.generation) return current;
@@ -95,7 +95,7 @@ export class RecordTaker<K, V> {
     return this.#current;
   }
 
-  /** The next record of the batch that is to be handed out; null: none. */
+  /** The batch's next record to hand out; null: none. */
   #peek(opened: OpenedBatch): DecodedRecord | null {
     const { partition, batch } = opened;
     try {

@@ -2,10 +2,10 @@ import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { OffsetSpec } from "../metadata/offset-lookup.ts";
 
-/** Where to begin, or go on. */
+/** Where to begin, or continue. */
 export type StartPosition = "beginning" | "end" | { readonly offset: number } | { readonly timestampMs: number };
 
-/** What is done when the position is not in the log: go to its beginning or end, or fail. */
+/** What to do when the position is not in the log: go to its beginning or end, or fail. */
 export type ResetPolicy = "earliest" | "latest" | "none";
 
 /** A partition needs one thing at a time: a position, a check that its position is still in the log (KIP-320), or records. */
@@ -16,10 +16,10 @@ export type PartitionPhase =
 
 /** Topics of the same name before this one that are remembered. */
 const formerTopicsMax = 16;
-/** Brokers agree on a topic's id within seconds. What the metadata has said for so long is not old, whatever we took it for. */
+/** Brokers agree on a topic's id within seconds. Metadata that has named an id for this long is not stale, even if we took it for that. */
 const staleMetadataMaxMs = 30_000;
 
-/** A place in one topic; of another topic of that name it says nothing. */
+/** A position in one topic; it means nothing in another topic of that name. */
 export interface Place {
   /** -1: no position yet. */
   readonly offset: number;
@@ -29,7 +29,7 @@ export interface Place {
 }
 
 /**
- * Offsets are the consumer's: `position` is the next record handed out, `fetchPosition` the next one fetched; between them lies what is
+ * Offsets are the consumer's: `position` is the next record handed out, `fetchPosition` the next one fetched; between them is what is
  * buffered.
  */
 export class AssignedPartition {
@@ -45,9 +45,9 @@ export class AssignedPartition {
   validatedEpoch = -1;
   /** Of the topic that the offsets belong to; the zero id: not known. */
   topicId: TopicId;
-  /** Of the topic that the last record handed out was of; the zero id: none was yet. */
+  /** Of the topic of the last record handed out; the zero id: none yet. */
   handedOutTopicId: TopicId = zeroTopicId;
-  /** Of the topics of the same name before it, the oldest first. Metadata that names one of them again is old. */
+  /** Of the topics of the same name before it, the oldest first. Metadata that names one of them again is stale. */
   readonly #formerTopicIds: TopicId[] = [];
   /** Since when the metadata has named a former topic; null: it does not. Monotonic. */
   #staleSinceMs: number | null = null;
@@ -55,11 +55,11 @@ export class AssignedPartition {
   highWatermark = -1;
   logStartOffset = -1;
   isPaused = false;
-  /** Changing hands within a group: nothing is fetched, nothing handed out. Unlike a pause not the application's business. */
+  /** Being reassigned within the group: nothing is fetched, nothing handed out. Unlike a pause, invisible to the application. */
   isHeld = false;
   /** Iteration leaves the partition here, exclusive; null: never. See `stopAt`. */
   stopOffset: number | null = null;
-  /** The position is behind `stopOffset`, and nobody has said yet that it is in the log. */
+  /** The position is beyond `stopOffset`, and it is not known yet whether it is in the log. */
   #isBehindStop = false;
   /** What was fetched under an older generation is void: the position was moved since. */
   generation = 0;
@@ -80,8 +80,8 @@ export class AssignedPartition {
   }
 
   /**
-   * The iteration leaves the partition at `offset`. A position behind that may not be in the log at all: it is asked for once, so that the
-   * reset policy has its say.
+   * The iteration leaves the partition at `offset`. A position beyond that may not be in the log at all: it is fetched once, so that the
+   * reset policy applies.
    */
   stopAt(offset: number | null): void {
     this.stopOffset = offset;
@@ -93,7 +93,7 @@ export class AssignedPartition {
     return isLocated && this.stopOffset !== null && this.position >= this.stopOffset && !this.#isBehindStop;
   }
 
-  /** All up to where the iteration leaves it was fetched. */
+  /** Everything up to where the iteration leaves it was fetched. */
   get isFetchedToStop(): boolean {
     return this.stopOffset !== null && this.fetchPosition >= this.stopOffset && !this.#isBehindStop;
   }
@@ -124,8 +124,8 @@ export class AssignedPartition {
   }
 
   /**
-   * `leaderEpoch` of the record before the position, as committed with it; -1: not known. The next fetch tells if the log has parted from
-   * it.
+   * `leaderEpoch` of the record before the position, as committed with it; -1: not known. The next fetch shows whether the log has diverged
+   * from it.
    */
   knowsEpochBefore(leaderEpoch: number): void {
     this.positionEpoch = leaderEpoch;
@@ -137,7 +137,7 @@ export class AssignedPartition {
     this.dropBuffered();
   }
 
-  /** A position was looked up. `leaderEpoch` is that of the record there, so nothing about the one before. */
+  /** A position was looked up. `leaderEpoch` is that of the record there, not of the one before. */
   located(offset: number): void {
     invariant(this.phase.kind === "locating", "only a partition without position is given one");
     this.#place(offset);
@@ -145,7 +145,7 @@ export class AssignedPartition {
     this.failures = 0;
   }
 
-  /** The log was found to part from ours at `endOffset`: everything from there on is fetched anew. */
+  /** The log was found to diverge from ours at `endOffset`: everything from there on is fetched again. */
   truncatedTo(endOffset: number, epoch: number): void {
     this.generation++;
     this.bufferedBytes = 0;
@@ -175,8 +175,8 @@ export class AssignedPartition {
   }
 
   /**
-   * What the metadata's topic id means: it is ours, of a topic that was deleted before ours was made, or of one that was made after ours
-   * was deleted.
+   * What the metadata's topic id means: it is ours, that of a topic deleted before ours was created, or of one created after ours was
+   * deleted.
    */
   judgeTopicId(topicId: TopicId, nowMs: number): "ours" | "old" | "new" {
     if (this.topicId === zeroTopicId) this.topicId = topicId;
@@ -188,13 +188,13 @@ export class AssignedPartition {
     return nowMs - this.#staleSinceMs < staleMetadataMaxMs ? "old" : "new";
   }
 
-  /** It had our name before our topic was made. */
+  /** It had our name before our topic was created. */
   isFormerTopic(topicId: TopicId): boolean {
     return this.#formerTopicIds.includes(topicId);
   }
 
   /**
-   * The topic was deleted and made again: no offset, epoch or end of the old one means anything in the new one. An iteration that was to
+   * The topic was deleted and re-created: no offset, epoch or end of the old one means anything in the new one. An iteration that was to
    * stop at the old end stops.
    */
   beginAnew(topicId: TopicId, from: StartPosition): void {
@@ -205,7 +205,7 @@ export class AssignedPartition {
     this.validatedEpoch = -1;
     this.highWatermark = -1;
     this.logStartOffset = -1;
-    this.#place(-1); // until the new one is found: a commit meanwhile would put the old one onto the new topic
+    this.#place(-1); // until the new position is found: a commit meanwhile would apply the old one to the new topic
     this.moveTo(from);
     if (this.stopOffset !== null) this.stopOffset = 0;
   }
@@ -217,7 +217,7 @@ export class AssignedPartition {
     else this.validatedEpoch = epoch;
   }
 
-  /** What is buffered is given up, to be fetched again later. */
+  /** What is buffered is dropped, to be fetched again later. */
   dropBuffered(): void {
     this.generation++;
     this.bufferedBytes = 0;
@@ -226,15 +226,15 @@ export class AssignedPartition {
   }
 
   /**
-   * After a failure that trying again does not mend: nothing more is asked for until the position is moved, or another iteration begins.
-   * `lasting`: it fails with this then, unasked.
+   * After a failure that a retry cannot fix: nothing more is fetched until the position is moved, or another iteration begins. `lasting`:
+   * that iteration then fails with it, without a fetch.
    */
   block(lasting: Error | null = null): void {
     this.notBeforeMs = Number.POSITIVE_INFINITY;
     this.#lastingFailure = lasting;
   }
 
-  /** Asks again, and answers null; or what only another position mends. */
+  /** Retries, and returns null; or returns the failure that only another position can fix. */
   unblock(): Error | null {
     if (this.#lastingFailure === null && this.notBeforeMs === Number.POSITIVE_INFINITY) this.notBeforeMs = 0;
     return this.#lastingFailure;

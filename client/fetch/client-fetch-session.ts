@@ -1,7 +1,7 @@
 import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 
-/** What a fetch asks of one partition. */
+/** What a fetch requests of one partition. */
 export interface FetchTarget {
   readonly topic: string;
   readonly topicId: TopicId;
@@ -25,7 +25,7 @@ const beginEpoch = 0;
 
 /**
  * A fetch session with one broker (KIP-227): the broker remembers what we fetch, and requests say only what changed.
- * A broker that gives no session (id 0) gets full requests; whatever goes wrong, a full request begins anew.
+ * A broker that gives no session (id 0) gets full requests; after any failure, a full request starts over.
  */
 export class ClientFetchSession {
   #sessionId = 0;
@@ -43,10 +43,10 @@ export class ClientFetchSession {
     return { sessionId: this.#sessionId, sessionEpoch: this.#nextEpoch, toSend, toForget };
   }
 
-  /** The answer to the last request came. False: the session's error makes it void. */
+  /** The answer to the last request arrived. False: the session's error makes it void. */
   answered(errorCode: KafkaErrorCode, sessionId: number): boolean {
     if (errorCode !== "NONE") {
-      // a session that the broker does not know has no id to close; any other is replaced by the next full request
+      // a session unknown to the broker has no id to close; any other is replaced by the next full request
       if (errorCode === "FETCH_SESSION_ID_NOT_FOUND") this.#sessionId = 0;
       this.#restart();
       return false;

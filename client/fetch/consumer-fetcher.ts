@@ -15,7 +15,7 @@ import type { FetchBuffer } from "./fetch-buffer.ts";
 import { judgeFetchError } from "./fetch-verdict.ts";
 import { PositionFinder } from "./position-finder.ts";
 
-/** As `ConsumerOptions` tells them. */
+/** As in `ConsumerOptions`. */
 export interface FetchSettings {
   readonly offsetReset: ResetPolicy;
   readonly prefetchBytesMax: number;
@@ -44,9 +44,9 @@ export class ConsumerFetcher {
   readonly #parts: ConsumerFetcherParts;
   readonly #finder: PositionFinder;
   readonly #sessions = new Map<BrokerId, ClientFetchSession>();
-  /** By broker, the bytes that its fetch under way may bring. */
+  /** By broker, the bytes that its fetch in flight may return. */
   readonly #inFlightBytes = new Map<BrokerId, number>();
-  /** Number of the last fetch begun at each broker. */
+  /** Number of the last fetch started at each broker. */
   readonly #begun = new Map<BrokerId, number>();
   #fetches = 0;
   readonly #stepper: Stepper;
@@ -73,7 +73,7 @@ export class ConsumerFetcher {
     this.#stepper.close();
   }
 
-  /** Returns when the first of the partitions that pause now is due. */
+  /** Returns the time when the first of the paused partitions is due. */
   #step(nowMs: number): number {
     const { cluster, partitions } = this.#parts;
     let nextCheckMs = Number.POSITIVE_INFINITY;
@@ -107,8 +107,8 @@ export class ConsumerFetcher {
     if (leaderUnknown) cluster.metadata.requestRefresh();
     this.#finder.locate(toLocate);
     this.#finder.validate(toValidate);
-    // who waited longest goes first, and nobody gets more than its share: fetches that merely wait at their brokers must not use up the
-    // room of another's
+    // the broker that waited longest is first, and none gets more than its share: fetches that merely wait at their brokers must not use up
+    // the room of another's
     const brokers = new Set([...toFetch.keys(), ...this.#inFlightBytes.keys()]).size;
     const longestWaiting = [...toFetch].sort(([a], [b]) => (this.#begun.get(a) ?? 0) - (this.#begun.get(b) ?? 0));
     for (const [broker, wanted] of longestWaiting)
@@ -168,11 +168,10 @@ export class ConsumerFetcher {
       this.#sessions.set(broker, session);
     }
     const targets = wanted.map(({ target }) => target);
-    // 1. A partition that moves to another leader is fetched from there at once, whatever its old leader still owes us. 2. When that one is
-    //    stuck, its fetch is given up as a
-    //    whole: asking twice costs nothing, and the bytes set aside for the answer are needed. 3. The answer is never seen if it comes
-    //    late; one that comes in time
-    //    holds only what is committed, and `#onRecords` drops what is known already.
+    // 1. A partition that moves to another leader is fetched from there at once, whatever its old leader has not answered yet. 2. When that
+    //    one is stuck, its fetch is abandoned as a whole: fetching twice costs nothing, and the bytes reserved for the answer are needed.
+    //    3. The answer is never seen if it comes late; one that comes in time holds only what is committed, and `#onRecords` drops what is
+    //    already known.
     const partitions = targets.map(({ topic, partition, currentLeaderEpoch: sentToEpoch }) => ({ topic, partition, sentToEpoch }));
     const waitMs = settings.fetchWaitMaxMs;
     try {
@@ -205,7 +204,7 @@ export class ConsumerFetcher {
     return partition.generation === generation && (known?.leader === broker || known?.leaderEpoch === target.currentLeaderEpoch);
   }
 
-  /** A lost session is simply begun anew, with the next step; anything else waits for its turn. */
+  /** A lost session is simply restarted, with the next step; anything else waits for its turn. */
   #onVoidAnswer(wanted: readonly Wanted[], code: KafkaErrorCode): void {
     if (code === "FETCH_SESSION_ID_NOT_FOUND" || code === "INVALID_FETCH_SESSION_EPOCH" || code === "NONE") return;
     this.#failed(

@@ -4,7 +4,7 @@ import type { FetchTarget, SessionRequest } from "./client-fetch-session.ts";
 
 export type PartitionAnswer = FetchResponse["responses"][number]["partitions"][number];
 
-/** From this version on topics go by id only. */
+/** From this version on topics are identified by id only. */
 const idsOnlySince = 13;
 
 /** The highest version that can name all these topics. */
@@ -53,7 +53,7 @@ function topicOf(targets: readonly FetchTarget[]): { readonly topic: string; rea
   return { topic: first?.topic ?? "", topicId: first?.topicId ?? zeroTopicId };
 }
 
-/** The answer's partitions by their key, whether the version names topics or gives their ids. What was not asked for is left out. */
+/** The answer's partitions by their key, whether the version names topics or gives their ids. What was not requested is left out. */
 export function answersByPartition(answer: FetchResponse, targets: readonly FetchTarget[]): ReadonlyMap<string, PartitionAnswer> {
   const namesById = new Map(targets.map(({ topic, topicId }) => [topicId, topic]));
   const answers = new Map<string, PartitionAnswer>();

@@ -8,7 +8,7 @@ function heldBytes({ sizeInBytes }: BatchInfo): number {
   return sizeInBytes + batchObjectBytes;
 }
 
-/** What one fetch brought for one partition: whole, checked batches. */
+/** What one fetch returned for one partition: whole, checked batches. */
 export interface FetchedBatches {
   readonly partition: AssignedPartition;
   /** The partition's, when it was asked for. */
@@ -24,14 +24,14 @@ export interface NextBatch {
   readonly batch: BatchInfo;
 }
 
-/** A failure takes its turn behind what was fetched before it; it is void when its partition was moved since. */
+/** A failure is queued after what was fetched before it; it is void when its partition was moved since. */
 interface Failure {
   readonly error: Error;
   readonly partition: AssignedPartition | null;
   readonly generation: number;
 }
 
-/** What was fetched and not handed out yet, in the order of its coming. */
+/** What was fetched and not handed out yet, in order of arrival. */
 export class FetchBuffer {
   readonly #queue: (FetchedBatches | Failure)[] = [];
   /** Batches taken of the first in the queue. */

@@ -17,14 +17,14 @@ export interface PositionFinderParts {
 /** Looks positions up, and after a change of leaders checks that they are still in the log. */
 export class PositionFinder {
   readonly #parts: PositionFinderParts;
-  /** Partitions that a request is under way for, and their generation in it. */
+  /** Partitions with a request in flight, and their generation in it. */
   readonly #busy = new Map<AssignedPartition, number>();
 
   constructor(parts: PositionFinderParts) {
     this.#parts = parts;
   }
 
-  /** Partitions in the phase "locating". A leader that does not answer holds up only those it leads. */
+  /** Partitions in the phase "locating". A leader that does not answer delays only those that it leads. */
   locate(partitions: readonly AssignedPartition[]): void {
     for (const ofLeader of this.#byLeader(partitions).values()) this.#run(ofLeader, (fresh) => this.#lookUp(fresh));
   }
@@ -68,7 +68,7 @@ export class PositionFinder {
       if (partition.generation !== generation) continue;
       if (offset >= 0) partition.located(offset);
       else if (typeof spec === "object")
-        partition.moveTo("end"); // nothing is as late as the time asked for
+        partition.moveTo("end"); // no record is as late as the requested time
       else throw new KafkaProtocolError("OFFSET_NOT_AVAILABLE", `the place to begin in ${partition.topic}-${partition.partition}`);
     }
   }
@@ -92,7 +92,7 @@ export class PositionFinder {
       return connection.request(apis.offsetForLeaderEpoch, () => ({ replicaId: -1, topics }), { signal });
     });
     if (answer === null) {
-      // a broker too old to ask: nothing can be checked
+      // the broker is too old for this request: nothing can be checked
       for (const { partition, leaderEpoch } of asked) partition.validated(leaderEpoch);
       return;
     }

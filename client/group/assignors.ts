@@ -13,7 +13,7 @@ const table = {
   "cooperative-sticky": cooperativeStickyAssignor,
 } as const;
 
-/** How a classic group's leader shares the partitions out. All members must have one in common. */
+/** How a classic group's leader assigns the partitions. All members must have one in common. */
 export type AssignorName = keyof typeof table;
 
 export const assignorNames = Object.keys(table) as readonly AssignorName[];
@@ -24,7 +24,7 @@ export function assignorNamed(name: AssignorName): Assignor {
 
 /**
  * What a member joins with: a subscription for each assignor, in the order of preference. `owned` is what the member has and keeps
- * meanwhile; `before` what it had in its last generation, whether it has it still or not.
+ * meanwhile; `before` what it had in its last generation, whether it still has it or not.
  */
 export function joinProtocols(
   assignors: readonly Assignor[],
@@ -44,7 +44,10 @@ export function joinProtocols(
   }));
 }
 
-/** The members as the leader's assignor wants them. One whose subscription cannot be read gets nothing, rather than stopping the group. */
+/**
+ * The members in the form that the leader's assignor needs. One whose subscription cannot be read gets nothing, instead of stopping the
+ * group.
+ */
 export function membersOf(assignor: Assignor, members: JoinGroupResponse["members"]): GroupMember[] {
   return members.map(({ memberId, groupInstanceId, metadata }) => {
     const member = { memberId, groupInstanceId };

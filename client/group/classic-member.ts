@@ -23,7 +23,7 @@ import { MemberDriver } from "./member-driver.ts";
 import type { MemberAction } from "./member-step.ts";
 import { byTopic, flat, type OwnedBefore, type PartitionCounts, subscribedTopics } from "./partition-assignor.ts";
 
-/** A join may be answered this much after the time that members have for it. */
+/** A join may be answered this long after the time that members have for it. */
 const joinGraceMs = 5_000;
 
 type ClassicDriver = MemberDriver<ClassicState, ClassicEvent, ClassicAction>;
@@ -39,10 +39,10 @@ class ClassicMember {
   readonly #settings: GroupSettings;
   readonly #host: MembershipHost;
   readonly driver: ClassicDriver;
-  /** Joining and syncing; aborted when they are overtaken. */
+  /** Joining and syncing; aborted when they are superseded. */
   #flight: AbortController | null = null;
   #before: OwnedBefore = { partitions: [], generation: -1 };
-  /** As the leader last assigned them; null: another leads. */
+  /** As we last assigned them as the leader; null: another member leads. */
   #countsAssigned: PartitionCounts | null = null;
 
   constructor(cluster: Cluster, link: CoordinatorLink, settings: GroupSettings, host: MembershipHost) {
@@ -160,7 +160,7 @@ class ClassicMember {
     }
   }
 
-  /** What the leader does: everybody's share. */
+  /** The leader's part: the assignment of all members. */
   async #assign({ protocolName, members }: Extract<ClassicAction, { kind: "assign-and-sync" }>): Promise<SyncGroupRequest["assignments"]> {
     const name = this.#settings.assignors.find((each) => each === protocolName);
     if (name === undefined)
@@ -192,7 +192,7 @@ class ClassicMember {
     );
   }
 
-  /** New partitions and new topics call for a new assignment; so do topics that are gone. */
+  /** New partitions and new topics need a new assignment; so do deleted topics. */
   #compareCounts(): void {
     if (this.#countsAssigned === null) return;
     const now = this.#countsOf([...this.#countsAssigned.keys()]);

@@ -6,21 +6,21 @@ import { type RebalanceProtocol, without } from "./partition-assignor.ts";
 
 export interface ClassicSettings {
   readonly rebalanceProtocol: RebalanceProtocol;
-  /** With a `group.instance.id` (KIP-345): it does not leave, it comes back. */
+  /** With a `group.instance.id` (KIP-345): it does not leave, but rejoins later. */
   readonly isStatic: boolean;
   readonly heartbeatIntervalMs: number;
   readonly maxPollIntervalMs: number;
-  /** The pause before a request that failed for the moment is sent again; doubles with each failure in a row up to the second. */
+  /** The pause before a request with a temporary failure is retried; doubles with each failure in a row up to the second. */
   readonly retryBackoffMs: number;
   readonly retryBackoffMaxMs: number;
 }
 
 export type MemberPhase =
-  /** Not in the group and not on the way: not subscribed yet, closed, or failed for good. */
+  /** Not in the group and not joining: not subscribed yet, closed, or failed for good. */
   | { readonly kind: "outside" }
-  /** Left because the application took too long; joins again when it asks for a record. */
+  /** Left because the application took too long; rejoins when it asks for a record. */
   | { readonly kind: "left" }
-  /** Waits until the application has let go of these, then joins. */
+  /** Waits until the application has released these, then joins. */
   | { readonly kind: "giving-up"; readonly partitions: readonly TopicPartition[] }
   /** Joins at `atMs`. */
   | { readonly kind: "pausing"; readonly atMs: number }
@@ -34,11 +34,11 @@ export interface ClassicState {
   readonly memberId: string;
   /** -1: none. */
   readonly generation: number;
-  /** Until the application has let go of them. */
+  /** Until the application has released them. */
   readonly owned: readonly TopicPartition[];
   /** Answers and reports that belong to an earlier attempt are void. */
   readonly attempt: number;
-  /** Infinity: none is due, or one is under way. */
+  /** Infinity: none is due, or one is in flight. */
   readonly heartbeatAtMs: number;
   /** What we joined with is out of date. */
   readonly mustRejoin: boolean;
@@ -70,20 +70,18 @@ export type ClassicEvent =
 export type ClassicAction =
   | MemberAction
   | { readonly kind: "join"; readonly attempt: number }
-  /** The assignment is ours to make. */
+  /** We are the leader and compute the assignment. */
   | { readonly kind: "assign-and-sync"; readonly attempt: number; readonly protocolName: string; readonly members: Joined["members"] }
   | { readonly kind: "sync"; readonly attempt: number; readonly protocolName: string | null }
   | { readonly kind: "heartbeat"; readonly attempt: number }
-  /** Say goodbye as this member. */
+  /** Send LeaveGroup as this member. */
   | { readonly kind: "leave"; readonly memberId: string; readonly reason: string };
 
 type ClassicStep = Step<ClassicState, ClassicAction>;
 
 const never = Number.POSITIVE_INFINITY;
 
-/**
- * A member of a classic group, as its protocol has it (KIP-62, 345, 394, 429): what it is after an event, and what is to be done about it.
- */
+/** A member of a classic group, by its protocol (KIP-62, 345, 394, 429): its state after an event, and the resulting actions. */
 export function stepClassic(state: ClassicState, event: ClassicEvent, nowMs: number, settings: ClassicSettings): ClassicStep {
   if ("attempt" in event && event.attempt !== state.attempt) return stay(state);
   switch (event.kind) {
@@ -103,7 +101,7 @@ export function stepClassic(state: ClassicState, event: ClassicEvent, nowMs: num
     case "synced":
       return onSynced(state, event.assigned, nowMs, settings);
     case "sync-failed":
-      // a coordinator that is loading or has moved may not know of this round: join again
+      // a coordinator that is loading or has moved may not know of this rebalance: join again
       return onRefused(state, event.failure, nowMs, settings);
     case "heartbeat-answered":
       return onHeartbeat(state, event.failure, nowMs, settings);
@@ -121,7 +119,7 @@ export function stepClassic(state: ClassicState, event: ClassicEvent, nowMs: num
   }
 }
 
-/** When `ticked` is to be told next. */
+/** When `ticked` is due next. */
 export function nextTickMs({ phase, heartbeatAtMs }: ClassicState): number {
   if (phase.kind === "pausing") return phase.atMs;
   return phase.kind === "outside" || phase.kind === "left" ? never : heartbeatAtMs;
@@ -143,7 +141,7 @@ function beginRejoin(state: ClassicState, { rebalanceProtocol }: ClassicSettings
 function giveUpAndJoin(state: ClassicState, partitions: readonly TopicPartition[], as: GivenUpAs): ClassicStep {
   if (partitions.length === 0) return joinNow(state);
   const attempt = state.attempt + 1;
-  // the application may take its time, and until it is done we are a member: an answer to a heartbeat under way is void now, so the next
+  // the application may take its time, and until it is done we are a member: the answer to a heartbeat in flight is void now, so the next
   // one is due
   const heartbeatAtMs = state.generation < 0 ? never : state.heartbeatAtMs === never ? 0 : state.heartbeatAtMs;
   return {
@@ -189,7 +187,7 @@ function onSynced(state: ClassicState, assigned: readonly TopicPartition[], nowM
   const heartbeatAtMs = nowMs + settings.heartbeatIntervalMs;
   const settled: ClassicState = { ...state, phase: { kind: "stable" }, owned: [...state.owned, ...added], heartbeatAtMs, failures: 0 };
   const take: ClassicAction = { kind: "take", partitions: added };
-  // what others are waiting for; they get it once we have joined again without it (KIP-429)
+  // what others are waiting for; they get it once we have rejoined without it (KIP-429)
   const next =
     revoked.length > 0 ? giveUpAndJoin(settled, revoked, "revoked") : state.mustRejoin ? beginRejoin(settled, settings) : stay(settled);
   return { state: next.state, actions: [take, ...next.actions] };
@@ -208,7 +206,7 @@ function onRebalance(state: ClassicState, settings: ClassicSettings): ClassicSte
   return state.phase.kind === "stable" ? beginRejoin(state, settings) : stay(state);
 }
 
-/** Of the coordinator rather than of ourselves; as it was before, once a coordinator answers. */
+/** A failure of the coordinator, not our own; the state is as before once a coordinator answers. */
 function isMomentary(failure: GroupFailure): boolean {
   return (
     failure === "lost" ||

@@ -8,22 +8,22 @@ import type { Cluster } from "../metadata/cluster.ts";
 import type { ConnectionPurpose } from "../network/connection-pool.ts";
 
 const groupKeyType = 0;
-/** From this version on several groups are asked for at once. */
+/** From this version on several groups are requested at once. */
 const manyKeysSince = 4;
 
 export interface CoordinatorRequest<Res> {
   /** The error that stands for the whole answer. */
   readonly errorOf: (answer: Res) => KafkaErrorCode;
-  /** Joining and heartbeats have a connection of their own, for a join is answered only when everybody has joined. */
+  /** Joining and heartbeats have a connection of their own, for a join is answered only when all members have joined. */
   readonly purpose?: ConnectionPurpose;
-  /** How long the coordinator may rightly take. Milliseconds; default 0. */
+  /** How long the coordinator may legitimately take. Milliseconds; default 0. */
   readonly waitMs?: number;
   readonly signal?: AbortSignal;
   /** Later versions of the request mean something else. */
   readonly versionMax?: number;
 }
 
-/** The way to the broker that coordinates one group: looked for when first needed, and anew whenever it turns out to be another. */
+/** The connection to the broker that coordinates one group: looked up when first needed, and again whenever the coordinator has moved. */
 export class CoordinatorLink {
   readonly #cluster: Cluster;
   readonly #groupId: string;
@@ -37,7 +37,7 @@ export class CoordinatorLink {
 
   /**
    * One attempt. Throws KafkaProtocolError for errors of the whole answer and of the search, ConnectionLost or RequestTimedOut; after any
-   * that a move of the coordinator may explain, the next attempt looks for it anew.
+   * that a move of the coordinator may explain, the next attempt looks it up again.
    */
   async request<Req, Res>(api: MessagePair<Req, Res>, build: (version: number) => Req, options: CoordinatorRequest<Res>): Promise<Res> {
     const { errorOf, purpose = "requests", waitMs = 0, signal, versionMax = Number.POSITIVE_INFINITY } = options;
@@ -60,7 +60,7 @@ export class CoordinatorLink {
     }
   }
 
-  /** As `request`, again and again with pauses until `deadlineMs` (monotonic); whatever is retriable is tried again. */
+  /** As `request`, repeated with pauses until `deadlineMs` (monotonic); whatever is retriable is retried. */
   retrying<Req, Res>(
     api: MessagePair<Req, Res>,
     build: (version: number) => Req,
@@ -109,7 +109,7 @@ export class CoordinatorLink {
 
   /**
    * A coordinator that hangs keeps its connection. When its answer is late, others are asked who coordinates now; a request to one that no
-   * longer does is given up.
+   * longer does is abandoned.
    */
   async #whileCoordinating<T>(
     node: BrokerId,
@@ -132,7 +132,7 @@ export class CoordinatorLink {
         .finally(watch);
     };
     const watch = () => {
-      // what may take long by right is looked after more patiently
+      // requests that may legitimately take long are watched with more patience
       const lateMs = waitMs === 0 ? settings.slowAfterMs : 3 * settings.slowAfterMs;
       if (!isOver && !this.#cluster.isClosed) timer = runtime.clock.schedule(lateMs, check);
     };

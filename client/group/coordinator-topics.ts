@@ -4,14 +4,15 @@ import { metadataRequest } from "../metadata/metadata-request.ts";
 import type { CoordinatorLink, CoordinatorRequest } from "./coordinator-link.ts";
 
 /**
- * The topics' ids as the group's coordinator has them; null: it knows no topic of that name. Commits and committed offsets go by names, so
- * what counts is which topic the coordinator takes a name for. A coordinator that does not tell ids is believed to mean ours: the zero id.
+ * The topics' ids as the group's coordinator has them; null: it knows no topic of that name. Commits and committed offsets use names, so
+ * what counts is to which topic the coordinator resolves a name. A coordinator that does not send ids is assumed to mean our topic: the
+ * zero id.
  */
 export type CoordinatorTopics = ReadonlyMap<string, TopicId | null>;
 
 /**
- * One attempt, or with `deadlineMs` as many as it takes. Only for topics whose ids are known from somewhere, or that metadata is asked for
- * anyway: brokers that have no ids would make a topic that is asked for.
+ * One attempt, or with `deadlineMs` as many as needed. Only for topics whose ids are known from somewhere, or for which metadata is
+ * requested anyway: brokers without topic ids would create a topic that is requested.
  */
 export async function topicsAt(
   link: CoordinatorLink,

@@ -2,7 +2,8 @@ import { isRetriableFailure, KafkaProtocolError } from "../base/errors.ts";
 import type { GroupFailure } from "./member-step.ts";
 
 /**
- * An error as the state machines have it: the coordinator's code, or none came. What no coordinator can mend reads as UNKNOWN_SERVER_ERROR.
+ * An error in the form of the state machines: the coordinator's code, or that no answer came. What no coordinator can fix is
+ * UNKNOWN_SERVER_ERROR.
  */
 export function failureOf(error: unknown): GroupFailure {
   if (error instanceof KafkaProtocolError) return error.code;

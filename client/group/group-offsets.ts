@@ -14,10 +14,10 @@ export interface OffsetToCommit extends TopicPartition {
   readonly offset: number;
   /** Of the record before it, as far as known: lets the next reader notice a truncated log (KIP-320). */
   readonly leaderEpoch?: number;
-  /** Kept with the offset, for people. */
+  /** Kept with the offset, for human readers. */
   readonly metadata?: string;
   /**
-   * Of the topic that the offset belongs to, as far as known: it is not committed for another topic that was made since under the same
+   * Of the topic that the offset belongs to, as far as known: it is not committed for another topic that was created since under the same
    * name.
    */
   readonly topicId?: TopicId;
@@ -34,7 +34,7 @@ export interface CommittedOffset extends TopicPartition {
 /** Topics by name, up to this version. */
 export const commitByNameVersionMax = commitByIdsVersion - 1;
 
-/** For either kind of version: who sends it by ids has to know them all. */
+/** For either kind of version: a caller that sends it by ids has to know them all. */
 export function offsetCommitOf(groupId: string, by: GroupIdentity, offsets: readonly OffsetToCommit[]): OffsetCommitRequest {
   return {
     groupId,
@@ -73,14 +73,14 @@ export async function commitOffsets(
   });
 }
 
-/** The coordinator takes topics by name only. */
+/** The coordinator accepts topics by name only. */
 class NamesOnly extends Error {
   override readonly name = "NamesOnly";
 }
 
 /**
  * As `commitOffsets`, by the topics' ids, which must be known: so what is committed cannot be taken for a position in another topic of the
- * same name. Answers those whose topic the coordinator does not know;
+ * same name. Returns those whose topic the coordinator does not know;
  * null: it knows no topic by its id, and nothing was sent.
  */
 export async function commitByIds(
@@ -112,7 +112,7 @@ function firstError(topics: OffsetCommitResponse["topics"], besides: KafkaErrorC
 export function offsetFetchOf(groupId: string, partitions: readonly TopicPartition[] | null): (version: number) => OffsetFetchRequest {
   const topics =
     partitions === null ? null : byTopic(partitions).map(({ topic, partitions: indexes }) => ({ name: topic, partitionIndexes: indexes }));
-  // a member id would have the coordinator check it; what is asked for here is asked again if the assignment changes
+  // with a member id the coordinator would check it; what is fetched here is fetched again if the assignment changes
   return () => ({ groupId, topics, groups: [{ groupId, memberId: null, memberEpoch: -1, topics }], requireStable: true });
 }
 
@@ -140,8 +140,8 @@ export function fetchedOffsets(answer: OffsetFetchResponse): CommittedOffset[] {
 }
 
 /**
- * What is committed for these partitions, in their order; with null for all that the group has. Tried again until `deadlineMs` (monotonic)
- * or the signal.
+ * What is committed for these partitions, in order; with null for all that the group has. Retried until `deadlineMs` (monotonic) or the
+ * signal.
  */
 export async function fetchCommitted(
   link: CoordinatorLink,

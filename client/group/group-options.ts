@@ -3,36 +3,38 @@ import { positive } from "../base/client-options.ts";
 import { InvalidArgument } from "../base/errors.ts";
 import { type AssignorName, assignorNames } from "./assignors.ts";
 
-/** Called between records: none is handed out until what it returns has resolved. What it throws is thrown by the iteration. */
+/** Called between records: none is handed out until the returned promise has resolved. The iteration throws what it throws. */
 export type PartitionsCallback = (partitions: readonly TopicPartition[]) => void | Promise<void>;
 
 export interface GroupOptions {
   /** Share the topics' partitions with the other members of this group (`subscribe`), and keep positions with it (`commit`). */
   readonly group?: string;
   /**
-   * A name that stays over restarts (KIP-345): who comes back under it within `sessionTimeoutMs` gets its partitions back, and nobody else
-   * notices.
+   * A name that stays the same over restarts (KIP-345): a member that rejoins under it within `sessionTimeoutMs` gets its partitions back,
+   * without a rebalance.
    */
   readonly groupInstanceId?: string;
-  /** `consumer`: the new protocol (KIP-848), in which the coordinator assigns. All members of a group use the same. Default "classic". */
+  /**
+   * `consumer`: the new protocol (KIP-848), in which the coordinator assigns. All members of a group must use the same. Default "classic".
+   */
   readonly groupProtocol?: "classic" | "consumer";
   /**
-   * Classic protocol: how partitions are shared out, the first that all members know. With any but "cooperative-sticky" among them, every
-   * rebalance stops all members for a moment.
-   * Members of other clients often know "range" and "roundrobin" only. Default ["cooperative-sticky"].
+   * Classic protocol: the assignors, of which the first that all members support is used. With any but "cooperative-sticky" among them,
+   * every rebalance stops all members for a moment.
+   * Other clients' members often support "range" and "roundrobin" only. Default ["cooperative-sticky"].
    */
   readonly assignors?: readonly AssignorName[];
   /** New protocol: the coordinator's assignor, "uniform" or "range". Default: its own choice. */
   readonly serverAssignor?: string;
   /**
-   * Classic protocol: a member not heard of for this long is taken out of the group. Milliseconds; default 45,000; within the brokers'
-   * bounds.
+   * Classic protocol: a member that sends no heartbeat for this long is removed from the group. Milliseconds; default 45,000; within the
+   * brokers' bounds.
    */
   readonly sessionTimeoutMs?: number;
-  /** Classic protocol: a sign of life so often. Milliseconds; default 3,000; well below `sessionTimeoutMs`. */
+  /** Classic protocol: the heartbeat interval. Milliseconds; default 3,000; well below `sessionTimeoutMs`. */
   readonly heartbeatIntervalMs?: number;
   /**
-   * How long the application may handle one record, or batch. Then the member leaves, and joins again when the application asks for the
+   * How long the application may handle one record, or batch. After that the member leaves, and rejoins when the application asks for the
    * next. Milliseconds; default 300,000.
    */
   readonly maxPollIntervalMs?: number;
@@ -40,11 +42,11 @@ export interface GroupOptions {
   readonly autoCommit?: boolean;
   /** Milliseconds; default 5,000. */
   readonly autoCommitIntervalMs?: number;
-  /** These are ours from now on. They are read from where the group is, or from where `seek` says here. */
+  /** These are ours from now on. They are read from the group's positions, or from where `seek` sets them here. */
   readonly onAssigned?: PartitionsCallback;
-  /** These go to others. What was processed is committed already (unless `autoCommit` is false: this is the time to). */
+  /** These are reassigned. What was processed is committed already (unless `autoCommit` is false: now is the time to commit). */
   readonly onRevoked?: PartitionsCallback;
-  /** These are others' already: nothing can be committed for them any more. */
+  /** These already belong to other members: nothing can be committed for them any more. */
   readonly onLost?: PartitionsCallback;
 }
 
@@ -66,7 +68,7 @@ export interface GroupSettings {
 
 const timerMaxMs = 2 ** 31 - 1;
 
-/** Null: no group is named. */
+/** Null: no group is configured. */
 export function groupSettings(options: GroupOptions): GroupSettings | null {
   const { group, assignors = ["cooperative-sticky"], groupProtocol = "classic" } = options;
   if (group === undefined) return null;

@@ -19,11 +19,11 @@ import { type TopicPattern, TopicWatch } from "./topic-watch.ts";
 
 /** The consumer, as its group sees it. */
 export interface GroupReader {
-  /** What is read, by its key; the group adds to it and takes away. */
+  /** The assigned partitions, by key; the group adds and removes them. */
   readonly partitions: Map<string, AssignedPartition>;
-  /** Everything before it was handled: the record that the application is at does not count. */
+  /** Everything before it was handled: the record that the application is handling does not count. */
   processed(partition: AssignedPartition): Place;
-  /** One of its records was handed out last, and the next is not asked for yet. */
+  /** One of its records was handed out last, and the next was not requested yet. */
   isHandled(partition: AssignedPartition): boolean;
   /** Some partitions may be fetched, or handed out, that could not before. */
   wake(): void;
@@ -39,10 +39,10 @@ export interface GroupSessionParts {
   readonly reader: GroupReader;
 }
 
-/** What a goodbye may take altogether. */
+/** How long leaving may take altogether. */
 const closeTimeoutMs = 5_000;
 
-/** Refusals of a commit that another attempt, as the member that we are by then, may not meet. */
+/** Refusals of a commit that may succeed in another attempt, as the member that we are by then. */
 const refusalsOfMember: ReadonlySet<KafkaError> = new Set<KafkaError>([
   "REBALANCE_IN_PROGRESS",
   "ILLEGAL_GENERATION",
@@ -60,14 +60,14 @@ export class GroupSession {
   readonly #member: Membership;
   readonly #topics: TopicWatch;
   readonly #safePoints: SafePoints;
-  /** Partitions that are ours or about to be, and which time they were given to us. */
+  /** Partitions that are ours or about to be, with a count of their assignments to us. */
   readonly #wanted = new Map<string, object>();
   readonly #positions: PositionKeeper;
   readonly #closing = new AbortController();
   #takesUnderWay = 0;
   /** Partitions that are ours, but where to begin could not be found out. */
   #notTaken: TopicPartition[] = [];
-  /** Why we are in the group no more; null: we are, or mean to be. */
+  /** Why we are no longer in the group; null: we are, or intend to be. */
   #end: Error | null = null;
   #isSubscribed = false;
   #timer: Timer | null = null;
@@ -108,7 +108,7 @@ export class GroupSession {
     await this.#topics.watch(patterns, this.#deadlineMs());
     if (this.#closing.signal.aborted) return;
     if (!this.#isSubscribed) {
-      if (this.#safePoints.busySinceMs !== null) this.#safePoints.left(); // the time that the application may take begins now
+      if (this.#safePoints.busySinceMs !== null) this.#safePoints.left(); // the application's processing time begins now
       if (this.#settings.autoCommit) this.#scheduleCommit();
     }
     this.#isSubscribed = true;
@@ -116,7 +116,7 @@ export class GroupSession {
     this.#member.join();
   }
 
-  /** Another iteration begins: what failed once is tried again. Answers what only another `subscribe` mends. */
+  /** Another iteration begins: what failed once is retried. Returns the failure that only another `subscribe` can fix. */
   tryAgain(): Error | null {
     const again = this.#notTaken.filter((each) => this.#wanted.has(keyOf(each)));
     this.#notTaken = [];
@@ -150,7 +150,7 @@ export class GroupSession {
     this.#safePoints.left();
   }
 
-  /** Tried again until `requestTimeoutMs`, over rebalances too, as long as the partitions are ours. */
+  /** Retried until `requestTimeoutMs`, over rebalances too, as long as the partitions are ours. */
   commit(offsets: readonly OffsetToCommit[]): Promise<void> {
     return this.#commit(offsets, this.#deadlineMs());
   }
@@ -159,7 +159,7 @@ export class GroupSession {
     return fetchCommitted(this.#link, this.#settings.groupId, partitions, this.#deadlineMs());
   }
 
-  /** Commits what was processed, tells the application, leaves; within a few seconds whatever happens. */
+  /** Commits what was processed, notifies the application, leaves; within a few seconds whatever happens. */
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(new Error("the consumer was closed"));
@@ -188,7 +188,7 @@ export class GroupSession {
     return this.#cluster.runtime.clock.monotonicMs() + this.#cluster.settings.requestTimeoutMs;
   }
 
-  /** New partitions: finds where to begin, tells the application, then hands their records out. */
+  /** New partitions: finds where to begin, notifies the application, then hands their records out. */
   async #take(partitions: readonly TopicPartition[]): Promise<void> {
     if (partitions.length === 0) return;
     const given = {};
@@ -198,7 +198,7 @@ export class GroupSession {
     try {
       for await (const found of this.#positions.find(partitions, this.#parts.stopAtEnd, this.#closing.signal)) {
         const begin = async () => {
-          // while we asked, some may have gone to others again
+          // meanwhile, some may have been reassigned to others again
           const ours = found.filter((each) => this.#wanted.get(keyOf(each)) === given && !this.#closing.signal.aborted);
           const added = ours.map((each) => this.#add(each));
           if (added.length > 0) await this.#callBack(this.#settings.onAssigned, added);
@@ -237,9 +237,9 @@ export class GroupSession {
   }
 
   /**
-   * 1. Nothing more of these is handed out. 2. What was processed is committed. 3. The application is told. 4. They are no longer ours.
-   *    Begins when none of their records is being handled. An application that wants to be told is told between two records, and gets none
-   *    until it is done; otherwise the other partitions go on all the while.
+   * 1. Nothing more of these is handed out. 2. What was processed is committed. 3. The application is notified. 4. They are no longer ours.
+   *    Begins when none of their records is being handled. An application with a callback is notified between two records, and gets none
+   *    until it is done; otherwise the other partitions continue meanwhile.
    */
   async #giveUp(partitions: readonly TopicPartition[], as: GivenUpAs): Promise<void> {
     const { reader } = this.#parts;
@@ -251,7 +251,7 @@ export class GroupSession {
     const letGo = async () => {
       hold();
       const theirs = ours();
-      if (this.#closing.signal.aborted || theirs.length === 0) return; // `close` sees to them
+      if (this.#closing.signal.aborted || theirs.length === 0) return; // `close` handles them
       // by now it may be too late
       const isOrderly = as === "revoked" && this.#member.identity.generation >= 0;
       if (isOrderly && this.#settings.autoCommit) await this.#commitProcessed(theirs, this.#cluster.settings.requestTimeoutMs);
@@ -326,7 +326,7 @@ export class GroupSession {
         const pauseMs = backoffMs(failures, settings, runtime.random);
         if (!(isRefused || isRetriableFailure(error)) || runtime.clock.monotonicMs() + pauseMs >= deadlineMs) throw error;
         if (!isRefused || areOurs()) await sleep(runtime.clock, pauseMs, signal);
-        // who had them in the meantime may have committed more: what was ours before is void, even if they came back
+        // a member that had them in the meantime may have committed more: our earlier state of them is void, even if they came back
         if (this.#isSubscribed && !areOurs())
           throw new CommitFailed(`partitions went to another member of group ${this.#settings.groupId} before they were committed`, error);
       }

@@ -22,7 +22,7 @@ import type { MemberAction } from "./member-step.ts";
 const leavingEpoch = -1;
 const comingBackEpoch = -2;
 
-/** How often at least the time that the application takes is looked at. */
+/** How often at least the application's processing time is checked. */
 const lookEveryMs = 3_000;
 
 type WireAssignment = NonNullable<ConsumerGroupHeartbeatResponse["assignment"]>["topicPartitions"];
@@ -43,7 +43,7 @@ class IncrementalMember {
   /** Names of topics that the coordinator has named by their ids. */
   readonly #namesById = new Map<string, string>();
   readonly #idsByName = new Map<string, string>();
-  /** The last assignment as it came, while some of its topics are not known; null: all are. */
+  /** The last assignment as received, while some of its topics are not known; null: all are. */
   #unresolved: { readonly attempt: number; readonly assignment: WireAssignment } | null = null;
 
   constructor(cluster: Cluster, link: CoordinatorLink, settings: GroupSettings, host: MembershipHost) {
@@ -72,7 +72,7 @@ class IncrementalMember {
         closing: () => unsubscribe(),
         perform: (action) => this.#perform(action),
       },
-      // ours for as long as this consumer lives (KIP-1082): a join whose answer is lost can be repeated, and left again
+      // ours for as long as this consumer lives (KIP-1082): after a join whose answer was lost, we can join again, or leave
       { ...outsideIncremental, memberId: newTopicId(cluster.runtime.random) },
     );
     const unsubscribe = cluster.metadata.onChange(() => this.#resolveAgain());
@@ -126,14 +126,14 @@ class IncrementalMember {
   }
 
   #wireOwned(epoch: number): { topicId: string; partitions: number[] }[] {
-    // who joins has nothing; what it had is lost
+    // a member that joins has nothing; what it had is lost
     if (epoch === 0) return [];
     return [...Map.groupBy(this.driver.state.owned, ({ topic }) => this.#idsByName.get(topic) ?? "")]
       .filter(([topicId]) => topicId !== "")
       .map(([topicId, ofTopic]) => ({ topicId, partitions: ofTopic.map(({ partition }) => partition) }));
   }
 
-  /** Topics that are new to us are asked about once; what is then still unknown is found with later metadata. */
+  /** Topics that are new to us are requested once; what is then still unknown is found with later metadata. */
   async #learnNames(assignment: WireAssignment): Promise<void> {
     const { metadata } = this.#cluster;
     const learn = () => {

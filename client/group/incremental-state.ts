@@ -9,7 +9,7 @@ export interface IncrementalSettings {
   readonly retryBackoffMaxMs: number;
 }
 
-/** What a heartbeat says beyond that we live. */
+/** What a heartbeat contains besides being a sign of life. */
 export interface HeartbeatContent {
   /** Everything: when joining, and after a heartbeat that may not have arrived. */
   readonly all: boolean;
@@ -25,12 +25,12 @@ export interface IncrementalState {
   readonly epoch: number;
   /** Until the application has let go of them. */
   readonly owned: readonly TopicPartition[];
-  /** What the coordinator wants us to have; null: it has not said. */
+  /** Our target assignment from the coordinator; null: not received yet. */
   readonly target: readonly TopicPartition[] | null;
-  /** Being given up. */
+  /** Being revoked. */
   readonly giving: { readonly as: GivenUpAs; readonly partitions: readonly TopicPartition[] } | null;
   readonly toSay: HeartbeatContent;
-  /** What the heartbeat under way says; null: none is. */
+  /** The contents of the heartbeat in flight; null: none is. */
   readonly saying: HeartbeatContent | null;
   readonly attempt: number;
   readonly heartbeatAtMs: number;
@@ -78,8 +78,8 @@ export type IncrementalAction =
 type IncrementalStep = Step<IncrementalState, IncrementalAction>;
 
 /**
- * A member of a group of the new protocol (KIP-848): the coordinator says by heartbeat what we are to have; we give up what is no longer
- * ours, say so, take what is new, say so. Nothing else stops meanwhile.
+ * A member of a group of the new protocol (KIP-848): the coordinator sends the target assignment in heartbeats. We revoke what is no longer
+ * ours, confirm, add what is new, confirm. Nothing else stops meanwhile.
  */
 export function stepIncremental(
   state: IncrementalState,
@@ -118,12 +118,12 @@ export function stepIncremental(
   }
 }
 
-/** When `ticked` is to be told next. */
+/** When `ticked` is due next. */
 export function nextIncrementalTickMs({ phase, heartbeatAtMs }: IncrementalState): number {
   return phase === "in-group" ? heartbeatAtMs : never;
 }
 
-/** A member with all that it is to have. */
+/** A member with its whole target assignment. */
 export function isReconciled({ phase, epoch, target, giving, owned }: IncrementalState): boolean {
   return phase === "in-group" && epoch > 0 && target !== null && giving === null && without(target, owned).length === 0;
 }
@@ -185,7 +185,7 @@ function onAnswer(state: IncrementalState, answer: HeartbeatAnswer, nowMs: numbe
   });
 }
 
-/** First what is to go, then what is new; the coordinator hears of each. */
+/** First what is revoked, then what is new; each is confirmed to the coordinator. */
 function reconcile(state: IncrementalState): IncrementalStep {
   const { target, giving, owned, attempt } = state;
   if (target === null || giving !== null) return beatIfNeeded(state);

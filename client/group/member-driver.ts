@@ -7,24 +7,24 @@ import type { GroupIdentity, Membership, MembershipHost } from "./group-membersh
 import type { GroupSettings } from "./group-options.ts";
 import type { MemberAction, MemberEvent, Step } from "./member-step.ts";
 
-/** One protocol of membership, as pure steps and what to do about their actions. */
+/** One membership protocol, as pure steps and the execution of their actions. */
 export interface MemberProtocol<State, Event, Action> {
   step(state: State, event: Event | MemberEvent, nowMs: number): Step<State, Action | MemberAction>;
-  /** "outside" or "left": time does not matter to it, and whoever has left comes back when the application asks for a record. */
+  /** "outside" or "left": time does not matter to it, and a member that has left rejoins when the application asks for a record. */
   phaseOf(state: State): string;
   /** The generation, or the member's epoch. */
   generationOf(state: State): number;
   identityOf(state: State): GroupIdentity;
   isSettled(state: State): boolean;
-  /** When `ticked` is to be told next. Monotonic. */
+  /** When `ticked` is due next. Monotonic. */
   nextTickMs(state: State): number;
-  /** How often at least the time that the application takes is looked at: it may begin to take too long at any time. */
+  /** How often at least the application's processing time is checked: it may exceed the limit at any time. */
   readonly lookEveryMs: number;
-  /** There is a new attempt: what was begun for the one before is void. */
+  /** There is a new attempt: what was started for the one before is void. */
   overtaken(): void;
-  /** It is to leave: nothing that it watches matters any more. */
+  /** It is leaving: nothing that it watches matters any more. */
   closing(): void;
-  /** Begins what only members of this protocol do. A goodbye is returned, for `leave` to wait for. */
+  /** Executes the actions that only this protocol has. Returns the promise of a leave request, for `leave` to wait for. */
   perform(action: Exclude<Action, MemberAction>): Promise<void> | null;
 }
 
@@ -34,14 +34,14 @@ export interface MemberParts {
   readonly host: MembershipHost;
 }
 
-/** What its states have in common. */
+/** What the states of both protocols have in common. */
 interface MemberState {
   readonly memberId: string;
   /** Answers and reports that belong to an earlier attempt are void. */
   readonly attempt: number;
 }
 
-/** A member of a group: keeps its state, takes it from step to step, does what the steps say, and wakes it when time matters. */
+/** A member of a group: keeps its state, steps it, executes the resulting actions, and wakes it when a deadline is due. */
 export class MemberDriver<State extends MemberState, Event extends { readonly kind: string }, Action extends { readonly kind: string }>
   implements Membership
 {
@@ -86,7 +86,7 @@ export class MemberDriver<State extends MemberState, Event extends { readonly ki
     await Promise.all(this.dispatch({ kind: "closed" }));
   }
 
-  /** Returns the goodbyes that are on their way. */
+  /** Returns the leave requests in flight. */
   dispatch(event: Event | MemberEvent): Promise<void>[] {
     const { cluster, host } = this.#parts;
     const before = this.#state;
@@ -101,8 +101,8 @@ export class MemberDriver<State extends MemberState, Event extends { readonly ki
   }
 
   /**
-   * A request of this attempt failed: tells the steps so by the event that `eventFor` makes of it. Not when the client was closed: nobody
-   * is to act on it any more.
+   * A request of this attempt failed: passes the event that `eventFor` makes of it to the steps. Not when the client was closed: nothing
+   * may act on it any more.
    */
   failed(error: unknown, eventFor: (failure: ReturnType<typeof failureOf>) => Event): void {
     if (this.#parts.cluster.isClosed) return;
@@ -110,7 +110,7 @@ export class MemberDriver<State extends MemberState, Event extends { readonly ki
     this.dispatch(eventFor(failureOf(error)));
   }
 
-  /** Resolves in any case: when the goodbye is not heard, the session ends by itself. */
+  /** Resolves in any case: when the leave request gets lost, the session ends by itself. */
   async goodbye(answered: Promise<unknown>): Promise<void> {
     await answered.catch((error: unknown) => {
       this.#parts.cluster.runtime.log.debug(

@@ -1,7 +1,8 @@
 import { partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
 
 /**
- * Eager: every member gives up all it has before each rebalance. Cooperative (KIP-429): only what goes to another member, after being told.
+ * Eager: every member revokes all its partitions before each rebalance. Cooperative (KIP-429): only those that go to another member, after
+ * the assignment.
  */
 export type RebalanceProtocol = "eager" | "cooperative";
 
@@ -10,7 +11,7 @@ export interface GroupMember {
   readonly memberId: string;
   readonly groupInstanceId: string | null;
   readonly topics: readonly string[];
-  /** What it says it owns, and since which generation (-1: not known). */
+  /** What it claims to own, and since which generation (-1: not known). */
   readonly owned: readonly TopicPartition[];
   readonly generation: number;
 }
@@ -28,13 +29,13 @@ export interface OwnedBefore {
 }
 
 export interface Assignor {
-  /** As on the wire: members of other clients go by the same names. */
+  /** As on the wire: other clients use the same names. */
   readonly name: string;
   readonly rebalanceProtocol: RebalanceProtocol;
   userData(before: OwnedBefore): Buffer | null;
-  /** What was owned before according to the assignor's own user data; null: the subscription says. */
+  /** What was owned before according to the assignor's own user data; null: the subscription says so. */
   readUserData(bytes: Buffer): OwnedBefore | null;
-  /** Pure. Each partition of a topic that somebody subscribes to has one owner, or (cooperative) none until its owner has given it up. */
+  /** Pure. Each partition of a subscribed topic has one owner, or (cooperative) none until its present owner has revoked it. */
   assign(members: readonly GroupMember[], counts: PartitionCounts): GroupAssignment;
 }
 
@@ -52,7 +53,7 @@ export function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Topics that exist and somebody subscribes to, in the order of their names. */
+/** Topics that exist and have subscribers, sorted by name. */
 export function subscribedTopics(members: readonly GroupMember[], counts: PartitionCounts): string[] {
   return [...new Set(members.flatMap(({ topics }) => topics))].filter((topic) => counts.has(topic)).toSorted(compare);
 }
@@ -71,7 +72,7 @@ export function keyOf({ topic, partition }: TopicPartition): string {
   return partitionKey(topic, partition);
 }
 
-/** `[{topic, partitions}]`, as the protocol has it. */
+/** `[{topic, partitions}]`, as in the protocol. */
 export function byTopic(partitions: readonly TopicPartition[]): { topic: string; partitions: number[] }[] {
   return [...Map.groupBy(partitions, ({ topic }) => topic)].map(([topic, ofTopic]) => ({
     topic,

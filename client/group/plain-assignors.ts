@@ -3,7 +3,7 @@ import { type Assignor, partitionsOf, sortedMembers, subscribedTopics } from "./
 
 const plain = { rebalanceProtocol: "eager", userData: () => null, readUserData: () => null } as const;
 
-/** Topic by topic: consecutive partitions for each member, one more for the first ones where it does not come out even. */
+/** Topic by topic: consecutive partitions for each member, one more for the first ones where the number does not divide evenly. */
 export const rangeAssignor: Assignor = {
   ...plain,
   name: "range",
@@ -24,7 +24,7 @@ export const rangeAssignor: Assignor = {
   },
 };
 
-/** All partitions of all topics dealt out one by one, passing over members that do not subscribe to the topic. */
+/** All partitions of all topics assigned round robin, skipping members that do not subscribe to the topic. */
 export const roundRobinAssignor: Assignor = {
   ...plain,
   name: "roundrobin",

@@ -9,15 +9,15 @@ import { topicsAt } from "./coordinator-topics.ts";
 import type { GroupIdentity } from "./group-membership.ts";
 import { type CommittedOffset, commitByIds, commitOffsets, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
 
-/** Where a group is in a partition, and in which topic of that name. */
+/** A group's position in a partition, and in which topic of that name. */
 export interface FoundPosition extends CommittedOffset {
   /** The zero id: not known. */
   readonly topicId: TopicId;
-  /** End of what is committed to the log; null: not asked for. */
+  /** End of what is committed to the log; null: not requested. */
   readonly endOffset: number | null;
 }
 
-/** Of the topic that a position belongs to: it is there; it was deleted; or we and the coordinator do not agree yet. */
+/** Of the topic that a position belongs to: it exists; it was deleted; or we and the coordinator do not agree yet. */
 type Fate = "living" | "gone" | "waiting";
 type Fates = Readonly<Record<Fate, readonly OffsetToCommit[]>>;
 
@@ -30,25 +30,25 @@ export interface PositionKeeperParts {
 
 /** How often a broker's and the coordinator's view of the topics are compared before what they disagree about is left open. */
 const comparisonsMax = 20;
-/** Metadata that was had anew so often, each time without a topic that the coordinator does not know either, is right. */
+/** Metadata that was refreshed this often, each time without a topic that the coordinator does not know either, is right. */
 const goneAfter = 3;
-/** Topics whose positions were dropped are told of once; so many are remembered. */
+/** Topics whose positions were dropped are logged once; this many are remembered. */
 const toldMax = 1_000;
-/** Partitions that were ours and are not now; the topic of what was handed out of so many is remembered. */
+/** Partitions that were ours and no longer are; for this many, the topic of what was handed out is remembered. */
 const handedOutMax = 10_000;
 
 /**
- * Reads and writes a group's positions. The protocol has topics by name; a topic that was deleted and made anew under the same name is
- * another one, in which no position of the old one means anything. So positions keep the id of the topic that their records were fetched
- * from, and are compared with what the coordinator takes the name for.
+ * Reads and writes a group's positions. The protocol identifies topics by name; a topic that was deleted and re-created under the same name
+ * is another one, in which no position of the old one means anything. So positions keep the id of the topic that their records were fetched
+ * from, and are compared with the topic to which the coordinator resolves the name.
  */
 export class PositionKeeper {
   readonly #parts: PositionKeeperParts;
   /** As last committed or found committed. */
   readonly #committed = new Map<string, { readonly offset: number; readonly topicId: TopicId }>();
   /**
-   * Of partitions that were ours, in the order of their going: the topic of the last record handed out. What the application commits late,
-   * once they are back, is about that one.
+   * Of partitions that were ours, in the order of their revocation: the topic of the last record handed out. A late commit of the
+   * application, once they are back, refers to that one.
    */
   readonly #handedOut = new Map<string, TopicId>();
   readonly #told = new Set<TopicId>();
@@ -82,7 +82,7 @@ export class PositionKeeper {
 
   /**
    * What the group has committed, and with `withEnds` where the logs end: first of all topics that we and the coordinator agree about, then
-   * of each other one once we do. One that brokers disagree about for long must not hold up those that were given to us with it.
+   * of each other one once we do. One that brokers disagree about for long must not delay those that were assigned with it.
    */
   async *find(
     partitions: readonly TopicPartition[],
@@ -109,8 +109,8 @@ export class PositionKeeper {
   }
 
   /**
-   * Race: (1) the offset that we are told is of a topic that is being deleted; (2) metadata has the topic made anew, and the offset would
-   * be taken for one in it. So the coordinator's topics before and after have to be the same, and those of the metadata.
+   * Race: (1) the offset that we get is of a topic that is being deleted; (2) metadata has the re-created topic, and the offset would be
+   * taken for one in it. So the coordinator's topics before and after have to be the same, and those of the metadata.
    */
   async #compare(partitions: readonly TopicPartition[], withEnds: boolean, mayBeGone: boolean, signal: AbortSignal) {
     const { cluster, link, groupId } = this.#parts;
@@ -131,7 +131,7 @@ export class PositionKeeper {
     const found = committed.map((each, i): FoundPosition => {
       const standing = standings.get(each.topic);
       const topicId = standing === "known" ? (after.get(each.topic) ?? zeroTopicId) : zeroTopicId;
-      // what is found for a topic that is no more is about to be removed, and is nothing to begin the next topic of that name with
+      // a position found for a deleted topic is about to be removed, and must not be used for the next topic of that name
       const offset = standing === "gone" ? -1 : each.offset;
       return { ...each, offset, topicId, endOffset: ends?.[i] ?? null };
     });
@@ -146,8 +146,8 @@ export class PositionKeeper {
   }
 
   /**
-   * One attempt. A position in a topic that is no more is dropped, with a warning in the log. Answers what has to wait, because the
-   * coordinator does not know its topic as we do;
+   * One attempt. A position in a deleted topic is dropped, with a warning in the log. Returns what has to wait, because the coordinator
+   * does not know its topic as we do;
    * the others do not wait for it. Throws for the first partition that was refused.
    */
   async commit(by: GroupIdentity, offsets: readonly OffsetToCommit[]): Promise<readonly OffsetToCommit[]> {
@@ -162,7 +162,7 @@ export class PositionKeeper {
     return waiting;
   }
 
-  /** Null: the coordinator takes names only, or of some topic no id is known. */
+  /** Null: the coordinator accepts names only, or the id of some topic is not known. */
   async #commitByIds(by: GroupIdentity, offsets: readonly OffsetToCommit[]): Promise<Fates | null> {
     const { link, groupId, partition } = this.#parts;
     if (offsets.some(({ topicId = zeroTopicId }) => topicId === zeroTopicId)) return null;
@@ -176,9 +176,9 @@ export class PositionKeeper {
   }
 
   /**
-   * The coordinator itself is asked, for it is the one that takes a name for a topic, and just before the commit. A topic that is deleted
-   * and made anew between the two would still be taken for the old one: the position that the partition is then begun anew from is
-   * committed over it.
+   * The coordinator itself is asked, for it resolves the name to a topic, and just before the commit. A topic that is deleted and
+   * re-created between the two would still be taken for the old one: the position from which the partition then starts over is committed
+   * over it.
    */
   async #commitByNames(by: GroupIdentity, offsets: readonly OffsetToCommit[]): Promise<Fates> {
     const { link, groupId } = this.#parts;
@@ -197,7 +197,7 @@ export class PositionKeeper {
     const ours = this.#parts.partition(partitionKey(topic, partition));
     if (ours?.isFormerTopic(topicId)) return "gone";
     if (there === undefined || there === zeroTopicId || there === topicId) return "living";
-    // either the coordinator has not heard of our topic yet, or we have not heard of its end
+    // either the coordinator has not learned of our topic yet, or we have not learned of its deletion
     const isBehind = this.#parts.cluster.metadata.topic(topic)?.topicId === topicId || (there !== null && ours?.isFormerTopic(there));
     return isBehind ? "waiting" : "gone";
   }
@@ -218,7 +218,9 @@ function byFate(offsets: readonly OffsetToCommit[], fateOf: (each: OffsetToCommi
   return { living, gone, waiting };
 }
 
-/** What is known of the topic that a position was found for: that topic; none, for it is gone; or nothing yet, because brokers disagree. */
+/**
+ * What is known of the topic that a position was found for: that topic; none, for it was deleted; or nothing yet, because brokers disagree.
+ */
 function standingOf(
   ours: TopicId | undefined,
   before: TopicId | null | undefined,

@@ -1,8 +1,8 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 
 /**
- * Knows when the application handles a record, from the moment it is handed out to the moment the next one is asked for. What takes
- * partitions away or calls the application back happens only in between, one thing at a time; and while it does, nothing is handed out.
+ * Knows when the application handles a record, from the moment it is handed out to the moment the next one is asked for. Revocations and
+ * callbacks of the application run only in between, one at a time; and while one runs, nothing is handed out.
  */
 export class SafePoints {
   readonly #clock: Clock;
@@ -39,14 +39,14 @@ export class SafePoints {
     this.#isHandling = true;
   }
 
-  /** The application has left its loop: it handles nothing, but does not ask either. */
+  /** The application has left its loop: it handles nothing, but asks for nothing either. */
   left(): void {
     this.#busySinceMs = this.#clock.monotonicMs();
     this.#isHandling = false;
     this.#runNext();
   }
 
-  /** Runs `task` when nothing is being handled, after those that came before. */
+  /** Runs `task` when nothing is being handled, after earlier tasks. */
   run<T>(task: () => T | Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#waiting.push(async () => {

@@ -6,7 +6,7 @@ import { MalformedFrame, Reader } from "../../protocol/wire/reader.ts";
 import { type Assignor, byTopic, flat, type GroupAssignment, type GroupMember, keyOf, type OwnedBefore } from "./partition-assignor.ts";
 import { balanceSticky, ownersBefore } from "./sticky-balance.ts";
 
-/** As Kafka's sticky assignor has it; version 0 lacks the generation. */
+/** As in Kafka's sticky assignor; version 0 lacks the generation. */
 const stickyUserData = message(
   { name: "StickyAssignorUserData", apiKey: -1, versions: [0, 1], flexibleSince: null },
   {
@@ -21,8 +21,8 @@ const cooperativeUserData = message(
 );
 
 /**
- * Even, and whoever has a partition keeps it where that can be. Eager: what members had travels in their user data, for by then they have
- * given it up.
+ * Balanced, and a member keeps its partitions where possible. Eager: what members had is sent in their user data, for by then they have
+ * revoked it.
  */
 export const stickyAssignor: Assignor = {
   name: "sticky",
@@ -42,7 +42,7 @@ function readSticky(bytes: Buffer, version: number): OwnedBefore | null {
   }
 }
 
-/** As sticky, but incremental: a partition that changes hands is left out until the member that has it has given it up and joined again. */
+/** As sticky, but incremental: a partition that moves is left out until its present owner has revoked it and rejoined. */
 export const cooperativeStickyAssignor: Assignor = {
   name: "cooperative-sticky",
   rebalanceProtocol: "cooperative",
@@ -52,8 +52,8 @@ export const cooperativeStickyAssignor: Assignor = {
 };
 
 /**
- * Without partitions that some other member still claims, whether rightly or not: it will give them up when it sees that they are not its
- * own, and join again.
+ * Without partitions that another member still claims, whether rightly or not: that member will revoke them when it sees that they are not
+ * its own, and rejoin.
  */
 function withholdClaimed(members: readonly GroupMember[], assignment: GroupAssignment): GroupAssignment {
   const owners = ownersBefore(members);

@@ -1,7 +1,7 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { type GroupMember, keyOf, type PartitionCounts, partitionsOf, sortedMembers, subscribedTopics } from "./partition-assignor.ts";
 
-/** Who owned what before. Two members may claim the same partition: the later generation is right; of the same generation, neither. */
+/** The previous owners. Two members may claim the same partition: the later generation wins; with the same generation, neither. */
 export function ownersBefore(members: readonly GroupMember[]): ReadonlyMap<string, string> {
   const claims = new Map<string, { memberId: string | null; generation: number }>();
   for (const { memberId, owned, generation } of members) {
@@ -15,9 +15,9 @@ export function ownersBefore(members: readonly GroupMember[]): ReadonlyMap<strin
 }
 
 /**
- * As even as the subscriptions allow, moving as little as possible: everybody keeps what can be kept, what nobody has goes to whoever has
- * least, and then partitions move (through third members where subscriptions differ) as long as some member has two fewer than another that
- * could give it one.
+ * As balanced as the subscriptions allow, with as few moves as possible: each member keeps what it can, partitions without an owner go to
+ * the member with the fewest, and then partitions move (through third members where subscriptions differ) as long as some member has two
+ * fewer than another that could give it one.
  */
 export function balanceSticky(members: readonly GroupMember[], counts: PartitionCounts): Map<string, TopicPartition[]> {
   const sorted = sortedMembers(members);
@@ -41,7 +41,10 @@ function haveSameTopics(members: readonly GroupMember[], counts: PartitionCounts
   return sets.every((set) => set.size === sets[0]?.size && [...set].every((topic) => sets[0]?.has(topic)));
 }
 
-/** Anybody may have anything: each gets the floor of the average, and as many as it takes one more, those who have most already. */
+/**
+ * All members subscribe to everything: each gets the floor of the average, and as many as needed get one more, those that have most
+ * already.
+ */
 function fillEvenly(assignment: Map<string, TopicPartition[]>, open: TopicPartition[], total: number): void {
   const share = Math.floor(total / Math.max(assignment.size, 1));
   let withOneMore = total % Math.max(assignment.size, 1);

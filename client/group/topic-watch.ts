@@ -4,14 +4,15 @@ import type { Cluster } from "../metadata/cluster.ts";
 import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
 import { metadataRequest } from "../metadata/metadata-request.ts";
 
-/** A topic's name, or what the names of topics match as a whole or in part, as regular expressions do. */
+/** A topic's name, or a regular expression that matches topic names as a whole or in part. */
 export type TopicPattern = string | RegExp;
 
-/** A subscribed topic that was deleted may be made again any moment: it is looked for this often. Milliseconds. */
+/** A subscribed topic that was deleted may be re-created at any moment: it is checked this often. Milliseconds. */
 const missingTopicLookMs = 2000;
 
 /**
- * Which topics a subscription means: the patterns among them are looked up in the cluster's list now and then, and so are new partitions.
+ * The topics that a subscription means: its patterns are matched against the cluster's list now and then, and new partitions are found in
+ * the same way.
  */
 export class TopicWatch {
   readonly #cluster: Cluster;
@@ -30,12 +31,12 @@ export class TopicWatch {
     });
   }
 
-  /** In the order of their names. */
+  /** Sorted by name. */
   get topics(): readonly string[] {
     return this.#topics;
   }
 
-  /** Resolves once the topics are known. Rejects, and leaves what was watched, for a name that is no topic's. */
+  /** Resolves once the topics are known. Rejects, and keeps what was watched, for a name that is not a topic's. */
   async watch(patterns: readonly TopicPattern[], deadlineMs: number): Promise<void> {
     const { metadata, signal } = this.#cluster;
     for (const pattern of patterns) if (typeof pattern === "string") await metadata.awaitTopic(pattern, deadlineMs, signal);

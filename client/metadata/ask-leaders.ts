@@ -5,9 +5,9 @@ import type { Cluster } from "./cluster.ts";
 import { whileLeading } from "./leader-watch.ts";
 
 export interface LeaderRequest<Q extends TopicPartition, A> {
-  /** How long a broker may rightly take. Milliseconds. */
+  /** How long a broker may legitimately take. Milliseconds. */
   readonly waitMs: number;
-  /** One request to one leader, about partitions each of which is in it once. Answers in their order. */
+  /** One request to one leader, with each partition in it once. Answers in the same order. */
   readonly ask: (connection: BrokerConnection, queries: readonly Q[], signal: AbortSignal) => Promise<readonly (A | KafkaProtocolError)[]>;
 }
 
@@ -18,7 +18,7 @@ interface Group<Q> {
 
 /**
  * Asks the partitions' leaders, in parallel; refreshes metadata and asks again where that helps, until `deadlineMs` (monotonic). Answers
- * are in the order of the queries; an error is what the partition's leader said last. Rejects when some of them could not be asked.
+ * are in the order of the queries; an error is the last answer of the partition's leader. Rejects when some of them could not be asked.
  */
 export async function askLeaders<Q extends TopicPartition, A>(
   cluster: Cluster,
@@ -50,7 +50,7 @@ export async function askLeaders<Q extends TopicPartition, A>(
     for (const { index } of open) if (isOpen(index)) throw answers.get(index);
   };
   await cluster.retrying(deadlineMs, attempt).catch((error: unknown) => {
-    // an answer that says why is better than none
+    // an answer with a reason is better than none
     if (!(error instanceof KafkaProtocolError) || answers.size < queries.length) throw error;
   });
   return queries.map((_query, index) => answers.get(index) as A | KafkaProtocolError);
@@ -73,7 +73,7 @@ export function answeredFor<P extends { readonly partitionIndex: number; readonl
   return new KafkaProtocolError(code, `${doing} ${topic}-${partition}`);
 }
 
-/** By leader; a partition that is asked for several times goes into several requests, for it may be in one only once. */
+/** By leader; a partition that is queried several times goes into several requests, for it may be in one only once. */
 function groupByRequest<Q extends TopicPartition>(cluster: Cluster, open: readonly Group<Q>["members"][number][]): readonly Group<Q>[] {
   const groups = new Map<string, Group<Q>>();
   const timesSeen = new Map<string, number>();

@@ -12,31 +12,31 @@ export interface PartitionMetadata {
   readonly partition: number;
   /** -1: none now. */
   readonly leader: BrokerId;
-  /** -1 when the broker is too old to say. */
+  /** -1 when the broker is too old to report it. */
   readonly leaderEpoch: number;
   readonly replicas: readonly BrokerId[];
   readonly isr: readonly BrokerId[];
   readonly offlineReplicas: readonly BrokerId[];
-  /** Why live brokers cannot use their replicas; only of Ottla's brokers, and only where an administrator asks. */
+  /** Why live brokers cannot use their replicas; only from Ottla's brokers, and only where an administrator asks. */
   readonly offlineReasons?: readonly { readonly brokerId: BrokerId; readonly reason: string }[];
 }
 
 export interface TopicMetadata {
   readonly name: string;
-  /** The zero id when the broker is too old to say. */
+  /** The zero id when the broker is too old to report it. */
   readonly topicId: TopicId;
   readonly isInternal: boolean;
   /** By number, without gaps. */
   readonly partitions: readonly PartitionMetadata[];
 }
 
-/** The cluster as last heard. Never changed, only replaced. */
+/** The cluster by the latest metadata. Never changed, only replaced. */
 export interface ClusterSnapshot {
   readonly clusterId: string | null;
   readonly controllerId: BrokerId;
   readonly brokers: ReadonlyMap<BrokerId, BrokerMetadata>;
   readonly topics: ReadonlyMap<string, TopicMetadata>;
-  /** Of topics asked for, why there is nothing about them in `topics`. */
+  /** Of requested topics, why there is nothing about them in `topics`. */
   readonly topicErrors: ReadonlyMap<string, KafkaErrorCode>;
 }
 
@@ -49,7 +49,7 @@ export const emptySnapshot: ClusterSnapshot = {
 };
 
 /**
- * What is known after an answer. Brokers hear of changes at different times, so an answer may be older than what we have: a partition's
+ * What is known after an answer. Brokers learn of changes at different times, so an answer may be older than what we have: a partition's
  * leader epoch never goes back, unless the topic itself was replaced by another of the same name (another id). Topics that the answer does
  * not mention stay.
  */
@@ -97,7 +97,7 @@ function brokersOf(answer: MetadataResponse): ReadonlyMap<BrokerId, BrokerMetada
   return new Map(answer.brokers.map(({ nodeId, host, port, rack }) => [nodeId, { id: nodeId, host, port, rack }]));
 }
 
-/** Who leads a partition, as told in passing by a broker that refused a request (KIP-951). */
+/** A partition's leader, as included in a broker's refusal of a request (KIP-951). */
 export interface LearntLeader {
   readonly topic: string;
   readonly partition: number;

@@ -7,7 +7,7 @@ import type { BrokerConnection } from "../network/broker-connection.ts";
 import { ConnectionPool } from "../network/connection-pool.ts";
 import { MetadataCache } from "./metadata-cache.ts";
 
-/** A client's view of one cluster: connections and metadata, and the end of both. */
+/** A client's view of one cluster: connections and metadata, and closing both. */
 export class Cluster {
   readonly runtime: ClientRuntime;
   readonly settings: ClientSettings;
@@ -32,7 +32,7 @@ export class Cluster {
   }
 
   /**
-   * Runs `attempt` until it succeeds, fails for good or `deadlineMs` (monotonic) has come, with pauses that grow.
+   * Runs `attempt` until it succeeds, fails for good or `deadlineMs` (monotonic) is reached, with growing pauses.
    * Between attempts the metadata is refreshed, for the failure may be that we asked the wrong broker.
    */
   retrying<T>(deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
@@ -41,7 +41,7 @@ export class Cluster {
     return retryUntil(attempt, { clock, random, limits: this.settings, deadlineMs, signal: this.signal, beforeNext });
   }
 
-  /** A connection to a broker that is known by its id, else to any. */
+  /** A connection to the broker with this id if it is known, else to any. */
   connection(brokerId: number | null): Promise<BrokerConnection> {
     return brokerId === null ? this.pool.toAny() : this.pool.toBroker(brokerId);
   }

@@ -3,7 +3,7 @@ import type { BrokerId, TopicPartition } from "../../protocol/base/ids.ts";
 import { RequestTimedOut } from "../base/errors.ts";
 import type { Cluster } from "./cluster.ts";
 
-/** A partition that a request was sent to a broker for, and the leader epoch known then. */
+/** A partition for which a request was sent to a broker, and the leader epoch known then. */
 export interface SentPartition extends TopicPartition {
   readonly sentToEpoch: number;
 }
@@ -11,15 +11,15 @@ export interface SentPartition extends TopicPartition {
 export interface SentRequest<P extends SentPartition> {
   readonly broker: BrokerId;
   readonly partitions: readonly P[];
-  /** How long the broker may rightly take. Milliseconds. */
+  /** How long the broker may legitimately take. Milliseconds. */
   readonly waitMs: number;
 }
 
 /**
- * Watches a request to a leader that may hang: a stopped or silently cut off broker keeps its connections, so nothing but time tells. Once
- * the answer is `slowAfterMs` late, the metadata is refreshed again and again, and `onMoved` is called once for each partition that another
- * broker leads by then, under a higher epoch. While the metadata names the same leader, the request goes on: it may be slow for good
- * reasons. Returns the way to end the watch.
+ * Watches a request to a leader that may hang: a stopped or silently cut off broker keeps its connections, so only a timeout detects it.
+ * Once the answer is `slowAfterMs` late, the metadata is refreshed repeatedly, and `onMoved` is called once for each partition that another
+ * broker leads by then, under a higher epoch. While the metadata names the same leader, the request continues: it may be slow for good
+ * reasons. Returns a function that ends the watch.
  */
 export function watchLeaders<P extends SentPartition>(cluster: Cluster, sent: SentRequest<P>, onMoved: (partition: P) => void): () => void {
   const { clock } = cluster.runtime;

@@ -21,7 +21,7 @@ import { metadataRequest } from "./metadata-request.ts";
 /** Kafka's. */
 const topicNameMax = 249;
 
-/** An answer about metadata is quick; when nobody has given one for so long, everybody is asked anew. */
+/** A metadata answer is quick; when no broker has answered for this long, all are asked again. */
 const metadataTimeoutMs = 5_000;
 
 /** What is known of the cluster, and one refresh at a time of the topics that are in use. */
@@ -59,15 +59,15 @@ export class MetadataCache {
     return this.#snapshot;
   }
 
-  /** Called after every change. Returns the way to unsubscribe. */
+  /** Called after every change. Returns a function that unsubscribes. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** What is known of a topic, at once; it counts as in use, and old metadata is refreshed behind the caller's back. */
+  /** What is known of a topic, at once; it counts as in use, and old metadata is refreshed in the background. */
   topic(name: string): TopicMetadata | undefined {
-    // no topic has such a name, and a request with it could not be sent: all the others in it would not be asked about either
+    // no topic has such a name, and a request with it could not be sent: all others in it would not be requested either
     if (name.length > topicNameMax) return undefined;
     const nowMs = this.#runtime.clock.monotonicMs();
     this.#topicsUsedAtMs.set(name, nowMs);
@@ -85,8 +85,8 @@ export class MetadataCache {
   }
 
   /**
-   * Resolves with the topic once it is known; asks again until `deadlineMs` (monotonic). Throws KafkaProtocolError when the brokers say why
-   * not, ConnectionLost or RequestTimedOut when none answered, the signal's reason.
+   * Resolves with the topic once it is known; retries until `deadlineMs` (monotonic). Throws KafkaProtocolError when the brokers give a
+   * reason, ConnectionLost or RequestTimedOut when none answered, the signal's reason.
    */
   async awaitTopic(name: string, deadlineMs: number, signal?: AbortSignal): Promise<TopicMetadata> {
     const { clock, random } = this.#runtime;
@@ -117,14 +117,14 @@ export class MetadataCache {
     return new KafkaProtocolError(code === "NONE" ? "UNKNOWN_TOPIC_OR_PARTITION" : code, `topic ${name}`);
   }
 
-  /** Metadata that was asked for after this call. Callers share a refresh; one that began before the call does not count. */
+  /** Metadata requested after this call. Callers share a refresh; one that began before the call does not count. */
   refresh(signal?: AbortSignal): Promise<void> {
     if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason);
     const shared = this.#running === null ? this.#start() : this.#queue();
     return abortable(shared, signal);
   }
 
-  /** A refresh that nobody waits for: soon, and again if it fails. */
+  /** A refresh in the background: soon, and again if it fails. */
   requestRefresh(): void {
     if (this.#closing.signal.aborted || this.#running !== null) return;
     this.#start().catch((error: unknown) => {
@@ -159,7 +159,7 @@ export class MetadataCache {
 
   async #runRefresh(): Promise<void> {
     const { clock, random } = this.#runtime;
-    // however many ask, brokers are asked about the same topics at most once per backoff, less often while it fails
+    // however many callers there are, the same topics are requested at most once per backoff, less often while it fails
     const isNews = this.#failures === 0 && [...this.#topicsUsedAtMs.keys()].some((name) => !this.#askedTopics.has(name));
     const gapMs = isNews ? 0 : backoffMs(Math.max(this.#failures, 1), this.#settings, random);
     const waitMs = this.#startedAtMs + gapMs - clock.monotonicMs();
@@ -173,7 +173,7 @@ export class MetadataCache {
       const answer = await askMetadata(this.#pool, this.#runtime.clock, this.#settings, build);
       this.#failures = 0;
       this.#refreshedAtMs = clock.monotonicMs();
-      // a listener that finds the answer wanting asks for the next one at once: this refresh is over for it
+      // a listener that needs newer metadata requests it at once: this refresh is over for it
       this.#running = null;
       this.#replace(mergeMetadata(this.#snapshot, answer));
     } catch (error) {
@@ -204,7 +204,7 @@ export class MetadataCache {
   }
 }
 
-/** The first good answer of any broker. Rejects with RequestTimedOut when nobody answers, ConnectionLost when nobody can be reached. */
+/** The first good answer of any broker. Rejects with RequestTimedOut when no broker answers, ConnectionLost when none can be reached. */
 async function askMetadata(
   pool: ConnectionPool,
   clock: Clock,

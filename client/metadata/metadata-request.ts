@@ -2,13 +2,13 @@ import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { MetadataRequest } from "../../protocol/messages/metadata.ts";
 
 export interface MetadataWishes {
-  /** Brokers may create topics that are named and that there are not. Default false. */
+  /** Brokers may create named topics that do not exist. Default false. */
   readonly mayCreateTopics?: boolean;
-  /** Of each offline replica why it is. Default false. */
+  /** Includes why each offline replica is offline. Default false. */
   readonly withOfflineReasons?: boolean;
 }
 
-/** `names`: null for all topics, which version 0 of the request says by naming none. */
+/** `names`: null for all topics, which version 0 of the request expresses by naming none. */
 export function metadataRequest(names: Iterable<string> | null, version: number, wishes: MetadataWishes = {}): MetadataRequest {
   return {
     topics: names === null ? (version === 0 ? [] : null) : [...names].map(named),

@@ -4,7 +4,7 @@ import { KafkaProtocolError } from "../base/errors.ts";
 import { answeredFor, askLeaders, byTopic } from "./ask-leaders.ts";
 import type { Cluster } from "./cluster.ts";
 
-/** Which offset is asked for: a place in the log, the record with the largest timestamp, or the first record from a time on. */
+/** The requested offset: a position in the log, the record with the largest timestamp, or the first record from a time on. */
 export type OffsetSpec = "earliest" | "latest" | "max-timestamp" | { readonly timestampMs: number };
 
 export interface OffsetQuery extends TopicPartition {
@@ -12,19 +12,21 @@ export interface OffsetQuery extends TopicPartition {
 }
 
 export interface FoundOffset {
-  /** -1: no record is as late as the time asked for. */
+  /** -1: no record is as late as the requested time. */
   readonly offset: number;
-  /** -1 for places in the log. */
+  /** -1 for positions in the log. */
   readonly timestampMs: number;
   /** -1: not known. */
   readonly leaderEpoch: number;
 }
 
 const wireTimestamps = { latest: -1, earliest: -2, "max-timestamp": -3 } as const;
-/** First version that knows the largest timestamp. */
+/** First version that supports the largest timestamp. */
 const maxTimestampSince = 7;
 
-/** Asks the partitions' leaders; answers are in the order of the queries. Throws when one cannot be had until `deadlineMs` (monotonic). */
+/**
+ * Asks the partitions' leaders; answers are in the order of the queries. Throws when one cannot be found until `deadlineMs` (monotonic).
+ */
 export async function listOffsets(cluster: Cluster, queries: readonly OffsetQuery[], deadlineMs: number): Promise<readonly FoundOffset[]> {
   const answers = await askLeaders<OffsetQuery, FoundOffset>(cluster, queries, deadlineMs, {
     waitMs: 0,

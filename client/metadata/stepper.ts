@@ -2,12 +2,12 @@ import type { Timer } from "../../protocol/base/clock.ts";
 import type { Cluster } from "./cluster.ts";
 
 /**
- * Work in steps, one whenever something has changed: when woken, with new metadata, and at the time that the last step named. However often
- * it is woken in a turn of the loop, there is one step, later in that turn.
+ * Work in steps, one whenever something has changed: when woken, with new metadata, and at the time that the last step returned. However
+ * often it is woken in a turn of the loop, there is one step, later in that turn.
  */
 export class Stepper {
   readonly #cluster: Cluster;
-  /** Returns when it wants to be called at the latest. Monotonic; infinity: only when woken. */
+  /** Returns the latest time of the next call. Monotonic; infinity: only when woken. */
   readonly #step: (nowMs: number) => number;
   readonly #unsubscribe: () => void;
   #isAwake = false;

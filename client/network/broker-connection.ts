@@ -17,7 +17,7 @@ export interface ConnectionParts {
 
 export interface ConnectionLimits {
   readonly clientId: string;
-  /** For the link, and again for agreeing on versions. */
+  /** For connecting, and again for negotiating versions. */
   readonly connectTimeoutMs: number;
   /** A request unanswered for this long ends the connection. */
   readonly requestTimeoutMs: number;
@@ -27,7 +27,7 @@ export interface ConnectionLimits {
   readonly responseBytesMax: number;
 }
 
-/** Requests sent and not answered, per connection; more wait their turn, up to `waitingMax`. */
+/** Requests in flight, per connection; more wait their turn, up to `waitingMax`. */
 const inFlightMax = 100;
 const waitingMax = 10_000;
 
@@ -37,21 +37,21 @@ const softwareVersion = "0.1.0";
 export interface RequestOptions {
   /** Instead of the connection's `requestTimeoutMs`. */
   readonly timeoutMs?: number;
-  /** Speak no higher version, for what higher ones cannot say. */
+  /** Use no higher version, for what higher ones cannot express. */
   readonly versionMax?: number;
-  /** How long the broker may rightly take, for a request that asks it to wait. Default 0. */
+  /** How long the broker may legitimately take, for a request that makes it wait. Default 0. */
   readonly waitMs?: number;
   /**
-   * Gives the request up: it rejects with the signal's reason, and an answer that comes late is dropped unread. What was sent may have been
-   * done all the same.
-   * A connection on which nobody waits for anything else is closed then, for it may be dead.
+   * Abandons the request: it rejects with the signal's reason, and a late answer is dropped unread. What was sent may have been carried out
+   * nevertheless.
+   * A connection on which nothing else waits is closed then, for it may be dead.
    */
   readonly signal?: AbortSignal;
 }
 
 interface Exchange {
   readonly name: string;
-  /** Null: nothing is answered; it is done once sent. */
+  /** Null: there is no answer; it is done once sent. */
   readonly read: ((frame: Buffer, reader: Reader) => unknown) | null;
   readonly encode: (correlationId: number) => Buffer[];
   resolve: (answer: unknown) => void;
@@ -65,8 +65,8 @@ interface Exchange {
 }
 
 /**
- * One link to a broker: requests are pipelined and answered in order, each side's versions are agreed on first. Any doubt about what an
- * answer belongs to ends the connection: a request that timed out, an answer out of order, a frame that is too large or does not parse.
+ * One link to a broker: requests are pipelined and answered in order, the versions are negotiated first. Any doubt about what an answer
+ * belongs to ends the connection: a request that timed out, an answer out of order, a frame that is too large or does not parse.
  */
 export class BrokerConnection {
   readonly #address: Address;
@@ -141,21 +141,21 @@ export class BrokerConnection {
     return this.#answeredAtMs;
   }
 
-  /** The answer that is due next is late: the broker is stuck, or something on the way to it. */
+  /** The next answer is late: the broker is stuck, or something on the way to it. */
   isOverdue(nowMs: number): boolean {
     const next = this.#inFlight[0];
     if (next === undefined) return false;
     return nowMs >= Math.max(next.sentAtMs, this.#answeredAtMs) + next.waitMs + this.#limits.slowAfterMs;
   }
 
-  /** The version that `request` would speak, or null when the broker does not serve the API. */
+  /** The version that `request` would use, or null when the broker does not serve the API. */
   versionOf<Req, Res>(api: MessagePair<Req, Res>, versionMax?: number): number | null {
     return commonVersion(api.request, this.#served, versionMax);
   }
 
   /**
-   * Sends and resolves with the answer. `build` gets the version agreed on. Rejects with ConnectionLost, RequestTimedOut, UnsupportedApi or
-   * ClientClosed.
+   * Sends and resolves with the answer. `build` gets the negotiated version. Rejects with ConnectionLost, RequestTimedOut, UnsupportedApi
+   * or ClientClosed.
    */
   async request<Req, Res>(api: MessagePair<Req, Res>, build: (version: number) => Req, options: RequestOptions = {}): Promise<Res> {
     const version = this.#agreed(api, options);
@@ -196,7 +196,7 @@ export class BrokerConnection {
     };
   }
 
-  /** A broker that does not know our version of ApiVersions answers in version 0, with an error and what it knows (KIP-511). */
+  /** A broker that does not know our version of ApiVersions answers in version 0, with an error and its versions (KIP-511). */
   async #negotiate(): Promise<ServedVersions> {
     const api = apis.apiVersions;
     let version: number = api.request.versions[1];
@@ -270,7 +270,7 @@ export class BrokerConnection {
     try {
       frame = exchange.encode(exchange.correlationId);
     } catch (error) {
-      // what the caller asked for has no form in the protocol: nothing was sent, and the others go on
+      // the request cannot be expressed in the protocol: nothing was sent, and the others continue
       return this.#settle(exchange, () => exchange.reject(error as Error));
     }
     const hasRoom = this.#link?.write(frame) ?? true;
@@ -286,7 +286,7 @@ export class BrokerConnection {
         if (this.#failure === null) this.#onFrame(frame);
       });
     } catch (error) {
-      // whatever it is that reading a broker's bytes came to, it must not end the process of our user
+      // however reading a broker's bytes fails, it must not end the application's process
       const why = error instanceof Error ? error.message : String(error);
       this.#fail(new ConnectionLost(`${formatAddress(this.#address)} sent nonsense: ${why}`, { cause: error }));
     }

@@ -10,19 +10,19 @@ import { hedged } from "./hedge.ts";
 import { type NamedBy, unreachable } from "./unreachable.ts";
 
 /**
- * A broker answers a connection's requests in order. Long polls have connections of their own, so that nothing else waits behind them; so
- * have what is asked of a broker whose answer to an earlier request is late ("probes"), and joining a group, which is answered when
- * everybody has joined ("groups").
+ * A broker answers a connection's requests in order. Long polls have connections of their own, so that nothing else waits behind them. So
+ * do requests to a broker whose answer to an earlier request is late ("probes"), and joining a group, which is answered when all members
+ * have joined ("groups").
  */
 export type ConnectionPurpose = "requests" | "fetches" | "probes" | "groups";
 
-/** Brokers asked the same at the same time. */
+/** Brokers that get the same request at the same time. */
 const askedAtOnceMax = 3;
 
-/** After so many failures in a row at an address that the cluster names, and that never took a connection, the log says so. */
+/** After this many failures in a row at an address that the cluster advertises, and that never accepted a connection, a line is logged. */
 const unreachableAfter = 5;
 
-/** A broker that answered within this time is taken to be well. */
+/** A broker that answered within this time is considered healthy. */
 const recentlyMs = 2_000;
 
 interface Slot {
@@ -36,14 +36,14 @@ interface Slot {
   lastError: ConnectionLost | null;
 }
 
-/** One connection per broker and purpose, opened when first needed and again, with pauses, after it was lost. */
+/** One connection per broker and purpose, opened when first needed and reopened, with pauses, after it was lost. */
 export class ConnectionPool {
   readonly #runtime: ClientRuntime;
   readonly #settings: ClientSettings;
   readonly #slots = new Map<string, Slot>();
   readonly #closing = new AbortController();
   #brokers: ReadonlyMap<number, Address> = new Map();
-  /** Addresses that took a connection once, or that were told to be out of reach. */
+  /** Addresses that accepted a connection once, or that were logged as unreachable. */
   readonly #settled = new Set<string>();
 
   constructor(runtime: ClientRuntime, settings: ClientSettings) {
@@ -51,7 +51,7 @@ export class ConnectionPool {
     this.#settings = settings;
   }
 
-  /** Where the brokers are now. Connections to addresses that are nobody's any more are closed once idle. */
+  /** The brokers' present addresses. Connections to addresses of no broker are closed once idle. */
   setBrokers(brokers: ReadonlyMap<number, Address>): void {
     this.#brokers = brokers;
     const current = new Set([...brokers.values(), ...this.#settings.bootstrap].map(formatAddress));
@@ -73,14 +73,14 @@ export class ConnectionPool {
     return abortable(this.#connect(address, purpose), signal);
   }
 
-  /** Some broker: one that answered lately if any, the least busy of them; else whoever can be reached first. */
+  /** Some broker: one that answered lately if any, the least busy of them; else the first that can be reached. */
   toAny(): Promise<BrokerConnection> {
     return this.#ofAny((address) => this.#connect(address, "requests"));
   }
 
   /**
-   * The first good answer of some broker: another one is asked too as soon as one is late or fails. For questions that every broker answers
-   * alike.
+   * The first good answer of some broker: another one is asked, too, as soon as one is late or fails. For requests that every broker
+   * answers alike.
    */
   askAny<T>(ask: (connection: BrokerConnection, signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
     return this.#ofAny(async (address, settled) => {
@@ -122,8 +122,7 @@ export class ConnectionPool {
   }
 
   /**
-   * How likely the address is to answer soon (low ranks first). It only orders: whoever was slow is still asked when the others do not
-   * answer.
+   * How likely the address is to answer soon (low ranks first). It only orders: a slow broker is still asked when the others do not answer.
    */
   #promise(address: Address): { readonly rank: number; readonly pending: number } {
     const nowMs = this.#runtime.clock.monotonicMs();
@@ -137,7 +136,7 @@ export class ConnectionPool {
     return { rank: isRecent ? 0 : 1, pending };
   }
 
-  /** Null: the application named it. */
+  /** Null: an address given by the application. */
   #namedBy(address: Address): NamedBy | null {
     if (this.#settings.bootstrap.some((one) => isSame(one, address))) return null;
     const [broker] = [...this.#brokers].find(([, one]) => isSame(one, address)) ?? [];

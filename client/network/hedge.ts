@@ -1,9 +1,9 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
 
 export interface HedgeLimits {
-  /** An attempt that has taken this long gets company. */
+  /** When an attempt has taken this long, the next one is started. */
   readonly slowAfterMs: number;
-  /** Attempts under way at the same time. */
+  /** Attempts running at the same time. */
   readonly atOnceMax: number;
 }
 

@@ -11,16 +11,16 @@ const reasons: Readonly<Record<string, string>> = {
   ENETUNREACH: "cannot be reached from here",
 };
 
-/** Who told of an address that was not given by the application. */
+/** The source of an address that was not given by the application. */
 export interface NamedBy {
   readonly broker: number;
-  /** It is the only broker, so that it names itself. */
+  /** It is the only broker, so it advertises itself. */
   readonly isItself: boolean;
   /** Those that could be reached. */
   readonly reached: readonly Address[];
 }
 
-/** `why`, of an address: a sentence without its beginning; null: nothing that we have words for. */
+/** `why`, of an address: a sentence without its beginning; null: no known reason. */
 export function whyUnreachable(error: unknown): string | null {
   if (error instanceof RequestTimedOut) return "does not answer";
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
@@ -31,7 +31,7 @@ export function whyUnreachable(error: unknown): string | null {
   return null;
 }
 
-/** The failure to reach an address, as people have to read it who know the bootstrap addresses and nothing else. */
+/** The failure to reach an address, worded for people who know only the bootstrap addresses. */
 export function unreachable(address: Address, error: unknown, namedBy: NamedBy | null): ConnectionLost {
   const why = whyUnreachable(error);
   const message = error instanceof Error ? error.message : String(error);

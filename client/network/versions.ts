@@ -5,10 +5,10 @@ export interface VersionRange {
   readonly max: number;
 }
 
-/** By API key, what a broker says it serves. */
+/** By API key, the versions that a broker serves. */
 export type ServedVersions = ReadonlyMap<number, VersionRange>;
 
-/** The highest version that both sides speak and `versionMax` allows, or null. */
+/** The highest version that both sides support and `versionMax` allows, or null. */
 export function commonVersion(message: MessageSpec, served: ServedVersions, versionMax = Number.POSITIVE_INFINITY): number | null {
   const range = served.get(message.apiKey);
   if (range === undefined) return null;

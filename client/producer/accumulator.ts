@@ -8,11 +8,11 @@ import { type PendingSend, ProducerBatch } from "./producer-batch.ts";
 export interface AccumulatorLimits {
   /** A batch is full at this size (before compression). */
   readonly batchBytesMax: number;
-  /** How long a batch that is not full waits for company. */
+  /** How long a batch that is not full waits for more records. */
   readonly lingerMs: number;
   readonly deliveryTimeoutMs: number;
   /**
-   * Batches of one partition under way at once. More than 1 only for an idempotent producer, and then at most the five that a broker
+   * Batches of one partition in flight at once. More than 1 only for an idempotent producer, and then at most the five that a broker
    * remembers.
    */
   readonly maxInFlightPerPartition: number;
@@ -31,11 +31,11 @@ export interface Ready {
   readonly leaderUnknown: boolean;
   /** Something waits for another `identity`. */
   readonly identityNeeded: boolean;
-  /** When to look again if nothing happens before (monotonic); null: no need. */
+  /** When to check again if nothing happens before (monotonic); null: no need. */
   readonly nextCheckMs: number | null;
 }
 
-/** A record, and the most it can take in a batch. */
+/** A record, and the most that it can take in a batch. */
 export interface SizedRecord {
   readonly record: RecordToEncode;
   readonly recordBytes: number;
@@ -62,12 +62,12 @@ export class Accumulator {
     this.#limits = limits;
   }
 
-  /** Batches not yet acknowledged or failed, those under way included. */
+  /** Batches not yet acknowledged or failed, including those in flight. */
   get unsettled(): ReadonlySet<ProducerBatch> {
     return this.#unsettled;
   }
 
-  /** True when a batch became full or was begun, so that it is worth looking at what is ready. */
+  /** True when a batch became full or was started, so that it is worth checking what is ready. */
   append(topic: string, partition: number, { record, recordBytes }: SizedRecord, send: PendingSend, nowMs: number): boolean {
     const queue = this.#queue(topic, partition);
     const { batchBytesMax, deliveryTimeoutMs } = this.#limits;
@@ -83,7 +83,7 @@ export class Accumulator {
     return true;
   }
 
-  /** What waits for the partition need not wait for company. */
+  /** What waits for the partition need not wait for more records. */
   doNotLinger(topic: string, partition: number): void {
     const last = this.#queues.get(partitionKey(topic, partition))?.batches.at(-1);
     if (last !== undefined) last.lingers = false;
@@ -122,7 +122,7 @@ export class Accumulator {
       }
       add(byBroker, known.leader, key);
     }
-    // a request that goes anyway takes along what only waits for company: more in one request, and fewer requests
+    // a request that is sent anyway includes batches that only linger: more in one request, and fewer requests
     for (const [leader, keys] of byBroker) keys.push(...(lingering.get(leader) ?? []));
     return { byBroker, leaderUnknown, identityNeeded, nextCheckMs };
   }
@@ -135,7 +135,7 @@ export class Accumulator {
   }
 
   /**
-   * The first batches of these partitions, one of each while they fit into a request of `bytesMax` (one in any case). They are under way
+   * The first batches of these partitions, one of each while they fit into a request of `bytesMax` (one in any case). They are in flight
    * from here on.
    */
   drain(keys: readonly TopicPartitionKey[], bytesMax: number): readonly ProducerBatch[] {
@@ -150,7 +150,7 @@ export class Accumulator {
       if (drained.length > 0 && bytes + size > bytesMax) continue;
       bytes += size;
       drained.push(queue.take(this.identity));
-      // to the end, so that the others come first next time
+      // moved to the end, so that the others come first next time
       this.#queues.delete(key);
       this.#queues.set(key, queue);
     }
@@ -162,24 +162,24 @@ export class Accumulator {
     return this.#queueOf(batch).isNext(batch);
   }
 
-  /** To be sent again, before everything that came later, not before `notBeforeMs`. */
+  /** To be retried, ahead of everything that came later, not before `notBeforeMs`. */
   putBack(batch: ProducerBatch, notBeforeMs: number): void {
     this.#queueOf(batch).putBack(batch, [batch], notBeforeMs);
   }
 
-  /** In its place, its records wait in these. */
+  /** Instead of it, these hold its waiting records. */
   replace(batch: ProducerBatch, parts: readonly ProducerBatch[]): void {
     this.#queueOf(batch).putBack(batch, parts, 0);
     this.#unsettled.delete(batch);
     for (const part of parts) this.#unsettled.add(part);
   }
 
-  /** The leader takes nothing more under this batch's numbering: see `PartitionQueue`. */
+  /** The leader accepts nothing more under this batch's numbering: see `PartitionQueue`. */
   refuseNumbering(batch: ProducerBatch, another: boolean): void {
     this.#queueOf(batch).refuseNumbering(batch, another);
   }
 
-  /** A batch under way was acknowledged or failed. */
+  /** A batch in flight was acknowledged or failed. */
   finished(batch: ProducerBatch, how: "acknowledged" | "failed"): void {
     const queue = this.#queueOf(batch);
     if (how === "acknowledged") queue.acknowledged(batch);
@@ -188,7 +188,7 @@ export class Accumulator {
     this.#dropIfIdle(queue);
   }
 
-  /** Removes and returns the waiting batches whose time is up (all of them, when it is the end of time). */
+  /** Removes and returns the waiting batches that have expired (all of them, when `nowMs` is infinity). */
   takeExpired(nowMs: number): readonly ProducerBatch[] {
     const expired: ProducerBatch[] = [];
     for (const queue of this.#queues.values()) {
@@ -232,7 +232,7 @@ export class Accumulator {
   }
 }
 
-/** What is under way went to another leader, or to this one in another epoch. */
+/** The batches in flight went to another leader, or to this one in another epoch. */
 function isElsewhere({ inFlight: [first] }: PartitionQueue, known: KnownLeader | undefined): boolean {
   if (first === undefined || known === undefined) return false;
   return first.sentToBroker !== known.leader || first.sentToEpoch !== known.leaderEpoch;

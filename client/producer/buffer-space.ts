@@ -9,7 +9,7 @@ interface Waiter {
   readonly timer: Timer;
 }
 
-/** How much the producer may hold. Who finds it full waits, first come first served, for a bounded time. */
+/** How much the producer may hold. A caller that finds it full waits, first come first served, for a bounded time. */
 export class BufferSpace {
   readonly #clock: Clock;
   readonly #totalBytes: number;

@@ -1,6 +1,6 @@
 /**
- * MurmurHash2 (Austin Appleby, public domain), 32 bits, with the seed that Kafka's Java client uses: the same keys land on the same
- * partitions. A signed number, as Java has it.
+ * MurmurHash2 (Austin Appleby, public domain), 32 bits, with the seed that Kafka's Java client uses: the same keys go to the same
+ * partitions. A signed number, as in Java.
  */
 export function murmur2(bytes: Uint8Array): number {
   const multiplier = 0x5bd1e995;

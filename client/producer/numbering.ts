@@ -2,15 +2,15 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import { noProducerId } from "../../protocol/records/batch-header.ts";
 
 /**
- * Under which a producer's batches are numbered. A broker lets a raised epoch begin at 0 and refuses everything of an earlier one, however
- * late it comes.
+ * The producer id and epoch under which batches are numbered. A broker lets a raised epoch begin at 0 and refuses everything of an earlier
+ * one, however late it arrives.
  */
 export interface ProducerIdentity {
   readonly producerId: number;
   readonly producerEpoch: number;
 }
 
-/** A batch's place among its partition's records: with the batch's size, what makes a retry known as one. */
+/** A batch's place among its partition's records: together with the batch's size, it identifies a retry. */
 export interface BatchNumber extends ProducerIdentity {
   /** Records numbered before it under this identity; the sequence on the wire is its remainder by 2^31. */
   readonly position: number;
@@ -21,17 +21,17 @@ const epochMax = 2 ** 15 - 1;
 /**
  * The numbers of one partition. Pure state.
  *
- * A numbering is good until one of its batches fails for good: the broker takes nothing that comes after a missing number. Then the
- * partition goes on under a raised epoch, from 0, as soon as nothing that bears an old number is under way or waits to be sent again.
+ * A numbering is valid until one of its batches fails for good: the broker accepts nothing after a missing number. Then the partition
+ * continues under a raised epoch, from 0, as soon as no batch with an old number is in flight or waits to be retried.
  */
 export class Numbering {
   #identity: ProducerIdentity | null = null;
-  /** An id that may not be used again here: its epochs are used up, or somebody else has it. */
+  /** An id that may not be used again here: its epochs are used up, or another producer has it. */
   #spentId: number = noProducerId;
   #next = 0;
   #hasGap = false;
 
-  /** The leader is known to have what was numbered so far: it would refuse a number out of its turn. */
+  /** The leader is known to have what was numbered so far: it would refuse a number out of order. */
   isProven = false;
 
   get hasGap(): boolean {

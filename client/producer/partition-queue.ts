@@ -3,27 +3,24 @@ import type { Numbering, ProducerIdentity } from "./numbering.ts";
 import type { ProducerBatch } from "./producer-batch.ts";
 
 /**
- * The batches of one partition, oldest first, those under way aside. Pure state.
+ * The batches of one partition, oldest first, except those in flight. Pure state.
  *
- * Order and uniqueness with several requests under way (`numbering` is null when the producer is not idempotent: then one at a time is what
+ * Order and uniqueness with several requests in flight (`numbering` is null when the producer is not idempotent: then sending one at a time
  * keeps the order):
  * 1. A batch is numbered when it is first taken, in the order of taking, and keeps its number and its bytes through retries: the broker
- *    knows what it has. An answer that was lost and a request
- *    that was repeated are the same to it.
- * 2. When the first of five fails for now, the other four come back out of order (or, sent to a broker that is no leader, with the same
- *    error). All return to their places, and nothing is sent
- *    before the last of them is back: `isProven` is gone, so one goes at a time until one is acknowledged. A batch that is sent again is
- *    never overtaken.
- * 3. While the leader is not known to have anything under this numbering, one batch is under way: a broker that knows nothing of a producer
- *    takes whatever number comes first.
- * 4. Batches under way all go to one leader in one epoch; whoever leads next gets none before those are concluded.
+ *    knows what it has. A lost answer and a repeated request are the same to it.
+ * 2. When the first of five fails temporarily, the other four come back out of order (or, sent to a broker that is not the leader, with the
+ *    same error). All return to their places, and nothing is sent before the last of them is back: `isProven` is reset, so one is sent at a
+ *    time until one is acknowledged. A retried batch is never overtaken.
+ * 3. While the leader is not known to have anything under this numbering, one batch is in flight: a broker that does not know a producer
+ *    accepts whatever number comes first.
+ * 4. Batches in flight all go to one leader in one epoch; the next leader gets none before those are concluded.
  * 5. A batch that failed for good leaves a gap, for it may or may not be in the log. What was numbered after it is still sent under its
- *    number: it is accepted if the lost one was written, and out
- *    of order if not. What was not numbered yet waits until none of those is left, and begins a new numbering.
+ *    number: it is accepted if the lost one was written, and out of order if not. What was not numbered yet waits until none of those is
+ *    left, and starts a new numbering.
  * 6. Out of order, with nothing before it unsettled, is that gap (or the leader lost its log). A batch that no attempt can have left in the
- *    log is numbered anew, and with it all behind it of
- *    which the same is true. One that may be there keeps its number, for under another it could be there twice: it is accepted as a
- *    repetition, or fails.
+ *    log is renumbered, and so are all later ones of which the same is true. A batch that may be in the log keeps its number, for under
+ *    another it could be there twice: it is accepted as a duplicate, or fails.
  */
 export class PartitionQueue {
   readonly topic: string;
@@ -31,7 +28,7 @@ export class PartitionQueue {
   /** Waiting; only the last still takes records. */
   readonly batches: ProducerBatch[] = [];
   readonly inFlight: ProducerBatch[] = [];
-  /** Of the last batch that was taken: the next one will probably be as large. */
+  /** Of the last batch that was taken: the next one will probably be about as large. */
   lastBatchBytes = 0;
   /** After a failure: nothing is sent before (monotonic), unless the leader has changed meanwhile. */
   notBeforeMs = 0;
@@ -51,7 +48,7 @@ export class PartitionQueue {
   }
 
   /**
-   * Whether the first batch may be sent as far as the others are concerned. Behind others it goes when it is full: until then it may as
+   * Whether the first batch may be sent as far as the others are concerned. Behind others it is sent when it is full: until then it may as
    * well take more records.
    */
   mayTake(batchBytesMax: number): boolean {
@@ -62,7 +59,7 @@ export class PartitionQueue {
     return head.ordinal >= 0 || this.batches.length > 1 || head.sizeInBytes >= batchBytesMax;
   }
 
-  /** The first batch cannot be numbered under the identity that there is. */
+  /** The first batch cannot be numbered under the present identity. */
   needsIdentity(offered: ProducerIdentity | null): boolean {
     const [head] = this.batches;
     return head !== undefined && this.#numbering !== null && this.#mustNumber(head) && !this.#numbering.canNumber(offered);
@@ -88,7 +85,7 @@ export class PartitionQueue {
     return !this.inFlight.some(isBefore) && !this.batches.some(isBefore);
   }
 
-  /** `batches`, the one under way or its parts, return to their places. */
+  /** `batches`, the one in flight or its parts, return to their places. */
   putBack(batch: ProducerBatch, batches: readonly ProducerBatch[], notBeforeMs: number): void {
     this.#land(batch);
     const behind = this.batches.findIndex(({ ordinal }) => ordinal < 0 || ordinal > batch.ordinal);
@@ -110,12 +107,12 @@ export class PartitionQueue {
     this.lost(batch);
   }
 
-  /** The batch is given up, under way or not. */
+  /** The batch has failed, in flight or not. */
   lost({ number }: ProducerBatch): void {
     if (number !== null) this.#numbering?.lost(number);
   }
 
-  /** The leader takes nothing more under this batch's numbering. `another`: not under its id either. */
+  /** The leader accepts nothing more under this batch's numbering. `another`: not under its id either. */
   refuseNumbering({ number }: ProducerBatch, another: boolean): void {
     if (number === null || this.#numbering?.isCurrent(number) !== true) return;
     if (another) this.#numbering.abandonId();

@@ -23,7 +23,7 @@ interface Sticky {
 
 /**
  * Kafka's default: records with a key by the key's murmur2; those without stay with one partition for about a batch's worth of bytes and
- * then move to another at random, so that batches fill (KIP-480, KIP-794). Remembers per topic where it is.
+ * then move to another at random, so that batches fill (KIP-480, KIP-794). Keeps its partition per topic.
  */
 export class DefaultPartitioner {
   readonly #random: Random;
@@ -31,7 +31,7 @@ export class DefaultPartitioner {
   readonly #onMovedOn: (topic: string, partition: number) => void;
   readonly #sticky = new Map<string, Sticky>();
 
-  /** `onMovedOn`: no more records without key will come to the partition for now, so that waiting for company would be in vain. */
+  /** `onMovedOn`: no more records without a key will come to the partition for now, so that lingering would be useless. */
   constructor(random: Random, stickyBytes: number, onMovedOn: (topic: string, partition: number) => void = () => undefined) {
     this.#random = random;
     this.#stickyBytes = stickyBytes;

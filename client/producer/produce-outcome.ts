@@ -2,11 +2,11 @@ import { isRetriable, type KafkaErrorCode } from "../../protocol/errors/kafka-er
 import { isRetriableFailure, KafkaProtocolError, RecordTooLarge } from "../base/errors.ts";
 import type { Acknowledged } from "./producer-batch.ts";
 
-/** How a broker, or the way to it, answered for one batch. */
+/** How a broker, or the connection to it, answered for one batch. */
 export type ProduceOutcome =
   | ({ readonly kind: "acknowledged" } & Acknowledged)
   | { readonly kind: "refused"; readonly code: Exclude<KafkaErrorCode, "NONE">; readonly detail: string | null }
-  /** `wasSent` false: the request never went out. */
+  /** `wasSent` false: the request was never sent. */
   | { readonly kind: "failed"; readonly error: Error; readonly wasSent: boolean };
 
 export interface BatchFacts {
@@ -24,7 +24,7 @@ export interface BatchFacts {
 
 export type Verdict =
   | ({ readonly kind: "acknowledge" } & Acknowledged)
-  /** `refreshMetadata`: whoever led the partition may not any more. */
+  /** `refreshMetadata`: the partition's leader may have changed. */
   | { readonly kind: "retry"; readonly error: Error; readonly refreshMetadata: boolean }
   | { readonly kind: "split" }
   /** Under another numbering it can be written, and not twice. */
@@ -32,10 +32,10 @@ export type Verdict =
   | { readonly kind: "time-out"; readonly error: Error }
   | { readonly kind: "fail"; readonly error: Error };
 
-/** What becomes of the batch. */
+/** What happens to the batch. */
 export function judge(outcome: ProduceOutcome, batch: BatchFacts, nowMs: number): Verdict {
   if (outcome.kind === "acknowledged") return { ...outcome, kind: "acknowledge" };
-  // it is in the log, and so long ago that the broker does not remember where
+  // it is in the log, but so old that the broker does not remember its offset
   if (outcome.kind === "refused" && outcome.code === "DUPLICATE_SEQUENCE_NUMBER")
     return { kind: "acknowledge", baseOffset: -1, logAppendTimeMs: -1 };
   const where = `${batch.topic}-${batch.partition}`;
@@ -55,7 +55,7 @@ export function judge(outcome: ProduceOutcome, batch: BatchFacts, nowMs: number)
   return { kind: "retry", error, refreshMetadata: outcome.kind === "failed" || !staysWithLeader.has(outcome.code) };
 }
 
-/** The leader is the right one; it only cannot do it now. */
+/** The leader is the right one; it just cannot write now. */
 const staysWithLeader: ReadonlySet<KafkaErrorCode> = new Set<KafkaErrorCode>([
   "NOT_ENOUGH_REPLICAS",
   "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
@@ -71,7 +71,7 @@ export function isOutOfTurn(outcome: ProduceOutcome): boolean {
   return outcome.kind === "refused" && outOfTurn.has(outcome.code);
 }
 
-/** Nothing more is taken from the producer under this id and epoch. */
+/** Nothing more is accepted from the producer under this id and epoch. */
 const fencing: ReadonlySet<KafkaErrorCode> = new Set<KafkaErrorCode>([
   "INVALID_PRODUCER_EPOCH",
   "PRODUCER_FENCED",

@@ -6,25 +6,25 @@ import { BatchBuilder, type ProducerFields, signBatch } from "../../protocol/rec
 import type { RecordToEncode } from "../../protocol/records/record.ts";
 import type { BatchNumber } from "./numbering.ts";
 
-/** Where a record went. */
+/** Where a record was written. */
 export interface RecordMetadata {
   readonly topic: string;
   readonly partition: number;
-  /** -1: nobody said (acks 0, or the broker knows the batch as an old one and has forgotten where it is). */
+  /** -1: unknown (acks 0, or the broker recognises the batch as an old one and has forgotten its offset). */
   readonly offset: number;
   /** The broker's time under LogAppendTime, else the record's own. */
   readonly timestampMs: number;
   /**
-   * How often the record was sent: 1 when it went through at once. With more, and unless the producer is idempotent, the log may hold it
+   * How often the record was sent: 1 when it succeeded at once. With more, and unless the producer is idempotent, the log may hold it
    * twice.
    */
   readonly attempts: number;
 }
 
-/** The caller's end of a record on its way. */
+/** The caller's side of a record in flight. */
 export interface PendingSend {
   readonly timestampMs: number;
-  /** What it took of the buffer, given back when settled. */
+  /** What it took of the buffer, released when settled. */
   readonly reservedBytes: number;
   readonly resolve: (metadata: RecordMetadata) => void;
   readonly reject: (error: Error) => void;
@@ -55,10 +55,10 @@ export class ProducerBatch {
   number: BatchNumber | null = null;
   /** The topic that the name stood for when it was last sent; null: not known. */
   sentToTopicId: TopicId | null = null;
-  /** An attempt ended without a clear no: the log of `mayBeInTopicId` may hold it, or get it late. */
+  /** An attempt ended without a definite refusal: the log of `mayBeInTopicId` may hold it, or get it late. */
   mayBeInLog = false;
   mayBeInTopicId: TopicId | null = null;
-  /** False: it goes as soon as it may, full or not. */
+  /** False: it is sent as soon as it may be, full or not. */
   lingers = true;
   /** Why it was last put back. */
   lastError: Error | null = null;
@@ -81,7 +81,7 @@ export class ProducerBatch {
     return this.#builder.sizeInBytes;
   }
 
-  /** An attempt ended without a clear no. */
+  /** An attempt ended without a definite refusal. */
   mayBeWritten(): void {
     this.mayBeInLog = true;
     this.mayBeInTopicId = this.sentToTopicId;
@@ -89,8 +89,8 @@ export class ProducerBatch {
 
   /**
    * The leader's log lacks what the producer wrote before this batch, so it does not have this batch either, or would know it. Where the
-   * name stood for another topic when earlier attempts were made, what they left is gone with that one: the topic was deleted and made
-   * anew.
+   * name stood for another topic when earlier attempts were made, what they left is gone with that one: the topic was deleted and
+   * re-created.
    */
   wasOutOfTurn(): void {
     const { sentToTopicId, mayBeInTopicId } = this;
@@ -99,7 +99,7 @@ export class ProducerBatch {
     this.mayBeInTopicId = null;
   }
 
-  /** As it goes out; 0 before it was encoded. */
+  /** As sent; 0 before it was encoded. */
   get encodedBytes(): number {
     return this.#encoded?.length ?? 0;
   }
@@ -109,7 +109,7 @@ export class ProducerBatch {
   }
 
   /**
-   * `recordBytesMax`: see `recordBytesAtMost`. False when the batch is under way already or the record would make it larger than
+   * `recordBytesMax`: see `recordBytesAtMost`. False when the batch is in flight already or the record would make it larger than
    * `bytesMax`; an empty batch takes any record.
    */
   tryAppend(record: RecordToEncode, recordBytesMax: number, send: PendingSend, bytesMax: number): boolean {
@@ -120,7 +120,7 @@ export class ProducerBatch {
     return true;
   }
 
-  /** The batch in wire form; from here on it takes no more records. Sending it again sends the same bytes, unless it was numbered anew. */
+  /** The batch in wire form; from here on it takes no more records. A retry sends the same bytes, unless it was renumbered. */
   encode(codec: CompressionCodec, compress: RecordCompressor): Buffer {
     const fields = this.number === null ? {} : producerFields(this.number);
     if (this.#encoded === null) this.#encoded = this.#builder.build({ codec, compress, ...fields });
@@ -146,7 +146,7 @@ export class ProducerBatch {
       part.mayBeInLog = this.mayBeInLog;
       part.mayBeInTopicId = this.mayBeInTopicId;
     }
-    // the numbers stay as they are: those behind have theirs
+    // the numbers stay as they are: later batches have theirs
     halves[0].ordinal = this.ordinal;
     halves[1].ordinal = this.ordinal + half;
     halves[0].number = this.number;

@@ -8,11 +8,11 @@ import type { ProducerIdentity } from "./numbering.ts";
 
 export type FetchedIdentity =
   | { readonly error: null; readonly identity: ProducerIdentity }
-  /** Asking again would not help. */
+  /** A retry would not help. */
   | { readonly error: Error };
 
 /**
- * Gets producer ids from whichever broker answers; one attempt at a time, with growing pauses. Two brokers that are both asked give an id
+ * Gets producer ids from whichever broker answers; one attempt at a time, with growing pauses. Two brokers that are both asked return an id
  * each, of which one stays unused.
  */
 export class IdentitySource {
@@ -29,7 +29,7 @@ export class IdentitySource {
     return this.#lastError;
   }
 
-  /** Null: another call is at it already, or the client was closed. */
+  /** Null: another call is running already, or the client was closed. */
   async fetch(): Promise<FetchedIdentity | null> {
     if (this.#isFetching) return null;
     this.#isFetching = true;

@@ -16,24 +16,24 @@ export interface ProducerOptions<K, V> extends ClientOptions {
    */
   readonly acks?: -1 | 0 | 1 | "all";
   /**
-   * Every record is written once, in order, however often it has to be sent (idempotent): the brokers know a repetition by its number.
+   * Every record is written once, in order, however often it has to be sent (idempotent): the brokers recognise a duplicate by its number.
    * Needs acks "all". Default: true, unless `acks` says 0 or 1.
-   * A send that rejects all the same (its time was up) may have been written, once.
+   * A send that rejects nevertheless (it timed out) may have been written, once.
    */
   readonly enableIdempotence?: boolean;
   /**
-   * How long a record waits for others to travel with. 0 (default): not at all; those that arrive while an earlier batch is under way still
-   * go together.
+   * How long a record waits for others in the same batch. 0 (default): not at all; those that arrive while an earlier batch is in flight
+   * are still batched.
    */
   readonly lingerMs?: number;
-  /** A batch is full at this size. Bytes before compression; default 128 KiB. A larger record travels alone. */
+  /** A batch is full at this size. Bytes before compression; default 128 KiB. A larger record is sent alone. */
   readonly batchBytesMax?: number;
   /**
    * Largest request; at least `batchBytesMax`. A larger record fails with RecordTooLarge, and with compression one of more than 64 MiB,
-   * which nobody would unpack. Bytes; default 1 MiB.
+   * which no consumer would decompress. Bytes; default 1 MiB.
    */
   readonly requestBytesMax?: number;
-  /** Records on their way, all together. When they reach it, `send` waits. Bytes; default 32 MiB. */
+  /** Records in flight, all together. When they reach it, `send` waits. Bytes; default 32 MiB. */
   readonly bufferBytesMax?: number;
   /** How long `send` waits for room in the buffer, or for a topic to be known; then it fails. Milliseconds; default 60,000. */
   readonly maxBlockMs?: number;
@@ -41,14 +41,14 @@ export interface ProducerOptions<K, V> extends ClientOptions {
   readonly compression?: CompressionCodec;
   /** Instead of Kafka's default (murmur2 of the key, sticky without one). */
   readonly partitioner?: Partitioner;
-  /** From `send`'s turn to failure, all attempts included. Milliseconds; default 120,000. */
+  /** From `send` to failure, all attempts included. Milliseconds; default 120,000. */
   readonly deliveryTimeoutMs?: number;
   /**
-   * Requests under way to one broker. A partition has up to five batches in them, or one when the producer is not idempotent, so that
+   * Requests in flight to one broker. A partition has up to five batches in them, or one when the producer is not idempotent, so that
    * retries keep the order. Default 5.
    */
   readonly maxInFlightPerBroker?: number;
-  /** Whether a topic that does not exist may be created by asking for it, where the brokers allow it. Default true. */
+  /** Whether a topic that does not exist may be created by requesting its metadata, where the brokers allow it. Default true. */
   readonly allowAutoTopicCreation?: boolean;
 }
 
@@ -59,7 +59,7 @@ export interface ProducerSettings {
   readonly lingerMs: number;
   readonly batchBytesMax: number;
   readonly requestBytesMax: number;
-  /** Of a batch before it is compressed: what brokers and consumers unpack. */
+  /** Of a batch before it is compressed: what brokers and consumers decompress. */
   readonly recordsBytesMax: number;
   readonly bufferBytesMax: number;
   readonly maxBlockMs: number;

@@ -30,13 +30,13 @@ export interface ProducerRecord<K = Uint8Array | string, V = Uint8Array | string
 export type HeaderValue = Uint8Array | string | null;
 
 export interface SendOptions {
-  /** Gives up waiting for room or metadata. A record that is on its way already is not called back. */
+  /** Stops waiting for room or metadata. A record that is already in flight is not cancelled. */
   readonly signal?: AbortSignal;
 }
 
 /** A broker remembers the last five batches of each producer. */
 const inFlightIdempotent = 5;
-/** Room that a record takes beside its bytes: promise, bookkeeping. */
+/** Room that a record takes in addition to its bytes: promise, bookkeeping. */
 const recordOverheadBytes = 128;
 /** `send` calls that wait for room or metadata; more fail at once. */
 const waitingSendsMax = 250_000;
@@ -56,7 +56,7 @@ interface Lane {
 }
 
 /**
- * Writes records to topics, each exactly once. Batches what is sent together, follows partitions when their leaders change, and tries again
+ * Writes records to topics, each exactly once. Batches what is sent together, follows partitions when their leaders change, and retries
  * until the delivery timeout.
  *
  * ```ts
@@ -112,7 +112,7 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
   }
 
   /**
-   * Resolves once the record is acknowledged as `acks` asks. Records of one partition are written in the order of the calls.
+   * Resolves once the record is acknowledged as `acks` requires. Records of one partition are written in the order of the calls.
    * Rejects with DeliveryTimedOut, KafkaProtocolError, RecordTooLarge, BufferExhausted, SerializationFailed, InvalidArgument, ClientClosed,
    * or the signal's reason.
    */
@@ -150,7 +150,7 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
   }
 
   /**
-   * Takes no more records, waits until those sent are acknowledged or have failed (at most the delivery timeout), closes the connections.
+   * Accepts no more records, waits until those sent are acknowledged or have failed (at most the delivery timeout), closes the connections.
    */
   close(): Promise<void> {
     this.#closing ??= this.#flushAndEnd();
@@ -234,14 +234,14 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     await this.#cluster.metadata.awaitTopic(prepared.topic, deadlineMs, signal);
     if (!this.#space.tryTake(prepared.reservedBytes)) {
       const room = this.#space.take(prepared.reservedBytes, Math.max(deadlineMs - clock.monotonicMs(), 0), signal);
-      this.#sender.wake(); // nothing lingers while someone waits
+      this.#sender.wake(); // nothing lingers while a caller waits
       await room;
     }
     const topic = this.#cluster.metadata.topic(prepared.topic);
     if (topic === undefined || this.#cluster.isClosed) {
       this.#space.give(prepared.reservedBytes);
       if (topic !== undefined) throw new ClientClosed("the producer was closed");
-      return this.#admit(prepared, deadlineMs, resolve, reject, signal); // forgotten while we waited for room
+      return this.#admit(prepared, deadlineMs, resolve, reject, signal); // dropped from the metadata while we waited for room
     }
     this.#enqueue(prepared, topic, resolve, reject);
   }

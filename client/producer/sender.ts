@@ -35,7 +35,7 @@ export interface SenderParts {
   readonly onSettled: (batch: ProducerBatch) => void;
 }
 
-/** Moves batches from the accumulator to their leaders, and back again when that failed for now. */
+/** Moves batches from the accumulator to their leaders, and back again after temporary failures. */
 export class Sender {
   readonly #parts: SenderParts;
   readonly #inFlight = new Map<BrokerId, number>();
@@ -46,7 +46,7 @@ export class Sender {
     this.#stepper = new Stepper(parts.cluster, (nowMs) => this.#step(nowMs));
   }
 
-  /** Looks, later in this turn of the loop, at what can be sent. */
+  /** Checks, later in this turn of the loop, what can be sent. */
   wake(): void {
     this.#stepper.wake();
   }
@@ -55,7 +55,7 @@ export class Sender {
     this.#stepper.close();
   }
 
-  /** Returns when a batch that lingers, pauses or expires is due. */
+  /** Returns the time when a batch that lingers, pauses or expires is due. */
   #step(nowMs: number): number {
     const { cluster, accumulator, settings, identities, isHurried } = this.#parts;
     for (const batch of accumulator.takeExpired(nowMs)) this.#fail(batch, this.#timedOut(batch, batch.lastError ?? identities.lastError));
@@ -77,7 +77,7 @@ export class Sender {
     return nextCheckMs ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Batches wait meanwhile, and expire. What cannot come right by waiting fails everything that waits. */
+  /** Batches wait meanwhile, and expire. An error that waiting cannot fix fails everything that waits. */
   async #fetchIdentity(): Promise<void> {
     const { accumulator, identities } = this.#parts;
     const fetched = await identities.fetch();
@@ -90,18 +90,18 @@ export class Sender {
   /**
    * One request with its answer. A leader that hangs is left behind, batch by batch, as soon as the metadata names another:
    *
-   * 1. While the metadata names the same leader and epoch, its batches wait for it: it may be slow for good reasons, and sending again
-   *    would gain nothing.
+   * 1. While the metadata names the same leader and epoch, its batches wait for it: it may be slow for good reasons, and a retry would gain
+   *    nothing.
    * 2. Once another leads under a higher epoch, the old one can commit nothing more: its followers follow the new one. So a batch that it
    *    has not acknowledged goes to the new
    *    leader. If it was committed before, the new leader knows its number and answers with its offset (a producer that is not idempotent
    *    writes it twice); if not, the old copy is cut off.
    *    Nothing was acknowledged yet, so nothing is lost.
-   * 3. The batches go back to the head of their queue, all that were under way before any is sent: they reach the new leader in order.
+   * 3. The batches return to the head of their queue, all that were in flight before any is sent: they reach the new leader in order.
    * 4. `attempts` counts them as sent again, which is how the caller of a producer that is not idempotent learns that the log may hold them
    *    twice.
-   * 5. The late answer is no use: a batch is concluded once, and `open` says which of them still wait. When none does, the request is given
-   *    up and the connection drops its answer.
+   * 5. The late answer is not used: a batch is concluded once, and `open` says which of them still wait. When none does, the request is
+   *    abandoned and the connection drops its answer.
    */
   async #deliver(brokerId: BrokerId, batches: readonly ProducerBatch[]): Promise<void> {
     const { cluster } = this.#parts;
@@ -143,7 +143,7 @@ export class Sender {
   ): Promise<(batch: ProducerBatch) => ProduceOutcome> {
     const { settings, cluster } = this.#parts;
     const topicData = groupByTopic(batches, (batch) => batch.encode(settings.codec, compressRecords));
-    // the broker's own time-out comes first, so that a slow replication does not cost the connection
+    // the broker's own timeout comes first, so that slow replication does not cost the connection
     const timeoutMs = Math.ceil(cluster.settings.requestTimeoutMs * 0.9);
     const request: ProduceRequest = { transactionalId: null, acks: settings.acks, timeoutMs, topicData };
     if (settings.acks === 0) {
@@ -191,7 +191,7 @@ export class Sender {
           return this.#fail(batch, error);
         }
         batch.lastError = error;
-        // who was only out of turn waits for those before it, not for its own pause
+        // a batch that was only out of order waits for those before it, not for its own pause
         accumulator.putBack(batch, isNext ? nowMs + backoffMs(attempts, cluster.settings, random) : nowMs);
         if (verdict.kind === "renumber") accumulator.refuseNumbering(batch, false);
         else if (verdict.refreshMetadata) cluster.metadata.requestRefresh();

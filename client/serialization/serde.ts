@@ -4,7 +4,7 @@ import { SerializationFailed } from "../base/errors.ts";
 /** Turns values of one type into bytes and back. Null (no key; a tombstone) never gets here: it stays null. */
 export interface Serde<T> {
   serialize(value: T): Uint8Array;
-  /** The bytes are a view on what was fetched: copy what is kept. */
+  /** The bytes are a view on what was fetched: copy them to keep them. */
   deserialize(bytes: Buffer): T;
 }
 
@@ -22,7 +22,7 @@ export const stringSerde: Serde<string> = {
   deserialize: (bytes) => bytes.toString("utf8"),
 };
 
-/** JSON. `T` is what the caller says it is: nothing is checked. */
+/** JSON. `T` is whatever the caller declares: nothing is checked. */
 export function jsonSerde<T>(): Serde<T> {
   return {
     serialize: (value) => {
@@ -34,7 +34,7 @@ export function jsonSerde<T>(): Serde<T> {
   };
 }
 
-/** MessagePack, with what it has beyond JSON: dates, binary, maps. Self-contained: any MessagePack library reads it. */
+/** MessagePack, with its types beyond JSON: dates, binary, maps. Self-contained: any MessagePack library reads it. */
 export function msgpackSerde<T>(): Serde<T> {
   // records (shared structures) are msgpackr's own extension, and would need both sides to remember
   const packr = new Packr({ useRecords: false });

@@ -234,7 +234,7 @@ test("100,000 lines of a log that is rotated while a leader dies and returns are
   await rename(path, `${path}.1`);
   await write(45_000, 60_000);
   await cluster.startBroker(leader);
-  // a restart of the command itself: the next one goes on where the acknowledgements ended
+  // a restart of the command itself: the next one continues where the acknowledgements ended
   produce.signal("SIGTERM");
   const first = await produce.result;
   expect(first).toMatchObject({ code: 0 });
@@ -254,7 +254,7 @@ test("100,000 lines of a log that is rotated while a leader dies and returns are
   const ofKey = (all: readonly string[], key: string) => all.filter((line) => line.startsWith(`${key} `));
   for (let i = 0; i < 23; i++)
     expect(ofKey(stored, `10.0.0.${i}`).join("\n") === ofKey(lines, `10.0.0.${i}`).join("\n"), `address ${i}`).toBe(true);
-  // every line once: `first` ended cleanly, so the second run repeated nothing, and what either sent again is known by its number
+  // every line once: `first` ended cleanly, so the second run repeated nothing, and what either retried is recognised by its number
   expect(stored).toHaveLength(lines.length);
   console.log(`${lines.length} lines, once each; ${one.retried + two.retried} sent more than once`);
   await cluster.replicasIdentical("access");

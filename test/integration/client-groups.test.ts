@@ -160,7 +160,7 @@ describe("members that die", () => {
       const [described] = orThrow(await on.admin.describeGroups([group]));
       return described?.members.length === 4 && described.members.every(({ partitions }) => partitions.length === 2);
     });
-    // all of it is committed by now, so nobody may see any of it again
+    // all of it is committed by now, so no member may see any of it again
     await waitUntil("everything to be committed", async () => {
       const offsets = await on.admin.listGroupOffsets(group);
       return offsets.reduce((sum, { offset }) => sum + offset, 0) === 2_000;

@@ -81,7 +81,7 @@ describe.each(["the controller", "another broker"])("when %s stops, its connecti
     expect(sent[victim - 1]?.attempts).toBeGreaterThan(1);
     expect(acknowledgedMs).toBeLessThan(sessionTimeoutMs + noticeMs);
     expect(consumedMs).toBeLessThan(sessionTimeoutMs + noticeMs);
-    // what is new knows nothing of who is stopped: it may ask the stopped broker first
+    // a new client does not know which broker is stopped: it may ask that one first
     await using newcomer = new Admin({ bootstrap: `${cluster.address(victim)},${cluster.bootstrap.join(",")}` });
     const beganAtMs = performance.now();
     await newcomer.listTopics();

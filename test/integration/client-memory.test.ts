@@ -41,7 +41,7 @@ beforeAll(async () => {
       "ottla.log.tail.cache.max.bytes": mebibyte,
       "min.insync.replicas": 1,
       "default.replication.factor": 1,
-      // a follower that stands still is waited for, longer than anybody may notice
+      // a stopped follower is waited for, without a client noticing
       "zookeeper.session.timeout.ms": 20_000,
       "replica.lag.time.max.ms": 20_000,
     },
@@ -83,7 +83,7 @@ async function open(count: number): Promise<RawLink[]> {
   return opened;
 }
 
-/** Runs `attack`, and while the neighbour goes on looks how much memory the broker takes. MiB, above what it had. */
+/** Runs `attack`, and while the neighbour continues, measures how much memory the broker takes. MiB, above what it had. */
 async function growthDuring(attack: () => Promise<void>): Promise<number> {
   const beforeMib = await watch.residentMib();
   let largestMib = 0;
@@ -157,7 +157,7 @@ describe("a broker's memory for clients", () => {
     const joiners = await Promise.all(Array.from({ length: 21 }, () => RawLink.open(cluster.address(coordinator))));
     links.push(...joiners);
     joiners[0]?.send(join(Buffer.alloc(2)));
-    await joiners[0]?.answers(1); // from here on nobody is answered before this one joins again
+    await joiners[0]?.answers(1); // from here on no member is answered before this one rejoins
     const large = join(Buffer.alloc(900_000, 7));
     for (const link of joiners.slice(1)) link.send(Buffer.concat([large, large, large]));
     const before = neighbour.acknowledgedCount;

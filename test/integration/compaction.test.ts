@@ -69,7 +69,7 @@ async function recordsOn(broker: number, topic: string): Promise<Pick<PlacedReco
   return batches.flatMap(({ position }) => [...decodeBatch(bytes, position, { decompress: decompressRecords })]);
 }
 
-/** Until little more than the segment being written is left. */
+/** Until little more than the active segment is left. */
 async function compactedOn(broker: number, topic: string, atMost: number): Promise<void> {
   await waitUntil(`${topic} is compacted on broker ${broker}`, async () => (await recordsOn(broker, topic)).length <= atMost, {
     timeoutMs: 30_000,
@@ -108,7 +108,7 @@ test("a compacted topic keeps every key's newest record; a follower that was awa
     expect(new Set(records.map(({ offset }) => offset)).size, name).toBe(records.length);
   }
 
-  // the one that came back leads now: what it copied is what is served
+  // the restarted broker leads now: what it copied is served
   await cluster.shutDown(1);
   await cluster.shutDown(2);
   await waitUntil("broker 3 serves the topic alone", async () => {

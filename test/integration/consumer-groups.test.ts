@@ -31,7 +31,7 @@ afterAll(() => coordinator?.close());
 
 type Partitions = readonly { readonly topicId: string; readonly partitions: readonly number[] }[];
 
-/** A member that owns at once what it is told, and nothing else. */
+/** A member that owns at once what it is assigned, and nothing else. */
 class ScriptedMember {
   memberId = "";
   epoch = 0;

@@ -235,7 +235,7 @@ describe("faults of a real ZooKeeper and of the network to it", () => {
       proxied.proxy.cut();
       const data = Buffer.alloc(500_000);
       const writes = Array.from({ length: 60 }, (_, i) => zk.write([create(`/n${i}`, "persistent", data)]));
-      // With a reset the session goes on over the next connection; with silence it is lost.
+      // With a reset the session continues over the next connection; with silence it is lost.
       if (end === "reset") {
         proxied.proxy.resetAll();
         proxied.proxy.heal();
@@ -245,7 +245,7 @@ describe("faults of a real ZooKeeper and of the network to it", () => {
       proxied.proxy.heal();
       await waitUntil("a session", () => zk.state === "connected");
       if (end === "reset") expect(zk.sessionNumber).toBe(1);
-      // What the proxy held had left us; nothing else may come any more.
+      // What the proxy held had been sent by us; nothing else may come any more.
       await zk.write([create("/barrier")]);
       const before = await observer.children("/");
       await new Promise((resolve) => nodeClock.schedule(500, () => resolve(undefined)));

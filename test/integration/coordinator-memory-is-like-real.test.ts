@@ -11,7 +11,7 @@ const rounds = 400;
 const seed = Number(process.env.OTTLA_TEST_SEED ?? Date.now() % 1_000_000);
 const names = ["a", "b"];
 
-/** Paths up to three levels deep below `/r`, few enough to meet again. */
+/** Paths up to three levels deep below `/r`, few enough to collide. */
 function randomPath(random: Random): string {
   const depth = 1 + randomInt(random, 3);
   return `/r/${Array.from({ length: depth }, () => names[randomInt(random, names.length)]).join("/")}`;
@@ -38,8 +38,8 @@ function randomOperation(random: Random): WriteOperation {
 }
 
 /**
- * One that may well succeed. Of operations that are all thrown at random few do, and with some seeds hardly any: an ephemeral node at the
- * top, and nothing can be made below it.
+ * One that may well succeed. Of purely random operations few do, and with some seeds hardly any: with an ephemeral node at the top, nothing
+ * can be created below it.
  */
 async function likelyOperation(random: Random, coordinator: Coordinator): Promise<WriteOperation> {
   const path = randomPath(random);
@@ -50,7 +50,7 @@ async function likelyOperation(random: Random, coordinator: Coordinator): Promis
   return randomInt(random, 2) === 0 ? { kind: "set", path, data, version } : { kind: "delete", path, version };
 }
 
-/** All that can be seen below a path, transaction ids aside. */
+/** Everything visible below a path, except transaction ids. */
 async function snapshot(coordinator: Coordinator, path: string): Promise<unknown[]> {
   const [node, list] = await Promise.all([coordinator.read(path), coordinator.children(path)]);
   if (node === null) return [];

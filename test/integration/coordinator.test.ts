@@ -17,7 +17,7 @@ import { TestZookeeper } from "../support/zookeeper.ts";
 const sessionTimeoutMs = 4_000;
 
 let server: TestZookeeper;
-/** Makes each test its root: nobody else makes a chroot that is not there. */
+/** Creates each test's root: nothing else creates a missing chroot. */
 let operator: SessionCoordinator;
 let testsRun = 0;
 beforeAll(async () => {

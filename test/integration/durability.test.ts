@@ -11,7 +11,7 @@ let admin: Admin;
 let topics = 0;
 
 beforeAll(async () => {
-  // everything is read from the disk, and only where somebody reads it
+  // everything is read from disk, and only where a client reads it
   const settings = { "ottla.log.tail.cache.max.bytes": 0, "ottla.log.scrub.max.bytes.per.second": 0, "min.insync.replicas": 1 };
   cluster = await TestCluster.start({ settings });
   admin = new Admin({ bootstrap: cluster.bootstrap });

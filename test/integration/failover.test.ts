@@ -29,7 +29,8 @@ beforeEach(async () => {
 });
 
 /**
- * What every fault must end in: every record is there exactly once and in order, the copies are the same bytes, the in-sync sets are whole.
+ * What every fault must end in: every record is there exactly once and in order, the replicas are the same bytes, the in-sync sets are
+ * complete.
  */
 afterEach(async () => {
   try {
@@ -37,7 +38,7 @@ afterEach(async () => {
     const before = workload.acknowledgedCount;
     await waitUntil("the load to run on", () => workload.acknowledgedCount > before + 1000);
   } finally {
-    await workload.stop(); // or it runs on beside the next test
+    await workload.stop(); // or it keeps running alongside the next test
   }
   const { acknowledged, sentAgain } = await workload.verify();
   await cluster.replicasIdentical(topic);

@@ -48,7 +48,7 @@ function classicMembers(names: readonly string[], pauseMs?: number): ScriptedCla
   return members;
 }
 
-/** Nobody has a partition too many or too few, and everyone commits. */
+/** No member has a partition too many or too few, and each commits. */
 function share(
   members: readonly { readonly owned: readonly number[]; readonly workedAtMs: readonly number[] }[],
   sinceMs: number,
@@ -66,7 +66,7 @@ function recoveries(members: readonly { readonly workedAtMs: readonly number[] }
   return members.map(({ workedAtMs }) => (workedAtMs.find((atMs) => atMs > sinceMs) ?? Number.POSITIVE_INFINITY) - sinceMs);
 }
 
-/** So that the next death finds two others with everything. */
+/** So that at the next death two others have everything. */
 async function restart(broker: number): Promise<void> {
   await on.cluster.startBroker(broker);
   await waitUntil("full in-sync sets", async () => {
@@ -82,7 +82,7 @@ async function checkCommits(): Promise<void> {
     ledger.check(before, partition, offset, "someone outside the group");
 }
 
-/** Looks all the time; answers how often it could. */
+/** Checks all the time; returns how often it could. */
 async function watchCommits(signal: AbortSignal): Promise<number> {
   let looks = 0;
   for (; !signal.aborted; looks++) {

@@ -57,7 +57,7 @@ describe.each(["classic", "consumer"] as const)("groups of the %s protocol", (gr
     expect(records.strangers()).toEqual([]);
     for (const { name } of four) expect(records.partitionsOf(name)).toHaveLength(2);
 
-    // a fifth comes while records flow: still each once
+    // a fifth joins while records flow: still each once
     const fifth = startMember("e", group, topic, records);
     const five = [...four, fifth];
     for (let from = 200; fifth.owned.length === 0 || from < 400; from += 20)
@@ -71,7 +71,7 @@ describe.each(["classic", "consumer"] as const)("groups of the %s protocol", (gr
     expect(records.faults(partitions, untilJoined)).toEqual([]);
     expect(records.countOf("e")).toBeGreaterThan(0);
 
-    // one is killed with records under way; its partitions are taken over from what it had committed
+    // one is killed with records in flight; its partitions are taken over from what it had committed
     const [victim, ...others] = four as [MemberProcess, ...MemberProcess[]];
     const survivors = [...others, fifth];
     await waitUntil("its commits", async () => (await committedOf(group, topic, victim.owned)).every((offset) => offset === untilJoined));
@@ -111,7 +111,7 @@ describe.each(["classic", "consumer"] as const)("groups of the %s protocol", (gr
     );
     await waitUntil("all records", () => records.distinctCount === partitions * 200, { timeoutMs: 20_000 });
     for (const [index, partition] of first.owned.entries()) {
-      // the second may have had it before the first came
+      // the second may have had it before the first joined
       const next = records.of(partition).find(({ member, atMs }) => member === "second" && atMs > killedAtMs);
       if (next !== undefined) expect(next.offset).toBe(Math.max(committed[index]?.offset ?? 0, 0));
     }

@@ -34,8 +34,8 @@ beforeEach(async () => {
 });
 
 /**
- * kafkajs starts itself anew some time after its coordinator was lost (its event `consumer.crash`), and who disconnects it in that moment
- * may wait for ever, with no request of it unanswered. Nothing here depends on it any more.
+ * kafkajs restarts itself some time after its coordinator was lost (its event `consumer.crash`), and a test that disconnects it in that
+ * moment may wait for ever, with none of its requests unanswered. Nothing here depends on it any more.
  */
 async function stopped(consumer: KafkajsConsumer): Promise<void> {
   const enough = new AbortController();
@@ -48,7 +48,7 @@ async function produce(from: number, end: number): Promise<void> {
   await Promise.all(Array.from({ length: end - from }, (_, i) => on.producer.send({ topic, key: `${from + i}`, value: `${from + i}` })));
 }
 
-/** A member that notes what it is given. */
+/** A member that notes what it is assigned. */
 async function member(seen: string[], group = groupId): Promise<KafkajsConsumer> {
   const consumer = kafka.consumer({ groupId: group, sessionTimeout: sessionTimeoutMs, heartbeatInterval: 500, rebalanceTimeout: 10_000 });
   on.closers.push(() => stopped(consumer));
@@ -142,7 +142,7 @@ describe("groups", () => {
     const before = await committed();
     await on.cluster.startBroker(victim);
     await on.cluster.replicasIdentical("__consumer_offsets");
-    // the preferred leader may be about to lead again: kafkajs does not ask again while it loads the group
+    // the preferred leader may be about to lead again: kafkajs does not retry while it loads the group
     const after = await waitUntil("the coordinator, whoever it is now, to know the group", async () => committed().catch(() => null));
     expect(after).toBe(before);
   });
@@ -204,7 +204,7 @@ describe.skipIf(noKcat !== null)("kcat -G", () => {
   });
 });
 
-/** Joins, gets everything, and is never heard of again. Answers its id. */
+/** Joins, gets everything, and is never heard of again. Returns its id. */
 async function joinAndVanish(): Promise<string> {
   const protocols = [{ name: "RoundRobinAssigner", metadata: encodeSubscription({ ...subscribedTo, topics: [topic] }) }];
   return waitUntil("to be a member", async () => {

@@ -56,7 +56,7 @@ function good(count = 3, valueBytes = 10, timestampMs = nowMs): Buffer {
   );
 }
 
-/** A batch with something wrong in its header, and a CRC that fits all the same. */
+/** A batch with something wrong in its header, but a matching CRC. */
 function resealed(change: (batch: Buffer) => void): Buffer {
   const batch = good();
   change(batch);
@@ -112,7 +112,7 @@ async function produce(request: ProduceRequest) {
   return responses.flatMap(({ partitionResponses }) => partitionResponses);
 }
 
-/** Records with so many empty headers each, packed with zstd. */
+/** Records with so many empty headers each, compressed with zstd. */
 function withHeaders(recordsCount: number, headersCount: number): Buffer {
   const headers = Buffer.alloc(headersCount * 2);
   for (let i = 1; i < headers.length; i += 2) headers[i] = 1; // an empty key, a value that is null
@@ -189,8 +189,8 @@ describe("a bad batch", () => {
   });
 
   test("of a few kilobytes with 31 million headers does not hold up others, taken or not", async () => {
-    // made before anybody waits: that takes this process a while. One record with all of them; as many as records may have, in 475 of them;
-    // more than may be unpacked
+    // built before anything waits: that takes this process a while. One record with all of them; as many as records may have, in 475 of
+    // them; more than may be decompressed
     const bombs = [withHeaders(1, 31_000_000), withHeaders(475, 65_536), withHeaders(520, 65_536)];
     for (const bomb of bombs) expect(bomb.length).toBeLessThan(10_000);
     const before = (await storedBatches(cluster, leader, topic, 0)).length;
@@ -213,7 +213,7 @@ describe("a bad batch", () => {
     const errors = answers.flatMap(({ responses }) => responses.flatMap(({ partitionResponses }) => partitionResponses[0]?.errorCode));
     expect(errors).toEqual(["INVALID_RECORD", "NONE", "INVALID_RECORD", "NONE"]);
     expect(await storedBatches(cluster, leader, topic, 0)).toHaveLength(before + 2);
-    // some tens of milliseconds where nobody else uses the machine; looked at in one turn it was seconds, and cost the leadership
+    // some tens of milliseconds on an idle machine; validated in one turn it took seconds, and cost the leadership
     expect(longestWaitMs).toBeLessThan(1000);
   });
 

@@ -47,14 +47,14 @@ beforeEach(async () => {
   watches = await Promise.all(cluster.ids.map((id) => BrokerWatch.start(cluster, id)));
 });
 
-/** Whatever was done to them: the brokers live, and the producer beside noticed nothing. */
+/** Whatever was done to them: the brokers live, and the steady producer noticed nothing. */
 afterEach(async ({ task }) => {
   const before = producer.acknowledgedCount;
   const goesOn = waitUntil("the producer to go on", () => producer.acknowledgedCount > before + 30);
   const report = await goesOn.then(
     () => producer.stop(),
     async (error) => {
-      const { failed } = await producer.stop(); // or it runs on beside the next test
+      const { failed } = await producer.stop(); // or it keeps running alongside the next test
       throw new Error(`${error.message}; ${failed.length} sends failed`, { cause: failed[0] ?? error });
     },
   );
@@ -219,7 +219,7 @@ describe("a broker in use", () => {
     const heldMib = (await watched().residentMib()) - beforeMib;
     console.log(`10 connections with 100 answers of 15 MB unread each: ${heldMib.toFixed(0)} MiB`);
     for (const link of links) link.drop();
-    // one answer each of those asked for, less what the system's buffers took: not a hundred
+    // one answer each of those requested, less what the system's buffers took: not a hundred
     expect(heldMib).toBeLessThan(250);
     expect(await watched().complaints()).toEqual([]);
   });

@@ -38,7 +38,7 @@ afterAll(async () => {
   }
 });
 
-/** The partitions of a topic that broker 1 has in a directory, copies that are being made left out. */
+/** The partitions of a topic that broker 1 has in a directory, without copies in progress. */
 async function partitionsIn(directory: string, topic: string): Promise<number[]> {
   const [broker] = orThrow(await admin.describeLogDirs([1]));
   const replicas = broker?.directories.find((one) => one.directory === directory)?.replicas ?? [];
@@ -54,7 +54,7 @@ async function isWhole(topic: string): Promise<boolean> {
   return all.length === partitions && all.every(({ isr, leader }) => leader > 0 && isr.length === 3);
 }
 
-/** The same bytes on broker 1, wherever it has them, as on the others. */
+/** The same bytes on broker 1, in whichever directory, as on the others. */
 async function copiesAlike(topic: string): Promise<boolean> {
   for (let partition = 0; partition < partitions; partition++) {
     const copies: (Buffer | null)[] = await Promise.all([2, 3].map((id) => cluster.logBytes(id, topic, partition)));
@@ -65,7 +65,7 @@ async function copiesAlike(topic: string): Promise<boolean> {
   return true;
 }
 
-/** What broker 1 said when its directory failed, and when (milliseconds since 1970). */
+/** What broker 1 logged when its directory failed, and when (milliseconds since 1970). */
 async function failureTold(): Promise<{ readonly atMs: number; readonly message: string } | null> {
   for (const line of (await readFile(cluster.logFile(1), "utf8")).split("\n")) {
     if (!line.includes(`log directory ${small!.path} is offline`) || !line.includes("goes on without it")) continue;
@@ -111,7 +111,7 @@ describe.skipIf(small === null)("a broker with a directory on a small disk", () 
         console.log(`load-${partition}: led elsewhere ${Math.round(next! - failedAt)} ms after the failure`);
         expect(next! - failedAt).toBeLessThan(5_000);
       }
-      // the new leaders take it out of the in-sync sets
+      // the new leaders remove it from the in-sync sets
       const isOut = onSmall.map((partition) => [partition, false, [1]]);
       const others = (await described("load")).filter(({ partition }) => !onSmall.includes(partition));
       const due = [...isOut, ...others.map(({ partition }) => [partition, true, []])].toSorted(([a], [b]) => Number(a) - Number(b));

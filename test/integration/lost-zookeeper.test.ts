@@ -61,7 +61,7 @@ test("a ZooKeeper that lost its data, or went back in time, costs no record, and
   await zookeeper.kill();
   const older = await zookeeper.copyData();
   await zookeeper.restart();
-  // the controller epoch rises, whoever it was before
+  // the controller epoch rises, whichever broker was the controller before
   const controller = await waitUntil("a controller", async () => (await admin.describeCluster()).controllerId);
   await cluster.kill(controller);
   await cluster.startBroker(controller);
@@ -82,7 +82,7 @@ test("a ZooKeeper that lost its data, or went back in time, costs no record, and
   expect([await consumed("keep"), await consumed("late")]).toStrictEqual([110, 110]);
   for (const topic of ["keep", "late"]) await cluster.replicasIdentical(topic);
 
-  // what is deleted on purpose goes everywhere, also where nobody was there to be told
+  // what is deleted on purpose is removed everywhere, also on a broker that was away
   await cluster.kill(3);
   orThrow(await admin.deleteTopics(["late"]));
   await waitUntil("deleted by those that live", async () => (await folders()).slice(0, 2).flat().length === 4);

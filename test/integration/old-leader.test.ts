@@ -13,7 +13,7 @@ let cluster: TestCluster;
 let admin: Admin;
 
 beforeAll(async () => {
-  // the leadership stays where it went, so that the test can look at it
+  // the leadership stays where it went, so that the test can check it
   cluster = await TestCluster.start({ settings: { "auto.leader.rebalance.enable": false } });
   admin = new Admin({ bootstrap: cluster.bootstrap });
 });
@@ -61,13 +61,13 @@ test("a stopped leader refuses what it took while it was replaced, and truncates
   const toOldLeader = await RawConnection.open(cluster.port(leader));
   expect(await produce(toOldLeader, "so does everyone", -1)).toMatchObject({ errorCode: "NONE", baseOffset: 1 });
 
-  // 1. the followers stand still; the leader writes records and says that it has them (acks=1 promises no more). The first may lie in the
-  //    answers to the followers' fetches already;
+  // 1. the followers are stopped; the leader writes records and acknowledges them (acks=1 promises no more). The first may already be in
+  //    the answers to the followers' fetches;
   //    the second, only the leader has.
   for (const id of followers) cluster.pause(id);
   expect(await produce(toOldLeader, "on its way to the others", 1)).toMatchObject({ errorCode: "NONE", baseOffset: 2 });
   expect(await produce(toOldLeader, "only the old leader has this", 1)).toMatchObject({ errorCode: "NONE", baseOffset: 3 });
-  // 2. the leader stands still, the followers go on; requests to it pile up in its socket
+  // 2. the leader is stopped, the followers continue; requests to it pile up in its socket
   cluster.pause(leader);
   for (const id of followers) cluster.resume(id);
   const meanwhile = [produce(toOldLeader, "refused, one copy", 1), produce(toOldLeader, "refused, all copies", -1)];

@@ -57,7 +57,7 @@ test("the controller's broker, killed and started at once, controls again long b
     `back after ${Math.round(backMs - killedMs)} ms, topic created after ${Math.round(createdMs - backMs)} ms more, records acknowledged ${Math.round(producedMs - createdMs)} ms later`,
   );
   expect(producedMs - backMs).toBeLessThan(quickMs);
-  // it lost nothing, but nobody could know: what others have as well they lead
+  // it lost nothing, but that was not known: the others lead what they have as well
   expect(others).toContain(await leaderOf("led"));
   expect(await leaderOf("only")).toBe(victim);
   await cluster.replicasIdentical("led");

@@ -55,7 +55,7 @@ test("a lost ZooKeeper is rebuilt from the brokers' disks: topics, ids, settings
   await cluster.kill(3);
   const last = numbered("b", 300);
   await produce("orders", last);
-  // the other two go on running, and wait
+  // the other two keep running, and wait
   await cluster.zookeeper.restart(null);
 
   const zookeeper = ["--zookeeper", `${cluster.zookeeper.connectionString}/test`];
@@ -90,7 +90,7 @@ test("a lost ZooKeeper is rebuilt from the brokers' disks: topics, ids, settings
   const rest = await run("consume", "orders", "--group", "readers", "--until-end", ...bootstrapArgs());
   expect(rest.stdout.trimEnd().split("\n"), "the group goes on behind what it had committed").toHaveLength(480);
 
-  // new producers have ids of their own: none of their records is taken for an old one's repetition
+  // new producers have ids of their own: none of their records is taken for a duplicate of an old one
   const more = numbered("c", 100);
   await produce("orders", more);
   expect(await valuesOf("orders")).toEqual([...first, ...last, ...more]);

@@ -94,14 +94,14 @@ test("old records go by age, the newest too, once retention.ms is changed", asyn
     await admin.incrementalAlterConfigs([{ resource: { topic }, changes: [{ name: "retention.ms", operation: "set", value: "1" }] }]),
   );
   await waitUntil("everything to go", async () => (await startOffset(topic)) === 20);
-  // a follower that hears of the new start together with the next record keeps that one in the segment of those that went, and has other
-  // files than the leader
+  // a follower that learns of the new start together with the next record keeps that one in the segment of the deleted records, and has
+  // other files than the leader
   await waitUntil("it to be gone from every disk", async () => {
     const logs = await Promise.all(cluster.ids.map((id) => cluster.logBytes(id, topic, 0)));
     return logs.every((bytes) => bytes?.length === 0);
   });
   orThrow(await admin.incrementalAlterConfigs([{ resource: { topic }, changes: [{ name: "retention.ms", operation: "delete" }] }]));
-  // a check that began under the old value may still be under way
+  // a check that began under the old value may still be running
   await waitUntil("records to stay", async () => {
     const [end] = await admin.listOffsets([{ topic, partition: 0, spec: "latest" }]);
     await producer.send({ topic, partition: 0, value: String(end?.offset) });

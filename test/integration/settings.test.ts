@@ -31,7 +31,7 @@ afterAll(async () => {
 const batch = (valueBytes = 10, key: string | null = "k") =>
   encodeBatch([{ key: key === null ? null : Buffer.from(key), value: Buffer.alloc(valueBytes, "v"), timestampMs: Date.now() }]);
 
-/** Straight to the leader of a partition, once: what a client would make of an error is not asked here. */
+/** Directly to the leader of a partition, once: how a client handles an error is not tested here. */
 async function produceTo(partition: number, records: Buffer, name = topic) {
   const link = await RawLink.open(cluster.address(cluster.ids[partition] as number));
   const partitionData = [{ index: partition, records: [records] }];

@@ -74,7 +74,7 @@ async function freeRange(length: number): Promise<number> {
   return first;
 }
 
-/** A process that has ended may stay as a zombie for as long as whoever inherited it does not look. */
+/** A process that has ended may stay a zombie as long as its adoptive parent does not reap it. */
 async function isAlive(pid: number): Promise<boolean> {
   const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "State:\tX");
   return !/^State:\s+[ZX]/m.test(status);

@@ -18,7 +18,7 @@ const host = "127.0.0.1";
 const startMaxMs = 60_000;
 const stopGraceMs = 10_000;
 
-/** Quick to notice a death, so that tests are quick; everything else as Kafka has it. */
+/** Quick to notice a death, so that tests are quick; everything else as in Kafka. */
 const testSettings = {
   "zookeeper.session.timeout.ms": 2000,
   "default.replication.factor": 3,

@@ -16,7 +16,7 @@ export interface CoordinatorHarness {
   expire(coordinator: Coordinator): Promise<void>;
   /** The connection is reset; the session lives on. */
   breakLink(coordinator: Coordinator): void;
-  /** The next write is done, or not, and its answer lost with the link. */
+  /** The next write is carried out, or not, and its answer is lost with the link. */
   loseNextAnswer(coordinator: Coordinator, fate: { readonly done: boolean }): void;
   nowMs(): number;
   sleep(ms: number): Promise<void>;

@@ -21,7 +21,7 @@ const registration = (incarnation: string, port = 9092): BrokerRegistration & { 
 
 const elect = (coordinator: Coordinator, brokerId: number) => electController({ coordinator, brokerId, nowMs: 1_700_000_000_000 });
 
-/** What brokers make of any coordinator: registration, the controller's election, the cluster's id. */
+/** How brokers use any coordinator: registration, the controller's election, the cluster's id. */
 export function coordinatorRolesSuite(name: string, newHarness: () => Promise<CoordinatorHarness>): void {
   describe(name, () => {
     let harness: CoordinatorHarness;
@@ -37,7 +37,7 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
       return coordinator;
     };
 
-    /** Registered, as whoever stands for election has to be. */
+    /** Registered, as every candidate has to be. */
     const candidate = async (id: number): Promise<Coordinator> => {
       const coordinator = await connect();
       await registerBroker(coordinator, id, registration(`dir-${id}`));
@@ -130,7 +130,7 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
         expect(await now.read(controllerPath)).toMatchObject({ ownedByUs: true });
         const late = await earlier.write([{ kind: "check", path: controllerEpochPath, version: first.epochVersion }, create("/x")]);
         expect(late).toMatchObject({ kind: "conflict", failedIndex: 0 });
-        // the end of the old session takes nothing of the new term away
+        // the end of the old session removes nothing of the new term
         await earlier.close();
         expect(await elect(now, 7)).toEqual(again);
         expect(await elect(other, 8)).toEqual({ kind: "lost", holder: 7 });

@@ -254,7 +254,7 @@ export function coordinatorSuite(name: string, newHarness: () => Promise<Coordin
         zk.onState((state, number) => states.push([state, number]));
         await harness.expire(zk);
         await harness.until("the second session", () => zk.sessionNumber === 2 && zk.state === "connected");
-        // The link may break, and even come back, before the server's word arrives.
+        // The link may break, and even come back, before the server's notification arrives.
         expect(states.slice(-2)).toEqual([
           ["lost", 1],
           ["connected", 2],

@@ -1,8 +1,8 @@
 import type { MemoryDisk } from "./memory-files.ts";
 
 /**
- * Runs `work` until the disk is asked for anything for the `operation`-th time; there `die` (a kill, a power failure) comes, and what was
- * under way is left to itself. False: the work was done before that.
+ * Runs `work` until the `operation`-th operation on the disk; there `die` (a kill, a power failure) happens, and what was in progress is
+ * abandoned. False: the work was done before that.
  */
 export async function dyingAt(disk: MemoryDisk, operation: number, die: () => void, work: () => Promise<unknown>): Promise<boolean> {
   let left = operation;

@@ -4,8 +4,8 @@ import { createServer, type Server } from "node:net";
 const host = "127.0.0.1";
 /**
  * Below the range (32768 and up on Linux) from which the system takes the near ends of outgoing connections. A port of that range is not
- * ours while its server is down: any connection may be given it, and then the server cannot start again; even the server's own client,
- * which, trying to reach it, would be connected to itself.
+ * ours while its server is down: any connection may be given it, and then the server cannot restart; even the server's own client, which,
+ * trying to reach it, would be connected to itself.
  */
 const firstPort = 12_000;
 const lastPort = 32_000;

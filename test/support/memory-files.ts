@@ -34,15 +34,15 @@ export interface DiskOperation {
 }
 
 /**
- * One machine's disk, in memory. What was not synced may be lost in `crash`: of each file a random beginning of the changes since its last
- * sync stays, the last of them possibly torn or filled with zeros; of each folder a random beginning of the names created, renamed and
- * removed since its last sync.
+ * One machine's disk, in memory. What was not synced may be lost in `crash`: of each file a random prefix of the changes since its last
+ * sync stays, the last of them possibly torn or filled with zeros; of each folder a random prefix of the names created, renamed and removed
+ * since its last sync.
  * All by the random source, so a seed repeats it.
  */
 export class MemoryDisk {
   /**
-   * Asked before each operation: the name of a system error (ENOSPC, EIO …) to fail it with, or null. A failing write may leave any part of
-   * its bytes.
+   * Called before each operation: the name of a system error (ENOSPC, EIO …) to fail it with, or null. A failing write may leave any part
+   * of its bytes.
    */
   fault: ((operation: DiskOperation) => string | null) | null = null;
   /** What an operation waits for before it begins; null: nothing. */
@@ -58,27 +58,27 @@ export class MemoryDisk {
     this.#parts = parts;
   }
 
-  /** The disk as a process that starts now sees it. Once that process is lost, nothing it asks for is ever answered. */
+  /** The disk as a process that starts now sees it. Once that process is lost, none of its operations is ever answered. */
   attach(): FileSystem {
     const view = new ProcessView(this);
     this.#views.push(view);
     return view;
   }
 
-  /** The power fails: all processes are gone, and what was not synced may be. */
+  /** The power fails: all processes are gone, and what was not synced may be lost. */
   crash(): void {
     this.loseProcess();
     this.#root.losePower(this.#parts.random);
   }
 
-  /** All processes are killed. What the operating system took stays; an operation under way may have happened or not. */
+  /** All processes are killed. What the operating system accepted stays; an operation in progress may have happened or not. */
   loseProcess(): void {
     for (const view of this.#views) view.die(this.#parts.random);
     this.#views = [];
     this.#locks.clear();
   }
 
-  /** Damages a file in place, as bit rot would: the change is on the disk at once. */
+  /** Damages a file in place, as bit rot would: the change is on disk at once. */
   corrupt(path: string, change: (content: Buffer) => Buffer): void {
     const inode = this.file(path);
     inode.replace(change(inode.content()));
@@ -207,7 +207,7 @@ class ProcessView implements FileSystem {
       try {
         apply(random.next());
       } catch {
-        // it would have failed, and there is nobody left to tell
+        // it would have failed, and there is no caller left to notify
       }
     }
     this.#underWay.clear();

@@ -181,7 +181,7 @@ export class MemoryLog implements Log {
 
   async retain(): Promise<void> {}
 
-  /** As retention does: batches that end at or below are gone. */
+  /** As retention does: batches that end at or below are removed. */
   deleteBelow(offset: number): void {
     this.#batches = this.#batches.filter(({ endOffset }) => endOffset > offset);
     this.startOffset = offset;
@@ -195,7 +195,7 @@ export class MemoryLog implements Log {
     return () => this.#damaged.delete(listener);
   }
 
-  /** As if a read had come upon it. */
+  /** As if a read had found it. */
   becomeDamaged(damage: LogDamage): void {
     this.damage = damage;
     for (const listener of this.#damaged) listener(damage);

@@ -18,7 +18,7 @@ export class MemoryInode {
   readonly #durable = new GrowingBytes();
   #unsynced: FileChange[] = [];
   modifiedMs = 0;
-  /** Rises whenever the content became other than what it was with something added at the end. */
+  /** Rises whenever the content changed in any way but by appending. */
   rewrites = 0;
 
   get size(): number {
@@ -59,7 +59,7 @@ export class MemoryInode {
   }
 }
 
-/** The write under way when the power went: cut anywhere, or at full length with zeros where the data never came. */
+/** The write in progress when the power failed: cut anywhere, or at full length with zeros where the data never came. */
 function tear(bytes: Buffer, position: number, random: Random): FileChange {
   const cut = randomInt(random, bytes.length + 1);
   if (random.next() < 0.5) return { kind: "write", position, bytes: bytes.subarray(0, cut) };

@@ -9,7 +9,7 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** The `ottla` command as a process of its own, at work. */
+/** The `ottla` command as a running process of its own. */
 export class OttlaCommand {
   static readonly #running = new Set<OttlaCommand>();
   readonly #child: ChildProcess;
@@ -49,7 +49,7 @@ export class OttlaCommand {
     return Buffer.concat(this.#printed).toString();
   }
 
-  /** A command that is only starting knows nothing of signals yet and is killed by any: wait for a sign that it is at work. */
+  /** A command that is only starting does not handle signals yet and is killed by any: wait for a sign that it is running. */
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }

@@ -5,7 +5,7 @@ import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 import { beginFrame, endFrame } from "../../protocol/wire/frame-writer.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
 
-/** One connection that does just what it is told: no metadata, no retries. For tests of what a broker itself answers. */
+/** One connection that does exactly what it is told: no metadata, no retries. For tests of what a broker itself answers. */
 export class RawConnection {
   readonly #socket: Socket;
   readonly #waiting = new Map<number, { readonly answer: (body: Reader) => void; readonly fail: (error: Error) => void }>();

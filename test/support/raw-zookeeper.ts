@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { packetSplitter } from "../../coordinator-client/zookeeper/library.ts";
 
-/** What one needs to take a session over. */
+/** What is needed to take over a session. */
 export interface SessionCredentials {
   readonly id: Buffer;
   readonly password: Buffer;
@@ -24,8 +24,8 @@ export function replyXid(packet: Buffer): number {
 }
 
 /**
- * Takes the session over on a connection of its own and closes it: for its owner, the session has expired. Resolves when the server knows
- * it no more.
+ * Takes the session over on a connection of its own and closes it: for its owner, the session has expired. Resolves when the server no
+ * longer knows it.
  */
 export async function closeSessionElsewhere(host: string, port: number, credentials: SessionCredentials): Promise<void> {
   for (let attempt = 0; attempt < attemptsMax; attempt++) {

@@ -6,7 +6,7 @@ const run = promisify(execFile);
 
 /**
  * A file system of its own in memory (tmpfs), so that a disk can be filled up for real. Where this process may not mount one, `mount`
- * answers why.
+ * returns why.
  */
 export class SmallDisk {
   readonly path: string;
@@ -31,7 +31,7 @@ export class SmallDisk {
     await run("mount", ["-o", `remount,size=${megabytes}m`, this.path]);
   }
 
-  /** Also while somebody has files open there. */
+  /** Also while files are open there. */
   async unmount(): Promise<void> {
     await run("umount", ["-l", this.path]);
   }

@@ -1,6 +1,6 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 
-/** What becomes of bytes on their way; the bytes to pass on, or null to hold them back for good. */
+/** What happens to bytes in transit: returns the bytes to pass on, or null to hold them back for good. */
 export type ProxyFilter = (direction: "to-server" | "to-client", bytes: Buffer, connection: ProxyConnection) => Buffer | null;
 
 export interface ProxyConnection {
@@ -22,7 +22,7 @@ export interface ProxyTarget {
   readonly port: number;
 }
 
-/** Stands between a client and a server and misbehaves on demand. */
+/** Sits between a client and a server and misbehaves on demand. */
 export class TcpProxy {
   readonly #listener: Server;
   readonly #target: ProxyTarget;

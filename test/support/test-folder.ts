@@ -13,7 +13,7 @@ export function makeTestFolder(name: string): Promise<string> {
   return mkdtemp(join(tmpdir(), `ottla-${name}-`));
 }
 
-/** Removes it with all that is in it, unless folders are kept. */
+/** Removes it with its contents, unless folders are kept. */
 export async function removeTestFolder(folder: string): Promise<void> {
   if (keeps) console.log(`kept: ${folder}`);
   else await rm(folder, { recursive: true, force: true });

@@ -5,7 +5,7 @@ export interface WaitOptions {
   readonly pauseMs?: number;
 }
 
-/** Asks again and again until the answer is neither false, null nor undefined; fails with `what` and the last error after `timeoutMs`. */
+/** Polls until the answer is neither false, null nor undefined; fails with `what` and the last error after `timeoutMs`. */
 export async function waitUntil<T>(
   what: string,
   ask: () => Promise<T | null | undefined | false> | T | null | undefined | false,

@@ -5,7 +5,7 @@ export interface WorkloadOptions {
   readonly bootstrap: readonly string[];
   readonly topic: string;
   readonly partitions: number;
-  /** Records under way at a time, per partition. Default 20. */
+  /** Records in flight at a time, per partition. Default 20. */
   readonly inFlight?: number;
 }
 
@@ -23,7 +23,7 @@ export interface WorkloadReport {
 }
 
 /**
- * A producer that never stops, with the defaults: numbered records into every partition, and what became of each. `verify` then reads
+ * A producer that never stops, with the defaults: numbered records into every partition, and the outcome of each. `verify` then reads
  * everything back and compares: each acknowledged record is where it was acknowledged, in the order of sending, and nothing is there twice.
  */
 export class Workload {
@@ -60,7 +60,7 @@ export class Workload {
     return this.#acknowledged[partition]?.find(({ atMs }) => atMs > momentMs)?.atMs ?? null;
   }
 
-  /** Stops sending; what is under way is waited for. Throws when a send failed for good. */
+  /** Stops sending; what is in flight is waited for. Throws when a send failed for good. */
   async stop(): Promise<void> {
     this.#stopping = true;
     await Promise.all(this.#loops);

@@ -99,7 +99,7 @@ export class TestZookeeper {
     return this.#process.pid;
   }
 
-  /** Waits until it serves clients; for a member of an ensemble, until there is a majority. */
+  /** Waits until it serves clients; for a member of an ensemble, until there is a quorum. */
   async serving(): Promise<void> {
     await this.#process.serving(startMaxMs);
   }
@@ -122,8 +122,8 @@ export class TestZookeeper {
   }
 
   /**
-   * Starts it again, on the same port; kills it first if it runs. `data`: a copy made earlier, or null for none at all; without it the data
-   * is as it was. Resolves when it serves.
+   * Restarts it, on the same port; kills it first if it runs. `data`: a copy made earlier, or null for none at all; without it the data is
+   * as it was. Resolves when it serves.
    */
   async restart(data?: string | null): Promise<void> {
     await this.kill();

@@ -2,7 +2,7 @@ import { LoadHeap } from "./load-heap.ts";
 import { move, type NumberedTopic, nobody, type Ownership } from "./ownership.ts";
 
 /**
- * Balance where members subscribe to different topics. At the end no single move helps: nobody has two partitions more than another member
+ * Balance where members subscribe to different topics. At the end no single move helps: no member has two partitions more than another one
  * that could take one of them.
  * A partition without an owner goes to its lightest subscriber, those with the fewest subscribers first; only then are owned ones moved,
  * and only where balance needs it.

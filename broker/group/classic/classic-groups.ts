@@ -49,7 +49,7 @@ export interface DescribedGroup {
   }[];
 }
 
-/** Groups of one shard beyond which nobody can make new ones by joining: a name costs memory before anything is in the log. */
+/** Groups of one shard beyond which no new ones can be created by joining: a name costs memory before anything is in the log. */
 const groupsMax = 200_000;
 
 /** The description of a group that does not exist. */

@@ -146,7 +146,7 @@ export class Joining {
   }
 
   #joinAgain(group: ClassicGroup, member: Member, request: JoinRequest, now: Now): Decision<JoinAnswer> {
-    // its client no longer waits for that request: nobody reads the answer, but the connection needs one
+    // its client no longer waits for that request: the answer is not read, but the connection needs one
     const givenUp = releaseWaits(group, member, "REBALANCE_IN_PROGRESS");
     const ticket = new Ticket<JoinAnswer>();
     group.changeProtocols(member, keptProtocols(request.protocols));

@@ -193,7 +193,7 @@ export class Rebalances {
     return settled;
   }
 
-  /** Members that joined and then did not send SyncGroup delay the others, or hold partitions that nobody consumes. */
+  /** Members that joined and then did not send SyncGroup delay the others, or hold partitions that are not consumed. */
   #syncTimedOut(group: ClassicGroup, generation: number, now: Now): Decision<null> {
     const isLate = group.state === "CompletingRebalance" || group.state === "Stable";
     if (!this.#isCurrent(group) || group.generation !== generation || !isLate || group.pendingSync.size === 0) return answered(null);
@@ -208,7 +208,7 @@ export class Rebalances {
   }
 }
 
-/** What a member is told of the generation it is in; the leader also gets the members, to compute their assignments. */
+/** What a member learns of its generation; the leader also gets the members, to compute their assignments. */
 export function joinedAnswer(group: ClassicGroup, member: Member): JoinAnswer {
   const isLeader = group.leaderId === member.memberId;
   invariant(group.leaderId !== null, "a generation with members has a leader");

@@ -132,7 +132,7 @@ export class ConsumerGroup implements Group {
   }
 
   admitOffsetCommit({ memberId, generationIdOrMemberEpoch: epoch, apiVersion }: Committer): KafkaError | null {
-    // from outside, while nobody consumes: an administrator sets positions
+    // from outside, while there are no members: an administrator sets positions
     if (epoch < 0 && this.isEmpty) return null;
     if (!this.#profiles.has(memberId)) return "UNKNOWN_MEMBER_ID";
     if (apiVersion < epochAwareCommitVersion) return "UNSUPPORTED_VERSION";
@@ -241,7 +241,7 @@ export class ConsumerGroup implements Group {
   }
 }
 
-/** Who has which partition now: what is assigned to a member, and what it has not revoked yet. */
+/** The present owner of each partition: of what is assigned to a member, and what it has not revoked yet. */
 class PartitionOwners {
   readonly #byTopic = new Map<TopicId, Map<number, string>>();
 

@@ -73,8 +73,8 @@ export class OffsetMap {
 
 /**
  * 128 bits of a key, as four words: MurmurHash3 (x86, 128 bits). Two keys with the same hash would be taken for one and the older record
- * lost: with a billion keys in one pass the odds are below one in 10^20. It need not resist an attacker: who can write keys of his choice
- * to a topic can overwrite any key there anyway.
+ * lost: with a billion keys in one pass the odds are below one in 10^20. It need not resist an attacker: a client that can write keys of
+ * its choice to a topic can overwrite any key there anyway.
  * Computed here, as a call into native code costs ten times the hash of a short key.
  */
 export function hashKey(key: Uint8Array, hash: Int32Array, seed = 0): void {

@@ -25,7 +25,7 @@ export class Pace {
     return this.#signal.aborted;
   }
 
-  /** After so many bytes of records. Waits now and then; rejects when it is over. */
+  /** To be called after each piece of records, with its bytes. Waits now and then; rejects when it is over. */
   async worked(bytes: number): Promise<void> {
     this.#sinceTurn += bytes;
     if (this.#sinceTurn < turnBytes) return;
@@ -39,12 +39,12 @@ export class Pace {
     await sleep(this.#clock, 0, this.#signal);
   }
 
-  /** So many bytes were processed that are not in the log as such. */
+  /** This many bytes were processed that are not in the log as such. */
   unpacked(bytes: number): void {
     this.#sinceTurn += bytes;
   }
 
-  /** After so many bytes were read or written. */
+  /** To be called after bytes were read or written, with their number. */
   async transferred(bytes: number): Promise<void> {
     this.#ioBytes += bytes;
     for (;;) {

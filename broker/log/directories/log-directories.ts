@@ -18,7 +18,7 @@ import type { DirectoryLogStore, LogStoreParts } from "./log-store.ts";
 import { SharedWrite } from "./ordered-work.ts";
 import { isBetter, type Stray } from "./strays.ts";
 
-/** At most so many logs are remembered that are wanted in some directory and that this broker does not have. */
+/** How many logs are remembered, at most, that are wanted in some directory but that this broker does not have. */
 const wishesMax = 100_000;
 
 export interface OfflineDirectory {
@@ -80,7 +80,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     this.found = stores.flatMap((store) => store.found);
     // those of the log's directory: another may still have one from before a move
     this.highWatermarks = new Map(stores.flatMap(highWatermarksOf));
-    // of an unusable directory nobody knows how it was left
+    // it is unknown how an unusable directory was left
     this.#doubt = joinedDoubt([...stores.map((store) => store.doubt), ...lost.map((): Doubt => ({ kind: "unregistered" }))]);
     for (const store of stores) for (const { topic, partition } of store.found) this.#found(partitionKey(topic, partition), store);
   }

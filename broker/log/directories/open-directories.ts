@@ -72,7 +72,7 @@ export async function openLogDirectories(parts: LogStoreParts, options: LogDirec
  * - a copy with its own name was not complete: it is removed and copied again, if the log that it is a copy of is here; otherwise it is
  *   left until that log is back;
  * - a note, and a log in the other directory: that one is the log (or, if the note says `cancelled`, this one), and the other is removed;
- * - a note, and no log there: the move did not get that far, and this one is the log. But when that directory is not here, nobody knows:
+ * - a note, and no log there: the move did not get that far, and this one is the log. But when that directory is missing, it is unknown:
  *   the log is not used until it is back.
  */
 async function settleMoves(stores: readonly DirectoryLogStore[], logger: Logger): Promise<SettledMoves> {
@@ -120,8 +120,8 @@ function has(store: DirectoryLogStore, key: string): boolean {
 /**
  * Logs of one name in two directories that are two topics'. Race: (1) a directory fails; (2) the topic in it is deleted, and one of the
  * same name is created, whose log goes to another directory;
- * (3) the directory is back. One at most is the present topic's, and until the coordinator is read nobody knows which: one is set aside. If
- * it was the wrong one, the other is set aside once the topic's id is known, and this one is restored as it was.
+ * (3) the directory is back. One at most is the present topic's, and until the coordinator is read it is unknown which: one is set aside.
+ * If it was the wrong one, the other is set aside once the topic's id is known, and this one is restored as it was.
  *
  * With a directory missing nothing can be restored, so nothing is set aside. Two of the same id, or without one, stay as well: no id says
  * which is to be used.

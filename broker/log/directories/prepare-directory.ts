@@ -51,7 +51,7 @@ export async function prepareDirectory(io: SegmentIo, root: string, recoveriesAt
     const parsed = isDeletedDirectory(name) ? null : parsePartitionDirectory(name);
     if (parsed !== null) logs.push({ key: name, ...parsed });
   }
-  // without recovery points nobody knows which gaps compaction left: then all gaps may be from compaction, if there was any
+  // without recovery points it is unknown which gaps compaction left: then all gaps may be from compaction, if there was any
   const denseFrom = recoveryPoints.size === 0 && cleanedOffsets.size > 0 ? { denseFrom: Number.POSITIVE_INFINITY } : {};
   const found: FoundLog[] = [];
   const points = new Map<string, number>();

@@ -7,7 +7,7 @@ import { fileNames } from "./file-names.ts";
  * - `none`: nothing.
  * - `unregistered`: the end of what it had, and this was not reported yet.
  * - `since`: what it was in sync with before it registered under `brokerEpoch`. Whether that matters to a partition is for the controller
- *   to judge, from the registration under which the broker joined the in-sync set; whether a controller has, this broker does not know.
+ *   to judge, from the registration under which the broker joined the in-sync set; whether one has done so, this broker does not know.
  *
  * Handed on from each start to the next. Otherwise: (1) the power fails, and the end of a log is lost; (2) the next start recovers what is
  * left, finds its port in use, and stops; (3) the start after that finds the stop clean and registers as a broker that has everything: it

@@ -9,7 +9,7 @@ export function ignoreOffline(error: unknown): void {
 
 /**
  * Whether a log directory can still be trusted. One failed write, sync or read takes all of its logs offline, for good: after a failed
- * fsync nobody knows what the disk has, and a second fsync would claim success.
+ * fsync it is unknown what the disk has, and a second fsync would claim success.
  */
 export class LogHealth {
   readonly #directory: string;

@@ -121,8 +121,8 @@ export class LogFlusher {
     const target = state.handedOverEndOffset;
     const { file } = state.last.writable;
     if (target === state.recoveryPoint && !state.namesUnsynced && this.#epochsStored === state.epochs.version) return;
-    // 1. closed segments (their indexes were synced when they were closed): recovery trusts all that lies before the segment with the
-    //    recovery point
+    // 1. closed segments (their indexes were synced when they were closed): recovery trusts everything before the segment with the recovery
+    //    point
     for (let sealed = this.#sealed[0]; sealed !== undefined && sealed.file !== file; sealed = this.#sealed[0]) {
       await sealed.file.sync();
       this.#sealed.shift();

@@ -81,7 +81,7 @@ export class LogState {
   readonly cleanedEndOffset: number;
   /** Segments' files are being renamed: reads of files wait. */
   readonly renaming: Promise<void> | null = null;
-  /** A truncation under way: reads wait for it, appends are a bug. */
+  /** A truncation is running: reads wait for it, appends are a bug. */
   readonly truncating: Promise<void> | null = null;
   readonly closed: boolean = false;
   /** Names of segments created since the folder was last synced. */
@@ -120,7 +120,7 @@ export class LogState {
     return `${this.folder}/${fileNames.leaderEpochs}`;
   }
 
-  /** The place in `segments` of the one that `offset` belongs to. */
+  /** The index in `segments` of the one that `offset` belongs to. */
   segmentIndex(offset: number): number {
     let [low, high] = [0, this.segments.length - 1];
     while (low < high) {

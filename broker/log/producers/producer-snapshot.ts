@@ -25,7 +25,7 @@ const rowFieldAt = {
 } as const;
 const rowBytes = 46;
 
-/** `forEachRow` visits so many rows; there may be too many to hold them all in addition to the snapshot. */
+/** `forEachRow` visits this many rows; there may be too many to hold them all in addition to the snapshot. */
 export function encodeSnapshot(rowsCount: number, forEachRow: (visit: (row: ProducerRow) => void) => void): Buffer {
   const bytes = Buffer.allocUnsafe(rowsAt + rowsCount * rowBytes);
   bytes.writeInt16BE(version, 0);

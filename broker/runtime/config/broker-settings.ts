@@ -1,12 +1,12 @@
 import { boolean, int, intMax, list, long, oneOf, string } from "./definition.ts";
 import { brokerSetting, withoutEffect } from "./setting.ts";
 
-/** A setting that must be given is not; says which and what it is. */
+/** A required setting is missing; the message says which and what it is. */
 export class MissingSetting extends Error {
   override readonly name = "MissingSetting";
 }
 
-/** Who a broker is and where its logs lie: what this comes to is in `BrokerSettings`. */
+/** The identity of a broker and its log directories: the resulting values are in `BrokerSettings`. */
 export const identity = {
   brokerId: brokerSetting(
     "broker.id",

@@ -1,7 +1,7 @@
 import type { SettingType } from "./definition.ts";
 
 /**
- * An acceptable value as Kafka shows it: what its type makes of the text, not the text as it was set (`ConfigDef.parseType`, then
+ * An acceptable value as Kafka shows it: formatted from the parsed value, not the text as it was set (`ConfigDef.parseType`, then
  * `convertToString`).
  */
 export function canonicalText(type: SettingType, text: string): string {

@@ -3,7 +3,7 @@ import { dedupeBytesPerThreadMin } from "./log-settings.ts";
 import { brokerParsed, type SettingLayers, type SettingTexts, topicSettings } from "./resolve.ts";
 import { brokerSettingsByName, type GroupedSettings } from "./setting-groups.ts";
 
-/** Two settings that cannot both be as they are; says which and what to do. */
+/** Two settings that contradict each other; the message says which and what to do. */
 export class ConflictingSettings extends Error {
   override readonly name = "ConflictingSettings";
 }
@@ -31,8 +31,8 @@ function requireWithin(name: string, value: number, min: number, max: number): v
 const stepped = [...brokerSettingsByName.values()].filter(({ isStepped }) => isStepped).sort((a, b) => (a.name < b.name ? -1 : 1));
 
 /**
- * Null when a broker may go from the one to the other while it runs: its settings, each of them good, go together, and no count of threads
- * jumps.
+ * Null when a broker may change from the one to the other while it runs: its settings, each valid on its own, go together, and no thread
+ * count jumps.
  */
 export function brokerConflict(before: SettingLayers, after: SettingLayers): string | null {
   for (const { name } of stepped) {
@@ -44,7 +44,7 @@ export function brokerConflict(before: SettingLayers, after: SettingLayers): str
   return memory === cleanerMemoryConflict(before) ? null : memory;
 }
 
-/** Null when a topic's settings go together, whatever of them is its own and whatever the brokers'. */
+/** Null when a topic's settings go together, whether they are its own or the brokers'. */
 export function topicConflict(topic: SettingTexts, layers: SettingLayers): string | null {
   const { minCompactionLagMs, maxCompactionLagMs } = topicSettings(topic, layers);
   if (minCompactionLagMs <= maxCompactionLagMs) return null;

@@ -8,16 +8,16 @@ export type Unit = "bytes" | "milliseconds" | "seconds" | "minutes" | "hours" | 
 
 export type Parsed<T> = { readonly value: T } | { readonly problem: string };
 
-/** How a setting reads: its type, default, bounds and documentation, and how it may be changed. What it is called stands beside it. */
+/** A setting's type, default, bounds and documentation, and how it may be changed. Its name is declared next to it. */
 export interface Definition<T> {
   readonly type: SettingType;
-  /** Kafka's default in Kafka's text form; null when there is none (another setting steps in, or it must be given). */
+  /** Kafka's default in Kafka's text form; null when there is none (another setting is used instead, or it is required). */
   readonly defaultText: string | null;
   readonly update: UpdateMode;
   /** Changed at run time, it can be halved or doubled at most: Kafka has a pool of threads behind it. */
   readonly isStepped: boolean;
   readonly unit: Unit | null;
-  /** What is accepted, for a person: follows "must be". */
+  /** What is accepted, human-readable: follows "must be". */
   readonly valid: string;
   readonly documentation: string;
   parse(text: string): Parsed<T>;
@@ -139,7 +139,7 @@ export function oneOf<const C extends string>(
   });
 }
 
-/** For what must be true of a text beyond its type: `valid` follows "must be". */
+/** For constraints on a text beyond its type: `valid` follows "must be". */
 export function restricted<T>(base: Definition<T>, valid: string, accepts: (value: T) => boolean): Definition<T> {
   return {
     ...base,

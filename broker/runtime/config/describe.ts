@@ -13,7 +13,7 @@ export interface DescribedConfig {
   readonly isReadOnly: boolean;
   readonly isSensitive: boolean;
   readonly isDefault: boolean;
-  /** Where the value could come from, the one in force first. */
+  /** Where the value could come from, the source in force first. */
   readonly synonyms: readonly { readonly name: string; readonly value: string | null; readonly source: ConfigSource }[];
   readonly documentation: string;
 }
@@ -24,7 +24,7 @@ export const configTypeCodes = { boolean: 1, string: 2, int: 3, short: 4, long: 
   number
 >;
 
-/** `names` null: all of them. Names that there are not are left out, as Kafka does. */
+/** `names` null: all of them. Unknown names are left out, as in Kafka. */
 export function describeTopicConfigs(topic: SettingTexts, layers: SettingLayers, names: readonly string[] | null): DescribedConfig[] {
   return wanted(topicSettingsByName, names).map((setting) => describeTopicConfig(topic, layers, setting));
 }
@@ -33,7 +33,7 @@ function describeTopicConfig(topic: SettingTexts, layers: SettingLayers, setting
   const inForce = topicText(topic, layers, setting);
   const fallbacks = setting.broker.flatMap((synonym) => brokerTexts(layers, synonym));
   const inherited = fallbackText(layers, setting);
-  // a fallback's own text is shown in its own unit, so that it reads as the one who set it wrote it
+  // a fallback's own text is shown in its own unit, as it was written
   const first = inherited === null ? [] : fallbacks.filter((text) => text.name === inherited.name);
   const others = inherited === null ? [] : fallbacks.filter((text) => text.name !== inherited.name);
   const own = inForce.source === "DYNAMIC_TOPIC_CONFIG" ? [inForce] : [];
@@ -73,7 +73,7 @@ function described(
     source,
     type,
     isReadOnly,
-    isSensitive: false, // there is no setting yet that holds a secret
+    isSensitive: false, // no setting holds a secret yet
     isDefault: source === "DEFAULT_CONFIG",
     // a setting and what it falls back on have one type, but for int and long
     synonyms: synonyms.map((one) => ({ name: one.name, value: canonicalText(type, one.text), source: one.source })),

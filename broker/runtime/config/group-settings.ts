@@ -113,7 +113,7 @@ export const consumerGroupSettings = {
     "group.consumer.max.session.timeout.ms",
     int(60000, "The highest that `group.consumer.session.timeout.ms` may be.", { min: 1, unit: "milliseconds" }),
   ),
-  /** Told to the members. */
+  /** Sent to the members. */
   heartbeatIntervalMs: brokerSetting(
     "group.consumer.heartbeat.interval.ms",
     int(
@@ -134,7 +134,7 @@ export const consumerGroupSettings = {
     "group.consumer.max.size",
     int(intMax, "Members that a consumer group may have; further ones are refused (GROUP_MAX_SIZE_REACHED).", { min: 1 }),
   ),
-  /** At least one; the first is for groups whose members ask for none. */
+  /** At least one; the first is for groups whose members request none. */
   assignors: brokerSetting(
     "group.consumer.assignors",
     list(

@@ -2,7 +2,7 @@ import { type Address, formatAddress } from "../../../protocol/base/transport.ts
 import type { listeners } from "./broker-settings.ts";
 import type { BrokerValues } from "./setting.ts";
 
-/** One named listener: where it binds, and what others are told. */
+/** One named listener: where it binds, and what it advertises. */
 export interface DeclaredListener {
   readonly name: string;
   /** Port 0: a free one. */
@@ -21,7 +21,7 @@ export interface DeclaredListeners {
 /** `hostname`: the machine's own name, advertised where a listener's host is empty. */
 export type ListenerSettings = BrokerValues<typeof listeners> & { readonly hostname: string };
 
-/** What the listener settings get wrong; the message names the setting and the part of it. */
+/** An error in the listener settings; the message names the setting and the part of it. */
 export class ListenerProblem extends Error {
   override readonly name = "ListenerProblem";
   readonly setting: string;

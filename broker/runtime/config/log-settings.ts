@@ -1,7 +1,7 @@
 import { boolean, double, int, long } from "./definition.ts";
 import { brokerSetting, withoutEffect } from "./setting.ts";
 
-/** More at once would only hold more open. */
+/** More at once would only keep more files open. */
 const recoveriesMax = 1024;
 
 /** Of the log directories as a whole; what differs by topic is in `topic-settings.ts`. */

@@ -38,7 +38,7 @@ function trailingBackslashes(line: string): number {
   return count;
 }
 
-/** The first separator that no backslash stands before. */
+/** The first separator without a backslash before it. */
 function endOfKey(line: string): number {
   for (let at = 0; at < line.length; at++) {
     const character = line[at] as string;

@@ -21,13 +21,13 @@ export interface ConfigInputs {
 
 export interface ReadConfig {
   readonly settings: BrokerSettings;
-  /** What was set, by name: the static layer that dynamic settings are laid over. */
+  /** What was set, by name: the static layer below the dynamic settings. */
   readonly texts: SettingTexts;
   /** One line each; nothing that keeps the broker from starting. */
   readonly warnings: readonly string[];
 }
 
-/** The settings do not do: one line for each thing that is wrong. */
+/** The settings are not usable: one line for each problem. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   readonly problems: readonly string[];
@@ -81,7 +81,7 @@ function unknownLine(name: string, from: string): string {
   return `${from}: the setting "${name}" is not known and has no effect${near === null ? "" : `; did you mean ${near}?`}`;
 }
 
-/** `KAFKA_` first, so that `OTTLA_` wins. Other `KAFKA_…` variables belong to Kafka's images and scripts, and pass in silence. */
+/** `KAFKA_` first, so that `OTTLA_` wins. Other `KAFKA_…` variables belong to Kafka's images and scripts, and are silently ignored. */
 function fromEnvironment(environment: ConfigInputs["environment"], warnings: string[]) {
   const found: { readonly name: string; readonly text: string; readonly variable: string }[] = [];
   for (const prefix of ["KAFKA_", "OTTLA_"]) {

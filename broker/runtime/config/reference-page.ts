@@ -2,7 +2,7 @@ import type { UpdateMode } from "./definition.ts";
 import type { NamedSetting, Setting } from "./setting.ts";
 import { type SettingGroupName, settingGroups, topicSettingsByName } from "./setting-groups.ts";
 
-/** Null: no broker has a setting of it. */
+/** Null: brokers have no such setting. */
 const titles: Readonly<Record<SettingGroupName, string | null>> = {
   identity: "Identity",
   coordinator: "Coordinator",

@@ -45,7 +45,7 @@ function textOf(texts: SettingTexts, name: string): string | undefined {
 
 /**
  * Where a broker's setting is set, the text in force first, its default last. Dynamic texts that are not (or no longer) acceptable are
- * passed over.
+ * skipped.
  */
 export function brokerTexts(layers: SettingLayers, { name, update, defaultText, parse }: NamedSetting): SourcedText[] {
   const found: SourcedText[] = [];
@@ -62,7 +62,7 @@ export function brokerTexts(layers: SettingLayers, { name, update, defaultText, 
   return found;
 }
 
-/** What a topic takes that does not have the setting itself, in the topic's units. */
+/** The text for a topic that does not have the setting itself, in the topic's units. */
 export function fallbackText(layers: SettingLayers, { broker }: Setting): SourcedText | null {
   for (const synonym of broker) {
     const [inForce] = brokerTexts(layers, synonym);
@@ -94,7 +94,7 @@ const topicRows = Object.entries(topicSettingRows);
 
 /**
  * A topic's settings in force on a broker: its own, else the broker's (set at run time, then at its start), else Kafka's. A text that is no
- * longer acceptable is passed over.
+ * longer acceptable is skipped.
  */
 export function topicSettings(topic: SettingTexts, layers: SettingLayers): TopicSettings {
   const settings: Record<string, unknown> = {};

@@ -1,17 +1,17 @@
 import type { Definition } from "./definition.ts";
 
 /**
- * The words used for settings. A *setting* is declared once, in a row of the tables here and in `topic-settings.ts`. Its *text* is what
- * somebody set, in a file, an environment or at run time; its *value* is what the text says, typed. *Settings* (`TopicSettings`,
- * `BrokerSettings`, ...) are values by the names that the code reads them by: they are inferred from the rows. *Config* stands only in the
- * protocol's own names, and for the file that a broker is started with; *options* are what a function or constructor is given.
+ * The words used for settings. A *setting* is declared once, in a row of the tables here and in `topic-settings.ts`. Its *text* is what was
+ * set, in a file, an environment or at run time; its *value* is the parsed text, typed. *Settings* (`TopicSettings`, `BrokerSettings`, ...)
+ * are values by the names under which the code reads them: they are inferred from the rows. *Config* stands only in the protocol's own
+ * names, and for the file with which a broker is started; *options* are the arguments of a function or constructor.
  */
 export type Setting = BrokerSetting<unknown> | TopicSetting<unknown> | IdleSetting;
 
 /** A setting under one of its names, as Kafka's tools see it. */
 export interface NamedSetting extends Definition<unknown> {
   readonly name: string;
-  /** Why nothing goes by it; null: it has an effect. */
+  /** Why it has no effect; null: it has one. */
   readonly withoutEffect: string | null;
 }
 
@@ -24,27 +24,27 @@ export interface Synonym extends NamedSetting {
 interface Declared {
   /** What a topic may have of its own; null: it is a setting of brokers only. */
   readonly topic: NamedSetting | null;
-  /** In their order: what counts is the first that a broker was given, else the last one's default. */
+  /** In order: the first that was set for a broker counts, otherwise the last one's default. */
   readonly broker: readonly Synonym[];
 }
 
-/** The code reads it of the broker. */
+/** The code reads it per broker. */
 export interface BrokerSetting<T> extends Declared {
   readonly kind: "broker";
-  /** From what the definition's `parse` makes of the text. */
+  /** From the result of the definition's `parse`. */
   readonly value: (parsed: unknown) => T;
 }
 
-/** The code reads it of each topic. */
+/** The code reads it per topic. */
 export interface TopicSetting<T> extends Declared {
   readonly kind: "topic";
   readonly topic: NamedSetting;
   readonly value: (parsed: unknown) => T;
-  /** Whose value counts where this one is at its default, "no limit". */
+  /** The setting whose value counts where this one is at its default, "no limit". */
   readonly unlimitedElse: OfTopics | null;
 }
 
-/** The code does not read it, so it is in no type of settings: it has no effect, or only other settings go by it. */
+/** The code does not read it, so it is in no type of settings: it has no effect, or only other settings depend on it. */
 export interface IdleSetting extends Declared {
   readonly kind: "idle";
 }
@@ -62,7 +62,7 @@ export type TopicValues<Rows> = {
   readonly [F in keyof Rows as Rows[F] extends TopicSetting<unknown> ? F : never]: Rows[F] extends TopicSetting<infer T> ? T : never;
 };
 
-/** `value`: from what the definition makes of the text, where the code wants something else. */
+/** `value`: converts the result of the definition's `parse`, where the code wants something else. */
 export function brokerSetting<P, T = P>(
   name: string,
   definition: Definition<P>,
@@ -75,7 +75,7 @@ export function brokerSetting<P, T = P>(
 /** A broker's setting behind a topic's, from its definition. */
 type Fallback = (topic: Definition<unknown>) => Synonym;
 
-/** Defined as the topic's, and changed at run time like it. */
+/** Defined like the topic's, and changed at run time like it. */
 export function same(name: string, documentation?: string): Fallback {
   return (topic) => ({
     ...topic,
@@ -92,7 +92,7 @@ export function other(name: string, definition: Definition<unknown>, factor = 1)
   return () => ({ ...definition, name, withoutEffect: null, factor });
 }
 
-/** `broker`: what a topic without it falls back on, in their order. */
+/** `broker`: what a topic without it falls back on, in order. */
 export function topicSetting<P, T = P>(
   name: string,
   definition: Definition<P>,
@@ -112,13 +112,13 @@ export function unlimitedElse<T>(setting: TopicSetting<T>, former: OfTopics): To
   return { ...setting, unlimitedElse: former };
 }
 
-/** Kept and shown, so that Kafka's tools work unchanged, while nothing goes by it. `why`: where the documentation does not say it. */
+/** Stored and shown, so that Kafka's tools work unchanged, but without effect. `why`: where the documentation does not say so. */
 export function withoutEffect({ topic, broker }: Setting, why?: string): IdleSetting {
   const idle = <N extends NamedSetting>(named: N): N => ({ ...named, withoutEffect: why ?? named.documentation });
   return { kind: "idle", topic: topic && idle(topic), broker: broker.map(idle) };
 }
 
-/** Not read by itself: only other settings go by it. */
+/** Not read on its own: only other settings depend on it. */
 export function readByOthers({ topic, broker }: TopicSetting<unknown>): IdleSetting & OfTopics {
   return { kind: "idle", topic, broker };
 }

@@ -127,7 +127,7 @@ export const settingsWithoutEffect: readonly IdleSetting[] = Object.entries(defi
   withoutEffect(brokerSetting(name, definition)),
 );
 
-/** Settings of Kafka's brokers that ask for something that is not there. To keep them in silence would promise it. */
+/** Settings of Kafka's brokers for features that do not exist here. Accepting them silently would promise the feature. */
 const notHere: readonly (readonly [name: RegExp, why: string])[] = [
   [/^(ssl|sasl|delegation|zookeeper\.ssl)\.|^password\.encoder\.|^security\.providers$/, "there is no TLS and no SASL yet"],
   [/^connections\.max\.reauth\.ms$|^connection\.failed\.authentication\.delay\.ms$/, "there is no TLS and no SASL yet"],

@@ -4,7 +4,7 @@ import { resolveListeners } from "./listeners.ts";
 import { groupedSettings, type SettingTexts } from "./resolve.ts";
 import type { GroupedSettings } from "./setting-groups.ts";
 
-/** What a broker is started with, as its code uses it. */
+/** The settings of a starting broker, as its code uses them. */
 export type BrokerSettings = ReturnType<typeof brokerSettings>;
 export type NetworkSettings = GroupedSettings["network"];
 export type LoggingSettings = GroupedSettings["logging"];

@@ -4,9 +4,9 @@ import { other, readByOthers, same, type TopicValues, topicSetting, unlimitedEls
 const hourMs = 3_600_000;
 const minuteMs = 60_000;
 
-// Where a topic falls back on a broker's setting, one row is both. Names, units and defaults as in Kafka 3.9.
+// Where a topic falls back on a broker's setting, one row declares both. Names, units and defaults as in Kafka 3.9.
 
-/** On the reference page these stand with the broker's settings for topics. */
+/** On the reference page these are listed with the broker's settings for topics. */
 const topicDefaults = {
   minInsyncReplicas: topicSetting(
     "min.insync.replicas",
@@ -322,7 +322,7 @@ const throttled = (name: string, documentation: string) =>
 const noTieredStorage = "There is no tiered storage.";
 const never = restricted(boolean(false, "Tiered storage, which there is not here."), "false: there is no tiered storage here", (on) => !on);
 
-/** Brokers have no setting for these. Those of tiered storage are here so that what sets them to their defaults goes through. */
+/** Brokers have no setting for these. Those of tiered storage are here so that clients may set them to their defaults. */
 const ofTopicsOnly = {
   followerThrottledReplicas: throttled(
     "follower.replication.throttled.replicas",
@@ -362,7 +362,7 @@ const ofTopicsOnly = {
 /** Every setting of topics, grouped as the reference page shows the broker's settings behind them. */
 export const topicSettingGroups = { topicDefaults, logs, messages, compaction, ofTopicsOnly };
 
-/** Every setting of topics, by the name that the code reads it by. */
+/** Every setting of topics, by the name under which the code reads it. */
 export const topicSettingRows = { ...topicDefaults, ...logs, ...messages, ...compaction, ...ofTopicsOnly };
 
 /** A topic's settings in force: the topic's own, else the broker's, else Kafka's. */

@@ -3,12 +3,11 @@ import { brokerSettingsByName, topicSettingsByName } from "./setting-groups.ts";
 import { whyNotHere } from "./settings-without-effect.ts";
 
 /**
- * Longer texts are refused before they are looked at: they go into the coordinator and to every broker, and no answer could tell them.
- * Bytes.
+ * Longer texts are refused before they are parsed: they go into the coordinator and to every broker, and no answer could hold them. Bytes.
  */
 const textBytesMax = 0x7fff;
 
-/** Null when a topic may have this setting; else a sentence for the one who asked. */
+/** Null when a topic may have this setting; else a sentence for the user. */
 export function topicTextFault(name: string, text: string): string | null {
   const setting = topicSettingsByName.get(name);
   return setting === undefined ? unknownName("topic", name, topicSettingsByName) : invalidText(setting.topic, text);
@@ -42,7 +41,7 @@ export function isListSetting(kind: "topic" | "broker", name: string): boolean {
   return setting?.type === "list";
 }
 
-/** Null when acceptable; else a sentence that names setting, value and what would be. */
+/** Null when acceptable; else a sentence that names the setting, the value and what would be acceptable. */
 export function invalidText({ name, parse }: NamedSetting, text: string): string | null {
   const bytes = Buffer.byteLength(text);
   if (bytes > textBytesMax) return `Invalid value for ${name}: ${bytes} bytes, at most ${textBytesMax}.`;

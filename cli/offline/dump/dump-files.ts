@@ -17,9 +17,9 @@ export interface LogDumpOptions extends SegmentDumpOptions {
 const textBytesMax = 64 * 1024 * 1024;
 const writeTogetherBytes = 64 * 1024;
 
-/** Prints what is in each file; rejects with CommandFailed when any is damaged, after all were printed. */
+/** Prints the contents of each file; rejects with CommandFailed when any is damaged, after all were printed. */
 export async function dumpFiles(paths: readonly string[], options: LogDumpOptions, files: FileSystem, output: Output): Promise<void> {
-  for (const path of paths) kindOf(path); // a wrong name is told before anything is printed
+  for (const path of paths) kindOf(path); // a wrong name is reported before anything is printed
   const damages: string[] = [];
   for (const path of paths) {
     if (!options.json && paths.length > 1) await output.line(`${path}:`);
@@ -68,7 +68,7 @@ const smallFiles: Readonly<Record<string, SmallFileDump>> = {
   [fileNames.stray]: dumpStray,
 };
 
-/** What the file is, for those that are read piece by piece; else how it is shown. */
+/** The file's type, for those that are read piece by piece; else how it is shown. */
 function kindOf(path: string): SegmentFileKind | SmallFileDump {
   const name = undeletedName(path);
   const segment = parseSegmentFileName(name);
@@ -85,7 +85,7 @@ function kindOf(path: string): SegmentFileKind | SmallFileDump {
   throw new UsageError(`${path}: ${hint}; ${known}`);
 }
 
-/** A file that waits to be removed has its old name with `.deleted` behind it, and is what it was. */
+/** A file that waits to be removed has `.deleted` appended to its old name, and the same contents as before. */
 function undeletedName(path: string): string {
   return basename(path).replace(/\.deleted$/, "");
 }

@@ -30,7 +30,10 @@ const timeIndex: IndexLayout = {
   fields: [{ name: "timestampMs", valueAt: (bytes, at) => bytes.readBigInt64BE(at) }, offsetAt(8)],
 };
 
-/** The entries of an `.index`: which batch, by its last offset, starts where. `baseOffset` is the segment's, from the file's name. */
+/**
+ * The entries of an `.index`: at which position each batch, given by its last offset, starts. `baseOffset` is the segment's, from the
+ * file's name.
+ */
 export function dumpOffsetIndex(file: File, baseOffset: number): AsyncGenerator<DumpItem> {
   return dumpIndex(file, baseOffset, offsetIndex);
 }
@@ -43,7 +46,7 @@ export function dumpTimeIndex(file: File, baseOffset: number): AsyncGenerator<Du
 async function* dumpIndex(file: File, baseOffset: number, { entryBytes, fields }: IndexLayout): AsyncGenerator<DumpItem> {
   const fileBytes = await file.size();
   const window = Buffer.allocUnsafe(entriesPerRead * entryBytes);
-  // the last one that could be an entry: one that could not says nothing of where the next must lie
+  // the last valid entry: an invalid one says nothing about where the next must be
   let previous: readonly bigint[] | null = null;
   for (let at = 0; at < fileBytes; ) {
     const count = await file.read(window, 0, Math.min(window.length, fileBytes - at), at);
@@ -52,7 +55,7 @@ async function* dumpIndex(file: File, baseOffset: number, { entryBytes, fields }
       const values = fields.map((field) => field.valueAt(window, from, baseOffset));
       const rises = previous === null || (values[0]! > previous[0]! && values[1]! > previous[1]!);
       if (isZero(window.subarray(from, from + entryBytes)) && previous !== null && values[0]! <= previous[0]!) {
-        // Kafka makes an index at its full size and cuts it when the segment is closed
+        // Kafka creates an index at its full size and truncates it when the segment is closed
         yield entry({ unusedBytes: fileBytes - at - from });
         return;
       }
@@ -79,7 +82,7 @@ function faultOf(name: Field["name"], value: bigint, baseOffset: number): string
   return value < 0 ? `${name} ${value} is negative` : null;
 }
 
-/** As JSON has it exactly: beyond 2^53 its digits. */
+/** In exact JSON: beyond 2^53 as a string of its digits. */
 function shown(value: bigint): number | string {
   return Number.isSafeInteger(Number(value)) ? Number(value) : `${value}`;
 }

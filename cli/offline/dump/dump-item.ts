@@ -1,4 +1,4 @@
-/** One thing found in a file, as JSON shows it, with the line that a person reads. `damage` makes the command fail in the end. */
+/** One item found in a file, in its JSON form, with the line for human readers. `damage` makes the command fail in the end. */
 export type DumpItem =
   | { readonly kind: "batch" | "record" | "entry" | "summary"; readonly line: string; readonly json: Readonly<Record<string, unknown>> }
   /** `where`: "position 4711" or "line 3". */

@@ -41,7 +41,7 @@ export function dumpGaps(content: Buffer): Iterable<DumpItem> {
   return asBrokersRead(items, content, decodeCheckpoint(content) !== null, "the file was cut");
 }
 
-/** `ottla-segments-join`: says something by being there; nothing is in it. */
+/** `ottla-segments-join`: an empty marker; only its existence counts. */
 export function dumpSegmentsJoin(content: Buffer): Iterable<DumpItem> {
   return dumpCheckpoint(content, /(?!)/, () => null);
 }
@@ -61,7 +61,7 @@ export function* dumpControllerEpoch(content: Buffer): Generator<DumpItem> {
   yield entry({ ...seen });
 }
 
-/** `ottla-cluster`: the topics, their replicas and settings, as the broker last heard of them. */
+/** `ottla-cluster`: the topics, their replicas and settings, as the broker last learned of them. */
 export function* dumpClusterNotes(content: Buffer): Generator<DumpItem> {
   const notes = decodeClusterNotes(content);
   if (notes === null) return yield damage("line 1", "not the notes of a cluster with their CRC-32C");
@@ -86,7 +86,7 @@ export function* dumpStray(content: Buffer): Generator<DumpItem> {
   yield entry({ ...note });
 }
 
-/** The items; and should none tell of damage in a file that brokers find damaged, that one more. */
+/** The items; if none of them reports damage in a file that brokers find damaged, one more does. */
 function* asBrokersRead(items: Iterable<DumpItem>, content: Buffer, isReadable: boolean, fault: string): Generator<DumpItem> {
   let isSound = true;
   for (const item of items) {

@@ -14,11 +14,11 @@ export interface SegmentDumpOptions {
   readonly records: boolean;
   /** Keys and values of the records, not only their sizes. */
   readonly values: boolean;
-  /** What the records say, as records of `__consumer_offsets`. */
+  /** The contents of the records, decoded as records of `__consumer_offsets`. */
   readonly groups: boolean;
 }
 
-/** The batches of a `.log` file. A batch with a wrong CRC is told and passed over; where no batch begins, the rest cannot be read. */
+/** The batches of a `.log` file. A batch with a wrong CRC is reported and skipped; where no batch begins, the rest cannot be read. */
 export async function* dumpSegment(file: File, { records, values, groups }: SegmentDumpOptions): AsyncGenerator<DumpItem> {
   const fileBytes = await file.size();
   const totals = { batches: 0, records: 0, damaged: 0 };

@@ -37,13 +37,13 @@ interface CheckpointLine {
   readonly fault: string | null;
 }
 
-/** Kafka's checkpoint files: the version, the number of lines, the lines. `read` answers null for a line that is no entry. */
+/** Kafka's checkpoint files: the version, the number of lines, the lines. `read` returns null for a line that is not an entry. */
 export function* dumpCheckpoint(
   content: Buffer,
   pattern: RegExp,
   read: (match: RegExpExecArray) => CheckpointLine | null,
 ): Generator<DumpItem> {
-  if (content.length === 0) return; // as Kafka makes it, before it has anything to write
+  if (content.length === 0) return; // as Kafka creates it, before it has anything to write
   const lines = content.toString("utf8").split("\n");
   const isCut = lines.at(-1) !== "";
   if (!isCut) lines.pop();

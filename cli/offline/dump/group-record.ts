@@ -13,7 +13,9 @@ import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 
 export type GroupRecordFields = Readonly<Record<string, string | number | boolean | null>>;
 
-/** What a record of `__consumer_offsets` says: a committed offset, a classic group, or that one is gone. Throws MalformedFrame. */
+/**
+ * The contents of a record of `__consumer_offsets`: a committed offset, a classic group, or the tombstone of one. Throws MalformedFrame.
+ */
 export function describeGroupRecord({ key, value }: Pick<DecodedRecord, "key" | "value">): GroupRecordFields {
   if (key === null || key.length < 2) throw new MalformedFrame("a record of groups without a key");
   const version = key.readInt16BE(0);

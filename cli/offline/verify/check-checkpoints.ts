@@ -9,7 +9,7 @@ export const checkpointNames = {
 
 export type CheckpointName = keyof typeof checkpointNames;
 
-/** What the checkpoints of a log directory say of one log; null where they say nothing. */
+/** The checkpoint entries of one log; null where there are none. */
 export type CheckpointedOffsets = Readonly<Record<CheckpointName, number | null>>;
 
 const consequences: Readonly<Record<CheckpointName, string>> = {
@@ -19,7 +19,7 @@ const consequences: Readonly<Record<CheckpointName, string>> = {
   cleanedTo: "the cleaner would have been behind the log's end",
 };
 
-/** What the checkpoints say that cannot be true of a log with this end. */
+/** The checkpoint entries that cannot be true of a log with this end. */
 export function checkCheckpoints(
   known: CheckpointedOffsets,
   endOffset: number,

@@ -3,7 +3,7 @@ import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
 import type { Fault } from "./finding.ts";
 
 export interface EpochRules {
-  /** What `leader-epoch-checkpoint` says. Null: it cannot be compared with. */
+  /** The contents of `leader-epoch-checkpoint`. Null: there is nothing to compare with. */
   readonly checkpoint: LeaderEpochs | null;
   /** Records below it are deleted, though their batch may still be there, and their epoch forgotten. */
   readonly startOffset: number;
@@ -11,7 +11,7 @@ export interface EpochRules {
   readonly stoppedCleanly: boolean;
 }
 
-/** Whether leader epochs rise from batch to batch, and `leader-epoch-checkpoint` says the same. */
+/** Checks whether leader epochs rise from batch to batch, and `leader-epoch-checkpoint` agrees. */
 export class EpochsCheck {
   readonly #rules: EpochRules;
   #latest = -1;
@@ -45,7 +45,7 @@ export class EpochsCheck {
     return { offset: first, reason: `it says ${said} for offsets ${first} to ${lastOffset}, whose batch has epoch ${leaderEpoch}` };
   }
 
-  /** What the checkpoint says of offsets that the log does not have. */
+  /** What the checkpoint says about offsets that the log does not have. */
   end(endOffset: number): Fault[] {
     const beyond = (this.#rules.checkpoint?.entries ?? []).filter((entry: EpochStart) => entry.startOffset > endOffset);
     return beyond.map(({ epoch, startOffset }) => ({

@@ -5,8 +5,8 @@ import type { Fault } from "./finding.ts";
 type Tell = (fault: Fault) => void;
 
 /**
- * The entries of an index file, one after the other. Tells of a torn end, and of entries that do not lie after the one before; the latter
- * are passed over.
+ * The entries of an index file, one after the other. Reports a torn end, and entries that are not above the one before; the latter are
+ * skipped.
  */
 class EntryCursor<Entry> {
   readonly #format: IndexFormat<Entry>;
@@ -64,8 +64,8 @@ class EntryCursor<Entry> {
 }
 
 /**
- * Kafka makes an index at its full size and cuts it when the segment is closed: after an unclean stop zeros follow the entries. One zero
- * entry alone is an entry.
+ * Kafka creates an index at its full size and truncates it when the segment is closed: after an unclean stop zeros follow the entries. One
+ * zero entry alone is an entry.
  */
 export function usedBytes<Entry>({ entryBytes }: IndexFormat<Entry>, bytes: Buffer): number {
   let end = bytes.length - (bytes.length % entryBytes);
@@ -75,12 +75,12 @@ export function usedBytes<Entry>({ entryBytes }: IndexFormat<Entry>, bytes: Buff
 
 /**
  * Whether every entry of an `.index` leads to the batch with its offset. The entry's offset is the last one of what was appended at its
- * position: one batch with us, perhaps several with Kafka, whose followers and cleaner append more at a time.
+ * position: one batch in our logs, perhaps several in Kafka's, whose followers and cleaner append more at a time.
  */
 export class OffsetIndexCheck {
   readonly #cursor: EntryCursor<OffsetEntry>;
   readonly #tell: Tell;
-  /** The entry's position was met, its offset lies further on. */
+  /** The entry's position was reached, its offset is further on. */
   #isPlaced = false;
 
   constructor(bytes: Buffer, baseOffset: number, tell: Tell) {

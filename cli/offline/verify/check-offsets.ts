@@ -3,28 +3,31 @@ import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
 import type { Fault } from "./finding.ts";
 
 export interface GapRules {
-  /** The cleaner has been through everything below: offsets may be missing there. */
+  /** The cleaner has processed everything below: offsets may be missing there. */
   readonly cleanedTo: number;
-  /** The topic is compacted: a replica copies the gaps of a leader whose cleaner was further, so above `cleanedTo` they are only told. */
+  /**
+   * The topic is compacted: a replica copies the gaps of a leader whose cleaner was further ahead, so above `cleanedTo` they are only
+   * noted.
+   */
   readonly isCompacted: boolean;
-  /** Base offsets of segments that need not begin where the one before ends; null: none need, Kafka's compaction having been there. */
+  /** Base offsets of segments that need not begin where the one before ends; null: none need to, as Kafka's compaction ran there. */
   readonly believedGaps: BelievedGaps | null;
 }
 
-/** Whether a log's offsets go on from batch to batch and from segment to segment, as far as the cleaner left them dense. */
+/** Checks whether a log's offsets continue from batch to batch and from segment to segment, as far as the cleaner left them dense. */
 export class OffsetsCheck {
   readonly #rules: GapRules;
   #segmentBase = 0;
   /** The offset that comes next. */
   #nextOffset: number | null = null;
-  /** What comes next is known only to lie behind `#nextOffset`: something before it could not be read. */
+  /** The next batch is known only to be above `#nextOffset`: something before it could not be read. */
   #isUncertain = false;
 
   constructor(rules: GapRules) {
     this.#rules = rules;
   }
 
-  /** Behind the last offset seen; null in an empty log. */
+  /** One above the last offset seen; null in an empty log. */
   get endOffset(): number | null {
     return this.#nextOffset;
   }
@@ -87,7 +90,7 @@ export class OffsetsCheck {
     );
   }
 
-  /** `endOffset`: behind the missing ones. */
+  /** `endOffset`: one above the missing ones. */
   #missing(what: string, endOffset: number, at: { readonly position?: number; readonly offset: number }): Fault[] {
     const { cleanedTo, isCompacted } = this.#rules;
     if (endOffset <= cleanedTo) return [];

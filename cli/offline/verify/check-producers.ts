@@ -17,14 +17,14 @@ export interface ProducerRules {
 }
 
 /**
- * Whether each `.snapshot` says of the producers what the batches before it say: rebuilds that from the batches, as they go by, and
+ * Checks whether each `.snapshot` agrees with the batches before it: rebuilds the producer states from the batches, as they go by, and
  * compares.
  */
 export class ProducersCheck {
   readonly #rules: ProducerRules;
   readonly #due: number[];
   #states = new ProducerStates();
-  /** False once something was missing or unreadable: what is rebuilt is not what was. */
+  /** False once something was missing or unreadable: the rebuilt state may then differ from the original. */
   #isSure = true;
 
   constructor(rules: ProducerRules) {
@@ -71,8 +71,8 @@ export class ProducersCheck {
 }
 
 /**
- * What a snapshot has otherwise than the log, whose batches begin at `firstOffset`. Kafka has one row for each producer, its last; we have
- * up to five.
+ * Where a snapshot differs from the log, whose batches begin at `firstOffset`. Kafka has one row for each producer, its last; we have up to
+ * five.
  */
 export function compareRows(
   rows: readonly ProducerRow[],
@@ -82,7 +82,7 @@ export function compareRows(
   const faults: Fault[] = [];
   const [last, known] = [lastRows(rows), new Set(rebuilt.map(rowText))];
   for (const row of rows) {
-    // what began before the first batch that is still there is not to be found in the log
+    // what began before the first remaining batch cannot be found in the log
     if (row.lastOffset - row.offsetDelta < firstOffset || known.has(rowText(row))) continue;
     faults.push({
       offset: row.lastOffset,

@@ -21,7 +21,7 @@ import { readOffsetsCheckpoint, readSmallFile, tellDamage } from "./small-files.
 import type { LogToVerify } from "./verify-log.ts";
 
 export interface FoundDirectory {
-  /** The log directory: what was named, or the folder above a partition's. */
+  /** The log directory: the given one, or the parent of a partition's folder. */
   readonly root: string;
   readonly logs: readonly LogToVerify[];
 }
@@ -75,8 +75,8 @@ async function tellStray(files: FileSystem, folder: string, isKnown: boolean, te
 }
 
 /**
- * Keeps brokers off the directory while it is read. The way to let them on again; rejects when one runs on it and `force` is not given.
- * Nothing is created: a directory without a lock file was never a broker's, or is a copy.
+ * Locks the directory against brokers while it is read. Resolves with a function that unlocks it; rejects when a broker runs on it and
+ * `force` is not given. Nothing is created: a directory without a lock file was never a broker's, or is a copy.
  */
 export async function lockDirectory(
   files: FileSystem,
@@ -155,7 +155,7 @@ function fromCheckpoints(said: (which: CheckpointName) => number | null): Checkp
   };
 }
 
-/** The directory's checkpoints forget a log that was set aside; its own note has what they said. */
+/** The directory's checkpoints drop a log that was set aside; its own note has their entries. */
 function fromNote({ note }: Stray): CheckpointedOffsets {
   if (note === null) return { recoveryPoint: null, highWatermark: null, startOffset: null, cleanedTo: null };
   const { recoveryPoint, highWatermark, startOffset, cleanedEndOffset } = note;

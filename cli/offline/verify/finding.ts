@@ -1,6 +1,6 @@
 /**
- * Something that `ottla log verify` has to say of a file. A problem makes it fail; a note does not: leftovers, and what an unclean stop
- * leaves for the next start to mend.
+ * Something that `ottla log verify` reports about a file. A problem makes it fail; a note does not: leftovers, and what an unclean stop
+ * leaves for the next start to repair.
  */
 export interface Finding {
   readonly kind: "problem" | "note";
@@ -15,7 +15,7 @@ export interface Finding {
   readonly reason: string;
 }
 
-/** Where in a file, and why; which file it is, the caller knows. */
+/** Where in a file, and why; the caller knows which file it is. */
 export interface Fault {
   readonly position?: number;
   readonly line?: number;
@@ -39,7 +39,7 @@ export function findingAsText({ file, position, line, offset, reason }: Finding)
   return `${[file, ...where].join(", ")}: ${reason}`;
 }
 
-/** Takes what the checks of one file find; of what comes in masses only the first is passed on, and how much more there is. */
+/** Collects the findings of one file's checks; of findings in large numbers only the first is passed on, with the number of the others. */
 export class FaultsOfFile {
   readonly #file: string;
   readonly #tell: (finding: Finding) => void;
@@ -62,7 +62,7 @@ export class FaultsOfFile {
     if (count <= this.#shownMax) this.#tell(findingIn(this.#file, fault));
   };
 
-  /** To be called once, when the file was gone through. */
+  /** To be called once, when the whole file was checked. */
   end(): void {
     for (const [kind, count] of [["problem", this.#problems] as const, ["note", this.#notes] as const]) {
       const hidden = count - this.#shownMax;

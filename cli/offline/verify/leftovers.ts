@@ -3,7 +3,7 @@ import { type Finding, findingIn } from "./finding.ts";
 
 const namesShownMax = 3;
 
-/** Notes what interrupted or delayed work left in a folder, kind by kind: such names come in masses after retention or compaction. */
+/** Notes what interrupted or delayed work left in a folder, kind by kind: there are many such names after retention or compaction. */
 export function tellOfLeftovers(folder: string, names: readonly string[], tell: (finding: Finding) => void): void {
   const byKind = new Map<string, string[]>();
   for (const name of names) {

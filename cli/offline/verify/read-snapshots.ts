@@ -2,10 +2,10 @@ import { decodeSnapshot, type FileSystem, type ProducerRow, parseSnapshotFileNam
 import { type Finding, findingIn } from "./finding.ts";
 import { readSmallFile } from "./small-files.ts";
 
-/** As many as are compared: a log has one for each segment, and 10,000 of them with many producers would not fit into memory. */
+/** As many as are compared at a time: a log has one for each segment, and 10,000 of them with many producers would not fit into memory. */
 const rowsMax = 2_000_000;
 
-/** The snapshots of a log, by offset; what is wrong with one that cannot be read is told. */
+/** The snapshots of a log, by offset; why one cannot be read is reported. */
 export async function readSnapshots(
   files: FileSystem,
   folder: string,

@@ -6,7 +6,7 @@ import { type Finding, findingIn } from "./finding.ts";
 
 const bytesMax = 64 * 1024 * 1024;
 
-/** A small file's content: null when it is not there, or cannot be read, which is told. */
+/** A small file's content: null when it is missing, or cannot be read, which is reported. */
 export async function readSmallFile(files: FileSystem, path: string, tell: (finding: Finding) => void): Promise<Buffer | null> {
   try {
     if (!(await files.exists(path))) return null;
@@ -19,7 +19,7 @@ export async function readSmallFile(files: FileSystem, path: string, tell: (find
   return null;
 }
 
-/** Tells of what is damaged in a file that `ottla log dump` reads. True when nothing is. */
+/** Reports damage in a file that `ottla log dump` reads. True when there is none. */
 export function tellDamage(path: string, items: Iterable<DumpItem>, tell: (finding: Finding) => void): boolean {
   let sound = true;
   for (const item of items) {
@@ -31,7 +31,7 @@ export function tellDamage(path: string, items: Iterable<DumpItem>, tell: (findi
   return sound;
 }
 
-/** A checkpoint of a log directory. Null: missing, damaged or, as Kafka makes it at its first start, empty. */
+/** A checkpoint of a log directory. Null: missing, damaged or, as Kafka creates it at its first start, empty. */
 export async function readOffsetsCheckpoint(
   files: FileSystem,
   path: string,

@@ -3,8 +3,8 @@ import { type Finding, findingIn } from "./finding.ts";
 import { readSmallFile } from "./small-files.ts";
 
 /**
- * Compares the segments' files with their sizes as the broker noted them when it closed the log: what was cut off since, at a batch or an
- * entry, looks whole otherwise.
+ * Compares the segments' files with their sizes as the broker noted them when it closed the log: otherwise a file that was truncated since,
+ * at a batch or an entry, looks whole.
  */
 export async function verifyCleanStop(
   files: FileSystem,

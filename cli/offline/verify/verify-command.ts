@@ -11,7 +11,7 @@ import { type Finding, findingAsText, findingIn } from "./finding.ts";
 import { type LogTotals, type LogToVerify, verifyLog } from "./verify-log.ts";
 
 export interface LogVerifyOptions {
-  /** Look into the batches too. */
+  /** Check the batches' contents, too. */
   readonly deep: boolean;
   /** Also when a broker runs on the directory. */
   readonly force: boolean;
@@ -80,7 +80,7 @@ async function verifyAll(
           report.tell(findingIn(`${root}/${checkpointNames[name]}`, { offset: totals.endOffset, reason: `${nameOf(log)}: ${reason}` }));
         await report.endLog(log, totals);
       } catch (error) {
-        // one folder that cannot be read does not keep us from the others
+        // an unreadable folder does not keep us from checking the others
         report.tell(findingIn(log.folder, { reason: `it cannot be read: ${explain(error)}` }));
       }
     }
@@ -89,7 +89,7 @@ async function verifyAll(
   }
 }
 
-/** For the progress only: what cannot be read is told later. */
+/** For the progress only: what cannot be read is reported later. */
 async function segmentBytes(files: FileSystem, folder: string): Promise<number> {
   let sum = 0;
   for (const name of await files.list(folder).catch(() => [])) {
@@ -103,7 +103,7 @@ function nameOf({ folder }: LogToVerify): string {
   return folder.slice(folder.lastIndexOf("/") + 1);
 }
 
-/** What is printed, in order, and what comes to light in the end. */
+/** What is printed, in order, and the result in the end. */
 class Report {
   readonly #output: Output;
   readonly #json: boolean;

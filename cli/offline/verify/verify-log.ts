@@ -25,7 +25,7 @@ import { readSmallFile, tellDamage } from "./small-files.ts";
 import { verifyCleanStop } from "./verify-clean-stop.ts";
 import { verifySegment } from "./verify-segment.ts";
 
-/** A log as its folder and the directory it lies in describe it. */
+/** A log as described by its folder and its log directory. */
 export interface LogToVerify {
   readonly folder: string;
   readonly checkpointed: CheckpointedOffsets;
@@ -48,16 +48,16 @@ export interface LogTotals {
 
 export interface VerifyOptions {
   readonly deep: boolean;
-  /** Producers that were last heard of before may be missing in snapshots. */
+  /** Producers whose last batch is older may be missing in snapshots. */
   readonly expiredBeforeMs: number;
   readonly tell: (finding: Finding) => void;
-  /** Bytes of segments gone through. */
+  /** Bytes of segments checked. */
   readonly advanced: (bytes: number) => void;
-  /** Awaited after each segment: what was told is taken away by then. */
+  /** Awaited after each segment: the findings so far are consumed by then. */
   readonly taken: () => Promise<void>;
 }
 
-/** Reads all files of one log and tells what is wrong with them. */
+/** Reads all files of one log and reports what is wrong with them. */
 export async function verifyLog(files: FileSystem, log: LogToVerify, options: VerifyOptions): Promise<LogTotals> {
   const names = await files.list(log.folder);
   const bases = segmentBases(names);
@@ -99,12 +99,12 @@ async function verifyMetadata(files: FileSystem, folder: string, tell: (finding:
   if (content !== null) tellDamage(path, dumpPartitionMetadata(content), tell);
 }
 
-/** Null when `leader-epoch-checkpoint` is damaged or not there: the next start finds the epochs in the batches. */
+/** Null when `leader-epoch-checkpoint` is damaged or missing: the next start finds the epochs in the batches. */
 async function readEpochs(files: FileSystem, { folder }: LogToVerify, tell: (finding: Finding) => void): Promise<LeaderEpochs | null> {
   const path = `${folder}/${fileNames.leaderEpochs}`;
   const content = await readSmallFile(files, path, tell);
   if (content === null) return null;
-  if (content.length === 0) return new LeaderEpochs(); // as Kafka makes it
+  if (content.length === 0) return new LeaderEpochs(); // as Kafka creates it
   return tellDamage(path, dumpLeaderEpochs(content), tell) ? LeaderEpochs.decode(content) : null;
 }
 
@@ -142,7 +142,7 @@ class LogRun {
       stoppedCleanly,
       tell: (offset, fault) => options.tell(findingIn(snapshotPath(log.folder, offset), fault)),
     });
-    // where the cleaner was, the last batches that a snapshot speaks of may be gone
+    // where the cleaner ran, the last batches that a snapshot refers to may be gone
     if (isCompacted) this.#producers.unsure();
     this.#epochFaults = new FaultsOfFile(`${log.folder}/${fileNames.leaderEpochs}`, options.tell);
   }
@@ -202,7 +202,7 @@ class LogRun {
     return new FaultsOfFile(segmentPath(this.#log.folder, baseOffset, kind), this.#options.tell);
   }
 
-  /** Null when there is nothing to check. Kafka makes the indexes of an empty segment only when it writes to it. */
+  /** Null when there is nothing to check. Kafka creates the indexes of an empty segment only when it writes to it. */
   async #index(baseOffset: number, kind: SegmentFileKind, isEmpty: boolean): Promise<Buffer | null> {
     const path = segmentPath(this.#log.folder, baseOffset, kind);
     const content = await readSmallFile(this.#files, path, this.#options.tell);

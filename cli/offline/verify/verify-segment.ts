@@ -9,7 +9,7 @@ import type { OffsetsCheck } from "./check-offsets.ts";
 import type { ProducersCheck } from "./check-producers.ts";
 import type { Fault } from "./finding.ts";
 
-/** What watches a segment's batches go by. */
+/** The checks that each batch of a segment is passed to. */
 export interface SegmentChecks {
   readonly offsets: OffsetsCheck;
   readonly epochs: EpochsCheck;
@@ -20,16 +20,16 @@ export interface SegmentChecks {
 }
 
 export interface SegmentOptions {
-  /** Look at the records too: decompress each batch and decode all that is in it. */
+  /** Check the records, too: decompress each batch and decode everything in it. */
   readonly deep: boolean;
-  /** What to add where the segment ends with something that is no batch. */
+  /** What to add to the message where the segment ends with something that is not a batch. */
   readonly tornTail: string;
   /** No batch follows any more: its time index has its largest timestamp. */
   readonly isComplete: boolean;
   readonly tell: (fault: Fault) => void;
   /** Of `leader-epoch-checkpoint`. */
   readonly tellEpochs: (fault: Fault) => void;
-  /** Bytes gone through since it was called last. */
+  /** Bytes checked since the last call. */
   readonly advanced: (bytes: number) => void;
 }
 
@@ -72,7 +72,7 @@ function verifyBatch({ info, crcValid }: FoundBatch, checks: SegmentChecks, { te
   const { offsets, epochs, offsetIndex, timeIndex } = checks;
   if (!crcValid) {
     tell({ position: info.position, offset: info.baseOffset, reason: "CRC-32C does not match the batch" });
-    // neither its offsets nor anything else in its header can be believed
+    // neither its offsets nor anything else in its header can be trusted
     offsets.unreadable();
     checks.producers.unsure();
   } else {

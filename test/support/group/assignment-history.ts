@@ -5,7 +5,7 @@ export interface RecordedAssignment {
   readonly partitions: readonly number[];
 }
 
-/** Every assignment that any member was given, and who has what now: two owners are noticed at once. */
+/** Every assignment of any member, and the present owners: two owners of a partition are noticed at once. */
 export class AssignmentHistory {
   readonly assignments: RecordedAssignment[] = [];
   readonly faults: string[] = [];
@@ -13,7 +13,7 @@ export class AssignmentHistory {
   readonly #owners = new Map<number, string>();
 
   /**
-   * In classic groups with an eager protocol all members give up what they have before each assignment; then pass all of it. In the new
+   * In classic groups with an eager protocol all members revoke what they have before each assignment; then pass all of it. In the new
    * protocol, what is new.
    */
   assigned({ generation, member, partitions }: RecordedAssignment): void {
@@ -27,7 +27,7 @@ export class AssignmentHistory {
     }
   }
 
-  /** Nobody may have them at this moment: for the new protocol, where a partition moves when its owner gave it up. */
+  /** No member may have them at this moment: for the new protocol, where a partition moves when its owner has revoked it. */
   expectFree(partitions: readonly number[], by: string): void {
     for (const partition of partitions) {
       const owner = this.#owners.get(partition);

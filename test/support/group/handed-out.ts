@@ -10,7 +10,7 @@ export interface HandedOut {
   readonly atMs: number;
 }
 
-/** Everything that the members of one group were given, in the order in which it was heard of. */
+/** Everything that the members of one group were given, in the order in which it was reported. */
 export class HandedOutRecords {
   readonly all: HandedOut[] = [];
 
@@ -36,8 +36,8 @@ export class HandedOutRecords {
   }
 
   /**
-   * What is wrong with it, when each partition was to be handed out from `from` on, `count` records, each once and in order, whoever got
-   * them.
+   * What is wrong with it, when each partition was to be handed out from `from` on, `count` records, each once and in order, whichever
+   * members got them.
    */
   faults(partitions: number, count: number, from = 0): string[] {
     return Array.from({ length: partitions }, (_, partition) => partition).flatMap((partition) => {
@@ -51,7 +51,7 @@ export class HandedOutRecords {
     });
   }
 
-  /** Records that say that they are another one than the one at their offset. See `produceNumbered`. */
+  /** Records whose content names another offset than their own. See `produceNumbered`. */
   strangers(): HandedOut[] {
     return this.all.filter(({ partition, offset, value }) => value !== `${partition}:${offset}`);
   }

@@ -19,12 +19,12 @@ export type MemberEvent =
 
 const program = fileURLToPath(new URL("./member-program.ts", import.meta.url));
 
-/** Our client as a member of a group, in a process of its own. What it is handed out goes into `records`. */
+/** Our client as a member of a group, in a process of its own. The records that it gets go into `records`. */
 export class MemberProcess {
   readonly name: string;
   /** Assignments and revocations; not the records. */
   readonly events: MemberEvent[] = [];
-  /** What it said on its error output. */
+  /** What it wrote to standard error. */
   complaints = "";
   readonly #child: ChildProcess;
   readonly #ended: Promise<unknown>;

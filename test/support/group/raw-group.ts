@@ -13,7 +13,7 @@ interface Pair<Req, Res> {
 export const heartbeatApi = apis.consumerGroupHeartbeat;
 const findCoordinatorApi = apis.findCoordinator;
 
-/** A connection to the broker that coordinates a group; asks for another when told that it moved. */
+/** A connection to the broker that coordinates a group; looks it up again when it has moved. */
 export class CoordinatorConnection {
   readonly #cluster: TestCluster;
   readonly #groupId: string;
@@ -84,7 +84,7 @@ function answerOrNull<T>(answer: Promise<T>): Promise<T | null> {
   });
 }
 
-/** A heartbeat that says nothing new. */
+/** A heartbeat without changes. */
 const silent: ConsumerGroupHeartbeatRequest = {
   groupId: "",
   memberId: "",

@@ -4,7 +4,7 @@ import { decodeAssignment, encodeAssignment, encodeSubscription } from "../../..
 import type { JoinGroupResponse } from "../../../protocol/messages/join-group.ts";
 import { ScriptedMember } from "./scripted-member.ts";
 
-/** Errors with which a coordinator sends a member back to the beginning. */
+/** Errors with which a coordinator makes a member start over. */
 const startAgain = ["REBALANCE_IN_PROGRESS", "ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID", "MEMBER_ID_REQUIRED"];
 
 /** Of a classic group. It can be held back before it joins or before it synchronizes: that is the middle of a rebalance. */
@@ -15,7 +15,7 @@ export class ScriptedClassicMember extends ScriptedMember {
   /** It waits for these before it sends the request. */
   beforeJoin: Promise<void> | null = null;
   beforeSync: Promise<void> | null = null;
-  /** Called when it has sent its SyncGroup, and not waited for the answer. */
+  /** Called when it has sent its SyncGroup, before the answer. */
   onSyncSent: (() => void) | null = null;
 
   protected override async run(): Promise<void> {
@@ -87,7 +87,7 @@ export class ScriptedClassicMember extends ScriptedMember {
     });
   }
 
-  /** A heartbeat and a commit; false: join again. */
+  /** A heartbeat and a commit; false: rejoin. */
   async #round(): Promise<boolean> {
     const { groupId, commits = true, onHeartbeat } = this.parts;
     const heartbeat = { groupId, memberId: this.memberId, groupInstanceId: null, generationId: this.generation };

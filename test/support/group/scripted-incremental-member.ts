@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ScriptedMember } from "./scripted-member.ts";
 
-/** Of a group of the new protocol (KIP-848): gives up at once what it is told to, and says so with its next heartbeat. */
+/** Of a group of the new protocol (KIP-848): revokes at once what it is told to, and confirms with its next heartbeat. */
 export class ScriptedIncrementalMember extends ScriptedMember {
   epoch = 0;
   #topicId: string | null = null;

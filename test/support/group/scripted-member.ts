@@ -18,13 +18,13 @@ export interface ScriptedMemberParts {
   readonly ledger: CommitLedger;
   /** Default true: a commit in every round. */
   readonly commits?: boolean;
-  /** Told what each heartbeat took, milliseconds. */
+  /** Called with the duration of each heartbeat, milliseconds. */
   readonly onHeartbeat?: (tookMs: number) => void;
 }
 
 /**
  * A member of a group that does nothing but keep its membership, and commit one offset more for each of its partitions in every round. How
- * it keeps it is its protocol's.
+ * it keeps its membership depends on its protocol.
  */
 export abstract class ScriptedMember {
   readonly name: string;
@@ -54,7 +54,7 @@ export abstract class ScriptedMember {
     return this;
   }
 
-  /** Ends without leaving the group. Rejects with what went wrong on the way. */
+  /** Ends without leaving the group. Rejects with an earlier failure, if any. */
   async stop(): Promise<void> {
     this.isStopping = true;
     await this.#running;

@@ -13,7 +13,7 @@ export interface Exchanged {
 }
 
 /**
- * The writer fills a topic of its own, one lot of records per codec that it has, and the batches are checked to be stored with the codec
+ * The writer fills a topic of its own, one set of records per codec that it has, and the batches are checked to be stored with the codec
  * that they were sent with.
  */
 export async function writeTopic(cluster: TestCluster, writer: OutsideClient, partitions = 4): Promise<Exchanged> {

@@ -10,7 +10,7 @@ export interface MembershipOrder {
   readonly bootstrap: readonly string[];
   readonly group: string;
   readonly topic: string;
-  /** What it calls itself, and its records go by. */
+  /** Its own name, which its records carry. */
   readonly name: string;
   readonly records: HandedOutRecords;
 }

@@ -136,7 +136,7 @@ function numbersOf(fields: Map<string, string>): Record<string, number> {
   return Object.fromEntries([...fields].map(([name, value]) => [name, Number(value)]));
 }
 
-/** Both tools read these files, to the last record and entry, and say the same; the one of Kafka does not complain. */
+/** Both tools read these files, to the last record and entry, and agree; Kafka's does not complain. */
 export async function expectAgreement(kafka: ApacheKafka, paths: readonly string[]): Promise<ReadonlyMap<string, Dumped>> {
   const [theirs, ours] = await Promise.all([dumpWithKafka(kafka, paths), dumpWithOttla(paths)]);
   for (const path of paths) expect(ours.get(path), path).toEqual(theirs.get(path));

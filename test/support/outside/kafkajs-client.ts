@@ -2,7 +2,7 @@ import "./kafkajs-patience.ts";
 import { CompressionTypes, Kafka, logLevel, Partitioners } from "kafkajs";
 import type { OutsideClient, ProduceOrder } from "./outside-client.ts";
 
-/** kafkajs against one cluster; it complains of nothing on its own, the tests look at what it answers. */
+/** kafkajs against one cluster; it logs nothing on its own, the tests check its answers. */
 export function kafkajsFor(bootstrap: readonly string[], clientId = "kafkajs"): Kafka {
   return new Kafka({ clientId, brokers: [...bootstrap], logLevel: logLevel.NOTHING, retry: { retries: 2 } });
 }

@@ -22,7 +22,7 @@ export class Kcat implements OutsideClient {
     this.#bootstrap = bootstrap.join(",");
   }
 
-  /** Whatever it comes to. An empty configuration, so that the user's own does not matter. */
+  /** Whatever its exit code. An empty configuration, so that the user's own does not matter. */
   run(args: readonly string[], input?: string | Buffer | Readable): Promise<CommandResult> {
     return runCommand("kcat", ["-F", "/dev/null", "-b", this.#bootstrap, ...args], input === undefined ? {} : { input });
   }

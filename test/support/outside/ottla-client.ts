@@ -2,7 +2,7 @@ import { Consumer, Producer } from "../../../client/index.ts";
 import { compressionCodecs } from "../../../protocol/records/batch-header.ts";
 import type { OutsideClient, PlacedRecord, ProduceOrder } from "./outside-client.ts";
 
-/** Our own library in the same clothes, to stand beside the others. */
+/** Our own library behind the same interface, to be compared with the others. */
 export class OttlaClient implements OutsideClient {
   readonly name = "ottla";
   readonly codecs = compressionCodecs;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** A program from outside, or why it cannot be had on this machine. */
+/** A program from outside, or why it is not available on this machine. */
 export type Prepared<Program> =
   | { readonly program: Program; readonly missing: null }
   | { readonly program: null; readonly missing: string };
@@ -37,7 +37,7 @@ function jar(coordinates: string): Promise<string> {
   return cached(name, `https://repo1.maven.org/maven2/${coordinates}/${name}`);
 }
 
-/** Of what is built: another source or other packages are built anew. */
+/** Of what is built: another source or other packages are rebuilt. */
 export function versionOf(source: Buffer, packages: string): string {
   return createHash("sha256").update(source).update(packages).digest("hex").slice(0, 16);
 }

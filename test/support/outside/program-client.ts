@@ -7,7 +7,7 @@ import { hasCommand, runToSuccess } from "./run-command.ts";
 
 /** A client in another language, behind a small program of ours that takes `produce TOPIC CODEC`, `consume TOPIC` and perhaps more. */
 export interface Program {
-  /** Runs it against a cluster; answers what it printed. */
+  /** Runs it against a cluster; returns what it printed. */
   run(bootstrap: readonly string[], args: readonly string[], input?: string): Promise<string>;
 }
 

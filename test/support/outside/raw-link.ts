@@ -98,7 +98,7 @@ function wholeFrames(bytes: Buffer): Buffer[] {
   return frames;
 }
 
-/** The answer's body, its header (correlation id, tags) taken off. */
+/** The answer's body, without its header (correlation id, tags). */
 export function readAnswer<Res>(response: Message<Res>, version: number, frame: Buffer): Res {
   const hasTags = response.isFlexible(version) && response.apiKey !== 18;
   return response.read(new Reader(frame, hasTags ? 5 : 4), version);
@@ -111,7 +111,7 @@ export function frameOf(body: Buffer): Buffer {
   return Buffer.concat([prefix, body]);
 }
 
-/** A request as a client sends it, or with any body in the place of a proper one. */
+/** A request as a client sends it, or with any body instead of a proper one. */
 export function requestFrame<Req>(request: Message<Req>, version: number, body: Req | Buffer, correlationId = 1): Buffer {
   const header = new Writer();
   writeRequestHeader(header, { apiKey: request.apiKey, apiVersion: version, correlationId }, "hostile", request.isFlexible(version));

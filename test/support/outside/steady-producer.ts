@@ -10,7 +10,7 @@ export interface SteadyReport {
   readonly maxMs: number;
 }
 
-/** One record at a time to each partition, acks=all, with what each took: the neighbour that nothing may disturb. */
+/** One record at a time to each partition, acks=all, with the time each took: the neighbour that nothing may disturb. */
 export class SteadyProducer {
   readonly #producer: Producer;
   readonly #loops: Promise<void>[];

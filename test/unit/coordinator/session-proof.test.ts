@@ -33,7 +33,7 @@ test("a machine that slept, its monotonic clock standing still, has a proof that
   expect(proof.certainUntilMs).toBe(1200);
   time.wallMs += 60_000;
   expect(proof.certainUntilMs).toBeLessThan(time.monotonicMs);
-  // the next answer proves the session anew
+  // the next answer proves the session again
   proof.answered(proof.asking(), 3000);
   expect(proof.certainUntilMs).toBe(4100);
 });

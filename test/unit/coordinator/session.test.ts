@@ -23,7 +23,7 @@ test("a link that comes up once its session is over connects nothing: the next s
   coordinator.onState((...state) => told.push(state));
   wires[0]!.linkUp({ id: "1", timeoutMs, sentMs: time.nowMs });
   wires[0]!.linkDown("the connection was reset");
-  // the process is stopped while it connects again, and goes on when the session has timed out
+  // the process is stopped while it reconnects, and continues when the session has timed out
   const sentMs = time.nowMs;
   time.nowMs += 2 * timeoutMs;
   wires[0]!.linkUp({ id: "1", timeoutMs, sentMs });

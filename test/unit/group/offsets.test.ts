@@ -147,7 +147,7 @@ describe("offsets go", () => {
   test("a position in a topic that was re-created is none in the new one, whoever coordinates and whatever is on record", async () => {
     const world = await World.loaded();
     await world.commit({ offsets: { t: 100, u: 6 } });
-    // 1. the coordinator is gone; 2. the topic is deleted and made anew; 3. another broker coordinates
+    // 1. the coordinator is gone; 2. the topic is deleted and re-created; 3. another broker coordinates
     const [{ topics }, anew] = [topicsView("t", "u"), idOf("anew")];
     world.topics = { ...topicsView(), topics: new Map([...topics, ["t", { ...topics.get("t")!, id: anew }]]) };
     await world.move();

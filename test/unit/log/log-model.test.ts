@@ -47,7 +47,7 @@ describe("a log does what a plain array does", () => {
             for (let i = 0; i < (next as { count: number }).count; i++)
               model.append(log, random, next.kind === "lead" ? "leader" : "follower");
           } else if (next.kind === "truncate") {
-            // nobody cuts below the start: a log begins anew instead
+            // no caller cuts below the start: a log starts over instead
             const offset = Math.max(model.endOffset - (next as { back: number }).back, model.startOffset);
             model = model.truncated(offset);
             await log.truncateTo(offset);
@@ -110,7 +110,7 @@ async function retained(log: Log, model: LogModel, { back, retentionBytes, ageMs
   return startOffset;
 }
 
-/** No whole segment lies below: the batches up to there are fewer than a segment holds. */
+/** No whole segment is below: the batches up to there are fewer than a segment holds. */
 async function everythingBelow(log: Log, highWatermark: number): Promise<boolean> {
   if (log.startOffset >= highWatermark) return true;
   const { sizeInBytes } = await log.read(log.startOffset, { maxBytes: 1e6, endOffsetLimit: highWatermark, minOneBatch: true });

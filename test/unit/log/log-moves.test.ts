@@ -23,7 +23,7 @@ const folders = (disk: MemoryDisk) =>
     [...(disk.find(directory) === null ? [] : disk.directory(directory).entries.keys())].filter((name) => name.startsWith("t-0")),
   );
 
-/** Where the log lies, and what is on its way to each directory. */
+/** Where the log is, and what is being moved to each directory. */
 async function whereabouts(logs: LogDirectories) {
   const described = await logs.describe();
   return described.map(({ logs: there }) => there.map(({ copyOf }) => (copyOf === null ? "log" : "copy")));

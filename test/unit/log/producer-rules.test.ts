@@ -18,7 +18,7 @@ function batch({ sequence, count = 1, epoch = 0, producerId = 7, isTransactional
   return encodeBatch(records, { producerId, producerEpoch: epoch, baseSequence: sequence, isTransactional });
 }
 
-/** The producers' side of a log: what is not refused is taken in at the next offset. */
+/** The producers' side of a log: what is not refused is appended at the next offset. */
 class Judged {
   readonly producers: ProducerStates;
   endOffset = 0;

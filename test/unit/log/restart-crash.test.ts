@@ -7,7 +7,7 @@ import { append, readAll, root, StillClock, settingsWith, startStore, topicId } 
 const settings = settingsWith({ segmentBytes: 400, indexIntervalBytes: 100 });
 
 /**
- * A log from offset 20 on, of a few segments, damaged or not, on a disk that is then asked to begin anew at `offset` and crashes at the
+ * A log from offset 20 on, of a few segments, damaged or not, which is then to start over at `offset`, on a disk that crashes at the
  * `crashAt`-th operation. Null: it was done before.
  */
 async function crashWhileBeginningAnew(offset: number, crashAt: number, how: "power" | "process", damaged: boolean) {

@@ -22,7 +22,7 @@ const note = {
   setAsideMs: 1_700_000_000_000,
 };
 
-/** What `takeUp` told; null: nothing was taken up. */
+/** What `takeUp` reported; null: nothing was restored. */
 async function takenUp(store: LogStore, id = topicId, topic = "t"): Promise<number | null> {
   let told: number | null = null;
   await store.takeUp(topic, 0, id, async (highWatermark) => {

@@ -28,7 +28,7 @@ export interface LifeBounds {
 
 const pick = <T>(random: Random, values: readonly T[]): T => values[randomInt(random, values.length)]!;
 
-/** What is done to a log, each thing beside the others where the contract allows it, and told to its model. */
+/** Operations on a log, concurrent with the others where the contract allows it, and applied to its model. */
 export class WholeActivities {
   readonly #model: WholeModel;
   readonly #clock: StillClock;

@@ -23,7 +23,7 @@ const first = settingsWith({
   cleanupPolicy: "compact,delete",
 });
 
-/** One log's life, on a disk in memory, beside its model. */
+/** One log's life, on a disk in memory, compared with its model. */
 export class LogLife {
   readonly #clock = new StillClock();
   readonly #disk: MemoryDisk;
@@ -133,7 +133,7 @@ export class LogLife {
   }
 
   async #closeAndOpen(random: Random): Promise<void> {
-    // compaction that is under way gives up
+    // running compaction is abandoned
     const cleaning = random.next() < 0.5 ? this.#activities.run(["compact"], random, { isAlone: false }) : null;
     for (let i = randomInt(random, 100); i > 0; i--) await Promise.resolve();
     await this.#store.close();
@@ -156,10 +156,10 @@ export class LogLife {
     const { safeEnd, startMin, startMax, cutAt, restartAt } = this.#bounds;
     const model = this.#model;
     const isEmpty = startOffset === endOffset && this.#log.producerRows().length === 0;
-    // what was to be deleted was on no disk: the log begins anew behind it
+    // what was to be deleted was not on disk yet: the log starts over after it
     const beganAnew = power && startOffset > safeEnd && startOffset <= startMax;
-    // a new beginning gives up the recovery point first: below it, too, a gap ends the log. A cut of all that is visible lowers the
-    // recovery point, and then the start
+    // starting over resets the recovery point first: below it, too, a gap ends the log. A cut of everything visible lowers the recovery
+    // point, and then the start
     const isAllCut = cutAt !== null && startOffset >= startMin && startOffset <= startMax && model.endsAfterCut(cutAt)[0] < startOffset;
     const gaveUp = restartAt !== null || isAllCut;
     if (isEmpty && (beganAnew || gaveUp)) model.restartAt(endOffset);

@@ -47,7 +47,7 @@ export class WholeModel {
   hasGaps = false;
   /** One may also be missing below the start. */
   wasCompacted = false;
-  /** Where the log began when it was last made anew. */
+  /** Where the log began when it last started over. */
   #origin = 0;
   /** What the last cut took, which may have superseded what compaction took meanwhile. */
   #justCut: readonly ModelRecord[] = [];

@@ -306,7 +306,7 @@ test("whatever happens, the high watermark rises only, everyone who must have it
         expect(mustHave(state).isSupersetOf(state.isr)).toBe(true);
         if (state.stateVersion === stored.version) isForeign = false;
         if (isForeign) continue;
-        // the second opinion: whoever the coordinator may elect must have what is committed
+        // the second opinion: every replica that the coordinator may elect must have what is committed
         for (const id of stored.isr) {
           expect(mustHave(state).has(id), `the coordinator may elect ${id}, which is not waited for`).toBe(true);
           if (id !== 1 && state.highWatermark > before.highWatermark)

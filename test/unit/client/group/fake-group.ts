@@ -139,7 +139,7 @@ export class FakeGroup {
         this.#completeJoin();
       });
     }
-    // whoever comes in the same moment is in
+    // members that join in the same moment are in
     this.#cluster.clock.schedule(5, () => this.#completeJoin());
   }
 

@@ -173,7 +173,7 @@ describe.each([
     group.override = ({ api, request }) => {
       if (api !== "OffsetFetch" || asked++ > 0) return undefined;
       return (respond) => {
-        // 1. the coordinator reads the position, 2. the topic is made anew, 3. metadata says so, 4. the answer arrives
+        // 1. the coordinator reads the position, 2. the topic is re-created, 3. metadata says so, 4. the answer arrives
         const answer = group.answerFetch(request);
         remove(cluster, group);
         make(cluster, "new", secondId, 30);

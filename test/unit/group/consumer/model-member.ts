@@ -12,7 +12,7 @@ import type { TestShard } from "./test-shard.ts";
 
 export type Answer = "arrives" | "is lost";
 
-/** A consumer as KIP-848 wants it: takes what it is given at once, gives up what it must in its own time, and says what it owns. */
+/** A consumer as in KIP-848: adds what it is assigned at once, revokes what it must in its own time, and reports what it owns. */
 export class ModelMember {
   memberId: string;
   /** Null: a dynamic member. */
@@ -41,7 +41,7 @@ export class ModelMember {
     this.#resubscribed = true;
   }
 
-  /** Stops reading what it was told to give up. */
+  /** Stops reading what it was told to revoke. */
   giveUp(): void {
     this.owned = commonPartitions(this.owned, this.#told);
   }
