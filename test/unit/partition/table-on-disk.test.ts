@@ -1,7 +1,9 @@
+import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { DirectoryLogStore } from "../../../broker/log/directories/log-store.ts";
 import { openLogStore } from "../../../broker/log/directories/open-directories.ts";
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
+import type { FileSystem } from "../../../broker/runtime/files.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { codecsAside } from "../../../protocol/records/compression.ts";
@@ -17,8 +19,8 @@ const state = { partition: 0, leader: 1, leaderEpoch: 0, isr: [1], isrEpochs: {}
 const replica = (topicId: string) => ({ topic: "t", topicId, state, settings: testSettings });
 
 /** One broker's partitions over the log's own store. */
-async function life(disk: MemoryDisk, clock: ManualClock) {
-  const parts = { files: disk.attach(), clock, random: seededRandom(1), log: silentLogger };
+async function life(disk: MemoryDisk, clock: ManualClock, seen: (operation: string, path: string) => void = () => {}) {
+  const parts = { files: watched(disk.attach(), seen), clock, random: seededRandom(1), log: silentLogger };
   const logs: DirectoryLogStore = await openLogStore(parts, { directory: "/data" });
   const table = new PartitionTable({
     codecs: codecsAside,
@@ -44,6 +46,21 @@ async function life(disk: MemoryDisk, clock: ManualClock) {
     return typeof leader === "string" ? { error: leader } : leader.append(producedBatch(5), { acks: 1, timeoutMs: 1000 });
   };
   return { logs, table, append };
+}
+
+/** Tells of every operation. Forcing to disk takes longer than what comes from the system's cache, as on a real disk. */
+function watched(files: FileSystem, seen: (operation: string, path: string) => void): FileSystem {
+  return new Proxy(files, {
+    get(target, name) {
+      const method = Reflect.get(target, name);
+      if (typeof method !== "function") return method;
+      return (...args: unknown[]) => {
+        seen(String(name), String(args[0]));
+        if (name === "syncDirectory") return setImmediate().then(() => method.apply(target, args));
+        return method.apply(target, args);
+      };
+    },
+  });
 }
 
 function machine() {
@@ -149,3 +166,26 @@ test.each([true, false])(
     expect((await life(disk, clock)).logs).toMatchObject({ found: [{ topicId: otherId }], strays: { all: [] } });
   },
 );
+
+test("what many partitions need to be deleted is durable in few writes, not in some for each", async () => {
+  const { clock, disk } = machine();
+  const count = 300;
+  let operations: string[] = [];
+  const { table, logs } = await life(disk, clock, (operation, path) => operations.push(`${operation} ${path}`));
+  const partitions = Array.from({ length: count }, (_, partition) => partition);
+  await table.assign(partitions.map((partition) => ({ ...replica(firstId), state: { ...state, partition } })));
+  for (const partition of partitions) {
+    const leader = table.leader({ topic: "t", partition });
+    if (typeof leader !== "string") await leader.append(producedBatch(5), { acks: 1, timeoutMs: 1000 });
+  }
+  await clock.advance(testPartitionConfig.highWatermarkCheckpointMs + 1);
+  operations = [];
+  await table.withdraw(partitions.map((partition) => ({ ref: { topic: "t", partition }, topicId: firstId, isDeleted: true })));
+  const durable = operations.filter((operation) => /^syncDirectory \/data$|checkpoint/.test(operation));
+  expect(durable.length).toBeLessThan(count / 5);
+  expect([...table.all()]).toEqual([]);
+  disk.loseProcess();
+  const next = await life(disk, clock);
+  expect([next.logs.found, next.logs.highWatermarks.size]).toEqual([[], 0]);
+  expect(logs.offline).toBeNull();
+});
