@@ -142,9 +142,19 @@ export class Candidacy {
         this.#holder = brokerId;
         if (this.#term?.controllerEpoch === result.controllerEpoch) return true;
         this.#endTerm();
-        this.#term = result;
-        this.#events.won(result);
+        this.#begin(result);
         return true;
+    }
+  }
+
+  /** A term that could not begin is none: else the next attempt would find it won, and nobody would control. */
+  #begin(term: Term): void {
+    this.#term = term;
+    try {
+      this.#events.won(term);
+    } catch (error) {
+      this.#term = null;
+      throw error;
     }
   }
 
