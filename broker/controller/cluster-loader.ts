@@ -1,9 +1,9 @@
 import { type BrokerId, newTopicId } from "../../protocol/base/ids.ts";
 import type { BrokerRecord } from "../../protocol/peer/messages.ts";
+import { pipelined } from "../runtime/pipelined.ts";
 import { isInternalTopic, topicNameFault } from "../runtime/topic-names.ts";
 import type { Replicas } from "./assignment.ts";
 import { type Config, type TopicState, withBrokerConfig, withBrokers, withTopics } from "./controller-state.ts";
-import { pipelined } from "./fenced-writer.ts";
 import type { TermContext } from "./term-context.ts";
 import type { TopicCreator } from "./topic-creator.ts";
 

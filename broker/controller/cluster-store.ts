@@ -15,9 +15,9 @@ import { decodeTopicAssignment, encodeTopicAssignment } from "../../coordinator-
 import { decodeTopicDeletion, encodeTopicDeletion, type TopicDeletion } from "../../coordinator-client/znodes/topic-deletion.ts";
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import type { BrokerRecord, PartitionRecord } from "../../protocol/peer/messages.ts";
+import { pipelined } from "../runtime/pipelined.ts";
 import type { Replicas } from "./assignment.ts";
 import type { Config, PartitionChange } from "./controller-state.ts";
-import { pipelined } from "./fenced-writer.ts";
 
 /** What settings are of. A broker's id null: what holds for every broker. */
 export type ConfigResource = Exclude<ConfigEntity, { kind: "other" }>;

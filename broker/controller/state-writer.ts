@@ -1,8 +1,9 @@
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
+import { pipelined } from "../runtime/pipelined.ts";
 import { type ControllerState, type PartitionChange, type PartitionName, withPartitions } from "./controller-state.ts";
 import { dirtyPartitions } from "./dirty-set.ts";
 import { assertDecision, type Decision, withOutlived } from "./elections.ts";
-import { inTransactions, pipelined } from "./fenced-writer.ts";
+import { inTransactions } from "./fenced-writer.ts";
 import type { TermContext } from "./term-context.ts";
 
 /** Transactions, and reads, in flight together. */

@@ -1,12 +1,13 @@
 import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
+import { pipelined } from "../runtime/pipelined.ts";
 import type { Replicas } from "./assignment.ts";
 import type { NewTopic } from "./cluster-store.ts";
 import { type TopicState, withTopic } from "./controller-state.ts";
 import { dirtyPartitions, dirtyTopicConfig, mergeDirty } from "./dirty-set.ts";
 import { firstState, withOutlived } from "./elections.ts";
-import { inTransactions, pipelined } from "./fenced-writer.ts";
+import { inTransactions } from "./fenced-writer.ts";
 import type { TermContext } from "./term-context.ts";
 
 const transactionsAtOnceMax = 8;

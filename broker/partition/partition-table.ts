@@ -7,6 +7,7 @@ import type { Random } from "../../protocol/base/random.ts";
 import { type Log, LogOffline } from "../log/log-contract.ts";
 import { type DirectoryFailure, InconsistentTopicId, type LogStore } from "../log/store-contract.ts";
 import type { TopicSettings } from "../runtime/config/topic-settings.ts";
+import { pipelined } from "../runtime/pipelined.ts";
 import { Admissions, type AdmissionsParts } from "./admissions.ts";
 import type { ClientPartitions, NoLeader } from "./client-contract.ts";
 import type { AssignedReplica, ClusterView, IsrStore, ReplicaHealthReporter, RoleSink, WithdrawnReplica } from "./cluster-contract.ts";
@@ -215,11 +216,10 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
 
   /** Those of different names many at a time: their writes of checkpoints, and syncs of the directory, become few. */
   async withdraw(replicas: readonly WithdrawnReplica[]): Promise<void> {
-    const waiting = Map.groupBy(replicas, ({ ref }) => partitionKey(ref.topic, ref.partition)).values();
-    const withdrawn = async () => {
-      for (const ofOneName of waiting) for (const replica of ofOneName) await this.#withdraw(replica);
-    };
-    await Promise.all(Array.from({ length: logsWithdrawnAtOnce }, withdrawn));
+    const byName = [...Map.groupBy(replicas, ({ ref }) => partitionKey(ref.topic, ref.partition)).values()];
+    await pipelined(byName, logsWithdrawnAtOnce, async (ofOneName) => {
+      for (const replica of ofOneName) await this.#withdraw(replica);
+    });
     this.#followingChanged();
   }
 

@@ -5,6 +5,7 @@ import type { Logger } from "../../../protocol/base/logger.ts";
 import type { Random } from "../../../protocol/base/random.ts";
 import type { TopicSettings } from "../../runtime/config/topic-settings.ts";
 import { type FileSystem, replaceFile } from "../../runtime/files.ts";
+import { pipelined } from "../../runtime/pipelined.ts";
 import { LogCleaner } from "../compaction/log-cleaner.ts";
 import { writeOffsets } from "../files/checkpoint-file.ts";
 import { type Doubt, encodeCleanShutdown, noDoubt, type SeenControllerEpoch, writeControllerEpochFile } from "../files/directory-notes.ts";
@@ -19,6 +20,7 @@ import { SegmentedLog } from "../partition-log/segmented-log.ts";
 import type { SegmentIo } from "../segment/read-caches.ts";
 import { type CleanerConfig, type DirectoryFailure, InconsistentTopicId, type LogStore } from "../store-contract.ts";
 import type { DirectoryCheckpoints } from "./directory-checkpoints.ts";
+import { FolderRemovals } from "./folder-removals.ts";
 import { LogScrub, type ScrubConfig } from "./log-scrub.ts";
 import { KeyedTurns, SharedWrite } from "./ordered-work.ts";
 import type { FoundLog, PreparedDirectory } from "./prepare-directory.ts";
@@ -57,13 +59,12 @@ export interface SharedByLogs {
 }
 
 export class DirectoryLogStore implements LogStore {
-  /** Without those discarded since. */
-  found: readonly FoundLog[];
   /** Logs that were set aside. */
   readonly strays: Strays;
   readonly highWatermarks: ReadonlyMap<string, number>;
   /** The doubt that earlier starts hand on. */
   readonly doubt: Doubt;
+  readonly #found: Map<string, FoundLog>;
   readonly #directory: LogDirectory;
   readonly #shared: SharedByLogs;
   readonly #root: string;
@@ -82,7 +83,7 @@ export class DirectoryLogStore implements LogStore {
   readonly #rootSyncs = new SharedWrite(() => this.#shared.io.files.syncDirectory(this.#root));
   /** Opening and deleting one log run one after the other. */
   readonly #turns = new KeyedTurns();
-  readonly #removals = new Set<Promise<void>>();
+  readonly #removals: FolderRemovals;
   #checkpointTimer: Timer | null = null;
   #closed = false;
 
@@ -90,8 +91,9 @@ export class DirectoryLogStore implements LogStore {
     this.#shared = shared;
     this.#directory = shared.directory;
     this.#root = options.directory;
+    this.#removals = new FolderRemovals(shared.io);
     this.#checkpointIntervalMs = options.checkpointIntervalMs ?? 60_000;
-    this.found = prepared.found;
+    this.#found = new Map(prepared.found.map((found) => [partitionKey(found.topic, found.partition), found]));
     this.strays = new Strays(prepared.strays, this, shared);
     this.highWatermarks = prepared.highWatermarks;
     this.doubt = prepared.doubt;
@@ -136,11 +138,13 @@ export class DirectoryLogStore implements LogStore {
     const { random, io } = this.#shared;
     const { files } = io;
     await this.#logs.get(key)?.abandon();
-    this.#forget(key);
+    this.#logs.delete(key);
     const folder = `${this.#root}/${key}`;
-    if (!(await files.exists(folder))) return;
+    if (!(await files.exists(folder))) return this.#forget(key);
     const renamed = `${this.#root}/${deletedDirectoryName(key, random.bytes(16).toString("hex"))}`;
     await this.rename(folder, renamed);
+    // not before: a folder that has its name after a crash is not to be recovered without what the checkpoints say of it
+    this.#forget(key);
     await this.writeCheckpoints();
     this.removeInBackground([renamed]);
   }
@@ -184,7 +188,7 @@ export class DirectoryLogStore implements LogStore {
   }
 
   #forget(key: string): void {
-    this.found = this.found.filter(({ topic, partition }) => partitionKey(topic, partition) !== key);
+    this.#found.delete(key);
     this.#logs.delete(key);
     this.#checkpoints.forget(key);
   }
@@ -224,6 +228,11 @@ export class DirectoryLogStore implements LogStore {
     this.#cleaner?.reconfigure(config);
   }
 
+  /** What lay here at the start, without what was discarded since. */
+  get found(): readonly FoundLog[] {
+    return [...this.#found.values()];
+  }
+
   get directory(): string {
     return this.#root;
   }
@@ -258,15 +267,11 @@ export class DirectoryLogStore implements LogStore {
     await this.#scrub?.stop();
     await this.#turns.ended();
     const { health, removedFiles } = this.#directory;
-    const waiting = this.#logs.values();
-    const closed = async () => {
-      for (const log of waiting) {
-        if (health.offline === null) await log.close().catch(ignoreOffline);
-        if (health.offline !== null) await log.abandon();
-      }
-    };
-    await Promise.all(Array.from({ length: logsClosedAtOnce }, closed));
-    await Promise.all([...this.#removals, removedFiles.removeAll()]);
+    await pipelined([...this.#logs.values()], logsClosedAtOnce, async (log) => {
+      if (health.offline === null) await log.close().catch(ignoreOffline);
+      if (health.offline !== null) await log.abandon();
+    });
+    await Promise.all([this.#removals.ended(), removedFiles.removeAll()]);
     await this.#shared.io.openFiles.closeAll();
     await this.writeCheckpoints();
     if (doubt.kind === "unregistered") return;
@@ -288,15 +293,7 @@ export class DirectoryLogStore implements LogStore {
   }
 
   removeInBackground(folders: readonly string[]): void {
-    for (const folder of folders) {
-      const removal = this.#shared.io.files.remove(folder).then(
-        () => undefined,
-        (error: unknown) =>
-          this.#shared.io.logger.warn({ err: error, folder }, "deleted log could not be removed; the next start tries again"),
-      );
-      this.#removals.add(removal);
-      void removal.finally(() => this.#removals.delete(removal));
-    }
+    this.#removals.add(folders);
   }
 
   // For moves between directories (`LogMover`)

@@ -232,7 +232,7 @@ export class SegmentedLog implements Log {
 
   /** See `relocate`. */
   async moveInto(copy: FolderCopy, steps: RelocationSteps): Promise<boolean> {
-    await this.#retaining?.catch(ignoreOffline);
+    await this.#retaining?.catch(() => undefined);
     return relocate(this.#state, this.#flusher, this.#writer, copy, steps);
   }
 
@@ -306,7 +306,8 @@ export class SegmentedLog implements Log {
     const state = this.#state;
     const { files } = state.io;
     await state.truncating;
-    await this.#retaining?.catch(ignoreOffline);
+    // whatever it failed with, its own caller has it
+    await this.#retaining?.catch(() => undefined);
     await this.#writer.drained();
     state.close();
     await this.compaction.ended();

@@ -116,6 +116,7 @@ describe("moving a log to another directory", () => {
     const log = await opened(logs);
     for (let i = 0; i < 30; i++) await append(log, [`a ${i}`]);
     logs.move("t", 0, two);
+    await until(async () => folders(disk)[1]!.length > 0);
     logs.move("t", 0, one);
     await until(async () => folders(disk)[1]!.length === 0);
     expect(await whereabouts(logs)).toStrictEqual([["log"], []]);
