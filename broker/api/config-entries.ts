@@ -1,8 +1,6 @@
-import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { DescribeConfigsResponse } from "../../protocol/messages/describe-configs.ts";
-import type { ClusterImage } from "../cluster/cluster-image.ts";
 import { configTypeCodes, type DescribedConfig } from "../runtime/config/describe.ts";
-import { configSourceCodes, type SettingLayers, type SettingTexts } from "../runtime/config/resolve.ts";
+import { configSourceCodes } from "../runtime/config/resolve.ts";
 
 export type ConfigEntry = DescribeConfigsResponse["results"][number]["configs"][number];
 
@@ -19,15 +17,6 @@ const resourcesWithoutSettings: Readonly<Record<number, string>> = {
 /** For a resource type other than those above. */
 export function unsupportedResource(type: number): string {
   return resourcesWithoutSettings[type] ?? `Resource type ${type} has no settings here.`;
-}
-
-/** Where this broker's settings are set: at its start, and at run time as the metadata has it. */
-export function brokerLayers(image: ClusterImage, brokerId: BrokerId, startTexts: SettingTexts): SettingLayers {
-  return {
-    dynamic: image.brokerConfigs.get(String(brokerId)) ?? {},
-    dynamicDefault: image.brokerConfigs.get("") ?? {},
-    static: startTexts,
-  };
 }
 
 /** A setting as DescribeConfigs answers it; synonyms and documentation only on request. */

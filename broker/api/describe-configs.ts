@@ -7,6 +7,7 @@ import {
   describeConfigsResponse,
 } from "../../protocol/messages/describe-configs.ts";
 import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
+import { settingLayers } from "../cluster/resolve-settings.ts";
 import {
   type DescribedConfig,
   describeBrokerConfigs,
@@ -17,7 +18,7 @@ import type { SettingTexts } from "../runtime/config/resolve.ts";
 import { distinct } from "../runtime/each-once.ts";
 import { topicNameFault } from "../runtime/topic-names.ts";
 import type { Api } from "./api.ts";
-import { brokerLayers, configEntry, resourceType, unsupportedResource } from "./config-entries.ts";
+import { configEntry, resourceType, unsupportedResource } from "./config-entries.ts";
 import { answerEach } from "./request-meter.ts";
 
 type ResourceRequest = DescribeConfigsRequest["resources"][number];
@@ -62,7 +63,7 @@ function describeResource(
   image: ClusterImage,
   own: OwnConfig,
 ): Outcome<{ readonly configs: readonly DescribedConfig[] }> {
-  const layers = brokerLayers(image, own.brokerId, own.startTexts);
+  const layers = settingLayers(own.brokerId, own.startTexts, image.brokerConfigs);
   const names = configurationKeys === null || configurationKeys.length === 0 ? null : configurationKeys; // none named: all, as in Kafka
   if (type === resourceType.topic) {
     const topic = image.topics.get(resourceName);

@@ -6,6 +6,7 @@ import type { Random } from "../../protocol/base/random.ts";
 import { type ApiName, apis } from "../../protocol/messages/apis.ts";
 import type { ImageSource } from "../cluster/cluster-image.ts";
 import type { ProducerIdSource } from "../cluster/producer-ids.ts";
+import { settingLayers } from "../cluster/resolve-settings.ts";
 import type { ControllerService } from "../controller/controller-service.ts";
 import type { ClientPartitions } from "../partition/client-contract.ts";
 import { describeTopicConfigs } from "../runtime/config/describe.ts";
@@ -16,7 +17,6 @@ import { alterConfigsApi } from "./alter-configs.ts";
 import { type Api, type ApisNamed, type ControllerApi, type Endpoint, endpoint } from "./api.ts";
 import { apiVersionsApi } from "./api-versions.ts";
 import { autoTopicCreation } from "./auto-creation.ts";
-import { brokerLayers } from "./config-entries.ts";
 import { createPartitionsApi } from "./create-partitions.ts";
 import { createTopicsApi } from "./create-topics.ts";
 import { deleteRecordsApi } from "./delete-records.ts";
@@ -133,6 +133,6 @@ function forwarded(served: Endpoint, turns: Turns): Endpoint {
 
 function createTopicsOf({ controller, images, config }: ApiParts) {
   return createTopicsApi(controller, (own) =>
-    describeTopicConfigs(own, brokerLayers(images.current, config.brokerId, config.startTexts), null),
+    describeTopicConfigs(own, settingLayers(config.brokerId, config.startTexts, images.current.brokerConfigs), null),
   );
 }

@@ -198,19 +198,15 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     // any more.
     if (this.#closing.signal.aborted) return;
     const standDowns = this.#standDowns;
-    const waiting = replicas.values();
-    const takeUp = async () => {
-      for (const replica of waiting) {
-        // Race: (1) a long list of assignments is being applied; (2) the session is lost, everything stands down; (3) the next of the list
-        // is opened.
-        if (standDowns !== this.#standDowns) return;
-        const partition = await this.#open(replica);
-        if (standDowns !== this.#standDowns) return;
-        await partition?.assign(replica.state);
-        if (standDowns === this.#standDowns) this.#roleCheck.assigned(replica);
-      }
-    };
-    await Promise.all(Array.from({ length: logsOpenedAtOnce }, takeUp));
+    await pipelined(replicas, logsOpenedAtOnce, async (replica) => {
+      // Race: (1) a long list of assignments is being applied; (2) the session is lost, everything stands down; (3) the next of the list
+      // is opened.
+      if (standDowns !== this.#standDowns) return;
+      const partition = await this.#open(replica);
+      if (standDowns !== this.#standDowns) return;
+      await partition?.assign(replica.state);
+      if (standDowns === this.#standDowns) this.#roleCheck.assigned(replica);
+    });
     this.#followingChanged();
   }
 

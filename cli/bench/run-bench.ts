@@ -3,6 +3,7 @@ import { build, type Histogram } from "hdr-histogram-js";
 import { Admin, type CompressionCodec, Consumer, orThrow, Producer } from "../../client/index.ts";
 import { CommandFailed } from "../output/command-failed.ts";
 import { UnderWay } from "../produce/under-way.ts";
+import { sampleValues } from "./sample-values.ts";
 
 export interface BenchOptions {
   readonly bootstrap: readonly string[];
@@ -47,8 +48,6 @@ export interface BenchReport {
 export type BenchProgress = (phase: "produce" | "consume", records: number) => void;
 
 const histogramOptions = { lowestDiscernibleValue: 1, highestTrackableValue: 3_600_000_000, numberOfSignificantValueDigits: 3 } as const;
-/** Different values, so that a codec does not see the same bytes again and again. */
-const differentValues = 64;
 
 /** Creates a topic, writes to it, reads it back, deletes it. */
 export async function runBench(options: BenchOptions, onProgress: BenchProgress, stop: AbortSignal): Promise<BenchReport> {
@@ -74,7 +73,7 @@ async function measureProduce(
   const { bootstrap, records, sizeInBytes, acks, enableIdempotence, codec, rate, underWayMax } = options;
   await using producer = new Producer({ bootstrap, clientId: "ottla-bench", acks, enableIdempotence, compression: codec, lingerMs: 5 });
   await producer.partitionsOf(topic);
-  const values = Array.from({ length: differentValues }, (_, index) => sampleValue(sizeInBytes, index));
+  const values = sampleValues(sizeInBytes);
   const latencies = build(histogramOptions);
   const underWay = new UnderWay({ linesMax: underWayMax, bytesMax: Number.POSITIVE_INFINITY });
   let retried = 0;
@@ -88,7 +87,7 @@ async function measureProduce(
     underWay.begin(1);
     const sentAtMs = performance.now();
     producer
-      .send({ topic, value: values[sent % differentValues] as Buffer })
+      .send({ topic, value: values[sent % values.length] as Buffer })
       .then(
         ({ attempts }) => {
           latencies.recordValue(Math.max(1, Math.round((performance.now() - sentAtMs) * 1000)));
@@ -126,17 +125,6 @@ async function measureConsume(topic: string, options: BenchOptions, onProgress: 
 async function pace(startedAtMs: number, sent: number, rate: number): Promise<void> {
   const earlyMs = startedAtMs + (sent * 1000) / rate - performance.now();
   if (earlyMs > 1) await sleep(earlyMs);
-}
-
-/** Bytes that compress about as well as text. */
-function sampleValue(sizeInBytes: number, seed: number): Buffer {
-  const value = Buffer.alloc(sizeInBytes);
-  let state = seed + 1;
-  for (let i = 0; i < sizeInBytes; i++) {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-    value[i] = 97 + ((state >>> 16) % 16);
-  }
-  return value;
 }
 
 function throwIfStopped(stop: AbortSignal): void {

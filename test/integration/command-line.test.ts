@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import { freePorts } from "../support/free-ports.ts";
+import { isAlive } from "../support/is-alive.ts";
 import { makeTestFolder, removeTestFolder } from "../support/test-folder.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -54,11 +55,6 @@ async function onFullDevice(...args: string[]): Promise<Program> {
   closeSync(device);
   await program.exitCode;
   return program;
-}
-
-async function isAlive(pid: number): Promise<boolean> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "State:\tX");
-  return !/^State:\s+[ZX]/m.test(status);
 }
 
 async function nobody(): Promise<string> {

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { zookeeperCommand } from "../../cli/zookeeper/zookeeper-command.ts";
 import { ZookeeperProcess } from "../../cli/zookeeper/zookeeper-process.ts";
 import { freePorts } from "../support/free-ports.ts";
+import { isAlive } from "../support/is-alive.ts";
 import { makeTestFolder, removeTestFolder } from "../support/test-folder.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -30,15 +31,6 @@ const optionsAt = (clientPort: number) => ({
   syncToDisk: false,
   environment: process.env,
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 test("without Java or ZooKeeper the error says which packages to install", async () => {
   const options = { configFile: "/zoo.cfg", heapMaxMib: 128, syncToDisk: true };
@@ -89,7 +81,7 @@ test.each(["SIGKILL", "SIGTERM"] as const)("does not outlive a parent that ends 
     printed += text;
   });
   const pid = await waitUntil("the server's pid", () => (printed.endsWith("\n") ? Number(printed) : null));
-  expect(isAlive(pid)).toBe(true);
+  expect(await isAlive(pid)).toBe(true);
   parent.kill(signal);
-  await waitUntil("the server's end", () => !isAlive(pid));
+  await waitUntil("the server's end", async () => !(await isAlive(pid)));
 });

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Admin, Consumer, orThrow, Producer, stringSerde } from "../../client/index.ts";
 import { freePorts, listenOn } from "../support/free-ports.ts";
+import { isAlive } from "../support/is-alive.ts";
 import { makeTestFolder, removeTestFolder } from "../support/test-folder.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { TestZookeeper } from "../support/zookeeper.ts";
@@ -72,12 +73,6 @@ class Run {
 async function freeRange(length: number): Promise<number> {
   const [first = 0] = await freePorts(length, { adjacent: true });
   return first;
-}
-
-/** A process that has ended may stay a zombie as long as its adoptive parent does not reap it. */
-async function isAlive(pid: number): Promise<boolean> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "State:\tX");
-  return !/^State:\s+[ZX]/m.test(status);
 }
 
 /** Everything that has our data directory in its command line. */

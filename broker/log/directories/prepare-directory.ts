@@ -1,5 +1,6 @@
 import type { TopicId } from "../../../protocol/base/ids.ts";
 import { codeOf, type FileSystem } from "../../runtime/files.ts";
+import { pipelined } from "../../runtime/pipelined.ts";
 import { readIfThere, readOffsets } from "../files/checkpoint-file.ts";
 import { type Doubt, decodeCleanShutdown } from "../files/directory-notes.ts";
 import { fileNames, isDeletedDirectory, isLeftover, parsePartitionDirectory } from "../files/file-names.ts";
@@ -53,22 +54,13 @@ export async function prepareDirectory(io: SegmentIo, root: string, recoveriesAt
   }
   // without recovery points it is unknown which gaps compaction left: then all gaps may be from compaction, if there was any
   const denseFrom = recoveryPoints.size === 0 && cleanedOffsets.size > 0 ? { denseFrom: Number.POSITIVE_INFINITY } : {};
-  const found: FoundLog[] = [];
   const points = new Map<string, number>();
-  const queue = [...logs];
-  const work = async () => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const { key, topic, partition } = next;
-      const known = recoveryPoints.get(key) ?? 0;
-      points.set(
-        key,
-        clean ? known : await recoverLog(io, `${root}/${key}`, { recoveryPoint: known, stableEndOffset: known, ...denseFrom }),
-      );
-      found.push({ topic, partition, topicId: await readTopicId(files, `${root}/${key}`) });
-    }
-  };
   if (!clean && logs.length > 0) logger.info({ directory: root, logs: logs.length }, "the last stop was not clean: checking logs");
-  await Promise.all(Array.from({ length: recoveriesAtOnce }, work));
+  const found = await pipelined(logs, recoveriesAtOnce, async ({ key, topic, partition }): Promise<FoundLog> => {
+    const known = recoveryPoints.get(key) ?? 0;
+    points.set(key, clean ? known : await recoverLog(io, `${root}/${key}`, { recoveryPoint: known, stableEndOffset: known, ...denseFrom }));
+    return { topic, partition, topicId: await readTopicId(files, `${root}/${key}`) };
+  });
   if (!names.includes(fileNames.segmentsJoin)) {
     const taken = logs.map(({ key }) => ({ folder: `${root}/${key}`, startOffset: startOffsets.get(key) ?? 0 }));
     await takeOverJoins(io, root, taken);

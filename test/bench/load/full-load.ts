@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { sampleValues } from "../../../cli/bench/sample-values.ts";
 import { Producer } from "../../../client/index.ts";
 import type { FullOrder, FullReport } from "./own-orders.ts";
-import { sampleValues } from "./sample-values.ts";
 
 /** In flight, of all producers together; and at least so many records of each. */
 const underWayBytes = 4 * 1024 * 1024;

@@ -1,12 +1,12 @@
 import { createWriteStream } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { sampleValues } from "../../../cli/bench/sample-values.ts";
 import { noKcat } from "../../support/outside/kcat.ts";
 import { type GuardedOptions, GuardedProcess } from "../processes/guarded-process.ts";
 import { jarsOf39 } from "../systems/kafka.ts";
 import type { FloorOrder } from "./floor-orders.ts";
 import type { FullOrder, FullReport, OwnEvent, PacedOrder, PacedReport } from "./own-orders.ts";
 import { type ConsumedTotal, consumedTotal, joined, type ProducerWindow, producerWindow } from "./performance-lines.ts";
-import { sampleValues } from "./sample-values.ts";
 
 /** Called when the measured part of a load begins and ends. */
 export interface Moments {

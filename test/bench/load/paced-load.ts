@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { sampleValues } from "../../../cli/bench/sample-values.ts";
 import { Consumer, Producer } from "../../../client/index.ts";
 import { Latencies } from "./latencies.ts";
 import type { PacedOrder, PacedReport } from "./own-orders.ts";
-import { sampleValues } from "./sample-values.ts";
 
 /** More are not handed to the producer; they stay due, and their latency grows. */
 const underWayMax = 100_000;

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { GuardedProcess } from "../../bench/processes/guarded-process.ts";
+import { isAlive } from "../../support/is-alive.ts";
 
 const source = fileURLToPath(new URL("../../bench/processes/guarded-process.ts", import.meta.url));
 
@@ -11,7 +12,7 @@ test("a guarded program ends when who started it is killed", async () => {
   const starter = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
   const [printed] = (await once(starter.stdout, "data")) as [Buffer];
   const pid = Number(printed);
-  expect(isAlive(pid)).toBe(true);
+  expect(await isAlive(pid)).toBe(true);
   starter.kill("SIGKILL");
   await expect.poll(() => isAlive(pid)).toBe(false);
 });
@@ -30,12 +31,3 @@ test("who does not end when asked is killed", async () => {
   await program.stop(100);
   expect((await program.ended).signal).toBe("SIGKILL");
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -1,6 +1,7 @@
+/** So many that a codec does not see the same bytes again and again. */
 const differentValues = 64;
 
-/** Values of letters, all different, that compress about as text does. */
+/** Values of letters, all different, that compress about as well as text. */
 export function sampleValues(sizeInBytes: number): readonly Buffer[] {
   return Array.from({ length: differentValues }, (_, seed) => sampleValue(sizeInBytes, seed));
 }
