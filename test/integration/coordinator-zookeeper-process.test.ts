@@ -59,7 +59,7 @@ test("stops gently when asked, and at once", async () => {
   const startMs = performance.now();
   await server.stop(5_000);
   expect(performance.now() - startMs).toBeLessThan(5_000);
-  expect(isAlive(server.pid)).toBe(false);
+  expect(await isAlive(server.pid)).toBe(false);
 });
 
 test.each(["SIGKILL", "SIGTERM"] as const)("does not outlive a parent that ends by %s, though it is stopped (SIGSTOP)", async (signal) => {
