@@ -4,6 +4,7 @@ import type { InvariantViolation } from "../protocol/base/invariant.ts";
 import type { Logger } from "../protocol/base/logger.ts";
 import type { Random } from "../protocol/base/random.ts";
 import type { Transport } from "../protocol/base/transport.ts";
+import type { SlabPool } from "../protocol/wire/slab-pool.ts";
 import type { SettingTexts } from "./runtime/config/resolve.ts";
 import type { BrokerSettings } from "./runtime/config/start-settings.ts";
 import type { FileSystem } from "./runtime/files.ts";
@@ -19,6 +20,8 @@ export interface BrokerOptions {
   readonly files: FileSystem;
   /** The memory that this process may use: the machine's, or its container's. */
   readonly memoryBytes: number;
+  /** For what arrives in large pieces, and for the ends of the logs. */
+  readonly slabs: SlabPool;
   readonly openCoordinator: () => Coordinator;
   readonly log: Logger;
   /** A start waits for an operator to do something. */

@@ -83,7 +83,7 @@ export class Broker {
   }
 
   async #openLogs({ usable, offline }: DataDirectories): Promise<LogDirectories> {
-    const { settings, files, clock, random, log } = this.#options;
+    const { settings, files, clock, random, log, slabs } = this.#options;
     const { tailCacheBytesMax, indexCacheBytesMax, openFilesMax, producersMax, recoveriesAtOnce, checkpointIntervalMs } = settings.log;
     const scrub = scrubShare(settings, settings.logDirectories.length);
     this.#logs = await openLogDirectories(
@@ -91,6 +91,7 @@ export class Broker {
       {
         directories: usable,
         offline,
+        slabs,
         tailCacheBytesMax,
         indexCacheBytesMax,
         openFilesMax,

@@ -6,6 +6,7 @@ import { InvariantViolation } from "../protocol/base/invariant.ts";
 import { nodeClock } from "../protocol/node/node-clock.ts";
 import { nodeRandom } from "../protocol/node/node-random.ts";
 import { nodeTransport } from "../protocol/node/node-transport.ts";
+import { SlabPool } from "../protocol/wire/slab-pool.ts";
 import { Broker } from "./broker.ts";
 import { readConfig } from "./runtime/config/read-config.ts";
 import { nodeFileSystem } from "./runtime/node-files.ts";
@@ -53,6 +54,7 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
     transport: nodeTransport,
     files: nodeFileSystem(),
     memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
+    slabs: new SlabPool(),
     openCoordinator: () =>
       openZookeeper({
         connectionString: settings.coordinator.connect,

@@ -41,10 +41,11 @@ export type ClusterMembership = ReturnType<typeof assembleMembership>;
  * controller.
  */
 export function assembleMembership(options: BrokerOptions, foundation: Foundation, storage: Storage, hooks: MembershipHooks) {
-  const { settings, texts, transport, clock, random } = options;
+  const { settings, texts, transport, slabs, clock, random } = options;
   const { coordinator, known, peerSecret } = foundation;
   const { images, seen, inForce, logs } = storage;
   const { brokerId } = settings;
+  const common = { brokerId, clock, random };
   const logger = (part: string) => options.log.child({ part });
   const membership = new Membership({
     coordinator,
@@ -67,12 +68,11 @@ export function assembleMembership(options: BrokerOptions, foundation: Foundatio
     },
   });
   const peers = new PeerClient({
+    ...common,
     transport,
+    slabs,
     clusterId: known.clusterId,
-    brokerId,
     secret: peerSecret,
-    clock,
-    random,
     log: logger("peers"),
     limits: { ...peerClientDefaults, frameMaxBytes: peerFrameMaxBytes(settings) },
   });
@@ -94,7 +94,7 @@ export function assembleMembership(options: BrokerOptions, foundation: Foundatio
     () => membership.epoch >= 0,
   );
   const controllerLink = new ControllerLink({ peers, images, holder: () => controller.holder });
-  const reporting = { brokerId, membership, controller: controllerLink, clock, random, log: logger("cluster") };
+  const reporting = { ...common, membership, controller: controllerLink, log: logger("cluster") };
   const isrReporter = new IsrReporter(reporting, hooks.stopping);
   const replicaReporter = new ReplicaReporter({ ...reporting, images }, hooks.stopping);
   const isrStore = new ZookeeperIsrStore({ coordinator, images, reporter: isrReporter });

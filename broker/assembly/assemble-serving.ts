@@ -60,6 +60,7 @@ export function assembleServing(options: BrokerOptions, { coordinator, known, pe
     dispatcher: new Dispatcher(apis.endpoints.map((endpoint) => afterJoining(endpoint, served.joined))),
     limits: () => served.inForce.now.network,
     memoryMaxBytes: clientMemoryBytes(settings, options.memoryBytes),
+    slabs: options.slabs,
     clock,
     log: logger("network"),
     onFatal,

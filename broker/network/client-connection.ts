@@ -5,13 +5,14 @@ import type { Link, LinkHandlers } from "../../protocol/base/transport.ts";
 import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 import type { NetworkSettings } from "../runtime/config/start-settings.ts";
 import { type Resume, sliceMs, type Turns } from "../runtime/turns.ts";
+import { ArrivedRequest, requestOverheadBytes } from "./arrived-request.ts";
 import type { ClientMemory, MemoryWaiter } from "./client-memory.ts";
 import { tellWhyClosed } from "./closed-line.ts";
 import type { ConnectionContext, Dispatcher } from "./dispatcher.ts";
 import { HolderProgress, type Progress } from "./holder-progress.ts";
 import type { HalfRequest, MemoryHolder } from "./memory-reclaim.ts";
 import { Outgoing } from "./outgoing.ts";
-import { RequestSlot, requestOverheadBytes, type SlotOwner } from "./request-slot.ts";
+import { RequestSlot, type SlotOwner } from "./request-slot.ts";
 
 export type ConnectionLimits = Pick<
   NetworkSettings,
@@ -32,9 +33,6 @@ export interface ConnectionParts {
   /** A bug was found: the process is to end. */
   readonly onFatal: (error: InvariantViolation) => void;
 }
-
-/** Only its answers are much larger than its requests, so only one is served at a time; clients do not pipeline it. */
-const fetchKey = 1;
 
 /**
  * A request up to this size (heartbeats, commits, what administrators ask) is read and served even when the memory for all clients is
@@ -62,7 +60,7 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     return "done";
   };
   /** Whole frames not yet started: what the last chunk held beyond a bound. */
-  #waiting: Buffer[] = [];
+  #waiting: ArrivedRequest[] = [];
   #slots: RequestSlot[] = [];
   /** Requests held, waiting or started: their bytes with overhead. */
   #requestBytes = 0;
@@ -86,7 +84,7 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     this.#link = link;
     this.#parts = parts;
     this.#context = { ...of, remote: link.remote, signal: this.#aborter.signal };
-    this.#splitter = new FrameSplitter(parts.limits);
+    this.#splitter = new FrameSplitter({ frameMaxBytes: parts.limits.frameMaxBytes, slabs: parts.memory.slabs });
     this.#outgoing = new Outgoing(link);
     this.#onClosed = onClosed;
     this.#lastActiveMs = parts.clock.monotonicMs();
@@ -174,7 +172,7 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     this.#progress.came(chunk.length);
     this.#lastCameMs = this.#parts.clock.monotonicMs();
     try {
-      this.#splitter.push(chunk, (frame) => this.#arrived(frame));
+      this.#splitter.push(chunk, (frame, slab) => this.#arrived(new ArrivedRequest(frame, slab)));
     } catch (error) {
       return this.#fail(error);
     }
@@ -208,7 +206,7 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     this.#state = "draining";
     this.#link.pause();
     this.#paused = true;
-    this.holdRequest(-this.#waiting.reduce((sum, frame) => sum + costOf(frame), 0));
+    this.holdRequest(-this.#waiting.reduce((sum, { costBytes }) => sum + costBytes, 0));
     this.#waiting = [];
     this.#flush();
   }
@@ -217,18 +215,18 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     this.#link.destroy(new Error(reason));
   }
 
-  #arrived(frame: Buffer): void {
+  #arrived(request: ArrivedRequest): void {
     this.#lastActiveMs = this.#parts.clock.monotonicMs();
-    this.#requestBytes += costOf(frame);
-    this.#waiting.push(frame);
+    this.#requestBytes += request.costBytes;
+    this.#waiting.push(request);
     this.#parts.memory.passOn(this);
   }
 
   /** Starts what may be started, then resumes or pauses reading. */
   #advance(): void {
     const sinceMs = this.#waiting.length > 1 ? this.#parts.clock.monotonicMs() : null;
-    while (this.#state === "open" && this.#waiting.length > 0 && this.#mayStart(this.#waiting[0] as Buffer, sinceMs)) {
-      this.#start(this.#waiting.shift() as Buffer);
+    while (this.#state === "open" && this.#waiting.length > 0 && this.#mayStart(this.#waiting[0]!, sinceMs)) {
+      this.#start(this.#waiting.shift()!);
     }
     if (this.#state !== "open") return;
     const { memory } = this.#parts;
@@ -249,15 +247,15 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
 
   /** The client's own choice, and it may have asked for a long wait. */
   #waitsForItsFetch(): boolean {
-    return this.#fetchesUnderWay > 0 && this.#waiting[0] !== undefined && isFetch(this.#waiting[0]);
+    return this.#fetchesUnderWay > 0 && this.#waiting[0]?.isFetch === true;
   }
 
   /** `sinceMs`: when the first of several that came together was started. */
-  #mayStart(frame: Buffer, sinceMs: number | null): boolean {
+  #mayStart({ frame, isFetch }: ArrivedRequest, sinceMs: number | null): boolean {
     const { limits, memory, turns, clock } = this.#parts;
     if (this.#slots.length >= limits.requestsInFlightMax || this.#longUnderWay > 0) return false;
     if (this.#unsentBytes() >= limits.unsentBytesPerConnectionMax) return false;
-    if (isFetch(frame)) return this.#fetchesUnderWay === 0 && memory.mayFetch(this);
+    if (isFetch) return this.#fetchesUnderWay === 0 && memory.mayFetch(this);
     const isLong = frame.length > modestBytes || (sinceMs !== null && clock.monotonicMs() - sinceMs >= sliceMs);
     if (!isLong || !turns.isOver) return true;
     if (!this.#turnAwaited) turns.whenNext(this.#onTurn);
@@ -279,12 +277,12 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     return this.#outgoing.unsentBytes + this.#answerBytes;
   }
 
-  #start(frame: Buffer): void {
-    const slot = new RequestSlot(this, costOf(frame), isFetch(frame));
+  #start(request: ArrivedRequest): void {
+    const slot = new RequestSlot(this, request);
     this.#slots.push(slot);
     if (slot.isFetch) this.#fetchesUnderWay++;
     try {
-      this.#parts.dispatcher.dispatch(frame, this.#context, slot).then(
+      this.#parts.dispatcher.dispatch(request.frame, this.#context, slot).then(
         (answer) => this.#answered(slot, answer),
         (error: unknown) => this.#failed(slot, error),
       );
@@ -294,8 +292,8 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
   }
 
   #answered(slot: RequestSlot, answer: readonly Buffer[] | null): void {
-    if (this.#state === "closed") return slot.answered(null);
-    slot.answered(answer);
+    if (this.#state === "closed") return slot.served(null);
+    slot.served(answer);
     if (slot.isLong) this.#longUnderWay--;
     invariant(this.#longUnderWay >= 0, "long work ends once");
     if (this.#flushScheduled || this.#slots[0]?.answer === undefined) return;
@@ -388,12 +386,4 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
 
 function isUnderWay(slot: RequestSlot): boolean {
   return slot.answer === undefined;
-}
-
-function costOf(frame: Buffer): number {
-  return frame.length + requestOverheadBytes;
-}
-
-function isFetch(frame: Buffer): boolean {
-  return frame.length >= 2 && frame.readInt16BE(0) === fetchKey;
 }

@@ -1,6 +1,7 @@
 import type { Timer } from "../../protocol/base/clock.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { Address, Link, LinkHandlers, Listener, Transport } from "../../protocol/base/transport.ts";
+import type { SlabPool } from "../../protocol/wire/slab-pool.ts";
 import type { DeclaredListener } from "../runtime/config/listeners.ts";
 import type { NetworkSettings } from "../runtime/config/start-settings.ts";
 import { Turns } from "../runtime/turns.ts";
@@ -14,6 +15,7 @@ export interface ClientListenersParts extends Omit<ConnectionParts, "limits" | "
   readonly limits: () => NetworkSettings;
   /** For everything that is held on behalf of clients. */
   readonly memoryMaxBytes: number;
+  readonly slabs: SlabPool;
 }
 
 /** An open listener, as advertised to clients. */
@@ -51,7 +53,7 @@ export class ClientListeners {
   constructor(parts: ClientListenersParts) {
     this.#parts = parts;
     const { clock, log } = parts;
-    this.#memory = new ClientMemory(parts.memoryMaxBytes);
+    this.#memory = new ClientMemory(parts.memoryMaxBytes, parts.slabs);
     this.#turns = new Turns(clock);
     this.#reclaim = new MemoryReclaim({ memory: this.#memory, holders: () => this.#connections, clock, log });
   }

@@ -1,4 +1,5 @@
 import { invariant } from "../../protocol/base/invariant.ts";
+import type { SlabPool } from "../../protocol/wire/slab-pool.ts";
 
 /** A connection that wants to read more. */
 export interface MemoryWaiter {
@@ -27,6 +28,8 @@ const fetchesWhileSpentMax = 8;
  */
 export class ClientMemory {
   readonly maxBytes: number;
+  /** Large requests arrive in them. */
+  readonly slabs: SlabPool;
   /** Called whenever more was taken than is left. */
   onSpent: () => void = () => {};
   #usedBytes = 0;
@@ -41,8 +44,9 @@ export class ClientMemory {
   /** In the order of arrival. */
   readonly #fetchesWaiting = new Set<MemoryWaiter>();
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, slabs: SlabPool) {
     this.maxBytes = maxBytes;
+    this.slabs = slabs;
   }
 
   get usedBytes(): number {

@@ -7,6 +7,7 @@ import type { PeerKind, PeerRequest } from "../../protocol/peer/messages.ts";
 import { checkedResponse } from "../../protocol/peer/shape-check.ts";
 import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
+import type { Slab, SlabPool } from "../../protocol/wire/slab-pool.ts";
 import { type PeerAnswer, type PeerCallOptions, type PeerSecret, PeerUnavailable } from "../runtime/peer-port.ts";
 import { decodePeerFrame, encodePeerFrame, type PeerFrame } from "./peer-frame.ts";
 import {
@@ -41,6 +42,8 @@ export interface PeerClientParts {
   readonly brokerId: number;
   readonly secret: PeerSecret;
   readonly limits: PeerClientLimits;
+  /** Large answers arrive in them. */
+  readonly slabs: SlabPool;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -50,7 +53,7 @@ interface Call {
   readonly kind: PeerKind;
   readonly startedMs: number;
   readonly onSent: PeerCallOptions["onSent"];
-  readonly answer: (frame: PeerFrame) => void;
+  readonly answer: (frame: PeerFrame, slab: Slab | null) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -71,7 +74,7 @@ export class PeerLink implements LinkHandlers {
   readonly #to: Address;
   readonly #parts: PeerClientParts;
   readonly #onEnded: () => void;
-  readonly #splitter = new FrameSplitter({ frameMaxBytes: helloMaxBytes });
+  readonly #splitter: FrameSplitter;
   readonly #calls = new Map<number, Call>();
   readonly #connecting = new AbortController();
   /** Frames of calls made before the link was open. */
@@ -86,6 +89,7 @@ export class PeerLink implements LinkHandlers {
   constructor(to: Address, parts: PeerClientParts, onEnded: () => void) {
     this.#to = to;
     this.#parts = parts;
+    this.#splitter = new FrameSplitter({ frameMaxBytes: helloMaxBytes, slabs: parts.slabs });
     this.#onEnded = onEnded;
   }
 
@@ -101,8 +105,8 @@ export class PeerLink implements LinkHandlers {
       return Promise.reject(this.#unavailable("it does not take what we send"));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      const settle = this.#register(id, kind, options, reject, ({ body: answer, payload }) => {
-        resolve({ body: checkedResponse(kind, answer), payload });
+      const settle = this.#register(id, kind, options, reject, ({ body: answer, payload }, slab) => {
+        resolve({ body: checkedResponse(kind, answer), payload, release: () => slab?.release() });
       });
       try {
         this.#send(id, encodePeerFrame(id, kind, body, options.payload));
@@ -120,7 +124,7 @@ export class PeerLink implements LinkHandlers {
   onData(chunk: Buffer): void {
     this.#heardMs = this.#parts.clock.monotonicMs();
     try {
-      this.#splitter.push(chunk, (frame) => this.#arrived(decodePeerFrame(frame)));
+      this.#splitter.push(chunk, (frame, slab) => this.#arrived(decodePeerFrame(frame), slab));
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
       this.#end(`a bad message from it: ${messageOf(error)}`, "warn");
@@ -137,7 +141,7 @@ export class PeerLink implements LinkHandlers {
     kind: PeerKind,
     { timeoutMs, signal, onSent }: PeerCallOptions,
     reject: (error: unknown) => void,
-    take: (frame: PeerFrame) => void,
+    take: Call["answer"],
   ): () => void {
     const { clock } = this.#parts;
     const startedMs = clock.monotonicMs();
@@ -162,8 +166,8 @@ export class PeerLink implements LinkHandlers {
       kind,
       startedMs,
       onSent,
-      answer: (frame) => {
-        take(frame);
+      answer: (frame, slab) => {
+        take(frame, slab);
         settle();
       },
       reject: (error) => {
@@ -208,14 +212,14 @@ export class PeerLink implements LinkHandlers {
     }
   }
 
-  #arrived(frame: PeerFrame): void {
+  #arrived(frame: PeerFrame, slab: Slab | null): void {
     switch (this.#state.kind) {
       case "introduced":
         return this.#challenged(frame, this.#state.hello);
       case "proved":
         return this.#welcomed(frame, this.#state.introductions);
       case "open":
-        return this.#answered(frame);
+        return this.#answered(frame, slab);
       case "connecting":
         throw new MalformedFrame("a frame that nothing asked for");
       case "ended":
@@ -254,12 +258,12 @@ export class PeerLink implements LinkHandlers {
     for (const [id, chunks] of waiting) this.#write(id, chunks);
   }
 
-  #answered(frame: PeerFrame): void {
+  #answered(frame: PeerFrame, slab: Slab | null): void {
     // an answer that came too late, or to a call that was abandoned
     const call = this.#calls.get(frame.id);
     if (call === undefined) return;
     if (call.kind !== frame.kind) throw new MalformedFrame(`an answer of kind ${frame.kind.slice(0, 100)} to ${call.kind}`);
-    call.answer(frame);
+    call.answer(frame, slab);
   }
 
   /** `level`: for more than an unreachable broker, which the caller reports. */

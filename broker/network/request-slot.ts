@@ -2,9 +2,7 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import { CloseConnection } from "../api/api.ts";
 import { AnswerTooLarge, type RequestMeter } from "../api/request-meter.ts";
 import type { Turns } from "../runtime/turns.ts";
-
-/** What a request costs beyond its bytes, so that very many tiny ones count too. */
-export const requestOverheadBytes = 512;
+import { type ArrivedRequest, requestOverheadBytes } from "./arrived-request.ts";
 
 /** The connection of a request, as far as its requests need it. */
 export interface SlotOwner {
@@ -29,17 +27,19 @@ export class RequestSlot implements RequestMeter {
   readonly isFetch: boolean;
   isLong = false;
   readonly #owner: SlotOwner;
+  readonly #request: ArrivedRequest;
   /** Undefined: not answered yet. Null: nothing is to be sent for it. */
   #answer: readonly Buffer[] | null | undefined;
   #requestBytes: number;
   #answerBytes = 0;
 
-  /** `requestBytes`: what the owner counts for it already. */
-  constructor(owner: SlotOwner, requestBytes: number, isFetch: boolean) {
+  /** The owner counts it already. */
+  constructor(owner: SlotOwner, request: ArrivedRequest) {
     this.#owner = owner;
-    this.#requestBytes = requestBytes;
-    this.isFetch = isFetch;
-    this.#holdUnderWay(requestBytes);
+    this.#request = request;
+    this.#requestBytes = request.costBytes;
+    this.isFetch = request.isFetch;
+    this.#holdUnderWay(request.costBytes);
   }
 
   get answer(): readonly Buffer[] | null | undefined {
@@ -89,6 +89,7 @@ export class RequestSlot implements RequestMeter {
   }
 
   releaseRequest(): void {
+    this.#request.release();
     const bytes = this.#requestBytes - requestOverheadBytes;
     if (this.#answer !== undefined || bytes <= 0) return;
     this.#requestBytes = requestOverheadBytes;
@@ -112,6 +113,12 @@ export class RequestSlot implements RequestMeter {
         return this.#owner.isClosed ? "done" : "goes-on";
       });
     });
+  }
+
+  /** It was served to its end. */
+  served(answer: readonly Buffer[] | null): void {
+    this.#request.release();
+    this.answered(answer);
   }
 
   /** The answer replaces what was counted while it was built, and the request. */

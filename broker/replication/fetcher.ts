@@ -90,7 +90,10 @@ export class Fetcher {
       return;
     }
     const answer = await this.#ask(asked, nextReadyMs - nowMs, signal);
-    if (answer !== null) await this.#apply(asked, answer);
+    if (answer === null) return;
+    await this.#apply(asked, answer);
+    // all of it is in the logs' own memory by now, or of no use
+    answer.release?.();
   }
 
   #due(nowMs: number): readonly Asked[] {

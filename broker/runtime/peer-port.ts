@@ -30,6 +30,11 @@ export interface PeerCallOptions {
 export interface PeerAnswer<K extends PeerKind> {
   readonly body: PeerResponse<K>;
   readonly payload: Buffer;
+  /**
+   * Nothing reads the payload any more: its memory is used again. At most once; for an answer whose payload is kept, or whose use did not
+   * end well, never.
+   */
+  readonly release?: () => void;
 }
 
 export class PeerUnavailable extends Error {

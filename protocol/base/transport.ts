@@ -34,7 +34,7 @@ export interface Link {
 }
 
 export interface LinkHandlers {
-  /** The bytes belong to the receiver from here on. */
+  /** The bytes are the receiver's only until this returns: whatever it keeps of them, it copies. */
   onData(chunk: Buffer): void;
   onDrain?(): void;
   /** Once, last: the link is gone. `error` when it broke and did not end normally. */

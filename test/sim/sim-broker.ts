@@ -3,6 +3,7 @@ import { readConfig } from "../../broker/runtime/config/read-config.ts";
 import type { MemoryCoordinator, MemoryEnsemble } from "../../coordinator-client/memory-coordinator.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import { type Random, seededRandom } from "../../protocol/base/random.ts";
+import { SlabPool } from "../../protocol/wire/slab-pool.ts";
 import { MemoryDisk } from "../support/memory-files.ts";
 import type { SimClock } from "./sim-clock.ts";
 import { clientPort, peerPort, type SimNetwork } from "./sim-network.ts";
@@ -112,6 +113,7 @@ export class SimBroker {
       transport: network.transportFor(owner),
       files: this.disk.attach(),
       memoryBytes: 2 ** 32,
+      slabs: new SlabPool({ detachesReleased: true }),
       openCoordinator: () => this.#openCoordinator(owner),
       log: trace.logger(owner),
       onFatal: this.#parts.onFatal,

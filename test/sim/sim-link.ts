@@ -1,4 +1,5 @@
 import type { Link, LinkHandlers } from "../../protocol/base/transport.ts";
+import { lend } from "../support/lend.ts";
 
 /** What a link needs of its network. */
 export interface LinkWorld {
@@ -145,7 +146,7 @@ export class SimLink implements Link {
     while (!this.#paused && !this.#closed && this.#handlers !== null && this.#arrived.length > 0) {
       const next = this.#arrived.shift() as Buffer | null;
       if (next === null) return this.#close();
-      this.#handlers.onData(Buffer.from(next));
+      lend(next, this.#handlers);
     }
   }
 

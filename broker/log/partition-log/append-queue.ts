@@ -6,6 +6,7 @@ import type { TopicSettings } from "../../runtime/config/topic-settings.ts";
 import { type OffsetEntry, relativeOffsetMax, type TimeEntry } from "../segment/index-file.ts";
 import { closingEntry, mustRoll, type RollLimits } from "../segment/segment-layout.ts";
 import type { LogState } from "./log-state.ts";
+import type { PlacedBytes } from "./tail-cache.ts";
 
 /** Appended bytes waiting here, at most. With the network's own bounds this is never reached, but those are settings. */
 const queuedBytesMax = 2 ** 30;
@@ -15,7 +16,7 @@ const writeChunksMax = 1024;
 
 export interface QueuedAppend {
   readonly kind: "append";
-  readonly bytes: Buffer;
+  readonly placed: PlacedBytes;
   readonly baseOffset: number;
   readonly endOffset: number;
   readonly offsetEntries: readonly OffsetEntry[];
@@ -72,7 +73,7 @@ export class AppendQueue {
     return this.#bytes + bytes <= queuedBytesMax;
   }
 
-  /** `bytes` holds exactly `batches`, whose offsets continue the log, and there is room for them. */
+  /** `bytes` holds exactly `batches`, whose offsets continue the log, and there is room for them. They are copied. */
   add(bytes: Buffer, batches: readonly BatchInfo[]): void {
     const state = this.#state;
     this.#bytes += bytes.length;
@@ -117,9 +118,10 @@ export class AppendQueue {
     let bytes = 0;
     for (const item of this.#items) {
       if (item.kind !== "append" || taken.length === writeChunksMax) break;
-      if (taken.length > 0 && bytes + item.bytes.length > writeBytesMax) break;
+      const { length } = item.placed.bytes;
+      if (taken.length > 0 && bytes + length > writeBytesMax) break;
       taken.push(item);
-      bytes += item.bytes.length;
+      bytes += length;
     }
     this.#items.splice(0, taken.length);
     return taken;
@@ -164,13 +166,13 @@ export class AppendQueue {
 
   #addRun(bytes: Buffer, run: Run, to: number): void {
     if (to === run.from) return;
-    const { layout, endOffset } = this.#state;
+    const { layout, endOffset, tail } = this.#state;
     const { maxTimestampMs, offsetOfMaxTimestamp } = layout;
     const { baseOffset, offsetEntries, timeEntries, hasGap } = run;
     const part = run.from === 0 && to === bytes.length ? bytes : bytes.subarray(run.from, to);
     this.#items.push({
       kind: "append",
-      bytes: part,
+      placed: tail.place(part),
       baseOffset,
       endOffset,
       offsetEntries,

@@ -1,3 +1,4 @@
+import { SlabPool } from "../../../protocol/wire/slab-pool.ts";
 import type { FileSystem } from "../../runtime/files.ts";
 import { TooManyLookups } from "../log-contract.ts";
 import { ProducerBudget } from "../producers/producer-states.ts";
@@ -14,6 +15,8 @@ export interface LogCaches {
 }
 
 export interface CacheBounds {
+  /** What the tails lie in. Default: a pool of their own. */
+  readonly slabs?: SlabPool;
   /** Memory for the tails of all logs together, bytes; the oldest batches are evicted first. Default 64 MiB. */
   readonly tailCacheBytesMax?: number;
   /** Memory for the indexes of closed segments, bytes. Default 32 MiB. */
@@ -25,11 +28,11 @@ export interface CacheBounds {
 }
 
 export function logCaches(files: FileSystem, bounds: CacheBounds): LogCaches {
-  const { tailCacheBytesMax, indexCacheBytesMax, openFilesMax, producersMax } = bounds;
+  const { slabs, tailCacheBytesMax, indexCacheBytesMax, openFilesMax, producersMax } = bounds;
   return {
     openFiles: new OpenFiles(files, openFilesMax ?? 256),
     indexes: new IndexCache(indexCacheBytesMax ?? 32 * 1024 * 1024),
-    tails: new TailCacheBudget(tailCacheBytesMax ?? 64 * 1024 * 1024),
+    tails: new TailCacheBudget(tailCacheBytesMax ?? 64 * 1024 * 1024, slabs ?? new SlabPool()),
     lookups: new LookupTurns(),
     producers: new ProducerBudget(producersMax),
   };

@@ -57,7 +57,7 @@ export class LogWriter {
     return this.#queue.hasRoomFor(bytes);
   }
 
-  /** `bytes` holds exactly `batches`, whose offsets continue the log, and there is room for them. */
+  /** `bytes` holds exactly `batches`, whose offsets continue the log, and there is room for them. They are copied. */
   enqueue(bytes: Buffer, batches: readonly BatchInfo[]): void {
     this.#queue.add(bytes, batches);
     this.#start();
@@ -143,7 +143,7 @@ export class LogWriter {
     const state = this.#state;
     const segment = state.last;
     const { file, offsets, times } = segment.writable;
-    const chunks = appends.map((append) => append.bytes);
+    const chunks = appends.map(({ placed }) => placed.bytes);
     const sizeInBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     await file.write(chunks, segment.sizeInBytes);
     state.directory.health.assertOnline();
@@ -161,7 +161,7 @@ export class LogWriter {
     for (const append of appends) {
       for (const entry of append.offsetEntries) offsets.append(entry);
       for (const entry of append.timeEntries) times.append(entry);
-      state.tail.append(append.bytes, append.baseOffset, append.endOffset);
+      state.tail.append(append.placed, append.baseOffset, append.endOffset);
     }
     segment.grown(sizeInBytes, last);
     state.written(last.endOffset);

@@ -1,34 +1,49 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import { batchSizeAt, lastOffsetAt } from "../../../protocol/records/batch-header.ts";
+import type { Slab, SlabPool } from "../../../protocol/wire/slab-pool.ts";
 import type { ReadOptions, ReadResult } from "../log-contract.ts";
 
-/** From this size on appended bytes are kept as they came; smaller ones are copied together. */
-const referencedBytesMin = 32 * 1024;
+/** A log's first slab, and how large they become in a log that fills them: but never a large part of all the tails' memory. */
 const slabBytesMin = 4 * 1024;
-const slabBytesMax = 64 * 1024;
+const slabBytesMax = 256 * 1024;
+const slabShareMax = 1 / 64;
 
-/** A run of whole batches in memory. `bytes` may have room after `length` for more. */
+/** Whole batches in a slab of one log alone: those from `start` to `end` are its tail's, those from there to `filled` are only placed. */
 interface Block {
   readonly owner: TailCache;
-  readonly bytes: Buffer;
-  length: number;
+  readonly slab: Slab;
+  start: number;
+  end: number;
+  filled: number;
   baseOffset: number;
   endOffset: number;
-  /** No more is added: a reader may hold its bytes beyond `length`. */
-  closed: boolean;
+  /** Placed, and not in the tail yet. */
+  unwritten: number;
+  isInTail: boolean;
+  /** A reader may hold its bytes for as long as it likes. */
+  isLent: boolean;
   older: Block | null;
   newer: Block | null;
+}
+
+/** Bytes in a log's own memory, to be written to its file from there. */
+export interface PlacedBytes {
+  readonly bytes: Buffer;
+  readonly block: Block;
+  readonly at: number;
 }
 
 /** The memory that all tails of a broker may take together; the oldest block is evicted. */
 export class TailCacheBudget {
   readonly bytesMax: number;
+  readonly slabs: SlabPool;
   #oldest: Block | null = null;
   #newest: Block | null = null;
   #bytes = 0;
 
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, slabs: SlabPool) {
     this.bytesMax = bytesMax;
+    this.slabs = slabs;
   }
 
   get sizeInBytes(): number {
@@ -40,7 +55,7 @@ export class TailCacheBudget {
     if (this.#newest === null) this.#oldest = block;
     else this.#newest.newer = block;
     this.#newest = block;
-    this.#bytes += block.bytes.length;
+    this.#bytes += block.slab.bytes.length;
     while (this.#bytes > this.bytesMax && this.#oldest !== null) this.#oldest.owner.dropOldest(this.#oldest);
   }
 
@@ -50,21 +65,27 @@ export class TailCacheBudget {
     if (block.newer === null) this.#newest = block.older;
     else block.newer.older = block.older;
     block.older = block.newer = null;
-    this.#bytes -= block.bytes.length;
+    this.#bytes -= block.slab.bytes.length;
     invariant(this.#bytes >= 0, "the tail cache's size is what its blocks add up to");
   }
 }
 
 /**
- * The last batches written to a log, in memory, without a gap up to the written end. Reads return views: bytes once added never change.
- * Small appends are copied into slabs: a view on a network buffer would keep all of that buffer alive, and many small pieces cost more to
- * send than a few large ones.
+ * A log's own memory for what is appended. It is copied there, written to the file from there, and then stays as the log's tail: its last
+ * batches, without a gap up to the written end. Thus the memory that an append came in is free at once, whatever the disk does.
+ *
+ * Reads return views: bytes once written never change. A slab of which nobody was given a view is used again when it is evicted; one that
+ * was lent is left to the garbage collector. While something in it waits to be written it is neither, even if the disk has failed:
+ * otherwise (1) a write stalls, and the log gives up; (2) its slab is used again; (3) the write goes on, and puts another partition's
+ * batches, sound as they are, into this one's file.
  */
 export class TailCache {
   readonly #budget: TailCacheBudget;
   /** Oldest first, from `#first` on; what is before it was dropped. */
   #blocks: (Block | null)[] = [];
   #first = 0;
+  /** Where the next append is placed, if it has room. */
+  #open: Block | null = null;
   #slabBytes = slabBytesMin;
 
   constructor(budget: TailCacheBudget) {
@@ -76,31 +97,33 @@ export class TailCache {
     return first != null && last != null && offset >= first.baseOffset && offset < last.endOffset;
   }
 
+  /** Copies whole batches. Once they are written, and in the same order, `append` makes them part of the tail. */
+  place(bytes: Buffer): PlacedBytes {
+    const block = this.#openWithRoomFor(bytes.length);
+    const { slab, filled: at } = block;
+    bytes.copy(slab.bytes, at);
+    block.filled += bytes.length;
+    block.unwritten++;
+    return { bytes: slab.bytes.subarray(at, at + bytes.length), block, at };
+  }
+
   /**
-   * Whole batches, just written, that continue what is cached. If they exceed the whole budget, neither they nor what came before them is
-   * kept.
+   * Whole batches, just written, that continue what is cached. If their slab exceeds the whole budget, neither they nor what came before
+   * them is kept.
    */
-  append(bytes: Buffer, baseOffset: number, endOffset: number): void {
+  append({ bytes, block, at }: PlacedBytes, baseOffset: number, endOffset: number): void {
     const last = this.#blocks.at(-1);
     invariant(last == null || last.endOffset === baseOffset, "the tail has no gap", () => ({ expected: last?.endOffset, baseOffset }));
-    if (bytes.length > this.#budget.bytesMax) {
+    invariant(block.owner === this && block.unwritten > 0, "what was placed here is written once");
+    block.unwritten--;
+    if (block.isInTail) {
+      invariant(block === last && block.end === at, "what is written follows what was written before");
+      block.end = at + bytes.length;
+      block.endOffset = endOffset;
+    } else if (block.slab.bytes.length > this.#budget.bytesMax) {
       this.clear();
-      return;
-    }
-    if (bytes.length >= referencedBytesMin && bytes.length * 2 >= bytes.buffer.byteLength) {
-      this.#add(bytes, bytes.length, baseOffset, endOffset);
-      return;
-    }
-    if (last != null && !last.closed && last.bytes.length - last.length >= bytes.length) {
-      bytes.copy(last.bytes, last.length);
-      last.length += bytes.length;
-      last.endOffset = endOffset;
-      return;
-    }
-    const slab = Buffer.allocUnsafeSlow(Math.max(this.#slabBytes, bytes.length));
-    this.#slabBytes = Math.min(this.#slabBytes * 2, slabBytesMax);
-    bytes.copy(slab);
-    this.#add(slab, bytes.length, baseOffset, endOffset);
+      this.#reuse(block);
+    } else this.#add(block, { start: at, end: at + bytes.length, baseOffset, endOffset });
   }
 
   /** Whole batches from the one with `fromOffset` on, as in `Log.read`. `fromOffset` must be covered. */
@@ -109,29 +132,32 @@ export class TailCache {
     let sizeInBytes = 0;
     for (let i = this.#blockWith(fromOffset); i < this.#blocks.length; i++) {
       const block = this.#blocks[i]!;
-      const from = chunks.length === 0 ? positionOf(block, fromOffset) : 0;
+      const from = chunks.length === 0 ? positionOf(block, fromOffset) : block.start;
       const limits = { bytesLeft: maxBytes - sizeInBytes, endOffsetLimit, takeFirst: minOneBatch && sizeInBytes === 0 };
       const to = endOfWhole(block, from, limits);
-      if (to > from) chunks.push(block.bytes.subarray(from, to));
+      if (to > from) {
+        chunks.push(block.slab.bytes.subarray(from, to));
+        block.isLent = true;
+      }
       sizeInBytes += to - from;
-      if (to < block.length) break;
+      if (to < block.end) break;
     }
     return { chunks, sizeInBytes };
   }
 
-  /** Forgets batches from `endOffset` on, a batch's first offset. */
+  /** Forgets batches from `endOffset` on, a batch's first offset. Nothing waits to be written. */
   truncateTo(endOffset: number): void {
+    this.#open = null;
     while (this.#blocks.length > this.#first) {
       const last = this.#blocks.at(-1)!;
       if (last.endOffset <= endOffset) return;
       if (last.baseOffset >= endOffset) {
         this.#blocks.pop();
-        this.#budget.remove(last);
+        this.#leave(last);
         continue;
       }
-      last.length = positionOf(last, endOffset);
+      last.end = positionOf(last, endOffset);
       last.endOffset = endOffset;
-      last.closed = true;
       return;
     }
     this.clear();
@@ -146,28 +172,51 @@ export class TailCache {
   }
 
   clear(): void {
-    for (let i = this.#first; i < this.#blocks.length; i++) this.#budget.remove(this.#blocks[i]!);
+    const blocks = this.#blocks.slice(this.#first) as Block[];
     this.#blocks = [];
     this.#first = 0;
+    for (const block of blocks) this.#leave(block);
   }
 
   /** Called by the budget. */
   dropOldest(block: Block): void {
     invariant(this.#blocks[this.#first] === block, "a tail is dropped from its old end");
     this.#blocks[this.#first++] = null;
-    this.#budget.remove(block);
+    this.#leave(block);
     if (this.#first * 2 >= this.#blocks.length) {
       this.#blocks = this.#blocks.slice(this.#first);
       this.#first = 0;
     }
   }
 
-  #add(bytes: Buffer, length: number, baseOffset: number, endOffset: number): void {
-    const previous = this.#blocks.at(-1);
-    if (previous != null) previous.closed = true;
-    const block: Block = { owner: this, bytes, length, baseOffset, endOffset, closed: false, older: null, newer: null };
+  #openWithRoomFor(bytes: number): Block {
+    const open = this.#open;
+    if (open !== null && open.slab.bytes.length - open.filled >= bytes) return open;
+    const slab = this.#budget.slabs.take(Math.max(this.#slabBytes, bytes));
+    if (this.#slabBytes < Math.min(slabBytesMax, this.#budget.bytesMax * slabShareMax)) this.#slabBytes *= 2;
+    const nothing = { start: 0, end: 0, filled: 0, baseOffset: 0, endOffset: 0, unwritten: 0 };
+    this.#open = { owner: this, slab, ...nothing, isInTail: false, isLent: false, older: null, newer: null };
+    return this.#open;
+  }
+
+  #add(block: Block, part: Pick<Block, "start" | "end" | "baseOffset" | "endOffset">): void {
+    Object.assign(block, part);
+    block.isInTail = true;
     this.#blocks.push(block);
     this.#budget.add(block);
+  }
+
+  #leave(block: Block): void {
+    block.isInTail = false;
+    this.#budget.remove(block);
+    this.#reuse(block);
+  }
+
+  /** Unless it is needed: memory that is in no tail, and that no write holds, would be counted nowhere. */
+  #reuse(block: Block): void {
+    if (block.isInTail || block.unwritten > 0) return;
+    if (block === this.#open) this.#open = null;
+    if (!block.isLent) block.slab.release();
   }
 
   #blockWith(offset: number): number {
@@ -184,8 +233,9 @@ export class TailCache {
 
 /** Where the batch that has `offset` (or the next one, where compaction removed it) starts. */
 function positionOf(block: Block, offset: number): number {
-  let at = 0;
-  while (at < block.length && lastOffsetAt(block.bytes, at) < offset) at += batchSizeAt(block.bytes, at);
+  const { bytes } = block.slab;
+  let at = block.start;
+  while (at < block.end && lastOffsetAt(bytes, at) < offset) at += batchSizeAt(bytes, at);
   return at;
 }
 
@@ -197,11 +247,13 @@ interface Limits {
 
 /** Where the whole batches from `from` on end that are within the limits. */
 function endOfWhole(block: Block, from: number, { bytesLeft, endOffsetLimit, takeFirst }: Limits): number {
-  if (block.endOffset <= endOffsetLimit && block.length - from <= bytesLeft) return block.length;
+  const { end, endOffset } = block;
+  const { bytes } = block.slab;
+  if (endOffset <= endOffsetLimit && end - from <= bytesLeft) return end;
   let to = from;
-  while (to < block.length) {
-    const sizeInBytes = batchSizeAt(block.bytes, to);
-    if (lastOffsetAt(block.bytes, to) >= endOffsetLimit) break;
+  while (to < end) {
+    const sizeInBytes = batchSizeAt(bytes, to);
+    if (lastOffsetAt(bytes, to) >= endOffsetLimit) break;
     if (to + sizeInBytes - from > bytesLeft && !(takeFirst && to === from)) break;
     to += sizeInBytes;
   }

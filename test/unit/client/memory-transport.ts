@@ -7,6 +7,7 @@ import {
   type Listener,
   type Transport,
 } from "../../../protocol/base/transport.ts";
+import { lend } from "../../support/lend.ts";
 
 interface End {
   handlers: LinkHandlers | null;
@@ -70,7 +71,7 @@ function linkFrom(own: End, other: End, remote: string): Link {
     write(chunks) {
       const bytes = Buffer.concat(chunks);
       queueMicrotask(() => {
-        if (other.isOpen) other.handlers?.onData(bytes);
+        if (other.isOpen && other.handlers !== null) lend(bytes, other.handlers);
       });
       return true;
     },

@@ -3,6 +3,7 @@ import { type BoundListener, ClientListeners } from "../../../broker/network/cli
 import { Dispatcher } from "../../../broker/network/dispatcher.ts";
 import type { NetworkSettings } from "../../../broker/runtime/config/start-settings.ts";
 import type { Logger } from "../../../protocol/base/logger.ts";
+import { SlabPool } from "../../../protocol/wire/slab-pool.ts";
 import { ManualClock, settled } from "./manual-clock.ts";
 import { type MemoryLink, MemoryTransport } from "./memory-transport.ts";
 
@@ -55,6 +56,7 @@ export class ClientHarness {
       transport: this.transport,
       dispatcher: new Dispatcher(endpoints),
       limits: () => this.limits,
+      slabs: new SlabPool({ detachesReleased: true }),
       memoryMaxBytes: this.limits.clientMemoryMaxBytes ?? 0,
       clock: this.clock,
       log,
@@ -90,7 +92,7 @@ export class ClientHarness {
     const received: Buffer[] = [];
     const client = { received, isClosed: false };
     const link = await this.transport.connect(bound, {
-      onData: (chunk) => received.push(chunk),
+      onData: (chunk) => received.push(Buffer.from(chunk)),
       onClose: () => {
         client.isClosed = true;
       },

@@ -327,7 +327,7 @@ test("large answers leave piece by piece, whole and in order, and are less and l
       near.handlers = { onData: () => {}, onClose: () => {}, onDrain: () => outgoing.onDrain() };
       far.handlers = {
         onData: (chunk) => {
-          received.push(chunk);
+          received.push(Buffer.from(chunk));
           held.push(outgoing.unsentBytes);
         },
         onClose: () => {},

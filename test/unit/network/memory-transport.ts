@@ -6,6 +6,7 @@ import {
   type Listener,
   type Transport,
 } from "../../../protocol/base/transport.ts";
+import { lend } from "../../support/lend.ts";
 
 const highWaterMarkBytes = 64 * 1024;
 const noHandlers: LinkHandlers = { onData: () => {}, onClose: () => {} };
@@ -81,7 +82,7 @@ export class MemoryLink implements Link {
       const bytes = this.#queue.shift();
       if (bytes === undefined) break;
       this.#queuedBytes -= bytes.length;
-      this.other.handlers.onData(bytes);
+      lend(bytes, this.other.handlers);
     }
     if (this.isClosed || this.#queue.length > 0) return;
     if (this.#isEnding) this.destroy();

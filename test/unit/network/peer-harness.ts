@@ -6,6 +6,7 @@ import type { PeerHandlers, PeerSecret } from "../../../broker/runtime/peer-port
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { Address } from "../../../protocol/base/transport.ts";
 import type { PeerKind, PeerResponse } from "../../../protocol/peer/messages.ts";
+import { SlabPool } from "../../../protocol/wire/slab-pool.ts";
 import { type Logged, recordingLogger } from "./client-harness.ts";
 import { ManualClock, settled } from "./manual-clock.ts";
 import { type MemoryLink, MemoryTransport } from "./memory-transport.ts";
@@ -72,7 +73,7 @@ export class PeerHarness {
     this.server = new PeerServer(transport, { ...common, clusterId: "C1", brokerId: 1, secret: serverSecret, handlers, limits, onFatal });
     const clientLimits = { ...peerClientDefaults, frameMaxBytes, callsMax };
     const ours = { clusterId: clientCluster, brokerId: 2, secret: clientSecret };
-    this.client = new PeerClient({ ...common, ...ours, transport, limits: clientLimits });
+    this.client = new PeerClient({ ...common, ...ours, transport, slabs: new SlabPool({ detachesReleased: true }), limits: clientLimits });
   }
 
   async start(): Promise<this> {
@@ -87,7 +88,7 @@ export class PeerHarness {
   /** A raw link to the server, with what it says. */
   async raw(): Promise<{ link: MemoryLink; received: () => Buffer }> {
     const received: Buffer[] = [];
-    const link = await this.transport.connect(this.address, { onData: (chunk) => received.push(chunk), onClose: () => {} });
+    const link = await this.transport.connect(this.address, { onData: (chunk) => received.push(Buffer.from(chunk)), onClose: () => {} });
     return { link, received: () => Buffer.concat(received) };
   }
 

@@ -82,7 +82,7 @@ test("whoever answers without knowing the secret is not asked anything", async (
   const heard: Buffer[] = [];
   const address = await peers.transport.listen({ host: "127.0.0.1", port: 0 }, (link) => ({
     onData: (chunk) => {
-      heard.push(chunk);
+      heard.push(Buffer.from(chunk));
       if (heard.length === 1)
         link.write(encodePeerFrame(0, "hello", { version: 2, clusterId: "C1", refusal: null, brokerId: 1, nonce: "x" }));
       else link.write(encodePeerFrame(0, "proof", { refusal: null, code: "x" }));

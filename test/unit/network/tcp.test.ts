@@ -8,6 +8,7 @@ import type { PeerHandlers } from "../../../broker/runtime/peer-port.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { nodeClock } from "../../../protocol/node/node-clock.ts";
 import { nodeTransport } from "../../../protocol/node/node-transport.ts";
+import { SlabPool } from "../../../protocol/wire/slab-pool.ts";
 import { waitUntil } from "../../support/wait-until.ts";
 import { ClientHarness, type Logged, produce, recordingLogger } from "./client-harness.ts";
 import { peerSamples } from "./peer-samples.ts";
@@ -31,6 +32,7 @@ async function openListeners() {
     dispatcher: new Dispatcher(echoing),
     limits: () => harness.limits,
     memoryMaxBytes: 10_000_000,
+    slabs: new SlabPool(),
     clock: nodeClock,
     log: recordingLogger(lines),
     onFatal: (error) => {
@@ -104,6 +106,7 @@ test("over TCP: brokers exchange megabytes, many calls at a time", async () => {
   const client = new PeerClient({
     ...common,
     transport: nodeTransport,
+    slabs: new SlabPool(),
     brokerId: 2,
     limits: { ...peerClientDefaults, frameMaxBytes: 10_000_000 },
   });

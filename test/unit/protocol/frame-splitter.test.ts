@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { FrameSplitter } from "../../../protocol/wire/frame-splitter.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
+import { type Slab, SlabPool } from "../../../protocol/wire/slab-pool.ts";
 
 function framed(content: Buffer): Buffer {
   const prefix = Buffer.alloc(4);
@@ -76,10 +77,40 @@ test("a frame larger than a megabyte arrives in pieces and comes out whole", () 
   expect(frame?.equals(content)).toBe(true);
 });
 
-test("a frame within one chunk is a view on it", () => {
-  const chunk = framed(Buffer.from("ab"));
-  const [frame] = split([chunk]);
-  expect(frame?.buffer).toBe(chunk.buffer);
+test("a frame is not a view on the chunk: those bytes are the link's", () => {
+  for (const size of [1, 5000, 100_000]) {
+    const chunk = framed(Buffer.alloc(size, "a"));
+    const splitter = new FrameSplitter({ frameMaxBytes: size, slabs: new SlabPool() });
+    splitter.push(chunk, (frame) => {
+      chunk.fill("b");
+      expect(frame.equals(Buffer.alloc(size, "a"))).toBe(true);
+    });
+  }
+});
+
+test("large frames come in slabs, which are used again once they are released and not before", () => {
+  const slabs = new SlabPool();
+  const splitter = new FrameSplitter({ frameMaxBytes: 10_000_000, slabs });
+  const receive = (size: number, fill: string) => {
+    const received: { frame: Buffer; slab: Slab | null }[] = [];
+    const whole = framed(Buffer.alloc(size, fill));
+    for (let at = 0; at < whole.length; at += 65_536)
+      splitter.push(whole.subarray(at, at + 65_536), (frame, slab) => received.push({ frame, slab }));
+    expect(received.length).toBe(1);
+    expect(received[0]!.frame.equals(Buffer.alloc(size, fill))).toBe(true);
+    return received[0]!;
+  };
+  expect(receive(1000, "s").slab).toBe(null);
+  const first = receive(100_000, "a");
+  const second = receive(100_000, "b");
+  expect(second.frame.buffer).not.toBe(first.frame.buffer);
+  first.slab!.release();
+  expect(receive(70_000, "c").frame.buffer).toBe(first.frame.buffer);
+  expect(second.frame.equals(Buffer.alloc(100_000, "b"))).toBe(true);
+  // one that grows while it arrives gives back what it grew out of
+  const before = slabs.keptBytes;
+  receive(3_000_000, "d");
+  expect(slabs.keptBytes).toBe(before + 1024 * 1024 + 2 * 1024 * 1024);
 });
 
 test("a negative length and one above the bound are refused, after the frames before were delivered", () => {
