@@ -16,7 +16,7 @@ export interface FetchParts {
 
 /** A fetch in progress. */
 interface Reading extends FetchParts {
-  readonly meter: Pick<RequestMeter, "reserve" | "settle" | "fetchWaits">;
+  readonly meter: Pick<RequestMeter, "reserve" | "settle" | "fetchWaits" | "whenSent">;
   /** Aborts when the client is gone. */
   readonly signal: AbortSignal;
 }
@@ -39,6 +39,8 @@ interface Round {
   readonly isUrgent: boolean;
   /** Partitions that were read, to wait on. */
   readonly refs: readonly TopicPartition[];
+  /** To be called when the answers are sent, or not kept. */
+  readonly releases: readonly (() => void)[];
   /** The answers were not kept. */
   readonly isDropped: boolean;
 }
@@ -70,6 +72,7 @@ export async function readUntilEnough(
   }
   // what came too late to wake us, or was too little, is answered at the end all the same
   if (round.isDropped && !signal.aborted) round = await readOnce(wanted, bounds, reading);
+  for (const release of round.releases) reading.meter.whenSent(release);
   return round.answers;
 }
 
@@ -94,7 +97,8 @@ function isEnough({ sizeInBytes, isUrgent, refs }: Round, { minBytes }: FetchBou
 /** What was read is released before the next read, after a wait or at once. */
 function drop(round: Round, { meter }: Reading): Round {
   meter.settle(round.sizeInBytes, 0);
-  return { ...round, answers: [], sizeInBytes: 0, isDropped: true };
+  for (const release of round.releases) release();
+  return { ...round, answers: [], releases: [], sizeInBytes: 0, isDropped: true };
 }
 
 /**
@@ -104,6 +108,7 @@ function drop(round: Round, { meter }: Reading): Round {
 async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: FetchBounds, parts: Reading): Promise<Round> {
   const answers: AnsweredPartition[] = [];
   const refs: TopicPartition[] = [];
+  const releases: (() => void)[] = [];
   let sizeInBytes = 0;
   let isUrgent = false;
   for (const [key, one] of wanted) {
@@ -125,6 +130,7 @@ async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: Fe
     if (outcome.error === null) {
       sizeInBytes += outcome.sizeInBytes;
       isUrgent ||= outcome.diverging !== null;
+      if (outcome.release !== undefined) releases.push(outcome.release);
       answers.push({ key, wanted: named, answer: readAnswer(one.partition, outcome, bounds.readCommitted) });
     } else {
       isUrgent = true;
@@ -132,7 +138,7 @@ async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: Fe
       answers.push({ key, wanted: named, answer: errorAnswer(one.partition, error, bounds.readCommitted) });
     }
   }
-  return { answers, sizeInBytes, isUrgent, refs, isDropped: false };
+  return { answers, sizeInBytes, isUrgent, refs, releases, isDropped: false };
 }
 
 type Located = { readonly error: null; readonly ref: TopicPartition } | { readonly error: KafkaError };

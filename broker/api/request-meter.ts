@@ -22,6 +22,8 @@ export interface RequestMeter {
   fetchWaits(): void;
   /** Nothing refers to the request's own bytes any more, although it is not answered: from here on they do not count. */
   releaseRequest(): void;
+  /** `release` is called once the response has left, or never: what it consists of may be used again then. */
+  whenSent(release: () => void): void;
   /** Throws when nobody waits for the answer any more: to be called where long work has waited for something. */
   checkAwaited(): void;
   /** To be awaited between the pieces of long work, unless null. Rejects when nobody waits for the answer any more. */
@@ -44,6 +46,7 @@ export const uncounted: RequestMeter = {
   settle: () => {},
   fetchWaits: () => {},
   releaseRequest: () => {},
+  whenSent: () => {},
   checkAwaited: () => {},
   pause: () => null,
 };
@@ -61,6 +64,8 @@ export class ForwardedMeter implements RequestMeter {
   decoded(): void {}
 
   releaseRequest(): void {}
+
+  whenSent(): void {}
 
   take(bytes: number): void {
     this.#answerBytes += bytes;

@@ -148,6 +148,8 @@ export interface ReadResult {
   /** Pieces in order; whole batches together. They must not be changed. */
   readonly chunks: readonly Buffer[];
   readonly sizeInBytes: number;
+  /** Nobody reads the chunks any more: their memory may be used again. At most once; or never, then the garbage collector has it. */
+  readonly release?: (() => void) | undefined;
 }
 
 export interface FoundRecord {

@@ -11,7 +11,7 @@ import { tellWhyClosed } from "./closed-line.ts";
 import type { ConnectionContext, Dispatcher } from "./dispatcher.ts";
 import { HolderProgress, type Progress } from "./holder-progress.ts";
 import type { HalfRequest, MemoryHolder } from "./memory-reclaim.ts";
-import { Outgoing } from "./outgoing.ts";
+import { Outgoing, together } from "./outgoing.ts";
 import { RequestSlot, type SlotOwner } from "./request-slot.ts";
 
 export type ConnectionLimits = Pick<
@@ -345,6 +345,7 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     this.#flushScheduled = false;
     if (this.#state === "closed") return;
     const chunks: Buffer[] = [];
+    const releases: (() => void)[] = [];
     let bytes = 0;
     let ready = 0;
     for (const slot of this.#slots) {
@@ -353,12 +354,13 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
       bytes += slot.answerBytes;
       if (slot.isFetch) this.#fetchesUnderWay--;
       if (slot.answer !== null) for (const chunk of slot.answer) chunks.push(chunk);
+      releases.push(...slot.releases);
     }
     this.#slots.splice(0, ready);
     invariant(this.#fetchesUnderWay >= 0, "a fetch ends once");
     if (ready > 0) this.#lastActiveMs = this.#parts.clock.monotonicMs();
     this.#answerBytes -= bytes;
-    if (chunks.length > 0) this.#outgoing.write(chunks, bytes);
+    if (chunks.length > 0) this.#outgoing.write(chunks, bytes, together(releases));
     this.#count();
     this.#endFetch();
     this.#endOrAdvance();

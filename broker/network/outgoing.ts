@@ -7,11 +7,21 @@ import type { Link } from "../../protocol/base/transport.ts";
  */
 const pieceBytesMax = 128 * 1024;
 
+/** To be called once everything up to there was sent. */
+interface End {
+  /** Of all bytes that ever waited here. */
+  readonly atBytes: number;
+  readonly onSent: () => void;
+}
+
 /** Answers on their way out. */
 export class Outgoing {
   readonly #link: Link;
   #chunks: Buffer[] = [];
   #chunkBytes = 0;
+  #ends: End[] = [];
+  /** Of what waited here, all that was handed to the link. */
+  #handedOverBytes = 0;
   /** The link has reported that its buffer is full, and will report when it has drained. */
   #drainAwaited = false;
 
@@ -28,13 +38,15 @@ export class Outgoing {
     return this.#chunks.length === 0;
   }
 
-  write(chunks: readonly Buffer[], sizeInBytes: number): void {
+  /** `onSent`: as a link calls it. */
+  write(chunks: readonly Buffer[], sizeInBytes: number, onSent?: () => void): void {
     if (!this.#drainAwaited && sizeInBytes <= pieceBytesMax) {
-      this.#drainAwaited = !this.#link.write(chunks);
+      this.#drainAwaited = !this.#link.write(chunks, onSent);
       return;
     }
     for (const chunk of chunks) this.#chunks.push(chunk);
     this.#chunkBytes += sizeInBytes;
+    if (onSent !== undefined) this.#ends.push({ atBytes: this.#handedOverBytes + this.#chunkBytes, onSent });
     if (!this.#drainAwaited) this.#handOver();
   }
 
@@ -44,7 +56,16 @@ export class Outgoing {
   }
 
   #handOver(): void {
-    while (!this.#drainAwaited && this.#chunks.length > 0) this.#drainAwaited = !this.#link.write(this.#takePiece());
+    while (!this.#drainAwaited && this.#chunks.length > 0) {
+      const piece = this.#takePiece();
+      this.#drainAwaited = !this.#link.write(piece, together(this.#takeEnds()));
+    }
+  }
+
+  #takeEnds(): readonly (() => void)[] {
+    let count = 0;
+    while (count < this.#ends.length && this.#ends[count]!.atBytes <= this.#handedOverBytes) count++;
+    return this.#ends.splice(0, count).map(({ onSent }) => onSent);
   }
 
   #takePiece(): Buffer[] {
@@ -59,7 +80,16 @@ export class Outgoing {
       left = 0;
     }
     this.#chunkBytes -= pieceBytesMax - left;
+    this.#handedOverBytes += pieceBytesMax - left;
     invariant(this.#chunks.length > 0 || this.#chunkBytes === 0, "what waits to leave is counted", () => ({ bytes: this.#chunkBytes }));
     return piece;
   }
+}
+
+/** One callback instead of many; undefined: of none. */
+export function together(callbacks: readonly (() => void)[]): (() => void) | undefined {
+  if (callbacks.length <= 1) return callbacks[0];
+  return () => {
+    for (const callback of callbacks) callback();
+  };
 }

@@ -32,6 +32,7 @@ export class RequestSlot implements RequestMeter {
   #answer: readonly Buffer[] | null | undefined;
   #requestBytes: number;
   #answerBytes = 0;
+  readonly #whenSent: (() => void)[] = [];
 
   /** The owner counts it already. */
   constructor(owner: SlotOwner, request: ArrivedRequest) {
@@ -95,6 +96,15 @@ export class RequestSlot implements RequestMeter {
     this.#requestBytes = requestOverheadBytes;
     this.#owner.holdRequest(-bytes);
     this.#holdUnderWay(-bytes);
+  }
+
+  whenSent(release: () => void): void {
+    this.#whenSent.push(release);
+  }
+
+  /** To be called once the answer has left, or not at all. */
+  get releases(): readonly (() => void)[] {
+    return this.#whenSent;
   }
 
   checkAwaited(): void {

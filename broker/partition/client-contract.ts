@@ -78,6 +78,8 @@ export interface ConsumerRead {
   readonly logStartOffset: number;
   readonly chunks: readonly Buffer[];
   readonly sizeInBytes: number;
+  /** As in `ReadResult`. */
+  readonly release?: (() => void) | undefined;
   readonly diverging: { readonly epoch: number; readonly endOffset: number } | null;
 }
 

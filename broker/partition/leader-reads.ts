@@ -40,6 +40,7 @@ export async function readRecords(log: Log, fromOffset: number, options: ReadOpt
     if (endOffset === null || endOffset >= options.endOffsetLimit) return read;
     const next = await readLog(log, endOffset, options);
     if (next.error !== null || next.sizeInBytes === 0) return read;
+    if (read.error === null) read.release?.();
     read = next;
   }
 }

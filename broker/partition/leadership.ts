@@ -233,7 +233,9 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     const read = await readRecords(log, fetchOffset, { maxBytes, endOffsetLimit: highWatermark, minOneBatch });
     if (this.#hasEnded || this.#state.epoch !== epoch) return { error: "NOT_LEADER_OR_FOLLOWER" };
     if (read.error === "CORRUPT_MESSAGE" && this.hasBetterCopy) return { error: "KAFKA_STORAGE_ERROR" };
-    return read.error === null ? { ...nothing, chunks: read.chunks, sizeInBytes: read.sizeInBytes } : read;
+    if (read.error !== null) return read;
+    const { chunks, sizeInBytes, release } = read;
+    return { ...nothing, chunks, sizeInBytes, release };
   }
 
   async listOffset(target: OffsetTarget, currentLeaderEpoch: number): Promise<Outcome<FoundRecord>> {
@@ -285,7 +287,8 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     if (asked.leaderEpoch !== this.#state.epoch) return refused("FENCED_LEADER_EPOCH");
     if (read.error !== null) return refused(read.error);
     const epochs = epochsBehind(log, asked);
-    return { answer: { ...this.#answers.standing(this.#state, log), epochs, recordsBytes: read.sizeInBytes }, records: read.chunks };
+    const { chunks: records, sizeInBytes: recordsBytes, release } = read;
+    return { answer: { ...this.#answers.standing(this.#state, log), epochs, recordsBytes }, records, release };
   }
 
   noteAnswered(from: FetchingReplica, answer: ReplicaFetchedPartition): void {

@@ -40,6 +40,8 @@ export interface ReplicaPosition {
 export interface ReplicaRead {
   readonly answer: ReplicaFetchedPartition;
   readonly records: readonly Buffer[];
+  /** As in `ReadResult`. */
+  readonly release?: (() => void) | undefined;
 }
 
 /** The follower's side, for the fetchers: one replica under one leader epoch. */

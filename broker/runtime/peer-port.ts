@@ -56,6 +56,6 @@ export type PeerHandler<K extends PeerKind> = (
   body: PeerRequest<K>,
   payload: Buffer,
   remote: string,
-) => Promise<{ readonly body: PeerResponse<K>; readonly payload?: readonly Buffer[] }>;
+) => Promise<{ readonly body: PeerResponse<K>; readonly payload?: readonly Buffer[]; readonly onSent?: () => void }>;
 
 export type PeerHandlers = { readonly [K in PeerKind]: PeerHandler<K> };

@@ -130,13 +130,15 @@ class TcpLink implements Link {
     return this.#socket.writableLength;
   }
 
-  write(chunks: readonly Uint8Array[]): boolean {
+  write(chunks: readonly Uint8Array[], onSent?: () => void): boolean {
     const socket = this.#socket;
     if (socket.destroyed || socket.writableEnded) return true;
-    if (chunks.length === 1) return socket.write(chunks[0] as Uint8Array);
+    const onWritten = onSent && ((error?: Error | null) => error ?? onSent());
+    const last = chunks.length - 1;
+    if (last === 0) return socket.write(chunks[0] as Uint8Array, onWritten);
     socket.cork(); // one writev
     let room = true;
-    for (const chunk of chunks) room = socket.write(chunk);
+    for (let i = 0; i <= last; i++) room = socket.write(chunks[i] as Uint8Array, i === last ? onWritten : undefined);
     socket.uncork();
     return room;
   }

@@ -15,6 +15,14 @@ export interface LinkWorld {
 
 const highWaterMarkBytes = 256 * 1024;
 
+interface Written {
+  readonly chunks: readonly Uint8Array[];
+  readonly sizeInBytes: number;
+  readonly onSent: (() => void) | undefined;
+  /** What the operating system has of it: from then on the sender may use its memory again. */
+  taken: Buffer | null;
+}
+
 /** One end of a link: writes travel to the other end; `null` in the queue is the end of the stream. */
 export class SimLink implements Link {
   readonly owner: string;
@@ -23,7 +31,7 @@ export class SimLink implements Link {
   readonly #network: LinkWorld;
   #peer: SimLink | null = null;
   #handlers: LinkHandlers | null = null;
-  #outbound: (Buffer | null)[] = [];
+  #outbound: (Written | null)[] = [];
   #travelling = false;
   #paused = false;
   #arrived: (Buffer | null)[] = [];
@@ -50,14 +58,13 @@ export class SimLink implements Link {
     else if (this.#arrived.length > 0) this.#network.schedule(this.owner, 0, () => this.#deliver());
   }
 
-  write(chunks: readonly Uint8Array[]): boolean {
+  write(chunks: readonly Uint8Array[], onSent?: () => void): boolean {
     if (this.#closed || this.#ended) return true;
-    // the bytes are copied: a sender that changes them after writing would be caught by a real socket only sometimes
-    const bytes = Buffer.concat(chunks);
-    if (bytes.length === 0) return true;
-    this.tap?.said(bytes);
-    this.#outbound.push(bytes);
-    this.queuedBytes += bytes.length;
+    const sizeInBytes = chunks.reduce((sum, { length }) => sum + length, 0);
+    if (sizeInBytes === 0) return true;
+    this.tap?.said(Buffer.concat(chunks));
+    this.#outbound.push({ chunks, sizeInBytes, onSent, taken: null });
+    this.queuedBytes += sizeInBytes;
     this.pump();
     return this.queuedBytes < highWaterMarkBytes;
   }
@@ -101,7 +108,7 @@ export class SimLink implements Link {
     if (network.isCut(this.owner, this.peerOwner) || network.isDown(this.peerOwner)) return;
     if (peer.#closed) return network.schedule(this.owner, network.delayMs(), () => this.#close(new Error("connection reset")));
     if (this.#travelling) return;
-    const next = this.#outbound[0] as Buffer | null;
+    const next = this.#take(this.#outbound[0] as Written | null);
     this.#travelling = true;
     network.schedule(peer.owner, network.delayMs(), () => {
       this.#travelling = false;
@@ -111,6 +118,14 @@ export class SimLink implements Link {
       this.#arriveAt(peer, next);
       this.pump();
     });
+  }
+
+  #take(next: Written | null): Buffer | null {
+    if (next === null || next.taken !== null) return next?.taken ?? null;
+    next.taken = Buffer.concat(next.chunks);
+    if (next.taken.length < next.sizeInBytes) throw new Error("what was written to a link was used again before it was sent");
+    if (next.onSent !== undefined) this.#network.schedule(this.owner, 0, next.onSent);
+    return next.taken;
   }
 
   /** What was on the wire arrives, even from a process that is gone by now. */
@@ -128,7 +143,7 @@ export class SimLink implements Link {
       peer.#arrived.push(null);
     } else {
       const cut = this.#network.cutPoint(next.length);
-      if (cut < next.length) this.#outbound[0] = next.subarray(cut);
+      if (cut < next.length) (this.#outbound[0] as Written).taken = next.subarray(cut);
       else this.#outbound.shift();
       const chunk = next.subarray(0, cut);
       peer.tap?.heard(chunk);

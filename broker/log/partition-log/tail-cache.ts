@@ -20,8 +20,8 @@ interface Block {
   /** Placed, and not in the tail yet. */
   unwritten: number;
   isInTail: boolean;
-  /** A reader may hold its bytes for as long as it likes. */
-  isLent: boolean;
+  /** Readers that may hold its bytes. */
+  readers: number;
   older: Block | null;
   newer: Block | null;
 }
@@ -74,10 +74,10 @@ export class TailCacheBudget {
  * A log's own memory for what is appended. It is copied there, written to the file from there, and then stays as the log's tail: its last
  * batches, without a gap up to the written end. Thus the memory that an append came in is free at once, whatever the disk does.
  *
- * Reads return views: bytes once written never change. A slab of which nobody was given a view is used again when it is evicted; one that
- * was lent is left to the garbage collector. While something in it waits to be written it is neither, even if the disk has failed:
- * otherwise (1) a write stalls, and the log gives up; (2) its slab is used again; (3) the write goes on, and puts another partition's
- * batches, sound as they are, into this one's file.
+ * Reads return views: bytes once written never change. A slab is used again once it is evicted and every reader has released what it was
+ * given; where one never does, it is left to the garbage collector. While something in it waits to be written it is not used again either,
+ * even if the disk has failed. Otherwise (1) a write stalls, and the log gives up; (2) its slab is used again; (3) the write goes on, and
+ * puts another partition's batches, sound as they are, into this one's file.
  */
 export class TailCache {
   readonly #budget: TailCacheBudget;
@@ -129,6 +129,7 @@ export class TailCache {
   /** Whole batches from the one with `fromOffset` on, as in `Log.read`. `fromOffset` must be covered. */
   read(fromOffset: number, { maxBytes, endOffsetLimit, minOneBatch }: ReadOptions): ReadResult {
     const chunks: Buffer[] = [];
+    const blocks: Block[] = [];
     let sizeInBytes = 0;
     for (let i = this.#blockWith(fromOffset); i < this.#blocks.length; i++) {
       const block = this.#blocks[i]!;
@@ -137,12 +138,21 @@ export class TailCache {
       const to = endOfWhole(block, from, limits);
       if (to > from) {
         chunks.push(block.slab.bytes.subarray(from, to));
-        block.isLent = true;
+        blocks.push(block);
+        block.readers++;
       }
       sizeInBytes += to - from;
       if (to < block.end) break;
     }
-    return { chunks, sizeInBytes };
+    return { chunks, sizeInBytes, release: () => this.#readBy(blocks) };
+  }
+
+  #readBy(blocks: readonly Block[]): void {
+    for (const block of blocks) {
+      invariant(block.readers > 0, "what was read is released once");
+      block.readers--;
+      this.#reuse(block);
+    }
   }
 
   /** Forgets batches from `endOffset` on, a batch's first offset. Nothing waits to be written. */
@@ -195,7 +205,7 @@ export class TailCache {
     const slab = this.#budget.slabs.take(Math.max(this.#slabBytes, bytes));
     if (this.#slabBytes < Math.min(slabBytesMax, this.#budget.bytesMax * slabShareMax)) this.#slabBytes *= 2;
     const nothing = { start: 0, end: 0, filled: 0, baseOffset: 0, endOffset: 0, unwritten: 0 };
-    this.#open = { owner: this, slab, ...nothing, isInTail: false, isLent: false, older: null, newer: null };
+    this.#open = { owner: this, slab, ...nothing, isInTail: false, readers: 0, older: null, newer: null };
     return this.#open;
   }
 
@@ -216,7 +226,7 @@ export class TailCache {
   #reuse(block: Block): void {
     if (block.isInTail || block.unwritten > 0) return;
     if (block === this.#open) this.#open = null;
-    if (!block.isLent) block.slab.release();
+    if (block.readers === 0) block.slab.release();
   }
 
   #blockWith(offset: number): number {

@@ -1,11 +1,8 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { slowestHolders } from "../../../broker/network/memory-reclaim.ts";
-import { Outgoing } from "../../../broker/network/outgoing.ts";
 import { sliceMs, Turns } from "../../../broker/runtime/turns.ts";
 import { type Client, ClientHarness, fetchKey, produce, request } from "./client-harness.ts";
 import { ManualClock, settled } from "./manual-clock.ts";
-import { MemoryLink } from "./memory-transport.ts";
 
 const memoryMaxBytes = 400_000;
 /** A second of being short, and what the clock of the test needs. */
@@ -312,57 +309,6 @@ describe("who is closed when memory is short", () => {
     expect(slowestHolders(slow, { neededBytes: 1, underWayBytes: 110_000, isSpentLong: true })).toEqual([]);
     expect(slowestHolders(slow, { neededBytes: 1, underWayBytes: 80_000, isSpentLong: true })).toEqual([slow[1]]);
   });
-});
-
-test("large answers leave piece by piece, whole and in order, and are less and less to hold", async () => {
-  const sizes = fc.array(fc.integer({ min: 0, max: 1_500_000 }), { minLength: 1, maxLength: 6 });
-  await fc.assert(
-    fc.asyncProperty(fc.array(sizes, { minLength: 1, maxLength: 3 }), async (answers) => {
-      const [near, far] = [new MemoryLink("near"), new MemoryLink("far")];
-      near.other = far;
-      far.other = near;
-      const outgoing = new Outgoing(near);
-      const held: number[] = [];
-      const received: Buffer[] = [];
-      near.handlers = { onData: () => {}, onClose: () => {}, onDrain: () => outgoing.onDrain() };
-      far.handlers = {
-        onData: (chunk) => {
-          received.push(Buffer.from(chunk));
-          held.push(outgoing.unsentBytes);
-        },
-        onClose: () => {},
-      };
-      const chunks = answers.flat().map((size, i) => Buffer.alloc(size, i + 1));
-      let at = 0;
-      for (const answer of answers) {
-        const own = chunks.slice(at, at + answer.length);
-        at += answer.length;
-        outgoing.write(
-          own,
-          own.reduce((sum, chunk) => sum + chunk.length, 0),
-        );
-      }
-      for (let i = 0; i < 40; i++) await settled();
-      expect(Buffer.concat(received).equals(Buffer.concat(chunks))).toBe(true);
-      expect(held).toEqual([...held].sort((a, b) => b - a));
-      expect([outgoing.isHandedOver, outgoing.unsentBytes]).toEqual([true, 0]);
-    }),
-    { numRuns: 10 },
-  );
-});
-
-test("a client that reads slowly is seen to read", async () => {
-  const [near, far] = [new MemoryLink("near"), new MemoryLink("far")];
-  near.other = far;
-  far.other = near;
-  const outgoing = new Outgoing(near);
-  near.handlers = { onData: () => {}, onClose: () => {}, onDrain: () => outgoing.onDrain() };
-  const pieces: number[] = [];
-  far.handlers = { onData: ({ length }) => pieces.push(length), onClose: () => {} };
-  outgoing.write([Buffer.alloc(1_000_000)], 1_000_000);
-  for (let i = 0; i < 20; i++) await settled();
-  expect(pieces.reduce((sum, length) => sum + length)).toBe(1_000_000);
-  expect(Math.max(...pieces)).toBeLessThanOrEqual(128 * 1024);
 });
 
 test("long work gets a slice of each turn of the loop, and whoever waits is called in order", async () => {

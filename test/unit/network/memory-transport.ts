@@ -20,7 +20,8 @@ export class MemoryLink implements Link {
   /** The test's own brake: nothing written here arrives. */
   isStalled = false;
   isClosed = false;
-  readonly #queue: Buffer[] = [];
+  readonly #queue: { readonly chunks: readonly Uint8Array[]; readonly sizeInBytes: number; readonly onSent: (() => void) | undefined }[] =
+    [];
   #queuedBytes = 0;
   #isEnding = false;
   #wasFull = false;
@@ -34,11 +35,11 @@ export class MemoryLink implements Link {
     return this.#queuedBytes;
   }
 
-  write(chunks: readonly Uint8Array[]): boolean {
+  write(chunks: readonly Uint8Array[], onSent?: () => void): boolean {
     if (this.isClosed || this.#isEnding) return true;
-    const bytes = Buffer.concat(chunks);
-    this.#queue.push(bytes);
-    this.#queuedBytes += bytes.length;
+    const sizeInBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    this.#queue.push({ chunks, sizeInBytes, onSent });
+    this.#queuedBytes += sizeInBytes;
     this.pump();
     if (this.#queuedBytes > highWaterMarkBytes) this.#wasFull = true;
     return !this.#wasFull;
@@ -79,9 +80,11 @@ export class MemoryLink implements Link {
 
   #deliver(): void {
     while (!this.isStalled && !this.other.isPaused && !this.isClosed) {
-      const bytes = this.#queue.shift();
-      if (bytes === undefined) break;
-      this.#queuedBytes -= bytes.length;
+      const next = this.#queue.shift();
+      if (next === undefined) break;
+      this.#queuedBytes -= next.sizeInBytes;
+      const bytes = Buffer.concat(next.chunks);
+      next.onSent?.();
       lend(bytes, this.other.handlers);
     }
     if (this.isClosed || this.#queue.length > 0) return;
