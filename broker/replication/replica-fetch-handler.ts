@@ -42,6 +42,7 @@ export function replicaFetchHandler(parts: ReplicaFetchHandlerParts): PeerHandle
         if (isWaitOver || nowMs >= tellHighWatermarksAtMs || fetch.mayBeEnough) {
           const found = await fetch.read();
           if (isWaitOver || nowMs >= tellHighWatermarksAtMs || found.isEnough) return fetch.answer(found, isWaitOver);
+          for (const release of found.releases) release();
         }
         if (fetch.hasNews) tellHighWatermarksAtMs = Math.min(tellHighWatermarksAtMs, nowMs + highWatermarkDelayMs);
         await fetch.moved(Math.min(deadlineMs, tellHighWatermarksAtMs));
@@ -55,7 +56,15 @@ export function replicaFetchHandler(parts: ReplicaFetchHandlerParts): PeerHandle
 interface Found {
   readonly answers: readonly ReplicaFetchedPartition[];
   readonly records: readonly Buffer[];
+  /** To be called when the records are sent, or not sent. */
+  readonly releases: readonly (() => void)[];
   readonly isEnough: boolean;
+}
+
+interface Answered {
+  readonly body: ReplicaFetchResponse;
+  readonly payload: readonly Buffer[];
+  readonly onSent: () => void;
 }
 
 class PendingFetch {
@@ -119,6 +128,7 @@ class PendingFetch {
     const { config } = this.#parts;
     const answers: ReplicaFetchedPartition[] = [];
     const records: Buffer[] = [];
+    const releases: (() => void)[] = [];
     let bytes = 0;
     for (const [place, asked] of this.#request.partitions.entries()) {
       const position = this.#positions[place]!;
@@ -130,13 +140,14 @@ class PendingFetch {
         answer = read.answer;
         bytes += answer.recordsBytes;
         records.push(...read.records);
+        if (read.release !== undefined) releases.push(read.release);
       }
       answers.push(answer);
     }
-    return { answers, records, isEnough: answers.some(isUrgent) || (bytes > 0 && bytes >= this.#request.minBytes) };
+    return { answers, records, releases, isEnough: answers.some(isUrgent) || (bytes > 0 && bytes >= this.#request.minBytes) };
   }
 
-  answer({ answers, records }: Found, isWaitOver: boolean): { body: ReplicaFetchResponse; payload: readonly Buffer[] } {
+  answer({ answers, records, releases }: Found, isWaitOver: boolean): Answered {
     const isNews = (answer: ReplicaFetchedPartition, place: number) =>
       isUrgent(answer) || answer.recordsBytes > 0 || this.#positions[place]!.hasNews;
     const told = isWaitOver ? answers : answers.filter(isNews);
@@ -144,7 +155,13 @@ class PendingFetch {
     const bytesTold = told.reduce((sum, { recordsBytes }) => sum + recordsBytes, 0);
     invariant(bytes === bytesTold, "a follower is told of all the records that come, and of no others", () => ({ bytes, bytesTold }));
     for (const answer of told) this.#noteAnswered(answer);
-    return { body: { error: "NONE", message: "", partitions: told }, payload: records };
+    return {
+      body: { error: "NONE", message: "", partitions: told },
+      payload: records,
+      onSent: () => {
+        for (const release of releases) release();
+      },
+    };
   }
 
   end(): void {
