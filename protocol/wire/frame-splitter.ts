@@ -6,9 +6,6 @@ const prefixBytes = 4;
 /** A frame up to this size is allocated at once; a larger one as it arrives, so that announcing much costs the receiver nothing. */
 const allocatedAtOnceMaxBytes = 1024 * 1024;
 
-/** Smaller frames are not worth a slab: what is kept of one would keep all of it. */
-const slabFrameMinBytes = 16 * 1024;
-
 export interface FrameSplitterOptions {
   /** A longer frame is refused; its length prefix does not count. */
   readonly frameMaxBytes: number;
@@ -92,7 +89,7 @@ export class FrameSplitter {
   }
 
   #allocate(bytes: number): Buffer {
-    this.#slab = this.#slabs !== null && this.#frameBytes >= slabFrameMinBytes ? this.#slabs.take(bytes) : null;
+    this.#slab = this.#slabs !== null && this.#frameBytes >= this.#slabs.frameBytesMin ? this.#slabs.take(bytes) : null;
     return this.#slab?.bytes ?? Buffer.allocUnsafe(bytes);
   }
 

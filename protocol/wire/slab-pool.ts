@@ -11,6 +11,8 @@ export interface Slab {
 export interface SlabPoolOptions {
   /** Released memory that waits here to be taken again. Default 16 MiB. */
   readonly keptBytesMax?: number;
+  /** Smaller frames are not worth a slab: what is kept of one would keep all of it. Default 16 KiB. */
+  readonly frameBytesMin?: number;
   /** For tests: released memory is detached, so that a use after the release finds nothing, instead of another's bytes. Default false. */
   readonly detachesReleased?: boolean;
 }
@@ -25,6 +27,7 @@ const slabBytesMax = 4 * 1024 * 1024;
  * what was taken and is never released is garbage as any other buffer is.
  */
 export class SlabPool {
+  readonly frameBytesMin: number;
   readonly #keptBytesMax: number;
   readonly #detachesReleased: boolean;
   /** By size; of each size the one released last is taken first, as it is the likeliest to be in the processor's cache. */
@@ -32,7 +35,8 @@ export class SlabPool {
   #keptBytes = 0;
   #releases = 0;
 
-  constructor({ keptBytesMax = 16 * 1024 * 1024, detachesReleased = false }: SlabPoolOptions = {}) {
+  constructor({ keptBytesMax = 16 * 1024 * 1024, frameBytesMin = 16 * 1024, detachesReleased = false }: SlabPoolOptions = {}) {
+    this.frameBytesMin = frameBytesMin;
     this.#keptBytesMax = keptBytesMax;
     this.#detachesReleased = detachesReleased;
   }

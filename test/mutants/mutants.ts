@@ -243,6 +243,42 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (!isStopping && (state === "lost" || state === "closed")) return this.#lose();',
     breaks: "A broker that stops does not notice the loss of its session.",
   },
+  // ---- memory that is used again
+  {
+    name: "request-released-as-it-starts",
+    file: "broker/network/request-slot.ts",
+    find: "this.#holdUnderWay(request.costBytes);",
+    replace: "this.#holdUnderWay(request.costBytes);\n    request.release();",
+    breaks: "A produce's memory is used again before its records are copied to the log.",
+  },
+  {
+    name: "answer-released-before-it-is-applied",
+    file: "broker/replication/fetcher.ts",
+    find: "    await this.#apply(asked, answer);\n",
+    replace: "    answer.release?.();\n    await this.#apply(asked, answer);\n    return;\n",
+    breaks: "What a follower fetched is used again before it is in its log.",
+  },
+  {
+    name: "tail-released-while-a-write-waits",
+    file: "broker/log/partition-log/tail-cache.ts",
+    find: "if (block.isInTail || block.unwritten > 0) return;",
+    replace: "if (block.isInTail) return;",
+    breaks: "An evicted slab is used again although something in it is still to be written.",
+  },
+  {
+    name: "tail-released-while-it-is-sent",
+    file: "broker/log/partition-log/tail-cache.ts",
+    find: "if (block.readers === 0) block.slab.release();",
+    replace: "block.slab.release();\n    block.readers = 0;",
+    breaks: "An evicted slab is used again although an answer that consists of it has not left.",
+  },
+  {
+    name: "answer-released-when-it-is-written",
+    file: "broker/network/peer-connection.ts",
+    find: "encodePeerFrame(id, kind, body, payload), onSent)",
+    replace: "encodePeerFrame(id, kind, body, payload), onSent?.() ?? undefined)",
+    breaks: "What a follower is sent is used again while the link still has it.",
+  },
   // ---- groups
   {
     name: "commit-answered-at-once",

@@ -69,7 +69,7 @@ export function planFor(seed: number): Plan {
             "ottla.log.scrub.interval.ms": "1000",
             "ottla.log.scrub.max.bytes.per.second": "1000000000",
           }
-        : { "ottla.log.scrub.max.bytes.per.second": "0" }),
+        : { "ottla.log.scrub.max.bytes.per.second": "0", "ottla.log.tail.cache.max.bytes": `${tailBytesFor(seed)}` }),
     },
     isFlushed,
     mayRot,
@@ -90,6 +90,13 @@ function troublesFor(seed: number): Pick<Plan, "areClocksSet" | "doStartsFail" |
     hasLaggingServers: random.next() < 0.4,
     isCoordinatorLost: random.next() < 0.25,
   };
+}
+
+/**
+ * So little that slabs are evicted, and their memory is used again, while followers and consumers are sent what is in them; or as it comes.
+ */
+function tailBytesFor(seed: number): number {
+  return [8 * 1024, 16 * 1024, 64 * 1024 * 1024][randomInt(seededRandom(seed * 6151 + 29), 3)] as number;
 }
 
 function retentionBy(which: number, more: number): Retention {

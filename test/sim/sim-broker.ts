@@ -113,7 +113,7 @@ export class SimBroker {
       transport: network.transportFor(owner),
       files: this.disk.attach(),
       memoryBytes: 2 ** 32,
-      slabs: new SlabPool({ detachesReleased: true }),
+      slabs: new SlabPool({ detachesReleased: true, frameBytesMin: 1 }),
       openCoordinator: () => this.#openCoordinator(owner),
       log: trace.logger(owner),
       onFatal: this.#parts.onFatal,

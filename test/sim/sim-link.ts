@@ -108,11 +108,12 @@ export class SimLink implements Link {
     if (network.isCut(this.owner, this.peerOwner) || network.isDown(this.peerOwner)) return;
     if (peer.#closed) return network.schedule(this.owner, network.delayMs(), () => this.#close(new Error("connection reset")));
     if (this.#travelling) return;
-    const next = this.#take(this.#outbound[0] as Written | null);
+    const first = this.#outbound[0] as Written | null;
     this.#travelling = true;
     network.schedule(peer.owner, network.delayMs(), () => {
       this.#travelling = false;
       if (network.isCut(this.owner, this.peerOwner)) return; // it waits for the cut to heal
+      const next = this.#take(first);
       if (this.#closed) return peer.#lateWord(this, next);
       if (peer.#closed) return this.#close(new Error("connection reset")); // its reset was lost in a cut; bytes sent to it now bring one
       this.#arriveAt(peer, next);
@@ -120,10 +121,12 @@ export class SimLink implements Link {
     });
   }
 
+  /** As late as a full socket buffer would: whatever of it was used again meanwhile is missing. */
   #take(next: Written | null): Buffer | null {
     if (next === null || next.taken !== null) return next?.taken ?? null;
+    const left = next.chunks.reduce((sum, { length }) => sum + length, 0);
+    if (left < next.sizeInBytes) throw new Error("what was written to a link was used again before it was sent");
     next.taken = Buffer.concat(next.chunks);
-    if (next.taken.length < next.sizeInBytes) throw new Error("what was written to a link was used again before it was sent");
     if (next.onSent !== undefined) this.#network.schedule(this.owner, 0, next.onSent);
     return next.taken;
   }
