@@ -1,35 +1,6 @@
 #!/usr/bin/env node
-import { CommanderError } from "commander";
-import { CommandFailed, explain, UsageError } from "./output/command-failed.ts";
-import { complain } from "./output/complaints.ts";
-import { Output } from "./output/output.ts";
-import { ottlaProgram } from "./program.ts";
+import { commandsFor } from "./commands/register-commands.ts";
+import { run } from "./run.ts";
 
-const exitFailed = 1;
-const exitUsage = 2;
-
-// listens from the start: whichever part writes, a failure to do so is reported at the end
-const output = new Output(process.stdout);
-// where standard error cannot be written, there is still the exit code
-process.stderr.on("error", () => {});
-
-try {
-  await ottlaProgram().parseAsync(process.argv).catch(helpIsNoFailure);
-  await output.flushed();
-} catch (error) {
-  if (error instanceof CommanderError) {
-    // the line was printed with it
-    process.exitCode = exitUsage;
-  } else {
-    complain(explain(error));
-    process.exitCode = error instanceof UsageError ? exitUsage : exitFailed;
-    if (!(error instanceof CommandFailed || error instanceof UsageError) && process.env.OTTLA_DEBUG) console.error(error);
-    // what failed half-way may have left sockets or timers that would keep the process alive; standard error is written synchronously
-    process.exit();
-  }
-}
-
-/** Commander throws for --help and --version too. */
-function helpIsNoFailure(error: unknown): void {
-  if (!(error instanceof CommanderError) || error.exitCode !== 0) throw error;
-}
+const args = process.argv.slice(2);
+await run(args, await commandsFor(args));

@@ -1,17 +1,17 @@
 import { Command, Help, type Option } from "commander";
-import { registerCommands } from "./commands/register-commands.ts";
+import type { Register } from "./commands/register-commands.ts";
 import { printable } from "./output/terminal-text.ts";
 import { packageVersion } from "./version.ts";
 
-/** The whole command line. Its commands run from `parseAsync`; wrong use is reported in one line and thrown as a CommanderError. */
-export function ottlaProgram(): Command {
+/** The command line. Its commands run from `parseAsync`; wrong use is reported in one line and thrown as a CommanderError. */
+export function ottlaProgram(commands: readonly Register[]): Command {
   const program = new Command("ottla")
     .description("A distributed, partitioned, replicated log that every Kafka client can talk to.")
     .version(packageVersion())
     .configureOutput({ outputError: (text, write) => write(usageLine(text)) })
     .configureHelp({ optionDescription })
     .exitOverride();
-  registerCommands(program);
+  for (const register of commands) register(program);
   return program;
 }
 

@@ -1,8 +1,14 @@
-// What `.ci/run` runs: lint, type check and build, then every suite; the last line counts the tests, from the runner's own reports.
+// What `.ci/run` runs: lint, type check and build, every suite, and a short benchmark; the last line counts the tests, from their reports.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { runBounded } from "./bounded.mjs";
 import { orExit, root, setUp } from "./set-up.mjs";
+
+/** Of the benchmark, on a machine that is too busy for it; what was measured by then is printed. */
+const benchStopAfterMs = 160_000;
+const benchGraceMs = 15_000;
+const benchUsage = 2;
 
 await orExit(async () => {
   const { node } = setUp({ debian: ["java", "zookeeper"], optional: ["kcat", "nginx"] });
@@ -19,12 +25,28 @@ await orExit(async () => {
   must("build", run("types and build", "tsc", ["-b"]));
   must("tests", run("tests", "npm", ["test"], { OTTLA_TEST_REPORT: "tests.json" }));
   must("container tests", run("container tests", "npm", ["run", "test:containers"], { OTTLA_TEST_REPORT: "containers.json" }));
+  must("benchmark", await benchmark(node, env));
   if (failures.length > 0) process.stdout.write(`\nfailed: ${failures.join(", ")}\n`);
   const counts = ["tests.json", "containers.json"].map((name) => count(join(root, "dist", "test-report", name)));
   const sum = (key) => counts.reduce((total, each) => total + each[key], 0);
   process.stdout.write(`\n${sum("passed")} passed, ${sum("failed")} failed, ${sum("skipped")} skipped\n`);
   process.exitCode = failures.length > 0 || sum("failed") > 0 || sum("passed") === 0 ? 1 : 0;
 });
+
+/** Prints figures, and asserts none: nothing fails for a slow machine, or for a peer that cannot be had. */
+async function benchmark(node, env) {
+  process.stdout.write("\n== benchmark (npm run bench -- --quick)\n");
+  // the channel ends it if we are killed
+  const { code, isLate, left } = await runBounded(
+    node,
+    ["--import", new URL("./lifeline.mjs", import.meta.url).href, join("test", "bench", "run.ts"), "--quick"],
+    { cwd: root, env, stdio: ["ignore", "inherit", "inherit", "ipc"], stopAfterMs: benchStopAfterMs, graceMs: benchGraceMs },
+  );
+  if (isLate) process.stdout.write(`\nbenchmark: stopped after ${benchStopAfterMs / 1000} s, so figures are missing\n`);
+  else if (code !== 0) process.stdout.write(`\nbenchmark: some figures could not be had (exit code ${code})\n`);
+  if (left > 0) process.stdout.write(`benchmark: ${left} of its processes had to be killed\n`);
+  return code === benchUsage ? code : 0;
+}
 
 function count(report) {
   if (!existsSync(report)) return { passed: 0, failed: 0, skipped: 0 };

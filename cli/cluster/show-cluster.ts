@@ -1,4 +1,4 @@
-import { Admin } from "../../client/index.ts";
+import { Admin } from "../../client/admin/admin.ts";
 import { noBroker } from "../../protocol/base/ids.ts";
 import type { Output } from "../output/output.ts";
 import { table } from "../output/table.ts";

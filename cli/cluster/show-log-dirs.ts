@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Admin, type BrokerLogDirectories, type LogDirectoryDescription, orThrow, type ReplicaMove } from "../../client/index.ts";
+import { orThrow } from "../../client/admin/admin-types.ts";
+import type { Admin, BrokerLogDirectories, LogDirectoryDescription, ReplicaMove } from "../../client/index.ts";
 import { CommandFailed } from "../output/command-failed.ts";
 import { type Cell, table } from "../output/table.ts";
 import { formatBytes } from "../output/units.ts";

@@ -18,7 +18,7 @@ interface Options extends CommonOptions {
   readonly underWay: number;
 }
 
-export function registerBench(program: Command): void {
+export function register(program: Command): void {
   const bench = program
     .command("bench")
     .description("measure a cluster: make a topic, write to it, read it back, delete it")

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { runBroker } from "../../broker/main.ts";
 import { collect } from "./command-options.ts";
 
-export function registerBroker(program: Command): void {
+export function register(program: Command): void {
   program
     .command("broker")
     .description("run one broker in the foreground; settings have Kafka's names (docs/configuration.md)")

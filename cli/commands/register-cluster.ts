@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { Admin } from "../../client/index.ts";
+import { Admin } from "../../client/admin/admin.ts";
 import { alterCluster } from "../cluster/cluster-configs.ts";
 import { describeCluster } from "../cluster/show-cluster.ts";
 import { tellingRuntime } from "../output/complaints.ts";
@@ -13,7 +13,7 @@ import { registerRecover } from "./register-recover.ts";
 const brokerIdMax = 2 ** 31 - 1;
 const operationTimeoutMs = 30_000;
 
-export function registerCluster(program: Command): void {
+export function register(program: Command): void {
   const cluster = program.command("cluster").description("look at a cluster, change its brokers' settings");
   registerDescribe(cluster);
   registerAlter(cluster);

@@ -24,7 +24,7 @@ interface Options extends CommonOptions {
   readonly sessionTimeout?: number;
 }
 
-export function registerConsume(program: Command): void {
+export function register(program: Command): void {
   const command = program
     .command("consume")
     .description("print records as they arrive, until Ctrl-C")

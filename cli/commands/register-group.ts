@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { Admin } from "../../client/index.ts";
+import { Admin } from "../../client/admin/admin.ts";
 import { deleteGroups, describeGroups, listGroups } from "../group/group-commands.ts";
 import { resetOffsets } from "../group/reset-offsets.ts";
 import {
@@ -19,7 +19,7 @@ import { type CommonOptions, wholeNumber, withCommonOptions } from "./command-op
 
 const operationTimeoutMs = 30_000;
 
-export function registerGroup(program: Command): void {
+export function register(program: Command): void {
   const group = program.command("group").description("look at consumer groups, move their positions, delete them");
   withCommonOptions(group.command("list").description("all groups, and what they are doing")).action((options: CommonOptions) =>
     withAdmin(options, listGroups),

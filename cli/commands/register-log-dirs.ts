@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { Admin } from "../../client/index.ts";
+import { Admin } from "../../client/admin/admin.ts";
 import { moveReplica, showLogDirectories } from "../cluster/show-log-dirs.ts";
 import { tellingRuntime } from "../output/complaints.ts";
 import { Output } from "../output/output.ts";

@@ -6,7 +6,7 @@ import { type LogVerifyOptions, verifyDirectories } from "../offline/verify/veri
 import { Output } from "../output/output.ts";
 import { progress } from "../output/progress.ts";
 
-export function registerLog(program: Command): void {
+export function register(program: Command): void {
   const log = program.command("log").description("look into a broker's files");
   log
     .command("dump")

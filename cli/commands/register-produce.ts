@@ -21,7 +21,7 @@ interface Options extends CommonOptions {
 
 const deliveryTimeoutSeconds = 120;
 
-export function registerProduce(program: Command): void {
+export function register(program: Command): void {
   const command = program
     .command("produce")
     .description("send lines, a record each: from standard input, a file, or a file that grows")

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { Admin } from "../../client/index.ts";
+import { Admin } from "../../client/admin/admin.ts";
 import { UsageError } from "../output/command-failed.ts";
 import { tellingRuntime } from "../output/complaints.ts";
 import { Output } from "../output/output.ts";
@@ -13,7 +13,7 @@ const partitionsMax = 100_000;
 /** That no cluster is running should be reported soon; a cluster that elects a controller needs some seconds. */
 const operationTimeoutMs = 30_000;
 
-export function registerTopic(program: Command): void {
+export function register(program: Command): void {
   const topic = program.command("topic").description("make, look at, change and delete topics");
   registerCreate(topic);
   withCommonOptions(topic.command("list").description("the names of all topics")).action((options: CommonOptions) =>

@@ -14,7 +14,7 @@ interface Options {
   readonly json: boolean;
 }
 
-export function registerUp(program: Command): void {
+export function register(program: Command): void {
   program
     .command("up")
     .description("run a whole cluster on this machine: a private ZooKeeper and several brokers; Ctrl-C stops it, the data stays")

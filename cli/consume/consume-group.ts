@@ -1,5 +1,6 @@
+import { KafkaProtocolError } from "../../client/base/errors.ts";
+import { Consumer } from "../../client/consumer/consumer.ts";
 import type { AssignorName } from "../../client/group/assignors.ts";
-import { Consumer, KafkaProtocolError } from "../../client/index.ts";
 import { CommandFailed, explain } from "../output/command-failed.ts";
 import type { Output } from "../output/output.ts";
 import type { RecordFormat } from "../output/record-format.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Admin } from "../../client/index.ts";
+import { Admin } from "../../client/admin/admin.ts";
 
 /** Brokers learn of a new topic a moment after it was created. */
 const knownMaxMs = 2000;

@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const mainFile = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../main.ts" : "../main.js", import.meta.url));
+/** In the package each command is a program of its own (deploy/bundle.mjs). */
+const mainFile = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../main.ts" : "../broker/main.js", import.meta.url));
 
 /** What a broker started by `up` sends over the channel between the two processes. */
 export type BrokerReport =

@@ -4,7 +4,6 @@ import { CoordinatorLink } from "../group/coordinator-link.ts";
 import { fetchCommitted } from "../group/group-offsets.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { listOffsets } from "../metadata/offset-lookup.ts";
-import { recordTimes } from "./record-times.ts";
 
 /**
  * Where a position outside the log is: its records were deleted, or the log does not reach that far (any more). The group's reset policy
@@ -52,6 +51,8 @@ export async function groupLag(
     partition,
     offset: Math.max(position ?? 0, startOffset ?? 0),
   }));
+  // with it come the codecs, native ones among them, which an admin client needs for nothing else
+  const { recordTimes } = await import("./record-times.ts");
   const times = await recordTimes(cluster, next, Math.min(deadlineMs, clock.monotonicMs() + timesTimeoutMs)).catch((error: unknown) => {
     if (!isRetriableFailure(error)) throw error;
     return [];

@@ -1,8 +1,8 @@
-import { randomBytes } from "node:crypto";
 import type { Random } from "../base/random.ts";
 
 /** The operating system's randomness for ids; a fast generator for jitter. */
 export const nodeRandom: Random = {
   next: () => Math.random(),
-  bytes: (length) => randomBytes(length),
+  // loaded when it is needed: that takes milliseconds, which most commands can do without
+  bytes: (length) => process.getBuiltinModule("node:crypto").randomBytes(length),
 };

@@ -16,6 +16,8 @@ function succeeds(command: string, args: readonly string[]): boolean {
   return spawnSync(command, args, { stdio: "ignore" }).status === 0;
 }
 
+const hasPlugin = succeeds("docker", ["compose", "version"]);
+
 /** Runs docker in the foreground; its output is the test's. */
 function docker(...args: string[]): string {
   const result = spawnSync("docker", args, { encoding: "utf8" });
@@ -26,12 +28,13 @@ function docker(...args: string[]): string {
 describe.skipIf(skippedBecause !== null)(`docker-compose.yml${skippedBecause === null ? "" : ` (skipped: ${skippedBecause})`}`, () => {
   let environment: StartedDockerComposeEnvironment;
   let bootstrap: string[];
+  let variables: Record<string, string>;
   let admin: Admin;
 
   beforeAll(async () => {
     const ports = await freePorts(3);
     bootstrap = ports.map((port) => `127.0.0.1:${port}`);
-    const variables = Object.fromEntries(ports.map((port, index) => [`OTTLA_PORT_${index + 1}`, String(port)]));
+    variables = Object.fromEntries(ports.map((port, index) => [`OTTLA_PORT_${index + 1}`, String(port)]));
     const compose = new DockerComposeEnvironment(root, "docker-compose.yml")
       .withProjectName(project)
       .withBuild()
@@ -39,8 +42,7 @@ describe.skipIf(skippedBecause !== null)(`docker-compose.yml${skippedBecause ===
       .withStartupTimeout(startMaxMs)
       .withDefaultWaitStrategy(Wait.forHealthCheck());
     // Debian's docker-compose where the compose plugin is missing
-    if (!succeeds("docker", ["compose", "version"]))
-      compose.withClientOptions({ executable: { standalone: true, executablePath: "docker-compose" } });
+    if (!hasPlugin) compose.withClientOptions({ executable: { standalone: true, executablePath: "docker-compose" } });
     environment = await compose.up();
     admin = new Admin({ bootstrap });
   });
@@ -76,6 +78,16 @@ describe.skipIf(skippedBecause !== null)(`docker-compose.yml${skippedBecause ===
   test("serves the containers' own network under its own addresses", () => {
     const text = docker("exec", containerId("broker1"), "ottla", "cluster", "describe", "--bootstrap", "broker2:9092", "--json");
     for (const service of brokers) expect(text).toContain(service);
+  });
+
+  test("measures the brokers from a container of its own", () => {
+    const load = ["--scenario", "produce/1KiB/acks-all/3-copies/none", "--quick", "--seconds", "2"];
+    const args = ["--project-name", project, "--profile", "load", "run", "--rm", "load", ...load];
+    const [command, ...words] = hasPlugin ? ["docker", "compose", ...args] : ["docker-compose", ...args];
+    const { status, stdout, stderr } = spawnSync(command, words, { cwd: root, encoding: "utf8", env: { ...process.env, ...variables } });
+    expect(status, `${stdout}${stderr}`).toBe(0);
+    expect(stdout).toMatch(/produced, records\/s \(higher is better\) +[\d,]+/);
+    expect(stdout).toMatch(/bench-results\/\S+\.html and \.json/);
   });
 
   test("loses nothing when a broker's container is killed", async () => {

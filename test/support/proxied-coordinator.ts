@@ -27,6 +27,8 @@ export class ProxiedCoordinator {
   #nextWrite: "answered" | "done-unanswered" | "lost" = "answered";
   /** Told of each whole packet of the server before it is passed on; false: it is not. */
   onServerPacket: ((packet: Buffer, connection: ProxyConnection) => boolean) | null = null;
+  /** Told of each whole packet of the client before it is passed on. */
+  onClientPacket: ((packet: Buffer, isFirst: boolean, connection: ProxyConnection) => void) | null = null;
 
   private constructor(server: TestZookeeper, proxy: TcpProxy, options: ProxiedOptions) {
     this.#server = server;
@@ -86,6 +88,7 @@ export class ProxiedCoordinator {
   }
 
   #toServer(packet: Buffer, isFirst: boolean, connection: ProxyConnection): boolean {
+    this.onClientPacket?.(packet, isFirst, connection);
     if (isFirst || this.#nextWrite === "answered") return true;
     const { xid, opcode } = requestHeader(packet);
     if (opcode !== opcodes.multi) return true;

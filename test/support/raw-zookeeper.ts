@@ -19,6 +19,11 @@ export function requestHeader(packet: Buffer): { readonly xid: number; readonly 
   return { xid: packet.readInt32BE(4), opcode: packet.readInt32BE(8) };
 }
 
+/** Whether a connection's first packet asks for a new session, and not for one that there was. */
+export function asksForNewSession(connectRequest: Buffer): boolean {
+  return connectRequest.readBigInt64BE(20) === 0n;
+}
+
 export function replyXid(packet: Buffer): number {
   return packet.readInt32BE(4);
 }

@@ -76,9 +76,18 @@ export class TcpProxy {
     }
   }
 
-  /** What waited is passed on, the end of connections too. */
+  /**
+   * What waited is passed on, the end of connections too. Not what a client sent before it reset its connection: as over a real network,
+   * its system does not send that again. Such a reset may have been sent in this very turn of the event loop, and is known here after the
+   * loop has looked at the sockets once, so the network is back between the first and the second turn from here.
+   */
   heal(): void {
     this.#isCut = false;
+    setImmediate(() => setImmediate(() => this.#resume()));
+  }
+
+  #resume(): void {
+    if (this.#isCut) return;
     for (const pair of this.#pairs) {
       if (pair.client.destroyed) pair.server.resetAndDestroy();
       pair.client.resume();

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { afterEach, expect, test, vi } from "vitest";
+import { commandsFor } from "../../../cli/commands/register-commands.ts";
 import { ottlaProgram } from "../../../cli/program.ts";
 
 afterEach(() => vi.restoreAllMocks());
@@ -8,21 +9,24 @@ function withSubcommands(command: Command): readonly Command[] {
   return [command, ...command.commands.flatMap(withSubcommands)];
 }
 
-test("help shows defaults as they are typed, and none that say nothing", () => {
-  const help = withSubcommands(ottlaProgram()).map((command) => command.helpInformation());
+const programFor = async (...args: string[]) => ottlaProgram(await commandsFor(args));
+const allCommands = () => programFor();
+
+test("help shows defaults as they are typed, and none that say nothing", async () => {
+  const help = withSubcommands(await allCommands()).map((command) => command.helpInformation());
   for (const text of help) expect(text).not.toMatch(/default:\s+(\[|\{|"|false|true)/);
   expect(help.filter((text) => text.includes("(default: 127.0.0.1:9092)")).length).toBeGreaterThan(5);
 });
 
-test("every command that does something takes --json", () => {
-  const doing = withSubcommands(ottlaProgram()).filter((command) => command.commands.length === 0);
+test("every command that does something takes --json", async () => {
+  const doing = withSubcommands(await allCommands()).filter((command) => command.commands.length === 0);
   expect(doing.length).toBeGreaterThan(10);
   const without = doing.filter((command) => !command.options.some(({ long }) => long === "--json"));
   expect(without.map((command) => command.name())).toEqual([]);
 });
 
-test("what can be done with a cluster", () => {
-  const cluster = ottlaProgram().commands.find((command) => command.name() === "cluster");
+test("what can be done with a cluster", async () => {
+  const cluster = (await allCommands()).commands.find((command) => command.name() === "cluster");
   expect(cluster?.commands.map((command) => command.name())).toEqual([
     "describe",
     "alter",
@@ -50,7 +54,17 @@ test("wrong use is told in one line, its hint included", async () => {
   ];
   for (const args of cases) {
     written.length = 0;
-    await expect(ottlaProgram().parseAsync(["node", "ottla", ...args.split(" ")])).rejects.toThrow();
+    const words = args.split(" ");
+    await expect((await programFor(...words)).parseAsync(words, { from: "user" })).rejects.toThrow();
     expect(written.join(""), args).toMatch(/^ottla: [^\n]+ \(add --help for the options\)\n$/);
+  }
+});
+
+test("a command that is named is made alone, and as it is among all", async () => {
+  for (const command of (await allCommands()).commands) {
+    const name = command.name();
+    const [alone, ...others] = (await programFor(name, "--help")).commands;
+    expect(others).toEqual([]);
+    expect(alone?.helpInformation(), name).toBe(command.helpInformation());
   }
 });

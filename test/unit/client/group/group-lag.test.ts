@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { Admin } from "../../../../client/admin/admin.ts";
 import { judgePosition } from "../../../../client/admin/group-lag.ts";
+// loaded when it is first needed, which takes real time: the clock here is simulated
+import "../../../../client/admin/record-times.ts";
 import { Consumer } from "../../../../client/consumer/consumer.ts";
 import { FakeCluster, textRecord } from "../fake-cluster.ts";
 import type { FakePartition } from "../fake-partition.ts";
