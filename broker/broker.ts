@@ -96,6 +96,7 @@ export class Broker {
         indexCacheBytesMax,
         openFilesMax,
         producersMax,
+        checkedRememberMs: settings.log.checkedRememberMs,
         recoveriesAtOnce,
         checkpointIntervalMs,
         ...(settings.cleaner.enabled ? { cleaner: cleanerShare(settings, settings.logDirectories.length) } : {}),

@@ -125,7 +125,10 @@ async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: Fe
     const leader = parts.partitions.leader(ref);
     const { fetchOffset, currentLeaderEpoch, lastFetchedEpoch } = one;
     const options = { fetchOffset, currentLeaderEpoch, lastFetchedEpoch, maxBytes: reservedBytes, minOneBatch: sizeInBytes === 0 };
-    const outcome = typeof leader === "string" ? { error: leader } : await leader.read({ ...options, withoutZstd: bounds.withoutZstd });
+    const outcome =
+      typeof leader === "string"
+        ? { error: leader }
+        : await leader.read({ ...options, withoutZstd: bounds.withoutZstd, trustsRemembered: true });
     parts.meter.settle(reservedBytes, outcome.error === null ? outcome.sizeInBytes : 0);
     if (outcome.error === null) {
       sizeInBytes += outcome.sizeInBytes;

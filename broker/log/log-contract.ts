@@ -142,6 +142,11 @@ export interface ReadOptions {
   /** Exclusive: the high watermark for consumers, the written end for followers. */
   readonly endOffsetLimit: number;
   readonly minOneBatch: boolean;
+  /**
+   * What was written or checked not long ago (`ottla.log.checked.remember.ms`) is not checked again. Not for those who could not tell us
+   * when they find it damaged, or whose task it is to find that. Default false.
+   */
+  readonly trustsRemembered?: boolean;
 }
 
 export interface ReadResult {

@@ -1,7 +1,7 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { RecordError } from "../../protocol/records/walk-records.ts";
-import type { FoundRecord, ProducerRow } from "../log/log-contract.ts";
+import type { FoundRecord, ProducerRow, ReadOptions } from "../log/log-contract.ts";
 
 /**
  * What the API handlers ask of the partitions on this broker. Errors are the protocol's; a partition that is not here is
@@ -61,7 +61,7 @@ export interface ReadingLeader {
   read(options: ConsumerReadOptions): Promise<Outcome<ConsumerRead>>;
 }
 
-export interface ConsumerReadOptions {
+export interface ConsumerReadOptions extends Pick<ReadOptions, "trustsRemembered"> {
   readonly fetchOffset: number;
   /** -1: unknown to the client, not checked (KIP-320). */
   readonly currentLeaderEpoch: number;

@@ -216,6 +216,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     maxBytes,
     minOneBatch,
     withoutZstd = false,
+    ...files
   }: ConsumerReadOptions): Promise<Outcome<ConsumerRead>> {
     const { log, settings } = this.#parts.replica;
     const { highWatermark, epoch } = this.#state;
@@ -230,7 +231,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     if (position.kind === "diverging") return { ...nothing, diverging: { epoch: position.epoch, endOffset: position.endOffset } };
     // a new leader's high watermark may be below what consumers read from the last one: nothing is visible until it has caught up
     if (fetchOffset >= highWatermark) return nothing;
-    const read = await readRecords(log, fetchOffset, { maxBytes, endOffsetLimit: highWatermark, minOneBatch });
+    const read = await readRecords(log, fetchOffset, { maxBytes, endOffsetLimit: highWatermark, minOneBatch, ...files });
     if (this.#hasEnded || this.#state.epoch !== epoch) return { error: "NOT_LEADER_OR_FOLLOWER" };
     if (read.error === "CORRUPT_MESSAGE" && this.hasBetterCopy) return { error: "KAFKA_STORAGE_ERROR" };
     if (read.error !== null) return read;

@@ -57,9 +57,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: "read-above-high-watermark",
     file: "broker/partition/leadership.ts",
-    find: "if (fetchOffset >= highWatermark) return nothing;\n    const read = await readRecords(log, fetchOffset, { maxBytes, endOffsetLimit: highWatermark, minOneBatch });",
+    find: "if (fetchOffset >= highWatermark) return nothing;\n    const read = await readRecords(log, fetchOffset, { maxBytes, endOffsetLimit: highWatermark, minOneBatch, ...files });",
     replace:
-      "if (fetchOffset >= log.writtenEndOffset) return nothing;\n    const read = await readRecords(log, fetchOffset, { maxBytes, endOffsetLimit: log.writtenEndOffset, minOneBatch });",
+      "if (fetchOffset >= log.writtenEndOffset) return nothing;\n    const read = await readRecords(log, fetchOffset, { maxBytes, endOffsetLimit: log.writtenEndOffset, minOneBatch, ...files });",
     breaks: "Consumers see what is not committed.",
   },
   {

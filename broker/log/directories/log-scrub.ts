@@ -35,6 +35,8 @@ export class LogScrub {
   readonly #stopping = new AbortController();
   /** When each was read last. */
   readonly #readMs = new WeakMap<Log, number>();
+  /** Those that were due when they were last looked for, in the order in which they are read: from the end. */
+  #due: Log[] = [];
   #running: Promise<void> | null = null;
 
   constructor(parts: ScrubParts) {
@@ -56,16 +58,27 @@ export class LogScrub {
     await this.#running;
   }
 
-  /** Reads one of the logs that are due. False: there is none. */
+  /** Reads one of the logs that are due; one that was closed since has nothing to read. False: there is none. */
   async scrubOne(): Promise<boolean> {
-    const { clock, random, config, logs } = this.#parts;
-    const isDue = (log: Log) => clock.monotonicMs() - (this.#readMs.get(log) ?? Number.NEGATIVE_INFINITY) >= config.intervalMs;
-    const due = [...logs()].filter(isDue);
-    if (due.length === 0) return false;
-    const log = due[randomInt(random, due.length)]!;
+    const { clock, config } = this.#parts;
+    if (this.#due.length === 0) this.#due = this.#lookForDue();
+    const log = this.#due.pop();
+    if (log === undefined) return false;
     await scrubLog(log, new Pace(clock, () => config.bytesPerSecondMax, this.#stopping.signal));
     this.#readMs.set(log, clock.monotonicMs());
     return true;
+  }
+
+  /** All logs are gone through once for all that are due, not once for each: there may be many thousands. */
+  #lookForDue(): Log[] {
+    const { clock, random, config, logs } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const due = [...logs()].filter((log) => nowMs - (this.#readMs.get(log) ?? Number.NEGATIVE_INFINITY) >= config.intervalMs);
+    for (let left = due.length; left > 1; left--) {
+      const at = randomInt(random, left);
+      [due[at], due[left - 1]] = [due[left - 1]!, due[at]!];
+    }
+    return due;
   }
 }
 

@@ -11,6 +11,8 @@ import { type MoveNote, readMoveNote } from "./log-mover.ts";
 import { DirectoryLogStore, type LogStoreOptions, type LogStoreParts } from "./log-store.ts";
 import { prepareDirectory } from "./prepare-directory.ts";
 
+const checkedRememberMsByDefault = 3_600_000;
+
 /** A store over one directory that shares nothing with others. */
 export const openLogStore = (parts: LogStoreParts, options: LogStoreOptions) =>
   openLogDirectory(parts, logCaches(parts.files, options), options);
@@ -20,7 +22,9 @@ export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, 
   const { files, clock, random, log } = parts;
   const checkpoints = { write: () => store.writeCheckpoints(), due: () => store.checkpointsDue() };
   const health = new LogHealth(options.directory);
-  const directory: LogDirectory = { health, checkpoints, removedFiles: new RemovedFiles({ files, clock, logger: log }) };
+  const remembering = { clock, rememberMs: options.checkedRememberMs ?? checkedRememberMsByDefault };
+  const removedFiles = new RemovedFiles({ files, clock, logger: log });
+  const directory: LogDirectory = { health, checkpoints, removedFiles, remembering };
   const io = { files, openFiles: caches.openFiles, indexes: caches.indexes, logger: log };
   const prepared = await prepareDirectory(io, options.directory, options.recoveriesAtOnce);
   const store = new DirectoryLogStore({ directory, io, caches, clock, random }, options, prepared);

@@ -8,6 +8,14 @@ export interface LogDirectory {
   readonly health: LogHealth;
   readonly checkpoints: Checkpoints;
   readonly removedFiles: RemovedFiles;
+  readonly remembering: Remembering;
+}
+
+/** For how long what was checked counts as sound. */
+export interface Remembering {
+  readonly clock: Pick<Clock, "monotonicMs">;
+  /** 0: not at all. */
+  readonly rememberMs: number;
 }
 
 /** The directory's checkpoint files hold the recovery points and start offsets of all of its logs. */

@@ -16,7 +16,7 @@ import { createSegment, type Restored, removeSegment, restoreSegment } from "../
 import { brokenJoins, readBelievedGaps } from "../segment/segment-joins.ts";
 import { emptyLayout } from "../segment/segment-layout.ts";
 import { damageAtEnd, recoverLog } from "./recovery.ts";
-import { epochsFit, epochsFromBatches } from "./restore-epochs.ts";
+import { epochsFit, epochsFromBatches, keepEpochs } from "./restore-epochs.ts";
 
 /** File sizes queried at the same time. */
 const sizesAtOnce = 32;
@@ -157,7 +157,7 @@ async function createLog(io: LogOpening, folder: string, { startOffset, recovery
   const damage = await damageAtEnd(io, folder, lost, { endOffset: startOffset, position: 0 });
   const segment = await createSegment(io, folder, startOffset);
   const epochs = new LeaderEpochs();
-  await replaceFile(io.files, `${folder}/${fileNames.leaderEpochs}`, epochs.encode());
+  await keepEpochs(io.files, folder, epochs);
   const layout = emptyLayout(startOffset, io.clock.nowMs());
   await removeSnapshots(io.files, folder, () => true);
   return {
@@ -196,6 +196,8 @@ async function openEpochs(
   let epochs = content === null ? null : LeaderEpochs.decode(content);
   const bases = segments.map(({ baseOffset }) => baseOffset);
   const segmentAt = (base: number) => segments[bases.indexOf(base)]!;
+  // never written: nothing was ever appended
+  if (content === null && bases.length === 1 && endOffset === bases[0]) return new LeaderEpochs();
   if (epochs === null || !(await epochsFit(io, epochs, { bases, segmentAt, endOffset }))) {
     io.logger.warn({ path }, "leader epochs are missing or damaged: reading them from the batches");
     epochs = await epochsFromBatches(io, folder, bases);

@@ -1,6 +1,6 @@
 import type { Logger } from "../../../protocol/base/logger.ts";
 import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
-import { type File, replaceFile } from "../../runtime/files.ts";
+import type { File } from "../../runtime/files.ts";
 import { completeSwaps } from "../compaction/swap.ts";
 import { readIfThere } from "../files/checkpoint-file.ts";
 import { fileNames, isLeftover, parseSegmentFileName } from "../files/file-names.ts";
@@ -13,7 +13,7 @@ import type { SegmentIo } from "../segment/read-caches.ts";
 import { IndexBuilder, replaceIndexes } from "../segment/rebuild-indexes.ts";
 import { Segment, segmentPath } from "../segment/segment.ts";
 import { removeSegment } from "../segment/segment-files.ts";
-import { epochsFit, epochsFromBatches } from "./restore-epochs.ts";
+import { epochsFit, epochsFromBatches, keepEpochs } from "./restore-epochs.ts";
 
 /**
  * Recovers a log after an unclean stop, so that it can be opened as after a clean one. Everything from the segment with the recovery point
@@ -86,7 +86,7 @@ async function recoverUpTo(
   }
   const { expectedOffset: endOffset, endPosition: position } = progress;
   await damageAtEnd(io, folder, stableEndOffset, { endOffset, position });
-  await replaceFile(files, `${folder}/${fileNames.leaderEpochs}`, epochs.encode());
+  await keepEpochs(files, folder, epochs);
   await files.syncDirectory(folder);
   return { endOffset, contradictedFrom: null };
 }

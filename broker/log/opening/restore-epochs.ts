@@ -1,4 +1,7 @@
 import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
+import { type FileSystem, replaceFile } from "../../runtime/files.ts";
+import { readIfThere } from "../files/checkpoint-file.ts";
+import { fileNames } from "../files/file-names.ts";
 import { LeaderEpochs } from "../partition-log/leader-epochs.ts";
 import { walkHeaders } from "../segment/batch-walk.ts";
 import type { SegmentIo } from "../segment/read-caches.ts";
@@ -56,4 +59,16 @@ export async function epochsFromBatches(io: SegmentIo, folder: string, bases: re
     });
   }
   return epochs;
+}
+
+/**
+ * The folder has these epochs in their file, or no file where there are none. Written only where it says something else: with thousands of
+ * logs, two waits for the disk each are most of what a start costs. What is there was synced before it got its name; the caller syncs the
+ * folder.
+ */
+export async function keepEpochs(files: FileSystem, folder: string, epochs: LeaderEpochs): Promise<void> {
+  const path = `${folder}/${fileNames.leaderEpochs}`;
+  const content = await readIfThere(files, path);
+  const isThere = content === null ? epochs.entries.length === 0 : content.equals(epochs.encode());
+  if (!isThere) await replaceFile(files, path, epochs.encode());
 }

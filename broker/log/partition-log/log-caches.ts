@@ -25,6 +25,8 @@ export interface CacheBounds {
   readonly openFilesMax?: number;
   /** Idempotent producers that all logs together remember; a log that needs more forgets its least recent ones. Default 1,000,000. */
   readonly producersMax?: number;
+  /** How long what was written or checked is not checked again for consumers. Default 1 h; 0: it always is. */
+  readonly checkedRememberMs?: number;
 }
 
 export function logCaches(files: FileSystem, bounds: CacheBounds): LogCaches {

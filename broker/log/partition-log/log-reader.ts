@@ -8,6 +8,7 @@ import {
   leaderEpochAt,
   magicAt,
 } from "../../../protocol/records/batch-header.ts";
+import type { SlabPool } from "../../../protocol/wire/slab-pool.ts";
 import type { File } from "../../runtime/files.ts";
 import { DamagedBatch, OffsetOutOfLog, type ReadOptions, type ReadResult } from "../log-contract.ts";
 import { refuseEpoch } from "../segment/batch-walk.ts";
@@ -25,9 +26,12 @@ const nothing: ReadResult = { chunks: [], sizeInBytes: 0 };
 /** Reads batches: from the tail in memory or, in one piece and checked, from one segment's file. */
 export class LogReader {
   readonly #state: LogState;
+  readonly #caches: { readonly slabs: SlabPool };
 
-  constructor(state: LogState) {
+  /** `slabs`: what files are read into. */
+  constructor(state: LogState, caches: { readonly slabs: SlabPool }) {
     this.#state = state;
+    this.#caches = caches;
   }
 
   async read(fromOffset: number, options: ReadOptions): Promise<ReadResult> {
@@ -67,32 +71,72 @@ export class LogReader {
     // before the first await, so that they belong together
     const endOffset = nextBase ?? this.#state.writtenEndOffset;
     const { sizeInBytes } = segment;
-    const floor = await segment.floor(fromOffset, io);
+    const bookmark = segment.bookmarks.at(fromOffset);
+    const floor = bookmark === null ? await segment.floor(fromOffset, io) : null;
     const check = new RunCheck({
-      firstOffset: segment.baseOffset,
+      firstOffset: bookmark === null ? segment.baseOffset : fromOffset,
       endOffset,
       firstBatchLastOffset: floor?.offset ?? null,
       epochAt: (offset) => epochs.epochAt(offset),
     });
+    const { slabs } = this.#caches;
     return segment.use(io, async (file) => {
-      const run = new SegmentRun(file, sizeInBytes, check, fromOffset, options);
+      const run = new SegmentRun({ file, sizeInBytes, check, fromOffset, options, trust: this.#trust(segment, options) });
       // what is between the index entry and the batch is read in addition to what was requested
       const windowBytes = Math.min(Math.max(options.maxBytes, 0), readBytesMax) + settings.indexIntervalBytes + batchHeaderBytes;
-      for (let at = floor?.position ?? 0; at < sizeInBytes; ) {
-        const window = await readExactly(file, at, Math.min(windowBytes, sizeInBytes - at));
+      for (let at = bookmark ?? floor?.position ?? 0; at < sizeInBytes; ) {
+        const length = Math.min(windowBytes, sizeInBytes - at);
+        const slab = slabs.take(length);
+        const window = await readExactly(file, at, length, slab.bytes);
         const start = run.skip(window, at);
         if (start + batchHeaderBytes > window.length) {
           if (start === 0) throw run.damaged(at, `${window.length} bytes are too few for a batch`);
           at += start;
+          slab.release();
           continue;
         }
-        return run.take(window, start, at);
+        const taken = await run.take(window, start, at);
+        if (taken.chunks[0]?.buffer === window.buffer) return { ...taken, release: slab.release };
+        slab.release();
+        return taken;
       }
       const refused = nextBase === null ? null : refuseJoin(check.nextOffset, nextBase, believedGaps);
       if (refused !== null) throw run.damaged(sizeInBytes, refused);
       return null;
     });
   }
+
+  /** Once damage is known, nothing in this log is trusted: where there was one wrong bit there may be more. */
+  #trust({ checked, bookmarks }: Segment, { trustsRemembered = false }: ReadOptions): Trust {
+    const { damage, directory } = this.#state;
+    const { remembering } = directory;
+    return {
+      reachFrom: (position) => (trustsRemembered && damage.first === null ? checked.reachFrom(position, remembering) : position),
+      taken: (checkedFrom, end, nextOffset) => {
+        checked.note(checkedFrom, end, remembering);
+        bookmarks.note(nextOffset, end);
+      },
+    };
+  }
+}
+
+/** What need not be checked, and what will not have to be. */
+interface Trust {
+  reachFrom(position: number): number;
+  /**
+   * Batches up to `end` were taken, those from `checkedFrom` on because they were checked: what was only trusted does not become any newer.
+   * The file may have been cut meanwhile: then the segment that this is noted for is no longer the log's.
+   */
+  taken(checkedFrom: number, end: number, nextOffset: number): void;
+}
+
+interface RunParts {
+  readonly file: File;
+  readonly sizeInBytes: number;
+  readonly check: RunCheck;
+  readonly fromOffset: number;
+  readonly options: ReadOptions;
+  readonly trust: Trust;
 }
 
 /** One pass over a segment's batches, from a position that an index gave. */
@@ -102,13 +146,15 @@ class SegmentRun {
   readonly #check: RunCheck;
   readonly #fromOffset: number;
   readonly #options: ReadOptions;
+  readonly #trust: Trust;
 
-  constructor(file: File, sizeInBytes: number, check: RunCheck, fromOffset: number, options: ReadOptions) {
+  constructor({ file, sizeInBytes, check, fromOffset, options, trust }: RunParts) {
     this.#file = file;
     this.#sizeInBytes = sizeInBytes;
     this.#check = check;
     this.#fromOffset = fromOffset;
     this.#options = options;
+    this.#trust = trust;
   }
 
   damaged(position: number, reason: string): DamagedBatch {
@@ -137,6 +183,7 @@ class SegmentRun {
    */
   async take(window: Buffer, start: number, at: number): Promise<ReadResult> {
     const { maxBytes, endOffsetLimit, minOneBatch } = this.#options;
+    const trustedTo = this.#trust.reachFrom(at + start);
     let end = start;
     while (end + batchHeaderBytes <= window.length) {
       const isFirst = end === start;
@@ -149,10 +196,10 @@ class SegmentRun {
       if (lastOffsetAt(window, end) >= endOffsetLimit) break;
       if (next - start > maxBytes && !(minOneBatch && isFirst)) break;
       if (next > window.length) {
-        if (isFirst) return this.#takeOne(await readExactly(this.#file, at + end, next - end), at + end);
+        if (isFirst) return this.#takeOne(await readExactly(this.#file, at + end, next - end), at + end, trustedTo);
         break;
       }
-      const refused = this.#check.refuseBatch(window, end) ?? (await this.#refuseNeighbour(window, end, next, at));
+      const refused = at + next <= trustedTo ? null : await this.#refuse(window, end, next, at);
       if (refused !== null) {
         if (isFirst) throw this.damaged(at + end, refused);
         break;
@@ -160,13 +207,22 @@ class SegmentRun {
       this.#check.pass(window, end);
       end = next;
     }
-    return end === start ? nothing : { chunks: [window.subarray(start, end)], sizeInBytes: end - start };
+    if (end === start) return nothing;
+    this.#trust.taken(Math.max(at + start, trustedTo), at + end, this.#check.nextOffset);
+    return { chunks: [window.subarray(start, end)], sizeInBytes: end - start };
   }
 
-  async #takeOne(batch: Buffer, at: number): Promise<ReadResult> {
-    const refused = this.#check.refuseBatch(batch, 0) ?? (await this.#refuseNeighbour(batch, 0, batch.length, at));
+  async #takeOne(batch: Buffer, at: number, trustedTo: number): Promise<ReadResult> {
+    const end = at + batch.length;
+    const refused = end <= trustedTo ? null : await this.#refuse(batch, 0, batch.length, at);
     if (refused !== null) throw this.damaged(at, refused);
+    this.#check.pass(batch, 0);
+    this.#trust.taken(Math.max(at, trustedTo), end, this.#check.nextOffset);
     return { chunks: [batch], sizeInBytes: batch.length };
+  }
+
+  async #refuse(window: Buffer, batchAt: number, next: number, at: number): Promise<string | null> {
+    return this.#check.refuseBatch(window, batchAt) ?? (await this.#refuseNeighbour(window, batchAt, next, at));
   }
 
   #checkHeader(window: Buffer, start: number, at: number): void {
@@ -184,8 +240,13 @@ class SegmentRun {
 }
 
 /** Bytes that must exist: a file that has become shorter is damaged. */
-export async function readExactly(file: File, position: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(length);
+export async function readExactly(
+  file: File,
+  position: number,
+  length: number,
+  into: Buffer = Buffer.allocUnsafe(length),
+): Promise<Buffer> {
+  const bytes = into.subarray(0, length);
   const count = await file.read(bytes, 0, length, position);
   if (count === length) return bytes;
   const reason = `the file ends at ${position + count}, and should have ${length} bytes from ${position} on`;

@@ -173,6 +173,7 @@ export class LogState {
       handedOver: this.handedOverEndOffset,
     }));
     own(this).writtenEndOffset = endOffset;
+    this.last.checked.noteAppended(this.last.sizeInBytes, this.directory.remembering);
   }
 
   /** The last segment is sealed, and this one becomes active. Returns the sealed one's file, to be synced and closed. */
@@ -358,23 +359,18 @@ export class LogState {
     own(this).closed = true;
   }
 
-  /** Those that began before are repeated; what was compacted above `endOffset` is gone. */
+  /** Those that began before are repeated; what was compacted above `endOffset` is gone; nothing vouches for the files that change. */
   #invalidateReads(endOffset: number): void {
     own(this).generation++;
     own(this).cleanedEndOffset = Math.min(this.cleanedEndOffset, endOffset);
+    for (const segment of this.segments) segment.forgetRead();
   }
 
   #checkOffsets(): void {
-    const { startOffset, endOffset, writtenEndOffset, handedOverEndOffset, recoveryPoint } = this;
+    const { folder, startOffset, endOffset, writtenEndOffset, handedOverEndOffset, recoveryPoint } = this;
+    const values = { folder, startOffset, recoveryPoint, writtenEndOffset, handedOverEndOffset, endOffset };
     const inOrder = startOffset <= writtenEndOffset && writtenEndOffset <= handedOverEndOffset && handedOverEndOffset <= endOffset;
-    invariant(inOrder && recoveryPoint <= handedOverEndOffset, "a log's offsets are in order", () => ({
-      folder: this.folder,
-      startOffset,
-      recoveryPoint,
-      writtenEndOffset,
-      handedOverEndOffset,
-      endOffset,
-    }));
+    invariant(inOrder && recoveryPoint <= handedOverEndOffset, "a log's offsets are in order", () => values);
   }
 
   #check(): void {

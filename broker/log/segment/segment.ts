@@ -4,6 +4,8 @@ import type { File } from "../../runtime/files.ts";
 import { type SegmentFileKind, segmentFileName } from "../files/file-names.ts";
 import { DamagedBatch } from "../log-contract.ts";
 import { headerIn, walkHeaders } from "./batch-walk.ts";
+import { Bookmarks } from "./bookmarks.ts";
+import { CheckedRanges } from "./checked-ranges.ts";
 import {
   floorEntry,
   type GrowingIndex,
@@ -41,6 +43,10 @@ export class Segment {
   readonly baseOffset: number;
   readonly folder: string;
   readonly logPath: string;
+  /** Of the log's file. */
+  readonly checked: CheckedRanges;
+  /** Where readers left off. */
+  readonly bookmarks = new Bookmarks();
   #sizeInBytes: number;
   #growing: MutableGrowing | null;
   #largest: TimeEntry | null | undefined;
@@ -55,6 +61,7 @@ export class Segment {
     this.folder = folder;
     this.baseOffset = baseOffset;
     this.logPath = segmentPath(folder, baseOffset, "log");
+    this.checked = new CheckedRanges(sizeInBytes);
     this.#sizeInBytes = sizeInBytes;
     this.#growing = growing;
   }
@@ -216,6 +223,12 @@ export class Segment {
   /** What counts as its age for retention: its largest timestamp or, where no record has one, when its file was last written. */
   async newestMs(io: SegmentIo): Promise<number> {
     return (await this.largestTimestamp(io))?.timestampMs ?? io.files.modifiedMs(this.logPath);
+  }
+
+  /** Its file is about to change. */
+  forgetRead(): void {
+    this.checked.forget();
+    this.bookmarks.forget();
   }
 
   /** It left its log: a running read finds its open files, but must not rebuild its indexes. */

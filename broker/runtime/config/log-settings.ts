@@ -82,6 +82,14 @@ export const logSettings = {
     "ottla.log.scrub.interval.ms",
     long(604800000, "How long a log is left alone that was read for damage.", { min: 1, unit: "milliseconds" }),
   ),
+  checkedRememberMs: brokerSetting(
+    "ottla.log.checked.remember.ms",
+    long(
+      3600000,
+      "How long the broker trusts the disk with records that it has written or checked: until then it sends them to consumers without checking them again. Followers get only what was checked for them. 0: all that is read is checked.",
+      { min: 0, unit: "milliseconds" },
+    ),
+  ),
   /** -1: for ever. */
   strayRetentionMs: brokerSetting(
     "ottla.log.stray.retention.ms",

@@ -49,6 +49,27 @@ describe("a log that nobody reads", () => {
     expect(found.length).toBe(1);
   });
 
+  test("is found without a look at all the others", async () => {
+    const read = new Set<number>();
+    const emptyLog = (_: unknown, i: number) => {
+      const startOffset = () => {
+        read.add(i);
+        return 0;
+      };
+      return Object.defineProperty({ damage: null, writtenEndOffset: 0 }, "startOffset", { get: startOffset }) as unknown as Log;
+    };
+    const many = Array.from({ length: 1000 }, emptyLog);
+    let looks = 0;
+    const logs = () => {
+      looks++;
+      return many;
+    };
+    const parts = { clock: new SimClock().forOwner("scrub"), random: seededRandom(1), logger: silentLogger, logs };
+    const scrub = new LogScrub({ ...parts, config: { bytesPerSecondMax: 1e9, intervalMs: 10_000 } });
+    while (await scrub.scrubOne());
+    expect([read.size, looks]).toStrictEqual([1000, 2]);
+  });
+
   test("is read again when its interval has passed, and another one when it comes", async () => {
     const [first, second] = [await coldLog(), await coldLog()];
     const logs = [first.log];

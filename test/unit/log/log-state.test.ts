@@ -24,6 +24,7 @@ async function emptyLog() {
     health: new LogHealth("/"),
     checkpoints: { write: async () => {}, due: () => {} },
     removedFiles: { removeLater() {} },
+    remembering: { clock, rememberMs: 0 },
   };
   const state = new LogState({ directory: directory as never, io, tails: caches.tails }, settingsWith(), opened);
   return { state, clock, segmentAt: (baseOffset: number) => createSegment(io, "/log", baseOffset) };
