@@ -47,6 +47,8 @@ export interface SizedRecord {
 
 /** A batch begins with this much room. */
 const batchBytesMin = 1024;
+/** With more batches under way, a partition that was idle begins small again: together they could take far more than their records. */
+const remembersSizeUpTo = 64;
 
 /** Names a queue. */
 export type TopicPartitionKey = string & { readonly brand?: "TopicPartitionKey" };
@@ -60,6 +62,8 @@ export class Accumulator {
   readonly #buffers: BatchBuffers;
   /** Kept when a queue is empty: the broker remembers as well. One per partition ever written to. */
   readonly #numberings = new Map<TopicPartitionKey, Numbering>();
+  /** Of the last batch of each partition that is idle: one that grows from nothing is copied at each step. */
+  readonly #idleBatchBytes = new Map<TopicPartitionKey, number>();
   readonly #unsettled = new Set<ProducerBatch>();
 
   /** The latest that was fetched; null: none yet. Without one an idempotent producer sends nothing. */
@@ -215,7 +219,10 @@ export class Accumulator {
   }
 
   #dropIfIdle(queue: PartitionQueue): void {
-    if (queue.isIdle) this.#queues.delete(this.#keyOf(queue.topic, queue.partition));
+    if (!queue.isIdle) return;
+    const key = this.#keyOf(queue.topic, queue.partition);
+    this.#queues.delete(key);
+    this.#idleBatchBytes.set(key, queue.lastBatchBytes);
   }
 
   #queueOf({ topic, partition }: ProducerBatch): PartitionQueue {
@@ -230,6 +237,7 @@ export class Accumulator {
     let queue = this.#queues.get(key);
     if (queue === undefined) {
       queue = new PartitionQueue(topic, partition, this.#limits.maxInFlightPerPartition, this.#numbering(key));
+      if (this.#unsettled.size < remembersSizeUpTo) queue.lastBatchBytes = this.#idleBatchBytes.get(key) ?? 0;
       this.#queues.set(key, queue);
     }
     return queue;

@@ -46,6 +46,13 @@ describe("a batch's bytes", () => {
     expect(sent(unanswered, "y".repeat(200)).room).not.toBe(queued.room);
   });
 
+  test("are as many from the start as the partition's last batch took, even if it was idle since", () => {
+    const accumulator = new Accumulator({ ...limits, batchBytesMax: 64 * 1024, isAnswered: true });
+    const first = sent(accumulator, "x".repeat(20_000));
+    accumulator.finished(first, "acknowledged");
+    expect(sent(accumulator, "y").room).toHaveLength(32 * 1024);
+  });
+
   test("are kept up to a bound, in a few sizes", () => {
     const mebibyte = 1024 * 1024;
     const buffers = new BatchBuffers(mebibyte);
