@@ -24,22 +24,30 @@ export function iterate<T>(source: IterationSource<T>): AsyncIterableIterator<T>
     }
     return Promise.resolve({ value: undefined, done: true });
   };
-  const next = async (): Promise<IteratorResult<T>> => {
-    if (!isFinished) source.asked();
-    for (;;) {
-      if (isFinished || source.isClosed()) return finish();
-      const changed = source.changed();
-      try {
-        const value = source.take();
-        if (value !== null) return { value, done: false };
-      } catch (error) {
-        await finish();
-        throw error;
-      }
-      // what was taken may have been the last, even though nothing was handed out
-      if (source.isAtEnd()) return finish();
-      await changed;
+  /** The next, or the end; null: neither is there yet. */
+  const look = (): Promise<IteratorResult<T>> | null => {
+    if (isFinished || source.isClosed()) return finish();
+    try {
+      const value = source.take();
+      if (value !== null) return Promise.resolve({ value, done: false });
+    } catch (error) {
+      return finish().then(() => Promise.reject(error));
     }
+    // what was taken may have been the last, even though nothing was handed out
+    return source.isAtEnd() ? finish() : null;
+  };
+  const lookAfter = async (change: Promise<void>): Promise<IteratorResult<T>> => {
+    for (let changed = change; ; ) {
+      await changed;
+      changed = source.changed();
+      const found = look();
+      if (found !== null) return found;
+    }
+  };
+  const next = (): Promise<IteratorResult<T>> => {
+    if (!isFinished) source.asked();
+    const changed = source.changed();
+    return look() ?? lookAfter(changed);
   };
   const iterator: AsyncIterableIterator<T> = { next, return: finish, [Symbol.asyncIterator]: () => iterator };
   return iterator;

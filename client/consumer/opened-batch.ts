@@ -1,5 +1,5 @@
 import { decompressRecords } from "../../protocol/records/compression.ts";
-import { decodeBatch } from "../../protocol/records/decode-batch.ts";
+import { BatchRecords } from "../../protocol/records/decode-batch.ts";
 import type { DecodedRecord } from "../../protocol/records/record.ts";
 import type { NextBatch } from "../fetch/fetch-buffer.ts";
 
@@ -22,7 +22,10 @@ export class OpenedBatch {
   readonly partition: NextBatch["partition"];
   readonly generation: number;
   readonly batch: NextBatch["batch"];
-  readonly #records: Iterator<DecodedRecord, void>;
+  readonly #bytes: Buffer;
+  readonly #decompressedBytesMax: number;
+  /** Null before the first look. */
+  #records: BatchRecords | null = null;
   readonly #fromOffset: number;
   #decoded = 0;
   #next: DecodedRecord | null = null;
@@ -33,27 +36,36 @@ export class OpenedBatch {
     this.generation = generation;
     this.batch = batch;
     this.#fromOffset = partition.position;
-    const options = { decompress: decompressRecords, decompressedBytesMax, checkCrc: false };
-    this.#records = batch.isControl ? [][Symbol.iterator]() : decodeBatch(bytes, batch.position, options);
+    this.#bytes = bytes;
+    this.#decompressedBytesMax = decompressedBytesMax;
   }
 
   /** The next record; the same until it is passed. Null: there is none left. Throws, at each call, where the batch cannot be decoded. */
   peek(): DecodedRecord | null {
     if (this.#failure !== undefined) throw this.#failure;
     try {
+      const records = this.#open();
       while (this.#next === null) {
-        const { value, done } = this.#records.next();
-        if (done === true) return null;
+        const record = records?.next() ?? null;
+        if (record === null) return null;
         this.#decoded++;
         // what follows the last record is checked before that is handed out
-        if (this.#decoded === this.batch.recordsCount) this.#records.next();
-        if (value.offset >= this.#fromOffset) this.#next = value;
+        if (this.#decoded === this.batch.recordsCount) records?.next();
+        if (record.offset >= this.#fromOffset) this.#next = record;
       }
       return this.#next;
     } catch (error) {
       this.#failure = error;
       throw error;
     }
+  }
+
+  /** Null: a control batch has no record for the application. */
+  #open(): BatchRecords | null {
+    if (this.batch.isControl) return null;
+    const options = { decompress: decompressRecords, decompressedBytesMax: this.#decompressedBytesMax, checkCrc: false };
+    this.#records ??= new BatchRecords(this.#bytes, this.batch.position, options);
+    return this.#records;
   }
 
   pass(): void {

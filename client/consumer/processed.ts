@@ -13,7 +13,9 @@ export class Processed {
 
   /** The record at the partition's position is being handed out. */
   begin(partition: AssignedPartition): void {
-    this.#handled = { partition, ...placeOf(partition) };
+    // field by field: this is done for each record
+    const { position: offset, positionEpoch: leaderEpoch, topicId } = partition;
+    this.#handled = { partition, offset, leaderEpoch, topicId };
   }
 
   /** The application asks for the next. */

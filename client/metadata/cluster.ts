@@ -14,6 +14,8 @@ export class Cluster {
   readonly pool: ConnectionPool;
   readonly metadata: MetadataCache;
   readonly #closing = new AbortController();
+  /** Asked for with each record, where the signal's own property would be several times as slow. */
+  #isClosed = false;
 
   constructor(options: ClientOptions, { mayCreateTopics }: { readonly mayCreateTopics: boolean }) {
     this.runtime = options.runtime ?? nodeRuntime;
@@ -28,7 +30,7 @@ export class Cluster {
   }
 
   get isClosed(): boolean {
-    return this.#closing.signal.aborted;
+    return this.#isClosed;
   }
 
   /**
@@ -47,7 +49,8 @@ export class Cluster {
   }
 
   close(reason: Error = new ClientClosed("the client was closed")): void {
-    if (this.isClosed) return;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#closing.abort(reason);
     this.metadata.close(reason);
     this.pool.close();

@@ -66,10 +66,9 @@ export class MetadataCache {
   }
 
   /** What is known of a topic, at once; it counts as in use, and old metadata is refreshed in the background. */
-  topic(name: string): TopicMetadata | undefined {
+  topic(name: string, nowMs = this.#runtime.clock.monotonicMs()): TopicMetadata | undefined {
     // no topic has such a name, and a request with it could not be sent: all others in it would not be requested either
     if (name.length > topicNameMax) return undefined;
-    const nowMs = this.#runtime.clock.monotonicMs();
     this.#topicsUsedAtMs.set(name, nowMs);
     const known = this.#snapshot.topics.get(name);
     if (known !== undefined && nowMs - this.#refreshedAtMs > this.#settings.metadataMaxAgeMs) this.requestRefresh();

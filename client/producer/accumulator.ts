@@ -1,9 +1,11 @@
 import { type BrokerId, noBroker, partitionKey } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { RecordToEncode } from "../../protocol/records/record.ts";
+import { BatchBuffers } from "./batch-buffers.ts";
 import { Numbering, type ProducerIdentity } from "./numbering.ts";
 import { PartitionQueue } from "./partition-queue.ts";
-import { type PendingSend, ProducerBatch } from "./producer-batch.ts";
+import type { PendingSend } from "./pending-send.ts";
+import { ProducerBatch } from "./producer-batch.ts";
 
 export interface AccumulatorLimits {
   /** A batch is full at this size (before compression). */
@@ -17,6 +19,8 @@ export interface AccumulatorLimits {
    */
   readonly maxInFlightPerPartition: number;
   readonly isIdempotent: boolean;
+  /** An acknowledgement is a broker's answer: with acks 0 it only says that the bytes are queued. */
+  readonly isAnswered: boolean;
 }
 
 export interface KnownLeader {
@@ -43,6 +47,8 @@ export interface SizedRecord {
 
 /** A batch begins with this much room. */
 const batchBytesMin = 1024;
+/** With more batches under way, a partition that was idle begins small again: together they could take far more than their records. */
+const remembersSizeUpTo = 64;
 
 /** Names a queue. */
 export type TopicPartitionKey = string & { readonly brand?: "TopicPartitionKey" };
@@ -51,8 +57,13 @@ export type TopicPartitionKey = string & { readonly brand?: "TopicPartitionKey" 
 export class Accumulator {
   readonly #limits: AccumulatorLimits;
   readonly #queues = new Map<TopicPartitionKey, PartitionQueue>();
+  /** By topic and partition, so that no record costs a new string. Of every partition ever written to. */
+  readonly #keys = new Map<string, TopicPartitionKey[]>();
+  readonly #buffers: BatchBuffers;
   /** Kept when a queue is empty: the broker remembers as well. One per partition ever written to. */
   readonly #numberings = new Map<TopicPartitionKey, Numbering>();
+  /** Of the last batch of each partition that is idle: one that grows from nothing is copied at each step. */
+  readonly #idleBatchBytes = new Map<TopicPartitionKey, number>();
   readonly #unsettled = new Set<ProducerBatch>();
 
   /** The latest that was fetched; null: none yet. Without one an idempotent producer sends nothing. */
@@ -60,6 +71,7 @@ export class Accumulator {
 
   constructor(limits: AccumulatorLimits) {
     this.#limits = limits;
+    this.#buffers = new BatchBuffers(limits.batchBytesMax);
   }
 
   /** Batches not yet acknowledged or failed, including those in flight. */
@@ -75,7 +87,8 @@ export class Accumulator {
     if (last?.tryAppend(record, recordBytes, send, batchBytesMax)) return last.sizeInBytes >= batchBytesMax;
     // a little room, for the next one is rarely exactly as large
     const bytesExpected = Math.min(Math.max(queue.lastBatchBytes * 1.1, batchBytesMin + recordBytes), batchBytesMax);
-    const batch = new ProducerBatch(topic, partition, nowMs, nowMs + deliveryTimeoutMs, Math.ceil(bytesExpected));
+    const room = this.#buffers.take(Math.ceil(bytesExpected));
+    const batch = new ProducerBatch(topic, partition, nowMs, nowMs + deliveryTimeoutMs, room);
     const taken = batch.tryAppend(record, recordBytes, send, batchBytesMax);
     invariant(taken, "an empty batch takes any record");
     queue.batches.push(batch);
@@ -85,7 +98,7 @@ export class Accumulator {
 
   /** What waits for the partition need not wait for more records. */
   doNotLinger(topic: string, partition: number): void {
-    const last = this.#queues.get(partitionKey(topic, partition))?.batches.at(-1);
+    const last = this.#queues.get(this.#keyOf(topic, partition))?.batches.at(-1);
     if (last !== undefined) last.lingers = false;
   }
 
@@ -186,6 +199,8 @@ export class Accumulator {
     else queue.failed(batch);
     this.#unsettled.delete(batch);
     this.#dropIfIdle(queue);
+    // its only request was answered, so the broker has read all of it. One that was sent before, too, may still be in another link's buffer
+    if (how === "acknowledged" && this.#limits.isAnswered && batch.attempts === 1) this.#buffers.give(batch.room);
   }
 
   /** Removes and returns the waiting batches that have expired (all of them, when `nowMs` is infinity). */
@@ -204,24 +219,41 @@ export class Accumulator {
   }
 
   #dropIfIdle(queue: PartitionQueue): void {
-    if (queue.isIdle) this.#queues.delete(partitionKey(queue.topic, queue.partition));
+    if (!queue.isIdle) return;
+    const key = this.#keyOf(queue.topic, queue.partition);
+    this.#queues.delete(key);
+    this.#idleBatchBytes.set(key, queue.lastBatchBytes);
   }
 
   #queueOf({ topic, partition }: ProducerBatch): PartitionQueue {
-    const key = partitionKey(topic, partition);
+    const key = this.#keyOf(topic, partition);
     const queue = this.#queues.get(key);
     invariant(queue !== undefined, "what is under way has a queue", () => ({ key }));
     return queue;
   }
 
   #queue(topic: string, partition: number): PartitionQueue {
-    const key = partitionKey(topic, partition);
+    const key = this.#keyOf(topic, partition);
     let queue = this.#queues.get(key);
     if (queue === undefined) {
       queue = new PartitionQueue(topic, partition, this.#limits.maxInFlightPerPartition, this.#numbering(key));
+      if (this.#unsettled.size < remembersSizeUpTo) queue.lastBatchBytes = this.#idleBatchBytes.get(key) ?? 0;
       this.#queues.set(key, queue);
     }
     return queue;
+  }
+
+  #keyOf(topic: string, partition: number): TopicPartitionKey {
+    let ofTopic = this.#keys.get(topic);
+    if (ofTopic === undefined) {
+      ofTopic = [];
+      this.#keys.set(topic, ofTopic);
+    }
+    const known = ofTopic[partition];
+    if (known !== undefined) return known;
+    const key = partitionKey(topic, partition);
+    ofTopic[partition] = key;
+    return key;
   }
 
   #numbering(key: TopicPartitionKey): Numbering | null {

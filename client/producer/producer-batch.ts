@@ -5,30 +5,7 @@ import { decodeBatch } from "../../protocol/records/decode-batch.ts";
 import { BatchBuilder, type ProducerFields, signBatch } from "../../protocol/records/encode-batch.ts";
 import type { RecordToEncode } from "../../protocol/records/record.ts";
 import type { BatchNumber } from "./numbering.ts";
-
-/** Where a record was written. */
-export interface RecordMetadata {
-  readonly topic: string;
-  readonly partition: number;
-  /** -1: unknown (acks 0, or the broker recognises the batch as an old one and has forgotten its offset). */
-  readonly offset: number;
-  /** The broker's time under LogAppendTime, else the record's own. */
-  readonly timestampMs: number;
-  /**
-   * How often the record was sent: 1 when it succeeded at once. With more, and unless the producer is idempotent, the log may hold it
-   * twice.
-   */
-  readonly attempts: number;
-}
-
-/** The caller's side of a record in flight. */
-export interface PendingSend {
-  readonly timestampMs: number;
-  /** What it took of the buffer, released when settled. */
-  readonly reservedBytes: number;
-  readonly resolve: (metadata: RecordMetadata) => void;
-  readonly reject: (error: Error) => void;
-}
+import type { PendingSend } from "./pending-send.ts";
 
 export interface Acknowledged {
   readonly baseOffset: number;
@@ -67,18 +44,23 @@ export class ProducerBatch {
   #encodedAs: BatchNumber | null = null;
   readonly #settled = Promise.withResolvers<void>();
 
-  /** `bytesExpected`: about as large as it will become. */
-  constructor(topic: string, partition: number, createdAtMs: number, deadlineMs: number, bytesExpected?: number) {
+  /** `room`: see `BatchBuilder`. */
+  constructor(topic: string, partition: number, createdAtMs: number, deadlineMs: number, room?: number | Buffer) {
     this.topic = topic;
     this.partition = partition;
     this.createdAtMs = createdAtMs;
     this.deadlineMs = deadlineMs;
-    this.#builder = new BatchBuilder(bytesExpected);
+    this.#builder = new BatchBuilder(room);
   }
 
   /** Before compression. */
   get sizeInBytes(): number {
     return this.#builder.sizeInBytes;
+  }
+
+  /** What it is built in, and sent from. */
+  get room(): Buffer {
+    return this.#builder.room;
   }
 
   /** An attempt ended without a definite refusal. */

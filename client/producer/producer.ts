@@ -7,7 +7,8 @@ import { bytesOrText, type Serde, serializeWith } from "../serialization/serde.t
 import { Accumulator } from "./accumulator.ts";
 import { BufferSpace } from "./buffer-space.ts";
 import { availablePartitions, DefaultPartitioner, type Partitioner } from "./partitioner.ts";
-import type { ProducerBatch, RecordMetadata } from "./producer-batch.ts";
+import { type PendingSend, type RecordMetadata, SendGroup, SingleSend } from "./pending-send.ts";
+import type { ProducerBatch } from "./producer-batch.ts";
 import { IdentitySource } from "./producer-identity.ts";
 import { type ProducerOptions, type ProducerSettings, producerSettings } from "./producer-options.ts";
 import { Sender } from "./sender.ts";
@@ -46,8 +47,10 @@ interface PreparedRecord {
   readonly partition: number | undefined;
   readonly record: RecordToEncode;
   readonly recordBytes: number;
-  readonly reservedBytes: number;
+  readonly send: PendingSend;
 }
+
+const noHeaders: readonly RecordHeader[] = [];
 
 /** The sends of one topic that wait; later ones queue behind them, so that order is kept. */
 interface Lane {
@@ -88,7 +91,11 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     this.#settings = settings;
     this.#cluster = cluster;
     this.#space = new BufferSpace(cluster.runtime.clock, settings.bufferBytesMax);
-    this.#accumulator = new Accumulator({ ...settings, maxInFlightPerPartition: settings.isIdempotent ? inFlightIdempotent : 1 });
+    this.#accumulator = new Accumulator({
+      ...settings,
+      maxInFlightPerPartition: settings.isIdempotent ? inFlightIdempotent : 1,
+      isAnswered: settings.acks !== 0,
+    });
     this.#defaultPartitioner = new DefaultPartitioner(cluster.runtime.random, settings.batchBytesMax, (topic, partition) => {
       this.#accumulator.doNotLinger(topic, partition);
       this.#sender.wake();
@@ -117,23 +124,25 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
    * or the signal's reason.
    */
   send(record: ProducerRecord<K, V>, { signal }: SendOptions = {}): Promise<RecordMetadata> {
-    return new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
-      if (this.#closing !== null || this.#cluster.isClosed) throw new ClientClosed("the producer is closed");
-      const prepared = this.#prepare(record);
-      const topic = this.#cluster.metadata.topic(record.topic);
-      if (topic !== undefined && !this.#lanes.has(record.topic) && this.#space.tryTake(prepared.reservedBytes))
-        return this.#enqueue(prepared, topic, resolve, reject);
-      this.#queueSend(prepared, resolve, reject, signal);
-    });
+    return new Promise((resolve, reject) => this.#begin(record, new SingleSend(resolve, reject), signal));
   }
 
   /**
    * Several records; resolves when all are acknowledged, with their metadata in the same order. Rejects when one fails (the others are
    * still tried).
    */
-  sendMany(records: readonly ProducerRecord<K, V>[], options: SendOptions = {}): Promise<RecordMetadata[]> {
-    return Promise.all(records.map((record) => this.send(record, options)));
+  sendMany(records: readonly ProducerRecord<K, V>[], { signal }: SendOptions = {}): Promise<RecordMetadata[]> {
+    return new Promise((resolve, reject) => {
+      const group = new SendGroup(records.length, { resolve, reject });
+      for (const [index, record] of records.entries()) {
+        const send = group.sendOf(index);
+        try {
+          this.#begin(record, send, signal);
+        } catch (error) {
+          send.reject(error as Error);
+        }
+      }
+    });
   }
 
   /** Resolves once everything sent before has been acknowledged or has failed; nothing lingers meanwhile. */
@@ -181,32 +190,41 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     this.#cluster.close(reason);
   }
 
-  #prepare({ topic, key, value, headers, partition, timestampMs }: ProducerRecord<K, V>): PreparedRecord {
+  /** Throws what is wrong with the record, or with the producer. */
+  #begin(record: ProducerRecord<K, V>, send: PendingSend, signal: AbortSignal | undefined): void {
+    signal?.throwIfAborted();
+    if (this.#closing !== null || this.#cluster.isClosed) throw new ClientClosed("the producer is closed");
+    const nowMs = this.#cluster.runtime.clock.monotonicMs();
+    const prepared = this.#prepare(record, send);
+    const topic = this.#cluster.metadata.topic(record.topic, nowMs);
+    if (topic !== undefined && !this.#lanes.has(record.topic) && this.#space.tryTake(send.reservedBytes))
+      return this.#enqueue(prepared, topic, nowMs);
+    this.#queueSend(prepared, signal);
+  }
+
+  #prepare({ topic, key, value, headers, partition, timestampMs }: ProducerRecord<K, V>, send: PendingSend): PreparedRecord {
     if (topic === "") throw new InvalidArgument("a record needs a topic");
     if (partition !== undefined && (!Number.isInteger(partition) || partition < 0)) throw new InvalidArgument(`no partition ${partition}`);
     const time = timestampMs ?? Math.floor(this.#cluster.runtime.clock.nowMs());
     if (!Number.isInteger(time) || time < -1 || time > timestampMaxMs) throw new InvalidArgument(`no timestamp ${time}`);
-    const record: RecordToEncode = {
+    const record = {
       key: serializeWith(this.#keySerde, key, "key"),
       value: serializeWith(this.#valueSerde, value, "value"),
-      headers: headers === undefined ? [] : encodeHeaders(headers),
+      headers: headers === undefined ? noHeaders : encodeHeaders(headers),
       timestampMs: time,
     };
-    if (record.headers !== undefined && record.headers.length > recordHeadersMax)
+    if (record.headers.length > recordHeadersMax)
       throw new RecordTooLarge(`the record has ${record.headers.length} headers, at most ${recordHeadersMax} are taken`);
     const recordBytes = recordBytesAtMost(record);
     const bytesMax = Math.min(this.#settings.recordsBytesMax, this.#settings.bufferBytesMax - recordOverheadBytes);
     if (recordBytes > bytesMax)
       throw new RecordTooLarge(`the record takes up to ${recordBytes} bytes, requestBytesMax and bufferBytesMax allow ${bytesMax}`);
-    return { topic, partition, record, recordBytes, reservedBytes: recordBytes + recordOverheadBytes };
+    send.timestampMs = time;
+    send.reservedBytes = recordBytes + recordOverheadBytes;
+    return { topic, partition, record, recordBytes, send };
   }
 
-  #queueSend(
-    prepared: PreparedRecord,
-    resolve: (sent: RecordMetadata) => void,
-    reject: (reason: Error) => void,
-    signal?: AbortSignal,
-  ): void {
+  #queueSend(prepared: PreparedRecord, signal: AbortSignal | undefined): void {
     if (this.#waitingSends >= waitingSendsMax) throw new BufferExhausted(`${waitingSendsMax} sends wait for room already`);
     const lane = this.#lanes.get(prepared.topic) ?? { waiting: 0, tail: Promise.resolve() };
     this.#lanes.set(prepared.topic, lane);
@@ -214,50 +232,44 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     this.#waitingSends++;
     const deadlineMs = this.#deadlineMs();
     lane.tail = lane.tail
-      .then(() => this.#admit(prepared, deadlineMs, resolve, reject, signal))
-      .catch(reject)
+      .then(() => this.#admit(prepared, deadlineMs, signal))
+      .catch((error) => prepared.send.reject(error))
       .finally(() => {
         this.#waitingSends--;
         if (--lane.waiting === 0) this.#lanes.delete(prepared.topic);
       });
   }
 
-  async #admit(
-    prepared: PreparedRecord,
-    deadlineMs: number,
-    resolve: (sent: RecordMetadata) => void,
-    reject: (reason: Error) => void,
-    signal?: AbortSignal,
-  ): Promise<void> {
+  async #admit(prepared: PreparedRecord, deadlineMs: number, signal: AbortSignal | undefined): Promise<void> {
     const { clock } = this.#cluster.runtime;
+    const { reservedBytes } = prepared.send;
     signal?.throwIfAborted();
     await this.#cluster.metadata.awaitTopic(prepared.topic, deadlineMs, signal);
-    if (!this.#space.tryTake(prepared.reservedBytes)) {
-      const room = this.#space.take(prepared.reservedBytes, Math.max(deadlineMs - clock.monotonicMs(), 0), signal);
+    if (!this.#space.tryTake(reservedBytes)) {
+      const room = this.#space.take(reservedBytes, Math.max(deadlineMs - clock.monotonicMs(), 0), signal);
       this.#sender.wake(); // nothing lingers while a caller waits
       await room;
     }
     const topic = this.#cluster.metadata.topic(prepared.topic);
     if (topic === undefined || this.#cluster.isClosed) {
-      this.#space.give(prepared.reservedBytes);
+      this.#space.give(reservedBytes);
       if (topic !== undefined) throw new ClientClosed("the producer was closed");
-      return this.#admit(prepared, deadlineMs, resolve, reject, signal); // dropped from the metadata while we waited for room
+      return this.#admit(prepared, deadlineMs, signal); // dropped from the metadata while we waited for room
     }
-    this.#enqueue(prepared, topic, resolve, reject);
+    this.#enqueue(prepared, topic, clock.monotonicMs());
   }
 
   /** The record joins a batch. From choosing the partition to here nothing is awaited. */
-  #enqueue(prepared: PreparedRecord, topic: TopicMetadata, resolve: (sent: RecordMetadata) => void, reject: (reason: Error) => void): void {
-    const { record, reservedBytes } = prepared;
+  #enqueue(prepared: PreparedRecord, topic: TopicMetadata, nowMs: number): void {
+    const { send } = prepared;
     let partition: number;
     try {
       partition = this.#choosePartition(prepared, topic);
     } catch (error) {
-      this.#space.give(reservedBytes);
+      this.#space.give(send.reservedBytes);
       throw error;
     }
-    const send = { timestampMs: record.timestampMs, reservedBytes, resolve, reject };
-    const worthALook = this.#accumulator.append(topic.name, partition, prepared, send, this.#cluster.runtime.clock.monotonicMs());
+    const worthALook = this.#accumulator.append(topic.name, partition, prepared, send, nowMs);
     if (worthALook) this.#sender.wake();
   }
 

@@ -40,23 +40,46 @@ export function openBatch(bytes: Buffer, at = 0, { checkCrc = true }: Pick<Decod
 
 /** The records of one batch, one by one. Whatever the bytes are, it yields records or throws MalformedFrame (or CompressionUnavailable). */
 export function* decodeBatch(bytes: Buffer, at = 0, options: DecodeOptions = {}): Generator<DecodedRecord, void, undefined> {
-  const { decompress = uncompressedOnly, decompressedBytesMax = decompressedBytesMaxDefault } = options;
-  const batch = openBatch(bytes, at, options);
-  const packed = bytes.subarray(at + batchHeaderBytes, at + batch.sizeInBytes);
-  if (batch.recordsCount === 0 && packed.length === 0) return; // compaction kept the header for the producer state
-  const codec = batch.codec ?? "none";
-  const plain = codec === "none" ? packed : decompress(codec, packed, decompressedBytesMax);
-  const cursor = new RecordCursor(plain);
-  let previousOffset = batch.baseOffset - 1;
-  if (batch.recordsCount < 0) throw new MalformedFrame(`batch of ${batch.recordsCount} records`);
-  for (let i = 0; i < batch.recordsCount; i++) {
-    const record = decodeRecord(cursor, batch);
-    if (record.offset <= previousOffset || record.offset > batch.lastOffset)
-      throw new MalformedFrame(`record offset ${record.offset} after ${previousOffset}, the batch's last is ${batch.lastOffset}`);
-    previousOffset = record.offset;
-    yield record;
+  const records = new BatchRecords(bytes, at, options);
+  for (let record = records.next(); record !== null; record = records.next()) yield record;
+}
+
+/** The same without what resuming a generator costs: a reader of many records decodes each with a plain call. */
+export class BatchRecords {
+  readonly #batch: BatchInfo;
+  readonly #cursor: RecordCursor;
+  readonly #count: number;
+  #decoded = 0;
+  #previousOffset: number;
+
+  /** Decompresses the batch. Throws as `next` does. */
+  constructor(bytes: Buffer, at = 0, options: DecodeOptions = {}) {
+    const { decompress = uncompressedOnly, decompressedBytesMax = decompressedBytesMaxDefault } = options;
+    const batch = openBatch(bytes, at, options);
+    if (batch.recordsCount < 0) throw new MalformedFrame(`batch of ${batch.recordsCount} records`);
+    const packed = bytes.subarray(at + batchHeaderBytes, at + batch.sizeInBytes);
+    // without a record and without bytes, compaction kept the header for the producer state
+    const isPlain = batch.codec === null || batch.codec === "none" || (batch.recordsCount === 0 && packed.length === 0);
+    this.#cursor = new RecordCursor(isPlain ? packed : decompress(batch.codec, packed, decompressedBytesMax));
+    this.#batch = batch;
+    this.#count = batch.recordsCount;
+    this.#previousOffset = batch.baseOffset - 1;
   }
-  if (cursor.remaining > 0) throw new MalformedFrame(`${cursor.remaining} bytes after the last record`);
+
+  /** Null: that was the last, and nothing follows it. */
+  next(): DecodedRecord | null {
+    if (this.#decoded === this.#count) {
+      if (this.#cursor.remaining > 0) throw new MalformedFrame(`${this.#cursor.remaining} bytes after the last record`);
+      return null;
+    }
+    const record = decodeRecord(this.#cursor, this.#batch);
+    const { offset } = record;
+    if (offset <= this.#previousOffset || offset > this.#batch.lastOffset)
+      throw new MalformedFrame(`record offset ${offset} after ${this.#previousOffset}, the batch's last is ${this.#batch.lastOffset}`);
+    this.#previousOffset = offset;
+    this.#decoded++;
+    return record;
+  }
 }
 
 function decodeRecord(cursor: RecordCursor, batch: BatchInfo): DecodedRecord {

@@ -47,8 +47,15 @@ export class BatchBuilder {
   #baseTimestampMs = noTimestamp;
   #maxTimestampMs = noTimestamp;
 
-  constructor(initialBytes = 1024) {
-    this.#bytes = Buffer.allocUnsafe(Math.max(initialBytes, batchHeaderBytes));
+  /** `room`: how many bytes it begins with, or the bytes themselves. Records that do not fit into them move to larger ones. */
+  constructor(room: number | Buffer = 1024) {
+    this.#bytes = typeof room === "number" ? Buffer.allocUnsafe(Math.max(room, batchHeaderBytes)) : room;
+    invariant(this.#bytes.length >= batchHeaderBytes, "a batch's header has room");
+  }
+
+  /** What the batch was built in. */
+  get room(): Buffer {
+    return this.#bytes;
   }
 
   /** Of the batch as it would be uncompressed, in bytes. */
@@ -61,31 +68,28 @@ export class BatchBuilder {
   }
 
   append(record: RecordToEncode): void {
-    const { key, value, headers = [], timestampMs } = record;
+    const { key, value, headers = noHeaders, timestampMs } = record;
     invariant(
       Number.isInteger(timestampMs) && timestampMs >= noTimestamp && timestampMs <= timestampMaxMs,
       "a record's timestamp is a time or -1",
-      () => ({ timestampMs }),
+      () => ({ timestampMs: record.timestampMs }),
     );
     if (this.#recordsCount === 0) this.#baseTimestampMs = timestampMs;
-    this.#maxTimestampMs = Math.max(this.#maxTimestampMs, timestampMs);
+    if (timestampMs > this.#maxTimestampMs) this.#maxTimestampMs = timestampMs;
     const timestampDelta = timestampMs - this.#baseTimestampMs;
     const offsetDelta = this.#recordsCount;
     const bodyBytes = 1 + varlongBytes(timestampDelta) + varlongBytes(offsetDelta) + contentBytes(key, value, headers);
     this.#reserve(varlongBytes(bodyBytes) + bodyBytes);
-    this.#varlong(bodyBytes);
-    this.#bytes[this.#end++] = 0; // attributes: none are defined
-    this.#varlong(timestampDelta);
-    this.#varlong(offsetDelta);
-    this.#nullableBytes(key);
-    this.#nullableBytes(value);
-    this.#varlong(headers.length);
-    for (const header of headers) {
-      const keyBytes = Buffer.byteLength(header.key);
-      this.#varlong(keyBytes);
-      this.#end += this.#bytes.write(header.key, this.#end, keyBytes, "utf8");
-      this.#nullableBytes(header.value);
-    }
+    const bytes = this.#bytes;
+    let at = putVarlong(bytes, this.#end, bodyBytes);
+    bytes[at++] = 0; // attributes: none are defined
+    at = putVarlong(bytes, at, timestampDelta);
+    at = putVarlong(bytes, at, offsetDelta);
+    at = putNullableBytes(bytes, at, key);
+    at = putNullableBytes(bytes, at, value);
+    at = putVarlong(bytes, at, headers.length);
+    if (headers.length > 0) at = putHeaders(bytes, at, headers);
+    this.#end = at;
     this.#recordsCount++;
   }
 
@@ -129,24 +133,9 @@ export class BatchBuilder {
     this.#bytes.copy(larger, 0, 0, this.#end);
     this.#bytes = larger;
   }
-
-  #nullableBytes(bytes: Buffer | null): void {
-    if (bytes === null) return this.#varlong(-1);
-    this.#varlong(bytes.length);
-    this.#bytes.set(bytes, this.#end);
-    this.#end += bytes.length;
-  }
-
-  /** Zigzag; its size as a varint is the same. */
-  #varlong(value: number): void {
-    let rest = zigzag(value);
-    while (rest > 0x7f) {
-      this.#bytes[this.#end++] = (rest % 128) | 0x80;
-      rest = Math.floor(rest / 128);
-    }
-    this.#bytes[this.#end++] = rest;
-  }
 }
+
+const noHeaders: readonly RecordHeader[] = [];
 
 /** Signs a whole batch, in place. */
 export function signBatch(batch: Buffer, { producerId, producerEpoch, baseSequence }: ProducerFields): Buffer {
@@ -174,10 +163,53 @@ function zigzag(value: number): number {
   return value < 0 ? -2 * value - 1 : 2 * value;
 }
 
+/** Most numbers in a batch take one byte or two. */
 function varlongBytes(value: number): number {
-  let bytes = 1;
-  for (let rest = zigzag(value); rest > 0x7f; rest = Math.floor(rest / 128)) bytes++;
+  if (value >= -64 && value < 64) return 1;
+  if (value >= -8192 && value < 8192) return 2;
+  let bytes = 3;
+  for (let rest = zigzag(value); rest > 0x1fffff; rest = Math.floor(rest / 128)) bytes++;
   return bytes;
+}
+
+/** Zigzag; returns where it ends. Its size as a varint is the same. */
+function putVarlong(bytes: Buffer, at: number, value: number): number {
+  if (value >= 0 && value < 8192) {
+    const raw = value << 1;
+    if (raw <= 0x7f) {
+      bytes[at] = raw;
+      return at + 1;
+    }
+    bytes[at] = (raw & 0x7f) | 0x80;
+    bytes[at + 1] = raw >>> 7;
+    return at + 2;
+  }
+  let end = at;
+  let rest = zigzag(value);
+  while (rest > 0x7f) {
+    bytes[end++] = (rest % 128) | 0x80;
+    rest = Math.floor(rest / 128);
+  }
+  bytes[end++] = rest;
+  return end;
+}
+
+function putNullableBytes(bytes: Buffer, at: number, value: Buffer | null): number {
+  if (value === null) return putVarlong(bytes, at, -1);
+  const start = putVarlong(bytes, at, value.length);
+  bytes.set(value, start);
+  return start + value.length;
+}
+
+function putHeaders(bytes: Buffer, at: number, headers: readonly RecordHeader[]): number {
+  let end = at;
+  for (const { key, value } of headers) {
+    const keyBytes = Buffer.byteLength(key);
+    end = putVarlong(bytes, end, keyBytes);
+    end += bytes.write(key, end, keyBytes, "utf8");
+    end = putNullableBytes(bytes, end, value);
+  }
+  return end;
 }
 
 function nullableBytesLength(bytes: Buffer | null): number {

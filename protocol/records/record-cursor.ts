@@ -40,11 +40,6 @@ export class RecordCursor {
 
   /** Zigzag, 32 bits. */
   varint(): number {
-    const first = this.#bytes[this.#at];
-    if (first !== undefined && first < 0x80) {
-      this.#at++;
-      return (first >>> 1) ^ -(first & 1);
-    }
     const value = this.varlong();
     if (value < -(2 ** 31) || value >= 2 ** 31) throw new MalformedFrame(`varint ${value} is longer than 32 bits`);
     return value;
@@ -52,11 +47,24 @@ export class RecordCursor {
 
   /** Zigzag, 64 bits; refused beyond 2^53. */
   varlong(): number {
-    const first = this.#bytes[this.#at];
+    // nearly all take one byte or two
+    const bytes = this.#bytes;
+    const at = this.#at;
+    const first = bytes[at];
     if (first !== undefined && first < 0x80) {
-      this.#at++;
+      this.#at = at + 1;
       return (first >>> 1) ^ -(first & 1);
     }
+    const second = bytes[at + 1];
+    if (first !== undefined && second !== undefined && second < 0x80) {
+      this.#at = at + 2;
+      const raw = (first & 0x7f) | (second << 7);
+      return (raw >>> 1) ^ -(raw & 1);
+    }
+    return this.#anyVarlong();
+  }
+
+  #anyVarlong(): number {
     let raw = 0;
     let scale = 1;
     // seven bytes hold 49 bits: exact in a number

@@ -2,6 +2,7 @@ import { createWriteStream } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { sampleValues } from "../../../cli/bench/sample-values.ts";
 import { noKcat } from "../../support/outside/kcat.ts";
+import type { ClientConsumeOrder, ClientProduceOrder, ClientReport } from "../clients/orders.ts";
 import { type GuardedOptions, GuardedProcess } from "../processes/guarded-process.ts";
 import { jarsOf39 } from "../systems/kafka.ts";
 import type { FloorOrder } from "./floor-orders.ts";
@@ -45,6 +46,7 @@ export interface KcatOrder {
 }
 
 const ownProgram = fileURLToPath(new URL("./own-load-program.ts", import.meta.url));
+const clientProgram = fileURLToPath(new URL("../clients/client-program.ts", import.meta.url));
 const floorProgram = fileURLToPath(new URL("./floor-load-program.ts", import.meta.url));
 const endless = 1e12;
 /** Without a record acknowledged. */
@@ -134,6 +136,16 @@ export class Loads {
 
   async floor(order: FloorOrder, moments: Moments = {}): Promise<FullReport> {
     return this.#full(floorProgram, order, moments);
+  }
+
+  /** One of the clients that are compared. */
+  async client(order: ClientProduceOrder | ClientConsumeOrder): Promise<ClientReport> {
+    let last = "";
+    const onLine = (line: string) => {
+      last = line;
+    };
+    await this.#start(process.execPath, [clientProgram, JSON.stringify(order)], { onLine }).succeeded();
+    return JSON.parse(last) as ClientReport;
   }
 
   readonly missingKcat: string | null = noKcat;

@@ -1,5 +1,6 @@
 import type { Scenario } from "../scenario.ts";
 import { brokerScenarios } from "./brokers.ts";
+import { clientComparison } from "./client-comparison.ts";
 import { clientScenarios } from "./clients.ts";
 import { consumeScenarios } from "./consume.ts";
 import { fsyncScenarios } from "./fsync.ts";
@@ -18,6 +19,7 @@ export const allScenarios: readonly Scenario[] = [
   ...rateScenarios,
   ...consumeScenarios,
   ...clientScenarios,
+  ...clientComparison,
   ...groupScenarios,
   ...fsyncScenarios,
   ...lifeScenarios,

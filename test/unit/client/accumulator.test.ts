@@ -6,7 +6,14 @@ import { bytesSerde, jsonSerde, msgpackSerde, type Serde, serializeWith, stringS
 import { recordBytesAtMost } from "../../../protocol/records/encode-batch.ts";
 import { textRecord } from "./fake-cluster.ts";
 
-const limits = { batchBytesMax: 300, lingerMs: 10, deliveryTimeoutMs: 1_000, maxInFlightPerPartition: 1, isIdempotent: false };
+const limits = {
+  batchBytesMax: 300,
+  lingerMs: 10,
+  deliveryTimeoutMs: 1_000,
+  maxInFlightPerPartition: 1,
+  isIdempotent: false,
+  isAnswered: true,
+};
 const leader = () => ({ leader: 1, leaderEpoch: 0 });
 
 function append(accumulator: Accumulator, partition: number, value: string, nowMs: number): void {
