@@ -22,7 +22,7 @@ import { clientMemoryBytes } from "./shares.ts";
 /** What is served, and when. */
 export interface Served
   extends Pick<Storage, "logs" | "images" | "inForce">,
-    Pick<ClusterMembership, "membership" | "controller" | "peers">,
+    Pick<ClusterMembership, "cluster" | "membership" | "controller" | "peers">,
     Pick<Partitions, "table" | "groups" | "updates"> {
   readonly stopping: AbortSignal;
   /** This broker knows the cluster. Clients' requests wait for it. */
@@ -44,7 +44,7 @@ export function assembleServing(options: BrokerOptions, { coordinator, known, pe
     brokerId,
     secret: peerSecret,
     handlers: peerHandlers({
-      replicaFetch: replicaFetchHandler({ leaders: table, clock, config: replication }),
+      replicaFetch: replicaFetchHandler({ leaders: table, registration: served.cluster.registration, clock, config: replication }),
       updates,
       controller,
       forward: forwardHandler(apis.controllerEndpoints, controller, logger("api")),

@@ -68,8 +68,10 @@ export interface ReplicaLog {
 interface PartitionNews {
   /** The high watermark or the leadership moved. */
   committed(key: string): void;
-  /** The written end, the high watermark or the leadership moved. */
+  /** The written end, the high watermark, the log start, the in-sync set, the assignment or the leadership moved. */
   written(identity: ReplicaIdentity): void;
+  /** What its leader knows has changed: whether its followers lag, or are gone, is to be checked in a while. */
+  leaderMoved(identity: ReplicaIdentity): void;
   /** We lead in this epoch; null: no more. */
   leads(identity: ReplicaIdentity, leaderEpoch: number | null): void;
 }

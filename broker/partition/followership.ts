@@ -29,6 +29,8 @@ export class Followership implements FollowedPartition {
   #hasEnded = false;
   /** The answer being applied; null: none. One at a time. */
   #underway: Promise<FetchApplied> | null = null;
+  #fetchChanged: () => void = () => undefined;
+  readonly #stopListening: () => void;
 
   constructor(parts: FollowershipParts, record: PartitionRecord, highWatermark: number) {
     const { leader, leaderEpoch, leaderRecovering } = record;
@@ -42,6 +44,11 @@ export class Followership implements FollowedPartition {
       writtenEndOffset,
     }));
     this.#state = { leader, leaderEpoch, leaderRecovering, highWatermark };
+    this.#stopListening = parts.log.onDamaged(() => this.#fetchChanged());
+  }
+
+  onFetchChanged(listener: () => void): void {
+    this.#fetchChanged = listener;
   }
 
   get leader(): BrokerId {
@@ -64,6 +71,8 @@ export class Followership implements FollowedPartition {
   /** No answer is applied from here on; resolves when the one being applied is done with the log. */
   async end(): Promise<void> {
     this.#hasEnded = true;
+    this.#stopListening();
+    this.#fetchChanged();
     await this.#underway;
   }
 
@@ -95,7 +104,7 @@ export class Followership implements FollowedPartition {
     if (this.#hasEnded) return "ended";
     // Race: (1) asked at offset 70; (2) no answer in time, asked again, answered and appended up to 90; (3) the first answer arrives.
     // An answer is for the log as it was when it was asked for.
-    if (this.#underway !== null || asked.fetchOffset !== this.#fetchOffset) return "applied";
+    if (this.#underway !== null || asked.fetchOffset !== this.#fetchOffset) return "ignored";
     this.#underway = this.#carryOut(answer, records);
     try {
       return await this.#underway;

@@ -69,6 +69,14 @@ export type LeaderEvent =
       /** When the fetch arrived (monotonic). */
       readonly nowMs: number;
     }
+  /** Its last fetch again, at a later time: it still had just that then. */
+  | {
+      readonly kind: "fetch-repeated";
+      readonly from: BrokerId;
+      readonly brokerEpoch: number;
+      readonly fetchOffset: number;
+      readonly nowMs: number;
+    }
   | { readonly kind: "tick"; readonly nowMs: number; readonly isAlive: (id: BrokerId) => boolean }
   /** The coordinator has this set at this version: our write succeeded, or another writer's did. */
   | { readonly kind: "isr-in-force"; readonly isr: readonly BrokerId[]; readonly isrEpochs: IsrEpochs; readonly stateVersion: number }
@@ -199,6 +207,8 @@ function move(state: LeaderState, event: LeaderEvent): LeaderState {
       return { ...state, writtenEndOffset: event.writtenEndOffset };
     case "follower-fetched":
       return fetched(state, event);
+    case "fetch-repeated":
+      return repeated(state, event);
     case "tick":
       return ticked(state, event);
     case "isr-in-force":
@@ -242,6 +252,35 @@ function fetched(state: LeaderState, event: LeaderEvent & { kind: "follower-fetc
   // In sync, and yet without records that are committed: it lost them (its disk did). It must not be elected on the strength of them.
   if (!outside && fetchOffset < state.highWatermark) return { ...next, change: { kind: "shrinking", leaving: new Set([from]) } };
   return next;
+}
+
+/**
+ * A fetch that is repeated is noted when it begins to matter: before our log grows, at a tick, and when it ends. In between, each
+ * repetition would change nothing but the times, and the last one would be what remains. One of a follower that lacks something, is out of
+ * sync, or is known otherwise by now, is none: it has to fetch in its own name.
+ */
+function repeated(state: LeaderState, event: LeaderEvent & { kind: "fetch-repeated" }): LeaderState {
+  const { from, nowMs } = event;
+  const known = state.followers.get(from);
+  if (known === undefined || nowMs <= known.fetchedAtMs || !isSteady(state, event)) return state;
+  const progress = { ...known, fetchedAtMs: nowMs, caughtUpAtMs: Math.max(known.caughtUpAtMs, nowMs) };
+  return { ...state, followers: new Map(state.followers).set(from, progress) };
+}
+
+/** A follower that is in sync, and has everything we have: fetching from there again tells us only that it was so then. */
+export function isSteady(
+  { followers, isr, writtenEndOffset }: LeaderState,
+  { from, brokerEpoch, fetchOffset }: { readonly from: BrokerId; readonly brokerEpoch: number; readonly fetchOffset: number },
+): boolean {
+  const known = followers.get(from);
+  return isr.has(from) && known?.brokerEpoch === brokerEpoch && known.fetchOffset === fetchOffset && fetchOffset >= writtenEndOffset;
+}
+
+/** Nothing is due, whatever time passes, until something is appended, fetched, decided elsewhere, or a broker is gone. */
+export function isAtRest({ change, followers, isr, writtenEndOffset }: LeaderState): boolean {
+  if (change.kind !== "settled") return false;
+  for (const [id, { fetchOffset, holdsBack }] of followers) if (holdsBack || (isr.has(id) && fetchOffset < writtenEndOffset)) return false;
+  return true;
 }
 
 function ticked(state: LeaderState, { nowMs, isAlive }: LeaderEvent & { kind: "tick" }): LeaderState {

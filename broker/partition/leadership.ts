@@ -1,7 +1,7 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
-import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
+import type { PartitionRecord, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import type { ParsedBatch } from "../../protocol/records/batch-header.ts";
 import { type Appended, type FoundRecord, LogOffline } from "../log/log-contract.ts";
 import type {
@@ -13,16 +13,17 @@ import type {
   ConsumerReadOptions,
   OffsetTarget,
 } from "./client-contract.ts";
-import { hasBetterCopy, nothingKept } from "./damaged-replica.ts";
+import { hasBetterCopy } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
 import { Intake, type Taken } from "./intake.ts";
 import type { AppendedState, StateLeader, StateStanding } from "./internal-topic-partitions.ts";
 import { IsrWriter } from "./isr-writer.ts";
 import { LeaderLogStart } from "./leader-log-start.ts";
-import { endOfEpoch, epochRefusal, findOffset, readLog, readRecords } from "./leader-reads.ts";
-import { advance, type IsrProposal, type IsrVerdict, type LeaderEvent, type LeaderState, mustHave, startLeading } from "./leader-state.ts";
+import { endOfEpoch, epochRefusal, findOffset, readRecords } from "./leader-reads.ts";
+import { advance, type IsrProposal, type IsrVerdict, isAtRest, type LeaderEvent, type LeaderState, startLeading } from "./leader-state.ts";
 import { positionIn } from "./log-position.ts";
-import { epochsBehind, ReplicaAnswers, replicaFetchRefusal } from "./replica-answers.ts";
+import { RepeatedFetches } from "./repeated-fetches.ts";
+import { ReplicaAnswers } from "./replica-answers.ts";
 import type { FetchingReplica, ReplicaLeader, ReplicaPosition, ReplicaRead } from "./replication-contract.ts";
 import { OffsetWaiters, type WaitEnd } from "./waiters.ts";
 
@@ -46,6 +47,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   /** Where the log begins: retention and DeleteRecords. */
   readonly logStart: LeaderLogStart;
   readonly #stopListening: () => void;
+  readonly #repeating = new RepeatedFetches();
   #state: LeaderState;
   #hasEnded = false;
 
@@ -60,7 +62,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
       refusal: (acks, deadlineMs) => this.#appendRefusal(acks, deadlineMs),
       append: (batch) => this.#appendToLog(batch),
     });
-    this.#answers = new ReplicaAnswers(identity);
+    this.#answers = new ReplicaAnswers({ ...parts, state: () => this.#state, hasEnded: () => this.#hasEnded });
     this.logStart = new LeaderLogStart({ ...parts, state: () => this.#state, isAlive: (id) => this.#isAlive(id) });
     this.#state = this.#begin(record, highWatermark);
     this.#isrWriter = new IsrWriter({
@@ -89,7 +91,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
    */
   renew(record: PartitionRecord): void {
     invariant(record.leaderEpoch > this.#state.epoch, "a leader epoch only rises", () => ({ record, state: this.#state }));
-    this.#answers.forget();
+    this.#repeating.clear();
     this.#state = this.#begin(record, this.#state.highWatermark);
     this.#tell();
   }
@@ -115,14 +117,20 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
 
   #logWritten(writtenEndOffset: number): void {
     const before = this.#state.highWatermark;
+    this.#repeatFetches();
     this.#advance({ kind: "written", writtenEndOffset });
     if (this.#state.highWatermark === before) this.#parts.environment.news.written(this.#parts.identity);
   }
 
-  /** Checks which followers lag or are gone. */
-  tick(): void {
+  /**
+   * Checks which followers lag or are gone. False: nothing is due, and only an event can change that, each of which is reported
+   * (`news.leaderMoved`).
+   */
+  tick(): boolean {
+    this.#repeatFetches();
     this.#advance({ kind: "tick", nowMs: this.#nowMs, isAlive: (id) => this.#isAlive(id) });
     this.logStart.look();
+    return !isAtRest(this.#state);
   }
 
   async deleteRecords(beforeOffset: number, timeoutMs: number): Promise<Outcome<{ readonly lowWatermark: number }>> {
@@ -253,57 +261,40 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
 
   /** A follower's fetch: the offset acknowledges everything below it, provided that what it has there is ours. */
   acknowledgeFetch(from: FetchingReplica, asked: ReplicaFetchPartition): ReplicaPosition {
-    const { environment, replica } = this.#parts;
-    const isAgreed =
-      asked.fetchOffset === nothingKept || positionIn(replica.log, asked.fetchOffset, asked.lastFetchedEpoch).kind === "agrees";
-    if (this.#fetchRefusal(from, asked) === null && isAgreed) {
+    if (this.#answers.isAcknowledgement(from, asked)) {
       const { brokerId, brokerEpoch, receivedAtMs } = from;
-      const registeredEpoch = environment.cluster.brokerEpoch(brokerId);
+      const registeredEpoch = this.#parts.environment.cluster.brokerEpoch(brokerId);
       const { fetchOffset } = asked;
       this.#advance({ kind: "follower-fetched", from: brokerId, brokerEpoch, registeredEpoch, fetchOffset, nowMs: receivedAtMs });
       this.logStart.note(brokerId, asked.logStartOffset);
-    }
+      this.#repeating.note(from, fetchOffset);
+    } else this.#repeating.forget(from.brokerId);
     return this.positionOf(from, asked);
   }
 
-  /** Where a fetch stands: what it could be answered now. */
+  endFetch(from: FetchingReplica): void {
+    if (!this.#repeating.isOf(from)) return;
+    this.#repeatFetches();
+    this.#repeating.forget(from.brokerId);
+  }
+
+  #repeatFetches(): void {
+    for (const repeated of this.#repeating.events()) this.#advance(repeated);
+  }
+
   positionOf(from: FetchingReplica, asked: ReplicaFetchPartition): ReplicaPosition {
-    const { log } = this.#parts.replica;
-    const refusal = this.#fetchRefusal(from, asked);
-    if (refusal !== null) return this.#answers.refusal(this.#state, log, refusal);
-    // it wants to empty its log, and may not while it could be elected for what it has
-    if (asked.fetchOffset === nothingKept && mustHave(this.#state).has(from.brokerId))
-      return this.#answers.refusal(this.#state, log, "INELIGIBLE_REPLICA");
-    return this.#answers.position(this.#state, log, positionIn(log, asked.fetchOffset, asked.lastFetchedEpoch), from, asked);
+    return this.#answers.positionOf(from, asked, this.#repeating.isOf(from));
   }
 
-  async readForReplica(asked: ReplicaFetchPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead> {
-    const { log } = this.#parts.replica;
-    const refused = (error: ReplicaFetchedPartition["error"]) => ({
-      answer: this.#answers.refusal(this.#state, log, error).answer,
-      records: [],
-    });
-    const read = await readLog(log, asked.fetchOffset, { maxBytes, endOffsetLimit: log.writtenEndOffset, minOneBatch });
-    if (this.#hasEnded) return refused("NOT_LEADER_OR_FOLLOWER");
-    if (asked.leaderEpoch !== this.#state.epoch) return refused("FENCED_LEADER_EPOCH");
-    if (read.error !== null) return refused(read.error);
-    const epochs = epochsBehind(log, asked);
-    const { chunks: records, sizeInBytes: recordsBytes, release } = read;
-    return { answer: { ...this.#answers.standing(this.#state, log), epochs, recordsBytes }, records, release };
-  }
-
-  noteAnswered(from: FetchingReplica, answer: ReplicaFetchedPartition): void {
-    if (answer.error === "NONE" && answer.leaderEpoch === this.#state.epoch) this.#answers.noteSent(from.brokerId, answer);
-  }
-
-  #fetchRefusal(from: FetchingReplica, { leaderEpoch }: ReplicaFetchPartition): KafkaError | null {
-    return replicaFetchRefusal(this.#state, from, leaderEpoch, this.#parts.environment.cluster.registration(from.brokerId));
+  readForReplica(asked: ReplicaFetchPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead> {
+    return this.#answers.read(asked, maxBytes, minOneBatch);
   }
 
   #begin(record: PartitionRecord, highWatermark: number): LeaderState {
     const { environment, replica } = this.#parts;
     const { log } = replica;
     const { config } = environment;
+    environment.news.leaderMoved(this.#parts.identity);
     if (log.lastEpoch < record.leaderEpoch) log.beginEpoch(record.leaderEpoch);
     return startLeading({
       self: config.brokerId,
@@ -364,7 +355,12 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     if (this.#hasEnded) return;
     const before = this.#state;
     this.#state = advance(before, event);
+    if (this.#state === before) return;
+    const { environment, identity } = this.#parts;
     if (this.#state.highWatermark > before.highWatermark) this.#tell();
+    // what followers fetch may count otherwise now
+    else if (event.kind === "isr-in-force" || event.kind === "replicas-changed") environment.news.written(identity);
+    if (event.kind !== "tick" && event.kind !== "fetch-repeated") environment.news.leaderMoved(identity);
     if (this.#state.change !== before.change) this.#isrWriter.wake();
   }
 

@@ -60,6 +60,8 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     following: new Set<() => void>(),
     leads: new Set<(ref: TopicPartition, leaderEpoch: number | null) => void>(),
   };
+  /** Led here, and not at rest: see `leaderMoved`. */
+  readonly #restless = new Set<ReplicaIdentity>();
   readonly #roleCheck: RoleCheck;
   /** Replicas that were reported here because no open partition could report itself, by id. */
   readonly #unopened = new Set<string>();
@@ -76,6 +78,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     const news = {
       committed: (key: string) => this.#commits.notify(key),
       written: (identity: ReplicaIdentity) => callEach(this.#listeners.written, identity),
+      leaderMoved: (identity: ReplicaIdentity) => this.#restless.add(identity),
       leads: (ref: ReplicaIdentity, epoch: number | null) => callEach(this.#listeners.leads, ref, epoch),
     };
     const lowerHighWatermark = (key: string, highWatermark: number) => {
@@ -117,7 +120,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
   /** Starts the periodic work: see `upkeep.ts`. Ends with `close`. */
   start(): void {
     const sweep = () => {
-      this.lookAtFollowers();
+      this.#lookAtRestless();
       this.#roleCheck.look();
     };
     this.#parts.logs.startCleaning((key) => this.#byKey.get(key)?.highWatermark ?? null);
@@ -127,6 +130,14 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
 
   lookAtFollowers(): void {
     for (const partition of this.#byKey.values()) partition.tick();
+  }
+
+  /** The cost grows with what moves, not with what is led. */
+  #lookAtRestless(): void {
+    for (const identity of this.#restless) {
+      const partition = this.#byKey.get(identity.key);
+      if (partition?.identity !== identity || !partition.tick()) this.#restless.delete(identity);
+    }
   }
 
   /** Stops everything here, then closes the logs. */

@@ -153,10 +153,12 @@ export class Partition implements ReplicaLog {
     this.#tellHealth();
   }
 
-  tick(): void {
-    if (this.#role.kind !== "leading") return;
-    this.#role.leadership.tick();
+  /** False: nothing is due here until it is reported (`news.leaderMoved`). */
+  tick(): boolean {
+    if (this.#role.kind !== "leading") return false;
+    const isDue = this.#role.leadership.tick();
     this.#tellHealth(); // others may have come into the in-sync set, or left it
+    return isDue;
   }
 
   #noteCompany({ leader, isr }: PartitionRecord): void {

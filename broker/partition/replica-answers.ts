@@ -1,83 +1,106 @@
-import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import type { EpochStart, Log } from "../log/log-contract.ts";
-import type { ReplicaIdentity } from "./environment.ts";
-import type { LeaderState } from "./leader-state.ts";
-import { type LogPosition, noEpoch } from "./log-position.ts";
-import type { FetchingReplica, ReplicaPosition } from "./replication-contract.ts";
-
-type LogEnds = Pick<Log, "startOffset" | "writtenEndOffset">;
-type Standing = Pick<LeaderState, "epoch" | "highWatermark">;
-
-/** What a follower needs to learn once: both are in every answer. */
-type Told = Pick<ReplicaFetchedPartition, "highWatermark" | "logStartOffset">;
+import { nothingKept } from "./damaged-replica.ts";
+import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
+import { readLog } from "./leader-reads.ts";
+import { isSteady, type LeaderState, mustHave } from "./leader-state.ts";
+import { type LogPosition, noEpoch, positionIn } from "./log-position.ts";
+import type { FetchingReplica, ReplicaPosition, ReplicaRead } from "./replication-contract.ts";
 
 /** In one answer; the next one tells of later ones. */
 const toldEpochsMax = 1000;
 
-/** What a leader answers to its followers' fetches, records aside. It remembers what it told each of them last, to know what is news. */
-export class ReplicaAnswers {
-  readonly #identity: ReplicaIdentity;
-  /** By follower, in this epoch. */
-  readonly #told = new Map<BrokerId, Told>();
+export interface ReplicaAnswersParts {
+  readonly identity: ReplicaIdentity;
+  readonly replica: ReplicaLog;
+  readonly environment: Pick<PartitionEnvironment, "cluster">;
+  /** As the leader has it now. */
+  readonly state: () => LeaderState;
+  readonly hasEnded: () => boolean;
+}
 
-  constructor(identity: ReplicaIdentity) {
-    this.#identity = identity;
+/** What a leader answers to its followers' fetches. */
+export class ReplicaAnswers {
+  readonly #parts: ReplicaAnswersParts;
+
+  constructor(parts: ReplicaAnswersParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether a fetch acknowledges what is below its offset: it comes from where it may, and what the follower has there is ours. */
+  isAcknowledgement(from: FetchingReplica, asked: ReplicaFetchPartition): boolean {
+    if (this.#refusal(from, asked) !== null) return false;
+    return asked.fetchOffset === nothingKept || this.#logPosition(asked).kind === "agrees";
+  }
+
+  /** Where a fetch stands: what it could be answered now. `isRepeated`: its follower's later requests count as the same fetch. */
+  positionOf(from: FetchingReplica, asked: ReplicaFetchPartition, isRepeated: boolean): ReplicaPosition {
+    const state = this.#parts.state();
+    const refusal = this.#refusal(from, asked);
+    if (refusal !== null) return this.#refused(refusal);
+    // it wants to empty its log, and may not while it could be elected for what it has
+    if (asked.fetchOffset === nothingKept && mustHave(state).has(from.brokerId)) return this.#refused("INELIGIBLE_REPLICA");
+    const { log } = this.#parts.replica;
+    const answer = this.#standing();
+    const position = this.#logPosition(asked);
+    switch (position.kind) {
+      case "agrees": {
+        const { brokerId, brokerEpoch } = from;
+        const repeated = { from: brokerId, brokerEpoch, fetchOffset: asked.fetchOffset };
+        return { answer, isReadable: asked.fetchOffset < log.writtenEndOffset, isSteady: isRepeated && isSteady(state, repeated) };
+      }
+      case "diverging": {
+        const diverging = { epoch: position.epoch, endOffset: position.endOffset };
+        return { answer: { ...answer, diverging }, isReadable: false, isSteady: false };
+      }
+      case "out-of-range": {
+        // With our end instead of a divergence: a follower that is ahead of us truncates there.
+        const diverging = { epoch: noEpoch, endOffset: log.writtenEndOffset };
+        return { answer: { ...answer, error: "OFFSET_OUT_OF_RANGE", diverging }, isReadable: false, isSteady: false };
+      }
+    }
+  }
+
+  async read(asked: ReplicaFetchPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead> {
+    const { replica, state, hasEnded } = this.#parts;
+    const { log } = replica;
+    const refused = (error: KafkaErrorCode) => ({ answer: this.#refused(error).answer, records: [] });
+    const read = await readLog(log, asked.fetchOffset, { maxBytes, endOffsetLimit: log.writtenEndOffset, minOneBatch });
+    if (hasEnded()) return refused("NOT_LEADER_OR_FOLLOWER");
+    if (asked.leaderEpoch !== state().epoch) return refused("FENCED_LEADER_EPOCH");
+    if (read.error !== null) return refused(read.error);
+    const epochs = epochsBehind(log, asked);
+    return { answer: { ...this.#standing(), epochs, recordsBytes: read.sizeInBytes }, records: read.chunks };
+  }
+
+  #logPosition({ fetchOffset, lastFetchedEpoch }: ReplicaFetchPartition): LogPosition {
+    return positionIn(this.#parts.replica.log, fetchOffset, lastFetchedEpoch);
   }
 
   /** Where the leader stands; no records. */
-  standing({ epoch, highWatermark }: Standing, { startOffset }: LogEnds): ReplicaFetchedPartition {
+  #standing(): ReplicaFetchedPartition {
+    const { identity, replica, state } = this.#parts;
+    const { epoch, highWatermark } = state();
     return {
-      topicId: this.#identity.topicId,
-      partition: this.#identity.partition,
+      topicId: identity.topicId,
+      partition: identity.partition,
       error: "NONE",
       leaderEpoch: epoch,
       highWatermark,
-      logStartOffset: startOffset,
+      logStartOffset: replica.log.startOffset,
       diverging: null,
       epochs: [],
       recordsBytes: 0,
     };
   }
 
-  refusal(state: Standing, log: LogEnds, error: KafkaErrorCode): ReplicaPosition {
-    return { answer: { ...this.standing(state, log), error }, isReadable: false, hasNews: false };
+  #refused(error: KafkaErrorCode): ReplicaPosition {
+    return { answer: { ...this.#standing(), error }, isReadable: false, isSteady: false };
   }
 
-  /** The answer to a fetch from a position in our log: where we stand, and from where on the follower's log is not ours. */
-  position(state: Standing, log: LogEnds, position: LogPosition, from: FetchingReplica, asked: ReplicaFetchPartition): ReplicaPosition {
-    const answer = this.standing(state, log);
-    const told = this.#told.get(from.brokerId);
-    switch (position.kind) {
-      case "agrees":
-        return {
-          answer,
-          isReadable: asked.fetchOffset < log.writtenEndOffset,
-          hasNews: told?.highWatermark !== answer.highWatermark || told.logStartOffset !== answer.logStartOffset,
-        };
-      case "diverging":
-        return {
-          answer: { ...answer, diverging: { epoch: position.epoch, endOffset: position.endOffset } },
-          isReadable: false,
-          hasNews: false,
-        };
-      case "out-of-range": {
-        // With our end instead of a divergence: a follower that is ahead of us truncates there.
-        const diverging = { epoch: noEpoch, endOffset: log.writtenEndOffset };
-        return { answer: { ...answer, error: "OFFSET_OUT_OF_RANGE", diverging }, isReadable: false, hasNews: false };
-      }
-    }
-  }
-
-  /** This answer is on its way. Should it be lost, the follower learns of it from the next one that is given because the wait is over. */
-  noteSent(to: BrokerId, { highWatermark, logStartOffset }: Told): void {
-    this.#told.set(to, { highWatermark, logStartOffset });
-  }
-
-  /** A new epoch: what was sent in the last one is sent again. */
-  forget(): void {
-    this.#told.clear();
+  #refusal(from: FetchingReplica, { leaderEpoch }: ReplicaFetchPartition): KafkaError | null {
+    return replicaFetchRefusal(this.#parts.state(), from, leaderEpoch, this.#parts.environment.cluster.registration(from.brokerId));
   }
 }
 

@@ -6,25 +6,32 @@ import type { ReplicaFetchedPartition, ReplicaFetchPartition } from "../../proto
 export interface ReplicaLeaders {
   /** To be asked in the turn in which it is used. */
   leaderOf(topicId: TopicId, partition: number): ReplicaLeader | KafkaErrorCode;
-  /** Called whenever a partition's written end, high watermark or leadership moved, in that turn. Returns a function that unsubscribes. */
+  /**
+   * Called whenever a partition's written end, high watermark, log start, in-sync set, assignment or leadership moved, in that turn: what
+   * `positionOf` says may have changed. Returns a function that unsubscribes.
+   */
   onWritten(listener: (partition: { readonly topicId: TopicId; readonly partition: number }) => void): () => void;
 }
 
 export interface ReplicaLeader {
-  /** Takes the fetch offset as an acknowledgement, in the caller's turn: once, when the request arrives. */
+  /**
+   * Takes the fetch offset as an acknowledgement, in the caller's turn: once, when the request arrives. From then on each advance of
+   * `from.receivedAtMs` counts as the same fetch again, until `endFetch`.
+   */
   acknowledgeFetch(from: FetchingReplica, asked: ReplicaFetchPartition): ReplicaPosition;
+  /** The follower's next requests do not speak for this partition, or its session is over. Before `from.receivedAtMs` advances again. */
+  endFetch(from: FetchingReplica): void;
   /** Where that fetch stands now. Acknowledges nothing: the follower may have dropped the request and be further ahead by now. */
   positionOf(from: FetchingReplica, asked: ReplicaFetchPartition): ReplicaPosition;
   /** What is written from the fetch offset on, after a position that `isReadable`. `records` go into the payload. */
   readForReplica(asked: ReplicaFetchPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead>;
-  /** This answer is sent: its high watermark is no longer new to that follower. */
-  noteAnswered(from: FetchingReplica, answer: ReplicaFetchedPartition): void;
 }
 
+/** A follower in one session. The same object for all of its requests. */
 export interface FetchingReplica {
   readonly brokerId: BrokerId;
   readonly brokerEpoch: number;
-  /** When the request arrived (monotonic): what it proves about the follower, it proves of then. */
+  /** When its last request arrived (monotonic): what that proves about the follower, it proves of then. */
   readonly receivedAtMs: number;
 }
 
@@ -33,8 +40,11 @@ export interface ReplicaPosition {
   readonly answer: ReplicaFetchedPartition;
   /** There are records to read. False with an error or a divergence. */
   readonly isReadable: boolean;
-  /** The follower was not told this high watermark, or this log start, yet, as far as we know. */
-  readonly hasNews: boolean;
+  /**
+   * Repeating this fetch changes nothing but the time at which the follower last had everything: it need not be acknowledged again until
+   * the partition moves. False with an error or a divergence.
+   */
+  readonly isSteady: boolean;
 }
 
 export interface ReplicaRead {
@@ -51,14 +61,19 @@ export interface FollowedPartition extends TopicPartition {
   /** What to ask next; null while the log is being changed, or when this is over. */
   nextFetch(): ReplicaFetchPartition | null;
   /**
+   * Calls `listener` when what `nextFetch` says changed by anything but an answer that was applied, in that turn. Whoever fetches must not
+   * speak for the partition any more as it was. One listener at a time.
+   */
+  onFetchChanged(listener: () => void): void;
+  /**
    * Applies an answer to `asked`; resolves when the fetched records are written, so that the next fetch acknowledges it. Everything up to
    * the first `await` runs in the caller's turn.
    */
   applyFetched(asked: ReplicaFetchPartition, answer: ReplicaFetchedPartition, records: Buffer): Promise<FetchApplied>;
 }
 
-/** `ended`: no longer followed under this epoch; drop it. */
-export type FetchApplied = "applied" | "back-off" | "ended";
+/** `ignored`: it was not for the log as it is. `ended`: no longer followed under this epoch; drop it. */
+export type FetchApplied = "applied" | "ignored" | "back-off" | "ended";
 
 export interface FollowingSource {
   following(): readonly FollowedPartition[];

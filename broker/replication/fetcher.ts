@@ -4,10 +4,10 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import { loop } from "../../protocol/base/loop.ts";
 import type { Random } from "../../protocol/base/random.ts";
-import type { ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import type { ClusterView } from "../partition/cluster-contract.ts";
 import type { FetchApplied, FollowedPartition } from "../partition/replication-contract.ts";
 import { type PeerAnswer, type PeerRequester, PeerUnavailable } from "../runtime/peer-port.ts";
+import { FollowerSession } from "./follower-session.ts";
 import type { ReplicationConfig } from "./replication-config.ts";
 
 export interface FetcherParts {
@@ -18,6 +18,8 @@ export interface FetcherParts {
   readonly logger: Logger;
   readonly cluster: ClusterView;
   readonly peers: PeerRequester;
+  /** A number that rises with each call: no two sessions of this process have the same. */
+  readonly nextSessionId: () => number;
 }
 
 /** Longest sleep with nothing to ask; being given partitions ends it earlier. */
@@ -26,14 +28,10 @@ const emptyRoundMs = 100;
 /** After an election the follower often knows sooner than the leader; it asks again soon. */
 const firstBackoffMs = 20;
 
-interface Asked {
-  readonly entry: FetchEntry;
-  readonly fetch: ReplicaFetchPartition;
-}
-
 /**
  * Fetches from one leader all partitions that it leads for us: one request at a time, the next as soon as the fetched records are written,
- * for it acknowledges them.
+ * for it acknowledges them. A request names only what changed since the last one (`follower-session.ts`); so partitions in which nothing
+ * happens cost nothing, on either side. Whatever goes wrong on the way ends the session, and the next request names everything again.
  */
 export class Fetcher {
   readonly #leader: BrokerId;
@@ -41,8 +39,11 @@ export class Fetcher {
   readonly #stopping = new AbortController();
   /** Aborts a request that waits at the leader, or a pause, when there is something else to fetch. */
   #interruption = new AbortController();
-  #entries: readonly FetchEntry[] = [];
-  #rounds = 0;
+  #entries = new Map<string, FetchEntry>();
+  /** What they are to fetch next may not be what the session has. */
+  readonly #changed = new Set<FetchEntry>();
+  readonly #paused = new Set<FetchEntry>();
+  #session: FollowerSession | null = null;
   readonly #stopped: Promise<void>;
 
   constructor(leader: BrokerId, parts: FetcherParts) {
@@ -63,9 +64,18 @@ export class Fetcher {
   setPartitions(partitions: readonly FollowedPartition[]): void {
     const isOurs = partitions.every(({ leader }) => leader === this.#leader);
     invariant(isOurs, "a fetcher follows one leader", () => ({ leader: this.#leader, others: partitions.map(({ leader }) => leader) }));
-    const known = new Map(this.#entries.map((entry) => [entry.partition, entry]));
-    this.#entries = partitions.map((partition) => known.get(partition) ?? new FetchEntry(partition));
-    if (partitions.some((partition) => !known.has(partition))) this.#interruption.abort();
+    const known = this.#entries;
+    this.#entries = new Map();
+    let isAnyNew = false;
+    for (const partition of partitions) {
+      const key = partitionKey(partition.topicId, partition.partition);
+      const old = known.get(key);
+      if (old?.partition === partition) known.delete(key);
+      else isAnyNew = true;
+      this.#entries.set(key, old?.partition === partition ? old : this.#newEntry(key, partition));
+    }
+    for (const gone of known.values()) this.#drop(gone);
+    if (isAnyNew) this.#interruption.abort();
   }
 
   /** Resolves when nothing is fetched any more. */
@@ -75,6 +85,20 @@ export class Fetcher {
     await this.#stopped;
   }
 
+  #newEntry(key: string, partition: FollowedPartition): FetchEntry {
+    const entry = new FetchEntry(key, partition);
+    partition.onFetchChanged(() => this.#changed.add(entry));
+    this.#changed.add(entry);
+    return entry;
+  }
+
+  #drop(entry: FetchEntry): void {
+    entry.partition.onFetchChanged(() => undefined);
+    this.#changed.delete(entry);
+    this.#paused.delete(entry);
+    this.#session?.leave(entry.key);
+  }
+
   async #round(): Promise<void> {
     // An interrupt from here on belongs to this round. The partitions are read after this, so that none is missed.
     this.#interruption = new AbortController();
@@ -82,66 +106,97 @@ export class Fetcher {
     const { signal } = this.#interruption;
     const { clock } = this.#parts;
     const nowMs = clock.monotonicMs();
-    const asked = this.#due(nowMs);
-    const nextReadyMs = this.#nextReadyMs(nowMs);
-    if (asked.length === 0) {
+    const nextReadyMs = this.#endPauses(nowMs);
+    const session = this.#currentSession();
+    this.#bringUpToDate(session);
+    if (session.isEmpty) {
       // nothing to ask: pauses, or logs that are being written to, which takes a moment
       await sleep(clock, Math.min(Math.max(1, nextReadyMs - nowMs), emptyRoundMs), signal).catch(() => undefined);
       return;
     }
-    const answer = await this.#ask(asked, nextReadyMs - nowMs, signal);
-    if (answer === null) return;
-    await this.#apply(asked, answer);
-    // all of it is in the logs' own memory by now, or of no use
-    answer.release?.();
-  }
-
-  #due(nowMs: number): readonly Asked[] {
-    const asked: Asked[] = [];
-    // A full answer leaves out the last partitions: each in turn is first.
-    for (const entry of rotated(this.#entries, this.#rounds++)) {
-      if (entry.readyAtMs > nowMs) continue;
-      const fetch = entry.partition.nextFetch();
-      if (fetch !== null) asked.push({ entry, fetch });
-    }
-    return asked;
-  }
-
-  #nextReadyMs(nowMs: number): number {
-    let next = Number.POSITIVE_INFINITY;
-    for (const { readyAtMs } of this.#entries) if (readyAtMs > nowMs) next = Math.min(next, readyAtMs);
-    return next;
-  }
-
-  /** Null: interrupted. Rejects when the leader cannot be asked; the loop pauses then. */
-  async #ask(asked: readonly Asked[], untilReadyMs: number, signal: AbortSignal): Promise<PeerAnswer<"replica-fetch"> | null> {
-    const { brokerId, config, cluster, peers } = this.#parts;
-    const address = cluster.peerAddress(this.#leader);
-    if (address === null) throw new PeerUnavailable(`the address of broker ${this.#leader} is not known`);
-    if (cluster.ownEpoch < 0) throw new PeerUnavailable("this broker is not registered");
-    const maxWaitMs = Math.ceil(Math.min(config.fetchWaitMaxMs, untilReadyMs));
-    const request = {
-      brokerId,
-      brokerEpoch: cluster.ownEpoch,
-      maxWaitMs,
-      minBytes: config.fetchMinBytes,
-      maxBytes: config.fetchResponseMaxBytes,
-      partitions: asked.map(({ fetch }) => fetch),
-    };
     try {
-      const timeoutMs = maxWaitMs + config.fetchTimeoutMs;
-      return await peers.request(address, "replica-fetch", request, { timeoutMs, lane: "replication", signal });
+      const answer = await this.#ask(session, nextReadyMs - nowMs, signal);
+      if (answer === null) return;
+      await this.#apply(session, answer);
+      // all of it is in the logs' own memory by now, or of no use
+      answer.release?.();
     } catch (error) {
-      if (signal.aborted) return null;
+      this.#session = null;
       throw error;
     }
   }
 
-  async #apply(asked: readonly Asked[], { body, payload }: PeerAnswer<"replica-fetch">): Promise<void> {
+  /** Answers when the next pause ends. */
+  #endPauses(nowMs: number): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const entry of this.#paused) {
+      if (entry.readyAtMs > nowMs) {
+        next = Math.min(next, entry.readyAtMs);
+        continue;
+      }
+      this.#paused.delete(entry);
+      this.#changed.add(entry);
+    }
+    return next;
+  }
+
+  /** A new one, in which nothing is named yet, when the last one has ended. */
+  #currentSession(): FollowerSession {
+    const { cluster, nextSessionId } = this.#parts;
+    if (this.#session?.brokerEpoch === cluster.ownEpoch) return this.#session;
+    this.#session = new FollowerSession(nextSessionId(), cluster.ownEpoch);
+    for (const entry of this.#entries.values()) this.#changed.add(entry);
+    return this.#session;
+  }
+
+  /** From here until the request is made, in one turn: what it speaks for stands as the session has it. */
+  #bringUpToDate(session: FollowerSession): void {
+    for (const entry of this.#changed) {
+      const fetch = this.#paused.has(entry) ? null : entry.partition.nextFetch();
+      if (fetch === null) {
+        // stays among the changed ones: its log is being written to, or it is over
+        session.leave(entry.key);
+        continue;
+      }
+      session.name(fetch);
+      this.#changed.delete(entry);
+    }
+  }
+
+  /** Null: interrupted. Rejects when the leader cannot be asked; the loop pauses then. */
+  async #ask(session: FollowerSession, untilReadyMs: number, signal: AbortSignal): Promise<PeerAnswer<"replica-fetch"> | null> {
+    const { brokerId, config, cluster, peers } = this.#parts;
+    const address = cluster.peerAddress(this.#leader);
+    if (address === null) throw new PeerUnavailable(`the address of broker ${this.#leader} is not known`);
+    if (session.brokerEpoch < 0) throw new PeerUnavailable("this broker is not registered");
+    const maxWaitMs = Math.ceil(Math.min(config.fetchWaitMaxMs, untilReadyMs));
+    const request = {
+      brokerId,
+      brokerEpoch: session.brokerEpoch,
+      maxWaitMs,
+      minBytes: config.fetchMinBytes,
+      maxBytes: config.fetchResponseMaxBytes,
+      ...session.next(),
+    };
+    let isSent = false;
+    const onSent = () => {
+      isSent = true;
+    };
+    try {
+      const timeoutMs = maxWaitMs + config.fetchTimeoutMs;
+      return await peers.request(address, "replica-fetch", request, { timeoutMs, lane: "replication", signal, onSent });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      // The leader may have taken the request, and the session continues; one that it cannot have heard of would be missing in the sequence.
+      if (!isSent) this.#session = null;
+      return null;
+    }
+  }
+
+  async #apply(session: FollowerSession, { body, payload }: PeerAnswer<"replica-fetch">): Promise<void> {
     if (body.error !== "NONE") throw new PeerUnavailable(`broker ${this.#leader} refused to be followed: ${body.error} ${body.message}`);
-    const { clock, config, random } = this.#parts;
-    const byKey = new Map(asked.map((one) => [partitionKey(one.fetch.topicId, one.fetch.partition), one]));
     const applying: Promise<void>[] = [];
+    const answered = new Set<string>();
     let at = 0;
     for (const answer of body.partitions) {
       const endAt = at + answer.recordsBytes;
@@ -149,24 +204,37 @@ export class Fetcher {
       const records = payload.subarray(at, endAt);
       at = endAt;
       const key = partitionKey(answer.topicId, answer.partition);
-      const one = byKey.get(key);
-      byKey.delete(key); // a second answer for the same partition is ignored
-      if (one === undefined) continue;
-      const { entry, fetch } = one;
-      const applied = entry.partition.applyFetched(fetch, answer, records);
-      applying.push(applied.then((how) => entry.note(how, clock.monotonicMs(), config.fetchBackoffMs, random.next())));
+      const [asked, entry] = [session.asked(key), this.#entries.get(key)];
+      // not asked for any more, or a second answer for the same partition
+      if (asked === undefined || entry === undefined || answered.has(key)) continue;
+      answered.add(key);
+      applying.push(entry.partition.applyFetched(asked, answer, records).then((how) => this.#applied(session, entry, how)));
     }
     await Promise.all(applying);
+    session.heard();
+  }
+
+  #applied(session: FollowerSession, entry: FetchEntry, how: FetchApplied): void {
+    const { clock, config, random } = this.#parts;
+    entry.note(how, clock.monotonicMs(), config.fetchBackoffMs, random.next());
+    // Race: (1) it is applied; (2) meanwhile the partition gets another role, and another entry or none.
+    if (this.#entries.get(entry.key) !== entry) return;
+    // what came with an answer that was not applied must come again
+    if (how !== "applied") session.leave(entry.key);
+    if (how === "back-off") this.#paused.add(entry);
+    else if (how !== "ended") this.#changed.add(entry);
   }
 }
 
 /** A followed partition in a fetcher's list, with its own pause after failures. */
 class FetchEntry {
+  readonly key: string;
   readonly partition: FollowedPartition;
   #readyAtMs = Number.NEGATIVE_INFINITY;
   #pauseMs = firstBackoffMs;
 
-  constructor(partition: FollowedPartition) {
+  constructor(key: string, partition: FollowedPartition) {
+    this.key = key;
     this.partition = partition;
   }
 
@@ -186,10 +254,4 @@ class FetchEntry {
     this.#readyAtMs = nowMs + pauseMs * (0.5 + jitter / 2);
     this.#pauseMs = Math.min(this.#pauseMs * 2, pauseMaxMs);
   }
-}
-
-/** `list` from `start` on, then its beginning. */
-function rotated<T>(list: readonly T[], start: number): T[] {
-  const from = list.length === 0 ? 0 : start % list.length;
-  return [...list.slice(from), ...list.slice(0, from)];
 }

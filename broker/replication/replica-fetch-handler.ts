@@ -1,19 +1,17 @@
 import type { Clock } from "../../protocol/base/clock.ts";
-import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
+import { type BrokerId, partitionKey } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
-import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
-import type {
-  ReplicaFetchedPartition,
-  ReplicaFetchPartition,
-  ReplicaFetchRequest,
-  ReplicaFetchResponse,
-} from "../../protocol/peer/messages.ts";
-import type { FetchingReplica, ReplicaLeader, ReplicaLeaders, ReplicaPosition, ReplicaRead } from "../partition/replication-contract.ts";
+import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import type { ReplicaFetchedPartition, ReplicaFetchRequest, ReplicaFetchResponse } from "../../protocol/peer/messages.ts";
+import type { ReplicaLeaders, ReplicaRead } from "../partition/replication-contract.ts";
 import type { PeerHandler } from "../runtime/peer-port.ts";
+import { isNews, isUrgent, LeaderSession, refusal, type SessionPartition } from "./leader-session.ts";
 import type { ReplicationConfig } from "./replication-config.ts";
 
 export interface ReplicaFetchHandlerParts {
   readonly leaders: ReplicaLeaders;
+  /** The present registration of a broker; null: not known. */
+  readonly registration: (id: BrokerId) => number | null;
   readonly clock: Clock;
   readonly config: ReplicationConfig;
 }
@@ -24,209 +22,188 @@ export interface ReplicaFetchHandlerParts {
  */
 export const highWatermarkDelayMs = 50;
 
+type Answered = { readonly body: ReplicaFetchResponse; readonly payload?: readonly Buffer[] };
+
 /**
  * The leader's side of replication: takes the offsets as acknowledgements, then answers as soon as there are records (or a refusal) to
- * send, or when the follower's wait is over. Partitions with nothing new are left out, except from an answer given because the wait is
- * over: should an answer be lost, the follower learns the high watermark from the next of those.
+ * send, or when the follower's wait is over. Partitions with nothing new are left out.
  */
 export function replicaFetchHandler(parts: ReplicaFetchHandlerParts): PeerHandler<"replica-fetch"> {
+  const sessions = new LeaderSessions(parts);
   return async (request) => {
     const { clock, config } = parts;
+    const session = sessions.take(request);
+    if (!(session instanceof LeaderSession)) return { body: { error: session, message: "", partitions: [] } };
     const deadlineMs = clock.monotonicMs() + Math.min(Math.max(0, request.maxWaitMs), config.fetchWaitMaxMs);
-    const fetch = new PendingFetch(parts, request);
-    try {
-      let tellHighWatermarksAtMs = Number.POSITIVE_INFINITY;
-      for (;;) {
-        const nowMs = clock.monotonicMs();
-        const isWaitOver = nowMs >= deadlineMs;
-        if (isWaitOver || nowMs >= tellHighWatermarksAtMs || fetch.mayBeEnough) {
-          const found = await fetch.read();
-          if (isWaitOver || nowMs >= tellHighWatermarksAtMs || found.isEnough) return fetch.answer(found, isWaitOver);
-          for (const release of found.releases) release();
-        }
-        if (fetch.hasNews) tellHighWatermarksAtMs = Math.min(tellHighWatermarksAtMs, nowMs + highWatermarkDelayMs);
-        await fetch.moved(Math.min(deadlineMs, tellHighWatermarksAtMs));
+    const fetch = new PendingFetch(parts, session, request);
+    let tellHighWatermarksAtMs = Number.POSITIVE_INFINITY;
+    for (;;) {
+      if (fetch.isSuperseded) return nothing;
+      const nowMs = clock.monotonicMs();
+      const mustAnswer = nowMs >= deadlineMs || nowMs >= tellHighWatermarksAtMs;
+      if (mustAnswer || session.mayBeEnough) {
+        const found = await fetch.read();
+        if (fetch.isSuperseded) return nothing;
+        if (mustAnswer || found.isEnough) return fetch.answer(found);
       }
-    } finally {
-      fetch.end();
+      if (session.hasNews) tellHighWatermarksAtMs = Math.min(tellHighWatermarksAtMs, nowMs + highWatermarkDelayMs);
+      await fetch.moved(Math.min(deadlineMs, tellHighWatermarksAtMs));
     }
   };
 }
 
+/** Nobody waits for this answer any more; it tells nothing, so that nothing counts as told. */
+const nothing: Answered = { body: { error: "NONE", message: "", partitions: [] } };
+
+/**
+ * One session for each broker that follows something here. A request is taken only when it is the next one of its follower's session, or
+ * begins a newer one; so a late request, of an earlier session, link or life, changes nothing:
+ * (1) request 5 of session 1 gets stuck in a link that breaks; (2) the follower begins session 2; (3) request 5 arrives after all: session
+ * 1 is not there. (1) the first request of session 2 gets stuck; (2) the follower begins session 3; (3) the first of session 2 arrives: its
+ * number is lower.
+ */
+class LeaderSessions {
+  readonly #parts: ReplicaFetchHandlerParts;
+  readonly #byFollower = new Map<BrokerId, LeaderSession>();
+
+  constructor(parts: ReplicaFetchHandlerParts) {
+    this.#parts = parts;
+    parts.leaders.onWritten(({ topicId, partition }) => {
+      const key = partitionKey(topicId, partition);
+      for (const session of this.#byFollower.values()) session.moved(key);
+    });
+  }
+
+  /** The session after the request was taken, or why it was not. */
+  take(request: ReplicaFetchRequest): LeaderSession | KafkaError {
+    const { brokerId, brokerEpoch } = request;
+    const { registration, clock } = this.#parts;
+    const registered = registration(brokerId);
+    // One that the metadata does not name yet asks again in a moment: it learned whom to follow from the controller, which is about to tell
+    // us of it.
+    if (registered === null) return "BROKER_ID_NOT_REGISTERED";
+    if (registered !== brokerEpoch) return "STALE_BROKER_EPOCH";
+    const session = this.#sessionOf(request);
+    if (session instanceof LeaderSession) session.take(request, clock.monotonicMs());
+    return session;
+  }
+
+  #sessionOf(request: ReplicaFetchRequest): LeaderSession | KafkaError {
+    const { brokerId, brokerEpoch, session } = request;
+    const known = this.#byFollower.get(brokerId);
+    const following = known?.follows(request) ?? "another";
+    if (known !== undefined && following === "next") return known;
+    if (following === "not-next") return "INVALID_FETCH_SESSION_EPOCH";
+    const isLate = known !== undefined && known.from.brokerEpoch === brokerEpoch && session.id < known.id;
+    if (session.sequence > 0 || isLate) return "FETCH_SESSION_ID_NOT_FOUND";
+    return this.#begin(request);
+  }
+
+  /** What the follower's last session spoke for ends with it. So do those of brokers that are gone: there are no more than brokers. */
+  #begin(request: ReplicaFetchRequest): LeaderSession {
+    for (const [brokerId, session] of this.#byFollower) {
+      if (brokerId !== request.brokerId && this.#parts.registration(brokerId) === session.from.brokerEpoch) continue;
+      this.#byFollower.delete(brokerId);
+      session.end();
+    }
+    const begun = new LeaderSession(request, this.#parts.leaders);
+    this.#byFollower.set(request.brokerId, begun);
+    return begun;
+  }
+}
+
 interface Found {
-  readonly answers: readonly ReplicaFetchedPartition[];
+  readonly answers: ReadonlyMap<SessionPartition, ReplicaFetchedPartition>;
   readonly records: readonly Buffer[];
   /** To be called when the records are sent, or not sent. */
   readonly releases: readonly (() => void)[];
   readonly isEnough: boolean;
 }
 
-interface Answered {
-  readonly body: ReplicaFetchResponse;
-  readonly payload: readonly Buffer[];
-  readonly onSent: () => void;
-}
-
+/** A request that was taken, until it is answered. */
 class PendingFetch {
   readonly #parts: ReplicaFetchHandlerParts;
-  readonly #request: ReplicaFetchRequest;
-  readonly #from: FetchingReplica;
+  readonly #session: LeaderSession;
+  readonly #sequence: number;
+  readonly #minBytes: number;
   readonly #maxBytes: number;
-  readonly #positions: ReplicaPosition[];
-  /** Made when there is something to wait for: place in the request by partition. */
-  #places: Map<string, number> | null = null;
-  /** Partitions that moved since they were checked. */
-  readonly #moved = new Set<string>();
-  #wake: () => void = () => undefined;
-  readonly #unwatch: () => void;
 
-  constructor(parts: ReplicaFetchHandlerParts, request: ReplicaFetchRequest) {
-    const { brokerId, brokerEpoch, maxBytes, partitions } = request;
-    const { leaders, clock, config } = parts;
+  constructor(parts: ReplicaFetchHandlerParts, session: LeaderSession, { minBytes, maxBytes }: ReplicaFetchRequest) {
     this.#parts = parts;
-    this.#request = request;
-    this.#from = { brokerId, brokerEpoch, receivedAtMs: clock.monotonicMs() };
-    this.#maxBytes = Math.min(Math.max(0, maxBytes), config.fetchResponseMaxBytes);
-    // Race: (1) checked, nothing there; (2) records are written; (3) only now we watch. So watch first.
-    this.#unwatch = leaders.onWritten(({ topicId, partition }) => {
-      this.#moved.add(partitionKey(topicId, partition));
-      this.#wake();
-    });
-    // All acknowledgements in one turn, before anything is read: a read that goes to the disk must not keep producers of other partitions
-    // waiting.
-    this.#positions = partitions.map((asked) => this.#acknowledge(asked));
+    this.#session = session;
+    this.#sequence = session.sequence;
+    this.#minBytes = minBytes;
+    this.#maxBytes = Math.min(Math.max(0, maxBytes), parts.config.fetchResponseMaxBytes);
   }
 
-  get mayBeEnough(): boolean {
-    return this.#positions.some((position) => position.isReadable || isUrgent(position.answer));
-  }
-
-  get hasNews(): boolean {
-    return this.#positions.some((position) => position.hasNews);
+  /** The follower has sent another request, or begun another session: it has given this one up. */
+  get isSuperseded(): boolean {
+    return this.#session.sequence !== this.#sequence;
   }
 
   /**
-   * Resolves when a partition of the request moved, or at `untilMs`; what moved was checked again. The cost of waiting grows with what
-   * moves, not with what is fetched.
+   * Resolves when a partition of the session moved, or at `untilMs`, or when this request is superseded; what moved was looked at again.
+   * The cost of waiting grows with what moves, not with what is fetched.
    */
   async moved(untilMs: number): Promise<void> {
     const { clock } = this.#parts;
-    this.#places ??= new Map(this.#request.partitions.map(({ topicId, partition }, place) => [partitionKey(topicId, partition), place]));
-    while (!this.#lookAgain() && clock.monotonicMs() < untilMs) {
+    // one that is superseded leaves what moved to its successor
+    while (!this.isSuperseded && !this.#session.lookAgain() && clock.monotonicMs() < untilMs) {
       await new Promise<void>((resolve) => {
         const timer = clock.schedule(untilMs - clock.monotonicMs(), resolve);
-        this.#wake = () => {
+        this.#session.onWake(() => {
           timer.cancel();
           resolve();
-        };
+        });
       });
     }
   }
 
-  /** As many records as may be sent, in the request's order. */
+  /** As many records as may be sent, of one partition after the other. */
   async read(): Promise<Found> {
     const { config } = this.#parts;
-    const answers: ReplicaFetchedPartition[] = [];
+    const answers = new Map<SessionPartition, ReplicaFetchedPartition>();
     const records: Buffer[] = [];
     const releases: (() => void)[] = [];
     let bytes = 0;
-    for (const [place, asked] of this.#request.partitions.entries()) {
-      const position = this.#positions[place]!;
+    for (const partition of [...this.#session.active]) {
+      const { asked, position } = partition;
+      if (position === null) continue;
       let { answer } = position;
       if (position.isReadable && (bytes === 0 || bytes < this.#maxBytes)) {
         const maxBytes = Math.min(config.fetchMaxBytes, this.#maxBytes - bytes);
         // the first partition returns at least one batch, or a batch above the limits would stop replication for good
-        const read = await this.#read(asked, maxBytes, bytes === 0);
+        const read = await this.#read(partition, maxBytes, bytes === 0);
+        if (this.isSuperseded) break;
         answer = read.answer;
         bytes += answer.recordsBytes;
         records.push(...read.records);
-        if (read.release !== undefined) releases.push(read.release);
+        invariant(partition.asked === asked, "what is asked changes with the next request only");
       }
-      answers.push(answer);
+      answers.set(partition, answer);
     }
-    return { answers, records, releases, isEnough: answers.some(isUrgent) || (bytes > 0 && bytes >= this.#request.minBytes) };
+    const isEnough = [...answers.values()].some(isUrgent) || (bytes > 0 && bytes >= this.#minBytes);
+    return { answers, records, isEnough };
   }
 
-  answer({ answers, records, releases }: Found, isWaitOver: boolean): Answered {
-    const isNews = (answer: ReplicaFetchedPartition, place: number) =>
-      isUrgent(answer) || answer.recordsBytes > 0 || this.#positions[place]!.hasNews;
-    const told = isWaitOver ? answers : answers.filter(isNews);
+  answer({ answers, records }: Found): Answered {
+    const partitions: ReplicaFetchedPartition[] = [];
+    let bytesTold = 0;
+    for (const [partition, answer] of answers) {
+      if (!isUrgent(answer) && answer.recordsBytes === 0 && !isNews(answer, partition.told)) continue;
+      partitions.push(answer);
+      bytesTold += answer.recordsBytes;
+      this.#session.noteSent(partition, answer);
+      if (answer.recordsBytes > 0) this.#session.wasRead(partition);
+    }
     const bytes = records.reduce((sum, chunk) => sum + chunk.length, 0);
-    const bytesTold = told.reduce((sum, { recordsBytes }) => sum + recordsBytes, 0);
     invariant(bytes === bytesTold, "a follower is told of all the records that come, and of no others", () => ({ bytes, bytesTold }));
-    for (const answer of told) this.#noteAnswered(answer);
-    return {
-      body: { error: "NONE", message: "", partitions: told },
-      payload: records,
-      onSent: () => {
-        for (const release of releases) release();
-      },
-    };
+    return { body: { error: "NONE", message: "", partitions }, payload: records };
   }
 
-  end(): void {
-    this.#unwatch();
-    this.#wake();
-  }
-
-  /** Checks what moved. False: none of the requested partitions did. */
-  #lookAgain(): boolean {
-    let any = false;
-    for (const key of this.#moved) {
-      const place = this.#places?.get(key);
-      if (place === undefined) continue;
-      this.#positions[place] = this.#positionOf(this.#request.partitions[place]!);
-      any = true;
-    }
-    this.#moved.clear();
-    return any;
-  }
-
-  #acknowledge(asked: ReplicaFetchPartition): ReplicaPosition {
-    const leader = this.#leaderOf(asked);
-    return typeof leader === "string" ? nothingToRead(asked, leader) : leader.acknowledgeFetch(this.#from, asked);
-  }
-
-  #positionOf(asked: ReplicaFetchPartition): ReplicaPosition {
-    const leader = this.#leaderOf(asked);
-    return typeof leader === "string" ? nothingToRead(asked, leader) : leader.positionOf(this.#from, asked);
-  }
-
-  async #read(asked: ReplicaFetchPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead> {
-    const leader = this.#leaderOf(asked);
+  async #read({ asked }: SessionPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead> {
+    const leader = this.#parts.leaders.leaderOf(asked.topicId, asked.partition);
     if (typeof leader === "string") return { answer: refusal(asked, leader), records: [] };
     return leader.readForReplica(asked, maxBytes, minOneBatch);
   }
-
-  #noteAnswered(answer: ReplicaFetchedPartition): void {
-    const leader = this.#leaderOf(answer);
-    if (typeof leader !== "string") leader.noteAnswered(this.#from, answer);
-  }
-
-  #leaderOf({ topicId, partition }: { readonly topicId: TopicId; readonly partition: number }): ReplicaLeader | KafkaErrorCode {
-    return this.#parts.leaders.leaderOf(topicId, partition);
-  }
-}
-
-function nothingToRead(asked: ReplicaFetchPartition, error: KafkaErrorCode): ReplicaPosition {
-  return { answer: refusal(asked, error), isReadable: false, hasNews: false };
-}
-
-function refusal({ topicId, partition }: ReplicaFetchPartition, error: KafkaErrorCode): ReplicaFetchedPartition {
-  return {
-    topicId,
-    partition,
-    error,
-    leaderEpoch: -1,
-    highWatermark: -1,
-    logStartOffset: -1,
-    diverging: null,
-    epochs: [],
-    recordsBytes: 0,
-  };
-}
-
-/** To be acted upon at once, unlike a high watermark. */
-function isUrgent({ error, diverging }: ReplicaFetchedPartition): boolean {
-  return error !== "NONE" || diverging !== null;
 }

@@ -34,14 +34,30 @@ export interface PeerStatus {
   readonly message: string;
 }
 
+/**
+ * The requests of a session, in order, tell the leader what its follower fetches: the first one names all partitions, each later one those
+ * that were added, have changed, or are left out from now on. So every request speaks for all partitions of the session.
+ */
 export interface ReplicaFetchRequest {
   readonly brokerId: BrokerId;
   /** The follower's registration: a fetch of an earlier life of the broker must not count as an acknowledgement. */
   readonly brokerEpoch: number;
+  readonly session: ReplicaFetchSession;
   readonly maxWaitMs: number;
   readonly minBytes: number;
   readonly maxBytes: number;
+  /** Left out from now on, or, when named as well, begun anew. Says nothing in a session's first request. */
+  readonly forgotten: readonly ReplicaName[];
   readonly partitions: readonly ReplicaFetchPartition[];
+}
+
+export interface ReplicaFetchSession {
+  /** Rises with each session of one registration. */
+  readonly id: number;
+  /** Counts the requests of the session, from 0. A request that does not follow the last one is refused, and ends the session. */
+  readonly sequence: number;
+  /** The answer to the request before this one was received and applied. Otherwise the leader must repeat what was new in it. */
+  readonly isLastHeard: boolean;
 }
 
 export interface ReplicaFetchPartition {
@@ -57,7 +73,7 @@ export interface ReplicaFetchPartition {
 }
 
 export interface ReplicaFetchResponse extends PeerStatus {
-  /** In the request's order; partitions without news are left out. */
+  /** Partitions without news are left out. An error of the whole answer ends the session. */
   readonly partitions: readonly ReplicaFetchedPartition[];
 }
 

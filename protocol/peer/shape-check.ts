@@ -17,6 +17,7 @@ import type {
   ReplicaFetchPartition,
   ReplicaFetchRequest,
   ReplicaFetchResponse,
+  ReplicaFetchSession,
   ReplicaName,
   ReplicasOfflineRequest,
   StartingLeader,
@@ -60,12 +61,20 @@ const settings = record(text(65_536), settingsMax, 1024);
 const status = { error, message } as const;
 const peerStatus = object<PeerStatus>(status);
 
+const replicaName = object<ReplicaName>({ topicId, partition });
+
 const replicaFetchRequest = object<ReplicaFetchRequest>({
   brokerId,
   brokerEpoch: registration,
+  session: object<ReplicaFetchSession>({
+    id: integer(0, Number.MAX_SAFE_INTEGER),
+    sequence: integer(0, Number.MAX_SAFE_INTEGER),
+    isLastHeard: flag,
+  }),
   maxWaitMs: integer(0, int32Max),
   minBytes: bytes,
   maxBytes: bytes,
+  forgotten: array(replicaName, partitionsMax),
   partitions: array(
     object<ReplicaFetchPartition>({
       topicId,
@@ -122,8 +131,6 @@ const topicRecord = object<TopicRecord>({
   partitions: array(partitionRecord, partitionsMax),
   config: settings,
 });
-
-const replicaName = object<ReplicaName>({ topicId, partition });
 
 const metadataUpdateRequest = object<MetadataUpdateRequest>({
   controllerId: brokerId,

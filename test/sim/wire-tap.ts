@@ -1,9 +1,16 @@
 import { Unpackr } from "msgpackr";
 import { readRequestHeaderRest, readRequestStart, skipResponseHeaderRest } from "../../protocol/messages/headers.ts";
 import { produceRequest, produceResponse } from "../../protocol/messages/produce.ts";
-import type { MetadataUpdateRequest, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
+import type {
+  MetadataUpdateRequest,
+  ReplicaFetchedPartition,
+  ReplicaFetchPartition,
+  ReplicaFetchRequest,
+  ReplicaFetchResponse,
+} from "../../protocol/peer/messages.ts";
 import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
+import { TappedSessions } from "./tapped-sessions.ts";
 
 /** One partition's part of a produce request, at the broker. */
 export interface AskedProduce {
@@ -54,10 +61,12 @@ export class Conversation {
   readonly #kind: ConversationKind;
   readonly #pending: PendingRequest[] = [];
   readonly #peerRequests = new Map<number, { readonly kind: string; readonly body: unknown }>();
+  readonly #sessions: TappedSessions;
 
-  constructor(by: string, kind: ConversationKind, nowMs: () => number, events: TapEvents) {
+  constructor(by: string, kind: ConversationKind, sessions: TappedSessions, nowMs: () => number, events: TapEvents) {
     this.#by = by;
     this.#kind = kind;
+    this.#sessions = sessions;
     this.#nowMs = nowMs;
     this.#events = events;
   }
@@ -135,6 +144,7 @@ export class Conversation {
   #peerAsks(frame: Buffer): void {
     const { id, kind, body } = peerMessage(frame);
     this.#peerRequests.set(id, { kind, body });
+    if (kind === "replica-fetch") this.#sessions.asked(this.#by, body as ReplicaFetchRequest);
   }
 
   #peerIsAnswered(frame: Buffer): void {
@@ -146,11 +156,11 @@ export class Conversation {
       if (error === "NONE" && message === "") this.#events.onUpdateTaken(this.#by, request.body as MetadataUpdateRequest);
     }
     if (request?.kind !== "replica-fetch") return;
-    const { brokerId, partitions } = request.body as { readonly brokerId: number; readonly partitions: readonly ReplicaFetchPartition[] };
-    for (const answer of (body as { readonly partitions: readonly ReplicaFetchedPartition[] }).partitions) {
-      const asked = partitions.find(({ topicId, partition }) => topicId === answer.topicId && partition === answer.partition);
-      if (asked !== undefined) this.#events.onReplicaFetchAnswered(this.#by, brokerId, asked, answer);
-    }
+    const fetch = request.body as ReplicaFetchRequest;
+    const { error, partitions } = body as ReplicaFetchResponse;
+    if (error !== "NONE") return;
+    for (const { asked, answer } of this.#sessions.answered(this.#by, fetch, partitions))
+      this.#events.onReplicaFetchAnswered(this.#by, fetch.brokerId, asked, answer);
   }
 }
 
@@ -165,6 +175,7 @@ export class WireTap {
   readonly #nowMs: () => number;
   readonly #events: TapEvents;
   readonly #open = new Map<object, Conversation>();
+  readonly #sessions = new TappedSessions();
 
   constructor(nowMs: () => number, events: TapEvents) {
     this.#nowMs = nowMs;
@@ -178,7 +189,7 @@ export class WireTap {
 
   /** `end`: of the listening broker. */
   begins(end: object, by: string, kind: ConversationKind): Conversation {
-    const conversation = new Conversation(by, kind, this.#nowMs, this.#events);
+    const conversation = new Conversation(by, kind, this.#sessions, this.#nowMs, this.#events);
     this.#open.set(end, conversation);
     return conversation;
   }

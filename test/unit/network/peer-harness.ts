@@ -1,6 +1,6 @@
 import { PeerClient, peerClientDefaults } from "../../../broker/network/peer-client.ts";
 import { decodePeerFrame, encodePeerFrame } from "../../../broker/network/peer-frame.ts";
-import { codeOf } from "../../../broker/network/peer-hello.ts";
+import { codeOf, peerProtocolVersion } from "../../../broker/network/peer-hello.ts";
 import { PeerServer, peerServerDefaults } from "../../../broker/network/peer-server.ts";
 import type { PeerHandlers, PeerSecret } from "../../../broker/runtime/peer-port.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
@@ -95,7 +95,7 @@ export class PeerHarness {
   /** Introduces itself as broker 3, and proves it with a code made from the server's answer. */
   async introduced(prove: (serverNonce: string) => string) {
     const { link, received } = await this.raw();
-    link.write(encodePeerFrame(0, "hello", { version: 2, clusterId: "C1", brokerId: 3, nonce: "n" }));
+    link.write(encodePeerFrame(0, "hello", { version: peerProtocolVersion, clusterId: "C1", brokerId: 3, nonce: "n" }));
     await settled();
     const { nonce } = lastFrame(received()).body as { nonce: string };
     link.write(encodePeerFrame(0, "proof", { code: prove(nonce) }));

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { encodePeerFrame } from "../../../broker/network/peer-frame.ts";
+import { peerProtocolVersion } from "../../../broker/network/peer-hello.ts";
 import { peerServerDefaults } from "../../../broker/network/peer-server.ts";
 import type { PeerKind } from "../../../protocol/peer/messages.ts";
 import { settled } from "./manual-clock.ts";
@@ -48,7 +49,7 @@ test("a broker that proved itself is welcome, and nothing is taken before", asyn
   await settled();
   expect(peers.served).toHaveLength(1);
   const { link: hasty } = await peers.raw();
-  hasty.write(encodePeerFrame(0, "hello", { version: 2, clusterId: "C1", brokerId: 3, nonce: "n" }));
+  hasty.write(encodePeerFrame(0, "hello", { version: peerProtocolVersion, clusterId: "C1", brokerId: 3, nonce: "n" }));
   hasty.write(encodePeerFrame(1, "forward", forward.request));
   await settled();
   expect(hasty.isClosed).toBe(true);
@@ -84,7 +85,7 @@ test("whoever answers without knowing the secret is not asked anything", async (
     onData: (chunk) => {
       heard.push(Buffer.from(chunk));
       if (heard.length === 1)
-        link.write(encodePeerFrame(0, "hello", { version: 2, clusterId: "C1", refusal: null, brokerId: 1, nonce: "x" }));
+        link.write(encodePeerFrame(0, "hello", { version: peerProtocolVersion, clusterId: "C1", refusal: null, brokerId: 1, nonce: "x" }));
       else link.write(encodePeerFrame(0, "proof", { refusal: null, code: "x" }));
     },
     onClose: () => {},
@@ -100,7 +101,10 @@ test("a broker of another version is told so in words it can read", async () => 
   const { link, received } = await peers.raw();
   link.write(encodePeerFrame(0, "hello", { version: 1, clusterId: "C1", brokerId: 3 }));
   await settled();
-  expect(lastFrame(received()).body).toMatchObject({ version: 2, refusal: expect.stringContaining("broker 3 speaks version 1") });
+  expect(lastFrame(received()).body).toMatchObject({
+    version: peerProtocolVersion,
+    refusal: expect.stringContaining("broker 3 speaks version 1"),
+  });
   expect(link.isClosed).toBe(true);
 });
 

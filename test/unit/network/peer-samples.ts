@@ -8,9 +8,11 @@ export const peerSamples: PeerMessages = {
     request: {
       brokerId: 2,
       brokerEpoch: 4_294_967_301,
+      session: { id: 3, sequence: 17, isLastHeard: true },
       maxWaitMs: 500,
       minBytes: 1,
       maxBytes: 10_485_760,
+      forgotten: [{ topicId, partition: 4 }],
       partitions: [{ topicId, partition: 3, leaderEpoch: 7, fetchOffset: 2 ** 53 - 1, lastFetchedEpoch: -1, logStartOffset: 0 }],
     },
     response: {

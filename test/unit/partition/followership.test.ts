@@ -44,7 +44,7 @@ function setUp() {
     health: { report: () => {} },
     deadlines: new Deadlines(clock),
     admissions: new Admissions({ clock, codecs: codecsAside, plainBytesMax: 2 ** 20 }),
-    news: { committed: () => {}, written: () => {}, leads: () => {} },
+    news: { committed: () => {}, written: () => {}, leaderMoved: () => {}, leads: () => {} },
     futureTimestamps: { look: () => {} },
     lowerHighWatermark: async () => {},
   };

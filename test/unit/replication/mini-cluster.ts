@@ -4,7 +4,13 @@ import { PartitionTable } from "../../../broker/partition/partition-table.ts";
 import { FetcherSet } from "../../../broker/replication/fetcher-set.ts";
 import { replicaFetchHandler } from "../../../broker/replication/replica-fetch-handler.ts";
 import type { TopicSettings } from "../../../broker/runtime/config/topic-settings.ts";
-import { type PeerAnswer, type PeerCallOptions, type PeerRequester, PeerUnavailable } from "../../../broker/runtime/peer-port.ts";
+import {
+  type PeerAnswer,
+  type PeerCallOptions,
+  type PeerHandler,
+  type PeerRequester,
+  PeerUnavailable,
+} from "../../../broker/runtime/peer-port.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { PartitionRecord, PeerKind, PeerRequest } from "../../../protocol/peer/messages.ts";
@@ -63,6 +69,8 @@ export interface Node {
   readonly table: PartitionTable;
   readonly service: ClientCalls;
   readonly fetchers: FetcherSet;
+  /** How it answers its followers, in this life. */
+  readonly answerFetch: PeerHandler<"replica-fetch">;
   readonly log: () => MemoryLog;
 }
 
@@ -146,6 +154,12 @@ export class MiniCluster {
       table,
       service: clientCalls(table),
       fetchers,
+      answerFetch: replicaFetchHandler({
+        leaders: table,
+        registration: cluster.registration,
+        clock: this.clock,
+        config: testReplicationConfig,
+      }),
       log: () => {
         const log = this.stores.get(id)?.logs.get(`${topic}-0`)?.log;
         if (log === undefined) throw new Error(`broker ${id} has no log`);
@@ -243,15 +257,14 @@ export class MiniCluster {
       await settled();
       if (!this.nodes.has(to) || this.cut.has(`${from}>${to}`)) throw new PeerUnavailable("no route");
       this.fetches++;
-      const leaders = this.node(to).table;
-      const { clock } = this;
-      const answer = await replicaFetchHandler({ leaders, clock, config: testReplicationConfig })(body, Buffer.alloc(0), `broker ${from}`);
+      const answer = await this.node(to).answerFetch(body, Buffer.alloc(0), `broker ${from}`);
       await settled();
       if (!this.nodes.has(to) || this.cut.has(`${to}>${from}`)) throw new PeerUnavailable("link lost");
       return { body: answer.body, payload: Buffer.concat(answer.payload ?? []) };
     };
     return {
-      request<K extends PeerKind>(to: { port: number }, _kind: K, body: PeerRequest<K>, { signal }: PeerCallOptions) {
+      request<K extends PeerKind>(to: { port: number }, _kind: K, body: PeerRequest<K>, { signal, onSent }: PeerCallOptions) {
+        onSent?.();
         const aborted = new Promise<never>((_resolve, reject) =>
           signal?.addEventListener("abort", () => reject(signal.reason), { once: true }),
         );

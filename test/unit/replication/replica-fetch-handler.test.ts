@@ -13,26 +13,33 @@ interface Led {
   batches: number[];
   error: KafkaErrorCode;
   highWatermark: number;
-  told: number;
+  /** The follower is in sync and has everything. */
+  isSteady: boolean;
 }
 
 /** A leader of partitions that hold what the test says. */
 function setUp(partitions: number) {
   const clock = new ManualClock();
   const watching = new Set<Parameters<ReplicaLeaders["onWritten"]>[0]>();
-  const led: Led[] = Array.from({ length: partitions }, () => ({ batches: [], error: "NONE", highWatermark: 0, told: 0 }));
+  const led: Led[] = Array.from({ length: partitions }, () => ({ batches: [], error: "NONE", highWatermark: 0, isSteady: true }));
   const reads: { partition: number; maxBytes: number; minOneBatch: boolean }[] = [];
   const at = (partition: number): Led => led[partition]!;
   const answer = (partition: number, recordsBytes = 0): ReplicaFetchedPartition => {
     const { error, highWatermark } = at(partition);
     return { topicId, partition, error, leaderEpoch: 1, highWatermark, logStartOffset: 0, diverging: null, epochs: [], recordsBytes };
   };
+  const calls: string[] = [];
+  let registered: number | null = 7;
   const position: ReplicaLeader["positionOf"] = (_from, { partition }) => {
-    const { batches, error, highWatermark, told } = at(partition);
-    return { answer: answer(partition), isReadable: error === "NONE" && batches.length > 0, hasNews: highWatermark !== told };
+    const { batches, error, isSteady } = at(partition);
+    return { answer: answer(partition), isReadable: error === "NONE" && batches.length > 0, isSteady: error === "NONE" && isSteady };
   };
   const leader: ReplicaLeader = {
-    acknowledgeFetch: position,
+    acknowledgeFetch: (from, asked) => {
+      calls.push(`${asked.partition} at ${asked.fetchOffset}`);
+      return position(from, asked);
+    },
+    endFetch: ({ receivedAtMs }) => void calls.push(`end, last at ${receivedAtMs} ms`),
     positionOf: position,
     readForReplica: async ({ partition }, maxBytes, minOneBatch) => {
       reads.push({ partition, maxBytes, minOneBatch });
@@ -45,9 +52,6 @@ function setUp(partitions: number) {
       }
       return { answer: answer(partition, bytes), records: taken };
     },
-    noteAnswered: (_from, told) => {
-      at(told.partition).told = told.highWatermark;
-    },
   };
   const leaders: ReplicaLeaders = {
     leaderOf: (_, partition) => (partition < led.length ? leader : "UNKNOWN_TOPIC_ID"),
@@ -56,22 +60,33 @@ function setUp(partitions: number) {
       return () => watching.delete(moved);
     },
   };
-  const handle = replicaFetchHandler({ leaders, clock, config: { ...testReplicationConfig, fetchMaxBytes: 1000 } });
+  const config = { ...testReplicationConfig, fetchMaxBytes: 1000 };
+  const handle = replicaFetchHandler({ leaders, registration: () => registered, clock, config });
+  const named = (partition: number, fetchOffset = 0) => ({
+    topicId,
+    partition,
+    leaderEpoch: 1,
+    fetchOffset,
+    lastFetchedEpoch: -1,
+    logStartOffset: 0,
+  });
+  let sessions = 0;
+  let sequence = 0;
+  /** The first request of a new session, unless it says otherwise. */
   const fetch = (more: Partial<ReplicaFetchRequest> = {}) => {
+    if (more.session === undefined) {
+      sessions++;
+      sequence = 0;
+    }
     const request: ReplicaFetchRequest = {
       brokerId: 2,
       brokerEpoch: 7,
+      session: { id: sessions, sequence, isLastHeard: true },
       maxWaitMs: 500,
       minBytes: 1,
       maxBytes: 2500,
-      partitions: led.map((_, partition) => ({
-        topicId,
-        partition,
-        leaderEpoch: 1,
-        fetchOffset: 0,
-        lastFetchedEpoch: -1,
-        logStartOffset: 0,
-      })),
+      forgotten: [],
+      partitions: led.map((_, partition) => named(partition)),
       ...more,
     };
     const pending = { atMs: -1, answered: handle(request, Buffer.alloc(0), "test") };
@@ -80,83 +95,101 @@ function setUp(partitions: number) {
     });
     return pending;
   };
+  /** The next request of the last session, which names nothing unless it says otherwise. */
+  const next = ({ isLastHeard = true, ...more }: Partial<ReplicaFetchRequest> & { isLastHeard?: boolean } = {}) =>
+    fetch({ session: { id: sessions, sequence: ++sequence, isLastHeard }, partitions: [], ...more });
+  /** A session whose follower was told where all partitions stand, at 60 ms, and has said so. */
+  const begin = async () => {
+    const first = fetch();
+    await clock.advance(highWatermarkDelayMs + 10);
+    await first.answered;
+    next();
+    await settled();
+    calls.length = 0;
+  };
+  const register = (epoch: number | null) => {
+    registered = epoch;
+  };
   const change = (partition: number, changes: Partial<Led>) => {
     Object.assign(at(partition), changes);
     for (const moved of watching) moved({ topicId, partition });
   };
-  return { clock, led, fetch, change, reads, watching };
+  return { clock, led, fetch, next, begin, named, change, reads, calls, register };
 }
 
 describe("an answer to a replica fetch", () => {
   test("comes at once with records, leaving out the partitions without news", async () => {
-    const { fetch, led } = setUp(3);
-    led[1]?.batches.push(100, 200);
-    const { body, payload } = await fetch().answered;
+    const { begin, next, change } = setUp(3);
+    await begin();
+    change(1, { batches: [100, 200] });
+    const { body, payload } = await next().answered;
     expect(body.partitions.map(({ partition, recordsBytes }) => [partition, recordsBytes])).toStrictEqual([[1, 300]]);
     expect(Buffer.concat(payload ?? []).length).toBe(300);
   });
 
-  test("keeps to the bytes asked for, in the request's order; only the first batch may exceed them", async () => {
-    const { fetch, led } = setUp(4);
-    for (const one of led) one.batches.push(900, 900);
-    const { body } = await fetch().answered;
+  test("keeps to the bytes asked for; only the first batch may exceed them", async () => {
+    const { begin, next, led, change } = setUp(4);
+    await begin();
+    for (const partition of led.keys()) change(partition, { batches: [900, 900] });
+    const { body } = await next().answered;
     expect(body.partitions.map(({ partition, recordsBytes }) => [partition, recordsBytes])).toStrictEqual([
       [0, 900],
       [1, 900],
     ]);
-    if (led[0] !== undefined) led[0].batches = [5000];
-    const large = await fetch().answered;
+    for (const partition of led.keys()) change(partition, { batches: [5000] });
+    const large = await next().answered;
     expect(large.body.partitions.map(({ recordsBytes }) => recordsBytes)).toStrictEqual([5000]);
   });
 
   test("waits for records, and brings them when they are written", async () => {
-    const { fetch, change, clock, watching } = setUp(2);
-    const pending = fetch();
-    await clock.advance(120);
+    const { next, begin, change, clock } = setUp(2);
+    await begin();
+    const pending = next();
+    await clock.advance(60);
     expect(pending.atMs).toBe(-1);
     change(1, { batches: [10] });
     expect((await pending.answered).body.partitions.length).toBe(1);
-    expect(clock.monotonicMs()).toBe(120);
-    expect(watching.size).toBe(0);
+    expect(pending.atMs).toBe(120);
   });
 
   test("waits for as many bytes as asked for, and no longer than asked", async () => {
-    const { fetch, change, clock } = setUp(1);
-    const pending = fetch({ minBytes: 100 });
+    const { next, begin, change, clock } = setUp(1);
+    await begin();
+    const pending = next({ minBytes: 100 });
     await settled();
     change(0, { batches: [60] });
     await clock.advance(200);
     expect(pending.atMs).toBe(-1);
     change(0, { batches: [60, 60] });
     await settled();
-    expect(pending.atMs).toBe(200);
-    const short = fetch({ minBytes: 1000 });
+    expect(pending.atMs).toBe(260);
+    const short = next({ minBytes: 1000 });
     await clock.advance(505);
     const { body } = await short.answered;
     expect(body.partitions[0]?.recordsBytes).toBe(120);
   });
 
   test("comes at once with a refusal", async () => {
-    const { fetch, led, clock } = setUp(2);
-    if (led[0] !== undefined) led[0].error = "FENCED_LEADER_EPOCH";
-    const { body } = await fetch().answered;
+    const { begin, next, change, clock } = setUp(2);
+    await begin();
+    change(0, { error: "FENCED_LEADER_EPOCH" });
+    const { body } = await next().answered;
     expect(body.partitions.map(({ error }) => error)).toStrictEqual(["FENCED_LEADER_EPOCH"]);
-    expect(clock.monotonicMs()).toBe(0);
+    expect(clock.monotonicMs()).toBe(60);
   });
 
   test("comes at once where nobody leads", async () => {
-    const { fetch, clock } = setUp(1);
-    const asked = { topicId, partition: 7, leaderEpoch: 1, fetchOffset: 0, lastFetchedEpoch: -1, logStartOffset: 0 };
-    const { body } = await fetch({ partitions: [asked] }).answered;
+    const { fetch, named, clock } = setUp(1);
+    const { body } = await fetch({ partitions: [named(7)] }).answered;
     const nowhere = { leaderEpoch: -1, highWatermark: -1, logStartOffset: -1, diverging: null, epochs: [], recordsBytes: 0 };
     expect(body.partitions).toStrictEqual([{ topicId, partition: 7, error: "UNKNOWN_TOPIC_ID", ...nowhere }]);
     expect(clock.monotonicMs()).toBe(0);
   });
 
   test("that is only about a high watermark waits a little for records to travel with", async () => {
-    const { fetch, change, clock } = setUp(2);
-    const pending = fetch();
-    await settled();
+    const { next, begin, change, clock } = setUp(2);
+    await begin();
+    const pending = next();
     await clock.advance(100);
     change(0, { highWatermark: 7 });
     await settled();
@@ -166,22 +199,155 @@ describe("an answer to a replica fetch", () => {
     expect((await pending.answered).body.partitions.map(({ partition, highWatermark }) => [partition, highWatermark])).toStrictEqual([
       [0, 7],
     ]);
-    const next = fetch();
+    const after = next();
     await clock.advance(300);
-    expect(next.atMs, "told once, it is no news").toBe(-1);
+    expect(after.atMs, "told and heard, it is no news").toBe(-1);
   });
 
-  test("at the end of the wait tells all partitions where they stand", async () => {
-    const { fetch, clock } = setUp(3);
-    const pending = fetch();
+  test("is repeated when the follower has not heard it", async () => {
+    const { next, begin, change, clock } = setUp(1);
+    await begin();
+    const lost = next();
+    change(0, { highWatermark: 7 });
+    await settled();
+    await clock.advance(highWatermarkDelayMs + 10);
+    expect((await lost.answered).body.partitions.length).toBe(1);
+    const again = next({ isLastHeard: false });
+    await settled();
+    await clock.advance(highWatermarkDelayMs + 10);
+    expect((await again.answered).body.partitions.map(({ highWatermark }) => highWatermark)).toStrictEqual([7]);
+  });
+
+  test("at the end of the wait has nothing of partitions in which nothing happened", async () => {
+    const { next, begin, clock } = setUp(3);
+    await begin();
+    const pending = next();
     await clock.advance(505);
-    expect((await pending.answered).body.partitions.length).toBe(3);
+    expect((await pending.answered).body.partitions).toStrictEqual([]);
+  });
+
+  test("brings the partitions in turn when it is full", async () => {
+    const { begin, next, led, change } = setUp(4);
+    await begin();
+    for (const partition of led.keys()) change(partition, { batches: [900, 900] });
+    const answered = async () => (await next().answered).body.partitions.map(({ partition }) => partition);
+    expect(await answered()).toStrictEqual([0, 1]);
+    expect(await answered()).toStrictEqual([2, 3]);
+    expect(await answered()).toStrictEqual([0, 1]);
   });
 
   test("does not wait longer than this broker allows", async () => {
-    const { fetch, clock } = setUp(1);
-    const pending = fetch({ maxWaitMs: 2 ** 31 - 1 });
+    const { begin, next, clock } = setUp(1);
+    await begin();
+    const pending = next({ maxWaitMs: 2 ** 31 - 1 });
     await clock.advance(505);
-    expect(pending.atMs >= 500).toBe(true);
+    expect(pending.atMs >= 560).toBe(true);
+  });
+});
+
+describe("a session", () => {
+  test("acknowledges again what is not at rest, and nothing else", async () => {
+    const { next, begin, change, named, calls, clock } = setUp(3);
+    await begin();
+    change(1, { isSteady: false });
+    const first = next({ partitions: [named(2, 5)] });
+    await clock.advance(505);
+    await first.answered;
+    expect(calls.toSorted()).toStrictEqual(["1 at 0", "2 at 5"]);
+    calls.length = 0;
+    change(1, { isSteady: true });
+    next();
+    await settled();
+    expect(calls, "it came to rest meanwhile, and this is the last time").toStrictEqual(["1 at 0"]);
+    next();
+    await settled();
+    expect(calls).toStrictEqual(["1 at 0"]);
+  });
+
+  test("speaks no more for what is left out, as of its last request", async () => {
+    const { next, begin, change, calls, clock } = setUp(2);
+    await begin();
+    next();
+    await clock.advance(40);
+    next({ forgotten: [{ topicId, partition: 0 }] });
+    expect(calls).toStrictEqual(["end, last at 60 ms"]);
+    change(0, { isSteady: false });
+    next();
+    await settled();
+    expect(calls, "it is not acknowledged again").toStrictEqual(["end, last at 60 ms"]);
+  });
+
+  test("tells again of what is left out and named again", async () => {
+    const { next, begin, named, clock } = setUp(1);
+    await begin();
+    const again = next({ forgotten: [{ topicId, partition: 0 }], partitions: [named(0)] });
+    await clock.advance(highWatermarkDelayMs + 10);
+    expect((await again.answered).body.partitions.length).toBe(1);
+  });
+
+  test("gives a request up when the next one comes: that one gets what was found", async () => {
+    const { next, begin, change, clock } = setUp(1);
+    await begin();
+    const first = next();
+    await settled();
+    const second = next();
+    change(0, { batches: [10] });
+    await settled();
+    expect((await first.answered).body).toStrictEqual({ error: "NONE", message: "", partitions: [] });
+    expect((await second.answered).body.partitions.map(({ recordsBytes }) => recordsBytes)).toStrictEqual([10]);
+    expect(clock.monotonicMs()).toBe(60);
+  });
+
+  test("takes no request twice, and none out of order", async () => {
+    const { fetch, next, begin, named, calls } = setUp(1);
+    await begin();
+    const refused = async (sequence: number) => {
+      const { body } = await fetch({ session: { id: 1, sequence, isLastHeard: true }, partitions: [named(0, 9)] }).answered;
+      return body.error;
+    };
+    next();
+    expect(await refused(2)).toBe("INVALID_FETCH_SESSION_EPOCH");
+    expect(await refused(4)).toBe("INVALID_FETCH_SESSION_EPOCH");
+    expect(await refused(0)).toBe("INVALID_FETCH_SESSION_EPOCH");
+    expect(calls).toStrictEqual([]);
+    next();
+    await settled();
+    expect(calls, "the session is not disturbed").toStrictEqual([]);
+  });
+
+  test("is replaced by a newer one only", async () => {
+    const { fetch, next, begin, calls } = setUp(1);
+    await begin();
+    const waiting = next();
+    fetch();
+    expect((await waiting.answered).body.partitions).toStrictEqual([]);
+    expect(calls).toStrictEqual(["end, last at 60 ms", "0 at 0"]);
+    const late = await fetch({ session: { id: 1, sequence: 0, isLastHeard: true } }).answered;
+    expect(late.body.error).toBe("FETCH_SESSION_ID_NOT_FOUND");
+    const older = await fetch({ session: { id: 1, sequence: 2, isLastHeard: true } }).answered;
+    expect(older.body.error).toBe("FETCH_SESSION_ID_NOT_FOUND");
+    expect(calls).toStrictEqual(["end, last at 60 ms", "0 at 0"]);
+  });
+
+  test("is of one registration", async () => {
+    const { fetch, next, begin, calls, register } = setUp(1);
+    await begin();
+    register(8);
+    expect((await next().answered).body.error).toBe("STALE_BROKER_EPOCH");
+    expect((await fetch({ brokerEpoch: 9 }).answered).body.error).toBe("STALE_BROKER_EPOCH");
+    register(null);
+    expect((await next().answered).body.error).toBe("BROKER_ID_NOT_REGISTERED");
+    expect(calls).toStrictEqual([]);
+    register(8);
+    const next8 = { session: { id: 1, sequence: 2, isLastHeard: true }, brokerEpoch: 8 };
+    expect((await fetch(next8).answered).body.error).toBe("FETCH_SESSION_ID_NOT_FOUND");
+    fetch({ session: { id: 1, sequence: 0, isLastHeard: true }, brokerEpoch: 8 });
+    expect(calls, "numbers begin anew with each registration").toStrictEqual(["end, last at 60 ms", "0 at 0"]);
+  });
+
+  test("is unknown to a leader that has restarted", async () => {
+    const { next } = setUp(1);
+    next();
+    expect((await next().answered).body.error).toBe("FETCH_SESSION_ID_NOT_FOUND");
   });
 });
