@@ -19,7 +19,7 @@ import { Intake, type Taken } from "./intake.ts";
 import type { AppendedState, StateLeader, StateStanding } from "./internal-topic-partitions.ts";
 import { IsrWriter } from "./isr-writer.ts";
 import { LeaderLogStart } from "./leader-log-start.ts";
-import { endOfEpoch, epochRefusal, findOffset, readRecords } from "./leader-reads.ts";
+import { endOfEpoch, epochRefusal, findOffset, readLog, readRecords } from "./leader-reads.ts";
 import { advance, type IsrProposal, type IsrVerdict, isAtRest, type LeaderEvent, type LeaderState, startLeading } from "./leader-state.ts";
 import { positionIn } from "./log-position.ts";
 import { RepeatedFetches } from "./repeated-fetches.ts";
@@ -62,7 +62,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
       refusal: (acks, deadlineMs) => this.#appendRefusal(acks, deadlineMs),
       append: (batch) => this.#appendToLog(batch),
     });
-    this.#answers = new ReplicaAnswers({ ...parts, state: () => this.#state, hasEnded: () => this.#hasEnded });
+    this.#answers = new ReplicaAnswers({ ...parts, state: () => this.#state });
     this.logStart = new LeaderLogStart({ ...parts, state: () => this.#state, isAlive: (id) => this.#isAlive(id) });
     this.#state = this.#begin(record, highWatermark);
     this.#isrWriter = new IsrWriter({
@@ -286,8 +286,10 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     return this.#answers.positionOf(from, asked, this.#repeating.isOf(from));
   }
 
-  readForReplica(asked: ReplicaFetchPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead> {
-    return this.#answers.read(asked, maxBytes, minOneBatch);
+  async readForReplica(asked: ReplicaFetchPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead> {
+    const { log } = this.#parts.replica;
+    const read = await readLog(log, asked.fetchOffset, { maxBytes, endOffsetLimit: log.writtenEndOffset, minOneBatch });
+    return this.#answers.withRecords(asked, this.#hasEnded ? { error: "NOT_LEADER_OR_FOLLOWER" } : read);
   }
 
   #begin(record: PartitionRecord, highWatermark: number): LeaderState {

@@ -1,9 +1,8 @@
-import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import type { KafkaError, KafkaErrorCode, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
-import type { EpochStart, Log } from "../log/log-contract.ts";
+import type { EpochStart, Log, ReadResult } from "../log/log-contract.ts";
 import { nothingKept } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
-import { readLog } from "./leader-reads.ts";
 import { isSteady, type LeaderState, mustHave } from "./leader-state.ts";
 import { type LogPosition, noEpoch, positionIn } from "./log-position.ts";
 import type { FetchingReplica, ReplicaPosition, ReplicaRead } from "./replication-contract.ts";
@@ -17,7 +16,6 @@ export interface ReplicaAnswersParts {
   readonly environment: Pick<PartitionEnvironment, "cluster">;
   /** As the leader has it now. */
   readonly state: () => LeaderState;
-  readonly hasEnded: () => boolean;
 }
 
 /** What a leader answers to its followers' fetches. */
@@ -62,15 +60,12 @@ export class ReplicaAnswers {
     }
   }
 
-  async read(asked: ReplicaFetchPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead> {
-    const { replica, state, hasEnded } = this.#parts;
-    const { log } = replica;
+  /** The answer with what was read for the fetch, unless its epoch is over meanwhile. */
+  withRecords(asked: ReplicaFetchPartition, read: Outcome<ReadResult>): ReplicaRead {
     const refused = (error: KafkaErrorCode) => ({ answer: this.#refused(error).answer, records: [] });
-    const read = await readLog(log, asked.fetchOffset, { maxBytes, endOffsetLimit: log.writtenEndOffset, minOneBatch });
-    if (hasEnded()) return refused("NOT_LEADER_OR_FOLLOWER");
-    if (asked.leaderEpoch !== state().epoch) return refused("FENCED_LEADER_EPOCH");
+    if (asked.leaderEpoch !== this.#parts.state().epoch) return refused("FENCED_LEADER_EPOCH");
     if (read.error !== null) return refused(read.error);
-    const epochs = epochsBehind(log, asked);
+    const epochs = epochsBehind(this.#parts.replica.log, asked);
     return { answer: { ...this.#standing(), epochs, recordsBytes: read.sizeInBytes }, records: read.chunks };
   }
 

@@ -13,14 +13,12 @@ export interface RoleCheckParts {
   readonly giveUp: (replica: AssignedReplica, reason: string) => void;
 }
 
-interface Assigned {
-  readonly replica: AssignedReplica;
-  /** When it was assigned, or last seen with a role or a reason. */
-  readonly sinceMs: number;
-}
-
 /** A fenced leader waits this long for the metadata that says who leads now; far more than it takes. */
 const graceMs = 10_000;
+
+/** Of all replicas, those looked at in one go: each is in about so many goes, or in the next one when they are few. */
+const goes = 10;
+const lookedAtMin = 100;
 
 /**
  * A safety net: every replica that this broker was assigned, and that has a leader, has a role here or a reason that was reported. One
@@ -29,44 +27,68 @@ const graceMs = 10_000;
  */
 export class RoleCheck {
   readonly #parts: RoleCheckParts;
-  readonly #assigned = new Map<string, Assigned>();
+  readonly #assigned = new Map<string, AssignedReplica>();
+  /** Those that were seen without a role and a reason, and since when. */
+  readonly #idleSinceMs = new Map<string, number>();
+  /** Continues where it was, whatever is added or deleted meanwhile. */
+  #toLookAt = this.#assigned.entries();
 
   constructor(parts: RoleCheckParts) {
     this.#parts = parts;
   }
 
-  /** The assignment was applied, whatever its result. */
+  /** The assignment was applied, whatever its result. A replica that still does nothing keeps the time since when. */
   assigned(replica: AssignedReplica): void {
-    const { topicId, state } = replica;
-    const { clock, isAccountedFor } = this.#parts;
-    const key = partitionKey(topicId, state.partition);
-    // a replica that still does nothing keeps the time since when, however often it is assigned
-    const known = isAccountedFor(topicId, state.partition) ? undefined : this.#assigned.get(key);
-    this.#assigned.set(key, { replica, sinceMs: known?.sinceMs ?? clock.monotonicMs() });
+    const key = partitionKey(replica.topicId, replica.state.partition);
+    this.#assigned.set(key, replica);
+    this.#lookAt(key, replica);
   }
 
   withdrawn(topicId: TopicId, { partition }: TopicPartition): void {
-    this.#assigned.delete(partitionKey(topicId, partition));
+    const key = partitionKey(topicId, partition);
+    this.#assigned.delete(key);
+    this.#idleSinceMs.delete(key);
   }
 
   /** All roles end with the session, and are assigned again with the next. */
   stoodDown(): void {
     this.#assigned.clear();
+    this.#idleSinceMs.clear();
   }
 
+  /** To be called about once a second. */
   look(): void {
-    const { clock, logger, isAccountedFor, giveUp } = this.#parts;
+    const { clock, logger, giveUp } = this.#parts;
+    this.#lookAtSome();
     const now = clock.monotonicMs();
-    for (const [key, { replica, sinceMs }] of this.#assigned) {
-      const { topic, topicId, state } = replica;
-      if (isAccountedFor(topicId, state.partition)) {
-        this.#assigned.set(key, { replica, sinceMs: now });
-        continue;
-      }
+    for (const [key, sinceMs] of this.#idleSinceMs) {
+      const replica = this.#assigned.get(key);
+      if (replica === undefined || !this.#lookAt(key, replica)) continue;
+      const { topic, state } = replica;
       if (state.leader < 0 || now - sinceMs < graceMs) continue;
       const reason = `it was assigned, with leader ${state.leader} in epoch ${state.leaderEpoch}, and has taken up no role; look at this broker's log, and restart it`;
       logger.error({ partition: partitionKey(topic, state.partition), state }, `a replica does nothing: ${reason}`);
       giveUp(replica, reason);
     }
+  }
+
+  #lookAtSome(): void {
+    const count = Math.min(Math.max(Math.ceil(this.#assigned.size / goes), lookedAtMin), this.#assigned.size);
+    for (let i = 0; i < count; i++) {
+      let next = this.#toLookAt.next();
+      if (next.done === true) {
+        this.#toLookAt = this.#assigned.entries();
+        next = this.#toLookAt.next();
+      }
+      if (next.done !== true) this.#lookAt(...next.value);
+    }
+  }
+
+  /** Whether it does nothing. */
+  #lookAt(key: string, { topicId, state }: AssignedReplica): boolean {
+    const isIdle = !this.#parts.isAccountedFor(topicId, state.partition);
+    if (!isIdle) this.#idleSinceMs.delete(key);
+    else if (!this.#idleSinceMs.has(key)) this.#idleSinceMs.set(key, this.#parts.clock.monotonicMs());
+    return isIdle;
   }
 }

@@ -13,12 +13,10 @@ export class FetcherSet {
   readonly #fetchers = new Map<BrokerId, Fetcher>();
   readonly #stopping = new Set<Promise<void>>();
   #unsubscribe: () => void = () => undefined;
-  #lastSessionId = 0;
 
-  constructor(source: FollowingSource, parts: Omit<FetcherParts, "nextSessionId">) {
+  constructor(source: FollowingSource, parts: FetcherParts) {
     this.#source = source;
-    // of all fetchers: one that replaces another of the same leader must not begin again from 1
-    this.#parts = { ...parts, nextSessionId: () => ++this.#lastSessionId };
+    this.#parts = parts;
   }
 
   start(): void {

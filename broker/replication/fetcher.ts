@@ -18,8 +18,6 @@ export interface FetcherParts {
   readonly logger: Logger;
   readonly cluster: ClusterView;
   readonly peers: PeerRequester;
-  /** A number that rises with each call: no two sessions of this process have the same. */
-  readonly nextSessionId: () => number;
 }
 
 /** Longest sleep with nothing to ask; being given partitions ends it earlier. */
@@ -44,6 +42,7 @@ export class Fetcher {
   readonly #changed = new Set<FetchEntry>();
   readonly #paused = new Set<FetchEntry>();
   #session: FollowerSession | null = null;
+  #lastSessionId = 0;
   readonly #stopped: Promise<void>;
 
   constructor(leader: BrokerId, parts: FetcherParts) {
@@ -140,11 +139,15 @@ export class Fetcher {
     return next;
   }
 
-  /** A new one, in which nothing is named yet, when the last one has ended. */
+  /**
+   * A new one, in which nothing is named yet, when the last one has ended. Its number is above that of the last one, also of another
+   * fetcher that this process had for that leader: it rises with time. Should it ever not be, the leader refuses it, and the next one is.
+   */
   #currentSession(): FollowerSession {
-    const { cluster, nextSessionId } = this.#parts;
+    const { cluster, clock } = this.#parts;
     if (this.#session?.brokerEpoch === cluster.ownEpoch) return this.#session;
-    this.#session = new FollowerSession(nextSessionId(), cluster.ownEpoch);
+    this.#lastSessionId = Math.max(this.#lastSessionId + 1, Math.floor(clock.monotonicMs()));
+    this.#session = new FollowerSession(this.#lastSessionId, cluster.ownEpoch);
     for (const entry of this.#entries.values()) this.#changed.add(entry);
     return this.#session;
   }
@@ -187,7 +190,7 @@ export class Fetcher {
       return await peers.request(address, "replica-fetch", request, { timeoutMs, lane: "replication", signal, onSent });
     } catch (error) {
       if (!signal.aborted) throw error;
-      // The leader may have taken the request, and the session continues; one that it cannot have heard of would be missing in the sequence.
+      // The leader may have taken the request, and the session continues. One that it cannot have heard of is missing in the sequence.
       if (!isSent) this.#session = null;
       return null;
     }

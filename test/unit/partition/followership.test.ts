@@ -115,8 +115,8 @@ test("an answer to a question that was asked of an earlier end is dropped", asyn
   const first = asked();
   const { records } = leadersRecords(2);
   await followership.applyFetched(first, answer(), Buffer.from(records));
-  expect(await followership.applyFetched(first, answer(), Buffer.from(records))).toBe("applied");
-  expect(await followership.applyFetched(first, answer({ diverging: { epoch: -1, endOffset: 0 } }), Buffer.alloc(0))).toBe("applied");
+  expect(await followership.applyFetched(first, answer(), Buffer.from(records))).toBe("ignored");
+  expect(await followership.applyFetched(first, answer({ diverging: { epoch: -1, endOffset: 0 } }), Buffer.alloc(0))).toBe("ignored");
   expect(log.endOffset).toBe(2);
 });
 
