@@ -11,7 +11,7 @@ import { peerFrameMaxBytes } from "../network/peer-frame.ts";
 import { PeerServer, peerServerDefaults } from "../network/peer-server.ts";
 import { forwardHandler } from "../peer-api/forward.ts";
 import { peerHandlers } from "../peer-api/peer-handlers.ts";
-import { replicaFetchHandler } from "../replication/replica-fetch-handler.ts";
+import { replicaFetchHandler, sessionPartitionsMaxDefault } from "../replication/replica-fetch-handler.ts";
 import type { BrokerSettings } from "../runtime/config/start-settings.ts";
 import type { ClusterMembership } from "./assemble-membership.ts";
 import type { Partitions } from "./assemble-partitions.ts";
@@ -44,7 +44,13 @@ export function assembleServing(options: BrokerOptions, { coordinator, known, pe
     brokerId,
     secret: peerSecret,
     handlers: peerHandlers({
-      replicaFetch: replicaFetchHandler({ leaders: table, registration: served.cluster.registration, clock, config: replication }),
+      replicaFetch: replicaFetchHandler({
+        leaders: table,
+        registration: served.cluster.registration,
+        clock,
+        config: replication,
+        sessionPartitionsMax: sessionPartitionsMaxDefault,
+      }),
       updates,
       controller,
       forward: forwardHandler(apis.controllerEndpoints, controller, logger("api")),

@@ -52,6 +52,10 @@ export class LeaderSession {
     return this.#sequence;
   }
 
+  get size(): number {
+    return this.#partitions.size;
+  }
+
   follows({ brokerEpoch, session }: ReplicaFetchRequest): Following {
     if (brokerEpoch !== this.from.brokerEpoch || session.id !== this.id) return "another";
     return session.sequence === this.#sequence + 1 ? "next" : "not-next";

@@ -14,7 +14,12 @@ export interface ReplicaFetchHandlerParts {
   readonly registration: (id: BrokerId) => number | null;
   readonly clock: Clock;
   readonly config: ReplicationConfig;
+  /** Partitions of one session: what a request above it asks for is refused, and the session ends, with its memory. */
+  readonly sessionPartitionsMax: number;
 }
+
+/** As many as one request may name. */
+export const sessionPartitionsMaxDefault = 1_000_000;
 
 /**
  * A new high watermark without records waits this long for records to travel with: a produce then costs each follower one round trip, not
@@ -84,7 +89,13 @@ class LeaderSessions {
     if (registered === null) return "BROKER_ID_NOT_REGISTERED";
     if (registered !== brokerEpoch) return "STALE_BROKER_EPOCH";
     const session = this.#sessionOf(request);
-    if (session instanceof LeaderSession) session.take(request, clock.monotonicMs());
+    if (!(session instanceof LeaderSession)) return session;
+    if (session.size + request.partitions.length > this.#parts.sessionPartitionsMax) {
+      session.end();
+      this.#byFollower.delete(brokerId);
+      return "POLICY_VIOLATION";
+    }
+    session.take(request, clock.monotonicMs());
     return session;
   }
 

@@ -23,6 +23,8 @@ export interface Plan {
   readonly hasLaggingServers: boolean;
   /** ZooKeeper comes up with an older state, or with none, and later with the right one again. */
   readonly isCoordinatorLost: boolean;
+  /** Links between brokers break. */
+  readonly doLinksBreak: boolean;
 }
 
 export type Retention = { readonly kind: "bytes"; readonly bytes: number } | { readonly kind: "ms"; readonly ms: number };
@@ -41,6 +43,7 @@ export const plain: Plan = {
   doStartsFail: false,
   hasLaggingServers: false,
   isCoordinatorLost: false,
+  doLinksBreak: false,
 };
 
 export function planFor(seed: number): Plan {
@@ -82,13 +85,16 @@ export function planFor(seed: number): Plan {
 }
 
 /** From a random source of its own: what was added later leaves the rest of a seed's plan as it was. */
-function troublesFor(seed: number): Pick<Plan, "areClocksSet" | "doStartsFail" | "hasLaggingServers" | "isCoordinatorLost"> {
+function troublesFor(
+  seed: number,
+): Pick<Plan, "areClocksSet" | "doStartsFail" | "hasLaggingServers" | "isCoordinatorLost" | "doLinksBreak"> {
   const random = seededRandom(seed * 104_729 + 41);
   return {
     areClocksSet: random.next() < 0.3,
     doStartsFail: random.next() < 0.3,
     hasLaggingServers: random.next() < 0.4,
     isCoordinatorLost: random.next() < 0.25,
+    doLinksBreak: random.next() < 0.4,
   };
 }
 

@@ -1,5 +1,6 @@
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { World } from "../world.ts";
+import { BrokenLinks } from "./broken-links.ts";
 import { LaggingServers } from "./lagging-servers.ts";
 import type { Trouble } from "./trouble.ts";
 import { UnfinishedStarts } from "./unfinished-starts.ts";
@@ -15,6 +16,7 @@ export function troublesOf(world: World, count: (kind: string) => void): readonl
     ...(plan.doStartsFail ? [new UnfinishedStarts(parts(2))] : []),
     ...(plan.hasLaggingServers ? [new LaggingServers(parts(3))] : []),
     ...(plan.isCoordinatorLost ? [new WrongCoordinator(parts(4))] : []),
+    ...(plan.doLinksBreak ? [new BrokenLinks(parts(5))] : []),
   ];
 }
 
@@ -28,4 +30,5 @@ export const troubleKinds: readonly string[] = [
   "sessionMoves",
   "olderCoordinator",
   "emptyCoordinator",
+  "brokenLinks",
 ];

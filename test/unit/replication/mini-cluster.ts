@@ -159,6 +159,7 @@ export class MiniCluster {
         registration: cluster.registration,
         clock: this.clock,
         config: testReplicationConfig,
+        sessionPartitionsMax: 1000,
       }),
       log: () => {
         const log = this.stores.get(id)?.logs.get(`${topic}-0`)?.log;

@@ -61,7 +61,7 @@ function setUp(partitions: number) {
     },
   };
   const config = { ...testReplicationConfig, fetchMaxBytes: 1000 };
-  const handle = replicaFetchHandler({ leaders, registration: () => registered, clock, config });
+  const handle = replicaFetchHandler({ leaders, registration: () => registered, clock, config, sessionPartitionsMax: 10 });
   const named = (partition: number, fetchOffset = 0) => ({
     topicId,
     partition,
@@ -343,6 +343,15 @@ describe("a session", () => {
     expect((await fetch(next8).answered).body.error).toBe("FETCH_SESSION_ID_NOT_FOUND");
     fetch({ session: { id: 1, sequence: 0, isLastHeard: true }, brokerEpoch: 8 });
     expect(calls, "numbers begin anew with each registration").toStrictEqual(["end, last at 60 ms", "0 at 0"]);
+  });
+
+  test("takes no more memory than its partitions may, however many a follower names", async () => {
+    const { next, begin, named, calls } = setUp(4);
+    await begin();
+    const many = Array.from({ length: 7 }, (_, at) => named(100 + at));
+    expect((await next({ partitions: many }).answered).body.error).toBe("POLICY_VIOLATION");
+    expect(calls.length, "all that it spoke for is over").toBe(4);
+    expect((await next().answered).body.error).toBe("FETCH_SESSION_ID_NOT_FOUND");
   });
 
   test("is unknown to a leader that has restarted", async () => {
