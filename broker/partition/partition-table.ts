@@ -83,6 +83,8 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     };
     const lowerHighWatermark = (key: string, highWatermark: number) => {
       this.#checkpoint.set(key, highWatermark);
+      const partition = this.#byKey.get(key);
+      if (partition !== undefined) partition.checkpointedHighWatermark = null;
       return this.#checkpoint.write();
     };
     const admissions = new Admissions({ clock, codecs, plainBytesMax: config.batchUnpackedBytesMax });
@@ -377,7 +379,12 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
   }
 
   async #writeCheckpoint(): Promise<void> {
-    for (const [key, partition] of this.#byKey) this.#checkpoint.set(key, partition.highWatermark);
+    for (const partition of this.#byKey.values()) {
+      const { highWatermark, checkpointedHighWatermark } = partition;
+      if (highWatermark === checkpointedHighWatermark) continue;
+      partition.checkpointedHighWatermark = highWatermark;
+      this.#checkpoint.set(partition.identity.key, highWatermark);
+    }
     await this.#checkpoint.write();
   }
 }

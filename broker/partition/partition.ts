@@ -49,6 +49,8 @@ export class Partition implements ReplicaLog {
   #fencedEpoch = -1;
   /** Kept here while there is no role that keeps it. */
   #restingHighWatermark: number;
+  /** What the checkpoint was last given of it; the table's alone. */
+  checkpointedHighWatermark: number | null = null;
   /** Counts the ends of roles: to be checked after an `await` between two roles. */
   #turns = 0;
   /** Resolves when no former role touches the log any more. */

@@ -16,9 +16,9 @@ export interface RoleCheckParts {
 /** A fenced leader waits this long for the metadata that says who leads now; far more than it takes. */
 const graceMs = 10_000;
 
-/** Of all replicas, those looked at in one go: each is in about so many goes, or in the next one when they are few. */
-const goes = 10;
-const lookedAtMin = 100;
+/** Of all replicas, only some are looked at in one go: each is in about every `goes`-th, or in all when they are few. */
+const goes = 60;
+const lookedAtMin = 50;
 
 /**
  * A safety net: every replica that this broker was assigned, and that has a leader, has a role here or a reason that was reported. One

@@ -131,15 +131,17 @@ interface Found {
   readonly isEnough: boolean;
 }
 
+type PendingFetchParts = Pick<ReplicaFetchHandlerParts, "leaders" | "clock" | "config">;
+
 /** A request that was taken, until it is answered. */
 class PendingFetch {
-  readonly #parts: ReplicaFetchHandlerParts;
+  readonly #parts: PendingFetchParts;
   readonly #session: LeaderSession;
   readonly #sequence: number;
   readonly #minBytes: number;
   readonly #maxBytes: number;
 
-  constructor(parts: ReplicaFetchHandlerParts, session: LeaderSession, { minBytes, maxBytes }: ReplicaFetchRequest) {
+  constructor(parts: PendingFetchParts, session: LeaderSession, { minBytes, maxBytes }: ReplicaFetchRequest) {
     this.#parts = parts;
     this.#session = session;
     this.#sequence = session.sequence;
