@@ -2,6 +2,14 @@ import type { LogStore } from "../log/store-contract.ts";
 
 type CheckpointStore = Pick<LogStore, "highWatermarks" | "checkpointHighWatermarks">;
 
+/** A replica with what the checkpoint was last given of it: of thousands, few have moved. */
+export interface Checkpointed {
+  readonly identity: { readonly key: string };
+  readonly highWatermark: number;
+  /** Null: it must be given again. */
+  checkpointedHighWatermark: number | null;
+}
+
 /**
  * What is known to be committed, kept over restarts. It may lag: then the replica learns the rest from its leader, or as the leader from
  * its followers.
@@ -27,6 +35,15 @@ export class HighWatermarkCheckpoint {
     if (this.#known.get(key) === highWatermark) return;
     this.#known.set(key, highWatermark);
     this.#hasNews = true;
+  }
+
+  setAll(replicas: Iterable<Checkpointed>): void {
+    for (const replica of replicas) {
+      const { identity, highWatermark } = replica;
+      if (highWatermark === replica.checkpointedHighWatermark) continue;
+      replica.checkpointedHighWatermark = highWatermark;
+      this.set(identity.key, highWatermark);
+    }
   }
 
   /** True: the file may still have it, until the next write. */

@@ -40,6 +40,11 @@ const changeWaitersMax = 100_000;
 
 /** Logs opened at a time while replicas are assigned. */
 const logsOpenedAtOnce = 16;
+/**
+ * Replicas assigned, of a long list, until those among them that follow are fetched: the last ones may take longer than the lag time, and
+ * the first ones would be out of sync by then.
+ */
+const assignedUntilFetched = 250;
 /** Deleted or set aside at the same time: each costs little but two durable writes, which they share. */
 const logsWithdrawnAtOnce = 256;
 
@@ -211,6 +216,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     // any more.
     if (this.#closing.signal.aborted) return;
     const standDowns = this.#standDowns;
+    let assigned = 0;
     await pipelined(replicas, logsOpenedAtOnce, async (replica) => {
       // Race: (1) a long list of assignments is being applied; (2) the session is lost, everything stands down; (3) the next of the list
       // is opened.
@@ -219,6 +225,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
       if (standDowns !== this.#standDowns) return;
       await partition?.assign(replica.state);
       if (standDowns === this.#standDowns) this.#roleCheck.assigned(replica);
+      if (++assigned % assignedUntilFetched === 0) this.#followingChanged();
     });
     this.#followingChanged();
   }
@@ -379,12 +386,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
   }
 
   async #writeCheckpoint(): Promise<void> {
-    for (const partition of this.#byKey.values()) {
-      const { highWatermark, checkpointedHighWatermark } = partition;
-      if (highWatermark === checkpointedHighWatermark) continue;
-      partition.checkpointedHighWatermark = highWatermark;
-      this.#checkpoint.set(partition.identity.key, highWatermark);
-    }
+    this.#checkpoint.setAll(this.#byKey.values());
     await this.#checkpoint.write();
   }
 }

@@ -6,6 +6,7 @@ import type { NoLeader, ProducerStanding } from "./client-contract.ts";
 import { damageReason, hasBetterCopy } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
 import { Followership } from "./followership.ts";
+import type { Checkpointed } from "./high-watermark-checkpoint.ts";
 import { Leadership } from "./leadership.ts";
 
 type Role =
@@ -24,7 +25,7 @@ type Role =
 const none: Role = { kind: "none" };
 
 /** One replica on this broker: its log, and what it is at the moment. */
-export class Partition implements ReplicaLog {
+export class Partition implements ReplicaLog, Checkpointed {
   readonly identity: ReplicaIdentity;
   readonly log: Log;
   readonly #environment: PartitionEnvironment;
@@ -49,7 +50,7 @@ export class Partition implements ReplicaLog {
   #fencedEpoch = -1;
   /** Kept here while there is no role that keeps it. */
   #restingHighWatermark: number;
-  /** What the checkpoint was last given of it; the table's alone. */
+  /** The checkpoint's alone. */
   checkpointedHighWatermark: number | null = null;
   /** Counts the ends of roles: to be checked after an `await` between two roles. */
   #turns = 0;
