@@ -89,6 +89,8 @@ export class MiniCluster {
   readonly stores = new Map<number, MemoryLogStore>();
   readonly #openStore: (id: number) => Promise<LogStore>;
   fetches = 0;
+  /** Partitions that were named in them. */
+  named = 0;
   settings: TopicSettings;
   #registrations = 100;
 
@@ -258,6 +260,7 @@ export class MiniCluster {
       await settled();
       if (!this.nodes.has(to) || this.cut.has(`${from}>${to}`)) throw new PeerUnavailable("no route");
       this.fetches++;
+      this.named += body.partitions.length;
       const answer = await this.node(to).answerFetch(body, Buffer.alloc(0), `broker ${from}`);
       await settled();
       if (!this.nodes.has(to) || this.cut.has(`${to}>${from}`)) throw new PeerUnavailable("link lost");
