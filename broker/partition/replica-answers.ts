@@ -66,7 +66,8 @@ export class ReplicaAnswers {
     if (asked.leaderEpoch !== this.#parts.state().epoch) return refused("FENCED_LEADER_EPOCH");
     if (read.error !== null) return refused(read.error);
     const epochs = epochsBehind(this.#parts.replica.log, asked);
-    return { answer: { ...this.#standing(), epochs, recordsBytes: read.sizeInBytes }, records: read.chunks };
+    const { chunks: records, sizeInBytes: recordsBytes, release } = read;
+    return { answer: { ...this.#standing(), epochs, recordsBytes }, records, release };
   }
 
   #logPosition({ fetchOffset, lastFetchedEpoch }: ReplicaFetchPartition): LogPosition {

@@ -27,7 +27,7 @@ export const sessionPartitionsMaxDefault = 1_000_000;
  */
 export const highWatermarkDelayMs = 50;
 
-type Answered = { readonly body: ReplicaFetchResponse; readonly payload?: readonly Buffer[] };
+type Answered = { readonly body: ReplicaFetchResponse; readonly payload?: readonly Buffer[]; readonly onSent?: () => void };
 
 /**
  * The leader's side of replication: takes the offsets as acknowledgements, then answers as soon as there are records (or a refusal) to
@@ -48,13 +48,18 @@ export function replicaFetchHandler(parts: ReplicaFetchHandlerParts): PeerHandle
       const mustAnswer = nowMs >= deadlineMs || nowMs >= tellHighWatermarksAtMs;
       if (mustAnswer || session.mayBeEnough) {
         const found = await fetch.read();
+        if (!fetch.isSuperseded && (mustAnswer || found.isEnough)) return fetch.answer(found);
+        releaseAll(found);
         if (fetch.isSuperseded) return nothing;
-        if (mustAnswer || found.isEnough) return fetch.answer(found);
       }
       if (session.hasNews) tellHighWatermarksAtMs = Math.min(tellHighWatermarksAtMs, nowMs + highWatermarkDelayMs);
       await fetch.moved(Math.min(deadlineMs, tellHighWatermarksAtMs));
     }
   };
+}
+
+function releaseAll({ releases }: Found): void {
+  for (const release of releases) release();
 }
 
 /** Nobody waits for this answer any more; it tells nothing, so that nothing counts as told. */
@@ -187,6 +192,7 @@ class PendingFetch {
         const maxBytes = Math.min(config.fetchMaxBytes, this.#maxBytes - bytes);
         // the first partition returns at least one batch, or a batch above the limits would stop replication for good
         const read = await this.#read(partition, maxBytes, bytes === 0);
+        if (read.release !== undefined) releases.push(read.release);
         if (this.isSuperseded) break;
         answer = read.answer;
         bytes += answer.recordsBytes;
@@ -196,10 +202,11 @@ class PendingFetch {
       answers.set(partition, answer);
     }
     const isEnough = [...answers.values()].some(isUrgent) || (bytes > 0 && bytes >= this.#minBytes);
-    return { answers, records, isEnough };
+    return { answers, records, releases, isEnough };
   }
 
-  answer({ answers, records }: Found): Answered {
+  answer(found: Found): Answered {
+    const { answers, records } = found;
     const partitions: ReplicaFetchedPartition[] = [];
     let bytesTold = 0;
     for (const [partition, answer] of answers) {
@@ -211,7 +218,7 @@ class PendingFetch {
     }
     const bytes = records.reduce((sum, chunk) => sum + chunk.length, 0);
     invariant(bytes === bytesTold, "a follower is told of all the records that come, and of no others", () => ({ bytes, bytesTold }));
-    return { body: { error: "NONE", message: "", partitions }, payload: records };
+    return { body: { error: "NONE", message: "", partitions }, payload: records, onSent: () => releaseAll(found) };
   }
 
   async #read({ asked }: SessionPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead> {
