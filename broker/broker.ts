@@ -39,6 +39,11 @@ export class Broker {
     return this.#bound.map(({ name, advertised }) => `${name}://${formatAddress(advertised)}`);
   }
 
+  /** Logs that a stop has yet to close. */
+  get unclosedLogs(): number {
+    return this.#logs?.unclosedCount ?? 0;
+  }
+
   /**
    * Resolves when this broker serves clients: it is registered, and has the cluster's metadata from the controller. Rejects, with a
    * human-readable message, when it cannot; `stop` then frees what was taken.

@@ -24,7 +24,11 @@ export type BrokerReport =
   | { readonly kind: "ready"; readonly listeners: readonly string[] }
   /** It is not ready, and will not be before an operator does something. */
   | { readonly kind: "waiting"; readonly message: string }
-  | { readonly kind: "failed"; readonly message: string };
+  | { readonly kind: "failed"; readonly message: string }
+  /** Now and then while it stops, with how many logs are not closed yet. */
+  | { readonly kind: "stopping"; readonly unclosedLogs: number };
+
+const stopReportIntervalMs = 500;
 
 /** A bug was found (sysexits.h: EX_SOFTWARE). */
 const exitBug = 70;
@@ -91,7 +95,9 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
     log.flush();
     throw error;
   }
+  const reports = setInterval(() => report({ kind: "stopping", unclosedLogs: broker.unclosedLogs }), stopReportIntervalMs);
   await broker.stop();
+  clearInterval(reports);
   log.info({}, "stopped");
   log.flush();
   // lingering client sockets, and the channel to our parent, would keep the process alive

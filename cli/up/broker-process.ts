@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { StopPatience } from "./stop-patience.ts";
 
 /** In the package each command is a program of its own (deploy/bundle.mjs). */
 const mainFile = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../main.ts" : "../broker/main.js", import.meta.url));
@@ -9,7 +10,10 @@ const mainFile = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../mai
 export type BrokerReport =
   | { readonly kind: "ready"; readonly listeners: readonly string[] }
   | { readonly kind: "waiting"; readonly message: string }
-  | { readonly kind: "failed"; readonly message: string };
+  | { readonly kind: "failed"; readonly message: string }
+  | { readonly kind: "stopping"; readonly unclosedLogs: number };
+
+const stopCheckMs = 100;
 
 export interface BrokerProcessOptions {
   readonly id: number;
@@ -61,7 +65,7 @@ export class BrokerProcess {
         const report = message as BrokerReport;
         if (report.kind === "ready") resolve(report.listeners);
         else if (report.kind === "waiting") this.#waits(report.message);
-        else this.#failure = report.message;
+        else if (report.kind === "failed") this.#failure = report.message;
       });
       this.#exited.then((reason) => reject(new Error(reason)));
     });
@@ -71,11 +75,18 @@ export class BrokerProcess {
     this.#child.kill(signal);
   }
 
-  /** Asks it to stop, and kills it when it has not stopped within `graceMs`. */
+  /** Asks it to stop, and kills it when it hangs (`StopPatience`). */
   async stop(graceMs: number): Promise<void> {
+    const patience = new StopPatience(graceMs, performance.now());
+    this.#child.on("message", (message) => {
+      const report = message as BrokerReport;
+      if (report.kind === "stopping") patience.heard(report.unclosedLogs, performance.now());
+    });
     this.#child.kill("SIGTERM");
-    const timer = setTimeout(() => this.#child.kill("SIGKILL"), graceMs);
+    const timer = setInterval(() => {
+      if (patience.isOver(performance.now())) this.#child.kill("SIGKILL");
+    }, stopCheckMs);
     await this.#exited;
-    clearTimeout(timer);
+    clearInterval(timer);
   }
 }

@@ -25,7 +25,7 @@ export interface UpOptions {
 const host = "127.0.0.1";
 const zookeeperReadyMaxMs = 30_000;
 const brokersReadyMaxMs = 60_000;
-/** A whole stop takes at most 5 seconds: the brokers all at once, then ZooKeeper. */
+/** A whole stop takes at most 5 seconds, unless brokers have much to write: they all at once, then ZooKeeper. */
 const brokerStopGraceMs = 3500;
 const zookeeperStopGraceMs = 1000;
 

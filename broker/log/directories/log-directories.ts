@@ -272,6 +272,11 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     if (failure !== undefined) throw failure;
   }
 
+  /** Logs that are not closed, nor about to be. */
+  get unclosedCount(): number {
+    return this.#stores.reduce((sum, store) => sum + store.unclosedCount, 0);
+  }
+
   #online(): DirectoryLogStore[] {
     return this.#stores.filter(({ offline }) => offline === null);
   }

@@ -255,6 +255,13 @@ export class DirectoryLogStore implements LogStore {
     return this.doubt.kind !== "unregistered";
   }
 
+  /** Logs that are not closed, nor about to be. */
+  get unclosedCount(): number {
+    let count = 0;
+    for (const log of this.#logs.values()) if (!log.isClosing) count++;
+    return count;
+  }
+
   /**
    * Rejects LogOffline when the directory failed: then there is no marker. `brokerEpoch` goes into the marker, where Kafka's own brokers
    * look for it, and so does the doubt that is handed on; a doubt that cannot be expressed yet leaves no marker.
