@@ -95,13 +95,18 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
     log.flush();
     throw error;
   }
-  const reports = setInterval(() => report({ kind: "stopping", unclosedLogs: broker.unclosedLogs }), stopReportIntervalMs);
-  await broker.stop();
-  clearInterval(reports);
+  await stopTelling(broker);
   log.info({}, "stopped");
   log.flush();
   // lingering client sockets, and the channel to our parent, would keep the process alive
   process.exit(0);
+}
+
+/** Whoever started this process waits for as long as it hears that logs are being closed. */
+async function stopTelling(broker: Broker): Promise<void> {
+  const timer = setInterval(() => report({ kind: "stopping", unclosedLogs: broker.unclosedLogs }), stopReportIntervalMs);
+  await broker.stop();
+  clearInterval(timer);
 }
 
 /** How a bug ends this process, wherever it occurs. */

@@ -254,8 +254,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "answer-released-before-it-is-applied",
     file: "broker/replication/fetcher.ts",
-    find: "    await this.#apply(asked, answer);\n",
-    replace: "    answer.release?.();\n    await this.#apply(asked, answer);\n    return;\n",
+    find: "      await this.#apply(session, answer);\n",
+    replace: "      answer.release?.();\n      await this.#apply(session, answer);\n      return;\n",
     breaks: "What a follower fetched is used again before it is in its log.",
   },
   {

@@ -5,8 +5,12 @@ import { rot } from "./rot.ts";
 import type { SimBroker } from "./sim-broker.ts";
 import { partitions, topic, World } from "./world.ts";
 
-/** Everything is read from the disk, so that rot there is found. */
-const cold = { "ottla.log.tail.cache.max.bytes": "0", "leader.imbalance.check.interval.seconds": "3600" };
+/** Everything is read from the disk, and checked, so that rot there is found. */
+const cold = {
+  "ottla.log.tail.cache.max.bytes": "0",
+  "ottla.log.checked.remember.ms": "0",
+  "leader.imbalance.check.interval.seconds": "3600",
+};
 
 function running(seed: number) {
   const world = new World(seed, null, cold);
