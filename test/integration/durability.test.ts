@@ -11,8 +11,13 @@ let admin: Admin;
 let topics = 0;
 
 beforeAll(async () => {
-  // everything is read from disk, and only where a client reads it
-  const settings = { "ottla.log.tail.cache.max.bytes": 0, "ottla.log.scrub.max.bytes.per.second": 0, "min.insync.replicas": 1 };
+  // everything is read from disk, and checked, and only where a client reads it
+  const settings = {
+    "ottla.log.tail.cache.max.bytes": 0,
+    "ottla.log.checked.remember.ms": 0,
+    "ottla.log.scrub.max.bytes.per.second": 0,
+    "min.insync.replicas": 1,
+  };
   cluster = await TestCluster.start({ settings });
   admin = new Admin({ bootstrap: cluster.bootstrap });
 });

@@ -129,8 +129,8 @@ export class LogFlusher {
       await sealed.file.close();
     }
     // 2. the last one's batches; its indexes are rebuilt after a crash
-    await file.sync();
-    // 3. the names of the files, without which their content is lost
+    if (target > state.recoveryPoint) await file.sync();
+    // 3. the names of the files, without which their content is lost; and by then no note of an earlier stop is left
     if (state.namesUnsynced) {
       state.namesSynced();
       await state.io.files.syncDirectory(state.folder);

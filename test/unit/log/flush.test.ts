@@ -231,3 +231,36 @@ describe("flush.ms", () => {
     expect(clock.due.length <= 1, "the store's own checkpoint at most").toBeTruthy();
   });
 });
+
+describe("a clean stop", () => {
+  const isWait = ({ kind, path }: DiskOperation) => (kind === "sync" || kind === "syncDirectory") && path.startsWith(`${root}/t-`);
+
+  test("waits for the disk once for a log in which nothing was written", async () => {
+    const first = await startStore();
+    await append(await first.store.open("t", 0, topicId, settingsWith()), ["v"]);
+    await first.store.close();
+    const second = await startStore(first.disk, {}, first.clock);
+    await second.store.open("t", 0, topicId, settingsWith());
+    const waits = countOperations(first.disk, isWait);
+    await second.store.close();
+    expect(waits()).toBe(1);
+  });
+
+  test("of which the notes are lost with the power loses nothing else, and the note of an earlier stop is not back", async () => {
+    for (let seed = 0; seed < 60; seed++) {
+      const { disk, clock, store } = await startStore(undefined, {}, new StillClock(), seed);
+      const settings = settingsWith({ segmentBytes: 300 });
+      await append(await store.open("t", 0, topicId, settings), ["first"]);
+      await store.close();
+      const second = await startStore(disk, {}, clock);
+      const log = await second.store.open("t", 0, topicId, settings);
+      for (let i = 0; i < seed % 7; i++) await append(log, [`value ${i}`, "x".repeat(60)]);
+      const values = (await readAll(log)).map(({ value }) => value);
+      await second.store.close();
+      disk.crash();
+      const third = await startStore(disk, {}, clock);
+      const found = await third.store.open("t", 0, topicId, settings);
+      expect([found.damage, (await readAll(found)).map(({ value }) => value)], `seed ${seed}`).toEqual([null, values]);
+    }
+  });
+});
