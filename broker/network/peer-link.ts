@@ -106,7 +106,7 @@ export class PeerLink implements LinkHandlers {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       const settle = this.#register(id, kind, options, reject, ({ body: answer, payload }, slab) => {
-        resolve({ body: checkedResponse(kind, answer), payload, release: () => slab?.release() });
+        resolve({ body: checkedResponse(kind, answer), payload, release: slab?.release });
       });
       try {
         this.#send(id, encodePeerFrame(id, kind, body, options.payload));

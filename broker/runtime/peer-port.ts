@@ -34,7 +34,7 @@ export interface PeerAnswer<K extends PeerKind> {
    * Nothing reads the payload any more: its memory is used again. At most once; for an answer whose payload is kept, or whose use did not
    * end well, never.
    */
-  readonly release?: () => void;
+  readonly release?: (() => void) | undefined;
 }
 
 export class PeerUnavailable extends Error {

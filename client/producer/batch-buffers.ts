@@ -1,4 +1,5 @@
 import { batchHeaderBytes } from "../../protocol/records/batch-header.ts";
+import { FreeBuffers } from "../../protocol/wire/free-buffers.ts";
 
 /** Kept for later batches, of all sizes together. */
 const keptBytesMax = 4 * 1024 * 1024;
@@ -11,8 +12,7 @@ const keptSizeMin = 4 * 1024;
  */
 export class BatchBuffers {
   readonly #sizeMax: number;
-  readonly #kept = new Map<number, Buffer[]>();
-  #keptBytes = 0;
+  readonly #free = new FreeBuffers(keptBytesMax);
 
   /** `bytesMax`: what a full batch takes. */
   constructor(bytesMax: number) {
@@ -23,21 +23,14 @@ export class BatchBuffers {
   take(bytesExpected: number): Buffer | number {
     const size = this.#sizeFor(bytesExpected);
     if (size < keptSizeMin && size < this.#sizeMax) return bytesExpected;
-    const kept = this.#kept.get(size)?.pop();
-    if (kept === undefined) return Buffer.allocUnsafeSlow(size);
-    this.#keptBytes -= size;
-    return kept;
+    return this.#free.take(size) ?? Buffer.allocUnsafeSlow(size);
   }
 
   /** Nobody reads it any more. */
   give(buffer: Buffer): void {
     const size = buffer.length;
     if (size < keptSizeMin && size < this.#sizeMax) return;
-    if (size !== this.#sizeFor(size) || this.#keptBytes + size > keptBytesMax) return;
-    this.#keptBytes += size;
-    const same = this.#kept.get(size);
-    if (same === undefined) this.#kept.set(size, [buffer]);
-    else same.push(buffer);
+    if (size === this.#sizeFor(size)) this.#free.keep(buffer);
   }
 
   #sizeFor(bytes: number): number {

@@ -1,4 +1,5 @@
 import { invariant } from "../base/invariant.ts";
+import { FreeBuffers } from "./free-buffers.ts";
 
 /** Memory for one use. Whoever took it either releases it once nothing reads it any more, or leaves it to the garbage collector. */
 export interface Slab {
@@ -28,29 +29,22 @@ const slabBytesMax = 4 * 1024 * 1024;
  */
 export class SlabPool {
   readonly frameBytesMin: number;
-  readonly #keptBytesMax: number;
   readonly #detachesReleased: boolean;
-  /** By size; of each size the one released last is taken first, as it is the likeliest to be in the processor's cache. */
-  readonly #kept = new Map<number, Kept[]>();
-  #keptBytes = 0;
-  #releases = 0;
+  readonly #free: FreeBuffers;
 
   constructor({ keptBytesMax = 16 * 1024 * 1024, frameBytesMin = 16 * 1024, detachesReleased = false }: SlabPoolOptions = {}) {
     this.frameBytesMin = frameBytesMin;
-    this.#keptBytesMax = keptBytesMax;
+    this.#free = new FreeBuffers(keptBytesMax);
     this.#detachesReleased = detachesReleased;
   }
 
   get keptBytes(): number {
-    return this.#keptBytes;
+    return this.#free.sizeInBytes;
   }
 
   take(bytesMin: number): Slab {
     const sizeInBytes = slabSizeFor(bytesMin);
-    const kept = this.#kept.get(sizeInBytes)?.pop();
-    if (kept === undefined) return this.#slabOf(Buffer.allocUnsafeSlow(sizeInBytes));
-    this.#keptBytes -= sizeInBytes;
-    return this.#slabOf(kept.bytes);
+    return this.#slabOf(this.#free.take(sizeInBytes) ?? Buffer.allocUnsafeSlow(sizeInBytes));
   }
 
   #slabOf(bytes: Buffer): Slab {
@@ -61,39 +55,10 @@ export class SlabPool {
         invariant(!isReleased, "memory is released once");
         isReleased = true;
         if (this.#detachesReleased) detach(bytes);
-        else this.#keep(bytes);
+        else if (bytes.length <= slabBytesMax) this.#free.keep(bytes);
       },
     };
   }
-
-  #keep(bytes: Buffer): void {
-    const sizeInBytes = bytes.length;
-    if (sizeInBytes > slabBytesMax || sizeInBytes > this.#keptBytesMax) return;
-    const sameSize = this.#kept.get(sizeInBytes);
-    const kept: Kept = { bytes, release: this.#releases++ };
-    if (sameSize === undefined) this.#kept.set(sizeInBytes, [kept]);
-    else sameSize.push(kept);
-    this.#keptBytes += sizeInBytes;
-    while (this.#keptBytes > this.#keptBytesMax) this.#dropOldest();
-  }
-
-  /** Of any size: sizes that nobody takes any more make room for those in use. */
-  #dropOldest(): void {
-    let oldest: Kept[] | null = null;
-    for (const sameSize of this.#kept.values()) {
-      const first = sameSize[0];
-      if (first !== undefined && (oldest === null || first.release < oldest[0]!.release)) oldest = sameSize;
-    }
-    const dropped = oldest?.shift();
-    invariant(dropped !== undefined, "what is kept is counted", () => ({ keptBytes: this.#keptBytes }));
-    this.#keptBytes -= dropped.bytes.length;
-  }
-}
-
-interface Kept {
-  readonly bytes: Buffer;
-  /** The how-manieth of all releases it was. */
-  readonly release: number;
 }
 
 function slabSizeFor(bytesMin: number): number {

@@ -26,12 +26,12 @@ const nothing: ReadResult = { chunks: [], sizeInBytes: 0 };
 /** Reads batches: from the tail in memory or, in one piece and checked, from one segment's file. */
 export class LogReader {
   readonly #state: LogState;
-  readonly #caches: { readonly slabs: SlabPool };
+  readonly #slabs: SlabPool;
 
   /** `slabs`: what files are read into. */
-  constructor(state: LogState, caches: { readonly slabs: SlabPool }) {
+  constructor(state: LogState, slabs: SlabPool) {
     this.#state = state;
-    this.#caches = caches;
+    this.#slabs = slabs;
   }
 
   async read(fromOffset: number, options: ReadOptions): Promise<ReadResult> {
@@ -79,14 +79,13 @@ export class LogReader {
       firstBatchLastOffset: floor?.offset ?? null,
       epochAt: (offset) => epochs.epochAt(offset),
     });
-    const { slabs } = this.#caches;
     return segment.use(io, async (file) => {
       const run = new SegmentRun({ file, sizeInBytes, check, fromOffset, options, trust: this.#trust(segment, options) });
       // what is between the index entry and the batch is read in addition to what was requested
       const windowBytes = Math.min(Math.max(options.maxBytes, 0), readBytesMax) + settings.indexIntervalBytes + batchHeaderBytes;
       for (let at = bookmark ?? floor?.position ?? 0; at < sizeInBytes; ) {
         const length = Math.min(windowBytes, sizeInBytes - at);
-        const slab = slabs.take(length);
+        const slab = this.#slabs.take(length);
         const window = await readExactly(file, at, length, slab.bytes);
         const start = run.skip(window, at);
         if (start + batchHeaderBytes > window.length) {

@@ -63,7 +63,7 @@ export class SegmentedLog implements Log {
     this.#state = new LogState(parts, settings, opened, cleanedEndOffset);
     this.#flusher = new LogFlusher(this.#state);
     this.#writer = new LogWriter(this.#state, this.#flusher, parts);
-    this.#reader = new LogReader(this.#state, parts.tails);
+    this.#reader = new LogReader(this.#state, parts.tails.slabs);
     this.#lookup = new TimestampLookup(this.#state, parts.lookups, parts.clock);
     this.#retention = new LogRetention(this.#state, this.#flusher, this.#writer);
     this.compaction = new LogCompaction(this.#state, this.#flusher);
