@@ -3,7 +3,7 @@ import { type Random, randomInt } from "../../protocol/base/random.ts";
 const firstPauseMs = 25;
 const pauseMaxMs = 500;
 const attemptMinMs = 500;
-const attemptLimitMs = 10_000;
+const firstAttemptMaxMs = 2_000;
 
 /**
  * How long to wait before the next attempt to connect, in milliseconds, after `attempts` failures in a row: 0 until every server was tried
@@ -16,13 +16,14 @@ export function pauseBeforeMs(attempts: number, servers: number, random: Random)
 }
 
 /**
- * How long an attempt may take until the session is granted, in milliseconds. At first short enough to try every server in the third of the
- * session timeout that is left when a silent link is dropped; twice as long after each round, or servers that are merely slow would never
- * get to answer.
+ * How long an attempt may take until the session is granted, in milliseconds, after `timedOut` attempts in a row that took too long. At
+ * first short enough to try every server in the third of the session timeout that is left when a silent link is dropped; twice as long
+ * after each round, or servers that are merely slow would never get to answer. Attempts that were refused at once do not count: a server
+ * that starts refuses many, and may then accept one that it never answers.
  */
-export function attemptMaxMs(attempts: number, servers: number, sessionTimeoutMs: number): number {
-  const rounds = Math.floor(attempts / servers);
-  const firstMs = Math.min(Math.max(sessionTimeoutMs / (3 * servers), attemptMinMs), attemptLimitMs);
+export function attemptMaxMs(timedOut: number, servers: number, sessionTimeoutMs: number): number {
+  const rounds = Math.floor(timedOut / servers);
+  const firstMs = Math.min(Math.max(sessionTimeoutMs / (3 * servers), attemptMinMs), firstAttemptMaxMs);
   return Math.min(firstMs * 2 ** Math.min(rounds, 10), Math.max(sessionTimeoutMs, attemptMinMs));
 }
 

@@ -29,6 +29,8 @@ export class ZookeeperWire implements SessionWire {
   #isDead = false;
   /** Attempts since the link was last up. */
   #attempts = 0;
+  /** Those of them that were given up because no session came in time. */
+  #timedOut = 0;
   #attemptStartMs = 0;
   #nextServerIndex = 0;
   #timer: Timer | null = null;
@@ -100,12 +102,15 @@ export class ZookeeperWire implements SessionWire {
       const server = servers[this.#nextServerIndex % servers.length];
       invariant(server !== undefined, "there is a server to try");
       this.#nextServerIndex++;
-      const maxMs = attemptMaxMs(this.#attempts, servers.length, sessionTimeoutMs);
+      const maxMs = attemptMaxMs(this.#timedOut, servers.length, sessionTimeoutMs);
       this.#attempts++;
       this.#downReason = null;
       this.#attemptStartMs = clock.monotonicMs();
       log.debug({ server: formatAddress(server), attempt: this.#attempts }, "coordinator: connecting");
-      this.#timer = clock.schedule(maxMs, () => this.dropLink(`no session from ${formatAddress(server)} within ${Math.round(maxMs)} ms`));
+      this.#timer = clock.schedule(maxMs, () => {
+        this.#timedOut++;
+        this.dropLink(`no session from ${formatAddress(server)} within ${Math.round(maxMs)} ms`);
+      });
       connect(server);
     });
   }
@@ -113,6 +118,7 @@ export class ZookeeperWire implements SessionWire {
   #onConnected(session: { readonly id: string; readonly timeoutMs: number }): void {
     this.#timer?.cancel();
     this.#attempts = 0;
+    this.#timedOut = 0;
     this.#linkIsUp = true;
     this.#handlers.linkUp({ ...session, sentMs: this.#attemptStartMs });
   }

@@ -151,6 +151,25 @@ describe("faults of a real ZooKeeper and of the network to it", () => {
     await waitUntil("the change", () => calls >= 3);
   });
 
+  test("a restarted server that refuses many attempts and then leaves one unanswered does not cost the session", async () => {
+    await using patient = await ProxiedCoordinator.open(server, { sessionTimeoutMs: 20_000 });
+    const zk = patient.coordinator;
+    await zk.connected();
+    const moments = recordStates(zk);
+    const before = patient.proxy.accepted;
+    await server.kill();
+    await waitUntil("six attempts that were refused", () => patient.proxy.accepted >= before + 6);
+    let ignored: ProxyConnection | null = null;
+    patient.onServerPacket = (_packet, connection) => {
+      ignored ??= connection;
+      return ignored !== connection;
+    };
+    await server.restart();
+    await waitUntil("resumption", () => moments.at(-1)?.state === "connected");
+    expect(ignored).not.toBeNull();
+    expect(statesOf(moments)).toEqual(["suspended 1", "connected 1"]);
+  });
+
   test("a server down beyond the timeout: the session is lost, waiting goes on, and a new session comes with the server", async () => {
     await zk.write([create("/e", "ephemeral")]);
     const moments = recordStates(zk);

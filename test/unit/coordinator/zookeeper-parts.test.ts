@@ -52,6 +52,7 @@ describe("the pace of connecting", () => {
     expect(attemptMaxMs(3, 3, 18_000)).toBe(4_000);
     expect(attemptMaxMs(3_000, 3, 18_000)).toBe(18_000);
     expect(attemptMaxMs(0, 3, 600)).toBe(500);
+    expect(attemptMaxMs(0, 1, 30_000), "one server that leaves an attempt unanswered must not use up the session").toBe(2_000);
   });
 
   test("shuffling keeps every server, and all orders come up", () => {
