@@ -16,7 +16,15 @@ export {
 } from "./group/group-records.ts";
 export { findStrays, type Stray } from "./log/directories/strays.ts";
 export { decodeCheckpoint, decodeOffsets, type OffsetsByPartition, readIfThere } from "./log/files/checkpoint-file.ts";
-export { decodeControllerEpochFile, readControllerEpochFile } from "./log/files/directory-notes.ts";
+export {
+  type ClosedLogs,
+  checksumOfCleanStop,
+  decodeCleanStop,
+  fromStart,
+  readCleanStop,
+  type SegmentSizes,
+} from "./log/files/clean-stop.ts";
+export { decodeCleanShutdown, decodeControllerEpochFile, readControllerEpochFile } from "./log/files/directory-notes.ts";
 export {
   fileNames,
   isDeletedDirectory,
@@ -31,11 +39,9 @@ export {
   snapshotPath,
 } from "./log/files/file-names.ts";
 export {
-  decodeCleanStop,
   decodeDamage,
   decodePartitionMetadata,
   decodeStrayNote,
-  fromStart,
   readDamage,
   readTopicId,
 } from "./log/files/folder-notes.ts";

@@ -105,9 +105,12 @@ export function clusterView({ brokerId, images, membership, session }: ClusterVi
   return {
     brokerEpoch: (id: BrokerId) => (stays(id) ? (images.current.brokers.get(id)?.epoch ?? null) : null),
     hasReplica: (id, topicId, partition) => {
-      const { brokers, offlineReplicas } = images.current;
+      const { brokers, leavingBrokers, offlineReplicas } = images.current;
       // an image that lacks even us was not filled yet, and says nothing about the others
-      return !brokers.has(brokerId) || (stays(id) && offlineReplicas.get(id)?.has(partitionKey(topicId, partition)) !== true);
+      if (!brokers.has(brokerId)) return true;
+      // one that stops as we do is not worth a smaller in-sync set, as long as it is there
+      const isThere = leavingBrokers.has(brokerId) ? brokers.has(id) : stays(id);
+      return isThere && offlineReplicas.get(id)?.has(partitionKey(topicId, partition)) !== true;
     },
     registration: (id: BrokerId) => images.current.brokers.get(id)?.epoch ?? null,
     peerAddress: (id: BrokerId) => images.current.brokers.get(id)?.peer ?? null,

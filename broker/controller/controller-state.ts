@@ -170,9 +170,9 @@ export function withBrokers(
   };
 }
 
-export function withShuttingDown(state: ControllerState, id: BrokerId): ControllerState {
-  invariant(state.brokers.has(id), "only a live broker can be shutting down", () => ({ id }));
-  return { ...state, shuttingDown: new Set([...state.shuttingDown, id]) };
+export function withShuttingDown(state: ControllerState, ids: readonly BrokerId[]): ControllerState {
+  for (const id of ids) invariant(state.brokers.has(id), "only a live broker can be shutting down", () => ({ id }));
+  return { ...state, shuttingDown: new Set([...state.shuttingDown, ...ids]) };
 }
 
 export function withOfflineReplicas(state: ControllerState, id: BrokerId, offline: OfflineReplicas): ControllerState {

@@ -87,15 +87,22 @@ export class LeaderKeeper {
     return changes;
   }
 
-  /** A broker wants to stop: its leaderships move to others, as far as another replica is in sync. */
-  async controlledShutdown({ brokerId, brokerEpoch }: ControlledShutdownRequest): Promise<ControlledShutdownResponse> {
+  /**
+   * A broker wants to stop: its leaderships move to others, as far as another replica is in sync, but not to those of `together` (broker
+   * epochs by id), which are about to ask for the same.
+   */
+  async controlledShutdown(
+    { brokerId, brokerEpoch }: ControlledShutdownRequest,
+    together: ReadonlyMap<BrokerId, number>,
+  ): Promise<ControlledShutdownResponse> {
     const { book, log } = this.#context;
     const known = book.current.brokers.get(brokerId);
     if (known === undefined)
       return { error: "BROKER_ID_NOT_REGISTERED", message: `broker ${brokerId} is not registered`, ...nothingRemains };
     if (known.epoch !== brokerEpoch)
       return { error: "STALE_BROKER_EPOCH", message: `broker ${brokerId} has epoch ${known.epoch}, not ${brokerEpoch}`, ...nothingRemains };
-    book.commit(withShuttingDown(book.current, brokerId), { ...nothingDirty, brokers: true });
+    const stopping = [...together].filter(([id, epoch]) => book.current.brokers.get(id)?.epoch === epoch).map(([id]) => id);
+    book.commit(withShuttingDown(book.current, [brokerId, ...stopping]), { ...nothingDirty, brokers: true });
     const isConcerned = ({ leader, replicas }: PartitionRecord) => leader === brokerId && replicas.length > 1;
     const concerned = partitionsWhere(book.current, isConcerned);
     await this.#states.apply(concerned, leave(brokerId));

@@ -1,6 +1,8 @@
 import { encodeCheckpoint, writeOffsets } from "../../broker/log/files/checkpoint-file.ts";
+import { markCleanStop, type SegmentSizes } from "../../broker/log/files/clean-stop.ts";
+import { noDoubt } from "../../broker/log/files/directory-notes.ts";
 import { fileNames, segmentFileName } from "../../broker/log/files/file-names.ts";
-import { type SegmentSizes, writeCleanStop, writeTopicId } from "../../broker/log/files/folder-notes.ts";
+import { writeTopicId } from "../../broker/log/files/folder-notes.ts";
 import { encodeSnapshot } from "../../broker/log/producers/producer-snapshot.ts";
 import { encodeEntries, timeIndexFormat } from "../../broker/log/segment/index-file.ts";
 import { type FileSystem, replaceFile } from "../../broker/runtime/files.ts";
@@ -36,7 +38,6 @@ export async function writeManySegments(files: FileSystem, { root, topicId, coun
     await write(`${folder}/${segmentFileName(offset, "timeindex")}`, entries);
     sizes.push({ baseOffset: offset, log: batch.length, index: 0, timeindex: entries.length });
   }
-  await writeCleanStop(files, folder, sizes);
   await write(
     `${folder}/${String(count).padStart(20, "0")}.snapshot`,
     encodeSnapshot(0, () => {}),
@@ -45,5 +46,5 @@ export async function writeManySegments(files: FileSystem, { root, topicId, coun
   await replaceFile(files, `${folder}/${fileNames.leaderEpochs}`, encodeCheckpoint(["0 0"]));
   await writeOffsets(files, `${root}/${fileNames.recoveryPoints}`, new Map([["t-0", count]]));
   await replaceFile(files, `${root}/${fileNames.segmentsJoin}`, encodeCheckpoint([]));
-  await replaceFile(files, `${root}/${fileNames.cleanShutdown}`, Buffer.from('{"version":0,"brokerEpoch":1}'));
+  await markCleanStop(files, root, { brokerEpoch: 1, doubt: noDoubt, closed: new Map([["t-0", sizes]]) });
 }

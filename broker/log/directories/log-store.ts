@@ -4,11 +4,12 @@ import { invariant } from "../../../protocol/base/invariant.ts";
 import type { Logger } from "../../../protocol/base/logger.ts";
 import type { Random } from "../../../protocol/base/random.ts";
 import type { TopicSettings } from "../../runtime/config/topic-settings.ts";
-import { type FileSystem, replaceFile } from "../../runtime/files.ts";
+import type { FileSystem } from "../../runtime/files.ts";
 import { pipelined } from "../../runtime/pipelined.ts";
 import { LogCleaner } from "../compaction/log-cleaner.ts";
 import { writeOffsets } from "../files/checkpoint-file.ts";
-import { type Doubt, encodeCleanShutdown, noDoubt, type SeenControllerEpoch, writeControllerEpochFile } from "../files/directory-notes.ts";
+import { markCleanStop, type SegmentSizes } from "../files/clean-stop.ts";
+import { type Doubt, noDoubt, type SeenControllerEpoch, writeControllerEpochFile } from "../files/directory-notes.ts";
 import { deletedDirectoryName, fileNames } from "../files/file-names.ts";
 import { isTopicId, readTopicId, writeTopicId } from "../files/folder-notes.ts";
 import type { LogDirectory } from "../files/log-directory.ts";
@@ -65,6 +66,8 @@ export class DirectoryLogStore implements LogStore {
   /** The doubt that earlier starts hand on. */
   readonly doubt: Doubt;
   readonly #found: Map<string, FoundLog>;
+  /** Logs that are as the last stop left them: they were not opened since. */
+  readonly #asClosed: Map<string, readonly SegmentSizes[]>;
   readonly #directory: LogDirectory;
   readonly #shared: SharedByLogs;
   readonly #root: string;
@@ -94,6 +97,7 @@ export class DirectoryLogStore implements LogStore {
     this.#removals = new FolderRemovals(shared.io);
     this.#checkpointIntervalMs = options.checkpointIntervalMs ?? 60_000;
     this.#found = new Map(prepared.found.map((found) => [partitionKey(found.topic, found.partition), found]));
+    this.#asClosed = new Map(prepared.closed);
     this.strays = new Strays(prepared.strays, this, shared);
     this.highWatermarks = prepared.highWatermarks;
     this.doubt = prepared.doubt;
@@ -158,7 +162,8 @@ export class DirectoryLogStore implements LogStore {
       await log?.close();
       if (log !== undefined) this.#checkpoints.note(key, log);
       const offsets = this.#checkpoints.of(key);
-      await this.strays.add(key, { topic, partition, topicId, ...offsets, highWatermark });
+      const closed = log === undefined ? (this.#asClosed.get(key) ?? null) : log.closedSizes;
+      await this.strays.add(key, { topic, partition, topicId, ...offsets, highWatermark }, closed);
       this.#forget(key);
       await this.writeCheckpoints();
       return true;
@@ -175,8 +180,9 @@ export class DirectoryLogStore implements LogStore {
       });
     });
     if (taken === null) return;
-    await restored(taken.note?.highWatermark ?? 0);
-    await this.guarded(() => this.strays.forgetNote(key));
+    if (taken.closed !== null) this.#asClosed.set(key, taken.closed);
+    await restored(taken.stray.note?.highWatermark ?? 0);
+    await this.guarded(() => this.strays.forgetNotes(key));
   }
 
   deleteStrays(topicIds: ReadonlySet<TopicId>): Promise<void> {
@@ -190,6 +196,7 @@ export class DirectoryLogStore implements LogStore {
   #forget(key: string): void {
     this.#found.delete(key);
     this.#logs.delete(key);
+    this.#asClosed.delete(key);
     this.#checkpoints.forget(key);
   }
 
@@ -282,8 +289,9 @@ export class DirectoryLogStore implements LogStore {
     await this.#shared.io.openFiles.closeAll();
     await this.writeCheckpoints();
     if (doubt.kind === "unregistered") return;
-    const marker = encodeCleanShutdown(brokerEpoch, doubt);
-    await this.guarded(() => replaceFile(this.#shared.io.files, `${this.#root}/${fileNames.cleanShutdown}`, marker));
+    for (const [key, { closedSizes }] of this.#logs) if (closedSizes !== null) this.#asClosed.set(key, closedSizes);
+    const stop = { brokerEpoch, doubt, closed: this.#asClosed };
+    await this.guarded(() => markCleanStop(this.#shared.io.files, this.#root, stop));
   }
 
   writeCheckpoints(): Promise<void> {
@@ -367,7 +375,9 @@ export class DirectoryLogStore implements LogStore {
     const checkpointed = this.#checkpoints.of(key);
     const { directory, io, caches, clock, random } = this.#shared;
     const { tails, lookups, producers } = caches;
-    const opened = await openLog({ ...io, clock, producers }, folder, checkpointed);
+    const closed = this.#asClosed.get(key) ?? null;
+    this.#asClosed.delete(key);
+    const opened = await openLog({ ...io, clock, producers }, folder, checkpointed, closed);
     return new SegmentedLog({ directory, io, tails, lookups, clock, random }, opened, settings, checkpointed.cleanedEndOffset);
   }
 

@@ -2,6 +2,7 @@ import type { TopicId } from "../../../protocol/base/ids.ts";
 import { codeOf, type FileSystem } from "../../runtime/files.ts";
 import { pipelined } from "../../runtime/pipelined.ts";
 import { readIfThere, readOffsets } from "../files/checkpoint-file.ts";
+import { type ClosedLogs, readCleanStop } from "../files/clean-stop.ts";
 import { type Doubt, decodeCleanShutdown } from "../files/directory-notes.ts";
 import { fileNames, isDeletedDirectory, isLeftover, parsePartitionDirectory } from "../files/file-names.ts";
 import { readTopicId } from "../files/folder-notes.ts";
@@ -30,6 +31,8 @@ export interface PreparedDirectory {
   readonly strays: readonly Stray[];
   /** The stop was not clean: all logs were recovered. */
   readonly doubt: Doubt;
+  /** Of the logs found, those that the last stop closed. */
+  readonly closed: ClosedLogs;
 }
 
 /**
@@ -40,7 +43,7 @@ export async function prepareDirectory(io: SegmentIo, root: string, recoveriesAt
   const { files, logger } = io;
   await makeDurableDirectory(files, root);
   const names = await files.list(root);
-  const doubt = await inheritedDoubt(io, root);
+  const { doubt, closedChecksum } = await lastStop(io, root);
   const clean = doubt.kind !== "unregistered";
   const recoveryPoints = await readCheckpoint(io, root, fileNames.recoveryPoints);
   const cleanedOffsets = await readCheckpoint(io, root, fileNames.cleanedOffsets);
@@ -65,12 +68,13 @@ export async function prepareDirectory(io: SegmentIo, root: string, recoveriesAt
     const taken = logs.map(({ key }) => ({ folder: `${root}/${key}`, startOffset: startOffsets.get(key) ?? 0 }));
     await takeOverJoins(io, root, taken);
   }
-  await files.remove(`${root}/${fileNames.cleanShutdown}`);
+  const closed = (await readCleanStop(files, root, closedChecksum)) ?? new Map();
+  for (const name of [fileNames.cleanShutdown, fileNames.cleanStop]) await files.remove(`${root}/${name}`);
   await files.syncDirectory(root);
   found.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1));
   const deleted = names.filter(isDeletedDirectory).map((name) => `${root}/${name}`);
   // a move interrupted by a crash may have left offsets of a log that never arrived here
-  const ofFound = (offsets: ReadonlyMap<string, number>) => new Map([...offsets].filter(([key]) => points.has(key)));
+  const ofFound = <T>(values: ReadonlyMap<string, T>) => new Map([...values].filter(([key]) => points.has(key)));
   const checkpoints = new DirectoryCheckpoints(files, root, {
     recoveryPoints: points,
     startOffsets: ofFound(startOffsets),
@@ -79,17 +83,29 @@ export async function prepareDirectory(io: SegmentIo, root: string, recoveriesAt
   });
   const strays = await findStrays(files, root, names);
   const highWatermarks = await readOffsets(files, `${root}/${fileNames.highWatermarks}`);
-  return { found, checkpoints, highWatermarks: typeof highWatermarks === "string" ? new Map() : highWatermarks, deleted, strays, doubt };
+  return {
+    found,
+    checkpoints,
+    highWatermarks: typeof highWatermarks === "string" ? new Map() : highWatermarks,
+    deleted,
+    strays,
+    doubt,
+    closed: ofFound(closed),
+  };
 }
 
 /** What the marker of the last stop says; without one, that stop was not clean. */
-async function inheritedDoubt({ files, logger }: SegmentIo, root: string): Promise<Doubt> {
+async function lastStop(
+  { files, logger }: SegmentIo,
+  root: string,
+): Promise<{ readonly doubt: Doubt; readonly closedChecksum: number | null }> {
+  const unclean = { doubt: { kind: "unregistered" }, closedChecksum: null } as const;
   const path = `${root}/${fileNames.cleanShutdown}`;
   const content = await readIfThere(files, path);
-  if (content === null) return { kind: "unregistered" };
-  const doubt = decodeCleanShutdown(content);
-  if (doubt === null) logger.warn({ path }, "the marker of a clean stop cannot be read and is ignored");
-  return doubt ?? { kind: "unregistered" };
+  if (content === null) return unclean;
+  const said = decodeCleanShutdown(content);
+  if (said === null) logger.warn({ path }, "the marker of a clean stop cannot be read and is ignored");
+  return said ?? unclean;
 }
 
 /**

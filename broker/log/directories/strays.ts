@@ -1,7 +1,9 @@
 import type { Clock } from "../../../protocol/base/clock.ts";
 import { partitionKey, type TopicId, zeroTopicId } from "../../../protocol/base/ids.ts";
 import type { Random } from "../../../protocol/base/random.ts";
-import type { FileSystem } from "../../runtime/files.ts";
+import { type FileSystem, replaceFile } from "../../runtime/files.ts";
+import { readIfThere } from "../files/checkpoint-file.ts";
+import { decodeCleanStop, encodeCleanStop, type SegmentSizes } from "../files/clean-stop.ts";
 import { deletedDirectoryName, fileNames, parsePartitionDirectory, parseStrayDirectory, strayDirectoryName } from "../files/file-names.ts";
 import { isTopicId, readStrayNote, readTopicId, type StrayNote, writeStrayNote } from "../files/folder-notes.ts";
 import { recoverLog } from "../opening/recovery.ts";
@@ -69,6 +71,16 @@ export interface StraysParts {
   readonly random: Random;
 }
 
+interface PreparedStray {
+  readonly offsets: CheckpointedOffsets;
+  /** As it was closed; null: not known, and it was recovered. */
+  readonly closed: readonly SegmentSizes[] | null;
+}
+
+export interface TakenUp extends Pick<PreparedStray, "closed"> {
+  readonly stray: Stray;
+}
+
 /** The logs of one directory that were set aside. Failures are handled by the caller, which owns the directory. */
 export class Strays {
   readonly #home: StraysHome;
@@ -89,8 +101,15 @@ export class Strays {
     return bestStray(this.#all, key, topicId);
   }
 
-  /** The log is closed. The note is on the disk before the folder has its new name; in a folder that was not renamed it says nothing. */
-  async add(key: string, known: Omit<StrayNote, "topicId" | "setAsideMs"> & { readonly topicId: TopicId | null }): Promise<void> {
+  /**
+   * The log is closed; `closed` as it was then, null where that is not known. The notes are on the disk before the folder has its new
+   * name; in a folder that was not renamed they say nothing.
+   */
+  async add(
+    key: string,
+    known: Omit<StrayNote, "topicId" | "setAsideMs"> & { readonly topicId: TopicId | null },
+    closed: readonly SegmentSizes[] | null,
+  ): Promise<void> {
     const { directory: root } = this.#home;
     const { io, clock } = this.#parts;
     const { files, logger } = io;
@@ -98,6 +117,8 @@ export class Strays {
     if (!(await files.exists(folder))) return;
     const topicId = (await readTopicId(files, folder)) ?? known.topicId ?? zeroTopicId;
     const note = { ...known, topicId, setAsideMs: clock.nowMs() };
+    if (closed === null) await files.remove(`${folder}/${fileNames.cleanStop}`);
+    else await replaceFile(files, `${folder}/${fileNames.cleanStop}`, encodeCleanStop(new Map([[key, closed]])));
     await writeStrayNote(files, folder, note);
     const name = strayDirectoryName(key, this.#uniqueHex());
     await this.#home.rename(folder, `${root}/${name}`);
@@ -110,36 +131,38 @@ export class Strays {
 
   /**
    * The best one becomes its partition's log. Nothing else has that name here. `checkpoint` makes its offsets durable before the folder
-   * gets its name: otherwise a crash would bring deleted records back, and take the gaps of compaction for damage. `forgetNote` follows.
+   * gets its name: otherwise a crash would bring deleted records back, and take the gaps of compaction for damage. `forgetNotes` follows.
    * Null: there is none.
    *
    * Race: (1) a stray is checked from its start, which takes a while; (2) its time is over, and its folder is renamed to be removed; (3)
    * the folder is missing where the check is running, as if the directory had failed. So it is reserved before the first wait.
    */
-  async takeUp(key: string, topicId: TopicId, checkpoint: (offsets: CheckpointedOffsets) => Promise<void>): Promise<Stray | null> {
+  async takeUp(key: string, topicId: TopicId, checkpoint: (offsets: CheckpointedOffsets) => Promise<void>): Promise<TakenUp | null> {
     const stray = this.best(key, topicId);
     if (stray === null) return null;
     this.#leaveOut(stray);
     try {
-      await checkpoint(await this.#prepare(stray));
+      const { offsets, closed } = await this.#prepare(stray, key);
+      await checkpoint(offsets);
       await this.#restore(stray, key);
+      return { stray, closed };
     } catch (error) {
       this.#all = [...this.#all, stray];
       throw error;
     }
-    return stray;
   }
 
-  async #prepare({ name, note }: Stray): Promise<CheckpointedOffsets> {
+  async #prepare({ name, note }: Stray, key: string): Promise<PreparedStray> {
     const { directory: root } = this.#home;
     const { io } = this.#parts;
     const folder = `${root}/${name}`;
     const { recoveryPoint, startOffset, cleanedEndOffset } = note ?? { recoveryPoint: 0, startOffset: 0, cleanedEndOffset: 0 };
     if (note === null) await takeOverJoins(io, root, [{ folder, startOffset }]);
+    const content = note === null ? null : await readIfThere(io.files, `${folder}/${fileNames.cleanStop}`);
+    const closed = (content === null ? null : decodeCleanStop(content))?.get(key) ?? null;
     // not closed by us, or not known: a power failure may have taken its end since
-    const isClosed = note !== null && (await io.files.exists(`${folder}/${fileNames.cleanStop}`));
-    const recovered = isClosed ? recoveryPoint : await recoverLog(io, folder, { recoveryPoint, stableEndOffset: recoveryPoint });
-    return { recoveryPoint: recovered, startOffset, cleanedEndOffset: Math.min(cleanedEndOffset, recovered) };
+    const recovered = closed !== null ? recoveryPoint : await recoverLog(io, folder, { recoveryPoint, stableEndOffset: recoveryPoint });
+    return { offsets: { recoveryPoint: recovered, startOffset, cleanedEndOffset: Math.min(cleanedEndOffset, recovered) }, closed };
   }
 
   async #restore({ name }: Stray, key: string): Promise<void> {
@@ -152,10 +175,10 @@ export class Strays {
     );
   }
 
-  async forgetNote(key: string): Promise<void> {
+  async forgetNotes(key: string): Promise<void> {
     const { directory: root } = this.#home;
-    const { io } = this.#parts;
-    await io.files.remove(`${root}/${key}/${fileNames.stray}`);
+    const { files } = this.#parts.io;
+    for (const name of [fileNames.stray, fileNames.cleanStop]) await files.remove(`${root}/${key}/${name}`);
   }
 
   deleteTopics(topicIds: ReadonlySet<TopicId>): Promise<void> {

@@ -19,7 +19,7 @@ export type Doubt =
   | { readonly kind: "unregistered" }
   | { readonly kind: "since"; readonly brokerEpoch: number };
 
-export const noDoubt: Doubt = { kind: "none" };
+export const noDoubt = { kind: "none" } as const;
 
 /** Of several log directories: the doubt of all of them. */
 export function joinedDoubt(doubts: readonly Doubt[]): Doubt {
@@ -37,26 +37,35 @@ export function doubtOnceRegistered(doubt: Doubt, brokerEpoch: number): Doubt {
   return { kind: "since", brokerEpoch: doubt.kind === "since" ? Math.min(doubt.brokerEpoch, brokerEpoch) : brokerEpoch };
 }
 
+/** What the marker of a clean stop says. */
+export interface CleanShutdown {
+  readonly doubt: Exclude<Doubt, { kind: "unregistered" }>;
+  /** Of `ottla-clean-stop`; null: there is none of that stop. */
+  readonly closedChecksum: number | null;
+}
+
 /**
  * The marker of a clean stop, in Kafka's format; the fields under `ottla` are ours, in one file so that neither can exist without the
  * other.
  */
-export function encodeCleanShutdown(brokerEpoch: number, doubt: Exclude<Doubt, { kind: "unregistered" }>): Buffer {
-  const ours = doubt.kind === "since" ? { ottla: { recovered_under: doubt.brokerEpoch } } : {};
-  return Buffer.from(JSON.stringify({ version: 0, brokerEpoch, ...ours }));
+export function encodeCleanShutdown(brokerEpoch: number, { doubt, closedChecksum }: CleanShutdown): Buffer {
+  const recovered = doubt.kind === "since" ? { recovered_under: doubt.brokerEpoch } : {};
+  return Buffer.from(JSON.stringify({ version: 0, brokerEpoch, ottla: { ...recovered, closed_crc32c: closedChecksum } }));
 }
 
-/**
- * The doubt that the marker hands on; null: the marker is neither Kafka's nor ours, and vouches for nothing. Kafka's older brokers leave it
- * empty.
- */
-export function decodeCleanShutdown(content: Buffer): Doubt | null {
-  if (content.length === 0) return noDoubt;
+/** Null: the marker is neither Kafka's nor ours, and vouches for nothing. Kafka's older brokers leave it empty. */
+export function decodeCleanShutdown(content: Buffer): CleanShutdown | null {
+  const kafkas: CleanShutdown = { doubt: noDoubt, closedChecksum: null };
+  if (content.length === 0) return kafkas;
   const marker = membersOf(parsed(content));
   if (marker === null) return null;
-  if (marker.ottla === undefined) return noDoubt;
-  const brokerEpoch = membersOf(marker.ottla)?.recovered_under;
-  return typeof brokerEpoch === "number" && Number.isSafeInteger(brokerEpoch) ? { kind: "since", brokerEpoch } : null;
+  if (marker.ottla === undefined) return kafkas;
+  const ours = membersOf(marker.ottla);
+  const { recovered_under: brokerEpoch, closed_crc32c: closedChecksum = null } = ours ?? {};
+  if (ours === null || (closedChecksum !== null && !Number.isSafeInteger(closedChecksum))) return null;
+  if (brokerEpoch !== undefined && !Number.isSafeInteger(brokerEpoch)) return null;
+  const doubt: CleanShutdown["doubt"] = brokerEpoch === undefined ? noDoubt : { kind: "since", brokerEpoch: brokerEpoch as number };
+  return { doubt, closedChecksum: closedChecksum as number | null };
 }
 
 function parsed(content: Buffer): unknown {

@@ -11,7 +11,7 @@ export const fileNames = {
   damage: "ottla-damage",
   /** How far compaction got, by partition. */
   cleanedOffsets: "cleaner-offset-checkpoint",
-  /** Ours: the segments of a log when it was closed. */
+  /** Ours, in a directory: the segments of its logs when they were closed. */
   cleanStop: "ottla-clean-stop",
   /** Ours, in a directory: segments are contiguous in all of its logs, but for the gaps noted with them. */
   segmentsJoin: "ottla-segments-join",

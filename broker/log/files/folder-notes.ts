@@ -69,64 +69,6 @@ export async function forgetDamage(files: FileSystem, folder: string): Promise<v
   await files.syncDirectory(folder);
 }
 
-/** Bytes in a segment's files; -1: not known. */
-export interface SegmentSizes {
-  readonly baseOffset: number;
-  readonly log: number;
-  readonly index: number;
-  readonly timeindex: number;
-}
-
-/**
- * Which segments a log had when it was closed, and how large their files were. A file that was cut or lost while no broker ran is not
- * noticed otherwise: a hole in the offsets looks as if compaction had left it, an index that ends early as if nothing came after. Removed
- * when the log is opened or recovered, so that it is never out of date.
- *
- * It is not synced: with thousands of logs that would be most of what a stop costs. Should the power fail then, it is missing, or damaged,
- * which is noticed, and the start takes longer. The folder must have been synced since the last one was removed. Otherwise: (1) the log is
- * opened, its note removed; (2) it grows; (3) it is closed, and that is on disk; (4) the power fails, and the older note is back: what
- * came since looks as if it were not ours.
- */
-export async function writeCleanStop(files: FileSystem, folder: string, sizes: readonly SegmentSizes[]): Promise<void> {
-  const lines = sizes.map(({ baseOffset, log, index, timeindex }) => `${baseOffset} ${log} ${index} ${timeindex}`);
-  const path = `${folder}/${fileNames.cleanStop}`;
-  const file = await files.open(`${path}.tmp`, "readwrite");
-  try {
-    await file.truncate(0);
-    await file.write([encodeChecked(lines)], 0);
-  } finally {
-    await file.close();
-  }
-  await files.rename(`${path}.tmp`, path);
-}
-
-/** By base offset, ascending. Null: there is none, or it is damaged. */
-export async function takeCleanStop(files: FileSystem, folder: string): Promise<readonly SegmentSizes[] | null> {
-  const path = `${folder}/${fileNames.cleanStop}`;
-  const content = await readIfThere(files, path);
-  if (content === null) return null;
-  await files.remove(path);
-  return decodeCleanStop(content);
-}
-
-/**
- * The segments of a log that begins at `startOffset`: from the one that holds it on. Not by the first file found, since any file may be
- * missing.
- */
-export function fromStart(sizes: readonly SegmentSizes[], startOffset: number): readonly SegmentSizes[] {
-  const first = sizes.findLastIndex(({ baseOffset }) => baseOffset <= startOffset);
-  return sizes.slice(Math.max(first, 0));
-}
-
-/** Null when it is damaged. */
-export function decodeCleanStop(content: Buffer): readonly SegmentSizes[] | null {
-  const entries = decodeChecked(content)?.map((line) => {
-    const [baseOffset, log, index, timeindex] = line.split(" ").map(Number);
-    return { baseOffset: baseOffset!, log: log!, index: index!, timeindex: timeindex! };
-  });
-  return entries ?? null;
-}
-
 /**
  * `ottla-stray`, in the folder of a log that was set aside: whose log it is, for which the folder's name may be too short, and its
  * checkpoint entries, which the checkpoints drop. With this the log can be restored later as if nothing had happened, and knows what was

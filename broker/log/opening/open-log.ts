@@ -2,8 +2,9 @@ import type { Clock } from "../../../protocol/base/clock.ts";
 import { replaceFile } from "../../runtime/files.ts";
 import { completeSwaps } from "../compaction/swap.ts";
 import { readIfThere } from "../files/checkpoint-file.ts";
+import { fromStart, type SegmentSizes } from "../files/clean-stop.ts";
 import { fileNames, isLeftover, parseSegmentFileName } from "../files/file-names.ts";
-import { fromStart, noteDamage, type SegmentSizes, takeCleanStop } from "../files/folder-notes.ts";
+import { noteDamage } from "../files/folder-notes.ts";
 import type { LogDamage } from "../log-contract.ts";
 import { LeaderEpochs } from "../partition-log/leader-epochs.ts";
 import type { OpenedLog } from "../partition-log/log-state.ts";
@@ -35,34 +36,38 @@ export interface Checkpointed {
 
 /**
  * Opens a log that was closed cleanly or recovered; a folder without segments becomes an empty log. Reads names, sizes and the last
- * segment's end;
- * if that turns out to be damaged after all, the log is recovered first.
+ * segment's end; if that turns out to be damaged after all, the log is recovered first. `closed`: as the last stop left it, when that is
+ * known.
  */
-export async function openLog(io: LogOpening, folder: string, checkpointed: Checkpointed): Promise<OpenedLog> {
-  const closed = await takeCleanStop(io.files, folder);
+export async function openLog(
+  io: LogOpening,
+  folder: string,
+  checkpointed: Checkpointed,
+  closed: readonly SegmentSizes[] | null = null,
+): Promise<OpenedLog> {
   const found = await tidied(io, folder, checkpointed.startOffset);
   if (found.length === 0) return createLog(io, folder, checkpointed);
   const expected = new Map(fromStart(closed ?? [], checkpointed.startOffset).map((sizes) => [sizes.baseOffset, sizes]));
   const bases = await withLostSegments(io, folder, found, expected);
   await dropOtherIndexes(io, folder, expected.get(bases.at(-1)!));
   const restored = await restoreLast(io, folder, bases.at(-1)!);
-  if (!("damage" in restored)) return assemble(io, folder, bases, restored, checkpointed, expected, closed === null);
+  const isAsClosed = closed !== null && bases.length === found.length;
+  if (!("damage" in restored)) return assemble(io, folder, { bases, last: restored }, checkpointed, expected, isAsClosed);
   const { recoveryPoint } = checkpointed;
   await recoverLog(io, folder, { recoveryPoint: bases.at(-1)!, stableEndOffset: recoveryPoint, denseFrom: recoveryPoint });
   const recovered = baseOffsetsIn(await io.files.list(folder));
   const again = await restoreLast(io, folder, recovered.at(-1)!);
   if ("damage" in again) throw new Error(`${folder} is damaged and cannot be recovered`);
-  return assemble(io, folder, recovered, again, checkpointed, expected, closed === null);
+  return assemble(io, folder, { bases: recovered, last: again }, checkpointed, expected, false);
 }
 
 async function assemble(
   io: LogOpening,
   folder: string,
-  bases: readonly number[],
-  last: Restored,
+  { bases, last }: { readonly bases: readonly number[]; readonly last: Restored },
   checkpointed: Checkpointed,
   expected: Expected,
-  wasUnclean: boolean,
+  isAsClosed: boolean,
 ): Promise<OpenedLog> {
   const segments: Segment[] = [];
   let cut: LogDamage | null = null;
@@ -80,15 +85,27 @@ async function assemble(
   const { endOffset, layout } = last;
   const believedGaps = await readBelievedGaps(io, folder);
   // sizes suffice after a clean stop
-  if (wasUnclean) cut ??= (await brokenJoins(io, segments, believedGaps))[0]?.damage ?? null;
+  if (expected.size === 0) cut ??= (await brokenJoins(io, segments, believedGaps))[0]?.damage ?? null;
   if (endOffset < checkpointed.startOffset) return startOver(io, segments, checkpointed, endOffset);
   const startOffset = Math.max(checkpointed.startOffset, bases[0]!);
   const epochs = await openEpochs(io, folder, segments, { startOffset, endOffset });
   const recoveryPoint = Math.min(checkpointed.recoveryPoint, endOffset);
   const atEnd = await damageAtEnd(io, folder, checkpointed.recoveryPoint, { endOffset, position: layout.sizeInBytes });
   const damage = atEnd ?? (await noted(io, folder, cut));
-  const { producers, snapshotOffset } = await restoreProducers(io, io.producers, folder, { bases, endOffset });
-  return { folder, segments, layout, epochs, producers, snapshotOffset, startOffset, endOffset, recoveryPoint, damage, believedGaps };
+  const restored = await restoreProducers(io, io.producers, folder, { bases, endOffset });
+  return {
+    folder,
+    segments,
+    layout,
+    epochs,
+    restored,
+    startOffset,
+    endOffset,
+    recoveryPoint,
+    damage,
+    believedGaps,
+    namesSynced: isAsClosed,
+  };
 }
 
 type Expected = ReadonlyMap<number, SegmentSizes>;
@@ -165,13 +182,13 @@ async function createLog(io: LogOpening, folder: string, { startOffset, recovery
     segments: [segment],
     layout,
     epochs,
-    producers: new ProducerStates(io.producers),
-    snapshotOffset: null,
+    restored: { producers: new ProducerStates(io.producers), snapshotOffset: null },
     startOffset,
     endOffset: startOffset,
     recoveryPoint: startOffset,
     damage,
     believedGaps: new Set(),
+    namesSynced: false,
   };
 }
 
@@ -217,7 +234,8 @@ async function tidied(io: SegmentIo, folder: string, startOffset: number): Promi
   const { files } = io;
   await completeSwaps(io, folder);
   const names = await files.list(folder);
-  for (const name of names.filter(isLeftover)) await files.remove(`${folder}/${name}`);
+  // the note of a log that was set aside, and was taken up again
+  for (const name of names) if (isLeftover(name) || name === fileNames.cleanStop) await files.remove(`${folder}/${name}`);
   const bases = baseOffsetsIn(names);
   const kept = Math.max(
     bases.findLastIndex((base) => base <= startOffset),

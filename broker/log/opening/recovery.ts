@@ -4,7 +4,7 @@ import type { File } from "../../runtime/files.ts";
 import { completeSwaps } from "../compaction/swap.ts";
 import { readIfThere } from "../files/checkpoint-file.ts";
 import { fileNames, isLeftover, parseSegmentFileName } from "../files/file-names.ts";
-import { noteDamage, readDamage, takeCleanStop } from "../files/folder-notes.ts";
+import { noteDamage, readDamage } from "../files/folder-notes.ts";
 import type { EpochStart, LogDamage } from "../log-contract.ts";
 import { LeaderEpochs } from "../partition-log/leader-epochs.ts";
 import { walkBatches } from "../segment/batch-walk.ts";
@@ -48,7 +48,6 @@ async function recoverUpTo(
 ): Promise<Recovered> {
   const { files, logger } = io;
   await completeSwaps(io, folder);
-  await takeCleanStop(files, folder); // left by an earlier stop
   const bases = await clearLeftovers(io, folder);
   if (bases.length === 0) return { endOffset: 0, contradictedFrom: null };
   const from = Math.max(

@@ -2,6 +2,7 @@ import type { Clock, Timer } from "../../../protocol/base/clock.ts";
 import { invariant } from "../../../protocol/base/invariant.ts";
 import { type File, replaceFile } from "../../runtime/files.ts";
 import { ignoreOffline } from "../files/log-health.ts";
+import type { EpochStart } from "../log-contract.ts";
 import type { Segment } from "../segment/segment.ts";
 import type { LogState } from "./log-state.ts";
 
@@ -20,12 +21,12 @@ export class LogFlusher {
   #running: Promise<void> | null = null;
   #next: Promise<void> | null = null;
   #isOver = false;
-  /** Version of the leader epochs that the file has. */
-  #epochsStored: number;
+  /** The leader epochs that the file has, and their version. */
+  #stored: { readonly entries: readonly EpochStart[]; readonly version: number };
 
   constructor(state: LogState) {
     this.#state = state;
-    this.#epochsStored = state.epochs.version;
+    this.#stored = { entries: [...state.epochs.entries], version: state.epochs.version };
   }
 
   flush(): Promise<void> {
@@ -87,12 +88,28 @@ export class LogFlusher {
     for (const { file } of given) await file.close();
   }
 
+  /** All of them, so that the file has none that the log has not. */
   async storeEpochs(): Promise<void> {
     const { epochs, epochsPath, io } = this.#state;
     const { version } = epochs;
-    if (version === this.#epochsStored) return;
+    if (version === this.#stored.version) return;
+    const entries = [...epochs.entries];
     await replaceFile(io.files, epochsPath, epochs.encode());
-    this.#epochsStored = version;
+    this.#stored = { entries, version };
+  }
+
+  /**
+   * Not by an epoch that began at the end and has no record: each start brings every log that its broker leads a new epoch, and most of
+   * them no record. It decides nothing, as nobody can have a record of it, and the leader after this start begins one of its own there.
+   */
+  #epochsDiffer(): boolean {
+    const { epochs, endOffset } = this.#state;
+    if (epochs.version === this.#stored.version) return false;
+    const [now, stored] = [epochs.entries, this.#stored.entries].map((entries) =>
+      (entries.at(-1)?.startOffset ?? 0) >= endOffset ? entries.slice(0, -1) : entries,
+    ) as [readonly EpochStart[], readonly EpochStart[]];
+    const isSame = ({ epoch, startOffset }: EpochStart, i: number) => stored[i]?.epoch === epoch && stored[i]?.startOffset === startOffset;
+    return now.length !== stored.length || !now.every(isSame);
   }
 
   #start(work: () => Promise<void>): Promise<void> {
@@ -120,7 +137,8 @@ export class LogFlusher {
     // what the operating system has: the writer may be waiting for this very round before it counts as written
     const target = state.handedOverEndOffset;
     const { file } = state.last.writable;
-    if (target === state.recoveryPoint && !state.namesUnsynced && this.#epochsStored === state.epochs.version) return;
+    const namesMatter = state.namesUnsynced && !state.isPristine;
+    if (target === state.recoveryPoint && !namesMatter && !this.#epochsDiffer()) return;
     // 1. closed segments (their indexes were synced when they were closed): recovery trusts everything before the segment with the recovery
     //    point
     for (let sealed = this.#sealed[0]; sealed !== undefined && sealed.file !== file; sealed = this.#sealed[0]) {
@@ -130,12 +148,12 @@ export class LogFlusher {
     }
     // 2. the last one's batches; its indexes are rebuilt after a crash
     if (target > state.recoveryPoint) await file.sync();
-    // 3. the names of the files, without which their content is lost; and by then no note of an earlier stop is left
+    // 3. the names of the files, without which their content is lost
     if (state.namesUnsynced) {
       state.namesSynced();
       await state.io.files.syncDirectory(state.folder);
     }
-    await this.storeEpochs();
+    if (this.#epochsDiffer()) await this.storeEpochs();
     state.flushed(target);
     state.directory.checkpoints.due();
   }

@@ -5,6 +5,7 @@ import type { File } from "../../runtime/files.ts";
 import { fileNames } from "../files/file-names.ts";
 import type { LogDirectory } from "../files/log-directory.ts";
 import type { LogDamage } from "../log-contract.ts";
+import type { RestoredProducers } from "../producers/producer-files.ts";
 import type { ProducerStates } from "../producers/producer-states.ts";
 import type { SegmentIo } from "../segment/read-caches.ts";
 import type { Segment } from "../segment/segment.ts";
@@ -20,14 +21,14 @@ export interface OpenedLog {
   readonly layout: LayoutState;
   readonly epochs: LeaderEpochs;
   /** As of `endOffset`. */
-  readonly producers: ProducerStates;
-  /** Of the newest snapshot of them on disk; null: there is none. */
-  readonly snapshotOffset: number | null;
+  readonly restored: RestoredProducers;
   readonly startOffset: number;
   readonly endOffset: number;
   readonly recoveryPoint: number;
   readonly damage: LogDamage | null;
   readonly believedGaps: BelievedGaps;
+  /** Its files are those of a clean stop, which has synced the folder. */
+  readonly namesSynced: boolean;
 }
 
 /** The folder of a log, and what it is read with. */
@@ -54,6 +55,7 @@ export class LogState {
   readonly epochs: LeaderEpochs;
   /** As of `endOffset`, so it includes what is still queued. */
   readonly producers: ProducerStates;
+  /** Of the newest snapshot of them on disk; null: there is none. */
   readonly snapshotOffset: number | null;
   readonly tail: TailCache;
   readonly damage: KnownDamage;
@@ -85,7 +87,7 @@ export class LogState {
   readonly truncating: Promise<void> | null = null;
   readonly closed: boolean = false;
   /** Names of segments created since the folder was last synced. */
-  readonly namesUnsynced: boolean = true;
+  readonly namesUnsynced: boolean;
   /** Segments left since the folder was last synced: after a crash they may be back. */
   readonly removalsUnsynced: boolean = false;
 
@@ -95,8 +97,8 @@ export class LogState {
     this.settings = settings;
     this.folder = opened.folder;
     this.epochs = opened.epochs;
-    this.producers = opened.producers;
-    this.snapshotOffset = opened.snapshotOffset;
+    this.producers = opened.restored.producers;
+    this.snapshotOffset = opened.restored.snapshotOffset;
     this.segments = opened.segments;
     this.layout = opened.layout;
     this.startOffset = opened.startOffset;
@@ -105,6 +107,7 @@ export class LogState {
     this.handedOverEndOffset = opened.endOffset;
     this.recoveryPoint = opened.recoveryPoint;
     this.believedGaps = opened.believedGaps;
+    this.namesUnsynced = !opened.namesSynced;
     // A crash may have taken the log's end before the checkpoint was updated: what is appended there is new.
     this.cleanedEndOffset = Math.min(cleanedEndOffset, opened.endOffset);
     this.tail = new TailCache(tails);
@@ -118,6 +121,11 @@ export class LogState {
 
   get epochsPath(): string {
     return `${this.folder}/${fileNames.leaderEpochs}`;
+  }
+
+  /** Nothing was ever written: should its files be lost, a start makes the same ones again. */
+  get isPristine(): boolean {
+    return this.endOffset === 0;
   }
 
   /** The index in `segments` of the one that `offset` belongs to. */

@@ -6,7 +6,7 @@ import { type BatchInfo, leaderEpochAt, type ParsedBatch } from "../../../protoc
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import type { TopicSettings } from "../../runtime/config/topic-settings.ts";
 import { LogCompaction } from "../compaction/log-compaction.ts";
-import { type SegmentSizes, writeCleanStop } from "../files/folder-notes.ts";
+import type { SegmentSizes } from "../files/clean-stop.ts";
 import type { LogDirectory } from "../files/log-directory.ts";
 import { ignoreOffline } from "../files/log-health.ts";
 import {
@@ -56,6 +56,7 @@ export class SegmentedLog implements Log {
   /** A running check. */
   #retaining: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
+  #closedSizes: readonly SegmentSizes[] | null = null;
 
   /** `cleanedEndOffset`: how far compaction got before the last restart. */
   constructor(parts: LogParts, opened: OpenedLog, settings: TopicSettings, cleanedEndOffset = 0) {
@@ -97,6 +98,11 @@ export class SegmentedLog implements Log {
   /** Or closed, or being abandoned. */
   get isClosing(): boolean {
     return this.#closing !== null || this.#state.closed;
+  }
+
+  /** Its files as they were closed, all of them on the disk. Null: it is not closed, or they need not be there. */
+  get closedSizes(): readonly SegmentSizes[] | null {
+    return this.#closedSizes;
   }
 
   /** The files alone do not show it, or would not after a crash. */
@@ -313,14 +319,15 @@ export class SegmentedLog implements Log {
     await this.compaction.ended();
     await this.#flusher.flush();
     await this.#flusher.exclusive(async () => {
-      const { offsets, times } = state.last.writable;
-      const closing = closingEntry(state.layout);
-      if (closing !== null) times.append(closing);
-      await offsets.store(files, { sync: true });
-      await times.store(files, { sync: true });
-      await this.#flusher.storeEpochs();
-      await this.#storeProducers();
-      await writeCleanStop(files, state.folder, state.segments.map(sizesOf));
+      if (!state.isPristine) {
+        const { offsets, times } = state.last.writable;
+        const closing = closingEntry(state.layout);
+        if (closing !== null) times.append(closing);
+        await offsets.store(files, { sync: true });
+        await times.store(files, { sync: true });
+        await this.#storeProducers();
+      }
+      if (!state.namesUnsynced) this.#closedSizes = state.segments.map(sizesOf);
     });
     await this.#release();
     state.directory.health.assertOnline();

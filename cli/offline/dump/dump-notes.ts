@@ -9,17 +9,20 @@ import {
 import { type DumpItem, damage, entry } from "./dump-item.ts";
 import { dumpCheckpoint } from "./dump-text.ts";
 
-/** `ottla-clean-stop`: how large the files of each segment were when the log was closed; "-" where that was not known. */
+/** `ottla-clean-stop`: how large the files of each segment were when their log was closed; "-" where that was not known. */
 export function dumpCleanStop(content: Buffer): Iterable<DumpItem> {
   const sizeOf = (text = "-1") => (text === "-1" ? null : Number(text));
+  let log: string | null = null;
   const items = dumpCheckpoint(
     content,
-    /^(?:(\d{1,16}) (-1|\d{1,16}) (-1|\d{1,16}) (-1|\d{1,16})|crc32c \d{1,10})$/,
-    ([, baseOffset, log, index, timeindex]) => {
-      if (baseOffset === undefined) return null; // the line of the checksum
+    /^(?:log (\S+)|(\d{1,16}) (-1|\d{1,16}) (-1|\d{1,16}) (-1|\d{1,16})|crc32c \d{1,10})$/,
+    ([, name, baseOffset, bytes, index, timeindex]) => {
+      if (name !== undefined) log = name;
+      if (baseOffset === undefined) return null; // the line of a log, or of the checksum
       const fields = {
+        log,
         baseOffset: Number(baseOffset),
-        logBytes: sizeOf(log),
+        logBytes: sizeOf(bytes),
         indexBytes: sizeOf(index),
         timeindexBytes: sizeOf(timeindex),
       };

@@ -1,6 +1,10 @@
 import {
+  type ClosedLogs,
+  checksumOfCleanStop,
   clusterNotesName,
   codeOf,
+  decodeCleanShutdown,
+  decodeCleanStop,
   type FileSystem,
   fileNames,
   findStrays,
@@ -12,7 +16,7 @@ import {
   type Stray,
 } from "../../../broker/disk-format.ts";
 import { CommandFailed, explain, UsageError } from "../../output/command-failed.ts";
-import { dumpClusterNotes, dumpControllerEpoch, dumpStray } from "../dump/dump-notes.ts";
+import { dumpCleanStop, dumpClusterNotes, dumpControllerEpoch, dumpStray } from "../dump/dump-notes.ts";
 import { dumpMetaProperties } from "../dump/dump-text.ts";
 import { type CheckpointedOffsets, type CheckpointName, checkpointNames } from "./check-checkpoints.ts";
 import { type Finding, findingIn } from "./finding.ts";
@@ -52,14 +56,16 @@ export async function findLogs(files: FileSystem, path: string, options: FindOpt
   if (isPartitionFolder(names)) {
     const [root, name] = [path.slice(0, path.lastIndexOf("/")) || "/", path.slice(path.lastIndexOf("/") + 1)];
     const known = await readDirectory(files, root, await files.list(root), options);
-    return { root, logs: [logOf(path, name, { ...known, strays: await strays(root, [name]) }, options)] };
+    return { root, logs: [await logOf(files, path, name, { ...known, strays: await strays(root, [name]) }, options)] };
   }
   const setAside = await strays(path, names);
   const folders = names.filter((name) => partitionOf(name) !== null || setAside.some((stray) => stray.name === name));
   if (folders.length === 0 && !isLogDirectory(names)) throw new UsageError(`${path} is neither a log directory nor a partition's folder`);
   const known = await readDirectory(files, path, names, options);
   tellOfLeftovers(path, names, options.tell);
-  return { root: path, logs: folders.map((name) => logOf(`${path}/${name}`, name, { ...known, strays: setAside }, options)) };
+  const logs: LogToVerify[] = [];
+  for (const name of folders) logs.push(await logOf(files, `${path}/${name}`, name, { ...known, strays: setAside }, options));
+  return { root: path, logs };
 }
 
 async function tellStray(files: FileSystem, folder: string, isKnown: boolean, tell: (finding: Finding) => void): Promise<void> {
@@ -105,7 +111,8 @@ export async function lockDirectory(
 
 interface KnownOfDirectory {
   readonly offsets: Readonly<Record<CheckpointName, OffsetsByPartition | null>>;
-  readonly stoppedCleanly: boolean;
+  readonly isClean: boolean;
+  readonly closed: ClosedLogs;
   readonly segmentsJoin: boolean;
 }
 
@@ -120,6 +127,7 @@ async function readDirectory(files: FileSystem, root: string, names: readonly st
   const notesPath = `${root}/${clusterNotesName}`;
   const notes = await readSmallFile(files, notesPath, tell);
   if (notes !== null) tellDamage(notesPath, dumpClusterNotes(notes), tell);
+  const marker = await readSmallFile(files, `${root}/${fileNames.cleanShutdown}`, tell);
   return {
     offsets: {
       recoveryPoint: await read("recoveryPoint"),
@@ -127,23 +135,35 @@ async function readDirectory(files: FileSystem, root: string, names: readonly st
       startOffset: await read("startOffset"),
       cleanedTo: await read("cleanedTo"),
     },
-    stoppedCleanly: names.includes(fileNames.cleanShutdown),
+    isClean: names.includes(fileNames.cleanShutdown),
+    closed: marker === null ? new Map() : await readClosed(files, root, marker, tell),
     segmentsJoin: names.includes(fileNames.segmentsJoin),
   };
 }
 
-function logOf(
+/** `marker`: of the clean stop that the note must be of; null in the folder of a log that was set aside. */
+async function readClosed(files: FileSystem, folder: string, marker: Buffer | null, tell: (finding: Finding) => void): Promise<ClosedLogs> {
+  const path = `${folder}/${fileNames.cleanStop}`;
+  const content = await readSmallFile(files, path, tell);
+  if (content === null || !tellDamage(path, dumpCleanStop(content), tell)) return new Map();
+  const isOfThisStop = marker === null || decodeCleanShutdown(marker)?.closedChecksum === checksumOfCleanStop(content);
+  return (isOfThisStop ? decodeCleanStop(content) : null) ?? new Map();
+}
+
+async function logOf(
+  files: FileSystem,
   folder: string,
   name: string,
-  { offsets, stoppedCleanly, segmentsJoin, strays }: KnownOfDirectory & { readonly strays: readonly Stray[] },
-  { compacted }: FindOptions,
-): LogToVerify {
+  { offsets, isClean, closed, segmentsJoin, strays }: KnownOfDirectory & { readonly strays: readonly Stray[] },
+  { compacted, tell }: FindOptions,
+): Promise<LogToVerify> {
   const stray = strays.find((each) => each.name === name);
   const topic = (stray?.note ?? partitionOf(name))?.topic ?? "";
   const said = (which: CheckpointName) => offsets[which]?.get(name) ?? null;
   const checkpointed: CheckpointedOffsets = stray === undefined ? fromCheckpoints(said) : fromNote(stray);
   const isCompacted = checkpointed.cleanedTo !== null || compacted.has(topic) || alwaysCompacted.has(topic);
-  return { folder, checkpointed, isCompacted, stoppedCleanly, segmentsJoin };
+  const known = stray?.note ? await readClosed(files, folder, null, tell) : closed;
+  return { folder, checkpointed, isCompacted, lastStop: { isClean, closed: known.get(stray?.key ?? name) ?? [] }, segmentsJoin };
 }
 
 function fromCheckpoints(said: (which: CheckpointName) => number | null): CheckpointedOffsets {

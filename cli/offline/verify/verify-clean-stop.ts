@@ -1,6 +1,5 @@
-import { decodeCleanStop, type FileSystem, fileNames, fromStart, segmentFileKinds, segmentPath } from "../../../broker/disk-format.ts";
+import { type FileSystem, type SegmentSizes, segmentFileKinds, segmentPath } from "../../../broker/disk-format.ts";
 import { type Finding, findingIn } from "./finding.ts";
-import { readSmallFile } from "./small-files.ts";
 
 /**
  * Compares the segments' files with their sizes as the broker noted them when it closed the log: otherwise a file that was truncated since,
@@ -9,15 +8,10 @@ import { readSmallFile } from "./small-files.ts";
 export async function verifyCleanStop(
   files: FileSystem,
   folder: string,
-  startOffset: number,
+  closed: readonly SegmentSizes[],
   tell: (finding: Finding) => void,
 ): Promise<void> {
-  const path = `${folder}/${fileNames.cleanStop}`;
-  const content = await readSmallFile(files, path, tell);
-  if (content === null) return;
-  const noted = decodeCleanStop(content);
-  if (noted === null) return tell(findingIn(path, { reason: "the sizes in it cannot be read" }));
-  for (const sizes of fromStart(noted, startOffset)) {
+  for (const sizes of closed) {
     for (const kind of segmentFileKinds) {
       if (sizes[kind] < 0) continue;
       const segmentFile = segmentPath(folder, sizes.baseOffset, kind);

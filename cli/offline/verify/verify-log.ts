@@ -2,12 +2,14 @@ import {
   type BelievedGaps,
   type FileSystem,
   fileNames,
+  fromStart,
   LeaderEpochs,
   type ProducerRow,
   parseSegmentFileName,
   readBelievedGaps,
   readDamage,
   type SegmentFileKind,
+  type SegmentSizes,
   segmentPath,
   snapshotPath,
 } from "../../../broker/disk-format.ts";
@@ -31,9 +33,15 @@ export interface LogToVerify {
   readonly checkpointed: CheckpointedOffsets;
   /** The topic's cleanup.policy has `compact`, as far as can be known here. */
   readonly isCompacted: boolean;
-  readonly stoppedCleanly: boolean;
+  readonly lastStop: LastStop;
   /** Its directory is Ottla's: segments join. In one of Kafka's, compaction leaves gaps between them. */
   readonly segmentsJoin: boolean;
+}
+
+export interface LastStop {
+  readonly isClean: boolean;
+  /** The log's segments' files when it was closed, as far as that is known. */
+  readonly closed: readonly SegmentSizes[];
 }
 
 export interface LogTotals {
@@ -63,7 +71,7 @@ export async function verifyLog(files: FileSystem, log: LogToVerify, options: Ve
   const bases = segmentBases(names);
   tellOfStrays(log.folder, names, new Set(bases), options.tell);
   await verifyMetadata(files, log.folder, options.tell);
-  await verifyCleanStop(files, log.folder, log.checkpointed.startOffset ?? 0, options.tell);
+  await verifyCleanStop(files, log.folder, fromStart(log.lastStop.closed, log.checkpointed.startOffset ?? 0), options.tell);
   const known = await readDamage(files, log.folder);
   if (known !== null)
     options.tell(
@@ -128,18 +136,18 @@ class LogRun {
   #totals = { segments: 0, batches: 0, records: 0, sizeInBytes: 0 };
 
   constructor(files: FileSystem, log: LogToVerify, options: VerifyOptions, { epochs, snapshots, firstOffset, believedGaps }: KnownOfLog) {
-    const { checkpointed, isCompacted, stoppedCleanly } = log;
+    const { checkpointed, isCompacted, lastStop } = log;
     this.#files = files;
     this.#log = log;
     this.#options = options;
     this.#offsets = new OffsetsCheck({ cleanedTo: checkpointed.cleanedTo ?? 0, isCompacted, believedGaps });
-    this.#epochs = new EpochsCheck({ checkpoint: epochs, startOffset: checkpointed.startOffset ?? 0, stoppedCleanly });
+    this.#epochs = new EpochsCheck({ checkpoint: epochs, startOffset: checkpointed.startOffset ?? 0, stoppedCleanly: lastStop.isClean });
     this.#firstOffset = firstOffset;
     this.#producers = new ProducersCheck({
       snapshots,
       firstOffset,
       expiredBeforeMs: options.expiredBeforeMs,
-      stoppedCleanly,
+      stoppedCleanly: lastStop.isClean,
       tell: (offset, fault) => options.tell(findingIn(snapshotPath(log.folder, offset), fault)),
     });
     // where the cleaner ran, the last batches that a snapshot refers to may be gone
@@ -171,7 +179,7 @@ class LogRun {
           {
             ...this.#options,
             isComplete: !isLast,
-            tornTail: isLast && !this.#log.stoppedCleanly ? " (the last stop was not clean: the next start cuts the log here)" : "",
+            tornTail: isLast && !this.#log.lastStop.isClean ? " (the last stop was not clean: the next start cuts the log here)" : "",
             tell: faults.add,
             tellEpochs: this.#epochFaults.add,
           },

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { Writable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { classicGroupTombstone, offsetRecord, offsetTombstone } from "../../../broker/group/group-records.ts";
-import { noteDamage, writeCleanStop } from "../../../broker/log/files/folder-notes.ts";
+import { encodeCleanStop } from "../../../broker/log/files/clean-stop.ts";
+import { noteDamage } from "../../../broker/log/files/folder-notes.ts";
 import { encodeSnapshot } from "../../../broker/log/producers/producer-snapshot.ts";
 import { nodeFileSystem } from "../../../broker/runtime/node-files.ts";
 import { dumpFiles } from "../../../cli/offline/dump/dump-files.ts";
@@ -305,21 +306,20 @@ describe("a small file", () => {
       { baseOffset: 0, log: 4711, index: 8, timeindex: 12 },
       { baseOffset: 590, log: 0, index: -1, timeindex: -1 },
     ];
-    await writeCleanStop(nodeFileSystem(), folder, sizes);
-    const content = await readFile(join(folder, "ottla-clean-stop"), "utf8");
+    const content = encodeCleanStop(new Map([["t-0", sizes]])).toString("utf8");
     const { items, text, failure } = await dump("ottla-clean-stop", content);
     expect(failure).toBeNull();
     expect(items).toEqual([
-      { kind: "entry", baseOffset: 0, logBytes: 4711, indexBytes: 8, timeindexBytes: 12 },
-      { kind: "entry", baseOffset: 590, logBytes: 0, indexBytes: null, timeindexBytes: null },
+      { kind: "entry", log: "t-0", baseOffset: 0, logBytes: 4711, indexBytes: 8, timeindexBytes: 12 },
+      { kind: "entry", log: "t-0", baseOffset: 590, logBytes: 0, indexBytes: null, timeindexBytes: null },
     ]);
-    expect(text).toContain("baseOffset 590  logBytes 0  indexBytes -  timeindexBytes -\n");
+    expect(text).toContain("log t-0  baseOffset 590  logBytes 0  indexBytes -  timeindexBytes -\n");
     for (let cut = 0; cut < content.length; cut++)
       expect((await dump("ottla-clean-stop", content.slice(0, cut))).failure, `cut at ${cut}`).toContain(
         "ottla-clean-stop is damaged at line ",
       );
     expect((await dump("ottla-clean-stop", content.replace("4711", "4712"))).failure).toContain("CRC-32C");
-    expect((await dump("ottla-clean-stop", content.replace("590 0", "590 ?"))).failure).toContain("damaged at line 4");
+    expect((await dump("ottla-clean-stop", content.replace("590 0", "590 ?"))).failure).toContain("damaged at line 5");
   });
 
   test("of a damage that was noted, which is no damage of that file", async () => {

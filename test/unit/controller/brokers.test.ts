@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { clusterView } from "../../../broker/cluster/cluster-image.ts";
+import { sleep } from "../../../protocol/base/clock.ts";
 import { assigned, cluster, created, options, seen, topic } from "./requests.ts";
 import type { World } from "./world.ts";
 
@@ -143,6 +144,38 @@ describe("brokers that come and go", () => {
     expect(answer?.error).toBe("INVALID_REPLICATION_FACTOR");
     await world.run(world.node(2).close());
     await world.until("the others see it gone", () => !world.node(1).images.current.brokers.has(2));
+  });
+
+  test("brokers that stop together move nothing to each other, and leave the in-sync sets as they are", async () => {
+    const world = await cluster();
+    await created(
+      world,
+      topic("t", [
+        [2, 3, 1],
+        [3, 1, 2],
+        [1, 2, 3],
+      ]),
+    );
+    const states = () => [0, 1, 2].map((partition) => world.state("t", partition));
+    const before = states();
+    // their signals do not arrive in one instant
+    const stopped = [1, 2, 3].map((id) => sleep(world.node(id).clock, 50 * id).then(() => world.node(id).controlledShutdown()));
+    const moved = await world.run(Promise.all(stopped));
+    expect(moved, "told at once that there is nobody to wait for").toEqual([false, false, false]);
+    expect(states()).toEqual(before);
+  });
+
+  test("of two that stop together, nothing moves to the other while there is a third", async () => {
+    const world = await cluster();
+    await created(
+      world,
+      topic("t", [
+        [2, 3, 1],
+        [3, 2, 1],
+      ]),
+    );
+    expect(await world.run(Promise.all([2, 3].map((id) => world.node(id).controlledShutdown())))).toEqual([true, true]);
+    for (const partition of [0, 1]) expect(world.state("t", partition)).toMatchObject({ leader: 1, leaderEpoch: 1 });
   });
 
   test("a leader that nobody else is in sync with is told so", async () => {

@@ -98,7 +98,7 @@ describe("repair", () => {
 
   test("leaves it to the leader to take out who is dead, going, or without its replica: it may be dead itself, and they may come back whole", () => {
     expect(decide(clean, lives({ 1: 101, 3: 103 }))).toBeNull();
-    expect(decide(clean, withShuttingDown(lives(all), 2))).toBeNull();
+    expect(decide(clean, withShuttingDown(lives(all), [2]))).toBeNull();
     const replicas = new Map([["t-id:0", { topicId: "t-id", partition: 0, reason: "a disk" }]]);
     expect(decide(clean, withOfflineReplicas(lives(all), 2, { sequence: 0, replicas }))).toBeNull();
     // the leader's session has ended, too: what came back with all it had leads
@@ -111,10 +111,10 @@ describe("repair", () => {
     const replicas = new Map([["t-id:0", { topicId: "t-id", partition: 0, reason: "a disk" }]]);
     const failed = withOfflineReplicas(lives(all), 1, { sequence: 0, replicas });
     expect(decide(clean, failed)).toMatchObject({ leader: 2, leaderEpoch: 6, isr: [1, 2, 3] });
-    const going = withShuttingDown(lives({ 1: 101, 2: 102 }), 1);
+    const going = withShuttingDown(lives({ 1: 101, 2: 102 }), [1]);
     expect(decide(leave(1), going)).toMatchObject({ leader: 2, leaderEpoch: 6, isr: [1, 2] });
-    expect(decide(leave(2), withShuttingDown(lives(all), 2)), "a follower").toBeNull();
-    expect(decide(leave(1), withShuttingDown(lives({ 1: 101 }), 1)), "nobody else lives").toBeNull();
+    expect(decide(leave(2), withShuttingDown(lives(all), [2])), "a follower").toBeNull();
+    expect(decide(leave(1), withShuttingDown(lives({ 1: 101 }), [1])), "nobody else lives").toBeNull();
   });
 
   test("a leader that registered again does not lead on in its epoch: one that was never away follows it, else it does itself", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { fromStart } from "../../../broker/log/files/clean-stop.ts";
 import { parseSegmentFileName } from "../../../broker/log/files/file-names.ts";
-import { fromStart } from "../../../broker/log/files/folder-notes.ts";
 import type { Log } from "../../../broker/log/log-contract.ts";
 import type { Logger } from "../../../protocol/base/logger.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";

@@ -235,15 +235,20 @@ describe("flush.ms", () => {
 describe("a clean stop", () => {
   const isWait = ({ kind, path }: DiskOperation) => (kind === "sync" || kind === "syncDirectory") && path.startsWith(`${root}/t-`);
 
-  test("waits for the disk once for a log in which nothing was written", async () => {
+  test("waits for the disk for no log in which nothing was written, new ones and those with a new leader included", async () => {
     const first = await startStore();
     await append(await first.store.open("t", 0, topicId, settingsWith()), ["v"]);
     await first.store.close();
     const second = await startStore(first.disk, {}, first.clock);
-    await second.store.open("t", 0, topicId, settingsWith());
+    const again = await second.store.open("t", 0, topicId, settingsWith());
+    const fresh = await second.store.open("t", 1, topicId, settingsWith());
+    for (const log of [again, fresh]) log.beginEpoch(7);
     const waits = countOperations(first.disk, isWait);
     await second.store.close();
-    expect(waits()).toBe(1);
+    expect(waits()).toBe(0);
+    const third = await startStore(first.disk, {}, first.clock);
+    expect((await readAll(await third.store.open("t", 0, topicId, settingsWith()))).map(({ value }) => value)).toStrictEqual(["v"]);
+    expect((await third.store.open("t", 1, topicId, settingsWith())).endOffset).toBe(0);
   });
 
   test("of which the notes are lost with the power loses nothing else, and the note of an earlier stop is not back", async () => {

@@ -71,7 +71,7 @@ describe("a log that follows a compacted one", () => {
     await log.written(12);
     await store.close();
     disk.corrupt(`${root}/t-0/00000000000000000000.log`, (content) => content.subarray(0, content.length - 3));
-    disk.corrupt(`${root}/t-0/ottla-clean-stop`, () => Buffer.alloc(0));
+    disk.corrupt(`${root}/ottla-clean-stop`, () => Buffer.alloc(0));
     const again = await (await startStore(disk)).store.open("t", 0, topicId, settingsWith());
     expect((await readAll(again)).map(({ offset }) => offset)).toStrictEqual([0, 1, 5, 9, 10]);
     expect(again.damage?.kind).toBe("end-lost");

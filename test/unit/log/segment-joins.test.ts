@@ -122,7 +122,7 @@ describe("a directory that Kafka wrote, where compaction leaves gaps between seg
     const before = await flushedLog();
     await before.store.close();
     removeSegment(before, before.bases[2]!);
-    before.disk.remove(`${folder}/${fileNames.cleanStop}`);
+    before.disk.remove(`${root}/${fileNames.cleanStop}`);
     before.disk.remove(`${root}/${fileNames.segmentsJoin}`);
     return before;
   }

@@ -87,7 +87,7 @@ describe("snapshots of a log's producers", () => {
     const fixture = await closedLog();
     const names = await fixture.files.list(folder);
     for (const name of names.filter((name) => name.startsWith("00000000000000000000."))) fixture.disk.remove(`${folder}/${name}`);
-    fixture.disk.remove(`${folder}/${fileNames.cleanStop}`); // they went before it was written
+    fixture.disk.remove(`${root}/${fileNames.cleanStop}`); // they went before it was written
     expect((await verify(fixture.files, [root])).problems).toEqual([]);
   });
 });

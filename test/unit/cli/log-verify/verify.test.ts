@@ -19,7 +19,7 @@ async function closedLog(noted = false): Promise<Fixture> {
   const log = await fixture.store.open("t", 0, topicId, settingsWith({ segmentBytes: 1000, indexIntervalBytes: 150 }));
   for (let i = 0; i < 25; i++) await append(log, [`value ${String(i).padStart(22)}`], i < 7 ? 0 : 1, 1_700_000_000_000 + ((i * 7) % 25));
   await fixture.store.close();
-  if (!noted) fixture.disk.remove(`${folder}/${fileNames.cleanStop}`);
+  if (!noted) fixture.disk.remove(`${root}/${fileNames.cleanStop}`);
   return fixture;
 }
 
