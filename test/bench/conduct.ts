@@ -32,8 +32,6 @@ export interface Conduct {
   readonly found: (result: Result) => void;
 }
 
-const warmUpSecondsMax = 60;
-
 /** Each scenario on each system, round after round. The systems take turns, so that other load on the machine affects all of them. */
 export async function conduct({ scenarios, systems, rounds, pace, signal, say, found }: Conduct): Promise<void> {
   for (let round = 1; round <= rounds; round++) {
@@ -148,7 +146,7 @@ class Turn {
   async #warmUp(cluster: RunningSystem, { brokers }: ClusterShape): Promise<void> {
     const { pace, say } = this.#parts;
     const tidy = new Tidy(); // nothing is started in it
-    const windowsMax = pace.isQuick ? 1 : warmUpSecondsMax / windowSeconds;
+    const windowsMax = Math.ceil(pace.warmSecondsMax / windowSeconds);
     let rates: readonly number[] = [];
     const isLast = (windows: readonly { readonly recordsPerSecond: number }[]) => {
       rates = windows.map(({ recordsPerSecond }) => recordsPerSecond);

@@ -4,8 +4,11 @@ import { join } from "node:path";
 import { type BenchCommand, parseCommand, UsageError, usage } from "./command-line.ts";
 import { conduct, type Result } from "./conduct.ts";
 import { describeMachine, machineAsText } from "./machine.ts";
+import { lineChartFile } from "./report/charts.ts";
 import { htmlReport } from "./report/html.ts";
+import { curvesOf } from "./report/lines.ts";
 import { type Report, reportAsJson } from "./report/report.ts";
+import { chartFileStyle } from "./report/style.ts";
 import { summarize } from "./report/summary.ts";
 import { tableOf } from "./report/table.ts";
 import type { Pace, Scenario } from "./scenario.ts";
@@ -34,9 +37,16 @@ async function present(systems: readonly System[]): Promise<{ readonly systems: 
   };
 }
 
-function paceOf({ isQuick, measuredSeconds, soakMinutes }: BenchCommand): Pace {
-  const usual = isQuick ? { measuredSeconds: 5, discardedSeconds: 2 } : { measuredSeconds: 15, discardedSeconds: 10 };
-  return { isQuick, ...usual, ...(measuredSeconds === null ? {} : { measuredSeconds }), soakMinutes };
+function paceOf({ isQuick, measuredSeconds, warmSecondsMax, soakMinutes }: BenchCommand): Pace {
+  const quick = { measuredSeconds: 5, discardedSeconds: 2, warmSecondsMax: 5 };
+  const usual = isQuick ? quick : { measuredSeconds: 15, discardedSeconds: 10, warmSecondsMax: 60 };
+  return {
+    isQuick,
+    measuredSeconds: measuredSeconds ?? usual.measuredSeconds,
+    discardedSeconds: usual.discardedSeconds,
+    warmSecondsMax: warmSecondsMax ?? usual.warmSecondsMax,
+    soakMinutes,
+  };
 }
 
 function list(scenarios: readonly Scenario[], systems: readonly System[]): void {
@@ -53,11 +63,15 @@ function show({ scenario, system, outcome, failure }: Result): void {
   for (const note of notes) say(`    ${note}`);
 }
 
-async function writeReport(report: Report, out: string): Promise<void> {
+async function writeReport(report: Report, { out, hasCharts }: BenchCommand): Promise<void> {
   await mkdir(out, { recursive: true });
   const name = report.startedAt.replaceAll(":", "-").replace(/\.\d+Z$/, "");
   await writeFile(join(out, `${name}.json`), reportAsJson(report));
   await writeFile(join(out, `${name}.html`), htmlReport(report));
+  for (const { title, chart } of hasCharts ? curvesOf(report, summarize(report.results)) : []) {
+    const file = join(out, `${title.replaceAll(/[^a-z0-9]+/gi, "-").toLowerCase()}.svg`);
+    await writeFile(file, lineChartFile(title, chart, chartFileStyle));
+  }
   say(`\n${join(out, `${name}.html`)} and .json`);
 }
 
@@ -94,7 +108,7 @@ async function bench(args: readonly string[], signal: AbortSignal): Promise<bool
   if (results.length === 0) return false;
   const names = systems.map(({ name }) => name);
   say(`\n${tableOf(summarize(results), names)}`);
-  await writeReport(report, command.out);
+  await writeReport(report, command);
   return results.every(({ failure }) => failure === null);
 }
 

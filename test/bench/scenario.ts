@@ -10,6 +10,8 @@ export interface Pace {
   readonly measuredSeconds: number;
   /** Of load before it, whose figures are thrown away. */
   readonly discardedSeconds: number;
+  /** The longest that a new cluster is loaded before anything is measured; it ends when the rate is steady. */
+  readonly warmSecondsMax: number;
   readonly soakMinutes: number;
 }
 

@@ -59,11 +59,32 @@ export function barChart(bars: readonly Bar[]): string {
 }
 
 const plot = { left: 68, right: 24, top: 10, bottom: 40, height: 240 };
+const titleHeight = 26;
 
 /** Lines over two axes, with a legend below. */
-export function lineChart({ lines, xLabel, yLabel, xAxis, yAxis = "linear", hasDots = false }: LineChart): string {
+export function lineChart(chart: LineChart): string {
+  const isEmpty = chart.lines.every(({ points }) => points.length === 0);
+  return isEmpty ? "" : svg(plot.height, plotOf(chart)) + legend(chart.lines);
+}
+
+/** The same as a file of its own, for pages that are not HTML: title above, legend below. `style`: what the classes mean. */
+export function lineChartFile(title: string, chart: LineChart, style: string): string {
+  const legendTop = titleHeight + plot.height;
+  const keys = chart.lines.length < 2 ? [] : chart.lines;
+  const legendRows = keys.map(({ label, color, dash }, index) => {
+    const y = legendTop + 10 + index * 16;
+    return `<path class="line stroke-${color} dash-${dash % 4}" d="M${plot.left} ${y}h22"/><text x="${plot.left + 30}" y="${y}" dominant-baseline="central">${escaped(label)}</text>`;
+  });
+  const height = legendTop + keys.length * 16 + (keys.length === 0 ? 0 : 8);
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img"><style>${style}</style>` +
+    `<rect class="ground" width="${width}" height="${height}"/><text x="10" y="16" font-weight="600">${escaped(title)}</text>` +
+    `<g transform="translate(0 ${titleHeight})">${plotOf(chart)}</g>${legendRows.join("")}</svg>\n`
+  );
+}
+
+function plotOf({ lines, xLabel, yLabel, xAxis, yAxis = "linear", hasDots = false }: LineChart): string {
   const points = lines.flatMap((line) => line.points);
-  if (points.length === 0) return "";
   const xs = scaleOf(
     xAxis,
     points.map(([x]) => x),
@@ -94,7 +115,7 @@ export function lineChart({ lines, xLabel, yLabel, xAxis, yAxis = "linear", hasD
   const names =
     `<text class="axis-label" x="${(plot.left + width - plot.right) / 2}" y="${plot.height - 6}" text-anchor="middle">${escaped(xLabel)}</text>` +
     `<text class="axis-label" transform="translate(10 ${(plot.height - plot.bottom) / 2}) rotate(-90)" text-anchor="middle">${escaped(yLabel)}</text>`;
-  return svg(plot.height, [...grid, ...below, ...drawn, names].join("")) + legend(lines);
+  return [...grid, ...below, ...drawn, names].join("");
 }
 
 /** Only what is positive has a place on a logarithmic axis. Values of a linear one are seen from 0. */

@@ -11,9 +11,26 @@ const dashClasses = dashes.map((dash, index) => `.dash-${index}{stroke-dasharray
 
 export const colors = light.length;
 
-export const pageStyle = `
+const palette = `
 :root{--ground:#fff;--text:#1b1f24;--faint:#667080;--rule:#d8dde3;--panel:#f6f8fa;${variables(light)}}
 @media(prefers-color-scheme:dark){:root{--ground:#12161b;--text:#e4e8ed;--faint:#97a1ad;--rule:#2d343d;--panel:#1a2027;${variables(dark)}}}
+`;
+
+const chartRules = `
+.axis{stroke:var(--faint);stroke-width:1}
+.grid{stroke:var(--rule);stroke-width:1}
+.line{fill:none;stroke-width:1.8;stroke-linejoin:round}
+${classes}${dashClasses}
+`;
+
+/** Of a chart that is a file of its own. */
+export const chartFileStyle = `${palette}
+text{fill:var(--text);font:12px system-ui,sans-serif}
+.tick,.axis-label{fill:var(--faint);font-size:11px}
+.ground{fill:var(--ground)}
+${chartRules}`.replaceAll("\n", "");
+
+export const pageStyle = `${palette}
 *{box-sizing:border-box}
 body{margin:0 auto;padding:32px 24px 80px;max-width:1080px;background:var(--ground);color:var(--text);font:15px/1.5 system-ui,sans-serif}
 h1{font-size:24px;margin:0 0 4px}
@@ -29,9 +46,6 @@ figure svg{max-width:100%;height:auto;display:block}
 svg text{fill:var(--text);font:12px system-ui,sans-serif}
 svg .tick,svg .axis-label,svg .faint{fill:var(--faint);font-size:11px}
 .whisker{stroke:var(--text);stroke-width:1.3;fill:none}
-.axis{stroke:var(--faint);stroke-width:1}
-.grid{stroke:var(--rule);stroke-width:1}
-.line{fill:none;stroke-width:1.8;stroke-linejoin:round}
 .legend{display:flex;flex-wrap:wrap;gap:2px 16px;font-size:12px;max-width:460px;color:var(--faint)}
 .legend svg{display:inline-block;margin-right:5px;vertical-align:middle}
 .scroll{overflow-x:auto}
@@ -44,5 +58,4 @@ dt{color:var(--faint)}dd{margin:0;overflow-wrap:anywhere}
 .note{border-left:3px solid var(--series-1);padding-left:8px;margin:4px 0;font-size:13px}
 details summary{cursor:pointer;color:var(--faint);font-size:13px}
 code{font-family:ui-monospace,monospace;font-size:13px}
-${classes}${dashClasses}
-`;
+${chartRules}`;

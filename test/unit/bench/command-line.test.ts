@@ -11,6 +11,12 @@ describe("what is asked for", () => {
     expect(parseCommand(["--quick", "--rounds", "5"]).rounds).toBe(5);
   });
 
+  test("how long a cluster is warmed, and whether charts are files", () => {
+    expect(parseCommand([])).toMatchObject({ warmSecondsMax: null, hasCharts: false });
+    expect(parseCommand(["--warm-seconds", "240", "--charts"])).toMatchObject({ warmSecondsMax: 240, hasCharts: true });
+    expect(() => parseCommand(["--warm-seconds", "0"])).toThrow(UsageError);
+  });
+
   test("what cannot be understood is an error of usage", () => {
     expect(() => parseCommand(["--rounds", "none"])).toThrow(UsageError);
     expect(() => parseCommand(["--fast"])).toThrow(UsageError);
