@@ -3,6 +3,7 @@ import { brokerScenarios } from "./brokers.ts";
 import { clientComparison } from "./client-comparison.ts";
 import { clientScenarios } from "./clients.ts";
 import { consumeScenarios } from "./consume.ts";
+import { deletionScenarios } from "./deletion.ts";
 import { fsyncScenarios } from "./fsync.ts";
 import { idleScenario } from "./idle.ts";
 import { lifeScenarios } from "./life.ts";
@@ -23,6 +24,7 @@ export const allScenarios: readonly Scenario[] = [
   ...groupScenarios,
   ...fsyncScenarios,
   ...lifeScenarios,
+  ...deletionScenarios,
   ...partitionScenarios,
   ...brokerScenarios,
   soakScenario,

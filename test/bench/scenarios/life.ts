@@ -1,10 +1,7 @@
-import { Admin, orThrow } from "../../../client/index.ts";
-import { waitUntil } from "../../support/wait-until.ts";
 import type { Figure, Outcome } from "../outcome.ts";
 import type { Scenario, Stage } from "../scenario.ts";
-import type { RunningSystem } from "../systems/system.ts";
 import { latencyFigures, pacedNotes } from "./rates.ts";
-import { allInSync, deleteTopics, makeTopics } from "./topics.ts";
+import { allInSync, deleteTopics, leaderOf, makeTopics } from "./topics.ts";
 
 const topicCount = 50;
 
@@ -68,13 +65,6 @@ async function killLeader(stage: Stage): Promise<Outcome> {
     ],
     notes: pacedNotes(report),
   };
-}
-
-async function leaderOf(cluster: RunningSystem, topic: string): Promise<number> {
-  await using admin = new Admin({ bootstrap: cluster.bootstrap });
-  const ask = async () => orThrow(await admin.describeTopics([topic]))[0]?.partitions[0]?.leader ?? null;
-  // one broker may know the topic later than another
-  return await waitUntil(`the leader of ${topic}`, ask);
 }
 
 async function startAndStop(stage: Stage): Promise<Outcome> {

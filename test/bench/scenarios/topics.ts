@@ -55,6 +55,14 @@ export async function deleteTopics(cluster: RunningSystem, names: readonly strin
   await waitUntil(`${names.length} topics to go`, isGone, { timeoutMs, pauseMs: 20 });
 }
 
+/** Of the topic's first partition. */
+export async function leaderOf(cluster: RunningSystem, topic: string): Promise<number> {
+  await using admin = new Admin({ bootstrap: cluster.bootstrap });
+  const ask = async () => orThrow(await admin.describeTopics([topic]))[0]?.partitions[0]?.leader ?? null;
+  // one broker may know the topic later than another
+  return await waitUntil(`the leader of ${topic}`, ask);
+}
+
 /** With a topic of its own, which is deleted afterwards. */
 export async function withTopic<T>(stage: Stage, shape: TopicShape, work: (topic: string) => Promise<T>): Promise<T> {
   const topic = stage.freshTopic();
